@@ -7,6 +7,7 @@ of the simulated clouds.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import sqlite3
 import threading
@@ -19,6 +20,9 @@ from typing import Any
 from rehearsal.cloud.values import strings
 
 FORMAT = 1
+
+# An ID that cannot be a plain name by chance: a path, an ARN, or a kind with hexadecimal digits (vpc-0a1b...).
+_UNMISTAKABLE = re.compile(r"[/:]|-[0-9a-f]{8,}$")
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL);
@@ -87,12 +91,15 @@ class FileWorld:
             return [record for record in self._records.values() if type_ in ("", record.type)]
 
     def referrers(self, record: Record) -> list[Record]:
-        """The resources that name this one, by ID or ARN, in their inputs."""
-        names = {_fold(name) for name in _references(record)}
+        """The resources of the same cloud that name this one, by ID or ARN, in their inputs."""
+        names = {_fold(name) for name in _references(record) if _UNMISTAKABLE.search(name)}
+        package = record.type.split(":", 1)[0]
         return [
             other
             for other in self.all()
-            if other is not record and any(_fold(text) in names for text in strings(other.inputs))
+            if other is not record
+            and other.type.startswith(f"{package}:")
+            and any(_fold(text) in names for text in strings(other.inputs))
         ]
 
     def next_generation(self, urn: str) -> int:

@@ -1,0 +1,146 @@
+"""The simulated `kubernetes` provider: objects are checked offline, nothing runs.
+
+Built-in kinds are held against the published schemas of the Kubernetes API (kubernetes-validate, strict: an unknown
+field is an error), and a namespace has to exist. Helm releases are recorded; their values are held against the
+chart's own schema where the chart's package is on this machine, and their templates are not rendered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import kubernetes_validate
+import yaml
+
+from rehearsal import charts
+from rehearsal.cloud.model import Cloud, Draft, Invoke, Model, Refusal, matches
+from rehearsal.cloud.values import UNKNOWN, has_unknown
+
+SCHEMA_VERSION = "1.33"
+RELEASE = "kubernetes:helm.sh/v3:Release"
+
+# Namespaces that every cluster has.
+_BUILT_IN_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
+
+# What the API server takes for a name: RFC 1123 subdomains.
+# Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+_NAME = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
+
+# Fields the API server will not change in place, by kind. Source: the validation of each kind in k8s.io/kubernetes.
+_IMMUTABLE = {
+    "Deployment": ("spec.selector",),
+    "DaemonSet": ("spec.selector",),
+    "StatefulSet": ("spec.selector", "spec.serviceName", "spec.volumeClaimTemplates"),
+    "Job": ("spec.template", "spec.selector"),
+    "PersistentVolumeClaim": ("spec.accessModes", "spec.storageClassName"),
+    "Secret": ("type",),
+    "StorageClass": ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"),
+    "RoleBinding": ("roleRef",),
+    "ClusterRoleBinding": ("roleRef",),
+}
+
+
+def _id(draft: Draft) -> str:
+    namespace, name = draft.get("metadata.namespace"), draft.get("metadata.name")
+    return f"{namespace}/{name}" if namespace else str(name)
+
+
+def _follows_schema(draft: Draft) -> str | None:
+    if has_unknown(draft.inputs):
+        return None
+    kind = draft.inputs.get("kind")
+    try:
+        kubernetes_validate.validate(dict(draft.inputs), SCHEMA_VERSION, strict=True)
+    except kubernetes_validate.SchemaNotFoundError:
+        return f"no schema of {draft.inputs.get('apiVersion')} {kind} in Kubernetes {SCHEMA_VERSION}: no match for kind"
+    except kubernetes_validate.ValidationError as error:
+        field = ".".join(map(str, error.path)) or "object"
+        # The message of a Secret's field would hold its value.
+        return f"{kind} is invalid: {field}" + ("" if kind == "Secret" else f": {error.message}")
+    return None
+
+
+def _namespace_exists(draft: Draft) -> str | None:
+    path = "namespace" if draft.type == RELEASE else "metadata.namespace"
+    namespace = draft.get(path)
+    if namespace in (None, UNKNOWN) or namespace in _BUILT_IN_NAMESPACES or draft.get("createNamespace"):
+        return None
+    namespaces = (existing.id for existing in draft.world.all("kubernetes:core/v1:Namespace"))
+    return None if namespace in namespaces else f'namespaces "{namespace}" not found'
+
+
+def _values_fit_chart(draft: Draft) -> str | None:
+    path = charts.package(str(draft.get("chart")), str(draft.get("version")))
+    values = draft.get("values", {})
+    if path is None or has_unknown(values):
+        return None
+    complaints = charts.complaints(path, values)
+    if not complaints:
+        return None
+    return "values don't meet the specifications of the schema(s) in the chart: " + "; ".join(complaints)
+
+
+_RELEASE_MODEL = Model(
+    RELEASE,
+    id=lambda draft: f"{draft.get('namespace')}/{draft.get('name')}",
+    outputs={
+        "status": lambda draft: {
+            "status": "deployed",
+            "revision": 1,
+            "chart": draft.get("chart"),
+            "version": draft.get("version"),
+            "name": draft.get("name"),
+            "namespace": draft.get("namespace"),
+        }
+    },
+    required=("chart", "name", "namespace", "version"),
+    replaces=("name", "namespace"),
+    rules=(
+        matches("name", r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?", "invalid release name '{value}'"),
+        _values_fit_chart,
+    ),
+    live=(_namespace_exists,),
+)
+
+
+class _Kubernetes:
+    name = "kubernetes"
+    facts: Mapping[str, str] = {}
+    invokes: Mapping[str, Invoke] = {}
+    secret_invokes: Collection[str] = ()
+
+    def configure(self, variables: Mapping[str, Any]) -> Mapping[str, str]:
+        kubeconfig = variables.get("kubeconfig", UNKNOWN)
+        if kubeconfig is UNKNOWN:
+            return {}
+        try:
+            parsed = yaml.safe_load(kubeconfig)
+        except yaml.YAMLError:
+            parsed = None  # the parser's message would quote the kubeconfig
+        if not isinstance(parsed, Mapping) or not parsed.get("clusters"):
+            raise Refusal("failed to parse kubeconfig: it names no cluster")
+        return {}
+
+    def model(self, type_: str) -> Model | None:
+        if type_ == RELEASE:
+            return _RELEASE_MODEL
+        kind = type_.rsplit(":", 1)[-1]
+        return Model(
+            type_,
+            id=_id,
+            required=("apiVersion", "kind", "metadata.name"),
+            replaces=("metadata.name", "metadata.namespace", *_IMMUTABLE.get(kind, ())),
+            rules=(
+                matches("metadata.name", _NAME, "metadata.name: Invalid value: '{value}': not an RFC 1123 subdomain"),
+                _follows_schema,
+            ),
+            live=(_namespace_exists,),
+            secrets=("data", "stringData") if kind == "Secret" else (),
+        )
+
+    def missing(self, draft: Draft, value: str) -> str | None:  # noqa: ARG002 its references are names, judged by rules
+        return None
+
+
+CLOUD: Cloud = _Kubernetes()

@@ -1,0 +1,103 @@
+"""Pulumi's mocks, answered by the simulated clouds: what a unit test builds is checked against the same models as a
+rehearsal, only without the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pulumi
+
+from infra.component import Site
+from infra.naming import Naming
+from infra.settings import Settings
+from rehearsal.cloud import simulations
+from rehearsal.cloud.model import Refusal
+from rehearsal.cloud.values import Values
+from rehearsal.cloud.world import FileWorld
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A resource that the program declared: inputs under their wire names, and what the cloud answered."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+
+
+class Recorder(pulumi.runtime.Mocks):
+    """Creates every resource in an in-memory world and keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.resources: list[Recorded] = []
+        self._world = FileWorld(":memory:")
+        self._simulations = simulations(self._world)
+
+    def of(self, type_: str) -> list[Recorded]:
+        """What was declared of one type token."""
+        return [resource for resource in self.resources if resource.type == type_]
+
+    def one(self, type_: str) -> Recorded:
+        """The only resource of its type; fails when there is none or more than one."""
+        (found,) = self.of(type_)
+        return found
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        inputs = {key: value for key, value in args.inputs.items() if value is not None}
+        if args.typ.startswith(("pulumi:", "groundwork:")):
+            if args.typ.startswith("pulumi:providers:"):
+                self._simulations[args.typ.rsplit(":", 1)[-1]].configure(inputs)
+            self.resources.append(Recorded(args.typ, args.name, inputs, inputs))
+            return f"{args.name}-id", inputs
+        simulation = self._simulations[args.typ.split(":", 1)[0]]
+        urn = f"urn:pulumi:test::groundwork::{args.typ}::{args.name}"
+        problems = simulation.check(urn, args.typ, Values(inputs))
+        if problems:
+            raise Refusal(f"{args.typ} {args.name}: {'; '.join(problems)}")
+        id_, outputs = simulation.create(urn, args.typ, Values(inputs), preview=False)
+        self.resources.append(Recorded(args.typ, args.name, inputs, outputs.plain))
+        return id_, outputs.plain
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        package = args.token.split(":", 1)[0]
+        return self._simulations[package].invoke(args.token, Values(dict(args.args))).plain, None
+
+
+def site(cloud: str, environment: str = "dev", **settings: Any) -> Site:
+    """A site for tests: the smallest valid settings of a stack, and whatever else the test says (wire names)."""
+    location = {"azure": "westeurope", "aws": "eu-west-1"}[cloud]
+    raw = {"cloud": cloud, "environment": environment, "location": location, "organization": "acme", "owner": "ml"}
+    valid = Settings.model_validate({**raw, **settings})
+    return Site(valid, Naming(valid))
+
+
+def record(build: Callable[[], T], stack: str = "azure-dev") -> tuple[Recorder, T]:
+    """Run `build` as a Pulumi program would run, wait for all it declared, and return what was recorded."""
+    recorder = Recorder()
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    pulumi.runtime.set_mocks(recorder, project="groundwork", stack=stack, preview=False)
+    built: list[T] = []
+
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def program() -> None:
+        built.append(build())
+
+    program()
+    return recorder, built[0]
+
+
+def value(output: pulumi.Input[T]) -> T:
+    """The value of an output, once everything is declared."""
+    future = pulumi.Output.from_input(output).future()
+    return asyncio.get_event_loop().run_until_complete(future)  # type: ignore[return-value]
+
+
+def is_secret(output: pulumi.Output[Any]) -> bool:
+    return asyncio.get_event_loop().run_until_complete(output.is_secret())
