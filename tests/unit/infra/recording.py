@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pulumi
+from google.protobuf import json_format, struct_pb2
 
 from infra.component import Site
 from infra.naming import Naming
@@ -50,7 +51,8 @@ class Recorder(pulumi.runtime.Mocks):
         return found
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        inputs = {key: value for key, value in args.inputs.items() if value is not None}
+        values = _values(args.inputs)
+        inputs = values.plain
         if args.typ.startswith(("pulumi:", "groundwork:")):
             if args.typ.startswith("pulumi:providers:"):
                 self._simulations[args.typ.rsplit(":", 1)[-1]].configure(inputs)
@@ -58,16 +60,21 @@ class Recorder(pulumi.runtime.Mocks):
             return f"{args.name}-id", inputs
         simulation = self._simulations[args.typ.split(":", 1)[0]]
         urn = f"urn:pulumi:test::groundwork::{args.typ}::{args.name}"
-        problems = simulation.check(urn, args.typ, Values(inputs))
+        problems = simulation.check(urn, args.typ, values)
         if problems:
             raise Refusal(f"{args.typ} {args.name}: {'; '.join(problems)}")
-        id_, outputs = simulation.create(urn, args.typ, Values(inputs), preview=False)
+        id_, outputs = simulation.create(urn, args.typ, values, preview=False)
         self.resources.append(Recorded(args.typ, args.name, inputs, outputs.plain))
-        return id_, outputs.plain
+        return id_, json_format.MessageToDict(outputs.to_wire())
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         package = args.token.split(":", 1)[0]
-        return self._simulations[package].invoke(args.token, Values(dict(args.args))).plain, None
+        return self._simulations[package].invoke(args.token, _values(args.args)).plain, None
+
+
+def _values(properties: Mapping[str, Any]) -> Values:
+    """What the mocks were given, as it would come over the wire: whole numbers whole, secrets known."""
+    return Values.from_wire(json_format.ParseDict(dict(properties), struct_pb2.Struct()))
 
 
 def site(cloud: str, environment: str = "dev", **settings: Any) -> Site:
