@@ -38,9 +38,9 @@ class Workload:
 
 
 WORKLOADS = (
-    # The tracking server: proxies artifacts for people, while training and serving go to the store themselves.
-    Workload("mlflow", "mlflow", "mlflow", {Store.ARTIFACTS: Access.WRITE, Store.TRACKING_DB: Access.CONNECT}),
-    # Clients of MLflow upload artifacts themselves, so the server's identity does not help them.
+    # The tracking server shows artifacts and never writes them: its clients do, under identities of their own.
+    Workload("mlflow", "mlflow", "mlflow", {Store.ARTIFACTS: Access.READ, Store.TRACKING_DB: Access.CONNECT}),
+    # MLflow's client uploads artifacts itself, so the server's identity would not help it.
     Workload(
         "training",
         "training",

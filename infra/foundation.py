@@ -56,6 +56,7 @@ class Cluster:
     oidc_issuer: pulumi.Output[str]
     node_pools: Sequence[NodePool]
     api: Endpoint  # the API server, as pods reach it
+    storage_class: str  # encrypted block storage, there from the start
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ class NetworkSettings(Section):
         block = ipaddress.IPv4Network(self.cidr)
         if not 16 <= block.prefixlen <= 20:
             raise refuse(
-                f"network.cidr {self.cidr} must be between /16 and /20: six subnets for nodes, pods and private "
+                f"cidr {self.cidr} must be between /16 and /20: six subnets for nodes, pods and private "
                 "endpoints in three zones are cut from it",
                 "use a block like 10.20.0.0/16",
             )
@@ -120,7 +120,7 @@ class NetworkSettings(Section):
         for first, second in pairs:
             if ipaddress.IPv4Network(named[first]).overlaps(ipaddress.IPv4Network(named[second])):
                 raise refuse(
-                    f"network.{first} {named[first]} overlaps network.{second} {named[second]}",
+                    f"{first} {named[first]} overlaps {second} {named[second]}",
                     "give each its own block, for instance 10.20.0.0/16, 10.244.0.0/16 and 172.20.0.0/16",
                 )
         return self
@@ -157,7 +157,7 @@ class ClusterSettings(Section):
     def _version_is_supported(self) -> Self:
         if self.kubernetes_version not in KUBERNETES_VERSIONS:
             raise refuse(
-                f"cluster.kubernetesVersion '{self.kubernetes_version}' is not supported",
+                f"kubernetesVersion '{self.kubernetes_version}' is not supported",
                 f"use one of {', '.join(KUBERNETES_VERSIONS)} (KServe 0.20 needs 1.32 or later)",
             )
         return self

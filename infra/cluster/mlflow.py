@@ -1,0 +1,93 @@
+"""MLflow's tracking server and model registry, on the foundation's database and artifact store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_kubernetes.core.v1 import Secret
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from infra.access import WORKLOADS
+from infra.cluster.network_policies import MLFLOW_PORT
+from infra.cluster.release import release
+from infra.cluster.versions import MLFLOW, MLFLOW_IMAGE_TAG
+from infra.component import Component, Site
+from infra.foundation import Foundation, TrackingDatabase
+
+_WORKLOAD = next(workload for workload in WORKLOADS if workload.name == "mlflow")
+_DATABASE_SECRET = "mlflow-database"  # noqa: S105 the secret's name
+
+_SERVICE = f"mlflow.{_WORKLOAD.namespace}.svc.cluster.local"
+URL = f"http://{_SERVICE}"
+
+# MLflow compares the Host header to the letter, port included, where a pattern has no asterisk. Clients say the
+# service's name; Prometheus says the pod's address and port.
+ALLOWED_HOSTS = (
+    "mlflow",
+    f"mlflow.{_WORKLOAD.namespace}",
+    f"mlflow.{_WORKLOAD.namespace}.svc",
+    _SERVICE,
+    f"{_SERVICE}:80",
+    f"10.*:{MLFLOW_PORT}",
+    *(f"172.{second}.*:{MLFLOW_PORT}" for second in range(16, 32)),
+    f"192.168.*:{MLFLOW_PORT}",
+)
+
+
+@dataclass(frozen=True)
+class MlflowArgs:
+    site: Site
+    foundation: Foundation
+
+
+class Mlflow(Component):
+    """The server; its clients keep artifacts in the store themselves, under their own identities."""
+
+    layer = "cluster"
+
+    def __init__(self, name: str, args: MlflowArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        secret = self._database_secret(args.foundation.tracking_db)
+        self._release = release(MLFLOW, _WORKLOAD.namespace, _values(args), self.child(depends_on=[secret]))
+        self.finish({"url": URL})
+
+    def _database_secret(self, database: TrackingDatabase) -> Secret:
+        return Secret(
+            _DATABASE_SECRET,
+            metadata=ObjectMetaArgs(name=_DATABASE_SECRET, namespace=_WORKLOAD.namespace),
+            string_data={"username": database.username, "password": database.password},
+            opts=self.child(),
+        )
+
+
+def _values(args: MlflowArgs) -> Mapping[str, Any]:
+    foundation, production = args.foundation, args.site.settings.production
+    identity = foundation.identities[_WORKLOAD.name]
+    return {
+        "replicaCount": 2 if production else 1,
+        "image": {"tag": MLFLOW_IMAGE_TAG},
+        "serviceAccount": {"create": False, "name": _WORKLOAD.service_account},
+        "extraPodLabels": dict(identity.pod_labels),
+        "podSecurityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "resources": {"requests": {"cpu": "250m", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "2Gi"}},
+        "backendStore": {
+            "databaseMigration": True,
+            "databaseConnectionCheck": True,
+            "postgres": {
+                "enabled": True,
+                "host": foundation.tracking_db.host,
+                "port": foundation.tracking_db.port,
+                "database": foundation.tracking_db.database,
+                "driver": "psycopg2",
+            },
+            "existingDatabaseSecret": {"name": _DATABASE_SECRET},
+        },
+        "artifactRoot": {"defaultArtifactRoot": foundation.artifacts.uri},
+        "extraEnvVars": dict(foundation.artifacts.environment),
+        "serverAllowedHosts": list(ALLOWED_HOSTS),
+        # By the service's port: the chart's other way targets a port that is not there.
+        "serviceMonitor": {"enabled": True, "useServicePort": True, "namespace": _WORKLOAD.namespace},
+    }

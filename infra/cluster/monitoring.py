@@ -1,0 +1,114 @@
+"""Prometheus, Alertmanager, Grafana, kube-state-metrics and node-exporter: the chart kube-prometheus-stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_random as random
+from pulumi_kubernetes.core.v1 import Secret
+from pulumi_kubernetes.helm.v3 import Release
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from infra.cluster.namespaces import MONITORING, NODE_EXPORTER
+from infra.cluster.release import release
+from infra.cluster.versions import KUBE_PROMETHEUS_STACK
+from infra.component import Component, Site
+
+_GRAFANA_ADMIN = "grafana-admin"
+
+
+@dataclass(frozen=True)
+class MonitoringArgs:
+    site: Site
+    storage_class: str
+
+
+class Monitoring(Component):
+    """Metrics of the cluster and of all that runs on it."""
+
+    layer = "cluster"
+
+    def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        secret = self._grafana_admin()
+        self._release = release(KUBE_PROMETHEUS_STACK, MONITORING, _values(args), self.child(depends_on=[secret]))
+        self.finish({})
+
+    @property
+    def release(self) -> Release:
+        """What brings the ServiceMonitor kind: charts that use it come after."""
+        return self._release
+
+    def _grafana_admin(self) -> Secret:
+        password = random.RandomPassword("grafana-admin-password", length=32, special=False, opts=self.child())
+        return Secret(
+            _GRAFANA_ADMIN,
+            metadata=ObjectMetaArgs(name=_GRAFANA_ADMIN, namespace=MONITORING),
+            string_data={"admin-user": "admin", "admin-password": password.result},
+            opts=self.child(),
+        )
+
+
+def _values(args: MonitoringArgs) -> Mapping[str, Any]:
+    production = args.site.settings.production
+    replicas = 2 if production else 1
+    return {
+        # The clouds run these themselves and let nobody scrape them.
+        "kubeEtcd": {"enabled": False},
+        "kubeScheduler": {"enabled": False},
+        "kubeControllerManager": {"enabled": False},
+        "kubeProxy": {"enabled": False},
+        "prometheusOperator": {"resources": _resources("100m", "128Mi", "512Mi")},
+        "prometheus": {
+            "prometheusSpec": {
+                # By default monitors of other releases are ignored.
+                "serviceMonitorSelectorNilUsesHelmValues": False,
+                "podMonitorSelectorNilUsesHelmValues": False,
+                "ruleSelectorNilUsesHelmValues": False,
+                "probeSelectorNilUsesHelmValues": False,
+                "scrapeConfigSelectorNilUsesHelmValues": False,
+                "replicas": replicas,
+                "retention": f"{args.site.settings.telemetry.retention_days}d",
+                "retentionSize": "40GiB",
+                "resources": _resources("500m", "2Gi", "4Gi"),
+                "storageSpec": _volume(args.storage_class, "50Gi"),
+            }
+        },
+        "alertmanager": {
+            "alertmanagerSpec": {
+                "replicas": replicas,
+                "resources": _resources("50m", "64Mi", "256Mi"),
+                "storage": _volume(args.storage_class, "5Gi"),
+            }
+        },
+        "grafana": {
+            "replicas": replicas,
+            "admin": {"existingSecret": _GRAFANA_ADMIN},
+            # Dashboards come from ConfigMaps; there is nothing to persist, and no root init container for it.
+            "persistence": {"enabled": False},
+            "sidecar": {"dashboards": {"searchNamespace": "ALL"}},
+            "resources": _resources("100m", "256Mi", "512Mi"),
+        },
+        "kube-state-metrics": {"resources": _resources("50m", "128Mi", "512Mi")},
+        "prometheus-node-exporter": {
+            "namespaceOverride": NODE_EXPORTER,
+            "resources": _resources("50m", "64Mi", "128Mi"),
+        },
+    }
+
+
+def _resources(cpu: str, memory: str, limit: str) -> Mapping[str, Any]:
+    # No CPU limit: throttling a monitor blinds it just when the node is busy.
+    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": limit}}
+
+
+def _volume(storage_class: str, size: str) -> Mapping[str, Any]:
+    claim = {
+        "storageClassName": storage_class,
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": size}},
+    }
+    return {"volumeClaimTemplate": {"spec": claim}}

@@ -1,0 +1,134 @@
+"""Network policies: nothing is let through but what stands here.
+
+What a workload may reach outside the cluster follows from its row in the access table and from where the foundation
+says that its stores answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_kubernetes.core.v1 import Namespace
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+from pulumi_kubernetes.networking.v1 import NetworkPolicy
+
+from infra.access import WORKLOADS, Workload
+from infra.cluster.namespaces import MONITORING, PROFILES
+from infra.component import Component, Site
+from infra.foundation import Endpoint, Foundation
+
+# Ports of pods and nodes, not of the services in front of them: policies see pods.
+MLFLOW_PORT = 5000
+_MLFLOW_CLIENTS = ("training", "serving")
+_KUBELET_PORT = 10250
+_NODE_EXPORTER_PORT = 9100
+_OPERATOR_WEBHOOK_PORT = 10250
+
+_Rule = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class NetworkPoliciesArgs:
+    site: Site
+    foundation: Foundation
+    namespaces: Sequence[Namespace]
+
+
+class NetworkPolicies(Component):
+    """Default deny everywhere, DNS, and one policy for each thing that has to get through."""
+
+    layer = "cluster"
+
+    def __init__(self, name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        # A policy applied before its namespace exists fails a first deployment.
+        self._inside = self.child(depends_on=list(args.namespaces))
+        for namespace in PROFILES:
+            self._policy(namespace, "default-deny", {"policyTypes": ["Ingress", "Egress"]})
+            self._allow(namespace, "dns", egress=[_DNS])
+        self._monitoring(args.foundation.cluster.api, args.site.settings.network.cidr)
+        self._mlflow()
+        for workload in WORKLOADS:
+            self._stores(workload, args.foundation)
+        self.finish({})
+
+    def _monitoring(self, api: Endpoint, nodes: str) -> None:
+        """Prometheus reaches every pod, every node's exporters and the API; nothing from outside reaches it."""
+        pods: _Rule = {"to": [{"namespaceSelector": {}}]}
+        exporters = {"to": [_block(nodes)], "ports": [_tcp(_KUBELET_PORT), _tcp(_NODE_EXPORTER_PORT)]}
+        self._allow(MONITORING, "scrape", egress=[pods, exporters, _to(api)])
+        self._allow(MONITORING, "within", ingress=[{"from": [{"podSelector": {}}]}])
+        # The API server calls the operator's admission webhook from outside the pod network.
+        webhook = {"from": _blocks(api.cidrs), "ports": [_tcp(_OPERATOR_WEBHOOK_PORT)]}
+        operator = {"matchLabels": {"app": "kube-prometheus-stack-operator"}}
+        self._allow(MONITORING, "webhook", ingress=[webhook], pods=operator)
+        for namespace in PROFILES:
+            if namespace != MONITORING:
+                self._allow(namespace, "scraped", ingress=[{"from": [_namespace(MONITORING)]}])
+
+    def _mlflow(self) -> None:
+        """Who talks to the tracking server."""
+        clients = {"from": [_namespace(client) for client in _MLFLOW_CLIENTS], "ports": [_tcp(MLFLOW_PORT)]}
+        self._allow("mlflow", "clients", ingress=[clients])
+        server = {"to": [_namespace("mlflow")], "ports": [_tcp(MLFLOW_PORT)]}
+        for client in _MLFLOW_CLIENTS:
+            self._allow(client, "mlflow", egress=[server])
+
+    def _stores(self, workload: Workload, foundation: Foundation) -> None:
+        """A workload's way to the stores that the access table grants it, and to where its token is exchanged."""
+        endpoints = [foundation.endpoints[store] for store in workload.needs]
+        token = foundation.identities[workload.name].token_endpoint
+        if token:
+            endpoints.append(token)
+        self._allow(workload.namespace, f"{workload.name}-stores", egress=[_to(endpoint) for endpoint in endpoints])
+
+    def _allow(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        ingress: Sequence[_Rule] = (),
+        egress: Sequence[_Rule] = (),
+        pods: _Rule | None = None,
+    ) -> None:
+        directions = {"Ingress": ingress, "Egress": egress}
+        rules = {direction.lower(): list(rules) for direction, rules in directions.items() if rules}
+        types = [direction for direction, rules in directions.items() if rules]
+        self._policy(namespace, name, {**rules, "policyTypes": types, "podSelector": pods or {}})
+
+    def _policy(self, namespace: str, name: str, spec: _Rule) -> None:
+        NetworkPolicy(
+            f"{namespace}-{name}",
+            metadata=ObjectMetaArgs(name=name, namespace=namespace),
+            spec={"podSelector": {}, **spec},
+            opts=self._inside,
+        )
+
+
+def _tcp(port: int) -> _Rule:
+    return {"port": port, "protocol": "TCP"}
+
+
+def _namespace(name: str) -> _Rule:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+
+
+def _block(cidr: str) -> _Rule:
+    return {"ipBlock": {"cidr": cidr}}
+
+
+def _blocks(cidrs: pulumi.Input[Sequence[str]]) -> pulumi.Output[list[_Rule]]:
+    return pulumi.Output.from_input(cidrs).apply(lambda known: [_block(cidr) for cidr in known])
+
+
+def _to(endpoint: Endpoint) -> _Rule:
+    return {"to": _blocks(endpoint.cidrs), "ports": [_tcp(endpoint.port)]}
+
+
+_DNS: _Rule = {
+    "to": [_namespace("kube-system")],
+    "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+}
