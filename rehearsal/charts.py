@@ -26,6 +26,10 @@ def package(chart: str, version: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def has_schema(path: Path) -> bool:
+    return _schema(path) is not None
+
+
 def complaints(path: Path, values: Mapping[str, Any]) -> list[str]:
     """What the chart's own values.schema.json says against these values; empty when it has none."""
     schema = _schema(path)

@@ -1,12 +1,9 @@
-"""Pulumi's provider protocol in front of the simulated clouds.
-
-One gRPC service answers for all packages: the engine is pointed at it with PULUMI_DEBUG_PROVIDERS, and each
-request names its package in a type token or URN.
-"""
+"""Pulumi's provider protocol in front of a simulated cloud; PULUMI_DEBUG_PROVIDERS points the engine at it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from importlib import metadata
 from typing import Any
 
 import grpc
@@ -21,10 +18,10 @@ _PROVIDER_TYPE = "pulumi:providers:"
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """Translates the protocol; what is answered is decided by the simulations."""
+    """Translates the protocol; what is answered is decided by the simulation."""
 
-    def __init__(self, simulations: Mapping[str, Simulation]) -> None:
-        self._simulations = simulations
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
 
     def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 the protocol's names
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
@@ -33,7 +30,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
-        return plugin_pb2.PluginInfo(version="0.0.0")
+        # The engine compares it with the SDK's version, so that is the one to give.
+        return plugin_pb2.PluginInfo(version=metadata.version(f"pulumi-{self._simulation.cloud.name}"))
 
     def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
         return provider_pb2.CheckResponse(inputs=request.news)
@@ -42,14 +40,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return self.Diff(request, context)
 
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
-        package = request.type.removeprefix(_PROVIDER_TYPE)
         variables = Values.from_wire(request.args).plain
-        _answer(context, lambda: self._simulations[package].configure(variables))
+        _answer(context, lambda: self._simulation.configure(variables))
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
         type_ = _type(request.urn)
-        reasons = self._of(type_).check(request.urn, type_, Values.from_wire(request.news))
+        reasons = self._simulation.check(request.urn, type_, Values.from_wire(request.news))
         failures = [provider_pb2.CheckFailure(reason=reason) for reason in reasons]
         return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
 
@@ -58,20 +55,20 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         old, new = Values.from_wire(request.old_inputs), Values.from_wire(request.news)
         if type_.startswith(_PROVIDER_TYPE):
             return _diff_response(Difference(changed=[] if old.plain == new.plain else ["config"]))
-        found = _answer(context, lambda: self._of(type_).diff(request.urn, type_, request.id, old, new))
+        found = _answer(context, lambda: self._simulation.diff(request.urn, type_, request.id, old, new))
         return _diff_response(found)
 
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_, inputs = _type(request.urn), Values.from_wire(request.properties)
         id_, outputs = _answer(
-            context, lambda: self._of(type_).create(request.urn, type_, inputs, preview=request.preview)
+            context, lambda: self._simulation.create(request.urn, type_, inputs, preview=request.preview)
         )
         return provider_pb2.CreateResponse(id=id_, properties=outputs.to_wire())
 
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_ = _type(request.urn)
         inputs, outputs = Values.from_wire(request.inputs), Values.from_wire(request.properties)
-        found = _answer(context, lambda: self._of(type_).read(type_, request.id, inputs, outputs))
+        found = _answer(context, lambda: self._simulation.read(type_, request.id, inputs, outputs))
         if found is None:
             return provider_pb2.ReadResponse()
         return provider_pb2.ReadResponse(id=request.id, inputs=found[0].to_wire(), properties=found[1].to_wire())
@@ -81,25 +78,22 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         inputs, old = Values.from_wire(request.news), Values.from_wire(request.olds)
         outputs = _answer(
             context,
-            lambda: self._of(type_).update(request.urn, type_, request.id, inputs, old, preview=request.preview),
+            lambda: self._simulation.update(request.urn, type_, request.id, inputs, old, preview=request.preview),
         )
         return provider_pb2.UpdateResponse(properties=outputs.to_wire())
 
     def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_ = _type(request.urn)
-        _answer(context, lambda: self._of(type_).delete(request.urn, type_, request.id))
+        _answer(context, lambda: self._simulation.delete(request.urn, type_, request.id))
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
         arguments = Values.from_wire(request.args)
-        result = _answer(context, lambda: self._of(request.tok).invoke(request.tok, arguments))
+        result = _answer(context, lambda: self._simulation.invoke(request.tok, arguments))
         return provider_pb2.InvokeResponse(**{"return": result.to_wire()})
 
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
         return empty_pb2.Empty()
-
-    def _of(self, token: str) -> Simulation:
-        return self._simulations[token.split(":", 1)[0]]
 
 
 def _type(urn: str) -> str:

@@ -56,7 +56,7 @@ def _is_new_enough(pulumi: str, wanted: str) -> bool:
     # The engine is used at the SDK's version or later: an older one may not know what the SDK asks of it.
     reply = subprocess.run([pulumi, "version"], capture_output=True, text=True, check=False)
     found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", reply.stdout)
-    return bool(found) and tuple(map(int, found.groups())) >= tuple(map(int, wanted.split(".")))
+    return found is not None and tuple(map(int, found.groups())) >= tuple(map(int, wanted.split(".")))
 
 
 def _build(binary: Path, version: str) -> None:

@@ -76,7 +76,8 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with self._child(command, context, cwd=request.pwd, env=environment, **pipes) as process:
             for stream, chunk in _chunks(process):
-                yield language_pb2.RunPluginResponse(**{stream: chunk})
+                part: dict[str, Any] = {stream: chunk}
+                yield language_pb2.RunPluginResponse(**part)
         yield language_pb2.RunPluginResponse(exitcode=process.returncode)
 
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002

@@ -22,7 +22,8 @@ def main() -> int:
 
     # The SDK's own server is used as a library: it sets up the runtime, waits for all that the program declared, and
     # reports a RunError as its message alone.
-    return 1 if LanguageServer(program).Run(request, None).error else 0
+    response = LanguageServer(program).Run(request, None)  # type: ignore[no-untyped-call]
+    return 1 if response.error else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,74 @@
+STACK ?= azure-dev
+PORT ?= 0
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+UV := uv==0.13.8
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup rehearse rehearse-destroy rehearse-reset shell env stop preview up destroy test lint format docs lock bench
+
+help: ## Show what there is
+	@echo "make <target> [STACK=azure-dev|aws-dev]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make the Python environment in .venv
+
+# The lock decides: the environment is made again when it changes, and never half-made.
+$(READY): requirements.txt
+	@command -v python3 >/dev/null || { echo "error: python3 (3.11 or later) is needed and not on PATH" >&2; exit 1; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: Python 3.11 or later is needed; python3 is $$(python3 -V)" >&2; exit 1; }
+	@echo "Setting up $(VENV) (once, about 1.3 GB)." >&2
+	@test -x $(PYTHON) || python3 -m venv $(VENV)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check $(UV)
+	@$(VENV)/bin/uv pip sync --quiet --python $(PYTHON) requirements.txt
+	@touch $@
+
+rehearse: $(READY) ## Bring STACK up on simulated clouds, under its policies, and sum up
+	@$(PYTHON) -m rehearsal up $(STACK) --port $(PORT)
+
+rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
+	@$(PYTHON) -m rehearsal destroy $(STACK) --port $(PORT)
+
+rehearse-reset: $(READY) ## Forget the rehearsal of STACK
+	@$(PYTHON) -m rehearsal reset $(STACK)
+
+shell: $(READY) ## A shell in which plain `pulumi` works on the rehearsal of STACK
+	@$(PYTHON) -m rehearsal shell $(STACK) --port $(PORT)
+
+env: $(READY) ## Serve the simulated clouds in the background; eval "$$(make -s env)" to use them
+	@$(PYTHON) -m rehearsal env $(STACK) --port $(PORT)
+
+stop: $(READY) ## End what `make env` started
+	@$(PYTHON) -m rehearsal stop $(STACK)
+
+preview up destroy: $(READY)
+	@$(PYTHON) -m rehearsal live $(STACK) --action $@
+
+preview: ## Preview STACK on its real cloud
+up: ## Deploy STACK to its real cloud
+destroy: ## Destroy STACK on its real cloud
+
+test: $(READY) ## Run all tests
+	@$(PYTHON) -m pytest
+
+lint: $(READY) ## Check style and types
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+format: $(READY) ## Put the code into the house's style
+	@$(VENV)/bin/ruff check --fix --quiet .
+	@$(VENV)/bin/ruff format --quiet .
+
+docs: $(READY) ## Write what is generated from code: settings, access matrix, controls
+	@$(PYTHON) -m infra.reference --write
+	@$(PYTHON) -m policies.catalogue --write
+
+lock: $(READY) ## Make requirements.txt from requirements.in
+	@$(VENV)/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes \
+		requirements.in -o requirements.txt
+
+bench: $(READY) ## Measure speed and memory; writes docs/benchmarks.md
+	@$(PYTHON) -m rehearsal.bench

@@ -1,0 +1,42 @@
+"""The rehearsal's commands; `make help` names those that people use."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from rehearsal import commands
+from rehearsal.console import UserError, say
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "up": commands.up,
+    "destroy": commands.destroy,
+    "reset": commands.reset,
+    "shell": commands.shell,
+    "env": commands.env,
+    "serve": commands.serve,
+    "stop": commands.stop,
+    "live": commands.live,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m rehearsal", description=__doc__)
+    parser.add_argument("command", choices=_COMMANDS)
+    parser.add_argument("stack")
+    parser.add_argument("--port", type=int, default=0, help="port of the simulated clouds; a free one if not given")
+    parser.add_argument("--action", choices=("preview", "up", "destroy"), help="what `live` does")
+    arguments = parser.parse_args()
+    try:
+        return _COMMANDS[arguments.command](arguments)
+    except UserError as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("\nInterrupted. Nothing is lost: the same command goes on from here.")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Serves the simulated clouds, each on a local port of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent import futures
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import grpc
+from pulumi.runtime.proto import provider_pb2_grpc
+
+from rehearsal.cloud import simulations
+from rehearsal.cloud.provider import Provider
+from rehearsal.cloud.world import DamagedWorldError, FileWorld
+from rehearsal.console import UserError
+
+HOST = "127.0.0.1"
+_OPTIONS = [
+    ("grpc.so_reuseport", 0),  # a port that is taken has to be an error
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+]
+
+
+@contextmanager
+def serving(world_file: Path, port: int = 0) -> Iterator[str]:
+    """Serve the clouds of one rehearsal; gives the value of PULUMI_DEBUG_PROVIDERS.
+
+    The clouds take ports from `port` on; with 0, free ones. Raises UserError when a port is taken or the rehearsal's
+    file cannot be used.
+    """
+    try:
+        world = FileWorld(world_file)
+    except DamagedWorldError as error:
+        raise UserError(str(error)) from None
+    with closing(world), ExitStack() as servers:
+        bound = []
+        for index, (package, simulation) in enumerate(simulations(world).items()):
+            server = grpc.server(futures.ThreadPoolExecutor(max_workers=16), options=_OPTIONS)
+            provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(simulation), server)
+            bound.append(f"{package}:{_bind(server, port and port + index)}")
+            server.start()
+            servers.callback(lambda started: started.stop(grace=1).wait(), server)
+        yield ",".join(bound)
+
+
+def _bind(server: grpc.Server, port: int) -> int:
+    try:
+        return int(server.add_insecure_port(f"{HOST}:{port}"))
+    except RuntimeError:
+        raise UserError(
+            f"Port {port} on {HOST} cannot be had: something else listens on it. "
+            "Give another with PORT=..., or none, and a free one is taken."
+        ) from None

@@ -1,0 +1,159 @@
+"""What each command of the rehearsal does. Each returns an exit code and raises UserError for what people can mend."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rehearsal import live as real
+from rehearsal import summary
+from rehearsal.console import UserError, say
+from rehearsal.engine.bootstrap import ROOT
+from rehearsal.session import POLICIES, Rehearsal
+
+# What a rehearsal does, in the order in which people do it: look, do, look again.
+_STEPS = {
+    "preview": ["preview"],
+    "up": ["up", "--yes", "--skip-preview"],
+    "second preview": ["preview", "--expect-no-changes"],
+}
+_POLICY_PACK = ("--policy-pack", str(POLICIES))
+
+
+def up(arguments: Namespace) -> int:
+    """Bring the stack up under its policies, prove that a second preview changes nothing, and sum up."""
+    rehearsal = Rehearsal(arguments.stack)
+    started = time.monotonic()
+    with rehearsal.running(arguments.port) as environment:
+        say(f"Rehearsing {rehearsal.stack}: real engine, real program, real policies; the clouds are simulated.")
+        for step, command in _STEPS.items():
+            say(f"\n{step.capitalize()}:")
+            code = _engine(rehearsal, [*command, *_POLICY_PACK], environment, _events(rehearsal, step))
+            if code != 0:
+                say(f"\nThe rehearsal of {rehearsal.stack} failed at its {step}; the engine says why above.")
+                return code
+        state = _output(rehearsal, ["stack", "export"], environment)
+    events = {step: _events(rehearsal, step) for step in _STEPS}
+    print(summary.render(rehearsal.stack, state, events, time.monotonic() - started))
+    return 0
+
+
+def _events(rehearsal: Rehearsal, step: str) -> Path:
+    return rehearsal.folder / f"{step.replace(' ', '-')}-events.jsonl"
+
+
+def destroy(arguments: Namespace) -> int:
+    """Destroy the rehearsed stack."""
+    rehearsal = Rehearsal(arguments.stack)
+    with rehearsal.running(arguments.port) as environment:
+        return _engine(rehearsal, ["destroy", "--yes"], environment)
+
+
+def reset(arguments: Namespace) -> int:
+    """Forget the rehearsal: its simulated resources and its state."""
+    Rehearsal(arguments.stack).remove()
+    return 0
+
+
+def shell(arguments: Namespace) -> int:
+    """A shell in which plain `pulumi` runs against the simulated clouds."""
+    rehearsal = Rehearsal(arguments.stack)
+    with rehearsal.running(arguments.port) as environment:
+        say(f"`pulumi` now works on a rehearsal of {rehearsal.stack}; the clouds are simulated. Leave with `exit`.")
+        command = [os.environ.get("SHELL", "/bin/sh")]
+        with _interrupts_left_to_child():
+            return subprocess.run(command, cwd=ROOT, env=dict(environment), check=False).returncode
+
+
+def serve(arguments: Namespace) -> int:
+    """Serve the simulated clouds until stopped, having written the environment to the rehearsal's folder."""
+    rehearsal = Rehearsal(arguments.stack)
+    with rehearsal.running(arguments.port) as environment:
+        ours = {key: value for key, value in environment.items() if os.environ.get(key) != value}
+        lines = [f"export {key}={shlex.quote(value)}" for key, value in sorted(ours.items())]
+        file = _environment_file(rehearsal)
+        file.write_text("\n".join(lines) + "\n")
+        try:
+            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        finally:
+            file.unlink()
+    return 0
+
+
+def env(arguments: Namespace) -> int:
+    """Start the simulated clouds in the background and print the environment for a shell to evaluate."""
+    rehearsal = Rehearsal(arguments.stack)
+    file = _environment_file(rehearsal)
+    if not file.exists():
+        command = [sys.executable, "-m", "rehearsal", "serve", rehearsal.stack, "--port", str(arguments.port)]
+        server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+        while not file.exists():
+            if server.poll() is not None:
+                return server.returncode  # it has said why
+            time.sleep(0.1)
+        say(f"Simulated clouds of {rehearsal.stack} are serving; `make stop STACK={rehearsal.stack}` ends them.")
+    print(file.read_text(), end="")
+    return 0
+
+
+def stop(arguments: Namespace) -> int:
+    """End what `env` started."""
+    rehearsal = Rehearsal(arguments.stack)
+    file = _environment_file(rehearsal)
+    if not file.exists():
+        raise UserError(f"No simulated clouds of {rehearsal.stack} are serving in the background.")
+    try:
+        os.kill(int((rehearsal.folder / "lock").read_text()), signal.SIGTERM)
+    except ProcessLookupError:
+        file.unlink()  # it was killed before it could tidy up
+    return 0
+
+
+def live(arguments: Namespace) -> int:
+    """The same program and policies against the real cloud."""
+    return real.run(Rehearsal(arguments.stack).stack, arguments.action)
+
+
+def _engine(
+    rehearsal: Rehearsal, command: Sequence[str], environment: Mapping[str, str], events: Path | None = None
+) -> int:
+    """Run the engine in sight of the person; Ctrl-C reaches it, and it ends what it is doing in good order."""
+    colour = ["--color", "always" if sys.stdout.isatty() else "never"]
+    log = ["--event-log", str(events)] if events else []
+    if events:
+        events.unlink(missing_ok=True)
+    with _interrupts_left_to_child() as interrupted:
+        code = rehearsal.pulumi([*command, *colour, *log], environment).returncode
+    if interrupted:
+        raise KeyboardInterrupt
+    return code
+
+
+def _output(rehearsal: Rehearsal, command: Sequence[str], environment: Mapping[str, str]) -> str:
+    reply = rehearsal.pulumi(command, environment, quiet=True)
+    if reply.returncode != 0:
+        raise UserError(f"`pulumi {' '.join(command)}` failed: {reply.stderr.strip()}")
+    return reply.stdout
+
+
+@contextmanager
+def _interrupts_left_to_child() -> Iterator[list[int]]:
+    """Ctrl-C goes to the whole group: the child decides what to do, and this process waits for it."""
+    received: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _environment_file(rehearsal: Rehearsal) -> Path:
+    return rehearsal.folder / "environment"

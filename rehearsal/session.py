@@ -1,0 +1,195 @@
+"""One rehearsal: a stack, its folder, and the environment in which plain `pulumi` runs against simulated clouds."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from rehearsal.cloud.server import serving
+from rehearsal.console import UserError
+from rehearsal.engine import bootstrap
+from rehearsal.engine.bootstrap import CACHE, ROOT
+
+STACKS = ROOT / "stacks"
+POLICIES = ROOT / "policies"
+
+# What would let a command reach a real cloud or a real backend. A rehearsal runs without.
+_CREDENTIALS = ("AWS_", "ARM_", "AZURE_", "PULUMI_", "KUBECONFIG", "GOOGLE_")
+
+# Commands that read a stack's settings: they get the rehearsal's copy, so that what the engine writes into it (the salt
+# of its encryption) does not land in the project's file.
+_WITH_SETTINGS = frozenset({"preview", "pre", "up", "update", "refresh", "destroy", "down", "dn", "import", "watch"})
+
+
+def stack_names() -> list[str]:
+    return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in STACKS.glob("Pulumi.*.yaml"))
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """The rehearsal of one stack. Its folder may be removed at any time: it holds nothing real."""
+
+    stack: str
+
+    def __post_init__(self) -> None:
+        if self.stack not in stack_names():
+            known = ", ".join(stack_names())
+            raise UserError(
+                f"There is no stack '{self.stack}': stacks/Pulumi.{self.stack}.yaml does not exist. "
+                f"Stacks are {known}; name one with STACK=..."
+            )
+
+    @property
+    def folder(self) -> Path:
+        return CACHE / "rehearsals" / self.stack
+
+    @property
+    def world_file(self) -> Path:
+        return self.folder / "world.db"
+
+    @property
+    def settings_file(self) -> Path:
+        """The rehearsal's copy of the stack's settings."""
+        return self.folder / f"Pulumi.{self.stack}.yaml"
+
+    @contextmanager
+    def running(self, port: int = 0) -> Iterator[Mapping[str, str]]:
+        """Simulated clouds for as long as the context lasts; gives the environment for the engine.
+
+        Raises UserError when the rehearsal is already running, or cannot.
+        """
+        engine = bootstrap.engine()
+        with self._alone(), serving(self.world_file, port) as providers:
+            environment = self._environment(engine, providers)
+            self._ready_backend(environment)
+            yield environment
+
+    def remove(self) -> None:
+        if self.folder.exists():
+            with self._alone():
+                shutil.rmtree(self.folder)
+
+    def refresh_settings(self) -> None:
+        """Bring the copy of the stack's settings up to date, keeping what the engine wrote into it.
+
+        Raises UserError when the stack's file is no YAML mapping.
+        """
+        source = STACKS / self.settings_file.name
+        try:
+            settings = yaml.safe_load(source.read_text()) or {}
+        except yaml.YAMLError as error:
+            raise UserError(f"stacks/{source.name} is not YAML: {error}") from None
+        if not isinstance(settings, dict):
+            raise UserError(f"stacks/{source.name} has no settings: it must be a mapping with `config:` at the top.")
+        copy = yaml.safe_load(self.settings_file.read_text()) if self.settings_file.exists() else {}
+        kept = {key: value for key, value in (copy or {}).items() if key == "encryptionsalt"}
+        self.settings_file.write_text(yaml.safe_dump({**settings, **kept}))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the rehearsal's lock; it goes with the process, however that ends."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise UserError(
+                    f"The rehearsal of {self.stack} is already running (process {file.read().strip()}). "
+                    f"Wait for it, leave its shell, or end it with `make stop STACK={self.stack}`."
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def _environment(self, engine: Path, providers: str) -> dict[str, str]:
+        passphrase = self.folder / "passphrase"
+        if not passphrase.exists():
+            passphrase.write_text(secrets.token_urlsafe(32))
+            passphrase.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        backend = self.folder / "backend"
+        backend.mkdir(exist_ok=True)
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(_CREDENTIALS)}
+        return {
+            **inherited,
+            "PATH": os.pathsep.join([*self._commands(engine), inherited.get("PATH", os.defpath)]),
+            "PULUMI_BACKEND_URL": backend.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
+            "PULUMI_DEBUG_COMMANDS": "true",  # makes --event-log a known flag
+            "PULUMI_DEBUG_PROVIDERS": providers,
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_HOME": str(CACHE / "pulumi-home"),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_STACK": self.stack,
+            # gRPC warns on standard error when a process that uses it forks.
+            "GRPC_ENABLE_FORK_SUPPORT": "0",
+        }
+
+    def _commands(self, engine: Path) -> list[str]:
+        """Folders for PATH: `pulumi` that knows this rehearsal, the engine, and a language host where none is."""
+        folder = self.folder / "bin"
+        folder.mkdir(exist_ok=True)
+        module = f"{sys.executable} -m rehearsal.engine.cli {self.stack} {engine}"
+        _script(folder / "pulumi", f'PYTHONPATH="{ROOT}" exec {module} "$@"')
+        if shutil.which("pulumi-language-python") is None:
+            # Beside the engine, where it looks first; elsewhere on PATH it would warn of it.
+            host = Path(bootstrap.__file__).with_name("language_host.py")
+            _script(engine.with_name("pulumi-language-python"), f'exec {sys.executable} -u {host} "$@"')
+        return [str(folder), str(engine.parent)]
+
+    def _ready_backend(self, environment: Mapping[str, str]) -> None:
+        """Make the stack in the rehearsal's own backend, and clear the lock of a run that was killed."""
+        self.refresh_settings()
+        if any((self.folder / "backend" / ".pulumi" / "locks").rglob("*.json")):
+            # Nobody else can hold it: this process holds the rehearsal's lock.
+            self.pulumi(["cancel", "--yes"], environment, quiet=True)
+        # Made from the rehearsal's folder, for that is where the engine then writes the salt of its encryption.
+        (self.folder / "Pulumi.yaml").write_text(
+            (ROOT / "Pulumi.yaml").read_text().replace("stackConfigDir: stacks", "")
+        )
+        creation = ["--cwd", str(self.folder), "stack", "select", "--create", self.stack]
+        selected = self.pulumi(creation, environment, quiet=True)
+        if selected.returncode != 0:
+            raise UserError(
+                f"The rehearsal's state in {self.folder / 'backend'} cannot be used:\n{selected.stderr.strip()}\n"
+                f"It describes simulated resources only: remove it with `make rehearse-reset STACK={self.stack}`."
+            )
+
+    def pulumi(
+        self, arguments: Sequence[str], environment: Mapping[str, str], *, quiet: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the engine's command line in the project's folder."""
+        return subprocess.run(
+            ["pulumi", *arguments],
+            cwd=ROOT,
+            env=dict(environment),
+            capture_output=quiet,
+            text=True,
+            check=False,
+        )
+
+
+def engine_arguments(rehearsal: Rehearsal, arguments: Sequence[str]) -> list[str]:
+    """The arguments with which the engine is run for what a person typed."""
+    command = next((argument for argument in arguments if not argument.startswith("-")), "")
+    given = any(argument.startswith("--config-file") for argument in arguments)
+    if command in _WITH_SETTINGS and not given:
+        return [*arguments, "--config-file", str(rehearsal.settings_file)]
+    return list(arguments)
+
+
+def _script(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)

@@ -1,0 +1,136 @@
+"""The summary at the end of a rehearsal, read from the engine's own state and events."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rehearsal import charts
+from rehearsal.cloud.kubernetes import RELEASE
+
+_WIDTH = 100
+# How the SDK words the advisory for a policy that could not be judged because a value was not known yet.
+_UNDECIDED = "can't run policy"
+# How the engine marks a secret in its export.
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+
+
+@dataclass
+class Verdicts:
+    """What the policies said in one run of the program; a judgement is one control on one resource or stack."""
+
+    passed: int = 0
+    failed: int = 0
+    undecided: int = 0
+    advisories: list[str] = field(default_factory=list)
+
+
+def render(stack: str, state: str, logs: Mapping[str, Path], seconds: float) -> str:
+    """The whole summary.
+
+    `state` is the engine's export as JSON, `logs` the event log of each step (preview, up, second preview), `seconds`
+    the wall time of the rehearsal.
+    """
+    resources = json.loads(state)["deployment"].get("resources", [])
+    declared = [item for item in resources if item.get("custom") and not item["type"].startswith("pulumi:")]
+    sections = {
+        "Resources by layer": _counts(_layer(item, resources) for item in declared),
+        "Resources by kind": _counts(_kind(item["type"]) for item in declared),
+        "Policies": [line for step, log in logs.items() for line in _policies(step, log)],
+        "Charts": [_chart(item) for item in declared if item["type"] == RELEASE] or ["none"],
+        "Outputs": _outputs(resources),
+        "Second preview": [_second_preview(logs["second preview"])],
+        "Simulated": ["the clouds' APIs; Kubernetes, whose objects are checked offline and start no pods"],
+    }
+    lines = [f" Rehearsal of {stack} ".center(_WIDTH, "=")]
+    for title, body in sections.items():
+        lines += ["", title, *(f"  {line}" for line in body)]
+    lines += ["", f"{len(declared)} resources in {seconds:.0f} s", "=" * _WIDTH]
+    return "\n".join(lines)
+
+
+def verdicts(events: Iterable[Mapping[str, Any]]) -> Verdicts:
+    """What the policies said in one run of the program."""
+    run = Verdicts()
+    for event in events:
+        for name in ("policyAnalyzeSummaryEvent", "policyAnalyzeStackSummaryEvent"):
+            run.passed += len(event.get(name, {}).get("passed", ()))
+            run.failed += len(event.get(name, {}).get("failed", ()))
+        said = event.get("policyEvent", {})
+        if _UNDECIDED in said.get("message", ""):
+            run.undecided += 1
+            run.failed -= 1  # the engine counts what drew an advisory as failed
+        elif said.get("enforcementLevel") == "warning":
+            run.advisories.append(f"{said['policyName']}: {said.get('resourceUrn', '').rsplit('::', 1)[-1]}")
+    return run
+
+
+def read_events(path: Path) -> Iterator[dict[str, Any]]:
+    """The events of an engine's event log, one JSON object a line."""
+    with path.open() as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _policies(step: str, log: Path) -> list[str]:
+    run = verdicts(read_events(log))
+    counts = (
+        f"{step:15} {run.passed} judgements passed, {run.failed} failed, {run.undecided} undecided (value not known)"
+    )
+    return [counts, *(f"{'':15} advisory {advisory}" for advisory in run.advisories)]
+
+
+def _counts(names: Iterable[str]) -> list[str]:
+    return [f"{count:4}  {name}" for name, count in sorted(Counter(names).items())]
+
+
+def _layer(resource: Mapping[str, Any], resources: Sequence[Mapping[str, Any]]) -> str:
+    """The component that a resource belongs to: `azure / network`."""
+    parents = {item["urn"]: item for item in resources}
+    parent = parents.get(resource.get("parent", ""))
+    if parent is None or not parent["type"].startswith("groundwork:"):
+        return "stack"
+    _, layer, _ = parent["type"].split(":")
+    return f"{layer} / {parent['urn'].rsplit('::', 1)[-1]}"
+
+
+def _kind(type_: str) -> str:
+    """`aws:s3/bucket:Bucket` -> `aws s3`, `kubernetes:core/v1:Secret` -> `kubernetes core`."""
+    package, module, _ = type_.split(":")
+    return f"{package} {module.split('/', 1)[0]}"
+
+
+def _chart(release: Mapping[str, Any]) -> str:
+    chart, version = release["inputs"]["chart"], release["inputs"]["version"]
+    package = charts.package(chart, version)
+    if package is None:
+        checked = f"values not checked: no package of it in the folder that {charts.VARIABLE} names"
+    elif charts.has_schema(package):
+        checked = "values checked against the chart's schema"
+    else:
+        checked = "values not checked: the chart has no schema"
+    return f"{chart} {version}: templates not rendered, {checked}"
+
+
+def _outputs(resources: Sequence[Mapping[str, Any]]) -> list[str]:
+    stack = next((item for item in resources if item["type"] == "pulumi:pulumi:Stack"), {})
+    outputs = stack.get("outputs", {})
+    return [f"{name:18} {_shown(value)}" for name, value in sorted(outputs.items())]
+
+
+def _shown(value: Any) -> str:
+    return "[secret]" if isinstance(value, Mapping) and _SIGNATURE in value else str(value)
+
+
+def _second_preview(events: Path) -> str:
+    summary = next((event["summaryEvent"] for event in read_events(events) if "summaryEvent" in event), None)
+    if summary is None:
+        return "did not finish"
+    changes = {name: count for name, count in summary["resourceChanges"].items() if name != "same"}
+    if not changes:
+        return f"0 changes, {summary['resourceChanges'].get('same', 0)} unchanged"
+    return "CHANGES: " + ", ".join(f"{count} to {name}" for name, count in sorted(changes.items()))
