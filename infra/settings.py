@@ -52,6 +52,7 @@ KUBERNETES_VERSIONS = ("1.32", "1.33", "1.34")
 
 # What a node of each pool is when the stack does not say: 4 vCPU and 16 GiB, on both clouds.
 NODE_SIZES = {Cloud.AZURE: "Standard_D4s_v5", Cloud.AWS: "m6i.xlarge"}
+TRAINING_SIZES = {Cloud.AZURE: "Standard_D4s_v3", Cloud.AWS: "ml.m5.xlarge"}
 DATABASE_SIZES = {
     # Burstable classes suit a tracking server that is mostly idle; production gets dedicated cores.
     (Cloud.AZURE, False): "Standard_B2s",
@@ -129,7 +130,7 @@ class NetworkSettings(Section):
 class NodePoolSettings(Section):
     """One pool of nodes, spread over the location's zones and scaled between two bounds."""
 
-    size: str = Field("", description="instance size; empty for the house's 4 vCPU and 16 GiB")
+    size: str = Field(min_length=1, description="instance size")
     minimum: int = Field(2, ge=1, le=100, description="fewest nodes")
     maximum: int = Field(10, ge=1, le=100, description="most nodes")
 
@@ -148,10 +149,8 @@ class ClusterSettings(Section):
     authorized_ranges: tuple[AllowedRange, ...] = Field(
         (), description="CIDR blocks that may reach the Kubernetes API; empty keeps it private to the network"
     )
-    system_pool: NodePoolSettings = Field(
-        NodePoolSettings(minimum=2, maximum=3), description="for the platform's own services"
-    )
-    user_pool: NodePoolSettings = Field(NodePoolSettings(), description="for models, training and MLflow")
+    system_pool: NodePoolSettings = Field(description="for the platform's own services")
+    user_pool: NodePoolSettings = Field(description="for models, training and MLflow")
 
     @model_validator(mode="after")
     def _version_is_supported(self) -> Self:
@@ -166,20 +165,20 @@ class ClusterSettings(Section):
 class DatabaseSettings(Section):
     """PostgreSQL behind MLflow."""
 
-    size: str = Field("", description="instance class; empty for a burstable one, in prod for dedicated cores")
+    size: str = Field(min_length=1, description="instance class")
     storage_gb: int = Field(64, ge=32, le=16384, description="disk, GiB")
-    backup_days: int = Field(0, ge=0, le=35, description="days of point-in-time restore; 0 for 7, in prod 35")
+    backup_days: int = Field(ge=7, le=35, description="days of point-in-time restore")
 
 
 class TrainingSettings(Section):
     """The clouds' own training service, beside the cluster."""
 
-    size: str = Field("", description="instance size of the compute; empty for 4 vCPU and 16 GiB")
+    size: str = Field(min_length=1, description="instance size of the compute")
     maximum_nodes: int = Field(4, ge=0, le=100, description="most low-priority nodes; it idles at 0")
 
 
 class TelemetrySettings(Section):
-    retention_days: int = Field(30, ge=30, le=730, description="days that logs are kept")
+    retention_days: int = Field(ge=30, le=730, description="days that logs are kept")
     alert_email: str = Field("", pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?$", description="who hears of alerts")
 
 
@@ -196,23 +195,25 @@ class Settings(Section):
     owner: str = Field(min_length=1, max_length=64, description="team that answers for the stack; a tag")
     cost_center: str = Field("mlops", min_length=1, max_length=64, description="who pays; a tag")
     network: NetworkSettings = NetworkSettings()
-    cluster: ClusterSettings = ClusterSettings()
-    database: DatabaseSettings = DatabaseSettings()
-    training: TrainingSettings = TrainingSettings()
-    telemetry: TelemetrySettings = TelemetrySettings()
+    cluster: ClusterSettings
+    database: DatabaseSettings
+    training: TrainingSettings
+    telemetry: TelemetrySettings
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_in_sizes(cls, raw: Any) -> Any:
+    def _fill_in(cls, raw: Any) -> Any:
         """Complete what depends on cloud and environment, so that no other module has to know defaults."""
-        if not isinstance(raw, Mapping) or raw.get("cloud") not in tuple(Cloud):
+        if not isinstance(raw, Mapping):
             return raw
-        cloud, production = Cloud(raw["cloud"]), raw.get("environment") == Environment.PROD
+        # A cloud that is none is reported by its own field; any will do for the defaults of the others.
+        cloud = Cloud.AWS if raw.get("cloud") == Cloud.AWS else Cloud.AZURE
+        production = raw.get("environment") == Environment.PROD
         node = NODE_SIZES[cloud]
         defaults: dict[str, Any] = {
             "cluster": {"systemPool": {"size": node, "minimum": 2, "maximum": 3}, "userPool": {"size": node}},
             "database": {"size": DATABASE_SIZES[cloud, production], "backupDays": 35 if production else 7},
-            "training": {"size": "Standard_D4s_v3" if cloud is Cloud.AZURE else "ml.m5.xlarge"},
+            "training": {"size": TRAINING_SIZES[cloud]},
             "telemetry": {"retentionDays": 90 if production else 30},
         }
         return _merge(defaults, raw)
