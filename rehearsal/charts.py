@@ -5,7 +5,6 @@ They are looked for in the folder that GROUNDWORK_CHARTS names, as `<chart>-<ver
 
 from __future__ import annotations
 
-import json
 import os
 import tarfile
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import yaml
 
 VARIABLE = "GROUNDWORK_CHARTS"
 
@@ -27,24 +27,37 @@ def package(chart: str, version: str) -> Path | None:
 
 
 def has_schema(path: Path) -> bool:
-    return _schema(path) is not None
+    return _member(path, "values.schema.json") is not None
 
 
 def complaints(path: Path, values: Mapping[str, Any]) -> list[str]:
-    """What the chart's own values.schema.json says against these values; empty when it has none."""
-    schema = _schema(path)
+    """What the chart's own values.schema.json says against these values over its defaults, as Helm judges them.
+
+    Empty when the chart has no schema.
+    """
+    schema = _member(path, "values.schema.json")
     if schema is None:
         return []
+    whole = _coalesce(_member(path, "values.yaml") or {}, values)
     validator = jsonschema.validators.validator_for(schema)(schema)
-    errors = sorted(validator.iter_errors(values), key=lambda error: list(error.absolute_path))
+    errors = sorted(validator.iter_errors(whole), key=lambda error: list(map(str, error.absolute_path)))
     return [f"{'.'.join(map(str, error.absolute_path)) or 'values'}: {error.message}" for error in errors]
 
 
-def _schema(path: Path) -> Any:
+def _coalesce(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values over a chart's defaults: maps are merged, null removes, everything else replaces."""
+    merged = {**defaults, **values}
+    for key, default in defaults.items():
+        if isinstance(default, Mapping) and isinstance(merged[key], Mapping):
+            merged[key] = _coalesce(default, merged[key])
+    return {key: value for key, value in merged.items() if value is not None or key not in values}
+
+
+def _member(path: Path, name: str) -> Any:
+    """A YAML or JSON file at the top of a chart; a subchart's lies deeper."""
     with tarfile.open(path) as archive:
         for member in archive:
-            # Only the chart's own schema: a subchart's lies deeper.
-            if member.name.count("/") == 1 and member.name.endswith("/values.schema.json"):
+            if member.name.count("/") == 1 and member.name.endswith(f"/{name}"):
                 file = archive.extractfile(member)
-                return json.load(file) if file else None
+                return yaml.safe_load(file) if file else None
     return None

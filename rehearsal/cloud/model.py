@@ -74,7 +74,7 @@ class Draft:
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:32]}"
 
     def fill(self, template: str) -> str:
-        """Fill `{path}` from inputs and facts, `{id}`, `{name}`, `{uuid}`, and `{hex:8}` with eight digits."""
+        """Fill `{path}` from facts and inputs, `{id}`, `{uuid}`, and `{hex:8}` with eight digits."""
         return _Template(self).format(template)
 
 
@@ -86,7 +86,6 @@ class _Template(string.Formatter):
         draft = self._draft
         special: dict[str, Callable[[], Any]] = {
             "id": lambda: draft.id,
-            "name": lambda: draft.name,
             "uuid": draft.uuid,
             "hex": lambda: draft.hex,
         }

@@ -52,6 +52,17 @@ class Record:
     outputs: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One line of the journal; `at` is UTC, ISO 8601."""
+
+    at: str
+    operation: str
+    type: str
+    urn: str
+    outcome: str
+
+
 class FileWorld:
     """The simulated clouds' memory. Reads come from memory, every write goes through to the file."""
 
@@ -132,6 +143,12 @@ class FileWorld:
             self._records.pop((record.type, _fold(record.id)), None)
             for name in _references(record):
                 self._by_reference.pop(_fold(name), None)
+
+    def journal(self) -> list[Entry]:
+        """All that was asked of the simulated clouds, in order."""
+        with self._lock:
+            rows = self._database.execute("SELECT at, operation, type, urn, outcome FROM journal ORDER BY seq")
+            return [Entry(*row) for row in rows]
 
     def note(self, operation: str, type_: str, urn: str, outcome: str) -> None:
         """Write a line into the journal. Callers keep secrets out of `outcome`."""

@@ -1,0 +1,52 @@
+"""Physical names and tags: unique where they must be, and never longer than a service allows.
+
+Proves the naming rules alone; that each service's names fit is proven where the service is declared.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from infra.naming import Naming
+from tests.unit.infra.recording import site
+
+
+def naming(cloud: str = "azure", environment: str = "dev", **settings: str) -> Naming:
+    return site(cloud, environment, **settings).naming
+
+
+def test_a_regional_name_says_whose_and_what() -> None:
+    assert naming().regional("cluster") == "acme-gw-dev-cluster"
+
+
+def test_worldwide_names_differ_by_organization_environment_and_location() -> None:
+    names = {
+        naming().worldwide("data"),
+        naming(organization="umbrella").worldwide("data"),
+        naming(environment="staging").worldwide("data"),
+        naming(location="northeurope").worldwide("data"),
+        naming("aws").worldwide("data"),
+    }
+    assert len(names) == 5
+
+
+def test_a_worldwide_name_stays_the_same() -> None:
+    assert naming().worldwide("data") == naming(owner="another").worldwide("data")
+
+
+def test_without_hyphens_only_letters_and_digits_are_left() -> None:
+    assert re.fullmatch(r"[a-z0-9]+", naming().worldwide("data", hyphens=False))
+
+
+def test_a_name_over_its_limit_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"has 28 characters, the service allows 24"):
+        naming(environment="staging", organization="umbrella").regional("artifact", limit=24)
+
+
+def test_tags_say_who_answers_and_who_pays() -> None:
+    tags = naming(costCenter="cc-42").tags
+    assert tags["owner"] == "ml"
+    assert tags["cost-center"] == "cc-42"
+    assert tags["stack"] == "azure-dev"

@@ -1,0 +1,164 @@
+"""The platform in the cluster, on a foundation made by hand: it stands on any cloud that fulfils the contract.
+
+Proves what is declared and how it is wired, with every object held against the Kubernetes schemas. Where
+GROUNDWORK_CHARTS names a folder with the charts, their values are held against the charts' own schemas too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+import pytest
+
+from infra import cluster
+from infra.access import WORKLOADS, Store
+from infra.cluster.namespaces import PROFILES
+from infra.foundation import (
+    Artifacts,
+    Audit,
+    Cluster,
+    Endpoint,
+    Experiments,
+    Foundation,
+    Identity,
+    Registry,
+    Secrets,
+    Telemetry,
+    TrackingDatabase,
+    Training,
+)
+from rehearsal.cloud.kubernetes import RELEASE
+from tests.unit.infra.recording import Recorder, record, site
+
+NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+PORTS = {Store.ARTIFACTS: 443, Store.REGISTRY: 443, Store.EXPERIMENTS: 443, Store.TRACKING_DB: 5432}
+
+
+def out(value: str) -> pulumi.Output[str]:
+    return pulumi.Output.from_input(value)
+
+
+def foundation() -> Foundation:
+    """A cloud that is neither Azure nor AWS."""
+    return Foundation(
+        cluster=Cluster(
+            name=out("c"),
+            kubeconfig=pulumi.Output.secret("clusters: [{name: c}]"),
+            oidc_issuer=out("https://issuer"),
+            node_pools=(),
+            api=Endpoint(["10.20.0.0/20"], 443),
+            storage_class="fast",
+        ),
+        registry=Registry(out("registry.example")),
+        artifacts=Artifacts(out("s3://bucket/mlflow"), {"REGION": "here"}),
+        tracking_db=TrackingDatabase(out("db.example"), 5432, "mlflow", "mlflow", pulumi.Output.secret("hunter2")),
+        experiments=Experiments(out("e"), out("https://e")),
+        secrets=Secrets(out("s"), out("https://s")),
+        training=Training(out("t")),
+        telemetry=Telemetry(out("l")),
+        audit=Audit(out("a")),
+        identities={
+            workload.name: Identity(out(workload.name), {"role": workload.name}, {"identity": "on"}, None)
+            for workload in WORKLOADS
+        },
+        endpoints={store: Endpoint([f"10.9.{port % 256}.0/24"], port) for store, port in PORTS.items()},
+    )
+
+
+@pytest.fixture(scope="module")
+def platform() -> Recorder:
+    recorder, _ = record(lambda: cluster.platform(site("azure"), foundation()))
+    return recorder
+
+
+def policies(platform: Recorder, namespace: str) -> dict[str, Any]:
+    found = [item.inputs for item in platform.of(NETWORK_POLICY)]
+    return {item["metadata"]["name"]: item["spec"] for item in found if item["metadata"]["namespace"] == namespace}
+
+
+def values(platform: Recorder, chart: str) -> Any:
+    (found,) = [item.inputs for item in platform.of(RELEASE) if item.inputs["chart"] == chart]
+    return found["values"]
+
+
+@pytest.mark.parametrize("namespace", PROFILES)
+def test_every_namespace_is_closed_limited_and_labelled(platform: Recorder, namespace: str) -> None:
+    closed = policies(platform, namespace)["default-deny"]
+    assert closed == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    labels = next(
+        item.inputs["metadata"]["labels"]
+        for item in platform.of("kubernetes:core/v1:Namespace")
+        if item.name == namespace
+    )
+    assert labels["pod-security.kubernetes.io/enforce"] == PROFILES[namespace].level
+    for kind in ("ResourceQuota", "LimitRange"):
+        inside = [item.inputs["metadata"]["namespace"] for item in platform.of(f"kubernetes:core/v1:{kind}")]
+        assert inside.count(namespace) == 1
+
+
+def test_only_node_exporter_is_privileged() -> None:
+    assert [name for name, profile in PROFILES.items() if profile.level == "privileged"] == ["node-exporter"]
+
+
+def test_no_limit_range_speaks_of_gpus(platform: Recorder) -> None:
+    limits = [item.inputs["spec"]["limits"][0] for item in platform.of("kubernetes:core/v1:LimitRange")]
+    assert all(set(limit["default"]) == set(limit["defaultRequest"]) == {"cpu", "memory"} for limit in limits)
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
+def test_a_workload_reaches_the_stores_of_its_row_and_no_others(platform: Recorder, workload: Any) -> None:
+    rules = policies(platform, workload.namespace)[f"{workload.name}-stores"]["egress"]
+    reached = {(rule["to"][0]["ipBlock"]["cidr"], rule["ports"][0]["port"]) for rule in rules}
+    assert reached == {(f"10.9.{PORTS[store] % 256}.0/24", PORTS[store]) for store in workload.needs}
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
+def test_a_workload_has_its_service_account(platform: Recorder, workload: Any) -> None:
+    (account,) = [
+        item.inputs
+        for item in platform.of("kubernetes:core/v1:ServiceAccount")
+        if item.inputs["metadata"]["name"] == workload.service_account
+    ]
+    assert account["metadata"]["namespace"] == workload.namespace
+    assert account["metadata"]["annotations"] == {"role": workload.name}
+    assert account["automountServiceAccountToken"] is False
+
+
+def test_mlflow_stands_on_the_foundation(platform: Recorder) -> None:
+    mlflow = values(platform, "mlflow")
+    assert mlflow["backendStore"]["postgres"]["host"] == "db.example"
+    assert mlflow["artifactRoot"]["defaultArtifactRoot"] == "s3://bucket/mlflow"
+    assert mlflow["extraEnvVars"] == {"REGION": "here"}
+    assert mlflow["extraPodLabels"] == {"identity": "on"}
+    assert mlflow["serviceAccount"] == {"create": False, "name": "mlflow"}
+
+
+def test_passwords_are_in_secrets_and_nowhere_else(platform: Recorder) -> None:
+    holders = [item.type for item in platform.resources if "hunter2" in str(item.inputs)]
+    assert holders == ["kubernetes:core/v1:Secret"]
+    grafana = values(platform, "kube-prometheus-stack")["grafana"]
+    secrets = {item.inputs["metadata"]["name"] for item in platform.of("kubernetes:core/v1:Secret")}
+    assert grafana["admin"]["existingSecret"] in secrets
+    assert values(platform, "mlflow")["backendStore"]["existingDatabaseSecret"]["name"] in secrets
+
+
+def test_prometheus_listens_to_monitors_of_every_release(platform: Recorder) -> None:
+    spec = values(platform, "kube-prometheus-stack")["prometheus"]["prometheusSpec"]
+    ignored = [name for name, value in spec.items() if name.endswith("NilUsesHelmValues") and value]
+    assert ignored == []
+    assert len([name for name in spec if name.endswith("NilUsesHelmValues")]) == 5
+
+
+@pytest.mark.parametrize(("environment", "replicas"), [("dev", 1), ("prod", 2)])
+def test_production_has_no_single_replica(environment: str, replicas: int) -> None:
+    recorder, _ = record(lambda: cluster.platform(site("azure", environment), foundation()))
+    monitoring = values(recorder, "kube-prometheus-stack")
+    found: Sequence[int] = [
+        values(recorder, "mlflow")["replicaCount"],
+        monitoring["prometheus"]["prometheusSpec"]["replicas"],
+        monitoring["alertmanager"]["alertmanagerSpec"]["replicas"],
+        monitoring["grafana"]["replicas"],
+    ]
+    assert set(found) == {replicas}

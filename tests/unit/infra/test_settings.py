@@ -1,0 +1,112 @@
+"""What a stack file may say, and the message each mistake gets.
+
+Proves the rules and their messages on the parser alone. That the engine shows the message and stops before anything is
+touched is proven in tests/engine.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.settings import Cloud, Environment, Settings
+from infra.stack_config import parse
+from rehearsal.session import STACKS, stack_names
+
+VALID = {"cloud": "azure", "environment": "dev", "location": "westeurope", "organization": "acme", "owner": "ml"}
+
+
+def complaint(stack: str = "azure-dev", **changed: Any) -> str:
+    with pytest.raises(ValueError, match="not valid; nothing has been touched") as caught:
+        parse({**VALID, **changed}, stack)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "setting", "rule", "remedy"),
+    [
+        ({"colud": "azure"}, "groundwork:colud", "is not a setting", "write 'cloud'"),
+        ({"cluster": {"kuberntesVersion": "1.33"}}, "groundwork:cluster.kuberntesVersion", "is not a", "'kubernetesV"),
+        ({"zzz": 1}, "groundwork:zzz", "is not a setting", "remove it; there are cloud, environment"),
+        ({"cloud": "gcp"}, "groundwork:cloud = 'gcp'", "should be 'azure' or 'aws'", "azure or aws"),
+        ({"location": "eu-west-1"}, "groundwork:", "not a region of azure", "westeurope"),
+        ({"organization": "Acme Inc"}, "groundwork:organization = 'Acme Inc'", "pattern", "2 to 8 lower-case letters"),
+        ({"network": {"cidr": "10.0.0.0/33"}}, "groundwork:network.cidr = '10.0.0.0/33'", "CIDR block", "10.20.0.0/16"),
+        ({"network": {"cidr": "10.0.0.1/16"}}, "groundwork:network.cidr", "host bits set", "10.20.0.0/16"),
+        ({"network": {"cidr": "8.8.0.0/16"}}, "groundwork:network.cidr", "private range", "172.16/12"),
+        ({"network": {"cidr": "10.0.0.0/24"}}, "groundwork:network", "between /16 and /20", "10.20.0.0/16"),
+        ({"network": {"cidr": "10.244.0.0/16"}}, "groundwork:network", "overlaps podCidr", "each its own block"),
+        ({"cluster": {"userPool": {"minimum": 11}}}, "groundwork:cluster.userPool", "11 is above maximum 10", "raise"),
+        (
+            {"cluster": {"userPool": {"minimum": "x"}}},
+            "cluster.userPool.minimum = 'x'",
+            "valid integer",
+            "fewest nodes",
+        ),
+        ({"cluster": {"kubernetesVersion": "1.20"}}, "groundwork:cluster", "'1.20' is not supported", "1.32, 1.33"),
+        ({"cluster": {"kubernetesVersion": 1.33}}, "cluster.kubernetesVersion = 1.33", "valid string", "one of 1.32"),
+        ({"cluster": {"authorizedRanges": ["0.0.0.0/0"]}}, "authorizedRanges.0", "most of the internet", "private API"),
+        ({"cluster": "big"}, "groundwork:cluster = 'big'", "valid dictionary", "section of settings"),
+        ({"telemetry": {"retentionDays": 5}}, "telemetry.retentionDays = 5", "greater than or equal to 30", "days"),
+        ({"telemetry": {"alertEmail": "nobody"}}, "telemetry.alertEmail = 'nobody'", "pattern", "who hears"),
+        ({"database": {"storageGb": 1}}, "database.storageGb = 1", "greater than or equal to 32", "disk"),
+    ],
+)
+def test_a_mistake_is_named_with_value_rule_and_remedy(
+    changed: dict[str, Any], setting: str, rule: str, remedy: str
+) -> None:
+    message = complaint(**changed)
+    problem, mended = message.splitlines()[1:3]
+    assert setting in problem
+    assert rule in problem
+    assert mended.strip().startswith("Remedy: ")
+    assert remedy in mended
+    assert "stacks/Pulumi.azure-dev.yaml" in message
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    message = complaint(cloud="gcp", network={"cidr": "nonsense"}, zzz=1)
+    assert message.count("Remedy: ") == 3
+
+
+def test_missing_settings_are_named() -> None:
+    with pytest.raises(ValueError, match="groundwork:cloud is not set") as caught:
+        parse({}, "azure-dev")
+    assert str(caught.value).count("is not set") == 5
+
+
+def test_settings_must_agree_with_the_stacks_name() -> None:
+    message = complaint(stack="azure-prod")
+    assert "are the settings of a stack named 'azure-dev'" in message
+
+
+@pytest.mark.parametrize("cloud", Cloud)
+@pytest.mark.parametrize("environment", Environment)
+def test_every_environment_has_complete_defaults(cloud: Cloud, environment: Environment) -> None:
+    location = "westeurope" if cloud is Cloud.AZURE else "eu-west-1"
+    raw = {**VALID, "cloud": cloud.value, "environment": environment.value, "location": location}
+    settings = parse(raw, f"{cloud}-{environment}")
+    assert settings.cluster.user_pool.minimum == 2
+    assert settings.cluster.user_pool.maximum == 10
+    assert settings.production == (environment is Environment.PROD)
+    assert settings.database.backup_days == (35 if settings.production else 7)
+
+
+def test_what_a_stack_says_stands_beside_the_defaults_of_its_section() -> None:
+    settings = parse({**VALID, "cluster": {"userPool": {"maximum": 4}}}, "azure-dev")
+    assert (settings.cluster.user_pool.minimum, settings.cluster.user_pool.maximum) == (2, 4)
+    assert settings.cluster.user_pool.size == "Standard_D4s_v5"
+
+
+def test_settings_cannot_be_changed_once_read() -> None:
+    settings = Settings.model_validate(VALID)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.owner = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("stack", stack_names())
+def test_every_stack_in_the_project_is_valid(stack: str) -> None:
+    said = yaml.safe_load((STACKS / f"Pulumi.{stack}.yaml").read_text())["config"]
+    parse({key.removeprefix("groundwork:"): value for key, value in said.items()}, stack)
