@@ -1,15 +1,16 @@
 """What a control is: a function over plain properties, with a name, a severity and a remedy.
 
-Controls know nothing of Pulumi's protocol: `policies.pack` serves them to the engine, and `judge_manifest` lets the
-same functions judge Kubernetes manifests that no engine ever sees, such as rendered charts.
+Controls know nothing of Pulumi's protocol: `policies.pack` serves them to the engine, and
+`policies.services.judge_manifest` lets the same functions judge manifests that no engine ever sees, such as those of
+rendered charts.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from policies.props import UNKNOWN, Props, Undecided, Verdict, Verdicts, lookup
+from policies.props import Marker, Props, Undecided, Verdict, Verdicts, any_of, each, some
 
 Severity: TypeAlias = Literal["critical", "high", "medium", "low"]
 
@@ -44,12 +45,9 @@ class Resource:
         recorded = self.property_dependencies.get(re.split(r"[.\[]", path)[0])
         if recorded:
             return other.urn in recorded
-        value = lookup(self.props, path)
-        if value is UNKNOWN:
-            return Undecided(f"{self.name}.{path}")
-        return isinstance(value, str) and value in {
-            other.props.get(key) for key in ("id", "arn", "bucket", "name")
-        }
+        names = [other.props.get(key) for key in ("id", "arn", "bucket", "accountName")]
+        named = some((value for _, value in each(self.props, path)), lambda value: value in names)
+        return Undecided(f"{self.name}.{path}") if isinstance(named, Marker) else named
 
 
 Stack: TypeAlias = Sequence[Resource]
@@ -75,9 +73,7 @@ class Control:
         """What a control over single resources says of one."""
         return list(self._call(props, configured))
 
-    def judge_stack(
-        self, stack: Stack, configured: Mapping[str, Any] | None = None
-    ) -> list[tuple[Resource, Verdict]]:
+    def judge_stack(self, stack: Stack, configured: Mapping[str, Any] | None = None) -> list[tuple[Resource, Verdict]]:
         """What a stack control says of all resources together."""
         return list(self._call(stack, configured))
 
@@ -137,17 +133,21 @@ def of_type(stack: Stack, *types: str) -> list[Resource]:
     return [resource for resource in stack if canonical(resource.type) in types]
 
 
-def judge_manifest(manifest: Props) -> list[tuple[Control, Verdict]]:
-    """What all controls over single resources say of a Kubernetes manifest, with default settings."""
-    api_version, kind = lookup(manifest, "apiVersion"), lookup(manifest, "kind")
-    group = api_version if "/" in str(api_version) else f"core/{api_version}"
-    token = f"kubernetes:{group}:{kind}"
-    return [
-        (rule, verdict)
-        for rule in REGISTRY.values()
-        if not rule.over_stack and rule.applies_to(token)
-        for verdict in rule.judge(manifest)
-    ]
+def each_has(
+    owners: Iterable[Resource],
+    companions: Iterable[Resource],
+    path: str,
+    missing: str,
+    judge: Callable[[Resource], Verdicts] = lambda _: iter(()),
+) -> StackVerdicts:
+    """Ask that every owner has a companion which names it at `path` and which `judge` finds no fault with."""
+    candidates = list(companions)
+    for owner in owners:
+        answers = [(companion, companion.refers_to(owner, path)) for companion in candidates]
+        possible = [[answer] for _, answer in answers if isinstance(answer, Undecided)]
+        own = [judge(companion) for companion, answer in answers if answer is True]
+        for verdict in any_of([*possible, *(own or [iter([missing])])]):
+            yield owner, verdict
 
 
 def _registrar(

@@ -41,7 +41,7 @@ class CheckedServicer(_PolicyAnalyzerServicer):
         complaints = configuration_complaints(given)
         if complaints:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"policy pack {NAME}: {'; '.join(complaints)}")
-        return super().Configure(request, context)
+        return super().Configure(request, context)  # type: ignore[no-untyped-call]
 
 
 def configuration_complaints(given: Mapping[str, Iterable[str]]) -> list[str]:
@@ -73,9 +73,7 @@ def policy(control: Control) -> Policy:
         "description": control.title,
         "display_name": control.title,
         "severity": Severity(control.severity),
-        "enforcement_level": (
-            EnforcementLevel.ADVISORY if control.severity == "low" else EnforcementLevel.MANDATORY
-        ),
+        "enforcement_level": (EnforcementLevel.ADVISORY if control.severity == "low" else EnforcementLevel.MANDATORY),
         "remediation_steps": control.remedy,
         "tags": [control.service, *control.anchors],
         "config_schema": _schema(control),
@@ -120,8 +118,7 @@ def _stack_validation(control: Control) -> Callable[[StackValidationArgs, Report
                 urn=resource.urn,
                 props=plain(resource.props),
                 property_dependencies={
-                    name: [other.urn for other in others]
-                    for name, others in resource.property_dependencies.items()
+                    name: [other.urn for other in others] for name, others in resource.property_dependencies.items()
                 },
             )
             for resource in args.resources
@@ -131,9 +128,7 @@ def _stack_validation(control: Control) -> Callable[[StackValidationArgs, Report
     return validate
 
 
-def _report(
-    control: Control, verdicts: Sequence[tuple[Resource | None, Verdict]], report: ReportViolation
-) -> None:
+def _report(control: Control, verdicts: Sequence[tuple[Resource | None, Verdict]], report: ReportViolation) -> None:
     """Report every violation first: raising for what is undecided ends the check."""
     undecided = []
     for resource, verdict in verdicts:

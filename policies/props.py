@@ -100,9 +100,24 @@ def any_of(alternatives: Iterable[Iterable[Verdict]]) -> Verdicts:
     judged = [list(alternative) for alternative in alternatives]
     if not all(judged):
         return
-    undecided = [verdict for verdicts in judged for verdict in verdicts if isinstance(verdict, Undecided)]
-    possible = [verdicts for verdicts in judged if all(isinstance(verdict, Undecided) for verdict in verdicts)]
-    yield from undecided[:1] if possible else judged[-1]
+    open_ones = [verdicts for verdicts in judged if all(isinstance(verdict, Undecided) for verdict in verdicts)]
+    yield from (open_ones or judged[-1:])[0]
+
+
+def some(values: Iterable[object], test: Callable[[Any], bool]) -> bool | Marker:
+    """Whether one of the values passes a test; UNKNOWN if only an unknown one still could."""
+    seen = list(values)
+    if any(value is not UNKNOWN and test(value) for value in seen):
+        return True
+    return UNKNOWN if UNKNOWN in seen else False
+
+
+def conclude(where: str, facts: Iterable[bool | Marker], wrong: str) -> Verdicts:
+    """Find fault where all facts hold together. One that is known not to hold acquits, whatever is unknown."""
+    known = list(facts)
+    if False in known:
+        return
+    yield Undecided(where) if UNKNOWN in known else f"{where}: {wrong}"
 
 
 def _walk(value: object, steps: Sequence[str], where: str) -> Iterator[tuple[str, Any]]:

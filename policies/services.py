@@ -28,6 +28,7 @@ from policies import (
     k8s_workload,
 )
 from policies.control import REGISTRY, Control
+from policies.props import Props, Verdict, lookup
 
 SERVICES: tuple[tuple[str, ModuleType], ...] = (
     ("Azure Kubernetes Service", azure_aks),
@@ -60,3 +61,15 @@ def controls() -> list[Control]:
     """Every control, service by service in the order above."""
     order = [module.__name__.rpartition(".")[2] for _, module in SERVICES]
     return sorted(REGISTRY.values(), key=lambda control: order.index(control.service))
+
+
+def judge_manifest(manifest: Props) -> list[tuple[Control, Verdict]]:
+    """What the controls over single resources say of a Kubernetes manifest, with default settings."""
+    api_version, kind = lookup(manifest, "apiVersion"), lookup(manifest, "kind")
+    group = api_version if "/" in str(api_version) else f"core/{api_version}"
+    return [
+        (control, verdict)
+        for control in controls()
+        if not control.over_stack and control.applies_to(f"kubernetes:{group}:{kind}")
+        for verdict in control.judge(manifest)
+    ]

@@ -1,0 +1,26 @@
+"""Addresses and ports that several services' rules speak of."""
+
+import ipaddress
+from typing import Any
+
+ADMIN_PORTS = (22, 3389)
+
+
+def is_anywhere(address: Any) -> bool:
+    """Whether an address range or tag means the whole Internet, be it in two or a few large pieces."""
+    text = str(address).lower()
+    if text in {"*", "any", "internet", "0.0.0.0", "::"}:  # noqa: S104 (an address to refuse, none to listen on)
+        return True
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return network.prefixlen < 8 and not network.is_private
+
+
+def has_admin_port(first: Any, last: Any) -> bool:
+    """Whether a range of ports includes SSH or RDP. What is no number is no range that clouds accept."""
+    try:
+        return any(float(first) <= port <= float(last) for port in ADMIN_PORTS)
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,17 @@
+"""docs/controls.md says what the pack does.
+
+Proves that the page on disk is the one the controls generate, and that every control is on it. Does not prove that
+the public rules named as anchors ask for the same.
+"""
+
+from policies.catalogue import PAGE, page
+from policies.services import controls
+
+
+def test_page_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m policies.catalogue --write"
+
+
+def test_every_control_is_on_the_page_once() -> None:
+    for control in controls():
+        assert page().count(f"| `{control.id}` |") == 1
