@@ -1,7 +1,7 @@
 """Serving the controls to Pulumi's engine."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from pulumi_policy import (
@@ -19,10 +19,13 @@ from pulumi_policy.policy import _PolicyAnalyzerServicer
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError, _is_unknown
 
 from policies.control import Control, Resource
+from policies.exceptions import ReviewedException, covered
 from policies.props import UNKNOWN, Undecided, Verdict
 from policies.services import controls
 
 NAME = "groundwork"
+
+Exceptions: TypeAlias = Sequence[ReviewedException]
 
 
 class UndecidedError(UnknownValueError):
@@ -62,12 +65,12 @@ def configuration_complaints(given: Mapping[str, Iterable[str]]) -> list[str]:
     return complaints
 
 
-def policies() -> list[Policy]:
+def policies(exceptions: Exceptions) -> list[Policy]:
     """Every control as the policy the SDK serves."""
-    return [policy(control) for control in controls()]
+    return [policy(control, exceptions) for control in controls()]
 
 
-def policy(control: Control) -> Policy:
+def policy(control: Control, exceptions: Exceptions = ()) -> Policy:
     common: dict[str, Any] = {
         "name": control.id,
         "description": control.title,
@@ -79,8 +82,8 @@ def policy(control: Control) -> Policy:
         "config_schema": _schema(control),
     }
     if control.over_stack:
-        return StackValidationPolicy(validate=_stack_validation(control), **common)
-    return ResourceValidationPolicy(validate=_resource_validation(control), **common)
+        return StackValidationPolicy(validate=_stack_validation(control, exceptions), **common)
+    return ResourceValidationPolicy(validate=_resource_validation(control, exceptions), **common)
 
 
 def plain(value: Any) -> Any:
@@ -99,17 +102,23 @@ def _read(container: Any, key: Any) -> Any:
         return UNKNOWN
 
 
-def _resource_validation(control: Control) -> Callable[[ResourceValidationArgs, ReportViolation], None]:
+def _resource_validation(
+    control: Control, exceptions: Exceptions
+) -> Callable[[ResourceValidationArgs, ReportViolation], None]:
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         if not control.applies_to(args.resource_type):
-            return
+            args.not_applicable()
+        if covered(exceptions, control.id, args.name):
+            args.not_applicable("excepted by review, see policies/exceptions.yaml")
         verdicts = control.judge(plain(args.props), plain(args.get_config()))
         _report(control, [(None, verdict) for verdict in verdicts], report)
 
     return validate
 
 
-def _stack_validation(control: Control) -> Callable[[StackValidationArgs, ReportViolation], None]:
+def _stack_validation(
+    control: Control, exceptions: Exceptions
+) -> Callable[[StackValidationArgs, ReportViolation], None]:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
         stack = [
             Resource(
@@ -123,7 +132,9 @@ def _stack_validation(control: Control) -> Callable[[StackValidationArgs, Report
             )
             for resource in args.resources
         ]
-        _report(control, control.judge_stack(stack, plain(args.get_config())), report)
+        verdicts = control.judge_stack(stack, plain(args.get_config()))
+        held = [found for found in verdicts if not covered(exceptions, control.id, found[0].name)]
+        _report(control, held, report)
 
     return validate
 

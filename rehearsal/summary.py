@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from policies import exceptions
+from policies.services import controls
 from rehearsal import charts
 from rehearsal.cloud.kubernetes import RELEASE
 
@@ -37,10 +39,14 @@ def render(stack: str, state: str, logs: Mapping[str, Path], seconds: float) -> 
     """
     resources = json.loads(state)["deployment"].get("resources", [])
     declared = [item for item in resources if item.get("custom") and not item["type"].startswith("pulumi:")]
+    by_urn = {item["urn"]: item for item in resources}
     sections = {
-        "Resources by layer": _counts(_layer(item, resources) for item in declared),
+        "Resources by layer": _counts(_layer(item, by_urn) for item in declared),
         "Resources by kind": _counts(_kind(item["type"]) for item in declared),
-        "Policies": [line for step, log in logs.items() for line in _policies(step, log)],
+        "Policies": [
+            *(line for step, log in logs.items() for line in _policies(step, log)),
+            *_exceptions({item["urn"].rsplit("::", 1)[-1] for item in declared}),
+        ],
         "Charts": [_chart(item) for item in declared if item["type"] == RELEASE] or ["none"],
         "Outputs": _outputs(resources),
         "Second preview": [_second_preview(logs["second preview"])],
@@ -84,18 +90,24 @@ def _policies(step: str, log: Path) -> list[str]:
     return [counts, *(f"{'':15} advisory {advisory}" for advisory in run.advisories)]
 
 
+def _exceptions(names: Container[str]) -> list[str]:
+    """The reviewed exceptions that concern this stack: what is let through is never passed over in silence."""
+    reviewed = [item for item in exceptions.load({control.id for control in controls()}) if item.resource in names]
+    return [f"{'excepted':15} {item.resource} from {item.control} until {item.expires}" for item in reviewed]
+
+
 def _counts(names: Iterable[str]) -> list[str]:
     return [f"{count:4}  {name}" for name, count in sorted(Counter(names).items())]
 
 
-def _layer(resource: Mapping[str, Any], resources: Sequence[Mapping[str, Any]]) -> str:
+def _layer(resource: Mapping[str, Any], parents: Mapping[str, Mapping[str, Any]]) -> str:
     """The component that a resource belongs to: `azure / network`."""
-    parents = {item["urn"]: item for item in resources}
-    parent = parents.get(resource.get("parent", ""))
-    if parent is None or not parent["type"].startswith("groundwork:"):
+    above = parents.get(resource.get("parent", ""))
+    if above is None:
         return "stack"
-    _, layer, _ = parent["type"].split(":")
-    return f"{layer} / {parent['urn'].rsplit('::', 1)[-1]}"
+    if not above["type"].startswith("groundwork:"):
+        return _layer(above, parents)
+    return f"{above['type'].split(':')[1]} / {above['urn'].rsplit('::', 1)[-1]}"
 
 
 def _kind(type_: str) -> str:

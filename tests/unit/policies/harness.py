@@ -16,7 +16,7 @@ from pulumi_policy.deserialize import SPECIAL_SECRET_SIG, SPECIAL_SIG_KEY
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
 
 from policies.control import REGISTRY, Control
-from policies.pack import NAME, CheckedServicer, policy
+from policies.pack import NAME, CheckedServicer, Exceptions, policy
 from policies.services import controls
 
 U = UNKNOWN_STRING_VALUE
@@ -124,9 +124,9 @@ def secret(value: object) -> dict[str, Any]:
     return {SPECIAL_SIG_KEY: SPECIAL_SECRET_SIG, "value": value}
 
 
-def servicer(rules: Sequence[Control]) -> CheckedServicer:
+def servicer(rules: Sequence[Control], exceptions: Exceptions = ()) -> CheckedServicer:
     level = EnforcementLevel.ADVISORY
-    return CheckedServicer(NAME, "0.0.1", [policy(rule) for rule in rules], level)
+    return CheckedServicer(NAME, "0.0.1", [policy(rule, exceptions) for rule in rules], level)
 
 
 @cache
@@ -135,9 +135,18 @@ def servicer_of(control_id: str) -> CheckedServicer:
     return servicer([REGISTRY[control_id]])
 
 
+def violations(control_id: str, subject: Subject, exceptions: Exceptions = ()) -> list[str]:
+    """The messages of a case's violations, with these exceptions in force."""
+    told = _ask(servicer([REGISTRY[control_id]], exceptions), control_id, subject)
+    return [each.message for each in told if "Remedy: " in each.message]
+
+
 def diagnostics(control_id: str, subject: Subject) -> list[Any]:
     """What the engine would be told about a case."""
-    server = servicer_of(control_id)
+    return _ask(servicer_of(control_id), control_id, subject)
+
+
+def _ask(server: CheckedServicer, control_id: str, subject: Subject) -> list[Any]:
     if REGISTRY[control_id].over_stack:
         return analyze_stack(server, subject)
     return [each for resource in subject for each in analyze(server, resource)]

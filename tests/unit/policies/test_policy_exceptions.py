@@ -1,0 +1,72 @@
+"""Reviewed exceptions: they free one resource from one control, for a time.
+
+Proves through the analyzer's protocol that an exception reaches no further, and that a malformed file is refused. That
+the exceptions in force are wise is a matter of review.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from policies.exceptions import FILE, ReviewedException, load
+from policies.services import controls
+from tests.unit.policies.harness import Res, violations
+
+CONTROL = "k8s-namespace-pod-security"
+NAMESPACE = "kubernetes:core/v1:Namespace"
+KNOWN = {control.id for control in controls()}
+TODAY = datetime.now(UTC).date()
+
+
+def exception(expires: date = TODAY, control: str = CONTROL, resource: str = "host") -> ReviewedException:
+    return ReviewedException(control, resource, "it reads the host", expires)
+
+
+def open_namespace(name: str = "host") -> Res:
+    return Res(NAMESPACE, {"metadata": {"name": name}}, name)
+
+
+def test_without_an_exception_the_control_holds() -> None:
+    assert violations(CONTROL, [open_namespace()])
+
+
+def test_an_exception_holds_to_the_end_of_its_last_day() -> None:
+    assert violations(CONTROL, [open_namespace()], [exception(TODAY)]) == []
+    assert violations(CONTROL, [open_namespace()], [exception(TODAY - timedelta(days=1))])
+
+
+def test_an_exception_reaches_no_other_resource_and_no_other_control() -> None:
+    assert violations(CONTROL, [open_namespace("other")], [exception()])
+    assert violations(CONTROL, [open_namespace()], [exception(control="k8s-namespace-network-policy")])
+
+
+def test_an_exception_from_a_control_over_the_stack_leaves_the_other_resources_in() -> None:
+    control = "k8s-namespace-network-policy"
+    stack = [open_namespace("host"), open_namespace("other")]
+    assert len(violations(control, stack)) == 2
+    (left,) = violations(control, stack, [exception(control=control)])
+    assert "other" in left
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        ("- just text", "is not an entry with control, resource, reason, expires"),
+        (f"- {{control: {CONTROL}, resource: x, expires: 2030-01-01}}", "needs 'reason'"),
+        (f"- {{control: {CONTROL}, resource: x, reason: '', expires: 2030-01-01}}", "needs 'reason'"),
+        (f"- {{control: {CONTROL}, resource: x, reason: y, expires: soon}}", "needs 'expires', a date"),
+        (f"- {{control: {CONTROL}, resource: x, reason: y, expires: 2030-01-01, by: me}}", "'by', which means nothing"),
+        ("- {control: k8s-nonsense, resource: x, reason: y, expires: 2030-01-01}", "names no control"),
+    ],
+)
+def test_a_malformed_exception_is_refused(tmp_path: Path, entry: str, complaint: str) -> None:
+    file = tmp_path / "exceptions.yaml"
+    file.write_text(entry)
+    with pytest.raises(ValueError, match=complaint):
+        load(KNOWN, file)
+
+
+def test_the_projects_own_exceptions_are_well_formed_and_in_force() -> None:
+    expired = [exception for exception in load(KNOWN, FILE) if exception.expires < TODAY]
+    assert expired == []
