@@ -62,6 +62,12 @@ DATABASE_SIZES = {
 }
 
 
+# Premium SSD sizes, GiB. Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage
+AZURE_DATABASE_DISKS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+
+_RFC_1918 = tuple(ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+
+
 def refuse(rule: str, remedy: str) -> PydanticCustomError:
     """An error that says which rule a value breaks and how to mend it."""
     return PydanticCustomError("groundwork", "{rule}", {"rule": rule, "remedy": remedy})
@@ -74,7 +80,7 @@ def _network(value: str) -> str:
         raise refuse(
             f"must be an IPv4 CIDR block ({error})", "write it like 10.20.0.0/16, with no host bits set"
         ) from None
-    if not block.is_private:
+    if not any(block.subnet_of(private) for private in _RFC_1918):
         raise refuse("must lie in a private range (RFC 1918)", "use a block of 10/8, 172.16/12 or 192.168/16")
     return str(block)
 
@@ -225,6 +231,15 @@ class Settings(Section):
                 f"location '{self.location}' is not a region of {self.cloud} with three availability zones",
                 f"use one like {'westeurope' if self.cloud is Cloud.AZURE else 'eu-west-1'}; "
                 "infra/settings.py lists them all",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _disk_can_be_had(self) -> Self:
+        if self.cloud is Cloud.AZURE and self.database.storage_gb not in AZURE_DATABASE_DISKS:
+            raise refuse(
+                f"database.storageGb {self.database.storage_gb} is not a disk of Azure Database for PostgreSQL",
+                f"use one of {', '.join(map(str, AZURE_DATABASE_DISKS))}",
             )
         return self
 

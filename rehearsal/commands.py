@@ -16,7 +16,8 @@ from pathlib import Path
 from rehearsal import live as real
 from rehearsal import summary
 from rehearsal.console import UserError, say
-from rehearsal.engine.bootstrap import ROOT
+from rehearsal.engine import bootstrap
+from rehearsal.engine.bootstrap import CACHE, ROOT
 from rehearsal.session import POLICIES, Rehearsal
 
 # What a rehearsal does, in the order in which people do it: look, do, look again.
@@ -91,13 +92,19 @@ def serve(arguments: Namespace) -> int:
 def env(arguments: Namespace) -> int:
     """Start the simulated clouds in the background and print the environment for a shell to evaluate."""
     rehearsal = Rehearsal(arguments.stack)
+    bootstrap.engine()  # a first build shows its progress here, not in the server's log
     file = _environment_file(rehearsal)
     if not file.exists():
+        log = CACHE / f"serve-{rehearsal.stack}.log"
         command = [sys.executable, "-m", "rehearsal", "serve", rehearsal.stack, "--port", str(arguments.port)]
-        server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+        # Nothing of this process's is left open in the server, or whoever reads our output would wait for its end.
+        with log.open("w") as said:
+            server = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            )
         while not file.exists():
             if server.poll() is not None:
-                return server.returncode  # it has said why
+                raise UserError(log.read_text().removeprefix("error: ").strip())
             time.sleep(0.1)
         say(f"Simulated clouds of {rehearsal.stack} are serving; `make stop STACK={rehearsal.stack}` ends them.")
     print(file.read_text(), end="")
@@ -105,15 +112,17 @@ def env(arguments: Namespace) -> int:
 
 
 def stop(arguments: Namespace) -> int:
-    """End what `env` started."""
+    """End what `env` started, and wait until it has."""
     rehearsal = Rehearsal(arguments.stack)
     file = _environment_file(rehearsal)
     if not file.exists():
         raise UserError(f"No simulated clouds of {rehearsal.stack} are serving in the background.")
     try:
-        os.kill(int((rehearsal.folder / "lock").read_text()), signal.SIGTERM)
+        os.kill(rehearsal.holder(), signal.SIGTERM)
     except ProcessLookupError:
         file.unlink()  # it was killed before it could tidy up
+    while file.exists():
+        time.sleep(0.05)
     return 0
 
 

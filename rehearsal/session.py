@@ -27,6 +27,9 @@ POLICIES = ROOT / "policies"
 # What would let a command reach a real cloud or a real backend. A rehearsal runs without.
 _CREDENTIALS = ("AWS_", "ARM_", "AZURE_", "PULUMI_", "KUBECONFIG", "GOOGLE_")
 
+# Where it is set, every run compiles the clouds' SDKs anew: five seconds.
+_SLOW = "PYTHONDONTWRITEBYTECODE"
+
 # Commands that read a stack's settings: they get the rehearsal's copy, so that what the engine writes into it (the salt
 # of its encryption) does not land in the project's file.
 _WITH_SETTINGS = frozenset({"preview", "pre", "up", "update", "refresh", "destroy", "down", "dn", "import", "watch"})
@@ -75,6 +78,10 @@ class Rehearsal:
             self._ready_backend(environment)
             yield environment
 
+    def holder(self) -> int:
+        """The process that holds, or last held, the rehearsal's lock."""
+        return int((self.folder / "lock").read_text())
+
     def remove(self) -> None:
         if self.folder.exists():
             with self._alone():
@@ -121,7 +128,7 @@ class Rehearsal:
             passphrase.chmod(stat.S_IRUSR | stat.S_IWUSR)
         backend = self.folder / "backend"
         backend.mkdir(exist_ok=True)
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(_CREDENTIALS)}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith((*_CREDENTIALS, _SLOW))}
         return {
             **inherited,
             "PATH": os.pathsep.join([*self._commands(engine), inherited.get("PATH", os.defpath)]),

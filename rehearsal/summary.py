@@ -100,14 +100,15 @@ def _counts(names: Iterable[str]) -> list[str]:
     return [f"{count:4}  {name}" for name, count in sorted(Counter(names).items())]
 
 
-def _layer(resource: Mapping[str, Any], parents: Mapping[str, Mapping[str, Any]]) -> str:
-    """The component that a resource belongs to: `azure / network`."""
-    above = parents.get(resource.get("parent", ""))
-    if above is None:
-        return "stack"
-    if not above["type"].startswith("groundwork:"):
-        return _layer(above, parents)
-    return f"{above['type'].split(':')[1]} / {above['urn'].rsplit('::', 1)[-1]}"
+def _layer(resource: Mapping[str, Any], by_urn: Mapping[str, Mapping[str, Any]]) -> str:
+    """The outermost component that a resource belongs to: `azure / network`."""
+    layer = "stack"
+    above = by_urn.get(resource.get("parent", ""))
+    while above is not None:
+        if above["type"].startswith("groundwork:"):
+            layer = f"{above['type'].split(':')[1]} / {above['urn'].rsplit('::', 1)[-1]}"
+        above = by_urn.get(above.get("parent", ""))
+    return layer
 
 
 def _kind(type_: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rehearsal.cloud.aws.rules import arn, each, found, unique
-from rehearsal.cloud.model import Draft, Model, Rule, matches, one_of, within
+from rehearsal.cloud.model import Draft, Model, Rule, matches, one_of
 from rehearsal.cloud.values import UNKNOWN
 
 VPC, SUBNET = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet"
@@ -30,8 +30,25 @@ _SERVICES = frozenset(
 _DESCRIPTION = re.compile(r"[0-9A-Za-z_ .:/()#,@\[\]+=&;{}!$*-]{0,255}")
 
 
+# The letters of the zones where they are not a, b and c.
+_ZONES = {
+    "ap-northeast-1": "acd",
+    "ap-northeast-2": "abcd",
+    "ca-central-1": "abd",
+    "us-east-1": "abcdef",
+    "us-west-2": "abcd",
+}
+
+
 def zone_names(region: str) -> list[str]:
-    return [f"{region}{letter}" for letter in "abc"]
+    return [f"{region}{letter}" for letter in _ZONES.get(region, "abc")]
+
+
+def zone_id(name: str) -> str:
+    """Zone IDs abbreviate the region: eu-west-1a may be euw1-az1."""
+    region, letter = name[:-1].replace("-", ""), name[-1:]
+    short = re.sub("north|south|east|west|central", lambda word: word[0][0], region)
+    return f"{short}-az{ord(letter) - ord('a') + 1}"
 
 
 def _block(value: Any) -> ipaddress.IPv4Network | None:
@@ -157,7 +174,7 @@ def _described(draft: Draft) -> str | None:
     for rule in _rules_of(draft):
         text = rule.get("description", "") if isinstance(rule, dict) else ""
         if text is not UNKNOWN and not _DESCRIPTION.fullmatch(text):
-            return f'"description" doesn\'t comply with restrictions ("^[0-9A-Za-z_ .:/()#,@\\[\\]+=&;{{}}!$*-]*$"): "{text}"'
+            return f'"description" doesn\'t comply with restrictions ("{_DESCRIPTION.pattern}"): "{text}"'
     return None
 
 
@@ -197,7 +214,9 @@ MODELS = (
     Model(
         "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
         # EC2 makes it with the network; declaring it takes it over.
-        id=lambda draft: str(getattr(draft.world.find(draft.get("vpcId", "")), "outputs", {})["defaultSecurityGroupId"]),
+        id=lambda draft: str(
+            getattr(draft.world.find(draft.get("vpcId", "")), "outputs", {})["defaultSecurityGroupId"]
+        ),
         outputs={"arn": arn("ec2", "security-group/{id}"), "name": lambda _: "default", "ownerId": "{account}"},
         replaces=("vpcId",),
         required=("vpcId",),
@@ -220,11 +239,7 @@ MODELS = (
         _GATEWAY,
         id="igw-{hex:17}",
         outputs={"arn": arn("ec2", "internet-gateway/{id}"), "ownerId": "{account}"},
-        live=(
-            unique(
-                ["vpcId"], "Resource.AlreadyAssociated: network {vpcId} already has an internet gateway attached"
-            ),
-        ),
+        live=(unique(["vpcId"], "Resource.AlreadyAssociated: network {0} already has an internet gateway attached"),),
     ),
     Model(
         "aws:ec2/eip:Eip",
@@ -268,7 +283,7 @@ MODELS = (
         live=(
             unique(
                 ["subnetId"],
-                "Resource.AlreadyAssociated: the specified association for route table {routeTableId} conflicts with "
+                "Resource.AlreadyAssociated: the specified association for subnet {0} conflicts with "
                 "an existing association",
             ),
         ),
@@ -299,7 +314,9 @@ MODELS = (
         required=("vpcId", "name"),
         replaces=("vpcId", "name", "description"),
         rules=(
-            matches("name", r"(?!sg-).{1,255}", "InvalidParameterValue: invalid value for name (cannot begin with sg-)"),
+            matches(
+                "name", r"(?!sg-).{1,255}", "InvalidParameterValue: invalid value for name (cannot begin with sg-)"
+            ),
             matches(
                 "description",
                 _DESCRIPTION.pattern,
@@ -313,88 +330,8 @@ MODELS = (
         live=(
             unique(
                 ["name", "vpcId"],
-                "InvalidGroup.Duplicate: The security group '{name}' already exists for VPC '{vpcId}'",
+                "InvalidGroup.Duplicate: The security group '{0}' already exists for VPC '{1}'",
             ),
         ),
-    ),
-    Model(
-        "aws:ec2/flowLog:FlowLog",
-        id="fl-{hex:17}",
-        outputs={"arn": arn("ec2", "vpc-flow-log/{id}")},
-        replaces=(
-            "vpcId",
-            "trafficType",
-            "logDestination",
-            "logDestinationType",
-            "iamRoleArn",
-            "maxAggregationInterval",
-            "logFormat",
-        ),
-        rules=(
-            one_of("trafficType", ("ACCEPT", "REJECT", "ALL"), "expected traffic_type to be valid, got {value}"),
-            one_of("maxAggregationInterval", (60, 600), "expected max_aggregation_interval to be one of [60 600]"),
-            lambda draft: (
-                "InvalidParameter: DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs."
-                if draft.get("logDestinationType", "cloud-watch-logs") == "cloud-watch-logs"
-                and draft.get("iamRoleArn") is None
-                else None
-            ),
-        ),
-        live=(
-            unique(
-                ["vpcId", "trafficType", "logDestination"],
-                "FlowLogAlreadyExists: Error. There is an existing Flow Log with the same configuration and log "
-                "destination.",
-            ),
-        ),
-    ),
-    Model(
-        "aws:ec2/launchTemplate:LaunchTemplate",
-        id="lt-{hex:17}",
-        outputs={
-            "arn": arn("ec2", "launch-template/{id}"),
-            "latestVersion": lambda draft: _version(draft),
-            "defaultVersion": lambda draft: _version(draft),
-        },
-        required=("name",),
-        replaces=("name",),
-        rules=(
-            matches(
-                "name",
-                r"[A-Za-z0-9().\-/_]{3,128}",
-                "InvalidLaunchTemplateName.MalformedException: A launch template name must be between 3 and 128 "
-                "characters, and may contain letters, numbers, and the following characters: - ( ) . / _.",
-            ),
-            within(
-                "metadataOptions.httpPutResponseHopLimit",
-                1,
-                64,
-                "expected metadata_options.0.http_put_response_hop_limit to be in the range (1 - 64), got {value}",
-            ),
-            one_of("metadataOptions.httpTokens", ("optional", "required"), "expected http_tokens, got {value}"),
-        ),
-        live=(
-            unique(
-                ["name"],
-                "InvalidLaunchTemplateName.AlreadyExistsException: Launch template name already in use.",
-            ),
-        ),
-    ),
-    Model(
-        "aws:ebs/encryptionByDefault:EncryptionByDefault",
-        id="terraform-{hex:26}",  # it is a switch of the account and has no ID; the provider makes one up
     ),
 )
-
-
-def _version(draft: Draft) -> int:
-    """Each change of a template is a new version of it."""
-    existing = draft.world.find(draft.id)
-    return int(existing.outputs["latestVersion"]) + 1 if existing else 1
-
-
-def zone_id(name: str) -> str:
-    """Zone IDs abbreviate the region: eu-west-1a may be euw1-az1."""
-    region, letter = name[:-1], name[-1:]
-    area, direction, number = (region.split("-") + ["", "", ""])[:3]
-    return f"{area}{direction[:1]}{number}-az{ord(letter or 'a') - ord('a') + 1}"

@@ -84,13 +84,16 @@ def exists(path: str, type_: str, words: str, field: str = "") -> Rule:
 
 
 def unique(paths: Collection[str], words: str) -> Rule:
-    """No other resource of the type has the same values at all `paths`. For what has an ID beside its name."""
+    """No other resource of the type has the same values at all `paths`, for what has an ID beside its name.
+
+    `{0}` in the words is the first of the values.
+    """
 
     def rule(draft: Draft) -> str | None:
         mine = [draft.get(path) for path in paths]
         others = (other for other in draft.world.all(draft.type) if other.id != draft.id)
         taken = any([other.inputs.get(path) for path in paths] == mine for other in others)
-        return draft.fill(words) if taken and None not in mine else None
+        return words.format(*mine) if taken and None not in mine else None
 
     return rule
 
@@ -132,6 +135,11 @@ def is_json(path: str, words: str) -> Rule:
         return words if draft.get(path) is not None and parsed(draft.get(path)) is None else None
 
     return rule
+
+
+def physical(draft: Draft) -> str:
+    """The name that the program gave it, where that is the ID."""
+    return str(draft.get("name"))
 
 
 def arn(service: str, resource: str) -> str:

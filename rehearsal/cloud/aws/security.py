@@ -6,7 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rehearsal.cloud.aws.rules import allows, arn, exists, is_json, parsed, principals, statements, unique, unused
+from rehearsal.cloud.aws.rules import (
+    allows,
+    arn,
+    exists,
+    is_json,
+    parsed,
+    physical,
+    principals,
+    statements,
+    unique,
+    unused,
+)
 from rehearsal.cloud.model import Draft, Model, Rule, matches, within
 from rehearsal.cloud.values import UNKNOWN
 
@@ -93,7 +104,8 @@ def _account_keeps_key(draft: Draft) -> str | None:
     if policy is UNKNOWN or parsed(policy) is None or allows(policy, "AWS", root, "kms:PutKeyPolicy"):
         return None
     return (
-        "MalformedPolicyDocumentException: The new key policy will not allow you to update the key policy in the future."
+        "MalformedPolicyDocumentException: The new key policy will not allow you to update the key policy in the "
+        "future."
     )
 
 
@@ -111,9 +123,11 @@ def _principals_exist(draft: Draft) -> str | None:
 MODELS = (
     Model(
         ROLE,
-        id="{name}",
+        id=physical,
         outputs={
-            "arn": lambda draft: draft.fill("arn:aws:iam::{account}:role{path}{role}").replace("{role}", ""),
+            "arn": lambda draft: (
+                f"arn:aws:iam::{draft.facts['account']}:role{draft.get('path', '/')}{draft.get('name')}"
+            ),
             "uniqueId": lambda draft: f"AROA{draft.hex(17).upper()}",
             "createDate": lambda _: "2026-01-01T00:00:00Z",
         },
@@ -175,7 +189,7 @@ MODELS = (
     ),
     Model(
         "aws:kms/alias:Alias",
-        id="{name}",
+        id=physical,
         outputs={
             "arn": arn("kms", "{id}"),
             "targetKeyArn": lambda draft: draft.fill(arn("kms", "key/{targetKeyId}")),
@@ -214,7 +228,7 @@ MODELS = (
         live=(
             unique(
                 ["name"],
-                "ResourceExistsException: The operation failed because the secret {name} already exists.",
+                "ResourceExistsException: The operation failed because the secret {0} already exists.",
             ),
         ),
     ),

@@ -69,7 +69,7 @@ class Recorder(pulumi.runtime.Mocks):
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         package = args.token.split(":", 1)[0]
-        return self._simulations[package].invoke(args.token, _values(args.args)).plain, None
+        return self._simulations[package].invoke(args.token, _values(args.args)).plain, []
 
 
 def _values(properties: Mapping[str, Any]) -> Values:
@@ -100,10 +100,9 @@ def record(build: Callable[[], T], stack: str = "azure-dev") -> tuple[Recorder, 
     return recorder, built[0]
 
 
-def value(output: pulumi.Input[T]) -> T:
+def value(output: pulumi.Output[T]) -> T:
     """The value of an output, once everything is declared."""
-    future = pulumi.Output.from_input(output).future()
-    return asyncio.get_event_loop().run_until_complete(future)  # type: ignore[return-value]
+    return asyncio.get_event_loop().run_until_complete(output.future())  # type: ignore[return-value]
 
 
 def is_secret(output: pulumi.Output[Any]) -> bool:

@@ -51,6 +51,7 @@ def complaint(stack: str = "azure-dev", **changed: Any) -> str:
         ({"cluster": "big"}, "groundwork:cluster = 'big'", "valid dictionary", "section of settings"),
         ({"telemetry": {"retentionDays": 5}}, "telemetry.retentionDays = 5", "greater than or equal to 30", "days"),
         ({"telemetry": {"alertEmail": "nobody"}}, "telemetry.alertEmail = 'nobody'", "pattern", "who hears"),
+        ({"database": {"storageGb": 100}}, "groundwork:", "storageGb 100 is not a disk of Azure", "32, 64, 128"),
         ({"database": {"storageGb": 1}}, "database.storageGb = 1", "greater than or equal to 32", "disk"),
     ],
 )

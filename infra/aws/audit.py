@@ -1,0 +1,146 @@
+"""Who did what in the account, and what went over the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import cloudtrail, cloudwatch, ec2
+
+from infra import foundation
+from infra.aws.artifacts import Artifacts
+from infra.aws.bucket import Bucket, BucketArgs
+from infra.aws.experiments import Experiments
+from infra.aws.iam import Role, RoleArgs, Statement, allow, trust
+from infra.aws.network import Network
+from infra.aws.observability import Observability
+from infra.component import Component, Site
+
+_KEEP_DAYS = 365  # PCI DSS 10.5.1 asks for a year
+
+
+@dataclass(frozen=True)
+class AuditArgs:
+    site: Site
+    account: pulumi.Output[str]
+    network: Network
+    observability: Observability
+    artifacts: Artifacts
+    experiments: Experiments
+
+
+class Audit(Component):
+    """CloudTrail into a bucket of its own and into CloudWatch; the VPC's flow logs into CloudWatch."""
+
+    layer = "aws"
+
+    def __init__(self, name: str, args: AuditArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._args = args
+        self._trail_name = args.site.naming.worldwide("audit", limit=128)
+        self._trail_arn = pulumi.Output.format(
+            "arn:aws:cloudtrail:{}:{}:trail/{}", args.site.settings.location, args.account, self._trail_name
+        )
+        self._bucket = self._build_bucket(name)
+        self._build_trail(name)
+        self._build_flow_log(f"{name}-network")
+        self.finish({"destination": self._bucket.name})
+
+    def _build_bucket(self, name: str) -> Bucket:
+        return Bucket(
+            name,
+            BucketArgs(
+                self._args.site,
+                part="audit",
+                key=self._args.observability.key.arn,
+                keep_old_days=30,
+                keep_days=_KEEP_DAYS,
+                statements=self._may_write_trail,
+            ),
+            self.child(),
+        )
+
+    def _may_write_trail(self, bucket: pulumi.Output[str]) -> Sequence[Statement]:
+        """What CloudTrail checks before it makes the trail.
+
+        Source: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
+        """
+        service, source = {"Service": "cloudtrail.amazonaws.com"}, {"aws:SourceArn": self._trail_arn}
+        objects = pulumi.Output.concat(bucket, "/AWSLogs/", self._args.account, "/*")
+        owned = {"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control", **source}}
+        return [
+            allow(["s3:GetBucketAcl"], [bucket], {"StringEquals": source}, service),
+            allow(["s3:PutObject"], [objects], owned, service),
+        ]
+
+    def _build_trail(self, name: str) -> None:
+        args = self._args
+        logs = self._log_group(name, "audit")
+        writer = self._build_writer(name, logs, trust("cloudtrail.amazonaws.com", self._source(self._trail_arn)))
+        objects = cloudtrail.TrailEventSelectorDataResourceArgs(
+            type="AWS::S3::Object", values=[pulumi.Output.concat(args.artifacts.bucket_arn, "/")]
+        )
+        items = cloudtrail.TrailEventSelectorDataResourceArgs(
+            type="AWS::DynamoDB::Table", values=args.experiments.table_arns
+        )
+        cloudtrail.Trail(
+            name,
+            name=self._trail_name,
+            s3_bucket_name=self._bucket.name,
+            kms_key_id=args.observability.key.arn,
+            cloud_watch_logs_group_arn=pulumi.Output.concat(logs.arn, ":*"),
+            cloud_watch_logs_role_arn=writer.arn,
+            is_multi_region_trail=True,
+            include_global_service_events=True,
+            enable_log_file_validation=True,
+            enable_logging=True,
+            event_selectors=[
+                cloudtrail.TrailEventSelectorArgs(
+                    include_management_events=True, read_write_type="All", data_resources=[objects, items]
+                )
+            ],
+            tags=args.site.naming.tags,
+            # CloudTrail tries the bucket and the log group before it makes the trail.
+            opts=self.child(depends_on=[self._bucket, writer]),
+        )
+
+    def _build_flow_log(self, name: str) -> None:
+        args = self._args
+        logs = self._log_group(name, "network")
+        flows = pulumi.Output.format("arn:aws:ec2:{}:{}:vpc-flow-log/*", args.site.settings.location, args.account)
+        writer = self._build_writer(name, logs, trust("vpc-flow-logs.amazonaws.com", self._source(flows)))
+        ec2.FlowLog(
+            name,
+            vpc_id=args.network.vpc_id,
+            traffic_type="ALL",
+            log_destination_type="cloud-watch-logs",
+            log_destination=logs.arn,
+            iam_role_arn=writer.arn,
+            max_aggregation_interval=600,  # seconds; a sixth of the volume of the other choice, 60
+            tags=args.site.naming.tags,
+            opts=self.child(depends_on=[writer]),
+        )
+
+    def _log_group(self, name: str, path: str) -> cloudwatch.LogGroup:
+        prefix = self._args.site.naming.prefix
+        return self._args.observability.log_group(name, f"/groundwork/{prefix}/{path}", self.child())
+
+    def _source(self, arn: pulumi.Output[str]) -> dict[str, object]:
+        """Against a confused deputy: the service acts for resources of this account only."""
+        return {"StringEquals": {"aws:SourceAccount": self._args.account}, "ArnLike": {"aws:SourceArn": arn}}
+
+    def _build_writer(self, name: str, logs: cloudwatch.LogGroup, trusted: Statement) -> Role:
+        """The role by which a service writes into one log group, and into no other."""
+        write = allow(
+            ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [pulumi.Output.concat(logs.arn, ":*")],
+        )
+        # VPC flow logs look for the group by listing groups, which knows no narrower resource.
+        find = allow(["logs:DescribeLogGroups"], ["*"])
+        role = RoleArgs(self._args.site, name, trusted, statements=[write, find])
+        return Role(name, role, self.child())
+
+    @property
+    def part(self) -> foundation.Audit:
+        return foundation.Audit(destination=self._bucket.name)

@@ -1,0 +1,157 @@
+"""PostgreSQL behind MLflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import cloudwatch, ec2, rds
+from pulumi_random import RandomPassword
+
+from infra import foundation
+from infra.aws.network import POSTGRES, Network
+from infra.aws.observability import Observability
+from infra.aws.secrets import Secrets
+from infra.component import Component, Site
+
+DATABASE = "mlflow"
+_USERNAME = "mlflow"
+_VERSION = "16"  # of PostgreSQL; RDS picks the minor one and keeps it current
+
+
+@dataclass(frozen=True)
+class DatabaseArgs:
+    site: Site
+    network: Network
+    observability: Observability
+    secrets: Secrets
+
+
+class Database(Component):
+    """An RDS instance in the data subnets that speaks TLS only."""
+
+    layer = "aws"
+
+    def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._site = args.site
+        self._identifier = args.site.naming.regional("database", limit=63)
+        # Letters and digits only: MLflow takes the password inside a URL, and RDS refuses / @ " and spaces.
+        self._password = RandomPassword(f"{name}-password", length=32, special=False, opts=self.child())
+        args.secrets.keep("tracking-database-password", self._password.result)
+        logs = args.observability.log_group(
+            "database", f"/aws/rds/instance/{self._identifier}/postgresql", self.child()
+        )
+        self._instance = self._build_instance(args, self.child(depends_on=[logs], protect=self._production))
+        self._build_alarm(args.observability)
+        self.finish({"host": self._instance.address})
+
+    @property
+    def _production(self) -> bool:
+        return self._site.settings.production
+
+    def _build_instance(self, args: DatabaseArgs, opts: pulumi.ResourceOptions) -> rds.Instance:
+        settings = self._site.settings.database
+        return rds.Instance(
+            "database",
+            identifier=self._identifier,
+            engine="postgres",
+            engine_version=_VERSION,
+            auto_minor_version_upgrade=True,
+            instance_class=settings.size,
+            allocated_storage=settings.storage_gb,
+            storage_type="gp3",
+            storage_encrypted=True,
+            kms_key_id=args.secrets.key.arn,
+            db_name=DATABASE,
+            username=_USERNAME,
+            password=self._password.result,
+            port=POSTGRES,
+            iam_database_authentication_enabled=True,
+            multi_az=self._production,
+            publicly_accessible=False,
+            db_subnet_group_name=self._build_subnet_group(args.network).name,
+            vpc_security_group_ids=[self._build_security_group(args.network).id],
+            parameter_group_name=self._build_parameters().name,
+            ca_cert_identifier="rds-ca-rsa2048-g1",
+            backup_retention_period=settings.backup_days,
+            copy_tags_to_snapshot=True,
+            deletion_protection=self._production,
+            skip_final_snapshot=not self._production,
+            final_snapshot_identifier=f"{self._identifier}-final" if self._production else None,
+            enabled_cloudwatch_logs_exports=["postgresql"],
+            performance_insights_enabled=True,
+            performance_insights_kms_key_id=args.secrets.key.arn,
+            performance_insights_retention_period=7,  # days; the span that costs nothing
+            tags=self._site.naming.tags,
+            opts=opts,
+        )
+
+    def _build_subnet_group(self, network: Network) -> rds.SubnetGroup:
+        return rds.SubnetGroup(
+            "database",
+            name=self._identifier,
+            description="Data subnets",
+            subnet_ids=network.data_subnets,
+            tags=self._site.naming.tags,
+            opts=self.child(),
+        )
+
+    def _build_security_group(self, network: Network) -> ec2.SecurityGroup:
+        postgres = ec2.SecurityGroupIngressArgs(
+            description="PostgreSQL from the nodes and pods",
+            protocol="tcp",
+            from_port=POSTGRES,
+            to_port=POSTGRES,
+            cidr_blocks=network.private_blocks,
+        )
+        return ec2.SecurityGroup(
+            "database",
+            vpc_id=network.vpc_id,
+            name=self._identifier,
+            description="PostgreSQL of MLflow",
+            ingress=[postgres],
+            tags={**self._site.naming.tags, "Name": self._identifier},
+            opts=self.child(),
+        )
+
+    def _build_parameters(self) -> rds.ParameterGroup:
+        parameters = {"rds.force_ssl": "1", "log_connections": "1", "log_disconnections": "1"}
+        return rds.ParameterGroup(
+            "database",
+            name=self._identifier,
+            family=f"postgres{_VERSION}",
+            description="TLS only, connections are logged",
+            parameters=[rds.ParameterGroupParameterArgs(name=name, value=on) for name, on in parameters.items()],
+            tags=self._site.naming.tags,
+            opts=self.child(),
+        )
+
+    def _build_alarm(self, observability: Observability) -> None:
+        cloudwatch.MetricAlarm(
+            "database-cpu",
+            name=self._site.naming.regional("database-cpu", limit=255),
+            alarm_description="MLflow's database has been busy for a quarter of an hour",
+            namespace="AWS/RDS",
+            metric_name="CPUUtilization",
+            dimensions={"DBInstanceIdentifier": self._instance.identifier},
+            statistic="Average",
+            comparison_operator="GreaterThanThreshold",
+            threshold=80,
+            period=300,
+            evaluation_periods=3,
+            alarm_actions=observability.alert_topics,
+            ok_actions=observability.alert_topics,
+            tags=self._site.naming.tags,
+            opts=self.child(),
+        )
+
+    @property
+    def part(self) -> foundation.TrackingDatabase:
+        return foundation.TrackingDatabase(
+            host=self._instance.address,
+            port=POSTGRES,
+            database=DATABASE,
+            username=_USERNAME,
+            password=pulumi.Output.secret(self._password.result),
+        )

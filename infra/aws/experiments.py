@@ -1,0 +1,79 @@
+"""Model metadata, A/B assignments and results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import dynamodb
+
+from infra import foundation
+from infra.aws.secrets import Secrets
+from infra.component import Component, Site
+
+
+@dataclass(frozen=True)
+class _Keys:
+    partition: str
+    sort: str
+
+
+# What is asked of each table: a model's versions; a user's variants, spread over partitions by user; an
+# experiment's results in the order they came.
+_TABLES = {
+    "models": _Keys("name", "version"),
+    "assignments": _Keys("user", "experiment"),
+    "results": _Keys("experiment", "recorded"),
+}
+
+
+@dataclass(frozen=True)
+class ExperimentsArgs:
+    site: Site
+    secrets: Secrets
+
+
+class Experiments(Component):
+    """Three DynamoDB tables, paid by request."""
+
+    layer = "aws"
+
+    def __init__(self, name: str, args: ExperimentsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._site = args.site
+        self._tables = [
+            self._build_table(f"{name}-{table}", table, keys, args.secrets) for table, keys in _TABLES.items()
+        ]
+        self.finish({"name": self.part.name})
+
+    def _build_table(self, name: str, table: str, keys: _Keys, secrets: Secrets) -> dynamodb.Table:
+        production = self._site.settings.production
+        return dynamodb.Table(
+            name,
+            name=f"{self._prefix}-{table}",
+            billing_mode="PAY_PER_REQUEST",
+            hash_key=keys.partition,
+            range_key=keys.sort,
+            attributes=[dynamodb.TableAttributeArgs(name=key, type="S") for key in (keys.partition, keys.sort)],
+            server_side_encryption=dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=secrets.key.arn),
+            point_in_time_recovery=dynamodb.TablePointInTimeRecoveryArgs(enabled=True),
+            deletion_protection_enabled=production,
+            tags=self._site.naming.tags,
+            opts=self.child(protect=production),
+        )
+
+    @property
+    def _prefix(self) -> str:
+        return self._site.naming.regional("experiments", limit=200)
+
+    @property
+    def table_arns(self) -> Sequence[pulumi.Output[str]]:
+        return [table.arn for table in self._tables]
+
+    @property
+    def part(self) -> foundation.Experiments:
+        return foundation.Experiments(
+            name=pulumi.Output.all(*[table.name for table in self._tables]).apply(lambda _: self._prefix),
+            endpoint=pulumi.Output.from_input(f"https://dynamodb.{self._site.settings.location}.amazonaws.com"),
+        )

@@ -1,0 +1,146 @@
+"""The workloads' identities in AWS, made from the access table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import eks
+
+from infra import foundation
+from infra.access import WORKLOADS, Access, Store, Workload
+from infra.aws.artifacts import PREFIX, Artifacts
+from infra.aws.cluster import Cluster
+from infra.aws.experiments import Experiments
+from infra.aws.iam import Role, RoleArgs, Statement, allow, trust_pods
+from infra.aws.registry import Registry
+from infra.aws.secrets import Secrets
+from infra.component import Component, Site
+from infra.foundation import Endpoint
+
+# Where EKS's agent on each node hands pods their credentials.
+# Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
+_TOKENS = Endpoint(["169.254.170.23/32"], 80)
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What one need comes down to."""
+
+    store: Sequence[str] = ()  # on the store as a whole
+    items: Sequence[str] = ()  # on the objects in it
+    key: Sequence[str] = ()  # on the key that it is encrypted with
+    everywhere: Sequence[str] = ()  # actions that know no resource
+
+
+_READ_OBJECTS = ("s3:GetObject",)
+_WRITE_OBJECTS = ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+_READ_ITEMS = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:DescribeTable")
+_WRITE_ITEMS = (
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
+)
+_READ_IMAGES = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+_WRITE_IMAGES = ("ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage")
+_DECRYPT = ("kms:Decrypt",)
+# S3 and DynamoDB use the key in the caller's name: who writes must also be able to make data keys, and who
+# uploads in parts to read them back.
+_ENCRYPT = ("kms:Decrypt", "kms:GenerateDataKey")
+
+ACTIONS: Mapping[tuple[Store, Access], Actions] = {
+    (Store.ARTIFACTS, Access.READ): Actions(("s3:ListBucket",), _READ_OBJECTS, _DECRYPT),
+    (Store.ARTIFACTS, Access.WRITE): Actions(("s3:ListBucket",), _READ_OBJECTS + _WRITE_OBJECTS, _ENCRYPT),
+    (Store.EXPERIMENTS, Access.READ): Actions(_READ_ITEMS, key=_DECRYPT),
+    (Store.EXPERIMENTS, Access.WRITE): Actions(_READ_ITEMS + _WRITE_ITEMS, key=_ENCRYPT),
+    # ECR uses the key by a grant of its own.
+    (Store.REGISTRY, Access.READ): Actions(_READ_IMAGES, everywhere=("ecr:GetAuthorizationToken",)),
+    (Store.REGISTRY, Access.WRITE): Actions(_READ_IMAGES + _WRITE_IMAGES, everywhere=("ecr:GetAuthorizationToken",)),
+    # The database has its own logins.
+    (Store.TRACKING_DB, Access.CONNECT): Actions(),
+}
+# The service through which alone a workload may use the key for a store.
+_SERVICES = {Store.ARTIFACTS: "s3", Store.EXPERIMENTS: "dynamodb"}
+
+
+@dataclass(frozen=True)
+class IdentitiesArgs:
+    site: Site
+    secrets: Secrets
+    registry: Registry
+    artifacts: Artifacts
+    experiments: Experiments
+    cluster: Cluster
+
+
+class Identities(Component):
+    """One role per workload, which only its service account in this cluster can take."""
+
+    layer = "aws"
+
+    def __init__(self, name: str, args: IdentitiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._args = args
+        self._roles = {workload.name: self._build_identity(name, workload) for workload in WORKLOADS}
+        self.finish({workload: role.arn for workload, role in self._roles.items()})
+
+    def _build_identity(self, name: str, workload: Workload) -> Role:
+        args = self._args
+        role = Role(
+            f"{name}-{workload.name}",
+            RoleArgs(
+                args.site,
+                workload.name,
+                trust_pods(args.cluster.physical_name, workload.namespace, workload.service_account),
+                statements=[
+                    statement
+                    for store, access in workload.needs.items()
+                    for statement in self.statements(store, access)
+                ],
+            ),
+            self.child(),
+        )
+        eks.PodIdentityAssociation(
+            f"{name}-{workload.name}",
+            cluster_name=args.cluster.name,
+            namespace=workload.namespace,
+            service_account=workload.service_account,
+            role_arn=role.arn,
+            tags=args.site.naming.tags,
+            opts=self.child(depends_on=[role]),
+        )
+        return role
+
+    def statements(self, store: Store, access: Access) -> Sequence[Statement]:
+        """What IAM has to allow for one need."""
+        actions, stores = ACTIONS[store, access], self._stores(store)
+        granted = []
+        if actions.store:
+            granted.append(allow(actions.store, stores))
+        if actions.items:
+            granted.append(allow(actions.items, [pulumi.Output.concat(arn, f"/{PREFIX}/*") for arn in stores]))
+        if actions.key:
+            service = f"{_SERVICES[store]}.{self._args.site.settings.location}.amazonaws.com"
+            via = {"StringEquals": {"kms:ViaService": service}}
+            granted.append(allow(actions.key, [self._args.secrets.key.arn], via))
+        if actions.everywhere:
+            granted.append(allow(actions.everywhere, ["*"]))
+        return granted
+
+    def _stores(self, store: Store) -> Sequence[pulumi.Output[str]]:
+        args = self._args
+        stores = {
+            Store.ARTIFACTS: [args.artifacts.bucket_arn],
+            Store.EXPERIMENTS: args.experiments.table_arns,
+            Store.REGISTRY: args.registry.arns,
+        }
+        return stores.get(store, [])
+
+    @property
+    def part(self) -> Mapping[str, foundation.Identity]:
+        return {
+            name: foundation.Identity(principal=role.arn, token_endpoint=_TOKENS) for name, role in self._roles.items()
+        }

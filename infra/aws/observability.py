@@ -1,0 +1,111 @@
+"""Where logs and alerts go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import cloudwatch, sns
+
+from infra import foundation
+from infra.aws.iam import Statement, allow
+from infra.aws.keys import Key, KeyArgs
+from infra.component import Component, Site
+
+# What CloudWatch takes for a retention, up to the most that settings allow.
+# Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+_RETENTIONS = (30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
+
+
+@dataclass(frozen=True)
+class ObservabilityArgs:
+    site: Site
+    account: pulumi.Output[str]
+
+
+class Observability(Component):
+    """Log groups under a key of their own, so that who reads logs cannot read data; and a topic for alerts."""
+
+    layer = "aws"
+
+    def __init__(self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._site = args.site
+        self._key = Key(
+            f"{name}-key",
+            KeyArgs(args.site, "logs", args.account, "logs, audit trail and alerts", self._users_of_key(args.account)),
+            self.child(),
+        )
+        self._platform = self.log_group(f"{name}-platform", f"/groundwork/{args.site.naming.prefix}", self.child())
+        self._topics = self._build_topic(f"{name}-alerts", args.site.settings.telemetry.alert_email)
+        self.finish({"logs": self._platform.name})
+
+    def _users_of_key(self, account: pulumi.Output[str]) -> Sequence[Statement]:
+        """The services that encrypt for us under their own name, each bound to this account's resources."""
+        region = self._site.settings.location
+        groups = pulumi.Output.format("arn:aws:logs:{}:{}:log-group:*", region, account)
+        trails = pulumi.Output.format("arn:aws:cloudtrail:{}:{}:trail/*", region, account)
+        use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
+        return [
+            allow(
+                use,
+                ["*"],
+                {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+                {"Service": f"logs.{region}.amazonaws.com"},
+            ),
+            allow(
+                ["kms:GenerateDataKey*", "kms:DescribeKey"],
+                ["*"],
+                {"ArnLike": {"aws:SourceArn": trails}},
+                {"Service": "cloudtrail.amazonaws.com"},
+            ),
+            allow(
+                ["kms:Decrypt", "kms:GenerateDataKey*"],
+                ["*"],
+                {"StringEquals": {"aws:SourceAccount": account}},
+                {"Service": "cloudwatch.amazonaws.com"},
+            ),
+        ]
+
+    def _build_topic(self, name: str, email: str) -> Sequence[sns.Topic]:
+        if not email:
+            return ()
+        topic = sns.Topic(
+            name,
+            name=self._site.naming.regional("alerts", limit=256),
+            kms_master_key_id=self._key.arn,
+            tags=self._site.naming.tags,
+            opts=self.child(),
+        )
+        sns.TopicSubscription(name, topic=topic.arn, protocol="email", endpoint=email, opts=self.child())
+        return (topic,)
+
+    def log_group(self, name: str, path: str, opts: pulumi.ResourceOptions) -> cloudwatch.LogGroup:
+        """A log group with the stack's key and retention.
+
+        Services that write logs would make their groups themselves, unencrypted and kept for ever: they have
+        to find them.
+        """
+        days = self._site.settings.telemetry.retention_days
+        return cloudwatch.LogGroup(
+            name,
+            name=path,
+            kms_key_id=self._key.arn,
+            retention_in_days=next(retention for retention in _RETENTIONS if retention >= days),
+            tags=self._site.naming.tags,
+            opts=opts,
+        )
+
+    @property
+    def key(self) -> Key:
+        return self._key
+
+    @property
+    def alert_topics(self) -> Sequence[pulumi.Output[str]]:
+        """Where alarms are sent; empty when nobody is named to hear them."""
+        return [topic.arn for topic in self._topics]
+
+    @property
+    def part(self) -> foundation.Telemetry:
+        return foundation.Telemetry(logs=self._platform.name)

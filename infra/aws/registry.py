@@ -1,0 +1,66 @@
+"""The registry of the platform's own images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import ecr
+
+from infra import foundation
+from infra.aws.secrets import Secrets
+from infra.component import Component, Site
+
+# ECR wants each repository declared before the first push.
+_IMAGES = ("training", "serving")
+
+
+@dataclass(frozen=True)
+class RegistryArgs:
+    site: Site
+    secrets: Secrets
+
+
+class Registry(Component):
+    """Private repositories whose tags never move and whose images are scanned when they arrive."""
+
+    layer = "aws"
+
+    def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._repositories = [self._build_repository(f"{name}-{image}", image, args) for image in _IMAGES]
+        self.finish({"server": self.part.server})
+
+    def _build_repository(self, name: str, image: str, args: RegistryArgs) -> ecr.Repository:
+        repository = ecr.Repository(
+            name,
+            name=f"{args.site.naming.prefix}/{image}",
+            image_tag_mutability="IMMUTABLE",
+            image_scanning_configuration=ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
+            encryption_configurations=[
+                ecr.RepositoryEncryptionConfigurationArgs(encryption_type="KMS", kms_key=args.secrets.key.arn)
+            ],
+            force_delete=not args.site.settings.production,
+            tags=args.site.naming.tags,
+            opts=self.child(),
+        )
+        ecr.LifecyclePolicy(name, repository=repository.name, policy=_forget_untagged(), opts=self.child())
+        return repository
+
+    @property
+    def arns(self) -> Sequence[pulumi.Output[str]]:
+        return [repository.arn for repository in self._repositories]
+
+    @property
+    def part(self) -> foundation.Registry:
+        url = self._repositories[0].repository_url
+        return foundation.Registry(server=url.apply(lambda url: str(url).partition("/")[0]))
+
+
+def _forget_untagged() -> str:
+    """Tags are immutable and a rollback may need any of them; what has none is left over from a failed push."""
+    selection = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14}
+    rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
+    return json.dumps({"rules": [rule]})

@@ -1,0 +1,166 @@
+"""AWS's own training service, beside the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import ec2, sagemaker
+
+from infra import foundation
+from infra.access import WORKLOADS
+from infra.aws.iam import Role, RoleArgs, Statement, allow, trust
+from infra.aws.identity import Identities
+from infra.aws.network import HTTPS, Network
+from infra.aws.secrets import Secrets
+from infra.component import Component, Site
+
+# A training job of SageMaker's works with what one in the cluster works with.
+_NEEDS = next(workload.needs for workload in WORKLOADS if workload.name == "training")
+
+
+@dataclass(frozen=True)
+class TrainingArgs:
+    site: Site
+    account: pulumi.Output[str]
+    network: Network
+    secrets: Secrets
+    identities: Identities
+
+
+class Training(Component):
+    """A SageMaker domain without a way to the internet of its own, and the role that its jobs run as."""
+
+    layer = "aws"
+
+    def __init__(self, name: str, args: TrainingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._args = args
+        self._prefix = args.site.naming.regional("training", limit=63)
+        role = Role(
+            name,
+            RoleArgs(
+                args.site,
+                "sagemaker",
+                trust("sagemaker.amazonaws.com", {"StringEquals": {"aws:SourceAccount": args.account}}),
+                statements=[*self._data(), *self._jobs(), *self._network(), *self._logs()],
+            ),
+            self.child(),
+        )
+        self._domain = sagemaker.Domain(
+            name,
+            domain_name=self._prefix,
+            auth_mode="IAM",
+            app_network_access_type="VpcOnly",
+            vpc_id=args.network.vpc_id,
+            subnet_ids=args.network.private_subnets,
+            kms_key_id=args.secrets.key.arn,
+            default_user_settings=sagemaker.DomainDefaultUserSettingsArgs(
+                execution_role=role.arn, security_groups=[self._build_security_group(name).id]
+            ),
+            retention_policy=sagemaker.DomainRetentionPolicyArgs(
+                home_efs_file_system="Retain" if args.site.settings.production else "Delete"
+            ),
+            tags=args.site.naming.tags,
+            opts=self.child(depends_on=[role]),
+        )
+        self.finish({"name": self._domain.domain_name})
+
+    def _build_security_group(self, name: str) -> ec2.SecurityGroup:
+        """Studio's notebooks mount their home over NFS inside the network and speak HTTPS to everything else."""
+        site = self._args.site
+        inside = [site.settings.network.cidr]
+        return ec2.SecurityGroup(
+            name,
+            vpc_id=self._args.network.vpc_id,
+            name=self._prefix,
+            description="SageMaker notebooks and jobs",
+            ingress=[_rule("Between the instances of a job", 0, 65535, itself=True)],
+            egress=[
+                _rule("NFS to home directories", 2049, 2049, inside),
+                _rule("HTTPS to AWS and package indexes, through NAT", HTTPS, HTTPS, ["0.0.0.0/0"]),
+                _rule("Between the instances of a job", 0, 65535, itself=True),
+            ],
+            tags={**site.naming.tags, "Name": self._prefix},
+            opts=self.child(),
+        )
+
+    def _data(self) -> Sequence[Statement]:
+        """Data, and the jobs' disks, which SageMaker encrypts by a grant."""
+        identities, key = self._args.identities, self._args.secrets.key.arn
+        granted = [grant for store, access in _NEEDS.items() for grant in identities.statements(store, access)]
+        disks = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+        return [*granted, allow(["kms:CreateGrant"], [key], disks), allow(["kms:DescribeKey"], [key])]
+
+    def _jobs(self) -> Sequence[Statement]:
+        """Training jobs named after the stack and of its size only, run as this role.
+
+        How many run at once is no matter of IAM's: a service quota bounds them. None are allowed where it is 0.
+        """
+        settings = self._args.site.settings.training
+        if not settings.maximum_nodes:
+            return []
+        role = f"role/{self._args.site.naming.worldwide('sagemaker', limit=64)}"
+        jobs = [self._arn("sagemaker", f"training-job/{self._prefix}-*")]
+        return [
+            allow(
+                ["sagemaker:CreateTrainingJob"],
+                jobs,
+                {"ForAllValues:StringEquals": {"sagemaker:InstanceTypes": [settings.size]}},
+            ),
+            allow(["sagemaker:AddTags", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], jobs),
+            allow(
+                ["iam:PassRole"],
+                [pulumi.Output.format("arn:aws:iam::{}:{}", self._args.account, role)],
+                {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            ),
+        ]
+
+    def _network(self) -> Sequence[Statement]:
+        """Network interfaces in the VPC.
+
+        Source: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+        """
+        interfaces = [
+            f"ec2:{verb}{noun}"
+            for verb in ("Create", "Delete")
+            for noun in ("NetworkInterface", "NetworkInterfacePermission")
+        ]
+        described = ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
+        return [
+            allow(
+                interfaces,
+                [self._arn("ec2", f"{kind}/*") for kind in ("network-interface", "security-group", "subnet")],
+            ),
+            allow([f"ec2:Describe{kind}" for kind in described], ["*"]),  # EC2 knows no narrower describing
+        ]
+
+    def _logs(self) -> Sequence[Statement]:
+        return [
+            allow(
+                ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                [self._arn("logs", "log-group:/aws/sagemaker/*")],
+            ),
+            allow(
+                ["cloudwatch:PutMetricData"],
+                ["*"],
+                {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}},
+            ),
+        ]
+
+    def _arn(self, service: str, resource: str) -> pulumi.Output[str]:
+        region = self._args.site.settings.location
+        return pulumi.Output.concat("arn:aws:", service, ":", region, ":", self._args.account, ":", resource)
+
+    @property
+    def part(self) -> foundation.Training:
+        return foundation.Training(name=self._domain.domain_name)
+
+
+def _rule(
+    description: str, first: int, last: int, blocks: Sequence[str] | None = None, *, itself: bool = False
+) -> dict[str, object]:
+    """A rule for TCP, in the form that both directions take."""
+    rule: dict[str, object] = {"description": description, "protocol": "tcp", "from_port": first, "to_port": last}
+    return {**rule, "self": True} if itself else {**rule, "cidr_blocks": blocks}

@@ -1,0 +1,150 @@
+"""The object store for models and other artifacts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import storage
+
+from infra import foundation
+from infra.azure.network import Network
+from infra.azure.secrets import Secrets
+from infra.component import Component, Site
+
+CONTAINER = "mlflow"
+_SOFT_DELETE_DAYS = 30
+_OLD_VERSION_DAYS = 90
+
+
+@dataclass(frozen=True)
+class ArtifactsArgs:
+    site: Site
+    network: Network
+    secrets: Secrets
+
+
+class Artifacts(Component):
+    layer = "azure"
+
+    def __init__(self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._args = args
+        self._account = private_account(name, "st", args.site, args.network, args.secrets, parent=self)
+        self._account_id: pulumi.Output[str] = self._account.id
+        self._blobs: pulumi.Output[str] = self._keep_versions(name).id
+        container = storage.BlobContainer(
+            name,
+            resource_group_name=args.network.resource_group,
+            account_name=self._account.name,
+            container_name=CONTAINER,
+            public_access="None",
+            opts=self.child(protect=args.site.settings.production),
+        )
+        self._container: pulumi.Output[str] = container.id
+        self.finish({"uri": self._uri})
+
+    @property
+    def account(self) -> pulumi.Output[str]:
+        """ID of the storage account."""
+        return self._account_id
+
+    @property
+    def blobs(self) -> pulumi.Output[str]:
+        """ID of the account's blob service, which has logs of its own."""
+        return self._blobs
+
+    @property
+    def container(self) -> pulumi.Output[str]:
+        """ID of the container: roles are granted on it, not on the account."""
+        return self._container
+
+    @property
+    def part(self) -> foundation.Artifacts:
+        return foundation.Artifacts(uri=self._uri, environment={"AZURE_STORAGE_ACCOUNT_NAME": self._account.name})
+
+    @property
+    def _uri(self) -> pulumi.Output[str]:
+        return pulumi.Output.concat("wasbs://", CONTAINER, "@", self._account.name, ".blob.core.windows.net/")
+
+    def _keep_versions(self, name: str) -> storage.BlobServiceProperties:
+        """What is overwritten or deleted can be had back for a while, and then costs nothing any more."""
+        group = self._args.network.resource_group
+        service = storage.BlobServiceProperties(
+            name,
+            resource_group_name=group,
+            account_name=self._account.name,
+            blob_services_name="default",
+            is_versioning_enabled=True,
+            delete_retention_policy=storage.DeleteRetentionPolicyArgs(enabled=True, days=_SOFT_DELETE_DAYS),
+            container_delete_retention_policy=storage.DeleteRetentionPolicyArgs(enabled=True, days=_SOFT_DELETE_DAYS),
+            opts=self.child(),
+        )
+        storage.ManagementPolicy(
+            name,
+            resource_group_name=group,
+            account_name=self._account.name,
+            management_policy_name="default",
+            policy=storage.ManagementPolicySchemaArgs(
+                rules=[
+                    storage.ManagementPolicyRuleArgs(
+                        name="old-versions",
+                        enabled=True,
+                        type="Lifecycle",
+                        definition=storage.ManagementPolicyDefinitionArgs(
+                            filters=storage.ManagementPolicyFilterArgs(blob_types=["blockBlob"]),
+                            actions=storage.ManagementPolicyActionArgs(
+                                version=storage.ManagementPolicyVersionArgs(
+                                    delete=storage.DateAfterCreationArgs(
+                                        days_after_creation_greater_than=_OLD_VERSION_DAYS
+                                    )
+                                )
+                            ),
+                        ),
+                    )
+                ]
+            ),
+            opts=self.child(),
+        )
+        return service
+
+
+def private_account(
+    name: str, part: str, site: Site, network: Network, secrets: Secrets, parent: Component
+) -> storage.StorageAccount:
+    """A storage account without keys or public addresses, encrypted twice, once with the platform's key."""
+    encryption = secrets.encryption
+    account = storage.StorageAccount(
+        name,
+        resource_group_name=network.resource_group,
+        account_name=site.naming.worldwide(part, limit=24, hyphens=False),
+        kind="StorageV2",
+        sku=storage.SkuArgs(name="Standard_ZRS"),
+        access_tier="Hot",
+        allow_blob_public_access=False,
+        allow_shared_key_access=False,
+        allow_cross_tenant_replication=False,
+        default_to_o_auth_authentication=True,
+        is_local_user_enabled=False,
+        enable_https_traffic_only=True,
+        minimum_tls_version="TLS1_2",
+        public_network_access="Disabled",
+        network_rule_set=storage.NetworkRuleSetArgs(default_action="Deny", bypass="AzureServices"),
+        identity=storage.IdentityArgs(type="UserAssigned", user_assigned_identities=[encryption.identity]),
+        encryption=storage.EncryptionArgs(
+            key_source="Microsoft.Keyvault",
+            encryption_identity=storage.EncryptionIdentityArgs(encryption_user_assigned_identity=encryption.identity),
+            key_vault_properties=storage.KeyVaultPropertiesArgs(
+                key_vault_uri=encryption.vault_uri, key_name=encryption.key_name
+            ),
+            require_infrastructure_encryption=True,
+            services=storage.EncryptionServicesArgs(
+                blob=storage.EncryptionServiceArgs(enabled=True, key_type="Account"),
+                file=storage.EncryptionServiceArgs(enabled=True, key_type="Account"),
+            ),
+        ),
+        tags=site.naming.tags,
+        opts=parent.child(protect=site.settings.production),
+    )
+    network.private_endpoint(name, account.id, "blob", parent=parent)
+    return account

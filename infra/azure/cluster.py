@@ -1,0 +1,345 @@
+"""The Kubernetes cluster: AKS with a private API server, Entra identities only, and two pools in three zones."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import authorization, compute, containerservice, managedidentity, monitor
+
+from infra import foundation
+from infra.azure.identity import Role, assignment_id, grant, role_definition
+from infra.azure.network import ZONES, Network
+from infra.azure.observability import Observability
+from infra.azure.registry import Registry
+from infra.azure.secrets import Secrets
+from infra.component import Component, Site
+from infra.settings import NodePoolSettings
+
+_SYSTEM_TAINT = foundation.Taint("CriticalAddonsOnly", "true", foundation.TaintEffect.NO_SCHEDULE)
+_MAXIMUM_PODS = 110  # Kubernetes' own recommendation; the overlay would allow 250
+# What Container Insights collects. Containers' output is left out: in the cluster, Loki keeps it for less.
+_INSIGHTS_STREAMS = (
+    "Microsoft-KubeEvents",
+    "Microsoft-KubePodInventory",
+    "Microsoft-KubeNodeInventory",
+    "Microsoft-InsightsMetrics",
+)
+
+
+@dataclass(frozen=True)
+class ClusterArgs:
+    site: Site
+    network: Network
+    observability: Observability
+    secrets: Secrets
+    registry: Registry
+
+
+class Cluster(Component):
+    layer = "azure"
+
+    def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._args = args
+        settings = args.site.settings.cluster
+
+        self._control = self._create_identity(f"{name}-control", "cluster")
+        self._kubelet = self._create_identity(f"{name}-kubelet", "kubelet")
+        self._disks = self._create_disk_encryption(f"{name}-disks")
+        grants = self._grant_identities(name)
+        self._cluster = self._create_cluster(name, grants)
+        self._id: pulumi.Output[str] = self._cluster.id
+        self._oidc_issuer: pulumi.Output[str] = self._cluster.oidc_issuer_profile.issuer_url
+        self._create_user_pool(f"{name}-user", settings.user_pool)
+        self._collect_inventory(f"{name}-insights")
+        self._admin = self._admit_creator(f"{name}-creator")
+        self.finish({"name": self._cluster.name, "oidc_issuer": self._oidc_issuer})
+
+    @property
+    def id(self) -> pulumi.Output[str]:
+        return self._id
+
+    @property
+    def part(self) -> foundation.Cluster:
+        return foundation.Cluster(
+            name=self._cluster.name,
+            kubeconfig=self._kubeconfig,
+            oidc_issuer=self._oidc_issuer,
+            node_pools=self._node_pools,
+            # The service `kubernetes`, always the first address, and behind it the server in its subnet.
+            api=foundation.Endpoint([f"{self._service(1)}/32", self._args.network.blocks.api], 443),
+            # AKS brings it, and encrypts its disks as the nodes' own.
+            storage_class="managed-csi",
+        )
+
+    @property
+    def _node_pools(self) -> tuple[foundation.NodePool, ...]:
+        settings = self._args.site.settings.cluster
+        pools = (("system", settings.system_pool, (_SYSTEM_TAINT,)), ("user", settings.user_pool, ()))
+        return tuple(
+            foundation.NodePool(name, pool.size, pool.minimum, pool.maximum, ZONES, _labels(name), taints)
+            for name, pool, taints in pools
+        )
+
+    @property
+    def _kubeconfig(self) -> pulumi.Output[str]:
+        """How to reach the cluster; whoever uses it signs in through kubelogin as themselves."""
+        credentials = containerservice.list_managed_cluster_user_credentials_output(
+            resource_group_name=self._args.network.resource_group,
+            resource_name=self._cluster.name,
+            format="exec",
+            opts=pulumi.InvokeOutputOptions(parent=self, depends_on=[self._admin]),
+        )
+        return pulumi.Output.secret(
+            credentials.apply(lambda answer: base64.b64decode(answer.kubeconfigs[0].value).decode())
+        )
+
+    def _service(self, number: int) -> str:
+        """An address of Kubernetes' services."""
+        return str(ipaddress.IPv4Network(self._args.site.settings.network.service_cidr)[number])
+
+    def _create_identity(self, name: str, part: str) -> managedidentity.UserAssignedIdentity:
+        return managedidentity.UserAssignedIdentity(
+            name,
+            resource_group_name=self._args.network.resource_group,
+            resource_name_=self._args.site.naming.regional(part, limit=128),
+            tags=self._args.site.naming.tags,
+            opts=self.child(),
+        )
+
+    def _create_disk_encryption(self, name: str) -> compute.DiskEncryptionSet:
+        encryption = self._args.secrets.encryption
+        return compute.DiskEncryptionSet(
+            name,
+            resource_group_name=self._args.network.resource_group,
+            disk_encryption_set_name=self._args.site.naming.regional("disks", limit=80),
+            encryption_type="EncryptionAtRestWithCustomerKey",
+            identity=compute.EncryptionSetIdentityArgs(
+                type="UserAssigned", user_assigned_identities=[encryption.identity]
+            ),
+            active_key=compute.KeyForDiskEncryptionSetArgs(key_url=encryption.key_version),
+            rotation_to_latest_key_version_enabled=True,
+            tags=self._args.site.naming.tags,
+            opts=self.child(),
+        )
+
+    def _grant_identities(self, name: str) -> list[authorization.RoleAssignment]:
+        """What the control plane and the nodes need before the cluster can be made."""
+        network, vault = self._args.network, self._args.secrets.vault
+        control: Mapping[str, tuple[Role, pulumi.Output[str]]] = {
+            "nodes-subnet": (Role.NETWORK_CONTRIBUTOR, network.nodes),
+            "api-subnet": (Role.NETWORK_CONTRIBUTOR, network.api),
+            "kubelet": (Role.MANAGED_IDENTITY_OPERATOR, self._kubelet.id),
+            "disks": (Role.READER, self._disks.id),
+            # To encrypt Kubernetes' secrets, and to open its private link to the vault.
+            "key": (Role.KEY_VAULT_CRYPTO_USER, vault),
+            "vault": (Role.KEY_VAULT_CONTRIBUTOR, vault),
+        }
+        grants = [
+            grant(f"{name}-control-{what}", role, scope, self._control.principal_id, self)
+            for what, (role, scope) in control.items()
+        ]
+        pull = grant(f"{name}-kubelet-pull", Role.ACR_PULL, self._args.registry.id, self._kubelet.principal_id, self)
+        return [*grants, pull]
+
+    def _create_cluster(self, name: str, grants: list[authorization.RoleAssignment]) -> containerservice.ManagedCluster:
+        site, network = self._args.site, self._args.network
+        settings = site.settings.cluster
+        return containerservice.ManagedCluster(
+            name,
+            resource_group_name=network.resource_group,
+            resource_name_=site.naming.regional("aks"),
+            node_resource_group=site.naming.regional("aks-nodes", limit=80),
+            dns_prefix=site.naming.regional("aks", limit=54),
+            sku=containerservice.ManagedClusterSKUArgs(
+                name="Base", tier="Standard" if site.settings.production else "Free"
+            ),
+            kubernetes_version=settings.kubernetes_version,
+            auto_upgrade_profile=containerservice.ManagedClusterAutoUpgradeProfileArgs(
+                upgrade_channel="patch", node_os_upgrade_channel="NodeImage"
+            ),
+            identity=containerservice.ManagedClusterIdentityArgs(
+                type="UserAssigned", user_assigned_identities=[self._control.id]
+            ),
+            identity_profile={
+                "kubeletidentity": containerservice.UserAssignedIdentityArgs(
+                    resource_id=self._kubelet.id,
+                    client_id=self._kubelet.client_id,
+                    object_id=self._kubelet.principal_id,
+                )
+            },
+            enable_rbac=True,
+            disable_local_accounts=True,
+            aad_profile=containerservice.ManagedClusterAADProfileArgs(managed=True, enable_azure_rbac=True),
+            oidc_issuer_profile=containerservice.ManagedClusterOIDCIssuerProfileArgs(enabled=True),
+            api_server_access_profile=self._api_access(),
+            network_profile=self._network_profile(),
+            security_profile=self._security_profile(),
+            addon_profiles=self._addons(),
+            disk_encryption_set_id=self._disks.id,
+            agent_pool_profiles=[
+                containerservice.ManagedClusterAgentPoolProfileArgs(
+                    name="system",
+                    mode="System",
+                    node_taints=[f"{_SYSTEM_TAINT.key}={_SYSTEM_TAINT.value}:{_SYSTEM_TAINT.effect}"],
+                    vm_size=settings.system_pool.size,
+                    count=settings.system_pool.minimum,
+                    min_count=settings.system_pool.minimum,
+                    max_count=settings.system_pool.maximum,
+                    **self._pool("system"),
+                )
+            ],
+            tags=site.naming.tags,
+            # The autoscaler moves the count.
+            opts=self.child(depends_on=grants, ignore_changes=["agentPoolProfiles[*].count"]),
+        )
+
+    def _api_access(self) -> containerservice.ManagedClusterAPIServerAccessProfileArgs:
+        """The API server sits in a subnet of ours; from outside only the authorized ranges get to it, if any."""
+        ranges = self._args.site.settings.cluster.authorized_ranges
+        return containerservice.ManagedClusterAPIServerAccessProfileArgs(
+            enable_private_cluster=not ranges,
+            private_dns_zone=None if ranges else "system",
+            enable_private_cluster_public_fqdn=None if ranges else False,
+            authorized_ip_ranges=ranges or None,
+            enable_vnet_integration=True,
+            subnet_id=self._args.network.api,
+            disable_run_command=True,
+        )
+
+    def _network_profile(self) -> containerservice.ContainerServiceNetworkProfileArgs:
+        settings = self._args.site.settings.network
+        return containerservice.ContainerServiceNetworkProfileArgs(
+            network_plugin="azure",
+            network_plugin_mode="overlay",
+            network_dataplane="cilium",
+            network_policy="cilium",
+            pod_cidr=settings.pod_cidr,
+            service_cidr=settings.service_cidr,
+            dns_service_ip=self._service(10),
+            load_balancer_sku="standard",
+            outbound_type="userAssignedNATGateway",
+        )
+
+    def _security_profile(self) -> containerservice.ManagedClusterSecurityProfileArgs:
+        encryption = self._args.secrets.encryption
+        return containerservice.ManagedClusterSecurityProfileArgs(
+            workload_identity=containerservice.ManagedClusterSecurityProfileWorkloadIdentityArgs(enabled=True),
+            # The vault is private; AKS reaches it through the API server's own subnet.
+            azure_key_vault_kms=containerservice.AzureKeyVaultKmsArgs(
+                enabled=True,
+                key_id=encryption.key_version,
+                key_vault_network_access="Private",
+                key_vault_resource_id=encryption.vault,
+            ),
+            defender=containerservice.ManagedClusterSecurityProfileDefenderArgs(
+                log_analytics_workspace_resource_id=self._args.observability.workspace,
+                security_monitoring=containerservice.ManagedClusterSecurityProfileDefenderSecurityMonitoringArgs(
+                    enabled=True
+                ),
+            ),
+            image_cleaner=containerservice.ManagedClusterSecurityProfileImageCleanerArgs(
+                enabled=True, interval_hours=48
+            ),
+        )
+
+    def _addons(self) -> Mapping[str, containerservice.ManagedClusterAddonProfileArgs]:
+        return {
+            "azurepolicy": containerservice.ManagedClusterAddonProfileArgs(enabled=True),
+            "omsagent": containerservice.ManagedClusterAddonProfileArgs(
+                enabled=True,
+                config={
+                    "logAnalyticsWorkspaceResourceID": self._args.observability.workspace,
+                    "useAADAuth": "true",
+                },
+            ),
+        }
+
+    def _create_user_pool(self, name: str, settings: NodePoolSettings) -> None:
+        containerservice.AgentPool(
+            name,
+            resource_group_name=self._args.network.resource_group,
+            resource_name_=self._cluster.name,
+            agent_pool_name="user",
+            mode="User",
+            vm_size=settings.size,
+            count=settings.minimum,
+            min_count=settings.minimum,
+            max_count=settings.maximum,
+            **self._pool("user"),
+            opts=self.child(ignore_changes=["count"]),
+        )
+
+    def _pool(self, name: str) -> dict[str, object]:
+        """What both pools are like."""
+        return {
+            "type": "VirtualMachineScaleSets",
+            "os_type": "Linux",
+            "os_sku": "AzureLinux",
+            "availability_zones": list(ZONES),
+            "enable_auto_scaling": True,
+            "node_labels": _labels(name),
+            "vnet_subnet_id": self._args.network.nodes,
+            "max_pods": _MAXIMUM_PODS,
+            "enable_node_public_ip": False,
+            # The subscription must have the feature Microsoft.Compute/EncryptionAtHost registered.
+            "enable_encryption_at_host": True,
+            "security_profile": containerservice.AgentPoolSecurityProfileArgs(ssh_access="Disabled"),
+            "tags": self._args.site.naming.tags,
+        }
+
+    def _collect_inventory(self, name: str) -> None:
+        """With keys disabled on the workspace, the monitoring agent needs to be told what to send where."""
+        naming = self._args.site.naming
+        rule = monitor.DataCollectionRule(
+            name,
+            resource_group_name=self._args.network.resource_group,
+            data_collection_rule_name=naming.regional("insights", limit=64),
+            kind="Linux",
+            data_sources=monitor.DataCollectionRuleDataSourcesArgs(
+                extensions=[
+                    monitor.ExtensionDataSourceArgs(
+                        name="ContainerInsightsExtension",
+                        extension_name="ContainerInsights",
+                        streams=list(_INSIGHTS_STREAMS),
+                    )
+                ]
+            ),
+            destinations=monitor.DataCollectionRuleDestinationsArgs(
+                log_analytics=[
+                    monitor.LogAnalyticsDestinationArgs(
+                        name="logs", workspace_resource_id=self._args.observability.workspace
+                    )
+                ]
+            ),
+            data_flows=[monitor.DataFlowArgs(streams=list(_INSIGHTS_STREAMS), destinations=["logs"])],
+            tags=naming.tags,
+            opts=self.child(),
+        )
+        monitor.DataCollectionRuleAssociation(
+            name,
+            resource_uri=self._cluster.id,
+            association_name="ContainerInsightsExtension",
+            data_collection_rule_id=rule.id,
+            opts=self.child(),
+        )
+
+    def _admit_creator(self, name: str) -> authorization.RoleAssignment:
+        """Whoever creates the cluster administers it, as on EKS; everyone else is granted access in Entra."""
+        account = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=self))
+        return authorization.RoleAssignment(
+            name,
+            role_assignment_name=assignment_id(self._id, Role.KUBERNETES_CLUSTER_ADMIN, account.object_id),
+            role_definition_id=role_definition(Role.KUBERNETES_CLUSTER_ADMIN, self),
+            scope=self._cluster.id,
+            principal_id=account.object_id,
+            opts=self.child(ignore_changes=["principalId", "roleAssignmentName"]),
+        )
+
+
+def _labels(pool: str) -> Mapping[str, str]:
+    return {"groundwork/pool": pool}

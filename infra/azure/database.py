@@ -1,0 +1,126 @@
+"""PostgreSQL, where MLflow keeps runs and the model registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_random
+from pulumi_azure_native import dbforpostgresql
+
+from infra import foundation
+from infra.azure.network import Network
+from infra.azure.secrets import Secrets
+from infra.component import Component, Site
+
+DATABASE = USERNAME = "mlflow"
+PORT = 5432
+# The service's names for families of sizes, by the letter of the size.
+_TIERS = {"B": "Burstable", "D": "GeneralPurpose", "E": "MemoryOptimized"}
+
+
+@dataclass(frozen=True)
+class DatabaseArgs:
+    site: Site
+    network: Network
+    secrets: Secrets
+
+
+class Database(Component):
+    layer = "azure"
+
+    def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._args = args
+        # Letters and digits only: the password becomes part of a URL. Azure wants three kinds of characters.
+        self._password = pulumi_random.RandomPassword(
+            f"{name}-password",
+            length=32,
+            special=False,
+            min_lower=1,
+            min_upper=1,
+            min_numeric=1,
+            opts=self.child(),
+        )
+        args.secrets.keep("tracking-database-password", self._password.result)
+        self._server = self._create_server(name)
+        self._id: pulumi.Output[str] = self._server.id
+        self._configure(name)
+        self.finish({"host": self._server.fully_qualified_domain_name})
+
+    @property
+    def id(self) -> pulumi.Output[str]:
+        return self._id
+
+    @property
+    def part(self) -> foundation.TrackingDatabase:
+        return foundation.TrackingDatabase(
+            host=self._server.fully_qualified_domain_name,
+            port=PORT,
+            database=DATABASE,
+            username=USERNAME,
+            password=pulumi.Output.secret(self._password.result),
+        )
+
+    def _create_server(self, name: str) -> dbforpostgresql.Server:
+        site, network, encryption = self._args.site, self._args.network, self._args.secrets.encryption
+        settings = site.settings.database
+        return dbforpostgresql.Server(
+            name,
+            resource_group_name=network.resource_group,
+            server_name=site.naming.worldwide("pg"),
+            version="16",
+            sku=dbforpostgresql.SkuArgs(
+                name=settings.size, tier=_TIERS.get(settings.size.partition("_")[2][:1], "GeneralPurpose")
+            ),
+            storage=dbforpostgresql.StorageArgs(storage_size_gb=settings.storage_gb, auto_grow="Enabled"),
+            administrator_login=USERNAME,
+            administrator_login_password=self._password.result,
+            auth_config=dbforpostgresql.AuthConfigArgs(
+                active_directory_auth="Disabled",
+                password_auth="Enabled",  # noqa: S106
+            ),
+            network=dbforpostgresql.NetworkArgs(
+                delegated_subnet_resource_id=network.database,
+                private_dns_zone_arm_resource_id=network.database_zone,
+                public_network_access="Disabled",
+            ),
+            identity=dbforpostgresql.UserAssignedIdentityArgs(
+                type="UserAssigned",
+                user_assigned_identities=encryption.identity.apply(
+                    lambda id_: {id_: dbforpostgresql.UserIdentityArgs()}
+                ),
+            ),
+            data_encryption=dbforpostgresql.DataEncryptionArgs(
+                type="AzureKeyVault",
+                primary_key_uri=encryption.key_version,
+                primary_user_assigned_identity_id=encryption.identity,
+            ),
+            # A copy in the paired region would need a vault and a key there.
+            backup=dbforpostgresql.BackupArgs(
+                backup_retention_days=settings.backup_days, geo_redundant_backup="Disabled"
+            ),
+            availability_zone="1",
+            high_availability=dbforpostgresql.HighAvailabilityArgs(mode="ZoneRedundant", standby_availability_zone="2")
+            if site.settings.production
+            else dbforpostgresql.HighAvailabilityArgs(mode="Disabled"),
+            tags=site.naming.tags,
+            opts=self.child(protect=site.settings.production),
+        )
+
+    def _configure(self, name: str) -> None:
+        """MLflow's database, and no connection without TLS 1.2. One after the other: the server does no two."""
+        parameters = {"require_secure_transport": "on", "ssl_min_protocol_version": "TLSv1.2"}
+        server = {"resource_group_name": self._args.network.resource_group, "server_name": self._server.name}
+        previous: pulumi.Resource = dbforpostgresql.Database(
+            name, database_name=DATABASE, charset="UTF8", collation="en_US.utf8", **server, opts=self.child()
+        )
+        for parameter, value in parameters.items():
+            previous = dbforpostgresql.Configuration(
+                f"{name}-{parameter.replace('_', '-')}",
+                configuration_name=parameter,
+                value=value,
+                source="user-override",
+                **server,
+                opts=self.child(depends_on=[previous]),
+            )

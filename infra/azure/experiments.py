@@ -1,0 +1,132 @@
+"""Model metadata, A/B assignments and results, in Cosmos DB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import cosmosdb
+
+from infra import foundation
+from infra.azure.network import Network
+from infra.azure.secrets import Secrets
+from infra.component import Component, Site
+
+DATABASE = "experiments"
+# Partition keys: a router asks for one user's assignment, an analysis for all results of one experiment.
+CONTAINERS: Mapping[str, Sequence[str]] = {
+    "models": ("/name",),
+    "assignments": ("/experiment", "/user"),
+    "results": ("/experiment",),
+}
+# The smallest autoscaled throughput; it is billed from a tenth of it upwards.
+_MAXIMUM_THROUGHPUT = 1000
+
+
+@dataclass(frozen=True)
+class ExperimentsArgs:
+    site: Site
+    network: Network
+    secrets: Secrets
+
+
+class Experiments(Component):
+    layer = "azure"
+
+    def __init__(self, name: str, args: ExperimentsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._args = args
+        self._account = self._create_account(name)
+        self._id: pulumi.Output[str] = self._account.id
+        self._account_name: pulumi.Output[str] = self._account.name
+        args.network.private_endpoint(name, self._id, "Sql", parent=self)
+        self._database = cosmosdb.SqlResourceSqlDatabase(
+            name,
+            resource_group_name=args.network.resource_group,
+            account_name=self._account.name,
+            database_name=DATABASE,
+            resource=cosmosdb.SqlDatabaseResourceArgs(id=DATABASE),
+            options=self._throughput,
+            opts=self.child(protect=args.site.settings.production),
+        )
+        for container, keys in CONTAINERS.items():
+            self._create_container(f"{name}-{container}", container, keys)
+        self.finish({"name": self._database.name, "endpoint": self._account.document_endpoint})
+
+    @property
+    def id(self) -> pulumi.Output[str]:
+        return self._id
+
+    @property
+    def account(self) -> pulumi.Output[str]:
+        """Name of the account."""
+        return self._account_name
+
+    @property
+    def part(self) -> foundation.Experiments:
+        return foundation.Experiments(name=self._database.name, endpoint=self._account.document_endpoint)
+
+    @property
+    def _throughput(self) -> cosmosdb.CreateUpdateOptionsArgs | None:
+        """Shared by the containers in production; elsewhere each request is paid for."""
+        if not self._args.site.settings.production:
+            return None
+        return cosmosdb.CreateUpdateOptionsArgs(
+            autoscale_settings=cosmosdb.AutoscaleSettingsArgs(max_throughput=_MAXIMUM_THROUGHPUT)
+        )
+
+    def _create_account(self, name: str) -> cosmosdb.DatabaseAccount:
+        site, encryption = self._args.site, self._args.secrets.encryption
+        production = site.settings.production
+        return cosmosdb.DatabaseAccount(
+            name,
+            resource_group_name=self._args.network.resource_group,
+            account_name=site.naming.worldwide("cosmos", limit=44),
+            kind="GlobalDocumentDB",
+            database_account_offer_type="Standard",
+            capabilities=None if production else [cosmosdb.CapabilityArgs(name="EnableServerless")],
+            locations=[
+                cosmosdb.LocationArgs(
+                    location_name=site.settings.location, failover_priority=0, is_zone_redundant=production
+                )
+            ],
+            enable_automatic_failover=production,
+            consistency_policy=cosmosdb.ConsistencyPolicyArgs(default_consistency_level="Session"),
+            disable_local_auth=True,
+            disable_key_based_metadata_write_access=True,
+            minimal_tls_version="Tls12",
+            public_network_access="Disabled",
+            is_virtual_network_filter_enabled=True,
+            network_acl_bypass="None",
+            identity=cosmosdb.ManagedServiceIdentityArgs(
+                type="UserAssigned", user_assigned_identities=[encryption.identity]
+            ),
+            default_identity=pulumi.Output.concat("UserAssignedIdentity=", encryption.identity),
+            key_vault_key_uri=encryption.key,
+            backup_policy=cosmosdb.ContinuousModeBackupPolicyArgs(
+                type="Continuous",
+                continuous_mode_properties=cosmosdb.ContinuousModePropertiesArgs(
+                    tier="Continuous30Days" if production else "Continuous7Days"
+                ),
+            ),
+            tags=site.naming.tags,
+            opts=self.child(protect=production),
+        )
+
+    def _create_container(self, name: str, container: str, keys: Sequence[str]) -> None:
+        hierarchical = len(keys) > 1
+        cosmosdb.SqlResourceSqlContainer(
+            name,
+            resource_group_name=self._args.network.resource_group,
+            account_name=self._account.name,
+            database_name=self._database.name,
+            container_name=container,
+            resource=cosmosdb.SqlContainerResourceArgs(
+                id=container,
+                partition_key=cosmosdb.ContainerPartitionKeyArgs(
+                    paths=keys, kind="MultiHash" if hierarchical else "Hash", version=2
+                ),
+            ),
+            opts=self.child(protect=self._args.site.settings.production),
+        )

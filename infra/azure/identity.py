@@ -1,0 +1,179 @@
+"""Who may do what in Azure: roles, how they are granted, and the workloads' identities.
+
+`ROLES` and `COSMOS_ROLES` translate the access table; nothing else grants a workload anything.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pulumi
+from pulumi_azure_native import authorization, cosmosdb, managedidentity
+
+from infra import foundation
+from infra.access import WORKLOADS, Access, Store, Workload
+from infra.azure.network import Network
+from infra.component import Component, Site
+
+
+class Role(StrEnum):
+    """Built-in roles. Source: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles"""
+
+    ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
+    ACR_PUSH = "8311e382-0749-4cb8-b61a-304f252e45ec"
+    BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+    BLOB_DATA_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
+    CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+    KEY_VAULT_ADMINISTRATOR = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
+    KEY_VAULT_CONTRIBUTOR = "f25e0fa2-a7c8-4377-a976-54943a77a395"
+    KEY_VAULT_CRYPTO_USER = "12338af0-0e69-4776-bea7-57ae8d297424"
+    KEY_VAULT_ENCRYPTION_USER = "e147488a-f6f5-4113-8e2d-b22465e65bf6"
+    KUBERNETES_CLUSTER_ADMIN = "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b"
+    MANAGED_IDENTITY_OPERATOR = "f1a07417-d97a-45cb-824c-7a7467783830"
+    NETWORK_CONTRIBUTOR = "4d97b98b-1d4f-4787-a291-c67834d212e7"
+    READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+
+
+class CosmosRole(StrEnum):
+    """Cosmos DB's own built-in roles for data, beside Azure's.
+
+    Source: https://learn.microsoft.com/azure/cosmos-db/nosql/reference-data-plane-security
+    """
+
+    DATA_READER = "00000000-0000-0000-0000-000000000001"
+    DATA_CONTRIBUTOR = "00000000-0000-0000-0000-000000000002"
+
+
+# Encrypted stores use their own identity for the key, so reading them takes no grant on it here.
+ROLES: Mapping[tuple[Store, Access], Role] = {
+    (Store.ARTIFACTS, Access.READ): Role.BLOB_DATA_READER,
+    (Store.ARTIFACTS, Access.WRITE): Role.BLOB_DATA_CONTRIBUTOR,
+    (Store.REGISTRY, Access.READ): Role.ACR_PULL,
+    (Store.REGISTRY, Access.WRITE): Role.ACR_PUSH,
+}
+COSMOS_ROLES: Mapping[Access, CosmosRole] = {
+    Access.READ: CosmosRole.DATA_READER,
+    Access.WRITE: CosmosRole.DATA_CONTRIBUTOR,
+}
+
+# Entra ID answers at many addresses that change.
+TOKEN_ENDPOINT = foundation.Endpoint(["0.0.0.0/0"], 443)
+
+
+def grant(
+    name: str, role: Role, scope: pulumi.Input[str], principal: pulumi.Input[str], parent: pulumi.Resource
+) -> authorization.RoleAssignment:
+    """Give a managed identity a role on one resource."""
+    return authorization.RoleAssignment(
+        name,
+        role_assignment_name=assignment_id(scope, role, principal),
+        role_definition_id=role_definition(role, parent),
+        scope=scope,
+        principal_id=principal,
+        # A new identity takes a while to be known everywhere; with its type given, Azure does not look it up.
+        principal_type="ServicePrincipal",
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def assignment_id(
+    scope: pulumi.Input[str], role: Role | CosmosRole, principal: pulumi.Input[str]
+) -> pulumi.Output[str]:
+    """An assignment's name: a GUID of what it says, so that one which says something else is another."""
+    said = pulumi.Output.format("{}|{}|{}", scope, role.value, principal)
+    return said.apply(lambda text: str(uuid.uuid5(uuid.NAMESPACE_URL, text)))
+
+
+def role_definition(role: Role, parent: pulumi.Resource) -> pulumi.Output[str]:
+    """ID of a built-in role as the current subscription knows it."""
+    account = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=parent))
+    return pulumi.Output.format(
+        "/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{}", account.subscription_id, role.value
+    )
+
+
+@dataclass(frozen=True)
+class IdentitiesArgs:
+    site: Site
+    network: Network
+    oidc_issuer: pulumi.Output[str]
+    scopes: Mapping[Store, pulumi.Output[str]]  # the resource that each store is
+    experiments_account: pulumi.Output[str]  # name of the Cosmos account, whose roles are its children
+
+
+class Identities(Component):
+    layer = "azure"
+
+    def __init__(self, name: str, args: IdentitiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._args = args
+        self._identities = {workload.name: self._create_identity(workload) for workload in WORKLOADS}
+        for workload in WORKLOADS:
+            self._grant_needs(workload)
+        self.finish({name: identity.client_id for name, identity in self._identities.items()})
+
+    @property
+    def part(self) -> Mapping[str, foundation.Identity]:
+        return {
+            name: foundation.Identity(
+                principal=identity.principal_id,
+                service_account_annotations={"azure.workload.identity/client-id": identity.client_id},
+                pod_labels={"azure.workload.identity/use": "true"},
+                token_endpoint=TOKEN_ENDPOINT,
+            )
+            for name, identity in self._identities.items()
+        }
+
+    def resource(self, workload: str) -> pulumi.Output[str]:
+        """ID of a workload's identity, for services of Azure that shall run as it."""
+        identity: pulumi.Output[str] = self._identities[workload].id
+        return identity
+
+    def _create_identity(self, workload: Workload) -> managedidentity.UserAssignedIdentity:
+        """An identity that exactly one service account of the cluster may take on."""
+        naming = self._args.site.naming
+        identity = managedidentity.UserAssignedIdentity(
+            f"identity-{workload.name}",
+            resource_group_name=self._args.network.resource_group,
+            resource_name_=naming.regional(workload.name, limit=128),
+            tags=naming.tags,
+            opts=self.child(),
+        )
+        managedidentity.FederatedIdentityCredential(
+            f"identity-{workload.name}",
+            resource_group_name=self._args.network.resource_group,
+            resource_name_=identity.name,
+            federated_identity_credential_resource_name="kubernetes",
+            issuer=self._args.oidc_issuer,
+            subject=f"system:serviceaccount:{workload.namespace}:{workload.service_account}",
+            audiences=["api://AzureADTokenExchange"],
+            opts=pulumi.ResourceOptions(parent=identity),
+        )
+        return identity
+
+    def _grant_needs(self, workload: Workload) -> None:
+        identity = self._identities[workload.name]
+        for store, access in workload.needs.items():
+            name = f"identity-{workload.name}-{store.name.lower().replace('_', '-')}"
+            if store is Store.EXPERIMENTS:
+                self._grant_experiments(name, COSMOS_ROLES[access], identity)
+            elif access is not Access.CONNECT:
+                grant(name, ROLES[store, access], self._args.scopes[store], identity.principal_id, identity)
+
+    def _grant_experiments(
+        self, name: str, role: CosmosRole, identity: managedidentity.UserAssignedIdentity
+    ) -> cosmosdb.SqlResourceSqlRoleAssignment:
+        account = self._args.scopes[Store.EXPERIMENTS]
+        return cosmosdb.SqlResourceSqlRoleAssignment(
+            name,
+            resource_group_name=self._args.network.resource_group,
+            account_name=self._args.experiments_account,
+            role_assignment_id=assignment_id(account, role, identity.principal_id),
+            role_definition_id=pulumi.Output.concat(account, "/sqlRoleDefinitions/", role.value),
+            scope=account,
+            principal_id=identity.principal_id,
+            opts=pulumi.ResourceOptions(parent=identity),
+        )

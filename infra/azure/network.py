@@ -1,0 +1,284 @@
+"""The resource group, and in it the network: four subnets, one way out, and names for what is private.
+
+Subnets of Azure reach over all zones of their location, so one of each kind is enough.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import network, privatedns, resources
+
+from infra.component import Component, Site
+
+ZONES = ("1", "2", "3")
+
+# Zones that make a service's public name resolve to its private endpoint, by the endpoint's group.
+# Source: https://learn.microsoft.com/azure/private-link/private-endpoint-dns
+PRIVATE_ZONES: Mapping[str, Sequence[str]] = {
+    "vault": ("privatelink.vaultcore.azure.net",),
+    "registry": ("privatelink.azurecr.io",),
+    "blob": ("privatelink.blob.core.windows.net",),
+    "Sql": ("privatelink.documents.azure.com",),
+    "amlworkspace": ("privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"),
+}
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Address blocks of the subnets.
+
+    Pods have addresses of their own (overlay), so even a quarter of the smallest network, a /22, holds more
+    nodes than both pools may have. The other three subnets need a few dozen addresses each.
+    """
+
+    nodes: str
+    endpoints: str
+    database: str
+    api: str
+
+    @classmethod
+    def cut(cls, cidr: str) -> Blocks:
+        nodes, services, *_ = ipaddress.IPv4Network(cidr).subnets(prefixlen_diff=2)
+        endpoints, database, api, _ = services.subnets(prefixlen_diff=2)
+        return cls(str(nodes), str(endpoints), str(database), str(api))
+
+
+@dataclass(frozen=True)
+class NetworkArgs:
+    site: Site
+
+
+class Network(Component):
+    layer = "azure"
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._site = args.site
+        self.blocks = Blocks.cut(args.site.settings.network.cidr)
+
+        group = resources.ResourceGroup(
+            name,
+            resource_group_name=args.site.naming.regional("rg", limit=90),
+            tags=args.site.naming.tags,
+            opts=self.child(),
+        )
+        self._resource_group: pulumi.Output[str] = group.name
+        self._network = network.VirtualNetwork(
+            name,
+            resource_group_name=self.resource_group,
+            virtual_network_name=args.site.naming.regional("vnet", limit=64),
+            address_space=network.AddressSpaceArgs(address_prefixes=[args.site.settings.network.cidr]),
+            tags=args.site.naming.tags,
+            opts=self.child(),
+        )
+        self._id: pulumi.Output[str] = self._network.id
+        self._subnets: Mapping[str, pulumi.Output[str]] = {
+            part: subnet.id for part, subnet in self._create_subnets(name).items()
+        }
+        self._zones: dict[str, pulumi.Output[str]] = {}
+        for zone in (zone for zones in PRIVATE_ZONES.values() for zone in zones):
+            self._zones[zone] = self._create_zone(f"{name}-{zone.split('.')[1]}", zone)
+        self._database_zone = self._create_zone(
+            f"{name}-postgres", f"{args.site.naming.prefix}.private.postgres.database.azure.com"
+        )
+        self.finish({"id": self.id, "resource_group": self.resource_group})
+
+    @property
+    def resource_group(self) -> pulumi.Output[str]:
+        return self._resource_group
+
+    @property
+    def id(self) -> pulumi.Output[str]:
+        return self._id
+
+    @property
+    def nodes(self) -> pulumi.Output[str]:
+        """ID of the subnet for the cluster's nodes."""
+        return self._subnets["nodes"]
+
+    @property
+    def database(self) -> pulumi.Output[str]:
+        """ID of the subnet that PostgreSQL moves into."""
+        return self._subnets["database"]
+
+    @property
+    def api(self) -> pulumi.Output[str]:
+        """ID of the subnet that the Kubernetes API server moves into."""
+        return self._subnets["api"]
+
+    @property
+    def database_zone(self) -> pulumi.Output[str]:
+        """ID of PostgreSQL's private DNS zone, known once the zone is linked to the network."""
+        return self._database_zone
+
+    def private_endpoint(
+        self, name: str, target: pulumi.Input[str], group: str, parent: pulumi.Resource
+    ) -> network.PrivateEndpoint:
+        """Let `target` be reached under its public name at an address of this network."""
+        endpoint = network.PrivateEndpoint(
+            name,
+            resource_group_name=self.resource_group,
+            private_endpoint_name=self._site.naming.regional(f"pe-{name}", limit=64),
+            subnet=network.SubnetArgs(id=self._subnets["endpoints"]),
+            private_link_service_connections=[
+                network.PrivateLinkServiceConnectionArgs(
+                    name=group.lower(), private_link_service_id=target, group_ids=[group]
+                )
+            ],
+            tags=self._site.naming.tags,
+            opts=pulumi.ResourceOptions(parent=parent),
+        )
+        network.PrivateDnsZoneGroup(
+            name,
+            resource_group_name=self.resource_group,
+            private_endpoint_name=endpoint.name,
+            private_dns_zone_group_name="default",
+            private_dns_zone_configs=[
+                network.PrivateDnsZoneConfigArgs(name=zone.replace(".", "-"), private_dns_zone_id=self._zones[zone])
+                for zone in PRIVATE_ZONES[group]
+            ],
+            opts=pulumi.ResourceOptions(parent=endpoint),
+        )
+        return endpoint
+
+    def _create_subnets(self, name: str) -> Mapping[str, network.Subnet]:
+        blocks = self.blocks
+        gateway = self._create_gateway(f"{name}-outbound")
+        nodes = self._create_subnet(f"{name}-nodes", blocks.nodes, rules=[], gateway=gateway)
+        endpoints = self._create_subnet(
+            f"{name}-endpoints",
+            blocks.endpoints,
+            rules=[_allow("https", blocks_from="VirtualNetwork", port="443"), _DENY_THE_REST],
+            after=nodes,
+        )
+        database = self._create_subnet(
+            f"{name}-database",
+            blocks.database,
+            # The standby is fed over the same port from within the subnet.
+            rules=[
+                _allow("postgres", blocks_from=blocks.nodes, port="5432"),
+                _allow("standby", blocks_from=blocks.database, port="5432", priority=110),
+                _DENY_THE_REST,
+            ],
+            delegation="Microsoft.DBforPostgreSQL/flexibleServers",
+            after=endpoints,
+        )
+        api = self._create_subnet(
+            f"{name}-api",
+            blocks.api,
+            rules=[],
+            delegation="Microsoft.ContainerService/managedClusters",
+            after=database,
+        )
+        return {"nodes": nodes, "endpoints": endpoints, "database": database, "api": api}
+
+    def _create_gateway(self, name: str) -> network.NatGateway:
+        """The nodes' way out: a fixed address that a partner can let through, and no way in."""
+        address = network.PublicIPAddress(
+            name,
+            resource_group_name=self.resource_group,
+            public_ip_address_name=self._site.naming.regional("pip-outbound", limit=80),
+            public_ip_allocation_method="Static",
+            sku=network.PublicIPAddressSkuArgs(name="Standard"),
+            zones=ZONES,
+            tags=self._site.naming.tags,
+            opts=self.child(),
+        )
+        return network.NatGateway(
+            name,
+            resource_group_name=self.resource_group,
+            nat_gateway_name=self._site.naming.regional("nat", limit=80),
+            sku=network.NatGatewaySkuArgs(name="Standard"),
+            public_ip_addresses=[network.SubResourceArgs(id=address.id)],
+            tags=self._site.naming.tags,
+            opts=self.child(),
+        )
+
+    def _create_subnet(
+        self,
+        name: str,
+        block: str,
+        *,
+        rules: Sequence[network.SecurityRuleArgs],
+        delegation: str = "",
+        gateway: network.NatGateway | None = None,
+        after: network.Subnet | None = None,
+    ) -> network.Subnet:
+        """A subnet behind its own security group. Azure's default rules let nothing in from the internet."""
+        group = network.NetworkSecurityGroup(
+            name,
+            resource_group_name=self.resource_group,
+            network_security_group_name=self._site.naming.regional(f"nsg-{name}", limit=80),
+            security_rules=rules,
+            tags=self._site.naming.tags,
+            opts=self.child(),
+        )
+        return network.Subnet(
+            name,
+            resource_group_name=self.resource_group,
+            virtual_network_name=self._network.name,
+            subnet_name=name,
+            address_prefix=block,
+            network_security_group=network.NetworkSecurityGroupArgs(id=group.id),
+            nat_gateway=network.SubResourceArgs(id=gateway.id) if gateway else None,
+            delegations=[network.DelegationArgs(name="service", service_name=delegation)] if delegation else None,
+            default_outbound_access=False,
+            # Without this the security group is not applied to private endpoints.
+            private_endpoint_network_policies="Enabled",
+            # Azure changes one subnet of a network at a time and refuses the others (AnotherOperationInProgress).
+            opts=self.child(depends_on=[after] if after else []),
+        )
+
+    def _create_zone(self, name: str, zone_name: str) -> pulumi.Output[str]:
+        zone = privatedns.PrivateZone(
+            name,
+            resource_group_name=self.resource_group,
+            private_zone_name=zone_name,
+            location="global",
+            tags=self._site.naming.tags,
+            opts=self.child(),
+        )
+        link = privatedns.VirtualNetworkLink(
+            name,
+            resource_group_name=self.resource_group,
+            private_zone_name=zone.name,
+            virtual_network_link_name=self._site.naming.regional("vnet", limit=80),
+            location="global",
+            registration_enabled=False,
+            virtual_network=privatedns.SubResourceArgs(id=self.id),
+            tags=self._site.naming.tags,
+            opts=self.child(),
+        )
+        return pulumi.Output.all(zone.id, link.id).apply(lambda ids: str(ids[0]))
+
+
+def _allow(name: str, *, blocks_from: str, port: str, priority: int = 100) -> network.SecurityRuleArgs:
+    return network.SecurityRuleArgs(
+        name=f"allow-{name}",
+        priority=priority,
+        direction="Inbound",
+        access="Allow",
+        protocol="Tcp",
+        source_address_prefix=blocks_from,
+        source_port_range="*",
+        destination_address_prefix="*",
+        destination_port_range=port,
+    )
+
+
+# Azure's default rules let the whole network in; this one, last before them (4096), does not.
+_DENY_THE_REST = network.SecurityRuleArgs(
+    name="deny-the-rest",
+    priority=4096,
+    direction="Inbound",
+    access="Deny",
+    protocol="*",
+    source_address_prefix="*",
+    source_port_range="*",
+    destination_address_prefix="*",
+    destination_port_range="*",
+)

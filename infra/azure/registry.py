@@ -1,0 +1,74 @@
+"""The registry that images are pulled from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import containerregistry
+
+from infra import foundation
+from infra.azure.network import Network
+from infra.azure.secrets import Secrets
+from infra.component import Component, Site
+
+_UNTAGGED_DAYS = 30  # images that no tag names any more are of use only for a quick way back
+
+
+@dataclass(frozen=True)
+class RegistryArgs:
+    site: Site
+    network: Network
+    secrets: Secrets
+
+
+class Registry(Component):
+    layer = "azure"
+
+    def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        naming, encryption = args.site.naming, args.secrets.encryption
+
+        self._registry = containerregistry.Registry(
+            name,
+            resource_group_name=args.network.resource_group,
+            registry_name=naming.worldwide("cr", limit=50, hyphens=False),
+            # Private endpoints, own keys and retention all need the largest tier.
+            sku=containerregistry.SkuArgs(name="Premium"),
+            admin_user_enabled=False,
+            anonymous_pull_enabled=False,
+            public_network_access="Disabled",
+            network_rule_set=containerregistry.NetworkRuleSetArgs(default_action="Deny"),
+            network_rule_bypass_options="AzureServices",
+            data_endpoint_enabled=True,
+            zone_redundancy="Enabled",
+            identity=containerregistry.IdentityPropertiesArgs(
+                type="UserAssigned",
+                user_assigned_identities=encryption.identity.apply(
+                    lambda id_: {id_: containerregistry.UserIdentityPropertiesArgs()}
+                ),
+            ),
+            encryption=containerregistry.EncryptionPropertyArgs(
+                status="enabled",
+                key_vault_properties=containerregistry.KeyVaultPropertiesArgs(
+                    identity=encryption.client, key_identifier=encryption.key
+                ),
+            ),
+            policies=containerregistry.PoliciesArgs(
+                export_policy=containerregistry.ExportPolicyArgs(status="disabled"),
+                retention_policy=containerregistry.RetentionPolicyArgs(status="enabled", days=_UNTAGGED_DAYS),
+            ),
+            tags=naming.tags,
+            opts=self.child(protect=args.site.settings.production),
+        )
+        self._id: pulumi.Output[str] = self._registry.id
+        args.network.private_endpoint(name, self._id, "registry", parent=self)
+        self.finish({"server": self._registry.login_server})
+
+    @property
+    def id(self) -> pulumi.Output[str]:
+        return self._id
+
+    @property
+    def part(self) -> foundation.Registry:
+        return foundation.Registry(server=self._registry.login_server)

@@ -1,0 +1,153 @@
+"""Azure Machine Learning: training beside the cluster, on low-priority machines that idle at none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import authorization, machinelearningservices, managedidentity
+
+from infra import foundation
+from infra.azure.artifacts import Artifacts
+from infra.azure.identity import Identities, Role, grant
+from infra.azure.network import Network
+from infra.azure.observability import Observability
+from infra.azure.registry import Registry
+from infra.azure.secrets import Secrets, private_vault
+from infra.component import Component, Site
+
+
+@dataclass(frozen=True)
+class TrainingArgs:
+    site: Site
+    network: Network
+    observability: Observability
+    secrets: Secrets
+    registry: Registry
+    artifacts: Artifacts
+    identities: Identities
+
+
+class Training(Component):
+    layer = "azure"
+
+    def __init__(self, name: str, args: TrainingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._args = args
+        # A workspace administers its vault, so it gets one of its own rather than the platform's.
+        self._vault = private_vault(name, "ml", args.site, args.network, parent=self)
+        self._identity = managedidentity.UserAssignedIdentity(
+            name,
+            resource_group_name=args.network.resource_group,
+            resource_name_=args.site.naming.regional("workspace", limit=128),
+            tags=args.site.naming.tags,
+            opts=self.child(),
+        )
+        grants = self._grant_workspace(name)
+        self._workspace = self._create_workspace(name, grants)
+        self._id: pulumi.Output[str] = self._workspace.id
+        self._vault_id: pulumi.Output[str] = self._vault.id
+        args.network.private_endpoint(f"{name}-workspace", self._workspace.id, "amlworkspace", parent=self)
+        self._create_compute(f"{name}-low-priority")
+        self.finish({"name": self._workspace.name})
+
+    @property
+    def id(self) -> pulumi.Output[str]:
+        return self._id
+
+    @property
+    def vault(self) -> pulumi.Output[str]:
+        """ID of the workspace's own vault."""
+        return self._vault_id
+
+    @property
+    def part(self) -> foundation.Training:
+        return foundation.Training(name=self._workspace.name)
+
+    def _grant_workspace(self, name: str) -> list[authorization.RoleAssignment]:
+        """What a workspace needs of its companions.
+
+        Source: https://learn.microsoft.com/azure/machine-learning/how-to-identity-based-service-authentication
+        """
+        args = self._args
+        needs: Mapping[str, tuple[Role, pulumi.Output[str]]] = {
+            "storage": (Role.CONTRIBUTOR, args.artifacts.account),
+            "blobs": (Role.BLOB_DATA_CONTRIBUTOR, args.artifacts.account),
+            "registry": (Role.CONTRIBUTOR, args.registry.id),
+            "vault": (Role.CONTRIBUTOR, self._vault.id),
+            "vault-data": (Role.KEY_VAULT_ADMINISTRATOR, self._vault.id),
+            "insights": (Role.CONTRIBUTOR, args.observability.insights),
+        }
+        return [
+            grant(f"{name}-{what}", role, scope, self._identity.principal_id, self)
+            for what, (role, scope) in needs.items()
+        ]
+
+    def _create_workspace(
+        self, name: str, grants: list[authorization.RoleAssignment]
+    ) -> machinelearningservices.Workspace:
+        args, encryption = self._args, self._args.secrets.encryption
+        return machinelearningservices.Workspace(
+            name,
+            resource_group_name=args.network.resource_group,
+            workspace_name=args.site.naming.regional("ml", limit=33),
+            sku=machinelearningservices.SkuArgs(name="Basic", tier="Basic"),
+            identity=machinelearningservices.ManagedServiceIdentityArgs(
+                type="UserAssigned", user_assigned_identities=[self._identity.id, encryption.identity]
+            ),
+            primary_user_assigned_identity=self._identity.id,
+            storage_account=args.artifacts.account,
+            system_datastores_auth_mode="identity",
+            key_vault=self._vault.id,
+            container_registry=args.registry.id,
+            application_insights=args.observability.insights,
+            public_network_access="Disabled",
+            managed_network=machinelearningservices.ManagedNetworkSettingsArgs(
+                isolation_mode="AllowOnlyApprovedOutbound"
+            ),
+            encryption=machinelearningservices.EncryptionPropertyArgs(
+                status="Enabled",
+                identity=machinelearningservices.IdentityForCmkArgs(user_assigned_identity=encryption.identity),
+                key_vault_properties=machinelearningservices.KeyVaultPropertiesArgs(
+                    key_vault_arm_id=encryption.vault, key_identifier=encryption.key_version
+                ),
+            ),
+            # Encrypted where Microsoft keeps it; else it would put a database and a search service into our bill.
+            enable_service_side_cmk_encryption=True,
+            v1_legacy_mode=False,
+            tags=args.site.naming.tags,
+            opts=self.child(depends_on=grants),
+        )
+
+    def _create_compute(self, name: str) -> None:
+        """Machines that may be taken away at any time; jobs on them are the workload `training`, as in the cluster."""
+        settings = self._args.site.settings
+        machinelearningservices.Compute(
+            name,
+            resource_group_name=self._args.network.resource_group,
+            workspace_name=self._workspace.name,
+            compute_name="low-priority",
+            location=settings.location,
+            identity=machinelearningservices.ManagedServiceIdentityArgs(
+                type="UserAssigned", user_assigned_identities=[self._args.identities.resource("training")]
+            ),
+            properties=machinelearningservices.AmlComputeArgs(
+                compute_type="AmlCompute",
+                disable_local_auth=True,
+                properties=machinelearningservices.AmlComputePropertiesArgs(
+                    os_type="Linux",
+                    vm_size=settings.training.size,
+                    vm_priority="LowPriority",
+                    enable_node_public_ip=False,
+                    remote_login_port_public_access="Disabled",
+                    scale_settings=machinelearningservices.ScaleSettingsArgs(
+                        min_node_count=0,
+                        max_node_count=settings.training.maximum_nodes,
+                        node_idle_time_before_scale_down="PT5M",
+                    ),
+                ),
+            ),
+            tags=self._args.site.naming.tags,
+            opts=self.child(),
+        )

@@ -1,0 +1,178 @@
+"""Both stacks, rehearsed: the real engine runs the real program under the real policies against simulated clouds.
+
+Proves that a stack comes up, that nothing changes when nothing was edited, that an edit changes what it should and no
+more, that a broken policy stops a preview, that no secret lies about in plain text, and that everything can be taken
+down again. What only the clouds themselves can say is not proven here: their APIs are simulated.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal.summary import read_events, verdicts
+from tests.engine.project import Project, changes, planned
+
+pytestmark = pytest.mark.engine
+
+STACKS = ("azure-dev", "aws-dev")
+Rehearsed = Callable[[str], tuple[Project, str]]
+
+
+@pytest.fixture(params=STACKS)
+def stack(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_the_summary_says_what_was_done(rehearsed: Rehearsed, stack: str) -> None:
+    _, text = rehearsed(stack)
+    for section in ("Resources by layer", "Resources by kind", "Policies", "Charts", "Outputs", "Simulated"):
+        assert f"\n{section}\n" in text
+    assert "0 changes" in text
+    assert "kubeconfig         [secret]" in text
+    assert "mlflow 1.11.5: templates not rendered" in text
+
+
+def test_the_policies_judged_the_stack_and_found_nothing(rehearsed: Rehearsed, stack: str) -> None:
+    project, _ = rehearsed(stack)
+    said = verdicts(read_events(project.rehearsal(stack) / "up-events.jsonl"))
+    assert said.failed == 0
+    assert said.undecided == 0
+    assert said.passed > 50
+
+
+def test_a_preview_without_an_edit_changes_nothing(rehearsed: Rehearsed, stack: str) -> None:
+    project, _ = rehearsed(stack)
+    assert changes(project.rehearsal(stack) / "second-preview-events.jsonl") == {}
+    with project.shell(stack) as pulumi:
+        again = pulumi("preview", "--policy-pack", "policies", "--expect-no-changes")
+        assert again.code == 0, again.text
+
+
+def test_a_refresh_finds_everything_as_it_was(rehearsed: Rehearsed, stack: str) -> None:
+    project, _ = rehearsed(stack)
+    with project.shell(stack) as pulumi:
+        refreshed = pulumi("refresh", "--yes", "--expect-no-changes")
+        assert refreshed.code == 0, refreshed.text
+
+
+def test_the_engines_other_commands_work(rehearsed: Rehearsed, stack: str, tmp_path: Path) -> None:
+    project, _ = rehearsed(stack)
+    with project.shell(stack) as pulumi:
+        graph = pulumi("stack", "graph", str(tmp_path / "graph.dot"))
+        assert graph.code == 0, graph.text
+        outputs = pulumi("stack", "output", "--json")
+        assert json.loads(outputs.text)["kubeconfig"] == "[secret]"
+    assert "kube-prometheus-stack" in (tmp_path / "graph.dot").read_text()
+
+
+@pytest.mark.parametrize(
+    ("stack", "edited"),
+    [
+        ("azure-dev", {"cluster-user"}),
+        ("aws-dev", {"cluster-user"}),
+    ],
+)
+def test_one_edited_setting_changes_just_what_it_is_about(rehearsed: Rehearsed, stack: str, edited: set[str]) -> None:
+    project, _ = rehearsed(stack)
+    file = project.folder / "stacks" / f"Pulumi.{stack}.yaml"
+    before = file.read_text()
+    project.set(stack, cluster={"userPool": {"maximum": 12}})
+    try:
+        with project.shell(stack) as pulumi:
+            preview = pulumi("preview", "--json")
+    finally:
+        file.write_text(before)
+    assert planned(preview.text) == dict.fromkeys(edited, "update")
+
+
+SECRET_MARK = "4dabf18193072939515e22adb298388d"
+
+
+def secret_values(value: Any) -> Iterator[str]:
+    """Every secret string in a state exported with its secrets shown."""
+    if isinstance(value, dict):
+        if SECRET_MARK in value and "plaintext" in value:
+            yield from plain_strings(json.loads(value["plaintext"]))
+        else:
+            for item in value.values():
+                yield from secret_values(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from secret_values(item)
+
+
+def plain_strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from plain_strings(item)
+
+
+def test_no_secret_is_anywhere_in_plain_text(rehearsed: Rehearsed, stack: str) -> None:
+    project, text = rehearsed(stack)
+    with project.shell(stack) as pulumi:
+        shown = json.loads(pulumi("stack", "export", "--show-secrets").text)
+    # Short strings (a user's name, "true") are no secrets and occur by chance.
+    secrets = {value for value in secret_values(shown) if len(value) >= 16}
+    assert len(secrets) >= 3  # database, Grafana, kubeconfig
+    places = {path: path.read_bytes() for path in project.rehearsal(stack).rglob("*") if path.is_file()}
+    places[Path("what was printed")] = text.encode()
+    assert any(b"kube-prometheus-stack" in content for content in places.values())
+    found = [str(path) for path, content in places.items() for secret in secrets if secret.encode() in content]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("stack", "file", "old", "new", "control", "resource"),
+    [
+        (
+            "azure-dev",
+            "infra/azure/registry.py",
+            'public_network_access="Disabled"',
+            'public_network_access="Enabled"',
+            "azure-acr-public-network",
+            "registry",
+        ),
+        (
+            "aws-dev",
+            "infra/aws/registry.py",
+            'image_tag_mutability="IMMUTABLE"',
+            'image_tag_mutability="MUTABLE"',
+            "aws-ecr-immutable-tags",
+            "registry",
+        ),
+    ],
+)
+def test_a_preview_that_breaks_a_policy_fails_and_says_how_to_mend_it(
+    rehearsed: Rehearsed, stack: str, file: str, old: str, new: str, control: str, resource: str
+) -> None:
+    project, _ = rehearsed(stack)
+    project.edit(file, old, new)
+    try:
+        with project.shell(stack) as pulumi:
+            preview = pulumi("preview", "--policy-pack", "policies")
+    finally:
+        project.edit(file, new, old)
+    assert preview.code != 0
+    (at,) = [index for index, line in enumerate(preview.text.splitlines()) if f"  {control}  " in line]
+    said = " ".join(preview.text.splitlines()[at : at + 3])
+    assert resource in said
+    assert "Remedy: " in said
+
+
+def test_destroy_takes_everything_down_and_a_new_rehearsal_starts_clean(project: Project, stack: str) -> None:
+    assert project.rehearse("up", stack).code == 0
+    destroyed = project.rehearse("destroy", stack)
+    assert destroyed.code == 0, destroyed.text
+    journal = project.journal(stack)
+    created = sum(operation == "create" for operation, _, _ in journal)
+    assert created == sum(operation == "delete" and outcome == "done" for operation, _, outcome in journal)
+    # In the cluster, what runs goes before the namespace that it runs in.
+    order = [type_ for operation, type_, _ in journal if operation == "delete"]
+    assert order.index("kubernetes:core/v1:Namespace") > order.index("kubernetes:helm.sh/v3:Release")
