@@ -77,13 +77,15 @@ def shell(arguments: Namespace) -> int:
 def serve(arguments: Namespace) -> int:
     """Serve the simulated clouds until stopped, having written the environment to the rehearsal's folder."""
     rehearsal = Rehearsal(arguments.stack)
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before any thread starts, so that only `sigwait` gets them
     with rehearsal.running(arguments.port) as environment:
         ours = {key: value for key, value in environment.items() if os.environ.get(key) != value}
         lines = [f"export {key}={shlex.quote(value)}" for key, value in sorted(ours.items())]
         file = _environment_file(rehearsal)
         file.write_text("\n".join(lines) + "\n")
         try:
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            signal.sigwait(ends)
         finally:
             file.unlink()
     return 0
@@ -121,7 +123,7 @@ def stop(arguments: Namespace) -> int:
         os.kill(rehearsal.holder(), signal.SIGTERM)
     except ProcessLookupError:
         file.unlink()  # it was killed before it could tidy up
-    while file.exists():
+    while rehearsal.is_running():
         time.sleep(0.05)
     return 0
 

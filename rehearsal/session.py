@@ -82,6 +82,13 @@ class Rehearsal:
         """The process that holds, or last held, the rehearsal's lock."""
         return int((self.folder / "lock").read_text())
 
+    def is_running(self) -> bool:
+        try:
+            with self._alone():
+                return False
+        except UserError:
+            return True
+
     def remove(self) -> None:
         if self.folder.exists():
             with self._alone():

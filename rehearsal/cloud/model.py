@@ -110,6 +110,8 @@ class Model:
 
     type      Pulumi's type token, without an API version
     id        template or function of the draft; unique in the cloud
+    named     dotted path of the explicit name where the ID is not made of it: a replacement that keeps this name
+              deletes first, as one that keeps its ID does
     outputs   what the cloud fills in beside the inputs: property -> template or function. A preview that
               creates the resource does not know them
     required  dotted paths the cloud will not do without
@@ -122,6 +124,7 @@ class Model:
 
     type: str
     id: Made
+    named: str = ""
     outputs: Mapping[str, Made] = field(default_factory=dict)
     required: Collection[str] = ()
     replaces: Collection[str] = ()

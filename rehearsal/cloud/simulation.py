@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rehearsal.cloud.model import Cloud, Draft, Model, Refusal, Rule, make
-from rehearsal.cloud.values import UNKNOWN, Values, has_unknown, strings
+from rehearsal.cloud.values import UNKNOWN, Values, has_unknown, look_up, strings
 from rehearsal.cloud.world import FileWorld, Record
 
 
@@ -53,7 +53,7 @@ class Simulation:
         model = self._model(type_)
         changed = list(_changed_paths(old.plain, new.plain))
         replaces = [path for path in changed if _touches(path, model.replaces)]
-        return Difference(changed, replaces, bool(replaces) and self._keeps_name(model, urn, id_, new))
+        return Difference(changed, replaces, bool(replaces) and self._keeps_name(model, urn, id_, old, new))
 
     def create(self, urn: str, type_: str, inputs: Values, *, preview: bool) -> tuple[str, Values]:
         model = self._model(type_)
@@ -148,9 +148,12 @@ class Simulation:
         secrets = inputs.secrets | {(name,) for name in model.secrets}
         return Values({**inputs.plain, **made}, secrets)
 
-    def _keeps_name(self, model: Model, urn: str, id_: str, new: Values) -> bool:
+    def _keeps_name(self, model: Model, urn: str, id_: str, old: Values, new: Values) -> bool:
         if has_unknown(new.plain):
             return True  # the safe side: a name that is taken fails, an early delete does not
+        name = look_up(new.plain, model.named) if model.named else None
+        if name is not None and name == look_up(old.plain, model.named):
+            return True
         return str(make(model.id, self._draft(model.type, urn, new, generation=-1))) == id_
 
     @contextmanager

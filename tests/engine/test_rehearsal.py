@@ -160,10 +160,10 @@ def test_a_preview_that_breaks_a_policy_fails_and_says_how_to_mend_it(
     finally:
         project.edit(file, new, old)
     assert preview.code != 0
-    (at,) = [index for index, line in enumerate(preview.text.splitlines()) if f"  {control}  " in line]
-    said = " ".join(preview.text.splitlines()[at : at + 3])
-    assert resource in said
-    assert "Remedy: " in said
+    lines = preview.text.splitlines()
+    found = [" ".join(lines[at : at + 3]) for at, line in enumerate(lines) if f"  {control}  " in line]
+    assert found
+    assert all(resource in said and "Remedy: " in said for said in found)
 
 
 def test_destroy_takes_everything_down_and_a_new_rehearsal_starts_clean(project: Project, stack: str) -> None:

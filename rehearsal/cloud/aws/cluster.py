@@ -32,7 +32,8 @@ _CLUSTER, _NODE_GROUP, _ADDON = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:No
 _ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 _NO_CLUSTER = exists("clusterName", _CLUSTER, "ResourceNotFoundException: No cluster found for name: {value}.")
 
-# Under standard or extended support. Source: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
+# From memory of what was supported when this was written; AWS adds and retires some every few months:
+# https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
 _VERSIONS = ("1.30", "1.31", "1.32", "1.33", "1.34")
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _ADDONS = (

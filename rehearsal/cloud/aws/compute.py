@@ -16,6 +16,7 @@ MODELS = (
     Model(
         "aws:ec2/launchTemplate:LaunchTemplate",
         id="lt-{hex:17}",
+        named="name",
         outputs={
             "arn": arn("ec2", "launch-template/{id}"),
             "latestVersion": _version,

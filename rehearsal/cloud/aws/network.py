@@ -15,8 +15,8 @@ VPC, SUBNET = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet"
 ROUTE_TABLE, ASSOCIATION = "aws:ec2/routeTable:RouteTable", "aws:ec2/routeTableAssociation:RouteTableAssociation"
 _GATEWAY, _ENDPOINT = "aws:ec2/internetGateway:InternetGateway", "aws:ec2/vpcEndpoint:VpcEndpoint"
 
-# What gateway endpoints lead to: addresses of eu-west-1, standing for any region's.
-# Source: https://ip-ranges.amazonaws.com/ip-ranges.json
+# What gateway endpoints lead to: stand-ins, the same for every region, in the format of the ranges that AWS publishes
+# for each (https://docs.aws.amazon.com/vpc/latest/userguide/aws-ip-ranges.html). Do not copy them into a real rule.
 _RANGES = {
     "s3": ["3.5.64.0/21", "52.92.0.0/17", "52.218.0.0/17"],
     "dynamodb": ["52.94.24.0/23", "52.94.26.0/23", "52.119.240.0/21"],
@@ -26,7 +26,7 @@ _SERVICES = frozenset(
     "autoscaling ec2 ecr.api ecr.dkr eks eks-auth elasticloadbalancing kms logs monitoring s3 sagemaker.api "
     "sagemaker.runtime secretsmanager sqs ssm sts".split()
 )
-# Source: the provider's validation, which repeats EC2's.
+# From memory of the provider's own validation; not checked against a live account.
 _DESCRIPTION = re.compile(r"[0-9A-Za-z_ .:/()#,@\[\]+=&;{}!$*-]{0,255}")
 
 
@@ -310,6 +310,7 @@ MODELS = (
     Model(
         "aws:ec2/securityGroup:SecurityGroup",
         id="sg-{hex:17}",
+        named="name",
         outputs={"arn": arn("ec2", "security-group/{id}"), "ownerId": "{account}"},
         required=("vpcId", "name"),
         replaces=("vpcId", "name", "description"),

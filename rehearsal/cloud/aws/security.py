@@ -26,8 +26,8 @@ ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 
 # The roles that AWS's services make for themselves in an account that has used them.
 _SERVICE_ROLE = re.compile(r"arn:aws:iam::\d{12}:role/aws-service-role/[a-z0-9.-]+/\w+")
-# Policies of AWS's own that can be attached here, by the path below arn:aws:iam::aws:policy/.
-# Source: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html
+# Policies of AWS's own that can be attached here, by the path below arn:aws:iam::aws:policy/; a few of those at
+# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html
 _MANAGED = frozenset(
     (
         "AmazonEC2ContainerRegistryPullOnly",
@@ -142,7 +142,7 @@ MODELS = (
             ),
             is_json("assumeRolePolicy", "MalformedPolicyDocument: This policy contains invalid Json"),
             _trust_is_sound,
-            # Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+            # The number as documented at https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
             _no_longer("assumeRolePolicy", 2048, "LimitExceeded: Cannot exceed quota for ACLSizePerRole: 2048"),
         ),
         keeps=(
@@ -209,6 +209,7 @@ MODELS = (
         "aws:secretsmanager/secret:Secret",
         # Secrets Manager adds six characters, so that a policy for one secret does not fit its successor.
         id=lambda draft: draft.fill(arn("secretsmanager", "secret:")) + f"{draft.get('name')}-{draft.hex(6)}",
+        named="name",
         outputs={"arn": "{id}"},
         required=("name",),
         replaces=("name",),

@@ -8,7 +8,8 @@ from rehearsal.cloud.model import Draft, Model, matches, one_of
 from rehearsal.cloud.values import UNKNOWN
 
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
-# Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+# As documented at https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html;
+# 0 is the provider's word for keeping logs for ever.
 _RETENTIONS = (
     *(0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),

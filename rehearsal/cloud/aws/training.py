@@ -9,6 +9,7 @@ MODELS = (
     Model(
         "aws:sagemaker/domain:Domain",
         id="d-{hex:12}",
+        named="domainName",
         outputs={
             "arn": arn("sagemaker", "domain/{id}"),
             "homeEfsFileSystemId": lambda draft: f"fs-{draft.hex(17, 'home')}",

@@ -14,7 +14,8 @@ MODELS: Mapping[str, Model] = {
     for module in (identity, network, monitor, vault, data, databases, cluster, training)
     for model in module.MODELS
 }
-# Source: https://www.pulumi.com/registry/packages/azure-native/installation-configuration/
+# Those in use today of the values documented at
+# https://www.pulumi.com/registry/packages/azure-native/installation-configuration/
 _ENVIRONMENTS = ("public", "usgovernment", "china")
 _USER_CREDENTIALS = "azure-native:containerservice:listManagedClusterUserCredentials"
 

@@ -16,7 +16,8 @@ from rehearsal.cloud.model import Draft, Refusal, World, matches, one_of, unless
 from rehearsal.cloud.values import UNKNOWN
 
 _CLUSTER = "Microsoft.ContainerService/managedClusters/{resourceName}"
-# Source: https://learn.microsoft.com/azure/aks/supported-kubernetes-versions
+# From memory of what was supported when this was written; Azure adds and retires some every few months:
+# https://learn.microsoft.com/azure/aks/supported-kubernetes-versions
 _VERSIONS = re.compile(r"1\.(31|32|33|34)(\.\d+)?")
 _POOL_NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
 # What an agent pool keeps from its creation on.

@@ -119,7 +119,8 @@ _COSMOS_DB = (
 
 # PostgreSQL flexible server
 
-# Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage
+# As documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage; 4095 and 32767 are
+# from memory of the API, not checked against a live account.
 _DISKS = (32, 64, 128, 256, 512, 1024, 2048, 4095, 4096, 8192, 16384, 32767)
 _TIERS = {"B": "Burstable", "D": "GeneralPurpose", "E": "MemoryOptimized"}
 _RESERVED = ("azure_superuser", "azure_pg_admin", "admin", "administrator", "root", "guest", "public")

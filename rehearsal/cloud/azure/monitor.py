@@ -8,8 +8,8 @@ from rehearsal.cloud.azure.arm import arm, items
 from rehearsal.cloud.model import Draft, Model, matches, one_of, unless, within
 from rehearsal.cloud.values import UNKNOWN
 
-# Categories of resource logs, by what comes last of the resource's type.
-# Source: https://learn.microsoft.com/azure/azure-monitor/reference/logs-index
+# Categories of resource logs, by what comes last of the resource's type; not checked against a live account.
+# Documented at https://learn.microsoft.com/azure/azure-monitor/reference/logs-index
 _CATEGORIES: Mapping[str, frozenset[str]] = {
     "vaults": frozenset({"AuditEvent", "AzurePolicyEvaluationDetails"}),
     "registries": frozenset({"ContainerRegistryRepositoryEvents", "ContainerRegistryLoginEvents"}),

@@ -18,8 +18,8 @@ from rehearsal.cloud.values import UNKNOWN, strings
 _SUBNET = "azure-native:network:Subnet"
 _VNET = "Microsoft.Network/virtualNetworks/{virtualNetworkName}"
 
-# What a private endpoint may stand for, by the type of its target.
-# Source: https://learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource
+# What a private endpoint may stand for, by the type of its target; some of the groups documented at
+# https://learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource
 _GROUPS: Mapping[str, frozenset[str]] = {
     "azure-native:keyvault:Vault": frozenset({"vault"}),
     "azure-native:containerregistry:Registry": frozenset({"registry"}),
@@ -267,7 +267,7 @@ MODELS = (
                 "ResourceNotFound: The Resource 'Microsoft.Network/networkWatchers/{value}' was not found.",
             ),
             within("retentionPolicy.days", 0, 365, "Retention of {value} days is not in 0 to 365."),
-            # Source: https://azure.microsoft.com/updates?id=Azure-NSG-flow-logs-Retirement
+            # Announced at https://azure.microsoft.com/updates?id=Azure-NSG-flow-logs-Retirement; the words are ours.
             unless(
                 _target_is_network,
                 "New NSG flow logs cannot be created since June 30, 2025: use virtual network flow logs.",

@@ -1,8 +1,8 @@
 """The foundation on AWS, declared against the simulated account.
 
 Proves what the models and policies cannot know: that the settings, the names, the tags and the access table arrive at
-the resources they are meant for. What AWS would refuse is proven in tests/unit/rehearsal/test_aws_models.py; what the
-house forbids, by the policy pack.
+the resources they are meant for. What AWS would refuse is proven in tests/unit/rehearsal/test_aws_models_*.py; what
+the house forbids, by the policy pack.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+import pulumi
 import pytest
 
 from infra import aws
@@ -209,7 +210,10 @@ def test_secrets_are_secret_and_the_kubeconfig_holds_none(dev: Built) -> None:
 
 
 def test_stores_answer_where_the_network_policies_are_told(dev: Built) -> None:
-    endpoints = {store: (list(value(one.cidrs)), one.port) for store, one in dev.foundation.endpoints.items()}
+    endpoints = {
+        store: (list(value(pulumi.Output.from_input(one.cidrs))), one.port)
+        for store, one in dev.foundation.endpoints.items()
+    }
     gateway = dev.of("aws:ec2/vpcEndpoint:VpcEndpoint", "network-s3")[0]
     data = sorted(one.inputs["cidrBlock"] for one in dev.of("aws:ec2/subnet:Subnet") if "data" in one.name)
     assert endpoints.keys() == set(Store)

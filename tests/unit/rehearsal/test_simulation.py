@@ -134,6 +134,30 @@ def test_a_replacement_that_would_take_the_name_deletes_first(toy: Simulation) -
     assert not other.same_name
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "deletes_first"),
+    [
+        ({"tag": "mine"}, {"tag": "mine"}, True),
+        ({"tag": "mine"}, {"tag": "yours"}, False),
+        ({"tag": "mine"}, {"tag": UNKNOWN}, True),
+        ({"tag": "mine"}, {}, False),
+        ({}, {}, False),
+    ],
+)
+def test_a_name_beside_the_id_counts_as_the_name(
+    toy: Simulation, old: dict[str, Any], new: dict[str, Any], deletes_first: bool
+) -> None:
+    before, after = Values({"shelf": "a", "size": 3, **old}), Values({"shelf": "b", "size": 3, **new})
+    found = toy.diff("urn::x", BOX, "box-1", before, after)
+    assert "shelf" in found.replaces
+    assert found.same_name is deletes_first
+
+
+def test_a_kept_name_alone_replaces_nothing(toy: Simulation) -> None:
+    before, after = (Values({"shelf": "a", "size": size, "tag": "mine"}) for size in (3, 4))
+    assert not toy.diff("urn::x", BOX, "box-1", before, after).same_name
+
+
 def test_a_replacement_gets_another_id(toy: Simulation) -> None:
     first, _ = box(toy)
     second, _ = box(toy)

@@ -14,6 +14,7 @@ _MODELS = (
     Model(
         BOX,
         id="box-{hex:12}",
+        named="tag",
         outputs={"arn": "arn:toy:{region}:{id}", "label": lambda draft: f"{draft.get('size')} {draft.get('color')}"},
         required=("shelf", "size"),
         replaces=("shelf", "lock.kind"),

@@ -1,0 +1,135 @@
+"""What people get wrong, and what they get for it: one message, an exit code, nothing half-changed, no traceback.
+
+Proves it from the command that they type to the simulated clouds that were not touched. The rules of the settings
+themselves are proven one by one in tests/unit/infra/test_settings.py.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+from typing import Any
+
+import pytest
+
+from tests.engine.project import Project, changes
+
+pytestmark = pytest.mark.engine
+
+STACK = "azure-dev"
+
+
+def untouched(project: Project, stack: str = STACK) -> bool:
+    """Whether no operation reached the simulated clouds."""
+    return not any(operation in ("create", "update", "delete") for operation, _, _ in project.journal(stack))
+
+
+def test_an_unknown_stack(project: Project) -> None:
+    said = project.rehearse("up", "azure-dve").complaint
+    assert "There is no stack 'azure-dve'" in said
+    assert "aws-dev, azure-dev" in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"colud": "azure"}, "groundwork:colud is not a setting"),
+        ({"cluster": {"userPool": {"minimum": "few"}}}, "groundwork:cluster.userPool.minimum = 'few'"),
+        ({"network": {"cidr": "10.0.0.0/33"}}, "groundwork:network.cidr = '10.0.0.0/33'"),
+        ({"network": {"cidr": "10.0.0.0/24"}}, "must be between /16 and /20"),
+        ({"network": {"cidr": "10.244.0.0/16"}}, "cidr 10.244.0.0/16 overlaps podCidr"),
+        ({"cluster": {"userPool": {"minimum": 9, "maximum": 3}}}, "minimum 9 is above maximum 3"),
+        ({"cluster": {"kubernetesVersion": "1.20"}}, "kubernetesVersion '1.20' is not supported"),
+        ({"environment": "prod"}, "are the settings of a stack named 'azure-prod'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_wrong_setting_stops_the_rehearsal_before_anything_is_touched(
+    project: Project, settings: dict[str, Any], said: str
+) -> None:
+    project.set(STACK, **settings)
+    complaint = project.rehearse("up", STACK).complaint
+    assert said in complaint
+    assert "Remedy: " in complaint
+    assert untouched(project)
+
+
+def test_a_missing_setting_is_named_by_the_engine(project: Project) -> None:
+    project.edit(f"stacks/Pulumi.{STACK}.yaml", "groundwork:owner", "groundwork:costCenter")
+    assert "groundwork:owner" in project.rehearse("up", STACK).complaint
+    assert untouched(project)
+
+
+def test_a_stack_file_that_is_no_yaml(project: Project) -> None:
+    (project.folder / "stacks" / f"Pulumi.{STACK}.yaml").write_text("config: [unclosed")
+    assert f"stacks/Pulumi.{STACK}.yaml is not YAML" in project.rehearse("up", STACK).complaint
+
+
+def test_a_port_that_is_taken(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said = project.rehearse("up", STACK, "--port", str(port)).complaint
+    assert f"Port {port} on 127.0.0.1 cannot be had" in said
+    assert "PORT=" in said
+
+
+@pytest.mark.parametrize("damage", ["garbage", "another version"])
+def test_a_file_that_cannot_be_used_and_the_way_out(project: Project, damage: str) -> None:
+    file = project.rehearsal(STACK) / "world.db"
+    file.parent.mkdir(parents=True)
+    if damage == "garbage":
+        file.write_bytes(b"this was a database once, " * 400)
+    else:
+        with sqlite3.connect(file) as database:
+            database.execute("CREATE TABLE from_the_future (x)")
+            database.execute("PRAGMA user_version = 99")
+    before = file.read_bytes()
+    said = project.rehearse("up", STACK).complaint
+    assert f"make rehearse-reset STACK={STACK}" in said
+    assert file.read_bytes() == before
+    assert project.rehearse("reset", STACK).code == 0
+    assert not file.exists()
+
+
+def test_two_rehearsals_of_one_stack_at_once(project: Project) -> None:
+    with project.shell(STACK):
+        said = project.rehearse("up", STACK).complaint
+    assert f"The rehearsal of {STACK} is already running" in said
+    assert f"make stop STACK={STACK}" in said
+
+
+def test_ctrl_c_in_the_middle_loses_nothing_and_the_next_run_goes_on(project: Project) -> None:
+    interrupted = project.interrupt_after(20, STACK)
+    assert interrupted.code == 130
+    assert "Traceback" not in interrupted.text
+    assert "the same command goes on from here" in interrupted.text
+    created = sum(operation == "create" for operation, _, _ in project.journal(STACK))
+    assert created < 150, "it was over before it was interrupted"
+    again = project.rehearse("up", STACK)
+    assert again.code == 0, again.text
+    operations = changes(project.rehearsal(STACK) / "up-events.jsonl").values()
+    assert set(operations) == {"create"}
+    doubled = [outcome for operation, _, outcome in project.journal(STACK) if "already exists" in outcome]
+    assert doubled == []
+
+
+def test_a_killed_rehearsal_leaves_no_process_and_no_lock(project: Project) -> None:
+    process = project.start("up", STACK)
+    lock = project.rehearsal(STACK) / "lock"
+    while not (lock.exists() and (project.rehearsal(STACK) / "preview-events.jsonl").exists()):
+        assert process.poll() is None
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)  # ends when nothing that the rehearsal started holds its output any more
+    again = project.rehearse("up", STACK)
+    assert again.code == 0, again.text
+
+
+def test_a_chart_whose_values_its_schema_refuses(project: Project) -> None:
+    if "GROUNDWORK_CHARTS" not in os.environ:
+        pytest.skip("GROUNDWORK_CHARTS names no folder with chart packages")
+    project.edit("infra/cluster/mlflow.py", '"replicaCount": 2 if production else 1', '"replicaCount": "one"')
+    said = project.rehearse("up", STACK).complaint
+    assert "replicaCount: 'one' is not of type 'integer'" in said
+    assert untouched(project)

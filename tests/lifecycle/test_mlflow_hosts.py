@@ -1,0 +1,85 @@
+"""The hosts that the platform allows, told to a real MLflow server.
+
+MLflow compares the Host header to the letter, port included. Proves that clients in the cluster and Prometheus get
+through and that others do not, on the installed MLflow; the one in the chart's image may be an earlier 3.x.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.cluster.mlflow import ALLOWED_HOSTS
+
+START = 120  # seconds; a first start on a busy machine imports a lot
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real tracking server with the platform's setting and a SQLite store."""
+    folder: Path = tmp_path_factory.mktemp("mlflow")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--default-artifact-root", str(folder)),
+        *("--allowed-hosts", ",".join(ALLOWED_HOSTS)),
+    ]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        address = f"http://127.0.0.1:{port}"
+        try:
+            deadline = time.monotonic() + START
+            while answer(address, "anyone", "/health") != 200:
+                assert process.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < deadline, (folder / "log").read_text()
+                time.sleep(0.2)
+            yield address
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def answer(address: str, host: str, path: str = "/api/2.0/mlflow/experiments/search?max_results=1") -> int:
+    """Status with which the server answers a request for this host; 0 when it does not answer."""
+    request = urllib.request.Request(f"{address}{path}", headers={"Host": host})  # noqa: S310 http on this machine
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except (urllib.error.URLError, ConnectionError):
+        return 0
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "mlflow.mlflow.svc.cluster.local",
+        "mlflow.mlflow.svc.cluster.local:80",
+        "mlflow.mlflow.svc",
+        "mlflow.mlflow",
+        "mlflow",
+        "10.244.3.7:5000",
+        "10.20.16.9:5000",
+        "172.20.4.4:5000",
+        "192.168.0.9:5000",
+    ],
+)
+def test_clients_in_the_cluster_and_prometheus_get_through(server: str, host: str) -> None:
+    assert answer(server, host) == 200
+
+
+@pytest.mark.parametrize("host", ["mlflow.example.com", "evil.example", "10.evil.example", "8.8.8.8:5000", "mlflow:81"])
+def test_others_do_not(server: str, host: str) -> None:
+    assert answer(server, host) == 403
