@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
+
+from rehearsal.cloud.values import UNKNOWN
 
 VARIABLE = "GROUNDWORK_CHARTS"
 
@@ -33,15 +35,31 @@ def has_schema(path: Path) -> bool:
 def complaints(path: Path, values: Mapping[str, Any]) -> list[str]:
     """What the chart's own values.schema.json says against these values over its defaults, as Helm judges them.
 
-    Empty when the chart has no schema.
+    Empty when the chart has no schema. Where a value is not known yet, nothing is said of it nor of what it stands in.
     """
     schema = _member(path, "values.schema.json")
     if schema is None:
         return []
     whole = _coalesce(_member(path, "values.yaml") or {}, values)
+    unknown = list(_unknown_paths(whole))
     validator = jsonschema.validators.validator_for(schema)(schema)
-    errors = sorted(validator.iter_errors(whole), key=lambda error: list(map(str, error.absolute_path)))
-    return [f"{'.'.join(map(str, error.absolute_path)) or 'values'}: {error.message}" for error in errors]
+    found = {}
+    for error in validator.iter_errors(whole):
+        place = tuple(error.absolute_path)
+        if not any(hidden[: len(place)] == place for hidden in unknown):
+            found[".".join(map(str, place)) or "values"] = error.message
+    return [f"{place}: {message}" for place, message in sorted(found.items())]
+
+
+def _unknown_paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if value is UNKNOWN:
+        yield path
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _unknown_paths(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unknown_paths(item, (*path, index))
 
 
 def _coalesce(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 from rehearsal.cloud.server import serving
+from rehearsal.cloud.world import DamagedWorldError
 from rehearsal.console import UserError
 from rehearsal.engine import bootstrap
 from rehearsal.engine.bootstrap import CACHE, ROOT
@@ -73,10 +74,20 @@ class Rehearsal:
         Raises UserError when the rehearsal is already running, or cannot.
         """
         engine = bootstrap.engine()
-        with self._alone(), serving(self.world_file, port) as providers:
-            environment = self._environment(engine, providers)
-            self._ready_backend(environment)
-            yield environment
+        try:
+            with self._alone(), serving(self.world_file, port) as providers:
+                environment = self._environment(engine, providers)
+                self._ready_backend(environment)
+                yield environment
+        except DamagedWorldError as error:
+            raise UserError(f"{error} {self._way_out}") from None
+
+    @property
+    def _way_out(self) -> str:
+        return (
+            "It holds nothing real, only what was simulated: forget it with "
+            f"`make rehearse-reset STACK={self.stack}`, then rehearse again."
+        )
 
     def holder(self) -> int:
         """The process that holds, or last held, the rehearsal's lock."""
@@ -158,9 +169,10 @@ class Rehearsal:
         module = f"{sys.executable} -m rehearsal.engine.cli {self.stack} {engine}"
         _script(folder / "pulumi", f'PYTHONPATH="{ROOT}" exec {module} "$@"')
         if shutil.which("pulumi-language-python") is None:
-            # Beside the engine, where it looks first; elsewhere on PATH it would warn of it.
+            # Beside our own engine, which looks there first; elsewhere on PATH it would warn of it.
+            home = engine.parent if engine.is_relative_to(CACHE) else folder
             host = Path(bootstrap.__file__).with_name("language_host.py")
-            _script(engine.with_name("pulumi-language-python"), f'exec {sys.executable} -u {host} "$@"')
+            _script(home / "pulumi-language-python", f'exec {sys.executable} -u {host} "$@"')
         return [str(folder), str(engine.parent)]
 
     def _ready_backend(self, environment: Mapping[str, str]) -> None:
@@ -178,7 +190,7 @@ class Rehearsal:
         if selected.returncode != 0:
             raise UserError(
                 f"The rehearsal's state in {self.folder / 'backend'} cannot be used:\n{selected.stderr.strip()}\n"
-                f"It describes simulated resources only: remove it with `make rehearse-reset STACK={self.stack}`."
+                f"{self._way_out}"
             )
 
     def pulumi(

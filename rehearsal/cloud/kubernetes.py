@@ -73,9 +73,7 @@ def _namespace_exists(draft: Draft) -> str | None:
 def _values_fit_chart(draft: Draft) -> str | None:
     path = charts.package(str(draft.get("chart")), str(draft.get("version")))
     values = draft.get("values", {})
-    if path is None or has_unknown(values):
-        return None
-    complaints = charts.complaints(path, values)
+    complaints = charts.complaints(path, values) if path and values is not UNKNOWN else []
     if not complaints:
         return None
     return "values don't meet the specifications of the schema(s) in the chart: " + "; ".join(complaints)

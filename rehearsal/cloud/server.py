@@ -12,7 +12,7 @@ from pulumi.runtime.proto import provider_pb2_grpc
 
 from rehearsal.cloud import simulations
 from rehearsal.cloud.provider import Provider
-from rehearsal.cloud.world import DamagedWorldError, FileWorld
+from rehearsal.cloud.world import FileWorld
 from rehearsal.console import UserError
 
 HOST = "127.0.0.1"
@@ -27,14 +27,10 @@ _OPTIONS = [
 def serving(world_file: Path, port: int = 0) -> Iterator[str]:
     """Serve the clouds of one rehearsal; gives the value of PULUMI_DEBUG_PROVIDERS.
 
-    The clouds take ports from `port` on; with 0, free ones. Raises UserError when a port is taken or the rehearsal's
-    file cannot be used.
+    The clouds take ports from `port` on; with 0, free ones. Raises UserError when a port is taken, DamagedWorldError
+    when the rehearsal's file cannot be used.
     """
-    try:
-        world = FileWorld(world_file)
-    except DamagedWorldError as error:
-        raise UserError(str(error)) from None
-    with closing(world), ExitStack() as servers:
+    with closing(FileWorld(world_file)) as world, ExitStack() as servers:
         bound = []
         for index, (package, simulation) in enumerate(simulations(world).items()):
             server = grpc.server(futures.ThreadPoolExecutor(max_workers=16), options=_OPTIONS)

@@ -181,10 +181,7 @@ class FileWorld:
             self._by_reference[_fold(name)] = record
 
     def _complaint(self, problem: str) -> str:
-        return (
-            f"The rehearsal's file {self._path} {problem}. It holds simulated resources only: remove them and the "
-            "rehearsal's state with `make rehearse-reset STACK=...`, then rehearse again."
-        )
+        return f"The rehearsal's file {self._path} {problem}."
 
 
 def _references(record: Record) -> list[str]:

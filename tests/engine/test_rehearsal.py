@@ -8,6 +8,7 @@ down again. What only the clouds themselves can say is not proven here: their AP
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -166,13 +167,19 @@ def test_a_preview_that_breaks_a_policy_fails_and_says_how_to_mend_it(
     assert all(resource in said and "Remedy: " in said for said in found)
 
 
-def test_destroy_takes_everything_down_and_a_new_rehearsal_starts_clean(project: Project, stack: str) -> None:
+# Settings of the whole account outlive a stack: on AWS, that block storage is encrypted.
+OUTLIVES = {"azure-dev": set(), "aws-dev": {"aws:ebs/encryptionByDefault:EncryptionByDefault"}}
+
+
+def test_destroy_takes_everything_down(project: Project, stack: str) -> None:
     assert project.rehearse("up", stack).code == 0
     destroyed = project.rehearse("destroy", stack)
     assert destroyed.code == 0, destroyed.text
     journal = project.journal(stack)
-    created = sum(operation == "create" for operation, _, _ in journal)
-    assert created == sum(operation == "delete" and outcome == "done" for operation, _, outcome in journal)
+    created = Counter(type_ for operation, type_, _ in journal if operation == "create")
+    deleted = Counter(type_ for operation, type_, outcome in journal if (operation, outcome) == ("delete", "done"))
+    assert set(created - deleted) == OUTLIVES[stack]
     # In the cluster, what runs goes before the namespace that it runs in.
     order = [type_ for operation, type_, _ in journal if operation == "delete"]
-    assert order.index("kubernetes:core/v1:Namespace") > order.index("kubernetes:helm.sh/v3:Release")
+    releases = [at for at, type_ in enumerate(order) if type_ == "kubernetes:helm.sh/v3:Release"]
+    assert max(releases) < order.index("kubernetes:core/v1:Namespace")

@@ -47,8 +47,9 @@ def release(**changed: Any) -> Values:
 
 @pytest.fixture
 def chart_with_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package `toy-1.0.0.tgz` whose schema knows the one value `replicas`."""
-    schema = {"properties": {"replicas": {"type": "integer"}}, "additionalProperties": False}
+    """A package `toy-1.0.0.tgz` whose schema knows `replicas` and `image.tag`."""
+    image = {"properties": {"tag": {"type": "string"}}}
+    schema = {"properties": {"replicas": {"type": "integer"}, "image": image}, "additionalProperties": False}
     with tarfile.open(tmp_path / "toy-1.0.0.tgz", "w:gz") as archive:
         for name in ("toy/charts/sub/values.schema.json", "toy/values.schema.json"):
             content = json.dumps(schema if name.count("/") == 1 else False).encode()
@@ -108,6 +109,13 @@ def test_a_releases_values_are_held_against_the_charts_schema(kubernetes: Simula
     (reason,) = kubernetes.check("urn::r", RELEASE, release(values={"replicas": "two", "replcas": 1}))
     assert "replicas: 'two' is not of type 'integer'" in reason
     assert "'replcas' was unexpected" in reason
+
+
+@pytest.mark.usefixtures("chart_with_schema")
+def test_a_value_that_is_not_known_yet_hides_only_itself(kubernetes: Simulation) -> None:
+    assert kubernetes.check("urn::r", RELEASE, release(values={"replicas": UNKNOWN})) == []
+    (reason,) = kubernetes.check("urn::r", RELEASE, release(values={"image": {"tag": 1}, "replicas": UNKNOWN}))
+    assert "image.tag: 1 is not of type 'string'" in reason
 
 
 def test_without_the_charts_package_values_are_not_judged(

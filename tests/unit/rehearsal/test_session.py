@@ -1,0 +1,81 @@
+"""A rehearsal's folder, environment and copy of the settings.
+
+Proves what the engine is given. That it runs with it is proven in tests/engine.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rehearsal import session
+from rehearsal.console import UserError
+from rehearsal.session import Rehearsal, engine_arguments
+
+
+@pytest.fixture
+def rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
+    monkeypatch.setattr(session, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(session, "STACKS", tmp_path)
+    (tmp_path / "Pulumi.azure-dev.yaml").write_text("config:\n  groundwork:cloud: azure\n")
+    found = Rehearsal("azure-dev")
+    found.folder.mkdir(parents=True)
+    return found
+
+
+def test_an_unknown_stack_is_answered_with_those_that_are(rehearsal: Rehearsal) -> None:
+    with pytest.raises(UserError, match=r"no stack 'azure-prod'.*Stacks are azure-dev;"):
+        Rehearsal(rehearsal.stack.replace("dev", "prod"))
+
+
+def test_the_copy_of_the_settings_follows_the_original_and_keeps_the_engines_salt(rehearsal: Rehearsal) -> None:
+    rehearsal.settings_file.write_text("encryptionsalt: grain\nconfig:\n  groundwork:cloud: old\n")
+    rehearsal.refresh_settings()
+    copy = yaml.safe_load(rehearsal.settings_file.read_text())
+    assert copy == {"encryptionsalt": "grain", "config": {"groundwork:cloud": "azure"}}
+    original = (session.STACKS / "Pulumi.azure-dev.yaml").read_text()
+    assert "encryptionsalt" not in original
+
+
+@pytest.mark.parametrize("content", ["config: [unclosed", "- a list", "just text"])
+def test_a_stack_file_that_holds_no_settings_is_named(rehearsal: Rehearsal, content: str) -> None:
+    (session.STACKS / "Pulumi.azure-dev.yaml").write_text(content)
+    with pytest.raises(UserError, match=r"stacks/Pulumi\.azure-dev\.yaml"):
+        rehearsal.refresh_settings()
+
+
+@pytest.mark.parametrize(
+    ("typed", "given"),
+    [
+        (["up", "--yes"], True),
+        (["--non-interactive", "preview"], True),
+        (["destroy"], True),
+        (["stack", "graph", "x.dot"], False),
+        (["config", "get", "groundwork:cloud"], False),
+        (["up", "--config-file=mine.yaml"], False),
+    ],
+)
+def test_commands_that_read_settings_get_the_copy(rehearsal: Rehearsal, typed: list[str], given: bool) -> None:
+    arguments = engine_arguments(rehearsal, typed)
+    assert arguments[: len(typed)] == typed
+    assert (arguments[len(typed) :] == ["--config-file", str(rehearsal.settings_file)]) is given
+
+
+def test_no_credential_reaches_a_rehearsal(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_SECRET_ACCESS_KEY", "ARM_CLIENT_SECRET", "AZURE_CONFIG_DIR", "PULUMI_ACCESS_TOKEN", "KUBECONFIG"):
+        monkeypatch.setenv(name, "real")
+    environment = rehearsal._environment(Path("/usr/bin/pulumi"), "aws:1")
+    assert "real" not in environment.values()
+    assert environment["PULUMI_BACKEND_URL"].startswith("file://")
+
+
+def test_one_rehearsal_of_a_stack_at_a_time(rehearsal: Rehearsal) -> None:
+    with rehearsal._alone():
+        assert rehearsal.is_running()
+        with pytest.raises(UserError, match=r"already running \(process \d+\)"):
+            rehearsal.remove()
+    assert not rehearsal.is_running()
+    rehearsal.remove()
+    assert not rehearsal.folder.exists()
