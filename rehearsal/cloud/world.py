@@ -159,8 +159,6 @@ class FileWorld:
             )
 
     def _open(self) -> None:
-        # A crash between two commands must not lose what the engine has been told.
-        self._database.execute("PRAGMA journal_mode = WAL")
         version = self._database.execute("PRAGMA user_version").fetchone()[0]
         tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if tables == 0:
@@ -169,6 +167,8 @@ class FileWorld:
             self._database.execute(f"PRAGMA user_version = {FORMAT}")
         elif version != FORMAT:
             raise DamagedWorldError(self._complaint(f"has format {version}, this Groundwork reads {FORMAT}"))
+        # A crash between two commands must not lose what the engine has been told.
+        self._database.execute("PRAGMA journal_mode = WAL")
         self._key: bytes = self._database.execute("SELECT value FROM meta WHERE key = 'key'").fetchone()[0]
         self._records: dict[tuple[str, str], Record] = {}
         self._by_reference: dict[str, Record] = {}

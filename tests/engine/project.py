@@ -119,6 +119,16 @@ class Project:
         assert old in text, f"{file} does not hold {old!r}"
         path.write_text(text.replace(old, new))
 
+    @contextmanager
+    def edited(self, file: str, old: str, new: str) -> Iterator[None]:
+        """The same for as long as the context lasts."""
+        before = (self.folder / file).read_text()
+        self.edit(file, old, new)
+        try:
+            yield
+        finally:
+            (self.folder / file).write_text(before)
+
     def journal(self, stack: str) -> list[tuple[str, str, str]]:
         """Operation, type and outcome of everything that reached the simulated clouds, in order."""
         script = (

@@ -8,6 +8,7 @@ down again. What only the clouds themselves can say is not proven here: their AP
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from rehearsal.charts import VARIABLE
 from rehearsal.summary import read_events, verdicts
 from tests.engine.project import Project, changes, planned
 
@@ -80,14 +82,13 @@ def test_the_engines_other_commands_work(rehearsed: Rehearsed, stack: str, tmp_p
 )
 def test_one_edited_setting_changes_just_what_it_is_about(rehearsed: Rehearsed, stack: str, edited: set[str]) -> None:
     project, _ = rehearsed(stack)
-    file = project.folder / "stacks" / f"Pulumi.{stack}.yaml"
-    before = file.read_text()
-    project.set(stack, cluster={"userPool": {"maximum": 12}})
-    try:
-        with project.shell(stack) as pulumi:
-            preview = pulumi("preview", "--json")
-    finally:
-        file.write_text(before)
+    setting = "  groundwork:cluster: {userPool: {maximum: 12}}"
+    owner = "  groundwork:owner: ml-platform"
+    with (
+        project.edited(f"stacks/Pulumi.{stack}.yaml", owner, f"{owner}\n{setting}"),
+        project.shell(stack) as pulumi,
+    ):
+        preview = pulumi("preview", "--json")
     assert planned(preview.text) == dict.fromkeys(edited, "update")
 
 
@@ -154,17 +155,24 @@ def test_a_preview_that_breaks_a_policy_fails_and_says_how_to_mend_it(
     rehearsed: Rehearsed, stack: str, file: str, old: str, new: str, control: str, resource: str
 ) -> None:
     project, _ = rehearsed(stack)
-    project.edit(file, old, new)
-    try:
-        with project.shell(stack) as pulumi:
-            preview = pulumi("preview", "--policy-pack", "policies")
-    finally:
-        project.edit(file, new, old)
+    with project.edited(file, old, new), project.shell(stack) as pulumi:
+        preview = pulumi("preview", "--policy-pack", "policies")
     assert preview.code != 0
     lines = preview.text.splitlines()
     found = [" ".join(lines[at : at + 3]) for at, line in enumerate(lines) if f"  {control}  " in line]
     assert found
     assert all(resource in said and "Remedy: " in said for said in found)
+
+
+@pytest.mark.skipif(VARIABLE not in os.environ, reason=f"{VARIABLE} names no folder with the charts' packages")
+def test_a_preview_with_values_that_a_chart_refuses_fails(rehearsed: Rehearsed) -> None:
+    # On a first preview nobody asks: the engine does not call a provider whose kubeconfig it does not know.
+    project, _ = rehearsed("azure-dev")
+    old, new = '"replicaCount": 2 if production else 1', '"replicaCount": "one"'
+    with project.edited("infra/cluster/mlflow.py", old, new), project.shell("azure-dev") as pulumi:
+        preview = pulumi("preview")
+    assert preview.code != 0
+    assert "replicaCount: 'one' is not of type 'integer'" in preview.text
 
 
 # Settings of the whole account outlive a stack: on AWS, that block storage is encrypted.
