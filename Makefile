@@ -9,8 +9,8 @@ READY := $(VENV)/.ready
 .PHONY: help setup rehearse rehearse-destroy rehearse-reset shell env stop preview up destroy test lint format docs lock bench
 
 help: ## Show what there is
-	@echo "make <target> [STACK=azure-dev|aws-dev]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "make <target> [STACK=<cloud>-<environment>], azure-dev unless said otherwise"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\$$/, "$$", $$2); printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make the Python environment in .venv
 

@@ -29,7 +29,7 @@ def untouched(project: Project, stack: str = STACK) -> bool:
 def test_an_unknown_stack(project: Project) -> None:
     said = project.rehearse("up", "azure-dve").complaint
     assert "There is no stack 'azure-dve'" in said
-    assert "aws-dev, azure-dev" in said
+    assert "aws-dev, aws-prod" in said
 
 
 @pytest.mark.parametrize(
