@@ -17,8 +17,8 @@ from rehearsal import live as real
 from rehearsal import summary
 from rehearsal.console import UserError, say
 from rehearsal.engine import bootstrap
-from rehearsal.engine.bootstrap import CACHE, ROOT
 from rehearsal.session import POLICIES, Rehearsal
+from rehearsal.tools import CACHE, ROOT
 
 # What a rehearsal does, in the order in which people do it: look, do, look again.
 _STEPS = {

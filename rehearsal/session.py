@@ -20,7 +20,7 @@ from rehearsal.cloud.server import serving
 from rehearsal.cloud.world import DamagedWorldError
 from rehearsal.console import UserError
 from rehearsal.engine import bootstrap
-from rehearsal.engine.bootstrap import CACHE, ROOT
+from rehearsal.tools import CACHE, ROOT
 
 STACKS = ROOT / "stacks"
 POLICIES = ROOT / "policies"

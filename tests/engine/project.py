@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from rehearsal.engine.bootstrap import ROOT
 from rehearsal.summary import read_events
+from rehearsal.tools import ROOT
 
 # Long enough for a rehearsal on two busy cores; a hang is a failure.
 TIMEOUT = 300
