@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 .PHONY: help setup rehearse rehearse-destroy rehearse-reset shell env stop preview up destroy test lint format docs lock bench
 
 help: ## Show what there is
-	@echo "make <target> [STACK=azure-dev|aws-dev]"
+	@echo "make <target> [STACK=azure-dev|aws-dev] [STRICT=1]"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make the Python environment in .venv
@@ -25,8 +25,8 @@ $(READY): requirements.txt
 	@$(VENV)/bin/uv pip sync --quiet --python $(PYTHON) requirements.txt
 	@touch $@
 
-rehearse: $(READY) ## Bring STACK up on simulated clouds, under its policies, and sum up
-	@$(PYTHON) -m rehearsal up $(STACK) --port $(PORT)
+rehearse: $(READY) ## Bring STACK up on simulated clouds, under its policies, and sum up; STRICT=1 if every chart must render
+	@$(PYTHON) -m rehearsal up $(STACK) --port $(PORT) $(if $(STRICT),--strict)
 
 rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
 	@$(PYTHON) -m rehearsal destroy $(STACK) --port $(PORT)

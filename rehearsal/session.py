@@ -16,6 +16,7 @@ from pathlib import Path
 
 import yaml
 
+from rehearsal import helm
 from rehearsal.cloud.server import serving
 from rehearsal.cloud.world import DamagedWorldError
 from rehearsal.console import UserError
@@ -74,6 +75,7 @@ class Rehearsal:
         Raises UserError when the rehearsal is already running, or cannot.
         """
         engine = bootstrap.engine()
+        helm.ready()  # a first build shows its progress here, not in the middle of an update
         try:
             with self._alone(), serving(self.world_file, port) as providers:
                 environment = self._environment(engine, providers)
