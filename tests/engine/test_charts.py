@@ -24,7 +24,7 @@ from rehearsal import charts, helm, tools
 from rehearsal.cloud.kubernetes import CLOUD, RELEASE
 from rehearsal.cloud.model import Refusal
 from rehearsal.cloud.simulation import Simulation
-from rehearsal.cloud.values import Values
+from rehearsal.cloud.values import SIGNATURE, Values
 from rehearsal.cloud.world import FileWorld
 from rehearsal.judging import Judged, advice, faults, judge
 from tests import toy_charts
@@ -152,6 +152,21 @@ def test_a_hook_is_judged_like_any_other_object(kubernetes: Simulation, tmp_path
     said = "\n".join(faults([judge(inputs, [])], strict=False))
     assert "toy/Job/hook: [high] k8s-pod-host-namespaces: spec.template.spec.hostPID" in said
     assert "Remedy: leave hostPID, hostIPC and hostNetwork unset" in said
+
+
+@pytest.mark.usefixtures("kubernetes")
+@pytest.mark.parametrize(("template", "said"), [(LIST, "ConfigMap is invalid"), (REQUIRES, "does not render: ")])
+def test_a_release_from_before_its_chart_was_at_hand_is_refused_all_the_same(
+    tmp_path: Path, template: str, said: str
+) -> None:
+    (fault,) = faults([judge(release(tmp_path, object=template), [])], strict=False)
+    assert said in fault
+
+
+@pytest.mark.usefixtures("kubernetes")
+def test_values_that_the_state_keeps_secret_are_not_taken_for_what_stands_there(tmp_path: Path) -> None:
+    inputs = release(tmp_path, {"level": {SIGNATURE: "mark", "ciphertext": "v1:x"}}, config=CONFIG_MAP)
+    assert "secret" in judge(inputs, []).rendered.reason
 
 
 TODAY = datetime.now(UTC).date()
