@@ -25,8 +25,8 @@ $(READY): requirements.txt
 	@$(VENV)/bin/uv pip sync --quiet --python $(PYTHON) requirements.txt
 	@touch $@
 
-rehearse: $(READY) ## Bring STACK up on simulated clouds, under its policies, and sum up
-	@$(PYTHON) -m rehearsal up $(STACK) --port $(PORT)
+rehearse: $(READY) ## Bring STACK up on simulated clouds; STRICT=1 fails where a chart cannot be rendered
+	@$(PYTHON) -m rehearsal up $(STACK) --port $(PORT) $(if $(STRICT),--strict)
 
 rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
 	@$(PYTHON) -m rehearsal destroy $(STACK) --port $(PORT)

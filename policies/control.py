@@ -77,6 +77,11 @@ class Control:
         """What a stack control says of all resources together."""
         return list(self._call(stack, configured))
 
+    @property
+    def mandatory(self) -> bool:
+        """Whether a violation stops a deployment, or is advice."""
+        return self.severity != "low"
+
     def applies_to(self, resource_type: str) -> bool:
         return canonical(resource_type) in self.types
 

@@ -1,8 +1,12 @@
-"""Reviewed exceptions from controls, each with a reason and an expiry."""
+"""Reviewed exceptions from controls, each with a reason and an expiry.
+
+They concern resources as the program names them, and objects that charts render, as `<chart>/<Kind>/<name>`.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ _FIELDS = {"control": str, "resource": str, "reason": str, "expires": date}
 
 @dataclass(frozen=True)
 class ReviewedException:
-    """`control` does not hold for the resource the program names `resource`, up to and including `expires`."""
+    """`control` does not hold for what is called `resource`, a shell pattern, up to and including `expires`."""
 
     control: str
     resource: str
@@ -22,7 +26,12 @@ class ReviewedException:
     expires: date
 
     def covers(self, control: str, resource: str, today: date) -> bool:
-        return (self.control, self.resource) == (control, resource) and today <= self.expires
+        return self.control == control and self.names(resource) and today <= self.expires
+
+    def names(self, resource: str) -> bool:
+        """Part by part: a star must not reach over the slash from a chart's name into its objects'."""
+        patterns, parts = self.resource.split("/"), resource.split("/")
+        return len(patterns) == len(parts) and all(map(fnmatchcase, parts, patterns))
 
 
 def load(known_controls: Collection[str], path: Path = FILE) -> list[ReviewedException]:

@@ -76,7 +76,7 @@ def policy(control: Control, exceptions: Exceptions = ()) -> Policy:
         "description": control.title,
         "display_name": control.title,
         "severity": Severity(control.severity),
-        "enforcement_level": (EnforcementLevel.ADVISORY if control.severity == "low" else EnforcementLevel.MANDATORY),
+        "enforcement_level": EnforcementLevel.MANDATORY if control.mandatory else EnforcementLevel.ADVISORY,
         "remediation_steps": control.remedy,
         "tags": [control.service, *control.anchors],
         "config_schema": _schema(control),

@@ -63,13 +63,14 @@ def controls() -> list[Control]:
     return sorted(REGISTRY.values(), key=lambda control: order.index(control.service))
 
 
-def judge_manifest(manifest: Props) -> list[tuple[Control, Verdict]]:
-    """What the controls over single resources say of a Kubernetes manifest, with default settings."""
+def controls_over(manifest: Props) -> list[Control]:
+    """The controls over single resources that concern a Kubernetes manifest."""
     api_version, kind = lookup(manifest, "apiVersion"), lookup(manifest, "kind")
     group = api_version if "/" in str(api_version) else f"core/{api_version}"
-    return [
-        (control, verdict)
-        for control in controls()
-        if not control.over_stack and control.applies_to(f"kubernetes:{group}:{kind}")
-        for verdict in control.judge(manifest)
-    ]
+    type_ = f"kubernetes:{group}:{kind}"
+    return [control for control in controls() if not control.over_stack and control.applies_to(type_)]
+
+
+def judge_manifest(manifest: Props) -> list[tuple[Control, Verdict]]:
+    """What they say of it, with default settings."""
+    return [(control, verdict) for control in controls_over(manifest) for verdict in control.judge(manifest)]

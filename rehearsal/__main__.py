@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("command", choices=_COMMANDS)
     parser.add_argument("stack")
     parser.add_argument("--port", type=int, default=0, help="port of the simulated clouds; a free one if not given")
+    parser.add_argument("--strict", action="store_true", help="`up` fails where a chart could not be rendered")
     parser.add_argument("--action", choices=("preview", "up", "destroy"), help="what `live` does")
     arguments = parser.parse_args()
     try:

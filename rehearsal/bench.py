@@ -21,9 +21,9 @@ from pathlib import Path
 
 from rehearsal.console import UserError, say
 from rehearsal.engine import bootstrap
-from rehearsal.engine.bootstrap import CACHE, ROOT
 from rehearsal.session import POLICIES, Rehearsal
 from rehearsal.summary import read_events
+from rehearsal.tools import CACHE, ROOT
 
 REPORT = ROOT / "docs" / "benchmarks.md"
 PAIRS = 5

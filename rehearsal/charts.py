@@ -1,31 +1,101 @@
-"""Helm chart packages on this machine.
+"""Helm charts: where their packages come from, and what their own schemas say of values.
 
-They are looked for in the folder that GROUNDWORK_CHARTS names, as `<chart>-<version>.tgz`.
+A package is looked for in the folder that GROUNDWORK_CHARTS names, as `<chart>-<version>.tgz`, then among those pulled
+before, and then pulled from the chart's repository, which works only where the network allows it.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
 
+from rehearsal import helm, tools
 from rehearsal.cloud.values import UNKNOWN
 
 VARIABLE = "GROUNDWORK_CHARTS"
 
+_PATIENCE = 20  # seconds for a pull: a network that lets nothing through must not hold up a rehearsal
 
-def package(chart: str, version: str) -> Path | None:
-    """The package of a chart at exactly this version, None when it is not here."""
-    folder = os.environ.get(VARIABLE)
-    if not folder:
-        return None
-    path = Path(folder) / f"{chart}-{version}.tgz"
-    return path if path.is_file() else None
+
+class NotObtainable(Exception):
+    """Why a chart cannot be had here. Nothing is wrong with the chart for that."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart as a release names it: `name` may be an oci:// address, which brings its repository with it."""
+
+    name: str
+    version: str
+    repository: str = ""
+
+    @classmethod
+    def of(cls, release: Mapping[str, Any]) -> Chart:
+        """The chart of a Helm release's inputs."""
+        options = release.get("repositoryOpts") or {}
+        return cls(str(release.get("chart")), str(release.get("version")), str(options.get("repo") or ""))
+
+    @property
+    def file(self) -> str:
+        return f"{self.name.rpartition('/')[2]}-{self.version}.tgz"
+
+
+def package(chart: Chart) -> Path | None:
+    """The package of a chart at exactly this version, None when it is not on this machine."""
+    named = os.environ.get(VARIABLE)
+    folders = [*([Path(named)] if named else []), _pulled()]
+    return next((folder / chart.file for folder in folders if (folder / chart.file).is_file()), None)
+
+
+def obtain(chart: Chart) -> Path:
+    """The package of a chart, pulled where it is not on this machine; raises NotObtainable.
+
+    A pull that failed is remembered for as long as the process lives: the reason seldom goes away in that time.
+    """
+    found = package(chart)
+    if found:
+        return found
+    reason = _pull(chart)
+    if reason:
+        raise NotObtainable(reason)
+    return _pulled() / chart.file
+
+
+@cache
+def _pull(chart: Chart) -> str:
+    """Pull a package into the cache, where it appears only when it is whole; gives the reason if it cannot be had."""
+    source = [chart.name] if chart.name.startswith("oci://") else [chart.name, "--repo", chart.repository]
+    if not chart.repository and len(source) > 1:
+        return "the release names no repository"
+    _pulled().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_pulled()) as scratch:
+        try:
+            reply = helm.run(["pull", *source, "--version", chart.version, "--destination", scratch], _PATIENCE)
+        except subprocess.TimeoutExpired:
+            return f"its repository did not answer within {_PATIENCE} s"
+        except helm.Unavailable as error:
+            return str(error)
+        if reply.returncode != 0:
+            return helm.last_line(reply.stderr)
+        brought = Path(scratch) / chart.file
+        if not brought.is_file():
+            return "what the repository gave is not the version asked for"
+        brought.rename(_pulled() / chart.file)
+    return ""
+
+
+def _pulled() -> Path:
+    return tools.CACHE / "charts"
 
 
 def has_schema(path: Path) -> bool:

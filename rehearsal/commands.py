@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from rehearsal import helm, judging, summary
 from rehearsal import live as real
-from rehearsal import summary
 from rehearsal.console import UserError, say
 from rehearsal.engine import bootstrap
-from rehearsal.engine.bootstrap import CACHE, ROOT
+from rehearsal.judging import Judged
 from rehearsal.session import POLICIES, Rehearsal
+from rehearsal.tools import CACHE, ROOT
 
 # What a rehearsal does, in the order in which people do it: look, do, look again.
 _STEPS = {
@@ -42,9 +43,20 @@ def up(arguments: Namespace) -> int:
                 say(f"\nThe rehearsal of {rehearsal.stack} failed at its {step}; the engine says why above.")
                 return code
         state = _output(rehearsal, ["stack", "export"], environment)
+    charts = judging.judge_state(state)
     events = {step: _events(rehearsal, step) for step in _STEPS}
-    print(summary.render(rehearsal.stack, state, events, time.monotonic() - started))
-    return 0
+    print(summary.render(rehearsal.stack, state, events, charts, time.monotonic() - started), flush=True)
+    return _verdict(rehearsal.stack, charts, strict=arguments.strict)
+
+
+def _verdict(stack: str, charts: Sequence[Judged], *, strict: bool) -> int:
+    """The exit code for what charts render to, which the engine did not see; what is wrong is said in full."""
+    faults = judging.faults(charts, strict=strict)
+    for line in [*judging.advice(charts), *faults]:
+        say(f"\n{line}")
+    if faults:
+        say(f"\nThe rehearsal of {stack} failed at its charts, see above.")
+    return int(bool(faults))
 
 
 def _events(rehearsal: Rehearsal, step: str) -> Path:
@@ -95,6 +107,7 @@ def env(arguments: Namespace) -> int:
     """Start the simulated clouds in the background and print the environment for a shell to evaluate."""
     rehearsal = Rehearsal(arguments.stack)
     bootstrap.engine()  # a first build shows its progress here, not in the server's log
+    helm.ready()
     file = _environment_file(rehearsal)
     if not file.exists():
         log = CACHE / f"serve-{rehearsal.stack}.log"

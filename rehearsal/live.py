@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rehearsal.console import UserError
 from rehearsal.engine import bootstrap
-from rehearsal.engine.bootstrap import ROOT
 from rehearsal.session import POLICIES
+from rehearsal.tools import ROOT
 
 
 def run(stack: str, action: str) -> int:

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import yaml
 
+from rehearsal import helm
 from rehearsal.cloud.server import serving
 from rehearsal.cloud.world import DamagedWorldError
 from rehearsal.console import UserError
 from rehearsal.engine import bootstrap
-from rehearsal.engine.bootstrap import CACHE, ROOT
+from rehearsal.tools import CACHE, ROOT
 
 STACKS = ROOT / "stacks"
 POLICIES = ROOT / "policies"
@@ -74,6 +75,7 @@ class Rehearsal:
         Raises UserError when the rehearsal is already running, or cannot.
         """
         engine = bootstrap.engine()
+        helm.ready()  # a first build shows its progress here, not in the middle of an update
         try:
             with self._alone(), serving(self.world_file, port) as providers:
                 environment = self._environment(engine, providers)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from policies import exceptions
 from policies.services import controls
-from rehearsal import charts
-from rehearsal.cloud.kubernetes import RELEASE
+from rehearsal.cloud.values import SIGNATURE
+from rehearsal.judging import Judged, Violation
 
 _WIDTH = 100
 # How the SDK words the advisory for a policy that could not be judged because a value was not known yet.
 _UNDECIDED = "can't run policy"
-# How the engine marks a secret in its export.
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
 
 
 @dataclass
@@ -31,11 +29,11 @@ class Verdicts:
     advisories: list[str] = field(default_factory=list)
 
 
-def render(stack: str, state: str, logs: Mapping[str, Path], seconds: float) -> str:
+def render(stack: str, state: str, logs: Mapping[str, Path], charts: Sequence[Judged], seconds: float) -> str:
     """The whole summary.
 
-    `state` is the engine's export as JSON, `logs` the event log of each step (preview, up, second preview), `seconds`
-    the wall time of the rehearsal.
+    `state` is the engine's export as JSON, `logs` the event log of each step (preview, up, second preview), `charts`
+    what became of the Helm releases, `seconds` the wall time of the rehearsal.
     """
     resources = json.loads(state)["deployment"].get("resources", [])
     declared = [item for item in resources if item.get("custom") and not item["type"].startswith("pulumi:")]
@@ -47,10 +45,10 @@ def render(stack: str, state: str, logs: Mapping[str, Path], seconds: float) -> 
             *(line for step, log in logs.items() for line in _policies(step, log)),
             *_exceptions({item["urn"].rsplit("::", 1)[-1] for item in declared}),
         ],
-        "Charts": [_chart(item) for item in declared if item["type"] == RELEASE] or ["none"],
+        "Charts": [line for chart in charts for line in _chart(chart)] or ["none"],
         "Outputs": _outputs(resources),
         "Second preview": [_second_preview(logs["second preview"])],
-        "Simulated": ["the clouds' APIs; Kubernetes, whose objects are checked offline and start no pods"],
+        "Simulated": ["the clouds' APIs; Kubernetes: objects, charts' too, are checked offline and start no pods"],
     }
     lines = [f" Rehearsal of {stack} ".center(_WIDTH, "=")]
     for title, body in sections.items():
@@ -90,10 +88,11 @@ def _policies(step: str, log: Path) -> list[str]:
     return [counts, *(f"{'':15} advisory {advisory}" for advisory in run.advisories)]
 
 
-def _exceptions(names: Container[str]) -> list[str]:
+def _exceptions(names: Collection[str]) -> list[str]:
     """The reviewed exceptions that concern this stack: what is let through is never passed over in silence."""
-    reviewed = [item for item in exceptions.load({control.id for control in controls()}) if item.resource in names]
-    return [f"{'excepted':15} {item.resource} from {item.control} until {item.expires}" for item in reviewed]
+    reviewed = exceptions.load({control.id for control in controls()})
+    concerned = [item for item in reviewed if any(item.names(name) for name in names)]
+    return [f"{'excepted':15} {item.resource} from {item.control} until {item.expires}" for item in concerned]
 
 
 def _counts(names: Iterable[str]) -> list[str]:
@@ -117,16 +116,32 @@ def _kind(type_: str) -> str:
     return f"{package} {module.split('/', 1)[0]}"
 
 
-def _chart(release: Mapping[str, Any]) -> str:
-    chart, version = release["inputs"]["chart"], release["inputs"]["version"]
-    package = charts.package(chart, version)
-    if package is None:
-        checked = f"values not checked: no package of it in the folder that {charts.VARIABLE} names"
-    elif charts.has_schema(package):
-        checked = "values checked against the chart's schema"
-    else:
-        checked = "values not checked: the chart has no schema"
-    return f"{chart} {version}: templates not rendered, {checked}"
+def _chart(judged: Judged) -> list[str]:
+    """What was looked at and what was not: a chart is never passed over in silence."""
+    title, rendered = f"{judged.chart.name} {judged.chart.version}:", judged.rendered
+    if rendered.reason:
+        return [f"{title} not rendered: {rendered.reason}"]
+    if not rendered.objects:
+        return [f"{title} refused: {'; '.join(rendered.complaints) or 'it renders to nothing'}"]
+    checked = len(rendered.objects) - len(rendered.custom)
+    return [
+        f"{title} {len(rendered.objects)} objects rendered, {checked} checked, {len(rendered.custom)} not checked "
+        f"(custom kinds); {judged.passed} judgements passed, {_judgements(judged.failed)} failed, "
+        f"{_judgements(judged.excepted)} excepted",
+        *(f"  refused {complaint}" for complaint in rendered.complaints),
+        *sorted({f"  failed {violation.object} at {violation.control.id}" for violation in judged.failed}),
+        *sorted(
+            {
+                f"  excepted {violation.object} from {violation.control.id} until {violation.exception.expires}"
+                for violation in judged.excepted
+                if violation.exception
+            }
+        ),
+    ]
+
+
+def _judgements(violations: Sequence[Violation]) -> int:
+    return len({(violation.object, violation.control.id) for violation in violations})
 
 
 def _outputs(resources: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -136,7 +151,7 @@ def _outputs(resources: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    return "[secret]" if isinstance(value, Mapping) and _SIGNATURE in value else str(value)
+    return "[secret]" if isinstance(value, Mapping) and SIGNATURE in value else str(value)
 
 
 def _second_preview(events: Path) -> str:

@@ -74,8 +74,8 @@ def _values(args: MlflowArgs) -> Mapping[str, Any]:
         "podSecurityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "resources": {"requests": {"cpu": "250m", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "2Gi"}},
         "backendStore": {
+            # It waits for the database by failing until it is there; the chart's own check asks for no memory or CPU.
             "databaseMigration": True,
-            "databaseConnectionCheck": True,
             "postgres": {
                 "enabled": True,
                 "host": foundation.tracking_db.host,

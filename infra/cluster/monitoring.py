@@ -11,6 +11,7 @@ import pulumi_random as random
 from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.helm.v3 import Release
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+from pulumi_kubernetes.rbac.v1 import ClusterRole
 
 from infra.cluster.namespaces import MONITORING, NODE_EXPORTER
 from infra.cluster.release import release
@@ -18,6 +19,7 @@ from infra.cluster.versions import KUBE_PROMETHEUS_STACK
 from infra.component import Component, Site
 
 _GRAFANA_ADMIN = "grafana-admin"
+_GRAFANA_ROLE = "grafana-dashboards"
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Monitoring(Component):
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        secret = self._grafana_admin()
-        self._release = release(KUBE_PROMETHEUS_STACK, MONITORING, _values(args), self.child(depends_on=[secret]))
+        needed = [self._grafana_admin(), self._grafana_role()]
+        self._release = release(KUBE_PROMETHEUS_STACK, MONITORING, _values(args), self.child(depends_on=needed))
         self.finish({})
 
     @property
@@ -51,6 +53,11 @@ class Monitoring(Component):
             opts=self.child(),
         )
 
+    def _grafana_role(self) -> ClusterRole:
+        """What Grafana's sidecars read: dashboards and data sources, in ConfigMaps of any namespace."""
+        read = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}
+        return ClusterRole(_GRAFANA_ROLE, metadata=ObjectMetaArgs(name=_GRAFANA_ROLE), rules=[read], opts=self.child())
+
 
 def _values(args: MonitoringArgs) -> Mapping[str, Any]:
     production = args.site.settings.production
@@ -61,7 +68,10 @@ def _values(args: MonitoringArgs) -> Mapping[str, Any]:
         "kubeScheduler": {"enabled": False},
         "kubeControllerManager": {"enabled": False},
         "kubeProxy": {"enabled": False},
-        "prometheusOperator": {"resources": _resources("100m", "128Mi", "512Mi")},
+        "prometheusOperator": {
+            "resources": _resources("100m", "128Mi", "512Mi"),
+            "admissionWebhooks": {"patch": {"resources": _resources("20m", "32Mi", "128Mi")}},
+        },
         "prometheus": {
             "prometheusSpec": {
                 # By default monitors of other releases are ignored.
@@ -89,12 +99,24 @@ def _values(args: MonitoringArgs) -> Mapping[str, Any]:
             "admin": {"existingSecret": _GRAFANA_ADMIN},
             # Dashboards come from ConfigMaps; there is nothing to persist, and no root init container for it.
             "persistence": {"enabled": False},
-            "sidecar": {"dashboards": {"searchNamespace": "ALL"}},
+            "sidecar": {
+                "dashboards": {"searchNamespace": "ALL", "resource": "configmap"},
+                "datasources": {"resource": "configmap"},
+                "securityContext": {"readOnlyRootFilesystem": True},
+                "resources": _resources("50m", "96Mi", "192Mi"),
+            },
+            # The chart's own role reads every namespace's secrets beside its ConfigMaps.
+            "rbac": {"useExistingClusterRole": _GRAFANA_ROLE},
+            "containerSecurityContext": {"readOnlyRootFilesystem": True},
+            "extraEmptyDirMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 where plugins open their sockets
             "resources": _resources("100m", "256Mi", "512Mi"),
         },
-        "kube-state-metrics": {"resources": _resources("50m", "128Mi", "512Mi")},
+        # Without its metrics on secrets, for which it would have to read all of them.
+        "kube-state-metrics": {"collectorsExclude": ["secrets"], "resources": _resources("50m", "128Mi", "512Mi")},
         "prometheus-node-exporter": {
             "namespaceOverride": NODE_EXPORTER,
+            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+            "containerSecurityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
             "resources": _resources("50m", "64Mi", "128Mi"),
         },
     }

@@ -1,8 +1,9 @@
 """The simulated `kubernetes` provider: objects are checked offline, nothing runs.
 
 Built-in kinds are held against the published schemas of the Kubernetes API (kubernetes-validate, strict: an unknown
-field is an error), and a namespace has to exist. Helm releases are recorded; their values are held against the
-chart's own schema where the chart's package is on this machine, and their templates are not rendered.
+field is an error), and a namespace has to exist. A Helm release's values are held against the chart's own schema, and
+when it is created or updated the real Helm renders it, and every object of it is held against the same schemas. Where
+the chart cannot be had, the release says so.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import kubernetes_validate
 import yaml
 
-from rehearsal import charts
+from rehearsal import charts, rendering
+from rehearsal.charts import Chart
+from rehearsal.cloud import schemas
 from rehearsal.cloud.model import Cloud, Draft, Invoke, Model, Refusal, matches
 from rehearsal.cloud.values import UNKNOWN, has_unknown
+from rehearsal.rendering import Release, RenderError
 
-SCHEMA_VERSION = "1.33"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 
 # Namespaces that every cluster has.
@@ -47,18 +49,7 @@ def _id(draft: Draft) -> str:
 
 
 def _follows_schema(draft: Draft) -> str | None:
-    if has_unknown(draft.inputs):
-        return None
-    kind = draft.inputs.get("kind")
-    try:
-        kubernetes_validate.validate(dict(draft.inputs), SCHEMA_VERSION, strict=True)
-    except kubernetes_validate.SchemaNotFoundError:
-        return f"no schema of {draft.inputs.get('apiVersion')} {kind} in Kubernetes {SCHEMA_VERSION}: no match for kind"
-    except kubernetes_validate.ValidationError as error:
-        field = ".".join(map(str, error.path)) or "object"
-        # The message of a Secret's field would hold its value.
-        return f"{kind} is invalid: {field}" + ("" if kind == "Secret" else f": {error.message}")
-    return None
+    return None if has_unknown(draft.inputs) else schemas.complaint(draft.inputs)
 
 
 def _namespace_exists(draft: Draft) -> str | None:
@@ -71,12 +62,27 @@ def _namespace_exists(draft: Draft) -> str | None:
 
 
 def _values_fit_chart(draft: Draft) -> str | None:
-    path = charts.package(str(draft.get("chart")), str(draft.get("version")))
+    path = charts.package(Chart.of(draft.inputs))
     values = draft.get("values", {})
     complaints = charts.complaints(path, values) if path and values is not UNKNOWN else []
     if not complaints:
         return None
     return "values don't meet the specifications of the schema(s) in the chart: " + "; ".join(complaints)
+
+
+def _renders(draft: Draft) -> str | None:
+    """Helm's refusal to render, or the API server's of what was rendered. A chart that can't be had refuses nothing."""
+    try:
+        complaints = rendering.render(Release.of(draft.inputs)).complaints
+    except RenderError as error:
+        return f"{draft.get('name')} could not be rendered: {error}"
+    return "; ".join(complaints) or None
+
+
+def _rendered(draft: Draft) -> Mapping[str, Any]:
+    """How many objects a release consists of: counts only, for what charts make at random must not be written down."""
+    rendered = rendering.render(Release.of(draft.inputs))
+    return {"objects": len(rendered.objects), "notChecked": len(rendered.custom), "reason": rendered.reason}
 
 
 _RELEASE_MODEL = Model(
@@ -90,7 +96,8 @@ _RELEASE_MODEL = Model(
             "version": draft.get("version"),
             "name": draft.get("name"),
             "namespace": draft.get("namespace"),
-        }
+        },
+        "rendered": _rendered,
     },
     required=("chart", "name", "namespace", "version"),
     replaces=("name", "namespace"),
@@ -98,7 +105,7 @@ _RELEASE_MODEL = Model(
         matches("name", r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?", "invalid release name '{value}'"),
         _values_fit_chart,
     ),
-    live=(_namespace_exists,),
+    live=(_namespace_exists, _renders),
 )
 
 

@@ -13,10 +13,19 @@ _SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
 
 
 def _password(draft: Draft) -> str:
-    alphabet = string.ascii_letters + string.digits
-    if draft.get("special", True):
-        alphabet += str(draft.get("overrideSpecial", _SPECIAL))
-    return "".join(secrets.choice(alphabet) for _ in range(draft.inputs["length"]))
+    special = str(draft.get("overrideSpecial", _SPECIAL)) if draft.get("special", True) else ""
+    classes = {
+        "minLower": string.ascii_lowercase,
+        "minUpper": string.ascii_uppercase,
+        "minNumeric": string.digits,
+        "minSpecial": special,
+    }
+    wanted = [secrets.choice(letters) for name, letters in classes.items() for _ in range(draft.get(name, 0))]
+    alphabet = string.ascii_letters + string.digits + special
+    rest = [secrets.choice(alphabet) for _ in range(draft.inputs["length"] - len(wanted))]
+    password = [*wanted, *rest]
+    secrets.SystemRandom().shuffle(password)
+    return "".join(password)
 
 
 _MODELS = (

@@ -16,7 +16,7 @@ from typing import Any, Final
 from google.protobuf import struct_pb2
 from pulumi.runtime import rpc
 
-_SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
+SIGNATURE: Final = "4dabf18193072939515e22adb298388d"  # the key that marks a secret, in the protocol and in the state
 _SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 the protocol's mark of a secret, not one
 SEALED: Final = "sealed:sha256"
 
@@ -103,7 +103,7 @@ def _decode(value: struct_pb2.Value, path: Path, secrets: set[Path]) -> Any:
     kind = value.WhichOneof("kind")
     if kind == "struct_value":
         fields = value.struct_value.fields
-        if _SIGNATURE in fields and fields[_SIGNATURE].string_value == _SECRET:
+        if SIGNATURE in fields and fields[SIGNATURE].string_value == _SECRET:
             secrets.add(path)
             return _decode(fields["value"], path, secrets)
         return {name: _decode(item, (*path, name), secrets) for name, item in fields.items()}
@@ -120,7 +120,7 @@ def _decode(value: struct_pb2.Value, path: Path, secrets: set[Path]) -> Any:
 def _encode(value: Any, path: Path, secrets: set[Path]) -> struct_pb2.Value:
     if path in secrets:
         wrapped = struct_pb2.Struct()
-        wrapped.fields[_SIGNATURE].string_value = _SECRET
+        wrapped.fields[SIGNATURE].string_value = _SECRET
         wrapped.fields["value"].CopyFrom(_encode(value, path, secrets - {path}))
         return struct_pb2.Value(struct_value=wrapped)
     if value is UNKNOWN:

@@ -1,5 +1,5 @@
 // The Pulumi command line, pinned to the same version as the Python SDK in requirements.in.
-// Built by rehearsal/engine/bootstrap.py on machines that have no Pulumi of their own.
+// Built by rehearsal/tools.py on machines that have no Pulumi of their own.
 module groundwork.invalid/engine
 
 go 1.25.11

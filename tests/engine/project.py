@@ -17,8 +17,9 @@ from typing import Any
 
 import yaml
 
-from rehearsal.engine.bootstrap import ROOT
+from rehearsal import helm
 from rehearsal.summary import read_events
+from rehearsal.tools import ROOT
 
 # Long enough for a rehearsal on two busy cores; a hang is a failure.
 TIMEOUT = 300
@@ -54,8 +55,9 @@ class Project:
                 shutil.copy(source, target)
         (folder / ".venv").symlink_to(sys.prefix)
         (folder / ".groundwork").mkdir()
-        if engine.is_relative_to(ROOT):
-            (folder / ".groundwork" / engine.parent.name).symlink_to(engine.parent)
+        for tool in (engine, helm.helm()):
+            if tool.is_relative_to(ROOT):
+                (folder / ".groundwork" / tool.parent.name).symlink_to(tool.parent)
 
     def rehearse(self, command: str, stack: str, *options: str) -> Run:
         """Run one of the rehearsal's commands to its end."""

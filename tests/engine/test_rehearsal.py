@@ -43,7 +43,7 @@ def test_the_summary_says_what_was_done(rehearsed: Rehearsed, stack: str) -> Non
         assert f"\n{section}\n" in text
     assert "0 changes" in text
     assert "kubeconfig         [secret]" in text
-    assert "mlflow 1.11.5: templates not rendered" in text
+    assert "mlflow 1.11.5: " + ("7 objects rendered, 6 checked" if VARIABLE in os.environ else "") in text
 
 
 def test_the_policies_judged_the_stack_and_found_nothing(rehearsed: Rehearsed, stack: str) -> None:

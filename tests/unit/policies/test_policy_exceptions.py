@@ -50,6 +50,23 @@ def test_an_exception_from_a_control_over_the_stack_leaves_the_other_resources_i
 
 
 @pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("chart/ClusterRole/reader", True),
+        ("chart/ClusterRole/*", True),
+        ("chart/*/reader", True),
+        ("*", False),
+        ("chart/*", False),
+        ("*/reader", False),
+        ("chart/ClusterRole/read", False),
+        ("Chart/ClusterRole/*", False),
+    ],
+)
+def test_a_pattern_reaches_over_no_slash(pattern: str, names: bool) -> None:
+    assert exception(resource=pattern).names("chart/ClusterRole/reader") is names
+
+
+@pytest.mark.parametrize(
     ("entry", "complaint"),
     [
         ("- just text", "is not an entry with control, resource, reason, expires"),

@@ -1,4 +1,4 @@
-"""Where the engine comes from: PATH when new enough, else a build that is whole or is not there.
+"""Where the engine and Helm come from: PATH when new enough, else a build that is whole or is not there.
 
 Proves the decisions with stand-ins for `pulumi` and `go` on PATH. That the real build works is proven by every run of
 tests/engine on a machine without Pulumi.
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal import helm, tools
 from rehearsal.console import UserError
 from rehearsal.engine import bootstrap
 
@@ -22,8 +23,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "bin"
     path.mkdir()
     monkeypatch.setenv("PATH", str(path))
-    monkeypatch.setattr(bootstrap, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    monkeypatch.setattr(tools, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(tools, "ROOT", tmp_path)
     return path
 
 
@@ -57,8 +58,17 @@ def test_an_older_one_is_passed_over_for_a_build(machine: Path, version: str) ->
     install(machine, "pulumi", f"echo {version}")
     install(machine, "go", GO.format(ending=WRITES))
     engine = bootstrap.engine()
-    assert engine.is_relative_to(bootstrap.CACHE)
+    assert engine.is_relative_to(tools.CACHE)
     assert engine.read_text() == "engine\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "used"), [("v3.16.4", False), ("v3.17.0", True), ("v3.20.2", True), ("v4.0.0", False), ("", False)]
+)
+def test_an_installed_helm_is_used_from_3_17_up_to_4(machine: Path, version: str, used: bool) -> None:
+    install(machine, "helm", f"echo {version}")
+    install(machine, "go", GO.format(ending=WRITES))
+    assert (helm.helm() == machine / "helm") is used
 
 
 def test_a_built_engine_is_not_built_again(machine: Path) -> None:
@@ -74,7 +84,7 @@ def test_a_build_that_fails_leaves_nothing_and_shows_what_go_said(machine: Path,
     with pytest.raises(UserError, match=r"could not be built:\none\ntwo\n") as caught:
         bootstrap.engine()
     assert "install Pulumi (https" in str(caught.value)
-    left = [path for path in bootstrap.CACHE.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    left = [path for path in tools.CACHE.rglob("*") if path.is_file() and path.suffix != ".lock"]
     assert left == []
 
 
@@ -90,11 +100,11 @@ def test_without_go_the_wheel_is_tried_and_then_people_are_asked(
 
 
 def test_go_from_the_wheel_builds(machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = bootstrap.CACHE / "go" / "go" / "bin"
-    tools = "PATH=/usr/bin:/bin"
+    folder = tools.CACHE / "go" / "go" / "bin"
+    everyday = "PATH=/usr/bin:/bin"
     source = tmp_path / "go-from-wheel"
     source.write_text("#!/bin/sh\n" + GO.format(ending=WRITES) + "\n")
-    install(machine, "python", f"{tools}; mkdir -p {folder}; cp {source} {folder}/go; chmod +x {folder}/go")
+    install(machine, "python", f"{everyday}; mkdir -p {folder}; cp {source} {folder}/go; chmod +x {folder}/go")
     monkeypatch.setattr(sys, "executable", str(machine / "python"))
     assert bootstrap.engine().read_text() == "engine\n"
     assert os.access(folder / "go", os.X_OK)

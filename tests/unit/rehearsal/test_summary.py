@@ -6,12 +6,21 @@ Proves how the engine's words are read. That a real run ends with it is proven i
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from policies import services  # noqa: F401 fills the registry
+from policies.control import REGISTRY
+from policies.exceptions import ReviewedException
+from rehearsal.charts import Chart
+from rehearsal.judging import Judged, Violation
+from rehearsal.rendering import Rendered
 from rehearsal.summary import render, verdicts
+
+MLFLOW = Chart("mlflow", "1.0.0")
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 
@@ -44,14 +53,12 @@ RESOURCES = [
 
 
 @pytest.fixture
-def summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.delenv("GROUNDWORK_CHARTS", raising=False)
-
-    def make(changes: dict[str, int]) -> str:
+def summary(tmp_path: Path) -> Any:
+    def make(changes: dict[str, int], *charts: Judged) -> str:
         log = tmp_path / "events.jsonl"
         log.write_text(json.dumps({"summaryEvent": {"resourceChanges": changes}}) + "\n")
         steps = dict.fromkeys(("preview", "up", "second preview"), log)
-        return render("azure-dev", json.dumps({"deployment": {"resources": RESOURCES}}), steps, 12.3)
+        return render("azure-dev", json.dumps({"deployment": {"resources": RESOURCES}}), steps, charts, 12.3)
 
     return make
 
@@ -70,8 +77,26 @@ def test_outputs_are_shown_and_secrets_are_not(summary: Any) -> None:
     assert "kubeconfig         [secret]" in text
 
 
-def test_what_was_not_checked_is_said(summary: Any) -> None:
-    assert "mlflow 1.0.0: templates not rendered, values not checked: no package" in summary({"same": 6})
+def test_a_chart_that_was_not_rendered_is_said_to_be(summary: Any) -> None:
+    unseen = Judged(MLFLOW, Rendered(reason="no such host"))
+    assert "mlflow 1.0.0: not rendered: no such host" in summary({"same": 6}, unseen)
+
+
+def test_what_a_chart_renders_to_is_counted_and_what_is_wrong_with_it_named(summary: Any) -> None:
+    control = REGISTRY["k8s-pod-seccomp"]
+    exception = ReviewedException(control.id, "mlflow/Job/*", "it has none", date(2030, 1, 1))
+    violations = [
+        Violation("mlflow/Job/a", control, "first container", exception),
+        Violation("mlflow/Job/a", control, "second container", exception),
+        Violation("mlflow/Job/b", control, "first container", None),
+    ]
+    job, monitor = {"kind": "Job"}, {"kind": "ServiceMonitor"}
+    text = summary({"same": 6}, Judged(MLFLOW, Rendered([job, job, monitor], [monitor], ["a: no"]), 7, violations))
+    assert "mlflow 1.0.0: 3 objects rendered, 2 checked, 1 not checked (custom kinds)" in text
+    assert "7 judgements passed, 1 failed, 1 excepted" in text
+    assert "refused a: no" in text
+    assert "failed mlflow/Job/b at k8s-pod-seccomp" in text
+    assert "excepted mlflow/Job/a from k8s-pod-seccomp until 2030-01-01" in text
 
 
 def test_changes_of_the_second_preview_are_shown(summary: Any) -> None:

@@ -1,0 +1,84 @@
+"""The Helm command line: one of version 3 on PATH, else built from its pinned Go module."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from rehearsal import tools
+from rehearsal.console import UserError
+from rehearsal.tools import Tool
+
+# Helm 4 renders and names things its own way, and the Release resource of pulumi-kubernetes has Helm 3 built in.
+TOOL = Tool(
+    name="helm",
+    title="Helm",
+    command="helm",
+    asks=("version", "--template", "{{.Version}}"),
+    folder=Path(__file__).resolve().parent,
+    module="helm.sh/helm/v3",
+    package="helm.sh/helm/v3/cmd/helm",
+    version_variable="helm.sh/helm/v3/internal/version.version",
+    takes="one minute",
+    home="https://helm.sh/docs/intro/install/",
+    oldest="3.17.0",
+    before="4.0.0",
+)
+
+
+def helm() -> Path:
+    """The `helm` to use; builds it first when there is none.
+
+    Raises UserError when it can neither be found nor built.
+    """
+    return tools.find(TOOL)
+
+
+class Unavailable(Exception):
+    """Why there is no Helm on this machine, in one line."""
+
+
+def ready() -> bool:
+    """Make sure of Helm where that is possible; without it a rehearsal goes on, and says that no chart was rendered."""
+    path, _ = _found()
+    return path is not None
+
+
+def run(arguments: Sequence[str], patience: float) -> subprocess.CompletedProcess[str]:
+    """Run Helm apart from whatever a person's own Helm knows: repositories, plugins, credentials, a cluster.
+
+    Raises Unavailable where there is no Helm, TimeoutExpired after `patience` seconds.
+    """
+    path, reason = _found()
+    if path is None:
+        raise Unavailable(reason)
+    home = tools.CACHE / "helm-home"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("HELM_", "KUBE"))}
+    folders = {f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
+    return subprocess.run(
+        [str(path), *arguments],
+        env={**environment, **folders},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=patience,
+    )
+
+
+def last_line(said: str) -> str:
+    """The end of what Helm said, which is where it says why."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1].removeprefix("Error: ")[:300] if lines else "Helm says nothing of why"
+
+
+@cache
+def _found() -> tuple[Path | None, str]:
+    """Once in a process: a build that failed would fail again, after minutes."""
+    try:
+        return helm(), ""
+    except UserError as error:
+        return None, f"there is no Helm: {str(error).splitlines()[0]}"

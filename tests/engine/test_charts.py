@@ -1,0 +1,255 @@
+"""Charts rendered by the real Helm, their objects held against the schemas and judged by the controls.
+
+Proves on toy charts what is refused, found and kept out of the state; and, where GROUNDWORK_CHARTS names a folder with
+the packages, that the platform's own charts pass with the platform's own values. What the API server's admission, and
+what operators make of custom kinds, is not proven.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import cluster
+from policies import exceptions
+from policies.exceptions import ReviewedException
+from policies.services import controls
+from rehearsal import charts, helm, tools
+from rehearsal.cloud.kubernetes import CLOUD, RELEASE
+from rehearsal.cloud.model import Refusal
+from rehearsal.cloud.simulation import Simulation
+from rehearsal.cloud.values import SIGNATURE, Values
+from rehearsal.cloud.world import FileWorld
+from rehearsal.judging import Judged, advice, faults, judge
+from tests import toy_charts
+from tests.engine.project import Project
+from tests.unit.infra.recording import record, site
+from tests.unit.infra.test_platform import foundation
+
+pytestmark = pytest.mark.engine
+
+CONFIG_MAP = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, annotations: {day: 2030-01-01, sign: =}}
+data: {level: "{{ .Values.level }}"}
+"""
+MONITOR = """
+{{ if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" }}
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata: {name: toy}
+{{ end }}
+"""
+LIST = """
+apiVersion: v1
+kind: ConfigMapList
+items:
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: one}}
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: two}, dada: {}}
+"""
+SECRET = """
+apiVersion: v1
+kind: Secret
+metadata: {name: made}
+stringData: {pin: "made-{{ randAlphaNum 12 }}"}
+"""
+HOOK = """
+apiVersion: batch/v1
+kind: Job
+metadata: {name: hook, annotations: {helm.sh/hook: pre-install}}
+spec: {template: {spec: {restartPolicy: Never, hostPID: true, containers: [{name: main, image: "busybox:1"}]}}}
+"""
+REQUIRES = '{{ required "say how many" .Values.replicas }}'
+
+
+@pytest.fixture(autouse=True)
+def _helm() -> None:
+    if not helm.ready():
+        pytest.skip("no Helm on this machine, and none could be built")
+
+
+@pytest.fixture
+def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulation]:
+    monkeypatch.setenv(charts.VARIABLE, str(tmp_path))
+    world = FileWorld(tmp_path / "world.db")
+    yield Simulation(CLOUD, world)
+    world.close()
+
+
+def release(folder: Path, values: dict[str, Any] | None = None, **templates: str) -> dict[str, Any]:
+    """The inputs of a release of a toy chart with these templates."""
+    toy_charts.package(folder, "toy", {f"{name}.yaml": text for name, text in templates.items()})
+    toy = {"chart": "toy", "version": toy_charts.VERSION, "name": "toy", "namespace": "default"}
+    # The chart's place among the values keeps one test's rendering from answering another's.
+    return {**toy, "values": {"level": "1", "folder": str(folder), **(values or {})}}
+
+
+def create(kubernetes: Simulation, inputs: dict[str, Any]) -> Any:
+    _, outputs = kubernetes.create("urn::r", RELEASE, Values(inputs), preview=False)
+    return outputs.plain["rendered"]
+
+
+def test_a_chart_is_rendered_and_its_objects_counted(kubernetes: Simulation, tmp_path: Path) -> None:
+    inputs = release(tmp_path, config=CONFIG_MAP, monitor=MONITOR)
+    assert create(kubernetes, inputs) == {"objects": 2, "notChecked": 1, "reason": ""}
+
+
+def test_a_template_that_fails_refuses_the_release_in_helms_words(kubernetes: Simulation, tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match=r"toy could not be rendered: .*say how many"):
+        create(kubernetes, release(tmp_path, broken=REQUIRES))
+
+
+def test_an_update_is_rendered_too(kubernetes: Simulation, tmp_path: Path) -> None:
+    inputs = release(tmp_path, {"replicas": 1}, needs="# " + REQUIRES, config=CONFIG_MAP)
+    create(kubernetes, inputs)
+    changed = {**inputs, "values": {**inputs["values"], "replicas": ""}}
+    with pytest.raises(Refusal, match="say how many"):
+        kubernetes.update("urn::r", RELEASE, "default/toy", Values(changed), Values(inputs), preview=False)
+
+
+@pytest.mark.parametrize(
+    ("template", "refusal"),
+    [
+        (LIST, "toy/ConfigMap/two: ConfigMap is invalid: object"),
+        (CONFIG_MAP.replace('"{{ .Values.level }}"', "{{ .Values.level }}"), "toy/ConfigMap/settings.*data.level"),
+        (CONFIG_MAP.replace("v1", "policy/v1beta1"), "no match for kind"),
+        ("kind: ConfigMap", "without apiVersion and kind"),
+        ("a: [", "YAML"),
+    ],
+)
+def test_an_object_that_the_api_server_would_refuse_refuses_the_release(
+    kubernetes: Simulation, tmp_path: Path, template: str, refusal: str
+) -> None:
+    with pytest.raises(Refusal, match=refusal):
+        create(kubernetes, release(tmp_path, object=template))
+
+
+def test_what_a_chart_makes_at_random_is_written_down_nowhere(kubernetes: Simulation, tmp_path: Path) -> None:
+    inputs = release(tmp_path, secret=SECRET)
+    assert create(kubernetes, inputs) == create_again(inputs) == {"objects": 1, "notChecked": 0, "reason": ""}
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and b"made-" in path.read_bytes()]
+    assert written == []
+
+
+def create_again(inputs: dict[str, Any]) -> Any:
+    world = FileWorld(":memory:")
+    try:
+        return create(Simulation(CLOUD, world), inputs)
+    finally:
+        world.close()
+
+
+def test_a_hook_is_judged_like_any_other_object(kubernetes: Simulation, tmp_path: Path) -> None:
+    inputs = release(tmp_path, hook=HOOK)
+    create(kubernetes, inputs)
+    said = "\n".join(faults([judge(inputs, [])], strict=False))
+    assert "toy/Job/hook: [high] k8s-pod-host-namespaces: spec.template.spec.hostPID" in said
+    assert "Remedy: leave hostPID, hostIPC and hostNetwork unset" in said
+
+
+@pytest.mark.usefixtures("kubernetes")
+@pytest.mark.parametrize(("template", "said"), [(LIST, "ConfigMap is invalid"), (REQUIRES, "does not render: ")])
+def test_a_release_from_before_its_chart_was_at_hand_is_refused_all_the_same(
+    tmp_path: Path, template: str, said: str
+) -> None:
+    (fault,) = faults([judge(release(tmp_path, object=template), [])], strict=False)
+    assert said in fault
+
+
+@pytest.mark.usefixtures("kubernetes")
+def test_values_that_the_state_keeps_secret_are_not_taken_for_what_stands_there(tmp_path: Path) -> None:
+    inputs = release(tmp_path, {"level": {SIGNATURE: "mark", "ciphertext": "v1:x"}}, config=CONFIG_MAP)
+    assert "secret" in judge(inputs, []).rendered.reason
+
+
+TODAY = datetime.now(UTC).date()
+
+
+@pytest.mark.parametrize(
+    ("resource", "expires", "covers"),
+    [
+        ("toy/Job/hook", TODAY, True),
+        ("toy/Job/*", TODAY, True),
+        ("toy/Job/*", TODAY - timedelta(days=1), False),
+        ("hook", TODAY, False),
+    ],
+)
+@pytest.mark.usefixtures("kubernetes")
+def test_only_an_exception_in_force_covers_a_rendered_object(
+    tmp_path: Path, resource: str, expires: date, covers: bool
+) -> None:
+    exception = ReviewedException("k8s-pod-host-namespaces", resource, "for a test", expires)
+    judged = judge(release(tmp_path, hook=HOOK), [exception])
+    assert any(found.control.id == exception.control for found in judged.excepted) is covers
+    assert any(found.control.id == exception.control for found in judged.failed) is not covers
+
+
+@pytest.mark.usefixtures("kubernetes")
+def test_advice_stops_nothing(tmp_path: Path) -> None:
+    judged = judge(release(tmp_path, hook=HOOK), [])
+    lower = [replace(found, control=replace(found.control, severity="low")) for found in judged.violations]
+    advised = [replace(judged, violations=lower)]
+    assert faults(advised, strict=True) == []
+    assert "[low] k8s-pod-host-namespaces" in "\n".join(advice(advised))
+
+
+def test_a_chart_that_cannot_be_had_is_said_to_be_and_fails_where_it_is_strict(
+    kubernetes: Simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "CACHE", tmp_path / "cache")
+    inputs = {"chart": "nowhere", "version": "1.0.0", "name": "toy", "namespace": "default", "values": {}}
+    reason = "the release names no repository"
+    assert create(kubernetes, inputs) == {"objects": 0, "notChecked": 0, "reason": reason}
+    judged = [judge(inputs, [])]
+    assert faults(judged, strict=False) == []
+    (fault,) = faults(judged, strict=True)
+    assert reason in fault
+    assert "nowhere-1.0.0.tgz" in fault
+
+
+@pytest.fixture(scope="module", params=["dev", "prod"])
+def platform(request: pytest.FixtureRequest) -> list[Judged]:
+    """The platform's charts with its own values, as they are recorded: refused where they break a schema."""
+    if not os.environ.get(charts.VARIABLE):
+        pytest.skip(f"{charts.VARIABLE} names no folder with the charts")
+    recorder, _ = record(lambda: cluster.platform(site("azure", request.param), foundation()))
+    reviewed = exceptions.load({control.id for control in controls()})
+    return [judge(item.inputs, reviewed) for item in recorder.of(RELEASE)]
+
+
+def test_the_platforms_charts_render_to_objects_that_nothing_is_wrong_with(platform: list[Judged]) -> None:
+    assert {judged.chart.name for judged in platform} == {"kube-prometheus-stack", "mlflow"}
+    assert faults(platform, strict=True) == []
+    assert all(judged.passed > 10 for judged in platform)
+
+
+def test_every_exception_of_a_rendered_object_is_needed(platform: list[Judged]) -> None:
+    reviewed = exceptions.load({control.id for control in controls()})
+    rendered = {exception for exception in reviewed if "/" in exception.resource}
+    used = {violation.exception for judged in platform for violation in judged.excepted}
+    assert used == rendered
+
+
+@pytest.mark.skipif(charts.VARIABLE not in os.environ, reason=f"{charts.VARIABLE} names no folder with the charts")
+def test_a_rehearsal_fails_for_what_a_chart_renders_to_and_if_strict_for_what_was_not_rendered(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.edit("infra/cluster/monitoring.py", '"collectorsExclude": ["secrets"], ', "")
+    said = project.rehearse("up", "azure-dev").complaint
+    assert "ClusterRole/kube-prometheus-stack-kube-state-metrics: [high] k8s-rbac-secrets: " in said
+    assert "Remedy: use a Role in the namespace" in said
+    assert "The rehearsal of azure-dev failed at its charts" in said
+
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv(charts.VARIABLE, str(tmp_path / "empty"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # no repository answers there
+    said = project.rehearse("up", "azure-dev", "--strict").complaint
+    assert "mlflow was not rendered, and a strict rehearsal does not pass without: " in said
+    assert "mlflow 1.11.5: not rendered: " in said

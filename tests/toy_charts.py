@@ -1,0 +1,23 @@
+"""Small chart packages for tests."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+VERSION = "1.0.0"
+
+
+def package(folder: Path, name: str, templates: Mapping[str, str]) -> Path:
+    """A package `<name>-1.0.0.tgz` with these templates, by their file names."""
+    files = {"Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: {VERSION}\n"}
+    files |= {f"templates/{file}": text for file, text in templates.items()}
+    path = folder / f"{name}-{VERSION}.tgz"
+    with tarfile.open(path, "w:gz") as archive:
+        for file, text in files.items():
+            member = tarfile.TarInfo(f"{name}/{file}")
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return path

@@ -1,0 +1,21 @@
+"""Unit tests render no charts: without the network, without building Helm. tests/engine renders them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from rehearsal import rendering
+from rehearsal.charts import NotObtainable
+
+
+# By module, and so ahead of fixtures that record a whole program, and gone when tests of tests/engine follow.
+@pytest.fixture(scope="module", autouse=True)
+def _no_rendering() -> Iterator[None]:
+    def refuse(release: rendering.Release) -> str:
+        raise NotObtainable(f"unit tests do not render {release.chart.name}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rendering, "_template", refuse)
+        yield
