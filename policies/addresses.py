@@ -3,6 +3,8 @@
 import ipaddress
 from typing import Any
 
+from policies.props import ABSENT, UNKNOWN, Props, Undecided, Verdicts, each, lookup
+
 ADMIN_PORTS = (22, 3389)
 
 
@@ -24,3 +26,14 @@ def has_admin_port(first: Any, last: Any) -> bool:
         return any(float(first) <= port <= float(last) for port in ADMIN_PORTS)
     except (TypeError, ValueError):
         return False
+
+
+def narrow_ranges(props: Props, path: str) -> Verdicts:
+    """A public API server answers some address ranges, and none that means the whole Internet."""
+    if lookup(props, path) in (ABSENT, []):
+        yield f"{path} is empty, so the public API server answers everyone"
+    for where, address in each(props, f"{path}[]"):
+        if address is UNKNOWN:
+            yield Undecided(where)
+        elif address is not ABSENT and is_anywhere(address):
+            yield f"{where} lets the whole Internet in"

@@ -1,15 +1,13 @@
 """Amazon EKS: who reaches the API server, who they are, what is logged and encrypted, and what nodes expose."""
 
-from policies.addresses import is_anywhere
+from policies.addresses import narrow_ranges
 from policies.control import control
 from policies.props import (
-    ABSENT,
     UNKNOWN,
     Props,
     Undecided,
     Verdicts,
     any_of,
-    each,
     expect,
     expect_set,
     is_false,
@@ -34,18 +32,7 @@ LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 )
 def public_endpoint(props: Props) -> Verdicts:
     closed = expect(props, "vpcConfig.endpointPublicAccess", is_false, "the endpoint is public")
-    yield from any_of([closed, _narrow_ranges(props)])
-
-
-def _narrow_ranges(props: Props) -> Verdicts:
-    path = "vpcConfig.publicAccessCidrs"
-    if lookup(props, path) in (ABSENT, []):
-        yield f"{path} is empty, so the public API server answers everyone"
-    for where, address in each(props, f"{path}[]"):
-        if address is UNKNOWN:
-            yield Undecided(where)
-        elif address is not ABSENT and is_anywhere(address):
-            yield f"{where} lets the whole Internet in"
+    yield from any_of([closed, narrow_ranges(props, "vpcConfig.publicAccessCidrs")])
 
 
 @control(

@@ -1,19 +1,14 @@
 """Azure Kubernetes Service: who reaches the API server, who they are, and what nodes expose."""
 
-from policies.addresses import is_anywhere
+from policies.addresses import narrow_ranges
 from policies.control import control
 from policies.props import (
-    ABSENT,
-    UNKNOWN,
     Props,
-    Undecided,
     Verdicts,
     any_of,
-    each,
     expect,
     is_false,
     is_true,
-    lookup,
     one_of,
 )
 
@@ -55,19 +50,7 @@ def local_accounts(props: Props) -> Verdicts:
 )
 def api_server_access(props: Props) -> Verdicts:
     private = expect(props, "apiServerAccessProfile.enablePrivateCluster", is_true, "the API server is public")
-    yield from any_of([private, _narrow_ranges(props)])
-
-
-def _narrow_ranges(props: Props) -> Verdicts:
-    path = "apiServerAccessProfile.authorizedIPRanges"
-    ranges = lookup(props, path)
-    if ranges in (ABSENT, []):
-        yield f"{path} is empty, so the public API server answers everyone"
-    for where, address in each(props, f"{path}[]"):
-        if address is UNKNOWN:
-            yield Undecided(where)
-        elif address is not ABSENT and is_anywhere(address):
-            yield f"{where} lets the whole Internet in"
+    yield from any_of([private, narrow_ranges(props, "apiServerAccessProfile.authorizedIPRanges")])
 
 
 @control(
