@@ -98,10 +98,6 @@ def _pulled() -> Path:
     return tools.CACHE / "charts"
 
 
-def has_schema(path: Path) -> bool:
-    return _member(path, "values.schema.json") is not None
-
-
 def complaints(path: Path, values: Mapping[str, Any]) -> list[str]:
     """What the chart's own values.schema.json says against these values over its defaults, as Helm judges them.
 

@@ -94,12 +94,11 @@ def serve(arguments: Namespace) -> int:
     with rehearsal.running(arguments.port) as environment:
         ours = {key: value for key, value in environment.items() if os.environ.get(key) != value}
         lines = [f"export {key}={shlex.quote(value)}" for key, value in sorted(ours.items())]
-        file = _environment_file(rehearsal)
-        file.write_text("\n".join(lines) + "\n")
+        rehearsal.environment_file.write_text("\n".join(lines) + "\n")
         try:
             signal.sigwait(ends)
         finally:
-            file.unlink()
+            rehearsal.environment_file.unlink()
     return 0
 
 
@@ -108,8 +107,9 @@ def env(arguments: Namespace) -> int:
     rehearsal = Rehearsal(arguments.stack)
     bootstrap.engine()  # a first build shows its progress here, not in the server's log
     helm.ready()
-    file = _environment_file(rehearsal)
-    if not file.exists():
+    file = rehearsal.environment_file
+    if not _serves(rehearsal):
+        file.unlink(missing_ok=True)
         log = CACHE / f"serve-{rehearsal.stack}.log"
         command = [sys.executable, "-m", "rehearsal", "serve", rehearsal.stack, "--port", str(arguments.port)]
         # Nothing of this process's is left open in the server, or whoever reads our output would wait for its end.
@@ -129,13 +129,9 @@ def env(arguments: Namespace) -> int:
 def stop(arguments: Namespace) -> int:
     """End what `env` started, and wait until it has."""
     rehearsal = Rehearsal(arguments.stack)
-    file = _environment_file(rehearsal)
-    if not file.exists():
+    if not _serves(rehearsal):
         raise UserError(f"No simulated clouds of {rehearsal.stack} are serving in the background.")
-    try:
-        os.kill(rehearsal.holder(), signal.SIGTERM)
-    except ProcessLookupError:
-        file.unlink()  # it was killed before it could tidy up
+    os.kill(rehearsal.holder(), signal.SIGTERM)
     while rehearsal.is_running():
         time.sleep(0.05)
     return 0
@@ -179,5 +175,6 @@ def _interrupts_left_to_child() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _environment_file(rehearsal: Rehearsal) -> Path:
-    return rehearsal.folder / "environment"
+def _serves(rehearsal: Rehearsal) -> bool:
+    """Whether clouds serve in the background. The lock says that something runs, the file that it is they."""
+    return rehearsal.environment_file.exists() and rehearsal.is_running()

@@ -64,6 +64,11 @@ class Rehearsal:
         return self.folder / "world.db"
 
     @property
+    def environment_file(self) -> Path:
+        """What a shell has to export to use the clouds that serve in the background; there while they do."""
+        return self.folder / "environment"
+
+    @property
     def settings_file(self) -> Path:
         """The rehearsal's copy of the stack's settings."""
         return self.folder / f"Pulumi.{self.stack}.yaml"
@@ -78,6 +83,7 @@ class Rehearsal:
         helm.ready()  # a first build shows its progress here, not in the middle of an update
         try:
             with self._alone(), serving(self.world_file, port) as providers:
+                self.environment_file.unlink(missing_ok=True)  # of a server that was killed: its ports are gone
                 environment = self._environment(engine, providers)
                 self._ready_backend(environment)
                 yield environment

@@ -124,3 +124,15 @@ def test_a_killed_rehearsal_leaves_no_process_and_no_lock(project: Project) -> N
     process.communicate(timeout=60)  # ends when nothing that the rehearsal started holds its output any more
     again = project.rehearse("up", STACK)
     assert again.code == 0, again.text
+
+
+def test_clouds_that_were_killed_in_the_background_are_started_anew(project: Project) -> None:
+    with project.shell(STACK):
+        rehearsal = project.rehearsal(STACK)
+        stale = (rehearsal / "environment").read_text()
+        os.kill(int((rehearsal / "lock").read_text()), signal.SIGKILL)
+        assert "are serving in the background" in project.rehearse("stop", STACK).complaint
+        with project.shell(STACK) as pulumi:
+            assert pulumi("stack", "ls").code == 0
+            assert (rehearsal / "environment").read_text() != stale
+        assert project.rehearse("env", STACK).code == 0  # for the outer shell to stop
