@@ -67,7 +67,7 @@ class Tool:
 
     def will_do(self, version: str) -> bool:
         """Whether a version found on PATH may be used."""
-        found = re.match(r"v?(\d+\.\d+\.\d+)", version)
+        found = re.search(r"\bv?(\d+\.\d+\.\d+)", version)
         if found is None:
             return False
         number = _number(found[1])
@@ -100,7 +100,7 @@ def _build(tool: Tool, binary: Path) -> None:
     go = _go(tool)
     say(f"Building {tool.title} {tool.version} from its Go module (once, about {tool.takes} on two cores).")
     environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "auto", "CGO_ENABLED": "0"}
-    progress = Progress("  compiling", len(_dependencies(tool, go, environment)))
+    progress = Progress(f"  compiling {tool.title}", len(_dependencies(tool, go, environment)))
     binary.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=binary.parent) as scratch:
         unfinished = Path(scratch) / tool.command
