@@ -4,9 +4,11 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 UV := uv==0.13.8
 READY := $(VENV)/.ready
+LIFECYCLE := platform/lifecycle
+LIFECYCLE_READY := $(LIFECYCLE)/.venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse rehearse-destroy rehearse-reset shell env stop preview up destroy test lint format docs lock bench
+.PHONY: help setup rehearse rehearse-destroy rehearse-reset shell env stop preview up destroy test test-lifecycle lint format docs lock bench
 
 help: ## Show what there is
 	@echo "make <target> [STACK=<cloud>-<environment>], azure-dev unless said otherwise"
@@ -53,6 +55,16 @@ destroy: ## Destroy STACK on its real cloud
 test: $(READY) ## Run all tests
 	@$(PYTHON) -m pytest --numprocesses auto --dist loadgroup
 
+test-lifecycle: $(LIFECYCLE_READY) ## Run the tests of platform/lifecycle, which has an environment of its own
+	@cd $(LIFECYCLE) && .venv/bin/python -m pytest --numprocesses auto
+
+# kfp needs protobuf 6 and pulumi-policy protobuf 5, so they cannot share an environment.
+$(LIFECYCLE_READY): $(READY) $(LIFECYCLE)/requirements.txt
+	@echo "Setting up $(LIFECYCLE)/.venv (once, about 1.5 GB)." >&2
+	@test -x $(LIFECYCLE)/.venv/bin/python || python3 -m venv $(LIFECYCLE)/.venv
+	@$(VENV)/bin/uv pip sync --quiet --python $(LIFECYCLE)/.venv/bin/python $(LIFECYCLE)/requirements.txt
+	@touch $@
+
 lint: $(READY) ## Check style and types
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -66,9 +78,11 @@ docs: $(READY) ## Write what is generated from code: settings, access matrix, co
 	@$(PYTHON) -m infra.reference --write
 	@$(PYTHON) -m policies.catalogue --write
 
-lock: $(READY) ## Make requirements.txt from requirements.in
+lock: $(READY) ## Make each requirements.txt from its requirements.in
 	@$(VENV)/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes \
 		requirements.in -o requirements.txt
+	@cd $(LIFECYCLE) && $(abspath $(VENV))/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 \
+		--generate-hashes requirements.in -o requirements.txt
 
 bench: $(READY) ## Measure speed and memory; writes docs/benchmarks.md
 	@$(PYTHON) -m rehearsal.bench

@@ -1,0 +1,1 @@
+"""A model's way to production: train, gate, register, promote, serve, roll out, roll back."""

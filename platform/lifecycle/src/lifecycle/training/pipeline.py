@@ -1,0 +1,147 @@
+"""The pipeline of the components: compiled to a file, or run here by kfp's own local runner.
+
+Whatever else runs the steps takes them from the compiled pipeline, so there is one list of them.
+kfp reads the annotations of the pipeline's function, so here too they are the types themselves.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import subprocess
+import tempfile
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kfp import compiler, dsl, local
+
+from lifecycle.contract import LifecycleError
+from lifecycle.training import components
+from lifecycle.training.console import OwnWords
+from lifecycle.training.logbook import Registered
+from lifecycle.training.settings import GateSettings, TrainingSettings
+
+NAME = "groundwork-training"
+
+
+def build(image: str) -> Any:
+    """The pipeline, whose components run in `image`."""
+    component = partial(dsl.component, base_image=image, install_kfp_package=False)
+    ingest, validate, split = map(component, (components.ingest, components.validate, components.split))
+    tune, train, evaluate = map(component, (components.tune, components.train, components.evaluate))
+    gate, register = map(component, (components.gate, components.register))
+
+    @dsl.pipeline(name=NAME, description="From a table to a registered model version.")  # type: ignore[untyped-decorator]
+    def training(
+        source: str,
+        remote: str,
+        tracking_uri: str,
+        experiment: str,
+        model: str,
+        git_commit: str,
+        trials: int,
+        min_accuracy: float,
+        min_recall: float,
+        margin: float,
+    ) -> None:
+        ingested = ingest(
+            source=source,
+            remote=remote,
+            tracking_uri=tracking_uri,
+            experiment=experiment,
+            model=model,
+            git_commit=git_commit,
+        )
+        # The same version of data, or a deleted run, must not be served from Kubeflow's cache: MLflow would miss it.
+        ingested.set_caching_options(False)
+        run = ingested.outputs["run"]
+        valid = validate(run=run, table=ingested.outputs["table"]).output
+        parts = split(run=run, valid=valid).output
+        candidates = {}
+        for family in ("random-forest", "gradient-boosting"):
+            tuning = tune(run=run, parts=parts, family=family, trials=trials).set_display_name(f"tune {family}")
+            trained = train(run=run, parts=parts, tuning=tuning.output).set_display_name(f"train {family}")
+            candidates[family] = trained.output
+        evaluation = evaluate(
+            run=run, parts=parts, forest=candidates["random-forest"], boosting=candidates["gradient-boosting"]
+        ).output
+        verdict = gate(
+            run=run, evaluation=evaluation, min_accuracy=min_accuracy, min_recall=min_recall, margin=margin
+        ).output
+        register(run=run, evaluation=evaluation, verdict=verdict)
+
+    return training
+
+
+def specification(image: str) -> dict[str, Any]:
+    """The pipeline as Kubeflow's API takes it (PipelineSpec, https://www.kubeflow.org/docs/components/pipelines/)."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, "pipeline.yaml")
+        compiler.Compiler().compile(build(image), str(path))
+        compiled: dict[str, Any] = yaml.safe_load(path.read_text())
+    return compiled
+
+
+def compile_to(path: Path, image: str) -> None:
+    """Write the pipeline file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    compiler.Compiler().compile(build(image), str(path))
+
+
+def arguments(training: TrainingSettings, gate: GateSettings) -> dict[str, str | int | float]:
+    """The pipeline's parameters."""
+    return {
+        "source": training.source,
+        "remote": training.data_remote if "://" in training.data_remote else str(Path(training.data_remote).resolve()),
+        "tracking_uri": training.tracking_uri,
+        "experiment": training.experiment,
+        "model": training.model,
+        "git_commit": git_commit(),
+        "trials": training.trials,
+        **gate.model_dump(),
+    }
+
+
+def git_commit() -> str:
+    """The commit this package's code is of, with `-dirty` when files were changed; `unknown` outside a repository."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        reply = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "unknown"
+    return reply.stdout.strip() or "unknown"
+
+
+def run(training: TrainingSettings, gate: GateSettings, image: str) -> Registered:
+    """Run the pipeline here, each step in a process of its own, as on a cluster.
+
+    Raises LifecycleError when a step fails; the step has said why, on standard error and in its MLflow run.
+    """
+    # The steps' processes find this package as this one does, installed or not.
+    sources = str(Path(__file__).resolve().parents[2])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sources, os.environ.get("PYTHONPATH")]))
+    with tempfile.TemporaryDirectory() as root:
+        local.init(local.SubprocessRunner(use_venv=False), pipeline_root=root)
+        _execute(build(image), arguments(training, gate))
+        (version,) = Path(root).glob("**/version/version.json")
+        return Registered(**json.loads(version.read_text()))
+
+
+def _execute(pipeline: Any, given: dict[str, str | int | float]) -> None:
+    """kfp tells at length what it does; a person gets the steps' own words, and the rest if a step dies speechless."""
+    words = OwnWords()
+    logging.disable(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(words), warnings.catch_warnings(action="ignore"):
+            pipeline(**given)
+    except RuntimeError as error:
+        step = re.findall(r"'([a-z]+)[-0-9]*'", str(error))[-1]
+        told = any(line.startswith(f"{step} |") for line in words.reports)
+        rest = "It has said why." if told else "\n".join(words.rest)[-3000:]
+        raise LifecycleError(f"Training ended in the step {step}. {rest}") from None
+    finally:
+        logging.disable(logging.NOTSET)
