@@ -1,0 +1,49 @@
+"""Two small models in a real MLflow registry, and a server for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from served import FEATURES, WEIGHTS, Server, register, serving
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+
+@pytest.fixture(scope="session")
+def registry(mlflow_server: str) -> str:
+    """The URI of an MLflow server that has the models `plain` and `mixed`, both with the alias champion."""
+    mlflow.set_tracking_uri(mlflow_server)
+    mlflow.set_experiment("serving-tests")
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(64, 4)), columns=FEATURES)
+    register("plain", LinearRegression(), table, table.to_numpy() @ WEIGHTS)
+    mixed = pd.DataFrame(
+        {
+            "age": np.arange(40, dtype=np.int64),
+            "income": np.linspace(0, 1, 40),
+            "member": [True, False] * 20,
+            "region": ["north", "south", "east", "west"] * 10,
+        }
+    )
+    encode = ColumnTransformer([("region", OneHotEncoder(), ["region"])], remainder="passthrough")
+    register("mixed", make_pipeline(encode, LogisticRegression(max_iter=1000)), mixed, mixed["age"] > 20)
+    return mlflow_server
+
+
+@pytest.fixture(scope="session")
+def server(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serves `plain`."""
+    with serving(registry, tmp_path_factory.mktemp("plain"), MAX_BODY_BYTES=20_000) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mixed(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serves `mixed`."""
+    with serving(registry, tmp_path_factory.mktemp("mixed"), model="mixed") as running:
+        yield running

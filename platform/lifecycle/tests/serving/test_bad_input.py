@@ -1,0 +1,144 @@
+"""What clients must not send: each gets a 4xx that names the feature and its rule, and no traceback.
+
+Proves it for /predict, v1 and v2 over HTTP. Does not prove that no other bad input exists: that is what the signature,
+not a list, decides.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from served import FEATURES, Server, row
+
+MIXED = {"age": 30, "income": 0.5, "member": True, "region": "north"}
+
+BAD_ROWS: dict[str, tuple[Any, list[str]]] = {
+    "missing": ({"alcohol": 1, "acid": 2, "sugar": 3}, ["'salt' is missing", "required"]),
+    "two missing": ({"alcohol": 1, "acid": 2}, ["'sugar', 'salt' are missing"]),
+    "extra": ({**row(), "colour": 1}, ["'colour' is unknown", "'alcohol'"]),
+    "text for a number": ({**row(), "acid": "2"}, ["'acid' must be a number, not a string"]),
+    "boolean for a number": ({**row(), "acid": True}, ["'acid' must be a number, not a boolean"]),
+    "list for a number": ({**row(), "acid": [2]}, ["'acid' must be a number, not a list"]),
+    "object for a number": ({**row(), "acid": {}}, ["'acid' must be a number, not an object"]),
+    "null": ({**row(), "acid": None}, ["'acid' must not be null"]),
+    "NaN": ({**row(), "acid": float("nan")}, ["'acid' must be finite"]),
+    "Infinity": ({**row(), "acid": float("inf")}, ["'acid' must be finite"]),
+    "-Infinity and Infinity": ({**row(), "acid": float("inf"), "salt": float("-inf")}, ["'acid' must be finite"]),
+    "too few": ([1, 2, 3], ["has 3 values, must have 4"]),
+    "too many": ([1, 2, 3, 4, 5], ["has 5 values, must have 4"]),
+    "no row": ("alcohol", ["a row must be an object of features, or a list of 4 values"]),
+}
+
+
+@pytest.mark.parametrize(("bad", "words"), BAD_ROWS.values(), ids=BAD_ROWS)
+def test_a_bad_row_is_refused_by_name_and_rule(server: Server, bad: Any, words: list[str]) -> None:
+    refuse(server, "/v1/models/plain:predict", {"instances": [row(), bad]}, 400, ["instances[1]", *words])
+    refuse(server, "/predict", {"features": bad}, 400, words)
+
+
+BAD_VALUES: dict[str, tuple[str, Any, str]] = {
+    "fraction": ("age", 1.5, "'age' must be a whole number"),
+    "beyond 64 bits": ("age", 2**63, "'age' must fit into 64 bits"),
+    "boolean for a whole number": ("age", True, "'age' must be a number, not a boolean"),
+    "number for a boolean": ("member", 1, "'member' must be true or false, not a number"),
+    "number for text": ("region", 1, "'region' must be a string, not a number"),
+    "null for text": ("region", None, "'region' must not be null"),
+    "NaN for a number": ("income", float("nan"), "'income' must be finite"),
+}
+
+
+@pytest.mark.parametrize(("name", "value", "words"), BAD_VALUES.values(), ids=BAD_VALUES)
+def test_a_bad_value_is_refused_by_its_columns_type(mixed: Server, name: str, value: Any, words: str) -> None:
+    refuse(mixed, "/predict", {"features": {**MIXED, name: value}}, 400, [words])
+
+
+BAD_BODIES: dict[str, tuple[str, bytes, int, str]] = {
+    "empty": ("/predict", b"", 400, "the body is not JSON"),
+    "cut off": ("/predict", b'{"features": {"alco', 400, "the body is not JSON"),
+    "no text": ("/predict", b"\xff\xfe\x00", 400, "the body is not JSON"),
+    "NaN where no feature is": (
+        "/predict",
+        json.dumps({"features": row(), "x": float("nan")}).encode(),
+        400,
+        "not JSON",
+    ),
+    "a list": ("/predict", b"[]", 400, "must be a JSON object"),
+    "deep": ("/predict", b'{"features": ' + b"[" * 9000, 400, "the body is not JSON"),
+    "without features": ("/predict", b"{}", 400, "features: a row must be"),
+    "no rows": ("/v1/models/plain:predict", b'{"instances": []}', 400, "at least one row"),
+    "rows missing": ("/v1/models/plain:predict", b"{}", 400, "instances: must be a list"),
+    "user_id of a wrong type": ("/predict", json.dumps({"features": row(), "user_id": 7}).encode(), 400, "user_id"),
+    "too many rows": ("/predict", json.dumps({"features": [row()] * 33}).encode(), 413, "at most 32 (MAX_BATCH_SIZE)"),
+    "too many bytes": ("/predict", b" " * 20_001, 413, "larger than 20000 bytes (MAX_BODY_BYTES)"),
+    "another model": ("/v1/models/other:predict", b"{}", 404, "no model of that name"),
+    "another version": ("/v2/models/plain/versions/9/infer", b"{}", 404, "no such version"),
+}
+
+
+@pytest.mark.parametrize(("path", "body", "status", "words"), BAD_BODIES.values(), ids=BAD_BODIES)
+def test_a_bad_body_is_refused(server: Server, path: str, body: bytes, status: int, words: str) -> None:
+    reply = server.client.post(path, content=body)
+    assert (reply.status_code, words in reply.json()["error"]) == (status, True), reply.text
+
+
+def test_a_body_that_does_not_tell_its_size_is_cut_off_at_the_limit(server: Server) -> None:
+    reply = server.client.post("/predict", content=iter([b" " * 1000] * 30))
+    assert reply.status_code == 413
+
+
+MATRIX = {"name": "x", "shape": [1, 4], "datatype": "FP64", "data": [1, 2, 3, 4]}
+COLUMNS = [{"name": name, "shape": [1], "datatype": "FP64", "data": [1.0]} for name in FEATURES]
+
+BAD_TENSORS: dict[str, tuple[Any, list[str]]] = {
+    "none": ([], ["at least one tensor"]),
+    "no tensor": ([1], ["inputs[0]: must be a tensor"]),
+    "no shape": ([{**MATRIX, "shape": None}], ["shape must be [rows] or [rows, columns]"]),
+    "negative shape": ([{**MATRIX, "shape": [-1, 4]}], ["shape must be"]),
+    "fewer values than its shape": ([{**MATRIX, "data": [1, 2, 3]}], ["has 3 values", "says 4"]),
+    "ragged": ([{**MATRIX, "shape": [2, 4], "data": [[1, 2, 3], [4, 5, 6, 7, 8]]}], ["lengths"]),
+    "wrong width": ([{**MATRIX, "shape": [2, 2]}], ["has 2 columns, must have 4"]),
+    "unknown datatype": ([{**MATRIX, "datatype": "FP128"}], ["datatype must be one of"]),
+    "text for numbers": ([{**MATRIX, "datatype": "BYTES", "data": list("abcd")}], ["'alcohol' is FP64", "BYTES"]),
+    "values unlike its datatype": ([{**MATRIX, "datatype": "INT64", "data": [1, 2.5, 3, 4]}], ["'acid' has values"]),
+    "null": ([{**MATRIX, "data": [1, None, 3, 4]}], ["'acid' must not be null"]),
+    "NaN": ([{**MATRIX, "data": [1, float("nan"), 3, 4]}], ["'acid' must be finite"]),
+    "too many rows": ([{**MATRIX, "shape": [33, 4], "data": [1] * 132}], ["MAX_BATCH_SIZE"]),
+    "no rows": ([{**MATRIX, "shape": [0, 4], "data": []}], ["at least one row"]),
+    "a feature missing": (COLUMNS[:3], ["'salt' is missing"]),
+    "a feature unknown": ([*COLUMNS, {**COLUMNS[0], "name": "colour"}], ["'colour' is unknown"]),
+    "a feature twice": ([*COLUMNS, COLUMNS[0]], ["same name"]),
+    "uneven": ([*COLUMNS[:3], {**COLUMNS[3], "shape": [2], "data": [1, 2]}], ["'salt' must have shape [1]"]),
+    "binary": ([{**MATRIX, "data": None, "parameters": {"binary_data_size": 32}}], ["binary tensors are not taken"]),
+}
+
+
+@pytest.mark.parametrize(("tensors", "words"), BAD_TENSORS.values(), ids=BAD_TENSORS)
+def test_bad_tensors_are_refused(server: Server, tensors: Any, words: list[str]) -> None:
+    status = 413 if "MAX_BATCH_SIZE" in words else 400
+    refuse(server, "/v2/models/plain/infer", {"inputs": tensors}, status, words)
+
+
+def test_an_output_the_model_does_not_have_is_refused(server: Server) -> None:
+    asked = {"inputs": [MATRIX], "outputs": [{"name": "probability"}]}
+    refuse(server, "/v2/models/plain/infer", asked, 400, ["outputs of the model: predict"])
+
+
+def test_refusals_are_logged_with_their_request_id_and_without_values(server: Server) -> None:
+    body = {"features": {**row(), "acid": "a-value-of-someone"}}
+    reply = server.client.post("/predict", json=body, headers={"x-request-id": "refused-1"})
+    assert "a-value-of-someone" not in reply.text
+    [line] = [line for line in server.log if line.get("request_id") == "refused-1"]
+    assert (line["status"], line["endpoint"], line["level"]) == (400, "predict", "info")
+    assert "a-value-of-someone" not in server.path.read_text()
+    assert server.metric("groundwork_refusals_total", 'reason="invalid"') > 0
+
+
+def refuse(server: Server, path: str, body: Any, status: int, words: list[str]) -> None:
+    """`json=` of the client refuses NaN, so the body is written here."""
+    reply = server.client.post(path, content=json.dumps(body))
+    error = reply.json()["error"]
+    assert reply.status_code == status, reply.text
+    assert [word for word in words if word not in error] == [], error
+    assert "Traceback" not in reply.text
