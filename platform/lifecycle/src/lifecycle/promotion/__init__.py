@@ -1,0 +1,1 @@
+"""From an alias set in the registry to a commit in the GitOps repository."""
