@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from rehearsal import helm
+from rehearsal.cluster import binaries
 from rehearsal.summary import read_events
 from rehearsal.tools import ROOT
 
@@ -55,9 +56,10 @@ class Project:
                 shutil.copy(source, target)
         (folder / ".venv").symlink_to(sys.prefix)
         (folder / ".groundwork").mkdir()
-        for tool in (engine, helm.helm()):
-            if tool.is_relative_to(ROOT):
-                (folder / ".groundwork" / tool.parent.name).symlink_to(tool.parent)
+        binaries.ready()
+        for home in {tool.parent for tool in (engine, helm.helm(), *binaries.paths().values())}:
+            if home.is_relative_to(ROOT):
+                (folder / ".groundwork" / home.name).symlink_to(home)
 
     def rehearse(self, command: str, stack: str, *options: str) -> Run:
         """Run one of the rehearsal's commands to its end."""
