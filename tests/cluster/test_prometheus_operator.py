@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rehearsal.cluster import verdict
 from rehearsal.cluster.api import ApiError, Object
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.controllers import Controllers, programs
@@ -80,6 +81,23 @@ def test_the_operators_own_webhook_refuses_a_rule_that_is_no_promql(plane: Contr
 
     with pytest.raises(ApiError, match="denied the request: Rules are not valid"):
         plane.api.create(manifest)
+
+
+@pytest.mark.usefixtures("controllers")
+def test_what_the_operator_cannot_do_is_in_the_verdict(plane: ControlPlane, namespace: str) -> None:
+    claim = {"storageClassName": "nowhere", "resources": {"requests": {"storage": "1Gi"}}}
+    manifest = {
+        "apiVersion": _VERSION,
+        "kind": "Prometheus",
+        "metadata": {"name": "volumeless", "namespace": namespace},
+        "spec": {"storage": {"volumeClaimTemplate": {"spec": claim}}},
+    }
+
+    plane.api.create(manifest)
+
+    (fault,) = until(lambda: verdict.reasons(plane.api, namespace))
+    assert fault.workload == f"Prometheus {namespace}/volumeless"
+    assert 'storage class "nowhere" does not exist' in fault.reason
 
 
 def test_another_version_than_the_one_that_can_be_built_stays_simulated(

@@ -48,7 +48,7 @@ class Controller:
     deployment  the name of its Deployment
     image       the last part of its image's name: tells its container from those beside it
     service     the Service of its webhooks
-    kinds       what it makes other objects of
+    kinds       what it acts on
     launch      how to start it
     """
 

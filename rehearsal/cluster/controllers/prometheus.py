@@ -41,6 +41,10 @@ PROMETHEUS = Controller(
     deployment="kube-prometheus-stack-operator",
     image="prometheus-operator",
     service="kube-prometheus-stack-operator",
-    kinds=("Prometheus", "Alertmanager", "PrometheusAgent", "ThanosRuler"),
+    # Of the first four it makes StatefulSets; the others it reads into their configuration.
+    kinds=(
+        *("Prometheus", "Alertmanager", "PrometheusAgent", "ThanosRuler"),
+        *("ServiceMonitor", "PodMonitor", "Probe", "ScrapeConfig", "PrometheusRule", "AlertmanagerConfig"),
+    ),
     launch=_launch,
 )

@@ -29,7 +29,7 @@ from rehearsal.cluster.releases import records as release_records
 from rehearsal.cluster.releases.options import INSTALL, UNINSTALL, UPGRADE
 from rehearsal.cluster.releases.process import Helm, Outcome
 from rehearsal.cluster.releases.records import Revision
-from rehearsal.cluster.verdict.startable import label
+from rehearsal.cluster.verdict.snapshot import label
 from rehearsal.rendering import Release, Rendered, RenderError
 
 PATIENCE = 60

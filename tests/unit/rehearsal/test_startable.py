@@ -17,7 +17,7 @@ import yaml
 
 from rehearsal.cluster.api import Access, Api, Object
 from rehearsal.cluster.verdict import startable
-from rehearsal.cluster.verdict.startable import Fault
+from rehearsal.cluster.verdict.snapshot import Fault
 
 
 class Objects(Api):
