@@ -45,29 +45,17 @@ def azure(control_plane: None, engine: Path, tmp_path_factory: pytest.TempPathFa
 
 
 DEFECTS = {
-    "a pod that asks for more than any node has": (
+    "a pod that asks for what no node has": (
         MLFLOW,
-        '"requests": {"cpu": "250m", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "2Gi"}',
-        '"requests": {"cpu": "3900m", "memory": "1Gi"}, "limits": {"memory": "2Gi"}',
-        ["Deployment mlflow/mlflow", "Insufficient cpu", "asks for 3.9", "groundwork:cluster.userPool.size"],
+        '"limits": {"cpu": "1", "memory": "2Gi"}',
+        '"limits": {"cpu": "1", "memory": "2Gi", "nvidia.com/gpu": "1"}',
+        ["Deployment mlflow/mlflow", "Insufficient nvidia.com/gpu", "Add a node pool that has it", "rolled back"],
     ),
-    "a pool whose taint nobody tolerates": (
+    "a pod that reads a Secret which is not there": (
         MLFLOW,
-        '"podSecurityContext":',
-        '"nodeSelector": {"groundwork/pool": "system"},\n        "podSecurityContext":',
-        ["Deployment mlflow/mlflow", "untolerated taint {CriticalAddonsOnly: true}", "tolerations"],
-    ),
-    "a quota that is too small": (
-        "infra/cluster/namespaces.py",
-        '"mlflow": Profile("restricted", cpu="4", memory="12Gi", pods=20)',
-        '"mlflow": Profile("restricted", cpu="4", memory="12Gi", pods=0)',
-        ["Deployment mlflow/mlflow", "exceeded quota", "PROFILES"],
-    ),
-    "a Secret without the key that a pod reads": (
-        MLFLOW,
-        '"password": database.password',
-        '"passwd": database.password',
-        ["Deployment mlflow/mlflow", "couldn't find key password in Secret mlflow/mlflow-database"],
+        '"existingDatabaseSecret": {"name": _DATABASE_SECRET}',
+        '"existingDatabaseSecret": {"name": "mlflow-db"}',
+        ["Deployment mlflow/mlflow", 'secret "mlflow-db" not found', "Remedy: "],
     ),
     "a pod without the label that its identity needs": (
         MLFLOW,
