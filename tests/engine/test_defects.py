@@ -68,7 +68,7 @@ DEFECTS = {
         '"patch": {"resources": _resources("20m", "32Mi", "128Mi")}',
         '"patch": {"resources": _resources("20m", "32Mi", "128Mi"), '
         '"podAnnotations": {"rehearsal.groundwork/exit-code": "1"}}',
-        ["kube-prometheus-stack", "BackoffLimitExceeded"],
+        ["kube-prometheus-stack-admission-create", "container create ended with exit code 1", "rolled back"],
     ),
     "a manifest that the API server refuses": (
         "infra/cluster/namespaces.py",
