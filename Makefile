@@ -51,7 +51,7 @@ up: ## Deploy STACK to its real cloud
 destroy: ## Destroy STACK on its real cloud
 
 test: $(READY) ## Run all tests
-	@$(PYTHON) -m pytest --numprocesses auto --dist loadgroup
+	@$(PYTHON) -m pytest --numprocesses auto --dist loadfile
 
 lint: $(READY) ## Check style and types
 	@$(VENV)/bin/ruff check .

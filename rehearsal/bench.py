@@ -50,6 +50,9 @@ _BUILDS = {
     "engine": "from rehearsal.engine import bootstrap; bootstrap.engine()",
     "Helm": "from rehearsal import helm; helm.ready()",
     "control plane": "from rehearsal.cluster import binaries; binaries.ready()",
+    "controllers of the charts": (
+        "from rehearsal import charts; from rehearsal.cluster import controllers; controllers.programs(charts.pins())"
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""One control plane for all tests in here, with two nodes; where it cannot be had they are skipped with the reason.
+"""One control plane for all tests of a worker, with two nodes; where it cannot be had they are skipped with the reason.
 
 Tests share it, so each works in a namespace of its own and asserts on nothing else.
 """
@@ -27,13 +27,6 @@ POOL = "user"
 _NODES = ("node-1", "node-2")
 _SIZE = {"cpu": "4", "memory": "16Gi", "pods": "60"}
 _numbers = itertools.count(1)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All on one worker: a control plane of half a gigabyte for each would be too many."""
-    for item in items:
-        if Path(item.fspath).parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ from rehearsal.cluster.releases.records import Revision
 from rehearsal.cluster.verdict.snapshot import label
 from rehearsal.rendering import Release, Rendered, RenderError
 
-PATIENCE = 60
+PATIENCE = 45
 """Seconds that Helm waits at most for one thing, whatever a release allows: simulated pods start at once."""
 
 _WAITS = 4  # that one operation may take in all: for hooks, for objects, and the same again for a rollback
@@ -122,7 +122,7 @@ class Releases:
             return self._outputs(inputs, None)
         package = charts.obtain(Chart.of(inputs))
         before = self._latest(inputs)
-        with rendering._values_file(inputs.get("values") or {}) as values:
+        with rendering.values_file(inputs.get("values") or {}) as values:
             options = [str(package), "--values", str(values), "--hide-notes"]
             outcome = self._run(action, inputs, options, timeout)
         after = self._latest(inputs)

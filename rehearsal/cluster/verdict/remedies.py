@@ -38,7 +38,7 @@ _REMEDIES: Sequence[tuple[str, str]] = (
         "Set storageClassName in the chart's values to the foundation's Cluster.storage_class: none is the default.",
     ),
     (
-        r'storageclass\.storage\.k8s\.io "(?P<name>[^"]*)" not found',
+        r'(storageclass\.storage\.k8s\.io|storage class) "(?P<name>[^"]*)" (not found|does not exist)',
         "Set storageClassName in the chart's values to the foundation's Cluster.storage_class: there is no class "
         "{name}.",
     ),

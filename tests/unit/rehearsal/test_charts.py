@@ -194,13 +194,13 @@ def test_helm_knows_nothing_of_a_persons_own(machine: Path, monkeypatch: pytest.
 
 
 def test_values_are_in_a_file_for_nobody_else_that_is_gone_afterwards() -> None:
-    with rendering._values_file({"pin": "1234"}) as path:
+    with rendering.values_file({"pin": "1234"}) as path:
         assert path.stat().st_mode & 0o777 == 0o600
         assert "1234" in path.read_text()
     assert not path.exists()
 
     def fail() -> None:
-        with rendering._values_file({}) as opened:
+        with rendering.values_file({}) as opened:
             kept.append(opened)
             raise subprocess.TimeoutExpired("helm", 1)
 
