@@ -53,7 +53,7 @@ up: ## Deploy STACK to its real cloud
 destroy: ## Destroy STACK on its real cloud
 
 test: $(READY) ## Run all tests
-	@$(PYTHON) -m pytest --numprocesses auto --dist loadgroup
+	@$(PYTHON) -m pytest --numprocesses auto --dist loadfile
 
 test-lifecycle: $(LIFECYCLE_READY) ## Run the tests of platform/lifecycle, which has an environment of its own
 	@cd $(LIFECYCLE) && .venv/bin/python -m pytest --numprocesses auto

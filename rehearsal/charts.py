@@ -1,11 +1,14 @@
 """Helm charts: where their packages come from, and what their own schemas say of values.
 
 A package is looked for in the folder that GROUNDWORK_CHARTS names, as `<chart>-<version>.tgz`, then among those pulled
-before, and then pulled from the chart's repository, which works only where the network allows it.
+before, and then pulled from the chart's repository, which works only where the network allows it. What is pulled has to
+be what infra/cluster/charts.yaml pins. Packages in the folder are the person's own word: they may be packed anew, which
+gives them another digest, and are taken as they are.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import tarfile
@@ -20,15 +23,24 @@ import jsonschema
 import yaml
 
 from rehearsal import helm, tools
+from rehearsal.cloud.model import Refusal
 from rehearsal.cloud.values import UNKNOWN
+from rehearsal.console import UserError
 
 VARIABLE = "GROUNDWORK_CHARTS"
+
+PINS = tools.ROOT / "infra" / "cluster" / "charts.yaml"
+"""Charts by name: the version, the repository, and the digest of the package (SHA-256, hexadecimal)."""
 
 _PATIENCE = 20  # seconds for a pull: a network that lets nothing through must not hold up a rehearsal
 
 
 class NotObtainable(Exception):
     """Why a chart cannot be had here. Nothing is wrong with the chart for that."""
+
+
+class WrongPackage(Refusal, UserError):
+    """A package that is not the one pinned: refuses the release, and is a person's to look into."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +62,29 @@ class Chart:
         return f"{self.name.rpartition('/')[2]}-{self.version}.tgz"
 
 
+def pins() -> Mapping[str, Mapping[str, str]]:
+    """Version, repository and digest of the platform's charts, by name."""
+    pinned: Mapping[str, Mapping[str, str]] = yaml.safe_load(PINS.read_text())
+    return pinned
+
+
 def package(chart: Chart) -> Path | None:
-    """The package of a chart at exactly this version, None when it is not on this machine."""
+    """The package of a chart at exactly this version, None when it is not on this machine.
+
+    One among the pulled that is not what is pinned is removed: it was cut short, or pinned anew.
+    """
     named = os.environ.get(VARIABLE)
-    folders = [*([Path(named)] if named else []), _pulled()]
-    return next((folder / chart.file for folder in folders if (folder / chart.file).is_file()), None)
+    if named and (Path(named) / chart.file).is_file():
+        return Path(named) / chart.file
+    pulled = _pulled() / chart.file
+    if pulled.is_file() and _wrong(chart, pulled):
+        pulled.unlink(missing_ok=True)
+    return pulled if pulled.is_file() else None
 
 
 def obtain(chart: Chart) -> Path:
-    """The package of a chart, pulled where it is not on this machine; raises NotObtainable.
+    """The package of a chart, pulled where it is not on this machine; raises NotObtainable, and WrongPackage where the
+    repository gives another one than is pinned.
 
     A pull that failed is remembered for as long as the process lives: the reason seldom goes away in that time.
     """
@@ -90,8 +116,26 @@ def _pull(chart: Chart) -> str:
         brought = Path(scratch) / chart.file
         if not brought.is_file():
             return "what the repository gave is not the version asked for"
+        wrong = _wrong(chart, brought)
+        if wrong:
+            raise WrongPackage(wrong)
         brought.rename(_pulled() / chart.file)
     return ""
+
+
+def _wrong(chart: Chart, package: Path) -> str:
+    """What is wrong with a package that came from a repository: empty where it is what is pinned, or nothing is."""
+    pinned = pins().get(chart.name.rpartition("/")[2], {})
+    if pinned.get("version") != chart.version:
+        return ""
+    digest = hashlib.sha256(package.read_bytes()).hexdigest()
+    if digest == pinned["digest"]:
+        return ""
+    return (
+        f"The package {chart.file} from {chart.repository or chart.name} is not the one that is pinned, and was "
+        f"removed: its SHA-256 is {digest}, {PINS.relative_to(tools.ROOT)} has {pinned['digest']}. What is published "
+        "was changed: find out why before you pin the digest anew."
+    )
 
 
 def _pulled() -> Path:

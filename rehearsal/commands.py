@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rehearsal import helm, judging, summary
+from rehearsal import judging, session, summary
 from rehearsal import live as real
+from rehearsal.cluster.cluster import Cluster, Report
 from rehearsal.console import UserError, say
-from rehearsal.engine import bootstrap
 from rehearsal.judging import Judged
 from rehearsal.session import POLICIES, Rehearsal
 from rehearsal.tools import CACHE, ROOT
@@ -34,29 +34,40 @@ def up(arguments: Namespace) -> int:
     """Bring the stack up under its policies, prove that a second preview changes nothing, and sum up."""
     rehearsal = Rehearsal(arguments.stack)
     started = time.monotonic()
-    with rehearsal.running(arguments.port) as environment:
+    with rehearsal.running(arguments.port) as running:
         say(f"Rehearsing {rehearsal.stack}: real engine, real program, real policies; the clouds are simulated.")
+        if running.missing:
+            say(f"There is no control plane, so Kubernetes objects are only checked offline: {running.missing}")
         for step, command in _STEPS.items():
             say(f"\n{step.capitalize()}:")
-            code = _engine(rehearsal, [*command, *_POLICY_PACK], environment, _events(rehearsal, step))
+            code = _engine(rehearsal, [*command, *_POLICY_PACK], running.environment, _events(rehearsal, step))
             if code != 0:
+                _explain(running.cluster)
                 say(f"\nThe rehearsal of {rehearsal.stack} failed at its {step}; the engine says why above.")
                 return code
-        state = _output(rehearsal, ["stack", "export"], environment)
+        state = _output(rehearsal, ["stack", "export"], running.environment)
+        report = running.cluster.report() if running.cluster else None
     charts = judging.judge_state(state)
     events = {step: _events(rehearsal, step) for step in _STEPS}
-    print(summary.render(rehearsal.stack, state, events, charts, time.monotonic() - started), flush=True)
-    return _verdict(rehearsal.stack, charts, strict=arguments.strict)
+    print(summary.render(rehearsal.stack, state, events, charts, report, time.monotonic() - started), flush=True)
+    return _verdict(rehearsal.stack, charts, report, strict=arguments.strict)
 
 
-def _verdict(stack: str, charts: Sequence[Judged], *, strict: bool) -> int:
-    """The exit code for what charts render to, which the engine did not see; what is wrong is said in full."""
-    faults = judging.faults(charts, strict=strict)
-    for line in [*judging.advice(charts), *faults]:
+def _explain(cluster: Cluster | None) -> None:
+    """Beside what the engine says: processes of the control plane that are gone, and where there is no room."""
+    for fault in cluster.plane.faults() if cluster else ():
+        say(f"\n{fault}. The same command starts it again.")
+
+
+def _verdict(stack: str, charts: Sequence[Judged], report: Report | None, *, strict: bool) -> int:
+    """The exit code for what the engine did not see: charts' objects, pods. What is wrong is said in full."""
+    at = {"charts": judging.faults(charts, strict=strict), "cluster": report.faults if report else []}
+    for line in [*judging.advice(charts), *at["charts"], *at["cluster"]]:
         say(f"\n{line}")
-    if faults:
-        say(f"\nThe rehearsal of {stack} failed at its charts, see above.")
-    return int(bool(faults))
+    failed = [place for place, faults in at.items() if faults]
+    if failed:
+        say(f"\nThe rehearsal of {stack} failed at its {' and its '.join(failed)}, see above.")
+    return int(bool(failed))
 
 
 def _events(rehearsal: Rehearsal, step: str) -> Path:
@@ -66,8 +77,8 @@ def _events(rehearsal: Rehearsal, step: str) -> Path:
 def destroy(arguments: Namespace) -> int:
     """Destroy the rehearsed stack."""
     rehearsal = Rehearsal(arguments.stack)
-    with rehearsal.running(arguments.port) as environment:
-        return _engine(rehearsal, ["destroy", "--yes"], environment)
+    with rehearsal.running(arguments.port) as running:
+        return _engine(rehearsal, ["destroy", "--yes"], running.environment)
 
 
 def reset(arguments: Namespace) -> int:
@@ -77,13 +88,15 @@ def reset(arguments: Namespace) -> int:
 
 
 def shell(arguments: Namespace) -> int:
-    """A shell in which plain `pulumi` runs against the simulated clouds."""
+    """A shell in which plain `pulumi`, and `kubectl` and `helm` if they are there, work on the rehearsal."""
     rehearsal = Rehearsal(arguments.stack)
-    with rehearsal.running(arguments.port) as environment:
+    with rehearsal.running(arguments.port) as running:
         say(f"`pulumi` now works on a rehearsal of {rehearsal.stack}; the clouds are simulated. Leave with `exit`.")
+        if running.cluster:
+            say("So do `kubectl` and `helm`: the control plane is real, the pods' processes are simulated.")
         command = [os.environ.get("SHELL", "/bin/sh")]
         with _interrupts_left_to_child():
-            return subprocess.run(command, cwd=ROOT, env=dict(environment), check=False).returncode
+            return subprocess.run(command, cwd=ROOT, env=dict(running.environment), check=False).returncode
 
 
 def serve(arguments: Namespace) -> int:
@@ -91,8 +104,8 @@ def serve(arguments: Namespace) -> int:
     rehearsal = Rehearsal(arguments.stack)
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before any thread starts, so that only `sigwait` gets them
-    with rehearsal.running(arguments.port) as environment:
-        ours = {key: value for key, value in environment.items() if os.environ.get(key) != value}
+    with rehearsal.running(arguments.port) as running:
+        ours = {key: value for key, value in running.environment.items() if os.environ.get(key) != value}
         lines = [f"export {key}={shlex.quote(value)}" for key, value in sorted(ours.items())]
         rehearsal.environment_file.write_text("\n".join(lines) + "\n")
         try:
@@ -105,8 +118,7 @@ def serve(arguments: Namespace) -> int:
 def env(arguments: Namespace) -> int:
     """Start the simulated clouds in the background and print the environment for a shell to evaluate."""
     rehearsal = Rehearsal(arguments.stack)
-    bootstrap.engine()  # a first build shows its progress here, not in the server's log
-    helm.ready()
+    session.ready()  # a first build shows its progress here, not in the server's log
     file = rehearsal.environment_file
     if not _serves(rehearsal):
         file.unlink(missing_ok=True)

@@ -105,7 +105,7 @@ def label(chart: Chart, manifest: _Manifest) -> str:
 
 def _template(release: Release) -> str:
     package = charts.obtain(release.chart)
-    with _values_file(release.values) as values:
+    with values_file(release.values) as values:
         command = ["template", release.name, str(package), "--namespace", release.namespace, "--values", str(values)]
         command += ["--include-crds", "--kube-version", f"{schemas.VERSION}.0"]
         command += ["--skip-tests"]  # pods that nobody starts but `helm test`
@@ -122,7 +122,7 @@ def _template(release: Release) -> str:
 
 
 @contextmanager
-def _values_file(values: Mapping[str, Any]) -> Iterator[Path]:
+def values_file(values: Mapping[str, Any]) -> Iterator[Path]:
     """Values in a file that nobody else may read, for as long as Helm needs it; a command line is there for all."""
     descriptor, name = tempfile.mkstemp(prefix="values-", suffix=".yaml")  # made with mode 0600
     try:

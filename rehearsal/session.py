@@ -10,15 +10,17 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from rehearsal import helm
+from rehearsal import charts, helm
 from rehearsal.cloud.server import serving
-from rehearsal.cloud.world import DamagedWorldError
+from rehearsal.cloud.world import DamagedWorldError, FileWorld
+from rehearsal.cluster import binaries, cluster, controllers
+from rehearsal.cluster.cluster import Cluster
 from rehearsal.console import UserError
 from rehearsal.engine import bootstrap
 from rehearsal.tools import CACHE, ROOT
@@ -37,8 +39,32 @@ _SLOW = "PYTHONDONTWRITEBYTECODE"
 _WITH_SETTINGS = frozenset({"preview", "pre", "up", "update", "refresh", "destroy", "down", "dn", "import", "watch"})
 
 
+def ready() -> tuple[Path, Mapping[str, Path], str]:
+    """The engine, the programs of controllers, and why there can be no control plane, if so.
+
+    First builds show their progress here, not in the middle of an update.
+    """
+    engine = bootstrap.engine()
+    helm.ready()
+    missing = binaries.ready()
+    return engine, {} if missing else controllers.programs(charts.pins()), missing
+
+
 def stack_names() -> list[str]:
     return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in STACKS.glob("Pulumi.*.yaml"))
+
+
+@dataclass(frozen=True)
+class Running:
+    """A rehearsal that runs.
+
+    environment  with which the engine, `kubectl` and `helm` work on it
+    cluster      None where a control plane cannot be had; `missing` says why, and objects are checked offline
+    """
+
+    environment: Mapping[str, str]
+    cluster: Cluster | None
+    missing: str
 
 
 @dataclass(frozen=True)
@@ -74,19 +100,22 @@ class Rehearsal:
         return self.folder / f"Pulumi.{self.stack}.yaml"
 
     @contextmanager
-    def running(self, port: int = 0) -> Iterator[Mapping[str, str]]:
-        """Simulated clouds for as long as the context lasts; gives the environment for the engine.
+    def running(self, port: int = 0) -> Iterator[Running]:
+        """Simulated clouds and a cluster for as long as the context lasts.
 
         Raises UserError when the rehearsal is already running, or cannot.
         """
-        engine = bootstrap.engine()
-        helm.ready()  # a first build shows its progress here, not in the middle of an update
+        engine, programs, missing = ready()
         try:
-            with self._alone(), serving(self.world_file, port) as providers:
-                self.environment_file.unlink(missing_ok=True)  # of a server that was killed: its ports are gone
-                environment = self._environment(engine, providers)
-                self._ready_backend(environment)
-                yield environment
+            with self._alone(), closing(FileWorld(self.world_file)) as world:
+                simulated = nullcontext() if missing else cluster.running(self.folder / "cluster", world, programs)
+                with simulated as stand, serving(world, port, stand.provider if stand else None) as providers:
+                    self.environment_file.unlink(missing_ok=True)  # of a server that was killed: its ports are gone
+                    environment = self._environment(engine, providers)
+                    if stand:
+                        environment["KUBECONFIG"] = str(stand.plane.kubeconfig)
+                    self._ready_backend(environment)
+                    yield Running(environment, stand, missing)
         except DamagedWorldError as error:
             raise UserError(f"{error} {self._way_out}") from None
 

@@ -12,9 +12,12 @@ from typing import Any
 from policies import exceptions
 from policies.services import controls
 from rehearsal.cloud.values import SIGNATURE
+from rehearsal.cluster.cluster import Report
 from rehearsal.judging import Judged, Violation
 
 _WIDTH = 100
+_SIMULATED = "the clouds' APIs and what they bring into a cluster; nodes; the processes in pods"
+_OFFLINE = "the clouds' APIs; Kubernetes: objects, charts' too, are checked offline and start no pods"
 # How the SDK words the advisory for a policy that could not be judged because a value was not known yet.
 _UNDECIDED = "can't run policy"
 
@@ -29,11 +32,19 @@ class Verdicts:
     advisories: list[str] = field(default_factory=list)
 
 
-def render(stack: str, state: str, logs: Mapping[str, Path], charts: Sequence[Judged], seconds: float) -> str:
+def render(
+    stack: str,
+    state: str,
+    logs: Mapping[str, Path],
+    charts: Sequence[Judged],
+    cluster: Report | None,
+    seconds: float,
+) -> str:
     """The whole summary.
 
     `state` is the engine's export as JSON, `logs` the event log of each step (preview, up, second preview), `charts`
-    what became of the Helm releases, `seconds` the wall time of the rehearsal.
+    what became of the Helm releases, `cluster` what became of the cluster, None where there was no control plane,
+    `seconds` the wall time of the rehearsal.
     """
     resources = json.loads(state)["deployment"].get("resources", [])
     declared = [item for item in resources if item.get("custom") and not item["type"].startswith("pulumi:")]
@@ -45,10 +56,11 @@ def render(stack: str, state: str, logs: Mapping[str, Path], charts: Sequence[Ju
             *(line for step, log in logs.items() for line in _policies(step, log)),
             *_exceptions({item["urn"].rsplit("::", 1)[-1] for item in declared}),
         ],
-        "Charts": [line for chart in charts for line in _chart(chart)] or ["none"],
+        "Charts": [line for chart in charts for line in _chart(chart, installed=cluster is not None)] or ["none"],
+        "Cluster": _cluster(cluster),
         "Outputs": _outputs(resources),
         "Second preview": [_second_preview(logs["second preview"])],
-        "Simulated": ["the clouds' APIs; Kubernetes: objects, charts' too, are checked offline and start no pods"],
+        "Simulated": [_SIMULATED if cluster else _OFFLINE],
     }
     lines = [f" Rehearsal of {stack} ".center(_WIDTH, "=")]
     for title, body in sections.items():
@@ -116,18 +128,25 @@ def _kind(type_: str) -> str:
     return f"{package} {module.split('/', 1)[0]}"
 
 
-def _chart(judged: Judged) -> list[str]:
-    """What was looked at and what was not: a chart is never passed over in silence."""
+def _chart(judged: Judged, *, installed: bool) -> list[str]:
+    """What was looked at and what was not: a chart is never passed over in silence.
+
+    An `installed` one has met the API server, which knows the schemas of custom kinds too.
+    """
     title, rendered = f"{judged.chart.name} {judged.chart.version}:", judged.rendered
     if rendered.reason:
         return [f"{title} not rendered: {rendered.reason}"]
     if not rendered.objects:
         return [f"{title} refused: {'; '.join(rendered.complaints) or 'it renders to nothing'}"]
-    checked = len(rendered.objects) - len(rendered.custom)
+    custom = len(rendered.custom)
+    seen = (
+        "accepted by the API server"
+        if installed
+        else f"{len(rendered.objects) - custom} checked, {custom} not checked (custom kinds)"
+    )
     return [
-        f"{title} {len(rendered.objects)} objects rendered, {checked} checked, {len(rendered.custom)} not checked "
-        f"(custom kinds); {judged.passed} judgements passed, {_judgements(judged.failed)} failed, "
-        f"{_judgements(judged.excepted)} excepted",
+        f"{title} {len(rendered.objects)} objects rendered, {seen}; {judged.passed} judgements passed, "
+        f"{_judgements(judged.failed)} failed, {_judgements(judged.excepted)} excepted",
         *(f"  refused {complaint}" for complaint in rendered.complaints),
         *sorted({f"  failed {violation.object} at {violation.control.id}" for violation in judged.failed}),
         *sorted(
@@ -142,6 +161,32 @@ def _chart(judged: Judged) -> list[str]:
 
 def _judgements(violations: Sequence[Violation]) -> int:
     return len({(violation.object, violation.control.id) for violation in violations})
+
+
+def _cluster(report: Report | None) -> list[str]:
+    if report is None:
+        return ["none: a control plane could not be had"]
+    pods = ", ".join(f"{count} {phase}" for phase, count in sorted(report.pods.items())) or "none"
+    return [
+        f"{'control plane':15} Kubernetes {report.version}",
+        f"{'pods':15} {pods}",
+        *(f"{'pool':15} {line}" for line in report.capacity),
+        *(f"{'note':15} {note}" for note in report.notes),
+        *(
+            f"{'answered for':15} {name}, {times} times: its pods are simulated"
+            for name, times in report.answered.items()
+        ),
+        *([f"{'acted on':15} {', '.join(report.served)}, by a real controller"] if report.served else []),
+        *_unattended(report.unattended),
+        *(f"{'not ready':15} {fault}" for fault in report.faults),
+    ]
+
+
+def _unattended(kinds: Mapping[str, int]) -> list[str]:
+    if not kinds:
+        return []
+    counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return [f"{'nobody acts on':15} {counted}: their controllers are simulated pods"]
 
 
 def _outputs(resources: Sequence[Mapping[str, Any]]) -> list[str]:

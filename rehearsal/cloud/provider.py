@@ -45,28 +45,28 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
-        type_ = _type(request.urn)
+        type_ = type_of(request.urn)
         reasons = self._simulation.check(request.urn, type_, Values.from_wire(request.news))
         failures = [provider_pb2.CheckFailure(reason=reason) for reason in reasons]
         return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
-        type_ = _type(request.urn)
+        type_ = type_of(request.urn)
         old, new = Values.from_wire(request.old_inputs), Values.from_wire(request.news)
         if type_.startswith(_PROVIDER_TYPE):
-            return _diff_response(Difference(changed=[] if old.plain == new.plain else ["config"]))
+            return diff_response(Difference(changed=[] if old.plain == new.plain else ["config"]))
         found = _answer(context, lambda: self._simulation.diff(request.urn, type_, request.id, old, new))
-        return _diff_response(found)
+        return diff_response(found)
 
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
-        type_, inputs = _type(request.urn), Values.from_wire(request.properties)
+        type_, inputs = type_of(request.urn), Values.from_wire(request.properties)
         id_, outputs = _answer(
             context, lambda: self._simulation.create(request.urn, type_, inputs, preview=request.preview)
         )
         return provider_pb2.CreateResponse(id=id_, properties=outputs.to_wire())
 
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
-        type_ = _type(request.urn)
+        type_ = type_of(request.urn)
         inputs, outputs = Values.from_wire(request.inputs), Values.from_wire(request.properties)
         found = _answer(context, lambda: self._simulation.read(type_, request.id, inputs, outputs))
         if found is None:
@@ -74,7 +74,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ReadResponse(id=request.id, inputs=found[0].to_wire(), properties=found[1].to_wire())
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
-        type_ = _type(request.urn)
+        type_ = type_of(request.urn)
         inputs, old = Values.from_wire(request.news), Values.from_wire(request.olds)
         outputs = _answer(
             context,
@@ -83,7 +83,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.UpdateResponse(properties=outputs.to_wire())
 
     def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
-        type_ = _type(request.urn)
+        type_ = type_of(request.urn)
         _answer(context, lambda: self._simulation.delete(request.urn, type_, request.id))
         return empty_pb2.Empty()
 
@@ -96,7 +96,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
 
-def _type(urn: str) -> str:
+def type_of(urn: str) -> str:
     """The type token in a URN: of `urn:pulumi:stack::project::parent$type::name` the last type."""
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
@@ -108,7 +108,7 @@ def _answer(context: Any, ask: Callable[[], Any]) -> Any:
         return context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(refusal))
 
 
-def _diff_response(found: Difference) -> Any:
+def diff_response(found: Difference) -> Any:
     kinds = provider_pb2.PropertyDiff
     return provider_pb2.DiffResponse(
         changes=provider_pb2.DiffResponse.DIFF_SOME if found.changed else provider_pb2.DiffResponse.DIFF_NONE,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent import futures
-from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
@@ -15,7 +14,10 @@ from rehearsal.cloud.provider import Provider
 from rehearsal.cloud.world import FileWorld
 from rehearsal.console import UserError
 
+Servicer = provider_pb2_grpc.ResourceProviderServicer
+
 HOST = "127.0.0.1"
+_WORKERS = 32  # of which many wait at once: for pods, for deletions
 _OPTIONS = [
     ("grpc.so_reuseport", 0),  # a port that is taken has to be an error
     ("grpc.max_receive_message_length", -1),
@@ -24,17 +26,20 @@ _OPTIONS = [
 
 
 @contextmanager
-def serving(world_file: Path, port: int = 0) -> Iterator[str]:
+def serving(world: FileWorld, port: int = 0, kubernetes: Servicer | None = None) -> Iterator[str]:
     """Serve the clouds of one rehearsal; gives the value of PULUMI_DEBUG_PROVIDERS.
 
-    The clouds take ports from `port` on; with 0, free ones. Raises UserError when a port is taken, DamagedWorldError
-    when the rehearsal's file cannot be used.
+    `kubernetes` stands before a real control plane; without it objects are checked offline. The clouds take ports from
+    `port` on; with 0, free ones. Raises UserError when a port is taken.
     """
-    with closing(FileWorld(world_file)) as world, ExitStack() as servers:
+    providers: dict[str, Servicer] = {name: Provider(simulation) for name, simulation in simulations(world).items()}
+    if kubernetes is not None:
+        providers["kubernetes"] = kubernetes
+    with ExitStack() as servers:
         bound = []
-        for index, (package, simulation) in enumerate(simulations(world).items()):
-            server = grpc.server(futures.ThreadPoolExecutor(max_workers=16), options=_OPTIONS)
-            provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(simulation), server)
+        for index, (package, provider) in enumerate(providers.items()):
+            server = grpc.server(futures.ThreadPoolExecutor(max_workers=_WORKERS), options=_OPTIONS)
+            provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
             bound.append(f"{package}:{_bind(server, port and port + index)}")
             server.start()
             servers.callback(lambda started: started.stop(grace=1).wait(), server)

@@ -18,6 +18,7 @@ import yaml
 Object = Mapping[str, Any]
 
 _PATIENCE = 30  # seconds for one answer: longer than the API server gives a webhook (10 s unless it says otherwise)
+_CHUNK = 1 << 16  # bytes read at once from a watch: a CustomResourceDefinition may have a million
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 
@@ -167,7 +168,7 @@ class Api:
         options = {"watch": "true", "timeoutSeconds": str(seconds), "resourceVersion": version}
         path = self.kind(api_version, kind).all
         with self._send("GET", path, options, None, None, seconds + _PATIENCE, stream=True) as reply:
-            for line in reply.iter_lines():
+            for line in reply.iter_lines(_CHUNK):
                 event = json.loads(line)
                 yield event["type"], event["object"]
 

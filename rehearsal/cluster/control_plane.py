@@ -6,6 +6,8 @@ cluster holds stays in the rehearsal's folder between runs.
 
 from __future__ import annotations
 
+import base64
+import secrets
 import shutil
 import socket
 import time
@@ -75,7 +77,7 @@ def running(folder: Path, egress: Path) -> Iterator[ControlPlane]:
     authority = Authority(folder / "pki")
     with ExitStack() as stack:
         guard = stack.enter_context(Guard.running())
-        start = _Start(folder, authority, guard, dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True)))
+        start = _Start(folder, authority, guard, dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True)))
         start.etcd()
         start.api_server(egress)
         admin = start.user("admin", ["system:masters"])
@@ -146,6 +148,7 @@ class _Start:
                 "service-account-key-file": signing,
                 "service-account-signing-key-file": signing,
                 "service-cluster-ip-range": SERVICE_RANGE,
+                "encryption-provider-config": self._encryption(),
                 "allow-privileged": "true",
                 "egress-selector-config-file": self._selector(egress),
                 # With these the API server proves itself to the APIs that it passes requests on to.
@@ -201,6 +204,17 @@ class _Start:
         path.write_text(yaml.safe_dump({**kind, "egressSelections": selection}))
         return path
 
+    def _encryption(self) -> Path:
+        """Secrets lie encrypted in etcd, as the clouds' do; the key stays with the data it opens."""
+        path = self.folder / "encryption.yaml"
+        if not path.exists():
+            key = {"name": "rehearsal", "secret": base64.b64encode(secrets.token_bytes(32)).decode()}
+            kind = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration"}
+            providers = [{"secretbox": {"keys": [key]}}]
+            path.touch(mode=0o600)
+            path.write_text(yaml.safe_dump({**kind, "resources": [{"resources": ["secrets"], "providers": providers}]}))
+        return path
+
     def _start(self, name: str, options: Mapping[str, object], *, gently: bool = False) -> None:
         command = [str(binaries.paths()[name]), *(f"--{option}={value}" for option, value in options.items())]
         self.guard.start(name, command, _log(self.folder, name), gently=gently)
@@ -210,7 +224,7 @@ def _files(proof: Certificate) -> Mapping[str, Path]:
     return {"cert": proof.certificate, "key": proof.key}
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that are free now; all are held until all are found, so that no two are the same."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from functools import cache
@@ -48,19 +49,12 @@ def ready() -> bool:
 
 
 def run(arguments: Sequence[str], patience: float) -> subprocess.CompletedProcess[str]:
-    """Run Helm apart from whatever a person's own Helm knows: repositories, plugins, credentials, a cluster.
+    """Run Helm, apart from whatever a person's own Helm knows.
 
     Raises Unavailable where there is no Helm, TimeoutExpired after `patience` seconds.
     """
-    path, reason = _found()
-    if path is None:
-        raise Unavailable(reason)
-    home = tools.CACHE / "helm-home"
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("HELM_", "KUBE"))}
-    folders = {f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
     return subprocess.run(
-        [str(path), *arguments],
-        env={**environment, **folders},
+        command(arguments),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -69,10 +63,32 @@ def run(arguments: Sequence[str], patience: float) -> subprocess.CompletedProces
     )
 
 
+def command(arguments: Sequence[str]) -> list[str]:
+    """The command line of a Helm apart from whatever a person's own Helm knows: repositories, plugins, credentials, a
+    cluster.
+
+    Raises Unavailable where there is no Helm.
+    """
+    path, reason = _found()
+    if path is None:
+        raise Unavailable(reason)
+    home = tools.CACHE / "helm-home"
+    folders = [f"HELM_{name}_HOME={home / name.lower()}" for name in ("CACHE", "CONFIG", "DATA")]
+    persons = [option for key in os.environ if key.startswith(("HELM_", "KUBE")) for option in ("-u", key)]
+    return ["env", *persons, *folders, str(path), *arguments]
+
+
 def last_line(said: str) -> str:
     """The end of what Helm said, which is where it says why."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[-1].removeprefix("Error: ")[:300] if lines else "Helm says nothing of why"
+
+
+def complaint(said: str, longest: int) -> str:
+    """All that Helm said of why, in one line of so many characters; empty when it named no error."""
+    text = " ".join(re.split(r"^Error: ", said, maxsplit=1, flags=re.MULTILINE)[1:]).strip()
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 @cache

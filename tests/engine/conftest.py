@@ -21,19 +21,25 @@ def engine() -> Path:
 
 
 @pytest.fixture
-def project(engine: Path, tmp_path: Path) -> Project:
+def project(engine: Path, tmp_path: Path) -> Project:  # noqa: ARG001 skips where there is none
     """A fresh copy of the project, in which nothing has been rehearsed."""
-    return Project(tmp_path, engine)
+    return Project(tmp_path)
 
 
 @pytest.fixture(scope="session")
-def rehearsed(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Project, str]]:
-    """A copy of the project in which the stack has been rehearsed, and what was printed. Tests leave it as it is."""
+def rehearsed(
+    engine: Path,  # noqa: ARG001 skips where there is none
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], tuple[Project, str]]:
+    """A copy of the project in which the stack has been rehearsed, and what was printed.
+
+    Tests leave it as it is, but for the last, which takes it down.
+    """
     done: dict[str, tuple[Project, str]] = {}
 
     def rehearse(stack: str) -> tuple[Project, str]:
         if stack not in done:
-            project = Project(tmp_path_factory.mktemp(stack), engine)
+            project = Project(tmp_path_factory.mktemp(stack))
             run = project.rehearse("up", stack)
             assert run.code == 0, run.text
             done[stack] = (project, run.text)

@@ -10,14 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from rehearsal import helm
+from rehearsal import session
 from rehearsal.summary import read_events
 from rehearsal.tools import ROOT
 
@@ -45,7 +45,7 @@ class Run:
 class Project:
     """The copy in `folder`."""
 
-    def __init__(self, folder: Path, engine: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         for part in _PARTS:
             source, target = ROOT / part, folder / part
@@ -55,9 +55,9 @@ class Project:
                 shutil.copy(source, target)
         (folder / ".venv").symlink_to(sys.prefix)
         (folder / ".groundwork").mkdir()
-        for tool in (engine, helm.helm()):
-            if tool.is_relative_to(ROOT):
-                (folder / ".groundwork" / tool.parent.name).symlink_to(tool.parent)
+        session.ready()
+        for built in (ROOT / ".groundwork").glob("*-[0-9]*"):  # a tool's folder is called by its name and version
+            (folder / ".groundwork" / built.name).symlink_to(built)
 
     def rehearse(self, command: str, stack: str, *options: str) -> Run:
         """Run one of the rehearsal's commands to its end."""
@@ -106,6 +106,16 @@ class Project:
 
     def rehearsal(self, stack: str) -> Path:
         return self.folder / ".groundwork" / "rehearsals" / stack
+
+    def processes(self, stack: str) -> dict[str, int]:
+        """The processes of the rehearsal's cluster, by the names of their programs."""
+        folder, found = str(self.rehearsal(stack)), {}
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):  # it has ended meanwhile
+                command = path.read_text().split("\0")
+                if any(folder in argument for argument in command[1:]):
+                    found[Path(command[0]).name] = int(path.parent.name)
+        return found
 
     def set(self, stack: str, **settings: Any) -> None:
         """Edit settings in the stack's file, by their names without the namespace."""

@@ -10,10 +10,12 @@ import os
 import signal
 import socket
 import sqlite3
+import time
 from typing import Any
 
 import pytest
 
+from rehearsal.cluster import binaries
 from tests.engine.project import Project, changes
 
 pytestmark = pytest.mark.engine
@@ -103,6 +105,7 @@ def test_two_rehearsals_of_one_stack_at_once(project: Project) -> None:
 def test_ctrl_c_in_the_middle_loses_nothing_and_the_next_run_goes_on(project: Project) -> None:
     interrupted = project.interrupt_after(20, STACK)
     assert interrupted.code == 130
+    assert project.processes(STACK) == {}
     assert "Traceback" not in interrupted.text
     assert "the same command goes on from here" in interrupted.text
     created = sum(operation == "create" for operation, _, _ in project.journal(STACK))
@@ -120,8 +123,13 @@ def test_a_killed_rehearsal_leaves_no_process_and_no_lock(project: Project) -> N
     lock = project.rehearsal(STACK) / "lock"
     while not (lock.exists() and (project.rehearsal(STACK) / "preview-events.jsonl").exists()):
         assert process.poll() is None
+    assert set(binaries.paths()) <= set(project.processes(STACK))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)  # ends when nothing that the rehearsal started holds its output any more
+    deadline = time.monotonic() + 15
+    while left := project.processes(STACK):
+        assert time.monotonic() < deadline, f"left behind: {left}"
+        time.sleep(0.1)
     again = project.rehearse("up", STACK)
     assert again.code == 0, again.text
 

@@ -92,6 +92,6 @@ def _found() -> tuple[Mapping[str, Path], str]:
 
 
 def _builds_at_once() -> int:
-    """Several where there is room for them: on a small machine they would only take turns, or memory from each other."""
+    """Several where there is room: on a small machine they would take turns, or memory from each other."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(len(TOOLS), (os.cpu_count() or 1) // _CORES, memory // _MEMORY))

@@ -1,19 +1,24 @@
-"""Where chart packages come from, and how Helm is run.
+"""Where chart packages come from, that they are the ones pinned, and how Helm is run.
 
 Proves both with a stand-in for `helm` on PATH. That the real Helm renders real charts is proven in tests/engine.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from infra.cluster import versions
 from rehearsal import charts, helm, rendering, tools
-from rehearsal.charts import Chart, NotObtainable, obtain
+from rehearsal.charts import Chart, NotObtainable, WrongPackage, obtain
+from rehearsal.cloud.model import Refusal
+from rehearsal.console import UserError
 from tests import toy_charts
 
 TOY = Chart("toy", toy_charts.VERSION, "https://charts.example")
@@ -111,6 +116,73 @@ def test_without_helm_a_chart_is_not_obtainable(machine: Path, monkeypatch: pyte
         obtain(TOY)
 
 
+@pytest.fixture
+def pin(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Pins the toy chart's digest."""
+    monkeypatch.setattr(tools, "ROOT", machine)
+    monkeypatch.setattr(charts, "PINS", machine / "charts.yaml")
+
+    def write(digest: str) -> None:
+        charts.PINS.write_text(f"toy: {{version: 1.0.0, repository: '{TOY.repository}', digest: '{digest}'}}")
+
+    return write
+
+
+PULLED = hashlib.sha256(b"pulled\n").hexdigest()
+
+
+def test_what_is_pulled_has_to_be_what_is_pinned(machine: Path, pin: Callable[[str], None]) -> None:
+    install(machine, PULLS)
+    pin("0" * 64)
+    with pytest.raises(WrongPackage) as refused:
+        obtain(TOY)
+    assert PULLED in str(refused.value)
+    assert "0" * 64 in str(refused.value)
+    assert list((tools.CACHE / "charts").iterdir()) == []
+    pin(PULLED)
+    assert obtain(TOY).read_text() == "pulled\n"
+
+
+def test_a_wrong_package_is_both_a_refusal_and_a_persons_to_mend() -> None:
+    assert issubclass(WrongPackage, Refusal)
+    assert issubclass(WrongPackage, UserError)
+    assert not issubclass(WrongPackage, NotObtainable)  # which would let the rehearsal go on without the chart
+
+
+def test_a_package_pulled_before_is_pulled_again_when_it_is_not_what_is_pinned(
+    machine: Path, pin: Callable[[str], None]
+) -> None:
+    install(machine, PULLS)
+    pin(PULLED)
+    obtain(TOY).write_text("cut sho")
+    charts._pull.cache_clear()
+    assert obtain(TOY).read_text() == "pulled\n"
+    assert len(asked(machine)) == 2
+
+
+def test_packages_in_the_named_folder_are_taken_as_they_are(
+    machine: Path, pin: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin("0" * 64)
+    named = toy_charts.package(machine, "toy", {})
+    monkeypatch.setenv(charts.VARIABLE, str(machine))
+    assert obtain(TOY) == named
+
+
+def test_another_version_than_the_pinned_one_has_no_digest_to_be_held_against(
+    machine: Path, pin: Callable[[str], None]
+) -> None:
+    install(machine, 'echo other > "$8/toy-2.0.0.tgz"')
+    pin("0" * 64)
+    assert obtain(Chart("toy", "2.0.0", TOY.repository)).read_text() == "other\n"
+
+
+def test_every_chart_of_the_platform_is_pinned_with_its_digest() -> None:
+    for chart in (versions.KUBE_PROMETHEUS_STACK, versions.MLFLOW):
+        assert re.fullmatch("[0-9a-f]{64}", chart.digest)
+        assert charts._wrong(Chart(chart.name, chart.version, chart.repository), Path(__file__))
+
+
 def test_helm_knows_nothing_of_a_persons_own(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HELM_KUBETOKEN", "HELM_REPOSITORY_CONFIG", "KUBECONFIG"):
         monkeypatch.setenv(name, "mine")
@@ -122,13 +194,13 @@ def test_helm_knows_nothing_of_a_persons_own(machine: Path, monkeypatch: pytest.
 
 
 def test_values_are_in_a_file_for_nobody_else_that_is_gone_afterwards() -> None:
-    with rendering._values_file({"pin": "1234"}) as path:
+    with rendering.values_file({"pin": "1234"}) as path:
         assert path.stat().st_mode & 0o777 == 0o600
         assert "1234" in path.read_text()
     assert not path.exists()
 
     def fail() -> None:
-        with rendering._values_file({}) as opened:
+        with rendering.values_file({}) as opened:
             kept.append(opened)
             raise subprocess.TimeoutExpired("helm", 1)
 
@@ -136,3 +208,16 @@ def test_values_are_in_a_file_for_nobody_else_that_is_gone_afterwards() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         fail()
     assert not kept[0].exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ("WARNING: old\nError: INSTALLATION FAILED: no\n  such thing\n", "INSTALLATION FAILED: no such thing"),
+        ("Error: one\nError: two", "one Error: two"),
+        ("Error: " + "long " * 9, "long long..."),
+        ("NAME: toy\nSTATUS: deployed\n", ""),
+    ],
+)
+def test_all_that_helm_says_of_an_error_is_one_line_of_bearable_length(said: str, complaint: str) -> None:
+    assert helm.complaint(said, 35 if "long" not in said else 9) == complaint

@@ -16,6 +16,7 @@ from policies import services  # noqa: F401 fills the registry
 from policies.control import REGISTRY
 from policies.exceptions import ReviewedException
 from rehearsal.charts import Chart
+from rehearsal.cluster.cluster import Report
 from rehearsal.judging import Judged, Violation
 from rehearsal.rendering import Rendered
 from rehearsal.summary import render, verdicts
@@ -54,11 +55,11 @@ RESOURCES = [
 
 @pytest.fixture
 def summary(tmp_path: Path) -> Any:
-    def make(changes: dict[str, int], *charts: Judged) -> str:
+    def make(changes: dict[str, int], *charts: Judged, cluster: Report | None = None) -> str:
         log = tmp_path / "events.jsonl"
         log.write_text(json.dumps({"summaryEvent": {"resourceChanges": changes}}) + "\n")
         steps = dict.fromkeys(("preview", "up", "second preview"), log)
-        return render("azure-dev", json.dumps({"deployment": {"resources": RESOURCES}}), steps, charts, 12.3)
+        return render("azure-dev", json.dumps({"deployment": {"resources": RESOURCES}}), steps, charts, cluster, 12.3)
 
     return make
 
@@ -97,6 +98,45 @@ def test_what_a_chart_renders_to_is_counted_and_what_is_wrong_with_it_named(summ
     assert "refused a: no" in text
     assert "failed mlflow/Job/b at k8s-pod-seccomp" in text
     assert "excepted mlflow/Job/a from k8s-pod-seccomp until 2030-01-01" in text
+
+
+def test_what_an_api_server_has_accepted_is_not_called_unchecked(summary: Any) -> None:
+    monitor = {"kind": "ServiceMonitor"}
+    chart = Judged(MLFLOW, Rendered([monitor], [monitor]))
+    assert "1 objects rendered, 0 checked, 1 not checked (custom kinds)" in summary({"same": 6}, chart)
+    text = summary({"same": 6}, chart, cluster=Report("v1.33.13"))
+    assert "1 objects rendered, accepted by the API server" in text
+
+
+def test_without_a_control_plane_the_summary_says_that_nothing_ran(summary: Any) -> None:
+    text = summary({"same": 6})
+    assert "none: a control plane could not be had" in text
+    assert "checked offline and start no pods" in text
+
+
+def test_of_a_cluster_all_is_told_that_is_simulated_or_not_ready(summary: Any) -> None:
+    report = Report(
+        version="v1.33.13",
+        pods={"Running": 12, "Pending": 1},
+        capacity=["user   2 nodes"],
+        notes=["one node was added"],
+        served=["InferenceService"],
+        answered={"check.example": 3},
+        unattended={"Widget": 2},
+        faults=["Deployment a/b: 0/1 pods ready: no room"],
+    )
+    lines = [" ".join(line.split()) for line in summary({"same": 6}, cluster=report).splitlines()]
+    for told in (
+        "control plane Kubernetes v1.33.13",
+        "pods 1 Pending, 12 Running",
+        "pool user 2 nodes",
+        "note one node was added",
+        "acted on InferenceService, by a real controller",
+        "answered for check.example, 3 times: its pods are simulated",
+        "nobody acts on 2 Widget: their controllers are simulated pods",
+        "not ready Deployment a/b: 0/1 pods ready: no room",
+    ):
+        assert told in lines
 
 
 def test_changes_of_the_second_preview_are_shown(summary: Any) -> None:

@@ -1,0 +1,5 @@
+//go:build tools
+
+package kserve
+
+import _ "github.com/kserve/kserve/cmd/manager"

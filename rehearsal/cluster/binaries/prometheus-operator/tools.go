@@ -1,0 +1,5 @@
+//go:build tools
+
+package prometheusoperator
+
+import _ "github.com/prometheus-operator/prometheus-operator/cmd/operator"

@@ -1,0 +1,145 @@
+"""What the cloud puts into a cluster of its own, derived from the simulated world: forgotten there, missing here.
+
+All of it is simulated, carries the label `groundwork.rehearsal/simulated`, and follows the world as it changes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rehearsal.cloud.world import FileWorld
+from rehearsal.cluster.api import Object
+from rehearsal.cluster.cloudside import identity, metrics, storage, system
+from rehearsal.cluster.cloudside.autoscaler import Autoscaler
+from rehearsal.cluster.cloudside.balancers import Balancers
+from rehearsal.cluster.cloudside.keeper import Keeper
+from rehearsal.cluster.cloudside.managed import Cluster, managed_cluster
+from rehearsal.cluster.cloudside.nodes import Nodes
+from rehearsal.cluster.cloudside.sizes import UnknownSize
+from rehearsal.cluster.control_plane import ControlPlane
+from rehearsal.cluster.egress import Egress
+from rehearsal.cluster.following import follow
+
+_PERIOD = 0.25  # seconds between two looks at the world
+_SLOWLY = 5  # seconds after which the cluster is looked at even if nothing in it seems to have changed
+# What the simulated cloud acts on in the cluster.
+_WATCHED = (
+    ("v1", "Node"),
+    ("v1", "Pod"),
+    ("v1", "PersistentVolumeClaim"),
+    ("v1", "PersistentVolume"),
+    ("v1", "Service"),
+    ("apps/v1", "DaemonSet"),
+    ("apiregistration.k8s.io/v1", "APIService"),
+)
+
+
+class CloudSide:
+    """Keeps a cluster as the world says it is."""
+
+    def __init__(self, plane: ControlPlane, world: FileWorld, egress: Egress) -> None:
+        self._api = plane.api
+        self._world = world
+        self._keeper = Keeper(plane.api)
+        self._nodes = Nodes(plane.api, plane.version)
+        self._autoscaler = Autoscaler(plane.api, plane.version)
+        self._provisioner = storage.Provisioner(plane.api)
+        self._balancers = Balancers(plane.api)
+        self._metrics = metrics.Metrics(plane.api, egress)
+        identity.answer(egress, plane.api, lambda: managed_cluster(world))
+        self._ended, self._stirred = threading.Event(), threading.Event()
+        self._rounds = itertools.count(1)
+        self._begun = 0
+        self._quiet = 0  # the last round that found everything as it should be
+        self._faults: list[str] = []
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Follow the world for as long as the context lasts."""
+        threads = [threading.Thread(target=self._run, daemon=True)]
+        threads += [threading.Thread(target=self._listen, args=kind, daemon=True) for kind in _WATCHED]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            threads[0].join(1)
+
+    def settle(self, patience: float) -> None:
+        """Return when the cluster holds what the world says now; after `patience` seconds at the latest."""
+        end = time.monotonic() + patience
+        since = self._begun
+        while self._quiet <= since and time.monotonic() < end:
+            self._stirred.set()
+            time.sleep(0.05)
+
+    def faults(self) -> list[str]:
+        """What the simulated cloud could not do, as it stands now."""
+        return list(self._faults)
+
+    def notes(self) -> list[str]:
+        """What the simulated cloud did of its own accord: which pools have grown."""
+        cluster = managed_cluster(self._world)
+        return self._autoscaler.notes(cluster) if cluster else []
+
+    def _run(self) -> None:
+        cluster: Cluster | None = None
+        looked = 0.0
+        while not self._ended.is_set():
+            before, cluster = cluster, managed_cluster(self._world)
+            if self._stirred.is_set() or cluster != before or time.monotonic() > looked + _SLOWLY:
+                looked = time.monotonic()
+                self._round(cluster)
+            self._ended.wait(_PERIOD)
+
+    def _listen(self, api_version: str, kind: str) -> None:
+        for _ in follow(self._api, api_version, kind, self._ended):
+            self._stirred.set()
+
+    def _round(self, cluster: Cluster | None) -> None:
+        self._begun = number = next(self._rounds)
+        self._stirred.clear()
+        try:
+            changed = self._bring(cluster)
+        except Exception as error:  # a thread that ended would leave everybody waiting without a word
+            self._stirred.set()
+            self._faults = [f"The simulated cloud could not bring the cluster in line: {error!r}"]
+            return
+        if not changed:
+            self._quiet = number
+
+    def _bring(self, cluster: Cluster | None) -> bool:
+        self._faults = []
+        changed = self._bring_nodes(cluster)
+        changed |= self._keeper.keep(_manifests(cluster) if cluster else ())
+        changed |= self._provisioner.provision(storage.drivers(cluster))
+        changed |= self._balancers.balance(cluster)
+        self._metrics.serve()
+        return changed
+
+    def _bring_nodes(self, cluster: Cluster | None) -> bool:
+        gpus = any(map(_finds_gpus, self._api.list("apps/v1", "DaemonSet")))
+        more = self._autoscaler.more(cluster, gpus=gpus) if cluster else {}
+        idle = self._autoscaler.idle(cluster) if cluster else ()
+        try:
+            return self._nodes.keep(cluster, more, idle, gpus=gpus)
+        except UnknownSize as error:
+            self._faults = [f"A pool has no nodes: {error}"]
+            return False
+
+
+def _manifests(cluster: Cluster) -> Iterator[Object]:
+    """What is in the cluster for no other reason than that the stack has it."""
+    for part in (storage, system, identity, metrics):
+        yield from part.manifests(cluster)
+
+
+def _finds_gpus(daemon: Object) -> bool:
+    """Whether it is a device plugin of NVIDIA's: without one a node has GPUs, but nobody is told."""
+    images = [container["image"] for container in daemon["spec"]["template"]["spec"]["containers"]]
+    return any("nvidia" in image and "device-plugin" in image for image in images)

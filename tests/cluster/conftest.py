@@ -1,0 +1,119 @@
+"""One control plane for all tests of a worker, with two nodes; where it cannot be had they are skipped with the reason.
+
+Tests share it, so each works in a namespace of its own and asserts on nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal import charts, tools
+from rehearsal.cloud.world import FileWorld
+from rehearsal.cluster import binaries, control_plane
+from rehearsal.cluster.cloudside import CloudSide
+from rehearsal.cluster.control_plane import ControlPlane
+from rehearsal.cluster.egress import Egress
+from rehearsal.cluster.releases import Releases
+from tests import toy_charts
+from tests.cluster.clouds import PATIENCE
+from tests.cluster.waiting import wait_for
+
+POOL = "user"
+_NODES = ("node-1", "node-2")
+_SIZE = {"cpu": "4", "memory": "16Gi", "pods": "60"}
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def egress() -> Iterator[Egress]:
+    proxy = Egress()
+    with proxy.running():
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def plane(egress: Egress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    reason = binaries.ready()
+    if reason:
+        pytest.skip(f"no control plane: {reason}")
+    with control_plane.running(tmp_path_factory.mktemp("cluster"), egress.path) as running:
+        egress.attach(running)
+        for name in _NODES:
+            running.api.create(_node(name))
+        yield running
+
+
+@pytest.fixture
+def namespace(plane: ControlPlane) -> Iterator[str]:
+    """A fresh namespace; what is in it goes with it, some time after the test."""
+    name = f"test-{next(_numbers)}"
+    plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    plane.api.delete("v1", "Namespace", name)
+
+
+@pytest.fixture
+def world() -> Iterator[FileWorld]:
+    world = FileWorld(":memory:")
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def cloud(plane: ControlPlane, egress: Egress, world: FileWorld) -> Iterator[CloudSide]:
+    """The simulated cloud at work, pods on its nodes alone; afterwards nothing of it is left."""
+    # Pods of tests before that wait for a node would bring one here.
+    wait_for(lambda: not plane.api.list("v1", "Pod", fields="spec.nodeName="))
+    others = plane.api.list("v1", "Node")
+    for node in others:
+        plane.api.patch(node, {"spec": {"unschedulable": True}})
+    side = CloudSide(plane, world, egress)
+    with side.running():
+        yield side
+        for record in world.all():
+            world.remove(record)
+        side.settle(PATIENCE)
+    for node in others:
+        plane.api.patch(node, {"spec": {"unschedulable": None}})
+
+
+@pytest.fixture
+def releases(plane: ControlPlane) -> Releases:
+    return Releases(plane)
+
+
+@pytest.fixture
+def chart(namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Makes a chart of some templates; gives the inputs of a release of it, which is called as its namespace is."""
+    monkeypatch.setenv(charts.VARIABLE, str(tmp_path))
+    monkeypatch.setattr(tools, "CACHE", tmp_path / "cache")
+
+    def make(*templates: str, **inputs: Any) -> dict[str, Any]:
+        toy_charts.package(tmp_path, "toy", {f"{number}.yaml": text for number, text in enumerate(templates)})
+        toy = {"chart": "toy", "version": toy_charts.VERSION, "name": namespace, "namespace": namespace}
+        return {**toy, "values": {"level": "1", "cpu": "1", "code": "0"}, "timeout": 30, **inputs}
+
+    return make
+
+
+def _node(name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "labels": {
+                "groundwork/pool": POOL,
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/arch": "amd64",
+                "kubernetes.io/hostname": name,
+            },
+            "annotations": {"kwok.x-k8s.io/node": "fake"},
+        },
+        "status": {"allocatable": _SIZE, "capacity": _SIZE},
+    }

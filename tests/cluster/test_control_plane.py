@@ -1,0 +1,216 @@
+"""The control plane: real etcd, API server, controllers and scheduler, started and stopped as a rehearsal does it.
+
+What runs in pods is simulated: kwok says of a scheduled pod that it runs. What a cloud brings into a cluster is not in
+here.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import stat
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal.cluster import control_plane
+from rehearsal.cluster.api import Access, Api, ApiError, Unreachable
+from rehearsal.cluster.control_plane import ControlPlane
+from rehearsal.cluster.credentials import Authority
+from rehearsal.console import UserError
+
+_PATIENCE = 30  # seconds
+_ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+
+
+def _until(holds: Callable[[], Any]) -> Any:
+    end = time.monotonic() + _PATIENCE
+    while not (found := holds()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+    return found
+
+
+def _config_map(name: str, namespace: str = "default") -> Mapping[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace},
+        "data": {"key": "value"},
+    }
+
+
+def _workload(kind: str, name: str, namespace: str, **annotations: str) -> Mapping[str, Any]:
+    spec: dict[str, Any] = {"containers": [{"name": "main", "image": "registry.example/app:1"}]}
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
+    if kind == "Job":
+        spec["restartPolicy"] = "Never"
+        return _manifest("batch/v1", kind, name, namespace, {"backoffLimit": 0, "template": template})
+    return _manifest("apps/v1", kind, name, namespace, {"selector": {"matchLabels": labels}, "template": template})
+
+
+def _manifest(api_version: str, kind: str, name: str, namespace: str, spec: Any) -> Mapping[str, Any]:
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _processes(folder: Path) -> dict[int, str]:
+    """The processes whose command line names the folder, and their programs."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            command = path.read_text().split("\0")
+            if any(f"={folder}/" in argument for argument in command):
+                found[int(path.parent.name)] = Path(command[0]).name
+    return found
+
+
+def _listening(process: int) -> list[str]:
+    """The addresses on which a process listens, in hexadecimal as the kernel writes them."""
+    sockets = {os.readlink(path) for path in Path(f"/proc/{process}/fd").iterdir()}
+    rows = [
+        line.split()
+        for file in ("tcp", "tcp6")
+        for line in Path(f"/proc/{process}/net/{file}").read_text().splitlines()
+    ]
+    return [row[1].split(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]
+
+
+def test_a_deployment_gets_pods_that_run(plane: ControlPlane, namespace: str) -> None:
+    plane.api.apply(_workload("Deployment", "web", namespace), "test")
+    _until(
+        lambda: (plane.api.get("apps/v1", "Deployment", "web", namespace) or {}).get("status", {}).get("readyReplicas")
+    )
+
+
+@pytest.mark.parametrize(("code", "condition"), [("0", "Complete"), ("3", "Failed")])
+def test_a_job_ends_as_its_annotation_says(plane: ControlPlane, namespace: str, code: str, condition: str) -> None:
+    job = _workload("Job", "once", namespace, **{"rehearsal.groundwork/exit-code": code})
+    plane.api.apply(job, "test")
+
+    def ended() -> bool:
+        status = (plane.api.get("batch/v1", "Job", "once", namespace) or {}).get("status", {})
+        return condition in {found["type"] for found in status.get("conditions", ())}
+
+    _until(ended)
+
+
+def test_the_api_server_refuses_in_its_own_words(plane: ControlPlane, namespace: str) -> None:
+    wrong = {**_config_map("wrong", namespace), "date": {}}
+    with pytest.raises(ApiError, match=r'unknown field "date"|field not declared in schema'):
+        plane.api.apply(wrong, "test")
+
+
+def test_nobody_without_a_certificate_of_this_run_gets_in(plane: ControlPlane, tmp_path: Path) -> None:
+    stranger = Authority(tmp_path).certificate("admin", ["system:masters"])
+    access = plane.api.access
+    api = Api(Access(access.server, access.authority, str(stranger.certificate), str(stranger.key)))
+    with pytest.raises((ApiError, Unreachable)) as refused:
+        api.ask("GET", "/api/v1/secrets")
+    assert getattr(refused.value, "status", 401) == 401
+
+
+@_ON_LINUX
+def test_everything_listens_on_this_machine_only(plane: ControlPlane) -> None:
+    addresses = [address for process in _processes(plane.folder) for address in _listening(process)]
+    assert len(addresses) >= 3  # the API server, and etcd for clients and peers
+    assert set(addresses) == {"0100007F"}  # 127.0.0.1
+
+
+def test_keys_are_for_this_user_only(plane: ControlPlane) -> None:
+    keys = list(plane.folder.rglob("*.key"))
+    assert keys
+    assert all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in keys)
+
+
+def test_a_secret_lies_encrypted_on_the_disk(plane: ControlPlane, namespace: str) -> None:
+    metadata = {"name": "hidden", "namespace": namespace}
+    data = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"key": "not-to-be-found"}}
+    plane.api.apply(data, "test")
+    found = plane.api.get("v1", "Secret", "hidden", namespace)
+    assert found is not None
+    assert base64.b64decode(found["data"]["key"]) == b"not-to-be-found"
+    files = [path.read_bytes() for path in plane.folder.rglob("*") if path.is_file()]
+    assert any(b"/configmaps/" in content for content in files)  # so the data is here
+    assert not any(b"not-to-be-found" in content for content in files)
+
+
+@_ON_LINUX
+def test_what_the_cluster_holds_outlives_a_stop_and_two_run_side_by_side(plane: ControlPlane, tmp_path: Path) -> None:
+    socket = tmp_path / "egress.sock"
+    with control_plane.running(tmp_path / "other", socket) as other:
+        assert other.api.access.server != plane.api.access.server
+        other.api.apply(_config_map("kept"), "test")
+        assert plane.api.get("v1", "ConfigMap", "kept", "default") is None
+    assert not _processes(tmp_path / "other")
+    with control_plane.running(tmp_path / "other", socket) as again:
+        assert again.api.get("v1", "ConfigMap", "kept", "default")
+        assert again.faults() == []
+
+
+@_ON_LINUX
+def test_an_api_server_that_is_killed_is_a_fault_that_names_its_log(plane: ControlPlane, tmp_path: Path) -> None:
+    del plane  # that it is there says that programs are
+    with control_plane.running(tmp_path / "dying", tmp_path / "egress.sock") as dying:
+        programs = {program: process for process, program in _processes(tmp_path / "dying").items()}
+        server = programs["kube-apiserver"]
+        os.kill(server, signal.SIGKILL)
+        (fault,) = _until(dying.faults)
+        assert "kube-apiserver ended in mid-run (signal 9)" in fault
+        with pytest.raises(Unreachable, match="does not answer"):
+            dying.api.ask("GET", "/readyz")
+    assert not _processes(tmp_path / "dying")
+
+
+@_ON_LINUX
+def test_a_full_disk_ends_in_a_verdict_and_the_next_run_goes_on(plane: ControlPlane, tmp_path: Path) -> None:
+    """A limit on how large a file etcd may write stands for the full disk: both fail its next write."""
+    del plane
+    folder = tmp_path / "full"
+    with control_plane.running(folder, tmp_path / "egress.sock") as full:
+        full.api.apply(_config_map("before"), "test")
+        (etcd,) = (process for process, program in _processes(folder).items() if program == "etcd")
+        resource.prlimit(etcd, resource.RLIMIT_FSIZE, (1, 1))
+        with pytest.raises((ApiError, Unreachable)):
+            _until(lambda: not full.api.apply(_config_map("during"), "test"))
+        (fault, *_) = _until(full.faults)
+        assert "etcd ended in mid-run" in fault
+    with control_plane.running(folder, tmp_path / "egress.sock") as mended:
+        assert mended.api.get("v1", "ConfigMap", "before", "default")
+
+
+def test_a_port_that_is_taken_meanwhile_is_one_clear_message(
+    plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = int(plane.api.access.server.rpartition(":")[2])
+    free = control_plane.free_ports(2)
+    monkeypatch.setattr(control_plane, "free_ports", lambda _: [*free, taken])
+    with (
+        pytest.raises(UserError, match=r"kube-apiserver did not start .*address already in use"),
+        control_plane.running(tmp_path / "late", tmp_path / "egress.sock"),
+    ):
+        pass
+
+
+def test_damaged_data_is_one_clear_message(plane: ControlPlane, tmp_path: Path) -> None:
+    del plane
+    folder = tmp_path / "damaged"
+    (folder / "etcd").mkdir(parents=True)
+    (folder / "etcd" / "member").write_text("no folder")
+    with (
+        pytest.raises(UserError, match=r"etcd did not start .*member"),
+        control_plane.running(folder, tmp_path / "egress.sock"),
+    ):
+        pass
+    shutil.rmtree(folder)
+    with control_plane.running(folder, tmp_path / "egress.sock") as mended:
+        assert mended.version.startswith("v1.")

@@ -1,0 +1,193 @@
+"""The simulated gateway controller judges Gateways and HTTPRoutes as the Gateway API says.
+
+Proves the conditions that it sets, and that it names itself as simulated. It does not prove that any traffic would get
+through, nor does it know what a particular gateway's own controller would say beyond the standard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from rehearsal.cluster.api import Object
+from rehearsal.cluster.control_plane import ControlPlane
+from rehearsal.cluster.controllers import Controllers
+from rehearsal.cluster.egress import Egress
+from tests.cluster.installing import apply_gateway_api, condition, until
+
+_VERSION = "gateway.networking.k8s.io/v1"
+_CLASS = "simulated"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def controllers(plane: ControlPlane, egress: Egress) -> Iterator[None]:
+    apply_gateway_api(plane)
+    plane.api.apply(_object("GatewayClass", _CLASS, "", {"controllerName": "example.com/gateways"}), "test")
+    with Controllers(plane, egress, {}).running():
+        yield
+
+
+@pytest.fixture
+def gateway(plane: ControlPlane, namespace: str) -> Object:
+    """A gateway that takes routes of its own namespace, on port 80."""
+    return _gateway(plane, namespace, {"name": "http", "port": 80, "protocol": "HTTP"})
+
+
+def test_a_gateway_is_programmed_and_has_an_address_that_leads_nowhere(plane: ControlPlane, gateway: Object) -> None:
+    found = until(lambda: _judged(plane, gateway, "Programmed"))
+
+    assert condition(found, "Accepted")["status"] == condition(found, "Programmed")["status"] == "True"
+    assert "simulated" in condition(found, "Programmed")["message"]
+    assert found["status"]["addresses"][0]["value"].startswith("203.0.113.")
+
+
+def test_a_gateway_of_no_known_class_waits(plane: ControlPlane, namespace: str) -> None:
+    listener = {"name": "http", "port": 80, "protocol": "HTTP"}
+    spec = {"gatewayClassName": "not-there", "listeners": [listener]}
+    unknown = plane.api.create(_object("Gateway", "unknown", namespace, spec))
+    other = _gateway(plane, namespace, listener)
+
+    until(lambda: _judged(plane, other, "Programmed"))
+
+    assert condition(_again(plane, unknown), "Programmed")["status"] == "Unknown"
+
+
+def test_a_listener_without_its_certificate_is_invalid(plane: ControlPlane, namespace: str) -> None:
+    tls = {"certificateRefs": [{"name": "not-there"}]}
+    gateway = _gateway(plane, namespace, {"name": "https", "port": 443, "protocol": "HTTPS", "tls": tls})
+
+    found = until(lambda: _judged(plane, gateway, "Programmed"))
+
+    (listener,) = found["status"]["listeners"]
+    assert condition(listener, "ResolvedRefs")["reason"] == "InvalidCertificateRef"
+    assert condition(found, "Programmed")["status"] == "False"
+
+
+def test_a_route_to_a_service_that_is_there_is_accepted_and_counted(plane: ControlPlane, gateway: Object) -> None:
+    namespace = gateway["metadata"]["namespace"]
+    _service(plane, namespace)
+
+    (parent,) = _parents(plane, _route(plane, namespace, gateway))
+
+    assert parent["controllerName"] == "rehearsal.groundwork/simulated-gateway"
+    assert condition(parent, "Accepted")["status"] == condition(parent, "ResolvedRefs")["status"] == "True"
+    until(lambda: _again(plane, gateway)["status"]["listeners"][0]["attachedRoutes"] == 1)
+
+
+def test_a_route_to_a_service_that_is_not_there_is_not_resolved(plane: ControlPlane, gateway: Object) -> None:
+    (parent,) = _parents(plane, _route(plane, gateway["metadata"]["namespace"], gateway))
+
+    assert condition(parent, "ResolvedRefs")["status"] == "False"
+    assert condition(parent, "ResolvedRefs")["reason"] == "BackendNotFound"
+
+
+def test_a_route_of_a_gateway_that_is_not_there_is_not_judged(plane: ControlPlane, gateway: Object) -> None:
+    namespace = gateway["metadata"]["namespace"]
+    orphan = plane.api.create(_object("HTTPRoute", "orphan", namespace, {"parentRefs": [{"name": "not-there"}]}))
+
+    _parents(plane, _route(plane, namespace, gateway))
+
+    assert not _again(plane, orphan).get("status", {}).get("parents")
+
+
+def test_a_route_to_another_namespace_needs_a_grant_of_that_namespace(plane: ControlPlane, gateway: Object) -> None:
+    namespace = gateway["metadata"]["namespace"]
+    other = f"{namespace}-other"
+    plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
+    _service(plane, other)
+    route = _route(plane, namespace, gateway, service_of=other)
+
+    (parent,) = _parents(plane, route)
+    assert condition(parent, "ResolvedRefs")["reason"] == "RefNotPermitted"
+
+    source = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": namespace}
+    grant = {"from": [source], "to": [{"group": "", "kind": "Service"}]}
+    plane.api.create({**_object("ReferenceGrant", "grant", other, grant), "apiVersion": f"{_VERSION}beta1"})
+    until(lambda: condition(_parents(plane, route)[0], "ResolvedRefs")["status"] == "True")
+    plane.api.delete("v1", "Namespace", other)
+
+
+@pytest.mark.parametrize(
+    ("listener", "reason"),
+    [
+        ({"allowedRoutes": {"namespaces": {"from": "Same"}}}, "NotAllowedByListeners"),
+        (
+            {"allowedRoutes": {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"web": "yes"}}}}},
+            "NotAllowedByListeners",
+        ),
+        ({"allowedRoutes": {"namespaces": {"from": "All"}}, "hostname": "*.example.org"}, "NoMatchingListenerHostname"),
+        ({"allowedRoutes": {"namespaces": {"from": "All"}}, "hostname": "*.example.com"}, "Accepted"),
+        (
+            {
+                "allowedRoutes": {
+                    "namespaces": {
+                        "from": "Selector",
+                        "selector": {"matchExpressions": [{"key": "web", "operator": "DoesNotExist"}]},
+                    }
+                }
+            },
+            "Accepted",
+        ),
+    ],
+)
+def test_a_listener_takes_the_routes_that_it_allows(
+    plane: ControlPlane, namespace: str, listener: Mapping[str, Any], reason: str
+) -> None:
+    elsewhere = f"{namespace}-gateway"
+    plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": elsewhere}})
+    gateway = _gateway(plane, elsewhere, {"name": "http", "port": 80, "protocol": "HTTP", **listener})
+
+    (parent,) = _parents(plane, _route(plane, namespace, gateway))
+
+    assert condition(parent, "Accepted")["reason"] == reason
+    plane.api.delete("v1", "Namespace", elsewhere)
+
+
+def test_a_route_to_a_listener_that_the_gateway_does_not_have_has_no_parent(
+    plane: ControlPlane, gateway: Object
+) -> None:
+    (parent,) = _parents(plane, _route(plane, gateway["metadata"]["namespace"], gateway, sectionName="https"))
+
+    assert condition(parent, "Accepted")["reason"] == "NoMatchingParent"
+
+
+def _object(kind: str, name: str, namespace: str, spec: Mapping[str, Any]) -> Object:
+    metadata = {"name": name, "namespace": namespace} if namespace else {"name": name}
+    return {"apiVersion": _VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _gateway(plane: ControlPlane, namespace: str, listener: Mapping[str, Any]) -> Object:
+    spec = {"gatewayClassName": _CLASS, "listeners": [listener]}
+    return plane.api.create(_object("Gateway", "gateway", namespace, spec))
+
+
+def _route(plane: ControlPlane, namespace: str, gateway: Object, service_of: str = "", **parent: Any) -> Object:
+    backend = {"name": "web", "port": 80} | ({"namespace": service_of} if service_of else {})
+    named = {"name": gateway["metadata"]["name"], "namespace": gateway["metadata"]["namespace"]}
+    spec = {
+        "parentRefs": [{**named, **parent}],
+        "hostnames": ["web.example.com"],
+        "rules": [{"backendRefs": [backend]}],
+    }
+    return plane.api.create(_object("HTTPRoute", "web", namespace, spec))
+
+
+def _service(plane: ControlPlane, namespace: str) -> None:
+    metadata = {"name": "web", "namespace": namespace}
+    plane.api.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}]}})
+
+
+def _parents(plane: ControlPlane, route: Object) -> Any:
+    return until(lambda: _again(plane, route).get("status", {}).get("parents"))
+
+
+def _judged(plane: ControlPlane, gateway: Object, kind: str) -> Any:
+    found = _again(plane, gateway)
+    return found if condition(found, kind).get("status") in {"True", "False"} else None
+
+
+def _again(plane: ControlPlane, found: Object) -> Any:
+    metadata = found["metadata"]
+    return plane.api.get(found["apiVersion"], found["kind"], metadata["name"], metadata["namespace"])

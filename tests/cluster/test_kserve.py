@@ -1,0 +1,210 @@
+"""KServe's controller is a real process beside the control plane, once its chart is installed.
+
+Proves that it makes of an InferenceService what KServe makes of one, that its webhooks set defaults and refuse, that
+nothing is left when the InferenceService goes, that a process which dies is reported and started again, and that it
+runs only while its Deployment does. It does not prove that a model answers: the pods are simulated, and so is the
+gateway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal.cluster.api import ApiError, Object
+from rehearsal.cluster.control_plane import ControlPlane
+from rehearsal.cluster.controllers import Controllers, programs
+from rehearsal.cluster.controllers.kserve import KSERVE
+from rehearsal.cluster.egress import Egress
+from tests.cluster.installing import apply_gateway_api, apply_kinds, condition, install, until
+
+_NAMESPACE = "kserve"
+_SERVING = "serving.kserve.io/v1beta1"
+_GATEWAY_API = "gateway.networking.k8s.io/v1"
+_RBAC = "rbac.authorization.k8s.io/v1"
+_BINDING = "kserve-manager-rolebinding"
+
+_VALUES = (
+    "kserve.controller.deploymentMode=Standard",
+    "kserve.controller.gateway.ingressGateway.enableGatewayApi=true",
+    "kserve.controller.gateway.ingressGateway.createGateway=true",
+)
+
+
+@pytest.fixture(scope="module")
+def controllers(plane: ControlPlane, egress: Egress) -> Iterator[Controllers]:
+    """KServe as its charts install it; the runtimes come right behind it, and meet its webhooks."""
+    found = programs(["kserve-resources"])
+    if not found:
+        pytest.skip("KServe's controller cannot be had")
+    controllers = Controllers(plane, egress, found)
+    with controllers.running():
+        apply_gateway_api(plane)
+        apply_kinds(plane, "cert-manager-v1.21.1", ("cert-manager.io/v1", "Certificate"), "crds.enabled=true")
+        apply_kinds(plane, "kserve-crd-v0.20.0", (_SERVING, "InferenceService"))
+        plane.api.create(_gateway_class())
+        install(plane, "kserve-resources-v0.20.0", _NAMESPACE, *_VALUES)
+        install(plane, "kserve-runtime-configs-v0.20.0", _NAMESPACE, "kserve.servingruntime.enabled=true")
+        yield controllers
+        # Only KServe's controller takes its finalizer off them: without it their namespaces would stay.
+        until(lambda: not plane.api.list(_SERVING, "InferenceService"), 60)
+    assert not _running(plane)
+
+
+def test_an_inference_service_becomes_all_that_kserve_makes_of_it_and_is_ready(
+    plane: ControlPlane, controllers: Controllers, namespace: str
+) -> None:
+    plane.api.create(_inference_service(namespace))
+
+    ready = until(lambda: _ready(plane, namespace), 30)
+
+    assert ready["status"]["url"] == f"http://iris-{namespace}.example.com"
+    assert _names(plane, "apps/v1", "Deployment", namespace) == {"iris-predictor"}
+    assert _names(plane, "autoscaling/v2", "HorizontalPodAutoscaler", namespace) == {"iris-predictor"}
+    assert _names(plane, "v1", "Service", namespace) == {"iris-predictor"}
+    assert _names(plane, _GATEWAY_API, "HTTPRoute", namespace) == {"iris", "iris-predictor"}
+    (pod,) = plane.api.list("v1", "Pod", namespace)
+    assert pod["status"]["phase"] == "Running"
+    assert [each["name"] for each in pod["spec"]["initContainers"]] == ["storage-initializer"]
+    assert "InferenceService" in controllers.served()
+    assert not [told for told in controllers.simulated() if "KServe" in told]
+    assert not controllers.faults()
+
+
+@pytest.mark.usefixtures("controllers")
+def test_kserves_own_webhook_sets_the_defaults(plane: ControlPlane, namespace: str) -> None:
+    predictor = {"sklearn": {"storageUri": "s3://models/iris"}}
+
+    created = plane.api.create({**_inference_service(namespace), "spec": {"predictor": predictor}})
+
+    assert created["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "Standard"
+    assert "sklearn" not in created["spec"]["predictor"]
+    assert created["spec"]["predictor"]["model"]["modelFormat"] == {"name": "sklearn"}
+
+
+@pytest.mark.usefixtures("controllers")
+def test_kserves_own_validation_refuses_a_bad_inference_service(plane: ControlPlane, namespace: str) -> None:
+    with pytest.raises(ApiError, match="'MinReplicas' cannot be greater than MaxReplicas"):
+        plane.api.create(_inference_service(namespace, minReplicas=3, maxReplicas=1))
+
+
+@pytest.mark.usefixtures("controllers")
+def test_with_an_inference_service_goes_all_that_was_made_of_it(plane: ControlPlane, namespace: str) -> None:
+    plane.api.create(_inference_service(namespace))
+    until(lambda: _ready(plane, namespace), 30)
+
+    plane.api.delete(_SERVING, "InferenceService", "iris", namespace)
+
+    # The garbage collector looks for new kinds every 30 seconds only.
+    until(lambda: plane.api.get(_SERVING, "InferenceService", "iris", namespace) is None, 60)
+    for kind in (("apps/v1", "Deployment"), ("v1", "Service"), (_GATEWAY_API, "HTTPRoute"), ("v1", "Pod")):
+        until(partial(_is_empty, plane, namespace, *kind))
+
+
+@pytest.mark.usefixtures("controllers")
+def test_it_may_do_no_more_than_its_chart_allows_its_service_account(plane: ControlPlane, namespace: str) -> None:
+    log = plane.folder / "logs" / f"{KSERVE.name}.log"
+    binding = plane.api.get(_RBAC, "ClusterRoleBinding", _BINDING)
+    assert binding is not None
+    plane.api.delete(_RBAC, "ClusterRoleBinding", _BINDING)
+    try:
+        until(lambda: not _may_create_services(plane))
+        plane.api.create(_inference_service(namespace))
+        until(lambda: re.search(r"User .{1,2}system:serviceaccount:kserve:\S+ cannot \w+ resource", log.read_text()))
+    finally:
+        plane.api.create({**binding, "metadata": {"name": _BINDING, "labels": binding["metadata"]["labels"]}})
+
+    until(lambda: _ready(plane, namespace), 30)
+
+
+def test_a_process_that_dies_is_reported_and_started_again(
+    plane: ControlPlane, controllers: Controllers, namespace: str
+) -> None:
+    (process,) = until(lambda: _running(plane))
+    os.kill(process, signal.SIGKILL)
+
+    (fault,) = until(controllers.faults)
+
+    assert fault.startswith("kserve-controller-manager ended once in mid-run (last with signal 9); its log is ")
+    until(controllers.served)
+    plane.api.create(_inference_service(namespace))
+    until(lambda: _ready(plane, namespace), 30)
+
+
+def test_it_runs_only_while_its_deployment_does(plane: ControlPlane, controllers: Controllers, namespace: str) -> None:
+    until(controllers.served)
+    _scale(plane, 0)
+
+    until(lambda: not controllers.served())
+    assert not _running(plane)
+    with pytest.raises(ApiError, match="failed calling webhook"):
+        plane.api.create(_inference_service(namespace))
+
+    _scale(plane, 1)
+    until(controllers.served)
+    plane.api.create(_inference_service(namespace))
+
+
+def _gateway_class() -> Object:
+    return {
+        "apiVersion": _GATEWAY_API,
+        "kind": "GatewayClass",
+        "metadata": {"name": "envoy"},
+        "spec": {"controllerName": "gateway.envoyproxy.io/gatewayclass-controller"},
+    }
+
+
+def _inference_service(namespace: str, **predictor: Any) -> Object:
+    model = {"modelFormat": {"name": "sklearn"}, "storageUri": "s3://models/iris"}
+    return {
+        "apiVersion": _SERVING,
+        "kind": "InferenceService",
+        "metadata": {"name": "iris", "namespace": namespace},
+        "spec": {"predictor": {"model": model, **predictor}},
+    }
+
+
+def _ready(plane: ControlPlane, namespace: str) -> Mapping[str, Any]:
+    found = plane.api.get(_SERVING, "InferenceService", "iris", namespace)
+    return found if found and condition(found, "Ready").get("status") == "True" else {}
+
+
+def _is_empty(plane: ControlPlane, namespace: str, api_version: str, kind: str) -> bool:
+    return not plane.api.list(api_version, kind, namespace)
+
+
+def _names(plane: ControlPlane, api_version: str, kind: str, namespace: str) -> set[str]:
+    return {each["metadata"]["name"] for each in plane.api.list(api_version, kind, namespace)}
+
+
+def _may_create_services(plane: ControlPlane) -> bool:
+    """Whether the API server has taken notice of the binding."""
+    user = f"system:serviceaccount:{_NAMESPACE}:{KSERVE.deployment}"
+    asked = {"user": user, "resourceAttributes": {"verb": "create", "resource": "services"}}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked}
+    return bool(plane.api.create(review)["status"]["allowed"])
+
+
+def _scale(plane: ControlPlane, replicas: int) -> None:
+    deployment = plane.api.get("apps/v1", "Deployment", KSERVE.deployment, _NAMESPACE)
+    assert deployment is not None
+    plane.api.patch(deployment, {"spec": {"replicas": replicas}})
+
+
+def _running(plane: ControlPlane) -> list[int]:
+    """The processes of KServe's controller that know this control plane."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            program, *arguments = (folder / "cmdline").read_text().split("\0")
+            if Path(program).name == KSERVE.name and str(plane.folder) in " ".join(arguments):
+                found.append(int(folder.name))
+    return found

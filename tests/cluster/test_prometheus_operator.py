@@ -1,0 +1,140 @@
+"""The Prometheus operator is a real process beside the control plane, once its chart is installed.
+
+Proves that it makes the StatefulSets of Prometheus and Alertmanager, with the volumes and requests that count on the
+nodes, and that its webhook refuses a rule which is no PromQL. It does not prove that anything is scraped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from rehearsal.cluster import verdict
+from rehearsal.cluster.api import ApiError, Object
+from rehearsal.cluster.control_plane import ControlPlane
+from rehearsal.cluster.controllers import Controllers, programs
+from rehearsal.cluster.egress import Egress
+from tests.cluster.installing import condition, install, until
+
+_NAMESPACE = "prometheus-operator"
+_VERSION = "monitoring.coreos.com/v1"
+_CLAIM = "prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec"
+_VALUES = (
+    f"{_CLAIM}.storageClassName=by-hand",
+    f"{_CLAIM}.resources.requests.storage=50Gi",
+    "prometheus.prometheusSpec.resources.requests.memory=2Gi",
+    "grafana.enabled=false",
+    "kubeStateMetrics.enabled=false",
+    "nodeExporter.enabled=false",
+)
+
+
+@pytest.fixture(scope="module")
+def controllers(plane: ControlPlane, egress: Egress) -> Iterator[Controllers]:
+    found = programs(["kube-prometheus-stack"])
+    if not found:
+        pytest.skip("the Prometheus operator cannot be had")
+    controllers = Controllers(plane, egress, found)
+    with controllers.running():
+        for manifest in _storage():
+            plane.api.create(manifest)
+        install(plane, "kube-prometheus-stack-88.5.3", _NAMESPACE, *_VALUES)
+        yield controllers
+
+
+def test_prometheus_gets_pods_with_the_volume_and_the_memory_that_it_asks_for(
+    plane: ControlPlane, controllers: Controllers
+) -> None:
+    name = "kube-prometheus-stack-prometheus"
+    until(
+        lambda: condition(plane.api.get(_VERSION, "Prometheus", name, _NAMESPACE), "Available").get("status") == "True"
+    )
+
+    (claim,) = plane.api.list("v1", "PersistentVolumeClaim", _NAMESPACE)
+    assert claim["spec"]["resources"]["requests"] == {"storage": "50Gi"}
+    assert claim["status"]["phase"] == "Bound"
+    pod = plane.api.get("v1", "Pod", f"prometheus-{name}-0", _NAMESPACE)
+    assert pod is not None
+    assert _container(pod, "prometheus")["resources"]["requests"]["memory"] == "2Gi"
+    assert "Prometheus" in controllers.served()
+    assert not controllers.faults()
+
+
+@pytest.mark.usefixtures("controllers")
+def test_alertmanager_gets_its_stateful_set(plane: ControlPlane) -> None:
+    name = "alertmanager-kube-prometheus-stack-alertmanager"
+
+    until(lambda: plane.api.get("apps/v1", "StatefulSet", name, _NAMESPACE))
+
+
+@pytest.mark.usefixtures("controllers")
+def test_the_operators_own_webhook_refuses_a_rule_that_is_no_promql(plane: ControlPlane, namespace: str) -> None:
+    rule = {"alert": "Broken", "expr": "sum(rate("}
+    manifest = {
+        "apiVersion": _VERSION,
+        "kind": "PrometheusRule",
+        "metadata": {"name": "broken", "namespace": namespace},
+        "spec": {"groups": [{"name": "broken", "rules": [rule]}]},
+    }
+
+    with pytest.raises(ApiError, match="denied the request: Rules are not valid"):
+        plane.api.create(manifest)
+
+
+@pytest.mark.usefixtures("controllers")
+def test_what_the_operator_cannot_do_is_in_the_verdict(plane: ControlPlane, namespace: str) -> None:
+    claim = {"storageClassName": "nowhere", "resources": {"requests": {"storage": "1Gi"}}}
+    manifest = {
+        "apiVersion": _VERSION,
+        "kind": "Prometheus",
+        "metadata": {"name": "volumeless", "namespace": namespace},
+        "spec": {"storage": {"volumeClaimTemplate": {"spec": claim}}},
+    }
+
+    plane.api.create(manifest)
+
+    (fault,) = until(lambda: verdict.reasons(plane.api, namespace))
+    assert fault.workload == f"Prometheus {namespace}/volumeless"
+    assert 'storage class "nowhere" does not exist' in fault.reason
+
+
+def test_another_version_than_the_one_that_can_be_built_stays_simulated(
+    plane: ControlPlane, controllers: Controllers
+) -> None:
+    name = "kube-prometheus-stack-operator"
+    deployment = plane.api.get("apps/v1", "Deployment", name, _NAMESPACE)
+    assert deployment is not None
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    image = container["image"].rpartition(":")[0] + ":v0.92.0"
+    template = {"spec": {"containers": [{**container, "image": image}]}}
+
+    plane.api.patch(deployment, {"spec": {"template": template}})
+
+    told = "the Prometheus operator: its image says 0.92.0, and the program that can be built is 0.93.1"
+    until(lambda: told in controllers.simulated())
+    until(lambda: not controllers.served())
+
+
+def _storage() -> Sequence[Object]:
+    """A class, and the volume that a cloud's provisioner would make."""
+    volume = {
+        "storageClassName": "by-hand",
+        "capacity": {"storage": "50Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "hostPath": {"path": "/nowhere"},
+    }
+    return [
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": "by-hand"},
+            "provisioner": "kubernetes.io/no-provisioner",
+        },
+        {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "for-prometheus"}, "spec": volume},
+    ]
+
+
+def _container(pod: Object, name: str) -> Any:
+    return next(each for each in pod["spec"]["containers"] if each["name"] == name)

@@ -1,0 +1,131 @@
+"""What the provider's protocol asks beyond objects: configuration, cancellation, and Helm releases by the real Helm.
+
+What becomes of releases is proven in test_releases.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi.runtime.proto import provider_pb2
+
+from rehearsal import charts, helm, tools
+from rehearsal.cloud.values import UNKNOWN, Values
+from rehearsal.cluster.control_plane import ControlPlane
+from rehearsal.cluster.provider import RELEASE
+from tests import toy_charts
+from tests.cluster.speaking import SETTINGS, Aborted, Context, Engine, Resource
+
+CHART = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {pin: "{{ .Values.pin }}"}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: once, annotations: {helm.sh/hook: "post-install,post-upgrade"}}
+spec:
+  backoffLimit: 0
+  template:
+    metadata: {annotations: {rehearsal.groundwork/exit-code: "{{ .Values.code }}"}}
+    spec: {restartPolicy: Never, containers: [{name: main, image: "registry.example/once:1"}]}
+"""
+
+Make = Callable[..., Resource]
+
+
+@pytest.fixture
+def engine(plane: ControlPlane) -> Engine:
+    return Engine.on(plane)
+
+
+@pytest.fixture
+def release(engine: Engine, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """A release of a chart with a ConfigMap and a Job, which ends with a code."""
+    if not helm.ready():
+        pytest.skip("no Helm on this machine, and none could be built")
+    monkeypatch.setenv(charts.VARIABLE, str(tmp_path))
+    monkeypatch.setattr(tools, "CACHE", tmp_path / "cache")
+    toy_charts.package(tmp_path, "toy", {"all.yaml": CHART})
+
+    def make(code: Any = "0") -> Resource:
+        toy = {"chart": "toy", "version": toy_charts.VERSION, "name": "toy", "namespace": namespace, "timeout": 20}
+        inputs = Values({**toy, "values": {"pin": "hunter2", "code": code}}, {("values", "pin")})
+        return Resource(engine.provider, RELEASE, inputs, Values())
+
+    return make
+
+
+def test_a_release_is_installed_known_and_removed(plane: ControlPlane, engine: Engine, release: Make) -> None:
+    resource = release()
+    namespace = resource.inputs.plain["namespace"]
+    assert resource.check() == []
+    outputs = resource.create()
+    assert resource.id == f"{namespace}/toy"
+    assert outputs.plain["status"]["status"] == "deployed"
+    assert outputs.secrets == {("values", "pin")}
+    assert resource.diff(resource.inputs).changes == provider_pb2.DiffResponse.DIFF_NONE
+    assert resource.read().id == resource.id
+    resource.delete()
+    assert plane.api.get("v1", "ConfigMap", "settings", namespace) is None
+    assert resource.read().id == ""
+    assert [entry[0] for entry in engine.journal] == ["create", "delete"]
+
+
+def test_a_preview_of_a_release_installs_nothing(plane: ControlPlane, release: Make) -> None:
+    for resource in (release(), release(code=UNKNOWN)):
+        resource.create(preview=True)
+    assert plane.api.get("v1", "ConfigMap", "settings", resource.inputs.plain["namespace"]) is None
+
+
+def test_a_release_that_failed_and_is_there_is_remembered_and_mended(engine: Engine, release: Make) -> None:
+    resource = release(code="1")
+    with pytest.raises(Aborted, match=r"BackoffLimitExceeded") as caught:
+        resource.create()
+    assert caught.value.remembered is not None
+    assert resource.outputs.plain["status"]["status"] == "failed"
+    assert "hunter2" not in str(caught.value) + str(engine.journal)
+    assert resource.update(release().inputs).plain["status"]["status"] == "deployed"
+
+
+def test_the_provider_is_replaced_for_another_cluster_only(engine: Engine) -> None:
+    def replaces(old: dict[str, str], new: dict[str, str]) -> list[str]:
+        wires = {"old_inputs": Values(dict(old)).to_wire(), "news": Values(dict(new)).to_wire()}
+        urn = "urn:pulumi:test::groundwork::pulumi:providers:kubernetes::kubernetes"
+        return list(engine.provider.DiffConfig(provider_pb2.DiffRequest(urn=urn, **wires), Context()).replaces)
+
+    here, there = ({"kubeconfig": f"clusters: [{{cluster: {{server: {name}}}}}]"} for name in ("here", "there"))
+    assert replaces(here, there) == ["kubeconfig"]
+    assert replaces(here, {"kubeconfig": here["kubeconfig"] + "\nusers: []"}) == []
+    assert replaces(here | {"clusterIdentifier": "a"}, there | {"clusterIdentifier": "a"}) == []
+    assert replaces(here | {"clusterIdentifier": "a"}, here | {"clusterIdentifier": "b"}) == ["clusterIdentifier"]
+
+
+def test_a_cancel_ends_a_wait_at_once(engine: Engine, namespace: str) -> None:
+    forever = {"pulumi.com/waitFor": "jsonpath={.data.never}"}
+    metadata = {"name": "never", "namespace": namespace, "annotations": forever}
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+    threading.Timer(0.3, engine.provider.Cancel, [None, None]).start()
+    started = time.monotonic()
+    with pytest.raises(Aborted, match="cancelled"):
+        engine.resource(manifest).create()
+    assert time.monotonic() - started < 5
+    engine.configure(SETTINGS)
+    with pytest.raises(Aborted, match="not ready after"):
+        engine.resource(manifest).create(timeout=0.2)
+
+
+def test_what_names_no_namespace_goes_to_the_providers(engine: Engine) -> None:
+    engine.configure({**SETTINGS, "namespace": "kube-public"})
+    resource = engine.resource({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}})
+    resource.check()
+    assert resource.inputs.plain["metadata"]["namespace"] == "kube-public"
+    space = engine.resource({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}})
+    space.check()
+    assert "namespace" not in space.inputs.plain["metadata"]
