@@ -20,6 +20,7 @@ from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.provider import awaiting
 from rehearsal.cluster.provider.objects import LOST
 from tests.cluster.speaking import Aborted, Engine
+from tests.cluster.waiting import wait_for
 
 SHORT = 2.0  # seconds for what will never be ready; the controllers say why within one
 
@@ -337,3 +338,35 @@ def test_an_api_server_that_dies_while_something_is_waited_for_is_one_message(tm
         assert caught.value.remembered is not None, "the object was made before"
         with pytest.raises(Aborted, match=LOST):
             resource.delete()
+
+
+def test_a_namespace_goes_soon_after_its_pods_though_they_had_long_to_end(plane: ControlPlane, namespace: str) -> None:
+    """The controller that saw a pod with ten minutes to end comes back after five, if nobody asks it to."""
+    name = f"{namespace}-without-a-kubelet"
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
+    container = {"name": "main", "image": "registry.example/app:1"}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "slow", "namespace": namespace},
+        "spec": {
+            "nodeName": name,
+            "terminationGracePeriodSeconds": 600,
+            "containers": [container],
+        },
+    }
+    plane.api.create(node)
+    wait_for(lambda: plane.api.get("v1", "ServiceAccount", "default", namespace))
+    plane.api.create(pod)
+    live = plane.api.get("v1", "Namespace", namespace)
+    assert live is not None
+    plane.api.delete("v1", "Namespace", namespace)
+
+    def ends() -> None:
+        plane.api.ask("DELETE", f"/api/v1/namespaces/{namespace}/pods/slow", body={"gracePeriodSeconds": 0})
+
+    threading.Timer(16, ends).start()  # the controller looks after five seconds, and after ten
+    try:
+        awaiting.Wait(plane.api, threading.Event(), live, None).until_gone()
+    finally:
+        plane.api.delete("v1", "Node", name)

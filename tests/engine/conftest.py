@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal.cluster import binaries
 from rehearsal.console import UserError
 from rehearsal.engine import bootstrap
 from tests.engine.project import Project
@@ -18,6 +19,13 @@ def engine() -> Path:
         return bootstrap.engine()
     except UserError as error:
         pytest.skip(f"no engine: {error}")
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> None:
+    reason = binaries.ready()
+    if reason:
+        pytest.skip(f"no control plane: {reason}")
 
 
 @pytest.fixture

@@ -9,30 +9,20 @@ simulated. What the API server alone would refuse is proven in tests/cluster.
 from __future__ import annotations
 
 import os
-import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from rehearsal.charts import VARIABLE
-from rehearsal.cluster import binaries
-from tests.engine.project import TIMEOUT, Project
+from tests.engine.project import Project
 
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.skipif(VARIABLE not in os.environ, reason=f"{VARIABLE} names no folder with the charts' packages"),
 ]
 
-AZURE, AWS = "azure-dev", "aws-dev"
+AZURE = "azure-dev"
 MLFLOW = "infra/cluster/mlflow.py"
-
-
-@pytest.fixture(scope="module")
-def control_plane() -> None:
-    reason = binaries.ready()
-    if reason:
-        pytest.skip(f"no control plane: {reason}")
 
 
 @pytest.fixture(scope="module")
@@ -86,36 +76,3 @@ def test_after_all_of_them_the_mended_stack_passes(azure: Project) -> None:
     run = azure.rehearse("up", AZURE)
     assert run.code == 0, run.text
     assert "Pending" not in run.text
-
-
-@pytest.fixture
-def aws(control_plane: None, project: Project) -> Project:  # noqa: ARG001
-    return project
-
-
-def test_volumes_without_the_add_on_that_makes_them_stay_pending(aws: Project) -> None:
-    aws.edit("infra/aws/cluster.py", '"aws-ebs-csi-driver",', '"metrics-server",')
-    complaint = aws.rehearse("up", AWS).complaint
-    assert "kube-prometheus-stack" in complaint
-    assert 'storage class "ebs-csi-default-sc" does not exist' in complaint
-    assert "Remedy: Set storageClassName" in complaint
-
-
-def _api_server(project: Project) -> int:
-    """The API server's process, once the engine is at work in the cluster."""
-    deadline = time.monotonic() + TIMEOUT
-    while not any(type_.startswith("kubernetes:core") for _, type_, _ in project.journal(AWS)):
-        assert time.monotonic() < deadline, "nothing was created in the cluster"
-        time.sleep(0.2)
-    return project.processes(AWS)["kube-apiserver"]
-
-
-def test_an_api_server_that_is_killed_in_mid_run_ends_it_and_the_next_run_goes_on(aws: Project) -> None:
-    process = aws.start("up", AWS)
-    os.kill(_api_server(aws), signal.SIGKILL)
-    text, _ = process.communicate(timeout=TIMEOUT)
-    assert process.returncode != 0
-    assert "Traceback" not in text
-    assert "kube-apiserver ended in mid-run (signal 9)" in text
-    again = aws.rehearse("up", AWS)
-    assert again.code == 0, again.text

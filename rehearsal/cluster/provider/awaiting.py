@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from rehearsal.cloud.model import Refusal
 from rehearsal.cluster.api import Api, ApiError, Object
@@ -15,6 +16,9 @@ from rehearsal.cluster.provider.shapes import annotation, called
 PATIENCE = 45.0  # seconds any wait takes at most, whatever the program allows: simulated pods start at once
 
 _PACE = 0.1, 1.0  # seconds between two looks, at first and in the end
+
+_ASK_AGAIN = 6.0  # seconds; the controller begins five after it was asked
+_ASKED = "rehearsal.groundwork/asked-again"
 
 # Kinds of which `skipAwait` also means: do not wait until they are gone.
 # Source: https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/metadata/overrides.go
@@ -36,6 +40,7 @@ class Wait:
         self.live = live
         self._allowed = timeout or _seconds(annotation(live, "timeoutSeconds")) or PATIENCE
         self._limit = min(self._allowed, PATIENCE)
+        self._asked = time.monotonic()
 
     def until_ready(self) -> Object:
         """The object once it is ready by the rule of its kind. Raises Refusal when it fails, or is not in time."""
@@ -56,7 +61,8 @@ class Wait:
         """Come back when the object is gone. Raises Refusal, with what holds it, when it is not in time."""
         if annotation(self.live, "skipAwait") == "true" and self.live["kind"] in _GO_UNWATCHED:
             return
-        if self._until(self._still_there) is not None:
+        look = self._namespace_still_there if self.live["kind"] == "Namespace" else self._still_there
+        if self._until(look) is not None:
             raise Refusal(
                 f"{called(self.live)} was not gone after {self._limit:g} s: {why_still_there(self.live)}"
                 + self._stated()
@@ -103,6 +109,19 @@ class Wait:
             return None
         self.live = found
         return "there"
+
+    def _namespace_still_there(self) -> str | None:
+        """The same, asking the namespace's controller to look again now and then.
+
+        By itself it comes back after half the grace period of the pods that it saw, five minutes for Prometheus'; but
+        simulated pods end at once. Source: pkg/controller/namespace/namespace_controller.go of Kubernetes.
+        """
+        found = self._still_there()
+        if found is not None and time.monotonic() > self._asked + _ASK_AGAIN:
+            self._asked = time.monotonic()
+            with suppress(ApiError):  # gone, or changed, meanwhile
+                self._api.patch(self.live, {"metadata": {"annotations": {_ASKED: f"{self._asked:.0f}"}}})
+        return found
 
     def _get(self) -> Object | None:
         live, metadata = self.live, self.live["metadata"]
