@@ -54,7 +54,7 @@ def up(arguments: Namespace) -> int:
 
 
 def _explain(cluster: Cluster | None) -> None:
-    """Beside what the engine says: processes of the control plane that are gone, and where there is no room."""
+    """Beside what the engine says: processes of the control plane that are gone."""
     for fault in cluster.plane.faults() if cluster else ():
         say(f"\n{fault}. The same command starts it again.")
 

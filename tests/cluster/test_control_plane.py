@@ -14,8 +14,8 @@ import shutil
 import signal
 import stat
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,10 @@ from rehearsal.cluster.api import Access, Api, ApiError, Unreachable
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.credentials import Authority
 from rehearsal.console import UserError
+from tests.cluster.waiting import wait_for
 
-_PATIENCE = 30  # seconds
+_wait_for = partial(wait_for, seconds=30)
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
-
-
-def _until(holds: Callable[[], Any]) -> Any:
-    end = time.monotonic() + _PATIENCE
-    while not (found := holds()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
-    return found
 
 
 def _config_map(name: str, namespace: str = "default") -> Mapping[str, Any]:
@@ -87,7 +80,7 @@ def _listening(process: int) -> list[str]:
 
 def test_a_deployment_gets_pods_that_run(plane: ControlPlane, namespace: str) -> None:
     plane.api.apply(_workload("Deployment", "web", namespace), "test")
-    _until(
+    _wait_for(
         lambda: (plane.api.get("apps/v1", "Deployment", "web", namespace) or {}).get("status", {}).get("readyReplicas")
     )
 
@@ -101,7 +94,7 @@ def test_a_job_ends_as_its_annotation_says(plane: ControlPlane, namespace: str, 
         status = (plane.api.get("batch/v1", "Job", "once", namespace) or {}).get("status", {})
         return condition in {found["type"] for found in status.get("conditions", ())}
 
-    _until(ended)
+    _wait_for(ended)
 
 
 def test_the_api_server_refuses_in_its_own_words(plane: ControlPlane, namespace: str) -> None:
@@ -164,7 +157,7 @@ def test_an_api_server_that_is_killed_is_a_fault_that_names_its_log(plane: Contr
         programs = {program: process for process, program in _processes(tmp_path / "dying").items()}
         server = programs["kube-apiserver"]
         os.kill(server, signal.SIGKILL)
-        (fault,) = _until(dying.faults)
+        (fault,) = _wait_for(dying.faults)
         assert "kube-apiserver ended in mid-run (signal 9)" in fault
         with pytest.raises(Unreachable, match="does not answer"):
             dying.api.ask("GET", "/readyz")
@@ -181,8 +174,8 @@ def test_a_full_disk_ends_in_a_verdict_and_the_next_run_goes_on(plane: ControlPl
         (etcd,) = (process for process, program in _processes(folder).items() if program == "etcd")
         resource.prlimit(etcd, resource.RLIMIT_FSIZE, (1, 1))
         with pytest.raises((ApiError, Unreachable)):
-            _until(lambda: not full.api.apply(_config_map("during"), "test"))
-        (fault, *_) = _until(full.faults)
+            _wait_for(lambda: not full.api.apply(_config_map("during"), "test"))
+        (fault, *_) = _wait_for(full.faults)
         assert "etcd ended in mid-run" in fault
     with control_plane.running(folder, tmp_path / "egress.sock") as mended:
         assert mended.api.get("v1", "ConfigMap", "before", "default")
