@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import yaml
@@ -14,9 +13,11 @@ import yaml
 from rehearsal import charts, helm
 from rehearsal.cluster.api import NoSuchKind
 from rehearsal.cluster.control_plane import ControlPlane
+from tests.cluster.waiting import wait_for
 
 _PATIENCE = 90  # seconds; the largest takes about twenty
-_T = TypeVar("_T")
+
+until = wait_for  # as test_argocd calls it
 
 
 def install(plane: ControlPlane, package: str, namespace: str, *values: str) -> None:
@@ -27,13 +28,18 @@ def install(plane: ControlPlane, package: str, namespace: str, *values: str) -> 
     _helm(plane, "install", *_chart(package, values), "-n", namespace, "--create-namespace", "--wait")
 
 
-def apply_kinds(plane: ControlPlane, package: str, kind: tuple[str, str], *values: str) -> None:
-    """Apply only a chart's CustomResourceDefinitions, and wait until `kind`, one of them, is served."""
-    rendered = _helm(plane, "template", *_chart(package, values), "--kube-version", plane.version)
-    for manifest in yaml.load_all(rendered, yaml.CSafeLoader):  # megabytes: PyYAML's own loader takes half a minute
-        if manifest and manifest["kind"] == "CustomResourceDefinition":
+def apply_kinds(plane: ControlPlane, package: str, kind: tuple[str, str], *values: str, others: bool = True) -> None:
+    """Apply only a chart's CustomResourceDefinitions, and wait until `kind`, one of them, is served.
+
+    Without `others`, that one alone.
+    """
+    rendered = _helm(plane, "template", *_chart(package, values), "--kube-version", plane.version, "--include-crds")
+    for manifest in yaml.load_all(rendered, _Loader):  # megabytes: PyYAML's own loader takes half a minute
+        if not manifest or manifest["kind"] != "CustomResourceDefinition":
+            continue
+        if others or manifest["spec"]["names"]["kind"] == kind[1]:
             plane.api.apply(manifest, "test")
-    until(lambda: _served(plane, *kind))
+    wait_for(lambda: _served(plane, *kind), _PATIENCE)
 
 
 def apply_gateway_api(plane: ControlPlane) -> None:
@@ -42,20 +48,21 @@ def apply_gateway_api(plane: ControlPlane) -> None:
     apply_kinds(plane, "gateway-crds-helm-v1.9.0", ("gateway.networking.k8s.io/v1", "HTTPRoute"), *values)
 
 
-def until(find: Callable[[], _T], seconds: float = 20) -> _T:
-    """What `find` gives, once it gives anything; fails with the last of it after so many seconds."""
-    end = time.monotonic() + seconds
-    while not (found := find()):
-        if time.monotonic() > end:
-            pytest.fail(f"still {found!r} after {seconds} s")
-        time.sleep(0.1)
-    return found
-
-
 def condition(found: Any, kind: str) -> Any:
     """A condition of an object or of a part of its status, {} where it has none."""
     conditions = ((found or {}).get("status") or found or {}).get("conditions") or ()
     return next((each for each in conditions if each["type"] == kind), {})
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML as Kubernetes reads it: `=` is a string."""
+
+
+def _text(_: _Loader, node: yaml.ScalarNode) -> str:
+    return str(node.value)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", _text)
 
 
 def _served(plane: ControlPlane, api_version: str, kind: str) -> bool:

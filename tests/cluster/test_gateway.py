@@ -15,7 +15,8 @@ from rehearsal.cluster.api import Object
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.controllers import Controllers
 from rehearsal.cluster.egress import Egress
-from tests.cluster.installing import apply_gateway_api, condition, until
+from tests.cluster.installing import apply_gateway_api, condition
+from tests.cluster.waiting import wait_for
 
 _VERSION = "gateway.networking.k8s.io/v1"
 _CLASS = "simulated"
@@ -36,7 +37,7 @@ def gateway(plane: ControlPlane, namespace: str) -> Object:
 
 
 def test_a_gateway_is_programmed_and_has_an_address_that_leads_nowhere(plane: ControlPlane, gateway: Object) -> None:
-    found = until(lambda: _judged(plane, gateway, "Programmed"))
+    found = wait_for(lambda: _judged(plane, gateway, "Programmed"))
 
     assert condition(found, "Accepted")["status"] == condition(found, "Programmed")["status"] == "True"
     assert "simulated" in condition(found, "Programmed")["message"]
@@ -49,7 +50,7 @@ def test_a_gateway_of_no_known_class_waits(plane: ControlPlane, namespace: str) 
     unknown = plane.api.create(_object("Gateway", "unknown", namespace, spec))
     other = _gateway(plane, namespace, listener)
 
-    until(lambda: _judged(plane, other, "Programmed"))
+    wait_for(lambda: _judged(plane, other, "Programmed"))
 
     assert condition(_again(plane, unknown), "Programmed")["status"] == "Unknown"
 
@@ -58,7 +59,7 @@ def test_a_listener_without_its_certificate_is_invalid(plane: ControlPlane, name
     tls = {"certificateRefs": [{"name": "not-there"}]}
     gateway = _gateway(plane, namespace, {"name": "https", "port": 443, "protocol": "HTTPS", "tls": tls})
 
-    found = until(lambda: _judged(plane, gateway, "Programmed"))
+    found = wait_for(lambda: _judged(plane, gateway, "Programmed"))
 
     (listener,) = found["status"]["listeners"]
     assert condition(listener, "ResolvedRefs")["reason"] == "InvalidCertificateRef"
@@ -73,7 +74,7 @@ def test_a_route_to_a_service_that_is_there_is_accepted_and_counted(plane: Contr
 
     assert parent["controllerName"] == "rehearsal.groundwork/simulated-gateway"
     assert condition(parent, "Accepted")["status"] == condition(parent, "ResolvedRefs")["status"] == "True"
-    until(lambda: _again(plane, gateway)["status"]["listeners"][0]["attachedRoutes"] == 1)
+    wait_for(lambda: [each["attachedRoutes"] for each in _again(plane, gateway)["status"].get("listeners", ())] == [1])
 
 
 def test_a_route_to_a_service_that_is_not_there_is_not_resolved(plane: ControlPlane, gateway: Object) -> None:
@@ -105,7 +106,7 @@ def test_a_route_to_another_namespace_needs_a_grant_of_that_namespace(plane: Con
     source = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": namespace}
     grant = {"from": [source], "to": [{"group": "", "kind": "Service"}]}
     plane.api.create({**_object("ReferenceGrant", "grant", other, grant), "apiVersion": f"{_VERSION}beta1"})
-    until(lambda: condition(_parents(plane, route)[0], "ResolvedRefs")["status"] == "True")
+    wait_for(lambda: condition(_parents(plane, route)[0], "ResolvedRefs")["status"] == "True")
     plane.api.delete("v1", "Namespace", other)
 
 
@@ -180,7 +181,7 @@ def _service(plane: ControlPlane, namespace: str) -> None:
 
 
 def _parents(plane: ControlPlane, route: Object) -> Any:
-    return until(lambda: _again(plane, route).get("status", {}).get("parents"))
+    return wait_for(lambda: _again(plane, route).get("status", {}).get("parents"))
 
 
 def _judged(plane: ControlPlane, gateway: Object, kind: str) -> Any:

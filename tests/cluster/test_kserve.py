@@ -24,7 +24,8 @@ from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.controllers import Controllers, programs
 from rehearsal.cluster.controllers.kserve import KSERVE
 from rehearsal.cluster.egress import Egress
-from tests.cluster.installing import apply_gateway_api, apply_kinds, condition, install, until
+from tests.cluster.installing import apply_gateway_api, apply_kinds, condition, install
+from tests.cluster.waiting import wait_for
 
 _NAMESPACE = "kserve"
 _SERVING = "serving.kserve.io/v1beta1"
@@ -55,7 +56,7 @@ def controllers(plane: ControlPlane, egress: Egress) -> Iterator[Controllers]:
         install(plane, "kserve-runtime-configs-v0.20.0", _NAMESPACE, "kserve.servingruntime.enabled=true")
         yield controllers
         # Only KServe's controller takes its finalizer off them: without it their namespaces would stay.
-        until(lambda: not plane.api.list(_SERVING, "InferenceService"), 60)
+        wait_for(lambda: not plane.api.list(_SERVING, "InferenceService"), 60)
     assert not _running(plane)
 
 
@@ -64,7 +65,7 @@ def test_an_inference_service_becomes_all_that_kserve_makes_of_it_and_is_ready(
 ) -> None:
     plane.api.create(_inference_service(namespace))
 
-    ready = until(lambda: _ready(plane, namespace), 30)
+    ready = wait_for(lambda: _ready(plane, namespace), 30)
 
     assert ready["status"]["url"] == f"http://iris-{namespace}.example.com"
     assert _names(plane, "apps/v1", "Deployment", namespace) == {"iris-predictor"}
@@ -99,14 +100,14 @@ def test_kserves_own_validation_refuses_a_bad_inference_service(plane: ControlPl
 @pytest.mark.usefixtures("controllers")
 def test_with_an_inference_service_goes_all_that_was_made_of_it(plane: ControlPlane, namespace: str) -> None:
     plane.api.create(_inference_service(namespace))
-    until(lambda: _ready(plane, namespace), 30)
+    wait_for(lambda: _ready(plane, namespace), 30)
 
     plane.api.delete(_SERVING, "InferenceService", "iris", namespace)
 
     # The garbage collector looks for new kinds every 30 seconds only.
-    until(lambda: plane.api.get(_SERVING, "InferenceService", "iris", namespace) is None, 60)
+    wait_for(lambda: plane.api.get(_SERVING, "InferenceService", "iris", namespace) is None, 60)
     for kind in (("apps/v1", "Deployment"), ("v1", "Service"), (_GATEWAY_API, "HTTPRoute"), ("v1", "Pod")):
-        until(partial(_is_empty, plane, namespace, *kind))
+        wait_for(partial(_is_empty, plane, namespace, *kind))
 
 
 @pytest.mark.usefixtures("controllers")
@@ -116,40 +117,40 @@ def test_it_may_do_no_more_than_its_chart_allows_its_service_account(plane: Cont
     assert binding is not None
     plane.api.delete(_RBAC, "ClusterRoleBinding", _BINDING)
     try:
-        until(lambda: not _may_create_services(plane))
+        wait_for(lambda: not _may_create_services(plane))
         plane.api.create(_inference_service(namespace))
-        until(lambda: re.search(r"User .{1,2}system:serviceaccount:kserve:\S+ cannot \w+ resource", log.read_text()))
+        wait_for(lambda: re.search(r"User .{1,2}system:serviceaccount:kserve:\S+ cannot \w+ resource", log.read_text()))
     finally:
         plane.api.create({**binding, "metadata": {"name": _BINDING, "labels": binding["metadata"]["labels"]}})
 
-    until(lambda: _ready(plane, namespace), 30)
+    wait_for(lambda: _ready(plane, namespace), 30)
 
 
 def test_a_process_that_dies_is_reported_and_started_again(
     plane: ControlPlane, controllers: Controllers, namespace: str
 ) -> None:
-    (process,) = until(lambda: _running(plane))
+    (process,) = wait_for(lambda: _running(plane))
     os.kill(process, signal.SIGKILL)
 
-    (fault,) = until(controllers.faults)
+    (fault,) = wait_for(controllers.faults)
 
     assert fault.startswith("kserve-controller-manager ended once in mid-run (last with signal 9); its log is ")
-    until(controllers.served)
+    wait_for(controllers.served)
     plane.api.create(_inference_service(namespace))
-    until(lambda: _ready(plane, namespace), 30)
+    wait_for(lambda: _ready(plane, namespace), 30)
 
 
 def test_it_runs_only_while_its_deployment_does(plane: ControlPlane, controllers: Controllers, namespace: str) -> None:
-    until(controllers.served)
+    wait_for(controllers.served)
     _scale(plane, 0)
 
-    until(lambda: not controllers.served())
+    wait_for(lambda: not controllers.served())
     assert not _running(plane)
     with pytest.raises(ApiError, match="failed calling webhook"):
         plane.api.create(_inference_service(namespace))
 
     _scale(plane, 1)
-    until(controllers.served)
+    wait_for(controllers.served)
     plane.api.create(_inference_service(namespace))
 
 

@@ -16,7 +16,8 @@ from rehearsal.cluster.api import ApiError, Object
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.controllers import Controllers, programs
 from rehearsal.cluster.egress import Egress
-from tests.cluster.installing import condition, install, until
+from tests.cluster.installing import condition, install
+from tests.cluster.waiting import wait_for
 
 _NAMESPACE = "prometheus-operator"
 _VERSION = "monitoring.coreos.com/v1"
@@ -48,7 +49,7 @@ def test_prometheus_gets_pods_with_the_volume_and_the_memory_that_it_asks_for(
     plane: ControlPlane, controllers: Controllers
 ) -> None:
     name = "kube-prometheus-stack-prometheus"
-    until(
+    wait_for(
         lambda: condition(plane.api.get(_VERSION, "Prometheus", name, _NAMESPACE), "Available").get("status") == "True"
     )
 
@@ -66,7 +67,7 @@ def test_prometheus_gets_pods_with_the_volume_and_the_memory_that_it_asks_for(
 def test_alertmanager_gets_its_stateful_set(plane: ControlPlane) -> None:
     name = "alertmanager-kube-prometheus-stack-alertmanager"
 
-    until(lambda: plane.api.get("apps/v1", "StatefulSet", name, _NAMESPACE))
+    wait_for(lambda: plane.api.get("apps/v1", "StatefulSet", name, _NAMESPACE))
 
 
 @pytest.mark.usefixtures("controllers")
@@ -95,7 +96,7 @@ def test_what_the_operator_cannot_do_is_in_the_verdict(plane: ControlPlane, name
 
     plane.api.create(manifest)
 
-    (fault,) = until(lambda: verdict.reasons(plane.api, namespace))
+    (fault,) = wait_for(lambda: verdict.reasons(plane.api, namespace))
     assert fault.workload == f"Prometheus {namespace}/volumeless"
     assert 'storage class "nowhere" does not exist' in fault.reason
 
@@ -113,8 +114,8 @@ def test_another_version_than_the_one_that_can_be_built_stays_simulated(
     plane.api.patch(deployment, {"spec": {"template": template}})
 
     told = "the Prometheus operator: its image says 0.92.0, and the program that can be built is 0.93.1"
-    until(lambda: told in controllers.simulated())
-    until(lambda: not controllers.served())
+    wait_for(lambda: told in controllers.simulated())
+    wait_for(lambda: not controllers.served())
 
 
 def _storage() -> Sequence[Object]:

@@ -1,8 +1,8 @@
 """Controllers that run for real beside the control plane.
 
-A Deployment's pods are simulated: they hold a place on a node, and do nothing. Where a pod would run one of the
+A workload's pods are simulated: they hold a place on a node, and do nothing. Where a pod would run one of the
 controllers known here, and its program is on this machine, the program runs beside the control plane for as long as
-the Deployment has a ready pod: with its container's arguments, under its ServiceAccount's rights, its webhooks within
+the workload has a ready pod: with its container's arguments, under its ServiceAccount's rights, its webhooks within
 the API server's reach. Otherwise that controller is simulated, which means that nothing does its work.
 """
 
@@ -19,65 +19,77 @@ from pathlib import Path
 import yaml
 
 from rehearsal import tools
-from rehearsal.cluster.api import ApiError, Object, Unreachable
+from rehearsal.cluster.api import Api, ApiError, Object, Unreachable
 from rehearsal.cluster.control_plane import HOST, ControlPlane
-from rehearsal.cluster.controllers import gateway
+from rehearsal.cluster.controllers import argocd, gateway
 from rehearsal.cluster.controllers.controller import Controller, Seat
 from rehearsal.cluster.controllers.door import Door
 from rehearsal.cluster.controllers.kserve import KSERVE
 from rehearsal.cluster.controllers.prometheus import PROMETHEUS
+from rehearsal.cluster.controllers.repositories import Repositories
 from rehearsal.cluster.egress import Egress
 from rehearsal.console import UserError, say
 
-CONTROLLERS = (KSERVE, PROMETHEUS)
+CONTROLLERS = (KSERVE, PROMETHEUS, *argocd.CONTROLLERS)
 
 _PERIOD = 0.5  # seconds between two looks at the cluster
 _LONGEST_PAUSE = 60.0  # seconds between two starts of a process that keeps ending
 
 
 def programs(charts: Collection[str]) -> Mapping[str, Path]:
-    """The programs of the controllers that these charts install, by name; built where there are none yet.
+    """The programs of the controllers that these charts install, by command; built where there are none yet.
 
     To be called before a rehearsal, for a build takes minutes. One that cannot be had is left out, and the reason said.
     """
     found = {}
-    for controller in CONTROLLERS:
-        if controller.chart in charts:
-            try:
-                found[controller.name] = tools.find(controller.tool)
-            except UserError as error:
-                say(f"Simulated only: {controller.tool.title}. {error}")
+    for tool in dict.fromkeys(controller.tool for controller in CONTROLLERS if controller.chart in charts):
+        try:
+            found[tool.command] = tools.find(tool)
+        except UserError as error:
+            say(f"Simulated only: {tool.title}. {error}")
     return found
 
 
 class Controllers:
-    """Looks after the real controllers of one control plane, and after a simulated one for gateways."""
+    """Looks after the real controllers of one control plane, and after a simulated one for gateways.
+
+    repositories  where they find git repositories of this machine that stand for remote ones
+    """
 
     def __init__(self, plane: ControlPlane, egress: Egress, programs: Mapping[str, Path]) -> None:
+        self.repositories = Repositories(plane.authority)
         self._plane = plane
         self._ended = threading.Event()
-        self._places = [_Place(each, programs.get(each.name), plane, egress) for each in CONTROLLERS]
+        self._places = [_Place(each, programs.get(each.tool.command), plane, egress, self) for each in CONTROLLERS]
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Look after them for as long as the context lasts; on return none runs any more."""
         watch = threading.Thread(target=self._watch, daemon=True)
-        watch.start()
-        try:
-            yield
-        finally:
-            self._ended.set()
-            watch.join()
-            for place in self._places:
-                place.close()
+        with self.repositories.running():
+            watch.start()
+            try:
+                yield
+            finally:
+                self._ended.set()
+                watch.join()
+                for place in self._places:
+                    place.close()
+
+    def reach(self, name: str, namespace: str) -> str:
+        """Where the controllers of a namespace reach each other: `127.0.0.1:12345`."""
+        host, port = next(place for place in self._places if place.controller.name == name).door(namespace).address
+        return f"{host}:{port}"
 
     def served(self) -> Collection[str]:
         """The kinds that a real process serves now."""
         return [kind for place in self._places if place.up for kind in place.controller.kinds]
 
     def simulated(self) -> Sequence[str]:
-        """Which of the controllers known here the cluster has, but only simulated, and why."""
-        return [f"{place.controller.tool.title}: {place.obstacle}" for place in self._places if place.obstacle]
+        """Which of the controllers known here the cluster has, but only simulated, and why; and what stands in."""
+        told = [f"{place.controller.tool.title}: {place.obstacle}" for place in self._places if place.obstacle]
+        told += [place.controller.stand_in for place in self._places if place.up and place.controller.stand_in]
+        return list(dict.fromkeys(told))
 
     def faults(self) -> Sequence[str]:
         """The processes that ended while they should run. Each was started again, as a kubelet would."""
@@ -94,7 +106,9 @@ class Controllers:
 class _Place:
     """The place of one controller: empty, simulated, or taken by a real process."""
 
-    def __init__(self, controller: Controller, program: Path | None, plane: ControlPlane, egress: Egress) -> None:
+    def __init__(
+        self, controller: Controller, program: Path | None, plane: ControlPlane, egress: Egress, others: Controllers
+    ) -> None:
         self.controller = controller
         self.up = False
         self.obstacle = ""
@@ -102,22 +116,23 @@ class _Place:
         self._program = program
         self._plane = plane
         self._egress = egress
-        self._runs: Object = {}  # the Deployment's pod template that the process was started for
+        self._others = others
+        self._runs: Object = {}  # the workload's pod template that the process was started for
         self._port: int | None = None
         self._doors: dict[str, Door] = {}  # by namespace
         self._ends = 0
         self._not_before = 0.0  # on the monotonic clock
 
     def look(self) -> None:
-        """Have the process run if, and only if, its Deployment says so."""
-        deployment = self._deployment()
-        self.obstacle = self._why_not(deployment) if deployment else ""
-        if not deployment or self.obstacle:
+        """Have the process run if, and only if, its workload says so."""
+        workload = self._workload()
+        self.obstacle = self._why_not(workload) if workload else ""
+        if not workload or self.obstacle:
             self._stop()
             return
-        namespace, template = deployment["metadata"]["namespace"], deployment["spec"]["template"]
-        ready = bool(deployment["status"].get("readyReplicas"))
-        self._open_door(namespace)
+        namespace, template = workload["metadata"]["namespace"], workload["spec"]["template"]
+        ready = bool(workload["status"].get("readyReplicas"))
+        self.door(namespace)
         self._mourn()
         if not ready or template != self._runs:
             self._stop()
@@ -129,39 +144,42 @@ class _Place:
         for door in self._doors.values():
             door.close()
 
-    def _deployment(self) -> Object | None:
-        named = f"metadata.name={self.controller.deployment}"
-        found = self._plane.api.list("apps/v1", "Deployment", fields=named)
-        return next((each for each in found if self.controller.container(each)), None)
-
-    def _why_not(self, deployment: Object) -> str:
-        container = self.controller.container(deployment)
-        assert container is not None  # noqa: S101 else it would not have been found
-        asked, built = self.controller.version(container), self.controller.tool.version
-        if asked != built:
-            return f"its image says {asked or 'no version'}, and the program that can be built is {built}"
-        return "" if self._program else "its program was not built"
-
-    def _open_door(self, namespace: str) -> None:
+    def door(self, namespace: str) -> Door:
+        """Where the process is reached when it runs in this namespace."""
         if namespace not in self._doors:
             door = self._doors[namespace] = Door(lambda: self._port)
             self._egress.register(namespace, self.controller.service, door.address)
+        return self._doors[namespace]
+
+    def _workload(self) -> Object | None:
+        named = f"metadata.name={self.controller.deployment}" if self.controller.deployment else ""
+        found = self._plane.api.list("apps/v1", self.controller.workload, labels=self.controller.label, fields=named)
+        return next((each for each in found if self.controller.container(each)), None)
+
+    def _why_not(self, workload: Object) -> str:
+        container = self.controller.container(workload)
+        assert container is not None  # noqa: S101 else it would not have been found
+        asked, built = self.controller.version(container), self.controller.tool.version
+        if asked != built and not self.controller.stand_in:
+            return f"its image says {asked or 'no version'}, and the program that can be built is {built}"
+        return "" if self._program else "its program was not built"
 
     def _start(self, namespace: str, template: Object) -> None:
         assert self._program is not None  # noqa: S101 else there is an obstacle
         container = self.controller.container({"spec": {"template": template}}) or {}
+        environment = _environment(self._plane.api, namespace, container)
         self._port = _free_port()
-        seat = self._seat(namespace, template["spec"].get("serviceAccountName") or "default", self._port)
-        launch = self.controller.launch(seat)
+        account = template["spec"].get("serviceAccountName") or "default"
+        launch = self.controller.launch(self._seat(self._program, namespace, account, self._port))
         self._plane.guard.start(
             self.controller.name,
             [str(self._program), *container.get("args", ()), *launch.arguments],
             self._log,
-            {**_environment(container), **launch.environment},
+            {**environment, **launch.environment},
         )
         self._runs, self.up = template, True
 
-    def _seat(self, namespace: str, account: str, port: int) -> Seat:
+    def _seat(self, program: Path, namespace: str, account: str, port: int) -> Seat:
         folder = self._plane.folder / "controllers" / self.controller.name
         folder.mkdir(parents=True, exist_ok=True)
         user = f"system:serviceaccount:{namespace}:{account}"
@@ -169,7 +187,18 @@ class _Place:
         kubeconfig.write_text(_acting_for(user, self._plane.kubeconfig.read_text()))
         host = f"{self.controller.service}.{namespace}.svc"
         certificate = self._plane.authority.certificate(self.controller.name, hosts=[host])
-        return Seat(namespace, user, kubeconfig, folder, port, certificate)
+        return Seat(
+            namespace=namespace,
+            user=user,
+            program=program,
+            kubeconfig=kubeconfig,
+            folder=folder,
+            port=port,
+            certificate=certificate,
+            authority=self._plane.authority.file,
+            proxy=self._others.repositories.proxy,
+            reach=lambda name: self._others.reach(name, namespace),
+        )
 
     def _stop(self) -> None:
         if self.up:
@@ -193,9 +222,18 @@ class _Place:
         return self._plane.folder / "logs" / f"{self.controller.name}.log"
 
 
-def _environment(container: Object) -> Mapping[str, str]:
-    """What of a container's environment stands in its Deployment; references into the cluster do not count."""
-    return {each["name"]: each["value"] for each in container.get("env", ()) if "value" in each}
+def _environment(api: Api, namespace: str, container: Object) -> Mapping[str, str]:
+    """What of a container's environment stands in its workload and in ConfigMaps; other references do not count."""
+    maps: dict[str, Object] = {}
+    found = {}
+    for each in container.get("env", ()):
+        asked = each.get("valueFrom", {}).get("configMapKeyRef")
+        if asked and asked["name"] not in maps:
+            maps[asked["name"]] = (api.get("v1", "ConfigMap", asked["name"], namespace) or {}).get("data") or {}
+        value = maps[asked["name"]].get(asked["key"]) if asked else each.get("value")
+        if value is not None:
+            found[each["name"]] = value
+    return found
 
 
 def _acting_for(user: str, administrator: str) -> str:

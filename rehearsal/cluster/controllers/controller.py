@@ -15,20 +15,28 @@ from rehearsal.tools import Tool
 class Seat:
     """What a controller's process is given here.
 
-    namespace    where its Deployment stands
+    namespace    where its workload stands
     user         its ServiceAccount, as the API server knows it: it may do what its chart allows it, and no more
+    program      what runs
     kubeconfig   of an administrator who acts for `user`
     folder       its own, for as long as the process runs
-    port         where it is to serve its webhooks
-    certificate  of the webhooks' Service
+    port         where it is to serve its webhooks, or what else it serves
+    certificate  of its Service
+    authority    the certificate of who signed that, and whatever else answers here
+    proxy        where its HTTPS requests find the git repositories that stand for remote ones
+    reach        where it reaches another controller, by its name: `127.0.0.1:12345`
     """
 
     namespace: str
     user: str
+    program: Path
     kubeconfig: Path
     folder: Path
     port: int
     certificate: Certificate
+    authority: Path
+    proxy: str
+    reach: Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -45,11 +53,15 @@ class Controller:
 
     tool        the program
     chart       the chart that installs it
-    deployment  the name of its Deployment
+    deployment  the name of its workload; empty where that depends on the release's name
     image       the last part of its image's name: tells its container from those beside it
-    service     the Service of its webhooks
+    service     the Service of its webhooks, or what else it serves
     kinds       what it acts on
     launch      how to start it
+    workload    the kind of its workload
+    label       by which its workload is found, where that has no name of its own
+    process     what its process is called, where the program is not one controller's alone
+    stand_in    what to say of it where it does the work of another program, whose version does not matter
     """
 
     tool: Tool
@@ -59,14 +71,18 @@ class Controller:
     service: str
     kinds: Collection[str]
     launch: Callable[[Seat], Launch]
+    workload: str = "Deployment"
+    label: str = ""
+    process: str = ""
+    stand_in: str = ""
 
     @property
     def name(self) -> str:
-        return self.tool.command
+        return self.process or self.tool.command
 
-    def container(self, deployment: Object) -> Object | None:
-        """The container of a Deployment that this program runs in."""
-        containers = deployment["spec"]["template"]["spec"]["containers"]
+    def container(self, workload: Object) -> Object | None:
+        """The container of a workload that this program runs in."""
+        containers = workload["spec"]["template"]["spec"]["containers"]
         return next((each for each in containers if _image(each)[0] == self.image), None)
 
     def version(self, container: Object) -> str:

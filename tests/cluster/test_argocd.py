@@ -1,0 +1,379 @@
+"""Argo CD's application controller and repository server are real processes, once their chart is installed.
+
+Proves that what is committed to a git repository of this machine, declared by an https URL, is in the cluster seconds
+later; that what is taken out there goes here, and what is changed here is put right; that what the API server or the
+project refuses is said in their words; under which rights all that happens; and that what dies comes back. It does not
+prove anything of Argo CD's API server and user interface, nor of Redis, for which a stand-in runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rehearsal.cluster.api import Object
+from rehearsal.cluster.control_plane import ControlPlane
+from rehearsal.cluster.controllers import Controllers, programs
+from rehearsal.cluster.controllers.argocd import APPLICATION_CONTROLLER, CONTROLLERS, REDIS, REPOSITORY_SERVER
+from rehearsal.cluster.egress import Egress
+from rehearsal.tools import ROOT
+from tests.cluster.gitops import (
+    ARGO,
+    NAMESPACE,
+    Repository,
+    application_of,
+    config_map,
+    failed,
+    manifest,
+    mislabelled_deployment,
+    status,
+    synced,
+)
+from tests.cluster.installing import apply_kinds, install, until
+
+_RBAC = "rbac.authorization.k8s.io/v1"
+_ROLE = "argo-cd-argocd-application-controller"
+_GITOPS = ROOT / "platform" / "gitops"
+_VALUES = (
+    f"global.image.tag=v{APPLICATION_CONTROLLER.tool.version}",
+    "dex.enabled=false",
+    "notifications.enabled=false",
+)
+_PATIENCE = 60  # seconds; Argo CD takes about five, but two minutes and more where nobody shortens its period
+
+
+@pytest.fixture(scope="module")
+def controllers(plane: ControlPlane, egress: Egress) -> Iterator[Controllers]:
+    found = programs(["argo-cd"])
+    if not found:
+        pytest.skip("Argo CD's controllers cannot be had")
+    controllers = Controllers(plane, egress, found)
+    with controllers.running():
+        install(plane, "argo-cd-10.1.1", NAMESPACE, *_VALUES)
+        plane.api.apply(_project(), "test")
+        yield controllers
+        for application in plane.api.list(ARGO, "Application"):
+            plane.api.delete(ARGO, "Application", application["metadata"]["name"], NAMESPACE)
+        until(lambda: not plane.api.list(ARGO, "Application"), _PATIENCE)
+    until(lambda: not _running(plane))
+
+
+@pytest.fixture
+def url(namespace: str) -> str:
+    return f"https://git.example.com/{namespace}/settings.git"
+
+
+@pytest.fixture
+def repository(controllers: Controllers, url: str, tmp_path: Path) -> Repository:
+    made = Repository.make(tmp_path)
+    controllers.repositories.serve(url, made.folder)
+    return made
+
+
+@pytest.fixture
+def application(plane: ControlPlane, namespace: str, url: str) -> Iterator[Callable[..., Object]]:
+    """Makes an application of the repository, for the test's namespace, and called as that is."""
+
+    def make(*, retry: Mapping[str, Any] | None = None, **source: str) -> Object:
+        return plane.api.create(application_of(namespace, {"repoURL": url, **source}, retry or {"limit": 0}))
+
+    yield make
+    plane.api.delete(ARGO, "Application", namespace, NAMESPACE)
+
+
+def test_what_is_committed_is_in_the_cluster(
+    plane: ControlPlane,
+    controllers: Controllers,
+    repository: Repository,
+    application: Callable[..., Object],
+    namespace: str,
+) -> None:
+    first = repository.commit({"colour.yaml": config_map("colour", "red")})
+    application()
+    until(lambda: synced(plane, namespace, first), _PATIENCE)
+    assert _value(plane, namespace, "colour") == "red"
+
+    second = repository.commit({"colour.yaml": config_map("colour", "blue")})
+
+    until(lambda: synced(plane, namespace, second), _PATIENCE)
+    assert _value(plane, namespace, "colour") == "blue"
+    assert {"Application", "AppProject"} <= set(controllers.served())
+    assert [told for told in controllers.simulated() if "Argo CD" in told] == [REDIS.stand_in]
+    assert not controllers.faults()
+
+
+@pytest.mark.usefixtures("controllers")
+def test_what_is_taken_out_of_the_repository_goes(
+    plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
+) -> None:
+    files = {f"{name}.yaml": config_map(name, "red") for name in ("stays", "goes")}
+    first = repository.commit(files)
+    application()
+    until(lambda: synced(plane, namespace, first), _PATIENCE)
+
+    second = repository.commit({"goes.yaml": None})
+
+    until(lambda: synced(plane, namespace, second), _PATIENCE)
+    assert _value(plane, namespace, "goes") is None
+    assert _value(plane, namespace, "stays") == "red"
+
+
+@pytest.mark.usefixtures("controllers")
+def test_what_is_changed_by_hand_is_put_right(
+    plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
+) -> None:
+    commit = repository.commit({"colour.yaml": config_map("colour", "red")})
+    application()
+    until(lambda: synced(plane, namespace, commit), _PATIENCE)
+    found = plane.api.get("v1", "ConfigMap", "colour", namespace)
+    assert found is not None
+
+    plane.api.patch(found, {"data": {"value": "green"}})
+
+    until(lambda: _value(plane, namespace, "colour") == "red", _PATIENCE)
+
+
+@pytest.mark.usefixtures("controllers")
+def test_what_the_api_server_refuses_is_said_in_its_words(
+    plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
+) -> None:
+    good = repository.commit({"colour.yaml": config_map("colour", "red")})
+    application()
+    until(lambda: synced(plane, namespace, good), _PATIENCE)
+
+    bad = repository.commit({"web.yaml": mislabelled_deployment()})
+
+    operation = until(lambda: failed(plane, namespace, bad), _PATIENCE)
+    assert "`selector` does not match template `labels`" in operation["message"]
+    assert status(plane, namespace)["sync"]["status"] == "OutOfSync"
+
+    mended = repository.commit({"web.yaml": None})
+    until(lambda: synced(plane, namespace, mended), _PATIENCE)
+
+
+@pytest.mark.usefixtures("controllers")
+def test_while_a_refused_commit_is_tried_again_a_better_one_is_taken_where_the_application_says_so(
+    plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
+) -> None:
+    repository.commit({"web.yaml": mislabelled_deployment()})
+    application(retry={"limit": 50, "backoff": {"duration": "5s", "factor": 1}, "refresh": True})
+    until(lambda: "Retrying attempt" in status(plane, namespace).get("operationState", {}).get("message", ""), 30)
+
+    mended = repository.commit({"web.yaml": None, "colour.yaml": config_map("colour", "red")})
+
+    until(lambda: synced(plane, namespace, mended), _PATIENCE)
+
+
+@pytest.mark.usefixtures("controllers")
+def test_a_kind_that_the_project_does_not_list_is_refused(
+    plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
+) -> None:
+    commit = repository.commit({"secret.yaml": manifest("v1", "Secret", "key", {"stringData": {"key": "value"}})})
+
+    application()
+
+    operation = until(lambda: failed(plane, namespace, commit), _PATIENCE)
+    assert "resource :Secret is not permitted in project tests" in json.dumps(operation)
+    assert plane.api.get("v1", "Secret", "key", namespace) is None
+
+
+@pytest.mark.usefixtures("controllers")
+def test_its_settings_are_those_of_its_config_maps(plane: ControlPlane) -> None:
+    log = plane.folder / "logs" / f"{APPLICATION_CONTROLLER.name}.log"
+
+    said = until(lambda: [line for line in log.read_text().splitlines() if "appResyncPeriod" in line])
+
+    # So say the chart's values; without them it would be JSON.
+    assert said[0].startswith("time=")
+
+
+@pytest.mark.usefixtures("controllers")
+def test_a_repository_by_its_file_url_and_its_kustomization(
+    plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
+) -> None:
+    kustomization = {"resources": ["colour.yaml"], "namePrefix": "dark-"}
+    files = {"colour.yaml": config_map("colour", "red"), "kustomization.yaml": json.dumps(kustomization)}
+    commit = repository.commit({f"deep/{name}": text for name, text in files.items()})
+
+    application(repoURL=f"file://{repository.folder}", path="deep")
+
+    until(lambda: synced(plane, namespace, commit), _PATIENCE)
+    assert _value(plane, namespace, "dark-colour") == "red"
+
+
+@pytest.mark.usefixtures("controllers")
+def test_nothing_is_fetched_from_elsewhere(
+    plane: ControlPlane, application: Callable[..., Object], namespace: str
+) -> None:
+    application(repoURL="https://elsewhere.example.com/settings.git")
+
+    told: Any = until(lambda: status(plane, namespace).get("conditions"), _PATIENCE)
+
+    assert "the rehearsal serves no git repository of elsewhere.example.com" in told[0]["message"]
+
+
+def test_the_platforms_own_applications_are_applied_as_they_are(
+    plane: ControlPlane, controllers: Controllers, tmp_path: Path
+) -> None:
+    monitor = ("monitoring.coreos.com/v1", "ServiceMonitor")
+    apply_kinds(plane, "kube-prometheus-stack-88.5.3", monitor, others=False)
+    project, application = (
+        yaml.safe_load((_GITOPS / "argocd" / name).read_text()) for name in ("project.yaml", "dev.yaml")
+    )
+    repository = Repository.make(tmp_path)
+    controllers.repositories.serve(application["spec"]["source"]["repoURL"], repository.folder)
+    files = (path for path in _GITOPS.rglob("*.yaml") if path.parent.name != "argocd")
+    commit = repository.commit({str(path.relative_to(_GITOPS)): path.read_text() for path in files})
+    name, serving = application["metadata"]["name"], application["spec"]["destination"]["namespace"]
+    plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": serving}})
+
+    plane.api.apply(project, "test")
+    plane.api.apply(application, "test")
+
+    until(lambda: synced(plane, name, commit), _PATIENCE)
+    assert plane.api.get("v1", "ServiceAccount", "serving", serving)
+    assert plane.api.get(*monitor, "models", serving)
+
+    plane.api.delete(ARGO, "Application", name, NAMESPACE)
+    until(lambda: plane.api.get(ARGO, "Application", name, NAMESPACE) is None, _PATIENCE)
+    assert plane.api.get(*monitor, "models", serving) is None  # its finalizer takes away what it made
+    plane.api.delete("v1", "Namespace", serving)
+
+
+@pytest.mark.usefixtures("controllers")
+def test_it_may_do_no_more_than_its_chart_allows_its_service_account(
+    plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
+) -> None:
+    first = repository.commit({"colour.yaml": config_map("colour", "red")})
+    application()
+    until(lambda: synced(plane, namespace, first), _PATIENCE)
+    role = plane.api.get(_RBAC, "ClusterRole", _ROLE)
+    assert role is not None
+    reading = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]
+    plane.api.patch(role, {"rules": reading})
+    try:
+        until(lambda: not _may_patch_config_maps(plane))
+        second = repository.commit({"colour.yaml": config_map("colour", "blue")})
+        operation = until(lambda: failed(plane, namespace, second), _PATIENCE)
+        user = f"system:serviceaccount:{NAMESPACE}:{APPLICATION_CONTROLLER.name}"
+        assert re.search(rf"User \W*{user}\W* cannot patch resource \W*configmaps\W* ", operation["message"])
+    finally:
+        plane.api.patch(role, {"rules": role["rules"]})
+
+    third = repository.commit({"colour.yaml": config_map("colour", "white")})
+    until(lambda: synced(plane, namespace, third), _PATIENCE)
+
+
+@pytest.mark.parametrize("name", [REDIS.name, REPOSITORY_SERVER.name, APPLICATION_CONTROLLER.name])
+def test_a_process_that_dies_is_reported_and_started_again(
+    plane: ControlPlane,
+    controllers: Controllers,
+    repository: Repository,
+    application: Callable[..., Object],
+    namespace: str,
+    name: str,
+) -> None:
+    first = repository.commit({"colour.yaml": config_map("colour", "red")})
+    application()
+    until(lambda: synced(plane, namespace, first), _PATIENCE)
+    before = _running(plane)[name]
+
+    os.kill(before, signal.SIGKILL)
+
+    fault = f"{name} ended once in mid-run (last with signal 9); its log is "
+    until(lambda: [told for told in controllers.faults() if told.startswith(fault)])
+    until(lambda: _running(plane).get(name, before) != before)
+    second = repository.commit({"colour.yaml": config_map("colour", "blue")})
+    until(lambda: synced(plane, namespace, second), _PATIENCE)
+
+
+def test_it_runs_only_while_its_stateful_set_does(plane: ControlPlane, controllers: Controllers) -> None:
+    _scale(plane, 0)
+
+    until(lambda: "Application" not in controllers.served())
+    assert set(_running(plane)) == {REDIS.name, REPOSITORY_SERVER.name}
+
+    _scale(plane, 1)
+    until(lambda: "Application" in controllers.served())
+
+
+def test_another_version_than_the_one_that_can_be_built_stays_simulated(
+    plane: ControlPlane, controllers: Controllers
+) -> None:
+    deployment = _workload(plane, "Deployment", REPOSITORY_SERVER.label)
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    image, _, tag = container["image"].rpartition(":")
+    change = partial(_use_image, plane, deployment, container)
+
+    change(f"{image}:v0.0.1")
+
+    told = f"Argo CD's controllers: its image says 0.0.1, and the program that can be built is {tag[1:]}"
+    until(lambda: told in controllers.simulated())
+    until(lambda: REPOSITORY_SERVER.name not in _running(plane))
+    change(container["image"])
+    until(lambda: REPOSITORY_SERVER.name in _running(plane))
+
+
+def _project() -> Object:
+    spec = {
+        "sourceRepos": ["*"],
+        "destinations": [{"server": "https://kubernetes.default.svc", "namespace": "*"}],
+        "namespaceResourceWhitelist": [{"group": "", "kind": "ConfigMap"}, {"group": "apps", "kind": "Deployment"}],
+    }
+    return {
+        "apiVersion": ARGO,
+        "kind": "AppProject",
+        "metadata": {"name": "tests", "namespace": NAMESPACE},
+        "spec": spec,
+    }
+
+
+def _value(plane: ControlPlane, namespace: str, name: str) -> str | None:
+    found = plane.api.get("v1", "ConfigMap", name, namespace)
+    return found["data"]["value"] if found else None
+
+
+def _may_patch_config_maps(plane: ControlPlane) -> bool:
+    """Whether the API server has taken notice of the role."""
+    user = f"system:serviceaccount:{NAMESPACE}:{APPLICATION_CONTROLLER.name}"
+    asked = {"user": user, "resourceAttributes": {"verb": "patch", "resource": "configmaps", "namespace": "default"}}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked}
+    return bool(plane.api.create(review)["status"]["allowed"])
+
+
+def _workload(plane: ControlPlane, kind: str, label: str) -> Object:
+    (found,) = plane.api.list("apps/v1", kind, NAMESPACE, labels=label)
+    return found
+
+
+def _scale(plane: ControlPlane, replicas: int) -> None:
+    workload = _workload(plane, APPLICATION_CONTROLLER.workload, APPLICATION_CONTROLLER.label)
+    plane.api.patch(workload, {"spec": {"replicas": replicas}})
+
+
+def _use_image(plane: ControlPlane, workload: Object, container: Object, image: str) -> None:
+    plane.api.patch(workload, {"spec": {"template": {"spec": {"containers": [{**container, "image": image}]}}}})
+
+
+def _running(plane: ControlPlane) -> dict[str, int]:
+    """The processes of Argo CD that belong to this control plane, by what they are called."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            program = (folder / "cmdline").read_text().partition("\0")[0]
+            environment = (folder / "environ").read_text().split("\0")
+            for each in CONTROLLERS:
+                own = f"TMPDIR={plane.folder / 'controllers' / each.name}"
+                if Path(program).name == each.tool.command and own in environment:
+                    found[each.name] = int(folder.name)
+    return found
