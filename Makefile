@@ -8,7 +8,7 @@ LIFECYCLE := platform/lifecycle
 LIFECYCLE_READY := $(LIFECYCLE)/.venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse rehearse-destroy rehearse-reset shell env stop preview up destroy test test-lifecycle lint format docs lock bench
+.PHONY: help setup rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preview up destroy test test-lifecycle lint format docs lock bench bench-lifecycle
 
 help: ## Show what there is
 	@echo "make <target> [STACK=<cloud>-<environment>], azure-dev unless said otherwise"
@@ -36,6 +36,9 @@ rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
 rehearse-reset: $(READY) ## Forget the rehearsal of STACK
 	@$(PYTHON) -m rehearsal reset $(STACK)
 
+lifecycle: $(READY) $(LIFECYCLE_READY) ## Train, promote, serve, roll out and roll back models on the rehearsed STACK
+	@$(PYTHON) -m rehearsal lifecycle $(STACK) --port $(PORT)
+
 shell: $(READY) ## A shell in which plain `pulumi` works on the rehearsal of STACK
 	@$(PYTHON) -m rehearsal shell $(STACK) --port $(PORT)
 
@@ -52,7 +55,7 @@ preview: ## Preview STACK on its real cloud
 up: ## Deploy STACK to its real cloud
 destroy: ## Destroy STACK on its real cloud
 
-test: $(READY) ## Run all tests
+test: test-lifecycle $(READY) ## Run all tests
 	@$(PYTHON) -m pytest --numprocesses auto --dist loadfile
 
 test-lifecycle: $(LIFECYCLE_READY) ## Run the tests of platform/lifecycle, which has an environment of its own
@@ -84,5 +87,8 @@ lock: $(READY) ## Make each requirements.txt from its requirements.in
 	@cd $(LIFECYCLE) && $(abspath $(VENV))/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 \
 		--generate-hashes requirements.in -o requirements.txt
 
-bench: $(READY) ## Measure speed and memory; writes docs/benchmarks.md
+bench: $(READY) ## Measure rehearsals' speed and memory; writes docs/benchmarks.md
 	@$(PYTHON) -m rehearsal.bench
+
+bench-lifecycle: $(LIFECYCLE_READY) ## Measure serving and promotion; writes docs/benchmarks-lifecycle.md
+	@cd $(LIFECYCLE) && .venv/bin/python -m bench $(CURDIR)/docs/benchmarks-lifecycle.md

@@ -18,6 +18,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": commands.serve,
     "stop": commands.stop,
     "live": commands.live,
+    "lifecycle": commands.lifecycle,
 }
 
 

@@ -13,11 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from infra import stack_config
 from rehearsal import judging, session, summary
 from rehearsal import live as real
 from rehearsal.cluster.cluster import Cluster, Report
 from rehearsal.console import UserError, say
 from rehearsal.judging import Judged
+from rehearsal.lifecycle import story
 from rehearsal.session import POLICIES, Rehearsal
 from rehearsal.tools import CACHE, ROOT
 
@@ -33,6 +35,7 @@ _POLICY_PACK = ("--policy-pack", str(POLICIES))
 def up(arguments: Namespace) -> int:
     """Bring the stack up under its policies, prove that a second preview changes nothing, and sum up."""
     rehearsal = Rehearsal(arguments.stack)
+    _check_settings(rehearsal)
     started = time.monotonic()
     with rehearsal.running(arguments.port) as running:
         say(f"Rehearsing {rehearsal.stack}: real engine, real program, real policies; the clouds are simulated.")
@@ -51,6 +54,24 @@ def up(arguments: Namespace) -> int:
     events = {step: _events(rehearsal, step) for step in _STEPS}
     print(summary.render(rehearsal.stack, state, events, charts, report, time.monotonic() - started), flush=True)
     return _verdict(rehearsal.stack, charts, report, strict=arguments.strict)
+
+
+def _check_settings(rehearsal: Rehearsal) -> None:
+    """Hold the stack's settings against the program's own rules, so that a mistake is said before anything starts.
+
+    Values come as the engine would give them to the program: what is not an object or a list, as text. Encrypted ones
+    only the engine can read, so that their stack is left to the program. Raises UserError.
+    """
+    config, prefix = rehearsal.settings().get("config"), f"{stack_config.NAMESPACE}:"
+    keyed = config.items() if isinstance(config, dict) else ()
+    said = {str(key).removeprefix(prefix): value for key, value in keyed if str(key).startswith(prefix)}
+    if any(isinstance(value, dict) and "secure" in value for value in said.values()):
+        return
+    given = {key: value if isinstance(value, dict | list) else str(value) for key, value in said.items()}
+    try:
+        stack_config.parse(given, rehearsal.stack)
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def _explain(cluster: Cluster | None) -> None:
@@ -152,6 +173,11 @@ def stop(arguments: Namespace) -> int:
 def live(arguments: Namespace) -> int:
     """The same program and policies against the real cloud."""
     return real.run(Rehearsal(arguments.stack).stack, arguments.action)
+
+
+def lifecycle(arguments: Namespace) -> int:
+    """The whole way of a model on a rehearsed stack: trained, promoted, rolled out, rolled back."""
+    return story.tell(arguments.stack, arguments.port)
 
 
 def _engine(

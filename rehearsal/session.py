@@ -9,10 +9,11 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -39,15 +40,16 @@ _SLOW = "PYTHONDONTWRITEBYTECODE"
 _WITH_SETTINGS = frozenset({"preview", "pre", "up", "update", "refresh", "destroy", "down", "dn", "import", "watch"})
 
 
-def ready() -> tuple[Path, Mapping[str, Path], str]:
+def ready(more: Collection[str] = ()) -> tuple[Path, Mapping[str, Path], str]:
     """The engine, the programs of controllers, and why there can be no control plane, if so.
 
-    First builds show their progress here, not in the middle of an update.
+    Controllers are those of the platform's charts, and of `more`. First builds show their progress here, not in the
+    middle of an update.
     """
     engine = bootstrap.engine()
     helm.ready()
     missing = binaries.ready()
-    return engine, {} if missing else controllers.programs(charts.pins()), missing
+    return engine, {} if missing else controllers.programs([*charts.pins(), *more]), missing
 
 
 def stack_names() -> list[str]:
@@ -69,9 +71,13 @@ class Running:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """The rehearsal of one stack. Its folder may be removed at any time: it holds nothing real."""
+    """The rehearsal of one stack. Its folder may be removed at any time: it holds nothing real.
+
+    purpose  what it is for beside the stack itself; each has a folder of its own
+    """
 
     stack: str
+    purpose: str = ""
 
     def __post_init__(self) -> None:
         if self.stack not in stack_names():
@@ -83,7 +89,7 @@ class Rehearsal:
 
     @property
     def folder(self) -> Path:
-        return CACHE / "rehearsals" / self.stack
+        return CACHE / "rehearsals" / (f"{self.stack}-{self.purpose}" if self.purpose else self.stack)
 
     @property
     def world_file(self) -> Path:
@@ -100,12 +106,12 @@ class Rehearsal:
         return self.folder / f"Pulumi.{self.stack}.yaml"
 
     @contextmanager
-    def running(self, port: int = 0) -> Iterator[Running]:
-        """Simulated clouds and a cluster for as long as the context lasts.
+    def running(self, port: int = 0, more: Collection[str] = ()) -> Iterator[Running]:
+        """Simulated clouds and a cluster for as long as the context lasts; `more` are charts beside the platform's.
 
         Raises UserError when the rehearsal is already running, or cannot.
         """
-        engine, programs, missing = ready()
+        engine, programs, missing = ready(more)
         try:
             with self._alone(), closing(FileWorld(self.world_file)) as world:
                 simulated = nullcontext() if missing else cluster.running(self.folder / "cluster", world, programs)
@@ -142,11 +148,8 @@ class Rehearsal:
             with self._alone():
                 shutil.rmtree(self.folder)
 
-    def refresh_settings(self) -> None:
-        """Bring the copy of the stack's settings up to date, keeping what the engine wrote into it.
-
-        Raises UserError when the stack's file is no YAML mapping.
-        """
+    def settings(self) -> dict[str, Any]:
+        """What the stack's file says. Raises UserError when it is no YAML mapping."""
         source = STACKS / self.settings_file.name
         try:
             settings = yaml.safe_load(source.read_text()) or {}
@@ -154,6 +157,14 @@ class Rehearsal:
             raise UserError(f"stacks/{source.name} is not YAML: {error}") from None
         if not isinstance(settings, dict):
             raise UserError(f"stacks/{source.name} has no settings: it must be a mapping with `config:` at the top.")
+        return settings
+
+    def refresh_settings(self) -> None:
+        """Bring the copy of the stack's settings up to date, keeping what the engine wrote into it.
+
+        Raises UserError when the stack's file is no YAML mapping.
+        """
+        settings = self.settings()
         copy = yaml.safe_load(self.settings_file.read_text()) if self.settings_file.exists() else {}
         kept = {key: value for key, value in (copy or {}).items() if key == "encryptionsalt"}
         self.settings_file.write_text(yaml.safe_dump({**settings, **kept}))
@@ -203,7 +214,7 @@ class Rehearsal:
         """Folders for PATH: `pulumi` that knows this rehearsal, the engine, and a language host where none is."""
         folder = self.folder / "bin"
         folder.mkdir(exist_ok=True)
-        module = f"{sys.executable} -m rehearsal.engine.cli {self.stack} {engine}"
+        module = f"{sys.executable} -m rehearsal.engine.cli '{self.stack}' '{self.purpose}' {engine}"
         _script(folder / "pulumi", f'PYTHONPATH="{ROOT}" exec {module} "$@"')
         if shutil.which("pulumi-language-python") is None:
             # Beside our own engine, which looks there first; elsewhere on PATH it would warn of it.
@@ -214,7 +225,6 @@ class Rehearsal:
 
     def _ready_backend(self, environment: Mapping[str, str]) -> None:
         """Make the stack in the rehearsal's own backend, and clear the lock of a run that was killed."""
-        self.refresh_settings()
         if any((self.folder / "backend" / ".pulumi" / "locks").rglob("*.json")):
             # Nobody else can hold it: this process holds the rehearsal's lock.
             self.pulumi(["cancel", "--yes"], environment, quiet=True)
@@ -234,8 +244,10 @@ class Rehearsal:
         self, arguments: Sequence[str], environment: Mapping[str, str], *, quiet: bool = False
     ) -> subprocess.CompletedProcess[str]:
         """Run the engine's command line in the project's folder."""
+        self.refresh_settings()
         return subprocess.run(
-            ["pulumi", *arguments],
+            # Itself: `pulumi` of the environment is Python first, which takes half a second to find what is known here.
+            [str(bootstrap.engine()), *engine_arguments(self, arguments)],
             cwd=ROOT,
             env=dict(environment),
             capture_output=quiet,
@@ -254,5 +266,11 @@ def engine_arguments(rehearsal: Rehearsal, arguments: Sequence[str]) -> list[str
 
 
 def _script(path: Path, line: str) -> None:
-    path.write_text(f"#!/bin/sh\n{line}\n")
-    path.chmod(0o755)
+    """Make the script, or make it anew where it says something else; never half of it, for others may run it now."""
+    text = f"#!/bin/sh\n{line}\n"
+    if path.exists() and path.read_text() == text:
+        return
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    unfinished.write_text(text)
+    unfinished.chmod(0o755)
+    unfinished.rename(path)

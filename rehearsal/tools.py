@@ -41,6 +41,7 @@ class Tool:
     home      where people find how to install it
     oldest    the oldest version on PATH that will do; the pinned one where it is empty
     before    the version from which on one on PATH will not do; none where it is empty
+    tags      the build's constraints, which leave out what the rehearsal does not use
     """
 
     name: str
@@ -55,6 +56,7 @@ class Tool:
     home: str
     oldest: str = ""
     before: str = ""
+    tags: tuple[str, ...] = ()
 
     @property
     def version(self) -> str:
@@ -105,7 +107,8 @@ def _build(tool: Tool, binary: Path) -> None:
     with tempfile.TemporaryDirectory(dir=binary.parent) as scratch:
         unfinished = Path(scratch) / tool.command
         flags = f"-s -w -X {tool.version_variable}=v{tool.version}"
-        command = [go, "build", "-v", "-trimpath", "-ldflags", flags, "-o", str(unfinished), tool.package]
+        command = [go, "build", "-v", "-trimpath", f"-tags={','.join(tool.tags)}", "-ldflags", flags]
+        command += ["-o", str(unfinished), tool.package]
         with subprocess.Popen(command, cwd=tool.folder, env=environment, stderr=subprocess.PIPE, text=True) as process:
             tail: list[str] = []
             for line in process.stderr or ():
@@ -118,7 +121,7 @@ def _build(tool: Tool, binary: Path) -> None:
 
 
 def _dependencies(tool: Tool, go: str, environment: dict[str, str]) -> list[str]:
-    command = [go, "list", "-deps", tool.package]
+    command = [go, "list", "-deps", f"-tags={','.join(tool.tags)}", tool.package]
     reply = subprocess.run(command, cwd=tool.folder, env=environment, capture_output=True, text=True, check=False)
     if reply.returncode != 0:
         raise UserError(f"`{' '.join(command)}` failed:\n{reply.stderr[-2000:]}\n{_hint(tool)}")

@@ -16,6 +16,7 @@ from rehearsal.cluster.cloudside import CloudSide
 from rehearsal.cluster.cloudside.identity import without_identity
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.controllers import Controllers
+from rehearsal.cluster.controllers.repositories import Repositories
 from rehearsal.cluster.egress import Egress
 from rehearsal.cluster.provider import KubernetesProvider
 from rehearsal.cluster.releases import Releases
@@ -60,6 +61,11 @@ class Cluster:
     _cloud_side: CloudSide
     _controllers: Controllers
     _egress: Egress
+
+    @property
+    def repositories(self) -> Repositories:
+        """Where controllers find git repositories of this machine that stand for remote ones."""
+        return self._controllers.repositories
 
     def report(self) -> Report:
         """What there is to say once everything has come to rest, at the latest after PATIENCE."""

@@ -10,9 +10,9 @@ from rehearsal.session import Rehearsal, engine_arguments
 
 
 def main() -> None:
-    stack, engine, *arguments = sys.argv[1:]
+    stack, purpose, engine, *arguments = sys.argv[1:]
     try:
-        rehearsal = Rehearsal(stack)
+        rehearsal = Rehearsal(stack, purpose)
         rehearsal.refresh_settings()
     except UserError as error:
         say(f"error: {error}")

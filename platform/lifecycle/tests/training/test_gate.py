@@ -17,12 +17,12 @@ import skops.io
 from mlflow import MlflowClient
 from sklearn.ensemble import RandomForestClassifier
 
-from conftest import serving_mlflow
 from lifecycle import contract
 from lifecycle.contract import LifecycleError, UnreachableError
 from lifecycle.training import data, lineage, logbook, models
 from lifecycle.training.gate import GateReport, judge, judge_model, record
 from lifecycle.training.settings import GateSettings
+from registry_server import serving_mlflow
 
 LENIENT = GateSettings(min_accuracy=0.5, min_recall=0.3, margin=0.02)
 PARAMETERS = {"n_estimators": 60, "max_depth": 8}

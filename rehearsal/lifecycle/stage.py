@@ -1,0 +1,74 @@
+"""All that plays a part in a rehearsal of the model's life, running: the cluster, its stand-ins, and the processes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rehearsal.cluster.cluster import Cluster
+from rehearsal.cluster.control_plane import HOST, ControlPlane, free_ports
+from rehearsal.lifecycle import installation, processes
+from rehearsal.lifecycle.kubelet import Kubelet
+from rehearsal.lifecycle.network import Network
+from rehearsal.lifecycle.notices import Notices
+from rehearsal.lifecycle.processes import PYTHON, Processes
+from rehearsal.lifecycle.repository import Repository
+
+# What these services are in the stack. Their pods are simulated; processes on this machine do their work.
+_MLFLOW = "mlflow.mlflow"
+_PROMETHEUS = "kube-prometheus-stack-prometheus.monitoring"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the acts work with.
+
+    proxy   the cluster's network, as an HTTP proxy
+    mlflow  the address of the registry
+    """
+
+    environment: str
+    plane: ControlPlane
+    repository: Repository
+    processes: Processes
+    proxy: str
+    mlflow: str
+    notices: Notices
+    _prometheus_port: int
+
+    def watch(self, program: Path) -> None:
+        """Start Prometheus, once its operator has told it of the models."""
+        plane = self.plane
+        installation.until(
+            lambda: processes.has_monitor(plane), "Prometheus' operator has not taken up the ServiceMonitor `models`"
+        )
+        processes.start_prometheus(self.processes, program, self._prometheus_port, self.proxy)
+
+
+@contextmanager
+def standing(cluster: Cluster, environment: str, folder: Path) -> Iterator[Stage]:
+    """The stage, for as long as the context lasts; `folder` is new."""
+    folder.mkdir(parents=True)
+    repository = Repository.make(folder / "models.git", environment)
+    mlflow_port, prometheus_port, receiver_port = free_ports(3)
+    notices = Notices()
+    serving = {"WORKERS": "1", "DRAIN_DELAY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    kubelet = Kubelet(cluster.plane, [str(PYTHON), "-m", "lifecycle.serving"], serving)
+    network = Network(cluster.plane.api, kubelet, {_MLFLOW: mlflow_port, _PROMETHEUS: prometheus_port})
+    with notices.running() as notify, network.running() as proxy:
+        told = {
+            **processes.environment(proxy, f"http://{HOST}:{mlflow_port}", repository.folder, folder),
+            "GITOPS_ENVIRONMENT": environment,
+            "NOTIFY_SLACK_URL": notify,
+            "PROMOTION_WEBHOOK_SECRET": secrets.token_urlsafe(32),
+            "RECEIVER": f"http://{HOST}:{receiver_port}",
+            "ROLLOUT_PROMETHEUS": f"http://{_PROMETHEUS}.svc.cluster.local:9090",
+        }
+        serving |= {"PYTHONPATH": told["PYTHONPATH"], "http_proxy": proxy}
+        running = Processes(cluster.plane, folder, told)
+        with kubelet.running():
+            mlflow = processes.start_mlflow(running, mlflow_port)
+            yield Stage(environment, cluster.plane, repository, running, proxy, mlflow, notices, prometheus_port)

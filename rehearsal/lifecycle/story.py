@@ -1,0 +1,167 @@
+"""The whole way of a model in one go, with the time of each step, and the git log that it leaves."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from rehearsal import tools
+from rehearsal.cluster.cluster import Cluster
+from rehearsal.console import UserError, say
+from rehearsal.lifecycle import acts, installation
+from rehearsal.lifecycle.processes import PROMETHEUS, PYTHON
+from rehearsal.lifecycle.stage import Stage, standing
+from rehearsal.session import Rehearsal, engine_arguments
+
+_T = TypeVar("_T")
+_STRANGE = 0.3  # share of the requests in the last act that the challenger cannot answer
+_WIDTH = 100
+_SILENCE = 20  # seconds after which a step says that it is going on
+
+
+@dataclass
+class Steps:
+    """Does one step after the other, and remembers how long each took, in seconds."""
+
+    taken: list[tuple[str, float]] = field(default_factory=list)
+
+    def take(self, title: str, do: Callable[[], _T]) -> _T:
+        say(f"{title} ...")
+        since = time.monotonic()
+        with _showing_progress(since):
+            result = do()
+        self.taken.append((title, time.monotonic() - since))
+        say(f"  {self.taken[-1][1]:.1f} s")
+        return result
+
+
+@contextmanager
+def _showing_progress(since: float) -> Iterator[None]:
+    """Say now and then that a long step is still going on."""
+    done = threading.Event()
+
+    def show() -> None:
+        while not done.wait(_SILENCE):
+            say(f"  {time.monotonic() - since:.0f} s so far")
+
+    threading.Thread(target=show, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def tell(stack: str, port: int) -> int:
+    """Rehearse a model's life on a stack. Raises UserError with what a person has to mend."""
+    rehearsal = Rehearsal(stack, "lifecycle")
+    _check()
+    packages, program = installation.packages(), tools.find(PROMETHEUS)
+    rehearsal.remove()  # it begins anew each time
+    steps = Steps()
+    say(f"Rehearsing a model's life on {stack}; the clouds, nodes and the cluster's network are simulated.")
+    with rehearsal.running(port, list(packages)) as running:
+        if running.cluster is None:
+            raise UserError(f"There is no control plane, and so no cluster to serve models in: {running.missing}")
+        cluster = running.cluster
+        steps.take("Bring the stack up", lambda: _up(rehearsal, running.environment))
+        for name, package in packages.items():
+            steps.take(f"Install {name}", partial(installation.install, cluster.plane, name, package))
+        installation.gateway_class(cluster.plane)
+        environment = stack.partition("-")[2]
+        with standing(cluster, environment, rehearsal.folder / "lifecycle") as stage:
+            _open(steps, stage, cluster)
+            steps.take("Have Prometheus watch the models", lambda: stage.watch(program))
+            _first_champion(steps, stage)
+            _better_challenger(steps, stage)
+            _bad_challenger(steps, stage, "slow", 0.0)
+            _bad_challenger(steps, stage, "failing", _STRANGE)
+            faults = cluster.plane.faults()
+            log = stage.repository.log()
+    print(_summary(stack, steps, log), flush=True)
+    for fault in faults:
+        say(fault)
+    return int(bool(faults))
+
+
+def _check() -> None:
+    if not PYTHON.exists():
+        raise UserError("platform/lifecycle has no environment yet: `make lifecycle` makes it, and starts this.")
+
+
+def _up(rehearsal: Rehearsal, environment: Mapping[str, str]) -> None:
+    reply = rehearsal.pulumi(engine_arguments(rehearsal, ["up", "--yes", "--skip-preview"]), environment, quiet=True)
+    if reply.returncode != 0:
+        raise UserError(f"The stack does not come up:\n{reply.stdout[-3000:]}{reply.stderr[-1000:]}")
+
+
+def _open(steps: Steps, stage: Stage, cluster: Cluster) -> None:
+    """Everything that waits for models, and no model yet."""
+    url, manifests = installation.applications(stage.environment)
+    cluster.repositories.serve(url, stage.repository.folder)
+    for manifest in manifests:
+        installation.apply(stage.plane, manifest)
+    steps.take("Sync the empty repository", lambda: acts.synced(stage))
+    steps.take("Let MLflow call the promotion", lambda: acts.connect_registry(stage))
+
+
+def _first_champion(steps: Steps, stage: Stage) -> None:
+    version = steps.take("Train, gate and register", lambda: acts.train(stage, "training-1"))
+    _promoted(steps, stage, version)
+    ending = steps.take(f"Roll version {version} out", lambda: acts.roll_out(stage, version))
+    _told(stage, ending)
+    _expect(stage, champion=version)
+
+
+def _better_challenger(steps: Steps, stage: Stage) -> None:
+    version = steps.take("Train again", lambda: acts.train(stage, "training-2"))
+    _promoted(steps, stage, version)
+    ending = steps.take(f"Roll version {version} out beside the champion", lambda: acts.roll_out(stage, version))
+    _told(stage, ending)
+    _expect(stage, champion=version)
+
+
+def _bad_challenger(steps: Steps, stage: Stage, kind: str, strange: float) -> None:
+    champion = acts.aliases(stage)["champion"]
+    version = steps.take(f"Train a {kind} challenger", lambda: acts.register_bad(stage, kind))
+    _promoted(steps, stage, version)
+    ending = steps.take(f"Roll version {version} out, and back", lambda: acts.roll_out(stage, version, strange=strange))
+    _told(stage, ending)
+    _expect(stage, champion=champion)
+    if "Revert" not in stage.repository.newest():
+        raise UserError(f"The {kind} challenger was not rolled back.")
+
+
+def _promoted(steps: Steps, stage: Stage, version: str) -> None:
+    took = steps.take(f"Promote version {version} by webhook", lambda: acts.promoted(stage, version))
+    say(f"  webhook to commit: {took:.1f} s, the gate's trial of the model among them")
+    steps.take("Sync by Argo CD", lambda: acts.synced(stage))
+    steps.take("InferenceService Ready", lambda: acts.ready(stage, "challenger"))
+
+
+def _told(stage: Stage, ending: acts.Ending) -> None:
+    for line in [*ending.said, f"answers by version and status: {dict(ending.answers)}", *stage.notices.last()]:
+        say(f"  {line}")
+
+
+def _expect(stage: Stage, champion: str) -> None:
+    """What git, the cluster and the registry agree on after every rollout, however it ended."""
+    acts.synced(stage)
+    acts.gone(stage, "challenger")
+    acts.ready(stage, "champion")
+    aliases, weights = acts.aliases(stage), acts.weights(stage)
+    if aliases != {"champion": champion} or list(weights.values()) != [100]:
+        raise UserError(f"After the rollout the registry says {aliases}, and the route {weights}.")
+
+
+def _summary(stack: str, steps: Steps, log: str) -> str:
+    title = f" A model's life on {stack} "
+    lines = [f"{title:=^{_WIDTH}}", "", "Steps"]
+    lines += [f"  {seconds:6.1f} s  {name}" for name, seconds in steps.taken]
+    lines += ["", "Commits", *(f"  {line}" for line in log.splitlines())]
+    lines += ["", "Simulated", "  the clouds; nodes, kubelets, the cluster's network and gateway; the models' users"]
+    return "\n".join([*lines, "=" * _WIDTH])

@@ -1,0 +1,200 @@
+"""The stand-ins for kubelets and for the network, with real processes behind the pods of a real control plane.
+
+Proves that an annotated pod gets a process with its manifest's environment, that it becomes Ready when the process says
+so and not before, that a process which ends is started again and counted, and that one whose pod goes is ended; that
+services and routes lead to the processes of ready pods, routes by their weights. The process is a toy, and the
+gateway that accepts the route is simulated as everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from rehearsal.cluster.api import Object
+from rehearsal.cluster.control_plane import ControlPlane
+from rehearsal.lifecycle.kubelet import ANNOTATION, Kubelet
+from rehearsal.lifecycle.network import METRICS, Network
+from tests.cluster.installing import apply_gateway_api
+from tests.cluster.waiting import wait_for
+
+_SERVER = """
+import json, os, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        ready = Path(os.environ["MAY_BE_READY"]).exists()
+        self.send_response(200 if self.path != "/ready" or ready else 503)
+        self.end_headers()
+        self.wfile.write(json.dumps({"who": os.environ["WHO"], "pid": os.getpid()}).encode())
+
+    def log_message(self, *_):
+        pass
+
+HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
+"""
+_ROUTE = "gateway.networking.k8s.io/v1"
+_ASKED = 200
+_PATIENCE = 60  # seconds
+
+
+@pytest.fixture
+def switch(tmp_path: Path) -> Path:
+    """The processes are ready while this file exists."""
+    return tmp_path / "ready"
+
+
+@pytest.fixture
+def kubelet(plane: ControlPlane) -> Iterator[Kubelet]:
+    running = Kubelet(plane, [sys.executable, "-c", _SERVER], {})
+    with running.running():
+        yield running
+
+
+@pytest.fixture
+def proxy(plane: ControlPlane, kubelet: Kubelet) -> Iterator[str]:
+    with Network(plane.api, kubelet, {}).running() as address:
+        yield address
+
+
+def test_a_pod_is_ready_when_its_process_is(
+    plane: ControlPlane, namespace: str, kubelet: Kubelet, proxy: str, switch: Path
+) -> None:
+    _deploy(plane, namespace, "web", switch)
+    (pod,) = wait_for(lambda: _pods(plane, namespace, phase="Running"), _PATIENCE)
+    assert not _is_ready(pod)
+    assert _ask(proxy, f"http://web.{namespace}.svc.cluster.local/").status_code == 503
+
+    switch.touch()
+
+    wait_for(lambda: _is_ready(_pods(plane, namespace)[0]), _PATIENCE)
+    answer = wait_for(lambda: _answer(proxy, f"http://web.{namespace}.svc.cluster.local/"), _PATIENCE)
+    assert answer["who"] == "web"
+    assert _answer(proxy, f"http://{pod['status']['podIP']}:8000/") == answer
+    assert kubelet.port(pod["status"]["podIP"])
+
+
+@pytest.mark.usefixtures("kubelet")
+def test_a_process_that_ends_is_started_again_and_counted(
+    plane: ControlPlane, namespace: str, proxy: str, switch: Path
+) -> None:
+    switch.touch()
+    _deploy(plane, namespace, "web", switch)
+    url = f"http://web.{namespace}.svc.cluster.local/"
+    before = wait_for(lambda: _answer(proxy, url), _PATIENCE)
+
+    os.kill(before["pid"], signal.SIGKILL)
+
+    wait_for(lambda: _answer(proxy, url).get("pid", before["pid"]) != before["pid"], _PATIENCE)
+    (pod,) = _pods(plane, namespace)
+    counted = f'kube_pod_container_status_restarts_total{{namespace="{namespace}",pod="{pod["metadata"]["name"]}"}} 1'
+    assert counted in _ask(proxy, f"http://{METRICS}/metrics").text.splitlines()
+    wait_for(lambda: _pods(plane, namespace)[0]["status"]["containerStatuses"][0]["restartCount"] == 1, _PATIENCE)
+
+
+@pytest.mark.usefixtures("kubelet")
+def test_a_process_ends_with_its_pod(plane: ControlPlane, namespace: str, proxy: str, switch: Path) -> None:
+    switch.touch()
+    _deploy(plane, namespace, "web", switch)
+    process = wait_for(lambda: _answer(proxy, f"http://web.{namespace}.svc.cluster.local/"), _PATIENCE)["pid"]
+
+    plane.api.delete("apps/v1", "Deployment", "web", namespace)
+
+    wait_for(lambda: not _pods(plane, namespace), _PATIENCE)
+    wait_for(lambda: not Path(f"/proc/{process}").exists(), _PATIENCE)
+
+
+@pytest.mark.usefixtures("kubelet")
+def test_a_route_leads_to_its_services_by_weight_once_a_gateway_took_it(
+    plane: ControlPlane, namespace: str, proxy: str, switch: Path
+) -> None:
+    apply_gateway_api(plane)
+    switch.touch()
+    for name in ("old", "new"):
+        _deploy(plane, namespace, name, switch)
+        wait_for(lambda name=name: _answer(proxy, f"http://{name}.{namespace}.svc.cluster.local/"), _PATIENCE)
+    host = f"http://{namespace}.example.com/"
+    route = plane.api.create(_route(namespace, {"old": 75, "new": 25}))
+    assert _ask(proxy, host).status_code == 503, "no gateway has accepted it"
+
+    plane.api.patch(route, {"status": {"parents": [_accepted()]}}, "/status")
+
+    wait_for(lambda: _answer(proxy, host), _PATIENCE)
+    asked = Counter(_answer(proxy, host)["who"] for _ in range(_ASKED))
+    # Out of 200 at 25 %, fewer than 25 or more than 80 come once in a hundred thousand times.
+    assert 25 <= asked["new"] <= 80, asked
+    assert asked["old"] + asked["new"] == _ASKED
+
+
+def test_a_name_that_nobody_has_is_answered_with_503(proxy: str) -> None:
+    reply = _ask(proxy, "http://nobody.nowhere.svc.cluster.local/")
+    assert (reply.status_code, reply.text) == (503, "nothing answers to nobody.nowhere.svc.cluster.local\n")
+
+
+def _deploy(plane: ControlPlane, namespace: str, name: str, switch: Path) -> None:
+    """One pod, and a Service in front of it."""
+    labels = {"app": name}
+    container = {
+        "name": "main",
+        "image": "registry.example/toy:1",
+        "env": [{"name": "WHO", "value": name}, {"name": "MAY_BE_READY", "value": str(switch)}],
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": 8000}},
+    }
+    pod = {"metadata": {"labels": labels, "annotations": {ANNOTATION: "real"}}, "spec": {"containers": [container]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod}
+    port = {"port": 80, "targetPort": 8000}
+    for manifest in (
+        {"apiVersion": "apps/v1", "kind": "Deployment", "spec": spec},
+        {"apiVersion": "v1", "kind": "Service", "spec": {"selector": labels, "ports": [port]}},
+    ):
+        plane.api.create({**manifest, "metadata": {"name": name, "namespace": namespace}})
+
+
+def _route(namespace: str, weights: Mapping[str, int]) -> Object:
+    backends = [{"name": name, "port": 80, "weight": weight} for name, weight in weights.items()]
+    return {
+        "apiVersion": _ROUTE,
+        "kind": "HTTPRoute",
+        "metadata": {"name": "web", "namespace": namespace},
+        "spec": {"hostnames": [f"{namespace}.example.com"], "rules": [{"backendRefs": backends}]},
+    }
+
+
+def _accepted() -> Mapping[str, Any]:
+    condition = {
+        "type": "Accepted",
+        "status": "True",
+        "reason": "Accepted",
+        "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    return {"parentRef": {"name": "gateway"}, "controllerName": "example.com/test", "conditions": [condition]}
+
+
+def _pods(plane: ControlPlane, namespace: str, phase: str = "") -> list[Object]:
+    pods = plane.api.list("v1", "Pod", namespace)
+    return [pod for pod in pods if not phase or pod.get("status", {}).get("phase") == phase]
+
+
+def _is_ready(pod: Object) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or ()
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def _ask(proxy: str, url: str) -> requests.Response:
+    return requests.get(url, proxies={"http": proxy}, timeout=10)
+
+
+def _answer(proxy: str, url: str) -> dict[str, Any]:
+    reply = _ask(proxy, url)
+    return dict(reply.json()) if reply.ok else {}
