@@ -56,7 +56,7 @@ up: ## Deploy STACK to its real cloud
 destroy: ## Destroy STACK on its real cloud
 
 test: test-lifecycle $(READY) ## Run all tests
-	@$(PYTHON) -m pytest --numprocesses auto --dist loadfile
+	@$(PYTHON) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-lifecycle: $(LIFECYCLE_READY) ## Run the tests of platform/lifecycle, which has an environment of its own
 	@cd $(LIFECYCLE) && .venv/bin/python -m pytest --numprocesses auto

@@ -226,6 +226,7 @@ class Api:
         if session is None:
             session = self._local.session = requests.Session()
             session.trust_env = False  # no proxy of the person's between here and 127.0.0.1
+            session.headers["Accept-Encoding"] = "identity"  # to pack what stays on this machine would only take time
             session.verify = self.access.authority
             session.cert = (self.access.certificate, self.access.key)
         return session

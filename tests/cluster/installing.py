@@ -17,8 +17,6 @@ from tests.cluster.waiting import wait_for
 
 _PATIENCE = 90  # seconds; the largest takes about twenty
 
-until = wait_for  # as test_argocd calls it
-
 
 def install(plane: ControlPlane, package: str, namespace: str, *values: str) -> None:
     """Install a package such as `kserve-crd-v0.20.0` under its chart's name, and wait until it is ready.

@@ -39,7 +39,8 @@ from tests.cluster.gitops import (
     status,
     synced,
 )
-from tests.cluster.installing import apply_kinds, install, until
+from tests.cluster.installing import apply_kinds, install
+from tests.cluster.waiting import wait_for
 
 _RBAC = "rbac.authorization.k8s.io/v1"
 _ROLE = "argo-cd-argocd-application-controller"
@@ -64,8 +65,8 @@ def controllers(plane: ControlPlane, egress: Egress) -> Iterator[Controllers]:
         yield controllers
         for application in plane.api.list(ARGO, "Application"):
             plane.api.delete(ARGO, "Application", application["metadata"]["name"], NAMESPACE)
-        until(lambda: not plane.api.list(ARGO, "Application"), _PATIENCE)
-    until(lambda: not _running(plane))
+        wait_for(lambda: not plane.api.list(ARGO, "Application"), _PATIENCE)
+    wait_for(lambda: not _running(plane))
 
 
 @pytest.fixture
@@ -100,12 +101,12 @@ def test_what_is_committed_is_in_the_cluster(
 ) -> None:
     first = repository.commit({"colour.yaml": config_map("colour", "red")})
     application()
-    until(lambda: synced(plane, namespace, first), _PATIENCE)
+    wait_for(lambda: synced(plane, namespace, first), _PATIENCE)
     assert _value(plane, namespace, "colour") == "red"
 
     second = repository.commit({"colour.yaml": config_map("colour", "blue")})
 
-    until(lambda: synced(plane, namespace, second), _PATIENCE)
+    wait_for(lambda: synced(plane, namespace, second), _PATIENCE)
     assert _value(plane, namespace, "colour") == "blue"
     assert {"Application", "AppProject"} <= set(controllers.served())
     assert [told for told in controllers.simulated() if "Argo CD" in told] == [REDIS.stand_in]
@@ -119,11 +120,11 @@ def test_what_is_taken_out_of_the_repository_goes(
     files = {f"{name}.yaml": config_map(name, "red") for name in ("stays", "goes")}
     first = repository.commit(files)
     application()
-    until(lambda: synced(plane, namespace, first), _PATIENCE)
+    wait_for(lambda: synced(plane, namespace, first), _PATIENCE)
 
     second = repository.commit({"goes.yaml": None})
 
-    until(lambda: synced(plane, namespace, second), _PATIENCE)
+    wait_for(lambda: synced(plane, namespace, second), _PATIENCE)
     assert _value(plane, namespace, "goes") is None
     assert _value(plane, namespace, "stays") == "red"
 
@@ -134,13 +135,13 @@ def test_what_is_changed_by_hand_is_put_right(
 ) -> None:
     commit = repository.commit({"colour.yaml": config_map("colour", "red")})
     application()
-    until(lambda: synced(plane, namespace, commit), _PATIENCE)
+    wait_for(lambda: synced(plane, namespace, commit), _PATIENCE)
     found = plane.api.get("v1", "ConfigMap", "colour", namespace)
     assert found is not None
 
     plane.api.patch(found, {"data": {"value": "green"}})
 
-    until(lambda: _value(plane, namespace, "colour") == "red", _PATIENCE)
+    wait_for(lambda: _value(plane, namespace, "colour") == "red", _PATIENCE)
 
 
 @pytest.mark.usefixtures("controllers")
@@ -149,16 +150,16 @@ def test_what_the_api_server_refuses_is_said_in_its_words(
 ) -> None:
     good = repository.commit({"colour.yaml": config_map("colour", "red")})
     application()
-    until(lambda: synced(plane, namespace, good), _PATIENCE)
+    wait_for(lambda: synced(plane, namespace, good), _PATIENCE)
 
     bad = repository.commit({"web.yaml": mislabelled_deployment()})
 
-    operation = until(lambda: failed(plane, namespace, bad), _PATIENCE)
+    operation = wait_for(lambda: failed(plane, namespace, bad), _PATIENCE)
     assert "`selector` does not match template `labels`" in operation["message"]
     assert status(plane, namespace)["sync"]["status"] == "OutOfSync"
 
     mended = repository.commit({"web.yaml": None})
-    until(lambda: synced(plane, namespace, mended), _PATIENCE)
+    wait_for(lambda: synced(plane, namespace, mended), _PATIENCE)
 
 
 @pytest.mark.usefixtures("controllers")
@@ -167,11 +168,11 @@ def test_while_a_refused_commit_is_tried_again_a_better_one_is_taken_where_the_a
 ) -> None:
     repository.commit({"web.yaml": mislabelled_deployment()})
     application(retry={"limit": 50, "backoff": {"duration": "5s", "factor": 1}, "refresh": True})
-    until(lambda: "Retrying attempt" in status(plane, namespace).get("operationState", {}).get("message", ""), 30)
+    wait_for(lambda: "Retrying attempt" in status(plane, namespace).get("operationState", {}).get("message", ""), 30)
 
     mended = repository.commit({"web.yaml": None, "colour.yaml": config_map("colour", "red")})
 
-    until(lambda: synced(plane, namespace, mended), _PATIENCE)
+    wait_for(lambda: synced(plane, namespace, mended), _PATIENCE)
 
 
 @pytest.mark.usefixtures("controllers")
@@ -182,7 +183,7 @@ def test_a_kind_that_the_project_does_not_list_is_refused(
 
     application()
 
-    operation = until(lambda: failed(plane, namespace, commit), _PATIENCE)
+    operation = wait_for(lambda: failed(plane, namespace, commit), _PATIENCE)
     assert "resource :Secret is not permitted in project tests" in json.dumps(operation)
     assert plane.api.get("v1", "Secret", "key", namespace) is None
 
@@ -191,7 +192,7 @@ def test_a_kind_that_the_project_does_not_list_is_refused(
 def test_its_settings_are_those_of_its_config_maps(plane: ControlPlane) -> None:
     log = plane.folder / "logs" / f"{APPLICATION_CONTROLLER.name}.log"
 
-    said = until(lambda: [line for line in log.read_text().splitlines() if "appResyncPeriod" in line])
+    said = wait_for(lambda: [line for line in log.read_text().splitlines() if "appResyncPeriod" in line])
 
     # So say the chart's values; without them it would be JSON.
     assert said[0].startswith("time=")
@@ -207,7 +208,7 @@ def test_a_repository_by_its_file_url_and_its_kustomization(
 
     application(repoURL=f"file://{repository.folder}", path="deep")
 
-    until(lambda: synced(plane, namespace, commit), _PATIENCE)
+    wait_for(lambda: synced(plane, namespace, commit), _PATIENCE)
     assert _value(plane, namespace, "dark-colour") == "red"
 
 
@@ -217,7 +218,7 @@ def test_nothing_is_fetched_from_elsewhere(
 ) -> None:
     application(repoURL="https://elsewhere.example.com/settings.git")
 
-    told: Any = until(lambda: status(plane, namespace).get("conditions"), _PATIENCE)
+    told: Any = wait_for(lambda: status(plane, namespace).get("conditions"), _PATIENCE)
 
     assert "the rehearsal serves no git repository of elsewhere.example.com" in told[0]["message"]
 
@@ -240,12 +241,12 @@ def test_the_platforms_own_applications_are_applied_as_they_are(
     plane.api.apply(project, "test")
     plane.api.apply(application, "test")
 
-    until(lambda: synced(plane, name, commit), _PATIENCE)
+    wait_for(lambda: synced(plane, name, commit), _PATIENCE)
     assert plane.api.get("v1", "ServiceAccount", "serving", serving)
     assert plane.api.get(*monitor, "models", serving)
 
     plane.api.delete(ARGO, "Application", name, NAMESPACE)
-    until(lambda: plane.api.get(ARGO, "Application", name, NAMESPACE) is None, _PATIENCE)
+    wait_for(lambda: plane.api.get(ARGO, "Application", name, NAMESPACE) is None, _PATIENCE)
     assert plane.api.get(*monitor, "models", serving) is None  # its finalizer takes away what it made
     plane.api.delete("v1", "Namespace", serving)
 
@@ -256,22 +257,22 @@ def test_it_may_do_no_more_than_its_chart_allows_its_service_account(
 ) -> None:
     first = repository.commit({"colour.yaml": config_map("colour", "red")})
     application()
-    until(lambda: synced(plane, namespace, first), _PATIENCE)
+    wait_for(lambda: synced(plane, namespace, first), _PATIENCE)
     role = plane.api.get(_RBAC, "ClusterRole", _ROLE)
     assert role is not None
     reading = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]
     plane.api.patch(role, {"rules": reading})
     try:
-        until(lambda: not _may_patch_config_maps(plane))
+        wait_for(lambda: not _may_patch_config_maps(plane))
         second = repository.commit({"colour.yaml": config_map("colour", "blue")})
-        operation = until(lambda: failed(plane, namespace, second), _PATIENCE)
+        operation = wait_for(lambda: failed(plane, namespace, second), _PATIENCE)
         user = f"system:serviceaccount:{NAMESPACE}:{APPLICATION_CONTROLLER.name}"
         assert re.search(rf"User \W*{user}\W* cannot patch resource \W*configmaps\W* ", operation["message"])
     finally:
         plane.api.patch(role, {"rules": role["rules"]})
 
     third = repository.commit({"colour.yaml": config_map("colour", "white")})
-    until(lambda: synced(plane, namespace, third), _PATIENCE)
+    wait_for(lambda: synced(plane, namespace, third), _PATIENCE)
 
 
 @pytest.mark.parametrize("name", [REDIS.name, REPOSITORY_SERVER.name, APPLICATION_CONTROLLER.name])
@@ -285,26 +286,26 @@ def test_a_process_that_dies_is_reported_and_started_again(
 ) -> None:
     first = repository.commit({"colour.yaml": config_map("colour", "red")})
     application()
-    until(lambda: synced(plane, namespace, first), _PATIENCE)
+    wait_for(lambda: synced(plane, namespace, first), _PATIENCE)
     before = _running(plane)[name]
 
     os.kill(before, signal.SIGKILL)
 
     fault = f"{name} ended once in mid-run (last with signal 9); its log is "
-    until(lambda: [told for told in controllers.faults() if told.startswith(fault)])
-    until(lambda: _running(plane).get(name, before) != before)
+    wait_for(lambda: [told for told in controllers.faults() if told.startswith(fault)])
+    wait_for(lambda: _running(plane).get(name, before) != before)
     second = repository.commit({"colour.yaml": config_map("colour", "blue")})
-    until(lambda: synced(plane, namespace, second), _PATIENCE)
+    wait_for(lambda: synced(plane, namespace, second), _PATIENCE)
 
 
 def test_it_runs_only_while_its_stateful_set_does(plane: ControlPlane, controllers: Controllers) -> None:
     _scale(plane, 0)
 
-    until(lambda: "Application" not in controllers.served())
+    wait_for(lambda: "Application" not in controllers.served())
     assert set(_running(plane)) == {REDIS.name, REPOSITORY_SERVER.name}
 
     _scale(plane, 1)
-    until(lambda: "Application" in controllers.served())
+    wait_for(lambda: "Application" in controllers.served())
 
 
 def test_another_version_than_the_one_that_can_be_built_stays_simulated(
@@ -318,10 +319,10 @@ def test_another_version_than_the_one_that_can_be_built_stays_simulated(
     change(f"{image}:v0.0.1")
 
     told = f"Argo CD's controllers: its image says 0.0.1, and the program that can be built is {tag[1:]}"
-    until(lambda: told in controllers.simulated())
-    until(lambda: REPOSITORY_SERVER.name not in _running(plane))
+    wait_for(lambda: told in controllers.simulated())
+    wait_for(lambda: REPOSITORY_SERVER.name not in _running(plane))
     change(container["image"])
-    until(lambda: REPOSITORY_SERVER.name in _running(plane))
+    wait_for(lambda: REPOSITORY_SERVER.name in _running(plane))
 
 
 def _project() -> Object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,8 @@ from rehearsal.cluster import binaries
 from rehearsal.console import UserError
 from rehearsal.engine import bootstrap
 from tests.engine.project import Project
+
+pytest.register_assert_rewrite("tests.engine.standing")
 
 
 @pytest.fixture(scope="session")
@@ -34,23 +35,7 @@ def project(engine: Path, tmp_path: Path) -> Project:  # noqa: ARG001 skips wher
     return Project(tmp_path)
 
 
-@pytest.fixture(scope="session")
-def rehearsed(
-    engine: Path,  # noqa: ARG001 skips where there is none
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[str], tuple[Project, str]]:
-    """A copy of the project in which the stack has been rehearsed, and what was printed.
-
-    Tests leave it as it is, but for the last, which takes it down.
-    """
-    done: dict[str, tuple[Project, str]] = {}
-
-    def rehearse(stack: str) -> tuple[Project, str]:
-        if stack not in done:
-            project = Project(tmp_path_factory.mktemp(stack))
-            run = project.rehearse("up", stack)
-            assert run.code == 0, run.text
-            done[stack] = (project, run.text)
-        return done[stack]
-
-    return rehearse
+@pytest.fixture(scope="module")
+def lasting(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:  # noqa: ARG001
+    """A copy of the project for all tests of a file."""
+    return Project(tmp_path_factory.mktemp("project"))

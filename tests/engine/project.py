@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +59,17 @@ class Project:
         (folder / ".groundwork").mkdir()
         session.ready()
         for built in (ROOT / ".groundwork").glob("*-[0-9]*"):  # a tool's folder is called by its name and version
-            (folder / ".groundwork" / built.name).symlink_to(built)
+            _borrow(built, folder / ".groundwork" / built.name)
 
     def rehearse(self, command: str, stack: str, *options: str) -> Run:
         """Run one of the rehearsal's commands to its end."""
-        return self._finished(self.start(command, stack, *options))
+        return self.finished(self.start(command, stack, *options))
 
     def start(self, command: str, stack: str, *options: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "rehearsal", command, stack, *options],
             cwd=self.folder,
+            env=_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -74,32 +77,38 @@ class Project:
             start_new_session=True,  # so that Ctrl-C can be sent to all of it
         )
 
-    @contextmanager
-    def shell(self, stack: str) -> Iterator[Callable[..., Run]]:
-        """What `make env` gives: a function that runs plain `pulumi` in the project's folder."""
-        exports = subprocess.run(
+    def serve(self, stack: str) -> str:
+        """Serve the stack's clouds in the background, as `make env` does; gives what it prints for a shell."""
+        return subprocess.run(
             [sys.executable, "-m", "rehearsal", "env", stack],
             cwd=self.folder,
+            env=_environment(),
             capture_output=True,
             text=True,
             check=True,
             timeout=TIMEOUT,
         ).stdout
 
-        def pulumi(*arguments: str) -> Run:
-            script = f'{exports}\nexec pulumi "$@"'
-            reply = subprocess.run(
-                ["sh", "-c", script, "sh", *arguments, "--non-interactive"],
-                cwd=self.folder,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=TIMEOUT,
-            )
-            return Run(reply.returncode, reply.stdout + reply.stderr)
+    def pulumi(self, exports: str, *arguments: str) -> Run:
+        """Run plain `pulumi` in the project's folder, in a shell with what `serve` gave."""
+        script = f'{exports}\nexec pulumi "$@"'
+        reply = subprocess.run(
+            ["sh", "-c", script, "sh", *arguments, "--non-interactive"],
+            cwd=self.folder,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT,
+        )
+        return Run(reply.returncode, reply.stdout + reply.stderr)
 
+    @contextmanager
+    def shell(self, stack: str) -> Iterator[Callable[..., Run]]:
+        """What `make env` gives, for as long as the context lasts: a function that runs plain `pulumi`."""
+        exports = self.serve(stack)
         try:
-            yield pulumi
+            yield partial(self.pulumi, exports)
         finally:
             stopped = self.rehearse("stop", stack)
             assert stopped.code == 0, stopped.text
@@ -143,36 +152,72 @@ class Project:
 
     def journal(self, stack: str) -> list[tuple[str, str, str]]:
         """Operation, type and outcome of everything that reached the simulated clouds, in order."""
-        script = (
-            "import sys; from rehearsal.cloud.world import FileWorld; "
-            "[print(e.operation, e.type, e.outcome) for e in FileWorld(sys.argv[1]).journal()]"
-        )
         path = self.rehearsal(stack) / "world.db"
         if not path.exists():
             return []
-        command = [sys.executable, "-c", script, str(path)]
-        reply = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True)
-        lines = (line.split(" ", 2) for line in reply.stdout.splitlines())
-        return [(operation, type_, outcome) for operation, type_, outcome in lines]
+        # Read as a file: whoever opened it as a world would make its tables, and the rehearsal may be at that.
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database, suppress(sqlite3.OperationalError):
+            return list(database.execute("SELECT operation, type, outcome FROM journal ORDER BY seq"))
+        return []
 
-    def _finished(self, process: subprocess.Popen[str]) -> Run:
+    def started_until(self, stack: str, happened: Callable[[], bool]) -> subprocess.Popen[str]:
+        """Bring the stack up; gives the process as soon as something has happened in it."""
+        process = self.start("up", stack)
+        deadline = time.monotonic() + TIMEOUT
+        while not happened():
+            assert time.monotonic() < deadline, "it never happened"
+            assert process.poll() is None, f"it ended before that:\n{process.communicate()[0]}"
+            time.sleep(0.05)
+        return process
+
+    def finished(self, process: subprocess.Popen[str], seconds: float = TIMEOUT) -> Run:
+        """How a command ends that was started; ends it where it does not within so many seconds."""
         try:
-            text, _ = process.communicate(timeout=TIMEOUT)
+            text, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # what it started outlives it
+                os.killpg(process.pid, signal.SIGKILL)
             raise
         return Run(process.returncode, text)
 
-    def interrupt_after(self, creations: int, stack: str) -> Run:
-        """Bring the stack up, press Ctrl-C once so many resources have been created, and wait for the end."""
-        process = self.start("up", stack)
-        deadline = time.monotonic() + TIMEOUT
-        while sum(operation == "create" for operation, _, _ in self.journal(stack)) < creations:
-            assert time.monotonic() < deadline, "nothing was created"
-            assert process.poll() is None, "it ended before it could be interrupted"
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGINT)
-        return self._finished(process)
+
+class Stack:
+    """A stack that has been brought up in a copy of the project.
+
+    Its clouds serve in the background from the first `pulumi` on, until the next command of the rehearsal: starting a
+    control plane for each would take longer than what is asked of it.
+    """
+
+    def __init__(self, project: Project, name: str) -> None:
+        self.project = project
+        self.name = name
+        self.said = ""
+        self._exports = ""
+
+    def rehearse(self, command: str, *options: str) -> Run:
+        """Run one of the rehearsal's commands to its end; `said` is what was printed."""
+        self.rest()
+        run = self.project.rehearse(command, self.name, *options)
+        self.said = run.text
+        return run
+
+    def pulumi(self, *arguments: str) -> Run:
+        """Run plain `pulumi`, as in the shell of `make env`."""
+        self._exports = self._exports or self.project.serve(self.name)
+        return self.project.pulumi(self._exports, *arguments)
+
+    def rest(self) -> None:
+        """End what serves in the background."""
+        if self._exports:
+            self._exports = ""
+            stopped = self.project.rehearse("stop", self.name)
+            assert stopped.code == 0, stopped.text
+
+    def events(self, step: str) -> Path:
+        return self.project.rehearsal(self.name) / f"{step}-events.jsonl"
+
+    def journal(self) -> list[tuple[str, str, str]]:
+        return self.project.journal(self.name)
 
 
 def changes(events: Path) -> dict[str, str]:
@@ -189,3 +234,24 @@ def planned(text: str) -> dict[str, str]:
     """Resource name -> operation from `pulumi preview --json`."""
     steps: Sequence[Any] = json.loads(text)["steps"]
     return {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in steps if step["op"] != "same"}
+
+
+def _environment() -> dict[str, str]:
+    """This process's, but that Python keeps what it compiles: each copy is compiled once then, not by each command."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+
+def _borrow(built: Path, folder: Path) -> None:
+    """A tool's folder in the copy.
+
+    The engine looks for its language host beside itself, and each project's is its own: so a folder with the same
+    file in it, not the same folder.
+    """
+    if not built.name.startswith("engine-"):
+        folder.symlink_to(built)
+        return
+    folder.mkdir()
+    try:
+        os.link(built / "pulumi", folder / "pulumi")
+    except OSError:  # on another file system
+        shutil.copy(built / "pulumi", folder / "pulumi")

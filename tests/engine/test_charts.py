@@ -28,7 +28,6 @@ from rehearsal.cloud.values import SIGNATURE, Values
 from rehearsal.cloud.world import FileWorld
 from rehearsal.judging import Judged, advice, faults, judge
 from tests import toy_charts
-from tests.engine.project import Project
 from tests.unit.infra.recording import record, site
 from tests.unit.infra.test_platform import foundation
 
@@ -235,12 +234,3 @@ def test_every_exception_of_a_rendered_object_is_needed(platform: list[Judged]) 
     rendered = {exception for exception in reviewed if "/" in exception.resource}
     used = {violation.exception for judged in platform for violation in judged.excepted}
     assert used == rendered
-
-
-@pytest.mark.skipif(charts.VARIABLE not in os.environ, reason=f"{charts.VARIABLE} names no folder with the charts")
-def test_a_rehearsal_fails_for_what_a_chart_renders_to(project: Project) -> None:
-    project.edit("infra/cluster/monitoring.py", '"collectorsExclude": ["secrets"], ', "")
-    said = project.rehearse("up", "azure-dev").complaint
-    assert "ClusterRole/kube-prometheus-stack-kube-state-metrics: [high] k8s-rbac-secrets: " in said
-    assert "Remedy: use a Role in the namespace" in said
-    assert "The rehearsal of azure-dev failed at its charts" in said

@@ -30,11 +30,6 @@ _NO_SUCH_KEY = {
 }
 
 
-def findings(api: Api) -> list[Fault]:
-    """What kubelets would refuse, by workload."""
-    return list(dict.fromkeys(fault for _, fault in refused(Snapshot(api))))
-
-
 def refused(there: Snapshot) -> Found:
     """What kubelets would refuse of the pods there are, those that have ended among them; may repeat itself."""
     for pod in there.all("v1", "Pod"):

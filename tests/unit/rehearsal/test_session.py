@@ -79,3 +79,16 @@ def test_one_rehearsal_of_a_stack_at_a_time(rehearsal: Rehearsal) -> None:
     assert not rehearsal.is_running()
     rehearsal.remove()
     assert not rehearsal.folder.exists()
+
+
+def test_a_script_that_others_may_run_is_left_alone_or_replaced_whole(tmp_path: Path) -> None:
+    script = tmp_path / "pulumi"
+    session._script(script, "exec one")
+    first = script.stat().st_ino
+    session._script(script, "exec one")
+    assert script.stat().st_ino == first
+    session._script(script, "exec another")
+    assert script.stat().st_ino != first, "who reads the first to its end gets all of it"
+    assert script.read_text() == "#!/bin/sh\nexec another\n"
+    assert script.stat().st_mode & 0o777 == 0o755
+    assert list(tmp_path.iterdir()) == [script]

@@ -17,7 +17,7 @@ import yaml
 
 from rehearsal.cluster.api import Access, Api, Object
 from rehearsal.cluster.verdict import startable
-from rehearsal.cluster.verdict.snapshot import Fault
+from rehearsal.cluster.verdict.snapshot import Fault, Snapshot
 
 
 class Objects(Api):
@@ -53,8 +53,13 @@ def pod(container: Mapping[str, Any], name: str = "web-5d8-x", **spec: Any) -> O
     return thing("v1", "Pod", name, REPLICAS, spec={"containers": [main], **spec})
 
 
+def faults(*objects: Object) -> list[Fault]:
+    """What is refused, each once: the same is said of every pod of a workload."""
+    return list(dict.fromkeys(fault for _, fault in startable.refused(Snapshot(Objects(*objects)))))
+
+
 def refusals(*objects: Object) -> list[str]:
-    found = startable.findings(Objects(SECRET, SETTINGS, DEPLOYMENT, REPLICAS, *objects))
+    found = faults(SECRET, SETTINGS, DEPLOYMENT, REPLICAS, *objects)
     assert {fault.workload for fault in found} <= {"Deployment shop/web"}
     assert all(fault.remedy for fault in found)
     return [fault.reason for fault in found]
@@ -227,7 +232,7 @@ def test_a_pod_is_called_by_what_a_person_declared() -> None:
         thing("v1", "Pod", name, owner, **wrong)
         for name, owner in (("a", job), ("b", custom), ("c", operated), ("d", None))
     ]
-    found = startable.findings(Objects(cron, job, custom, operated, *pods))
+    found = faults(cron, job, custom, operated, *pods)
     assert [fault.workload for fault in found] == [
         "CronJob shop/nightly",
         "Workflow shop/train",
