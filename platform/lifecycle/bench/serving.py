@@ -1,7 +1,9 @@
 """Serving speed, paired: one model, one machine, one run, every server in turn. `python bench/serving.py [REPORT.md]`
 
 Each round visits every server before the next round begins, so that a busy moment of the machine meets them all.
-Servers that are not being measured are up, and idle. The load generator runs on the same cores as the servers.
+Servers that are not being measured are up, and idle. The load generator runs on the same cores as the servers. The
+peers' environments are made in .bench when they are not there. The exit code is 1 when a request failed, or a server
+is missing.
 """
 
 from __future__ import annotations
@@ -29,22 +31,24 @@ from mlflow import MlflowClient
 from mlflow.models import infer_signature
 from sklearn.base import ClassifierMixin
 from sklearn.datasets import load_breast_cancer
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from serving_load import Load, measure, request
-from serving_peers import GROUNDWORK, SERVERS, MissingPeerError, Server, Subject
+from serving_peers import GROUNDWORK, SERVERS, WORKERS, MissingPeerError, Server, Subject, say
 
 CLIENTS = (1, 8, 64)
 ROUNDS = 3
-SECONDS = 3.0
-WARM_UP = 0.7
-PATIENCE = 180.0  # seconds until a server that does not answer is given up
+SECONDS = 2.0
+WARM_UP = 0.5
+PATIENCE = 300.0  # seconds until a server that does not answer is given up
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+from lifecycle.training.models import FAMILIES  # noqa: E402 (not installed: found by its path)
 
 MODELS = {
-    "forest": RandomForestClassifier(n_estimators=100, random_state=0),
+    "forest": FAMILIES["random-forest"].make({"n_estimators": 100}),
     "linear": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
 }
 
@@ -78,13 +82,36 @@ class Running:
     message: bytes
 
 
-def main(report: Path | None) -> None:
+# A worker has one core; threads of numeric libraries would only take it from each other. The same for all.
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def main(report: Path | None) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are ended whatever ends this
+    started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch, registry(Path(scratch)) as uri:
-        results = {name: bench(prepare(name, model, uri, Path(scratch))) for name, model in MODELS.items()}
-    text = "\n".join([*preface(), *(line for name, result in results.items() for line in table(name, result))])
+        results = {}
+        for name, model in MODELS.items():
+            results[name] = bench(prepare(name, model, uri, Path(scratch)))
+            say("\n".join(table(name, results[name])))
+    minutes = (time.monotonic() - started) / 60
+    tables = [line for name, result in results.items() for line in table(name, result)]
+    text = "\n".join([*preface(results, minutes), *tables])
     print(text)
     if report is not None:
         report.write_text(text + "\n")
+    wrong = [
+        f"{title}: {each.missing or f'{each.failures()} requests failed'}"
+        for title, each in every(results)
+        if each.missing or each.failures()
+    ]
+    for line in wrong:
+        say(line)
+    return 1 if wrong else 0
+
+
+def every(results: Mapping[str, Mapping[str, Measured]]) -> list[tuple[str, Measured]]:
+    return [(f"{name}, {title}", each) for name, result in results.items() for title, each in result.items()]
 
 
 def prepare(name: str, model: ClassifierMixin, uri: str, scratch: Path) -> Subject:
@@ -96,6 +123,7 @@ def prepare(name: str, model: ClassifierMixin, uri: str, scratch: Path) -> Subje
     folder.mkdir()
     joblib.dump(model, folder / "model.joblib")
     mlflow.set_tracking_uri(uri)
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     how = {"signature": infer_signature(table, model.predict(table)), "input_example": table.head(1)}
     trusted = ["sklearn.tree._tree.Tree"] if name == "forest" else None
     with mlflow.start_run():
@@ -118,6 +146,7 @@ def bench(subject: Subject) -> Mapping[str, Measured]:
     with contextlib.ExitStack() as stack:
         running: dict[str, Running] = {}
         for title, server in SERVERS.items():
+            say(f"{subject.name}: starting {title}")
             try:
                 running[title] = stack.enter_context(started(server, subject))
             except MissingPeerError as error:
@@ -144,7 +173,12 @@ def started(server: Server, subject: Subject) -> Iterator[Running]:
     log = subject.joblib.parent / f"{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, env={**os.environ, **environment}, cwd=folder, stdout=output, stderr=output, start_new_session=True
+            command,
+            env={**os.environ, **THREADS, **environment},
+            cwd=folder,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     try:
         answer = answered(port, path, payload, process, log)
@@ -153,7 +187,7 @@ def started(server: Server, subject: Subject) -> Iterator[Running]:
             raise MissingPeerError(f"predicts {server.answer(answer)!r}, the model itself {truth!r}")
         yield Running(process, port, request(path, payload))
     finally:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(20)
         with contextlib.suppress(ProcessLookupError):
@@ -164,15 +198,16 @@ def answered(port: int, path: str, payload: bytes, process: subprocess.Popen[byt
     ask = urllib.request.Request(
         f"http://127.0.0.1:{port}{path}", data=payload, headers={"content-type": "application/json"}
     )
-    deadline = time.monotonic() + PATIENCE
+    deadline, problem = time.monotonic() + PATIENCE, "it ended"
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(ask, timeout=10) as reply:  # noqa: S310 (an address of this machine)
+            with urllib.request.urlopen(ask, timeout=30) as reply:  # noqa: S310 (an address of this machine)
                 answer: object = json.load(reply)
                 return answer
-        except OSError:
+        except OSError as error:
+            problem = str(error)
             time.sleep(0.5)
-    raise MissingPeerError(f"does not serve; its log ends with: {log.read_text()[-500:]}")
+    raise MissingPeerError(f"does not serve ({problem}); its log ends with: {log.read_text()[-500:]}")
 
 
 def weigh(leader: int, result: Measured) -> None:
@@ -207,7 +242,12 @@ def registry(folder: Path) -> Iterator[str]:
     with (
         (folder / "mlflow.log").open("wb") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *options], stdout=log, stderr=log, start_new_session=True
+            [sys.executable, "-m", "mlflow", "server", *options],
+            # Its dozen processes for jobs of GenAI evaluations would take the cores from what is measured.
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         ) as process,
     ):
         try:
@@ -221,16 +261,22 @@ def registry(folder: Path) -> Iterator[str]:
             os.killpg(process.pid, signal.SIGTERM)
 
 
-def preface() -> list[str]:
+def preface(results: Mapping[str, Mapping[str, Measured]], minutes: float) -> list[str]:
     cores = len(os.sched_getaffinity(0))
+    loads = [load for _, each in every(results) for runs in each.loads.values() for load in runs if load.latencies]
+    cost = statistics.median(load.busy / len(load.latencies) for load in loads) * 1e6
+    share = max(load.busy / load.seconds for load in loads)
     return [
         "## Serving",
         "",
-        f"`make bench-lifecycle`, {time.strftime('%Y-%m-%d')}, {platform.machine()}, {cores} cores shared with the "
-        f"load generator, Python {platform.python_version()}; load average {os.getloadavg()[1]:.1f} at the end. "
-        f"One row per request over kept connections, {ROUNDS} interleaved rounds of {SECONDS:g} s each; their medians. "
+        f"`make bench-lifecycle`, {time.strftime('%Y-%m-%d')}, {platform.machine()}, {cores} cores, Python "
+        f"{platform.python_version()}, {minutes:.0f} minutes; load average {os.getloadavg()[2]:.1f} over the last 15. "
+        f"{WORKERS} workers each, one row per request over kept connections, {ROUNDS} interleaved rounds of "
+        f"{SECONDS:g} s; medians of the rounds. The load generator (`bench/serving_load.py`, one process) shares the "
+        f"cores: {cost:.0f} microseconds of processor time per request, at most {share:.0%} of a core. "
         "The floor parses and predicts without checking anything. KServe's sklearnserver is on no package index; "
-        "its place is taken by KServe's own ModelServer with a model class that loads and predicts as it does.",
+        "its stand-in is KServe's own ModelServer with a model class that loads and predicts as it does. MLServer has "
+        "a process for HTTP beside its workers.",
         "",
     ]
 
@@ -256,6 +302,8 @@ def verdict(results: Mapping[str, Measured]) -> list[str]:
     """Ours against the best peer at each number of clients; the goal is twice its rate at no worse p99."""
     peers = {t: r for t, r in results.items() if r.loads and not SERVERS[t].floor and not t.startswith("lifecycle")}
     lines = []
+    if not peers or not results[GROUNDWORK].loads:
+        return ["- Nothing to compare with."]
     for clients in CLIENTS:
         best = max(peers, key=lambda title: peers[title].rate(clients))
         us, them = results[GROUNDWORK], peers[best]
@@ -278,13 +326,9 @@ def free_port() -> int:
             return port
 
 
-def say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
 def paths(arguments: Sequence[str]) -> Path | None:
     return Path(arguments[0]) if arguments else None
 
 
 if __name__ == "__main__":
-    main(paths(sys.argv[1:]))
+    sys.exit(main(paths(sys.argv[1:])))

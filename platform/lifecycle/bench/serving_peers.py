@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent / ".bench"
-WORKERS = 2
-BATCH = 32
+UV = HERE.parents[2] / ".venv" / "bin" / "uv"  # the project's own; pip, which every environment has, does it slower
+WORKERS = min(len(os.sched_getaffinity(0)), 4)  # of every server; the serving's own default
+BATCH = 32  # rows of a predict call at most; the serving's own default
 
 Row = Sequence[float]
 
@@ -113,23 +115,34 @@ def kserve(subject: Subject, port: int) -> tuple[list[str], dict[str, str], Path
 
 def environment(peer: str) -> Path:
     """The interpreter of a peer's own environment, made from its lock when there is none. Raises MissingPeerError."""
-    python = CACHE / peer / "bin" / "python"
-    done = CACHE / peer / "installed"
-    lock = HERE / f"requirements-{peer}.txt"
+    folder, lock = CACHE / peer, _lock(peer)
+    python, done = folder / "bin" / "python", folder / "installed"
     if done.exists() and done.read_text() == lock.read_text():
         return python
-    uv = shutil.which("uv")
-    if uv is None:
-        raise MissingPeerError("uv is not on PATH; install it (https://docs.astral.sh/uv/)")
-    for command in (
-        [uv, "venv", "--quiet", "--clear", "--python", "3.11", str(CACHE / peer)],
-        [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(lock)],
-    ):
+    say(f"setting up {folder}, once")
+    install = [str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(lock)]
+    if UV.exists():
+        install = [str(UV), "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(lock)]
+    for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], install):
         reply = subprocess.run(command, capture_output=True, text=True, check=False)
         if reply.returncode != 0:
             raise MissingPeerError(f"cannot be installed: {reply.stderr.strip()[-300:]}")
     done.write_text(lock.read_text())
     return python
+
+
+def say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _lock(peer: str) -> Path:
+    return HERE / f"requirements-{peer}.txt"
+
+
+def _version(peer: str, package: str) -> str:
+    """What the peer's lock says."""
+    found = re.search(rf"(?m)^{package}==(\S+)", _lock(peer).read_text())
+    return found[1] if found else "?"
 
 
 def _instances(subject: Subject) -> object:
@@ -173,17 +186,21 @@ def invocation(subject: Subject) -> tuple[str, object]:
 
 
 GROUNDWORK = "lifecycle.serving, v1"
+MLSERVER = f"MLServer {_version('mlserver', 'mlserver')}"
+MLFLOW = f"mlflow models serve {_version('mlserver', 'mlflow')}"
+KSERVE = f"KServe {_version('kserve', 'kserve')} (stand-in)"
 
+_BATCHES = f"parallel workers, adaptive batches of {BATCH} at most"
 SERVERS: Mapping[str, Server] = {
     server.title: server
     for server in (
-        Server(GROUNDWORK, f"{WORKERS} workers, features by name", ours, v1(_named), _v1),
-        Server("lifecycle.serving, v2", f"{WORKERS} workers, one tensor", ours, v2, _v2),
-        Server("MLServer 1.7.1, 1 ms", f"{WORKERS} parallel workers, batches <= {BATCH}", mlserver(0.001), v2, _v2),
-        Server("MLServer 1.7.1, 10 ms", f"{WORKERS} parallel workers, batches <= {BATCH}", mlserver(0.01), v2, _v2),
-        Server("mlflow models serve 3.17.2", f"{WORKERS} workers", mlflow_serve, invocation, _v1),
-        Server("KServe 0.21.0, scikit-learn", f"{WORKERS} workers, no gRPC", kserve, v1(_instances), _v1),
-        Server("floor", f"{WORKERS} workers, no batching", floor(False), v1(_instances), _v1, floor=True),
-        Server("floor, batching", f"{WORKERS} workers, greedy batches", floor(True), v1(_instances), _v1, floor=True),
+        Server(GROUNDWORK, "features by name", ours, v1(_named), _v1),
+        Server("lifecycle.serving, v2", "one tensor", ours, v2, _v2),
+        Server(f"{MLSERVER}, 1 ms", f"v2; {_BATCHES}, waits 1 ms for them", mlserver(0.001), v2, _v2),
+        Server(f"{MLSERVER}, 10 ms", f"v2; {_BATCHES}, waits 10 ms", mlserver(0.01), v2, _v2),
+        Server(MLFLOW, "its own protocol; env-manager local", mlflow_serve, invocation, _v1),
+        Server(KSERVE, "v1; no gRPC, no latency log", kserve, v1(_instances), _v1),
+        Server("floor", "no batches", floor(False), v1(_instances), _v1, floor=True),
+        Server("floor, batching", "whatever waits is one batch", floor(True), v1(_instances), _v1, floor=True),
     )
 }

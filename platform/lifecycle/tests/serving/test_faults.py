@@ -106,6 +106,23 @@ def test_sigterm_makes_it_unready_first_then_finishes_what_is_in_flight_then_exi
             server.client.get("/ready")
 
 
+def test_a_model_that_hangs_does_not_hold_up_the_end(registry: str, tmp_path: Path) -> None:
+    told = {"module": "hurt", "DRAIN_DELAY": 0.5, "DRAIN_TIMEOUT": 6, "ASLEEP_FILE": tmp_path / "asleep"}
+    log = tmp_path / "inference.jsonl"
+    with (
+        serving(registry, tmp_path, INFERENCE_LOG_SINK=log.as_uri(), **told) as server,
+        ThreadPoolExecutor() as pool,
+    ):
+        assert ask(server, row()).status_code == 200
+        hung = asleep(server, pool, 600)
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(20)
+        assert time.monotonic() - started <= 6.5, "DRAIN_TIMEOUT is the end, not the beginning of the end"
+        assert hung.result().status_code == 500
+    assert len(log.read_text().splitlines()) == 1, "what was answered is in the log"
+
+
 def test_a_killed_worker_is_replaced_while_the_other_serves(registry: str, tmp_path: Path) -> None:
     with serving(registry, tmp_path, WORKERS=2) as server:
         wait_until(lambda: server.metric("groundwork_ready_workers") == 2, "both workers are ready")

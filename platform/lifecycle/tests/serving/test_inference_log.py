@@ -11,13 +11,16 @@ import hmac
 import json
 import queue
 import resource
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from served import Server, expected, row, serving, wait_until
@@ -117,6 +120,38 @@ def test_a_file_gets_one_event_per_line_and_without_a_key_no_user(registry: str,
     assert len({event["id"] for event in events}) == 5
     assert "ada" not in path.read_text()
     assert all("user" not in event["data"] for event in events)
+
+
+def test_a_sink_that_never_answers_slows_nobody(registry: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sink = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with serving(registry, tmp_path, INFERENCE_LOG_SINK=sink, DRAIN_TIMEOUT=6) as server:
+            started = time.monotonic()
+            replies = [server.client.post("/predict", json={"features": row()}) for _ in range(50)]
+            assert {reply.status_code for reply in replies} == {200}
+            assert time.monotonic() - started < 4, "shorter than the sink's patience of 5 seconds"
+            started = time.monotonic()
+            server.stop()
+            assert time.monotonic() - started <= 6.5, "nor does it hold up the end"
+
+
+def test_the_feature_flags_turn_batching_and_tracing_off(registry: str, tmp_path: Path) -> None:
+    told = {"FEATURE_MICRO_BATCHING": "false", "FEATURE_TRACING": "false", "OTEL_BSP_SCHEDULE_DELAY": 100}
+    with receiver() as (collector, spans):
+        with serving(registry, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector, **told) as server:
+            with ThreadPoolExecutor(16) as pool:
+                asked = [
+                    pool.submit(
+                        httpx.post, f"{server.client.base_url}/predict", json={"features": row()}, trust_env=False
+                    )
+                    for _ in range(64)
+                ]
+                assert {reply.result().status_code for reply in asked} == {200}
+            assert server.metric("groundwork_batch_rows_bucket", 'le="1.0"') == 64, "each had a call of its own"
+            many = server.client.post("/predict", json={"features": [row()] * 5})
+            assert len(many.json()["predictions"]) == 5
+            assert server.stop() == 0
+        assert spans.empty()
 
 
 def test_the_feature_flag_turns_the_log_off(registry: str, tmp_path: Path) -> None:

@@ -24,9 +24,29 @@ def test_defaults_are_the_documented_ones(monkeypatch: pytest.MonkeyPatch) -> No
     tell(monkeypatch, **GOOD)
     told = settings.read()
     assert (told.port, told.inference_timeout, told.max_batch_size, told.drain_timeout) == (8000, 30, 32, 30)
-    assert told.workers == min(len(os.sched_getaffinity(0)), 4) or told.workers == settings.cores()
     assert (told.log_level, told.choice) == ("info", "alias champion")
     assert (told.feature_micro_batching, told.feature_inference_log, told.feature_tracing) == (True, True, True)
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (4, 4), (64, 4)])
+def test_there_is_a_worker_per_core_and_four_at_most(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cores: int, workers: int
+) -> None:
+    tell(monkeypatch, **GOOD)
+    machine(monkeypatch, tmp_path, cores, "max 100000")
+    assert settings.read().workers == workers
+
+
+@pytest.mark.parametrize(
+    ("quota", "workers"),
+    [("max 100000", 4), ("300000 100000", 3), ("150000 100000", 2), ("10000 100000", 1), ("900000 100000", 4), ("", 4)],
+)
+def test_a_containers_share_of_the_processor_counts_as_its_cores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quota: str, workers: int
+) -> None:
+    tell(monkeypatch, **GOOD)
+    machine(monkeypatch, tmp_path, 4, quota)
+    assert settings.read().workers == workers
 
 
 def test_more_workers_than_cores_are_had_by_saying_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +105,13 @@ def test_a_taken_port_is_said_before_anything_is_fetched(tmp_path: Path) -> None
         process = start("http://127.0.0.1:9", log, PORT=port, MODEL_NAME="m")
         assert process.wait(60) == 2
     assert f"PORT {port} of 127.0.0.1 cannot be had" in log.read_text()
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, folder: Path, cores: int, quota: str) -> None:
+    """A machine of so many cores, and a control group's quota."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    (folder / "cpu.max").write_text(quota)
+    monkeypatch.setattr(settings, "QUOTA", folder / "cpu.max")
 
 
 def tell(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from mlflow.models import Model as Description
 from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 
+from lifecycle.serving import fast
 from lifecycle.serving import table as tables
 from lifecycle.serving.registry import Artifact, ModelError
 from lifecycle.serving.table import Column, Kind, Row, Table
@@ -37,7 +38,7 @@ class Model:
     """One version of a registered model, ready to predict.
 
     outputs   name, datatype and shape of each output, as the Open Inference Protocol describes tensors
-    call      the model's own predict
+    call      the model's own predict, or its faster equal
     arrays    whether it takes bare arrays: for one row, scikit-learn's checks of a frame cost more than most models
     """
 
@@ -67,7 +68,8 @@ def load(artifact: Artifact, most_rows: int) -> Model:
     what = f"The model {artifact.name}, version {artifact.version},"
     try:
         description = Description.load(str(artifact.folder))
-        call = _predictor(artifact, description)
+        estimator = _estimator(artifact)
+        method = description.flavors["python_function"].get("predict_fn", "predict")
     except Exception as error:  # a corrupt file raises anything at all
         raise ModelError(f"{what} cannot be loaded ({_short(error)}). Train it again.") from None
     signature = description.signature
@@ -76,10 +78,12 @@ def load(artifact: Artifact, most_rows: int) -> Model:
     table = Table([_column(what, spec) for spec in signature.inputs.inputs], most_rows)
     try:
         example: Any = description.load_input_example(str(artifact.folder))
-        predicted = call(example)
+        example = example[table.names]
+        predicted = getattr(estimator, method)(example)
     except Exception as error:  # the model's own code
         raise ModelError(f"{what} fails on its own input example ({_short(error)}). Train it again.") from None
-    arrays = table.plain and _predicts_arrays(call, example[table.names].to_numpy(), predicted)
+    call = fast.faster(estimator, method, example)
+    arrays = table.plain and _predicts_arrays(call, example.to_numpy(), predicted)
     return Model(artifact.name, artifact.version, table, _outputs(signature.outputs), call, arrays)
 
 
@@ -91,13 +95,12 @@ def datatype(dtype: np.dtype[Any]) -> str:
     )
 
 
-def _predictor(artifact: Artifact, description: Description) -> Callable[[Any], Any]:
-    """Scikit-learn's own method: MLflow's wrapper around it would check again what the table has checked."""
+def _estimator(artifact: Artifact) -> Any:
+    """Scikit-learn's own object: MLflow's wrapper around it would check again what the table has checked."""
     estimator = mlflow.sklearn.load_model(str(artifact.folder))
     # A worker has one core; the threads of a model that wants more would only wait for each other.
     threads = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
-    estimator.set_params(**dict.fromkeys(threads, 1))
-    return getattr(estimator, description.flavors["python_function"].get("predict_fn", "predict"))  # type: ignore[no-any-return]
+    return estimator.set_params(**dict.fromkeys(threads, 1))
 
 
 def _predicts_arrays(call: Callable[[Any], Any], example: np.ndarray[Any, Any], predicted: Any) -> bool:

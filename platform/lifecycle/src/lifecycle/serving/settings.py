@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SECRETS = Path("/run/secrets")
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
 MOST_WORKERS = 4  # where WORKERS is not set, however many cores there are
 
 ErrorHook = Callable[[BaseException, Mapping[str, Any]], None]
@@ -141,7 +142,7 @@ def cores() -> int:
     """
     allowed = len(os.sched_getaffinity(0))
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota, period = QUOTA.read_text().split()
     except (OSError, ValueError):
         return allowed
     return allowed if quota == "max" else max(1, min(allowed, round(int(quota) / int(period))))

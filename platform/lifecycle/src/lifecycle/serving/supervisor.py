@@ -26,7 +26,7 @@ from lifecycle.serving.settings import Settings
 EXIT_UNCLEAN = 1
 EXIT_SETTINGS = 2
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
-_GRACE = 3.0  # seconds that workers get beyond DRAIN_TIMEOUT for their last words
+_AGAIN = 3.0  # seconds until workers that were killed and are still there are killed again
 
 
 def run(settings: Settings) -> int:
@@ -83,7 +83,7 @@ class _Supervisor:
         for _ in range(self._settings.workers):
             self._start()
         while self._children:
-            received = signal.sigtimedwait(_SIGNALS, 1.0)
+            received = signal.sigtimedwait(_SIGNALS, 0.2)
             if received is not None and received.si_signo != signal.SIGCHLD:
                 LOGGER.info("draining", extra={"signal": signal.Signals(received.si_signo).name})
                 self._drain(self._code)
@@ -131,7 +131,7 @@ class _Supervisor:
         if self._deadline is not None:
             return
         self._code = code
-        self._deadline = time.monotonic() + self._settings.drain_timeout + _GRACE
+        self._deadline = time.monotonic() + self._settings.drain_timeout
         self._listener.close()
         for child in self._children:
             os.kill(child, signal.SIGTERM)
@@ -142,7 +142,7 @@ class _Supervisor:
             self._code = self._code or EXIT_UNCLEAN
             for child in self._children:
                 os.kill(child, signal.SIGKILL)
-            self._deadline += _GRACE
+            self._deadline += _AGAIN
 
 
 def _bind(settings: Settings) -> socket.socket:

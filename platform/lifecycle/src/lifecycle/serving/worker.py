@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 
 import uvicorn
@@ -28,6 +29,7 @@ EXIT_MODEL = 3
 EXIT_STUCK = 4
 READY = b"r"
 _LAST_WORDS = 2.0  # seconds, at most, for the inference log and the traces to send what is left
+_END = 1.0  # second that is left of DRAIN_TIMEOUT for the process to end before the supervisor kills it
 
 
 def run(settings: Settings, artifact: Artifact, listener: socket.socket, lifeline: int, report: int) -> int:
@@ -91,10 +93,11 @@ class _Worker:
         await announcement
         self._metrics.ready(False)
         batcher.close()
+        deadline = time.monotonic() + _LAST_WORDS
         if log is not None:
             log.close(_LAST_WORDS)
         if traces is not None:
-            traces.force_flush(int(_LAST_WORDS * 1000))
+            traces.force_flush(max(0, round((deadline - time.monotonic()) * 1000)))
 
     async def _announce(self, report: int) -> None:
         await self._listening.wait()
@@ -113,7 +116,7 @@ class _Worker:
             log_config=None,
             server_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=max(1, round(settings.drain_timeout - settings.drain_delay)),
+            timeout_graceful_shutdown=max(1, int(settings.drain_timeout - settings.drain_delay - _LAST_WORDS - _END)),
         )
 
     def _drain(self) -> None:

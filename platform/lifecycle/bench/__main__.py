@@ -1,0 +1,34 @@
+"""All benchmarks of this package, one after the other, into one report: `python -m bench REPORT.md`."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+_BENCHMARKS = ("serving.py", "promotion.py")
+
+
+def main(report: Path) -> None:
+    today = datetime.datetime.now(datetime.UTC).date()
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    parts = [
+        "# Benchmarks of a model's life\n\nWritten by `make bench-lifecycle`; every comparison is between processes of "
+        f"one run on one machine. {today}, {machine}.\n"
+    ]
+    with tempfile.TemporaryDirectory() as scratch:
+        for benchmark in _BENCHMARKS:
+            part = Path(scratch) / f"{benchmark}.md"
+            subprocess.run([sys.executable, str(_HERE / benchmark), str(part)], check=True)
+            parts.append(part.read_text())
+    report.write_text("\n".join(parts))
+    print(f"Written to {report}.")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

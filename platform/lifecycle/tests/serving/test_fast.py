@@ -1,0 +1,293 @@
+"""The walk over all trees: equal to the estimator's own predict to the last bit, or not used.
+
+Estimators are real and fitted here, on made-up data with narrow margins, so that votes tie and rows lie on thresholds.
+Does not prove it for a model that nobody has made yet: for that one `faster` does, when it is loaded.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.models import infer_signature
+from served import FEATURES
+from sklearn import ensemble
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from lifecycle.serving import fast, model, walks
+from lifecycle.serving.registry import Artifact
+from lifecycle.training.models import FAMILIES
+
+LABELS: dict[str, list[Any]] = {
+    "two": [0, 1],
+    "three": [0, 1, 2],
+    "booleans": [False, True],
+    "words": ["benign", "malignant", "unclear"],
+    "two words": ["no", "yes"],
+    "numbers that are no indices": [-7, 3, 11],
+}
+CLASSIFIERS = [
+    ensemble.RandomForestClassifier,
+    ensemble.ExtraTreesClassifier,
+    ensemble.GradientBoostingClassifier,
+]
+REGRESSORS = [ensemble.RandomForestRegressor, ensemble.ExtraTreesRegressor, ensemble.GradientBoostingRegressor]
+
+
+def rows_on_a_grid(seed: int, rows: int = 120, columns: int = 4) -> np.ndarray[Any, Any]:
+    """Values repeat, so leaves hold mixed classes, and thresholds halve the steps that other rows then hit."""
+    return np.random.default_rng(seed).integers(0, 6, (rows, columns)) / 2.0
+
+
+def asked(seed: int, columns: int = 4) -> np.ndarray[Any, Any]:
+    """On the thresholds (quarters), beside them by less than 32 bits can tell, and anywhere."""
+    random = np.random.default_rng(seed + 1000)
+    grid = random.integers(-2, 14, (80, columns)) / 4.0
+    return np.concatenate(
+        [grid, grid + random.choice([-1e-9, 1e-9, 1e-7, -1e-7], grid.shape), random.normal(1, 2, grid.shape)]
+    )
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_classes_and_probabilities_are_the_estimators_own(kind: Any, method: str, labels: list[Any]) -> None:
+    for seed in range(4):
+        data = rows_on_a_grid(seed)
+        target = np.random.default_rng(seed).choice(labels, len(data))
+        depth = 1 + seed * 2
+        estimator = kind(n_estimators=4 + 3 * seed, max_depth=depth, random_state=seed).fit(data, target)
+        held(estimator, method, data, asked(seed))
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_numbers_are_the_estimators_own(kind: Any) -> None:
+    for seed in range(6):
+        data = rows_on_a_grid(seed)
+        target = np.random.default_rng(seed).normal(size=len(data)) * 10.0 ** (seed - 3)
+        held(kind(n_estimators=17, random_state=seed).fit(data, target), "predict", data, asked(seed))
+
+
+def test_votes_that_tie_go_to_the_class_that_the_forest_itself_takes() -> None:
+    ties = 0
+    for seed in range(5):
+        data = rows_on_a_grid(seed, rows=24)
+        target = np.random.default_rng(seed).choice(["a", "b", "c"], len(data))
+        forest = ensemble.RandomForestClassifier(n_estimators=6, random_state=seed).fit(data, target)
+        shares = np.sort(forest.predict_proba(asked(seed)), axis=1)
+        ties += int(np.sum(shares[:, -1] - shares[:, -2] < 1e-15))
+        held(forest, "predict", data, asked(seed))
+    assert ties > 10, "no ties were tried"
+
+
+def test_what_training_makes_is_walked() -> None:
+    table = pd.DataFrame(rows_on_a_grid(0), columns=FEATURES)
+    target = table["acid"] + table["sugar"] > 2.4
+    for family in FAMILIES.values():
+        estimator = family.build(n_estimators=20, random_state=0).fit(table, target)
+        call = held(estimator, "predict", table.head(2), asked(0))
+        assert call(table.head(5)).tobytes() == estimator.predict(table.head(5)).tobytes()
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile"])
+def test_boosting_starts_where_its_loss_says(loss: str) -> None:
+    data = rows_on_a_grid(1)
+    estimator = ensemble.GradientBoostingRegressor(loss=loss, n_estimators=9).fit(data, data.sum(axis=1))
+    held(estimator, "predict", data, asked(1))
+
+
+def test_boosting_starts_from_zero_where_it_was_told_to() -> None:
+    data = rows_on_a_grid(1)
+    for labels in (2, 3):
+        estimator = ensemble.GradientBoostingClassifier(init="zero", n_estimators=9).fit(data, np.arange(120) % labels)
+        held(estimator, "predict_proba", data, asked(1))
+
+
+def test_a_sum_of_exactly_zero_is_the_second_class() -> None:
+    data = np.ones((120, 4))
+    estimator = ensemble.GradientBoostingClassifier(init="zero", n_estimators=3).fit(data, np.arange(120) % 2)
+    assert (estimator.decision_function(data) == 0).all()
+    assert held(estimator, "predict", data, data)(data).all()
+
+
+def test_boosting_that_starts_from_a_model_is_left_to_itself() -> None:
+    data = rows_on_a_grid(1)
+    boosted = ensemble.GradientBoostingClassifier(init=LogisticRegression(), n_estimators=9).fit(
+        data, np.arange(120) % 2
+    )
+    assert walks.find(boosted, "predict") is None
+    assert fast.faster(boosted, "predict", data) == boosted.predict
+
+
+def test_a_forest_too_large_to_copy_is_summed_tree_by_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walks, "_MOST_COPIED", 10)
+    monkeypatch.delattr(walks, "_shares")
+    data = rows_on_a_grid(2)
+    estimator = ensemble.RandomForestClassifier(n_estimators=11, random_state=2).fit(data, np.arange(120) % 3)
+    held(estimator, "predict_proba", data, asked(2))
+
+
+def test_missing_values_take_the_way_that_the_trees_learned_for_them() -> None:
+    for kind in (ensemble.RandomForestClassifier, ensemble.RandomForestRegressor):
+        data = rows_on_a_grid(3)
+        data[np.random.default_rng(3).random(data.shape) < 0.2] = np.nan
+        estimator = kind(n_estimators=15, random_state=3).fit(data, np.isnan(data[:, 0]) ^ (np.arange(120) % 3 > 1))
+        call = held(estimator, "predict", asked(3)[:4], asked(3))
+        assert call(data).tobytes() == estimator.predict(data).tobytes()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e39])
+def test_what_the_estimator_refuses_stays_refused(bad: float) -> None:
+    data = rows_on_a_grid(4)
+    call = held(
+        ensemble.GradientBoostingClassifier(n_estimators=5).fit(data, np.arange(120) % 2), "predict", data, data
+    )
+    with pytest.raises(ValueError, match="Input X contains"):
+        call(np.array([[bad, 1.0, 1.0, 1.0]]))
+
+
+@pytest.mark.parametrize("rows", [np.ones((1, 3)), np.ones((1, 5)), np.ones((0, 4)), np.ones(4)])
+def test_rows_of_another_shape_stay_refused(rows: np.ndarray[Any, Any]) -> None:
+    data = rows_on_a_grid(4)
+    call = held(ensemble.RandomForestRegressor(n_estimators=5).fit(data, data[:, 0]), "predict", data, data)
+    with pytest.raises(ValueError, match=r"features|sample|1D array"):
+        call(rows)
+
+
+def test_columns_in_another_order_stay_refused() -> None:
+    table = pd.DataFrame(rows_on_a_grid(4), columns=FEATURES)
+    estimator = ensemble.RandomForestRegressor(n_estimators=5).fit(table, table["acid"])
+    call = held(estimator, "predict", table, table)
+    with pytest.raises(ValueError, match="order"):
+        call(table[FEATURES[::-1]])
+
+
+def test_whole_numbers_and_booleans_become_32_bits_as_they_do_in_the_estimator() -> None:
+    random = np.random.default_rng(5)
+    table = pd.DataFrame(
+        {"a": random.integers(2**24, 2**25, 200), "b": random.random(200), "c": random.random(200) < 0.5}
+    )
+    target = (table["a"] % 4 < 2) ^ table["c"]
+    estimator = ensemble.RandomForestClassifier(n_estimators=9, random_state=5).fit(table, target)
+    call = held(estimator, "predict_proba", table, table)
+    large = pd.DataFrame({"a": random.integers(2**53, 2**62, 200), "b": table["b"], "c": table["c"]})
+    assert call(large).tobytes() == estimator.predict_proba(large).tobytes()
+
+
+def test_the_steps_of_a_pipeline_before_the_trees_run_as_they_are() -> None:
+    data = rows_on_a_grid(6) * [1, 100, 0.01, 7]
+    pipeline = Pipeline(
+        [
+            ("scale", StandardScaler()),
+            ("skip", "passthrough"),
+            ("trees", ensemble.ExtraTreesClassifier(9, random_state=6)),
+        ]
+    )
+    held(pipeline.fit(data, np.arange(120) % 3), "predict", data, asked(6))
+
+
+def test_trees_behind_sparse_columns_predict_by_their_own(caplog: pytest.LogCaptureFixture) -> None:
+    table = pd.DataFrame({"region": [f"r{number % 50}" for number in range(100)]})
+    encode = ColumnTransformer([("region", OneHotEncoder(), ["region"])], sparse_threshold=1.0)
+    pipeline = make_pipeline(encode, ensemble.RandomForestClassifier(n_estimators=5)).fit(table, np.arange(100) % 2)
+    assert fast.faster(pipeline, "predict", table.head(3)) == pipeline.predict
+    assert "by its own predict" in caplog.text
+
+
+class Contrary(ensemble.RandomForestClassifier):  # type: ignore[misc]
+    """A subclass may predict otherwise."""
+
+    def predict(self, X: Any) -> Any:  # noqa: N803 (scikit-learn's name)
+        return 1 - super().predict(X)
+
+
+@pytest.mark.parametrize("make", [Contrary, LinearRegression, ensemble.HistGradientBoostingClassifier])
+def test_a_kind_that_is_not_known_predicts_by_its_own(
+    make: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    data = rows_on_a_grid(7)
+    estimator = make().fit(data, np.arange(120) % 2)
+    assert walks.find(estimator, "predict") is None
+    assert fast.faster(estimator, "predict", data) == estimator.predict
+    assert f"{type(estimator).__name__} predicts by its own predict" in caplog.text
+
+
+def test_several_outputs_predict_by_their_own() -> None:
+    data = rows_on_a_grid(7)
+    for kind in (ensemble.RandomForestClassifier, ensemble.RandomForestRegressor):
+        estimator = kind(n_estimators=5).fit(data, np.stack([np.arange(120) % 2, np.arange(120) % 3], axis=1))
+        assert walks.find(estimator, "predict") is None
+        assert fast.faster(estimator, "predict", data) == estimator.predict
+
+
+def disagree_by_a_bit(walk: walks.Walk) -> walks.Walk:
+    return lambda rows: np.nextafter(walk(rows), np.inf)
+
+
+def disagree_on_thresholds(walk: walks.Walk) -> walks.Walk:
+    return lambda rows: walk(np.nextafter(rows, np.float32(-np.inf)))
+
+
+def disagree_in_type(walk: walks.Walk) -> walks.Walk:
+    return lambda rows: walk(rows).astype(np.float32)
+
+
+def fail(_: walks.Walk) -> walks.Walk:
+    raise AttributeError("no such tree")
+
+
+@pytest.mark.parametrize("hurt", [disagree_by_a_bit, disagree_on_thresholds, disagree_in_type, fail])
+def test_a_model_that_the_walk_disagrees_with_is_served_by_its_own_predict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, hurt: Callable[[Any], Any]
+) -> None:
+    find = walks.find
+    monkeypatch.setattr(walks, "find", lambda *what: hurt(find(*what)))
+    table = pd.DataFrame(rows_on_a_grid(8), columns=FEATURES)
+    # The example's own features are on no threshold: only the rows around it can tell.
+    served, forest = saved(tmp_path, ensemble.RandomForestRegressor(n_estimators=9, random_state=8), table)
+    assert served.call == served.call.__self__.predict, "the estimator's own method"
+    assert "predicts by its own predict" in caplog.text
+    assert served.predict([(1.0, 1.25, 1.0, 0.0)])["predict"] == forest.predict([(1.0, 1.25, 1.0, 0.0)])
+
+
+def test_a_model_that_the_walk_agrees_with_is_served_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pd.DataFrame(rows_on_a_grid(8), columns=FEATURES)
+    served, forest = saved(tmp_path, ensemble.RandomForestClassifier(n_estimators=9, random_state=8, n_jobs=2), table)
+    truth = forest.predict(asked(8))
+    monkeypatch.setattr(ensemble.RandomForestClassifier, "predict", None)
+    assert served.arrays
+    rows = [tuple(row) for row in asked(8).tolist()]
+    assert served.predict(rows)["predict"].tobytes() == truth.tobytes()
+
+
+def saved(folder: Path, estimator: Any, table: pd.DataFrame) -> tuple[model.Model, Any]:
+    """The estimator fitted, saved, and loaded as the server does; and as it was."""
+    estimator.fit(table, (table["acid"] > 1).astype(int))
+    how = {"signature": infer_signature(table, estimator.predict(table)), "input_example": table.head(2)}
+    trusted = ["sklearn.tree._tree.Tree"]
+    path = folder / "model"
+    mlflow.sklearn.save_model(estimator, path, serialization_format="skops", skops_trusted_types=trusted, **how)
+    return model.load(Artifact(path, "m", "1"), 300), estimator
+
+
+def held(estimator: Any, method: str, example: Any, data: Any) -> Callable[[Any], Any]:
+    """Hold the walk against the estimator: bytes, types and shapes, one row at a time and all at once."""
+    call, own = fast.faster(estimator, method, example), getattr(estimator, method)
+    assert call != own, "it is not walked"
+    if isinstance(data, np.ndarray) and hasattr(estimator, "feature_names_in_"):
+        data = pd.DataFrame(data, columns=estimator.feature_names_in_)
+    for rows in (data[:1], data[1:2], data[:7], data):
+        truth, found = own(rows), call(rows)
+        assert (found.dtype, found.shape) == (truth.dtype, truth.shape)
+        assert found.tobytes() == truth.tobytes() if truth.dtype != object else list(found) == list(truth)
+    return call
