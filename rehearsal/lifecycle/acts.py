@@ -28,13 +28,14 @@ _ROLLOUT = 600.0
 # A rollout in minutes, not hours. What is judged, and how, is as in production.
 _PACE = {"ROLLOUT_INTERVAL": "8", "ROLLOUT_POLL": "1", "ROLLOUT_REQUESTS": "20", "ROLLOUT_P95": "1"}
 _CLIENTS = 4
+_WAITING = ("good so far", "cannot be judged yet")
 
 
 @dataclass(frozen=True)
 class Ending:
     """What became of a rollout.
 
-    said     what the rollout said, step by step
+    said     what the rollout did, step by step, without what it waited for
     answers  how many answers the model's users got meanwhile, by `<version>/<status>`
     """
 
@@ -107,7 +108,8 @@ def roll_out(stage: Stage, version: str, *, strange: float = 0.0) -> Ending:
     stage.processes.finishes(rollout, _ROLLOUT)
     stage.plane.guard.stop(traffic)
     counted = [line for line in stage.processes.lines(traffic) if line.startswith("{")]
-    said = [line for line in stage.processes.lines(rollout) if line.startswith(f"{MODEL}: ")]
+    steps = [line for line in stage.processes.lines(rollout) if line.startswith(f"{MODEL}: ")]
+    said = [line for line in steps if not any(words in line for words in _WAITING)]
     return Ending(said, json.loads(counted[-1]) if counted else {})
 
 

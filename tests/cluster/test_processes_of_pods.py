@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -45,6 +46,7 @@ HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever
 """
 _ROUTE = "gateway.networking.k8s.io/v1"
 _ASKED = 200
+_LOOKS = 1.5  # seconds, in which a process that answers is looked at two times or three
 _PATIENCE = 60  # seconds
 
 
@@ -72,7 +74,9 @@ def test_a_pod_is_ready_when_its_process_is(
 ) -> None:
     _deploy(plane, namespace, "web", switch)
     (pod,) = wait_for(lambda: _pods(plane, namespace, phase="Running"), _PATIENCE)
-    assert not _is_ready(pod)
+    wait_for(lambda: _answer(proxy, f"http://{pod['status']['podIP']}:8000/"), _PATIENCE)
+    time.sleep(_LOOKS)
+    assert not _is_ready(_pods(plane, namespace)[0])
     assert _ask(proxy, f"http://web.{namespace}.svc.cluster.local/").status_code == 503
 
     switch.touch()
