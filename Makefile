@@ -77,9 +77,10 @@ format: $(READY) ## Put the code into the house's style
 	@$(VENV)/bin/ruff check --fix --quiet .
 	@$(VENV)/bin/ruff format --quiet .
 
-docs: $(READY) ## Write what is generated from code: settings, access matrix, controls
+docs: $(READY) $(LIFECYCLE_READY) ## Write what is generated from code: settings, access matrix, controls
 	@$(PYTHON) -m infra.reference --write
 	@$(PYTHON) -m policies.catalogue --write
+	@cd $(LIFECYCLE) && PYTHONPATH=src .venv/bin/python -m lifecycle.reference --write $(CURDIR)/docs/lifecycle-settings.md
 
 lock: $(READY) ## Make each requirements.txt from its requirements.in
 	@$(VENV)/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes \

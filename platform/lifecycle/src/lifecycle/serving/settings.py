@@ -39,19 +39,23 @@ class Settings(BaseSettings):
     model_name: str = Field(
         min_length=1, pattern=r"^[^/:]+$", description="The registered model, and its name in URLs."
     )
-    model_version: int | None = Field(None, ge=1)
-    model_alias: str = Field("", pattern=r"^[\w-]*$")
-    model_stage: str = Field("", pattern=r"^\w*$")
+    model_version: int | None = Field(None, ge=1, description="The version; it wins over alias and stage.")
+    model_alias: str = Field(
+        "", pattern=r"^[\w-]*$", description="The alias that names it; `champion` if nothing does."
+    )
+    model_stage: str = Field("", pattern=r"^\w*$", description="The stage, for registries that still have them.")
 
     host: str = Field("0.0.0.0", description="The address to listen on.")  # noqa: S104 (a pod's own address)
-    port: int = Field(8000, ge=1, le=65535)
+    port: int = Field(8000, ge=1, le=65535, description="The port to listen on.")
     workers: int = Field(
         default_factory=lambda: min(cores(), MOST_WORKERS),
         ge=1,
         le=256,
         description="Processes that serve. Unset: one per core that this process may use, four at most.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="debug, info, warning or error."
+    )
 
     inference_timeout: float = Field(30, gt=0, le=3600, description="Seconds from a request's arrival to its 504.")
     max_batch_size: int = Field(32, ge=1, le=100_000, description="Most rows of one request, and of one predict call.")
@@ -66,8 +70,8 @@ class Settings(BaseSettings):
     user_id_key: SecretStr = Field(SecretStr(""), description="Keys user_id's hash; without it none is logged.")
     error_hook: str = Field("", description="`module:function`, called with an unexpected exception and its request.")
 
-    feature_micro_batching: bool = True
-    feature_inference_log: bool = True
+    feature_micro_batching: bool = Field(True, description="Whether requests share calls of predict.")
+    feature_inference_log: bool = Field(True, description="Whether inferences are logged, where there is a sink.")
     feature_tracing: bool = Field(True, description="Traces also need OTEL_EXPORTER_OTLP_ENDPOINT.")
 
     @field_validator("log_level", mode="before")

@@ -13,7 +13,9 @@ class TrainingSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TRAINING_", populate_by_name=True)
 
-    tracking_uri: str = Field("http://127.0.0.1:5000", validation_alias="MLFLOW_TRACKING_URI")
+    tracking_uri: str = Field(
+        "http://127.0.0.1:5000", validation_alias="MLFLOW_TRACKING_URI", description="the MLflow server"
+    )
     experiment: str = Field("breast-cancer", min_length=1, description="MLflow experiment")
     model: str = Field("breast-cancer", pattern=r"^[a-z]([-a-z0-9]{0,40}[a-z0-9])?$", description="registered model")
     source: str = Field(
