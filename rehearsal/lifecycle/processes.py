@@ -1,4 +1,4 @@
-"""The processes of the model's life on this machine: MLflow, Prometheus, and the promotion's and rollout's own.
+"""The processes of the model's life on this machine: MLflow, and the promotion's and rollout's own.
 
 The guard of the control plane keeps them, so none outlives the rehearsal.
 """
@@ -6,43 +6,22 @@ The guard of the control plane keeps them, so none outlives the rehearsal.
 from __future__ import annotations
 
 import base64
-import gzip
 import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import requests
-import yaml
 
 from rehearsal.cluster.control_plane import HOST, ControlPlane
 from rehearsal.console import UserError
-from rehearsal.lifecycle.network import METRICS
-from rehearsal.tools import ROOT, Tool
+from rehearsal.tools import ROOT
 
 PACKAGE = ROOT / "platform" / "lifecycle"
 PYTHON = PACKAGE / ".venv" / "bin" / "python"
 
-PROMETHEUS = Tool(
-    name="prometheus",
-    title="Prometheus",
-    command="prometheus",
-    asks=("--version",),
-    folder=ROOT / "rehearsal" / "cluster" / "binaries" / "prometheus",
-    module="github.com/prometheus/prometheus",
-    package="github.com/prometheus/prometheus/cmd/prometheus",
-    version_variable="github.com/prometheus/common/version.Version",
-    takes="two minutes",
-    home="https://prometheus.io/docs/prometheus/latest/installation/",
-    oldest="3.0.0",
-    # Of some thirty ways to discover targets the operator uses one; without the others the build takes half the time.
-    tags=("remove_all_sd", "enable_kubernetes_sd"),
-)
-
-_SCRAPES = 1  # seconds between two; a monitor's own fifteen would make a step last minutes
 _START = 120.0  # seconds until a process that does not answer counts as failed
 _END = 500  # characters of a log that an error shows
 
@@ -132,48 +111,6 @@ def _allowed(plane: ControlPlane) -> Sequence[str]:
         if hosts:
             return str(hosts).split(",")
     raise UserError("No ConfigMap of the stack's MLflow says which hosts it allows (MLFLOW_SERVER_ALLOWED_HOSTS).")
-
-
-def start_prometheus(processes: Processes, program: Path, port: int, proxy: str) -> None:
-    """Prometheus with what its operator made of the models' ServiceMonitor."""
-    folder = processes.folder / "prometheus"
-    folder.mkdir(parents=True)
-    config = folder / "prometheus.yml"
-    scrapes = [_reached(each, processes.plane.kubeconfig, proxy) for each in _scrapes(processes.plane)]
-    kubelet = {"job_name": "kubelets' stand-in", "static_configs": [{"targets": [METRICS]}], **_hurried(proxy)}
-    config.write_text(yaml.safe_dump({"scrape_configs": [*scrapes, {**kubelet, "honor_labels": True}]}))
-    command: list[str | Path] = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
-    processes.start("prometheus", [*command, f"--web.listen-address={HOST}:{port}"])
-    processes.answers("prometheus", f"http://{HOST}:{port}/-/ready")
-
-
-def has_monitor(plane: ControlPlane) -> bool:
-    """Whether the operator has told Prometheus of the models."""
-    return bool(_scrapes(plane))
-
-
-def _scrapes(plane: ControlPlane) -> Sequence[Mapping[str, Any]]:
-    """The models' part of what the operator wrote for Prometheus."""
-    found: list[Mapping[str, Any]] = []
-    for secret in plane.api.list("v1", "Secret", "monitoring"):
-        packed = (secret.get("data") or {}).get("prometheus.yaml.gz")
-        if packed:
-            text = gzip.decompress(base64.b64decode(packed)).decode()
-            config = yaml.safe_load(text.replace("$(SHARD)", "0"))  # which the pod's config reloader fills in
-            jobs = config.get("scrape_configs") or ()
-            found += [job for job in jobs if job["job_name"].startswith("serviceMonitor/serving/models/")]
-    return found
-
-
-def _reached(job: Mapping[str, Any], kubeconfig: Path, proxy: str) -> Mapping[str, Any]:
-    """A job of the operator's, asked from outside of the cluster: through its API and the network's stand-in."""
-    discovered = [{**each, "kubeconfig_file": str(kubeconfig)} for each in job["kubernetes_sd_configs"]]
-    return {**job, "kubernetes_sd_configs": discovered, **_hurried(proxy)}
-
-
-def _hurried(proxy: str) -> Mapping[str, str]:
-    interval = f"{_SCRAPES}s"
-    return {"proxy_url": proxy, "scrape_interval": interval, "scrape_timeout": interval}
 
 
 def environment(proxy: str, mlflow: str, repository: Path, folder: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rehearsal.cluster.cluster import Cluster
 from rehearsal.cluster.control_plane import HOST, ControlPlane, free_ports
-from rehearsal.lifecycle import installation, processes
+from rehearsal.lifecycle import installation, processes, prometheus
 from rehearsal.lifecycle.kubelet import Kubelet
 from rehearsal.lifecycle.network import Network
 from rehearsal.lifecycle.notices import Notices
@@ -43,9 +43,9 @@ class Stage:
         """Start Prometheus, once its operator has told it of the models."""
         plane = self.plane
         installation.until(
-            lambda: processes.has_monitor(plane), "Prometheus' operator has not taken up the ServiceMonitor `models`"
+            lambda: prometheus.knows_models(plane), "Prometheus' operator has not taken up the ServiceMonitor `models`"
         )
-        processes.start_prometheus(self.processes, program, self._prometheus_port, self.proxy)
+        prometheus.start(self.processes, program, self._prometheus_port, self.proxy)
 
 
 @contextmanager

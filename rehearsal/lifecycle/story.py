@@ -14,7 +14,8 @@ from rehearsal import tools
 from rehearsal.cluster.cluster import Cluster
 from rehearsal.console import UserError, say
 from rehearsal.lifecycle import acts, installation
-from rehearsal.lifecycle.processes import PROMETHEUS, PYTHON
+from rehearsal.lifecycle.processes import PYTHON
+from rehearsal.lifecycle.prometheus import PROMETHEUS
 from rehearsal.lifecycle.stage import Stage, standing
 from rehearsal.session import Rehearsal, engine_arguments
 
