@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import socket
 import subprocess
 import threading
@@ -20,6 +21,13 @@ from mlflow import MlflowClient
 
 from lifecycle.gitops.settings import GitopsSettings
 from lifecycle.promotion.registry import CHALLENGER
+
+# For processes that die: a server that has imported what takes long, and forks each of them. It does not get this
+# process's sys.path before Python 3.13, so nothing of lifecycle's.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(
+    ["mlflow.tracking.client", "mlflow.store.model_registry.rest_store", "pandas", "httpx"]
+)
 
 _AUTHOR = ("-c", "user.name=Test", "-c", "user.email=test@localhost")
 

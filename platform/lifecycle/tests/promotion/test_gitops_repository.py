@@ -141,9 +141,9 @@ def test_a_push_is_never_forced_not_even_when_the_remote_would_let_it(repository
 def test_a_push_whose_answer_was_lost_is_found_in_the_history(repository: Repository, remote: Remote) -> None:
     push = repository._push
 
-    def deaf(branch: str, commit: str) -> str:
+    def deaf(*target: str) -> str:
         repository._push = push  # type: ignore[method-assign]
-        push(branch, commit)
+        push(*target)
         return "the connection broke"
 
     repository._push = deaf  # type: ignore[method-assign]
@@ -158,6 +158,39 @@ def test_a_rewritten_remote_is_read_anew(repository: Repository, remote: Remote)
     repository.refresh()
     assert repository.commit([counting("e2")])["e2"] is not None
     assert remote.events() == ["e1", "e2"]
+
+
+def test_what_people_took_out_of_the_branch_is_not_pushed_again(repository: Repository, remote: Remote) -> None:
+    """Nobody told the repository; its next push, on what it had seen, would bring e2 back."""
+    repository.commit([counting("e1"), counting("e2")])
+    remote.git("update-ref", "refs/heads/main", "main~1")
+    repository.commit([counting("e3")])
+    assert remote.events() == ["e1", "e3"]
+
+
+def test_edits_that_were_never_pushed_are_not_taken_for_the_remotes(repository: Repository, remote: Remote) -> None:
+    hook(remote, "pre-receive", "exit 1")
+    repository._settings = repository._settings.model_copy(update={"pushes": 1})
+    with pytest.raises(RepositoryError, match="rejected 1 pushes"):
+        repository.commit([writing("e1")])
+    (remote.path / "hooks" / "pre-receive").unlink()
+    assert repository.commit([writing("e1")])["e1"] is not None
+    assert remote.events() == ["e1"]
+
+
+def test_a_clone_that_grows_is_tidied_now_and_then(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lifecycle.gitops.repository._TIDY", 3)
+    run, commands = repository._git.run, []
+
+    def counted(*arguments: str, given: bytes = b"") -> str:
+        commands.append(arguments[0])
+        return run(*arguments, given=given)
+
+    monkeypatch.setattr(repository._git, "run", counted)
+    for number in range(4):
+        repository.commit([counting(f"e{number}")])
+    assert commands.count("gc") == 1
+    assert "fetch" not in commands, "a push that is taken says that nothing came in between"
 
 
 def test_a_missing_branch_and_a_missing_repository_are_said(gitops: GitopsSettings, tmp_path: Path) -> None:

@@ -129,11 +129,14 @@ def test_what_is_missing_is_said_by_name_and_without_values(
     told.setenv("PROMOTION_WEBHOOK_SECRET", "short")
     assert command.main(["serve"]) == 1
     message = capsys.readouterr().err
-    assert "WEBHOOK_SECRET" in message
-    assert "short" not in message.replace("at least", "")
+    assert "error: PROMOTION_WEBHOOK_SECRET is set: value should have at least 16 items" in message
+    assert "short" not in message
+    told.setenv("PROMOTION_WINDOW", "-3")
+    assert command.main(["serve"]) == 1
+    assert "PROMOTION_WINDOW is '-3': input should be greater than 0; set it so" in capsys.readouterr().err
     told.delenv("GITOPS_REPOSITORY")
     assert command.main(["work", "--once"]) == 1
-    assert "REPOSITORY: Field required" in capsys.readouterr().err
+    assert "error: GITOPS_REPOSITORY is not set, and there is no default for it" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("told")

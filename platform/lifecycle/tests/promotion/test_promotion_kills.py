@@ -6,20 +6,15 @@ real SIGKILL of a real process. A machine that dies with its disk unsynced is no
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 from pathlib import Path
 
 import pytest
 
 from lifecycle.promotion.inbox import Inbox
-from promotion_parts import Models, Remote
+from promotion_parts import PROCESSES, Models, Remote
 
 from .mortal import POINTS, Killed, die_by_exception, die_by_signal, work
-
-# A server that has imported MLflow once, and forks a process for each death.
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["lifecycle.promotion.worker"])
 
 
 @pytest.mark.parametrize("weapon", ["exception", "SIGKILL"])
@@ -37,7 +32,7 @@ def test_one_commit_stands_however_a_worker_died(
         with pytest.raises(Killed):
             work(url, str(remote.path), models.uri, point, die_by_exception)
     else:
-        process = _PROCESSES.Process(target=work, args=(url, str(remote.path), models.uri, point, die_by_signal))
+        process = PROCESSES.Process(target=work, args=(url, str(remote.path), models.uri, point, die_by_signal))
         process.start()
         process.join(120)
         assert process.exitcode == -signal.SIGKILL

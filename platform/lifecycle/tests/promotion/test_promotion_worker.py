@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
+from lifecycle.gitops.manifests import Lineage
 from lifecycle.gitops.repository import Change, Repository
 from lifecycle.gitops.settings import GitopsSettings
 from lifecycle.promotion.inbox import Event, Inbox
 from lifecycle.promotion.notify import Notifier
-from lifecycle.promotion.publisher import Publisher
-from lifecycle.promotion.registry import Registry
+from lifecycle.promotion.publisher import Published, Publisher
+from lifecycle.promotion.registry import Candidate, Registry
 from lifecycle.promotion.settings import NotifySettings, WorkerSettings
 from lifecycle.promotion.worker import Gate, Worker
 from promotion_parts import Door, Listener, Models, Remote, Report, environment, failing, passing
@@ -252,6 +253,52 @@ def test_a_slow_gate_holds_up_nobody_else(inbox: Inbox, gitops: GitopsSettings, 
     assert remote.events() == ["quick", "slow"]
 
 
+def test_a_version_whose_gate_outlasts_a_newer_ones_does_not_overwrite_it(
+    inbox: Inbox, gitops: GitopsSettings, models: Models, remote: Remote
+) -> None:
+    name = models.name()
+    old = models.version(name)
+    judged, release = threading.Event(), threading.Event()
+
+    def gate(client: MlflowClient, name: str, version: str) -> Report:  # noqa: ARG001
+        judged.set()
+        return Report(version != old or release.wait(30))
+
+    promotion = Promotion(inbox, gitops, models.uri, gate, NotifySettings())
+    inbox.add("old", name, old)
+    working = threading.Thread(target=promotion.worker.run, args=(threading.Event(),), kwargs={"until_idle": True})
+    working.start()
+    assert judged.wait(30)
+    inbox.add("new", name, models.version(name))
+    until(lambda: remote.events() == ["new"])
+    release.set()
+    working.join()
+    assert remote.events() == ["new"]
+    assert inbox.counts() == {"promoted": 1, "superseded": 1}
+
+
+def test_no_more_versions_are_at_the_gate_than_the_settings_say(
+    inbox: Inbox, gitops: GitopsSettings, models: Models
+) -> None:
+    lock, inside, most = threading.Lock(), 0, 0
+
+    def gate(*_: object) -> Report:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        time.sleep(0.1)
+        with lock:
+            inside -= 1
+        return Report(False)
+
+    promotion = Promotion(inbox, gitops, models.uri, gate, NotifySettings())
+    names = [models.name() for _ in range(SOON.at_once * 2)]
+    events = [(f"e-{name}", name, models.version(name)) for name in names]
+    assert set(promotion.outcomes(*events)) == {"rejected"}
+    assert most == SOON.at_once
+
+
 @pytest.mark.parametrize("status", [404, 500])
 def test_whoever_cannot_be_told_stops_no_promotion(
     promotion: Promotion,
@@ -298,6 +345,50 @@ def test_a_remote_that_rejects_leaves_the_event_waiting_until_it_takes_it(
     promotion.run()
     assert remote.events() == ["e1"]
     assert models.status(name, version) == "rolling-out"
+
+
+def test_a_folder_that_a_person_broke_holds_up_nobody_else(
+    promotion: Promotion, models: Models, remote: Remote
+) -> None:
+    broken, sound = models.name(), models.name()
+    remote.somebody_pushes(f"dev/{broken}/challenger.yaml", "metadata: [\n")
+    promotion.inbox.add("broken", broken, models.version(broken))
+    promotion.inbox.add("sound", sound, models.version(sound))
+    stop = threading.Event()
+    working = threading.Thread(target=promotion.worker.run, args=(stop,))
+    working.start()
+    try:
+        until(lambda: remote.events() == ["sound"])
+        words = f"dev/{broken} in the repository is not as promotions write it"
+        until(lambda: (found := promotion.inbox.find("broken")) is not None and words in found.detail)
+    finally:
+        stop.set()
+        working.join()
+
+
+def test_events_are_examined_while_a_push_is_under_way(
+    promotion: Promotion, models: Models, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = models.name(), models.name()
+    examined, examine = threading.Event(), promotion.worker._registry.at
+    publish, seen = promotion.publisher.publish, []
+
+    def at(model: str, alias: str) -> Candidate | None:
+        if model == second:
+            examined.set()
+        return examine(model, alias)
+
+    def slow(promotions: Mapping[str, Lineage]) -> Mapping[str, Published]:
+        if "e1" in promotions:
+            promotion.inbox.add("e2", second, models.version(second))
+            seen.append(examined.wait(30))
+        return publish(promotions)
+
+    monkeypatch.setattr(promotion.worker._registry, "at", at)
+    monkeypatch.setattr(promotion.publisher, "publish", slow)
+    assert promotion.outcomes(("e1", first, models.version(first))) == ["promoted"]
+    assert seen == [True]
+    assert remote.events() == ["e1", "e2"]
 
 
 def until(condition: Callable[[], bool], patience: float = 60.0) -> None:

@@ -2,4 +2,6 @@
 
 from promotion_parts import gitops, listener, models, remote
 
-__all__ = ["gitops", "listener", "models", "remote"]
+from .stage import stage
+
+__all__ = ["gitops", "listener", "models", "remote", "stage"]

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 
 
 @dataclass
@@ -120,9 +120,11 @@ def _serving(answer: Any) -> Iterator[str]:
         def _reply(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             status, content = answer(self.path, json.loads(self.rfile.read(length)) if length else None)
+            kind = CONTENT_TYPE_LATEST if isinstance(content, bytes) else "application/json"
             body = content if isinstance(content, bytes) else json.dumps(content).encode()
             try:
                 self.send_response(status)
+                self.send_header("Content-Type", kind)  # without one, Prometheus 3 takes no metrics
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

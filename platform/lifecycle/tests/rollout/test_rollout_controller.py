@@ -1,105 +1,24 @@
 """A rollout from the promotion's commit to the end, and back, on real git and a real MLflow.
 
-Proves the order of commits, aliases and tags; that a bad, slow, dead or unmeasured challenger is taken back; that a
-controller killed between any two steps is replaced by a new one with the same end. Services and Prometheus are
-simulated here; the queries meet a real Prometheus in test_rollout_guardrails.
+Proves the order of commits, aliases and tags, and that a bad, slow, dead or unmeasured challenger is taken back.
+Services and Prometheus are simulated here; the queries meet a real Prometheus in test_rollout_guardrails, and the
+controller a SIGKILL in test_rollout_kills.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
-from lifecycle.gitops.repository import Repository
-from lifecycle.gitops.settings import GitopsSettings
-from lifecycle.promotion.notify import Notifier
-from lifecycle.promotion.publisher import Publisher
-from lifecycle.promotion.registry import Registry
-from lifecycle.promotion.settings import NotifySettings
-from lifecycle.rollout.controller import Controller, RolloutError
-from lifecycle.rollout.guardrails import Guardrails
-from lifecycle.rollout.settings import RolloutSettings
-from promotion_parts import Listener, Models, Remote, environment
+from lifecycle.rollout.controller import RolloutError
+from promotion_parts import Listener, Models, Remote
 
-from .simulated import Prometheus, Service, Services
+from .simulated import Service
+from .stage import Stage
 
-ROWS = [{"a": number, "b": 0.5, "target": 1} for number in range(5)]
 ALL_THE_WAY = ["10 %", "25 %", "50 %", "100 %", "adopted", "settled: version 2"]
-
-
-class Stage:
-    """A model with version 1 as champion and version 2 promoted, and everything that a controller meets."""
-
-    def __init__(self, gitops: GitopsSettings, models: Models, remote: Remote, listener: Listener) -> None:
-        self.gitops, self.models, self.remote, self.listener = gitops, models, remote, listener
-        self.name = models.name()
-        self.services = Services(self.name)
-        self.prometheus = Prometheus()
-        self.changes: dict[str, Any] = {}
-
-    def promote(self, alias: str = "challenger") -> str:
-        version = self.models.version(self.name, alias)
-        candidate = self.models.client.get_model_version(self.name, version)
-        publisher = Publisher(self.gitops)
-        lineage = Registry(self.models.uri).version(self.name, version)
-        assert lineage is not None
-        publisher.publish({f"promote-{candidate.run_id}": lineage.lineage})
-        publisher.close()
-        return version
-
-    def controller(self, wrap: Callable[[Any], Any] = lambda part: part) -> Controller:
-        settings = RolloutSettings(
-            **{
-                "prometheus": self.prometheus.url,
-                "service_url": self.services.url + "/{service}",
-                "interval": 0,
-                "ready_pause": 0.01,
-                "ready_tries": 3,
-                "p95": 0.5,
-                **self.changes,
-            }
-        )
-        guardrails = Guardrails(settings, lambda _, number: ROWS[:number])
-        notifier = Notifier(NotifySettings(url=self.listener.url))
-        registry = Registry(self.models.uri)
-        return Controller(settings, wrap(Repository(self.gitops)), wrap(registry), guardrails, wrap(notifier))
-
-    def run(self, controller: Controller | None = None, limit: int = 20) -> list[str]:
-        controller = controller or self.controller()
-        words: list[str] = []
-        for _ in range(limit):
-            step = controller.step(self.name)
-            words.append(step.words)
-            if step.done:
-                return words
-        return words
-
-    def serving(self, role: str) -> str:
-        return environment(self.remote.read(f"dev/{self.name}/{role}.yaml")[0])["MODEL_VERSION"]
-
-    def weights(self) -> list[int]:
-        (route,) = self.remote.read(f"dev/{self.name}/route.yaml")
-        return [backend["weight"] for backend in route["spec"]["rules"][0]["backendRefs"]]
-
-    def files(self) -> list[str]:
-        return [file for file in self.remote.files() if file.startswith(f"dev/{self.name}/")]
-
-
-@pytest.fixture
-def stage(gitops: GitopsSettings, models: Models, remote: Remote, listener: Listener) -> Iterator[Stage]:
-    made = Stage(gitops, models, remote, listener)
-    with made.services.running(), made.prometheus.running():
-        made.promote()
-        made.services["challenger"] = made.services["champion"] = Service("1")
-        assert made.run() == ["adopted", "settled: version 1"], "a first version has nobody to share with"
-        made.promote()
-        made.services["challenger"] = Service("2")
-        made.services["champion"] = Service("2")  # once it has been adopted, which is when it is asked
-        listener.heard.clear()
-        yield made
 
 
 def test_a_good_challenger_goes_all_the_way(stage: Stage, remote: Remote, models: Models, listener: Listener) -> None:
@@ -187,7 +106,11 @@ def test_no_data_is_no_success_and_in_the_end_a_failure(stage: Stage, remote: Re
     assert stage.weights() == [90, 10]
     stage.changes["patience"] = 0.001
     assert stage.run() == ["rolled-back: version 2"]
-    assert "10 % could not be judged" in remote.git("log", "-1", "--format=%B", "main")
+    message = remote.git("log", "-1", "--format=%B", "main")
+    assert "At 10 % of the requests:\n- it could not be judged for " in message
+    assert {"Prometheus": "Prometheus does not answer at http"}.get(lacking, lacking) in message.replace(
+        "error rate", "errors"
+    )
 
 
 def test_too_few_requests_are_waited_for(stage: Stage) -> None:
@@ -222,6 +145,7 @@ def test_a_champion_whose_pods_do_not_change_is_taken_back_with_its_alias(stage:
     assert stage.run() == ["rolled-back: version 2"]
     assert stage.serving("champion") == "1"
     assert models.alias(stage.name, "champion") == "1"
+    assert (models.status(stage.name, "1"), models.status(stage.name, "2")) == ("serving", "rolled-back")
 
 
 def test_a_first_version_that_fails_leaves_nothing_behind(stage: Stage, models: Models, remote: Remote) -> None:
@@ -231,6 +155,34 @@ def test_a_first_version_that_fails_leaves_nothing_behind(stage: Stage, models: 
     assert stage.run() == ["rolled-back: version 1"]
     assert stage.files() == []
     assert stage.name not in remote.read("dev/kustomization.yaml")[0]["resources"]
+
+
+def test_the_rollbacks_commit_reads_well_and_says_what_it_reverts(stage: Stage, remote: Remote) -> None:
+    controller = stage.controller()
+    assert [controller.step(stage.name).words for _ in range(2)] == ["10 %", "25 %"]
+    ten, quarter = remote.git("log", "-2", "--reverse", "--format=%H", "main").split()
+    promoted = remote.git("rev-parse", "main~2")
+    remote.somebody_pushes("dev/README", "about other things")
+    stage.prometheus.errors, stage.prometheus.p95 = 0.06, 0.75
+    controller.step(stage.name)
+    assert (
+        remote.git("log", "-1", "--format=%B", "main")
+        == f"""Revert the rollout of {stage.name} version 2
+
+At 25 % of the requests:
+- error rate is 0.06, more than 0.05
+- p95 in seconds is 0.75, more than 0.5
+
+This reverts commit {quarter}.
+This reverts commit {ten}.
+This reverts commit {promoted}.
+dev/{stage.name} is again what it was before them.
+
+Groundwork-Model: {stage.name}
+Groundwork-Version: 2
+Groundwork-Rollout: rolled-back
+Groundwork-Event: rollout-{quarter[:12]}-rolled-back"""
+    )
 
 
 def test_a_rollout_is_aborted_by_hand(stage: Stage, remote: Remote, models: Models) -> None:
@@ -271,60 +223,3 @@ def test_a_challenger_that_nobody_promoted_needs_a_person(stage: Stage, remote: 
     remote.somebody_pushes(challenger, remote.git("show", f"main:{challenger}").replace("'2'", "'7'"))
     with pytest.raises(RolloutError, match=r"promoted version 7 of .*remove its challenger\.yaml"):
         stage.controller().step(stage.name)
-
-
-class Killed(BaseException):
-    """What a SIGKILL does to a controller: it ends between two calls, and nothing is cleaned up."""
-
-
-class Mortal:
-    """Counts calls that change something over all parts, and kills the controller before or after the n-th."""
-
-    CHANGES = ("commit", "point", "withdraw", "mark", "tell")
-
-    def __init__(self, deadly: int, after: bool) -> None:
-        self.calls, self.deadly, self.after = 0, deadly, after
-
-    def wrap(self, part: Any) -> Any:
-        for name in self.CHANGES:
-            if hasattr(part, name):
-                setattr(part, name, self._watched(getattr(part, name)))
-        return part
-
-    def _watched(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*arguments: Any) -> Any:
-            self.calls += 1
-            if self.calls == self.deadly and not self.after:
-                raise Killed
-            answer = call(*arguments)
-            if self.calls == self.deadly:
-                raise Killed
-            return answer
-
-        return watched
-
-
-@pytest.mark.parametrize("end", ["good", "bad"])
-def test_a_controller_killed_between_any_two_steps_is_replaced_by_another(
-    stage: Stage, remote: Remote, models: Models, end: str
-) -> None:
-    """Killed before and after every change it makes, one after the other, each time replaced: one commit per stage."""
-    if end == "bad":
-        stage.controller().step(stage.name)
-        stage.prometheus.errors = 1.0
-    deaths = 0
-    for after in (False, True):
-        for deadly in range(1, 4):
-            for _ in range(12):
-                try:
-                    stage.run(stage.controller(Mortal(deadly, after).wrap), limit=1)
-                except Killed:
-                    deaths += 1
-    expected = [*ALL_THE_WAY[:5], "settled"] if end == "good" else ["10 %", "rolled-back"]
-    stage.run()
-    stages = remote.git("log", "--reverse", "--format=%(trailers:key=Groundwork-Rollout,valueonly)", "main").split()
-    assert deaths >= 3
-    assert stages[2:] == [words.removesuffix(" %") for words in expected]
-    assert models.alias(stage.name, "champion") == ("2" if end == "good" else "1")
-    assert models.alias(stage.name, "challenger") == ""
-    assert models.status(stage.name, "2") == ("serving" if end == "good" else "rolled-back")

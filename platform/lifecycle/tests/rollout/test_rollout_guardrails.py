@@ -1,11 +1,12 @@
 """The guardrails' queries, answered by a real Prometheus that scrapes metrics named as the serving package names them.
 
 Proves that the queries mean what the limits say, and that what was not counted is unknown. The services behind the
-metrics are simulated. Skipped where no `prometheus` is on PATH.
+metrics are simulated. Skipped where there is no Prometheus: GROUNDWORK_PROMETHEUS names its program, else PATH has it.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -35,9 +36,7 @@ def services() -> Iterator[Services]:
 @pytest.fixture(scope="module")
 def prometheus(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Prometheus that scrapes the simulated services each half second."""
-    binary = shutil.which("prometheus")
-    if binary is None:
-        pytest.skip("no `prometheus` on PATH")
+    binary = program()
     folder: Path = tmp_path_factory.mktemp("prometheus")
     (folder / "prometheus.yml").write_text(
         "global: {scrape_interval: 500ms, scrape_timeout: 500ms}\n"
@@ -58,6 +57,17 @@ def prometheus(services: Services, tmp_path_factory: pytest.TempPathFactory) -> 
             yield f"http://{address}"
         finally:
             process.terminate()
+
+
+def program() -> str:
+    """Prometheus's own program, or a skip."""
+    told = os.environ.get("GROUNDWORK_PROMETHEUS")
+    found = shutil.which(told or "prometheus")
+    if found is None and told:
+        pytest.fail(f"GROUNDWORK_PROMETHEUS is {told}, and that is no program: set it to Prometheus's, or unset it")
+    if found is None:
+        pytest.skip("GROUNDWORK_PROMETHEUS is not set, and no `prometheus` is on PATH")
+    return found
 
 
 def _counted(address: str, version: str) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+import yaml
 
 from lifecycle.gitops import manifests
 from lifecycle.gitops.manifests import CHALLENGER, CHAMPION, ROLES, Lineage, Weights
-from lifecycle.gitops.repository import Edits, Tree
+from lifecycle.gitops.repository import Edits, RepositoryError, Tree
 from lifecycle.gitops.settings import GitopsSettings
 
 
@@ -33,11 +36,12 @@ class Folder:
 
 
 def read(tree: Tree, settings: GitopsSettings, model: str) -> Folder:
-    """The model's folder; empty when the model has never been promoted."""
+    """The model's folder; empty when the model has never been promoted. Raises RepositoryError."""
     texts = {role: tree.read(_path(settings, model, f"{role}.yaml")) for role in ROLES}
-    versions = {role: Lineage.of(manifests.first(text)) for role, text in texts.items() if text is not None}
     route = tree.read(_path(settings, model, "route.yaml"))
-    weights = {} if route is None else manifests.weights_of(model, manifests.first(route))
+    with _legible(place(settings, model)):
+        versions = {role: Lineage.of(manifests.first(text)) for role, text in texts.items() if text is not None}
+        weights = {} if route is None else manifests.weights_of(model, manifests.first(route))
     return Folder(model, versions, weights)
 
 
@@ -63,7 +67,20 @@ def enlist(tree: Tree, settings: GitopsSettings, model: str, *, wanted: bool = T
     """The edit that takes the model's folder into its environment, or out of it."""
     path = f"{settings.environment}/kustomization.yaml"
     text = tree.read(path) or manifests.kustomization(())
-    return {path: manifests.with_resource(text, model, wanted=wanted)}
+    with _legible(path):
+        return {path: manifests.with_resource(text, model, wanted=wanted)}
+
+
+@contextmanager
+def _legible(where: str) -> Iterator[None]:
+    """People write there too."""
+    try:
+        yield
+    except (yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError, StopIteration) as error:
+        words = " ".join(str(error).split())
+        raise RepositoryError(
+            f"{where} in the repository is not as promotions write it ({words}): mend it there, or remove it"
+        ) from None
 
 
 def place(settings: GitopsSettings, model: str) -> str:

@@ -8,10 +8,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lifecycle.contract import LifecycleError
 from lifecycle.gitops.settings import GitopsSettings
 
 
-class RepositoryError(Exception):
+class RepositoryError(LifecycleError):
     """The repository could not be read or written now; the message is git's own."""
 
 
@@ -27,7 +28,7 @@ class Git:
         """What the command prints. Raises RepositoryError when it fails or takes too long."""
         reply = self.attempt(*arguments, given=given)
         if reply.returncode != 0:
-            words = reply.stderr.decode(errors="replace").strip()
+            words = " ".join(reply.stderr.decode(errors="replace").split())
             raise RepositoryError(f"git {arguments[0]} failed: {words[-500:]}")
         return reply.stdout.decode()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -155,8 +156,9 @@ def with_resource(text: str, resource: str, *, wanted: bool = True) -> str:
     return _yaml({**content, "resources": sorted(resources ^ {resource})})
 
 
+@lru_cache(maxsize=256)
 def first(text: str) -> Manifest:
-    """The first manifest in a YAML file."""
+    """The first manifest in a YAML file. The same for the same text: not to be changed."""
     manifest: Manifest = next(yaml.load_all(text, _LOADER))
     return manifest
 

@@ -20,6 +20,7 @@ from lifecycle.gitops.settings import GitopsSettings
 __all__ = ["Change", "Edits", "Repository", "RepositoryError", "Tree"]
 
 EVENT = "Groundwork-Event"
+_TIDY = 500  # commits of some seven files each, after which git is asked whether to pack them
 _LONGEST_PAUSE = 2.0  # seconds before a rejected push is tried again
 
 Edits = Mapping[str, str | None]
@@ -29,21 +30,25 @@ Edits = Mapping[str, str | None]
 class Tree:
     """The files of a commit, with edits on top that are not committed yet."""
 
-    def __init__(self, objects: Objects, commit: str) -> None:
+    def __init__(self, objects: Objects, commit: str, texts: Edits | None = None) -> None:
         self._objects = objects
         self._commit = commit
-        self._edits: dict[str, str | None] = {}
+        self._texts = dict(texts or {})
 
     def read(self, path: str) -> str | None:
         """A file's text, None when there is no such file. Raises RepositoryError."""
-        if path not in self._edits:
-            self._edits[path] = self._objects.read(self._commit, path)
-        return self._edits[path]
+        if path not in self._texts:
+            self._texts[path] = self._objects.read(self._commit, path)
+        return self._texts[path]
+
+    def fork(self) -> Tree:
+        """The same files, with what was read of them, for edits that may come to nothing."""
+        return Tree(self._objects, self._commit, self._texts)
 
     def apply(self, edits: Edits) -> Edits:
         """Those edits that change something; they are part of the tree from now on."""
         changed = {path: text for path, text in edits.items() if self.read(path) != text}
-        self._edits.update(changed)
+        self._texts.update(changed)
         return changed
 
 
@@ -84,12 +89,15 @@ class Repository:
 
     def __init__(self, settings: GitopsSettings) -> None:
         self._settings = settings
-        self._folder = tempfile.TemporaryDirectory(prefix="gitops-")
+        # Git may still be tidying up in there when it is removed.
+        self._folder = tempfile.TemporaryDirectory(prefix="gitops-", ignore_cleanup_errors=True)
         self._git = Git(Path(self._folder.name), settings)
         self._git.run("init", "--quiet", "--bare")
         self._objects = self._git.objects()
         self._head = ""
+        self._tree = Tree(self._objects, "")
         self._commits: dict[str, str] = {}
+        self._loose = 0
         try:
             self.refresh()
         except RepositoryError:
@@ -112,7 +120,8 @@ class Repository:
         before, self._head = self._head, self._git.run("rev-parse", tracking).strip()
         if before != self._head:
             self._learn(before)
-        return Tree(self._objects, self._head)
+            self._tree = Tree(self._objects, self._head)
+        return self._tree.fork()
 
     def history(self, path: str, limit: int) -> Sequence[Entry]:
         """The newest commits that touched a path, newest first, as of the last fetch."""
@@ -140,11 +149,15 @@ class Repository:
         for attempt in range(self._settings.pushes):
             if attempt:
                 time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2**attempt)))  # noqa: S311 (to part rivals)
-            self.refresh()  # also before the first: that nothing has to change is only true of the remote as it is
-            made = self._build(changes)
-            words = self._push(self._settings.branch, list(made.values())[-1]) if made else ""
+                self.refresh()
+            made, tree = self._build(changes)
+            if not made and not attempt:
+                # A push shows whether the remote is as it was last seen; without one, it takes a look.
+                self.refresh()
+                made, tree = self._build(changes)
+            words = self._push(self._settings.branch, self._head, list(made.values())[-1]) if made else ""
             if not words:
-                self._adopt(made)
+                self._adopt(made, tree)
                 return {change.event: self._commits.get(change.event) for change in changes}
         raise RepositoryError(
             f"{self._settings.repository} rejected {self._settings.pushes} pushes to {self._settings.branch}: {words}"
@@ -156,14 +169,14 @@ class Repository:
         A branch of that name that is there already holds the change: its name tells the event.
         """
         self.refresh()
-        made = self._build([change])
+        made, _ = self._build([change])
         if not made:
             return self._commits.get(change.event)
         commit = made[change.event]
         there = self._git.run("ls-remote", self._settings.repository, f"refs/heads/{branch}").split()
         if there:
             return there[0]
-        words = self._push(branch, commit)
+        words = self._push(branch, "", commit)
         if words:
             raise RepositoryError(f"{self._settings.repository} rejected the branch {branch}: {words}")
         return commit
@@ -178,9 +191,12 @@ class Repository:
             if EVENT in entry.trailers:
                 self._commits[entry.trailers[EVENT]] = entry.commit
 
-    def _build(self, changes: Sequence[Change]) -> Mapping[str, str]:
-        """Commits on top of the head, in order; by event, without those that are there or change nothing."""
-        tree = Tree(self._objects, self._head)
+    def _build(self, changes: Sequence[Change]) -> tuple[Mapping[str, str], Tree]:
+        """Commits on top of the head, in order; by event, without those that are there or change nothing.
+
+        And the files after them.
+        """
+        tree = self._tree.fork()
         stream: list[bytes] = []
         events: list[str] = []
         for change in changes:
@@ -192,23 +208,34 @@ class Repository:
                 parent = self._head if len(events) == 1 else f":{len(events) - 1}"
                 stream.append(_import(len(events), parent, change.message, edits, self._settings))
         if not events:
-            return {}
+            return {}, tree
         marks = "".join(f"get-mark :{number}\n" for number in range(1, len(events) + 1))
         # `--force` concerns the scratch reference in this clone: the next batch starts elsewhere.
         shas = self._git.run("fast-import", "--quiet", "--force", given=b"".join(stream) + marks.encode()).split()
-        return dict(zip(events, shas, strict=True))
+        return dict(zip(events, shas, strict=True)), tree
 
-    def _push(self, branch: str, commit: str) -> str:
-        """Git's words when the remote did not take the commit; empty when it did."""
-        reply = self._git.attempt("push", "--porcelain", self._settings.repository, f"{commit}:refs/heads/{branch}")
+    def _push(self, branch: str, seen: str, commit: str) -> str:
+        """Git's words when the remote did not take the commit; empty when it did.
+
+        The branch moves only from `seen`, which the commit follows, empty for none: a branch that people have set back
+        meanwhile does not get again what they took out of it, as it would from a push without this condition.
+        """
+        lease = f"--force-with-lease=refs/heads/{branch}:{seen}"
+        target = (self._settings.repository, f"{commit}:refs/heads/{branch}")
+        reply = self._git.attempt("push", "--porcelain", lease, *target)
         if reply.returncode == 0:
             return ""
         words = [line for line in reply.stdout.decode(errors="replace").splitlines() if line.startswith("!")]
         return " ".join(words) or reply.stderr.decode(errors="replace").strip()[-500:]
 
-    def _adopt(self, made: Mapping[str, str]) -> None:
+    def _adopt(self, made: Mapping[str, str], tree: Tree) -> None:
         for event, commit in made.items():
             self._commits[event] = self._head = commit
+        self._tree = tree
+        self._loose += len(made)
+        if self._loose >= _TIDY:
+            self._git.run("gc", "--auto", "--quiet")  # goes on in the background
+            self._loose = 0
 
 
 def _entries(git: Git, *arguments: str) -> Iterator[Entry]:

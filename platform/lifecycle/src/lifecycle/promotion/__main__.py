@@ -13,16 +13,15 @@ from contextlib import contextmanager
 from functools import partial
 
 import uvicorn
-from pydantic import ValidationError
 
-from lifecycle.gitops.repository import RepositoryError
+from lifecycle.contract import LifecycleError
 from lifecycle.gitops.settings import GitopsSettings
-from lifecycle.promotion.inbox import Inbox, InboxError
+from lifecycle.promotion.inbox import Inbox
 from lifecycle.promotion.notify import Notifier
 from lifecycle.promotion.publisher import Publisher
 from lifecycle.promotion.receiver import create_app
-from lifecycle.promotion.registry import CHALLENGER, Registry, RegistryError
-from lifecycle.promotion.settings import NotifySettings, ReceiverSettings, RegistrySettings, WorkerSettings
+from lifecycle.promotion.registry import CHALLENGER, Registry
+from lifecycle.promotion.settings import NotifySettings, ReceiverSettings, RegistrySettings, WorkerSettings, read
 from lifecycle.promotion.worker import Gate, Worker
 from lifecycle.training.gate import judge
 from lifecycle.training.settings import GateSettings
@@ -39,13 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
-    except ValidationError as error:
-        for fault in error.errors(include_input=False, include_url=False):
-            name = "_".join(map(str, fault["loc"])).upper() or "settings"
-            print(f"error: {error.title}: {name}: {fault['msg']}", file=sys.stderr)
-    except (InboxError, RegistryError, RepositoryError) as error:
+    except LifecycleError as error:
         print(f"error: {error}", file=sys.stderr)
-    return 1
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    settings = ReceiverSettings()
+    settings = read(ReceiverSettings)
     inbox = Inbox(settings.inbox.get_secret_value())
     uvicorn.run(create_app(settings, inbox), host=options.host, port=options.port, access_log=False)
     inbox.close()
@@ -103,8 +98,8 @@ def _promote(options: argparse.Namespace) -> int:
 
 
 def _scan(options: argparse.Namespace) -> int:  # noqa: ARG001
-    registry = Registry(RegistrySettings().mlflow_tracking_uri)
-    inbox = Inbox(WorkerSettings().inbox.get_secret_value())
+    registry = Registry(read(RegistrySettings).mlflow_tracking_uri)
+    inbox = Inbox(read(WorkerSettings).inbox.get_secret_value())
     for candidate in registry.challengers():
         model, version = candidate.lineage.model, candidate.lineage.version
         if candidate.status in _UNJUDGED and not inbox.waits_for(model, version):
@@ -115,7 +110,7 @@ def _scan(options: argparse.Namespace) -> int:  # noqa: ARG001
 
 
 def _status(options: argparse.Namespace) -> int:  # noqa: ARG001
-    inbox = Inbox(WorkerSettings().inbox.get_secret_value())
+    inbox = Inbox(read(WorkerSettings).inbox.get_secret_value())
     print(", ".join(f"{count} {outcome}" for outcome, count in inbox.counts().items()) or "the inbox is empty")
     for event in inbox.newest(_SHOWN):
         print(
@@ -127,13 +122,13 @@ def _status(options: argparse.Namespace) -> int:  # noqa: ARG001
 
 @contextmanager
 def _worker() -> Iterator[tuple[Worker, Inbox, Registry]]:
-    settings, gitops = WorkerSettings(), GitopsSettings()
-    gate: Gate = partial(judge, settings=GateSettings())
+    settings, gitops = read(WorkerSettings), read(GitopsSettings)
+    gate: Gate = partial(judge, settings=read(GateSettings))
     inbox = Inbox(settings.inbox.get_secret_value())
-    registry = Registry(RegistrySettings().mlflow_tracking_uri)
+    registry = Registry(read(RegistrySettings).mlflow_tracking_uri)
     publisher = Publisher(gitops)
     try:
-        notifier = Notifier(NotifySettings())
+        notifier = Notifier(read(NotifySettings))
         yield Worker(settings, inbox, registry, gate, publisher, notifier, gitops.environment), inbox, registry
     finally:
         publisher.close()

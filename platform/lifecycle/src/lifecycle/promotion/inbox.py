@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from lifecycle.contract import LifecycleError
+
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS event (
         id TEXT PRIMARY KEY, model TEXT NOT NULL, version TEXT NOT NULL,
@@ -26,7 +28,7 @@ _SCHEMA = (
 _COLUMNS = "id, model, version, received, attempts, COALESCE(outcome, 'waiting'), detail"
 
 
-class InboxError(Exception):
+class InboxError(LifecycleError):
     """The inbox cannot be read or written now; the message says what the database said."""
 
 

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from lifecycle.contract import LifecycleError
 from lifecycle.gitops.manifests import CHALLENGER, CHAMPION, Lineage
 
 __all__ = ["CHALLENGER", "CHAMPION", "Candidate", "Registry", "RegistryError"]
@@ -30,7 +31,7 @@ _IMPATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIME
 T = TypeVar("T")
 
 
-class RegistryError(Exception):
+class RegistryError(LifecycleError):
     """The registry did not answer as it should now."""
 
 
@@ -64,13 +65,18 @@ class Registry:
         found = _asked(lambda: self.client.get_model_version_by_alias(model, alias))
         return None if found is None else _candidate(found)
 
+    def has(self, model: str) -> bool:
+        return _asked(lambda: self.client.get_registered_model(model)) is not None
+
     def version(self, model: str, version: str) -> Candidate | None:
         found = _asked(lambda: self.client.get_model_version(model, version))
         return None if found is None else _candidate(found)
 
     def mark(self, model: str, version: str, status: str) -> None:
         """Set the version's status tag; a version that is gone needs none."""
-        _asked(lambda: self.client.set_model_version_tag(model, version, STATUS, status))
+        # The client's own method asks first whether the model is a prompt, which costs the server as much again.
+        registry = self.client._get_registry_client()  # type: ignore[no-untyped-call]
+        _asked(lambda: registry.set_model_version_tag(model, version, STATUS, status))
 
     def point(self, model: str, alias: str, version: str) -> None:
         """Let an alias point to a version, if it does not yet: each setting fires MLflow's webhooks."""

@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lifecycle.contract import LifecycleError
+
 _SECRETS = os.environ.get("PROMOTION_SECRETS_DIR")
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def read(kind: type[S]) -> S:
+    """What the environment says. Raises LifecycleError naming variable, value (no secret's), rule and remedy."""
+    try:
+        return kind()
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        raise LifecycleError("\n".join(dict.fromkeys(_words(kind, fault) for fault in faults))) from None
+
+
+def _words(kind: type[BaseSettings], fault: Any) -> str:
+    rule = fault["msg"].removeprefix("Value error, ")
+    if not fault["loc"]:
+        return str(rule)
+    name = str(fault["loc"][0])
+    variable = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+    if fault["type"] == "missing":
+        return f"{variable} is not set, and there is no default for it: set it"
+    secret = "SecretStr" in str(kind.model_fields[name].annotation)
+    value = "set" if secret else repr(fault["input"])
+    return f"{variable} is {value}: {rule[:1].lower()}{rule[1:]}; set it so, or unset it if it has a default"
 
 
 class NotifySettings(BaseSettings):
@@ -27,7 +53,10 @@ class NotifySettings(BaseSettings):
 
 
 class RegistrySettings(BaseSettings):
-    """Where MLflow is; its own variable, so that it stands once."""
+    """Where MLflow is; its own variable, so that it stands once.
+
+    mlflow_tracking_uri  the MLflow server that has the registry
+    """
 
     model_config = SettingsConfigDict(extra="ignore")
 
@@ -55,9 +84,11 @@ class ReceiverSettings(BaseSettings):
 class WorkerSettings(BaseSettings):
     """Read from PROMOTION_* like the receiver's.
 
-    at_once      events examined at the same time; each takes a thread, and a gate's memory
+    inbox        the receiver's
+    at_once      versions at the gate at the same time; each takes a gate's memory
     poll         seconds between looks into the inbox
-    pause        seconds before a failed event is tried again; doubled each time, up to longest_pause
+    pause        seconds before a failed event is tried again; doubled each time
+    longest_pause  seconds up to which it is doubled
     stuck_after  attempts after which people are told that an event does not get through
     """
 

@@ -7,25 +7,30 @@ step is done, and the repository knows which events its history answers already.
 from __future__ import annotations
 
 import logging
+import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from mlflow import MlflowClient
 
 from lifecycle.gitops.manifests import Lineage, UnfitNameError, check_name
-from lifecycle.gitops.repository import RepositoryError
 from lifecycle.promotion.inbox import Event, Inbox, InboxError
 from lifecycle.promotion.notify import News, Notifier
 from lifecycle.promotion.publisher import Published, Publisher
-from lifecycle.promotion.registry import CHALLENGER, Registry
+from lifecycle.promotion.registry import CHALLENGER, Candidate, Registry
 from lifecycle.promotion.settings import WorkerSettings
 
+_ASKING = 16  # threads that ask the registry: they mostly wait for it, and gates, which compute, are fewer
 _AHEAD = 64  # events in examination: while a batch is pushed, the next one is on its way
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 # What MLflow's tag says after an outcome; the others leave it, and are no news.
@@ -55,6 +60,10 @@ class Verdict:
     details: Sequence[str] = ()
 
 
+Batch = dict[str, tuple[Event, Verdict]]
+"""Events that passed, by ID."""
+
+
 class NotYetError(Exception):
     """The version is not registered to its end."""
 
@@ -76,27 +85,35 @@ class Worker:
         self._inbox = inbox
         self._registry = registry
         self._gate = gate
+        self._gates = threading.Semaphore(settings.at_once)
         self._publisher = publisher
         self._notifier = notifier
         self._environment = environment
         self._examined: dict[Future[Verdict], Event] = {}
+        self._ready: Batch = {}
+        self._pushed: dict[Future[Mapping[str, Published]], Batch] = {}
         self._finishing: dict[Future[None], Event] = {}
 
     def run(self, stop: threading.Event, *, until_idle: bool = False) -> None:
         """Work until told to stop, or until nothing is due; what was begun is ended first.
 
-        Examining takes as long as the gate does and happens side by side; whatever is ready shares one push.
+        Examining takes as long as the gate does and happens side by side; whatever is ready when a push is over shares
+        the next one.
         """
-        with ThreadPoolExecutor(self._settings.at_once) as gates, ThreadPoolExecutor(self._settings.at_once) as ends:
+        with (
+            ThreadPoolExecutor(_ASKING) as examiners,
+            ThreadPoolExecutor(1) as pushes,
+            ThreadPoolExecutor(_ASKING) as ends,
+        ):
             while True:
                 try:
                     if not stop.is_set():
-                        self._admit(gates)
-                    pending: list[Future[Any]] = [*self._examined, *self._finishing]
+                        self._admit(examiners)
+                    pending: list[Future[Any]] = [*self._examined, *self._pushed, *self._finishing]
                     if pending:
                         wait(pending, self._settings.poll, FIRST_COMPLETED)
-                        self._commit(ends)
-                        self._reap()
+                        self._reap(ends)
+                        self._push(pushes)
                     elif until_idle or stop.wait(self._settings.poll):
                         return
                 except InboxError as error:
@@ -105,19 +122,18 @@ class Worker:
                     _log.warning("The worker waits for its inbox: %s", error)
                     stop.wait(self._settings.pause)
 
-    def _admit(self, gates: Executor) -> None:
-        busy = {event.id for event in (*self._examined.values(), *self._finishing.values())}
-        for event in self._inbox.waiting(_AHEAD + len(self._finishing)):
+    def _admit(self, examiners: Executor) -> None:
+        batches = (self._ready, *self._pushed.values())
+        busy = {event.id for event in (*self._examined.values(), *self._finishing.values())}.union(*batches)
+        for event in self._inbox.waiting(_AHEAD + len(busy) - len(self._examined)):
             if event.id not in busy:
-                self._examined[gates.submit(self._examine, event)] = event
+                self._examined[examiners.submit(self._examine, event)] = event
 
     def _examine(self, event: Event) -> Verdict:
         """Ask the registry, not the event: it may be late, out of order, or about what is no more."""
-        lineage = Lineage(event.model, event.version)
         candidate = self._registry.at(event.model, CHALLENGER)
         if candidate is None or candidate.lineage.version != event.version:
-            now = "nothing" if candidate is None else f"version {candidate.lineage.version}"
-            return Verdict("superseded", lineage, [f"alias `{CHALLENGER}` points to {now} now"])
+            return _superseded(event, candidate)
         try:
             check_name(event.model)
         except UnfitNameError as error:
@@ -126,27 +142,38 @@ class Worker:
             return Verdict("rejected", candidate.lineage, ["its registration failed in MLflow"])
         if not candidate.ready:
             raise NotYetError(f"the version is {candidate.state} in MLflow")
-        report = self._gate(self._registry.client, event.model, event.version)
+        with self._gates:
+            report = self._gate(self._registry.client, event.model, event.version)
+        # Gates take their time: meanwhile a newer version may have been asked for, and have passed.
+        now = self._registry.at(event.model, CHALLENGER)
+        if now is None or now.lineage != candidate.lineage:
+            return _superseded(event, now)
         return Verdict("promoted" if report.passed else "rejected", candidate.lineage, list(report.reasons))
 
-    def _commit(self, ends: Executor) -> None:
-        """Commit what passed, and hand everything that was examined on to its last steps."""
-        ready: dict[str, tuple[Event, Verdict]] = {}
-        for future in [future for future in self._examined if future.done()]:
-            event = self._examined.pop(future)
-            try:
-                ready[event.id] = (event, future.result())
-            except Exception as error:
-                self._put_off(event, error)
-        passed = {id_: verdict.lineage for id_, (_, verdict) in ready.items() if verdict.outcome == "promoted"}
-        try:
-            published = self._publisher.publish(passed) if passed else {}
-        except RepositoryError as error:
-            for id_ in passed:
-                self._put_off(ready.pop(id_)[0], error)
-            published = {}
-        for id_, (event, verdict) in ready.items():
-            self._finishing[ends.submit(self._finish, event, verdict, published.get(id_))] = event
+    def _reap(self, ends: Executor) -> None:
+        """Hand on what has come to an end of a stage, or put it off."""
+        for examined, event in _ended(self._examined):
+            with self._or_later(event):
+                verdict = examined.result()
+                if verdict.outcome == "promoted":
+                    self._ready[event.id] = (event, verdict)
+                else:
+                    self._finishing[ends.submit(self._finish, event, verdict, None)] = event
+        for pushed, batch in _ended(self._pushed):
+            with self._or_later(*(event for event, _ in batch.values())):
+                published = pushed.result()
+                for event, verdict in batch.values():
+                    self._finishing[ends.submit(self._finish, event, verdict, published[event.id])] = event
+        for finished, event in _ended(self._finishing):
+            with self._or_later(event):
+                finished.result()
+
+    def _push(self, pushes: Executor) -> None:
+        """Have everything committed that is ready, unless a push is under way."""
+        if self._ready and not self._pushed:
+            lineages = {id_: verdict.lineage for id_, (_, verdict) in self._ready.items()}
+            self._pushed[pushes.submit(self._publisher.publish, lineages)] = self._ready
+            self._ready = {}
 
     def _finish(self, event: Event, verdict: Verdict, published: Published | None) -> None:
         """Tag, tell, tick off."""
@@ -160,20 +187,33 @@ class Worker:
             self._notifier.tell(News(event.model, event.version, self._environment, outcome, details))
         self._inbox.finish(event, outcome, "; ".join(details))
 
-    def _reap(self) -> None:
-        for future in [future for future in self._finishing if future.done()]:
-            event = self._finishing.pop(future)
-            try:
-                future.result()
-            except Exception as error:
+    @contextmanager
+    def _or_later(self, *events: Event) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            for event in events:
                 self._put_off(event, error)
 
     def _put_off(self, event: Event, error: Exception) -> None:
         """Later again, and later each time. Nothing is given up: the cause may be anywhere, and people are told."""
         pause = min(self._settings.longest_pause, self._settings.pause * 2**event.attempts)
+        pause *= random.uniform(0.5, 1)  # noqa: S311 (so that what failed together comes again apart)
         words = str(error) or type(error).__name__
-        _log.warning("%s version %s is tried again in %g s: %s", event.model, event.version, pause, words)
+        _log.warning("%s version %s is tried again in %.1f s: %s", event.model, event.version, pause, words)
         if event.attempts + 1 == self._settings.stuck_after:
             details = [f"{self._settings.stuck_after} attempts; the last one: {words}"]
             self._notifier.tell(News(event.model, event.version, self._environment, "stuck", details))
         self._inbox.defer(event, pause, words)
+
+
+def _superseded(event: Event, candidate: Candidate | None) -> Verdict:
+    now = "nothing" if candidate is None else f"version {candidate.lineage.version}"
+    details = [f"alias `{CHALLENGER}` points to {now} now"]
+    return Verdict("superseded", Lineage(event.model, event.version), details)
+
+
+def _ended(stage: dict[Future[T], U]) -> Iterator[tuple[Future[T], U]]:
+    """Take the futures that are done out of a stage, each just before it is dealt with."""
+    for future in [future for future in stage if future.done()]:
+        yield future, stage.pop(future)

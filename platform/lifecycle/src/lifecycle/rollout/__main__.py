@@ -8,13 +8,12 @@ import sys
 import time
 from collections.abc import Sequence
 
-from pydantic import ValidationError
-
+from lifecycle.contract import LifecycleError
 from lifecycle.gitops.repository import Repository, RepositoryError
 from lifecycle.gitops.settings import GitopsSettings
 from lifecycle.promotion.notify import Notifier
 from lifecycle.promotion.registry import Registry, RegistryError
-from lifecycle.promotion.settings import NotifySettings, RegistrySettings
+from lifecycle.promotion.settings import NotifySettings, RegistrySettings, read
 from lifecycle.rollout.controller import Controller, RolloutError, Step
 from lifecycle.rollout.guardrails import Guardrails, held_out
 from lifecycle.rollout.settings import RolloutSettings
@@ -31,21 +30,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", help="the registered model's name")
     options = parser.parse_args(arguments)
     try:
-        settings, gitops = RolloutSettings(), GitopsSettings()
-        registry = Registry(RegistrySettings().mlflow_tracking_uri)
+        settings, gitops = read(RolloutSettings), read(GitopsSettings)
+        uri, notifier = read(RegistrySettings).mlflow_tracking_uri, Notifier(read(NotifySettings))
+        registry = Registry(uri)
+        if not registry.has(options.name):
+            raise RolloutError(f"there is no model '{options.name}' in the registry {uri}; give the name it has there")
         repository = Repository(gitops)
-        guardrails = Guardrails(settings, held_out(registry))
-        controller = Controller(settings, repository, registry, guardrails, Notifier(NotifySettings()))
+        controller = Controller(settings, repository, registry, Guardrails(settings, held_out(registry)), notifier)
         try:
             _command(controller, options.command, options.name, settings.poll)
         finally:
             repository.close()
-    except ValidationError as error:
-        for fault in error.errors(include_input=False, include_url=False):
-            name = "_".join(map(str, fault["loc"])).upper() or "settings"
-            print(f"error: {error.title}: {name}: {fault['msg']}", file=sys.stderr)
-        return 1
-    except (RegistryError, RepositoryError, RolloutError) as error:
+    except LifecycleError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

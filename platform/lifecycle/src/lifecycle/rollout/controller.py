@@ -11,10 +11,11 @@ between two looks; one that was killed is replaced by any other.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from lifecycle.contract import LifecycleError
 from lifecycle.gitops import folder
 from lifecycle.gitops.folder import Folder
 from lifecycle.gitops.manifests import CHALLENGER, CHAMPION, ROLES, Lineage
@@ -35,7 +36,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 _HISTORY = 200  # commits of one model's folder that one rollout can take, with people's among them
 
 
-class RolloutError(Exception):
+class RolloutError(LifecycleError):
     """The rollout cannot go on by itself; the message says what a person has to do."""
 
 
@@ -51,22 +52,25 @@ class Step:
 class _Rollout:
     """What git says of a rollout that is going on.
 
-    before   the commit before the promotion: what worked
-    latest   the newest of the rollout's commits, the promotion's or a step's
+    commits  the promotion's and the steps', newest first
     """
 
     now: Folder
     challenger: Lineage
-    promoted: Entry
-    latest: Entry
+    commits: Sequence[Entry]
 
     @property
     def champion(self) -> Lineage | None:
         return self.now.champion
 
     @property
+    def latest(self) -> Entry:
+        return self.commits[0]
+
+    @property
     def before(self) -> str:
-        return f"{self.promoted.commit}~1"
+        """What worked: the commit before the promotion."""
+        return f"{self.commits[-1].commit}~1"
 
     @property
     def weight(self) -> int:
@@ -106,15 +110,15 @@ class Controller:
         now = folder.read(self._repository.refresh(), self._repository.settings, model)
         if now.challenger is None:
             return self._conclude(now)
-        return self._roll_back(self._read(now, now.challenger), reason)
+        return self._roll_back(self._read(now, now.challenger), [reason])
 
     def _read(self, now: Folder, challenger: Lineage) -> _Rollout:
-        latest: Entry | None = None
+        commits: list[Entry] = []
         for entry in self._repository.history(folder.place(self._repository.settings, now.model), _HISTORY):
             if _STAGE in entry.trailers:
-                latest = latest or entry
+                commits.append(entry)
             elif entry.trailers.get(_VERSION) == challenger.version:
-                return _Rollout(now, challenger, entry, latest or entry)
+                return _Rollout(now, challenger, [*commits, entry])
         raise RolloutError(
             f"no commit of the last {_HISTORY} promoted version {challenger.version} of {now.model}: there is nothing "
             "to go back to; remove its challenger.yaml, or promote it with `python -m lifecycle.promotion promote`"
@@ -125,7 +129,7 @@ class Controller:
         split = rollout.champion is not None and rollout.weight > 0
         judgement = self._guardrails.judge(rollout.challenger, requests_for=elapsed if split else None)
         if judgement.grade is Grade.BAD:
-            return self._roll_back(rollout, "; ".join(judgement.reasons))
+            return self._roll_back(rollout, judgement.reasons)
         if judgement.grade is Grade.UNKNOWN:
             return self._wait_or_fail(rollout, judgement, elapsed)
         if split and elapsed < self._settings.interval:
@@ -134,10 +138,10 @@ class Controller:
         return self._weigh(rollout, higher[0]) if higher else self._adopt(rollout)
 
     def _wait_or_fail(self, rollout: _Rollout, judgement: Judgement, elapsed: float) -> Step:
-        words = "; ".join(judgement.reasons)
         if elapsed > self._settings.patience:
-            return self._roll_back(rollout, f"{rollout.weight} % could not be judged: {words}")
-        return Step(f"{rollout.weight} % cannot be judged yet: {words}")
+            waited = f"it could not be judged for {elapsed:.0f} s, which is longer than {self._settings.patience:g} s"
+            return self._roll_back(rollout, [waited, *judgement.reasons])
+        return Step(f"{rollout.weight} % cannot be judged yet: {'; '.join(judgement.reasons)}")
 
     def _weigh(self, rollout: _Rollout, weight: int) -> Step:
         now = rollout.now
@@ -165,7 +169,7 @@ class Controller:
         done = self._commit(rollout, after, _SETTLED, f"Let {_title(rollout)} serve alone")
         return self._conclude(after) if done.words == _SETTLED else done
 
-    def _roll_back(self, rollout: _Rollout, reason: str) -> Step:
+    def _roll_back(self, rollout: _Rollout, reasons: Sequence[str]) -> Step:
         """One commit that reverts all of the rollout's: the history keeps them, the files are what they were before.
 
         Whole files, where `git revert` would merge: a person's edit meanwhile must not keep bad weights in place.
@@ -180,7 +184,10 @@ class Controller:
                 return {}
             return {**was, **folder.enlist(tree, settings, model, wanted=stood)}
 
-        body = f"{reason}\n\nThis reverts commits {rollout.promoted.commit} to {rollout.latest.commit} on {place}."
+        why = [f"At {rollout.weight} % of the requests:", *(f"- {' '.join(reason.split())}" for reason in reasons)]
+        undone = [f"This reverts commit {entry.commit}." for entry in rollout.commits]
+        restored = f"{place} is again what it was before them."
+        body = "\n\n".join("\n".join(lines) for lines in (why, [*undone, restored]))
         self._push(rollout, Change("", f"Revert the rollout of {_title(rollout)}", edit, body=body), _ROLLED_BACK)
         return self._conclude(folder.read(self._repository.refresh(), settings, model))
 
@@ -216,6 +223,8 @@ class Controller:
         if known is not None and known.status != _FINAL[stage]:
             if now.champion is not None:
                 self._registry.point(now.model, CHAMPION, now.champion.version)
+                if now.champion.version != version:  # adopting the other one had marked it as replaced
+                    self._registry.mark(now.model, now.champion.version, _FINAL[_SETTLED])
             else:
                 self._registry.withdraw(now.model, CHAMPION, version)
             self._registry.withdraw(now.model, CHALLENGER, version)

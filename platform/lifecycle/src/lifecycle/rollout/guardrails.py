@@ -56,7 +56,11 @@ class Guardrails:
         probed = self.probe(lineage, CHALLENGER)
         if probed.grade is Grade.BAD or requests_for is None:
             return probed
-        return self._measure(lineage, max(_SHORTEST_WINDOW, math.ceil(requests_for)))
+        try:
+            return self._measure(lineage, max(_SHORTEST_WINDOW, math.ceil(requests_for)))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            where = f"Prometheus does not answer at {self._settings.prometheus} ({type(error).__name__})"
+            return Judgement(Grade.UNKNOWN, [f"{where}: start it, or set ROLLOUT_PROMETHEUS to where it is"])
 
     def probe(self, lineage: Lineage, role: str) -> Judgement:
         """Readiness, then test predictions, asked of the role's service itself."""
@@ -135,16 +139,16 @@ class Guardrails:
         return _worst([_held(name, self._ask(query), limit) for name, query, limit in limits])
 
     def _ask(self, query: str) -> float | None:
-        """The value of an instant query; None when Prometheus has none, or does not answer.
+        """The value of an instant query; None when Prometheus has none. Raises httpx.HTTPError.
 
         https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
         """
+        reply = self._client.get(f"{self._settings.prometheus.rstrip('/')}/api/v1/query", params={"query": query})
+        reply.raise_for_status()
         try:
-            reply = self._client.get(f"{self._settings.prometheus.rstrip('/')}/api/v1/query", params={"query": query})
-            reply.raise_for_status()
             (series,) = reply.json()["data"]["result"]
             value = float(series["value"][1])
-        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             return None
         return None if math.isnan(value) else value
 
@@ -157,7 +161,11 @@ def held_out(registry: Registry) -> Callable[[Lineage, int], Rows]:
         if lineage not in known:
             with tempfile.TemporaryDirectory() as folder:
                 uri = f"runs:/{lineage.run_id}/{_HELD_OUT}"
-                frame = pd.read_parquet(contract.download(registry.client, uri, Path(folder))).head(number)
+                file = contract.download(registry.client, uri, Path(folder))
+                try:
+                    frame = pd.read_parquet(file).head(number)
+                except (OSError, ValueError):
+                    raise LifecycleError(f"the artifact {uri} is no Parquet file that can be read") from None
             known[lineage] = json.loads(frame.to_json(orient="records"))
         return known[lineage]
 
