@@ -69,10 +69,11 @@ $(LIFECYCLE_READY): $(READY) $(LIFECYCLE)/requirements.txt
 	@$(VENV)/bin/uv pip sync --quiet --python $(LIFECYCLE)/.venv/bin/python $(LIFECYCLE)/requirements.txt
 	@touch $@
 
-lint: $(READY) ## Check style and types
+lint: $(READY) $(LIFECYCLE_READY) ## Check style and types
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+	@cd $(LIFECYCLE) && $(abspath $(VENV))/bin/mypy --python-executable .venv/bin/python
 
 format: $(READY) ## Put the code into the house's style
 	@$(VENV)/bin/ruff check --fix --quiet .

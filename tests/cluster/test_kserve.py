@@ -26,6 +26,7 @@ from rehearsal.cluster.controllers.kserve import KSERVE
 from rehearsal.cluster.egress import Egress
 from tests.cluster.installing import apply_gateway_api, apply_kinds, condition, install
 from tests.cluster.waiting import wait_for
+from tests.lifecycle.gitops import deployment, render
 
 _NAMESPACE = "kserve"
 _SERVING = "serving.kserve.io/v1beta1"
@@ -95,6 +96,22 @@ def test_kserves_own_webhook_sets_the_defaults(plane: ControlPlane, namespace: s
 def test_kserves_own_validation_refuses_a_bad_inference_service(plane: ControlPlane, namespace: str) -> None:
     with pytest.raises(ApiError, match="'MinReplicas' cannot be greater than MaxReplicas"):
         plane.api.create(_inference_service(namespace, minReplicas=3, maxReplicas=1))
+
+
+@pytest.mark.usefixtures("controllers")
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: str, tmp_path: Path) -> None:
+    """By KServe's webhooks and the API server; and the pods that come of them by Pod Security at its strictest."""
+    plane.api.apply(_restricted("serving"), "test")
+    kinds = set()
+    for manifest in render(environment, tmp_path):
+        if manifest["kind"] != "ServiceMonitor":  # its operator is not in this cluster
+            kinds.add(plane.api.apply(manifest, "test", dry_run=True)["kind"])
+        if manifest["kind"] == "InferenceService":
+            plane.api.apply(_pod(manifest), "test", dry_run=True)
+            with pytest.raises(ApiError, match="violates PodSecurity"):
+                plane.api.apply(_pod(manifest, hostNetwork=True), "test", dry_run=True)
+    assert kinds == {"HTTPRoute", "InferenceService", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount"}
 
 
 @pytest.mark.usefixtures("controllers")
@@ -171,6 +188,19 @@ def _inference_service(namespace: str, **predictor: Any) -> Object:
         "metadata": {"name": "iris", "namespace": namespace},
         "spec": {"predictor": {"model": model, **predictor}},
     }
+
+
+def _restricted(name: str) -> Object:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def _pod(inference_service: Mapping[str, Any], **more: Any) -> Object:
+    """A pod of its predictor, under a service account that is there."""
+    template = deployment(inference_service)["spec"]["template"]
+    spec = {**template["spec"], "serviceAccountName": "default", **more}
+    metadata = {**template["metadata"], "name": "of-a-predictor", "namespace": "serving"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 def _ready(plane: ControlPlane, namespace: str) -> Mapping[str, Any]:

@@ -8,86 +8,25 @@ and the real controller take it is proven elsewhere. Needs kubectl, which brings
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 import pytest
 import yaml
 
 from policies.props import Undecided
 from policies.services import judge_manifest
+from tests.lifecycle.gitops import GITOPS, Manifests, deployment, kustomized, render
 
-ROOT = Path(__file__).resolve().parents[2]
-GITOPS = ROOT / "platform" / "gitops"
-LIFECYCLE = ROOT / "platform" / "lifecycle"
 ENVIRONMENTS = ("dev", "staging", "prod")
-
-# The promotion's own code, in the environment it is installed in.
-WRITE = """
-import sys
-from pathlib import Path
-from lifecycle.gitops import folder, manifests
-from lifecycle.gitops.folder import Folder
-from lifecycle.gitops.settings import GitopsSettings
-
-class Files:
-    def read(self, path):
-        file = Path(path)
-        return file.read_text() if file.exists() else None
-
-settings = GitopsSettings(repository=".", environment=sys.argv[1])
-versions = {role: manifests.Lineage("wine", number, "run", "data", "commit") for role, number in
-            (("champion", "1"), ("challenger", "2"))}
-wanted = Folder("wine", versions, {"champion": 90, "challenger": 10})
-for path, text in folder.write(Files(), settings, wanted).items():
-    if text is not None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(text)
-"""
-
-pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl, which renders, is not on PATH")
-
-Manifests = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module", params=ENVIRONMENTS)
 def rendered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Manifests]:
     """An environment's name and what Argo CD would apply there."""
     environment: str = request.param
-    python = LIFECYCLE / ".venv" / "bin" / "python"
-    if not python.exists():
-        pytest.skip("the lifecycle's environment is not there: run `make lifecycle-setup`")
-    work = tmp_path_factory.mktemp(environment) / "gitops"
-    shutil.copytree(GITOPS, work)
-    command = [str(python), "-c", WRITE, environment]
-    subprocess.run(command, cwd=work, env={"PYTHONPATH": str(LIFECYCLE / "src")}, check=True)
-    text = subprocess.run(
-        ["kubectl", "kustomize", environment], cwd=work, capture_output=True, text=True, check=True
-    ).stdout
-    return environment, list(yaml.safe_load_all(text))
+    return environment, render(environment, tmp_path_factory.mktemp(environment))
 
 
 def of_kind(manifests: Manifests, kind: str) -> Manifests:
     return [manifest for manifest in manifests if manifest["kind"] == kind]
-
-
-def deployment(inference_service: Mapping[str, Any]) -> dict[str, Any]:
-    """The Deployment of a predictor, as KServe v0.20.0's deployment_reconciler makes it."""
-    predictor = dict(inference_service["spec"]["predictor"])
-    extension = ("minReplicas", "maxReplicas", "autoScaling", "deploymentStrategy", "labels", "annotations")
-    own = {key: predictor.pop(key) for key in extension}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": f"{inference_service['metadata']['name']}-predictor", "namespace": "serving"},
-        "spec": {
-            "strategy": own["deploymentStrategy"],
-            "template": {"metadata": {"labels": own["labels"]}, "spec": predictor},
-        },
-    }
 
 
 def test_every_control_holds_for_what_is_applied_and_for_the_pods_of_it(rendered: tuple[str, Manifests]) -> None:
@@ -168,8 +107,4 @@ def test_everything_stands_in_the_namespace_and_argo_cd_may_apply_it(rendered: t
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_an_environment_without_models_renders(environment: str) -> None:
-    reply = subprocess.run(
-        ["kubectl", "kustomize", environment], cwd=GITOPS, capture_output=True, text=True, check=False
-    )
-    assert reply.returncode == 0, reply.stderr
-    assert "kind: NetworkPolicy" in reply.stdout
+    assert "kind: NetworkPolicy" in kustomized(GITOPS / environment)
