@@ -19,7 +19,6 @@ from sklearn.preprocessing import OneHotEncoder
 def registry(mlflow_server: str) -> str:
     """The URI of an MLflow server that has the models `plain` and `mixed`, both with the alias champion."""
     mlflow.set_tracking_uri(mlflow_server)
-    mlflow.set_experiment("serving-tests")
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(64, 4)), columns=FEATURES)
     register("plain", LinearRegression(), table, table.to_numpy() @ WEIGHTS)
     mixed = pd.DataFrame(
