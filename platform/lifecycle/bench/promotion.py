@@ -96,7 +96,7 @@ def main() -> int:
 
 def measure(folder: Path, events: int, rate: float) -> Run:
     remote, inbox = _remote(folder), folder / "inbox.db"
-    uri, receiver = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
+    uri, receiver = (f"http://127.0.0.1:{port}" for port in _free_ports(2))
     with ExitStack() as stack:
         processes = {
             name: stack.enter_context(_process(folder, name, command, environment))
@@ -137,7 +137,9 @@ def _commands(
     }
     database, artifacts = f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts")
     stores = ["--backend-store-uri", database, "--artifacts-destination", artifacts]
-    server = ["-m", "mlflow", "server", *_address(uri), "--workers", str(SERVERS), *stores]
+    # On a busy machine importing takes longer than the 5 s in which uvicorn wants a new process to answer it.
+    patient = ["--workers", str(SERVERS), "--uvicorn-opts", f"--timeout-worker-healthcheck {PATIENCE:.0f}"]
+    server = ["-m", "mlflow", "server", *_address(uri), *patient, *stores]
     return {
         "MLflow": (server, registry),
         "receiver": (["-m", "lifecycle.promotion", "serve", *_address(receiver)], promotion),
@@ -150,10 +152,10 @@ def _address(url: str) -> list[str]:
     return ["--host", host, "--port", port]
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
+def _free_ports(number: int) -> Sequence[int]:
+    with ExitStack() as stack:
+        free = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
+        return [each.getsockname()[1] for each in free]
 
 
 @contextmanager
