@@ -164,5 +164,5 @@ def _summary(stack: str, steps: Steps, log: str) -> str:
     lines = [f"{title:=^{_WIDTH}}", "", "Steps"]
     lines += [f"  {seconds:6.1f} s  {name}" for name, seconds in steps.taken]
     lines += ["", "Commits", *(f"  {line}" for line in log.splitlines())]
-    lines += ["", "Simulated", "  the clouds; nodes, kubelets, the cluster's network and gateway; the models' users"]
+    lines += ["", "Simulated", "  the clouds; nodes, kubelets, the cluster's network and gateway; Argo CD's Redis; the models' users"]
     return "\n".join([*lines, "=" * _WIDTH])
