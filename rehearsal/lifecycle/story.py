@@ -22,6 +22,7 @@ from rehearsal.session import Rehearsal, engine_arguments
 _T = TypeVar("_T")
 _STRANGE = 0.3  # share of the requests in the last act that the challenger cannot answer
 _WIDTH = 100
+_SIMULATED = "  the clouds; nodes, kubelets, the cluster's network and gateway; Argo CD's Redis; the models' users"
 _SILENCE = 20  # seconds after which a step says that it is going on
 
 
@@ -164,5 +165,5 @@ def _summary(stack: str, steps: Steps, log: str) -> str:
     lines = [f"{title:=^{_WIDTH}}", "", "Steps"]
     lines += [f"  {seconds:6.1f} s  {name}" for name, seconds in steps.taken]
     lines += ["", "Commits", *(f"  {line}" for line in log.splitlines())]
-    lines += ["", "Simulated", "  the clouds; nodes, kubelets, the cluster's network and gateway; Argo CD's Redis; the models' users"]
+    lines += ["", "Simulated", _SIMULATED]
     return "\n".join([*lines, "=" * _WIDTH])
