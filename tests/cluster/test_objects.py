@@ -18,6 +18,8 @@ from rehearsal.cluster.control_plane import ControlPlane
 from tests.cluster.speaking import SETTINGS, Aborted, Engine
 
 NONE, SOME = provider_pb2.DiffResponse.DIFF_NONE, provider_pb2.DiffResponse.DIFF_SOME
+# Seconds in which the namespaces' controller asks all kinds there are, twenty a second; other tests' charts bring many.
+_LOOK_AROUND = 30
 
 
 @pytest.fixture
@@ -308,7 +310,7 @@ def test_a_namespace_that_is_held_names_what_is_left_in_it(plane: ControlPlane, 
     manifest["metadata"]["finalizers"] = ["example.com/gone"]
     plane.api.create(manifest)
     with pytest.raises(Aborted, match=r"configmaps\. has 1 resource instances.*example\.com/gone in 1") as caught:
-        space.delete(timeout=8)
+        space.delete(timeout=_LOOK_AROUND)
     assert "its controller" in str(caught.value)
     plane.api.patch(manifest, {"metadata": {"finalizers": None}})
 
