@@ -82,7 +82,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", nargs="?", type=Path, help="write the figures here too")
     parser.add_argument("--events", type=int, default=10_000)
-    parser.add_argument("--rate", type=float, default=24.0)
+    parser.add_argument("--rate", type=float, default=16.0)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # which ends the processes below
     with tempfile.TemporaryDirectory() as scratch:
