@@ -9,7 +9,6 @@ the API server's reach. Otherwise that controller is simulated, which means that
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ import yaml
 
 from rehearsal import tools
 from rehearsal.cluster.api import Api, ApiError, Object, Unreachable
-from rehearsal.cluster.control_plane import HOST, ControlPlane
+from rehearsal.cluster.control_plane import ControlPlane, free_ports
 from rehearsal.cluster.controllers import argocd, gateway
 from rehearsal.cluster.controllers.controller import Controller, Seat
 from rehearsal.cluster.controllers.door import Door
@@ -168,7 +167,7 @@ class _Place:
         assert self._program is not None  # noqa: S101 else there is an obstacle
         container = self.controller.container({"spec": {"template": template}}) or {}
         environment = _environment(self._plane.api, namespace, container)
-        self._port = _free_port()
+        (self._port,) = free_ports(1)
         account = template["spec"].get("serviceAccountName") or "default"
         launch = self.controller.launch(self._seat(self._program, namespace, account, self._port))
         self._plane.guard.start(
@@ -243,9 +242,3 @@ def _acting_for(user: str, administrator: str) -> str:
     config = yaml.safe_load(administrator)
     config["users"][0]["user"]["as"] = user
     return yaml.safe_dump(config)
-
-
-def _free_port() -> int:
-    with socket.socket() as unused:
-        unused.bind((HOST, 0))
-        return int(unused.getsockname()[1])

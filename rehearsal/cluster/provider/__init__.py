@@ -117,13 +117,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=inputs.to_wire(), failures=failures)
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
-        asked = _asked(
-            request,
-            inputs=request.news,
-            old_inputs=request.old_inputs,
-            old_outputs=request.olds,
-            ignored=tuple(request.ignoreChanges),
-        )
+        asked = _asked_to_change(request)
         with self._answering(context, asked):
             found = self._resources(asked).diff(asked)
         return diff_response(found)
@@ -143,13 +137,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ReadResponse(id=request.id, inputs=found[0].to_wire(), properties=found[1].to_wire())
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
-        asked = _asked(
-            request,
-            inputs=request.news,
-            old_inputs=request.old_inputs,
-            old_outputs=request.olds,
-            ignored=tuple(request.ignoreChanges),
-        )
+        asked = _asked_to_change(request)
         with self._answering(context, asked, "" if request.preview else "update"):
             outputs = self._resources(asked).update(asked)
         return provider_pb2.UpdateResponse(properties=outputs.to_wire())
@@ -205,6 +193,16 @@ def _asked(request: Any, **given: Any) -> Asked:
         timeout=getattr(request, "timeout", 0) or None,
         preview=getattr(request, "preview", False),
         **decoded,
+    )
+
+
+def _asked_to_change(request: Any) -> Asked:
+    return _asked(
+        request,
+        inputs=request.news,
+        old_inputs=request.old_inputs,
+        old_outputs=request.olds,
+        ignored=tuple(request.ignoreChanges),
     )
 
 
