@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 
+from rehearsal.cluster.control_plane import HOST
 from rehearsal.console import UserError
 from rehearsal.lifecycle import installation
 from rehearsal.lifecycle.installation import until
@@ -45,8 +46,8 @@ class Ending:
 
 def connect_registry(stage: Stage) -> None:
     """Start the promotion's receiver and worker, and have MLflow call the receiver."""
-    address, port = stage.processes.environment["RECEIVER"], stage.processes.environment["RECEIVER"].rpartition(":")[2]
-    stage.processes.module("receiver", "lifecycle.promotion", "serve", "--port", port)
+    address = f"http://{HOST}:{stage.receiver_port}"
+    stage.processes.module("receiver", "lifecycle.promotion", "serve", "--port", str(stage.receiver_port))
     stage.processes.module("worker", "lifecycle.promotion", "work")
     stage.processes.answers("receiver", f"{address}/health")
     reply = requests.post(
@@ -86,12 +87,11 @@ def promoted(stage: Stage, version: str) -> float:
 
 def synced(stage: Stage) -> None:
     """Wait until Argo CD has brought the newest commit into the cluster."""
-    revision = stage.repository.head()
+    api, revision = stage.plane.api, stage.repository.head()
     until(
-        lambda: (
-            installation.synced(stage.plane.api, stage.environment, revision) or stage.repository.head() != revision
-        ),
+        lambda: installation.synced(api, stage.environment, revision),
         f"Argo CD has not synced {revision[:9]}",
+        lambda: installation.differing(api, stage.environment),
     )
 
 

@@ -63,7 +63,7 @@ def gateway_class(plane: ControlPlane) -> None:
         "metadata": {"name": "envoy"},
         "spec": {"controllerName": "gateway.envoyproxy.io/gatewayclass-controller"},
     }
-    plane.api.apply(manifest, _MANAGER)
+    apply(plane, manifest)
 
 
 def applications(environment: str) -> tuple[str, Collection[Mapping[str, Any]]]:
@@ -131,7 +131,7 @@ def _apply_kinds(plane: ControlPlane, name: str, package: Path, values: Mapping[
     rendered = _helm(plane, ["template", name, str(package), "--include-crds", "--kube-version", plane.version], values)
     for manifest in yaml.load_all(rendered, yaml.CSafeLoader):  # megabytes: PyYAML's own loader takes half a minute
         if manifest and manifest["kind"] == "CustomResourceDefinition":
-            plane.api.apply(manifest, _MANAGER)
+            apply(plane, manifest)
 
 
 def _helm(plane: ControlPlane, arguments: list[str], values: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ The guard of the control plane keeps them, so none outlives the rehearsal.
 from __future__ import annotations
 
 import base64
-import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -125,5 +124,4 @@ def environment(proxy: str, mlflow: str, repository: Path, folder: Path) -> dict
         "TRAINING_DATA_REMOTE": str(folder / "data"),
         "http_proxy": proxy,
         "no_proxy": HOST,
-        "PATH": os.environ["PATH"],
     }

@@ -26,8 +26,9 @@ _PROMETHEUS = "kube-prometheus-stack-prometheus.monitoring"
 class Stage:
     """What the acts work with.
 
-    proxy   the cluster's network, as an HTTP proxy
-    mlflow  the address of the registry
+    proxy          the cluster's network, as an HTTP proxy
+    mlflow         the address of the registry
+    receiver_port  where the promotion's receiver is to answer
     """
 
     environment: str
@@ -37,6 +38,7 @@ class Stage:
     proxy: str
     mlflow: str
     notices: Notices
+    receiver_port: int
     _prometheus_port: int
 
     def watch(self, program: Path) -> None:
@@ -64,11 +66,11 @@ def standing(cluster: Cluster, environment: str, folder: Path) -> Iterator[Stage
             "GITOPS_ENVIRONMENT": environment,
             "NOTIFY_SLACK_URL": notify,
             "PROMOTION_WEBHOOK_SECRET": secrets.token_urlsafe(32),
-            "RECEIVER": f"http://{HOST}:{receiver_port}",
             "ROLLOUT_PROMETHEUS": f"http://{_PROMETHEUS}.svc.cluster.local:9090",
         }
         serving |= {"PYTHONPATH": told["PYTHONPATH"], "http_proxy": proxy}
         running = Processes(cluster.plane, folder, told)
         with kubelet.running():
             mlflow = processes.start_mlflow(running, mlflow_port)
-            yield Stage(environment, cluster.plane, repository, running, proxy, mlflow, notices, prometheus_port)
+            ports = receiver_port, prometheus_port
+            yield Stage(environment, cluster.plane, repository, running, proxy, mlflow, notices, *ports)

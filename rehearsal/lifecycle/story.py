@@ -78,8 +78,8 @@ def tell(stack: str, port: int) -> int:
         with standing(cluster, environment, rehearsal.folder / "lifecycle") as stage:
             _open(steps, stage, cluster)
             steps.take("Have Prometheus watch the models", lambda: stage.watch(program))
-            _first_champion(steps, stage)
-            _better_challenger(steps, stage)
+            _good_challenger(steps, stage, "training-1")
+            _good_challenger(steps, stage, "training-2")
             _bad_challenger(steps, stage, "slow", 0.0)
             _bad_challenger(steps, stage, "failing", _STRANGE)
             faults = cluster.plane.faults()
@@ -111,18 +111,10 @@ def _open(steps: Steps, stage: Stage, cluster: Cluster) -> None:
     steps.take("Let MLflow call the promotion", lambda: acts.connect_registry(stage))
 
 
-def _first_champion(steps: Steps, stage: Stage) -> None:
-    version = steps.take("Train, gate and register", lambda: acts.train(stage, "training-1"))
+def _good_challenger(steps: Steps, stage: Stage, training: str) -> None:
+    version = steps.take("Train, gate and register", lambda: acts.train(stage, training))
     _promoted(steps, stage, version)
     ending = steps.take(f"Roll version {version} out", lambda: acts.roll_out(stage, version))
-    _told(stage, ending)
-    _expect(stage, champion=version)
-
-
-def _better_challenger(steps: Steps, stage: Stage) -> None:
-    version = steps.take("Train again", lambda: acts.train(stage, "training-2"))
-    _promoted(steps, stage, version)
-    ending = steps.take(f"Roll version {version} out beside the champion", lambda: acts.roll_out(stage, version))
     _told(stage, ending)
     _expect(stage, champion=version)
 
