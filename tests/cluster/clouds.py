@@ -7,7 +7,6 @@ from typing import Any
 
 from rehearsal.cluster.api import Api, Object
 
-PATIENCE = 20
 SIMULATED = "groundwork.rehearsal/simulated=true"
 
 

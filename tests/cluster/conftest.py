@@ -20,8 +20,7 @@ from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.egress import Egress
 from rehearsal.cluster.releases import Releases
 from tests import toy_charts
-from tests.cluster.clouds import PATIENCE
-from tests.cluster.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 POOL = "user"
 _NODES = ("node-1", "node-2")
@@ -69,17 +68,16 @@ def cloud(plane: ControlPlane, egress: Egress, world: FileWorld) -> Iterator[Clo
     """The simulated cloud at work, pods on its nodes alone; afterwards nothing of it is left."""
     # Pods of tests before that wait for a node would bring one here.
     wait_for(lambda: not plane.api.list("v1", "Pod", fields="spec.nodeName="))
-    others = plane.api.list("v1", "Node")
-    for node in others:
-        plane.api.patch(node, {"spec": {"unschedulable": True}})
+    for name in _NODES:
+        plane.api.patch(_node(name), {"spec": {"unschedulable": True}})
     side = CloudSide(plane, world, egress)
     with side.running():
         yield side
         for record in world.all():
             world.remove(record)
         side.settle(PATIENCE)
-    for node in others:
-        plane.api.patch(node, {"spec": {"unschedulable": None}})
+    for name in _NODES:
+        plane.api.patch(_node(name), {"spec": {"unschedulable": None}})
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import yaml
 from rehearsal import charts, helm
 from rehearsal.cluster.api import NoSuchKind
 from rehearsal.cluster.control_plane import ControlPlane
-from tests.cluster.waiting import wait_for
+from tests.waiting import wait_for
 
 _PATIENCE = 90  # seconds; the largest takes about twenty
 

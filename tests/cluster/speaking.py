@@ -70,7 +70,7 @@ class Resource:
         self.inputs = Values.from_wire(answer.inputs)
         return [failure.reason for failure in answer.failures]
 
-    def create(self, *, preview: bool = False, timeout: float = 20) -> Values:
+    def create(self, *, preview: bool = False, timeout: float = 60) -> Values:
         request = provider_pb2.CreateRequest(
             urn=self.urn, properties=self.inputs.to_wire(), timeout=timeout, preview=preview
         )
@@ -92,7 +92,7 @@ class Resource:
         return self.provider.Diff(request, Context())
 
     def update(
-        self, inputs: Values, *, preview: bool = False, timeout: float = 20, ignored: Sequence[str] = ()
+        self, inputs: Values, *, preview: bool = False, timeout: float = 60, ignored: Sequence[str] = ()
     ) -> Values:
         request = provider_pb2.UpdateRequest(
             id=self.id,
@@ -115,7 +115,7 @@ class Resource:
         )
         return self.provider.Read(request, Context())
 
-    def delete(self, *, timeout: float = 20) -> None:
+    def delete(self, *, timeout: float = 60) -> None:
         request = provider_pb2.DeleteRequest(
             id=self.id,
             urn=self.urn,

@@ -15,9 +15,9 @@ from rehearsal.cluster.api import ApiError, Object
 from rehearsal.cluster.cloudside import CloudSide
 from rehearsal.cluster.cloudside.identity import without_identity
 from rehearsal.cluster.control_plane import ControlPlane
-from tests.cluster.clouds import PATIENCE, SIMULATED, nodes, pod, running
-from tests.cluster.waiting import wait_for
+from tests.cluster.clouds import SIMULATED, nodes, pod, running
 from tests.cluster.worlds import TENANT, agent_pool, put_addons, put_aks, put_association, put_eks, put_node_group
+from tests.waiting import PATIENCE, wait_for
 
 CLIENT = "azure.workload.identity/client-id"
 USE = "azure.workload.identity/use"

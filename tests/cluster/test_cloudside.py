@@ -13,7 +13,6 @@ from rehearsal.cluster.cloudside import CloudSide, autoscaler
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.egress import Egress
 from tests.cluster.clouds import (
-    PATIENCE,
     all_ready,
     claim,
     ingress,
@@ -24,8 +23,8 @@ from tests.cluster.clouds import (
     service,
     using,
 )
-from tests.cluster.waiting import wait_for
 from tests.cluster.worlds import agent_pool, put_addons, put_agent_pool, put_aks, put_eks, put_node_group
+from tests.waiting import PATIENCE, wait_for
 
 
 def test_pools_become_ready_nodes_and_go_with_their_pool(
@@ -242,7 +241,7 @@ def test_the_autoscaler_of_aks_adds_as_many_nodes_as_are_needed(
     names = [f"large-{number}" for number in range(3)]
     for name in names:
         plane.api.create(pod(namespace, name, requests={"cpu": "1700m"}))
-    wait_for(lambda: {phase(plane.api, "Pod", namespace, name) for name in names} == {"Running"}, 25)
+    wait_for(lambda: {phase(plane.api, "Pod", namespace, name) for name in names} == {"Running"})
     assert len(nodes(plane.api)) == 2
     assert cloud.notes() == [
         "The simulated autoscaler brought pool user from 1 to 2 nodes, of at most 3: pods did not fit"
@@ -257,7 +256,7 @@ def test_a_node_that_was_added_goes_when_it_is_idle(
     names = ("large-0", "large-1")
     for name in names:
         plane.api.create(pod(namespace, name, requests={"cpu": "2500m"}))
-    wait_for(lambda: {phase(plane.api, "Pod", namespace, name) for name in names} == {"Running"}, 25)
+    wait_for(lambda: {phase(plane.api, "Pod", namespace, name) for name in names} == {"Running"})
     monkeypatch.setattr(autoscaler, "_IDLE", 0)
     cloud.settle(PATIENCE)
     assert len(nodes(plane.api)) == 2

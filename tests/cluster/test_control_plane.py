@@ -26,7 +26,7 @@ from rehearsal.cluster.api import Access, Api, ApiError, Unreachable
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.credentials import Authority
 from rehearsal.console import UserError
-from tests.cluster.waiting import wait_for
+from tests.waiting import wait_for
 
 _wait_for = partial(wait_for, seconds=30)
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")

@@ -20,7 +20,7 @@ import pytest
 from rehearsal.cluster.api import Api, ApiError, Object
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.egress import Egress
-from tests.cluster.waiting import wait_for
+from tests.waiting import wait_for
 
 ADMISSION = "admissionregistration.k8s.io/v1"
 

@@ -16,7 +16,7 @@ from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.controllers import Controllers
 from rehearsal.cluster.egress import Egress
 from tests.cluster.installing import apply_gateway_api, condition
-from tests.cluster.waiting import wait_for
+from tests.waiting import wait_for
 
 _VERSION = "gateway.networking.k8s.io/v1"
 _CLASS = "simulated"

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,8 @@ from rehearsal.cluster.api import Unreachable
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.releases import Releases, Unfinished
 from tests.cluster.releasing import SETTINGS, TOO_LARGE, WEB, changed, level
+from tests.waiting import PATIENCE, wait_for
 
-_PATIENCE = 20  # seconds
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
 
@@ -54,16 +53,13 @@ class Background:
             self._failure = failure
 
     def ended(self) -> str:
-        self._thread.join(_PATIENCE)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
         return str(self._failure)
 
 
 def until_pending(releases: Releases, inputs: dict[str, Any]) -> None:
-    end = time.monotonic() + _PATIENCE
-    while "pending-" not in str((releases.read(inputs) or {}).get("status")):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
+    wait_for(lambda: "pending-" in str((releases.read(inputs) or {}).get("status")))
 
 
 def kill(program: str, mentioned: str) -> None:

@@ -25,8 +25,8 @@ from rehearsal.cluster.controllers import Controllers, programs
 from rehearsal.cluster.controllers.kserve import KSERVE
 from rehearsal.cluster.egress import Egress
 from tests.cluster.installing import apply_gateway_api, apply_kinds, condition, install
-from tests.cluster.waiting import wait_for
 from tests.lifecycle.gitops import deployment, render
+from tests.waiting import wait_for
 
 _NAMESPACE = "kserve"
 _SERVING = "serving.kserve.io/v1beta1"
@@ -57,7 +57,7 @@ def controllers(plane: ControlPlane, egress: Egress) -> Iterator[Controllers]:
         install(plane, "kserve-runtime-configs-v0.20.0", _NAMESPACE, "kserve.servingruntime.enabled=true")
         yield controllers
         # Only KServe's controller takes its finalizer off them: without it their namespaces would stay.
-        wait_for(lambda: not plane.api.list(_SERVING, "InferenceService"), 60)
+        wait_for(lambda: not plane.api.list(_SERVING, "InferenceService"))
     assert not _running(plane)
 
 
@@ -66,7 +66,7 @@ def test_an_inference_service_becomes_all_that_kserve_makes_of_it_and_is_ready(
 ) -> None:
     plane.api.create(_inference_service(namespace))
 
-    ready = wait_for(lambda: _ready(plane, namespace), 30)
+    ready = wait_for(lambda: _ready(plane, namespace))
 
     assert ready["status"]["url"] == f"http://iris-{namespace}.example.com"
     assert _names(plane, "apps/v1", "Deployment", namespace) == {"iris-predictor"}
@@ -117,12 +117,12 @@ def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: 
 @pytest.mark.usefixtures("controllers")
 def test_with_an_inference_service_goes_all_that_was_made_of_it(plane: ControlPlane, namespace: str) -> None:
     plane.api.create(_inference_service(namespace))
-    wait_for(lambda: _ready(plane, namespace), 30)
+    wait_for(lambda: _ready(plane, namespace))
 
     plane.api.delete(_SERVING, "InferenceService", "iris", namespace)
 
     # The garbage collector looks for new kinds every 30 seconds only.
-    wait_for(lambda: plane.api.get(_SERVING, "InferenceService", "iris", namespace) is None, 60)
+    wait_for(lambda: plane.api.get(_SERVING, "InferenceService", "iris", namespace) is None)
     for kind in (("apps/v1", "Deployment"), ("v1", "Service"), (_GATEWAY_API, "HTTPRoute"), ("v1", "Pod")):
         wait_for(partial(_is_empty, plane, namespace, *kind))
 
@@ -140,7 +140,7 @@ def test_it_may_do_no_more_than_its_chart_allows_its_service_account(plane: Cont
     finally:
         plane.api.create({**binding, "metadata": {"name": _BINDING, "labels": binding["metadata"]["labels"]}})
 
-    wait_for(lambda: _ready(plane, namespace), 30)
+    wait_for(lambda: _ready(plane, namespace))
 
 
 def test_a_process_that_dies_is_reported_and_started_again(
@@ -154,7 +154,7 @@ def test_a_process_that_dies_is_reported_and_started_again(
     assert fault.startswith("kserve-controller-manager ended once in mid-run (last with signal 9); its log is ")
     wait_for(controllers.served)
     plane.api.create(_inference_service(namespace))
-    wait_for(lambda: _ready(plane, namespace), 30)
+    wait_for(lambda: _ready(plane, namespace))
 
 
 def test_it_runs_only_while_its_deployment_does(plane: ControlPlane, controllers: Controllers, namespace: str) -> None:

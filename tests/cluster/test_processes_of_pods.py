@@ -25,7 +25,7 @@ from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.lifecycle.kubelet import ANNOTATION, Kubelet
 from rehearsal.lifecycle.network import METRICS, Network
 from tests.cluster.installing import apply_gateway_api
-from tests.cluster.waiting import wait_for
+from tests.waiting import wait_for
 
 _SERVER = """
 import json, os, sys
@@ -47,7 +47,6 @@ HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever
 _ROUTE = "gateway.networking.k8s.io/v1"
 _ASKED = 200
 _LOOKS = 1.5  # seconds, in which a process that answers is looked at two times or three
-_PATIENCE = 60  # seconds
 
 
 @pytest.fixture
@@ -73,16 +72,16 @@ def test_a_pod_is_ready_when_its_process_is(
     plane: ControlPlane, namespace: str, kubelet: Kubelet, proxy: str, switch: Path
 ) -> None:
     _deploy(plane, namespace, "web", switch)
-    (pod,) = wait_for(lambda: _pods(plane, namespace, phase="Running"), _PATIENCE)
-    wait_for(lambda: _answer(proxy, f"http://{pod['status']['podIP']}:8000/"), _PATIENCE)
+    (pod,) = wait_for(lambda: _pods(plane, namespace, phase="Running"))
+    wait_for(lambda: _answer(proxy, f"http://{pod['status']['podIP']}:8000/"))
     time.sleep(_LOOKS)
     assert not _is_ready(_pods(plane, namespace)[0])
     assert _ask(proxy, f"http://web.{namespace}.svc.cluster.local/").status_code == 503
 
     switch.touch()
 
-    wait_for(lambda: _is_ready(_pods(plane, namespace)[0]), _PATIENCE)
-    answer = wait_for(lambda: _answer(proxy, f"http://web.{namespace}.svc.cluster.local/"), _PATIENCE)
+    wait_for(lambda: _is_ready(_pods(plane, namespace)[0]))
+    answer = wait_for(lambda: _answer(proxy, f"http://web.{namespace}.svc.cluster.local/"))
     assert answer["who"] == "web"
     assert _answer(proxy, f"http://{pod['status']['podIP']}:8000/") == answer
     assert kubelet.port(pod["status"]["podIP"])
@@ -95,27 +94,27 @@ def test_a_process_that_ends_is_started_again_and_counted(
     switch.touch()
     _deploy(plane, namespace, "web", switch)
     url = f"http://web.{namespace}.svc.cluster.local/"
-    before = wait_for(lambda: _answer(proxy, url), _PATIENCE)
+    before = wait_for(lambda: _answer(proxy, url))
 
     os.kill(before["pid"], signal.SIGKILL)
 
-    wait_for(lambda: _answer(proxy, url).get("pid", before["pid"]) != before["pid"], _PATIENCE)
+    wait_for(lambda: _answer(proxy, url).get("pid", before["pid"]) != before["pid"])
     (pod,) = _pods(plane, namespace)
     counted = f'kube_pod_container_status_restarts_total{{namespace="{namespace}",pod="{pod["metadata"]["name"]}"}} 1'
     assert counted in _ask(proxy, f"http://{METRICS}/metrics").text.splitlines()
-    wait_for(lambda: _pods(plane, namespace)[0]["status"]["containerStatuses"][0]["restartCount"] == 1, _PATIENCE)
+    wait_for(lambda: _pods(plane, namespace)[0]["status"]["containerStatuses"][0]["restartCount"] == 1)
 
 
 @pytest.mark.usefixtures("kubelet")
 def test_a_process_ends_with_its_pod(plane: ControlPlane, namespace: str, proxy: str, switch: Path) -> None:
     switch.touch()
     _deploy(plane, namespace, "web", switch)
-    process = wait_for(lambda: _answer(proxy, f"http://web.{namespace}.svc.cluster.local/"), _PATIENCE)["pid"]
+    process = wait_for(lambda: _answer(proxy, f"http://web.{namespace}.svc.cluster.local/"))["pid"]
 
     plane.api.delete("apps/v1", "Deployment", "web", namespace)
 
-    wait_for(lambda: not _pods(plane, namespace), _PATIENCE)
-    wait_for(lambda: not Path(f"/proc/{process}").exists(), _PATIENCE)
+    wait_for(lambda: not _pods(plane, namespace))
+    wait_for(lambda: not Path(f"/proc/{process}").exists())
 
 
 @pytest.mark.usefixtures("kubelet")
@@ -126,14 +125,14 @@ def test_a_route_leads_to_its_services_by_weight_once_a_gateway_took_it(
     switch.touch()
     for name in ("old", "new"):
         _deploy(plane, namespace, name, switch)
-        wait_for(lambda name=name: _answer(proxy, f"http://{name}.{namespace}.svc.cluster.local/"), _PATIENCE)
+        wait_for(lambda name=name: _answer(proxy, f"http://{name}.{namespace}.svc.cluster.local/"))
     host = f"http://{namespace}.example.com/"
     route = plane.api.create(_route(namespace, {"old": 75, "new": 25}))
     assert _ask(proxy, host).status_code == 503, "no gateway has accepted it"
 
     plane.api.patch(route, {"status": {"parents": [_accepted()]}}, "/status")
 
-    wait_for(lambda: _answer(proxy, host), _PATIENCE)
+    wait_for(lambda: _answer(proxy, host))
     asked = Counter(_answer(proxy, host)["who"] for _ in range(_ASKED))
     # Out of 200 at 25 %, fewer than 25 or more than 80 come once in a hundred thousand times.
     assert 25 <= asked["new"] <= 80, asked

@@ -17,7 +17,7 @@ from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.controllers import Controllers, programs
 from rehearsal.cluster.egress import Egress
 from tests.cluster.installing import condition, install
-from tests.cluster.waiting import wait_for
+from tests.waiting import wait_for
 
 _NAMESPACE = "prometheus-operator"
 _VERSION = "monitoring.coreos.com/v1"

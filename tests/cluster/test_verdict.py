@@ -11,20 +11,19 @@ import dataclasses
 import itertools
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from rehearsal.cluster import verdict
-from rehearsal.cluster.api import Api, ApiError, Object, Unreachable
+from rehearsal.cluster.api import Api, Object, Unreachable
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.verdict import Fault, capacity, startable
+from tests.waiting import soon
 
-PATIENCE = 20.0  # seconds for a controller to say its word; it takes less than one, mostly
-T = TypeVar("T")
 _numbers = itertools.count(1)
 
 SMALL = {"resources": {"requests": {"cpu": "10m"}}}
@@ -80,23 +79,15 @@ class Cluster:
 
         return soon(look)
 
+    def faulty(self, release: str = "") -> list[str]:
+        """The workloads with a fault now; why may change from one look to the next."""
+        return [fault.workload for fault in verdict.reasons(self.api, self.namespace, release)]
+
     def becomes_ready(self) -> None:
         def look() -> None:
             assert [fault.text for fault in verdict.reasons(self.api, self.namespace)] == []
 
         soon(look)
-
-
-def soon(look: Callable[[], T]) -> T:
-    """What is looked for, as soon as it is there."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return look()
-        except (AssertionError, ApiError):
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
 
 
 def whole(api_version: str, kind: str, name: str, **fields: Any) -> Object:
@@ -205,7 +196,7 @@ def test_a_claim_whose_driver_is_not_there(cluster: Cluster) -> None:
         fault = cluster.told("external provisioner 'disk.example'")
         assert "The driver disk.example is not in the cluster" in fault.remedy
         # A claim that waits for its first pod is as it should be.
-        assert verdict.reasons(cluster.api, cluster.namespace) == [fault]
+        assert cluster.faulty() == [fault.workload]
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -350,28 +341,33 @@ def test_a_release_answers_for_what_helm_marked_as_its_own(cluster: Cluster) -> 
     cluster.workload("StatefulSet", pod={"nodeSelector": {"disk": "fast"}})
     marked = {"metadata": {"annotations": {"meta.helm.sh/release-name": "shop"}}}
     cluster.patch("apps/v1", "Deployment", "web", marked)
-    found = [cluster.told("Insufficient cpu"), cluster.told("node affinity/selector")]
-    assert verdict.reasons(cluster.api, cluster.namespace) == found
-    assert verdict.reasons(cluster.api, cluster.namespace, "shop") == found[:1]
-    assert verdict.reasons(cluster.api, cluster.namespace, "other") == []
+    found = [cluster.told("Insufficient cpu").workload, cluster.told("node affinity/selector").workload]
+    assert cluster.faulty() == found
+    assert cluster.faulty("shop") == found[:1]
+    assert cluster.faulty("other") == []
+
+
+def alone(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have half a second without a change be still, and only the test's own namespace looked at: others' move."""
+    monkeypatch.setattr(verdict, "_STILL", 0.5)
+    monkeypatch.setattr(verdict, "reasons", partial(verdict.reasons, namespace=cluster.namespace))
 
 
 def test_it_is_settled_as_soon_as_nothing_moves_any_more(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verdict, "_STILL", 0.5)
+    alone(cluster, monkeypatch)
     cluster.workload("Deployment", HUGE)
     begun = time.monotonic()
-    found = verdict.settled(cluster.api, patience=60)
-    assert time.monotonic() - begun < 40  # what other tests leave behind moves for some time
-    assert any(fault.workload == f"Deployment {cluster.namespace}/web" for fault in found)
+    (fault,) = verdict.settled(cluster.api, patience=60)
+    assert time.monotonic() - begun < 40
+    assert fault.workload == f"Deployment {cluster.namespace}/web"
 
 
 def test_patience_ends_where_nobody_gives_a_reason(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verdict, "_STILL", 0.5)
+    alone(cluster, monkeypatch)
     cluster.workload("Deployment", pod={"schedulerName": "nobody"})
     begun = time.monotonic()
-    found = verdict.settled(cluster.api, patience=2)
-    assert 2 <= time.monotonic() - begun < 5
-    (fault,) = (fault for fault in found if cluster.namespace in fault.workload)
+    (fault,) = verdict.settled(cluster.api, patience=2)
+    assert 2 <= time.monotonic() - begun < 20
     assert fault.reason == "0/1 pods ready: no reason given yet"
 
 

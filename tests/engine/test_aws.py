@@ -53,7 +53,7 @@ class Ended:
 def ended(project: Project, process: subprocess.Popen[str], ran: Mapping[str, int], seconds: float = TIMEOUT) -> Ended:
     """The same once it has ended, within so many seconds; its processes get a few more."""
     run = project.finished(process, seconds)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while (left := project.processes(AWS)) and time.monotonic() < deadline:
         time.sleep(0.1)
     events = project.rehearsal(AWS) / "up-events.jsonl"
