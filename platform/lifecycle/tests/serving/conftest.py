@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from served import FEATURES, WEIGHTS, Server, register, serving
 from sklearn.compose import ColumnTransformer
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
@@ -30,7 +31,8 @@ def registry(mlflow_server: str) -> str:
         }
     )
     encode = ColumnTransformer([("region", OneHotEncoder(), ["region"])], remainder="passthrough")
-    register("mixed", make_pipeline(encode, LogisticRegression(max_iter=1000)), mixed, mixed["age"] > 20)
+    forest = make_pipeline(encode, RandomForestClassifier(n_estimators=9, random_state=0))
+    register("mixed", forest, mixed, mixed["age"] > 20, skops_trusted_types=["sklearn.tree._tree.Tree"])
     return mlflow_server
 
 

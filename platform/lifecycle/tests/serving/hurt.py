@@ -40,6 +40,8 @@ def hook(error: BaseException, about: Mapping[str, Any]) -> None:
 
 if __name__ == "__main__":
     sklearn.linear_model.LinearRegression.predict = predict
+    from lifecycle.serving import fast
     from lifecycle.serving.__main__ import main
 
+    fast.faster = lambda estimator, method, _: getattr(estimator, method)  # what is faster does not call predict
     sys.exit(main())

@@ -46,6 +46,7 @@ BAD_VALUES: dict[str, tuple[str, Any, str]] = {
     "number for a boolean": ("member", 1, "'member' must be true or false, not a number"),
     "number for text": ("region", 1, "'region' must be a string, not a number"),
     "null for text": ("region", None, "'region' must not be null"),
+    "beyond what trees read": ("income", -1e39, "'income' is too large: the model computes with float32"),
     "NaN for a number": ("income", float("nan"), "'income' must be finite"),
 }
 

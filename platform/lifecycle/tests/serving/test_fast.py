@@ -1,4 +1,4 @@
-"""The walk over all trees: equal to the estimator's own predict to the last bit, or not used.
+"""What predicts faster: equal to the estimator's own predict to the last bit, or not used.
 
 Estimators are real and fitted here, on made-up data with narrow margins, so that votes tie and rows lie on thresholds.
 Does not prove it for a model that nobody has made yet: for that one `faster` does, when it is loaded.
@@ -19,11 +19,19 @@ from mlflow.models import infer_signature
 from served import FEATURES
 from sklearn import ensemble
 from sklearn.compose import ColumnTransformer
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import (
+    ElasticNet,
+    HuberRegressor,
+    Lasso,
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+    RidgeClassifier,
+)
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from lifecycle.serving import fast, model, walks
+from lifecycle.serving import fast, linear, model, walks
 from lifecycle.serving.registry import Artifact
 from lifecycle.training.models import FAMILIES
 
@@ -210,14 +218,14 @@ class Contrary(ensemble.RandomForestClassifier):  # type: ignore[misc]
         return 1 - super().predict(X)
 
 
-@pytest.mark.parametrize("make", [Contrary, LinearRegression, ensemble.HistGradientBoostingClassifier])
+@pytest.mark.parametrize("make", [Contrary, HuberRegressor, RidgeClassifier, ensemble.HistGradientBoostingClassifier])
 def test_a_kind_that_is_not_known_predicts_by_its_own(
     make: Callable[[], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     data = rows_on_a_grid(7)
     estimator = make().fit(data, np.arange(120) % 2)
-    assert walks.find(estimator, "predict") is None
+    assert (walks.find(estimator, "predict"), linear.find(estimator, "predict")) == (None, None)
     assert fast.faster(estimator, "predict", data) == estimator.predict
     assert f"{type(estimator).__name__} predicts by its own predict" in caplog.text
 
@@ -228,6 +236,91 @@ def test_several_outputs_predict_by_their_own() -> None:
         estimator = kind(n_estimators=5).fit(data, np.stack([np.arange(120) % 2, np.arange(120) % 3], axis=1))
         assert walks.find(estimator, "predict") is None
         assert fast.faster(estimator, "predict", data) == estimator.predict
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+@pytest.mark.parametrize("scaler", [None, StandardScaler(), StandardScaler(with_mean=False)])
+def test_scaled_classes_and_probabilities_are_the_estimators_own(scaler: Any, method: str, labels: list[Any]) -> None:
+    for seed in range(4):
+        data = rows_on_a_grid(seed) * [1, 100, 0.01, 7]
+        target = np.random.default_rng(seed).choice(labels, len(data))
+        held(make_pipeline(scaler, LogisticRegression()).fit(data, target), method, data, asked(seed))
+
+
+@pytest.mark.parametrize("kind", [LinearRegression, Ridge, Lasso, ElasticNet])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_sums_are_the_estimators_own(kind: Any, outputs: int) -> None:
+    for seed in range(4):
+        data = rows_on_a_grid(seed, columns=4) * [1, 100, 0.01, 7]
+        target = np.random.default_rng(seed).normal(size=(len(data), outputs)) * 10.0 ** (seed - 3)
+        target = target[:, 0] if outputs == 1 else target
+        held(make_pipeline(StandardScaler(), kind()).fit(data, target), "predict", data, asked(seed))
+
+
+def test_a_score_of_exactly_zero_is_the_first_class() -> None:
+    data = rows_on_a_grid(1)
+    estimator = LogisticRegression(fit_intercept=False).fit(data, np.arange(120) % 2)
+    zero = np.zeros((7, 4))
+    assert (estimator.decision_function(zero) == 0).all()
+    assert not held(estimator, "predict", data, zero)(zero).any()
+
+
+def test_frames_are_summed_as_the_estimator_sums_them() -> None:
+    table = pd.DataFrame(rows_on_a_grid(3, columns=30) * 0.1)
+    table.columns = [f"f{number}" for number in range(30)]
+    estimator = make_pipeline(StandardScaler(), LogisticRegression()).fit(table, np.arange(120) % 3)
+    held(estimator, "predict_proba", table.head(5), asked(3, columns=30))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_numbers_of_another_kind_are_left_to_the_estimator(dtype: Any) -> None:
+    data = rows_on_a_grid(3) * 2
+    estimator = make_pipeline(StandardScaler(), Ridge()).fit(data, data.sum(axis=1) * 0.3)
+    call = held(estimator, "predict", data, asked(3))
+    other = data.astype(dtype)
+    assert call(other).dtype == estimator.predict(other).dtype
+    assert call(other).tobytes() == estimator.predict(other).tobytes()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_a_linear_model_refuses_stays_refused(bad: float) -> None:
+    data = rows_on_a_grid(4)
+    call = held(make_pipeline(StandardScaler(), Ridge()).fit(data, data[:, 0]), "predict", data, data)
+    with pytest.raises(ValueError, match="Input X contains"):
+        call(np.array([[bad, 1.0, 1.0, 1.0]]))
+
+
+def test_rows_that_are_scaled_are_not_changed() -> None:
+    data = rows_on_a_grid(4)
+    call = held(make_pipeline(StandardScaler(), Ridge()).fit(data, data[:, 0]), "predict", data, data)
+    before = data.copy()
+    call(data)
+    assert (data == before).all()
+    assert linear.find(StandardScaler(copy=False).fit(data), "transform") is None
+
+
+def test_trees_behind_a_scaler_of_whole_numbers_are_walked() -> None:
+    table = pd.DataFrame(np.random.default_rng(5).integers(0, 9, (120, 4)), columns=FEATURES)
+    estimator = make_pipeline(StandardScaler(), ensemble.RandomForestRegressor(n_estimators=5)).fit(
+        table, table["acid"]
+    )
+    call = held(estimator, "predict", table, table)
+    assert isinstance(call, fast._Shortcut)
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_a_linear_model_that_disagrees_predicts_by_its_own(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    find, data = linear.find, rows_on_a_grid(4)
+    estimator = make_pipeline(StandardScaler(), Ridge()).fit(data, data.sum(axis=1) * 0.3)
+    hurt = estimator[step]
+
+    def beside(one: Any, method: str) -> linear.Sums | None:
+        found = find(one, method)
+        return found and (lambda rows: np.nextafter(found(rows), np.inf)) if one is hurt else found
+
+    monkeypatch.setattr(linear, "find", beside)
+    assert fast.faster(estimator, "predict", data) == estimator.predict
 
 
 def disagree_by_a_bit(walk: walks.Walk) -> walks.Walk:
@@ -283,7 +376,7 @@ def saved(folder: Path, estimator: Any, table: pd.DataFrame) -> tuple[model.Mode
 def held(estimator: Any, method: str, example: Any, data: Any) -> Callable[[Any], Any]:
     """Hold the walk against the estimator: bytes, types and shapes, one row at a time and all at once."""
     call, own = fast.faster(estimator, method, example), getattr(estimator, method)
-    assert call != own, "it is not walked"
+    assert call != own, "it predicts by its own"
     if isinstance(data, np.ndarray) and hasattr(estimator, "feature_names_in_"):
         data = pd.DataFrame(data, columns=estimator.feature_names_in_)
     for rows in (data[:1], data[1:2], data[:7], data):

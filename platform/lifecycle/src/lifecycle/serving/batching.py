@@ -165,7 +165,9 @@ class Batcher:
             self._rest()
         self._metrics.predicted(call.rows, call.seconds)
         for request, outcome in zip(call.requests, call.outcomes, strict=True):
-            if isinstance(outcome, BaseException):
+            if isinstance(outcome, Refusal):
+                _fail(request, outcome)
+            elif isinstance(outcome, BaseException):
                 error = PredictError()
                 error.__cause__ = outcome
                 _fail(request, error)

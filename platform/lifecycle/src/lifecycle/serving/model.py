@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from lifecycle.serving.registry import Artifact, ModelError
 from lifecycle.serving.table import Column, Kind, Row, Table
 
 OUTPUT = "predict"  # the name of an output that the signature leaves nameless
+
+# As scikit-learn says it, in sklearn/utils/validation.py; the serving contract pins its version.
+_TOO_LARGE = re.compile(r"value too large for dtype\('(\w+)'\)")
 
 _KINDS: Mapping[DataType, Kind] = {
     DataType.boolean: tables.BOOLEAN,
@@ -50,8 +54,17 @@ class Model:
     arrays: bool
 
     def predict(self, rows: Sequence[Row]) -> Outputs:
-        """Predictions for checked rows. Raises whatever the model raises, and ValueError when rows got lost."""
-        outputs = self._named(self.call(self.table.array(rows) if self.arrays else self.table.frame(rows)))
+        """Predictions for checked rows.
+
+        Raises Refusal for a value too large for the model's own numbers, ValueError when rows got lost, and whatever
+        else the model raises.
+        """
+        try:
+            outputs = self._named(self.call(self.table.array(rows) if self.arrays else self.table.frame(rows)))
+        except ValueError as error:
+            if narrow := _TOO_LARGE.search(str(error)):
+                raise self.table.too_large(rows, narrow[1]) from None
+            raise
         for name, values in outputs.items():
             if len(values) != len(rows):
                 raise ValueError(f"the model returned {len(values)} values as '{name}' for {len(rows)} rows")

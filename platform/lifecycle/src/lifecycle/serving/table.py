@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lifecycle.serving.refusals import invalid, too_large
+from lifecycle.serving.refusals import Refusal, invalid, too_large
 
 Row = tuple[Any, ...]
 _NUMBERS = frozenset({int, float})
@@ -97,6 +97,12 @@ class Table:
             return pd.DataFrame(self.array(rows), columns=self._index, copy=False)
         columns = zip(self.columns, zip(*rows, strict=True), strict=True)
         return pd.DataFrame({column.name: _array(column, values) for column, values in columns})
+
+    def too_large(self, rows: Sequence[Row], numbers: str) -> Refusal:
+        """The refusal of rows with a value, the largest of them, that the model's own numbers do not hold."""
+        numeric = [index for index, column in enumerate(self.columns) if column.kind.numeric]
+        index = max(numeric, key=lambda index: max(abs(row[index] or 0) for row in rows))
+        return invalid(f"feature '{self.names[index]}' is too large: the model computes with {numbers}")
 
     def described(self, row: Row) -> dict[str, Any]:
         """A row with its names, for the inference log."""
