@@ -60,7 +60,7 @@ test: test-lifecycle $(READY) ## Run all tests
 
 test-lifecycle: $(READY) $(LIFECYCLE_READY) ## Run the tests of platform/lifecycle, which has an environment of its own
 	@GROUNDWORK_PROMETHEUS="$${GROUNDWORK_PROMETHEUS:-$$($(PYTHON) -m rehearsal.lifecycle.prometheus)}" && export GROUNDWORK_PROMETHEUS \
-		&& cd $(LIFECYCLE) && .venv/bin/python -m pytest --numprocesses auto
+		&& cd $(LIFECYCLE) && .venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # kfp needs protobuf 6 and pulumi-policy protobuf 5, so they cannot share an environment.
 $(LIFECYCLE_READY): $(READY) $(LIFECYCLE)/requirements.txt

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from registry_server import serving_mlflow
+
+
+# An option of pytest-xdist's, which need not be there.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two more than there are cores: many tests wait, most of their time, for processes of their own."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.models import infer_signature
 
+from lifecycle import contract
+
 PATIENCE = 90.0  # seconds until a server that is not ready counts as dead; it takes 5 on an idle machine
 HERE = Path(__file__).parent
 FEATURES = ["alcohol", "acid", "sugar", "salt"]
@@ -69,7 +71,12 @@ def register(name: str, model: Any, table: pd.DataFrame, target: Any, **how: Any
     how = {"signature": infer_signature(table, model.predict(table)), "input_example": table.head(2), **how}
     with mlflow.start_run():
         logged = mlflow.sklearn.log_model(
-            model, name="model", serialization_format="skops", registered_model_name=name, **how
+            model,
+            name="model",
+            serialization_format="skops",
+            registered_model_name=name,
+            pip_requirements=contract.load().requirements,  # else MLflow runs the model to find out
+            **how,
         )
     version = str(logged.registered_model_version)
     MlflowClient().set_registered_model_alias(name, "champion", version)

@@ -366,10 +366,16 @@ def test_a_model_that_the_walk_agrees_with_is_served_by_it(tmp_path: Path, monke
 def saved(folder: Path, estimator: Any, table: pd.DataFrame) -> tuple[model.Model, Any]:
     """The estimator fitted, saved, and loaded as the server does; and as it was."""
     estimator.fit(table, (table["acid"] > 1).astype(int))
-    how = {"signature": infer_signature(table, estimator.predict(table)), "input_example": table.head(2)}
-    trusted = ["sklearn.tree._tree.Tree"]
     path = folder / "model"
-    mlflow.sklearn.save_model(estimator, path, serialization_format="skops", skops_trusted_types=trusted, **how)
+    mlflow.sklearn.save_model(
+        estimator,
+        path,
+        signature=infer_signature(table, estimator.predict(table)),
+        input_example=table.head(2),
+        pip_requirements=[],
+        serialization_format="skops",
+        skops_trusted_types=["sklearn.tree._tree.Tree"],
+    )
     return model.load(Artifact(path, "m", "1"), 300), estimator
 
 

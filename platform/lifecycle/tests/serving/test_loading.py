@@ -148,7 +148,8 @@ def test_a_feature_that_is_no_plain_value_is_refused(tmp_path: Path) -> None:
         mlflow.types.Schema([mlflow.types.ColSpec("double")]),
     )
     fitted = LinearRegression().fit(table, np.ones(4))
-    mlflow.sklearn.save_model(fitted, tmp_path / "m", signature=signature, serialization_format="skops")
+    how = {"signature": signature, "serialization_format": "skops", "pip_requirements": []}
+    mlflow.sklearn.save_model(fitted, tmp_path / "m", **how)
     with pytest.raises(ModelError, match="takes 'alcohol' of type"):
         model.load(Artifact(tmp_path / "m", "m", "1"), 32)
 
