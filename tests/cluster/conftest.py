@@ -94,7 +94,7 @@ def chart(namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     def make(*templates: str, **inputs: Any) -> dict[str, Any]:
         toy_charts.package(tmp_path, "toy", {f"{number}.yaml": text for number, text in enumerate(templates)})
         toy = {"chart": "toy", "version": toy_charts.VERSION, "name": namespace, "namespace": namespace}
-        return {**toy, "values": {"level": "1", "cpu": "1", "code": "0"}, "timeout": 30, **inputs}
+        return {**toy, "values": {"level": "1", "cpu": "1", "code": "0"}, "timeout": 60, **inputs}
 
     return make
 

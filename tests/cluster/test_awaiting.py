@@ -168,8 +168,8 @@ def test_a_pod_is_ready_when_it_runs(engine: Engine, namespace: str) -> None:
 
 
 def test_a_pod_that_fits_no_node_is_told_of(engine: Engine, namespace: str) -> None:
-    with pytest.raises(Aborted, match=r"Pod .*app was not ready after 1 s: \[Unschedulable\].*nodes are available"):
-        engine.resource(thing("v1", "Pod", namespace, spec=HUGE)).create(timeout=1)
+    with pytest.raises(Aborted, match=r"Pod .*app was not ready after 5 s: \[Unschedulable\].*nodes are available"):
+        engine.resource(thing("v1", "Pod", namespace, spec=HUGE)).create(timeout=SHORT)
 
 
 def test_a_claim_without_a_storage_class_is_told_of(engine: Engine, namespace: str) -> None:

@@ -147,7 +147,7 @@ def test_an_api_server_that_is_killed_ends_the_wait(
     plane: ControlPlane, chart: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     del plane  # that it is there says that programs are
-    inputs = chart(WEB, namespace="default")
+    inputs = changed(chart(WEB, namespace="default"), cpu=TOO_LARGE)
     with control_plane.running(tmp_path / "dying", tmp_path / "egress.sock") as dying:
         releases = Releases(dying)
         waiting = Background(lambda: releases.install(inputs, None))

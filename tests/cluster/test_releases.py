@@ -82,7 +82,7 @@ def test_a_pod_that_fits_nowhere_fails_an_atomic_install_with_the_schedulers_rea
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
     with pytest.raises(Refusal) as refused:
-        releases.install(changed(chart(WEB, atomic=True, timeout=3), cpu=TOO_LARGE), None)
+        releases.install(changed(chart(WEB, atomic=True, timeout=10), cpu=TOO_LARGE), None)
     assert not isinstance(refused.value, Unfinished)
     said = str(refused.value)
     assert "has been uninstalled due to atomic being set" in said
@@ -97,7 +97,7 @@ def test_an_atomic_upgrade_that_fails_is_rolled_back_and_says_to_which_revision(
     inputs = chart(SETTINGS, WEB, atomic=True)
     releases.install(inputs, None)
     with pytest.raises(Unfinished, match=r"has been rolled back .*It was rolled back to revision 1") as refused:
-        releases.upgrade({**changed(inputs, level="2", cpu=TOO_LARGE), "timeout": 3}, inputs, None)
+        releases.upgrade({**changed(inputs, level="2", cpu=TOO_LARGE), "timeout": 10}, inputs, None)
     assert f"Deployment {namespace}/web" in str(refused.value)
     assert refused.value.outputs["status"]["revision"] == 3
     assert refused.value.outputs["status"]["status"] == "deployed"

@@ -77,9 +77,12 @@ class Helm:
         unready: Sequence[Fault] = ()
         look = time.monotonic() + _LOOKS
         try:
-            while self._plane.guard.exit_code(process) is None:
+            while True:
+                ended = self._plane.guard.exit_code(process) is not None
                 if self._plane.faults():
                     raise Unreachable("the control plane went down while Helm was at work")
+                if ended:
+                    return unready, ""
                 if time.monotonic() > end:
                     return unready, "Helm found no end. "
                 if time.monotonic() > look:
@@ -87,7 +90,6 @@ class Helm:
                     unready = unready if seen is None else seen
                     look = time.monotonic() + _LOOKS
                 time.sleep(_PACE)
-            return unready, ""
         finally:
             self._plane.guard.stop(process)  # which ends nothing that has ended
 
