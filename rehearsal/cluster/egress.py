@@ -25,6 +25,7 @@ from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
 from typing import Any
 
+from rehearsal.cluster.answering import answering
 from rehearsal.cluster.api import Api, ApiError, Object, Unreachable
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.credentials import Authority
@@ -53,14 +54,13 @@ class Egress:
         # In a short folder of its own, which only this user may enter: a socket's path has at most 107 characters.
         with tempfile.TemporaryDirectory(prefix="groundwork-") as folder:
             self.path = Path(folder) / "egress"
-            with _Server(str(self.path), _Tunnel) as server:
-                server.egress = self
-                threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
+            server = _Server(str(self.path), _Tunnel)
+            server.egress = self
+            with answering(server):
                 try:
                     yield
                 finally:
                     self._ended.set()
-                    server.shutdown()
 
     def attach(self, plane: ControlPlane) -> None:
         """Look up services in this cluster from now on, and make it trust the answers given here."""

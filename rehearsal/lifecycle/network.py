@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import random
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from rehearsal.cluster.answering import answering
 from rehearsal.cluster.api import Api, ApiError, Object, Unreachable
 from rehearsal.cluster.control_plane import HOST
 from rehearsal.lifecycle.kubelet import Kubelet
@@ -49,12 +49,8 @@ class Network:
         """The proxy's address, for as long as the context lasts."""
         server = _Server((HOST, 0), _Handler)
         server.network = self
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
+        with answering(server):
             yield f"http://{HOST}:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            server.server_close()
 
     def metrics(self) -> str:
         return self._kubelet.metrics()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from rehearsal.cluster.answering import answering
 from rehearsal.cluster.control_plane import HOST
 
 
@@ -22,12 +22,8 @@ class Notices:
     def running(self) -> Iterator[str]:
         """The webhook's address, for as long as the context lasts."""
         server = ThreadingHTTPServer((HOST, 0), _handler(self.texts))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
+        with answering(server):
             yield f"http://{HOST}:{server.server_address[1]}/"
-        finally:
-            server.shutdown()
-            server.server_close()
 
     def last(self) -> Sequence[str]:
         """The lines of the newest message."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from rehearsal.cluster.answering import answering
 from rehearsal.cluster.control_plane import HOST
 from rehearsal.cluster.credentials import Authority
 
@@ -41,14 +42,11 @@ class Repositories:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Serve at `proxy` for as long as the context lasts."""
-        with _Server((HOST, 0), _Tunnel) as server:
-            server.repositories = self
-            self.proxy = f"http://{HOST}:{server.server_address[1]}"
-            threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
-            try:
-                yield
-            finally:
-                server.shutdown()
+        server = _Server((HOST, 0), _Tunnel)
+        server.repositories = self
+        self.proxy = f"http://{HOST}:{server.server_address[1]}"
+        with answering(server):
+            yield
 
     def serve(self, url: str, folder: Path) -> None:
         """Let a bare repository stand for a remote one: `https://git.example.com/groundwork/models.git`."""
