@@ -1,10 +1,14 @@
-"""How many tests run at once."""
+"""How many tests run at once, and what they inherit."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
+
+# Shells have what they start in the background ignore Ctrl-C, and so would all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # An option of pytest-xdist's, which need not be there.
