@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from rehearsal.cluster.answering import answering
 from rehearsal.cluster.api import Api, ApiError, Object
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.egress import Egress
@@ -183,15 +183,12 @@ def test_a_handler_that_breaks_is_the_webhooks_failure(
 def test_a_real_process_gets_the_api_servers_own_connection(
     plane: ControlPlane, egress: Egress, namespace: str, webhook: Callable[..., str]
 ) -> None:
-    server = _serve(plane, f"real.{namespace}.svc")
+    server = _refusing(plane, f"real.{namespace}.svc")
     service(plane.api, namespace, "real", selects=False)
     egress.register(namespace, "real", ("127.0.0.1", server.server_port))
     webhook("real")
-    try:
-        with pytest.raises(ApiError, match="a real process says no"):
-            config_map(plane.api, namespace, "one")
-    finally:
-        server.shutdown()
+    with answering(server), pytest.raises(ApiError, match="a real process says no"):
+        config_map(plane.api, namespace, "one")
 
 
 def test_objects_of_a_simulated_operator_convert(plane: ControlPlane, egress: Egress, namespace: str) -> None:
@@ -255,7 +252,7 @@ def test_a_simulated_aggregated_api_is_available_and_empty(plane: ControlPlane, 
     plane.api.delete("apiregistration.k8s.io/v1", "APIService", f"v1.{group}")
 
 
-def _serve(plane: ControlPlane, name: str) -> HTTPServer:
+def _refusing(plane: ControlPlane, name: str) -> HTTPServer:
     """A process with a certificate of its own, which refuses everything."""
 
     class Refuse(BaseHTTPRequestHandler):
@@ -275,5 +272,4 @@ def _serve(plane: ControlPlane, name: str) -> HTTPServer:
     context.load_cert_chain(files.certificate, files.key)
     server = HTTPServer(("127.0.0.1", 0), Refuse)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
     return server
