@@ -320,7 +320,7 @@ def test_a_linear_model_that_disagrees_predicts_by_its_own(monkeypatch: pytest.M
         if found is None or one is not hurt:
             return found
 
-        def wrong(rows: linear.Array) -> linear.Array:
+        def wrong(rows: walks.Array) -> walks.Array:
             predictions = found(rows)
             predictions[(rows == 0).all(axis=1)] = 7
             return predictions
@@ -388,7 +388,7 @@ def saved(folder: Path, estimator: Any, table: pd.DataFrame) -> tuple[model.Mode
 
 
 def held(estimator: Any, method: str, example: Any, data: Any) -> Callable[[Any], Any]:
-    """Hold the walk against the estimator: bytes, types and shapes, one row at a time and all at once."""
+    """Hold what is faster against the estimator: bytes, types and shapes, one row at a time and all at once."""
     call, own = fast.faster(estimator, method, example), getattr(estimator, method)
     assert call != own, "it predicts by its own"
     if isinstance(data, np.ndarray) and hasattr(estimator, "feature_names_in_"):

@@ -1,7 +1,7 @@
 """Predictions without scikit-learn's work around them, which for few rows is nearly all of it.
 
-A forest's own predict checks the rows once per tree and hands every tree to joblib; a linear model's checks take a
-hundred times as long as its sum. Here a pipeline's steps run as bare loops and array operations (`walks`, `linear`),
+A forest's own predict checks the rows once per tree and hands every tree to joblib; a linear model's checks take
+many times as long as its sum. Here a pipeline's steps run as bare loops and array operations (`walks`, `linear`),
 with the same sums in the same order, so that what comes out is equal to the last bit. `faster` proves that for every
 model that it takes; it leaves all others, and all rows that are not plain finite numbers, to the estimator itself.
 """
@@ -17,8 +17,8 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from lifecycle.serving import linear, walks
-from lifecycle.serving.linear import Array
 from lifecycle.serving.logs import LOGGER
+from lifecycle.serving.walks import Array
 
 Call = Callable[[Any], Any]
 

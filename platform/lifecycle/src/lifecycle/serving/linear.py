@@ -1,7 +1,8 @@
 """Linear models' predictions, and the scaling before them, as the few array operations that they are.
 
-They are scikit-learn's own expressions, in its order, without its checks of what it is given: those take 0.3 ms of a
-scaled logistic regression's 0.3 ms for one row of the breast cancer data, on one core.
+They are scikit-learn's own expressions, in its order, without its checks of what it is given. One row of the breast
+cancer data through a scaled logistic regression, on one core: 0.327 ms by its own predict, 0.005 ms by the sums,
+0.015 ms with the look at the row that `fast` takes first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from sklearn import linear_model
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.extmath import softmax
 
-Array = np.ndarray[Any, Any]
+from lifecycle.serving.walks import Array
+
 Sums = Callable[[Array], Array]  # finite rows of 64-bit floats to predictions, or to rows for the next step
 
 

@@ -63,7 +63,7 @@ class Model:
             outputs = self._named(self.call(self.table.array(rows) if self.arrays else self.table.frame(rows)))
         except ValueError as error:
             if narrow := _TOO_LARGE.search(str(error)):
-                raise self.table.too_large(rows, narrow[1]) from None
+                raise self.table.out_of_range(rows, narrow[1]) from None
             raise
         for name, values in outputs.items():
             if len(values) != len(rows):

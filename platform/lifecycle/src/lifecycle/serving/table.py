@@ -98,7 +98,7 @@ class Table:
         columns = zip(self.columns, zip(*rows, strict=True), strict=True)
         return pd.DataFrame({column.name: _array(column, values) for column, values in columns})
 
-    def too_large(self, rows: Sequence[Row], numbers: str) -> Refusal:
+    def out_of_range(self, rows: Sequence[Row], numbers: str) -> Refusal:
         """The refusal of rows with a value, the largest of them, that the model's own numbers do not hold."""
         numeric = [index for index, column in enumerate(self.columns) if column.kind.numeric]
         index = max(numeric, key=lambda index: max(abs(row[index] or 0) for row in rows))
