@@ -133,18 +133,28 @@ class Api:
                 return None
             raise
 
+    def revision(self) -> str:
+        """Where the whole cluster's history is now; lists of several kinds at one revision fit together.
+
+        Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions; one etcd holds all.
+        """
+        return str(self.ask("GET", "/api/v1/namespaces", {"limit": "1"})["metadata"]["resourceVersion"])
+
     def list(
-        self, api_version: str, kind: str, namespace: str = "", *, labels: str = "", fields: str = ""
+        self, api_version: str, kind: str, namespace: str = "", *, labels: str = "", fields: str = "", at: str = ""
     ) -> Sequence[Object]:
         """All objects of a kind, in all namespaces unless one is named; each with apiVersion and kind. No
-        objects where the kind is not served."""
+        objects where the kind is not served. As they were at the revision `at`, where one is given."""
         options = {"labelSelector": labels, "fieldSelector": fields}
+        if at:
+            options |= {"resourceVersion": at, "resourceVersionMatch": "Exact"}
         try:
             found = self.kind(api_version, kind)
-        except NoSuchKind:
+            items = self.ask("GET", found.collection(namespace) if namespace else found.all, options)["items"]
+        except ApiError as error:
+            if error.status != 404:  # no such kind, or not any more
+                raise
             return []
-        path = found.collection(namespace) if namespace else found.all
-        items = self.ask("GET", path, options)["items"]
         return [{"apiVersion": api_version, "kind": kind, **item} for item in items]
 
     def delete(

@@ -22,6 +22,7 @@ from rehearsal.cluster import verdict
 from rehearsal.cluster.api import Api, Object, Unreachable
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.verdict import Fault, capacity, startable
+from rehearsal.cluster.verdict.snapshot import Snapshot
 from tests.waiting import soon
 
 _numbers = itertools.count(1)
@@ -79,15 +80,16 @@ class Cluster:
 
         return soon(look)
 
-    def faulty(self, release: str = "") -> list[str]:
-        """The workloads with a fault now; why may change from one look to the next."""
-        return [fault.workload for fault in verdict.reasons(self.api, self.namespace, release)]
+    def only(self, *workloads: str, release: str = "") -> None:
+        """No workloads but these have a fault, in the end; why may change from one look to the next."""
 
-    def becomes_ready(self) -> None:
         def look() -> None:
-            assert [fault.text for fault in verdict.reasons(self.api, self.namespace)] == []
+            assert [fault.workload for fault in verdict.reasons(self.api, self.namespace, release)] == [*workloads]
 
         soon(look)
+
+    def becomes_ready(self) -> None:
+        self.only()
 
 
 def whole(api_version: str, kind: str, name: str, **fields: Any) -> Object:
@@ -196,7 +198,7 @@ def test_a_claim_whose_driver_is_not_there(cluster: Cluster) -> None:
         fault = cluster.told("external provisioner 'disk.example'")
         assert "The driver disk.example is not in the cluster" in fault.remedy
         # A claim that waits for its first pod is as it should be.
-        assert cluster.faulty() == [fault.workload]
+        cluster.only(fault.workload)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -342,9 +344,19 @@ def test_a_release_answers_for_what_helm_marked_as_its_own(cluster: Cluster) -> 
     marked = {"metadata": {"annotations": {"meta.helm.sh/release-name": "shop"}}}
     cluster.patch("apps/v1", "Deployment", "web", marked)
     found = [cluster.told("Insufficient cpu").workload, cluster.told("node affinity/selector").workload]
-    assert cluster.faulty() == found
-    assert cluster.faulty("shop") == found[:1]
-    assert cluster.faulty("other") == []
+    cluster.only(*found)
+    cluster.only(*found[:1], release="shop")
+    cluster.only(release="other")
+
+
+def test_a_look_is_of_one_moment(cluster: Cluster) -> None:
+    """Else a pod's claim could be there without the pod, and a Job's failure without what failed."""
+    there = Snapshot(cluster.api, cluster.namespace)
+    cluster.make("ConfigMap", "before")
+    assert not there.all("v1", "Pod")
+    cluster.make("ConfigMap", "since")
+    assert there.one("v1", "ConfigMap", "before", cluster.namespace)
+    assert not there.one("v1", "ConfigMap", "since", cluster.namespace)
 
 
 def alone(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

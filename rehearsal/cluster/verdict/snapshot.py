@@ -43,7 +43,11 @@ Found = Iterator[tuple[Object, Fault]]  # the object at fault, for its annotatio
 
 
 class Snapshot:
-    """What there is in the cluster, or in one namespace: each kind is asked for once, when it is first needed."""
+    """What there was in the cluster, or in one namespace, at one moment.
+
+    Each kind is asked for once, when it is first needed, but all as of the moment of the first: of a pod that has come
+    since, neither it nor what it did is there.
+    """
 
     def __init__(self, api: Api, namespace: str = "") -> None:
         self.api = api
@@ -85,11 +89,15 @@ class Snapshot:
         """The (namespace, name) of Secrets and ConfigMaps that simulated processes would have made."""
         return {*_by_hooks(self.all("v1", "Secret")), *_by_controllers(self)}
 
+    @cached_property
+    def _moment(self) -> str:
+        return self.api.revision()
+
     def _of(self, api_version: str, kind: str) -> Mapping[tuple[str, str], Object]:
         if (api_version, kind) not in self._known:
             self._known[api_version, kind] = {
                 (item["metadata"].get("namespace", ""), item["metadata"]["name"]): item
-                for item in self.api.list(api_version, kind, self.namespace)
+                for item in self.api.list(api_version, kind, self.namespace, at=self._moment)
             }
         return self._known[api_version, kind]
 

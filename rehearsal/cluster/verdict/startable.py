@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rehearsal.cluster.api import Api, Object
+from rehearsal.cluster.api import Api, ApiError, Object
 from rehearsal.cluster.verdict.snapshot import Fault, Found, Snapshot, label, true
 
 # https://github.com/distribution/reference/blob/v0.6.0/regexp.go, by which a kubelet parses an image's name
@@ -52,10 +52,18 @@ def unattended(api: Api, served: Collection[str] = ()) -> Mapping[str, int]:
         kind, version = spec["names"]["kind"], next(item["name"] for item in spec["versions"] if item["served"])
         path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
         if kind not in served and "Established" in true(definition):
-            page = api.ask("GET", path, {"limit": "1"})
-            count = len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
-            counts[kind] = counts.get(kind, 0) + count
+            counts[kind] = counts.get(kind, 0) + _count(api, path)
     return {kind: count for kind, count in sorted(counts.items()) if count}
+
+
+def _count(api: Api, path: str) -> int:
+    try:
+        page = api.ask("GET", path, {"limit": "1"})
+    except ApiError as error:
+        if error.status != 404:  # not served yet, or not any more
+            raise
+        return 0
+    return len(page["items"]) + int(page["metadata"].get("remainingItemCount", 0))
 
 
 _Refusals = Iterator[tuple[str, str]]  # reason, remedy

@@ -27,9 +27,13 @@ class Objects(Api):
         super().__init__(Access("", "", "", ""))
         self._objects = objects
 
+    def revision(self) -> str:
+        return "1"
+
     def list(
-        self, api_version: str, kind: str, namespace: str = "", *, labels: str = "", fields: str = ""
+        self, api_version: str, kind: str, namespace: str = "", *, labels: str = "", fields: str = "", at: str = ""
     ) -> Sequence[Object]:
+        assert at in ("", self.revision())
         assert not namespace + labels + fields
         return [item for item in self._objects if (item["apiVersion"], item["kind"]) == (api_version, kind)]
 
