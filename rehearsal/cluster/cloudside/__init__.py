@@ -104,32 +104,32 @@ class CloudSide:
     def _round(self, cluster: Cluster | None) -> None:
         self._begun = number = next(self._rounds)
         self._stirred.clear()
+        faults: list[str] = []
         try:
-            changed = self._bring(cluster)
+            changed = self._bring(cluster, faults)
         except Exception as error:  # a thread that ended would leave everybody waiting without a word
             self._stirred.set()
-            self._faults = [f"The simulated cloud could not bring the cluster in line: {error!r}"]
-            return
+            faults, changed = [f"The simulated cloud could not bring the cluster in line: {error!r}"], True
+        self._faults = faults  # only now: whoever asks in the middle of a round is told of the last one's
         if not changed:
             self._quiet = number
 
-    def _bring(self, cluster: Cluster | None) -> bool:
-        self._faults = []
-        changed = self._bring_nodes(cluster)
+    def _bring(self, cluster: Cluster | None, faults: list[str]) -> bool:
+        changed = self._bring_nodes(cluster, faults)
         changed |= self._keeper.keep(_manifests(cluster) if cluster else ())
         changed |= self._provisioner.provision(storage.drivers(cluster))
         changed |= self._balancers.balance(cluster)
         self._metrics.serve()
         return changed
 
-    def _bring_nodes(self, cluster: Cluster | None) -> bool:
+    def _bring_nodes(self, cluster: Cluster | None, faults: list[str]) -> bool:
         gpus = any(map(_finds_gpus, self._api.list("apps/v1", "DaemonSet")))
         more = self._autoscaler.more(cluster, gpus=gpus) if cluster else {}
         idle = self._autoscaler.idle(cluster) if cluster else ()
         try:
             return self._nodes.keep(cluster, more, idle, gpus=gpus)
         except UnknownSize as error:
-            self._faults = [f"A pool has no nodes: {error}"]
+            faults.append(f"A pool has no nodes: {error}")
             return False
 
 
