@@ -6,6 +6,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from infra.cluster import mlflow
+from infra.cluster.admission import Admission
 from infra.cluster.mlflow import Mlflow, MlflowArgs
 from infra.cluster.monitoring import Monitoring, MonitoringArgs
 from infra.cluster.namespaces import Namespaces, NamespacesArgs
@@ -35,7 +36,8 @@ def platform(site: Site, foundation: Foundation) -> None:
     policies = NetworkPolicies(
         "network-policies", NetworkPoliciesArgs(site, foundation, namespaces.all), after(namespaces)
     )
+    admission = Admission("admission", after())
     monitoring = Monitoring(
-        "monitoring", MonitoringArgs(site, foundation.cluster.storage_class), after(namespaces, policies)
+        "monitoring", MonitoringArgs(site, foundation.cluster.storage_class), after(namespaces, policies, admission)
     )
     Mlflow("mlflow", MlflowArgs(site, foundation), after(policies, monitoring))

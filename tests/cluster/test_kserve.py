@@ -19,11 +19,13 @@ from typing import Any
 
 import pytest
 
+from infra.cluster.admission import RULES
 from rehearsal.cluster.api import ApiError, Object
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.controllers import Controllers, programs
 from rehearsal.cluster.controllers.kserve import KSERVE
 from rehearsal.cluster.egress import Egress
+from tests.cluster.admitting import in_force, merged
 from tests.cluster.installing import apply_gateway_api, apply_kinds, condition, install
 from tests.lifecycle.gitops import deployment, render
 from tests.waiting import wait_for
@@ -33,6 +35,14 @@ _SERVING = "serving.kserve.io/v1beta1"
 _GATEWAY_API = "gateway.networking.k8s.io/v1"
 _RBAC = "rbac.authorization.k8s.io/v1"
 _BINDING = "kserve-manager-rolebinding"
+
+# What each admission rule of pods finds fault with in a container.
+_FAULTS: Mapping[str, Mapping[str, Any]] = {
+    "k8s-pod-image-tag": {"image": "ghcr.io/models/server:latest"},
+    "k8s-pod-image-registry": {"image": "registry.example.com/server:1"},
+    "k8s-pod-read-only-root": {"securityContext": {"readOnlyRootFilesystem": False}},
+    "k8s-pod-resources": {"resources": None},
+}
 
 _VALUES = (
     "kserve.controller.deploymentMode=Standard",
@@ -101,16 +111,21 @@ def test_kserves_own_validation_refuses_a_bad_inference_service(plane: ControlPl
 @pytest.mark.usefixtures("controllers")
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
 def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: str, tmp_path: Path) -> None:
-    """By KServe's webhooks and the API server; and the pods that come of them by Pod Security at its strictest."""
+    """By KServe's webhooks and the API server; and the pods that come of them by Pod Security and our own rules."""
+    assert {rule for rule in RULES if rule.startswith("k8s-pod-")} == _FAULTS.keys()
     plane.api.apply(_restricted("serving"), "test")
+    manifests = render(environment, tmp_path)
     kinds = set()
-    for manifest in render(environment, tmp_path):
-        if manifest["kind"] != "ServiceMonitor":  # its operator is not in this cluster
-            kinds.add(plane.api.apply(manifest, "test", dry_run=True)["kind"])
-        if manifest["kind"] == "InferenceService":
-            plane.api.apply(_pod(manifest), "test", dry_run=True)
-            with pytest.raises(ApiError, match="violates PodSecurity"):
-                plane.api.apply(_pod(manifest, hostNetwork=True), "test", dry_run=True)
+    with in_force(plane.api, *RULES):
+        for manifest in manifests:
+            if manifest["kind"] != "ServiceMonitor":  # its operator is not in this cluster
+                kinds.add(plane.api.apply(manifest, "test", dry_run=True)["kind"])
+            if manifest["kind"] == "InferenceService":
+                pod = _pod(manifest)
+                for control, fault in _FAULTS.items():
+                    wait_for(partial(_refused, plane, _worse(pod, fault), control))
+                plane.api.apply(pod, "test", dry_run=True)
+                assert _refused(plane, _pod(manifest, hostNetwork=True), "violates PodSecurity")
     assert kinds == {"HTTPRoute", "InferenceService", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount"}
 
 
@@ -201,6 +216,20 @@ def _pod(inference_service: Mapping[str, Any], **more: Any) -> Object:
     spec = {**template["spec"], "serviceAccountName": "default", **more}
     metadata = {**template["metadata"], "name": "of-a-predictor", "namespace": "serving"}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _worse(pod: Object, fault: Mapping[str, Any]) -> Object:
+    """The pod with something else in its container."""
+    (container,) = pod["spec"]["containers"]
+    return {**pod, "spec": {**pod["spec"], "containers": [merged(container, fault)]}}
+
+
+def _refused(plane: ControlPlane, pod: Object, words: str) -> bool:
+    try:
+        plane.api.apply(pod, "test", dry_run=True)
+    except ApiError as error:
+        return words in str(error)
+    return False
 
 
 def _ready(plane: ControlPlane, namespace: str) -> Mapping[str, Any]:

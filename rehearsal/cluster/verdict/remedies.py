@@ -143,7 +143,9 @@ _REMEDIES: Sequence[tuple[str, str]] = (
 
 
 def remedy_for(reason: str) -> str:
-    """The remedy, empty where none is known."""
+    """The remedy, empty where none is known, or where the reason has its own: the platform's admission rules do."""
+    if "Remedy: " in reason:
+        return ""
     for pattern, remedy in _REMEDIES:
         match = re.search(pattern, reason)
         if match:

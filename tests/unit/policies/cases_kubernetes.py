@@ -172,8 +172,18 @@ CASES: dict[str, Cases] = {
     ),
     "k8s-pod-image-registry": in_containers(
         "image",
-        good=("ours.azurecr.io/train:1", "111122223333.dkr.ecr.eu-west-1.amazonaws.com/train:1", "grafana/loki:3"),
-        bad=("registry.example.com/train:1", "evil.io/x.azurecr.io/train:1", "ours.azurecr.io.evil.io/train:1"),
+        good=(
+            "a.azurecr.io/train:1",
+            "111122223333.dkr.ecr.eu-west-1.amazonaws.com/train:1",
+            "grafana/loki:3",
+            "nginx:1",
+        ),
+        bad=(
+            "registry.example.com/train:1",
+            "evil.io/x.azurecr.io/train:1",
+            "ours.azurecr.io.evil.io/train:1",
+            "evilazurecr.io/train:1",
+        ),
         absent="fails",
     ),
     "k8s-pod-resources": pods(

@@ -1,0 +1,202 @@
+"""What the API server admits is what the policy pack lets pass: the pack's own cases, put to a real API server.
+
+Proves for each admission rule that it refuses what its control finds fault with, refuses nothing else, and reaches
+namespaces of the strictest Pod Security level only; and for all other controls of pods that Pod Security at that level
+refuses what they find fault with, so that no control of pods stands in the pack alone. Not proven: that Pod Security
+lets pass all that the pack does. It is stricter, of volumes for instance.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from infra.cluster.admission import NAMESPACES, RULES
+from policies.control import REGISTRY
+from policies.services import controls
+from rehearsal.cluster import verdict
+from rehearsal.cluster.api import Api, ApiError, Object
+from rehearsal.cluster.control_plane import ControlPlane
+from tests.cluster.admitting import POLICY, VERSION, in_force, merged
+from tests.unit.policies.cases_kubernetes import CASES, DEPLOYMENT, INGRESS, POD, SERVICE
+from tests.unit.policies.harness import Outcome, U
+from tests.waiting import soon, wait_for
+
+_numbers = itertools.count(1)
+
+# What each control of pods asks of a container: a pod of all of them has nothing amiss.
+ASKED: Mapping[str, Mapping[str, Any]] = {
+    "k8s-pod-privilege-escalation": {"securityContext": {"allowPrivilegeEscalation": False}},
+    "k8s-pod-non-root": {"securityContext": {"runAsNonRoot": True}},
+    "k8s-pod-drop-capabilities": {"securityContext": {"capabilities": {"drop": ["ALL"]}}},
+    "k8s-pod-seccomp": {"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}},
+    "k8s-pod-read-only-root": {"securityContext": {"readOnlyRootFilesystem": True}},
+    "k8s-pod-image-tag": {"image": "ghcr.io/mlflow/mlflow:v3.1.0"},
+    "k8s-pod-resources": {"resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}},
+}
+
+
+# What Pod Security, or else the API server's own look at a pod, says to each that it answers for.
+SAID: Mapping[str, str] = {
+    "k8s-pod-privileged": "cannot set `allowPrivilegeEscalation` to false and `privileged` to true",
+    "k8s-pod-host-namespaces": "host namespaces",
+    "k8s-pod-privilege-escalation": "allowPrivilegeEscalation != false",
+    "k8s-pod-non-root": "runAsNonRoot != true|runAsUser=0",
+    "k8s-pod-drop-capabilities": "unrestricted capabilities",
+    "k8s-pod-added-capabilities": "unrestricted capabilities",
+    "k8s-pod-seccomp": "seccompProfile",
+    "k8s-pod-host-path": 'uses restricted volume type "hostPath"',
+    "k8s-pod-host-port": "hostPort",
+}
+
+
+def container(over: Mapping[str, Any], name: str, but: str = "") -> dict[str, Any]:
+    """A container with nothing amiss but what `over` says, or leaves out of what the control `but` asks for."""
+    whole: dict[str, Any] = {"name": name}
+    for control, part in ASKED.items():
+        if control != but or control == "k8s-pod-image-tag":  # which the API server asks for as well
+            whole = merged(whole, part)
+    return merged(whole, {**over, "name": name})
+
+
+def pod(case: Mapping[str, Any], control: str) -> dict[str, Any]:
+    """A case of a control's, made a whole pod; its ephemeral containers aside, which come later."""
+    lists = {
+        kind: [container(each, f"{kind.lower()}-{number}", control) for number, each in enumerate(case.get(kind, ()))]
+        for kind in ("containers", "initContainers")
+    }
+    for each in itertools.chain(*lists.values()):
+        each["ports"] = [{"containerPort": port.get("hostPort", 80), **port} for port in each.get("ports", ())]
+    own = {key: value for key, value in case.items() if not key.endswith("ontainers")}
+    return {**own, **lists, "containers": lists["containers"] or [container({}, "main")]}
+
+
+def cases(control: str, kind: str) -> Iterator[tuple[str, Outcome, Object]]:
+    """Those of a control's cases in which all is known: (name, outcome, properties)."""
+    for name, outcome, (first, *_) in CASES[control].expectations():
+        props = first.props
+        if (kind, first.type, name) == (POD, DEPLOYMENT, "absent"):
+            if control.startswith("k8s-pod-image-"):
+                continue  # without an image no pod gets as far
+            props = props["spec"]["template"]
+        elif kind != first.type:
+            continue
+        if outcome != "undecided" and U not in str(props):
+            yield name, outcome, props
+
+
+@pytest.fixture
+def restricted(plane: ControlPlane) -> Iterator[str]:
+    """A namespace that the rules hold in, with a pod for debuggers to join."""
+    name = f"restricted-{next(_numbers)}"
+    plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": NAMESPACES}})
+    soon(lambda: plane.api.create(whole("Pod", name, {"spec": pod({}, "")})))
+    yield name
+    plane.api.delete("v1", "Namespace", name)
+
+
+def whole(kind: str, namespace: str, props: Mapping[str, Any]) -> dict[str, Any]:
+    group = "networking.k8s.io/" if kind == "Ingress" else ""
+    metadata = {"name": "it", "namespace": namespace, **props.get("metadata", {})}
+    return {"apiVersion": f"{group}v1", "kind": kind, **props, "metadata": metadata}
+
+
+def refusal(api: Api, manifest: Object, debugger: Object | None = None) -> str:
+    """What the API server says against a creation, or against a debugger's container; empty where it says nothing."""
+    kind = api.kind(manifest["apiVersion"], manifest["kind"])
+    metadata = manifest["metadata"]
+    try:
+        if debugger:
+            path = kind.url(metadata["namespace"], metadata["name"]) + "/ephemeralcontainers"
+            body = {"spec": {"ephemeralContainers": [debugger]}}
+            api.ask("PATCH", path, {"dryRun": "All"}, body, "application/strategic-merge-patch+json")
+        else:
+            other = {**manifest, "metadata": {**metadata, "name": "other"}}
+            api.ask("POST", kind.collection(metadata["namespace"]), {"dryRun": "All"}, other)
+    except ApiError as error:
+        return f"{error.reason}: {error}"
+    return ""
+
+
+def asked(api: Api, namespace: str, control: str, props: Mapping[str, Any], type_: str) -> str:
+    """The refusal of one case."""
+    if type_ == POD:
+        spec = props.get("spec", {})
+        debuggers = [container(each, "debugger", control) for each in spec.get("ephemeralContainers", ())]
+        for debugger in debuggers:
+            debugger.pop("resources", None)
+        return refusal(api, whole("Pod", namespace, {"spec": pod(spec, control)}), *debuggers)
+    if type_ == SERVICE:
+        spec = {"ports": [{"port": 80}], **props.get("spec", {})}
+        return refusal(api, whole("Service", namespace, {**props, "spec": spec}))
+    spec = {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}, **props.get("spec", {})}
+    return refusal(api, whole("Ingress", namespace, {**props, "spec": spec}))
+
+
+@pytest.mark.parametrize("control", RULES)
+def test_a_rule_says_what_its_control_says(plane: ControlPlane, restricted: str, namespace: str, control: str) -> None:
+    (type_,) = {POD, SERVICE, INGRESS} & {first.type for _, _, (first, *_) in CASES[control].expectations()}
+    found = list(cases(control, type_))
+    assert {outcome for _, outcome, _ in found} == {"passes", "fails"}
+    mark = f"{POLICY} '{control}'"
+    with in_force(plane.api, control):
+        bad = next(props for name, _, props in found if name == "violating0")
+        wait_for(lambda: mark in asked(plane.api, restricted, control, bad, type_))
+        for name, outcome, props in found:
+            said = asked(plane.api, restricted, control, props, type_)
+            assert (mark in said and said.startswith("Forbidden: ")) == (outcome == "fails"), f"{name}: {props}: {said}"
+        assert asked(plane.api, namespace, control, bad, type_) == ""
+        policy = plane.api.get(VERSION, POLICY, control)
+        assert policy
+        assert policy["status"].get("typeChecking", {}).get("expressionWarnings", []) == []
+
+
+def test_what_was_there_before_a_rule_may_go(plane: ControlPlane, restricted: str) -> None:
+    """A pod that is deleted loses its finalizers one by one: changes of a pod that a rule would refuse."""
+    control = "k8s-pod-image-tag"
+    # On no node, whose kubelet would take part.
+    moving = {"containers": [{"image": "ghcr.io/mlflow/mlflow:latest"}], "nodeSelector": {"disk": "fast"}}
+    old = whole("Pod", restricted, {"metadata": {"name": "old", "finalizers": ["example.org/hold"]}})
+    plane.api.create({**old, "spec": pod(moving, "")})
+    with in_force(plane.api, control):
+        wait_for(lambda: control in asked(plane.api, restricted, "", {"spec": moving}, POD))
+        plane.api.delete("v1", "Pod", "old", restricted)
+        plane.api.patch(old, {"metadata": {"finalizers": None}})
+        wait_for(lambda: plane.api.get("v1", "Pod", "old", restricted) is None)
+
+
+def test_a_workload_without_pods_is_told_the_controls_remedy(plane: ControlPlane, restricted: str) -> None:
+    control = REGISTRY["k8s-pod-image-tag"]
+    moving = {"spec": {"containers": [{"image": "ghcr.io/mlflow/mlflow:latest"}]}}
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": pod(moving["spec"], "")}
+    with in_force(plane.api, control.id):
+        wait_for(lambda: control.id in asked(plane.api, restricted, "", moving, POD))
+        metadata = {"name": "web", "namespace": restricted}
+        spec = {"selector": {"matchLabels": labels}, "template": template}
+        plane.api.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+
+        def told() -> None:
+            said = [fault.text for fault in verdict.reasons(plane.api, restricted)]
+            policy = f"{POLICY} '{control.id}' with binding '{control.id}' denied request"
+            asks = f"[medium] {control.id}: {control.title}. Remedy: {control.remedy}."
+            assert said == [f"Deployment {restricted}/web: 0/1 pods ready: {policy}: {asks}"]
+
+        soon(told)
+
+
+def test_every_control_of_pods_is_asked_for_at_admission() -> None:
+    assert {control.id for control in controls() if control.service == "k8s_pod"} <= {*RULES, *SAID}
+
+
+@pytest.mark.parametrize("control", SAID)
+def test_pod_security_refuses_what_the_other_controls_do(plane: ControlPlane, restricted: str, control: str) -> None:
+    assert asked(plane.api, restricted, "", {}, POD) == ""
+    for name, outcome, props in cases(control, POD):
+        if outcome == "fails":
+            said = asked(plane.api, restricted, control, props, POD)
+            assert re.search(SAID[control], said), f"{name}: {props}: {said}"
