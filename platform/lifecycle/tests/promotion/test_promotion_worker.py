@@ -240,7 +240,7 @@ def test_a_slow_gate_holds_up_nobody_else(inbox: Inbox, gitops: GitopsSettings, 
     release = threading.Event()
 
     def gate(client: MlflowClient, name: str, version: str) -> Report:  # noqa: ARG001
-        return Report(name == quick or release.wait(30))
+        return Report(name == quick or release.wait(120))
 
     promotion = Promotion(inbox, gitops, models.uri, gate, NotifySettings())
     inbox.add("slow", slow, models.version(slow))
@@ -262,13 +262,13 @@ def test_a_version_whose_gate_outlasts_a_newer_ones_does_not_overwrite_it(
 
     def gate(client: MlflowClient, name: str, version: str) -> Report:  # noqa: ARG001
         judged.set()
-        return Report(version != old or release.wait(30))
+        return Report(version != old or release.wait(120))
 
     promotion = Promotion(inbox, gitops, models.uri, gate, NotifySettings())
     inbox.add("old", name, old)
     working = threading.Thread(target=promotion.worker.run, args=(threading.Event(),), kwargs={"until_idle": True})
     working.start()
-    assert judged.wait(30)
+    assert judged.wait(60)
     inbox.add("new", name, models.version(name))
     until(lambda: remote.events() == ["new"])
     release.set()
@@ -381,7 +381,7 @@ def test_events_are_examined_while_a_push_is_under_way(
     def slow(promotions: Mapping[str, Lineage]) -> Mapping[str, Published]:
         if "e1" in promotions:
             promotion.inbox.add("e2", second, models.version(second))
-            seen.append(examined.wait(30))
+            seen.append(examined.wait(60))
         return publish(promotions)
 
     monkeypatch.setattr(promotion.worker._registry, "at", at)

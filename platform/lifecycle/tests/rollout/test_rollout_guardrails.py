@@ -70,8 +70,8 @@ def program() -> str:
     return found
 
 
-def _counted(address: str, version: str) -> bool:
-    query = f'groundwork_requests_total{{version="{version}"}}'
+def _counted(address: str, version: str, status: int = 200) -> bool:
+    query = f'groundwork_requests_total{{version="{version}",status="{status}"}}'
     try:
         reply = httpx.get(f"http://{address}/api/v1/query", params={"query": query}).json()
     except (httpx.HTTPError, ValueError):
@@ -111,7 +111,7 @@ def test_enough_good_requests_are_good(services: Services, prometheus: str) -> N
 
 def test_one_error_in_ten_is_bad_and_says_how_many(services: Services, prometheus: str) -> None:
     services.answered("2", 1, status=500)
-    time.sleep(1.5)
+    waited(lambda: _counted(prometheus.removeprefix("http://"), "2", 500))
     services.answered("2", 450)
     services.answered("2", 50, status=500)
     (reason,) = judged(services, prometheus, "2", Grade.BAD).reasons

@@ -13,11 +13,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import mlflow
@@ -32,6 +32,8 @@ PATIENCE = 90.0  # seconds until a server that is not ready counts as dead; it t
 HERE = Path(__file__).parent
 FEATURES = ["alcohol", "acid", "sugar", "salt"]
 WEIGHTS = [1.0, 10.0, 100.0, 1000.0]
+
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -128,11 +130,13 @@ def ready(server: Server) -> bool:
         return False
 
 
-def wait_until(holds: Any, what: str, patience: float = PATIENCE) -> None:
+def wait_until(holds: Callable[[], _T], what: str, patience: float = PATIENCE) -> _T:
+    """What `holds` gives, once it gives anything."""
     deadline = time.monotonic() + patience
-    while not holds():
+    while not (found := holds()):
         assert time.monotonic() < deadline, f"never came: {what}"
         time.sleep(0.05)
+    return found
 
 
 def free_port() -> int:

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 import pytest
-from served import FEATURES, Server, row
+from served import FEATURES, Server, row, wait_until
 
 MIXED = {"age": 30, "income": 0.5, "member": True, "region": "north"}
 
@@ -132,7 +132,8 @@ def test_refusals_are_logged_with_their_request_id_and_without_values(server: Se
     body = {"features": {**row(), "acid": "a-value-of-someone"}}
     reply = server.client.post("/predict", json=body, headers={"x-request-id": "refused-1"})
     assert "a-value-of-someone" not in reply.text
-    [line] = [line for line in server.log if line.get("request_id") == "refused-1"]
+    # The answer is there before its line in the log.
+    [line] = wait_until(lambda: [line for line in server.log if line.get("request_id") == "refused-1"], "the line")
     assert (line["status"], line["endpoint"], line["level"]) == (400, "predict", "info")
     assert "a-value-of-someone" not in server.path.read_text()
     assert server.metric("groundwork_refusals_total", 'reason="invalid"') > 0

@@ -55,7 +55,7 @@ def test_one_bad_request_of_a_batch_fails_alone_and_its_error_is_reported_but_no
         assert first.result().status_code == 200
     assert (bad.result().status_code, bad.result().json()) == (500, {"error": "the model failed on this request"})
     assert hurt.metric("groundwork_batch_rows_bucket", 'le="1.0"') == shared + 1, "the four were not one batch"
-    wait_until(hooked.exists, "the hook is called", 5)
+    wait_until(lambda: hooked.exists() and hooked.read_text(), "the hook is called")
     assert hooked.read_text() == "ValueError predict bad-1\n"
     [line] = hurt.said("a request failed")
     assert (line["request_id"], line["error"]) == ("bad-1", "ValueError")
@@ -64,9 +64,9 @@ def test_one_bad_request_of_a_batch_fails_alone_and_its_error_is_reported_but_no
 
 def test_a_slow_model_gets_504_at_the_timeout_and_the_next_request_is_served(hurt: Server) -> None:
     started = time.monotonic()
-    reply = ask(hurt, row(SLEEP, 0, 0, 11))
+    reply = ask(hurt, row(SLEEP, 0, 0, 13))
     assert reply.status_code == 504
-    assert 8 <= time.monotonic() - started < 10.9
+    assert 8 <= time.monotonic() - started < 12.9
     assert "INFERENCE_TIMEOUT" in reply.json()["error"]
     assert ask(hurt, row()).status_code == 200
 
@@ -84,24 +84,24 @@ def test_more_requests_than_may_wait_are_told_to_come_back(hurt: Server) -> None
 def test_a_worker_whose_model_hangs_is_replaced(hurt: Server) -> None:
     before = hurt.workers()
     assert ask(hurt, row(SLEEP, 0, 0, 600)).status_code == 504
-    wait_until(lambda: hurt.workers() not in (before, []), "another worker", 20)
-    wait_until(lambda: serves(hurt), "the new worker serves", 30)
+    wait_until(lambda: hurt.workers() not in (before, []), "another worker")
+    wait_until(lambda: serves(hurt), "the new worker serves")
     assert hurt.said("this worker is replaced")
 
 
 def test_sigterm_makes_it_unready_first_then_finishes_what_is_in_flight_then_exits_with_0(
     registry: str, tmp_path: Path
 ) -> None:
-    told = {"module": "hurt", "DRAIN_DELAY": 2, "WORKERS": 2, "ASLEEP_FILE": tmp_path / "asleep"}
+    told = {"module": "hurt", "DRAIN_DELAY": 6, "WORKERS": 2, "ASLEEP_FILE": tmp_path / "asleep"}
     with serving(registry, tmp_path, **told) as server, ThreadPoolExecutor() as pool:
-        slow = asleep(server, pool, 4)
+        slow = asleep(server, pool, 8)
         server.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: server.client.get("/ready").status_code == 503, "not ready", 1)
+        wait_until(lambda: server.client.get("/ready").status_code == 503, "not ready", 5)
         assert server.client.get("/ready").json()["reason"].startswith("draining")
         assert server.client.get("/v2/health/ready").status_code == 503
         assert ask(server, row()).status_code == 200, "traffic that still comes is served"
         assert slow.result().status_code == 200, "what was in flight is finished"
-        assert server.process.wait(10) == 0
+        assert server.process.wait(60) == 0
         with pytest.raises(httpx.ConnectError):
             server.client.get("/ready")
 
@@ -117,8 +117,8 @@ def test_a_model_that_hangs_does_not_hold_up_the_end(registry: str, tmp_path: Pa
         hung = asleep(server, pool, 600)
         started = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        server.process.wait(20)
-        assert time.monotonic() - started <= 6.5, "DRAIN_TIMEOUT is the end, not the beginning of the end"
+        server.process.wait(60)
+        assert time.monotonic() - started <= 9, "DRAIN_TIMEOUT is the end, not the beginning of the end"
         assert hung.result().status_code == 500
     assert len(log.read_text().splitlines()) == 1, "what was answered is in the log"
 
@@ -128,10 +128,10 @@ def test_a_killed_worker_is_replaced_while_the_other_serves(registry: str, tmp_p
         wait_until(lambda: server.metric("groundwork_ready_workers") == 2, "both workers are ready")
         killed, kept = server.workers()
         os.kill(killed, signal.SIGKILL)
-        wait_until(lambda: server.workers() not in ([killed, kept], [kept]), "another worker", 20)
+        wait_until(lambda: server.workers() not in ([killed, kept], [kept]), "another worker")
         assert kept in server.workers()
         assert all(serves(server) for _ in range(20)), "the other worker serves all the while"
-        wait_until(lambda: server.metric("groundwork_ready_workers") == 2, "both workers are ready again", 60)
+        wait_until(lambda: server.metric("groundwork_ready_workers") == 2, "both workers are ready again")
         assert server.stop() == 0
 
 
@@ -140,7 +140,7 @@ def test_workers_do_not_outlive_a_killed_supervisor(registry: str, tmp_path: Pat
         workers = server.workers()
         server.process.kill()
         server.process.wait()
-        wait_until(lambda: not any(alive(worker) for worker in workers), "the workers end", 20)
+        wait_until(lambda: not any(alive(worker) for worker in workers), "the workers end")
 
 
 def ask(server: Server, values: dict[str, float], request_id: str = "a-request") -> httpx.Response:
@@ -169,7 +169,7 @@ def asleep(server: Server, pool: ThreadPoolExecutor, seconds: float) -> Future[A
     sign = server.path.parent / "asleep"
     sign.unlink(missing_ok=True)
     future = pool.submit(ask, server, row(SLEEP, 0, 0, seconds))
-    wait_until(sign.exists, "the model sleeps", 10)
+    wait_until(sign.exists, "the model sleeps")
     return future
 
 
