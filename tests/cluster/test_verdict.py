@@ -88,9 +88,6 @@ class Cluster:
 
         soon(look)
 
-    def becomes_ready(self) -> None:
-        self.only()
-
 
 def whole(api_version: str, kind: str, name: str, **fields: Any) -> Object:
     """An object of no namespace."""
@@ -130,7 +127,7 @@ def test_of_what_is_ready_nothing_is_said(cluster: Cluster) -> None:
     for kind in MAKERS:
         cluster.workload(kind)
     cluster.make("Service", "web", spec={"ports": [{"port": 80}], "selector": {"app": "web"}})
-    cluster.becomes_ready()
+    cluster.only()
 
 
 def test_a_pod_that_asks_for_more_than_any_node_has(cluster: Cluster) -> None:
@@ -183,8 +180,7 @@ def test_a_claim_without_a_storage_class(cluster: Cluster, storage_class: str | 
     cluster.api.delete("v1", "PersistentVolumeClaim", "alone", cluster.namespace)
 
     cluster.workload("StatefulSet", volumeClaimTemplates=[{"metadata": {"name": "data"}, "spec": claim}])
-    fault = cluster.told("pod has unbound immediate PersistentVolumeClaims; volume data: ")
-    assert words in fault.reason
+    assert words in cluster.told("pod has unbound immediate PersistentVolumeClaims; volume data: ").reason
 
 
 def test_a_claim_whose_driver_is_not_there(cluster: Cluster) -> None:
@@ -223,7 +219,7 @@ def test_a_pod_that_its_namespace_does_not_allow(cluster: Cluster, kind: str) ->
 
 def test_an_update_that_gets_stuck(cluster: Cluster) -> None:
     cluster.workload("Deployment")
-    cluster.becomes_ready()
+    cluster.only()
     nowhere = {"spec": {"template": {"spec": {"nodeSelector": {"disk": "fast"}}}}}
     cluster.patch("apps/v1", "Deployment", "web", nowhere)
     assert cluster.told("node affinity/selector").reason.startswith("0/1 pods ready: ")
@@ -315,8 +311,7 @@ def test_an_api_service_that_does_not_answer(cluster: Cluster) -> None:
 
 def definition(group: str, plural: str, kind: str) -> Object:
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
-    names = {"plural": plural, "kind": kind}
-    spec = {"group": group, "scope": "Namespaced", "names": names, "versions": [version]}
+    spec = {"group": group, "scope": "Namespaced", "names": {"plural": plural, "kind": kind}, "versions": [version]}
     return whole("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{plural}.{group}", spec=spec)
 
 
@@ -384,9 +379,8 @@ def test_patience_ends_where_nobody_gives_a_reason(cluster: Cluster, monkeypatch
 
 
 def test_a_server_that_is_gone_is_said_at_once(cluster: Cluster) -> None:
-    gone = Api(dataclasses.replace(cluster.api.access, server="https://127.0.0.1:9"))
     with pytest.raises(Unreachable):
-        verdict.settled(gone, patience=20)
+        verdict.settled(Api(dataclasses.replace(cluster.api.access, server="https://127.0.0.1:9")), patience=20)
 
 
 def test_the_scheduler_reckons_as_the_summary_does(cluster: Cluster, pool: str) -> None:
@@ -398,7 +392,7 @@ def test_the_scheduler_reckons_as_the_summary_does(cluster: Cluster, pool: str) 
     within = {"nodeSelector": {"groundwork/pool": pool}, "tolerations": [{"operator": "Exists"}]}
     init = [container("sidecar", "500m", restartPolicy="Always"), container("step", "1500m")]
     cluster.make("Pod", "first", spec={"containers": [container("main", "1")], "initContainers": init, **within})
-    cluster.becomes_ready()
+    cluster.only()
     (use,) = (use for use in capacity.per_pool(cluster.api) if use.pool == pool)
     assert use.text == f"{pool:11}   1 node   cpu 2.0 of 2.0 (100 %)   memory 2.0 of 4.0 GiB (50 %)   pods 1 of 30"
     cluster.make("Pod", "second", spec={"containers": [container("main", "1m")], **within})
