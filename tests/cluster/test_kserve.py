@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from infra.cluster.admission import RULES
+from infra.cluster.admission import NAMESPACES, RULES
 from rehearsal.cluster.api import ApiError, Object
 from rehearsal.cluster.control_plane import ControlPlane
 from rehearsal.cluster.controllers import Controllers, programs
@@ -206,8 +206,7 @@ def _inference_service(namespace: str, **predictor: Any) -> Object:
 
 
 def _restricted(name: str) -> Object:
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": NAMESPACES}}
 
 
 def _pod(inference_service: Mapping[str, Any], **more: Any) -> Object:
