@@ -173,7 +173,7 @@ CASES: dict[str, Cases] = {
     "k8s-pod-image-registry": in_containers(
         "image",
         good=(
-            "a.azurecr.io/train:1",
+            "ours.azurecr.io/train:1",
             "111122223333.dkr.ecr.eu-west-1.amazonaws.com/train:1",
             "grafana/loki:3",
             "nginx:1",
