@@ -59,7 +59,7 @@ test: test-lifecycle $(READY) ## Run all tests
 	@$(PYTHON) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-lifecycle: $(READY) $(LIFECYCLE_READY) ## Run the tests of platform/lifecycle, which has an environment of its own
-	@GROUNDWORK_PROMETHEUS="$${GROUNDWORK_PROMETHEUS:-$$($(PYTHON) -m rehearsal.lifecycle.prometheus)}" && export GROUNDWORK_PROMETHEUS \
+	@GROUNDWORK_PROMETHEUS="$${GROUNDWORK_PROMETHEUS:-$$($(PYTHON) -m rehearsal.scenarios.prometheus)}" && export GROUNDWORK_PROMETHEUS \
 		&& cd $(LIFECYCLE) && .venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # kfp needs protobuf 6 and pulumi-policy protobuf 5, so they cannot share an environment.
@@ -91,7 +91,7 @@ lock: $(READY) ## Make each requirements.txt from its requirements.in
 		--generate-hashes requirements.in -o requirements.txt
 
 bench: $(READY) ## Measure rehearsals' speed and memory; writes docs/benchmarks.md
-	@$(PYTHON) -m rehearsal.bench
+	@$(PYTHON) -m rehearsal.benchmark
 
 bench-lifecycle: $(LIFECYCLE_READY) ## Measure serving and promotion; writes docs/benchmarks-lifecycle.md
 	@cd $(LIFECYCLE) && .venv/bin/python -m bench $(CURDIR)/docs/benchmarks-lifecycle.md

@@ -14,14 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra import stack_config
-from rehearsal import judging, session, summary
 from rehearsal import live as real
-from rehearsal.cluster.cluster import Cluster, Report
+from rehearsal import session, summary
 from rehearsal.console import UserError, say
-from rehearsal.judging import Judged
-from rehearsal.lifecycle import story
+from rehearsal.helm import chart_policies
+from rehearsal.helm.chart_policies import Judged
+from rehearsal.kubernetes.cluster import Cluster, Report
+from rehearsal.scenarios import model_lifecycle
 from rehearsal.session import POLICIES, Rehearsal
-from rehearsal.tools import CACHE, ROOT
+from rehearsal.toolchain import CACHE, ROOT
 
 # What a rehearsal does, in the order in which people do it: look, do, look again.
 _STEPS = {
@@ -50,7 +51,7 @@ def up(arguments: Namespace) -> int:
                 return code
         state = _output(rehearsal, ["stack", "export"], running.environment)
         report = running.cluster.report() if running.cluster else None
-    charts = judging.judge_state(state)
+    charts = chart_policies.judge_state(state)
     events = {step: _events(rehearsal, step) for step in _STEPS}
     print(summary.render(rehearsal.stack, state, events, charts, report, time.monotonic() - started), flush=True)
     return _verdict(rehearsal.stack, charts, report, strict=arguments.strict)
@@ -82,8 +83,8 @@ def _explain(cluster: Cluster | None) -> None:
 
 def _verdict(stack: str, charts: Sequence[Judged], report: Report | None, *, strict: bool) -> int:
     """The exit code for what the engine did not see: charts' objects, pods. What is wrong is said in full."""
-    at = {"charts": judging.faults(charts, strict=strict), "cluster": report.faults if report else []}
-    for line in [*judging.advice(charts), *at["charts"], *at["cluster"]]:
+    at = {"charts": chart_policies.faults(charts, strict=strict), "cluster": report.faults if report else []}
+    for line in [*chart_policies.advice(charts), *at["charts"], *at["cluster"]]:
         say(f"\n{line}")
     failed = [place for place, faults in at.items() if faults]
     if failed:
@@ -177,7 +178,7 @@ def live(arguments: Namespace) -> int:
 
 def lifecycle(arguments: Namespace) -> int:
     """The whole way of a model on a rehearsed stack: trained, promoted, rolled out, rolled back."""
-    return story.tell(arguments.stack, arguments.port)
+    return model_lifecycle.tell(arguments.stack, arguments.port)
 
 
 def _engine(

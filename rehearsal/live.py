@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rehearsal.console import UserError
-from rehearsal.engine import bootstrap
+from rehearsal.engine import pulumi_cli
 from rehearsal.session import POLICIES
-from rehearsal.tools import ROOT
+from rehearsal.toolchain import ROOT
 
 
 def run(stack: str, action: str) -> int:
@@ -27,7 +27,7 @@ def run(stack: str, action: str) -> int:
             f"Nothing has been touched. `make rehearse STACK={stack}` needs none of it."
         )
     policies = [] if action == "destroy" else ["--policy-pack", str(POLICIES)]
-    command = [str(bootstrap.engine()), action, "--stack", stack, *policies]
+    command = [str(pulumi_cli.engine()), action, "--stack", stack, *policies]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 

@@ -17,14 +17,16 @@ from typing import Any
 
 import yaml
 
-from rehearsal import charts, helm
-from rehearsal.cloud.server import serving
-from rehearsal.cloud.world import DamagedWorldError, FileWorld
-from rehearsal.cluster import binaries, cluster, controllers
-from rehearsal.cluster.cluster import Cluster
 from rehearsal.console import UserError
-from rehearsal.engine import bootstrap
-from rehearsal.tools import CACHE, ROOT
+from rehearsal.engine import pulumi_cli
+from rehearsal.helm import charts, cli
+from rehearsal.kubernetes import cluster
+from rehearsal.kubernetes.cluster import Cluster
+from rehearsal.kubernetes.control_plane import programs
+from rehearsal.kubernetes.controllers import manager
+from rehearsal.simulator.core.state_store import DamagedWorldError, FileWorld
+from rehearsal.simulator.server import serving
+from rehearsal.toolchain import CACHE, ROOT
 
 STACKS = ROOT / "stacks"
 POLICIES = ROOT / "policies"
@@ -46,10 +48,10 @@ def ready(more: Collection[str] = ()) -> tuple[Path, Mapping[str, Path], str]:
     Controllers are those of the platform's charts, and of `more`. First builds show their progress here, not in the
     middle of an update.
     """
-    engine = bootstrap.engine()
-    helm.ready()
-    missing = binaries.ready()
-    return engine, {} if missing else controllers.programs([*charts.pins(), *more]), missing
+    engine = pulumi_cli.engine()
+    cli.ready()
+    missing = programs.ready()
+    return engine, {} if missing else manager.programs([*charts.pins(), *more]), missing
 
 
 def stack_names() -> list[str]:
@@ -214,12 +216,12 @@ class Rehearsal:
         """Folders for PATH: `pulumi` that knows this rehearsal, the engine, and a language host where none is."""
         folder = self.folder / "bin"
         folder.mkdir(exist_ok=True)
-        module = f"{sys.executable} -m rehearsal.engine.cli '{self.stack}' '{self.purpose}' {engine}"
+        module = f"{sys.executable} -m rehearsal.engine.launcher '{self.stack}' '{self.purpose}' {engine}"
         _script(folder / "pulumi", f'PYTHONPATH="{ROOT}" exec {module} "$@"')
         if shutil.which("pulumi-language-python") is None:
             # Beside our own engine, which looks there first; elsewhere on PATH it would warn of it.
             home = engine.parent if engine.is_relative_to(CACHE) else folder
-            host = Path(bootstrap.__file__).with_name("language_host.py")
+            host = Path(pulumi_cli.__file__).with_name("language_host.py")
             _script(home / "pulumi-language-python", f'exec {sys.executable} -u {host} "$@"')
         return [str(folder), str(engine.parent)]
 
@@ -247,7 +249,7 @@ class Rehearsal:
         self.refresh_settings()
         return subprocess.run(
             # Itself: `pulumi` of the environment is Python first, which takes half a second to find what is known here.
-            [str(bootstrap.engine()), *engine_arguments(self, arguments)],
+            [str(pulumi_cli.engine()), *engine_arguments(self, arguments)],
             cwd=ROOT,
             env=dict(environment),
             capture_output=quiet,

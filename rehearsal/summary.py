@@ -11,9 +11,9 @@ from typing import Any
 
 from policies import exceptions
 from policies.services import controls
-from rehearsal.cloud.values import SIGNATURE
-from rehearsal.cluster.cluster import Report
-from rehearsal.judging import Judged, Violation
+from rehearsal.helm.chart_policies import Judged, Violation
+from rehearsal.kubernetes.cluster import Report
+from rehearsal.simulator.core.values import SIGNATURE
 
 _WIDTH = 100
 _SIMULATED = "the clouds' APIs and what they bring into a cluster; nodes; the processes in pods"

@@ -23,7 +23,7 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
-_PROGRAM = Path(__file__).resolve().parent / "program.py"
+_PROGRAM = Path(__file__).resolve().parent / "program_runner.py"
 _END = object()
 
 

@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 
-from rehearsal import charts, tools
-from rehearsal.cloud.world import FileWorld
-from rehearsal.cluster import binaries, control_plane
-from rehearsal.cluster.cloudside import CloudSide
-from rehearsal.cluster.control_plane import ControlPlane
-from rehearsal.cluster.egress import Egress
-from rehearsal.cluster.releases import Releases
-from tests import toy_charts
-from tests.waiting import PATIENCE, wait_for
+from rehearsal import toolchain
+from rehearsal.helm import charts
+from rehearsal.helm.releases.resources import Releases
+from rehearsal.kubernetes.cloud_controller.controller import CloudSide
+from rehearsal.kubernetes.control_plane import control_plane, programs
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.simulator.core.state_store import FileWorld
+from tests.support import chart_packages
+from tests.support.waiting import PATIENCE, wait_for
 
 POOL = "user"
 _NODES = ("node-1", "node-2")
@@ -37,7 +38,7 @@ def egress() -> Iterator[Egress]:
 
 @pytest.fixture(scope="session")
 def plane(egress: Egress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    reason = binaries.ready()
+    reason = programs.ready()
     if reason:
         pytest.skip(f"no control plane: {reason}")
     with control_plane.running(tmp_path_factory.mktemp("cluster"), egress.path) as running:
@@ -89,11 +90,11 @@ def releases(plane: ControlPlane) -> Releases:
 def chart(namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Makes a chart of some templates; gives the inputs of a release of it, which is called as its namespace is."""
     monkeypatch.setenv(charts.VARIABLE, str(tmp_path))
-    monkeypatch.setattr(tools, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(toolchain, "CACHE", tmp_path / "cache")
 
     def make(*templates: str, **inputs: Any) -> dict[str, Any]:
-        toy_charts.package(tmp_path, "toy", {f"{number}.yaml": text for number, text in enumerate(templates)})
-        toy = {"chart": "toy", "version": toy_charts.VERSION, "name": namespace, "namespace": namespace}
+        chart_packages.package(tmp_path, "toy", {f"{number}.yaml": text for number, text in enumerate(templates)})
+        toy = {"chart": "toy", "version": chart_packages.VERSION, "name": namespace, "namespace": namespace}
         return {**toy, "values": {"level": "1", "cpu": "1", "code": "0"}, "timeout": 60, **inputs}
 
     return make

@@ -18,13 +18,13 @@ import pytest
 from infra.cluster.admission import NAMESPACES, RULES
 from policies.control import REGISTRY
 from policies.services import controls
-from rehearsal.cluster import verdict
-from rehearsal.cluster.api import Api, ApiError, Object
-from rehearsal.cluster.control_plane import ControlPlane
-from tests.cluster.admitting import POLICY, VERSION, in_force, merged
+from rehearsal.kubernetes.client import Api, ApiError, Object
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.kubernetes.readiness import workloads
+from tests.support.admission import POLICY, VERSION, in_force, merged
+from tests.support.waiting import soon, wait_for
 from tests.unit.policies.cases_kubernetes import CASES, DEPLOYMENT, INGRESS, POD, SERVICE
 from tests.unit.policies.harness import Outcome, U
-from tests.waiting import soon, wait_for
 
 _numbers = itertools.count(1)
 
@@ -181,7 +181,7 @@ def test_a_workload_without_pods_is_told_the_controls_remedy(plane: ControlPlane
         plane.api.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
 
         def told() -> None:
-            said = [fault.text for fault in verdict.reasons(plane.api, restricted)]
+            said = [fault.text for fault in workloads.reasons(plane.api, restricted)]
             policy = f"{POLICY} '{control.id}' with binding '{control.id}' denied request"
             asks = f"[medium] {control.id}: {control.title}. Remedy: {control.remedy}."
             assert said == [f"Deployment {restricted}/web: 0/1 pods ready: {policy}: {asks}"]

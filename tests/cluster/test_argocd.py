@@ -21,13 +21,13 @@ from typing import Any
 import pytest
 import yaml
 
-from rehearsal.cluster.api import Object
-from rehearsal.cluster.control_plane import ControlPlane
-from rehearsal.cluster.controllers import Controllers, programs
-from rehearsal.cluster.controllers.argocd import APPLICATION_CONTROLLER, CONTROLLERS, REDIS, REPOSITORY_SERVER
-from rehearsal.cluster.egress import Egress
-from rehearsal.tools import ROOT
-from tests.cluster.gitops import (
+from rehearsal.kubernetes.client import Object
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER, CONTROLLERS, REDIS, REPOSITORY_SERVER
+from rehearsal.kubernetes.controllers.manager import Controllers, programs
+from rehearsal.toolchain import ROOT
+from tests.support.argocd_applications import (
     ARGO,
     NAMESPACE,
     Repository,
@@ -39,8 +39,8 @@ from tests.cluster.gitops import (
     status,
     synced,
 )
-from tests.cluster.installing import apply_kinds, install
-from tests.waiting import wait_for
+from tests.support.chart_installation import apply_kinds, install
+from tests.support.waiting import wait_for
 
 _RBAC = "rbac.authorization.k8s.io/v1"
 _ROLE = "argo-cd-argocd-application-controller"

@@ -10,14 +10,22 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from rehearsal.cloud.world import FileWorld
-from rehearsal.cluster.api import ApiError, Object
-from rehearsal.cluster.cloudside import CloudSide
-from rehearsal.cluster.cloudside.identity import without_identity
-from rehearsal.cluster.control_plane import ControlPlane
-from tests.cluster.clouds import SIMULATED, nodes, pod, running
-from tests.cluster.worlds import TENANT, agent_pool, put_addons, put_aks, put_association, put_eks, put_node_group
-from tests.waiting import PATIENCE, wait_for
+from rehearsal.kubernetes.client import ApiError, Object
+from rehearsal.kubernetes.cloud_controller.controller import CloudSide
+from rehearsal.kubernetes.cloud_controller.identity import without_identity
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.simulator.core.state_store import FileWorld
+from tests.support.cloud_objects import SIMULATED, nodes, pod, running
+from tests.support.cluster_states import (
+    TENANT,
+    agent_pool,
+    put_addons,
+    put_aks,
+    put_association,
+    put_eks,
+    put_node_group,
+)
+from tests.support.waiting import PATIENCE, wait_for
 
 CLIENT = "azure.workload.identity/client-id"
 USE = "azure.workload.identity/use"

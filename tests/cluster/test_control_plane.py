@@ -21,12 +21,12 @@ from typing import Any
 
 import pytest
 
-from rehearsal.cluster import control_plane
-from rehearsal.cluster.api import Access, Api, ApiError, Unreachable
-from rehearsal.cluster.control_plane import ControlPlane
-from rehearsal.cluster.credentials import Authority
 from rehearsal.console import UserError
-from tests.waiting import wait_for
+from rehearsal.kubernetes.client import Access, Api, ApiError, Unreachable
+from rehearsal.kubernetes.control_plane import control_plane
+from rehearsal.kubernetes.control_plane.certificates import Authority
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from tests.support.waiting import wait_for
 
 _wait_for = partial(wait_for, seconds=30)
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from rehearsal.cluster.api import Object
-from rehearsal.cluster.control_plane import ControlPlane
-from rehearsal.cluster.controllers import Controllers
-from rehearsal.cluster.egress import Egress
-from tests.cluster.installing import apply_gateway_api, condition
-from tests.waiting import wait_for
+from rehearsal.kubernetes.client import Object
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.kubernetes.controllers.manager import Controllers
+from tests.support.chart_installation import apply_gateway_api, condition
+from tests.support.waiting import wait_for
 
 _VERSION = "gateway.networking.k8s.io/v1"
 _CLASS = "simulated"

@@ -18,22 +18,22 @@ from typing import Any
 
 import pytest
 
-from rehearsal import helm
-from rehearsal.cloud.model import Refusal
-from rehearsal.cluster import control_plane
-from rehearsal.cluster import releases as under_test
-from rehearsal.cluster.api import Unreachable
-from rehearsal.cluster.control_plane import ControlPlane
-from rehearsal.cluster.releases import Releases, Unfinished
-from tests.cluster.releasing import SETTINGS, TOO_LARGE, WEB, changed, level
-from tests.waiting import PATIENCE, wait_for
+from rehearsal.helm import cli
+from rehearsal.helm.releases import resources as under_test
+from rehearsal.helm.releases.resources import Releases, Unfinished
+from rehearsal.kubernetes.client import Unreachable
+from rehearsal.kubernetes.control_plane import control_plane
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.simulator.core.resource_model import Refusal
+from tests.support.release_charts import SETTINGS, TOO_LARGE, WEB, changed, level
+from tests.support.waiting import PATIENCE, wait_for
 
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
 
 @pytest.fixture(autouse=True)
 def _helm() -> None:
-    if not helm.ready():
+    if not cli.ready():
         pytest.skip("no Helm on this machine, and none could be built")
 
 

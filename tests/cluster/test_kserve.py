@@ -20,15 +20,15 @@ from typing import Any
 import pytest
 
 from infra.cluster.admission import NAMESPACES, RULES
-from rehearsal.cluster.api import ApiError, Object
-from rehearsal.cluster.control_plane import ControlPlane
-from rehearsal.cluster.controllers import Controllers, programs
-from rehearsal.cluster.controllers.kserve import KSERVE
-from rehearsal.cluster.egress import Egress
-from tests.cluster.admitting import in_force, merged
-from tests.cluster.installing import apply_gateway_api, apply_kinds, condition, install
-from tests.lifecycle.gitops import deployment, render
-from tests.waiting import wait_for
+from rehearsal.kubernetes.client import ApiError, Object
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.kubernetes.controllers.kserve import KSERVE
+from rehearsal.kubernetes.controllers.manager import Controllers, programs
+from tests.support.admission import in_force, merged
+from tests.support.chart_installation import apply_gateway_api, apply_kinds, condition, install
+from tests.support.gitops_rendering import deployment, render
+from tests.support.waiting import wait_for
 
 _NAMESPACE = "kserve"
 _SERVING = "serving.kserve.io/v1beta1"

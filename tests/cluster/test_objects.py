@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from pulumi.runtime.proto import provider_pb2
 
-from rehearsal.cloud.values import UNKNOWN, Values
-from rehearsal.cluster.control_plane import ControlPlane
-from tests.cluster.speaking import SETTINGS, Aborted, Engine
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.simulator.core.values import UNKNOWN, Values
+from tests.support.provider_client import SETTINGS, Aborted, Engine
 
 NONE, SOME = provider_pb2.DiffResponse.DIFF_NONE, provider_pb2.DiffResponse.DIFF_SOME
 # Seconds in which the namespaces' controller asks all kinds there are, twenty a second; other tests' charts bring many.

@@ -20,12 +20,12 @@ from typing import Any
 import pytest
 import requests
 
-from rehearsal.cluster.api import Object
-from rehearsal.cluster.control_plane import ControlPlane
-from rehearsal.lifecycle.kubelet import ANNOTATION, Kubelet
-from rehearsal.lifecycle.network import METRICS, Network
-from tests.cluster.installing import apply_gateway_api
-from tests.waiting import wait_for
+from rehearsal.kubernetes.client import Object
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.scenarios.kubelet_stub import ANNOTATION, Kubelet
+from rehearsal.scenarios.network_proxy import METRICS, Network
+from tests.support.chart_installation import apply_gateway_api
+from tests.support.waiting import wait_for
 
 _SERVER = """
 import json, os, sys

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from rehearsal.cluster import verdict
-from rehearsal.cluster.api import ApiError, Object
-from rehearsal.cluster.control_plane import ControlPlane
-from rehearsal.cluster.controllers import Controllers, programs
-from rehearsal.cluster.egress import Egress
-from tests.cluster.installing import condition, install
-from tests.waiting import wait_for
+from rehearsal.kubernetes.client import ApiError, Object
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.kubernetes.controllers.manager import Controllers, programs
+from rehearsal.kubernetes.readiness import workloads
+from tests.support.chart_installation import condition, install
+from tests.support.waiting import wait_for
 
 _NAMESPACE = "prometheus-operator"
 _VERSION = "monitoring.coreos.com/v1"
@@ -96,7 +96,7 @@ def test_what_the_operator_cannot_do_is_in_the_verdict(plane: ControlPlane, name
 
     plane.api.create(manifest)
 
-    (fault,) = wait_for(lambda: verdict.reasons(plane.api, namespace))
+    (fault,) = wait_for(lambda: workloads.reasons(plane.api, namespace))
     assert fault.workload == f"Prometheus {namespace}/volumeless"
     assert 'storage class "nowhere" does not exist' in fault.reason
 

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 from pulumi.runtime.proto import provider_pb2
 
-from rehearsal import charts, helm, tools
-from rehearsal.cloud.values import UNKNOWN, Values
-from rehearsal.cluster.control_plane import ControlPlane
-from rehearsal.cluster.provider import RELEASE
-from tests import toy_charts
-from tests.cluster.speaking import SETTINGS, Aborted, Context, Engine, Resource
+from rehearsal import toolchain
+from rehearsal.helm import charts, cli
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.kubernetes.provider.provider import RELEASE
+from rehearsal.simulator.core.values import UNKNOWN, Values
+from tests.support import chart_packages
+from tests.support.provider_client import SETTINGS, Aborted, Context, Engine, Resource
 
 CHART = """
 apiVersion: v1
@@ -48,14 +49,14 @@ def engine(plane: ControlPlane) -> Engine:
 @pytest.fixture
 def release(engine: Engine, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """A release of a chart with a ConfigMap and a Job, which ends with a code."""
-    if not helm.ready():
+    if not cli.ready():
         pytest.skip("no Helm on this machine, and none could be built")
     monkeypatch.setenv(charts.VARIABLE, str(tmp_path))
-    monkeypatch.setattr(tools, "CACHE", tmp_path / "cache")
-    toy_charts.package(tmp_path, "toy", {"all.yaml": CHART})
+    monkeypatch.setattr(toolchain, "CACHE", tmp_path / "cache")
+    chart_packages.package(tmp_path, "toy", {"all.yaml": CHART})
 
     def make(code: Any = "0") -> Resource:
-        toy = {"chart": "toy", "version": toy_charts.VERSION, "name": "toy", "namespace": namespace, "timeout": 20}
+        toy = {"chart": "toy", "version": chart_packages.VERSION, "name": "toy", "namespace": namespace, "timeout": 20}
         inputs = Values({**toy, "values": {"pin": "hunter2", "code": code}}, {("values", "pin")})
         return Resource(engine.provider, RELEASE, inputs, Values())
 

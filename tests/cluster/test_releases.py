@@ -15,20 +15,20 @@ from typing import Any
 
 import pytest
 
-from rehearsal import helm
-from rehearsal.cloud.model import Refusal
-from rehearsal.cloud.values import UNKNOWN
-from rehearsal.cluster import releases as under_test
-from rehearsal.cluster.control_plane import ControlPlane
-from rehearsal.cluster.releases import Releases, Unfinished
-from tests.cluster.releasing import HELD, HOOK, POD, SETTINGS, TOO_LARGE, WEB, changed, level
+from rehearsal.helm import cli
+from rehearsal.helm.releases import resources as under_test
+from rehearsal.helm.releases.resources import Releases, Unfinished
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.values import UNKNOWN
+from tests.support.release_charts import HELD, HOOK, POD, SETTINGS, TOO_LARGE, WEB, changed, level
 
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
 
 @pytest.fixture(autouse=True)
 def _helm() -> None:
-    if not helm.ready():
+    if not cli.ready():
         pytest.skip("no Helm on this machine, and none could be built")
 
 
@@ -246,13 +246,13 @@ def test_no_value_stands_on_a_command_line_or_stays_in_a_file(
     plane: ControlPlane, releases: Releases, chart: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    command = helm.command
+    command = cli.command
 
     def noted(arguments: Sequence[str]) -> list[str]:
         asked.extend(arguments)
         return command(arguments)
 
-    monkeypatch.setattr(helm, "command", noted)
+    monkeypatch.setattr(cli, "command", noted)
     releases.install(changed(chart(SETTINGS), level="pin-1234"), None)
     assert "pin-1234" not in " ".join(asked)
     assert not Path(asked[asked.index("--values") + 1]).exists()

@@ -6,25 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.cluster import binaries
 from rehearsal.console import UserError
-from rehearsal.engine import bootstrap
-from tests.engine.project import Project
+from rehearsal.engine import pulumi_cli
+from rehearsal.kubernetes.control_plane import programs
+from tests.support.project import Project
 
-pytest.register_assert_rewrite("tests.engine.standing")
+pytest.register_assert_rewrite("tests.support.stack_contract")
 
 
 @pytest.fixture(scope="session")
 def engine() -> Path:
     try:
-        return bootstrap.engine()
+        return pulumi_cli.engine()
     except UserError as error:
         pytest.skip(f"no engine: {error}")
 
 
 @pytest.fixture(scope="session")
 def control_plane() -> None:
-    reason = binaries.ready()
+    reason = programs.ready()
     if reason:
         pytest.skip(f"no control plane: {reason}")
 

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from rehearsal.charts import VARIABLE
-from rehearsal.cluster import binaries
-from tests.engine.project import TIMEOUT, Project, Run, Stack, changes
-from tests.engine.standing import Standing, taken_down
+from rehearsal.helm.charts import VARIABLE
+from rehearsal.kubernetes.control_plane import programs
+from tests.support.project import TIMEOUT, Project, Run, Stack, changes
+from tests.support.stack_contract import Standing, taken_down
 
 pytestmark = pytest.mark.engine
 
@@ -101,7 +101,7 @@ def bereft(lasting: Project, interrupted: Ended) -> Ended:  # noqa: ARG001
 @pytest.fixture(scope="module")
 def stack(lasting: Project, request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The stack, brought up by the fourth; by the only one, where there is no control plane to kill."""
-    if not binaries.ready():
+    if not programs.ready():
         request.getfixturevalue("bereft")
     standing = Stack(lasting, AWS)
     run = standing.rehearse("up")
@@ -112,7 +112,7 @@ def stack(lasting: Project, request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 def test_a_killed_rehearsal_leaves_no_process_and_no_lock(killed: Ended, interrupted: Ended) -> None:
     assert killed.run.code == -signal.SIGKILL
-    assert set(binaries.paths()) <= set(killed.ran)
+    assert set(programs.paths()) <= set(killed.ran)
     assert killed.left == {}
     assert interrupted.created >= 20, "the next run goes on"
 

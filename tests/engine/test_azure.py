@@ -21,9 +21,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from rehearsal.charts import VARIABLE
-from tests.engine.project import Project, Stack
-from tests.engine.standing import Standing, taken_down
+from rehearsal.helm.charts import VARIABLE
+from tests.support.project import Project, Stack
+from tests.support.stack_contract import Standing, taken_down
 
 pytestmark = pytest.mark.engine
 

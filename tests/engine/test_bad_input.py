@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.project import Project
+from tests.support.project import Project
 
 pytestmark = pytest.mark.engine
 

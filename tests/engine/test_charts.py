@@ -20,14 +20,15 @@ from infra import cluster
 from policies import exceptions
 from policies.exceptions import ReviewedException
 from policies.services import controls
-from rehearsal import charts, helm, tools
-from rehearsal.cloud.kubernetes import CLOUD, RELEASE
-from rehearsal.cloud.model import Refusal
-from rehearsal.cloud.simulation import Simulation
-from rehearsal.cloud.values import SIGNATURE, Values
-from rehearsal.cloud.world import FileWorld
-from rehearsal.judging import Judged, advice, faults, judge
-from tests import toy_charts
+from rehearsal import toolchain
+from rehearsal.helm import charts, cli
+from rehearsal.helm.chart_policies import Judged, advice, faults, judge
+from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.simulation import Simulation
+from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.values import SIGNATURE, Values
+from rehearsal.simulator.offline_kubernetes import CLOUD, RELEASE
+from tests.support import chart_packages
 from tests.unit.infra.recording import record, site
 from tests.unit.infra.test_platform import foundation
 
@@ -70,7 +71,7 @@ REQUIRES = '{{ required "say how many" .Values.replicas }}'
 
 @pytest.fixture(autouse=True)
 def _helm() -> None:
-    if not helm.ready():
+    if not cli.ready():
         pytest.skip("no Helm on this machine, and none could be built")
 
 
@@ -84,8 +85,8 @@ def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simu
 
 def release(folder: Path, values: dict[str, Any] | None = None, **templates: str) -> dict[str, Any]:
     """The inputs of a release of a toy chart with these templates."""
-    toy_charts.package(folder, "toy", {f"{name}.yaml": text for name, text in templates.items()})
-    toy = {"chart": "toy", "version": toy_charts.VERSION, "name": "toy", "namespace": "default"}
+    chart_packages.package(folder, "toy", {f"{name}.yaml": text for name, text in templates.items()})
+    toy = {"chart": "toy", "version": chart_packages.VERSION, "name": "toy", "namespace": "default"}
     # The chart's place among the values keeps one test's rendering from answering another's.
     return {**toy, "values": {"level": "1", "folder": str(folder), **(values or {})}}
 
@@ -202,7 +203,7 @@ def test_advice_stops_nothing(tmp_path: Path) -> None:
 def test_a_chart_that_cannot_be_had_is_said_to_be_and_fails_where_it_is_strict(
     kubernetes: Simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tools, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(toolchain, "CACHE", tmp_path / "cache")
     inputs = {"chart": "nowhere", "version": "1.0.0", "name": "toy", "namespace": "default", "values": {}}
     reason = "the release names no repository"
     assert create(kubernetes, inputs) == {"objects": 0, "notChecked": 0, "reason": reason}

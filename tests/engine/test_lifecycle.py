@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import charts
-from rehearsal.lifecycle.processes import PYTHON
-from rehearsal.tools import ROOT
+from rehearsal.helm import charts
+from rehearsal.scenarios.processes import PYTHON
+from rehearsal.toolchain import ROOT
 
 pytestmark = pytest.mark.engine
 

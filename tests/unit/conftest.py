@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from rehearsal import rendering
-from rehearsal.charts import NotObtainable
+from rehearsal.helm import rendering
+from rehearsal.helm.charts import NotObtainable
 
 
 # By module, and so ahead of fixtures that record a whole program, and gone when tests of tests/engine follow.

@@ -16,10 +16,10 @@ from google.protobuf import json_format, struct_pb2
 from infra.component import Site
 from infra.naming import Naming
 from infra.settings import Settings
-from rehearsal.cloud import simulations
-from rehearsal.cloud.model import Refusal
-from rehearsal.cloud.values import Values
-from rehearsal.cloud.world import FileWorld
+from rehearsal.simulator.clouds import simulations
+from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.values import Values
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """The foundation on AWS, declared against the simulated account.
 
 Proves what the models and policies cannot know: that the settings, the names, the tags and the access table arrive at
-the resources they are meant for. What AWS would refuse is proven in tests/unit/rehearsal/test_aws_models_*.py; what
+the resources they are meant for. What AWS would refuse is proven in tests/unit/rehearsal/simulator/aws/test_*.py; what
 the house forbids, by the policy pack.
 """
 

@@ -20,8 +20,8 @@ from infra.azure import foundation
 from infra.azure.identity import ROLES, Role
 from infra.azure.network import Blocks
 from infra.foundation import Foundation
-from rehearsal.cloud.azure import MODELS
-from rehearsal.cloud.azure.identity import ROLES as KNOWN_ROLES
+from rehearsal.simulator.azure.cloud import MODELS
+from rehearsal.simulator.azure.identity import ROLES as KNOWN_ROLES
 from tests.unit.infra.recording import Recorded, Recorder, is_secret, record, site
 
 # Types of Azure that have no tags, or (Cosmos DB's parts) keep none.

@@ -29,7 +29,7 @@ from infra.foundation import (
     TrackingDatabase,
     Training,
 )
-from rehearsal.cloud.kubernetes import RELEASE
+from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.unit.infra.recording import Recorder, record, site
 
 NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"

@@ -15,10 +15,10 @@ import pytest
 from policies import services  # noqa: F401 fills the registry
 from policies.control import REGISTRY
 from policies.exceptions import ReviewedException
-from rehearsal.charts import Chart
-from rehearsal.cluster.cluster import Report
-from rehearsal.judging import Judged, Violation
-from rehearsal.rendering import Rendered
+from rehearsal.helm.chart_policies import Judged, Violation
+from rehearsal.helm.charts import Chart
+from rehearsal.helm.rendering import Rendered
+from rehearsal.kubernetes.cluster import Report
 from rehearsal.summary import render, verdicts
 
 MLFLOW = Chart("mlflow", "1.0.0")

@@ -1,0 +1,91 @@
+"""What Helm remembers of a release in the cluster: one secret for each revision.
+
+The secrets are Helm's own: named `sh.helm.release.v1.<name>.v<revision>`, labelled with name, status and version, the
+record in them as JSON, gzipped, in base64. Source: https://helm.sh/docs/topics/advanced/#storage-backends and
+https://github.com/helm/helm/blob/v3.20.2/pkg/storage/driver/util.go
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from rehearsal.kubernetes.client import Api, Object
+
+_ROLLBACK = re.compile(r"Rollback to (\d+)")  # how Helm describes the revision that a rollback makes
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One revision of a release.
+
+    number  counts from 1
+    status  `deployed`, `failed`, `pending-install`, `pending-upgrade`, `superseded`...
+    """
+
+    number: int
+    status: str
+    secret: Object
+
+    @property
+    def is_pending(self) -> bool:
+        """An operation on it is under way, or was interrupted: Helm begins no other."""
+        return self.status.startswith("pending-")
+
+    @property
+    def rolled_back_to(self) -> int | None:
+        """The revision that this one repeats, where a rollback made it."""
+        found = _ROLLBACK.match(self.record["info"].get("description", ""))
+        return int(found[1]) if found else None
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """What a Release resource says of it in `status`."""
+        chart = self.record["chart"]["metadata"]
+        return {
+            "status": self.status,
+            "revision": self.number,
+            "chart": chart["name"],
+            "version": chart["version"],
+            "appVersion": chart.get("appVersion", ""),
+            "name": self.record["name"],
+            "namespace": self.record["namespace"],
+        }
+
+    @property
+    def hooks(self) -> Sequence[Mapping[str, Any]]:
+        """Each with name, kind and manifest."""
+        return self.record.get("hooks") or ()
+
+    @property
+    def objects(self) -> Sequence[Object]:
+        """What was installed; without hooks, and without the CRDs of the chart's `crds` folder."""
+        return [document for document in yaml.safe_load_all(self.record.get("manifest", "")) if document]
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        encoded = base64.b64decode(self.secret["data"]["release"])
+        record: Mapping[str, Any] = json.loads(gzip.decompress(base64.b64decode(encoded)))
+        return record
+
+
+def revisions(api: Api, namespace: str, name: str) -> Sequence[Revision]:
+    """All that Helm remembers of a release, the latest last; none where there is no such release."""
+    found = [
+        Revision(int(labels["version"]), labels["status"], secret)
+        for secret in api.list("v1", "Secret", namespace, labels=f"owner=helm,name={name}")
+        for labels in [secret["metadata"]["labels"]]
+    ]
+    return sorted(found, key=lambda revision: revision.number)
+
+
+def latest(api: Api, namespace: str, name: str) -> Revision | None:
+    found = revisions(api, namespace, name)
+    return found[-1] if found else None

@@ -1,0 +1,210 @@
+"""What a virtual machine of each size has, and how much of it a node leaves to pods.
+
+Families whose sizes the clouds derive by a rule are derived here by the same rule; the others stand in a table.
+
+Sources: https://learn.microsoft.com/azure/virtual-machines/sizes/overview and
+https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-types.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class UnknownSize(Exception):
+    """A size that is neither in the table nor follows a family's rule."""
+
+    def __init__(self, size: str) -> None:
+        super().__init__(
+            f"the instance size '{size}' is not known to the rehearsal, so its nodes cannot be simulated; use a size "
+            "that is, or add this one to rehearsal/kubernetes/cloud_controller/vm_sizes.py"
+        )
+
+
+@dataclass(frozen=True)
+class Size:
+    """A virtual machine: vCPUs, memory in MiB, GPUs, processor, and the pods that its network takes on EKS."""
+
+    cpus: int
+    memory: int
+    gpus: int = 0
+    architecture: str = "amd64"
+    max_pods: int = 250
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a node has, and what of it pods can use: milli-CPU, memory in MiB, disk in GiB."""
+
+    size: Size
+    pods: int
+    disk: int
+    cpu: int
+    memory: int
+    usable_cpu: int
+    usable_memory: int
+
+    def resources(self, *, allocatable: bool, gpus: bool) -> Mapping[str, str]:
+        """As a node's status has them; GPUs count only where a device plugin found them."""
+        cpu, memory = (self.usable_cpu, self.usable_memory) if allocatable else (self.cpu, self.memory)
+        # A kubelet keeps a tenth of the disk free before it evicts: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
+        disk = self.disk * 1024 * 9 // 10 if allocatable else self.disk * 1024
+        plain = {"cpu": f"{cpu}m", "memory": f"{memory}Mi", "pods": str(self.pods), "ephemeral-storage": f"{disk}Mi"}
+        return {**plain, "nvidia.com/gpu": str(self.size.gpus)} if gpus and self.size.gpus else plain
+
+
+_GIB = 1024
+
+# GiB of memory for each vCPU, by family and what is added to its number (l: little memory).
+_AZURE_RATIOS = {"D": 4, "Dl": 2, "E": 8, "F": 2, "L": 8, "B": 4, "Bl": 2}
+_AZURE_SIZE = re.compile(r"Standard_(?P<family>[A-Z])(?P<cpus>\d+)(-\d+)?(?P<extras>[a-z]*)_v(?P<version>\d+)")
+# vCPUs, GiB, GPUs
+_AZURE_TABLE: Mapping[str, tuple[int, int, int]] = {
+    "Standard_B1ms": (1, 2, 0),
+    "Standard_B2s": (2, 4, 0),
+    "Standard_B2ms": (2, 8, 0),
+    "Standard_B4ms": (4, 16, 0),
+    "Standard_B8ms": (8, 32, 0),
+    "Standard_B12ms": (12, 48, 0),
+    "Standard_B16ms": (16, 64, 0),
+    "Standard_B20ms": (20, 80, 0),
+    "Standard_E64s_v5": (64, 512, 0),
+    "Standard_E96s_v5": (96, 672, 0),
+    "Standard_NC6s_v3": (6, 112, 1),
+    "Standard_NC12s_v3": (12, 224, 2),
+    "Standard_NC24s_v3": (24, 448, 4),
+    "Standard_NC24rs_v3": (24, 448, 4),
+    "Standard_NC4as_T4_v3": (4, 28, 1),
+    "Standard_NC8as_T4_v3": (8, 56, 1),
+    "Standard_NC16as_T4_v3": (16, 110, 1),
+    "Standard_NC64as_T4_v3": (64, 440, 4),
+    "Standard_NC24ads_A100_v4": (24, 220, 1),
+    "Standard_NC48ads_A100_v4": (48, 440, 2),
+    "Standard_NC96ads_A100_v4": (96, 880, 4),
+    "Standard_NC40ads_H100_v5": (40, 320, 1),
+    "Standard_NC80adis_H100_v5": (80, 640, 2),
+}
+
+_AWS_SIZE = re.compile(
+    r"(?P<family>[a-z]+)(?P<generation>\d)(?P<extras>[a-z]*)\.(?P<size>medium|large|xlarge|(?P<times>\d+)xlarge)"
+)
+_AWS_RATIOS = {"m": 4, "c": 2, "r": 8}
+_AWS_CPUS = {"medium": 1, "large": 2, "xlarge": 4}
+# vCPUs, GiB, GPUs, pods. The last by network interfaces and their addresses:
+# https://github.com/aws/amazon-vpc-cni-k8s/blob/master/misc/eni-max-pods.txt
+_AWS_TABLE: Mapping[str, tuple[int, float, int, int]] = {
+    "t3.nano": (2, 0.5, 0, 4),
+    "t3.micro": (2, 1, 0, 4),
+    "t3.small": (2, 2, 0, 11),
+    "t3.medium": (2, 4, 0, 17),
+    "t3.large": (2, 8, 0, 35),
+    "t3.xlarge": (4, 16, 0, 58),
+    "t3.2xlarge": (8, 32, 0, 58),
+    "g4dn.xlarge": (4, 16, 1, 29),
+    "g4dn.2xlarge": (8, 32, 1, 29),
+    "g4dn.4xlarge": (16, 64, 1, 29),
+    "g4dn.8xlarge": (32, 128, 1, 58),
+    "g4dn.12xlarge": (48, 192, 4, 234),
+    "g4dn.16xlarge": (64, 256, 1, 58),
+    "g5.xlarge": (4, 16, 1, 58),
+    "g5.2xlarge": (8, 32, 1, 58),
+    "g5.4xlarge": (16, 64, 1, 234),
+    "g5.8xlarge": (32, 128, 1, 234),
+    "g5.12xlarge": (48, 192, 4, 737),
+    "g5.16xlarge": (64, 256, 1, 234),
+    "g5.24xlarge": (96, 384, 4, 737),
+    "g5.48xlarge": (192, 768, 8, 345),
+    "p3.2xlarge": (8, 61, 1, 58),
+    "p3.8xlarge": (32, 244, 4, 234),
+    "p3.16xlarge": (64, 488, 8, 234),
+}
+# Pods by vCPUs in the families with a rule, from the same list.
+_AWS_PODS = ((1, 8), (2, 29), (8, 58), (48, 234), (1000, 737))
+
+
+def azure(name: str) -> Size:
+    """A size of Azure. Raises UnknownSize."""
+    if name in _AZURE_TABLE:
+        cpus, memory, gpus = _AZURE_TABLE[name]
+        return Size(cpus, memory * _GIB, gpus)
+    match = _AZURE_SIZE.fullmatch(name)
+    # The first D had other ratios, and so has the tiny one of B.
+    if match is None or f"{match['family']}{match['version']}" in ("D1", "D2") or "t" in match["extras"]:
+        raise UnknownSize(name)
+    little, arm = "l" in match["extras"], "p" in match["extras"]
+    ratio = _AZURE_RATIOS.get(match["family"] + ("l" if little else ""))
+    if ratio is None:
+        raise UnknownSize(name)
+    cpus = int(match["cpus"])
+    return Size(cpus, cpus * ratio * _GIB, architecture="arm64" if arm else "amd64")
+
+
+def aws(name: str) -> Size:
+    """A size of AWS. Raises UnknownSize."""
+    if name in _AWS_TABLE:
+        cpus, memory, gpus, pods = _AWS_TABLE[name]
+        return Size(cpus, int(memory * _GIB), gpus, max_pods=_capped(pods, cpus))
+    match = _AWS_SIZE.fullmatch(name)
+    if match is None or match["family"] not in _AWS_RATIOS:
+        raise UnknownSize(name)
+    cpus = 4 * int(match["times"]) if match["times"] else _AWS_CPUS[match["size"]]
+    pods = next(pods for most, pods in _AWS_PODS if cpus <= most)
+    architecture = "arm64" if match["extras"].startswith("g") else "amd64"
+    return Size(cpus, cpus * _AWS_RATIOS[match["family"]] * _GIB, 0, architecture, _capped(pods, cpus))
+
+
+def _capped(pods: int, cpus: int) -> int:
+    """Managed node groups allow no more. Source: https://docs.aws.amazon.com/eks/latest/userguide/choosing-instance-type.html"""
+    return min(pods, 110 if cpus < 30 else 250)
+
+
+# What the firmware and the kernel keep of a machine's memory, as nodes report their capacity; observed, rounded up:
+# 4 % of 4 GiB in https://github.com/Azure/AKS/issues/3525, 5 to 6 % on EC2's Nitro machines (estimated).
+_AZURE_KEPT, _AWS_KEPT = 0.04, 0.06
+_EVICTION = 100  # MiB that both clouds' kubelets keep free
+
+
+def azure_room(size: Size, pods: int, disk: int | None) -> Room:
+    """A node of AKS 1.29 or later. Source: https://learn.microsoft.com/azure/aks/node-resource-reservations"""
+    memory = int(size.memory * (1 - _AZURE_KEPT))
+    kept = min(20 * pods + 50, size.memory // 4)
+    return Room(
+        size,
+        pods,
+        disk or _azure_disk(size.cpus),
+        cpu=1000 * size.cpus,
+        memory=memory,
+        usable_cpu=1000 * size.cpus - _azure_reserved(size.cpus),
+        usable_memory=memory - kept - _EVICTION,
+    )
+
+
+def _azure_reserved(cpus: int) -> int:
+    """Milli-CPUs: 60, 100 and 140 of one, two and four, then 10 more for each."""
+    return {1: 60, 2: 100, 3: 120}.get(cpus, 140 + 10 * (cpus - 4))
+
+
+def _azure_disk(cpus: int) -> int:
+    """GiB. Source: https://learn.microsoft.com/azure/aks/concepts-storage (default OS disk sizing)"""
+    return next(disk for most, disk in ((7, 128), (15, 256), (63, 512), (10_000, 1024)) if cpus <= most)
+
+
+def aws_room(size: Size, disk: int) -> Room:
+    """A node of EKS: 255 MiB and 11 for each pod are kept, and of the cores 6, 1, 0.5, 0.5, then 0.25 %.
+
+    Source: https://github.com/awslabs/amazon-eks-ami/blob/main/nodeadm/internal/kubelet/config.go
+    """
+    memory, milli = int(size.memory * (1 - _AWS_KEPT)), 1000 * size.cpus
+    steps = ((0, 1000, 600), (1000, 2000, 100), (2000, 4000, 50), (4000, milli, 25))
+    reserved = sum((min(milli, end) - start) * share // 10_000 for start, end, share in steps if milli > start)
+    return Room(
+        size,
+        size.max_pods,
+        disk,
+        cpu=milli,
+        memory=memory,
+        usable_cpu=milli - reserved,
+        usable_memory=memory - (255 + 11 * size.max_pods) - _EVICTION,
+    )

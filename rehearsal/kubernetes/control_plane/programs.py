@@ -1,0 +1,96 @@
+"""The control plane's programs: from PATH at a fitting version, else built from their pinned Go modules."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+from rehearsal import toolchain
+from rehearsal.console import UserError
+from rehearsal.toolchain import GO_MODULES, Tool
+
+_MEMORY = 4 << 30  # bytes that one build may take, generously: linking the API server takes about 2 GiB
+_CORES = 4  # that one build makes good use of
+
+
+def _kubernetes(command: str, takes: str) -> Tool:
+    return Tool(
+        name="kubernetes",
+        title=command,
+        command=command,
+        asks=("--version",),
+        folder=GO_MODULES / "kubernetes",
+        module="k8s.io/kubernetes",
+        package=f"k8s.io/kubernetes/cmd/{command}",
+        version_variable="k8s.io/component-base/version.gitVersion",
+        takes=takes,
+        home="https://kubernetes.io/releases/download/",
+        oldest="1.33.0",  # what KServe, the charts and the stacks ask for
+        before="1.34.0",  # the schemas that objects are checked against offline are of 1.33
+    )
+
+
+API_SERVER = _kubernetes("kube-apiserver", "three minutes")
+CONTROLLER_MANAGER = _kubernetes("kube-controller-manager", "a minute and a half")
+SCHEDULER = _kubernetes("kube-scheduler", "half a minute")
+
+ETCD = Tool(
+    name="etcd",
+    title="etcd",
+    command="etcd",
+    asks=("--version",),
+    folder=GO_MODULES / "etcd",
+    module="go.etcd.io/etcd/server/v3",
+    package="go.etcd.io/etcd/server/v3",
+    version_variable="go.etcd.io/etcd/api/v3/version.GitSHA",
+    takes="a minute",
+    home="https://etcd.io/docs/latest/install/",
+    oldest="3.4.0",
+)
+
+KWOK = Tool(
+    name="kwok",
+    title="kwok",
+    command="kwok",
+    asks=("--version",),
+    folder=GO_MODULES / "kwok",
+    module="sigs.k8s.io/kwok",
+    package="sigs.k8s.io/kwok/cmd/kwok",
+    version_variable="sigs.k8s.io/kwok/pkg/consts.Version",
+    takes="a minute",
+    home="https://kwok.sigs.k8s.io/docs/user/installation/",
+)
+
+TOOLS = (ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK)
+
+
+def ready() -> str:
+    """Find or build every program; gives the reason where that cannot be done, else nothing.
+
+    Asked once in a process: a build that failed would fail again, after minutes.
+    """
+    return _found()[1]
+
+
+def paths() -> Mapping[str, Path]:
+    """Every program's path, by its command; call `ready` first."""
+    return _found()[0]
+
+
+@cache
+def _found() -> tuple[Mapping[str, Path], str]:
+    try:
+        with ThreadPoolExecutor(_builds_at_once()) as builds:
+            found = list(builds.map(toolchain.find, TOOLS))
+    except UserError as error:
+        return {}, str(error).splitlines()[0]
+    return {tool.command: path for tool, path in zip(TOOLS, found, strict=True)}, ""
+
+
+def _builds_at_once() -> int:
+    """Several where there is room: on a small machine they would take turns, or memory from each other."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(len(TOOLS), (os.cpu_count() or 1) // _CORES, memory // _MEMORY))

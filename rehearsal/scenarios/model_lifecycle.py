@@ -1,0 +1,163 @@
+"""The whole way of a model in one go, with the time of each step, and the git log that it leaves."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from rehearsal import toolchain
+from rehearsal.console import UserError, say
+from rehearsal.kubernetes.cluster import Cluster
+from rehearsal.scenarios import installation, model_steps
+from rehearsal.scenarios.environment import Stage, standing
+from rehearsal.scenarios.processes import PYTHON
+from rehearsal.scenarios.prometheus import PROMETHEUS
+from rehearsal.session import Rehearsal, engine_arguments
+
+_T = TypeVar("_T")
+_STRANGE = 0.3  # share of the requests in the last act that the challenger cannot answer
+_WIDTH = 100
+_SIMULATED = "  the clouds; nodes, kubelets, the cluster's network and gateway; Argo CD's Redis; the models' users"
+_SILENCE = 20  # seconds after which a step says that it is going on
+
+
+@dataclass
+class Steps:
+    """Does one step after the other, and remembers how long each took, in seconds."""
+
+    taken: list[tuple[str, float]] = field(default_factory=list)
+
+    def take(self, title: str, do: Callable[[], _T]) -> _T:
+        say(f"{title} ...")
+        since = time.monotonic()
+        with _showing_progress(since):
+            result = do()
+        self.taken.append((title, time.monotonic() - since))
+        say(f"  {self.taken[-1][1]:.1f} s")
+        return result
+
+
+@contextmanager
+def _showing_progress(since: float) -> Iterator[None]:
+    """Say now and then that a long step is still going on."""
+    done = threading.Event()
+
+    def show() -> None:
+        while not done.wait(_SILENCE):
+            say(f"  {time.monotonic() - since:.0f} s so far")
+
+    threading.Thread(target=show, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def tell(stack: str, port: int) -> int:
+    """Rehearse a model's life on a stack. Raises UserError with what a person has to mend."""
+    rehearsal = Rehearsal(stack, "lifecycle")
+    _check()
+    packages, program = installation.packages(), toolchain.find(PROMETHEUS)
+    rehearsal.remove()  # it begins anew each time
+    steps = Steps()
+    say(f"Rehearsing a model's life on {stack}; the clouds, nodes and the cluster's network are simulated.")
+    with rehearsal.running(port, list(packages)) as running:
+        if running.cluster is None:
+            raise UserError(f"There is no control plane, and so no cluster to serve models in: {running.missing}")
+        cluster = running.cluster
+        steps.take("Bring the stack up", lambda: _up(rehearsal, running.environment))
+        for name, package in packages.items():
+            steps.take(f"Install {name}", partial(installation.install, cluster.plane, name, package))
+        installation.gateway_class(cluster.plane)
+        environment = stack.partition("-")[2]
+        with standing(cluster, environment, rehearsal.folder / "lifecycle") as stage:
+            _open(steps, stage, cluster)
+            steps.take("Have Prometheus watch the models", lambda: stage.watch(program))
+            _good_challenger(steps, stage, "training-1")
+            _good_challenger(steps, stage, "training-2")
+            _bad_challenger(steps, stage, "slow", 0.0)
+            _bad_challenger(steps, stage, "failing", _STRANGE)
+            faults = cluster.plane.faults()
+            log = stage.repository.log()
+    print(_summary(stack, steps, log), flush=True)
+    for fault in faults:
+        say(fault)
+    return int(bool(faults))
+
+
+def _check() -> None:
+    if not PYTHON.exists():
+        raise UserError("platform/lifecycle has no environment yet: `make lifecycle` makes it, and starts this.")
+
+
+def _up(rehearsal: Rehearsal, environment: Mapping[str, str]) -> None:
+    reply = rehearsal.pulumi(engine_arguments(rehearsal, ["up", "--yes", "--skip-preview"]), environment, quiet=True)
+    if reply.returncode != 0:
+        raise UserError(f"The stack does not come up:\n{reply.stdout[-3000:]}{reply.stderr[-1000:]}")
+
+
+def _open(steps: Steps, stage: Stage, cluster: Cluster) -> None:
+    """Everything that waits for models, and no model yet."""
+    url, manifests = installation.applications(stage.environment)
+    cluster.repositories.serve(url, stage.repository.folder)
+    for manifest in manifests:
+        installation.apply(stage.plane, manifest)
+    steps.take("Sync the empty repository", lambda: model_steps.synced(stage))
+    steps.take("Let MLflow call the promotion", lambda: model_steps.connect_registry(stage))
+
+
+def _good_challenger(steps: Steps, stage: Stage, training: str) -> None:
+    version = steps.take("Train, gate and register", lambda: model_steps.train(stage, training))
+    _promoted(steps, stage, version)
+    ending = steps.take(f"Roll version {version} out", lambda: model_steps.roll_out(stage, version))
+    _told(stage, ending)
+    _expect(stage, champion=version)
+
+
+def _bad_challenger(steps: Steps, stage: Stage, kind: str, strange: float) -> None:
+    champion = model_steps.aliases(stage)["champion"]
+    version = steps.take(f"Train a {kind} challenger", lambda: model_steps.register_bad(stage, kind))
+    _promoted(steps, stage, version)
+    ending = steps.take(
+        f"Roll version {version} out, and back", lambda: model_steps.roll_out(stage, version, strange=strange)
+    )
+    _told(stage, ending)
+    _expect(stage, champion=champion)
+    if "Revert" not in stage.repository.newest():
+        raise UserError(f"The {kind} challenger was not rolled back.")
+
+
+def _promoted(steps: Steps, stage: Stage, version: str) -> None:
+    took = steps.take(f"Promote version {version} by webhook", lambda: model_steps.promoted(stage, version))
+    say(f"  webhook to commit: {took:.1f} s, the gate's trial of the model among them")
+    steps.take("Sync by Argo CD", lambda: model_steps.synced(stage))
+    steps.take("InferenceService Ready", lambda: model_steps.ready(stage, "challenger"))
+
+
+def _told(stage: Stage, ending: model_steps.Ending) -> None:
+    for line in [*ending.said, f"answers by version and status: {dict(ending.answers)}", *stage.notices.last()]:
+        say(f"  {line}")
+
+
+def _expect(stage: Stage, champion: str) -> None:
+    """What git, the cluster and the registry agree on after every rollout, however it ended."""
+    model_steps.synced(stage)
+    model_steps.gone(stage, "challenger")
+    model_steps.ready(stage, "champion")
+    aliases, weights = model_steps.aliases(stage), model_steps.weights(stage)
+    if aliases != {"champion": champion} or list(weights.values()) != [100]:
+        raise UserError(f"After the rollout the registry says {aliases}, and the route {weights}.")
+
+
+def _summary(stack: str, steps: Steps, log: str) -> str:
+    title = f" A model's life on {stack} "
+    lines = [f"{title:=^{_WIDTH}}", "", "Steps"]
+    lines += [f"  {seconds:6.1f} s  {name}" for name, seconds in steps.taken]
+    lines += ["", "Commits", *(f"  {line}" for line in log.splitlines())]
+    lines += ["", "Simulated", _SIMULATED]
+    return "\n".join([*lines, "=" * _WIDTH])

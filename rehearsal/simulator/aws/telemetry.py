@@ -1,0 +1,185 @@
+"""What is written down: CloudWatch, SNS, CloudTrail and the network's flow logs."""
+
+from __future__ import annotations
+
+from rehearsal.simulator.aws.rules import allows, arn, exists, key_allows, physical, trusted_by, unique
+from rehearsal.simulator.aws.storage import BUCKET, BUCKET_POLICY
+from rehearsal.simulator.core.resource_model import Draft, Model, matches, one_of
+from rehearsal.simulator.core.values import UNKNOWN
+
+LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+# As documented at https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html;
+# 0 is the provider's word for keeping logs for ever.
+_RETENTIONS = (
+    *(0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+
+
+def _group_arn(draft: Draft) -> str:
+    return draft.fill(arn("logs", "log-group:")) + physical(draft)
+
+
+def _logs_may_use_key(draft: Draft) -> str | None:
+    key, service = draft.get("kmsKeyId"), f"logs.{draft.facts['region']}.amazonaws.com"
+    if key is None or key_allows(draft, key, "Service", service, "kms:GenerateDataKey"):
+        return None
+    return (
+        "AccessDeniedException: The specified KMS key does not exist or is not allowed to be used with Arn "
+        f"'{_group_arn(draft)}'"
+    )
+
+
+def _trail_may_write(draft: Draft) -> str | None:
+    bucket = draft.get("s3BucketName")
+    policies = (one.inputs.get("policy") for one in draft.world.all(BUCKET_POLICY) if one.id == bucket)
+    service = "cloudtrail.amazonaws.com"
+    for policy in policies:
+        if all(allows(policy, "Service", service, action) for action in ("s3:GetBucketAcl", "s3:PutObject")):
+            return None
+    return f"InsufficientS3BucketPolicyException: Incorrect S3 bucket policy is detected for bucket: {bucket}"
+
+
+def _trail_may_use_key(draft: Draft) -> str | None:
+    key = draft.get("kmsKeyId")
+    if key is None or key_allows(draft, key, "Service", "cloudtrail.amazonaws.com", "kms:GenerateDataKey"):
+        return None
+    return (
+        "InsufficientEncryptionPolicyException: Insufficient permissions to access S3 bucket "
+        f"{draft.get('s3BucketName')} or KMS key {key}."
+    )
+
+
+def _trail_logs(draft: Draft) -> str | None:
+    group, role = draft.get("cloudWatchLogsGroupArn"), draft.get("cloudWatchLogsRoleArn")
+    if group not in (None, UNKNOWN) and not group.endswith(":*"):
+        return (
+            "InvalidCloudWatchLogsLogGroupArnException: CloudTrail cannot validate the specified log group ARN: "
+            f"{group} must end in ':*'"
+        )
+    if (group is None) != (role is None):
+        return (
+            "InvalidParameterCombinationException: You must specify a role ARN for CloudWatch Logs together with a "
+            "log group ARN"
+        )
+    return None
+
+
+MODELS = (
+    Model(
+        LOG_GROUP,
+        id=physical,
+        outputs={"arn": _group_arn},
+        required=("name",),
+        replaces=("name",),
+        rules=(
+            matches(
+                "name",
+                r"[.\-_/#A-Za-z0-9]{1,512}",
+                "InvalidParameterException: 1 validation error detected: Value '{value}' at 'logGroupName' failed to "
+                "satisfy constraint: Member must satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+",
+            ),
+            one_of(
+                "retentionInDays",
+                _RETENTIONS,
+                f"expected retention_in_days to be one of {list(_RETENTIONS)}, got {{value}}",
+            ),
+        ),
+        live=(_logs_may_use_key,),
+    ),
+    Model(
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        id=physical,
+        outputs={"arn": lambda draft: draft.fill(arn("cloudwatch", "alarm:")) + physical(draft)},
+        required=("name", "comparisonOperator", "evaluationPeriods"),
+        replaces=("name",),
+        rules=(
+            lambda draft: (
+                f"ValidationError: Metric period {draft.get('period')} is not 10, 20, 30 or a multiple of 60"
+                if draft.get("period", UNKNOWN) is not UNKNOWN
+                and draft.get("period") not in (10, 20, 30)
+                and draft.get("period") % 60
+                else None
+            ),
+        ),
+    ),
+    Model(
+        "aws:sns/topic:Topic",
+        id=lambda draft: draft.fill(arn("sns", "")) + physical(draft),
+        outputs={"arn": "{id}", "owner": "{account}"},
+        required=("name",),
+        replaces=("name", "fifoTopic"),
+        rules=(matches("name", r"[A-Za-z0-9_-]{1,256}", "InvalidParameter: Invalid parameter: Topic Name {value}"),),
+    ),
+    Model(
+        "aws:sns/topicSubscription:TopicSubscription",
+        id=lambda draft: f"{draft.get('topic')}:{draft.uuid()}",
+        outputs={"arn": "{id}", "ownerId": "{account}", "pendingConfirmation": lambda _: True},
+        required=("topic", "protocol", "endpoint"),
+        replaces=("topic", "protocol", "endpoint"),
+        rules=(
+            one_of(
+                "protocol",
+                ("application", "email", "email-json", "firehose", "http", "https", "lambda", "sms", "sqs"),
+                "expected protocol to be one that SNS knows, got {value}",
+            ),
+        ),
+    ),
+    Model(
+        "aws:cloudtrail/trail:Trail",
+        id=lambda draft: draft.fill(arn("cloudtrail", "trail/")) + physical(draft),
+        outputs={"arn": "{id}", "homeRegion": "{region}"},
+        required=("name", "s3BucketName"),
+        replaces=("name",),
+        rules=(
+            matches(
+                "name",
+                r"[A-Za-z0-9]([._-]?[A-Za-z0-9]){2,127}",
+                "InvalidTrailNameException: Trail name {value} must have 3 to 128 letters, digits, periods, "
+                "underscores or dashes, begin and end with a letter or digit, and have no two of the others in a row",
+            ),
+            _trail_logs,
+        ),
+        live=(
+            exists("s3BucketName", BUCKET, "S3BucketDoesNotExistException: S3 bucket {value} does not exist!"),
+            _trail_may_write,
+            _trail_may_use_key,
+            trusted_by(
+                "cloudWatchLogsRoleArn",
+                "cloudtrail.amazonaws.com",
+                "InvalidCloudWatchLogsRoleArnException: Access denied. Check the trust relationships for your role.",
+            ),
+        ),
+    ),
+    Model(
+        "aws:ec2/flowLog:FlowLog",
+        id="fl-{hex:17}",
+        outputs={"arn": arn("ec2", "vpc-flow-log/{id}")},
+        replaces=(
+            "vpcId",
+            "trafficType",
+            "logDestination",
+            "logDestinationType",
+            "iamRoleArn",
+            "maxAggregationInterval",
+            "logFormat",
+        ),
+        rules=(
+            one_of("trafficType", ("ACCEPT", "REJECT", "ALL"), "expected traffic_type to be valid, got {value}"),
+            one_of("maxAggregationInterval", (60, 600), "expected max_aggregation_interval to be one of [60 600]"),
+            lambda draft: (
+                "InvalidParameter: DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs."
+                if draft.get("logDestinationType", "cloud-watch-logs") == "cloud-watch-logs"
+                and draft.get("iamRoleArn") is None
+                else None
+            ),
+        ),
+        live=(
+            unique(
+                ["vpcId", "trafficType", "logDestination"],
+                "FlowLogAlreadyExists: Error. There is an existing Flow Log with the same configuration and log "
+                "destination.",
+            ),
+        ),
+    ),
+)

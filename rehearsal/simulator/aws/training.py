@@ -1,0 +1,45 @@
+"""Amazon SageMaker."""
+
+from __future__ import annotations
+
+from rehearsal.simulator.aws.rules import arn, trusted_by, unique
+from rehearsal.simulator.core.resource_model import Model, matches, one_of
+
+MODELS = (
+    Model(
+        "aws:sagemaker/domain:Domain",
+        id="d-{hex:12}",
+        named="domainName",
+        outputs={
+            "arn": arn("sagemaker", "domain/{id}"),
+            "homeEfsFileSystemId": lambda draft: f"fs-{draft.hex(17, 'home')}",
+            "url": "https://{id}.studio.{region}.sagemaker.aws",
+        },
+        required=("domainName", "authMode", "vpcId", "subnetIds", "defaultUserSettings.executionRole"),
+        replaces=("domainName", "authMode", "vpcId", "kmsKeyId"),
+        rules=(
+            matches(
+                "domainName",
+                r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}",
+                "ValidationException: 1 validation error detected: Value '{value}' at 'domainName' failed to satisfy "
+                "constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9](-*[a-zA-Z0-9]){{0,62}}",
+            ),
+            one_of("authMode", ("IAM", "SSO"), "expected auth_mode to be one of [SSO IAM], got {value}"),
+            one_of(
+                "appNetworkAccessType",
+                ("PublicInternetOnly", "VpcOnly"),
+                "expected app_network_access_type to be one of [PublicInternetOnly VpcOnly], got {value}",
+            ),
+        ),
+        live=(
+            trusted_by(
+                "defaultUserSettings.executionRole",
+                "sagemaker.amazonaws.com",
+                'ValidationException: The execution role ARN "{value}" is invalid. Please ensure that the role exists '
+                'and that its trust relationship policy allows the action "sts:AssumeRole" for the service principal '
+                '"sagemaker.amazonaws.com".',
+            ),
+            unique(["domainName"], "ResourceInUse: Domain name {0} is already taken"),
+        ),
+    ),
+)

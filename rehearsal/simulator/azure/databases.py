@@ -1,0 +1,267 @@
+"""Databases: Cosmos DB and PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from rehearsal.simulator.azure.arm import arm, block, items, sibling
+from rehearsal.simulator.azure.identity import principal_exists
+from rehearsal.simulator.core.resource_model import Draft, matches, one_of, unless, within
+from rehearsal.simulator.core.values import UNKNOWN
+
+_COSMOS = "Microsoft.DocumentDB/databaseAccounts/{accountName}"
+_POSTGRES = "Microsoft.DBforPostgreSQL/flexibleServers/{serverName}"
+
+# Cosmos DB
+
+
+def _serverless(draft: Draft) -> bool:
+    return any(item.get("name") == "EnableServerless" for item in items(draft, "capabilities"))
+
+
+def _throughput_on_serverless(draft: Draft) -> str | None:
+    account = sibling(draft, _COSMOS)
+    if account is None or draft.get("options") in (None, {}):
+        return None
+    if not any(item["name"] == "EnableServerless" for item in account.inputs.get("capabilities", ())):
+        return None
+    return "BadRequest: Setting offer throughput or autopilot on container is not supported for serverless accounts."
+
+
+def _throughput_steps(draft: Draft) -> bool:
+    most = draft.get("options.autoscaleSettings.maxThroughput", UNKNOWN)
+    return most is not UNKNOWN and (most < 1000 or most % 1000 != 0)
+
+
+def _partition_key(draft: Draft) -> str | None:
+    paths, kind = draft.get("resource.partitionKey.paths"), draft.get("resource.partitionKey.kind", "Hash")
+    if not isinstance(paths, list) or UNKNOWN in paths or kind is UNKNOWN:
+        return None
+    if not all(path.startswith("/") for path in paths):
+        return f"BadRequest: The partition key component definition path '{paths[0]}' could not be accepted."
+    most = {"Hash": 1, "MultiHash": 3}.get(kind, 0)
+    if len(paths) > most:
+        return f"BadRequest: A partition key of kind {kind} has at most {most} paths, got {len(paths)}."
+    return None
+
+
+def _cosmos_role(draft: Draft) -> bool:
+    role = draft.get("roleDefinitionId")
+    built_in = re.compile(r".*/sqlRoleDefinitions/00000000-0000-0000-0000-00000000000[12]")
+    return isinstance(role, str) and not built_in.fullmatch(role)
+
+
+def _continuous_needs_identity(draft: Draft) -> bool:
+    own_key = draft.get("keyVaultKeyUri") is not None
+    return own_key and draft.get("defaultIdentity") is None and draft.get("backupPolicy.type") == "Continuous"
+
+
+_COSMOS_DB = (
+    arm(
+        "cosmosdb:DatabaseAccount",
+        _COSMOS,
+        located=True,
+        identity=True,
+        outputs={
+            "documentEndpoint": "https://{accountName}.documents.azure.com:443/",
+            "provisioningState": "Succeeded",
+        },
+        required=("locations", "databaseAccountOfferType"),
+        replaces=("kind", "capabilities", "keyVaultKeyUri"),
+        rules=(
+            matches(
+                "accountName",
+                r"[a-z0-9][a-z0-9-]{1,42}[a-z0-9]",
+                "BadRequest: Database account name '{value}' must be 3 to 44 lower-case letters, digits or '-'.",
+            ),
+            unless(
+                lambda draft: _serverless(draft) and len(list(items(draft, "locations"))) > 1,
+                "BadRequest: Serverless accounts do not support multiple regions.",
+            ),
+            unless(
+                _continuous_needs_identity,
+                "BadRequest: Continuous backup with customer-managed keys needs a user-assigned default identity.",
+            ),
+        ),
+    ),
+    arm(
+        "cosmosdb:SqlResourceSqlDatabase",
+        _COSMOS + "/sqlDatabases/{databaseName}",
+        required=("resource.id",),
+        rules=(unless(_throughput_steps, "BadRequest: The autoscale maximum must be 1000 RU/s or a multiple of it."),),
+        live=(_throughput_on_serverless,),
+    ),
+    arm(
+        "cosmosdb:SqlResourceSqlContainer",
+        _COSMOS + "/sqlDatabases/{databaseName}/containers/{containerName}",
+        required=("resource.id", "resource.partitionKey.paths"),
+        replaces=("resource.partitionKey",),
+        rules=(_partition_key,),
+        live=(_throughput_on_serverless,),
+    ),
+    arm(
+        "cosmosdb:SqlResourceSqlRoleAssignment",
+        _COSMOS + "/sqlRoleAssignments/{roleAssignmentId}",
+        required=("roleDefinitionId", "scope", "principalId"),
+        replaces=("roleDefinitionId", "scope", "principalId"),
+        rules=(
+            unless(_cosmos_role, "NotFound: The Role Definition '{roleDefinitionId}' was not found."),
+            matches(
+                "roleAssignmentId",
+                r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+                "BadRequest: The role assignment's ID '{value}' must be a GUID.",
+            ),
+        ),
+        live=(principal_exists("principalId"),),
+    ),
+)
+
+# PostgreSQL flexible server
+
+# As documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage; 4095 and 32767 are
+# from memory of the API, not checked against a live account.
+_DISKS = (32, 64, 128, 256, 512, 1024, 2048, 4095, 4096, 8192, 16384, 32767)
+_TIERS = {"B": "Burstable", "D": "GeneralPurpose", "E": "MemoryOptimized"}
+_RESERVED = ("azure_superuser", "azure_pg_admin", "admin", "administrator", "root", "guest", "public")
+_PARAMETERS: Mapping[str, frozenset[str]] = {
+    "require_secure_transport": frozenset({"on", "off"}),
+    "ssl_min_protocol_version": frozenset({"TLSv1.2", "TLSv1.3"}),
+}
+
+
+def _tier_fits(draft: Draft) -> bool:
+    size, tier = draft.get("sku.name"), draft.get("sku.tier")
+    if not isinstance(size, str) or not isinstance(tier, str):
+        return False
+    return _TIERS.get(size.partition("_")[2][:1]) != tier
+
+
+def _password_is_weak(draft: Draft) -> bool:
+    password = draft.get("administratorLoginPassword")
+    if not isinstance(password, str):
+        return False
+    kinds = [r"[a-z]", r"[A-Z]", r"[0-9]", r"[^A-Za-z0-9]"]
+    return not 8 <= len(password) <= 128 or sum(bool(re.search(kind, password)) for kind in kinds) < 3
+
+
+def _standby_shares_zone(draft: Draft) -> bool:
+    zone, standby = draft.get("availabilityZone"), draft.get("highAvailability.standbyAvailabilityZone")
+    zonal = draft.get("highAvailability.mode") == "ZoneRedundant"
+    return zonal and isinstance(zone, str) and zone == standby
+
+
+def _subnet_is_delegated(draft: Draft) -> str | None:
+    subnet = draft.world.find(str(draft.get("network.delegatedSubnetResourceId")))
+    if subnet is None:
+        return None
+    services = [item["serviceName"] for item in subnet.inputs.get("delegations", ())]
+    if "Microsoft.DBforPostgreSQL/flexibleServers" not in services:
+        return f"Subnet {subnet.id} is not delegated to Microsoft.DBforPostgreSQL/flexibleServers."
+    size = block(subnet.inputs.get("addressPrefix"))
+    return f"Subnet {subnet.id} is smaller than /28." if size and size.prefixlen > 28 else None
+
+
+def _zone_has_suffix(draft: Draft) -> str | None:
+    zone = draft.world.find(str(draft.get("network.privateDnsZoneArmResourceId")))
+    if zone is None or zone.inputs["privateZoneName"].endswith(".postgres.database.azure.com"):
+        return None
+    return "The private DNS zone's name must end with '.postgres.database.azure.com'."
+
+
+def _disk_shrinks(draft: Draft) -> str | None:
+    before = draft.world.find(draft.id) if draft.id else None
+    size = draft.get("storage.storageSizeGB")
+    if before is None or size is None or before.inputs["storage"]["storageSizeGB"] <= size:
+        return None
+    return "InvalidParameterValue: storage size cannot be reduced."
+
+
+def _parameter(draft: Draft) -> str | None:
+    name, value = draft.get("configurationName"), draft.get("value")
+    if name is UNKNOWN or value is UNKNOWN:
+        return None
+    if name not in _PARAMETERS:
+        return f"The configuration '{name}' does not exist for this server."
+    if value not in _PARAMETERS[name]:
+        return f"InvalidParameterValue: '{value}' is not a value of '{name}'."
+    return None
+
+
+_POSTGRES_SERVER = (
+    arm(
+        "dbforpostgresql:Server",
+        _POSTGRES,
+        located=True,
+        identity=True,
+        outputs={"fullyQualifiedDomainName": "{serverName}.postgres.database.azure.com", "state": "Ready"},
+        required=("sku.name", "sku.tier", "storage.storageSizeGB", "administratorLogin", "administratorLoginPassword"),
+        replaces=(
+            "administratorLogin",
+            "availabilityZone",
+            "network.delegatedSubnetResourceId",
+            "network.privateDnsZoneArmResourceId",
+            "dataEncryption.type",
+            "backup.geoRedundantBackup",
+        ),
+        rules=(
+            matches(
+                "serverName",
+                r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
+                "The server name '{value}' must be 3 to 63 lower-case letters, digits or '-'.",
+            ),
+            matches(
+                "administratorLogin",
+                rf"(?!pg_|({'|'.join(_RESERVED)})$)[A-Za-z0-9_]{{1,63}}",
+                "InvalidParameterValue: '{value}' is reserved, or not a valid administrator login.",
+            ),
+            unless(_password_is_weak, "The password does not meet the complexity requirements."),
+            unless(_tier_fits, "InvalidParameterValue: the size {sku.name} is not one of the tier {sku.tier}."),
+            one_of(
+                "storage.storageSizeGB",
+                _DISKS,
+                "InvalidParameterValue: Invalid value given for parameter Storage: {value} GiB is not a size of disk.",
+            ),
+            within(
+                "backup.backupRetentionDays",
+                7,
+                35,
+                "InvalidParameterValue: backup retention of {value} days is not in 7 to 35.",
+            ),
+            unless(
+                lambda draft: (
+                    draft.get("highAvailability.mode", "Disabled") not in (UNKNOWN, "Disabled")
+                    and draft.get("sku.tier") == "Burstable"
+                ),
+                "High availability is not supported for the Burstable tier.",
+            ),
+            unless(
+                _standby_shares_zone,
+                "InvalidParameterValue: the standby of a zone-redundant server must be in another zone.",
+            ),
+            unless(
+                lambda draft: (
+                    draft.get("network.delegatedSubnetResourceId") is not None
+                    and draft.get("network.privateDnsZoneArmResourceId") is None
+                ),
+                "The privateDnsZoneArmResourceId is required in a virtual network.",
+            ),
+        ),
+        live=(_subnet_is_delegated, _zone_has_suffix, _disk_shrinks),
+    ),
+    arm(
+        "dbforpostgresql:Database",
+        _POSTGRES + "/databases/{databaseName}",
+        replaces=("charset", "collation"),
+        rules=(
+            matches(
+                "databaseName",
+                r"[A-Za-z_][A-Za-z0-9_-]{0,62}",
+                "The database name '{value}' is not valid.",
+            ),
+        ),
+    ),
+    arm("dbforpostgresql:Configuration", _POSTGRES + "/configurations/{configurationName}", rules=(_parameter,)),
+)
+
+MODELS = (*_COSMOS_DB, *_POSTGRES_SERVER)

@@ -1,0 +1,157 @@
+"""The resource group, identities and roles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rehearsal.simulator.azure.arm import arm, location
+from rehearsal.simulator.core.resource_model import Draft, Model, Rule, World, matches, unless
+
+IDENTITY = "azure-native:managedidentity:UserAssignedIdentity"
+ASSIGNMENT = "azure-native:authorization:RoleAssignment"
+
+# Source: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
+ROLES: Mapping[str, str] = {
+    "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
+    "8311e382-0749-4cb8-b61a-304f252e45ec": "AcrPush",
+    "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b": "Azure Kubernetes Service RBAC Cluster Admin",
+    "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
+    "00482a5a-887f-4fb3-b363-3b7fe8e74483": "Key Vault Administrator",
+    "f25e0fa2-a7c8-4377-a976-54943a77a395": "Key Vault Contributor",
+    "e147488a-f6f5-4113-8e2d-b22465e65bf6": "Key Vault Crypto Service Encryption User",
+    "12338af0-0e69-4776-bea7-57ae8d297424": "Key Vault Crypto User",
+    "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
+    "f1a07417-d97a-45cb-824c-7a7467783830": "Managed Identity Operator",
+    "4d97b98b-1d4f-4787-a291-c67834d212e7": "Network Contributor",
+    "acdd72a7-3385-48ef-bd42-f606fba81ae7": "Reader",
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": "Storage Blob Data Reader",
+}
+
+
+def has_role(world: World, principal: str, role: str, target: str) -> bool:
+    """Whether a principal was given a role, by its name, on a resource or on something that holds it."""
+    return any(
+        assignment.inputs["principalId"] == principal
+        and ROLES.get(assignment.inputs["roleDefinitionId"].rsplit("/", 1)[-1]) == role
+        and f"{target.lower()}/".startswith(f"{assignment.inputs['scope'].lower()}/")
+        for assignment in world.all(ASSIGNMENT)
+    )
+
+
+def principal_exists(path: str) -> Rule:
+    """The principal at `path` is an identity of this directory, or the one who is signed in."""
+
+    def rule(draft: Draft) -> str | None:
+        principal = draft.get(path)
+        known = [identity.outputs["principalId"] for identity in draft.world.all(IDENTITY)]
+        if principal in (*known, draft.facts["objectId"]):
+            return None
+        return draft.fill(f"PrincipalNotFound: Principal {principal} does not exist in the directory {{tenantId}}.")
+
+    return rule
+
+
+def _role_exists(draft: Draft) -> bool:
+    role = draft.get("roleDefinitionId")
+    return isinstance(role, str) and role.rsplit("/", 1)[-1].lower() not in ROLES
+
+
+def _assigned_once(draft: Draft) -> str | None:
+    what = ("scope", "principalId", "roleDefinitionId")
+    for other in draft.world.all(ASSIGNMENT):
+        if other.id != draft.id and all(other.inputs[key] == draft.get(key) for key in what):
+            return f"RoleAssignmentExists: The role assignment already exists. The ID is {other.id.rsplit('/', 1)[-1]}."
+    return None
+
+
+def _federated_once(draft: Draft) -> str | None:
+    for other in draft.world.all("azure-native:managedidentity:FederatedIdentityCredential"):
+        same = all(other.inputs[key] == draft.get(key) for key in ("resourceName", "issuer", "subject"))
+        if same and other.id != draft.id:
+            return (
+                "Conflict: Issuer and subject combination already exists for this Managed Identity. Combination must "
+                "be unique."
+            )
+    return None
+
+
+MODELS = (
+    Model(
+        "azure-native:resources:ResourceGroup",
+        id="/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}",
+        outputs={"name": "{resourceGroupName}", "location": location, "type": "Microsoft.Resources/resourceGroups"},
+        replaces=("resourceGroupName", "location"),
+        rules=(
+            matches(
+                "resourceGroupName",
+                r"[\w.()-]{0,89}[\w()-]",
+                "InvalidResourceGroup: The provided resource group name '{value}' has these invalid characters or "
+                "length: it can only include alphanumeric, underscore, parentheses, hyphen, period (except at end), "
+                "and be up to 90 characters long.",
+            ),
+        ),
+    ),
+    arm(
+        "managedidentity:UserAssignedIdentity",
+        "Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}",
+        located=True,
+        outputs={
+            "principalId": lambda draft: draft.uuid("principal"),
+            "clientId": lambda draft: draft.uuid("client"),
+            "tenantId": "{tenantId}",
+        },
+        rules=(
+            matches(
+                "resourceName",
+                r"[A-Za-z0-9][\w-]{2,127}",
+                "InvalidResourceName: The resource name '{value}' must be 3 to 128 letters, digits, '-' or '_'.",
+            ),
+        ),
+    ),
+    arm(
+        "managedidentity:FederatedIdentityCredential",
+        "Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}/federatedIdentityCredentials/"
+        "{federatedIdentityCredentialResourceName}",
+        required=("issuer", "subject", "audiences"),
+        rules=(
+            matches("issuer", r"https://\S+", "BadRequest: Issuer '{value}' is not a valid https URL."),
+            matches(
+                "federatedIdentityCredentialResourceName",
+                r"[A-Za-z0-9][\w-]{2,119}",
+                "BadRequest: The name '{value}' must be 3 to 120 letters, digits, '-' or '_'.",
+            ),
+            unless(
+                lambda draft: isinstance(draft.get("audiences"), list) and len(draft.get("audiences")) != 1,
+                "BadRequest: A federated identity credential must have exactly one audience.",
+            ),
+        ),
+        live=(_federated_once,),
+    ),
+    Model(
+        ASSIGNMENT,
+        id=lambda draft: (
+            f"{draft.get('scope')}/providers/Microsoft.Authorization/roleAssignments/"
+            f"{draft.get('roleAssignmentName') or draft.uuid()}"
+        ),
+        outputs={
+            "name": lambda draft: draft.id.rsplit("/", 1)[-1],
+            "type": "Microsoft.Authorization/roleAssignments",
+        },
+        required=("scope", "principalId", "roleDefinitionId"),
+        replaces=("scope", "principalId", "roleDefinitionId", "roleAssignmentName"),
+        rules=(
+            matches(
+                "roleAssignmentName",
+                r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+                "InvalidRoleAssignmentId: The role assignment ID '{value}' is not valid. It must be a GUID.",
+            ),
+            unless(
+                _role_exists,
+                "RoleDefinitionDoesNotExist: The specified role definition with ID '{roleDefinitionId}' does not "
+                "exist.",
+            ),
+        ),
+        live=(principal_exists("principalId"), _assigned_once),
+    ),
+)

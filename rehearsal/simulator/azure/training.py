@@ -1,0 +1,98 @@
+"""Azure Machine Learning."""
+
+from __future__ import annotations
+
+from rehearsal.simulator.azure.arm import arm, sibling
+from rehearsal.simulator.core.resource_model import Draft, matches, one_of, unless
+from rehearsal.simulator.core.values import UNKNOWN
+
+_WORKSPACE = "Microsoft.MachineLearningServices/workspaces/{workspaceName}"
+
+
+def _hierarchical_storage(draft: Draft) -> str | None:
+    account = draft.world.find(str(draft.get("storageAccount")))
+    if account is None or account.inputs.get("isHnsEnabled") is not True:
+        return None
+    return (
+        "ValidationError: Associated storage account with HNS enabled is not supported: "
+        f"{account.inputs['accountName']}."
+    )
+
+
+def _primary_is_attached(draft: Draft) -> bool:
+    primary, attached = draft.get("primaryUserAssignedIdentity"), draft.get("identity.userAssignedIdentities")
+    return (
+        isinstance(primary, str) and isinstance(attached, list) and UNKNOWN not in attached and primary not in attached
+    )
+
+
+def _scale(draft: Draft) -> bool:
+    settings = "properties.properties.scaleSettings"
+    low, high = draft.get(f"{settings}.minNodeCount", 0), draft.get(f"{settings}.maxNodeCount", UNKNOWN)
+    return low is not UNKNOWN and high is not UNKNOWN and low > high
+
+
+def _private_nodes_need_network(draft: Draft) -> str | None:
+    workspace = sibling(draft, _WORKSPACE)
+    inner = "properties.properties"
+    if workspace is None or draft.get(f"{inner}.enableNodePublicIp") is not False or draft.get(f"{inner}.subnet"):
+        return None
+    isolation = workspace.inputs.get("managedNetwork", {}).get("isolationMode", "Disabled")
+    if isolation != "Disabled":
+        return None
+    return "BadRequest: Compute without public IP needs a subnet, or a workspace with a managed network."
+
+
+MODELS = (
+    arm(
+        "machinelearningservices:Workspace",
+        _WORKSPACE,
+        located=True,
+        identity=True,
+        outputs={
+            "workspaceId": "{uuid}",
+            "discoveryUrl": lambda draft: (
+                f"https://{draft.get('location') or draft.facts['location']}.api.azureml.ms/discovery"
+            ),
+            "provisioningState": "Succeeded",
+        },
+        required=("storageAccount", "keyVault", "applicationInsights", "identity.type"),
+        replaces=("storageAccount", "keyVault", "encryption.status", "hbiWorkspace"),
+        rules=(
+            matches(
+                "workspaceName",
+                r"[A-Za-z0-9][\w-]{2,32}",
+                "ValidationError: Workspace name {value} is invalid: 3 to 33 letters, digits, '-' or '_'.",
+            ),
+            unless(
+                _primary_is_attached,
+                "ValidationError: primaryUserAssignedIdentity must be one of the workspace's identities.",
+            ),
+        ),
+        live=(_hierarchical_storage,),
+    ),
+    arm(
+        "machinelearningservices:Compute",
+        _WORKSPACE + "/computes/{computeName}",
+        located=True,
+        identity=True,
+        outputs={},
+        required=("properties.computeType",),
+        replaces=("properties.properties.vmSize", "properties.properties.vmPriority", "properties.properties.osType"),
+        rules=(
+            matches(
+                "computeName",
+                r"(?!.*-\d+$)[A-Za-z][A-Za-z0-9-]{2,23}",
+                "BadRequest: Compute name {value} is invalid. It can include letters, digits and dashes, must start "
+                "with a letter, be 3 to 24 characters long, and not end in a dash followed by digits.",
+            ),
+            one_of(
+                "properties.properties.vmPriority",
+                ("Dedicated", "LowPriority"),
+                "BadRequest: VM priority '{value}' is not known.",
+            ),
+            unless(_scale, "BadRequest: minNodeCount must not be greater than maxNodeCount."),
+        ),
+        live=(_private_nodes_need_network,),
+    ),
+)

@@ -1,0 +1,123 @@
+"""Pulumi's provider protocol in front of a simulated cloud; PULUMI_DEBUG_PROVIDERS points the engine at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+import grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+
+from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.simulation import Difference, Simulation
+from rehearsal.simulator.core.values import Values
+
+_PROVIDER_TYPE = "pulumi:providers:"
+
+
+class Provider(provider_pb2_grpc.ResourceProviderServicer):
+    """Translates the protocol; what is answered is decided by the simulation."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+
+    def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 the protocol's names
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
+
+    def Attach(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+        return empty_pb2.Empty()
+
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+        # The engine compares it with the SDK's version, so that is the one to give.
+        return plugin_pb2.PluginInfo(version=metadata.version(f"pulumi-{self._simulation.cloud.name}"))
+
+    def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+        return provider_pb2.CheckResponse(inputs=request.news)
+
+    def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return self.Diff(request, context)
+
+    def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
+        variables = Values.from_wire(request.args).plain
+        _answer(context, lambda: self._simulation.configure(variables))
+        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+
+    def Check(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+        type_ = type_of(request.urn)
+        reasons = self._simulation.check(request.urn, type_, Values.from_wire(request.news))
+        failures = [provider_pb2.CheckFailure(reason=reason) for reason in reasons]
+        return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
+
+    def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
+        type_ = type_of(request.urn)
+        old, new = Values.from_wire(request.old_inputs), Values.from_wire(request.news)
+        if type_.startswith(_PROVIDER_TYPE):
+            return diff_response(Difference(changed=[] if old.plain == new.plain else ["config"]))
+        found = _answer(context, lambda: self._simulation.diff(request.urn, type_, request.id, old, new))
+        return diff_response(found)
+
+    def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
+        type_, inputs = type_of(request.urn), Values.from_wire(request.properties)
+        id_, outputs = _answer(
+            context, lambda: self._simulation.create(request.urn, type_, inputs, preview=request.preview)
+        )
+        return provider_pb2.CreateResponse(id=id_, properties=outputs.to_wire())
+
+    def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
+        type_ = type_of(request.urn)
+        inputs, outputs = Values.from_wire(request.inputs), Values.from_wire(request.properties)
+        found = _answer(context, lambda: self._simulation.read(type_, request.id, inputs, outputs))
+        if found is None:
+            return provider_pb2.ReadResponse()
+        return provider_pb2.ReadResponse(id=request.id, inputs=found[0].to_wire(), properties=found[1].to_wire())
+
+    def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
+        type_ = type_of(request.urn)
+        inputs, old = Values.from_wire(request.news), Values.from_wire(request.olds)
+        outputs = _answer(
+            context,
+            lambda: self._simulation.update(request.urn, type_, request.id, inputs, old, preview=request.preview),
+        )
+        return provider_pb2.UpdateResponse(properties=outputs.to_wire())
+
+    def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
+        type_ = type_of(request.urn)
+        _answer(context, lambda: self._simulation.delete(request.urn, type_, request.id))
+        return empty_pb2.Empty()
+
+    def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
+        arguments = Values.from_wire(request.args)
+        result = _answer(context, lambda: self._simulation.invoke(request.tok, arguments))
+        return provider_pb2.InvokeResponse(**{"return": result.to_wire()})
+
+    def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+        return empty_pb2.Empty()
+
+
+def type_of(urn: str) -> str:
+    """The type token in a URN: of `urn:pulumi:stack::project::parent$type::name` the last type."""
+    return urn.split("::")[2].rsplit("$", 1)[-1]
+
+
+def _answer(context: Any, ask: Callable[[], Any]) -> Any:
+    try:
+        return ask()
+    except Refusal as refusal:
+        return context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(refusal))
+
+
+def diff_response(found: Difference) -> Any:
+    kinds = provider_pb2.PropertyDiff
+    return provider_pb2.DiffResponse(
+        changes=provider_pb2.DiffResponse.DIFF_SOME if found.changed else provider_pb2.DiffResponse.DIFF_NONE,
+        replaces=found.replaces,
+        diffs=sorted({path.split(".", 1)[0] for path in found.changed}),
+        deleteBeforeReplace=found.same_name,
+        hasDetailedDiff=True,
+        detailedDiff={
+            path: kinds(kind=kinds.UPDATE_REPLACE if path in found.replaces else kinds.UPDATE, inputDiff=True)
+            for path in found.changed
+        },
+    )

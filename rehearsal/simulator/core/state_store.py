@@ -1,0 +1,194 @@
+"""What exists in a rehearsal, remembered between commands in one SQLite file.
+
+The file holds every simulated resource, secrets as keyed fingerprints only, and a journal of all that was asked
+of the simulated clouds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rehearsal.simulator.core.values import strings
+
+FORMAT = 1
+
+# An ID that cannot be a plain name by chance: a path, an ARN, or a kind with hexadecimal digits (vpc-0a1b...).
+_UNMISTAKABLE = re.compile(r"[/:]|-[0-9a-f]{8,}$")
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE resource (
+    type TEXT NOT NULL, id TEXT NOT NULL, urn TEXT NOT NULL, generation INTEGER NOT NULL,
+    inputs TEXT NOT NULL, outputs TEXT NOT NULL, PRIMARY KEY (type, id));
+CREATE TABLE generation (urn TEXT PRIMARY KEY, last INTEGER NOT NULL);
+CREATE TABLE journal (
+    seq INTEGER PRIMARY KEY, at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ')),
+    operation TEXT NOT NULL, type TEXT NOT NULL, urn TEXT NOT NULL, outcome TEXT NOT NULL);
+"""
+
+
+class DamagedWorldError(Exception):
+    """The rehearsal's file cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One simulated resource; secrets in inputs and outputs are sealed."""
+
+    type: str
+    id: str
+    urn: str
+    generation: int
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the journal; `at` is UTC, ISO 8601."""
+
+    at: str
+    operation: str
+    type: str
+    urn: str
+    outcome: str
+
+
+class FileWorld:
+    """The simulated clouds' memory. Reads come from memory, every write goes through to the file."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Open the file at `path`, or make it; ":memory:" for a world that is forgotten.
+
+        Raises DamagedWorldError when the file is not a rehearsal's, is broken, or is of another version.
+        """
+        self._path = path
+        self._lock = threading.RLock()
+        try:
+            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._open()
+        except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
+            raise DamagedWorldError(self._complaint(f"cannot be read ({error})")) from None
+
+    def close(self) -> None:
+        self._database.close()
+
+    @property
+    def key(self) -> bytes:
+        """What this world's fingerprints of secrets are keyed with."""
+        return self._key
+
+    def find(self, reference: str) -> Record | None:
+        """The resource whose ID, or whose `arn` output, is `reference`."""
+        with self._lock:
+            return self._by_reference.get(_fold(reference))
+
+    def get(self, type_: str, id_: str) -> Record | None:
+        with self._lock:
+            return self._records.get((type_, _fold(id_)))
+
+    def all(self, type_: str = "") -> Iterable[Record]:
+        """Every resource of one type, or of all types."""
+        with self._lock:
+            return [record for record in self._records.values() if type_ in ("", record.type)]
+
+    def referrers(self, record: Record) -> list[Record]:
+        """The resources of the same cloud that name this one, by ID or ARN, in their inputs."""
+        names = {_fold(name) for name in _references(record) if _UNMISTAKABLE.search(name)}
+        package = record.type.split(":", 1)[0]
+        return [
+            other
+            for other in self.all()
+            if other is not record
+            and other.type.startswith(f"{package}:")
+            and any(_fold(text) in names for text in strings(other.inputs))
+        ]
+
+    def next_generation(self, urn: str) -> int:
+        """How often a resource of this URN has been created before."""
+        with self._lock, closing(self._database.cursor()) as cursor:
+            cursor.execute(
+                "INSERT INTO generation VALUES (?, 0) ON CONFLICT (urn) DO UPDATE SET last = last + 1 RETURNING last",
+                (urn,),
+            )
+            return int(cursor.fetchone()[0])
+
+    def put(self, record: Record) -> None:
+        with self._lock:
+            self._database.execute(
+                "INSERT OR REPLACE INTO resource VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    record.type,
+                    record.id,
+                    record.urn,
+                    record.generation,
+                    json.dumps(record.inputs),
+                    json.dumps(record.outputs),
+                ),
+            )
+            self._remember(record)
+
+    def remove(self, record: Record) -> None:
+        with self._lock:
+            self._database.execute("DELETE FROM resource WHERE type = ? AND id = ?", (record.type, record.id))
+            self._records.pop((record.type, _fold(record.id)), None)
+            for name in _references(record):
+                self._by_reference.pop(_fold(name), None)
+
+    def journal(self) -> list[Entry]:
+        """All that was asked of the simulated clouds, in order."""
+        with self._lock:
+            rows = self._database.execute("SELECT at, operation, type, urn, outcome FROM journal ORDER BY seq")
+            return [Entry(*row) for row in rows]
+
+    def note(self, operation: str, type_: str, urn: str, outcome: str) -> None:
+        """Write a line into the journal. Callers keep secrets out of `outcome`."""
+        with self._lock:
+            self._database.execute(
+                "INSERT INTO journal (operation, type, urn, outcome) VALUES (?, ?, ?, ?)",
+                (operation, type_, urn, outcome),
+            )
+
+    def _open(self) -> None:
+        version = self._database.execute("PRAGMA user_version").fetchone()[0]
+        tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables == 0:
+            self._database.executescript(_SCHEMA)
+            self._database.execute("INSERT INTO meta VALUES ('key', ?)", (secrets.token_bytes(32),))
+            self._database.execute(f"PRAGMA user_version = {FORMAT}")
+        elif version != FORMAT:
+            raise DamagedWorldError(self._complaint(f"has format {version}, this Groundwork reads {FORMAT}"))
+        # A crash between two commands must not lose what the engine has been told.
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._key: bytes = self._database.execute("SELECT value FROM meta WHERE key = 'key'").fetchone()[0]
+        self._records: dict[tuple[str, str], Record] = {}
+        self._by_reference: dict[str, Record] = {}
+        for type_, id_, urn, generation, inputs, outputs in self._database.execute("SELECT * FROM resource"):
+            self._remember(Record(type_, id_, urn, generation, json.loads(inputs), json.loads(outputs)))
+
+    def _remember(self, record: Record) -> None:
+        self._records[record.type, _fold(record.id)] = record
+        for name in _references(record):
+            self._by_reference[_fold(name)] = record
+
+    def _complaint(self, problem: str) -> str:
+        return f"The rehearsal's file {self._path} {problem}."
+
+
+def _references(record: Record) -> list[str]:
+    arn = record.outputs.get("arn")
+    return [record.id, arn] if isinstance(arn, str) else [record.id]
+
+
+def _fold(reference: str) -> str:
+    """Azure's resource IDs compare without case, everything else exactly."""
+    return reference.lower() if reference.startswith("/") else reference

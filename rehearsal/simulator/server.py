@@ -1,0 +1,56 @@
+"""Serves the simulated clouds, each on a local port of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent import futures
+from contextlib import ExitStack, contextmanager
+
+import grpc
+from pulumi.runtime.proto import provider_pb2_grpc
+
+from rehearsal.console import UserError
+from rehearsal.simulator.clouds import simulations
+from rehearsal.simulator.core.provider import Provider
+from rehearsal.simulator.core.state_store import FileWorld
+
+Servicer = provider_pb2_grpc.ResourceProviderServicer
+
+HOST = "127.0.0.1"
+_WORKERS = 32  # of which many wait at once: for pods, for deletions
+_OPTIONS = [
+    ("grpc.so_reuseport", 0),  # a port that is taken has to be an error
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+]
+
+
+@contextmanager
+def serving(world: FileWorld, port: int = 0, kubernetes: Servicer | None = None) -> Iterator[str]:
+    """Serve the clouds of one rehearsal; gives the value of PULUMI_DEBUG_PROVIDERS.
+
+    `kubernetes` stands before a real control plane; without it objects are checked offline. The clouds take ports from
+    `port` on; with 0, free ones. Raises UserError when a port is taken.
+    """
+    providers: dict[str, Servicer] = {name: Provider(simulation) for name, simulation in simulations(world).items()}
+    if kubernetes is not None:
+        providers["kubernetes"] = kubernetes
+    with ExitStack() as servers:
+        bound = []
+        for index, (package, provider) in enumerate(providers.items()):
+            server = grpc.server(futures.ThreadPoolExecutor(max_workers=_WORKERS), options=_OPTIONS)
+            provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
+            bound.append(f"{package}:{_bind(server, port and port + index)}")
+            server.start()
+            servers.callback(lambda started: started.stop(grace=1).wait(), server)
+        yield ",".join(bound)
+
+
+def _bind(server: grpc.Server, port: int) -> int:
+    try:
+        return int(server.add_insecure_port(f"{HOST}:{port}"))
+    except RuntimeError:
+        raise UserError(
+            f"Port {port} on {HOST} cannot be had: something else listens on it. "
+            "Give another with PORT=..., or none, and a free one is taken."
+        ) from None

@@ -1,0 +1,372 @@
+"""When objects count as ready, kind by kind, and what is said of those that are not; on real controllers.
+
+The pods are simulated (kwok): they start, and end, at once. What real images do in them is not proven here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi.runtime.proto import provider_pb2
+
+from rehearsal.kubernetes.control_plane import control_plane
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.kubernetes.provider import await_logic
+from rehearsal.kubernetes.provider.objects import LOST
+from rehearsal.simulator.core.values import Values
+from tests.support.provider_client import Aborted, Engine
+from tests.support.waiting import wait_for
+
+SHORT = 5.0  # seconds for what will never be ready; the controllers say why within one
+
+
+@pytest.fixture
+def engine(plane: ControlPlane) -> Engine:
+    return Engine.on(plane)
+
+
+def pod_spec(**changed: Any) -> dict[str, Any]:
+    container = {"name": "main", "image": "registry.example.com/app:1", **changed.pop("container", {})}
+    return {"containers": [container], **changed}
+
+
+def thing(api_version: str, kind: str, namespace: str, name: str = "app", **fields: Any) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace, **fields.pop("metadata", {})}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields}
+
+
+def workload(kind: str, namespace: str, pod: Mapping[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    labels = {"app": kind.lower()}
+    template = {"metadata": {"labels": labels}, "spec": pod or pod_spec()}
+    return thing("apps/v1", kind, namespace, spec={"selector": {"matchLabels": labels}, "template": template, **spec})
+
+
+def job(namespace: str, code: str = "0", **spec: Any) -> dict[str, Any]:
+    template = {
+        "metadata": {"annotations": {"rehearsal.groundwork/exit-code": code}},
+        "spec": pod_spec(restartPolicy="Never"),
+    }
+    return thing("batch/v1", "Job", namespace, spec={"template": template, "backoffLimit": 0, **spec})
+
+
+def claim(namespace: str, **spec: Any) -> dict[str, Any]:
+    wanted = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, **spec}
+    return thing("v1", "PersistentVolumeClaim", namespace, spec=wanted)
+
+
+def service(namespace: str, **spec: Any) -> dict[str, Any]:
+    return thing("v1", "Service", namespace, spec={"ports": [{"port": 80}], **spec})
+
+
+HUGE = pod_spec(container={"resources": {"requests": {"cpu": "64"}}})
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+def test_a_workload_is_ready_when_its_pods_are(engine: Engine, namespace: str, kind: str) -> None:
+    count: dict[str, Any] = {} if kind == "DaemonSet" else {"replicas": 2}
+    resource = engine.resource(workload(kind, namespace, **count))
+    outputs = resource.create().plain
+    assert outputs["status"]["numberReady" if kind == "DaemonSet" else "readyReplicas"] == 2
+    assert resource.diff(resource.inputs).changes == provider_pb2.DiffResponse.DIFF_NONE
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_a_rollout_is_waited_for_to_its_end(engine: Engine, namespace: str, kind: str) -> None:
+    resource = engine.resource(workload(kind, namespace, replicas=2))
+    resource.create()
+    changed = workload(kind, namespace, pod_spec(container={"image": "registry.example.com/app:2"}), replicas=2)
+    status = resource.update(Values(changed)).plain["status"]
+    assert (status["readyReplicas"], status["updatedReplicas"]) == (2, 2)
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+def test_pods_that_fit_no_node_are_told_of_in_the_schedulers_words(engine: Engine, namespace: str, kind: str) -> None:
+    with pytest.raises(
+        Aborted, match=r"was not ready after 5 s: 0 of \d pods ready.*pod not scheduled.*Insuff"
+    ) as caught:
+        engine.resource(workload(kind, namespace, HUGE)).create(timeout=SHORT)
+    assert f"{kind} {namespace}/app" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+def test_pods_that_admission_refuses_are_told_of_in_its_words(
+    plane: ControlPlane, engine: Engine, namespace: str, kind: str
+) -> None:
+    level = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
+    plane.api.patch({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, level)
+    with pytest.raises(Aborted, match=r"violates PodSecurity.*securityContext"):
+        engine.resource(workload(kind, namespace)).create(timeout=SHORT)
+
+
+def test_pods_beyond_the_quota_are_told_of(engine: Engine, namespace: str) -> None:
+    quota = engine.resource(thing("v1", "ResourceQuota", namespace, spec={"hard": {"pods": "1"}}))
+    assert quota.create().plain["status"]["hard"] == {"pods": "1"}
+    with pytest.raises(Aborted, match=r"1 of 2 pods ready.*exceeded quota.*ResourceQuota"):
+        engine.resource(workload("Deployment", namespace, replicas=2)).create(timeout=SHORT)
+
+
+def test_what_is_there_but_not_ready_is_remembered_and_finished_by_the_next_run(engine: Engine, namespace: str) -> None:
+    resource = engine.resource(workload("Deployment", namespace, HUGE, replicas=1))
+    with pytest.raises(Aborted) as caught:
+        resource.create(timeout=1)
+    remembered = caught.value.remembered
+    assert remembered is not None
+    assert remembered.id == f"{namespace}/app"
+    assert list(remembered.reasons) == [str(caught.value)]
+    assert resource.outputs.plain["metadata"]["uid"], "the state knows the object"
+    assert engine.journal[-1][3].startswith("refused: Deployment")
+
+    mended = Values(workload("Deployment", namespace, replicas=1))
+    assert list(resource.diff(mended).replaces) == []
+    assert resource.update(mended).plain["status"]["readyReplicas"] == 1
+
+
+def test_an_update_that_does_not_become_ready_is_remembered_too(engine: Engine, namespace: str) -> None:
+    resource = engine.resource(workload("Deployment", namespace))
+    resource.create()
+    with pytest.raises(Aborted) as caught:
+        resource.update(Values(workload("Deployment", namespace, HUGE)), timeout=1)
+    assert caught.value.remembered is not None
+    resource.update(Values(workload("Deployment", namespace)))
+
+
+def test_a_job_is_ready_when_it_has_succeeded(engine: Engine, namespace: str) -> None:
+    assert engine.resource(job(namespace)).create().plain["status"]["succeeded"] == 1
+
+
+def test_a_job_that_fails_is_refused_at_once(engine: Engine, namespace: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(Aborted, match=r"Job .*app failed: \[BackoffLimitExceeded\]"):
+        engine.resource(job(namespace, code="3")).create(timeout=40)
+    assert time.monotonic() - started < 30
+
+
+def test_a_failed_job_is_made_anew_where_it_says_so(engine: Engine, namespace: str) -> None:
+    manifest = job(namespace, code="1")
+    manifest["metadata"]["annotations"] = {"pulumi.com/replaceUnready": "true"}
+    resource = engine.resource(manifest)
+    with pytest.raises(Aborted):
+        resource.create()
+    found = resource.diff(resource.inputs)
+    assert list(found.replaces) == ['metadata.annotations["pulumi.com/replaceUnready"]']
+    assert found.deleteBeforeReplace
+
+
+def test_a_job_that_is_suspended_says_so(engine: Engine, namespace: str) -> None:
+    with pytest.raises(Aborted, match=r"not ready after 1 s: the Job is suspended"):
+        engine.resource(job(namespace, suspend=True)).create(timeout=1)
+
+
+def test_a_pod_is_ready_when_it_runs(engine: Engine, namespace: str) -> None:
+    outputs = engine.resource(thing("v1", "Pod", namespace, spec=pod_spec())).create().plain
+    assert outputs["status"]["phase"] == "Running"
+
+
+def test_a_pod_that_fits_no_node_is_told_of(engine: Engine, namespace: str) -> None:
+    with pytest.raises(Aborted, match=r"Pod .*app was not ready after 5 s: \[Unschedulable\].*nodes are available"):
+        engine.resource(thing("v1", "Pod", namespace, spec=HUGE)).create(timeout=SHORT)
+
+
+def test_a_claim_without_a_storage_class_is_told_of(engine: Engine, namespace: str) -> None:
+    with pytest.raises(Aborted, match=r"no volume is bound to it.*no storage class is set"):
+        engine.resource(claim(namespace)).create(timeout=SHORT)
+
+
+def test_a_claim_of_a_storage_class_that_is_not_there_is_told_of(engine: Engine, namespace: str) -> None:
+    with pytest.raises(Aborted, match=r'storageclass.* "gone" not found'):
+        engine.resource(claim(namespace, storageClassName="gone")).create(timeout=SHORT)
+
+
+def test_a_claim_that_waits_for_its_first_consumer_is_ready(engine: Engine, namespace: str) -> None:
+    class_ = {"provisioner": "example.com/disks", "volumeBindingMode": "WaitForFirstConsumer"}
+    kept = engine.resource({**thing("storage.k8s.io/v1", "StorageClass", "", name=namespace), **class_})
+    del kept.inputs.plain["metadata"]["namespace"]
+    kept.create()
+    assert engine.resource(claim(namespace, storageClassName=namespace)).create().plain["status"]["phase"] == "Pending"
+    kept.delete()
+
+
+def test_a_volume_and_the_claim_bound_to_it_are_ready(engine: Engine, namespace: str) -> None:
+    spec = {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "hostPath": {"path": "/data"},
+        "storageClassName": "by-hand",
+    }
+    volume = engine.resource(
+        {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": namespace}, "spec": spec}
+    )
+    assert volume.create().plain["status"]["phase"] == "Available"
+    bound = engine.resource(claim(namespace, storageClassName="by-hand", volumeName=namespace))
+    assert bound.create().plain["status"]["phase"] == "Bound"
+    bound.delete()
+    volume.delete()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"selector": {"app": "deployment"}},
+        {"selector": {"app": "nobody"}},
+        {"clusterIP": "None", "selector": {"app": "nobody"}},
+        {"type": "ExternalName", "externalName": "example.com"},
+        {},
+    ],
+)
+def test_a_service_is_ready_when_no_pod_of_it_is_unready(engine: Engine, namespace: str, spec: dict[str, Any]) -> None:
+    engine.resource(workload("Deployment", namespace)).create()
+    engine.resource(service(namespace, **spec)).create(timeout=10)
+
+
+def test_a_service_without_its_load_balancer_is_told_of(engine: Engine, namespace: str) -> None:
+    with pytest.raises(Aborted, match=r"not ready after 1 s: no load balancer"):
+        engine.resource(service(namespace, type="LoadBalancer", selector={"app": "x"})).create(timeout=1)
+
+
+def test_a_service_with_its_load_balancer_is_ready(plane: ControlPlane, engine: Engine, namespace: str) -> None:
+    resource = engine.resource(service(namespace, type="LoadBalancer"))
+    with pytest.raises(Aborted):
+        resource.create(timeout=0.1)
+    address = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}}
+    plane.api.patch(resource.inputs.plain, address, "/status")
+    assert resource.update(resource.inputs).plain["status"]["loadBalancer"]["ingress"][0]["ip"] == "192.0.2.7"
+
+
+def test_an_ingress_is_ready_when_it_has_an_address(plane: ControlPlane, engine: Engine, namespace: str) -> None:
+    backend = {"service": {"name": "app", "port": {"number": 80}}}
+    resource = engine.resource(thing("networking.k8s.io/v1", "Ingress", namespace, spec={"defaultBackend": backend}))
+    with pytest.raises(Aborted, match=r"no ingress controller gave it an address"):
+        resource.create(timeout=0.5)
+    address = {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}]}}}
+    plane.api.patch(resource.inputs.plain, address, "/status")
+    resource.update(resource.inputs)
+
+
+def test_a_service_account_token_is_waited_for(engine: Engine, namespace: str) -> None:
+    def token(account: str) -> dict[str, Any]:
+        annotations = {"kubernetes.io/service-account.name": account}
+        fields = {"type": "kubernetes.io/service-account-token", "metadata": {"annotations": annotations}}
+        return thing("v1", "Secret", namespace, account, **fields)
+
+    engine.resource(thing("v1", "ServiceAccount", namespace, "robot")).create()
+    outputs = engine.resource(token("robot")).create()
+    assert outputs.plain["data"]["token"]
+    assert outputs.secrets == {("data",)}
+
+
+def definition(plural: str) -> dict[str, Any]:
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+    group = "awaiting.example.com"
+    spec = {"group": group, "names": {"kind": "Crate", "plural": plural}, "scope": "Cluster", "versions": [version]}
+    kind = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+    return {**kind, "metadata": {"name": f"{plural}.{group}"}, "spec": spec}
+
+
+def test_a_definition_is_ready_when_objects_of_it_can_be_made(plane: ControlPlane, engine: Engine) -> None:
+    resource = engine.resource(definition("crates"))
+    resource.create()
+    crate = {"apiVersion": "awaiting.example.com/v1", "kind": "Crate", "metadata": {"name": "c"}}
+    engine.resource(crate).create()
+    with pytest.raises(Aborted, match=r"boxes.* was not ready after 5 s: \[ListKindConflict\]"):
+        engine.resource(definition("boxes")).create(timeout=SHORT)
+    for name in ("crates", "boxes"):
+        plane.api.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{name}.awaiting.example.com")
+
+
+def test_skip_await_does_not_wait(engine: Engine, namespace: str) -> None:
+    manifest = workload("Deployment", namespace, HUGE)
+    manifest["metadata"]["annotations"] = {"pulumi.com/skipAwait": "true"}
+    engine.resource(manifest).create(timeout=0.1)
+
+
+def test_a_timeout_of_the_object_counts_where_the_resource_gives_none(engine: Engine, namespace: str) -> None:
+    manifest = workload("Deployment", namespace, HUGE)
+    manifest["metadata"]["annotations"] = {"pulumi.com/timeoutSeconds": "1"}
+    with pytest.raises(Aborted, match=r"not ready after 1 s"):
+        engine.resource(manifest).create(timeout=0)
+
+
+def test_no_wait_is_longer_than_a_rehearsals_patience(
+    engine: Engine, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(await_logic, "PATIENCE", 1.0)
+    with pytest.raises(Aborted, match=r"not ready after 1 s.*a rehearsal waits 1 s at most"):
+        engine.resource(workload("Deployment", namespace, HUGE)).create(timeout=600)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ready"),
+    [
+        ("jsonpath={.data.state}=done", True),
+        ("jsonpath={.data.state}", True),
+        ('["jsonpath={.data.state}", "jsonpath={.data.more}"]', False),
+        ("condition=Ready", False),
+    ],
+)
+def test_what_the_program_waits_for_counts_instead(engine: Engine, namespace: str, wanted: str, ready: bool) -> None:
+    manifest = thing("v1", "ConfigMap", namespace, data={"state": "done"})
+    manifest["metadata"]["annotations"] = {"pulumi.com/waitFor": wanted}
+    resource = engine.resource(manifest)
+    if ready:
+        resource.create()
+        return
+    with pytest.raises(Aborted, match=r"not ready after 0\.5 s: (jsonpath=\{\.data\.more\}|condition=Ready)"):
+        resource.create(timeout=0.5)
+
+
+def test_a_wait_that_a_rehearsal_does_not_understand_is_refused(engine: Engine, namespace: str) -> None:
+    manifest = thing("v1", "ConfigMap", namespace)
+    manifest["metadata"]["annotations"] = {"pulumi.com/waitFor": "jsonpath={.items[?(@.a==1)]}"}
+    with pytest.raises(Aborted, match=r"does not understand pulumi.com/waitFor"):
+        engine.resource(manifest).create(timeout=0.5)
+
+
+def test_an_api_server_that_dies_while_something_is_waited_for_is_one_message(tmp_path: Path) -> None:
+    with control_plane.running(tmp_path, tmp_path / "no-egress") as mortal:
+        engine = Engine.on(mortal)
+        resource = engine.resource(workload("Deployment", "default"))
+        death = threading.Timer(1, mortal.guard.stop, ["kube-apiserver"])
+        death.start()
+        with pytest.raises(Aborted, match=LOST) as caught:
+            resource.create(timeout=30)
+        death.join()
+        assert caught.value.remembered is not None, "the object was made before"
+        with pytest.raises(Aborted, match=LOST):
+            resource.delete()
+
+
+def test_a_namespace_goes_soon_after_its_pods_though_they_had_long_to_end(plane: ControlPlane, namespace: str) -> None:
+    """The controller that saw a pod with ten minutes to end comes back after five, if nobody asks it to."""
+    name = f"{namespace}-without-a-kubelet"
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
+    container = {"name": "main", "image": "registry.example/app:1"}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "slow", "namespace": namespace},
+        "spec": {
+            "nodeName": name,
+            "terminationGracePeriodSeconds": 600,
+            "containers": [container],
+        },
+    }
+    plane.api.create(node)
+    wait_for(lambda: plane.api.get("v1", "ServiceAccount", "default", namespace))
+    plane.api.create(pod)
+    live = plane.api.get("v1", "Namespace", namespace)
+    assert live is not None
+    plane.api.delete("v1", "Namespace", namespace)
+
+    def ends() -> None:
+        plane.api.ask("DELETE", f"/api/v1/namespaces/{namespace}/pods/slow", body={"gracePeriodSeconds": 0})
+
+    threading.Timer(16, ends).start()  # the controller looks after five seconds, and after ten
+    try:
+        await_logic.Wait(plane.api, threading.Event(), live, None).until_gone()
+    finally:
+        plane.api.delete("v1", "Node", name)

@@ -1,0 +1,275 @@
+"""What the API server gets to hear when it asks services in the cluster.
+
+Proves with a real API server: a webhook whose pods are simulated is answered for and counted, one without pods is
+refused or passed over as its failurePolicy says, objects convert, a handler and a real process answer where they are
+registered. Does not prove what a real webhook would decide.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from rehearsal.kubernetes.client import Api, ApiError, Object
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.kubernetes.http_server import answering
+from tests.support.waiting import wait_for
+
+ADMISSION = "admissionregistration.k8s.io/v1"
+
+
+def service(api: Api, namespace: str, name: str, *, selects: bool = True) -> None:
+    spec: dict[str, Any] = {"ports": [{"port": 443, "targetPort": 9443}]}
+    if selects:
+        spec["selector"] = {"app": name}
+    metadata = {"name": name, "namespace": namespace}
+    api.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+
+
+def pods(api: Api, namespace: str, name: str) -> None:
+    """A Deployment of simulated pods behind the service of that name."""
+    labels = {"app": name}
+    container = {"name": "server", "image": "example.com/server:1", "ports": [{"containerPort": 9443}]}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    api.create(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"selector": {"matchLabels": labels}, "template": template},
+        }
+    )
+    selector = f"kubernetes.io/service-name={name}"
+
+    def ready() -> bool:
+        slices = api.list("discovery.k8s.io/v1", "EndpointSlice", namespace, labels=selector)
+        return any(one["conditions"].get("ready") for each in slices for one in each.get("endpoints") or ())
+
+    wait_for(ready)
+
+
+@pytest.fixture
+def webhook(plane: ControlPlane, namespace: str) -> Iterator[Callable[..., str]]:
+    """Makes a webhook on this test's ConfigMaps; it is there, and trusted, when it returns."""
+    made: list[str] = []
+
+    def make(name: str, policy: str = "Fail") -> str:
+        full = f"{name}.{namespace}.example.com"
+        made.append(full)
+        config = {
+            "name": full,
+            "clientConfig": {"service": {"name": name, "namespace": namespace, "path": "/review"}},
+            "rules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
+            ],
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "failurePolicy": policy,
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+        }
+        kind = "ValidatingWebhookConfiguration"
+        plane.api.create({"apiVersion": ADMISSION, "kind": kind, "metadata": {"name": full}, "webhooks": [config]})
+
+        def trusted() -> bool:
+            found = plane.api.get(ADMISSION, kind, full)
+            return bool(found and found["webhooks"][0]["clientConfig"].get("caBundle"))
+
+        wait_for(trusted)
+        time.sleep(1)  # until the API server has taken notice
+        return full
+
+    yield make
+    for name in made:
+        plane.api.delete(ADMISSION, "ValidatingWebhookConfiguration", name)
+
+
+def config_map(api: Api, namespace: str, name: str) -> Object:
+    metadata = {"name": name, "namespace": namespace}
+    return api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+
+
+def test_a_webhook_whose_pods_are_simulated_allows_and_is_counted(
+    plane: ControlPlane, egress: Egress, namespace: str, webhook: Callable[..., str]
+) -> None:
+    service(plane.api, namespace, "judge")
+    pods(plane.api, namespace, "judge")
+    name = webhook("judge")
+    config_map(plane.api, namespace, "one")
+    config_map(plane.api, namespace, "two")
+    assert egress.answered()[name] == 2
+
+
+def test_a_webhook_without_pods_refuses_in_the_api_servers_words(
+    plane: ControlPlane, egress: Egress, namespace: str, webhook: Callable[..., str]
+) -> None:
+    service(plane.api, namespace, "absent")
+    name = webhook("absent")
+    with pytest.raises(ApiError, match=f'failed calling webhook "{name}".*no endpoints available for service "absent"'):
+        config_map(plane.api, namespace, "one")
+    assert name not in egress.answered()
+
+
+def test_a_webhook_without_a_service_refuses_naming_it(
+    plane: ControlPlane, namespace: str, webhook: Callable[..., str]
+) -> None:
+    name = webhook("nowhere")
+    with pytest.raises(ApiError, match=f'failed calling webhook "{name}".*service "nowhere" not found'):
+        config_map(plane.api, namespace, "one")
+
+
+def test_a_webhook_without_pods_that_may_be_ignored_is_passed_over(
+    plane: ControlPlane, egress: Egress, namespace: str, webhook: Callable[..., str]
+) -> None:
+    service(plane.api, namespace, "absent")
+    name = webhook("absent", "Ignore")
+    config_map(plane.api, namespace, "one")
+    assert name not in egress.answered()
+
+
+def test_a_webhook_whose_pods_went_is_refused_again(
+    plane: ControlPlane, namespace: str, webhook: Callable[..., str]
+) -> None:
+    service(plane.api, namespace, "judge")
+    pods(plane.api, namespace, "judge")
+    webhook("judge")
+    config_map(plane.api, namespace, "one")
+    plane.api.delete("apps/v1", "Deployment", "judge", namespace)
+
+    def refused() -> bool:
+        try:
+            config_map(plane.api, namespace, f"after-{time.monotonic_ns()}")
+        except ApiError as error:
+            return "no endpoints available" in str(error)
+        return False
+
+    wait_for(refused)
+
+
+def test_a_handler_answers_for_a_service_of_its_own(
+    plane: ControlPlane, egress: Egress, namespace: str, webhook: Callable[..., str]
+) -> None:
+    def refuse(method: str, path: str, body: Any) -> tuple[int, Any]:
+        assert (method, path.partition("?")[0]) == ("POST", "/review")
+        response = {"uid": body["request"]["uid"], "allowed": False, "status": {"message": "not on my watch"}}
+        return 200, {**body, "response": response}
+
+    service(plane.api, namespace, "guard", selects=False)
+    egress.register(namespace, "guard", refuse)
+    webhook("guard")
+    with pytest.raises(ApiError, match="not on my watch"):
+        config_map(plane.api, namespace, "one")
+
+
+def test_a_handler_that_breaks_is_the_webhooks_failure(
+    plane: ControlPlane, egress: Egress, namespace: str, webhook: Callable[..., str]
+) -> None:
+    def broken(method: str, path: str, body: Any) -> tuple[int, Any]:
+        raise KeyError(method, path, body["kind"])
+
+    service(plane.api, namespace, "broken", selects=False)
+    egress.register(namespace, "broken", broken)
+    name = webhook("broken")
+    with pytest.raises(ApiError, match=f'failed calling webhook "{name}".*stand-in failed'):
+        config_map(plane.api, namespace, "one")
+
+
+def test_a_real_process_gets_the_api_servers_own_connection(
+    plane: ControlPlane, egress: Egress, namespace: str, webhook: Callable[..., str]
+) -> None:
+    server = _refusing(plane, f"real.{namespace}.svc")
+    service(plane.api, namespace, "real", selects=False)
+    egress.register(namespace, "real", ("127.0.0.1", server.server_port))
+    webhook("real")
+    with answering(server), pytest.raises(ApiError, match="a real process says no"):
+        config_map(plane.api, namespace, "one")
+
+
+def test_objects_of_a_simulated_operator_convert(plane: ControlPlane, egress: Egress, namespace: str) -> None:
+    service(plane.api, namespace, "operator")
+    pods(plane.api, namespace, "operator")
+    group = f"{namespace}.example.com"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    review = {
+        "clientConfig": {"service": {"name": "operator", "namespace": namespace, "path": "/convert"}},
+        "conversionReviewVersions": ["v1"],
+    }
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"toys.{group}"},
+        "spec": {
+            "group": group,
+            "names": {"kind": "Toy", "plural": "toys"},
+            "scope": "Namespaced",
+            "conversion": {"strategy": "Webhook", "webhook": review},
+            "versions": [
+                {"name": "v1", "served": True, "storage": True, "schema": schema},
+                {"name": "v1beta1", "served": True, "storage": False, "schema": schema},
+            ],
+        },
+    }
+    plane.api.create(crd)
+    toy = {"apiVersion": f"{group}/v1beta1", "kind": "Toy", "metadata": {"name": "bear", "namespace": namespace}}
+
+    def converted() -> bool:
+        try:
+            plane.api.apply(toy, "test")
+        except ApiError:
+            return False
+        return True
+
+    wait_for(converted)
+    found = plane.api.get(f"{group}/v1", "Toy", "bear", namespace)
+    assert found is not None
+    assert found["apiVersion"] == f"{group}/v1"
+    assert egress.answered()[f"conversion of toys.{group}"] > 0
+    plane.api.delete(crd["apiVersion"], crd["kind"], f"toys.{group}")  # type: ignore[arg-type]
+
+
+def test_a_simulated_aggregated_api_is_available_and_empty(plane: ControlPlane, namespace: str) -> None:
+    service(plane.api, namespace, "adapter")
+    pods(plane.api, namespace, "adapter")
+    group = f"{namespace}.metrics.example.com"
+    backend = {"name": "adapter", "namespace": namespace}
+    spec = {"group": group, "version": "v1", "service": backend, "groupPriorityMinimum": 100, "versionPriority": 100}
+    named = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": f"v1.{group}"}}
+    plane.api.create({**named, "spec": spec})
+
+    def available() -> bool:
+        found = plane.api.get("apiregistration.k8s.io/v1", "APIService", f"v1.{group}")
+        conditions = found.get("status", {}).get("conditions", ()) if found else ()
+        return any(one["type"] == "Available" and one["status"] == "True" for one in conditions)
+
+    wait_for(available)
+    assert plane.api.ask("GET", f"/apis/{group}/v1")["resources"] == []
+    plane.api.delete("apiregistration.k8s.io/v1", "APIService", f"v1.{group}")
+
+
+def _refusing(plane: ControlPlane, name: str) -> HTTPServer:
+    """A process with a certificate of its own, which refuses everything."""
+
+    class Refuse(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status = {"message": "a real process says no"}
+            review["response"] = {"uid": review["request"]["uid"], "allowed": False, "status": status}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(review).encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    files = plane.authority.certificate(name, hosts=[name])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    server = HTTPServer(("127.0.0.1", 0), Refuse)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    return server

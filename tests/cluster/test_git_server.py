@@ -1,0 +1,68 @@
+"""Bare git repositories of this machine, under https URLs.
+
+Proves, with git itself, who is served what, and that nobody writes through it. That Argo CD reads from it,
+test_argocd.py proves.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from rehearsal.kubernetes.control_plane.certificates import Authority
+from rehearsal.kubernetes.controllers.git_server import Repositories
+from tests.support.argocd_applications import Repository, config_map, git
+
+_URL = "https://git.example.com/groundwork/models.git"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository.make(tmp_path)
+
+
+@pytest.fixture
+def environment(repository: Repository, tmp_path: Path) -> Iterator[Mapping[str, str]]:
+    """With which git finds the repository under its URL."""
+    authority = Authority(tmp_path / "pki")
+    served = Repositories(authority)
+    with served.running():
+        served.serve(_URL, repository.folder)
+        yield {"https_proxy": served.proxy, "no_proxy": "", "GIT_SSL_CAINFO": str(authority.file)}
+
+
+def test_a_repository_is_read_under_its_url(
+    repository: Repository, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    commit = repository.commit({"colour.yaml": config_map("colour", "red")})
+
+    git(tmp_path, "clone", "--quiet", _URL, "read", **environment)
+
+    assert git(tmp_path / "read", "rev-parse", "HEAD") == commit
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://git.example.com/groundwork/models", "not found"),
+        ("https://git.example.com/groundwork/models.github", "not found"),
+        ("https://elsewhere.example.com/groundwork/models.git", "response 502"),
+    ],
+)
+def test_nothing_else_is(url: str, reason: str, environment: Mapping[str, str], tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        git(tmp_path, "ls-remote", url, **environment)
+
+    assert reason in refused.value.stderr
+
+
+def test_nobody_writes(repository: Repository, environment: Mapping[str, str]) -> None:
+    repository.commit({"colour.yaml": config_map("colour", "red")})
+
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        git(repository.copy, "push", _URL, "HEAD:another", **environment)
+
+    assert "403" in refused.value.stderr

@@ -1,0 +1,110 @@
+"""The GitOps folder, rendered by kustomize for each environment with a model that the promotion wrote.
+
+Proves that base and overlays reach the InferenceServices, that the pods that KServe makes of them keep every control of
+the policy pack for Kubernetes, and what the autoscaler, the probes and the rollout of pods are told. The Deployment is
+put together here as KServe's controller does (predictor's pod specification, strategy, labels); that a real API server
+and the real controller take it is proven elsewhere. Needs kubectl, which brings kustomize.
+"""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from policies.props import Undecided
+from policies.services import judge_manifest
+from tests.support.gitops_rendering import GITOPS, Manifests, deployment, kustomized, render
+
+ENVIRONMENTS = ("dev", "staging", "prod")
+
+
+@pytest.fixture(scope="module", params=ENVIRONMENTS)
+def rendered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Manifests]:
+    """An environment's name and what Argo CD would apply there."""
+    environment: str = request.param
+    return environment, render(environment, tmp_path_factory.mktemp(environment))
+
+
+def of_kind(manifests: Manifests, kind: str) -> Manifests:
+    return [manifest for manifest in manifests if manifest["kind"] == kind]
+
+
+def test_every_control_holds_for_what_is_applied_and_for_the_pods_of_it(rendered: tuple[str, Manifests]) -> None:
+    _, manifests = rendered
+    services = of_kind(manifests, "InferenceService")
+    assert len(services) == 2
+    judged = 0
+    for manifest in [*manifests, *map(deployment, services)]:
+        for control, verdict in judge_manifest(manifest):
+            judged += 1
+            assert isinstance(verdict, Undecided), f"{manifest['metadata']['name']}: {control.id}: {verdict}"
+    broken = deployment(services[0])
+    broken["spec"]["template"]["spec"]["containers"][0]["securityContext"]["privileged"] = True
+    assert [control.id for control, _ in judge_manifest(broken)] == ["k8s-pod-privileged"]
+
+
+def test_the_pods_are_what_serving_needs(rendered: tuple[str, Manifests]) -> None:
+    _, manifests = rendered
+    for service in of_kind(manifests, "InferenceService"):
+        predictor = service["spec"]["predictor"]
+        (container,) = predictor["containers"]
+        assert container["name"] == "kserve-container"
+        assert "@sha256:" in container["image"]
+        assert container["ports"][0]["containerPort"] == 8000
+        assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
+        environment = {variable["name"]: variable["value"] for variable in container["env"]}
+        assert environment["MODEL_NAME"] == "wine"
+        assert environment["MODEL_VERSION"] in ("1", "2")
+        assert environment["MLFLOW_TRACKING_URI"].startswith("http")
+        assert predictor["terminationGracePeriodSeconds"] == 30
+        assert int(environment["DRAIN_TIMEOUT"]) < 30
+        assert predictor["deploymentStrategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+        assert predictor["serviceAccountName"] == "serving"
+        assert "podAntiAffinity" in predictor["affinity"]
+
+
+def test_the_autoscaler_gets_its_bounds_and_both_targets(rendered: tuple[str, Manifests]) -> None:
+    environment, manifests = rendered
+    bounds = {"dev": (2, 4), "staging": (3, 6), "prod": (3, 10)}
+    for service in of_kind(manifests, "InferenceService"):
+        assert service["metadata"]["annotations"]["serving.kserve.io/autoscalerClass"] == "hpa"
+        assert service["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "Standard"
+        predictor = service["spec"]["predictor"]
+        assert (predictor["minReplicas"], predictor["maxReplicas"]) == bounds[environment]
+        targets = {
+            metric["resource"]["name"]: metric["resource"]["target"]["averageUtilization"]
+            for metric in predictor["autoScaling"]["metrics"]
+        }
+        assert targets == {"cpu": 70, "memory": 80}
+
+
+def test_no_budget_keeps_a_node_from_being_drained(rendered: tuple[str, Manifests]) -> None:
+    _, manifests = rendered
+    pods = {
+        service["metadata"]["name"]: service["spec"]["predictor"]["minReplicas"]
+        for service in of_kind(manifests, "InferenceService")
+    }
+    budgets = of_kind(manifests, "PodDisruptionBudget")
+    assert {budget["metadata"]["name"] for budget in budgets} == pods.keys()
+    for budget in budgets:
+        name = budget["spec"]["selector"]["matchLabels"]["serving.kserve.io/inferenceservice"]
+        assert 1 <= budget["spec"]["minAvailable"] < pods[name]
+
+
+def test_everything_stands_in_the_namespace_and_argo_cd_may_apply_it(rendered: tuple[str, Manifests]) -> None:
+    environment, manifests = rendered
+    assert {manifest["metadata"]["namespace"] for manifest in manifests} == {"serving"}
+    project = yaml.safe_load((GITOPS / "argocd" / "project.yaml").read_text())
+    allowed = {(item["group"], item["kind"]) for item in project["spec"]["namespaceResourceWhitelist"]}
+    for manifest in manifests:
+        group = manifest["apiVersion"].rpartition("/")[0]
+        assert (group, manifest["kind"]) in allowed
+    application = yaml.safe_load((GITOPS / "argocd" / f"{environment}.yaml").read_text())
+    assert application["spec"]["source"]["path"] == environment
+    assert application["spec"]["source"]["repoURL"] in project["spec"]["sourceRepos"]
+    assert application["spec"]["project"] == project["metadata"]["name"]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_an_environment_without_models_renders(environment: str) -> None:
+    assert "kind: NetworkPolicy" in kustomized(GITOPS / environment)

@@ -1,0 +1,150 @@
+"""A simulated AWS account to test the models of AWS in: how to fill it, and inputs that it takes.
+
+Proves nothing; the tests beside it, simulator/aws/test_*.py, do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rehearsal.simulator.aws.cloud import ACCOUNT, CLOUD
+from rehearsal.simulator.core.simulation import Simulation
+from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.values import UNKNOWN, Values
+
+VPC, SUBNET = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet"
+GROUP, ENDPOINT = "aws:ec2/securityGroup:SecurityGroup", "aws:ec2/vpcEndpoint:VpcEndpoint"
+ROLE, ROLE_POLICY = "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"
+ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+KEY, LOGS, TRAIL = "aws:kms/key:Key", "aws:cloudwatch/logGroup:LogGroup", "aws:cloudtrail/trail:Trail"
+BUCKET, BUCKET_POLICY = "aws:s3/bucket:Bucket", "aws:s3/bucketPolicy:BucketPolicy"
+DATABASE, TABLE = "aws:rds/instance:Instance", "aws:dynamodb/table:Table"
+CLUSTER, NODES, ADDON = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup", "aws:eks/addon:Addon"
+ECR, DOMAIN = "aws:ecr/repository:Repository", "aws:sagemaker/domain:Domain"
+SECRET, TEMPLATE = "aws:secretsmanager/secret:Secret", "aws:ec2/launchTemplate:LaunchTemplate"
+ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+AUTOSCALING = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+
+
+def allow(actions: Any, **fields: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, **fields}
+
+
+def policy(*statements: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+TRUST = policy(allow("sts:AssumeRole", Principal={"Service": "ec2.amazonaws.com"}))
+READ = policy(allow("s3:GetObject", Resource="arn:aws:s3:::b/*"))
+ITEMS = {"name": "models", "hashKey": "name", "attributes": [{"name": "name", "type": "S"}]}
+POSTGRES = {
+    "identifier": "acme-db",
+    "instanceClass": "db.t4g.medium",
+    "engine": "postgres",
+    "allocatedStorage": 64,
+    "storageType": "gp3",
+    "username": "mlflow",
+    "password": "correcthorsebatterystaple",
+    "backupRetentionPeriod": 7,
+}
+EKS = {
+    "name": "acme",
+    "roleArn": UNKNOWN,
+    "version": "1.33",
+    "vpcConfig": {"subnetIds": UNKNOWN, "endpointPrivateAccess": True, "endpointPublicAccess": False},
+    "kubernetesNetworkConfig": {"serviceIpv4Cidr": "172.20.0.0/16"},
+    "enabledClusterLogTypes": ["audit"],
+}
+POOL = {
+    "clusterName": "acme",
+    "nodeRoleArn": UNKNOWN,
+    "subnetIds": UNKNOWN,
+    "scalingConfig": {"minSize": 2, "maxSize": 3, "desiredSize": 2},
+    "instanceTypes": ["m6i.xlarge"],
+    "amiType": "AL2023_x86_64_STANDARD",
+    "taints": [{"key": "a", "value": "b", "effect": "NO_SCHEDULE"}],
+}
+STUDIO = {
+    "domainName": "acme",
+    "authMode": "IAM",
+    "vpcId": UNKNOWN,
+    "subnetIds": UNKNOWN,
+    "defaultUserSettings": {"executionRole": UNKNOWN},
+}
+
+
+class Account:
+    """A simulated account in eu-west-1."""
+
+    def __init__(self) -> None:
+        self.world = FileWorld(":memory:")
+        self.simulation = Simulation(CLOUD, self.world)
+        self.simulation.configure({"region": "eu-west-1"})
+        self._count = 0
+
+    def check(self, type_: str, inputs: Mapping[str, Any]) -> str:
+        return "; ".join(self.simulation.check("urn::it", type_, Values(dict(inputs))))
+
+    def create(self, type_: str, **inputs: Any) -> str:
+        self._count += 1
+        return self.simulation.create(f"urn::it-{self._count}", type_, Values(inputs), preview=False)[0]
+
+    def outputs(self, type_: str, id_: str) -> Mapping[str, Any]:
+        record = self.world.get(type_, id_)
+        assert record is not None
+        return record.outputs
+
+    def arn(self, type_: str, id_: str) -> str:
+        return str(self.outputs(type_, id_)["arn"])
+
+    def delete(self, type_: str, id_: str) -> None:
+        self.simulation.delete("urn::it", type_, id_)
+
+    def vpc(self, cidr: str = "10.0.0.0/16", **inputs: Any) -> str:
+        return self.create(VPC, cidrBlock=cidr, **inputs)
+
+    def subnets(self, vpc: str, zones: str = "ab") -> list[str]:
+        return [
+            self.create(SUBNET, vpcId=vpc, cidrBlock=f"10.0.{number}.0/24", availabilityZone=f"eu-west-1{zone}")
+            for number, zone in enumerate(zones)
+        ]
+
+    def role(self, name: str, service: str, *policies: str, actions: Any = "sts:AssumeRole") -> str:
+        trusted = policy(allow(actions, Principal={"Service": service}))
+        id_ = self.create(ROLE, name=name, assumeRolePolicy=trusted)
+        for one in policies:
+            self.create(ATTACHMENT, role=id_, policyArn=f"arn:aws:iam::aws:policy/{one}")
+        return self.arn(ROLE, id_)
+
+    def key(self, *statements: Mapping[str, Any]) -> str:
+        root = allow("kms:*", Principal={"AWS": ROOT}, Resource="*")
+        return self.arn(KEY, self.create(KEY, policy=policy(root, *statements)))
+
+
+class Kubernetes:
+    """An account with a cluster; every part of a node group can be spoilt on its own."""
+
+    def __init__(self, account: Account) -> None:
+        self.account, self.vpc = account, account.vpc()
+        self.subnets = account.subnets(self.vpc)
+        role = account.role("cluster", "eks.amazonaws.com")
+        network = {"subnetIds": self.subnets}
+        account.create(CLUSTER, name="acme", roleArn=role, vpcConfig=network, bootstrapSelfManagedAddons=False)
+
+    def way_out(self) -> None:
+        gateway = self.account.create("aws:ec2/internetGateway:InternetGateway", vpcId=self.vpc)
+        route = {"cidrBlock": "0.0.0.0/0", "gatewayId": gateway}
+        table = self.account.create("aws:ec2/routeTable:RouteTable", vpcId=self.vpc, routes=[route])
+        for subnet in self.subnets:
+            self.account.create(
+                "aws:ec2/routeTableAssociation:RouteTableAssociation", subnetId=subnet, routeTableId=table
+            )
+
+    def addon(self, name: str, **inputs: Any) -> None:
+        self.account.create(ADDON, clusterName="acme", addonName=name, **inputs)
+
+    def nodes(self, role: str, **inputs: Any) -> None:
+        given = {**POOL, "nodeRoleArn": role, "subnetIds": self.subnets, **inputs}
+        self.account.create(NODES, **given)

@@ -1,0 +1,302 @@
+"""A simulated Azure to test its models in: a group with a network and a vault, and inputs that it takes.
+
+Proves nothing; the tests beside it, test_azure_models_*.py, do.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from rehearsal.simulator.azure.cloud import CLOUD
+from rehearsal.simulator.core.simulation import Simulation
+from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.values import Values
+
+SUBSCRIPTION = CLOUD.facts["subscriptionId"]
+GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
+VNET = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/vnet"
+VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-one"
+NODES, API, DATABASE, ENDPOINTS = (f"{VNET}/subnets/{name}" for name in ("nodes", "api", "database", "endpoints"))
+ROLES = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
+OPERATOR = f"{ROLES}/f1a07417-d97a-45cb-824c-7a7467783830"
+CRYPTO_USER = f"{ROLES}/12338af0-0e69-4776-bea7-57ae8d297424"
+READER = f"{ROLES}/acdd72a7-3385-48ef-bd42-f606fba81ae7"
+ZONES = f"{GROUP}/providers/Microsoft.Network/privateDnsZones"
+
+
+def identity_id(name: str) -> str:
+    return f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
+
+
+def in_group(**inputs: Any) -> dict[str, Any]:
+    return {"resourceGroupName": "rg", **inputs}
+
+
+def subnet(name: str, prefix: str, **inputs: Any) -> dict[str, Any]:
+    return in_group(virtualNetworkName="vnet", subnetName=name, addressPrefix=prefix, **inputs)
+
+
+POOL = {
+    "name": "system",
+    "mode": "System",
+    "vmSize": "Standard_D4s_v5",
+    "enableAutoScaling": True,
+    "minCount": 2,
+    "maxCount": 3,
+    "count": 2,
+    "vnetSubnetID": NODES,
+}
+
+# One accepted set of inputs for each type that has rules; several serve as the world that the others refer to.
+GOOD: Mapping[str, dict[str, Any]] = {
+    "resources:ResourceGroup": {"resourceGroupName": "rg"},
+    "network:VirtualNetwork": in_group(virtualNetworkName="vnet", addressSpace={"addressPrefixes": ["10.0.0.0/16"]}),
+    "network:Subnet": subnet("nodes", "10.0.0.0/18", natGateway={"id": "nat"}),
+    "network:NetworkSecurityGroup": in_group(
+        networkSecurityGroupName="nsg",
+        securityRules=[
+            {"name": "one", "priority": 100, "direction": "Inbound"},
+            {"name": "two", "priority": 110, "direction": "Inbound"},
+        ],
+    ),
+    "network:PublicIPAddress": in_group(
+        publicIpAddressName="ip", sku={"name": "Standard"}, publicIPAllocationMethod="Static"
+    ),
+    "network:FlowLog": {
+        "resourceGroupName": "NetworkWatcherRG",
+        "networkWatcherName": "NetworkWatcher_westeurope",
+        "flowLogName": "flows",
+        "targetResourceId": VNET,
+        "storageId": f"{GROUP}/providers/Microsoft.Storage/storageAccounts/store1",
+        "retentionPolicy": {"enabled": True, "days": 90},
+    },
+    "privatedns:PrivateZone": in_group(privateZoneName="privatelink.azurecr.io", location="global"),
+    "managedidentity:UserAssignedIdentity": in_group(resourceName="someone"),
+    "managedidentity:FederatedIdentityCredential": in_group(
+        resourceName="someone",
+        federatedIdentityCredentialResourceName="kubernetes",
+        issuer="https://issuer.example/",
+        subject="system:serviceaccount:a:b",
+        audiences=["api://AzureADTokenExchange"],
+    ),
+    "authorization:RoleAssignment": {
+        "scope": VNET,
+        "principalId": CLOUD.facts["objectId"],
+        "roleDefinitionId": OPERATOR,
+        "roleAssignmentName": "0a1b2c3d-0000-4000-8000-000000000000",
+    },
+    "operationalinsights:Workspace": in_group(workspaceName="logs", retentionInDays=30),
+    "applicationinsights:Component": in_group(
+        resourceName="insights",
+        kind="web",
+        applicationType="web",
+        ingestionMode="LogAnalytics",
+        workspaceResourceId=f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/logs",
+    ),
+    "monitor:ActionGroup": in_group(
+        actionGroupName="alerts", groupShortName="groundwork", enabled=True, location="Global"
+    ),
+    "monitor:DiagnosticSetting": {
+        "name": "audit",
+        "resourceUri": VAULT,
+        "workspaceId": f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/logs",
+        "logs": [{"category": "AuditEvent", "enabled": True}],
+    },
+    "monitor:DataCollectionRule": in_group(
+        dataCollectionRuleName="rule",
+        destinations={"logAnalytics": [{"name": "logs"}]},
+        dataFlows=[{"streams": ["Microsoft-KubeEvents"], "destinations": ["logs"]}],
+    ),
+    "keyvault:Vault": in_group(
+        vaultName="kv-one",
+        properties={
+            "tenantId": CLOUD.facts["tenantId"],
+            "sku": {"family": "A", "name": "standard"},
+            "enablePurgeProtection": True,
+            "softDeleteRetentionInDays": 90,
+        },
+    ),
+    "keyvault:Key": in_group(vaultName="kv-one", keyName="platform", properties={"kty": "RSA", "keySize": 3072}),
+    "keyvault:Secret": in_group(vaultName="kv-one", secretName="password", properties={"value": "made up"}),
+    "containerregistry:Registry": in_group(
+        registryName="registry1",
+        sku={"name": "Premium"},
+        publicNetworkAccess="Disabled",
+        policies={"exportPolicy": {"status": "disabled"}, "retentionPolicy": {"status": "enabled", "days": 30}},
+    ),
+    "storage:StorageAccount": in_group(
+        accountName="store1",
+        kind="StorageV2",
+        sku={"name": "Standard_ZRS"},
+        encryption={
+            "keySource": "Microsoft.Keyvault",
+            "keyVaultProperties": {"keyVaultUri": "https://kv-one.vault.azure.net/", "keyName": "platform"},
+        },
+    ),
+    "storage:BlobServiceProperties": in_group(
+        accountName="store1", blobServicesName="default", deleteRetentionPolicy={"enabled": True, "days": 30}
+    ),
+    "storage:BlobContainer": in_group(accountName="store1", containerName="mlflow", publicAccess="None"),
+    "storage:ManagementPolicy": in_group(accountName="store1", managementPolicyName="default", policy={"rules": []}),
+    "cosmosdb:DatabaseAccount": in_group(
+        accountName="cosmos1",
+        databaseAccountOfferType="Standard",
+        locations=[{"locationName": "westeurope"}],
+        capabilities=[{"name": "EnableServerless"}],
+        keyVaultKeyUri="https://kv-one.vault.azure.net/keys/platform",
+        defaultIdentity="UserAssignedIdentity=x",
+        backupPolicy={"type": "Continuous"},
+    ),
+    "cosmosdb:SqlResourceSqlDatabase": in_group(
+        accountName="cosmos1", databaseName="experiments", resource={"id": "experiments"}
+    ),
+    "cosmosdb:SqlResourceSqlContainer": in_group(
+        accountName="cosmos1",
+        databaseName="experiments",
+        containerName="results",
+        resource={"id": "results", "partitionKey": {"paths": ["/experiment"], "kind": "Hash"}},
+    ),
+    "cosmosdb:SqlResourceSqlRoleAssignment": in_group(
+        accountName="cosmos1",
+        roleAssignmentId="0a1b2c3d-0000-4000-8000-000000000000",
+        roleDefinitionId=f"{GROUP}/providers/Microsoft.DocumentDB/databaseAccounts/cosmos1/sqlRoleDefinitions/"
+        "00000000-0000-0000-0000-000000000002",
+        scope=f"{GROUP}/providers/Microsoft.DocumentDB/databaseAccounts/cosmos1",
+        principalId=CLOUD.facts["objectId"],
+    ),
+    "dbforpostgresql:Server": in_group(
+        serverName="pg-one",
+        sku={"name": "Standard_D2ds_v5", "tier": "GeneralPurpose"},
+        storage={"storageSizeGB": 64},
+        backup={"backupRetentionDays": 7},
+        administratorLogin="mlflow",
+        administratorLoginPassword="aB3aB3aB3aB3",
+        availabilityZone="1",
+        highAvailability={"mode": "ZoneRedundant", "standbyAvailabilityZone": "2"},
+        network={
+            "delegatedSubnetResourceId": DATABASE,
+            "privateDnsZoneArmResourceId": f"{GROUP}/providers/Microsoft.Network/privateDnsZones/"
+            "gw.private.postgres.database.azure.com",
+        },
+    ),
+    "dbforpostgresql:Database": in_group(serverName="pg-one", databaseName="mlflow"),
+    "dbforpostgresql:Configuration": in_group(
+        serverName="pg-one", configurationName="require_secure_transport", value="on"
+    ),
+    "compute:DiskEncryptionSet": in_group(
+        diskEncryptionSetName="disks",
+        activeKey={"keyUrl": f"https://kv-one.vault.azure.net/keys/platform/{'0' * 32}"},
+    ),
+    "containerservice:ManagedCluster": in_group(
+        resourceName="aks",
+        dnsPrefix="aks",
+        kubernetesVersion="1.33",
+        agentPoolProfiles=[POOL],
+        networkProfile={
+            "podCidr": "10.244.0.0/16",
+            "serviceCidr": "172.20.0.0/16",
+            "dnsServiceIP": "172.20.0.10",
+            "networkPolicy": "cilium",
+            "networkDataplane": "cilium",
+            "outboundType": "userAssignedNATGateway",
+        },
+        disableLocalAccounts=True,
+        aadProfile={"managed": True},
+        oidcIssuerProfile={"enabled": True},
+        securityProfile={
+            "workloadIdentity": {"enabled": True},
+            "azureKeyVaultKms": {
+                "enabled": True,
+                "keyVaultNetworkAccess": "Private",
+                "keyVaultResourceId": VAULT,
+            },
+        },
+        apiServerAccessProfile={"enablePrivateCluster": True, "enableVnetIntegration": True, "subnetId": API},
+        identity={"type": "UserAssigned", "userAssignedIdentities": [identity_id("control")]},
+        identityProfile={"kubeletidentity": {"resourceId": identity_id("kubelet")}},
+    ),
+    "containerservice:AgentPool": in_group(
+        resourceName="aks",
+        agentPoolName="user",
+        mode="User",
+        enableAutoScaling=True,
+        minCount=1,
+        maxCount=5,
+        count=1,
+    ),
+    "machinelearningservices:Workspace": in_group(
+        workspaceName="workspace",
+        storageAccount=f"{GROUP}/providers/Microsoft.Storage/storageAccounts/store1",
+        keyVault=VAULT,
+        applicationInsights=f"{GROUP}/providers/Microsoft.Insights/components/insights",
+        identity={"type": "UserAssigned", "userAssignedIdentities": [identity_id("someone")]},
+        primaryUserAssignedIdentity=identity_id("someone"),
+        managedNetwork={"isolationMode": "AllowOnlyApprovedOutbound"},
+    ),
+    "machinelearningservices:Compute": in_group(
+        workspaceName="workspace",
+        computeName="low-priority",
+        properties={
+            "computeType": "AmlCompute",
+            "properties": {
+                "vmPriority": "LowPriority",
+                "enableNodePublicIp": False,
+                "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 4},
+            },
+        },
+    ),
+}
+ZONE = in_group(privateZoneName="gw.private.postgres.database.azure.com", location="global")
+AKS = GOOD["containerservice:ManagedCluster"]
+SERVER = GOOD["dbforpostgresql:Server"]
+
+
+def changed(inputs: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of the inputs with another value at a dotted path; None takes it away."""
+    copied = copy.deepcopy(inputs)
+    *steps, last = path.split(".")
+    holder: Any = copied
+    for step in steps:
+        holder = holder[int(step)] if isinstance(holder, list) else holder.setdefault(step, {})
+    if value is None:
+        del holder[last]
+    else:
+        holder[last] = value
+    return copied
+
+
+class Azure:
+    """The simulated Azure with a world of its own."""
+
+    def __init__(self) -> None:
+        self.simulation = Simulation(CLOUD, FileWorld(":memory:"))
+        self.simulation.configure({"location": "westeurope"})
+
+    def check(self, type_: str, inputs: dict[str, Any]) -> list[str]:
+        return self.simulation.check("urn::x", f"azure-native:{type_}", Values(inputs))
+
+    def create(self, type_: str, inputs: dict[str, Any], name: str = "") -> tuple[str, Mapping[str, Any]]:
+        urn = f"urn:pulumi:s::p::azure-native:{type_}::{name or len(str(inputs))}"
+        id_, outputs = self.simulation.create(urn, f"azure-native:{type_}", Values(inputs), preview=False)
+        return id_, outputs.plain
+
+    def update(self, type_: str, id_: str, inputs: dict[str, Any]) -> None:
+        self.simulation.update("urn::x", f"azure-native:{type_}", id_, Values(inputs), Values(), preview=False)
+
+    def good(self, *types: str) -> None:
+        for type_ in types:
+            self.create(type_, GOOD[type_])
+
+
+def permit(azure: Azure, role: str, scope: str) -> None:
+    control = azure.simulation._world.find(identity_id("control"))
+    assert control
+    inputs = {"scope": scope, "principalId": control.outputs["principalId"], "roleDefinitionId": role}
+    azure.create("authorization:RoleAssignment", inputs, role[-4:])
+
+
+def endpoint(target: str, group: str, home: str = ENDPOINTS) -> dict[str, Any]:
+    connection = {"name": group, "privateLinkServiceId": target, "groupIds": [group]}
+    return in_group(privateEndpointName="pe", subnet={"id": home}, privateLinkServiceConnections=[connection])

@@ -1,0 +1,68 @@
+"""What tests of the simulated cloud put into its cluster and look for there. Proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rehearsal.kubernetes.client import Api, Object
+
+SIMULATED = "groundwork.rehearsal/simulated=true"
+
+
+def nodes(api: Api) -> Mapping[str, Object]:
+    return {node["metadata"]["name"]: node for node in api.list("v1", "Node", labels=SIMULATED)}
+
+
+def readiness(node: Object) -> Mapping[str, Any]:
+    return next((one for one in node["status"].get("conditions", ()) if one["type"] == "Ready"), {"status": ""})
+
+
+def all_ready(api: Api) -> bool:
+    return all(readiness(node)["status"] == "True" for node in nodes(api).values())
+
+
+def pod(namespace: str, name: str, **spec: Any) -> dict[str, Any]:
+    container = {"name": "main", "image": "example.com/main:1", "resources": {"requests": spec.pop("requests", {})}}
+    container |= spec.pop("container", {})
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"containers": [container], **spec},
+    }
+
+
+def claim(namespace: str, name: str, storage_class: str | None) -> dict[str, Any]:
+    spec: dict[str, Any] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    if storage_class is not None:
+        spec["storageClassName"] = storage_class
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
+
+
+def using(claim_name: str) -> Mapping[str, Any]:
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": claim_name}}
+    return {"volumes": [volume], "container": {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}}
+
+
+def running(api: Api, labels: str) -> list[Object]:
+    pods = api.list("v1", "Pod", "kube-system", labels=labels)
+    return [one for one in pods if one["status"].get("phase") == "Running"]
+
+
+def service(namespace: str, name: str, **annotations: str) -> dict[str, Any]:
+    """A service of type LoadBalancer."""
+    metadata = {"name": name, "namespace": namespace, "annotations": annotations}
+    spec = {"type": "LoadBalancer", "ports": [{"port": 80}], "selector": {"app": name}}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+def ingress(api: Api, namespace: str, name: str) -> Any:
+    found = api.get("v1", "Service", name, namespace)
+    return (found or {"status": {}})["status"].get("loadBalancer", {}).get("ingress")
+
+
+def phase(api: Api, kind: str, namespace: str, name: str) -> str:
+    found = api.get("v1", kind, name, namespace)
+    return str(found["status"].get("phase")) if found else "gone"

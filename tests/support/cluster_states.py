@@ -1,0 +1,112 @@
+"""Simulated worlds to derive clusters from, as the simulated clouds would record them. Proves nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rehearsal.simulator.core.state_store import FileWorld, Record
+
+_GROUP = "/subscriptions/s/resourceGroups/rg/providers"
+AKS = f"{_GROUP}/Microsoft.ContainerService/managedClusters/acme"
+SUBNET = f"{_GROUP}/Microsoft.Network/virtualNetworks/vnet/subnets/nodes"
+TENANT = "11111111-2222-4333-a444-555555555555"
+ZONES = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
+
+
+def put(world: FileWorld, type_: str, id_: str, inputs: Mapping[str, Any], **outputs: Any) -> Record:
+    record = Record(type_, id_, f"urn::{id_}", 0, inputs, outputs)
+    world.put(record)
+    return record
+
+
+def agent_pool(name: str = "user", **inputs: Any) -> dict[str, Any]:
+    """A pool of AKS, scaled from 2 to 4 in three zones unless the inputs say otherwise."""
+    return {
+        "name": name,
+        "mode": "User",
+        "vmSize": "Standard_D4s_v5",
+        "enableAutoScaling": True,
+        "count": 2,
+        "minCount": 2,
+        "maxCount": 4,
+        "availabilityZones": ["1", "2", "3"],
+        "maxPods": 110,
+        "nodeLabels": {"groundwork/pool": name},
+        "vnetSubnetID": SUBNET,
+        **inputs,
+    }
+
+
+def put_aks(world: FileWorld, *pools: Mapping[str, Any], **inputs: Any) -> Record:
+    put(world, "azure-native:network:Subnet", SUBNET, {"addressPrefix": "10.20.0.0/18"})
+    issuer = f"https://westeurope.oic.prod-aks.azure.com/{TENANT}/22222222-2222-4222-a222-222222222222/"
+    return put(
+        world,
+        "azure-native:containerservice:ManagedCluster",
+        AKS,
+        {
+            "resourceGroupName": "rg",
+            "resourceName": "acme",
+            "agentPoolProfiles": list(pools) or [agent_pool()],
+            **inputs,
+        },
+        fqdn="acme-01234567.hcp.westeurope.azmk8s.io",
+        oidcIssuerProfile={"enabled": True, "issuerURL": issuer},
+    )
+
+
+def put_agent_pool(world: FileWorld, name: str, **inputs: Any) -> Record:
+    """A pool beside those of the cluster's own profile."""
+    profile = agent_pool(name, **inputs)
+    profile["agentPoolName"] = profile.pop("name")
+    return put(world, "azure-native:containerservice:AgentPool", f"{AKS}/agentPools/{name}", profile)
+
+
+def put_eks(world: FileWorld, *, tags: Mapping[str, str] | None = None, **inputs: Any) -> Record:
+    """EKS with three subnets, whose tags are those given."""
+    for number, zone in enumerate(ZONES):
+        subnet = {"cidrBlock": f"10.20.{64 * number}.0/18", "availabilityZone": zone, "tags": dict(tags or {})}
+        put(world, "aws:ec2/subnet:Subnet", f"subnet-{number}", subnet)
+    return put(
+        world,
+        "aws:eks/cluster:Cluster",
+        "acme",
+        {"name": "acme", "bootstrapSelfManagedAddons": False, **inputs},
+        arn="arn:aws:eks:eu-west-1:123456789012:cluster/acme",
+    )
+
+
+def put_node_group(world: FileWorld, name: str = "user", size: str = "m6i.xlarge", **inputs: Any) -> Record:
+    """A node group of two nodes."""
+    group = {
+        "clusterName": "acme",
+        "instanceTypes": [size],
+        "subnetIds": [f"subnet-{number}" for number in range(len(ZONES))],
+        "scalingConfig": {"minSize": 2, "maxSize": 4, "desiredSize": 2},
+        "labels": {"groundwork/pool": name},
+        "taints": [],
+        **inputs,
+    }
+    return put(world, "aws:eks/nodeGroup:NodeGroup", f"acme:{name}", group, nodeGroupName=name)
+
+
+def put_addons(world: FileWorld, *names: str, **settings: Mapping[str, Any]) -> None:
+    """Add-ons of EKS; `settings` by name, `_` for `-`."""
+    for name in names:
+        values = settings.get(name.replace("-", "_"))
+        inputs = {"clusterName": "acme", "addonName": name}
+        put(
+            world,
+            "aws:eks/addon:Addon",
+            f"acme:{name}",
+            {**inputs, "configurationValues": json.dumps(values)} if values else inputs,
+        )
+
+
+def put_association(world: FileWorld, namespace: str, service_account: str) -> Record:
+    inputs = {"clusterName": "acme", "namespace": namespace, "serviceAccount": service_account}
+    return put(
+        world, "aws:eks/podIdentityAssociation:PodIdentityAssociation", f"a-{namespace}-{service_account}", inputs
+    )

@@ -1,0 +1,77 @@
+"""Renders the GitOps folder for an environment, with a model that the promotion's own code wrote. Proves nothing."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rehearsal.scenarios.processes import PACKAGE, PYTHON
+from rehearsal.toolchain import ROOT
+
+GITOPS = ROOT / "platform" / "gitops"
+
+Manifests = list[dict[str, Any]]
+
+# The promotion's own code, in the environment it is installed in.
+_WRITE = """
+import sys
+from pathlib import Path
+from lifecycle.gitops import folder, manifests
+from lifecycle.gitops.folder import Folder
+from lifecycle.gitops.settings import GitopsSettings
+
+class Files:
+    def read(self, path):
+        file = Path(path)
+        return file.read_text() if file.exists() else None
+
+settings = GitopsSettings(repository=".", environment=sys.argv[1])
+versions = {role: manifests.Lineage("wine", number, "run", "data", "commit") for role, number in
+            (("champion", "1"), ("challenger", "2"))}
+wanted = Folder("wine", versions, {"champion": 90, "challenger": 10})
+for path, text in folder.write(Files(), settings, wanted).items():
+    if text is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text)
+"""
+
+
+def render(environment: str, folder: Path) -> Manifests:
+    """What Argo CD would apply there; skips the test where that cannot be rendered."""
+    if not PYTHON.exists():
+        pytest.skip("the lifecycle's environment is not there: `make test-lifecycle` makes it")
+    work = folder / "gitops"
+    shutil.copytree(GITOPS, work)
+    command = [str(PYTHON), "-c", _WRITE, environment]
+    subprocess.run(command, cwd=work, env={"PYTHONPATH": str(PACKAGE / "src")}, check=True)
+    return list(yaml.safe_load_all(kustomized(work / environment)))
+
+
+def kustomized(folder: Path) -> str:
+    """What kustomize makes of a folder; skips the test where kubectl, which brings it, is not there."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl, which renders, is not on PATH")
+    command = ["kubectl", "kustomize", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def deployment(inference_service: Mapping[str, Any]) -> dict[str, Any]:
+    """The Deployment of a predictor, as KServe v0.20.0's deployment_reconciler makes it."""
+    predictor = dict(inference_service["spec"]["predictor"])
+    extension = ("minReplicas", "maxReplicas", "autoScaling", "deploymentStrategy", "labels", "annotations")
+    own = {key: predictor.pop(key) for key in extension}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": f"{inference_service['metadata']['name']}-predictor", "namespace": "serving"},
+        "spec": {
+            "strategy": own["deploymentStrategy"],
+            "template": {"metadata": {"labels": own["labels"]}, "spec": predictor},
+        },
+    }

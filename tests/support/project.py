@@ -1,0 +1,257 @@
+"""A copy of the project that a test may break, with the engine that the real one uses."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rehearsal import session
+from rehearsal.summary import read_events
+from rehearsal.toolchain import ROOT
+
+# Long enough for a rehearsal on two busy cores; a hang is a failure.
+TIMEOUT = 300
+
+_PARTS = ("Pulumi.yaml", "__main__.py", "infra", "policies", "rehearsal", "stacks")
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a command ended, and all that it printed."""
+
+    code: int
+    text: str
+
+    @property
+    def complaint(self) -> str:
+        """What a failed command said; fails where it succeeded or showed a traceback."""
+        assert self.code != 0, f"succeeded, but should not have:\n{self.text}"
+        assert "Traceback" not in self.text, self.text
+        return self.text
+
+
+class Project:
+    """The copy in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for part in _PARTS:
+            source, target = ROOT / part, folder / part
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, target)
+        (folder / ".venv").symlink_to(sys.prefix)
+        (folder / ".groundwork").mkdir()
+        session.ready()
+        for built in (ROOT / ".groundwork").glob("*-[0-9]*"):  # a tool's folder is called by its name and version
+            _borrow(built, folder / ".groundwork" / built.name)
+
+    def rehearse(self, command: str, stack: str, *options: str) -> Run:
+        """Run one of the rehearsal's commands to its end."""
+        return self.finished(self.start(command, stack, *options))
+
+    def start(self, command: str, stack: str, *options: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "rehearsal", command, stack, *options],
+            cwd=self.folder,
+            env=_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,  # so that Ctrl-C can be sent to all of it
+        )
+
+    def serve(self, stack: str) -> str:
+        """Serve the stack's clouds in the background, as `make env` does; gives what it prints for a shell."""
+        return subprocess.run(
+            [sys.executable, "-m", "rehearsal", "env", stack],
+            cwd=self.folder,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=TIMEOUT,
+        ).stdout
+
+    def pulumi(self, exports: str, *arguments: str) -> Run:
+        """Run plain `pulumi` in the project's folder, in a shell with what `serve` gave."""
+        script = f'{exports}\nexec pulumi "$@"'
+        reply = subprocess.run(
+            ["sh", "-c", script, "sh", *arguments, "--non-interactive"],
+            cwd=self.folder,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT,
+        )
+        return Run(reply.returncode, reply.stdout + reply.stderr)
+
+    @contextmanager
+    def shell(self, stack: str) -> Iterator[Callable[..., Run]]:
+        """What `make env` gives, for as long as the context lasts: a function that runs plain `pulumi`."""
+        exports = self.serve(stack)
+        try:
+            yield partial(self.pulumi, exports)
+        finally:
+            stopped = self.rehearse("stop", stack)
+            assert stopped.code == 0, stopped.text
+
+    def rehearsal(self, stack: str) -> Path:
+        return self.folder / ".groundwork" / "rehearsals" / stack
+
+    def processes(self, stack: str) -> dict[str, int]:
+        """The processes of the rehearsal's cluster, by the names of their programs."""
+        folder, found = str(self.rehearsal(stack)), {}
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):  # it has ended meanwhile
+                command = path.read_text().split("\0")
+                if any(folder in argument for argument in command[1:]):
+                    found[Path(command[0]).name] = int(path.parent.name)
+        return found
+
+    def set(self, stack: str, **settings: Any) -> None:
+        """Edit settings in the stack's file, by their names without the namespace."""
+        path = self.folder / "stacks" / f"Pulumi.{stack}.yaml"
+        content = yaml.safe_load(path.read_text())
+        content["config"].update({f"groundwork:{name}": value for name, value in settings.items()})
+        path.write_text(yaml.safe_dump(content))
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace text in a source file of the copy; fails when it is not there."""
+        path = self.folder / file
+        text = path.read_text()
+        assert old in text, f"{file} does not hold {old!r}"
+        path.write_text(text.replace(old, new))
+
+    @contextmanager
+    def edited(self, file: str, old: str, new: str) -> Iterator[None]:
+        """The same for as long as the context lasts."""
+        before = (self.folder / file).read_text()
+        self.edit(file, old, new)
+        try:
+            yield
+        finally:
+            (self.folder / file).write_text(before)
+
+    def journal(self, stack: str) -> list[tuple[str, str, str]]:
+        """Operation, type and outcome of everything that reached the simulated clouds, in order."""
+        path = self.rehearsal(stack) / "world.db"
+        if not path.exists():
+            return []
+        # Read as a file: whoever opened it as a world would make its tables, and the rehearsal may be at that.
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database, suppress(sqlite3.OperationalError):
+            return list(database.execute("SELECT operation, type, outcome FROM journal ORDER BY seq"))
+        return []
+
+    def started_until(self, stack: str, happened: Callable[[], bool]) -> subprocess.Popen[str]:
+        """Bring the stack up; gives the process as soon as something has happened in it."""
+        process = self.start("up", stack)
+        deadline = time.monotonic() + TIMEOUT
+        while not happened():
+            assert time.monotonic() < deadline, "it never happened"
+            assert process.poll() is None, f"it ended before that:\n{process.communicate()[0]}"
+            time.sleep(0.05)
+        return process
+
+    def finished(self, process: subprocess.Popen[str], seconds: float = TIMEOUT) -> Run:
+        """How a command ends that was started; ends it where it does not within so many seconds."""
+        try:
+            text, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):  # what it started outlives it
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return Run(process.returncode, text)
+
+
+class Stack:
+    """A stack that has been brought up in a copy of the project.
+
+    Its clouds serve in the background from the first `pulumi` on, until the next command of the rehearsal: starting a
+    control plane for each would take longer than what is asked of it.
+    """
+
+    def __init__(self, project: Project, name: str) -> None:
+        self.project = project
+        self.name = name
+        self.said = ""
+        self._exports = ""
+
+    def rehearse(self, command: str, *options: str) -> Run:
+        """Run one of the rehearsal's commands to its end; `said` is what was printed."""
+        self.rest()
+        run = self.project.rehearse(command, self.name, *options)
+        self.said = run.text
+        return run
+
+    def pulumi(self, *arguments: str) -> Run:
+        """Run plain `pulumi`, as in the shell of `make env`."""
+        self._exports = self._exports or self.project.serve(self.name)
+        return self.project.pulumi(self._exports, *arguments)
+
+    def rest(self) -> None:
+        """End what serves in the background."""
+        if self._exports:
+            self._exports = ""
+            stopped = self.project.rehearse("stop", self.name)
+            assert stopped.code == 0, stopped.text
+
+    def events(self, step: str) -> Path:
+        return self.project.rehearsal(self.name) / f"{step}-events.jsonl"
+
+    def journal(self) -> list[tuple[str, str, str]]:
+        return self.project.journal(self.name)
+
+
+def changes(events: Path) -> dict[str, str]:
+    """Resource name -> operation, for all that the run in an event log changes or would change."""
+    found = {}
+    for event in read_events(events):
+        metadata = event.get("resourcePreEvent", {}).get("metadata", {})
+        if metadata and metadata["op"] != "same":
+            found[metadata["urn"].rsplit("::", 1)[-1]] = metadata["op"]
+    return found
+
+
+def planned(text: str) -> dict[str, str]:
+    """Resource name -> operation from `pulumi preview --json`."""
+    steps: Sequence[Any] = json.loads(text)["steps"]
+    return {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in steps if step["op"] != "same"}
+
+
+def _environment() -> dict[str, str]:
+    """This process's, but that Python keeps what it compiles: each copy is compiled once then, not by each command."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+
+def _borrow(built: Path, folder: Path) -> None:
+    """A tool's folder in the copy.
+
+    The engine looks for its language host beside itself, and each project's is its own: so a folder with the same
+    file in it, not the same folder.
+    """
+    if not built.name.startswith("engine-"):
+        folder.symlink_to(built)
+        return
+    folder.mkdir()
+    try:
+        os.link(built / "pulumi", folder / "pulumi")
+    except OSError:  # on another file system
+        shutil.copy(built / "pulumi", folder / "pulumi")

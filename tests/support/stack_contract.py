@@ -1,0 +1,125 @@
+"""What holds for every stack that stands: the tests that test_azure and test_aws both run, each on its own.
+
+Every one leaves the stack as it found it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rehearsal.helm.charts import VARIABLE
+from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.summary import read_events, verdicts
+from tests.support.project import Stack, changes, planned
+
+
+class Standing:
+    """Tests of the stack that the fixture `stack` gives."""
+
+    # An edit that breaks a policy: file, old text, new text, the control.
+    BREAKS: ClassVar[tuple[str, str, str, str]]
+
+    def test_the_summary_says_what_was_done(self, stack: Stack) -> None:
+        for section in ("Resources by layer", "Resources by kind", "Policies", "Charts", "Outputs", "Simulated"):
+            assert f"\n{section}\n" in stack.said
+        assert "0 changes" in stack.said
+        assert "kubeconfig         [secret]" in stack.said
+        assert "mlflow 1.11.5: " + ("7 objects rendered" if VARIABLE in os.environ else "") in stack.said
+
+    def test_the_policies_judged_the_stack_and_found_nothing(self, stack: Stack) -> None:
+        said = verdicts(read_events(stack.events("up")))
+        assert said.failed == 0
+        assert said.undecided == 0
+        assert said.passed > 50
+
+    def test_a_preview_without_an_edit_changes_nothing(self, stack: Stack) -> None:
+        assert changes(stack.events("second-preview")) == {}
+        again = stack.pulumi("preview", "--policy-pack", "policies", "--expect-no-changes")
+        assert again.code == 0, again.text
+
+    def test_a_refresh_finds_everything_as_it_was(self, stack: Stack) -> None:
+        refreshed = stack.pulumi("refresh", "--yes", "--expect-no-changes")
+        assert refreshed.code == 0, refreshed.text
+
+    def test_the_engines_other_commands_work(self, stack: Stack, tmp_path: Path) -> None:
+        graph = stack.pulumi("stack", "graph", str(tmp_path / "graph.dot"))
+        assert graph.code == 0, graph.text
+        outputs = stack.pulumi("stack", "output", "--json")
+        assert json.loads(outputs.text)["kubeconfig"] == "[secret]"
+        assert "kube-prometheus-stack" in (tmp_path / "graph.dot").read_text()
+
+    def test_one_edited_setting_changes_just_what_it_is_about(self, stack: Stack) -> None:
+        setting = "  groundwork:cluster: {userPool: {maximum: 12}}"
+        owner = "  groundwork:owner: ml-platform"
+        with stack.project.edited(f"stacks/Pulumi.{stack.name}.yaml", owner, f"{owner}\n{setting}"):
+            preview = stack.pulumi("preview", "--json")
+        assert planned(preview.text) == {"cluster-user": "update"}
+
+    def test_a_preview_that_breaks_a_policy_fails_and_says_how_to_mend_it(self, stack: Stack) -> None:
+        file, old, new, control = self.BREAKS
+        with stack.project.edited(file, old, new):
+            preview = stack.pulumi("preview", "--policy-pack", "policies")
+        assert preview.code != 0
+        lines = preview.text.splitlines()
+        found = [" ".join(lines[at : at + 3]) for at, line in enumerate(lines) if f"  {control}  " in line]
+        assert found
+        assert all("registry" in said and "Remedy: " in said for said in found)
+
+    def test_no_secret_is_anywhere_in_plain_text(self, stack: Stack) -> None:
+        shown = json.loads(stack.pulumi("stack", "export", "--show-secrets").text)
+        stack.rest()  # so that no file comes or goes while all are read
+        # Short strings (a user's name, "true") are no secrets and occur by chance.
+        secrets = {value for value in _secret_values(shown) if len(value) >= 16}
+        assert len(secrets) >= 3  # database, Grafana, kubeconfig
+        folder = stack.project.rehearsal(stack.name)
+        places = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        places[Path("what was printed")] = stack.said.encode()
+        assert any(b"kube-prometheus-stack" in content for content in places.values())
+        found = [str(path) for path, content in places.items() for secret in secrets if secret.encode() in content]
+        assert found == []
+
+
+def taken_down(stack: Stack, outlives: Collection[str]) -> None:
+    """Destroy the stack, and assert that nothing is left but the types that outlive it."""
+    destroyed = stack.rehearse("destroy")
+    assert destroyed.code == 0, destroyed.text
+    with closing(FileWorld(stack.project.rehearsal(stack.name) / "world.db")) as world:
+        assert {record.type for record in world.all()} == set(outlives)
+    journal = stack.journal()
+    done = Counter((operation, type_) for operation, type_, outcome in journal if outcome == "done")
+    types = {type_ for _, type_, _ in journal}
+    assert {type_ for type_ in types if done["create", type_] > done["delete", type_]} == set(outlives)
+    # In the cluster, what runs goes before the namespace that it runs in.
+    order = [type_ for operation, type_, _ in journal if operation == "delete"]
+    releases = [at for at, type_ in enumerate(order) if type_ == "kubernetes:helm.sh/v3:Release"]
+    assert max(releases) < order.index("kubernetes:core/v1:Namespace")
+
+
+_SECRET_MARK = "4dabf18193072939515e22adb298388d"
+
+
+def _secret_values(value: Any) -> Iterator[str]:
+    """Every secret string in a state exported with its secrets shown."""
+    if isinstance(value, dict):
+        if _SECRET_MARK in value and "plaintext" in value:
+            yield from _plain_strings(json.loads(value["plaintext"]))
+        else:
+            for item in value.values():
+                yield from _secret_values(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secret_values(item)
+
+
+def _plain_strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _plain_strings(item)

@@ -1,0 +1,269 @@
+"""From the world's records to pools, from pools to nodes: sizes, what is kept from pods, zones, labels, taints.
+
+Proves the arithmetic against the clouds' published examples. Does not prove that every size is still sold, nor what a
+real node of it reports to the last MiB.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rehearsal.kubernetes.client import Object
+from rehearsal.kubernetes.cloud_controller import storage, system_workloads, vm_sizes
+from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster, Taint, managed_cluster
+from rehearsal.kubernetes.cloud_controller.nodes import node
+from rehearsal.simulator.core.state_store import FileWorld
+from tests.support.cluster_states import (
+    agent_pool,
+    put,
+    put_addons,
+    put_agent_pool,
+    put_aks,
+    put_association,
+    put_eks,
+    put_node_group,
+)
+
+GIB = 1024
+
+
+@pytest.fixture
+def world() -> Iterator[FileWorld]:
+    world = FileWorld(":memory:")
+    yield world
+    world.close()
+
+
+def cluster(world: FileWorld) -> Cluster:
+    found = managed_cluster(world)
+    assert found is not None
+    return found
+
+
+def nodes(world: FileWorld) -> list[Object]:
+    found = cluster(world)
+    return [node(found, pool, number, "v1.33.0", gpus=True) for pool in found.pools for number in range(pool.count)]
+
+
+@pytest.mark.parametrize(
+    ("size", "cpus", "memory", "gpus", "architecture"),
+    [
+        ("Standard_D4s_v5", 4, 16, 0, "amd64"),
+        ("Standard_D16ads_v5", 16, 64, 0, "amd64"),
+        ("Standard_D4pls_v5", 4, 8, 0, "arm64"),
+        ("Standard_E8s_v5", 8, 64, 0, "amd64"),
+        ("Standard_F8s_v2", 8, 16, 0, "amd64"),
+        ("Standard_B2ms", 2, 8, 0, "amd64"),
+        ("Standard_NC4as_T4_v3", 4, 28, 1, "amd64"),
+        ("Standard_NC96ads_A100_v4", 96, 880, 4, "amd64"),
+    ],
+)
+def test_sizes_of_azure(size: str, cpus: int, memory: int, gpus: int, architecture: str) -> None:
+    found = vm_sizes.azure(size)
+    assert (found.cpus, found.memory, found.gpus, found.architecture) == (cpus, memory * GIB, gpus, architecture)
+
+
+@pytest.mark.parametrize(
+    ("size", "cpus", "memory", "gpus", "architecture", "pods"),
+    [
+        ("m6i.xlarge", 4, 16, 0, "amd64", 58),
+        ("m7g.large", 2, 8, 0, "arm64", 29),
+        ("c6gn.medium", 1, 2, 0, "arm64", 8),
+        ("c5.9xlarge", 36, 72, 0, "amd64", 234),
+        ("r7i.4xlarge", 16, 128, 0, "amd64", 110),  # 234 addresses, but fewer than 30 vCPUs
+        ("m5.24xlarge", 96, 384, 0, "amd64", 250),  # 737 addresses
+        ("t3.medium", 2, 4, 0, "amd64", 17),
+        ("g4dn.xlarge", 4, 16, 1, "amd64", 29),
+        ("g5.12xlarge", 48, 192, 4, "amd64", 250),
+        ("p3.8xlarge", 32, 244, 4, "amd64", 234),
+    ],
+)
+def test_sizes_of_aws(size: str, cpus: int, memory: int, gpus: int, architecture: str, pods: int) -> None:
+    found = vm_sizes.aws(size)
+    assert (found.cpus, found.memory, found.gpus) == (cpus, memory * GIB, gpus)
+    assert (found.architecture, found.max_pods) == (architecture, pods)
+
+
+@pytest.mark.parametrize("size", ["Standard_Z9", "Standard_D4_v2", "Standard_B2ts_v2", "m6i.xlarge", ""])
+def test_a_size_azure_does_not_have_is_named(size: str) -> None:
+    with pytest.raises(vm_sizes.UnknownSize, match=f"'{size}'.*sizes.py"):
+        vm_sizes.azure(size)
+
+
+@pytest.mark.parametrize("size", ["m6i.huge", "z9.large", "Standard_D4s_v5", "ml.m5.xlarge"])
+def test_a_size_aws_does_not_have_is_named(size: str) -> None:
+    with pytest.raises(vm_sizes.UnknownSize, match=f"'{size}'.*sizes.py"):
+        vm_sizes.aws(size)
+
+
+@pytest.mark.parametrize(
+    ("memory", "pods", "kept"),
+    [(8 * GIB, 30, 650 + 100), (4 * GIB, 70, GIB + 100)],  # the two examples of Microsoft's page, in MiB
+)
+def test_aks_keeps_memory_as_documented(memory: int, pods: int, kept: int) -> None:
+    room = vm_sizes.azure_room(vm_sizes.Size(2, memory), pods, None)
+    assert room.memory - room.usable_memory == kept
+
+
+@pytest.mark.parametrize(("cpus", "kept"), [(1, 60), (2, 100), (4, 140), (8, 180), (16, 260), (32, 420), (64, 740)])
+def test_aks_keeps_cpu_as_documented(cpus: int, kept: int) -> None:
+    room = vm_sizes.azure_room(vm_sizes.Size(cpus, 16 * GIB), 110, None)
+    assert room.cpu - room.usable_cpu == kept
+
+
+@pytest.mark.parametrize(("size", "cpu"), [("m6i.large", 70), ("m6i.xlarge", 80), ("m6i.2xlarge", 90)])
+def test_eks_keeps_what_its_image_keeps(size: str, cpu: int) -> None:
+    known = vm_sizes.aws(size)
+    room = vm_sizes.aws_room(known, 100)
+    assert room.cpu - room.usable_cpu == cpu
+    assert room.memory - room.usable_memory == 255 + 11 * known.max_pods + 100
+
+
+def test_a_pool_that_is_scaled_begins_at_its_minimum_and_others_with_their_count(world: FileWorld) -> None:
+    put_aks(world, agent_pool("scaled", minCount=1, count=3), agent_pool("fixed", enableAutoScaling=False, count=3))
+    assert [(pool.name, pool.count, pool.maximum) for pool in cluster(world).pools] == [
+        ("scaled", 1, 4),
+        ("fixed", 3, 3),
+    ]
+
+
+def test_pools_beside_the_profile_count_too(world: FileWorld) -> None:
+    put_aks(world, agent_pool("system", mode="System"))
+    put_agent_pool(world, "user")
+    modes = {one.name: one.labels["kubernetes.azure.com/mode"] for one in cluster(world).pools}
+    assert modes == {"system": "system", "user": "user"}
+
+
+def test_taints_are_read_from_either_cloud(world: FileWorld) -> None:
+    expected = (Taint("gpu", "only", "NoSchedule"),)
+    put_aks(world, agent_pool(nodeTaints=["gpu=only:NoSchedule"]))
+    assert cluster(world).pools[0].taints == expected
+    other = FileWorld(":memory:")
+    put_eks(other)
+    put_node_group(other, taints=[{"key": "gpu", "value": "only", "effect": "NO_SCHEDULE"}])
+    assert cluster(other).pools[0].taints == expected
+    other.close()
+
+
+def test_spot_nodes_are_tainted_as_aks_taints_them(world: FileWorld) -> None:
+    put_aks(world, agent_pool(scaleSetPriority="Spot"))
+    assert cluster(world).pools[0].taints == (Taint("kubernetes.azure.com/scalesetpriority", "spot", "NoSchedule"),)
+
+
+def test_two_stacks_with_different_pools_look_different(world: FileWorld) -> None:
+    put_aks(world, agent_pool(vmSize="Standard_D4s_v5"))
+    small = nodes(world)
+    put_aks(world, agent_pool(vmSize="Standard_E8s_v5", minCount=3, maxPods=50))
+    large = nodes(world)
+    assert (len(small), len(large)) == (2, 3)
+    assert small[0]["status"]["allocatable"]["cpu"] == "3860m"
+    assert large[0]["status"]["allocatable"]["cpu"] == "7820m"
+    assert large[0]["status"]["allocatable"]["pods"] == "50"
+
+
+def test_nodes_of_aks_are_named_and_labelled_as_there(world: FileWorld) -> None:
+    put_aks(world, agent_pool(minCount=4, maxCount=40))
+    found = nodes(world)
+    labels = [one["metadata"]["labels"] for one in found]
+    assert [one["metadata"]["name"][-10:] for one in found] == [f"vmss00000{number}" for number in range(4)]
+    assert found[0]["metadata"]["name"].startswith("aks-user-")
+    zones = [one["topology.kubernetes.io/zone"] for one in labels]
+    assert zones == ["westeurope-1", "westeurope-2", "westeurope-3", "westeurope-1"]
+    assert labels[0]["node.kubernetes.io/instance-type"] == "Standard_D4s_v5"
+    assert labels[0]["groundwork/pool"] == "user"
+
+
+def test_nodes_of_eks_have_an_address_in_their_zones_subnet(world: FileWorld) -> None:
+    put_eks(world)
+    put_node_group(world, "system")
+    put_node_group(world, "user", scalingConfig={"minSize": 6, "maxSize": 9, "desiredSize": 6})
+    put_addons(world, "vpc-cni")
+    blocks = {"a": "10.20.0.0/18", "b": "10.20.64.0/18", "c": "10.20.128.0/18"}
+    found = nodes(world)
+    for one in found:
+        zone = one["metadata"]["labels"]["topology.kubernetes.io/zone"]
+        address = one["status"]["addresses"][0]["address"]
+        assert ipaddress.IPv4Address(address) in ipaddress.IPv4Network(blocks[zone[-1]])
+        assert one["metadata"]["name"] == f"ip-{address.replace('.', '-')}.eu-west-1.compute.internal"
+    assert len({one["metadata"]["name"] for one in found}) == 8
+
+
+def test_gpus_count_only_when_somebody_finds_them(world: FileWorld) -> None:
+    put_aks(world, agent_pool(vmSize="Standard_NC4as_T4_v3"))
+    found, pool = cluster(world), cluster(world).pools[0]
+    with_plugin, without = (node(found, pool, 0, "v1", gpus=gpus)["status"]["allocatable"] for gpus in (True, False))
+    assert with_plugin["nvidia.com/gpu"] == "1"
+    assert "nvidia.com/gpu" not in without
+
+
+def test_a_node_of_eks_without_network_says_so(world: FileWorld) -> None:
+    put_eks(world)
+    put_node_group(world)
+    (ready,) = nodes(world)[0]["status"]["conditions"]
+    assert (ready["status"], ready["reason"]) == ("False", "KubeletNotReady")
+    put_addons(world, "vpc-cni")
+    assert "conditions" not in nodes(world)[0]["status"]
+
+
+def test_a_cluster_of_eks_that_brings_its_own_add_ons_has_them(world: FileWorld) -> None:
+    put_eks(world, bootstrapSelfManagedAddons=True)
+    assert cluster(world).services == {"coredns", "kube-proxy", "vpc-cni"}
+
+
+def test_the_disk_is_that_of_the_launch_template(world: FileWorld) -> None:
+    disk = {"blockDeviceMappings": [{"deviceName": "/dev/xvda", "ebs": {"volumeSize": 100}}]}
+    put(world, "aws:ec2/launchTemplate:LaunchTemplate", "lt-1", disk)
+    put_eks(world)
+    put_node_group(world, launchTemplate={"id": "lt-1"})
+    assert nodes(world)[0]["status"]["capacity"]["ephemeral-storage"] == "102400Mi"
+
+
+def test_pod_identities_are_those_of_associations_and_of_add_ons(world: FileWorld) -> None:
+    put_eks(world)
+    put_association(world, "mlflow", "mlflow")
+    own = [{"serviceAccount": "aws-node", "roleArn": "arn:aws:iam::1:role/cni"}]
+    addon = {"clusterName": "acme", "addonName": "vpc-cni", "podIdentityAssociations": own}
+    put(world, "aws:eks/addon:Addon", "acme:vpc-cni", addon)
+    assert cluster(world).associations == {("mlflow", "mlflow"), ("kube-system", "aws-node")}
+
+
+def test_the_newest_cluster_counts_while_one_replaces_another(world: FileWorld) -> None:
+    put_eks(world)
+    put(world, "aws:eks/cluster:Cluster", "new", {"name": "new"}, arn="arn:aws:eks:eu-west-1:1:cluster/new")
+    assert cluster(world).name == "new"
+
+
+def test_a_world_without_a_cluster_has_none(world: FileWorld) -> None:
+    assert managed_cluster(world) is None
+
+
+@pytest.mark.parametrize(("zones", "sku"), [(["1", "2", "3"], "StandardSSD_ZRS"), ([], "StandardSSD_LRS")])
+def test_disks_of_aks_are_in_all_zones_where_nodes_are(world: FileWorld, zones: list[str], sku: str) -> None:
+    put_aks(world, agent_pool(availabilityZones=zones))
+    classes: dict[str, Any] = {one["metadata"]["name"]: one for one in storage.manifests(cluster(world))}
+    assert classes["managed-csi"]["parameters"] == {"skuname": sku}
+
+
+def test_the_class_of_eks_is_nobodys_default(world: FileWorld) -> None:
+    put_eks(world)
+    (gp2,) = storage.manifests(cluster(world))
+    assert (gp2["metadata"]["name"], gp2["metadata"]["annotations"]) == ("gp2", {})
+
+
+def test_every_service_of_aks_brings_its_workloads(world: FileWorld) -> None:
+    on = {"enabled": True}
+    put_aks(
+        world,
+        securityProfile={"workloadIdentity": on, "imageCleaner": on, "defender": {"securityMonitoring": on}},
+        addonProfiles={"omsagent": on, "azurepolicy": on},
+        networkProfile={"networkDataplane": "cilium"},
+    )
+    names = {
+        one["metadata"]["name"] for one in system_workloads.manifests(cluster(world)) if one["apiVersion"] == "apps/v1"
+    }
+    assert {"coredns", "ama-logs", "gatekeeper-audit", "cilium", "azure-wi-webhook-controller-manager"} <= names
+    assert "kube-proxy" not in names

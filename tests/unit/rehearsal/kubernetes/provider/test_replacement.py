@@ -1,0 +1,141 @@
+"""What of an object changes, what of that replaces it, and what an object looks like in the state; on plain values.
+
+That the API server agrees is proven in tests/cluster.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rehearsal.kubernetes.client import ApiError
+from rehearsal.kubernetes.provider import projection
+from rehearsal.kubernetes.provider.objects import words
+from rehearsal.kubernetes.provider.replacement import (
+    Mutability,
+    changes,
+    immutable,
+    parsed,
+    replacing,
+    without_ignored,
+    written,
+)
+from rehearsal.simulator.core.values import Path, Values
+
+
+def thing(api_version: str, kind: str, **fields: Any) -> dict[str, Any]:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": "x", "namespace": "y"}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (("spec", "replicas"), "spec.replicas"),
+        (("spec", "containers", 0, "image"), "spec.containers[0].image"),
+        (("metadata", "annotations", "pulumi.com/skipAwait"), 'metadata.annotations["pulumi.com/skipAwait"]'),
+        (("data", 'a"b.c'), 'data["a\\"b.c"]'),
+    ],
+)
+def test_paths_are_written_and_read_as_pulumi_does(path: Path, text: str) -> None:
+    assert written(path) == text
+    assert parsed(text) == path
+
+
+def test_a_list_counts_as_one_value() -> None:
+    old = {"a": [1, 2], "b": {"c": 1, "d": 2}, "e": 1}
+    assert list(changes(old, {"a": [1, 3], "b": {"c": 1}, "e": 1})) == [("a",), ("b", "d")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "replaces"),
+    [
+        ("apps/v1 Deployment", "spec.selector.matchLabels.app", True),
+        ("apps/v1 Deployment", "spec.template", False),
+        ("apps/v1 StatefulSet", "spec.volumeClaimTemplates", True),
+        ("batch/v1 Job", "spec.template.spec.containers", True),
+        ("batch/v1 Job", "spec.ttlSecondsAfterFinished", False),
+        ("v1 Pod", "spec.containers", True),
+        ("v1 PersistentVolumeClaim", "spec.resources.requests.storage", False),
+        ("rbac.authorization.k8s.io/v1 RoleBinding", "roleRef.name", True),
+        ("rbac.authorization.k8s.io/v1 RoleBinding", "subjects", False),
+        ("storage.k8s.io/v1 StorageClass", "parameters", True),
+        ("v1 Service", "spec.clusterIP", True),
+        ("v1 Secret", "type", True),
+        ("example.com/v1 Deployment", "spec.selector", False),
+        ("v1 ConfigMap", "metadata.labels.a", False),
+        ("v1 ConfigMap", "metadata.name", True),
+    ],
+)
+def test_the_table_says_what_replaces(kind: str, path: str, replaces: bool) -> None:
+    some = thing(*kind.split())
+    mutability = Mutability(config_maps=True, secrets=True)
+    assert replacing([parsed(path)], some, some, mutability) == ([parsed(path)] if replaces else [])
+
+
+@pytest.mark.parametrize(("old", "replaces"), [("apps/v1beta1", False), ("extensions/v1beta1", True), ("v1", True)])
+def test_another_group_replaces_but_another_version_does_not(old: str, replaces: bool) -> None:
+    change = [("apiVersion",)]
+    found = replacing(change, thing(old, "Deployment"), thing("apps/v1", "Deployment"), Mutability())
+    assert found == (change if replaces else [])
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
+def test_data_replaces_unless_the_provider_says_that_it_is_mutable(kind: str) -> None:
+    change: list[Path] = [("data", "a")]
+    some, frozen = thing("v1", kind), thing("v1", kind, immutable=True)
+    mutable = Mutability(config_maps=True, secrets=True)
+    assert replacing(change, some, some, Mutability()) == change
+    assert replacing(change, some, some, mutable) == []
+    assert replacing(change, frozen, frozen, mutable) == change
+
+
+def test_only_what_is_called_immutable_replaces() -> None:
+    causes = [
+        {"field": "spec.selector", "message": "Invalid value: {}: field is immutable"},
+        {"field": "spec.replicas", "message": "must be greater than or equal to 0"},
+    ]
+    assert immutable(ApiError(422, "Invalid", "", {"causes": causes})) == [("spec", "selector")]
+    assert immutable(ApiError(403, "Forbidden", "", {"causes": causes})) == []
+
+
+def test_an_ignored_field_keeps_the_live_value_and_stays_with_who_manages_it() -> None:
+    managed = [
+        {"manager": "ours", "fieldsV1": {"f:spec": {"f:image": {}, "f:paused": {}}}},
+        {"manager": "autoscaler", "fieldsV1": {"f:spec": {"f:replicas": {}, "f:image": {}}}},
+    ]
+    live = {"metadata": {"managedFields": managed}, "spec": {"replicas": 7, "image": "live", "paused": True}}
+    wanted = {"spec": {"replicas": 1, "image": "mine", "paused": False}}
+    found = without_ignored(wanted, live, ["spec.replicas", "spec.image"], "ours")
+    assert found == {"spec": {"image": "live", "paused": False}}
+    assert wanted["spec"]["replicas"] == 1, "what was given stays as it was"
+
+
+def test_secrets_within_lists_make_the_list_secret() -> None:
+    inputs = Values({"spec": {"env": [{"value": "hunter2"}]}}, {("spec", "env", 0, "value")})
+    live = thing("v1", "Pod", spec={"env": [{"value": "injected"}, {"value": "hunter2"}]})
+    assert projection.outputs(live, inputs, "m").secrets == {("spec", "env")}
+
+
+@pytest.mark.parametrize("quoted", ["hunter2", '"hunter2"', "map[pin:hunter2]", "aHVudGVyMg=="])
+def test_a_message_hides_what_a_secret_holds(quoted: str) -> None:
+    secret = Values(thing("v1", "Secret", stringData={"pin": "hunter2"}))
+    message = projection.hidden(f"Invalid value: {quoted}", secret)
+    assert "[secret]" in message
+    assert "hunter2" not in message
+    assert "aHVudGVyMg" not in message
+
+
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [
+        ('failed calling webhook "a.b": no endpoints available', "has to be ready before"),
+        ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', "securityContext"),
+        ('pods "x" is forbidden: exceeded quota: quota', "ResourceQuota"),
+        ('Apply failed with 2 conflicts: conflicts with "kubectl"', "patchForce"),
+    ],
+)
+def test_what_the_api_server_refuses_comes_with_the_remedy(message: str, remedy: str) -> None:
+    told = words(ApiError(500, "", message))
+    assert told.startswith(message)
+    assert remedy in told

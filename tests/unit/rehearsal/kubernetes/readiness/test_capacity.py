@@ -1,0 +1,220 @@
+"""What pods ask for and nodes have: quantities to the letter, the scheduler's sums, and the summary's lines.
+
+Proves the arithmetic on objects in hand. That it agrees with the real scheduler is proven in tests/cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from rehearsal.kubernetes.client import Object
+from rehearsal.kubernetes.readiness import capacity
+from tests.unit.rehearsal.kubernetes.readiness.test_kubelet_checks import Objects
+
+GPU = "nvidia.com/gpu"
+TAINT = {"key": "CriticalAddonsOnly", "value": "true", "effect": "NoSchedule"}
+
+
+def node(
+    name: str,
+    labels: Mapping[str, str],
+    taints: Sequence[Object] = (),
+    *,
+    cpu: str = "3860m",
+    memory: str = "12Gi",
+    gpu: str = "",
+) -> Object:
+    gpus = {GPU: gpu} if gpu else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"taints": taints},
+        "status": {"allocatable": {"cpu": cpu, "memory": memory, "pods": "30", **gpus}},
+    }
+
+
+def container(cpu: str = "", memory: str = "", gpu: str = "", *, sidecar: bool = False) -> Mapping[str, Any]:
+    asked = {name: amount for name, amount in (("cpu", cpu), ("memory", memory), (GPU, gpu)) if amount}
+    return {"resources": {"requests": asked}, **({"restartPolicy": "Always"} if sidecar else {})}
+
+
+def pod(*containers: Object, on: str = "", phase: str = "Running", **spec: Any) -> Object:
+    name = {"nodeName": on} if on else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "pod", "namespace": "shop"},
+        "spec": {"containers": list(containers), **name, **spec},
+        "status": {"phase": phase},
+    }
+
+
+def numbered(*pods: Object) -> list[Object]:
+    return [{**pod, "metadata": {**pod["metadata"], "name": f"pod-{number}"}} for number, pod in enumerate(pods)]
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("0", Fraction(0)),
+        ("0.5", Fraction(1, 2)),
+        ("100m", Fraction(1, 10)),
+        ("1500m", Fraction("1.5")),
+        ("1.5Gi", Fraction(1536 * 1024**2)),
+        ("1536Mi", Fraction(1536 * 1024**2)),
+        ("128974848", Fraction(128974848)),
+        ("129e6", Fraction(129_000_000)),
+        ("129M", Fraction(129_000_000)),
+        ("128974848000m", Fraction(128974848)),
+        ("123Mi", Fraction(128974848)),
+        ("12E6", Fraction(12_000_000)),
+        ("1e3", Fraction(1000)),
+        ("1e-3", Fraction(1, 1000)),
+        ("2E", Fraction(2 * 10**18)),
+        ("2Ei", Fraction(2 * 1024**6)),
+        ("1k", Fraction(1000)),
+        ("5u", Fraction(5, 10**6)),
+        ("5n", Fraction(5, 10**9)),
+        (".5", Fraction(1, 2)),
+        ("2.", Fraction(2)),
+        ("+1", Fraction(1)),
+        ("-1", Fraction(-1)),
+    ],
+)
+def test_quantities_are_read_exactly(text: str, amount: Fraction) -> None:
+    """https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/ has most of them as examples."""
+    assert capacity.quantity(text) == amount
+
+
+@pytest.mark.parametrize("text", ["", "m", "1K", "1ki", "1 Gi", "1e", "1.2.3", "0x10", "1Gi "])
+def test_what_is_no_quantity_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no quantity"):
+        capacity.quantity(text)
+
+
+@pytest.mark.parametrize(
+    ("spec", "cpu"),
+    [
+        (pod(container("1"), container("500m")), "1.5"),
+        (pod(container("1"), initContainers=[container("3")]), "3"),
+        (pod(container("2"), initContainers=[container("1"), container("1")]), "2"),
+        (pod(container("1"), initContainers=[container("500m", sidecar=True)]), "1.5"),
+        # A step beside the sidecars that were started before it, not beside those after it.
+        (pod(container("1"), initContainers=[container("1", sidecar=True), container("3")]), "4"),
+        (pod(container("1"), initContainers=[container("3"), container("1", sidecar=True)]), "3"),
+        (pod(container("1"), initContainers=[container("3")], overhead={"cpu": "250m"}), "3.25"),
+        (pod({}), "0"),
+    ],
+)
+def test_a_pod_asks_for_what_the_scheduler_sets_aside(spec: Object, cpu: str) -> None:
+    assert capacity.requests(spec).get("cpu", Fraction(0)) == Fraction(cpu)
+
+
+def test_each_resource_of_a_pod_is_reckoned_by_itself() -> None:
+    asked = capacity.requests(pod(container("1", memory="1Gi"), initContainers=[container("100m", memory="4Gi")]))
+    assert asked == {"cpu": 1, "memory": 4 * 2**30}
+
+
+def test_pools_are_told_apart_by_the_projects_label_else_by_the_clouds() -> None:
+    nodes = [
+        node("a", {"groundwork/pool": "user", "kubernetes.azure.com/agentpool": "user1"}),
+        node("b", {"kubernetes.azure.com/agentpool": "user"}),
+        node("c", {"eks.amazonaws.com/nodegroup": "system"}),
+        node("d", {}),
+    ]
+    found = capacity.per_pool(Objects(*nodes))
+    assert [(use.pool, use.nodes) for use in found] == [("no pool", 1), ("system", 1), ("user", 2)]
+
+
+def test_a_pool_counts_the_pods_on_it_that_have_not_ended() -> None:
+    pods = numbered(
+        pod(container("500m", memory="1Gi"), on="a"),
+        pod(container("1"), on="a", phase="Pending"),
+        pod(container("9"), on="a", phase="Succeeded"),
+        pod(container("9"), on="a", phase="Failed"),
+        pod(container("9"), on="elsewhere"),
+        pod(container("9"), phase="Pending"),
+    )
+    (use,) = capacity.per_pool(Objects(node("a", {"groundwork/pool": "user"}), *pods))
+    assert (use.cpu_requested, use.cpu_allocatable) == (Fraction("1.5"), Fraction("3.86"))
+    assert (use.memory_requested, use.memory_allocatable) == (Fraction(2**30), Fraction(12 * 2**30))
+    assert (use.pods, use.pods_allocatable) == (2, 30)
+    assert not use.gpu_requested + use.gpu_allocatable
+
+
+def test_the_summary_has_a_line_for_each_pool_and_one_for_pods_on_no_node() -> None:
+    nodes = [
+        node("s1", {"groundwork/pool": "system"}),
+        node("s2", {"groundwork/pool": "system"}),
+        node("g1", {"groundwork/pool": "training"}, gpu="2"),
+    ]
+    pods = numbered(
+        pod(container("800m", memory="1288490188800m"), on="s1"),
+        pod(container("1", gpu="1"), on="g1"),
+        pod(container("16", memory="64Gi"), phase="Pending"),
+        pod(container("16", gpu="2"), phase="Pending"),
+    )
+    assert capacity.lines(Objects(*nodes, *pods)) == [
+        "system        2 nodes   cpu 0.8 of 7.7 (10 %)   memory 1.2 of 24.0 GiB (5 %)   pods 1 of 60",
+        "training      1 node   cpu 1.0 of 3.9 (26 %)   memory 0.0 of 12.0 GiB (0 %)   pods 1 of 30   gpu 1 of 2",
+        "unscheduled   2 pods   cpu 32.0   memory 64.0 GiB   gpu 2",
+    ]
+    assert len(capacity.lines(Objects(*nodes))) == 2
+
+
+@pytest.mark.parametrize(
+    ("tolerations", "runs"),
+    [
+        ([], False),
+        ([{"operator": "Exists"}], True),
+        ([{"key": "CriticalAddonsOnly", "operator": "Exists"}], True),
+        ([{"key": "CriticalAddonsOnly", "value": "true", "effect": "NoSchedule"}], True),
+        ([{"key": "CriticalAddonsOnly", "value": "false"}], False),
+        ([{"key": "CriticalAddonsOnly", "value": "true", "effect": "NoExecute"}], False),
+        ([{"key": "other", "operator": "Exists"}], False),
+    ],
+)
+def test_taints_keep_pods_away_that_do_not_tolerate_them(tolerations: Sequence[Object], *, runs: bool) -> None:
+    tainted = node("a", {"disk": "fast"}, [TAINT])
+    assert capacity.may_run(pod(tolerations=tolerations), tainted) is runs
+    assert capacity.may_run(pod(tolerations=tolerations, nodeSelector={"disk": "slow"}), tainted) is False
+
+
+def test_a_selector_is_held_against_all_labels_of_a_node() -> None:
+    nodes = [node("a", {"disk": "fast"}, [TAINT]), node("b", {"zone": "1"})]
+    assert capacity.unlabelled(pod(nodeSelector={"disk": "fast"}), nodes) == ""
+    assert capacity.unlabelled(pod(), nodes) == ""
+    wrong = pod(nodeSelector={"disk": "fast", "zone": "1"})
+    assert capacity.unlabelled(wrong, nodes) == "no node has the labels disk: fast, zone: 1"
+
+
+def test_a_taint_that_only_prefers_keeps_nobody_away() -> None:
+    assert capacity.may_run(pod(), node("a", {}, [{**TAINT, "effect": "PreferNoSchedule"}]))
+
+
+@pytest.mark.parametrize(
+    ("asking", "resource", "said"),
+    [
+        (container("16"), "cpu", "it asks 16 CPU, more than the 3.86 CPU of the largest node, of pool user"),
+        (container("3"), "cpu", "it asks 3 CPU: pool user is full"),
+        (
+            container(memory="13Gi"),
+            "memory",
+            "it asks 13 GiB memory, more than the 12 GiB memory of the largest node, of pool user",
+        ),
+        (container(gpu="1"), GPU, "it asks 1 nvidia.com/gpu, which no node offers"),
+    ],
+)
+def test_the_numbers_behind_too_little_room_are_those_of_nodes_the_pod_may_run_on(
+    asking: Object, resource: str, said: str
+) -> None:
+    larger = node("b", {"groundwork/pool": "system"}, [TAINT], cpu="64", memory="256Gi", gpu="8")
+    smaller = node("c", {"groundwork/pool": "user"}, cpu="2", memory="4Gi")
+    nodes = [larger, smaller, node("a", {"groundwork/pool": "user"})]
+    assert capacity.lacking(pod(asking), nodes, resource) == said
+    assert capacity.lacking(pod(asking), [larger], resource) == ""

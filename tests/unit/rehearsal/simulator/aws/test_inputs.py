@@ -1,0 +1,259 @@
+"""What AWS refuses for the inputs alone, in previews too: the bad is refused, the good and the unknown pass.
+
+Proves the tables in rehearsal/simulator/aws rule by rule. The rules' truth, that AWS itself answers so, rests on its
+documentation and on the words of its errors; nothing here has met the real cloud.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from rehearsal.simulator.core.values import UNKNOWN
+from tests.support.aws_account import (
+    ADDON,
+    ATTACHMENT,
+    AUTOSCALING,
+    BUCKET,
+    BUCKET_POLICY,
+    CLUSTER,
+    DATABASE,
+    DOMAIN,
+    ECR,
+    EKS,
+    ENDPOINT,
+    GROUP,
+    ITEMS,
+    KEY,
+    LOGS,
+    NODES,
+    POOL,
+    POSTGRES,
+    READ,
+    ROLE,
+    ROLE_POLICY,
+    ROOT,
+    SECRET,
+    STUDIO,
+    SUBNET,
+    TABLE,
+    TEMPLATE,
+    TRAIL,
+    TRUST,
+    VPC,
+    Account,
+    allow,
+    policy,
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule on inputs alone: `good` passes, `good` with `bad` over it is refused in these words."""
+
+    type: str
+    good: Mapping[str, Any]
+    bad: Mapping[str, Any]
+    words: str
+
+
+S3 = {"vpcId": UNKNOWN, "serviceName": "com.amazonaws.eu-west-1.s3", "vpcEndpointType": "Gateway"}
+OPEN = {"vpcId": UNKNOWN, "name": "db", "description": "Database", "ingress": [{"cidrBlocks": ["10.0.0.0/8"]}]}
+FLOWS = {"vpcId": UNKNOWN, "trafficType": "ALL", "iamRoleArn": UNKNOWN, "maxAggregationInterval": 600}
+
+RULES = [
+    Rule(VPC, {"cidrBlock": "10.0.0.0/16"}, {"cidrBlock": "10.0.0.0/8"}, "InvalidVpc.Range"),
+    Rule(VPC, {"cidrBlock": "10.0.0.0/16"}, {"cidrBlock": "10.0.0.1/16"}, "InvalidVpc.Range"),
+    Rule(
+        SUBNET,
+        {"vpcId": UNKNOWN, "cidrBlock": "10.0.0.0/24", "availabilityZone": "eu-west-1c"},
+        {"availabilityZone": "us-east-1a"},
+        "following availability zones: eu-west-1a, eu-west-1b, eu-west-1c",
+    ),
+    Rule(ENDPOINT, S3, {"serviceName": "com.amazonaws.eu-west-1.s4"}, "InvalidServiceName"),
+    Rule(ENDPOINT, S3, {"serviceName": "com.amazonaws.us-east-1.s3"}, "InvalidServiceName"),
+    Rule(ENDPOINT, S3, {"serviceName": "com.amazonaws.eu-west-1.kms"}, "does not match available service types"),
+    Rule(GROUP, OPEN, {"name": "sg-db"}, "cannot begin with sg-"),
+    Rule(GROUP, OPEN, {"description": "MLflow's"}, "GroupDescription is invalid"),
+    Rule(GROUP, OPEN, {"ingress": [{"self": True, "description": "it's"}]}, "doesn't comply with restrictions"),
+    Rule(GROUP, OPEN, {"ingress": [{"fromPort": 1}]}, "must be set to create an AWS Security Group Rule"),
+    Rule(GROUP, OPEN, {"egress": [{"cidrBlocks": ["everywhere"]}]}, "CIDR block everywhere is malformed"),
+    Rule("aws:ec2/flowLog:FlowLog", FLOWS, {"maxAggregationInterval": 300}, "one of [60 600]"),
+    Rule("aws:ec2/flowLog:FlowLog", FLOWS, {"iamRoleArn": None}, "DeliverLogsPermissionArn can't be empty"),
+    Rule(TEMPLATE, {"name": "nodes"}, {"name": "n"}, "MalformedException"),
+    Rule(ROLE, {"name": "a", "assumeRolePolicy": TRUST}, {"name": "a" * 65}, "less than or equal to 64"),
+    Rule(ROLE, {"name": "a", "assumeRolePolicy": TRUST}, {"assumeRolePolicy": "{"}, "contains invalid Json"),
+    Rule(ROLE, {"name": "a", "assumeRolePolicy": TRUST}, {"assumeRolePolicy": READ}, "prohibited field Resource"),
+    Rule(
+        ROLE,
+        {"name": "a", "assumeRolePolicy": TRUST},
+        {"assumeRolePolicy": policy(allow("sts:AssumeRole", Principal="x" * 2048))},
+        "ACLSizePerRole: 2048",
+    ),
+    Rule(ROLE_POLICY, {"role": "a", "policy": READ}, {"policy": TRUST}, "should not specify a principal"),
+    Rule(ROLE_POLICY, {"role": "a", "policy": READ}, {"policy": policy(allow("s3:Get"))}, "must contain resources"),
+    Rule(
+        ROLE_POLICY,
+        {"role": "a", "policy": READ},
+        {"policy": policy(allow("s3:Get", Resource="bucket"))},
+        "must be in ARN format",
+    ),
+    Rule(
+        ROLE_POLICY,
+        {"role": "a", "policy": READ},
+        {"policy": policy(allow("GetObject", Resource="*"))},
+        "must be prefaced by a vendor",
+    ),
+    Rule(
+        ATTACHMENT,
+        {"role": "a", "policyArn": "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"},
+        {"policyArn": "arn:aws:iam::aws:policy/AmazonEKSClustersPolicy"},
+        "does not exist or is not attachable",
+    ),
+    Rule(KEY, {"deletionWindowInDays": 7}, {"deletionWindowInDays": 6}, "range (7 - 30)"),
+    Rule(
+        KEY,
+        {"policy": policy(allow("kms:*", Principal={"AWS": ROOT}, Resource="*"))},
+        {"policy": policy(allow("kms:*", Principal={"AWS": AUTOSCALING}, Resource="*"))},
+        "will not allow you to update the key policy",
+    ),
+    Rule(
+        "aws:kms/alias:Alias",
+        {"name": "alias/acme", "targetKeyId": UNKNOWN},
+        {"name": "alias/aws/s3"},
+        'not "alias/aws/"',
+    ),
+    Rule(SECRET, {"name": "acme/db"}, {"name": "acme db"}, "Invalid name"),
+    Rule(
+        SECRET,
+        {"name": "acme/db", "recoveryWindowInDays": 7},
+        {"recoveryWindowInDays": 3},
+        "range (7 - 30)",
+    ),
+    *(
+        Rule(BUCKET, {"bucket": "acme-artifacts"}, {"bucket": name}, "InvalidBucketName")
+        for name in ("ab", "Acme", "acme_data", "a..b", "10.0.0.1", "xn--acme", "acme-s3alias", "a" * 64)
+    ),
+    Rule(
+        BUCKET_POLICY,
+        {
+            "bucket": "b",
+            "policy": policy(allow("s3:*", Principal="*", Resource=["arn:aws:s3:::b", "arn:aws:s3:::b/*"])),
+        },
+        {"policy": policy(allow("s3:*", Principal="*", Resource="arn:aws:s3:::c"))},
+        "invalid resource",
+    ),
+    Rule(
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+        {"bucket": "b", "rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]},
+        {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256", "kmsMasterKeyId": "k"}}]},
+        "KMSMasterKeyID is not applicable",
+    ),
+    Rule(
+        "aws:s3/bucketVersioning:BucketVersioning",
+        {"bucket": "b", "versioningConfiguration": {"status": "Enabled"}},
+        {"versioningConfiguration": {"status": "On"}},
+        "one of [Enabled Suspended Disabled]",
+    ),
+    Rule(
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+        {"bucket": "b", "rules": [{"expiration": {"days": 1}}]},
+        {"rules": [{"expiration": {"days": 0}}]},
+        "must be a positive integer",
+    ),
+    Rule(ECR, {"name": "acme/serving"}, {"name": "acme/Serving"}, "repositoryName"),
+    Rule(ECR, {"name": "acme"}, {"imageTagMutability": "FIXED"}, "image_tag_mutability"),
+    Rule(
+        "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+        {"repository": "a", "policy": json.dumps({"rules": [{"rulePriority": 1, "selection": {}, "action": {}}]})},
+        {"policy": json.dumps({"rules": [{"rulePriority": 1}]})},
+        "Lifecycle policy validation failure",
+    ),
+    Rule(DATABASE, POSTGRES, {"identifier": "acme--db"}, "not a valid identifier"),
+    Rule(DATABASE, POSTGRES, {"instanceClass": "t4g.medium"}, "Invalid DB Instance class"),
+    Rule(DATABASE, POSTGRES, {"password": "pass/word"}, "not a valid password"),
+    Rule(DATABASE, POSTGRES, {"allocatedStorage": 10}, "Invalid storage size"),
+    Rule(DATABASE, POSTGRES, {"username": "admin"}, "reserved word"),
+    Rule(DATABASE, POSTGRES, {"backupRetentionPeriod": 36}, "Must be between 0 and 35"),
+    Rule(
+        "aws:rds/subnetGroup:SubnetGroup",
+        {"name": "acme", "subnetIds": UNKNOWN},
+        {"name": "default"},
+        "lowercase alphanumeric",
+    ),
+    Rule(
+        "aws:rds/parameterGroup:ParameterGroup",
+        {"name": "acme", "family": "postgres16"},
+        {"name": "16"},
+        "must be a letter",
+    ),
+    Rule(TABLE, ITEMS, {"name": "t"}, "at least 3 characters"),
+    Rule(TABLE, ITEMS, {"rangeKey": "version"}, "not defined in AttributeDefinitions"),
+    Rule(TABLE, ITEMS, {"attributes": [{"name": "name"}, {"name": "stage"}]}, "Unused attributes: ['stage']"),
+    Rule(LOGS, {"name": "/acme/a"}, {"name": "/acme/ä"}, "logGroupName"),
+    Rule(LOGS, {"name": "/acme/a", "retentionInDays": 60}, {"retentionInDays": 45}, "got 45"),
+    Rule(
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        {"name": "cpu", "comparisonOperator": "GreaterThanThreshold", "evaluationPeriods": 1, "period": 300},
+        {"period": 45},
+        "Metric period 45",
+    ),
+    Rule("aws:sns/topic:Topic", {"name": "alerts"}, {"name": "a.b"}, "Topic Name"),
+    Rule(
+        "aws:sns/topicSubscription:TopicSubscription",
+        {"topic": UNKNOWN, "protocol": "email", "endpoint": "a@example.com"},
+        {"protocol": "pigeon"},
+        "got pigeon",
+    ),
+    Rule(TRAIL, {"name": "audit", "s3BucketName": "b"}, {"name": "au--dit"}, "InvalidTrailNameException"),
+    Rule(
+        TRAIL,
+        {"name": "audit", "s3BucketName": "b", "cloudWatchLogsGroupArn": "a:*", "cloudWatchLogsRoleArn": "r"},
+        {"cloudWatchLogsGroupArn": "a"},
+        "InvalidCloudWatchLogsLogGroupArnException",
+    ),
+    Rule(CLUSTER, EKS, {"name": "-acme"}, "can contain only alphanumeric"),
+    Rule(CLUSTER, EKS, {"version": "1.12"}, "unsupported Kubernetes version"),
+    Rule(CLUSTER, EKS, {"enabledClusterLogTypes": ["everything"]}, "got everything"),
+    Rule(CLUSTER, EKS, {"accessConfig": {"authenticationMode": "MAP"}}, "authentication_mode"),
+    Rule(CLUSTER, EKS, {"kubernetesNetworkConfig": {"serviceIpv4Cidr": "8.8.0.0/16"}}, "service CIDR"),
+    Rule(
+        CLUSTER,
+        EKS,
+        {"vpcConfig": {"subnetIds": UNKNOWN, "endpointPrivateAccess": False, "endpointPublicAccess": False}},
+        "cannot be false",
+    ),
+    Rule(
+        CLUSTER,
+        EKS,
+        {"vpcConfig": {"subnetIds": UNKNOWN, "publicAccessCidrs": ["10.0.0.0/8"]}},
+        "not allowed in publicAccessCidrs: [10.0.0.0/8]",
+    ),
+    Rule(NODES, POOL, {"scalingConfig": {"minSize": 3, "maxSize": 3, "desiredSize": 2}}, "Minimum capacity 3"),
+    Rule(NODES, POOL, {"scalingConfig": {"minSize": 1, "maxSize": 3, "desiredSize": 4}}, "greater than max size 3"),
+    Rule(NODES, POOL, {"instanceTypes": ["m7g.xlarge"]}, "[m7g.xlarge] is not a valid instance type"),
+    Rule(NODES, POOL, {"capacityType": "CHEAP"}, "capacity_type"),
+    Rule(NODES, POOL, {"taints": [{"effect": "NoSchedule"}]}, "NO_SCHEDULE NO_EXECUTE PREFER_NO_SCHEDULE"),
+    Rule(ADDON, {"clusterName": "acme", "addonName": "coredns"}, {"addonName": "dns"}, "Addon dns specified"),
+    Rule(
+        ADDON,
+        {"clusterName": "acme", "addonName": "coredns", "configurationValues": "{}"},
+        {"configurationValues": "replicas=2"},
+        "ConfigurationValue provided in request",
+    ),
+    Rule(DOMAIN, STUDIO, {"domainName": "-acme"}, "domainName"),
+    Rule(DOMAIN, STUDIO, {"authMode": "NONE"}, "got NONE"),
+    Rule(DOMAIN, STUDIO, {"appNetworkAccessType": "Open"}, "got Open"),
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.type.split(':')[-1]}-{rule.words[:40]}")
+def test_rule_refuses_the_bad_and_lets_the_good_and_the_unknown_pass(account: Account, rule: Rule) -> None:
+    assert account.check(rule.type, rule.good) == ""
+    bad = {name: value for name, value in {**rule.good, **rule.bad}.items() if value is not None}
+    assert rule.words in account.check(rule.type, bad)
+    assert account.check(rule.type, {**rule.good, **dict.fromkeys(rule.bad, UNKNOWN)}) == ""

@@ -1,0 +1,163 @@
+"""What Azure refuses for the inputs alone, in previews too.
+
+Proves for each rule that the good passes, the bad is refused, and that what a preview does not know yet passes. It does
+not prove that Azure has the rule, or says it in these words: no test asks Azure. A refusal without an error code in
+front paraphrases Azure; its code was not known.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rehearsal.simulator.azure.cloud import CLOUD, MODELS
+from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.simulation import Simulation
+from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.values import UNKNOWN, Values
+from tests.support.azure_subscription import GOOD, GROUP, ROLES, Azure, changed, identity_id
+
+SCALE = "properties.properties.scaleSettings"
+
+# type, path, a value that Azure refuses there, and a piece of its words.
+REFUSED = [
+    ("resources:ResourceGroup", "resourceGroupName", "rg.", "InvalidResourceGroup"),
+    ("network:VirtualNetwork", "addressSpace.addressPrefixes", ["10.0.0.1/16"], "should be 10.0.0.0/16"),
+    ("network:VirtualNetwork", "addressSpace.addressPrefixes", ["ten"], "InvalidAddressPrefixFormat"),
+    ("network:VirtualNetwork", "virtualNetworkName", "-vnet", "InvalidResourceName"),
+    ("network:Subnet", "addressPrefix", "10.0.0.0/30", "too small"),
+    ("network:Subnet", "addressPrefix", "10.0.1.0/18", "InvalidCIDRNotation"),
+    ("network:NetworkSecurityGroup", "securityRules.0.priority", 99, "InvalidPriority"),
+    ("network:NetworkSecurityGroup", "securityRules.0.priority", 110, "SecurityRuleConflict"),
+    ("network:PublicIPAddress", "publicIPAllocationMethod", "Dynamic", "Static"),
+    ("network:FlowLog", "retentionPolicy.days", 366, "0 to 365"),
+    ("network:FlowLog", "networkWatcherName", "mine", "ResourceNotFound"),
+    (
+        "network:FlowLog",
+        "targetResourceId",
+        f"{GROUP}/providers/Microsoft.Network/networkSecurityGroups/nsg",
+        "NSG flow logs",
+    ),
+    ("privatedns:PrivateZone", "privateZoneName", "azurecr", "invalid"),
+    ("privatedns:PrivateZone", "location", "westeurope", "global"),
+    ("managedidentity:UserAssignedIdentity", "resourceName", "ab", "InvalidResourceName"),
+    ("managedidentity:FederatedIdentityCredential", "issuer", "http://issuer", "https"),
+    ("managedidentity:FederatedIdentityCredential", "audiences", ["a", "b"], "exactly one"),
+    ("authorization:RoleAssignment", "roleDefinitionId", f"{ROLES}/unheard-of", "RoleDefinitionDoesNotExist"),
+    ("authorization:RoleAssignment", "roleAssignmentName", "mine", "GUID"),
+    ("operationalinsights:Workspace", "retentionInDays", 731, "RetentionInDays"),
+    ("operationalinsights:Workspace", "workspaceName", "log", "InvalidResourceName"),
+    ("applicationinsights:Component", "workspaceResourceId", None, "WorkspaceResourceId"),
+    ("monitor:ActionGroup", "groupShortName", "thirteen chars", "12 characters"),
+    ("monitor:ActionGroup", "location", "westeurope", "Global"),
+    ("monitor:DiagnosticSetting", "logs.0.category", "AuditEvents", "not supported"),
+    ("monitor:DiagnosticSetting", "workspaceId", None, "data sink"),
+    ("monitor:DataCollectionRule", "dataFlows.0.destinations", ["elsewhere"], "InvalidPayload"),
+    ("keyvault:Vault", "vaultName", "kv--one", "VaultNameNotValid"),
+    ("keyvault:Vault", "vaultName", "a" * 25, "VaultNameNotValid"),
+    ("keyvault:Vault", "properties.enablePurgeProtection", False, "irreversible"),
+    ("keyvault:Vault", "properties.softDeleteRetentionInDays", 91, "between 7 and 90"),
+    ("keyvault:Key", "keyName", "my_key", "BadParameter"),
+    ("keyvault:Key", "properties.kty", "AES", "key type"),
+    ("keyvault:Key", "properties.keySize", 1024, "key size"),
+    ("keyvault:Secret", "secretName", "my_secret", "BadParameter"),
+    ("keyvault:Secret", "properties.value", "x" * 25_601, "25k"),
+    ("containerregistry:Registry", "registryName", "registry-1", "registry name"),
+    ("containerregistry:Registry", "sku.name", "Standard", "Premium"),
+    ("containerregistry:Registry", "publicNetworkAccess", "Enabled", "xports can be disabled only"),
+    ("containerregistry:Registry", "policies.retentionPolicy.days", 400, "365"),
+    ("storage:StorageAccount", "accountName", "Store1", "AccountNameInvalid"),
+    ("storage:StorageAccount", "accountName", "a" * 25, "AccountNameInvalid"),
+    ("storage:StorageAccount", "sku.name", "Standard_XRS", "sku"),
+    ("storage:StorageAccount", "encryption.keyVaultProperties", None, "keyVaultProperties"),
+    ("storage:BlobServiceProperties", "blobServicesName", "mine", "default"),
+    ("storage:BlobServiceProperties", "deleteRetentionPolicy.days", 0, "365"),
+    ("storage:BlobContainer", "containerName", "MLflow", "invalid characters"),
+    ("storage:ManagementPolicy", "managementPolicyName", "mine", "default"),
+    ("cosmosdb:DatabaseAccount", "accountName", "Cosmos", "lower-case"),
+    ("cosmosdb:DatabaseAccount", "locations", [{"locationName": "a"}, {"locationName": "b"}], "multiple regions"),
+    ("cosmosdb:DatabaseAccount", "defaultIdentity", None, "user-assigned"),
+    (
+        "cosmosdb:SqlResourceSqlDatabase",
+        "options",
+        {"autoscaleSettings": {"maxThroughput": 400}},
+        "1000",
+    ),
+    ("cosmosdb:SqlResourceSqlContainer", "resource.partitionKey.paths", ["experiment"], "could not be accepted"),
+    ("cosmosdb:SqlResourceSqlContainer", "resource.partitionKey.paths", ["/a", "/b"], "at most 1"),
+    ("cosmosdb:SqlResourceSqlRoleAssignment", "roleDefinitionId", "elsewhere", "Role Definition"),
+    ("cosmosdb:SqlResourceSqlRoleAssignment", "roleAssignmentId", "mine", "GUID"),
+    ("dbforpostgresql:Server", "serverName", "PG", "server name"),
+    ("dbforpostgresql:Server", "administratorLogin", "admin", "reserved"),
+    ("dbforpostgresql:Server", "administratorLogin", "pg_mlflow", "reserved"),
+    ("dbforpostgresql:Server", "administratorLoginPassword", "onlyletters", "complexity"),
+    ("dbforpostgresql:Server", "sku.tier", "MemoryOptimized", "not one of the tier"),
+    ("dbforpostgresql:Server", "sku", {"name": "Standard_B2s", "tier": "Burstable"}, "Burstable tier"),
+    ("dbforpostgresql:Server", "storage.storageSizeGB", 100, "not a size of disk"),
+    ("dbforpostgresql:Server", "backup.backupRetentionDays", 36, "7 to 35"),
+    ("dbforpostgresql:Server", "highAvailability.standbyAvailabilityZone", "1", "another zone"),
+    ("dbforpostgresql:Server", "network.privateDnsZoneArmResourceId", None, "privateDnsZoneArmResourceId"),
+    ("dbforpostgresql:Database", "databaseName", "9lives", "database name"),
+    ("dbforpostgresql:Configuration", "configurationName", "force_tls", "does not exist"),
+    ("dbforpostgresql:Configuration", "value", "maybe", "InvalidParameterValue"),
+    ("compute:DiskEncryptionSet", "activeKey.keyUrl", "https://kv-one.vault.azure.net/keys/platform", "version"),
+    ("containerservice:ManagedCluster", "agentPoolProfiles.0.name", "System", "InvalidParameter"),
+    ("containerservice:ManagedCluster", "agentPoolProfiles.0.name", "a" * 13, "12 characters"),
+    ("containerservice:ManagedCluster", "agentPoolProfiles.0.mode", "User", "system agent pool"),
+    ("containerservice:ManagedCluster", "agentPoolProfiles.0.maxCount", None, "must be set"),
+    ("containerservice:ManagedCluster", "agentPoolProfiles.0.count", 9, "must lie between"),
+    ("containerservice:ManagedCluster", "kubernetesVersion", "1.20", "K8sVersionNotSupported"),
+    ("containerservice:ManagedCluster", "networkProfile.dnsServiceIP", "172.21.0.10", "not in the service CIDR"),
+    ("containerservice:ManagedCluster", "networkProfile.dnsServiceIP", "172.20.0.1", "first address"),
+    ("containerservice:ManagedCluster", "networkProfile.podCidr", "172.16.0.0/12", "overlaps the service CIDR"),
+    ("containerservice:ManagedCluster", "networkProfile.networkDataplane", "azure", "cilium"),
+    ("containerservice:ManagedCluster", "aadProfile", None, "Entra"),
+    ("containerservice:ManagedCluster", "oidcIssuerProfile", {"enabled": False}, "OIDC issuer"),
+    ("containerservice:ManagedCluster", "apiServerAccessProfile.authorizedIPRanges", ["203.0.113.0/24"], "Private"),
+    ("containerservice:ManagedCluster", "apiServerAccessProfile.enableVnetIntegration", False, "VNet integration"),
+    ("containerservice:AgentPool", "agentPoolName", "user-pool", "InvalidParameter"),
+    ("containerservice:AgentPool", "minCount", 6, "must lie between"),
+    ("containerservice:AgentPool", "mode", "Spot", "mode"),
+    ("machinelearningservices:Workspace", "workspaceName", "ml", "ValidationError"),
+    ("machinelearningservices:Workspace", "primaryUserAssignedIdentity", identity_id("other"), "identities"),
+    ("machinelearningservices:Compute", "computeName", "low-1", "Compute name"),
+    ("machinelearningservices:Compute", "properties.properties.vmPriority", "Spot", "VM priority"),
+    ("machinelearningservices:Compute", f"{SCALE}.minNodeCount", 5, "greater"),
+]
+
+
+def test_every_type_has_its_entry_once() -> None:
+    assert {type_: model.type for type_, model in MODELS.items()} == {type_: type_ for type_ in MODELS}
+    assert {f"azure-native:{type_}" for type_ in GOOD} <= set(MODELS)
+
+
+@pytest.mark.parametrize("type_", GOOD)
+def test_the_good_passes(type_: str) -> None:
+    assert Azure().check(type_, GOOD[type_]) == []
+
+
+@pytest.mark.parametrize(("type_", "path", "value", "words"), REFUSED)
+def test_the_bad_is_refused(type_: str, path: str, value: Any, words: str) -> None:
+    reasons = Azure().check(type_, changed(GOOD[type_], path, value))
+    assert len(reasons) == 1
+    assert words in reasons[0]
+
+
+@pytest.mark.parametrize(("type_", "path"), sorted({(type_, path) for type_, path, *_ in REFUSED}))
+def test_the_unknown_passes(type_: str, path: str) -> None:
+    assert Azure().check(type_, changed(GOOD[type_], path, UNKNOWN)) == []
+    whole = path.split(".", 1)[0]
+    assert Azure().check(type_, changed(GOOD[type_], whole, UNKNOWN)) == []
+
+
+def test_an_unknown_environment_of_azure_is_refused() -> None:
+    with pytest.raises(Refusal, match="unknown Azure environment"):
+        CLOUD.configure({"environment": "mars"})
+
+
+def test_without_any_location_nothing_can_be_placed() -> None:
+    placeless = Simulation(CLOUD, FileWorld(":memory:"))
+    inputs = Values(GOOD["managedidentity:UserAssignedIdentity"])
+    (reason,) = placeless.check("urn::x", "azure-native:managedidentity:UserAssignedIdentity", inputs)
+    assert reason.startswith("LocationRequired")

@@ -1,0 +1,210 @@
+"""The core of the simulated clouds, on a toy cloud: what is created, refused, replaced, remembered and forgotten.
+
+Proves the mechanism that all models share. That each real type is modelled rightly is proven beside its table; that the
+engine understands the answers is proven in tests/engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.simulation import Simulation
+from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.values import UNKNOWN, Values
+from tests.support.toy_cloud import BOX, CLOUD, SAFE, SHELF
+
+
+@pytest.fixture
+def world() -> Iterator[FileWorld]:
+    memory = FileWorld(":memory:")
+    yield memory
+    memory.close()
+
+
+@pytest.fixture
+def toy(world: FileWorld) -> Simulation:
+    simulation = Simulation(CLOUD, world)
+    simulation.create("urn::shelf", SHELF, Values({"name": "top"}), preview=False)
+    return simulation
+
+
+def box(toy: Simulation, name: str = "box", **inputs: Any) -> tuple[str, Values]:
+    values = Values({"shelf": "shelf/top", "size": 3, **inputs})
+    return toy.create(f"urn::{name}", BOX, values, preview=False)
+
+
+def test_outputs_are_inputs_and_what_the_cloud_fills_in(toy: Simulation) -> None:
+    id_, outputs = box(toy, color="red")
+    assert outputs.plain == {
+        "shelf": "shelf/top",
+        "size": 3,
+        "color": "red",
+        "arn": f"arn:toy:attic:{id_}",
+        "label": "3 red",
+    }
+
+
+def test_a_type_without_an_entry_is_an_error_and_not_an_echo(toy: Simulation) -> None:
+    (reason,) = toy.check("urn::x", "toy:index:Crate", Values())
+    assert "toy:index:Crate is not modelled" in reason
+    with pytest.raises(Refusal, match="not modelled"):
+        toy.create("urn::x", "toy:index:Crate", Values(), preview=False)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reasons"),
+    [
+        ({"size": 3}, ["missing required property 'shelf'"]),
+        ({"shelf": "s", "size": 10}, ["SizeOutOfRange: 10"]),
+        ({"shelf": "s", "size": 3, "color": "green"}, ["UnknownColor: green"]),
+        ({"shelf": "s", "size": 3, "tag": "A1"}, ["BadTag: A1"]),
+        ({"shelf": UNKNOWN, "size": UNKNOWN, "color": UNKNOWN, "tag": UNKNOWN}, []),
+    ],
+)
+def test_rules_judge_what_is_known(toy: Simulation, inputs: dict[str, Any], reasons: list[str]) -> None:
+    assert toy.check("urn::x", BOX, Values(inputs)) == reasons
+
+
+def test_a_preview_creates_nothing_and_does_not_know_outputs(toy: Simulation, world: FileWorld) -> None:
+    id_, outputs = toy.create("urn::x", BOX, Values({"shelf": UNKNOWN, "size": 3}), preview=True)
+    assert id_ == ""
+    assert outputs.plain["arn"] is UNKNOWN
+    assert list(world.all(BOX)) == []
+
+
+def test_a_reference_to_what_is_not_there_is_refused(toy: Simulation) -> None:
+    with pytest.raises(Refusal, match="NotFound: shelf/bottom"):
+        box(toy, shelf="shelf/bottom")
+
+
+def test_a_name_that_is_taken_is_refused(toy: Simulation) -> None:
+    with pytest.raises(Refusal, match='"shelf/top" already exists'):
+        toy.create("urn::other", SHELF, Values({"name": "top"}), preview=False)
+
+
+def test_what_is_in_use_is_not_deleted(toy: Simulation) -> None:
+    id_, _ = box(toy)
+    with pytest.raises(Refusal, match=rf"shelf/top is in use by {id_}"):
+        toy.delete("urn::shelf", SHELF, "shelf/top")
+    toy.delete("urn::box", BOX, id_)
+    toy.delete("urn::shelf", SHELF, "shelf/top")
+    assert toy.read(SHELF, "shelf/top", Values(), Values()) is None
+
+
+def test_a_model_can_refuse_its_own_deletion(toy: Simulation) -> None:
+    id_, _ = box(toy, sealed=True)
+    with pytest.raises(Refusal, match="BoxIsSealed"):
+        toy.delete("urn::box", BOX, id_)
+
+
+def test_deleting_what_is_gone_succeeds(toy: Simulation) -> None:
+    toy.delete("urn::box", BOX, "box-000000000000")
+
+
+@pytest.mark.parametrize(
+    ("new", "changed", "replaces"),
+    [
+        ({"shelf": "a", "size": 3}, [], []),
+        ({"shelf": "a", "size": 4}, ["size"], []),
+        ({"shelf": "b", "size": 3}, ["shelf"], ["shelf"]),
+        ({"shelf": "a", "size": 3, "lock": {"kind": "iron"}}, ["lock"], ["lock"]),
+    ],
+)
+def test_a_difference_knows_what_forces_replacement(
+    toy: Simulation, new: dict[str, Any], changed: list[str], replaces: list[str]
+) -> None:
+    found = toy.diff("urn::x", BOX, "box-1", Values({"shelf": "a", "size": 3}), Values(new))
+    assert (found.changed, found.replaces) == (changed, replaces)
+
+
+def test_within_an_object_only_what_changed_is_compared(toy: Simulation) -> None:
+    old, new = ({"shelf": "a", "lock": {"kind": "iron", "color": color}} for color in ("red", "blue"))
+    assert toy.diff("urn::x", BOX, "box-1", Values(old), Values(new)).replaces == []
+
+
+def test_a_replacement_that_would_take_the_name_deletes_first(toy: Simulation) -> None:
+    same = toy.diff("urn::shelf", SHELF, "shelf/top", Values({"name": "old"}), Values({"name": "top"}))
+    other = toy.diff("urn::shelf", SHELF, "shelf/top", Values({"name": "top"}), Values({"name": "low"}))
+    assert same.same_name
+    assert not other.same_name
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "deletes_first"),
+    [
+        ({"tag": "mine"}, {"tag": "mine"}, True),
+        ({"tag": "mine"}, {"tag": "yours"}, False),
+        ({"tag": "mine"}, {"tag": UNKNOWN}, True),
+        ({"tag": "mine"}, {}, False),
+        ({}, {}, False),
+    ],
+)
+def test_a_name_beside_the_id_counts_as_the_name(
+    toy: Simulation, old: dict[str, Any], new: dict[str, Any], deletes_first: bool
+) -> None:
+    before, after = Values({"shelf": "a", "size": 3, **old}), Values({"shelf": "b", "size": 3, **new})
+    found = toy.diff("urn::x", BOX, "box-1", before, after)
+    assert "shelf" in found.replaces
+    assert found.same_name is deletes_first
+
+
+def test_a_kept_name_alone_replaces_nothing(toy: Simulation) -> None:
+    before, after = (Values({"shelf": "a", "size": size, "tag": "mine"}) for size in (3, 4))
+    assert not toy.diff("urn::x", BOX, "box-1", before, after).same_name
+
+
+def test_a_replacement_gets_another_id(toy: Simulation) -> None:
+    first, _ = box(toy)
+    second, _ = box(toy)
+    assert first != second
+
+
+def test_an_update_keeps_the_id_and_makes_outputs_anew(toy: Simulation) -> None:
+    id_, outputs = box(toy, color="red")
+    news = Values({"shelf": "shelf/top", "size": 3, "color": "blue"})
+    updated = toy.update("urn::box", BOX, id_, news, outputs, preview=False)
+    assert updated.plain["arn"] == outputs.plain["arn"]
+    assert updated.plain["label"] == "3 blue"
+
+
+def test_an_update_of_what_is_gone_says_so(toy: Simulation) -> None:
+    with pytest.raises(Refusal, match="deleted outside Pulumi"):
+        toy.update("urn::x", BOX, "box-1", Values({"shelf": "shelf/top", "size": 1}), Values(), preview=False)
+
+
+def test_a_generated_secret_survives_an_update(toy: Simulation) -> None:
+    _, outputs = toy.create("urn::safe", SAFE, Values({"name": "s"}), preview=False)
+    outputs.plain["code"] = "chosen-long-ago"
+    updated = toy.update("urn::safe", SAFE, "safe/s", Values({"name": "s", "size": 2}), outputs, preview=False)
+    assert updated.plain["code"] == "chosen-long-ago"
+    assert ("code",) in updated.secrets
+
+
+def test_a_function_without_an_entry_is_refused_and_secret_results_are_secret(toy: Simulation) -> None:
+    with pytest.raises(Refusal, match="toy:index:getNothing is not modelled"):
+        toy.invoke("toy:index:getNothing", Values())
+    result = toy.invoke("toy:index:getCode", Values({"of": "safe"}))
+    assert (result.plain, result.secrets) == ({"code": "safe-attic"}, {("code",)})
+
+
+def test_configuration_can_be_refused(toy: Simulation) -> None:
+    with pytest.raises(Refusal, match="flooded"):
+        toy.configure({"region": "cellar"})
+
+
+def test_everything_asked_is_in_the_journal(tmp_path: Path) -> None:
+    world = FileWorld(tmp_path / "world.db")
+    simulation = Simulation(CLOUD, world)
+    simulation.create("urn::shelf", SHELF, Values({"name": "top"}), preview=False)
+    with pytest.raises(Refusal):
+        simulation.create("urn::shelf", SHELF, Values({"name": "top"}), preview=False)
+    assert [(line.operation, line.outcome.split(":")[0]) for line in world.journal()] == [
+        ("create", "done"),
+        ("create", "refused"),
+    ]
+    world.close()

@@ -1,0 +1,52 @@
+"""Values over the wire and back: unknown, secret, nested.
+
+Proves the translation against the SDK's own marks, so that a change of the protocol shows here first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pulumi.runtime import rpc
+
+from rehearsal.simulator.core.values import UNKNOWN, Values, has_unknown, look_up, strings
+
+
+def test_values_survive_the_way_there_and_back() -> None:
+    plain = {"name": "x", "count": 3, "ratio": 0.5, "on": True, "list": [1, {"deep": "y"}], "empty": {}}
+    assert Values.from_wire(Values(plain).to_wire()).plain == plain
+
+
+def test_secrets_keep_their_places() -> None:
+    values = Values({"a": {"b": ["open", "hidden"]}, "c": "hidden"}, {("a", "b", 1), ("c",)})
+    back = Values.from_wire(values.to_wire())
+    assert back == values
+
+
+def test_a_secret_is_marked_as_the_sdk_marks_it() -> None:
+    struct = Values({"pin": "1234"}, {("pin",)}).to_wire()
+    pin = rpc.deserialize_properties(struct)["pin"]
+    assert rpc.is_rpc_secret(pin)
+    assert rpc.unwrap_rpc_secret(pin) == "1234"
+
+
+def test_unknown_is_the_sdks_unknown() -> None:
+    struct = Values({"id": UNKNOWN}).to_wire()
+    assert struct.fields["id"].string_value == rpc.UNKNOWN
+    assert Values.from_wire(struct).plain == {"id": UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [("a.b", 1), ("a.x", None), ("l.1", "second"), ("l.7", None), ("u", UNKNOWN), ("u.deep", UNKNOWN), ("a.b.c", None)],
+)
+def test_look_up(path: str, found: Any) -> None:
+    assert look_up({"a": {"b": 1}, "l": ["first", "second"], "u": UNKNOWN}, path) == found
+
+
+def test_strings_and_unknowns_are_found_wherever_they_are() -> None:
+    tree = {"a": ["x", {"b": "y", "n": 1}], "c": "z"}
+    assert sorted(strings(tree)) == ["x", "y", "z"]
+    assert not has_unknown(tree)
+    assert has_unknown({"a": [{"b": UNKNOWN}]})
