@@ -8,7 +8,7 @@ LIFECYCLE := platform/lifecycle
 LIFECYCLE_READY := $(LIFECYCLE)/.venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preview up destroy test test-lifecycle lint format docs lock bench bench-lifecycle
+.PHONY: help setup rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-lifecycle lint format docs lock bench bench-lifecycle
 
 help: ## Show what there is
 	@echo "make <target> [STACK=<cloud>-<environment>], azure-dev unless said otherwise"
@@ -48,9 +48,10 @@ env: $(READY) ## Serve the simulated clouds in the background; eval "$$(make -s 
 stop: $(READY) ## End what `make env` started
 	@$(PYTHON) -m rehearsal stop $(STACK)
 
-preview up destroy: $(READY)
-	@$(PYTHON) -m rehearsal live $(STACK) --action $@
+preflight preview up destroy: $(READY)
+	@$(PYTHON) -m deploy $@ $(STACK)
 
+preflight: ## Check what STACK needs for its real cloud: backend, Pulumi, credentials
 preview: ## Preview STACK on its real cloud
 up: ## Deploy STACK to its real cloud
 destroy: ## Destroy STACK on its real cloud

@@ -17,7 +17,6 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "env": commands.env,
     "serve": commands.serve,
     "stop": commands.stop,
-    "live": commands.live,
     "lifecycle": commands.lifecycle,
 }
 
@@ -28,7 +27,6 @@ def main() -> int:
     parser.add_argument("stack")
     parser.add_argument("--port", type=int, default=0, help="port of the simulated clouds; a free one if not given")
     parser.add_argument("--strict", action="store_true", help="`up` fails where a chart could not be rendered")
-    parser.add_argument("--action", choices=("preview", "up", "destroy"), help="what `live` does")
     arguments = parser.parse_args()
     try:
         return _COMMANDS[arguments.command](arguments)

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra import stack_config
-from rehearsal import live as real
 from rehearsal import session, summary
 from rehearsal.console import UserError, say
 from rehearsal.helm import chart_policies
@@ -169,11 +168,6 @@ def stop(arguments: Namespace) -> int:
     while rehearsal.is_running():
         time.sleep(0.05)
     return 0
-
-
-def live(arguments: Namespace) -> int:
-    """The same program and policies against the real cloud."""
-    return real.run(Rehearsal(arguments.stack).stack, arguments.action)
 
 
 def lifecycle(arguments: Namespace) -> int:
