@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import pulumi
 
-from infra import aws, azure, cluster, stack_config
-from infra.component import Site
-from infra.foundation import Foundation
-from infra.naming import Naming
-from infra.settings import Cloud
+from infra import aws, azure, cluster
+from infra.contract import Foundation
+from infra.core import stack_config
+from infra.core.component import StackContext
+from infra.core.naming import Naming
+from infra.core.settings import Cloud
 
-_CLOUDS = {Cloud.AZURE: azure.foundation, Cloud.AWS: aws.foundation}
+_CLOUDS = {Cloud.AZURE: azure.create_foundation, Cloud.AWS: aws.create_foundation}
 
 
 def deploy() -> None:
     """Declare the whole stack. Raises pulumi.RunError when its settings are not valid."""
     settings = stack_config.load()
-    site = Site(settings, Naming(settings))
-    foundation = _CLOUDS[settings.cloud](site)
-    cluster.platform(site, foundation)
+    context = StackContext(settings, Naming(settings))
+    foundation = _CLOUDS[settings.cloud](context)
+    cluster.create_platform(context, foundation)
     _export(foundation)
 
 

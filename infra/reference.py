@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from infra.access import WORKLOADS, Store
-from infra.settings import Cloud, Environment, Settings
+from infra.core.settings import Cloud, Environment, Settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -35,7 +35,7 @@ def settings_reference() -> str:
             "# Settings",
             "",
             "What `stacks/Pulumi.<cloud>-<environment>.yaml` may say, under `groundwork:`. Generated from "
-            "`infra/settings.py` by `make docs`.",
+            "`infra/core/settings.py` by `make docs`.",
             "",
             "| setting | what it is | default |",
             "|---|---|---|",

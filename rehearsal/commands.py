@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra import stack_config
+from infra.core import stack_config
 from rehearsal import session, summary
 from rehearsal.console import UserError, say
 from rehearsal.helm import chart_policies

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra import foundation
 from infra.aws.bucket import Bucket, BucketArgs
 from infra.aws.secrets import Secrets
-from infra.component import Component, Site
+from infra.contract import ArtifactsContract
+from infra.core.component import Component, StackContext
 
 PREFIX = "mlflow"
 
 
 @dataclass(frozen=True)
 class ArtifactsArgs:
-    site: Site
+    context: StackContext
     secrets: Secrets
 
 
@@ -27,27 +27,27 @@ class Artifacts(Component):
 
     def __init__(self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        self._site = args.site
+        self._context = args.context
         self._bucket = Bucket(
             name,
             BucketArgs(
-                args.site,
-                part="artifacts",
+                args.context,
+                name_suffix="artifacts",
                 key=args.secrets.key.arn,
-                keep_old_days=90 if args.site.settings.production else 30,
+                keep_old_days=90 if args.context.settings.production else 30,
             ),
-            self.child(),
+            self.child_options(),
         )
-        self.finish({"uri": self.part.uri})
+        self.register_outputs({"uri": self.contract.uri})
 
     @property
     def bucket_arn(self) -> pulumi.Output[str]:
         return self._bucket.arn
 
     @property
-    def part(self) -> foundation.Artifacts:
-        region = self._site.settings.location
-        return foundation.Artifacts(
+    def contract(self) -> ArtifactsContract:
+        region = self._context.settings.location
+        return ArtifactsContract(
             uri=pulumi.Output.concat("s3://", self._bucket.name, "/", PREFIX),
             # Python's SDK reads the second, all others the first.
             environment={"AWS_REGION": region, "AWS_DEFAULT_REGION": region},

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import cloudtrail, cloudwatch, ec2
 
-from infra import foundation
 from infra.aws.artifacts import Artifacts
 from infra.aws.bucket import Bucket, BucketArgs
 from infra.aws.experiments import Experiments
 from infra.aws.iam import Role, RoleArgs, Statement, allow, trust
 from infra.aws.network import Network
 from infra.aws.observability import Observability
-from infra.component import Component, Site
+from infra.contract import AuditContract
+from infra.core.component import Component, StackContext
 
 _KEEP_DAYS = 365  # PCI DSS 10.5.1 asks for a year
 
 
 @dataclass(frozen=True)
 class AuditArgs:
-    site: Site
+    context: StackContext
     account: pulumi.Output[str]
     network: Network
     observability: Observability
@@ -38,27 +38,27 @@ class Audit(Component):
     def __init__(self, name: str, args: AuditArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        self._trail_name = args.site.naming.worldwide("audit", limit=128)
+        self._trail_name = args.context.naming.global_name("audit", limit=128)
         self._trail_arn = pulumi.Output.format(
-            "arn:aws:cloudtrail:{}:{}:trail/{}", args.site.settings.location, args.account, self._trail_name
+            "arn:aws:cloudtrail:{}:{}:trail/{}", args.context.settings.location, args.account, self._trail_name
         )
-        self._bucket = self._build_bucket(name)
-        self._build_trail(name)
-        self._build_flow_log(f"{name}-network")
-        self.finish({"destination": self._bucket.name})
+        self._bucket = self._create_bucket(name)
+        self._create_trail(name)
+        self._create_flow_log(f"{name}-network")
+        self.register_outputs({"destination": self._bucket.name})
 
-    def _build_bucket(self, name: str) -> Bucket:
+    def _create_bucket(self, name: str) -> Bucket:
         return Bucket(
             name,
             BucketArgs(
-                self._args.site,
-                part="audit",
+                self._args.context,
+                name_suffix="audit",
                 key=self._args.observability.key.arn,
                 keep_old_days=30,
                 keep_days=_KEEP_DAYS,
                 statements=self._may_write_trail,
             ),
-            self.child(),
+            self.child_options(),
         )
 
     def _may_write_trail(self, bucket: pulumi.Output[str]) -> Sequence[Statement]:
@@ -74,10 +74,10 @@ class Audit(Component):
             allow(["s3:PutObject"], [objects], owned, service),
         ]
 
-    def _build_trail(self, name: str) -> None:
+    def _create_trail(self, name: str) -> None:
         args = self._args
         logs = self._log_group(name, "audit")
-        writer = self._build_writer(name, logs, trust("cloudtrail.amazonaws.com", self._source(self._trail_arn)))
+        writer = self._create_writer(name, logs, trust("cloudtrail.amazonaws.com", self._source(self._trail_arn)))
         objects = cloudtrail.TrailEventSelectorDataResourceArgs(
             type="AWS::S3::Object", values=[pulumi.Output.concat(args.artifacts.bucket_arn, "/")]
         )
@@ -100,16 +100,16 @@ class Audit(Component):
                     include_management_events=True, read_write_type="All", data_resources=[objects, items]
                 )
             ],
-            tags=args.site.naming.tags,
+            tags=args.context.naming.tags,
             # CloudTrail tries the bucket and the log group before it makes the trail.
-            opts=self.child(depends_on=[self._bucket, writer]),
+            opts=self.child_options(depends_on=[self._bucket, writer]),
         )
 
-    def _build_flow_log(self, name: str) -> None:
+    def _create_flow_log(self, name: str) -> None:
         args = self._args
         logs = self._log_group(name, "network")
-        flows = pulumi.Output.format("arn:aws:ec2:{}:{}:vpc-flow-log/*", args.site.settings.location, args.account)
-        writer = self._build_writer(name, logs, trust("vpc-flow-logs.amazonaws.com", self._source(flows)))
+        flows = pulumi.Output.format("arn:aws:ec2:{}:{}:vpc-flow-log/*", args.context.settings.location, args.account)
+        writer = self._create_writer(name, logs, trust("vpc-flow-logs.amazonaws.com", self._source(flows)))
         ec2.FlowLog(
             name,
             vpc_id=args.network.vpc_id,
@@ -118,19 +118,19 @@ class Audit(Component):
             log_destination=logs.arn,
             iam_role_arn=writer.arn,
             max_aggregation_interval=600,  # seconds; a sixth of the volume of the other choice, 60
-            tags=args.site.naming.tags,
-            opts=self.child(depends_on=[writer]),
+            tags=args.context.naming.tags,
+            opts=self.child_options(depends_on=[writer]),
         )
 
     def _log_group(self, name: str, path: str) -> cloudwatch.LogGroup:
-        prefix = self._args.site.naming.prefix
-        return self._args.observability.log_group(name, f"/groundwork/{prefix}/{path}", self.child())
+        prefix = self._args.context.naming.prefix
+        return self._args.observability.log_group(name, f"/groundwork/{prefix}/{path}", self.child_options())
 
     def _source(self, arn: pulumi.Output[str]) -> dict[str, object]:
         """Against a confused deputy: the service acts for resources of this account only."""
         return {"StringEquals": {"aws:SourceAccount": self._args.account}, "ArnLike": {"aws:SourceArn": arn}}
 
-    def _build_writer(self, name: str, logs: cloudwatch.LogGroup, trusted: Statement) -> Role:
+    def _create_writer(self, name: str, logs: cloudwatch.LogGroup, trusted: Statement) -> Role:
         """The role by which a service writes into one log group, and into no other."""
         write = allow(
             ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
@@ -138,9 +138,9 @@ class Audit(Component):
         )
         # VPC flow logs look for the group by listing groups, which knows no narrower resource.
         find = allow(["logs:DescribeLogGroups"], ["*"])
-        role = RoleArgs(self._args.site, name, trusted, statements=[write, find])
-        return Role(name, role, self.child())
+        role = RoleArgs(self._args.context, name, trusted, statements=[write, find])
+        return Role(name, role, self.child_options())
 
     @property
-    def part(self) -> foundation.Audit:
-        return foundation.Audit(destination=self._bucket.name)
+    def contract(self) -> AuditContract:
+        return AuditContract(destination=self._bucket.name)

@@ -9,7 +9,7 @@ import pulumi
 from pulumi_aws import s3
 
 from infra.aws.iam import Statement, document
-from infra.component import Component, Site
+from infra.core.component import Component, StackContext
 
 
 def _no_statements(arn: pulumi.Output[str]) -> Sequence[Statement]:  # noqa: ARG001 the signature of `statements`
@@ -18,8 +18,8 @@ def _no_statements(arn: pulumi.Output[str]) -> Sequence[Statement]:  # noqa: ARG
 
 @dataclass(frozen=True)
 class BucketArgs:
-    site: Site
-    part: str  # of the physical name
+    context: StackContext
+    name_suffix: str  # of the physical name
     key: pulumi.Output[str]
     keep_old_days: int  # how long overwritten and deleted objects can be brought back
     keep_days: int | None = None  # how long objects live; None for ever
@@ -33,14 +33,14 @@ class Bucket(Component):
 
     def __init__(self, name: str, args: BucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        production = args.site.settings.production
+        production = args.context.settings.production
         self._bucket = s3.Bucket(
             name,
-            bucket=args.site.naming.worldwide(args.part, limit=63),
+            bucket=args.context.naming.global_name(args.name_suffix, limit=63),
             # A versioned bucket with objects in it would stop the destroy of a throw-away stack.
             force_destroy=not production,
-            tags=args.site.naming.tags,
-            opts=self.child(protect=production),
+            tags=args.context.naming.tags,
+            opts=self.child_options(protect=production),
         )
         block = s3.BucketPublicAccessBlock(
             name,
@@ -49,14 +49,14 @@ class Bucket(Component):
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
-            opts=self.child(),
+            opts=self.child_options(),
         )
         self._encrypt(name, args.key)
         versioning = s3.BucketVersioning(
             name,
             bucket=self._bucket.id,
             versioning_configuration=s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
-            opts=self.child(),
+            opts=self.child_options(),
         )
         self._expire(name, args, versioning)
         # S3 answers 409 OperationAborted when policy and public access block are written at the same time.
@@ -64,9 +64,9 @@ class Bucket(Component):
             name,
             bucket=self._bucket.id,
             policy=document([_tls_only(self.arn), *args.statements(self.arn)]),
-            opts=self.child(depends_on=[block]),
+            opts=self.child_options(depends_on=[block]),
         )
-        self.finish({"name": self.name})
+        self.register_outputs({"name": self.name})
 
     def _encrypt(self, name: str, key: pulumi.Output[str]) -> None:
         s3.BucketServerSideEncryptionConfiguration(
@@ -82,7 +82,7 @@ class Bucket(Component):
                     bucket_key_enabled=True,  # one call to KMS per bucket and hour instead of one per object
                 )
             ],
-            opts=self.child(),
+            opts=self.child_options(),
         )
 
     def _expire(self, name: str, args: BucketArgs, versioning: s3.BucketVersioning) -> None:
@@ -110,7 +110,7 @@ class Bucket(Component):
                     ),
                 )
             ],
-            opts=self.child(depends_on=[versioning]),
+            opts=self.child_options(depends_on=[versioning]),
         )
 
     @property

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import ebs, ec2, eks
 
-from infra import foundation
 from infra.aws.iam import Role, RoleArgs, allow, trust, trust_pods
 from infra.aws.network import HTTPS, Network
 from infra.aws.observability import Observability
 from infra.aws.secrets import Secrets
-from infra.component import Component, Site
-from infra.foundation import Endpoint, NodePool, Taint, TaintEffect
-from infra.settings import NodePoolSettings
+from infra.contract import ClusterContract, Endpoint, NodePool, Taint, TaintEffect
+from infra.core.component import Component, StackContext
+from infra.core.settings import NodePoolSettings
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _STORAGE_CLASS = "ebs-csi-default-sc"  # what the EBS driver's add-on calls the one it makes
@@ -27,7 +26,7 @@ _DISK_GB = 100  # GiB for images, logs and scratch; ML images take several GiB e
 
 @dataclass(frozen=True)
 class ClusterArgs:
-    site: Site
+    context: StackContext
     network: Network
     observability: Observability
     secrets: Secrets
@@ -41,17 +40,17 @@ class Cluster(Component):
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        self._name = args.site.naming.regional("cluster", limit=100)
+        self._name = args.context.naming.regional_name("cluster", limit=100)
         self._pools = self._plan_pools()
-        self._cluster = self._build_cluster()
-        networking = self._build_networking()
-        groups = self._build_node_groups(networking)
-        addons = self._build_addons(groups)
+        self._cluster = self._create_cluster()
+        networking = self._create_networking()
+        groups = self._create_node_groups(networking)
+        addons = self._create_addons(groups)
         self._ready_name = self._name_when_ready([*networking, *groups, *addons])
-        self.finish({"name": self._ready_name})
+        self.register_outputs({"name": self._ready_name})
 
     def _plan_pools(self) -> Sequence[NodePool]:
-        settings = self._args.site.settings.cluster
+        settings = self._args.context.settings.cluster
         critical = Taint("CriticalAddonsOnly", "true", TaintEffect.NO_SCHEDULE)
         return [
             self._plan_pool("system", settings.system_pool, [critical]),
@@ -69,13 +68,13 @@ class Cluster(Component):
             taints=taints,
         )
 
-    def _build_cluster(self) -> eks.Cluster:
-        site, key = self._args.site, self._args.secrets.key.arn
-        ranges = site.settings.cluster.authorized_ranges
+    def _create_cluster(self) -> eks.Cluster:
+        context, key = self._args.context, self._args.secrets.key.arn
+        ranges = context.settings.cluster.authorized_ranges
         role = self._role(
             "cluster",
             RoleArgs(
-                site,
+                context,
                 "cluster",
                 trust("eks.amazonaws.com"),
                 managed=["AmazonEKSClusterPolicy"],
@@ -83,11 +82,11 @@ class Cluster(Component):
             ),
         )
         # Found by EKS under this name; its own would be unencrypted and kept for ever.
-        logs = self._args.observability.log_group("cluster", f"/aws/eks/{self._name}/cluster", self.child())
+        logs = self._args.observability.log_group("cluster", f"/aws/eks/{self._name}/cluster", self.child_options())
         return eks.Cluster(
             "cluster",
             name=self._name,
-            version=site.settings.cluster.kubernetes_version,
+            version=context.settings.cluster.kubernetes_version,
             role_arn=role.arn,
             vpc_config=eks.ClusterVpcConfigArgs(
                 subnet_ids=self._args.network.private_subnets,
@@ -104,18 +103,18 @@ class Cluster(Component):
                 provider=eks.ClusterEncryptionConfigProviderArgs(key_arn=key), resources=["secrets"]
             ),
             kubernetes_network_config=eks.ClusterKubernetesNetworkConfigArgs(
-                service_ipv4_cidr=site.settings.network.service_cidr
+                service_ipv4_cidr=context.settings.network.service_cidr
             ),
             enabled_cluster_log_types=_LOGS,
             # Without it a version that falls out of standard support costs six times as much.
             upgrade_policy=eks.ClusterUpgradePolicyArgs(support_type="STANDARD"),
             bootstrap_self_managed_addons=False,  # all of them are managed add-ons, below
-            deletion_protection=site.settings.production,
-            tags=site.naming.tags,
-            opts=self.child(depends_on=[role, logs]),
+            deletion_protection=context.settings.production,
+            tags=context.naming.tags,
+            opts=self.child_options(depends_on=[role, logs]),
         )
 
-    def _build_networking(self) -> Sequence[eks.Addon]:
+    def _create_networking(self) -> Sequence[eks.Addon]:
         """What a node needs before it can become Ready; as DaemonSets these do not wait for nodes."""
         agent = self._addon("eks-pod-identity-agent", [])
         cni = self._addon(
@@ -124,7 +123,7 @@ class Cluster(Component):
             identity=(
                 "aws-node",
                 RoleArgs(
-                    self._args.site,
+                    self._args.context,
                     "vpc-cni",
                     trust_pods(self._name, "kube-system", "aws-node"),
                     ["AmazonEKS_CNI_Policy"],
@@ -135,20 +134,20 @@ class Cluster(Component):
         )
         return [agent, cni, self._addon("kube-proxy", [])]
 
-    def _build_node_groups(self, networking: Sequence[eks.Addon]) -> Sequence[eks.NodeGroup]:
+    def _create_node_groups(self, networking: Sequence[eks.Addon]) -> Sequence[eks.NodeGroup]:
         role = self._role(
             "cluster-nodes",
             RoleArgs(
-                self._args.site,
+                self._args.context,
                 "nodes",
                 trust("ec2.amazonaws.com"),
                 managed=["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"],
             ),
         )
-        return [self._build_node_group(pool, role, networking) for pool in self._pools]
+        return [self._create_node_group(pool, role, networking) for pool in self._pools]
 
-    def _build_node_group(self, pool: NodePool, role: Role, networking: Sequence[pulumi.Resource]) -> eks.NodeGroup:
-        site, template = self._args.site, self._build_template(pool)
+    def _create_node_group(self, pool: NodePool, role: Role, networking: Sequence[pulumi.Resource]) -> eks.NodeGroup:
+        context, template = self._args.context, self._create_template(pool)
         return eks.NodeGroup(
             f"cluster-{pool.name}",
             cluster_name=self._cluster.name,
@@ -159,7 +158,7 @@ class Cluster(Component):
             instance_types=[pool.size],
             ami_type=_image(pool.size),
             capacity_type="ON_DEMAND",
-            version=site.settings.cluster.kubernetes_version,
+            version=context.settings.cluster.kubernetes_version,
             scaling_config=eks.NodeGroupScalingConfigArgs(
                 min_size=pool.minimum, max_size=pool.maximum, desired_size=pool.minimum
             ),
@@ -170,19 +169,19 @@ class Cluster(Component):
                 for taint in pool.taints
             ],
             update_config=eks.NodeGroupUpdateConfigArgs(max_unavailable=1),
-            tags=site.naming.tags,
-            opts=self.child(
+            tags=context.naming.tags,
+            opts=self.child_options(
                 depends_on=[role, self._args.network, *networking],  # without its way out no node joins
                 ignore_changes=["scalingConfig.desiredSize"],  # the autoscaler moves it
             ),
         )
 
-    def _build_template(self, pool: NodePool) -> ec2.LaunchTemplate:
-        naming = self._args.site.naming
-        tags = {**naming.tags, "Name": naming.regional(pool.name)}
+    def _create_template(self, pool: NodePool) -> ec2.LaunchTemplate:
+        naming = self._args.context.naming
+        tags = {**naming.tags, "Name": naming.regional_name(pool.name)}
         return ec2.LaunchTemplate(
             f"cluster-{pool.name}",
-            name=naming.regional(pool.name, limit=128),
+            name=naming.regional_name(pool.name, limit=128),
             update_default_version=True,
             metadata_options=ec2.LaunchTemplateMetadataOptionsArgs(
                 http_endpoint="enabled",
@@ -207,22 +206,24 @@ class Cluster(Component):
                 for kind in ("instance", "volume", "network-interface")
             ],
             tags=naming.tags,
-            opts=self.child(),
+            opts=self.child_options(),
         )
 
-    def _build_addons(self, groups: Sequence[eks.NodeGroup]) -> Sequence[eks.Addon]:
+    def _create_addons(self, groups: Sequence[eks.NodeGroup]) -> Sequence[eks.Addon]:
         """What runs as Deployments, and so waits for nodes to run on."""
         dns = self._addon("coredns", groups)
         account = "ebs-csi-controller-sa"
         role = RoleArgs(
-            self._args.site,
+            self._args.context,
             "ebs-csi",
             trust_pods(self._name, "kube-system", account),
             ["service-role/AmazonEBSCSIDriverPolicy"],
         )
         # Its storage class asks for no encryption, so the account has to: without this, volumes would be plain.
         # Encryption stays on when the stack goes, for others may rely on it.
-        encryption = ebs.EncryptionByDefault("cluster-volumes", enabled=True, opts=self.child(retain_on_delete=True))
+        encryption = ebs.EncryptionByDefault(
+            "cluster-volumes", enabled=True, opts=self.child_options(retain_on_delete=True)
+        )
         volumes = self._addon(
             "aws-ebs-csi-driver",
             [*groups, encryption],
@@ -261,12 +262,12 @@ class Cluster(Component):
             resolve_conflicts_on_update="OVERWRITE",
             pod_identity_associations=associations or None,
             configuration_values=configuration,
-            tags=self._args.site.naming.tags,
-            opts=self.child(depends_on=waits_for),
+            tags=self._args.context.naming.tags,
+            opts=self.child_options(depends_on=waits_for),
         )
 
     def _role(self, name: str, args: RoleArgs) -> Role:
-        return Role(name, args, self.child())
+        return Role(name, args, self.child_options())
 
     @property
     def physical_name(self) -> str:
@@ -278,10 +279,10 @@ class Cluster(Component):
         return name
 
     @property
-    def part(self) -> foundation.Cluster:
-        settings = self._args.site.settings
+    def contract(self) -> ClusterContract:
+        settings = self._args.context.settings
         service = next(ipaddress.IPv4Network(settings.network.service_cidr).hosts())
-        return foundation.Cluster(
+        return ClusterContract(
             name=self._ready_name,
             kubeconfig=pulumi.Output.secret(self._kubeconfig()),
             oidc_issuer=self._cluster.identities[0].oidcs[0].issuer,
@@ -293,7 +294,7 @@ class Cluster(Component):
 
     def _kubeconfig(self) -> pulumi.Output[str]:
         """Says how to get a credential and holds none: AWS's CLI makes a token from the caller's own."""
-        name, region = self._ready_name, self._args.site.settings.location
+        name, region = self._ready_name, self._args.context.settings.location
         command = {
             "apiVersion": "client.authentication.k8s.io/v1beta1",
             "command": "aws",

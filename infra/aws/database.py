@@ -8,11 +8,11 @@ import pulumi
 from pulumi_aws import cloudwatch, ec2, rds
 from pulumi_random import RandomPassword
 
-from infra import foundation
 from infra.aws.network import POSTGRES, Network
 from infra.aws.observability import Observability
 from infra.aws.secrets import Secrets
-from infra.component import Component, Site
+from infra.contract import TrackingDatabaseContract
+from infra.core.component import Component, StackContext
 
 DATABASE = "mlflow"
 _USERNAME = "mlflow"
@@ -21,7 +21,7 @@ _VERSION = "16"  # of PostgreSQL; RDS picks the minor one and keeps it current
 
 @dataclass(frozen=True)
 class DatabaseArgs:
-    site: Site
+    context: StackContext
     network: Network
     observability: Observability
     secrets: Secrets
@@ -34,24 +34,24 @@ class Database(Component):
 
     def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        self._site = args.site
-        self._identifier = args.site.naming.regional("database", limit=63)
+        self._context = args.context
+        self._identifier = args.context.naming.regional_name("database", limit=63)
         # Letters and digits only: MLflow takes the password inside a URL, and RDS refuses / @ " and spaces.
-        self._password = RandomPassword(f"{name}-password", length=32, special=False, opts=self.child())
-        args.secrets.keep("tracking-database-password", self._password.result)
+        self._password = RandomPassword(f"{name}-password", length=32, special=False, opts=self.child_options())
+        args.secrets.store_secret("tracking-database-password", self._password.result)
         logs = args.observability.log_group(
-            "database", f"/aws/rds/instance/{self._identifier}/postgresql", self.child()
+            "database", f"/aws/rds/instance/{self._identifier}/postgresql", self.child_options()
         )
-        self._instance = self._build_instance(args, self.child(depends_on=[logs], protect=self._production))
-        self._build_alarm(args.observability)
-        self.finish({"host": self._instance.address})
+        self._instance = self._create_instance(args, self.child_options(depends_on=[logs], protect=self._production))
+        self._create_alarm(args.observability)
+        self.register_outputs({"host": self._instance.address})
 
     @property
     def _production(self) -> bool:
-        return self._site.settings.production
+        return self._context.settings.production
 
-    def _build_instance(self, args: DatabaseArgs, opts: pulumi.ResourceOptions) -> rds.Instance:
-        settings = self._site.settings.database
+    def _create_instance(self, args: DatabaseArgs, opts: pulumi.ResourceOptions) -> rds.Instance:
+        settings = self._context.settings.database
         return rds.Instance(
             "database",
             identifier=self._identifier,
@@ -70,9 +70,9 @@ class Database(Component):
             iam_database_authentication_enabled=True,
             multi_az=self._production,
             publicly_accessible=False,
-            db_subnet_group_name=self._build_subnet_group(args.network).name,
-            vpc_security_group_ids=[self._build_security_group(args.network).id],
-            parameter_group_name=self._build_parameters().name,
+            db_subnet_group_name=self._create_subnet_group(args.network).name,
+            vpc_security_group_ids=[self._create_security_group(args.network).id],
+            parameter_group_name=self._create_parameters().name,
             ca_cert_identifier="rds-ca-rsa2048-g1",
             backup_retention_period=settings.backup_days,
             copy_tags_to_snapshot=True,
@@ -83,21 +83,21 @@ class Database(Component):
             performance_insights_enabled=True,
             performance_insights_kms_key_id=args.secrets.key.arn,
             performance_insights_retention_period=7,  # days; the span that costs nothing
-            tags=self._site.naming.tags,
+            tags=self._context.naming.tags,
             opts=opts,
         )
 
-    def _build_subnet_group(self, network: Network) -> rds.SubnetGroup:
+    def _create_subnet_group(self, network: Network) -> rds.SubnetGroup:
         return rds.SubnetGroup(
             "database",
             name=self._identifier,
             description="Data subnets",
             subnet_ids=network.data_subnets,
-            tags=self._site.naming.tags,
-            opts=self.child(),
+            tags=self._context.naming.tags,
+            opts=self.child_options(),
         )
 
-    def _build_security_group(self, network: Network) -> ec2.SecurityGroup:
+    def _create_security_group(self, network: Network) -> ec2.SecurityGroup:
         postgres = ec2.SecurityGroupIngressArgs(
             description="PostgreSQL from the nodes and pods",
             protocol="tcp",
@@ -111,11 +111,11 @@ class Database(Component):
             name=self._identifier,
             description="PostgreSQL of MLflow",
             ingress=[postgres],
-            tags={**self._site.naming.tags, "Name": self._identifier},
-            opts=self.child(),
+            tags={**self._context.naming.tags, "Name": self._identifier},
+            opts=self.child_options(),
         )
 
-    def _build_parameters(self) -> rds.ParameterGroup:
+    def _create_parameters(self) -> rds.ParameterGroup:
         parameters = {"rds.force_ssl": "1", "log_connections": "1", "log_disconnections": "1"}
         return rds.ParameterGroup(
             "database",
@@ -123,14 +123,14 @@ class Database(Component):
             family=f"postgres{_VERSION}",
             description="TLS only, connections are logged",
             parameters=[rds.ParameterGroupParameterArgs(name=name, value=on) for name, on in parameters.items()],
-            tags=self._site.naming.tags,
-            opts=self.child(),
+            tags=self._context.naming.tags,
+            opts=self.child_options(),
         )
 
-    def _build_alarm(self, observability: Observability) -> None:
+    def _create_alarm(self, observability: Observability) -> None:
         cloudwatch.MetricAlarm(
             "database-cpu",
-            name=self._site.naming.regional("database-cpu", limit=255),
+            name=self._context.naming.regional_name("database-cpu", limit=255),
             alarm_description="MLflow's database has been busy for a quarter of an hour",
             namespace="AWS/RDS",
             metric_name="CPUUtilization",
@@ -142,13 +142,13 @@ class Database(Component):
             evaluation_periods=3,
             alarm_actions=observability.alert_topics,
             ok_actions=observability.alert_topics,
-            tags=self._site.naming.tags,
-            opts=self.child(),
+            tags=self._context.naming.tags,
+            opts=self.child_options(),
         )
 
     @property
-    def part(self) -> foundation.TrackingDatabase:
-        return foundation.TrackingDatabase(
+    def contract(self) -> TrackingDatabaseContract:
+        return TrackingDatabaseContract(
             host=self._instance.address,
             port=POSTGRES,
             database=DATABASE,

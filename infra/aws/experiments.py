@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import dynamodb
 
-from infra import foundation
 from infra.aws.secrets import Secrets
-from infra.component import Component, Site
+from infra.contract import ExperimentsContract
+from infra.core.component import Component, StackContext
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ _TABLES = {
 
 @dataclass(frozen=True)
 class ExperimentsArgs:
-    site: Site
+    context: StackContext
     secrets: Secrets
 
 
@@ -41,14 +41,14 @@ class Experiments(Component):
 
     def __init__(self, name: str, args: ExperimentsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        self._site = args.site
+        self._context = args.context
         self._tables = [
-            self._build_table(f"{name}-{table}", table, keys, args.secrets) for table, keys in _TABLES.items()
+            self._create_table(f"{name}-{table}", table, keys, args.secrets) for table, keys in _TABLES.items()
         ]
-        self.finish({"name": self.part.name})
+        self.register_outputs({"name": self.contract.name})
 
-    def _build_table(self, name: str, table: str, keys: _Keys, secrets: Secrets) -> dynamodb.Table:
-        production = self._site.settings.production
+    def _create_table(self, name: str, table: str, keys: _Keys, secrets: Secrets) -> dynamodb.Table:
+        production = self._context.settings.production
         return dynamodb.Table(
             name,
             name=f"{self._prefix}-{table}",
@@ -59,21 +59,21 @@ class Experiments(Component):
             server_side_encryption=dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=secrets.key.arn),
             point_in_time_recovery=dynamodb.TablePointInTimeRecoveryArgs(enabled=True),
             deletion_protection_enabled=production,
-            tags=self._site.naming.tags,
-            opts=self.child(protect=production),
+            tags=self._context.naming.tags,
+            opts=self.child_options(protect=production),
         )
 
     @property
     def _prefix(self) -> str:
-        return self._site.naming.regional("experiments", limit=200)
+        return self._context.naming.regional_name("experiments", limit=200)
 
     @property
     def table_arns(self) -> Sequence[pulumi.Output[str]]:
         return [table.arn for table in self._tables]
 
     @property
-    def part(self) -> foundation.Experiments:
-        return foundation.Experiments(
+    def contract(self) -> ExperimentsContract:
+        return ExperimentsContract(
             name=pulumi.Output.all(*[table.name for table in self._tables]).apply(lambda _: self._prefix),
-            endpoint=pulumi.Output.from_input(f"https://dynamodb.{self._site.settings.location}.amazonaws.com"),
+            endpoint=pulumi.Output.from_input(f"https://dynamodb.{self._context.settings.location}.amazonaws.com"),
         )

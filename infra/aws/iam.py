@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 from pulumi_aws import iam
 
-from infra.component import Component, Site
+from infra.core.component import Component, StackContext
 
 Statement = Mapping[str, Any]
 
@@ -60,8 +60,8 @@ def trust_pods(cluster: str, namespace: str, service_account: str) -> Statement:
 
 @dataclass(frozen=True)
 class RoleArgs:
-    site: Site
-    part: str  # of the physical name
+    context: StackContext
+    name_suffix: str  # of the physical name
     trust: Statement
     managed: Sequence[str] = ()  # AWS's own policies, by the path below arn:aws:iam::aws:policy/
     statements: Sequence[Statement] = ()  # what it may do beside them
@@ -77,17 +77,17 @@ class Role(Component):
         self._role = iam.Role(
             name,
             # Roles have no region: the same environment in two of them needs two names.
-            name=args.site.naming.worldwide(args.part, limit=64),
+            name=args.context.naming.global_name(args.name_suffix, limit=64),
             assume_role_policy=document([args.trust]),
-            tags=args.site.naming.tags,
-            opts=self.child(),
+            tags=args.context.naming.tags,
+            opts=self.child_options(),
         )
         for path in args.managed:
             iam.RolePolicyAttachment(
                 f"{name}-{path.rpartition('/')[2]}",
                 role=self._role.name,
                 policy_arn=f"arn:aws:iam::aws:policy/{path}",
-                opts=self.child(),
+                opts=self.child_options(),
             )
         if args.statements:
             iam.RolePolicy(
@@ -95,9 +95,9 @@ class Role(Component):
                 name="groundwork",
                 role=self._role.name,
                 policy=document(args.statements),
-                opts=self.child(),
+                opts=self.child_options(),
             )
-        self.finish({"arn": self.arn})
+        self.register_outputs({"arn": self.arn})
 
     @property
     def arn(self) -> pulumi.Output[str]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import eks
 
-from infra import foundation
 from infra.access import WORKLOADS, Access, Store, Workload
 from infra.aws.artifacts import PREFIX, Artifacts
 from infra.aws.cluster import Cluster
@@ -16,8 +15,8 @@ from infra.aws.experiments import Experiments
 from infra.aws.iam import Role, RoleArgs, Statement, allow, trust_pods
 from infra.aws.registry import Registry
 from infra.aws.secrets import Secrets
-from infra.component import Component, Site
-from infra.foundation import Endpoint
+from infra.contract import Endpoint, Identity
+from infra.core.component import Component, StackContext
 
 # Where EKS's agent on each node hands pods their credentials.
 # Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
@@ -68,7 +67,7 @@ _SERVICES = {Store.ARTIFACTS: "s3", Store.EXPERIMENTS: "dynamodb"}
 
 @dataclass(frozen=True)
 class IdentitiesArgs:
-    site: Site
+    context: StackContext
     secrets: Secrets
     registry: Registry
     artifacts: Artifacts
@@ -84,15 +83,15 @@ class Identities(Component):
     def __init__(self, name: str, args: IdentitiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        self._roles = {workload.name: self._build_identity(name, workload) for workload in WORKLOADS}
-        self.finish({workload: role.arn for workload, role in self._roles.items()})
+        self._roles = {workload.name: self._create_identity(name, workload) for workload in WORKLOADS}
+        self.register_outputs({workload: role.arn for workload, role in self._roles.items()})
 
-    def _build_identity(self, name: str, workload: Workload) -> Role:
+    def _create_identity(self, name: str, workload: Workload) -> Role:
         args = self._args
         role = Role(
             f"{name}-{workload.name}",
             RoleArgs(
-                args.site,
+                args.context,
                 workload.name,
                 trust_pods(args.cluster.physical_name, workload.namespace, workload.service_account),
                 statements=[
@@ -101,7 +100,7 @@ class Identities(Component):
                     for statement in self.statements(store, access)
                 ],
             ),
-            self.child(),
+            self.child_options(),
         )
         eks.PodIdentityAssociation(
             f"{name}-{workload.name}",
@@ -109,8 +108,8 @@ class Identities(Component):
             namespace=workload.namespace,
             service_account=workload.service_account,
             role_arn=role.arn,
-            tags=args.site.naming.tags,
-            opts=self.child(depends_on=[role]),
+            tags=args.context.naming.tags,
+            opts=self.child_options(depends_on=[role]),
         )
         return role
 
@@ -123,7 +122,7 @@ class Identities(Component):
         if actions.items:
             granted.append(allow(actions.items, [pulumi.Output.concat(arn, f"/{PREFIX}/*") for arn in stores]))
         if actions.key:
-            service = f"{_SERVICES[store]}.{self._args.site.settings.location}.amazonaws.com"
+            service = f"{_SERVICES[store]}.{self._args.context.settings.location}.amazonaws.com"
             via = {"StringEquals": {"kms:ViaService": service}}
             granted.append(allow(actions.key, [self._args.secrets.key.arn], via))
         if actions.everywhere:
@@ -140,7 +139,5 @@ class Identities(Component):
         return stores.get(store, [])
 
     @property
-    def part(self) -> Mapping[str, foundation.Identity]:
-        return {
-            name: foundation.Identity(principal=role.arn, token_endpoint=_TOKENS) for name, role in self._roles.items()
-        }
+    def contract(self) -> Mapping[str, Identity]:
+        return {name: Identity(principal=role.arn, token_endpoint=_TOKENS) for name, role in self._roles.items()}

@@ -9,13 +9,13 @@ import pulumi
 from pulumi_aws import kms
 
 from infra.aws.iam import Statement, allow, document
-from infra.component import Component, Site
+from infra.core.component import Component, StackContext
 
 
 @dataclass(frozen=True)
 class KeyArgs:
-    site: Site
-    part: str  # of the physical name
+    context: StackContext
+    name_suffix: str  # of the physical name
     account: pulumi.Output[str]
     purpose: str
     statements: Sequence[Statement] = ()  # for services that act without an identity of this account
@@ -28,7 +28,7 @@ class Key(Component):
 
     def __init__(self, name: str, args: KeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        naming = args.site.naming
+        naming = args.context.naming
         # Without this statement IAM policies have no say and the key would be lost to everybody.
         root = allow(["kms:*"], ["*"], principal={"AWS": pulumi.Output.format("arn:aws:iam::{}:root", args.account)})
         self._key = kms.Key(
@@ -39,15 +39,15 @@ class Key(Component):
             deletion_window_in_days=30,
             policy=document([root, *args.statements]),
             tags=naming.tags,
-            opts=self.child(protect=args.site.settings.production),
+            opts=self.child_options(protect=args.context.settings.production),
         )
         kms.Alias(
             name,
-            name=f"alias/{naming.regional(args.part)}",
+            name=f"alias/{naming.regional_name(args.name_suffix)}",
             target_key_id=self._key.key_id,
-            opts=self.child(),
+            opts=self.child_options(),
         )
-        self.finish({"arn": self.arn})
+        self.register_outputs({"arn": self.arn})
 
     @property
     def arn(self) -> pulumi.Output[str]:

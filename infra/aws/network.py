@@ -10,8 +10,8 @@ import pulumi
 from pulumi_aws import GetAvailabilityZonesFilterArgs, ec2, get_availability_zones
 
 from infra.access import Store
-from infra.component import Component, Site
-from infra.foundation import Endpoint
+from infra.contract import Endpoint
+from infra.core.component import Component, StackContext
 
 _ZONES = 3
 # EKS puts no control plane into these.
@@ -43,7 +43,7 @@ class Blocks:
 
 @dataclass(frozen=True)
 class NetworkArgs:
-    site: Site
+    context: StackContext
 
 
 class Network(Component):
@@ -53,20 +53,22 @@ class Network(Component):
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        self._site = args.site
-        self._blocks = Blocks.cut(args.site.settings.network.cidr)
+        self._context = args.context
+        self._blocks = Blocks.cut(args.context.settings.network.cidr)
         self._zones = self._find_zones()
-        self._vpc = self._build_vpc()
-        self._public = self._build_subnets("public", self._blocks.public, {"kubernetes.io/role/elb": "1"})
-        self._private = self._build_subnets("private", self._blocks.private, {"kubernetes.io/role/internal-elb": "1"})
-        self._data = self._build_subnets("data", self._blocks.data, {})
-        gateways = self._build_way_out()
-        tables = self._build_private_routes(gateways)
-        self._route("data", self._data, [ec2.RouteTable("network-data", **self._table("data"), opts=self.child())])
-        self._s3 = self._build_gateway_endpoint("s3", tables)
-        self._dynamodb = self._build_gateway_endpoint("dynamodb", tables)
-        self._build_interface_endpoints()
-        self.finish({"vpc": self.vpc_id})
+        self._vpc = self._create_vpc()
+        self._public = self._create_subnets("public", self._blocks.public, {"kubernetes.io/role/elb": "1"})
+        self._private = self._create_subnets("private", self._blocks.private, {"kubernetes.io/role/internal-elb": "1"})
+        self._data = self._create_subnets("data", self._blocks.data, {})
+        gateways = self._create_way_out()
+        tables = self._create_private_routes(gateways)
+        self._route(
+            "data", self._data, [ec2.RouteTable("network-data", **self._table("data"), opts=self.child_options())]
+        )
+        self._s3 = self._create_gateway_endpoint("s3", tables)
+        self._dynamodb = self._create_gateway_endpoint("dynamodb", tables)
+        self._create_interface_endpoints()
+        self.register_outputs({"vpc": self.vpc_id})
 
     def _find_zones(self) -> Sequence[str]:
         """Three zones of this account that EKS can use; local zones are those one has to opt into."""
@@ -77,29 +79,31 @@ class Network(Component):
             opts=pulumi.InvokeOptions(parent=self),
         )
         if len(found.names) < _ZONES:
-            location = self._site.settings.location
+            location = self._context.settings.location
             raise pulumi.RunError(f"{location} offers this account {len(found.names)} zones, EKS here needs {_ZONES}")
         return tuple(sorted(found.names)[:_ZONES])
 
     def _tags(self, part: str) -> Mapping[str, str]:
         """EC2's console and bills know resources by their tag `Name`."""
-        return {**self._site.naming.tags, "Name": self._site.naming.regional(part)}
+        return {**self._context.naming.tags, "Name": self._context.naming.regional_name(part)}
 
-    def _build_vpc(self) -> ec2.Vpc:
+    def _create_vpc(self) -> ec2.Vpc:
         vpc = ec2.Vpc(
             "network",
-            cidr_block=self._site.settings.network.cidr,
+            cidr_block=self._context.settings.network.cidr,
             # EKS's private endpoint and the interface endpoints are found by private DNS, which needs both.
             enable_dns_hostnames=True,
             enable_dns_support=True,
             tags=self._tags("vpc"),
-            opts=self.child(),
+            opts=self.child_options(),
         )
         # Without rules: what forgets to name its security group gets one that lets nothing through.
-        ec2.DefaultSecurityGroup("network-default", vpc_id=vpc.id, tags=self._tags("default"), opts=self.child())
+        ec2.DefaultSecurityGroup(
+            "network-default", vpc_id=vpc.id, tags=self._tags("default"), opts=self.child_options()
+        )
         return vpc
 
-    def _build_subnets(self, kind: str, blocks: Sequence[str], tags: Mapping[str, str]) -> Sequence[ec2.Subnet]:
+    def _create_subnets(self, kind: str, blocks: Sequence[str], tags: Mapping[str, str]) -> Sequence[ec2.Subnet]:
         return [
             ec2.Subnet(
                 f"network-{kind}-{number}",
@@ -108,18 +112,20 @@ class Network(Component):
                 cidr_block=block,
                 map_public_ip_on_launch=False,
                 tags={**self._tags(f"{kind}-{number}"), **tags},
-                opts=self.child(),
+                opts=self.child_options(),
             )
             for number, (zone, block) in enumerate(zip(self._zones, blocks, strict=True), start=1)
         ]
 
-    def _build_way_out(self) -> Sequence[ec2.NatGateway]:
+    def _create_way_out(self) -> Sequence[ec2.NatGateway]:
         """One NAT gateway per zone in production; elsewhere one for all, at a third of the price."""
         internet = ec2.InternetGateway(
-            "network-internet", vpc_id=self._vpc.id, tags=self._tags("internet"), opts=self.child()
+            "network-internet", vpc_id=self._vpc.id, tags=self._tags("internet"), opts=self.child_options()
         )
         to_internet = ec2.RouteTableRouteArgs(cidr_block="0.0.0.0/0", gateway_id=internet.id)
-        public = ec2.RouteTable("network-public", **self._table("public"), routes=[to_internet], opts=self.child())
+        public = ec2.RouteTable(
+            "network-public", **self._table("public"), routes=[to_internet], opts=self.child_options()
+        )
         self._route("public", self._public, [public])
         gateways = []
         for number, subnet in enumerate(self._redundant(self._public), start=1):
@@ -127,24 +133,26 @@ class Network(Component):
                 f"network-nat-{number}",
                 domain="vpc",
                 tags=self._tags(f"nat-{number}"),
-                opts=self.child(depends_on=[internet]),
+                opts=self.child_options(depends_on=[internet]),
             )
             gateway = ec2.NatGateway(
                 f"network-nat-{number}",
                 allocation_id=address.id,
                 subnet_id=subnet.id,
                 tags=self._tags(f"nat-{number}"),
-                opts=self.child(depends_on=[internet]),
+                opts=self.child_options(depends_on=[internet]),
             )
             gateways.append(gateway)
         return gateways
 
-    def _build_private_routes(self, gateways: Sequence[ec2.NatGateway]) -> Sequence[ec2.RouteTable]:
+    def _create_private_routes(self, gateways: Sequence[ec2.NatGateway]) -> Sequence[ec2.RouteTable]:
         tables = []
         for number, gateway in enumerate(gateways, start=1):
             to_nat = ec2.RouteTableRouteArgs(cidr_block="0.0.0.0/0", nat_gateway_id=gateway.id)
             part = f"private-{number}"
-            tables.append(ec2.RouteTable(f"network-{part}", **self._table(part), routes=[to_nat], opts=self.child()))
+            tables.append(
+                ec2.RouteTable(f"network-{part}", **self._table(part), routes=[to_nat], opts=self.child_options())
+            )
         self._route("private", self._private, tables)
         return tables
 
@@ -158,37 +166,37 @@ class Network(Component):
                 f"network-{kind}-{index + 1}",
                 subnet_id=subnet.id,
                 route_table_id=tables[index % len(tables)].id,
-                opts=self.child(),
+                opts=self.child_options(),
             )
 
-    def _build_gateway_endpoint(self, service: str, tables: Sequence[ec2.RouteTable]) -> ec2.VpcEndpoint:
+    def _create_gateway_endpoint(self, service: str, tables: Sequence[ec2.RouteTable]) -> ec2.VpcEndpoint:
         return ec2.VpcEndpoint(
             f"network-{service}",
             vpc_id=self._vpc.id,
             vpc_endpoint_type="Gateway",
-            service_name=f"com.amazonaws.{self._site.settings.location}.{service}",
+            service_name=f"com.amazonaws.{self._context.settings.location}.{service}",
             route_table_ids=[table.id for table in tables],
             tags=self._tags(service),
-            opts=self.child(),
+            opts=self.child_options(),
         )
 
-    def _build_interface_endpoints(self) -> None:
+    def _create_interface_endpoints(self) -> None:
         """Paid by zone and hour, so in every zone in production only; private DNS serves the others too."""
         https = ec2.SecurityGroupIngressArgs(
             description="HTTPS from the network",
             protocol="tcp",
             from_port=HTTPS,
             to_port=HTTPS,
-            cidr_blocks=[self._site.settings.network.cidr],
+            cidr_blocks=[self._context.settings.network.cidr],
         )
         group = ec2.SecurityGroup(
             "network-endpoints",
             vpc_id=self._vpc.id,
-            name=self._site.naming.regional("endpoints", limit=255),
+            name=self._context.naming.regional_name("endpoints", limit=255),
             description="Interface endpoints of AWS services",
             ingress=[https],
             tags=self._tags("endpoints"),
-            opts=self.child(),
+            opts=self.child_options(),
         )
         for service in _INTERFACE_SERVICES:
             part = service.replace(".", "-")
@@ -196,16 +204,16 @@ class Network(Component):
                 f"network-{part}",
                 vpc_id=self._vpc.id,
                 vpc_endpoint_type="Interface",
-                service_name=f"com.amazonaws.{self._site.settings.location}.{service}",
+                service_name=f"com.amazonaws.{self._context.settings.location}.{service}",
                 subnet_ids=[subnet.id for subnet in self._redundant(self._private)],
                 security_group_ids=[group.id],
                 private_dns_enabled=True,
                 tags=self._tags(part),
-                opts=self.child(),
+                opts=self.child_options(),
             )
 
     def _redundant(self, subnets: Sequence[ec2.Subnet]) -> Sequence[ec2.Subnet]:
-        return subnets if self._site.settings.production else subnets[:1]
+        return subnets if self._context.settings.production else subnets[:1]
 
     @property
     def vpc_id(self) -> pulumi.Output[str]:

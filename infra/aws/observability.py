@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import cloudwatch, sns
 
-from infra import foundation
 from infra.aws.iam import Statement, allow
 from infra.aws.keys import Key, KeyArgs
-from infra.component import Component, Site
+from infra.contract import TelemetryContract
+from infra.core.component import Component, StackContext
 
 # What CloudWatch takes for a retention, up to the most that settings allow.
 # Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -20,7 +20,7 @@ _RETENTIONS = (30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
 
 @dataclass(frozen=True)
 class ObservabilityArgs:
-    site: Site
+    context: StackContext
     account: pulumi.Output[str]
 
 
@@ -31,19 +31,23 @@ class Observability(Component):
 
     def __init__(self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        self._site = args.site
+        self._context = args.context
         self._key = Key(
             f"{name}-key",
-            KeyArgs(args.site, "logs", args.account, "logs, audit trail and alerts", self._users_of_key(args.account)),
-            self.child(),
+            KeyArgs(
+                args.context, "logs", args.account, "logs, audit trail and alerts", self._users_of_key(args.account)
+            ),
+            self.child_options(),
         )
-        self._platform = self.log_group(f"{name}-platform", f"/groundwork/{args.site.naming.prefix}", self.child())
-        self._topics = self._build_topic(f"{name}-alerts", args.site.settings.telemetry.alert_email)
-        self.finish({"logs": self._platform.name})
+        self._platform = self.log_group(
+            f"{name}-platform", f"/groundwork/{args.context.naming.prefix}", self.child_options()
+        )
+        self._topics = self._create_topic(f"{name}-alerts", args.context.settings.telemetry.alert_email)
+        self.register_outputs({"logs": self._platform.name})
 
     def _users_of_key(self, account: pulumi.Output[str]) -> Sequence[Statement]:
         """The services that encrypt for us under their own name, each bound to this account's resources."""
-        region = self._site.settings.location
+        region = self._context.settings.location
         groups = pulumi.Output.format("arn:aws:logs:{}:{}:log-group:*", region, account)
         trails = pulumi.Output.format("arn:aws:cloudtrail:{}:{}:trail/*", region, account)
         use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
@@ -68,17 +72,17 @@ class Observability(Component):
             ),
         ]
 
-    def _build_topic(self, name: str, email: str) -> Sequence[sns.Topic]:
+    def _create_topic(self, name: str, email: str) -> Sequence[sns.Topic]:
         if not email:
             return ()
         topic = sns.Topic(
             name,
-            name=self._site.naming.regional("alerts", limit=256),
+            name=self._context.naming.regional_name("alerts", limit=256),
             kms_master_key_id=self._key.arn,
-            tags=self._site.naming.tags,
-            opts=self.child(),
+            tags=self._context.naming.tags,
+            opts=self.child_options(),
         )
-        sns.TopicSubscription(name, topic=topic.arn, protocol="email", endpoint=email, opts=self.child())
+        sns.TopicSubscription(name, topic=topic.arn, protocol="email", endpoint=email, opts=self.child_options())
         return (topic,)
 
     def log_group(self, name: str, path: str, opts: pulumi.ResourceOptions) -> cloudwatch.LogGroup:
@@ -87,13 +91,13 @@ class Observability(Component):
         Services that write logs would make their groups themselves, unencrypted and kept for ever: they have
         to find them.
         """
-        days = self._site.settings.telemetry.retention_days
+        days = self._context.settings.telemetry.retention_days
         return cloudwatch.LogGroup(
             name,
             name=path,
             kms_key_id=self._key.arn,
             retention_in_days=next(retention for retention in _RETENTIONS if retention >= days),
-            tags=self._site.naming.tags,
+            tags=self._context.naming.tags,
             opts=opts,
         )
 
@@ -107,5 +111,5 @@ class Observability(Component):
         return [topic.arn for topic in self._topics]
 
     @property
-    def part(self) -> foundation.Telemetry:
-        return foundation.Telemetry(logs=self._platform.name)
+    def contract(self) -> TelemetryContract:
+        return TelemetryContract(logs=self._platform.name)

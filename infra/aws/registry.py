@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import ecr
 
-from infra import foundation
 from infra.aws.secrets import Secrets
-from infra.component import Component, Site
+from infra.contract import RegistryContract
+from infra.core.component import Component, StackContext
 
 # ECR wants each repository declared before the first push.
 _IMAGES = ("training", "serving")
@@ -19,7 +19,7 @@ _IMAGES = ("training", "serving")
 
 @dataclass(frozen=True)
 class RegistryArgs:
-    site: Site
+    context: StackContext
     secrets: Secrets
 
 
@@ -30,23 +30,23 @@ class Registry(Component):
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        self._repositories = [self._build_repository(f"{name}-{image}", image, args) for image in _IMAGES]
-        self.finish({"server": self.part.server})
+        self._repositories = [self._create_repository(f"{name}-{image}", image, args) for image in _IMAGES]
+        self.register_outputs({"server": self.contract.server})
 
-    def _build_repository(self, name: str, image: str, args: RegistryArgs) -> ecr.Repository:
+    def _create_repository(self, name: str, image: str, args: RegistryArgs) -> ecr.Repository:
         repository = ecr.Repository(
             name,
-            name=f"{args.site.naming.prefix}/{image}",
+            name=f"{args.context.naming.prefix}/{image}",
             image_tag_mutability="IMMUTABLE",
             image_scanning_configuration=ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
             encryption_configurations=[
                 ecr.RepositoryEncryptionConfigurationArgs(encryption_type="KMS", kms_key=args.secrets.key.arn)
             ],
-            force_delete=not args.site.settings.production,
-            tags=args.site.naming.tags,
-            opts=self.child(),
+            force_delete=not args.context.settings.production,
+            tags=args.context.naming.tags,
+            opts=self.child_options(),
         )
-        ecr.LifecyclePolicy(name, repository=repository.name, policy=_forget_untagged(), opts=self.child())
+        ecr.LifecyclePolicy(name, repository=repository.name, policy=_forget_untagged(), opts=self.child_options())
         return repository
 
     @property
@@ -54,9 +54,9 @@ class Registry(Component):
         return [repository.arn for repository in self._repositories]
 
     @property
-    def part(self) -> foundation.Registry:
+    def contract(self) -> RegistryContract:
         url = self._repositories[0].repository_url
-        return foundation.Registry(server=url.apply(lambda url: str(url).partition("/")[0]))
+        return RegistryContract(server=url.apply(lambda url: str(url).partition("/")[0]))
 
 
 def _forget_untagged() -> str:

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import secretsmanager
 
-from infra import foundation
 from infra.aws.iam import Statement, allow
 from infra.aws.keys import Key, KeyArgs
-from infra.component import Component, Site
+from infra.contract import SecretsContract
+from infra.core.component import Component, StackContext
 
 
 @dataclass(frozen=True)
 class SecretsArgs:
-    site: Site
+    context: StackContext
     account: pulumi.Output[str]
 
 
@@ -27,27 +27,27 @@ class Secrets(Component):
 
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        self._site = args.site
+        self._context = args.context
         self._key = Key(
             f"{name}-key",
-            KeyArgs(args.site, "data", args.account, "data, images, disks and secrets", _node_disks(args.account)),
-            self.child(),
+            KeyArgs(args.context, "data", args.account, "data, images, disks and secrets", _node_disks(args.account)),
+            self.child_options(),
         )
-        self.finish({"name": self.part.name})
+        self.register_outputs({"name": self.contract.name})
 
-    def keep(self, name: str, value: pulumi.Input[str]) -> None:
+    def store_secret(self, name: str, value: pulumi.Input[str]) -> None:
         """Keep a secret value under `<prefix>/<name>`."""
         secret = secretsmanager.Secret(
             name,
-            name=f"{self._site.naming.prefix}/{name}",
+            name=f"{self._context.naming.prefix}/{name}",
             kms_key_id=self._key.arn,
             # The shortest and the longest that Secrets Manager allows: until then the name stays taken.
-            recovery_window_in_days=30 if self._site.settings.production else 7,
-            tags=self._site.naming.tags,
-            opts=self.child(),
+            recovery_window_in_days=30 if self._context.settings.production else 7,
+            tags=self._context.naming.tags,
+            opts=self.child_options(),
         )
         secretsmanager.SecretVersion(
-            name, secret_id=secret.id, secret_string=pulumi.Output.secret(value), opts=self.child()
+            name, secret_id=secret.id, secret_string=pulumi.Output.secret(value), opts=self.child_options()
         )
 
     @property
@@ -55,10 +55,12 @@ class Secrets(Component):
         return self._key
 
     @property
-    def part(self) -> foundation.Secrets:
-        return foundation.Secrets(
-            name=pulumi.Output.from_input(self._site.naming.prefix),
-            endpoint=pulumi.Output.from_input(f"https://secretsmanager.{self._site.settings.location}.amazonaws.com"),
+    def contract(self) -> SecretsContract:
+        return SecretsContract(
+            name=pulumi.Output.from_input(self._context.naming.prefix),
+            endpoint=pulumi.Output.from_input(
+                f"https://secretsmanager.{self._context.settings.location}.amazonaws.com"
+            ),
         )
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import ec2, sagemaker
 
-from infra import foundation
 from infra.access import WORKLOADS
 from infra.aws.iam import Role, RoleArgs, Statement, allow, trust
 from infra.aws.identity import Identities
 from infra.aws.network import HTTPS, Network
 from infra.aws.secrets import Secrets
-from infra.component import Component, Site
+from infra.contract import TrainingContract
+from infra.core.component import Component, StackContext
 
 # A training job of SageMaker's works with what one in the cluster works with.
 _NEEDS = next(workload.needs for workload in WORKLOADS if workload.name == "training")
@@ -22,7 +22,7 @@ _NEEDS = next(workload.needs for workload in WORKLOADS if workload.name == "trai
 
 @dataclass(frozen=True)
 class TrainingArgs:
-    site: Site
+    context: StackContext
     account: pulumi.Output[str]
     network: Network
     secrets: Secrets
@@ -37,16 +37,16 @@ class Training(Component):
     def __init__(self, name: str, args: TrainingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        self._prefix = args.site.naming.regional("training", limit=63)
+        self._prefix = args.context.naming.regional_name("training", limit=63)
         role = Role(
             name,
             RoleArgs(
-                args.site,
+                args.context,
                 "sagemaker",
                 trust("sagemaker.amazonaws.com", {"StringEquals": {"aws:SourceAccount": args.account}}),
                 statements=[*self._data(), *self._jobs(), *self._network(), *self._logs()],
             ),
-            self.child(),
+            self.child_options(),
         )
         self._domain = sagemaker.Domain(
             name,
@@ -57,20 +57,20 @@ class Training(Component):
             subnet_ids=args.network.private_subnets,
             kms_key_id=args.secrets.key.arn,
             default_user_settings=sagemaker.DomainDefaultUserSettingsArgs(
-                execution_role=role.arn, security_groups=[self._build_security_group(name).id]
+                execution_role=role.arn, security_groups=[self._create_security_group(name).id]
             ),
             retention_policy=sagemaker.DomainRetentionPolicyArgs(
-                home_efs_file_system="Retain" if args.site.settings.production else "Delete"
+                home_efs_file_system="Retain" if args.context.settings.production else "Delete"
             ),
-            tags=args.site.naming.tags,
-            opts=self.child(depends_on=[role]),
+            tags=args.context.naming.tags,
+            opts=self.child_options(depends_on=[role]),
         )
-        self.finish({"name": self._domain.domain_name})
+        self.register_outputs({"name": self._domain.domain_name})
 
-    def _build_security_group(self, name: str) -> ec2.SecurityGroup:
+    def _create_security_group(self, name: str) -> ec2.SecurityGroup:
         """Studio's notebooks mount their home over NFS inside the network and speak HTTPS to everything else."""
-        site = self._args.site
-        inside = [site.settings.network.cidr]
+        context = self._args.context
+        inside = [context.settings.network.cidr]
         return ec2.SecurityGroup(
             name,
             vpc_id=self._args.network.vpc_id,
@@ -82,8 +82,8 @@ class Training(Component):
                 _rule("HTTPS to AWS and package indexes, through NAT", HTTPS, HTTPS, ["0.0.0.0/0"]),
                 _rule("Between the instances of a job", 0, 65535, itself=True),
             ],
-            tags={**site.naming.tags, "Name": self._prefix},
-            opts=self.child(),
+            tags={**context.naming.tags, "Name": self._prefix},
+            opts=self.child_options(),
         )
 
     def _data(self) -> Sequence[Statement]:
@@ -98,10 +98,10 @@ class Training(Component):
 
         How many run at once is no matter of IAM's: a service quota bounds them. None are allowed where it is 0.
         """
-        settings = self._args.site.settings.training
+        settings = self._args.context.settings.training
         if not settings.maximum_nodes:
             return []
-        role = f"role/{self._args.site.naming.worldwide('sagemaker', limit=64)}"
+        role = f"role/{self._args.context.naming.global_name('sagemaker', limit=64)}"
         jobs = [self._arn("sagemaker", f"training-job/{self._prefix}-*")]
         return [
             allow(
@@ -150,12 +150,12 @@ class Training(Component):
         ]
 
     def _arn(self, service: str, resource: str) -> pulumi.Output[str]:
-        region = self._args.site.settings.location
+        region = self._args.context.settings.location
         return pulumi.Output.concat("arn:aws:", service, ":", region, ":", self._args.account, ":", resource)
 
     @property
-    def part(self) -> foundation.Training:
-        return foundation.Training(name=self._domain.domain_name)
+    def contract(self) -> TrainingContract:
+        return TrainingContract(name=self._domain.domain_name)
 
 
 def _rule(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import storage
 
-from infra import foundation
 from infra.azure.network import Network
 from infra.azure.secrets import Secrets
-from infra.component import Component, Site
+from infra.contract import ArtifactsContract
+from infra.core.component import Component, StackContext
 
 CONTAINER = "mlflow"
 _SOFT_DELETE_DAYS = 30
@@ -19,7 +19,7 @@ _OLD_VERSION_DAYS = 90
 
 @dataclass(frozen=True)
 class ArtifactsArgs:
-    site: Site
+    context: StackContext
     network: Network
     secrets: Secrets
 
@@ -30,7 +30,7 @@ class Artifacts(Component):
     def __init__(self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        self._account = private_account(name, "st", args.site, args.network, args.secrets, parent=self)
+        self._account = private_account(name, "st", args.context, args.network, args.secrets, parent=self)
         self._account_id: pulumi.Output[str] = self._account.id
         self._blobs: pulumi.Output[str] = self._keep_versions(name).id
         container = storage.BlobContainer(
@@ -39,10 +39,10 @@ class Artifacts(Component):
             account_name=self._account.name,
             container_name=CONTAINER,
             public_access="None",
-            opts=self.child(protect=args.site.settings.production),
+            opts=self.child_options(protect=args.context.settings.production),
         )
         self._container: pulumi.Output[str] = container.id
-        self.finish({"uri": self._uri})
+        self.register_outputs({"uri": self._uri})
 
     @property
     def account(self) -> pulumi.Output[str]:
@@ -60,8 +60,8 @@ class Artifacts(Component):
         return self._container
 
     @property
-    def part(self) -> foundation.Artifacts:
-        return foundation.Artifacts(uri=self._uri, environment={"AZURE_STORAGE_ACCOUNT_NAME": self._account.name})
+    def contract(self) -> ArtifactsContract:
+        return ArtifactsContract(uri=self._uri, environment={"AZURE_STORAGE_ACCOUNT_NAME": self._account.name})
 
     @property
     def _uri(self) -> pulumi.Output[str]:
@@ -78,7 +78,7 @@ class Artifacts(Component):
             is_versioning_enabled=True,
             delete_retention_policy=storage.DeleteRetentionPolicyArgs(enabled=True, days=_SOFT_DELETE_DAYS),
             container_delete_retention_policy=storage.DeleteRetentionPolicyArgs(enabled=True, days=_SOFT_DELETE_DAYS),
-            opts=self.child(),
+            opts=self.child_options(),
         )
         storage.ManagementPolicy(
             name,
@@ -104,20 +104,20 @@ class Artifacts(Component):
                     )
                 ]
             ),
-            opts=self.child(),
+            opts=self.child_options(),
         )
         return service
 
 
 def private_account(
-    name: str, part: str, site: Site, network: Network, secrets: Secrets, parent: Component
+    name: str, part: str, context: StackContext, network: Network, secrets: Secrets, parent: Component
 ) -> storage.StorageAccount:
     """A storage account without keys or public addresses, encrypted twice, once with the platform's key."""
     encryption = secrets.encryption
     account = storage.StorageAccount(
         name,
         resource_group_name=network.resource_group,
-        account_name=site.naming.worldwide(part, limit=24, hyphens=False),
+        account_name=context.naming.global_name(part, limit=24, hyphens=False),
         kind="StorageV2",
         sku=storage.SkuArgs(name="Standard_ZRS"),
         access_tier="Hot",
@@ -143,8 +143,8 @@ def private_account(
                 file=storage.EncryptionServiceArgs(enabled=True, key_type="Account"),
             ),
         ),
-        tags=site.naming.tags,
-        opts=parent.child(protect=site.settings.production),
+        tags=context.naming.tags,
+        opts=parent.child_options(protect=context.settings.production),
     )
     network.private_endpoint(name, account.id, "blob", parent=parent)
     return account

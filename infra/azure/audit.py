@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import managedidentity, monitor, network, storage
 
-from infra import foundation
 from infra.azure.artifacts import Artifacts, private_account
 from infra.azure.cluster import Cluster
 from infra.azure.database import Database
@@ -19,14 +18,15 @@ from infra.azure.observability import Observability
 from infra.azure.registry import Registry
 from infra.azure.secrets import Secrets
 from infra.azure.training import Training
-from infra.component import Component, Site
+from infra.contract import AuditContract
+from infra.core.component import Component, StackContext
 
 _FLOW_LOG_DAYS = 90  # CIS Azure Foundations 7.8 asks for 90 or more
 
 
 @dataclass(frozen=True)
 class AuditArgs:
-    site: Site
+    context: StackContext
     network: Network
     observability: Observability
     secrets: Secrets
@@ -66,13 +66,13 @@ class Audit(Component):
             args.training.id,
             ["AmlComputeClusterEvent", "AmlComputeJobEvent", "AmlRunStatusChangedEvent"],
         )
-        self._account = private_account(name, "fl", args.site, args.network, args.secrets, parent=self)
+        self._account = private_account(name, "fl", args.context, args.network, args.secrets, parent=self)
         self._log_flows(f"{name}-flows")
-        self.finish({"destination": args.observability.part.logs})
+        self.register_outputs({"destination": args.observability.contract.logs})
 
     @property
-    def part(self) -> foundation.Audit:
-        return foundation.Audit(destination=self._args.observability.part.logs)
+    def contract(self) -> AuditContract:
+        return AuditContract(destination=self._args.observability.contract.logs)
 
     def _log(self, name: str, target: pulumi.Output[str], categories: Sequence[str]) -> None:
         monitor.DiagnosticSetting(
@@ -81,12 +81,12 @@ class Audit(Component):
             resource_uri=target,
             workspace_id=self._args.observability.workspace,
             logs=[monitor.DiagnosticsLogSettingsArgs(category=category, enabled=True) for category in categories],
-            opts=self.child(),
+            opts=self.child_options(),
         )
 
     def _log_flows(self, name: str) -> None:
         """Flow logs are made on the network; those on security groups are no longer to be had since June 2025."""
-        site, place = self._args.site, self._args.network
+        context, place = self._args.context, self._args.network
         storage.BlobServiceProperties(
             name,
             resource_group_name=place.resource_group,
@@ -95,29 +95,29 @@ class Audit(Component):
             is_versioning_enabled=True,
             delete_retention_policy=storage.DeleteRetentionPolicyArgs(enabled=True, days=7),
             container_delete_retention_policy=storage.DeleteRetentionPolicyArgs(enabled=True, days=7),
-            opts=self.child(),
+            opts=self.child_options(),
         )
         identity = managedidentity.UserAssignedIdentity(
             name,
             resource_group_name=place.resource_group,
-            resource_name_=site.naming.regional("flow-logs", limit=128),
-            tags=site.naming.tags,
-            opts=self.child(),
+            resource_name_=context.naming.regional_name("flow-logs", limit=128),
+            tags=context.naming.tags,
+            opts=self.child_options(),
         )
         may_write = grant(name, Role.BLOB_DATA_CONTRIBUTOR, self._account.id, identity.principal_id, self)
         network.FlowLog(
             name,
             # Azure makes one watcher for each location in which a subscription has a network.
             resource_group_name="NetworkWatcherRG",
-            network_watcher_name=f"NetworkWatcher_{site.settings.location}",
-            flow_log_name=site.naming.regional("flows", limit=80),
-            location=site.settings.location,
+            network_watcher_name=f"NetworkWatcher_{context.settings.location}",
+            flow_log_name=context.naming.regional_name("flows", limit=80),
+            location=context.settings.location,
             target_resource_id=place.id,
             storage_id=self._account.id,
             identity=network.ManagedServiceIdentityArgs(type="UserAssigned", user_assigned_identities=[identity.id]),
             enabled=True,
             format=network.FlowLogFormatParametersArgs(type="JSON", version=2),
             retention_policy=network.RetentionPolicyParametersArgs(enabled=True, days=_FLOW_LOG_DAYS),
-            tags=site.naming.tags,
-            opts=self.child(depends_on=[may_write]),
+            tags=context.naming.tags,
+            opts=self.child_options(depends_on=[may_write]),
         )

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import authorization, compute, containerservice, managedidentity, monitor
 
-from infra import foundation
 from infra.azure.identity import Role, assignment_id, grant, role_definition
 from infra.azure.network import ZONES, Network
 from infra.azure.observability import Observability
 from infra.azure.registry import Registry
 from infra.azure.secrets import Secrets
-from infra.component import Component, Site
-from infra.settings import NodePoolSettings
+from infra.contract import ClusterContract, Endpoint, NodePool, Taint, TaintEffect
+from infra.core.component import Component, StackContext
+from infra.core.settings import NodePoolSettings
 
-_SYSTEM_TAINT = foundation.Taint("CriticalAddonsOnly", "true", foundation.TaintEffect.NO_SCHEDULE)
+_SYSTEM_TAINT = Taint("CriticalAddonsOnly", "true", TaintEffect.NO_SCHEDULE)
 _MAXIMUM_PODS = 110  # Kubernetes' own recommendation; the overlay would allow 250
 # What Container Insights collects. Containers' output is left out: in the cluster, Loki keeps it for less.
 _INSIGHTS_STREAMS = (
@@ -32,7 +32,7 @@ _INSIGHTS_STREAMS = (
 
 @dataclass(frozen=True)
 class ClusterArgs:
-    site: Site
+    context: StackContext
     network: Network
     observability: Observability
     secrets: Secrets
@@ -45,7 +45,7 @@ class Cluster(Component):
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        settings = args.site.settings.cluster
+        settings = args.context.settings.cluster
 
         self._control = self._create_identity(f"{name}-control", "cluster")
         self._kubelet = self._create_identity(f"{name}-kubelet", "kubelet")
@@ -57,31 +57,31 @@ class Cluster(Component):
         self._create_user_pool(f"{name}-user", settings.user_pool)
         self._collect_inventory(f"{name}-insights")
         self._admin = self._admit_creator(f"{name}-creator")
-        self.finish({"name": self._cluster.name, "oidc_issuer": self._oidc_issuer})
+        self.register_outputs({"name": self._cluster.name, "oidc_issuer": self._oidc_issuer})
 
     @property
     def id(self) -> pulumi.Output[str]:
         return self._id
 
     @property
-    def part(self) -> foundation.Cluster:
-        return foundation.Cluster(
+    def contract(self) -> ClusterContract:
+        return ClusterContract(
             name=self._cluster.name,
             kubeconfig=self._kubeconfig,
             oidc_issuer=self._oidc_issuer,
             node_pools=self._node_pools,
             # The service `kubernetes`, always the first address, and behind it the server in its subnet.
-            api=foundation.Endpoint([f"{self._service(1)}/32", self._args.network.blocks.api], 443),
+            api=Endpoint([f"{self._service(1)}/32", self._args.network.blocks.api], 443),
             # AKS brings it, and encrypts its disks as the nodes' own.
             storage_class="managed-csi",
         )
 
     @property
-    def _node_pools(self) -> tuple[foundation.NodePool, ...]:
-        settings = self._args.site.settings.cluster
+    def _node_pools(self) -> tuple[NodePool, ...]:
+        settings = self._args.context.settings.cluster
         pools = (("system", settings.system_pool, (_SYSTEM_TAINT,)), ("user", settings.user_pool, ()))
         return tuple(
-            foundation.NodePool(name, pool.size, pool.minimum, pool.maximum, ZONES, _labels(name), taints)
+            NodePool(name, pool.size, pool.minimum, pool.maximum, ZONES, _labels(name), taints)
             for name, pool, taints in pools
         )
 
@@ -100,15 +100,15 @@ class Cluster(Component):
 
     def _service(self, number: int) -> str:
         """An address of Kubernetes' services."""
-        return str(ipaddress.IPv4Network(self._args.site.settings.network.service_cidr)[number])
+        return str(ipaddress.IPv4Network(self._args.context.settings.network.service_cidr)[number])
 
     def _create_identity(self, name: str, part: str) -> managedidentity.UserAssignedIdentity:
         return managedidentity.UserAssignedIdentity(
             name,
             resource_group_name=self._args.network.resource_group,
-            resource_name_=self._args.site.naming.regional(part, limit=128),
-            tags=self._args.site.naming.tags,
-            opts=self.child(),
+            resource_name_=self._args.context.naming.regional_name(part, limit=128),
+            tags=self._args.context.naming.tags,
+            opts=self.child_options(),
         )
 
     def _create_disk_encryption(self, name: str) -> compute.DiskEncryptionSet:
@@ -116,15 +116,15 @@ class Cluster(Component):
         return compute.DiskEncryptionSet(
             name,
             resource_group_name=self._args.network.resource_group,
-            disk_encryption_set_name=self._args.site.naming.regional("disks", limit=80),
+            disk_encryption_set_name=self._args.context.naming.regional_name("disks", limit=80),
             encryption_type="EncryptionAtRestWithCustomerKey",
             identity=compute.EncryptionSetIdentityArgs(
                 type="UserAssigned", user_assigned_identities=[encryption.identity]
             ),
             active_key=compute.KeyForDiskEncryptionSetArgs(key_url=encryption.key_version),
             rotation_to_latest_key_version_enabled=True,
-            tags=self._args.site.naming.tags,
-            opts=self.child(),
+            tags=self._args.context.naming.tags,
+            opts=self.child_options(),
         )
 
     def _grant_identities(self, name: str) -> list[authorization.RoleAssignment]:
@@ -147,16 +147,16 @@ class Cluster(Component):
         return [*grants, pull]
 
     def _create_cluster(self, name: str, grants: list[authorization.RoleAssignment]) -> containerservice.ManagedCluster:
-        site, network = self._args.site, self._args.network
-        settings = site.settings.cluster
+        context, network = self._args.context, self._args.network
+        settings = context.settings.cluster
         return containerservice.ManagedCluster(
             name,
             resource_group_name=network.resource_group,
-            resource_name_=site.naming.regional("aks"),
-            node_resource_group=site.naming.regional("aks-nodes", limit=80),
-            dns_prefix=site.naming.regional("aks", limit=54),
+            resource_name_=context.naming.regional_name("aks"),
+            node_resource_group=context.naming.regional_name("aks-nodes", limit=80),
+            dns_prefix=context.naming.regional_name("aks", limit=54),
             sku=containerservice.ManagedClusterSKUArgs(
-                name="Base", tier="Standard" if site.settings.production else "Free"
+                name="Base", tier="Standard" if context.settings.production else "Free"
             ),
             kubernetes_version=settings.kubernetes_version,
             auto_upgrade_profile=containerservice.ManagedClusterAutoUpgradeProfileArgs(
@@ -193,14 +193,14 @@ class Cluster(Component):
                     **self._pool("system"),
                 )
             ],
-            tags=site.naming.tags,
+            tags=context.naming.tags,
             # The autoscaler moves the count.
-            opts=self.child(depends_on=grants, ignore_changes=["agentPoolProfiles[*].count"]),
+            opts=self.child_options(depends_on=grants, ignore_changes=["agentPoolProfiles[*].count"]),
         )
 
     def _api_access(self) -> containerservice.ManagedClusterAPIServerAccessProfileArgs:
         """The API server sits in a subnet of ours; from outside only the authorized ranges get to it, if any."""
-        ranges = self._args.site.settings.cluster.authorized_ranges
+        ranges = self._args.context.settings.cluster.authorized_ranges
         return containerservice.ManagedClusterAPIServerAccessProfileArgs(
             enable_private_cluster=not ranges,
             private_dns_zone=None if ranges else "system",
@@ -212,7 +212,7 @@ class Cluster(Component):
         )
 
     def _network_profile(self) -> containerservice.ContainerServiceNetworkProfileArgs:
-        settings = self._args.site.settings.network
+        settings = self._args.context.settings.network
         return containerservice.ContainerServiceNetworkProfileArgs(
             network_plugin="azure",
             network_plugin_mode="overlay",
@@ -271,7 +271,7 @@ class Cluster(Component):
             min_count=settings.minimum,
             max_count=settings.maximum,
             **self._pool("user"),
-            opts=self.child(ignore_changes=["count"]),
+            opts=self.child_options(ignore_changes=["count"]),
         )
 
     def _pool(self, name: str) -> dict[str, object]:
@@ -289,16 +289,16 @@ class Cluster(Component):
             # The subscription must have the feature Microsoft.Compute/EncryptionAtHost registered.
             "enable_encryption_at_host": True,
             "security_profile": containerservice.AgentPoolSecurityProfileArgs(ssh_access="Disabled"),
-            "tags": self._args.site.naming.tags,
+            "tags": self._args.context.naming.tags,
         }
 
     def _collect_inventory(self, name: str) -> None:
         """With keys disabled on the workspace, the monitoring agent needs to be told what to send where."""
-        naming = self._args.site.naming
+        naming = self._args.context.naming
         rule = monitor.DataCollectionRule(
             name,
             resource_group_name=self._args.network.resource_group,
-            data_collection_rule_name=naming.regional("insights", limit=64),
+            data_collection_rule_name=naming.regional_name("insights", limit=64),
             kind="Linux",
             data_sources=monitor.DataCollectionRuleDataSourcesArgs(
                 extensions=[
@@ -318,14 +318,14 @@ class Cluster(Component):
             ),
             data_flows=[monitor.DataFlowArgs(streams=list(_INSIGHTS_STREAMS), destinations=["logs"])],
             tags=naming.tags,
-            opts=self.child(),
+            opts=self.child_options(),
         )
         monitor.DataCollectionRuleAssociation(
             name,
             resource_uri=self._cluster.id,
             association_name="ContainerInsightsExtension",
             data_collection_rule_id=rule.id,
-            opts=self.child(),
+            opts=self.child_options(),
         )
 
     def _admit_creator(self, name: str) -> authorization.RoleAssignment:
@@ -337,7 +337,7 @@ class Cluster(Component):
             role_definition_id=role_definition(Role.KUBERNETES_CLUSTER_ADMIN, self),
             scope=self._cluster.id,
             principal_id=account.object_id,
-            opts=self.child(ignore_changes=["principalId", "roleAssignmentName"]),
+            opts=self.child_options(ignore_changes=["principalId", "roleAssignmentName"]),
         )
 
 

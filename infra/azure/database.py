@@ -8,10 +8,10 @@ import pulumi
 import pulumi_random
 from pulumi_azure_native import dbforpostgresql
 
-from infra import foundation
 from infra.azure.network import Network
 from infra.azure.secrets import Secrets
-from infra.component import Component, Site
+from infra.contract import TrackingDatabaseContract
+from infra.core.component import Component, StackContext
 
 DATABASE = USERNAME = "mlflow"
 PORT = 5432
@@ -21,7 +21,7 @@ _TIERS = {"B": "Burstable", "D": "GeneralPurpose", "E": "MemoryOptimized"}
 
 @dataclass(frozen=True)
 class DatabaseArgs:
-    site: Site
+    context: StackContext
     network: Network
     secrets: Secrets
 
@@ -40,21 +40,21 @@ class Database(Component):
             min_lower=1,
             min_upper=1,
             min_numeric=1,
-            opts=self.child(),
+            opts=self.child_options(),
         )
-        args.secrets.keep("tracking-database-password", self._password.result)
+        args.secrets.store_secret("tracking-database-password", self._password.result)
         self._server = self._create_server(name)
         self._id: pulumi.Output[str] = self._server.id
         self._configure(name)
-        self.finish({"host": self._server.fully_qualified_domain_name})
+        self.register_outputs({"host": self._server.fully_qualified_domain_name})
 
     @property
     def id(self) -> pulumi.Output[str]:
         return self._id
 
     @property
-    def part(self) -> foundation.TrackingDatabase:
-        return foundation.TrackingDatabase(
+    def contract(self) -> TrackingDatabaseContract:
+        return TrackingDatabaseContract(
             host=self._server.fully_qualified_domain_name,
             port=PORT,
             database=DATABASE,
@@ -63,12 +63,12 @@ class Database(Component):
         )
 
     def _create_server(self, name: str) -> dbforpostgresql.Server:
-        site, network, encryption = self._args.site, self._args.network, self._args.secrets.encryption
-        settings = site.settings.database
+        context, network, encryption = self._args.context, self._args.network, self._args.secrets.encryption
+        settings = context.settings.database
         return dbforpostgresql.Server(
             name,
             resource_group_name=network.resource_group,
-            server_name=site.naming.worldwide("pg"),
+            server_name=context.naming.global_name("pg"),
             version="16",
             sku=dbforpostgresql.SkuArgs(
                 name=settings.size, tier=_TIERS.get(settings.size.partition("_")[2][:1], "GeneralPurpose")
@@ -102,10 +102,10 @@ class Database(Component):
             ),
             availability_zone="1",
             high_availability=dbforpostgresql.HighAvailabilityArgs(mode="ZoneRedundant", standby_availability_zone="2")
-            if site.settings.production
+            if context.settings.production
             else dbforpostgresql.HighAvailabilityArgs(mode="Disabled"),
-            tags=site.naming.tags,
-            opts=self.child(protect=site.settings.production),
+            tags=context.naming.tags,
+            opts=self.child_options(protect=context.settings.production),
         )
 
     def _configure(self, name: str) -> None:
@@ -113,7 +113,7 @@ class Database(Component):
         parameters = {"require_secure_transport": "on", "ssl_min_protocol_version": "TLSv1.2"}
         server = {"resource_group_name": self._args.network.resource_group, "server_name": self._server.name}
         previous: pulumi.Resource = dbforpostgresql.Database(
-            name, database_name=DATABASE, charset="UTF8", collation="en_US.utf8", **server, opts=self.child()
+            name, database_name=DATABASE, charset="UTF8", collation="en_US.utf8", **server, opts=self.child_options()
         )
         for parameter, value in parameters.items():
             previous = dbforpostgresql.Configuration(
@@ -122,5 +122,5 @@ class Database(Component):
                 value=value,
                 source="user-override",
                 **server,
-                opts=self.child(depends_on=[previous]),
+                opts=self.child_options(depends_on=[previous]),
             )

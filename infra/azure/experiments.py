@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import cosmosdb
 
-from infra import foundation
 from infra.azure.network import Network
 from infra.azure.secrets import Secrets
-from infra.component import Component, Site
+from infra.contract import ExperimentsContract
+from infra.core.component import Component, StackContext
 
 DATABASE = "experiments"
 # Partition keys: a router asks for one user's assignment, an analysis for all results of one experiment.
@@ -26,7 +26,7 @@ _MAXIMUM_THROUGHPUT = 1000
 
 @dataclass(frozen=True)
 class ExperimentsArgs:
-    site: Site
+    context: StackContext
     network: Network
     secrets: Secrets
 
@@ -48,11 +48,11 @@ class Experiments(Component):
             database_name=DATABASE,
             resource=cosmosdb.SqlDatabaseResourceArgs(id=DATABASE),
             options=self._throughput,
-            opts=self.child(protect=args.site.settings.production),
+            opts=self.child_options(protect=args.context.settings.production),
         )
         for container, keys in CONTAINERS.items():
             self._create_container(f"{name}-{container}", container, keys)
-        self.finish({"name": self._database.name, "endpoint": self._account.document_endpoint})
+        self.register_outputs({"name": self._database.name, "endpoint": self._account.document_endpoint})
 
     @property
     def id(self) -> pulumi.Output[str]:
@@ -64,31 +64,31 @@ class Experiments(Component):
         return self._account_name
 
     @property
-    def part(self) -> foundation.Experiments:
-        return foundation.Experiments(name=self._database.name, endpoint=self._account.document_endpoint)
+    def contract(self) -> ExperimentsContract:
+        return ExperimentsContract(name=self._database.name, endpoint=self._account.document_endpoint)
 
     @property
     def _throughput(self) -> cosmosdb.CreateUpdateOptionsArgs | None:
         """Shared by the containers in production; elsewhere each request is paid for."""
-        if not self._args.site.settings.production:
+        if not self._args.context.settings.production:
             return None
         return cosmosdb.CreateUpdateOptionsArgs(
             autoscale_settings=cosmosdb.AutoscaleSettingsArgs(max_throughput=_MAXIMUM_THROUGHPUT)
         )
 
     def _create_account(self, name: str) -> cosmosdb.DatabaseAccount:
-        site, encryption = self._args.site, self._args.secrets.encryption
-        production = site.settings.production
+        context, encryption = self._args.context, self._args.secrets.encryption
+        production = context.settings.production
         return cosmosdb.DatabaseAccount(
             name,
             resource_group_name=self._args.network.resource_group,
-            account_name=site.naming.worldwide("cosmos", limit=44),
+            account_name=context.naming.global_name("cosmos", limit=44),
             kind="GlobalDocumentDB",
             database_account_offer_type="Standard",
             capabilities=None if production else [cosmosdb.CapabilityArgs(name="EnableServerless")],
             locations=[
                 cosmosdb.LocationArgs(
-                    location_name=site.settings.location, failover_priority=0, is_zone_redundant=production
+                    location_name=context.settings.location, failover_priority=0, is_zone_redundant=production
                 )
             ],
             enable_automatic_failover=production,
@@ -110,8 +110,8 @@ class Experiments(Component):
                     tier="Continuous30Days" if production else "Continuous7Days"
                 ),
             ),
-            tags=site.naming.tags,
-            opts=self.child(protect=production),
+            tags=context.naming.tags,
+            opts=self.child_options(protect=production),
         )
 
     def _create_container(self, name: str, container: str, keys: Sequence[str]) -> None:
@@ -128,5 +128,5 @@ class Experiments(Component):
                     paths=keys, kind="MultiHash" if hierarchical else "Hash", version=2
                 ),
             ),
-            opts=self.child(protect=self._args.site.settings.production),
+            opts=self.child_options(protect=self._args.context.settings.production),
         )

@@ -13,10 +13,10 @@ from enum import StrEnum
 import pulumi
 from pulumi_azure_native import authorization, cosmosdb, managedidentity
 
-from infra import foundation
 from infra.access import WORKLOADS, Access, Store, Workload
 from infra.azure.network import Network
-from infra.component import Component, Site
+from infra.contract import Endpoint, Identity
+from infra.core.component import Component, StackContext
 
 
 class Role(StrEnum):
@@ -60,7 +60,7 @@ COSMOS_ROLES: Mapping[Access, CosmosRole] = {
 }
 
 # Entra ID answers at many addresses that change.
-TOKEN_ENDPOINT = foundation.Endpoint(["0.0.0.0/0"], 443)
+TOKEN_ENDPOINT = Endpoint(["0.0.0.0/0"], 443)
 
 
 def grant(
@@ -97,7 +97,7 @@ def role_definition(role: Role, parent: pulumi.Resource) -> pulumi.Output[str]:
 
 @dataclass(frozen=True)
 class IdentitiesArgs:
-    site: Site
+    context: StackContext
     network: Network
     oidc_issuer: pulumi.Output[str]
     scopes: Mapping[Store, pulumi.Output[str]]  # the resource that each store is
@@ -113,12 +113,12 @@ class Identities(Component):
         self._identities = {workload.name: self._create_identity(workload) for workload in WORKLOADS}
         for workload in WORKLOADS:
             self._grant_needs(workload)
-        self.finish({name: identity.client_id for name, identity in self._identities.items()})
+        self.register_outputs({name: identity.client_id for name, identity in self._identities.items()})
 
     @property
-    def part(self) -> Mapping[str, foundation.Identity]:
+    def contract(self) -> Mapping[str, Identity]:
         return {
-            name: foundation.Identity(
+            name: Identity(
                 principal=identity.principal_id,
                 service_account_annotations={"azure.workload.identity/client-id": identity.client_id},
                 pod_labels={"azure.workload.identity/use": "true"},
@@ -134,13 +134,13 @@ class Identities(Component):
 
     def _create_identity(self, workload: Workload) -> managedidentity.UserAssignedIdentity:
         """An identity that exactly one service account of the cluster may take on."""
-        naming = self._args.site.naming
+        naming = self._args.context.naming
         identity = managedidentity.UserAssignedIdentity(
             f"identity-{workload.name}",
             resource_group_name=self._args.network.resource_group,
-            resource_name_=naming.regional(workload.name, limit=128),
+            resource_name_=naming.regional_name(workload.name, limit=128),
             tags=naming.tags,
-            opts=self.child(),
+            opts=self.child_options(),
         )
         managedidentity.FederatedIdentityCredential(
             f"identity-{workload.name}",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import network, privatedns, resources
 
-from infra.component import Component, Site
+from infra.core.component import Component, StackContext
 
 ZONES = ("1", "2", "3")
 
@@ -49,7 +49,7 @@ class Blocks:
 
 @dataclass(frozen=True)
 class NetworkArgs:
-    site: Site
+    context: StackContext
 
 
 class Network(Component):
@@ -57,23 +57,23 @@ class Network(Component):
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        self._site = args.site
-        self.blocks = Blocks.cut(args.site.settings.network.cidr)
+        self._context = args.context
+        self.blocks = Blocks.cut(args.context.settings.network.cidr)
 
         group = resources.ResourceGroup(
             name,
-            resource_group_name=args.site.naming.regional("rg", limit=90),
-            tags=args.site.naming.tags,
-            opts=self.child(),
+            resource_group_name=args.context.naming.regional_name("rg", limit=90),
+            tags=args.context.naming.tags,
+            opts=self.child_options(),
         )
         self._resource_group: pulumi.Output[str] = group.name
         self._network = network.VirtualNetwork(
             name,
             resource_group_name=self.resource_group,
-            virtual_network_name=args.site.naming.regional("vnet", limit=64),
-            address_space=network.AddressSpaceArgs(address_prefixes=[args.site.settings.network.cidr]),
-            tags=args.site.naming.tags,
-            opts=self.child(),
+            virtual_network_name=args.context.naming.regional_name("vnet", limit=64),
+            address_space=network.AddressSpaceArgs(address_prefixes=[args.context.settings.network.cidr]),
+            tags=args.context.naming.tags,
+            opts=self.child_options(),
         )
         self._id: pulumi.Output[str] = self._network.id
         self._subnets: Mapping[str, pulumi.Output[str]] = {
@@ -83,9 +83,9 @@ class Network(Component):
         for zone in (zone for zones in PRIVATE_ZONES.values() for zone in zones):
             self._zones[zone] = self._create_zone(f"{name}-{zone.split('.')[1]}", zone)
         self._database_zone = self._create_zone(
-            f"{name}-postgres", f"{args.site.naming.prefix}.private.postgres.database.azure.com"
+            f"{name}-postgres", f"{args.context.naming.prefix}.private.postgres.database.azure.com"
         )
-        self.finish({"id": self.id, "resource_group": self.resource_group})
+        self.register_outputs({"id": self.id, "resource_group": self.resource_group})
 
     @property
     def resource_group(self) -> pulumi.Output[str]:
@@ -122,14 +122,14 @@ class Network(Component):
         endpoint = network.PrivateEndpoint(
             name,
             resource_group_name=self.resource_group,
-            private_endpoint_name=self._site.naming.regional(f"pe-{name}", limit=64),
+            private_endpoint_name=self._context.naming.regional_name(f"pe-{name}", limit=64),
             subnet=network.SubnetArgs(id=self._subnets["endpoints"]),
             private_link_service_connections=[
                 network.PrivateLinkServiceConnectionArgs(
                     name=group.lower(), private_link_service_id=target, group_ids=[group]
                 )
             ],
-            tags=self._site.naming.tags,
+            tags=self._context.naming.tags,
             opts=pulumi.ResourceOptions(parent=parent),
         )
         network.PrivateDnsZoneGroup(
@@ -181,21 +181,21 @@ class Network(Component):
         address = network.PublicIPAddress(
             name,
             resource_group_name=self.resource_group,
-            public_ip_address_name=self._site.naming.regional("pip-outbound", limit=80),
+            public_ip_address_name=self._context.naming.regional_name("pip-outbound", limit=80),
             public_ip_allocation_method="Static",
             sku=network.PublicIPAddressSkuArgs(name="Standard"),
             zones=ZONES,
-            tags=self._site.naming.tags,
-            opts=self.child(),
+            tags=self._context.naming.tags,
+            opts=self.child_options(),
         )
         return network.NatGateway(
             name,
             resource_group_name=self.resource_group,
-            nat_gateway_name=self._site.naming.regional("nat", limit=80),
+            nat_gateway_name=self._context.naming.regional_name("nat", limit=80),
             sku=network.NatGatewaySkuArgs(name="Standard"),
             public_ip_addresses=[network.SubResourceArgs(id=address.id)],
-            tags=self._site.naming.tags,
-            opts=self.child(),
+            tags=self._context.naming.tags,
+            opts=self.child_options(),
         )
 
     def _create_subnet(
@@ -212,10 +212,10 @@ class Network(Component):
         group = network.NetworkSecurityGroup(
             name,
             resource_group_name=self.resource_group,
-            network_security_group_name=self._site.naming.regional(f"nsg-{name}", limit=80),
+            network_security_group_name=self._context.naming.regional_name(f"nsg-{name}", limit=80),
             security_rules=rules,
-            tags=self._site.naming.tags,
-            opts=self.child(),
+            tags=self._context.naming.tags,
+            opts=self.child_options(),
         )
         return network.Subnet(
             name,
@@ -230,7 +230,7 @@ class Network(Component):
             # Without this the security group is not applied to private endpoints.
             private_endpoint_network_policies="Enabled",
             # Azure changes one subnet of a network at a time and refuses the others (AnotherOperationInProgress).
-            opts=self.child(depends_on=[after] if after else []),
+            opts=self.child_options(depends_on=[after] if after else []),
         )
 
     def _create_zone(self, name: str, zone_name: str) -> pulumi.Output[str]:
@@ -239,19 +239,19 @@ class Network(Component):
             resource_group_name=self.resource_group,
             private_zone_name=zone_name,
             location="global",
-            tags=self._site.naming.tags,
-            opts=self.child(),
+            tags=self._context.naming.tags,
+            opts=self.child_options(),
         )
         link = privatedns.VirtualNetworkLink(
             name,
             resource_group_name=self.resource_group,
             private_zone_name=zone.name,
-            virtual_network_link_name=self._site.naming.regional("vnet", limit=80),
+            virtual_network_link_name=self._context.naming.regional_name("vnet", limit=80),
             location="global",
             registration_enabled=False,
             virtual_network=privatedns.SubResourceArgs(id=self.id),
-            tags=self._site.naming.tags,
-            opts=self.child(),
+            tags=self._context.naming.tags,
+            opts=self.child_options(),
         )
         return pulumi.Output.all(zone.id, link.id).apply(lambda ids: str(ids[0]))
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import applicationinsights, monitor, operationalinsights
 
-from infra import foundation
 from infra.azure.network import Network
-from infra.component import Component, Site
+from infra.contract import TelemetryContract
+from infra.core.component import Component, StackContext
 
 
 @dataclass(frozen=True)
 class ObservabilityArgs:
-    site: Site
+    context: StackContext
     network: Network
 
 
@@ -23,35 +23,35 @@ class Observability(Component):
 
     def __init__(self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        settings, naming = args.site.settings, args.site.naming
+        settings, naming = args.context.settings, args.context.naming
 
         self._workspace = operationalinsights.Workspace(
             name,
             resource_group_name=args.network.resource_group,
-            workspace_name=naming.regional("logs"),
+            workspace_name=naming.regional_name("logs"),
             sku=operationalinsights.WorkspaceSkuArgs(name="PerGB2018"),
             retention_in_days=settings.telemetry.retention_days,
             features=operationalinsights.WorkspaceFeaturesArgs(disable_local_auth=True),
             tags=naming.tags,
-            opts=self.child(),
+            opts=self.child_options(),
         )
         self._workspace_id: pulumi.Output[str] = self._workspace.id
         insights = applicationinsights.Component(
             name,
             resource_group_name=args.network.resource_group,
-            resource_name_=naming.regional("insights", limit=260),
+            resource_name_=naming.regional_name("insights", limit=260),
             application_type="web",
             kind="web",
             ingestion_mode="LogAnalytics",
             workspace_resource_id=self._workspace.id,
             disable_local_auth=True,
             tags=naming.tags,
-            opts=self.child(),
+            opts=self.child_options(),
         )
         self._insights: pulumi.Output[str] = insights.id
         if settings.telemetry.alert_email:
             self._create_action_group(name, args)
-        self.finish({"logs": self._workspace.name})
+        self.register_outputs({"logs": self._workspace.name})
 
     @property
     def workspace(self) -> pulumi.Output[str]:
@@ -64,15 +64,15 @@ class Observability(Component):
         return self._insights
 
     @property
-    def part(self) -> foundation.Telemetry:
-        return foundation.Telemetry(logs=self._workspace.name)
+    def contract(self) -> TelemetryContract:
+        return TelemetryContract(logs=self._workspace.name)
 
     def _create_action_group(self, name: str, args: ObservabilityArgs) -> None:
-        naming, address = args.site.naming, args.site.settings.telemetry.alert_email
+        naming, address = args.context.naming, args.context.settings.telemetry.alert_email
         monitor.ActionGroup(
             name,
             resource_group_name=args.network.resource_group,
-            action_group_name=naming.regional("alerts", limit=260),
+            action_group_name=naming.regional_name("alerts", limit=260),
             group_short_name="groundwork",  # at most 12 characters, shown in text messages
             location="Global",
             enabled=True,
@@ -82,5 +82,5 @@ class Observability(Component):
                 )
             ],
             tags=naming.tags,
-            opts=self.child(),
+            opts=self.child_options(),
         )

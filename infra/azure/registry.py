@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import containerregistry
 
-from infra import foundation
 from infra.azure.network import Network
 from infra.azure.secrets import Secrets
-from infra.component import Component, Site
+from infra.contract import RegistryContract
+from infra.core.component import Component, StackContext
 
 _UNTAGGED_DAYS = 30  # images that no tag names any more are of use only for a quick way back
 
 
 @dataclass(frozen=True)
 class RegistryArgs:
-    site: Site
+    context: StackContext
     network: Network
     secrets: Secrets
 
@@ -27,12 +27,12 @@ class Registry(Component):
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        naming, encryption = args.site.naming, args.secrets.encryption
+        naming, encryption = args.context.naming, args.secrets.encryption
 
         self._registry = containerregistry.Registry(
             name,
             resource_group_name=args.network.resource_group,
-            registry_name=naming.worldwide("cr", limit=50, hyphens=False),
+            registry_name=naming.global_name("cr", limit=50, hyphens=False),
             # Private endpoints, own keys and retention all need the largest tier.
             sku=containerregistry.SkuArgs(name="Premium"),
             admin_user_enabled=False,
@@ -59,16 +59,16 @@ class Registry(Component):
                 retention_policy=containerregistry.RetentionPolicyArgs(status="enabled", days=_UNTAGGED_DAYS),
             ),
             tags=naming.tags,
-            opts=self.child(protect=args.site.settings.production),
+            opts=self.child_options(protect=args.context.settings.production),
         )
         self._id: pulumi.Output[str] = self._registry.id
         args.network.private_endpoint(name, self._id, "registry", parent=self)
-        self.finish({"server": self._registry.login_server})
+        self.register_outputs({"server": self._registry.login_server})
 
     @property
     def id(self) -> pulumi.Output[str]:
         return self._id
 
     @property
-    def part(self) -> foundation.Registry:
-        return foundation.Registry(server=self._registry.login_server)
+    def contract(self) -> RegistryContract:
+        return RegistryContract(server=self._registry.login_server)

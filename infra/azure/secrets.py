@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import authorization, keyvault, managedidentity
 
-from infra import foundation
 from infra.azure.identity import Role, grant
 from infra.azure.network import Network
-from infra.component import Component, Site
+from infra.contract import SecretsContract
+from infra.core.component import Component, StackContext
 
 # Services that take the key without its version follow a rotation within a day or so; the old version keeps
 # opening what it closed until it expires, a year and a half after it was made.
@@ -32,7 +32,7 @@ class Encryption:
 
 @dataclass(frozen=True)
 class SecretsArgs:
-    site: Site
+    context: StackContext
     network: Network
 
 
@@ -42,9 +42,9 @@ class Secrets(Component):
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        site, network = args.site, args.network
+        context, network = args.context, args.network
 
-        self._vault = private_vault(name, "kv", site, network, parent=self)
+        self._vault = private_vault(name, "kv", context, network, parent=self)
         self._vault_id: pulumi.Output[str] = self._vault.id
         self._vault_uri: pulumi.Output[str] = self._vault.properties.vault_uri
         self._key = keyvault.Key(
@@ -65,20 +65,20 @@ class Secrets(Component):
                     ],
                 ),
             ),
-            tags=site.naming.tags,
-            opts=self.child(protect=site.settings.production),
+            tags=context.naming.tags,
+            opts=self.child_options(protect=context.settings.production),
         )
         self._identity = managedidentity.UserAssignedIdentity(
             f"{name}-encryption",
             resource_group_name=network.resource_group,
-            resource_name_=site.naming.regional("encryption", limit=128),
-            tags=site.naming.tags,
-            opts=self.child(),
+            resource_name_=context.naming.regional_name("encryption", limit=128),
+            tags=context.naming.tags,
+            opts=self.child_options(),
         )
         self._may_encrypt = grant(
             f"{name}-encryption", Role.KEY_VAULT_ENCRYPTION_USER, self._vault.id, self._identity.principal_id, self
         )
-        self.finish({"name": self._vault.name, "endpoint": self._vault_uri})
+        self.register_outputs({"name": self._vault.name, "endpoint": self._vault_uri})
 
     @property
     def vault(self) -> pulumi.Output[str]:
@@ -98,10 +98,10 @@ class Secrets(Component):
         )
 
     @property
-    def part(self) -> foundation.Secrets:
-        return foundation.Secrets(name=self._vault.name, endpoint=self._vault_uri)
+    def contract(self) -> SecretsContract:
+        return SecretsContract(name=self._vault.name, endpoint=self._vault_uri)
 
-    def keep(self, name: str, value: pulumi.Input[str]) -> keyvault.Secret:
+    def store_secret(self, name: str, value: pulumi.Input[str]) -> keyvault.Secret:
         """Keep a secret value under this name."""
         return keyvault.Secret(
             name,
@@ -109,18 +109,18 @@ class Secrets(Component):
             vault_name=self._vault.name,
             secret_name=name,
             properties=keyvault.SecretPropertiesArgs(value=pulumi.Output.secret(value), content_type="text/plain"),
-            tags=self._args.site.naming.tags,
-            opts=self.child(),
+            tags=self._args.context.naming.tags,
+            opts=self.child_options(),
         )
 
 
-def private_vault(name: str, part: str, site: Site, network: Network, parent: Component) -> keyvault.Vault:
+def private_vault(name: str, part: str, context: StackContext, network: Network, parent: Component) -> keyvault.Vault:
     """A vault that only the network and Azure's own services reach, and whose contents cannot be purged."""
     account = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=parent))
     vault = keyvault.Vault(
         name,
         resource_group_name=network.resource_group,
-        vault_name=site.naming.worldwide(part, limit=24, hyphens=False),
+        vault_name=context.naming.global_name(part, limit=24, hyphens=False),
         properties=keyvault.VaultPropertiesArgs(
             tenant_id=account.tenant_id,
             sku=keyvault.SkuArgs(family="A", name="standard"),
@@ -132,8 +132,8 @@ def private_vault(name: str, part: str, site: Site, network: Network, parent: Co
             # Storage, registry and databases fetch the key as trusted services, not from within the network.
             network_acls=keyvault.NetworkRuleSetArgs(default_action="Deny", bypass="AzureServices"),
         ),
-        tags=site.naming.tags,
-        opts=parent.child(protect=site.settings.production),
+        tags=context.naming.tags,
+        opts=parent.child_options(protect=context.settings.production),
     )
     network.private_endpoint(name, vault.id, "vault", parent=parent)
     return vault

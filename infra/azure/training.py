@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import authorization, machinelearningservices, managedidentity
 
-from infra import foundation
 from infra.azure.artifacts import Artifacts
 from infra.azure.identity import Identities, Role, grant
 from infra.azure.network import Network
 from infra.azure.observability import Observability
 from infra.azure.registry import Registry
 from infra.azure.secrets import Secrets, private_vault
-from infra.component import Component, Site
+from infra.contract import TrainingContract
+from infra.core.component import Component, StackContext
 
 
 @dataclass(frozen=True)
 class TrainingArgs:
-    site: Site
+    context: StackContext
     network: Network
     observability: Observability
     secrets: Secrets
@@ -36,13 +36,13 @@ class Training(Component):
         super().__init__(name, opts)
         self._args = args
         # A workspace administers its vault, so it gets one of its own rather than the platform's.
-        self._vault = private_vault(name, "ml", args.site, args.network, parent=self)
+        self._vault = private_vault(name, "ml", args.context, args.network, parent=self)
         self._identity = managedidentity.UserAssignedIdentity(
             name,
             resource_group_name=args.network.resource_group,
-            resource_name_=args.site.naming.regional("workspace", limit=128),
-            tags=args.site.naming.tags,
-            opts=self.child(),
+            resource_name_=args.context.naming.regional_name("workspace", limit=128),
+            tags=args.context.naming.tags,
+            opts=self.child_options(),
         )
         grants = self._grant_workspace(name)
         self._workspace = self._create_workspace(name, grants)
@@ -50,7 +50,7 @@ class Training(Component):
         self._vault_id: pulumi.Output[str] = self._vault.id
         args.network.private_endpoint(f"{name}-workspace", self._workspace.id, "amlworkspace", parent=self)
         self._create_compute(f"{name}-low-priority")
-        self.finish({"name": self._workspace.name})
+        self.register_outputs({"name": self._workspace.name})
 
     @property
     def id(self) -> pulumi.Output[str]:
@@ -62,8 +62,8 @@ class Training(Component):
         return self._vault_id
 
     @property
-    def part(self) -> foundation.Training:
-        return foundation.Training(name=self._workspace.name)
+    def contract(self) -> TrainingContract:
+        return TrainingContract(name=self._workspace.name)
 
     def _grant_workspace(self, name: str) -> list[authorization.RoleAssignment]:
         """What a workspace needs of its companions.
@@ -91,7 +91,7 @@ class Training(Component):
         return machinelearningservices.Workspace(
             name,
             resource_group_name=args.network.resource_group,
-            workspace_name=args.site.naming.regional("ml", limit=33),
+            workspace_name=args.context.naming.regional_name("ml", limit=33),
             sku=machinelearningservices.SkuArgs(name="Basic", tier="Basic"),
             identity=machinelearningservices.ManagedServiceIdentityArgs(
                 type="UserAssigned", user_assigned_identities=[self._identity.id, encryption.identity]
@@ -116,13 +116,13 @@ class Training(Component):
             # Encrypted where Microsoft keeps it; else it would put a database and a search service into our bill.
             enable_service_side_cmk_encryption=True,
             v1_legacy_mode=False,
-            tags=args.site.naming.tags,
-            opts=self.child(depends_on=grants),
+            tags=args.context.naming.tags,
+            opts=self.child_options(depends_on=grants),
         )
 
     def _create_compute(self, name: str) -> None:
         """Machines that may be taken away at any time; jobs on them are the workload `training`, as in the cluster."""
-        settings = self._args.site.settings
+        settings = self._args.context.settings
         machinelearningservices.Compute(
             name,
             resource_group_name=self._args.network.resource_group,
@@ -148,6 +148,6 @@ class Training(Component):
                     ),
                 ),
             ),
-            tags=self._args.site.naming.tags,
-            opts=self.child(),
+            tags=self._args.context.naming.tags,
+            opts=self.child_options(),
         )

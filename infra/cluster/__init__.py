@@ -1,43 +1,6 @@
-"""The platform in the cluster, whichever cloud it stands on."""
+"""The platform in the cluster, on whichever cloud the foundation was created."""
 
-from __future__ import annotations
+from infra.cluster.mlflow import URL as MLFLOW_URL
+from infra.cluster.platform import create_platform
 
-import pulumi
-import pulumi_kubernetes as kubernetes
-
-from infra.cluster import mlflow
-from infra.cluster.admission import Admission
-from infra.cluster.mlflow import Mlflow, MlflowArgs
-from infra.cluster.monitoring import Monitoring, MonitoringArgs
-from infra.cluster.namespaces import Namespaces, NamespacesArgs
-from infra.cluster.network_policies import NetworkPolicies, NetworkPoliciesArgs
-from infra.component import Site
-from infra.foundation import Foundation
-
-MLFLOW_URL = mlflow.URL
-
-
-def platform(site: Site, foundation: Foundation) -> None:
-    """Declare all that runs in the cluster, in the order in which it has to be there."""
-    provider = kubernetes.Provider(
-        "kubernetes",
-        kubeconfig=foundation.cluster.kubeconfig,
-        # Without it an edit of the kubeconfig would replace the provider and all beneath it (pulumi-kubernetes#4019).
-        cluster_identifier=foundation.cluster.name,
-        enable_server_side_apply=True,
-        enable_config_map_mutable=True,
-        enable_secret_mutable=True,
-    )
-
-    def after(*others: pulumi.Resource) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(providers=[provider], depends_on=list(others))
-
-    namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities), after())
-    policies = NetworkPolicies(
-        "network-policies", NetworkPoliciesArgs(site, foundation, namespaces.all), after(namespaces)
-    )
-    admission = Admission("admission", after())
-    monitoring = Monitoring(
-        "monitoring", MonitoringArgs(site, foundation.cluster.storage_class), after(namespaces, policies, admission)
-    )
-    Mlflow("mlflow", MlflowArgs(site, foundation), after(policies, monitoring))
+__all__ = ["MLFLOW_URL", "create_platform"]

@@ -19,7 +19,7 @@ import pulumi
 from pulumi_kubernetes.admissionregistration.v1 import ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from infra.component import Component
+from infra.core.component import Component
 from policies.control import REGISTRY
 from policies.k8s_pod import REGISTRIES
 from policies.k8s_workload import INTERNAL
@@ -47,11 +47,13 @@ class Admission(Component):
         super().__init__(name, opts)
         for control in RULES:
             metadata = ObjectMetaArgs(name=control)
-            policy = ValidatingAdmissionPolicy(control, metadata=metadata, spec=policy_of(control), opts=self.child())
-            ValidatingAdmissionPolicyBinding(
-                control, metadata=metadata, spec=binding_of(control), opts=self.child(depends_on=[policy])
+            policy = ValidatingAdmissionPolicy(
+                control, metadata=metadata, spec=policy_of(control), opts=self.child_options()
             )
-        self.finish({})
+            ValidatingAdmissionPolicyBinding(
+                control, metadata=metadata, spec=binding_of(control), opts=self.child_options(depends_on=[policy])
+            )
+        self.register_outputs({})
 
 
 def policy_of(control: str) -> Mapping[str, Any]:

@@ -14,8 +14,8 @@ from infra.access import WORKLOADS
 from infra.cluster.network_policies import MLFLOW_PORT
 from infra.cluster.release import release
 from infra.cluster.versions import MLFLOW, MLFLOW_IMAGE_TAG
-from infra.component import Component, Site
-from infra.foundation import Foundation, TrackingDatabase
+from infra.contract import Foundation, TrackingDatabaseContract
+from infra.core.component import Component, StackContext
 
 _WORKLOAD = next(workload for workload in WORKLOADS if workload.name == "mlflow")
 _DATABASE_SECRET = "mlflow-database"  # noqa: S105 the secret's name
@@ -39,7 +39,7 @@ ALLOWED_HOSTS = (
 
 @dataclass(frozen=True)
 class MlflowArgs:
-    site: Site
+    context: StackContext
     foundation: Foundation
 
 
@@ -51,20 +51,20 @@ class Mlflow(Component):
     def __init__(self, name: str, args: MlflowArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         secret = self._database_secret(args.foundation.tracking_db)
-        self._release = release(MLFLOW, _WORKLOAD.namespace, _values(args), self.child(depends_on=[secret]))
-        self.finish({"url": URL})
+        self._release = release(MLFLOW, _WORKLOAD.namespace, _values(args), self.child_options(depends_on=[secret]))
+        self.register_outputs({"url": URL})
 
-    def _database_secret(self, database: TrackingDatabase) -> Secret:
+    def _database_secret(self, database: TrackingDatabaseContract) -> Secret:
         return Secret(
             _DATABASE_SECRET,
             metadata=ObjectMetaArgs(name=_DATABASE_SECRET, namespace=_WORKLOAD.namespace),
             string_data={"username": database.username, "password": database.password},
-            opts=self.child(),
+            opts=self.child_options(),
         )
 
 
 def _values(args: MlflowArgs) -> Mapping[str, Any]:
-    foundation, production = args.foundation, args.site.settings.production
+    foundation, production = args.foundation, args.context.settings.production
     identity = foundation.identities[_WORKLOAD.name]
     return {
         "replicaCount": 2 if production else 1,

@@ -16,7 +16,7 @@ from pulumi_kubernetes.rbac.v1 import ClusterRole
 from infra.cluster.namespaces import MONITORING, NODE_EXPORTER
 from infra.cluster.release import release
 from infra.cluster.versions import KUBE_PROMETHEUS_STACK
-from infra.component import Component, Site
+from infra.core.component import Component, StackContext
 
 _GRAFANA_ADMIN = "grafana-admin"
 _GRAFANA_ROLE = "grafana-dashboards"
@@ -24,7 +24,7 @@ _GRAFANA_ROLE = "grafana-dashboards"
 
 @dataclass(frozen=True)
 class MonitoringArgs:
-    site: Site
+    context: StackContext
     storage_class: str
 
 
@@ -36,8 +36,8 @@ class Monitoring(Component):
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         needed = [self._grafana_admin(), self._grafana_role()]
-        self._release = release(KUBE_PROMETHEUS_STACK, MONITORING, _values(args), self.child(depends_on=needed))
-        self.finish({})
+        self._release = release(KUBE_PROMETHEUS_STACK, MONITORING, _values(args), self.child_options(depends_on=needed))
+        self.register_outputs({})
 
     @property
     def release(self) -> Release:
@@ -45,22 +45,24 @@ class Monitoring(Component):
         return self._release
 
     def _grafana_admin(self) -> Secret:
-        password = random.RandomPassword("grafana-admin-password", length=32, special=False, opts=self.child())
+        password = random.RandomPassword("grafana-admin-password", length=32, special=False, opts=self.child_options())
         return Secret(
             _GRAFANA_ADMIN,
             metadata=ObjectMetaArgs(name=_GRAFANA_ADMIN, namespace=MONITORING),
             string_data={"admin-user": "admin", "admin-password": password.result},
-            opts=self.child(),
+            opts=self.child_options(),
         )
 
     def _grafana_role(self) -> ClusterRole:
         """What Grafana's sidecars read: dashboards and data sources, in ConfigMaps of any namespace."""
         read = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}
-        return ClusterRole(_GRAFANA_ROLE, metadata=ObjectMetaArgs(name=_GRAFANA_ROLE), rules=[read], opts=self.child())
+        return ClusterRole(
+            _GRAFANA_ROLE, metadata=ObjectMetaArgs(name=_GRAFANA_ROLE), rules=[read], opts=self.child_options()
+        )
 
 
 def _values(args: MonitoringArgs) -> Mapping[str, Any]:
-    production = args.site.settings.production
+    production = args.context.settings.production
     replicas = 2 if production else 1
     return {
         # The clouds run these themselves and let nobody scrape them.
@@ -81,7 +83,7 @@ def _values(args: MonitoringArgs) -> Mapping[str, Any]:
                 "probeSelectorNilUsesHelmValues": False,
                 "scrapeConfigSelectorNilUsesHelmValues": False,
                 "replicas": replicas,
-                "retention": f"{args.site.settings.telemetry.retention_days}d",
+                "retention": f"{args.context.settings.telemetry.retention_days}d",
                 "retentionSize": "40GiB",
                 "resources": _resources("500m", "2Gi", "4Gi"),
                 "storageSpec": _volume(args.storage_class, "50Gi"),

@@ -18,8 +18,8 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.access import WORKLOADS
-from infra.component import Component
-from infra.foundation import Identity
+from infra.contract import Identity
+from infra.core.component import Component
 
 MONITORING = "monitoring"
 NODE_EXPORTER = "node-exporter"
@@ -61,7 +61,7 @@ class Namespaces(Component):
         for workload in WORKLOADS:
             identity = args.identities[workload.name]
             self._service_account(workload.namespace, workload.service_account, identity)
-        self.finish({})
+        self.register_outputs({})
 
     @property
     def all(self) -> Sequence[Namespace]:
@@ -71,9 +71,9 @@ class Namespaces(Component):
         namespace = Namespace(
             name,
             metadata=ObjectMetaArgs(name=name, labels=_pod_security(profile.level)),
-            opts=self.child(),
+            opts=self.child_options(),
         )
-        inside = self.child(depends_on=[namespace])
+        inside = self.child_options(depends_on=[namespace])
         ResourceQuota(
             f"{name}-quota",
             metadata=ObjectMetaArgs(name="quota", namespace=name),
@@ -105,7 +105,7 @@ class Namespaces(Component):
             ),
             # The cloud's identity arrives by a projected token of its own; the Kubernetes API is nobody's business.
             automount_service_account_token=False,
-            opts=self.child(depends_on=[self._namespaces[namespace]]),
+            opts=self.child_options(depends_on=[self._namespaces[namespace]]),
         )
 
 

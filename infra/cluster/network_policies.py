@@ -17,8 +17,8 @@ from pulumi_kubernetes.networking.v1 import NetworkPolicy
 
 from infra.access import WORKLOADS, Workload
 from infra.cluster.namespaces import MONITORING, PROFILES
-from infra.component import Component, Site
-from infra.foundation import Endpoint, Foundation
+from infra.contract import Endpoint, Foundation
+from infra.core.component import Component, StackContext
 
 # Ports of pods and nodes, not of the services in front of them: policies see pods.
 MLFLOW_PORT = 5000
@@ -32,7 +32,7 @@ _Rule = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class NetworkPoliciesArgs:
-    site: Site
+    context: StackContext
     foundation: Foundation
     namespaces: Sequence[Namespace]
 
@@ -45,15 +45,15 @@ class NetworkPolicies(Component):
     def __init__(self, name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         # A policy applied before its namespace exists fails a first deployment.
-        self._inside = self.child(depends_on=list(args.namespaces))
+        self._inside = self.child_options(depends_on=list(args.namespaces))
         for namespace in PROFILES:
             self._policy(namespace, "default-deny", {"policyTypes": ["Ingress", "Egress"]})
             self._allow(namespace, "dns", egress=[_DNS])
-        self._monitoring(args.foundation.cluster.api, args.site.settings.network.cidr)
+        self._monitoring(args.foundation.cluster.api, args.context.settings.network.cidr)
         self._mlflow()
         for workload in WORKLOADS:
             self._stores(workload, args.foundation)
-        self.finish({})
+        self.register_outputs({})
 
     def _monitoring(self, api: Endpoint, nodes: str) -> None:
         """Prometheus reaches every pod, every node's exporters and the API; nothing from outside reaches it."""

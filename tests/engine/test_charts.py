@@ -29,8 +29,8 @@ from rehearsal.simulator.core.state_store import FileWorld
 from rehearsal.simulator.core.values import SIGNATURE, Values
 from rehearsal.simulator.offline_kubernetes import CLOUD, RELEASE
 from tests.support import chart_packages
-from tests.unit.infra.recording import record, site
-from tests.unit.infra.test_platform import foundation
+from tests.support.foundations import sample_foundation
+from tests.support.recording import record_program, stack_context
 
 pytestmark = pytest.mark.engine
 
@@ -219,7 +219,9 @@ def platform(request: pytest.FixtureRequest) -> list[Judged]:
     """The platform's charts with its own values, as they are recorded: refused where they break a schema."""
     if not os.environ.get(charts.VARIABLE):
         pytest.skip(f"{charts.VARIABLE} names no folder with the charts")
-    recorder, _ = record(lambda: cluster.platform(site("azure", request.param), foundation()))
+    recorder, _ = record_program(
+        lambda: cluster.create_platform(stack_context("azure", request.param), sample_foundation())
+    )
     reviewed = exceptions.load({control.id for control in controls()})
     return [judge(item.inputs, reviewed) for item in recorder.of(RELEASE)]
 

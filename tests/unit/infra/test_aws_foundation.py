@@ -21,8 +21,8 @@ import pytest
 from infra import aws
 from infra.access import WORKLOADS, Store
 from infra.aws.network import Blocks
-from infra.foundation import Foundation
-from tests.unit.infra.recording import Recorded, Recorder, is_secret, record, site, value
+from infra.contract import Foundation
+from tests.support.recording import RecordedResource, Recorder, is_secret, record_program, resolve, stack_context
 
 ALERTS: dict[str, Any] = {"telemetry": {"alertEmail": "ml@example.com", "retentionDays": 45}}
 
@@ -32,7 +32,7 @@ class Built:
     recorder: Recorder
     foundation: Foundation
 
-    def of(self, type_: str, name: str = "") -> list[Recorded]:
+    def of(self, type_: str, name: str = "") -> list[RecordedResource]:
         return [resource for resource in self.recorder.of(type_) if name in ("", resource.name)]
 
     def only(self, type_: str, name: str) -> Mapping[str, Any]:
@@ -41,8 +41,8 @@ class Built:
 
 
 def build(environment: str = "dev", **settings: Any) -> Built:
-    here = site("aws", environment, **settings)
-    return Built(*record(lambda: aws.foundation(here), f"aws-{environment}"))
+    context = stack_context("aws", environment, **settings)
+    return Built(*record_program(lambda: aws.create_foundation(context), f"aws-{environment}"))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def prod() -> Built:
 
 
 def test_whatever_can_carry_tags_carries_those_of_the_house(dev: Built) -> None:
-    tags = dict(site("aws").naming.tags)
+    tags = dict(stack_context("aws").naming.tags)
     taggable = [resource for resource in dev.recorder.resources if _takes_tags(resource.type)]
     untagged = [f"{one.type} {one.name}" for one in taggable if not tags.items() <= one.inputs.get("tags", {}).items()]
     assert taggable
@@ -205,13 +205,13 @@ def test_secrets_are_secret_and_the_kubeconfig_holds_none(dev: Built) -> None:
     assert is_secret(database.password)
     assert is_secret(cluster.kubeconfig)
     kubeconfig: Any = cluster.kubeconfig
-    (user,) = json.loads(value(kubeconfig))["users"]
+    (user,) = json.loads(resolve(kubeconfig))["users"]
     assert user["user"].keys() == {"exec"}
 
 
 def test_stores_answer_where_the_network_policies_are_told(dev: Built) -> None:
     endpoints = {
-        store: (list(value(pulumi.Output.from_input(one.cidrs))), one.port)
+        store: (list(resolve(pulumi.Output.from_input(one.cidrs))), one.port)
         for store, one in dev.foundation.endpoints.items()
     }
     gateway = dev.of("aws:ec2/vpcEndpoint:VpcEndpoint", "network-s3")[0]

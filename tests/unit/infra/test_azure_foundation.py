@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from infra.access import WORKLOADS, Access, Store, Workload
-from infra.azure import foundation
+from infra.azure import create_foundation
 from infra.azure.identity import ROLES, Role
 from infra.azure.network import Blocks
-from infra.foundation import Foundation
+from infra.contract import Foundation
 from rehearsal.simulator.azure.cloud import MODELS
 from rehearsal.simulator.azure.identity import ROLES as KNOWN_ROLES
-from tests.unit.infra.recording import Recorded, Recorder, is_secret, record, site
+from tests.support.recording import RecordedResource, Recorder, is_secret, record_program, stack_context
 
 # Types of Azure that have no tags, or (Cosmos DB's parts) keep none.
 UNTAGGED = frozenset(
@@ -60,7 +60,7 @@ class Built:
     tags: Mapping[str, str]
     secret: Mapping[str, bool]
 
-    def of(self, type_: str) -> list[Recorded]:
+    def of(self, type_: str) -> list[RecordedResource]:
         return self.recorder.of(f"azure-native:{type_}")
 
     def one(self, type_: str) -> Mapping[str, Any]:
@@ -68,13 +68,13 @@ class Built:
 
 
 def build(environment: str = "dev", **settings: Any) -> Built:
-    place = site("azure", environment, **settings)
-    recorder, built = record(lambda: foundation(place))
+    context = stack_context("azure", environment, **settings)
+    recorder, built = record_program(lambda: create_foundation(context))
     secret = {
         "kubeconfig": is_secret(built.cluster.kubeconfig),
         "password": is_secret(built.tracking_db.password),
     }
-    return Built(recorder, built, place.naming.tags, secret)
+    return Built(recorder, built, context.naming.tags, secret)
 
 
 @pytest.fixture(scope="module")

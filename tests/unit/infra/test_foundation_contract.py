@@ -18,9 +18,9 @@ import pulumi
 import pytest
 
 from infra.access import WORKLOADS, Store
-from infra.component import Component
-from infra.foundation import Endpoint, Foundation
-from tests.unit.infra.recording import is_secret, record, site, value
+from infra.contract import Endpoint, Foundation
+from infra.core.component import Component
+from tests.support.recording import is_secret, record_program, resolve, stack_context
 
 CLOUDS = ("azure", "aws")
 COMPONENTS: Mapping[str, str] = {
@@ -56,12 +56,12 @@ class Handed:
 @pytest.fixture(scope="module", params=CLOUDS)
 def handed(request: pytest.FixtureRequest) -> Handed:
     cloud = import_module(f"infra.{request.param}")
-    place = site(request.param, cluster=POOLS)
-    _, foundation = record(lambda: cloud.foundation(place), stack=f"{request.param}-dev")
+    context = stack_context(request.param, cluster=POOLS)
+    _, foundation = record_program(lambda: cloud.create_foundation(context), stack=f"{request.param}-dev")
     outputs = dict(outputs_of(foundation))
     return Handed(
         foundation,
-        {path: value(output) for path, output in outputs.items()},
+        {path: resolve(output) for path, output in outputs.items()},
         frozenset(path for path, output in outputs.items() if is_secret(output)),
     )
 
@@ -150,7 +150,7 @@ def test_mlflow_finds_its_database_and_its_artifacts(handed: Handed) -> None:
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_a_cloud_consists_of_the_same_files(cloud: str) -> None:
     folder = Path(inspect.getfile(import_module(f"infra.{cloud}"))).parent
-    assert {path.stem for path in folder.glob("*.py")} == {"__init__", *COMPONENTS, *HELPERS[cloud]}
+    assert {path.stem for path in folder.glob("*.py")} == {"__init__", "foundation", *COMPONENTS, *HELPERS[cloud]}
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)

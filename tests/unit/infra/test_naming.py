@@ -9,40 +9,40 @@ import re
 
 import pytest
 
-from infra.naming import Naming
-from tests.unit.infra.recording import site
+from infra.core.naming import Naming
+from tests.support.recording import stack_context
 
 
 def naming(cloud: str = "azure", environment: str = "dev", **settings: str) -> Naming:
-    return site(cloud, environment, **settings).naming
+    return stack_context(cloud, environment, **settings).naming
 
 
 def test_a_regional_name_says_whose_and_what() -> None:
-    assert naming().regional("cluster") == "acme-gw-dev-cluster"
+    assert naming().regional_name("cluster") == "acme-gw-dev-cluster"
 
 
 def test_worldwide_names_differ_by_organization_environment_and_location() -> None:
     names = {
-        naming().worldwide("data"),
-        naming(organization="umbrella").worldwide("data"),
-        naming(environment="staging").worldwide("data"),
-        naming(location="northeurope").worldwide("data"),
-        naming("aws").worldwide("data"),
+        naming().global_name("data"),
+        naming(organization="umbrella").global_name("data"),
+        naming(environment="staging").global_name("data"),
+        naming(location="northeurope").global_name("data"),
+        naming("aws").global_name("data"),
     }
     assert len(names) == 5
 
 
 def test_a_worldwide_name_stays_the_same() -> None:
-    assert naming().worldwide("data") == naming(owner="another").worldwide("data")
+    assert naming().global_name("data") == naming(owner="another").global_name("data")
 
 
 def test_without_hyphens_only_letters_and_digits_are_left() -> None:
-    assert re.fullmatch(r"[a-z0-9]+", naming().worldwide("data", hyphens=False))
+    assert re.fullmatch(r"[a-z0-9]+", naming().global_name("data", hyphens=False))
 
 
 def test_a_name_over_its_limit_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"has 28 characters, the service allows 24"):
-        naming(environment="staging", organization="umbrella").regional("artifact", limit=24)
+        naming(environment="staging", organization="umbrella").regional_name("artifact", limit=24)
 
 
 def test_tags_say_who_answers_and_who_pays() -> None:

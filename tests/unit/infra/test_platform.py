@@ -9,67 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pulumi
 import pytest
 
 from infra import cluster
-from infra.access import WORKLOADS, Store
+from infra.access import WORKLOADS
 from infra.cluster.namespaces import PROFILES
-from infra.foundation import (
-    Artifacts,
-    Audit,
-    Cluster,
-    Endpoint,
-    Experiments,
-    Foundation,
-    Identity,
-    Registry,
-    Secrets,
-    Telemetry,
-    TrackingDatabase,
-    Training,
-)
 from rehearsal.simulator.offline_kubernetes import RELEASE
-from tests.unit.infra.recording import Recorder, record, site
+from tests.support.foundations import PORTS, sample_foundation
+from tests.support.recording import Recorder, record_program, stack_context
 
 NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
-PORTS = {Store.ARTIFACTS: 443, Store.REGISTRY: 443, Store.EXPERIMENTS: 443, Store.TRACKING_DB: 5432}
-
-
-def out(value: str) -> pulumi.Output[str]:
-    return pulumi.Output.from_input(value)
-
-
-def foundation() -> Foundation:
-    """A cloud that is neither Azure nor AWS."""
-    return Foundation(
-        cluster=Cluster(
-            name=out("c"),
-            kubeconfig=pulumi.Output.secret("clusters: [{name: c}]"),
-            oidc_issuer=out("https://issuer"),
-            node_pools=(),
-            api=Endpoint(["10.20.0.0/20"], 443),
-            storage_class="fast",
-        ),
-        registry=Registry(out("registry.example")),
-        artifacts=Artifacts(out("s3://bucket/mlflow"), {"REGION": "here"}),
-        tracking_db=TrackingDatabase(out("db.example"), 5432, "mlflow", "mlflow", pulumi.Output.secret("hunter2")),
-        experiments=Experiments(out("e"), out("https://e")),
-        secrets=Secrets(out("s"), out("https://s")),
-        training=Training(out("t")),
-        telemetry=Telemetry(out("l")),
-        audit=Audit(out("a")),
-        identities={
-            workload.name: Identity(out(workload.name), {"role": workload.name}, {"identity": "on"}, None)
-            for workload in WORKLOADS
-        },
-        endpoints={store: Endpoint([f"10.9.{port % 256}.0/24"], port) for store, port in PORTS.items()},
-    )
 
 
 @pytest.fixture(scope="module")
 def platform() -> Recorder:
-    recorder, _ = record(lambda: cluster.platform(site("azure"), foundation()))
+    recorder, _ = record_program(lambda: cluster.create_platform(stack_context("azure"), sample_foundation()))
     return recorder
 
 
@@ -153,7 +107,9 @@ def test_prometheus_listens_to_monitors_of_every_release(platform: Recorder) -> 
 
 @pytest.mark.parametrize(("environment", "replicas"), [("dev", 1), ("prod", 2)])
 def test_production_has_no_single_replica(environment: str, replicas: int) -> None:
-    recorder, _ = record(lambda: cluster.platform(site("azure", environment), foundation()))
+    recorder, _ = record_program(
+        lambda: cluster.create_platform(stack_context("azure", environment), sample_foundation())
+    )
     monitoring = values(recorder, "kube-prometheus-stack")
     found: Sequence[int] = [
         values(recorder, "mlflow")["replicaCount"],

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.settings import Cloud, Environment, Settings
-from infra.stack_config import parse
+from infra.core.settings import Cloud, Environment, Settings
+from infra.core.stack_config import parse
 from rehearsal.session import STACKS, stack_names
 
 VALID = {"cloud": "azure", "environment": "dev", "location": "westeurope", "organization": "acme", "owner": "ml"}

@@ -11,7 +11,7 @@ import pulumi
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from infra.settings import Settings
+from infra.core.settings import Settings
 
 NAMESPACE = "groundwork"
 

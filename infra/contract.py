@@ -50,7 +50,7 @@ class NodePool:
 
 
 @dataclass(frozen=True)
-class Cluster:
+class ClusterContract:
     name: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]  # a secret on both clouds, though EKS's holds no credential
     oidc_issuer: pulumi.Output[str]
@@ -60,18 +60,18 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Registry:
+class RegistryContract:
     server: pulumi.Output[str]  # host name that images are pulled from
 
 
 @dataclass(frozen=True)
-class Artifacts:
+class ArtifactsContract:
     uri: pulumi.Output[str]  # root for MLflow: s3://bucket/mlflow or wasbs://container@account.../mlflow
     environment: Mapping[str, pulumi.Input[str]]  # what a client of the store needs; never a secret
 
 
 @dataclass(frozen=True)
-class TrackingDatabase:
+class TrackingDatabaseContract:
     """PostgreSQL behind MLflow; TLS is required by the server."""
 
     host: pulumi.Output[str]
@@ -82,7 +82,7 @@ class TrackingDatabase:
 
 
 @dataclass(frozen=True)
-class Experiments:
+class ExperimentsContract:
     """Model metadata, A/B assignments and results."""
 
     name: pulumi.Output[str]
@@ -90,23 +90,23 @@ class Experiments:
 
 
 @dataclass(frozen=True)
-class Secrets:
+class SecretsContract:
     name: pulumi.Output[str]  # vault's name, or prefix of the secrets' names
     endpoint: pulumi.Output[str]  # URL
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingContract:
     name: pulumi.Output[str]  # Azure ML workspace or SageMaker domain
 
 
 @dataclass(frozen=True)
-class Telemetry:
+class TelemetryContract:
     logs: pulumi.Output[str]  # Log Analytics workspace or CloudWatch log group
 
 
 @dataclass(frozen=True)
-class Audit:
+class AuditContract:
     destination: pulumi.Output[str]  # where the audit trail is kept
 
 
@@ -124,14 +124,14 @@ class Identity:
 class Foundation:
     """What a cloud owes the platform."""
 
-    cluster: Cluster
-    registry: Registry
-    artifacts: Artifacts
-    tracking_db: TrackingDatabase
-    experiments: Experiments
-    secrets: Secrets
-    training: Training
-    telemetry: Telemetry
-    audit: Audit
+    cluster: ClusterContract
+    registry: RegistryContract
+    artifacts: ArtifactsContract
+    tracking_db: TrackingDatabaseContract
+    experiments: ExperimentsContract
+    secrets: SecretsContract
+    training: TrainingContract
+    telemetry: TelemetryContract
+    audit: AuditContract
     identities: Mapping[str, Identity]  # by workload's name, one for each row of the access table
     endpoints: Mapping[Store, Endpoint]  # by store

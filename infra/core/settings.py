@@ -230,7 +230,7 @@ class Settings(Section):
             raise refuse(
                 f"location '{self.location}' is not a region of {self.cloud} with three availability zones",
                 f"use one like {'westeurope' if self.cloud is Cloud.AZURE else 'eu-west-1'}; "
-                "infra/settings.py lists them all",
+                "infra/core/settings.py lists them all",
             )
         return self
 

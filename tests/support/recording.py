@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import pulumi
 from google.protobuf import json_format, struct_pb2
 
-from infra.component import Site
-from infra.naming import Naming
-from infra.settings import Settings
+from infra.core.component import StackContext
+from infra.core.naming import Naming
+from infra.core.settings import Settings
 from rehearsal.simulator.clouds import simulations
 from rehearsal.simulator.core.resource_model import Refusal
 from rehearsal.simulator.core.state_store import FileWorld
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedResource:
     """A resource that the program declared: inputs under their wire names, and what the cloud answered."""
 
     type: str
@@ -38,15 +38,15 @@ class Recorder(pulumi.runtime.Mocks):
     """Creates every resource in an in-memory world and keeps what was asked."""
 
     def __init__(self) -> None:
-        self.resources: list[Recorded] = []
+        self.resources: list[RecordedResource] = []
         self._world = FileWorld(":memory:")
         self._simulations = simulations(self._world)
 
-    def of(self, type_: str) -> list[Recorded]:
+    def of(self, type_: str) -> list[RecordedResource]:
         """What was declared of one type token."""
         return [resource for resource in self.resources if resource.type == type_]
 
-    def one(self, type_: str) -> Recorded:
+    def one(self, type_: str) -> RecordedResource:
         """The only resource of its type; fails when there is none or more than one."""
         (found,) = self.of(type_)
         return found
@@ -57,7 +57,7 @@ class Recorder(pulumi.runtime.Mocks):
         if args.typ.startswith(("pulumi:", "groundwork:")):
             if args.typ.startswith("pulumi:providers:"):
                 self._simulations[args.typ.rsplit(":", 1)[-1]].configure(inputs)
-            self.resources.append(Recorded(args.typ, args.name, inputs, inputs))
+            self.resources.append(RecordedResource(args.typ, args.name, inputs, inputs))
             return f"{args.name}-id", inputs
         simulation = self._simulations[args.typ.split(":", 1)[0]]
         urn = f"urn:pulumi:test::groundwork::{args.typ}::{args.name}"
@@ -65,7 +65,7 @@ class Recorder(pulumi.runtime.Mocks):
         if problems:
             raise Refusal(f"{args.typ} {args.name}: {'; '.join(problems)}")
         id_, outputs = simulation.create(urn, args.typ, values, preview=False)
-        self.resources.append(Recorded(args.typ, args.name, inputs, outputs.plain))
+        self.resources.append(RecordedResource(args.typ, args.name, inputs, outputs.plain))
         return id_, json_format.MessageToDict(outputs.to_wire())
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
@@ -78,15 +78,15 @@ def _values(properties: Mapping[str, Any]) -> Values:
     return Values.from_wire(json_format.ParseDict(dict(properties), struct_pb2.Struct()))
 
 
-def site(cloud: str, environment: str = "dev", **settings: Any) -> Site:
-    """A site for tests: the smallest valid settings of a stack, and whatever else the test says (wire names)."""
+def stack_context(cloud: str, environment: str = "dev", **settings: Any) -> StackContext:
+    """The context of a stack with the smallest valid settings; `settings` adds to them, under their wire names."""
     location = {"azure": "westeurope", "aws": "eu-west-1"}[cloud]
     raw = {"cloud": cloud, "environment": environment, "location": location, "organization": "acme", "owner": "ml"}
     valid = Settings.model_validate({**raw, **settings})
-    return Site(valid, Naming(valid))
+    return StackContext(valid, Naming(valid))
 
 
-def record(build: Callable[[], T], stack: str = "azure-dev") -> tuple[Recorder, T]:
+def record_program(build: Callable[[], T], stack: str = "azure-dev") -> tuple[Recorder, T]:
     """Run `build` as a Pulumi program would run, wait for all it declared, and return what was recorded."""
     recorder = Recorder()
     asyncio.set_event_loop(asyncio.new_event_loop())
@@ -106,7 +106,7 @@ def record(build: Callable[[], T], stack: str = "azure-dev") -> tuple[Recorder, 
     return recorder, built[0]
 
 
-def value(output: pulumi.Output[T]) -> T:
+def resolve(output: pulumi.Output[T]) -> T:
     """The value of an output, once everything is declared."""
     return asyncio.get_event_loop().run_until_complete(output.future())  # type: ignore[return-value]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from infra.settings import Settings
+from infra.core.settings import Settings
 
 # Source of the limits: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 # and https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -41,14 +41,14 @@ class Naming:
         """`acme-gw-dev`: what a person looks for in the console."""
         return f"{self._settings.organization}-gw-{self._settings.environment}"
 
-    def regional(self, part: str, *, limit: int = 63) -> str:
+    def regional_name(self, part: str, *, limit: int = 63) -> str:
         """A name unique in its account or resource group: `acme-gw-dev-<part>`.
 
         Raises ValueError when it would be longer than `limit` characters.
         """
         return _within(f"{self.prefix}-{part}", limit)
 
-    def worldwide(self, part: str, *, limit: int = 63, hyphens: bool = True) -> str:
+    def global_name(self, part: str, *, limit: int = 63, hyphens: bool = True) -> str:
         """A name unique among all customers of the cloud: a short digest of stack and location is appended.
 
         `hyphens=False` leaves letters and digits only, for storage accounts and registries.

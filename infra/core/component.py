@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 
-from infra.naming import Naming
-from infra.settings import Settings
+from infra.core.naming import Naming
+from infra.core.settings import Settings
 
 
 @dataclass(frozen=True)
-class Site:
+class StackContext:
     """Where a component is built: the stack's settings and its names."""
 
     settings: Settings
@@ -21,17 +20,13 @@ class Site:
 
 
 class Component(pulumi.ComponentResource):
-    """A component typed `groundwork:<layer>:<Class>`, whose children take `self.child` as options."""
+    """A component typed `groundwork:<layer>:<Class>`, whose children take `self.child_options()` as options."""
 
     layer: str
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(f"groundwork:{self.layer}:{type(self).__name__}", name, None, opts)
 
-    def child(self, **options: Any) -> pulumi.ResourceOptions:
+    def child_options(self, **options: Any) -> pulumi.ResourceOptions:
         """Options for a child of this component."""
         return pulumi.ResourceOptions(parent=self, **options)
-
-    def finish(self, outputs: Mapping[str, Any]) -> None:
-        """Tell the engine that all children are declared."""
-        self.register_outputs(dict(outputs))

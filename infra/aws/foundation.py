@@ -1,0 +1,55 @@
+"""Groundwork's foundation on AWS."""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi_aws import Provider, get_caller_identity_output
+
+from infra.aws.artifacts import Artifacts, ArtifactsArgs
+from infra.aws.audit import Audit, AuditArgs
+from infra.aws.cluster import Cluster, ClusterArgs
+from infra.aws.database import Database, DatabaseArgs
+from infra.aws.experiments import Experiments, ExperimentsArgs
+from infra.aws.identity import Identities, IdentitiesArgs
+from infra.aws.network import Network, NetworkArgs
+from infra.aws.observability import Observability, ObservabilityArgs
+from infra.aws.registry import Registry, RegistryArgs
+from infra.aws.secrets import Secrets, SecretsArgs
+from infra.aws.training import Training, TrainingArgs
+from infra.contract import Foundation
+from infra.core.component import StackContext
+
+
+def create_foundation(context: StackContext) -> Foundation:
+    """Declare the AWS side of a stack."""
+    provider = Provider("aws", region=context.settings.location)
+    opts = pulumi.ResourceOptions(providers=[provider])
+    account = get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
+
+    network = Network("network", NetworkArgs(context), opts)
+    observability = Observability("observability", ObservabilityArgs(context, account), opts)
+    secrets = Secrets("secrets", SecretsArgs(context, account), opts)
+    registry = Registry("registry", RegistryArgs(context, secrets), opts)
+    artifacts = Artifacts("artifacts", ArtifactsArgs(context, secrets), opts)
+    database = Database("database", DatabaseArgs(context, network, observability, secrets), opts)
+    experiments = Experiments("experiments", ExperimentsArgs(context, secrets), opts)
+    cluster = Cluster("cluster", ClusterArgs(context, network, observability, secrets), opts)
+    identities = Identities(
+        "identity", IdentitiesArgs(context, secrets, registry, artifacts, experiments, cluster), opts
+    )
+    training = Training("training", TrainingArgs(context, account, network, secrets, identities), opts)
+    audit = Audit("audit", AuditArgs(context, account, network, observability, artifacts, experiments), opts)
+
+    return Foundation(
+        cluster=cluster.contract,
+        registry=registry.contract,
+        artifacts=artifacts.contract,
+        tracking_db=database.contract,
+        experiments=experiments.contract,
+        secrets=secrets.contract,
+        training=training.contract,
+        telemetry=observability.contract,
+        audit=audit.contract,
+        identities=identities.contract,
+        endpoints=network.endpoints,
+    )

@@ -1,0 +1,56 @@
+"""A foundation of constant values, for tests of the platform that need no cloud."""
+
+from __future__ import annotations
+
+import pulumi
+
+from infra.access import WORKLOADS, Store
+from infra.contract import (
+    ArtifactsContract,
+    AuditContract,
+    ClusterContract,
+    Endpoint,
+    ExperimentsContract,
+    Foundation,
+    Identity,
+    RegistryContract,
+    SecretsContract,
+    TelemetryContract,
+    TrackingDatabaseContract,
+    TrainingContract,
+)
+
+PORTS = {Store.ARTIFACTS: 443, Store.REGISTRY: 443, Store.EXPERIMENTS: 443, Store.TRACKING_DB: 5432}
+
+
+def _output(value: str) -> pulumi.Output[str]:
+    return pulumi.Output.from_input(value)
+
+
+def sample_foundation() -> Foundation:
+    """A cloud that is neither Azure nor AWS."""
+    return Foundation(
+        cluster=ClusterContract(
+            name=_output("c"),
+            kubeconfig=pulumi.Output.secret("clusters: [{name: c}]"),
+            oidc_issuer=_output("https://issuer"),
+            node_pools=(),
+            api=Endpoint(["10.20.0.0/20"], 443),
+            storage_class="fast",
+        ),
+        registry=RegistryContract(_output("registry.example")),
+        artifacts=ArtifactsContract(_output("s3://bucket/mlflow"), {"REGION": "here"}),
+        tracking_db=TrackingDatabaseContract(
+            _output("db.example"), 5432, "mlflow", "mlflow", pulumi.Output.secret("hunter2")
+        ),
+        experiments=ExperimentsContract(_output("e"), _output("https://e")),
+        secrets=SecretsContract(_output("s"), _output("https://s")),
+        training=TrainingContract(_output("t")),
+        telemetry=TelemetryContract(_output("l")),
+        audit=AuditContract(_output("a")),
+        identities={
+            workload.name: Identity(_output(workload.name), {"role": workload.name}, {"identity": "on"}, None)
+            for workload in WORKLOADS
+        },
+        endpoints={store: Endpoint([f"10.9.{port % 256}.0/24"], port) for store, port in PORTS.items()},
+    )
