@@ -115,7 +115,7 @@ def allows(document: Any, kind: PrincipalKind, principal: str, action: str) -> T
 
 
 def _equals(value: Any, wanted: str) -> Truth:
-    return UNKNOWN if value is UNKNOWN else value == wanted
+    return UNKNOWN if value is UNKNOWN else bool(value == wanted)
 
 
 def _matches(pattern: Any, action: str) -> Truth:

@@ -1,1 +1,26 @@
-"""Groundwork's policy pack: every control is one decorated function in the module of its service."""
+"""Groundwork's policy pack: controls over Azure, AWS and Kubernetes resources, listed in docs/controls.md.
+
+This is the pack's public face. `engine/` has what controls are written with, `controls/` the controls themselves, and
+`contents` the list of both. Pulumi starts the pack through `__main__`.
+"""
+
+from policies.contents import controls, controls_over, evaluate_manifest, get_control, load_exceptions
+from policies.controls.kubernetes.pod import IMAGE_REGISTRIES
+from policies.controls.kubernetes.workload import INTERNAL_LOAD_BALANCER_ANNOTATIONS
+from policies.engine.control import Control
+from policies.engine.exceptions import ReviewedException
+from policies.engine.findings import Finding, Undecided
+
+__all__ = [
+    "IMAGE_REGISTRIES",
+    "INTERNAL_LOAD_BALANCER_ANNOTATIONS",
+    "Control",
+    "Finding",
+    "ReviewedException",
+    "Undecided",
+    "controls",
+    "controls_over",
+    "evaluate_manifest",
+    "get_control",
+    "load_exceptions",
+]

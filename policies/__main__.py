@@ -6,19 +6,18 @@ from pathlib import Path
 import pulumi_policy.policy
 from pulumi_policy import PolicyPack
 
-# Pulumi runs this folder as a script, so `policies` itself is not importable until its parent is.
+# Pulumi runs this folder as a script, so `policies` and `kernel` can be imported only from its parent.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from policies.exceptions import load
-from policies.pack import NAME, CheckedServicer, policies
-from policies.services import controls
+from policies import controls, load_exceptions
+from policies.engine.pack import NAME, AnalyzerServicer, as_policy
 
-# PolicyPack builds its servicer itself and offers no hook for reading the configuration it receives.
-pulumi_policy.policy._PolicyAnalyzerServicer = CheckedServicer  # type: ignore[misc]
+# PolicyPack creates its servicer itself and has no hook for checking the configuration that it receives.
+pulumi_policy.policy._PolicyAnalyzerServicer = AnalyzerServicer  # type: ignore[misc]
 
 try:
-    reviewed = load({control.id for control in controls()})
+    exceptions = load_exceptions()
 except ValueError as error:
     sys.exit(f"error: {error}")
 
-PolicyPack(NAME, policies(reviewed))
+PolicyPack(NAME, [as_policy(control, exceptions) for control in controls()])

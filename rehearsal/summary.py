@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from policies import exceptions
-from policies.services import controls
+from policies import load_exceptions
 from rehearsal.helm.chart_policies import Judged, Violation
 from rehearsal.kubernetes.cluster import Report
 from rehearsal.simulator.core.values import SIGNATURE
@@ -24,7 +23,7 @@ _UNDECIDED = "can't run policy"
 
 @dataclass
 class Verdicts:
-    """What the policies said in one run of the program; a judgement is one control on one resource or stack."""
+    """What the policies said in one run of the program; a check is one control on one resource or stack."""
 
     passed: int = 0
     failed: int = 0
@@ -94,16 +93,14 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
 
 def _policies(step: str, log: Path) -> list[str]:
     run = verdicts(read_events(log))
-    counts = (
-        f"{step:15} {run.passed} judgements passed, {run.failed} failed, {run.undecided} undecided (value not known)"
-    )
+    counts = f"{step:15} {run.passed} checks passed, {run.failed} failed, {run.undecided} undecided (value not known)"
     return [counts, *(f"{'':15} advisory {advisory}" for advisory in run.advisories)]
 
 
 def _exceptions(names: Collection[str]) -> list[str]:
     """The reviewed exceptions that concern this stack: what is let through is never passed over in silence."""
-    reviewed = exceptions.load({control.id for control in controls()})
-    concerned = [item for item in reviewed if any(item.names(name) for name in names)]
+    reviewed = load_exceptions()
+    concerned = [item for item in reviewed if any(item.matches(name) for name in names)]
     return [f"{'excepted':15} {item.resource} from {item.control} until {item.expires}" for item in concerned]
 
 
@@ -145,7 +142,7 @@ def _chart(judged: Judged, *, installed: bool) -> list[str]:
         else f"{len(rendered.objects) - custom} checked, {custom} not checked (custom kinds)"
     )
     return [
-        f"{title} {len(rendered.objects)} objects rendered, {seen}; {judged.passed} judgements passed, "
+        f"{title} {len(rendered.objects)} objects rendered, {seen}; {judged.passed} checks passed, "
         f"{_judgements(judged.failed)} failed, {_judgements(judged.excepted)} excepted",
         *(f"  refused {complaint}" for complaint in rendered.complaints),
         *sorted({f"  failed {violation.object} at {violation.control.id}" for violation in judged.failed}),

@@ -20,9 +20,7 @@ from pulumi_kubernetes.admissionregistration.v1 import ValidatingAdmissionPolicy
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.core.component import Component
-from policies.control import REGISTRY
-from policies.k8s_pod import REGISTRIES
-from policies.k8s_workload import INTERNAL
+from policies import IMAGE_REGISTRIES, INTERNAL_LOAD_BALANCER_ANNOTATIONS, get_control
 
 # The namespaces that the rules hold in: those that enforce the strictest of the Pod Security Standards.
 NAMESPACES = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -58,7 +56,8 @@ class Admission(Component):
 
 def policy_of(control: str) -> Mapping[str, Any]:
     """The specification of a rule's ValidatingAdmissionPolicy."""
-    rule, said = RULES[control], REGISTRY[control]
+    rule, source = RULES[control], get_control(control)
+    message = source.violation_message(source.title)
     asked = {
         "apiGroups": [rule.group],
         "apiVersions": ["v1"],
@@ -71,7 +70,7 @@ def policy_of(control: str) -> Mapping[str, Any]:
         # Whoever takes the last finalizer off something from before the rule must not be held up by it.
         "matchConditions": [{"name": "stays", "expression": "!has(object.metadata.deletionTimestamp)"}],
         "variables": [{"name": name, "expression": expression} for name, expression in rule.variables.items()],
-        "validations": [{"expression": rule.expression, "message": said.violation(said.title), "reason": "Forbidden"}],
+        "validations": [{"expression": rule.expression, "message": message, "reason": "Forbidden"}],
     }
 
 
@@ -114,7 +113,8 @@ _ASKS = " && ".join(
     for kind, resource in (("requests", "cpu"), ("requests", "memory"), ("limits", "memory"))
 )
 _INTERNAL = " || ".join(
-    f"object.metadata.?annotations[?'{key}'].orValue('').lowerAscii() == '{value}'" for key, value in INTERNAL.items()
+    f"object.metadata.?annotations[?'{key}'].orValue('').lowerAscii() == '{value}'"
+    for key, value in INTERNAL_LOAD_BALANCER_ANNOTATIONS.items()
 )
 
 RULES: Mapping[str, Rule] = {
@@ -126,7 +126,7 @@ RULES: Mapping[str, Rule] = {
         "c.image.matches('(^|/)[^/:]+:[^/:]+$') && !c.image.endsWith(':latest'))"
     ),
     "k8s-pod-image-registry": _pods(
-        f"variables.names.all(name, name.matches(r'{_allowed(REGISTRIES)}'))", names=_FULL_NAMES
+        f"variables.names.all(name, name.matches(r'{_allowed(IMAGE_REGISTRIES)}'))", names=_FULL_NAMES
     ),
     "k8s-pod-resources": _pods(f"variables.lasting.all(c, {_ASKS})"),
     "k8s-service-public-load-balancer": Rule("", ("services",), f"object.spec.type != 'LoadBalancer' || {_INTERNAL}"),

@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from policies import exceptions
-from policies.control import Control
-from policies.exceptions import ReviewedException
-from policies.props import Undecided, Verdict
-from policies.services import controls, controls_over, judge_manifest
+from policies import (
+    Control,
+    Finding,
+    ReviewedException,
+    Undecided,
+    controls_over,
+    evaluate_manifest,
+    load_exceptions,
+)
 from rehearsal.helm import rendering
 from rehearsal.helm.charts import VARIABLE, Chart
 from rehearsal.helm.rendering import Release, Rendered, RenderError
@@ -37,12 +41,12 @@ class Violation:
 
     @property
     def text(self) -> str:
-        return f"{self.object}: {self.control.violation(self.wrong)}"
+        return f"{self.object}: {self.control.violation_message(self.wrong)}"
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A release's chart, what became of it, and what the controls say; a judgement is one control on one object."""
+    """A release's chart, what became of it, and what the controls say; a check is one control on one object."""
 
     chart: Chart
     rendered: Rendered
@@ -80,7 +84,7 @@ def advice(charts: Iterable[Judged]) -> list[str]:
 
 def judge_state(state: str) -> list[Judged]:
     """Every Helm release in the engine's export."""
-    reviewed = exceptions.load({control.id for control in controls()})
+    reviewed = load_exceptions()
     resources = json.loads(state)["deployment"].get("resources", [])
     return [judge(item["inputs"], reviewed) for item in resources if item["type"] == RELEASE]
 
@@ -105,10 +109,10 @@ def judge(inputs: Mapping[str, Any], reviewed: _Exceptions) -> Judged:
 def _violations(chart: Chart, manifest: Mapping[str, Any], reviewed: _Exceptions) -> Iterator[Violation]:
     today = datetime.now(UTC).date()
     name = rendering.label(chart, manifest)
-    for control, verdict in judge_manifest(manifest):
+    for control, finding in evaluate_manifest(manifest):
         covering = (exception for exception in reviewed if exception.covers(control.id, name, today))
-        yield Violation(name, control, _wrong(verdict), next(covering, None))
+        yield Violation(name, control, _wrong(finding), next(covering, None))
 
 
-def _wrong(verdict: Verdict) -> str:
-    return f"{verdict.path} is not known" if isinstance(verdict, Undecided) else verdict
+def _wrong(finding: Finding) -> str:
+    return f"{finding.path} is not known" if isinstance(finding, Undecided) else finding

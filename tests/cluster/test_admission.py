@@ -16,15 +16,14 @@ from typing import Any
 import pytest
 
 from infra.cluster.admission import NAMESPACES, RULES
-from policies.control import REGISTRY
-from policies.services import controls
+from policies import controls, get_control
 from rehearsal.kubernetes.client import Api, ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness import workloads
 from tests.support.admission import POLICY, VERSION, in_force, merged
+from tests.support.policies.cases import UNKNOWN_TEXT, Outcome
+from tests.support.policies.kubernetes_cases import CASES, DEPLOYMENT, INGRESS, POD, SERVICE
 from tests.support.waiting import soon, wait_for
-from tests.unit.policies.cases_kubernetes import CASES, DEPLOYMENT, INGRESS, POD, SERVICE
-from tests.unit.policies.harness import Outcome, U
 
 _numbers = itertools.count(1)
 
@@ -85,7 +84,7 @@ def cases(control: str, kind: str) -> Iterator[tuple[str, Outcome, Object]]:
             props = props["spec"]["template"]
         elif kind != first.type:
             continue
-        if outcome != "undecided" and U not in str(props):
+        if outcome != "undecided" and UNKNOWN_TEXT not in str(props):
             yield name, outcome, props
 
 
@@ -170,7 +169,7 @@ def test_what_was_there_before_a_rule_may_go(plane: ControlPlane, restricted: st
 
 
 def test_a_workload_without_pods_is_told_the_controls_remedy(plane: ControlPlane, restricted: str) -> None:
-    control = REGISTRY["k8s-pod-image-tag"]
+    control = get_control("k8s-pod-image-tag")
     moving = {"spec": {"containers": [{"image": "ghcr.io/mlflow/mlflow:latest"}]}}
     labels = {"app": "web"}
     template = {"metadata": {"labels": labels}, "spec": pod(moving["spec"], "")}
@@ -190,7 +189,7 @@ def test_a_workload_without_pods_is_told_the_controls_remedy(plane: ControlPlane
 
 
 def test_every_control_of_pods_is_asked_for_at_admission() -> None:
-    assert {control.id for control in controls() if control.service == "k8s_pod"} <= {*RULES, *SAID}
+    assert {control.id for control in controls() if control.service == "kubernetes.pod"} <= {*RULES, *SAID}
 
 
 @pytest.mark.parametrize("control", SAID)

@@ -17,9 +17,7 @@ from typing import Any
 import pytest
 
 from infra import cluster
-from policies import exceptions
-from policies.exceptions import ReviewedException
-from policies.services import controls
+from policies import ReviewedException, load_exceptions
 from rehearsal import toolchain
 from rehearsal.helm import charts, cli
 from rehearsal.helm.chart_policies import Judged, advice, faults, judge
@@ -222,7 +220,7 @@ def platform(request: pytest.FixtureRequest) -> list[Judged]:
     recorder, _ = record_program(
         lambda: cluster.create_platform(stack_context("azure", request.param), sample_foundation())
     )
-    reviewed = exceptions.load({control.id for control in controls()})
+    reviewed = load_exceptions()
     return [judge(item.inputs, reviewed) for item in recorder.of(RELEASE)]
 
 
@@ -233,7 +231,7 @@ def test_the_platforms_charts_render_to_objects_that_nothing_is_wrong_with(platf
 
 
 def test_every_exception_of_a_rendered_object_is_needed(platform: list[Judged]) -> None:
-    reviewed = exceptions.load({control.id for control in controls()})
+    reviewed = load_exceptions()
     rendered = {exception for exception in reviewed if "/" in exception.resource}
     used = {violation.exception for judged in platform for violation in judged.excepted}
     assert used == rendered

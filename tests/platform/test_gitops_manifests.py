@@ -11,8 +11,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from policies.props import Undecided
-from policies.services import judge_manifest
+from policies import Undecided, evaluate_manifest
 from tests.support.gitops_rendering import GITOPS, Manifests, deployment, kustomized, render
 
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -35,12 +34,12 @@ def test_every_control_holds_for_what_is_applied_and_for_the_pods_of_it(rendered
     assert len(services) == 2
     judged = 0
     for manifest in [*manifests, *map(deployment, services)]:
-        for control, verdict in judge_manifest(manifest):
+        for control, finding in evaluate_manifest(manifest):
             judged += 1
-            assert isinstance(verdict, Undecided), f"{manifest['metadata']['name']}: {control.id}: {verdict}"
+            assert isinstance(finding, Undecided), f"{manifest['metadata']['name']}: {control.id}: {finding}"
     broken = deployment(services[0])
     broken["spec"]["template"]["spec"]["containers"][0]["securityContext"]["privileged"] = True
-    assert [control.id for control, _ in judge_manifest(broken)] == ["k8s-pod-privileged"]
+    assert [control.id for control, _ in evaluate_manifest(broken)] == ["k8s-pod-privileged"]
 
 
 def test_the_pods_are_what_serving_needs(rendered: tuple[str, Manifests]) -> None:

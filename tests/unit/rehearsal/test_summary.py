@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 
-from policies import services  # noqa: F401 fills the registry
-from policies.control import REGISTRY
-from policies.exceptions import ReviewedException
+from policies import ReviewedException, get_control
 from rehearsal.helm.chart_policies import Judged, Violation
 from rehearsal.helm.charts import Chart
 from rehearsal.helm.rendering import Rendered
@@ -84,7 +82,7 @@ def test_a_chart_that_was_not_rendered_is_said_to_be(summary: Any) -> None:
 
 
 def test_what_a_chart_renders_to_is_counted_and_what_is_wrong_with_it_named(summary: Any) -> None:
-    control = REGISTRY["k8s-pod-seccomp"]
+    control = get_control("k8s-pod-seccomp")
     exception = ReviewedException(control.id, "mlflow/Job/*", "it has none", date(2030, 1, 1))
     violations = [
         Violation("mlflow/Job/a", control, "first container", exception),
@@ -94,7 +92,7 @@ def test_what_a_chart_renders_to_is_counted_and_what_is_wrong_with_it_named(summ
     job, monitor = {"kind": "Job"}, {"kind": "ServiceMonitor"}
     text = summary({"same": 6}, Judged(MLFLOW, Rendered([job, job, monitor], [monitor], ["a: no"]), 7, violations))
     assert "mlflow 1.0.0: 3 objects rendered, 2 checked, 1 not checked (custom kinds)" in text
-    assert "7 judgements passed, 1 failed, 1 excepted" in text
+    assert "7 checks passed, 1 failed, 1 excepted" in text
     assert "refused a: no" in text
     assert "failed mlflow/Job/b at k8s-pod-seccomp" in text
     assert "excepted mlflow/Job/a from k8s-pod-seccomp until 2030-01-01" in text

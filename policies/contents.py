@@ -1,0 +1,69 @@
+"""The pack's table of contents. Importing a service's module registers its controls."""
+
+from pathlib import Path
+from types import ModuleType
+
+from kernel.paths import look_up
+from policies.controls.aws import cloudtrail, dynamodb, ecr, eks, iam, kms, rds, s3, secretsmanager, vpc
+from policies.controls.azure import acr, aks, cosmos, keyvault, ml, monitor, network, postgres, storage
+from policies.controls.kubernetes import helm, pod, rbac, workload
+from policies.engine import exceptions
+from policies.engine.control import Control
+from policies.engine.exceptions import ReviewedException
+from policies.engine.findings import Finding, Props
+from policies.engine.registry import REGISTRY
+
+SERVICES: tuple[tuple[str, ModuleType], ...] = (
+    ("Azure Kubernetes Service", aks),
+    ("Azure Container Registry", acr),
+    ("Azure Storage", storage),
+    ("Azure Key Vault", keyvault),
+    ("Azure Cosmos DB", cosmos),
+    ("Azure Database for PostgreSQL", postgres),
+    ("Azure Machine Learning", ml),
+    ("Azure networking", network),
+    ("Azure Monitor", monitor),
+    ("Amazon EKS and its nodes", eks),
+    ("Amazon ECR", ecr),
+    ("Amazon S3", s3),
+    ("Amazon DynamoDB", dynamodb),
+    ("Amazon RDS", rds),
+    ("AWS Secrets Manager", secretsmanager),
+    ("AWS KMS", kms),
+    ("AWS IAM", iam),
+    ("Amazon VPC", vpc),
+    ("AWS CloudTrail", cloudtrail),
+    ("Kubernetes pods", pod),
+    ("Kubernetes namespaces, services and configuration", workload),
+    ("Kubernetes RBAC", rbac),
+    ("Helm releases", helm),
+)
+
+
+def controls() -> list[Control]:
+    """Every control, service by service in the order above."""
+    order = [module.__name__ for _, module in SERVICES]
+    return sorted(REGISTRY.values(), key=lambda control: order.index(control.function.__module__))
+
+
+def get_control(control_id: str) -> Control:
+    """The control with this ID. Raises KeyError where there is none."""
+    return REGISTRY[control_id]
+
+
+def controls_over(manifest: Props) -> list[Control]:
+    """The controls over single resources that apply to a Kubernetes manifest."""
+    api_version, kind = look_up(manifest, "apiVersion"), look_up(manifest, "kind")
+    group = api_version if "/" in str(api_version) else f"core/{api_version}"
+    type_ = f"kubernetes:{group}:{kind}"
+    return [control for control in controls() if not control.over_stack and control.applies_to(type_)]
+
+
+def evaluate_manifest(manifest: Props) -> list[tuple[Control, Finding]]:
+    """The findings of those controls on the manifest, with default settings."""
+    return [(control, finding) for control in controls_over(manifest) for finding in control.evaluate(manifest)]
+
+
+def load_exceptions(path: Path = exceptions.FILE) -> list[ReviewedException]:
+    """The reviewed exceptions in a file. Raises ValueError with every malformed entry and what is wrong with it."""
+    return exceptions.load(REGISTRY.keys(), path)

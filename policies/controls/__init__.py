@@ -1,0 +1,1 @@
+"""The controls: one folder per cloud, one module per service, one decorated function per control."""

@@ -1,0 +1,43 @@
+"""Network addresses and ports that controls of both clouds check."""
+
+import ipaddress
+from typing import Any
+
+from kernel.paths import look_up
+from kernel.values import ABSENT
+from policies.engine.expectations import check_each
+from policies.engine.findings import Findings, Props
+
+ADMIN_PORTS = (22, 3389)  # SSH and RDP
+
+
+def is_whole_internet(address: Any) -> bool:
+    """Whether an address range or tag means the whole Internet, or one of the few large ranges that together do."""
+    text = str(address).lower()
+    if text in {"*", "any", "internet", "0.0.0.0", "::"}:  # noqa: S104 (refused, not listened on)
+        return True
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return network.prefixlen < 8 and not network.is_private
+
+
+def has_admin_port(first: Any, last: Any) -> bool:
+    """Whether a range of ports includes SSH or RDP. Clouds refuse ranges that are not numbers."""
+    try:
+        return any(float(first) <= port <= float(last) for port in ADMIN_PORTS)
+    except (TypeError, ValueError):
+        return False
+
+
+def expect_narrow_ranges(props: Props, path: str) -> Findings:
+    """Require address ranges at `path` that admit clients to a public API server, and none that admits everyone."""
+
+    def check(where: str, address: Any) -> Findings:
+        if is_whole_internet(address):
+            yield f"{where} must not admit the whole Internet"
+
+    if look_up(props, path) in (ABSENT, []):
+        yield f"{path} must list address ranges, otherwise the public API server accepts connections from anywhere"
+    yield from check_each(props, f"{path}[*]", check)

@@ -1,0 +1,1 @@
+"""Controls over AWS resources, one module per service."""

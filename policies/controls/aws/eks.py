@@ -1,0 +1,119 @@
+"""Amazon EKS: access to the API server, authentication, logs, encryption, and the instance metadata of nodes."""
+
+from kernel.paths import look_up
+from kernel.values import UNKNOWN, as_list
+from policies.controls.addresses import expect_narrow_ranges
+from policies.engine.expectations import IS_FALSE, IS_TRUE, Requirement, expect, expect_set, one_of, pass_if_any
+from policies.engine.findings import Findings, Props, Undecided
+from policies.engine.registry import control
+
+CLUSTER = ("aws:eks/cluster:Cluster",)
+NODES = ("aws:ec2/launchTemplate:LaunchTemplate",)
+LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+
+
+@control(
+    "aws-eks-public-endpoint",
+    title="The EKS API server is private or limited to named ranges",
+    severity="critical",
+    types=CLUSTER,
+    remedy="set vpcConfig.endpointPublicAccess to false, or list narrow publicAccessCidrs",
+    references=("CKV_AWS_39", "CKV_AWS_38", "FSBP EKS.1", "AWS-0040", "AWS-0041"),
+)
+def public_endpoint(props: Props) -> Findings:
+    closed = expect(props, "vpcConfig.endpointPublicAccess", IS_FALSE, "the endpoint is public")
+    yield from pass_if_any([closed, expect_narrow_ranges(props, "vpcConfig.publicAccessCidrs")])
+
+
+@control(
+    "aws-eks-private-endpoint",
+    title="EKS nodes reach the API server inside the VPC",
+    severity="high",
+    types=CLUSTER,
+    remedy="set vpcConfig.endpointPrivateAccess to true",
+    references=("CIS-EKS 5.4.2",),
+)
+def private_endpoint(props: Props) -> Findings:
+    yield from expect(
+        props, "vpcConfig.endpointPrivateAccess", IS_TRUE, "nodes reach the API server through the Internet"
+    )
+
+
+@control(
+    "aws-eks-secrets-encryption",
+    title="EKS encrypts Kubernetes secrets with a customer-managed key",
+    severity="high",
+    types=CLUSTER,
+    remedy="set encryptionConfig.provider.keyArn and encryptionConfig.resources to secrets",
+    references=("CKV_AWS_58", "FSBP EKS.3", "AWS-0039", "CIS-EKS 5.3.1"),
+)
+def secrets_encryption(props: Props) -> Findings:
+    yield from expect_set(props, "encryptionConfig.provider.keyArn", "everyone who can read etcd can read the secrets")
+    yield from expect(
+        props,
+        "encryptionConfig.resources",
+        Requirement("must include secrets", lambda value: "secrets" in as_list(value) or UNKNOWN in as_list(value)),
+        "secrets are not encrypted",
+    )
+
+
+@control(
+    "aws-eks-control-plane-logs",
+    title="EKS records every log type of its control plane",
+    severity="medium",
+    types=CLUSTER,
+    remedy="list api, audit, authenticator, controllerManager and scheduler in enabledClusterLogTypes",
+    references=("CKV_AWS_37", "FSBP EKS.8", "AWS-0038", "CIS-EKS 2.1.1"),
+)
+def control_plane_logs(props: Props) -> Findings:
+    path = "enabledClusterLogTypes"
+    enabled = look_up(props, path)
+    missing = [log for log in LOG_TYPES if log not in as_list(enabled)]
+    if missing and UNKNOWN in as_list(enabled):
+        yield Undecided(path)
+    elif missing:
+        yield f"{path} must include {', '.join(missing)}"
+
+
+@control(
+    "aws-eks-access-entries",
+    title="EKS access is granted through access entries",
+    severity="medium",
+    types=CLUSTER,
+    remedy="set accessConfig.authenticationMode to API; changes back to CONFIG_MAP are refused",
+    references=("CIS-EKS 4.1.7", "CIS-EKS 5.5.1"),
+)
+def access_entries(props: Props) -> Findings:
+    path = "accessConfig.authenticationMode"
+    yield from expect(props, path, one_of("API"), "the aws-auth ConfigMap can grant access that IAM does not show")
+
+
+@control(
+    "aws-eks-node-metadata-tokens",
+    title="The metadata service of nodes requires session tokens (IMDSv2)",
+    severity="high",
+    types=NODES,
+    remedy="set metadataOptions.httpTokens to required",
+    references=("CKV_AWS_79", "FSBP EC2.170", "AWS-0130"),
+)
+def node_metadata_tokens(props: Props) -> Findings:
+    path = "metadataOptions.httpTokens"
+    yield from expect(props, path, one_of("required"), "a server-side request forgery can read the node's credentials")
+
+
+@control(
+    "aws-eks-node-metadata-hops",
+    title="Pods cannot read the credentials of their node",
+    severity="medium",
+    types=NODES,
+    remedy="leave metadataOptions.httpPutResponseHopLimit at 1",
+    references=("CKV_AWS_341",),
+)
+def node_metadata_hops(props: Props) -> Findings:
+    yield from expect(
+        props,
+        "metadataOptions.httpPutResponseHopLimit",
+        Requirement("must be at most 1", lambda hops: hops <= 1),
+        "pods can read the node's credentials from the metadata service",
+        absent_passes=True,
+    )

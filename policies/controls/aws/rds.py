@@ -1,0 +1,50 @@
+"""Amazon RDS: MLflow's backend store."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from policies.engine.control import Setting
+from policies.engine.expectations import IS_FALSE, IS_TRUE, at_least, expect
+from policies.engine.findings import Findings, Props
+from policies.engine.registry import control
+
+INSTANCE = ("aws:rds/instance:Instance",)
+CLUSTER = ("aws:rds/cluster:Cluster",)
+
+
+@control(
+    "aws-rds-public-access",
+    title="RDS databases have no public addresses",
+    severity="critical",
+    types=INSTANCE + CLUSTER,
+    remedy="leave publiclyAccessible unset or set it to false",
+    references=("CKV_AWS_17", "FSBP RDS.2"),
+)
+def public_access(props: Props) -> Findings:
+    yield from expect(props, "publiclyAccessible", IS_FALSE, "the database has a public address", absent_passes=True)
+
+
+@control(
+    "aws-rds-encryption",
+    title="RDS storage is encrypted",
+    severity="high",
+    types=INSTANCE + CLUSTER,
+    remedy="set storageEncrypted to true; it can't be changed later",
+    references=("CKV_AWS_16", "CKV_AWS_96", "FSBP RDS.3"),
+)
+def encryption(props: Props) -> Findings:
+    yield from expect(props, "storageEncrypted", IS_TRUE, "disks and snapshots are not encrypted")
+
+
+@control(
+    "aws-rds-backups",
+    title="RDS databases keep backups long enough",
+    severity="medium",
+    types=INSTANCE + CLUSTER,
+    remedy="raise backupRetentionPeriod",
+    references=("CKV_AWS_133", "FSBP RDS.11"),
+    settings={"minDays": Setting({"type": "integer", "minimum": 1, "maximum": 35}, default=7)},
+)
+def backups(props: Props, settings: Mapping[str, Any]) -> Findings:
+    enough = at_least(settings["minDays"])
+    yield from expect(props, "backupRetentionPeriod", enough, "backups are deleted too early, or never taken")

@@ -1,0 +1,32 @@
+"""AWS Secrets Manager: encryption and access."""
+
+from policies.controls.aws.policy_statements import check_statements, trusts_everyone
+from policies.engine.expectations import expect_set
+from policies.engine.findings import Findings, Props
+from policies.engine.registry import control
+
+SECRET = ("aws:secretsmanager/secret:Secret",)
+POLICY = ("aws:secretsmanager/secretPolicy:SecretPolicy",)
+
+
+@control(
+    "aws-secretsmanager-kms",
+    title="Secrets are encrypted with a customer-managed key",
+    severity="medium",
+    types=SECRET,
+    remedy="set kmsKeyId",
+    references=("CKV_AWS_149", "AWS-0098"),
+)
+def kms(props: Props) -> Findings:
+    yield from expect_set(props, "kmsKeyId", "the secret is not encrypted with a customer-managed key")
+
+
+@control(
+    "aws-secretsmanager-policy-principal",
+    title="Secret policies do not trust everyone",
+    severity="critical",
+    types=SECRET + POLICY,
+    remedy="name the accounts or roles in the policy's Principal",
+)
+def policy_principal(props: Props) -> Findings:
+    yield from check_statements(props, "policy", trusts_everyone)

@@ -1,0 +1,1 @@
+"""Controls over Azure resources, one module per service."""

@@ -1,0 +1,95 @@
+"""Azure networking: what is reachable from the Internet, and private endpoints of services."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from kernel.paths import look_up
+from kernel.values import ABSENT, Truth, as_list
+from policies.controls.addresses import has_admin_port, is_whole_internet
+from policies.engine.expectations import any_matches, check_each, expect_set, fail_if_all
+from policies.engine.findings import Findings, Props
+from policies.engine.registry import control, stack_control
+from policies.engine.stack import Stack, StackFindings, expect_companion, of_type
+
+GROUP = ("azure-native:network:NetworkSecurityGroup",)
+RULE = ("azure-native:network:SecurityRule",)
+NETWORK = ("azure-native:network:VirtualNetwork",)
+SUBNET = ("azure-native:network:Subnet",)
+ENDPOINT = "azure-native:network:PrivateEndpoint"
+PRIVATE_SERVICES = (
+    "azure-native:keyvault:Vault",
+    "azure-native:storage:StorageAccount",
+    "azure-native:containerregistry:Registry",
+    "azure-native:cosmosdb:DatabaseAccount",
+    "azure-native:machinelearningservices:Workspace",
+)
+# Azure refuses security groups on the first two and requires its own set of rules on the third.
+MANAGED_SUBNETS = ("GatewaySubnet", "AzureFirewallSubnet", "AzureBastionSubnet")
+
+
+@control(
+    "azure-network-admin-ports",
+    title="SSH and RDP are not reachable from the Internet",
+    severity="critical",
+    types=GROUP + RULE,
+    remedy="remove the rule, or name the administrators' addresses as its source",
+    references=("CKV_AZURE_9", "CKV_AZURE_10", "AZU-0048", "AZU-0050"),
+)
+def admin_ports(props: Props) -> Findings:
+    def check(where: str, rule: Any) -> Findings:
+        yield from fail_if_all(where, _opens_admin_port(rule), "must not allow SSH or RDP from the Internet")
+
+    yield from check_each(props, "securityRules[*]", check)
+    yield from check("the rule", props)
+
+
+def _opens_admin_port(rule: Props) -> Iterator[Truth]:
+    yield any_matches([look_up(rule, "access")], lambda value: str(value).lower() == "allow")
+    yield any_matches([look_up(rule, "direction")], lambda value: str(value).lower() == "inbound")
+    yield any_matches(_single_and_several(rule, "sourceAddressPrefix", "sourceAddressPrefixes"), is_whole_internet)
+    yield any_matches(_single_and_several(rule, "destinationPortRange", "destinationPortRanges"), _has_admin_port)
+
+
+def _single_and_several(rule: Props, single: str, several: str) -> list[Any]:
+    return [*as_list(look_up(rule, single)), *as_list(look_up(rule, several))]
+
+
+def _has_admin_port(ports: Any) -> bool:
+    first, _, last = str(ports).partition("-")
+    return ports == "*" or has_admin_port(first, last or first)
+
+
+@control(
+    "azure-network-subnet-security-group",
+    title="Every subnet has a network security group",
+    severity="high",
+    types=SUBNET + NETWORK,
+    remedy="set networkSecurityGroup on the subnet",
+    references=("CKV2_AZURE_31",),
+)
+def subnet_security_group(props: Props) -> Findings:
+    risk = "traffic into the subnet is not filtered"
+
+    def check(where: str, subnet: Any) -> Findings:
+        if look_up(subnet, "name") not in MANAGED_SUBNETS:
+            for finding in expect_set(subnet, "networkSecurityGroup", risk):
+                yield f"{where}.{finding}"
+
+    if look_up(props, "addressSpace") is not ABSENT:  # a network that declares its subnets inline
+        yield from check_each(props, "subnets[*]", check)
+    elif look_up(props, "subnetName") not in MANAGED_SUBNETS:
+        yield from expect_set(props, "networkSecurityGroup", risk)
+
+
+@stack_control(
+    "azure-network-private-endpoints",
+    title="Key vaults, storage, registries, Cosmos DB and ML workspaces have a private endpoint",
+    severity="high",
+    types=PRIVATE_SERVICES,
+    remedy="declare a PrivateEndpoint whose privateLinkServiceId is the service's id",
+    references=("CKV2_AZURE_32", "CKV2_AZURE_33", "CKV_AZURE_243"),
+)
+def private_endpoints(stack: Stack) -> StackFindings:
+    path = "privateLinkServiceConnections[*].privateLinkServiceId"
+    missing = "the resource must have a PrivateEndpoint"
+    yield from expect_companion(of_type(stack, *PRIVATE_SERVICES), of_type(stack, ENDPOINT), path, missing)

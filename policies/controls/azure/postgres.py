@@ -1,0 +1,74 @@
+"""Azure Database for PostgreSQL, flexible server: the backend store of MLflow."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kernel.paths import look_up
+from kernel.values import UNKNOWN
+from policies.engine.control import Setting
+from policies.engine.expectations import at_least, expect, expect_set, none_of, one_of, pass_if_any
+from policies.engine.findings import Findings, Props, Undecided
+from policies.engine.registry import control
+
+SERVER = ("azure-native:dbforpostgresql:Server",)
+FIREWALL = ("azure-native:dbforpostgresql:FirewallRule",)
+CONFIGURATION = ("azure-native:dbforpostgresql:Configuration",)
+
+
+@control(
+    "azure-postgres-public-network",
+    title="PostgreSQL servers are not reachable from the Internet",
+    severity="critical",
+    types=SERVER,
+    remedy="delegate a subnet (network.delegatedSubnetResourceId) or set network.publicNetworkAccess to Disabled",
+)
+def public_network(props: Props) -> Findings:
+    in_network = expect_set(props, "network.delegatedSubnetResourceId", "the server is not in a virtual network")
+    closed = expect(
+        props, "network.publicNetworkAccess", one_of("Disabled"), "the server is reachable from the Internet"
+    )
+    yield from pass_if_any([in_network, closed])
+
+
+@control(
+    "azure-postgres-open-firewall",
+    title="PostgreSQL firewalls do not admit all of Azure",
+    severity="high",
+    types=FIREWALL,
+    remedy="list the addresses of clients, or use a private endpoint instead",
+)
+def open_firewall(props: Props) -> Findings:
+    # Azure reads 0.0.0.0 to 0.0.0.0 as every Azure service; from 0.0.0.0 to any other address is wider still.
+    # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-firewall-rules
+    refused = "0.0.0.0"  # noqa: S104 (refused, not listened on)
+    risk = "machines of other Azure customers can connect"
+    yield from expect(props, "startIpAddress", none_of("must be a client's address", refused), risk, absent_passes=True)
+
+
+@control(
+    "azure-postgres-tls",
+    title="PostgreSQL servers require TLS",
+    severity="high",
+    types=CONFIGURATION,
+    remedy="leave require_secure_transport at on",
+)
+def tls(props: Props) -> Findings:
+    name = look_up(props, "configurationName")
+    if name is UNKNOWN:
+        yield Undecided("configurationName")
+    elif name == "require_secure_transport":
+        yield from expect(props, "value", one_of("on"), "clients can connect without encryption", absent_passes=True)
+
+
+@control(
+    "azure-postgres-backups",
+    title="PostgreSQL servers keep backups long enough",
+    severity="medium",
+    types=SERVER,
+    remedy="raise backup.backupRetentionDays",
+    settings={"minDays": Setting({"type": "integer", "minimum": 7, "maximum": 35}, default=7)},
+)
+def backups(props: Props, settings: Mapping[str, Any]) -> Findings:
+    # Azure keeps backups for seven days where nothing is set.
+    path, enough = "backup.backupRetentionDays", at_least(settings["minDays"])
+    yield from expect(props, path, enough, "backups are deleted too early", absent_passes=enough.accepts(7))

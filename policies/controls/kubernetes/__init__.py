@@ -1,0 +1,1 @@
+"""Controls over Kubernetes objects, Helm releases among them."""

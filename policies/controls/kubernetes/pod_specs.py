@@ -1,0 +1,80 @@
+"""The pod specification, and all its containers, in any workload that has one."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from kernel.paths import each_value, look_up
+from kernel.values import ABSENT, UNKNOWN
+from policies.engine.expectations import Requirement, expect
+from policies.engine.findings import Findings, Props, Undecided
+
+POD_KINDS: Final = (
+    "kubernetes:core/v1:Pod",
+    "kubernetes:apps/v1:Deployment",
+    "kubernetes:apps/v1:StatefulSet",
+    "kubernetes:apps/v1:DaemonSet",
+    "kubernetes:apps/v1:ReplicaSet",
+    "kubernetes:batch/v1:Job",
+    "kubernetes:batch/v1:CronJob",
+)
+CONTAINER_LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
+
+
+def pod_spec_path(props: Props) -> str:
+    """The path of the pod specification. The shape of the properties decides, so that manifests need no type."""
+    if look_up(props, "spec.jobTemplate") is not ABSENT:
+        return "spec.jobTemplate.spec.template.spec"
+    return "spec" if look_up(props, "spec.template") is ABSENT else "spec.template.spec"
+
+
+def expect_in_containers(
+    props: Props,
+    path: str,
+    requirement: Requirement,
+    risk: str,
+    *,
+    absent_passes: bool = False,
+    lists: tuple[str, ...] = CONTAINER_LISTS,
+) -> Findings:
+    """Require the same of every container."""
+
+    def check(container: Props) -> Findings:
+        yield from expect(container, path, requirement, risk, absent_passes=absent_passes)
+
+    yield from _check_containers(props, lists, check)
+
+
+def expect_effective(props: Props, setting: str, requirement: Requirement, risk: str) -> Findings:
+    """Require a security setting of every container: its own or else the pod's. `requirement` decides on ABSENT too."""
+    pod_wide = look_up(props, f"{pod_spec_path(props)}.securityContext.{setting}")
+
+    def check(container: Props) -> Findings:
+        path = f"securityContext.{setting}"
+        value = look_up(container, path, pod_wide)
+        if value is UNKNOWN:
+            yield Undecided(path)
+        elif not requirement.accepts(value):
+            yield f"{path} {requirement.text}, otherwise {risk}"
+
+    yield from _check_containers(props, CONTAINER_LISTS, check)
+
+
+def _check_containers(props: Props, lists: tuple[str, ...], check: Callable[[Props], Findings]) -> Findings:
+    """The findings of `check` on every container, their paths starting at the workload; problems say its name too."""
+    for where, container in _containers(props, lists):
+        if container is UNKNOWN:
+            yield Undecided(where)
+            continue
+        name = look_up(container, "name")
+        label = f"{where} ({name})" if isinstance(name, str) else where
+        for finding in check(container):
+            if isinstance(finding, Undecided):
+                yield Undecided(f"{where}.{finding.path}")
+            else:
+                yield f"{label}: {finding}"
+
+
+def _containers(props: Props, lists: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    pod = pod_spec_path(props)
+    for name in lists:
+        yield from ((where, each) for where, each in each_value(props, f"{pod}.{name}[*]") if each is not ABSENT)

@@ -1,0 +1,126 @@
+"""Namespaces, services, ingresses and ConfigMaps."""
+
+from typing import Any
+
+from kernel.paths import look_up
+from kernel.values import ABSENT, UNKNOWN, as_list
+from policies.controls.kubernetes.plain_text_secrets import find_plain_text_secrets
+from policies.engine.expectations import Requirement, expect, expect_set, pass_if_any
+from policies.engine.findings import Findings, Props, Undecided
+from policies.engine.registry import control, stack_control
+from policies.engine.stack import Resource, Stack, StackFindings, of_type
+
+NAMESPACE = "kubernetes:core/v1:Namespace"
+NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+SERVICE = ("kubernetes:core/v1:Service",)
+INGRESS = ("kubernetes:networking.k8s.io/v1:Ingress",)
+CONFIG_MAP = ("kubernetes:core/v1:ConfigMap",)
+BUILT_IN = ("default", "kube-system", "kube-public", "kube-node-lease")
+INTERNAL_LOAD_BALANCER_ANNOTATIONS = {
+    "service.beta.kubernetes.io/azure-load-balancer-internal": "true",
+    "service.beta.kubernetes.io/aws-load-balancer-internal": "true",
+    "service.beta.kubernetes.io/aws-load-balancer-scheme": "internal",
+}
+
+
+@control(
+    "k8s-namespace-pod-security",
+    title="Namespaces enforce a Pod Security Standard",
+    severity="high",
+    types=(NAMESPACE,),
+    remedy="label the namespace pod-security.kubernetes.io/enforce: restricted, or baseline",
+    references=("PSS", "Kyverno:psa/add-psa-labels"),
+)
+def pod_security(props: Props) -> Findings:
+    path = 'metadata.labels["pod-security.kubernetes.io/enforce"]'
+    accepted = Requirement("must be restricted or baseline", lambda level: level in ("restricted", "baseline"))
+    yield from expect(props, path, accepted, "every pod is admitted")
+
+
+@stack_control(
+    "k8s-namespace-network-policy",
+    title="Every namespace has a network policy",
+    severity="high",
+    types=(NAMESPACE,),
+    remedy="declare a NetworkPolicy in the namespace that denies by default",
+    references=("CKV2_K8S_6", "KSV-0038", "CIS 4.3.2"),
+)
+def network_policy(stack: Stack) -> StackFindings:
+    policies = of_type(stack, NETWORK_POLICY)
+    for namespace in of_type(stack, NAMESPACE):
+        if look_up(namespace.props, "metadata.name") not in BUILT_IN:
+            alternatives = [_expect_in(policy, namespace) for policy in policies]
+            for finding in pass_if_any([*alternatives, ["the namespace must have a NetworkPolicy"]]):
+                yield namespace, finding
+
+
+def _expect_in(policy: Resource, namespace: Resource) -> Findings:
+    """Require that the policy is in the namespace. The recorded dependency decides that even in a preview."""
+    if namespace.urn in policy.property_dependencies.get("metadata", ()):
+        return
+    policy_namespace, name = look_up(policy.props, "metadata.namespace"), look_up(namespace.props, "metadata.name")
+    if UNKNOWN in (policy_namespace, name):
+        yield Undecided(f"{policy.name}.metadata.namespace")
+    elif policy_namespace != name:
+        yield "the namespace must have a NetworkPolicy"
+
+
+@control(
+    "k8s-service-public-load-balancer",
+    title="Services have no load balancer on the Internet",
+    severity="high",
+    types=SERVICE,
+    remedy="use ClusterIP behind the gateway, or the cloud's annotation for an internal load balancer",
+    references=("CRP:disallowLoadBalancer", "AzPolicy:internal-LB"),
+)
+def public_load_balancer(props: Props) -> Findings:
+    no_balancer = Requirement("must not be LoadBalancer", lambda kind: kind != "LoadBalancer")
+    kind = expect(props, "spec.type", no_balancer, "the service is public", absent_passes=True)
+    yield from pass_if_any([kind, _expect_internal(look_up(props, "metadata.annotations"))])
+
+
+def _expect_internal(annotations: Any) -> Findings:
+    """Require an annotation that makes the load balancer an internal one."""
+    known = annotations if annotations not in (ABSENT, UNKNOWN) else {}
+    if annotations is UNKNOWN or any(known.get(key) is UNKNOWN for key in INTERNAL_LOAD_BALANCER_ANNOTATIONS):
+        yield Undecided("metadata.annotations")
+    elif not any(str(known.get(key)).lower() == value for key, value in INTERNAL_LOAD_BALANCER_ANNOTATIONS.items()):
+        yield "metadata.annotations must make the load balancer internal, otherwise it is on the Internet"
+
+
+@control(
+    "k8s-service-external-ips",
+    title="Services claim no external IP addresses",
+    severity="high",
+    types=SERVICE,
+    remedy="remove spec.externalIPs",
+    references=("KSV-0108", "Kyverno:restrict-service-external-ips"),
+)
+def external_ips(props: Props) -> Findings:
+    empty = Requirement("must be empty", lambda addresses: not as_list(addresses))
+    risk = "the service can intercept traffic to other addresses"
+    yield from expect(props, "spec.externalIPs", empty, risk, absent_passes=True)
+
+
+@control(
+    "k8s-ingress-tls",
+    title="Ingresses serve TLS",
+    severity="high",
+    types=INGRESS,
+    remedy="set spec.tls",
+    references=("CIS 5.4.5", "AzPolicy:https-only"),
+)
+def ingress_tls(props: Props) -> Findings:
+    yield from expect_set(props, "spec.tls", "requests are not encrypted")
+
+
+@control(
+    "k8s-config-map-secrets",
+    title="ConfigMaps contain no secrets",
+    severity="high",
+    types=CONFIG_MAP,
+    remedy="keep the value in the cloud's secret store and refer to it with an ExternalSecret",
+    references=("KSV-0109", "KSV-01010"),
+)
+def config_map_secrets(props: Props) -> Findings:
+    yield from find_plain_text_secrets(look_up(props, "data"), ("data",))

@@ -1,0 +1,74 @@
+"""What a control is: a function over plain properties, with an ID, a severity and a remedy.
+
+Controls know nothing of Pulumi's protocol. `policies.engine.pack` serves them to the engine;
+`policies.evaluate_manifest` applies the same functions to manifests that the engine never sees, such as those of
+rendered charts.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from policies.engine.findings import Finding, Props
+from policies.engine.stack import Resource, Stack, canonical_type
+
+Severity: TypeAlias = Literal["critical", "high", "medium", "low"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A control's setting: its JSON schema in the pack's configuration, and the default."""
+
+    schema: Mapping[str, Any]
+    default: Any
+
+
+Settings: TypeAlias = Mapping[str, Setting]
+
+
+@dataclass(frozen=True)
+class Control:
+    """One rule of the pack.
+
+    `function` evaluates one resource's properties or, where `over_stack`, all resources of a stack together. `service`
+    is the module that defines it: `aws.eks`. `references` are public rules that require the same.
+    """
+
+    id: str
+    title: str
+    severity: Severity
+    types: tuple[str, ...]
+    remedy: str
+    references: tuple[str, ...]
+    service: str
+    settings: Settings
+    function: Callable[..., Iterator[Any]]
+    over_stack: bool
+
+    def evaluate(self, props: Props, configured: Mapping[str, Any] | None = None) -> list[Finding]:
+        """The findings of a control over single resources on one of them."""
+        return list(self._call(props, configured))
+
+    def evaluate_stack(
+        self, stack: Stack, configured: Mapping[str, Any] | None = None
+    ) -> list[tuple[Resource, Finding]]:
+        """The findings of a stack control on all resources together."""
+        return list(self._call(stack, configured))
+
+    @property
+    def mandatory(self) -> bool:
+        """Whether a violation stops a deployment; otherwise it is advice."""
+        return self.severity != "low"
+
+    def applies_to(self, resource_type: str) -> bool:
+        return canonical_type(resource_type) in self.types
+
+    def violation_message(self, problem: str) -> str:
+        """The message that people read. `problem` names properties and never values: any value may be a secret."""
+        return f"[{self.severity}] {self.id}: {problem}. Remedy: {self.remedy}"
+
+    def _call(self, subject: Props | Stack, configured: Mapping[str, Any] | None) -> Iterator[Any]:
+        if not self.settings:
+            return self.function(subject)
+        defaults = {name: setting.default for name, setting in self.settings.items()}
+        return self.function(subject, {**defaults, **(configured or {})})

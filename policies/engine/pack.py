@@ -1,0 +1,156 @@
+"""The policy pack: controls served to Pulumi's engine over the SDK's analyzer protocol."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import grpc
+from pulumi_policy import (
+    EnforcementLevel,
+    Policy,
+    PolicyConfigSchema,
+    ReportViolation,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+    Severity,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
+from pulumi_policy.policy import _PolicyAnalyzerServicer
+from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError, _is_unknown
+
+from kernel.values import UNKNOWN
+from policies.engine.control import Control
+from policies.engine.exceptions import ReviewedException, is_covered
+from policies.engine.findings import Finding, Undecided
+from policies.engine.registry import REGISTRY
+from policies.engine.stack import Resource
+
+NAME: Final = "groundwork"
+
+Exceptions: TypeAlias = Sequence[ReviewedException]
+
+
+class UndecidedError(UnknownValueError):
+    """Reports properties that are not known yet. The SDK turns it into an advisory, whatever the control's level."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        super().__init__(UNKNOWN_STRING_VALUE, list(paths))
+        self.message = f"undecided until known: {', '.join(paths)}"
+
+
+class AnalyzerServicer(_PolicyAnalyzerServicer):
+    """The SDK's server. By itself it accepts a misspelt control in the configuration and ignores it."""
+
+    def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's name)
+        configuration = {name: list(entry.properties) for name, entry in request.policyConfig.items()}
+        problems = configuration_problems(configuration)
+        if problems:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"policy pack {NAME}: {'; '.join(problems)}")
+        return super().Configure(request, context)  # type: ignore[no-untyped-call]
+
+
+def configuration_problems(configuration: Mapping[str, Iterable[str]]) -> list[str]:
+    """What is wrong with a configuration, which maps IDs of controls to the names of the settings given for them."""
+    problems = []
+    for name, settings in sorted(configuration.items()):
+        if name == "all":  # the engine's own name for every control
+            continue
+        if name not in REGISTRY:
+            problems.append(f"there is no control '{name}' (docs/controls.md lists them)")
+            continue
+        problems += [
+            f"control '{name}' has no setting '{setting}'"
+            for setting in sorted(settings)
+            if setting not in REGISTRY[name].settings
+        ]
+    return problems
+
+
+def as_policy(control: Control, exceptions: Exceptions = ()) -> Policy:
+    """A control as the policy that the SDK serves."""
+    common: dict[str, Any] = {
+        "name": control.id,
+        "description": control.title,
+        "display_name": control.title,
+        "severity": Severity(control.severity),
+        "enforcement_level": EnforcementLevel.MANDATORY if control.mandatory else EnforcementLevel.ADVISORY,
+        "remediation_steps": control.remedy,
+        "tags": [control.service, *control.references],
+        "config_schema": _schema(control),
+    }
+    if control.over_stack:
+        return StackValidationPolicy(validate=_stack_validation(control, exceptions), **common)
+    return ResourceValidationPolicy(validate=_resource_validation(control, exceptions), **common)
+
+
+def to_plain(value: Any) -> Any:
+    """The SDK's proxies as dicts and lists, with UNKNOWN for every value that would raise when read."""
+    if isinstance(value, Mapping):
+        return {key: _read(value, key) for key in value}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_read(value, index) for index in range(len(value))]
+    return UNKNOWN if _is_unknown(value) else value
+
+
+def _read(container: Any, key: Any) -> Any:
+    try:
+        return to_plain(container[key])
+    except UnknownValueError:
+        return UNKNOWN
+
+
+def _resource_validation(
+    control: Control, exceptions: Exceptions
+) -> Callable[[ResourceValidationArgs, ReportViolation], None]:
+    def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
+        if not control.applies_to(args.resource_type):
+            args.not_applicable()
+        if is_covered(exceptions, control.id, args.name):
+            args.not_applicable("excepted by review, see policies/exceptions.yaml")
+        findings = control.evaluate(to_plain(args.props), to_plain(args.get_config()))
+        _report(control, [(None, finding) for finding in findings], report)
+
+    return validate
+
+
+def _stack_validation(
+    control: Control, exceptions: Exceptions
+) -> Callable[[StackValidationArgs, ReportViolation], None]:
+    def validate(args: StackValidationArgs, report: ReportViolation) -> None:
+        stack = [
+            Resource(
+                type=resource.resource_type,
+                name=resource.name,
+                urn=resource.urn,
+                props=to_plain(resource.props),
+                property_dependencies={
+                    name: [other.urn for other in others] for name, others in resource.property_dependencies.items()
+                },
+            )
+            for resource in args.resources
+        ]
+        findings = control.evaluate_stack(stack, to_plain(args.get_config()))
+        in_force = [found for found in findings if not is_covered(exceptions, control.id, found[0].name)]
+        _report(control, in_force, report)
+
+    return validate
+
+
+def _report(control: Control, findings: Sequence[tuple[Resource | None, Finding]], report: ReportViolation) -> None:
+    """Report every violation before what is undecided: raising for that ends the control."""
+    undecided = []
+    for resource, finding in findings:
+        if isinstance(finding, Undecided):
+            undecided.append(f"{resource.name}: {finding.path}" if resource else finding.path)
+        else:
+            problem = f"{resource.name}: {finding}" if resource else finding
+            report(control.violation_message(problem), resource.urn if resource else None)
+    if undecided:
+        raise UndecidedError(undecided)
+
+
+def _schema(control: Control) -> PolicyConfigSchema | None:
+    if not control.settings:
+        return None
+    properties = {name: {**item.schema, "default": item.default} for name, item in control.settings.items()}
+    return PolicyConfigSchema(properties=properties)

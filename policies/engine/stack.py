@@ -1,0 +1,69 @@
+"""A stack's resources as stack controls see them, and the checks that relate one resource to another."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from kernel.paths import each_value, parse_path
+from kernel.values import UNKNOWN
+from policies.engine.expectations import any_matches, pass_if_any
+from policies.engine.findings import Finding, Findings, Props, Undecided
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource of a stack. `property_dependencies` maps a property to the URNs of resources its value came from."""
+
+    type: str
+    name: str
+    urn: str
+    props: Props
+    property_dependencies: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def refers_to(self, other: "Resource", path: str) -> bool | Undecided:
+        """Whether the property at `path` names the other resource.
+
+        The engine's record of dependencies answers even while the value is unknown. Literal names have no such record
+        and are compared with the other resource's names.
+        """
+        recorded = self.property_dependencies.get(str(parse_path(path)[0]))
+        if recorded:
+            return other.urn in recorded
+        names = [other.props.get(key) for key in ("id", "arn", "bucket", "accountName")]
+        named = any_matches((value for _, value in each_value(self.props, path)), lambda value: value in names)
+        return Undecided(f"{self.name}.{path}") if named is UNKNOWN else named
+
+
+Stack: TypeAlias = Sequence[Resource]
+StackFindings: TypeAlias = Iterator[tuple[Resource, Finding]]
+
+
+def canonical_type(resource_type: str) -> str:
+    """One spelling per type: without Azure's API version, without the V2 of the S3 resources."""
+    if resource_type.startswith("azure-native"):
+        unversioned = re.sub(r"^azure-native_\w+?_v\d{8}\w*:", "azure-native:", resource_type)
+        return re.sub(r"/v\d{8}\w*:", ":", unversioned)
+    return re.sub(r"^aws:s3/(\w+)V2:(\w+)V2$", r"aws:s3/\1:\2", resource_type)
+
+
+def of_type(stack: Stack, *types: str) -> list[Resource]:
+    """The resources of these types, in any of the types' spellings."""
+    return [resource for resource in stack if canonical_type(resource.type) in types]
+
+
+def expect_companion(
+    owners: Iterable[Resource],
+    companions: Iterable[Resource],
+    path: str,
+    missing: str,
+    check: Callable[[Resource], Findings] = lambda _: iter(()),
+) -> StackFindings:
+    """Require of every owner a companion that names it at `path` and passes `check`; else report `missing`."""
+    candidates = list(companions)
+    for owner in owners:
+        answers = [(companion, companion.refers_to(owner, path)) for companion in candidates]
+        possible = [[answer] for _, answer in answers if isinstance(answer, Undecided)]
+        own = [check(companion) for companion, answer in answers if answer is True]
+        for finding in pass_if_any([*possible, *(own or [iter([missing])])]):
+            yield owner, finding

@@ -1,0 +1,106 @@
+"""Every control has five kinds of cases: compliant, violating, absent, unknown, and a type that it does not apply to.
+
+Proves that each control decides its cases as its table says when evaluated through the SDK's analyzer, that its level
+follows its severity, that messages have ID, severity and remedy, and that they repeat no property's value.
+Does not prove that clouds behave as the controls assume, nor that the properties' names are those of the SDKs:
+`test_property_names` checks the latter.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from pulumi.runtime import proto
+
+from policies import Control, controls
+from policies.engine.stack import canonical_type
+from tests.support.policies import aws_account_cases, aws_cases, azure_cases, kubernetes_cases
+from tests.support.policies.analyzer import diagnostics, is_violation, outcome
+from tests.support.policies.cases import Cases, Subject, with_type
+
+TABLE: dict[str, Cases] = {**azure_cases.CASES, **aws_cases.CASES, **aws_account_cases.CASES, **kubernetes_cases.CASES}
+EVERY_CONTROL = [pytest.param(control, id=control.id) for control in controls()]
+
+# Words of the clouds' interfaces that are plain English too.
+PROSE = {"Internet", "secrets"}
+
+
+def test_every_control_has_cases_and_every_case_a_control() -> None:
+    assert set(TABLE) == {control.id for control in controls()}
+
+
+@pytest.mark.parametrize("control", EVERY_CONTROL)
+def test_no_kind_of_case_is_left_out(control: Control) -> None:
+    cases = TABLE[control.id]
+    assert cases.compliant
+    assert cases.violating
+    assert cases.absent[0] in ("passes", "fails")
+    assert cases.unknown[0] in ("passes", "undecided")
+    assert all(not control.applies_to(resource.type) for resource in cases.other_type[:1])
+
+
+@pytest.mark.parametrize("control", EVERY_CONTROL)
+def test_every_type_of_a_control_has_a_violating_case(control: Control) -> None:
+    """A type without one may be misspelt, and then always looks compliant."""
+    violating = {canonical_type(subject[0].type) for subject in TABLE[control.id].violating}
+    assert set(control.types) <= violating
+
+
+@pytest.mark.parametrize("control", EVERY_CONTROL)
+def test_outcome_and_messages(control: Control) -> None:
+    for name, expected, subject in TABLE[control.id].expectations():
+        found = diagnostics(control.id, subject)
+        assert outcome(found) == expected, f"{name}: {subject}: {[each.message for each in found]}"
+        for each in found:
+            if is_violation(each):
+                _assert_complete(control, subject, each)
+            if expected == "fails":
+                _assert_repeats_no_value(control, subject, each)
+
+
+def _assert_complete(control: Control, subject: Subject, violation: Any) -> None:
+    assert violation.policyName == control.id
+    assert f"[{control.severity}] {control.id}: " in violation.message
+    assert violation.message.endswith(f"Remedy: {control.remedy}")
+    assert violation.enforcementLevel == (proto.ADVISORY if control.severity == "low" else proto.MANDATORY)
+    assert violation.severity == proto.PolicySeverity.Value(f"POLICY_SEVERITY_{control.severity.upper()}")
+    if control.over_stack:
+        assert violation.urn.endswith(f"::{subject[0].name}")
+
+
+def _assert_repeats_no_value(control: Control, subject: Subject, diagnostic: Any) -> None:
+    problem = diagnostic.message.partition(f"{control.id}: ")[2].removesuffix(control.remedy)
+    for value in _values(subject):
+        assert value in PROSE or value not in problem, diagnostic.message
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "azure-native:storage:StorageAccount",
+        "azure-native:storage/v20240101:StorageAccount",
+        "azure-native:storage/v20230501preview:StorageAccount",
+        "azure-native_storage_v20240101:storage:StorageAccount",
+    ],
+)
+def test_azure_api_versions_make_no_difference(spelling: str) -> None:
+    control_id = "azure-storage-anonymous-blobs"
+    subject = with_type(TABLE[control_id].violating[0], spelling)
+    assert outcome(diagnostics(control_id, subject)) == "fails"
+
+
+def _values(subject: Subject) -> Iterator[str]:
+    """Every text in the properties that is long enough to be told from prose, names apart."""
+
+    def walk(tree: Any, key: str = "") -> Iterator[str]:
+        if isinstance(tree, Mapping):
+            for child, value in tree.items():
+                yield from walk(value, child)
+        elif isinstance(tree, list):
+            for item in tree:
+                yield from walk(item, key)
+        elif isinstance(tree, str) and len(tree) >= 6 and key not in ("name", "namespace"):
+            yield tree
+
+    for resource in subject:
+        yield from walk(resource.props)

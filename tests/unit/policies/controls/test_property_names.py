@@ -1,0 +1,78 @@
+"""The types and properties in the cases are those of the installed provider SDKs.
+
+Proves that no control reads a property, and no control names a type, that the SDKs have never heard of: such a
+control would find nothing for ever. The SDKs' sources are read as text, since importing them takes seconds.
+Does not prove that a property stands at the right depth, nor anything about free-form maps and Kubernetes objects.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policies import Control, controls
+from tests.unit.policies.controls.test_controls import TABLE
+
+FREE_FORM = {"tags", "ingress"}  # `ingress` mixes the properties of three types of rules
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+@cache
+def _sources(token: str) -> tuple[Path, ...]:
+    """The files of an SDK in which a type and its inputs are written."""
+    package, module, name = token.split(":")
+    distribution = f"pulumi_{package.replace('-', '_')}"
+    spec = find_spec(distribution)
+    assert spec
+    assert spec.submodule_search_locations
+    root = Path(spec.submodule_search_locations[0])
+    if package == "kubernetes":
+        group, version = module.removesuffix(".k8s.io").split("/")
+        folder = root / group.replace("helm.sh", "helm").split(".")[0] / version
+        return (folder / f"{name}.py", folder / "_inputs.py")
+    folder = root / module.split("/")[0]
+    return (folder / f"{_snake(name)}.py", folder / "_inputs.py")
+
+
+@cache
+def _names(token: str) -> frozenset[str]:
+    """Every property's name on the wire: in the getter's decorator, or the getter's own if they are the same."""
+    text = "".join(path.read_text(encoding="utf-8") for path in _sources(token))
+    found = re.findall(r'pulumi\.getter\(name="(\w+)"\)|^    def (\w+)\(self\)', text, re.MULTILINE)
+    return frozenset(wire or own for wire, own in found)
+
+
+def _keys(tree: Any) -> Iterator[str]:
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield key
+            if key not in FREE_FORM:
+                yield from _keys(value)
+    elif isinstance(tree, list):
+        for item in tree:
+            yield from _keys(item)
+
+
+@pytest.mark.parametrize("control", controls(), ids=lambda control: control.id)
+def test_types_exist(control: Control) -> None:
+    for token in control.types:
+        assert f'"{token}"' in _sources(token)[0].read_text(encoding="utf-8").replace("'", '"')
+
+
+@pytest.mark.parametrize(
+    "control",
+    [each for each in controls() if not each.service.startswith("kubernetes.")],
+    ids=lambda control: control.id,
+)
+def test_properties_exist(control: Control) -> None:
+    cases = TABLE[control.id]
+    for subject in [*cases.compliant, *cases.violating]:
+        for resource in subject:
+            assert set(_keys(resource.props)) <= _names(resource.type)
