@@ -70,9 +70,10 @@ $(LIFECYCLE_READY): $(READY) $(LIFECYCLE)/requirements.txt
 	@$(VENV)/bin/uv pip sync --quiet --python $(LIFECYCLE)/.venv/bin/python $(LIFECYCLE)/requirements.txt
 	@touch $@
 
-lint: $(READY) $(LIFECYCLE_READY) ## Check style and types
+lint: $(READY) $(LIFECYCLE_READY) ## Check style, types and which package imports which
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/lint-imports --no-cache
 	@$(VENV)/bin/mypy
 	@cd $(LIFECYCLE) && $(abspath $(VENV))/bin/mypy --python-executable .venv/bin/python
 
