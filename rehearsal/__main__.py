@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from rehearsal import commands
-from rehearsal.console import UserError, say
+from rehearsal.console import UserError, info
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "up": commands.up,
@@ -31,10 +31,10 @@ def main() -> int:
     try:
         return _COMMANDS[arguments.command](arguments)
     except UserError as error:
-        say(f"error: {error}")
+        info(f"error: {error}")
         return 1
     except KeyboardInterrupt:
-        say("\nInterrupted. Nothing is lost: the same command goes on from here.")
+        info("\nInterrupted. Nothing is lost: the same command goes on from here.")
         return 130
 
 

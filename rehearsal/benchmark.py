@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rehearsal.console import UserError, say
+from rehearsal.console import UserError, info
 from rehearsal.engine import pulumi_cli
 from rehearsal.kubernetes.control_plane import control_plane, programs
 from rehearsal.session import POLICIES, Rehearsal
@@ -78,10 +78,10 @@ def main() -> int:
         warm = [_rehearse(stack) for stack in STACKS]
         cold = _cold(STACKS[0])
     except UserError as error:
-        say(f"error: {error}")
+        info(f"error: {error}")
         return 1
     REPORT.write_text(_report(previews, starts, warm, cold))
-    say(f"Written to {REPORT.relative_to(ROOT)}.")
+    info(f"Written to {REPORT.relative_to(ROOT)}.")
     return 0
 
 
@@ -91,7 +91,7 @@ def _starts() -> list[float]:
         raise UserError(reason)
     seconds = []
     for number in range(PAIRS):
-        say(f"  start of the control plane, {number + 1} of {PAIRS}")
+        info(f"  start of the control plane, {number + 1} of {PAIRS}")
         with tempfile.TemporaryDirectory(dir=CACHE) as name:
             started = time.monotonic()
             with control_plane.running(Path(name), Path(name) / "nobody.sock"):
@@ -127,7 +127,7 @@ def _previews(stack: str) -> Previews:
         floor = _floor(Path(folder), engine, count, environment)
         pairs = []
         for number in range(PAIRS):
-            say(f"  {stack}: preview of {count} resources, pair {number + 1} of {PAIRS}")
+            info(f"  {stack}: preview of {count} resources, pair {number + 1} of {PAIRS}")
             pairs.append((_run(ours, environment), _run(floor, environment)))
     rehearsal.remove()
     return Previews(stack, count, [a for a, _ in pairs], [b for _, b in pairs])
@@ -144,7 +144,7 @@ def _floor(folder: Path, engine: str, count: int, environment: Mapping[str, str]
 
 
 def _rehearse(stack: str) -> Warm:
-    say(f"  make rehearse STACK={stack}")
+    info(f"  make rehearse STACK={stack}")
     subprocess.run(["make", "--silent", "rehearse-reset", f"STACK={stack}"], cwd=ROOT, check=True)
     with _memory(Rehearsal(stack).folder / "cluster") as peak:
         run = _run(["make", "--silent", "rehearse", f"STACK={stack}"], os.environ)
@@ -190,7 +190,7 @@ def _cold(stack: str) -> dict[str, Measured]:
             for variable in ("GOCACHE", "GOMODCACHE", "UV_CACHE_DIR", "PIP_CACHE_DIR")
         }
         environment = {**os.environ, **caches}
-        say(f"  make rehearse STACK={stack} in a fresh clone with empty caches (many minutes)")
+        info(f"  make rehearse STACK={stack} in a fresh clone with empty caches (many minutes)")
         try:
             found = {}
             for title, script in _BUILDS.items():

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from infra.core import stack_config
 from rehearsal import session, summary
-from rehearsal.console import UserError, say
+from rehearsal.console import UserError, info
 from rehearsal.helm import chart_policies
 from rehearsal.helm.chart_policies import Judged
 from rehearsal.kubernetes.cluster import Cluster, Report
@@ -38,15 +38,16 @@ def up(arguments: Namespace) -> int:
     _check_settings(rehearsal)
     started = time.monotonic()
     with rehearsal.running(arguments.port) as running:
-        say(f"Rehearsing {rehearsal.stack}: real engine, real program, real policies; the clouds are simulated.")
-        if running.missing:
-            say(f"There is no control plane, so Kubernetes objects are only checked offline: {running.missing}")
+        info(f"Rehearsing {rehearsal.stack}: real engine, real program, real policies; the clouds are simulated.")
+        if running.unavailable_reason:
+            reason = running.unavailable_reason
+            info(f"There is no control plane, so Kubernetes objects are only checked offline: {reason}")
         for step, command in _STEPS.items():
-            say(f"\n{step.capitalize()}:")
+            info(f"\n{step.capitalize()}:")
             code = _engine(rehearsal, [*command, *_POLICY_PACK], running.environment, _events(rehearsal, step))
             if code != 0:
                 _explain(running.cluster)
-                say(f"\nThe rehearsal of {rehearsal.stack} failed at its {step}; the engine says why above.")
+                info(f"\nThe rehearsal of {rehearsal.stack} failed at its {step}; the engine says why above.")
                 return code
         state = _output(rehearsal, ["stack", "export"], running.environment)
         report = running.cluster.report() if running.cluster else None
@@ -77,17 +78,17 @@ def _check_settings(rehearsal: Rehearsal) -> None:
 def _explain(cluster: Cluster | None) -> None:
     """Beside what the engine says: processes of the control plane that are gone."""
     for fault in cluster.plane.faults() if cluster else ():
-        say(f"\n{fault}. The same command starts it again.")
+        info(f"\n{fault}. The same command starts it again.")
 
 
 def _verdict(stack: str, charts: Sequence[Judged], report: Report | None, *, strict: bool) -> int:
     """The exit code for what the engine did not see: charts' objects, pods. What is wrong is said in full."""
     at = {"charts": chart_policies.faults(charts, strict=strict), "cluster": report.faults if report else []}
     for line in [*chart_policies.advice(charts), *at["charts"], *at["cluster"]]:
-        say(f"\n{line}")
+        info(f"\n{line}")
     failed = [place for place, faults in at.items() if faults]
     if failed:
-        say(f"\nThe rehearsal of {stack} failed at its {' and its '.join(failed)}, see above.")
+        info(f"\nThe rehearsal of {stack} failed at its {' and its '.join(failed)}, see above.")
     return int(bool(failed))
 
 
@@ -112,9 +113,9 @@ def shell(arguments: Namespace) -> int:
     """A shell in which plain `pulumi`, and `kubectl` and `helm` if they are there, work on the rehearsal."""
     rehearsal = Rehearsal(arguments.stack)
     with rehearsal.running(arguments.port) as running:
-        say(f"`pulumi` now works on a rehearsal of {rehearsal.stack}; the clouds are simulated. Leave with `exit`.")
+        info(f"`pulumi` now works on a rehearsal of {rehearsal.stack}; the clouds are simulated. Leave with `exit`.")
         if running.cluster:
-            say("So do `kubectl` and `helm`: the control plane is real, the pods' processes are simulated.")
+            info("So do `kubectl` and `helm`: the control plane is real, the pods' processes are simulated.")
         command = [os.environ.get("SHELL", "/bin/sh")]
         with _interrupts_left_to_child():
             return subprocess.run(command, cwd=ROOT, env=dict(running.environment), check=False).returncode
@@ -139,7 +140,7 @@ def serve(arguments: Namespace) -> int:
 def env(arguments: Namespace) -> int:
     """Start the simulated clouds in the background and print the environment for a shell to evaluate."""
     rehearsal = Rehearsal(arguments.stack)
-    session.ready()  # a first build shows its progress here, not in the server's log
+    session.prepare()  # a first build shows its progress here, not in the server's log
     file = rehearsal.environment_file
     if not _serves(rehearsal):
         file.unlink(missing_ok=True)
@@ -154,7 +155,7 @@ def env(arguments: Namespace) -> int:
             if server.poll() is not None:
                 raise UserError(log.read_text().removeprefix("error: ").strip())
             time.sleep(0.1)
-        say(f"Simulated clouds of {rehearsal.stack} are serving; `make stop STACK={rehearsal.stack}` ends them.")
+        info(f"Simulated clouds of {rehearsal.stack} are serving; `make stop STACK={rehearsal.stack}` ends them.")
     print(file.read_text(), end="")
     return 0
 
@@ -164,7 +165,7 @@ def stop(arguments: Namespace) -> int:
     rehearsal = Rehearsal(arguments.stack)
     if not _serves(rehearsal):
         raise UserError(f"No simulated clouds of {rehearsal.stack} are serving in the background.")
-    os.kill(rehearsal.holder(), signal.SIGTERM)
+    os.kill(rehearsal.holder_pid(), signal.SIGTERM)
     while rehearsal.is_running():
         time.sleep(0.05)
     return 0

@@ -9,7 +9,7 @@ class UserError(Exception):
     """Something a person has to mend; its message says what, and how. Shown without a traceback."""
 
 
-def say(message: str) -> None:
+def info(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 

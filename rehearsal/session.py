@@ -42,16 +42,16 @@ _SLOW = "PYTHONDONTWRITEBYTECODE"
 _WITH_SETTINGS = frozenset({"preview", "pre", "up", "update", "refresh", "destroy", "down", "dn", "import", "watch"})
 
 
-def ready(more: Collection[str] = ()) -> tuple[Path, Mapping[str, Path], str]:
+def prepare(extra_charts: Collection[str] = ()) -> tuple[Path, Mapping[str, Path], str]:
     """The engine, the programs of controllers, and why there can be no control plane, if so.
 
-    Controllers are those of the platform's charts, and of `more`. First builds show their progress here, not in the
-    middle of an update.
+    The controllers are those of the project's charts and of `extra_charts`. Whatever has to be built is built here,
+    with its progress shown, rather than in the middle of an update.
     """
     engine = pulumi_cli.engine()
     cli.ready()
     missing = programs.ready()
-    return engine, {} if missing else manager.programs([*charts.pins(), *more]), missing
+    return engine, {} if missing else manager.programs([*charts.pins(), *extra_charts]), missing
 
 
 def stack_names() -> list[str]:
@@ -59,16 +59,17 @@ def stack_names() -> list[str]:
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningRehearsal:
     """A rehearsal that runs.
 
-    environment  with which the engine, `kubectl` and `helm` work on it
-    cluster      None where a control plane cannot be had; `missing` says why, and objects are checked offline
+    environment         what the engine, `kubectl` and `helm` need to work on it
+    cluster             None without a control plane: Kubernetes objects are then checked offline
+    unavailable_reason  why there is no control plane; empty if there is one
     """
 
     environment: Mapping[str, str]
     cluster: Cluster | None
-    missing: str
+    unavailable_reason: str
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ class Rehearsal:
         return CACHE / "rehearsals" / (f"{self.stack}-{self.purpose}" if self.purpose else self.stack)
 
     @property
-    def world_file(self) -> Path:
-        return self.folder / "world.db"
+    def state_file(self) -> Path:
+        return self.folder / "state.db"
 
     @property
     def environment_file(self) -> Path:
@@ -108,14 +109,14 @@ class Rehearsal:
         return self.folder / f"Pulumi.{self.stack}.yaml"
 
     @contextmanager
-    def running(self, port: int = 0, more: Collection[str] = ()) -> Iterator[Running]:
-        """Simulated clouds and a cluster for as long as the context lasts; `more` are charts beside the platform's.
+    def running(self, port: int = 0, extra_charts: Collection[str] = ()) -> Iterator[RunningRehearsal]:
+        """Simulated clouds and a cluster for as long as the context lasts; `extra_charts` beside those of the project.
 
         Raises UserError when the rehearsal is already running, or cannot.
         """
-        engine, programs, missing = ready(more)
+        engine, programs, missing = prepare(extra_charts)
         try:
-            with self._alone(), closing(FileWorld(self.world_file)) as world:
+            with self._locked(), closing(FileWorld(self.state_file)) as world:
                 simulated = nullcontext() if missing else cluster.running(self.folder / "cluster", world, programs)
                 with simulated as stand, serving(world, port, stand.provider if stand else None) as providers:
                     self.environment_file.unlink(missing_ok=True)  # of a server that was killed: its ports are gone
@@ -123,31 +124,31 @@ class Rehearsal:
                     if stand:
                         environment["KUBECONFIG"] = str(stand.plane.kubeconfig)
                     self._ready_backend(environment)
-                    yield Running(environment, stand, missing)
+                    yield RunningRehearsal(environment, stand, missing)
         except DamagedWorldError as error:
-            raise UserError(f"{error} {self._way_out}") from None
+            raise UserError(f"{error} {self._reset_hint}") from None
 
     @property
-    def _way_out(self) -> str:
+    def _reset_hint(self) -> str:
         return (
             "It holds nothing real, only what was simulated: forget it with "
             f"`make rehearse-reset STACK={self.stack}`, then rehearse again."
         )
 
-    def holder(self) -> int:
+    def holder_pid(self) -> int:
         """The process that holds, or last held, the rehearsal's lock."""
         return int((self.folder / "lock").read_text())
 
     def is_running(self) -> bool:
         try:
-            with self._alone():
+            with self._locked():
                 return False
         except UserError:
             return True
 
     def remove(self) -> None:
         if self.folder.exists():
-            with self._alone():
+            with self._locked():
                 shutil.rmtree(self.folder)
 
     def settings(self) -> dict[str, Any]:
@@ -172,7 +173,7 @@ class Rehearsal:
         self.settings_file.write_text(yaml.safe_dump({**settings, **kept}))
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         """Hold the rehearsal's lock; it goes with the process, however that ends."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("a+") as file:
@@ -239,7 +240,7 @@ class Rehearsal:
         if selected.returncode != 0:
             raise UserError(
                 f"The rehearsal's state in {self.folder / 'backend'} cannot be used:\n{selected.stderr.strip()}\n"
-                f"{self._way_out}"
+                f"{self._reset_hint}"
             )
 
     def pulumi(

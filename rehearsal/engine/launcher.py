@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from rehearsal.console import UserError, say
+from rehearsal.console import UserError, info
 from rehearsal.session import Rehearsal, engine_arguments
 
 
@@ -15,7 +15,7 @@ def main() -> None:
         rehearsal = Rehearsal(stack, purpose)
         rehearsal.refresh_settings()
     except UserError as error:
-        say(f"error: {error}")
+        info(f"error: {error}")
         sys.exit(1)
     os.execv(engine, [engine, *engine_arguments(rehearsal, arguments)])  # noqa: S606 no shell is wanted
 

@@ -12,13 +12,13 @@ _PULUMI = Tool(
     name="engine",
     title="the Pulumi engine",
     command="pulumi",
-    asks=("version",),
+    version_arguments=("version",),
     folder=GO_MODULES / "pulumi",
     module="github.com/pulumi/pulumi/pkg/v3",
     package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
     version_variable="github.com/pulumi/pulumi/sdk/v3/go/common/version.Version",
-    takes="three minutes",
-    home="https://www.pulumi.com/docs/install/",
+    build_time="three minutes",
+    install_url="https://www.pulumi.com/docs/install/",
 )
 
 
@@ -32,4 +32,4 @@ def engine() -> Path:
 
     Raises UserError when it can neither be found nor built.
     """
-    return toolchain.find(_PULUMI)
+    return toolchain.ensure(_PULUMI)

@@ -18,15 +18,15 @@ TOOL = Tool(
     name="helm",
     title="Helm",
     command="helm",
-    asks=("version", "--template", "{{.Version}}"),
+    version_arguments=("version", "--template", "{{.Version}}"),
     folder=GO_MODULES / "helm",
     module="helm.sh/helm/v3",
     package="helm.sh/helm/v3/cmd/helm",
     version_variable="helm.sh/helm/v3/internal/version.version",
-    takes="one minute",
-    home="https://helm.sh/docs/intro/install/",
-    oldest="3.17.0",
-    before="4.0.0",
+    build_time="one minute",
+    install_url="https://helm.sh/docs/intro/install/",
+    minimum_version="3.17.0",
+    below_version="4.0.0",
 )
 
 
@@ -35,7 +35,7 @@ def helm() -> Path:
 
     Raises UserError when it can neither be found nor built.
     """
-    return toolchain.find(TOOL)
+    return toolchain.ensure(TOOL)
 
 
 class Unavailable(Exception):

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from rehearsal import toolchain
-from rehearsal.console import UserError, say
+from rehearsal.console import UserError, info
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.scenarios import installation, model_steps
 from rehearsal.scenarios.environment import Stage, standing
@@ -33,12 +33,12 @@ class Steps:
     taken: list[tuple[str, float]] = field(default_factory=list)
 
     def take(self, title: str, do: Callable[[], _T]) -> _T:
-        say(f"{title} ...")
+        info(f"{title} ...")
         since = time.monotonic()
         with _showing_progress(since):
             result = do()
         self.taken.append((title, time.monotonic() - since))
-        say(f"  {self.taken[-1][1]:.1f} s")
+        info(f"  {self.taken[-1][1]:.1f} s")
         return result
 
 
@@ -49,7 +49,7 @@ def _showing_progress(since: float) -> Iterator[None]:
 
     def show() -> None:
         while not done.wait(_SILENCE):
-            say(f"  {time.monotonic() - since:.0f} s so far")
+            info(f"  {time.monotonic() - since:.0f} s so far")
 
     threading.Thread(target=show, daemon=True).start()
     try:
@@ -62,13 +62,15 @@ def tell(stack: str, port: int) -> int:
     """Rehearse a model's life on a stack. Raises UserError with what a person has to mend."""
     rehearsal = Rehearsal(stack, "lifecycle")
     _check()
-    packages, program = installation.packages(), toolchain.find(PROMETHEUS)
+    packages, program = installation.packages(), toolchain.ensure(PROMETHEUS)
     rehearsal.remove()  # it begins anew each time
     steps = Steps()
-    say(f"Rehearsing a model's life on {stack}; the clouds, nodes and the cluster's network are simulated.")
+    info(f"Rehearsing a model's life on {stack}; the clouds, nodes and the cluster's network are simulated.")
     with rehearsal.running(port, list(packages)) as running:
         if running.cluster is None:
-            raise UserError(f"There is no control plane, and so no cluster to serve models in: {running.missing}")
+            raise UserError(
+                f"There is no control plane, and so no cluster to serve models in: {running.unavailable_reason}"
+            )
         cluster = running.cluster
         steps.take("Bring the stack up", lambda: _up(rehearsal, running.environment))
         for name, package in packages.items():
@@ -86,7 +88,7 @@ def tell(stack: str, port: int) -> int:
             log = stage.repository.log()
     print(_summary(stack, steps, log), flush=True)
     for fault in faults:
-        say(fault)
+        info(fault)
     return int(bool(faults))
 
 
@@ -134,14 +136,14 @@ def _bad_challenger(steps: Steps, stage: Stage, kind: str, strange: float) -> No
 
 def _promoted(steps: Steps, stage: Stage, version: str) -> None:
     took = steps.take(f"Promote version {version} by webhook", lambda: model_steps.promoted(stage, version))
-    say(f"  webhook to commit: {took:.1f} s, the gate's trial of the model among them")
+    info(f"  webhook to commit: {took:.1f} s, the gate's trial of the model among them")
     steps.take("Sync by Argo CD", lambda: model_steps.synced(stage))
     steps.take("InferenceService Ready", lambda: model_steps.ready(stage, "challenger"))
 
 
 def _told(stage: Stage, ending: model_steps.Ending) -> None:
     for line in [*ending.said, f"answers by version and status: {dict(ending.answers)}", *stage.notices.last()]:
-        say(f"  {line}")
+        info(f"  {line}")
 
 
 def _expect(stage: Stage, champion: str) -> None:

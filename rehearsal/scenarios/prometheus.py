@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from rehearsal import toolchain
-from rehearsal.console import UserError, say
+from rehearsal.console import UserError, info
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane
 from rehearsal.scenarios.network_proxy import METRICS
 from rehearsal.scenarios.processes import Processes
@@ -25,14 +25,14 @@ PROMETHEUS = Tool(
     name="prometheus",
     title="Prometheus",
     command="prometheus",
-    asks=("--version",),
+    version_arguments=("--version",),
     folder=GO_MODULES / "prometheus",
     module="github.com/prometheus/prometheus",
     package="github.com/prometheus/prometheus/cmd/prometheus",
     version_variable="github.com/prometheus/common/version.Version",
-    takes="two minutes",
-    home="https://prometheus.io/docs/prometheus/latest/installation/",
-    oldest="3.0.0",
+    build_time="two minutes",
+    install_url="https://prometheus.io/docs/prometheus/latest/installation/",
+    minimum_version="3.0.0",
     # Of some thirty ways to discover targets the operator uses one; without the others the build takes half the time.
     tags=("remove_all_sd", "enable_kubernetes_sd"),
 )
@@ -84,6 +84,6 @@ def _hurried(proxy: str) -> Mapping[str, str]:
 
 if __name__ == "__main__":
     try:
-        print(toolchain.find(PROMETHEUS))
+        print(toolchain.ensure(PROMETHEUS))
     except UserError as error:
-        say(str(error))
+        info(str(error))

@@ -79,7 +79,7 @@ def test_a_port_that_is_taken(project: Project) -> None:
 
 @pytest.mark.parametrize("damage", ["garbage", "another version"])
 def test_a_file_that_cannot_be_used_and_the_way_out(project: Project, damage: str) -> None:
-    file = project.rehearsal(STACK) / "world.db"
+    file = project.rehearsal(STACK) / "state.db"
     file.parent.mkdir(parents=True)
     if damage == "garbage":
         file.write_bytes(b"this was a database once, " * 400)

@@ -57,7 +57,7 @@ class Project:
                 shutil.copy(source, target)
         (folder / ".venv").symlink_to(sys.prefix)
         (folder / ".groundwork").mkdir()
-        session.ready()
+        session.prepare()
         for built in (ROOT / ".groundwork").glob("*-[0-9]*"):  # a tool's folder is called by its name and version
             _borrow(built, folder / ".groundwork" / built.name)
 
@@ -152,7 +152,7 @@ class Project:
 
     def journal(self, stack: str) -> list[tuple[str, str, str]]:
         """Operation, type and outcome of everything that reached the simulated clouds, in order."""
-        path = self.rehearsal(stack) / "world.db"
+        path = self.rehearsal(stack) / "state.db"
         if not path.exists():
             return []
         # Read as a file: whoever opened it as a world would make its tables, and the rehearsal may be at that.

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from rehearsal.helm.charts import VARIABLE
 from rehearsal.simulator.core.state_store import FileWorld
-from rehearsal.summary import read_events, verdicts
+from rehearsal.summary import policy_results, read_events
 from tests.support.project import Stack, changes, planned
 
 
@@ -33,7 +33,7 @@ class Standing:
         assert "mlflow 1.11.5: " + ("7 objects rendered" if VARIABLE in os.environ else "") in stack.said
 
     def test_the_policies_judged_the_stack_and_found_nothing(self, stack: Stack) -> None:
-        said = verdicts(read_events(stack.events("up")))
+        said = policy_results(read_events(stack.events("up")))
         assert said.failed == 0
         assert said.undecided == 0
         assert said.passed > 50
@@ -89,7 +89,7 @@ def taken_down(stack: Stack, outlives: Collection[str]) -> None:
     """Destroy the stack, and assert that nothing is left but the types that outlive it."""
     destroyed = stack.rehearse("destroy")
     assert destroyed.code == 0, destroyed.text
-    with closing(FileWorld(stack.project.rehearsal(stack.name) / "world.db")) as world:
+    with closing(FileWorld(stack.project.rehearsal(stack.name) / "state.db")) as world:
         assert {record.type for record in world.all()} == set(outlives)
     journal = stack.journal()
     done = Counter((operation, type_) for operation, type_, outcome in journal if outcome == "done")

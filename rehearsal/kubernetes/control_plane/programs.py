@@ -16,20 +16,20 @@ _MEMORY = 4 << 30  # bytes that one build may take, generously: linking the API 
 _CORES = 4  # that one build makes good use of
 
 
-def _kubernetes(command: str, takes: str) -> Tool:
+def _kubernetes(command: str, build_time: str) -> Tool:
     return Tool(
         name="kubernetes",
         title=command,
         command=command,
-        asks=("--version",),
+        version_arguments=("--version",),
         folder=GO_MODULES / "kubernetes",
         module="k8s.io/kubernetes",
         package=f"k8s.io/kubernetes/cmd/{command}",
         version_variable="k8s.io/component-base/version.gitVersion",
-        takes=takes,
-        home="https://kubernetes.io/releases/download/",
-        oldest="1.33.0",  # what KServe, the charts and the stacks ask for
-        before="1.34.0",  # the schemas that objects are checked against offline are of 1.33
+        build_time=build_time,
+        install_url="https://kubernetes.io/releases/download/",
+        minimum_version="1.33.0",  # what KServe, the charts and the stacks ask for
+        below_version="1.34.0",  # the schemas that objects are checked against offline are of 1.33
     )
 
 
@@ -41,27 +41,27 @@ ETCD = Tool(
     name="etcd",
     title="etcd",
     command="etcd",
-    asks=("--version",),
+    version_arguments=("--version",),
     folder=GO_MODULES / "etcd",
     module="go.etcd.io/etcd/server/v3",
     package="go.etcd.io/etcd/server/v3",
     version_variable="go.etcd.io/etcd/api/v3/version.GitSHA",
-    takes="a minute",
-    home="https://etcd.io/docs/latest/install/",
-    oldest="3.4.0",
+    build_time="a minute",
+    install_url="https://etcd.io/docs/latest/install/",
+    minimum_version="3.4.0",
 )
 
 KWOK = Tool(
     name="kwok",
     title="kwok",
     command="kwok",
-    asks=("--version",),
+    version_arguments=("--version",),
     folder=GO_MODULES / "kwok",
     module="sigs.k8s.io/kwok",
     package="sigs.k8s.io/kwok/cmd/kwok",
     version_variable="sigs.k8s.io/kwok/pkg/consts.Version",
-    takes="a minute",
-    home="https://kwok.sigs.k8s.io/docs/user/installation/",
+    build_time="a minute",
+    install_url="https://kwok.sigs.k8s.io/docs/user/installation/",
 )
 
 TOOLS = (ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK)
@@ -84,7 +84,7 @@ def paths() -> Mapping[str, Path]:
 def _found() -> tuple[Mapping[str, Path], str]:
     try:
         with ThreadPoolExecutor(_builds_at_once()) as builds:
-            found = list(builds.map(toolchain.find, TOOLS))
+            found = list(builds.map(toolchain.ensure, TOOLS))
     except UserError as error:
         return {}, str(error).splitlines()[0]
     return {tool.command: path for tool, path in zip(TOOLS, found, strict=True)}, ""

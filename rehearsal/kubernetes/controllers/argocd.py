@@ -25,13 +25,13 @@ _TOOL = Tool(
     name="argo-cd",
     title="Argo CD's controllers",
     command="argo-cd-controllers",
-    asks=("--version",),
+    version_arguments=("--version",),
     folder=GO_MODULES / "argo-cd",
     module="github.com/argoproj/argo-cd/v3",
     package=".",
     version_variable="github.com/argoproj/argo-cd/v3/common.version",
-    takes="four minutes",
-    home="https://github.com/argoproj/argo-cd/tree/master/cmd",
+    build_time="four minutes",
+    install_url="https://github.com/argoproj/argo-cd/tree/master/cmd",
 )
 
 

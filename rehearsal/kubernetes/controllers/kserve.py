@@ -11,13 +11,13 @@ _TOOL = Tool(
     name="kserve",
     title="KServe's controller",
     command="kserve-controller-manager",
-    asks=("--version",),
+    version_arguments=("--version",),
     folder=GO_MODULES / "kserve",
     module="github.com/kserve/kserve",
     package="github.com/kserve/kserve/cmd/manager",
     version_variable="main.version",  # there is none, and the linker does not mind
-    takes="four minutes",
-    home="https://github.com/kserve/kserve/tree/master/cmd/manager",
+    build_time="four minutes",
+    install_url="https://github.com/kserve/kserve/tree/master/cmd/manager",
 )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from rehearsal import toolchain
-from rehearsal.console import UserError, say
+from rehearsal.console import UserError, info
 from rehearsal.kubernetes.client import Api, ApiError, Object, Unreachable
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, free_ports
 from rehearsal.kubernetes.control_plane.egress_proxy import Egress
@@ -43,9 +43,9 @@ def programs(charts: Collection[str]) -> Mapping[str, Path]:
     found = {}
     for tool in dict.fromkeys(controller.tool for controller in CONTROLLERS if controller.chart in charts):
         try:
-            found[tool.command] = toolchain.find(tool)
+            found[tool.command] = toolchain.ensure(tool)
         except UserError as error:
-            say(f"Simulated only: {tool.title}. {error}")
+            info(f"Simulated only: {tool.title}. {error}")
     return found
 
 

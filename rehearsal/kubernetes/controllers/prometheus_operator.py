@@ -10,13 +10,13 @@ _TOOL = Tool(
     name="prometheus-operator",
     title="the Prometheus operator",
     command="prometheus-operator",
-    asks=("--version",),
+    version_arguments=("--version",),
     folder=GO_MODULES / "prometheus-operator",
     module="github.com/prometheus-operator/prometheus-operator",
     package="github.com/prometheus-operator/prometheus-operator/cmd/operator",
     version_variable="github.com/prometheus/common/version.Version",
-    takes="three minutes",
-    home="https://github.com/prometheus-operator/prometheus-operator/releases",
+    build_time="three minutes",
+    install_url="https://github.com/prometheus-operator/prometheus-operator/releases",
 )
 
 

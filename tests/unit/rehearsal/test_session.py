@@ -72,7 +72,7 @@ def test_no_credential_reaches_a_rehearsal(rehearsal: Rehearsal, monkeypatch: py
 
 
 def test_one_rehearsal_of_a_stack_at_a_time(rehearsal: Rehearsal) -> None:
-    with rehearsal._alone():
+    with rehearsal._locked():
         assert rehearsal.is_running()
         with pytest.raises(UserError, match=r"already running \(process \d+\)"):
             rehearsal.remove()

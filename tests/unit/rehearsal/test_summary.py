@@ -17,7 +17,7 @@ from rehearsal.helm.chart_policies import Judged, Violation
 from rehearsal.helm.charts import Chart
 from rehearsal.helm.rendering import Rendered
 from rehearsal.kubernetes.cluster import Report
-from rehearsal.summary import render, verdicts
+from rehearsal.summary import policy_results, render
 
 MLFLOW = Chart("mlflow", "1.0.0")
 
@@ -149,5 +149,5 @@ def test_undecided_is_neither_passed_nor_failed() -> None:
         {"policyEvent": {"policyName": "d", "enforcementLevel": "warning", "message": "d: x", "resourceUrn": "u::box"}},
         {"policyAnalyzeStackSummaryEvent": {"passed": ["e"]}},
     ]
-    said = verdicts(events)
+    said = policy_results(events)
     assert (said.passed, said.failed, said.undecided, said.advisories) == (3, 1, 1, ["d: box"])
