@@ -24,8 +24,8 @@ from rehearsal.kubernetes import cluster
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.kubernetes.control_plane import programs
 from rehearsal.kubernetes.controllers import manager
-from rehearsal.simulator.core.state_store import DamagedWorldError, FileWorld
-from rehearsal.simulator.server import serving
+from rehearsal.simulator.core.state_store import DamagedStateError, StateStore
+from rehearsal.simulator.server import serve_clouds
 from rehearsal.toolchain import CACHE, ROOT
 
 STACKS = ROOT / "stacks"
@@ -116,16 +116,16 @@ class Rehearsal:
         """
         engine, programs, missing = prepare(extra_charts)
         try:
-            with self._locked(), closing(FileWorld(self.state_file)) as world:
-                simulated = nullcontext() if missing else cluster.running(self.folder / "cluster", world, programs)
-                with simulated as stand, serving(world, port, stand.provider if stand else None) as providers:
+            with self._locked(), closing(StateStore(self.state_file)) as state:
+                simulated = nullcontext() if missing else cluster.running(self.folder / "cluster", state, programs)
+                with simulated as stand, serve_clouds(state, port, stand.provider if stand else None) as providers:
                     self.environment_file.unlink(missing_ok=True)  # of a server that was killed: its ports are gone
                     environment = self._environment(engine, providers)
                     if stand:
                         environment["KUBECONFIG"] = str(stand.plane.kubeconfig)
                     self._ready_backend(environment)
                     yield RunningRehearsal(environment, stand, missing)
-        except DamagedWorldError as error:
+        except DamagedStateError as error:
             raise UserError(f"{error} {self._reset_hint}") from None
 
     @property

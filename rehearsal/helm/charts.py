@@ -25,7 +25,7 @@ import yaml
 from rehearsal import toolchain
 from rehearsal.console import UserError
 from rehearsal.helm import cli
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.values import UNKNOWN
 
 VARIABLE = "GROUNDWORK_CHARTS"
@@ -40,7 +40,7 @@ class NotObtainable(Exception):
     """Why a chart cannot be had here. Nothing is wrong with the chart for that."""
 
 
-class WrongPackage(Refusal, UserError):
+class WrongPackage(CloudError, UserError):
     """A package that is not the one pinned: refuses the release, and is a person's to look into."""
 
 

@@ -20,11 +20,11 @@ from rehearsal.kubernetes.controllers.git_server import Repositories
 from rehearsal.kubernetes.controllers.manager import Controllers
 from rehearsal.kubernetes.provider.provider import KubernetesProvider
 from rehearsal.kubernetes.readiness import capacity, kubelet_checks, workloads
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 
 PATIENCE = 60  # seconds for pods to become Ready after an update; simulated ones take about two
 
-# The resources that are a cluster. Without one in the world, what a former one held is gone.
+# The resources that are a cluster. Without one in the state, what a former one held is gone.
 _CLUSTERS = ("azure-native:containerservice:ManagedCluster", "aws:eks/cluster:Cluster")
 
 
@@ -92,18 +92,18 @@ class Cluster:
 
 
 @contextmanager
-def running(folder: Path, world: FileWorld, programs: Mapping[str, Path]) -> Iterator[Cluster]:
+def running(folder: Path, state: StateStore, programs: Mapping[str, Path]) -> Iterator[Cluster]:
     """The cluster of one rehearsal, its data in `folder`, for as long as the context lasts.
 
     `programs` are those of the controllers that may run for real. Raises UserError when the control plane does not come
     up.
     """
-    if not any(record for type_ in _CLUSTERS for record in world.all(type_)):
+    if not any(record for type_ in _CLUSTERS for record in state.all(type_)):
         shutil.rmtree(folder, ignore_errors=True)
     egress = Egress()
     with egress.running(), control_plane.running(folder, egress.path) as plane:
         egress.attach(plane)
-        cloud_side, controllers = CloudSide(plane, world, egress), Controllers(plane, egress, programs)
+        cloud_side, controllers = CloudSide(plane, state, egress), Controllers(plane, egress, programs)
         with cloud_side.running(), controllers.running():
-            provider = KubernetesProvider(plane, Releases(plane), world.note)
+            provider = KubernetesProvider(plane, Releases(plane), state.append_to_journal)
             yield Cluster(plane, provider, cloud_side, controllers, egress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from rehearsal.simulator.core.simulation import Simulation
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 
 _CLOUDS = (
     "rehearsal.simulator.azure.cloud",
@@ -15,7 +15,7 @@ _CLOUDS = (
 )
 
 
-def simulations(world: FileWorld) -> dict[str, Simulation]:
-    """Every simulated cloud over one world, by the name of its Pulumi package."""
+def create_simulations(state: StateStore) -> dict[str, Simulation]:
+    """Every simulated cloud over one state, by the name of its Pulumi package."""
     clouds = [import_module(module).CLOUD for module in _CLOUDS]
-    return {cloud.name: Simulation(cloud, world) for cloud in clouds}
+    return {cloud.name: Simulation(cloud, state) for cloud in clouds}

@@ -17,7 +17,8 @@ from rehearsal.helm import charts, rendering
 from rehearsal.helm.charts import Chart
 from rehearsal.helm.rendering import Release, RenderError
 from rehearsal.kubernetes import schemas
-from rehearsal.simulator.core.resource_model import Cloud, Draft, Invoke, Model, Refusal, matches
+from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.resource_model import Cloud, Invoke, ResourceModel, ResourceRequest, matches
 from rehearsal.simulator.core.values import UNKNOWN, has_unknown
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
@@ -43,75 +44,75 @@ _IMMUTABLE = {
 }
 
 
-def _id(draft: Draft) -> str:
-    namespace, name = draft.get("metadata.namespace"), draft.get("metadata.name")
+def _id(request: ResourceRequest) -> str:
+    namespace, name = request.get("metadata.namespace"), request.get("metadata.name")
     return f"{namespace}/{name}" if namespace else str(name)
 
 
-def _follows_schema(draft: Draft) -> str | None:
-    return None if has_unknown(draft.inputs) else schemas.complaint(draft.inputs)
+def _follows_schema(request: ResourceRequest) -> str | None:
+    return None if has_unknown(request.inputs) else schemas.complaint(request.inputs)
 
 
-def _namespace_exists(draft: Draft) -> str | None:
-    path = "namespace" if draft.type == RELEASE else "metadata.namespace"
-    namespace = draft.get(path)
-    if namespace in (None, UNKNOWN) or namespace in _BUILT_IN_NAMESPACES or draft.get("createNamespace"):
+def _namespace_exists(request: ResourceRequest) -> str | None:
+    path = "namespace" if request.type == RELEASE else "metadata.namespace"
+    namespace = request.get(path)
+    if namespace in (None, UNKNOWN) or namespace in _BUILT_IN_NAMESPACES or request.get("createNamespace"):
         return None
-    namespaces = (existing.id for existing in draft.world.all("kubernetes:core/v1:Namespace"))
+    namespaces = (existing.id for existing in request.state.all("kubernetes:core/v1:Namespace"))
     return None if namespace in namespaces else f'namespaces "{namespace}" not found'
 
 
-def _values_fit_chart(draft: Draft) -> str | None:
-    path = charts.package(Chart.of(draft.inputs))
-    values = draft.get("values", {})
+def _values_fit_chart(request: ResourceRequest) -> str | None:
+    path = charts.package(Chart.of(request.inputs))
+    values = request.get("values", {})
     complaints = charts.complaints(path, values) if path and values is not UNKNOWN else []
     if not complaints:
         return None
     return "values don't meet the specifications of the schema(s) in the chart: " + "; ".join(complaints)
 
 
-def _renders(draft: Draft) -> str | None:
+def _renders(request: ResourceRequest) -> str | None:
     """Helm's refusal to render, or the API server's of what was rendered. A chart that can't be had refuses nothing."""
     try:
-        complaints = rendering.render(Release.of(draft.inputs)).complaints
+        complaints = rendering.render(Release.of(request.inputs)).complaints
     except RenderError as error:
-        return f"{draft.get('name')} could not be rendered: {error}"
+        return f"{request.get('name')} could not be rendered: {error}"
     return "; ".join(complaints) or None
 
 
-def _rendered(draft: Draft) -> Mapping[str, Any]:
+def _rendered(request: ResourceRequest) -> Mapping[str, Any]:
     """How many objects a release consists of: counts only, for what charts make at random must not be written down."""
-    rendered = rendering.render(Release.of(draft.inputs))
+    rendered = rendering.render(Release.of(request.inputs))
     return {"objects": len(rendered.objects), "notChecked": len(rendered.custom), "reason": rendered.reason}
 
 
-_RELEASE_MODEL = Model(
+_RELEASE_MODEL = ResourceModel(
     RELEASE,
-    id=lambda draft: f"{draft.get('namespace')}/{draft.get('name')}",
+    id=lambda request: f"{request.get('namespace')}/{request.get('name')}",
     outputs={
-        "status": lambda draft: {
+        "status": lambda request: {
             "status": "deployed",
             "revision": 1,
-            "chart": draft.get("chart"),
-            "version": draft.get("version"),
-            "name": draft.get("name"),
-            "namespace": draft.get("namespace"),
+            "chart": request.get("chart"),
+            "version": request.get("version"),
+            "name": request.get("name"),
+            "namespace": request.get("namespace"),
         },
         "rendered": _rendered,
     },
     required=("chart", "name", "namespace", "version"),
-    replaces=("name", "namespace"),
+    replace_on_changes=("name", "namespace"),
     rules=(
         matches("name", r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?", "invalid release name '{value}'"),
         _values_fit_chart,
     ),
-    live=(_namespace_exists, _renders),
+    state_rules=(_namespace_exists, _renders),
 )
 
 
 class _Kubernetes:
     name = "kubernetes"
-    facts: Mapping[str, str] = {}
+    account: Mapping[str, str] = {}
     invokes: Mapping[str, Invoke] = {}
     secret_invokes: Collection[str] = ()
 
@@ -124,27 +125,27 @@ class _Kubernetes:
         except yaml.YAMLError:
             parsed = None  # the parser's message would quote the kubeconfig
         if not isinstance(parsed, Mapping) or not parsed.get("clusters"):
-            raise Refusal("failed to parse kubeconfig: it names no cluster")
+            raise CloudError("failed to parse kubeconfig: it names no cluster")
         return {}
 
-    def model(self, type_: str) -> Model | None:
+    def model(self, type_: str) -> ResourceModel | None:
         if type_ == RELEASE:
             return _RELEASE_MODEL
         kind = type_.rsplit(":", 1)[-1]
-        return Model(
+        return ResourceModel(
             type_,
             id=_id,
             required=("apiVersion", "kind", "metadata.name"),
-            replaces=("metadata.name", "metadata.namespace", *_IMMUTABLE.get(kind, ())),
+            replace_on_changes=("metadata.name", "metadata.namespace", *_IMMUTABLE.get(kind, ())),
             rules=(
                 matches("metadata.name", _NAME, "metadata.name: Invalid value: '{value}': not an RFC 1123 subdomain"),
                 _follows_schema,
             ),
-            live=(_namespace_exists,),
+            state_rules=(_namespace_exists,),
             secrets=("data", "stringData") if kind == "Secret" else (),
         )
 
-    def missing(self, draft: Draft, value: str) -> str | None:  # noqa: ARG002 its references are names, judged by rules
+    def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:  # noqa: ARG002 its references are names, judged by rules
         return None
 
 

@@ -10,9 +10,9 @@ import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from rehearsal.console import UserError
-from rehearsal.simulator.clouds import simulations
+from rehearsal.simulator.clouds import create_simulations
 from rehearsal.simulator.core.provider import Provider
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 
 Servicer = provider_pb2_grpc.ResourceProviderServicer
 
@@ -26,13 +26,15 @@ _OPTIONS = [
 
 
 @contextmanager
-def serving(world: FileWorld, port: int = 0, kubernetes: Servicer | None = None) -> Iterator[str]:
+def serve_clouds(state: StateStore, port: int = 0, kubernetes: Servicer | None = None) -> Iterator[str]:
     """Serve the clouds of one rehearsal; gives the value of PULUMI_DEBUG_PROVIDERS.
 
     `kubernetes` stands before a real control plane; without it objects are checked offline. The clouds take ports from
     `port` on; with 0, free ones. Raises UserError when a port is taken.
     """
-    providers: dict[str, Servicer] = {name: Provider(simulation) for name, simulation in simulations(world).items()}
+    providers: dict[str, Servicer] = {
+        name: Provider(simulation) for name, simulation in create_simulations(state).items()
+    }
     if kubernetes is not None:
         providers["kubernetes"] = kubernetes
     with ExitStack() as servers:

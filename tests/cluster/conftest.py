@@ -19,7 +19,7 @@ from rehearsal.kubernetes.cloud_controller.controller import CloudSide
 from rehearsal.kubernetes.control_plane import control_plane, programs
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import Egress
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 from tests.support import chart_packages
 from tests.support.waiting import PATIENCE, wait_for
 
@@ -58,24 +58,24 @@ def namespace(plane: ControlPlane) -> Iterator[str]:
 
 
 @pytest.fixture
-def world() -> Iterator[FileWorld]:
-    world = FileWorld(":memory:")
-    yield world
-    world.close()
+def state() -> Iterator[StateStore]:
+    state = StateStore(":memory:")
+    yield state
+    state.close()
 
 
 @pytest.fixture
-def cloud(plane: ControlPlane, egress: Egress, world: FileWorld) -> Iterator[CloudSide]:
+def cloud(plane: ControlPlane, egress: Egress, state: StateStore) -> Iterator[CloudSide]:
     """The simulated cloud at work, pods on its nodes alone; afterwards nothing of it is left."""
     # Pods of tests before that wait for a node would bring one here.
     wait_for(lambda: not plane.api.list("v1", "Pod", fields="spec.nodeName="))
     for name in _NODES:
         plane.api.patch(_node(name), {"spec": {"unschedulable": True}})
-    side = CloudSide(plane, world, egress)
+    side = CloudSide(plane, state, egress)
     with side.running():
         yield side
-        for record in world.all():
-            world.remove(record)
+        for record in state.all():
+            state.remove(record)
         side.settle(PATIENCE)
     for name in _NODES:
         plane.api.patch(_node(name), {"spec": {"unschedulable": None}})

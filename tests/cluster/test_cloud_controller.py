@@ -1,6 +1,6 @@
 """The cluster's nodes, disks and load balancers: there when the stack has them, and missed when it has not.
 
-Proves on a real API server with its real scheduler and controllers that they follow the world. Does not prove that the
+Proves on a real API server with its real scheduler and controllers that they follow the state. Does not prove that the
 clouds' own figures are still those.
 """
 
@@ -14,35 +14,35 @@ from rehearsal.kubernetes.cloud_controller import autoscaler
 from rehearsal.kubernetes.cloud_controller.controller import CloudSide
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import Egress
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 from tests.support.cloud_objects import all_ready, claim, ingress, nodes, phase, pod, readiness, service, using
 from tests.support.cluster_states import agent_pool, put_addons, put_agent_pool, put_aks, put_eks, put_node_group
 from tests.support.waiting import PATIENCE, wait_for
 
 
 def test_pools_become_ready_nodes_and_go_with_their_pool(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide
+    plane: ControlPlane, state: StateStore, cloud: CloudSide
 ) -> None:
-    put_aks(world, agent_pool("system", mode="System", nodeTaints=["CriticalAddonsOnly=true:NoSchedule"]))
-    user = put_agent_pool(world, "user", vmSize="Standard_E8s_v5", minCount=3)
+    put_aks(state, agent_pool("system", mode="System", nodeTaints=["CriticalAddonsOnly=true:NoSchedule"]))
+    user = put_agent_pool(state, "user", vmSize="Standard_E8s_v5", minCount=3)
     cloud.settle(PATIENCE)
     wait_for(lambda: all_ready(plane.api))
     labels = [node["metadata"]["labels"] for node in nodes(plane.api).values()]
     assert sorted(one["kubernetes.azure.com/agentpool"] for one in labels) == ["system"] * 2 + ["user"] * 3
     assert {one["topology.kubernetes.io/zone"] for one in labels} == {f"westeurope-{zone}" for zone in (1, 2, 3)}
-    world.remove(user)
+    state.remove(user)
     cloud.settle(PATIENCE)
     assert [name.split("-")[1] for name in nodes(plane.api)] == ["system"] * 2
 
 
 def test_a_changed_label_or_taint_reaches_the_nodes_that_are_there(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide
+    plane: ControlPlane, state: StateStore, cloud: CloudSide
 ) -> None:
-    put_aks(world, agent_pool(nodeLabels={"old": "yes"}))
+    put_aks(state, agent_pool(nodeLabels={"old": "yes"}))
     cloud.settle(PATIENCE)
     wait_for(lambda: all_ready(plane.api))
     uids = {node["metadata"]["uid"] for node in nodes(plane.api).values()}
-    put_aks(world, agent_pool(nodeLabels={"new": "yes"}, nodeTaints=["gpu=only:NoSchedule"]))
+    put_aks(state, agent_pool(nodeLabels={"new": "yes"}, nodeTaints=["gpu=only:NoSchedule"]))
     cloud.settle(PATIENCE)
     found = nodes(plane.api).values()
     assert {node["metadata"]["uid"] for node in found} == uids
@@ -52,13 +52,13 @@ def test_a_changed_label_or_taint_reaches_the_nodes_that_are_there(
 
 
 def test_a_second_run_finds_everything_and_changes_nothing(
-    plane: ControlPlane, egress: Egress, world: FileWorld, cloud: CloudSide
+    plane: ControlPlane, egress: Egress, state: StateStore, cloud: CloudSide
 ) -> None:
-    put_aks(world)
+    put_aks(state)
     cloud.settle(PATIENCE)
     wait_for(lambda: all_ready(plane.api))
     before = {name: node["metadata"]["uid"] for name, node in nodes(plane.api).items()}
-    again = CloudSide(plane, world, egress)
+    again = CloudSide(plane, state, egress)
     with again.running():
         again.settle(PATIENCE)
     assert {name: node["metadata"]["uid"] for name, node in nodes(plane.api).items()} == before
@@ -66,14 +66,14 @@ def test_a_second_run_finds_everything_and_changes_nothing(
 
 
 def test_what_eks_brought_is_found_again_too(
-    plane: ControlPlane, egress: Egress, world: FileWorld, cloud: CloudSide
+    plane: ControlPlane, egress: Egress, state: StateStore, cloud: CloudSide
 ) -> None:
-    put_eks(world)
-    put_addons(world, "vpc-cni", "aws-ebs-csi-driver", aws_ebs_csi_driver={"defaultStorageClass": {"enabled": True}})
+    put_eks(state)
+    put_addons(state, "vpc-cni", "aws-ebs-csi-driver", aws_ebs_csi_driver={"defaultStorageClass": {"enabled": True}})
     cloud.settle(PATIENCE)
     before = {found["metadata"]["uid"] for found in plane.api.list("storage.k8s.io/v1", "StorageClass")}
     assert len(before) == 2
-    again = CloudSide(plane, world, egress)
+    again = CloudSide(plane, state, egress)
     with again.running():
         again.settle(PATIENCE)
     assert again.faults() == []
@@ -81,9 +81,9 @@ def test_what_eks_brought_is_found_again_too(
 
 
 def test_an_unknown_size_is_reported_and_the_other_pools_are_there(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide
+    plane: ControlPlane, state: StateStore, cloud: CloudSide
 ) -> None:
-    put_aks(world, agent_pool("odd", vmSize="Standard_Z99"), agent_pool("user"))
+    put_aks(state, agent_pool("odd", vmSize="Standard_Z99"), agent_pool("user"))
     cloud.settle(PATIENCE)
     assert len(nodes(plane.api)) == 2
     assert len(cloud.faults()) == 1
@@ -95,24 +95,24 @@ def test_an_unknown_size_is_reported_and_the_other_pools_are_there(
     assert "sizes.py" in cloud.faults()[0]
 
 
-def test_nodes_of_eks_wait_for_the_network_add_on(plane: ControlPlane, world: FileWorld, cloud: CloudSide) -> None:
-    put_eks(world)
-    put_node_group(world)
+def test_nodes_of_eks_wait_for_the_network_add_on(plane: ControlPlane, state: StateStore, cloud: CloudSide) -> None:
+    put_eks(state)
+    put_node_group(state)
     cloud.settle(PATIENCE)
     found = [readiness(node) for node in nodes(plane.api).values()]
     assert [one["status"] for one in found] == ["False", "False"]
     assert all("cni plugin not initialized" in one["message"] for one in found)
-    put_addons(world, "vpc-cni")
+    put_addons(state, "vpc-cni")
     cloud.settle(PATIENCE)
     wait_for(lambda: all_ready(plane.api))
 
 
 def test_a_claim_gets_a_volume_in_its_pods_zone(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
-    put_eks(world)
-    put_node_group(world)
-    put_addons(world, "vpc-cni", "aws-ebs-csi-driver", aws_ebs_csi_driver={"defaultStorageClass": {"enabled": True}})
+    put_eks(state)
+    put_node_group(state)
+    put_addons(state, "vpc-cni", "aws-ebs-csi-driver", aws_ebs_csi_driver={"defaultStorageClass": {"enabled": True}})
     cloud.settle(PATIENCE)
     plane.api.create(claim(namespace, "data", None))
     plane.api.create(pod(namespace, "user", **using("data")))
@@ -133,11 +133,11 @@ def test_a_claim_gets_a_volume_in_its_pods_zone(
 
 
 def test_a_claim_without_its_driver_stays_pending(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
-    put_eks(world)
-    put_node_group(world)
-    put_addons(world, "vpc-cni")
+    put_eks(state)
+    put_node_group(state)
+    put_addons(state, "vpc-cni")
     cloud.settle(PATIENCE)
     plane.api.create(claim(namespace, "data", "gp2"))
     plane.api.create(pod(namespace, "user", **using("data")))
@@ -154,15 +154,15 @@ def test_a_claim_without_its_driver_stays_pending(
 
 
 def test_aks_brings_its_classes_unless_a_driver_is_switched_off(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide
+    plane: ControlPlane, state: StateStore, cloud: CloudSide
 ) -> None:
-    put_aks(world)
+    put_aks(state)
     cloud.settle(PATIENCE)
     classes = {one["metadata"]["name"]: one for one in plane.api.list("storage.k8s.io/v1", "StorageClass")}
     default = {"storageclass.kubernetes.io/is-default-class": "true"}
     assert [name for name, one in classes.items() if one["metadata"].get("annotations") == default] == ["default"]
     assert {"managed-csi", "managed-csi-premium", "azurefile-csi"} <= classes.keys()
-    put_aks(world, storageProfile={"diskCSIDriver": {"enabled": False}})
+    put_aks(state, storageProfile={"diskCSIDriver": {"enabled": False}})
     cloud.settle(PATIENCE)
     left = {one["metadata"]["name"] for one in plane.api.list("storage.k8s.io/v1", "StorageClass")}
     assert "managed-csi" not in left
@@ -170,9 +170,9 @@ def test_aks_brings_its_classes_unless_a_driver_is_switched_off(
 
 
 def test_aks_gives_load_balancers_and_takes_them_back(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
-    put_aks(world)
+    put_aks(state)
     cloud.settle(PATIENCE)
     plane.api.create(service(namespace, "public"))
     internal = {"service.beta.kubernetes.io/azure-load-balancer-internal": "true"}
@@ -189,9 +189,9 @@ def test_aks_gives_load_balancers_and_takes_them_back(
 
 
 def test_eks_gives_load_balancers_only_in_tagged_subnets(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
-    put_eks(world, tags={"kubernetes.io/role/internal-elb": "1"})
+    put_eks(state, tags={"kubernetes.io/role/internal-elb": "1"})
     cloud.settle(PATIENCE)
     plane.api.create(service(namespace, "public"))
     internal = {"service.beta.kubernetes.io/aws-load-balancer-internal": "true"}
@@ -206,9 +206,9 @@ def test_eks_gives_load_balancers_only_in_tagged_subnets(
 
 
 def test_gpus_are_there_once_a_device_plugin_finds_them(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
-    put_aks(world, agent_pool("gpu", vmSize="Standard_NC4as_T4_v3"))
+    put_aks(state, agent_pool("gpu", vmSize="Standard_NC4as_T4_v3"))
     cloud.settle(PATIENCE)
     gpu = {"requests": {"nvidia.com/gpu": "1"}, "limits": {"nvidia.com/gpu": "1"}}
     plane.api.create(pod(namespace, "trains", container={"resources": gpu}))
@@ -230,10 +230,10 @@ def test_gpus_are_there_once_a_device_plugin_finds_them(
 
 
 def test_the_autoscaler_of_aks_adds_as_many_nodes_as_are_needed(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
     """One pod fits beside the system's; the other two share a new node."""
-    put_aks(world, agent_pool(minCount=1, maxCount=3))
+    put_aks(state, agent_pool(minCount=1, maxCount=3))
     cloud.settle(PATIENCE)
     names = [f"large-{number}" for number in range(3)]
     for name in names:
@@ -246,9 +246,9 @@ def test_the_autoscaler_of_aks_adds_as_many_nodes_as_are_needed(
 
 
 def test_a_node_that_was_added_goes_when_it_is_idle(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide, namespace: str, monkeypatch: pytest.MonkeyPatch
+    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_aks(world, agent_pool(minCount=1, maxCount=3))
+    put_aks(state, agent_pool(minCount=1, maxCount=3))
     cloud.settle(PATIENCE)
     names = ("large-0", "large-1")
     for name in names:
@@ -263,9 +263,9 @@ def test_a_node_that_was_added_goes_when_it_is_idle(
 
 
 def test_a_pod_that_no_node_could_take_brings_none(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
-    put_aks(world, agent_pool(minCount=1, maxCount=3))
+    put_aks(state, agent_pool(minCount=1, maxCount=3))
     cloud.settle(PATIENCE)
     plane.api.create(pod(namespace, "giant", requests={"cpu": "40"}))
     plane.api.create(pod(namespace, "picky", nodeSelector={"nobody": "has"}))
@@ -275,11 +275,11 @@ def test_a_pod_that_no_node_could_take_brings_none(
 
 
 def test_eks_has_no_autoscaler_of_its_own(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
-    put_eks(world)
-    put_node_group(world)
-    put_addons(world, "vpc-cni")
+    put_eks(state)
+    put_node_group(state)
+    put_addons(state, "vpc-cni")
     cloud.settle(PATIENCE)
     for number in range(3):
         plane.api.create(pod(namespace, f"large-{number}", requests={"cpu": "2500m"}))

@@ -14,7 +14,7 @@ from rehearsal.kubernetes.client import ApiError, Object
 from rehearsal.kubernetes.cloud_controller.controller import CloudSide
 from rehearsal.kubernetes.cloud_controller.identity import without_identity
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 from tests.support.cloud_objects import SIMULATED, nodes, pod, running
 from tests.support.cluster_states import (
     TENANT,
@@ -40,8 +40,8 @@ def environment(found: Object) -> Mapping[str, str]:
     return {one["name"]: one["value"] for one in found["spec"]["containers"][0].get("env", ())}
 
 
-def test_system_workloads_run_where_they_belong(plane: ControlPlane, world: FileWorld, cloud: CloudSide) -> None:
-    put_aks(world, agent_pool("system", mode="System", nodeTaints=["CriticalAddonsOnly=true:NoSchedule"]), agent_pool())
+def test_system_workloads_run_where_they_belong(plane: ControlPlane, state: StateStore, cloud: CloudSide) -> None:
+    put_aks(state, agent_pool("system", mode="System", nodeTaints=["CriticalAddonsOnly=true:NoSchedule"]), agent_pool())
     cloud.settle(PATIENCE)
     wait_for(lambda: len(running(plane.api, "k8s-app=kube-dns")) == 2)
     pools = {
@@ -54,10 +54,10 @@ def test_system_workloads_run_where_they_belong(plane: ControlPlane, world: File
     assert service["spec"]["clusterIP"] == "10.96.0.10"
 
 
-def test_eks_runs_only_what_is_an_add_on(plane: ControlPlane, world: FileWorld, cloud: CloudSide) -> None:
-    put_eks(world)
-    put_node_group(world)
-    put_addons(world, "vpc-cni", "kube-proxy")
+def test_eks_runs_only_what_is_an_add_on(plane: ControlPlane, state: StateStore, cloud: CloudSide) -> None:
+    put_eks(state)
+    put_node_group(state)
+    put_addons(state, "vpc-cni", "kube-proxy")
     cloud.settle(PATIENCE)
     names = {one["metadata"]["name"] for one in plane.api.list("apps/v1", "DaemonSet", labels=SIMULATED)}
     assert names == {"aws-node", "kube-proxy"}
@@ -66,9 +66,9 @@ def test_eks_runs_only_what_is_an_add_on(plane: ControlPlane, world: FileWorld, 
 
 
 def test_metrics_are_half_of_what_is_asked_for(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
-    put_aks(world)
+    put_aks(state)
     cloud.settle(PATIENCE)
     plane.api.create(pod(namespace, "works", requests={"cpu": "100m", "memory": "64Mi"}))
 
@@ -84,13 +84,13 @@ def test_metrics_are_half_of_what_is_asked_for(
     assert {one["metadata"]["name"] for one in per_node} >= nodes(plane.api).keys()
 
 
-def test_eks_has_metrics_only_with_the_add_on(plane: ControlPlane, world: FileWorld, cloud: CloudSide) -> None:
-    put_eks(world)
-    put_node_group(world)
-    put_addons(world, "vpc-cni")
+def test_eks_has_metrics_only_with_the_add_on(plane: ControlPlane, state: StateStore, cloud: CloudSide) -> None:
+    put_eks(state)
+    put_node_group(state)
+    put_addons(state, "vpc-cni")
     cloud.settle(PATIENCE)
     assert plane.api.get("apiregistration.k8s.io/v1", "APIService", "v1beta1.metrics.k8s.io") is None
-    put_addons(world, "metrics-server")
+    put_addons(state, "metrics-server")
     cloud.settle(PATIENCE)
 
     def served() -> bool:
@@ -103,9 +103,9 @@ def test_eks_has_metrics_only_with_the_add_on(plane: ControlPlane, world: FileWo
 
 
 def test_a_labelled_pod_of_aks_gets_its_identity_and_one_without_the_label_none(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
-    put_aks(world, securityProfile={"workloadIdentity": {"enabled": True}})
+    put_aks(state, securityProfile={"workloadIdentity": {"enabled": True}})
     plane.api.create(account(namespace, "mlflow", **{CLIENT: "client-1"}))
     cloud.settle(PATIENCE)
     wait_for(lambda: len(running(plane.api, "k8s-app=azure-wi-webhook-controller-manager")) == 2)
@@ -135,9 +135,9 @@ def test_a_labelled_pod_of_aks_gets_its_identity_and_one_without_the_label_none(
 
 
 def test_a_labelled_pod_of_aks_without_workload_identity_gets_nothing(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
-    put_aks(world)
+    put_aks(state)
     cloud.settle(PATIENCE)
     plane.api.create(account(namespace, "mlflow", **{CLIENT: "client-1"}))
     labelled = pod(namespace, "labelled", serviceAccountName="mlflow")
@@ -146,11 +146,11 @@ def test_a_labelled_pod_of_aks_without_workload_identity_gets_nothing(
 
 
 def test_a_pod_of_eks_gets_the_identity_that_is_associated_with_it(
-    plane: ControlPlane, world: FileWorld, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
-    put_eks(world)
-    put_addons(world, "eks-pod-identity-agent")
-    put_association(world, namespace, "mlflow")
+    put_eks(state)
+    put_addons(state, "eks-pod-identity-agent")
+    put_association(state, namespace, "mlflow")
     role = "arn:aws:iam::123456789012:role/old"
     plane.api.create(account(namespace, "mlflow"))
     plane.api.create(account(namespace, "older", **{"eks.amazonaws.com/role-arn": role}))

@@ -24,7 +24,7 @@ from rehearsal.helm.releases.resources import Releases, Unfinished
 from rehearsal.kubernetes.client import Unreachable
 from rehearsal.kubernetes.control_plane import control_plane
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 from tests.support.release_charts import SETTINGS, TOO_LARGE, WEB, changed, level
 from tests.support.waiting import PATIENCE, wait_for
 
@@ -49,7 +49,7 @@ class Background:
     def _run(self) -> None:
         try:
             self._operation()
-        except (Refusal, Unreachable) as failure:
+        except (CloudError, Unreachable) as failure:
             self._failure = failure
 
     def ended(self) -> str:
@@ -88,10 +88,10 @@ def test_an_install_that_was_killed_locks_the_release_until_it_is_removed(
     kill("helm", namespace)
     assert "signal 9" in killed.ended()
     with pytest.raises(
-        Refusal, match=r"cannot re-use a name that is still in use.*locked \(pending-install\)"
+        CloudError, match=r"cannot re-use a name that is still in use.*locked \(pending-install\)"
     ) as locked:
         releases.install(inputs, None)
-    with pytest.raises(Refusal, match=r"another operation \(install/upgrade/rollback\) is in progress"):
+    with pytest.raises(CloudError, match=r"another operation \(install/upgrade/rollback\) is in progress"):
         releases.upgrade(inputs, stuck, None)
     follow(str(locked.value), plane)
     assert releases.install(inputs, None)["status"]["status"] == "deployed"
@@ -109,7 +109,7 @@ def test_an_upgrade_that_was_killed_locks_the_release_until_it_is_rolled_back(
     kill("helm", namespace)
     killed.ended()
     again = changed(inputs, level="3")
-    with pytest.raises(Refusal, match=r"is in progress.*locked \(pending-upgrade\).* rollback \S+ 1 ") as locked:
+    with pytest.raises(CloudError, match=r"is in progress.*locked \(pending-upgrade\).* rollback \S+ 1 ") as locked:
         releases.upgrade(again, inputs, None)
     assert not isinstance(locked.value, Unfinished)  # it made no revision that there would be to remember
     follow(str(locked.value), plane)

@@ -19,7 +19,7 @@ from rehearsal.helm import cli
 from rehearsal.helm.releases import resources as under_test
 from rehearsal.helm.releases.resources import Releases, Unfinished
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.values import UNKNOWN
 from tests.support.release_charts import HELD, HOOK, POD, SETTINGS, TOO_LARGE, WEB, changed, level
 
@@ -72,7 +72,7 @@ def test_what_a_finalizer_holds_is_named_when_it_cannot_be_removed(
 ) -> None:
     inputs = chart(HELD, timeout=2)
     releases.install(inputs, None)
-    with pytest.raises(Refusal, match=r"Still there: ConfigMap \S+/held \(finalizers example.org/nobody-here\)"):
+    with pytest.raises(CloudError, match=r"Still there: ConfigMap \S+/held \(finalizers example.org/nobody-here\)"):
         releases.uninstall(inputs, None)
     held = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "held", "namespace": inputs["namespace"]}}
     plane.api.patch(held, {"metadata": {"finalizers": None}})
@@ -81,7 +81,7 @@ def test_what_a_finalizer_holds_is_named_when_it_cannot_be_removed(
 def test_a_pod_that_fits_nowhere_fails_an_atomic_install_with_the_schedulers_reason(
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(CloudError) as refused:
         releases.install(changed(chart(WEB, atomic=True, timeout=10), cpu=TOO_LARGE), None)
     assert not isinstance(refused.value, Unfinished)
     said = str(refused.value)
@@ -130,7 +130,7 @@ def test_a_rehearsal_waits_no_longer_than_its_own_patience_and_says_so(
 ) -> None:
     monkeypatch.setattr(under_test, "PATIENCE", 2)
     began = time.monotonic()
-    with pytest.raises(Refusal, match="Helm waited 2 s: the release allows 600 s"):
+    with pytest.raises(CloudError, match="Helm waited 2 s: the release allows 600 s"):
         releases.install(changed(chart(WEB, timeout=600), cpu=TOO_LARGE), None)
     assert time.monotonic() - began < 60
 
@@ -147,7 +147,7 @@ def test_a_hook_is_run_as_a_job(
 def test_a_hook_that_fails_fails_the_release_with_the_jobs_reason(
     releases: Releases, chart: Callable[..., dict[str, Any]]
 ) -> None:
-    with pytest.raises(Refusal, match=r"failed pre-install: .*job migrate failed: BackoffLimitExceeded"):
+    with pytest.raises(CloudError, match=r"failed pre-install: .*job migrate failed: BackoffLimitExceeded"):
         releases.install(changed(chart(HOOK), code="1"), None)
 
 
@@ -155,7 +155,7 @@ def test_a_namespace_that_is_missing_refuses_the_release_unless_it_is_to_be_made
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart(SETTINGS, namespace=f"{namespace}-later")
-    with pytest.raises(Refusal, match=f'namespaces "{namespace}-later" not found'):
+    with pytest.raises(CloudError, match=f'namespaces "{namespace}-later" not found'):
         releases.install(inputs, None)
     assert releases.install({**inputs, "createNamespace": True}, None)["status"]["status"] == "deployed"
     plane.api.delete("v1", "Namespace", f"{namespace}-later")
@@ -165,9 +165,9 @@ def test_values_that_do_not_render_are_refused_before_anything_is_done(
     releases: Releases, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart('# {{ required "say how many" .Values.replicas }}')
-    with pytest.raises(Refusal, match=r"could not be rendered: .*say how many"):
+    with pytest.raises(CloudError, match=r"could not be rendered: .*say how many"):
         releases.preview(inputs)
-    with pytest.raises(Refusal, match=r"could not be rendered: .*say how many"):
+    with pytest.raises(CloudError, match=r"could not be rendered: .*say how many"):
         releases.install(inputs, None)
     assert releases.read({**inputs, "values": {"replicas": 1}}) is None
 
@@ -184,9 +184,9 @@ def test_what_the_api_server_refuses_is_refused_in_the_preview_and_in_the_instal
     releases: Releases, chart: Callable[..., dict[str, Any]], template: str, reason: str
 ) -> None:
     inputs = chart(template)
-    with pytest.raises(Refusal, match=reason):
+    with pytest.raises(CloudError, match=reason):
         releases.preview(inputs)
-    with pytest.raises(Refusal, match=reason):
+    with pytest.raises(CloudError, match=reason):
         releases.install(inputs, None)
 
 

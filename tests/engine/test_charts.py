@@ -21,9 +21,9 @@ from policies import ReviewedException, load_exceptions
 from rehearsal import toolchain
 from rehearsal.helm import charts, cli
 from rehearsal.helm.chart_policies import Judged, advice, faults, judge
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Simulation
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import SIGNATURE, Values
 from rehearsal.simulator.offline_kubernetes import CLOUD, RELEASE
 from tests.support import chart_packages
@@ -76,9 +76,9 @@ def _helm() -> None:
 @pytest.fixture
 def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulation]:
     monkeypatch.setenv(charts.VARIABLE, str(tmp_path))
-    world = FileWorld(tmp_path / "world.db")
-    yield Simulation(CLOUD, world)
-    world.close()
+    state = StateStore(tmp_path / "state.db")
+    yield Simulation(CLOUD, state)
+    state.close()
 
 
 def release(folder: Path, values: dict[str, Any] | None = None, **templates: str) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def test_a_chart_is_rendered_and_its_objects_counted(kubernetes: Simulation, tmp
 
 
 def test_a_template_that_fails_refuses_the_release_in_helms_words(kubernetes: Simulation, tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match=r"toy could not be rendered: .*say how many"):
+    with pytest.raises(CloudError, match=r"toy could not be rendered: .*say how many"):
         create(kubernetes, release(tmp_path, broken=REQUIRES))
 
 
@@ -108,7 +108,7 @@ def test_an_update_is_rendered_too(kubernetes: Simulation, tmp_path: Path) -> No
     inputs = release(tmp_path, {"replicas": 1}, needs="# " + REQUIRES, config=CONFIG_MAP)
     create(kubernetes, inputs)
     changed = {**inputs, "values": {**inputs["values"], "replicas": ""}}
-    with pytest.raises(Refusal, match="say how many"):
+    with pytest.raises(CloudError, match="say how many"):
         kubernetes.update("urn::r", RELEASE, "default/toy", Values(changed), Values(inputs), preview=False)
 
 
@@ -125,7 +125,7 @@ def test_an_update_is_rendered_too(kubernetes: Simulation, tmp_path: Path) -> No
 def test_an_object_that_the_api_server_would_refuse_refuses_the_release(
     kubernetes: Simulation, tmp_path: Path, template: str, refusal: str
 ) -> None:
-    with pytest.raises(Refusal, match=refusal):
+    with pytest.raises(CloudError, match=refusal):
         create(kubernetes, release(tmp_path, object=template))
 
 
@@ -137,11 +137,11 @@ def test_what_a_chart_makes_at_random_is_written_down_nowhere(kubernetes: Simula
 
 
 def create_again(inputs: dict[str, Any]) -> Any:
-    world = FileWorld(":memory:")
+    state = StateStore(":memory:")
     try:
-        return create(Simulation(CLOUD, world), inputs)
+        return create(Simulation(CLOUD, state), inputs)
     finally:
-        world.close()
+        state.close()
 
 
 def test_a_hook_is_judged_like_any_other_object(kubernetes: Simulation, tmp_path: Path) -> None:

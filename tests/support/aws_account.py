@@ -11,7 +11,7 @@ from typing import Any
 
 from rehearsal.simulator.aws.cloud import ACCOUNT, CLOUD
 from rehearsal.simulator.core.simulation import Simulation
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import UNKNOWN, Values
 
 VPC, SUBNET = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet"
@@ -79,8 +79,8 @@ class Account:
     """A simulated account in eu-west-1."""
 
     def __init__(self) -> None:
-        self.world = FileWorld(":memory:")
-        self.simulation = Simulation(CLOUD, self.world)
+        self.state = StateStore(":memory:")
+        self.simulation = Simulation(CLOUD, self.state)
         self.simulation.configure({"region": "eu-west-1"})
         self._count = 0
 
@@ -92,7 +92,7 @@ class Account:
         return self.simulation.create(f"urn::it-{self._count}", type_, Values(inputs), preview=False)[0]
 
     def outputs(self, type_: str, id_: str) -> Mapping[str, Any]:
-        record = self.world.get(type_, id_)
+        record = self.state.get(type_, id_)
         assert record is not None
         return record.outputs
 

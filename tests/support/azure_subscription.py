@@ -11,10 +11,10 @@ from typing import Any
 
 from rehearsal.simulator.azure.cloud import CLOUD
 from rehearsal.simulator.core.simulation import Simulation
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import Values
 
-SUBSCRIPTION = CLOUD.facts["subscriptionId"]
+SUBSCRIPTION = CLOUD.account["subscriptionId"]
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
 VNET = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/vnet"
 VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-one"
@@ -49,7 +49,7 @@ POOL = {
     "vnetSubnetID": NODES,
 }
 
-# One accepted set of inputs for each type that has rules; several serve as the world that the others refer to.
+# One accepted set of inputs for each type that has rules; several serve as the state that the others refer to.
 GOOD: Mapping[str, dict[str, Any]] = {
     "resources:ResourceGroup": {"resourceGroupName": "rg"},
     "network:VirtualNetwork": in_group(virtualNetworkName="vnet", addressSpace={"addressPrefixes": ["10.0.0.0/16"]}),
@@ -83,7 +83,7 @@ GOOD: Mapping[str, dict[str, Any]] = {
     ),
     "authorization:RoleAssignment": {
         "scope": VNET,
-        "principalId": CLOUD.facts["objectId"],
+        "principalId": CLOUD.account["objectId"],
         "roleDefinitionId": OPERATOR,
         "roleAssignmentName": "0a1b2c3d-0000-4000-8000-000000000000",
     },
@@ -112,7 +112,7 @@ GOOD: Mapping[str, dict[str, Any]] = {
     "keyvault:Vault": in_group(
         vaultName="kv-one",
         properties={
-            "tenantId": CLOUD.facts["tenantId"],
+            "tenantId": CLOUD.account["tenantId"],
             "sku": {"family": "A", "name": "standard"},
             "enablePurgeProtection": True,
             "softDeleteRetentionInDays": 90,
@@ -164,7 +164,7 @@ GOOD: Mapping[str, dict[str, Any]] = {
         roleDefinitionId=f"{GROUP}/providers/Microsoft.DocumentDB/databaseAccounts/cosmos1/sqlRoleDefinitions/"
         "00000000-0000-0000-0000-000000000002",
         scope=f"{GROUP}/providers/Microsoft.DocumentDB/databaseAccounts/cosmos1",
-        principalId=CLOUD.facts["objectId"],
+        principalId=CLOUD.account["objectId"],
     ),
     "dbforpostgresql:Server": in_group(
         serverName="pg-one",
@@ -268,10 +268,10 @@ def changed(inputs: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 
 class Azure:
-    """The simulated Azure with a world of its own."""
+    """The simulated Azure with a state of its own."""
 
     def __init__(self) -> None:
-        self.simulation = Simulation(CLOUD, FileWorld(":memory:"))
+        self.simulation = Simulation(CLOUD, StateStore(":memory:"))
         self.simulation.configure({"location": "westeurope"})
 
     def check(self, type_: str, inputs: dict[str, Any]) -> list[str]:
@@ -291,7 +291,7 @@ class Azure:
 
 
 def permit(azure: Azure, role: str, scope: str) -> None:
-    control = azure.simulation._world.find(identity_id("control"))
+    control = azure.simulation._state.find(identity_id("control"))
     assert control
     inputs = {"scope": scope, "principalId": control.outputs["principalId"], "roleDefinitionId": role}
     azure.create("authorization:RoleAssignment", inputs, role[-4:])

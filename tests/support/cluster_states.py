@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from rehearsal.simulator.core.state_store import FileWorld, Record
+from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 
 _GROUP = "/subscriptions/s/resourceGroups/rg/providers"
 AKS = f"{_GROUP}/Microsoft.ContainerService/managedClusters/acme"
@@ -15,9 +15,9 @@ TENANT = "11111111-2222-4333-a444-555555555555"
 ZONES = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
 
 
-def put(world: FileWorld, type_: str, id_: str, inputs: Mapping[str, Any], **outputs: Any) -> Record:
-    record = Record(type_, id_, f"urn::{id_}", 0, inputs, outputs)
-    world.put(record)
+def put(state: StateStore, type_: str, id_: str, inputs: Mapping[str, Any], **outputs: Any) -> ResourceRecord:
+    record = ResourceRecord(type_, id_, f"urn::{id_}", 0, inputs, outputs)
+    state.put(record)
     return record
 
 
@@ -39,11 +39,11 @@ def agent_pool(name: str = "user", **inputs: Any) -> dict[str, Any]:
     }
 
 
-def put_aks(world: FileWorld, *pools: Mapping[str, Any], **inputs: Any) -> Record:
-    put(world, "azure-native:network:Subnet", SUBNET, {"addressPrefix": "10.20.0.0/18"})
+def put_aks(state: StateStore, *pools: Mapping[str, Any], **inputs: Any) -> ResourceRecord:
+    put(state, "azure-native:network:Subnet", SUBNET, {"addressPrefix": "10.20.0.0/18"})
     issuer = f"https://westeurope.oic.prod-aks.azure.com/{TENANT}/22222222-2222-4222-a222-222222222222/"
     return put(
-        world,
+        state,
         "azure-native:containerservice:ManagedCluster",
         AKS,
         {
@@ -57,20 +57,20 @@ def put_aks(world: FileWorld, *pools: Mapping[str, Any], **inputs: Any) -> Recor
     )
 
 
-def put_agent_pool(world: FileWorld, name: str, **inputs: Any) -> Record:
+def put_agent_pool(state: StateStore, name: str, **inputs: Any) -> ResourceRecord:
     """A pool beside those of the cluster's own profile."""
     profile = agent_pool(name, **inputs)
     profile["agentPoolName"] = profile.pop("name")
-    return put(world, "azure-native:containerservice:AgentPool", f"{AKS}/agentPools/{name}", profile)
+    return put(state, "azure-native:containerservice:AgentPool", f"{AKS}/agentPools/{name}", profile)
 
 
-def put_eks(world: FileWorld, *, tags: Mapping[str, str] | None = None, **inputs: Any) -> Record:
+def put_eks(state: StateStore, *, tags: Mapping[str, str] | None = None, **inputs: Any) -> ResourceRecord:
     """EKS with three subnets, whose tags are those given."""
     for number, zone in enumerate(ZONES):
         subnet = {"cidrBlock": f"10.20.{64 * number}.0/18", "availabilityZone": zone, "tags": dict(tags or {})}
-        put(world, "aws:ec2/subnet:Subnet", f"subnet-{number}", subnet)
+        put(state, "aws:ec2/subnet:Subnet", f"subnet-{number}", subnet)
     return put(
-        world,
+        state,
         "aws:eks/cluster:Cluster",
         "acme",
         {"name": "acme", "bootstrapSelfManagedAddons": False, **inputs},
@@ -78,7 +78,7 @@ def put_eks(world: FileWorld, *, tags: Mapping[str, str] | None = None, **inputs
     )
 
 
-def put_node_group(world: FileWorld, name: str = "user", size: str = "m6i.xlarge", **inputs: Any) -> Record:
+def put_node_group(state: StateStore, name: str = "user", size: str = "m6i.xlarge", **inputs: Any) -> ResourceRecord:
     """A node group of two nodes."""
     group = {
         "clusterName": "acme",
@@ -89,24 +89,24 @@ def put_node_group(world: FileWorld, name: str = "user", size: str = "m6i.xlarge
         "taints": [],
         **inputs,
     }
-    return put(world, "aws:eks/nodeGroup:NodeGroup", f"acme:{name}", group, nodeGroupName=name)
+    return put(state, "aws:eks/nodeGroup:NodeGroup", f"acme:{name}", group, nodeGroupName=name)
 
 
-def put_addons(world: FileWorld, *names: str, **settings: Mapping[str, Any]) -> None:
+def put_addons(state: StateStore, *names: str, **settings: Mapping[str, Any]) -> None:
     """Add-ons of EKS; `settings` by name, `_` for `-`."""
     for name in names:
         values = settings.get(name.replace("-", "_"))
         inputs = {"clusterName": "acme", "addonName": name}
         put(
-            world,
+            state,
             "aws:eks/addon:Addon",
             f"acme:{name}",
             {**inputs, "configurationValues": json.dumps(values)} if values else inputs,
         )
 
 
-def put_association(world: FileWorld, namespace: str, service_account: str) -> Record:
+def put_association(state: StateStore, namespace: str, service_account: str) -> ResourceRecord:
     inputs = {"clusterName": "acme", "namespace": namespace, "serviceAccount": service_account}
     return put(
-        world, "aws:eks/podIdentityAssociation:PodIdentityAssociation", f"a-{namespace}-{service_account}", inputs
+        state, "aws:eks/podIdentityAssociation:PodIdentityAssociation", f"a-{namespace}-{service_account}", inputs
     )

@@ -155,7 +155,7 @@ class Project:
         path = self.rehearsal(stack) / "state.db"
         if not path.exists():
             return []
-        # Read as a file: whoever opened it as a world would make its tables, and the rehearsal may be at that.
+        # Read as a file: whoever opened it as a state would make its tables, and the rehearsal may be at that.
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database, suppress(sqlite3.OperationalError):
             return list(database.execute("SELECT operation, type, outcome FROM journal ORDER BY seq"))
         return []

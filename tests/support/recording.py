@@ -16,9 +16,9 @@ from google.protobuf import json_format, struct_pb2
 from infra.core.component import StackContext
 from infra.core.naming import Naming
 from infra.core.settings import Settings
-from rehearsal.simulator.clouds import simulations
-from rehearsal.simulator.core.resource_model import Refusal
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.clouds import create_simulations
+from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import Values
 
 T = TypeVar("T")
@@ -35,12 +35,12 @@ class RecordedResource:
 
 
 class Recorder(pulumi.runtime.Mocks):
-    """Creates every resource in an in-memory world and keeps what was asked."""
+    """Creates every resource in an in-memory state and keeps what was asked."""
 
     def __init__(self) -> None:
         self.resources: list[RecordedResource] = []
-        self._world = FileWorld(":memory:")
-        self._simulations = simulations(self._world)
+        self._state = StateStore(":memory:")
+        self._simulations = create_simulations(self._state)
 
     def of(self, type_: str) -> list[RecordedResource]:
         """What was declared of one type token."""
@@ -63,7 +63,7 @@ class Recorder(pulumi.runtime.Mocks):
         urn = f"urn:pulumi:test::groundwork::{args.typ}::{args.name}"
         problems = simulation.check(urn, args.typ, values)
         if problems:
-            raise Refusal(f"{args.typ} {args.name}: {'; '.join(problems)}")
+            raise CloudError(f"{args.typ} {args.name}: {'; '.join(problems)}")
         id_, outputs = simulation.create(urn, args.typ, values, preview=False)
         self.resources.append(RecordedResource(args.typ, args.name, inputs, outputs.plain))
         return id_, json_format.MessageToDict(outputs.to_wire())

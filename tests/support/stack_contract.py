@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rehearsal.helm.charts import VARIABLE
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.summary import policy_results, read_events
 from tests.support.project import Stack, changes, planned
 
@@ -89,8 +89,8 @@ def taken_down(stack: Stack, outlives: Collection[str]) -> None:
     """Destroy the stack, and assert that nothing is left but the types that outlive it."""
     destroyed = stack.rehearse("destroy")
     assert destroyed.code == 0, destroyed.text
-    with closing(FileWorld(stack.project.rehearsal(stack.name) / "state.db")) as world:
-        assert {record.type for record in world.all()} == set(outlives)
+    with closing(StateStore(stack.project.rehearsal(stack.name) / "state.db")) as state:
+        assert {record.type for record in state.all()} == set(outlives)
     journal = stack.journal()
     done = Counter((operation, type_) for operation, type_, outcome in journal if outcome == "done")
     types = {type_ for _, type_, _ in journal}

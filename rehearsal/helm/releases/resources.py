@@ -26,9 +26,10 @@ from rehearsal.helm.rendering import Release, Rendered, RenderError
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness.snapshot import label
-from rehearsal.simulator.core.resource_model import Draft, Refusal, make
+from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.resource_model import ResourceRequest, render_template
 from rehearsal.simulator.core.simulation import Difference, Simulation
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import UNKNOWN, Values, has_unknown
 from rehearsal.simulator.offline_kubernetes import CLOUD, RELEASE
 
@@ -43,7 +44,7 @@ _Inputs = Mapping[str, Any]
 _Outputs = Mapping[str, Any]
 
 
-class Unfinished(Refusal):
+class Unfinished(CloudError):
     """What failed and is there all the same, as a release that is not atomic: `outputs` are what to remember of it."""
 
     def __init__(self, message: str, outputs: _Outputs) -> None:
@@ -54,16 +55,16 @@ class Unfinished(Refusal):
 class Releases:
     """The Helm releases of one cluster.
 
-    Inputs are those of a Release resource, and what is refused is a Refusal. Where the API server does not answer, all
-    but `check` raise Unreachable.
+    Inputs are those of a Release resource, and what is refused is a CloudError. Where the API server does not answer,
+    all but `check` raise Unreachable.
     """
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._helm = Helm(plane)
-        # The offline model judges inputs; what exists is asked of the cluster, so that this world stays empty.
-        self._world = FileWorld(":memory:")
-        self._offline = Simulation(CLOUD, self._world)
+        # The offline model judges inputs; what exists is asked of the cluster, so that this state stays empty.
+        self._state = StateStore(":memory:")
+        self._offline = Simulation(CLOUD, self._state)
 
     def check(self, inputs: _Inputs) -> list[str]:
         """What is wrong with the inputs before anything is done, in previews too; empty when nothing is."""
@@ -87,7 +88,7 @@ class Releases:
             rendered = _render(release)
             refused = release_preview.refusals(self._plane.api, release, rendered.objects)
             if refused:
-                raise Refusal("; ".join(refused))
+                raise CloudError("; ".join(refused))
         return {**inputs, "status": UNKNOWN, "rendered": UNKNOWN}
 
     def install(self, inputs: _Inputs, timeout: float | None) -> _Outputs:
@@ -105,7 +106,7 @@ class Releases:
             outcome = self._run(UNINSTALL, inputs, ["--ignore-not-found"], timeout)
             if outcome.complaint:
                 waited = _waited(outcome, _asked(inputs, timeout))
-                raise Refusal(_sentences(outcome.complaint, waited, self._left(there), self._lock(inputs)))
+                raise CloudError(_sentences(outcome.complaint, waited, self._left(there), self._lock(inputs)))
 
     def read(self, inputs: _Inputs) -> _Outputs | None:
         """What there is of a release, None when it is gone."""
@@ -130,7 +131,7 @@ class Releases:
             return self._outputs(inputs, after)
         made = None if before and after and before.number == after.number else after
         message = self._failure(inputs, outcome, made, _asked(inputs, timeout))
-        raise Unfinished(message, self._outputs(inputs, made)) if made else Refusal(message)
+        raise Unfinished(message, self._outputs(inputs, made)) if made else CloudError(message)
 
     def _run(self, action: str, inputs: _Inputs, options: Sequence[str], timeout: float | None) -> Outcome:
         seconds = min(_asked(inputs, timeout), PATIENCE)
@@ -138,7 +139,7 @@ class Releases:
         try:
             return self._helm.run(inputs["namespace"], inputs["name"], arguments, _WAITS * seconds)
         except cli.Unavailable as error:
-            raise Refusal(str(error)) from None
+            raise CloudError(str(error)) from None
 
     def _failure(self, inputs: _Inputs, outcome: Outcome, made: Revision | None, asked: int) -> str:
         """What failed, what Helm did about it, what it waited for, and what to do; `made` is the revision it left."""
@@ -183,9 +184,9 @@ class Releases:
         """The offline model's outputs; of a release that is there, Helm's status is in place of the supposed one."""
         model = CLOUD.model(RELEASE)
         assert model is not None  # noqa: S101 the offline model knows releases
-        draft = Draft(RELEASE, "", inputs, self._world, {})
+        request = ResourceRequest(RELEASE, "", inputs, self._state, {})
         with _telling(inputs["name"]):
-            outputs = {**inputs, **{name: make(output, draft) for name, output in model.outputs.items()}}
+            outputs = {**inputs, **{name: render_template(output, request) for name, output in model.outputs.items()}}
         return {**outputs, "status": found.outputs} if found else outputs
 
     def _latest(self, inputs: _Inputs) -> Revision | None:
@@ -207,7 +208,7 @@ def _render(release: Release) -> Rendered:
     with _telling(release.name):
         rendered = rendering.render(release)
     if rendered.complaints:
-        raise Refusal("; ".join(rendered.complaints))
+        raise CloudError("; ".join(rendered.complaints))
     return rendered
 
 
@@ -216,7 +217,7 @@ def _telling(name: str) -> Iterator[None]:
     try:
         yield
     except RenderError as error:
-        raise Refusal(f"{name} could not be rendered: {error}") from None
+        raise CloudError(f"{name} could not be rendered: {error}") from None
 
 
 def _asked(inputs: _Inputs, timeout: float | None) -> int:

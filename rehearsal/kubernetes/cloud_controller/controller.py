@@ -1,6 +1,6 @@
-"""What the cloud puts into a cluster of its own, derived from the simulated world: forgotten there, missing here.
+"""What the cloud puts into a cluster of its own, derived from the simulated state: forgotten there, missing here.
 
-All of it is simulated, carries the label `groundwork.rehearsal/simulated`, and follows the world as it changes.
+All of it is simulated, carries the label `groundwork.rehearsal/simulated`, and follows the state as it changes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from rehearsal.kubernetes.cloud_controller.vm_sizes import UnknownSize
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import Egress
 from rehearsal.kubernetes.watch import follow
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 
-_PERIOD = 0.25  # seconds between two looks at the world
+_PERIOD = 0.25  # seconds between two looks at the state
 _SLOWLY = 5  # seconds after which the cluster is looked at even if nothing in it seems to have changed
 # What the simulated cloud acts on in the cluster.
 _WATCHED = (
@@ -39,18 +39,18 @@ _WATCHED = (
 
 
 class CloudSide:
-    """Keeps a cluster as the world says it is."""
+    """Keeps a cluster as the state says it is."""
 
-    def __init__(self, plane: ControlPlane, world: FileWorld, egress: Egress) -> None:
+    def __init__(self, plane: ControlPlane, state: StateStore, egress: Egress) -> None:
         self._api = plane.api
-        self._world = world
+        self._state = state
         self._keeper = Keeper(plane.api)
         self._nodes = Nodes(plane.api, plane.version)
         self._autoscaler = Autoscaler(plane.api, plane.version)
         self._provisioner = storage.Provisioner(plane.api)
         self._balancers = Balancers(plane.api)
         self._metrics = metrics.Metrics(plane.api, egress)
-        identity.answer(egress, plane.api, lambda: managed_cluster(world))
+        identity.answer(egress, plane.api, lambda: managed_cluster(state))
         self._ended, self._stirred = threading.Event(), threading.Event()
         self._rounds = itertools.count(1)
         self._begun = 0
@@ -59,7 +59,7 @@ class CloudSide:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Follow the world for as long as the context lasts."""
+        """Follow the state for as long as the context lasts."""
         threads = [threading.Thread(target=self._run, daemon=True)]
         threads += [threading.Thread(target=self._listen, args=kind, daemon=True) for kind in _WATCHED]
         for thread in threads:
@@ -71,7 +71,7 @@ class CloudSide:
             threads[0].join(1)
 
     def settle(self, patience: float) -> None:
-        """Return when the cluster holds what the world says now; after `patience` seconds at the latest."""
+        """Return when the cluster holds what the state says now; after `patience` seconds at the latest."""
         end = time.monotonic() + patience
         since = self._begun
         while self._quiet <= since and time.monotonic() < end:
@@ -84,14 +84,14 @@ class CloudSide:
 
     def notes(self) -> list[str]:
         """What the simulated cloud did of its own accord: which pools have grown."""
-        cluster = managed_cluster(self._world)
+        cluster = managed_cluster(self._state)
         return self._autoscaler.notes(cluster) if cluster else []
 
     def _run(self) -> None:
         cluster: Cluster | None = None
         looked = 0.0
         while not self._ended.is_set():
-            before, cluster = cluster, managed_cluster(self._world)
+            before, cluster = cluster, managed_cluster(self._state)
             if self._stirred.is_set() or cluster != before or time.monotonic() > looked + _SLOWLY:
                 looked = time.monotonic()
                 self._round(cluster)

@@ -1,4 +1,4 @@
-"""The managed cluster that the simulated world has, as everything else in here needs to know it."""
+"""The managed cluster that the simulated state has, as everything else in here needs to know it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rehearsal.simulator.core.state_store import FileWorld, Record
+from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 from rehearsal.simulator.core.values import look_up
 
 _AKS, _POOL = "azure-native:containerservice:ManagedCluster", "azure-native:containerservice:AgentPool"
@@ -89,16 +89,16 @@ class Cluster:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def managed_cluster(world: FileWorld) -> Cluster | None:
-    """The cluster the world has, the newest where a replacement is under way; None where there is none."""
-    clusters = [record for type_ in (_AKS, _EKS) for record in world.all(type_)]
+def managed_cluster(state: StateStore) -> Cluster | None:
+    """The cluster the state has, the newest where a replacement is under way; None where there is none."""
+    clusters = [record for type_ in (_AKS, _EKS) for record in state.all(type_)]
     if not clusters:
         return None
     record = clusters[-1]
-    return _aks(world, record) if record.type == _AKS else _eks(world, record)
+    return _aks(state, record) if record.type == _AKS else _eks(state, record)
 
 
-def _aks(world: FileWorld, record: Record) -> Cluster:
+def _aks(state: StateStore, record: ResourceRecord) -> Cluster:
     get = _reader(record.inputs)
     region = str(get("location") or str(record.outputs["fqdn"]).split(".")[-3]).replace(" ", "").lower()
     own = f"{record.id}/agentPools/".lower()
@@ -106,11 +106,11 @@ def _aks(world: FileWorld, record: Record) -> Cluster:
         *_items(get("agentPoolProfiles")),
         *(
             {**one.inputs, "name": one.inputs.get("agentPoolName")}
-            for one in world.all(_POOL)
+            for one in state.all(_POOL)
             if one.id.lower().startswith(own)
         ),
     ]
-    pools = {str(profile["name"]): _agent_pool(world, profile, region, _default_pods(get)) for profile in profiles}
+    pools = {str(profile["name"]): _agent_pool(state, profile, region, _default_pods(get)) for profile in profiles}
     name = record.id.rpartition("/")[2]
     return Cluster(
         cloud="azure",
@@ -141,7 +141,7 @@ _AKS_SERVICES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def _agent_pool(world: FileWorld, profile: Mapping[str, Any], region: str, default_pods: int) -> Pool:
+def _agent_pool(state: StateStore, profile: Mapping[str, Any], region: str, default_pods: int) -> Pool:
     scaled = profile.get("enableAutoScaling") is True
     count = int(profile["minCount"] if scaled else profile.get("count") or 1)
     mode = str(profile.get("mode") or "User").lower()
@@ -152,7 +152,7 @@ def _agent_pool(world: FileWorld, profile: Mapping[str, Any], region: str, defau
     if spot:  # https://learn.microsoft.com/azure/aks/spot-node-pool
         labels["kubernetes.azure.com/scalesetpriority"] = "spot"
         taints.append(Taint("kubernetes.azure.com/scalesetpriority", "spot", "NoSchedule"))
-    subnet = world.find(str(profile.get("vnetSubnetID")))
+    subnet = state.find(str(profile.get("vnetSubnetID")))
     prefix = subnet.inputs.get("addressPrefix") if subnet else None
     return Pool(
         name=str(profile["name"]),
@@ -183,9 +183,9 @@ def _parsed_taint(text: str) -> Taint:
     return Taint(key, value, effect)
 
 
-def _eks(world: FileWorld, record: Record) -> Cluster:
+def _eks(state: StateStore, record: ResourceRecord) -> Cluster:
     name = str(record.inputs["name"])
-    addons = {one.inputs["addonName"]: one.inputs for one in _of(world, _ADDON, name)}
+    addons = {one.inputs["addonName"]: one.inputs for one in _of(state, _ADDON, name)}
     own = () if record.inputs.get("bootstrapSelfManagedAddons") is False else _SELF_MANAGED
     _, _, _, region, account, _ = str(record.outputs["arn"]).split(":", 5)
     return Cluster(
@@ -193,11 +193,11 @@ def _eks(world: FileWorld, record: Record) -> Cluster:
         name=name,
         region=region,
         owner=account,
-        pools=tuple(_node_group(world, group) for group in _of(world, _GROUP, name)),
+        pools=tuple(_node_group(state, group) for group in _of(state, _GROUP, name)),
         services=frozenset([*addons, *own]),
         associations=frozenset(
             [
-                *((one.inputs["namespace"], one.inputs["serviceAccount"]) for one in _of(world, _ASSOCIATION, name)),
+                *((one.inputs["namespace"], one.inputs["serviceAccount"]) for one in _of(state, _ASSOCIATION, name)),
                 *(
                     ("kube-system", one["serviceAccount"])
                     for addon in addons.values()
@@ -207,7 +207,7 @@ def _eks(world: FileWorld, record: Record) -> Cluster:
         ),
         balanced=frozenset(
             role
-            for subnet in world.all(_SUBNET)
+            for subnet in state.all(_SUBNET)
             for role in _ROLES
             if subnet.inputs.get("tags", {}).get(f"kubernetes.io/role/{role}") in ("1", "")
         ),
@@ -219,10 +219,10 @@ def _eks(world: FileWorld, record: Record) -> Cluster:
     )
 
 
-def _node_group(world: FileWorld, record: Record) -> Pool:
+def _node_group(state: StateStore, record: ResourceRecord) -> Pool:
     get = _reader(record.inputs)
     name = str(record.outputs["nodeGroupName"])
-    found = [world.find(str(id_)) for id_ in _items(get("subnetIds"))]
+    found = [state.find(str(id_)) for id_ in _items(get("subnetIds"))]
     subnets = tuple(Subnet(one.inputs["cidrBlock"], str(one.inputs["availabilityZone"])) for one in found if one)
     count = int(get("scalingConfig.desiredSize") or 0)
     capacity = str(get("capacityType") or "ON_DEMAND")
@@ -241,19 +241,19 @@ def _node_group(world: FileWorld, record: Record) -> Pool:
         taints=tuple(
             Taint(taint["key"], taint.get("value", ""), _EFFECTS[taint["effect"]]) for taint in _items(get("taints"))
         ),
-        disk=_template_disk(world, str(get("launchTemplate.id"))) or get("diskSize") or _EKS_DISK,
+        disk=_template_disk(state, str(get("launchTemplate.id"))) or get("diskSize") or _EKS_DISK,
     )
 
 
-def _template_disk(world: FileWorld, template: str) -> int | None:
+def _template_disk(state: StateStore, template: str) -> int | None:
     """GiB of the first disk that a launch template gives."""
-    record = world.find(template)
+    record = state.find(template)
     mappings = _items(record.inputs.get("blockDeviceMappings")) if record else []
     return next((int(one["ebs"]["volumeSize"]) for one in mappings if look_up(one, "ebs.volumeSize")), None)
 
 
-def _of(world: FileWorld, type_: str, cluster: str) -> Iterator[Record]:
-    return (record for record in world.all(type_) if record.inputs.get("clusterName") == cluster)
+def _of(state: StateStore, type_: str, cluster: str) -> Iterator[ResourceRecord]:
+    return (record for record in state.all(type_) if record.inputs.get("clusterName") == cluster)
 
 
 def _reader(inputs: Mapping[str, Any]) -> Callable[[str], Any]:

@@ -11,7 +11,7 @@ from rehearsal.kubernetes.client import Api, ApiError, Object
 from rehearsal.kubernetes.provider.await_diagnostics import why_not_ready, why_still_there
 from rehearsal.kubernetes.provider.await_rules import rule
 from rehearsal.kubernetes.provider.projection import annotation, called
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 
 PATIENCE = 45.0  # seconds any wait takes at most, whatever the program allows: simulated pods start at once
 
@@ -31,7 +31,7 @@ class Wait:
     """One object waited for: `live` is how it was last seen.
 
     `timeout` is what the program allows, in seconds: customTimeouts; without it, pulumi.com/timeoutSeconds counts.
-    When `stop` is set, waiting ends with a Refusal.
+    When `stop` is set, waiting ends with a CloudError.
     """
 
     def __init__(self, api: Api, stop: threading.Event, live: Object, timeout: float | None) -> None:
@@ -43,7 +43,7 @@ class Wait:
         self._asked = time.monotonic()
 
     def until_ready(self) -> Object:
-        """The object once it is ready by the rule of its kind. Raises Refusal when it fails, or is not in time."""
+        """The object once it is ready by the rule of its kind. Raises CloudError when it fails, or is not in time."""
         judge = rule(self.live)
         if judge is None or annotation(self.live, "skipAwait") == "true":
             return self.live
@@ -51,19 +51,19 @@ class Wait:
         if missing is None:
             return self.live
         reasons = why_not_ready(self._api, self.live)
-        raise Refusal(
+        raise CloudError(
             f"{called(self.live)} was not ready after {self._limit:g} s: {missing}"
             + (f". {reasons}" if reasons else "")
             + self._stated()
         )
 
     def until_gone(self) -> None:
-        """Come back when the object is gone. Raises Refusal, with what holds it, when it is not in time."""
+        """Come back when the object is gone. Raises CloudError, with what holds it, when it is not in time."""
         if annotation(self.live, "skipAwait") == "true" and self.live["kind"] in _GO_UNWATCHED:
             return
         look = self._namespace_still_there if self.live["kind"] == "Namespace" else self._still_there
         if self._until(look) is not None:
-            raise Refusal(
+            raise CloudError(
                 f"{called(self.live)} was not gone after {self._limit:g} s: {why_still_there(self.live)}"
                 + self._stated()
             )
@@ -94,12 +94,12 @@ class Wait:
 
     def _rest(self, seconds: float) -> None:
         if self._stop.wait(seconds):
-            raise Refusal(f"the wait for {called(self.live)} was cancelled")
+            raise CloudError(f"the wait for {called(self.live)} was cancelled")
 
     def _look(self) -> Object:
         found = self._get()
         if found is None:
-            raise Refusal(f"{called(self.live)} was deleted while it was waited for")
+            raise CloudError(f"{called(self.live)} was deleted while it was waited for")
         self.live = found
         return found
 

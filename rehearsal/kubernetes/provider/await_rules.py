@@ -13,10 +13,10 @@ from typing import Any
 
 from rehearsal.kubernetes.client import Api, Object
 from rehearsal.kubernetes.provider.projection import called, condition, status
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.values import look_up
 
-# What is still missing, None when nothing is. Raises Refusal when it can never come.
+# What is still missing, None when nothing is. Raises CloudError when it can never come.
 Rule = Callable[[Api, Object], str | None]
 
 _REVISION = "deployment.kubernetes.io/revision"
@@ -73,7 +73,7 @@ def _daemon_set(api: Api, live: Object) -> str | None:  # noqa: ARG001
 
 def _job(api: Api, live: Object) -> str | None:  # noqa: ARG001
     if (failed := condition(live, "Failed")).get("status") == "True":
-        raise Refusal(f"{called(live)} failed: {_told(failed)}")
+        raise CloudError(f"{called(live)} failed: {_told(failed)}")
     if condition(live, "Complete").get("status") == "True":
         return None
     if look_up(live, "spec.suspend"):
@@ -85,7 +85,7 @@ def _job(api: Api, live: Object) -> str | None:  # noqa: ARG001
 def _pod(api: Api, live: Object) -> str | None:  # noqa: ARG001
     phase = status(live, "phase")
     if phase == "Failed":
-        raise Refusal(f"{called(live)} failed: {status(live, 'message') or status(live, 'reason') or 'its process'}")
+        raise CloudError(f"{called(live)} failed: {status(live, 'message') or status(live, 'reason') or 'its process'}")
     for type_ in ("PodScheduled", "Initialized", "Ready"):
         found = condition(live, type_)
         if found.get("status") != "True" and not (type_ == "Ready" and phase == "Succeeded"):
@@ -196,7 +196,7 @@ def _holds(expression: str, live: Object) -> bool:
     if found := re.fullmatch(r"jsonpath=\{?\.([\w.]+)\}?(?:=(.+))?", expression):
         value = look_up(live, found[1])
         return value is not None if found[2] is None else str(value) == found[2]
-    raise Refusal(
+    raise CloudError(
         f"{called(live)}: a rehearsal does not understand pulumi.com/waitFor: {expression}. "
         "It knows condition=Type, condition=Type=Status and jsonpath={.dotted.path}=value."
     )

@@ -38,7 +38,7 @@ from rehearsal.kubernetes.provider.replacement import (
     without_ignored,
     written,
 )
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Difference
 from rehearsal.simulator.core.values import Path, Values, has_unknown
 
@@ -106,7 +106,7 @@ class Asked:
         return self.urn.rsplit("::", 1)[-1]
 
 
-class Unfinished(Refusal):
+class Unfinished(CloudError):
     """The object exists, but did not become what was asked for: the state has to remember it."""
 
     def __init__(self, reason: str, id_: str, properties: Values) -> None:
@@ -125,7 +125,7 @@ def words(error: Exception) -> str:
 
 
 class Objects:
-    """Resources that are objects of the API; raises Refusal, ApiError and Unreachable."""
+    """Resources that are objects of the API; raises CloudError, ApiError and Unreachable."""
 
     def __init__(self, api: Api, stop: threading.Event) -> None:
         self._api = api
@@ -189,7 +189,7 @@ class Objects:
             return asked.inputs
         live = self._live(wanted)
         if live is None:
-            raise Refusal(f"{called(wanted)} was not found: it has been deleted outside Pulumi (run a refresh)")
+            raise CloudError(f"{called(wanted)} was not found: it has been deleted outside Pulumi (run a refresh)")
         manager = field_manager(asked.urn, wanted, asked.old_outputs.plain)
         to_apply = without_ignored(wanted, live, asked.ignored, manager)
         if asked.preview:
@@ -268,7 +268,7 @@ class Objects:
             return
         if any(entry.get("manager") == manager for entry in live["metadata"].get("managedFields", [])):
             return
-        raise Refusal(
+        raise CloudError(
             f"{called(live)} already exists, and is not this resource's. Was the resource renamed? Then give it an "
             "alias. Else import it, or take it over with upsert_existing_objects on the provider."
         )
@@ -293,7 +293,7 @@ class Objects:
         wait = Wait(self._api, self._stop, applied, asked.timeout)
         try:
             return outputs(wait.until_ready(), asked.inputs, manager)
-        except (Refusal, ApiError, Unreachable) as error:
+        except (CloudError, ApiError, Unreachable) as error:
             properties = outputs(wait.live, asked.inputs, manager)
             raise Unfinished(words(error), id_of(applied), properties) from None
 

@@ -24,8 +24,8 @@ from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.provider.objects import Asked, Objects, Settings, Unfinished, words
 from rehearsal.kubernetes.provider.projection import hidden, look_up_path
 from rehearsal.simulator import offline_kubernetes
-from rehearsal.simulator.core.provider import diff_response, type_of
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.provider import build_diff_response, type_from_urn
 from rehearsal.simulator.core.simulation import Difference
 from rehearsal.simulator.core.values import UNKNOWN, Values
 
@@ -56,7 +56,7 @@ class _ReleaseResources:
 
     def read(self, asked: Asked) -> tuple[Values, Values] | None:
         if not asked.old_inputs.plain:
-            raise Refusal(f"the release {asked.id} cannot be imported: what it was made from is not in the cluster")
+            raise CloudError(f"the release {asked.id} cannot be imported: what it was made from is not in the cluster")
         found = self._releases.read(asked.old_inputs.plain)
         return None if found is None else (asked.old_inputs, _guarded(found, asked.old_inputs))
 
@@ -99,7 +99,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
         old, new = Values.from_wire(request.old_inputs).plain, Values.from_wire(request.news).plain
-        return diff_response(_config_difference(old, new))
+        return build_diff_response(_config_difference(old, new))
 
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         variables = Values.from_wire(request.args).plain
@@ -120,7 +120,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         asked = _asked_to_change(request)
         with self._answering(context, asked):
             found = self._resources(asked).diff(asked)
-        return diff_response(found)
+        return build_diff_response(found)
 
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
         asked = _asked(request, inputs=request.properties)
@@ -150,7 +150,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
         with self._answering(context):
-            raise Refusal(f"the function {request.tok} is not simulated by the rehearsal's kubernetes provider")
+            raise CloudError(f"the function {request.tok} is not simulated by the rehearsal's kubernetes provider")
 
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
         self._stop.set()
@@ -166,7 +166,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         asked = asked or Asked("", "")
         try:
             yield
-        except (Refusal, ApiError, Unreachable) as error:
+        except (CloudError, ApiError, Unreachable) as error:
             message = hidden(self._told(error), asked.inputs, asked.old_inputs, asked.old_outputs)
             if operation:
                 self._journal(operation, asked.type, asked.urn, f"refused: {message}")
@@ -188,7 +188,7 @@ def _asked(request: Any, **given: Any) -> Asked:
     }
     return Asked(
         urn=request.urn,
-        type=type_of(request.urn),
+        type=type_from_urn(request.urn),
         id=getattr(request, "id", ""),
         timeout=getattr(request, "timeout", 0) or None,
         preview=getattr(request, "preview", False),

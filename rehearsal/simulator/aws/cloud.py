@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from rehearsal.simulator.aws import cluster, compute, databases, network, security, storage, telemetry, training
-from rehearsal.simulator.core.resource_model import Cloud, Draft, Invoke, Model, Refusal, World
+from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.resource_model import Cloud, Invoke, ResourceModel, ResourceRequest, StateReader
 from rehearsal.simulator.core.values import UNKNOWN
 
 ACCOUNT = "111122223333"  # what AWS's documentation calls everybody's account
@@ -42,31 +43,31 @@ _ABSENT_ARN = {
 }
 
 
-def _caller(arguments: Mapping[str, Any], world: World, facts: Mapping[str, str]) -> Mapping[str, Any]:  # noqa: ARG001
-    account = facts["account"]
+def _caller(arguments: Mapping[str, Any], state: StateReader, account: Mapping[str, str]) -> Mapping[str, Any]:  # noqa: ARG001
+    number = account["account"]
     return {
-        "accountId": account,
-        "arn": f"arn:aws:sts::{account}:assumed-role/rehearsal/rehearsal",
-        "id": account,
+        "accountId": number,
+        "arn": f"arn:aws:sts::{number}:assumed-role/rehearsal/rehearsal",
+        "id": number,
         "userId": "AROAEXAMPLE:rehearsal",
     }
 
 
-def _zones(arguments: Mapping[str, Any], world: World, facts: Mapping[str, str]) -> Mapping[str, Any]:  # noqa: ARG001
+def _zones(arguments: Mapping[str, Any], state: StateReader, account: Mapping[str, str]) -> Mapping[str, Any]:  # noqa: ARG001
     excluded = arguments.get("excludeZoneIds", [])
-    names = [name for name in network.zone_names(facts["region"]) if network.zone_id(name) not in excluded]
+    names = [name for name in network.zone_names(account["region"]) if network.zone_id(name) not in excluded]
     return {
-        "groupNames": [facts["region"]],
-        "id": facts["region"],
+        "groupNames": [account["region"]],
+        "id": account["region"],
         "names": names,
-        "region": facts["region"],
+        "region": account["region"],
         "zoneIds": [network.zone_id(name) for name in names],
     }
 
 
 class _Aws:
     name = "aws"
-    facts: Mapping[str, str] = {"account": ACCOUNT}
+    account: Mapping[str, str] = {"account": ACCOUNT}
     invokes: Mapping[str, Invoke] = {
         "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
         "aws:index/getCallerIdentity:getCallerIdentity": _caller,
@@ -78,40 +79,40 @@ class _Aws:
         if region is UNKNOWN:
             return {}
         if not region:
-            raise Refusal(
+            raise CloudError(
                 'missing required configuration key "aws:region": The region where AWS operations will take place. '
                 "Examples are us-east-1, us-west-2, etc."
             )
         if not _REGION.fullmatch(region):
-            raise Refusal(f"invalid AWS Region: {region}")
+            raise CloudError(f"invalid AWS Region: {region}")
         return {"region": region}
 
-    def model(self, type_: str) -> Model | None:
+    def model(self, type_: str) -> ResourceModel | None:
         return _MODELS.get(type_)
 
-    def missing(self, draft: Draft, value: str) -> str | None:
+    def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:
         if value.startswith(("{", "[")):
             return None  # policy documents and settings in JSON; rules read those
         found = _EC2_ID.fullmatch(value)
         if found:
-            default = draft.type.endswith(":DefaultSecurityGroup")
-            known = default or draft.world.find(value) is not None
+            default = request.type.endswith(":DefaultSecurityGroup")
+            known = default or request.state.find(value) is not None
             return None if known else _ABSENT[found[1]].format(value)
-        return _missing_arn(draft, value)
+        return _missing_arn(request, value)
 
 
-def _missing_arn(draft: Draft, value: str) -> str | None:
+def _missing_arn(request: ResourceRequest, value: str) -> str | None:
     parts = value.split(":", 5)
     if len(parts) < 6 or parts[:2] != ["arn", "aws"]:
         return None
-    service, account = parts[2], parts[4]
+    service, owner = parts[2], parts[4]
     # Buckets' ARNs name no account; what belongs to AWS names `aws`, and is judged by rules.
-    if account != draft.facts["account"] and service != "s3":
+    if owner != request.account["account"] and service != "s3":
         return None
     base = re.sub(r"(:\*|/\*?)$", "", value)
     if service == "s3":
         base = base.split("/", 1)[0]
-    if "*" in base or draft.world.find(base) is not None:
+    if "*" in base or request.state.find(base) is not None:
         return None
     return _ABSENT_ARN.get(service, "ResourceNotFoundException: {} does not exist").format(base)
 

@@ -25,7 +25,7 @@ from rehearsal.simulator.aws.rules import (
     zones,
 )
 from rehearsal.simulator.aws.security import ATTACHMENT
-from rehearsal.simulator.core.resource_model import Draft, Existing, Model, matches, one_of
+from rehearsal.simulator.core.resource_model import Resource, ResourceModel, ResourceRequest, matches, one_of
 from rehearsal.simulator.core.values import UNKNOWN
 
 _CLUSTER, _NODE_GROUP, _ADDON = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup", "aws:eks/addon:Addon"
@@ -60,18 +60,18 @@ def _is_private(value: Any) -> bool:
         return False
 
 
-def _api_can_be_reached(draft: Draft) -> str | None:
+def _api_can_be_reached(request: ResourceRequest) -> str | None:
     private, public = (
-        draft.get("vpcConfig.endpointPrivateAccess", False),
-        draft.get("vpcConfig.endpointPublicAccess", True),
+        request.get("vpcConfig.endpointPrivateAccess", False),
+        request.get("vpcConfig.endpointPublicAccess", True),
     )
     if private is False and public is False:
         return "InvalidParameterException: Private and public endpoint access cannot be false"
     return None
 
 
-def _services_are_private(draft: Draft) -> str | None:
-    value = draft.get("kubernetesNetworkConfig.serviceIpv4Cidr", UNKNOWN)
+def _services_are_private(request: ResourceRequest) -> str | None:
+    value = request.get("kubernetesNetworkConfig.serviceIpv4Cidr", UNKNOWN)
     if value is UNKNOWN or (_is_private(value) and 12 <= ipaddress.IPv4Network(value).prefixlen <= 24):
         return None
     return (
@@ -80,24 +80,24 @@ def _services_are_private(draft: Draft) -> str | None:
     )
 
 
-def _two_zones(draft: Draft) -> str | None:
-    enough = len(zones(draft, "vpcConfig.subnetIds")) >= 2
+def _two_zones(request: ResourceRequest) -> str | None:
+    enough = len(zones(request, "vpcConfig.subnetIds")) >= 2
     return None if enough else "InvalidParameterException: Subnets specified must be in at least two different AZs"
 
 
-def _services_beside_network(draft: Draft) -> str | None:
-    value = draft.get("kubernetesNetworkConfig.serviceIpv4Cidr")
-    for subnet in found(draft, "vpcConfig.subnetIds"):
-        vpc = draft.world.find(str(subnet.inputs.get("vpcId")))
+def _services_beside_network(request: ResourceRequest) -> str | None:
+    value = request.get("kubernetesNetworkConfig.serviceIpv4Cidr")
+    for subnet in found(request, "vpcConfig.subnetIds"):
+        vpc = request.state.find(str(subnet.inputs.get("vpcId")))
         block = vpc.inputs.get("cidrBlock") if vpc else None
         if value and block and ipaddress.IPv4Network(value).overlaps(ipaddress.IPv4Network(block)):
             return f"InvalidParameterException: the service CIDR {value} overlaps the VPC's CIDR {block}"
     return None
 
 
-def _bounds_are_ordered(draft: Draft) -> str | None:
-    low, high = draft.get("scalingConfig.minSize", UNKNOWN), draft.get("scalingConfig.maxSize", UNKNOWN)
-    desired = draft.get("scalingConfig.desiredSize", UNKNOWN)
+def _bounds_are_ordered(request: ResourceRequest) -> str | None:
+    low, high = request.get("scalingConfig.minSize", UNKNOWN), request.get("scalingConfig.maxSize", UNKNOWN)
+    desired = request.get("scalingConfig.desiredSize", UNKNOWN)
     if UNKNOWN in (low, high, desired):
         return None
     if low > desired:
@@ -107,9 +107,9 @@ def _bounds_are_ordered(draft: Draft) -> str | None:
     return None
 
 
-def _sizes_fit_image(draft: Draft) -> str | None:
+def _sizes_fit_image(request: ResourceRequest) -> str | None:
     """A `g` after the generation, as in m7g, is an Arm processor."""
-    image, sizes = draft.get("amiType", UNKNOWN), draft.get("instanceTypes", UNKNOWN)
+    image, sizes = request.get("amiType", UNKNOWN), request.get("instanceTypes", UNKNOWN)
     if image is UNKNOWN or sizes is UNKNOWN:
         return None
     arm = "ARM" in image
@@ -121,50 +121,52 @@ def _sizes_fit_image(draft: Draft) -> str | None:
     )
 
 
-def _nodes_join(draft: Draft) -> str | None:
+def _nodes_join(request: ResourceRequest) -> str | None:
     """What keeps instances from becoming nodes; the real cloud finds out after twenty minutes."""
-    role = draft.world.find(str(draft.get("nodeRoleArn")))
-    if role is not None and not _has_policy(draft, role, "AmazonEKSWorkerNodePolicy"):
+    role = request.state.find(str(request.get("nodeRoleArn")))
+    if role is not None and not _has_policy(request, role, "AmazonEKSWorkerNodePolicy"):
         return "NodeCreationFailure: Instances failed to join the kubernetes cluster"
-    if not all(_has_way_out(draft, subnet) for subnet in found(draft, "subnetIds")):
+    if not all(_has_way_out(request, subnet) for subnet in found(request, "subnetIds")):
         return "NodeCreationFailure: Instances failed to join the kubernetes cluster"
-    cluster = next((one for one in draft.world.all(_CLUSTER) if one.id == draft.get("clusterName")), None)
+    cluster = next((one for one in request.state.all(_CLUSTER) if one.id == request.get("clusterName")), None)
     bare = cluster is not None and cluster.inputs.get("bootstrapSelfManagedAddons") is False
-    if bare and not any(addon.inputs.get("addonName") == "vpc-cni" for addon in _addons(draft)):
+    if bare and not any(addon.inputs.get("addonName") == "vpc-cni" for addon in _addons(request)):
         return "NodeCreationFailure: Unhealthy nodes in the kubernetes cluster"
     return None
 
 
-def _has_policy(draft: Draft, role: Existing, policy: str) -> bool:
-    attached = (one.inputs for one in draft.world.all(ATTACHMENT) if one.inputs.get("role") == role.id)
+def _has_policy(request: ResourceRequest, role: Resource, policy: str) -> bool:
+    attached = (one.inputs for one in request.state.all(ATTACHMENT) if one.inputs.get("role") == role.id)
     return any(str(one.get("policyArn")).endswith(f"/{policy}") for one in attached)
 
 
-def _has_way_out(draft: Draft, subnet: Existing) -> bool:
+def _has_way_out(request: ResourceRequest, subnet: Resource) -> bool:
     tables = {
         one.inputs.get("routeTableId")
-        for one in draft.world.all(ASSOCIATION)
+        for one in request.state.all(ASSOCIATION)
         if one.inputs.get("subnetId") == subnet.id
     }
-    routes = (route for table in draft.world.all(ROUTE_TABLE) if table.id in tables for route in _routes(table))
+    routes = (route for table in request.state.all(ROUTE_TABLE) if table.id in tables for route in _routes(table))
     return any(route.get("cidrBlock") == "0.0.0.0/0" for route in routes)
 
 
-def _routes(table: Existing) -> list[Any]:
+def _routes(table: Resource) -> list[Any]:
     return items(table.inputs.get("routes"))
 
 
-def _addons(draft: Draft) -> Iterator[Existing]:
-    return (addon for addon in draft.world.all(_ADDON) if addon.inputs.get("clusterName") == draft.get("clusterName"))
+def _addons(request: ResourceRequest) -> Iterator[Resource]:
+    return (
+        addon for addon in request.state.all(_ADDON) if addon.inputs.get("clusterName") == request.get("clusterName")
+    )
 
 
-def _disks_can_be_opened(draft: Draft) -> str | None:
+def _disks_can_be_opened(request: ResourceRequest) -> str | None:
     """Auto Scaling starts instances as its own service-linked role: the key's policy has to name it."""
-    template = draft.world.find(str(draft.get("launchTemplate.id")))
+    template = request.state.find(str(request.get("launchTemplate.id")))
     for disk in items(template.inputs.get("blockDeviceMappings")) if template else []:
         key = disk.get("ebs", {}).get("kmsKeyId")
         for action in ("kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant") if key else ():
-            if not key_allows(draft, key, "AWS", draft.fill(_AUTOSCALING), action):
+            if not key_allows(request, key, "AWS", request.fill(_AUTOSCALING), action):
                 return (
                     "AsgInstanceLaunchFailures: Instance became unhealthy while waiting for instance to be in "
                     "InService state. Termination Reason: Client.InternalError: Client error on launch"
@@ -172,11 +174,13 @@ def _disks_can_be_opened(draft: Draft) -> str | None:
     return None
 
 
-def _has_nodes(draft: Draft) -> str | None:
+def _has_nodes(request: ResourceRequest) -> str | None:
     groups = (
-        group for group in draft.world.all(_NODE_GROUP) if group.inputs.get("clusterName") == draft.get("clusterName")
+        group
+        for group in request.state.all(_NODE_GROUP)
+        if group.inputs.get("clusterName") == request.get("clusterName")
     )
-    if draft.get("addonName") not in _NEED_NODES or any(groups):
+    if request.get("addonName") not in _NEED_NODES or any(groups):
         return None
     return (
         "unexpected state 'DEGRADED', wanted target 'ACTIVE'. last error: InsufficientNumberOfReplicas: The add-on is "
@@ -184,10 +188,10 @@ def _has_nodes(draft: Draft) -> str | None:
     )
 
 
-def _pods_can_take_role(draft: Draft) -> str | None:
-    roles = [draft.get("roleArn"), *(one.get("roleArn") for one in items(draft.get("podIdentityAssociations")))]
+def _pods_can_take_role(request: ResourceRequest) -> str | None:
+    roles = [request.get("roleArn"), *(one.get("roleArn") for one in items(request.get("podIdentityAssociations")))]
     for reference in filter(None, roles):
-        role = draft.world.find(reference)
+        role = request.state.find(reference)
         document = role.inputs.get("assumeRolePolicy") if role else None
         if role and not all(
             allows(document, "Service", "pods.eks.amazonaws.com", action)
@@ -200,48 +204,48 @@ def _pods_can_take_role(draft: Draft) -> str | None:
     return None
 
 
-def _serves_nodes(draft: Draft) -> str | None:
-    role = draft.world.find(str(draft.get("nodeRoleArn")))
+def _serves_nodes(request: ResourceRequest) -> str | None:
+    role = request.state.find(str(request.get("nodeRoleArn")))
     if role is None or trusts(role, "ec2.amazonaws.com"):
         return None
     return (
         "InvalidParameterException: Following required service principals [ec2.amazonaws.com] were not found in the "
-        f"trust relationships of nodeRole {draft.get('nodeRoleArn')}"
+        f"trust relationships of nodeRole {request.get('nodeRoleArn')}"
     )
 
 
-def _node_group_name(draft: Draft) -> str:
-    given, prefix = draft.get("nodeGroupName"), draft.get("nodeGroupNamePrefix")
-    return str(given) if given else f"{prefix or 'terraform-'}{draft.hex(26)}"
+def _node_group_name(request: ResourceRequest) -> str:
+    given, prefix = request.get("nodeGroupName"), request.get("nodeGroupNamePrefix")
+    return str(given) if given else f"{prefix or 'terraform-'}{request.hex(26)}"
 
 
-def _host(draft: Draft) -> str:
-    return f"https://{draft.hex(32).upper()}.gr7.{draft.facts['region']}.eks.amazonaws.com"
+def _host(request: ResourceRequest) -> str:
+    return f"https://{request.hex(32).upper()}.gr7.{request.account['region']}.eks.amazonaws.com"
 
 
-def _issuer(draft: Draft) -> str:
-    return f"https://oidc.eks.{draft.facts['region']}.amazonaws.com/id/{draft.hex(32).upper()}"
+def _issuer(request: ResourceRequest) -> str:
+    return f"https://oidc.eks.{request.account['region']}.amazonaws.com/id/{request.hex(32).upper()}"
 
 
-def _of_cluster(draft: Draft, kind: str, *names: str) -> str:
-    return draft.fill(arn("eks", kind)) + "".join(f"/{name}" for name in (draft.get("clusterName"), *names))
+def _of_cluster(request: ResourceRequest, kind: str, *names: str) -> str:
+    return request.fill(arn("eks", kind)) + "".join(f"/{name}" for name in (request.get("clusterName"), *names))
 
 
 MODELS = (
-    Model(
+    ResourceModel(
         _CLUSTER,
         id=physical,
         outputs={
-            "arn": lambda draft: draft.fill(arn("eks", "cluster/")) + physical(draft),
+            "arn": lambda request: request.fill(arn("eks", "cluster/")) + physical(request),
             # Stands for a certificate: nothing listens at the endpoint.
-            "certificateAuthority": lambda draft: {"data": f"c2ltdWxhdGVk{draft.hex(32)}"},
+            "certificateAuthority": lambda request: {"data": f"c2ltdWxhdGVk{request.hex(32)}"},
             "endpoint": _host,
-            "identities": lambda draft: [{"oidcs": [{"issuer": _issuer(draft)}]}],
+            "identities": lambda request: [{"oidcs": [{"issuer": _issuer(request)}]}],
             "platformVersion": lambda _: "eks.1",
             "status": lambda _: "ACTIVE",
         },
         required=("name", "roleArn", "vpcConfig.subnetIds"),
-        replaces=(
+        replace_on_changes=(
             "name",
             "roleArn",
             "accessConfig.bootstrapClusterCreatorAdminPermissions",
@@ -275,7 +279,7 @@ MODELS = (
             _api_can_be_reached,
             _services_are_private,
         ),
-        live=(
+        state_rules=(
             _two_zones,
             _services_beside_network,
             trusted_by(
@@ -285,25 +289,25 @@ MODELS = (
                 "the trusted entity is not correct",
             ),
         ),
-        keeps=(
-            lambda draft: (
+        delete_rules=(
+            lambda request: (
                 "InvalidRequestException: Cannot delete cluster because deletion protection is enabled"
-                if draft.get("deletionProtection") is True
+                if request.get("deletionProtection") is True
                 else None
             ),
             unused(_NODE_GROUP, "clusterName", "ResourceInUseException: Cluster has nodegroups attached"),
         ),
     ),
-    Model(
+    ResourceModel(
         _NODE_GROUP,
-        id=lambda draft: f"{draft.get('clusterName')}:{_node_group_name(draft)}",
+        id=lambda request: f"{request.get('clusterName')}:{_node_group_name(request)}",
         outputs={
-            "arn": lambda draft: _of_cluster(draft, "nodegroup", draft.id.partition(":")[2], draft.uuid()),
-            "nodeGroupName": lambda draft: draft.id.partition(":")[2],
+            "arn": lambda request: _of_cluster(request, "nodegroup", request.id.partition(":")[2], request.uuid()),
+            "nodeGroupName": lambda request: request.id.partition(":")[2],
             "status": lambda _: "ACTIVE",
         },
         required=("clusterName", "nodeRoleArn", "subnetIds", "scalingConfig"),
-        replaces=(
+        replace_on_changes=(
             "amiType",
             "capacityType",
             "clusterName",
@@ -326,14 +330,14 @@ MODELS = (
             _bounds_are_ordered,
             _sizes_fit_image,
         ),
-        live=(_NO_CLUSTER, _serves_nodes, _disks_can_be_opened, _nodes_join),
+        state_rules=(_NO_CLUSTER, _serves_nodes, _disks_can_be_opened, _nodes_join),
     ),
-    Model(
+    ResourceModel(
         _ADDON,
-        id=lambda draft: f"{draft.get('clusterName')}:{draft.get('addonName')}",
-        outputs={"arn": lambda draft: _of_cluster(draft, "addon", str(draft.get("addonName")), draft.uuid())},
+        id=lambda request: f"{request.get('clusterName')}:{request.get('addonName')}",
+        outputs={"arn": lambda request: _of_cluster(request, "addon", str(request.get("addonName")), request.uuid())},
         required=("clusterName", "addonName"),
-        replaces=("clusterName", "addonName"),
+        replace_on_changes=("clusterName", "addonName"),
         rules=(
             one_of("addonName", _ADDONS, "InvalidParameterException: Addon {value} specified is not supported"),
             is_json(
@@ -341,18 +345,18 @@ MODELS = (
                 "InvalidParameterException: ConfigurationValue provided in request is not supported: it is not JSON",
             ),
         ),
-        live=(_NO_CLUSTER, _has_nodes, _pods_can_take_role),
+        state_rules=(_NO_CLUSTER, _has_nodes, _pods_can_take_role),
     ),
-    Model(
+    ResourceModel(
         _ASSOCIATION,
-        id=lambda draft: f"a-{draft.hex(17)}",
+        id=lambda request: f"a-{request.hex(17)}",
         outputs={
-            "associationArn": lambda draft: _of_cluster(draft, "podidentityassociation", draft.id),
+            "associationArn": lambda request: _of_cluster(request, "podidentityassociation", request.id),
             "associationId": "{id}",
         },
         required=("clusterName", "namespace", "serviceAccount", "roleArn"),
-        replaces=("clusterName", "namespace", "serviceAccount"),
-        live=(
+        replace_on_changes=("clusterName", "namespace", "serviceAccount"),
+        state_rules=(
             _NO_CLUSTER,
             _pods_can_take_role,
             unique(

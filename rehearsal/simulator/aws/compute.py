@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from rehearsal.simulator.aws.rules import arn, unique
-from rehearsal.simulator.core.resource_model import Draft, Model, matches, one_of, within
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, in_range, matches, one_of
 
 
-def _version(draft: Draft) -> int:
+def _version(request: ResourceRequest) -> int:
     """Each change of a template is a new version of it."""
-    existing = draft.world.find(draft.id)
+    existing = request.state.find(request.id)
     return int(existing.outputs["latestVersion"]) + 1 if existing else 1
 
 
 MODELS = (
-    Model(
+    ResourceModel(
         "aws:ec2/launchTemplate:LaunchTemplate",
         id="lt-{hex:17}",
-        named="name",
+        name_path="name",
         outputs={
             "arn": arn("ec2", "launch-template/{id}"),
             "latestVersion": _version,
             "defaultVersion": _version,
         },
         required=("name",),
-        replaces=("name",),
+        replace_on_changes=("name",),
         rules=(
             matches(
                 "name",
@@ -31,7 +31,7 @@ MODELS = (
                 "InvalidLaunchTemplateName.MalformedException: A launch template name must be between 3 and 128 "
                 "characters, and may contain letters, numbers, and the following characters: - ( ) . / _.",
             ),
-            within(
+            in_range(
                 "metadataOptions.httpPutResponseHopLimit",
                 1,
                 64,
@@ -39,14 +39,14 @@ MODELS = (
             ),
             one_of("metadataOptions.httpTokens", ("optional", "required"), "expected http_tokens, got {value}"),
         ),
-        live=(
+        state_rules=(
             unique(
                 ["name"],
                 "InvalidLaunchTemplateName.AlreadyExistsException: Launch template name already in use.",
             ),
         ),
     ),
-    Model(
+    ResourceModel(
         "aws:ebs/encryptionByDefault:EncryptionByDefault",
         id="terraform-{hex:26}",  # it is a switch of the account and has no ID; the provider makes one up
     ),

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 
 from rehearsal.simulator.aws.rules import arn, exists, items, physical, unused, zones
-from rehearsal.simulator.core.resource_model import Draft, Model, Rule, matches, within
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, in_range, matches
 from rehearsal.simulator.core.values import UNKNOWN
 
 _DATABASE, _SUBNET_GROUP = "aws:rds/instance:Instance", "aws:rds/subnetGroup:SubnetGroup"
 _PARAMETER_GROUP = "aws:rds/parameterGroup:ParameterGroup"
 
 
-def _two_zones(draft: Draft) -> str | None:
-    covered = zones(draft, "subnetIds")
+def _two_zones(request: ResourceRequest) -> str | None:
+    covered = zones(request, "subnetIds")
     if len(covered) >= 2:
         return None
     return (
@@ -22,8 +22,8 @@ def _two_zones(draft: Draft) -> str | None:
     )
 
 
-def _password(draft: Draft) -> str | None:
-    password = draft.get("password", UNKNOWN)
+def _password(request: ResourceRequest) -> str | None:
+    password = request.get("password", UNKNOWN)
     if password is UNKNOWN or (8 <= len(password) <= 128 and not re.search(r"[/@\" ]|[^ -~]", password)):
         return None
     return (
@@ -32,49 +32,49 @@ def _password(draft: Draft) -> str | None:
     )
 
 
-def _storage_fits(draft: Draft) -> str | None:
-    size = draft.get("allocatedStorage", UNKNOWN)
-    if draft.get("storageType") != "gp3" or size is UNKNOWN or 20 <= size <= 65536:
+def _storage_fits(request: ResourceRequest) -> str | None:
+    size = request.get("allocatedStorage", UNKNOWN)
+    if request.get("storageType") != "gp3" or size is UNKNOWN or 20 <= size <= 65536:
         return None
     return f"InvalidParameterCombination: Invalid storage size for engine name postgres and storage type gp3: {size}"
 
 
-def _family_fits(draft: Draft) -> str | None:
-    version = str(draft.get("engineVersion", "")).partition(".")[0]
-    for group in draft.world.all(_PARAMETER_GROUP):
+def _family_fits(request: ResourceRequest) -> str | None:
+    version = str(request.get("engineVersion", "")).partition(".")[0]
+    for group in request.state.all(_PARAMETER_GROUP):
         family = group.inputs.get("family")
-        if group.id == draft.get("parameterGroupName") and family != f"{draft.get('engine')}{version}":
+        if group.id == request.get("parameterGroupName") and family != f"{request.get('engine')}{version}":
             return (
                 f"InvalidParameterCombination: The parameter group {group.id} with DBParameterGroupFamily {family} "
                 "can't be used for this instance. Please use a parameter group with DBParameterGroupFamily "
-                f"{draft.get('engine')}{version}"
+                f"{request.get('engine')}{version}"
             )
     return None
 
 
 def _protected(path: str, words: str) -> Rule:
-    return lambda draft: words if draft.get(path) is True else None
+    return lambda request: words if request.get(path) is True else None
 
 
-def _has_final_snapshot(draft: Draft) -> str | None:
-    if draft.get("skipFinalSnapshot") or draft.get("finalSnapshotIdentifier"):
+def _has_final_snapshot(request: ResourceRequest) -> str | None:
+    if request.get("skipFinalSnapshot") or request.get("finalSnapshotIdentifier"):
         return None
     return "final_snapshot_identifier is required when skip_final_snapshot is false"
 
 
-def _address(draft: Draft) -> str:
+def _address(request: ResourceRequest) -> str:
     # The middle part stands for account and region: it is the same for all of an account's databases.
-    return f"{draft.get('identifier')}.c9akciq32rgx.{draft.facts['region']}.rds.amazonaws.com"
+    return f"{request.get('identifier')}.c9akciq32rgx.{request.account['region']}.rds.amazonaws.com"
 
 
-def _keys_are_declared(draft: Draft) -> str | None:
+def _keys_are_declared(request: ResourceRequest) -> str | None:
     """Every key has a type, and nothing else has: DynamoDB knows the other attributes by item."""
-    attributes = draft.get("attributes", [])
+    attributes = request.get("attributes", [])
     if attributes is UNKNOWN:
         return None
     declared = {attribute.get("name") for attribute in attributes}
-    keys = {draft.get("hashKey"), draft.get("rangeKey")} - {None}
-    indexes = items(draft.get("globalSecondaryIndexes")) + items(draft.get("localSecondaryIndexes"))
+    keys = {request.get("hashKey"), request.get("rangeKey")} - {None}
+    indexes = items(request.get("globalSecondaryIndexes")) + items(request.get("localSecondaryIndexes"))
     keys |= {index[key] for index in indexes for key in ("hashKey", "rangeKey") if index.get(key)}
     if UNKNOWN in keys | declared:
         return None
@@ -88,12 +88,12 @@ def _keys_are_declared(draft: Draft) -> str | None:
 
 
 MODELS = (
-    Model(
+    ResourceModel(
         _SUBNET_GROUP,
         id=physical,
-        outputs={"arn": lambda draft: draft.fill(arn("rds", "subgrp:")) + physical(draft)},
+        outputs={"arn": lambda request: request.fill(arn("rds", "subgrp:")) + physical(request)},
         required=("name", "subnetIds"),
-        replaces=("name",),
+        replace_on_changes=("name",),
         rules=(
             matches(
                 "name",
@@ -102,8 +102,8 @@ MODELS = (
                 '"name", and not "default"; got {value}',
             ),
         ),
-        live=(_two_zones,),
-        keeps=(
+        state_rules=(_two_zones,),
+        delete_rules=(
             unused(
                 _DATABASE,
                 "dbSubnetGroupName",
@@ -112,14 +112,14 @@ MODELS = (
             ),
         ),
     ),
-    Model(
+    ResourceModel(
         _PARAMETER_GROUP,
         id=physical,
-        outputs={"arn": lambda draft: draft.fill(arn("rds", "pg:")) + physical(draft)},
+        outputs={"arn": lambda request: request.fill(arn("rds", "pg:")) + physical(request)},
         required=("name", "family"),
-        replaces=("name", "family", "description"),
+        replace_on_changes=("name", "family", "description"),
         rules=(matches("name", r"[a-z](-?[a-z0-9])*", 'first character of "name" must be a letter, got {value}'),),
-        keeps=(
+        delete_rules=(
             unused(
                 _DATABASE,
                 "parameterGroupName",
@@ -128,18 +128,26 @@ MODELS = (
             ),
         ),
     ),
-    Model(
+    ResourceModel(
         _DATABASE,
-        id=lambda draft: str(draft.get("identifier")),
+        id=lambda request: str(request.get("identifier")),
         outputs={
             "address": _address,
-            "arn": lambda draft: draft.fill(arn("rds", "db:{identifier}")),
-            "endpoint": lambda draft: f"{_address(draft)}:{draft.get('port', 5432)}",
-            "resourceId": lambda draft: f"db-{draft.hex(26).upper()}",
+            "arn": lambda request: request.fill(arn("rds", "db:{identifier}")),
+            "endpoint": lambda request: f"{_address(request)}:{request.get('port', 5432)}",
+            "resourceId": lambda request: f"db-{request.hex(26).upper()}",
             "status": lambda _: "available",
         },
         required=("identifier", "instanceClass", "engine", "allocatedStorage"),
-        replaces=("identifier", "engine", "dbName", "username", "storageEncrypted", "kmsKeyId", "dbSubnetGroupName"),
+        replace_on_changes=(
+            "identifier",
+            "engine",
+            "dbName",
+            "username",
+            "storageEncrypted",
+            "kmsKeyId",
+            "dbSubnetGroupName",
+        ),
         rules=(
             matches(
                 "identifier",
@@ -149,21 +157,21 @@ MODELS = (
                 "hyphen or contain two consecutive hyphens. Got {value}",
             ),
             matches("instanceClass", r"db\.[a-z0-9-]+\.[a-z0-9]+", "Invalid DB Instance class: {value}"),
-            within(
+            in_range(
                 "backupRetentionPeriod",
                 0,
                 35,
                 "InvalidParameterValue: Invalid backup retention period: {value}. Must be between 0 and 35.",
             ),
             _storage_fits,
-            lambda draft: (
+            lambda request: (
                 "InvalidParameterValue: MasterUsername admin cannot be used as it is a reserved word used by the engine"
-                if (draft.get("engine"), draft.get("username")) == ("postgres", "admin")
+                if (request.get("engine"), request.get("username")) == ("postgres", "admin")
                 else None
             ),
             _password,
         ),
-        live=(
+        state_rules=(
             exists(
                 "dbSubnetGroupName",
                 _SUBNET_GROUP,
@@ -174,7 +182,7 @@ MODELS = (
             ),
             _family_fits,
         ),
-        keeps=(
+        delete_rules=(
             _protected(
                 "deletionProtection",
                 "InvalidParameterCombination: Cannot delete protected DB Instance, please disable deletion protection "
@@ -183,12 +191,12 @@ MODELS = (
             _has_final_snapshot,
         ),
     ),
-    Model(
+    ResourceModel(
         "aws:dynamodb/table:Table",
         id=physical,
-        outputs={"arn": lambda draft: draft.fill(arn("dynamodb", "table/")) + physical(draft)},
+        outputs={"arn": lambda request: request.fill(arn("dynamodb", "table/")) + physical(request)},
         required=("name", "hashKey"),
-        replaces=("name", "hashKey", "rangeKey"),
+        replace_on_changes=("name", "hashKey", "rangeKey"),
         rules=(
             matches(
                 "name",
@@ -198,7 +206,7 @@ MODELS = (
             ),
             _keys_are_declared,
         ),
-        keeps=(
+        delete_rules=(
             _protected(
                 "deletionProtectionEnabled",
                 "ValidationException: Resource cannot be deleted as it is currently protected against deletion. "

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rehearsal.simulator.aws.rules import arn, each, found, unique
-from rehearsal.simulator.core.resource_model import Draft, Model, Rule, matches, one_of
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, matches, one_of
 from rehearsal.simulator.core.values import UNKNOWN
 
 VPC, SUBNET = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet"
@@ -61,8 +61,8 @@ def _block(value: Any) -> ipaddress.IPv4Network | None:
 def _sized(code: str) -> Rule:
     """EC2 takes blocks between /16 and /28 for networks and subnets."""
 
-    def rule(draft: Draft) -> str | None:
-        value = draft.get("cidrBlock", UNKNOWN)
+    def rule(request: ResourceRequest) -> str | None:
+        value = request.get("cidrBlock", UNKNOWN)
         if value is UNKNOWN:
             return None
         block = _block(value)
@@ -71,22 +71,22 @@ def _sized(code: str) -> Rule:
     return rule
 
 
-def _subnet_fits(draft: Draft) -> str | None:
-    block, vpc = _block(draft.get("cidrBlock")), draft.world.find(draft.get("vpcId", ""))
+def _subnet_fits(request: ResourceRequest) -> str | None:
+    block, vpc = _block(request.get("cidrBlock")), request.state.find(request.get("vpcId", ""))
     around = _block(vpc.inputs.get("cidrBlock")) if vpc else None
     if block and around and not block.subnet_of(around):
         return f"InvalidSubnet.Range: The CIDR '{block}' is invalid."
-    for other in draft.world.all(SUBNET):
+    for other in request.state.all(SUBNET):
         taken = _block(other.inputs.get("cidrBlock"))
-        same_vpc = other.inputs.get("vpcId") == draft.get("vpcId")
-        if other.id != draft.id and same_vpc and block and taken and block.overlaps(taken):
+        same_vpc = other.inputs.get("vpcId") == request.get("vpcId")
+        if other.id != request.id and same_vpc and block and taken and block.overlaps(taken):
             return f"InvalidSubnet.Conflict: The CIDR '{block}' conflicts with another subnet"
     return None
 
 
-def _zone_is_ours(draft: Draft) -> str | None:
-    zone = draft.get("availabilityZone", UNKNOWN)
-    ours = zone_names(draft.facts["region"])
+def _zone_is_ours(request: ResourceRequest) -> str | None:
+    zone = request.get("availabilityZone", UNKNOWN)
+    ours = zone_names(request.account["region"])
     if zone is UNKNOWN or zone in ours:
         return None
     return (
@@ -95,32 +95,32 @@ def _zone_is_ours(draft: Draft) -> str | None:
     )
 
 
-def _has_internet_gateway(draft: Draft) -> str | None:
-    subnet = draft.world.find(draft.get("subnetId", ""))
+def _has_internet_gateway(request: ResourceRequest) -> str | None:
+    subnet = request.state.find(request.get("subnetId", ""))
     vpc = subnet.inputs.get("vpcId") if subnet else None
-    if vpc is None or any(gateway.inputs.get("vpcId") == vpc for gateway in draft.world.all(_GATEWAY)):
+    if vpc is None or any(gateway.inputs.get("vpcId") == vpc for gateway in request.state.all(_GATEWAY)):
         return None
     return f"Gateway.NotAttached: Network {vpc} has no Internet gateway attached"
 
 
-def _service(draft: Draft) -> str:
-    return str(draft.get("serviceName", "")).removeprefix(f"com.amazonaws.{draft.facts['region']}.")
+def _service(request: ResourceRequest) -> str:
+    return str(request.get("serviceName", "")).removeprefix(f"com.amazonaws.{request.account['region']}.")
 
 
-def _service_exists(draft: Draft) -> str | None:
-    if draft.get("serviceName") is UNKNOWN:
+def _service_exists(request: ResourceRequest) -> str | None:
+    if request.get("serviceName") is UNKNOWN:
         return None
-    service, gateway = _service(draft), draft.get("vpcEndpointType", "Gateway") == "Gateway"
+    service, gateway = _service(request), request.get("vpcEndpointType", "Gateway") == "Gateway"
     if service not in (_SERVICES | _RANGES.keys()):
-        return f"InvalidServiceName: The Vpc Endpoint Service '{draft.get('serviceName')}' does not exist"
+        return f"InvalidServiceName: The Vpc Endpoint Service '{request.get('serviceName')}' does not exist"
     if gateway and service not in _RANGES:
         return "InvalidParameter: Endpoint type (Gateway) does not match available service types ([Interface])."
     return None
 
 
-def _private_dns(draft: Draft) -> str | None:
-    vpc = draft.world.find(draft.get("vpcId", ""))
-    if not draft.get("privateDnsEnabled") or vpc is None:
+def _private_dns(request: ResourceRequest) -> str | None:
+    vpc = request.state.find(request.get("vpcId", ""))
+    if not request.get("privateDnsEnabled") or vpc is None:
         return None
     # EC2 supports DNS unless told not to, and names hosts only when told to.
     if not (vpc.inputs.get("enableDnsHostnames", False) and vpc.inputs.get("enableDnsSupport", True)):
@@ -128,10 +128,10 @@ def _private_dns(draft: Draft) -> str | None:
             "InvalidParameter: Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC "
             f"attributes set to true for {vpc.id}"
         )
-    for other in draft.world.all(_ENDPOINT):
-        same = all(other.inputs.get(key) == draft.get(key) for key in ("vpcId", "serviceName", "privateDnsEnabled"))
-        if same and other.id != draft.id:
-            domain = f"{_service(draft)}.{draft.facts['region']}.amazonaws.com"
+    for other in request.state.all(_ENDPOINT):
+        same = all(other.inputs.get(key) == request.get(key) for key in ("vpcId", "serviceName", "privateDnsEnabled"))
+        if same and other.id != request.id:
+            domain = f"{_service(request)}.{request.account['region']}.amazonaws.com"
             return (
                 "InvalidParameter: private-dns-enabled cannot be set because there is already a conflicting DNS "
                 f"domain for {domain} in the VPC {vpc.id}"
@@ -139,9 +139,9 @@ def _private_dns(draft: Draft) -> str | None:
     return None
 
 
-def _one_subnet_per_zone(draft: Draft) -> str | None:
+def _one_subnet_per_zone(request: ResourceRequest) -> str | None:
     seen: set[str] = set()
-    for subnet in found(draft, "subnetIds"):
+    for subnet in found(request, "subnetIds"):
         zone = str(subnet.inputs.get("availabilityZone"))
         if zone in seen:
             return (
@@ -152,42 +152,42 @@ def _one_subnet_per_zone(draft: Draft) -> str | None:
     return None
 
 
-def _ranges(draft: Draft) -> list[str]:
-    gateway = draft.get("vpcEndpointType", "Gateway") == "Gateway"
-    return _RANGES.get(_service(draft), []) if gateway else []
+def _ranges(request: ResourceRequest) -> list[str]:
+    gateway = request.get("vpcEndpointType", "Gateway") == "Gateway"
+    return _RANGES.get(_service(request), []) if gateway else []
 
 
-def _dns_entries(draft: Draft) -> list[dict[str, str]]:
-    if draft.get("vpcEndpointType") != "Interface":
+def _dns_entries(request: ResourceRequest) -> list[dict[str, str]]:
+    if request.get("vpcEndpointType") != "Interface":
         return []
-    host = f"{_service(draft)}.{draft.facts['region']}"
-    return [{"dnsName": f"{draft.id}-{draft.hex(8)}.{host}.vpce.amazonaws.com", "hostedZoneId": "Z38GZ743OKFT7T"}]
+    host = f"{_service(request)}.{request.account['region']}"
+    return [{"dnsName": f"{request.id}-{request.hex(8)}.{host}.vpce.amazonaws.com", "hostedZoneId": "Z38GZ743OKFT7T"}]
 
 
-def _rules_of(draft: Draft) -> Iterator[Any]:
+def _rules_of(request: ResourceRequest) -> Iterator[Any]:
     for path in ("ingress", "egress"):
-        rules = draft.get(path, [])
+        rules = request.get(path, [])
         yield from rules if isinstance(rules, list) else []
 
 
-def _described(draft: Draft) -> str | None:
-    for rule in _rules_of(draft):
+def _described(request: ResourceRequest) -> str | None:
+    for rule in _rules_of(request):
         text = rule.get("description", "") if isinstance(rule, dict) else ""
         if text is not UNKNOWN and not _DESCRIPTION.fullmatch(text):
             return f'"description" doesn\'t comply with restrictions ("{_DESCRIPTION.pattern}"): "{text}"'
     return None
 
 
-def _rules_have_peers(draft: Draft) -> str | None:
+def _rules_have_peers(request: ResourceRequest) -> str | None:
     peers = ("cidrBlocks", "ipv6CidrBlocks", "prefixListIds", "securityGroups", "self")
-    for rule in _rules_of(draft):
+    for rule in _rules_of(request):
         if isinstance(rule, dict) and not any(rule.get(peer) for peer in peers):
             return "One of ['cidr_blocks', 'ipv6_cidr_blocks', 'self', 'security_groups', 'prefix_list_ids'] must be set to create an AWS Security Group Rule"  # noqa: E501 the provider's words
     return None
 
 
-def _blocks_are_cidrs(draft: Draft) -> str | None:
-    for rule in _rules_of(draft):
+def _blocks_are_cidrs(request: ResourceRequest) -> str | None:
+    for rule in _rules_of(request):
         blocks = rule.get("cidrBlocks") if isinstance(rule, dict) else None
         for block in blocks if isinstance(blocks, list) else []:
             if block is not UNKNOWN and _block(block) is None:
@@ -196,76 +196,78 @@ def _blocks_are_cidrs(draft: Draft) -> str | None:
 
 
 MODELS = (
-    Model(
+    ResourceModel(
         VPC,
         id="vpc-{hex:17}",
         outputs={
             "arn": arn("ec2", "vpc/{id}"),
-            "defaultNetworkAclId": lambda draft: f"acl-{draft.hex(17, 'acl')}",
-            "defaultRouteTableId": lambda draft: f"rtb-{draft.hex(17, 'main')}",
-            "defaultSecurityGroupId": lambda draft: f"sg-{draft.hex(17, 'default')}",
-            "mainRouteTableId": lambda draft: f"rtb-{draft.hex(17, 'main')}",
+            "defaultNetworkAclId": lambda request: f"acl-{request.hex(17, 'acl')}",
+            "defaultRouteTableId": lambda request: f"rtb-{request.hex(17, 'main')}",
+            "defaultSecurityGroupId": lambda request: f"sg-{request.hex(17, 'default')}",
+            "mainRouteTableId": lambda request: f"rtb-{request.hex(17, 'main')}",
             "ownerId": "{account}",
         },
-        replaces=("cidrBlock", "instanceTenancy"),
+        replace_on_changes=("cidrBlock", "instanceTenancy"),
         required=("cidrBlock",),
         rules=(_sized("InvalidVpc.Range"),),
     ),
-    Model(
+    ResourceModel(
         "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
         # EC2 makes it with the network; declaring it takes it over.
-        id=lambda draft: str(
-            getattr(draft.world.find(draft.get("vpcId", "")), "outputs", {})["defaultSecurityGroupId"]
+        id=lambda request: str(
+            getattr(request.state.find(request.get("vpcId", "")), "outputs", {})["defaultSecurityGroupId"]
         ),
         outputs={"arn": arn("ec2", "security-group/{id}"), "name": lambda _: "default", "ownerId": "{account}"},
-        replaces=("vpcId",),
+        replace_on_changes=("vpcId",),
         required=("vpcId",),
         rules=(_described, _blocks_are_cidrs),
     ),
-    Model(
+    ResourceModel(
         SUBNET,
         id="subnet-{hex:17}",
         outputs={
             "arn": arn("ec2", "subnet/{id}"),
-            "availabilityZoneId": lambda draft: zone_id(str(draft.get("availabilityZone"))),
+            "availabilityZoneId": lambda request: zone_id(str(request.get("availabilityZone"))),
             "ownerId": "{account}",
         },
         required=("vpcId", "cidrBlock"),
-        replaces=("vpcId", "cidrBlock", "availabilityZone"),
+        replace_on_changes=("vpcId", "cidrBlock", "availabilityZone"),
         rules=(_sized("InvalidSubnet.Range"), _zone_is_ours),
-        live=(_subnet_fits,),
+        state_rules=(_subnet_fits,),
     ),
-    Model(
+    ResourceModel(
         _GATEWAY,
         id="igw-{hex:17}",
         outputs={"arn": arn("ec2", "internet-gateway/{id}"), "ownerId": "{account}"},
-        live=(unique(["vpcId"], "Resource.AlreadyAssociated: network {0} already has an internet gateway attached"),),
+        state_rules=(
+            unique(["vpcId"], "Resource.AlreadyAssociated: network {0} already has an internet gateway attached"),
+        ),
     ),
-    Model(
+    ResourceModel(
         "aws:ec2/eip:Eip",
         id="eipalloc-{hex:17}",
         outputs={
             "allocationId": "{id}",
             "arn": arn("ec2", "elastic-ip/{id}"),
             # 203.0.113.0/24 is set aside for examples (RFC 5737).
-            "publicIp": lambda draft: f"203.0.113.{int(draft.hex(4), 16) % 254 + 1}",
+            "publicIp": lambda request: f"203.0.113.{int(request.hex(4), 16) % 254 + 1}",
         },
-        replaces=("domain",),
+        replace_on_changes=("domain",),
     ),
-    Model(
+    ResourceModel(
         "aws:ec2/natGateway:NatGateway",
         id="nat-{hex:17}",
-        outputs={"networkInterfaceId": lambda draft: f"eni-{draft.hex(17, 'eni')}"},
+        outputs={"networkInterfaceId": lambda request: f"eni-{request.hex(17, 'eni')}"},
         required=("subnetId",),
-        replaces=("subnetId", "allocationId", "connectivityType"),
-        live=(_has_internet_gateway,),
+        replace_on_changes=("subnetId", "allocationId", "connectivityType"),
+        state_rules=(_has_internet_gateway,),
     ),
-    Model(
+    ResourceModel(
         ROUTE_TABLE,
         id="rtb-{hex:17}",
         outputs={"arn": arn("ec2", "route-table/{id}"), "ownerId": "{account}"},
         required=("vpcId",),
-        replaces=("vpcId",),
+        replace_on_changes=("vpcId",),
         rules=(
             each(
                 "routes",
@@ -275,12 +277,12 @@ MODELS = (
             ),
         ),
     ),
-    Model(
+    ResourceModel(
         ASSOCIATION,
         id="rtbassoc-{hex:17}",
         required=("routeTableId",),
-        replaces=("subnetId", "gatewayId"),
-        live=(
+        replace_on_changes=("subnetId", "gatewayId"),
+        state_rules=(
             unique(
                 ["subnetId"],
                 "Resource.AlreadyAssociated: the specified association for subnet {0} conflicts with "
@@ -288,7 +290,7 @@ MODELS = (
             ),
         ),
     ),
-    Model(
+    ResourceModel(
         _ENDPOINT,
         id="vpce-{hex:17}",
         outputs={
@@ -296,24 +298,24 @@ MODELS = (
             "cidrBlocks": _ranges,
             "dnsEntries": _dns_entries,
             "ownerId": "{account}",
-            "prefixListId": lambda draft: f"pl-{draft.hex(8)}" if _ranges(draft) else "",
+            "prefixListId": lambda request: f"pl-{request.hex(8)}" if _ranges(request) else "",
             "state": lambda _: "available",
         },
         required=("vpcId", "serviceName"),
-        replaces=("vpcId", "serviceName", "vpcEndpointType"),
+        replace_on_changes=("vpcId", "serviceName", "vpcEndpointType"),
         rules=(
             one_of("vpcEndpointType", ("Gateway", "Interface"), "expected vpc_endpoint_type to be valid, got {value}"),
             _service_exists,
         ),
-        live=(_private_dns, _one_subnet_per_zone),
+        state_rules=(_private_dns, _one_subnet_per_zone),
     ),
-    Model(
+    ResourceModel(
         "aws:ec2/securityGroup:SecurityGroup",
         id="sg-{hex:17}",
-        named="name",
+        name_path="name",
         outputs={"arn": arn("ec2", "security-group/{id}"), "ownerId": "{account}"},
         required=("vpcId", "name"),
-        replaces=("vpcId", "name", "description"),
+        replace_on_changes=("vpcId", "name", "description"),
         rules=(
             matches(
                 "name", r"(?!sg-).{1,255}", "InvalidParameterValue: invalid value for name (cannot begin with sg-)"
@@ -328,7 +330,7 @@ MODELS = (
             _rules_have_peers,
             _blocks_are_cidrs,
         ),
-        live=(
+        state_rules=(
             unique(
                 ["name", "vpcId"],
                 "InvalidGroup.Duplicate: The security group '{0}' already exists for VPC '{1}'",

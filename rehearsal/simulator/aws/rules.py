@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from rehearsal.simulator.core.resource_model import Draft, Existing, Rule
+from rehearsal.simulator.core.resource_model import Resource, ResourceRequest, Rule
 from rehearsal.simulator.core.values import UNKNOWN
 
 Statements = list[Mapping[str, Any]]
@@ -52,32 +52,32 @@ def allows(document: Any, kind: str, principal: str, action: str) -> bool:
     )
 
 
-def trusts(role: Existing | None, service: str) -> bool:
+def trusts(role: Resource | None, service: str) -> bool:
     return role is not None and allows(role.inputs.get("assumeRolePolicy"), "Service", service, "sts:AssumeRole")
 
 
 def trusted_by(path: str, service: str, words: str) -> Rule:
     """The role at `path`, where there is one, may be taken by a service of AWS."""
 
-    def rule(draft: Draft) -> str | None:
-        arn = draft.get(path)
-        return None if arn is None or trusts(draft.world.find(arn), service) else words.format(value=arn)
+    def rule(request: ResourceRequest) -> str | None:
+        arn = request.get(path)
+        return None if arn is None or trusts(request.state.find(arn), service) else words.format(value=arn)
 
     return rule
 
 
-def key_allows(draft: Draft, arn: Any, kind: str, principal: str, action: str) -> bool:
+def key_allows(request: ResourceRequest, arn: Any, kind: str, principal: str, action: str) -> bool:
     """Whether the policy of a key lets a principal use it that no IAM policy reaches."""
-    key = draft.world.find(str(arn))
+    key = request.state.find(str(arn))
     return key is not None and allows(key.inputs.get("policy"), kind, principal, action)
 
 
 def exists(path: str, type_: str, words: str, field: str = "") -> Rule:
     """What is named at `path`, where something is, exists: by its ID, or by the input `field`."""
 
-    def rule(draft: Draft) -> str | None:
-        name = draft.get(path)
-        known = (other.inputs.get(field) if field else other.id for other in draft.world.all(type_))
+    def rule(request: ResourceRequest) -> str | None:
+        name = request.get(path)
+        known = (other.inputs.get(field) if field else other.id for other in request.state.all(type_))
         return None if name is None or name in known else words.format(value=name)
 
     return rule
@@ -89,9 +89,9 @@ def unique(paths: Collection[str], words: str) -> Rule:
     `{0}` in the words is the first of the values.
     """
 
-    def rule(draft: Draft) -> str | None:
-        mine = [draft.get(path) for path in paths]
-        others = (other for other in draft.world.all(draft.type) if other.id != draft.id)
+    def rule(request: ResourceRequest) -> str | None:
+        mine = [request.get(path) for path in paths]
+        others = (other for other in request.state.all(request.type) if other.id != request.id)
         taken = any([other.inputs.get(path) for path in paths] == mine for other in others)
         return words.format(*mine) if taken and None not in mine else None
 
@@ -101,29 +101,29 @@ def unique(paths: Collection[str], words: str) -> Rule:
 def unused(type_: str, path: str, words: str) -> Rule:
     """When deleted: no resource of a type names this one at `path`."""
 
-    def rule(draft: Draft) -> str | None:
-        users = [other.id for other in draft.world.all(type_) if other.inputs.get(path) == draft.id]
-        return words.format(value=draft.id, users=", ".join(users)) if users else None
+    def rule(request: ResourceRequest) -> str | None:
+        users = [other.id for other in request.state.all(type_) if other.inputs.get(path) == request.id]
+        return words.format(value=request.id, users=", ".join(users)) if users else None
 
     return rule
 
 
-def found(draft: Draft, path: str) -> list[Existing]:
+def found(request: ResourceRequest, path: str) -> list[Resource]:
     """The resources whose IDs or ARNs stand in the list at `path`."""
-    references: Iterable[str] = draft.get(path, [])
-    return [record for record in map(draft.world.find, references) if record is not None]
+    references: Iterable[str] = request.get(path, [])
+    return [record for record in map(request.state.find, references) if record is not None]
 
 
-def zones(draft: Draft, path: str) -> set[str]:
+def zones(request: ResourceRequest, path: str) -> set[str]:
     """The availability zones of the subnets at `path`."""
-    return {str(subnet.inputs.get("availabilityZone")) for subnet in found(draft, path)}
+    return {str(subnet.inputs.get("availabilityZone")) for subnet in found(request, path)}
 
 
 def each(path: str, broken: Callable[[Any], bool], words: str) -> Rule:
     """No item of the list at `path` is broken; what is not known passes."""
 
-    def rule(draft: Draft) -> str | None:
-        values = draft.get(path, UNKNOWN)
+    def rule(request: ResourceRequest) -> str | None:
+        values = request.get(path, UNKNOWN)
         bad = [value for value in items(values) if value is not UNKNOWN and broken(value)]
         return words.format(value=bad[0]) if bad else None
 
@@ -131,15 +131,15 @@ def each(path: str, broken: Callable[[Any], bool], words: str) -> Rule:
 
 
 def is_json(path: str, words: str) -> Rule:
-    def rule(draft: Draft) -> str | None:
-        return words if draft.get(path) is not None and parsed(draft.get(path)) is None else None
+    def rule(request: ResourceRequest) -> str | None:
+        return words if request.get(path) is not None and parsed(request.get(path)) is None else None
 
     return rule
 
 
-def physical(draft: Draft) -> str:
+def physical(request: ResourceRequest) -> str:
     """The name that the program gave it, where that is the ID."""
-    return str(draft.get("name"))
+    return str(request.get("name"))
 
 
 def arn(service: str, resource: str) -> str:

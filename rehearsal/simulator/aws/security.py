@@ -18,7 +18,7 @@ from rehearsal.simulator.aws.rules import (
     unique,
     unused,
 )
-from rehearsal.simulator.core.resource_model import Draft, Model, Rule, matches, within
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, in_range, matches
 from rehearsal.simulator.core.values import UNKNOWN
 
 ROLE, ROLE_POLICY = "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"
@@ -43,8 +43,8 @@ _MANAGED = frozenset(
 )
 
 
-def _trust_is_sound(draft: Draft) -> str | None:
-    for statement in statements(draft.get("assumeRolePolicy")):
+def _trust_is_sound(request: ResourceRequest) -> str | None:
+    for statement in statements(request.get("assumeRolePolicy")):
         if "Resource" in statement:
             return "MalformedPolicyDocument: Has prohibited field Resource"
         if "Principal" not in statement:
@@ -52,9 +52,9 @@ def _trust_is_sound(draft: Draft) -> str | None:
     return None
 
 
-def _permissions_are_sound(draft: Draft) -> str | None:
+def _permissions_are_sound(request: ResourceRequest) -> str | None:
     """What IAM says of a policy that is attached to an identity."""
-    for statement in statements(draft.get("policy")):
+    for statement in statements(request.get("policy")):
         complaint = _complaint(statement)
         if complaint:
             return f"MalformedPolicyDocument: {complaint}"
@@ -83,24 +83,24 @@ def _texts(statement: Mapping[str, Any], field: str) -> list[str]:
 def _no_longer(path: str, most: int, words: str) -> Rule:
     """IAM counts a policy without its white space."""
 
-    def rule(draft: Draft) -> str | None:
-        value = draft.get(path, UNKNOWN)
-        return draft.fill(words) if value is not UNKNOWN and len(re.sub(r"\s", "", value)) > most else None
+    def rule(request: ResourceRequest) -> str | None:
+        value = request.get(path, UNKNOWN)
+        return request.fill(words) if value is not UNKNOWN and len(re.sub(r"\s", "", value)) > most else None
 
     return rule
 
 
-def _managed_policy_exists(draft: Draft) -> str | None:
-    policy = draft.get("policyArn", UNKNOWN)
+def _managed_policy_exists(request: ResourceRequest) -> str | None:
+    policy = request.get("policyArn", UNKNOWN)
     if policy is UNKNOWN or not policy.startswith("arn:aws:iam::aws:policy/"):
         return None
     known = policy.removeprefix("arn:aws:iam::aws:policy/") in _MANAGED
     return None if known else f"NoSuchEntity: Policy {policy} does not exist or is not attachable."
 
 
-def _account_keeps_key(draft: Draft) -> str | None:
-    policy = draft.get("policy", UNKNOWN)
-    root = f"arn:aws:iam::{draft.facts['account']}:root"
+def _account_keeps_key(request: ResourceRequest) -> str | None:
+    policy = request.get("policy", UNKNOWN)
+    root = f"arn:aws:iam::{request.account['account']}:root"
     if policy is UNKNOWN or parsed(policy) is None or allows(policy, "AWS", root, "kms:PutKeyPolicy"):
         return None
     return (
@@ -109,11 +109,11 @@ def _account_keeps_key(draft: Draft) -> str | None:
     )
 
 
-def _principals_exist(draft: Draft) -> str | None:
-    for statement in statements(draft.get("policy")):
+def _principals_exist(request: ResourceRequest) -> str | None:
+    for statement in statements(request.get("policy")):
         for principal in principals(statement, "AWS"):
             accepted = principal == "*" or principal.endswith(":root") or _SERVICE_ROLE.fullmatch(principal)
-            if not accepted and draft.world.find(principal) is None:
+            if not accepted and request.state.find(principal) is None:
                 return (
                     "MalformedPolicyDocumentException: Policy contains a statement with one or more invalid principals."
                 )
@@ -121,18 +121,18 @@ def _principals_exist(draft: Draft) -> str | None:
 
 
 MODELS = (
-    Model(
+    ResourceModel(
         ROLE,
         id=physical,
         outputs={
-            "arn": lambda draft: (
-                f"arn:aws:iam::{draft.facts['account']}:role{draft.get('path', '/')}{draft.get('name')}"
+            "arn": lambda request: (
+                f"arn:aws:iam::{request.account['account']}:role{request.get('path', '/')}{request.get('name')}"
             ),
-            "uniqueId": lambda draft: f"AROA{draft.hex(17).upper()}",
+            "uniqueId": lambda request: f"AROA{request.hex(17).upper()}",
             "createDate": lambda _: "2026-01-01T00:00:00Z",
         },
         required=("name", "assumeRolePolicy"),
-        replaces=("name", "path"),
+        replace_on_changes=("name", "path"),
         rules=(
             matches(
                 "name",
@@ -145,38 +145,38 @@ MODELS = (
             # The number as documented at https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
             _no_longer("assumeRolePolicy", 2048, "LimitExceeded: Cannot exceed quota for ACLSizePerRole: 2048"),
         ),
-        keeps=(
+        delete_rules=(
             unused(ATTACHMENT, "role", "DeleteConflict: Cannot delete entity, must detach all policies first."),
             unused(ROLE_POLICY, "role", "DeleteConflict: Cannot delete entity, must delete policies first."),
         ),
     ),
-    Model(
+    ResourceModel(
         ROLE_POLICY,
-        id=lambda draft: f"{draft.get('role')}:{draft.get('name')}",
+        id=lambda request: f"{request.get('role')}:{request.get('name')}",
         required=("role", "policy"),
-        replaces=("name", "role"),
+        replace_on_changes=("name", "role"),
         rules=(
             is_json("policy", "MalformedPolicyDocument: The policy contains invalid Json"),
             _permissions_are_sound,
             _no_longer("policy", 10240, "LimitExceeded: Maximum policy size of 10240 bytes exceeded for role {role}"),
         ),
-        live=(exists("role", ROLE, "NoSuchEntity: The role with name {value} cannot be found."),),
+        state_rules=(exists("role", ROLE, "NoSuchEntity: The role with name {value} cannot be found."),),
     ),
-    Model(
+    ResourceModel(
         ATTACHMENT,
-        id=lambda draft: f"{draft.get('role')}/{draft.get('policyArn')}",
+        id=lambda request: f"{request.get('role')}/{request.get('policyArn')}",
         required=("role", "policyArn"),
-        replaces=("role", "policyArn"),
+        replace_on_changes=("role", "policyArn"),
         rules=(_managed_policy_exists,),
-        live=(exists("role", ROLE, "NoSuchEntity: The role with name {value} cannot be found."),),
+        state_rules=(exists("role", ROLE, "NoSuchEntity: The role with name {value} cannot be found."),),
     ),
-    Model(
+    ResourceModel(
         "aws:kms/key:Key",
         id="{uuid}",
         outputs={"arn": arn("kms", "key/{id}"), "keyId": "{id}"},
-        replaces=("customerMasterKeySpec", "keyUsage", "multiRegion"),
+        replace_on_changes=("customerMasterKeySpec", "keyUsage", "multiRegion"),
         rules=(
-            within(
+            in_range(
                 "deletionWindowInDays",
                 7,
                 30,
@@ -185,17 +185,17 @@ MODELS = (
             is_json("policy", "MalformedPolicyDocumentException: The policy contains invalid Json"),
             _account_keeps_key,
         ),
-        live=(_principals_exist,),
+        state_rules=(_principals_exist,),
     ),
-    Model(
+    ResourceModel(
         "aws:kms/alias:Alias",
         id=physical,
         outputs={
             "arn": arn("kms", "{id}"),
-            "targetKeyArn": lambda draft: draft.fill(arn("kms", "key/{targetKeyId}")),
+            "targetKeyArn": lambda request: request.fill(arn("kms", "key/{targetKeyId}")),
         },
         required=("name", "targetKeyId"),
-        replaces=("name",),
+        replace_on_changes=("name",),
         rules=(
             matches(
                 "name",
@@ -205,14 +205,14 @@ MODELS = (
             ),
         ),
     ),
-    Model(
+    ResourceModel(
         "aws:secretsmanager/secret:Secret",
         # Secrets Manager adds six characters, so that a policy for one secret does not fit its successor.
-        id=lambda draft: draft.fill(arn("secretsmanager", "secret:")) + f"{draft.get('name')}-{draft.hex(6)}",
-        named="name",
+        id=lambda request: request.fill(arn("secretsmanager", "secret:")) + f"{request.get('name')}-{request.hex(6)}",
+        name_path="name",
         outputs={"arn": "{id}"},
         required=("name",),
-        replaces=("name",),
+        replace_on_changes=("name",),
         rules=(
             matches(
                 "name",
@@ -220,27 +220,27 @@ MODELS = (
                 "ValidationException: Invalid name. Must be a valid name containing alphanumeric characters, or any "
                 "of the following: -/_+=.@!",
             ),
-            lambda draft: (
+            lambda request: (
                 "expected recovery_window_in_days to be 0, or in the range (7 - 30)"
-                if draft.get("recoveryWindowInDays", 30) not in (UNKNOWN, 0, *range(7, 31))
+                if request.get("recoveryWindowInDays", 30) not in (UNKNOWN, 0, *range(7, 31))
                 else None
             ),
         ),
-        live=(
+        state_rules=(
             unique(
                 ["name"],
                 "ResourceExistsException: The operation failed because the secret {0} already exists.",
             ),
         ),
     ),
-    Model(
+    ResourceModel(
         "aws:secretsmanager/secretVersion:SecretVersion",
-        id=lambda draft: f"{draft.get('secretId')}|{draft.uuid()}",
+        id=lambda request: f"{request.get('secretId')}|{request.uuid()}",
         outputs={
-            "arn": lambda draft: draft.get("secretId"),
-            "versionId": lambda draft: draft.uuid(),
+            "arn": lambda request: request.get("secretId"),
+            "versionId": lambda request: request.uuid(),
         },
         required=("secretId",),
-        replaces=("secretId", "secretString", "secretBinary"),
+        replace_on_changes=("secretId", "secretString", "secretBinary"),
     ),
 )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rehearsal.simulator.aws.rules import arn, each, exists, is_json, items, parsed, physical, principals, statements
-from rehearsal.simulator.core.resource_model import Draft, Model, Rule, matches, one_of
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, matches, one_of
 from rehearsal.simulator.core.values import UNKNOWN
 
 BUCKET, BUCKET_POLICY = "aws:s3/bucket:Bucket", "aws:s3/bucketPolicy:BucketPolicy"
@@ -20,9 +20,9 @@ _NO_BUCKET = exists("bucket", BUCKET, "NoSuchBucket: The specified bucket does n
 _REPOSITORY_NAME = r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"
 
 
-def _bucket_name(draft: Draft) -> str | None:
+def _bucket_name(request: ResourceRequest) -> str | None:
     """Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
-    name = draft.get("bucket", UNKNOWN)
+    name = request.get("bucket", UNKNOWN)
     if name is UNKNOWN:
         return None
     shaped = re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name) and ".." not in name
@@ -35,12 +35,12 @@ def _bucket_name(draft: Draft) -> str | None:
     return None if shaped and not reserved else f"InvalidBucketName: The specified bucket is not valid: {name}"
 
 
-def _policy_is_about_bucket(draft: Draft) -> str | None:
-    bucket = draft.get("bucket", UNKNOWN)
+def _policy_is_about_bucket(request: ResourceRequest) -> str | None:
+    bucket = request.get("bucket", UNKNOWN)
     if bucket is UNKNOWN:
         return None
     own = f"arn:aws:s3:::{bucket}"
-    for statement in statements(draft.get("policy")):
+    for statement in statements(request.get("policy")):
         if any(resource != own and not resource.startswith(f"{own}/") for resource in items(statement.get("Resource"))):
             return "MalformedPolicy: Policy has invalid resource"
         if "Principal" not in statement:
@@ -48,11 +48,13 @@ def _policy_is_about_bucket(draft: Draft) -> str | None:
     return None
 
 
-def _policy_is_not_public(draft: Draft) -> str | None:
-    blocks = (block for block in draft.world.all(_ACCESS_BLOCK) if block.inputs.get("bucket") == draft.get("bucket"))
+def _policy_is_not_public(request: ResourceRequest) -> str | None:
+    blocks = (
+        block for block in request.state.all(_ACCESS_BLOCK) if block.inputs.get("bucket") == request.get("bucket")
+    )
     if not any(block.inputs.get("blockPublicPolicy") for block in blocks):
         return None
-    for statement in statements(draft.get("policy")):
+    for statement in statements(request.get("policy")):
         anybody = "*" in principals(statement, "AWS")
         if statement.get("Effect") == "Allow" and anybody and not statement.get("Condition"):
             return (
@@ -62,16 +64,16 @@ def _policy_is_not_public(draft: Draft) -> str | None:
     return None
 
 
-def _key_fits_algorithm(draft: Draft) -> str | None:
-    for rule in items(draft.get("rules", [])):
+def _key_fits_algorithm(request: ResourceRequest) -> str | None:
+    for rule in items(request.get("rules", [])):
         default = rule.get("applyServerSideEncryptionByDefault") if isinstance(rule, Mapping) else None
         if isinstance(default, Mapping) and default.get("sseAlgorithm") == "AES256" and "kmsMasterKeyId" in default:
             return "InvalidArgument: a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms"
     return None
 
 
-def _lifecycle_policy(draft: Draft) -> str | None:
-    policy = parsed(draft.get("policy"))
+def _lifecycle_policy(request: ResourceRequest) -> str | None:
+    policy = parsed(request.get("policy"))
     rules = policy.get("rules") if isinstance(policy, Mapping) else None
     if policy is UNKNOWN:
         return None
@@ -89,22 +91,24 @@ def _days(rule: Any) -> list[Any]:
     return [days for days in found if days is not None]
 
 
-def _of_bucket(type_: str, *rules: Rule, required: tuple[str, ...] = (), live: tuple[Rule, ...] = ()) -> Model:
+def _of_bucket(
+    type_: str, *rules: Rule, required: tuple[str, ...] = (), state_rules: tuple[Rule, ...] = ()
+) -> ResourceModel:
     """One of a bucket's settings, which the provider keeps as resources of their own."""
-    return Model(
+    return ResourceModel(
         type_,
-        id=lambda draft: str(draft.get("bucket")),
+        id=lambda request: str(request.get("bucket")),
         required=("bucket", *required),
-        replaces=("bucket",),
+        replace_on_changes=("bucket",),
         rules=rules,
-        live=(_NO_BUCKET, *live),
+        state_rules=(_NO_BUCKET, *state_rules),
     )
 
 
 MODELS = (
-    Model(
+    ResourceModel(
         BUCKET,
-        id=lambda draft: str(draft.get("bucket")),
+        id=lambda request: str(request.get("bucket")),
         outputs={
             "arn": "arn:aws:s3:::{bucket}",
             "bucketDomainName": "{bucket}.s3.amazonaws.com",
@@ -112,7 +116,7 @@ MODELS = (
             "region": "{region}",
         },
         required=("bucket",),
-        replaces=("bucket", "objectLockEnabled"),
+        replace_on_changes=("bucket", "objectLockEnabled"),
         rules=(_bucket_name,),
     ),
     _of_bucket(_ACCESS_BLOCK),
@@ -144,18 +148,20 @@ MODELS = (
         is_json("policy", "MalformedPolicy: Policies must be valid JSON and the first byte must be '{'"),
         _policy_is_about_bucket,
         required=("policy",),
-        live=(_policy_is_not_public,),
+        state_rules=(_policy_is_not_public,),
     ),
-    Model(
+    ResourceModel(
         _REPOSITORY,
         id=physical,
         outputs={
-            "arn": lambda draft: draft.fill(arn("ecr", "repository/")) + physical(draft),
+            "arn": lambda request: request.fill(arn("ecr", "repository/")) + physical(request),
             "registryId": "{account}",
-            "repositoryUrl": lambda draft: draft.fill("{account}.dkr.ecr.{region}.amazonaws.com/") + physical(draft),
+            "repositoryUrl": lambda request: (
+                request.fill("{account}.dkr.ecr.{region}.amazonaws.com/") + physical(request)
+            ),
         },
         required=("name",),
-        replaces=("name", "encryptionConfigurations"),
+        replace_on_changes=("name", "encryptionConfigurations"),
         rules=(
             matches(
                 "name",
@@ -170,15 +176,15 @@ MODELS = (
             ),
         ),
     ),
-    Model(
+    ResourceModel(
         "aws:ecr/lifecyclePolicy:LifecyclePolicy",
         # AWS knows it by its repository's name; here that would be taken for the repository itself.
-        id=lambda draft: f"{draft.get('repository')}:lifecycle",
+        id=lambda request: f"{request.get('repository')}:lifecycle",
         outputs={"registryId": "{account}"},
         required=("repository", "policy"),
-        replaces=("repository", "policy"),
+        replace_on_changes=("repository", "policy"),
         rules=(_lifecycle_policy,),
-        live=(
+        state_rules=(
             exists(
                 "repository",
                 _REPOSITORY,

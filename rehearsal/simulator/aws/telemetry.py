@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rehearsal.simulator.aws.rules import allows, arn, exists, key_allows, physical, trusted_by, unique
 from rehearsal.simulator.aws.storage import BUCKET, BUCKET_POLICY
-from rehearsal.simulator.core.resource_model import Draft, Model, matches, one_of
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, matches, one_of
 from rehearsal.simulator.core.values import UNKNOWN
 
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
@@ -16,23 +16,23 @@ _RETENTIONS = (
 )
 
 
-def _group_arn(draft: Draft) -> str:
-    return draft.fill(arn("logs", "log-group:")) + physical(draft)
+def _group_arn(request: ResourceRequest) -> str:
+    return request.fill(arn("logs", "log-group:")) + physical(request)
 
 
-def _logs_may_use_key(draft: Draft) -> str | None:
-    key, service = draft.get("kmsKeyId"), f"logs.{draft.facts['region']}.amazonaws.com"
-    if key is None or key_allows(draft, key, "Service", service, "kms:GenerateDataKey"):
+def _logs_may_use_key(request: ResourceRequest) -> str | None:
+    key, service = request.get("kmsKeyId"), f"logs.{request.account['region']}.amazonaws.com"
+    if key is None or key_allows(request, key, "Service", service, "kms:GenerateDataKey"):
         return None
     return (
         "AccessDeniedException: The specified KMS key does not exist or is not allowed to be used with Arn "
-        f"'{_group_arn(draft)}'"
+        f"'{_group_arn(request)}'"
     )
 
 
-def _trail_may_write(draft: Draft) -> str | None:
-    bucket = draft.get("s3BucketName")
-    policies = (one.inputs.get("policy") for one in draft.world.all(BUCKET_POLICY) if one.id == bucket)
+def _trail_may_write(request: ResourceRequest) -> str | None:
+    bucket = request.get("s3BucketName")
+    policies = (one.inputs.get("policy") for one in request.state.all(BUCKET_POLICY) if one.id == bucket)
     service = "cloudtrail.amazonaws.com"
     for policy in policies:
         if all(allows(policy, "Service", service, action) for action in ("s3:GetBucketAcl", "s3:PutObject")):
@@ -40,18 +40,18 @@ def _trail_may_write(draft: Draft) -> str | None:
     return f"InsufficientS3BucketPolicyException: Incorrect S3 bucket policy is detected for bucket: {bucket}"
 
 
-def _trail_may_use_key(draft: Draft) -> str | None:
-    key = draft.get("kmsKeyId")
-    if key is None or key_allows(draft, key, "Service", "cloudtrail.amazonaws.com", "kms:GenerateDataKey"):
+def _trail_may_use_key(request: ResourceRequest) -> str | None:
+    key = request.get("kmsKeyId")
+    if key is None or key_allows(request, key, "Service", "cloudtrail.amazonaws.com", "kms:GenerateDataKey"):
         return None
     return (
         "InsufficientEncryptionPolicyException: Insufficient permissions to access S3 bucket "
-        f"{draft.get('s3BucketName')} or KMS key {key}."
+        f"{request.get('s3BucketName')} or KMS key {key}."
     )
 
 
-def _trail_logs(draft: Draft) -> str | None:
-    group, role = draft.get("cloudWatchLogsGroupArn"), draft.get("cloudWatchLogsRoleArn")
+def _trail_logs(request: ResourceRequest) -> str | None:
+    group, role = request.get("cloudWatchLogsGroupArn"), request.get("cloudWatchLogsRoleArn")
     if group not in (None, UNKNOWN) and not group.endswith(":*"):
         return (
             "InvalidCloudWatchLogsLogGroupArnException: CloudTrail cannot validate the specified log group ARN: "
@@ -66,12 +66,12 @@ def _trail_logs(draft: Draft) -> str | None:
 
 
 MODELS = (
-    Model(
+    ResourceModel(
         LOG_GROUP,
         id=physical,
         outputs={"arn": _group_arn},
         required=("name",),
-        replaces=("name",),
+        replace_on_changes=("name",),
         rules=(
             matches(
                 "name",
@@ -85,38 +85,38 @@ MODELS = (
                 f"expected retention_in_days to be one of {list(_RETENTIONS)}, got {{value}}",
             ),
         ),
-        live=(_logs_may_use_key,),
+        state_rules=(_logs_may_use_key,),
     ),
-    Model(
+    ResourceModel(
         "aws:cloudwatch/metricAlarm:MetricAlarm",
         id=physical,
-        outputs={"arn": lambda draft: draft.fill(arn("cloudwatch", "alarm:")) + physical(draft)},
+        outputs={"arn": lambda request: request.fill(arn("cloudwatch", "alarm:")) + physical(request)},
         required=("name", "comparisonOperator", "evaluationPeriods"),
-        replaces=("name",),
+        replace_on_changes=("name",),
         rules=(
-            lambda draft: (
-                f"ValidationError: Metric period {draft.get('period')} is not 10, 20, 30 or a multiple of 60"
-                if draft.get("period", UNKNOWN) is not UNKNOWN
-                and draft.get("period") not in (10, 20, 30)
-                and draft.get("period") % 60
+            lambda request: (
+                f"ValidationError: Metric period {request.get('period')} is not 10, 20, 30 or a multiple of 60"
+                if request.get("period", UNKNOWN) is not UNKNOWN
+                and request.get("period") not in (10, 20, 30)
+                and request.get("period") % 60
                 else None
             ),
         ),
     ),
-    Model(
+    ResourceModel(
         "aws:sns/topic:Topic",
-        id=lambda draft: draft.fill(arn("sns", "")) + physical(draft),
+        id=lambda request: request.fill(arn("sns", "")) + physical(request),
         outputs={"arn": "{id}", "owner": "{account}"},
         required=("name",),
-        replaces=("name", "fifoTopic"),
+        replace_on_changes=("name", "fifoTopic"),
         rules=(matches("name", r"[A-Za-z0-9_-]{1,256}", "InvalidParameter: Invalid parameter: Topic Name {value}"),),
     ),
-    Model(
+    ResourceModel(
         "aws:sns/topicSubscription:TopicSubscription",
-        id=lambda draft: f"{draft.get('topic')}:{draft.uuid()}",
+        id=lambda request: f"{request.get('topic')}:{request.uuid()}",
         outputs={"arn": "{id}", "ownerId": "{account}", "pendingConfirmation": lambda _: True},
         required=("topic", "protocol", "endpoint"),
-        replaces=("topic", "protocol", "endpoint"),
+        replace_on_changes=("topic", "protocol", "endpoint"),
         rules=(
             one_of(
                 "protocol",
@@ -125,12 +125,12 @@ MODELS = (
             ),
         ),
     ),
-    Model(
+    ResourceModel(
         "aws:cloudtrail/trail:Trail",
-        id=lambda draft: draft.fill(arn("cloudtrail", "trail/")) + physical(draft),
+        id=lambda request: request.fill(arn("cloudtrail", "trail/")) + physical(request),
         outputs={"arn": "{id}", "homeRegion": "{region}"},
         required=("name", "s3BucketName"),
-        replaces=("name",),
+        replace_on_changes=("name",),
         rules=(
             matches(
                 "name",
@@ -140,7 +140,7 @@ MODELS = (
             ),
             _trail_logs,
         ),
-        live=(
+        state_rules=(
             exists("s3BucketName", BUCKET, "S3BucketDoesNotExistException: S3 bucket {value} does not exist!"),
             _trail_may_write,
             _trail_may_use_key,
@@ -151,11 +151,11 @@ MODELS = (
             ),
         ),
     ),
-    Model(
+    ResourceModel(
         "aws:ec2/flowLog:FlowLog",
         id="fl-{hex:17}",
         outputs={"arn": arn("ec2", "vpc-flow-log/{id}")},
-        replaces=(
+        replace_on_changes=(
             "vpcId",
             "trafficType",
             "logDestination",
@@ -167,14 +167,14 @@ MODELS = (
         rules=(
             one_of("trafficType", ("ACCEPT", "REJECT", "ALL"), "expected traffic_type to be valid, got {value}"),
             one_of("maxAggregationInterval", (60, 600), "expected max_aggregation_interval to be one of [60 600]"),
-            lambda draft: (
+            lambda request: (
                 "InvalidParameter: DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs."
-                if draft.get("logDestinationType", "cloud-watch-logs") == "cloud-watch-logs"
-                and draft.get("iamRoleArn") is None
+                if request.get("logDestinationType", "cloud-watch-logs") == "cloud-watch-logs"
+                and request.get("iamRoleArn") is None
                 else None
             ),
         ),
-        live=(
+        state_rules=(
             unique(
                 ["vpcId", "trafficType", "logDestination"],
                 "FlowLogAlreadyExists: Error. There is an existing Flow Log with the same configuration and log "

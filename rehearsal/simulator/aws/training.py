@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from rehearsal.simulator.aws.rules import arn, trusted_by, unique
-from rehearsal.simulator.core.resource_model import Model, matches, one_of
+from rehearsal.simulator.core.resource_model import ResourceModel, matches, one_of
 
 MODELS = (
-    Model(
+    ResourceModel(
         "aws:sagemaker/domain:Domain",
         id="d-{hex:12}",
-        named="domainName",
+        name_path="domainName",
         outputs={
             "arn": arn("sagemaker", "domain/{id}"),
-            "homeEfsFileSystemId": lambda draft: f"fs-{draft.hex(17, 'home')}",
+            "homeEfsFileSystemId": lambda request: f"fs-{request.hex(17, 'home')}",
             "url": "https://{id}.studio.{region}.sagemaker.aws",
         },
         required=("domainName", "authMode", "vpcId", "subnetIds", "defaultUserSettings.executionRole"),
-        replaces=("domainName", "authMode", "vpcId", "kmsKeyId"),
+        replace_on_changes=("domainName", "authMode", "vpcId", "kmsKeyId"),
         rules=(
             matches(
                 "domainName",
@@ -31,7 +31,7 @@ MODELS = (
                 "expected app_network_access_type to be one of [PublicInternetOnly VpcOnly], got {value}",
             ),
         ),
-        live=(
+        state_rules=(
             trusted_by(
                 "defaultUserSettings.executionRole",
                 "sagemaker.amazonaws.com",

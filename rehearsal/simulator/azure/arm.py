@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from rehearsal.simulator.core.resource_model import Draft, Existing, Made, Model, Rule
+from rehearsal.simulator.core.resource_model import Resource, ResourceModel, ResourceRequest, Rule, Template
 from rehearsal.simulator.core.values import UNKNOWN
 
 # Azure makes this group and a watcher in it by itself, where a subscription has a network.
@@ -25,13 +25,13 @@ def arm(
     parent: str = "",
     located: bool = False,
     identity: bool = False,
-    outputs: Mapping[str, Made] | None = None,
+    outputs: Mapping[str, Template] | None = None,
     required: Collection[str] = (),
-    replaces: Collection[str] = (),
+    replace_on_changes: Collection[str] = (),
     rules: Collection[Rule] = (),
-    live: Collection[Rule] = (),
-    keeps: Collection[Rule] = (),
-) -> Model:
+    state_rules: Collection[Rule] = (),
+    delete_rules: Collection[Rule] = (),
+) -> ResourceModel:
     """A type of Azure Resource Manager.
 
     path      what follows `/providers/` in the ID, names in braces: `Microsoft.Network/virtualNetworks/{name}`
@@ -42,32 +42,37 @@ def arm(
     steps = path.split("/")
     kind = "/".join([steps[0], *steps[1::2]])
     parent = parent or ("/".join(steps[:-2]) if len(steps) > 3 else "")
-    common: dict[str, Made] = {"name": steps[-1], "type": lambda _: kind}
+    common: dict[str, Template] = {"name": steps[-1], "type": lambda _: kind}
     if located:
         common["location"] = location
     if identity:
         common["identity"] = _identity
-    return Model(
+    return ResourceModel(
         f"azure-native:{type_}",
         id=f"{_GROUP}/providers/{path}",
         outputs={**common, **(outputs or {})},
         required=("resourceGroupName", *required),
-        replaces=(*_names(path), "resourceGroupName", *(("location",) if located else ()), *replaces),
+        replace_on_changes=(
+            *_names(path),
+            "resourceGroupName",
+            *(("location",) if located else ()),
+            *replace_on_changes,
+        ),
         rules=(*((_has_location,) if located else ()), *rules),
-        live=(_group_exists, *((_parent_exists(kind, parent),) if parent else ()), *live),
-        keeps=keeps,
+        state_rules=(_group_exists, *((_parent_exists(kind, parent),) if parent else ()), *state_rules),
+        delete_rules=delete_rules,
     )
 
 
-def location(draft: Draft) -> str:
+def location(request: ResourceRequest) -> str:
     """Where a resource is: in its own location, or the provider's. Azure takes `West Europe` for `westeurope`."""
-    value = draft.get("location") or draft.facts.get("location", "")
+    value = request.get("location") or request.account.get("location", "")
     return str(value).replace(" ", "").lower()
 
 
-def sibling(draft: Draft, path: str) -> Existing | None:
-    """A resource in the draft's group, by its path with names in braces."""
-    return draft.world.find(draft.fill(f"{_GROUP}/providers/{path}"))
+def sibling(request: ResourceRequest, path: str) -> Resource | None:
+    """A resource in the request's group, by its path with names in braces."""
+    return request.state.find(request.fill(f"{_GROUP}/providers/{path}"))
 
 
 def block(value: Any) -> ipaddress.IPv4Network | None:
@@ -78,37 +83,37 @@ def block(value: Any) -> ipaddress.IPv4Network | None:
         return None
 
 
-def items(draft: Draft, path: str) -> Iterator[Mapping[str, Any]]:
+def items(request: ResourceRequest, path: str) -> Iterator[Mapping[str, Any]]:
     """The objects in the list at `path`; what a preview does not know is passed over."""
-    value = draft.get(path, [])
+    value = request.get(path, [])
     for item in value if isinstance(value, list) else []:
         if isinstance(item, Mapping):
             yield item
 
 
-def missing(draft: Draft, value: str) -> str | None:
+def find_missing_reference(request: ResourceRequest, value: str) -> str | None:
     """Azure's refusal of a resource ID, or a key's address, that leads nowhere."""
     key = _KEY.fullmatch(value)
     if key:
-        return _missing_key(draft, key.group(1))
+        return _missing_key(request, key.group(1))
     start, _, rest = value.partition("/providers/")
     if not value.lower().startswith("/subscriptions/") or rest.startswith("Microsoft.Authorization/roleDefinitions/"):
         return None
     subscription = start.split("/")[2]
-    if subscription.lower() != draft.facts["subscriptionId"].lower():
+    if subscription.lower() != request.account["subscriptionId"].lower():
         return f"SubscriptionNotFound: The subscription '{subscription}' could not be found."
-    if draft.world.find(_IMPLICIT.sub("", value)) or f"/{WATCHER_GROUP}/".lower() in value.lower():
+    if request.state.find(_IMPLICIT.sub("", value)) or f"/{WATCHER_GROUP}/".lower() in value.lower():
         return None
-    if draft.type.startswith("azure-native:network:"):
+    if request.type.startswith("azure-native:network:"):
         return (
-            f"InvalidResourceReference: Resource {value} referenced by resource {draft.name} was not found. Please "
+            f"InvalidResourceReference: Resource {value} referenced by resource {request.name} was not found. Please "
             "make sure that the referenced resource exists, and that both resources are in the same region."
         )
     return f"ResourceNotFound: The Resource '{rest or start}' was not found."
 
 
-def _missing_key(draft: Draft, address: str) -> str | None:
-    keys = draft.world.all("azure-native:keyvault:Key")
+def _missing_key(request: ResourceRequest, address: str) -> str | None:
+    keys = request.state.all("azure-native:keyvault:Key")
     if any(key.outputs.get("keyUri") == address for key in keys):
         return None
     name = address.rsplit("/", 1)[-1]
@@ -119,35 +124,35 @@ def _names(path: str) -> list[str]:
     return re.findall(r"\{(\w+)\}", path)
 
 
-def _has_location(draft: Draft) -> str | None:
-    if draft.get("location") is UNKNOWN or location(draft):
+def _has_location(request: ResourceRequest) -> str | None:
+    if request.get("location") is UNKNOWN or location(request):
         return None
     return "LocationRequired: The location property is required for this definition."
 
 
-def _group_exists(draft: Draft) -> str | None:
-    if draft.get("resourceGroupName") == WATCHER_GROUP or draft.world.find(draft.fill(_GROUP)):
+def _group_exists(request: ResourceRequest) -> str | None:
+    if request.get("resourceGroupName") == WATCHER_GROUP or request.state.find(request.fill(_GROUP)):
         return None
-    return draft.fill("ResourceGroupNotFound: Resource group '{resourceGroupName}' could not be found.")
+    return request.fill("ResourceGroupNotFound: Resource group '{resourceGroupName}' could not be found.")
 
 
 def _parent_exists(kind: str, parent: str) -> Rule:
-    def rule(draft: Draft) -> str | None:
-        if draft.get("resourceGroupName") == WATCHER_GROUP or sibling(draft, parent):
+    def rule(request: ResourceRequest) -> str | None:
+        if request.get("resourceGroupName") == WATCHER_GROUP or sibling(request, parent):
             return None
         return (
             f"ParentResourceNotFound: Failed to perform 'write' on resource(s) of type '{kind.partition('/')[2]}', "
-            f"because the parent resource '{draft.fill(_GROUP + '/providers/' + parent)}' could not be found."
+            f"because the parent resource '{request.fill(_GROUP + '/providers/' + parent)}' could not be found."
         )
 
     return rule
 
 
-def _identity(draft: Draft) -> Mapping[str, Any]:
-    asked: Mapping[str, Any] = draft.get("identity", {})
+def _identity(request: ResourceRequest) -> Mapping[str, Any]:
+    asked: Mapping[str, Any] = request.get("identity", {})
     attached = {}
     for id_ in asked.get("userAssignedIdentities", ()):
-        found = draft.world.find(id_)
+        found = request.state.find(id_)
         known = found.outputs if found else {}
         attached[id_] = {"principalId": known.get("principalId"), "clientId": known.get("clientId")}
     return {"type": asked.get("type", "None"), "userAssignedIdentities": attached}

@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from rehearsal.simulator.azure import arm, cluster, data, databases, identity, monitor, network, training, vault
-from rehearsal.simulator.core.resource_model import Cloud, Draft, Invoke, Model, Refusal, World
+from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.resource_model import Cloud, Invoke, ResourceModel, ResourceRequest, StateReader
 from rehearsal.simulator.core.values import UNKNOWN
 
-MODELS: Mapping[str, Model] = {
+MODELS: Mapping[str, ResourceModel] = {
     model.type: model
     for module in (identity, network, monitor, vault, data, databases, cluster, training)
     for model in module.MODELS
@@ -22,16 +23,16 @@ _USER_CREDENTIALS = "azure-native:containerservice:listManagedClusterUserCredent
 
 def _client_config(
     arguments: Mapping[str, Any],  # noqa: ARG001 it takes none
-    world: World,  # noqa: ARG001 it depends on nothing that exists
-    facts: Mapping[str, str],
+    state: StateReader,  # noqa: ARG001 it depends on nothing that exists
+    account: Mapping[str, str],
 ) -> Mapping[str, Any]:
-    return {key: facts[key] for key in ("clientId", "objectId", "subscriptionId", "tenantId")}
+    return {key: account[key] for key in ("clientId", "objectId", "subscriptionId", "tenantId")}
 
 
 class _Azure:
     name = "azure-native"
-    # Made-up IDs that anyone can tell from real ones.
-    facts: Mapping[str, str] = {
+    # Template-up IDs that anyone can tell from real ones.
+    account: Mapping[str, str] = {
         "subscriptionId": "00000000-0000-4000-8000-000000000001",
         "tenantId": "00000000-0000-4000-8000-000000000002",
         "clientId": "00000000-0000-4000-8000-000000000003",
@@ -46,15 +47,15 @@ class _Azure:
     def configure(self, variables: Mapping[str, Any]) -> Mapping[str, str]:
         environment = variables.get("environment", "public")
         if environment is not UNKNOWN and environment not in _ENVIRONMENTS:
-            raise Refusal(f"unknown Azure environment '{environment}': use one of {', '.join(_ENVIRONMENTS)}")
+            raise CloudError(f"unknown Azure environment '{environment}': use one of {', '.join(_ENVIRONMENTS)}")
         given = {key: variables.get(key) for key in ("location", "subscriptionId", "tenantId")}
         return {key: str(value) for key, value in given.items() if value is not None and value is not UNKNOWN}
 
-    def model(self, type_: str) -> Model | None:
+    def model(self, type_: str) -> ResourceModel | None:
         return MODELS.get(type_)
 
-    def missing(self, draft: Draft, value: str) -> str | None:
-        return arm.missing(draft, value)
+    def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:
+        return arm.find_missing_reference(request, value)
 
 
 CLOUD: Cloud = _Azure()

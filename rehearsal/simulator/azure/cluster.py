@@ -12,7 +12,8 @@ import yaml
 
 from rehearsal.simulator.azure.arm import arm, block, items, location
 from rehearsal.simulator.azure.identity import has_role
-from rehearsal.simulator.core.resource_model import Draft, Refusal, World, matches, one_of, unless
+from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.resource_model import ResourceRequest, StateReader, matches, one_of, refuse_when
 from rehearsal.simulator.core.values import UNKNOWN
 
 _CLUSTER = "Microsoft.ContainerService/managedClusters/{resourceName}"
@@ -24,16 +25,16 @@ _POOL_NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
 _FIXED = ("vmSize", "osType", "vnetSubnetID", "availabilityZones", "maxPods", "enableEncryptionAtHost", "type")
 
 
-def _pools(draft: Draft) -> Iterator[Mapping[str, Any]]:
-    """The pools in a draft: those of a cluster, or the one that an agent pool is."""
-    if draft.type.endswith(":AgentPool"):
-        yield {**draft.inputs, "name": draft.get("agentPoolName")}
+def _pools(request: ResourceRequest) -> Iterator[Mapping[str, Any]]:
+    """The pools in a request: those of a cluster, or the one that an agent pool is."""
+    if request.type.endswith(":AgentPool"):
+        yield {**request.inputs, "name": request.get("agentPoolName")}
     else:
-        yield from items(draft, "agentPoolProfiles")
+        yield from items(request, "agentPoolProfiles")
 
 
-def _pool_names(draft: Draft) -> str | None:
-    for pool in _pools(draft):
+def _pool_names(request: ResourceRequest) -> str | None:
+    for pool in _pools(request):
         name = pool.get("name", UNKNOWN)
         if name is not UNKNOWN and not _POOL_NAME.fullmatch(str(name)):
             return (
@@ -43,8 +44,8 @@ def _pool_names(draft: Draft) -> str | None:
     return None
 
 
-def _pool_bounds(draft: Draft) -> str | None:
-    for pool in _pools(draft):
+def _pool_bounds(request: ResourceRequest) -> str | None:
+    for pool in _pools(request):
         low, high, count = (pool.get(key) for key in ("minCount", "maxCount", "count"))
         if pool.get("enableAutoScaling") is not True or UNKNOWN in (low, high, count):
             continue
@@ -58,16 +59,16 @@ def _pool_bounds(draft: Draft) -> str | None:
     return None
 
 
-def _has_system_pool(draft: Draft) -> bool:
-    pools = draft.get("agentPoolProfiles")
+def _has_system_pool(request: ResourceRequest) -> bool:
+    pools = request.get("agentPoolProfiles")
     if pools is UNKNOWN:
         return False
-    return not any(pool.get("mode") in ("System", UNKNOWN) for pool in items(draft, "agentPoolProfiles"))
+    return not any(pool.get("mode") in ("System", UNKNOWN) for pool in items(request, "agentPoolProfiles"))
 
 
-def _addresses(draft: Draft) -> str | None:
-    services, pods = block(draft.get("networkProfile.serviceCidr")), block(draft.get("networkProfile.podCidr"))
-    dns = draft.get("networkProfile.dnsServiceIP", UNKNOWN)
+def _addresses(request: ResourceRequest) -> str | None:
+    services, pods = block(request.get("networkProfile.serviceCidr")), block(request.get("networkProfile.podCidr"))
+    dns = request.get("networkProfile.dnsServiceIP", UNKNOWN)
     if services is None:
         return None
     if dns is not UNKNOWN and ipaddress.IPv4Address(dns) not in services:
@@ -79,11 +80,11 @@ def _addresses(draft: Draft) -> str | None:
     return None
 
 
-def _services_beside_subnets(draft: Draft) -> str | None:
-    services, pods = block(draft.get("networkProfile.serviceCidr")), block(draft.get("networkProfile.podCidr"))
-    for pool in items(draft, "agentPoolProfiles"):
+def _services_beside_subnets(request: ResourceRequest) -> str | None:
+    services, pods = block(request.get("networkProfile.serviceCidr")), block(request.get("networkProfile.podCidr"))
+    for pool in items(request, "agentPoolProfiles"):
         home = str(pool.get("vnetSubnetID")).rpartition("/subnets/")[0]
-        for subnet in draft.world.all("azure-native:network:Subnet"):
+        for subnet in request.state.all("azure-native:network:Subnet"):
             theirs = block(subnet.inputs.get("addressPrefix"))
             if theirs is None or not subnet.id.startswith(f"{home}/subnets/"):
                 continue
@@ -97,18 +98,18 @@ def _services_beside_subnets(draft: Draft) -> str | None:
     return None
 
 
-def _subnets_have_gateway(draft: Draft) -> str | None:
-    if draft.get("networkProfile.outboundType") != "userAssignedNATGateway":
+def _subnets_have_gateway(request: ResourceRequest) -> str | None:
+    if request.get("networkProfile.outboundType") != "userAssignedNATGateway":
         return None
-    for pool in items(draft, "agentPoolProfiles"):
-        subnet = draft.world.find(str(pool.get("vnetSubnetID")))
+    for pool in items(request, "agentPoolProfiles"):
+        subnet = request.state.find(str(pool.get("vnetSubnetID")))
         if subnet and not subnet.inputs.get("natGateway"):
             return f"Outbound type userAssignedNATGateway needs a NAT gateway on the subnet {subnet.id}."
     return None
 
 
-def _api_subnet_is_delegated(draft: Draft) -> str | None:
-    subnet = draft.world.find(str(draft.get("apiServerAccessProfile.subnetId")))
+def _api_subnet_is_delegated(request: ResourceRequest) -> str | None:
+    subnet = request.state.find(str(request.get("apiServerAccessProfile.subnetId")))
     if subnet is None:
         return None
     services = [item["serviceName"] for item in subnet.inputs.get("delegations", ())]
@@ -117,15 +118,15 @@ def _api_subnet_is_delegated(draft: Draft) -> str | None:
     return None
 
 
-def _may_use_kubelet_identity(draft: Draft) -> str | None:
-    kubelet = draft.get("identityProfile.kubeletidentity.resourceId")
-    identities = draft.get("identity.userAssignedIdentities", [])
+def _may_use_kubelet_identity(request: ResourceRequest) -> str | None:
+    kubelet = request.get("identityProfile.kubeletidentity.resourceId")
+    identities = request.get("identity.userAssignedIdentities", [])
     if kubelet is None:
         return None
     for id_ in identities:
-        control = draft.world.find(id_)
+        control = request.state.find(id_)
         if control and not has_role(
-            draft.world, control.outputs["principalId"], "Managed Identity Operator", str(kubelet)
+            request.state, control.outputs["principalId"], "Managed Identity Operator", str(kubelet)
         ):
             return (
                 "CustomKubeletIdentityMissingPermissionError: The cluster user assigned identity must be given "
@@ -136,24 +137,24 @@ def _may_use_kubelet_identity(draft: Draft) -> str | None:
     return None
 
 
-def _may_use_key(draft: Draft) -> str | None:
-    vault = draft.get("securityProfile.azureKeyVaultKms.keyVaultResourceId")
-    if vault is None or draft.get("securityProfile.azureKeyVaultKms.enabled") is not True:
+def _may_use_key(request: ResourceRequest) -> str | None:
+    vault = request.get("securityProfile.azureKeyVaultKms.keyVaultResourceId")
+    if vault is None or request.get("securityProfile.azureKeyVaultKms.enabled") is not True:
         return None
-    for id_ in draft.get("identity.userAssignedIdentities", []):
-        control = draft.world.find(id_)
+    for id_ in request.get("identity.userAssignedIdentities", []):
+        control = request.state.find(id_)
         principal = str(control.outputs["principalId"]) if control else ""
-        if control and not has_role(draft.world, principal, "Key Vault Crypto User", str(vault)):
+        if control and not has_role(request.state, principal, "Key Vault Crypto User", str(vault)):
             return f"Identity {id_} lacks the permission to encrypt with keys of {vault} (Key Vault Crypto User)."
     return None
 
 
-def _keeps_pool_shape(draft: Draft) -> str | None:
-    before = draft.world.find(draft.id) if draft.id else None
+def _keeps_pool_shape(request: ResourceRequest) -> str | None:
+    before = request.state.find(request.id) if request.id else None
     if before is None:
         return None
     old = {pool["name"]: pool for pool in before.inputs["agentPoolProfiles"]}
-    for pool in _pools(draft):
+    for pool in _pools(request):
         known = old.get(pool.get("name"))
         if known is None:
             return (
@@ -166,35 +167,39 @@ def _keeps_pool_shape(draft: Draft) -> str | None:
     return None
 
 
-def _system_pool_stays(draft: Draft) -> bool:
-    return bool(draft.get("mode") == "System" and draft.get("minCount", 1) == 0)
+def _system_pool_stays(request: ResourceRequest) -> bool:
+    return bool(request.get("mode") == "System" and request.get("minCount", 1) == 0)
 
 
-def _fqdn(draft: Draft) -> str:
-    return f"{draft.get('dnsPrefix')}-{draft.hex(8)}.hcp.{location(draft)}.azmk8s.io"
+def _fqdn(request: ResourceRequest) -> str:
+    return f"{request.get('dnsPrefix')}-{request.hex(8)}.hcp.{location(request)}.azmk8s.io"
 
 
-def _private_fqdn(draft: Draft) -> str | None:
-    if draft.get("apiServerAccessProfile.enablePrivateCluster") is not True:
+def _private_fqdn(request: ResourceRequest) -> str | None:
+    if request.get("apiServerAccessProfile.enablePrivateCluster") is not True:
         return None
-    return f"{draft.get('dnsPrefix')}-{draft.hex(8)}.{draft.uuid('zone')}.privatelink.{location(draft)}.azmk8s.io"
+    return (
+        f"{request.get('dnsPrefix')}-{request.hex(8)}.{request.uuid('zone')}.privatelink.{location(request)}.azmk8s.io"
+    )
 
 
-def _issuer(draft: Draft) -> Mapping[str, Any]:
-    address = f"https://{location(draft)}.oic.prod-aks.azure.com/{draft.facts['tenantId']}/{draft.uuid('issuer')}/"
-    return {"enabled": draft.get("oidcIssuerProfile.enabled", False), "issuerURL": address}
+def _issuer(request: ResourceRequest) -> Mapping[str, Any]:
+    address = (
+        f"https://{location(request)}.oic.prod-aks.azure.com/{request.account['tenantId']}/{request.uuid('issuer')}/"
+    )
+    return {"enabled": request.get("oidcIssuerProfile.enabled", False), "issuerURL": address}
 
 
-def user_credentials(arguments: Mapping[str, Any], world: World, facts: Mapping[str, str]) -> Mapping[str, Any]:
+def user_credentials(arguments: Mapping[str, Any], state: StateReader, account: Mapping[str, str]) -> Mapping[str, Any]:
     """A kubeconfig as AKS gives it out where Entra signs people in: no credential, but how to get one."""
     group, name = arguments["resourceGroupName"], arguments["resourceName"]
     id_ = (
-        f"/subscriptions/{facts['subscriptionId']}/resourceGroups/{group}/providers/"
+        f"/subscriptions/{account['subscriptionId']}/resourceGroups/{group}/providers/"
         f"Microsoft.ContainerService/managedClusters/{name}"
     )
-    cluster = world.find(id_)
+    cluster = state.find(id_)
     if cluster is None:
-        raise Refusal(
+        raise CloudError(
             f"ResourceNotFound: The Resource 'Microsoft.ContainerService/managedClusters/{name}' under resource group "
             f"'{group}' was not found."
         )
@@ -206,7 +211,7 @@ def user_credentials(arguments: Mapping[str, Any], world: World, facts: Mapping[
         "clusters": [{"name": name, "cluster": {"server": f"https://{host}:443"}}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
         "current-context": name,
-        "users": [{"name": user, "user": {"exec": _sign_in(facts["tenantId"])}}],
+        "users": [{"name": user, "user": {"exec": _sign_in(account["tenantId"])}}],
     }
     return {
         "kubeconfigs": [
@@ -264,14 +269,14 @@ MODELS = (
         located=True,
         identity=True,
         outputs={
-            "currentKubernetesVersion": lambda draft: f"{draft.get('kubernetesVersion')}.0",
+            "currentKubernetesVersion": lambda request: f"{request.get('kubernetesVersion')}.0",
             "fqdn": _fqdn,
             "privateFQDN": _private_fqdn,
             "oidcIssuerProfile": _issuer,
             "provisioningState": "Succeeded",
         },
         required=("agentPoolProfiles", "dnsPrefix"),
-        replaces=(
+        replace_on_changes=(
             "dnsPrefix",
             "nodeResourceGroup",
             "diskEncryptionSetID",
@@ -299,42 +304,44 @@ MODELS = (
             ),
             _pool_names,
             _pool_bounds,
-            unless(_has_system_pool, "InvalidParameter: Managed cluster {resourceName} must have a system agent pool."),
+            refuse_when(
+                _has_system_pool, "InvalidParameter: Managed cluster {resourceName} must have a system agent pool."
+            ),
             _addresses,
-            unless(
-                lambda draft: draft.get("disableLocalAccounts") is True and draft.get("aadProfile") is None,
+            refuse_when(
+                lambda request: request.get("disableLocalAccounts") is True and request.get("aadProfile") is None,
                 "BadRequest: Disabling local accounts is only allowed where Entra integration is enabled.",
             ),
-            unless(
-                lambda draft: (
-                    draft.get("securityProfile.workloadIdentity.enabled") is True
-                    and draft.get("oidcIssuerProfile.enabled") in (None, False)
+            refuse_when(
+                lambda request: (
+                    request.get("securityProfile.workloadIdentity.enabled") is True
+                    and request.get("oidcIssuerProfile.enabled") in (None, False)
                 ),
                 "InvalidParameter: Workload identity needs the OIDC issuer enabled.",
             ),
-            unless(
-                lambda draft: (
-                    draft.get("apiServerAccessProfile.enablePrivateCluster") is True
-                    and draft.get("apiServerAccessProfile.authorizedIPRanges", []) not in ([], UNKNOWN)
+            refuse_when(
+                lambda request: (
+                    request.get("apiServerAccessProfile.enablePrivateCluster") is True
+                    and request.get("apiServerAccessProfile.authorizedIPRanges", []) not in ([], UNKNOWN)
                 ),
                 "BadRequest: Private cluster cannot be enabled with AuthorizedIPRanges.",
             ),
-            unless(
-                lambda draft: (
-                    draft.get("networkProfile.networkPolicy") == "cilium"
-                    and draft.get("networkProfile.networkDataplane") not in ("cilium", UNKNOWN)
+            refuse_when(
+                lambda request: (
+                    request.get("networkProfile.networkPolicy") == "cilium"
+                    and request.get("networkProfile.networkDataplane") not in ("cilium", UNKNOWN)
                 ),
                 "InvalidParameter: Network policy cilium needs the network dataplane cilium.",
             ),
-            unless(
-                lambda draft: (
-                    draft.get("securityProfile.azureKeyVaultKms.keyVaultNetworkAccess") == "Private"
-                    and draft.get("apiServerAccessProfile.enableVnetIntegration") in (None, False)
+            refuse_when(
+                lambda request: (
+                    request.get("securityProfile.azureKeyVaultKms.keyVaultNetworkAccess") == "Private"
+                    and request.get("apiServerAccessProfile.enableVnetIntegration") in (None, False)
                 ),
                 "InvalidParameter: A private key vault for KMS needs API server VNet integration.",
             ),
         ),
-        live=(
+        state_rules=(
             _services_beside_subnets,
             _subnets_have_gateway,
             _api_subnet_is_delegated,
@@ -347,12 +354,12 @@ MODELS = (
         "containerservice:AgentPool",
         _CLUSTER + "/agentPools/{agentPoolName}",
         outputs={"provisioningState": "Succeeded"},
-        replaces=_FIXED,
+        replace_on_changes=_FIXED,
         rules=(
             _pool_names,
             _pool_bounds,
             one_of("mode", ("System", "User"), "InvalidParameter: The agent pool mode '{value}' is not known."),
-            unless(_system_pool_stays, "InvalidParameter: A system pool cannot be scaled to 0 nodes."),
+            refuse_when(_system_pool_stays, "InvalidParameter: A system pool cannot be scaled to 0 nodes."),
         ),
     ),
 )

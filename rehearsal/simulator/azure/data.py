@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rehearsal.simulator.azure.arm import arm, sibling
 from rehearsal.simulator.azure.vault import protected_from_purge
-from rehearsal.simulator.core.resource_model import Draft, Rule, matches, one_of, unless, within
+from rehearsal.simulator.core.resource_model import ResourceRequest, Rule, in_range, matches, one_of, refuse_when
 from rehearsal.simulator.core.values import UNKNOWN
 
 _ACCOUNT = "Microsoft.Storage/storageAccounts/{accountName}"
@@ -12,26 +12,26 @@ _ACCOUNT = "Microsoft.Storage/storageAccounts/{accountName}"
 # Container registry
 
 
-def _needs_premium(draft: Draft) -> str | None:
-    if draft.get("sku.name") in (UNKNOWN, "Premium"):
+def _needs_premium(request: ResourceRequest) -> str | None:
+    if request.get("sku.name") in (UNKNOWN, "Premium"):
         return None
     asked = {
-        "publicNetworkAccess": draft.get("publicNetworkAccess") == "Disabled",
-        "networkRuleSet": draft.get("networkRuleSet.defaultAction") == "Deny",
-        "encryption": draft.get("encryption.status") == "enabled",
-        "retentionPolicy": draft.get("policies.retentionPolicy.status") == "enabled",
-        "zoneRedundancy": draft.get("zoneRedundancy") == "Enabled",
-        "dataEndpointEnabled": draft.get("dataEndpointEnabled") is True,
+        "publicNetworkAccess": request.get("publicNetworkAccess") == "Disabled",
+        "networkRuleSet": request.get("networkRuleSet.defaultAction") == "Deny",
+        "encryption": request.get("encryption.status") == "enabled",
+        "retentionPolicy": request.get("policies.retentionPolicy.status") == "enabled",
+        "zoneRedundancy": request.get("zoneRedundancy") == "Enabled",
+        "dataEndpointEnabled": request.get("dataEndpointEnabled") is True,
     }
     refused = next((feature for feature, wanted in asked.items() if wanted), None)
     if refused is None:
         return None
-    return f"The property '{refused}' is not supported by the SKU '{draft.get('sku.name')}': use Premium."
+    return f"The property '{refused}' is not supported by the SKU '{request.get('sku.name')}': use Premium."
 
 
-def _exports_while_public(draft: Draft) -> bool:
-    closed = draft.get("policies.exportPolicy.status") == "disabled"
-    return bool(closed and draft.get("publicNetworkAccess", "Enabled") == "Enabled")
+def _exports_while_public(request: ResourceRequest) -> bool:
+    closed = request.get("policies.exportPolicy.status") == "disabled"
+    return bool(closed and request.get("publicNetworkAccess", "Enabled") == "Enabled")
 
 
 _REGISTRY = (
@@ -41,11 +41,11 @@ _REGISTRY = (
         located=True,
         identity=True,
         outputs={
-            "loginServer": lambda draft: f"{draft.get('registryName')}.azurecr.io".lower(),
+            "loginServer": lambda request: f"{request.get('registryName')}.azurecr.io".lower(),
             "provisioningState": "Succeeded",
         },
         required=("sku.name",),
-        replaces=("zoneRedundancy", "encryption.status"),
+        replace_on_changes=("zoneRedundancy", "encryption.status"),
         rules=(
             matches(
                 "registryName",
@@ -54,11 +54,11 @@ _REGISTRY = (
             ),
             one_of("sku.name", ("Basic", "Standard", "Premium"), "The SKU '{value}' is not known."),
             _needs_premium,
-            unless(
+            refuse_when(
                 _exports_while_public,
                 "Exports can be disabled only where public network access is disabled.",
             ),
-            within(
+            in_range(
                 "policies.retentionPolicy.days",
                 0,
                 365,
@@ -82,14 +82,14 @@ _SKUS = (
 )
 
 
-def _key_without_vault(draft: Draft) -> bool:
-    own = bool(draft.get("encryption.keySource") == "Microsoft.Keyvault")
-    return own and draft.get("encryption.keyVaultProperties") is None
+def _key_without_vault(request: ResourceRequest) -> bool:
+    own = bool(request.get("encryption.keySource") == "Microsoft.Keyvault")
+    return own and request.get("encryption.keyVaultProperties") is None
 
 
-def _key_is_protected(draft: Draft) -> str | None:
-    uri = draft.get("encryption.keyVaultProperties.keyVaultUri")
-    if uri is None or protected_from_purge(draft, uri):
+def _key_is_protected(request: ResourceRequest) -> str | None:
+    uri = request.get("encryption.keyVaultProperties.keyVaultUri")
+    if uri is None or protected_from_purge(request, uri):
         return None
     return (
         "KeyVaultPolicyError: Keyvault policy recoverable is not set. The vault must have soft delete and purge "
@@ -97,9 +97,9 @@ def _key_is_protected(draft: Draft) -> str | None:
     )
 
 
-def _public_container(draft: Draft) -> str | None:
-    account = sibling(draft, _ACCOUNT)
-    if draft.get("publicAccess", "None") == "None" or account is None:
+def _public_container(request: ResourceRequest) -> str | None:
+    account = sibling(request, _ACCOUNT)
+    if request.get("publicAccess", "None") == "None" or account is None:
         return None
     if account.inputs.get("allowBlobPublicAccess") is True:
         return None
@@ -107,7 +107,7 @@ def _public_container(draft: Draft) -> str | None:
 
 
 def _days(path: str) -> Rule:
-    return within(path, 1, 365, "InvalidValuesForRequestParameters: {value} is not between 1 and 365 days.")
+    return in_range(path, 1, 365, "InvalidValuesForRequestParameters: {value} is not between 1 and 365 days.")
 
 
 _STORAGE = (
@@ -117,15 +117,15 @@ _STORAGE = (
         located=True,
         identity=True,
         outputs={
-            "primaryEndpoints": lambda draft: {
-                part: draft.fill(f"https://{{accountName}}.{part}.core.windows.net/")
+            "primaryEndpoints": lambda request: {
+                part: request.fill(f"https://{{accountName}}.{part}.core.windows.net/")
                 for part in ("blob", "dfs", "file", "queue", "table", "web")
             },
-            "primaryLocation": lambda draft: draft.get("location") or draft.facts["location"],
+            "primaryLocation": lambda request: request.get("location") or request.account["location"],
             "provisioningState": "Succeeded",
         },
         required=("sku.name", "kind"),
-        replaces=("kind", "isHnsEnabled", "encryption.requireInfrastructureEncryption"),
+        replace_on_changes=("kind", "isHnsEnabled", "encryption.requireInfrastructureEncryption"),
         rules=(
             matches(
                 "accountName",
@@ -134,12 +134,12 @@ _STORAGE = (
                 "3 and 24 characters in length and use numbers and lower-case letters only.",
             ),
             one_of("sku.name", _SKUS, "InvalidValuesForRequestParameters: Values for sku are invalid: {value}."),
-            unless(
+            refuse_when(
                 _key_without_vault,
                 "The property keyVaultProperties is required when keySource is Microsoft.Keyvault.",
             ),
         ),
-        live=(_key_is_protected,),
+        state_rules=(_key_is_protected,),
     ),
     arm(
         "storage:BlobServiceProperties",
@@ -161,7 +161,7 @@ _STORAGE = (
                 "The specified resource name '{value}' contains invalid characters or has an invalid length.",
             ),
         ),
-        live=(_public_container,),
+        state_rules=(_public_container,),
     ),
     arm(
         "storage:ManagementPolicy",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from rehearsal.simulator.azure.arm import arm, block, items, sibling
 from rehearsal.simulator.azure.identity import principal_exists
-from rehearsal.simulator.core.resource_model import Draft, matches, one_of, unless, within
+from rehearsal.simulator.core.resource_model import ResourceRequest, in_range, matches, one_of, refuse_when
 from rehearsal.simulator.core.values import UNKNOWN
 
 _COSMOS = "Microsoft.DocumentDB/databaseAccounts/{accountName}"
@@ -16,26 +16,26 @@ _POSTGRES = "Microsoft.DBforPostgreSQL/flexibleServers/{serverName}"
 # Cosmos DB
 
 
-def _serverless(draft: Draft) -> bool:
-    return any(item.get("name") == "EnableServerless" for item in items(draft, "capabilities"))
+def _serverless(request: ResourceRequest) -> bool:
+    return any(item.get("name") == "EnableServerless" for item in items(request, "capabilities"))
 
 
-def _throughput_on_serverless(draft: Draft) -> str | None:
-    account = sibling(draft, _COSMOS)
-    if account is None or draft.get("options") in (None, {}):
+def _throughput_on_serverless(request: ResourceRequest) -> str | None:
+    account = sibling(request, _COSMOS)
+    if account is None or request.get("options") in (None, {}):
         return None
     if not any(item["name"] == "EnableServerless" for item in account.inputs.get("capabilities", ())):
         return None
     return "BadRequest: Setting offer throughput or autopilot on container is not supported for serverless accounts."
 
 
-def _throughput_steps(draft: Draft) -> bool:
-    most = draft.get("options.autoscaleSettings.maxThroughput", UNKNOWN)
+def _throughput_steps(request: ResourceRequest) -> bool:
+    most = request.get("options.autoscaleSettings.maxThroughput", UNKNOWN)
     return most is not UNKNOWN and (most < 1000 or most % 1000 != 0)
 
 
-def _partition_key(draft: Draft) -> str | None:
-    paths, kind = draft.get("resource.partitionKey.paths"), draft.get("resource.partitionKey.kind", "Hash")
+def _partition_key(request: ResourceRequest) -> str | None:
+    paths, kind = request.get("resource.partitionKey.paths"), request.get("resource.partitionKey.kind", "Hash")
     if not isinstance(paths, list) or UNKNOWN in paths or kind is UNKNOWN:
         return None
     if not all(path.startswith("/") for path in paths):
@@ -46,15 +46,15 @@ def _partition_key(draft: Draft) -> str | None:
     return None
 
 
-def _cosmos_role(draft: Draft) -> bool:
-    role = draft.get("roleDefinitionId")
+def _cosmos_role(request: ResourceRequest) -> bool:
+    role = request.get("roleDefinitionId")
     built_in = re.compile(r".*/sqlRoleDefinitions/00000000-0000-0000-0000-00000000000[12]")
     return isinstance(role, str) and not built_in.fullmatch(role)
 
 
-def _continuous_needs_identity(draft: Draft) -> bool:
-    own_key = draft.get("keyVaultKeyUri") is not None
-    return own_key and draft.get("defaultIdentity") is None and draft.get("backupPolicy.type") == "Continuous"
+def _continuous_needs_identity(request: ResourceRequest) -> bool:
+    own_key = request.get("keyVaultKeyUri") is not None
+    return own_key and request.get("defaultIdentity") is None and request.get("backupPolicy.type") == "Continuous"
 
 
 _COSMOS_DB = (
@@ -68,18 +68,18 @@ _COSMOS_DB = (
             "provisioningState": "Succeeded",
         },
         required=("locations", "databaseAccountOfferType"),
-        replaces=("kind", "capabilities", "keyVaultKeyUri"),
+        replace_on_changes=("kind", "capabilities", "keyVaultKeyUri"),
         rules=(
             matches(
                 "accountName",
                 r"[a-z0-9][a-z0-9-]{1,42}[a-z0-9]",
                 "BadRequest: Database account name '{value}' must be 3 to 44 lower-case letters, digits or '-'.",
             ),
-            unless(
-                lambda draft: _serverless(draft) and len(list(items(draft, "locations"))) > 1,
+            refuse_when(
+                lambda request: _serverless(request) and len(list(items(request, "locations"))) > 1,
                 "BadRequest: Serverless accounts do not support multiple regions.",
             ),
-            unless(
+            refuse_when(
                 _continuous_needs_identity,
                 "BadRequest: Continuous backup with customer-managed keys needs a user-assigned default identity.",
             ),
@@ -89,31 +89,33 @@ _COSMOS_DB = (
         "cosmosdb:SqlResourceSqlDatabase",
         _COSMOS + "/sqlDatabases/{databaseName}",
         required=("resource.id",),
-        rules=(unless(_throughput_steps, "BadRequest: The autoscale maximum must be 1000 RU/s or a multiple of it."),),
-        live=(_throughput_on_serverless,),
+        rules=(
+            refuse_when(_throughput_steps, "BadRequest: The autoscale maximum must be 1000 RU/s or a multiple of it."),
+        ),
+        state_rules=(_throughput_on_serverless,),
     ),
     arm(
         "cosmosdb:SqlResourceSqlContainer",
         _COSMOS + "/sqlDatabases/{databaseName}/containers/{containerName}",
         required=("resource.id", "resource.partitionKey.paths"),
-        replaces=("resource.partitionKey",),
+        replace_on_changes=("resource.partitionKey",),
         rules=(_partition_key,),
-        live=(_throughput_on_serverless,),
+        state_rules=(_throughput_on_serverless,),
     ),
     arm(
         "cosmosdb:SqlResourceSqlRoleAssignment",
         _COSMOS + "/sqlRoleAssignments/{roleAssignmentId}",
         required=("roleDefinitionId", "scope", "principalId"),
-        replaces=("roleDefinitionId", "scope", "principalId"),
+        replace_on_changes=("roleDefinitionId", "scope", "principalId"),
         rules=(
-            unless(_cosmos_role, "NotFound: The Role Definition '{roleDefinitionId}' was not found."),
+            refuse_when(_cosmos_role, "NotFound: The Role Definition '{roleDefinitionId}' was not found."),
             matches(
                 "roleAssignmentId",
                 r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
                 "BadRequest: The role assignment's ID '{value}' must be a GUID.",
             ),
         ),
-        live=(principal_exists("principalId"),),
+        state_rules=(principal_exists("principalId"),),
     ),
 )
 
@@ -130,29 +132,29 @@ _PARAMETERS: Mapping[str, frozenset[str]] = {
 }
 
 
-def _tier_fits(draft: Draft) -> bool:
-    size, tier = draft.get("sku.name"), draft.get("sku.tier")
+def _tier_fits(request: ResourceRequest) -> bool:
+    size, tier = request.get("sku.name"), request.get("sku.tier")
     if not isinstance(size, str) or not isinstance(tier, str):
         return False
     return _TIERS.get(size.partition("_")[2][:1]) != tier
 
 
-def _password_is_weak(draft: Draft) -> bool:
-    password = draft.get("administratorLoginPassword")
+def _password_is_weak(request: ResourceRequest) -> bool:
+    password = request.get("administratorLoginPassword")
     if not isinstance(password, str):
         return False
     kinds = [r"[a-z]", r"[A-Z]", r"[0-9]", r"[^A-Za-z0-9]"]
     return not 8 <= len(password) <= 128 or sum(bool(re.search(kind, password)) for kind in kinds) < 3
 
 
-def _standby_shares_zone(draft: Draft) -> bool:
-    zone, standby = draft.get("availabilityZone"), draft.get("highAvailability.standbyAvailabilityZone")
-    zonal = draft.get("highAvailability.mode") == "ZoneRedundant"
+def _standby_shares_zone(request: ResourceRequest) -> bool:
+    zone, standby = request.get("availabilityZone"), request.get("highAvailability.standbyAvailabilityZone")
+    zonal = request.get("highAvailability.mode") == "ZoneRedundant"
     return zonal and isinstance(zone, str) and zone == standby
 
 
-def _subnet_is_delegated(draft: Draft) -> str | None:
-    subnet = draft.world.find(str(draft.get("network.delegatedSubnetResourceId")))
+def _subnet_is_delegated(request: ResourceRequest) -> str | None:
+    subnet = request.state.find(str(request.get("network.delegatedSubnetResourceId")))
     if subnet is None:
         return None
     services = [item["serviceName"] for item in subnet.inputs.get("delegations", ())]
@@ -162,23 +164,23 @@ def _subnet_is_delegated(draft: Draft) -> str | None:
     return f"Subnet {subnet.id} is smaller than /28." if size and size.prefixlen > 28 else None
 
 
-def _zone_has_suffix(draft: Draft) -> str | None:
-    zone = draft.world.find(str(draft.get("network.privateDnsZoneArmResourceId")))
+def _zone_has_suffix(request: ResourceRequest) -> str | None:
+    zone = request.state.find(str(request.get("network.privateDnsZoneArmResourceId")))
     if zone is None or zone.inputs["privateZoneName"].endswith(".postgres.database.azure.com"):
         return None
     return "The private DNS zone's name must end with '.postgres.database.azure.com'."
 
 
-def _disk_shrinks(draft: Draft) -> str | None:
-    before = draft.world.find(draft.id) if draft.id else None
-    size = draft.get("storage.storageSizeGB")
+def _disk_shrinks(request: ResourceRequest) -> str | None:
+    before = request.state.find(request.id) if request.id else None
+    size = request.get("storage.storageSizeGB")
     if before is None or size is None or before.inputs["storage"]["storageSizeGB"] <= size:
         return None
     return "InvalidParameterValue: storage size cannot be reduced."
 
 
-def _parameter(draft: Draft) -> str | None:
-    name, value = draft.get("configurationName"), draft.get("value")
+def _parameter(request: ResourceRequest) -> str | None:
+    name, value = request.get("configurationName"), request.get("value")
     if name is UNKNOWN or value is UNKNOWN:
         return None
     if name not in _PARAMETERS:
@@ -196,7 +198,7 @@ _POSTGRES_SERVER = (
         identity=True,
         outputs={"fullyQualifiedDomainName": "{serverName}.postgres.database.azure.com", "state": "Ready"},
         required=("sku.name", "sku.tier", "storage.storageSizeGB", "administratorLogin", "administratorLoginPassword"),
-        replaces=(
+        replace_on_changes=(
             "administratorLogin",
             "availabilityZone",
             "network.delegatedSubnetResourceId",
@@ -215,44 +217,44 @@ _POSTGRES_SERVER = (
                 rf"(?!pg_|({'|'.join(_RESERVED)})$)[A-Za-z0-9_]{{1,63}}",
                 "InvalidParameterValue: '{value}' is reserved, or not a valid administrator login.",
             ),
-            unless(_password_is_weak, "The password does not meet the complexity requirements."),
-            unless(_tier_fits, "InvalidParameterValue: the size {sku.name} is not one of the tier {sku.tier}."),
+            refuse_when(_password_is_weak, "The password does not meet the complexity requirements."),
+            refuse_when(_tier_fits, "InvalidParameterValue: the size {sku.name} is not one of the tier {sku.tier}."),
             one_of(
                 "storage.storageSizeGB",
                 _DISKS,
                 "InvalidParameterValue: Invalid value given for parameter Storage: {value} GiB is not a size of disk.",
             ),
-            within(
+            in_range(
                 "backup.backupRetentionDays",
                 7,
                 35,
                 "InvalidParameterValue: backup retention of {value} days is not in 7 to 35.",
             ),
-            unless(
-                lambda draft: (
-                    draft.get("highAvailability.mode", "Disabled") not in (UNKNOWN, "Disabled")
-                    and draft.get("sku.tier") == "Burstable"
+            refuse_when(
+                lambda request: (
+                    request.get("highAvailability.mode", "Disabled") not in (UNKNOWN, "Disabled")
+                    and request.get("sku.tier") == "Burstable"
                 ),
                 "High availability is not supported for the Burstable tier.",
             ),
-            unless(
+            refuse_when(
                 _standby_shares_zone,
                 "InvalidParameterValue: the standby of a zone-redundant server must be in another zone.",
             ),
-            unless(
-                lambda draft: (
-                    draft.get("network.delegatedSubnetResourceId") is not None
-                    and draft.get("network.privateDnsZoneArmResourceId") is None
+            refuse_when(
+                lambda request: (
+                    request.get("network.delegatedSubnetResourceId") is not None
+                    and request.get("network.privateDnsZoneArmResourceId") is None
                 ),
                 "The privateDnsZoneArmResourceId is required in a virtual network.",
             ),
         ),
-        live=(_subnet_is_delegated, _zone_has_suffix, _disk_shrinks),
+        state_rules=(_subnet_is_delegated, _zone_has_suffix, _disk_shrinks),
     ),
     arm(
         "dbforpostgresql:Database",
         _POSTGRES + "/databases/{databaseName}",
-        replaces=("charset", "collation"),
+        replace_on_changes=("charset", "collation"),
         rules=(
             matches(
                 "databaseName",

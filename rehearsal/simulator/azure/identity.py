@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rehearsal.simulator.azure.arm import arm, location
-from rehearsal.simulator.core.resource_model import Draft, Model, Rule, World, matches, unless
+from rehearsal.simulator.core.resource_model import (
+    ResourceModel,
+    ResourceRequest,
+    Rule,
+    StateReader,
+    matches,
+    refuse_when,
+)
 
 IDENTITY = "azure-native:managedidentity:UserAssignedIdentity"
 ASSIGNMENT = "azure-native:authorization:RoleAssignment"
@@ -29,46 +36,46 @@ ROLES: Mapping[str, str] = {
 }
 
 
-def has_role(world: World, principal: str, role: str, target: str) -> bool:
+def has_role(state: StateReader, principal: str, role: str, target: str) -> bool:
     """Whether a principal was given a role, by its name, on a resource or on something that holds it."""
     return any(
         assignment.inputs["principalId"] == principal
         and ROLES.get(assignment.inputs["roleDefinitionId"].rsplit("/", 1)[-1]) == role
         and f"{target.lower()}/".startswith(f"{assignment.inputs['scope'].lower()}/")
-        for assignment in world.all(ASSIGNMENT)
+        for assignment in state.all(ASSIGNMENT)
     )
 
 
 def principal_exists(path: str) -> Rule:
     """The principal at `path` is an identity of this directory, or the one who is signed in."""
 
-    def rule(draft: Draft) -> str | None:
-        principal = draft.get(path)
-        known = [identity.outputs["principalId"] for identity in draft.world.all(IDENTITY)]
-        if principal in (*known, draft.facts["objectId"]):
+    def rule(request: ResourceRequest) -> str | None:
+        principal = request.get(path)
+        known = [identity.outputs["principalId"] for identity in request.state.all(IDENTITY)]
+        if principal in (*known, request.account["objectId"]):
             return None
-        return draft.fill(f"PrincipalNotFound: Principal {principal} does not exist in the directory {{tenantId}}.")
+        return request.fill(f"PrincipalNotFound: Principal {principal} does not exist in the directory {{tenantId}}.")
 
     return rule
 
 
-def _role_exists(draft: Draft) -> bool:
-    role = draft.get("roleDefinitionId")
+def _role_exists(request: ResourceRequest) -> bool:
+    role = request.get("roleDefinitionId")
     return isinstance(role, str) and role.rsplit("/", 1)[-1].lower() not in ROLES
 
 
-def _assigned_once(draft: Draft) -> str | None:
+def _assigned_once(request: ResourceRequest) -> str | None:
     what = ("scope", "principalId", "roleDefinitionId")
-    for other in draft.world.all(ASSIGNMENT):
-        if other.id != draft.id and all(other.inputs[key] == draft.get(key) for key in what):
+    for other in request.state.all(ASSIGNMENT):
+        if other.id != request.id and all(other.inputs[key] == request.get(key) for key in what):
             return f"RoleAssignmentExists: The role assignment already exists. The ID is {other.id.rsplit('/', 1)[-1]}."
     return None
 
 
-def _federated_once(draft: Draft) -> str | None:
-    for other in draft.world.all("azure-native:managedidentity:FederatedIdentityCredential"):
-        same = all(other.inputs[key] == draft.get(key) for key in ("resourceName", "issuer", "subject"))
-        if same and other.id != draft.id:
+def _federated_once(request: ResourceRequest) -> str | None:
+    for other in request.state.all("azure-native:managedidentity:FederatedIdentityCredential"):
+        same = all(other.inputs[key] == request.get(key) for key in ("resourceName", "issuer", "subject"))
+        if same and other.id != request.id:
             return (
                 "Conflict: Issuer and subject combination already exists for this Managed Identity. Combination must "
                 "be unique."
@@ -77,11 +84,11 @@ def _federated_once(draft: Draft) -> str | None:
 
 
 MODELS = (
-    Model(
+    ResourceModel(
         "azure-native:resources:ResourceGroup",
         id="/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}",
         outputs={"name": "{resourceGroupName}", "location": location, "type": "Microsoft.Resources/resourceGroups"},
-        replaces=("resourceGroupName", "location"),
+        replace_on_changes=("resourceGroupName", "location"),
         rules=(
             matches(
                 "resourceGroupName",
@@ -97,8 +104,8 @@ MODELS = (
         "Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}",
         located=True,
         outputs={
-            "principalId": lambda draft: draft.uuid("principal"),
-            "clientId": lambda draft: draft.uuid("client"),
+            "principalId": lambda request: request.uuid("principal"),
+            "clientId": lambda request: request.uuid("client"),
             "tenantId": "{tenantId}",
         },
         rules=(
@@ -121,37 +128,37 @@ MODELS = (
                 r"[A-Za-z0-9][\w-]{2,119}",
                 "BadRequest: The name '{value}' must be 3 to 120 letters, digits, '-' or '_'.",
             ),
-            unless(
-                lambda draft: isinstance(draft.get("audiences"), list) and len(draft.get("audiences")) != 1,
+            refuse_when(
+                lambda request: isinstance(request.get("audiences"), list) and len(request.get("audiences")) != 1,
                 "BadRequest: A federated identity credential must have exactly one audience.",
             ),
         ),
-        live=(_federated_once,),
+        state_rules=(_federated_once,),
     ),
-    Model(
+    ResourceModel(
         ASSIGNMENT,
-        id=lambda draft: (
-            f"{draft.get('scope')}/providers/Microsoft.Authorization/roleAssignments/"
-            f"{draft.get('roleAssignmentName') or draft.uuid()}"
+        id=lambda request: (
+            f"{request.get('scope')}/providers/Microsoft.Authorization/roleAssignments/"
+            f"{request.get('roleAssignmentName') or request.uuid()}"
         ),
         outputs={
-            "name": lambda draft: draft.id.rsplit("/", 1)[-1],
+            "name": lambda request: request.id.rsplit("/", 1)[-1],
             "type": "Microsoft.Authorization/roleAssignments",
         },
         required=("scope", "principalId", "roleDefinitionId"),
-        replaces=("scope", "principalId", "roleDefinitionId", "roleAssignmentName"),
+        replace_on_changes=("scope", "principalId", "roleDefinitionId", "roleAssignmentName"),
         rules=(
             matches(
                 "roleAssignmentName",
                 r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
                 "InvalidRoleAssignmentId: The role assignment ID '{value}' is not valid. It must be a GUID.",
             ),
-            unless(
+            refuse_when(
                 _role_exists,
                 "RoleDefinitionDoesNotExist: The specified role definition with ID '{roleDefinitionId}' does not "
                 "exist.",
             ),
         ),
-        live=(principal_exists("principalId"), _assigned_once),
+        state_rules=(principal_exists("principalId"), _assigned_once),
     ),
 )

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rehearsal.simulator.azure.arm import arm, items
-from rehearsal.simulator.core.resource_model import Draft, Model, matches, one_of, unless, within
+from rehearsal.simulator.core.resource_model import (
+    ResourceModel,
+    ResourceRequest,
+    in_range,
+    matches,
+    one_of,
+    refuse_when,
+)
 from rehearsal.simulator.core.values import UNKNOWN
 
 # Categories of resource logs, by what comes last of the resource's type; not checked against a live account.
@@ -63,29 +70,29 @@ _CATEGORIES: Mapping[str, frozenset[str]] = {
 }
 
 
-def _categories_exist(draft: Draft) -> str | None:
-    target = draft.get("resourceUri")
+def _categories_exist(request: ResourceRequest) -> str | None:
+    target = request.get("resourceUri")
     if not isinstance(target, str) or "/" not in target:
         return None
     known = _CATEGORIES.get(target.split("/")[-2])
-    for log in items(draft, "logs"):
+    for log in items(request, "logs"):
         category = log.get("category", UNKNOWN)
         if known is not None and category is not UNKNOWN and category not in known:
             return f"BadRequest: Category '{category}' is not supported."
     return None
 
 
-def _goes_nowhere(draft: Draft) -> bool:
+def _goes_nowhere(request: ResourceRequest) -> bool:
     sinks = ("workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId")
-    return all(draft.get(sink) is None for sink in sinks)
+    return all(request.get(sink) is None for sink in sinks)
 
 
-def _flows_have_destinations(draft: Draft) -> str | None:
-    kinds = draft.get("destinations", {})
+def _flows_have_destinations(request: ResourceRequest) -> str | None:
+    kinds = request.get("destinations", {})
     if not isinstance(kinds, Mapping):
         return None
-    named = {item.get("name") for kind in kinds for item in items(draft, f"destinations.{kind}")}
-    for flow in items(draft, "dataFlows"):
+    named = {item.get("name") for kind in kinds for item in items(request, f"destinations.{kind}")}
+    for flow in items(request, "dataFlows"):
         wanted = flow.get("destinations", [])
         lost = set(wanted) - named if isinstance(wanted, list) else set()
         if lost and UNKNOWN not in (*named, *lost):
@@ -106,7 +113,7 @@ MODELS = (
                 "InvalidResourceName: Workspace name '{value}' must be 4 to 63 letters, digits or '-', the '-' neither "
                 "first nor last.",
             ),
-            within(
+            in_range(
                 "retentionInDays",
                 30,
                 730,
@@ -120,16 +127,18 @@ MODELS = (
         "Microsoft.Insights/components/{resourceName}",
         located=True,
         outputs={
-            "appId": lambda draft: draft.uuid("app"),
-            "instrumentationKey": lambda draft: draft.uuid("key"),
-            "connectionString": lambda draft: (
-                f"InstrumentationKey={draft.uuid('key')};ApplicationId={draft.uuid('app')}"
+            "appId": lambda request: request.uuid("app"),
+            "instrumentationKey": lambda request: request.uuid("key"),
+            "connectionString": lambda request: (
+                f"InstrumentationKey={request.uuid('key')};ApplicationId={request.uuid('app')}"
             ),
         },
         required=("kind", "applicationType"),
         rules=(
-            unless(
-                lambda draft: draft.get("ingestionMode") == "LogAnalytics" and draft.get("workspaceResourceId") is None,
+            refuse_when(
+                lambda request: (
+                    request.get("ingestionMode") == "LogAnalytics" and request.get("workspaceResourceId") is None
+                ),
                 "BadRequest: WorkspaceResourceId is required when IngestionMode is LogAnalytics.",
             ),
         ),
@@ -152,18 +161,18 @@ MODELS = (
             ),
         ),
     ),
-    Model(
+    ResourceModel(
         "azure-native:monitor:DiagnosticSetting",
         # `{name}` in a template would be the logical name.
-        id=lambda draft: (
-            f"{draft.get('resourceUri')}/providers/Microsoft.Insights/diagnosticSettings/{draft.get('name')}"
+        id=lambda request: (
+            f"{request.get('resourceUri')}/providers/Microsoft.Insights/diagnosticSettings/{request.get('name')}"
         ),
         outputs={"type": "Microsoft.Insights/diagnosticSettings"},
         required=("resourceUri", "name"),
-        replaces=("name", "resourceUri"),
+        replace_on_changes=("name", "resourceUri"),
         rules=(
             _categories_exist,
-            unless(_goes_nowhere, "BadRequest: At least one data sink needs to be specified."),
+            refuse_when(_goes_nowhere, "BadRequest: At least one data sink needs to be specified."),
         ),
     ),
     arm(
@@ -173,11 +182,11 @@ MODELS = (
         outputs={"immutableId": "dcr-{hex:32}"},
         rules=(_flows_have_destinations,),
     ),
-    Model(
+    ResourceModel(
         "azure-native:monitor:DataCollectionRuleAssociation",
         id="{resourceUri}/providers/Microsoft.Insights/dataCollectionRuleAssociations/{associationName}",
         outputs={"name": "{associationName}", "type": "Microsoft.Insights/dataCollectionRuleAssociations"},
         required=("resourceUri", "associationName"),
-        replaces=("resourceUri", "associationName"),
+        replace_on_changes=("resourceUri", "associationName"),
     ),
 )

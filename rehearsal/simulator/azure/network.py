@@ -12,7 +12,15 @@ from itertools import combinations
 from typing import Any
 
 from rehearsal.simulator.azure.arm import arm, block, items, sibling
-from rehearsal.simulator.core.resource_model import Draft, Existing, Rule, matches, one_of, unless, within
+from rehearsal.simulator.core.resource_model import (
+    Resource,
+    ResourceRequest,
+    Rule,
+    in_range,
+    matches,
+    one_of,
+    refuse_when,
+)
 from rehearsal.simulator.core.values import UNKNOWN, strings
 
 _SUBNET = "azure-native:network:Subnet"
@@ -56,65 +64,65 @@ def _cidr(value: Any) -> str | None:
     )
 
 
-def _spaces_are_cidrs(draft: Draft) -> str | None:
-    prefixes = draft.get("addressSpace.addressPrefixes", [])
+def _spaces_are_cidrs(request: ResourceRequest) -> str | None:
+    prefixes = request.get("addressSpace.addressPrefixes", [])
     return next(filter(None, map(_cidr, prefixes if isinstance(prefixes, list) else [])), None)
 
 
-def _prefix_is_cidr(draft: Draft) -> str | None:
-    prefix = block(draft.get("addressPrefix"))
+def _prefix_is_cidr(request: ResourceRequest) -> str | None:
+    prefix = block(request.get("addressPrefix"))
     if prefix and prefix.prefixlen > 29:
-        return f"Subnet {draft.name} is too small: {prefix}. Azure keeps five addresses of each subnet."
-    return _cidr(draft.get("addressPrefix"))
+        return f"Subnet {request.name} is too small: {prefix}. Azure keeps five addresses of each subnet."
+    return _cidr(request.get("addressPrefix"))
 
 
-def _lies_in_network(draft: Draft) -> str | None:
-    network, own = sibling(draft, _VNET), block(draft.get("addressPrefix"))
+def _lies_in_network(request: ResourceRequest) -> str | None:
+    network, own = sibling(request, _VNET), block(request.get("addressPrefix"))
     if network is None or own is None:
         return None
     spaces = filter(None, map(block, network.inputs["addressSpace"]["addressPrefixes"]))
     if any(own.subnet_of(space) for space in spaces):
         return None
-    return draft.fill(
+    return request.fill(
         "NetcfgInvalidSubnet: Subnet '{subnetName}' is not valid in virtual network '{virtualNetworkName}'."
     )
 
 
-def _overlaps_no_other(draft: Draft) -> str | None:
-    own = block(draft.get("addressPrefix"))
-    for other in draft.world.all(_SUBNET):
+def _overlaps_no_other(request: ResourceRequest) -> str | None:
+    own = block(request.get("addressPrefix"))
+    for other in request.state.all(_SUBNET):
         theirs = block(other.inputs.get("addressPrefix"))
-        if not own or not theirs or not _same_network(draft, other):
+        if not own or not theirs or not _same_network(request, other):
             continue
-        if other.inputs["subnetName"] != draft.get("subnetName") and own.overlaps(theirs):
-            return draft.fill(
+        if other.inputs["subnetName"] != request.get("subnetName") and own.overlaps(theirs):
+            return request.fill(
                 "NetcfgSubnetRangesOverlap: Subnet '{subnetName}' is not valid because its IP address range overlaps "
-                f"with that of an existing subnet in virtual network '{draft.get('virtualNetworkName')}'."
+                f"with that of an existing subnet in virtual network '{request.get('virtualNetworkName')}'."
             )
     return None
 
 
-def _same_network(draft: Draft, other: Existing) -> bool:
-    return all(other.inputs[key] == draft.get(key) for key in ("resourceGroupName", "virtualNetworkName"))
+def _same_network(request: ResourceRequest, other: Resource) -> bool:
+    return all(other.inputs[key] == request.get(key) for key in ("resourceGroupName", "virtualNetworkName"))
 
 
-def _moves_only_when_empty(draft: Draft) -> str | None:
-    before = draft.world.find(draft.id) if draft.id else None
-    if before is None or before.inputs["addressPrefix"] == draft.get("addressPrefix"):
+def _moves_only_when_empty(request: ResourceRequest) -> str | None:
+    before = request.state.find(request.id) if request.id else None
+    if before is None or before.inputs["addressPrefix"] == request.get("addressPrefix"):
         return None
     tenants = (
         "azure-native:network:PrivateEndpoint",
         "azure-native:containerservice:ManagedCluster",
         "azure-native:dbforpostgresql:Server",
     )
-    users = [user.id for type_ in tenants for user in draft.world.all(type_) if draft.id in strings(user.inputs)]
+    users = [user.id for type_ in tenants for user in request.state.all(type_) if request.id in strings(user.inputs)]
     if not users:
         return None
-    return draft.fill(f"Subnet {{subnetName}} is in use by {users[0]} and cannot be updated.")
+    return request.fill(f"Subnet {{subnetName}} is in use by {users[0]} and cannot be updated.")
 
 
-def _priorities(draft: Draft) -> str | None:
-    rules = list(items(draft, "securityRules"))
+def _priorities(request: ResourceRequest) -> str | None:
+    rules = list(items(request, "securityRules"))
     for rule in rules:
         priority = rule.get("priority", UNKNOWN)
         if priority is not UNKNOWN and not 100 <= priority <= 4096:
@@ -132,21 +140,21 @@ def _priorities(draft: Draft) -> str | None:
     return None
 
 
-def _standard_is_static(draft: Draft) -> bool:
-    return bool(draft.get("sku.name") == "Standard") and bool(draft.get("publicIPAllocationMethod") == "Dynamic")
+def _standard_is_static(request: ResourceRequest) -> bool:
+    return bool(request.get("sku.name") == "Standard") and bool(request.get("publicIPAllocationMethod") == "Dynamic")
 
 
-def _gateway_address_is_standard(draft: Draft) -> str | None:
-    for address in items(draft, "publicIpAddresses"):
-        found = draft.world.find(address["id"])
+def _gateway_address_is_standard(request: ResourceRequest) -> str | None:
+    for address in items(request, "publicIpAddresses"):
+        found = request.state.find(address["id"])
         if found and found.inputs.get("sku", {}).get("name") != "Standard":
             return f"Public IP address {found.id} must be of the Standard SKU."
     return None
 
 
-def _target_takes_endpoints(draft: Draft) -> str | None:
-    for connection in items(draft, "privateLinkServiceConnections"):
-        target = draft.world.find(connection["privateLinkServiceId"])
+def _target_takes_endpoints(request: ResourceRequest) -> str | None:
+    for connection in items(request, "privateLinkServiceConnections"):
+        target = request.state.find(connection["privateLinkServiceId"])
         if target is None:
             continue
         if target.type.endswith(":Registry") and target.inputs["sku"]["name"] != "Premium":
@@ -160,27 +168,27 @@ def _target_takes_endpoints(draft: Draft) -> str | None:
     return None
 
 
-def _subnet_is_free(draft: Draft) -> str | None:
-    subnet = draft.world.find(str(draft.get("subnet.id")))
+def _subnet_is_free(request: ResourceRequest) -> str | None:
+    subnet = request.state.find(str(request.get("subnet.id")))
     if subnet and subnet.inputs.get("delegations"):
         service = subnet.inputs["delegations"][0]["serviceName"]
-        return f"Private endpoint {draft.name} cannot be created in subnet {subnet.id}, delegated to {service}."
+        return f"Private endpoint {request.name} cannot be created in subnet {subnet.id}, delegated to {service}."
     return None
 
 
-def _target_is_network(draft: Draft) -> bool:
-    return "/networksecuritygroups/" in str(draft.get("targetResourceId")).lower()
+def _target_is_network(request: ResourceRequest) -> bool:
+    return "/networksecuritygroups/" in str(request.get("targetResourceId")).lower()
 
 
-def _zones_do_not_clash(draft: Draft) -> str | None:
-    for other in draft.world.all("azure-native:privatedns:VirtualNetworkLink"):
+def _zones_do_not_clash(request: ResourceRequest) -> str | None:
+    for other in request.state.all("azure-native:privatedns:VirtualNetworkLink"):
         same = all(
-            other.inputs[key] == draft.inputs[key] for key in ("privateZoneName", "virtualNetwork")
-        ) and other.inputs["virtualNetworkLinkName"] != draft.get("virtualNetworkLinkName")
+            other.inputs[key] == request.inputs[key] for key in ("privateZoneName", "virtualNetwork")
+        ) and other.inputs["virtualNetworkLinkName"] != request.get("virtualNetworkLinkName")
         if same:
             return (
                 "BadRequest: A virtual network cannot be linked to multiple zones with overlapping namespaces. You "
-                f"tried to link virtual network with '{draft.get('privateZoneName')}' and '{other.id}'."
+                f"tried to link virtual network with '{request.get('privateZoneName')}' and '{other.id}'."
             )
     return None
 
@@ -200,7 +208,7 @@ MODELS = (
         outputs={"provisioningState": "Succeeded"},
         required=("addressPrefix",),
         rules=(_name("subnetName", 80), _prefix_is_cidr),
-        live=(_lies_in_network, _overlaps_no_other, _moves_only_when_empty),
+        state_rules=(_lies_in_network, _overlaps_no_other, _moves_only_when_empty),
     ),
     arm(
         "network:NetworkSecurityGroup",
@@ -214,11 +222,11 @@ MODELS = (
         "Microsoft.Network/publicIPAddresses/{publicIpAddressName}",
         located=True,
         # An address of the range that is set aside for documentation (RFC 5737).
-        outputs={"ipAddress": lambda draft: f"203.0.113.{1 + int(draft.hex(2), 16) % 254}"},
-        replaces=("zones", "sku.name"),
+        outputs={"ipAddress": lambda request: f"203.0.113.{1 + int(request.hex(2), 16) % 254}"},
+        replace_on_changes=("zones", "sku.name"),
         rules=(
             _name("publicIpAddressName", 80),
-            unless(
+            refuse_when(
                 _standard_is_static,
                 "Standard sku publicIp {publicIpAddressName} must have AllocationMethod set to Static.",
             ),
@@ -230,22 +238,22 @@ MODELS = (
         located=True,
         outputs={"resourceGuid": "{uuid}"},
         required=("sku.name",),
-        replaces=("zones", "sku.name"),
+        replace_on_changes=("zones", "sku.name"),
         rules=(_name("natGatewayName", 80),),
-        live=(_gateway_address_is_standard,),
+        state_rules=(_gateway_address_is_standard,),
     ),
     arm(
         "network:PrivateEndpoint",
         "Microsoft.Network/privateEndpoints/{privateEndpointName}",
         located=True,
         outputs={
-            "networkInterfaces": lambda draft: [{"id": draft.fill("{privateEndpointName}.nic.{uuid}")}],
+            "networkInterfaces": lambda request: [{"id": request.fill("{privateEndpointName}.nic.{uuid}")}],
             "provisioningState": "Succeeded",
         },
         required=("subnet.id", "privateLinkServiceConnections"),
-        replaces=("subnet.id", "privateLinkServiceConnections"),
+        replace_on_changes=("subnet.id", "privateLinkServiceConnections"),
         rules=(_name("privateEndpointName", 64),),
-        live=(_target_takes_endpoints, _subnet_is_free),
+        state_rules=(_target_takes_endpoints, _subnet_is_free),
     ),
     arm(
         "network:PrivateDnsZoneGroup",
@@ -259,16 +267,16 @@ MODELS = (
         identity=True,
         outputs={"targetResourceGuid": "{uuid}"},
         required=("storageId", "targetResourceId"),
-        replaces=("targetResourceId",),
+        replace_on_changes=("targetResourceId",),
         rules=(
             matches(
                 "networkWatcherName",
                 r"NetworkWatcher_[a-z0-9]+",
                 "ResourceNotFound: The Resource 'Microsoft.Network/networkWatchers/{value}' was not found.",
             ),
-            within("retentionPolicy.days", 0, 365, "Retention of {value} days is not in 0 to 365."),
+            in_range("retentionPolicy.days", 0, 365, "Retention of {value} days is not in 0 to 365."),
             # Announced at https://azure.microsoft.com/updates?id=Azure-NSG-flow-logs-Retirement; the words are ours.
-            unless(
+            refuse_when(
                 _target_is_network,
                 "New NSG flow logs cannot be created since June 30, 2025: use virtual network flow logs.",
             ),
@@ -293,11 +301,11 @@ MODELS = (
         "Microsoft.Network/privateDnsZones/{privateZoneName}/virtualNetworkLinks/{virtualNetworkLinkName}",
         outputs={"virtualNetworkLinkState": "Completed"},
         required=("virtualNetwork.id",),
-        replaces=("virtualNetwork.id",),
+        replace_on_changes=("virtualNetwork.id",),
         rules=(
             one_of("location", ("global", "Global"), "LocationNotAvailableForResourceType: location must be 'global'."),
             _name("virtualNetworkLinkName", 80),
         ),
-        live=(_zones_do_not_clash,),
+        state_rules=(_zones_do_not_clash,),
     ),
 )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from rehearsal.simulator.azure.arm import arm, sibling
-from rehearsal.simulator.core.resource_model import Draft, matches, one_of, unless
+from rehearsal.simulator.core.resource_model import ResourceRequest, matches, one_of, refuse_when
 from rehearsal.simulator.core.values import UNKNOWN
 
 _WORKSPACE = "Microsoft.MachineLearningServices/workspaces/{workspaceName}"
 
 
-def _hierarchical_storage(draft: Draft) -> str | None:
-    account = draft.world.find(str(draft.get("storageAccount")))
+def _hierarchical_storage(request: ResourceRequest) -> str | None:
+    account = request.state.find(str(request.get("storageAccount")))
     if account is None or account.inputs.get("isHnsEnabled") is not True:
         return None
     return (
@@ -19,23 +19,23 @@ def _hierarchical_storage(draft: Draft) -> str | None:
     )
 
 
-def _primary_is_attached(draft: Draft) -> bool:
-    primary, attached = draft.get("primaryUserAssignedIdentity"), draft.get("identity.userAssignedIdentities")
+def _primary_is_attached(request: ResourceRequest) -> bool:
+    primary, attached = request.get("primaryUserAssignedIdentity"), request.get("identity.userAssignedIdentities")
     return (
         isinstance(primary, str) and isinstance(attached, list) and UNKNOWN not in attached and primary not in attached
     )
 
 
-def _scale(draft: Draft) -> bool:
+def _scale(request: ResourceRequest) -> bool:
     settings = "properties.properties.scaleSettings"
-    low, high = draft.get(f"{settings}.minNodeCount", 0), draft.get(f"{settings}.maxNodeCount", UNKNOWN)
+    low, high = request.get(f"{settings}.minNodeCount", 0), request.get(f"{settings}.maxNodeCount", UNKNOWN)
     return low is not UNKNOWN and high is not UNKNOWN and low > high
 
 
-def _private_nodes_need_network(draft: Draft) -> str | None:
-    workspace = sibling(draft, _WORKSPACE)
+def _private_nodes_need_network(request: ResourceRequest) -> str | None:
+    workspace = sibling(request, _WORKSPACE)
     inner = "properties.properties"
-    if workspace is None or draft.get(f"{inner}.enableNodePublicIp") is not False or draft.get(f"{inner}.subnet"):
+    if workspace is None or request.get(f"{inner}.enableNodePublicIp") is not False or request.get(f"{inner}.subnet"):
         return None
     isolation = workspace.inputs.get("managedNetwork", {}).get("isolationMode", "Disabled")
     if isolation != "Disabled":
@@ -51,25 +51,25 @@ MODELS = (
         identity=True,
         outputs={
             "workspaceId": "{uuid}",
-            "discoveryUrl": lambda draft: (
-                f"https://{draft.get('location') or draft.facts['location']}.api.azureml.ms/discovery"
+            "discoveryUrl": lambda request: (
+                f"https://{request.get('location') or request.account['location']}.api.azureml.ms/discovery"
             ),
             "provisioningState": "Succeeded",
         },
         required=("storageAccount", "keyVault", "applicationInsights", "identity.type"),
-        replaces=("storageAccount", "keyVault", "encryption.status", "hbiWorkspace"),
+        replace_on_changes=("storageAccount", "keyVault", "encryption.status", "hbiWorkspace"),
         rules=(
             matches(
                 "workspaceName",
                 r"[A-Za-z0-9][\w-]{2,32}",
                 "ValidationError: Workspace name {value} is invalid: 3 to 33 letters, digits, '-' or '_'.",
             ),
-            unless(
+            refuse_when(
                 _primary_is_attached,
                 "ValidationError: primaryUserAssignedIdentity must be one of the workspace's identities.",
             ),
         ),
-        live=(_hierarchical_storage,),
+        state_rules=(_hierarchical_storage,),
     ),
     arm(
         "machinelearningservices:Compute",
@@ -78,7 +78,11 @@ MODELS = (
         identity=True,
         outputs={},
         required=("properties.computeType",),
-        replaces=("properties.properties.vmSize", "properties.properties.vmPriority", "properties.properties.osType"),
+        replace_on_changes=(
+            "properties.properties.vmSize",
+            "properties.properties.vmPriority",
+            "properties.properties.osType",
+        ),
         rules=(
             matches(
                 "computeName",
@@ -91,8 +95,8 @@ MODELS = (
                 ("Dedicated", "LowPriority"),
                 "BadRequest: VM priority '{value}' is not known.",
             ),
-            unless(_scale, "BadRequest: minNodeCount must not be greater than maxNodeCount."),
+            refuse_when(_scale, "BadRequest: minNodeCount must not be greater than maxNodeCount."),
         ),
-        live=(_private_nodes_need_network,),
+        state_rules=(_private_nodes_need_network,),
     ),
 )

@@ -10,7 +10,7 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Difference, Simulation
 from rehearsal.simulator.core.values import Values
 
@@ -45,28 +45,28 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
-        type_ = type_of(request.urn)
+        type_ = type_from_urn(request.urn)
         reasons = self._simulation.check(request.urn, type_, Values.from_wire(request.news))
         failures = [provider_pb2.CheckFailure(reason=reason) for reason in reasons]
         return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
-        type_ = type_of(request.urn)
+        type_ = type_from_urn(request.urn)
         old, new = Values.from_wire(request.old_inputs), Values.from_wire(request.news)
         if type_.startswith(_PROVIDER_TYPE):
-            return diff_response(Difference(changed=[] if old.plain == new.plain else ["config"]))
+            return build_diff_response(Difference(changed=[] if old.plain == new.plain else ["config"]))
         found = _answer(context, lambda: self._simulation.diff(request.urn, type_, request.id, old, new))
-        return diff_response(found)
+        return build_diff_response(found)
 
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
-        type_, inputs = type_of(request.urn), Values.from_wire(request.properties)
+        type_, inputs = type_from_urn(request.urn), Values.from_wire(request.properties)
         id_, outputs = _answer(
             context, lambda: self._simulation.create(request.urn, type_, inputs, preview=request.preview)
         )
         return provider_pb2.CreateResponse(id=id_, properties=outputs.to_wire())
 
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
-        type_ = type_of(request.urn)
+        type_ = type_from_urn(request.urn)
         inputs, outputs = Values.from_wire(request.inputs), Values.from_wire(request.properties)
         found = _answer(context, lambda: self._simulation.read(type_, request.id, inputs, outputs))
         if found is None:
@@ -74,7 +74,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ReadResponse(id=request.id, inputs=found[0].to_wire(), properties=found[1].to_wire())
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
-        type_ = type_of(request.urn)
+        type_ = type_from_urn(request.urn)
         inputs, old = Values.from_wire(request.news), Values.from_wire(request.olds)
         outputs = _answer(
             context,
@@ -83,7 +83,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.UpdateResponse(properties=outputs.to_wire())
 
     def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
-        type_ = type_of(request.urn)
+        type_ = type_from_urn(request.urn)
         _answer(context, lambda: self._simulation.delete(request.urn, type_, request.id))
         return empty_pb2.Empty()
 
@@ -96,7 +96,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
 
-def type_of(urn: str) -> str:
+def type_from_urn(urn: str) -> str:
     """The type token in a URN: of `urn:pulumi:stack::project::parent$type::name` the last type."""
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
@@ -104,17 +104,17 @@ def type_of(urn: str) -> str:
 def _answer(context: Any, ask: Callable[[], Any]) -> Any:
     try:
         return ask()
-    except Refusal as refusal:
+    except CloudError as refusal:
         return context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(refusal))
 
 
-def diff_response(found: Difference) -> Any:
+def build_diff_response(found: Difference) -> Any:
     kinds = provider_pb2.PropertyDiff
     return provider_pb2.DiffResponse(
         changes=provider_pb2.DiffResponse.DIFF_SOME if found.changed else provider_pb2.DiffResponse.DIFF_NONE,
         replaces=found.replaces,
         diffs=sorted({path.split(".", 1)[0] for path in found.changed}),
-        deleteBeforeReplace=found.same_name,
+        deleteBeforeReplace=found.delete_before_replace,
         hasDetailedDiff=True,
         detailedDiff={
             path: kinds(kind=kinds.UPDATE_REPLACE if path in found.replaces else kinds.UPDATE, inputDiff=True)

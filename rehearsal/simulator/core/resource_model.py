@@ -16,11 +16,7 @@ from typing import Any, Protocol
 from rehearsal.simulator.core.values import UNKNOWN, look_up
 
 
-class Refusal(Exception):
-    """What a cloud answers to a request it does not carry out, in its own words where they are known."""
-
-
-class Existing(Protocol):
+class Resource(Protocol):
     """A resource that the simulated cloud has."""
 
     @property
@@ -33,25 +29,25 @@ class Existing(Protocol):
     def outputs(self) -> Mapping[str, Any]: ...
 
 
-class World(Protocol):
+class StateReader(Protocol):
     """All that the simulated cloud has, as rules and outputs may ask it."""
 
-    def find(self, reference: str) -> Existing | None:
+    def find(self, reference: str) -> Resource | None:
         """The resource with this ID or ARN; Azure's IDs compare without case."""
 
-    def all(self, type_: str) -> Iterable[Existing]:
+    def all(self, type_: str) -> Iterable[Resource]:
         """Every resource of one type."""
 
 
 @dataclass(frozen=True)
-class Draft:
+class ResourceRequest:
     """A resource as asked for: what rules judge and outputs are made from."""
 
     type: str
     urn: str
     inputs: Mapping[str, Any]
-    world: World
-    facts: Mapping[str, str]  # what the provider was configured with, and the account it stands for
+    state: StateReader
+    account: Mapping[str, str]  # what the provider was configured with, and the account it stands for
     generation: int = 0  # how often this URN has been created: a replacement gets another ID
     id: str = ""  # empty until created
 
@@ -74,42 +70,42 @@ class Draft:
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:32]}"
 
     def fill(self, template: str) -> str:
-        """Fill `{path}` from facts and inputs, `{id}`, `{uuid}`, and `{hex:8}` with eight digits."""
-        return _Template(self).format(template)
+        """Fill `{path}` from account and inputs, `{id}`, `{uuid}`, and `{hex:8}` with eight digits."""
+        return _TemplateFormatter(self).format(template)
 
 
-class _Template(string.Formatter):
-    def __init__(self, draft: Draft) -> None:
-        self._draft = draft
+class _TemplateFormatter(string.Formatter):
+    def __init__(self, request: ResourceRequest) -> None:
+        self._request = request
 
     def get_field(self, field_name: str, args: Any, kwargs: Any) -> tuple[Any, str]:  # noqa: ARG002 its signature
-        draft = self._draft
+        request = self._request
         special: dict[str, Callable[[], Any]] = {
-            "id": lambda: draft.id,
-            "uuid": draft.uuid,
-            "hex": lambda: draft.hex,
+            "id": lambda: request.id,
+            "uuid": request.uuid,
+            "hex": lambda: request.hex,
         }
         if field_name in special:
             return special[field_name](), field_name
-        value = draft.facts.get(field_name, draft.get(field_name))
+        value = request.account.get(field_name, request.get(field_name))
         if value is None or value is UNKNOWN:
-            raise KeyError(f"{draft.type}: the template needs '{field_name}', which {draft.name} does not have")
+            raise KeyError(f"{request.type}: the template needs '{field_name}', which {request.name} does not have")
         return value, field_name
 
     def format_field(self, value: Any, format_spec: str) -> str:
         return str(value(int(format_spec))) if callable(value) else str(super().format_field(value, format_spec))
 
 
-Made = str | Callable[[Draft], Any]
-Rule = Callable[[Draft], str | None]
+Template = str | Callable[[ResourceRequest], Any]
+Rule = Callable[[ResourceRequest], str | None]
 
 
 @dataclass(frozen=True)
-class Model:
+class ResourceModel:
     """One resource type.
 
     type      Pulumi's type token, without an API version
-    id        template or function of the draft; unique in the cloud
+    id        template or function of the request; unique in the cloud
     named     dotted path of the explicit name where the ID is not made of it: a replacement that keeps this name
               deletes first, as one that keeps its ID does
     outputs   what the cloud fills in beside the inputs: property -> template or function. A preview that
@@ -123,19 +119,19 @@ class Model:
     """
 
     type: str
-    id: Made
-    named: str = ""
-    outputs: Mapping[str, Made] = field(default_factory=dict)
+    id: Template
+    name_path: str = ""
+    outputs: Mapping[str, Template] = field(default_factory=dict)
     required: Collection[str] = ()
-    replaces: Collection[str] = ()
+    replace_on_changes: Collection[str] = ()
     rules: Collection[Rule] = ()
-    live: Collection[Rule] = ()
-    keeps: Collection[Rule] = ()
+    state_rules: Collection[Rule] = ()
+    delete_rules: Collection[Rule] = ()
     secrets: Collection[str] = ()
 
 
-def make(made: Made, draft: Draft) -> Any:
-    return draft.fill(made) if isinstance(made, str) else made(draft)
+def render_template(made: Template, request: ResourceRequest) -> Any:
+    return request.fill(made) if isinstance(made, str) else made(request)
 
 
 # Rules that many types share. Each takes the cloud's words for its refusal; `{value}` in them is the value.
@@ -145,8 +141,8 @@ def matches(path: str, pattern: str, words: str) -> Rule:
     """The string at `path`, where there is one, matches `pattern` as a whole."""
     compiled = re.compile(pattern)
 
-    def rule(draft: Draft) -> str | None:
-        value = draft.get(path, UNKNOWN)
+    def rule(request: ResourceRequest) -> str | None:
+        value = request.get(path, UNKNOWN)
         return None if value is UNKNOWN or compiled.fullmatch(str(value)) else words.format(value=value)
 
     return rule
@@ -155,33 +151,33 @@ def matches(path: str, pattern: str, words: str) -> Rule:
 def one_of(path: str, allowed: Collection[Any], words: str) -> Rule:
     """The value at `path`, where there is one, is among `allowed`."""
 
-    def rule(draft: Draft) -> str | None:
-        value = draft.get(path, UNKNOWN)
+    def rule(request: ResourceRequest) -> str | None:
+        value = request.get(path, UNKNOWN)
         return None if value is UNKNOWN or value in allowed else words.format(value=value)
 
     return rule
 
 
-def within(path: str, low: int, high: int, words: str) -> Rule:
+def in_range(path: str, low: int, high: int, words: str) -> Rule:
     """The number at `path`, where there is one, lies between two bounds, both included."""
 
-    def rule(draft: Draft) -> str | None:
-        value = draft.get(path, UNKNOWN)
+    def rule(request: ResourceRequest) -> str | None:
+        value = request.get(path, UNKNOWN)
         return None if value is UNKNOWN or low <= value <= high else words.format(value=value)
 
     return rule
 
 
-def unless(broken: Callable[[Draft], bool], words: str) -> Rule:
-    """Refuse with `words` when `broken` says so; templates in the words are filled from the draft."""
+def refuse_when(broken: Callable[[ResourceRequest], bool], words: str) -> Rule:
+    """Refuse with `words` when `broken` says so; templates in the words are filled from the request."""
 
-    def rule(draft: Draft) -> str | None:
-        return draft.fill(words) if broken(draft) else None
+    def rule(request: ResourceRequest) -> str | None:
+        return request.fill(words) if broken(request) else None
 
     return rule
 
 
-Invoke = Callable[[Mapping[str, Any], World, Mapping[str, str]], Mapping[str, Any]]
+Invoke = Callable[[Mapping[str, Any], StateReader, Mapping[str, str]], Mapping[str, Any]]
 
 
 class Cloud(Protocol):
@@ -192,7 +188,7 @@ class Cloud(Protocol):
         """The Pulumi package: `aws`, `azure-native`, `kubernetes`, `random`."""
 
     @property
-    def facts(self) -> Mapping[str, str]:
+    def account(self) -> Mapping[str, str]:
         """What is true of the simulated account."""
 
     @property
@@ -204,10 +200,10 @@ class Cloud(Protocol):
         """Tokens of functions whose whole result is secret."""
 
     def configure(self, variables: Mapping[str, Any]) -> Mapping[str, str]:
-        """Facts from the provider's configuration; raises Refusal where the real one would."""
+        """Facts from the provider's configuration; raises CloudError where the real one would."""
 
-    def model(self, type_: str) -> Model | None:
+    def model(self, type_: str) -> ResourceModel | None:
         """The entry for a type token, None when it is not modelled."""
 
-    def missing(self, draft: Draft, value: str) -> str | None:
+    def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:
         """The cloud's refusal when `value` refers to something of this cloud that does not exist."""

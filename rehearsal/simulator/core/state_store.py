@@ -36,12 +36,12 @@ CREATE TABLE journal (
 """
 
 
-class DamagedWorldError(Exception):
+class DamagedStateError(Exception):
     """The rehearsal's file cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
-class Record:
+class ResourceRecord:
     """One simulated resource; secrets in inputs and outputs are sealed."""
 
     type: str
@@ -53,7 +53,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """One line of the journal; `at` is UTC, ISO 8601."""
 
     at: str
@@ -63,13 +63,13 @@ class Entry:
     outcome: str
 
 
-class FileWorld:
+class StateStore:
     """The simulated clouds' memory. Reads come from memory, every write goes through to the file."""
 
     def __init__(self, path: Path | str) -> None:
-        """Open the file at `path`, or make it; ":memory:" for a world that is forgotten.
+        """Open the file at `path`, or make it; ":memory:" for a state that is forgotten.
 
-        Raises DamagedWorldError when the file is not a rehearsal's, is broken, or is of another version.
+        Raises DamagedStateError when the file is not a rehearsal's, is broken, or is of another version.
         """
         self._path = path
         self._lock = threading.RLock()
@@ -77,31 +77,31 @@ class FileWorld:
             self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._open()
         except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
-            raise DamagedWorldError(self._complaint(f"cannot be read ({error})")) from None
+            raise DamagedStateError(self._complaint(f"cannot be read ({error})")) from None
 
     def close(self) -> None:
         self._database.close()
 
     @property
     def key(self) -> bytes:
-        """What this world's fingerprints of secrets are keyed with."""
+        """What this state's fingerprints of secrets are keyed with."""
         return self._key
 
-    def find(self, reference: str) -> Record | None:
+    def find(self, reference: str) -> ResourceRecord | None:
         """The resource whose ID, or whose `arn` output, is `reference`."""
         with self._lock:
             return self._by_reference.get(_fold(reference))
 
-    def get(self, type_: str, id_: str) -> Record | None:
+    def get(self, type_: str, id_: str) -> ResourceRecord | None:
         with self._lock:
             return self._records.get((type_, _fold(id_)))
 
-    def all(self, type_: str = "") -> Iterable[Record]:
+    def all(self, type_: str = "") -> Iterable[ResourceRecord]:
         """Every resource of one type, or of all types."""
         with self._lock:
             return [record for record in self._records.values() if type_ in ("", record.type)]
 
-    def referrers(self, record: Record) -> list[Record]:
+    def referrers(self, record: ResourceRecord) -> list[ResourceRecord]:
         """The resources of the same cloud that name this one, by ID or ARN, in their inputs."""
         names = {_fold(name) for name in _references(record) if _UNMISTAKABLE.search(name)}
         package = record.type.split(":", 1)[0]
@@ -122,7 +122,7 @@ class FileWorld:
             )
             return int(cursor.fetchone()[0])
 
-    def put(self, record: Record) -> None:
+    def put(self, record: ResourceRecord) -> None:
         with self._lock:
             self._database.execute(
                 "INSERT OR REPLACE INTO resource VALUES (?, ?, ?, ?, ?, ?)",
@@ -137,20 +137,20 @@ class FileWorld:
             )
             self._remember(record)
 
-    def remove(self, record: Record) -> None:
+    def remove(self, record: ResourceRecord) -> None:
         with self._lock:
             self._database.execute("DELETE FROM resource WHERE type = ? AND id = ?", (record.type, record.id))
             self._records.pop((record.type, _fold(record.id)), None)
             for name in _references(record):
                 self._by_reference.pop(_fold(name), None)
 
-    def journal(self) -> list[Entry]:
+    def journal(self) -> list[JournalEntry]:
         """All that was asked of the simulated clouds, in order."""
         with self._lock:
             rows = self._database.execute("SELECT at, operation, type, urn, outcome FROM journal ORDER BY seq")
-            return [Entry(*row) for row in rows]
+            return [JournalEntry(*row) for row in rows]
 
-    def note(self, operation: str, type_: str, urn: str, outcome: str) -> None:
+    def append_to_journal(self, operation: str, type_: str, urn: str, outcome: str) -> None:
         """Write a line into the journal. Callers keep secrets out of `outcome`."""
         with self._lock:
             self._database.execute(
@@ -166,16 +166,16 @@ class FileWorld:
             self._database.execute("INSERT INTO meta VALUES ('key', ?)", (secrets.token_bytes(32),))
             self._database.execute(f"PRAGMA user_version = {FORMAT}")
         elif version != FORMAT:
-            raise DamagedWorldError(self._complaint(f"has format {version}, this Groundwork reads {FORMAT}"))
+            raise DamagedStateError(self._complaint(f"has format {version}, this Groundwork reads {FORMAT}"))
         # A crash between two commands must not lose what the engine has been told.
         self._database.execute("PRAGMA journal_mode = WAL")
         self._key: bytes = self._database.execute("SELECT value FROM meta WHERE key = 'key'").fetchone()[0]
-        self._records: dict[tuple[str, str], Record] = {}
-        self._by_reference: dict[str, Record] = {}
+        self._records: dict[tuple[str, str], ResourceRecord] = {}
+        self._by_reference: dict[str, ResourceRecord] = {}
         for type_, id_, urn, generation, inputs, outputs in self._database.execute("SELECT * FROM resource"):
-            self._remember(Record(type_, id_, urn, generation, json.loads(inputs), json.loads(outputs)))
+            self._remember(ResourceRecord(type_, id_, urn, generation, json.loads(inputs), json.loads(outputs)))
 
-    def _remember(self, record: Record) -> None:
+    def _remember(self, record: ResourceRecord) -> None:
         self._records[record.type, _fold(record.id)] = record
         for name in _references(record):
             self._by_reference[_fold(name)] = record
@@ -184,7 +184,7 @@ class FileWorld:
         return f"The rehearsal's file {self._path} {problem}."
 
 
-def _references(record: Record) -> list[str]:
+def _references(record: ResourceRecord) -> list[str]:
     arn = record.outputs.get("arn")
     return [record.id, arn] if isinstance(arn, str) else [record.id]
 

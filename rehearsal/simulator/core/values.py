@@ -18,7 +18,7 @@ from pulumi.runtime import rpc
 
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"  # the key that marks a secret, in the protocol and in the state
 _SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 the protocol's mark of a secret, not one
-SEALED: Final = "sealed:sha256"
+FINGERPRINT: Final = "sealed:sha256"
 
 Path = tuple[str | int, ...]
 
@@ -50,18 +50,18 @@ class Values:
             struct.fields[key].CopyFrom(_encode(value, (key,), self.secrets))
         return struct
 
-    def sealed(self, key: bytes) -> dict[str, Any]:
+    def replace_secrets(self, key: bytes) -> dict[str, Any]:
         """The properties with each secret replaced by its keyed fingerprint: fit to be written to disk."""
-        return {name: _seal(value, (name,), self.secrets, key) for name, value in self.plain.items()}
+        return {name: _replace(value, (name,), self.secrets, key) for name, value in self.plain.items()}
 
     @classmethod
-    def unsealed(cls, stored: Mapping[str, Any], known: Values, key: bytes) -> Values:
+    def restore_secrets(cls, stored: Mapping[str, Any], known: Values, key: bytes) -> Values:
         """What `sealed` stored, its secrets taken from `known` where the fingerprints agree.
 
         A secret whose value nobody brings is left out: the simulated cloud does not have it.
         """
         secrets: set[Path] = set()
-        plain = {name: _unseal(value, known, (name,), secrets, key) for name, value in stored.items()}
+        plain = {name: _restore(value, known, (name,), secrets, key) for name, value in stored.items()}
         return cls({name: value for name, value in plain.items() if value is not None}, secrets)
 
 
@@ -146,25 +146,25 @@ def _fingerprint(value: Any, key: bytes) -> str:
     return hmac.new(key, repr(value).encode(), hashlib.sha256).hexdigest()
 
 
-def _seal(value: Any, path: Path, secrets: set[Path], key: bytes) -> Any:
+def _replace(value: Any, path: Path, secrets: set[Path], key: bytes) -> Any:
     if path in secrets:
-        return {SEALED: _fingerprint(value, key)}
+        return {FINGERPRINT: _fingerprint(value, key)}
     if isinstance(value, Mapping):
-        return {name: _seal(item, (*path, name), secrets, key) for name, item in value.items()}
+        return {name: _replace(item, (*path, name), secrets, key) for name, item in value.items()}
     if isinstance(value, list):
-        return [_seal(item, (*path, index), secrets, key) for index, item in enumerate(value)]
+        return [_replace(item, (*path, index), secrets, key) for index, item in enumerate(value)]
     return value
 
 
-def _unseal(value: Any, known: Values, path: Path, secrets: set[Path], key: bytes) -> Any:
+def _restore(value: Any, known: Values, path: Path, secrets: set[Path], key: bytes) -> Any:
     if isinstance(value, Mapping):
-        if SEALED in value:
+        if FINGERPRINT in value:
             candidate = look_up(known.plain, ".".join(map(str, path)))
-            if candidate is None or _fingerprint(candidate, key) != value[SEALED]:
+            if candidate is None or _fingerprint(candidate, key) != value[FINGERPRINT]:
                 return None
             secrets.add(path)
             return candidate
-        return {name: _unseal(item, known, (*path, name), secrets, key) for name, item in value.items()}
+        return {name: _restore(item, known, (*path, name), secrets, key) for name, item in value.items()}
     if isinstance(value, list):
-        return [_unseal(item, known, (*path, index), secrets, key) for index, item in enumerate(value)]
+        return [_restore(item, known, (*path, index), secrets, key) for index, item in enumerate(value)]
     return value

@@ -19,7 +19,7 @@ from rehearsal import toolchain
 from rehearsal.console import UserError
 from rehearsal.helm import charts, cli, rendering
 from rehearsal.helm.charts import Chart, NotObtainable, WrongPackage, obtain
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 from tests.support import chart_packages
 
 TOY = Chart("toy", chart_packages.VERSION, "https://charts.example")
@@ -145,7 +145,7 @@ def test_what_is_pulled_has_to_be_what_is_pinned(machine: Path, pin: Callable[[s
 
 
 def test_a_wrong_package_is_both_a_refusal_and_a_persons_to_mend() -> None:
-    assert issubclass(WrongPackage, Refusal)
+    assert issubclass(WrongPackage, CloudError)
     assert issubclass(WrongPackage, UserError)
     assert not issubclass(WrongPackage, NotObtainable)  # which would let the rehearsal go on without the chart
 

@@ -14,7 +14,7 @@ from tests.support.azure_subscription import GROUP, Azure, in_group, subnet
 def account() -> Iterator[Account]:
     account = Account()
     yield account
-    account.world.close()
+    account.state.close()
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from rehearsal.helm import charts
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Simulation
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import UNKNOWN, Values
 from rehearsal.simulator.offline_kubernetes import CLOUD, RELEASE
 
@@ -28,12 +28,12 @@ SECRET = "kubernetes:core/v1:Secret"
 
 @pytest.fixture
 def kubernetes() -> Iterator[Simulation]:
-    world = FileWorld(":memory:")
-    simulation = Simulation(CLOUD, world)
+    state = StateStore(":memory:")
+    simulation = Simulation(CLOUD, state)
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mlflow"}}
     simulation.create("urn::ns", "kubernetes:core/v1:Namespace", Values(namespace), preview=False)
     yield simulation
-    world.close()
+    state.close()
 
 
 def config_map(**changed: Any) -> Values:
@@ -86,7 +86,7 @@ def test_an_unknown_value_waits_for_its_turn(kubernetes: Simulation) -> None:
 
 def test_a_namespace_has_to_exist(kubernetes: Simulation) -> None:
     elsewhere = config_map(metadata={"name": "settings", "namespace": "nowhere"})
-    with pytest.raises(Refusal, match='namespaces "nowhere" not found'):
+    with pytest.raises(CloudError, match='namespaces "nowhere" not found'):
         kubernetes.create("urn::c", CONFIG_MAP, elsewhere, preview=False)
 
 
@@ -127,12 +127,12 @@ def test_without_the_charts_package_values_are_not_judged(
 
 def test_a_release_needs_a_version_and_a_namespace(kubernetes: Simulation) -> None:
     assert kubernetes.check("urn::r", RELEASE, release(version=None)) == ["missing required property 'version'"]
-    with pytest.raises(Refusal, match='namespaces "nowhere" not found'):
+    with pytest.raises(CloudError, match='namespaces "nowhere" not found'):
         kubernetes.create("urn::r", RELEASE, release(namespace="nowhere"), preview=False)
 
 
 @pytest.mark.parametrize("kubeconfig", ["nonsense", "clusters: []", "{: bad"])
 def test_a_kubeconfig_without_a_cluster_is_refused_without_being_shown(kubernetes: Simulation, kubeconfig: str) -> None:
-    with pytest.raises(Refusal, match="names no cluster") as caught:
+    with pytest.raises(CloudError, match="names no cluster") as caught:
         kubernetes.configure({"kubeconfig": kubeconfig})
     assert kubeconfig not in str(caught.value)

@@ -10,7 +10,7 @@ import string
 import pytest
 
 from rehearsal.simulator.core.simulation import Simulation
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import Values
 from rehearsal.simulator.random_provider import CLOUD
 
@@ -27,9 +27,9 @@ PASSWORD = "random:index/randomPassword:RandomPassword"
     ],
 )
 def test_a_password_has_as_many_of_a_class_as_were_asked_for(minimum: str, letters: str) -> None:
-    world = FileWorld(":memory:")
+    state = StateStore(":memory:")
     asked = Values({"length": 8, "overrideSpecial": "!", minimum: 8})
-    _, outputs = Simulation(CLOUD, world).create("urn::p", PASSWORD, asked, preview=False)
-    world.close()
+    _, outputs = Simulation(CLOUD, state).create("urn::p", PASSWORD, asked, preview=False)
+    state.close()
     assert len(outputs.plain["result"]) == 8
     assert set(outputs.plain["result"]) <= set(letters)

@@ -1,4 +1,4 @@
-"""From the world's records to pools, from pools to nodes: sizes, what is kept from pods, zones, labels, taints.
+"""From the state's records to pools, from pools to nodes: sizes, what is kept from pods, zones, labels, taints.
 
 Proves the arithmetic against the clouds' published examples. Does not prove that every size is still sold, nor what a
 real node of it reports to the last MiB.
@@ -16,7 +16,7 @@ from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.cloud_controller import storage, system_workloads, vm_sizes
 from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster, Taint, managed_cluster
 from rehearsal.kubernetes.cloud_controller.nodes import node
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 from tests.support.cluster_states import (
     agent_pool,
     put,
@@ -32,20 +32,20 @@ GIB = 1024
 
 
 @pytest.fixture
-def world() -> Iterator[FileWorld]:
-    world = FileWorld(":memory:")
-    yield world
-    world.close()
+def state() -> Iterator[StateStore]:
+    state = StateStore(":memory:")
+    yield state
+    state.close()
 
 
-def cluster(world: FileWorld) -> Cluster:
-    found = managed_cluster(world)
+def cluster(state: StateStore) -> Cluster:
+    found = managed_cluster(state)
     assert found is not None
     return found
 
 
-def nodes(world: FileWorld) -> list[Object]:
-    found = cluster(world)
+def nodes(state: StateStore) -> list[Object]:
+    found = cluster(state)
     return [node(found, pool, number, "v1.33.0", gpus=True) for pool in found.pools for number in range(pool.count)]
 
 
@@ -123,51 +123,51 @@ def test_eks_keeps_what_its_image_keeps(size: str, cpu: int) -> None:
     assert room.memory - room.usable_memory == 255 + 11 * known.max_pods + 100
 
 
-def test_a_pool_that_is_scaled_begins_at_its_minimum_and_others_with_their_count(world: FileWorld) -> None:
-    put_aks(world, agent_pool("scaled", minCount=1, count=3), agent_pool("fixed", enableAutoScaling=False, count=3))
-    assert [(pool.name, pool.count, pool.maximum) for pool in cluster(world).pools] == [
+def test_a_pool_that_is_scaled_begins_at_its_minimum_and_others_with_their_count(state: StateStore) -> None:
+    put_aks(state, agent_pool("scaled", minCount=1, count=3), agent_pool("fixed", enableAutoScaling=False, count=3))
+    assert [(pool.name, pool.count, pool.maximum) for pool in cluster(state).pools] == [
         ("scaled", 1, 4),
         ("fixed", 3, 3),
     ]
 
 
-def test_pools_beside_the_profile_count_too(world: FileWorld) -> None:
-    put_aks(world, agent_pool("system", mode="System"))
-    put_agent_pool(world, "user")
-    modes = {one.name: one.labels["kubernetes.azure.com/mode"] for one in cluster(world).pools}
+def test_pools_beside_the_profile_count_too(state: StateStore) -> None:
+    put_aks(state, agent_pool("system", mode="System"))
+    put_agent_pool(state, "user")
+    modes = {one.name: one.labels["kubernetes.azure.com/mode"] for one in cluster(state).pools}
     assert modes == {"system": "system", "user": "user"}
 
 
-def test_taints_are_read_from_either_cloud(world: FileWorld) -> None:
+def test_taints_are_read_from_either_cloud(state: StateStore) -> None:
     expected = (Taint("gpu", "only", "NoSchedule"),)
-    put_aks(world, agent_pool(nodeTaints=["gpu=only:NoSchedule"]))
-    assert cluster(world).pools[0].taints == expected
-    other = FileWorld(":memory:")
+    put_aks(state, agent_pool(nodeTaints=["gpu=only:NoSchedule"]))
+    assert cluster(state).pools[0].taints == expected
+    other = StateStore(":memory:")
     put_eks(other)
     put_node_group(other, taints=[{"key": "gpu", "value": "only", "effect": "NO_SCHEDULE"}])
     assert cluster(other).pools[0].taints == expected
     other.close()
 
 
-def test_spot_nodes_are_tainted_as_aks_taints_them(world: FileWorld) -> None:
-    put_aks(world, agent_pool(scaleSetPriority="Spot"))
-    assert cluster(world).pools[0].taints == (Taint("kubernetes.azure.com/scalesetpriority", "spot", "NoSchedule"),)
+def test_spot_nodes_are_tainted_as_aks_taints_them(state: StateStore) -> None:
+    put_aks(state, agent_pool(scaleSetPriority="Spot"))
+    assert cluster(state).pools[0].taints == (Taint("kubernetes.azure.com/scalesetpriority", "spot", "NoSchedule"),)
 
 
-def test_two_stacks_with_different_pools_look_different(world: FileWorld) -> None:
-    put_aks(world, agent_pool(vmSize="Standard_D4s_v5"))
-    small = nodes(world)
-    put_aks(world, agent_pool(vmSize="Standard_E8s_v5", minCount=3, maxPods=50))
-    large = nodes(world)
+def test_two_stacks_with_different_pools_look_different(state: StateStore) -> None:
+    put_aks(state, agent_pool(vmSize="Standard_D4s_v5"))
+    small = nodes(state)
+    put_aks(state, agent_pool(vmSize="Standard_E8s_v5", minCount=3, maxPods=50))
+    large = nodes(state)
     assert (len(small), len(large)) == (2, 3)
     assert small[0]["status"]["allocatable"]["cpu"] == "3860m"
     assert large[0]["status"]["allocatable"]["cpu"] == "7820m"
     assert large[0]["status"]["allocatable"]["pods"] == "50"
 
 
-def test_nodes_of_aks_are_named_and_labelled_as_there(world: FileWorld) -> None:
-    put_aks(world, agent_pool(minCount=4, maxCount=40))
-    found = nodes(world)
+def test_nodes_of_aks_are_named_and_labelled_as_there(state: StateStore) -> None:
+    put_aks(state, agent_pool(minCount=4, maxCount=40))
+    found = nodes(state)
     labels = [one["metadata"]["labels"] for one in found]
     assert [one["metadata"]["name"][-10:] for one in found] == [f"vmss00000{number}" for number in range(4)]
     assert found[0]["metadata"]["name"].startswith("aks-user-")
@@ -177,13 +177,13 @@ def test_nodes_of_aks_are_named_and_labelled_as_there(world: FileWorld) -> None:
     assert labels[0]["groundwork/pool"] == "user"
 
 
-def test_nodes_of_eks_have_an_address_in_their_zones_subnet(world: FileWorld) -> None:
-    put_eks(world)
-    put_node_group(world, "system")
-    put_node_group(world, "user", scalingConfig={"minSize": 6, "maxSize": 9, "desiredSize": 6})
-    put_addons(world, "vpc-cni")
+def test_nodes_of_eks_have_an_address_in_their_zones_subnet(state: StateStore) -> None:
+    put_eks(state)
+    put_node_group(state, "system")
+    put_node_group(state, "user", scalingConfig={"minSize": 6, "maxSize": 9, "desiredSize": 6})
+    put_addons(state, "vpc-cni")
     blocks = {"a": "10.20.0.0/18", "b": "10.20.64.0/18", "c": "10.20.128.0/18"}
-    found = nodes(world)
+    found = nodes(state)
     for one in found:
         zone = one["metadata"]["labels"]["topology.kubernetes.io/zone"]
         address = one["status"]["addresses"][0]["address"]
@@ -192,78 +192,78 @@ def test_nodes_of_eks_have_an_address_in_their_zones_subnet(world: FileWorld) ->
     assert len({one["metadata"]["name"] for one in found}) == 8
 
 
-def test_gpus_count_only_when_somebody_finds_them(world: FileWorld) -> None:
-    put_aks(world, agent_pool(vmSize="Standard_NC4as_T4_v3"))
-    found, pool = cluster(world), cluster(world).pools[0]
+def test_gpus_count_only_when_somebody_finds_them(state: StateStore) -> None:
+    put_aks(state, agent_pool(vmSize="Standard_NC4as_T4_v3"))
+    found, pool = cluster(state), cluster(state).pools[0]
     with_plugin, without = (node(found, pool, 0, "v1", gpus=gpus)["status"]["allocatable"] for gpus in (True, False))
     assert with_plugin["nvidia.com/gpu"] == "1"
     assert "nvidia.com/gpu" not in without
 
 
-def test_a_node_of_eks_without_network_says_so(world: FileWorld) -> None:
-    put_eks(world)
-    put_node_group(world)
-    (ready,) = nodes(world)[0]["status"]["conditions"]
+def test_a_node_of_eks_without_network_says_so(state: StateStore) -> None:
+    put_eks(state)
+    put_node_group(state)
+    (ready,) = nodes(state)[0]["status"]["conditions"]
     assert (ready["status"], ready["reason"]) == ("False", "KubeletNotReady")
-    put_addons(world, "vpc-cni")
-    assert "conditions" not in nodes(world)[0]["status"]
+    put_addons(state, "vpc-cni")
+    assert "conditions" not in nodes(state)[0]["status"]
 
 
-def test_a_cluster_of_eks_that_brings_its_own_add_ons_has_them(world: FileWorld) -> None:
-    put_eks(world, bootstrapSelfManagedAddons=True)
-    assert cluster(world).services == {"coredns", "kube-proxy", "vpc-cni"}
+def test_a_cluster_of_eks_that_brings_its_own_add_ons_has_them(state: StateStore) -> None:
+    put_eks(state, bootstrapSelfManagedAddons=True)
+    assert cluster(state).services == {"coredns", "kube-proxy", "vpc-cni"}
 
 
-def test_the_disk_is_that_of_the_launch_template(world: FileWorld) -> None:
+def test_the_disk_is_that_of_the_launch_template(state: StateStore) -> None:
     disk = {"blockDeviceMappings": [{"deviceName": "/dev/xvda", "ebs": {"volumeSize": 100}}]}
-    put(world, "aws:ec2/launchTemplate:LaunchTemplate", "lt-1", disk)
-    put_eks(world)
-    put_node_group(world, launchTemplate={"id": "lt-1"})
-    assert nodes(world)[0]["status"]["capacity"]["ephemeral-storage"] == "102400Mi"
+    put(state, "aws:ec2/launchTemplate:LaunchTemplate", "lt-1", disk)
+    put_eks(state)
+    put_node_group(state, launchTemplate={"id": "lt-1"})
+    assert nodes(state)[0]["status"]["capacity"]["ephemeral-storage"] == "102400Mi"
 
 
-def test_pod_identities_are_those_of_associations_and_of_add_ons(world: FileWorld) -> None:
-    put_eks(world)
-    put_association(world, "mlflow", "mlflow")
+def test_pod_identities_are_those_of_associations_and_of_add_ons(state: StateStore) -> None:
+    put_eks(state)
+    put_association(state, "mlflow", "mlflow")
     own = [{"serviceAccount": "aws-node", "roleArn": "arn:aws:iam::1:role/cni"}]
     addon = {"clusterName": "acme", "addonName": "vpc-cni", "podIdentityAssociations": own}
-    put(world, "aws:eks/addon:Addon", "acme:vpc-cni", addon)
-    assert cluster(world).associations == {("mlflow", "mlflow"), ("kube-system", "aws-node")}
+    put(state, "aws:eks/addon:Addon", "acme:vpc-cni", addon)
+    assert cluster(state).associations == {("mlflow", "mlflow"), ("kube-system", "aws-node")}
 
 
-def test_the_newest_cluster_counts_while_one_replaces_another(world: FileWorld) -> None:
-    put_eks(world)
-    put(world, "aws:eks/cluster:Cluster", "new", {"name": "new"}, arn="arn:aws:eks:eu-west-1:1:cluster/new")
-    assert cluster(world).name == "new"
+def test_the_newest_cluster_counts_while_one_replaces_another(state: StateStore) -> None:
+    put_eks(state)
+    put(state, "aws:eks/cluster:Cluster", "new", {"name": "new"}, arn="arn:aws:eks:eu-west-1:1:cluster/new")
+    assert cluster(state).name == "new"
 
 
-def test_a_world_without_a_cluster_has_none(world: FileWorld) -> None:
-    assert managed_cluster(world) is None
+def test_a_world_without_a_cluster_has_none(state: StateStore) -> None:
+    assert managed_cluster(state) is None
 
 
 @pytest.mark.parametrize(("zones", "sku"), [(["1", "2", "3"], "StandardSSD_ZRS"), ([], "StandardSSD_LRS")])
-def test_disks_of_aks_are_in_all_zones_where_nodes_are(world: FileWorld, zones: list[str], sku: str) -> None:
-    put_aks(world, agent_pool(availabilityZones=zones))
-    classes: dict[str, Any] = {one["metadata"]["name"]: one for one in storage.manifests(cluster(world))}
+def test_disks_of_aks_are_in_all_zones_where_nodes_are(state: StateStore, zones: list[str], sku: str) -> None:
+    put_aks(state, agent_pool(availabilityZones=zones))
+    classes: dict[str, Any] = {one["metadata"]["name"]: one for one in storage.manifests(cluster(state))}
     assert classes["managed-csi"]["parameters"] == {"skuname": sku}
 
 
-def test_the_class_of_eks_is_nobodys_default(world: FileWorld) -> None:
-    put_eks(world)
-    (gp2,) = storage.manifests(cluster(world))
+def test_the_class_of_eks_is_nobodys_default(state: StateStore) -> None:
+    put_eks(state)
+    (gp2,) = storage.manifests(cluster(state))
     assert (gp2["metadata"]["name"], gp2["metadata"]["annotations"]) == ("gp2", {})
 
 
-def test_every_service_of_aks_brings_its_workloads(world: FileWorld) -> None:
+def test_every_service_of_aks_brings_its_workloads(state: StateStore) -> None:
     on = {"enabled": True}
     put_aks(
-        world,
+        state,
         securityProfile={"workloadIdentity": on, "imageCleaner": on, "defender": {"securityMonitoring": on}},
         addonProfiles={"omsagent": on, "azurepolicy": on},
         networkProfile={"networkDataplane": "cilium"},
     )
     names = {
-        one["metadata"]["name"] for one in system_workloads.manifests(cluster(world)) if one["apiVersion"] == "apps/v1"
+        one["metadata"]["name"] for one in system_workloads.manifests(cluster(state)) if one["apiVersion"] == "apps/v1"
     }
     assert {"coredns", "ama-logs", "gatekeeper-audit", "cilium", "azure-wi-webhook-controller-manager"} <= names
     assert "kube-proxy" not in names

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from rehearsal.simulator.aws.cloud import ACCOUNT
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.values import Values
 from tests.support.aws_account import (
     BUCKET,
@@ -34,10 +34,12 @@ def test_names_beside_ids_are_taken_once(account: Account) -> None:
     vpc = account.vpc()
     account.create(GROUP, name="db", vpcId=vpc)
     account.create(GROUP, name="db", vpcId=account.vpc("10.9.0.0/16"))
-    with pytest.raises(Refusal, match=r"InvalidGroup\.Duplicate: The security group 'db' already exists for VPC 'vpc-"):
+    with pytest.raises(
+        CloudError, match=r"InvalidGroup\.Duplicate: The security group 'db' already exists for VPC 'vpc-"
+    ):
         account.create(GROUP, name="db", vpcId=vpc)
     account.create(SECRET, name="acme/db")
-    with pytest.raises(Refusal, match=r"ResourceExistsException.*acme/db already exists"):
+    with pytest.raises(CloudError, match=r"ResourceExistsException.*acme/db already exists"):
         account.create(SECRET, name="acme/db")
 
 
@@ -47,14 +49,14 @@ def test_a_replacement_that_keeps_a_name_beside_its_id_deletes_first(account: Ac
     for new, deletes_first in (("studio", True), ("workshop", False)):
         found = account.simulation.diff("urn::it", type_, "id-1", old, Values({name: new, "vpcId": "vpc-2"}))
         assert "vpcId" in found.replaces
-        assert found.same_name is deletes_first
+        assert found.delete_before_replace is deletes_first
 
 
 @pytest.mark.parametrize("type_", [SECRET, TEMPLATE])
 def test_a_new_name_needs_no_deletion_first(account: Account, type_: str) -> None:
     """Their name is the only thing that replaces these, so no replacement of them keeps it."""
     found = account.simulation.diff("urn::it", type_, "id-1", Values({"name": "one"}), Values({"name": "two"}))
-    assert (found.replaces, found.same_name) == (["name"], False)
+    assert (found.replaces, found.delete_before_replace) == (["name"], False)
 
 
 ELSEWHERE = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/0"
@@ -79,7 +81,7 @@ def test_references_to_what_is_not_there_are_refused(account: Account, value: st
     if words is None:
         account.create("aws:ec2/eip:Eip", domain="vpc", tags={"refers": value})
     else:
-        with pytest.raises(Refusal) as refusal:
+        with pytest.raises(CloudError) as refusal:
             account.create("aws:ec2/eip:Eip", domain="vpc", tags={"refers": value})
         assert words in str(refusal.value)
 
@@ -95,7 +97,7 @@ def test_references_below_what_exists_pass(account: Account) -> None:
     ("region", "words"), [("", 'missing required configuration key "aws:region"'), ("westeurope", "invalid AWS Region")]
 )
 def test_the_provider_wants_a_region(account: Account, region: str, words: str) -> None:
-    with pytest.raises(Refusal, match=words):
+    with pytest.raises(CloudError, match=words):
         account.simulation.configure({"region": region})
 
 

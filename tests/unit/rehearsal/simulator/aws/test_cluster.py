@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import pytest
 
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.values import Values
 from tests.support.aws_account import AUTOSCALING, CLUSTER, DOMAIN, STUDIO, TEMPLATE, Account, Kubernetes, allow
 
 
 def test_nodes_join_with_policy_network_and_way_out(account: Account, kubernetes: Kubernetes) -> None:
-    with pytest.raises(Refusal, match=r"service principals \[ec2\.amazonaws\.com\] were not found"):
+    with pytest.raises(CloudError, match=r"service principals \[ec2\.amazonaws\.com\] were not found"):
         kubernetes.nodes(account.role("wrong", "eks.amazonaws.com"))
-    with pytest.raises(Refusal, match="NodeCreationFailure: Instances failed to join"):
+    with pytest.raises(CloudError, match="NodeCreationFailure: Instances failed to join"):
         kubernetes.nodes(account.role("bare", "ec2.amazonaws.com"))
     role = account.role("nodes", "ec2.amazonaws.com", "AmazonEKSWorkerNodePolicy")
-    with pytest.raises(Refusal, match="NodeCreationFailure: Instances failed to join"):
+    with pytest.raises(CloudError, match="NodeCreationFailure: Instances failed to join"):
         kubernetes.nodes(role)
     kubernetes.way_out()
-    with pytest.raises(Refusal, match="NodeCreationFailure: Unhealthy nodes"):
+    with pytest.raises(CloudError, match="NodeCreationFailure: Unhealthy nodes"):
         kubernetes.nodes(role)
     kubernetes.addon("vpc-cni")
-    with pytest.raises(Refusal, match="InsufficientNumberOfReplicas"):
+    with pytest.raises(CloudError, match="InsufficientNumberOfReplicas"):
         kubernetes.addon("coredns")
     kubernetes.nodes(role)
     kubernetes.addon("coredns")
-    with pytest.raises(Refusal, match="Cluster has nodegroups attached"):
+    with pytest.raises(CloudError, match="Cluster has nodegroups attached"):
         account.delete(CLUSTER, "acme")
 
 
@@ -45,7 +45,7 @@ def test_nodes_start_when_auto_scaling_may_open_their_disks(account: Account, ku
         if opened:
             kubernetes.nodes(role, launchTemplate={"id": template})
         else:
-            with pytest.raises(Refusal, match=r"Client\.InternalError: Client error on launch"):
+            with pytest.raises(CloudError, match=r"Client\.InternalError: Client error on launch"):
                 kubernetes.nodes(role, launchTemplate={"id": template})
 
 
@@ -55,14 +55,14 @@ def test_pods_take_roles_that_trust_them_once(account: Account, kubernetes: Kube
     untagged = account.role("untagged", "pods.eks.amazonaws.com")
     association = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
     pod = {"clusterName": "acme", "namespace": "serving", "serviceAccount": "serving"}
-    with pytest.raises(Refusal, match=r"does not allow pods\.eks\.amazonaws\.com"):
+    with pytest.raises(CloudError, match=r"does not allow pods\.eks\.amazonaws\.com"):
         account.create(association, **pod, roleArn=untagged)
-    with pytest.raises(Refusal, match=r"does not allow pods\.eks\.amazonaws\.com"):
+    with pytest.raises(CloudError, match=r"does not allow pods\.eks\.amazonaws\.com"):
         kubernetes.addon("vpc-cni", podIdentityAssociations=[{"roleArn": untagged, "serviceAccount": "aws-node"}])
     account.create(association, **pod, roleArn=role)
-    with pytest.raises(Refusal, match="ResourceInUseException: Association already exists"):
+    with pytest.raises(CloudError, match="ResourceInUseException: Association already exists"):
         account.create(association, **pod, roleArn=role)
-    with pytest.raises(Refusal, match="No cluster found for name: other"):
+    with pytest.raises(CloudError, match="No cluster found for name: other"):
         account.create(association, **{**pod, "clusterName": "other"}, roleArn=role)
 
 
@@ -79,7 +79,7 @@ def test_a_cluster_has_two_zones_free_addresses_and_its_role(
 ) -> None:
     network = {"subnetIds": account.subnets(account.vpc(), zones)}
     role = account.role("cluster", principal)
-    with pytest.raises(Refusal, match=words):
+    with pytest.raises(CloudError, match=words):
         account.create(
             CLUSTER,
             name="acme",
@@ -93,7 +93,7 @@ def test_studio_needs_a_role_that_trusts_it(account: Account) -> None:
     vpc = account.vpc()
     domain = {**STUDIO, "vpcId": vpc, "subnetIds": account.subnets(vpc)}
     settings = {"executionRole": account.role("other", "ec2.amazonaws.com")}
-    with pytest.raises(Refusal, match=r'service principal "sagemaker\.amazonaws\.com"'):
+    with pytest.raises(CloudError, match=r'service principal "sagemaker\.amazonaws\.com"'):
         account.create(DOMAIN, **{**domain, "defaultUserSettings": settings})
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from rehearsal.simulator.azure.cloud import CLOUD, MODELS
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Simulation
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import UNKNOWN, Values
 from tests.support.azure_subscription import GOOD, GROUP, ROLES, Azure, changed, identity_id
 
@@ -152,12 +152,12 @@ def test_the_unknown_passes(type_: str, path: str) -> None:
 
 
 def test_an_unknown_environment_of_azure_is_refused() -> None:
-    with pytest.raises(Refusal, match="unknown Azure environment"):
+    with pytest.raises(CloudError, match="unknown Azure environment"):
         CLOUD.configure({"environment": "mars"})
 
 
 def test_without_any_location_nothing_can_be_placed() -> None:
-    placeless = Simulation(CLOUD, FileWorld(":memory:"))
+    placeless = Simulation(CLOUD, StateStore(":memory:"))
     inputs = Values(GOOD["managedidentity:UserAssignedIdentity"])
     (reason,) = placeless.check("urn::x", "azure-native:managedidentity:UserAssignedIdentity", inputs)
     assert reason.startswith("LocationRequired")

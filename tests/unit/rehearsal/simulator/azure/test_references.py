@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 from tests.support.azure_subscription import (
     API,
     DATABASE,
@@ -139,7 +139,7 @@ def test_what_does_not_fit_the_world_is_refused(
     for other, theirs in before:
         azure.create(other, theirs)
     assert azure.check(type_, inputs) == []
-    with pytest.raises(Refusal, match=words):
+    with pytest.raises(CloudError, match=words):
         azure.create(type_, inputs)
 
 
@@ -154,5 +154,5 @@ def test_what_fits_the_world_is_created(azure: Azure) -> None:
     azure.create("network:PrivateEndpoint", endpoint(REGISTRY, "registry"))
     azure.create("privatedns:PrivateZone", ZONE)
     azure.good("dbforpostgresql:Server", "network:FlowLog")
-    version = next(iter(azure.simulation._world.all("azure-native:keyvault:Key"))).outputs["keyUriWithVersion"]
+    version = next(iter(azure.simulation._state.all("azure-native:keyvault:Key"))).outputs["keyUriWithVersion"]
     azure.create("compute:DiskEncryptionSet", in_group(diskEncryptionSetName="d", activeKey={"keyUrl": version}))

@@ -12,23 +12,23 @@ from typing import Any
 
 import pytest
 
-from rehearsal.simulator.core.resource_model import Refusal
+from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Simulation
-from rehearsal.simulator.core.state_store import FileWorld
+from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import UNKNOWN, Values
 from tests.support.toy_cloud import BOX, CLOUD, SAFE, SHELF
 
 
 @pytest.fixture
-def world() -> Iterator[FileWorld]:
-    memory = FileWorld(":memory:")
+def state() -> Iterator[StateStore]:
+    memory = StateStore(":memory:")
     yield memory
     memory.close()
 
 
 @pytest.fixture
-def toy(world: FileWorld) -> Simulation:
-    simulation = Simulation(CLOUD, world)
+def toy(state: StateStore) -> Simulation:
+    simulation = Simulation(CLOUD, state)
     simulation.create("urn::shelf", SHELF, Values({"name": "top"}), preview=False)
     return simulation
 
@@ -52,7 +52,7 @@ def test_outputs_are_inputs_and_what_the_cloud_fills_in(toy: Simulation) -> None
 def test_a_type_without_an_entry_is_an_error_and_not_an_echo(toy: Simulation) -> None:
     (reason,) = toy.check("urn::x", "toy:index:Crate", Values())
     assert "toy:index:Crate is not modelled" in reason
-    with pytest.raises(Refusal, match="not modelled"):
+    with pytest.raises(CloudError, match="not modelled"):
         toy.create("urn::x", "toy:index:Crate", Values(), preview=False)
 
 
@@ -70,26 +70,26 @@ def test_rules_judge_what_is_known(toy: Simulation, inputs: dict[str, Any], reas
     assert toy.check("urn::x", BOX, Values(inputs)) == reasons
 
 
-def test_a_preview_creates_nothing_and_does_not_know_outputs(toy: Simulation, world: FileWorld) -> None:
+def test_a_preview_creates_nothing_and_does_not_know_outputs(toy: Simulation, state: StateStore) -> None:
     id_, outputs = toy.create("urn::x", BOX, Values({"shelf": UNKNOWN, "size": 3}), preview=True)
     assert id_ == ""
     assert outputs.plain["arn"] is UNKNOWN
-    assert list(world.all(BOX)) == []
+    assert list(state.all(BOX)) == []
 
 
 def test_a_reference_to_what_is_not_there_is_refused(toy: Simulation) -> None:
-    with pytest.raises(Refusal, match="NotFound: shelf/bottom"):
+    with pytest.raises(CloudError, match="NotFound: shelf/bottom"):
         box(toy, shelf="shelf/bottom")
 
 
 def test_a_name_that_is_taken_is_refused(toy: Simulation) -> None:
-    with pytest.raises(Refusal, match='"shelf/top" already exists'):
+    with pytest.raises(CloudError, match='"shelf/top" already exists'):
         toy.create("urn::other", SHELF, Values({"name": "top"}), preview=False)
 
 
 def test_what_is_in_use_is_not_deleted(toy: Simulation) -> None:
     id_, _ = box(toy)
-    with pytest.raises(Refusal, match=rf"shelf/top is in use by {id_}"):
+    with pytest.raises(CloudError, match=rf"shelf/top is in use by {id_}"):
         toy.delete("urn::shelf", SHELF, "shelf/top")
     toy.delete("urn::box", BOX, id_)
     toy.delete("urn::shelf", SHELF, "shelf/top")
@@ -98,7 +98,7 @@ def test_what_is_in_use_is_not_deleted(toy: Simulation) -> None:
 
 def test_a_model_can_refuse_its_own_deletion(toy: Simulation) -> None:
     id_, _ = box(toy, sealed=True)
-    with pytest.raises(Refusal, match="BoxIsSealed"):
+    with pytest.raises(CloudError, match="BoxIsSealed"):
         toy.delete("urn::box", BOX, id_)
 
 
@@ -130,8 +130,8 @@ def test_within_an_object_only_what_changed_is_compared(toy: Simulation) -> None
 def test_a_replacement_that_would_take_the_name_deletes_first(toy: Simulation) -> None:
     same = toy.diff("urn::shelf", SHELF, "shelf/top", Values({"name": "old"}), Values({"name": "top"}))
     other = toy.diff("urn::shelf", SHELF, "shelf/top", Values({"name": "top"}), Values({"name": "low"}))
-    assert same.same_name
-    assert not other.same_name
+    assert same.delete_before_replace
+    assert not other.delete_before_replace
 
 
 @pytest.mark.parametrize(
@@ -150,12 +150,12 @@ def test_a_name_beside_the_id_counts_as_the_name(
     before, after = Values({"shelf": "a", "size": 3, **old}), Values({"shelf": "b", "size": 3, **new})
     found = toy.diff("urn::x", BOX, "box-1", before, after)
     assert "shelf" in found.replaces
-    assert found.same_name is deletes_first
+    assert found.delete_before_replace is deletes_first
 
 
 def test_a_kept_name_alone_replaces_nothing(toy: Simulation) -> None:
     before, after = (Values({"shelf": "a", "size": size, "tag": "mine"}) for size in (3, 4))
-    assert not toy.diff("urn::x", BOX, "box-1", before, after).same_name
+    assert not toy.diff("urn::x", BOX, "box-1", before, after).delete_before_replace
 
 
 def test_a_replacement_gets_another_id(toy: Simulation) -> None:
@@ -173,7 +173,7 @@ def test_an_update_keeps_the_id_and_makes_outputs_anew(toy: Simulation) -> None:
 
 
 def test_an_update_of_what_is_gone_says_so(toy: Simulation) -> None:
-    with pytest.raises(Refusal, match="deleted outside Pulumi"):
+    with pytest.raises(CloudError, match="deleted outside Pulumi"):
         toy.update("urn::x", BOX, "box-1", Values({"shelf": "shelf/top", "size": 1}), Values(), preview=False)
 
 
@@ -186,25 +186,25 @@ def test_a_generated_secret_survives_an_update(toy: Simulation) -> None:
 
 
 def test_a_function_without_an_entry_is_refused_and_secret_results_are_secret(toy: Simulation) -> None:
-    with pytest.raises(Refusal, match="toy:index:getNothing is not modelled"):
+    with pytest.raises(CloudError, match="toy:index:getNothing is not modelled"):
         toy.invoke("toy:index:getNothing", Values())
     result = toy.invoke("toy:index:getCode", Values({"of": "safe"}))
     assert (result.plain, result.secrets) == ({"code": "safe-attic"}, {("code",)})
 
 
 def test_configuration_can_be_refused(toy: Simulation) -> None:
-    with pytest.raises(Refusal, match="flooded"):
+    with pytest.raises(CloudError, match="flooded"):
         toy.configure({"region": "cellar"})
 
 
 def test_everything_asked_is_in_the_journal(tmp_path: Path) -> None:
-    world = FileWorld(tmp_path / "world.db")
-    simulation = Simulation(CLOUD, world)
+    state = StateStore(tmp_path / "state.db")
+    simulation = Simulation(CLOUD, state)
     simulation.create("urn::shelf", SHELF, Values({"name": "top"}), preview=False)
-    with pytest.raises(Refusal):
+    with pytest.raises(CloudError):
         simulation.create("urn::shelf", SHELF, Values({"name": "top"}), preview=False)
-    assert [(line.operation, line.outcome.split(":")[0]) for line in world.journal()] == [
+    assert [(line.operation, line.outcome.split(":")[0]) for line in state.journal()] == [
         ("create", "done"),
         ("create", "refused"),
     ]
-    world.close()
+    state.close()
