@@ -44,10 +44,12 @@ def none_of(text: str, *refused: str) -> Requirement:
 
 def at_least(minimum: float) -> Requirement:
     """The value is a number from `minimum` on. The engine sends every number as a float."""
-    return Requirement(
-        f"must be at least {minimum:g}",
-        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value >= minimum,
-    )
+    return Requirement(f"must be at least {minimum:g}", lambda value: _is_number(value) and value >= minimum)
+
+
+def at_most(maximum: float) -> Requirement:
+    """The value is a number up to `maximum`."""
+    return Requirement(f"must be at most {maximum:g}", lambda value: _is_number(value) and value <= maximum)
 
 
 def expect(props: object, path: str, requirement: Requirement, risk: str, *, absent_passes: bool = False) -> Findings:
@@ -102,3 +104,7 @@ def check_each(props: object, path: str, check: Callable[[str, Any], Findings]) 
             yield Undecided(where)
         elif value is not ABSENT:
             yield from check(where, value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -3,7 +3,16 @@
 from kernel.paths import look_up
 from kernel.values import UNKNOWN, as_list
 from policies.controls.addresses import expect_narrow_ranges
-from policies.engine.expectations import IS_FALSE, IS_TRUE, Requirement, expect, expect_set, one_of, pass_if_any
+from policies.engine.expectations import (
+    IS_FALSE,
+    IS_TRUE,
+    Requirement,
+    at_most,
+    expect,
+    expect_set,
+    one_of,
+    pass_if_any,
+)
 from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control
 
@@ -113,7 +122,7 @@ def node_metadata_hops(props: Props) -> Findings:
     yield from expect(
         props,
         "metadataOptions.httpPutResponseHopLimit",
-        Requirement("must be at most 1", lambda hops: hops <= 1),
+        at_most(1),
         "pods can read the node's credentials from the metadata service",
         absent_passes=True,
     )

@@ -30,7 +30,9 @@ def rbac(props: Props) -> Findings:
     references=("CKV_AZURE_141", "AzPolicy:local-auth-disabled"),
 )
 def local_accounts(props: Props) -> Findings:
-    yield from expect(props, "disableLocalAccounts", IS_TRUE, "everyone who holds its certificate is an administrator")
+    yield from expect(
+        props, "disableLocalAccounts", IS_TRUE, "the cluster's certificate gives everyone who has it full access"
+    )
 
 
 @control(

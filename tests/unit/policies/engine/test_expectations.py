@@ -17,6 +17,7 @@ from policies.engine.expectations import (
     Requirement,
     any_matches,
     at_least,
+    at_most,
     check_each,
     expect,
     expect_set,
@@ -80,6 +81,9 @@ def test_numbers_that_travel_as_floats_compare_and_booleans_are_no_numbers() -> 
     assert not at_least(7).accepts(6.0)
     assert not at_least(0).accepts(True)
     assert not at_least(7).accepts("8")
+    assert at_most(1).accepts(1.0)
+    assert not at_most(1).accepts(2.0)
+    assert not at_most(1).accepts("1")
 
 
 def test_enumerations_compare_in_any_case() -> None:
