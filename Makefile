@@ -4,6 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 UV := uv==0.13.8
 READY := $(VENV)/.ready
+ACTIONLINT := .groundwork/actionlint
 LIFECYCLE := platform/lifecycle
 LIFECYCLE_READY := $(LIFECYCLE)/.venv/.ready
 
@@ -70,12 +71,22 @@ $(LIFECYCLE_READY): $(READY) $(LIFECYCLE)/requirements.txt
 	@$(VENV)/bin/uv pip sync --quiet --python $(LIFECYCLE)/.venv/bin/python $(LIFECYCLE)/requirements.txt
 	@touch $@
 
-lint: $(READY) $(LIFECYCLE_READY) ## Check style, types and which package imports which
+lint: $(READY) $(LIFECYCLE_READY) $(ACTIONLINT) ## Check style, types, imports, YAML, shell scripts and workflows
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(VENV)/bin/mypy
 	@cd $(LIFECYCLE) && $(abspath $(VENV))/bin/mypy --python-executable .venv/bin/python
+	@$(VENV)/bin/yamllint --strict .
+	@$(VENV)/bin/shellcheck .ci/run
+	@if test -s $(ACTIONLINT); then PATH="$(abspath $(VENV))/bin:$$PATH" $(ACTIONLINT); \
+		else echo "Workflows were not checked: actionlint is built with Go, and there is no Go on PATH." >&2; fi
+
+# Empty where there is no Go, so that lint can say so. PATH gives actionlint the pinned shellcheck for `run:` steps.
+$(ACTIONLINT): third_party/go/actionlint/go.mod third_party/go/actionlint/go.sum
+	@mkdir -p $(@D)
+	@if command -v go >/dev/null; then cd $(<D) && go build -o $(abspath $@) github.com/rhysd/actionlint/cmd/actionlint; \
+		else : > $@; fi
 
 format: $(READY) ## Put the code into the house's style
 	@$(VENV)/bin/ruff check --fix --quiet .
