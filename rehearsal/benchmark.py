@@ -24,7 +24,8 @@ from pathlib import Path
 
 from rehearsal.console import UserError, info
 from rehearsal.engine import pulumi_cli
-from rehearsal.kubernetes.control_plane import control_plane, programs
+from rehearsal.kubernetes.control_plane import programs
+from rehearsal.kubernetes.control_plane.control_plane import run_control_plane
 from rehearsal.session import POLICIES, Rehearsal
 from rehearsal.summary import read_events
 from rehearsal.toolchain import CACHE, ROOT
@@ -49,7 +50,7 @@ _BUILDS = {
     "Python environment": "",
     "engine": "from rehearsal.engine import bootstrap; bootstrap.engine()",
     "Helm": "from rehearsal import helm; helm.ready()",
-    "control plane": "from rehearsal.kubernetes.control_plane import programs; programs.ready()",
+    "control plane": "from rehearsal.kubernetes.control_plane import programs; programs.prepare()",
     "controllers of the charts": (
         "from rehearsal import charts; from rehearsal.cluster import controllers; controllers.programs(charts.pins())"
     ),
@@ -87,14 +88,14 @@ def main() -> int:
 
 def _starts() -> list[float]:
     """Seconds until an empty control plane answers that it is ready."""
-    if reason := programs.ready():
+    if reason := programs.prepare():
         raise UserError(reason)
     seconds = []
     for number in range(PAIRS):
         info(f"  start of the control plane, {number + 1} of {PAIRS}")
         with tempfile.TemporaryDirectory(dir=CACHE) as name:
             started = time.monotonic()
-            with control_plane.running(Path(name), Path(name) / "nobody.sock"):
+            with run_control_plane(Path(name), Path(name) / "nobody.sock"):
                 seconds.append(time.monotonic() - started)
     return seconds
 

@@ -18,7 +18,7 @@ from rehearsal import session, summary
 from rehearsal.console import UserError, info
 from rehearsal.helm import chart_policies
 from rehearsal.helm.chart_policies import Judged
-from rehearsal.kubernetes.cluster import Cluster, Report
+from rehearsal.kubernetes.cluster import Cluster, ClusterReport
 from rehearsal.scenarios import model_lifecycle
 from rehearsal.session import POLICIES, Rehearsal
 from rehearsal.toolchain import CACHE, ROOT
@@ -77,13 +77,13 @@ def _check_settings(rehearsal: Rehearsal) -> None:
 
 def _explain(cluster: Cluster | None) -> None:
     """Beside what the engine says: processes of the control plane that are gone."""
-    for fault in cluster.plane.faults() if cluster else ():
+    for fault in cluster.plane.problems() if cluster else ():
         info(f"\n{fault}. The same command starts it again.")
 
 
-def _verdict(stack: str, charts: Sequence[Judged], report: Report | None, *, strict: bool) -> int:
+def _verdict(stack: str, charts: Sequence[Judged], report: ClusterReport | None, *, strict: bool) -> int:
     """The exit code for what the engine did not see: charts' objects, pods. What is wrong is said in full."""
-    at = {"charts": chart_policies.faults(charts, strict=strict), "cluster": report.faults if report else []}
+    at = {"charts": chart_policies.faults(charts, strict=strict), "cluster": report.problems if report else []}
     for line in [*chart_policies.advice(charts), *at["charts"], *at["cluster"]]:
         info(f"\n{line}")
     failed = [place for place, faults in at.items() if faults]

@@ -50,7 +50,7 @@ def prepare(extra_charts: Collection[str] = ()) -> tuple[Path, Mapping[str, Path
     """
     engine = pulumi_cli.engine()
     cli.ready()
-    missing = programs.ready()
+    missing = programs.prepare()
     return engine, {} if missing else manager.programs([*charts.pins(), *extra_charts]), missing
 
 
@@ -117,7 +117,7 @@ class Rehearsal:
         engine, programs, missing = prepare(extra_charts)
         try:
             with self._locked(), closing(StateStore(self.state_file)) as state:
-                simulated = nullcontext() if missing else cluster.running(self.folder / "cluster", state, programs)
+                simulated = nullcontext() if missing else cluster.run_cluster(self.folder / "cluster", state, programs)
                 with simulated as stand, serve_clouds(state, port, stand.provider if stand else None) as providers:
                     self.environment_file.unlink(missing_ok=True)  # of a server that was killed: its ports are gone
                     environment = self._environment(engine, providers)

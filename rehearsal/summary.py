@@ -11,7 +11,7 @@ from typing import Any
 
 from policies import load_exceptions
 from rehearsal.helm.chart_policies import Judged, Violation
-from rehearsal.kubernetes.cluster import Report
+from rehearsal.kubernetes.cluster import ClusterReport
 from rehearsal.simulator.core.values import SIGNATURE
 
 _WIDTH = 100
@@ -36,7 +36,7 @@ def render(
     state: str,
     logs: Mapping[str, Path],
     charts: Sequence[Judged],
-    cluster: Report | None,
+    cluster: ClusterReport | None,
     seconds: float,
 ) -> str:
     """The whole summary.
@@ -160,7 +160,7 @@ def _count_checks(violations: Sequence[Violation]) -> int:
     return len({(violation.object, violation.control.id) for violation in violations})
 
 
-def _cluster(report: Report | None) -> list[str]:
+def _cluster(report: ClusterReport | None) -> list[str]:
     if report is None:
         return ["none: a control plane could not be had"]
     pods = ", ".join(f"{count} {phase}" for phase, count in sorted(report.pods.items())) or "none"
@@ -171,11 +171,11 @@ def _cluster(report: Report | None) -> list[str]:
         *(f"{'note':15} {note}" for note in report.notes),
         *(
             f"{'answered for':15} {name}, {times} times: its pods are simulated"
-            for name, times in report.answered.items()
+            for name, times in report.simulated_webhook_calls.items()
         ),
-        *([f"{'acted on':15} {', '.join(report.served)}, by a real controller"] if report.served else []),
-        *_unattended(report.unattended),
-        *(f"{'not ready':15} {fault}" for fault in report.faults),
+        *([f"{'acted on':15} {', '.join(report.served_kinds)}, by a real controller"] if report.served_kinds else []),
+        *_unattended(report.unserved_objects),
+        *(f"{'not ready':15} {fault}" for fault in report.problems),
     ]
 
 

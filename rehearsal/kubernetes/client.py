@@ -1,7 +1,7 @@
-"""A small client of the Kubernetes API: what the rehearsal asks of its API server, object by object.
+"""A small client of the Kubernetes API for objects of any kind, as the mappings that the API returns.
 
-Objects are plain mappings as the API gives them. Every call has a time limit; a server that is gone is an
-`Unreachable`, what it refuses is an `ApiError` in its own words.
+Every request has a time limit. A server that cannot be reached raises ApiUnreachableError; an error status raises
+ApiError with the server's own message.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import yaml
 
 Object = Mapping[str, Any]
 
-_PATIENCE = 30  # seconds for one answer: longer than the API server gives a webhook (10 s unless it says otherwise)
-_CHUNK = 1 << 16  # bytes read at once from a watch: a CustomResourceDefinition may have a million
-_APPLY = "application/apply-patch+yaml"
-_MERGE = "application/merge-patch+json"
+_REQUEST_TIMEOUT = 30  # seconds: longer than the API server gives a webhook, 10 s by default
+_WATCH_CHUNK = 1 << 16  # bytes read at once from a watch: a CustomResourceDefinition may have a million
+_APPLY_PATCH = "application/apply-patch+yaml"
+_MERGE_PATCH = "application/merge-patch+json"
 
 
-class Unreachable(Exception):
+class ApiUnreachableError(Exception):
     """The API server does not answer."""
 
 
 class ApiError(Exception):
-    """What the API server refused: `status` is HTTP's, `reason` and `details` are those of the Status object."""
+    """An error status of the API server: `status` is HTTP's; `reason` and `details` are those of the Status object."""
 
     def __init__(self, status: int, reason: str, message: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -37,206 +37,229 @@ class ApiError(Exception):
         self.details: Mapping[str, Any] = details or {}
 
 
-class NoSuchKind(ApiError):
-    """The API server serves no such kind: its CustomResourceDefinition is not there."""
+class NoKindMatchError(ApiError):
+    """The API server does not serve the kind: its CustomResourceDefinition is not installed."""
 
     def __init__(self, api_version: str, kind: str) -> None:
-        super().__init__(404, "NoSuchKind", f'no matches for kind "{kind}" in version "{api_version}"')
+        super().__init__(404, "NoKindMatch", f'no matches for kind "{kind}" in version "{api_version}"')
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind as the API serves it: `path` is `/api/v1` or `/apis/<group>/<version>`."""
+class ApiResource:
+    """A kind as the API server serves it: `group_path` is `/api/v1` or `/apis/<group>/<version>`."""
 
-    path: str
+    group_path: str
     plural: str
     namespaced: bool
 
-    def url(self, namespace: str, name: str) -> str:
-        """The path of one object."""
-        return f"{self.collection(namespace)}/{name}"
+    def object_path(self, namespace: str, name: str) -> str:
+        return f"{self.collection_path(namespace)}/{name}"
 
-    def collection(self, namespace: str) -> str:
-        """The path of a namespace's objects, those of `default` if none is named; of all, where kinds have none."""
-        return f"{self.path}/namespaces/{namespace or 'default'}/{self.plural}" if self.namespaced else self.all
+    def collection_path(self, namespace: str) -> str:
+        """The path of a namespace's objects (`default` if none is named), or of all objects of a cluster-wide kind."""
+        if not self.namespaced:
+            return self.cluster_path
+        return f"{self.group_path}/namespaces/{namespace or 'default'}/{self.plural}"
 
     @property
-    def all(self) -> str:
-        """The path of the objects of every namespace."""
-        return f"{self.path}/{self.plural}"
+    def cluster_path(self) -> str:
+        """The path of the objects of all namespaces."""
+        return f"{self.group_path}/{self.plural}"
 
 
 @dataclass(frozen=True)
-class Access:
-    """How to reach an API server, and as whom: the files are PEM."""
+class ClientConfig:
+    """Address of an API server and the PEM files that authenticate both sides."""
 
     server: str
-    authority: str
-    certificate: str
-    key: str
+    ca_file: str
+    cert_file: str
+    key_file: str
 
     @classmethod
-    def of(cls, kubeconfig: str) -> Access:
-        """The current context of a kubeconfig whose credentials are files."""
-        parsed = yaml.safe_load(kubeconfig)
-        cluster, user = parsed["clusters"][0]["cluster"], parsed["users"][0]["user"]
+    def from_kubeconfig(cls, kubeconfig: str) -> ClientConfig:
+        """The first cluster and user of a kubeconfig whose credentials are files."""
+        content = yaml.safe_load(kubeconfig)
+        cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
         return cls(cluster["server"], cluster["certificate-authority"], user["client-certificate"], user["client-key"])
 
 
 @dataclass
-class Api:
-    """One client; may be used from several threads."""
+class ApiClient:
+    """A client of one API server. Safe to share between threads."""
 
-    access: Access
-    _kinds: dict[tuple[str, str], Kind] = field(default_factory=dict)
+    config: ClientConfig
+    _resources: dict[tuple[str, str], ApiResource] = field(default_factory=dict)
     _local: threading.local = field(default_factory=threading.local)
 
-    def kind(self, api_version: str, kind: str) -> Kind:
-        """What the API server serves under this name; asked again when it is not known yet. Raises NoSuchKind."""
-        if (api_version, kind) not in self._kinds:
-            path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-            try:
-                found = self.ask("GET", path)["resources"]
-            except ApiError as error:
-                if error.status != 404:
-                    raise
-                found = []
-            for item in found:
-                if "/" not in item["name"]:  # else a subresource
-                    self._kinds[api_version, item["kind"]] = Kind(path, item["name"], item["namespaced"])
-        if (api_version, kind) not in self._kinds:
-            raise NoSuchKind(api_version, kind)
-        return self._kinds[api_version, kind]
+    def discover(self, api_version: str, kind: str) -> ApiResource:
+        """How the API server serves a kind. What it serves is cached, what it does not serve is looked up again.
 
-    def apply(self, manifest: Object, manager: str, *, force: bool = False, dry_run: bool = False) -> Object:
-        """Server-side apply; with `dry_run` nothing is kept, and the answer is what would be."""
-        options = {"fieldManager": manager, "fieldValidation": "Strict", "force": str(force).lower()}
+        Raises NoKindMatchError.
+        """
+        if (api_version, kind) not in self._resources:
+            self._resources.update(self._discover_group(api_version))
+        if (api_version, kind) not in self._resources:
+            raise NoKindMatchError(api_version, kind)
+        return self._resources[api_version, kind]
+
+    def apply(self, manifest: Object, field_manager: str, *, force: bool = False, dry_run: bool = False) -> Object:
+        """Server-side apply; returns the object as it is, or with `dry_run` as it would be."""
+        options = {"fieldManager": field_manager, "fieldValidation": "Strict", "force": str(force).lower()}
         if dry_run:
             options["dryRun"] = "All"
-        return self.ask("PATCH", self._of(manifest), options, manifest, _APPLY)
+        return self.request("PATCH", self._object_path(manifest), options, manifest, _APPLY_PATCH)
 
     def create(self, manifest: Object) -> Object:
         metadata = manifest.get("metadata") or {}
-        kind = self.kind(manifest["apiVersion"], manifest["kind"])
-        return self.ask("POST", kind.collection(metadata.get("namespace", "")), body=manifest)
+        resource = self.discover(manifest["apiVersion"], manifest["kind"])
+        return self.request("POST", resource.collection_path(metadata.get("namespace", "")), body=manifest)
 
     def patch(self, manifest: Object, change: Object, subresource: str = "") -> Object:
-        """A merge patch of the object that `manifest` names, or of its `/status`."""
-        return self.ask("PATCH", self._of(manifest) + subresource, body=change, content=_MERGE)
+        """Merge-patch the object that `manifest` names, or a subresource of it such as `/status`."""
+        return self.request("PATCH", self._object_path(manifest) + subresource, body=change, content_type=_MERGE_PATCH)
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
-        """One object, None where there is none, nor its kind."""
+        """One object; None where the object does not exist, or its kind is not served."""
         try:
-            return self.ask("GET", self.kind(api_version, kind).url(namespace, name))
+            return self.request("GET", self.discover(api_version, kind).object_path(namespace, name))
         except ApiError as error:
             if error.status == 404:
                 return None
             raise
 
-    def revision(self) -> str:
-        """Where the whole cluster's history is now; lists of several kinds at one revision fit together.
+    def current_resource_version(self) -> str:
+        """The latest resourceVersion of the whole cluster; lists of several kinds at one version are consistent.
 
         Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions; one etcd holds all.
         """
-        return str(self.ask("GET", "/api/v1/namespaces", {"limit": "1"})["metadata"]["resourceVersion"])
+        return str(self.request("GET", "/api/v1/namespaces", {"limit": "1"})["metadata"]["resourceVersion"])
 
     def list(
-        self, api_version: str, kind: str, namespace: str = "", *, labels: str = "", fields: str = "", at: str = ""
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        resource_version: str = "",
     ) -> Sequence[Object]:
-        """All objects of a kind, in all namespaces unless one is named; each with apiVersion and kind. No
-        objects where the kind is not served. As they were at the revision `at`, where one is given."""
-        options = {"labelSelector": labels, "fieldSelector": fields}
-        if at:
-            options |= {"resourceVersion": at, "resourceVersionMatch": "Exact"}
+        """The objects of a kind, of all namespaces unless one is named, each with its apiVersion and kind.
+
+        Empty where the kind is not served. With `resource_version`, the objects exactly as of that version.
+        """
+        options = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        if resource_version:
+            options |= {"resourceVersion": resource_version, "resourceVersionMatch": "Exact"}
         try:
-            found = self.kind(api_version, kind)
-            items = self.ask("GET", found.collection(namespace) if namespace else found.all, options)["items"]
+            resource = self.discover(api_version, kind)
+            path = resource.collection_path(namespace) if namespace else resource.cluster_path
+            items = self.request("GET", path, options)["items"]
         except ApiError as error:
-            if error.status != 404:  # no such kind, or not any more
+            if error.status != 404:  # not served, or no longer
                 raise
             return []
         return [{"apiVersion": api_version, "kind": kind, **item} for item in items]
 
     def delete(
-        self, api_version: str, kind: str, name: str, namespace: str = "", *, propagation: str = "Foreground"
+        self, api_version: str, kind: str, name: str, namespace: str = "", *, propagation_policy: str = "Foreground"
     ) -> bool:
-        """Ask for an object's deletion; it is gone when `get` says so. Gives False where there is none."""
+        """Request an object's deletion, which may take effect later. False where there is no such object."""
         try:
-            path = self.kind(api_version, kind).url(namespace, name)
-            self.ask("DELETE", path, body={"propagationPolicy": propagation})
+            path = self.discover(api_version, kind).object_path(namespace, name)
+            self.request("DELETE", path, body={"propagationPolicy": propagation_policy})
         except ApiError as error:
             if error.status == 404:
                 return False
             raise
         return True
 
-    def watch(self, api_version: str, kind: str, seconds: int, version: str = "") -> Iterator[tuple[str, Object]]:
-        """Changes of a kind's objects, in all namespaces, for so many seconds: (ADDED | MODIFIED | DELETED, object).
+    def watch(
+        self, api_version: str, kind: str, timeout_seconds: int, resource_version: str = ""
+    ) -> Iterator[tuple[str, Object]]:
+        """Events of a kind's objects in all namespaces until the timeout: (ADDED | MODIFIED | DELETED | ERROR, object).
 
-        Without `version` it begins with what there is.
+        Without `resource_version` the objects that exist come first, as ADDED.
         """
-        options = {"watch": "true", "timeoutSeconds": str(seconds), "resourceVersion": version}
-        path = self.kind(api_version, kind).all
-        with self._send("GET", path, options, None, None, seconds + _PATIENCE, stream=True) as reply:
-            for line in reply.iter_lines(_CHUNK):
+        options = {"watch": "true", "timeoutSeconds": str(timeout_seconds), "resourceVersion": resource_version}
+        path = self.discover(api_version, kind).cluster_path
+        timeout = timeout_seconds + _REQUEST_TIMEOUT
+        with self._send("GET", path, options, timeout=timeout, stream=True) as response:
+            for line in response.iter_lines(_WATCH_CHUNK):
                 event = json.loads(line)
                 yield event["type"], event["object"]
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
         options: Mapping[str, str] | None = None,
         body: Any = None,
-        content: str = "application/json",
+        content_type: str = "application/json",
     ) -> Object:
-        """One request; gives the parsed answer. Raises ApiError and Unreachable."""
-        reply = self._send(method, path, options or {}, body, content, _PATIENCE)
-        answer: Object = reply.json() if "json" in reply.headers.get("Content-Type", "") else {"message": reply.text}
-        if reply.status_code >= 400:
-            raise ApiError(
-                reply.status_code, answer.get("reason", ""), answer.get("message", reply.text), answer.get("details")
-            )
-        return answer
+        """Send one request; returns the parsed response. Raises ApiError and ApiUnreachableError."""
+        response = self._send(method, path, options or {}, body, content_type)
+        is_json = "json" in response.headers.get("Content-Type", "")
+        content: Object = response.json() if is_json else {"message": response.text}
+        if response.status_code >= 400:
+            message = content.get("message", response.text)
+            raise ApiError(response.status_code, content.get("reason", ""), message, content.get("details"))
+        return content
 
-    def _of(self, manifest: Object) -> str:
+    def _discover_group(self, api_version: str) -> Mapping[tuple[str, str], ApiResource]:
+        """The kinds of an API group's version; none where it is not served."""
+        path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+        try:
+            served = self.request("GET", path)["resources"]
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return {}
+        return {
+            (api_version, item["kind"]): ApiResource(path, item["name"], item["namespaced"])
+            for item in served
+            if "/" not in item["name"]  # else it is a subresource
+        }
+
+    def _object_path(self, manifest: Object) -> str:
         metadata = manifest["metadata"]
-        kind = self.kind(manifest["apiVersion"], manifest["kind"])
-        return kind.url(metadata.get("namespace", ""), metadata["name"])
+        resource = self.discover(manifest["apiVersion"], manifest["kind"])
+        return resource.object_path(metadata.get("namespace", ""), metadata["name"])
 
     def _send(
         self,
         method: str,
         path: str,
         options: Mapping[str, str],
-        body: Any,
-        content: str | None,
-        patience: float,
+        body: Any = None,
+        content_type: str = "",
         *,
+        timeout: float = _REQUEST_TIMEOUT,
         stream: bool = False,
     ) -> requests.Response:
         try:
             return self._session().request(
                 method,
-                self.access.server + path,
+                self.config.server + path,
                 params={key: value for key, value in options.items() if value},
                 data=None if body is None else json.dumps(body),
-                headers={"Content-Type": content} if content else {},
-                timeout=patience,
+                headers={"Content-Type": content_type} if content_type else {},
+                timeout=timeout,
                 stream=stream,
             )
         except requests.RequestException as error:
-            raise Unreachable(
-                f"the API server at {self.access.server} does not answer ({type(error).__name__})"
+            raise ApiUnreachableError(
+                f"the API server at {self.config.server} does not answer ({type(error).__name__})"
             ) from None
 
     def _session(self) -> requests.Session:
-        """One a thread: requests does not promise more."""
+        """This thread's session: requests does not promise that one may be shared."""
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
-            session.trust_env = False  # no proxy of the person's between here and 127.0.0.1
-            session.headers["Accept-Encoding"] = "identity"  # to pack what stays on this machine would only take time
-            session.verify = self.access.authority
-            session.cert = (self.access.certificate, self.access.key)
+            session.trust_env = False  # the user's proxy settings do not apply to 127.0.0.1
+            session.headers["Accept-Encoding"] = "identity"  # compression only costs time on one machine
+            session.verify = self.config.ca_file
+            session.cert = (self.config.cert_file, self.config.key_file)
         return session

@@ -1,4 +1,4 @@
-"""Servers of this process's own, each in a thread beside it."""
+"""HTTP servers that run in a thread of this process."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_PACE = 0.1  # seconds until a server that is to end notices
+_SHUTDOWN_POLL_INTERVAL = 0.1  # seconds after which a server notices at the latest that it is to shut down
 
 
 @contextmanager
-def answering(server: socketserver.BaseServer) -> Iterator[None]:
-    """Have a server answer for as long as the context lasts; afterwards its address is free again."""
+def serve_in_thread(server: socketserver.BaseServer) -> Iterator[None]:
+    """Serve requests while the context lasts; on exit the server's address is free again."""
     with server:
-        threading.Thread(target=server.serve_forever, args=(_PACE,), daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(_SHUTDOWN_POLL_INTERVAL,), daemon=True).start()
         try:
             yield
         finally:

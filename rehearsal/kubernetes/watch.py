@@ -1,4 +1,4 @@
-"""Following what becomes of a kind's objects, for as long as somebody wants to know."""
+"""Watching a kind's objects across timeouts, restarts of the API server and expired resource versions."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from collections.abc import Iterator
 
 import requests
 
-from rehearsal.kubernetes.client import Api, ApiError, Object, Unreachable
+from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, Object
 
-_WATCH = 20  # seconds that one watch lasts
-_PAUSE = 0.5  # seconds until a server that does not answer, or does not serve the kind yet, is asked again
+_WATCH_TIMEOUT = 20  # seconds of one watch request
+_RETRY_INTERVAL = 0.5  # seconds before a failed watch is tried again; the kind may not be served yet
 
 
-def follow(api: Api, api_version: str, kind: str, ended: threading.Event) -> Iterator[tuple[str, Object]]:
-    """Every change of a kind's objects until `ended` is set, however often the server goes away: (type, object).
+def watch_objects(api: ApiClient, api_version: str, kind: str, stop: threading.Event) -> Iterator[tuple[str, Object]]:
+    """Events of a kind's objects in all namespaces until `stop` is set: (ADDED | MODIFIED | DELETED, object).
 
-    It begins with what there is, as ADDED, and does so again when it has lost its place.
+    The objects that exist come first, as ADDED. They come again after a failure, and after the resource version that
+    was reached has expired, so handlers have to be idempotent; deletions in between are not reported.
     """
-    version = ""
-    while not ended.is_set():
+    resource_version = ""
+    while not stop.is_set():
         try:
-            for type_, found in api.watch(api_version, kind, _WATCH, version):
-                if ended.is_set():
+            for event_type, changed in api.watch(api_version, kind, _WATCH_TIMEOUT, resource_version):
+                if stop.is_set():
                     return
-                if type_ == "ERROR":  # the place is too old: 410 Gone
-                    version = ""
+                if event_type == "ERROR":  # 410 Gone: the resource version has expired
+                    resource_version = ""
                     break
-                version = found["metadata"]["resourceVersion"]
-                yield type_, found
-        except (ApiError, Unreachable, requests.RequestException):
-            version = ""
-            ended.wait(_PAUSE)
+                resource_version = changed["metadata"]["resourceVersion"]
+                yield event_type, changed
+        except (ApiError, ApiUnreachableError, requests.RequestException):
+            resource_version = ""
+            stop.wait(_RETRY_INTERVAL)

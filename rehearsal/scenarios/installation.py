@@ -16,7 +16,7 @@ import yaml
 from rehearsal.console import UserError
 from rehearsal.helm import charts, cli
 from rehearsal.helm.charts import Chart, NotObtainable
-from rehearsal.kubernetes.client import Api, NoSuchKind
+from rehearsal.kubernetes.client import ApiClient, NoKindMatchError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER
 from rehearsal.toolchain import ROOT
@@ -76,7 +76,7 @@ def apply(plane: ControlPlane, manifest: Mapping[str, Any]) -> None:
     plane.api.apply(manifest, _MANAGER)
 
 
-def synced(api: Api, environment: str, revision: str) -> bool:
+def synced(api: ApiClient, environment: str, revision: str) -> bool:
     """Whether Argo CD has brought a commit into the cluster. Raises UserError with its words when it cannot."""
     status = _status(api, environment)
     operation = status.get("operationState", {})
@@ -86,14 +86,14 @@ def synced(api: Api, environment: str, revision: str) -> bool:
     return bool(sync.get("revision") == revision and sync.get("status") == "Synced")
 
 
-def differing(api: Api, environment: str) -> str:
+def differing(api: ApiClient, environment: str) -> str:
     """What Argo CD finds to be otherwise than in git, in words."""
     resources = _status(api, environment).get("resources", ())
     found = [f"{each['kind']} {each['name']}" for each in resources if each.get("status") != "Synced"]
     return f"out of sync: {', '.join(found) or 'nothing'}"
 
 
-def _status(api: Api, environment: str) -> Mapping[str, Any]:
+def _status(api: ApiClient, environment: str) -> Mapping[str, Any]:
     found = api.get(_APPLICATION, "Application", f"models-{environment}", ARGO_NAMESPACE) or {}
     status: Mapping[str, Any] = found.get("status", {})
     return status
@@ -144,8 +144,8 @@ def _helm(plane: ControlPlane, arguments: list[str], values: Mapping[str, Any]) 
     return reply.stdout
 
 
-def _is_served(api: Api, apiVersion: str, kind: str) -> bool:  # noqa: N803 (as manifests spell it)
+def _is_served(api: ApiClient, apiVersion: str, kind: str) -> bool:  # noqa: N803 (as manifests spell it)
     try:
-        return bool(api.kind(apiVersion, kind))
-    except NoSuchKind:
+        return bool(api.discover(apiVersion, kind))
+    except NoKindMatchError:
         return False

@@ -18,7 +18,7 @@ from typing import Any
 
 import requests
 
-from rehearsal.kubernetes.client import ApiError, Object, Unreachable
+from rehearsal.kubernetes.client import ApiError, ApiUnreachableError, Object
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane, free_ports
 
 ANNOTATION = "rehearsal.groundwork/process"
@@ -70,7 +70,7 @@ class Kubelet:
             self._ended.set()
             watch.join()
             for process in self._processes.values():
-                self._plane.guard.stop(process.name)
+                self._plane.supervisor.stop(process.name)
 
     def port(self, address: str) -> int | None:
         """Where on this machine the process of the pod with this address answers."""
@@ -89,7 +89,7 @@ class Kubelet:
 
     def _watch(self) -> None:
         while not self._ended.wait(_PERIOD):
-            with contextlib.suppress(ApiError, Unreachable):
+            with contextlib.suppress(ApiError, ApiUnreachableError):
                 pods = [pod for pod in self._plane.api.list("v1", "Pod") if _ours(pod)]
                 self._forget({pod["metadata"]["uid"] for pod in pods})
                 for pod in pods:
@@ -118,11 +118,11 @@ class Kubelet:
         log = self._plane.folder / "logs" / f"{process.name}.log"
         own = {each["name"]: each["value"] for each in _container(pod).get("env", ()) if "value" in each}
         environment = {**own, **self._environment, "HOST": HOST, "PORT": str(process.port)}
-        self._plane.guard.start(process.name, self._program, log, environment, gently=True)
+        self._plane.supervisor.start(process.name, self._program, log, environment, graceful=True)
 
     def _mourn(self, pod: Object, process: _Process) -> None:
         """Start a process that ended by itself again, later each time, as kubelets do."""
-        ended = self._plane.guard.exit_code(process.name) is not None
+        ended = self._plane.supervisor.exit_code(process.name) is not None
         if ended and not process.not_before:
             process.ends += 1
             process.not_before = time.monotonic() + min(2.0**process.ends, _LONGEST_PAUSE)
@@ -148,21 +148,21 @@ class Kubelet:
             process.stopping.start()
 
     def _stop(self, pod: Object, process: _Process) -> None:
-        self._plane.guard.stop(process.name)
-        with contextlib.suppress(ApiError, Unreachable):
+        self._plane.supervisor.stop(process.name)
+        with contextlib.suppress(ApiError, ApiUnreachableError):
             self._remove(pod)
 
     def _remove(self, pod: Object) -> None:
-        path = self._plane.api.kind("v1", "Pod").url(pod["metadata"]["namespace"], pod["metadata"]["name"])
+        path = self._plane.api.discover("v1", "Pod").object_path(pod["metadata"]["namespace"], pod["metadata"]["name"])
         with contextlib.suppress(ApiError):  # it is gone
-            self._plane.api.ask("DELETE", path, body={"gracePeriodSeconds": 0})
+            self._plane.api.request("DELETE", path, body={"gracePeriodSeconds": 0})
 
     def _forget(self, there: set[str]) -> None:
         """Processes whose pods are gone, by force or with their namespace."""
         for uid in set(self._processes) - there:
             process = self._processes.pop(uid)
             if process.stopping is None:
-                threading.Thread(target=self._plane.guard.stop, args=(process.name,), daemon=True).start()
+                threading.Thread(target=self._plane.supervisor.stop, args=(process.name,), daemon=True).start()
 
     def _write(self, pod: Object, process: _Process) -> None:
         self._plane.api.patch(pod, {"status": _status(pod, process)}, "/status")

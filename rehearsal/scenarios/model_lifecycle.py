@@ -84,7 +84,7 @@ def tell(stack: str, port: int) -> int:
             _good_challenger(steps, stage, "training-2")
             _bad_challenger(steps, stage, "slow", 0.0)
             _bad_challenger(steps, stage, "failing", _STRANGE)
-            faults = cluster.plane.faults()
+            faults = cluster.plane.problems()
             log = stage.repository.log()
     print(_summary(stack, steps, log), flush=True)
     for fault in faults:

@@ -106,7 +106,7 @@ def roll_out(stage: Stage, version: str, *, strange: float = 0.0) -> Ending:
     stage.processes.start(traffic, [PYTHON, _SCRIPTS / "traffic.py", URL, str(_CLIENTS), str(strange)])
     stage.processes.module(rollout, "lifecycle.rollout", "run", MODEL, **_PACE)
     stage.processes.finishes(rollout, _ROLLOUT)
-    stage.plane.guard.stop(traffic)
+    stage.plane.supervisor.stop(traffic)
     counted = [line for line in stage.processes.lines(traffic) if line.startswith("{")]
     steps = [line for line in stage.processes.lines(rollout) if line.startswith(f"{MODEL}: ")]
     said = [line for line in steps if not any(words in line for words in _WAITING)]

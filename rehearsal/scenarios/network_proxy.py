@@ -16,9 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from rehearsal.kubernetes.client import Api, ApiError, Object, Unreachable
+from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, Object
 from rehearsal.kubernetes.control_plane.control_plane import HOST
-from rehearsal.kubernetes.http_server import answering
+from rehearsal.kubernetes.http_server import serve_in_thread
 from rehearsal.scenarios.kubelet_stub import Kubelet
 
 METRICS = "kubelet.rehearsal"  # the name at which the kubelets' stand-in tells of its pods
@@ -38,7 +38,7 @@ class Network:
     `<service>.<namespace>`.
     """
 
-    def __init__(self, api: Api, kubelet: Kubelet, known: Mapping[str, int]) -> None:
+    def __init__(self, api: ApiClient, kubelet: Kubelet, known: Mapping[str, int]) -> None:
         self._api = api
         self._kubelet = kubelet
         self._known = known
@@ -49,7 +49,7 @@ class Network:
         """The proxy's address, for as long as the context lasts."""
         server = _Server((HOST, 0), _Handler)
         server.network = self
-        with answering(server):
+        with serve_in_thread(server):
             yield f"http://{HOST}:{server.server_address[1]}"
 
     def metrics(self) -> str:
@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             self._answer(*self._asked(target, body))
-        except (OSError, http.client.HTTPException, ApiError, Unreachable) as error:
+        except (OSError, http.client.HTTPException, ApiError, ApiUnreachableError) as error:
             self._answer(502, [], f"{type(error).__name__}\n".encode())
 
     def _asked(self, target: SplitResult, body: bytes) -> _Answer:

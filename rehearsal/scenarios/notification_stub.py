@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from rehearsal.kubernetes.control_plane.control_plane import HOST
-from rehearsal.kubernetes.http_server import answering
+from rehearsal.kubernetes.http_server import serve_in_thread
 
 
 class Notices:
@@ -22,7 +22,7 @@ class Notices:
     def running(self) -> Iterator[str]:
         """The webhook's address, for as long as the context lasts."""
         server = ThreadingHTTPServer((HOST, 0), _handler(self.texts))
-        with answering(server):
+        with serve_in_thread(server):
             yield f"http://{HOST}:{server.server_address[1]}/"
 
     def last(self) -> Sequence[str]:

@@ -39,7 +39,7 @@ class Processes:
     def start(self, name: str, command: Sequence[str | Path], **environment: str) -> None:
         log = self._log(name)
         everything = {**self.environment, **environment}
-        self.plane.guard.start(name, [str(each) for each in command], log, everything, gently=True)
+        self.plane.supervisor.start(name, [str(each) for each in command], log, everything, graceful=True)
 
     def module(self, name: str, module: str, *arguments: str, **environment: str) -> None:
         """Start one of the package's modules."""
@@ -49,7 +49,7 @@ class Processes:
         """Wait until a process says yes. Raises UserError when it ends, or does not."""
         deadline = time.monotonic() + _START
         while time.monotonic() < deadline:
-            if self.plane.guard.exit_code(name) is not None:
+            if self.plane.supervisor.exit_code(name) is not None:
                 break
             try:
                 if requests.get(url, timeout=2).ok:
@@ -62,7 +62,7 @@ class Processes:
     def finishes(self, name: str, patience: float) -> None:
         """Wait until a process has done its work. Raises UserError when it fails, or takes too long."""
         deadline = time.monotonic() + patience
-        while (code := self.plane.guard.exit_code(name)) is None:
+        while (code := self.plane.supervisor.exit_code(name)) is None:
             if time.monotonic() > deadline:
                 raise UserError(f"{name} is not done after {patience:g} s; its log is {self._log(name)}")
             time.sleep(0.1)

@@ -16,9 +16,9 @@ from rehearsal import toolchain
 from rehearsal.helm import charts
 from rehearsal.helm.releases.resources import Releases
 from rehearsal.kubernetes.cloud_controller.controller import CloudSide
-from rehearsal.kubernetes.control_plane import control_plane, programs
-from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.kubernetes.control_plane import programs
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_control_plane
+from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.simulator.core.state_store import StateStore
 from tests.support import chart_packages
 from tests.support.waiting import PATIENCE, wait_for
@@ -30,18 +30,18 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def egress() -> Iterator[Egress]:
-    proxy = Egress()
-    with proxy.running():
+def egress() -> Iterator[EgressProxy]:
+    proxy = EgressProxy()
+    with proxy.run():
         yield proxy
 
 
 @pytest.fixture(scope="session")
-def plane(egress: Egress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    reason = programs.ready()
+def plane(egress: EgressProxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    reason = programs.prepare()
     if reason:
         pytest.skip(f"no control plane: {reason}")
-    with control_plane.running(tmp_path_factory.mktemp("cluster"), egress.path) as running:
+    with run_control_plane(tmp_path_factory.mktemp("cluster"), egress.path) as running:
         egress.attach(running)
         for name in _NODES:
             running.api.create(_node(name))
@@ -65,10 +65,10 @@ def state() -> Iterator[StateStore]:
 
 
 @pytest.fixture
-def cloud(plane: ControlPlane, egress: Egress, state: StateStore) -> Iterator[CloudSide]:
+def cloud(plane: ControlPlane, egress: EgressProxy, state: StateStore) -> Iterator[CloudSide]:
     """The simulated cloud at work, pods on its nodes alone; afterwards nothing of it is left."""
     # Pods of tests before that wait for a node would bring one here.
-    wait_for(lambda: not plane.api.list("v1", "Pod", fields="spec.nodeName="))
+    wait_for(lambda: not plane.api.list("v1", "Pod", field_selector="spec.nodeName="))
     for name in _NODES:
         plane.api.patch(_node(name), {"spec": {"unschedulable": True}})
     side = CloudSide(plane, state, egress)

@@ -17,7 +17,7 @@ import pytest
 
 from infra.cluster.admission import NAMESPACES, RULES
 from policies import controls, get_control
-from rehearsal.kubernetes.client import Api, ApiError, Object
+from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness import workloads
 from tests.support.admission import POLICY, VERSION, in_force, merged
@@ -104,24 +104,24 @@ def whole(kind: str, namespace: str, props: Mapping[str, Any]) -> dict[str, Any]
     return {"apiVersion": f"{group}v1", "kind": kind, **props, "metadata": metadata}
 
 
-def refusal(api: Api, manifest: Object, debugger: Object | None = None) -> str:
+def refusal(api: ApiClient, manifest: Object, debugger: Object | None = None) -> str:
     """What the API server says against a creation, or against a debugger's container; empty where it says nothing."""
-    kind = api.kind(manifest["apiVersion"], manifest["kind"])
+    kind = api.discover(manifest["apiVersion"], manifest["kind"])
     metadata = manifest["metadata"]
     try:
         if debugger:
-            path = kind.url(metadata["namespace"], metadata["name"]) + "/ephemeralcontainers"
+            path = kind.object_path(metadata["namespace"], metadata["name"]) + "/ephemeralcontainers"
             body = {"spec": {"ephemeralContainers": [debugger]}}
-            api.ask("PATCH", path, {"dryRun": "All"}, body, "application/strategic-merge-patch+json")
+            api.request("PATCH", path, {"dryRun": "All"}, body, "application/strategic-merge-patch+json")
         else:
             other = {**manifest, "metadata": {**metadata, "name": "other"}}
-            api.ask("POST", kind.collection(metadata["namespace"]), {"dryRun": "All"}, other)
+            api.request("POST", kind.collection_path(metadata["namespace"]), {"dryRun": "All"}, other)
     except ApiError as error:
         return f"{error.reason}: {error}"
     return ""
 
 
-def asked(api: Api, namespace: str, control: str, props: Mapping[str, Any], type_: str) -> str:
+def asked(api: ApiClient, namespace: str, control: str, props: Mapping[str, Any], type_: str) -> str:
     """The refusal of one case."""
     if type_ == POD:
         spec = props.get("spec", {})

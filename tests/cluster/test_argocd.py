@@ -23,7 +23,7 @@ import yaml
 
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER, CONTROLLERS, REDIS, REPOSITORY_SERVER
 from rehearsal.kubernetes.controllers.manager import Controllers, programs
 from rehearsal.toolchain import ROOT
@@ -53,7 +53,7 @@ _VALUES = (
 
 
 @pytest.fixture(scope="module")
-def controllers(plane: ControlPlane, egress: Egress) -> Iterator[Controllers]:
+def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controllers]:
     found = programs(["argo-cd"])
     if not found:
         pytest.skip("Argo CD's controllers cannot be had")
@@ -352,7 +352,7 @@ def _may_patch_config_maps(plane: ControlPlane) -> bool:
 
 
 def _workload(plane: ControlPlane, kind: str, label: str) -> Object:
-    (found,) = plane.api.list("apps/v1", kind, NAMESPACE, labels=label)
+    (found,) = plane.api.list("apps/v1", kind, NAMESPACE, label_selector=label)
     return found
 
 

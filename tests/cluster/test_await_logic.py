@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 from pulumi.runtime.proto import provider_pb2
 
-from rehearsal.kubernetes.control_plane import control_plane
-from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_control_plane
 from rehearsal.kubernetes.provider import await_logic
-from rehearsal.kubernetes.provider.objects import LOST
+from rehearsal.kubernetes.provider.objects import API_SERVER_LOST
 from rehearsal.simulator.core.values import Values
 from tests.support.provider_client import Aborted, Engine
 from tests.support.waiting import wait_for
@@ -327,16 +326,16 @@ def test_a_wait_that_a_rehearsal_does_not_understand_is_refused(engine: Engine, 
 
 
 def test_an_api_server_that_dies_while_something_is_waited_for_is_one_message(tmp_path: Path) -> None:
-    with control_plane.running(tmp_path, tmp_path / "no-egress") as mortal:
+    with run_control_plane(tmp_path, tmp_path / "no-egress") as mortal:
         engine = Engine.on(mortal)
         resource = engine.resource(workload("Deployment", "default"))
-        death = threading.Timer(1, mortal.guard.stop, ["kube-apiserver"])
+        death = threading.Timer(1, mortal.supervisor.stop, ["kube-apiserver"])
         death.start()
-        with pytest.raises(Aborted, match=LOST) as caught:
+        with pytest.raises(Aborted, match=API_SERVER_LOST) as caught:
             resource.create(timeout=30)
         death.join()
         assert caught.value.remembered is not None, "the object was made before"
-        with pytest.raises(Aborted, match=LOST):
+        with pytest.raises(Aborted, match=API_SERVER_LOST):
             resource.delete()
 
 
@@ -363,10 +362,10 @@ def test_a_namespace_goes_soon_after_its_pods_though_they_had_long_to_end(plane:
     plane.api.delete("v1", "Namespace", namespace)
 
     def ends() -> None:
-        plane.api.ask("DELETE", f"/api/v1/namespaces/{namespace}/pods/slow", body={"gracePeriodSeconds": 0})
+        plane.api.request("DELETE", f"/api/v1/namespaces/{namespace}/pods/slow", body={"gracePeriodSeconds": 0})
 
     threading.Timer(16, ends).start()  # the controller looks after five seconds, and after ten
     try:
-        await_logic.Wait(plane.api, threading.Event(), live, None).until_gone()
+        await_logic.ReadinessWaiter(plane.api, threading.Event(), live, None).wait_until_deleted()
     finally:
         plane.api.delete("v1", "Node", name)

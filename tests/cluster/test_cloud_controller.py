@@ -13,7 +13,7 @@ import pytest
 from rehearsal.kubernetes.cloud_controller import autoscaler
 from rehearsal.kubernetes.cloud_controller.controller import CloudSide
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.simulator.core.state_store import StateStore
 from tests.support.cloud_objects import all_ready, claim, ingress, nodes, phase, pod, readiness, service, using
 from tests.support.cluster_states import agent_pool, put_addons, put_agent_pool, put_aks, put_eks, put_node_group
@@ -52,7 +52,7 @@ def test_a_changed_label_or_taint_reaches_the_nodes_that_are_there(
 
 
 def test_a_second_run_finds_everything_and_changes_nothing(
-    plane: ControlPlane, egress: Egress, state: StateStore, cloud: CloudSide
+    plane: ControlPlane, egress: EgressProxy, state: StateStore, cloud: CloudSide
 ) -> None:
     put_aks(state)
     cloud.settle(PATIENCE)
@@ -66,7 +66,7 @@ def test_a_second_run_finds_everything_and_changes_nothing(
 
 
 def test_what_eks_brought_is_found_again_too(
-    plane: ControlPlane, egress: Egress, state: StateStore, cloud: CloudSide
+    plane: ControlPlane, egress: EgressProxy, state: StateStore, cloud: CloudSide
 ) -> None:
     put_eks(state)
     put_addons(state, "vpc-cni", "aws-ebs-csi-driver", aws_ebs_csi_driver={"defaultStorageClass": {"enabled": True}})
@@ -199,7 +199,7 @@ def test_eks_gives_load_balancers_only_in_tagged_subnets(
     host = wait_for(lambda: ingress(plane.api, namespace, "private"))[0]["hostname"]
     assert host.startswith("internal-")
     assert host.endswith(".eu-west-1.elb.amazonaws.com")
-    events = wait_for(lambda: plane.api.list("v1", "Event", namespace, fields="reason=SyncLoadBalancerFailed"))
+    events = wait_for(lambda: plane.api.list("v1", "Event", namespace, field_selector="reason=SyncLoadBalancerFailed"))
     assert [one["involvedObject"]["name"] for one in events] == ["public"]
     assert "could not find any suitable subnets for creating the ELB" in events[0]["message"]
     assert not ingress(plane.api, namespace, "public")
@@ -269,7 +269,7 @@ def test_a_pod_that_no_node_could_take_brings_none(
     cloud.settle(PATIENCE)
     plane.api.create(pod(namespace, "giant", requests={"cpu": "40"}))
     plane.api.create(pod(namespace, "picky", nodeSelector={"nobody": "has"}))
-    wait_for(lambda: len(plane.api.list("v1", "Event", namespace, fields="reason=FailedScheduling")) == 2)
+    wait_for(lambda: len(plane.api.list("v1", "Event", namespace, field_selector="reason=FailedScheduling")) == 2)
     cloud.settle(PATIENCE)
     assert len(nodes(plane.api)) == 1
 
@@ -283,7 +283,7 @@ def test_eks_has_no_autoscaler_of_its_own(
     cloud.settle(PATIENCE)
     for number in range(3):
         plane.api.create(pod(namespace, f"large-{number}", requests={"cpu": "2500m"}))
-    wait_for(lambda: plane.api.list("v1", "Event", namespace, fields="reason=FailedScheduling"))
+    wait_for(lambda: plane.api.list("v1", "Event", namespace, field_selector="reason=FailedScheduling"))
     cloud.settle(PATIENCE)
     assert len(nodes(plane.api)) == 2
     assert cloud.notes() == []

@@ -59,7 +59,7 @@ def test_eks_runs_only_what_is_an_add_on(plane: ControlPlane, state: StateStore,
     put_node_group(state)
     put_addons(state, "vpc-cni", "kube-proxy")
     cloud.settle(PATIENCE)
-    names = {one["metadata"]["name"] for one in plane.api.list("apps/v1", "DaemonSet", labels=SIMULATED)}
+    names = {one["metadata"]["name"] for one in plane.api.list("apps/v1", "DaemonSet", label_selector=SIMULATED)}
     assert names == {"aws-node", "kube-proxy"}
     assert plane.api.get("v1", "Service", "kube-dns", "kube-system") is None
     assert plane.api.get("apps/v1", "Deployment", "coredns", "kube-system") is None
@@ -74,13 +74,13 @@ def test_metrics_are_half_of_what_is_asked_for(
 
     def usage() -> Any:
         try:
-            found = plane.api.ask("GET", f"/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods/works")
+            found = plane.api.request("GET", f"/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods/works")
         except ApiError:
             return None
         return found["containers"]
 
     assert wait_for(usage) == [{"name": "main", "usage": {"cpu": "50m", "memory": "32768Ki"}}]
-    per_node = plane.api.ask("GET", "/apis/metrics.k8s.io/v1beta1/nodes")["items"]
+    per_node = plane.api.request("GET", "/apis/metrics.k8s.io/v1beta1/nodes")["items"]
     assert {one["metadata"]["name"] for one in per_node} >= nodes(plane.api).keys()
 
 
@@ -95,7 +95,7 @@ def test_eks_has_metrics_only_with_the_add_on(plane: ControlPlane, state: StateS
 
     def served() -> bool:
         try:
-            return bool(plane.api.ask("GET", "/apis/metrics.k8s.io/v1beta1/nodes")["items"])
+            return bool(plane.api.request("GET", "/apis/metrics.k8s.io/v1beta1/nodes")["items"])
         except ApiError:
             return False
 

@@ -22,10 +22,9 @@ from typing import Any
 import pytest
 
 from rehearsal.console import UserError
-from rehearsal.kubernetes.client import Access, Api, ApiError, Unreachable
-from rehearsal.kubernetes.control_plane import control_plane
-from rehearsal.kubernetes.control_plane.certificates import Authority
-from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, ClientConfig
+from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, free_ports, run_control_plane
 from tests.support.waiting import wait_for
 
 _wait_for = partial(wait_for, seconds=30)
@@ -104,11 +103,11 @@ def test_the_api_server_refuses_in_its_own_words(plane: ControlPlane, namespace:
 
 
 def test_nobody_without_a_certificate_of_this_run_gets_in(plane: ControlPlane, tmp_path: Path) -> None:
-    stranger = Authority(tmp_path).certificate("admin", ["system:masters"])
-    access = plane.api.access
-    api = Api(Access(access.server, access.authority, str(stranger.certificate), str(stranger.key)))
-    with pytest.raises((ApiError, Unreachable)) as refused:
-        api.ask("GET", "/api/v1/secrets")
+    stranger = CertificateAuthority(tmp_path).issue_certificate("admin", ["system:masters"])
+    config = plane.api.config
+    api = ApiClient(ClientConfig(config.server, config.ca_file, str(stranger.cert_file), str(stranger.key_file)))
+    with pytest.raises((ApiError, ApiUnreachableError)) as refused:
+        api.request("GET", "/api/v1/secrets")
     assert getattr(refused.value, "status", 401) == 401
 
 
@@ -140,27 +139,27 @@ def test_a_secret_lies_encrypted_on_the_disk(plane: ControlPlane, namespace: str
 @_ON_LINUX
 def test_what_the_cluster_holds_outlives_a_stop_and_two_run_side_by_side(plane: ControlPlane, tmp_path: Path) -> None:
     socket = tmp_path / "egress.sock"
-    with control_plane.running(tmp_path / "other", socket) as other:
-        assert other.api.access.server != plane.api.access.server
+    with run_control_plane(tmp_path / "other", socket) as other:
+        assert other.api.config.server != plane.api.config.server
         other.api.apply(_config_map("kept"), "test")
         assert plane.api.get("v1", "ConfigMap", "kept", "default") is None
     assert not _processes(tmp_path / "other")
-    with control_plane.running(tmp_path / "other", socket) as again:
+    with run_control_plane(tmp_path / "other", socket) as again:
         assert again.api.get("v1", "ConfigMap", "kept", "default")
-        assert again.faults() == []
+        assert again.problems() == []
 
 
 @_ON_LINUX
 def test_an_api_server_that_is_killed_is_a_fault_that_names_its_log(plane: ControlPlane, tmp_path: Path) -> None:
     del plane  # that it is there says that programs are
-    with control_plane.running(tmp_path / "dying", tmp_path / "egress.sock") as dying:
+    with run_control_plane(tmp_path / "dying", tmp_path / "egress.sock") as dying:
         programs = {program: process for process, program in _processes(tmp_path / "dying").items()}
         server = programs["kube-apiserver"]
         os.kill(server, signal.SIGKILL)
-        (fault,) = _wait_for(dying.faults)
-        assert "kube-apiserver ended in mid-run (signal 9)" in fault
-        with pytest.raises(Unreachable, match="does not answer"):
-            dying.api.ask("GET", "/readyz")
+        (fault,) = _wait_for(dying.problems)
+        assert "kube-apiserver ended unexpectedly (signal 9)" in fault
+        with pytest.raises(ApiUnreachableError, match="does not answer"):
+            dying.api.request("GET", "/readyz")
     assert not _processes(tmp_path / "dying")
 
 
@@ -169,27 +168,27 @@ def test_a_full_disk_ends_in_a_verdict_and_the_next_run_goes_on(plane: ControlPl
     """A limit on how large a file etcd may write stands for the full disk: both fail its next write."""
     del plane
     folder = tmp_path / "full"
-    with control_plane.running(folder, tmp_path / "egress.sock") as full:
+    with run_control_plane(folder, tmp_path / "egress.sock") as full:
         full.api.apply(_config_map("before"), "test")
         (etcd,) = (process for process, program in _processes(folder).items() if program == "etcd")
         resource.prlimit(etcd, resource.RLIMIT_FSIZE, (1, 1))
-        with pytest.raises((ApiError, Unreachable)):
+        with pytest.raises((ApiError, ApiUnreachableError)):
             _wait_for(lambda: not full.api.apply(_config_map("during"), "test"))
-        (fault, *_) = _wait_for(full.faults)
-        assert "etcd ended in mid-run" in fault
-    with control_plane.running(folder, tmp_path / "egress.sock") as mended:
+        (fault, *_) = _wait_for(full.problems)
+        assert "etcd ended unexpectedly" in fault
+    with run_control_plane(folder, tmp_path / "egress.sock") as mended:
         assert mended.api.get("v1", "ConfigMap", "before", "default")
 
 
 def test_a_port_that_is_taken_meanwhile_is_one_clear_message(
     plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = int(plane.api.access.server.rpartition(":")[2])
-    free = control_plane.free_ports(2)
-    monkeypatch.setattr(control_plane, "free_ports", lambda _: [*free, taken])
+    taken = int(plane.api.config.server.rpartition(":")[2])
+    free = free_ports(2)
+    monkeypatch.setattr("rehearsal.kubernetes.control_plane.control_plane.free_ports", lambda _: [*free, taken])
     with (
         pytest.raises(UserError, match=r"kube-apiserver did not start .*address already in use"),
-        control_plane.running(tmp_path / "late", tmp_path / "egress.sock"),
+        run_control_plane(tmp_path / "late", tmp_path / "egress.sock"),
     ):
         pass
 
@@ -201,9 +200,9 @@ def test_damaged_data_is_one_clear_message(plane: ControlPlane, tmp_path: Path) 
     (folder / "etcd" / "member").write_text("no folder")
     with (
         pytest.raises(UserError, match=r"etcd did not start .*member"),
-        control_plane.running(folder, tmp_path / "egress.sock"),
+        run_control_plane(folder, tmp_path / "egress.sock"),
     ):
         pass
     shutil.rmtree(folder)
-    with control_plane.running(folder, tmp_path / "egress.sock") as mended:
+    with run_control_plane(folder, tmp_path / "egress.sock") as mended:
         assert mended.version.startswith("v1.")

@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 
-from rehearsal.kubernetes.client import Api, ApiError, Object
+from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.kubernetes.control_plane.egress_proxy import Egress
-from rehearsal.kubernetes.http_server import answering
+from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
+from rehearsal.kubernetes.http_server import serve_in_thread
 from tests.support.waiting import wait_for
 
 ADMISSION = "admissionregistration.k8s.io/v1"
 
 
-def service(api: Api, namespace: str, name: str, *, selects: bool = True) -> None:
+def service(api: ApiClient, namespace: str, name: str, *, selects: bool = True) -> None:
     spec: dict[str, Any] = {"ports": [{"port": 443, "targetPort": 9443}]}
     if selects:
         spec["selector"] = {"app": name}
@@ -33,7 +33,7 @@ def service(api: Api, namespace: str, name: str, *, selects: bool = True) -> Non
     api.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
 
 
-def pods(api: Api, namespace: str, name: str) -> None:
+def pods(api: ApiClient, namespace: str, name: str) -> None:
     """A Deployment of simulated pods behind the service of that name."""
     labels = {"app": name}
     container = {"name": "server", "image": "example.com/server:1", "ports": [{"containerPort": 9443}]}
@@ -49,7 +49,7 @@ def pods(api: Api, namespace: str, name: str) -> None:
     selector = f"kubernetes.io/service-name={name}"
 
     def ready() -> bool:
-        slices = api.list("discovery.k8s.io/v1", "EndpointSlice", namespace, labels=selector)
+        slices = api.list("discovery.k8s.io/v1", "EndpointSlice", namespace, label_selector=selector)
         return any(one["conditions"].get("ready") for each in slices for one in each.get("endpoints") or ())
 
     wait_for(ready)
@@ -90,30 +90,30 @@ def webhook(plane: ControlPlane, namespace: str) -> Iterator[Callable[..., str]]
         plane.api.delete(ADMISSION, "ValidatingWebhookConfiguration", name)
 
 
-def config_map(api: Api, namespace: str, name: str) -> Object:
+def config_map(api: ApiClient, namespace: str, name: str) -> Object:
     metadata = {"name": name, "namespace": namespace}
     return api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
 
 
 def test_a_webhook_whose_pods_are_simulated_allows_and_is_counted(
-    plane: ControlPlane, egress: Egress, namespace: str, webhook: Callable[..., str]
+    plane: ControlPlane, egress: EgressProxy, namespace: str, webhook: Callable[..., str]
 ) -> None:
     service(plane.api, namespace, "judge")
     pods(plane.api, namespace, "judge")
     name = webhook("judge")
     config_map(plane.api, namespace, "one")
     config_map(plane.api, namespace, "two")
-    assert egress.answered()[name] == 2
+    assert egress.simulated_webhook_calls()[name] == 2
 
 
 def test_a_webhook_without_pods_refuses_in_the_api_servers_words(
-    plane: ControlPlane, egress: Egress, namespace: str, webhook: Callable[..., str]
+    plane: ControlPlane, egress: EgressProxy, namespace: str, webhook: Callable[..., str]
 ) -> None:
     service(plane.api, namespace, "absent")
     name = webhook("absent")
     with pytest.raises(ApiError, match=f'failed calling webhook "{name}".*no endpoints available for service "absent"'):
         config_map(plane.api, namespace, "one")
-    assert name not in egress.answered()
+    assert name not in egress.simulated_webhook_calls()
 
 
 def test_a_webhook_without_a_service_refuses_naming_it(
@@ -125,12 +125,12 @@ def test_a_webhook_without_a_service_refuses_naming_it(
 
 
 def test_a_webhook_without_pods_that_may_be_ignored_is_passed_over(
-    plane: ControlPlane, egress: Egress, namespace: str, webhook: Callable[..., str]
+    plane: ControlPlane, egress: EgressProxy, namespace: str, webhook: Callable[..., str]
 ) -> None:
     service(plane.api, namespace, "absent")
     name = webhook("absent", "Ignore")
     config_map(plane.api, namespace, "one")
-    assert name not in egress.answered()
+    assert name not in egress.simulated_webhook_calls()
 
 
 def test_a_webhook_whose_pods_went_is_refused_again(
@@ -153,7 +153,7 @@ def test_a_webhook_whose_pods_went_is_refused_again(
 
 
 def test_a_handler_answers_for_a_service_of_its_own(
-    plane: ControlPlane, egress: Egress, namespace: str, webhook: Callable[..., str]
+    plane: ControlPlane, egress: EgressProxy, namespace: str, webhook: Callable[..., str]
 ) -> None:
     def refuse(method: str, path: str, body: Any) -> tuple[int, Any]:
         assert (method, path.partition("?")[0]) == ("POST", "/review")
@@ -168,7 +168,7 @@ def test_a_handler_answers_for_a_service_of_its_own(
 
 
 def test_a_handler_that_breaks_is_the_webhooks_failure(
-    plane: ControlPlane, egress: Egress, namespace: str, webhook: Callable[..., str]
+    plane: ControlPlane, egress: EgressProxy, namespace: str, webhook: Callable[..., str]
 ) -> None:
     def broken(method: str, path: str, body: Any) -> tuple[int, Any]:
         raise KeyError(method, path, body["kind"])
@@ -181,17 +181,17 @@ def test_a_handler_that_breaks_is_the_webhooks_failure(
 
 
 def test_a_real_process_gets_the_api_servers_own_connection(
-    plane: ControlPlane, egress: Egress, namespace: str, webhook: Callable[..., str]
+    plane: ControlPlane, egress: EgressProxy, namespace: str, webhook: Callable[..., str]
 ) -> None:
     server = _refusing(plane, f"real.{namespace}.svc")
     service(plane.api, namespace, "real", selects=False)
     egress.register(namespace, "real", ("127.0.0.1", server.server_port))
     webhook("real")
-    with answering(server), pytest.raises(ApiError, match="a real process says no"):
+    with serve_in_thread(server), pytest.raises(ApiError, match="a real process says no"):
         config_map(plane.api, namespace, "one")
 
 
-def test_objects_of_a_simulated_operator_convert(plane: ControlPlane, egress: Egress, namespace: str) -> None:
+def test_objects_of_a_simulated_operator_convert(plane: ControlPlane, egress: EgressProxy, namespace: str) -> None:
     service(plane.api, namespace, "operator")
     pods(plane.api, namespace, "operator")
     group = f"{namespace}.example.com"
@@ -229,7 +229,7 @@ def test_objects_of_a_simulated_operator_convert(plane: ControlPlane, egress: Eg
     found = plane.api.get(f"{group}/v1", "Toy", "bear", namespace)
     assert found is not None
     assert found["apiVersion"] == f"{group}/v1"
-    assert egress.answered()[f"conversion of toys.{group}"] > 0
+    assert egress.simulated_webhook_calls()[f"conversion of toys.{group}"] > 0
     plane.api.delete(crd["apiVersion"], crd["kind"], f"toys.{group}")  # type: ignore[arg-type]
 
 
@@ -248,7 +248,7 @@ def test_a_simulated_aggregated_api_is_available_and_empty(plane: ControlPlane, 
         return any(one["type"] == "Available" and one["status"] == "True" for one in conditions)
 
     wait_for(available)
-    assert plane.api.ask("GET", f"/apis/{group}/v1")["resources"] == []
+    assert plane.api.request("GET", f"/apis/{group}/v1")["resources"] == []
     plane.api.delete("apiregistration.k8s.io/v1", "APIService", f"v1.{group}")
 
 
@@ -267,9 +267,9 @@ def _refusing(plane: ControlPlane, name: str) -> HTTPServer:
         def log_message(self, *_: Any) -> None:
             pass
 
-    files = plane.authority.certificate(name, hosts=[name])
+    files = plane.certificate_authority.issue_certificate(name, hosts=[name])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(files.certificate, files.key)
+    context.load_cert_chain(files.cert_file, files.key_file)
     server = HTTPServer(("127.0.0.1", 0), Refuse)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     return server

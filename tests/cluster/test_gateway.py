@@ -13,7 +13,7 @@ import pytest
 
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.manager import Controllers
 from tests.support.chart_installation import apply_gateway_api, condition
 from tests.support.waiting import wait_for
@@ -23,7 +23,7 @@ _CLASS = "simulated"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def controllers(plane: ControlPlane, egress: Egress) -> Iterator[None]:
+def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[None]:
     apply_gateway_api(plane)
     plane.api.apply(_object("GatewayClass", _CLASS, "", {"controllerName": "example.com/gateways"}), "test")
     with Controllers(plane, egress, {}).running():

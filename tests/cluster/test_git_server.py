@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.kubernetes.control_plane.certificates import Authority
+from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority
 from rehearsal.kubernetes.controllers.git_server import Repositories
 from tests.support.argocd_applications import Repository, config_map, git
 
@@ -27,11 +27,11 @@ def repository(tmp_path: Path) -> Repository:
 @pytest.fixture
 def environment(repository: Repository, tmp_path: Path) -> Iterator[Mapping[str, str]]:
     """With which git finds the repository under its URL."""
-    authority = Authority(tmp_path / "pki")
+    authority = CertificateAuthority(tmp_path / "pki")
     served = Repositories(authority)
     with served.running():
         served.serve(_URL, repository.folder)
-        yield {"https_proxy": served.proxy, "no_proxy": "", "GIT_SSL_CAINFO": str(authority.file)}
+        yield {"https_proxy": served.proxy, "no_proxy": "", "GIT_SSL_CAINFO": str(authority.ca_file)}
 
 
 def test_a_repository_is_read_under_its_url(

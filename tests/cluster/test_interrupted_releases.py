@@ -21,9 +21,8 @@ import pytest
 from rehearsal.helm import cli
 from rehearsal.helm.releases import resources as under_test
 from rehearsal.helm.releases.resources import Releases, Unfinished
-from rehearsal.kubernetes.client import Unreachable
-from rehearsal.kubernetes.control_plane import control_plane
-from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.kubernetes.client import ApiUnreachableError
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_control_plane
 from rehearsal.simulator.core.errors import CloudError
 from tests.support.release_charts import SETTINGS, TOO_LARGE, WEB, changed, level
 from tests.support.waiting import PATIENCE, wait_for
@@ -49,7 +48,7 @@ class Background:
     def _run(self) -> None:
         try:
             self._operation()
-        except (CloudError, Unreachable) as failure:
+        except (CloudError, ApiUnreachableError) as failure:
             self._failure = failure
 
     def ended(self) -> str:
@@ -148,7 +147,7 @@ def test_an_api_server_that_is_killed_ends_the_wait(
 ) -> None:
     del plane  # that it is there says that programs are
     inputs = changed(chart(WEB, namespace="default"), cpu=TOO_LARGE)
-    with control_plane.running(tmp_path / "dying", tmp_path / "egress.sock") as dying:
+    with run_control_plane(tmp_path / "dying", tmp_path / "egress.sock") as dying:
         releases = Releases(dying)
         waiting = Background(lambda: releases.install(inputs, None))
         until_pending(releases, inputs)

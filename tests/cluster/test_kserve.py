@@ -22,7 +22,7 @@ import pytest
 from infra.cluster.admission import NAMESPACES, RULES
 from rehearsal.kubernetes.client import ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.kserve import KSERVE
 from rehearsal.kubernetes.controllers.manager import Controllers, programs
 from tests.support.admission import in_force, merged
@@ -52,7 +52,7 @@ _VALUES = (
 
 
 @pytest.fixture(scope="module")
-def controllers(plane: ControlPlane, egress: Egress) -> Iterator[Controllers]:
+def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controllers]:
     """KServe as its charts install it; the runtimes come right behind it, and meet its webhooks."""
     found = programs(["kserve-resources"])
     if not found:

@@ -277,7 +277,7 @@ def test_an_import_takes_over_what_can_be_declared(plane: ControlPlane, engine: 
 def test_what_is_gone_is_gone(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     resource = engine.resource(config_map(namespace, a="b"))
     resource.create()
-    plane.api.delete("v1", "ConfigMap", "settings", namespace, propagation="Background")
+    plane.api.delete("v1", "ConfigMap", "settings", namespace, propagation_policy="Background")
     assert resource.read().id == ""
     assert resource.diff(resource.inputs).changes == NONE
     with pytest.raises(Aborted, match=r"deleted outside Pulumi"):

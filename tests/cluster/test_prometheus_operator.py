@@ -13,7 +13,7 @@ import pytest
 
 from rehearsal.kubernetes.client import ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.manager import Controllers, programs
 from rehearsal.kubernetes.readiness import workloads
 from tests.support.chart_installation import condition, install
@@ -33,7 +33,7 @@ _VALUES = (
 
 
 @pytest.fixture(scope="module")
-def controllers(plane: ControlPlane, egress: Egress) -> Iterator[Controllers]:
+def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controllers]:
     found = programs(["kube-prometheus-stack"])
     if not found:
         pytest.skip("the Prometheus operator cannot be had")

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.kubernetes.client import Api, Object, Unreachable
+from rehearsal.kubernetes.client import ApiClient, ApiUnreachableError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness import capacity, kubelet_checks, workloads
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
@@ -39,7 +39,7 @@ MAKERS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 class Cluster:
     """The cluster, as a person sees it who works in one namespace."""
 
-    api: Api
+    api: ApiClient
     namespace: str
 
     def make(
@@ -95,7 +95,7 @@ def whole(api_version: str, kind: str, name: str, **fields: Any) -> Object:
 
 
 @contextmanager
-def passing(api: Api, *manifests: Object) -> Iterator[None]:
+def passing(api: ApiClient, *manifests: Object) -> Iterator[None]:
     """Objects of no namespace, for as long as the context lasts."""
     for manifest in manifests:
         api.create(manifest)
@@ -379,8 +379,8 @@ def test_patience_ends_where_nobody_gives_a_reason(cluster: Cluster, monkeypatch
 
 
 def test_a_server_that_is_gone_is_said_at_once(cluster: Cluster) -> None:
-    with pytest.raises(Unreachable):
-        workloads.settled(Api(dataclasses.replace(cluster.api.access, server="https://127.0.0.1:9")), patience=20)
+    with pytest.raises(ApiUnreachableError):
+        workloads.settled(ApiClient(dataclasses.replace(cluster.api.config, server="https://127.0.0.1:9")), patience=20)
 
 
 def test_the_scheduler_reckons_as_the_summary_does(cluster: Cluster, pool: str) -> None:

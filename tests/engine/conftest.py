@@ -24,7 +24,7 @@ def engine() -> Path:
 
 @pytest.fixture(scope="session")
 def control_plane() -> None:
-    reason = programs.ready()
+    reason = programs.prepare()
     if reason:
         pytest.skip(f"no control plane: {reason}")
 

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from infra.cluster.admission import binding_of, policy_of
-from rehearsal.kubernetes.client import Api
+from rehearsal.kubernetes.client import ApiClient
 
 VERSION = "admissionregistration.k8s.io/v1"
 POLICY = "ValidatingAdmissionPolicy"
 
 
 @contextmanager
-def in_force(api: Api, *controls: str) -> Iterator[None]:
+def in_force(api: ApiClient, *controls: str) -> Iterator[None]:
     """These rules, as the platform declares them. The API server takes a moment to notice."""
     for control in controls:
         for kind, spec in ((POLICY, policy_of(control)), (f"{POLICY}Binding", binding_of(control))):
@@ -23,8 +23,8 @@ def in_force(api: Api, *controls: str) -> Iterator[None]:
         yield
     finally:
         for control in controls:
-            api.delete(VERSION, f"{POLICY}Binding", control, propagation="Background")
-            api.delete(VERSION, POLICY, control, propagation="Background")
+            api.delete(VERSION, f"{POLICY}Binding", control, propagation_policy="Background")
+            api.delete(VERSION, POLICY, control, propagation_policy="Background")
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from rehearsal.helm import charts, cli
-from rehearsal.kubernetes.client import NoSuchKind
+from rehearsal.kubernetes.client import NoKindMatchError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from tests.support.waiting import wait_for
 
@@ -65,8 +65,8 @@ _Loader.add_constructor("tag:yaml.org,2002:value", _text)
 
 def _served(plane: ControlPlane, api_version: str, kind: str) -> bool:
     try:
-        return bool(plane.api.kind(api_version, kind))
-    except NoSuchKind:
+        return bool(plane.api.discover(api_version, kind))
+    except NoKindMatchError:
         return False
 
 

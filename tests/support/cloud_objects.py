@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rehearsal.kubernetes.client import Api, Object
+from rehearsal.kubernetes.client import ApiClient, Object
 
 SIMULATED = "groundwork.rehearsal/simulated=true"
 
 
-def nodes(api: Api) -> Mapping[str, Object]:
-    return {node["metadata"]["name"]: node for node in api.list("v1", "Node", labels=SIMULATED)}
+def nodes(api: ApiClient) -> Mapping[str, Object]:
+    return {node["metadata"]["name"]: node for node in api.list("v1", "Node", label_selector=SIMULATED)}
 
 
 def readiness(node: Object) -> Mapping[str, Any]:
     return next((one for one in node["status"].get("conditions", ()) if one["type"] == "Ready"), {"status": ""})
 
 
-def all_ready(api: Api) -> bool:
+def all_ready(api: ApiClient) -> bool:
     return all(readiness(node)["status"] == "True" for node in nodes(api).values())
 
 
@@ -46,8 +46,8 @@ def using(claim_name: str) -> Mapping[str, Any]:
     return {"volumes": [volume], "container": {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}}
 
 
-def running(api: Api, labels: str) -> list[Object]:
-    pods = api.list("v1", "Pod", "kube-system", labels=labels)
+def running(api: ApiClient, labels: str) -> list[Object]:
+    pods = api.list("v1", "Pod", "kube-system", label_selector=labels)
     return [one for one in pods if one["status"].get("phase") == "Running"]
 
 
@@ -58,11 +58,11 @@ def service(namespace: str, name: str, **annotations: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
 
-def ingress(api: Api, namespace: str, name: str) -> Any:
+def ingress(api: ApiClient, namespace: str, name: str) -> Any:
     found = api.get("v1", "Service", name, namespace)
     return (found or {"status": {}})["status"].get("loadBalancer", {}).get("ingress")
 
 
-def phase(api: Api, kind: str, namespace: str, name: str) -> str:
+def phase(api: ApiClient, kind: str, namespace: str, name: str) -> str:
     found = api.get("v1", kind, name, namespace)
     return str(found["status"].get("phase")) if found else "gone"

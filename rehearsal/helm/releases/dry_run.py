@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from rehearsal.helm import rendering
 from rehearsal.helm.rendering import Release
-from rehearsal.kubernetes.client import Api, ApiError, NoSuchKind, Object
+from rehearsal.kubernetes.client import ApiClient, ApiError, NoKindMatchError, Object
 
 _TRY = {"dryRun": "All", "fieldValidation": "Strict", "fieldManager": "helm"}
 _AT_ONCE = 8  # requests: the API server is on the same machine
@@ -24,10 +24,10 @@ _NEEDS_OTHERS = frozenset({"Pod"})
 _NO_TRY = "does not support dry run"
 
 
-def refusals(api: Api, release: Release, objects: Sequence[Object]) -> list[str]:
+def refusals(api: ApiClient, release: Release, objects: Sequence[Object]) -> list[str]:
     """What the API server refuses of a release's objects, each with the object's name.
 
-    Objects of a kind or in a namespace that is not there yet are passed over. Raises Unreachable.
+    Objects of a kind or in a namespace that is not there yet are passed over. Raises ApiUnreachableError.
     """
     namespaces = {item["metadata"]["name"] for item in api.list("v1", "Namespace")}
 
@@ -43,24 +43,24 @@ def refusals(api: Api, release: Release, objects: Sequence[Object]) -> list[str]
         return [said for said in pool.map(refusal, objects) if said]
 
 
-def _placed(api: Api, manifest: Object, namespace: str) -> Object | None:
+def _placed(api: ApiClient, manifest: Object, namespace: str) -> Object | None:
     """The object as Helm would put it into the release's namespace, None where it cannot be tried."""
     if manifest["kind"] in _NEEDS_OTHERS:
         return None
     try:
-        kind = api.kind(manifest["apiVersion"], manifest["kind"])
-    except NoSuchKind:
+        kind = api.discover(manifest["apiVersion"], manifest["kind"])
+    except NoKindMatchError:
         return None
     metadata = manifest.get("metadata") or {}
     return {**manifest, "metadata": {"namespace": namespace, **metadata} if kind.namespaced else metadata}
 
 
-def _tried(api: Api, manifest: Object) -> str:
+def _tried(api: ApiClient, manifest: Object) -> str:
     api_version, kind, metadata = manifest["apiVersion"], manifest["kind"], manifest["metadata"]
     name, namespace = metadata.get("name"), metadata.get("namespace", "")
     try:
         if not name or api.get(api_version, kind, name, namespace) is None:
-            api.ask("POST", api.kind(api_version, kind).collection(namespace), _TRY, manifest)
+            api.request("POST", api.discover(api_version, kind).collection_path(namespace), _TRY, manifest)
     except ApiError as error:
         return "" if _NO_TRY in str(error) else str(error)
     return ""

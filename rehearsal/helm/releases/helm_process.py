@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rehearsal.helm import cli
 from rehearsal.helm.releases import revisions as release_records
-from rehearsal.kubernetes.client import ApiError, Unreachable
+from rehearsal.kubernetes.client import ApiError, ApiUnreachableError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness import workloads
 from rehearsal.kubernetes.readiness.workloads import Fault
@@ -46,7 +46,7 @@ class Helm:
     def run(self, namespace: str, name: str, arguments: Sequence[str], patience: float) -> Outcome:
         """Run Helm on a release, for so many seconds at most; it ends with the rehearsal, however that ends.
 
-        Raises helm.Unavailable where there is no Helm, and Unreachable when the control plane is gone.
+        Raises helm.Unavailable where there is no Helm, and ApiUnreachableError when the control plane is gone.
         """
         process = f"helm-{next(self._numbers)}"
         # Not the log that the guard keeps of a server: it goes when it is read, for Helm may quote what is secret.
@@ -55,22 +55,22 @@ class Helm:
         command = cli.command([*arguments, *place])
         self._running.add(process)
         try:
-            self._plane.guard.start(process, command, log, gently=True)
+            self._plane.supervisor.start(process, command, log, graceful=True)
             unready, stopped = self._watch(process, namespace, name, time.monotonic() + patience)
             said = log.read_text(errors="replace") if log.exists() else ""
         except BrokenPipeError:
-            raise Unreachable("the control plane is gone: nobody is there to start Helm") from None
+            raise ApiUnreachableError("the control plane is gone: nobody is there to start Helm") from None
         finally:
             self._running.discard(process)
             log.unlink(missing_ok=True)
-        code = self._plane.guard.exit_code(process)
+        code = self._plane.supervisor.exit_code(process)
         return Outcome("" if code == 0 else stopped + _complaint(said, code), unready)
 
     def cancel(self) -> None:
         """End every run: by SIGTERM, which Helm takes as it takes a Ctrl-C, and by SIGKILL where that does not do
         within the guard's five seconds; the release then stays locked."""
         for process in list(self._running):
-            self._plane.guard.stop(process)
+            self._plane.supervisor.stop(process)
 
     def _watch(self, process: str, namespace: str, name: str, end: float) -> tuple[Sequence[Fault], str]:
         """What was last seen to be not ready, and why Helm had to be stopped if it had to."""
@@ -78,9 +78,9 @@ class Helm:
         look = time.monotonic() + _LOOKS
         try:
             while True:
-                ended = self._plane.guard.exit_code(process) is not None
-                if self._plane.faults():
-                    raise Unreachable("the control plane went down while Helm was at work")
+                ended = self._plane.supervisor.exit_code(process) is not None
+                if self._plane.problems():
+                    raise ApiUnreachableError("the control plane went down while Helm was at work")
                 if ended:
                     return unready, ""
                 if time.monotonic() > end:
@@ -91,7 +91,7 @@ class Helm:
                     look = time.monotonic() + _LOOKS
                 time.sleep(_PACE)
         finally:
-            self._plane.guard.stop(process)  # which ends nothing that has ended
+            self._plane.supervisor.stop(process)  # which ends nothing that has ended
 
     def _look(self, namespace: str, name: str) -> Sequence[Fault] | None:
         """What of a release is not ready; None when that is no longer what Helm waits for."""
@@ -103,7 +103,7 @@ class Helm:
                 return None
             hooks = {f"{hook['kind']} {namespace}/{hook['name']}" for hook in there.hooks}
             faults += [fault for fault in workloads.reasons(api, namespace) if fault.workload in hooks] if hooks else []
-        except (ApiError, Unreachable):
+        except (ApiError, ApiUnreachableError):
             return None
         return list(dict.fromkeys(faults))
 

@@ -56,7 +56,7 @@ class Releases:
     """The Helm releases of one cluster.
 
     Inputs are those of a Release resource, and what is refused is a CloudError. Where the API server does not answer,
-    all but `check` raise Unreachable.
+    all but `check` raise ApiUnreachableError.
     """
 
     def __init__(self, plane: ControlPlane) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from rehearsal.kubernetes.client import Api, Object
+from rehearsal.kubernetes.client import ApiClient, Object
 
 _ROLLBACK = re.compile(r"Rollback to (\d+)")  # how Helm describes the revision that a rollback makes
 
@@ -76,16 +76,16 @@ class Revision:
         return record
 
 
-def revisions(api: Api, namespace: str, name: str) -> Sequence[Revision]:
+def revisions(api: ApiClient, namespace: str, name: str) -> Sequence[Revision]:
     """All that Helm remembers of a release, the latest last; none where there is no such release."""
     found = [
         Revision(int(labels["version"]), labels["status"], secret)
-        for secret in api.list("v1", "Secret", namespace, labels=f"owner=helm,name={name}")
+        for secret in api.list("v1", "Secret", namespace, label_selector=f"owner=helm,name={name}")
         for labels in [secret["metadata"]["labels"]]
     ]
     return sorted(found, key=lambda revision: revision.number)
 
 
-def latest(api: Api, namespace: str, name: str) -> Revision | None:
+def latest(api: ApiClient, namespace: str, name: str) -> Revision | None:
     found = revisions(api, namespace, name)
     return found[-1] if found else None

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from rehearsal.kubernetes.client import Api, Object
+from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.cloud_controller import nodes, vm_sizes
 from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster, Pool
 from rehearsal.kubernetes.cloud_controller.reconciler import SELECTOR
@@ -28,7 +28,7 @@ _Free = dict[str, Fraction]
 class Autoscaler:
     """Decides how many nodes more a pool needs."""
 
-    def __init__(self, api: Api, version: str) -> None:
+    def __init__(self, api: ApiClient, version: str) -> None:
         self._api = api
         self._version = version
         self._helped: dict[str, float] = {}
@@ -36,7 +36,9 @@ class Autoscaler:
     def more(self, cluster: Cluster, *, gpus: bool) -> Mapping[str, int]:
         """Nodes to add, by pool."""
         growing = [pool for pool in cluster.pools if pool.maximum > pool.count]
-        waiting = [pod for pod in self._api.list("v1", "Pod", fields="spec.nodeName=") if _is_unschedulable(pod)]
+        waiting = [
+            pod for pod in self._api.list("v1", "Pod", field_selector="spec.nodeName=") if _is_unschedulable(pod)
+        ]
         if not growing or not waiting:
             return {}
         there = self._api.list("v1", "Node")
@@ -58,17 +60,17 @@ class Autoscaler:
     def idle(self, cluster: Cluster) -> frozenset[str]:
         """Nodes beyond those a pool begins with that run nothing but what runs on every node."""
         names = []
-        for node in self._api.list("v1", "Node", labels=SELECTOR):
+        for node in self._api.list("v1", "Node", label_selector=SELECTOR):
             pool = next((one for one in cluster.pools if one.name == nodes.pool_of(node)), None)
             if pool and nodes.number_of(node) >= pool.count and _age(node) > _IDLE:
-                here = self._api.list("v1", "Pod", fields=f"spec.nodeName={node['metadata']['name']}")
+                here = self._api.list("v1", "Pod", field_selector=f"spec.nodeName={node['metadata']['name']}")
                 if all(_is_daemon(pod) for pod in here):
                     names.append(node["metadata"]["name"])
         return frozenset(names)
 
     def notes(self, cluster: Cluster) -> list[str]:
         """The pools that have grown, in words."""
-        there = self._api.list("v1", "Node", labels=SELECTOR)
+        there = self._api.list("v1", "Node", label_selector=SELECTOR)
         grown = ((pool, _count(pool, there)) for pool in cluster.pools)
         return [
             f"The simulated autoscaler brought pool {pool.name} from {pool.count} to {count} nodes, of at most "

@@ -20,8 +20,8 @@ from rehearsal.kubernetes.cloud_controller.nodes import Nodes
 from rehearsal.kubernetes.cloud_controller.reconciler import Keeper
 from rehearsal.kubernetes.cloud_controller.vm_sizes import UnknownSize
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.kubernetes.control_plane.egress_proxy import Egress
-from rehearsal.kubernetes.watch import follow
+from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
+from rehearsal.kubernetes.watch import watch_objects
 from rehearsal.simulator.core.state_store import StateStore
 
 _PERIOD = 0.25  # seconds between two looks at the state
@@ -41,7 +41,7 @@ _WATCHED = (
 class CloudSide:
     """Keeps a cluster as the state says it is."""
 
-    def __init__(self, plane: ControlPlane, state: StateStore, egress: Egress) -> None:
+    def __init__(self, plane: ControlPlane, state: StateStore, egress: EgressProxy) -> None:
         self._api = plane.api
         self._state = state
         self._keeper = Keeper(plane.api)
@@ -98,7 +98,7 @@ class CloudSide:
             self._ended.wait(_PERIOD)
 
     def _listen(self, api_version: str, kind: str) -> None:
-        for _ in follow(self._api, api_version, kind, self._ended):
+        for _ in watch_objects(self._api, api_version, kind, self._ended):
             self._stirred.set()
 
     def _round(self, cluster: Cluster | None) -> None:

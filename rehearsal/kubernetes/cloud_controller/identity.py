@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rehearsal.kubernetes.client import Api, Object
+from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster
 from rehearsal.kubernetes.cloud_controller.system_workloads import NAMESPACE, WEBHOOK
-from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 
 _USE = "azure.workload.identity/use"
 _CLIENT, _TENANT = "azure.workload.identity/client-id", "azure.workload.identity/tenant-id"
@@ -43,7 +43,7 @@ class Tokenless:
         )
 
 
-def without_identity(api: Api) -> list[Tokenless]:
+def without_identity(api: ApiClient) -> list[Tokenless]:
     """The workloads that would get no token: their service account is annotated, their pods lack the label."""
     annotated = {
         (account["metadata"]["namespace"], account["metadata"]["name"])
@@ -126,7 +126,7 @@ def _configuration(
     }
 
 
-def answer(egress: Egress, api: Api, cluster: Callable[[], Cluster | None]) -> None:
+def answer(egress: EgressProxy, api: ApiClient, cluster: Callable[[], Cluster | None]) -> None:
     """Stand in for both webhooks; `cluster` is asked at every pod."""
 
     def review(

@@ -12,7 +12,7 @@ import hashlib
 import ipaddress
 from collections.abc import Mapping
 
-from rehearsal.kubernetes.client import Api, ApiError, Object
+from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster
 
 _FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
@@ -33,7 +33,7 @@ _CONFLICT = 409
 class Balancers:
     """Gives and takes load balancers."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: ApiClient) -> None:
         self._api = api
 
     def balance(self, cluster: Cluster | None) -> bool:

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from rehearsal.kubernetes.client import Api, Object
+from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster
 from rehearsal.kubernetes.cloud_controller.system_workloads import METRICS, NAMESPACE
-from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.readiness.capacity import quantity, requests
 
 _GROUP = "metrics.k8s.io/v1beta1"
@@ -39,7 +39,7 @@ def manifests(cluster: Cluster) -> Iterator[Object]:
 class Metrics:
     """Answers for the service that the API is registered with, whoever has registered it."""
 
-    def __init__(self, api: Api, egress: Egress) -> None:
+    def __init__(self, api: ApiClient, egress: EgressProxy) -> None:
         self._api = api
         self._egress = egress
 
@@ -69,14 +69,14 @@ class Metrics:
         return (200, named[0]) if named else (404, _missing(kind, name))
 
     def _nodes(self, labels: str) -> Iterator[Object]:
-        pods = self._api.list("v1", "Pod", fields="status.phase=Running")
-        for node in self._api.list("v1", "Node", labels=labels):
+        pods = self._api.list("v1", "Pod", field_selector="status.phase=Running")
+        for node in self._api.list("v1", "Node", label_selector=labels):
             name = node["metadata"]["name"]
             here = [pod for pod in pods if pod["spec"].get("nodeName") == name]
             yield {**_metrics("NodeMetrics", node), "usage": _usage(map(requests, here))}
 
     def _pods(self, namespace: str, labels: str) -> Iterator[Object]:
-        for pod in self._api.list("v1", "Pod", namespace, labels=labels, fields="status.phase=Running"):
+        for pod in self._api.list("v1", "Pod", namespace, label_selector=labels, field_selector="status.phase=Running"):
             containers = [{"name": one["name"], "usage": _usage([_asked(one)])} for one in pod["spec"]["containers"]]
             yield {**_metrics("PodMetrics", pod), "containers": containers}
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from rehearsal.kubernetes.client import Api, ApiError, Object
+from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 from rehearsal.kubernetes.cloud_controller import vm_sizes
 from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster, Pool
 from rehearsal.kubernetes.cloud_controller.reconciler import SELECTOR, SIMULATED
@@ -43,7 +43,7 @@ _NO_NETWORK = (
 class Nodes:
     """Keeps the cluster's nodes as the pools say; what an autoscaler has added stays."""
 
-    def __init__(self, api: Api, version: str) -> None:
+    def __init__(self, api: ApiClient, version: str) -> None:
         self._api = api
         self._version = version
         self._reported = 0.0
@@ -54,7 +54,7 @@ class Nodes:
         There come so many `more` to a pool, and the `idle` ones go. `gpus`: whether something in the cluster finds
         them. Raises sizes.UnknownSize, with the other pools' nodes made.
         """
-        there = {node["metadata"]["name"]: node for node in self._api.list("v1", "Node", labels=SELECTOR)}
+        there = {node["metadata"]["name"]: node for node in self._api.list("v1", "Node", label_selector=SELECTOR)}
         wanted, unknown = self._wanted(cluster, there.values(), more, gpus=gpus) if cluster else ({}, [])
         for name in idle:
             wanted.pop(name, None)
@@ -97,12 +97,12 @@ class Nodes:
 
     def _remove(self, name: str) -> None:
         """A machine that is gone takes its pods with it; the pod garbage collector would say so a minute later."""
-        self._api.delete("v1", "Node", name, propagation="Background")
-        for pod in self._api.list("v1", "Pod", fields=f"spec.nodeName={name}"):
+        self._api.delete("v1", "Node", name, propagation_policy="Background")
+        for pod in self._api.list("v1", "Pod", field_selector=f"spec.nodeName={name}"):
             metadata = pod["metadata"]
             path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
             try:
-                self._api.ask("DELETE", path, body={"gracePeriodSeconds": 0})
+                self._api.request("DELETE", path, body={"gracePeriodSeconds": 0})
             except ApiError as error:
                 if error.status != _GONE:
                     raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from rehearsal.kubernetes.client import Api, ApiError, Object
+from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 
 MANAGER: Final = "groundwork-simulated-cloud"
 # On everything that the simulated cloud puts into the cluster.
@@ -34,7 +34,7 @@ _Key = tuple[str, str, str, str]
 class Keeper:
     """Applies what is new or changed and deletes what is no longer wanted; what is kept already costs nothing."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: ApiClient) -> None:
         self._api = api
         self._kept: dict[_Key, Object] | None = None  # None until it is known what an earlier run has left
 
@@ -64,10 +64,10 @@ class Keeper:
 
     def _delete(self, key: _Key) -> None:
         api_version, kind, namespace, name = key
-        self._api.delete(api_version, kind, name, namespace, propagation="Background")
+        self._api.delete(api_version, kind, name, namespace, propagation_policy="Background")
 
     def _found(self) -> dict[_Key, Object]:
-        objects = (one for version, kind in _KINDS for one in self._api.list(version, kind, labels=SELECTOR))
+        objects = (one for version, kind in _KINDS for one in self._api.list(version, kind, label_selector=SELECTOR))
         # What holds pods and endpoints together may carry the labels of what it was made for.
         return {_key(one): {} for one in objects if not one["metadata"].get("ownerReferences")}
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rehearsal.kubernetes.client import Api, Object
+from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster
 from rehearsal.kubernetes.cloud_controller.reconciler import SIMULATED
 
@@ -99,7 +99,7 @@ def _class(
 class Provisioner:
     """Makes the volumes that claims wait for, and takes away those that nobody keeps."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: ApiClient) -> None:
         self._api = api
 
     def provision(self, present: frozenset[str]) -> bool:

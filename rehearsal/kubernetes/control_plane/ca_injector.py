@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from rehearsal.kubernetes.client import Api, ApiError, Object, Unreachable
-from rehearsal.kubernetes.control_plane.certificates import Authority
-from rehearsal.kubernetes.watch import follow
+from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, Object
+from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority
+from rehearsal.kubernetes.watch import watch_objects
 
 _MANAGER = "groundwork-simulated-ca-injector"
 _ADMISSION = "admissionregistration.k8s.io/v1"
@@ -22,12 +22,12 @@ _ADMISSION = "admissionregistration.k8s.io/v1"
 _Route = tuple[str, str, str]  # namespace, service, path
 
 
-class Trust:
+class CaInjector:
     """Follows whatever names a service, and knows which webhook is behind which path."""
 
-    def __init__(self, api: Api, authority: Authority) -> None:
+    def __init__(self, api: ApiClient, authority: CertificateAuthority) -> None:
         self._api = api
-        self._bundle = base64.b64encode(authority.file.read_bytes()).decode()
+        self._bundle = base64.b64encode(authority.ca_file.read_bytes()).decode()
         self._webhooks: dict[_Route, str] = {}
 
     def start(self, ended: threading.Event) -> None:
@@ -41,7 +41,7 @@ class Trust:
         return self._webhooks.get(route, f"{service}.{namespace}{route[2]}")
 
     def _follow(self, api_version: str, kind: str, ended: threading.Event) -> None:
-        for type_, found in follow(self._api, api_version, kind, ended):
+        for type_, found in watch_objects(self._api, api_version, kind, ended):
             if type_ == "DELETED":
                 continue
             for name, config in _client_configs(found):
@@ -55,7 +55,7 @@ class Trust:
     def _write(self, found: Object, change: Mapping[str, Any]) -> None:
         named = {key: found[key] for key in ("apiVersion", "kind")} | {"metadata": {"name": found["metadata"]["name"]}}
         # It may have been deleted meanwhile: then what is written is no whole object, and refused.
-        with contextlib.suppress(ApiError, Unreachable):
+        with contextlib.suppress(ApiError, ApiUnreachableError):
             self._api.apply({**named, **change}, _MANAGER, force=True)
 
 

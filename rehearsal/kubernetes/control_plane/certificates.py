@@ -27,11 +27,11 @@ _BOTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsage
 class Certificate:
     """The files of a certificate and of its key, both PEM."""
 
-    certificate: Path
-    key: Path
+    cert_file: Path
+    key_file: Path
 
 
-class Authority:
+class CertificateAuthority:
     """Signs what the processes of one control plane prove themselves with."""
 
     def __init__(self, folder: Path) -> None:
@@ -43,14 +43,14 @@ class Authority:
         builder = _builder(self._name, self._name, self._key).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
-        self._write(self.file, builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        self._write(self.ca_file, builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
     @property
-    def file(self) -> Path:
+    def ca_file(self) -> Path:
         """The authority's own certificate."""
         return self._folder / "ca.crt"
 
-    def certificate(self, name: str, groups: Sequence[str] = (), hosts: Sequence[str] = ()) -> Certificate:
+    def issue_certificate(self, name: str, groups: Sequence[str] = (), hosts: Sequence[str] = ()) -> Certificate:
         """A certificate for a client called `name` in `groups`, who also serves under `hosts` (names or addresses)."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_name(name, groups), self._name, key).add_extension(_BOTH, critical=False)
@@ -61,26 +61,28 @@ class Authority:
         signed = builder.sign(self._key, hashes.SHA256())
         stem = name.replace(":", "-").replace("*", "any")
         files = Certificate(self._folder / f"{stem}.crt", self._folder / f"{stem}.key")
-        self._write(files.certificate, signed.public_bytes(serialization.Encoding.PEM))
-        self._write(files.key, _pem(key))
+        self._write(files.cert_file, signed.public_bytes(serialization.Encoding.PEM))
+        self._write(files.key_file, _pem(key))
         return files
 
-    def signing_key(self, name: str) -> Path:
+    def create_signing_key(self, name: str) -> Path:
         """A key to sign tokens with."""
         path = self._folder / f"{name}.key"
         self._write(path, _pem(ec.generate_private_key(ec.SECP256R1())))
         return path
 
-    def kubeconfig(self, path: Path, server: str, user: Certificate) -> Path:
+    def write_kubeconfig(self, path: Path, server: str, user: Certificate) -> Path:
         """Write a kubeconfig that points at the files of `user`."""
         config = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "rehearsal", "cluster": {"server": server, "certificate-authority": str(self.file)}}],
+            "clusters": [
+                {"name": "rehearsal", "cluster": {"server": server, "certificate-authority": str(self.ca_file)}}
+            ],
             "users": [
                 {
                     "name": "rehearsal",
-                    "user": {"client-certificate": str(user.certificate), "client-key": str(user.key)},
+                    "user": {"client-certificate": str(user.cert_file), "client-key": str(user.key_file)},
                 }
             ],
             "contexts": [{"name": "rehearsal", "context": {"cluster": "rehearsal", "user": "rehearsal"}}],

@@ -1,7 +1,7 @@
 """A real Kubernetes control plane on this machine: etcd, API server, controllers, scheduler; and kwok for its nodes.
 
-Everything listens on 127.0.0.1 only, on free ports, and proves itself with certificates made for this run. What the
-cluster holds stays in the rehearsal's folder between runs.
+All processes listen on free ports of 127.0.0.1 only, with certificates issued at each start. The cluster's data stays
+in the rehearsal's folder between runs.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from pathlib import Path
 import yaml
 
 from rehearsal.console import UserError
-from rehearsal.kubernetes.client import Access, Api, ApiError, Unreachable
+from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, ClientConfig
 from rehearsal.kubernetes.control_plane import programs
-from rehearsal.kubernetes.control_plane.certificates import Authority, Certificate
-from rehearsal.kubernetes.control_plane.process_supervisor import Guard
+from rehearsal.kubernetes.control_plane.certificates import Certificate, CertificateAuthority
+from rehearsal.kubernetes.control_plane.process_supervisor import ProcessSupervisor, run_supervisor
 
 HOST = "127.0.0.1"
-SERVICE_RANGE = "10.96.0.0/16"  # nothing outside of the rehearsal's API server ever sees an address of it
+SERVICE_RANGE = "10.96.0.0/16"  # no address of it is ever routed
 
-PATIENCE = 60  # seconds for the whole control plane to answer; it takes about three
+STARTUP_TIMEOUT = 60  # seconds; it takes about three
 
-# What the API server calls itself to others. It has to be no loopback address, and nobody connects to it: TEST-NET-1,
+# The API server refuses to advertise a loopback address. Nothing connects to this one, of TEST-NET-1:
 # https://datatracker.ietf.org/doc/html/rfc5737
 _ADVERTISED = "192.0.2.1"
 _NODES = "kwok.x-k8s.io/node=fake"
@@ -42,21 +42,21 @@ class ControlPlane:
 
     folder      its data, certificates and logs
     kubeconfig  of a cluster administrator; its credentials are files
-    version     as the API server tells it: `v1.33.13`
+    version     as the API server reports it: `v1.33.13`
     """
 
     folder: Path
     kubeconfig: Path
-    api: Api
+    api: ApiClient
     version: str
-    authority: Authority
-    guard: Guard
+    certificate_authority: CertificateAuthority
+    supervisor: ProcessSupervisor
 
-    def faults(self) -> list[str]:
-        """The processes that ended while they should run, and where to read why."""
+    def problems(self) -> list[str]:
+        """One message for each of the control plane's processes that has ended, with the path of its log."""
         return [
-            f"{name} ended in mid-run ({_ending(code)}); its log is {_log(self.folder, name)}"
-            for name, code in self.guard.ended().items()
+            f"{name} ended unexpectedly ({_format_exit(code)}); its log is {_log_path(self.folder, name)}"
+            for name, code in self.supervisor.exit_codes().items()
             if name in _PROCESSES
         ]
 
@@ -65,46 +65,46 @@ _PROCESSES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-schedul
 
 
 @contextmanager
-def running(folder: Path, egress: Path) -> Iterator[ControlPlane]:
-    """A control plane for as long as the context lasts, its data in `folder`.
+def run_control_plane(folder: Path, egress_socket: Path) -> Iterator[ControlPlane]:
+    """Run a control plane while the context lasts. Its data stays in `folder`.
 
-    What the API server asks of services in the cluster goes to the proxy that listens on the socket `egress`. Raises
-    UserError when it does not come up.
+    The API server reaches services in the cluster through the proxy that listens on the Unix socket `egress_socket`.
+    Raises UserError when the control plane does not start.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "logs", ignore_errors=True)
     (folder / "logs").mkdir()
-    authority = Authority(folder / "pki")
-    with ExitStack() as stack:
-        guard = stack.enter_context(Guard.running())
-        start = _Start(folder, authority, guard, dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True)))
-        start.etcd()
-        start.api_server(egress)
-        admin = start.user("admin", ["system:masters"])
-        api = Api(Access.of(admin.read_text()))
-        version = _wait_for(api, guard, folder)
-        start.controllers()
-        yield ControlPlane(folder, admin, api, version, authority, guard)
+    authority = CertificateAuthority(folder / "pki")
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    with run_supervisor() as supervisor:
+        launcher = _Launcher(folder, authority, supervisor, ports)
+        launcher.start_etcd()
+        launcher.start_api_server(egress_socket)
+        admin = launcher.write_kubeconfig("admin", ["system:masters"])
+        api = ApiClient(ClientConfig.from_kubeconfig(admin.read_text()))
+        version = _wait_until_ready(api, supervisor, folder)
+        launcher.start_controllers()
+        yield ControlPlane(folder, admin, api, version, authority, supervisor)
 
 
 _PORTS = ("etcd", "peers", "api")
 
 
 @dataclass(frozen=True)
-class _Start:
-    """How each process is started."""
+class _Launcher:
+    """Starts the processes of one control plane, each with its options and certificates."""
 
     folder: Path
-    authority: Authority
-    guard: Guard
+    authority: CertificateAuthority
+    supervisor: ProcessSupervisor
     ports: Mapping[str, int]
 
     @property
     def server(self) -> str:
         return f"https://{HOST}:{self.ports['api']}"
 
-    def etcd(self) -> None:
-        proof = self.authority.certificate("etcd", hosts=[HOST])
+    def start_etcd(self) -> None:
+        pair = self.authority.issue_certificate("etcd", hosts=[HOST])
         clients, peers = (f"https://{HOST}:{self.ports[name]}" for name in ("etcd", "peers"))
         options = {
             "name": "rehearsal",
@@ -116,73 +116,75 @@ class _Start:
             "initial-cluster": f"rehearsal={peers}",
             "client-cert-auth": "true",
             "peer-client-cert-auth": "true",
-            "unsafe-no-fsync": "true",  # what a power cut would lose is only a rehearsal
+            "unsafe-no-fsync": "true",  # data lost in a power cut is only a rehearsal's
             "log-level": "warn",
         }
         for prefix in ("", "peer-"):
-            options |= {f"{prefix}{key}-file": value for key, value in _files(proof).items()}
-            options[f"{prefix}trusted-ca-file"] = self.authority.file
-        self._start("etcd", options, gently=True)
+            options |= {f"{prefix}{key}-file": value for key, value in _tls_files(pair).items()}
+            options[f"{prefix}trusted-ca-file"] = self.authority.ca_file
+        self._start("etcd", options, graceful=True)
 
-    def api_server(self, egress: Path) -> None:
-        proof = self.authority.certificate("kube-apiserver", hosts=[HOST, "localhost"])
-        front = self.authority.certificate("front-proxy")
-        signing = self.authority.signing_key("service-accounts")
+    def start_api_server(self, egress_socket: Path) -> None:
+        pair = self.authority.issue_certificate("kube-apiserver", hosts=[HOST, "localhost"])
+        front = self.authority.issue_certificate("front-proxy")
+        signing = self.authority.create_signing_key("service-accounts")
         self._start(
             "kube-apiserver",
             {
                 "etcd-servers": f"https://{HOST}:{self.ports['etcd']}",
-                "etcd-cafile": self.authority.file,
-                "etcd-certfile": proof.certificate,
-                "etcd-keyfile": proof.key,
+                "etcd-cafile": self.authority.ca_file,
+                "etcd-certfile": pair.cert_file,
+                "etcd-keyfile": pair.key_file,
                 "bind-address": HOST,
                 "secure-port": self.ports["api"],
                 "advertise-address": _ADVERTISED,
                 "endpoint-reconciler-type": "none",
-                "tls-cert-file": proof.certificate,
-                "tls-private-key-file": proof.key,
-                "client-ca-file": self.authority.file,
+                "tls-cert-file": pair.cert_file,
+                "tls-private-key-file": pair.key_file,
+                "client-ca-file": self.authority.ca_file,
                 "authorization-mode": "Node,RBAC",
                 "anonymous-auth": "false",
                 "service-account-issuer": "https://kubernetes.default.svc",
                 "service-account-key-file": signing,
                 "service-account-signing-key-file": signing,
                 "service-cluster-ip-range": SERVICE_RANGE,
-                "encryption-provider-config": self._encryption(),
+                "encryption-provider-config": self._write_encryption_config(),
                 "allow-privileged": "true",
-                "egress-selector-config-file": self._selector(egress),
-                # With these the API server proves itself to the APIs that it passes requests on to.
-                "requestheader-client-ca-file": self.authority.file,
+                "egress-selector-config-file": self._write_egress_selector(egress_socket),
+                # With these the API server authenticates to aggregated APIs.
+                "requestheader-client-ca-file": self.authority.ca_file,
                 "requestheader-allowed-names": "front-proxy",
                 "requestheader-username-headers": "X-Remote-User",
                 "requestheader-group-headers": "X-Remote-Group",
                 "requestheader-extra-headers-prefix": "X-Remote-Extra-",
-                "proxy-client-cert-file": front.certificate,
-                "proxy-client-key-file": front.key,
+                "proxy-client-cert-file": front.cert_file,
+                "proxy-client-key-file": front.key_file,
                 "profiling": "false",
             },
         )
 
-    def controllers(self) -> None:
-        calm = {"leader-elect": "false", "secure-port": "0", "profiling": "false"}
-        quick = {"kube-api-qps": "500", "kube-api-burst": "1000"}
+    def start_controllers(self) -> None:
+        common = {"leader-elect": "false", "secure-port": "0", "profiling": "false"}
+        rate_limits = {"kube-api-qps": "500", "kube-api-burst": "1000"}
         self._start(
             "kube-controller-manager",
             {
-                "kubeconfig": self.user("system:kube-controller-manager", ["system:masters"]),
+                "kubeconfig": self.write_kubeconfig("system:kube-controller-manager", ["system:masters"]),
                 "service-account-private-key-file": self.folder / "pki" / "service-accounts.key",
-                "root-ca-file": self.authority.file,
+                "root-ca-file": self.authority.ca_file,
                 "horizontal-pod-autoscaler-sync-period": "5s",
                 "pvclaimbinder-sync-period": "1s",
-                **calm,
-                **quick,
+                **common,
+                **rate_limits,
             },
         )
-        self._start("kube-scheduler", {"kubeconfig": self.user("system:kube-scheduler"), **calm, **quick})
+        self._start(
+            "kube-scheduler", {"kubeconfig": self.write_kubeconfig("system:kube-scheduler"), **common, **rate_limits}
+        )
         self._start(
             "kwok",
             {
-                "kubeconfig": self.user("kwok", ["system:masters"]),
+                "kubeconfig": self.write_kubeconfig("kwok", ["system:masters"]),
                 "config": _STAGES,
                 "manage-nodes-with-annotation-selector": _NODES,
                 "node-lease-duration-seconds": "40",
@@ -190,22 +192,22 @@ class _Start:
             },
         )
 
-    def user(self, name: str, groups: Sequence[str] = ()) -> Path:
-        """The kubeconfig of a user; the API server knows nobody but by certificate."""
+    def write_kubeconfig(self, name: str, groups: Sequence[str] = ()) -> Path:
+        """Write the kubeconfig of a user, whom the API server authenticates by certificate."""
         path = self.folder / f"{name.replace(':', '-')}.kubeconfig"
-        return self.authority.kubeconfig(path, self.server, self.authority.certificate(name, groups))
+        return self.authority.write_kubeconfig(path, self.server, self.authority.issue_certificate(name, groups))
 
-    def _selector(self, egress: Path) -> Path:
-        """Says that what goes to services goes through our proxy, for no network leads to simulated pods."""
+    def _write_egress_selector(self, egress_socket: Path) -> Path:
+        """Configure the API server to reach services through the egress proxy: simulated pods have no network."""
         path = self.folder / "egress.yaml"
-        connection = {"proxyProtocol": "HTTPConnect", "transport": {"uds": {"udsName": str(egress)}}}
+        connection = {"proxyProtocol": "HTTPConnect", "transport": {"uds": {"udsName": str(egress_socket)}}}
         selection = [{"name": "cluster", "connection": connection}]
         kind = {"apiVersion": "apiserver.k8s.io/v1beta1", "kind": "EgressSelectorConfiguration"}
         path.write_text(yaml.safe_dump({**kind, "egressSelections": selection}))
         return path
 
-    def _encryption(self) -> Path:
-        """Secrets lie encrypted in etcd, as the clouds' do; the key stays with the data it opens."""
+    def _write_encryption_config(self) -> Path:
+        """Configure encryption of Secrets at rest, as the clouds have it. The key is kept with the data it decrypts."""
         path = self.folder / "encryption.yaml"
         if not path.exists():
             key = {"name": "rehearsal", "secret": base64.b64encode(secrets.token_bytes(32)).decode()}
@@ -215,17 +217,17 @@ class _Start:
             path.write_text(yaml.safe_dump({**kind, "resources": [{"resources": ["secrets"], "providers": providers}]}))
         return path
 
-    def _start(self, name: str, options: Mapping[str, object], *, gently: bool = False) -> None:
+    def _start(self, name: str, options: Mapping[str, object], *, graceful: bool = False) -> None:
         command = [str(programs.paths()[name]), *(f"--{option}={value}" for option, value in options.items())]
-        self.guard.start(name, command, _log(self.folder, name), gently=gently)
+        self.supervisor.start(name, command, _log_path(self.folder, name), graceful=graceful)
 
 
-def _files(proof: Certificate) -> Mapping[str, Path]:
-    return {"cert": proof.certificate, "key": proof.key}
+def _tls_files(pair: Certificate) -> Mapping[str, Path]:
+    return {"cert": pair.cert_file, "key": pair.key_file}
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now; all are held until all are found, so that no two are the same."""
+    """Distinct TCP ports that are free now: all are held until all are found."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -233,34 +235,35 @@ def free_ports(count: int) -> list[int]:
         return [int(each.getsockname()[1]) for each in sockets]
 
 
-def _wait_for(api: Api, guard: Guard, folder: Path) -> str:
-    """The version of the API server, once it is ready.
+def _wait_until_ready(api: ApiClient, supervisor: ProcessSupervisor, folder: Path) -> str:
+    """Wait until the API server is ready; returns its version.
 
-    Raises UserError when a process ends, or nothing answers in time.
+    Raises UserError when a process ends, or the API server is not ready in time.
     """
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + STARTUP_TIMEOUT
     while time.monotonic() < end:
-        for name, code in guard.ended().items():
-            raise UserError(f"The rehearsal's {name} did not start ({_ending(code)}): {_last_words(folder, name)}")
+        for name, code in supervisor.exit_codes().items():
+            raise UserError(
+                f"The rehearsal's {name} did not start ({_format_exit(code)}): {_last_log_line(folder, name)}"
+            )
         try:
-            api.ask("GET", "/readyz")
-            return str(api.ask("GET", "/version")["gitVersion"])
-        except (ApiError, Unreachable):
+            api.request("GET", "/readyz")
+            return str(api.request("GET", "/version")["gitVersion"])
+        except (ApiError, ApiUnreachableError):
             time.sleep(0.05)
-    raise UserError(
-        f"The rehearsal's API server was not ready after {PATIENCE} s: {_last_words(folder, 'kube-apiserver')}"
-    )
+    last_line = _last_log_line(folder, "kube-apiserver")
+    raise UserError(f"The rehearsal's API server was not ready after {STARTUP_TIMEOUT} s: {last_line}")
 
 
-def _log(folder: Path, name: str) -> Path:
+def _log_path(folder: Path, name: str) -> Path:
     return folder / "logs" / f"{name}.log"
 
 
-def _ending(code: int) -> str:
+def _format_exit(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _last_words(folder: Path, name: str) -> str:
-    path = _log(folder, name)
+def _last_log_line(folder: Path, name: str) -> str:
+    path = _log_path(folder, name)
     lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    return f"{lines[-1][:400] if lines else 'it said nothing'} (its log is {path})"
+    return f"{lines[-1][:400] if lines else 'it is empty'} (its log is {path})"

@@ -25,11 +25,11 @@ from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
 from typing import Any
 
-from rehearsal.kubernetes.client import Api, ApiError, Object, Unreachable
-from rehearsal.kubernetes.control_plane.ca_injector import Trust
-from rehearsal.kubernetes.control_plane.certificates import Authority
+from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, Object
+from rehearsal.kubernetes.control_plane.ca_injector import CaInjector
+from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.kubernetes.http_server import answering
+from rehearsal.kubernetes.http_server import serve_in_thread
 
 # (method, path with its query, parsed body or None) -> (HTTP status, answer)
 Handler = Callable[[str, str, Any], tuple[int, Any]]
@@ -38,7 +38,7 @@ Target = Handler | tuple[str, int]
 _IDLE = 90  # seconds that a connection may be silent; the API server keeps its own as long
 
 
-class Egress:
+class EgressProxy:
     """The proxy; it serves while `running`, and looks services up from `attach` on."""
 
     def __init__(self) -> None:
@@ -49,14 +49,14 @@ class Egress:
         self._ended = threading.Event()
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def run(self) -> Iterator[None]:
         """Serve on the socket `path` for as long as the context lasts."""
         # In a short folder of its own, which only this user may enter: a socket's path has at most 107 characters.
         with tempfile.TemporaryDirectory(prefix="groundwork-") as folder:
             self.path = Path(folder) / "egress"
             server = _Server(str(self.path), _Tunnel)
             server.egress = self
-            with answering(server):
+            with serve_in_thread(server):
                 try:
                     yield
                 finally:
@@ -64,9 +64,9 @@ class Egress:
 
     def attach(self, plane: ControlPlane) -> None:
         """Look up services in this cluster from now on, and make it trust the answers given here."""
-        trust = Trust(plane.api, plane.authority)
+        trust = CaInjector(plane.api, plane.certificate_authority)
         trust.start(self._ended)
-        self._cluster = _Cluster(plane.api, plane.authority, trust)
+        self._cluster = _Cluster(plane.api, plane.certificate_authority, trust)
 
     def register(self, namespace: str, service: str, target: Target) -> None:
         """Let something else than a simulated pod answer for a service.
@@ -76,19 +76,19 @@ class Egress:
         """
         self._targets[namespace, service] = target
 
-    def answered(self) -> Mapping[str, int]:
+    def simulated_webhook_calls(self) -> Mapping[str, int]:
         """The webhooks that were answered for because their pods are simulated, and how often each."""
         with self._counting:
             return dict(self._answered)
 
     def destination(self, address: str) -> Destination:
-        """Who answers at `<cluster IP>:<port>`. Raises NobodyThere."""
+        """Who answers at `<cluster IP>:<port>`. Raises ServiceUnavailableError."""
         if self._cluster is None:
-            raise NobodyThere("the rehearsal's cluster is not attached yet")
+            raise ServiceUnavailableError("the rehearsal's cluster is not attached yet")
         try:
             return self._find(self._cluster, address)
-        except (ApiError, Unreachable) as error:
-            raise NobodyThere(str(error)) from None
+        except (ApiError, ApiUnreachableError) as error:
+            raise ServiceUnavailableError(str(error)) from None
 
     def _find(self, cluster: _Cluster, address: str) -> Destination:
         service = cluster.service(address)
@@ -98,7 +98,7 @@ class Egress:
             return Destination(namespace, name, process=target)
         selects = bool(service["spec"].get("selector"))
         if (selects or target is None) and not cluster.has_pods(namespace, name):
-            raise NobodyThere(f'no endpoints available for service "{name}"')
+            raise ServiceUnavailableError(f'no endpoints available for service "{name}"')
         return Destination(namespace, name)
 
     def certificate(self, destination: Destination) -> ssl.SSLContext:
@@ -126,7 +126,7 @@ class Egress:
         return 404, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
 
 
-class NobodyThere(Exception):
+class ServiceUnavailableError(Exception):
     """Nothing can be reached at an address; the message is the API server's for such a service."""
 
 
@@ -159,9 +159,9 @@ _REVIEWS: Mapping[Any, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
 class _Cluster:
     """The services of an attached control plane, and the certificates they prove themselves with."""
 
-    api: Api
-    authority: Authority
-    trust: Trust
+    api: ApiClient
+    authority: CertificateAuthority
+    trust: CaInjector
 
     def __post_init__(self) -> None:
         self._certificates: dict[tuple[str, str], ssl.SSLContext] = {}
@@ -173,12 +173,12 @@ class _Cluster:
             ports = {str(each["port"]) for each in service["spec"].get("ports", ())}
             if service["spec"].get("clusterIP") == host and port in ports:
                 return service
-        raise NobodyThere(f"no service has the address {address}")
+        raise ServiceUnavailableError(f"no service has the address {address}")
 
     def has_pods(self, namespace: str, service: str) -> bool:
         """Whether a service has an endpoint that is ready."""
         label = f"kubernetes.io/service-name={service}"
-        slices = self.api.list("discovery.k8s.io/v1", "EndpointSlice", namespace, labels=label)
+        slices = self.api.list("discovery.k8s.io/v1", "EndpointSlice", namespace, label_selector=label)
         endpoints = (one for each in slices for one in each.get("endpoints") or ())
         return any(one.get("conditions", {}).get("ready", True) for one in endpoints)
 
@@ -186,9 +186,9 @@ class _Cluster:
         with self._making:
             if (namespace, service) not in self._certificates:
                 name = f"{service}.{namespace}.svc"
-                files = self.authority.certificate(name, hosts=[name, f"{name}.cluster.local"])
+                files = self.authority.issue_certificate(name, hosts=[name, f"{name}.cluster.local"])
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-                context.load_cert_chain(files.certificate, files.key)
+                context.load_cert_chain(files.cert_file, files.key_file)
                 self._certificates[namespace, service] = context
             return self._certificates[namespace, service]
 
@@ -197,7 +197,7 @@ class _Server(ThreadingUnixStreamServer):
     daemon_threads = True
     block_on_close = False  # nobody waits for a silent connection
     request_queue_size = 128  # a release may bring dozens of objects at once that a webhook is asked of
-    egress: Egress
+    egress: EgressProxy
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that breaks is the API server's business, and it says so itself."""
@@ -215,7 +215,7 @@ class _Tunnel(BaseHTTPRequestHandler):
         try:
             destination = egress.destination(self.path)
             process = socket.create_connection(destination.process, _IDLE) if destination.process else None
-        except (NobodyThere, OSError) as nobody:
+        except (ServiceUnavailableError, OSError) as nobody:
             self.send_response_only(503, str(nobody))
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -227,7 +227,7 @@ class _Tunnel(BaseHTTPRequestHandler):
         else:
             _splice(self.connection, process)
 
-    def _converse(self, egress: Egress, destination: Destination) -> None:
+    def _converse(self, egress: EgressProxy, destination: Destination) -> None:
         self.connection.settimeout(_IDLE)
         with egress.certificate(destination).wrap_socket(self.connection, server_side=True) as secure:
             _Conversation(secure, self.client_address, self.server, destination)

@@ -1,8 +1,8 @@
-"""Keeps the control plane's processes, and sees to it that none outlives the rehearsal.
+"""Starts the control plane's processes and ends all of them when the rehearsal ends, however it ends.
 
-The processes belong to a guard, a small process of its own, which listens to the rehearsal through a pipe. When the
-pipe closes, because the rehearsal ended in whatever way, `kill -9` among them, the guard ends every process, the last
-started first, and then itself. On Linux the kernel ends them too should the guard itself be killed.
+The processes are children of a supervisor process, which takes commands from the rehearsal through a pipe. When the
+pipe closes, be it because the rehearsal was killed, the supervisor ends every process, the last started first, and
+exits. On Linux the kernel kills them too if the supervisor itself is killed.
 """
 
 from __future__ import annotations
@@ -11,51 +11,32 @@ import contextlib
 import ctypes
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 _ROOT = Path(__file__).resolve().parents[3]
-_GRACE = 5  # seconds that a process gets to end by itself
+_POLL_INTERVAL = 0.02  # seconds between two checks for processes that have ended
+_GRACE_PERIOD = 5  # seconds between SIGTERM and SIGKILL
+_STOP_TIMEOUT = _GRACE_PERIOD + 2  # seconds for the supervisor to report the exit of a process it was told to stop
 _PDEATHSIG = 1  # PR_SET_PDEATHSIG, https://man7.org/linux/man-pages/man2/pr_set_pdeathsig.2const.html
 
 
-class Guard:
-    """The rehearsal's side: starts and stops processes by name."""
+class ProcessSupervisor:
+    """Client of the supervisor process: starts and stops processes by name. Safe to share between threads."""
 
-    def __init__(self, pipe: IO[str], reports: IO[str]) -> None:
-        self._pipe = pipe
+    def __init__(self, commands: IO[str], reports: IO[str]) -> None:
+        self._commands = commands
         self._sending = threading.Lock()
-        self._exits: dict[str, int] = {}
-        threading.Thread(target=self._listen, args=(reports,), daemon=True).start()
-
-    @classmethod
-    @contextmanager
-    def running(cls) -> Iterator[Guard]:
-        """A guard for as long as the context lasts; on return every process has ended."""
-        command = [sys.executable, "-m", "rehearsal.kubernetes.control_plane.process_supervisor"]
-        with subprocess.Popen(
-            command,
-            cwd=_ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C in a terminal goes to the whole group: the guard must not be in it
-        ) as process:
-            assert process.stdin is not None  # noqa: S101 asked for above
-            assert process.stdout is not None  # noqa: S101
-            try:
-                yield cls(process.stdin, process.stdout)
-            finally:
-                with contextlib.suppress(BrokenPipeError):
-                    process.stdin.close()
-                process.wait()
+        self._exit_codes: dict[str, int] = {}
+        self._exited = threading.Condition()
+        threading.Thread(target=self._receive, args=(reports,), daemon=True).start()
 
     def start(
         self,
@@ -64,78 +45,105 @@ class Guard:
         log: Path,
         environment: Mapping[str, str] | None = None,
         *,
-        gently: bool = False,
+        graceful: bool = False,
     ) -> None:
-        """Start a process; what it says goes to the file `log`.
+        """Start a process whose output is appended to the file `log`.
 
-        `gently` lets it end by itself when it is stopped; one that keeps nothing needs no such time.
+        With `graceful` it gets SIGTERM and five seconds when it is stopped, else SIGKILL at once, which is faster for
+        processes that have nothing to save. A command that cannot be started counts as ended with code 127.
         """
-        self._exits.pop(name, None)
+        with self._exited:
+            self._exit_codes.pop(name, None)
         self._send(
             {
                 "start": name,
                 "command": list(command),
                 "log": str(log),
                 "environment": dict(environment or {}),
-                "gently": gently,
+                "graceful": graceful,
             }
         )
 
     def stop(self, name: str) -> None:
-        """End a process, and wait until it has."""
+        """Stop a process and wait until it has ended."""
         self._send({"stop": name})
-        patience = time.monotonic() + _GRACE + 2
-        while name not in self._exits and time.monotonic() < patience:
-            time.sleep(0.02)
+        with self._exited:
+            self._exited.wait_for(lambda: name in self._exit_codes, _STOP_TIMEOUT)
 
     def exit_code(self, name: str) -> int | None:
-        """The code with which a process ended, negative for a signal; None while it runs."""
-        return self._exits.get(name)
+        """The exit code of a process that has ended, negative for a signal; None while it runs."""
+        with self._exited:
+            return self._exit_codes.get(name)
 
-    def ended(self) -> Mapping[str, int]:
-        """The processes that have ended, and their codes."""
-        return dict(self._exits)
+    def exit_codes(self) -> Mapping[str, int]:
+        """The exit codes of all processes that have ended, by name."""
+        with self._exited:
+            return dict(self._exit_codes)
 
     def _send(self, message: Mapping[str, Any]) -> None:
         with self._sending:
-            self._pipe.write(json.dumps(message) + "\n")
-            self._pipe.flush()
+            self._commands.write(json.dumps(message) + "\n")
+            self._commands.flush()
 
-    def _listen(self, reports: IO[str]) -> None:
+    def _receive(self, reports: IO[str]) -> None:
         for line in reports:
             report = json.loads(line)
-            self._exits[report["name"]] = report["code"]
+            with self._exited:
+                self._exit_codes[report["name"]] = report["code"]
+                self._exited.notify_all()
 
 
-class _Keeper:
-    """The guard's side; it runs no threads, so that what is done between fork and exec is safe."""
+@contextmanager
+def run_supervisor() -> Iterator[ProcessSupervisor]:
+    """Run a supervisor process while the context lasts; on exit every process that it started has ended."""
+    command = [sys.executable, "-m", "rehearsal.kubernetes.control_plane.process_supervisor"]
+    with subprocess.Popen(
+        command,
+        cwd=_ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C in a terminal is sent to the whole process group, which this must not be in
+    ) as process:
+        assert process.stdin is not None  # noqa: S101 because of PIPE
+        assert process.stdout is not None  # noqa: S101
+        try:
+            yield ProcessSupervisor(process.stdin, process.stdout)
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+            process.wait()
+
+
+class _Server:
+    """The supervisor process. It runs no threads, so that a preexec_fn is safe."""
 
     def __init__(self) -> None:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._gently: set[str] = set()
+        self._graceful: set[str] = set()
 
     def run(self) -> None:
-        os.set_blocking(sys.stdin.fileno(), False)
-        waiting, rest = True, b""
-        while waiting:
-            try:
-                read = os.read(sys.stdin.fileno(), 65536)
-            except BlockingIOError:
-                self._report()
-                time.sleep(0.02)
-                continue
-            waiting = bool(read)
-            *lines, rest = (rest + read).split(b"\n")
-            for line in lines:
-                self._obey(json.loads(line))
+        """Execute commands until the pipe closes, then stop every process."""
+        commands, pending = sys.stdin.fileno(), b""
+        while True:
+            if select.select([commands], [], [], _POLL_INTERVAL)[0]:
+                chunk = os.read(commands, 65536)
+                if not chunk:
+                    break
+                *lines, pending = (pending + chunk).split(b"\n")
+                for line in lines:
+                    self._execute(json.loads(line))
+            self._report_exits()
         for name in reversed(list(self._processes)):
             self._stop(name)
 
-    def _obey(self, message: Mapping[str, Any]) -> None:
+    def _execute(self, message: Mapping[str, Any]) -> None:
         if "stop" in message:
             self._stop(message["stop"])
-            self._report()
-            return
+        else:
+            self._start(message)
+
+    def _start(self, message: Mapping[str, Any]) -> None:
         name = message["start"]
         with open(message["log"], "ab") as log:
             try:
@@ -149,30 +157,30 @@ class _Keeper:
                 )
             except OSError as error:
                 log.write(f"{error}\n".encode())
-                _tell(name, 127)
-        if message["gently"]:
-            self._gently.add(name)
+                _report_exit(name, 127)
+        if message["graceful"]:
+            self._graceful.add(name)
 
     def _stop(self, name: str) -> None:
         process = self._processes.get(name)
         if process is None or process.poll() is not None:
             return
-        if name in self._gently:
+        if name in self._graceful:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_GRACE)
+                process.wait(_GRACE_PERIOD)
         process.kill()
         process.wait()
 
-    def _report(self) -> None:
+    def _report_exits(self) -> None:
         for name, process in list(self._processes.items()):
             if process.poll() is not None:
                 del self._processes[name]
-                _tell(name, process.returncode)
+                _report_exit(name, process.returncode)
 
 
-def _tell(name: str, code: int) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the rehearsal is gone: the pipe will say so too
+def _report_exit(name: str, code: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the rehearsal is gone, and its other pipe is about to close
         print(json.dumps({"name": name, "code": code}), flush=True)
 
 
@@ -183,6 +191,6 @@ def _die_with_parent() -> None:
 
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # The pipe decides. Not SIG_IGN, which those started here would inherit.
+        # Only the pipe ends the supervisor. Not SIG_IGN, which the processes started here would inherit.
         signal.signal(number, lambda *_: None)
-    _Keeper().run()
+    _Server().run()

@@ -67,7 +67,7 @@ KWOK = Tool(
 TOOLS = (ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK)
 
 
-def ready() -> str:
+def prepare() -> str:
     """Find or build every program; gives the reason where that cannot be done, else nothing.
 
     Asked once in a process: a build that failed would fail again, after minutes.
@@ -76,7 +76,7 @@ def ready() -> str:
 
 
 def paths() -> Mapping[str, Path]:
-    """Every program's path, by its command; call `ready` first."""
+    """Every program's path, by its command; call `prepare` first."""
     return _found()[0]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rehearsal.kubernetes.client import Api, Object
+from rehearsal.kubernetes.client import ApiClient, Object
 
 CONTROLLER = "rehearsal.groundwork/simulated-gateway"
 
@@ -43,8 +43,8 @@ _BACKEND = _Reference("HTTPRoute", "Service", "InvalidKind", "BackendNotFound")
 _CERTIFICATE = _Reference("Gateway", "Secret", "InvalidCertificateRef", "InvalidCertificateRef")
 
 
-def settle(api: Api) -> None:
-    """One round over all gateways and routes. Raises ApiError and Unreachable."""
+def settle(api: ApiClient) -> None:
+    """One round over all gateways and routes. Raises ApiError and ApiUnreachableError."""
     classes = api.list(_VERSION, "GatewayClass")
     if not classes:
         return
@@ -64,7 +64,7 @@ def settle(api: Api) -> None:
 class _Cluster:
     """What a round needs to know, and what it has found so far."""
 
-    api: Api
+    api: ApiClient
     classes: Collection[str]
     gateways: Mapping[_Name, Object] = field(init=False)
     _services: Collection[_Name] = field(init=False)
@@ -154,7 +154,9 @@ class _Cluster:
             for each in selector.get("matchExpressions", ())
         ]
         labels = ",".join([*equal, *other])
-        return bool(self.api.list("v1", "Namespace", labels=labels, fields=f"metadata.name={namespace}"))
+        return bool(
+            self.api.list("v1", "Namespace", label_selector=labels, field_selector=f"metadata.name={namespace}")
+        )
 
     def _listener_status(self, gateway: Object, listener: Mapping[str, Any]) -> Mapping[str, Any]:
         namespace, name = _name(gateway)
@@ -238,7 +240,7 @@ def _is_false(status: Mapping[str, Any], kind: str) -> bool:
     return any(each["type"] == kind and each["status"] == "False" for each in status["conditions"])
 
 
-def _write(api: Api, found: Object, status: Mapping[str, Any]) -> None:
+def _write(api: ApiClient, found: Object, status: Mapping[str, Any]) -> None:
     """Write a status where it says anything new."""
     before = found.get("status", {})
     if any(_timeless(before.get(key)) != _timeless(value) for key, value in status.items()):

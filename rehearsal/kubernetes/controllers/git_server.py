@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rehearsal.kubernetes.control_plane.certificates import Authority
+from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority
 from rehearsal.kubernetes.control_plane.control_plane import HOST
-from rehearsal.kubernetes.http_server import answering
+from rehearsal.kubernetes.http_server import serve_in_thread
 
 _Answer = tuple[int, Mapping[str, str], bytes]  # HTTP status, headers, content
 
@@ -33,7 +33,7 @@ _NOT_FOUND: _Answer = (404, {}, b"")
 class Repositories:
     """The proxy; it serves while `running`, and what is added meanwhile, too."""
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, authority: CertificateAuthority) -> None:
         self._authority = authority
         self._folders: dict[str, Path] = {}  # by URL without its scheme
         self._identities: dict[str, ssl.SSLContext] = {}
@@ -45,7 +45,7 @@ class Repositories:
         server = _Server((HOST, 0), _Tunnel)
         server.repositories = self
         self.proxy = f"http://{HOST}:{server.server_address[1]}"
-        with answering(server):
+        with serve_in_thread(server):
             yield
 
     def serve(self, url: str, folder: Path) -> None:
@@ -65,9 +65,9 @@ class Repositories:
         """What this proves itself with as a host."""
         with self._making:
             if host not in self._identities:
-                files = self._authority.certificate(host, hosts=[host])
+                files = self._authority.issue_certificate(host, hosts=[host])
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-                context.load_cert_chain(files.certificate, files.key)
+                context.load_cert_chain(files.cert_file, files.key_file)
                 self._identities[host] = context
             return self._identities[host]
 

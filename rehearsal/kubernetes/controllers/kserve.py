@@ -30,8 +30,8 @@ def _launch(seat: Seat) -> Launch:
     # https://pkg.go.dev/sigs.k8s.io/controller-runtime/pkg/webhook#Options
     certificates = seat.folder / "k8s-webhook-server" / "serving-certs"
     certificates.mkdir(parents=True, exist_ok=True)
-    shutil.copy(seat.certificate.certificate, certificates / "tls.crt")
-    shutil.copy(seat.certificate.key, certificates / "tls.key")
+    shutil.copy(seat.certificate.cert_file, certificates / "tls.crt")
+    shutil.copy(seat.certificate.key_file, certificates / "tls.key")
     return Launch(
         [
             f"--kubeconfig={seat.kubeconfig}",

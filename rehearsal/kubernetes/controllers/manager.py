@@ -19,9 +19,9 @@ import yaml
 
 from rehearsal import toolchain
 from rehearsal.console import UserError, info
-from rehearsal.kubernetes.client import Api, ApiError, Object, Unreachable
+from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, free_ports
-from rehearsal.kubernetes.control_plane.egress_proxy import Egress
+from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers import argocd, gateway
 from rehearsal.kubernetes.controllers.controller import Controller, Seat
 from rehearsal.kubernetes.controllers.git_server import Repositories
@@ -55,8 +55,8 @@ class Controllers:
     repositories  where they find git repositories of this machine that stand for remote ones
     """
 
-    def __init__(self, plane: ControlPlane, egress: Egress, programs: Mapping[str, Path]) -> None:
-        self.repositories = Repositories(plane.authority)
+    def __init__(self, plane: ControlPlane, egress: EgressProxy, programs: Mapping[str, Path]) -> None:
+        self.repositories = Repositories(plane.certificate_authority)
         self._plane = plane
         self._ended = threading.Event()
         self._places = [_Place(each, programs.get(each.tool.command), plane, egress, self) for each in CONTROLLERS]
@@ -96,7 +96,7 @@ class Controllers:
 
     def _watch(self) -> None:
         while not self._ended.wait(_PERIOD):
-            with contextlib.suppress(ApiError, Unreachable):
+            with contextlib.suppress(ApiError, ApiUnreachableError):
                 for place in self._places:
                     place.look()
                 gateway.settle(self._plane.api)
@@ -106,7 +106,12 @@ class _Place:
     """The place of one controller: empty, simulated, or taken by a real process."""
 
     def __init__(
-        self, controller: Controller, program: Path | None, plane: ControlPlane, egress: Egress, others: Controllers
+        self,
+        controller: Controller,
+        program: Path | None,
+        plane: ControlPlane,
+        egress: EgressProxy,
+        others: Controllers,
     ) -> None:
         self.controller = controller
         self.up = False
@@ -152,7 +157,9 @@ class _Place:
 
     def _workload(self) -> Object | None:
         named = f"metadata.name={self.controller.deployment}" if self.controller.deployment else ""
-        found = self._plane.api.list("apps/v1", self.controller.workload, labels=self.controller.label, fields=named)
+        found = self._plane.api.list(
+            "apps/v1", self.controller.workload, label_selector=self.controller.label, field_selector=named
+        )
         return next((each for each in found if self.controller.container(each)), None)
 
     def _why_not(self, workload: Object) -> str:
@@ -170,7 +177,7 @@ class _Place:
         (self._port,) = free_ports(1)
         account = template["spec"].get("serviceAccountName") or "default"
         launch = self.controller.launch(self._seat(self._program, namespace, account, self._port))
-        self._plane.guard.start(
+        self._plane.supervisor.start(
             self.controller.name,
             [str(self._program), *container.get("args", ()), *launch.arguments],
             self._log,
@@ -185,7 +192,7 @@ class _Place:
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(_acting_for(user, self._plane.kubeconfig.read_text()))
         host = f"{self.controller.service}.{namespace}.svc"
-        certificate = self._plane.authority.certificate(self.controller.name, hosts=[host])
+        certificate = self._plane.certificate_authority.issue_certificate(self.controller.name, hosts=[host])
         return Seat(
             namespace=namespace,
             user=user,
@@ -194,19 +201,19 @@ class _Place:
             folder=folder,
             port=port,
             certificate=certificate,
-            authority=self._plane.authority.file,
+            authority=self._plane.certificate_authority.ca_file,
             proxy=self._others.repositories.proxy,
             reach=lambda name: self._others.reach(name, namespace),
         )
 
     def _stop(self) -> None:
         if self.up:
-            self._plane.guard.stop(self.controller.name)
+            self._plane.supervisor.stop(self.controller.name)
         self._port, self.up = None, False
 
     def _mourn(self) -> None:
         """Note that the process ended by itself, and when it may be started again: later each time."""
-        code = self._plane.guard.exit_code(self.controller.name)
+        code = self._plane.supervisor.exit_code(self.controller.name)
         if not self.up or code is None:
             return
         self._ends += 1
@@ -221,7 +228,7 @@ class _Place:
         return self._plane.folder / "logs" / f"{self.controller.name}.log"
 
 
-def _environment(api: Api, namespace: str, container: Object) -> Mapping[str, str]:
+def _environment(api: ApiClient, namespace: str, container: Object) -> Mapping[str, str]:
     """What of a container's environment stands in its workload and in ConfigMaps; other references do not count."""
     maps: dict[str, Object] = {}
     found = {}

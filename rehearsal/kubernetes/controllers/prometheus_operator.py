@@ -26,8 +26,8 @@ def _launch(seat: Seat) -> Launch:
         [
             f"--as={seat.user}",  # it does not read this in the kubeconfig
             f"--web.listen-address={HOST}:{seat.port}",
-            f"--web.cert-file={seat.certificate.certificate}",
-            f"--web.key-file={seat.certificate.key}",
+            f"--web.cert-file={seat.certificate.cert_file}",
+            f"--web.key-file={seat.certificate.key_file}",
         ],
         {"KUBECONFIG": str(seat.kubeconfig)},
     )

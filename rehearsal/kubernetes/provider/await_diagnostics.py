@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from rehearsal.kubernetes.client import Api, Object
+from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.provider.await_rules import replica_sets
-from rehearsal.kubernetes.provider.projection import called, condition, status
+from rehearsal.kubernetes.provider.projection import condition, describe, status
 
 _MANY = 5  # reasons in one message; those that differ say the most in the first few
 
@@ -21,7 +21,7 @@ _HOLDERS: Mapping[str, str] = {
 }
 
 
-def why_not_ready(api: Api, live: Object) -> str:
+def why_not_ready(api: ApiClient, live: Object) -> str:
     """What those say who could not do their part, each reason once; empty where nobody says anything."""
     found = Counter(_reasons(api, live))
     counted = [f"{reason} ({times} times)" if times > 1 else reason for reason, times in found.items()]
@@ -49,7 +49,7 @@ def why_still_there(live: Object) -> str:
     return "; ".join([*held, *told]) + "." + remedy if held or told else "Nothing says what keeps it."
 
 
-def _reasons(api: Api, live: Object) -> Iterator[str]:
+def _reasons(api: ApiClient, live: Object) -> Iterator[str]:
     sets = replica_sets(api, live) if live["kind"] == "Deployment" else []
     for pod in _pods(api, live):
         yield from _of_pod(pod)
@@ -61,13 +61,13 @@ def _reasons(api: Api, live: Object) -> Iterator[str]:
         yield from _warnings(api, live)
 
 
-def _pods(api: Api, live: Object) -> Iterable[Object]:
+def _pods(api: ApiClient, live: Object) -> Iterable[Object]:
     selector = live.get("spec", {}).get("selector")
     labels = selector.get("matchLabels", {}) if isinstance(selector, Mapping) else {}
     if not labels:
         return []
     wanted = ",".join(f"{key}={value}" for key, value in labels.items())
-    return api.list("v1", "Pod", live["metadata"]["namespace"], labels=wanted)
+    return api.list("v1", "Pod", live["metadata"]["namespace"], label_selector=wanted)
 
 
 def _of_pod(pod: Object) -> Iterator[str]:
@@ -83,12 +83,12 @@ def _of_pod(pod: Object) -> Iterator[str]:
         elif (ended := state.get("terminated")) and ended.get("exitCode"):
             yield f"container {container['name']} ended with exit code {ended['exitCode']}"
     if ready.get("status") == "False" and ready.get("message"):
-        yield f"{called(pod)}: {ready['message']}"
+        yield f"{describe(pod)}: {ready['message']}"
 
 
-def _warnings(api: Api, live: Object) -> Iterator[str]:
+def _warnings(api: ApiClient, live: Object) -> Iterator[str]:
     """What events tell of the object; those of type Normal only where they tell of a claim that waits."""
     namespace = live["metadata"].get("namespace", "default")
-    for event in api.list("v1", "Event", namespace, fields=f"involvedObject.uid={live['metadata']['uid']}"):
+    for event in api.list("v1", "Event", namespace, field_selector=f"involvedObject.uid={live['metadata']['uid']}"):
         if event.get("type") == "Warning" or event.get("reason") == "FailedBinding":
             yield f"[{event.get('reason')}] {event.get('message')}"

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from rehearsal.kubernetes.client import Api, ApiError, Object
+from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 from rehearsal.kubernetes.provider.await_diagnostics import why_not_ready, why_still_there
 from rehearsal.kubernetes.provider.await_rules import rule
-from rehearsal.kubernetes.provider.projection import annotation, called
+from rehearsal.kubernetes.provider.projection import annotation, describe
 from rehearsal.simulator.core.errors import CloudError
 
 PATIENCE = 45.0  # seconds any wait takes at most, whatever the program allows: simulated pods start at once
@@ -27,14 +27,14 @@ _GO_UNWATCHED = frozenset(
 )
 
 
-class Wait:
+class ReadinessWaiter:
     """One object waited for: `live` is how it was last seen.
 
     `timeout` is what the program allows, in seconds: customTimeouts; without it, pulumi.com/timeoutSeconds counts.
     When `stop` is set, waiting ends with a CloudError.
     """
 
-    def __init__(self, api: Api, stop: threading.Event, live: Object, timeout: float | None) -> None:
+    def __init__(self, api: ApiClient, stop: threading.Event, live: Object, timeout: float | None) -> None:
         self._api = api
         self._stop = stop
         self.live = live
@@ -42,7 +42,7 @@ class Wait:
         self._limit = min(self._allowed, PATIENCE)
         self._asked = time.monotonic()
 
-    def until_ready(self) -> Object:
+    def wait_until_ready(self) -> Object:
         """The object once it is ready by the rule of its kind. Raises CloudError when it fails, or is not in time."""
         judge = rule(self.live)
         if judge is None or annotation(self.live, "skipAwait") == "true":
@@ -52,23 +52,23 @@ class Wait:
             return self.live
         reasons = why_not_ready(self._api, self.live)
         raise CloudError(
-            f"{called(self.live)} was not ready after {self._limit:g} s: {missing}"
+            f"{describe(self.live)} was not ready after {self._limit:g} s: {missing}"
             + (f". {reasons}" if reasons else "")
             + self._stated()
         )
 
-    def until_gone(self) -> None:
+    def wait_until_deleted(self) -> None:
         """Come back when the object is gone. Raises CloudError, with what holds it, when it is not in time."""
         if annotation(self.live, "skipAwait") == "true" and self.live["kind"] in _GO_UNWATCHED:
             return
         look = self._namespace_still_there if self.live["kind"] == "Namespace" else self._still_there
         if self._until(look) is not None:
             raise CloudError(
-                f"{called(self.live)} was not gone after {self._limit:g} s: {why_still_there(self.live)}"
+                f"{describe(self.live)} was not gone after {self._limit:g} s: {why_still_there(self.live)}"
                 + self._stated()
             )
 
-    def tried(self, attempt: Callable[[], Object]) -> Object:
+    def retry_while_unavailable(self, attempt: Callable[[], Object]) -> Object:
         """What an attempt gives; made again, with longer and longer pauses, while what it needs is not there yet.
 
         The namespace or the kind may be on its way, from a resource that is made at the same time; a kind that has
@@ -94,12 +94,12 @@ class Wait:
 
     def _rest(self, seconds: float) -> None:
         if self._stop.wait(seconds):
-            raise CloudError(f"the wait for {called(self.live)} was cancelled")
+            raise CloudError(f"the wait for {describe(self.live)} was cancelled")
 
     def _look(self) -> Object:
         found = self._get()
         if found is None:
-            raise CloudError(f"{called(self.live)} was deleted while it was waited for")
+            raise CloudError(f"{describe(self.live)} was deleted while it was waited for")
         self.live = found
         return found
 

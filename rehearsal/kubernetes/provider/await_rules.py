@@ -11,13 +11,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rehearsal.kubernetes.client import Api, Object
-from rehearsal.kubernetes.provider.projection import called, condition, status
+from rehearsal.kubernetes.client import ApiClient, Object
+from rehearsal.kubernetes.provider.projection import condition, describe, status
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.values import look_up
 
 # What is still missing, None when nothing is. Raises CloudError when it can never come.
-Rule = Callable[[Api, Object], str | None]
+Rule = Callable[[ApiClient, Object], str | None]
 
 _REVISION = "deployment.kubernetes.io/revision"
 
@@ -30,7 +30,7 @@ def rule(live: Object) -> Rule | None:
     return _RULES.get(f"{group}/{live['kind']}")
 
 
-def _deployment(api: Api, live: Object) -> str | None:
+def _deployment(api: ApiClient, live: Object) -> str | None:
     revision = _annotations(live).get(_REVISION)
     if not _observed(live) or revision is None:
         return "the Deployment controller has not begun"
@@ -48,7 +48,7 @@ def _deployment(api: Api, live: Object) -> str | None:
     return None
 
 
-def _stateful_set(api: Api, live: Object) -> str | None:  # noqa: ARG001 a rule's signature
+def _stateful_set(api: ApiClient, live: Object) -> str | None:  # noqa: ARG001 a rule's signature
     if not _observed(live):
         return "the StatefulSet controller has not begun"
     wanted = live["spec"].get("replicas", 1)
@@ -62,7 +62,7 @@ def _stateful_set(api: Api, live: Object) -> str | None:  # noqa: ARG001 a rule'
     return None
 
 
-def _daemon_set(api: Api, live: Object) -> str | None:  # noqa: ARG001
+def _daemon_set(api: ApiClient, live: Object) -> str | None:  # noqa: ARG001
     wanted = status(live, "desiredNumberScheduled")
     if not _observed(live) or wanted is None:
         return "the DaemonSet controller has not begun"
@@ -71,9 +71,9 @@ def _daemon_set(api: Api, live: Object) -> str | None:  # noqa: ARG001
     return f"{there} of {wanted} pods ready" if there < wanted else None
 
 
-def _job(api: Api, live: Object) -> str | None:  # noqa: ARG001
+def _job(api: ApiClient, live: Object) -> str | None:  # noqa: ARG001
     if (failed := condition(live, "Failed")).get("status") == "True":
-        raise CloudError(f"{called(live)} failed: {_told(failed)}")
+        raise CloudError(f"{describe(live)} failed: {_told(failed)}")
     if condition(live, "Complete").get("status") == "True":
         return None
     if look_up(live, "spec.suspend"):
@@ -82,10 +82,12 @@ def _job(api: Api, live: Object) -> str | None:  # noqa: ARG001
     return f"its pods: {counts}"
 
 
-def _pod(api: Api, live: Object) -> str | None:  # noqa: ARG001
+def _pod(api: ApiClient, live: Object) -> str | None:  # noqa: ARG001
     phase = status(live, "phase")
     if phase == "Failed":
-        raise CloudError(f"{called(live)} failed: {status(live, 'message') or status(live, 'reason') or 'its process'}")
+        raise CloudError(
+            f"{describe(live)} failed: {status(live, 'message') or status(live, 'reason') or 'its process'}"
+        )
     for type_ in ("PodScheduled", "Initialized", "Ready"):
         found = condition(live, type_)
         if found.get("status") != "True" and not (type_ == "Ready" and phase == "Succeeded"):
@@ -93,7 +95,7 @@ def _pod(api: Api, live: Object) -> str | None:  # noqa: ARG001
     return None
 
 
-def _claim(api: Api, live: Object) -> str | None:
+def _claim(api: ApiClient, live: Object) -> str | None:
     phase, class_ = status(live, "phase"), live["spec"].get("storageClassName")
     if phase == "Bound":
         return None
@@ -103,27 +105,27 @@ def _claim(api: Api, live: Object) -> str | None:
     return f"no volume is bound to it, it is {phase}"
 
 
-def _volume(api: Api, live: Object) -> str | None:  # noqa: ARG001
+def _volume(api: ApiClient, live: Object) -> str | None:  # noqa: ARG001
     phase = status(live, "phase")
     return None if phase in ("Available", "Bound") else f"it is {phase}"
 
 
-def _controller(api: Api, live: Object) -> str | None:  # noqa: ARG001
+def _controller(api: ApiClient, live: Object) -> str | None:  # noqa: ARG001
     wanted, there = live["spec"].get("replicas", 1), status(live, "availableReplicas", 0)
     return None if there == wanted else f"{there} of {wanted} pods available"
 
 
-def _quota(api: Api, live: Object) -> str | None:  # noqa: ARG001
+def _quota(api: ApiClient, live: Object) -> str | None:  # noqa: ARG001
     hard = live["spec"].get("hard", {})
     return None if status(live, "hard", {}) == hard else "its limits are not in force"
 
 
-def _secret(api: Api, live: Object) -> str | None:  # noqa: ARG001
+def _secret(api: ApiClient, live: Object) -> str | None:  # noqa: ARG001
     waits = live.get("type") == "kubernetes.io/service-account-token" and not live.get("data")
     return "no token was put into it: is its service account there?" if waits else None
 
 
-def _service(api: Api, live: Object) -> str | None:
+def _service(api: ApiClient, live: Object) -> str | None:
     spec = live["spec"]
     if spec.get("type") == "LoadBalancer" and not status(live, "loadBalancer.ingress"):
         return "no load balancer was allocated to it: is there a controller that does?"
@@ -137,13 +139,13 @@ def _service(api: Api, live: Object) -> str | None:
     return f"{waiting} of the pods that it selects are not ready" if waiting else None
 
 
-def _ingress(api: Api, live: Object) -> str | None:  # noqa: ARG001
+def _ingress(api: ApiClient, live: Object) -> str | None:  # noqa: ARG001
     if status(live, "loadBalancer.ingress"):
         return None
     return "no ingress controller gave it an address: is there one for its ingressClassName?"
 
 
-def _definition(api: Api, live: Object) -> str | None:  # noqa: ARG001
+def _definition(api: ApiClient, live: Object) -> str | None:  # noqa: ARG001
     if condition(live, "Established").get("status") == "True":
         return None
     return _told(condition(live, "NamesAccepted")) or "it is not Established"
@@ -166,7 +168,7 @@ _RULES: Mapping[str, Rule] = {
 }
 
 
-def replica_sets(api: Api, deployment: Object) -> list[Object]:
+def replica_sets(api: ApiClient, deployment: Object) -> list[Object]:
     uid, namespace = deployment["metadata"]["uid"], deployment["metadata"]["namespace"]
     return [
         each
@@ -183,7 +185,7 @@ def _waits_for(wanted: str) -> Rule:
     """
     expressions = re.findall(r'"([^"]*)"', wanted) if wanted.startswith("[") else [wanted]
 
-    def waits(api: Api, live: Object) -> str | None:  # noqa: ARG001
+    def waits(api: ApiClient, live: Object) -> str | None:  # noqa: ARG001
         return next((expression for expression in expressions if not _holds(expression, live)), None)
 
     return waits
@@ -197,7 +199,7 @@ def _holds(expression: str, live: Object) -> bool:
         value = look_up(live, found[1])
         return value is not None if found[2] is None else str(value) == found[2]
     raise CloudError(
-        f"{called(live)}: a rehearsal does not understand pulumi.com/waitFor: {expression}. "
+        f"{describe(live)}: a rehearsal does not understand pulumi.com/waitFor: {expression}. "
         "It knows condition=Type, condition=Type=Status and jsonpath={.dotted.path}=value."
     )
 

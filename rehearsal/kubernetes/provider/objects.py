@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rehearsal.kubernetes import schemas
-from rehearsal.kubernetes.client import Api, ApiError, NoSuchKind, Object, Unreachable
-from rehearsal.kubernetes.provider.await_logic import Wait
+from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, NoKindMatchError, Object
+from rehearsal.kubernetes.provider.await_logic import ReadinessWaiter
 from rehearsal.kubernetes.provider.projection import (
     annotation,
-    called,
     condition,
     declared,
+    describe,
     field_manager,
-    guarded,
     id_of,
-    like,
     manifest,
+    mark_secrets,
     outputs,
     previewed,
+    project,
 )
 from rehearsal.kubernetes.provider.replacement import (
     Mutability,
@@ -42,7 +42,7 @@ from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Difference
 from rehearsal.simulator.core.values import Path, Values, has_unknown
 
-LOST = "the rehearsal's API server no longer answers. What it holds is kept: run the command again"
+API_SERVER_LOST = "the rehearsal's API server no longer answers. What it holds is kept: run the command again"
 
 _REPLACE_UNREADY: Path = ("metadata", "annotations", "pulumi.com/replaceUnready")
 
@@ -86,7 +86,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ObjectRequest:
     """One request of the engine about one resource. `timeout` is in seconds, None where the program gives none."""
 
     urn: str
@@ -106,7 +106,7 @@ class Asked:
         return self.urn.rsplit("::", 1)[-1]
 
 
-class Unfinished(CloudError):
+class InitializationError(CloudError):
     """The object exists, but did not become what was asked for: the state has to remember it."""
 
     def __init__(self, reason: str, id_: str, properties: Values) -> None:
@@ -115,24 +115,24 @@ class Unfinished(CloudError):
         self.properties = properties
 
 
-def words(error: Exception) -> str:
+def format_error(error: Exception) -> str:
     """A failure in the words for people: the API server's own, and what to do about it."""
-    if isinstance(error, Unreachable):
-        return LOST
+    if isinstance(error, ApiUnreachableError):
+        return API_SERVER_LOST
     message = str(error)
     remedies = [remedy for pattern, remedy in _REMEDIES.items() if re.search(pattern, message)]
     return " ".join([message.rstrip(".") + ".", *remedies]) if remedies else message
 
 
 class Objects:
-    """Resources that are objects of the API; raises CloudError, ApiError and Unreachable."""
+    """Resources that are objects of the API; raises CloudError, ApiError and ApiUnreachableError."""
 
-    def __init__(self, api: Api, stop: threading.Event) -> None:
+    def __init__(self, api: ApiClient, stop: threading.Event) -> None:
         self._api = api
         self._stop = stop
         self.settings = Settings()
 
-    def check(self, asked: Asked) -> tuple[Values, list[str]]:
+    def check(self, asked: ObjectRequest) -> tuple[Values, list[str]]:
         """The inputs with name and namespace filled in, and what is wrong with them."""
         kind = asked.type.rsplit(":", 1)[-1]
         plain = dict(asked.inputs.plain)
@@ -145,13 +145,13 @@ class Objects:
             if "generateName" in metadata:
                 return asked.inputs, ["metadata.generateName is not supported with server-side apply: give a name"]
             plain["metadata"] = self._named(asked, plain, metadata)
-        inputs = guarded(Values(plain, asked.inputs.secrets))
+        inputs = mark_secrets(Values(plain, asked.inputs.secrets))
         # Said here too, for a preview has no dry run where the namespace is yet to be made.
         judged = schemas.is_built_in(plain) and not has_unknown(plain)
         complaint = schemas.complaint(manifest(plain)) if judged else None
         return inputs, [complaint] if complaint else []
 
-    def diff(self, asked: Asked) -> Difference:
+    def diff(self, asked: ObjectRequest) -> Difference:
         old, new = (self._placed(manifest(each.plain)) for each in (asked.old_inputs, asked.inputs))
         changed, fixed = self._changed(asked, old, new)
         replaces = {*replacing(changed, old, new, self.settings.mutability), *fixed}
@@ -164,32 +164,32 @@ class Objects:
             bool(replaces) and stays,
         )
 
-    def create(self, asked: Asked) -> tuple[str, Values]:
+    def create(self, asked: ObjectRequest) -> tuple[str, Values]:
         wanted = manifest(asked.inputs.plain)
         manager = field_manager(asked.urn, wanted)
         if asked.preview:
             return "", self._preview_of_new(asked, wanted, manager)
         self._refuse_where_taken(wanted, manager)
-        wait = Wait(self._api, self._stop, wanted, asked.timeout)
-        applied = wait.tried(lambda: self._apply(wanted, manager))
+        wait = ReadinessWaiter(self._api, self._stop, wanted, asked.timeout)
+        applied = wait.retry_while_unavailable(lambda: self._apply(wanted, manager))
         return id_of(applied), self._awaited(asked, applied, manager)
 
-    def read(self, asked: Asked) -> tuple[Values, Values] | None:
+    def read(self, asked: ObjectRequest) -> tuple[Values, Values] | None:
         """Inputs and outputs of the live object, None when it is gone."""
         live = self._recorded(asked)
         if live is None:
             return None
         manager = field_manager(asked.urn, live, asked.old_outputs.plain)
         known_inputs = asked.old_inputs if asked.old_inputs.plain else Values(declared(live))
-        return like(live, known_inputs), outputs(live, asked.old_inputs, manager)
+        return project(live, known_inputs), outputs(live, asked.old_inputs, manager)
 
-    def update(self, asked: Asked) -> Values:
+    def update(self, asked: ObjectRequest) -> Values:
         wanted = manifest(asked.inputs.plain)
         if asked.preview and (has_unknown(wanted) or not self._is_served(wanted)):
             return asked.inputs
         live = self._live(wanted)
         if live is None:
-            raise CloudError(f"{called(wanted)} was not found: it has been deleted outside Pulumi (run a refresh)")
+            raise CloudError(f"{describe(wanted)} was not found: it has been deleted outside Pulumi (run a refresh)")
         manager = field_manager(asked.urn, wanted, asked.old_outputs.plain)
         to_apply = without_ignored(wanted, live, asked.ignored, manager)
         if asked.preview:
@@ -197,7 +197,7 @@ class Objects:
             return asked.inputs if answer is None else outputs(answer, asked.inputs, manager)
         return self._awaited(asked, self._apply(to_apply, manager), manager)
 
-    def delete(self, asked: Asked) -> None:
+    def delete(self, asked: ObjectRequest) -> None:
         live = self._recorded(asked)
         if live is None:
             return
@@ -205,11 +205,15 @@ class Objects:
         propagation = policy if policy in ("Orphan", "Background") else "Foreground"
         metadata = live["metadata"]
         self._api.delete(
-            live["apiVersion"], live["kind"], metadata["name"], metadata.get("namespace", ""), propagation=propagation
+            live["apiVersion"],
+            live["kind"],
+            metadata["name"],
+            metadata.get("namespace", ""),
+            propagation_policy=propagation,
         )
-        Wait(self._api, self._stop, live, asked.timeout).until_gone()
+        ReadinessWaiter(self._api, self._stop, live, asked.timeout).wait_until_deleted()
 
-    def _named(self, asked: Asked, plain: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
+    def _named(self, asked: ObjectRequest, plain: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
         """The metadata with the name that Pulumi makes up where the program gives none, and a namespace."""
         named = dict(metadata)
         if "name" not in named:
@@ -223,7 +227,7 @@ class Objects:
             named["namespace"] = self.settings.namespace
         return named
 
-    def _changed(self, asked: Asked, old: Object, new: Object) -> tuple[list[Path], list[Path]]:
+    def _changed(self, asked: ObjectRequest, old: Object, new: Object) -> tuple[list[Path], list[Path]]:
         """Paths that would change, and those of them that the API server says cannot."""
         by_inputs = list(changes(old, new))
         if has_unknown(new) or _place(old) != _place(new):
@@ -242,7 +246,7 @@ class Objects:
         found = [_as_written(path, texts) for path in changes(declared(live), declared(answer))]
         return [path for path in found if _speaks_of(old, path) or _speaks_of(new, path)], []
 
-    def _preview_of_new(self, asked: Asked, wanted: Object, manager: str) -> Values:
+    def _preview_of_new(self, asked: ObjectRequest, wanted: Object, manager: str) -> Values:
         """What a dry run makes of it; the inputs, where what it needs will only be there in the real run."""
         if has_unknown(wanted) or not self._is_served(wanted) or self._live(wanted) is not None:
             return asked.inputs
@@ -269,7 +273,7 @@ class Objects:
         if any(entry.get("manager") == manager for entry in live["metadata"].get("managedFields", [])):
             return
         raise CloudError(
-            f"{called(live)} already exists, and is not this resource's. Was the resource renamed? Then give it an "
+            f"{describe(live)} already exists, and is not this resource's. Was the resource renamed? Then give it an "
             "alias. Else import it, or take it over with upsert_existing_objects on the provider."
         )
 
@@ -289,19 +293,19 @@ class Objects:
             return {**thing, "metadata": {**metadata, "namespace": metadata.get("namespace") or "default"}}
         return {**thing, "metadata": {key: value for key, value in metadata.items() if key != "namespace"}}
 
-    def _awaited(self, asked: Asked, applied: Object, manager: str) -> Values:
-        wait = Wait(self._api, self._stop, applied, asked.timeout)
+    def _awaited(self, asked: ObjectRequest, applied: Object, manager: str) -> Values:
+        wait = ReadinessWaiter(self._api, self._stop, applied, asked.timeout)
         try:
-            return outputs(wait.until_ready(), asked.inputs, manager)
-        except (CloudError, ApiError, Unreachable) as error:
+            return outputs(wait.wait_until_ready(), asked.inputs, manager)
+        except (CloudError, ApiError, ApiUnreachableError) as error:
             properties = outputs(wait.live, asked.inputs, manager)
-            raise Unfinished(words(error), id_of(applied), properties) from None
+            raise InitializationError(format_error(error), id_of(applied), properties) from None
 
     def _live(self, thing: Object) -> Object | None:
         metadata = thing["metadata"]
         return self._api.get(thing["apiVersion"], thing["kind"], metadata["name"], metadata.get("namespace", ""))
 
-    def _recorded(self, asked: Asked) -> Object | None:
+    def _recorded(self, asked: ObjectRequest) -> Object | None:
         """The live object of a resource that is in the state, found by its ID."""
         api_version, kind = _kind_of(asked.type)
         known = asked.old_outputs.plain
@@ -310,8 +314,8 @@ class Objects:
 
     def _is_served(self, thing: Object) -> bool:
         try:
-            self._api.kind(thing["apiVersion"], thing["kind"])
-        except NoSuchKind:
+            self._api.discover(thing["apiVersion"], thing["kind"])
+        except NoKindMatchError:
             return False
         return True
 
@@ -322,8 +326,8 @@ class Objects:
     def _is_namespaced(self, thing: Mapping[str, Any]) -> bool:
         """As the API server says; a kind that is not there yet is taken for one."""
         try:
-            return self._api.kind(str(thing.get("apiVersion")), str(thing.get("kind"))).namespaced
-        except NoSuchKind:
+            return self._api.discover(str(thing.get("apiVersion")), str(thing.get("kind"))).namespaced
+        except NoKindMatchError:
             return True
 
 

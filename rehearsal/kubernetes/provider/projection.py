@@ -66,7 +66,7 @@ def outputs(live: Object, inputs: Values, manager: str) -> Values:
     """The properties of an object as the state keeps them; what went in secret stays secret."""
     metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
     plain = {**_renamed({**live, "metadata": metadata}, _UNDERSCORED), MANAGER: manager}
-    return guarded(Values(plain, {_outside_lists(path) for path in inputs.secrets}))
+    return mark_secrets(Values(plain, {_outside_lists(path) for path in inputs.secrets}))
 
 
 def previewed(answer: Object, inputs: Values, manager: str) -> Values:
@@ -74,7 +74,7 @@ def previewed(answer: Object, inputs: Values, manager: str) -> Values:
     return outputs({key: value for key, value in answer.items() if key != "status"}, inputs, manager)
 
 
-def guarded(values: Values) -> Values:
+def mark_secrets(values: Values) -> Values:
     """The same values with their secrets' paths in order, and what a Secret holds always among them."""
     wanted = set(values.secrets)
     if values.plain.get("kind") == "Secret":
@@ -84,13 +84,13 @@ def guarded(values: Values) -> Values:
     return Values(values.plain, {path for path in there if not any(path[:end] in there for end in range(1, len(path)))})
 
 
-def like(live: Object, inputs: Values) -> Values:
+def project(live: Object, inputs: Values) -> Values:
     """The live object restricted to what the inputs speak of: differs from them where it has drifted."""
     plain = _restricted(_renamed(live, _UNDERSCORED), inputs.plain)
     texts = inputs.plain.get("stringData")
     if live.get("kind") == "Secret" and isinstance(texts, Mapping):
         plain["stringData"] = {key: _text(live.get("data", {})[key]) for key in texts if key in live.get("data", {})}
-    return guarded(Values(plain, set(inputs.secrets)))
+    return mark_secrets(Values(plain, set(inputs.secrets)))
 
 
 def id_of(live: Object) -> str:
@@ -98,7 +98,7 @@ def id_of(live: Object) -> str:
     return f"{namespace}/{name}" if namespace else str(name)
 
 
-def called(live: Object) -> str:
+def describe(live: Object) -> str:
     """How messages name an object: `Deployment serving/model`."""
     return f"{live['kind']} {id_of(live)}"
 
@@ -139,9 +139,9 @@ def condition(live: Object, type_: str) -> Mapping[str, Any]:
     return next((each for each in status(live, "conditions", []) if each.get("type") == type_), {})
 
 
-def hidden(message: str, *known: Values) -> str:
+def redact(message: str, *known: Values) -> str:
     """A message with every secret value that is known taken out of it: what is refused may be quoted."""
-    all_ = [(values.plain, path) for values in map(guarded, known) for path in values.secrets]
+    all_ = [(values.plain, path) for values in map(mark_secrets, known) for path in values.secrets]
     texts = {text for plain, path in all_ for text in _leaves(look_up_path(plain, path))}
     for text in sorted(texts, key=len, reverse=True):
         for form in (text, json.dumps(text)[1:-1], base64.b64encode(text.encode()).decode()):

@@ -19,10 +19,10 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 
 from rehearsal.helm.releases import resources as helm_releases
 from rehearsal.helm.releases.resources import Releases
-from rehearsal.kubernetes.client import ApiError, Unreachable
+from rehearsal.kubernetes.client import ApiError, ApiUnreachableError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.kubernetes.provider.objects import Asked, Objects, Settings, Unfinished, words
-from rehearsal.kubernetes.provider.projection import hidden, look_up_path
+from rehearsal.kubernetes.provider.objects import InitializationError, ObjectRequest, Objects, Settings, format_error
+from rehearsal.kubernetes.provider.projection import look_up_path, redact
 from rehearsal.simulator import offline_kubernetes
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.provider import build_diff_response, type_from_urn
@@ -40,13 +40,13 @@ class _ReleaseResources:
     def __init__(self, releases: Releases) -> None:
         self._releases = releases
 
-    def check(self, asked: Asked) -> tuple[Values, list[str]]:
+    def check(self, asked: ObjectRequest) -> tuple[Values, list[str]]:
         return asked.inputs, self._releases.check(asked.inputs.plain)
 
-    def diff(self, asked: Asked) -> Difference:
+    def diff(self, asked: ObjectRequest) -> Difference:
         return self._releases.diff(asked.old_inputs.plain, asked.inputs.plain)
 
-    def create(self, asked: Asked) -> tuple[str, Values]:
+    def create(self, asked: ObjectRequest) -> tuple[str, Values]:
         inputs = asked.inputs
         if asked.preview:
             return "", _guarded(self._releases.preview(inputs.plain), inputs)
@@ -54,20 +54,20 @@ class _ReleaseResources:
         with _remembered(id_, inputs):
             return id_, _guarded(self._releases.install(inputs.plain, asked.timeout), inputs)
 
-    def read(self, asked: Asked) -> tuple[Values, Values] | None:
+    def read(self, asked: ObjectRequest) -> tuple[Values, Values] | None:
         if not asked.old_inputs.plain:
             raise CloudError(f"the release {asked.id} cannot be imported: what it was made from is not in the cluster")
         found = self._releases.read(asked.old_inputs.plain)
         return None if found is None else (asked.old_inputs, _guarded(found, asked.old_inputs))
 
-    def update(self, asked: Asked) -> Values:
+    def update(self, asked: ObjectRequest) -> Values:
         inputs = asked.inputs
         if asked.preview:
             return _guarded(self._releases.preview(inputs.plain), inputs)
         with _remembered(asked.id, inputs):
             return _guarded(self._releases.upgrade(inputs.plain, asked.old_inputs.plain, asked.timeout), inputs)
 
-    def delete(self, asked: Asked) -> None:
+    def delete(self, asked: ObjectRequest) -> None:
         self._releases.uninstall(asked.old_inputs.plain or asked.old_outputs.plain, asked.timeout)
 
     def cancel(self) -> None:
@@ -113,7 +113,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         asked = _asked(request, inputs=request.news, old_inputs=request.olds, seed=request.randomSeed)
         with self._answering(context, asked):
             inputs, reasons = self._resources(asked).check(asked)
-        failures = [provider_pb2.CheckFailure(reason=hidden(reason, asked.inputs)) for reason in reasons]
+        failures = [provider_pb2.CheckFailure(reason=redact(reason, asked.inputs)) for reason in reasons]
         return provider_pb2.CheckResponse(inputs=inputs.to_wire(), failures=failures)
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -157,36 +157,36 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         self._releases.cancel()
         return empty_pb2.Empty()
 
-    def _resources(self, asked: Asked) -> Objects | _ReleaseResources:
+    def _resources(self, asked: ObjectRequest) -> Objects | _ReleaseResources:
         return self._releases if asked.type == RELEASE else self._objects
 
     @contextmanager
-    def _answering(self, context: Any, asked: Asked | None = None, operation: str = "") -> Iterator[None]:
+    def _answering(self, context: Any, asked: ObjectRequest | None = None, operation: str = "") -> Iterator[None]:
         """Turn a failure into the protocol's answer, and write into the journal what `operation` came to."""
-        asked = asked or Asked("", "")
+        asked = asked or ObjectRequest("", "")
         try:
             yield
-        except (CloudError, ApiError, Unreachable) as error:
-            message = hidden(self._told(error), asked.inputs, asked.old_inputs, asked.old_outputs)
+        except (CloudError, ApiError, ApiUnreachableError) as error:
+            message = redact(self._told(error), asked.inputs, asked.old_inputs, asked.old_outputs)
             if operation:
                 self._journal(operation, asked.type, asked.urn, f"refused: {message}")
-            if isinstance(error, Unfinished):
+            if isinstance(error, InitializationError):
                 _abort_unfinished(context, error, message)
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, message)
         if operation:
             self._journal(operation, asked.type, asked.urn, "done")
 
     def _told(self, error: Exception) -> str:
-        faults = self._plane.faults() if isinstance(error, Unreachable) else []
-        return ". ".join([words(error), *faults])
+        faults = self._plane.problems() if isinstance(error, ApiUnreachableError) else []
+        return ". ".join([format_error(error), *faults])
 
 
-def _asked(request: Any, **given: Any) -> Asked:
+def _asked(request: Any, **given: Any) -> ObjectRequest:
     """A request as `Objects` understands it; structs are decoded."""
     decoded: dict[str, Any] = {
         name: Values.from_wire(each) if isinstance(each, struct_pb2.Struct) else each for name, each in given.items()
     }
-    return Asked(
+    return ObjectRequest(
         urn=request.urn,
         type=type_from_urn(request.urn),
         id=getattr(request, "id", ""),
@@ -196,7 +196,7 @@ def _asked(request: Any, **given: Any) -> Asked:
     )
 
 
-def _asked_to_change(request: Any) -> Asked:
+def _asked_to_change(request: Any) -> ObjectRequest:
     return _asked(
         request,
         inputs=request.news,
@@ -206,7 +206,7 @@ def _asked_to_change(request: Any) -> Asked:
     )
 
 
-def _abort_unfinished(context: Any, error: Unfinished, message: str) -> None:
+def _abort_unfinished(context: Any, error: InitializationError, message: str) -> None:
     """Tell the engine that the object exists all the same, so that the next run updates it.
 
     The form is that of rich errors in gRPC: https://grpc.io/docs/guides/error/
@@ -251,7 +251,7 @@ def _remembered(id_: str, inputs: Values) -> Iterator[None]:
     try:
         yield
     except helm_releases.Unfinished as error:
-        raise Unfinished(str(error), id_, _guarded(error.outputs, inputs)) from None
+        raise InitializationError(str(error), id_, _guarded(error.outputs, inputs)) from None
 
 
 def _guarded(outputs: Mapping[str, Any], inputs: Values) -> Values:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from rehearsal.kubernetes.client import Api, Object
+from rehearsal.kubernetes.client import ApiClient, Object
 
 Amounts = Mapping[str, Fraction]  # by resource as Kubernetes names it: cpu, memory, pods, nvidia.com/gpu
 
@@ -101,13 +101,13 @@ def pool(node: Object) -> str:
     return next((labels[label] for label in _POOL_LABELS if label in labels), "")
 
 
-def per_pool(api: Api) -> list[PoolUse]:
+def per_pool(api: ApiClient) -> list[PoolUse]:
     """Every pool, in the order of their names, with what is on it now."""
     pods, members = _holding(api.list("v1", "Pod")), _by_pool(api.list("v1", "Node"))
     return [_use(name, members[name], pods) for name in sorted(members)]
 
 
-def lines(api: Api) -> list[str]:
+def lines(api: ApiClient) -> list[str]:
     """The summary's lines: one for each pool, and one for the pods that are on no node, if there are any."""
     waiting = [pod for pod in _holding(api.list("v1", "Pod")) if not pod["spec"].get("nodeName")]
     asked = _sum(requests(pod) for pod in waiting)

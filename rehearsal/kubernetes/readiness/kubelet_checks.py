@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rehearsal.kubernetes.client import Api, ApiError, Object
+from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 from rehearsal.kubernetes.readiness.snapshot import Fault, Found, Snapshot, label, true
 
 # https://github.com/distribution/reference/blob/v0.6.0/regexp.go, by which a kubelet parses an image's name
@@ -41,7 +41,7 @@ def refused(there: Snapshot) -> Found:
             yield workload, Fault(label(workload), reason, remedy)
 
 
-def unattended(api: Api, served: Collection[str] = ()) -> Mapping[str, int]:
+def unattended(api: ApiClient, served: Collection[str] = ()) -> Mapping[str, int]:
     """How many objects there are of each custom kind, but for those kinds that a real controller process serves.
 
     Nobody acts on them: their controllers are simulated pods. Kinds without objects are left out.
@@ -56,9 +56,9 @@ def unattended(api: Api, served: Collection[str] = ()) -> Mapping[str, int]:
     return {kind: count for kind, count in sorted(counts.items()) if count}
 
 
-def _count(api: Api, path: str) -> int:
+def _count(api: ApiClient, path: str) -> int:
     try:
-        page = api.ask("GET", path, {"limit": "1"})
+        page = api.request("GET", path, {"limit": "1"})
     except ApiError as error:
         if error.status != 404:  # not served yet, or not any more
             raise

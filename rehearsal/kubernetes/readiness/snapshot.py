@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from rehearsal.kubernetes.client import Api, Object
+from rehearsal.kubernetes.client import ApiClient, Object
 
 # The kinds that make pods, as a person knows them: what made these (an operator's custom object) is another matter.
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob")
@@ -49,7 +49,7 @@ class Snapshot:
     since, neither it nor what it did is there.
     """
 
-    def __init__(self, api: Api, namespace: str = "") -> None:
+    def __init__(self, api: ApiClient, namespace: str = "") -> None:
         self.api = api
         self.namespace = namespace
         self._known: dict[tuple[str, str], Mapping[tuple[str, str], Object]] = {}
@@ -91,13 +91,13 @@ class Snapshot:
 
     @cached_property
     def _moment(self) -> str:
-        return self.api.revision()
+        return self.api.current_resource_version()
 
     def _of(self, api_version: str, kind: str) -> Mapping[tuple[str, str], Object]:
         if (api_version, kind) not in self._known:
             self._known[api_version, kind] = {
                 (item["metadata"].get("namespace", ""), item["metadata"]["name"]): item
-                for item in self.api.list(api_version, kind, self.namespace, at=self._moment)
+                for item in self.api.list(api_version, kind, self.namespace, resource_version=self._moment)
             }
         return self._known[api_version, kind]
 

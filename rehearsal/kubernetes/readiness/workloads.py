@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-from rehearsal.kubernetes.client import Api, Object
+from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.readiness import capacity, kubelet_checks
 from rehearsal.kubernetes.readiness.remedies import remedy_for
 from rehearsal.kubernetes.readiness.snapshot import Fault, Found, Snapshot, conditions, label, plain, true
@@ -27,11 +27,11 @@ _PACE = 1.0  # seconds between two looks
 _SILENT = "no reason given yet"
 
 
-def reasons(api: Api, namespace: str = "", release: str = "") -> list[Fault]:
+def reasons(api: ApiClient, namespace: str = "", release: str = "") -> list[Fault]:
     """What is not Ready now, and why; in one namespace and of one Helm release where they are named.
 
     A release's are the objects that Helm installed and what controllers made of them; its hooks are not among them,
-    for Helm does not mark those. Raises Unreachable.
+    for Helm does not mark those. Raises ApiUnreachableError.
     """
     there = Snapshot(api, namespace)
     found = chain.from_iterable(source(there) for source in (*_SOURCES, *(() if namespace else (_needed,))))
@@ -39,11 +39,11 @@ def reasons(api: Api, namespace: str = "", release: str = "") -> list[Fault]:
     return sorted(faults, key=lambda fault: (fault.workload, fault.reason))
 
 
-def settled(api: Api, patience: float) -> list[Fault]:
+def settled(api: ApiClient, patience: float) -> list[Fault]:
     """What is still not Ready when nothing moves any more: none once all is Ready.
 
     Returns after `patience` seconds at the latest, plus one look at the cluster; sooner if all is Ready, or if every
-    fault has its reason and none has changed for some seconds. Raises Unreachable.
+    fault has its reason and none has changed for some seconds. Raises ApiUnreachableError.
     """
     end = time.monotonic() + patience
     last, since = reasons(api), time.monotonic()

@@ -16,7 +16,7 @@ from policies import ReviewedException, get_control
 from rehearsal.helm.chart_policies import Judged, Violation
 from rehearsal.helm.charts import Chart
 from rehearsal.helm.rendering import Rendered
-from rehearsal.kubernetes.cluster import Report
+from rehearsal.kubernetes.cluster import ClusterReport
 from rehearsal.summary import policy_results, render
 
 MLFLOW = Chart("mlflow", "1.0.0")
@@ -53,7 +53,7 @@ RESOURCES = [
 
 @pytest.fixture
 def summary(tmp_path: Path) -> Any:
-    def make(changes: dict[str, int], *charts: Judged, cluster: Report | None = None) -> str:
+    def make(changes: dict[str, int], *charts: Judged, cluster: ClusterReport | None = None) -> str:
         log = tmp_path / "events.jsonl"
         log.write_text(json.dumps({"summaryEvent": {"resourceChanges": changes}}) + "\n")
         steps = dict.fromkeys(("preview", "up", "second preview"), log)
@@ -102,7 +102,7 @@ def test_what_an_api_server_has_accepted_is_not_called_unchecked(summary: Any) -
     monitor = {"kind": "ServiceMonitor"}
     chart = Judged(MLFLOW, Rendered([monitor], [monitor]))
     assert "1 objects rendered, 0 checked, 1 not checked (custom kinds)" in summary({"same": 6}, chart)
-    text = summary({"same": 6}, chart, cluster=Report("v1.33.13"))
+    text = summary({"same": 6}, chart, cluster=ClusterReport("v1.33.13"))
     assert "1 objects rendered, accepted by the API server" in text
 
 
@@ -113,15 +113,15 @@ def test_without_a_control_plane_the_summary_says_that_nothing_ran(summary: Any)
 
 
 def test_of_a_cluster_all_is_told_that_is_simulated_or_not_ready(summary: Any) -> None:
-    report = Report(
+    report = ClusterReport(
         version="v1.33.13",
         pods={"Running": 12, "Pending": 1},
         capacity=["user   2 nodes"],
         notes=["one node was added"],
-        served=["InferenceService"],
-        answered={"check.example": 3},
-        unattended={"Widget": 2},
-        faults=["Deployment a/b: 0/1 pods ready: no room"],
+        served_kinds=["InferenceService"],
+        simulated_webhook_calls={"check.example": 3},
+        unserved_objects={"Widget": 2},
+        problems=["Deployment a/b: 0/1 pods ready: no room"],
     )
     lines = [" ".join(line.split()) for line in summary({"same": 6}, cluster=report).splitlines()]
     for told in (

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.kubernetes.control_plane.process_supervisor import Guard
+from rehearsal.kubernetes.control_plane.process_supervisor import run_supervisor
 from rehearsal.toolchain import ROOT
 from tests.support.waiting import PATIENCE, wait_for
 
 _PARENT = """
 import sys, time
 from pathlib import Path
-from rehearsal.kubernetes.control_plane.process_supervisor import Guard
-with Guard.running() as guard:
+from rehearsal.kubernetes.control_plane.process_supervisor import run_supervisor
+with run_supervisor() as guard:
     guard.start("one", ["sh", "-c", "echo $PPID $$ > {file}.new; mv {file}.new {file}; exec sleep 600"], Path("{log}"))
     print("started", flush=True)
     time.sleep(600)
@@ -73,15 +73,15 @@ def test_nothing_is_left_when_the_guard_itself_is_killed(tmp_path: Path) -> None
 
 
 def test_a_process_that_ends_by_itself_is_reported_with_its_code(tmp_path: Path) -> None:
-    with Guard.running() as guard:
+    with run_supervisor() as guard:
         guard.start("short", ["sh", "-c", "echo said; exit 3"], tmp_path / "log")
         wait_for(lambda: guard.exit_code("short") is not None)
-        assert guard.ended() == {"short": 3}
+        assert guard.exit_codes() == {"short": 3}
     assert (tmp_path / "log").read_text() == "said\n"
 
 
 def test_a_program_that_is_not_there_is_reported_too(tmp_path: Path) -> None:
-    with Guard.running() as guard:
+    with run_supervisor() as guard:
         guard.start("absent", ["/nonexistent/program"], tmp_path / "log")
         wait_for(lambda: guard.exit_code("absent") == 127)
     assert "No such file" in (tmp_path / "log").read_text()
@@ -89,8 +89,8 @@ def test_a_program_that_is_not_there_is_reported_too(tmp_path: Path) -> None:
 
 def test_what_is_stopped_gently_may_finish_first(tmp_path: Path) -> None:
     script = f"trap 'echo tidied > {tmp_path}/done; exit 0' TERM; echo up > {tmp_path}/up; sleep 600 & wait"
-    with Guard.running() as guard:
-        guard.start("tidy", ["sh", "-c", script], tmp_path / "log", gently=True)
+    with run_supervisor() as guard:
+        guard.start("tidy", ["sh", "-c", script], tmp_path / "log", graceful=True)
         wait_for((tmp_path / "up").exists)
         guard.stop("tidy")
         assert guard.exit_code("tidy") == 0

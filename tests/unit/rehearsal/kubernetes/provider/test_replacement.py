@@ -11,7 +11,7 @@ import pytest
 
 from rehearsal.kubernetes.client import ApiError
 from rehearsal.kubernetes.provider import projection
-from rehearsal.kubernetes.provider.objects import words
+from rehearsal.kubernetes.provider.objects import format_error
 from rehearsal.kubernetes.provider.replacement import (
     Mutability,
     changes,
@@ -120,7 +120,7 @@ def test_secrets_within_lists_make_the_list_secret() -> None:
 @pytest.mark.parametrize("quoted", ["hunter2", '"hunter2"', "map[pin:hunter2]", "aHVudGVyMg=="])
 def test_a_message_hides_what_a_secret_holds(quoted: str) -> None:
     secret = Values(thing("v1", "Secret", stringData={"pin": "hunter2"}))
-    message = projection.hidden(f"Invalid value: {quoted}", secret)
+    message = projection.redact(f"Invalid value: {quoted}", secret)
     assert "[secret]" in message
     assert "hunter2" not in message
     assert "aHVudGVyMg" not in message
@@ -136,6 +136,6 @@ def test_a_message_hides_what_a_secret_holds(quoted: str) -> None:
     ],
 )
 def test_what_the_api_server_refuses_comes_with_the_remedy(message: str, remedy: str) -> None:
-    told = words(ApiError(500, "", message))
+    told = format_error(ApiError(500, "", message))
     assert told.startswith(message)
     assert remedy in told

@@ -15,26 +15,33 @@ from typing import Any
 import pytest
 import yaml
 
-from rehearsal.kubernetes.client import Access, Api, Object
+from rehearsal.kubernetes.client import ApiClient, ClientConfig, Object
 from rehearsal.kubernetes.readiness import kubelet_checks
 from rehearsal.kubernetes.readiness.snapshot import Fault, Snapshot
 
 
-class Objects(Api):
+class Objects(ApiClient):
     """Answers from objects in hand, as an API server would."""
 
     def __init__(self, *objects: Object) -> None:
-        super().__init__(Access("", "", "", ""))
+        super().__init__(ClientConfig("", "", "", ""))
         self._objects = objects
 
-    def revision(self) -> str:
+    def current_resource_version(self) -> str:
         return "1"
 
     def list(
-        self, api_version: str, kind: str, namespace: str = "", *, labels: str = "", fields: str = "", at: str = ""
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        resource_version: str = "",
     ) -> Sequence[Object]:
-        assert at in ("", self.revision())
-        assert not namespace + labels + fields
+        assert resource_version in ("", self.current_resource_version())
+        assert not namespace + label_selector + field_selector
         return [item for item in self._objects if (item["apiVersion"], item["kind"]) == (api_version, kind)]
 
 
