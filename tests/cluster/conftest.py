@@ -21,7 +21,7 @@ from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_c
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.simulator.core.state_store import StateStore
 from tests.support import chart_packages
-from tests.support.waiting import PATIENCE, wait_for
+from tests.support.waiting import TIMEOUT, eventually
 
 POOL = "user"
 _NODES = ("node-1", "node-2")
@@ -68,7 +68,7 @@ def state() -> Iterator[StateStore]:
 def cloud(plane: ControlPlane, egress: EgressProxy, state: StateStore) -> Iterator[CloudSide]:
     """The simulated cloud at work, pods on its nodes alone; afterwards nothing of it is left."""
     # Pods of tests before that wait for a node would bring one here.
-    wait_for(lambda: not plane.api.list("v1", "Pod", field_selector="spec.nodeName="))
+    eventually(lambda: not plane.api.list("v1", "Pod", field_selector="spec.nodeName="))
     for name in _NODES:
         plane.api.patch(_node(name), {"spec": {"unschedulable": True}})
     side = CloudSide(plane, state, egress)
@@ -76,7 +76,7 @@ def cloud(plane: ControlPlane, egress: EgressProxy, state: StateStore) -> Iterat
         yield side
         for record in state.all():
             state.remove(record)
-        side.settle(PATIENCE)
+        side.settle(TIMEOUT)
     for name in _NODES:
         plane.api.patch(_node(name), {"spec": {"unschedulable": None}})
 

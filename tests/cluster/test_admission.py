@@ -23,7 +23,7 @@ from rehearsal.kubernetes.readiness import workloads
 from tests.support.admission import POLICY, VERSION, in_force, merged
 from tests.support.policies.cases import UNKNOWN_TEXT, Outcome
 from tests.support.policies.kubernetes_cases import CASES, DEPLOYMENT, INGRESS, POD, SERVICE
-from tests.support.waiting import soon, wait_for
+from tests.support.waiting import eventually
 
 _numbers = itertools.count(1)
 
@@ -93,7 +93,7 @@ def restricted(plane: ControlPlane) -> Iterator[str]:
     """A namespace that the rules hold in, with a pod for debuggers to join."""
     name = f"restricted-{next(_numbers)}"
     plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": NAMESPACES}})
-    soon(lambda: plane.api.create(whole("Pod", name, {"spec": pod({}, "")})))
+    eventually(lambda: plane.api.create(whole("Pod", name, {"spec": pod({}, "")})))
     yield name
     plane.api.delete("v1", "Namespace", name)
 
@@ -144,7 +144,7 @@ def test_a_rule_says_what_its_control_says(plane: ControlPlane, restricted: str,
     mark = f"{POLICY} '{control}'"
     with in_force(plane.api, control):
         bad = next(props for name, _, props in found if name == "violating0")
-        wait_for(lambda: mark in asked(plane.api, restricted, control, bad, type_))
+        eventually(lambda: mark in asked(plane.api, restricted, control, bad, type_))
         for name, outcome, props in found:
             said = asked(plane.api, restricted, control, props, type_)
             assert (mark in said and said.startswith("Forbidden: ")) == (outcome == "fails"), f"{name}: {props}: {said}"
@@ -162,10 +162,10 @@ def test_what_was_there_before_a_rule_may_go(plane: ControlPlane, restricted: st
     old = whole("Pod", restricted, {"metadata": {"name": "old", "finalizers": ["example.org/hold"]}})
     plane.api.create({**old, "spec": pod(moving, "")})
     with in_force(plane.api, control):
-        wait_for(lambda: control in asked(plane.api, restricted, "", {"spec": moving}, POD))
+        eventually(lambda: control in asked(plane.api, restricted, "", {"spec": moving}, POD))
         plane.api.delete("v1", "Pod", "old", restricted)
         plane.api.patch(old, {"metadata": {"finalizers": None}})
-        wait_for(lambda: plane.api.get("v1", "Pod", "old", restricted) is None)
+        eventually(lambda: plane.api.get("v1", "Pod", "old", restricted) is None)
 
 
 def test_a_workload_without_pods_is_told_the_controls_remedy(plane: ControlPlane, restricted: str) -> None:
@@ -174,18 +174,19 @@ def test_a_workload_without_pods_is_told_the_controls_remedy(plane: ControlPlane
     labels = {"app": "web"}
     template = {"metadata": {"labels": labels}, "spec": pod(moving["spec"], "")}
     with in_force(plane.api, control.id):
-        wait_for(lambda: control.id in asked(plane.api, restricted, "", moving, POD))
+        eventually(lambda: control.id in asked(plane.api, restricted, "", moving, POD))
         metadata = {"name": "web", "namespace": restricted}
         spec = {"selector": {"matchLabels": labels}, "template": template}
         plane.api.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
 
-        def told() -> None:
+        def reported() -> bool:
             said = [fault.text for fault in workloads.reasons(plane.api, restricted)]
             policy = f"{POLICY} '{control.id}' with binding '{control.id}' denied request"
             asks = f"[medium] {control.id}: {control.title}. Remedy: {control.remedy}."
             assert said == [f"Deployment {restricted}/web: 0/1 pods ready: {policy}: {asks}"]
+            return True
 
-        soon(told)
+        eventually(reported)
 
 
 def test_every_control_of_pods_is_asked_for_at_admission() -> None:

@@ -40,7 +40,7 @@ from tests.support.argocd_applications import (
     synced,
 )
 from tests.support.chart_installation import apply_kinds, install
-from tests.support.waiting import wait_for
+from tests.support.waiting import eventually
 
 _RBAC = "rbac.authorization.k8s.io/v1"
 _ROLE = "argo-cd-argocd-application-controller"
@@ -64,8 +64,8 @@ def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controller
         yield controllers
         for application in plane.api.list(ARGO, "Application"):
             plane.api.delete(ARGO, "Application", application["metadata"]["name"], NAMESPACE)
-        wait_for(lambda: not plane.api.list(ARGO, "Application"))
-    wait_for(lambda: not _running(plane))
+        eventually(lambda: not plane.api.list(ARGO, "Application"))
+    eventually(lambda: not _running(plane))
 
 
 @pytest.fixture
@@ -100,12 +100,12 @@ def test_what_is_committed_is_in_the_cluster(
 ) -> None:
     first = repository.commit({"colour.yaml": config_map("colour", "red")})
     application()
-    wait_for(lambda: synced(plane, namespace, first))
+    eventually(lambda: synced(plane, namespace, first))
     assert _value(plane, namespace, "colour") == "red"
 
     second = repository.commit({"colour.yaml": config_map("colour", "blue")})
 
-    wait_for(lambda: synced(plane, namespace, second))
+    eventually(lambda: synced(plane, namespace, second))
     assert _value(plane, namespace, "colour") == "blue"
     assert {"Application", "AppProject"} <= set(controllers.served())
     assert [told for told in controllers.simulated() if "Argo CD" in told] == [REDIS.stand_in]
@@ -119,11 +119,11 @@ def test_what_is_taken_out_of_the_repository_goes(
     files = {f"{name}.yaml": config_map(name, "red") for name in ("stays", "goes")}
     first = repository.commit(files)
     application()
-    wait_for(lambda: synced(plane, namespace, first))
+    eventually(lambda: synced(plane, namespace, first))
 
     second = repository.commit({"goes.yaml": None})
 
-    wait_for(lambda: synced(plane, namespace, second))
+    eventually(lambda: synced(plane, namespace, second))
     assert _value(plane, namespace, "goes") is None
     assert _value(plane, namespace, "stays") == "red"
 
@@ -134,13 +134,13 @@ def test_what_is_changed_by_hand_is_put_right(
 ) -> None:
     commit = repository.commit({"colour.yaml": config_map("colour", "red")})
     application()
-    wait_for(lambda: synced(plane, namespace, commit))
+    eventually(lambda: synced(plane, namespace, commit))
     found = plane.api.get("v1", "ConfigMap", "colour", namespace)
     assert found is not None
 
     plane.api.patch(found, {"data": {"value": "green"}})
 
-    wait_for(lambda: _value(plane, namespace, "colour") == "red")
+    eventually(lambda: _value(plane, namespace, "colour") == "red")
 
 
 @pytest.mark.usefixtures("controllers")
@@ -149,16 +149,16 @@ def test_what_the_api_server_refuses_is_said_in_its_words(
 ) -> None:
     good = repository.commit({"colour.yaml": config_map("colour", "red")})
     application()
-    wait_for(lambda: synced(plane, namespace, good))
+    eventually(lambda: synced(plane, namespace, good))
 
     bad = repository.commit({"web.yaml": mislabelled_deployment()})
 
-    operation = wait_for(lambda: failed(plane, namespace, bad))
+    operation = eventually(lambda: failed(plane, namespace, bad))
     assert "`selector` does not match template `labels`" in operation["message"]
     assert status(plane, namespace)["sync"]["status"] == "OutOfSync"
 
     mended = repository.commit({"web.yaml": None})
-    wait_for(lambda: synced(plane, namespace, mended))
+    eventually(lambda: synced(plane, namespace, mended))
 
 
 @pytest.mark.usefixtures("controllers")
@@ -167,11 +167,11 @@ def test_while_a_refused_commit_is_tried_again_a_better_one_is_taken_where_the_a
 ) -> None:
     repository.commit({"web.yaml": mislabelled_deployment()})
     application(retry={"limit": 50, "backoff": {"duration": "5s", "factor": 1}, "refresh": True})
-    wait_for(lambda: "Retrying attempt" in status(plane, namespace).get("operationState", {}).get("message", ""))
+    eventually(lambda: "Retrying attempt" in status(plane, namespace).get("operationState", {}).get("message", ""))
 
     mended = repository.commit({"web.yaml": None, "colour.yaml": config_map("colour", "red")})
 
-    wait_for(lambda: synced(plane, namespace, mended))
+    eventually(lambda: synced(plane, namespace, mended))
 
 
 @pytest.mark.usefixtures("controllers")
@@ -182,7 +182,7 @@ def test_a_kind_that_the_project_does_not_list_is_refused(
 
     application()
 
-    operation = wait_for(lambda: failed(plane, namespace, commit))
+    operation = eventually(lambda: failed(plane, namespace, commit))
     assert "resource :Secret is not permitted in project tests" in json.dumps(operation)
     assert plane.api.get("v1", "Secret", "key", namespace) is None
 
@@ -191,7 +191,7 @@ def test_a_kind_that_the_project_does_not_list_is_refused(
 def test_its_settings_are_those_of_its_config_maps(plane: ControlPlane) -> None:
     log = plane.folder / "logs" / f"{APPLICATION_CONTROLLER.name}.log"
 
-    said = wait_for(lambda: [line for line in log.read_text().splitlines() if "appResyncPeriod" in line])
+    said = eventually(lambda: [line for line in log.read_text().splitlines() if "appResyncPeriod" in line])
 
     # So say the chart's values; without them it would be JSON.
     assert said[0].startswith("time=")
@@ -207,7 +207,7 @@ def test_a_repository_by_its_file_url_and_its_kustomization(
 
     application(repoURL=f"file://{repository.folder}", path="deep")
 
-    wait_for(lambda: synced(plane, namespace, commit))
+    eventually(lambda: synced(plane, namespace, commit))
     assert _value(plane, namespace, "dark-colour") == "red"
 
 
@@ -217,7 +217,7 @@ def test_nothing_is_fetched_from_elsewhere(
 ) -> None:
     application(repoURL="https://elsewhere.example.com/settings.git")
 
-    told: Any = wait_for(lambda: status(plane, namespace).get("conditions"))
+    told: Any = eventually(lambda: status(plane, namespace).get("conditions"))
 
     assert "the rehearsal serves no git repository of elsewhere.example.com" in told[0]["message"]
 
@@ -240,12 +240,12 @@ def test_the_platforms_own_applications_are_applied_as_they_are(
     plane.api.apply(project, "test")
     plane.api.apply(application, "test")
 
-    wait_for(lambda: synced(plane, name, commit))
+    eventually(lambda: synced(plane, name, commit))
     assert plane.api.get("v1", "ServiceAccount", "serving", serving)
     assert plane.api.get(*monitor, "models", serving)
 
     plane.api.delete(ARGO, "Application", name, NAMESPACE)
-    wait_for(lambda: plane.api.get(ARGO, "Application", name, NAMESPACE) is None)
+    eventually(lambda: plane.api.get(ARGO, "Application", name, NAMESPACE) is None)
     assert plane.api.get(*monitor, "models", serving) is None  # its finalizer takes away what it made
     plane.api.delete("v1", "Namespace", serving)
 
@@ -256,22 +256,22 @@ def test_it_may_do_no_more_than_its_chart_allows_its_service_account(
 ) -> None:
     first = repository.commit({"colour.yaml": config_map("colour", "red")})
     application()
-    wait_for(lambda: synced(plane, namespace, first))
+    eventually(lambda: synced(plane, namespace, first))
     role = plane.api.get(_RBAC, "ClusterRole", _ROLE)
     assert role is not None
     reading = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]
     plane.api.patch(role, {"rules": reading})
     try:
-        wait_for(lambda: not _may_patch_config_maps(plane))
+        eventually(lambda: not _may_patch_config_maps(plane))
         second = repository.commit({"colour.yaml": config_map("colour", "blue")})
-        operation = wait_for(lambda: failed(plane, namespace, second))
+        operation = eventually(lambda: failed(plane, namespace, second))
         user = f"system:serviceaccount:{NAMESPACE}:{APPLICATION_CONTROLLER.name}"
         assert re.search(rf"User \W*{user}\W* cannot patch resource \W*configmaps\W* ", operation["message"])
     finally:
         plane.api.patch(role, {"rules": role["rules"]})
 
     third = repository.commit({"colour.yaml": config_map("colour", "white")})
-    wait_for(lambda: synced(plane, namespace, third))
+    eventually(lambda: synced(plane, namespace, third))
 
 
 @pytest.mark.parametrize("name", [REDIS.name, REPOSITORY_SERVER.name, APPLICATION_CONTROLLER.name])
@@ -285,26 +285,26 @@ def test_a_process_that_dies_is_reported_and_started_again(
 ) -> None:
     first = repository.commit({"colour.yaml": config_map("colour", "red")})
     application()
-    wait_for(lambda: synced(plane, namespace, first))
+    eventually(lambda: synced(plane, namespace, first))
     before = _running(plane)[name]
 
     os.kill(before, signal.SIGKILL)
 
     fault = f"{name} ended once in mid-run (last with signal 9); its log is "
-    wait_for(lambda: [told for told in controllers.faults() if told.startswith(fault)])
-    wait_for(lambda: _running(plane).get(name, before) != before)
+    eventually(lambda: [told for told in controllers.faults() if told.startswith(fault)])
+    eventually(lambda: _running(plane).get(name, before) != before)
     second = repository.commit({"colour.yaml": config_map("colour", "blue")})
-    wait_for(lambda: synced(plane, namespace, second))
+    eventually(lambda: synced(plane, namespace, second))
 
 
 def test_it_runs_only_while_its_stateful_set_does(plane: ControlPlane, controllers: Controllers) -> None:
     _scale(plane, 0)
 
-    wait_for(lambda: "Application" not in controllers.served())
+    eventually(lambda: "Application" not in controllers.served())
     assert set(_running(plane)) == {REDIS.name, REPOSITORY_SERVER.name}
 
     _scale(plane, 1)
-    wait_for(lambda: "Application" in controllers.served())
+    eventually(lambda: "Application" in controllers.served())
 
 
 def test_another_version_than_the_one_that_can_be_built_stays_simulated(
@@ -318,10 +318,10 @@ def test_another_version_than_the_one_that_can_be_built_stays_simulated(
     change(f"{image}:v0.0.1")
 
     told = f"Argo CD's controllers: its image says 0.0.1, and the program that can be built is {tag[1:]}"
-    wait_for(lambda: told in controllers.simulated())
-    wait_for(lambda: REPOSITORY_SERVER.name not in _running(plane))
+    eventually(lambda: told in controllers.simulated())
+    eventually(lambda: REPOSITORY_SERVER.name not in _running(plane))
     change(container["image"])
-    wait_for(lambda: REPOSITORY_SERVER.name in _running(plane))
+    eventually(lambda: REPOSITORY_SERVER.name in _running(plane))
 
 
 def _project() -> Object:

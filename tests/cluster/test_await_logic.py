@@ -19,7 +19,7 @@ from rehearsal.kubernetes.provider import await_logic
 from rehearsal.kubernetes.provider.objects import API_SERVER_LOST
 from rehearsal.simulator.core.values import Values
 from tests.support.provider_client import Aborted, Engine
-from tests.support.waiting import wait_for
+from tests.support.waiting import eventually
 
 SHORT = 5.0  # seconds for what will never be ready; the controllers say why within one
 
@@ -355,7 +355,7 @@ def test_a_namespace_goes_soon_after_its_pods_though_they_had_long_to_end(plane:
         },
     }
     plane.api.create(node)
-    wait_for(lambda: plane.api.get("v1", "ServiceAccount", "default", namespace))
+    eventually(lambda: plane.api.get("v1", "ServiceAccount", "default", namespace))
     plane.api.create(pod)
     live = plane.api.get("v1", "Namespace", namespace)
     assert live is not None

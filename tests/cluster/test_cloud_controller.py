@@ -17,7 +17,7 @@ from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.simulator.core.state_store import StateStore
 from tests.support.cloud_objects import all_ready, claim, ingress, nodes, phase, pod, readiness, service, using
 from tests.support.cluster_states import agent_pool, put_addons, put_agent_pool, put_aks, put_eks, put_node_group
-from tests.support.waiting import PATIENCE, wait_for
+from tests.support.waiting import TIMEOUT, eventually
 
 
 def test_pools_become_ready_nodes_and_go_with_their_pool(
@@ -25,13 +25,13 @@ def test_pools_become_ready_nodes_and_go_with_their_pool(
 ) -> None:
     put_aks(state, agent_pool("system", mode="System", nodeTaints=["CriticalAddonsOnly=true:NoSchedule"]))
     user = put_agent_pool(state, "user", vmSize="Standard_E8s_v5", minCount=3)
-    cloud.settle(PATIENCE)
-    wait_for(lambda: all_ready(plane.api))
+    cloud.settle(TIMEOUT)
+    eventually(lambda: all_ready(plane.api))
     labels = [node["metadata"]["labels"] for node in nodes(plane.api).values()]
     assert sorted(one["kubernetes.azure.com/agentpool"] for one in labels) == ["system"] * 2 + ["user"] * 3
     assert {one["topology.kubernetes.io/zone"] for one in labels} == {f"westeurope-{zone}" for zone in (1, 2, 3)}
     state.remove(user)
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     assert [name.split("-")[1] for name in nodes(plane.api)] == ["system"] * 2
 
 
@@ -39,11 +39,11 @@ def test_a_changed_label_or_taint_reaches_the_nodes_that_are_there(
     plane: ControlPlane, state: StateStore, cloud: CloudSide
 ) -> None:
     put_aks(state, agent_pool(nodeLabels={"old": "yes"}))
-    cloud.settle(PATIENCE)
-    wait_for(lambda: all_ready(plane.api))
+    cloud.settle(TIMEOUT)
+    eventually(lambda: all_ready(plane.api))
     uids = {node["metadata"]["uid"] for node in nodes(plane.api).values()}
     put_aks(state, agent_pool(nodeLabels={"new": "yes"}, nodeTaints=["gpu=only:NoSchedule"]))
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     found = nodes(plane.api).values()
     assert {node["metadata"]["uid"] for node in found} == uids
     assert all(node["metadata"]["labels"].get("new") == "yes" for node in found)
@@ -55,12 +55,12 @@ def test_a_second_run_finds_everything_and_changes_nothing(
     plane: ControlPlane, egress: EgressProxy, state: StateStore, cloud: CloudSide
 ) -> None:
     put_aks(state)
-    cloud.settle(PATIENCE)
-    wait_for(lambda: all_ready(plane.api))
+    cloud.settle(TIMEOUT)
+    eventually(lambda: all_ready(plane.api))
     before = {name: node["metadata"]["uid"] for name, node in nodes(plane.api).items()}
     again = CloudSide(plane, state, egress)
     with again.running():
-        again.settle(PATIENCE)
+        again.settle(TIMEOUT)
     assert {name: node["metadata"]["uid"] for name, node in nodes(plane.api).items()} == before
     assert again.faults() == []
 
@@ -70,12 +70,12 @@ def test_what_eks_brought_is_found_again_too(
 ) -> None:
     put_eks(state)
     put_addons(state, "vpc-cni", "aws-ebs-csi-driver", aws_ebs_csi_driver={"defaultStorageClass": {"enabled": True}})
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     before = {found["metadata"]["uid"] for found in plane.api.list("storage.k8s.io/v1", "StorageClass")}
     assert len(before) == 2
     again = CloudSide(plane, state, egress)
     with again.running():
-        again.settle(PATIENCE)
+        again.settle(TIMEOUT)
     assert again.faults() == []
     assert {found["metadata"]["uid"] for found in plane.api.list("storage.k8s.io/v1", "StorageClass")} == before
 
@@ -84,10 +84,10 @@ def test_an_unknown_size_is_reported_and_the_other_pools_are_there(
     plane: ControlPlane, state: StateStore, cloud: CloudSide
 ) -> None:
     put_aks(state, agent_pool("odd", vmSize="Standard_Z99"), agent_pool("user"))
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     assert len(nodes(plane.api)) == 2
     assert len(cloud.faults()) == 1
-    again = Thread(target=cloud.settle, args=(PATIENCE,))
+    again = Thread(target=cloud.settle, args=(TIMEOUT,))
     again.start()
     while again.is_alive():  # nor is it forgotten while the simulated cloud looks again
         assert len(cloud.faults()) == 1
@@ -98,13 +98,13 @@ def test_an_unknown_size_is_reported_and_the_other_pools_are_there(
 def test_nodes_of_eks_wait_for_the_network_add_on(plane: ControlPlane, state: StateStore, cloud: CloudSide) -> None:
     put_eks(state)
     put_node_group(state)
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     found = [readiness(node) for node in nodes(plane.api).values()]
     assert [one["status"] for one in found] == ["False", "False"]
     assert all("cni plugin not initialized" in one["message"] for one in found)
     put_addons(state, "vpc-cni")
-    cloud.settle(PATIENCE)
-    wait_for(lambda: all_ready(plane.api))
+    cloud.settle(TIMEOUT)
+    eventually(lambda: all_ready(plane.api))
 
 
 def test_a_claim_gets_a_volume_in_its_pods_zone(
@@ -113,10 +113,10 @@ def test_a_claim_gets_a_volume_in_its_pods_zone(
     put_eks(state)
     put_node_group(state)
     put_addons(state, "vpc-cni", "aws-ebs-csi-driver", aws_ebs_csi_driver={"defaultStorageClass": {"enabled": True}})
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     plane.api.create(claim(namespace, "data", None))
     plane.api.create(pod(namespace, "user", **using("data")))
-    wait_for(lambda: phase(plane.api, "Pod", namespace, "user") == "Running")
+    eventually(lambda: phase(plane.api, "Pod", namespace, "user") == "Running")
     found = plane.api.get("v1", "PersistentVolumeClaim", "data", namespace)
     assert found is not None
     assert found["spec"]["storageClassName"] == "ebs-csi-default-sc"
@@ -129,7 +129,7 @@ def test_a_claim_gets_a_volume_in_its_pods_zone(
     plane.api.delete("v1", "Pod", "user", namespace)
     plane.api.delete("v1", "PersistentVolumeClaim", "data", namespace)
     name = volume["metadata"]["name"]
-    wait_for(lambda: plane.api.get("v1", "PersistentVolume", name) is None)
+    eventually(lambda: plane.api.get("v1", "PersistentVolume", name) is None)
 
 
 def test_a_claim_without_its_driver_stays_pending(
@@ -138,7 +138,7 @@ def test_a_claim_without_its_driver_stays_pending(
     put_eks(state)
     put_node_group(state)
     put_addons(state, "vpc-cni")
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     plane.api.create(claim(namespace, "data", "gp2"))
     plane.api.create(pod(namespace, "user", **using("data")))
     handed = "volume.kubernetes.io/storage-provisioner"
@@ -147,8 +147,8 @@ def test_a_claim_without_its_driver_stays_pending(
         found = plane.api.get("v1", "PersistentVolumeClaim", "data", namespace)
         return bool(found and found["metadata"].get("annotations", {}).get(handed) == "ebs.csi.aws.com")
 
-    wait_for(waits_for_driver)
-    cloud.settle(PATIENCE)
+    eventually(waits_for_driver)
+    cloud.settle(TIMEOUT)
     assert phase(plane.api, "PersistentVolumeClaim", namespace, "data") == "Pending"
     assert phase(plane.api, "Pod", namespace, "user") == "Pending"
 
@@ -157,13 +157,13 @@ def test_aks_brings_its_classes_unless_a_driver_is_switched_off(
     plane: ControlPlane, state: StateStore, cloud: CloudSide
 ) -> None:
     put_aks(state)
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     classes = {one["metadata"]["name"]: one for one in plane.api.list("storage.k8s.io/v1", "StorageClass")}
     default = {"storageclass.kubernetes.io/is-default-class": "true"}
     assert [name for name, one in classes.items() if one["metadata"].get("annotations") == default] == ["default"]
     assert {"managed-csi", "managed-csi-premium", "azurefile-csi"} <= classes.keys()
     put_aks(state, storageProfile={"diskCSIDriver": {"enabled": False}})
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     left = {one["metadata"]["name"] for one in plane.api.list("storage.k8s.io/v1", "StorageClass")}
     assert "managed-csi" not in left
     assert "azurefile-csi" in left
@@ -173,33 +173,35 @@ def test_aks_gives_load_balancers_and_takes_them_back(
     plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
     put_aks(state)
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     plane.api.create(service(namespace, "public"))
     internal = {"service.beta.kubernetes.io/azure-load-balancer-internal": "true"}
     plane.api.create(service(namespace, "private", **internal))
-    assert wait_for(lambda: ingress(plane.api, namespace, "public"))[0]["ip"].startswith("203.0.113.")
-    assert wait_for(lambda: ingress(plane.api, namespace, "private"))[0]["ip"].startswith("10.20.")
+    assert eventually(lambda: ingress(plane.api, namespace, "public"))[0]["ip"].startswith("203.0.113.")
+    assert eventually(lambda: ingress(plane.api, namespace, "private"))[0]["ip"].startswith("10.20.")
     found = plane.api.get("v1", "Service", "public", namespace)
     assert found is not None
     assert found["metadata"]["finalizers"] == ["service.kubernetes.io/load-balancer-cleanup"]
     plane.api.delete("v1", "Service", "public", namespace)
-    wait_for(lambda: plane.api.get("v1", "Service", "public", namespace) is None)
+    eventually(lambda: plane.api.get("v1", "Service", "public", namespace) is None)
     plane.api.patch(service(namespace, "private"), {"spec": {"type": "ClusterIP"}})
-    wait_for(lambda: not ingress(plane.api, namespace, "private"))
+    eventually(lambda: not ingress(plane.api, namespace, "private"))
 
 
 def test_eks_gives_load_balancers_only_in_tagged_subnets(
     plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
     put_eks(state, tags={"kubernetes.io/role/internal-elb": "1"})
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     plane.api.create(service(namespace, "public"))
     internal = {"service.beta.kubernetes.io/aws-load-balancer-internal": "true"}
     plane.api.create(service(namespace, "private", **internal))
-    host = wait_for(lambda: ingress(plane.api, namespace, "private"))[0]["hostname"]
+    host = eventually(lambda: ingress(plane.api, namespace, "private"))[0]["hostname"]
     assert host.startswith("internal-")
     assert host.endswith(".eu-west-1.elb.amazonaws.com")
-    events = wait_for(lambda: plane.api.list("v1", "Event", namespace, field_selector="reason=SyncLoadBalancerFailed"))
+    events = eventually(
+        lambda: plane.api.list("v1", "Event", namespace, field_selector="reason=SyncLoadBalancerFailed")
+    )
     assert [one["involvedObject"]["name"] for one in events] == ["public"]
     assert "could not find any suitable subnets for creating the ELB" in events[0]["message"]
     assert not ingress(plane.api, namespace, "public")
@@ -209,7 +211,7 @@ def test_gpus_are_there_once_a_device_plugin_finds_them(
     plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
     put_aks(state, agent_pool("gpu", vmSize="Standard_NC4as_T4_v3"))
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     gpu = {"requests": {"nvidia.com/gpu": "1"}, "limits": {"nvidia.com/gpu": "1"}}
     plane.api.create(pod(namespace, "trains", container={"resources": gpu}))
     assert all("nvidia.com/gpu" not in node["status"]["allocatable"] for node in nodes(plane.api).values())
@@ -224,9 +226,9 @@ def test_gpus_are_there_once_a_device_plugin_finds_them(
         "spec": {"selector": {"matchLabels": {"app": "plugin"}}, "template": template},
     }
     plane.api.create(daemon)
-    wait_for(lambda: phase(plane.api, "Pod", namespace, "trains") == "Running")
+    eventually(lambda: phase(plane.api, "Pod", namespace, "trains") == "Running")
     plane.api.delete("apps/v1", "DaemonSet", "plugin", namespace)
-    wait_for(lambda: all("nvidia.com/gpu" not in one["status"]["allocatable"] for one in nodes(plane.api).values()))
+    eventually(lambda: all("nvidia.com/gpu" not in one["status"]["allocatable"] for one in nodes(plane.api).values()))
 
 
 def test_the_autoscaler_of_aks_adds_as_many_nodes_as_are_needed(
@@ -234,11 +236,11 @@ def test_the_autoscaler_of_aks_adds_as_many_nodes_as_are_needed(
 ) -> None:
     """One pod fits beside the system's; the other two share a new node."""
     put_aks(state, agent_pool(minCount=1, maxCount=3))
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     names = [f"large-{number}" for number in range(3)]
     for name in names:
         plane.api.create(pod(namespace, name, requests={"cpu": "1700m"}))
-    wait_for(lambda: {phase(plane.api, "Pod", namespace, name) for name in names} == {"Running"})
+    eventually(lambda: {phase(plane.api, "Pod", namespace, name) for name in names} == {"Running"})
     assert len(nodes(plane.api)) == 2
     assert cloud.notes() == [
         "The simulated autoscaler brought pool user from 1 to 2 nodes, of at most 3: pods did not fit"
@@ -249,28 +251,28 @@ def test_a_node_that_was_added_goes_when_it_is_idle(
     plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_aks(state, agent_pool(minCount=1, maxCount=3))
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     names = ("large-0", "large-1")
     for name in names:
         plane.api.create(pod(namespace, name, requests={"cpu": "2500m"}))
-    wait_for(lambda: {phase(plane.api, "Pod", namespace, name) for name in names} == {"Running"})
+    eventually(lambda: {phase(plane.api, "Pod", namespace, name) for name in names} == {"Running"})
     monkeypatch.setattr(autoscaler, "_IDLE", 0)
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     assert len(nodes(plane.api)) == 2
     for name in names:
         plane.api.delete("v1", "Pod", name, namespace)
-    wait_for(lambda: len(nodes(plane.api)) == 1)
+    eventually(lambda: len(nodes(plane.api)) == 1)
 
 
 def test_a_pod_that_no_node_could_take_brings_none(
     plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
     put_aks(state, agent_pool(minCount=1, maxCount=3))
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     plane.api.create(pod(namespace, "giant", requests={"cpu": "40"}))
     plane.api.create(pod(namespace, "picky", nodeSelector={"nobody": "has"}))
-    wait_for(lambda: len(plane.api.list("v1", "Event", namespace, field_selector="reason=FailedScheduling")) == 2)
-    cloud.settle(PATIENCE)
+    eventually(lambda: len(plane.api.list("v1", "Event", namespace, field_selector="reason=FailedScheduling")) == 2)
+    cloud.settle(TIMEOUT)
     assert len(nodes(plane.api)) == 1
 
 
@@ -280,10 +282,10 @@ def test_eks_has_no_autoscaler_of_its_own(
     put_eks(state)
     put_node_group(state)
     put_addons(state, "vpc-cni")
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     for number in range(3):
         plane.api.create(pod(namespace, f"large-{number}", requests={"cpu": "2500m"}))
-    wait_for(lambda: plane.api.list("v1", "Event", namespace, field_selector="reason=FailedScheduling"))
-    cloud.settle(PATIENCE)
+    eventually(lambda: plane.api.list("v1", "Event", namespace, field_selector="reason=FailedScheduling"))
+    cloud.settle(TIMEOUT)
     assert len(nodes(plane.api)) == 2
     assert cloud.notes() == []

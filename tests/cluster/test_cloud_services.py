@@ -25,7 +25,7 @@ from tests.support.cluster_states import (
     put_eks,
     put_node_group,
 )
-from tests.support.waiting import PATIENCE, wait_for
+from tests.support.waiting import TIMEOUT, eventually
 
 CLIENT = "azure.workload.identity/client-id"
 USE = "azure.workload.identity/use"
@@ -42,8 +42,8 @@ def environment(found: Object) -> Mapping[str, str]:
 
 def test_system_workloads_run_where_they_belong(plane: ControlPlane, state: StateStore, cloud: CloudSide) -> None:
     put_aks(state, agent_pool("system", mode="System", nodeTaints=["CriticalAddonsOnly=true:NoSchedule"]), agent_pool())
-    cloud.settle(PATIENCE)
-    wait_for(lambda: len(running(plane.api, "k8s-app=kube-dns")) == 2)
+    cloud.settle(TIMEOUT)
+    eventually(lambda: len(running(plane.api, "k8s-app=kube-dns")) == 2)
     pools = {
         nodes(plane.api)[one["spec"]["nodeName"]]["metadata"]["labels"]["agentpool"]
         for one in running(plane.api, "k8s-app=kube-dns")
@@ -58,7 +58,7 @@ def test_eks_runs_only_what_is_an_add_on(plane: ControlPlane, state: StateStore,
     put_eks(state)
     put_node_group(state)
     put_addons(state, "vpc-cni", "kube-proxy")
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     names = {one["metadata"]["name"] for one in plane.api.list("apps/v1", "DaemonSet", label_selector=SIMULATED)}
     assert names == {"aws-node", "kube-proxy"}
     assert plane.api.get("v1", "Service", "kube-dns", "kube-system") is None
@@ -69,7 +69,7 @@ def test_metrics_are_half_of_what_is_asked_for(
     plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
     put_aks(state)
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     plane.api.create(pod(namespace, "works", requests={"cpu": "100m", "memory": "64Mi"}))
 
     def usage() -> Any:
@@ -79,7 +79,7 @@ def test_metrics_are_half_of_what_is_asked_for(
             return None
         return found["containers"]
 
-    assert wait_for(usage) == [{"name": "main", "usage": {"cpu": "50m", "memory": "32768Ki"}}]
+    assert eventually(usage) == [{"name": "main", "usage": {"cpu": "50m", "memory": "32768Ki"}}]
     per_node = plane.api.request("GET", "/apis/metrics.k8s.io/v1beta1/nodes")["items"]
     assert {one["metadata"]["name"] for one in per_node} >= nodes(plane.api).keys()
 
@@ -88,10 +88,10 @@ def test_eks_has_metrics_only_with_the_add_on(plane: ControlPlane, state: StateS
     put_eks(state)
     put_node_group(state)
     put_addons(state, "vpc-cni")
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     assert plane.api.get("apiregistration.k8s.io/v1", "APIService", "v1beta1.metrics.k8s.io") is None
     put_addons(state, "metrics-server")
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
 
     def served() -> bool:
         try:
@@ -99,7 +99,7 @@ def test_eks_has_metrics_only_with_the_add_on(plane: ControlPlane, state: StateS
         except ApiError:
             return False
 
-    wait_for(served)
+    eventually(served)
 
 
 def test_a_labelled_pod_of_aks_gets_its_identity_and_one_without_the_label_none(
@@ -107,8 +107,8 @@ def test_a_labelled_pod_of_aks_gets_its_identity_and_one_without_the_label_none(
 ) -> None:
     put_aks(state, securityProfile={"workloadIdentity": {"enabled": True}})
     plane.api.create(account(namespace, "mlflow", **{CLIENT: "client-1"}))
-    cloud.settle(PATIENCE)
-    wait_for(lambda: len(running(plane.api, "k8s-app=azure-wi-webhook-controller-manager")) == 2)
+    cloud.settle(TIMEOUT)
+    eventually(lambda: len(running(plane.api, "k8s-app=azure-wi-webhook-controller-manager")) == 2)
     labelled = pod(namespace, "labelled", serviceAccountName="mlflow")
     labelled["metadata"]["labels"] = {USE: "true"}
 
@@ -118,7 +118,7 @@ def test_a_labelled_pod_of_aks_gets_its_identity_and_one_without_the_label_none(
         except ApiError:  # until the webhook's endpoints are known
             return None
 
-    found = wait_for(created)
+    found = eventually(created)
     assert environment(found) == {
         "AZURE_CLIENT_ID": "client-1",
         "AZURE_TENANT_ID": TENANT,
@@ -138,7 +138,7 @@ def test_a_labelled_pod_of_aks_without_workload_identity_gets_nothing(
     plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
 ) -> None:
     put_aks(state)
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     plane.api.create(account(namespace, "mlflow", **{CLIENT: "client-1"}))
     labelled = pod(namespace, "labelled", serviceAccountName="mlflow")
     labelled["metadata"]["labels"] = {USE: "true"}
@@ -155,14 +155,14 @@ def test_a_pod_of_eks_gets_the_identity_that_is_associated_with_it(
     plane.api.create(account(namespace, "mlflow"))
     plane.api.create(account(namespace, "older", **{"eks.amazonaws.com/role-arn": role}))
     plane.api.create(account(namespace, "nobody"))
-    cloud.settle(PATIENCE)
+    cloud.settle(TIMEOUT)
     made: dict[str, Object] = {}
 
     def known() -> bool:
         made["mlflow"] = plane.api.create(pod(namespace, f"p-{time.monotonic_ns()}", serviceAccountName="mlflow"))
         return bool(environment(made["mlflow"]))
 
-    wait_for(known)
+    eventually(known)
     for name in ("older", "nobody"):
         made[name] = plane.api.create(pod(namespace, name, serviceAccountName=name))
     token = next(one for one in made["mlflow"]["spec"]["volumes"] if one["name"] == "eks-pod-identity-token")

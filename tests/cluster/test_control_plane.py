@@ -15,7 +15,6 @@ import signal
 import stat
 import sys
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,8 @@ from rehearsal.console import UserError
 from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, ClientConfig
 from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, free_ports, run_control_plane
-from tests.support.waiting import wait_for
+from tests.support.waiting import eventually
 
-_wait_for = partial(wait_for, seconds=30)
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
 
@@ -79,7 +77,7 @@ def _listening(process: int) -> list[str]:
 
 def test_a_deployment_gets_pods_that_run(plane: ControlPlane, namespace: str) -> None:
     plane.api.apply(_workload("Deployment", "web", namespace), "test")
-    _wait_for(
+    eventually(
         lambda: (plane.api.get("apps/v1", "Deployment", "web", namespace) or {}).get("status", {}).get("readyReplicas")
     )
 
@@ -93,7 +91,7 @@ def test_a_job_ends_as_its_annotation_says(plane: ControlPlane, namespace: str, 
         status = (plane.api.get("batch/v1", "Job", "once", namespace) or {}).get("status", {})
         return condition in {found["type"] for found in status.get("conditions", ())}
 
-    _wait_for(ended)
+    eventually(ended)
 
 
 def test_the_api_server_refuses_in_its_own_words(plane: ControlPlane, namespace: str) -> None:
@@ -156,7 +154,7 @@ def test_an_api_server_that_is_killed_is_a_fault_that_names_its_log(plane: Contr
         programs = {program: process for process, program in _processes(tmp_path / "dying").items()}
         server = programs["kube-apiserver"]
         os.kill(server, signal.SIGKILL)
-        (fault,) = _wait_for(dying.problems)
+        (fault,) = eventually(dying.problems)
         assert "kube-apiserver ended unexpectedly (signal 9)" in fault
         with pytest.raises(ApiUnreachableError, match="does not answer"):
             dying.api.request("GET", "/readyz")
@@ -173,8 +171,8 @@ def test_a_full_disk_ends_in_a_verdict_and_the_next_run_goes_on(plane: ControlPl
         (etcd,) = (process for process, program in _processes(folder).items() if program == "etcd")
         resource.prlimit(etcd, resource.RLIMIT_FSIZE, (1, 1))
         with pytest.raises((ApiError, ApiUnreachableError)):
-            _wait_for(lambda: not full.api.apply(_config_map("during"), "test"))
-        (fault, *_) = _wait_for(full.problems)
+            _apply_until_refused(full.api, _config_map("during"))
+        (fault, *_) = eventually(full.problems)
         assert "etcd ended unexpectedly" in fault
     with run_control_plane(folder, tmp_path / "egress.sock") as mended:
         assert mended.api.get("v1", "ConfigMap", "before", "default")
@@ -206,3 +204,8 @@ def test_damaged_data_is_one_clear_message(plane: ControlPlane, tmp_path: Path) 
     shutil.rmtree(folder)
     with run_control_plane(folder, tmp_path / "egress.sock") as mended:
         assert mended.version.startswith("v1.")
+
+
+def _apply_until_refused(api: ApiClient, manifest: Mapping[str, Any]) -> None:
+    while True:
+        api.apply(manifest, "test")

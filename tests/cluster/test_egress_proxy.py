@@ -20,9 +20,10 @@ from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.http_server import serve_in_thread
-from tests.support.waiting import wait_for
+from tests.support.waiting import eventually
 
 ADMISSION = "admissionregistration.k8s.io/v1"
+_PROBE = "groundwork/probe"
 
 
 def service(api: ApiClient, namespace: str, name: str, *, selects: bool = True) -> None:
@@ -52,7 +53,7 @@ def pods(api: ApiClient, namespace: str, name: str) -> None:
         slices = api.list("discovery.k8s.io/v1", "EndpointSlice", namespace, label_selector=selector)
         return any(one["conditions"].get("ready") for each in slices for one in each.get("endpoints") or ())
 
-    wait_for(ready)
+    eventually(ready)
 
 
 @pytest.fixture
@@ -65,6 +66,7 @@ def webhook(plane: ControlPlane, namespace: str) -> Iterator[Callable[..., str]]
         made.append(full)
         config = {
             "name": full,
+            "objectSelector": {"matchExpressions": [{"key": _PROBE, "operator": "DoesNotExist"}]},
             "clientConfig": {"service": {"name": name, "namespace": namespace, "path": "/review"}},
             "rules": [
                 {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
@@ -81,8 +83,8 @@ def webhook(plane: ControlPlane, namespace: str) -> Iterator[Callable[..., str]]
             found = plane.api.get(ADMISSION, kind, full)
             return bool(found and found["webhooks"][0]["clientConfig"].get("caBundle"))
 
-        wait_for(trusted)
-        time.sleep(1)  # until the API server has taken notice
+        eventually(trusted)
+        eventually(lambda: _is_in_force(plane.api, namespace, kind, full))
         return full
 
     yield make
@@ -149,7 +151,7 @@ def test_a_webhook_whose_pods_went_is_refused_again(
             return "no endpoints available" in str(error)
         return False
 
-    wait_for(refused)
+    eventually(refused)
 
 
 def test_a_handler_answers_for_a_service_of_its_own(
@@ -225,7 +227,7 @@ def test_objects_of_a_simulated_operator_convert(plane: ControlPlane, egress: Eg
             return False
         return True
 
-    wait_for(converted)
+    eventually(converted)
     found = plane.api.get(f"{group}/v1", "Toy", "bear", namespace)
     assert found is not None
     assert found["apiVersion"] == f"{group}/v1"
@@ -247,7 +249,7 @@ def test_a_simulated_aggregated_api_is_available_and_empty(plane: ControlPlane, 
         conditions = found.get("status", {}).get("conditions", ()) if found else ()
         return any(one["type"] == "Available" and one["status"] == "True" for one in conditions)
 
-    wait_for(available)
+    eventually(available)
     assert plane.api.request("GET", f"/apis/{group}/v1")["resources"] == []
     plane.api.delete("apiregistration.k8s.io/v1", "APIService", f"v1.{group}")
 
@@ -273,3 +275,27 @@ def _refusing(plane: ControlPlane, name: str) -> HTTPServer:
     server = HTTPServer(("127.0.0.1", 0), Refuse)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     return server
+
+
+def _is_in_force(api: ApiClient, namespace: str, kind: str, name: str) -> bool:
+    """Whether the API server follows this version of the configuration, which it notices a second or so later.
+
+    A webhook with a match condition that cannot be evaluated refuses without being called; once it does, what stands
+    beside it in the configuration is in force too.
+    """
+    found = api.get(ADMISSION, kind, name)
+    assert found is not None
+    probe = {
+        **found["webhooks"][0],
+        "name": f"probe.{name}",
+        "objectSelector": {"matchLabels": {_PROBE: name}},
+        "failurePolicy": "Fail",
+        "matchConditions": [{"name": "never", "expression": "object.absent == 'x'"}],
+    }
+    api.patch(found, {"webhooks": [found["webhooks"][0], probe]})
+    metadata = {"generateName": "probe-", "namespace": namespace, "labels": {_PROBE: name}}
+    try:
+        api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+    except ApiError:
+        return True
+    return False

@@ -16,7 +16,7 @@ from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.manager import Controllers
 from tests.support.chart_installation import apply_gateway_api, condition
-from tests.support.waiting import wait_for
+from tests.support.waiting import eventually
 
 _VERSION = "gateway.networking.k8s.io/v1"
 _CLASS = "simulated"
@@ -37,7 +37,7 @@ def gateway(plane: ControlPlane, namespace: str) -> Object:
 
 
 def test_a_gateway_is_programmed_and_has_an_address_that_leads_nowhere(plane: ControlPlane, gateway: Object) -> None:
-    found = wait_for(lambda: _judged(plane, gateway, "Programmed"))
+    found = eventually(lambda: _judged(plane, gateway, "Programmed"))
 
     assert condition(found, "Accepted")["status"] == condition(found, "Programmed")["status"] == "True"
     assert "simulated" in condition(found, "Programmed")["message"]
@@ -50,7 +50,7 @@ def test_a_gateway_of_no_known_class_waits(plane: ControlPlane, namespace: str) 
     unknown = plane.api.create(_object("Gateway", "unknown", namespace, spec))
     other = _gateway(plane, namespace, listener)
 
-    wait_for(lambda: _judged(plane, other, "Programmed"))
+    eventually(lambda: _judged(plane, other, "Programmed"))
 
     assert condition(_again(plane, unknown), "Programmed")["status"] == "Unknown"
 
@@ -59,7 +59,7 @@ def test_a_listener_without_its_certificate_is_invalid(plane: ControlPlane, name
     tls = {"certificateRefs": [{"name": "not-there"}]}
     gateway = _gateway(plane, namespace, {"name": "https", "port": 443, "protocol": "HTTPS", "tls": tls})
 
-    found = wait_for(lambda: _judged(plane, gateway, "Programmed"))
+    found = eventually(lambda: _judged(plane, gateway, "Programmed"))
 
     (listener,) = found["status"]["listeners"]
     assert condition(listener, "ResolvedRefs")["reason"] == "InvalidCertificateRef"
@@ -74,7 +74,9 @@ def test_a_route_to_a_service_that_is_there_is_accepted_and_counted(plane: Contr
 
     assert parent["controllerName"] == "rehearsal.groundwork/simulated-gateway"
     assert condition(parent, "Accepted")["status"] == condition(parent, "ResolvedRefs")["status"] == "True"
-    wait_for(lambda: [each["attachedRoutes"] for each in _again(plane, gateway)["status"].get("listeners", ())] == [1])
+    eventually(
+        lambda: [each["attachedRoutes"] for each in _again(plane, gateway)["status"].get("listeners", ())] == [1]
+    )
 
 
 def test_a_route_to_a_service_that_is_not_there_is_not_resolved(plane: ControlPlane, gateway: Object) -> None:
@@ -106,7 +108,7 @@ def test_a_route_to_another_namespace_needs_a_grant_of_that_namespace(plane: Con
     source = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": namespace}
     grant = {"from": [source], "to": [{"group": "", "kind": "Service"}]}
     plane.api.create({**_object("ReferenceGrant", "grant", other, grant), "apiVersion": f"{_VERSION}beta1"})
-    wait_for(lambda: condition(_parents(plane, route)[0], "ResolvedRefs")["status"] == "True")
+    eventually(lambda: condition(_parents(plane, route)[0], "ResolvedRefs")["status"] == "True")
     plane.api.delete("v1", "Namespace", other)
 
 
@@ -181,7 +183,7 @@ def _service(plane: ControlPlane, namespace: str) -> None:
 
 
 def _parents(plane: ControlPlane, route: Object) -> Any:
-    return wait_for(lambda: _again(plane, route).get("status", {}).get("parents"))
+    return eventually(lambda: _again(plane, route).get("status", {}).get("parents"))
 
 
 def _judged(plane: ControlPlane, gateway: Object, kind: str) -> Any:

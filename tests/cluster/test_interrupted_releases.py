@@ -25,7 +25,7 @@ from rehearsal.kubernetes.client import ApiUnreachableError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_control_plane
 from rehearsal.simulator.core.errors import CloudError
 from tests.support.release_charts import SETTINGS, TOO_LARGE, WEB, changed, level
-from tests.support.waiting import PATIENCE, wait_for
+from tests.support.waiting import TIMEOUT, eventually
 
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
@@ -52,13 +52,13 @@ class Background:
             self._failure = failure
 
     def ended(self) -> str:
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT)
         assert not self._thread.is_alive()
         return str(self._failure)
 
 
 def until_pending(releases: Releases, inputs: dict[str, Any]) -> None:
-    wait_for(lambda: "pending-" in str((releases.read(inputs) or {}).get("status")))
+    eventually(lambda: "pending-" in str((releases.read(inputs) or {}).get("status")))
 
 
 def kill(program: str, mentioned: str) -> None:

@@ -28,7 +28,7 @@ from rehearsal.kubernetes.controllers.manager import Controllers, programs
 from tests.support.admission import in_force, merged
 from tests.support.chart_installation import apply_gateway_api, apply_kinds, condition, install
 from tests.support.gitops_rendering import deployment, render
-from tests.support.waiting import wait_for
+from tests.support.waiting import eventually
 
 _NAMESPACE = "kserve"
 _SERVING = "serving.kserve.io/v1beta1"
@@ -67,7 +67,7 @@ def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controller
         install(plane, "kserve-runtime-configs-v0.20.0", _NAMESPACE, "kserve.servingruntime.enabled=true")
         yield controllers
         # Only KServe's controller takes its finalizer off them: without it their namespaces would stay.
-        wait_for(lambda: not plane.api.list(_SERVING, "InferenceService"))
+        eventually(lambda: not plane.api.list(_SERVING, "InferenceService"))
     assert not _running(plane)
 
 
@@ -76,7 +76,7 @@ def test_an_inference_service_becomes_all_that_kserve_makes_of_it_and_is_ready(
 ) -> None:
     plane.api.create(_inference_service(namespace))
 
-    ready = wait_for(lambda: _ready(plane, namespace))
+    ready = eventually(lambda: _ready(plane, namespace))
 
     assert ready["status"]["url"] == f"http://iris-{namespace}.example.com"
     assert _names(plane, "apps/v1", "Deployment", namespace) == {"iris-predictor"}
@@ -123,7 +123,7 @@ def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: 
             if manifest["kind"] == "InferenceService":
                 pod = _pod(manifest)
                 for control, fault in _FAULTS.items():
-                    wait_for(partial(_refused, plane, _worse(pod, fault), control))
+                    eventually(partial(_refused, plane, _worse(pod, fault), control))
                 plane.api.apply(pod, "test", dry_run=True)
                 assert _refused(plane, _pod(manifest, hostNetwork=True), "violates PodSecurity")
     assert kinds == {"HTTPRoute", "InferenceService", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount"}
@@ -132,14 +132,14 @@ def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: 
 @pytest.mark.usefixtures("controllers")
 def test_with_an_inference_service_goes_all_that_was_made_of_it(plane: ControlPlane, namespace: str) -> None:
     plane.api.create(_inference_service(namespace))
-    wait_for(lambda: _ready(plane, namespace))
+    eventually(lambda: _ready(plane, namespace))
 
     plane.api.delete(_SERVING, "InferenceService", "iris", namespace)
 
     # The garbage collector looks for new kinds every 30 seconds only.
-    wait_for(lambda: plane.api.get(_SERVING, "InferenceService", "iris", namespace) is None)
+    eventually(lambda: plane.api.get(_SERVING, "InferenceService", "iris", namespace) is None)
     for kind in (("apps/v1", "Deployment"), ("v1", "Service"), (_GATEWAY_API, "HTTPRoute"), ("v1", "Pod")):
-        wait_for(partial(_is_empty, plane, namespace, *kind))
+        eventually(partial(_is_empty, plane, namespace, *kind))
 
 
 @pytest.mark.usefixtures("controllers")
@@ -149,40 +149,42 @@ def test_it_may_do_no_more_than_its_chart_allows_its_service_account(plane: Cont
     assert binding is not None
     plane.api.delete(_RBAC, "ClusterRoleBinding", _BINDING)
     try:
-        wait_for(lambda: not _may_create_services(plane))
+        eventually(lambda: not _may_create_services(plane))
         plane.api.create(_inference_service(namespace))
-        wait_for(lambda: re.search(r"User .{1,2}system:serviceaccount:kserve:\S+ cannot \w+ resource", log.read_text()))
+        eventually(
+            lambda: re.search(r"User .{1,2}system:serviceaccount:kserve:\S+ cannot \w+ resource", log.read_text())
+        )
     finally:
         plane.api.create({**binding, "metadata": {"name": _BINDING, "labels": binding["metadata"]["labels"]}})
 
-    wait_for(lambda: _ready(plane, namespace))
+    eventually(lambda: _ready(plane, namespace))
 
 
 def test_a_process_that_dies_is_reported_and_started_again(
     plane: ControlPlane, controllers: Controllers, namespace: str
 ) -> None:
-    (process,) = wait_for(lambda: _running(plane))
+    (process,) = eventually(lambda: _running(plane))
     os.kill(process, signal.SIGKILL)
 
-    (fault,) = wait_for(controllers.faults)
+    (fault,) = eventually(controllers.faults)
 
     assert fault.startswith("kserve-controller-manager ended once in mid-run (last with signal 9); its log is ")
-    wait_for(controllers.served)
+    eventually(controllers.served)
     plane.api.create(_inference_service(namespace))
-    wait_for(lambda: _ready(plane, namespace))
+    eventually(lambda: _ready(plane, namespace))
 
 
 def test_it_runs_only_while_its_deployment_does(plane: ControlPlane, controllers: Controllers, namespace: str) -> None:
-    wait_for(controllers.served)
+    eventually(controllers.served)
     _scale(plane, 0)
 
-    wait_for(lambda: not controllers.served())
+    eventually(lambda: not controllers.served())
     assert not _running(plane)
     with pytest.raises(ApiError, match="failed calling webhook"):
         plane.api.create(_inference_service(namespace))
 
     _scale(plane, 1)
-    wait_for(controllers.served)
+    eventually(controllers.served)
     plane.api.create(_inference_service(namespace))
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,7 +24,7 @@ from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.scenarios.kubelet_stub import ANNOTATION, Kubelet
 from rehearsal.scenarios.network_proxy import METRICS, Network
 from tests.support.chart_installation import apply_gateway_api
-from tests.support.waiting import wait_for
+from tests.support.waiting import eventually
 
 _SERVER = """
 import json, os, sys
@@ -34,7 +33,11 @@ from pathlib import Path
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        ready = Path(os.environ["MAY_BE_READY"]).exists()
+        switch = Path(os.environ["MAY_BE_READY"])
+        ready = switch.exists()
+        if self.path == "/ready":
+            with switch.with_name("probes").open("a") as probes:
+                probes.write("x")
         self.send_response(200 if self.path != "/ready" or ready else 503)
         self.end_headers()
         self.wfile.write(json.dumps({"who": os.environ["WHO"], "pid": os.getpid()}).encode())
@@ -46,7 +49,6 @@ HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever
 """
 _ROUTE = "gateway.networking.k8s.io/v1"
 _ASKED = 200
-_LOOKS = 1.5  # seconds, in which a process that answers is looked at two times or three
 
 
 @pytest.fixture
@@ -72,16 +74,16 @@ def test_a_pod_is_ready_when_its_process_is(
     plane: ControlPlane, namespace: str, kubelet: Kubelet, proxy: str, switch: Path
 ) -> None:
     _deploy(plane, namespace, "web", switch)
-    (pod,) = wait_for(lambda: _pods(plane, namespace, phase="Running"))
-    wait_for(lambda: _answer(proxy, f"http://{pod['status']['podIP']}:8000/"))
-    time.sleep(_LOOKS)
+    (pod,) = eventually(lambda: _pods(plane, namespace, phase="Running"))
+    eventually(lambda: _answer(proxy, f"http://{pod['status']['podIP']}:8000/"))
+    eventually(lambda: len(switch.with_name("probes").read_text()) >= 3)
     assert not _is_ready(_pods(plane, namespace)[0])
     assert _ask(proxy, f"http://web.{namespace}.svc.cluster.local/").status_code == 503
 
     switch.touch()
 
-    wait_for(lambda: _is_ready(_pods(plane, namespace)[0]))
-    answer = wait_for(lambda: _answer(proxy, f"http://web.{namespace}.svc.cluster.local/"))
+    eventually(lambda: _is_ready(_pods(plane, namespace)[0]))
+    answer = eventually(lambda: _answer(proxy, f"http://web.{namespace}.svc.cluster.local/"))
     assert answer["who"] == "web"
     assert _answer(proxy, f"http://{pod['status']['podIP']}:8000/") == answer
     assert kubelet.port(pod["status"]["podIP"])
@@ -94,27 +96,27 @@ def test_a_process_that_ends_is_started_again_and_counted(
     switch.touch()
     _deploy(plane, namespace, "web", switch)
     url = f"http://web.{namespace}.svc.cluster.local/"
-    before = wait_for(lambda: _answer(proxy, url))
+    before = eventually(lambda: _answer(proxy, url))
 
     os.kill(before["pid"], signal.SIGKILL)
 
-    wait_for(lambda: _answer(proxy, url).get("pid", before["pid"]) != before["pid"])
+    eventually(lambda: _answer(proxy, url).get("pid", before["pid"]) != before["pid"])
     (pod,) = _pods(plane, namespace)
     counted = f'kube_pod_container_status_restarts_total{{namespace="{namespace}",pod="{pod["metadata"]["name"]}"}} 1'
     assert counted in _ask(proxy, f"http://{METRICS}/metrics").text.splitlines()
-    wait_for(lambda: _pods(plane, namespace)[0]["status"]["containerStatuses"][0]["restartCount"] == 1)
+    eventually(lambda: _pods(plane, namespace)[0]["status"]["containerStatuses"][0]["restartCount"] == 1)
 
 
 @pytest.mark.usefixtures("kubelet")
 def test_a_process_ends_with_its_pod(plane: ControlPlane, namespace: str, proxy: str, switch: Path) -> None:
     switch.touch()
     _deploy(plane, namespace, "web", switch)
-    process = wait_for(lambda: _answer(proxy, f"http://web.{namespace}.svc.cluster.local/"))["pid"]
+    process = eventually(lambda: _answer(proxy, f"http://web.{namespace}.svc.cluster.local/"))["pid"]
 
     plane.api.delete("apps/v1", "Deployment", "web", namespace)
 
-    wait_for(lambda: not _pods(plane, namespace))
-    wait_for(lambda: not Path(f"/proc/{process}").exists())
+    eventually(lambda: not _pods(plane, namespace))
+    eventually(lambda: not Path(f"/proc/{process}").exists())
 
 
 @pytest.mark.usefixtures("kubelet")
@@ -125,14 +127,14 @@ def test_a_route_leads_to_its_services_by_weight_once_a_gateway_took_it(
     switch.touch()
     for name in ("old", "new"):
         _deploy(plane, namespace, name, switch)
-        wait_for(lambda name=name: _answer(proxy, f"http://{name}.{namespace}.svc.cluster.local/"))
+        eventually(lambda name=name: _answer(proxy, f"http://{name}.{namespace}.svc.cluster.local/"))
     host = f"http://{namespace}.example.com/"
     route = plane.api.create(_route(namespace, {"old": 75, "new": 25}))
     assert _ask(proxy, host).status_code == 503, "no gateway has accepted it"
 
     plane.api.patch(route, {"status": {"parents": [_accepted()]}}, "/status")
 
-    wait_for(lambda: _answer(proxy, host))
+    eventually(lambda: _answer(proxy, host))
     asked = Counter(_answer(proxy, host)["who"] for _ in range(_ASKED))
     # Out of 200 at 25 %, fewer than 25 or more than 80 come once in a hundred thousand times.
     assert 25 <= asked["new"] <= 80, asked

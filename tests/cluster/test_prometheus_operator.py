@@ -17,7 +17,7 @@ from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.manager import Controllers, programs
 from rehearsal.kubernetes.readiness import workloads
 from tests.support.chart_installation import condition, install
-from tests.support.waiting import wait_for
+from tests.support.waiting import eventually
 
 _NAMESPACE = "prometheus-operator"
 _VERSION = "monitoring.coreos.com/v1"
@@ -49,7 +49,7 @@ def test_prometheus_gets_pods_with_the_volume_and_the_memory_that_it_asks_for(
     plane: ControlPlane, controllers: Controllers
 ) -> None:
     name = "kube-prometheus-stack-prometheus"
-    wait_for(
+    eventually(
         lambda: condition(plane.api.get(_VERSION, "Prometheus", name, _NAMESPACE), "Available").get("status") == "True"
     )
 
@@ -67,7 +67,7 @@ def test_prometheus_gets_pods_with_the_volume_and_the_memory_that_it_asks_for(
 def test_alertmanager_gets_its_stateful_set(plane: ControlPlane) -> None:
     name = "alertmanager-kube-prometheus-stack-alertmanager"
 
-    wait_for(lambda: plane.api.get("apps/v1", "StatefulSet", name, _NAMESPACE))
+    eventually(lambda: plane.api.get("apps/v1", "StatefulSet", name, _NAMESPACE))
 
 
 @pytest.mark.usefixtures("controllers")
@@ -96,7 +96,7 @@ def test_what_the_operator_cannot_do_is_in_the_verdict(plane: ControlPlane, name
 
     plane.api.create(manifest)
 
-    (fault,) = wait_for(lambda: workloads.reasons(plane.api, namespace))
+    (fault,) = eventually(lambda: workloads.reasons(plane.api, namespace))
     assert fault.workload == f"Prometheus {namespace}/volumeless"
     assert 'storage class "nowhere" does not exist' in fault.reason
 
@@ -114,8 +114,8 @@ def test_another_version_than_the_one_that_can_be_built_stays_simulated(
     plane.api.patch(deployment, {"spec": {"template": template}})
 
     told = "the Prometheus operator: its image says 0.92.0, and the program that can be built is 0.93.1"
-    wait_for(lambda: told in controllers.simulated())
-    wait_for(lambda: not controllers.served())
+    eventually(lambda: told in controllers.simulated())
+    eventually(lambda: not controllers.served())
 
 
 def _storage() -> Sequence[Object]:

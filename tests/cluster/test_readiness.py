@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from rehearsal.kubernetes.client import ApiClient, ApiUnreachableError, Object
+from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness import capacity, kubelet_checks, workloads
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
 from rehearsal.kubernetes.readiness.workloads import Fault
-from tests.support.waiting import soon
+from tests.support.waiting import eventually
 
 _numbers = itertools.count(1)
 
@@ -72,21 +72,22 @@ class Cluster:
     def told(self, words: str, namespace: str | None = None) -> Fault:
         """The one fault with these words, awaited."""
 
-        def look() -> Fault:
+        def reported() -> Fault:
             faults = workloads.reasons(self.api, self.namespace if namespace is None else namespace)
             found = [fault for fault in faults if words in fault.reason]
             assert len(found) == 1, [fault.text for fault in faults]
             return found[0]
 
-        return soon(look)
+        return eventually(reported)
 
     def only(self, *names: str, release: str = "") -> None:
         """No workloads but these have a fault, in the end; why may change from one look to the next."""
 
-        def look() -> None:
+        def reported() -> bool:
             assert [fault.workload for fault in workloads.reasons(self.api, self.namespace, release)] == [*names]
+            return True
 
-        soon(look)
+        eventually(reported)
 
 
 def whole(api_version: str, kind: str, name: str, **fields: Any) -> Object:
@@ -243,7 +244,7 @@ def test_a_webhook_that_nobody_answers(cluster: Cluster) -> None:
     }
     group = "admissionregistration.k8s.io/v1"
     with passing(cluster.api, whole(group, "ValidatingWebhookConfiguration", name, webhooks=[webhook])):
-        time.sleep(1.5)  # seconds; the API server notices a configuration after one
+        eventually(lambda: _is_refused(cluster, name))
         cluster.workload("Deployment")
         fault = cluster.told(f'failed calling webhook "{name}"')
     assert fault.remedy.startswith(f"What answers {name} is not there")
@@ -327,7 +328,7 @@ def test_custom_objects_are_counted_unless_a_real_controller_serves_them(cluster
     kinds = (("tugs", "Tug"), ("ferries", "Ferry"), ("rafts", "Raft"))
     with passing(cluster.api, *(definition(group, plural, kind) for plural, kind in kinds)):
         for kind, name in (("Tug", "one"), ("Tug", "two"), ("Tug", "three"), ("Ferry", "one")):
-            soon(partial(cluster.make, kind, name, f"{group}/v1"))
+            eventually(partial(cluster.make, kind, name, f"{group}/v1"))
         found = kubelet_checks.unattended(cluster.api, served=["Ferry"])
     assert found["Tug"] == 3
     assert found.keys().isdisjoint({"Ferry", "Raft"})
@@ -398,3 +399,12 @@ def test_the_scheduler_reckons_as_the_summary_does(cluster: Cluster, pool: str) 
     cluster.make("Pod", "second", spec={"containers": [container("main", "1m")], **within})
     assert cluster.told(f"it asks 0.001 CPU: pool {pool} is full").workload == f"Pod {cluster.namespace}/second"
     assert capacity.lines(cluster.api)[-1].startswith("unscheduled   ")
+
+
+def _is_refused(cluster: Cluster, webhook: str) -> bool:
+    """Whether the API server, which notices a webhook's configuration a second or so later, calls it for pods."""
+    try:
+        cluster.make("Pod", f"probe-{next(_numbers)}", spec={"containers": [{"name": "main", "image": "x/y:1"}]})
+    except ApiError as error:
+        return webhook in str(error)
+    return False

@@ -14,8 +14,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -24,6 +24,7 @@ from rehearsal.helm.charts import VARIABLE
 from rehearsal.kubernetes.control_plane import programs
 from tests.support.project import TIMEOUT, Project, Run, Stack, changes
 from tests.support.stack_contract import Standing, taken_down
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.engine
 
@@ -53,9 +54,10 @@ class Ended:
 def ended(project: Project, process: subprocess.Popen[str], ran: Mapping[str, int], seconds: float = TIMEOUT) -> Ended:
     """The same once it has ended, within so many seconds; its processes get a few more."""
     run = project.finished(process, seconds)
-    deadline = time.monotonic() + 60
-    while (left := project.processes(AWS)) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    left: Mapping[str, int] = {}
+    with suppress(AssertionError):  # what is left then is for the test to judge
+        eventually(lambda: not project.processes(AWS))
+    left = project.processes(AWS)
     events = project.rehearsal(AWS) / "up-events.jsonl"
     return Ended(run, ran, left, len(created(project)), changes(events) if events.exists() else {})
 

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -20,8 +19,7 @@ from pathlib import Path
 import pytest
 
 from infra.cluster.mlflow import ALLOWED_HOSTS
-
-START = 120  # seconds; a first start on a busy machine imports a lot
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +38,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
         address = f"http://127.0.0.1:{port}"
         try:
-            deadline = time.monotonic() + START
-            while answer(address, "anyone", "/health") != 200:
-                assert process.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < deadline, (folder / "log").read_text()
-                time.sleep(0.2)
+
+            def check() -> bool:
+                if process.poll() is not None:
+                    raise RuntimeError((folder / "log").read_text())
+                assert answer(address, "anyone", "/health") == 200, (folder / "log").read_text()
+                return True
+
+            eventually(check)
             yield address
         finally:
             os.killpg(process.pid, signal.SIGKILL)

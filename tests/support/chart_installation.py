@@ -13,9 +13,9 @@ import yaml
 from rehearsal.helm import charts, cli
 from rehearsal.kubernetes.client import NoKindMatchError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from tests.support.waiting import wait_for
+from tests.support.waiting import eventually
 
-_PATIENCE = 90  # seconds; the largest takes about twenty
+_TIMEOUT = 180  # seconds; the largest takes about twenty
 
 
 def install(plane: ControlPlane, package: str, namespace: str, *values: str) -> None:
@@ -37,7 +37,7 @@ def apply_kinds(plane: ControlPlane, package: str, kind: tuple[str, str], *value
             continue
         if others or manifest["spec"]["names"]["kind"] == kind[1]:
             plane.api.apply(manifest, "test")
-    wait_for(lambda: _served(plane, *kind), _PATIENCE)
+    eventually(lambda: _served(plane, *kind))
 
 
 def apply_gateway_api(plane: ControlPlane) -> None:
@@ -88,6 +88,6 @@ def _name(package: str) -> str:
 def _helm(plane: ControlPlane, *arguments: str) -> str:
     if not cli.ready():
         pytest.skip("there is no Helm")
-    reply = cli.run([*arguments, "--kubeconfig", str(plane.kubeconfig)], _PATIENCE)
+    reply = cli.run([*arguments, "--kubeconfig", str(plane.kubeconfig)], _TIMEOUT)
     assert reply.returncode == 0, reply.stderr
     return reply.stdout

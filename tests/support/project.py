@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import yaml
 from rehearsal import session
 from rehearsal.summary import read_events
 from rehearsal.toolchain import ROOT
+from tests.support.waiting import eventually
 
 # Long enough for a rehearsal on two busy cores; a hang is a failure.
 TIMEOUT = 300
@@ -161,13 +161,17 @@ class Project:
         return []
 
     def started_until(self, stack: str, happened: Callable[[], bool]) -> subprocess.Popen[str]:
-        """Bring the stack up; gives the process as soon as something has happened in it."""
+        """Bring the stack up; gives the process as eventually as something has happened in it."""
         process = self.start("up", stack)
-        deadline = time.monotonic() + TIMEOUT
-        while not happened():
-            assert time.monotonic() < deadline, "it never happened"
-            assert process.poll() is None, f"it ended before that:\n{process.communicate()[0]}"
-            time.sleep(0.05)
+
+        def check() -> bool:
+            if happened():
+                return True
+            if process.poll() is not None:
+                raise RuntimeError(f"`up` ended before that:\n{process.communicate()[0]}")
+            return False
+
+        eventually(check, TIMEOUT)
         return process
 
     def finished(self, process: subprocess.Popen[str], seconds: float = TIMEOUT) -> Run:

@@ -1,37 +1,37 @@
-"""Waiting for what others do in their own time. Proves nothing.
-
-Controllers take a second, mostly; on a busy machine they take many.
-"""
+"""Waiting for a condition that others bring about in their own time. Proves nothing."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
+
 from rehearsal.kubernetes.client import ApiError
 
-PATIENCE = 60.0  # seconds
+# Controllers take a second or two on an idle machine, twenty on a busy one; this allows for one three times slower.
+TIMEOUT = 180.0  # seconds
+_INTERVAL = 0.1  # seconds
 
 _T = TypeVar("_T")
 
 
-def wait_for(find: Callable[..., _T], seconds: float = PATIENCE) -> _T:
-    """What `find` gives, once it gives anything; a failure with the last of it after so many seconds."""
-    end = time.monotonic() + seconds
-    while not (found := find()):
-        assert time.monotonic() < end, f"still {found!r} after {seconds:g} s"
-        time.sleep(0.1)
-    return found
+def eventually(check: Callable[[], _T], timeout: float = TIMEOUT) -> _T:
+    """Call `check` until it returns something true, and return that.
 
+    A failed assertion and an answer of the API server's that refuses count as "not yet". After `timeout` seconds the
+    last of them is raised, or an AssertionError with what `check` returned. Any other exception is raised at once.
+    """
 
-def soon(look: Callable[[], _T]) -> _T:
-    """What `look` gives, once it neither fails an assertion nor is refused; its last failure after a minute."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return look()
-        except (AssertionError, ApiError):
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
+    def give_up(state: RetryCallState) -> _T:
+        assert state.outcome is not None
+        found = state.outcome.result()  # raises the check's own failure, where it failed
+        raise AssertionError(f"still {found!r} after {timeout:g} s")
+
+    retrying = Retrying(
+        stop=stop_after_delay(timeout),
+        wait=wait_fixed(_INTERVAL),
+        retry=retry_if_exception_type((AssertionError, ApiError)) | retry_if_result(lambda found: not found),
+        retry_error_callback=give_up,
+    )
+    return retrying(check)

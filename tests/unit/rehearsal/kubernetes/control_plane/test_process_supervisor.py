@@ -17,7 +17,7 @@ import pytest
 
 from rehearsal.kubernetes.control_plane.process_supervisor import run_supervisor
 from rehearsal.toolchain import ROOT
-from tests.support.waiting import PATIENCE, wait_for
+from tests.support.waiting import TIMEOUT, eventually
 
 _PARENT = """
 import sys, time
@@ -36,7 +36,7 @@ def _parent(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
     file = tmp_path / "pids"
     script = _PARENT.format(file=file, log=tmp_path / "log")
     with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, text=True, start_new_session=True) as process:
-        wait_for(file.exists)
+        eventually(file.exists)
         guard, kept = map(int, file.read_text().split())
         try:
             yield process, guard, kept
@@ -56,8 +56,8 @@ def _gone(process: int) -> bool:
 def test_nothing_is_left_whatever_signal_ends_the_parent(tmp_path: Path, ending: signal.Signals) -> None:
     with _parent(tmp_path) as (parent, guard, kept):
         parent.send_signal(ending)
-        parent.wait(PATIENCE)
-        wait_for(lambda: _gone(kept) and _gone(guard))
+        parent.wait(TIMEOUT)
+        eventually(lambda: _gone(kept) and _gone(guard))
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_what_the_guard_keeps(tmp_path: Path) -> None:
@@ -69,13 +69,13 @@ def test_ctrl_c_in_the_terminal_does_not_reach_what_the_guard_keeps(tmp_path: Pa
 def test_nothing_is_left_when_the_guard_itself_is_killed(tmp_path: Path) -> None:
     with _parent(tmp_path) as (_, guard, kept):
         os.kill(guard, signal.SIGKILL)
-        wait_for(lambda: _gone(kept))
+        eventually(lambda: _gone(kept))
 
 
 def test_a_process_that_ends_by_itself_is_reported_with_its_code(tmp_path: Path) -> None:
     with run_supervisor() as guard:
         guard.start("short", ["sh", "-c", "echo said; exit 3"], tmp_path / "log")
-        wait_for(lambda: guard.exit_code("short") is not None)
+        eventually(lambda: guard.exit_code("short") is not None)
         assert guard.exit_codes() == {"short": 3}
     assert (tmp_path / "log").read_text() == "said\n"
 
@@ -83,7 +83,7 @@ def test_a_process_that_ends_by_itself_is_reported_with_its_code(tmp_path: Path)
 def test_a_program_that_is_not_there_is_reported_too(tmp_path: Path) -> None:
     with run_supervisor() as guard:
         guard.start("absent", ["/nonexistent/program"], tmp_path / "log")
-        wait_for(lambda: guard.exit_code("absent") == 127)
+        eventually(lambda: guard.exit_code("absent") == 127)
     assert "No such file" in (tmp_path / "log").read_text()
 
 
@@ -91,7 +91,7 @@ def test_what_is_stopped_gently_may_finish_first(tmp_path: Path) -> None:
     script = f"trap 'echo tidied > {tmp_path}/done; exit 0' TERM; echo up > {tmp_path}/up; sleep 600 & wait"
     with run_supervisor() as guard:
         guard.start("tidy", ["sh", "-c", script], tmp_path / "log", graceful=True)
-        wait_for((tmp_path / "up").exists)
+        eventually((tmp_path / "up").exists)
         guard.stop("tidy")
         assert guard.exit_code("tidy") == 0
     assert (tmp_path / "done").read_text() == "tidied\n"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from rehearsal.kubernetes.controllers import lazy_proxy
 from rehearsal.kubernetes.controllers.kserve import KSERVE
 from rehearsal.kubernetes.controllers.lazy_proxy import Door
+from tests.support.waiting import TIMEOUT
 
 
 @pytest.fixture
@@ -26,11 +26,17 @@ def echo() -> Iterator[socket.socket]:
 
 
 def test_who_comes_before_the_process_is_answered_once_it_is_there(echo: socket.socket) -> None:
-    entrance = Door(lambda: int(echo.getsockname()[1]))
+    asked = threading.Event()
+
+    def port() -> int:
+        asked.set()
+        return int(echo.getsockname()[1])
+
+    entrance = Door(port)
 
     with socket.create_connection(entrance.address, 5) as caller:
         caller.sendall(b"early")
-        time.sleep(0.3)
+        assert asked.wait(TIMEOUT)
         threading.Thread(target=_answer_once, args=(echo,), daemon=True).start()
 
         assert caller.recv(100) == b"early"
