@@ -173,7 +173,7 @@ def stop(arguments: Namespace) -> int:
 
 def lifecycle(arguments: Namespace) -> int:
     """The whole way of a model on a rehearsed stack: trained, promoted, rolled out, rolled back."""
-    return model_lifecycle.tell(arguments.stack, arguments.port)
+    return model_lifecycle.run(arguments.stack, arguments.port)
 
 
 def _engine(

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from rehearsal.helm.releases.resources import Releases
 from rehearsal.kubernetes.client import ApiUnreachableError
-from rehearsal.kubernetes.cloud_controller.controller import CloudSide
-from rehearsal.kubernetes.cloud_controller.identity import without_identity
+from rehearsal.kubernetes.cloud_controller.controller import CloudController
+from rehearsal.kubernetes.cloud_controller.identity import find_workloads_without_identity
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_control_plane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
-from rehearsal.kubernetes.controllers.git_server import Repositories
-from rehearsal.kubernetes.controllers.manager import Controllers
+from rehearsal.kubernetes.controllers.git_server import GitServer
+from rehearsal.kubernetes.controllers.manager import ControllerManager
 from rehearsal.kubernetes.provider.provider import KubernetesProvider
 from rehearsal.kubernetes.readiness import capacity, kubelet_checks, workloads
 from rehearsal.simulator.core.state_store import StateStore
@@ -57,14 +57,14 @@ class Cluster:
 
     plane: ControlPlane
     provider: KubernetesProvider
-    _cloud_side: CloudSide
-    _controllers: Controllers
+    _cloud_controller: CloudController
+    _controllers: ControllerManager
     _egress: EgressProxy
 
     @property
-    def repositories(self) -> Repositories:
+    def git_server(self) -> GitServer:
         """The git repositories on this machine that controllers get in place of remote ones."""
-        return self._controllers.repositories
+        return self._controllers.git_server
 
     def report(self) -> ClusterReport:
         """Report on the cluster once it has converged, or after CONVERGENCE_TIMEOUT."""
@@ -75,18 +75,23 @@ class Cluster:
 
     def _report(self) -> ClusterReport:
         api = self.plane.api
-        self._cloud_side.settle(CONVERGENCE_TIMEOUT)
-        problems = [fault.text for fault in workloads.settled(api, CONVERGENCE_TIMEOUT)]
-        problems += [workload.text for workload in without_identity(api)]
+        self._cloud_controller.wait_until_converged(CONVERGENCE_TIMEOUT)
+        problems = [problem.message for problem in workloads.wait_until_stable(api, CONVERGENCE_TIMEOUT)]
+        problems += [workload.message for workload in find_workloads_without_identity(api)]
         return ClusterReport(
             version=self.plane.version,
             pods=Counter(pod.get("status", {}).get("phase", "Unknown") for pod in api.list("v1", "Pod")),
             capacity=capacity.lines(api),
-            notes=[*self._cloud_side.notes(), *self._controllers.simulated()],
+            notes=[*self._cloud_controller.notes(), *self._controllers.simulated()],
             served_kinds=sorted(self._controllers.served()),
             simulated_webhook_calls=self._egress.simulated_webhook_calls(),
-            unserved_objects=kubelet_checks.unattended(api, self._controllers.served()),
-            problems=[*self.plane.problems(), *self._cloud_side.faults(), *self._controllers.faults(), *problems],
+            unserved_objects=kubelet_checks.count_unreconciled_objects(api, self._controllers.served()),
+            problems=[
+                *self.plane.problems(),
+                *self._cloud_controller.problems(),
+                *self._controllers.problems(),
+                *problems,
+            ],
         )
 
 
@@ -101,7 +106,10 @@ def run_cluster(folder: Path, state: StateStore, programs: Mapping[str, Path]) -
     egress = EgressProxy()
     with egress.run(), run_control_plane(folder, egress.path) as plane:
         egress.attach(plane)
-        cloud_side, controllers = CloudSide(plane, state, egress), Controllers(plane, egress, programs)
-        with cloud_side.running(), controllers.running():
+        cloud_controller, controllers = (
+            CloudController(plane, state, egress),
+            ControllerManager(plane, egress, programs),
+        )
+        with cloud_controller.running(), controllers.running():
             provider = KubernetesProvider(plane, Releases(plane), state.append_to_journal)
-            yield Cluster(plane, provider, cloud_side, controllers, egress)
+            yield Cluster(plane, provider, cloud_controller, controllers, egress)

@@ -11,10 +11,10 @@ from pathlib import Path
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane, free_ports
 from rehearsal.scenarios import installation, processes, prometheus
-from rehearsal.scenarios.gitops_repository import Repository
-from rehearsal.scenarios.kubelet_stub import Kubelet
-from rehearsal.scenarios.network_proxy import Network
-from rehearsal.scenarios.notification_stub import Notices
+from rehearsal.scenarios.gitops_repository import GitOpsRepository
+from rehearsal.scenarios.kubelet_stub import KubeletStub
+from rehearsal.scenarios.network_proxy import NetworkProxy
+from rehearsal.scenarios.notification_stub import NotificationStub
 from rehearsal.scenarios.processes import PYTHON, Processes
 
 # What these services are in the stack. Their pods are simulated; processes on this machine do their work.
@@ -23,7 +23,7 @@ _PROMETHEUS = "kube-prometheus-stack-prometheus.monitoring"
 
 
 @dataclass(frozen=True)
-class Stage:
+class ScenarioEnvironment:
     """What the acts work with.
 
     proxy          the cluster's network, as an HTTP proxy
@@ -33,11 +33,11 @@ class Stage:
 
     environment: str
     plane: ControlPlane
-    repository: Repository
+    repository: GitOpsRepository
     processes: Processes
     proxy: str
     mlflow: str
-    notices: Notices
+    notifications: NotificationStub
     receiver_port: int
     _prometheus_port: int
 
@@ -51,16 +51,16 @@ class Stage:
 
 
 @contextmanager
-def standing(cluster: Cluster, environment: str, folder: Path) -> Iterator[Stage]:
+def start_environment(cluster: Cluster, environment: str, folder: Path) -> Iterator[ScenarioEnvironment]:
     """The stage, for as long as the context lasts; `folder` is new."""
     folder.mkdir(parents=True)
-    repository = Repository.make(folder / "models.git", environment)
+    repository = GitOpsRepository.make(folder / "models.git", environment)
     mlflow_port, prometheus_port, receiver_port = free_ports(3)
-    notices = Notices()
+    notifications = NotificationStub()
     serving = {"WORKERS": "1", "DRAIN_DELAY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    kubelet = Kubelet(cluster.plane, [str(PYTHON), "-m", "lifecycle.serving"], serving)
-    network = Network(cluster.plane.api, kubelet, {_MLFLOW: mlflow_port, _PROMETHEUS: prometheus_port})
-    with notices.running() as notify, network.running() as proxy:
+    kubelet = KubeletStub(cluster.plane, [str(PYTHON), "-m", "lifecycle.serving"], serving)
+    network = NetworkProxy(cluster.plane.api, kubelet, {_MLFLOW: mlflow_port, _PROMETHEUS: prometheus_port})
+    with notifications.running() as notify, network.running() as proxy:
         told = {
             **processes.environment(proxy, f"http://{HOST}:{mlflow_port}", repository.folder, folder),
             "GITOPS_ENVIRONMENT": environment,
@@ -73,4 +73,6 @@ def standing(cluster: Cluster, environment: str, folder: Path) -> Iterator[Stage
         with kubelet.running():
             mlflow = processes.start_mlflow(running, mlflow_port)
             ports = receiver_port, prometheus_port
-            yield Stage(environment, cluster.plane, repository, running, proxy, mlflow, notices, *ports)
+            yield ScenarioEnvironment(
+                environment, cluster.plane, repository, running, proxy, mlflow, notifications, *ports
+            )

@@ -19,13 +19,13 @@ _AUTHOR = ("-c", "user.name=Groundwork rehearsal", "-c", "user.email=rehearsal@g
 
 
 @dataclass(frozen=True)
-class Repository:
+class GitOpsRepository:
     """A bare repository, read by its branch `main`."""
 
     folder: Path
 
     @classmethod
-    def make(cls, folder: Path, environment: str) -> Repository:
+    def make(cls, folder: Path, environment: str) -> GitOpsRepository:
         """Two commits: platform/gitops as it is, and what lets its pods' processes run for real here."""
         made = cls(folder)
         _git("init", "--quiet", "--bare", "--initial-branch=main", str(folder))

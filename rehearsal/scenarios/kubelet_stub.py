@@ -47,7 +47,7 @@ class _Process:
     stopping: threading.Thread | None = field(default=None, repr=False)
 
 
-class Kubelet:
+class KubeletStub:
     """Runs the processes of annotated pods; `program` is what stands in for the image's entry point."""
 
     def __init__(self, plane: ControlPlane, program: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -102,7 +102,7 @@ class Kubelet:
         elif process is None:
             self._begin(pod)
         else:
-            self._mourn(pod, process)
+            self._handle_exit(pod, process)
             self._probe(pod, process)
 
     def _begin(self, pod: Object) -> None:
@@ -120,7 +120,7 @@ class Kubelet:
         environment = {**own, **self._environment, "HOST": HOST, "PORT": str(process.port)}
         self._plane.supervisor.start(process.name, self._program, log, environment, graceful=True)
 
-    def _mourn(self, pod: Object, process: _Process) -> None:
+    def _handle_exit(self, pod: Object, process: _Process) -> None:
         """Start a process that ended by itself again, later each time, as kubelets do."""
         ended = self._plane.supervisor.exit_code(process.name) is not None
         if ended and not process.not_before:

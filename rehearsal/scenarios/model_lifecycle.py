@@ -14,13 +14,13 @@ from rehearsal import toolchain
 from rehearsal.console import UserError, info
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.scenarios import installation, model_steps
-from rehearsal.scenarios.environment import Stage, standing
+from rehearsal.scenarios.environment import ScenarioEnvironment, start_environment
 from rehearsal.scenarios.processes import PYTHON
 from rehearsal.scenarios.prometheus import PROMETHEUS
 from rehearsal.session import Rehearsal, engine_arguments
 
 _T = TypeVar("_T")
-_STRANGE = 0.3  # share of the requests in the last act that the challenger cannot answer
+_OUTLIER_RATE = 0.3  # share of the requests in the last act that the challenger cannot answer
 _WIDTH = 100
 _SIMULATED = "  the clouds; nodes, kubelets, the cluster's network and gateway; Argo CD's Redis; the models' users"
 _SILENCE = 20  # seconds after which a step says that it is going on
@@ -32,7 +32,7 @@ class Steps:
 
     taken: list[tuple[str, float]] = field(default_factory=list)
 
-    def take(self, title: str, do: Callable[[], _T]) -> _T:
+    def run_step(self, title: str, do: Callable[[], _T]) -> _T:
         info(f"{title} ...")
         since = time.monotonic()
         with _showing_progress(since):
@@ -58,7 +58,7 @@ def _showing_progress(since: float) -> Iterator[None]:
         done.set()
 
 
-def tell(stack: str, port: int) -> int:
+def run(stack: str, port: int) -> int:
     """Rehearse a model's life on a stack. Raises UserError with what a person has to mend."""
     rehearsal = Rehearsal(stack, "lifecycle")
     _check()
@@ -72,20 +72,20 @@ def tell(stack: str, port: int) -> int:
                 f"There is no control plane, and so no cluster to serve models in: {running.unavailable_reason}"
             )
         cluster = running.cluster
-        steps.take("Bring the stack up", lambda: _up(rehearsal, running.environment))
+        steps.run_step("Bring the stack up", lambda: _up(rehearsal, running.environment))
         for name, package in packages.items():
-            steps.take(f"Install {name}", partial(installation.install, cluster.plane, name, package))
+            steps.run_step(f"Install {name}", partial(installation.install, cluster.plane, name, package))
         installation.gateway_class(cluster.plane)
         environment = stack.partition("-")[2]
-        with standing(cluster, environment, rehearsal.folder / "lifecycle") as stage:
-            _open(steps, stage, cluster)
-            steps.take("Have Prometheus watch the models", lambda: stage.watch(program))
-            _good_challenger(steps, stage, "training-1")
-            _good_challenger(steps, stage, "training-2")
-            _bad_challenger(steps, stage, "slow", 0.0)
-            _bad_challenger(steps, stage, "failing", _STRANGE)
+        with start_environment(cluster, environment, rehearsal.folder / "lifecycle") as scenario:
+            _open(steps, scenario, cluster)
+            steps.run_step("Have Prometheus watch the models", lambda: scenario.watch(program))
+            _good_challenger(steps, scenario, "training-1")
+            _good_challenger(steps, scenario, "training-2")
+            _bad_challenger(steps, scenario, "slow", 0.0)
+            _bad_challenger(steps, scenario, "failing", _OUTLIER_RATE)
             faults = cluster.plane.problems()
-            log = stage.repository.log()
+            log = scenario.repository.log()
     print(_summary(stack, steps, log), flush=True)
     for fault in faults:
         info(fault)
@@ -103,55 +103,60 @@ def _up(rehearsal: Rehearsal, environment: Mapping[str, str]) -> None:
         raise UserError(f"The stack does not come up:\n{reply.stdout[-3000:]}{reply.stderr[-1000:]}")
 
 
-def _open(steps: Steps, stage: Stage, cluster: Cluster) -> None:
+def _open(steps: Steps, scenario: ScenarioEnvironment, cluster: Cluster) -> None:
     """Everything that waits for models, and no model yet."""
-    url, manifests = installation.applications(stage.environment)
-    cluster.repositories.serve(url, stage.repository.folder)
+    url, manifests = installation.applications(scenario.environment)
+    cluster.git_server.serve(url, scenario.repository.folder)
     for manifest in manifests:
-        installation.apply(stage.plane, manifest)
-    steps.take("Sync the empty repository", lambda: model_steps.synced(stage))
-    steps.take("Let MLflow call the promotion", lambda: model_steps.connect_registry(stage))
+        installation.apply(scenario.plane, manifest)
+    steps.run_step("Sync the empty repository", lambda: model_steps.synced(scenario))
+    steps.run_step("Let MLflow call the promotion", lambda: model_steps.connect_registry(scenario))
 
 
-def _good_challenger(steps: Steps, stage: Stage, training: str) -> None:
-    version = steps.take("Train, gate and register", lambda: model_steps.train(stage, training))
-    _promoted(steps, stage, version)
-    ending = steps.take(f"Roll version {version} out", lambda: model_steps.roll_out(stage, version))
-    _told(stage, ending)
-    _expect(stage, champion=version)
+def _good_challenger(steps: Steps, scenario: ScenarioEnvironment, training: str) -> None:
+    version = steps.run_step("Train, gate and register", lambda: model_steps.train(scenario, training))
+    _promoted(steps, scenario, version)
+    ending = steps.run_step(f"Roll version {version} out", lambda: model_steps.roll_out(scenario, version))
+    _told(scenario, ending)
+    _expect(scenario, champion=version)
 
 
-def _bad_challenger(steps: Steps, stage: Stage, kind: str, strange: float) -> None:
-    champion = model_steps.aliases(stage)["champion"]
-    version = steps.take(f"Train a {kind} challenger", lambda: model_steps.register_bad(stage, kind))
-    _promoted(steps, stage, version)
-    ending = steps.take(
-        f"Roll version {version} out, and back", lambda: model_steps.roll_out(stage, version, strange=strange)
+def _bad_challenger(steps: Steps, scenario: ScenarioEnvironment, kind: str, outlier_rate: float) -> None:
+    champion = model_steps.aliases(scenario)["champion"]
+    version = steps.run_step(f"Train a {kind} challenger", lambda: model_steps.register_bad(scenario, kind))
+    _promoted(steps, scenario, version)
+    ending = steps.run_step(
+        f"Roll version {version} out, and back",
+        lambda: model_steps.roll_out(scenario, version, outlier_rate=outlier_rate),
     )
-    _told(stage, ending)
-    _expect(stage, champion=champion)
-    if "Revert" not in stage.repository.newest():
+    _told(scenario, ending)
+    _expect(scenario, champion=champion)
+    if "Revert" not in scenario.repository.newest():
         raise UserError(f"The {kind} challenger was not rolled back.")
 
 
-def _promoted(steps: Steps, stage: Stage, version: str) -> None:
-    took = steps.take(f"Promote version {version} by webhook", lambda: model_steps.promoted(stage, version))
+def _promoted(steps: Steps, scenario: ScenarioEnvironment, version: str) -> None:
+    took = steps.run_step(f"Promote version {version} by webhook", lambda: model_steps.promoted(scenario, version))
     info(f"  webhook to commit: {took:.1f} s, the gate's trial of the model among them")
-    steps.take("Sync by Argo CD", lambda: model_steps.synced(stage))
-    steps.take("InferenceService Ready", lambda: model_steps.ready(stage, "challenger"))
+    steps.run_step("Sync by Argo CD", lambda: model_steps.synced(scenario))
+    steps.run_step("InferenceService Ready", lambda: model_steps.ready(scenario, "challenger"))
 
 
-def _told(stage: Stage, ending: model_steps.Ending) -> None:
-    for line in [*ending.said, f"answers by version and status: {dict(ending.answers)}", *stage.notices.last()]:
+def _told(scenario: ScenarioEnvironment, ending: model_steps.Ending) -> None:
+    for line in [
+        *ending.said,
+        f"answers by version and status: {dict(ending.answers)}",
+        *scenario.notifications.last(),
+    ]:
         info(f"  {line}")
 
 
-def _expect(stage: Stage, champion: str) -> None:
+def _expect(scenario: ScenarioEnvironment, champion: str) -> None:
     """What git, the cluster and the registry agree on after every rollout, however it ended."""
-    model_steps.synced(stage)
-    model_steps.gone(stage, "challenger")
-    model_steps.ready(stage, "champion")
-    aliases, weights = model_steps.aliases(stage), model_steps.weights(stage)
+    model_steps.synced(scenario)
+    model_steps.gone(scenario, "challenger")
+    model_steps.ready(scenario, "champion")
+    aliases, weights = model_steps.aliases(scenario), model_steps.weights(scenario)
     if aliases != {"champion": champion} or list(weights.values()) != [100]:
         raise UserError(f"After the rollout the registry says {aliases}, and the route {weights}.")
 

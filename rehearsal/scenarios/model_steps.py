@@ -14,7 +14,7 @@ import requests
 from rehearsal.console import UserError
 from rehearsal.kubernetes.control_plane.control_plane import HOST
 from rehearsal.scenarios import installation
-from rehearsal.scenarios.environment import Stage
+from rehearsal.scenarios.environment import ScenarioEnvironment
 from rehearsal.scenarios.installation import until
 from rehearsal.scenarios.processes import PACKAGE, PYTHON
 
@@ -44,19 +44,19 @@ class Ending:
     answers: Mapping[str, int]
 
 
-def connect_registry(stage: Stage) -> None:
+def connect_registry(scenario: ScenarioEnvironment) -> None:
     """Start the promotion's receiver and worker, and have MLflow call the receiver."""
-    address = f"http://{HOST}:{stage.receiver_port}"
-    stage.processes.module("receiver", "lifecycle.promotion", "serve", "--port", str(stage.receiver_port))
-    stage.processes.module("worker", "lifecycle.promotion", "work")
-    stage.processes.answers("receiver", f"{address}/health")
+    address = f"http://{HOST}:{scenario.receiver_port}"
+    scenario.processes.module("receiver", "lifecycle.promotion", "serve", "--port", str(scenario.receiver_port))
+    scenario.processes.module("worker", "lifecycle.promotion", "work")
+    scenario.processes.answers("receiver", f"{address}/health")
     reply = requests.post(
-        f"{stage.mlflow}/api/2.0/mlflow/webhooks",
+        f"{scenario.mlflow}/api/2.0/mlflow/webhooks",
         json={
             "name": "promotion",
             "url": f"{address}/webhooks/mlflow",
             "events": [{"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}],
-            "secret": stage.processes.environment["PROMOTION_WEBHOOK_SECRET"],
+            "secret": scenario.processes.environment["PROMOTION_WEBHOOK_SECRET"],
         },
         timeout=10,
     )
@@ -64,93 +64,93 @@ def connect_registry(stage: Stage) -> None:
         raise UserError(f"MLflow refuses the webhook: {reply.text[:300]}")
 
 
-def train(stage: Stage, name: str) -> str:
+def train(scenario: ScenarioEnvironment, name: str) -> str:
     """Run the pipeline, which ends with a registered challenger; returns its version."""
-    stage.processes.module(name, "lifecycle.training", "run")
-    stage.processes.finishes(name, _TRAINING)
-    return challenger(stage)
+    scenario.processes.module(name, "lifecycle.training", "run")
+    scenario.processes.finishes(name, _TRAINING)
+    return challenger(scenario)
 
 
-def register_bad(stage: Stage, kind: str) -> str:
+def register_bad(scenario: ScenarioEnvironment, kind: str) -> str:
     """Register a challenger that passes the gate and does badly in production; returns its version."""
-    stage.processes.start(f"train-{kind}", [PYTHON, _SCRIPTS / "bad_challengers.py", kind])
-    stage.processes.finishes(f"train-{kind}", _TRAINING)
-    return challenger(stage)
+    scenario.processes.start(f"train-{kind}", [PYTHON, _SCRIPTS / "bad_challengers.py", kind])
+    scenario.processes.finishes(f"train-{kind}", _TRAINING)
+    return challenger(scenario)
 
 
-def promoted(stage: Stage, version: str) -> float:
+def promoted(scenario: ScenarioEnvironment, version: str) -> float:
     """Wait for the promotion's commit; returns the seconds from the webhook to it."""
-    until(lambda: f"version {version}" in stage.repository.newest(), f"Version {version} is not promoted")
-    until(lambda: _took(stage, version), f"The promotion of version {version} is not done")
-    return _took(stage, version)
+    until(lambda: f"version {version}" in scenario.repository.newest(), f"Version {version} is not promoted")
+    until(lambda: _took(scenario, version), f"The promotion of version {version} is not done")
+    return _took(scenario, version)
 
 
-def synced(stage: Stage) -> None:
+def synced(scenario: ScenarioEnvironment) -> None:
     """Wait until Argo CD has brought the newest commit into the cluster."""
-    api, revision = stage.plane.api, stage.repository.head()
+    api, revision = scenario.plane.api, scenario.repository.head()
     until(
-        lambda: installation.synced(api, stage.environment, revision),
+        lambda: installation.synced(api, scenario.environment, revision),
         f"Argo CD has not synced {revision[:9]}",
-        lambda: installation.differing(api, stage.environment),
+        lambda: installation.differing(api, scenario.environment),
     )
 
 
-def ready(stage: Stage, role: str) -> None:
+def ready(scenario: ScenarioEnvironment, role: str) -> None:
     """Wait until KServe says that a role's InferenceService is Ready."""
-    until(lambda: _is_ready(stage, role), f"The InferenceService {MODEL}-{role} is not Ready")
+    until(lambda: _is_ready(scenario, role), f"The InferenceService {MODEL}-{role} is not Ready")
 
 
-def roll_out(stage: Stage, version: str, *, strange: float = 0.0) -> Ending:
+def roll_out(scenario: ScenarioEnvironment, version: str, *, outlier_rate: float = 0.0) -> Ending:
     """Roll the challenger out while users ask for predictions, some of them for strange ones, to its end."""
     traffic, rollout = f"traffic-{version}", f"rollout-{version}"
-    stage.processes.start(traffic, [PYTHON, _SCRIPTS / "traffic.py", URL, str(_CLIENTS), str(strange)])
-    stage.processes.module(rollout, "lifecycle.rollout", "run", MODEL, **_PACE)
-    stage.processes.finishes(rollout, _ROLLOUT)
-    stage.plane.supervisor.stop(traffic)
-    counted = [line for line in stage.processes.lines(traffic) if line.startswith("{")]
-    steps = [line for line in stage.processes.lines(rollout) if line.startswith(f"{MODEL}: ")]
+    scenario.processes.start(traffic, [PYTHON, _SCRIPTS / "traffic.py", URL, str(_CLIENTS), str(outlier_rate)])
+    scenario.processes.module(rollout, "lifecycle.rollout", "run", MODEL, **_PACE)
+    scenario.processes.finishes(rollout, _ROLLOUT)
+    scenario.plane.supervisor.stop(traffic)
+    counted = [line for line in scenario.processes.lines(traffic) if line.startswith("{")]
+    steps = [line for line in scenario.processes.lines(rollout) if line.startswith(f"{MODEL}: ")]
     said = [line for line in steps if not any(words in line for words in _WAITING)]
     return Ending(said, json.loads(counted[-1]) if counted else {})
 
 
-def gone(stage: Stage, role: str) -> None:
+def gone(scenario: ScenarioEnvironment, role: str) -> None:
     """Wait until a role's InferenceService, and all that KServe made of it, are gone."""
-    until(lambda: not _find(stage, role), f"The InferenceService {MODEL}-{role} does not go")
+    until(lambda: not _find(scenario, role), f"The InferenceService {MODEL}-{role} does not go")
 
 
-def aliases(stage: Stage) -> Mapping[str, str]:
+def aliases(scenario: ScenarioEnvironment) -> Mapping[str, str]:
     """The versions by alias, as the registry says."""
-    reply = requests.get(f"{stage.mlflow}/api/2.0/mlflow/registered-models/get", params={"name": MODEL}, timeout=10)
+    reply = requests.get(f"{scenario.mlflow}/api/2.0/mlflow/registered-models/get", params={"name": MODEL}, timeout=10)
     found = reply.json().get("registered_model", {}).get("aliases", [])
     return {each["alias"]: str(each["version"]) for each in found}
 
 
-def challenger(stage: Stage) -> str:
-    found = aliases(stage).get("challenger")
+def challenger(scenario: ScenarioEnvironment) -> str:
+    found = aliases(scenario).get("challenger")
     if found is None:
         raise UserError(f"The registry has no challenger of {MODEL} after its training.")
     return found
 
 
-def weights(stage: Stage) -> Mapping[str, int]:
+def weights(scenario: ScenarioEnvironment) -> Mapping[str, int]:
     """Percent by service, as the route in the cluster says."""
-    route = stage.plane.api.get("gateway.networking.k8s.io/v1", "HTTPRoute", MODEL, "serving") or {}
+    route = scenario.plane.api.get("gateway.networking.k8s.io/v1", "HTTPRoute", MODEL, "serving") or {}
     rules = route.get("spec", {}).get("rules") or [{}]
     return {each["name"]: each["weight"] for each in rules[0].get("backendRefs", ())}
 
 
-def _took(stage: Stage, version: str) -> float:
+def _took(scenario: ScenarioEnvironment, version: str) -> float:
     """Seconds from an event's arrival in the inbox to its end, 0 while it has none."""
-    with closing(sqlite3.connect(stage.processes.folder / "inbox.db", timeout=10)) as inbox:
+    with closing(sqlite3.connect(scenario.processes.folder / "inbox.db", timeout=10)) as inbox:
         statement = "SELECT finished - received FROM event WHERE version = ? AND outcome = 'promoted'"
         row = inbox.execute(statement, (version,)).fetchone()
     return float(row[0]) if row else 0.0
 
 
-def _find(stage: Stage, role: str) -> Mapping[str, Any]:
-    return stage.plane.api.get(_SERVING, "InferenceService", f"{MODEL}-{role}", "serving") or {}
+def _find(scenario: ScenarioEnvironment, role: str) -> Mapping[str, Any]:
+    return scenario.plane.api.get(_SERVING, "InferenceService", f"{MODEL}-{role}", "serving") or {}
 
 
-def _is_ready(stage: Stage, role: str) -> bool:
-    conditions = _find(stage, role).get("status", {}).get("conditions") or ()
+def _is_ready(scenario: ScenarioEnvironment, role: str) -> bool:
+    conditions = _find(scenario, role).get("status", {}).get("conditions") or ()
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, Object
 from rehearsal.kubernetes.control_plane.control_plane import HOST
 from rehearsal.kubernetes.http_server import serve_in_thread
-from rehearsal.scenarios.kubelet_stub import Kubelet
+from rehearsal.scenarios.kubelet_stub import KubeletStub
 
 METRICS = "kubelet.rehearsal"  # the name at which the kubelets' stand-in tells of its pods
 
@@ -31,14 +31,14 @@ _DOMAIN = ".svc.cluster.local"
 _HOP = {"connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer", "transfer-encoding"}
 
 
-class Network:
+class NetworkProxy:
     """Finds the port on this machine that a name in the cluster stands for.
 
     `known` are services whose pods are simulated, with the port of the process that does their work here, by
     `<service>.<namespace>`.
     """
 
-    def __init__(self, api: ApiClient, kubelet: Kubelet, known: Mapping[str, int]) -> None:
+    def __init__(self, api: ApiClient, kubelet: KubeletStub, known: Mapping[str, int]) -> None:
         self._api = api
         self._kubelet = kubelet
         self._known = known
@@ -100,7 +100,7 @@ def _accepted(route: Object) -> bool:
 
 
 class _Server(ThreadingHTTPServer):
-    network: Network
+    network: NetworkProxy
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hung up is nobody's fault."""

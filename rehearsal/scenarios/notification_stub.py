@@ -12,7 +12,7 @@ from rehearsal.kubernetes.control_plane.control_plane import HOST
 from rehearsal.kubernetes.http_server import serve_in_thread
 
 
-class Notices:
+class NotificationStub:
     """Takes messages, and remembers their texts."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ import pytest
 from rehearsal import toolchain
 from rehearsal.helm import charts
 from rehearsal.helm.releases.resources import Releases
-from rehearsal.kubernetes.cloud_controller.controller import CloudSide
+from rehearsal.kubernetes.cloud_controller.controller import CloudController
 from rehearsal.kubernetes.control_plane import programs
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_control_plane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
@@ -65,18 +65,18 @@ def state() -> Iterator[StateStore]:
 
 
 @pytest.fixture
-def cloud(plane: ControlPlane, egress: EgressProxy, state: StateStore) -> Iterator[CloudSide]:
+def cloud(plane: ControlPlane, egress: EgressProxy, state: StateStore) -> Iterator[CloudController]:
     """The simulated cloud at work, pods on its nodes alone; afterwards nothing of it is left."""
     # Pods of tests before that wait for a node would bring one here.
     eventually(lambda: not plane.api.list("v1", "Pod", field_selector="spec.nodeName="))
     for name in _NODES:
         plane.api.patch(_node(name), {"spec": {"unschedulable": True}})
-    side = CloudSide(plane, state, egress)
+    side = CloudController(plane, state, egress)
     with side.running():
         yield side
         for record in state.all():
             state.remove(record)
-        side.settle(TIMEOUT)
+        side.wait_until_converged(TIMEOUT)
     for name in _NODES:
         plane.api.patch(_node(name), {"spec": {"unschedulable": None}})
 

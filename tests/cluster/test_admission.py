@@ -180,7 +180,7 @@ def test_a_workload_without_pods_is_told_the_controls_remedy(plane: ControlPlane
         plane.api.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
 
         def reported() -> bool:
-            said = [fault.text for fault in workloads.reasons(plane.api, restricted)]
+            said = [problem.message for problem in workloads.find_problems(plane.api, restricted)]
             policy = f"{POLICY} '{control.id}' with binding '{control.id}' denied request"
             asks = f"[medium] {control.id}: {control.title}. Remedy: {control.remedy}."
             assert said == [f"Deployment {restricted}/web: 0/1 pods ready: {policy}: {asks}"]

@@ -25,7 +25,7 @@ from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER, CONTROLLERS, REDIS, REPOSITORY_SERVER
-from rehearsal.kubernetes.controllers.manager import Controllers, programs
+from rehearsal.kubernetes.controllers.manager import ControllerManager, programs
 from rehearsal.toolchain import ROOT
 from tests.support.argocd_applications import (
     ARGO,
@@ -53,11 +53,11 @@ _VALUES = (
 
 
 @pytest.fixture(scope="module")
-def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controllers]:
+def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[ControllerManager]:
     found = programs(["argo-cd"])
     if not found:
         pytest.skip("Argo CD's controllers cannot be had")
-    controllers = Controllers(plane, egress, found)
+    controllers = ControllerManager(plane, egress, found)
     with controllers.running():
         install(plane, "argo-cd-10.1.1", NAMESPACE, *_VALUES)
         plane.api.apply(_project(), "test")
@@ -74,9 +74,9 @@ def url(namespace: str) -> str:
 
 
 @pytest.fixture
-def repository(controllers: Controllers, url: str, tmp_path: Path) -> Repository:
+def repository(controllers: ControllerManager, url: str, tmp_path: Path) -> Repository:
     made = Repository.make(tmp_path)
-    controllers.repositories.serve(url, made.folder)
+    controllers.git_server.serve(url, made.folder)
     return made
 
 
@@ -93,7 +93,7 @@ def application(plane: ControlPlane, namespace: str, url: str) -> Iterator[Calla
 
 def test_what_is_committed_is_in_the_cluster(
     plane: ControlPlane,
-    controllers: Controllers,
+    controllers: ControllerManager,
     repository: Repository,
     application: Callable[..., Object],
     namespace: str,
@@ -109,7 +109,7 @@ def test_what_is_committed_is_in_the_cluster(
     assert _value(plane, namespace, "colour") == "blue"
     assert {"Application", "AppProject"} <= set(controllers.served())
     assert [told for told in controllers.simulated() if "Argo CD" in told] == [REDIS.stand_in]
-    assert not controllers.faults()
+    assert not controllers.problems()
 
 
 @pytest.mark.usefixtures("controllers")
@@ -223,7 +223,7 @@ def test_nothing_is_fetched_from_elsewhere(
 
 
 def test_the_platforms_own_applications_are_applied_as_they_are(
-    plane: ControlPlane, controllers: Controllers, tmp_path: Path
+    plane: ControlPlane, controllers: ControllerManager, tmp_path: Path
 ) -> None:
     monitor = ("monitoring.coreos.com/v1", "ServiceMonitor")
     apply_kinds(plane, "kube-prometheus-stack-88.5.3", monitor, others=False)
@@ -231,7 +231,7 @@ def test_the_platforms_own_applications_are_applied_as_they_are(
         yaml.safe_load((_GITOPS / "argocd" / name).read_text()) for name in ("project.yaml", "dev.yaml")
     )
     repository = Repository.make(tmp_path)
-    controllers.repositories.serve(application["spec"]["source"]["repoURL"], repository.folder)
+    controllers.git_server.serve(application["spec"]["source"]["repoURL"], repository.folder)
     files = (path for path in _GITOPS.rglob("*.yaml") if path.parent.name != "argocd")
     commit = repository.commit({str(path.relative_to(_GITOPS)): path.read_text() for path in files})
     name, serving = application["metadata"]["name"], application["spec"]["destination"]["namespace"]
@@ -277,7 +277,7 @@ def test_it_may_do_no_more_than_its_chart_allows_its_service_account(
 @pytest.mark.parametrize("name", [REDIS.name, REPOSITORY_SERVER.name, APPLICATION_CONTROLLER.name])
 def test_a_process_that_dies_is_reported_and_started_again(
     plane: ControlPlane,
-    controllers: Controllers,
+    controllers: ControllerManager,
     repository: Repository,
     application: Callable[..., Object],
     namespace: str,
@@ -290,14 +290,14 @@ def test_a_process_that_dies_is_reported_and_started_again(
 
     os.kill(before, signal.SIGKILL)
 
-    fault = f"{name} ended once in mid-run (last with signal 9); its log is "
-    eventually(lambda: [told for told in controllers.faults() if told.startswith(fault)])
+    problem = f"{name} ended once in mid-run (last with signal 9); its log is "
+    eventually(lambda: [told for told in controllers.problems() if told.startswith(problem)])
     eventually(lambda: _running(plane).get(name, before) != before)
     second = repository.commit({"colour.yaml": config_map("colour", "blue")})
     eventually(lambda: synced(plane, namespace, second))
 
 
-def test_it_runs_only_while_its_stateful_set_does(plane: ControlPlane, controllers: Controllers) -> None:
+def test_it_runs_only_while_its_stateful_set_does(plane: ControlPlane, controllers: ControllerManager) -> None:
     _scale(plane, 0)
 
     eventually(lambda: "Application" not in controllers.served())
@@ -308,7 +308,7 @@ def test_it_runs_only_while_its_stateful_set_does(plane: ControlPlane, controlle
 
 
 def test_another_version_than_the_one_that_can_be_built_stays_simulated(
-    plane: ControlPlane, controllers: Controllers
+    plane: ControlPlane, controllers: ControllerManager
 ) -> None:
     deployment = _workload(plane, "Deployment", REPOSITORY_SERVER.label)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]

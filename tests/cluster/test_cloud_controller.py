@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 
 from rehearsal.kubernetes.cloud_controller import autoscaler
-from rehearsal.kubernetes.cloud_controller.controller import CloudSide
+from rehearsal.kubernetes.cloud_controller.controller import CloudController
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.simulator.core.state_store import StateStore
@@ -21,29 +21,29 @@ from tests.support.waiting import TIMEOUT, eventually
 
 
 def test_pools_become_ready_nodes_and_go_with_their_pool(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide
+    plane: ControlPlane, state: StateStore, cloud: CloudController
 ) -> None:
     put_aks(state, agent_pool("system", mode="System", nodeTaints=["CriticalAddonsOnly=true:NoSchedule"]))
     user = put_agent_pool(state, "user", vmSize="Standard_E8s_v5", minCount=3)
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     eventually(lambda: all_ready(plane.api))
     labels = [node["metadata"]["labels"] for node in nodes(plane.api).values()]
     assert sorted(one["kubernetes.azure.com/agentpool"] for one in labels) == ["system"] * 2 + ["user"] * 3
     assert {one["topology.kubernetes.io/zone"] for one in labels} == {f"westeurope-{zone}" for zone in (1, 2, 3)}
     state.remove(user)
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     assert [name.split("-")[1] for name in nodes(plane.api)] == ["system"] * 2
 
 
 def test_a_changed_label_or_taint_reaches_the_nodes_that_are_there(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide
+    plane: ControlPlane, state: StateStore, cloud: CloudController
 ) -> None:
     put_aks(state, agent_pool(nodeLabels={"old": "yes"}))
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     eventually(lambda: all_ready(plane.api))
     uids = {node["metadata"]["uid"] for node in nodes(plane.api).values()}
     put_aks(state, agent_pool(nodeLabels={"new": "yes"}, nodeTaints=["gpu=only:NoSchedule"]))
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     found = nodes(plane.api).values()
     assert {node["metadata"]["uid"] for node in found} == uids
     assert all(node["metadata"]["labels"].get("new") == "yes" for node in found)
@@ -52,68 +52,70 @@ def test_a_changed_label_or_taint_reaches_the_nodes_that_are_there(
 
 
 def test_a_second_run_finds_everything_and_changes_nothing(
-    plane: ControlPlane, egress: EgressProxy, state: StateStore, cloud: CloudSide
+    plane: ControlPlane, egress: EgressProxy, state: StateStore, cloud: CloudController
 ) -> None:
     put_aks(state)
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     eventually(lambda: all_ready(plane.api))
     before = {name: node["metadata"]["uid"] for name, node in nodes(plane.api).items()}
-    again = CloudSide(plane, state, egress)
+    again = CloudController(plane, state, egress)
     with again.running():
-        again.settle(TIMEOUT)
+        again.wait_until_converged(TIMEOUT)
     assert {name: node["metadata"]["uid"] for name, node in nodes(plane.api).items()} == before
-    assert again.faults() == []
+    assert again.problems() == []
 
 
 def test_what_eks_brought_is_found_again_too(
-    plane: ControlPlane, egress: EgressProxy, state: StateStore, cloud: CloudSide
+    plane: ControlPlane, egress: EgressProxy, state: StateStore, cloud: CloudController
 ) -> None:
     put_eks(state)
     put_addons(state, "vpc-cni", "aws-ebs-csi-driver", aws_ebs_csi_driver={"defaultStorageClass": {"enabled": True}})
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     before = {found["metadata"]["uid"] for found in plane.api.list("storage.k8s.io/v1", "StorageClass")}
     assert len(before) == 2
-    again = CloudSide(plane, state, egress)
+    again = CloudController(plane, state, egress)
     with again.running():
-        again.settle(TIMEOUT)
-    assert again.faults() == []
+        again.wait_until_converged(TIMEOUT)
+    assert again.problems() == []
     assert {found["metadata"]["uid"] for found in plane.api.list("storage.k8s.io/v1", "StorageClass")} == before
 
 
 def test_an_unknown_size_is_reported_and_the_other_pools_are_there(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide
+    plane: ControlPlane, state: StateStore, cloud: CloudController
 ) -> None:
     put_aks(state, agent_pool("odd", vmSize="Standard_Z99"), agent_pool("user"))
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     assert len(nodes(plane.api)) == 2
-    assert len(cloud.faults()) == 1
-    again = Thread(target=cloud.settle, args=(TIMEOUT,))
+    assert len(cloud.problems()) == 1
+    again = Thread(target=cloud.wait_until_converged, args=(TIMEOUT,))
     again.start()
     while again.is_alive():  # nor is it forgotten while the simulated cloud looks again
-        assert len(cloud.faults()) == 1
-    assert "Standard_Z99" in cloud.faults()[0]
-    assert "sizes.py" in cloud.faults()[0]
+        assert len(cloud.problems()) == 1
+    assert "Standard_Z99" in cloud.problems()[0]
+    assert "sizes.py" in cloud.problems()[0]
 
 
-def test_nodes_of_eks_wait_for_the_network_add_on(plane: ControlPlane, state: StateStore, cloud: CloudSide) -> None:
+def test_nodes_of_eks_wait_for_the_network_add_on(
+    plane: ControlPlane, state: StateStore, cloud: CloudController
+) -> None:
     put_eks(state)
     put_node_group(state)
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     found = [readiness(node) for node in nodes(plane.api).values()]
     assert [one["status"] for one in found] == ["False", "False"]
     assert all("cni plugin not initialized" in one["message"] for one in found)
     put_addons(state, "vpc-cni")
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     eventually(lambda: all_ready(plane.api))
 
 
 def test_a_claim_gets_a_volume_in_its_pods_zone(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
 ) -> None:
     put_eks(state)
     put_node_group(state)
     put_addons(state, "vpc-cni", "aws-ebs-csi-driver", aws_ebs_csi_driver={"defaultStorageClass": {"enabled": True}})
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     plane.api.create(claim(namespace, "data", None))
     plane.api.create(pod(namespace, "user", **using("data")))
     eventually(lambda: phase(plane.api, "Pod", namespace, "user") == "Running")
@@ -133,12 +135,12 @@ def test_a_claim_gets_a_volume_in_its_pods_zone(
 
 
 def test_a_claim_without_its_driver_stays_pending(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
 ) -> None:
     put_eks(state)
     put_node_group(state)
     put_addons(state, "vpc-cni")
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     plane.api.create(claim(namespace, "data", "gp2"))
     plane.api.create(pod(namespace, "user", **using("data")))
     handed = "volume.kubernetes.io/storage-provisioner"
@@ -148,32 +150,32 @@ def test_a_claim_without_its_driver_stays_pending(
         return bool(found and found["metadata"].get("annotations", {}).get(handed) == "ebs.csi.aws.com")
 
     eventually(waits_for_driver)
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     assert phase(plane.api, "PersistentVolumeClaim", namespace, "data") == "Pending"
     assert phase(plane.api, "Pod", namespace, "user") == "Pending"
 
 
 def test_aks_brings_its_classes_unless_a_driver_is_switched_off(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide
+    plane: ControlPlane, state: StateStore, cloud: CloudController
 ) -> None:
     put_aks(state)
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     classes = {one["metadata"]["name"]: one for one in plane.api.list("storage.k8s.io/v1", "StorageClass")}
     default = {"storageclass.kubernetes.io/is-default-class": "true"}
     assert [name for name, one in classes.items() if one["metadata"].get("annotations") == default] == ["default"]
     assert {"managed-csi", "managed-csi-premium", "azurefile-csi"} <= classes.keys()
     put_aks(state, storageProfile={"diskCSIDriver": {"enabled": False}})
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     left = {one["metadata"]["name"] for one in plane.api.list("storage.k8s.io/v1", "StorageClass")}
     assert "managed-csi" not in left
     assert "azurefile-csi" in left
 
 
 def test_aks_gives_load_balancers_and_takes_them_back(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
 ) -> None:
     put_aks(state)
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     plane.api.create(service(namespace, "public"))
     internal = {"service.beta.kubernetes.io/azure-load-balancer-internal": "true"}
     plane.api.create(service(namespace, "private", **internal))
@@ -189,10 +191,10 @@ def test_aks_gives_load_balancers_and_takes_them_back(
 
 
 def test_eks_gives_load_balancers_only_in_tagged_subnets(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
 ) -> None:
     put_eks(state, tags={"kubernetes.io/role/internal-elb": "1"})
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     plane.api.create(service(namespace, "public"))
     internal = {"service.beta.kubernetes.io/aws-load-balancer-internal": "true"}
     plane.api.create(service(namespace, "private", **internal))
@@ -208,10 +210,10 @@ def test_eks_gives_load_balancers_only_in_tagged_subnets(
 
 
 def test_gpus_are_there_once_a_device_plugin_finds_them(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
 ) -> None:
     put_aks(state, agent_pool("gpu", vmSize="Standard_NC4as_T4_v3"))
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     gpu = {"requests": {"nvidia.com/gpu": "1"}, "limits": {"nvidia.com/gpu": "1"}}
     plane.api.create(pod(namespace, "trains", container={"resources": gpu}))
     assert all("nvidia.com/gpu" not in node["status"]["allocatable"] for node in nodes(plane.api).values())
@@ -232,11 +234,11 @@ def test_gpus_are_there_once_a_device_plugin_finds_them(
 
 
 def test_the_autoscaler_of_aks_adds_as_many_nodes_as_are_needed(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
 ) -> None:
     """One pod fits beside the system's; the other two share a new node."""
     put_aks(state, agent_pool(minCount=1, maxCount=3))
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     names = [f"large-{number}" for number in range(3)]
     for name in names:
         plane.api.create(pod(namespace, name, requests={"cpu": "1700m"}))
@@ -248,16 +250,16 @@ def test_the_autoscaler_of_aks_adds_as_many_nodes_as_are_needed(
 
 
 def test_a_node_that_was_added_goes_when_it_is_idle(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str, monkeypatch: pytest.MonkeyPatch
+    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_aks(state, agent_pool(minCount=1, maxCount=3))
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     names = ("large-0", "large-1")
     for name in names:
         plane.api.create(pod(namespace, name, requests={"cpu": "2500m"}))
     eventually(lambda: {phase(plane.api, "Pod", namespace, name) for name in names} == {"Running"})
     monkeypatch.setattr(autoscaler, "_IDLE", 0)
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     assert len(nodes(plane.api)) == 2
     for name in names:
         plane.api.delete("v1", "Pod", name, namespace)
@@ -265,27 +267,27 @@ def test_a_node_that_was_added_goes_when_it_is_idle(
 
 
 def test_a_pod_that_no_node_could_take_brings_none(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
 ) -> None:
     put_aks(state, agent_pool(minCount=1, maxCount=3))
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     plane.api.create(pod(namespace, "giant", requests={"cpu": "40"}))
     plane.api.create(pod(namespace, "picky", nodeSelector={"nobody": "has"}))
     eventually(lambda: len(plane.api.list("v1", "Event", namespace, field_selector="reason=FailedScheduling")) == 2)
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     assert len(nodes(plane.api)) == 1
 
 
 def test_eks_has_no_autoscaler_of_its_own(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
 ) -> None:
     put_eks(state)
     put_node_group(state)
     put_addons(state, "vpc-cni")
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     for number in range(3):
         plane.api.create(pod(namespace, f"large-{number}", requests={"cpu": "2500m"}))
     eventually(lambda: plane.api.list("v1", "Event", namespace, field_selector="reason=FailedScheduling"))
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     assert len(nodes(plane.api)) == 2
     assert cloud.notes() == []

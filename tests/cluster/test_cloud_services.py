@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rehearsal.kubernetes.client import ApiError, Object
-from rehearsal.kubernetes.cloud_controller.controller import CloudSide
-from rehearsal.kubernetes.cloud_controller.identity import without_identity
+from rehearsal.kubernetes.cloud_controller.controller import CloudController
+from rehearsal.kubernetes.cloud_controller.identity import find_workloads_without_identity
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.simulator.core.state_store import StateStore
 from tests.support.cloud_objects import SIMULATED, nodes, pod, running
@@ -40,9 +40,9 @@ def environment(found: Object) -> Mapping[str, str]:
     return {one["name"]: one["value"] for one in found["spec"]["containers"][0].get("env", ())}
 
 
-def test_system_workloads_run_where_they_belong(plane: ControlPlane, state: StateStore, cloud: CloudSide) -> None:
+def test_system_workloads_run_where_they_belong(plane: ControlPlane, state: StateStore, cloud: CloudController) -> None:
     put_aks(state, agent_pool("system", mode="System", nodeTaints=["CriticalAddonsOnly=true:NoSchedule"]), agent_pool())
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     eventually(lambda: len(running(plane.api, "k8s-app=kube-dns")) == 2)
     pools = {
         nodes(plane.api)[one["spec"]["nodeName"]]["metadata"]["labels"]["agentpool"]
@@ -54,11 +54,11 @@ def test_system_workloads_run_where_they_belong(plane: ControlPlane, state: Stat
     assert service["spec"]["clusterIP"] == "10.96.0.10"
 
 
-def test_eks_runs_only_what_is_an_add_on(plane: ControlPlane, state: StateStore, cloud: CloudSide) -> None:
+def test_eks_runs_only_what_is_an_add_on(plane: ControlPlane, state: StateStore, cloud: CloudController) -> None:
     put_eks(state)
     put_node_group(state)
     put_addons(state, "vpc-cni", "kube-proxy")
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     names = {one["metadata"]["name"] for one in plane.api.list("apps/v1", "DaemonSet", label_selector=SIMULATED)}
     assert names == {"aws-node", "kube-proxy"}
     assert plane.api.get("v1", "Service", "kube-dns", "kube-system") is None
@@ -66,10 +66,10 @@ def test_eks_runs_only_what_is_an_add_on(plane: ControlPlane, state: StateStore,
 
 
 def test_metrics_are_half_of_what_is_asked_for(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
 ) -> None:
     put_aks(state)
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     plane.api.create(pod(namespace, "works", requests={"cpu": "100m", "memory": "64Mi"}))
 
     def usage() -> Any:
@@ -84,14 +84,14 @@ def test_metrics_are_half_of_what_is_asked_for(
     assert {one["metadata"]["name"] for one in per_node} >= nodes(plane.api).keys()
 
 
-def test_eks_has_metrics_only_with_the_add_on(plane: ControlPlane, state: StateStore, cloud: CloudSide) -> None:
+def test_eks_has_metrics_only_with_the_add_on(plane: ControlPlane, state: StateStore, cloud: CloudController) -> None:
     put_eks(state)
     put_node_group(state)
     put_addons(state, "vpc-cni")
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     assert plane.api.get("apiregistration.k8s.io/v1", "APIService", "v1beta1.metrics.k8s.io") is None
     put_addons(state, "metrics-server")
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
 
     def served() -> bool:
         try:
@@ -103,11 +103,11 @@ def test_eks_has_metrics_only_with_the_add_on(plane: ControlPlane, state: StateS
 
 
 def test_a_labelled_pod_of_aks_gets_its_identity_and_one_without_the_label_none(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
 ) -> None:
     put_aks(state, securityProfile={"workloadIdentity": {"enabled": True}})
     plane.api.create(account(namespace, "mlflow", **{CLIENT: "client-1"}))
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     eventually(lambda: len(running(plane.api, "k8s-app=azure-wi-webhook-controller-manager")) == 2)
     labelled = pod(namespace, "labelled", serviceAccountName="mlflow")
     labelled["metadata"]["labels"] = {USE: "true"}
@@ -129,16 +129,16 @@ def test_a_labelled_pod_of_aks_gets_its_identity_and_one_without_the_label_none(
     assert token["projected"]["sources"][0]["serviceAccountToken"]["audience"] == "api://AzureADTokenExchange"
     forgot = plane.api.create(pod(namespace, "forgot", serviceAccountName="mlflow"))
     assert environment(forgot) == {}
-    mine = [one for one in without_identity(plane.api) if one.namespace == namespace]
+    mine = [one for one in find_workloads_without_identity(plane.api) if one.namespace == namespace]
     assert [(one.kind, one.name) for one in mine] == [("Pod", "forgot")]
-    assert 'azure.workload.identity/use: "true"' in mine[0].text
+    assert 'azure.workload.identity/use: "true"' in mine[0].message
 
 
 def test_a_labelled_pod_of_aks_without_workload_identity_gets_nothing(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
 ) -> None:
     put_aks(state)
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     plane.api.create(account(namespace, "mlflow", **{CLIENT: "client-1"}))
     labelled = pod(namespace, "labelled", serviceAccountName="mlflow")
     labelled["metadata"]["labels"] = {USE: "true"}
@@ -146,7 +146,7 @@ def test_a_labelled_pod_of_aks_without_workload_identity_gets_nothing(
 
 
 def test_a_pod_of_eks_gets_the_identity_that_is_associated_with_it(
-    plane: ControlPlane, state: StateStore, cloud: CloudSide, namespace: str
+    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
 ) -> None:
     put_eks(state)
     put_addons(state, "eks-pod-identity-agent")
@@ -155,7 +155,7 @@ def test_a_pod_of_eks_gets_the_identity_that_is_associated_with_it(
     plane.api.create(account(namespace, "mlflow"))
     plane.api.create(account(namespace, "older", **{"eks.amazonaws.com/role-arn": role}))
     plane.api.create(account(namespace, "nobody"))
-    cloud.settle(TIMEOUT)
+    cloud.wait_until_converged(TIMEOUT)
     made: dict[str, Object] = {}
 
     def known() -> bool:

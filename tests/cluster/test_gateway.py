@@ -14,7 +14,7 @@ import pytest
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
-from rehearsal.kubernetes.controllers.manager import Controllers
+from rehearsal.kubernetes.controllers.manager import ControllerManager
 from tests.support.chart_installation import apply_gateway_api, condition
 from tests.support.waiting import eventually
 
@@ -26,7 +26,7 @@ _CLASS = "simulated"
 def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[None]:
     apply_gateway_api(plane)
     plane.api.apply(_object("GatewayClass", _CLASS, "", {"controllerName": "example.com/gateways"}), "test")
-    with Controllers(plane, egress, {}).running():
+    with ControllerManager(plane, egress, {}).running():
         yield
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority
-from rehearsal.kubernetes.controllers.git_server import Repositories
+from rehearsal.kubernetes.controllers.git_server import GitServer
 from tests.support.argocd_applications import Repository, config_map, git
 
 _URL = "https://git.example.com/groundwork/models.git"
@@ -28,7 +28,7 @@ def repository(tmp_path: Path) -> Repository:
 def environment(repository: Repository, tmp_path: Path) -> Iterator[Mapping[str, str]]:
     """With which git finds the repository under its URL."""
     authority = CertificateAuthority(tmp_path / "pki")
-    served = Repositories(authority)
+    served = GitServer(authority)
     with served.running():
         served.serve(_URL, repository.folder)
         yield {"https_proxy": served.proxy, "no_proxy": "", "GIT_SSL_CAINFO": str(authority.ca_file)}

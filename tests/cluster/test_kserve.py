@@ -24,7 +24,7 @@ from rehearsal.kubernetes.client import ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.kserve import KSERVE
-from rehearsal.kubernetes.controllers.manager import Controllers, programs
+from rehearsal.kubernetes.controllers.manager import ControllerManager, programs
 from tests.support.admission import in_force, merged
 from tests.support.chart_installation import apply_gateway_api, apply_kinds, condition, install
 from tests.support.gitops_rendering import deployment, render
@@ -52,12 +52,12 @@ _VALUES = (
 
 
 @pytest.fixture(scope="module")
-def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controllers]:
+def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[ControllerManager]:
     """KServe as its charts install it; the runtimes come right behind it, and meet its webhooks."""
     found = programs(["kserve-resources"])
     if not found:
         pytest.skip("KServe's controller cannot be had")
-    controllers = Controllers(plane, egress, found)
+    controllers = ControllerManager(plane, egress, found)
     with controllers.running():
         apply_gateway_api(plane)
         apply_kinds(plane, "cert-manager-v1.21.1", ("cert-manager.io/v1", "Certificate"), "crds.enabled=true")
@@ -72,7 +72,7 @@ def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controller
 
 
 def test_an_inference_service_becomes_all_that_kserve_makes_of_it_and_is_ready(
-    plane: ControlPlane, controllers: Controllers, namespace: str
+    plane: ControlPlane, controllers: ControllerManager, namespace: str
 ) -> None:
     plane.api.create(_inference_service(namespace))
 
@@ -88,7 +88,7 @@ def test_an_inference_service_becomes_all_that_kserve_makes_of_it_and_is_ready(
     assert [each["name"] for each in pod["spec"]["initContainers"]] == ["storage-initializer"]
     assert "InferenceService" in controllers.served()
     assert not [told for told in controllers.simulated() if "KServe" in told]
-    assert not controllers.faults()
+    assert not controllers.problems()
 
 
 @pytest.mark.usefixtures("controllers")
@@ -122,8 +122,8 @@ def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: 
                 kinds.add(plane.api.apply(manifest, "test", dry_run=True)["kind"])
             if manifest["kind"] == "InferenceService":
                 pod = _pod(manifest)
-                for control, fault in _FAULTS.items():
-                    eventually(partial(_refused, plane, _worse(pod, fault), control))
+                for control, problem in _FAULTS.items():
+                    eventually(partial(_refused, plane, _worse(pod, problem), control))
                 plane.api.apply(pod, "test", dry_run=True)
                 assert _refused(plane, _pod(manifest, hostNetwork=True), "violates PodSecurity")
     assert kinds == {"HTTPRoute", "InferenceService", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount"}
@@ -161,20 +161,22 @@ def test_it_may_do_no_more_than_its_chart_allows_its_service_account(plane: Cont
 
 
 def test_a_process_that_dies_is_reported_and_started_again(
-    plane: ControlPlane, controllers: Controllers, namespace: str
+    plane: ControlPlane, controllers: ControllerManager, namespace: str
 ) -> None:
     (process,) = eventually(lambda: _running(plane))
     os.kill(process, signal.SIGKILL)
 
-    (fault,) = eventually(controllers.faults)
+    (problem,) = eventually(controllers.problems)
 
-    assert fault.startswith("kserve-controller-manager ended once in mid-run (last with signal 9); its log is ")
+    assert problem.startswith("kserve-controller-manager ended once in mid-run (last with signal 9); its log is ")
     eventually(controllers.served)
     plane.api.create(_inference_service(namespace))
     eventually(lambda: _ready(plane, namespace))
 
 
-def test_it_runs_only_while_its_deployment_does(plane: ControlPlane, controllers: Controllers, namespace: str) -> None:
+def test_it_runs_only_while_its_deployment_does(
+    plane: ControlPlane, controllers: ControllerManager, namespace: str
+) -> None:
     eventually(controllers.served)
     _scale(plane, 0)
 
@@ -219,10 +221,10 @@ def _pod(inference_service: Mapping[str, Any], **more: Any) -> Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def _worse(pod: Object, fault: Mapping[str, Any]) -> Object:
+def _worse(pod: Object, problem: Mapping[str, Any]) -> Object:
     """The pod with something else in its container."""
     (container,) = pod["spec"]["containers"]
-    return {**pod, "spec": {**pod["spec"], "containers": [merged(container, fault)]}}
+    return {**pod, "spec": {**pod["spec"], "containers": [merged(container, problem)]}}
 
 
 def _refused(plane: ControlPlane, pod: Object, words: str) -> bool:

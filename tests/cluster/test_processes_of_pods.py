@@ -21,8 +21,8 @@ import requests
 
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.scenarios.kubelet_stub import ANNOTATION, Kubelet
-from rehearsal.scenarios.network_proxy import METRICS, Network
+from rehearsal.scenarios.kubelet_stub import ANNOTATION, KubeletStub
+from rehearsal.scenarios.network_proxy import METRICS, NetworkProxy
 from tests.support.chart_installation import apply_gateway_api
 from tests.support.waiting import eventually
 
@@ -58,20 +58,20 @@ def switch(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def kubelet(plane: ControlPlane) -> Iterator[Kubelet]:
-    running = Kubelet(plane, [sys.executable, "-c", _SERVER], {})
+def kubelet(plane: ControlPlane) -> Iterator[KubeletStub]:
+    running = KubeletStub(plane, [sys.executable, "-c", _SERVER], {})
     with running.running():
         yield running
 
 
 @pytest.fixture
-def proxy(plane: ControlPlane, kubelet: Kubelet) -> Iterator[str]:
-    with Network(plane.api, kubelet, {}).running() as address:
+def proxy(plane: ControlPlane, kubelet: KubeletStub) -> Iterator[str]:
+    with NetworkProxy(plane.api, kubelet, {}).running() as address:
         yield address
 
 
 def test_a_pod_is_ready_when_its_process_is(
-    plane: ControlPlane, namespace: str, kubelet: Kubelet, proxy: str, switch: Path
+    plane: ControlPlane, namespace: str, kubelet: KubeletStub, proxy: str, switch: Path
 ) -> None:
     _deploy(plane, namespace, "web", switch)
     (pod,) = eventually(lambda: _pods(plane, namespace, phase="Running"))

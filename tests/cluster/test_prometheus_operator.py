@@ -14,7 +14,7 @@ import pytest
 from rehearsal.kubernetes.client import ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
-from rehearsal.kubernetes.controllers.manager import Controllers, programs
+from rehearsal.kubernetes.controllers.manager import ControllerManager, programs
 from rehearsal.kubernetes.readiness import workloads
 from tests.support.chart_installation import condition, install
 from tests.support.waiting import eventually
@@ -33,11 +33,11 @@ _VALUES = (
 
 
 @pytest.fixture(scope="module")
-def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controllers]:
+def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[ControllerManager]:
     found = programs(["kube-prometheus-stack"])
     if not found:
         pytest.skip("the Prometheus operator cannot be had")
-    controllers = Controllers(plane, egress, found)
+    controllers = ControllerManager(plane, egress, found)
     with controllers.running():
         for manifest in _storage():
             plane.api.create(manifest)
@@ -46,7 +46,7 @@ def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controller
 
 
 def test_prometheus_gets_pods_with_the_volume_and_the_memory_that_it_asks_for(
-    plane: ControlPlane, controllers: Controllers
+    plane: ControlPlane, controllers: ControllerManager
 ) -> None:
     name = "kube-prometheus-stack-prometheus"
     eventually(
@@ -60,7 +60,7 @@ def test_prometheus_gets_pods_with_the_volume_and_the_memory_that_it_asks_for(
     assert pod is not None
     assert _container(pod, "prometheus")["resources"]["requests"]["memory"] == "2Gi"
     assert "Prometheus" in controllers.served()
-    assert not controllers.faults()
+    assert not controllers.problems()
 
 
 @pytest.mark.usefixtures("controllers")
@@ -96,13 +96,13 @@ def test_what_the_operator_cannot_do_is_in_the_verdict(plane: ControlPlane, name
 
     plane.api.create(manifest)
 
-    (fault,) = eventually(lambda: workloads.reasons(plane.api, namespace))
-    assert fault.workload == f"Prometheus {namespace}/volumeless"
-    assert 'storage class "nowhere" does not exist' in fault.reason
+    (problem,) = eventually(lambda: workloads.find_problems(plane.api, namespace))
+    assert problem.workload == f"Prometheus {namespace}/volumeless"
+    assert 'storage class "nowhere" does not exist' in problem.reason
 
 
 def test_another_version_than_the_one_that_can_be_built_stays_simulated(
-    plane: ControlPlane, controllers: Controllers
+    plane: ControlPlane, controllers: ControllerManager
 ) -> None:
     name = "kube-prometheus-stack-operator"
     deployment = plane.api.get("apps/v1", "Deployment", name, _NAMESPACE)

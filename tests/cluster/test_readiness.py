@@ -22,7 +22,7 @@ from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness import capacity, kubelet_checks, workloads
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
-from rehearsal.kubernetes.readiness.workloads import Fault
+from rehearsal.kubernetes.readiness.workloads import Problem
 from tests.support.waiting import eventually
 
 _numbers = itertools.count(1)
@@ -69,13 +69,13 @@ class Cluster:
         api_version = "batch/v1" if kind == "Job" else "apps/v1"
         self.make(kind, "web", api_version, spec={"template": template, **needed[kind], **spec})
 
-    def told(self, words: str, namespace: str | None = None) -> Fault:
+    def told(self, words: str, namespace: str | None = None) -> Problem:
         """The one fault with these words, awaited."""
 
-        def reported() -> Fault:
-            faults = workloads.reasons(self.api, self.namespace if namespace is None else namespace)
-            found = [fault for fault in faults if words in fault.reason]
-            assert len(found) == 1, [fault.text for fault in faults]
+        def reported() -> Problem:
+            problems = workloads.find_problems(self.api, self.namespace if namespace is None else namespace)
+            found = [problem for problem in problems if words in problem.reason]
+            assert len(found) == 1, [problem.message for problem in problems]
             return found[0]
 
         return eventually(reported)
@@ -84,7 +84,9 @@ class Cluster:
         """No workloads but these have a fault, in the end; why may change from one look to the next."""
 
         def reported() -> bool:
-            assert [fault.workload for fault in workloads.reasons(self.api, self.namespace, release)] == [*names]
+            assert [problem.workload for problem in workloads.find_problems(self.api, self.namespace, release)] == [
+                *names
+            ]
             return True
 
         eventually(reported)
@@ -133,12 +135,12 @@ def test_of_what_is_ready_nothing_is_said(cluster: Cluster) -> None:
 
 def test_a_pod_that_asks_for_more_than_any_node_has(cluster: Cluster) -> None:
     cluster.workload("Deployment", HUGE, replicas=3)
-    fault = cluster.told("Insufficient cpu")
-    assert fault.workload == f"Deployment {cluster.namespace}/web"
-    assert re.match(r"0/3 pods ready: 0/\d nodes are available: .*\d Insufficient cpu", fault.reason)
-    assert "asks 16 CPU, more than the 4 CPU of the largest node, of pool user" in fault.reason
-    assert "preemption" not in fault.reason
-    assert "groundwork:cluster.userPool.size" in fault.remedy
+    problem = cluster.told("Insufficient cpu")
+    assert problem.workload == f"Deployment {cluster.namespace}/web"
+    assert re.match(r"0/3 pods ready: 0/\d nodes are available: .*\d Insufficient cpu", problem.reason)
+    assert "asks 16 CPU, more than the 4 CPU of the largest node, of pool user" in problem.reason
+    assert "preemption" not in problem.reason
+    assert "groundwork:cluster.userPool.size" in problem.remedy
 
 
 @pytest.mark.parametrize(
@@ -159,8 +161,8 @@ def test_whatever_else_keeps_a_pod_from_running(
 
 def test_a_toleration_that_is_missing(cluster: Cluster, pool: str) -> None:
     cluster.workload("Deployment", pod={"nodeSelector": {"groundwork/pool": pool}})
-    fault = cluster.told("1 node(s) had untolerated taint {dedicated: " + pool + "}")
-    assert f"Add a toleration of dedicated ({pool}) to `tolerations`" in fault.remedy
+    problem = cluster.told("1 node(s) had untolerated taint {dedicated: " + pool + "}")
+    assert f"Add a toleration of dedicated ({pool}) to `tolerations`" in problem.remedy
 
 
 def test_a_daemon_set_for_no_node(cluster: Cluster) -> None:
@@ -175,9 +177,9 @@ def test_a_daemon_set_for_no_node(cluster: Cluster) -> None:
 def test_a_claim_without_a_storage_class(cluster: Cluster, storage_class: str | None, words: str) -> None:
     claim = {**CLAIM, **({"storageClassName": storage_class} if storage_class else {})}
     cluster.make("PersistentVolumeClaim", "alone", spec=claim)
-    fault = cluster.told(words)
-    assert fault.workload == f"PersistentVolumeClaim {cluster.namespace}/alone"
-    assert "Cluster.storage_class" in fault.remedy
+    problem = cluster.told(words)
+    assert problem.workload == f"PersistentVolumeClaim {cluster.namespace}/alone"
+    assert "Cluster.storage_class" in problem.remedy
     cluster.api.delete("v1", "PersistentVolumeClaim", "alone", cluster.namespace)
 
     cluster.workload("StatefulSet", volumeClaimTemplates=[{"metadata": {"name": "data"}, "spec": claim}])
@@ -192,20 +194,20 @@ def test_a_claim_whose_driver_is_not_there(cluster: Cluster) -> None:
     with passing(cluster.api, storage_class):
         cluster.make("PersistentVolumeClaim", "unused", spec=claim)
         cluster.workload("StatefulSet", volumeClaimTemplates=[{"metadata": {"name": "data"}, "spec": claim}])
-        fault = cluster.told("external provisioner 'disk.example'")
-        assert "The driver disk.example is not in the cluster" in fault.remedy
+        problem = cluster.told("external provisioner 'disk.example'")
+        assert "The driver disk.example is not in the cluster" in problem.remedy
         # A claim that waits for its first pod is as it should be.
-        cluster.only(fault.workload)
+        cluster.only(problem.workload)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_a_quota_that_is_exceeded(cluster: Cluster, kind: str) -> None:
     cluster.make("ResourceQuota", "quota", spec={"hard": {"requests.cpu": "5m"}})
     cluster.workload(kind)
-    fault = cluster.told("exceeded quota: quota, requested: requests.cpu=10m")
-    assert fault.workload == f"{kind} {cluster.namespace}/web"
-    assert "forbidden" not in fault.reason  # nor the name of the pod, which is another at each attempt
-    assert "asks requests.cpu=10m, the quota is requests.cpu=5m), or raise the namespace's row" in fault.remedy
+    problem = cluster.told("exceeded quota: quota, requested: requests.cpu=10m")
+    assert problem.workload == f"{kind} {cluster.namespace}/web"
+    assert "forbidden" not in problem.reason  # nor the name of the pod, which is another at each attempt
+    assert "asks requests.cpu=10m, the quota is requests.cpu=5m), or raise the namespace's row" in problem.remedy
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -213,9 +215,9 @@ def test_a_pod_that_its_namespace_does_not_allow(cluster: Cluster, kind: str) ->
     level = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
     cluster.api.patch(whole("v1", "Namespace", cluster.namespace), level)
     cluster.workload(kind)
-    fault = cluster.told('violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false')
-    assert fault.workload == f"{kind} {cluster.namespace}/web"
-    assert "securityContext" in fault.remedy
+    problem = cluster.told('violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false')
+    assert problem.workload == f"{kind} {cluster.namespace}/web"
+    assert "securityContext" in problem.remedy
 
 
 def test_an_update_that_gets_stuck(cluster: Cluster) -> None:
@@ -246,23 +248,23 @@ def test_a_webhook_that_nobody_answers(cluster: Cluster) -> None:
     with passing(cluster.api, whole(group, "ValidatingWebhookConfiguration", name, webhooks=[webhook])):
         eventually(lambda: _is_refused(cluster, name))
         cluster.workload("Deployment")
-        fault = cluster.told(f'failed calling webhook "{name}"')
-    assert fault.remedy.startswith(f"What answers {name} is not there")
+        problem = cluster.told(f'failed calling webhook "{name}"')
+    assert problem.remedy.startswith(f"What answers {name} is not there")
 
 
 def test_a_secret_without_the_key_that_is_asked_for(cluster: Cluster) -> None:
     cluster.make("Secret", "keys", data={"user": "bmFtZQ=="})
     reference = {"secretKeyRef": {"name": "keys", "key": "password"}}
     cluster.workload("Deployment", {"env": [{"name": "PASSWORD", "valueFrom": reference}]}, replicas=2)
-    fault = cluster.told(f"CreateContainerConfigError: couldn't find key password in Secret {cluster.namespace}/keys")
-    assert fault.workload == f"Deployment {cluster.namespace}/web"
+    problem = cluster.told(f"CreateContainerConfigError: couldn't find key password in Secret {cluster.namespace}/keys")
+    assert problem.workload == f"Deployment {cluster.namespace}/web"
 
 
 def test_a_job_that_fails(cluster: Cluster) -> None:
     cluster.workload("Job", annotations={"rehearsal.groundwork/exit-code": "3"})
-    fault = cluster.told("BackoffLimitExceeded: Job has reached the specified backoff limit")
-    assert "container main ended with exit code 3" in fault.reason
-    assert "rehearsal.groundwork/exit-code" in fault.remedy
+    problem = cluster.told("BackoffLimitExceeded: Job has reached the specified backoff limit")
+    assert "container main ended with exit code 3" in problem.reason
+    assert "rehearsal.groundwork/exit-code" in problem.remedy
 
 
 def test_a_job_that_takes_too_long(cluster: Cluster) -> None:
@@ -288,10 +290,10 @@ def test_an_autoscaler_that_has_no_metrics(cluster: Cluster) -> None:
 def test_a_namespace_that_is_stuck(cluster: Cluster) -> None:
     cluster.make("ConfigMap", "held", metadata={"finalizers": ["example.org/hold"]})
     cluster.api.delete("v1", "Namespace", cluster.namespace)
-    fault = cluster.told("Some content in the namespace has finalizers remaining: example.org/hold")
+    problem = cluster.told("Some content in the namespace has finalizers remaining: example.org/hold")
     cluster.patch("v1", "ConfigMap", "held", {"metadata": {"finalizers": None}})
-    assert fault.workload == f"Namespace {cluster.namespace}"
-    assert "What removes example.org/hold has to run" in fault.remedy
+    assert problem.workload == f"Namespace {cluster.namespace}"
+    assert "What removes example.org/hold has to run" in problem.remedy
 
 
 def test_a_node_that_is_not_ready(cluster: Cluster) -> None:
@@ -299,7 +301,7 @@ def test_a_node_that_is_not_ready(cluster: Cluster) -> None:
     ready = {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "cni plugin not initialized"}
     with passing(cluster.api, whole("v1", "Node", name, status={"conditions": [ready]})):
         assert cluster.told("not Ready: cni plugin not initialized", namespace="").workload == f"Node {name}"
-        assert workloads.reasons(cluster.api, cluster.namespace) == []
+        assert workloads.find_problems(cluster.api, cluster.namespace) == []
 
 
 def test_an_api_service_that_does_not_answer(cluster: Cluster) -> None:
@@ -320,7 +322,7 @@ def test_a_custom_kind_whose_name_is_taken(cluster: Cluster) -> None:
     group = f"taken{next(_numbers)}.example.org"
     with passing(cluster.api, definition(group, "ships", "Ship"), definition(group, "boats", "Ship")):
         assert group in cluster.told("not Established: not all names are accepted", namespace="").workload
-        assert "Ship" not in kubelet_checks.unattended(cluster.api)
+        assert "Ship" not in kubelet_checks.count_unreconciled_objects(cluster.api)
 
 
 def test_custom_objects_are_counted_unless_a_real_controller_serves_them(cluster: Cluster) -> None:
@@ -329,7 +331,7 @@ def test_custom_objects_are_counted_unless_a_real_controller_serves_them(cluster
     with passing(cluster.api, *(definition(group, plural, kind) for plural, kind in kinds)):
         for kind, name in (("Tug", "one"), ("Tug", "two"), ("Tug", "three"), ("Ferry", "one")):
             eventually(partial(cluster.make, kind, name, f"{group}/v1"))
-        found = kubelet_checks.unattended(cluster.api, served=["Ferry"])
+        found = kubelet_checks.count_unreconciled_objects(cluster.api, served=["Ferry"])
     assert found["Tug"] == 3
     assert found.keys().isdisjoint({"Ferry", "Raft"})
 
@@ -358,30 +360,32 @@ def test_a_look_is_of_one_moment(cluster: Cluster) -> None:
 def alone(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have half a second without a change be still, and only the test's own namespace looked at: others' move."""
     monkeypatch.setattr(workloads, "_STILL", 0.5)
-    monkeypatch.setattr(workloads, "reasons", partial(workloads.reasons, namespace=cluster.namespace))
+    monkeypatch.setattr(workloads, "find_problems", partial(workloads.find_problems, namespace=cluster.namespace))
 
 
 def test_it_is_settled_as_soon_as_nothing_moves_any_more(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     alone(cluster, monkeypatch)
     cluster.workload("Deployment", HUGE)
     begun = time.monotonic()
-    (fault,) = workloads.settled(cluster.api, patience=60)
+    (problem,) = workloads.wait_until_stable(cluster.api, timeout=60)
     assert time.monotonic() - begun < 40
-    assert fault.workload == f"Deployment {cluster.namespace}/web"
+    assert problem.workload == f"Deployment {cluster.namespace}/web"
 
 
 def test_patience_ends_where_nobody_gives_a_reason(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     alone(cluster, monkeypatch)
     cluster.workload("Deployment", pod={"schedulerName": "nobody"})
     begun = time.monotonic()
-    (fault,) = workloads.settled(cluster.api, patience=2)
+    (problem,) = workloads.wait_until_stable(cluster.api, timeout=2)
     assert 2 <= time.monotonic() - begun < 20
-    assert fault.reason == "0/1 pods ready: no reason given yet"
+    assert problem.reason == "0/1 pods ready: no reason given yet"
 
 
 def test_a_server_that_is_gone_is_said_at_once(cluster: Cluster) -> None:
     with pytest.raises(ApiUnreachableError):
-        workloads.settled(ApiClient(dataclasses.replace(cluster.api.config, server="https://127.0.0.1:9")), patience=20)
+        workloads.wait_until_stable(
+            ApiClient(dataclasses.replace(cluster.api.config, server="https://127.0.0.1:9")), timeout=20
+        )
 
 
 def test_the_scheduler_reckons_as_the_summary_does(cluster: Cluster, pool: str) -> None:

@@ -16,7 +16,7 @@ from rehearsal.helm.releases import revisions as release_records
 from rehearsal.kubernetes.client import ApiError, ApiUnreachableError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness import workloads
-from rehearsal.kubernetes.readiness.workloads import Fault
+from rehearsal.kubernetes.readiness.workloads import Problem
 
 _LOOKS = 1.0  # seconds between two looks at what is not ready, and before the first: most releases are there by then
 _PACE = 0.05  # seconds between two questions whether Helm has ended
@@ -32,7 +32,7 @@ class Outcome:
     """
 
     complaint: str
-    unready: Sequence[Fault]
+    unready: Sequence[Problem]
 
 
 class Helm:
@@ -72,9 +72,9 @@ class Helm:
         for process in list(self._running):
             self._plane.supervisor.stop(process)
 
-    def _watch(self, process: str, namespace: str, name: str, end: float) -> tuple[Sequence[Fault], str]:
+    def _watch(self, process: str, namespace: str, name: str, end: float) -> tuple[Sequence[Problem], str]:
         """What was last seen to be not ready, and why Helm had to be stopped if it had to."""
-        unready: Sequence[Fault] = ()
+        unready: Sequence[Problem] = ()
         look = time.monotonic() + _LOOKS
         try:
             while True:
@@ -93,16 +93,18 @@ class Helm:
         finally:
             self._plane.supervisor.stop(process)  # which ends nothing that has ended
 
-    def _look(self, namespace: str, name: str) -> Sequence[Fault] | None:
+    def _look(self, namespace: str, name: str) -> Sequence[Problem] | None:
         """What of a release is not ready; None when that is no longer what Helm waits for."""
         api = self._plane.api
         try:
-            faults = workloads.reasons(api, release=name)
+            faults = workloads.find_problems(api, release=name)
             there = release_records.latest(api, namespace, name)
             if there is None or not there.is_pending or there.status == "pending-rollback":
                 return None
             hooks = {f"{hook['kind']} {namespace}/{hook['name']}" for hook in there.hooks}
-            faults += [fault for fault in workloads.reasons(api, namespace) if fault.workload in hooks] if hooks else []
+            faults += (
+                [fault for fault in workloads.find_problems(api, namespace) if fault.workload in hooks] if hooks else []
+            )
         except (ApiError, ApiUnreachableError):
             return None
         return list(dict.fromkeys(faults))

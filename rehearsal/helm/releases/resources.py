@@ -144,7 +144,7 @@ class Releases:
     def _failure(self, inputs: _Inputs, outcome: Outcome, made: Revision | None, asked: int) -> str:
         """What failed, what Helm did about it, what it waited for, and what to do; `made` is the revision it left."""
         back = made.rolled_back_to if made else None
-        unready = [fault.text for fault in outcome.unready[:_NAMED]]
+        unready = [problem.message for problem in outcome.unready[:_NAMED]]
         more = len(outcome.unready) - len(unready)
         return _sentences(
             f"release {identity(inputs)}: {outcome.complaint}",

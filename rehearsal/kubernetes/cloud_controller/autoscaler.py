@@ -16,8 +16,8 @@ from typing import Any
 
 from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.cloud_controller import nodes, vm_sizes
-from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster, Pool
-from rehearsal.kubernetes.cloud_controller.reconciler import SELECTOR
+from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, NodePool
+from rehearsal.kubernetes.cloud_controller.reconciler import SIMULATED_SELECTOR
 from rehearsal.kubernetes.readiness.capacity import Amounts, allocatable, requests
 
 _AGAIN = 20  # seconds in which one pod causes one node: the scheduler takes up to ten to look at it again
@@ -33,9 +33,9 @@ class Autoscaler:
         self._version = version
         self._helped: dict[str, float] = {}
 
-    def more(self, cluster: Cluster, *, gpus: bool) -> Mapping[str, int]:
+    def more(self, cluster: ManagedCluster, *, gpus: bool) -> Mapping[str, int]:
         """Nodes to add, by pool."""
-        growing = [pool for pool in cluster.pools if pool.maximum > pool.count]
+        growing = [pool for pool in cluster.pools if pool.max_count > pool.count]
         waiting = [
             pod for pod in self._api.list("v1", "Pod", field_selector="spec.nodeName=") if _is_unschedulable(pod)
         ]
@@ -43,9 +43,9 @@ class Autoscaler:
             return {}
         there = self._api.list("v1", "Node")
         free = self._free(there)
-        room = {pool.name: pool.maximum - _count(pool, there) for pool in growing}
+        room = {pool.name: pool.max_count - _count(pool, there) for pool in growing}
         fresh = {pool.name: self._fresh(cluster, pool, gpus=gpus) for pool in growing if _is_known(pool)}
-        added: list[tuple[Pool, _Free]] = []
+        added: list[tuple[NodePool, _Free]] = []
         for pod in waiting:
             if self._finds_room(pod, there, free) or _place(pod, added, fresh):
                 continue
@@ -57,24 +57,24 @@ class Autoscaler:
                     break
         return {pool.name: sum(1 for one, _ in added if one is pool) for pool in growing}
 
-    def idle(self, cluster: Cluster) -> frozenset[str]:
+    def idle(self, cluster: ManagedCluster) -> frozenset[str]:
         """Nodes beyond those a pool begins with that run nothing but what runs on every node."""
         names = []
-        for node in self._api.list("v1", "Node", label_selector=SELECTOR):
-            pool = next((one for one in cluster.pools if one.name == nodes.pool_of(node)), None)
-            if pool and nodes.number_of(node) >= pool.count and _age(node) > _IDLE:
+        for node in self._api.list("v1", "Node", label_selector=SIMULATED_SELECTOR):
+            pool = next((one for one in cluster.pools if one.name == nodes.pool_name(node)), None)
+            if pool and nodes.node_index(node) >= pool.count and _age(node) > _IDLE:
                 here = self._api.list("v1", "Pod", field_selector=f"spec.nodeName={node['metadata']['name']}")
                 if all(_is_daemon(pod) for pod in here):
                     names.append(node["metadata"]["name"])
         return frozenset(names)
 
-    def notes(self, cluster: Cluster) -> list[str]:
+    def notes(self, cluster: ManagedCluster) -> list[str]:
         """The pools that have grown, in words."""
-        there = self._api.list("v1", "Node", label_selector=SELECTOR)
+        there = self._api.list("v1", "Node", label_selector=SIMULATED_SELECTOR)
         grown = ((pool, _count(pool, there)) for pool in cluster.pools)
         return [
             f"The simulated autoscaler brought pool {pool.name} from {pool.count} to {count} nodes, of at most "
-            f"{pool.maximum}: pods did not fit"
+            f"{pool.max_count}: pods did not fit"
             for pool, count in grown
             if count > pool.count
         ]
@@ -100,7 +100,7 @@ class Autoscaler:
                 free[name] = _less(free[name], requests(pod))
         return free
 
-    def _fresh(self, cluster: Cluster, pool: Pool, *, gpus: bool) -> tuple[Object, _Free]:
+    def _fresh(self, cluster: ManagedCluster, pool: NodePool, *, gpus: bool) -> tuple[Object, _Free]:
         """A new node of a pool, and what is left on it beside what runs on every node."""
         node = nodes.node(cluster, pool, pool.count, self._version, gpus=gpus)
         left = dict(allocatable(node))
@@ -111,15 +111,15 @@ class Autoscaler:
         return node, left
 
 
-def _is_known(pool: Pool) -> bool:
+def _is_known(pool: NodePool) -> bool:
     try:
-        vm_sizes.azure(pool.size)
-    except vm_sizes.UnknownSize:
+        vm_sizes.azure_vm_size(pool.size)
+    except vm_sizes.UnknownVmSizeError:
         return False
     return True
 
 
-def _place(pod: Object, added: Sequence[tuple[Pool, _Free]], fresh: Mapping[str, tuple[Object, _Free]]) -> bool:
+def _place(pod: Object, added: Sequence[tuple[NodePool, _Free]], fresh: Mapping[str, tuple[Object, _Free]]) -> bool:
     """Put a pod onto a node that is about to be added anyway."""
     for pool, left in added:
         if _takes(fresh[pool.name][0], left, pod):
@@ -143,8 +143,8 @@ def _is_daemon(pod: Object) -> bool:
     return any(owner["kind"] == "DaemonSet" for owner in pod["metadata"].get("ownerReferences", ()))
 
 
-def _count(pool: Pool, there: Iterable[Object]) -> int:
-    return sum(1 for node in there if nodes.pool_of(node) == pool.name)
+def _count(pool: NodePool, there: Iterable[Object]) -> int:
+    return sum(1 for node in there if nodes.pool_name(node) == pool.name)
 
 
 def _age(node: Object) -> float:
@@ -177,7 +177,7 @@ def _takes(node: Object, free: Amounts, pod: Object) -> bool:
 def _taints(node: Object) -> Iterator[Mapping[str, Any]]:
     """Those that stay, and keep pods away."""
     for taint in node["spec"].get("taints", ()):
-        if taint["effect"] != "PreferNoSchedule" and not nodes.TRANSIENT.match(taint["key"]):
+        if taint["effect"] != "PreferNoSchedule" and not nodes.LIFECYCLE_TAINT.match(taint["key"]):
             yield taint
 
 

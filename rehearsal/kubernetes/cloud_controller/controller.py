@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.cloud_controller import identity, metrics, storage, system_workloads
 from rehearsal.kubernetes.cloud_controller.autoscaler import Autoscaler
-from rehearsal.kubernetes.cloud_controller.load_balancers import Balancers
-from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster, managed_cluster
+from rehearsal.kubernetes.cloud_controller.load_balancers import LoadBalancers
+from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, find_managed_cluster
 from rehearsal.kubernetes.cloud_controller.nodes import Nodes
-from rehearsal.kubernetes.cloud_controller.reconciler import Keeper
-from rehearsal.kubernetes.cloud_controller.vm_sizes import UnknownSize
+from rehearsal.kubernetes.cloud_controller.reconciler import Reconciler
+from rehearsal.kubernetes.cloud_controller.vm_sizes import UnknownVmSizeError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.watch import watch_objects
@@ -38,24 +38,24 @@ _WATCHED = (
 )
 
 
-class CloudSide:
+class CloudController:
     """Keeps a cluster as the state says it is."""
 
     def __init__(self, plane: ControlPlane, state: StateStore, egress: EgressProxy) -> None:
         self._api = plane.api
         self._state = state
-        self._keeper = Keeper(plane.api)
+        self._reconciler = Reconciler(plane.api)
         self._nodes = Nodes(plane.api, plane.version)
         self._autoscaler = Autoscaler(plane.api, plane.version)
         self._provisioner = storage.Provisioner(plane.api)
-        self._balancers = Balancers(plane.api)
-        self._metrics = metrics.Metrics(plane.api, egress)
-        identity.answer(egress, plane.api, lambda: managed_cluster(state))
+        self._load_balancers = LoadBalancers(plane.api)
+        self._metrics = metrics.MetricsApi(plane.api, egress)
+        identity.register_webhooks(egress, plane.api, lambda: find_managed_cluster(state))
         self._ended, self._stirred = threading.Event(), threading.Event()
         self._rounds = itertools.count(1)
         self._begun = 0
         self._quiet = 0  # the last round that found everything as it should be
-        self._faults: list[str] = []
+        self._problems: list[str] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -70,28 +70,28 @@ class CloudSide:
             self._ended.set()
             threads[0].join(1)
 
-    def settle(self, patience: float) -> None:
-        """Return when the cluster holds what the state says now; after `patience` seconds at the latest."""
-        end = time.monotonic() + patience
+    def wait_until_converged(self, timeout: float) -> None:
+        """Return when the cluster holds what the state says now; after `timeout` seconds at the latest."""
+        end = time.monotonic() + timeout
         since = self._begun
         while self._quiet <= since and time.monotonic() < end:
             self._stirred.set()
             time.sleep(0.05)
 
-    def faults(self) -> list[str]:
+    def problems(self) -> list[str]:
         """What the simulated cloud could not do, as it stands now."""
-        return list(self._faults)
+        return list(self._problems)
 
     def notes(self) -> list[str]:
         """What the simulated cloud did of its own accord: which pools have grown."""
-        cluster = managed_cluster(self._state)
+        cluster = find_managed_cluster(self._state)
         return self._autoscaler.notes(cluster) if cluster else []
 
     def _run(self) -> None:
-        cluster: Cluster | None = None
+        cluster: ManagedCluster | None = None
         looked = 0.0
         while not self._ended.is_set():
-            before, cluster = cluster, managed_cluster(self._state)
+            before, cluster = cluster, find_managed_cluster(self._state)
             if self._stirred.is_set() or cluster != before or time.monotonic() > looked + _SLOWLY:
                 looked = time.monotonic()
                 self._round(cluster)
@@ -101,42 +101,42 @@ class CloudSide:
         for _ in watch_objects(self._api, api_version, kind, self._ended):
             self._stirred.set()
 
-    def _round(self, cluster: Cluster | None) -> None:
+    def _round(self, cluster: ManagedCluster | None) -> None:
         self._begun = number = next(self._rounds)
         self._stirred.clear()
-        faults: list[str] = []
+        problems: list[str] = []
         try:
-            changed = self._bring(cluster, faults)
+            changed = self._bring(cluster, problems)
         except Exception as error:  # a thread that ended would leave everybody waiting without a word
             self._stirred.set()
-            faults, changed = [f"The simulated cloud could not bring the cluster in line: {error!r}"], True
-        self._faults = faults  # only now: whoever asks in the middle of a round is told of the last one's
+            problems, changed = [f"The simulated cloud could not bring the cluster in line: {error!r}"], True
+        self._problems = problems  # only now: whoever asks in the middle of a round is told of the last one's
         if not changed:
             self._quiet = number
 
-    def _bring(self, cluster: Cluster | None, faults: list[str]) -> bool:
-        changed = self._bring_nodes(cluster, faults)
-        changed |= self._keeper.keep(_manifests(cluster) if cluster else ())
-        changed |= self._provisioner.provision(storage.drivers(cluster))
-        changed |= self._balancers.balance(cluster)
+    def _bring(self, cluster: ManagedCluster | None, problems: list[str]) -> bool:
+        changed = self._bring_nodes(cluster, problems)
+        changed |= self._reconciler.reconcile(_manifests(cluster) if cluster else ())
+        changed |= self._provisioner.reconcile(storage.drivers(cluster))
+        changed |= self._load_balancers.reconcile(cluster)
         self._metrics.serve()
         return changed
 
-    def _bring_nodes(self, cluster: Cluster | None, faults: list[str]) -> bool:
+    def _bring_nodes(self, cluster: ManagedCluster | None, problems: list[str]) -> bool:
         gpus = any(map(_finds_gpus, self._api.list("apps/v1", "DaemonSet")))
         more = self._autoscaler.more(cluster, gpus=gpus) if cluster else {}
         idle = self._autoscaler.idle(cluster) if cluster else ()
         try:
-            return self._nodes.keep(cluster, more, idle, gpus=gpus)
-        except UnknownSize as error:
-            faults.append(f"A pool has no nodes: {error}")
+            return self._nodes.reconcile(cluster, more, idle, gpus=gpus)
+        except UnknownVmSizeError as error:
+            problems.append(f"A pool has no nodes: {error}")
             return False
 
 
-def _manifests(cluster: Cluster) -> Iterator[Object]:
+def _manifests(cluster: ManagedCluster) -> Iterator[Object]:
     """What is in the cluster for no other reason than that the stack has it."""
     for part in (storage, system_workloads, identity, metrics):
-        yield from part.manifests(cluster)
+        yield from part.build_manifests(cluster)
 
 
 def _finds_gpus(daemon: Object) -> bool:

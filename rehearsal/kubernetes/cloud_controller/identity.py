@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rehearsal.kubernetes.client import ApiClient, Object
-from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster
-from rehearsal.kubernetes.cloud_controller.system_workloads import NAMESPACE, WEBHOOK
+from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster
+from rehearsal.kubernetes.cloud_controller.system_workloads import NAMESPACE, WORKLOAD_IDENTITY_WEBHOOK
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 
 _USE = "azure.workload.identity/use"
@@ -27,7 +27,7 @@ _AGENT = "http://169.254.170.23/v1/credentials"
 
 
 @dataclass(frozen=True)
-class Tokenless:
+class WorkloadWithoutIdentity:
     """A workload whose service account has an Azure identity that its pods do not ask for."""
 
     kind: str
@@ -36,14 +36,14 @@ class Tokenless:
     service_account: str
 
     @property
-    def text(self) -> str:
+    def message(self) -> str:
         return (
             f"{self.kind} {self.namespace}/{self.name}: its service account '{self.service_account}' has an identity "
             f'of Azure, but its pods get no token of it; label the pod template `{_USE}: "true"`'
         )
 
 
-def without_identity(api: ApiClient) -> list[Tokenless]:
+def find_workloads_without_identity(api: ApiClient) -> list[WorkloadWithoutIdentity]:
     """The workloads that would get no token: their service account is annotated, their pods lack the label."""
     annotated = {
         (account["metadata"]["namespace"], account["metadata"]["name"])
@@ -58,7 +58,7 @@ def without_identity(api: ApiClient) -> list[Tokenless]:
             labelled = template.get("metadata", {}).get("labels", {}).get(_USE) == "true"
             owned = bool(metadata.get("ownerReferences"))
             if (metadata["namespace"], account) in annotated and not labelled and not owned:
-                found.append(Tokenless(kind, metadata["namespace"], metadata["name"], account))
+                found.append(WorkloadWithoutIdentity(kind, metadata["namespace"], metadata["name"], account))
     return found
 
 
@@ -80,13 +80,13 @@ def _template(workload: Object) -> Object:
     return template
 
 
-def manifests(cluster: Cluster) -> Iterator[Object]:
+def build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
     """The webhook configurations that this cluster has."""
-    if cluster.cloud == "azure" and "workload-identity" in cluster.services:
+    if cluster.cloud == "azure" and "workload-identity" in cluster.addons:
         yield _configuration(
             "azure-wi-webhook-mutating-webhook-configuration",
             "mutation.azure-workload-identity.io",
-            {"name": WEBHOOK, "namespace": NAMESPACE, "path": "/mutate-v1-pod"},
+            {"name": WORKLOAD_IDENTITY_WEBHOOK, "namespace": NAMESPACE, "path": "/mutate-v1-pod"},
             {"matchLabels": {_USE: "true"}},
             "Fail",
         )
@@ -126,11 +126,11 @@ def _configuration(
     }
 
 
-def answer(egress: EgressProxy, api: ApiClient, cluster: Callable[[], Cluster | None]) -> None:
+def register_webhooks(egress: EgressProxy, api: ApiClient, cluster: Callable[[], ManagedCluster | None]) -> None:
     """Stand in for both webhooks; `cluster` is asked at every pod."""
 
     def review(
-        change: Callable[[Object, Object, Cluster], Object | None],
+        change: Callable[[Object, Object, ManagedCluster], Object | None],
     ) -> Callable[[str, str, Any], tuple[int, Any]]:
         def reply(method: str, path: str, body: Any) -> tuple[int, Any]:  # noqa: ARG001 a handler's signature
             request, there = body["request"], cluster()
@@ -143,7 +143,7 @@ def answer(egress: EgressProxy, api: ApiClient, cluster: Callable[[], Cluster | 
 
         return reply
 
-    egress.register(NAMESPACE, WEBHOOK, review(_azure))
+    egress.register(NAMESPACE, WORKLOAD_IDENTITY_WEBHOOK, review(_azure))
     egress.register(NAMESPACE, _EKS_WEBHOOK, review(_aws))
 
 
@@ -155,7 +155,7 @@ def _response(uid: str, changed: Object | None) -> Mapping[str, Any]:
     return {"uid": uid, "allowed": True, "patchType": "JSONPatch", "patch": encoded}
 
 
-def _azure(pod: Object, account: Object, cluster: Cluster) -> Object:
+def _azure(pod: Object, account: Object, cluster: ManagedCluster) -> Object:
     annotations = account["metadata"].get("annotations", {})
     folder, file = "/var/run/secrets/azure/tokens", "azure-identity-token"
     environment = {
@@ -169,7 +169,7 @@ def _azure(pod: Object, account: Object, cluster: Cluster) -> Object:
     )
 
 
-def _aws(pod: Object, account: Object, cluster: Cluster) -> Object | None:
+def _aws(pod: Object, account: Object, cluster: ManagedCluster) -> Object | None:
     """Pod Identity, which takes its agent on the node, goes before a role in the service account's annotation."""
     metadata = account["metadata"]
     region = {
@@ -177,8 +177,8 @@ def _aws(pod: Object, account: Object, cluster: Cluster) -> Object | None:
         "AWS_DEFAULT_REGION": cluster.region,
         "AWS_REGION": cluster.region,
     }
-    associated = (metadata.get("namespace", ""), metadata.get("name", "")) in cluster.associations
-    if associated and "eks-pod-identity-agent" in cluster.services:
+    associated = (metadata.get("namespace", ""), metadata.get("name", "")) in cluster.pod_identity_associations
+    if associated and "eks-pod-identity-agent" in cluster.addons:
         folder, file = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount", "eks-pod-identity-token"
         environment = {
             **region,

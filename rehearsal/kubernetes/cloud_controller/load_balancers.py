@@ -13,7 +13,7 @@ import ipaddress
 from collections.abc import Mapping
 
 from rehearsal.kubernetes.client import ApiClient, ApiError, Object
-from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster
+from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster
 
 _FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 _INTERNAL = {
@@ -30,18 +30,18 @@ _PUBLIC = ipaddress.IPv4Network("203.0.113.0/24")  # TEST-NET-3, https://datatra
 _CONFLICT = 409
 
 
-class Balancers:
+class LoadBalancers:
     """Gives and takes load balancers."""
 
     def __init__(self, api: ApiClient) -> None:
         self._api = api
 
-    def balance(self, cluster: Cluster | None) -> bool:
+    def reconcile(self, cluster: ManagedCluster | None) -> bool:
         """Serve every service that waits; gives whether there was anything to do."""
         served = [self._serve(cluster, service) for service in self._api.list("v1", "Service")]
         return any(served)
 
-    def _serve(self, cluster: Cluster | None, service: Object) -> bool:
+    def _serve(self, cluster: ManagedCluster | None, service: Object) -> bool:
         held = service["metadata"].get("finalizers", [])
         if not _wanted(service):
             if _FINALIZER in held:
@@ -99,7 +99,7 @@ def _wanted(service: Object) -> bool:
     )
 
 
-def _ingress(cluster: Cluster, service: Object) -> Mapping[str, str]:
+def _ingress(cluster: ManagedCluster, service: Object) -> Mapping[str, str]:
     """What the load balancer is reached at; nothing where it cannot be had.
 
     On EKS a subnet must carry the tag of the role. The real controller would fall back on the route tables, which AWS
@@ -112,7 +112,7 @@ def _ingress(cluster: Cluster, service: Object) -> Mapping[str, str]:
         block = ipaddress.IPv4Network(cluster.pools[0].subnets[0].cidr) if internal else _PUBLIC
         own = service["spec"].get("loadBalancerIP")
         return {"ip": own or str(block[-2 - int(digits, 16) % (block.num_addresses // 4)])}
-    if ("internal-elb" if internal else "elb") not in cluster.balanced:
+    if ("internal-elb" if internal else "elb") not in cluster.load_balancer_subnet_roles:
         return {}
     prefix = "internal-" if internal else ""
     return {"hostname": f"{prefix}a{digits[:31]}-{int(digits, 16) % 10**10}.{cluster.region}.elb.amazonaws.com"}

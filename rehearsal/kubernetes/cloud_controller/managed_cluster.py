@@ -43,7 +43,7 @@ class Subnet:
 
 
 @dataclass(frozen=True)
-class Pool:
+class NodePool:
     """Nodes of one size: an agent pool of AKS or a node group of EKS.
 
     count      nodes to begin with
@@ -56,7 +56,7 @@ class Pool:
     name: str
     size: str
     count: int
-    maximum: int
+    max_count: int
     zones: tuple[str, ...]
     subnets: tuple[Subnet, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Cluster:
+class ManagedCluster:
     """A managed cluster.
 
     cloud         azure or aws
@@ -81,15 +81,15 @@ class Cluster:
     name: str
     region: str
     owner: str
-    pools: tuple[Pool, ...]
-    services: frozenset[str]
+    pools: tuple[NodePool, ...]
+    addons: frozenset[str]
     tenant: str = ""
-    associations: frozenset[tuple[str, str]] = frozenset()
-    balanced: frozenset[str] = frozenset()
+    pod_identity_associations: frozenset[tuple[str, str]] = frozenset()
+    load_balancer_subnet_roles: frozenset[str] = frozenset()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def managed_cluster(state: StateStore) -> Cluster | None:
+def find_managed_cluster(state: StateStore) -> ManagedCluster | None:
     """The cluster the state has, the newest where a replacement is under way; None where there is none."""
     clusters = [record for type_ in (_AKS, _EKS) for record in state.all(type_)]
     if not clusters:
@@ -98,7 +98,7 @@ def managed_cluster(state: StateStore) -> Cluster | None:
     return _aks(state, record) if record.type == _AKS else _eks(state, record)
 
 
-def _aks(state: StateStore, record: ResourceRecord) -> Cluster:
+def _aks(state: StateStore, record: ResourceRecord) -> ManagedCluster:
     get = _reader(record.inputs)
     region = str(get("location") or str(record.outputs["fqdn"]).split(".")[-3]).replace(" ", "").lower()
     own = f"{record.id}/agentPools/".lower()
@@ -112,13 +112,13 @@ def _aks(state: StateStore, record: ResourceRecord) -> Cluster:
     ]
     pools = {str(profile["name"]): _agent_pool(state, profile, region, _default_pods(get)) for profile in profiles}
     name = record.id.rpartition("/")[2]
-    return Cluster(
+    return ManagedCluster(
         cloud="azure",
         name=name,
         region=region,
         owner=str(get("nodeResourceGroup") or f"MC_{get('resourceGroupName')}_{name}_{region}"),
         pools=tuple(pools.values()),
-        services=frozenset(service for service, (path, meant) in _AKS_SERVICES.items() if meant(get(path))),
+        addons=frozenset(service for service, (path, meant) in _AKS_SERVICES.items() if meant(get(path))),
         tenant=str(look_up(record.outputs, "oidcIssuerProfile.issuerURL") or "///").split("/")[3],
     )
 
@@ -141,7 +141,7 @@ _AKS_SERVICES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def _agent_pool(state: StateStore, profile: Mapping[str, Any], region: str, default_pods: int) -> Pool:
+def _agent_pool(state: StateStore, profile: Mapping[str, Any], region: str, default_pods: int) -> NodePool:
     scaled = profile.get("enableAutoScaling") is True
     count = int(profile["minCount"] if scaled else profile.get("count") or 1)
     mode = str(profile.get("mode") or "User").lower()
@@ -154,11 +154,11 @@ def _agent_pool(state: StateStore, profile: Mapping[str, Any], region: str, defa
         taints.append(Taint("kubernetes.azure.com/scalesetpriority", "spot", "NoSchedule"))
     subnet = state.find(str(profile.get("vnetSubnetID")))
     prefix = subnet.inputs.get("addressPrefix") if subnet else None
-    return Pool(
+    return NodePool(
         name=str(profile["name"]),
         size=str(profile["vmSize"]),
         count=count,
-        maximum=int(profile["maxCount"]) if scaled else count,
+        max_count=int(profile["maxCount"]) if scaled else count,
         # Nodes in no zone carry "0". Source: https://learn.microsoft.com/azure/aks/aks-zone-resilience
         zones=tuple(f"{region}-{zone}" for zone in _items(profile.get("availabilityZones"))) or ("0",),
         subnets=(Subnet(prefix or "10.224.0.0/16"),),  # what AKS makes where the stack names no subnet
@@ -183,19 +183,19 @@ def _parsed_taint(text: str) -> Taint:
     return Taint(key, value, effect)
 
 
-def _eks(state: StateStore, record: ResourceRecord) -> Cluster:
+def _eks(state: StateStore, record: ResourceRecord) -> ManagedCluster:
     name = str(record.inputs["name"])
     addons = {one.inputs["addonName"]: one.inputs for one in _of(state, _ADDON, name)}
     own = () if record.inputs.get("bootstrapSelfManagedAddons") is False else _SELF_MANAGED
     _, _, _, region, account, _ = str(record.outputs["arn"]).split(":", 5)
-    return Cluster(
+    return ManagedCluster(
         cloud="aws",
         name=name,
         region=region,
         owner=account,
         pools=tuple(_node_group(state, group) for group in _of(state, _GROUP, name)),
-        services=frozenset([*addons, *own]),
-        associations=frozenset(
+        addons=frozenset([*addons, *own]),
+        pod_identity_associations=frozenset(
             [
                 *((one.inputs["namespace"], one.inputs["serviceAccount"]) for one in _of(state, _ASSOCIATION, name)),
                 *(
@@ -205,7 +205,7 @@ def _eks(state: StateStore, record: ResourceRecord) -> Cluster:
                 ),
             ]
         ),
-        balanced=frozenset(
+        load_balancer_subnet_roles=frozenset(
             role
             for subnet in state.all(_SUBNET)
             for role in _ROLES
@@ -219,18 +219,18 @@ def _eks(state: StateStore, record: ResourceRecord) -> Cluster:
     )
 
 
-def _node_group(state: StateStore, record: ResourceRecord) -> Pool:
+def _node_group(state: StateStore, record: ResourceRecord) -> NodePool:
     get = _reader(record.inputs)
     name = str(record.outputs["nodeGroupName"])
     found = [state.find(str(id_)) for id_ in _items(get("subnetIds"))]
     subnets = tuple(Subnet(one.inputs["cidrBlock"], str(one.inputs["availabilityZone"])) for one in found if one)
     count = int(get("scalingConfig.desiredSize") or 0)
     capacity = str(get("capacityType") or "ON_DEMAND")
-    return Pool(
+    return NodePool(
         name=name,
         size=str((get("instanceTypes") or ["t3.medium"])[0]),  # EKS's own default
         count=count,
-        maximum=count,  # EKS scales nothing by itself
+        max_count=count,  # EKS scales nothing by itself
         zones=tuple(subnet.zone for subnet in subnets),
         subnets=subnets,
         labels={

@@ -12,21 +12,21 @@ from fractions import Fraction
 from typing import Any
 
 from rehearsal.kubernetes.client import ApiClient, Object
-from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster
-from rehearsal.kubernetes.cloud_controller.system_workloads import METRICS, NAMESPACE
+from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster
+from rehearsal.kubernetes.cloud_controller.system_workloads import METRICS_SERVER, NAMESPACE
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
-from rehearsal.kubernetes.readiness.capacity import quantity, requests
+from rehearsal.kubernetes.readiness.capacity import parse_quantity, requests
 
 _GROUP = "metrics.k8s.io/v1beta1"
 _NAME = "v1beta1.metrics.k8s.io"
 _RESOURCES = ("cpu", "memory")
 
 
-def manifests(cluster: Cluster) -> Iterator[Object]:
+def build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
     """The API's registration: AKS has it always, EKS with its add-on."""
-    if cluster.cloud == "azure" or METRICS in cluster.services:
+    if cluster.cloud == "azure" or METRICS_SERVER in cluster.addons:
         group, _, version = _GROUP.partition("/")
-        service = {"name": METRICS, "namespace": NAMESPACE, "port": 443}
+        service = {"name": METRICS_SERVER, "namespace": NAMESPACE, "port": 443}
         priorities = {"groupPriorityMinimum": 100, "versionPriority": 100}
         yield {
             "apiVersion": "apiregistration.k8s.io/v1",
@@ -36,7 +36,7 @@ def manifests(cluster: Cluster) -> Iterator[Object]:
         }
 
 
-class Metrics:
+class MetricsApi:
     """Answers for the service that the API is registered with, whoever has registered it."""
 
     def __init__(self, api: ApiClient, egress: EgressProxy) -> None:
@@ -83,7 +83,7 @@ class Metrics:
 
 def _asked(container: Object) -> Mapping[str, Fraction]:
     asked = container.get("resources", {}).get("requests", {})
-    return {resource: quantity(asked[resource]) for resource in _RESOURCES if resource in asked}
+    return {resource: parse_quantity(asked[resource]) for resource in _RESOURCES if resource in asked}
 
 
 def _usage(asked: Iterable[Mapping[str, Fraction]]) -> Mapping[str, str]:

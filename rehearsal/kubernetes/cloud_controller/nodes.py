@@ -18,11 +18,11 @@ from typing import Any
 
 from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 from rehearsal.kubernetes.cloud_controller import vm_sizes
-from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster, Pool
-from rehearsal.kubernetes.cloud_controller.reconciler import SELECTOR, SIMULATED
-from rehearsal.kubernetes.readiness.capacity import quantity
+from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, NodePool
+from rehearsal.kubernetes.cloud_controller.reconciler import SIMULATED_LABELS, SIMULATED_SELECTOR
+from rehearsal.kubernetes.readiness.capacity import parse_quantity
 
-KWOK = {"kwok.x-k8s.io/node": "fake"}  # kwok keeps alive what carries it
+KWOK_ANNOTATIONS = {"kwok.x-k8s.io/node": "fake"}  # kwok keeps alive what carries it
 GPU = "nvidia.com/gpu"
 _POOL = "groundwork.rehearsal/pool"
 _NUMBER = "groundwork.rehearsal/number"
@@ -30,7 +30,7 @@ _GONE = 404
 _HEARTBEAT = 10  # seconds, as a kubelet reports
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 # What the node lifecycle controller puts on nodes and takes off again.
-TRANSIENT = re.compile(r"node\.(kubernetes\.io|cloudprovider\.kubernetes\.io)/")
+LIFECYCLE_TAINT = re.compile(r"node\.(kubernetes\.io|cloudprovider\.kubernetes\.io)/")
 _ADDED = "beta.kubernetes.io/"  # labels that the same controller adds
 # A kubelet's words where no network plugin has been installed. Source: https://github.com/kubernetes/kubernetes
 # (pkg/kubelet/runtime.go) and https://github.com/containerd/go-cni/blob/main/errors.go
@@ -48,13 +48,17 @@ class Nodes:
         self._version = version
         self._reported = 0.0
 
-    def keep(self, cluster: Cluster | None, more: Mapping[str, int], idle: Collection[str], *, gpus: bool) -> bool:
+    def reconcile(
+        self, cluster: ManagedCluster | None, more: Mapping[str, int], idle: Collection[str], *, gpus: bool
+    ) -> bool:
         """Bring the nodes in line; gives whether there was anything to do.
 
         There come so many `more` to a pool, and the `idle` ones go. `gpus`: whether something in the cluster finds
         them. Raises sizes.UnknownSize, with the other pools' nodes made.
         """
-        there = {node["metadata"]["name"]: node for node in self._api.list("v1", "Node", label_selector=SELECTOR)}
+        there = {
+            node["metadata"]["name"]: node for node in self._api.list("v1", "Node", label_selector=SIMULATED_SELECTOR)
+        }
         wanted, unknown = self._wanted(cluster, there.values(), more, gpus=gpus) if cluster else ({}, [])
         for name in idle:
             wanted.pop(name, None)
@@ -69,17 +73,17 @@ class Nodes:
         return any(changed) or bool(gone)
 
     def _wanted(
-        self, cluster: Cluster, there: Iterable[Object], more: Mapping[str, int], *, gpus: bool
-    ) -> tuple[dict[str, Object], list[vm_sizes.UnknownSize]]:
+        self, cluster: ManagedCluster, there: Iterable[Object], more: Mapping[str, int], *, gpus: bool
+    ) -> tuple[dict[str, Object], list[vm_sizes.UnknownVmSizeError]]:
         """The nodes of all pools by name, and what is wrong with the pools that have none."""
         wanted: dict[str, Object] = {}
-        unknown: list[vm_sizes.UnknownSize] = []
+        unknown: list[vm_sizes.UnknownVmSizeError] = []
         for pool in cluster.pools:
             try:
                 for number in _numbers(pool, there, more.get(pool.name, 0)):
                     made = node(cluster, pool, number, self._version, gpus=gpus)
                     wanted[made["metadata"]["name"]] = made
-            except vm_sizes.UnknownSize as error:
+            except vm_sizes.UnknownVmSizeError as error:
                 unknown.append(error)
         return wanted, unknown
 
@@ -117,7 +121,7 @@ class Nodes:
                 self._api.patch(one, {"status": {"conditions": _not_ready()}}, "/status")
 
 
-def node(cluster: Cluster, pool: Pool, number: int, version: str, *, gpus: bool) -> Object:
+def node(cluster: ManagedCluster, pool: NodePool, number: int, version: str, *, gpus: bool) -> Object:
     """The manifest of a pool's node: status and all, as its kubelet would register it. Raises sizes.UnknownSize."""
     room = _room(cluster, pool)
     zone = pool.zones[number % len(pool.zones)]
@@ -125,7 +129,7 @@ def node(cluster: Cluster, pool: Pool, number: int, version: str, *, gpus: bool)
     name = _name(cluster, pool, number, address)
     labels = {
         **pool.labels,
-        **SIMULATED,
+        **SIMULATED_LABELS,
         _POOL: pool.name,
         _NUMBER: str(number),
         "kubernetes.io/arch": room.size.architecture,
@@ -136,11 +140,11 @@ def node(cluster: Cluster, pool: Pool, number: int, version: str, *, gpus: bool)
         "topology.kubernetes.io/zone": zone,
         **_own_labels(cluster, room, zone),
     }
-    alive = connected(cluster)
+    alive = has_network_plugin(cluster)
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "labels": labels, **({"annotations": KWOK} if alive else {})},
+        "metadata": {"name": name, "labels": labels, **({"annotations": KWOK_ANNOTATIONS} if alive else {})},
         "spec": {
             "providerID": _provider_id(cluster, name, zone),
             "taints": [taint.manifest for taint in pool.taints],
@@ -166,37 +170,37 @@ def node(cluster: Cluster, pool: Pool, number: int, version: str, *, gpus: bool)
     }
 
 
-def pool_of(found: Object) -> str:
+def pool_name(found: Object) -> str:
     """The pool that a node was made for; empty for one that the simulated cloud did not make."""
     return str(found["metadata"].get("labels", {}).get(_POOL, ""))
 
 
-def number_of(found: Object) -> int:
+def node_index(found: Object) -> int:
     """Which node of its pool one is, from 0."""
     return int(found["metadata"]["labels"][_NUMBER])
 
 
-def connected(cluster: Cluster) -> bool:
+def has_network_plugin(cluster: ManagedCluster) -> bool:
     """Whether nodes get a network: AKS brings one, on EKS it is an add-on."""
-    return cluster.cloud == "azure" or "vpc-cni" in cluster.services
+    return cluster.cloud == "azure" or "vpc-cni" in cluster.addons
 
 
-def _numbers(pool: Pool, nodes: Iterable[Object], more: int) -> Iterator[int]:
+def _numbers(pool: NodePool, nodes: Iterable[Object], more: int) -> Iterator[int]:
     """The nodes a pool has: those it begins with, those it was scaled up to, and `more`."""
     yield from range(pool.count)
-    scaled = {number_of(one) for one in nodes if pool_of(one) == pool.name}
-    beyond = range(pool.count, pool.maximum)
+    scaled = {node_index(one) for one in nodes if pool_name(one) == pool.name}
+    beyond = range(pool.count, pool.max_count)
     yield from (index for index in beyond if index in scaled)
     yield from itertools.islice((index for index in beyond if index not in scaled), more)
 
 
-def _room(cluster: Cluster, pool: Pool) -> vm_sizes.Room:
+def _room(cluster: ManagedCluster, pool: NodePool) -> vm_sizes.NodeCapacity:
     if cluster.cloud == "azure":
-        return vm_sizes.azure_room(vm_sizes.azure(pool.size), pool.max_pods or 110, pool.disk)
-    return vm_sizes.aws_room(vm_sizes.aws(pool.size), pool.disk or 20)
+        return vm_sizes.azure_node_capacity(vm_sizes.azure_vm_size(pool.size), pool.max_pods or 110, pool.disk)
+    return vm_sizes.aws_node_capacity(vm_sizes.aws_vm_size(pool.size), pool.disk or 20)
 
 
-def _own_labels(cluster: Cluster, room: vm_sizes.Room, zone: str) -> Mapping[str, str]:
+def _own_labels(cluster: ManagedCluster, room: vm_sizes.NodeCapacity, zone: str) -> Mapping[str, str]:
     """What only one of the clouds puts on a node."""
     if cluster.cloud == "aws":
         return {"topology.ebs.csi.aws.com/zone": zone, "k8s.io/cloud-provider-aws": "simulated"}
@@ -209,20 +213,20 @@ def _own_labels(cluster: Cluster, room: vm_sizes.Room, zone: str) -> Mapping[str
     }
 
 
-def _name(cluster: Cluster, pool: Pool, number: int, address: str) -> str:
+def _name(cluster: ManagedCluster, pool: NodePool, number: int, address: str) -> str:
     if cluster.cloud == "azure":
         return f"aks-{pool.name}-{_digits(cluster.name, 8)}-vmss{_base36(number):0>6}"
     return f"ip-{address.replace('.', '-')}.{cluster.region}.compute.internal"
 
 
-def _address(pool: Pool, number: int) -> str:
+def _address(pool: NodePool, number: int) -> str:
     """An address of the node's subnet, the same in every run; each pool has a hundred of its own, nearly for sure."""
     subnet = ipaddress.IPv4Network(pool.subnets[number % len(pool.subnets)].cidr)
     room = subnet.num_addresses - 110
     return str(subnet[10 + int(_digits(pool.name, 9)) % max(room, 1) + number])
 
 
-def _provider_id(cluster: Cluster, name: str, zone: str) -> str:
+def _provider_id(cluster: ManagedCluster, name: str, zone: str) -> str:
     if cluster.cloud == "aws":
         return f"aws:///{zone}/i-{hashlib.sha256(name.encode()).hexdigest()[:17]}"
     scale_set, _, number = name.rpartition("vmss")
@@ -250,14 +254,17 @@ def _not_ready() -> list[Mapping[str, str]]:
 
 def _must_register(wanted: Object, found: Object) -> bool:
     """Whether a node got its network only now: kwok takes on those alone that it sees being made."""
-    return "annotations" in wanted["metadata"] and not KWOK.items() <= found["metadata"].get("annotations", {}).items()
+    return (
+        "annotations" in wanted["metadata"]
+        and not KWOK_ANNOTATIONS.items() <= found["metadata"].get("annotations", {}).items()
+    )
 
 
 def _resources(wanted: Object, found: Object) -> Mapping[str, Any]:
     """What to patch of a node's resources: GPUs come and go with their device plugin."""
     has, needs = (one["status"].get("capacity", {}) for one in (found, wanted))
     gone = dict.fromkeys({GPU} & has.keys() - needs.keys())
-    same = all(key in has and quantity(has[key]) == quantity(value) for key, value in needs.items())
+    same = all(key in has and parse_quantity(has[key]) == parse_quantity(value) for key, value in needs.items())
     return {} if same and not gone else {key: {**wanted["status"][key], **gone} for key in ("capacity", "allocatable")}
 
 
@@ -270,7 +277,7 @@ def _difference(wanted: Object, found: Object) -> dict[str, Any]:
     if changed := {key: value for key, value in changed.items() if not key.startswith(_ADDED)}:
         change["metadata"] = {"labels": changed}
     taints = found["spec"].get("taints", [])
-    transient = [taint for taint in taints if TRANSIENT.match(taint["key"])]
+    transient = [taint for taint in taints if LIFECYCLE_TAINT.match(taint["key"])]
     own = [
         {key: taint.get(key, "") for key in ("key", "value", "effect")} for taint in taints if taint not in transient
     ]

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rehearsal.kubernetes.client import ApiClient, Object
-from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster
-from rehearsal.kubernetes.cloud_controller.reconciler import SIMULATED
+from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster
+from rehearsal.kubernetes.cloud_controller.reconciler import SIMULATED_LABELS
 
 _DISK, _FILE, _BLOB, _EBS = "disk.csi.azure.com", "file.csi.azure.com", "blob.csi.azure.com", "ebs.csi.aws.com"
 _EFS = "efs.csi.aws.com"
@@ -33,44 +33,44 @@ _SELECTED = "volume.kubernetes.io/selected-node"
 _PROVISIONER = "volume.kubernetes.io/storage-provisioner"  # set by the controller that waits for a provisioner
 
 
-def manifests(cluster: Cluster) -> Iterator[Object]:
+def build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
     """Drivers and storage classes that this cluster has from the start."""
-    for service in sorted(cluster.services & _DRIVERS.keys()):
+    for service in sorted(cluster.addons & _DRIVERS.keys()):
         name, spec = _DRIVERS[service]
         yield {"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": name}, "spec": spec}
     yield from _azure_classes(cluster) if cluster.cloud == "azure" else _aws_classes(cluster)
 
 
-def drivers(cluster: Cluster | None) -> frozenset[str]:
+def drivers(cluster: ManagedCluster | None) -> frozenset[str]:
     """Names of the drivers that this cluster has."""
-    services = cluster.services if cluster else frozenset()
-    return frozenset(name for service, (name, _) in _DRIVERS.items() if service in services)
+    addons = cluster.addons if cluster else frozenset()
+    return frozenset(name for service, (name, _) in _DRIVERS.items() if service in addons)
 
 
-def _azure_classes(cluster: Cluster) -> Iterator[Object]:
+def _azure_classes(cluster: ManagedCluster) -> Iterator[Object]:
     # Where nodes are in several zones disks are, too. Source: the page on storage classes, for 1.29 and later.
     kind = "ZRS" if any(len(pool.zones) > 1 for pool in cluster.pools) else "LRS"
     standard, premium = {"skuname": f"StandardSSD_{kind}"}, {"skuname": f"Premium_{kind}"}
-    if "disk-csi" in cluster.services:
+    if "disk-csi" in cluster.addons:
         yield _class("default", _DISK, standard, default=True)
         yield _class("managed", _DISK, standard)
         yield _class("managed-csi", _DISK, standard)
         yield _class("managed-premium", _DISK, premium)
         yield _class("managed-csi-premium", _DISK, premium)
-    if "file-csi" in cluster.services:
+    if "file-csi" in cluster.addons:
         for name, sku in (("azurefile", "Standard_LRS"), ("azurefile-premium", "Premium_LRS")):
             for each in (name, name.replace("azurefile", "azurefile-csi")):
                 yield _class(each, _FILE, {"skuName": sku}, waits=False)
-    if "blob-csi" in cluster.services:
+    if "blob-csi" in cluster.addons:
         yield _class("azureblob-fuse-premium", _BLOB, {"skuName": "Premium_LRS", "protocol": "fuse"}, waits=False)
         yield _class("azureblob-nfs-premium", _BLOB, {"skuName": "Premium_LRS", "protocol": "nfs"}, waits=False)
 
 
-def _aws_classes(cluster: Cluster) -> Iterator[Object]:
+def _aws_classes(cluster: ManagedCluster) -> Iterator[Object]:
     # EKS makes this one whether or not there is a driver; from 1.30 on it is nobody's default.
     yield _class("gp2", "kubernetes.io/aws-ebs", {"type": "gp2", "fsType": "ext4"}, expands=False)
     options = cluster.settings.get("aws-ebs-csi-driver", {})
-    if "aws-ebs-csi-driver" in cluster.services and options.get("defaultStorageClass", {}).get("enabled") is True:
+    if "aws-ebs-csi-driver" in cluster.addons and options.get("defaultStorageClass", {}).get("enabled") is True:
         yield _class("ebs-csi-default-sc", _EBS, {}, default=True)
 
 
@@ -102,7 +102,7 @@ class Provisioner:
     def __init__(self, api: ApiClient) -> None:
         self._api = api
 
-    def provision(self, present: frozenset[str]) -> bool:
+    def reconcile(self, present: frozenset[str]) -> bool:
         """Serve the drivers that are `present`; gives whether there was anything to do."""
         if not present:
             return False
@@ -153,7 +153,7 @@ def _volume(name: str, claim: Object, storage_class: Object, node: Object | None
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
-        "metadata": {"name": name, "labels": SIMULATED, "annotations": {_BY: driver}},
+        "metadata": {"name": name, "labels": SIMULATED_LABELS, "annotations": {_BY: driver}},
         "spec": {
             "accessModes": spec["accessModes"],
             "capacity": {"storage": spec["resources"]["requests"]["storage"]},

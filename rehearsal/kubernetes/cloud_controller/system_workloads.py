@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rehearsal.kubernetes.client import Object
-from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster
+from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster
 from rehearsal.kubernetes.control_plane.control_plane import SERVICE_RANGE
 
 NAMESPACE = "kube-system"
-METRICS = "metrics-server"
-WEBHOOK = "azure-wi-webhook-webhook-service"
+METRICS_SERVER = "metrics-server"
+WORKLOAD_IDENTITY_WEBHOOK = "azure-wi-webhook-webhook-service"
 _EACH_NODE = 0
 
 
@@ -41,7 +41,7 @@ _AZURE: Mapping[str, Sequence[Workload]] = {
     "": (
         Workload("coredns", 2, 100, 70),  # chart: https://github.com/coredns/deployment
         Workload("coredns-autoscaler", 1, 20, 10),  # chart: the same
-        Workload(METRICS, 2, 44, 51),  # seen
+        Workload(METRICS_SERVER, 2, 44, 51),  # seen
         Workload("konnectivity-agent", 2, 20, 20),  # seen; also with API server VNet integration: Azure/AKS issue 4119
         Workload("konnectivity-agent-autoscaler", 1, 20, 10),  # seen
         Workload(
@@ -91,7 +91,9 @@ _AWS: Mapping[str, Sequence[Workload]] = {
         Workload("efs-csi-node", _EACH_NODE, 0, 0, "efs-csi-node-sa"),  # chart
     ),
     "eks-pod-identity-agent": (Workload("eks-pod-identity-agent", _EACH_NODE, 0, 0),),  # chart
-    METRICS: (Workload(METRICS, 2, 100, 200),),  # chart: https://github.com/kubernetes-sigs/metrics-server
+    METRICS_SERVER: (
+        Workload(METRICS_SERVER, 2, 100, 200),
+    ),  # chart: https://github.com/kubernetes-sigs/metrics-server
     "snapshot-controller": (Workload("snapshot-controller", 2, 10, 20),),  # estimated
     "amazon-cloudwatch-observability": (  # estimated
         Workload("cloudwatch-agent", _EACH_NODE, 250, 128, "cloudwatch-agent", "amazon-cloudwatch"),
@@ -100,10 +102,10 @@ _AWS: Mapping[str, Sequence[Workload]] = {
 }
 
 
-def manifests(cluster: Cluster) -> Iterator[Object]:
+def build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
     """The components this cluster has, with the services and service accounts that others know them by."""
     table = _AZURE if cluster.cloud == "azure" else _AWS
-    workloads = [one for service in table if service in {"", *cluster.services} for one in table[service]]
+    workloads = [one for service in table if service in {"", *cluster.addons} for one in table[service]]
     for namespace in sorted({one.namespace for one in workloads} - {NAMESPACE}):
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     for namespace, account in sorted({(one.namespace, one.account) for one in workloads if one.account}):
@@ -113,10 +115,10 @@ def manifests(cluster: Cluster) -> Iterator[Object]:
     names = {one.name for one in workloads}
     if "coredns" in names:
         yield _dns()
-    if METRICS in names:
-        yield service(METRICS, METRICS, 10250)
-    if "workload-identity" in cluster.services:
-        yield service(WEBHOOK, "azure-wi-webhook-controller-manager", 9443)
+    if METRICS_SERVER in names:
+        yield service(METRICS_SERVER, METRICS_SERVER, 10250)
+    if "workload-identity" in cluster.addons:
+        yield service(WORKLOAD_IDENTITY_WEBHOOK, "azure-wi-webhook-controller-manager", 9443)
 
 
 def service(name: str, workload: str, port: int) -> Object:
@@ -144,7 +146,7 @@ def _dns() -> Object:
     }
 
 
-def _controller(cluster: Cluster, workload: Workload) -> Object:
+def _controller(cluster: ManagedCluster, workload: Workload) -> Object:
     # Under this name everybody looks for DNS, whatever answers.
     labels = {"k8s-app": "kube-dns" if workload.name == "coredns" else workload.name}
     each = workload.replicas == _EACH_NODE
@@ -161,7 +163,7 @@ def _controller(cluster: Cluster, workload: Workload) -> Object:
     }
 
 
-def _pod(cluster: Cluster, workload: Workload) -> Mapping[str, Any]:
+def _pod(cluster: ManagedCluster, workload: Workload) -> Mapping[str, Any]:
     each = workload.replicas == _EACH_NODE
     asked = {"cpu": f"{workload.cpu}m", "memory": f"{workload.memory}Mi"}
     requests = {key: value for key, value in asked.items() if not value.startswith("0")}

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
-class UnknownSize(Exception):
+class UnknownVmSizeError(Exception):
     """A size that is neither in the table nor follows a family's rule."""
 
     def __init__(self, size: str) -> None:
@@ -24,7 +24,7 @@ class UnknownSize(Exception):
 
 
 @dataclass(frozen=True)
-class Size:
+class VmSize:
     """A virtual machine: vCPUs, memory in MiB, GPUs, processor, and the pods that its network takes on EKS."""
 
     cpus: int
@@ -35,20 +35,20 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Room:
+class NodeCapacity:
     """What a node has, and what of it pods can use: milli-CPU, memory in MiB, disk in GiB."""
 
-    size: Size
+    size: VmSize
     pods: int
     disk: int
     cpu: int
     memory: int
-    usable_cpu: int
-    usable_memory: int
+    allocatable_cpu: int
+    allocatable_memory: int
 
     def resources(self, *, allocatable: bool, gpus: bool) -> Mapping[str, str]:
         """As a node's status has them; GPUs count only where a device plugin found them."""
-        cpu, memory = (self.usable_cpu, self.usable_memory) if allocatable else (self.cpu, self.memory)
+        cpu, memory = (self.allocatable_cpu, self.allocatable_memory) if allocatable else (self.cpu, self.memory)
         # A kubelet keeps a tenth of the disk free before it evicts: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
         disk = self.disk * 1024 * 9 // 10 if allocatable else self.disk * 1024
         plain = {"cpu": f"{cpu}m", "memory": f"{memory}Mi", "pods": str(self.pods), "ephemeral-storage": f"{disk}Mi"}
@@ -124,35 +124,35 @@ _AWS_TABLE: Mapping[str, tuple[int, float, int, int]] = {
 _AWS_PODS = ((1, 8), (2, 29), (8, 58), (48, 234), (1000, 737))
 
 
-def azure(name: str) -> Size:
+def azure_vm_size(name: str) -> VmSize:
     """A size of Azure. Raises UnknownSize."""
     if name in _AZURE_TABLE:
         cpus, memory, gpus = _AZURE_TABLE[name]
-        return Size(cpus, memory * _GIB, gpus)
+        return VmSize(cpus, memory * _GIB, gpus)
     match = _AZURE_SIZE.fullmatch(name)
     # The first D had other ratios, and so has the tiny one of B.
     if match is None or f"{match['family']}{match['version']}" in ("D1", "D2") or "t" in match["extras"]:
-        raise UnknownSize(name)
+        raise UnknownVmSizeError(name)
     little, arm = "l" in match["extras"], "p" in match["extras"]
     ratio = _AZURE_RATIOS.get(match["family"] + ("l" if little else ""))
     if ratio is None:
-        raise UnknownSize(name)
+        raise UnknownVmSizeError(name)
     cpus = int(match["cpus"])
-    return Size(cpus, cpus * ratio * _GIB, architecture="arm64" if arm else "amd64")
+    return VmSize(cpus, cpus * ratio * _GIB, architecture="arm64" if arm else "amd64")
 
 
-def aws(name: str) -> Size:
+def aws_vm_size(name: str) -> VmSize:
     """A size of AWS. Raises UnknownSize."""
     if name in _AWS_TABLE:
         cpus, memory, gpus, pods = _AWS_TABLE[name]
-        return Size(cpus, int(memory * _GIB), gpus, max_pods=_capped(pods, cpus))
+        return VmSize(cpus, int(memory * _GIB), gpus, max_pods=_capped(pods, cpus))
     match = _AWS_SIZE.fullmatch(name)
     if match is None or match["family"] not in _AWS_RATIOS:
-        raise UnknownSize(name)
+        raise UnknownVmSizeError(name)
     cpus = 4 * int(match["times"]) if match["times"] else _AWS_CPUS[match["size"]]
     pods = next(pods for most, pods in _AWS_PODS if cpus <= most)
     architecture = "arm64" if match["extras"].startswith("g") else "amd64"
-    return Size(cpus, cpus * _AWS_RATIOS[match["family"]] * _GIB, 0, architecture, _capped(pods, cpus))
+    return VmSize(cpus, cpus * _AWS_RATIOS[match["family"]] * _GIB, 0, architecture, _capped(pods, cpus))
 
 
 def _capped(pods: int, cpus: int) -> int:
@@ -166,18 +166,18 @@ _AZURE_KEPT, _AWS_KEPT = 0.04, 0.06
 _EVICTION = 100  # MiB that both clouds' kubelets keep free
 
 
-def azure_room(size: Size, pods: int, disk: int | None) -> Room:
+def azure_node_capacity(size: VmSize, pods: int, disk: int | None) -> NodeCapacity:
     """A node of AKS 1.29 or later. Source: https://learn.microsoft.com/azure/aks/node-resource-reservations"""
     memory = int(size.memory * (1 - _AZURE_KEPT))
     kept = min(20 * pods + 50, size.memory // 4)
-    return Room(
+    return NodeCapacity(
         size,
         pods,
         disk or _azure_disk(size.cpus),
         cpu=1000 * size.cpus,
         memory=memory,
-        usable_cpu=1000 * size.cpus - _azure_reserved(size.cpus),
-        usable_memory=memory - kept - _EVICTION,
+        allocatable_cpu=1000 * size.cpus - _azure_reserved(size.cpus),
+        allocatable_memory=memory - kept - _EVICTION,
     )
 
 
@@ -191,7 +191,7 @@ def _azure_disk(cpus: int) -> int:
     return next(disk for most, disk in ((7, 128), (15, 256), (63, 512), (10_000, 1024)) if cpus <= most)
 
 
-def aws_room(size: Size, disk: int) -> Room:
+def aws_node_capacity(size: VmSize, disk: int) -> NodeCapacity:
     """A node of EKS: 255 MiB and 11 for each pod are kept, and of the cores 6, 1, 0.5, 0.5, then 0.25 %.
 
     Source: https://github.com/awslabs/amazon-eks-ami/blob/main/nodeadm/internal/kubelet/config.go
@@ -199,12 +199,12 @@ def aws_room(size: Size, disk: int) -> Room:
     memory, milli = int(size.memory * (1 - _AWS_KEPT)), 1000 * size.cpus
     steps = ((0, 1000, 600), (1000, 2000, 100), (2000, 4000, 50), (4000, milli, 25))
     reserved = sum((min(milli, end) - start) * share // 10_000 for start, end, share in steps if milli > start)
-    return Room(
+    return NodeCapacity(
         size,
         size.max_pods,
         disk,
         cpu=milli,
         memory=memory,
-        usable_cpu=milli - reserved,
-        usable_memory=memory - (255 + 11 * size.max_pods) - _EVICTION,
+        allocatable_cpu=milli - reserved,
+        allocatable_memory=memory - (255 + 11 * size.max_pods) - _EVICTION,
     )

@@ -15,7 +15,7 @@ from rehearsal import toolchain
 from rehearsal.console import UserError
 from rehearsal.helm import cli
 from rehearsal.kubernetes.control_plane.control_plane import HOST
-from rehearsal.kubernetes.controllers.controller import Controller, Launch, Seat
+from rehearsal.kubernetes.controllers.controller import Controller, Launch, LaunchContext
 from rehearsal.toolchain import GO_MODULES, Tool
 
 _PERIOD = 3  # seconds between two looks at git; Argo CD's own default is two minutes, and up to one more
@@ -35,18 +35,18 @@ _TOOL = Tool(
 )
 
 
-def _application_controller(seat: Seat) -> Launch:
+def _application_controller(context: LaunchContext) -> Launch:
     """Its flags: https://argo-cd.readthedocs.io/en/stable/operator-manual/server-commands/argocd-application-controller/
 
     None says on which address it serves its metrics, so it does on all, unlike the rest of the control plane.
     """
     return Launch(
         [
-            f"--kubeconfig={seat.kubeconfig}",
-            f"--namespace={seat.namespace}",
-            f"--repo-server={seat.reach(REPOSITORY_SERVER.name)}",
+            f"--kubeconfig={context.kubeconfig}",
+            f"--namespace={context.namespace}",
+            f"--repo-server={context.reach(REPOSITORY_SERVER.name)}",
             "--repo-server-plaintext",
-            f"--redis={seat.reach(REDIS.name)}",
+            f"--redis={context.reach(REDIS.name)}",
             f"--app-resync={_PERIOD}",
             "--app-resync-jitter=0",
             "--metrics-port=0",
@@ -55,22 +55,22 @@ def _application_controller(seat: Seat) -> Launch:
             "ARGOCD_BINARY_NAME": APPLICATION_CONTROLLER.name,
             # https://kubernetes.default.svc is then where this leads to, and not to a pod's own credentials.
             "ARGOCD_FAKE_IN_CLUSTER": "true",
-            "KUBECONFIG": str(seat.kubeconfig),
+            "KUBECONFIG": str(context.kubeconfig),
             "ARGOCD_CONTROLLER_REPLICAS": "1",  # one process, for however many pods
-            "KUBECACHEDIR": str(seat.folder / "kubecache"),
-            "TMPDIR": str(seat.folder),
+            "KUBECACHEDIR": str(context.folder / "kubecache"),
+            "TMPDIR": str(context.folder),
         },
     )
 
 
-def _repository_server(seat: Seat) -> Launch:
+def _repository_server(context: LaunchContext) -> Launch:
     """Its flags: https://argo-cd.readthedocs.io/en/stable/operator-manual/server-commands/argocd-repo-server/"""
     return Launch(
         [
             f"--address={HOST}",
-            f"--port={seat.port}",
+            f"--port={context.port}",
             "--disable-tls",
-            f"--redis={seat.reach(REDIS.name)}",
+            f"--redis={context.reach(REDIS.name)}",
             f"--metrics-address={HOST}",
             "--metrics-port=0",
         ],
@@ -79,35 +79,35 @@ def _repository_server(seat: Seat) -> Launch:
             "ARGOCD_RECONCILIATION_TIMEOUT": f"{_PERIOD}s",  # for so long it remembers where a branch was
             "ARGOCD_GPG_ENABLED": "false",
             # Relative, for a socket's path has at most 107 characters; the guard's processes work in this folder.
-            "ARGOCD_ASK_PASS_SOCK": os.path.relpath(seat.folder / "ask-pass", toolchain.ROOT),
-            "PATH": f"{_commands(seat)}{os.pathsep}{os.environ['PATH']}",
-            "TMPDIR": str(seat.folder),
-            "HELM_CACHE_HOME": str(seat.folder / "helm"),
-            "HELM_CONFIG_HOME": str(seat.folder / "helm"),
-            "HELM_DATA_HOME": str(seat.folder / "helm"),
-            **_only_through(seat.proxy),
-            "SSL_CERT_FILE": str(seat.authority),
-            "GIT_SSL_CAINFO": str(seat.authority),
+            "ARGOCD_ASK_PASS_SOCK": os.path.relpath(context.folder / "ask-pass", toolchain.ROOT),
+            "PATH": f"{_commands(context)}{os.pathsep}{os.environ['PATH']}",
+            "TMPDIR": str(context.folder),
+            "HELM_CACHE_HOME": str(context.folder / "helm"),
+            "HELM_CONFIG_HOME": str(context.folder / "helm"),
+            "HELM_DATA_HOME": str(context.folder / "helm"),
+            **_only_through(context.proxy),
+            "SSL_CERT_FILE": str(context.authority),
+            "GIT_SSL_CAINFO": str(context.authority),
         },
     )
 
 
-def _redis(seat: Seat) -> Launch:
+def _redis(context: LaunchContext) -> Launch:
     return Launch(
         [],
         {
             "ARGOCD_BINARY_NAME": REDIS.name,
-            "REDIS_STAND_IN_ADDRESS": f"{HOST}:{seat.port}",
-            "TMPDIR": str(seat.folder),
+            "REDIS_STAND_IN_ADDRESS": f"{HOST}:{context.port}",
+            "TMPDIR": str(context.folder),
         },
     )
 
 
-def _commands(seat: Seat) -> Path:
+def _commands(context: LaunchContext) -> Path:
     """A folder of what the repository server calls by name: kustomize, which is in its own program, and Helm."""
-    folder = seat.folder / "bin"
+    folder = context.folder / "bin"
     folder.mkdir(exist_ok=True)
-    found = {"kustomize": seat.program}
+    found = {"kustomize": context.program}
     with contextlib.suppress(UserError):  # it is needed for charts only
         found["helm"] = cli.helm()
     for name, program in found.items():

@@ -12,7 +12,7 @@ from rehearsal.toolchain import Tool
 
 
 @dataclass(frozen=True)
-class Seat:
+class LaunchContext:
     """What a controller's process is given here.
 
     namespace    where its workload stands
@@ -70,7 +70,7 @@ class Controller:
     image: str
     service: str
     kinds: Collection[str]
-    launch: Callable[[Seat], Launch]
+    launch: Callable[[LaunchContext], Launch]
     workload: str = "Deployment"
     label: str = ""
     process: str = ""

@@ -26,7 +26,7 @@ _SIMULATED = "simulated by the rehearsal: no traffic flows"
 _EXPRESSIONS = {"In": "{} in ({})", "NotIn": "{} notin ({})", "Exists": "{}", "DoesNotExist": "!{}"}
 
 _Name = tuple[str, str]  # namespace, name
-_Fault = tuple[str, str]  # reason, message
+_Problem = tuple[str, str]  # reason, message
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ _BACKEND = _Reference("HTTPRoute", "Service", "InvalidKind", "BackendNotFound")
 _CERTIFICATE = _Reference("Gateway", "Secret", "InvalidCertificateRef", "InvalidCertificateRef")
 
 
-def settle(api: ApiClient) -> None:
+def update_status(api: ApiClient) -> None:
     """One round over all gateways and routes. Raises ApiError and ApiUnreachableError."""
     classes = api.list(_VERSION, "GatewayClass")
     if not classes:
@@ -81,7 +81,7 @@ class _Cluster:
         """What is said of a route, by each of its gateways that is there."""
         namespace = route["metadata"]["namespace"]
         backends = [each for rule in route["spec"].get("rules", ()) for each in rule.get("backendRefs", ())]
-        unresolved = self._first_fault(namespace, backends, _BACKEND)
+        unresolved = self._find_first_problem(namespace, backends, _BACKEND)
         for parent in route["spec"].get("parentRefs", ()):
             gateway = self.gateways.get((parent.get("namespace") or namespace, parent["name"]))
             if gateway is None or parent.get("kind", "Gateway") != "Gateway":
@@ -115,7 +115,7 @@ class _Cluster:
 
     def _listeners(
         self, route: Object, parent: Mapping[str, Any], gateway: Object
-    ) -> tuple[Sequence[Mapping[str, Any]], _Fault | None]:
+    ) -> tuple[Sequence[Mapping[str, Any]], _Problem | None]:
         """The listeners of a gateway that take a route, or why none does."""
         name = f"gateway {'/'.join(_name(gateway))}"
         found = [
@@ -161,7 +161,7 @@ class _Cluster:
     def _listener_status(self, gateway: Object, listener: Mapping[str, Any]) -> Mapping[str, Any]:
         namespace, name = _name(gateway)
         certificates = listener.get("tls", {}).get("certificateRefs", ())
-        fault = self._first_fault(namespace, certificates, _CERTIFICATE)
+        problem = self._find_first_problem(namespace, certificates, _CERTIFICATE)
         http = listener["protocol"] in {"HTTP", "HTTPS"}
         return {
             "name": listener["name"],
@@ -169,16 +169,18 @@ class _Cluster:
             "supportedKinds": [{"group": _GROUP, "kind": "HTTPRoute"}] if http else [],
             "conditions": [
                 _condition(gateway, "Accepted", None, "Accepted"),
-                _condition(gateway, "ResolvedRefs", fault, "ResolvedRefs"),
-                _condition(gateway, "Programmed", fault and ("Invalid", fault[1]), "Programmed"),
+                _condition(gateway, "ResolvedRefs", problem, "ResolvedRefs"),
+                _condition(gateway, "Programmed", problem and ("Invalid", problem[1]), "Programmed"),
             ],
         }
 
-    def _first_fault(self, namespace: str, references: Sequence[Mapping[str, Any]], sort: _Reference) -> _Fault | None:
-        faults = (self._fault(namespace, each, sort) for each in references)
-        return next((fault for fault in faults if fault), None)
+    def _find_first_problem(
+        self, namespace: str, references: Sequence[Mapping[str, Any]], sort: _Reference
+    ) -> _Problem | None:
+        problems = (self._find_problem(namespace, each, sort) for each in references)
+        return next((problem for problem in problems if problem), None)
 
-    def _fault(self, namespace: str, reference: Mapping[str, Any], sort: _Reference) -> _Fault | None:
+    def _find_problem(self, namespace: str, reference: Mapping[str, Any], sort: _Reference) -> _Problem | None:
         """Why a reference from a namespace comes to nothing."""
         kind, place = reference.get("kind", sort.target), reference.get("namespace") or namespace
         name = f"{kind} {place}/{reference['name']}"
@@ -224,12 +226,12 @@ def _address(gateway: Object) -> str:
     return f"203.0.113.{1 + zlib.crc32('/'.join(_name(gateway)).encode()) % 254}"
 
 
-def _condition(of: Object, kind: str, fault: _Fault | None, fine: str) -> dict[str, Any]:
+def _condition(of: Object, kind: str, problem: _Problem | None, fine: str) -> dict[str, Any]:
     """A condition that holds, for the reason `fine`, unless there is a fault."""
-    reason, message = fault or (fine, _SIMULATED)
+    reason, message = problem or (fine, _SIMULATED)
     return {
         "type": kind,
-        "status": "False" if fault else "True",
+        "status": "False" if problem else "True",
         "reason": reason,
         "message": message,
         "observedGeneration": of["metadata"]["generation"],

@@ -30,7 +30,7 @@ _IDLE = 90  # seconds that a connection may be silent
 _NOT_FOUND: _Answer = (404, {}, b"")
 
 
-class Repositories:
+class GitServer:
     """The proxy; it serves while `running`, and what is added meanwhile, too."""
 
     def __init__(self, authority: CertificateAuthority) -> None:
@@ -43,7 +43,7 @@ class Repositories:
     def running(self) -> Iterator[None]:
         """Serve at `proxy` for as long as the context lasts."""
         server = _Server((HOST, 0), _Tunnel)
-        server.repositories = self
+        server.git_server = self
         self.proxy = f"http://{HOST}:{server.server_address[1]}"
         with serve_in_thread(server):
             yield
@@ -75,7 +75,7 @@ class Repositories:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # nobody waits for a silent connection
-    repositories: Repositories
+    git_server: GitServer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that breaks is git's business, and it says so itself."""
@@ -89,8 +89,8 @@ class _Tunnel(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         self.close_connection = True
-        host, repositories = self.path.rpartition(":")[0], self.server.repositories
-        if not repositories.knows(host):
+        host, git_server = self.path.rpartition(":")[0], self.server.git_server
+        if not git_server.knows(host):
             self.send_response_only(502, f"the rehearsal serves no git repository of {host}")
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -98,7 +98,7 @@ class _Tunnel(BaseHTTPRequestHandler):
         self.send_response_only(200, "Connection established")
         self.end_headers()
         self.connection.settimeout(_IDLE)
-        with repositories.identity(host).wrap_socket(self.connection, server_side=True) as secure:
+        with git_server.identity(host).wrap_socket(self.connection, server_side=True) as secure:
             _Conversation(secure, self.client_address, self.server, host)
 
     def log_message(self, *_: Any) -> None:
@@ -118,7 +118,7 @@ class _Conversation(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         url = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        found = self.server.repositories.find(self._host, url.path)
+        found = self.server.git_server.find(self._host, url.path)
         status, headers, content = _ask_git(self._question(*found, url.query), body) if found else _NOT_FOUND
         self.send_response_only(status)
         for name, value in headers.items():

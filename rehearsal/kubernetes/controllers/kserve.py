@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from rehearsal.kubernetes.controllers.controller import Controller, Launch, Seat
+from rehearsal.kubernetes.controllers.controller import Controller, Launch, LaunchContext
 from rehearsal.toolchain import GO_MODULES, Tool
 
 _TOOL = Tool(
@@ -21,26 +21,26 @@ _TOOL = Tool(
 )
 
 
-def _launch(seat: Seat) -> Launch:
+def _launch(context: LaunchContext) -> Launch:
     """Its flags: https://github.com/kserve/kserve/blob/v0.20.0/cmd/manager/main.go
 
     None says on which address it serves its webhooks, so it does on all, unlike the rest of the control plane.
     """
     # It has no flag for its certificate, which controller-runtime reads from there:
     # https://pkg.go.dev/sigs.k8s.io/controller-runtime/pkg/webhook#Options
-    certificates = seat.folder / "k8s-webhook-server" / "serving-certs"
+    certificates = context.folder / "k8s-webhook-server" / "serving-certs"
     certificates.mkdir(parents=True, exist_ok=True)
-    shutil.copy(seat.certificate.cert_file, certificates / "tls.crt")
-    shutil.copy(seat.certificate.key_file, certificates / "tls.key")
+    shutil.copy(context.certificate.cert_file, certificates / "tls.crt")
+    shutil.copy(context.certificate.key_file, certificates / "tls.key")
     return Launch(
         [
-            f"--kubeconfig={seat.kubeconfig}",
-            f"--webhook-port={seat.port}",
+            f"--kubeconfig={context.kubeconfig}",
+            f"--webhook-port={context.port}",
             "--leader-elect=false",  # there is but one, and after a restart it need not wait for its former self
             "--metrics-addr=0",
             "--health-probe-addr=0",
         ],
-        {"POD_NAMESPACE": seat.namespace, "TMPDIR": str(seat.folder)},
+        {"POD_NAMESPACE": context.namespace, "TMPDIR": str(context.folder)},
     )
 
 

@@ -14,7 +14,7 @@ _PATIENCE = 8  # seconds; the API server gives a webhook 10 unless it says other
 _PAUSE = 0.1  # seconds between two tries
 
 
-class Door:
+class LazyProxy:
     """Passes connections on to a process, and lets those wait that come while it starts.
 
     A pod is not Ready, and gets no traffic, before its process answers. A simulated pod is Ready at once.

@@ -23,10 +23,10 @@ from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, free_ports
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers import argocd, gateway
-from rehearsal.kubernetes.controllers.controller import Controller, Seat
-from rehearsal.kubernetes.controllers.git_server import Repositories
+from rehearsal.kubernetes.controllers.controller import Controller, LaunchContext
+from rehearsal.kubernetes.controllers.git_server import GitServer
 from rehearsal.kubernetes.controllers.kserve import KSERVE
-from rehearsal.kubernetes.controllers.lazy_proxy import Door
+from rehearsal.kubernetes.controllers.lazy_proxy import LazyProxy
 from rehearsal.kubernetes.controllers.prometheus_operator import PROMETHEUS
 
 CONTROLLERS = (KSERVE, PROMETHEUS, *argocd.CONTROLLERS)
@@ -49,60 +49,68 @@ def programs(charts: Collection[str]) -> Mapping[str, Path]:
     return found
 
 
-class Controllers:
+class ControllerManager:
     """Looks after the real controllers of one control plane, and after a simulated one for gateways.
 
     repositories  where they find git repositories of this machine that stand for remote ones
     """
 
     def __init__(self, plane: ControlPlane, egress: EgressProxy, programs: Mapping[str, Path]) -> None:
-        self.repositories = Repositories(plane.certificate_authority)
+        self.git_server = GitServer(plane.certificate_authority)
         self._plane = plane
         self._ended = threading.Event()
-        self._places = [_Place(each, programs.get(each.tool.command), plane, egress, self) for each in CONTROLLERS]
+        self._processes = [
+            ControllerProcess(each, programs.get(each.tool.command), plane, egress, self) for each in CONTROLLERS
+        ]
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Look after them for as long as the context lasts; on return none runs any more."""
         watch = threading.Thread(target=self._watch, daemon=True)
-        with self.repositories.running():
+        with self.git_server.running():
             watch.start()
             try:
                 yield
             finally:
                 self._ended.set()
                 watch.join()
-                for place in self._places:
-                    place.close()
+                for process in self._processes:
+                    process.close()
 
     def reach(self, name: str, namespace: str) -> str:
         """Where the controllers of a namespace reach each other: `127.0.0.1:12345`."""
-        host, port = next(place for place in self._places if place.controller.name == name).door(namespace).address
+        host, port = (
+            next(process for process in self._processes if process.controller.name == name).proxy(namespace).address
+        )
         return f"{host}:{port}"
 
     def served(self) -> Collection[str]:
         """The kinds that a real process serves now."""
-        return [kind for place in self._places if place.up for kind in place.controller.kinds]
+        return [kind for process in self._processes if process.up for kind in process.controller.kinds]
 
     def simulated(self) -> Sequence[str]:
         """Which of the controllers known here the cluster has, but only simulated, and why; and what stands in."""
-        told = [f"{place.controller.tool.title}: {place.obstacle}" for place in self._places if place.obstacle]
-        told += [place.controller.stand_in for place in self._places if place.up and place.controller.stand_in]
+        told = [
+            f"{process.controller.tool.title}: {process.obstacle}" for process in self._processes if process.obstacle
+        ]
+        told += [
+            process.controller.stand_in for process in self._processes if process.up and process.controller.stand_in
+        ]
         return list(dict.fromkeys(told))
 
-    def faults(self) -> Sequence[str]:
+    def problems(self) -> Sequence[str]:
         """The processes that ended while they should run. Each was started again, as a kubelet would."""
-        return [place.fault for place in self._places if place.fault]
+        return [process.problem for process in self._processes if process.problem]
 
     def _watch(self) -> None:
         while not self._ended.wait(_PERIOD):
             with contextlib.suppress(ApiError, ApiUnreachableError):
-                for place in self._places:
-                    place.look()
-                gateway.settle(self._plane.api)
+                for process in self._processes:
+                    process.look()
+                gateway.update_status(self._plane.api)
 
 
-class _Place:
+class ControllerProcess:
     """The place of one controller: empty, simulated, or taken by a real process."""
 
     def __init__(
@@ -111,19 +119,19 @@ class _Place:
         program: Path | None,
         plane: ControlPlane,
         egress: EgressProxy,
-        others: Controllers,
+        others: ControllerManager,
     ) -> None:
         self.controller = controller
         self.up = False
         self.obstacle = ""
-        self.fault = ""
+        self.problem = ""
         self._program = program
         self._plane = plane
         self._egress = egress
         self._others = others
         self._runs: Object = {}  # the workload's pod template that the process was started for
         self._port: int | None = None
-        self._doors: dict[str, Door] = {}  # by namespace
+        self._proxies: dict[str, LazyProxy] = {}  # by namespace
         self._ends = 0
         self._not_before = 0.0  # on the monotonic clock
 
@@ -136,8 +144,8 @@ class _Place:
             return
         namespace, template = workload["metadata"]["namespace"], workload["spec"]["template"]
         ready = bool(workload["status"].get("readyReplicas"))
-        self.door(namespace)
-        self._mourn()
+        self.proxy(namespace)
+        self._handle_exit()
         if not ready or template != self._runs:
             self._stop()
         if ready and not self.up and time.monotonic() >= self._not_before:
@@ -145,15 +153,15 @@ class _Place:
 
     def close(self) -> None:
         self._stop()
-        for door in self._doors.values():
-            door.close()
+        for proxy in self._proxies.values():
+            proxy.close()
 
-    def door(self, namespace: str) -> Door:
+    def proxy(self, namespace: str) -> LazyProxy:
         """Where the process is reached when it runs in this namespace."""
-        if namespace not in self._doors:
-            door = self._doors[namespace] = Door(lambda: self._port)
-            self._egress.register(namespace, self.controller.service, door.address)
-        return self._doors[namespace]
+        if namespace not in self._proxies:
+            proxy = self._proxies[namespace] = LazyProxy(lambda: self._port)
+            self._egress.register(namespace, self.controller.service, proxy.address)
+        return self._proxies[namespace]
 
     def _workload(self) -> Object | None:
         named = f"metadata.name={self.controller.deployment}" if self.controller.deployment else ""
@@ -176,7 +184,7 @@ class _Place:
         environment = _environment(self._plane.api, namespace, container)
         (self._port,) = free_ports(1)
         account = template["spec"].get("serviceAccountName") or "default"
-        launch = self.controller.launch(self._seat(self._program, namespace, account, self._port))
+        launch = self.controller.launch(self._launch_context(self._program, namespace, account, self._port))
         self._plane.supervisor.start(
             self.controller.name,
             [str(self._program), *container.get("args", ()), *launch.arguments],
@@ -185,7 +193,7 @@ class _Place:
         )
         self._runs, self.up = template, True
 
-    def _seat(self, program: Path, namespace: str, account: str, port: int) -> Seat:
+    def _launch_context(self, program: Path, namespace: str, account: str, port: int) -> LaunchContext:
         folder = self._plane.folder / "controllers" / self.controller.name
         folder.mkdir(parents=True, exist_ok=True)
         user = f"system:serviceaccount:{namespace}:{account}"
@@ -193,7 +201,7 @@ class _Place:
         kubeconfig.write_text(_acting_for(user, self._plane.kubeconfig.read_text()))
         host = f"{self.controller.service}.{namespace}.svc"
         certificate = self._plane.certificate_authority.issue_certificate(self.controller.name, hosts=[host])
-        return Seat(
+        return LaunchContext(
             namespace=namespace,
             user=user,
             program=program,
@@ -202,7 +210,7 @@ class _Place:
             port=port,
             certificate=certificate,
             authority=self._plane.certificate_authority.ca_file,
-            proxy=self._others.repositories.proxy,
+            proxy=self._others.git_server.proxy,
             reach=lambda name: self._others.reach(name, namespace),
         )
 
@@ -211,7 +219,7 @@ class _Place:
             self._plane.supervisor.stop(self.controller.name)
         self._port, self.up = None, False
 
-    def _mourn(self) -> None:
+    def _handle_exit(self) -> None:
         """Note that the process ended by itself, and when it may be started again: later each time."""
         code = self._plane.supervisor.exit_code(self.controller.name)
         if not self.up or code is None:
@@ -220,7 +228,7 @@ class _Place:
         self._not_before = time.monotonic() + min(2.0 ** (self._ends - 1), _LONGEST_PAUSE)
         ending = f"signal {-code}" if code < 0 else f"exit code {code}"
         times = "once" if self._ends == 1 else f"{self._ends} times"
-        self.fault = f"{self.controller.name} ended {times} in mid-run (last with {ending}); its log is {self._log}"
+        self.problem = f"{self.controller.name} ended {times} in mid-run (last with {ending}); its log is {self._log}"
         self._port, self.up = None, False
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rehearsal.kubernetes.control_plane.control_plane import HOST
-from rehearsal.kubernetes.controllers.controller import Controller, Launch, Seat
+from rehearsal.kubernetes.controllers.controller import Controller, Launch, LaunchContext
 from rehearsal.toolchain import GO_MODULES, Tool
 
 _TOOL = Tool(
@@ -20,16 +20,16 @@ _TOOL = Tool(
 )
 
 
-def _launch(seat: Seat) -> Launch:
+def _launch(context: LaunchContext) -> Launch:
     """Its flags: https://prometheus-operator.dev/docs/platform/operator/"""
     return Launch(
         [
-            f"--as={seat.user}",  # it does not read this in the kubeconfig
-            f"--web.listen-address={HOST}:{seat.port}",
-            f"--web.cert-file={seat.certificate.cert_file}",
-            f"--web.key-file={seat.certificate.key_file}",
+            f"--as={context.user}",  # it does not read this in the kubeconfig
+            f"--web.listen-address={HOST}:{context.port}",
+            f"--web.cert-file={context.certificate.cert_file}",
+            f"--web.key-file={context.certificate.key_file}",
         ],
-        {"KUBECONFIG": str(seat.kubeconfig)},
+        {"KUBECONFIG": str(context.kubeconfig)},
     )
 
 

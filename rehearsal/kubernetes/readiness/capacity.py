@@ -60,7 +60,7 @@ class PoolUse:
         return "   ".join(columns).rstrip()
 
 
-def quantity(text: str | float) -> Fraction:
+def parse_quantity(text: str | float) -> Fraction:
     """A quantity as Kubernetes writes it: `100m`, `1.5Gi`, `12e6`. Raises ValueError for what is none."""
     match = _QUANTITY.fullmatch(str(text))
     if match is None:
@@ -176,19 +176,19 @@ def _amount(resource: str, amount: Fraction) -> str:
 def _use(name: str, nodes: Sequence[Object], pods: Iterable[Object]) -> PoolUse:
     names = {node["metadata"]["name"] for node in nodes}
     here = [pod for pod in pods if pod["spec"].get("nodeName") in names]
-    asked, there = _sum(map(requests, here)), _sum(map(allocatable, nodes))
+    asked, snapshot = _sum(map(requests, here)), _sum(map(allocatable, nodes))
     nothing = Fraction(0)
     return PoolUse(
         name or "no pool",
         len(nodes),
         asked.get("cpu", nothing),
-        there.get("cpu", nothing),
+        snapshot.get("cpu", nothing),
         asked.get("memory", nothing),
-        there.get("memory", nothing),
+        snapshot.get("memory", nothing),
         _gpus(asked),
-        _gpus(there),
+        _gpus(snapshot),
         len(here),
-        int(there.get("pods", nothing)),
+        int(snapshot.get("pods", nothing)),
     )
 
 
@@ -209,7 +209,7 @@ def _requested(container: Object) -> Amounts:
 
 
 def _amounts(resources: Mapping[str, str]) -> Amounts:
-    return {name: quantity(amount) for name, amount in resources.items()}
+    return {name: parse_quantity(amount) for name, amount in resources.items()}
 
 
 def _sum(amounts: Iterable[Amounts]) -> Amounts:
@@ -229,9 +229,9 @@ def _gpus(amounts: Amounts) -> Fraction:
     return sum((amount for name, amount in amounts.items() if name.endswith("/gpu")), Fraction(0))
 
 
-def _used(asked: Fraction, there: Fraction, unit: int, name: str = "") -> str:
-    share = f" ({round(asked / there * 100)} %)" if there else ""
-    return f"{_tenths(asked / unit)} of {_tenths(there / unit)}{name}{share}"
+def _used(asked: Fraction, snapshot: Fraction, unit: int, name: str = "") -> str:
+    share = f" ({round(asked / snapshot * 100)} %)" if snapshot else ""
+    return f"{_tenths(asked / unit)} of {_tenths(snapshot / unit)}{name}{share}"
 
 
 def _tenths(amount: Fraction) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rehearsal.kubernetes.client import ApiClient, ApiError, Object
-from rehearsal.kubernetes.readiness.snapshot import Fault, Found, Snapshot, label, true
+from rehearsal.kubernetes.readiness.snapshot import Found, Problem, Snapshot, label, true
 
 # https://github.com/distribution/reference/blob/v0.6.0/regexp.go, by which a kubelet parses an image's name
 _HOST = (
@@ -30,18 +30,18 @@ _NO_SUCH_KEY = {
 }
 
 
-def refused(there: Snapshot) -> Found:
+def find_kubelet_errors(snapshot: Snapshot) -> Found:
     """What kubelets would refuse of the pods there are, those that have ended among them; may repeat itself."""
-    for pod in there.all("v1", "Pod"):
+    for pod in snapshot.all("v1", "Pod"):
         if "deletionTimestamp" in pod["metadata"]:
             continue
-        workload = there.workload(pod)
-        references = _References(there, pod["metadata"]["namespace"])
+        workload = snapshot.workload(pod)
+        references = _References(snapshot, pod["metadata"]["namespace"])
         for reason, remedy in (*_volumes(pod, references), *_containers(pod, references)):
-            yield workload, Fault(label(workload), reason, remedy)
+            yield workload, Problem(label(workload), reason, remedy)
 
 
-def unattended(api: ApiClient, served: Collection[str] = ()) -> Mapping[str, int]:
+def count_unreconciled_objects(api: ApiClient, served: Collection[str] = ()) -> Mapping[str, int]:
     """How many objects there are of each custom kind, but for those kinds that a real controller process serves.
 
     Nobody acts on them: their controllers are simulated pods. Kinds without objects are left out.
@@ -73,12 +73,12 @@ _Refusals = Iterator[tuple[str, str]]  # reason, remedy
 class _References:
     """The Secrets and ConfigMaps of one namespace, as pods refer to them."""
 
-    there: Snapshot
+    snapshot: Snapshot
     namespace: str
 
     def missing(self, kind: str, name: str, wanted: Mapping[str, Any]) -> str:
         """A kubelet's words where an object is not there and is not optional, else nothing."""
-        if wanted.get("optional") or self._object(kind, name) or (self.namespace, name) in self.there.promised:
+        if wanted.get("optional") or self._object(kind, name) or (self.namespace, name) in self.snapshot.promised:
             return ""
         return f'{kind.lower()} "{name}" not found'
 
@@ -89,7 +89,7 @@ class _References:
         return found is not None and not wanted.get("optional") and key not in keys
 
     def _object(self, kind: str, name: str) -> Object | None:
-        return self.there.one("v1", kind, name, self.namespace)
+        return self.snapshot.one("v1", kind, name, self.namespace)
 
 
 def _volumes(pod: Object, references: _References) -> _Refusals:

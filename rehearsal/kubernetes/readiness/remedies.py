@@ -142,7 +142,7 @@ _REMEDIES: Sequence[tuple[str, str]] = (
 )
 
 
-def remedy_for(reason: str) -> str:
+def find_remedy(reason: str) -> str:
     """The remedy, empty where none is known, or where the reason has its own: the platform's admission rules do."""
     if "Remedy: " in reason:
         return ""

@@ -21,7 +21,7 @@ _MAKERS = (("apps/v1", "ReplicaSet"), ("batch/v1", "Job"))
 
 
 @dataclass(frozen=True)
-class Fault:
+class Problem:
     """One reason why something is not Ready.
 
     workload  `Deployment mlflow/mlflow`; `Node user-0` where there is no namespace
@@ -34,12 +34,12 @@ class Fault:
     remedy: str
 
     @property
-    def text(self) -> str:
+    def message(self) -> str:
         said = f"{self.workload}: {self.reason.rstrip('. ')}."
         return f"{said} Remedy: {self.remedy}" if self.remedy else said
 
 
-Found = Iterator[tuple[Object, Fault]]  # the object at fault, for its annotations, and what is wrong with it
+Found = Iterator[tuple[Object, Problem]]  # the object at fault, for its annotations, and what is wrong with it
 
 
 class Snapshot:
@@ -75,12 +75,12 @@ class Snapshot:
         metadata = {"name": owner["name"], "namespace": namespace}
         return {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "metadata": metadata}
 
-    def event(self, thing: Object, *reasons: str) -> str:
+    def event(self, thing: Object, *find_problems: str) -> str:
         """What the latest event with one of these reasons says of an object, empty where there is none."""
         said = [
             event
             for event in self.all("v1", "Event")
-            if event["involvedObject"].get("uid") == thing["metadata"]["uid"] and event.get("reason") in reasons
+            if event["involvedObject"].get("uid") == thing["metadata"]["uid"] and event.get("reason") in find_problems
         ]
         return plain(max(said, key=_when).get("message", "")) if said else ""
 
@@ -157,10 +157,10 @@ def _named(manifest: str) -> Iterator[str]:
                 yield str(argument).rpartition("=")[2]
 
 
-def _by_controllers(there: Snapshot) -> Iterator[tuple[str, str]]:
+def _by_controllers(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     """Source: https://cert-manager.io/docs/usage/certificate/, https://external-secrets.io/latest/api/externalsecret/"""
-    for certificate in there.all("cert-manager.io/v1", "Certificate"):
+    for certificate in snapshot.all("cert-manager.io/v1", "Certificate"):
         yield certificate["metadata"]["namespace"], certificate["spec"]["secretName"]
-    for external in there.all("external-secrets.io/v1", "ExternalSecret"):
+    for external in snapshot.all("external-secrets.io/v1", "ExternalSecret"):
         name = external["spec"].get("target", {}).get("name") or external["metadata"]["name"]
         yield external["metadata"]["namespace"], name

@@ -14,7 +14,7 @@ import pytest
 
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.cloud_controller import storage, system_workloads, vm_sizes
-from rehearsal.kubernetes.cloud_controller.managed_cluster import Cluster, Taint, managed_cluster
+from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, Taint, find_managed_cluster
 from rehearsal.kubernetes.cloud_controller.nodes import node
 from rehearsal.simulator.core.state_store import StateStore
 from tests.support.cluster_states import (
@@ -38,8 +38,8 @@ def state() -> Iterator[StateStore]:
     state.close()
 
 
-def cluster(state: StateStore) -> Cluster:
-    found = managed_cluster(state)
+def cluster(state: StateStore) -> ManagedCluster:
+    found = find_managed_cluster(state)
     assert found is not None
     return found
 
@@ -63,7 +63,7 @@ def nodes(state: StateStore) -> list[Object]:
     ],
 )
 def test_sizes_of_azure(size: str, cpus: int, memory: int, gpus: int, architecture: str) -> None:
-    found = vm_sizes.azure(size)
+    found = vm_sizes.azure_vm_size(size)
     assert (found.cpus, found.memory, found.gpus, found.architecture) == (cpus, memory * GIB, gpus, architecture)
 
 
@@ -83,21 +83,21 @@ def test_sizes_of_azure(size: str, cpus: int, memory: int, gpus: int, architectu
     ],
 )
 def test_sizes_of_aws(size: str, cpus: int, memory: int, gpus: int, architecture: str, pods: int) -> None:
-    found = vm_sizes.aws(size)
+    found = vm_sizes.aws_vm_size(size)
     assert (found.cpus, found.memory, found.gpus) == (cpus, memory * GIB, gpus)
     assert (found.architecture, found.max_pods) == (architecture, pods)
 
 
 @pytest.mark.parametrize("size", ["Standard_Z9", "Standard_D4_v2", "Standard_B2ts_v2", "m6i.xlarge", ""])
 def test_a_size_azure_does_not_have_is_named(size: str) -> None:
-    with pytest.raises(vm_sizes.UnknownSize, match=f"'{size}'.*sizes.py"):
-        vm_sizes.azure(size)
+    with pytest.raises(vm_sizes.UnknownVmSizeError, match=f"'{size}'.*sizes.py"):
+        vm_sizes.azure_vm_size(size)
 
 
 @pytest.mark.parametrize("size", ["m6i.huge", "z9.large", "Standard_D4s_v5", "ml.m5.xlarge"])
 def test_a_size_aws_does_not_have_is_named(size: str) -> None:
-    with pytest.raises(vm_sizes.UnknownSize, match=f"'{size}'.*sizes.py"):
-        vm_sizes.aws(size)
+    with pytest.raises(vm_sizes.UnknownVmSizeError, match=f"'{size}'.*sizes.py"):
+        vm_sizes.aws_vm_size(size)
 
 
 @pytest.mark.parametrize(
@@ -105,27 +105,27 @@ def test_a_size_aws_does_not_have_is_named(size: str) -> None:
     [(8 * GIB, 30, 650 + 100), (4 * GIB, 70, GIB + 100)],  # the two examples of Microsoft's page, in MiB
 )
 def test_aks_keeps_memory_as_documented(memory: int, pods: int, kept: int) -> None:
-    room = vm_sizes.azure_room(vm_sizes.Size(2, memory), pods, None)
-    assert room.memory - room.usable_memory == kept
+    room = vm_sizes.azure_node_capacity(vm_sizes.VmSize(2, memory), pods, None)
+    assert room.memory - room.allocatable_memory == kept
 
 
 @pytest.mark.parametrize(("cpus", "kept"), [(1, 60), (2, 100), (4, 140), (8, 180), (16, 260), (32, 420), (64, 740)])
 def test_aks_keeps_cpu_as_documented(cpus: int, kept: int) -> None:
-    room = vm_sizes.azure_room(vm_sizes.Size(cpus, 16 * GIB), 110, None)
-    assert room.cpu - room.usable_cpu == kept
+    room = vm_sizes.azure_node_capacity(vm_sizes.VmSize(cpus, 16 * GIB), 110, None)
+    assert room.cpu - room.allocatable_cpu == kept
 
 
 @pytest.mark.parametrize(("size", "cpu"), [("m6i.large", 70), ("m6i.xlarge", 80), ("m6i.2xlarge", 90)])
 def test_eks_keeps_what_its_image_keeps(size: str, cpu: int) -> None:
-    known = vm_sizes.aws(size)
-    room = vm_sizes.aws_room(known, 100)
-    assert room.cpu - room.usable_cpu == cpu
-    assert room.memory - room.usable_memory == 255 + 11 * known.max_pods + 100
+    known = vm_sizes.aws_vm_size(size)
+    room = vm_sizes.aws_node_capacity(known, 100)
+    assert room.cpu - room.allocatable_cpu == cpu
+    assert room.memory - room.allocatable_memory == 255 + 11 * known.max_pods + 100
 
 
 def test_a_pool_that_is_scaled_begins_at_its_minimum_and_others_with_their_count(state: StateStore) -> None:
     put_aks(state, agent_pool("scaled", minCount=1, count=3), agent_pool("fixed", enableAutoScaling=False, count=3))
-    assert [(pool.name, pool.count, pool.maximum) for pool in cluster(state).pools] == [
+    assert [(pool.name, pool.count, pool.max_count) for pool in cluster(state).pools] == [
         ("scaled", 1, 4),
         ("fixed", 3, 3),
     ]
@@ -211,7 +211,7 @@ def test_a_node_of_eks_without_network_says_so(state: StateStore) -> None:
 
 def test_a_cluster_of_eks_that_brings_its_own_add_ons_has_them(state: StateStore) -> None:
     put_eks(state, bootstrapSelfManagedAddons=True)
-    assert cluster(state).services == {"coredns", "kube-proxy", "vpc-cni"}
+    assert cluster(state).addons == {"coredns", "kube-proxy", "vpc-cni"}
 
 
 def test_the_disk_is_that_of_the_launch_template(state: StateStore) -> None:
@@ -228,7 +228,7 @@ def test_pod_identities_are_those_of_associations_and_of_add_ons(state: StateSto
     own = [{"serviceAccount": "aws-node", "roleArn": "arn:aws:iam::1:role/cni"}]
     addon = {"clusterName": "acme", "addonName": "vpc-cni", "podIdentityAssociations": own}
     put(state, "aws:eks/addon:Addon", "acme:vpc-cni", addon)
-    assert cluster(state).associations == {("mlflow", "mlflow"), ("kube-system", "aws-node")}
+    assert cluster(state).pod_identity_associations == {("mlflow", "mlflow"), ("kube-system", "aws-node")}
 
 
 def test_the_newest_cluster_counts_while_one_replaces_another(state: StateStore) -> None:
@@ -238,19 +238,19 @@ def test_the_newest_cluster_counts_while_one_replaces_another(state: StateStore)
 
 
 def test_a_world_without_a_cluster_has_none(state: StateStore) -> None:
-    assert managed_cluster(state) is None
+    assert find_managed_cluster(state) is None
 
 
 @pytest.mark.parametrize(("zones", "sku"), [(["1", "2", "3"], "StandardSSD_ZRS"), ([], "StandardSSD_LRS")])
 def test_disks_of_aks_are_in_all_zones_where_nodes_are(state: StateStore, zones: list[str], sku: str) -> None:
     put_aks(state, agent_pool(availabilityZones=zones))
-    classes: dict[str, Any] = {one["metadata"]["name"]: one for one in storage.manifests(cluster(state))}
+    classes: dict[str, Any] = {one["metadata"]["name"]: one for one in storage.build_manifests(cluster(state))}
     assert classes["managed-csi"]["parameters"] == {"skuname": sku}
 
 
 def test_the_class_of_eks_is_nobodys_default(state: StateStore) -> None:
     put_eks(state)
-    (gp2,) = storage.manifests(cluster(state))
+    (gp2,) = storage.build_manifests(cluster(state))
     assert (gp2["metadata"]["name"], gp2["metadata"]["annotations"]) == ("gp2", {})
 
 
@@ -263,7 +263,9 @@ def test_every_service_of_aks_brings_its_workloads(state: StateStore) -> None:
         networkProfile={"networkDataplane": "cilium"},
     )
     names = {
-        one["metadata"]["name"] for one in system_workloads.manifests(cluster(state)) if one["apiVersion"] == "apps/v1"
+        one["metadata"]["name"]
+        for one in system_workloads.build_manifests(cluster(state))
+        if one["apiVersion"] == "apps/v1"
     }
     assert {"coredns", "ama-logs", "gatekeeper-audit", "cilium", "azure-wi-webhook-controller-manager"} <= names
     assert "kube-proxy" not in names

@@ -13,7 +13,7 @@ import pytest
 
 from rehearsal.kubernetes.controllers import lazy_proxy
 from rehearsal.kubernetes.controllers.kserve import KSERVE
-from rehearsal.kubernetes.controllers.lazy_proxy import Door
+from rehearsal.kubernetes.controllers.lazy_proxy import LazyProxy
 from tests.support.waiting import TIMEOUT
 
 
@@ -32,7 +32,7 @@ def test_who_comes_before_the_process_is_answered_once_it_is_there(echo: socket.
         asked.set()
         return int(echo.getsockname()[1])
 
-    entrance = Door(port)
+    entrance = LazyProxy(port)
 
     with socket.create_connection(entrance.address, 5) as caller:
         caller.sendall(b"early")
@@ -45,7 +45,7 @@ def test_who_comes_before_the_process_is_answered_once_it_is_there(echo: socket.
 
 def test_where_no_process_is_to_be_the_caller_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lazy_proxy, "_PATIENCE", 0.2)
-    entrance = Door(lambda: None)
+    entrance = LazyProxy(lambda: None)
 
     with socket.create_connection(entrance.address, 5) as caller:
         assert caller.recv(100) == b""
@@ -53,7 +53,7 @@ def test_where_no_process_is_to_be_the_caller_is_turned_away(monkeypatch: pytest
 
 
 def test_nobody_is_let_in_by_a_closed_door(echo: socket.socket) -> None:
-    entrance = Door(lambda: int(echo.getsockname()[1]))
+    entrance = LazyProxy(lambda: int(echo.getsockname()[1]))
     entrance.close()
 
     with pytest.raises(ConnectionRefusedError):

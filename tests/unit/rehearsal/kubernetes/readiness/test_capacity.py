@@ -88,13 +88,13 @@ def numbered(*pods: Object) -> list[Object]:
 )
 def test_quantities_are_read_exactly(text: str, amount: Fraction) -> None:
     """https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/ has most of them as examples."""
-    assert capacity.quantity(text) == amount
+    assert capacity.parse_quantity(text) == amount
 
 
 @pytest.mark.parametrize("text", ["", "m", "1K", "1ki", "1 Gi", "1e", "1.2.3", "0x10", "1Gi "])
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no quantity"):
-        capacity.quantity(text)
+        capacity.parse_quantity(text)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import yaml
 
 from rehearsal.kubernetes.client import ApiClient, ClientConfig, Object
 from rehearsal.kubernetes.readiness import kubelet_checks
-from rehearsal.kubernetes.readiness.snapshot import Fault, Snapshot
+from rehearsal.kubernetes.readiness.snapshot import Problem, Snapshot
 
 
 class Objects(ApiClient):
@@ -64,16 +64,18 @@ def pod(container: Mapping[str, Any], name: str = "web-5d8-x", **spec: Any) -> O
     return thing("v1", "Pod", name, REPLICAS, spec={"containers": [main], **spec})
 
 
-def faults(*objects: Object) -> list[Fault]:
+def problems(*objects: Object) -> list[Problem]:
     """What is refused, each once: the same is said of every pod of a workload."""
-    return list(dict.fromkeys(fault for _, fault in kubelet_checks.refused(Snapshot(Objects(*objects)))))
+    return list(
+        dict.fromkeys(problem for _, problem in kubelet_checks.find_kubelet_errors(Snapshot(Objects(*objects))))
+    )
 
 
 def refusals(*objects: Object) -> list[str]:
-    found = faults(SECRET, SETTINGS, DEPLOYMENT, REPLICAS, *objects)
-    assert {fault.workload for fault in found} <= {"Deployment shop/web"}
-    assert all(fault.remedy for fault in found)
-    return [fault.reason for fault in found]
+    found = problems(SECRET, SETTINGS, DEPLOYMENT, REPLICAS, *objects)
+    assert {problem.workload for problem in found} <= {"Deployment shop/web"}
+    assert all(problem.remedy for problem in found)
+    return [problem.reason for problem in found]
 
 
 def variable(kind: str, name: str, key: str, **more: Any) -> Mapping[str, Any]:
@@ -243,8 +245,8 @@ def test_a_pod_is_called_by_what_a_person_declared() -> None:
         thing("v1", "Pod", name, owner, **wrong)
         for name, owner in (("a", job), ("b", custom), ("c", operated), ("d", None))
     ]
-    found = faults(cron, job, custom, operated, *pods)
-    assert [fault.workload for fault in found] == [
+    found = problems(cron, job, custom, operated, *pods)
+    assert [problem.workload for problem in found] == [
         "CronJob shop/nightly",
         "Workflow shop/train",
         "StatefulSet shop/db",
@@ -253,7 +255,7 @@ def test_a_pod_is_called_by_what_a_person_declared() -> None:
 
 
 def test_a_fault_reads_as_what_why_and_remedy() -> None:
-    assert Fault("Deployment shop/web", "0/1 pods ready: no room.", "Make room.").text == (
+    assert Problem("Deployment shop/web", "0/1 pods ready: no room.", "Make room.").message == (
         "Deployment shop/web: 0/1 pods ready: no room. Remedy: Make room."
     )
-    assert Fault("Node user-0", "not Ready", "").text == "Node user-0: not Ready."
+    assert Problem("Node user-0", "not Ready", "").message == "Node user-0: not Ready."
