@@ -1,7 +1,7 @@
-"""Who may do what: the one table from which identities, roles, key grants, service accounts, network egress,
-tests and docs/access-matrix.md are made.
+"""The access table: what each workload may access.
 
-A workload that is not in this table has no identity in the cloud; a need that is not in its row is denied.
+Cloud identities, roles, key grants, service accounts, network egress, tests and docs/access-matrix.md derive from it. A
+workload that is missing has no identity in the cloud, and access that is missing in its row is denied.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Store(StrEnum):
-    """What the foundation keeps for workloads."""
+    """The foundation's services that workloads access."""
 
     ARTIFACTS = "artifacts"
     REGISTRY = "registry"
@@ -23,13 +23,13 @@ class Store(StrEnum):
 class Access(StrEnum):
     READ = "read"
     WRITE = "read and write"
-    # SQL logins are the database's own: the network lets the workload through, no cloud role is involved.
+    # The database has logins of its own, so this grants network access only and no cloud role.
     CONNECT = "connect"
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One kind of pod: where it runs, as whom, and what it needs."""
+    """A kind of pod: its namespace, its service account, and its access."""
 
     name: str
     namespace: str
@@ -38,9 +38,8 @@ class Workload:
 
 
 WORKLOADS = (
-    # The tracking server shows artifacts and never writes them: its clients do, under identities of their own.
+    # The tracking server only reads artifacts: clients upload them directly, with identities of their own.
     Workload("mlflow", "mlflow", "mlflow", {Store.ARTIFACTS: Access.READ, Store.TRACKING_DB: Access.CONNECT}),
-    # MLflow's client uploads artifacts itself, so the server's identity would not help it.
     Workload(
         "training",
         "training",

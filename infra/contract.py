@@ -1,7 +1,7 @@
 """The contract between a cloud and the platform.
 
-`infra.azure` and `infra.aws` each build a `Foundation`; `infra.cluster` takes one and never asks which cloud it
-came from. What is in here is all that the platform may know of a cloud.
+`infra.azure` and `infra.aws` each create a `Foundation`. `infra.cluster` uses it without knowing the cloud: it depends
+on nothing but these classes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from infra.access import Store
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a service answers: what a network policy has to let through."""
+    """The addresses and the port of a service, for network policies."""
 
     cidrs: pulumi.Input[Sequence[str]]
     port: int
@@ -38,7 +38,7 @@ class Taint:
 
 @dataclass(frozen=True)
 class NodePool:
-    """Nodes of one size in one or more zones, scaled between two bounds."""
+    """Nodes of one size in one or more zones, which the autoscaler keeps between two bounds."""
 
     name: str
     size: str
@@ -52,27 +52,27 @@ class NodePool:
 @dataclass(frozen=True)
 class ClusterContract:
     name: pulumi.Output[str]
-    kubeconfig: pulumi.Output[str]  # a secret on both clouds, though EKS's holds no credential
+    kubeconfig: pulumi.Output[str]  # a secret, even though it contains no credentials
     oidc_issuer: pulumi.Output[str]
     node_pools: Sequence[NodePool]
-    api: Endpoint  # the API server, as pods reach it
-    storage_class: str  # encrypted block storage, there from the start
+    api: Endpoint  # the API server, as seen by pods
+    storage_class: str  # encrypted block storage that exists with the cluster
 
 
 @dataclass(frozen=True)
 class RegistryContract:
-    server: pulumi.Output[str]  # host name that images are pulled from
+    server: pulumi.Output[str]  # host name in the names of images
 
 
 @dataclass(frozen=True)
 class ArtifactsContract:
-    uri: pulumi.Output[str]  # root for MLflow: s3://bucket/mlflow or wasbs://container@account.../mlflow
-    environment: Mapping[str, pulumi.Input[str]]  # what a client of the store needs; never a secret
+    uri: pulumi.Output[str]  # MLflow's artifact root: s3://bucket/mlflow or wasbs://mlflow@account.../
+    environment: Mapping[str, pulumi.Input[str]]  # environment variables of clients; never a secret
 
 
 @dataclass(frozen=True)
 class TrackingDatabaseContract:
-    """PostgreSQL behind MLflow; TLS is required by the server."""
+    """The PostgreSQL server of MLflow, which requires TLS."""
 
     host: pulumi.Output[str]
     port: int
@@ -91,7 +91,7 @@ class ExperimentsContract:
 
 @dataclass(frozen=True)
 class SecretsContract:
-    name: pulumi.Output[str]  # vault's name, or prefix of the secrets' names
+    name: pulumi.Output[str]  # name of the vault, or prefix of the secrets' names
     endpoint: pulumi.Output[str]  # URL
 
 
@@ -107,22 +107,22 @@ class TelemetryContract:
 
 @dataclass(frozen=True)
 class AuditContract:
-    destination: pulumi.Output[str]  # where the audit trail is kept
+    destination: pulumi.Output[str]  # name of the workspace or bucket with the audit trail
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A workload's identity in the cloud, and how its pods carry it."""
+    """A workload's identity in the cloud, and what its pods need to use it."""
 
     principal: pulumi.Output[str]
     service_account_annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     pod_labels: Mapping[str, str] = field(default_factory=dict)
-    token_endpoint: Endpoint | None = None  # where pods exchange their token
+    token_endpoint: Endpoint | None = None  # where pods exchange their token for credentials
 
 
 @dataclass(frozen=True)
 class Foundation:
-    """What a cloud owes the platform."""
+    """Everything that a cloud provides to the platform."""
 
     cluster: ClusterContract
     registry: RegistryContract
@@ -133,5 +133,5 @@ class Foundation:
     training: TrainingContract
     telemetry: TelemetryContract
     audit: AuditContract
-    identities: Mapping[str, Identity]  # by workload's name, one for each row of the access table
+    identities: Mapping[str, Identity]  # by name of the workload, one for each row of the access table
     endpoints: Mapping[Store, Endpoint]  # by store

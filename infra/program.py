@@ -1,4 +1,4 @@
-"""The program: settings -> foundation -> platform -> outputs."""
+"""The program: settings, foundation, platform, outputs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from infra.core.component import StackContext
 from infra.core.naming import Naming
 from infra.core.settings import Cloud
 
-_CLOUDS = {Cloud.AZURE: azure.create_foundation, Cloud.AWS: aws.create_foundation}
+_CREATE_FOUNDATION = {Cloud.AZURE: azure.create_foundation, Cloud.AWS: aws.create_foundation}
 
 
 def deploy() -> None:
-    """Declare the whole stack. Raises pulumi.RunError when its settings are not valid."""
+    """Declare the whole stack. Raises pulumi.RunError if its settings are invalid."""
     settings = stack_config.load()
     context = StackContext(settings, Naming(settings))
-    foundation = _CLOUDS[settings.cloud](context)
+    foundation = _CREATE_FOUNDATION[settings.cloud](context)
     cluster.create_platform(context, foundation)
-    _export(foundation)
+    _export_outputs(foundation)
 
 
-def _export(foundation: Foundation) -> None:
-    # Flat: one secret in an object would make all of it secret (pulumi#17422).
+def _export_outputs(foundation: Foundation) -> None:
+    # Flat, because one secret in an object makes the whole object a secret (pulumi#17422).
     pulumi.export("cluster", foundation.cluster.name)
     pulumi.export("kubeconfig", foundation.cluster.kubeconfig)
     pulumi.export("oidcIssuer", foundation.cluster.oidc_issuer)

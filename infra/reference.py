@@ -1,12 +1,13 @@
-"""Writes what is generated from code: docs/settings.md and docs/access-matrix.md.
+"""Generates docs/settings.md and docs/access-matrix.md from the code.
 
-`python -m infra.reference` prints them, `--write` writes them; a test fails when they are stale.
+`python -m infra.reference` prints them, `--write` writes them. A test fails when they are out of date.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,20 @@ _LOCATIONS = {Cloud.AZURE: "westeurope", Cloud.AWS: "eu-west-1"}
 
 
 def documents() -> dict[str, str]:
-    """File name -> text, for every generated document of this package."""
-    return {"settings.md": settings_reference(), "access-matrix.md": access_matrix()}
+    """The text of each generated document, by file name."""
+    return {"settings.md": format_settings(), "access-matrix.md": format_access_matrix()}
 
 
-def settings_reference() -> str:
-    rows = [f"| `{path}` | {_rule(field)} | {_default(path)} |" for path, field in _settings(Settings)]
+def format_settings() -> str:
+    rows = [f"| `{path}` | {_describe(field)} | {_default(path)} |" for path, field in _walk_settings(Settings)]
     return "\n".join(
         [
             "# Settings",
             "",
-            "What `stacks/Pulumi.<cloud>-<environment>.yaml` may say, under `groundwork:`. Generated from "
+            "What a stack file, `stacks/Pulumi.<stack>.yaml`, may contain under `groundwork:`. Generated from "
             "`infra/core/settings.py` by `make docs`.",
             "",
-            "| setting | what it is | default |",
+            "| setting | description | default |",
             "|---|---|---|",
             *rows,
             "",
@@ -45,7 +46,7 @@ def settings_reference() -> str:
     )
 
 
-def access_matrix() -> str:
+def format_access_matrix() -> str:
     header = " | ".join(store.value for store in Store)
     rows = [
         f"| `{workload.name}` | `{workload.namespace}` / `{workload.service_account}` | "
@@ -57,8 +58,8 @@ def access_matrix() -> str:
         [
             "# Access matrix",
             "",
-            "Who may do what, on both clouds. Generated from `infra/access.py` by `make docs`; cloud roles, key "
-            "grants, service accounts and network egress are made from the same table.",
+            "What each workload may access, on both clouds. Generated from `infra/access.py` by `make docs`; cloud "
+            "roles, key grants, service accounts and network egress come from the same table.",
             "",
             f"| workload | namespace / service account | {header} |",
             "|---|---|" + "---|" * len(Store),
@@ -68,45 +69,60 @@ def access_matrix() -> str:
     )
 
 
-def _settings(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every setting with its path; sections are walked into."""
+def _walk_settings(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Each setting of a section and of the sections in it, with its path."""
     for field in section.model_fields.values():
         path = f"{prefix}{field.alias}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _settings(field.annotation, f"{path}.")
+            yield from _walk_settings(field.annotation, f"{path}.")
         else:
             yield path, field
 
 
-def _rule(field: FieldInfo) -> str:
-    bounds = [text for item in field.metadata if (text := _bound(item))]
+def _describe(field: FieldInfo) -> str:
+    bounds = [text for item in field.metadata if (text := _describe_bound(item))]
     return f"{field.description} ({', '.join(bounds)})" if bounds else str(field.description)
 
 
-def _bound(item: Any) -> str:
+def _describe_bound(item: Any) -> str:
     match item:
         case Ge():
-            return f"at least {item.ge}"
+            return f"minimum {item.ge}"
         case Le():
-            return f"at most {item.le}"
+            return f"maximum {item.le}"
         case MinLen():
-            return f"{item.min_length} character or more"
+            return "not empty" if item.min_length == 1 else f"at least {item.min_length} characters"
         case MaxLen():
-            return f"{item.max_length} characters at most"
+            return f"at most {item.max_length} characters"
         case _:
             return ""
 
 
 def _default(path: str) -> str:
-    """The default, or one per cloud or environment where these differ."""
-    found = {(cloud, environment): _value(cloud, environment, path) for cloud in Cloud for environment in Environment}
-    values = list(dict.fromkeys(found.values()))
+    """The default; where it depends on cloud or environment, each value with its stacks."""
+    defaults = {
+        (cloud, environment): _value(cloud, environment, path) for cloud in Cloud for environment in Environment
+    }
     if path.split(".")[0] in ("cloud", "environment", "location", *_EXAMPLE):
         return "required"
+    values = list(dict.fromkeys(defaults.values()))
     if len(values) == 1:
         return values[0]
-    stacks = {value: [f"{c}-{e}" for (c, e), each in found.items() if each == value] for value in values}
-    return "; ".join(f"{value} ({', '.join(names)})" for value, names in stacks.items())
+    stacks = {value: {stack for stack, default in defaults.items() if default == value} for value in values}
+    return "; ".join(f"{value} ({_name_stacks(stacks[value])})" for value in values)
+
+
+def _name_stacks(stacks: set[tuple[Cloud, Environment]]) -> str:
+    """The environments or clouds that make up `stacks`, or else the stacks' own names: `dev, staging`."""
+    environments = [one for one in Environment if (Cloud.AZURE, one) in stacks]
+    if stacks == set(product(Cloud, environments)):
+        return ", ".join(environments)
+    clouds = [one for one in Cloud if (one, Environment.DEV) in stacks]
+    if stacks == set(product(clouds, Environment)):
+        return ", ".join(clouds)
+    return ", ".join(
+        f"{cloud}-{environment}" for cloud, environment in product(Cloud, Environment) if (cloud, environment) in stacks
+    )
 
 
 def _value(cloud: Cloud, environment: Environment, path: str) -> str:
@@ -114,7 +130,9 @@ def _value(cloud: Cloud, environment: Environment, path: str) -> str:
     value: Any = Settings.model_validate(raw).model_dump(by_alias=True, mode="json")
     for step in path.split("."):
         value = value[step]
-    return f"`{value}`" if value not in ("", []) else "none"
+    if value in ("", []):
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ class ArtifactsArgs:
 
 
 class Artifacts(Component):
-    """A bucket; MLflow's artifacts lie under one prefix of it."""
+    """A bucket with one prefix, under which MLflow keeps its artifacts."""
 
     layer = "aws"
 
@@ -34,7 +34,7 @@ class Artifacts(Component):
                 args.context,
                 name_suffix="artifacts",
                 key=args.secrets.key.arn,
-                keep_old_days=90 if args.context.settings.production else 30,
+                noncurrent_days=args.context.settings.resilience.artifact_version_days,
             ),
             self.child_options(),
         )
@@ -49,6 +49,6 @@ class Artifacts(Component):
         region = self._context.settings.location
         return ArtifactsContract(
             uri=pulumi.Output.concat("s3://", self._bucket.name, "/", PREFIX),
-            # Python's SDK reads the second, all others the first.
+            # The Python SDK reads the second, all others the first.
             environment={"AWS_REGION": region, "AWS_DEFAULT_REGION": region},
         )

@@ -1,4 +1,4 @@
-"""Who did what in the account, and what went over the network."""
+"""The audit trail: API calls in the account, and flow logs of the network."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pulumi_aws import cloudtrail, cloudwatch, ec2
 from infra.aws.artifacts import Artifacts
 from infra.aws.bucket import Bucket, BucketArgs
 from infra.aws.experiments import Experiments
-from infra.aws.iam import Role, RoleArgs, Statement, allow, trust
+from infra.aws.iam import Role, RoleArgs, Statement, allow, trust_service
 from infra.aws.network import Network
 from infra.aws.observability import Observability
 from infra.contract import AuditContract
 from infra.core.component import Component, StackContext
 
-_KEEP_DAYS = 365  # PCI DSS 10.5.1 asks for a year
+_TRAIL_DAYS = 365  # PCI DSS 10.5.1 requires a year
 
 
 @dataclass(frozen=True)
 class AuditArgs:
     context: StackContext
-    account: pulumi.Output[str]
+    account_id: pulumi.Output[str]
     network: Network
     observability: Observability
     artifacts: Artifacts
@@ -31,7 +31,7 @@ class AuditArgs:
 
 
 class Audit(Component):
-    """CloudTrail into a bucket of its own and into CloudWatch; the VPC's flow logs into CloudWatch."""
+    """CloudTrail in a bucket of its own and in CloudWatch, flow logs of the VPC in CloudWatch."""
 
     layer = "aws"
 
@@ -40,12 +40,16 @@ class Audit(Component):
         self._args = args
         self._trail_name = args.context.naming.global_name("audit", limit=128)
         self._trail_arn = pulumi.Output.format(
-            "arn:aws:cloudtrail:{}:{}:trail/{}", args.context.settings.location, args.account, self._trail_name
+            "arn:aws:cloudtrail:{}:{}:trail/{}", args.context.settings.location, args.account_id, self._trail_name
         )
         self._bucket = self._create_bucket(name)
         self._create_trail(name)
         self._create_flow_log(f"{name}-network")
         self.register_outputs({"destination": self._bucket.name})
+
+    @property
+    def contract(self) -> AuditContract:
+        return AuditContract(destination=self._bucket.name)
 
     def _create_bucket(self, name: str) -> Bucket:
         return Bucket(
@@ -54,20 +58,20 @@ class Audit(Component):
                 self._args.context,
                 name_suffix="audit",
                 key=self._args.observability.key.arn,
-                keep_old_days=30,
-                keep_days=_KEEP_DAYS,
-                statements=self._may_write_trail,
+                noncurrent_days=30,
+                expiration_days=_TRAIL_DAYS,
+                statements=self._trail_statements,
             ),
             self.child_options(),
         )
 
-    def _may_write_trail(self, bucket: pulumi.Output[str]) -> Sequence[Statement]:
-        """What CloudTrail checks before it makes the trail.
+    def _trail_statements(self, bucket: pulumi.Output[str]) -> Sequence[Statement]:
+        """The permissions that CloudTrail checks before it creates a trail.
 
         Source: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
         """
         service, source = {"Service": "cloudtrail.amazonaws.com"}, {"aws:SourceArn": self._trail_arn}
-        objects = pulumi.Output.concat(bucket, "/AWSLogs/", self._args.account, "/*")
+        objects = pulumi.Output.concat(bucket, "/AWSLogs/", self._args.account_id, "/*")
         owned = {"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control", **source}}
         return [
             allow(["s3:GetBucketAcl"], [bucket], {"StringEquals": source}, service),
@@ -76,8 +80,10 @@ class Audit(Component):
 
     def _create_trail(self, name: str) -> None:
         args = self._args
-        logs = self._log_group(name, "audit")
-        writer = self._create_writer(name, logs, trust("cloudtrail.amazonaws.com", self._source(self._trail_arn)))
+        logs = self._create_log_group(name, "audit")
+        writer = self._create_writer_role(
+            name, logs, trust_service("cloudtrail.amazonaws.com", self._source_condition(self._trail_arn))
+        )
         objects = cloudtrail.TrailEventSelectorDataResourceArgs(
             type="AWS::S3::Object", values=[pulumi.Output.concat(args.artifacts.bucket_arn, "/")]
         )
@@ -101,15 +107,19 @@ class Audit(Component):
                 )
             ],
             tags=args.context.naming.tags,
-            # CloudTrail tries the bucket and the log group before it makes the trail.
+            # CloudTrail writes to the bucket and the log group before it creates the trail.
             opts=self.child_options(depends_on=[self._bucket, writer]),
         )
 
     def _create_flow_log(self, name: str) -> None:
         args = self._args
-        logs = self._log_group(name, "network")
-        flows = pulumi.Output.format("arn:aws:ec2:{}:{}:vpc-flow-log/*", args.context.settings.location, args.account)
-        writer = self._create_writer(name, logs, trust("vpc-flow-logs.amazonaws.com", self._source(flows)))
+        logs = self._create_log_group(name, "network")
+        flows = pulumi.Output.format(
+            "arn:aws:ec2:{}:{}:vpc-flow-log/*", args.context.settings.location, args.account_id
+        )
+        writer = self._create_writer_role(
+            name, logs, trust_service("vpc-flow-logs.amazonaws.com", self._source_condition(flows))
+        )
         ec2.FlowLog(
             name,
             vpc_id=args.network.vpc_id,
@@ -117,30 +127,26 @@ class Audit(Component):
             log_destination_type="cloud-watch-logs",
             log_destination=logs.arn,
             iam_role_arn=writer.arn,
-            max_aggregation_interval=600,  # seconds; a sixth of the volume of the other choice, 60
+            max_aggregation_interval=600,  # seconds; a sixth of the volume of the only alternative, 60
             tags=args.context.naming.tags,
             opts=self.child_options(depends_on=[writer]),
         )
 
-    def _log_group(self, name: str, path: str) -> cloudwatch.LogGroup:
+    def _create_log_group(self, name: str, path: str) -> cloudwatch.LogGroup:
         prefix = self._args.context.naming.prefix
-        return self._args.observability.log_group(name, f"/groundwork/{prefix}/{path}", self.child_options())
+        return self._args.observability.create_log_group(name, f"/groundwork/{prefix}/{path}", self.child_options())
 
-    def _source(self, arn: pulumi.Output[str]) -> dict[str, object]:
-        """Against a confused deputy: the service acts for resources of this account only."""
-        return {"StringEquals": {"aws:SourceAccount": self._args.account}, "ArnLike": {"aws:SourceArn": arn}}
+    def _source_condition(self, arn: pulumi.Output[str]) -> dict[str, object]:
+        """Prevents confused deputies: the service can act only for resources of this account."""
+        return {"StringEquals": {"aws:SourceAccount": self._args.account_id}, "ArnLike": {"aws:SourceArn": arn}}
 
-    def _create_writer(self, name: str, logs: cloudwatch.LogGroup, trusted: Statement) -> Role:
-        """The role by which a service writes into one log group, and into no other."""
+    def _create_writer_role(self, name: str, logs: cloudwatch.LogGroup, trusted: Statement) -> Role:
+        """The role with which a service writes to one log group only."""
         write = allow(
             ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
             [pulumi.Output.concat(logs.arn, ":*")],
         )
-        # VPC flow logs look for the group by listing groups, which knows no narrower resource.
+        # VPC flow logs find the group by listing groups, an action that supports no narrower resource.
         find = allow(["logs:DescribeLogGroups"], ["*"])
         role = RoleArgs(self._args.context, name, trusted, statements=[write, find])
         return Role(name, role, self.child_options())
-
-    @property
-    def contract(self) -> AuditContract:
-        return AuditContract(destination=self._bucket.name)

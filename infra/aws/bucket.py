@@ -1,4 +1,4 @@
-"""A bucket that nobody outside the account can read, whatever else is misconfigured."""
+"""The buckets of the platform."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import s3
 
-from infra.aws.iam import Statement, document
+from infra.aws.iam import Statement, format_policy
 from infra.core.component import Component, StackContext
 
 
@@ -21,26 +21,28 @@ class BucketArgs:
     context: StackContext
     name_suffix: str  # of the physical name
     key: pulumi.Output[str]
-    keep_old_days: int  # how long overwritten and deleted objects can be brought back
-    keep_days: int | None = None  # how long objects live; None for ever
-    statements: Callable[[pulumi.Output[str]], Sequence[Statement]] = _no_statements  # from the bucket's ARN
+    noncurrent_days: int  # days that replaced and deleted objects can be restored
+    expiration_days: int | None = None  # days until objects expire; None keeps them
+    statements: Callable[[pulumi.Output[str]], Sequence[Statement]] = (
+        _no_statements  # of the bucket policy, for the bucket's ARN
+    )
 
 
 class Bucket(Component):
-    """An encrypted, versioned, private bucket that answers over TLS only."""
+    """An encrypted, versioned bucket without public access, which accepts requests over TLS only."""
 
     layer = "aws"
 
     def __init__(self, name: str, args: BucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        production = args.context.settings.production
+        resilience = args.context.settings.resilience
         self._bucket = s3.Bucket(
             name,
             bucket=args.context.naming.global_name(args.name_suffix, limit=63),
-            # A versioned bucket with objects in it would stop the destroy of a throw-away stack.
-            force_destroy=not production,
+            # Without this, a bucket that is not empty stops `pulumi destroy`.
+            force_destroy=not resilience.retain_data,
             tags=args.context.naming.tags,
-            opts=self.child_options(protect=production),
+            opts=self.child_options(protect=resilience.deletion_protection),
         )
         block = s3.BucketPublicAccessBlock(
             name,
@@ -51,24 +53,34 @@ class Bucket(Component):
             restrict_public_buckets=True,
             opts=self.child_options(),
         )
-        self._encrypt(name, args.key)
+        self._create_encryption(name, args.key)
         versioning = s3.BucketVersioning(
             name,
             bucket=self._bucket.id,
             versioning_configuration=s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
             opts=self.child_options(),
         )
-        self._expire(name, args, versioning)
-        # S3 answers 409 OperationAborted when policy and public access block are written at the same time.
+        self._create_lifecycle(name, args, versioning)
+        # S3 returns 409 OperationAborted when policy and public access block are written concurrently.
         s3.BucketPolicy(
             name,
             bucket=self._bucket.id,
-            policy=document([_tls_only(self.arn), *args.statements(self.arn)]),
+            policy=format_policy([_deny_plain_http(self.arn), *args.statements(self.arn)]),
             opts=self.child_options(depends_on=[block]),
         )
         self.register_outputs({"name": self.name})
 
-    def _encrypt(self, name: str, key: pulumi.Output[str]) -> None:
+    @property
+    def name(self) -> pulumi.Output[str]:
+        name: pulumi.Output[str] = self._bucket.bucket
+        return name
+
+    @property
+    def arn(self) -> pulumi.Output[str]:
+        """Derived from the name, which previews know, so that policies are evaluated before the bucket exists."""
+        return pulumi.Output.concat("arn:aws:s3:::", self._bucket.bucket)
+
+    def _create_encryption(self, name: str, key: pulumi.Output[str]) -> None:
         s3.BucketServerSideEncryptionConfiguration(
             name,
             bucket=self._bucket.id,
@@ -79,14 +91,14 @@ class Bucket(Component):
                             sse_algorithm="aws:kms", kms_master_key_id=key
                         )
                     ),
-                    bucket_key_enabled=True,  # one call to KMS per bucket and hour instead of one per object
+                    bucket_key_enabled=True,  # a bucket-level key rather than one call to KMS per object
                 )
             ],
             opts=self.child_options(),
         )
 
-    def _expire(self, name: str, args: BucketArgs, versioning: s3.BucketVersioning) -> None:
-        """A noncurrent version exists only where versioning is on, so it comes first."""
+    def _create_lifecycle(self, name: str, args: BucketArgs, versioning: s3.BucketVersioning) -> None:
+        """Depends on versioning, without which there are no noncurrent versions."""
         s3.BucketLifecycleConfiguration(
             name,
             bucket=self._bucket.id,
@@ -100,12 +112,12 @@ class Bucket(Component):
                     ),
                     noncurrent_version_expiration=(
                         s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
-                            noncurrent_days=args.keep_old_days
+                            noncurrent_days=args.noncurrent_days
                         )
                     ),
                     expiration=(
-                        s3.BucketLifecycleConfigurationRuleExpirationArgs(days=args.keep_days)
-                        if args.keep_days
+                        s3.BucketLifecycleConfigurationRuleExpirationArgs(days=args.expiration_days)
+                        if args.expiration_days
                         else None
                     ),
                 )
@@ -113,18 +125,8 @@ class Bucket(Component):
             opts=self.child_options(depends_on=[versioning]),
         )
 
-    @property
-    def name(self) -> pulumi.Output[str]:
-        name: pulumi.Output[str] = self._bucket.bucket
-        return name
 
-    @property
-    def arn(self) -> pulumi.Output[str]:
-        """Made from the name, which previews know, so that policies about the bucket can be judged before it exists."""
-        return pulumi.Output.concat("arn:aws:s3:::", self._bucket.bucket)
-
-
-def _tls_only(arn: pulumi.Output[str]) -> Statement:
+def _deny_plain_http(arn: pulumi.Output[str]) -> Statement:
     return {
         "Sid": "TlsOnly",
         "Effect": "Deny",

@@ -1,4 +1,4 @@
-"""The Kubernetes cluster: EKS, its add-ons and its nodes."""
+"""The Kubernetes cluster: EKS, its add-ons and its node groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import ebs, ec2, eks
 
-from infra.aws.iam import Role, RoleArgs, allow, trust, trust_pods
+from infra.aws.iam import Role, RoleArgs, allow, trust_pods, trust_service
 from infra.aws.network import HTTPS, Network
 from infra.aws.observability import Observability
 from infra.aws.secrets import Secrets
@@ -20,7 +20,7 @@ from infra.core.component import Component, StackContext
 from infra.core.settings import NodePoolSettings
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-_STORAGE_CLASS = "ebs-csi-default-sc"  # what the EBS driver's add-on calls the one it makes
+_STORAGE_CLASS = "ebs-csi-default-sc"  # created by the EBS driver's add-on
 _DISK_GB = 100  # GiB for images, logs and scratch; ML images take several GiB each
 
 
@@ -33,7 +33,7 @@ class ClusterArgs:
 
 
 class Cluster(Component):
-    """A cluster with a private API, and two managed node groups over three zones."""
+    """A cluster with a private API server, and with two managed node groups in three zones."""
 
     layer = "aws"
 
@@ -41,23 +41,46 @@ class Cluster(Component):
         super().__init__(name, opts)
         self._args = args
         self._name = args.context.naming.regional_name("cluster", limit=100)
-        self._pools = self._plan_pools()
-        self._cluster = self._create_cluster()
-        networking = self._create_networking()
-        groups = self._create_node_groups(networking)
-        addons = self._create_addons(groups)
+        self._node_pools = self._define_node_pools()
+        self._cluster = self._create_cluster(name)
+        networking = self._create_network_addons(name)
+        groups = self._create_node_groups(name, networking)
+        addons = self._create_deployed_addons(name, groups)
         self._ready_name = self._name_when_ready([*networking, *groups, *addons])
         self.register_outputs({"name": self._ready_name})
 
-    def _plan_pools(self) -> Sequence[NodePool]:
+    @property
+    def physical_name(self) -> str:
+        return self._name
+
+    @property
+    def name(self) -> pulumi.Output[str]:
+        name: pulumi.Output[str] = self._cluster.name
+        return name
+
+    @property
+    def contract(self) -> ClusterContract:
+        settings = self._args.context.settings
+        service = next(ipaddress.IPv4Network(settings.network.service_cidr).hosts())
+        return ClusterContract(
+            name=self._ready_name,
+            kubeconfig=pulumi.Output.secret(self._kubeconfig),
+            oidc_issuer=self._cluster.identities[0].oidcs[0].issuer,
+            node_pools=self._node_pools,
+            # The service `kubernetes`, and EKS's network interfaces in the nodes' subnets behind it.
+            api=Endpoint([f"{service}/32", *self._args.network.private_blocks], HTTPS),
+            storage_class=_STORAGE_CLASS,
+        )
+
+    def _define_node_pools(self) -> Sequence[NodePool]:
         settings = self._args.context.settings.cluster
         critical = Taint("CriticalAddonsOnly", "true", TaintEffect.NO_SCHEDULE)
         return [
-            self._plan_pool("system", settings.system_pool, [critical]),
-            self._plan_pool("user", settings.user_pool, []),
+            self._define_node_pool("system", settings.system_pool, [critical]),
+            self._define_node_pool("user", settings.user_pool, []),
         ]
 
-    def _plan_pool(self, name: str, settings: NodePoolSettings, taints: Sequence[Taint]) -> NodePool:
+    def _define_node_pool(self, name: str, settings: NodePoolSettings, taints: Sequence[Taint]) -> NodePool:
         return NodePool(
             name=name,
             size=settings.size,
@@ -68,23 +91,23 @@ class Cluster(Component):
             taints=taints,
         )
 
-    def _create_cluster(self) -> eks.Cluster:
+    def _create_cluster(self, name: str) -> eks.Cluster:
         context, key = self._args.context, self._args.secrets.key.arn
         ranges = context.settings.cluster.authorized_ranges
-        role = self._role(
-            "cluster",
+        role = self._create_role(
+            name,
             RoleArgs(
                 context,
                 "cluster",
-                trust("eks.amazonaws.com"),
+                trust_service("eks.amazonaws.com"),
                 managed=["AmazonEKSClusterPolicy"],
                 statements=[allow(["kms:Encrypt", "kms:Decrypt", "kms:ListGrants", "kms:DescribeKey"], [key])],
             ),
         )
-        # Found by EKS under this name; its own would be unencrypted and kept for ever.
-        logs = self._args.observability.log_group("cluster", f"/aws/eks/{self._name}/cluster", self.child_options())
+        # EKS writes to the log group of this name. One that it creates would be unencrypted and never expire.
+        logs = self._args.observability.create_log_group(name, f"/aws/eks/{self._name}/cluster", self.child_options())
         return eks.Cluster(
-            "cluster",
+            name,
             name=self._name,
             version=context.settings.cluster.kubernetes_version,
             role_arn=role.arn,
@@ -94,8 +117,8 @@ class Cluster(Component):
                 endpoint_public_access=bool(ranges),
                 public_access_cidrs=ranges or None,
             ),
-            # `API` from the start: there is no way back from it, nor from CONFIG_MAP to a clean cluster.
-            # Whoever creates the cluster administers it, for Pulumi has to install what runs on it.
+            # `API` from the start, since the mode cannot be changed back. The identity that creates the cluster
+            # administers it, for Pulumi installs the platform with it.
             access_config=eks.ClusterAccessConfigArgs(
                 authentication_mode="API", bootstrap_cluster_creator_admin_permissions=True
             ),
@@ -106,18 +129,19 @@ class Cluster(Component):
                 service_ipv4_cidr=context.settings.network.service_cidr
             ),
             enabled_cluster_log_types=_LOGS,
-            # Without it a version that falls out of standard support costs six times as much.
+            # Otherwise a version past standard support costs six times as much.
             upgrade_policy=eks.ClusterUpgradePolicyArgs(support_type="STANDARD"),
-            bootstrap_self_managed_addons=False,  # all of them are managed add-ons, below
-            deletion_protection=context.settings.production,
+            bootstrap_self_managed_addons=False,  # they are managed add-ons, see below
+            deletion_protection=context.settings.resilience.deletion_protection,
             tags=context.naming.tags,
             opts=self.child_options(depends_on=[role, logs]),
         )
 
-    def _create_networking(self) -> Sequence[eks.Addon]:
-        """What a node needs before it can become Ready; as DaemonSets these do not wait for nodes."""
-        agent = self._addon("eks-pod-identity-agent", [])
-        cni = self._addon(
+    def _create_network_addons(self, name: str) -> Sequence[eks.Addon]:
+        """The add-ons that nodes need to become Ready. They are DaemonSets, so they do not wait for nodes."""
+        agent = self._create_addon(name, "eks-pod-identity-agent", [])
+        cni = self._create_addon(
+            name,
             "vpc-cni",
             [agent],
             identity=(
@@ -129,34 +153,36 @@ class Cluster(Component):
                     ["AmazonEKS_CNI_Policy"],
                 ),
             ),
-            # Without it NetworkPolicies are accepted and nobody enforces them.
+            # Without this, NetworkPolicies are accepted but not enforced.
             configuration=json.dumps({"enableNetworkPolicy": "true"}),
         )
-        return [agent, cni, self._addon("kube-proxy", [])]
+        return [agent, cni, self._create_addon(name, "kube-proxy", [])]
 
-    def _create_node_groups(self, networking: Sequence[eks.Addon]) -> Sequence[eks.NodeGroup]:
-        role = self._role(
-            "cluster-nodes",
+    def _create_node_groups(self, name: str, networking: Sequence[eks.Addon]) -> Sequence[eks.NodeGroup]:
+        role = self._create_role(
+            f"{name}-nodes",
             RoleArgs(
                 self._args.context,
                 "nodes",
-                trust("ec2.amazonaws.com"),
+                trust_service("ec2.amazonaws.com"),
                 managed=["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"],
             ),
         )
-        return [self._create_node_group(pool, role, networking) for pool in self._pools]
+        return [self._create_node_group(name, pool, role, networking) for pool in self._node_pools]
 
-    def _create_node_group(self, pool: NodePool, role: Role, networking: Sequence[pulumi.Resource]) -> eks.NodeGroup:
-        context, template = self._args.context, self._create_template(pool)
+    def _create_node_group(
+        self, name: str, pool: NodePool, role: Role, networking: Sequence[pulumi.Resource]
+    ) -> eks.NodeGroup:
+        context, template = self._args.context, self._create_launch_template(name, pool)
         return eks.NodeGroup(
-            f"cluster-{pool.name}",
+            f"{name}-{pool.name}",
             cluster_name=self._cluster.name,
-            # A prefix, for a change of size makes the new group before it drains the old one.
+            # A prefix, because a change of size creates the new group before it deletes the old one.
             node_group_name_prefix=f"{pool.name}-",
             node_role_arn=role.arn,
             subnet_ids=self._args.network.private_subnets,
             instance_types=[pool.size],
-            ami_type=_image(pool.size),
+            ami_type=_ami_type(pool.size),
             capacity_type="ON_DEMAND",
             version=context.settings.cluster.kubernetes_version,
             scaling_config=eks.NodeGroupScalingConfigArgs(
@@ -171,22 +197,22 @@ class Cluster(Component):
             update_config=eks.NodeGroupUpdateConfigArgs(max_unavailable=1),
             tags=context.naming.tags,
             opts=self.child_options(
-                depends_on=[role, self._args.network, *networking],  # without its way out no node joins
-                ignore_changes=["scalingConfig.desiredSize"],  # the autoscaler moves it
+                depends_on=[role, self._args.network, *networking],  # nodes need the NAT gateway in order to join
+                ignore_changes=["scalingConfig.desiredSize"],  # the autoscaler changes it
             ),
         )
 
-    def _create_template(self, pool: NodePool) -> ec2.LaunchTemplate:
+    def _create_launch_template(self, name: str, pool: NodePool) -> ec2.LaunchTemplate:
         naming = self._args.context.naming
         tags = {**naming.tags, "Name": naming.regional_name(pool.name)}
         return ec2.LaunchTemplate(
-            f"cluster-{pool.name}",
+            f"{name}-{pool.name}",
             name=naming.regional_name(pool.name, limit=128),
             update_default_version=True,
             metadata_options=ec2.LaunchTemplateMetadataOptionsArgs(
                 http_endpoint="enabled",
                 http_tokens="required",
-                # One hop: pods, being one further, cannot take the node's role.
+                # One hop, so that pods cannot get the credentials of the node's role.
                 http_put_response_hop_limit=1,
             ),
             block_device_mappings=[
@@ -209,9 +235,9 @@ class Cluster(Component):
             opts=self.child_options(),
         )
 
-    def _create_addons(self, groups: Sequence[eks.NodeGroup]) -> Sequence[eks.Addon]:
-        """What runs as Deployments, and so waits for nodes to run on."""
-        dns = self._addon("coredns", groups)
+    def _create_deployed_addons(self, name: str, groups: Sequence[eks.NodeGroup]) -> Sequence[eks.Addon]:
+        """The add-ons that are Deployments, which become ready only once there are nodes."""
+        dns = self._create_addon(name, "coredns", groups)
         account = "ebs-csi-controller-sa"
         role = RoleArgs(
             self._args.context,
@@ -219,12 +245,13 @@ class Cluster(Component):
             trust_pods(self._name, "kube-system", account),
             ["service-role/AmazonEBSCSIDriverPolicy"],
         )
-        # Its storage class asks for no encryption, so the account has to: without this, volumes would be plain.
-        # Encryption stays on when the stack goes, for others may rely on it.
+        # The driver's storage class does not request encryption, so the account's default has to. It stays on when the
+        # stack is destroyed, since others may rely on it.
         encryption = ebs.EncryptionByDefault(
-            "cluster-volumes", enabled=True, opts=self.child_options(retain_on_delete=True)
+            f"{name}-volumes", enabled=True, opts=self.child_options(retain_on_delete=True)
         )
-        volumes = self._addon(
+        volumes = self._create_addon(
+            name,
             "aws-ebs-csi-driver",
             [*groups, encryption],
             identity=(account, role),
@@ -233,29 +260,30 @@ class Cluster(Component):
         return [dns, volumes]
 
     def _name_when_ready(self, members: Sequence[eks.NodeGroup | eks.Addon]) -> pulumi.Output[str]:
-        """The cluster's name, had only once it has nodes, DNS and disks: charts would wait for them in vain.
+        """The cluster's name, known once the cluster has nodes, DNS and disks, which charts need.
 
-        It is taken from what each member was declared with, so a preview that replaces one still knows it.
+        It comes from the inputs of each member, so that a preview which replaces one still knows it.
         """
         names = [member.cluster_name for member in members]
         return pulumi.Output.all(*names).apply(lambda names: str(names[0]))
 
-    def _addon(
+    def _create_addon(
         self,
+        name: str,
         addon: str,
         after: Sequence[pulumi.Resource],
         identity: tuple[str, RoleArgs] | None = None,
         configuration: str | None = None,
     ) -> eks.Addon:
-        """An add-on in the version that EKS prefers for the cluster's; `identity` is a service account's role."""
+        """An add-on in EKS's default version for the cluster; `identity` is a service account and its role."""
         associations, waits_for = [], list(after)
         if identity:
             service_account, args = identity
-            role = self._role(f"cluster-{addon}", args)
+            role = self._create_role(f"{name}-{addon}", args)
             associations.append(eks.AddonPodIdentityAssociationArgs(role_arn=role.arn, service_account=service_account))
             waits_for.append(role)
         return eks.Addon(
-            f"cluster-{addon}",
+            f"{name}-{addon}",
             cluster_name=self._cluster.name,
             addon_name=addon,
             resolve_conflicts_on_create="OVERWRITE",
@@ -266,39 +294,17 @@ class Cluster(Component):
             opts=self.child_options(depends_on=waits_for),
         )
 
-    def _role(self, name: str, args: RoleArgs) -> Role:
+    def _create_role(self, name: str, args: RoleArgs) -> Role:
         return Role(name, args, self.child_options())
 
     @property
-    def physical_name(self) -> str:
-        return self._name
-
-    @property
-    def name(self) -> pulumi.Output[str]:
-        name: pulumi.Output[str] = self._cluster.name
-        return name
-
-    @property
-    def contract(self) -> ClusterContract:
-        settings = self._args.context.settings
-        service = next(ipaddress.IPv4Network(settings.network.service_cidr).hosts())
-        return ClusterContract(
-            name=self._ready_name,
-            kubeconfig=pulumi.Output.secret(self._kubeconfig()),
-            oidc_issuer=self._cluster.identities[0].oidcs[0].issuer,
-            node_pools=self._pools,
-            # The service `kubernetes`, and behind it EKS's network interfaces in the nodes' subnets.
-            api=Endpoint([f"{service}/32", *self._args.network.private_blocks], HTTPS),
-            storage_class=_STORAGE_CLASS,
-        )
-
     def _kubeconfig(self) -> pulumi.Output[str]:
-        """Says how to get a credential and holds none: AWS's CLI makes a token from the caller's own."""
-        name, region = self._ready_name, self._args.context.settings.location
+        """A kubeconfig without credentials: the AWS CLI gets a token for its user."""
+        cluster, region = self._ready_name, self._args.context.settings.location
         command = {
             "apiVersion": "client.authentication.k8s.io/v1beta1",
             "command": "aws",
-            "args": ["eks", "get-token", "--cluster-name", name, "--region", region, "--output", "json"],
+            "args": ["eks", "get-token", "--cluster-name", cluster, "--region", region, "--output", "json"],
             "interactiveMode": "Never",
         }
         server = {
@@ -309,14 +315,14 @@ class Cluster(Component):
             {
                 "apiVersion": "v1",
                 "kind": "Config",
-                "clusters": [{"name": name, "cluster": server}],
-                "users": [{"name": name, "user": {"exec": command}}],
-                "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-                "current-context": name,
+                "clusters": [{"name": cluster, "cluster": server}],
+                "users": [{"name": cluster, "user": {"exec": command}}],
+                "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": cluster}}],
+                "current-context": cluster,
             }
         )
 
 
-def _image(size: str) -> str:
-    """Amazon Linux for the processor: a `g` after the generation, as in m7g or c6gn, is Graviton."""
+def _ami_type(size: str) -> str:
+    """Amazon Linux for the size's processor. A `g` after the generation, as in m7g or c6gn, means Graviton."""
     return "AL2023_ARM_64_STANDARD" if re.match(r"[a-z]+\d+g", size) else "AL2023_x86_64_STANDARD"

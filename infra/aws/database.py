@@ -1,4 +1,4 @@
-"""PostgreSQL behind MLflow."""
+"""The PostgreSQL server of MLflow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from infra.core.component import Component, StackContext
 
 DATABASE = "mlflow"
 _USERNAME = "mlflow"
-_VERSION = "16"  # of PostgreSQL; RDS picks the minor one and keeps it current
+_VERSION = "16"  # of PostgreSQL; RDS chooses and updates the minor version
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class DatabaseArgs:
 
 
 class Database(Component):
-    """An RDS instance in the data subnets that speaks TLS only."""
+    """An RDS instance in subnets of its own, which accepts connections over TLS only."""
 
     layer = "aws"
 
@@ -36,24 +36,34 @@ class Database(Component):
         super().__init__(name, opts)
         self._context = args.context
         self._identifier = args.context.naming.regional_name("database", limit=63)
-        # Letters and digits only: MLflow takes the password inside a URL, and RDS refuses / @ " and spaces.
+        # Letters and digits only, for the password becomes part of a URL, and RDS rejects / @ " and spaces.
         self._password = RandomPassword(f"{name}-password", length=32, special=False, opts=self.child_options())
         args.secrets.store_secret("tracking-database-password", self._password.result)
-        logs = args.observability.log_group(
-            "database", f"/aws/rds/instance/{self._identifier}/postgresql", self.child_options()
+        logs = args.observability.create_log_group(
+            name, f"/aws/rds/instance/{self._identifier}/postgresql", self.child_options()
         )
-        self._instance = self._create_instance(args, self.child_options(depends_on=[logs], protect=self._production))
-        self._create_alarm(args.observability)
+        self._instance = self._create_instance(
+            name,
+            args,
+            self.child_options(depends_on=[logs], protect=args.context.settings.resilience.deletion_protection),
+        )
+        self._create_alarm(name, args.observability)
         self.register_outputs({"host": self._instance.address})
 
     @property
-    def _production(self) -> bool:
-        return self._context.settings.production
+    def contract(self) -> TrackingDatabaseContract:
+        return TrackingDatabaseContract(
+            host=self._instance.address,
+            port=POSTGRES,
+            database=DATABASE,
+            username=_USERNAME,
+            password=pulumi.Output.secret(self._password.result),
+        )
 
-    def _create_instance(self, args: DatabaseArgs, opts: pulumi.ResourceOptions) -> rds.Instance:
-        settings = self._context.settings.database
+    def _create_instance(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions) -> rds.Instance:
+        settings, resilience = self._context.settings.database, self._context.settings.resilience
         return rds.Instance(
-            "database",
+            name,
             identifier=self._identifier,
             engine="postgres",
             engine_version=_VERSION,
@@ -68,28 +78,28 @@ class Database(Component):
             password=self._password.result,
             port=POSTGRES,
             iam_database_authentication_enabled=True,
-            multi_az=self._production,
+            multi_az=resilience.multi_zone_database,
             publicly_accessible=False,
-            db_subnet_group_name=self._create_subnet_group(args.network).name,
-            vpc_security_group_ids=[self._create_security_group(args.network).id],
-            parameter_group_name=self._create_parameters().name,
+            db_subnet_group_name=self._create_subnet_group(name, args.network).name,
+            vpc_security_group_ids=[self._create_security_group(name, args.network).id],
+            parameter_group_name=self._create_parameters(name).name,
             ca_cert_identifier="rds-ca-rsa2048-g1",
             backup_retention_period=settings.backup_days,
             copy_tags_to_snapshot=True,
-            deletion_protection=self._production,
-            skip_final_snapshot=not self._production,
-            final_snapshot_identifier=f"{self._identifier}-final" if self._production else None,
+            deletion_protection=resilience.deletion_protection,
+            skip_final_snapshot=not resilience.retain_data,
+            final_snapshot_identifier=f"{self._identifier}-final" if resilience.retain_data else None,
             enabled_cloudwatch_logs_exports=["postgresql"],
             performance_insights_enabled=True,
             performance_insights_kms_key_id=args.secrets.key.arn,
-            performance_insights_retention_period=7,  # days; the span that costs nothing
+            performance_insights_retention_period=7,  # days, which are free of charge
             tags=self._context.naming.tags,
             opts=opts,
         )
 
-    def _create_subnet_group(self, network: Network) -> rds.SubnetGroup:
+    def _create_subnet_group(self, name: str, network: Network) -> rds.SubnetGroup:
         return rds.SubnetGroup(
-            "database",
+            name,
             name=self._identifier,
             description="Data subnets",
             subnet_ids=network.data_subnets,
@@ -97,7 +107,7 @@ class Database(Component):
             opts=self.child_options(),
         )
 
-    def _create_security_group(self, network: Network) -> ec2.SecurityGroup:
+    def _create_security_group(self, name: str, network: Network) -> ec2.SecurityGroup:
         postgres = ec2.SecurityGroupIngressArgs(
             description="PostgreSQL from the nodes and pods",
             protocol="tcp",
@@ -106,7 +116,7 @@ class Database(Component):
             cidr_blocks=network.private_blocks,
         )
         return ec2.SecurityGroup(
-            "database",
+            name,
             vpc_id=network.vpc_id,
             name=self._identifier,
             description="PostgreSQL of MLflow",
@@ -115,21 +125,23 @@ class Database(Component):
             opts=self.child_options(),
         )
 
-    def _create_parameters(self) -> rds.ParameterGroup:
+    def _create_parameters(self, name: str) -> rds.ParameterGroup:
         parameters = {"rds.force_ssl": "1", "log_connections": "1", "log_disconnections": "1"}
         return rds.ParameterGroup(
-            "database",
+            name,
             name=self._identifier,
             family=f"postgres{_VERSION}",
             description="TLS only, connections are logged",
-            parameters=[rds.ParameterGroupParameterArgs(name=name, value=on) for name, on in parameters.items()],
+            parameters=[
+                rds.ParameterGroupParameterArgs(name=parameter, value=value) for parameter, value in parameters.items()
+            ],
             tags=self._context.naming.tags,
             opts=self.child_options(),
         )
 
-    def _create_alarm(self, observability: Observability) -> None:
+    def _create_alarm(self, name: str, observability: Observability) -> None:
         cloudwatch.MetricAlarm(
-            "database-cpu",
+            f"{name}-cpu",
             name=self._context.naming.regional_name("database-cpu", limit=255),
             alarm_description="MLflow's database has been busy for a quarter of an hour",
             namespace="AWS/RDS",
@@ -144,14 +156,4 @@ class Database(Component):
             ok_actions=observability.alert_topics,
             tags=self._context.naming.tags,
             opts=self.child_options(),
-        )
-
-    @property
-    def contract(self) -> TrackingDatabaseContract:
-        return TrackingDatabaseContract(
-            host=self._instance.address,
-            port=POSTGRES,
-            database=DATABASE,
-            username=_USERNAME,
-            password=pulumi.Output.secret(self._password.result),
         )

@@ -1,4 +1,4 @@
-"""Model metadata, A/B assignments and results."""
+"""The store of model metadata, A/B assignments and results."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class _Keys:
     sort: str
 
 
-# What is asked of each table: a model's versions; a user's variants, spread over partitions by user; an
-# experiment's results in the order they came.
+# What each table is queried for: the versions of a model; the variants of a user, partitioned by user; the results of
+# an experiment in order of arrival.
 _TABLES = {
     "models": _Keys("name", "version"),
     "assignments": _Keys("user", "experiment"),
@@ -35,7 +35,7 @@ class ExperimentsArgs:
 
 
 class Experiments(Component):
-    """Three DynamoDB tables, paid by request."""
+    """Three DynamoDB tables, billed by request."""
 
     layer = "aws"
 
@@ -47,26 +47,6 @@ class Experiments(Component):
         ]
         self.register_outputs({"name": self.contract.name})
 
-    def _create_table(self, name: str, table: str, keys: _Keys, secrets: Secrets) -> dynamodb.Table:
-        production = self._context.settings.production
-        return dynamodb.Table(
-            name,
-            name=f"{self._prefix}-{table}",
-            billing_mode="PAY_PER_REQUEST",
-            hash_key=keys.partition,
-            range_key=keys.sort,
-            attributes=[dynamodb.TableAttributeArgs(name=key, type="S") for key in (keys.partition, keys.sort)],
-            server_side_encryption=dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=secrets.key.arn),
-            point_in_time_recovery=dynamodb.TablePointInTimeRecoveryArgs(enabled=True),
-            deletion_protection_enabled=production,
-            tags=self._context.naming.tags,
-            opts=self.child_options(protect=production),
-        )
-
-    @property
-    def _prefix(self) -> str:
-        return self._context.naming.regional_name("experiments", limit=200)
-
     @property
     def table_arns(self) -> Sequence[pulumi.Output[str]]:
         return [table.arn for table in self._tables]
@@ -77,3 +57,23 @@ class Experiments(Component):
             name=pulumi.Output.all(*[table.name for table in self._tables]).apply(lambda _: self._prefix),
             endpoint=pulumi.Output.from_input(f"https://dynamodb.{self._context.settings.location}.amazonaws.com"),
         )
+
+    def _create_table(self, name: str, table: str, keys: _Keys, secrets: Secrets) -> dynamodb.Table:
+        protected = self._context.settings.resilience.deletion_protection
+        return dynamodb.Table(
+            name,
+            name=f"{self._prefix}-{table}",
+            billing_mode="PAY_PER_REQUEST",
+            hash_key=keys.partition,
+            range_key=keys.sort,
+            attributes=[dynamodb.TableAttributeArgs(name=key, type="S") for key in (keys.partition, keys.sort)],
+            server_side_encryption=dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=secrets.key.arn),
+            point_in_time_recovery=dynamodb.TablePointInTimeRecoveryArgs(enabled=True),
+            deletion_protection_enabled=protected,
+            tags=self._context.naming.tags,
+            opts=self.child_options(protect=protected),
+        )
+
+    @property
+    def _prefix(self) -> str:
+        return self._context.naming.regional_name("experiments", limit=200)

@@ -1,4 +1,4 @@
-"""Groundwork's foundation on AWS."""
+"""The foundation on AWS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from infra.core.component import StackContext
 
 
 def create_foundation(context: StackContext) -> Foundation:
-    """Declare the AWS side of a stack."""
+    """Declare the AWS resources of a stack, in the order of their dependencies."""
     provider = Provider("aws", region=context.settings.location)
     opts = pulumi.ResourceOptions(providers=[provider])
     account = get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id

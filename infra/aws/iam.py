@@ -1,4 +1,4 @@
-"""Policy documents, and the roles that AWS's own services and the workloads act as."""
+"""Policy documents, and the roles of workloads and AWS services."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from infra.core.component import Component, StackContext
 Statement = Mapping[str, Any]
 
 
-def document(statements: Sequence[Statement]) -> pulumi.Output[str]:
-    """A policy document in JSON; statements may hold outputs."""
+def format_policy(statements: Sequence[Statement]) -> pulumi.Output[str]:
+    """A policy document as JSON; statements may contain outputs."""
     return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": statements})
 
 
@@ -25,6 +25,7 @@ def allow(
     condition: Mapping[str, Any] | None = None,
     principal: Mapping[str, Any] | None = None,
 ) -> Statement:
+    """A policy statement that allows `actions` on `resources`."""
     statement: dict[str, Any] = {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
     if condition:
         statement["Condition"] = condition
@@ -33,10 +34,10 @@ def allow(
     return statement
 
 
-def trust(
+def trust_service(
     service: str, condition: Mapping[str, Any] | None = None, actions: Sequence[str] = ("sts:AssumeRole",)
 ) -> Statement:
-    """Let a service of AWS take the role."""
+    """A trust policy statement that lets an AWS service assume the role."""
     statement: dict[str, Any] = {
         "Effect": "Allow",
         "Principal": {"Service": service},
@@ -46,7 +47,7 @@ def trust(
 
 
 def trust_pods(cluster: str, namespace: str, service_account: str) -> Statement:
-    """Let one service account of one cluster take the role, by the tags that EKS puts on its sessions.
+    """Lets one service account of one cluster assume the role, by the session tags that EKS sets.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html
     """
@@ -55,7 +56,7 @@ def trust_pods(cluster: str, namespace: str, service_account: str) -> Statement:
         "aws:RequestTag/kubernetes-namespace": namespace,
         "aws:RequestTag/kubernetes-service-account": service_account,
     }
-    return trust("pods.eks.amazonaws.com", {"StringEquals": tags}, ["sts:AssumeRole", "sts:TagSession"])
+    return trust_service("pods.eks.amazonaws.com", {"StringEquals": tags}, ["sts:AssumeRole", "sts:TagSession"])
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,12 @@ class RoleArgs:
     context: StackContext
     name_suffix: str  # of the physical name
     trust: Statement
-    managed: Sequence[str] = ()  # AWS's own policies, by the path below arn:aws:iam::aws:policy/
-    statements: Sequence[Statement] = ()  # what it may do beside them
+    managed: Sequence[str] = ()  # AWS managed policies, by the path below arn:aws:iam::aws:policy/
+    statements: Sequence[Statement] = ()  # of the inline policy
 
 
 class Role(Component):
-    """A role with all its policies; what depends on the role waits for them."""
+    """A role with its policies. Whatever depends on this component waits for them."""
 
     layer = "aws"
 
@@ -76,9 +77,9 @@ class Role(Component):
         super().__init__(name, opts)
         self._role = iam.Role(
             name,
-            # Roles have no region: the same environment in two of them needs two names.
+            # Roles are global: the same environment in two regions needs two names.
             name=args.context.naming.global_name(args.name_suffix, limit=64),
-            assume_role_policy=document([args.trust]),
+            assume_role_policy=format_policy([args.trust]),
             tags=args.context.naming.tags,
             opts=self.child_options(),
         )
@@ -94,7 +95,7 @@ class Role(Component):
                 name,
                 name="groundwork",
                 role=self._role.name,
-                policy=document(args.statements),
+                policy=format_policy(args.statements),
                 opts=self.child_options(),
             )
         self.register_outputs({"arn": self.arn})

@@ -1,4 +1,7 @@
-"""The workloads' identities in AWS, made from the access table."""
+"""The workloads' identities.
+
+`ACTIONS` translates the access table; workloads get no other permissions.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +21,19 @@ from infra.aws.secrets import Secrets
 from infra.contract import Endpoint, Identity
 from infra.core.component import Component, StackContext
 
-# Where EKS's agent on each node hands pods their credentials.
+# The address of EKS's agent on each node, which gives pods their credentials.
 # Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
 _TOKENS = Endpoint(["169.254.170.23/32"], 80)
 
 
 @dataclass(frozen=True)
 class Actions:
-    """What one need comes down to."""
+    """The actions that one need consists of."""
 
     store: Sequence[str] = ()  # on the store as a whole
     items: Sequence[str] = ()  # on the objects in it
     key: Sequence[str] = ()  # on the key that it is encrypted with
-    everywhere: Sequence[str] = ()  # actions that know no resource
+    any_resource: Sequence[str] = ()  # actions that support no resource
 
 
 _READ_OBJECTS = ("s3:GetObject",)
@@ -46,8 +49,8 @@ _WRITE_ITEMS = (
 _READ_IMAGES = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 _WRITE_IMAGES = ("ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage")
 _DECRYPT = ("kms:Decrypt",)
-# S3 and DynamoDB use the key in the caller's name: who writes must also be able to make data keys, and who
-# uploads in parts to read them back.
+# S3 and DynamoDB use the key as the caller: writers need to generate data keys, and multipart uploads also to decrypt
+# them.
 _ENCRYPT = ("kms:Decrypt", "kms:GenerateDataKey")
 
 ACTIONS: Mapping[tuple[Store, Access], Actions] = {
@@ -55,13 +58,13 @@ ACTIONS: Mapping[tuple[Store, Access], Actions] = {
     (Store.ARTIFACTS, Access.WRITE): Actions(("s3:ListBucket",), _READ_OBJECTS + _WRITE_OBJECTS, _ENCRYPT),
     (Store.EXPERIMENTS, Access.READ): Actions(_READ_ITEMS, key=_DECRYPT),
     (Store.EXPERIMENTS, Access.WRITE): Actions(_READ_ITEMS + _WRITE_ITEMS, key=_ENCRYPT),
-    # ECR uses the key by a grant of its own.
-    (Store.REGISTRY, Access.READ): Actions(_READ_IMAGES, everywhere=("ecr:GetAuthorizationToken",)),
-    (Store.REGISTRY, Access.WRITE): Actions(_READ_IMAGES + _WRITE_IMAGES, everywhere=("ecr:GetAuthorizationToken",)),
-    # The database has its own logins.
+    # ECR uses the key through a grant of its own.
+    (Store.REGISTRY, Access.READ): Actions(_READ_IMAGES, any_resource=("ecr:GetAuthorizationToken",)),
+    (Store.REGISTRY, Access.WRITE): Actions(_READ_IMAGES + _WRITE_IMAGES, any_resource=("ecr:GetAuthorizationToken",)),
+    # The database has logins of its own.
     (Store.TRACKING_DB, Access.CONNECT): Actions(),
 }
-# The service through which alone a workload may use the key for a store.
+# The only service through which a workload may use the key, by store.
 _SERVICES = {Store.ARTIFACTS: "s3", Store.EXPERIMENTS: "dynamodb"}
 
 
@@ -76,7 +79,7 @@ class IdentitiesArgs:
 
 
 class Identities(Component):
-    """One role per workload, which only its service account in this cluster can take."""
+    """One role per workload, which only its service account in this cluster can assume."""
 
     layer = "aws"
 
@@ -86,7 +89,28 @@ class Identities(Component):
         self._roles = {workload.name: self._create_identity(name, workload) for workload in WORKLOADS}
         self.register_outputs({workload: role.arn for workload, role in self._roles.items()})
 
+    @property
+    def contract(self) -> Mapping[str, Identity]:
+        return {name: Identity(principal=role.arn, token_endpoint=_TOKENS) for name, role in self._roles.items()}
+
+    def policy_statements(self, store: Store, access: Access) -> Sequence[Statement]:
+        """The policy statements for one need."""
+        actions, stores = ACTIONS[store, access], self._store_arns(store)
+        granted = []
+        if actions.store:
+            granted.append(allow(actions.store, stores))
+        if actions.items:
+            granted.append(allow(actions.items, [pulumi.Output.concat(arn, f"/{PREFIX}/*") for arn in stores]))
+        if actions.key:
+            service = f"{_SERVICES[store]}.{self._args.context.settings.location}.amazonaws.com"
+            via = {"StringEquals": {"kms:ViaService": service}}
+            granted.append(allow(actions.key, [self._args.secrets.key.arn], via))
+        if actions.any_resource:
+            granted.append(allow(actions.any_resource, ["*"]))
+        return granted
+
     def _create_identity(self, name: str, workload: Workload) -> Role:
+        """A role that exactly one service account of the cluster can assume."""
         args = self._args
         role = Role(
             f"{name}-{workload.name}",
@@ -97,7 +121,7 @@ class Identities(Component):
                 statements=[
                     statement
                     for store, access in workload.needs.items()
-                    for statement in self.statements(store, access)
+                    for statement in self.policy_statements(store, access)
                 ],
             ),
             self.child_options(),
@@ -113,31 +137,11 @@ class Identities(Component):
         )
         return role
 
-    def statements(self, store: Store, access: Access) -> Sequence[Statement]:
-        """What IAM has to allow for one need."""
-        actions, stores = ACTIONS[store, access], self._stores(store)
-        granted = []
-        if actions.store:
-            granted.append(allow(actions.store, stores))
-        if actions.items:
-            granted.append(allow(actions.items, [pulumi.Output.concat(arn, f"/{PREFIX}/*") for arn in stores]))
-        if actions.key:
-            service = f"{_SERVICES[store]}.{self._args.context.settings.location}.amazonaws.com"
-            via = {"StringEquals": {"kms:ViaService": service}}
-            granted.append(allow(actions.key, [self._args.secrets.key.arn], via))
-        if actions.everywhere:
-            granted.append(allow(actions.everywhere, ["*"]))
-        return granted
-
-    def _stores(self, store: Store) -> Sequence[pulumi.Output[str]]:
+    def _store_arns(self, store: Store) -> Sequence[pulumi.Output[str]]:
         args = self._args
         stores = {
             Store.ARTIFACTS: [args.artifacts.bucket_arn],
             Store.EXPERIMENTS: args.experiments.table_arns,
-            Store.REGISTRY: args.registry.arns,
+            Store.REGISTRY: args.registry.repository_arns,
         }
         return stores.get(store, [])
-
-    @property
-    def contract(self) -> Mapping[str, Identity]:
-        return {name: Identity(principal=role.arn, token_endpoint=_TOKENS) for name, role in self._roles.items()}

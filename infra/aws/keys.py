@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import kms
 
-from infra.aws.iam import Statement, allow, document
+from infra.aws.iam import Statement, allow, format_policy
 from infra.core.component import Component, StackContext
 
 
@@ -16,30 +16,30 @@ from infra.core.component import Component, StackContext
 class KeyArgs:
     context: StackContext
     name_suffix: str  # of the physical name
-    account: pulumi.Output[str]
+    account_id: pulumi.Output[str]
     purpose: str
-    statements: Sequence[Statement] = ()  # for services that act without an identity of this account
+    statements: Sequence[Statement] = ()  # for services that act without an identity in this account
 
 
 class Key(Component):
-    """A key that rotates every year; who may use it is said in IAM, beside what its own policy adds."""
+    """A key that rotates every year. IAM policies grant its use, beside the statements of its own policy."""
 
     layer = "aws"
 
     def __init__(self, name: str, args: KeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         naming = args.context.naming
-        # Without this statement IAM policies have no say and the key would be lost to everybody.
-        root = allow(["kms:*"], ["*"], principal={"AWS": pulumi.Output.format("arn:aws:iam::{}:root", args.account)})
+        # Without this statement IAM policies have no effect on the key, and nobody could administer it.
+        root = allow(["kms:*"], ["*"], principal={"AWS": pulumi.Output.format("arn:aws:iam::{}:root", args.account_id)})
         self._key = kms.Key(
             name,
             description=f"{naming.prefix}: {args.purpose}",
             enable_key_rotation=True,
-            # The longest that KMS waits: a key that is about to go costs nothing, a lost one costs the data.
+            # The longest that KMS allows: a key that is scheduled for deletion costs nothing.
             deletion_window_in_days=30,
-            policy=document([root, *args.statements]),
+            policy=format_policy([root, *args.statements]),
             tags=naming.tags,
-            opts=self.child_options(protect=args.context.settings.production),
+            opts=self.child_options(protect=args.context.settings.resilience.deletion_protection),
         )
         kms.Alias(
             name,

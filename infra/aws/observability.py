@@ -1,4 +1,4 @@
-"""Where logs and alerts go."""
+"""Logs and alerts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra.aws.keys import Key, KeyArgs
 from infra.contract import TelemetryContract
 from infra.core.component import Component, StackContext
 
-# What CloudWatch takes for a retention, up to the most that settings allow.
+# Retention periods of CloudWatch in days, up to the maximum of the setting.
 # Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 _RETENTIONS = (30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
 
@@ -21,11 +21,11 @@ _RETENTIONS = (30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
 @dataclass(frozen=True)
 class ObservabilityArgs:
     context: StackContext
-    account: pulumi.Output[str]
+    account_id: pulumi.Output[str]
 
 
 class Observability(Component):
-    """Log groups under a key of their own, so that who reads logs cannot read data; and a topic for alerts."""
+    """Log groups with a key of their own, which does not open data; and a topic that receives alerts."""
 
     layer = "aws"
 
@@ -35,18 +35,51 @@ class Observability(Component):
         self._key = Key(
             f"{name}-key",
             KeyArgs(
-                args.context, "logs", args.account, "logs, audit trail and alerts", self._users_of_key(args.account)
+                args.context,
+                "logs",
+                args.account_id,
+                "logs, audit trail and alerts",
+                self._key_statements(args.account_id),
             ),
             self.child_options(),
         )
-        self._platform = self.log_group(
+        self._platform = self.create_log_group(
             f"{name}-platform", f"/groundwork/{args.context.naming.prefix}", self.child_options()
         )
-        self._topics = self._create_topic(f"{name}-alerts", args.context.settings.telemetry.alert_email)
+        self._topics = self._create_alert_topic(f"{name}-alerts", args.context.settings.telemetry.alert_email)
         self.register_outputs({"logs": self._platform.name})
 
-    def _users_of_key(self, account: pulumi.Output[str]) -> Sequence[Statement]:
-        """The services that encrypt for us under their own name, each bound to this account's resources."""
+    @property
+    def key(self) -> Key:
+        return self._key
+
+    @property
+    def alert_topics(self) -> Sequence[pulumi.Output[str]]:
+        """ARNs of the topics that receive alarms; empty without an address for alerts."""
+        return [topic.arn for topic in self._topics]
+
+    @property
+    def contract(self) -> TelemetryContract:
+        return TelemetryContract(logs=self._platform.name)
+
+    def create_log_group(self, name: str, path: str, opts: pulumi.ResourceOptions) -> cloudwatch.LogGroup:
+        """A log group with the stack's key and retention.
+
+        Services that write logs create missing log groups themselves, unencrypted and without expiry, so theirs are
+        created first.
+        """
+        days = self._context.settings.telemetry.retention_days
+        return cloudwatch.LogGroup(
+            name,
+            name=path,
+            kms_key_id=self._key.arn,
+            retention_in_days=next(retention for retention in _RETENTIONS if retention >= days),
+            tags=self._context.naming.tags,
+            opts=opts,
+        )
+
+    def _key_statements(self, account: pulumi.Output[str]) -> Sequence[Statement]:
+        """Services that use the key as themselves, each restricted to resources of this account."""
         region = self._context.settings.location
         groups = pulumi.Output.format("arn:aws:logs:{}:{}:log-group:*", region, account)
         trails = pulumi.Output.format("arn:aws:cloudtrail:{}:{}:trail/*", region, account)
@@ -72,7 +105,7 @@ class Observability(Component):
             ),
         ]
 
-    def _create_topic(self, name: str, email: str) -> Sequence[sns.Topic]:
+    def _create_alert_topic(self, name: str, email: str) -> Sequence[sns.Topic]:
         if not email:
             return ()
         topic = sns.Topic(
@@ -84,32 +117,3 @@ class Observability(Component):
         )
         sns.TopicSubscription(name, topic=topic.arn, protocol="email", endpoint=email, opts=self.child_options())
         return (topic,)
-
-    def log_group(self, name: str, path: str, opts: pulumi.ResourceOptions) -> cloudwatch.LogGroup:
-        """A log group with the stack's key and retention.
-
-        Services that write logs would make their groups themselves, unencrypted and kept for ever: they have
-        to find them.
-        """
-        days = self._context.settings.telemetry.retention_days
-        return cloudwatch.LogGroup(
-            name,
-            name=path,
-            kms_key_id=self._key.arn,
-            retention_in_days=next(retention for retention in _RETENTIONS if retention >= days),
-            tags=self._context.naming.tags,
-            opts=opts,
-        )
-
-    @property
-    def key(self) -> Key:
-        return self._key
-
-    @property
-    def alert_topics(self) -> Sequence[pulumi.Output[str]]:
-        """Where alarms are sent; empty when nobody is named to hear them."""
-        return [topic.arn for topic in self._topics]
-
-    @property
-    def contract(self) -> TelemetryContract:
-        return TelemetryContract(logs=self._platform.name)

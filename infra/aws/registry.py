@@ -1,4 +1,4 @@
-"""The registry of the platform's own images."""
+"""The container registry of the platform's images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra.aws.secrets import Secrets
 from infra.contract import RegistryContract
 from infra.core.component import Component, StackContext
 
-# ECR wants each repository declared before the first push.
+# ECR requires a repository to exist before the first push.
 _IMAGES = ("training", "serving")
 
 
@@ -24,7 +24,7 @@ class RegistryArgs:
 
 
 class Registry(Component):
-    """Private repositories whose tags never move and whose images are scanned when they arrive."""
+    """Private repositories with immutable tags, which scan images on push."""
 
     layer = "aws"
 
@@ -32,6 +32,15 @@ class Registry(Component):
         super().__init__(name, opts)
         self._repositories = [self._create_repository(f"{name}-{image}", image, args) for image in _IMAGES]
         self.register_outputs({"server": self.contract.server})
+
+    @property
+    def repository_arns(self) -> Sequence[pulumi.Output[str]]:
+        return [repository.arn for repository in self._repositories]
+
+    @property
+    def contract(self) -> RegistryContract:
+        url = self._repositories[0].repository_url
+        return RegistryContract(server=url.apply(lambda url: str(url).partition("/")[0]))
 
     def _create_repository(self, name: str, image: str, args: RegistryArgs) -> ecr.Repository:
         repository = ecr.Repository(
@@ -42,25 +51,18 @@ class Registry(Component):
             encryption_configurations=[
                 ecr.RepositoryEncryptionConfigurationArgs(encryption_type="KMS", kms_key=args.secrets.key.arn)
             ],
-            force_delete=not args.context.settings.production,
+            force_delete=not args.context.settings.resilience.retain_data,
             tags=args.context.naming.tags,
             opts=self.child_options(),
         )
-        ecr.LifecyclePolicy(name, repository=repository.name, policy=_forget_untagged(), opts=self.child_options())
+        ecr.LifecyclePolicy(
+            name, repository=repository.name, policy=_expire_untagged_images(), opts=self.child_options()
+        )
         return repository
 
-    @property
-    def arns(self) -> Sequence[pulumi.Output[str]]:
-        return [repository.arn for repository in self._repositories]
 
-    @property
-    def contract(self) -> RegistryContract:
-        url = self._repositories[0].repository_url
-        return RegistryContract(server=url.apply(lambda url: str(url).partition("/")[0]))
-
-
-def _forget_untagged() -> str:
-    """Tags are immutable and a rollback may need any of them; what has none is left over from a failed push."""
+def _expire_untagged_images() -> str:
+    """A rollback may need any tagged image; an untagged one is left over from a failed push."""
     selection = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14}
     rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
     return json.dumps({"rules": [rule]})

@@ -1,4 +1,4 @@
-"""The key of all data, and the store of secrets."""
+"""The store of secrets, and the key that encrypts data at rest."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from infra.core.component import Component, StackContext
 @dataclass(frozen=True)
 class SecretsArgs:
     context: StackContext
-    account: pulumi.Output[str]
+    account_id: pulumi.Output[str]
 
 
 class Secrets(Component):
-    """A key for data at rest, and secrets kept under it."""
+    """Secrets in Secrets Manager, and the platform's key that encrypts them."""
 
     layer = "aws"
 
@@ -30,25 +30,16 @@ class Secrets(Component):
         self._context = args.context
         self._key = Key(
             f"{name}-key",
-            KeyArgs(args.context, "data", args.account, "data, images, disks and secrets", _node_disks(args.account)),
+            KeyArgs(
+                args.context,
+                "data",
+                args.account_id,
+                "data, images, disks and secrets",
+                _node_disk_statements(args.account_id),
+            ),
             self.child_options(),
         )
         self.register_outputs({"name": self.contract.name})
-
-    def store_secret(self, name: str, value: pulumi.Input[str]) -> None:
-        """Keep a secret value under `<prefix>/<name>`."""
-        secret = secretsmanager.Secret(
-            name,
-            name=f"{self._context.naming.prefix}/{name}",
-            kms_key_id=self._key.arn,
-            # The shortest and the longest that Secrets Manager allows: until then the name stays taken.
-            recovery_window_in_days=30 if self._context.settings.production else 7,
-            tags=self._context.naming.tags,
-            opts=self.child_options(),
-        )
-        secretsmanager.SecretVersion(
-            name, secret_id=secret.id, secret_string=pulumi.Output.secret(value), opts=self.child_options()
-        )
 
     @property
     def key(self) -> Key:
@@ -63,13 +54,28 @@ class Secrets(Component):
             ),
         )
 
+    def store_secret(self, name: str, value: pulumi.Input[str]) -> None:
+        """Store a secret value under `<prefix>/<name>`."""
+        secret = secretsmanager.Secret(
+            name,
+            name=f"{self._context.naming.prefix}/{name}",
+            kms_key_id=self._key.arn,
+            # Until the end of this period, the name stays in use.
+            recovery_window_in_days=self._context.settings.resilience.secret_recovery_days,
+            tags=self._context.naming.tags,
+            opts=self.child_options(),
+        )
+        secretsmanager.SecretVersion(
+            name, secret_id=secret.id, secret_string=pulumi.Output.secret(value), opts=self.child_options()
+        )
 
-def _node_disks(account: pulumi.Output[str]) -> Sequence[Statement]:
-    """EC2 Auto Scaling starts the nodes under its service-linked role, which no IAM policy of ours reaches.
 
-    Without this every node dies at launch with `Client.InternalError: Client error on launch`. KMS refuses a
-    policy that names a role which does not exist: an account that never used Auto Scaling has to make it first
-    with `aws iam create-service-linked-role --aws-service-name autoscaling.amazonaws.com`.
+def _node_disk_statements(account: pulumi.Output[str]) -> Sequence[Statement]:
+    """EC2 Auto Scaling starts nodes with its service-linked role, whose IAM policies cannot be changed.
+
+    Without these statements every node fails at launch with `Client.InternalError: Client error on launch`. KMS rejects
+    a policy with a role that does not exist: in an account that has never used Auto Scaling, create the role first with
+    `aws iam create-service-linked-role --aws-service-name autoscaling.amazonaws.com`.
     Source: https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html
     """
     service = "autoscaling.amazonaws.com"

@@ -1,4 +1,4 @@
-"""AWS's own training service, beside the cluster."""
+"""The managed training service, beside the cluster."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import pulumi
 from pulumi_aws import ec2, sagemaker
 
 from infra.access import WORKLOADS
-from infra.aws.iam import Role, RoleArgs, Statement, allow, trust
+from infra.aws.iam import Role, RoleArgs, Statement, allow, trust_service
 from infra.aws.identity import Identities
 from infra.aws.network import HTTPS, Network
 from infra.aws.secrets import Secrets
 from infra.contract import TrainingContract
 from infra.core.component import Component, StackContext
 
-# A training job of SageMaker's works with what one in the cluster works with.
+# SageMaker training jobs need the same access as those in the cluster.
 _NEEDS = next(workload.needs for workload in WORKLOADS if workload.name == "training")
 
 
 @dataclass(frozen=True)
 class TrainingArgs:
     context: StackContext
-    account: pulumi.Output[str]
+    account_id: pulumi.Output[str]
     network: Network
     secrets: Secrets
     identities: Identities
 
 
 class Training(Component):
-    """A SageMaker domain without a way to the internet of its own, and the role that its jobs run as."""
+    """A SageMaker domain with network access through the VPC only, and the role of its jobs."""
 
     layer = "aws"
 
@@ -43,8 +43,13 @@ class Training(Component):
             RoleArgs(
                 args.context,
                 "sagemaker",
-                trust("sagemaker.amazonaws.com", {"StringEquals": {"aws:SourceAccount": args.account}}),
-                statements=[*self._data(), *self._jobs(), *self._network(), *self._logs()],
+                trust_service("sagemaker.amazonaws.com", {"StringEquals": {"aws:SourceAccount": args.account_id}}),
+                statements=[
+                    *self._data_statements(),
+                    *self._job_statements(),
+                    *self._network_statements(),
+                    *self._log_statements(),
+                ],
             ),
             self.child_options(),
         )
@@ -60,15 +65,19 @@ class Training(Component):
                 execution_role=role.arn, security_groups=[self._create_security_group(name).id]
             ),
             retention_policy=sagemaker.DomainRetentionPolicyArgs(
-                home_efs_file_system="Retain" if args.context.settings.production else "Delete"
+                home_efs_file_system="Retain" if args.context.settings.resilience.retain_data else "Delete"
             ),
             tags=args.context.naming.tags,
             opts=self.child_options(depends_on=[role]),
         )
         self.register_outputs({"name": self._domain.domain_name})
 
+    @property
+    def contract(self) -> TrainingContract:
+        return TrainingContract(name=self._domain.domain_name)
+
     def _create_security_group(self, name: str) -> ec2.SecurityGroup:
-        """Studio's notebooks mount their home over NFS inside the network and speak HTTPS to everything else."""
+        """Notebooks mount home directories over NFS within the network, and use HTTPS for everything else."""
         context = self._args.context
         inside = [context.settings.network.cidr]
         return ec2.SecurityGroup(
@@ -76,27 +85,27 @@ class Training(Component):
             vpc_id=self._args.network.vpc_id,
             name=self._prefix,
             description="SageMaker notebooks and jobs",
-            ingress=[_rule("Between the instances of a job", 0, 65535, itself=True)],
+            ingress=[_tcp_rule("Between the instances of a job", 0, 65535, itself=True)],
             egress=[
-                _rule("NFS to home directories", 2049, 2049, inside),
-                _rule("HTTPS to AWS and package indexes, through NAT", HTTPS, HTTPS, ["0.0.0.0/0"]),
-                _rule("Between the instances of a job", 0, 65535, itself=True),
+                _tcp_rule("NFS to home directories", 2049, 2049, inside),
+                _tcp_rule("HTTPS to AWS and package indexes, through NAT", HTTPS, HTTPS, ["0.0.0.0/0"]),
+                _tcp_rule("Between the instances of a job", 0, 65535, itself=True),
             ],
             tags={**context.naming.tags, "Name": self._prefix},
             opts=self.child_options(),
         )
 
-    def _data(self) -> Sequence[Statement]:
-        """Data, and the jobs' disks, which SageMaker encrypts by a grant."""
+    def _data_statements(self) -> Sequence[Statement]:
+        """Access to data, and to the jobs' disks, which SageMaker encrypts through a grant."""
         identities, key = self._args.identities, self._args.secrets.key.arn
-        granted = [grant for store, access in _NEEDS.items() for grant in identities.statements(store, access)]
+        granted = [grant for store, access in _NEEDS.items() for grant in identities.policy_statements(store, access)]
         disks = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
         return [*granted, allow(["kms:CreateGrant"], [key], disks), allow(["kms:DescribeKey"], [key])]
 
-    def _jobs(self) -> Sequence[Statement]:
-        """Training jobs named after the stack and of its size only, run as this role.
+    def _job_statements(self) -> Sequence[Statement]:
+        """Jobs with the stack's name prefix and instance size, which run as this role; none if `maximumNodes` is 0.
 
-        How many run at once is no matter of IAM's: a service quota bounds them. None are allowed where it is 0.
+        IAM cannot limit how many jobs run at the same time; a service quota does.
         """
         settings = self._args.context.settings.training
         if not settings.maximum_nodes:
@@ -112,12 +121,12 @@ class Training(Component):
             allow(["sagemaker:AddTags", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], jobs),
             allow(
                 ["iam:PassRole"],
-                [pulumi.Output.format("arn:aws:iam::{}:{}", self._args.account, role)],
+                [pulumi.Output.format("arn:aws:iam::{}:{}", self._args.account_id, role)],
                 {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
             ),
         ]
 
-    def _network(self) -> Sequence[Statement]:
+    def _network_statements(self) -> Sequence[Statement]:
         """Network interfaces in the VPC.
 
         Source: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
@@ -133,10 +142,10 @@ class Training(Component):
                 interfaces,
                 [self._arn("ec2", f"{kind}/*") for kind in ("network-interface", "security-group", "subnet")],
             ),
-            allow([f"ec2:Describe{kind}" for kind in described], ["*"]),  # EC2 knows no narrower describing
+            allow([f"ec2:Describe{kind}" for kind in described], ["*"]),  # these actions support no resource
         ]
 
-    def _logs(self) -> Sequence[Statement]:
+    def _log_statements(self) -> Sequence[Statement]:
         return [
             allow(
                 ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
@@ -151,16 +160,12 @@ class Training(Component):
 
     def _arn(self, service: str, resource: str) -> pulumi.Output[str]:
         region = self._args.context.settings.location
-        return pulumi.Output.concat("arn:aws:", service, ":", region, ":", self._args.account, ":", resource)
-
-    @property
-    def contract(self) -> TrainingContract:
-        return TrainingContract(name=self._domain.domain_name)
+        return pulumi.Output.concat("arn:aws:", service, ":", region, ":", self._args.account_id, ":", resource)
 
 
-def _rule(
+def _tcp_rule(
     description: str, first: int, last: int, blocks: Sequence[str] | None = None, *, itself: bool = False
 ) -> dict[str, object]:
-    """A rule for TCP, in the form that both directions take."""
+    """A TCP rule, in the form of both ingress and egress rules."""
     rule: dict[str, object] = {"description": description, "protocol": "tcp", "from_port": first, "to_port": last}
     return {**rule, "self": True} if itself else {**rule, "cidr_blocks": blocks}

@@ -1,4 +1,4 @@
-"""The object store for models and other artifacts."""
+"""The object store of models and runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from infra.core.component import Component, StackContext
 
 CONTAINER = "mlflow"
 _SOFT_DELETE_DAYS = 30
-_OLD_VERSION_DAYS = 90
 
 
 @dataclass(frozen=True)
@@ -25,39 +24,41 @@ class ArtifactsArgs:
 
 
 class Artifacts(Component):
+    """A storage account with one container, in which MLflow keeps its artifacts."""
+
     layer = "azure"
 
     def __init__(self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        self._account = private_account(name, "st", args.context, args.network, args.secrets, parent=self)
+        self._account = create_private_account(name, "st", args.context, args.network, args.secrets, parent=self)
         self._account_id: pulumi.Output[str] = self._account.id
-        self._blobs: pulumi.Output[str] = self._keep_versions(name).id
+        self._blob_service_id: pulumi.Output[str] = self._create_versioning(name).id
         container = storage.BlobContainer(
             name,
             resource_group_name=args.network.resource_group,
             account_name=self._account.name,
             container_name=CONTAINER,
             public_access="None",
-            opts=self.child_options(protect=args.context.settings.production),
+            opts=self.child_options(protect=args.context.settings.resilience.deletion_protection),
         )
-        self._container: pulumi.Output[str] = container.id
+        self._container_id: pulumi.Output[str] = container.id
         self.register_outputs({"uri": self._uri})
 
     @property
-    def account(self) -> pulumi.Output[str]:
+    def account_id(self) -> pulumi.Output[str]:
         """ID of the storage account."""
         return self._account_id
 
     @property
-    def blobs(self) -> pulumi.Output[str]:
-        """ID of the account's blob service, which has logs of its own."""
-        return self._blobs
+    def blob_service_id(self) -> pulumi.Output[str]:
+        """ID of the account's blob service, which has its own logs."""
+        return self._blob_service_id
 
     @property
-    def container(self) -> pulumi.Output[str]:
-        """ID of the container: roles are granted on it, not on the account."""
-        return self._container
+    def container_id(self) -> pulumi.Output[str]:
+        """ID of the container. Roles are assigned on it rather than on the account."""
+        return self._container_id
 
     @property
     def contract(self) -> ArtifactsContract:
@@ -67,9 +68,9 @@ class Artifacts(Component):
     def _uri(self) -> pulumi.Output[str]:
         return pulumi.Output.concat("wasbs://", CONTAINER, "@", self._account.name, ".blob.core.windows.net/")
 
-    def _keep_versions(self, name: str) -> storage.BlobServiceProperties:
-        """What is overwritten or deleted can be had back for a while, and then costs nothing any more."""
-        group = self._args.network.resource_group
+    def _create_versioning(self, name: str) -> storage.BlobServiceProperties:
+        """Replaced and deleted blobs can be restored for a limited time, after which they cost nothing."""
+        group, resilience = self._args.network.resource_group, self._args.context.settings.resilience
         service = storage.BlobServiceProperties(
             name,
             resource_group_name=group,
@@ -96,7 +97,7 @@ class Artifacts(Component):
                             actions=storage.ManagementPolicyActionArgs(
                                 version=storage.ManagementPolicyVersionArgs(
                                     delete=storage.DateAfterCreationArgs(
-                                        days_after_creation_greater_than=_OLD_VERSION_DAYS
+                                        days_after_creation_greater_than=resilience.artifact_version_days
                                     )
                                 )
                             ),
@@ -109,15 +110,15 @@ class Artifacts(Component):
         return service
 
 
-def private_account(
-    name: str, part: str, context: StackContext, network: Network, secrets: Secrets, parent: Component
+def create_private_account(
+    name: str, suffix: str, context: StackContext, network: Network, secrets: Secrets, parent: Component
 ) -> storage.StorageAccount:
-    """A storage account without keys or public addresses, encrypted twice, once with the platform's key."""
+    """A storage account without access keys or public access, encrypted with the platform's key."""
     encryption = secrets.encryption
     account = storage.StorageAccount(
         name,
         resource_group_name=network.resource_group,
-        account_name=context.naming.global_name(part, limit=24, hyphens=False),
+        account_name=context.naming.global_name(suffix, limit=24, hyphens=False),
         kind="StorageV2",
         sku=storage.SkuArgs(name="Standard_ZRS"),
         access_tier="Hot",
@@ -144,7 +145,7 @@ def private_account(
             ),
         ),
         tags=context.naming.tags,
-        opts=parent.child_options(protect=context.settings.production),
+        opts=parent.child_options(protect=context.settings.resilience.deletion_protection),
     )
-    network.private_endpoint(name, account.id, "blob", parent=parent)
+    network.create_private_endpoint(name, account.id, "blob", parent=parent)
     return account

@@ -1,4 +1,4 @@
-"""The Kubernetes cluster: AKS with a private API server, Entra identities only, and two pools in three zones."""
+"""The Kubernetes cluster: AKS, its identities and its node pools."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import authorization, compute, containerservice, managedidentity, monitor
 
-from infra.azure.identity import Role, assignment_id, grant, role_definition
+from infra.azure.identity import Role, assign_role, assignment_name, role_definition_id
 from infra.azure.network import ZONES, Network
 from infra.azure.observability import Observability
 from infra.azure.registry import Registry
@@ -20,8 +20,8 @@ from infra.core.component import Component, StackContext
 from infra.core.settings import NodePoolSettings
 
 _SYSTEM_TAINT = Taint("CriticalAddonsOnly", "true", TaintEffect.NO_SCHEDULE)
-_MAXIMUM_PODS = 110  # Kubernetes' own recommendation; the overlay would allow 250
-# What Container Insights collects. Containers' output is left out: in the cluster, Loki keeps it for less.
+_MAXIMUM_PODS = 110  # per node, as Kubernetes recommends; the overlay would allow 250
+# What Container Insights collects. Containers' output is excluded: Loki stores it in the cluster at lower cost.
 _INSIGHTS_STREAMS = (
     "Microsoft-KubeEvents",
     "Microsoft-KubePodInventory",
@@ -40,6 +40,8 @@ class ClusterArgs:
 
 
 class Cluster(Component):
+    """A cluster with a private API server, without local accounts, and with two node pools in three zones."""
+
     layer = "azure"
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -55,8 +57,8 @@ class Cluster(Component):
         self._id: pulumi.Output[str] = self._cluster.id
         self._oidc_issuer: pulumi.Output[str] = self._cluster.oidc_issuer_profile.issuer_url
         self._create_user_pool(f"{name}-user", settings.user_pool)
-        self._collect_inventory(f"{name}-insights")
-        self._admin = self._admit_creator(f"{name}-creator")
+        self._create_data_collection(f"{name}-insights")
+        self._admin = self._grant_creator(f"{name}-creator")
         self.register_outputs({"name": self._cluster.name, "oidc_issuer": self._oidc_issuer})
 
     @property
@@ -70,9 +72,9 @@ class Cluster(Component):
             kubeconfig=self._kubeconfig,
             oidc_issuer=self._oidc_issuer,
             node_pools=self._node_pools,
-            # The service `kubernetes`, always the first address, and behind it the server in its subnet.
-            api=Endpoint([f"{self._service(1)}/32", self._args.network.blocks.api], 443),
-            # AKS brings it, and encrypts its disks as the nodes' own.
+            # The service `kubernetes`, always the first address, and the API server's subnet behind it.
+            api=Endpoint([f"{self._service_address(1)}/32", self._args.network.blocks.api], 443),
+            # AKS creates this class; its disks are encrypted in the same way as those of the nodes.
             storage_class="managed-csi",
         )
 
@@ -87,7 +89,7 @@ class Cluster(Component):
 
     @property
     def _kubeconfig(self) -> pulumi.Output[str]:
-        """How to reach the cluster; whoever uses it signs in through kubelogin as themselves."""
+        """A kubeconfig without credentials: kubelogin signs its user in."""
         credentials = containerservice.list_managed_cluster_user_credentials_output(
             resource_group_name=self._args.network.resource_group,
             resource_name=self._cluster.name,
@@ -98,15 +100,15 @@ class Cluster(Component):
             credentials.apply(lambda answer: base64.b64decode(answer.kubeconfigs[0].value).decode())
         )
 
-    def _service(self, number: int) -> str:
-        """An address of Kubernetes' services."""
+    def _service_address(self, number: int) -> str:
+        """The address with this number in the block of Kubernetes services."""
         return str(ipaddress.IPv4Network(self._args.context.settings.network.service_cidr)[number])
 
-    def _create_identity(self, name: str, part: str) -> managedidentity.UserAssignedIdentity:
+    def _create_identity(self, name: str, suffix: str) -> managedidentity.UserAssignedIdentity:
         return managedidentity.UserAssignedIdentity(
             name,
             resource_group_name=self._args.network.resource_group,
-            resource_name_=self._args.context.naming.regional_name(part, limit=128),
+            resource_name_=self._args.context.naming.regional_name(suffix, limit=128),
             tags=self._args.context.naming.tags,
             opts=self.child_options(),
         )
@@ -128,22 +130,24 @@ class Cluster(Component):
         )
 
     def _grant_identities(self, name: str) -> list[authorization.RoleAssignment]:
-        """What the control plane and the nodes need before the cluster can be made."""
-        network, vault = self._args.network, self._args.secrets.vault
+        """The roles that control plane and nodes need before the cluster can be created."""
+        network, vault = self._args.network, self._args.secrets.vault_id
         control: Mapping[str, tuple[Role, pulumi.Output[str]]] = {
-            "nodes-subnet": (Role.NETWORK_CONTRIBUTOR, network.nodes),
-            "api-subnet": (Role.NETWORK_CONTRIBUTOR, network.api),
+            "nodes-subnet": (Role.NETWORK_CONTRIBUTOR, network.nodes_subnet),
+            "api-subnet": (Role.NETWORK_CONTRIBUTOR, network.api_subnet),
             "kubelet": (Role.MANAGED_IDENTITY_OPERATOR, self._kubelet.id),
             "disks": (Role.READER, self._disks.id),
-            # To encrypt Kubernetes' secrets, and to open its private link to the vault.
+            # For the encryption of Kubernetes secrets, and for the private link to the vault.
             "key": (Role.KEY_VAULT_CRYPTO_USER, vault),
             "vault": (Role.KEY_VAULT_CONTRIBUTOR, vault),
         }
         grants = [
-            grant(f"{name}-control-{what}", role, scope, self._control.principal_id, self)
+            assign_role(f"{name}-control-{what}", role, scope, self._control.principal_id, self)
             for what, (role, scope) in control.items()
         ]
-        pull = grant(f"{name}-kubelet-pull", Role.ACR_PULL, self._args.registry.id, self._kubelet.principal_id, self)
+        pull = assign_role(
+            f"{name}-kubelet-pull", Role.ACR_PULL, self._args.registry.id, self._kubelet.principal_id, self
+        )
         return [*grants, pull]
 
     def _create_cluster(self, name: str, grants: list[authorization.RoleAssignment]) -> containerservice.ManagedCluster:
@@ -156,7 +160,7 @@ class Cluster(Component):
             node_resource_group=context.naming.regional_name("aks-nodes", limit=80),
             dns_prefix=context.naming.regional_name("aks", limit=54),
             sku=containerservice.ManagedClusterSKUArgs(
-                name="Base", tier="Standard" if context.settings.production else "Free"
+                name="Base", tier="Standard" if context.settings.resilience.control_plane_sla else "Free"
             ),
             kubernetes_version=settings.kubernetes_version,
             auto_upgrade_profile=containerservice.ManagedClusterAutoUpgradeProfileArgs(
@@ -176,10 +180,10 @@ class Cluster(Component):
             disable_local_accounts=True,
             aad_profile=containerservice.ManagedClusterAADProfileArgs(managed=True, enable_azure_rbac=True),
             oidc_issuer_profile=containerservice.ManagedClusterOIDCIssuerProfileArgs(enabled=True),
-            api_server_access_profile=self._api_access(),
+            api_server_access_profile=self._api_server_access(),
             network_profile=self._network_profile(),
             security_profile=self._security_profile(),
-            addon_profiles=self._addons(),
+            addon_profiles=self._addon_profiles(),
             disk_encryption_set_id=self._disks.id,
             agent_pool_profiles=[
                 containerservice.ManagedClusterAgentPoolProfileArgs(
@@ -190,16 +194,16 @@ class Cluster(Component):
                     count=settings.system_pool.minimum,
                     min_count=settings.system_pool.minimum,
                     max_count=settings.system_pool.maximum,
-                    **self._pool("system"),
+                    **self._pool_args("system"),
                 )
             ],
             tags=context.naming.tags,
-            # The autoscaler moves the count.
+            # The autoscaler changes the count.
             opts=self.child_options(depends_on=grants, ignore_changes=["agentPoolProfiles[*].count"]),
         )
 
-    def _api_access(self) -> containerservice.ManagedClusterAPIServerAccessProfileArgs:
-        """The API server sits in a subnet of ours; from outside only the authorized ranges get to it, if any."""
+    def _api_server_access(self) -> containerservice.ManagedClusterAPIServerAccessProfileArgs:
+        """The API server is in a subnet of the network; from outside, only authorized ranges can reach it."""
         ranges = self._args.context.settings.cluster.authorized_ranges
         return containerservice.ManagedClusterAPIServerAccessProfileArgs(
             enable_private_cluster=not ranges,
@@ -207,7 +211,7 @@ class Cluster(Component):
             enable_private_cluster_public_fqdn=None if ranges else False,
             authorized_ip_ranges=ranges or None,
             enable_vnet_integration=True,
-            subnet_id=self._args.network.api,
+            subnet_id=self._args.network.api_subnet,
             disable_run_command=True,
         )
 
@@ -220,7 +224,7 @@ class Cluster(Component):
             network_policy="cilium",
             pod_cidr=settings.pod_cidr,
             service_cidr=settings.service_cidr,
-            dns_service_ip=self._service(10),
+            dns_service_ip=self._service_address(10),
             load_balancer_sku="standard",
             outbound_type="userAssignedNATGateway",
         )
@@ -229,7 +233,7 @@ class Cluster(Component):
         encryption = self._args.secrets.encryption
         return containerservice.ManagedClusterSecurityProfileArgs(
             workload_identity=containerservice.ManagedClusterSecurityProfileWorkloadIdentityArgs(enabled=True),
-            # The vault is private; AKS reaches it through the API server's own subnet.
+            # The vault is private; AKS reaches it through the API server's subnet.
             azure_key_vault_kms=containerservice.AzureKeyVaultKmsArgs(
                 enabled=True,
                 key_id=encryption.key_version,
@@ -237,7 +241,7 @@ class Cluster(Component):
                 key_vault_resource_id=encryption.vault,
             ),
             defender=containerservice.ManagedClusterSecurityProfileDefenderArgs(
-                log_analytics_workspace_resource_id=self._args.observability.workspace,
+                log_analytics_workspace_resource_id=self._args.observability.workspace_id,
                 security_monitoring=containerservice.ManagedClusterSecurityProfileDefenderSecurityMonitoringArgs(
                     enabled=True
                 ),
@@ -247,13 +251,13 @@ class Cluster(Component):
             ),
         )
 
-    def _addons(self) -> Mapping[str, containerservice.ManagedClusterAddonProfileArgs]:
+    def _addon_profiles(self) -> Mapping[str, containerservice.ManagedClusterAddonProfileArgs]:
         return {
             "azurepolicy": containerservice.ManagedClusterAddonProfileArgs(enabled=True),
             "omsagent": containerservice.ManagedClusterAddonProfileArgs(
                 enabled=True,
                 config={
-                    "logAnalyticsWorkspaceResourceID": self._args.observability.workspace,
+                    "logAnalyticsWorkspaceResourceID": self._args.observability.workspace_id,
                     "useAADAuth": "true",
                 },
             ),
@@ -270,12 +274,12 @@ class Cluster(Component):
             count=settings.minimum,
             min_count=settings.minimum,
             max_count=settings.maximum,
-            **self._pool("user"),
+            **self._pool_args("user"),
             opts=self.child_options(ignore_changes=["count"]),
         )
 
-    def _pool(self, name: str) -> dict[str, object]:
-        """What both pools are like."""
+    def _pool_args(self, name: str) -> dict[str, object]:
+        """The arguments that both node pools share."""
         return {
             "type": "VirtualMachineScaleSets",
             "os_type": "Linux",
@@ -283,17 +287,17 @@ class Cluster(Component):
             "availability_zones": list(ZONES),
             "enable_auto_scaling": True,
             "node_labels": _labels(name),
-            "vnet_subnet_id": self._args.network.nodes,
+            "vnet_subnet_id": self._args.network.nodes_subnet,
             "max_pods": _MAXIMUM_PODS,
             "enable_node_public_ip": False,
-            # The subscription must have the feature Microsoft.Compute/EncryptionAtHost registered.
+            # Requires that the subscription has registered the feature Microsoft.Compute/EncryptionAtHost.
             "enable_encryption_at_host": True,
             "security_profile": containerservice.AgentPoolSecurityProfileArgs(ssh_access="Disabled"),
             "tags": self._args.context.naming.tags,
         }
 
-    def _collect_inventory(self, name: str) -> None:
-        """With keys disabled on the workspace, the monitoring agent needs to be told what to send where."""
+    def _create_data_collection(self, name: str) -> None:
+        """The workspace accepts no keys, so the monitoring agent needs a data collection rule."""
         naming = self._args.context.naming
         rule = monitor.DataCollectionRule(
             name,
@@ -312,7 +316,7 @@ class Cluster(Component):
             destinations=monitor.DataCollectionRuleDestinationsArgs(
                 log_analytics=[
                     monitor.LogAnalyticsDestinationArgs(
-                        name="logs", workspace_resource_id=self._args.observability.workspace
+                        name="logs", workspace_resource_id=self._args.observability.workspace_id
                     )
                 ]
             ),
@@ -328,13 +332,13 @@ class Cluster(Component):
             opts=self.child_options(),
         )
 
-    def _admit_creator(self, name: str) -> authorization.RoleAssignment:
-        """Whoever creates the cluster administers it, as on EKS; everyone else is granted access in Entra."""
+    def _grant_creator(self, name: str) -> authorization.RoleAssignment:
+        """The identity that creates the cluster administers it, as on EKS; all others get roles in Entra ID."""
         account = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=self))
         return authorization.RoleAssignment(
             name,
-            role_assignment_name=assignment_id(self._id, Role.KUBERNETES_CLUSTER_ADMIN, account.object_id),
-            role_definition_id=role_definition(Role.KUBERNETES_CLUSTER_ADMIN, self),
+            role_assignment_name=assignment_name(self._id, Role.KUBERNETES_CLUSTER_ADMIN, account.object_id),
+            role_definition_id=role_definition_id(Role.KUBERNETES_CLUSTER_ADMIN, self),
             scope=self._cluster.id,
             principal_id=account.object_id,
             opts=self.child_options(ignore_changes=["principalId", "roleAssignmentName"]),

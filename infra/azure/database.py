@@ -1,4 +1,4 @@
-"""PostgreSQL, where MLflow keeps runs and the model registry."""
+"""The PostgreSQL server of MLflow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from infra.core.component import Component, StackContext
 
 DATABASE = USERNAME = "mlflow"
 PORT = 5432
-# The service's names for families of sizes, by the letter of the size.
+# The service's name of each family of sizes, by the first letter of the size.
 _TIERS = {"B": "Burstable", "D": "GeneralPurpose", "E": "MemoryOptimized"}
 
 
@@ -27,12 +27,14 @@ class DatabaseArgs:
 
 
 class Database(Component):
+    """A flexible server in a subnet of its own, which accepts connections over TLS only."""
+
     layer = "azure"
 
     def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        # Letters and digits only: the password becomes part of a URL. Azure wants three kinds of characters.
+        # Letters and digits only, for the password becomes part of a URL. Azure requires three kinds of characters.
         self._password = pulumi_random.RandomPassword(
             f"{name}-password",
             length=32,
@@ -45,7 +47,7 @@ class Database(Component):
         args.secrets.store_secret("tracking-database-password", self._password.result)
         self._server = self._create_server(name)
         self._id: pulumi.Output[str] = self._server.id
-        self._configure(name)
+        self._create_database(name)
         self.register_outputs({"host": self._server.fully_qualified_domain_name})
 
     @property
@@ -64,7 +66,7 @@ class Database(Component):
 
     def _create_server(self, name: str) -> dbforpostgresql.Server:
         context, network, encryption = self._args.context, self._args.network, self._args.secrets.encryption
-        settings = context.settings.database
+        settings, resilience = context.settings.database, context.settings.resilience
         return dbforpostgresql.Server(
             name,
             resource_group_name=network.resource_group,
@@ -81,7 +83,7 @@ class Database(Component):
                 password_auth="Enabled",  # noqa: S106
             ),
             network=dbforpostgresql.NetworkArgs(
-                delegated_subnet_resource_id=network.database,
+                delegated_subnet_resource_id=network.database_subnet,
                 private_dns_zone_arm_resource_id=network.database_zone,
                 public_network_access="Disabled",
             ),
@@ -96,20 +98,20 @@ class Database(Component):
                 primary_key_uri=encryption.key_version,
                 primary_user_assigned_identity_id=encryption.identity,
             ),
-            # A copy in the paired region would need a vault and a key there.
+            # A copy in the paired region would need a vault and a key in that region.
             backup=dbforpostgresql.BackupArgs(
                 backup_retention_days=settings.backup_days, geo_redundant_backup="Disabled"
             ),
             availability_zone="1",
             high_availability=dbforpostgresql.HighAvailabilityArgs(mode="ZoneRedundant", standby_availability_zone="2")
-            if context.settings.production
+            if resilience.multi_zone_database
             else dbforpostgresql.HighAvailabilityArgs(mode="Disabled"),
             tags=context.naming.tags,
-            opts=self.child_options(protect=context.settings.production),
+            opts=self.child_options(protect=resilience.deletion_protection),
         )
 
-    def _configure(self, name: str) -> None:
-        """MLflow's database, and no connection without TLS 1.2. One after the other: the server does no two."""
+    def _create_database(self, name: str) -> None:
+        """MLflow's database, and TLS 1.2 as the minimum. One by one: the server refuses concurrent operations."""
         parameters = {"require_secure_transport": "on", "ssl_min_protocol_version": "TLSv1.2"}
         server = {"resource_group_name": self._args.network.resource_group, "server_name": self._server.name}
         previous: pulumi.Resource = dbforpostgresql.Database(

@@ -1,4 +1,4 @@
-"""Model metadata, A/B assignments and results, in Cosmos DB."""
+"""The store of model metadata, A/B assignments and results."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from infra.contract import ExperimentsContract
 from infra.core.component import Component, StackContext
 
 DATABASE = "experiments"
-# Partition keys: a router asks for one user's assignment, an analysis for all results of one experiment.
+# Partition keys: a router reads the assignment of one user, an analysis all results of one experiment.
 CONTAINERS: Mapping[str, Sequence[str]] = {
     "models": ("/name",),
     "assignments": ("/experiment", "/user"),
     "results": ("/experiment",),
 }
-# The smallest autoscaled throughput; it is billed from a tenth of it upwards.
+# RU/s, the smallest maximum of autoscaling; the bill starts at a tenth of it.
 _MAXIMUM_THROUGHPUT = 1000
 
 
@@ -32,6 +32,8 @@ class ExperimentsArgs:
 
 
 class Experiments(Component):
+    """A Cosmos DB account with one database and three containers."""
+
     layer = "azure"
 
     def __init__(self, name: str, args: ExperimentsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -40,7 +42,7 @@ class Experiments(Component):
         self._account = self._create_account(name)
         self._id: pulumi.Output[str] = self._account.id
         self._account_name: pulumi.Output[str] = self._account.name
-        args.network.private_endpoint(name, self._id, "Sql", parent=self)
+        args.network.create_private_endpoint(name, self._id, "Sql", parent=self)
         self._database = cosmosdb.SqlResourceSqlDatabase(
             name,
             resource_group_name=args.network.resource_group,
@@ -48,7 +50,7 @@ class Experiments(Component):
             database_name=DATABASE,
             resource=cosmosdb.SqlDatabaseResourceArgs(id=DATABASE),
             options=self._throughput,
-            opts=self.child_options(protect=args.context.settings.production),
+            opts=self.child_options(protect=args.context.settings.resilience.deletion_protection),
         )
         for container, keys in CONTAINERS.items():
             self._create_container(f"{name}-{container}", container, keys)
@@ -59,7 +61,7 @@ class Experiments(Component):
         return self._id
 
     @property
-    def account(self) -> pulumi.Output[str]:
+    def account_name(self) -> pulumi.Output[str]:
         """Name of the account."""
         return self._account_name
 
@@ -69,8 +71,8 @@ class Experiments(Component):
 
     @property
     def _throughput(self) -> cosmosdb.CreateUpdateOptionsArgs | None:
-        """Shared by the containers in production; elsewhere each request is paid for."""
-        if not self._args.context.settings.production:
+        """Provisioned throughput is shared by the containers; without it each request is paid for."""
+        if not self._args.context.settings.resilience.provisioned_throughput:
             return None
         return cosmosdb.CreateUpdateOptionsArgs(
             autoscale_settings=cosmosdb.AutoscaleSettingsArgs(max_throughput=_MAXIMUM_THROUGHPUT)
@@ -78,20 +80,24 @@ class Experiments(Component):
 
     def _create_account(self, name: str) -> cosmosdb.DatabaseAccount:
         context, encryption = self._args.context, self._args.secrets.encryption
-        production = context.settings.production
+        resilience = context.settings.resilience
         return cosmosdb.DatabaseAccount(
             name,
             resource_group_name=self._args.network.resource_group,
             account_name=context.naming.global_name("cosmos", limit=44),
             kind="GlobalDocumentDB",
             database_account_offer_type="Standard",
-            capabilities=None if production else [cosmosdb.CapabilityArgs(name="EnableServerless")],
+            capabilities=None
+            if resilience.provisioned_throughput
+            else [cosmosdb.CapabilityArgs(name="EnableServerless")],
             locations=[
                 cosmosdb.LocationArgs(
-                    location_name=context.settings.location, failover_priority=0, is_zone_redundant=production
+                    location_name=context.settings.location,
+                    failover_priority=0,
+                    is_zone_redundant=resilience.multi_zone_experiments,
                 )
             ],
-            enable_automatic_failover=production,
+            enable_automatic_failover=resilience.multi_zone_experiments,
             consistency_policy=cosmosdb.ConsistencyPolicyArgs(default_consistency_level="Session"),
             disable_local_auth=True,
             disable_key_based_metadata_write_access=True,
@@ -107,11 +113,11 @@ class Experiments(Component):
             backup_policy=cosmosdb.ContinuousModeBackupPolicyArgs(
                 type="Continuous",
                 continuous_mode_properties=cosmosdb.ContinuousModePropertiesArgs(
-                    tier="Continuous30Days" if production else "Continuous7Days"
+                    tier=f"Continuous{resilience.experiments_backup_days}Days"
                 ),
             ),
             tags=context.naming.tags,
-            opts=self.child_options(protect=production),
+            opts=self.child_options(protect=resilience.deletion_protection),
         )
 
     def _create_container(self, name: str, container: str, keys: Sequence[str]) -> None:
@@ -128,5 +134,5 @@ class Experiments(Component):
                     paths=keys, kind="MultiHash" if hierarchical else "Hash", version=2
                 ),
             ),
-            opts=self.child_options(protect=self._args.context.settings.production),
+            opts=self.child_options(protect=self._args.context.settings.resilience.deletion_protection),
         )

@@ -1,4 +1,4 @@
-"""Groundwork's foundation on Azure."""
+"""The foundation on Azure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from infra.core.component import StackContext
 
 
 def create_foundation(context: StackContext) -> Foundation:
-    """Declare the Azure side of a stack."""
+    """Declare the Azure resources of a stack, in the order of their dependencies."""
     provider = Provider("azure", location=context.settings.location)
     opts = pulumi.ResourceOptions(providers=[provider])
 
@@ -35,13 +35,13 @@ def create_foundation(context: StackContext) -> Foundation:
     experiments = Experiments("experiments", ExperimentsArgs(context, network, secrets), opts)
     cluster = Cluster("cluster", ClusterArgs(context, network, observability, secrets, registry), opts)
     scopes = {
-        Store.ARTIFACTS: artifacts.container,
+        Store.ARTIFACTS: artifacts.container_id,
         Store.REGISTRY: registry.id,
         Store.EXPERIMENTS: experiments.id,
     }
     identities = Identities(
         "identity",
-        IdentitiesArgs(context, network, cluster.contract.oidc_issuer, scopes, experiments.account),
+        IdentitiesArgs(context, network, cluster.contract.oidc_issuer, scopes, experiments.account_name),
         opts,
     )
     training = Training(
@@ -69,7 +69,7 @@ def create_foundation(context: StackContext) -> Foundation:
         audit=audit.contract,
         identities=identities.contract,
         endpoints={
-            # Storage, registry and Cosmos DB answer at their private endpoints.
+            # Storage, registry and Cosmos DB are reached at their private endpoints.
             Store.ARTIFACTS: Endpoint([network.blocks.endpoints], 443),
             Store.REGISTRY: Endpoint([network.blocks.endpoints], 443),
             Store.EXPERIMENTS: Endpoint([network.blocks.endpoints], 443),

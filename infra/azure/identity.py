@@ -1,6 +1,6 @@
-"""Who may do what in Azure: roles, how they are granted, and the workloads' identities.
+"""Roles, role assignments and the workloads' identities.
 
-`ROLES` and `COSMOS_ROLES` translate the access table; nothing else grants a workload anything.
+`ROLES` and `COSMOS_ROLES` translate the access table; workloads get no other roles.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Role(StrEnum):
 
 
 class CosmosRole(StrEnum):
-    """Cosmos DB's own built-in roles for data, beside Azure's.
+    """Cosmos DB's built-in data plane roles, which are not Azure roles.
 
     Source: https://learn.microsoft.com/azure/cosmos-db/nosql/reference-data-plane-security
     """
@@ -47,7 +47,7 @@ class CosmosRole(StrEnum):
     DATA_CONTRIBUTOR = "00000000-0000-0000-0000-000000000002"
 
 
-# Encrypted stores use their own identity for the key, so reading them takes no grant on it here.
+# Encrypted stores access the key with an identity of their own, so workloads need no role on it.
 ROLES: Mapping[tuple[Store, Access], Role] = {
     (Store.ARTIFACTS, Access.READ): Role.BLOB_DATA_READER,
     (Store.ARTIFACTS, Access.WRITE): Role.BLOB_DATA_CONTRIBUTOR,
@@ -59,36 +59,36 @@ COSMOS_ROLES: Mapping[Access, CosmosRole] = {
     Access.WRITE: CosmosRole.DATA_CONTRIBUTOR,
 }
 
-# Entra ID answers at many addresses that change.
+# Entra ID has many addresses, which change.
 TOKEN_ENDPOINT = Endpoint(["0.0.0.0/0"], 443)
 
 
-def grant(
+def assign_role(
     name: str, role: Role, scope: pulumi.Input[str], principal: pulumi.Input[str], parent: pulumi.Resource
 ) -> authorization.RoleAssignment:
-    """Give a managed identity a role on one resource."""
+    """Assign a role on one resource to a managed identity."""
     return authorization.RoleAssignment(
         name,
-        role_assignment_name=assignment_id(scope, role, principal),
-        role_definition_id=role_definition(role, parent),
+        role_assignment_name=assignment_name(scope, role, principal),
+        role_definition_id=role_definition_id(role, parent),
         scope=scope,
         principal_id=principal,
-        # A new identity takes a while to be known everywhere; with its type given, Azure does not look it up.
+        # With the type, Azure does not look up the principal, which may not have been replicated yet.
         principal_type="ServicePrincipal",
         opts=pulumi.ResourceOptions(parent=parent),
     )
 
 
-def assignment_id(
+def assignment_name(
     scope: pulumi.Input[str], role: Role | CosmosRole, principal: pulumi.Input[str]
 ) -> pulumi.Output[str]:
-    """An assignment's name: a GUID of what it says, so that one which says something else is another."""
-    said = pulumi.Output.format("{}|{}|{}", scope, role.value, principal)
-    return said.apply(lambda text: str(uuid.uuid5(uuid.NAMESPACE_URL, text)))
+    """The GUID that names an assignment, derived from its content: another content is another assignment."""
+    content = pulumi.Output.format("{}|{}|{}", scope, role.value, principal)
+    return content.apply(lambda text: str(uuid.uuid5(uuid.NAMESPACE_URL, text)))
 
 
-def role_definition(role: Role, parent: pulumi.Resource) -> pulumi.Output[str]:
-    """ID of a built-in role as the current subscription knows it."""
+def role_definition_id(role: Role, parent: pulumi.Resource) -> pulumi.Output[str]:
+    """ID of a built-in role in the current subscription."""
     account = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=parent))
     return pulumi.Output.format(
         "/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{}", account.subscription_id, role.value
@@ -100,19 +100,21 @@ class IdentitiesArgs:
     context: StackContext
     network: Network
     oidc_issuer: pulumi.Output[str]
-    scopes: Mapping[Store, pulumi.Output[str]]  # the resource that each store is
-    experiments_account: pulumi.Output[str]  # name of the Cosmos account, whose roles are its children
+    scopes: Mapping[Store, pulumi.Output[str]]  # ID of each store's resource
+    experiments_account_name: pulumi.Output[str]  # of the Cosmos DB account
 
 
 class Identities(Component):
+    """One managed identity per workload, which only its service account in this cluster can use."""
+
     layer = "azure"
 
     def __init__(self, name: str, args: IdentitiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        self._identities = {workload.name: self._create_identity(workload) for workload in WORKLOADS}
+        self._identities = {workload.name: self._create_identity(name, workload) for workload in WORKLOADS}
         for workload in WORKLOADS:
-            self._grant_needs(workload)
+            self._assign_roles(name, workload)
         self.register_outputs({name: identity.client_id for name, identity in self._identities.items()})
 
     @property
@@ -127,23 +129,23 @@ class Identities(Component):
             for name, identity in self._identities.items()
         }
 
-    def resource(self, workload: str) -> pulumi.Output[str]:
-        """ID of a workload's identity, for services of Azure that shall run as it."""
+    def identity_id(self, workload: str) -> pulumi.Output[str]:
+        """ID of a workload's identity, for Azure services that run as this workload."""
         identity: pulumi.Output[str] = self._identities[workload].id
         return identity
 
-    def _create_identity(self, workload: Workload) -> managedidentity.UserAssignedIdentity:
-        """An identity that exactly one service account of the cluster may take on."""
+    def _create_identity(self, name: str, workload: Workload) -> managedidentity.UserAssignedIdentity:
+        """An identity that exactly one service account of the cluster can use."""
         naming = self._args.context.naming
         identity = managedidentity.UserAssignedIdentity(
-            f"identity-{workload.name}",
+            f"{name}-{workload.name}",
             resource_group_name=self._args.network.resource_group,
             resource_name_=naming.regional_name(workload.name, limit=128),
             tags=naming.tags,
             opts=self.child_options(),
         )
         managedidentity.FederatedIdentityCredential(
-            f"identity-{workload.name}",
+            f"{name}-{workload.name}",
             resource_group_name=self._args.network.resource_group,
             resource_name_=identity.name,
             federated_identity_credential_resource_name="kubernetes",
@@ -154,24 +156,24 @@ class Identities(Component):
         )
         return identity
 
-    def _grant_needs(self, workload: Workload) -> None:
+    def _assign_roles(self, name: str, workload: Workload) -> None:
         identity = self._identities[workload.name]
         for store, access in workload.needs.items():
-            name = f"identity-{workload.name}-{store.name.lower().replace('_', '-')}"
+            assignment = f"{name}-{workload.name}-{store.name.lower().replace('_', '-')}"
             if store is Store.EXPERIMENTS:
-                self._grant_experiments(name, COSMOS_ROLES[access], identity)
+                self._assign_cosmos_role(assignment, COSMOS_ROLES[access], identity)
             elif access is not Access.CONNECT:
-                grant(name, ROLES[store, access], self._args.scopes[store], identity.principal_id, identity)
+                assign_role(assignment, ROLES[store, access], self._args.scopes[store], identity.principal_id, identity)
 
-    def _grant_experiments(
+    def _assign_cosmos_role(
         self, name: str, role: CosmosRole, identity: managedidentity.UserAssignedIdentity
     ) -> cosmosdb.SqlResourceSqlRoleAssignment:
         account = self._args.scopes[Store.EXPERIMENTS]
         return cosmosdb.SqlResourceSqlRoleAssignment(
             name,
             resource_group_name=self._args.network.resource_group,
-            account_name=self._args.experiments_account,
-            role_assignment_id=assignment_id(account, role, identity.principal_id),
+            account_name=self._args.experiments_account_name,
+            role_assignment_id=assignment_name(account, role, identity.principal_id),
             role_definition_id=pulumi.Output.concat(account, "/sqlRoleDefinitions/", role.value),
             scope=account,
             principal_id=identity.principal_id,

@@ -1,6 +1,6 @@
-"""The resource group, and in it the network: four subnets, one way out, and names for what is private.
+"""The resource group and its virtual network.
 
-Subnets of Azure reach over all zones of their location, so one of each kind is enough.
+A subnet spans all zones of its location, so one of each kind is enough.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from infra.core.component import Component, StackContext
 
 ZONES = ("1", "2", "3")
 
-# Zones that make a service's public name resolve to its private endpoint, by the endpoint's group.
+# The zones in which a service's public name resolves to its private endpoint, by the endpoint's group ID.
 # Source: https://learn.microsoft.com/azure/private-link/private-endpoint-dns
 PRIVATE_ZONES: Mapping[str, Sequence[str]] = {
     "vault": ("privatelink.vaultcore.azure.net",),
@@ -28,11 +28,11 @@ PRIVATE_ZONES: Mapping[str, Sequence[str]] = {
 
 
 @dataclass(frozen=True)
-class Blocks:
+class SubnetBlocks:
     """Address blocks of the subnets.
 
-    Pods have addresses of their own (overlay), so even a quarter of the smallest network, a /22, holds more
-    nodes than both pools may have. The other three subnets need a few dozen addresses each.
+    Pods have addresses of their own (overlay), so a quarter of the smallest network, a /22, holds more nodes than
+    both pools can have. The other three subnets need a few dozen addresses each.
     """
 
     nodes: str
@@ -41,7 +41,7 @@ class Blocks:
     api: str
 
     @classmethod
-    def cut(cls, cidr: str) -> Blocks:
+    def split(cls, cidr: str) -> SubnetBlocks:
         nodes, services, *_ = ipaddress.IPv4Network(cidr).subnets(prefixlen_diff=2)
         endpoints, database, api, _ = services.subnets(prefixlen_diff=2)
         return cls(str(nodes), str(endpoints), str(database), str(api))
@@ -53,12 +53,14 @@ class NetworkArgs:
 
 
 class Network(Component):
+    """Four subnets, a NAT gateway, and private DNS zones for the services with private endpoints."""
+
     layer = "azure"
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._context = args.context
-        self.blocks = Blocks.cut(args.context.settings.network.cidr)
+        self.blocks = SubnetBlocks.split(args.context.settings.network.cidr)
 
         group = resources.ResourceGroup(
             name,
@@ -77,12 +79,12 @@ class Network(Component):
         )
         self._id: pulumi.Output[str] = self._network.id
         self._subnets: Mapping[str, pulumi.Output[str]] = {
-            part: subnet.id for part, subnet in self._create_subnets(name).items()
+            kind: subnet.id for kind, subnet in self._create_subnets(name).items()
         }
         self._zones: dict[str, pulumi.Output[str]] = {}
         for zone in (zone for zones in PRIVATE_ZONES.values() for zone in zones):
-            self._zones[zone] = self._create_zone(f"{name}-{zone.split('.')[1]}", zone)
-        self._database_zone = self._create_zone(
+            self._zones[zone] = self._create_private_dns_zone(f"{name}-{zone.split('.')[1]}", zone)
+        self._database_zone = self._create_private_dns_zone(
             f"{name}-postgres", f"{args.context.naming.prefix}.private.postgres.database.azure.com"
         )
         self.register_outputs({"id": self.id, "resource_group": self.resource_group})
@@ -96,29 +98,29 @@ class Network(Component):
         return self._id
 
     @property
-    def nodes(self) -> pulumi.Output[str]:
-        """ID of the subnet for the cluster's nodes."""
+    def nodes_subnet(self) -> pulumi.Output[str]:
+        """ID of the subnet of the cluster's nodes."""
         return self._subnets["nodes"]
 
     @property
-    def database(self) -> pulumi.Output[str]:
-        """ID of the subnet that PostgreSQL moves into."""
+    def database_subnet(self) -> pulumi.Output[str]:
+        """ID of the subnet delegated to PostgreSQL."""
         return self._subnets["database"]
 
     @property
-    def api(self) -> pulumi.Output[str]:
-        """ID of the subnet that the Kubernetes API server moves into."""
+    def api_subnet(self) -> pulumi.Output[str]:
+        """ID of the subnet delegated to the Kubernetes API server."""
         return self._subnets["api"]
 
     @property
     def database_zone(self) -> pulumi.Output[str]:
-        """ID of PostgreSQL's private DNS zone, known once the zone is linked to the network."""
+        """ID of PostgreSQL's private DNS zone; depends on the zone's link to the network."""
         return self._database_zone
 
-    def private_endpoint(
+    def create_private_endpoint(
         self, name: str, target: pulumi.Input[str], group: str, parent: pulumi.Resource
     ) -> network.PrivateEndpoint:
-        """Let `target` be reached under its public name at an address of this network."""
+        """Make `target` reachable under its public name at an address of this network."""
         endpoint = network.PrivateEndpoint(
             name,
             resource_group_name=self.resource_group,
@@ -147,22 +149,22 @@ class Network(Component):
 
     def _create_subnets(self, name: str) -> Mapping[str, network.Subnet]:
         blocks = self.blocks
-        gateway = self._create_gateway(f"{name}-outbound")
+        gateway = self._create_nat_gateway(f"{name}-outbound")
         nodes = self._create_subnet(f"{name}-nodes", blocks.nodes, rules=[], gateway=gateway)
         endpoints = self._create_subnet(
             f"{name}-endpoints",
             blocks.endpoints,
-            rules=[_allow("https", blocks_from="VirtualNetwork", port="443"), _DENY_THE_REST],
+            rules=[_allow_rule("https", blocks_from="VirtualNetwork", port="443"), _DENY_RULE],
             after=nodes,
         )
         database = self._create_subnet(
             f"{name}-database",
             blocks.database,
-            # The standby is fed over the same port from within the subnet.
+            # The standby replicates over the same port from within the subnet.
             rules=[
-                _allow("postgres", blocks_from=blocks.nodes, port="5432"),
-                _allow("standby", blocks_from=blocks.database, port="5432", priority=110),
-                _DENY_THE_REST,
+                _allow_rule("postgres", blocks_from=blocks.nodes, port="5432"),
+                _allow_rule("standby", blocks_from=blocks.database, port="5432", priority=110),
+                _DENY_RULE,
             ],
             delegation="Microsoft.DBforPostgreSQL/flexibleServers",
             after=endpoints,
@@ -176,8 +178,8 @@ class Network(Component):
         )
         return {"nodes": nodes, "endpoints": endpoints, "database": database, "api": api}
 
-    def _create_gateway(self, name: str) -> network.NatGateway:
-        """The nodes' way out: a fixed address that a partner can let through, and no way in."""
+    def _create_nat_gateway(self, name: str) -> network.NatGateway:
+        """Outbound traffic of the nodes, from one fixed address that partners can allow."""
         address = network.PublicIPAddress(
             name,
             resource_group_name=self.resource_group,
@@ -208,7 +210,7 @@ class Network(Component):
         gateway: network.NatGateway | None = None,
         after: network.Subnet | None = None,
     ) -> network.Subnet:
-        """A subnet behind its own security group. Azure's default rules let nothing in from the internet."""
+        """A subnet with a security group. Azure's default rules deny all traffic from the internet."""
         group = network.NetworkSecurityGroup(
             name,
             resource_group_name=self.resource_group,
@@ -229,11 +231,11 @@ class Network(Component):
             default_outbound_access=False,
             # Without this the security group is not applied to private endpoints.
             private_endpoint_network_policies="Enabled",
-            # Azure changes one subnet of a network at a time and refuses the others (AnotherOperationInProgress).
+            # Azure changes one subnet of a network at a time and rejects the others (AnotherOperationInProgress).
             opts=self.child_options(depends_on=[after] if after else []),
         )
 
-    def _create_zone(self, name: str, zone_name: str) -> pulumi.Output[str]:
+    def _create_private_dns_zone(self, name: str, zone_name: str) -> pulumi.Output[str]:
         zone = privatedns.PrivateZone(
             name,
             resource_group_name=self.resource_group,
@@ -256,7 +258,7 @@ class Network(Component):
         return pulumi.Output.all(zone.id, link.id).apply(lambda ids: str(ids[0]))
 
 
-def _allow(name: str, *, blocks_from: str, port: str, priority: int = 100) -> network.SecurityRuleArgs:
+def _allow_rule(name: str, *, blocks_from: str, port: str, priority: int = 100) -> network.SecurityRuleArgs:
     return network.SecurityRuleArgs(
         name=f"allow-{name}",
         priority=priority,
@@ -270,8 +272,8 @@ def _allow(name: str, *, blocks_from: str, port: str, priority: int = 100) -> ne
     )
 
 
-# Azure's default rules let the whole network in; this one, last before them (4096), does not.
-_DENY_THE_REST = network.SecurityRuleArgs(
+# Azure's default rules allow the whole network; this rule, the last before them (4096), denies the rest.
+_DENY_RULE = network.SecurityRuleArgs(
     name="deny-the-rest",
     priority=4096,
     direction="Inbound",

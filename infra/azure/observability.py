@@ -1,4 +1,4 @@
-"""Where logs, traces and alerts go."""
+"""Logs, traces and alerts."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class ObservabilityArgs:
 
 
 class Observability(Component):
+    """A Log Analytics workspace, Application Insights on it, and a group that receives alerts."""
+
     layer = "azure"
 
     def __init__(self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -48,20 +50,20 @@ class Observability(Component):
             tags=naming.tags,
             opts=self.child_options(),
         )
-        self._insights: pulumi.Output[str] = insights.id
+        self._insights_id: pulumi.Output[str] = insights.id
         if settings.telemetry.alert_email:
             self._create_action_group(name, args)
         self.register_outputs({"logs": self._workspace.name})
 
     @property
-    def workspace(self) -> pulumi.Output[str]:
+    def workspace_id(self) -> pulumi.Output[str]:
         """ID of the Log Analytics workspace."""
         return self._workspace_id
 
     @property
-    def insights(self) -> pulumi.Output[str]:
+    def insights_id(self) -> pulumi.Output[str]:
         """ID of the Application Insights component."""
-        return self._insights
+        return self._insights_id
 
     @property
     def contract(self) -> TelemetryContract:

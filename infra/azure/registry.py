@@ -1,4 +1,4 @@
-"""The registry that images are pulled from."""
+"""The container registry of the platform's images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infra.azure.secrets import Secrets
 from infra.contract import RegistryContract
 from infra.core.component import Component, StackContext
 
-_UNTAGGED_DAYS = 30  # images that no tag names any more are of use only for a quick way back
+_UNTAGGED_DAYS = 30  # an untagged image is only useful for a rollback soon after its tag moved
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class RegistryArgs:
 
 
 class Registry(Component):
+    """A private registry, encrypted with the platform's key."""
+
     layer = "azure"
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -33,7 +35,7 @@ class Registry(Component):
             name,
             resource_group_name=args.network.resource_group,
             registry_name=naming.global_name("cr", limit=50, hyphens=False),
-            # Private endpoints, own keys and retention all need the largest tier.
+            # Private endpoints, customer-managed keys and retention require this tier.
             sku=containerregistry.SkuArgs(name="Premium"),
             admin_user_enabled=False,
             anonymous_pull_enabled=False,
@@ -59,10 +61,10 @@ class Registry(Component):
                 retention_policy=containerregistry.RetentionPolicyArgs(status="enabled", days=_UNTAGGED_DAYS),
             ),
             tags=naming.tags,
-            opts=self.child_options(protect=args.context.settings.production),
+            opts=self.child_options(protect=args.context.settings.resilience.deletion_protection),
         )
         self._id: pulumi.Output[str] = self._registry.id
-        args.network.private_endpoint(name, self._id, "registry", parent=self)
+        args.network.create_private_endpoint(name, self._id, "registry", parent=self)
         self.register_outputs({"server": self._registry.login_server})
 
     @property

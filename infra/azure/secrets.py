@@ -1,4 +1,4 @@
-"""The vault, the key that everything at rest is encrypted with, and the identity that may use it."""
+"""The vault of secrets, and the key that encrypts data at rest."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import authorization, keyvault, managedidentity
 
-from infra.azure.identity import Role, grant
+from infra.azure.identity import Role, assign_role
 from infra.azure.network import Network
 from infra.contract import SecretsContract
 from infra.core.component import Component, StackContext
 
-# Services that take the key without its version follow a rotation within a day or so; the old version keeps
-# opening what it closed until it expires, a year and a half after it was made.
+# Services that refer to the key without a version use a new version within about a day. The old version decrypts until
+# it expires, 18 months after its creation.
 _ROTATE_AFTER, _EXPIRE_AFTER = "P1Y", "P18M"
 
 
 @dataclass(frozen=True)
 class Encryption:
-    """What a service needs to encrypt with the platform's key."""
+    """What a service needs in order to encrypt with the platform's key."""
 
-    identity: pulumi.Output[str]  # ID, known once the identity may use the key
-    client: pulumi.Output[str]  # its client ID
-    vault: pulumi.Output[str]  # the vault's ID
+    identity: pulumi.Output[str]  # ID; depends on the role that lets the identity use the key
+    client: pulumi.Output[str]  # client ID of the identity
+    vault: pulumi.Output[str]  # ID of the vault
     vault_uri: pulumi.Output[str]
     key_name: pulumi.Output[str]
-    key: pulumi.Output[str]  # URI without version: the service follows rotations
-    key_version: pulumi.Output[str]  # URI with version, where a service insists
+    key: pulumi.Output[str]  # URI without version: the service uses new versions
+    key_version: pulumi.Output[str]  # URI with version, for services that require one
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class SecretsArgs:
 
 
 class Secrets(Component):
+    """A vault, the platform's key in it, and the identity with which services use the key."""
+
     layer = "azure"
 
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -44,7 +46,7 @@ class Secrets(Component):
         self._args = args
         context, network = args.context, args.network
 
-        self._vault = private_vault(name, "kv", context, network, parent=self)
+        self._vault = create_private_vault(name, "kv", context, network, parent=self)
         self._vault_id: pulumi.Output[str] = self._vault.id
         self._vault_uri: pulumi.Output[str] = self._vault.properties.vault_uri
         self._key = keyvault.Key(
@@ -66,7 +68,7 @@ class Secrets(Component):
                 ),
             ),
             tags=context.naming.tags,
-            opts=self.child_options(protect=context.settings.production),
+            opts=self.child_options(protect=context.settings.resilience.deletion_protection),
         )
         self._identity = managedidentity.UserAssignedIdentity(
             f"{name}-encryption",
@@ -75,20 +77,20 @@ class Secrets(Component):
             tags=context.naming.tags,
             opts=self.child_options(),
         )
-        self._may_encrypt = grant(
+        self._encryption_role = assign_role(
             f"{name}-encryption", Role.KEY_VAULT_ENCRYPTION_USER, self._vault.id, self._identity.principal_id, self
         )
         self.register_outputs({"name": self._vault.name, "endpoint": self._vault_uri})
 
     @property
-    def vault(self) -> pulumi.Output[str]:
+    def vault_id(self) -> pulumi.Output[str]:
         """ID of the vault."""
         return self._vault_id
 
     @property
     def encryption(self) -> Encryption:
         return Encryption(
-            identity=pulumi.Output.all(self._identity.id, self._may_encrypt.id).apply(lambda ids: str(ids[0])),
+            identity=pulumi.Output.all(self._identity.id, self._encryption_role.id).apply(lambda ids: str(ids[0])),
             client=self._identity.client_id,
             vault=self._vault.id,
             vault_uri=self._vault_uri,
@@ -101,9 +103,9 @@ class Secrets(Component):
     def contract(self) -> SecretsContract:
         return SecretsContract(name=self._vault.name, endpoint=self._vault_uri)
 
-    def store_secret(self, name: str, value: pulumi.Input[str]) -> keyvault.Secret:
-        """Keep a secret value under this name."""
-        return keyvault.Secret(
+    def store_secret(self, name: str, value: pulumi.Input[str]) -> None:
+        """Store a secret value in the vault under this name."""
+        keyvault.Secret(
             name,
             resource_group_name=self._args.network.resource_group,
             vault_name=self._vault.name,
@@ -114,13 +116,15 @@ class Secrets(Component):
         )
 
 
-def private_vault(name: str, part: str, context: StackContext, network: Network, parent: Component) -> keyvault.Vault:
-    """A vault that only the network and Azure's own services reach, and whose contents cannot be purged."""
+def create_private_vault(
+    name: str, suffix: str, context: StackContext, network: Network, parent: Component
+) -> keyvault.Vault:
+    """A vault that only the network and trusted Azure services can reach, with purge protection."""
     account = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=parent))
     vault = keyvault.Vault(
         name,
         resource_group_name=network.resource_group,
-        vault_name=context.naming.global_name(part, limit=24, hyphens=False),
+        vault_name=context.naming.global_name(suffix, limit=24, hyphens=False),
         properties=keyvault.VaultPropertiesArgs(
             tenant_id=account.tenant_id,
             sku=keyvault.SkuArgs(family="A", name="standard"),
@@ -129,11 +133,11 @@ def private_vault(name: str, part: str, context: StackContext, network: Network,
             soft_delete_retention_in_days=90,
             enable_purge_protection=True,
             public_network_access="Disabled",
-            # Storage, registry and databases fetch the key as trusted services, not from within the network.
+            # Storage, registry and databases access the key as trusted services, from outside the network.
             network_acls=keyvault.NetworkRuleSetArgs(default_action="Deny", bypass="AzureServices"),
         ),
         tags=context.naming.tags,
-        opts=parent.child_options(protect=context.settings.production),
+        opts=parent.child_options(protect=context.settings.resilience.deletion_protection),
     )
-    network.private_endpoint(name, vault.id, "vault", parent=parent)
+    network.create_private_endpoint(name, vault.id, "vault", parent=parent)
     return vault

@@ -1,4 +1,4 @@
-"""Azure Machine Learning: training beside the cluster, on low-priority machines that idle at none."""
+"""The managed training service, beside the cluster."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pulumi
 from pulumi_azure_native import authorization, machinelearningservices, managedidentity
 
 from infra.azure.artifacts import Artifacts
-from infra.azure.identity import Identities, Role, grant
+from infra.azure.identity import Identities, Role, assign_role
 from infra.azure.network import Network
 from infra.azure.observability import Observability
 from infra.azure.registry import Registry
-from infra.azure.secrets import Secrets, private_vault
+from infra.azure.secrets import Secrets, create_private_vault
 from infra.contract import TrainingContract
 from infra.core.component import Component, StackContext
 
@@ -30,13 +30,15 @@ class TrainingArgs:
 
 
 class Training(Component):
+    """An Azure Machine Learning workspace, and low-priority machines that scale to zero."""
+
     layer = "azure"
 
     def __init__(self, name: str, args: TrainingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        # A workspace administers its vault, so it gets one of its own rather than the platform's.
-        self._vault = private_vault(name, "ml", args.context, args.network, parent=self)
+        # A workspace administers its vault, so it has a vault of its own rather than the platform's.
+        self._vault = create_private_vault(name, "ml", args.context, args.network, parent=self)
         self._identity = managedidentity.UserAssignedIdentity(
             name,
             resource_group_name=args.network.resource_group,
@@ -48,7 +50,7 @@ class Training(Component):
         self._workspace = self._create_workspace(name, grants)
         self._id: pulumi.Output[str] = self._workspace.id
         self._vault_id: pulumi.Output[str] = self._vault.id
-        args.network.private_endpoint(f"{name}-workspace", self._workspace.id, "amlworkspace", parent=self)
+        args.network.create_private_endpoint(f"{name}-workspace", self._workspace.id, "amlworkspace", parent=self)
         self._create_compute(f"{name}-low-priority")
         self.register_outputs({"name": self._workspace.name})
 
@@ -57,7 +59,7 @@ class Training(Component):
         return self._id
 
     @property
-    def vault(self) -> pulumi.Output[str]:
+    def vault_id(self) -> pulumi.Output[str]:
         """ID of the workspace's own vault."""
         return self._vault_id
 
@@ -66,21 +68,21 @@ class Training(Component):
         return TrainingContract(name=self._workspace.name)
 
     def _grant_workspace(self, name: str) -> list[authorization.RoleAssignment]:
-        """What a workspace needs of its companions.
+        """The roles that a workspace needs on the resources it uses.
 
         Source: https://learn.microsoft.com/azure/machine-learning/how-to-identity-based-service-authentication
         """
         args = self._args
         needs: Mapping[str, tuple[Role, pulumi.Output[str]]] = {
-            "storage": (Role.CONTRIBUTOR, args.artifacts.account),
-            "blobs": (Role.BLOB_DATA_CONTRIBUTOR, args.artifacts.account),
+            "storage": (Role.CONTRIBUTOR, args.artifacts.account_id),
+            "blobs": (Role.BLOB_DATA_CONTRIBUTOR, args.artifacts.account_id),
             "registry": (Role.CONTRIBUTOR, args.registry.id),
             "vault": (Role.CONTRIBUTOR, self._vault.id),
             "vault-data": (Role.KEY_VAULT_ADMINISTRATOR, self._vault.id),
-            "insights": (Role.CONTRIBUTOR, args.observability.insights),
+            "insights": (Role.CONTRIBUTOR, args.observability.insights_id),
         }
         return [
-            grant(f"{name}-{what}", role, scope, self._identity.principal_id, self)
+            assign_role(f"{name}-{what}", role, scope, self._identity.principal_id, self)
             for what, (role, scope) in needs.items()
         ]
 
@@ -97,11 +99,11 @@ class Training(Component):
                 type="UserAssigned", user_assigned_identities=[self._identity.id, encryption.identity]
             ),
             primary_user_assigned_identity=self._identity.id,
-            storage_account=args.artifacts.account,
+            storage_account=args.artifacts.account_id,
             system_datastores_auth_mode="identity",
             key_vault=self._vault.id,
             container_registry=args.registry.id,
-            application_insights=args.observability.insights,
+            application_insights=args.observability.insights_id,
             public_network_access="Disabled",
             managed_network=machinelearningservices.ManagedNetworkSettingsArgs(
                 isolation_mode="AllowOnlyApprovedOutbound"
@@ -113,7 +115,8 @@ class Training(Component):
                     key_vault_arm_id=encryption.vault, key_identifier=encryption.key_version
                 ),
             ),
-            # Encrypted where Microsoft keeps it; else it would put a database and a search service into our bill.
+            # Encrypts the data on Microsoft's side. Otherwise the workspace creates a database and a search service in
+            # this subscription, at its cost.
             enable_service_side_cmk_encryption=True,
             v1_legacy_mode=False,
             tags=args.context.naming.tags,
@@ -121,7 +124,7 @@ class Training(Component):
         )
 
     def _create_compute(self, name: str) -> None:
-        """Machines that may be taken away at any time; jobs on them are the workload `training`, as in the cluster."""
+        """Machines that Azure can evict at any time; their jobs run as the workload `training`, as in the cluster."""
         settings = self._args.context.settings
         machinelearningservices.Compute(
             name,
@@ -130,7 +133,7 @@ class Training(Component):
             compute_name="low-priority",
             location=settings.location,
             identity=machinelearningservices.ManagedServiceIdentityArgs(
-                type="UserAssigned", user_assigned_identities=[self._args.identities.resource("training")]
+                type="UserAssigned", user_assigned_identities=[self._args.identities.identity_id("training")]
             ),
             properties=machinelearningservices.AmlComputeArgs(
                 compute_type="AmlCompute",

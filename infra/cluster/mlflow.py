@@ -1,4 +1,4 @@
-"""MLflow's tracking server and model registry, on the foundation's database and artifact store."""
+"""MLflow's tracking server and model registry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.access import WORKLOADS
 from infra.cluster.network_policies import MLFLOW_PORT
-from infra.cluster.release import release
+from infra.cluster.release import create_release
 from infra.cluster.versions import MLFLOW, MLFLOW_IMAGE_TAG
 from infra.contract import Foundation, TrackingDatabaseContract
 from infra.core.component import Component, StackContext
@@ -23,8 +23,8 @@ _DATABASE_SECRET = "mlflow-database"  # noqa: S105 the secret's name
 _SERVICE = f"mlflow.{_WORKLOAD.namespace}.svc.cluster.local"
 URL = f"http://{_SERVICE}"
 
-# MLflow compares the Host header to the letter, port included, where a pattern has no asterisk. Clients say the
-# service's name; Prometheus says the pod's address and port.
+# MLflow compares the whole Host header, including the port, with patterns that contain no asterisk. Clients send the
+# service's name, Prometheus sends the pod's address and port.
 ALLOWED_HOSTS = (
     "mlflow",
     f"mlflow.{_WORKLOAD.namespace}",
@@ -44,19 +44,19 @@ class MlflowArgs:
 
 
 class Mlflow(Component):
-    """The server; its clients keep artifacts in the store themselves, under their own identities."""
+    """The server, on the foundation's database. Clients upload artifacts directly, with identities of their own."""
 
     layer = "cluster"
 
     def __init__(self, name: str, args: MlflowArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        secret = self._database_secret(args.foundation.tracking_db)
-        self._release = release(MLFLOW, _WORKLOAD.namespace, _values(args), self.child_options(depends_on=[secret]))
+        secret = self._create_database_secret(f"{name}-database", args.foundation.tracking_db)
+        create_release(name, MLFLOW, _WORKLOAD.namespace, _values(args), self.child_options(depends_on=[secret]))
         self.register_outputs({"url": URL})
 
-    def _database_secret(self, database: TrackingDatabaseContract) -> Secret:
+    def _create_database_secret(self, name: str, database: TrackingDatabaseContract) -> Secret:
         return Secret(
-            _DATABASE_SECRET,
+            name,
             metadata=ObjectMetaArgs(name=_DATABASE_SECRET, namespace=_WORKLOAD.namespace),
             string_data={"username": database.username, "password": database.password},
             opts=self.child_options(),
@@ -64,17 +64,17 @@ class Mlflow(Component):
 
 
 def _values(args: MlflowArgs) -> Mapping[str, Any]:
-    foundation, production = args.foundation, args.context.settings.production
+    foundation = args.foundation
     identity = foundation.identities[_WORKLOAD.name]
     return {
-        "replicaCount": 2 if production else 1,
+        "replicaCount": args.context.settings.resilience.replicas,
         "image": {"tag": MLFLOW_IMAGE_TAG},
         "serviceAccount": {"create": False, "name": _WORKLOAD.service_account},
         "extraPodLabels": dict(identity.pod_labels),
         "podSecurityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "resources": {"requests": {"cpu": "250m", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "2Gi"}},
         "backendStore": {
-            # It waits for the database by failing until it is there; the chart's own check asks for no memory or CPU.
+            # The migration fails until the database is reachable. The chart's own check has no resource requests.
             "databaseMigration": True,
             "postgres": {
                 "enabled": True,
@@ -88,6 +88,6 @@ def _values(args: MlflowArgs) -> Mapping[str, Any]:
         "artifactRoot": {"defaultArtifactRoot": foundation.artifacts.uri},
         "extraEnvVars": dict(foundation.artifacts.environment),
         "serverAllowedHosts": list(ALLOWED_HOSTS),
-        # By the service's port: the chart's other way targets a port that is not there.
+        # By the service's port: without it, the chart's monitor refers to a port that does not exist.
         "serviceMonitor": {"enabled": True, "useServicePort": True, "namespace": _WORKLOAD.namespace},
     }

@@ -9,12 +9,11 @@ from typing import Any
 import pulumi
 import pulumi_random as random
 from pulumi_kubernetes.core.v1 import Secret
-from pulumi_kubernetes.helm.v3 import Release
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.rbac.v1 import ClusterRole
 
 from infra.cluster.namespaces import MONITORING, NODE_EXPORTER
-from infra.cluster.release import release
+from infra.cluster.release import create_release
 from infra.cluster.versions import KUBE_PROMETHEUS_STACK
 from infra.core.component import Component, StackContext
 
@@ -29,22 +28,22 @@ class MonitoringArgs:
 
 
 class Monitoring(Component):
-    """Metrics of the cluster and of all that runs on it."""
+    """Metrics of the cluster and of everything that runs in it."""
 
     layer = "cluster"
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        needed = [self._grafana_admin(), self._grafana_role()]
-        self._release = release(KUBE_PROMETHEUS_STACK, MONITORING, _values(args), self.child_options(depends_on=needed))
+        create_release(
+            KUBE_PROMETHEUS_STACK.name,
+            KUBE_PROMETHEUS_STACK,
+            MONITORING,
+            _values(args),
+            self.child_options(depends_on=[self._create_grafana_admin(), self._create_grafana_role()]),
+        )
         self.register_outputs({})
 
-    @property
-    def release(self) -> Release:
-        """What brings the ServiceMonitor kind: charts that use it come after."""
-        return self._release
-
-    def _grafana_admin(self) -> Secret:
+    def _create_grafana_admin(self) -> Secret:
         password = random.RandomPassword("grafana-admin-password", length=32, special=False, opts=self.child_options())
         return Secret(
             _GRAFANA_ADMIN,
@@ -53,8 +52,8 @@ class Monitoring(Component):
             opts=self.child_options(),
         )
 
-    def _grafana_role(self) -> ClusterRole:
-        """What Grafana's sidecars read: dashboards and data sources, in ConfigMaps of any namespace."""
+    def _create_grafana_role(self) -> ClusterRole:
+        """Lets Grafana's sidecars read dashboards and data sources, which are ConfigMaps in any namespace."""
         read = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}
         return ClusterRole(
             _GRAFANA_ROLE, metadata=ObjectMetaArgs(name=_GRAFANA_ROLE), rules=[read], opts=self.child_options()
@@ -62,10 +61,9 @@ class Monitoring(Component):
 
 
 def _values(args: MonitoringArgs) -> Mapping[str, Any]:
-    production = args.context.settings.production
-    replicas = 2 if production else 1
+    replicas = args.context.settings.resilience.replicas
     return {
-        # The clouds run these themselves and let nobody scrape them.
+        # Managed control planes do not expose these to scraping.
         "kubeEtcd": {"enabled": False},
         "kubeScheduler": {"enabled": False},
         "kubeControllerManager": {"enabled": False},
@@ -76,7 +74,7 @@ def _values(args: MonitoringArgs) -> Mapping[str, Any]:
         },
         "prometheus": {
             "prometheusSpec": {
-                # By default monitors of other releases are ignored.
+                # By default Prometheus ignores the monitors of other releases.
                 "serviceMonitorSelectorNilUsesHelmValues": False,
                 "podMonitorSelectorNilUsesHelmValues": False,
                 "ruleSelectorNilUsesHelmValues": False,
@@ -99,7 +97,7 @@ def _values(args: MonitoringArgs) -> Mapping[str, Any]:
         "grafana": {
             "replicas": replicas,
             "admin": {"existingSecret": _GRAFANA_ADMIN},
-            # Dashboards come from ConfigMaps; there is nothing to persist, and no root init container for it.
+            # Dashboards come from ConfigMaps. Persistence would need an init container that runs as root.
             "persistence": {"enabled": False},
             "sidecar": {
                 "dashboards": {"searchNamespace": "ALL", "resource": "configmap"},
@@ -107,13 +105,13 @@ def _values(args: MonitoringArgs) -> Mapping[str, Any]:
                 "securityContext": {"readOnlyRootFilesystem": True},
                 "resources": _resources("50m", "96Mi", "192Mi"),
             },
-            # The chart's own role reads every namespace's secrets beside its ConfigMaps.
+            # The chart's own role can also read the secrets of all namespaces.
             "rbac": {"useExistingClusterRole": _GRAFANA_ROLE},
             "containerSecurityContext": {"readOnlyRootFilesystem": True},
-            "extraEmptyDirMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 where plugins open their sockets
+            "extraEmptyDirMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 plugins open their sockets there
             "resources": _resources("100m", "256Mi", "512Mi"),
         },
-        # Without its metrics on secrets, for which it would have to read all of them.
+        # Metrics about secrets would require read access to all of them.
         "kube-state-metrics": {"collectorsExclude": ["secrets"], "resources": _resources("50m", "128Mi", "512Mi")},
         "prometheus-node-exporter": {
             "namespaceOverride": NODE_EXPORTER,
@@ -125,7 +123,7 @@ def _values(args: MonitoringArgs) -> Mapping[str, Any]:
 
 
 def _resources(cpu: str, memory: str, limit: str) -> Mapping[str, Any]:
-    # No CPU limit: throttling a monitor blinds it just when the node is busy.
+    # Without a CPU limit: throttled monitoring loses samples exactly when the node is busy.
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": limit}}
 
 

@@ -1,4 +1,4 @@
-"""Namespaces: each with a Pod Security level, a quota, limits, and the service accounts that run in it."""
+"""Namespaces: each with a Pod Security level, a quota, limits and service accounts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NODE_EXPORTER = "node-exporter"
 
 @dataclass(frozen=True)
 class Profile:
-    """What a namespace allows: a level of the Pod Security Standards, and how much it may ask for in all."""
+    """A namespace's level of the Pod Security Standards, and its quota of requests and pods."""
 
     level: str
     cpu: str
@@ -35,7 +35,7 @@ class Profile:
     pods: int
 
 
-# Node exporter reads the host, which only `privileged` allows; it is alone in its namespace for that reason.
+# Node exporter reads the host, which only `privileged` allows, so it has a namespace of its own.
 PROFILES: Mapping[str, Profile] = {
     MONITORING: Profile("restricted", cpu="8", memory="24Gi", pods=50),
     NODE_EXPORTER: Profile("privileged", cpu="4", memory="8Gi", pods=120),
@@ -51,23 +51,23 @@ class NamespacesArgs:
 
 
 class Namespaces(Component):
-    """Every namespace of the platform, ready for pods."""
+    """All namespaces of the platform, with their service accounts."""
 
     layer = "cluster"
 
     def __init__(self, name: str, args: NamespacesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        self._namespaces = {namespace: self._namespace(namespace, PROFILES[namespace]) for namespace in PROFILES}
+        self._namespaces = {namespace: self._create_namespace(namespace, PROFILES[namespace]) for namespace in PROFILES}
         for workload in WORKLOADS:
             identity = args.identities[workload.name]
-            self._service_account(workload.namespace, workload.service_account, identity)
+            self._create_service_account(workload.namespace, workload.service_account, identity)
         self.register_outputs({})
 
     @property
     def all(self) -> Sequence[Namespace]:
         return tuple(self._namespaces.values())
 
-    def _namespace(self, name: str, profile: Profile) -> Namespace:
+    def _create_namespace(self, name: str, profile: Profile) -> Namespace:
         namespace = Namespace(
             name,
             metadata=ObjectMetaArgs(name=name, labels=_pod_security(profile.level)),
@@ -82,8 +82,8 @@ class Namespaces(Component):
             ),
             opts=inside,
         )
-        # Defaults for containers that say nothing, and no GPU in here: a `max` for one would, without a `default`,
-        # become a request of every pod.
+        # Defaults for containers without resources. There is no `max` for GPUs: without a `default`, Kubernetes adds it
+        # as a request to every pod.
         limits = LimitRangeItemArgs(
             type="Container",
             default_request={"cpu": "50m", "memory": "128Mi"},
@@ -97,13 +97,13 @@ class Namespaces(Component):
         )
         return namespace
 
-    def _service_account(self, namespace: str, name: str, identity: Identity) -> None:
+    def _create_service_account(self, namespace: str, name: str, identity: Identity) -> None:
         ServiceAccount(
             f"{namespace}-{name}",
             metadata=ObjectMetaArgs(
                 name=name, namespace=namespace, annotations=dict(identity.service_account_annotations)
             ),
-            # The cloud's identity arrives by a projected token of its own; the Kubernetes API is nobody's business.
+            # Cloud identities use a projected token of their own, and no workload needs the Kubernetes API.
             automount_service_account_token=False,
             opts=self.child_options(depends_on=[self._namespaces[namespace]]),
         )

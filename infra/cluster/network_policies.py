@@ -1,7 +1,6 @@
-"""Network policies: nothing is let through but what stands here.
+"""Network policies, which deny all traffic that they do not allow.
 
-What a workload may reach outside the cluster follows from its row in the access table and from where the foundation
-says that its stores answer.
+The egress of a workload to stores follows from its row in the access table and from the foundation's endpoints.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from infra.cluster.namespaces import MONITORING, PROFILES
 from infra.contract import Endpoint, Foundation
 from infra.core.component import Component, StackContext
 
-# Ports of pods and nodes, not of the services in front of them: policies see pods.
+# Ports of pods and nodes. Network policies do not apply to the ports of services.
 MLFLOW_PORT = 5000
 _MLFLOW_CLIENTS = ("training", "serving")
 _KUBELET_PORT = 10250
@@ -38,30 +37,30 @@ class NetworkPoliciesArgs:
 
 
 class NetworkPolicies(Component):
-    """Default deny everywhere, DNS, and one policy for each thing that has to get through."""
+    """In every namespace: deny by default, DNS, and a policy for each kind of allowed traffic."""
 
     layer = "cluster"
 
     def __init__(self, name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        # A policy applied before its namespace exists fails a first deployment.
+        # Policies need their namespace, which a first deployment creates in the same update.
         self._inside = self.child_options(depends_on=list(args.namespaces))
         for namespace in PROFILES:
-            self._policy(namespace, "default-deny", {"policyTypes": ["Ingress", "Egress"]})
+            self._create_policy(namespace, "default-deny", {"policyTypes": ["Ingress", "Egress"]})
             self._allow(namespace, "dns", egress=[_DNS])
-        self._monitoring(args.foundation.cluster.api, args.context.settings.network.cidr)
-        self._mlflow()
+        self._allow_monitoring(args.foundation.cluster.api, args.context.settings.network.cidr)
+        self._allow_mlflow()
         for workload in WORKLOADS:
-            self._stores(workload, args.foundation)
+            self._allow_stores(workload, args.foundation)
         self.register_outputs({})
 
-    def _monitoring(self, api: Endpoint, nodes: str) -> None:
-        """Prometheus reaches every pod, every node's exporters and the API; nothing from outside reaches it."""
+    def _allow_monitoring(self, api: Endpoint, nodes: str) -> None:
+        """Prometheus can reach all pods, the exporters of nodes and the API server; no other namespace can reach it."""
         pods: _Rule = {"to": [{"namespaceSelector": {}}]}
         exporters = {"to": [_block(nodes)], "ports": [_tcp(_KUBELET_PORT), _tcp(_NODE_EXPORTER_PORT)]}
         self._allow(MONITORING, "scrape", egress=[pods, exporters, _to(api)])
         self._allow(MONITORING, "within", ingress=[{"from": [{"podSelector": {}}]}])
-        # The API server calls the operator's admission webhook from outside the pod network.
+        # The API server, which calls the operator's admission webhook, is outside the pod network.
         webhook = {"from": _blocks(api.cidrs), "ports": [_tcp(_OPERATOR_WEBHOOK_PORT)]}
         operator = {"matchLabels": {"app": "kube-prometheus-stack-operator"}}
         self._allow(MONITORING, "webhook", ingress=[webhook], pods=operator)
@@ -69,16 +68,16 @@ class NetworkPolicies(Component):
             if namespace != MONITORING:
                 self._allow(namespace, "scraped", ingress=[{"from": [_namespace(MONITORING)]}])
 
-    def _mlflow(self) -> None:
-        """Who talks to the tracking server."""
+    def _allow_mlflow(self) -> None:
+        """The clients of the tracking server."""
         clients = {"from": [_namespace(client) for client in _MLFLOW_CLIENTS], "ports": [_tcp(MLFLOW_PORT)]}
         self._allow("mlflow", "clients", ingress=[clients])
         server = {"to": [_namespace("mlflow")], "ports": [_tcp(MLFLOW_PORT)]}
         for client in _MLFLOW_CLIENTS:
             self._allow(client, "mlflow", egress=[server])
 
-    def _stores(self, workload: Workload, foundation: Foundation) -> None:
-        """A workload's way to the stores that the access table grants it, and to where its token is exchanged."""
+    def _allow_stores(self, workload: Workload, foundation: Foundation) -> None:
+        """Egress of a workload to the stores in its row of the access table, and to its token endpoint."""
         endpoints = [foundation.endpoints[store] for store in workload.needs]
         token = foundation.identities[workload.name].token_endpoint
         if token:
@@ -97,9 +96,9 @@ class NetworkPolicies(Component):
         directions = {"Ingress": ingress, "Egress": egress}
         rules = {direction.lower(): list(rules) for direction, rules in directions.items() if rules}
         types = [direction for direction, rules in directions.items() if rules]
-        self._policy(namespace, name, {**rules, "policyTypes": types, "podSelector": pods or {}})
+        self._create_policy(namespace, name, {**rules, "policyTypes": types, "podSelector": pods or {}})
 
-    def _policy(self, namespace: str, name: str, spec: _Rule) -> None:
+    def _create_policy(self, namespace: str, name: str, spec: _Rule) -> None:
         NetworkPolicy(
             f"{namespace}-{name}",
             metadata=ObjectMetaArgs(name=name, namespace=namespace),

@@ -1,4 +1,4 @@
-"""The platform in the cluster, whichever cloud it stands on."""
+"""Everything that runs in the cluster, in the order of dependencies."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from infra.core.component import StackContext
 
 
 def create_platform(context: StackContext, foundation: Foundation) -> None:
-    """Declare all that runs in the cluster, in the order in which it has to be there."""
+    """Declare the platform on a foundation, whichever cloud created it."""
     provider = kubernetes.Provider(
         "kubernetes",
         kubeconfig=foundation.cluster.kubeconfig,
-        # Without it an edit of the kubeconfig would replace the provider and all beneath it (pulumi-kubernetes#4019).
+        # Otherwise a change of the kubeconfig replaces the provider and all its resources (pulumi-kubernetes#4019).
         cluster_identifier=foundation.cluster.name,
         enable_server_side_apply=True,
         enable_config_map_mutable=True,

@@ -1,4 +1,4 @@
-"""How the platform installs a Helm chart."""
+"""Helm releases."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 from infra.cluster.versions import Chart
 
 
-def release(chart: Chart, namespace: str, values: Mapping[str, Any], opts: pulumi.ResourceOptions) -> Release:
-    """A Helm release named after its chart: hooks run, upgrades are atomic, rollback is Helm's.
+def create_release(
+    name: str, chart: Chart, namespace: str, values: Mapping[str, Any], opts: pulumi.ResourceOptions
+) -> Release:
+    """A Helm release with the chart's name; a failed upgrade is rolled back.
 
-    `values` hold names of secrets, never their values: a release's values stand in the state as plain text.
+    `values` contain names of secrets, never their contents: the state stores the values of a release as plain text.
     """
     return Release(
-        chart.name,
+        name,
         name=chart.name,
         namespace=namespace,
         chart=chart.name,
@@ -26,6 +28,6 @@ def release(chart: Chart, namespace: str, values: Mapping[str, Any], opts: pulum
         values=values,
         atomic=True,
         cleanup_on_fail=True,
-        timeout=600,  # seconds; CRDs, hooks and image pulls of a first installation
+        timeout=600,  # seconds, for CRDs, hooks and image pulls of a first installation
         opts=opts,
     )

@@ -1,4 +1,4 @@
-"""The versions of what is installed from elsewhere: charts as charts.yaml pins them, and images."""
+"""Versions of charts, as charts.yaml pins them, and of images."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import yaml
 
 @dataclass(frozen=True)
 class Chart:
-    """A Helm chart at one version, and the repository it is published in.
+    """A version of a Helm chart, and the repository that publishes it.
 
-    digest  the SHA-256 of its package in hexadecimal. A Release resource has no place for it: the rehearsal, which
-            reads charts.yaml itself, checks what it pulls; a real deployment does not
+    digest  SHA-256 of the package, in hexadecimal. Release resources cannot state it, so that only the rehearsal, which
+            reads charts.yaml, verifies what it pulls
     """
 
     name: str
@@ -22,15 +22,15 @@ class Chart:
     digest: str
 
 
-_PINNED = yaml.safe_load(Path(__file__).with_name("charts.yaml").read_text())
+_CHARTS = yaml.safe_load(Path(__file__).with_name("charts.yaml").read_text())
 
 
-def _pinned(name: str) -> Chart:
-    return Chart(name, **_PINNED[name])
+def _get_chart(name: str) -> Chart:
+    return Chart(name, **_CHARTS[name])
 
 
-KUBE_PROMETHEUS_STACK = _pinned("kube-prometheus-stack")
-MLFLOW = _pinned("mlflow")
+KUBE_PROMETHEUS_STACK = _get_chart("kube-prometheus-stack")
+MLFLOW = _get_chart("mlflow")
 
-# The server that this version of the chart ships; pinned beside it so that a chart update shows what it changes.
+# The chart's default, pinned here so that an update of the chart shows when it changes.
 MLFLOW_IMAGE_TAG = "3.15.1"

@@ -1,4 +1,4 @@
-"""What every component of the house has in common."""
+"""The base class of components, and the stack that they belong to."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from infra.core.settings import Settings
 
 @dataclass(frozen=True)
 class StackContext:
-    """Where a component is built: the stack's settings and its names."""
+    """The settings of a stack, and the names and tags of its resources."""
 
     settings: Settings
     naming: Naming
 
 
 class Component(pulumi.ComponentResource):
-    """A component typed `groundwork:<layer>:<Class>`, whose children take `self.child_options()` as options."""
+    """A component of the type `groundwork:<layer>:<Class>`; its children take `self.child_options()` as options.
+
+    Logical names of children start with the component's name. Kubernetes objects and stored secrets are exceptions:
+    they have the name of what they declare, which is unique in the cluster or the store.
+    """
 
     layer: str
 
@@ -28,5 +32,5 @@ class Component(pulumi.ComponentResource):
         super().__init__(f"groundwork:{self.layer}:{type(self).__name__}", name, None, opts)
 
     def child_options(self, **options: Any) -> pulumi.ResourceOptions:
-        """Options for a child of this component."""
+        """Resource options with this component as the parent."""
         return pulumi.ResourceOptions(parent=self, **options)

@@ -1,7 +1,7 @@
-"""Names and tags.
+"""Physical names and tags.
 
-Logical names (what Pulumi calls a resource) are short and never change. Physical names (what the cloud calls
-it) carry organization, environment and location, and obey each service's own limits.
+Logical names, by which Pulumi identifies a resource, are short and never change. Physical names, by which the cloud
+identifies it, contain organization and environment and have to comply with the limits of each service.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Naming:
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """What every resource that can carry tags carries."""
+        """The tags of every resource that supports tags."""
         settings = self._settings
         return {
             "project": "groundwork",
@@ -38,30 +38,30 @@ class Naming:
 
     @property
     def prefix(self) -> str:
-        """`acme-gw-dev`: what a person looks for in the console."""
+        """The start of all physical names: `acme-gw-dev`."""
         return f"{self._settings.organization}-gw-{self._settings.environment}"
 
-    def regional_name(self, part: str, *, limit: int = 63) -> str:
-        """A name unique in its account or resource group: `acme-gw-dev-<part>`.
+    def regional_name(self, suffix: str, *, limit: int = 63) -> str:
+        """A name unique in its account or resource group: `acme-gw-dev-<suffix>`.
 
-        Raises ValueError when it would be longer than `limit` characters.
+        Raises ValueError if it is longer than `limit` characters.
         """
-        return _within(f"{self.prefix}-{part}", limit)
+        return _check_length(f"{self.prefix}-{suffix}", limit)
 
-    def global_name(self, part: str, *, limit: int = 63, hyphens: bool = True) -> str:
-        """A name unique among all customers of the cloud: a short digest of stack and location is appended.
+    def global_name(self, suffix: str, *, limit: int = 63, hyphens: bool = True) -> str:
+        """A globally unique name: `acme-gw-dev-<suffix>-<digest>`, with a digest of organization, stack and location.
 
-        `hyphens=False` leaves letters and digits only, for storage accounts and registries.
-        Raises ValueError when it would be longer than `limit` characters.
+        `hyphens=False` removes hyphens, which storage accounts and registries do not allow.
+        Raises ValueError if it is longer than `limit` characters.
         """
         settings = self._settings
-        seed = f"{settings.organization}/{settings.stack}/{settings.location}/{part}"
+        seed = f"{settings.organization}/{settings.stack}/{settings.location}/{suffix}"
         digest = hashlib.sha256(seed.encode()).hexdigest()[:_DIGEST_LENGTH]
-        name = f"{self.prefix}-{part}-{digest}"
-        return _within(name if hyphens else name.replace("-", ""), limit)
+        name = f"{self.prefix}-{suffix}-{digest}"
+        return _check_length(name if hyphens else name.replace("-", ""), limit)
 
 
-def _within(name: str, limit: int) -> str:
+def _check_length(name: str, limit: int) -> str:
     if len(name) > limit:
         raise ValueError(f"name '{name}' has {len(name)} characters, the service allows {limit}")
     return name

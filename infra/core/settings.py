@@ -1,8 +1,8 @@
-"""Stack settings: what a stack may say, what it gets when it says nothing, and what is refused.
+"""Stack settings: types, bounds and defaults.
 
-Every setting has a type, a bound and a default here and nowhere else; a stack file states only what
-differs. All that is wrong with a stack is reported at once, before any resource is declared, each with the
-setting, its value, the rule and the remedy.
+This module is the only place that states them; a stack file contains only what differs from the defaults. All invalid
+settings of a stack are reported together, before any resource is declared: each with its value, the rule that it
+breaks and the remedy.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from itertools import combinations
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
@@ -38,7 +39,7 @@ AZURE_LOCATIONS = frozenset(
     "westus3".split()
 )
 # Source: https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html; us-west-1 is
-# left out because it offers new accounts two zones only.
+# missing because it offers new accounts only two zones.
 AWS_LOCATIONS = frozenset(
     "af-south-1 ap-east-1 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 "
     "ap-southeast-2 ap-southeast-3 ap-southeast-4 ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 "
@@ -47,20 +48,15 @@ AWS_LOCATIONS = frozenset(
 )
 LOCATIONS = {Cloud.AZURE: AZURE_LOCATIONS, Cloud.AWS: AWS_LOCATIONS}
 
-# KServe 0.20 needs 1.32 or later; AKS and EKS offer these under standard support.
+# KServe 0.20 needs 1.32 or later. AKS and EKS offer all of these under standard support.
 KUBERNETES_VERSIONS = ("1.32", "1.33", "1.34")
 
-# What a node of each pool is when the stack does not say: 4 vCPU and 16 GiB, on both clouds.
+# Default sizes of nodes: 4 vCPU and 16 GiB on both clouds.
 NODE_SIZES = {Cloud.AZURE: "Standard_D4s_v5", Cloud.AWS: "m6i.xlarge"}
 TRAINING_SIZES = {Cloud.AZURE: "Standard_D4s_v3", Cloud.AWS: "ml.m5.xlarge"}
-DATABASE_SIZES = {
-    # Burstable classes suit a tracking server that is mostly idle; production gets dedicated cores.
-    (Cloud.AZURE, False): "Standard_B2s",
-    (Cloud.AZURE, True): "Standard_D2ds_v5",
-    (Cloud.AWS, False): "db.t4g.medium",
-    (Cloud.AWS, True): "db.m6g.large",
-}
-
+# A tracking server is idle most of the time, which burstable classes are made for.
+BURSTABLE_DATABASE_SIZES = {Cloud.AZURE: "Standard_B2s", Cloud.AWS: "db.t4g.medium"}
+DEDICATED_DATABASE_SIZES = {Cloud.AZURE: "Standard_D2ds_v5", Cloud.AWS: "db.m6g.large"}
 
 # Premium SSD sizes, GiB. Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage
 AZURE_DATABASE_DISKS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
@@ -68,38 +64,38 @@ AZURE_DATABASE_DISKS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 _RFC_1918 = tuple(ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 
 
-def refuse(rule: str, remedy: str) -> PydanticCustomError:
-    """An error that says which rule a value breaks and how to mend it."""
+def rule_error(rule: str, remedy: str) -> PydanticCustomError:
+    """A validation error for a value that breaks `rule`; `remedy` tells the reader how to correct it."""
     return PydanticCustomError("groundwork", "{rule}", {"rule": rule, "remedy": remedy})
 
 
-def _network(value: str) -> str:
+def _validate_network(value: str) -> str:
     try:
         block = ipaddress.IPv4Network(value)
     except ValueError as error:
-        raise refuse(
+        raise rule_error(
             f"must be an IPv4 CIDR block ({error})", "write it like 10.20.0.0/16, with no host bits set"
         ) from None
     if not any(block.subnet_of(private) for private in _RFC_1918):
-        raise refuse("must lie in a private range (RFC 1918)", "use a block of 10/8, 172.16/12 or 192.168/16")
+        raise rule_error("must be in a private range (RFC 1918)", "use a block of 10/8, 172.16/12 or 192.168/16")
     return str(block)
 
 
-def _allowed_range(value: str) -> str:
+def _validate_authorized_range(value: str) -> str:
     try:
         block = ipaddress.IPv4Network(value)
     except ValueError as error:
-        raise refuse(f"must be an IPv4 CIDR block ({error})", "write it like 203.0.113.0/24") from None
+        raise rule_error(f"must be an IPv4 CIDR block ({error})", "write it like 203.0.113.0/24") from None
     if block.prefixlen < 8:
-        raise refuse(
+        raise rule_error(
             "opens the Kubernetes API to most of the internet",
-            "name the ranges your runners and people come from, or leave the list empty for a private API",
+            "list the ranges of your runners and operators, or leave the list empty for a private API",
         )
     return str(block)
 
 
-Cidr = Annotated[str, AfterValidator(_network)]
-AllowedRange = Annotated[str, AfterValidator(_allowed_range)]
+Cidr = Annotated[str, AfterValidator(_validate_network)]
+AuthorizedRange = Annotated[str, AfterValidator(_validate_authorized_range)]
 
 
 class Section(BaseModel):
@@ -107,43 +103,44 @@ class Section(BaseModel):
 
 
 class NetworkSettings(Section):
-    """The stack's own network. Subnets are cut from `cidr`; pods and services live beside it, unrouted."""
+    """The stack's network. Subnets are parts of `cidr`; blocks of pods and services lie outside it, unrouted."""
 
     cidr: Cidr = Field("10.20.0.0/16", description="address space of the VNet or VPC, /16 to /20")
-    pod_cidr: Cidr = Field("10.244.0.0/16", description="pods' addresses (AKS overlay; EKS takes them from cidr)")
-    service_cidr: Cidr = Field("172.20.0.0/16", description="Kubernetes services' addresses")
+    pod_cidr: Cidr = Field(
+        "10.244.0.0/16", description="addresses of pods (AKS overlay; on EKS pods have addresses of `cidr`)"
+    )
+    service_cidr: Cidr = Field("172.20.0.0/16", description="addresses of Kubernetes services")
 
     @model_validator(mode="after")
     def _blocks_fit(self) -> Self:
         block = ipaddress.IPv4Network(self.cidr)
         if not 16 <= block.prefixlen <= 20:
-            raise refuse(
-                f"cidr {self.cidr} must be between /16 and /20: six subnets for nodes, pods and private "
-                "endpoints in three zones are cut from it",
+            raise rule_error(
+                f"cidr {self.cidr} must be between /16 and /20: it holds the subnets of nodes, pods, private "
+                "endpoints and databases in three zones",
                 "use a block like 10.20.0.0/16",
             )
-        named = {"cidr": self.cidr, "podCidr": self.pod_cidr, "serviceCidr": self.service_cidr}
-        pairs = [(a, b) for a in named for b in named if a < b]
-        for first, second in pairs:
-            if ipaddress.IPv4Network(named[first]).overlaps(ipaddress.IPv4Network(named[second])):
-                raise refuse(
-                    f"{first} {named[first]} overlaps {second} {named[second]}",
+        blocks = {"cidr": self.cidr, "podCidr": self.pod_cidr, "serviceCidr": self.service_cidr}
+        for first, second in combinations(blocks, 2):
+            if ipaddress.IPv4Network(blocks[first]).overlaps(ipaddress.IPv4Network(blocks[second])):
+                raise rule_error(
+                    f"{first} {blocks[first]} overlaps {second} {blocks[second]}",
                     "give each its own block, for instance 10.20.0.0/16, 10.244.0.0/16 and 172.20.0.0/16",
                 )
         return self
 
 
 class NodePoolSettings(Section):
-    """One pool of nodes, spread over the location's zones and scaled between two bounds."""
+    """A pool of nodes across the location's three zones, which the autoscaler keeps between two bounds."""
 
     size: str = Field(min_length=1, description="instance size")
-    minimum: int = Field(2, ge=1, le=100, description="fewest nodes")
-    maximum: int = Field(10, ge=1, le=100, description="most nodes")
+    minimum: int = Field(2, ge=1, le=100, description="minimum number of nodes")
+    maximum: int = Field(10, ge=1, le=100, description="maximum number of nodes")
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> Self:
         if self.minimum > self.maximum:
-            raise refuse(
+            raise rule_error(
                 f"minimum {self.minimum} is above maximum {self.maximum}",
                 "raise the maximum or lower the minimum",
             )
@@ -152,8 +149,8 @@ class NodePoolSettings(Section):
 
 class ClusterSettings(Section):
     kubernetes_version: str = Field("1.33", description=f"one of {', '.join(KUBERNETES_VERSIONS)}")
-    authorized_ranges: tuple[AllowedRange, ...] = Field(
-        (), description="CIDR blocks that may reach the Kubernetes API; empty keeps it private to the network"
+    authorized_ranges: tuple[AuthorizedRange, ...] = Field(
+        (), description="CIDR blocks that may reach the Kubernetes API; none makes it private to the network"
     )
     system_pool: NodePoolSettings = Field(description="for the platform's own services")
     user_pool: NodePoolSettings = Field(description="for models, training and MLflow")
@@ -161,7 +158,7 @@ class ClusterSettings(Section):
     @model_validator(mode="after")
     def _version_is_supported(self) -> Self:
         if self.kubernetes_version not in KUBERNETES_VERSIONS:
-            raise refuse(
+            raise rule_error(
                 f"kubernetesVersion '{self.kubernetes_version}' is not supported",
                 f"use one of {', '.join(KUBERNETES_VERSIONS)} (KServe 0.20 needs 1.32 or later)",
             )
@@ -169,92 +166,163 @@ class ClusterSettings(Section):
 
 
 class DatabaseSettings(Section):
-    """PostgreSQL behind MLflow."""
+    """The PostgreSQL server of MLflow."""
 
     size: str = Field(min_length=1, description="instance class")
-    storage_gb: int = Field(64, ge=32, le=16384, description="disk, GiB")
+    storage_gb: int = Field(64, ge=32, le=16384, description="disk size in GiB")
     backup_days: int = Field(ge=7, le=35, description="days of point-in-time restore")
 
 
 class TrainingSettings(Section):
-    """The clouds' own training service, beside the cluster."""
+    """The cloud's managed training service, beside the cluster."""
 
-    size: str = Field(min_length=1, description="instance size of the compute")
-    maximum_nodes: int = Field(4, ge=0, le=100, description="most low-priority nodes; it idles at 0")
+    size: str = Field(min_length=1, description="instance size of training nodes")
+    maximum_nodes: int = Field(4, ge=0, le=100, description="maximum number of low-priority nodes; the minimum is 0")
 
 
 class TelemetrySettings(Section):
-    retention_days: int = Field(ge=30, le=730, description="days that logs are kept")
-    alert_email: str = Field("", pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?$", description="who hears of alerts")
+    retention_days: int = Field(ge=30, le=730, description="retention of logs in days")
+    alert_email: str = Field(
+        "",
+        pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?$",
+        description="address that alerts are sent to; none sends no alerts",
+    )
+
+
+class ResilienceSettings(Section):
+    """Which failures and mistakes the stack and its data survive. Each fact costs money; the environment sets defaults.
+
+    Components read these facts and never the environment.
+    """
+
+    deletion_protection: bool = Field(description="protect stores, keys and, on AWS, the cluster from deletion")
+    retain_data: bool = Field(
+        description="leave data behind when the stack is destroyed: a final snapshot of the database, home directories "
+        "of notebooks, and buckets and repositories that are not empty (AWS)"
+    )
+    multi_zone_database: bool = Field(description="a standby of the PostgreSQL server in a second zone")
+    multi_zone_experiments: bool = Field(
+        description="replicas of the experiments' store in three zones (Azure; DynamoDB always has them)"
+    )
+    nat_gateway_per_zone: bool = Field(
+        description="a NAT gateway in each zone, rather than one for all (AWS; Azure always has one)"
+    )
+    private_endpoint_per_zone: bool = Field(
+        description="an interface endpoint of each AWS service in each zone, rather than in one (AWS)"
+    )
+    control_plane_sla: bool = Field(description="the AKS tier with an uptime SLA (Azure; EKS always has one)")
+    provisioned_throughput: bool = Field(
+        description="provisioned rather than serverless throughput of the experiments' store (Azure)"
+    )
+    replicas: int = Field(ge=1, le=5, description="replicas of MLflow, Prometheus, Alertmanager and Grafana")
+    artifact_version_days: int = Field(
+        ge=1, le=365, description="days that replaced and deleted artifacts can be restored"
+    )
+    experiments_backup_days: Literal[7, 30] = Field(
+        description="days of point-in-time restore of the experiments' store, 7 or 30 (Azure; DynamoDB always has 35)"
+    )
+    secret_recovery_days: int = Field(
+        ge=7, le=30, description="days that a deleted secret can be restored (AWS; Azure vaults always have 90)"
+    )
 
 
 class Settings(Section):
-    """All that a stack file may say under `groundwork:`."""
+    """Everything that a stack file may contain under `groundwork:`."""
 
     cloud: Cloud = Field(description="azure or aws")
     environment: Environment = Field(description="dev, staging or prod")
-    location: str = Field(description="region with three zones, in the cloud's own spelling")
+    location: str = Field(description="region with three availability zones, as the cloud spells it")
     organization: str = Field(
         pattern=r"^[a-z][a-z0-9]{1,7}$",
-        description="2 to 8 lower-case letters and digits; part of every name that must be unique worldwide",
+        description="2 to 8 lower-case letters and digits; part of every globally unique name",
     )
-    owner: str = Field(min_length=1, max_length=64, description="team that answers for the stack; a tag")
-    cost_center: str = Field("mlops", min_length=1, max_length=64, description="who pays; a tag")
+    owner: str = Field(min_length=1, max_length=64, description="team that is responsible for the stack; a tag")
+    cost_center: str = Field(
+        "mlops", min_length=1, max_length=64, description="cost center that pays for the stack; a tag"
+    )
     network: NetworkSettings = NetworkSettings()
     cluster: ClusterSettings
     database: DatabaseSettings
     training: TrainingSettings
     telemetry: TelemetrySettings
+    resilience: ResilienceSettings
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_in(cls, raw: Any) -> Any:
-        """Complete what depends on cloud and environment, so that no other module has to know defaults."""
+    def _add_defaults(cls, raw: Any) -> Any:
+        """Add the defaults that depend on cloud and environment."""
         if not isinstance(raw, Mapping):
             return raw
-        # A cloud that is none is reported by its own field; any will do for the defaults of the others.
+        # An invalid cloud or environment is reported by its own field; the other settings need some defaults anyway.
         cloud = Cloud.AWS if raw.get("cloud") == Cloud.AWS else Cloud.AZURE
         production = raw.get("environment") == Environment.PROD
-        node = NODE_SIZES[cloud]
-        defaults: dict[str, Any] = {
-            "cluster": {"systemPool": {"size": node, "minimum": 2, "maximum": 3}, "userPool": {"size": node}},
-            "database": {"size": DATABASE_SIZES[cloud, production], "backupDays": 35 if production else 7},
-            "training": {"size": TRAINING_SIZES[cloud]},
-            "telemetry": {"retentionDays": 90 if production else 30},
-        }
-        return _merge(defaults, raw)
+        return _merge(_defaults(cloud, production=production), raw)
 
     @model_validator(mode="after")
-    def _location_belongs_to_cloud(self) -> Self:
+    def _location_is_a_region_of_the_cloud(self) -> Self:
         if self.location not in LOCATIONS[self.cloud]:
-            raise refuse(
+            raise rule_error(
                 f"location '{self.location}' is not a region of {self.cloud} with three availability zones",
-                f"use one like {'westeurope' if self.cloud is Cloud.AZURE else 'eu-west-1'}; "
+                f"use a region such as {'westeurope' if self.cloud is Cloud.AZURE else 'eu-west-1'}; "
                 "infra/core/settings.py lists them all",
             )
         return self
 
     @model_validator(mode="after")
-    def _disk_can_be_had(self) -> Self:
+    def _database_disk_exists(self) -> Self:
         if self.cloud is Cloud.AZURE and self.database.storage_gb not in AZURE_DATABASE_DISKS:
-            raise refuse(
-                f"database.storageGb {self.database.storage_gb} is not a disk of Azure Database for PostgreSQL",
+            raise rule_error(
+                f"database.storageGb {self.database.storage_gb} is not a disk size of Azure Database for PostgreSQL",
                 f"use one of {', '.join(map(str, AZURE_DATABASE_DISKS))}",
             )
         return self
 
-    @property
-    def production(self) -> bool:
-        return self.environment is Environment.PROD
+    @model_validator(mode="after")
+    def _database_size_supports_a_standby(self) -> Self:
+        """Source: https://learn.microsoft.com/azure/reliability/reliability-postgresql-flexible-server"""
+        if self.cloud is Cloud.AZURE and self.resilience.multi_zone_database and "_B" in self.database.size:
+            raise rule_error(
+                f"database.size {self.database.size} is burstable, and such servers cannot have a standby in a second "
+                "zone (resilience.multiZoneDatabase)",
+                f"use a size such as {DEDICATED_DATABASE_SIZES[self.cloud]}, or set resilience.multiZoneDatabase to "
+                "false",
+            )
+        return self
 
     @property
     def stack(self) -> str:
         return f"{self.cloud}-{self.environment}"
 
 
-def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(under)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = _merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+def _defaults(cloud: Cloud, *, production: bool) -> dict[str, Any]:
+    """The settings that differ by cloud or environment, under their wire names."""
+    node, databases = NODE_SIZES[cloud], DEDICATED_DATABASE_SIZES if production else BURSTABLE_DATABASE_SIZES
+    return {
+        "cluster": {"systemPool": {"size": node, "minimum": 2, "maximum": 3}, "userPool": {"size": node}},
+        "database": {"size": databases[cloud], "backupDays": 35 if production else 7},
+        "training": {"size": TRAINING_SIZES[cloud]},
+        "telemetry": {"retentionDays": 90 if production else 30},
+        "resilience": {
+            "deletionProtection": production,
+            "retainData": production,
+            "multiZoneDatabase": production,
+            "multiZoneExperiments": production,
+            "natGatewayPerZone": production,
+            "privateEndpointPerZone": production,
+            "controlPlaneSla": production,
+            "provisionedThroughput": production,
+            "replicas": 2 if production else 1,
+            "artifactVersionDays": 90 if production or cloud is Cloud.AZURE else 30,
+            "experimentsBackupDays": 30 if production else 7,
+            "secretRecoveryDays": 30 if production else 7,
+        },
+    }
+
+
+def _merge(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` over `defaults`, section by section."""
+    merged = dict(defaults)
+    for key, value in values.items():
+        default = merged.get(key)
+        merged[key] = _merge(default, value) if isinstance(default, Mapping) and isinstance(value, Mapping) else value
     return merged

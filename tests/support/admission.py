@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from infra.cluster.admission import binding_of, policy_of
+from infra.cluster.admission import build_binding_spec, build_policy_spec
 from rehearsal.kubernetes.client import ApiClient
 
 VERSION = "admissionregistration.k8s.io/v1"
@@ -17,7 +17,7 @@ POLICY = "ValidatingAdmissionPolicy"
 def in_force(api: ApiClient, *controls: str) -> Iterator[None]:
     """These rules, as the platform declares them. The API server takes a moment to notice."""
     for control in controls:
-        for kind, spec in ((POLICY, policy_of(control)), (f"{POLICY}Binding", binding_of(control))):
+        for kind, spec in ((POLICY, build_policy_spec(control)), (f"{POLICY}Binding", build_binding_spec(control))):
             api.create({"apiVersion": VERSION, "kind": kind, "metadata": {"name": control}, "spec": spec})
     try:
         yield

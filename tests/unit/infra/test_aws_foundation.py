@@ -20,7 +20,7 @@ import pytest
 
 from infra import aws
 from infra.access import WORKLOADS, Store
-from infra.aws.network import Blocks
+from infra.aws.network import SubnetBlocks
 from infra.contract import Foundation
 from tests.support.recording import RecordedResource, Recorder, is_secret, record_program, resolve, stack_context
 
@@ -228,7 +228,7 @@ def test_retention_is_rounded_up_to_what_cloudwatch_knows(dev: Built) -> None:
 
 @pytest.mark.parametrize("cidr", ["10.20.0.0/16", "172.16.0.0/17", "192.168.16.0/20"])
 def test_subnets_share_the_network_without_overlap(cidr: str) -> None:
-    blocks = Blocks.cut(cidr)
+    blocks = SubnetBlocks.split(cidr)
     subnets = [ipaddress.IPv4Network(one) for one in (*blocks.private, *blocks.public, *blocks.data)]
     assert len(subnets) == 9
     assert all(one.subnet_of(ipaddress.IPv4Network(cidr)) for one in subnets)

@@ -18,7 +18,7 @@ import pytest
 from infra.access import WORKLOADS, Access, Store, Workload
 from infra.azure import create_foundation
 from infra.azure.identity import ROLES, Role
-from infra.azure.network import Blocks
+from infra.azure.network import SubnetBlocks
 from infra.contract import Foundation
 from rehearsal.simulator.azure.cloud import MODELS
 from rehearsal.simulator.azure.identity import ROLES as KNOWN_ROLES
@@ -246,7 +246,7 @@ def test_secrets_stay_secret(dev: Built) -> None:
 
 @pytest.mark.parametrize("cidr", ["10.20.0.0/16", "10.20.0.0/20"])
 def test_the_network_is_cut_without_overlap(cidr: str) -> None:
-    cut = Blocks.cut(cidr)
+    cut = SubnetBlocks.split(cidr)
     blocks = [IPv4Network(block) for block in (cut.nodes, cut.endpoints, cut.database, cut.api)]
     assert all(block.subnet_of(IPv4Network(cidr)) for block in blocks)
     assert not any(one.overlaps(other) for one, other in combinations(blocks, 2))

@@ -27,9 +27,9 @@ def complaint(stack: str = "azure-dev", **changed: Any) -> str:
 @pytest.mark.parametrize(
     ("changed", "setting", "rule", "remedy"),
     [
-        ({"colud": "azure"}, "groundwork:colud", "is not a setting", "write 'cloud'"),
+        ({"colud": "azure"}, "groundwork:colud", "is not a setting", "use 'cloud'"),
         ({"cluster": {"kuberntesVersion": "1.33"}}, "groundwork:cluster.kuberntesVersion", "is not a", "'kubernetesV"),
-        ({"zzz": 1}, "groundwork:zzz", "is not a setting", "remove it; there are cloud, environment"),
+        ({"zzz": 1}, "groundwork:zzz", "is not a setting", "remove it; the settings here are cloud, environment"),
         ({"cloud": "gcp"}, "groundwork:cloud = 'gcp'", "should be 'azure' or 'aws'", "azure or aws"),
         ({"location": "eu-west-1"}, "groundwork:", "not a region of azure", "westeurope"),
         ({"organization": "Acme Inc"}, "groundwork:organization = 'Acme Inc'", "pattern", "2 to 8 lower-case letters"),
@@ -43,15 +43,27 @@ def complaint(stack: str = "azure-dev", **changed: Any) -> str:
             {"cluster": {"userPool": {"minimum": "x"}}},
             "cluster.userPool.minimum = 'x'",
             "valid integer",
-            "fewest nodes",
+            "minimum number of nodes",
         ),
         ({"cluster": {"kubernetesVersion": "1.20"}}, "groundwork:cluster", "'1.20' is not supported", "1.32, 1.33"),
         ({"cluster": {"kubernetesVersion": 1.33}}, "cluster.kubernetesVersion = 1.33", "valid string", "one of 1.32"),
         ({"cluster": {"authorizedRanges": ["0.0.0.0/0"]}}, "authorizedRanges.0", "most of the internet", "private API"),
-        ({"cluster": "big"}, "groundwork:cluster = 'big'", "valid dictionary", "section of settings"),
+        ({"cluster": "big"}, "groundwork:cluster = 'big'", "valid dictionary", "mapping of settings"),
         ({"telemetry": {"retentionDays": 5}}, "telemetry.retentionDays = 5", "greater than or equal to 30", "days"),
-        ({"telemetry": {"alertEmail": "nobody"}}, "telemetry.alertEmail = 'nobody'", "pattern", "who hears"),
-        ({"database": {"storageGb": 100}}, "groundwork:", "storageGb 100 is not a disk of Azure", "32, 64, 128"),
+        ({"telemetry": {"alertEmail": "nobody"}}, "telemetry.alertEmail = 'nobody'", "pattern", "address that alerts"),
+        ({"database": {"storageGb": 100}}, "groundwork:", "storageGb 100 is not a disk size of Azure", "32, 64, 128"),
+        (
+            {"resilience": {"multiZoneDatabase": True}},
+            "groundwork:",
+            "database.size Standard_B2s is burstable",
+            "Standard_D2ds_v5",
+        ),
+        (
+            {"resilience": {"experimentsBackupDays": 8}},
+            "resilience.experimentsBackupDays = 8",
+            "should be 7 or 30",
+            "7 or 30",
+        ),
         ({"database": {"storageGb": 1}}, "database.storageGb = 1", "greater than or equal to 32", "disk"),
     ],
 )
@@ -91,8 +103,47 @@ def test_every_environment_has_complete_defaults(cloud: Cloud, environment: Envi
     settings = parse(raw, f"{cloud}-{environment}")
     assert settings.cluster.user_pool.minimum == 2
     assert settings.cluster.user_pool.maximum == 10
-    assert settings.production == (environment is Environment.PROD)
-    assert settings.database.backup_days == (35 if settings.production else 7)
+    assert settings.database.backup_days == (35 if environment is Environment.PROD else 7)
+
+
+PRODUCTION = {
+    "deletion_protection": True,
+    "retain_data": True,
+    "multi_zone_database": True,
+    "multi_zone_experiments": True,
+    "nat_gateway_per_zone": True,
+    "private_endpoint_per_zone": True,
+    "control_plane_sla": True,
+    "provisioned_throughput": True,
+    "replicas": 2,
+    "artifact_version_days": 90,
+    "experiments_backup_days": 30,
+    "secret_recovery_days": 30,
+}
+ELSEWHERE = {
+    **dict.fromkeys((name for name, value in PRODUCTION.items() if value is True), False),
+    "replicas": 1,
+    "artifact_version_days": 30,
+    "experiments_backup_days": 7,
+    "secret_recovery_days": 7,
+}
+
+
+@pytest.mark.parametrize(("environment", "facts"), [("dev", ELSEWHERE), ("staging", ELSEWHERE), ("prod", PRODUCTION)])
+@pytest.mark.parametrize("cloud", Cloud)
+def test_the_environment_decides_how_resilient_a_stack_is(
+    cloud: Cloud, environment: str, facts: dict[str, bool | int]
+) -> None:
+    location = "westeurope" if cloud is Cloud.AZURE else "eu-west-1"
+    raw = {**VALID, "cloud": cloud.value, "environment": environment, "location": location}
+    # Azure deletes old versions of artifacts after the same time everywhere.
+    expected = {**facts, "artifact_version_days": 90} if cloud is Cloud.AZURE else facts
+    assert parse(raw, f"{cloud}-{environment}").resilience.model_dump() == expected
+
+
+def test_a_stack_may_differ_from_its_environment_in_one_fact() -> None:
+    resilience = parse({**VALID, "resilience": {"replicas": 3}}, "azure-dev").resilience
+    assert (resilience.replicas, resilience.deletion_protection) == (3, False)
 
 
 def test_what_a_stack_says_stands_beside_the_defaults_of_its_section() -> None:
