@@ -18,7 +18,7 @@ from kernel.values import ABSENT, UNKNOWN, as_list, is_list
 Path: TypeAlias = tuple[str | int, ...]
 
 EVERY: Final = "*"
-"""The step that stands for every item of a list. Like Pulumi, a path cannot name a key that is just a star."""
+"""The step that stands for every item of a list. As in Pulumi, a path cannot name a key that is just a star."""
 
 # `["a \"quoted\" key"]`, `[0]`, `[key]` as the Kubernetes API server writes keys in errors, or `name`.
 _STEP = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|\[([^\[\]"]+)\]|\.?([^.\[\]]+)')
@@ -36,10 +36,12 @@ def parse_path(text: str) -> Path:
     while position < len(text):
         match = _STEP.match(text, position)
         if match is None or (position == 0 and text.startswith(".")):
-            raise ValueError(f"'{text}' is not a property path: '{text[position:]}' is no name, [index] or [\"key\"]")
+            raise ValueError(
+                f"'{text}' is not a property path: expected a name, [index] or [\"key\"] at '{text[position:]}'"
+            )
         quoted, index, bracketed, name = match.groups()
         if position and name is not None and text[position] != ".":
-            raise ValueError(f"'{text}' is not a property path: a dot is missing before '{name}'")
+            raise ValueError(f"'{text}' is not a property path: expected a dot before '{name}'")
         steps.append(
             int(index) if index is not None else _unescape(quoted) if quoted is not None else bracketed or name
         )
