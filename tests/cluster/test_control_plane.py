@@ -101,7 +101,7 @@ def test_the_api_server_refuses_in_its_own_words(plane: ControlPlane, namespace:
 
 
 def test_nobody_without_a_certificate_of_this_run_gets_in(plane: ControlPlane, tmp_path: Path) -> None:
-    stranger = CertificateAuthority(tmp_path).issue_certificate("admin", ["system:masters"])
+    stranger = CertificateAuthority(tmp_path).issue_certificate("admin", group="system:masters")
     config = plane.api.config
     api = ApiClient(ClientConfig(config.server, config.ca_file, str(stranger.cert_file), str(stranger.key_file)))
     with pytest.raises((ApiError, ApiUnreachableError)) as refused:

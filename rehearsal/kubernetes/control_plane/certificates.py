@@ -1,128 +1,86 @@
-"""The certificates of one run: an authority of its own, and who it vouches for.
+"""The certificates of one run of the control plane, signed by a certificate authority of its own.
 
-Made anew at each start and kept beside the control plane's data, readable by this user only; nobody else trusts them.
+They are issued anew at each start and kept beside the control plane's data, readable by this user only. Nothing outside
+the rehearsal trusts the authority.
 """
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import trustme
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFETIME = datetime.timedelta(days=30)  # longer than anybody leaves a rehearsal running
-_SKEW = datetime.timedelta(hours=1)
-_BOTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+# A client's certificate has to name some host: Go refuses the empty, critical list of hosts that trustme would write.
+_NO_HOST = "client.invalid"
+_MAX_COMMON_NAME = 64  # ub-common-name, https://www.rfc-editor.org/rfc/rfc5280#appendix-A.1
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """The files of a certificate and of its key, both PEM."""
+    """The PEM files of a certificate and of its private key."""
 
     cert_file: Path
     key_file: Path
 
 
 class CertificateAuthority:
-    """Signs what the processes of one control plane prove themselves with."""
+    """Issues the certificates with which the processes of one control plane authenticate to each other."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name("groundwork-rehearsal", [])
-        builder = _builder(self._name, self._name, self._key).add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
-        )
-        self._write(self.ca_file, builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        self._ca = trustme.CA(organization_name="groundwork-rehearsal")
+        _write_private(self.ca_file, self._ca.cert_pem.bytes())
 
     @property
     def ca_file(self) -> Path:
-        """The authority's own certificate."""
+        """The authority's own certificate, PEM."""
         return self._folder / "ca.crt"
 
-    def issue_certificate(self, name: str, groups: Sequence[str] = (), hosts: Sequence[str] = ()) -> Certificate:
-        """A certificate for a client called `name` in `groups`, who also serves under `hosts` (names or addresses)."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_name(name, groups), self._name, key).add_extension(_BOTH, critical=False)
-        if hosts:
-            builder = builder.add_extension(
-                x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False
-            )
-        signed = builder.sign(self._key, hashes.SHA256())
+    def issue_certificate(self, name: str, *, group: str = "", hosts: Sequence[str] = ()) -> Certificate:
+        """Issue a certificate for the Kubernetes user `name` in `group`, which is valid for servers at `hosts` too.
+
+        `hosts` are DNS names or IP addresses. Kubernetes takes the user from the common name and the group from the
+        organization: https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates
+        """
+        issued = self._ca.issue_cert(
+            *(hosts or [_NO_HOST]), common_name=name[:_MAX_COMMON_NAME], organization_name=group or None
+        )
         stem = name.replace(":", "-").replace("*", "any")
         files = Certificate(self._folder / f"{stem}.crt", self._folder / f"{stem}.key")
-        self._write(files.cert_file, signed.public_bytes(serialization.Encoding.PEM))
-        self._write(files.key_file, _pem(key))
+        _write_private(files.cert_file, b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+        _write_private(files.key_file, issued.private_key_pem.bytes())
         return files
 
     def create_signing_key(self, name: str) -> Path:
-        """A key to sign tokens with."""
+        """Create a private key that signs service account tokens."""
         path = self._folder / f"{name}.key"
-        self._write(path, _pem(ec.generate_private_key(ec.SECP256R1())))
+        _write_private(path, self._ca.issue_cert(common_name=name).private_key_pem.bytes())
         return path
 
     def write_kubeconfig(self, path: Path, server: str, user: Certificate) -> Path:
-        """Write a kubeconfig that points at the files of `user`."""
+        """Write a kubeconfig that refers to the files of `user`."""
+        cluster = {"server": server, "certificate-authority": str(self.ca_file)}
+        credentials = {"client-certificate": str(user.cert_file), "client-key": str(user.key_file)}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [
-                {"name": "rehearsal", "cluster": {"server": server, "certificate-authority": str(self.ca_file)}}
-            ],
-            "users": [
-                {
-                    "name": "rehearsal",
-                    "user": {"client-certificate": str(user.cert_file), "client-key": str(user.key_file)},
-                }
-            ],
+            "clusters": [{"name": "rehearsal", "cluster": cluster}],
+            "users": [{"name": "rehearsal", "user": credentials}],
             "contexts": [{"name": "rehearsal", "context": {"cluster": "rehearsal", "user": "rehearsal"}}],
             "current-context": "rehearsal",
         }
-        self._write(path, yaml.safe_dump(config).encode())
+        _write_private(path, yaml.safe_dump(config).encode())
         return path
 
-    def _write(self, path: Path, content: bytes) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
 
-
-def _name(name: str, groups: Sequence[str]) -> x509.Name:
-    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
-    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
-
-
-def _host(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
-
-
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _SKEW)
-        .not_valid_after(now + _LIFETIME)
-    )
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
+def _write_private(path: Path, content: bytes) -> None:
+    """Write a file that only this user may read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)

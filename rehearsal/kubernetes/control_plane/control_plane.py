@@ -10,8 +10,7 @@ import base64
 import secrets
 import shutil
 import socket
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +22,13 @@ from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError
 from rehearsal.kubernetes.control_plane import programs
 from rehearsal.kubernetes.control_plane.certificates import Certificate, CertificateAuthority
 from rehearsal.kubernetes.control_plane.process_supervisor import ProcessSupervisor, run_supervisor
+from rehearsal.polling import WaitTimeoutError, wait_until
 
 HOST = "127.0.0.1"
 SERVICE_RANGE = "10.96.0.0/16"  # no address of it is ever routed
 
 STARTUP_TIMEOUT = 60  # seconds; it takes about three
+_POLL_INTERVAL = 0.05  # seconds
 
 # The API server refuses to advertise a loopback address. Nothing connects to this one, of TEST-NET-1:
 # https://datatracker.ietf.org/doc/html/rfc5737
@@ -80,7 +81,7 @@ def run_control_plane(folder: Path, egress_socket: Path) -> Iterator[ControlPlan
         launcher = _Launcher(folder, authority, supervisor, ports)
         launcher.start_etcd()
         launcher.start_api_server(egress_socket)
-        admin = launcher.write_kubeconfig("admin", ["system:masters"])
+        admin = launcher.write_kubeconfig("admin", group="system:masters")
         api = ApiClient(ClientConfig.from_kubeconfig(admin.read_text()))
         version = _wait_until_ready(api, supervisor, folder)
         launcher.start_controllers()
@@ -169,7 +170,7 @@ class _Launcher:
         self._start(
             "kube-controller-manager",
             {
-                "kubeconfig": self.write_kubeconfig("system:kube-controller-manager", ["system:masters"]),
+                "kubeconfig": self.write_kubeconfig("system:kube-controller-manager", group="system:masters"),
                 "service-account-private-key-file": self.folder / "pki" / "service-accounts.key",
                 "root-ca-file": self.authority.ca_file,
                 "horizontal-pod-autoscaler-sync-period": "5s",
@@ -184,7 +185,7 @@ class _Launcher:
         self._start(
             "kwok",
             {
-                "kubeconfig": self.write_kubeconfig("kwok", ["system:masters"]),
+                "kubeconfig": self.write_kubeconfig("kwok", group="system:masters"),
                 "config": _STAGES,
                 "manage-nodes-with-annotation-selector": _NODES,
                 "node-lease-duration-seconds": "40",
@@ -192,10 +193,10 @@ class _Launcher:
             },
         )
 
-    def write_kubeconfig(self, name: str, groups: Sequence[str] = ()) -> Path:
+    def write_kubeconfig(self, name: str, *, group: str = "") -> Path:
         """Write the kubeconfig of a user, whom the API server authenticates by certificate."""
         path = self.folder / f"{name.replace(':', '-')}.kubeconfig"
-        return self.authority.write_kubeconfig(path, self.server, self.authority.issue_certificate(name, groups))
+        return self.authority.write_kubeconfig(path, self.server, self.authority.issue_certificate(name, group=group))
 
     def _write_egress_selector(self, egress_socket: Path) -> Path:
         """Configure the API server to reach services through the egress proxy: simulated pods have no network."""
@@ -240,19 +241,22 @@ def _wait_until_ready(api: ApiClient, supervisor: ProcessSupervisor, folder: Pat
 
     Raises UserError when a process ends, or the API server is not ready in time.
     """
-    end = time.monotonic() + STARTUP_TIMEOUT
-    while time.monotonic() < end:
+
+    def check() -> str:
         for name, code in supervisor.exit_codes().items():
             raise UserError(
                 f"The rehearsal's {name} did not start ({_format_exit(code)}): {_last_log_line(folder, name)}"
             )
-        try:
-            api.request("GET", "/readyz")
-            return str(api.request("GET", "/version")["gitVersion"])
-        except (ApiError, ApiUnreachableError):
-            time.sleep(0.05)
-    last_line = _last_log_line(folder, "kube-apiserver")
-    raise UserError(f"The rehearsal's API server was not ready after {STARTUP_TIMEOUT} s: {last_line}")
+        api.request("GET", "/readyz")
+        return str(api.request("GET", "/version")["gitVersion"])
+
+    try:
+        return wait_until(
+            check, timeout=STARTUP_TIMEOUT, interval=_POLL_INTERVAL, retry_on=(ApiError, ApiUnreachableError)
+        )
+    except WaitTimeoutError:
+        last_line = _last_log_line(folder, "kube-apiserver")
+        raise UserError(f"The rehearsal's API server was not ready after {STARTUP_TIMEOUT} s: {last_line}") from None
 
 
 def _log_path(folder: Path, name: str) -> Path:
