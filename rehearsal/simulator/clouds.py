@@ -1,4 +1,4 @@
-"""The simulated clouds: what a provider of each would answer, without an account."""
+"""The simulated clouds of a rehearsal."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ _CLOUDS = (
 
 
 def create_simulations(state: StateStore) -> dict[str, Simulation]:
-    """Every simulated cloud over one state, by the name of its Pulumi package."""
+    """A simulation of every cloud, all with the same state, by the name of the Pulumi package."""
     clouds = [import_module(module).CLOUD for module in _CLOUDS]
     return {cloud.name: Simulation(cloud, state) for cloud in clouds}

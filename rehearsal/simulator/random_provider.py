@@ -1,4 +1,4 @@
-"""The simulated `random` provider: real random values from the operating system."""
+"""The simulated `random` provider. Its passwords are truly random, from the operating system."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import string
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from rehearsal.simulator.core.resource_model import Cloud, Invoke, ResourceModel, ResourceRequest, in_range
+from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.rules import in_range
 
 _SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
 
 
-def _password(request: ResourceRequest) -> str:
+def _generate_password(request: ResourceRequest) -> str:
     special = str(request.get("overrideSpecial", _SPECIAL)) if request.get("special", True) else ""
     classes = {
         "minLower": string.ascii_lowercase,
@@ -20,10 +22,10 @@ def _password(request: ResourceRequest) -> str:
         "minNumeric": string.digits,
         "minSpecial": special,
     }
-    wanted = [secrets.choice(letters) for name, letters in classes.items() for _ in range(request.get(name, 0))]
+    required = [secrets.choice(letters) for name, letters in classes.items() for _ in range(request.get(name, 0))]
     alphabet = string.ascii_letters + string.digits + special
-    rest = [secrets.choice(alphabet) for _ in range(request.inputs["length"] - len(wanted))]
-    password = [*wanted, *rest]
+    rest = [secrets.choice(alphabet) for _ in range(request.inputs["length"] - len(required))]
+    password = [*required, *rest]
     secrets.SystemRandom().shuffle(password)
     return "".join(password)
 
@@ -31,8 +33,8 @@ def _password(request: ResourceRequest) -> str:
 _MODELS = (
     ResourceModel(
         "random:index/randomPassword:RandomPassword",
-        id="{hex:16}",  # the real provider says "none"; a state needs to tell them apart
-        outputs={"result": _password},
+        id="{hex:16}",  # the real provider's ID is "none", but here IDs must be unique
+        outputs={"result": _generate_password},
         required=("length",),
         replace_on_changes=("length", "special", "overrideSpecial", "keepers"),
         rules=(in_range("length", 1, 1024, "length must be between 1 and 1024, got: {value}"),),
@@ -44,16 +46,16 @@ _MODELS = (
 class _Random:
     name = "random"
     account: Mapping[str, str] = {}
-    invokes: Mapping[str, Invoke] = {}
-    secret_invokes: Collection[str] = ()
+    functions: Mapping[str, ProviderFunction] = {}
+    secret_functions: Collection[str] = ()
 
-    def configure(self, variables: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG002 it has no settings
+    def configure(self, variables: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG002 the provider has no settings
         return {}
 
     def model(self, type_: str) -> ResourceModel | None:
         return next((model for model in _MODELS if model.type == type_), None)
 
-    def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:  # noqa: ARG002 it refers to nothing
+    def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:  # noqa: ARG002 inputs refer to nothing
         return None
 
 

@@ -17,9 +17,9 @@ from rehearsal.simulator.core.state_store import StateStore
 Servicer = provider_pb2_grpc.ResourceProviderServicer
 
 HOST = "127.0.0.1"
-_WORKERS = 32  # of which many wait at once: for pods, for deletions
+_WORKERS = 32  # many wait at the same time: for pods to become ready, for deletions to finish
 _OPTIONS = [
-    ("grpc.so_reuseport", 0),  # a port that is taken has to be an error
+    ("grpc.so_reuseport", 0),  # binding a port that is taken must fail
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
 ]
@@ -27,10 +27,10 @@ _OPTIONS = [
 
 @contextmanager
 def serve_clouds(state: StateStore, port: int = 0, kubernetes: Servicer | None = None) -> Iterator[str]:
-    """Serve the clouds of one rehearsal; gives the value of PULUMI_DEBUG_PROVIDERS.
+    """Serve the clouds of one rehearsal; yields the value of PULUMI_DEBUG_PROVIDERS.
 
-    `kubernetes` stands before a real control plane; without it objects are checked offline. The clouds take ports from
-    `port` on; with 0, free ones. Raises UserError when a port is taken.
+    `kubernetes` is the provider of a real control plane; without it Kubernetes objects are checked offline. The clouds
+    listen on consecutive ports from `port` on; with 0, on free ones. Raises UserError where a port is taken.
     """
     providers: dict[str, Servicer] = {
         name: Provider(simulation) for name, simulation in create_simulations(state).items()
@@ -38,14 +38,14 @@ def serve_clouds(state: StateStore, port: int = 0, kubernetes: Servicer | None =
     if kubernetes is not None:
         providers["kubernetes"] = kubernetes
     with ExitStack() as servers:
-        bound = []
+        addresses = []
         for index, (package, provider) in enumerate(providers.items()):
             server = grpc.server(futures.ThreadPoolExecutor(max_workers=_WORKERS), options=_OPTIONS)
             provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
-            bound.append(f"{package}:{_bind(server, port and port + index)}")
+            addresses.append(f"{package}:{_bind(server, port and port + index)}")
             server.start()
             servers.callback(lambda started: started.stop(grace=1).wait(), server)
-        yield ",".join(bound)
+        yield ",".join(addresses)
 
 
 def _bind(server: grpc.Server, port: int) -> int:
@@ -53,6 +53,6 @@ def _bind(server: grpc.Server, port: int) -> int:
         return int(server.add_insecure_port(f"{HOST}:{port}"))
     except RuntimeError:
         raise UserError(
-            f"Port {port} on {HOST} cannot be had: something else listens on it. "
-            "Give another with PORT=..., or none, and a free one is taken."
+            f"Port {port} on {HOST} is in use by another process. Choose another one with PORT=..., or leave PORT out "
+            "to use a free one."
         ) from None

@@ -9,10 +9,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.cloud import ACCOUNT, CLOUD
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
-from rehearsal.simulator.core.values import UNKNOWN, Values
+from rehearsal.simulator.core.values import Values
 
 VPC, SUBNET = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet"
 GROUP, ENDPOINT = "aws:ec2/securityGroup:SecurityGroup", "aws:ec2/vpcEndpoint:VpcEndpoint"

@@ -1,20 +1,14 @@
-"""A toy cloud for tests of the core: boxes that lie on shelves."""
+"""A toy cloud for tests of the simulator's core: boxes on shelves."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
 from rehearsal.simulator.core.errors import CloudError
-from rehearsal.simulator.core.resource_model import (
-    Cloud,
-    Invoke,
-    ResourceModel,
-    ResourceRequest,
-    in_range,
-    matches,
-    one_of,
-)
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.rules import in_range, matches, one_of
 
 SHELF, BOX, SAFE = "toy:index:Shelf", "toy:index:Box", "toy:index:Safe"
 
@@ -44,10 +38,10 @@ _MODELS = (
 class _Toy:
     name = "toy"
     account: Mapping[str, str] = {"region": "attic"}
-    invokes: Mapping[str, Invoke] = {
+    functions: Mapping[str, ProviderFunction] = {
         "toy:index:getCode": lambda arguments, _state, account: {"code": f"{arguments['of']}-{account['region']}"}
     }
-    secret_invokes: Collection[str] = ("toy:index:getCode",)
+    secret_functions: Collection[str] = ("toy:index:getCode",)
 
     def configure(self, variables: Mapping[str, Any]) -> Mapping[str, str]:
         if variables.get("region") == "cellar":

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 
-from rehearsal.simulator.aws.rules import arn, exists, items, physical, unused, zones
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, in_range, matches
-from rehearsal.simulator.core.values import UNKNOWN
+from kernel.values import UNKNOWN, as_list
+from rehearsal.simulator.aws.rules import arn_template, get_availability_zones, get_name
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule
+from rehearsal.simulator.core.rules import in_range, matches, refuse_while_used, require_existing
 
 _DATABASE, _SUBNET_GROUP = "aws:rds/instance:Instance", "aws:rds/subnetGroup:SubnetGroup"
 _PARAMETER_GROUP = "aws:rds/parameterGroup:ParameterGroup"
 
 
-def _two_zones(request: ResourceRequest) -> str | None:
-    covered = zones(request, "subnetIds")
+def _require_two_zones(request: ResourceRequest) -> str | None:
+    covered = get_availability_zones(request, "subnetIds")
     if len(covered) >= 2:
         return None
     return (
@@ -22,7 +23,7 @@ def _two_zones(request: ResourceRequest) -> str | None:
     )
 
 
-def _password(request: ResourceRequest) -> str | None:
+def _check_password(request: ResourceRequest) -> str | None:
     password = request.get("password", UNKNOWN)
     if password is UNKNOWN or (8 <= len(password) <= 128 and not re.search(r"[/@\" ]|[^ -~]", password)):
         return None
@@ -32,14 +33,14 @@ def _password(request: ResourceRequest) -> str | None:
     )
 
 
-def _storage_fits(request: ResourceRequest) -> str | None:
+def _check_storage_size(request: ResourceRequest) -> str | None:
     size = request.get("allocatedStorage", UNKNOWN)
     if request.get("storageType") != "gp3" or size is UNKNOWN or 20 <= size <= 65536:
         return None
     return f"InvalidParameterCombination: Invalid storage size for engine name postgres and storage type gp3: {size}"
 
 
-def _family_fits(request: ResourceRequest) -> str | None:
+def _check_parameter_family(request: ResourceRequest) -> str | None:
     version = str(request.get("engineVersion", "")).partition(".")[0]
     for group in request.state.all(_PARAMETER_GROUP):
         family = group.inputs.get("family")
@@ -52,29 +53,29 @@ def _family_fits(request: ResourceRequest) -> str | None:
     return None
 
 
-def _protected(path: str, words: str) -> Rule:
-    return lambda request: words if request.get(path) is True else None
+def _refuse_when_protected(path: str, message: str) -> Rule:
+    return lambda request: message if request.get(path) is True else None
 
 
-def _has_final_snapshot(request: ResourceRequest) -> str | None:
+def _require_final_snapshot(request: ResourceRequest) -> str | None:
     if request.get("skipFinalSnapshot") or request.get("finalSnapshotIdentifier"):
         return None
     return "final_snapshot_identifier is required when skip_final_snapshot is false"
 
 
-def _address(request: ResourceRequest) -> str:
-    # The middle part stands for account and region: it is the same for all of an account's databases.
+def _build_address(request: ResourceRequest) -> str:
+    # The middle part identifies account and region: it is the same for all databases of an account.
     return f"{request.get('identifier')}.c9akciq32rgx.{request.account['region']}.rds.amazonaws.com"
 
 
-def _keys_are_declared(request: ResourceRequest) -> str | None:
-    """Every key has a type, and nothing else has: DynamoDB knows the other attributes by item."""
+def _check_key_attributes(request: ResourceRequest) -> str | None:
+    """The declared attributes are exactly those that a key uses; others belong to single items."""
     attributes = request.get("attributes", [])
     if attributes is UNKNOWN:
         return None
     declared = {attribute.get("name") for attribute in attributes}
     keys = {request.get("hashKey"), request.get("rangeKey")} - {None}
-    indexes = items(request.get("globalSecondaryIndexes")) + items(request.get("localSecondaryIndexes"))
+    indexes = as_list(request.get("globalSecondaryIndexes")) + as_list(request.get("localSecondaryIndexes"))
     keys |= {index[key] for index in indexes for key in ("hashKey", "rangeKey") if index.get(key)}
     if UNKNOWN in keys | declared:
         return None
@@ -83,15 +84,15 @@ def _keys_are_declared(request: ResourceRequest) -> str | None:
             "ValidationException: One or more parameter values were invalid: Some index key attributes are not "
             f"defined in AttributeDefinitions. Keys: {sorted(keys)}, AttributeDefinitions: {sorted(declared)}"
         )
-    unused_ones = sorted(declared - keys)
-    return f"all attributes must be indexed. Unused attributes: {unused_ones}" if unused_ones else None
+    unused = sorted(declared - keys)
+    return f"all attributes must be indexed. Unused attributes: {unused}" if unused else None
 
 
 MODELS = (
     ResourceModel(
         _SUBNET_GROUP,
-        id=physical,
-        outputs={"arn": lambda request: request.fill(arn("rds", "subgrp:")) + physical(request)},
+        id=get_name,
+        outputs={"arn": lambda request: request.fill(arn_template("rds", "subgrp:")) + get_name(request)},
         required=("name", "subnetIds"),
         replace_on_changes=("name",),
         rules=(
@@ -102,9 +103,9 @@ MODELS = (
                 '"name", and not "default"; got {value}',
             ),
         ),
-        state_rules=(_two_zones,),
+        state_rules=(_require_two_zones,),
         delete_rules=(
-            unused(
+            refuse_while_used(
                 _DATABASE,
                 "dbSubnetGroupName",
                 "InvalidDBSubnetGroupStateFault: Cannot delete the subnet group '{value}' because at least one "
@@ -114,13 +115,13 @@ MODELS = (
     ),
     ResourceModel(
         _PARAMETER_GROUP,
-        id=physical,
-        outputs={"arn": lambda request: request.fill(arn("rds", "pg:")) + physical(request)},
+        id=get_name,
+        outputs={"arn": lambda request: request.fill(arn_template("rds", "pg:")) + get_name(request)},
         required=("name", "family"),
         replace_on_changes=("name", "family", "description"),
         rules=(matches("name", r"[a-z](-?[a-z0-9])*", 'first character of "name" must be a letter, got {value}'),),
         delete_rules=(
-            unused(
+            refuse_while_used(
                 _DATABASE,
                 "parameterGroupName",
                 "InvalidDBParameterGroupState: One or more database instances are still members of this parameter "
@@ -132,9 +133,9 @@ MODELS = (
         _DATABASE,
         id=lambda request: str(request.get("identifier")),
         outputs={
-            "address": _address,
-            "arn": lambda request: request.fill(arn("rds", "db:{identifier}")),
-            "endpoint": lambda request: f"{_address(request)}:{request.get('port', 5432)}",
+            "address": _build_address,
+            "arn": lambda request: request.fill(arn_template("rds", "db:{identifier}")),
+            "endpoint": lambda request: f"{_build_address(request)}:{request.get('port', 5432)}",
             "resourceId": lambda request: f"db-{request.hex(26).upper()}",
             "status": lambda _: "available",
         },
@@ -163,38 +164,38 @@ MODELS = (
                 35,
                 "InvalidParameterValue: Invalid backup retention period: {value}. Must be between 0 and 35.",
             ),
-            _storage_fits,
+            _check_storage_size,
             lambda request: (
                 "InvalidParameterValue: MasterUsername admin cannot be used as it is a reserved word used by the engine"
                 if (request.get("engine"), request.get("username")) == ("postgres", "admin")
                 else None
             ),
-            _password,
+            _check_password,
         ),
         state_rules=(
-            exists(
+            require_existing(
                 "dbSubnetGroupName",
                 _SUBNET_GROUP,
                 "DBSubnetGroupNotFoundFault: DB subnet group '{value}' does not exist.",
             ),
-            exists(
+            require_existing(
                 "parameterGroupName", _PARAMETER_GROUP, "DBParameterGroupNotFound: DBParameterGroup not found: {value}"
             ),
-            _family_fits,
+            _check_parameter_family,
         ),
         delete_rules=(
-            _protected(
+            _refuse_when_protected(
                 "deletionProtection",
                 "InvalidParameterCombination: Cannot delete protected DB Instance, please disable deletion protection "
                 "and try again.",
             ),
-            _has_final_snapshot,
+            _require_final_snapshot,
         ),
     ),
     ResourceModel(
         "aws:dynamodb/table:Table",
-        id=physical,
-        outputs={"arn": lambda request: request.fill(arn("dynamodb", "table/")) + physical(request)},
+        id=get_name,
+        outputs={"arn": lambda request: request.fill(arn_template("dynamodb", "table/")) + get_name(request)},
         required=("name", "hashKey"),
         replace_on_changes=("name", "hashKey", "rangeKey"),
         rules=(
@@ -204,10 +205,10 @@ MODELS = (
                 "ValidationException: TableName must be at least 3 characters long and at most 255 characters long, of "
                 "[a-zA-Z0-9_.-]; got {value}",
             ),
-            _keys_are_declared,
+            _check_key_attributes,
         ),
         delete_rules=(
-            _protected(
+            _refuse_when_protected(
                 "deletionProtectionEnabled",
                 "ValidationException: Resource cannot be deleted as it is currently protected against deletion. "
                 "Disable deletion protection first.",

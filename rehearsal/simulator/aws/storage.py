@@ -1,4 +1,4 @@
-"""Where files lie: Amazon S3, and ECR for images."""
+"""Amazon S3 buckets and ECR image repositories."""
 
 from __future__ import annotations
 
@@ -7,56 +7,66 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rehearsal.simulator.aws.rules import arn, each, exists, is_json, items, parsed, physical, principals, statements
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, matches, one_of
-from rehearsal.simulator.core.values import UNKNOWN
+from kernel.iam import statements
+from kernel.values import UNKNOWN, as_list
+from rehearsal.simulator.aws.rules import arn_template, get_name
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule
+from rehearsal.simulator.core.rules import (
+    matches,
+    one_of,
+    parse_json,
+    refuse_items_when,
+    require_existing,
+    require_json,
+)
 
 BUCKET, BUCKET_POLICY = "aws:s3/bucket:Bucket", "aws:s3/bucketPolicy:BucketPolicy"
 _ACCESS_BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 _REPOSITORY = "aws:ecr/repository:Repository"
-_NO_BUCKET = exists("bucket", BUCKET, "NoSuchBucket: The specified bucket does not exist: {value}")
+_REQUIRE_BUCKET = require_existing("bucket", BUCKET, "NoSuchBucket: The specified bucket does not exist: {value}")
 
 # Source: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
 _REPOSITORY_NAME = r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"
 
 
-def _bucket_name(request: ResourceRequest) -> str | None:
+def _check_bucket_name(request: ResourceRequest) -> str | None:
     """Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
     name = request.get("bucket", UNKNOWN)
     if name is UNKNOWN:
         return None
-    shaped = re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name) and ".." not in name
-    reserved = name.startswith(("xn--", "sthree-", "amzn-s3-demo-")) or name.endswith(("-s3alias", "--ol-s3"))
+    is_well_formed = re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name) and ".." not in name
+    is_reserved = name.startswith(("xn--", "sthree-", "amzn-s3-demo-")) or name.endswith(("-s3alias", "--ol-s3"))
     try:
         ipaddress.IPv4Address(name)
-        reserved = True
+        is_reserved = True
     except ValueError:
         pass
-    return None if shaped and not reserved else f"InvalidBucketName: The specified bucket is not valid: {name}"
+    return (
+        None if is_well_formed and not is_reserved else f"InvalidBucketName: The specified bucket is not valid: {name}"
+    )
 
 
-def _policy_is_about_bucket(request: ResourceRequest) -> str | None:
+def _check_policy_resources(request: ResourceRequest) -> str | None:
     bucket = request.get("bucket", UNKNOWN)
     if bucket is UNKNOWN:
         return None
     own = f"arn:aws:s3:::{bucket}"
     for statement in statements(request.get("policy")):
-        if any(resource != own and not resource.startswith(f"{own}/") for resource in items(statement.get("Resource"))):
+        if any(resource != own and not resource.startswith(f"{own}/") for resource in statement.resources):
             return "MalformedPolicy: Policy has invalid resource"
-        if "Principal" not in statement:
+        if not statement.has("Principal"):
             return "MalformedPolicy: Missing required field Principal"
     return None
 
 
-def _policy_is_not_public(request: ResourceRequest) -> str | None:
+def _refuse_public_policy(request: ResourceRequest) -> str | None:
     blocks = (
         block for block in request.state.all(_ACCESS_BLOCK) if block.inputs.get("bucket") == request.get("bucket")
     )
     if not any(block.inputs.get("blockPublicPolicy") for block in blocks):
         return None
     for statement in statements(request.get("policy")):
-        anybody = "*" in principals(statement, "AWS")
-        if statement.get("Effect") == "Allow" and anybody and not statement.get("Condition"):
+        if statement.is_allow and "*" in statement.principals("AWS") and not statement.conditions:
             return (
                 "AccessDenied: User is not authorized to perform: s3:PutBucketPolicy because public policies are "
                 "blocked by the BlockPublicPolicy block public access setting."
@@ -64,21 +74,21 @@ def _policy_is_not_public(request: ResourceRequest) -> str | None:
     return None
 
 
-def _key_fits_algorithm(request: ResourceRequest) -> str | None:
-    for rule in items(request.get("rules", [])):
+def _check_encryption_key(request: ResourceRequest) -> str | None:
+    for rule in as_list(request.get("rules", [])):
         default = rule.get("applyServerSideEncryptionByDefault") if isinstance(rule, Mapping) else None
         if isinstance(default, Mapping) and default.get("sseAlgorithm") == "AES256" and "kmsMasterKeyId" in default:
             return "InvalidArgument: a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms"
     return None
 
 
-def _lifecycle_policy(request: ResourceRequest) -> str | None:
-    policy = parsed(request.get("policy"))
+def _check_image_lifecycle(request: ResourceRequest) -> str | None:
+    policy = parse_json(request.get("policy"))
     rules = policy.get("rules") if isinstance(policy, Mapping) else None
     if policy is UNKNOWN:
         return None
-    whole = {"rulePriority", "selection", "action"}
-    if rules and all(isinstance(rule, Mapping) and whole <= rule.keys() for rule in rules):
+    required = {"rulePriority", "selection", "action"}
+    if rules and all(isinstance(rule, Mapping) and required <= rule.keys() for rule in rules):
         return None
     return (
         "InvalidParameterException: Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint: "
@@ -86,22 +96,25 @@ def _lifecycle_policy(request: ResourceRequest) -> str | None:
     )
 
 
-def _days(rule: Any) -> list[Any]:
-    found = [rule.get("expiration", {}).get("days"), rule.get("noncurrentVersionExpiration", {}).get("noncurrentDays")]
-    return [days for days in found if days is not None]
+def _list_days(rule: Any) -> list[Any]:
+    periods = [
+        rule.get("expiration", {}).get("days"),
+        rule.get("noncurrentVersionExpiration", {}).get("noncurrentDays"),
+    ]
+    return [days for days in periods if days is not None]
 
 
-def _of_bucket(
+def _bucket_setting(
     type_: str, *rules: Rule, required: tuple[str, ...] = (), state_rules: tuple[Rule, ...] = ()
 ) -> ResourceModel:
-    """One of a bucket's settings, which the provider keeps as resources of their own."""
+    """A setting of a bucket that the provider models as a resource of its own."""
     return ResourceModel(
         type_,
         id=lambda request: str(request.get("bucket")),
         required=("bucket", *required),
         replace_on_changes=("bucket",),
         rules=rules,
-        state_rules=(_NO_BUCKET, *state_rules),
+        state_rules=(_REQUIRE_BUCKET, *state_rules),
     )
 
 
@@ -117,15 +130,15 @@ MODELS = (
         },
         required=("bucket",),
         replace_on_changes=("bucket", "objectLockEnabled"),
-        rules=(_bucket_name,),
+        rules=(_check_bucket_name,),
     ),
-    _of_bucket(_ACCESS_BLOCK),
-    _of_bucket(
+    _bucket_setting(_ACCESS_BLOCK),
+    _bucket_setting(
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
-        _key_fits_algorithm,
+        _check_encryption_key,
         required=("rules",),
     ),
-    _of_bucket(
+    _bucket_setting(
         "aws:s3/bucketVersioning:BucketVersioning",
         one_of(
             "versioningConfiguration.status",
@@ -134,30 +147,30 @@ MODELS = (
         ),
         required=("versioningConfiguration.status",),
     ),
-    _of_bucket(
+    _bucket_setting(
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
-        each(
+        refuse_items_when(
             "rules",
-            lambda rule: any(days == 0 for days in _days(rule)),
+            lambda rule: any(days == 0 for days in _list_days(rule)),
             "InvalidArgument: 'Days' for Expiration action must be a positive integer",
         ),
         required=("rules",),
     ),
-    _of_bucket(
+    _bucket_setting(
         BUCKET_POLICY,
-        is_json("policy", "MalformedPolicy: Policies must be valid JSON and the first byte must be '{'"),
-        _policy_is_about_bucket,
+        require_json("policy", "MalformedPolicy: Policies must be valid JSON and the first byte must be '{'"),
+        _check_policy_resources,
         required=("policy",),
-        state_rules=(_policy_is_not_public,),
+        state_rules=(_refuse_public_policy,),
     ),
     ResourceModel(
         _REPOSITORY,
-        id=physical,
+        id=get_name,
         outputs={
-            "arn": lambda request: request.fill(arn("ecr", "repository/")) + physical(request),
+            "arn": lambda request: request.fill(arn_template("ecr", "repository/")) + get_name(request),
             "registryId": "{account}",
             "repositoryUrl": lambda request: (
-                request.fill("{account}.dkr.ecr.{region}.amazonaws.com/") + physical(request)
+                request.fill("{account}.dkr.ecr.{region}.amazonaws.com/") + get_name(request)
             ),
         },
         required=("name",),
@@ -178,14 +191,14 @@ MODELS = (
     ),
     ResourceModel(
         "aws:ecr/lifecyclePolicy:LifecyclePolicy",
-        # AWS knows it by its repository's name; here that would be taken for the repository itself.
+        # The provider's ID is the repository's name, but an ID must be unique among all resources here.
         id=lambda request: f"{request.get('repository')}:lifecycle",
         outputs={"registryId": "{account}"},
         required=("repository", "policy"),
         replace_on_changes=("repository", "policy"),
-        rules=(_lifecycle_policy,),
+        rules=(_check_image_lifecycle,),
         state_rules=(
-            exists(
+            require_existing(
                 "repository",
                 _REPOSITORY,
                 "RepositoryNotFoundException: The repository with name '{value}' does not exist in the registry",

@@ -1,46 +1,50 @@
-"""What is written down: CloudWatch, SNS, CloudTrail and the network's flow logs."""
+"""CloudWatch logs and alarms, SNS, CloudTrail and VPC flow logs."""
 
 from __future__ import annotations
 
-from rehearsal.simulator.aws.rules import allows, arn, exists, key_allows, physical, trusted_by, unique
+from kernel.iam import allows
+from kernel.values import UNKNOWN
+from rehearsal.simulator.aws.rules import arn_template, get_name, key_allows, require_trust
 from rehearsal.simulator.aws.storage import BUCKET, BUCKET_POLICY
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, matches, one_of
-from rehearsal.simulator.core.values import UNKNOWN
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.rules import matches, one_of, require_existing, require_unique
 
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+
+
 # As documented at https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html;
-# 0 is the provider's word for keeping logs for ever.
-_RETENTIONS = (
+# 0 is the provider's value for keeping logs forever.
+_RETENTION_DAYS = (
     *(0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
 
 
-def _group_arn(request: ResourceRequest) -> str:
-    return request.fill(arn("logs", "log-group:")) + physical(request)
+def _build_group_arn(request: ResourceRequest) -> str:
+    return request.fill(arn_template("logs", "log-group:")) + get_name(request)
 
 
-def _logs_may_use_key(request: ResourceRequest) -> str | None:
+def _check_log_key(request: ResourceRequest) -> str | None:
     key, service = request.get("kmsKeyId"), f"logs.{request.account['region']}.amazonaws.com"
     if key is None or key_allows(request, key, "Service", service, "kms:GenerateDataKey"):
         return None
     return (
         "AccessDeniedException: The specified KMS key does not exist or is not allowed to be used with Arn "
-        f"'{_group_arn(request)}'"
+        f"'{_build_group_arn(request)}'"
     )
 
 
-def _trail_may_write(request: ResourceRequest) -> str | None:
+def _check_trail_bucket(request: ResourceRequest) -> str | None:
     bucket = request.get("s3BucketName")
     policies = (one.inputs.get("policy") for one in request.state.all(BUCKET_POLICY) if one.id == bucket)
     service = "cloudtrail.amazonaws.com"
     for policy in policies:
-        if all(allows(policy, "Service", service, action) for action in ("s3:GetBucketAcl", "s3:PutObject")):
+        if all(allows(policy, "Service", service, action) is True for action in ("s3:GetBucketAcl", "s3:PutObject")):
             return None
     return f"InsufficientS3BucketPolicyException: Incorrect S3 bucket policy is detected for bucket: {bucket}"
 
 
-def _trail_may_use_key(request: ResourceRequest) -> str | None:
+def _check_trail_key(request: ResourceRequest) -> str | None:
     key = request.get("kmsKeyId")
     if key is None or key_allows(request, key, "Service", "cloudtrail.amazonaws.com", "kms:GenerateDataKey"):
         return None
@@ -50,7 +54,7 @@ def _trail_may_use_key(request: ResourceRequest) -> str | None:
     )
 
 
-def _trail_logs(request: ResourceRequest) -> str | None:
+def _check_trail_logs(request: ResourceRequest) -> str | None:
     group, role = request.get("cloudWatchLogsGroupArn"), request.get("cloudWatchLogsRoleArn")
     if group not in (None, UNKNOWN) and not group.endswith(":*"):
         return (
@@ -68,8 +72,8 @@ def _trail_logs(request: ResourceRequest) -> str | None:
 MODELS = (
     ResourceModel(
         LOG_GROUP,
-        id=physical,
-        outputs={"arn": _group_arn},
+        id=get_name,
+        outputs={"arn": _build_group_arn},
         required=("name",),
         replace_on_changes=("name",),
         rules=(
@@ -81,16 +85,16 @@ MODELS = (
             ),
             one_of(
                 "retentionInDays",
-                _RETENTIONS,
-                f"expected retention_in_days to be one of {list(_RETENTIONS)}, got {{value}}",
+                _RETENTION_DAYS,
+                f"expected retention_in_days to be one of {list(_RETENTION_DAYS)}, got {{value}}",
             ),
         ),
-        state_rules=(_logs_may_use_key,),
+        state_rules=(_check_log_key,),
     ),
     ResourceModel(
         "aws:cloudwatch/metricAlarm:MetricAlarm",
-        id=physical,
-        outputs={"arn": lambda request: request.fill(arn("cloudwatch", "alarm:")) + physical(request)},
+        id=get_name,
+        outputs={"arn": lambda request: request.fill(arn_template("cloudwatch", "alarm:")) + get_name(request)},
         required=("name", "comparisonOperator", "evaluationPeriods"),
         replace_on_changes=("name",),
         rules=(
@@ -105,7 +109,7 @@ MODELS = (
     ),
     ResourceModel(
         "aws:sns/topic:Topic",
-        id=lambda request: request.fill(arn("sns", "")) + physical(request),
+        id=lambda request: request.fill(arn_template("sns", "")) + get_name(request),
         outputs={"arn": "{id}", "owner": "{account}"},
         required=("name",),
         replace_on_changes=("name", "fifoTopic"),
@@ -127,7 +131,7 @@ MODELS = (
     ),
     ResourceModel(
         "aws:cloudtrail/trail:Trail",
-        id=lambda request: request.fill(arn("cloudtrail", "trail/")) + physical(request),
+        id=lambda request: request.fill(arn_template("cloudtrail", "trail/")) + get_name(request),
         outputs={"arn": "{id}", "homeRegion": "{region}"},
         required=("name", "s3BucketName"),
         replace_on_changes=("name",),
@@ -138,13 +142,15 @@ MODELS = (
                 "InvalidTrailNameException: Trail name {value} must have 3 to 128 letters, digits, periods, "
                 "underscores or dashes, begin and end with a letter or digit, and have no two of the others in a row",
             ),
-            _trail_logs,
+            _check_trail_logs,
         ),
         state_rules=(
-            exists("s3BucketName", BUCKET, "S3BucketDoesNotExistException: S3 bucket {value} does not exist!"),
-            _trail_may_write,
-            _trail_may_use_key,
-            trusted_by(
+            require_existing(
+                "s3BucketName", BUCKET, "S3BucketDoesNotExistException: S3 bucket {value} does not exist!"
+            ),
+            _check_trail_bucket,
+            _check_trail_key,
+            require_trust(
                 "cloudWatchLogsRoleArn",
                 "cloudtrail.amazonaws.com",
                 "InvalidCloudWatchLogsRoleArnException: Access denied. Check the trust relationships for your role.",
@@ -154,7 +160,7 @@ MODELS = (
     ResourceModel(
         "aws:ec2/flowLog:FlowLog",
         id="fl-{hex:17}",
-        outputs={"arn": arn("ec2", "vpc-flow-log/{id}")},
+        outputs={"arn": arn_template("ec2", "vpc-flow-log/{id}")},
         replace_on_changes=(
             "vpcId",
             "trafficType",
@@ -175,7 +181,7 @@ MODELS = (
             ),
         ),
         state_rules=(
-            unique(
+            require_unique(
                 ["vpcId", "trafficType", "logDestination"],
                 "FlowLogAlreadyExists: Error. There is an existing Flow Log with the same configuration and log "
                 "destination.",

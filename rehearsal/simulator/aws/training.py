@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from rehearsal.simulator.aws.rules import arn, trusted_by, unique
-from rehearsal.simulator.core.resource_model import ResourceModel, matches, one_of
+from rehearsal.simulator.aws.rules import arn_template, require_trust
+from rehearsal.simulator.core.resource_model import ResourceModel
+from rehearsal.simulator.core.rules import matches, one_of, require_unique
 
 MODELS = (
     ResourceModel(
@@ -11,7 +12,7 @@ MODELS = (
         id="d-{hex:12}",
         name_path="domainName",
         outputs={
-            "arn": arn("sagemaker", "domain/{id}"),
+            "arn": arn_template("sagemaker", "domain/{id}"),
             "homeEfsFileSystemId": lambda request: f"fs-{request.hex(17, 'home')}",
             "url": "https://{id}.studio.{region}.sagemaker.aws",
         },
@@ -32,14 +33,14 @@ MODELS = (
             ),
         ),
         state_rules=(
-            trusted_by(
+            require_trust(
                 "defaultUserSettings.executionRole",
                 "sagemaker.amazonaws.com",
                 'ValidationException: The execution role ARN "{value}" is invalid. Please ensure that the role exists '
                 'and that its trust relationship policy allows the action "sts:AssumeRole" for the service principal '
                 '"sagemaker.amazonaws.com".',
             ),
-            unique(["domainName"], "ResourceInUse: Domain name {0} is already taken"),
+            require_unique(["domainName"], "ResourceInUse: Domain name {0} is already taken"),
         ),
     ),
 )

@@ -1,73 +1,44 @@
-"""AKS and the encryption of its disks."""
+"""AKS: the cluster and its kubeconfig."""
 
 from __future__ import annotations
 
 import base64
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
-from rehearsal.simulator.azure.arm import arm, block, items, location
+from kernel.values import UNKNOWN
+from rehearsal.simulator.azure.arm import arm_model, get_location, list_objects
 from rehearsal.simulator.azure.identity import has_role
+from rehearsal.simulator.azure.nodes import (
+    CLUSTER_PATH,
+    IMMUTABLE_POOL_PROPERTIES,
+    check_pool_bounds,
+    check_pool_names,
+    list_pools,
+)
 from rehearsal.simulator.core.errors import CloudError
-from rehearsal.simulator.core.resource_model import ResourceRequest, StateReader, matches, one_of, refuse_when
-from rehearsal.simulator.core.values import UNKNOWN
+from rehearsal.simulator.core.resource_model import ResourceRequest, StateReader
+from rehearsal.simulator.core.rules import find_previous, matches, parse_cidr, refuse_when
 
-_CLUSTER = "Microsoft.ContainerService/managedClusters/{resourceName}"
-# From memory of what was supported when this was written; Azure adds and retires some every few months:
+# Not checked against a live account, and outdated some months from now: Azure adds and retires versions, see
 # https://learn.microsoft.com/azure/aks/supported-kubernetes-versions
 _VERSIONS = re.compile(r"1\.(31|32|33|34)(\.\d+)?")
-_POOL_NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
-# What an agent pool keeps from its creation on.
-_FIXED = ("vmSize", "osType", "vnetSubnetID", "availabilityZones", "maxPods", "enableEncryptionAtHost", "type")
 
 
-def _pools(request: ResourceRequest) -> Iterator[Mapping[str, Any]]:
-    """The pools in a request: those of a cluster, or the one that an agent pool is."""
-    if request.type.endswith(":AgentPool"):
-        yield {**request.inputs, "name": request.get("agentPoolName")}
-    else:
-        yield from items(request, "agentPoolProfiles")
-
-
-def _pool_names(request: ResourceRequest) -> str | None:
-    for pool in _pools(request):
-        name = pool.get("name", UNKNOWN)
-        if name is not UNKNOWN and not _POOL_NAME.fullmatch(str(name)):
-            return (
-                f"InvalidParameter: The value of parameter agentPoolProfile.name is invalid: '{name}'. It must start "
-                "with a lower-case letter, contain only lower-case letters and digits, and have at most 12 characters."
-            )
-    return None
-
-
-def _pool_bounds(request: ResourceRequest) -> str | None:
-    for pool in _pools(request):
-        low, high, count = (pool.get(key) for key in ("minCount", "maxCount", "count"))
-        if pool.get("enableAutoScaling") is not True or UNKNOWN in (low, high, count):
-            continue
-        if low is None or high is None:
-            return "InvalidParameter: Min count and max count must be set when autoscaling is enabled."
-        if low > high or not low <= (low if count is None else count) <= high:
-            return (
-                f"InvalidParameter: agent pool {pool.get('name')}: count {count} must lie between min count {low} and "
-                f"max count {high}."
-            )
-    return None
-
-
-def _has_system_pool(request: ResourceRequest) -> bool:
+def _lacks_system_pool(request: ResourceRequest) -> bool:
     pools = request.get("agentPoolProfiles")
     if pools is UNKNOWN:
         return False
-    return not any(pool.get("mode") in ("System", UNKNOWN) for pool in items(request, "agentPoolProfiles"))
+    return not any(pool.get("mode") in ("System", UNKNOWN) for pool in list_objects(request, "agentPoolProfiles"))
 
 
-def _addresses(request: ResourceRequest) -> str | None:
-    services, pods = block(request.get("networkProfile.serviceCidr")), block(request.get("networkProfile.podCidr"))
+def _check_addresses(request: ResourceRequest) -> str | None:
+    services = parse_cidr(request.get("networkProfile.serviceCidr"))
+    pods = parse_cidr(request.get("networkProfile.podCidr"))
     dns = request.get("networkProfile.dnsServiceIP", UNKNOWN)
     if services is None:
         return None
@@ -80,35 +51,36 @@ def _addresses(request: ResourceRequest) -> str | None:
     return None
 
 
-def _services_beside_subnets(request: ResourceRequest) -> str | None:
-    services, pods = block(request.get("networkProfile.serviceCidr")), block(request.get("networkProfile.podCidr"))
-    for pool in items(request, "agentPoolProfiles"):
-        home = str(pool.get("vnetSubnetID")).rpartition("/subnets/")[0]
+def _check_subnet_overlap(request: ResourceRequest) -> str | None:
+    services = parse_cidr(request.get("networkProfile.serviceCidr"))
+    pods = parse_cidr(request.get("networkProfile.podCidr"))
+    for pool in list_objects(request, "agentPoolProfiles"):
+        network = str(pool.get("vnetSubnetID")).rpartition("/subnets/")[0]
         for subnet in request.state.all("azure-native:network:Subnet"):
-            theirs = block(subnet.inputs.get("addressPrefix"))
-            if theirs is None or not subnet.id.startswith(f"{home}/subnets/"):
+            prefix = parse_cidr(subnet.inputs.get("addressPrefix"))
+            if prefix is None or not subnet.id.startswith(f"{network}/subnets/"):
                 continue
-            if services and services.overlaps(theirs):
+            if services and services.overlaps(prefix):
                 return (
                     f"ServiceCidrOverlapExistingSubnetsCidr: The specified service CIDR {services} is conflicted with "
-                    f"an existing subnet CIDR {theirs}."
+                    f"an existing subnet CIDR {prefix}."
                 )
-            if pods and pods.overlaps(theirs):
-                return f"The pod CIDR {pods} overlaps the subnet CIDR {theirs}."
+            if pods and pods.overlaps(prefix):
+                return f"The pod CIDR {pods} overlaps the subnet CIDR {prefix}."
     return None
 
 
-def _subnets_have_gateway(request: ResourceRequest) -> str | None:
+def _require_nat_gateway(request: ResourceRequest) -> str | None:
     if request.get("networkProfile.outboundType") != "userAssignedNATGateway":
         return None
-    for pool in items(request, "agentPoolProfiles"):
+    for pool in list_objects(request, "agentPoolProfiles"):
         subnet = request.state.find(str(pool.get("vnetSubnetID")))
         if subnet and not subnet.inputs.get("natGateway"):
             return f"Outbound type userAssignedNATGateway needs a NAT gateway on the subnet {subnet.id}."
     return None
 
 
-def _api_subnet_is_delegated(request: ResourceRequest) -> str | None:
+def _check_api_subnet(request: ResourceRequest) -> str | None:
     subnet = request.state.find(str(request.get("apiServerAccessProfile.subnetId")))
     if subnet is None:
         return None
@@ -118,7 +90,7 @@ def _api_subnet_is_delegated(request: ResourceRequest) -> str | None:
     return None
 
 
-def _may_use_kubelet_identity(request: ResourceRequest) -> str | None:
+def _check_kubelet_identity(request: ResourceRequest) -> str | None:
     kubelet = request.get("identityProfile.kubeletidentity.resourceId")
     identities = request.get("identity.userAssignedIdentities", [])
     if kubelet is None:
@@ -137,7 +109,7 @@ def _may_use_kubelet_identity(request: ResourceRequest) -> str | None:
     return None
 
 
-def _may_use_key(request: ResourceRequest) -> str | None:
+def _check_kms_permission(request: ResourceRequest) -> str | None:
     vault = request.get("securityProfile.azureKeyVaultKms.keyVaultResourceId")
     if vault is None or request.get("securityProfile.azureKeyVaultKms.enabled") is not True:
         return None
@@ -149,49 +121,45 @@ def _may_use_key(request: ResourceRequest) -> str | None:
     return None
 
 
-def _keeps_pool_shape(request: ResourceRequest) -> str | None:
-    before = request.state.find(request.id) if request.id else None
+def _refuse_pool_changes(request: ResourceRequest) -> str | None:
+    before = find_previous(request)
     if before is None:
         return None
     old = {pool["name"]: pool for pool in before.inputs["agentPoolProfiles"]}
-    for pool in _pools(request):
+    for pool in list_pools(request):
         known = old.get(pool.get("name"))
         if known is None:
             return (
                 "BadRequest: A new agent pool was introduced. Adding agent pools to an existing cluster is not allowed "
                 "through managed cluster operations."
             )
-        changed = next((key for key in _FIXED if known.get(key) != pool.get(key)), None)
+        changed = next((key for key in IMMUTABLE_POOL_PROPERTIES if known.get(key) != pool.get(key)), None)
         if changed:
             return f"PropertyChangeNotAllowed: Changing property 'properties.{changed}' is not allowed."
     return None
 
 
-def _system_pool_stays(request: ResourceRequest) -> bool:
-    return bool(request.get("mode") == "System" and request.get("minCount", 1) == 0)
+def _build_fqdn(request: ResourceRequest) -> str:
+    return f"{request.get('dnsPrefix')}-{request.hex(8)}.hcp.{get_location(request)}.azmk8s.io"
 
 
-def _fqdn(request: ResourceRequest) -> str:
-    return f"{request.get('dnsPrefix')}-{request.hex(8)}.hcp.{location(request)}.azmk8s.io"
-
-
-def _private_fqdn(request: ResourceRequest) -> str | None:
+def _build_private_fqdn(request: ResourceRequest) -> str | None:
     if request.get("apiServerAccessProfile.enablePrivateCluster") is not True:
         return None
-    return (
-        f"{request.get('dnsPrefix')}-{request.hex(8)}.{request.uuid('zone')}.privatelink.{location(request)}.azmk8s.io"
-    )
+    host = f"{request.get('dnsPrefix')}-{request.hex(8)}"
+    return f"{host}.{request.uuid('zone')}.privatelink.{get_location(request)}.azmk8s.io"
 
 
-def _issuer(request: ResourceRequest) -> Mapping[str, Any]:
-    address = (
-        f"https://{location(request)}.oic.prod-aks.azure.com/{request.account['tenantId']}/{request.uuid('issuer')}/"
-    )
+def _build_issuer_profile(request: ResourceRequest) -> Mapping[str, Any]:
+    host = f"{get_location(request)}.oic.prod-aks.azure.com"
+    address = f"https://{host}/{request.account['tenantId']}/{request.uuid('issuer')}/"
     return {"enabled": request.get("oidcIssuerProfile.enabled", False), "issuerURL": address}
 
 
-def user_credentials(arguments: Mapping[str, Any], state: StateReader, account: Mapping[str, str]) -> Mapping[str, Any]:
-    """A kubeconfig as AKS gives it out where Entra signs people in: no credential, but how to get one."""
+def list_user_credentials(
+    arguments: Mapping[str, Any], state: StateReader, account: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """The kubeconfig of a cluster with Entra sign-in: it holds no credential, but the exec plugin that gets one."""
     group, name = arguments["resourceGroupName"], arguments["resourceName"]
     id_ = (
         f"/subscriptions/{account['subscriptionId']}/resourceGroups/{group}/providers/"
@@ -211,7 +179,7 @@ def user_credentials(arguments: Mapping[str, Any], state: StateReader, account: 
         "clusters": [{"name": name, "cluster": {"server": f"https://{host}:443"}}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
         "current-context": name,
-        "users": [{"name": user, "user": {"exec": _sign_in(account["tenantId"])}}],
+        "users": [{"name": user, "user": {"exec": _build_exec_plugin(account["tenantId"])}}],
     }
     return {
         "kubeconfigs": [
@@ -220,8 +188,8 @@ def user_credentials(arguments: Mapping[str, Any], state: StateReader, account: 
     }
 
 
-def _sign_in(tenant: str) -> Mapping[str, Any]:
-    # The two IDs are AKS's own applications in Entra, the same for everybody.
+def _build_exec_plugin(tenant: str) -> Mapping[str, Any]:
+    # The two IDs are those of AKS's own applications in Entra, the same in every tenant.
     # Source: https://azure.github.io/kubelogin/concepts/aks.html
     return {
         "apiVersion": "client.authentication.k8s.io/v1beta1",
@@ -243,36 +211,16 @@ def _sign_in(tenant: str) -> Mapping[str, Any]:
 
 
 MODELS = (
-    arm(
-        "compute:DiskEncryptionSet",
-        "Microsoft.Compute/diskEncryptionSets/{diskEncryptionSetName}",
-        located=True,
-        identity=True,
-        outputs={"provisioningState": "Succeeded"},
-        required=("activeKey.keyUrl",),
-        rules=(
-            matches(
-                "diskEncryptionSetName",
-                r"[\w-]{1,80}",
-                "InvalidParameter: The name '{value}' of a disk encryption set is invalid.",
-            ),
-            matches(
-                "activeKey.keyUrl",
-                r"https://[a-z0-9-]+\.vault\.azure\.net/keys/[^/]+/[0-9a-f]{32}",
-                "InvalidParameter: The key URL '{value}' must carry the key's version.",
-            ),
-        ),
-    ),
-    arm(
+    arm_model(
         "containerservice:ManagedCluster",
-        _CLUSTER,
+        CLUSTER_PATH,
         located=True,
         identity=True,
         outputs={
             "currentKubernetesVersion": lambda request: f"{request.get('kubernetesVersion')}.0",
-            "fqdn": _fqdn,
-            "privateFQDN": _private_fqdn,
-            "oidcIssuerProfile": _issuer,
+            "fqdn": _build_fqdn,
+            "privateFQDN": _build_private_fqdn,
+            "oidcIssuerProfile": _build_issuer_profile,
             "provisioningState": "Succeeded",
         },
         required=("agentPoolProfiles", "dnsPrefix"),
@@ -302,12 +250,12 @@ MODELS = (
                 "K8sVersionNotSupported: Managed cluster is on version {value}, which is not supported in this region. "
                 "Please use [az aks get-versions] command to get the supported version list in this region.",
             ),
-            _pool_names,
-            _pool_bounds,
+            check_pool_names,
+            check_pool_bounds,
             refuse_when(
-                _has_system_pool, "InvalidParameter: Managed cluster {resourceName} must have a system agent pool."
+                _lacks_system_pool, "InvalidParameter: Managed cluster {resourceName} must have a system agent pool."
             ),
-            _addresses,
+            _check_addresses,
             refuse_when(
                 lambda request: request.get("disableLocalAccounts") is True and request.get("aadProfile") is None,
                 "BadRequest: Disabling local accounts is only allowed where Entra integration is enabled.",
@@ -342,24 +290,12 @@ MODELS = (
             ),
         ),
         state_rules=(
-            _services_beside_subnets,
-            _subnets_have_gateway,
-            _api_subnet_is_delegated,
-            _may_use_kubelet_identity,
-            _may_use_key,
-            _keeps_pool_shape,
-        ),
-    ),
-    arm(
-        "containerservice:AgentPool",
-        _CLUSTER + "/agentPools/{agentPoolName}",
-        outputs={"provisioningState": "Succeeded"},
-        replace_on_changes=_FIXED,
-        rules=(
-            _pool_names,
-            _pool_bounds,
-            one_of("mode", ("System", "User"), "InvalidParameter: The agent pool mode '{value}' is not known."),
-            refuse_when(_system_pool_stays, "InvalidParameter: A system pool cannot be scaled to 0 nodes."),
+            _check_subnet_overlap,
+            _require_nat_gateway,
+            _check_api_subnet,
+            _check_kubelet_identity,
+            _check_kms_permission,
+            _refuse_pool_changes,
         ),
     ),
 )

@@ -1,27 +1,26 @@
-"""Databases: Cosmos DB and PostgreSQL."""
+"""Cosmos DB and PostgreSQL flexible server."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-from rehearsal.simulator.azure.arm import arm, block, items, sibling
-from rehearsal.simulator.azure.identity import principal_exists
-from rehearsal.simulator.core.resource_model import ResourceRequest, in_range, matches, one_of, refuse_when
-from rehearsal.simulator.core.values import UNKNOWN
+from kernel.values import UNKNOWN
+from rehearsal.simulator.azure.arm import arm_model, find_in_group, list_objects
+from rehearsal.simulator.azure.identity import require_principal
+from rehearsal.simulator.core.resource_model import ResourceRequest
+from rehearsal.simulator.core.rules import find_previous, in_range, matches, one_of, parse_cidr, refuse_when
 
 _COSMOS = "Microsoft.DocumentDB/databaseAccounts/{accountName}"
 _POSTGRES = "Microsoft.DBforPostgreSQL/flexibleServers/{serverName}"
 
-# Cosmos DB
+
+def _is_serverless(request: ResourceRequest) -> bool:
+    return any(item.get("name") == "EnableServerless" for item in list_objects(request, "capabilities"))
 
 
-def _serverless(request: ResourceRequest) -> bool:
-    return any(item.get("name") == "EnableServerless" for item in items(request, "capabilities"))
-
-
-def _throughput_on_serverless(request: ResourceRequest) -> str | None:
-    account = sibling(request, _COSMOS)
+def _refuse_serverless_throughput(request: ResourceRequest) -> str | None:
+    account = find_in_group(request, _COSMOS)
     if account is None or request.get("options") in (None, {}):
         return None
     if not any(item["name"] == "EnableServerless" for item in account.inputs.get("capabilities", ())):
@@ -29,36 +28,109 @@ def _throughput_on_serverless(request: ResourceRequest) -> str | None:
     return "BadRequest: Setting offer throughput or autopilot on container is not supported for serverless accounts."
 
 
-def _throughput_steps(request: ResourceRequest) -> bool:
-    most = request.get("options.autoscaleSettings.maxThroughput", UNKNOWN)
-    return most is not UNKNOWN and (most < 1000 or most % 1000 != 0)
+def _has_invalid_throughput(request: ResourceRequest) -> bool:
+    maximum = request.get("options.autoscaleSettings.maxThroughput", UNKNOWN)
+    return maximum is not UNKNOWN and (maximum < 1000 or maximum % 1000 != 0)
 
 
-def _partition_key(request: ResourceRequest) -> str | None:
+def _check_partition_key(request: ResourceRequest) -> str | None:
     paths, kind = request.get("resource.partitionKey.paths"), request.get("resource.partitionKey.kind", "Hash")
     if not isinstance(paths, list) or UNKNOWN in paths or kind is UNKNOWN:
         return None
     if not all(path.startswith("/") for path in paths):
         return f"BadRequest: The partition key component definition path '{paths[0]}' could not be accepted."
-    most = {"Hash": 1, "MultiHash": 3}.get(kind, 0)
-    if len(paths) > most:
-        return f"BadRequest: A partition key of kind {kind} has at most {most} paths, got {len(paths)}."
+    max_paths = {"Hash": 1, "MultiHash": 3}.get(kind, 0)
+    if len(paths) > max_paths:
+        return f"BadRequest: A partition key of kind {kind} has at most {max_paths} paths, got {len(paths)}."
     return None
 
 
-def _cosmos_role(request: ResourceRequest) -> bool:
+def _has_unknown_role(request: ResourceRequest) -> bool:
     role = request.get("roleDefinitionId")
     built_in = re.compile(r".*/sqlRoleDefinitions/00000000-0000-0000-0000-00000000000[12]")
     return isinstance(role, str) and not built_in.fullmatch(role)
 
 
-def _continuous_needs_identity(request: ResourceRequest) -> bool:
-    own_key = request.get("keyVaultKeyUri") is not None
-    return own_key and request.get("defaultIdentity") is None and request.get("backupPolicy.type") == "Continuous"
+def _lacks_backup_identity(request: ResourceRequest) -> bool:
+    has_customer_managed_key = request.get("keyVaultKeyUri") is not None
+    return (
+        has_customer_managed_key
+        and request.get("defaultIdentity") is None
+        and request.get("backupPolicy.type") == "Continuous"
+    )
 
 
-_COSMOS_DB = (
-    arm(
+# As documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage; 4095 and 32767 are
+# from memory of the API, not checked against a live account.
+_DISK_SIZES = (32, 64, 128, 256, 512, 1024, 2048, 4095, 4096, 8192, 16384, 32767)
+_TIERS = {"B": "Burstable", "D": "GeneralPurpose", "E": "MemoryOptimized"}
+_RESERVED_LOGINS = ("azure_superuser", "azure_pg_admin", "admin", "administrator", "root", "guest", "public")
+_PARAMETERS: Mapping[str, frozenset[str]] = {
+    "require_secure_transport": frozenset({"on", "off"}),
+    "ssl_min_protocol_version": frozenset({"TLSv1.2", "TLSv1.3"}),
+}
+
+
+def _size_differs_from_tier(request: ResourceRequest) -> bool:
+    size, tier = request.get("sku.name"), request.get("sku.tier")
+    if not isinstance(size, str) or not isinstance(tier, str):
+        return False
+    return _TIERS.get(size.partition("_")[2][:1]) != tier
+
+
+def _has_weak_password(request: ResourceRequest) -> bool:
+    password = request.get("administratorLoginPassword")
+    if not isinstance(password, str):
+        return False
+    kinds = [r"[a-z]", r"[A-Z]", r"[0-9]", r"[^A-Za-z0-9]"]
+    return not 8 <= len(password) <= 128 or sum(bool(re.search(kind, password)) for kind in kinds) < 3
+
+
+def _standby_shares_zone(request: ResourceRequest) -> bool:
+    zone, standby = request.get("availabilityZone"), request.get("highAvailability.standbyAvailabilityZone")
+    zonal = request.get("highAvailability.mode") == "ZoneRedundant"
+    return zonal and isinstance(zone, str) and zone == standby
+
+
+def _check_delegated_subnet(request: ResourceRequest) -> str | None:
+    subnet = request.state.find(str(request.get("network.delegatedSubnetResourceId")))
+    if subnet is None:
+        return None
+    services = [item["serviceName"] for item in subnet.inputs.get("delegations", ())]
+    if "Microsoft.DBforPostgreSQL/flexibleServers" not in services:
+        return f"Subnet {subnet.id} is not delegated to Microsoft.DBforPostgreSQL/flexibleServers."
+    size = parse_cidr(subnet.inputs.get("addressPrefix"))
+    return f"Subnet {subnet.id} is smaller than /28." if size and size.prefixlen > 28 else None
+
+
+def _check_dns_zone(request: ResourceRequest) -> str | None:
+    zone = request.state.find(str(request.get("network.privateDnsZoneArmResourceId")))
+    if zone is None or zone.inputs["privateZoneName"].endswith(".postgres.database.azure.com"):
+        return None
+    return "The private DNS zone's name must end with '.postgres.database.azure.com'."
+
+
+def _refuse_smaller_disk(request: ResourceRequest) -> str | None:
+    before = find_previous(request)
+    size = request.get("storage.storageSizeGB")
+    if before is None or size is None or before.inputs["storage"]["storageSizeGB"] <= size:
+        return None
+    return "InvalidParameterValue: storage size cannot be reduced."
+
+
+def _check_parameter(request: ResourceRequest) -> str | None:
+    name, value = request.get("configurationName"), request.get("value")
+    if name is UNKNOWN or value is UNKNOWN:
+        return None
+    if name not in _PARAMETERS:
+        return f"The configuration '{name}' does not exist for this server."
+    if value not in _PARAMETERS[name]:
+        return f"InvalidParameterValue: '{value}' is not a value of '{name}'."
+    return None
+
+
+MODELS = (
+    arm_model(
         "cosmosdb:DatabaseAccount",
         _COSMOS,
         located=True,
@@ -76,122 +148,50 @@ _COSMOS_DB = (
                 "BadRequest: Database account name '{value}' must be 3 to 44 lower-case letters, digits or '-'.",
             ),
             refuse_when(
-                lambda request: _serverless(request) and len(list(items(request, "locations"))) > 1,
+                lambda request: _is_serverless(request) and len(list(list_objects(request, "locations"))) > 1,
                 "BadRequest: Serverless accounts do not support multiple regions.",
             ),
             refuse_when(
-                _continuous_needs_identity,
+                _lacks_backup_identity,
                 "BadRequest: Continuous backup with customer-managed keys needs a user-assigned default identity.",
             ),
         ),
     ),
-    arm(
+    arm_model(
         "cosmosdb:SqlResourceSqlDatabase",
         _COSMOS + "/sqlDatabases/{databaseName}",
         required=("resource.id",),
         rules=(
-            refuse_when(_throughput_steps, "BadRequest: The autoscale maximum must be 1000 RU/s or a multiple of it."),
+            refuse_when(
+                _has_invalid_throughput, "BadRequest: The autoscale maximum must be 1000 RU/s or a multiple of it."
+            ),
         ),
-        state_rules=(_throughput_on_serverless,),
+        state_rules=(_refuse_serverless_throughput,),
     ),
-    arm(
+    arm_model(
         "cosmosdb:SqlResourceSqlContainer",
         _COSMOS + "/sqlDatabases/{databaseName}/containers/{containerName}",
         required=("resource.id", "resource.partitionKey.paths"),
         replace_on_changes=("resource.partitionKey",),
-        rules=(_partition_key,),
-        state_rules=(_throughput_on_serverless,),
+        rules=(_check_partition_key,),
+        state_rules=(_refuse_serverless_throughput,),
     ),
-    arm(
+    arm_model(
         "cosmosdb:SqlResourceSqlRoleAssignment",
         _COSMOS + "/sqlRoleAssignments/{roleAssignmentId}",
         required=("roleDefinitionId", "scope", "principalId"),
         replace_on_changes=("roleDefinitionId", "scope", "principalId"),
         rules=(
-            refuse_when(_cosmos_role, "NotFound: The Role Definition '{roleDefinitionId}' was not found."),
+            refuse_when(_has_unknown_role, "NotFound: The Role Definition '{roleDefinitionId}' was not found."),
             matches(
                 "roleAssignmentId",
                 r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
                 "BadRequest: The role assignment's ID '{value}' must be a GUID.",
             ),
         ),
-        state_rules=(principal_exists("principalId"),),
+        state_rules=(require_principal("principalId"),),
     ),
-)
-
-# PostgreSQL flexible server
-
-# As documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage; 4095 and 32767 are
-# from memory of the API, not checked against a live account.
-_DISKS = (32, 64, 128, 256, 512, 1024, 2048, 4095, 4096, 8192, 16384, 32767)
-_TIERS = {"B": "Burstable", "D": "GeneralPurpose", "E": "MemoryOptimized"}
-_RESERVED = ("azure_superuser", "azure_pg_admin", "admin", "administrator", "root", "guest", "public")
-_PARAMETERS: Mapping[str, frozenset[str]] = {
-    "require_secure_transport": frozenset({"on", "off"}),
-    "ssl_min_protocol_version": frozenset({"TLSv1.2", "TLSv1.3"}),
-}
-
-
-def _tier_fits(request: ResourceRequest) -> bool:
-    size, tier = request.get("sku.name"), request.get("sku.tier")
-    if not isinstance(size, str) or not isinstance(tier, str):
-        return False
-    return _TIERS.get(size.partition("_")[2][:1]) != tier
-
-
-def _password_is_weak(request: ResourceRequest) -> bool:
-    password = request.get("administratorLoginPassword")
-    if not isinstance(password, str):
-        return False
-    kinds = [r"[a-z]", r"[A-Z]", r"[0-9]", r"[^A-Za-z0-9]"]
-    return not 8 <= len(password) <= 128 or sum(bool(re.search(kind, password)) for kind in kinds) < 3
-
-
-def _standby_shares_zone(request: ResourceRequest) -> bool:
-    zone, standby = request.get("availabilityZone"), request.get("highAvailability.standbyAvailabilityZone")
-    zonal = request.get("highAvailability.mode") == "ZoneRedundant"
-    return zonal and isinstance(zone, str) and zone == standby
-
-
-def _subnet_is_delegated(request: ResourceRequest) -> str | None:
-    subnet = request.state.find(str(request.get("network.delegatedSubnetResourceId")))
-    if subnet is None:
-        return None
-    services = [item["serviceName"] for item in subnet.inputs.get("delegations", ())]
-    if "Microsoft.DBforPostgreSQL/flexibleServers" not in services:
-        return f"Subnet {subnet.id} is not delegated to Microsoft.DBforPostgreSQL/flexibleServers."
-    size = block(subnet.inputs.get("addressPrefix"))
-    return f"Subnet {subnet.id} is smaller than /28." if size and size.prefixlen > 28 else None
-
-
-def _zone_has_suffix(request: ResourceRequest) -> str | None:
-    zone = request.state.find(str(request.get("network.privateDnsZoneArmResourceId")))
-    if zone is None or zone.inputs["privateZoneName"].endswith(".postgres.database.azure.com"):
-        return None
-    return "The private DNS zone's name must end with '.postgres.database.azure.com'."
-
-
-def _disk_shrinks(request: ResourceRequest) -> str | None:
-    before = request.state.find(request.id) if request.id else None
-    size = request.get("storage.storageSizeGB")
-    if before is None or size is None or before.inputs["storage"]["storageSizeGB"] <= size:
-        return None
-    return "InvalidParameterValue: storage size cannot be reduced."
-
-
-def _parameter(request: ResourceRequest) -> str | None:
-    name, value = request.get("configurationName"), request.get("value")
-    if name is UNKNOWN or value is UNKNOWN:
-        return None
-    if name not in _PARAMETERS:
-        return f"The configuration '{name}' does not exist for this server."
-    if value not in _PARAMETERS[name]:
-        return f"InvalidParameterValue: '{value}' is not a value of '{name}'."
-    return None
-
-
-_POSTGRES_SERVER = (
-    arm(
+    arm_model(
         "dbforpostgresql:Server",
         _POSTGRES,
         located=True,
@@ -214,14 +214,16 @@ _POSTGRES_SERVER = (
             ),
             matches(
                 "administratorLogin",
-                rf"(?!pg_|({'|'.join(_RESERVED)})$)[A-Za-z0-9_]{{1,63}}",
+                rf"(?!pg_|({'|'.join(_RESERVED_LOGINS)})$)[A-Za-z0-9_]{{1,63}}",
                 "InvalidParameterValue: '{value}' is reserved, or not a valid administrator login.",
             ),
-            refuse_when(_password_is_weak, "The password does not meet the complexity requirements."),
-            refuse_when(_tier_fits, "InvalidParameterValue: the size {sku.name} is not one of the tier {sku.tier}."),
+            refuse_when(_has_weak_password, "The password does not meet the complexity requirements."),
+            refuse_when(
+                _size_differs_from_tier, "InvalidParameterValue: the size {sku.name} is not one of the tier {sku.tier}."
+            ),
             one_of(
                 "storage.storageSizeGB",
-                _DISKS,
+                _DISK_SIZES,
                 "InvalidParameterValue: Invalid value given for parameter Storage: {value} GiB is not a size of disk.",
             ),
             in_range(
@@ -249,9 +251,9 @@ _POSTGRES_SERVER = (
                 "The privateDnsZoneArmResourceId is required in a virtual network.",
             ),
         ),
-        state_rules=(_subnet_is_delegated, _zone_has_suffix, _disk_shrinks),
+        state_rules=(_check_delegated_subnet, _check_dns_zone, _refuse_smaller_disk),
     ),
-    arm(
+    arm_model(
         "dbforpostgresql:Database",
         _POSTGRES + "/databases/{databaseName}",
         replace_on_changes=("charset", "collation"),
@@ -263,7 +265,7 @@ _POSTGRES_SERVER = (
             ),
         ),
     ),
-    arm("dbforpostgresql:Configuration", _POSTGRES + "/configurations/{configurationName}", rules=(_parameter,)),
+    arm_model(
+        "dbforpostgresql:Configuration", _POSTGRES + "/configurations/{configurationName}", rules=(_check_parameter,)
+    ),
 )
-
-MODELS = (*_COSMOS_DB, *_POSTGRES_SERVER)

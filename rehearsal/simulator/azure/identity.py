@@ -1,18 +1,12 @@
-"""The resource group, identities and roles."""
+"""The resource group, user-assigned identities and role assignments."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rehearsal.simulator.azure.arm import arm, location
-from rehearsal.simulator.core.resource_model import (
-    ResourceModel,
-    ResourceRequest,
-    Rule,
-    StateReader,
-    matches,
-    refuse_when,
-)
+from rehearsal.simulator.azure.arm import arm_model, get_location
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, StateReader
+from rehearsal.simulator.core.rules import matches, refuse_when
 
 IDENTITY = "azure-native:managedidentity:UserAssignedIdentity"
 ASSIGNMENT = "azure-native:authorization:RoleAssignment"
@@ -37,7 +31,7 @@ ROLES: Mapping[str, str] = {
 
 
 def has_role(state: StateReader, principal: str, role: str, target: str) -> bool:
-    """Whether a principal was given a role, by its name, on a resource or on something that holds it."""
+    """Whether a principal has a role, by the role's name, on a resource or on a scope that contains it."""
     return any(
         assignment.inputs["principalId"] == principal
         and ROLES.get(assignment.inputs["roleDefinitionId"].rsplit("/", 1)[-1]) == role
@@ -46,8 +40,8 @@ def has_role(state: StateReader, principal: str, role: str, target: str) -> bool
     )
 
 
-def principal_exists(path: str) -> Rule:
-    """The principal at `path` is an identity of this directory, or the one who is signed in."""
+def require_principal(path: str) -> Rule:
+    """The principal at `path` is an identity of this directory, or the caller."""
 
     def rule(request: ResourceRequest) -> str | None:
         principal = request.get(path)
@@ -59,20 +53,20 @@ def principal_exists(path: str) -> Rule:
     return rule
 
 
-def _role_exists(request: ResourceRequest) -> bool:
+def _has_unknown_role(request: ResourceRequest) -> bool:
     role = request.get("roleDefinitionId")
     return isinstance(role, str) and role.rsplit("/", 1)[-1].lower() not in ROLES
 
 
-def _assigned_once(request: ResourceRequest) -> str | None:
-    what = ("scope", "principalId", "roleDefinitionId")
+def _require_new_assignment(request: ResourceRequest) -> str | None:
+    keys = ("scope", "principalId", "roleDefinitionId")
     for other in request.state.all(ASSIGNMENT):
-        if other.id != request.id and all(other.inputs[key] == request.get(key) for key in what):
+        if other.id != request.id and all(other.inputs[key] == request.get(key) for key in keys):
             return f"RoleAssignmentExists: The role assignment already exists. The ID is {other.id.rsplit('/', 1)[-1]}."
     return None
 
 
-def _federated_once(request: ResourceRequest) -> str | None:
+def _require_new_subject(request: ResourceRequest) -> str | None:
     for other in request.state.all("azure-native:managedidentity:FederatedIdentityCredential"):
         same = all(other.inputs[key] == request.get(key) for key in ("resourceName", "issuer", "subject"))
         if same and other.id != request.id:
@@ -87,7 +81,7 @@ MODELS = (
     ResourceModel(
         "azure-native:resources:ResourceGroup",
         id="/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}",
-        outputs={"name": "{resourceGroupName}", "location": location, "type": "Microsoft.Resources/resourceGroups"},
+        outputs={"name": "{resourceGroupName}", "location": get_location, "type": "Microsoft.Resources/resourceGroups"},
         replace_on_changes=("resourceGroupName", "location"),
         rules=(
             matches(
@@ -99,7 +93,7 @@ MODELS = (
             ),
         ),
     ),
-    arm(
+    arm_model(
         "managedidentity:UserAssignedIdentity",
         "Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}",
         located=True,
@@ -116,7 +110,7 @@ MODELS = (
             ),
         ),
     ),
-    arm(
+    arm_model(
         "managedidentity:FederatedIdentityCredential",
         "Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}/federatedIdentityCredentials/"
         "{federatedIdentityCredentialResourceName}",
@@ -133,7 +127,7 @@ MODELS = (
                 "BadRequest: A federated identity credential must have exactly one audience.",
             ),
         ),
-        state_rules=(_federated_once,),
+        state_rules=(_require_new_subject,),
     ),
     ResourceModel(
         ASSIGNMENT,
@@ -154,11 +148,11 @@ MODELS = (
                 "InvalidRoleAssignmentId: The role assignment ID '{value}' is not valid. It must be a GUID.",
             ),
             refuse_when(
-                _role_exists,
+                _has_unknown_role,
                 "RoleDefinitionDoesNotExist: The specified role definition with ID '{roleDefinitionId}' does not "
                 "exist.",
             ),
         ),
-        state_rules=(principal_exists("principalId"), _assigned_once),
+        state_rules=(require_principal("principalId"), _require_new_assignment),
     ),
 )

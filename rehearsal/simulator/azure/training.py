@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from rehearsal.simulator.azure.arm import arm, sibling
-from rehearsal.simulator.core.resource_model import ResourceRequest, matches, one_of, refuse_when
-from rehearsal.simulator.core.values import UNKNOWN
+from kernel.values import UNKNOWN
+from rehearsal.simulator.azure.arm import arm_model, find_in_group
+from rehearsal.simulator.core.resource_model import ResourceRequest
+from rehearsal.simulator.core.rules import matches, one_of, refuse_when
 
 _WORKSPACE = "Microsoft.MachineLearningServices/workspaces/{workspaceName}"
 
 
-def _hierarchical_storage(request: ResourceRequest) -> str | None:
+def _refuse_hierarchical_storage(request: ResourceRequest) -> str | None:
     account = request.state.find(str(request.get("storageAccount")))
     if account is None or account.inputs.get("isHnsEnabled") is not True:
         return None
@@ -19,21 +20,21 @@ def _hierarchical_storage(request: ResourceRequest) -> str | None:
     )
 
 
-def _primary_is_attached(request: ResourceRequest) -> bool:
+def _lacks_primary_identity(request: ResourceRequest) -> bool:
     primary, attached = request.get("primaryUserAssignedIdentity"), request.get("identity.userAssignedIdentities")
     return (
         isinstance(primary, str) and isinstance(attached, list) and UNKNOWN not in attached and primary not in attached
     )
 
 
-def _scale(request: ResourceRequest) -> bool:
+def _has_inverted_scale(request: ResourceRequest) -> bool:
     settings = "properties.properties.scaleSettings"
     low, high = request.get(f"{settings}.minNodeCount", 0), request.get(f"{settings}.maxNodeCount", UNKNOWN)
     return low is not UNKNOWN and high is not UNKNOWN and low > high
 
 
-def _private_nodes_need_network(request: ResourceRequest) -> str | None:
-    workspace = sibling(request, _WORKSPACE)
+def _require_compute_network(request: ResourceRequest) -> str | None:
+    workspace = find_in_group(request, _WORKSPACE)
     inner = "properties.properties"
     if workspace is None or request.get(f"{inner}.enableNodePublicIp") is not False or request.get(f"{inner}.subnet"):
         return None
@@ -44,7 +45,7 @@ def _private_nodes_need_network(request: ResourceRequest) -> str | None:
 
 
 MODELS = (
-    arm(
+    arm_model(
         "machinelearningservices:Workspace",
         _WORKSPACE,
         located=True,
@@ -65,13 +66,13 @@ MODELS = (
                 "ValidationError: Workspace name {value} is invalid: 3 to 33 letters, digits, '-' or '_'.",
             ),
             refuse_when(
-                _primary_is_attached,
+                _lacks_primary_identity,
                 "ValidationError: primaryUserAssignedIdentity must be one of the workspace's identities.",
             ),
         ),
-        state_rules=(_hierarchical_storage,),
+        state_rules=(_refuse_hierarchical_storage,),
     ),
-    arm(
+    arm_model(
         "machinelearningservices:Compute",
         _WORKSPACE + "/computes/{computeName}",
         located=True,
@@ -95,8 +96,8 @@ MODELS = (
                 ("Dedicated", "LowPriority"),
                 "BadRequest: VM priority '{value}' is not known.",
             ),
-            refuse_when(_scale, "BadRequest: minNodeCount must not be greater than maxNodeCount."),
+            refuse_when(_has_inverted_scale, "BadRequest: minNodeCount must not be greater than maxNodeCount."),
         ),
-        state_rules=(_private_nodes_need_network,),
+        state_rules=(_require_compute_network,),
     ),
 )

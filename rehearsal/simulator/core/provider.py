@@ -1,4 +1,7 @@
-"""Pulumi's provider protocol in front of a simulated cloud; PULUMI_DEBUG_PROVIDERS points the engine at it."""
+"""A server of Pulumi's provider protocol for one simulated cloud; PULUMI_DEBUG_PROVIDERS attaches the engine to it.
+
+Source: https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
+from kernel.paths import parse_path
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Difference, Simulation
 from rehearsal.simulator.core.values import Values
@@ -18,7 +22,7 @@ _PROVIDER_TYPE = "pulumi:providers:"
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """Translates the protocol; what is answered is decided by the simulation."""
+    """Translates between the protocol and the simulation, which decides every answer."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
@@ -30,7 +34,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
-        # The engine compares it with the SDK's version, so that is the one to give.
+        # The engine expects the version of the SDK that the program uses.
         return plugin_pb2.PluginInfo(version=metadata.version(f"pulumi-{self._simulation.cloud.name}"))
 
     def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
@@ -55,8 +59,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         old, new = Values.from_wire(request.old_inputs), Values.from_wire(request.news)
         if type_.startswith(_PROVIDER_TYPE):
             return build_diff_response(Difference(changed=[] if old.plain == new.plain else ["config"]))
-        found = _answer(context, lambda: self._simulation.diff(request.urn, type_, request.id, old, new))
-        return build_diff_response(found)
+        difference = _answer(context, lambda: self._simulation.diff(request.urn, type_, request.id, old, new))
+        return build_diff_response(difference)
 
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_, inputs = type_from_urn(request.urn), Values.from_wire(request.properties)
@@ -101,23 +105,23 @@ def type_from_urn(urn: str) -> str:
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
 
-def _answer(context: Any, ask: Callable[[], Any]) -> Any:
+def _answer(context: Any, operation: Callable[[], Any]) -> Any:
     try:
-        return ask()
-    except CloudError as refusal:
-        return context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(refusal))
+        return operation()
+    except CloudError as error:
+        return context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
 
 
-def build_diff_response(found: Difference) -> Any:
+def build_diff_response(difference: Difference) -> Any:
     kinds = provider_pb2.PropertyDiff
     return provider_pb2.DiffResponse(
-        changes=provider_pb2.DiffResponse.DIFF_SOME if found.changed else provider_pb2.DiffResponse.DIFF_NONE,
-        replaces=found.replaces,
-        diffs=sorted({path.split(".", 1)[0] for path in found.changed}),
-        deleteBeforeReplace=found.delete_before_replace,
+        changes=provider_pb2.DiffResponse.DIFF_SOME if difference.changed else provider_pb2.DiffResponse.DIFF_NONE,
+        replaces=difference.replaces,
+        diffs=sorted({str(parse_path(path)[0]) for path in difference.changed}),
+        deleteBeforeReplace=difference.delete_before_replace,
         hasDetailedDiff=True,
         detailedDiff={
-            path: kinds(kind=kinds.UPDATE_REPLACE if path in found.replaces else kinds.UPDATE, inputDiff=True)
-            for path in found.changed
+            path: kinds(kind=kinds.UPDATE_REPLACE if path in difference.replaces else kinds.UPDATE, inputDiff=True)
+            for path in difference.changed
         },
     )

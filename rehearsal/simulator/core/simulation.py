@@ -1,33 +1,41 @@
-"""One simulated cloud: its models applied to its state.
+"""One simulated cloud: its resource models applied to its state.
 
-Every operation passes one gate, `_journalled`: the place where what was asked is written down, and where faults
-and delays would be put in.
+Every operation that changes something passes `_journaled`: it writes the journal, and is the place for injected faults
+and delays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from kernel.paths import Path, format_path, look_up, overlaps
+from kernel.values import UNKNOWN
+from rehearsal.simulator.core.cloud import Cloud
 from rehearsal.simulator.core.errors import CloudError
-from rehearsal.simulator.core.resource_model import Cloud, ResourceModel, ResourceRequest, Rule, render_template
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, render_template
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
-from rehearsal.simulator.core.values import UNKNOWN, Values, has_unknown, look_up, strings
+from rehearsal.simulator.core.values import Values, has_unknown, strings
 
 
 @dataclass
 class Difference:
-    """What an update would change: dotted paths, and those of them that force a replacement."""
+    """What an update would change.
+
+    changed                property paths whose value differs
+    replaces               those of them that force a replacement
+    delete_before_replace  whether the replacement takes the same name, so that the old resource must go first
+    """
 
     changed: list[str] = field(default_factory=list)
     replaces: list[str] = field(default_factory=list)
-    delete_before_replace: bool = False  # the replacement would take the name, so the old one has to go first
+    delete_before_replace: bool = False
 
 
 class Simulation:
-    """Answers as the provider of one cloud would; raises CloudError where the cloud would refuse."""
+    """Answers as the provider of one cloud does; raises CloudError where the cloud refuses a request."""
 
     def __init__(self, cloud: Cloud, state: StateStore) -> None:
         self._cloud = cloud
@@ -42,45 +50,53 @@ class Simulation:
         self._account.update(self._cloud.configure(variables))
 
     def check(self, urn: str, type_: str, inputs: Values) -> list[str]:
-        """What is wrong with the inputs before anything is done, in previews too; empty when nothing is."""
+        """What is wrong with the inputs alone, in previews too; empty where nothing is."""
         model = self._cloud.model(type_)
         if model is None:
-            return [f"{type_} is not modelled by the simulated {self._cloud.name}: add an entry to its tables"]
+            return [f"{type_} is not modelled by the simulated {self._cloud.name}: add a resource model for it"]
         request = self._request(type_, urn, inputs)
-        absent = [f"missing required property '{path}'" for path in sorted(model.required) if request.get(path) is None]
-        return absent + list(_broken(model.rules, request))
+        unset = [f"missing required property '{path}'" for path in sorted(model.required) if request.get(path) is None]
+        return unset + list(_apply_rules(model.rules, request))
 
     def diff(self, urn: str, type_: str, id_: str, old: Values, new: Values) -> Difference:
-        model = self._model(type_)
-        changed = list(_changed_paths(old.plain, new.plain))
-        replaces = [path for path in changed if _touches(path, model.replace_on_changes)]
-        return Difference(changed, replaces, bool(replaces) and self._keeps_name(model, urn, id_, old, new))
+        model = self._get_model(type_)
+        changed = [format_path(path) for path in _changed_paths(old.plain, new.plain)]
+        replaces = [path for path in changed if any(overlaps(path, each) for each in model.replace_on_changes)]
+        delete_first = bool(replaces) and self._is_name_kept(model, urn, id_, old, new)
+        return Difference(changed, replaces, delete_first)
 
     def create(self, urn: str, type_: str, inputs: Values, *, preview: bool) -> tuple[str, Values]:
-        model = self._model(type_)
+        """The ID and outputs of the new resource; a preview changes nothing and knows no ID."""
+        model = self._get_model(type_)
         if preview:
-            return "", self._outputs(model, inputs, dict.fromkeys(model.outputs, UNKNOWN))
-        with self._journalled("create", type_, urn):
+            return "", _merge_outputs(model, inputs, dict.fromkeys(model.outputs, UNKNOWN))
+        with self._journaled("create", type_, urn):
             generation = self._state.next_generation(urn)
             request = self._request(type_, urn, inputs, generation=generation)
             id_ = str(render_template(model.id, request))
             if self._state.get(type_, id_) is not None:
                 raise CloudError(f'a resource with the ID "{id_}" already exists: its name is taken')
-            self._refuse_if_broken(model, request)
+            self._require_acceptable(model, request)
             return id_, self._store(model, urn, id_, generation, inputs)
 
     def update(self, urn: str, type_: str, id_: str, inputs: Values, old_outputs: Values, *, preview: bool) -> Values:
-        model = self._model(type_)
+        """The new outputs."""
+        model = self._get_model(type_)
         if preview:
-            made = {name: old_outputs.plain.get(name, UNKNOWN) for name in model.outputs}
-            return self._outputs(model, inputs, made)
-        with self._journalled("update", type_, urn):
-            record = self._existing(type_, id_)
-            self._refuse_if_broken(model, self._request(type_, urn, inputs, id_=id_))
+            computed = {name: old_outputs.plain.get(name, UNKNOWN) for name in model.outputs}
+            return _merge_outputs(model, inputs, computed)
+        with self._journaled("update", type_, urn):
+            record = self._state.get(type_, id_)
+            if record is None:
+                raise CloudError(f"{id_} was not found: it has been deleted outside Pulumi (run a refresh)")
+            self._require_acceptable(model, self._request(type_, urn, inputs, id_=id_))
             return self._store(model, urn, id_, record.generation, inputs, old_outputs)
 
     def read(self, type_: str, id_: str, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
-        """Inputs and outputs of what exists, None when it is gone. Secrets come from what the caller knows."""
+        """Inputs and outputs of an existing resource, None where it is gone.
+
+        The state holds no secrets: they are taken from the `inputs` and `outputs` that the engine sends.
+        """
         record = self._state.get(type_, id_)
         if record is None:
             return None
@@ -88,46 +104,42 @@ class Simulation:
         return Values.restore_secrets(record.inputs, inputs, key), Values.restore_secrets(record.outputs, outputs, key)
 
     def delete(self, urn: str, type_: str, id_: str) -> None:
-        model = self._model(type_)
+        """Delete a resource; one that is gone already is no error."""
+        model = self._get_model(type_)
         record = self._state.get(type_, id_)
         if record is None:
             return
-        with self._journalled("delete", type_, urn):
+        with self._journaled("delete", type_, urn):
             users = [user.id for user in self._state.referrers(record)]
             if users:
                 raise CloudError(f"{id_} is in use by {', '.join(sorted(users)[:3])} and cannot be deleted")
             request = ResourceRequest(type_, urn, record.inputs, self._state, self._account, record.generation, id_)
-            for reason in _broken(model.delete_rules, request):
+            for reason in _apply_rules(model.delete_rules, request):
                 raise CloudError(reason)
             self._state.remove(record)
 
     def invoke(self, token: str, arguments: Values) -> Values:
-        function = self._cloud.invokes.get(token)
+        """The result of a provider function."""
+        function = self._cloud.functions.get(token)
         if function is None:
             raise CloudError(f"the function {token} is not modelled by the simulated {self._cloud.name}")
-        with self._journalled("invoke", token, ""):
+        with self._journaled("invoke", token, ""):
             result = Values(dict(function(arguments.plain, self._state, self._account)))
-        if token in self._cloud.secret_invokes:
+        if token in self._cloud.secret_functions:
             result.secrets = {(name,) for name in result.plain}
         return result
 
-    def _model(self, type_: str) -> ResourceModel:
+    def _get_model(self, type_: str) -> ResourceModel:
         model = self._cloud.model(type_)
         if model is None:
             raise CloudError(f"{type_} is not modelled by the simulated {self._cloud.name}")
         return model
 
-    def _existing(self, type_: str, id_: str) -> ResourceRecord:
-        record = self._state.get(type_, id_)
-        if record is None:
-            raise CloudError(f"{id_} was not found: it has been deleted outside Pulumi (run a refresh)")
-        return record
-
     def _request(self, type_: str, urn: str, inputs: Values, *, generation: int = 0, id_: str = "") -> ResourceRequest:
         return ResourceRequest(type_, urn, inputs.plain, self._state, self._account, generation, id_)
 
-    def _refuse_if_broken(self, model: ResourceModel, request: ResourceRequest) -> None:
-        reasons = list(_broken((*model.rules, *model.state_rules), request))
+    def _require_acceptable(self, model: ResourceModel, request: ResourceRequest) -> None:
+        reasons = list(_apply_rules((*model.rules, *model.state_rules), request))
         missing = (self._cloud.find_missing_reference(request, text) for text in strings(request.inputs))
         reasons += [reason for reason in missing if reason]
         if reasons:
@@ -137,55 +149,49 @@ class Simulation:
         self, model: ResourceModel, urn: str, id_: str, generation: int, inputs: Values, old: Values | None = None
     ) -> Values:
         request = self._request(model.type, urn, inputs, generation=generation, id_=id_)
-        # What was generated as a secret stays what it was: an update makes no new password.
+        # A generated secret survives updates: the cloud does not generate it again.
         kept = {name: old.plain[name] for name in model.secrets if name in old.plain} if old else {}
-        made = {name: kept.get(name) or render_template(output, request) for name, output in model.outputs.items()}
-        outputs = self._outputs(model, inputs, made)
+        computed = {
+            name: kept.get(name) or render_template(template, request) for name, template in model.outputs.items()
+        }
+        outputs = _merge_outputs(model, inputs, computed)
         key = self._state.key
         self._state.put(
             ResourceRecord(model.type, id_, urn, generation, inputs.replace_secrets(key), outputs.replace_secrets(key))
         )
         return outputs
 
-    def _outputs(self, model: ResourceModel, inputs: Values, made: Mapping[str, Any]) -> Values:
-        secrets = inputs.secrets | {(name,) for name in model.secrets}
-        return Values({**inputs.plain, **made}, secrets)
-
-    def _keeps_name(self, model: ResourceModel, urn: str, id_: str, old: Values, new: Values) -> bool:
+    def _is_name_kept(self, model: ResourceModel, urn: str, id_: str, old: Values, new: Values) -> bool:
         if has_unknown(new.plain):
-            return True  # the safe side: a name that is taken fails, an early delete does not
-        name = look_up(new.plain, model.name_path) if model.name_path else None
-        if name is not None and name == look_up(old.plain, model.name_path):
+            return True  # the safe answer: creating under a name that is taken fails, deleting first does not
+        name = look_up(new.plain, model.name_path, None) if model.name_path else None
+        if name is not None and name == look_up(old.plain, model.name_path, None):
             return True
         return str(render_template(model.id, self._request(model.type, urn, new, generation=-1))) == id_
 
     @contextmanager
-    def _journalled(self, operation: str, type_: str, urn: str) -> Iterator[None]:
+    def _journaled(self, operation: str, type_: str, urn: str) -> Iterator[None]:
         try:
             yield
-        except CloudError as refusal:
-            self._state.append_to_journal(operation, type_, urn, f"refused: {refusal}")
+        except CloudError as error:
+            self._state.append_to_journal(operation, type_, urn, f"refused: {error}")
             raise
         self._state.append_to_journal(operation, type_, urn, "done")
 
 
-def _broken(rules: Any, request: ResourceRequest) -> Iterator[str]:
-    rule: Rule
-    for rule in rules:
-        reason = rule(request)
-        if reason:
-            yield reason
+def _merge_outputs(model: ResourceModel, inputs: Values, computed: Mapping[str, Any]) -> Values:
+    secrets = inputs.secrets | {(name,) for name in model.secrets}
+    return Values({**inputs.plain, **computed}, secrets)
 
 
-def _changed_paths(old: Any, new: Any, prefix: str = "") -> Iterator[str]:
-    """Dotted paths at which two property trees differ; a list counts as one value."""
+def _apply_rules(rules: Iterable[Rule], request: ResourceRequest) -> Iterator[str]:
+    return filter(None, (rule(request) for rule in rules))
+
+
+def _changed_paths(old: Any, new: Any, path: Path = ()) -> Iterator[Path]:
+    """Paths at which two property trees differ; a list counts as one value."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
-            yield from _changed_paths(old.get(key), new.get(key), f"{prefix}.{key}" if prefix else key)
+            yield from _changed_paths(old.get(key), new.get(key), (*path, key))
     elif old != new:
-        yield prefix
-
-
-def _touches(path: str, replaces: Any) -> bool:
-    """Whether a change at `path` is a change of, or within, or around one of the replacing paths."""
-    return any(path == wanted or path.startswith(f"{wanted}.") or wanted.startswith(f"{path}.") for wanted in replaces)
+        yield path

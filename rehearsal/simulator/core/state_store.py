@@ -1,7 +1,6 @@
-"""What exists in a rehearsal, remembered between commands in one SQLite file.
+"""The state of a rehearsal's simulated clouds, kept between commands in one SQLite file.
 
-The file holds every simulated resource, secrets as keyed fingerprints only, and a journal of all that was asked
-of the simulated clouds.
+The file holds every simulated resource, with secrets as keyed fingerprints only, and a journal of every operation.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from rehearsal.simulator.core.values import strings
 
 FORMAT = 1
 
-# An ID that cannot be a plain name by chance: a path, an ARN, or a kind with hexadecimal digits (vpc-0a1b...).
-_UNMISTAKABLE = re.compile(r"[/:]|-[0-9a-f]{8,}$")
+# An ID that a plain name cannot equal by chance: a path, an ARN, or a prefix with hexadecimal digits (vpc-0a1b...).
+_UNAMBIGUOUS_ID = re.compile(r"[/:]|-[0-9a-f]{8,}$")
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL);
@@ -37,12 +36,12 @@ CREATE TABLE journal (
 
 
 class DamagedStateError(Exception):
-    """The rehearsal's file cannot be used; the message says why and what to do."""
+    """The state file cannot be used; the message names the file and the problem."""
 
 
 @dataclass(frozen=True)
 class ResourceRecord:
-    """One simulated resource; secrets in inputs and outputs are sealed."""
+    """One simulated resource; secrets in inputs and outputs are fingerprints."""
 
     type: str
     id: str
@@ -64,12 +63,12 @@ class JournalEntry:
 
 
 class StateStore:
-    """The simulated clouds' memory. Reads come from memory, every write goes through to the file."""
+    """Reads are served from memory; every write goes to the file before it returns."""
 
     def __init__(self, path: Path | str) -> None:
-        """Open the file at `path`, or make it; ":memory:" for a state that is forgotten.
+        """Open the file at `path`, or create it; ":memory:" creates a state that is never written to disk.
 
-        Raises DamagedStateError when the file is not a rehearsal's, is broken, or is of another version.
+        Raises DamagedStateError where the file is not a rehearsal's state, is corrupt, or has another format.
         """
         self._path = path
         self._lock = threading.RLock()
@@ -77,24 +76,24 @@ class StateStore:
             self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._open()
         except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
-            raise DamagedStateError(self._complaint(f"cannot be read ({error})")) from None
+            raise DamagedStateError(self._describe_damage(f"cannot be read ({error})")) from None
 
     def close(self) -> None:
         self._database.close()
 
     @property
     def key(self) -> bytes:
-        """What this state's fingerprints of secrets are keyed with."""
+        """The key of this state's fingerprints."""
         return self._key
 
     def find(self, reference: str) -> ResourceRecord | None:
-        """The resource whose ID, or whose `arn` output, is `reference`."""
+        """The resource whose ID or `arn` output is `reference`."""
         with self._lock:
-            return self._by_reference.get(_fold(reference))
+            return self._by_reference.get(_normalize(reference))
 
     def get(self, type_: str, id_: str) -> ResourceRecord | None:
         with self._lock:
-            return self._records.get((type_, _fold(id_)))
+            return self._records.get((type_, _normalize(id_)))
 
     def all(self, type_: str = "") -> Iterable[ResourceRecord]:
         """Every resource of one type, or of all types."""
@@ -102,19 +101,19 @@ class StateStore:
             return [record for record in self._records.values() if type_ in ("", record.type)]
 
     def referrers(self, record: ResourceRecord) -> list[ResourceRecord]:
-        """The resources of the same cloud that name this one, by ID or ARN, in their inputs."""
-        names = {_fold(name) for name in _references(record) if _UNMISTAKABLE.search(name)}
+        """The resources of the same cloud whose inputs contain this one's ID or ARN."""
+        names = {_normalize(name) for name in _references(record) if _UNAMBIGUOUS_ID.search(name)}
         package = record.type.split(":", 1)[0]
         return [
             other
             for other in self.all()
             if other is not record
             and other.type.startswith(f"{package}:")
-            and any(_fold(text) in names for text in strings(other.inputs))
+            and any(_normalize(text) in names for text in strings(other.inputs))
         ]
 
     def next_generation(self, urn: str) -> int:
-        """How often a resource of this URN has been created before."""
+        """How many times a resource with this URN was created before; counts this call as a creation."""
         with self._lock, closing(self._database.cursor()) as cursor:
             cursor.execute(
                 "INSERT INTO generation VALUES (?, 0) ON CONFLICT (urn) DO UPDATE SET last = last + 1 RETURNING last",
@@ -135,23 +134,23 @@ class StateStore:
                     json.dumps(record.outputs),
                 ),
             )
-            self._remember(record)
+            self._add_to_memory(record)
 
     def remove(self, record: ResourceRecord) -> None:
         with self._lock:
             self._database.execute("DELETE FROM resource WHERE type = ? AND id = ?", (record.type, record.id))
-            self._records.pop((record.type, _fold(record.id)), None)
+            self._records.pop((record.type, _normalize(record.id)), None)
             for name in _references(record):
-                self._by_reference.pop(_fold(name), None)
+                self._by_reference.pop(_normalize(name), None)
 
     def journal(self) -> list[JournalEntry]:
-        """All that was asked of the simulated clouds, in order."""
+        """Every operation on the simulated clouds, oldest first."""
         with self._lock:
             rows = self._database.execute("SELECT at, operation, type, urn, outcome FROM journal ORDER BY seq")
             return [JournalEntry(*row) for row in rows]
 
     def append_to_journal(self, operation: str, type_: str, urn: str, outcome: str) -> None:
-        """Write a line into the journal. Callers keep secrets out of `outcome`."""
+        """Append a line to the journal. Callers keep secrets out of `outcome`."""
         with self._lock:
             self._database.execute(
                 "INSERT INTO journal (operation, type, urn, outcome) VALUES (?, ?, ?, ?)",
@@ -166,22 +165,22 @@ class StateStore:
             self._database.execute("INSERT INTO meta VALUES ('key', ?)", (secrets.token_bytes(32),))
             self._database.execute(f"PRAGMA user_version = {FORMAT}")
         elif version != FORMAT:
-            raise DamagedStateError(self._complaint(f"has format {version}, this Groundwork reads {FORMAT}"))
-        # A crash between two commands must not lose what the engine has been told.
+            raise DamagedStateError(self._describe_damage(f"has format {version}, this Groundwork reads {FORMAT}"))
+        # Write-ahead log: a crash must not lose what the engine was told has been created.
         self._database.execute("PRAGMA journal_mode = WAL")
         self._key: bytes = self._database.execute("SELECT value FROM meta WHERE key = 'key'").fetchone()[0]
         self._records: dict[tuple[str, str], ResourceRecord] = {}
         self._by_reference: dict[str, ResourceRecord] = {}
         for type_, id_, urn, generation, inputs, outputs in self._database.execute("SELECT * FROM resource"):
-            self._remember(ResourceRecord(type_, id_, urn, generation, json.loads(inputs), json.loads(outputs)))
+            self._add_to_memory(ResourceRecord(type_, id_, urn, generation, json.loads(inputs), json.loads(outputs)))
 
-    def _remember(self, record: ResourceRecord) -> None:
-        self._records[record.type, _fold(record.id)] = record
+    def _add_to_memory(self, record: ResourceRecord) -> None:
+        self._records[record.type, _normalize(record.id)] = record
         for name in _references(record):
-            self._by_reference[_fold(name)] = record
+            self._by_reference[_normalize(name)] = record
 
-    def _complaint(self, problem: str) -> str:
-        return f"The rehearsal's file {self._path} {problem}."
+    def _describe_damage(self, problem: str) -> str:
+        return f"The rehearsal's state file {self._path} {problem}."
 
 
 def _references(record: ResourceRecord) -> list[str]:
@@ -189,6 +188,6 @@ def _references(record: ResourceRecord) -> list[str]:
     return [record.id, arn] if isinstance(arn, str) else [record.id]
 
 
-def _fold(reference: str) -> str:
-    """Azure's resource IDs compare without case, everything else exactly."""
+def _normalize(reference: str) -> str:
+    """A form in which equal references are equal texts: Azure's resource IDs are case-insensitive, others are not."""
     return reference.lower() if reference.startswith("/") else reference

@@ -1,8 +1,8 @@
-"""Values as the provider protocol carries them, and as the simulated clouds see them.
+"""Property values as Pulumi's provider protocol carries them, and as the simulated clouds read them.
 
-On the wire a value may be unknown (a preview does not know it yet) or secret. In here an unknown is the object
-UNKNOWN, and secrets are plain values whose paths are kept beside them, so that rules can read them and nothing
-that stores or prints has to guess.
+On the wire a value may be unknown (a preview does not know it yet) or secret. Here an unknown value is UNKNOWN, and
+secrets are plain values whose paths are listed beside them: rules can read them, and code that stores or prints values
+knows which ones to leave out.
 """
 
 from __future__ import annotations
@@ -16,24 +16,20 @@ from typing import Any, Final
 from google.protobuf import struct_pb2
 from pulumi.runtime import rpc
 
-SIGNATURE: Final = "4dabf18193072939515e22adb298388d"  # the key that marks a secret, in the protocol and in the state
-_SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 the protocol's mark of a secret, not one
+from kernel.paths import Path, look_up
+from kernel.values import UNKNOWN
+
+# The key and the value that mark a secret, in the protocol and in the engine's state.
+# Source: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/properties.go
+SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
+_SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 the protocol's mark, not a secret
+# The key of a stored fingerprint. It is part of the state file's format.
 FINGERPRINT: Final = "sealed:sha256"
-
-Path = tuple[str | int, ...]
-
-
-class _Unknown:
-    def __repr__(self) -> str:
-        return "UNKNOWN"
-
-
-UNKNOWN: Final = _Unknown()
 
 
 @dataclass
 class Values:
-    """A resource's properties, and which of them are secret."""
+    """A resource's properties, and the paths of those that are secret."""
 
     plain: dict[str, Any] = field(default_factory=dict)
     secrets: set[Path] = field(default_factory=set)
@@ -51,36 +47,22 @@ class Values:
         return struct
 
     def replace_secrets(self, key: bytes) -> dict[str, Any]:
-        """The properties with each secret replaced by its keyed fingerprint: fit to be written to disk."""
+        """The properties with each secret replaced by its keyed fingerprint, so that they can be written to disk."""
         return {name: _replace(value, (name,), self.secrets, key) for name, value in self.plain.items()}
 
     @classmethod
     def restore_secrets(cls, stored: Mapping[str, Any], known: Values, key: bytes) -> Values:
-        """What `sealed` stored, its secrets taken from `known` where the fingerprints agree.
+        """The reverse of `replace_secrets`: each secret is taken from `known` if its fingerprint matches.
 
-        A secret whose value nobody brings is left out: the simulated cloud does not have it.
+        Otherwise the property is left out, because its value is stored nowhere.
         """
         secrets: set[Path] = set()
         plain = {name: _restore(value, known, (name,), secrets, key) for name, value in stored.items()}
         return cls({name: value for name, value in plain.items() if value is not None}, secrets)
 
 
-def look_up(values: Any, path: str) -> Any:
-    """The value at a dotted path (`sku.name`, `subnets.0.id`): None where absent, UNKNOWN where unknown."""
-    for step in path.split("."):
-        if values is UNKNOWN:
-            return UNKNOWN
-        if isinstance(values, Mapping):
-            values = values.get(step)
-        elif isinstance(values, list) and step.isdigit() and int(step) < len(values):
-            values = values[int(step)]
-        else:
-            return None
-    return values
-
-
 def strings(value: Any) -> Iterator[str]:
-    """Every string inside a value."""
+    """Every text inside a value, at any depth; keys are not included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -92,6 +74,7 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def has_unknown(value: Any) -> bool:
+    """Whether a value is UNKNOWN, or contains it at any depth."""
     if isinstance(value, Mapping):
         return any(has_unknown(item) for item in value.values())
     if isinstance(value, list):
@@ -159,7 +142,7 @@ def _replace(value: Any, path: Path, secrets: set[Path], key: bytes) -> Any:
 def _restore(value: Any, known: Values, path: Path, secrets: set[Path], key: bytes) -> Any:
     if isinstance(value, Mapping):
         if FINGERPRINT in value:
-            candidate = look_up(known.plain, ".".join(map(str, path)))
+            candidate = look_up(known.plain, path, None)
             if candidate is None or _fingerprint(candidate, key) != value[FINGERPRINT]:
                 return None
             secrets.add(path)

@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from kernel.values import UNKNOWN
 from rehearsal.helm import charts
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
-from rehearsal.simulator.core.values import UNKNOWN, Values
+from rehearsal.simulator.core.values import Values
 from rehearsal.simulator.offline_kubernetes import CLOUD, RELEASE
 
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.simulator.core.values import UNKNOWN
+from kernel.values import UNKNOWN
 from tests.support.aws_account import (
     ADDON,
     ATTACHMENT,

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.cloud import CLOUD, MODELS
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
-from rehearsal.simulator.core.values import UNKNOWN, Values
+from rehearsal.simulator.core.values import Values
 from tests.support.azure_subscription import GOOD, GROUP, ROLES, Azure, changed, identity_id
 
 SCALE = "properties.properties.scaleSettings"

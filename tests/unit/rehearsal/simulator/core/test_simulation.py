@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from kernel.values import UNKNOWN
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
-from rehearsal.simulator.core.values import UNKNOWN, Values
+from rehearsal.simulator.core.values import Values
 from tests.support.toy_cloud import BOX, CLOUD, SAFE, SHELF
 
 

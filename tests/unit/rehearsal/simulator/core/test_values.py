@@ -5,12 +5,10 @@ Proves the translation against the SDK's own marks, so that a change of the prot
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
 from pulumi.runtime import rpc
 
-from rehearsal.simulator.core.values import UNKNOWN, Values, has_unknown, look_up, strings
+from kernel.values import UNKNOWN
+from rehearsal.simulator.core.values import Values, has_unknown, strings
 
 
 def test_values_survive_the_way_there_and_back() -> None:
@@ -35,14 +33,6 @@ def test_unknown_is_the_sdks_unknown() -> None:
     struct = Values({"id": UNKNOWN}).to_wire()
     assert struct.fields["id"].string_value == rpc.UNKNOWN
     assert Values.from_wire(struct).plain == {"id": UNKNOWN}
-
-
-@pytest.mark.parametrize(
-    ("path", "found"),
-    [("a.b", 1), ("a.x", None), ("l.1", "second"), ("l.7", None), ("u", UNKNOWN), ("u.deep", UNKNOWN), ("a.b.c", None)],
-)
-def test_look_up(path: str, found: Any) -> None:
-    assert look_up({"a": {"b": 1}, "l": ["first", "second"], "u": UNKNOWN}, path) == found
 
 
 def test_strings_and_unknowns_are_found_wherever_they_are() -> None:

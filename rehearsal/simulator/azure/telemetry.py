@@ -1,21 +1,15 @@
-"""Logs, telemetry, alerts and audit."""
+"""Log Analytics, Application Insights, action groups, diagnostic settings and data collection rules."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rehearsal.simulator.azure.arm import arm, items
-from rehearsal.simulator.core.resource_model import (
-    ResourceModel,
-    ResourceRequest,
-    in_range,
-    matches,
-    one_of,
-    refuse_when,
-)
-from rehearsal.simulator.core.values import UNKNOWN
+from kernel.values import UNKNOWN
+from rehearsal.simulator.azure.arm import arm_model, list_objects
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.rules import in_range, matches, one_of, refuse_when
 
-# Categories of resource logs, by what comes last of the resource's type; not checked against a live account.
+# Categories of resource logs by the last segment of the resource's type; not checked against a live account.
 # Documented at https://learn.microsoft.com/azure/azure-monitor/reference/logs-index
 _CATEGORIES: Mapping[str, frozenset[str]] = {
     "vaults": frozenset({"AuditEvent", "AzurePolicyEvaluationDetails"}),
@@ -70,38 +64,38 @@ _CATEGORIES: Mapping[str, frozenset[str]] = {
 }
 
 
-def _categories_exist(request: ResourceRequest) -> str | None:
+def _check_categories(request: ResourceRequest) -> str | None:
     target = request.get("resourceUri")
     if not isinstance(target, str) or "/" not in target:
         return None
     known = _CATEGORIES.get(target.split("/")[-2])
-    for log in items(request, "logs"):
+    for log in list_objects(request, "logs"):
         category = log.get("category", UNKNOWN)
         if known is not None and category is not UNKNOWN and category not in known:
             return f"BadRequest: Category '{category}' is not supported."
     return None
 
 
-def _goes_nowhere(request: ResourceRequest) -> bool:
+def _lacks_destination(request: ResourceRequest) -> bool:
     sinks = ("workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId")
     return all(request.get(sink) is None for sink in sinks)
 
 
-def _flows_have_destinations(request: ResourceRequest) -> str | None:
+def _check_flow_destinations(request: ResourceRequest) -> str | None:
     kinds = request.get("destinations", {})
     if not isinstance(kinds, Mapping):
         return None
-    named = {item.get("name") for kind in kinds for item in items(request, f"destinations.{kind}")}
-    for flow in items(request, "dataFlows"):
-        wanted = flow.get("destinations", [])
-        lost = set(wanted) - named if isinstance(wanted, list) else set()
-        if lost and UNKNOWN not in (*named, *lost):
-            return f"InvalidPayload: Data collection rule is invalid: destination '{lost.pop()}' is not declared."
+    declared = {item.get("name") for kind in kinds for item in list_objects(request, f"destinations.{kind}")}
+    for flow in list_objects(request, "dataFlows"):
+        used = flow.get("destinations", [])
+        undeclared = set(used) - declared if isinstance(used, list) else set()
+        if undeclared and UNKNOWN not in (*declared, *undeclared):
+            return f"InvalidPayload: Data collection rule is invalid: destination '{undeclared.pop()}' is not declared."
     return None
 
 
 MODELS = (
-    arm(
+    arm_model(
         "operationalinsights:Workspace",
         "Microsoft.OperationalInsights/workspaces/{workspaceName}",
         located=True,
@@ -122,7 +116,7 @@ MODELS = (
             ),
         ),
     ),
-    arm(
+    arm_model(
         "applicationinsights:Component",
         "Microsoft.Insights/components/{resourceName}",
         located=True,
@@ -143,7 +137,7 @@ MODELS = (
             ),
         ),
     ),
-    arm(
+    arm_model(
         "monitor:ActionGroup",
         "Microsoft.Insights/actionGroups/{actionGroupName}",
         located=True,
@@ -163,7 +157,7 @@ MODELS = (
     ),
     ResourceModel(
         "azure-native:monitor:DiagnosticSetting",
-        # `{name}` in a template would be the logical name.
+        # A function: the input `name` must be the physical name even where it is not set.
         id=lambda request: (
             f"{request.get('resourceUri')}/providers/Microsoft.Insights/diagnosticSettings/{request.get('name')}"
         ),
@@ -171,16 +165,16 @@ MODELS = (
         required=("resourceUri", "name"),
         replace_on_changes=("name", "resourceUri"),
         rules=(
-            _categories_exist,
-            refuse_when(_goes_nowhere, "BadRequest: At least one data sink needs to be specified."),
+            _check_categories,
+            refuse_when(_lacks_destination, "BadRequest: At least one data sink needs to be specified."),
         ),
     ),
-    arm(
+    arm_model(
         "monitor:DataCollectionRule",
         "Microsoft.Insights/dataCollectionRules/{dataCollectionRuleName}",
         located=True,
         outputs={"immutableId": "dcr-{hex:32}"},
-        rules=(_flows_have_destinations,),
+        rules=(_check_flow_destinations,),
     ),
     ResourceModel(
         "azure-native:monitor:DataCollectionRuleAssociation",

@@ -5,36 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rehearsal.simulator.azure.arm import arm, sibling
-from rehearsal.simulator.core.resource_model import ResourceRequest, in_range, matches, one_of, refuse_when
+from rehearsal.simulator.azure.arm import arm_model, find_in_group
+from rehearsal.simulator.core.resource_model import ResourceRequest
+from rehearsal.simulator.core.rules import find_previous, in_range, matches, one_of, refuse_when
 
 _VAULT = "Microsoft.KeyVault/vaults/{vaultName}"
 VAULT = "azure-native:keyvault:Vault"
 _NAME = r"[0-9A-Za-z-]{1,127}"
 
 
-def protected_from_purge(request: ResourceRequest, vault_uri: str) -> bool:
-    """Whether the vault at this address, if it is known, is fit for keys that services depend on."""
+def is_protected_from_purge(request: ResourceRequest, vault_uri: str) -> bool:
+    """Whether the vault at a URI has purge protection; True where no such vault exists."""
     for vault in request.state.all(VAULT):
         if vault.outputs["properties"]["vaultUri"].rstrip("/") == vault_uri.rstrip("/"):
             return bool(vault.inputs["properties"].get("enablePurgeProtection"))
     return True
 
 
-def _properties(request: ResourceRequest) -> Mapping[str, Any]:
+def _build_properties(request: ResourceRequest) -> Mapping[str, Any]:
     address = request.fill("https://{vaultName}.vault.azure.net/")
     return {**request.inputs["properties"], "vaultUri": address, "provisioningState": "Succeeded"}
 
 
-def _secret_properties(request: ResourceRequest) -> Mapping[str, Any]:
-    """Azure's answer leaves the value out."""
-    kept = {key: value for key, value in request.inputs["properties"].items() if key != "value"}
+def _build_secret_properties(request: ResourceRequest) -> Mapping[str, Any]:
+    """The properties without the secret's value, which Azure does not return."""
+    visible = {key: value for key, value in request.inputs["properties"].items() if key != "value"}
     address = request.fill("https://{vaultName}.vault.azure.net/secrets/{secretName}")
-    return {**kept, "secretUri": address, "secretUriWithVersion": f"{address}/{request.hex(32)}"}
+    return {**visible, "secretUri": address, "secretUriWithVersion": f"{address}/{request.hex(32)}"}
 
 
-def _retention_stays(request: ResourceRequest) -> str | None:
-    before = request.state.find(request.id) if request.id else None
+def _refuse_retention_change(request: ResourceRequest) -> str | None:
+    before = find_previous(request)
     if before is None:
         return None
     path = "softDeleteRetentionInDays"
@@ -43,8 +44,8 @@ def _retention_stays(request: ResourceRequest) -> str | None:
     return f'BadRequest: The property "{path}" has been set already and it can\'t be modified.'
 
 
-def _tier_has_hsm(request: ResourceRequest) -> str | None:
-    vault = sibling(request, _VAULT)
+def _require_premium_vault(request: ResourceRequest) -> str | None:
+    vault = find_in_group(request, _VAULT)
     if vault is None or not str(request.get("properties.kty")).endswith("-HSM"):
         return None
     if vault.inputs["properties"]["sku"]["name"].lower() == "premium":
@@ -53,11 +54,11 @@ def _tier_has_hsm(request: ResourceRequest) -> str | None:
 
 
 MODELS = (
-    arm(
+    arm_model(
         "keyvault:Vault",
         _VAULT,
         located=True,
-        outputs={"properties": _properties},
+        outputs={"properties": _build_properties},
         required=("properties.sku.name", "properties.tenantId"),
         rules=(
             matches(
@@ -80,9 +81,9 @@ MODELS = (
                 'BadRequest: The property "softDeleteRetentionInDays" must be between 7 and 90, got {value}.',
             ),
         ),
-        state_rules=(_retention_stays,),
+        state_rules=(_refuse_retention_change,),
     ),
-    arm(
+    arm_model(
         "keyvault:Key",
         _VAULT + "/keys/{keyName}",
         outputs={
@@ -104,12 +105,12 @@ MODELS = (
                 "BadParameter: The key size {value} is not supported; RSA keys have 2048, 3072 or 4096 bits.",
             ),
         ),
-        state_rules=(_tier_has_hsm,),
+        state_rules=(_require_premium_vault,),
     ),
-    arm(
+    arm_model(
         "keyvault:Secret",
         _VAULT + "/secrets/{secretName}",
-        outputs={"properties": _secret_properties},
+        outputs={"properties": _build_secret_properties},
         required=("properties.value",),
         rules=(
             matches(

@@ -1,21 +1,21 @@
-"""Stores of files: the container registry and storage accounts."""
+"""The container registry and storage accounts."""
 
 from __future__ import annotations
 
-from rehearsal.simulator.azure.arm import arm, sibling
-from rehearsal.simulator.azure.vault import protected_from_purge
-from rehearsal.simulator.core.resource_model import ResourceRequest, Rule, in_range, matches, one_of, refuse_when
-from rehearsal.simulator.core.values import UNKNOWN
+from kernel.values import UNKNOWN
+from rehearsal.simulator.azure.arm import arm_model, find_in_group
+from rehearsal.simulator.azure.secrets import is_protected_from_purge
+from rehearsal.simulator.core.resource_model import ResourceRequest, Rule
+from rehearsal.simulator.core.rules import in_range, matches, one_of, refuse_when
 
 _ACCOUNT = "Microsoft.Storage/storageAccounts/{accountName}"
 
+
 # Container registry
-
-
-def _needs_premium(request: ResourceRequest) -> str | None:
+def _require_premium(request: ResourceRequest) -> str | None:
     if request.get("sku.name") in (UNKNOWN, "Premium"):
         return None
-    asked = {
+    premium_features = {
         "publicNetworkAccess": request.get("publicNetworkAccess") == "Disabled",
         "networkRuleSet": request.get("networkRuleSet.defaultAction") == "Deny",
         "encryption": request.get("encryption.status") == "enabled",
@@ -23,19 +23,60 @@ def _needs_premium(request: ResourceRequest) -> str | None:
         "zoneRedundancy": request.get("zoneRedundancy") == "Enabled",
         "dataEndpointEnabled": request.get("dataEndpointEnabled") is True,
     }
-    refused = next((feature for feature, wanted in asked.items() if wanted), None)
+    refused = next((feature for feature, is_requested in premium_features.items() if is_requested), None)
     if refused is None:
         return None
     return f"The property '{refused}' is not supported by the SKU '{request.get('sku.name')}': use Premium."
 
 
-def _exports_while_public(request: ResourceRequest) -> bool:
-    closed = request.get("policies.exportPolicy.status") == "disabled"
-    return bool(closed and request.get("publicNetworkAccess", "Enabled") == "Enabled")
+def _disables_exports_while_public(request: ResourceRequest) -> bool:
+    is_disabled = request.get("policies.exportPolicy.status") == "disabled"
+    return bool(is_disabled and request.get("publicNetworkAccess", "Enabled") == "Enabled")
 
 
-_REGISTRY = (
-    arm(
+# Storage accounts
+_ACCOUNT_SKUS = (
+    "Standard_LRS",
+    "Standard_ZRS",
+    "Standard_GRS",
+    "Standard_GZRS",
+    "Standard_RAGRS",
+    "Standard_RAGZRS",
+    "Premium_LRS",
+    "Premium_ZRS",
+)
+
+
+def _lacks_vault(request: ResourceRequest) -> bool:
+    has_customer_managed_key = bool(request.get("encryption.keySource") == "Microsoft.Keyvault")
+    return has_customer_managed_key and request.get("encryption.keyVaultProperties") is None
+
+
+def _check_key_vault(request: ResourceRequest) -> str | None:
+    uri = request.get("encryption.keyVaultProperties.keyVaultUri")
+    if uri is None or is_protected_from_purge(request, uri):
+        return None
+    return (
+        "KeyVaultPolicyError: Keyvault policy recoverable is not set. The vault must have soft delete and purge "
+        "protection enabled."
+    )
+
+
+def _refuse_public_container(request: ResourceRequest) -> str | None:
+    account = find_in_group(request, _ACCOUNT)
+    if request.get("publicAccess", "None") == "None" or account is None:
+        return None
+    if account.inputs.get("allowBlobPublicAccess") is True:
+        return None
+    return "PublicAccessNotPermitted: Public access is not permitted on this storage account."
+
+
+def _check_days(path: str) -> Rule:
+    return in_range(path, 1, 365, "InvalidValuesForRequestParameters: {value} is not between 1 and 365 days.")
+
+
+MODELS = (
+    arm_model(
         "containerregistry:Registry",
         "Microsoft.ContainerRegistry/registries/{registryName}",
         located=True,
@@ -53,9 +94,9 @@ _REGISTRY = (
                 "The registry name '{value}' is invalid: it must be 5 to 50 alphanumeric characters.",
             ),
             one_of("sku.name", ("Basic", "Standard", "Premium"), "The SKU '{value}' is not known."),
-            _needs_premium,
+            _require_premium,
             refuse_when(
-                _exports_while_public,
+                _disables_exports_while_public,
                 "Exports can be disabled only where public network access is disabled.",
             ),
             in_range(
@@ -66,52 +107,7 @@ _REGISTRY = (
             ),
         ),
     ),
-)
-
-# Storage accounts
-
-_SKUS = (
-    "Standard_LRS",
-    "Standard_ZRS",
-    "Standard_GRS",
-    "Standard_GZRS",
-    "Standard_RAGRS",
-    "Standard_RAGZRS",
-    "Premium_LRS",
-    "Premium_ZRS",
-)
-
-
-def _key_without_vault(request: ResourceRequest) -> bool:
-    own = bool(request.get("encryption.keySource") == "Microsoft.Keyvault")
-    return own and request.get("encryption.keyVaultProperties") is None
-
-
-def _key_is_protected(request: ResourceRequest) -> str | None:
-    uri = request.get("encryption.keyVaultProperties.keyVaultUri")
-    if uri is None or protected_from_purge(request, uri):
-        return None
-    return (
-        "KeyVaultPolicyError: Keyvault policy recoverable is not set. The vault must have soft delete and purge "
-        "protection enabled."
-    )
-
-
-def _public_container(request: ResourceRequest) -> str | None:
-    account = sibling(request, _ACCOUNT)
-    if request.get("publicAccess", "None") == "None" or account is None:
-        return None
-    if account.inputs.get("allowBlobPublicAccess") is True:
-        return None
-    return "PublicAccessNotPermitted: Public access is not permitted on this storage account."
-
-
-def _days(path: str) -> Rule:
-    return in_range(path, 1, 365, "InvalidValuesForRequestParameters: {value} is not between 1 and 365 days.")
-
-
-_STORAGE = (
-    arm(
+    arm_model(
         "storage:StorageAccount",
         _ACCOUNT,
         located=True,
@@ -133,24 +129,26 @@ _STORAGE = (
                 "AccountNameInvalid: {value} is not a valid storage account name. Storage account name must be between "
                 "3 and 24 characters in length and use numbers and lower-case letters only.",
             ),
-            one_of("sku.name", _SKUS, "InvalidValuesForRequestParameters: Values for sku are invalid: {value}."),
+            one_of(
+                "sku.name", _ACCOUNT_SKUS, "InvalidValuesForRequestParameters: Values for sku are invalid: {value}."
+            ),
             refuse_when(
-                _key_without_vault,
+                _lacks_vault,
                 "The property keyVaultProperties is required when keySource is Microsoft.Keyvault.",
             ),
         ),
-        state_rules=(_key_is_protected,),
+        state_rules=(_check_key_vault,),
     ),
-    arm(
+    arm_model(
         "storage:BlobServiceProperties",
         _ACCOUNT + "/blobServices/{blobServicesName}",
         rules=(
             one_of("blobServicesName", ("default",), "InvalidResourceName: a blob service's name is 'default'."),
-            _days("deleteRetentionPolicy.days"),
-            _days("containerDeleteRetentionPolicy.days"),
+            _check_days("deleteRetentionPolicy.days"),
+            _check_days("containerDeleteRetentionPolicy.days"),
         ),
     ),
-    arm(
+    arm_model(
         "storage:BlobContainer",
         _ACCOUNT + "/blobServices/default/containers/{containerName}",
         parent=_ACCOUNT,
@@ -161,14 +159,12 @@ _STORAGE = (
                 "The specified resource name '{value}' contains invalid characters or has an invalid length.",
             ),
         ),
-        state_rules=(_public_container,),
+        state_rules=(_refuse_public_container,),
     ),
-    arm(
+    arm_model(
         "storage:ManagementPolicy",
         _ACCOUNT + "/managementPolicies/{managementPolicyName}",
         required=("policy.rules",),
         rules=(one_of("managementPolicyName", ("default",), "InvalidResourceName: a management policy is 'default'."),),
     ),
 )
-
-MODELS = (*_REGISTRY, *_STORAGE)

@@ -1,0 +1,109 @@
+"""Amazon VPC endpoints, and the private DNS names of interface endpoints."""
+
+from __future__ import annotations
+
+from kernel.values import UNKNOWN
+from rehearsal.simulator.aws.rules import arn_template, find_resources
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.rules import one_of
+
+_ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
+
+# Placeholders for the address ranges of gateway endpoints, the same for every region, in the format that AWS publishes
+# (https://docs.aws.amazon.com/vpc/latest/userguide/aws-ip-ranges.html). Do not copy them into real rules.
+_GATEWAY_CIDRS = {
+    "s3": ["3.5.64.0/21", "52.92.0.0/17", "52.218.0.0/17"],
+    "dynamodb": ["52.94.24.0/23", "52.94.26.0/23", "52.119.240.0/21"],
+}
+
+# The services with interface endpoints that are modelled; AWS has more.
+_SERVICES = frozenset(
+    "autoscaling ec2 ecr.api ecr.dkr eks eks-auth elasticloadbalancing kms logs monitoring s3 sagemaker.api "
+    "sagemaker.runtime secretsmanager sqs ssm sts".split()
+)
+
+
+def _get_service(request: ResourceRequest) -> str:
+    return str(request.get("serviceName", "")).removeprefix(f"com.amazonaws.{request.account['region']}.")
+
+
+def _check_service(request: ResourceRequest) -> str | None:
+    if request.get("serviceName") is UNKNOWN:
+        return None
+    service, gateway = _get_service(request), request.get("vpcEndpointType", "Gateway") == "Gateway"
+    if service not in (_SERVICES | _GATEWAY_CIDRS.keys()):
+        return f"InvalidServiceName: The Vpc Endpoint Service '{request.get('serviceName')}' does not exist"
+    if gateway and service not in _GATEWAY_CIDRS:
+        return "InvalidParameter: Endpoint type (Gateway) does not match available service types ([Interface])."
+    return None
+
+
+def _check_private_dns(request: ResourceRequest) -> str | None:
+    vpc = request.state.find(request.get("vpcId", ""))
+    if not request.get("privateDnsEnabled") or vpc is None:
+        return None
+    # The defaults: DNS support is on, DNS hostnames are off.
+    if not (vpc.inputs.get("enableDnsHostnames", False) and vpc.inputs.get("enableDnsSupport", True)):
+        return (
+            "InvalidParameter: Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC "
+            f"attributes set to true for {vpc.id}"
+        )
+    for other in request.state.all(_ENDPOINT):
+        is_same = all(
+            other.inputs.get(key) == request.get(key) for key in ("vpcId", "serviceName", "privateDnsEnabled")
+        )
+        if is_same and other.id != request.id:
+            domain = f"{_get_service(request)}.{request.account['region']}.amazonaws.com"
+            return (
+                "InvalidParameter: private-dns-enabled cannot be set because there is already a conflicting DNS "
+                f"domain for {domain} in the VPC {vpc.id}"
+            )
+    return None
+
+
+def _check_subnet_zones(request: ResourceRequest) -> str | None:
+    seen: set[str] = set()
+    for subnet in find_resources(request, "subnetIds"):
+        zone = str(subnet.inputs.get("availabilityZone"))
+        if zone in seen:
+            return (
+                "DuplicateSubnetsInSameZone: Found another VPC endpoint subnet in the availability zone of "
+                f"{subnet.id}. VPC endpoint subnets should be in different availability zones"
+            )
+        seen.add(zone)
+    return None
+
+
+def _list_gateway_cidrs(request: ResourceRequest) -> list[str]:
+    gateway = request.get("vpcEndpointType", "Gateway") == "Gateway"
+    return _GATEWAY_CIDRS.get(_get_service(request), []) if gateway else []
+
+
+def _build_dns_entries(request: ResourceRequest) -> list[dict[str, str]]:
+    if request.get("vpcEndpointType") != "Interface":
+        return []
+    host = f"{_get_service(request)}.{request.account['region']}"
+    return [{"dnsName": f"{request.id}-{request.hex(8)}.{host}.vpce.amazonaws.com", "hostedZoneId": "Z38GZ743OKFT7T"}]
+
+
+MODELS = (
+    ResourceModel(
+        _ENDPOINT,
+        id="vpce-{hex:17}",
+        outputs={
+            "arn": arn_template("ec2", "vpc-endpoint/{id}"),
+            "cidrBlocks": _list_gateway_cidrs,
+            "dnsEntries": _build_dns_entries,
+            "ownerId": "{account}",
+            "prefixListId": lambda request: f"pl-{request.hex(8)}" if _list_gateway_cidrs(request) else "",
+            "state": lambda _: "available",
+        },
+        required=("vpcId", "serviceName"),
+        replace_on_changes=("vpcId", "serviceName", "vpcEndpointType"),
+        rules=(
+            one_of("vpcEndpointType", ("Gateway", "Interface"), "expected vpc_endpoint_type to be valid, got {value}"),
+            _check_service,
+        ),
+        state_rules=(_check_private_dns, _check_subnet_zones),
+    ),
+)

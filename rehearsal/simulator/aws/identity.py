@@ -1,0 +1,143 @@
+"""AWS IAM: roles and their policies."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from kernel.iam import Statement, statements
+from kernel.values import UNKNOWN
+from rehearsal.simulator.aws.rules import get_name
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule
+from rehearsal.simulator.core.rules import matches, refuse_while_used, require_existing, require_json
+
+ROLE, ROLE_POLICY = "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"
+ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+
+# Managed policies of AWS by their path below arn:aws:iam::aws:policy/; a few of those at
+# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html
+_MANAGED_POLICIES = frozenset(
+    (
+        "AmazonEC2ContainerRegistryPullOnly",
+        "AmazonEC2ContainerRegistryReadOnly",
+        "AmazonEKSClusterPolicy",
+        "AmazonEKSVPCResourceController",
+        "AmazonEKSWorkerNodePolicy",
+        "AmazonEKS_CNI_Policy",
+        "AmazonSSMManagedInstanceCore",
+        "CloudWatchAgentServerPolicy",
+        "service-role/AmazonEBSCSIDriverPolicy",
+    )
+)
+
+
+def _check_trust_policy(request: ResourceRequest) -> str | None:
+    for statement in statements(request.get("assumeRolePolicy")):
+        if statement.has("Resource"):
+            return "MalformedPolicyDocument: Has prohibited field Resource"
+        if not statement.has("Principal"):
+            return "MalformedPolicyDocument: Missing required field Principal"
+    return None
+
+
+def _check_identity_policy(request: ResourceRequest) -> str | None:
+    for statement in statements(request.get("policy")):
+        defect = _find_defect(statement)
+        if defect:
+            return f"MalformedPolicyDocument: {defect}"
+    return None
+
+
+def _find_defect(statement: Statement) -> str | None:
+    if statement.has("Principal"):
+        return "Policy document should not specify a principal."
+    if not {"Action", "NotAction"} & statement.elements.keys():
+        return "Policy statement must contain actions."
+    if not {"Resource", "NotResource"} & statement.elements.keys():
+        return "Policy statement must contain resources."
+    actions, resources = _list_texts(statement.actions), _list_texts(statement.resources)
+    if any(action != "*" and ":" not in action for action in actions):
+        return "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
+    invalid = next((text for text in resources if text != "*" and not text.startswith("arn:")), None)
+    return f'Resource {invalid} must be in ARN format or "*".' if invalid else None
+
+
+def _list_texts(values: list[Any]) -> list[str]:
+    return [value for value in values if isinstance(value, str)]
+
+
+def _limit_length(path: str, max_length: int, message: str) -> Rule:
+    """The policy at `path` has at most so many characters; IAM does not count white space."""
+
+    def rule(request: ResourceRequest) -> str | None:
+        value = request.get(path, UNKNOWN)
+        if value is UNKNOWN or len(re.sub(r"\s", "", value)) <= max_length:
+            return None
+        return request.fill(message)
+
+    return rule
+
+
+def _require_managed_policy(request: ResourceRequest) -> str | None:
+    policy = request.get("policyArn", UNKNOWN)
+    if policy is UNKNOWN or not policy.startswith("arn:aws:iam::aws:policy/"):
+        return None
+    known = policy.removeprefix("arn:aws:iam::aws:policy/") in _MANAGED_POLICIES
+    return None if known else f"NoSuchEntity: Policy {policy} does not exist or is not attachable."
+
+
+MODELS = (
+    ResourceModel(
+        ROLE,
+        id=get_name,
+        outputs={
+            "arn": lambda request: (
+                f"arn:aws:iam::{request.account['account']}:role{request.get('path', '/')}{request.get('name')}"
+            ),
+            "uniqueId": lambda request: f"AROA{request.hex(17).upper()}",
+            "createDate": lambda _: "2026-01-01T00:00:00Z",
+        },
+        required=("name", "assumeRolePolicy"),
+        replace_on_changes=("name", "path"),
+        rules=(
+            matches(
+                "name",
+                r"[\w+=,.@-]{1,64}",
+                "ValidationError: 1 validation error detected: Value '{value}' at 'roleName' failed to satisfy "
+                "constraint: Member must have length less than or equal to 64 and satisfy [\\w+=,.@-]+",
+            ),
+            require_json("assumeRolePolicy", "MalformedPolicyDocument: This policy contains invalid Json"),
+            _check_trust_policy,
+            # The number as documented at https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+            _limit_length("assumeRolePolicy", 2048, "LimitExceeded: Cannot exceed quota for ACLSizePerRole: 2048"),
+        ),
+        delete_rules=(
+            refuse_while_used(
+                ATTACHMENT, "role", "DeleteConflict: Cannot delete entity, must detach all policies first."
+            ),
+            refuse_while_used(ROLE_POLICY, "role", "DeleteConflict: Cannot delete entity, must delete policies first."),
+        ),
+    ),
+    ResourceModel(
+        ROLE_POLICY,
+        id=lambda request: f"{request.get('role')}:{request.get('name')}",
+        required=("role", "policy"),
+        replace_on_changes=("name", "role"),
+        rules=(
+            require_json("policy", "MalformedPolicyDocument: The policy contains invalid Json"),
+            _check_identity_policy,
+            _limit_length(
+                "policy", 10240, "LimitExceeded: Maximum policy size of 10240 bytes exceeded for role {role}"
+            ),
+        ),
+        state_rules=(require_existing("role", ROLE, "NoSuchEntity: The role with name {value} cannot be found."),),
+    ),
+    ResourceModel(
+        ATTACHMENT,
+        id=lambda request: f"{request.get('role')}/{request.get('policyArn')}",
+        required=("role", "policyArn"),
+        replace_on_changes=("role", "policyArn"),
+        rules=(_require_managed_policy,),
+        state_rules=(require_existing("role", ROLE, "NoSuchEntity: The role with name {value} cannot be found."),),
+    ),
+)

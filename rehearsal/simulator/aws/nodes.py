@@ -1,0 +1,194 @@
+"""Amazon EKS node groups, and the EC2 launch templates that they use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from kernel.values import UNKNOWN, as_list
+from rehearsal.simulator.aws.cluster import ADDON, CLUSTER, NODE_GROUP, REQUIRE_CLUSTER, build_arn
+from rehearsal.simulator.aws.identity import ATTACHMENT
+from rehearsal.simulator.aws.network import ASSOCIATION, ROUTE_TABLE
+from rehearsal.simulator.aws.rules import arn_template, find_resources, is_trusted_by, key_allows
+from rehearsal.simulator.core.resource_model import Resource, ResourceModel, ResourceRequest
+from rehearsal.simulator.core.rules import find_previous, in_range, matches, one_of, refuse_items_when, require_unique
+
+_AUTOSCALING_ROLE = (
+    "arn:aws:iam::{account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+)
+
+
+def _check_scaling_bounds(request: ResourceRequest) -> str | None:
+    low, high = request.get("scalingConfig.minSize", UNKNOWN), request.get("scalingConfig.maxSize", UNKNOWN)
+    desired = request.get("scalingConfig.desiredSize", UNKNOWN)
+    if UNKNOWN in (low, high, desired):
+        return None
+    if low > desired:
+        return f"InvalidParameterException: Minimum capacity {low} can't be greater than desired size {desired}"
+    if desired > high:
+        return f"InvalidParameterException: desired capacity {desired} can't be greater than max size {high}"
+    return None
+
+
+def _check_instance_types(request: ResourceRequest) -> str | None:
+    """The processors fit the image: a `g` after the generation, as in m7g, is an Arm processor."""
+    image, sizes = request.get("amiType", UNKNOWN), request.get("instanceTypes", UNKNOWN)
+    if image is UNKNOWN or sizes is UNKNOWN:
+        return None
+    is_arm = "ARM" in image
+    wrong = [size for size in sizes if size is not UNKNOWN and bool(re.match(r"[a-z]+\d+g", size)) != is_arm]
+    return (
+        f"InvalidParameterException: [{', '.join(wrong)}] is not a valid instance type for requested amiType {image}"
+        if wrong
+        else None
+    )
+
+
+def _check_nodes_can_join(request: ResourceRequest) -> str | None:
+    """Instances can register as nodes. The real cloud reports a failure only after some twenty minutes."""
+    role = request.state.find(str(request.get("nodeRoleArn")))
+    if role is not None and not _has_policy(request, role, "AmazonEKSWorkerNodePolicy"):
+        return "NodeCreationFailure: Instances failed to join the kubernetes cluster"
+    if not all(_has_internet_route(request, subnet) for subnet in find_resources(request, "subnetIds")):
+        return "NodeCreationFailure: Instances failed to join the kubernetes cluster"
+    cluster = next((one for one in request.state.all(CLUSTER) if one.id == request.get("clusterName")), None)
+    has_no_addons = cluster is not None and cluster.inputs.get("bootstrapSelfManagedAddons") is False
+    if has_no_addons and not any(addon.inputs.get("addonName") == "vpc-cni" for addon in _list_addons(request)):
+        return "NodeCreationFailure: Unhealthy nodes in the kubernetes cluster"
+    return None
+
+
+def _has_policy(request: ResourceRequest, role: Resource, policy: str) -> bool:
+    attached = (one.inputs for one in request.state.all(ATTACHMENT) if one.inputs.get("role") == role.id)
+    return any(str(one.get("policyArn")).endswith(f"/{policy}") for one in attached)
+
+
+def _has_internet_route(request: ResourceRequest, subnet: Resource) -> bool:
+    tables = {
+        one.inputs.get("routeTableId")
+        for one in request.state.all(ASSOCIATION)
+        if one.inputs.get("subnetId") == subnet.id
+    }
+    routes = (route for table in request.state.all(ROUTE_TABLE) if table.id in tables for route in _list_routes(table))
+    return any(route.get("cidrBlock") == "0.0.0.0/0" for route in routes)
+
+
+def _list_routes(table: Resource) -> list[Any]:
+    return as_list(table.inputs.get("routes"))
+
+
+def _list_addons(request: ResourceRequest) -> Iterator[Resource]:
+    return (
+        addon for addon in request.state.all(ADDON) if addon.inputs.get("clusterName") == request.get("clusterName")
+    )
+
+
+def _check_disk_keys(request: ResourceRequest) -> str | None:
+    """Disks can be decrypted: EC2 Auto Scaling uses its service-linked role, which the key's policy must name."""
+    template = request.state.find(str(request.get("launchTemplate.id")))
+    for disk in as_list(template.inputs.get("blockDeviceMappings")) if template else []:
+        key = disk.get("ebs", {}).get("kmsKeyId")
+        for action in ("kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant") if key else ():
+            if not key_allows(request, key, "AWS", request.fill(_AUTOSCALING_ROLE), action):
+                return (
+                    "AsgInstanceLaunchFailures: Instance became unhealthy while waiting for instance to be in "
+                    "InService state. Termination Reason: Client.InternalError: Client error on launch"
+                )
+    return None
+
+
+def _check_node_role_trust(request: ResourceRequest) -> str | None:
+    role = request.state.find(str(request.get("nodeRoleArn")))
+    if role is None or is_trusted_by(role, "ec2.amazonaws.com"):
+        return None
+    return (
+        "InvalidParameterException: Following required service principals [ec2.amazonaws.com] were not found in the "
+        f"trust relationships of nodeRole {request.get('nodeRoleArn')}"
+    )
+
+
+def _build_node_group_name(request: ResourceRequest) -> str:
+    name, prefix = request.get("nodeGroupName"), request.get("nodeGroupNamePrefix")
+    return str(name) if name else f"{prefix or 'terraform-'}{request.hex(26)}"
+
+
+def _next_version(request: ResourceRequest) -> int:
+    """Every update of a launch template creates a new version."""
+    before = find_previous(request)
+    return int(before.outputs["latestVersion"]) + 1 if before else 1
+
+
+MODELS = (
+    ResourceModel(
+        NODE_GROUP,
+        id=lambda request: f"{request.get('clusterName')}:{_build_node_group_name(request)}",
+        outputs={
+            "arn": lambda request: build_arn(request, "nodegroup", request.id.partition(":")[2], request.uuid()),
+            "nodeGroupName": lambda request: request.id.partition(":")[2],
+            "status": lambda _: "ACTIVE",
+        },
+        required=("clusterName", "nodeRoleArn", "subnetIds", "scalingConfig"),
+        replace_on_changes=(
+            "amiType",
+            "capacityType",
+            "clusterName",
+            "diskSize",
+            "instanceTypes",
+            "launchTemplate.id",
+            "launchTemplate.name",
+            "nodeGroupName",
+            "nodeGroupNamePrefix",
+            "nodeRoleArn",
+            "subnetIds",
+        ),
+        rules=(
+            one_of("capacityType", ("ON_DEMAND", "SPOT", "CAPACITY_BLOCK"), "expected capacity_type, got {value}"),
+            refuse_items_when(
+                "taints",
+                lambda taint: taint.get("effect") not in (UNKNOWN, "NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE"),
+                "expected taint.0.effect to be one of [NO_SCHEDULE NO_EXECUTE PREFER_NO_SCHEDULE], got {value[effect]}",
+            ),
+            _check_scaling_bounds,
+            _check_instance_types,
+        ),
+        state_rules=(REQUIRE_CLUSTER, _check_node_role_trust, _check_disk_keys, _check_nodes_can_join),
+    ),
+    ResourceModel(
+        "aws:ec2/launchTemplate:LaunchTemplate",
+        id="lt-{hex:17}",
+        name_path="name",
+        outputs={
+            "arn": arn_template("ec2", "launch-template/{id}"),
+            "latestVersion": _next_version,
+            "defaultVersion": _next_version,
+        },
+        required=("name",),
+        replace_on_changes=("name",),
+        rules=(
+            matches(
+                "name",
+                r"[A-Za-z0-9().\-/_]{3,128}",
+                "InvalidLaunchTemplateName.MalformedException: A launch template name must be between 3 and 128 "
+                "characters, and may contain letters, numbers, and the following characters: - ( ) . / _.",
+            ),
+            in_range(
+                "metadataOptions.httpPutResponseHopLimit",
+                1,
+                64,
+                "expected metadata_options.0.http_put_response_hop_limit to be in the range (1 - 64), got {value}",
+            ),
+            one_of("metadataOptions.httpTokens", ("optional", "required"), "expected http_tokens, got {value}"),
+        ),
+        state_rules=(
+            require_unique(
+                ["name"],
+                "InvalidLaunchTemplateName.AlreadyExistsException: Launch template name already in use.",
+            ),
+        ),
+    ),
+    ResourceModel(
+        "aws:ebs/encryptionByDefault:EncryptionByDefault",
+        id="terraform-{hex:26}",  # a setting of the account, without an ID; the provider generates one
+    ),
+)

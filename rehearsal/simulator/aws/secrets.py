@@ -1,0 +1,117 @@
+"""AWS KMS keys and Secrets Manager secrets."""
+
+from __future__ import annotations
+
+import re
+
+from kernel.iam import allows, statements
+from kernel.values import UNKNOWN
+from rehearsal.simulator.aws.rules import arn_template, get_name
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.rules import in_range, matches, parse_json, require_json, require_unique
+
+# Roles that AWS services create for themselves in an account that uses them.
+_SERVICE_LINKED_ROLE = re.compile(r"arn:aws:iam::\d{12}:role/aws-service-role/[a-z0-9.-]+/\w+")
+
+
+def _check_key_administrator(request: ResourceRequest) -> str | None:
+    policy = request.get("policy", UNKNOWN)
+    root = f"arn:aws:iam::{request.account['account']}:root"
+    if policy is UNKNOWN or parse_json(policy) is None:
+        return None
+    if allows(policy, "AWS", root, "kms:PutKeyPolicy") is not False:
+        return None
+    return (
+        "MalformedPolicyDocumentException: The new key policy will not allow you to update the key policy in the "
+        "future."
+    )
+
+
+def _require_principals(request: ResourceRequest) -> str | None:
+    for statement in statements(request.get("policy")):
+        for principal in statement.principals("AWS"):
+            is_accepted = principal == "*" or principal.endswith(":root") or _SERVICE_LINKED_ROLE.fullmatch(principal)
+            if not is_accepted and request.state.find(principal) is None:
+                return (
+                    "MalformedPolicyDocumentException: Policy contains a statement with one or more invalid principals."
+                )
+    return None
+
+
+MODELS = (
+    ResourceModel(
+        "aws:kms/key:Key",
+        id="{uuid}",
+        outputs={"arn": arn_template("kms", "key/{id}"), "keyId": "{id}"},
+        replace_on_changes=("customerMasterKeySpec", "keyUsage", "multiRegion"),
+        rules=(
+            in_range(
+                "deletionWindowInDays",
+                7,
+                30,
+                "expected deletion_window_in_days to be in the range (7 - 30), got {value}",
+            ),
+            require_json("policy", "MalformedPolicyDocumentException: The policy contains invalid Json"),
+            _check_key_administrator,
+        ),
+        state_rules=(_require_principals,),
+    ),
+    ResourceModel(
+        "aws:kms/alias:Alias",
+        id=get_name,
+        outputs={
+            "arn": arn_template("kms", "{id}"),
+            "targetKeyArn": lambda request: request.fill(arn_template("kms", "key/{targetKeyId}")),
+        },
+        required=("name", "targetKeyId"),
+        replace_on_changes=("name",),
+        rules=(
+            matches(
+                "name",
+                r"alias/(?!aws/)[a-zA-Z0-9/_-]{1,250}",
+                'name must begin with "alias/" (not "alias/aws/") and be comprised of only [a-zA-Z0-9/_-], '
+                "got: {value}",
+            ),
+        ),
+    ),
+    ResourceModel(
+        "aws:secretsmanager/secret:Secret",
+        # Secrets Manager adds six characters, so that a policy for a deleted secret does not apply to a new one.
+        id=lambda request: (
+            request.fill(arn_template("secretsmanager", "secret:")) + f"{request.get('name')}-{request.hex(6)}"
+        ),
+        name_path="name",
+        outputs={"arn": "{id}"},
+        required=("name",),
+        replace_on_changes=("name",),
+        rules=(
+            matches(
+                "name",
+                r"[A-Za-z0-9/_+=.@!-]{1,512}",
+                "ValidationException: Invalid name. Must be a valid name containing alphanumeric characters, or any "
+                "of the following: -/_+=.@!",
+            ),
+            lambda request: (
+                "expected recovery_window_in_days to be 0, or in the range (7 - 30)"
+                if request.get("recoveryWindowInDays", 30) not in (UNKNOWN, 0, *range(7, 31))
+                else None
+            ),
+        ),
+        state_rules=(
+            require_unique(
+                ["name"],
+                "ResourceExistsException: The operation failed because the secret {0} already exists.",
+            ),
+        ),
+    ),
+    ResourceModel(
+        "aws:secretsmanager/secretVersion:SecretVersion",
+        id=lambda request: f"{request.get('secretId')}|{request.uuid()}",
+        outputs={
+            "arn": lambda request: request.get("secretId"),
+            "versionId": lambda request: request.uuid(),
+        },
+        required=("secretId",),
+        replace_on_changes=("secretId", "secretString", "secretBinary"),
+    ),
+)

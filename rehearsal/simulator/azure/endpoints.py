@@ -1,0 +1,103 @@
+"""Private endpoints and private DNS zones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rehearsal.simulator.azure.arm import arm_model, list_objects
+from rehearsal.simulator.azure.network import check_name
+from rehearsal.simulator.core.resource_model import ResourceRequest
+from rehearsal.simulator.core.rules import matches, one_of
+
+# The group IDs (sub-resources) of private endpoints by the type of their target; some of those documented at
+# https://learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource
+_ENDPOINT_GROUPS: Mapping[str, frozenset[str]] = {
+    "azure-native:keyvault:Vault": frozenset({"vault"}),
+    "azure-native:containerregistry:Registry": frozenset({"registry"}),
+    "azure-native:storage:StorageAccount": frozenset({"blob", "dfs", "file", "queue", "table", "web"}),
+    "azure-native:cosmosdb:DatabaseAccount": frozenset({"Sql", "MongoDB", "Cassandra", "Gremlin", "Table"}),
+    "azure-native:machinelearningservices:Workspace": frozenset({"amlworkspace"}),
+}
+
+
+def _check_endpoint_target(request: ResourceRequest) -> str | None:
+    for connection in list_objects(request, "privateLinkServiceConnections"):
+        target = request.state.find(connection["privateLinkServiceId"])
+        if target is None:
+            continue
+        if target.type.endswith(":Registry") and target.inputs["sku"]["name"] != "Premium":
+            return (
+                f"Private endpoint connections are not supported for the registry {target.inputs['registryName']}: its "
+                f"SKU is {target.inputs['sku']['name']}, only Premium has them."
+            )
+        unknown = set(connection["groupIds"]) - _ENDPOINT_GROUPS.get(target.type, frozenset(connection["groupIds"]))
+        if unknown:
+            return f"'{unknown.pop()}' is not a group of {target.id}."
+    return None
+
+
+def _refuse_delegated_subnet(request: ResourceRequest) -> str | None:
+    subnet = request.state.find(str(request.get("subnet.id")))
+    if subnet and subnet.inputs.get("delegations"):
+        service = subnet.inputs["delegations"][0]["serviceName"]
+        return f"Private endpoint {request.name} cannot be created in subnet {subnet.id}, delegated to {service}."
+    return None
+
+
+def _refuse_overlapping_zones(request: ResourceRequest) -> str | None:
+    for other in request.state.all("azure-native:privatedns:VirtualNetworkLink"):
+        is_same_pair = all(other.inputs[key] == request.inputs[key] for key in ("privateZoneName", "virtualNetwork"))
+        if is_same_pair and other.inputs["virtualNetworkLinkName"] != request.get("virtualNetworkLinkName"):
+            return (
+                "BadRequest: A virtual network cannot be linked to multiple zones with overlapping namespaces. You "
+                f"tried to link virtual network with '{request.get('privateZoneName')}' and '{other.id}'."
+            )
+    return None
+
+
+MODELS = (
+    arm_model(
+        "network:PrivateEndpoint",
+        "Microsoft.Network/privateEndpoints/{privateEndpointName}",
+        located=True,
+        outputs={
+            "networkInterfaces": lambda request: [{"id": request.fill("{privateEndpointName}.nic.{uuid}")}],
+            "provisioningState": "Succeeded",
+        },
+        required=("subnet.id", "privateLinkServiceConnections"),
+        replace_on_changes=("subnet.id", "privateLinkServiceConnections"),
+        rules=(check_name("privateEndpointName", 64),),
+        state_rules=(_check_endpoint_target, _refuse_delegated_subnet),
+    ),
+    arm_model(
+        "network:PrivateDnsZoneGroup",
+        "Microsoft.Network/privateEndpoints/{privateEndpointName}/privateDnsZoneGroups/{privateDnsZoneGroupName}",
+        required=("privateDnsZoneConfigs",),
+    ),
+    arm_model(
+        "privatedns:PrivateZone",
+        "Microsoft.Network/privateDnsZones/{privateZoneName}",
+        located=True,
+        outputs={"numberOfRecordSets": lambda _: 1},
+        rules=(
+            one_of("location", ("global", "Global"), "LocationNotAvailableForResourceType: location must be 'global'."),
+            matches(
+                "privateZoneName",
+                r"([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z0-9]{2,63}",
+                "BadRequest: The domain name '{value}' is invalid: a private zone's name has two to 34 labels.",
+            ),
+        ),
+    ),
+    arm_model(
+        "privatedns:VirtualNetworkLink",
+        "Microsoft.Network/privateDnsZones/{privateZoneName}/virtualNetworkLinks/{virtualNetworkLinkName}",
+        outputs={"virtualNetworkLinkState": "Completed"},
+        required=("virtualNetwork.id",),
+        replace_on_changes=("virtualNetwork.id",),
+        rules=(
+            one_of("location", ("global", "Global"), "LocationNotAvailableForResourceType: location must be 'global'."),
+            check_name("virtualNetworkLinkName", 80),
+        ),
+        state_rules=(_refuse_overlapping_zones,),
+    ),
+)

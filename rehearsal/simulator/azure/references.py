@@ -1,0 +1,41 @@
+"""What Azure answers about a resource ID or a key URL that does not exist."""
+
+from __future__ import annotations
+
+import re
+
+from rehearsal.simulator.azure.arm import WATCHER_GROUP
+from rehearsal.simulator.core.resource_model import ResourceRequest
+
+# Children that exist as soon as their parent does, without a request of their own.
+_IMPLICIT_CHILD = re.compile(r"/sqlRoleDefinitions/[^/]+$", re.IGNORECASE)
+_KEY_URL = re.compile(r"(https://[a-z0-9-]+\.vault\.azure\.net/keys/[^/]+)(/[^/]+)?")
+
+
+def find_missing_reference(request: ResourceRequest, value: str) -> str | None:
+    """Azure's error where a text is a resource ID or a key's URL, and nothing of that ID exists."""
+    key = _KEY_URL.fullmatch(value)
+    if key:
+        return _find_missing_key(request, key.group(1))
+    scope, _, rest = value.partition("/providers/")
+    if not value.lower().startswith("/subscriptions/") or rest.startswith("Microsoft.Authorization/roleDefinitions/"):
+        return None
+    subscription = scope.split("/")[2]
+    if subscription.lower() != request.account["subscriptionId"].lower():
+        return f"SubscriptionNotFound: The subscription '{subscription}' could not be found."
+    if request.state.find(_IMPLICIT_CHILD.sub("", value)) or f"/{WATCHER_GROUP}/".lower() in value.lower():
+        return None
+    if request.type.startswith("azure-native:network:"):
+        return (
+            f"InvalidResourceReference: Resource {value} referenced by resource {request.name} was not found. Please "
+            "make sure that the referenced resource exists, and that both resources are in the same region."
+        )
+    return f"ResourceNotFound: The Resource '{rest or scope}' was not found."
+
+
+def _find_missing_key(request: ResourceRequest, url: str) -> str | None:
+    keys = request.state.all("azure-native:keyvault:Key")
+    if any(key.outputs.get("keyUri") == url for key in keys):
+        return None
+    name = url.rsplit("/", 1)[-1]
+    return f"KeyNotFound: A key with (name/id) {name} was not found in this key vault."

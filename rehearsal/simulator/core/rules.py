@@ -1,0 +1,128 @@
+"""Rules that resource models of every cloud share.
+
+Each takes the cloud's error message. Unless said otherwise `{value}` in a message is the offending value, and a value
+that is not set or that a preview does not know passes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Collection
+from typing import Any
+
+from kernel.values import UNKNOWN, as_list
+from rehearsal.simulator.core.resource_model import Resource, ResourceRequest, Rule
+
+
+def matches(path: str, pattern: str, message: str) -> Rule:
+    """The text at `path` matches the whole of a regular expression."""
+    compiled = re.compile(pattern)
+    return _check_value(path, lambda value: bool(compiled.fullmatch(str(value))), message)
+
+
+def one_of(path: str, allowed: Collection[Any], message: str) -> Rule:
+    """The value at `path` is one of `allowed`."""
+    return _check_value(path, lambda value: value in allowed, message)
+
+
+def in_range(path: str, low: int, high: int, message: str) -> Rule:
+    """The number at `path` lies between two bounds, both included."""
+    return _check_value(path, lambda value: low <= value <= high, message)
+
+
+def refuse_when(condition: Callable[[ResourceRequest], bool], message: str) -> Rule:
+    """Refuse the request while `condition` holds. The message is a template that the request fills."""
+
+    def rule(request: ResourceRequest) -> str | None:
+        return request.fill(message) if condition(request) else None
+
+    return rule
+
+
+def refuse_items_when(path: str, condition: Callable[[Any], bool], message: str) -> Rule:
+    """No item of the list at `path` meets a condition; `{value}` is the first that does."""
+
+    def rule(request: ResourceRequest) -> str | None:
+        refused = [item for item in as_list(request.get(path)) if item is not UNKNOWN and condition(item)]
+        return message.format(value=refused[0]) if refused else None
+
+    return rule
+
+
+def require_json(path: str, message: str) -> Rule:
+    """The text at `path` is JSON. The message is used as it is."""
+
+    def rule(request: ResourceRequest) -> str | None:
+        value = request.get(path)
+        return message if value is not None and parse_json(value) is None else None
+
+    return rule
+
+
+def require_existing(path: str, type_: str, message: str, name_path: str = "") -> Rule:
+    """A resource of a type exists whose ID, or whose input at `name_path`, is the value at `path`."""
+
+    def rule(request: ResourceRequest) -> str | None:
+        name = request.get(path)
+        known = (other.inputs.get(name_path) if name_path else other.id for other in request.state.all(type_))
+        return None if name is None or name in known else message.format(value=name)
+
+    return rule
+
+
+def require_unique(paths: Collection[str], message: str) -> Rule:
+    """No other resource of the same type has the same values at all `paths`; `{0}` is the first of these values.
+
+    For types whose ID does not contain the name.
+    """
+
+    def rule(request: ResourceRequest) -> str | None:
+        values = [request.get(path) for path in paths]
+        others = (other for other in request.state.all(request.type) if other.id != request.id)
+        is_taken = any([other.inputs.get(path) for path in paths] == values for other in others)
+        return message.format(*values) if is_taken and None not in values else None
+
+    return rule
+
+
+def refuse_while_used(type_: str, path: str, message: str) -> Rule:
+    """For deletions: no resource of a type names this one at `path`. `{value}` is this one's ID, `{users}` theirs."""
+
+    def rule(request: ResourceRequest) -> str | None:
+        users = [other.id for other in request.state.all(type_) if other.inputs.get(path) == request.id]
+        return message.format(value=request.id, users=", ".join(users)) if users else None
+
+    return rule
+
+
+def find_previous(request: ResourceRequest) -> Resource | None:
+    """The resource as it was before this update; None for a creation."""
+    return request.state.find(request.id) if request.id else None
+
+
+def parse_cidr(value: Any) -> ipaddress.IPv4Network | None:
+    """The address block that a text denotes; None where it denotes none, or is unknown."""
+    try:
+        return ipaddress.IPv4Network(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def parse_json(text: Any) -> Any:
+    """The value of a JSON text, UNKNOWN where a preview does not know the text, None where it is not JSON."""
+    if text is UNKNOWN:
+        return UNKNOWN
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def _check_value(path: str, is_valid: Callable[[Any], bool], message: str) -> Rule:
+    def rule(request: ResourceRequest) -> str | None:
+        value = request.get(path, UNKNOWN)
+        return None if value is UNKNOWN or is_valid(value) else message.format(value=value)
+
+    return rule
