@@ -22,11 +22,11 @@ from typing import Any
 import jsonschema
 import yaml
 
+from kernel.values import UNKNOWN
 from rehearsal import toolchain
 from rehearsal.console import UserError
 from rehearsal.helm import cli
 from rehearsal.simulator.core.errors import CloudError
-from rehearsal.simulator.core.values import UNKNOWN
 
 VARIABLE = "GROUNDWORK_CHARTS"
 

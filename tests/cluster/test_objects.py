@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from pulumi.runtime.proto import provider_pb2
 
+from kernel.values import UNKNOWN
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.simulator.core.values import UNKNOWN, Values
+from rehearsal.simulator.core.values import Values
 from tests.support.provider_client import SETTINGS, Aborted, Engine
 
 NONE, SOME = provider_pb2.DiffResponse.DIFF_NONE, provider_pb2.DiffResponse.DIFF_SOME

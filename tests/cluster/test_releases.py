@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
+from kernel.values import UNKNOWN
 from rehearsal.helm import cli
 from rehearsal.helm.releases import resources as under_test
 from rehearsal.helm.releases.resources import Releases, Unfinished
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.simulator.core.errors import CloudError
-from rehearsal.simulator.core.values import UNKNOWN
 from tests.support.release_charts import HELD, HOOK, POD, SETTINGS, TOO_LARGE, WEB, changed, level
 
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")

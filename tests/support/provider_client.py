@@ -9,10 +9,11 @@ from typing import Any, NoReturn
 import grpc
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
+from kernel.paths import Path
 from rehearsal.helm.releases.resources import Releases
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.provider.provider import KubernetesProvider
-from rehearsal.simulator.core.values import Path, Values
+from rehearsal.simulator.core.values import Values
 
 SETTINGS = {"kubeconfig": "clusters: [{name: c}]", "enableConfigMapMutable": "true", "enableSecretMutable": "true"}
 

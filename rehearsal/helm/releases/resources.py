@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from kernel.values import UNKNOWN
 from rehearsal.helm import charts, cli, rendering
 from rehearsal.helm.charts import Chart
 from rehearsal.helm.releases import dry_run as release_preview
@@ -30,7 +31,7 @@ from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceRequest, render_template
 from rehearsal.simulator.core.simulation import Difference, Simulation
 from rehearsal.simulator.core.state_store import StateStore
-from rehearsal.simulator.core.values import UNKNOWN, Values, has_unknown
+from rehearsal.simulator.core.values import Values, has_unknown
 from rehearsal.simulator.offline_kubernetes import CLOUD, RELEASE
 
 PATIENCE = 45

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kernel.paths import look_up
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
-from rehearsal.simulator.core.values import look_up
 
 _AKS, _POOL = "azure-native:containerservice:ManagedCluster", "azure-native:containerservice:AgentPool"
 _EKS, _GROUP, _ADDON = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup", "aws:eks/addon:Addon"
@@ -119,7 +119,7 @@ def _aks(state: StateStore, record: ResourceRecord) -> ManagedCluster:
         owner=str(get("nodeResourceGroup") or f"MC_{get('resourceGroupName')}_{name}_{region}"),
         pools=tuple(pools.values()),
         addons=frozenset(service for service, (path, meant) in _AKS_SERVICES.items() if meant(get(path))),
-        tenant=str(look_up(record.outputs, "oidcIssuerProfile.issuerURL") or "///").split("/")[3],
+        tenant=str(look_up(record.outputs, "oidcIssuerProfile.issuerURL", None) or "///").split("/")[3],
     )
 
 
@@ -249,7 +249,7 @@ def _template_disk(state: StateStore, template: str) -> int | None:
     """GiB of the first disk that a launch template gives."""
     record = state.find(template)
     mappings = _items(record.inputs.get("blockDeviceMappings")) if record else []
-    return next((int(one["ebs"]["volumeSize"]) for one in mappings if look_up(one, "ebs.volumeSize")), None)
+    return next((int(one["ebs"]["volumeSize"]) for one in mappings if look_up(one, "ebs.volumeSize", None)), None)
 
 
 def _of(state: StateStore, type_: str, cluster: str) -> Iterator[ResourceRecord]:
@@ -257,7 +257,7 @@ def _of(state: StateStore, type_: str, cluster: str) -> Iterator[ResourceRecord]
 
 
 def _reader(inputs: Mapping[str, Any]) -> Callable[[str], Any]:
-    return lambda path: look_up(inputs, path)
+    return lambda path: look_up(inputs, path, None)
 
 
 def _items(value: Iterable[Any] | None) -> list[Any]:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kernel.paths import look_up
 from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.provider.projection import condition, describe, status
 from rehearsal.simulator.core.errors import CloudError
-from rehearsal.simulator.core.values import look_up
 
 # What is still missing, None when nothing is. Raises CloudError when it can never come.
 Rule = Callable[[ApiClient, Object], str | None]
@@ -52,7 +52,7 @@ def _stateful_set(api: ApiClient, live: Object) -> str | None:  # noqa: ARG001 a
     if not _observed(live):
         return "the StatefulSet controller has not begun"
     wanted = live["spec"].get("replicas", 1)
-    by_hand = look_up(live, "spec.updateStrategy.type") == "OnDelete" and live["metadata"]["generation"] > 1
+    by_hand = look_up(live, "spec.updateStrategy.type", None) == "OnDelete" and live["metadata"]["generation"] > 1
     counted = ("replicas", "readyReplicas") if by_hand else ("replicas", "readyReplicas", "currentReplicas")
     short = min(status(live, count, 0) for count in counted)
     if any(status(live, count, 0) != wanted for count in counted):
@@ -76,7 +76,7 @@ def _job(api: ApiClient, live: Object) -> str | None:  # noqa: ARG001
         raise CloudError(f"{describe(live)} failed: {_told(failed)}")
     if condition(live, "Complete").get("status") == "True":
         return None
-    if look_up(live, "spec.suspend"):
+    if look_up(live, "spec.suspend", None):
         return "the Job is suspended (spec.suspend)"
     counts = ", ".join(f"{status(live, count, 0)} {count}" for count in ("active", "succeeded", "failed"))
     return f"its pods: {counts}"
@@ -196,7 +196,7 @@ def _holds(expression: str, live: Object) -> bool:
         wanted = found[2] or "True"
         return str(condition(live, found[1]).get("status", "")).lower() == wanted.lower()
     if found := re.fullmatch(r"jsonpath=\{?\.([\w.]+)\}?(?:=(.+))?", expression):
-        value = look_up(live, found[1])
+        value = look_up(live, found[1], None)
         return value is not None if found[2] is None else str(value) == found[2]
     raise CloudError(
         f"{describe(live)}: a rehearsal does not understand pulumi.com/waitFor: {expression}. "

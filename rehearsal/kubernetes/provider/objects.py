@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kernel.paths import Path
 from rehearsal.kubernetes import schemas
 from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, NoKindMatchError, Object
 from rehearsal.kubernetes.provider.await_logic import ReadinessWaiter
@@ -40,7 +41,7 @@ from rehearsal.kubernetes.provider.replacement import (
 )
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Difference
-from rehearsal.simulator.core.values import Path, Values, has_unknown
+from rehearsal.simulator.core.values import Values, has_unknown
 
 API_SERVER_LOST = "the rehearsal's API server no longer answers. What it holds is kept: run the command again"
 

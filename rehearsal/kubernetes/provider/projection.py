@@ -12,8 +12,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kernel.paths import Path, look_up
 from rehearsal.kubernetes.client import Object
-from rehearsal.simulator.core.values import Path, Values, look_up
+from rehearsal.simulator.core.values import Values
 
 MANAGER = "__fieldManager"  # where the state remembers who applied the object
 
@@ -130,7 +131,7 @@ def look_up_path(value: Any, path: Path) -> Any:
 
 def status(live: Object, path: str, default: Any = None) -> Any:
     """A field of an object's status, by its dotted path."""
-    found = look_up(live.get("status", {}), path)
+    found = look_up(live.get("status", {}), path, None)
     return default if found is None else found
 
 

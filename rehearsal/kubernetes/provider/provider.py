@@ -17,6 +17,7 @@ import yaml
 from google.protobuf import any_pb2, empty_pb2, struct_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
+from kernel.values import UNKNOWN
 from rehearsal.helm.releases import resources as helm_releases
 from rehearsal.helm.releases.resources import Releases
 from rehearsal.kubernetes.client import ApiError, ApiUnreachableError
@@ -27,7 +28,7 @@ from rehearsal.simulator import offline_kubernetes
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.provider import build_diff_response, type_from_urn
 from rehearsal.simulator.core.simulation import Difference
-from rehearsal.simulator.core.values import UNKNOWN, Values
+from rehearsal.simulator.core.values import Values
 
 RELEASE = offline_kubernetes.RELEASE
 

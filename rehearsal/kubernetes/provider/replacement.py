@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kernel.paths import Path
 from rehearsal.kubernetes.client import ApiError, Object
 from rehearsal.kubernetes.provider.projection import look_up_path
-from rehearsal.simulator.core.values import Path
 
 # Changes for which the provider replaces an object, by API group and kind.
 # Source: https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/diff.go (forceNew)

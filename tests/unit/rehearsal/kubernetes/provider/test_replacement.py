@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kernel.paths import Path
 from rehearsal.kubernetes.client import ApiError
 from rehearsal.kubernetes.provider import projection
 from rehearsal.kubernetes.provider.objects import format_error
@@ -21,7 +22,7 @@ from rehearsal.kubernetes.provider.replacement import (
     without_ignored,
     written,
 )
-from rehearsal.simulator.core.values import Path, Values
+from rehearsal.simulator.core.values import Values
 
 
 def thing(api_version: str, kind: str, **fields: Any) -> dict[str, Any]:
