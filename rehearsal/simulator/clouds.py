@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
+from rehearsal.simulator import offline_kubernetes, random_provider
+from rehearsal.simulator.aws import cloud as aws
+from rehearsal.simulator.azure import cloud as azure
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
 
-_CLOUDS = (
-    "rehearsal.simulator.azure.cloud",
-    "rehearsal.simulator.aws.cloud",
-    "rehearsal.simulator.offline_kubernetes",
-    "rehearsal.simulator.random_provider",
-)
+_CLOUDS = (azure.CLOUD, aws.CLOUD, offline_kubernetes.CLOUD, random_provider.CLOUD)
 
 
 def create_simulations(state: StateStore) -> dict[str, Simulation]:
     """A simulation of every cloud, all with the same state, by the name of the Pulumi package."""
-    clouds = [import_module(module).CLOUD for module in _CLOUDS]
-    return {cloud.name: Simulation(cloud, state) for cloud in clouds}
+    return {cloud.name: Simulation(cloud, state) for cloud in _CLOUDS}

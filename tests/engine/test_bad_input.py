@@ -73,7 +73,7 @@ def test_a_port_that_is_taken(project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         said = project.rehearse("up", STACK, "--port", str(port)).complaint
-    assert f"Port {port} on 127.0.0.1 cannot be had" in said
+    assert f"Port {port} on 127.0.0.1 is in use by another process" in said
     assert "PORT=" in said
 
 

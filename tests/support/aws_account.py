@@ -1,7 +1,4 @@
-"""A simulated AWS account to test the models of AWS in: how to fill it, and inputs that it takes.
-
-Proves nothing; the tests beside it, simulator/aws/test_*.py, do.
-"""
+"""A simulated AWS account for tests of the models of AWS, and valid inputs for it."""
 
 from __future__ import annotations
 
@@ -86,55 +83,55 @@ class Account:
         self._count = 0
 
     def check(self, type_: str, inputs: Mapping[str, Any]) -> str:
-        return "; ".join(self.simulation.check("urn::it", type_, Values(dict(inputs))))
+        return "; ".join(self.simulation.check("urn::resource", type_, Values(dict(inputs))))
 
     def create(self, type_: str, **inputs: Any) -> str:
         self._count += 1
-        return self.simulation.create(f"urn::it-{self._count}", type_, Values(inputs), preview=False)[0]
+        return self.simulation.create(f"urn::resource-{self._count}", type_, Values(inputs), preview=False)[0]
 
-    def outputs(self, type_: str, id_: str) -> Mapping[str, Any]:
+    def get_outputs(self, type_: str, id_: str) -> Mapping[str, Any]:
         record = self.state.get(type_, id_)
         assert record is not None
         return record.outputs
 
-    def arn(self, type_: str, id_: str) -> str:
-        return str(self.outputs(type_, id_)["arn"])
+    def get_arn(self, type_: str, id_: str) -> str:
+        return str(self.get_outputs(type_, id_)["arn"])
 
     def delete(self, type_: str, id_: str) -> None:
-        self.simulation.delete("urn::it", type_, id_)
+        self.simulation.delete("urn::resource", type_, id_)
 
-    def vpc(self, cidr: str = "10.0.0.0/16", **inputs: Any) -> str:
+    def create_vpc(self, cidr: str = "10.0.0.0/16", **inputs: Any) -> str:
         return self.create(VPC, cidrBlock=cidr, **inputs)
 
-    def subnets(self, vpc: str, zones: str = "ab") -> list[str]:
+    def create_subnets(self, vpc: str, zones: str = "ab") -> list[str]:
         return [
             self.create(SUBNET, vpcId=vpc, cidrBlock=f"10.0.{number}.0/24", availabilityZone=f"eu-west-1{zone}")
             for number, zone in enumerate(zones)
         ]
 
-    def role(self, name: str, service: str, *policies: str, actions: Any = "sts:AssumeRole") -> str:
+    def create_role(self, name: str, service: str, *policies: str, actions: Any = "sts:AssumeRole") -> str:
         trusted = policy(allow(actions, Principal={"Service": service}))
         id_ = self.create(ROLE, name=name, assumeRolePolicy=trusted)
-        for one in policies:
-            self.create(ATTACHMENT, role=id_, policyArn=f"arn:aws:iam::aws:policy/{one}")
-        return self.arn(ROLE, id_)
+        for name_ in policies:
+            self.create(ATTACHMENT, role=id_, policyArn=f"arn:aws:iam::aws:policy/{name_}")
+        return self.get_arn(ROLE, id_)
 
-    def key(self, *statements: Mapping[str, Any]) -> str:
+    def create_key(self, *statements: Mapping[str, Any]) -> str:
         root = allow("kms:*", Principal={"AWS": ROOT}, Resource="*")
-        return self.arn(KEY, self.create(KEY, policy=policy(root, *statements)))
+        return self.get_arn(KEY, self.create(KEY, policy=policy(root, *statements)))
 
 
-class Kubernetes:
-    """An account with a cluster; every part of a node group can be spoilt on its own."""
+class EksCluster:
+    """An EKS cluster in an account; tests leave out or break one requirement of its nodes at a time."""
 
     def __init__(self, account: Account) -> None:
-        self.account, self.vpc = account, account.vpc()
-        self.subnets = account.subnets(self.vpc)
-        role = account.role("cluster", "eks.amazonaws.com")
+        self.account, self.vpc = account, account.create_vpc()
+        self.subnets = account.create_subnets(self.vpc)
+        role = account.create_role("cluster", "eks.amazonaws.com")
         network = {"subnetIds": self.subnets}
         account.create(CLUSTER, name="acme", roleArn=role, vpcConfig=network, bootstrapSelfManagedAddons=False)
 
-    def way_out(self) -> None:
+    def create_internet_route(self) -> None:
         gateway = self.account.create("aws:ec2/internetGateway:InternetGateway", vpcId=self.vpc)
         route = {"cidrBlock": "0.0.0.0/0", "gatewayId": gateway}
         table = self.account.create("aws:ec2/routeTable:RouteTable", vpcId=self.vpc, routes=[route])
@@ -143,9 +140,9 @@ class Kubernetes:
                 "aws:ec2/routeTableAssociation:RouteTableAssociation", subnetId=subnet, routeTableId=table
             )
 
-    def addon(self, name: str, **inputs: Any) -> None:
+    def create_addon(self, name: str, **inputs: Any) -> None:
         self.account.create(ADDON, clusterName="acme", addonName=name, **inputs)
 
-    def nodes(self, role: str, **inputs: Any) -> None:
-        given = {**POOL, "nodeRoleArn": role, "subnetIds": self.subnets, **inputs}
-        self.account.create(NODES, **given)
+    def create_node_group(self, role: str, **inputs: Any) -> None:
+        values = {**POOL, "nodeRoleArn": role, "subnetIds": self.subnets, **inputs}
+        self.account.create(NODES, **values)

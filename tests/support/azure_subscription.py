@@ -1,7 +1,4 @@
-"""A simulated Azure to test its models in: a group with a network and a vault, and inputs that it takes.
-
-Proves nothing; the tests beside it, test_azure_models_*.py, do.
-"""
+"""A simulated Azure subscription for tests of the models of Azure, and valid inputs for it."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ def in_group(**inputs: Any) -> dict[str, Any]:
     return {"resourceGroupName": "rg", **inputs}
 
 
-def subnet(name: str, prefix: str, **inputs: Any) -> dict[str, Any]:
+def subnet_inputs(name: str, prefix: str, **inputs: Any) -> dict[str, Any]:
     return in_group(virtualNetworkName="vnet", subnetName=name, addressPrefix=prefix, **inputs)
 
 
@@ -49,11 +46,11 @@ POOL = {
     "vnetSubnetID": NODES,
 }
 
-# One accepted set of inputs for each type that has rules; several serve as the state that the others refer to.
-GOOD: Mapping[str, dict[str, Any]] = {
+# One valid set of inputs for each type that has rules; some of them refer to others.
+VALID_INPUTS: Mapping[str, dict[str, Any]] = {
     "resources:ResourceGroup": {"resourceGroupName": "rg"},
     "network:VirtualNetwork": in_group(virtualNetworkName="vnet", addressSpace={"addressPrefixes": ["10.0.0.0/16"]}),
-    "network:Subnet": subnet("nodes", "10.0.0.0/18", natGateway={"id": "nat"}),
+    "network:Subnet": subnet_inputs("nodes", "10.0.0.0/18", natGateway={"id": "nat"}),
     "network:NetworkSecurityGroup": in_group(
         networkSecurityGroupName="nsg",
         securityRules=[
@@ -249,29 +246,30 @@ GOOD: Mapping[str, dict[str, Any]] = {
     ),
 }
 ZONE = in_group(privateZoneName="gw.private.postgres.database.azure.com", location="global")
-AKS = GOOD["containerservice:ManagedCluster"]
-SERVER = GOOD["dbforpostgresql:Server"]
+AKS = VALID_INPUTS["containerservice:ManagedCluster"]
+SERVER = VALID_INPUTS["dbforpostgresql:Server"]
 
 
-def changed(inputs: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A copy of the inputs with another value at a dotted path; None takes it away."""
+def with_change(inputs: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of the inputs with another value at a dotted path; None removes the property."""
     copied = copy.deepcopy(inputs)
     *steps, last = path.split(".")
-    holder: Any = copied
+    parent: Any = copied
     for step in steps:
-        holder = holder[int(step)] if isinstance(holder, list) else holder.setdefault(step, {})
+        parent = parent[int(step)] if isinstance(parent, list) else parent.setdefault(step, {})
     if value is None:
-        del holder[last]
+        del parent[last]
     else:
-        holder[last] = value
+        parent[last] = value
     return copied
 
 
-class Azure:
-    """The simulated Azure with a state of its own."""
+class Subscription:
+    """A simulated subscription with an empty state, in westeurope."""
 
     def __init__(self) -> None:
-        self.simulation = Simulation(CLOUD, StateStore(":memory:"))
+        self.state = StateStore(":memory:")
+        self.simulation = Simulation(CLOUD, self.state)
         self.simulation.configure({"location": "westeurope"})
 
     def check(self, type_: str, inputs: dict[str, Any]) -> list[str]:
@@ -285,18 +283,19 @@ class Azure:
     def update(self, type_: str, id_: str, inputs: dict[str, Any]) -> None:
         self.simulation.update("urn::x", f"azure-native:{type_}", id_, Values(inputs), Values(), preview=False)
 
-    def good(self, *types: str) -> None:
+    def create_valid(self, *types: str) -> None:
         for type_ in types:
-            self.create(type_, GOOD[type_])
+            self.create(type_, VALID_INPUTS[type_])
 
 
-def permit(azure: Azure, role: str, scope: str) -> None:
-    control = azure.simulation._state.find(identity_id("control"))
+def assign_role(azure: Subscription, role: str, scope: str) -> None:
+    """Give the identity `control` a role on a scope."""
+    control = azure.state.find(identity_id("control"))
     assert control
     inputs = {"scope": scope, "principalId": control.outputs["principalId"], "roleDefinitionId": role}
     azure.create("authorization:RoleAssignment", inputs, role[-4:])
 
 
-def endpoint(target: str, group: str, home: str = ENDPOINTS) -> dict[str, Any]:
+def private_endpoint(target: str, group: str, subnet: str = ENDPOINTS) -> dict[str, Any]:
     connection = {"name": group, "privateLinkServiceId": target, "groupIds": [group]}
-    return in_group(privateEndpointName="pe", subnet={"id": home}, privateLinkServiceConnections=[connection])
+    return in_group(privateEndpointName="pe", subnet={"id": subnet}, privateLinkServiceConnections=[connection])

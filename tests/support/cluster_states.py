@@ -1,4 +1,4 @@
-"""Simulated worlds to derive clusters from, as the simulated clouds would record them. Proves nothing."""
+"""States with a managed cluster in them, as the simulated clouds store it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def put(state: StateStore, type_: str, id_: str, inputs: Mapping[str, Any], **ou
 
 
 def agent_pool(name: str = "user", **inputs: Any) -> dict[str, Any]:
-    """A pool of AKS, scaled from 2 to 4 in three zones unless the inputs say otherwise."""
+    """An AKS agent pool, by default autoscaled from 2 to 4 nodes in three zones."""
     return {
         "name": name,
         "mode": "User",
@@ -58,14 +58,14 @@ def put_aks(state: StateStore, *pools: Mapping[str, Any], **inputs: Any) -> Reso
 
 
 def put_agent_pool(state: StateStore, name: str, **inputs: Any) -> ResourceRecord:
-    """A pool beside those of the cluster's own profile."""
+    """An agent pool that is a resource of its own, outside the cluster's profile."""
     profile = agent_pool(name, **inputs)
     profile["agentPoolName"] = profile.pop("name")
     return put(state, "azure-native:containerservice:AgentPool", f"{AKS}/agentPools/{name}", profile)
 
 
 def put_eks(state: StateStore, *, tags: Mapping[str, str] | None = None, **inputs: Any) -> ResourceRecord:
-    """EKS with three subnets, whose tags are those given."""
+    """An EKS cluster with three subnets, which have these tags."""
     for number, zone in enumerate(ZONES):
         subnet = {"cidrBlock": f"10.20.{64 * number}.0/18", "availabilityZone": zone, "tags": dict(tags or {})}
         put(state, "aws:ec2/subnet:Subnet", f"subnet-{number}", subnet)
@@ -93,7 +93,7 @@ def put_node_group(state: StateStore, name: str = "user", size: str = "m6i.xlarg
 
 
 def put_addons(state: StateStore, *names: str, **settings: Mapping[str, Any]) -> None:
-    """Add-ons of EKS; `settings` by name, `_` for `-`."""
+    """EKS add-ons; `settings` are their configuration values by name, with `_` for `-`."""
     for name in names:
         values = settings.get(name.replace("-", "_"))
         inputs = {"clusterName": "acme", "addonName": name}

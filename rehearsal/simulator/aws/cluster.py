@@ -102,16 +102,17 @@ def _require_nodes(request: ResourceRequest) -> str | None:
 
 
 def _check_pod_role_trust(request: ResourceRequest) -> str | None:
-    roles = [request.get("roleArn"), *(one.get("roleArn") for one in as_list(request.get("podIdentityAssociations")))]
-    for reference in filter(None, roles):
-        role = request.state.find(reference)
+    associations = as_list(request.get("podIdentityAssociations"))
+    arns = [request.get("roleArn"), *(association.get("roleArn") for association in associations)]
+    for arn in filter(None, arns):
+        role = request.state.find(arn)
         document = role.inputs.get("assumeRolePolicy") if role else None
         if role and not all(
             allows(document, "Service", "pods.eks.amazonaws.com", action) is True
             for action in ("sts:AssumeRole", "sts:TagSession")
         ):
             return (
-                f"InvalidParameterException: Trust policy of the role {reference} does not allow "
+                f"InvalidParameterException: Trust policy of the role {arn} does not allow "
                 "pods.eks.amazonaws.com to sts:AssumeRole and sts:TagSession"
             )
     return None

@@ -67,7 +67,7 @@ def _list_texts(values: list[Any]) -> list[str]:
 
 
 def _limit_length(path: str, max_length: int, message: str) -> Rule:
-    """The policy at `path` has at most so many characters; IAM does not count white space."""
+    """The policy at `path` has at most `max_length` characters, not counting white space, as IAM does."""
 
     def rule(request: ResourceRequest) -> str | None:
         value = request.get(path, UNKNOWN)
@@ -82,8 +82,8 @@ def _require_managed_policy(request: ResourceRequest) -> str | None:
     policy = request.get("policyArn", UNKNOWN)
     if policy is UNKNOWN or not policy.startswith("arn:aws:iam::aws:policy/"):
         return None
-    known = policy.removeprefix("arn:aws:iam::aws:policy/") in _MANAGED_POLICIES
-    return None if known else f"NoSuchEntity: Policy {policy} does not exist or is not attachable."
+    is_known = policy.removeprefix("arn:aws:iam::aws:policy/") in _MANAGED_POLICIES
+    return None if is_known else f"NoSuchEntity: Policy {policy} does not exist or is not attachable."
 
 
 MODELS = (

@@ -37,10 +37,10 @@ def _check_instance_types(request: ResourceRequest) -> str | None:
     if image is UNKNOWN or sizes is UNKNOWN:
         return None
     is_arm = "ARM" in image
-    wrong = [size for size in sizes if size is not UNKNOWN and bool(re.match(r"[a-z]+\d+g", size)) != is_arm]
+    unfit = [size for size in sizes if size is not UNKNOWN and bool(re.match(r"[a-z]+\d+g", size)) != is_arm]
     return (
-        f"InvalidParameterException: [{', '.join(wrong)}] is not a valid instance type for requested amiType {image}"
-        if wrong
+        f"InvalidParameterException: [{', '.join(unfit)}] is not a valid instance type for requested amiType {image}"
+        if unfit
         else None
     )
 
@@ -52,7 +52,7 @@ def _check_nodes_can_join(request: ResourceRequest) -> str | None:
         return "NodeCreationFailure: Instances failed to join the kubernetes cluster"
     if not all(_has_internet_route(request, subnet) for subnet in find_resources(request, "subnetIds")):
         return "NodeCreationFailure: Instances failed to join the kubernetes cluster"
-    cluster = next((one for one in request.state.all(CLUSTER) if one.id == request.get("clusterName")), None)
+    cluster = next((found for found in request.state.all(CLUSTER) if found.id == request.get("clusterName")), None)
     has_no_addons = cluster is not None and cluster.inputs.get("bootstrapSelfManagedAddons") is False
     if has_no_addons and not any(addon.inputs.get("addonName") == "vpc-cni" for addon in _list_addons(request)):
         return "NodeCreationFailure: Unhealthy nodes in the kubernetes cluster"
@@ -60,15 +60,15 @@ def _check_nodes_can_join(request: ResourceRequest) -> str | None:
 
 
 def _has_policy(request: ResourceRequest, role: Resource, policy: str) -> bool:
-    attached = (one.inputs for one in request.state.all(ATTACHMENT) if one.inputs.get("role") == role.id)
-    return any(str(one.get("policyArn")).endswith(f"/{policy}") for one in attached)
+    attachments = (found.inputs for found in request.state.all(ATTACHMENT) if found.inputs.get("role") == role.id)
+    return any(str(inputs.get("policyArn")).endswith(f"/{policy}") for inputs in attachments)
 
 
 def _has_internet_route(request: ResourceRequest, subnet: Resource) -> bool:
     tables = {
-        one.inputs.get("routeTableId")
-        for one in request.state.all(ASSOCIATION)
-        if one.inputs.get("subnetId") == subnet.id
+        association.inputs.get("routeTableId")
+        for association in request.state.all(ASSOCIATION)
+        if association.inputs.get("subnetId") == subnet.id
     }
     routes = (route for table in request.state.all(ROUTE_TABLE) if table.id in tables for route in _list_routes(table))
     return any(route.get("cidrBlock") == "0.0.0.0/0" for route in routes)

@@ -36,7 +36,7 @@ def require_trust(path: str, service: str, message: str) -> Rule:
 
 
 def key_allows(request: ResourceRequest, arn: Any, kind: PrincipalKind, principal: str, action: str) -> bool:
-    """Whether a KMS key's own policy allows an action to a principal, as services need that no IAM policy covers."""
+    """Whether the policy of a KMS key itself allows an action to a principal; IAM policies are not evaluated."""
     key = request.state.find(str(arn))
     return key is not None and allows(key.inputs.get("policy"), kind, principal, action) is True
 

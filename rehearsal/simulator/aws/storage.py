@@ -50,9 +50,11 @@ def _check_policy_resources(request: ResourceRequest) -> str | None:
     bucket = request.get("bucket", UNKNOWN)
     if bucket is UNKNOWN:
         return None
-    own = f"arn:aws:s3:::{bucket}"
+    bucket_arn = f"arn:aws:s3:::{bucket}"
     for statement in statements(request.get("policy")):
-        if any(resource != own and not resource.startswith(f"{own}/") for resource in statement.resources):
+        if any(
+            resource != bucket_arn and not resource.startswith(f"{bucket_arn}/") for resource in statement.resources
+        ):
             return "MalformedPolicy: Policy has invalid resource"
         if not statement.has("Principal"):
             return "MalformedPolicy: Missing required field Principal"

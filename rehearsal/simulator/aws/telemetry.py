@@ -36,7 +36,7 @@ def _check_log_key(request: ResourceRequest) -> str | None:
 
 def _check_trail_bucket(request: ResourceRequest) -> str | None:
     bucket = request.get("s3BucketName")
-    policies = (one.inputs.get("policy") for one in request.state.all(BUCKET_POLICY) if one.id == bucket)
+    policies = (found.inputs.get("policy") for found in request.state.all(BUCKET_POLICY) if found.id == bucket)
     service = "cloudtrail.amazonaws.com"
     for policy in policies:
         if all(allows(policy, "Service", service, action) is True for action in ("s3:GetBucketAcl", "s3:PutObject")):

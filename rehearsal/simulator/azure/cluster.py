@@ -127,13 +127,13 @@ def _refuse_pool_changes(request: ResourceRequest) -> str | None:
         return None
     old = {pool["name"]: pool for pool in before.inputs["agentPoolProfiles"]}
     for pool in list_pools(request):
-        known = old.get(pool.get("name"))
-        if known is None:
+        existing = old.get(pool.get("name"))
+        if existing is None:
             return (
                 "BadRequest: A new agent pool was introduced. Adding agent pools to an existing cluster is not allowed "
                 "through managed cluster operations."
             )
-        changed = next((key for key in IMMUTABLE_POOL_PROPERTIES if known.get(key) != pool.get(key)), None)
+        changed = next((key for key in IMMUTABLE_POOL_PROPERTIES if existing.get(key) != pool.get(key)), None)
         if changed:
             return f"PropertyChangeNotAllowed: Changing property 'properties.{changed}' is not allowed."
     return None

@@ -45,8 +45,8 @@ def require_principal(path: str) -> Rule:
 
     def rule(request: ResourceRequest) -> str | None:
         principal = request.get(path)
-        known = [identity.outputs["principalId"] for identity in request.state.all(IDENTITY)]
-        if principal in (*known, request.account["objectId"]):
+        principals = [identity.outputs["principalId"] for identity in request.state.all(IDENTITY)]
+        if principal in (*principals, request.account["objectId"]):
             return None
         return request.fill(f"PrincipalNotFound: Principal {principal} does not exist in the directory {{tenantId}}.")
 
@@ -68,8 +68,8 @@ def _require_new_assignment(request: ResourceRequest) -> str | None:
 
 def _require_new_subject(request: ResourceRequest) -> str | None:
     for other in request.state.all("azure-native:managedidentity:FederatedIdentityCredential"):
-        same = all(other.inputs[key] == request.get(key) for key in ("resourceName", "issuer", "subject"))
-        if same and other.id != request.id:
+        is_same = all(other.inputs[key] == request.get(key) for key in ("resourceName", "issuer", "subject"))
+        if is_same and other.id != request.id:
             return (
                 "Conflict: Issuer and subject combination already exists for this Managed Identity. Combination must "
                 "be unique."

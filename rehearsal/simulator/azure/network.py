@@ -61,11 +61,11 @@ def _check_subnet_prefix(request: ResourceRequest) -> str | None:
 
 
 def _require_prefix_in_network(request: ResourceRequest) -> str | None:
-    network, own = find_in_group(request, _VNET), parse_cidr(request.get("addressPrefix"))
-    if network is None or own is None:
+    network, prefix = find_in_group(request, _VNET), parse_cidr(request.get("addressPrefix"))
+    if network is None or prefix is None:
         return None
     spaces = filter(None, map(parse_cidr, network.inputs["addressSpace"]["addressPrefixes"]))
-    if any(own.subnet_of(space) for space in spaces):
+    if any(prefix.subnet_of(space) for space in spaces):
         return None
     return request.fill(
         "NetcfgInvalidSubnet: Subnet '{subnetName}' is not valid in virtual network '{virtualNetworkName}'."
@@ -73,12 +73,12 @@ def _require_prefix_in_network(request: ResourceRequest) -> str | None:
 
 
 def _refuse_overlap(request: ResourceRequest) -> str | None:
-    own = parse_cidr(request.get("addressPrefix"))
+    prefix = parse_cidr(request.get("addressPrefix"))
     for other in request.state.all(_SUBNET):
-        theirs = parse_cidr(other.inputs.get("addressPrefix"))
-        if not own or not theirs or not _is_in_same_network(request, other):
+        other_prefix = parse_cidr(other.inputs.get("addressPrefix"))
+        if not prefix or not other_prefix or not _is_in_same_network(request, other):
             continue
-        if other.inputs["subnetName"] != request.get("subnetName") and own.overlaps(theirs):
+        if other.inputs["subnetName"] != request.get("subnetName") and prefix.overlaps(other_prefix):
             return request.fill(
                 "NetcfgSubnetRangesOverlap: Subnet '{subnetName}' is not valid because its IP address range overlaps "
                 f"with that of an existing subnet in virtual network '{request.get('virtualNetworkName')}'."
@@ -132,9 +132,9 @@ def _is_standard_and_dynamic(request: ResourceRequest) -> bool:
 
 def _check_gateway_addresses(request: ResourceRequest) -> str | None:
     for address in list_objects(request, "publicIpAddresses"):
-        found = request.state.find(address["id"])
-        if found and found.inputs.get("sku", {}).get("name") != "Standard":
-            return f"Public IP address {found.id} must be of the Standard SKU."
+        public_ip = request.state.find(address["id"])
+        if public_ip and public_ip.inputs.get("sku", {}).get("name") != "Standard":
+            return f"Public IP address {public_ip.id} must be of the Standard SKU."
     return None
 
 

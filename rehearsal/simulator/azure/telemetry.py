@@ -68,10 +68,10 @@ def _check_categories(request: ResourceRequest) -> str | None:
     target = request.get("resourceUri")
     if not isinstance(target, str) or "/" not in target:
         return None
-    known = _CATEGORIES.get(target.split("/")[-2])
+    supported = _CATEGORIES.get(target.split("/")[-2])
     for log in list_objects(request, "logs"):
         category = log.get("category", UNKNOWN)
-        if known is not None and category is not UNKNOWN and category not in known:
+        if supported is not None and category is not UNKNOWN and category not in supported:
             return f"BadRequest: Category '{category}' is not supported."
     return None
 

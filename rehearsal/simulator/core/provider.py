@@ -72,10 +72,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_ = type_from_urn(request.urn)
         inputs, outputs = Values.from_wire(request.inputs), Values.from_wire(request.properties)
-        found = _answer(context, lambda: self._simulation.read(type_, request.id, inputs, outputs))
-        if found is None:
+        resource = _answer(context, lambda: self._simulation.read(type_, request.id, inputs, outputs))
+        if resource is None:
             return provider_pb2.ReadResponse()
-        return provider_pb2.ReadResponse(id=request.id, inputs=found[0].to_wire(), properties=found[1].to_wire())
+        return provider_pb2.ReadResponse(id=request.id, inputs=resource[0].to_wire(), properties=resource[1].to_wire())
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_ = type_from_urn(request.urn)

@@ -66,8 +66,8 @@ def require_existing(path: str, type_: str, message: str, name_path: str = "") -
 
     def rule(request: ResourceRequest) -> str | None:
         name = request.get(path)
-        known = (other.inputs.get(name_path) if name_path else other.id for other in request.state.all(type_))
-        return None if name is None or name in known else message.format(value=name)
+        names = (other.inputs.get(name_path) if name_path else other.id for other in request.state.all(type_))
+        return None if name is None or name in names else message.format(value=name)
 
     return rule
 

@@ -1,7 +1,6 @@
-"""The offline check of Kubernetes objects and Helm releases.
+"""The offline validation of Kubernetes objects and Helm releases.
 
-Proves what is refused without an API server. What only a running one can say (admission, scheduling, rendered
-templates) is not proven here.
+Not proven: what only a running API server decides, such as admission and scheduling.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ def kubernetes() -> Iterator[Simulation]:
     state.close()
 
 
-def config_map(**changed: Any) -> Values:
+def config_map(**changes: Any) -> Values:
     metadata = {"name": "settings", "namespace": "mlflow"}
-    return Values({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "b"}, **changed})
+    return Values({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "b"}, **changes})
 
 
-def release(**changed: Any) -> Values:
-    return Values({"chart": "toy", "version": "1.0.0", "name": "toy", "namespace": "mlflow", "values": {}, **changed})
+def release(**changes: Any) -> Values:
+    return Values({"chart": "toy", "version": "1.0.0", "name": "toy", "namespace": "mlflow", "values": {}, **changes})
 
 
 @pytest.fixture
@@ -75,23 +74,21 @@ def test_a_valid_object_is_created_under_its_namespace_and_name(kubernetes: Simu
         ({"kind": "ConfigMop"}, "no match for kind"),
     ],
 )
-def test_what_the_api_server_would_refuse_is_refused(
-    kubernetes: Simulation, changed: dict[str, Any], reason: str
-) -> None:
+def test_invalid_objects_are_refused(kubernetes: Simulation, changed: dict[str, Any], reason: str) -> None:
     assert reason in " ".join(kubernetes.check("urn::c", CONFIG_MAP, config_map(**changed)))
 
 
-def test_an_unknown_value_waits_for_its_turn(kubernetes: Simulation) -> None:
+def test_an_object_with_an_unknown_value_passes(kubernetes: Simulation) -> None:
     assert kubernetes.check("urn::c", CONFIG_MAP, config_map(data={"a": UNKNOWN})) == []
 
 
-def test_a_namespace_has_to_exist(kubernetes: Simulation) -> None:
+def test_the_namespace_must_exist(kubernetes: Simulation) -> None:
     elsewhere = config_map(metadata={"name": "settings", "namespace": "nowhere"})
     with pytest.raises(CloudError, match='namespaces "nowhere" not found'):
         kubernetes.create("urn::c", CONFIG_MAP, elsewhere, preview=False)
 
 
-def test_an_invalid_secret_does_not_show_its_value(kubernetes: Simulation) -> None:
+def test_an_error_about_a_secret_does_not_contain_its_value(kubernetes: Simulation) -> None:
     secret = config_map(kind="Secret", data=None, stringData={"pin": ["hunter2"]})
     (reason,) = kubernetes.check("urn::s", SECRET, secret)
     assert reason.startswith("Secret is invalid")
@@ -105,7 +102,7 @@ def test_a_changed_selector_replaces_a_deployment(kubernetes: Simulation) -> Non
 
 
 @pytest.mark.usefixtures("chart_with_schema")
-def test_a_releases_values_are_held_against_the_charts_schema(kubernetes: Simulation) -> None:
+def test_the_values_of_a_release_are_validated_by_the_charts_schema(kubernetes: Simulation) -> None:
     assert kubernetes.check("urn::r", RELEASE, release(values={"replicas": 2})) == []
     (reason,) = kubernetes.check("urn::r", RELEASE, release(values={"replicas": "two", "replcas": 1}))
     assert "replicas: 'two' is not of type 'integer'" in reason
@@ -113,13 +110,13 @@ def test_a_releases_values_are_held_against_the_charts_schema(kubernetes: Simula
 
 
 @pytest.mark.usefixtures("chart_with_schema")
-def test_a_value_that_is_not_known_yet_hides_only_itself(kubernetes: Simulation) -> None:
+def test_an_unknown_value_does_not_hide_errors_in_others(kubernetes: Simulation) -> None:
     assert kubernetes.check("urn::r", RELEASE, release(values={"replicas": UNKNOWN})) == []
     (reason,) = kubernetes.check("urn::r", RELEASE, release(values={"image": {"tag": 1}, "replicas": UNKNOWN}))
     assert "image.tag: 1 is not of type 'string'" in reason
 
 
-def test_without_the_charts_package_values_are_not_judged(
+def test_without_the_chart_package_values_are_not_validated(
     kubernetes: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(charts.VARIABLE, raising=False)
@@ -133,7 +130,7 @@ def test_a_release_needs_a_version_and_a_namespace(kubernetes: Simulation) -> No
 
 
 @pytest.mark.parametrize("kubeconfig", ["nonsense", "clusters: []", "{: bad"])
-def test_a_kubeconfig_without_a_cluster_is_refused_without_being_shown(kubernetes: Simulation, kubeconfig: str) -> None:
+def test_an_error_about_a_kubeconfig_does_not_contain_it(kubernetes: Simulation, kubeconfig: str) -> None:
     with pytest.raises(CloudError, match="names no cluster") as caught:
         kubernetes.configure({"kubeconfig": kubeconfig})
     assert kubeconfig not in str(caught.value)

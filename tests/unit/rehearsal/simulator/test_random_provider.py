@@ -1,6 +1,6 @@
-"""Simulated random passwords: what is asked of them is in them, so that clouds with rules for passwords take them.
+"""Simulated random passwords have the requested length and characters, so that clouds with password rules accept them.
 
-Proves the classes and the length. How random they are is the standard library's business.
+Not proven: how random they are, which is up to the standard library.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ PASSWORD = "random:index/randomPassword:RandomPassword"
         ("minSpecial", "!"),
     ],
 )
-def test_a_password_has_as_many_of_a_class_as_were_asked_for(minimum: str, letters: str) -> None:
+def test_a_password_has_the_required_characters(minimum: str, letters: str) -> None:
     state = StateStore(":memory:")
-    asked = Values({"length": 8, "overrideSpecial": "!", minimum: 8})
-    _, outputs = Simulation(CLOUD, state).create("urn::p", PASSWORD, asked, preview=False)
+    inputs = Values({"length": 8, "overrideSpecial": "!", minimum: 8})
+    _, outputs = Simulation(CLOUD, state).create("urn::p", PASSWORD, inputs, preview=False)
     state.close()
     assert len(outputs.plain["result"]) == 8
     assert set(outputs.plain["result"]) <= set(letters)

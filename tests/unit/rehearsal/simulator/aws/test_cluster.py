@@ -1,7 +1,6 @@
-"""When EKS starts a cluster, its nodes and its pods' identities, and SageMaker its studio.
+"""What EKS requires of clusters, node groups and pod identities, and SageMaker of a domain.
 
-Proves the rules in rehearsal/simulator/aws that depend on what exists. That AWS has them is not proven: nothing here
-has met the real cloud.
+Proves the rules that depend on existing resources. Not proven: that AWS has these rules. No test calls AWS.
 """
 
 from __future__ import annotations
@@ -10,55 +9,55 @@ import pytest
 
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.values import Values
-from tests.support.aws_account import AUTOSCALING, CLUSTER, DOMAIN, STUDIO, TEMPLATE, Account, Kubernetes, allow
+from tests.support.aws_account import AUTOSCALING, CLUSTER, DOMAIN, STUDIO, TEMPLATE, Account, EksCluster, allow
 
 
-def test_nodes_join_with_policy_network_and_way_out(account: Account, kubernetes: Kubernetes) -> None:
+def test_nodes_need_a_role_an_internet_route_and_the_network_add_on(account: Account, eks: EksCluster) -> None:
     with pytest.raises(CloudError, match=r"service principals \[ec2\.amazonaws\.com\] were not found"):
-        kubernetes.nodes(account.role("wrong", "eks.amazonaws.com"))
+        eks.create_node_group(account.create_role("wrong", "eks.amazonaws.com"))
     with pytest.raises(CloudError, match="NodeCreationFailure: Instances failed to join"):
-        kubernetes.nodes(account.role("bare", "ec2.amazonaws.com"))
-    role = account.role("nodes", "ec2.amazonaws.com", "AmazonEKSWorkerNodePolicy")
+        eks.create_node_group(account.create_role("bare", "ec2.amazonaws.com"))
+    role = account.create_role("nodes", "ec2.amazonaws.com", "AmazonEKSWorkerNodePolicy")
     with pytest.raises(CloudError, match="NodeCreationFailure: Instances failed to join"):
-        kubernetes.nodes(role)
-    kubernetes.way_out()
+        eks.create_node_group(role)
+    eks.create_internet_route()
     with pytest.raises(CloudError, match="NodeCreationFailure: Unhealthy nodes"):
-        kubernetes.nodes(role)
-    kubernetes.addon("vpc-cni")
+        eks.create_node_group(role)
+    eks.create_addon("vpc-cni")
     with pytest.raises(CloudError, match="InsufficientNumberOfReplicas"):
-        kubernetes.addon("coredns")
-    kubernetes.nodes(role)
-    kubernetes.addon("coredns")
+        eks.create_addon("coredns")
+    eks.create_node_group(role)
+    eks.create_addon("coredns")
     with pytest.raises(CloudError, match="Cluster has nodegroups attached"):
         account.delete(CLUSTER, "acme")
 
 
-def test_nodes_start_when_auto_scaling_may_open_their_disks(account: Account, kubernetes: Kubernetes) -> None:
-    kubernetes.way_out()
-    kubernetes.addon("vpc-cni")
-    role = account.role("nodes", "ec2.amazonaws.com", "AmazonEKSWorkerNodePolicy")
-    for opened in (False, True):
-        named = allow(["kms:Decrypt", "kms:GenerateDataKey*", "kms:CreateGrant"], Principal={"AWS": AUTOSCALING})
-        key = account.key(*([named] if opened else []))
+def test_nodes_need_a_disk_key_that_auto_scaling_may_use(account: Account, eks: EksCluster) -> None:
+    eks.create_internet_route()
+    eks.create_addon("vpc-cni")
+    role = account.create_role("nodes", "ec2.amazonaws.com", "AmazonEKSWorkerNodePolicy")
+    for is_allowed in (False, True):
+        statement = allow(["kms:Decrypt", "kms:GenerateDataKey*", "kms:CreateGrant"], Principal={"AWS": AUTOSCALING})
+        key = account.create_key(*([statement] if is_allowed else []))
         disk = {"deviceName": "/dev/xvda", "ebs": {"kmsKeyId": key}}
-        template = account.create(TEMPLATE, name=f"nodes-{opened}", blockDeviceMappings=[disk])
-        if opened:
-            kubernetes.nodes(role, launchTemplate={"id": template})
+        template = account.create(TEMPLATE, name=f"nodes-{is_allowed}", blockDeviceMappings=[disk])
+        if is_allowed:
+            eks.create_node_group(role, launchTemplate={"id": template})
         else:
             with pytest.raises(CloudError, match=r"Client\.InternalError: Client error on launch"):
-                kubernetes.nodes(role, launchTemplate={"id": template})
+                eks.create_node_group(role, launchTemplate={"id": template})
 
 
-def test_pods_take_roles_that_trust_them_once(account: Account, kubernetes: Kubernetes) -> None:
+def test_a_pod_identity_needs_a_role_that_trusts_eks_and_exists_once(account: Account, eks: EksCluster) -> None:
     pods = ["sts:AssumeRole", "sts:TagSession"]
-    role = account.role("pods", "pods.eks.amazonaws.com", actions=pods)
-    untagged = account.role("untagged", "pods.eks.amazonaws.com")
+    role = account.create_role("pods", "pods.eks.amazonaws.com", actions=pods)
+    untagged = account.create_role("untagged", "pods.eks.amazonaws.com")
     association = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
     pod = {"clusterName": "acme", "namespace": "serving", "serviceAccount": "serving"}
     with pytest.raises(CloudError, match=r"does not allow pods\.eks\.amazonaws\.com"):
         account.create(association, **pod, roleArn=untagged)
     with pytest.raises(CloudError, match=r"does not allow pods\.eks\.amazonaws\.com"):
-        kubernetes.addon("vpc-cni", podIdentityAssociations=[{"roleArn": untagged, "serviceAccount": "aws-node"}])
+        eks.create_addon("vpc-cni", podIdentityAssociations=[{"roleArn": untagged, "serviceAccount": "aws-node"}])
     account.create(association, **pod, roleArn=role)
     with pytest.raises(CloudError, match="ResourceInUseException: Association already exists"):
         account.create(association, **pod, roleArn=role)
@@ -67,19 +66,19 @@ def test_pods_take_roles_that_trust_them_once(account: Account, kubernetes: Kube
 
 
 @pytest.mark.parametrize(
-    ("zones", "service", "principal", "words"),
+    ("zones", "service", "principal", "message"),
     [
         ("aa", "172.20.0.0/16", "eks.amazonaws.com", "in at least two different AZs"),
         ("ab", "10.0.128.0/20", "eks.amazonaws.com", "overlaps the VPC's CIDR"),
         ("ab", "172.20.0.0/16", "ec2.amazonaws.com", "could not be assumed because it does not exist or"),
     ],
 )
-def test_a_cluster_has_two_zones_free_addresses_and_its_role(
-    account: Account, zones: str, service: str, principal: str, words: str
+def test_a_cluster_needs_two_zones_free_addresses_and_a_role(
+    account: Account, zones: str, service: str, principal: str, message: str
 ) -> None:
-    network = {"subnetIds": account.subnets(account.vpc(), zones)}
-    role = account.role("cluster", principal)
-    with pytest.raises(CloudError, match=words):
+    network = {"subnetIds": account.create_subnets(account.create_vpc(), zones)}
+    role = account.create_role("cluster", principal)
+    with pytest.raises(CloudError, match=message):
         account.create(
             CLUSTER,
             name="acme",
@@ -89,17 +88,17 @@ def test_a_cluster_has_two_zones_free_addresses_and_its_role(
         )
 
 
-def test_studio_needs_a_role_that_trusts_it(account: Account) -> None:
-    vpc = account.vpc()
-    domain = {**STUDIO, "vpcId": vpc, "subnetIds": account.subnets(vpc)}
-    settings = {"executionRole": account.role("other", "ec2.amazonaws.com")}
+def test_a_sagemaker_domain_needs_a_role_that_trusts_it(account: Account) -> None:
+    vpc = account.create_vpc()
+    domain = {**STUDIO, "vpcId": vpc, "subnetIds": account.create_subnets(vpc)}
+    settings = {"executionRole": account.create_role("other", "ec2.amazonaws.com")}
     with pytest.raises(CloudError, match=r'service principal "sagemaker\.amazonaws\.com"'):
         account.create(DOMAIN, **{**domain, "defaultUserSettings": settings})
 
 
-def test_a_changed_launch_template_is_a_new_version(account: Account) -> None:
+def test_an_updated_launch_template_has_a_new_version(account: Account) -> None:
     id_ = account.create(TEMPLATE, name="nodes")
-    assert account.outputs(TEMPLATE, id_)["latestVersion"] == 1
+    assert account.get_outputs(TEMPLATE, id_)["latestVersion"] == 1
     changed = Values({"name": "nodes", "description": "now with a description"})
-    account.simulation.update("urn::it-1", TEMPLATE, id_, changed, Values(), preview=False)
-    assert account.outputs(TEMPLATE, id_)["latestVersion"] == 2
+    account.simulation.update("urn::resource-1", TEMPLATE, id_, changed, Values(), preview=False)
+    assert account.get_outputs(TEMPLATE, id_)["latestVersion"] == 2

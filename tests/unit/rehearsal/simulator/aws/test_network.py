@@ -1,7 +1,6 @@
-"""How networks of AWS fit together: subnets, ways out and endpoints.
+"""What AWS requires of subnets, gateways and VPC endpoints in relation to existing ones.
 
-Proves the rules in rehearsal/simulator/aws that depend on what exists. That AWS has them is not proven: nothing here
-has met the real cloud.
+Not proven: that AWS has these rules. No test calls AWS.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from rehearsal.simulator.core.errors import CloudError
 from tests.support.aws_account import ENDPOINT, SUBNET, VPC, Account
 
 
-def test_subnets_lie_in_their_network_and_beside_each_other(account: Account) -> None:
-    vpc = account.vpc()
+def test_subnets_lie_in_their_vpc_and_do_not_overlap(account: Account) -> None:
+    vpc = account.create_vpc()
     account.create(SUBNET, vpcId=vpc, cidrBlock="10.0.0.0/18")
     with pytest.raises(CloudError, match=r"InvalidSubnet\.Range: The CIDR '10\.1\.0\.0/24' is invalid"):
         account.create(SUBNET, vpcId=vpc, cidrBlock="10.1.0.0/24")
@@ -21,9 +20,9 @@ def test_subnets_lie_in_their_network_and_beside_each_other(account: Account) ->
         account.create(SUBNET, vpcId=vpc, cidrBlock="10.0.32.0/24")
 
 
-def test_nat_needs_an_internet_gateway_of_which_there_is_one(account: Account) -> None:
-    vpc = account.vpc()
-    (subnet,) = account.subnets(vpc, "a")
+def test_a_nat_gateway_needs_the_vpcs_single_internet_gateway(account: Account) -> None:
+    vpc = account.create_vpc()
+    (subnet,) = account.create_subnets(vpc, "a")
     nat = {"subnetId": subnet, "allocationId": account.create("aws:ec2/eip:Eip", domain="vpc")}
     with pytest.raises(CloudError, match=r"Gateway\.NotAttached"):
         account.create("aws:ec2/natGateway:NatGateway", **nat)
@@ -34,20 +33,22 @@ def test_nat_needs_an_internet_gateway_of_which_there_is_one(account: Account) -
 
 
 @pytest.mark.parametrize(
-    ("dns", "zones", "words"),
+    ("dns", "zones", "message"),
     [(True, "ab", ""), (False, "ab", "requires both enableDnsSupport"), (True, "aa", "DuplicateSubnetsInSameZone")],
 )
-def test_interface_endpoints_need_dns_and_a_zone_each(account: Account, dns: bool, zones: str, words: str) -> None:
-    vpc = account.vpc(enableDnsHostnames=dns)
+def test_interface_endpoints_need_dns_and_one_subnet_per_zone(
+    account: Account, dns: bool, zones: str, message: str
+) -> None:
+    vpc = account.create_vpc(enableDnsHostnames=dns)
     endpoint = {
         "vpcId": vpc,
         "serviceName": "com.amazonaws.eu-west-1.kms",
         "vpcEndpointType": "Interface",
-        "subnetIds": account.subnets(vpc, zones),
+        "subnetIds": account.create_subnets(vpc, zones),
         "privateDnsEnabled": True,
     }
-    if words:
-        with pytest.raises(CloudError, match=words):
+    if message:
+        with pytest.raises(CloudError, match=message):
             account.create(ENDPOINT, **endpoint)
         return
     account.create(ENDPOINT, **endpoint)
@@ -55,8 +56,8 @@ def test_interface_endpoints_need_dns_and_a_zone_each(account: Account, dns: boo
         account.create(ENDPOINT, **endpoint)
 
 
-def test_what_is_referred_to_cannot_be_deleted(account: Account) -> None:
-    vpc = account.vpc()
-    (subnet,) = account.subnets(vpc, "a")
+def test_a_referenced_resource_cannot_be_deleted(account: Account) -> None:
+    vpc = account.create_vpc()
+    (subnet,) = account.create_subnets(vpc, "a")
     with pytest.raises(CloudError, match=f"in use by {subnet}"):
         account.delete(VPC, vpc)

@@ -1,7 +1,7 @@
-"""When AKS starts a cluster, what of it may change, and what its kubeconfig says.
+"""What AKS requires of a cluster and its agent pools, what of them may change, and the cluster's kubeconfig.
 
-Proves the rules of rehearsal/simulator/azure/cluster.py that need a state to be judged in. That Azure has them, or says
-them in these words, is not proven: no test asks Azure.
+Proves the rules that depend on existing resources. Not proven: that Azure has these rules and messages. No test calls
+Azure.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from tests.support.azure_subscription import (
     OPERATOR,
     READER,
     VAULT,
-    Azure,
-    changed,
+    Subscription,
+    assign_role,
     identity_id,
-    permit,
+    with_change,
 )
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "words"),
+    ("path", "value", "message"),
     [
         ("networkProfile.serviceCidr", "10.0.0.0/16", "ServiceCidrOverlapExistingSubnetsCidr"),
         ("networkProfile.podCidr", "10.0.0.0/16", "overlaps the subnet CIDR"),
@@ -37,50 +37,52 @@ from tests.support.azure_subscription import (
         ("apiServerAccessProfile.subnetId", ENDPOINTS, "not delegated"),
     ],
 )
-def test_a_cluster_must_fit_its_network(cluster: Azure, path: str, value: str, words: str) -> None:
-    permit(cluster, OPERATOR, identity_id("kubelet"))
-    permit(cluster, CRYPTO_USER, VAULT)
-    inputs = changed(changed(AKS, path, value), "networkProfile.dnsServiceIP", None)
-    with pytest.raises(CloudError, match=words):
+def test_a_cluster_must_fit_its_network(cluster: Subscription, path: str, value: str, message: str) -> None:
+    assign_role(cluster, OPERATOR, identity_id("kubelet"))
+    assign_role(cluster, CRYPTO_USER, VAULT)
+    inputs = with_change(with_change(AKS, path, value), "networkProfile.dnsServiceIP", None)
+    with pytest.raises(CloudError, match=message):
         cluster.create("containerservice:ManagedCluster", inputs)
 
 
-def test_a_clusters_identity_needs_its_roles_first(cluster: Azure) -> None:
+def test_the_identity_of_a_cluster_needs_its_roles_first(cluster: Subscription) -> None:
     with pytest.raises(CloudError, match=r"CustomKubeletIdentityMissingPermissionError.*Key Vault Crypto User"):
         cluster.create("containerservice:ManagedCluster", AKS)
-    permit(cluster, OPERATOR, identity_id("kubelet"))
-    permit(cluster, CRYPTO_USER, VAULT)
+    assign_role(cluster, OPERATOR, identity_id("kubelet"))
+    assign_role(cluster, CRYPTO_USER, VAULT)
     cluster.create("containerservice:ManagedCluster", AKS)
 
 
-def test_a_role_on_a_group_reaches_what_is_in_it(cluster: Azure) -> None:
-    permit(cluster, OPERATOR, GROUP)
-    permit(cluster, READER, VAULT)
+def test_a_role_on_a_resource_group_applies_to_its_resources(cluster: Subscription) -> None:
+    assign_role(cluster, OPERATOR, GROUP)
+    assign_role(cluster, READER, VAULT)
     with pytest.raises(CloudError, match="Key Vault Crypto User"):
         cluster.create("containerservice:ManagedCluster", AKS)
-    permit(cluster, CRYPTO_USER, GROUP)
+    assign_role(cluster, CRYPTO_USER, GROUP)
     cluster.create("containerservice:ManagedCluster", AKS)
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "words"),
+    ("path", "value", "message"),
     [
         ("agentPoolProfiles.0.vmSize", "Standard_D8s_v5", "PropertyChangeNotAllowed"),
         ("agentPoolProfiles.0.name", "other", "new agent pool was introduced"),
     ],
 )
-def test_pools_of_a_cluster_keep_their_shape(cluster: Azure, path: str, value: str, words: str) -> None:
-    permit(cluster, OPERATOR, identity_id("kubelet"))
-    permit(cluster, CRYPTO_USER, VAULT)
+def test_agent_pools_of_a_cluster_cannot_change_their_shape(
+    cluster: Subscription, path: str, value: str, message: str
+) -> None:
+    assign_role(cluster, OPERATOR, identity_id("kubelet"))
+    assign_role(cluster, CRYPTO_USER, VAULT)
     id_, _ = cluster.create("containerservice:ManagedCluster", AKS)
-    with pytest.raises(CloudError, match=words):
-        cluster.update("containerservice:ManagedCluster", id_, changed(AKS, path, value))
-    cluster.update("containerservice:ManagedCluster", id_, changed(AKS, "agentPoolProfiles.0.maxCount", 9))
+    with pytest.raises(CloudError, match=message):
+        cluster.update("containerservice:ManagedCluster", id_, with_change(AKS, path, value))
+    cluster.update("containerservice:ManagedCluster", id_, with_change(AKS, "agentPoolProfiles.0.maxCount", 9))
 
 
-def test_the_kubeconfig_leads_to_the_cluster_and_holds_no_credential(cluster: Azure) -> None:
-    permit(cluster, OPERATOR, identity_id("kubelet"))
-    permit(cluster, CRYPTO_USER, VAULT)
+def test_the_kubeconfig_names_the_cluster_and_holds_no_credential(cluster: Subscription) -> None:
+    assign_role(cluster, OPERATOR, identity_id("kubelet"))
+    assign_role(cluster, CRYPTO_USER, VAULT)
     _, outputs = cluster.create("containerservice:ManagedCluster", AKS)
     token = "azure-native:containerservice:listManagedClusterUserCredentials"
     answer = cluster.simulation.invoke(token, Values({"resourceGroupName": "rg", "resourceName": "aks"}))

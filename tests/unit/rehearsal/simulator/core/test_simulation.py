@@ -1,7 +1,7 @@
-"""The core of the simulated clouds, on a toy cloud: what is created, refused, replaced, remembered and forgotten.
+"""The operations of a simulated cloud, on a toy cloud: create, read, update, diff, delete and invoke.
 
-Proves the mechanism that all models share. That each real type is modelled rightly is proven beside its table; that the
-engine understands the answers is proven in tests/engine.
+Proves the mechanism that all models share. The models have tests of their own; that the engine understands the answers
+is proven in tests/engine.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from tests.support.toy_cloud import BOX, CLOUD, SAFE, SHELF
 
 @pytest.fixture
 def state() -> Iterator[StateStore]:
-    memory = StateStore(":memory:")
-    yield memory
-    memory.close()
+    store = StateStore(":memory:")
+    yield store
+    store.close()
 
 
 @pytest.fixture
@@ -34,13 +34,13 @@ def toy(state: StateStore) -> Simulation:
     return simulation
 
 
-def box(toy: Simulation, name: str = "box", **inputs: Any) -> tuple[str, Values]:
+def create_box(toy: Simulation, name: str = "box", **inputs: Any) -> tuple[str, Values]:
     values = Values({"shelf": "shelf/top", "size": 3, **inputs})
     return toy.create(f"urn::{name}", BOX, values, preview=False)
 
 
-def test_outputs_are_inputs_and_what_the_cloud_fills_in(toy: Simulation) -> None:
-    id_, outputs = box(toy, color="red")
+def test_outputs_are_the_inputs_and_what_the_cloud_computes(toy: Simulation) -> None:
+    id_, outputs = create_box(toy, color="red")
     assert outputs.plain == {
         "shelf": "shelf/top",
         "size": 3,
@@ -50,7 +50,7 @@ def test_outputs_are_inputs_and_what_the_cloud_fills_in(toy: Simulation) -> None
     }
 
 
-def test_a_type_without_an_entry_is_an_error_and_not_an_echo(toy: Simulation) -> None:
+def test_a_type_without_a_model_is_an_error(toy: Simulation) -> None:
     (reason,) = toy.check("urn::x", "toy:index:Crate", Values())
     assert "toy:index:Crate is not modelled" in reason
     with pytest.raises(CloudError, match="not modelled"):
@@ -67,20 +67,20 @@ def test_a_type_without_an_entry_is_an_error_and_not_an_echo(toy: Simulation) ->
         ({"shelf": UNKNOWN, "size": UNKNOWN, "color": UNKNOWN, "tag": UNKNOWN}, []),
     ],
 )
-def test_rules_judge_what_is_known(toy: Simulation, inputs: dict[str, Any], reasons: list[str]) -> None:
+def test_rules_check_what_is_known(toy: Simulation, inputs: dict[str, Any], reasons: list[str]) -> None:
     assert toy.check("urn::x", BOX, Values(inputs)) == reasons
 
 
-def test_a_preview_creates_nothing_and_does_not_know_outputs(toy: Simulation, state: StateStore) -> None:
+def test_a_preview_creates_nothing_and_leaves_outputs_unknown(toy: Simulation, state: StateStore) -> None:
     id_, outputs = toy.create("urn::x", BOX, Values({"shelf": UNKNOWN, "size": 3}), preview=True)
     assert id_ == ""
     assert outputs.plain["arn"] is UNKNOWN
     assert list(state.all(BOX)) == []
 
 
-def test_a_reference_to_what_is_not_there_is_refused(toy: Simulation) -> None:
+def test_a_reference_to_a_missing_resource_is_refused(toy: Simulation) -> None:
     with pytest.raises(CloudError, match="NotFound: shelf/bottom"):
-        box(toy, shelf="shelf/bottom")
+        create_box(toy, shelf="shelf/bottom")
 
 
 def test_a_name_that_is_taken_is_refused(toy: Simulation) -> None:
@@ -88,8 +88,8 @@ def test_a_name_that_is_taken_is_refused(toy: Simulation) -> None:
         toy.create("urn::other", SHELF, Values({"name": "top"}), preview=False)
 
 
-def test_what_is_in_use_is_not_deleted(toy: Simulation) -> None:
-    id_, _ = box(toy)
+def test_a_resource_in_use_cannot_be_deleted(toy: Simulation) -> None:
+    id_, _ = create_box(toy)
     with pytest.raises(CloudError, match=rf"shelf/top is in use by {id_}"):
         toy.delete("urn::shelf", SHELF, "shelf/top")
     toy.delete("urn::box", BOX, id_)
@@ -97,13 +97,13 @@ def test_what_is_in_use_is_not_deleted(toy: Simulation) -> None:
     assert toy.read(SHELF, "shelf/top", Values(), Values()) is None
 
 
-def test_a_model_can_refuse_its_own_deletion(toy: Simulation) -> None:
-    id_, _ = box(toy, sealed=True)
+def test_a_delete_rule_refuses_a_deletion(toy: Simulation) -> None:
+    id_, _ = create_box(toy, sealed=True)
     with pytest.raises(CloudError, match="BoxIsSealed"):
         toy.delete("urn::box", BOX, id_)
 
 
-def test_deleting_what_is_gone_succeeds(toy: Simulation) -> None:
+def test_deleting_a_missing_resource_succeeds(toy: Simulation) -> None:
     toy.delete("urn::box", BOX, "box-000000000000")
 
 
@@ -116,19 +116,19 @@ def test_deleting_what_is_gone_succeeds(toy: Simulation) -> None:
         ({"shelf": "a", "size": 3, "lock": {"kind": "iron"}}, ["lock"], ["lock"]),
     ],
 )
-def test_a_difference_knows_what_forces_replacement(
+def test_a_difference_lists_what_forces_a_replacement(
     toy: Simulation, new: dict[str, Any], changed: list[str], replaces: list[str]
 ) -> None:
-    found = toy.diff("urn::x", BOX, "box-1", Values({"shelf": "a", "size": 3}), Values(new))
-    assert (found.changed, found.replaces) == (changed, replaces)
+    difference = toy.diff("urn::x", BOX, "box-1", Values({"shelf": "a", "size": 3}), Values(new))
+    assert (difference.changed, difference.replaces) == (changed, replaces)
 
 
-def test_within_an_object_only_what_changed_is_compared(toy: Simulation) -> None:
+def test_only_the_changed_property_of_an_object_counts(toy: Simulation) -> None:
     old, new = ({"shelf": "a", "lock": {"kind": "iron", "color": color}} for color in ("red", "blue"))
     assert toy.diff("urn::x", BOX, "box-1", Values(old), Values(new)).replaces == []
 
 
-def test_a_replacement_that_would_take_the_name_deletes_first(toy: Simulation) -> None:
+def test_a_replacement_with_the_same_id_is_deleted_first(toy: Simulation) -> None:
     same = toy.diff("urn::shelf", SHELF, "shelf/top", Values({"name": "old"}), Values({"name": "top"}))
     other = toy.diff("urn::shelf", SHELF, "shelf/top", Values({"name": "top"}), Values({"name": "low"}))
     assert same.delete_before_replace
@@ -145,35 +145,35 @@ def test_a_replacement_that_would_take_the_name_deletes_first(toy: Simulation) -
         ({}, {}, False),
     ],
 )
-def test_a_name_beside_the_id_counts_as_the_name(
+def test_a_replacement_with_the_same_name_is_deleted_first(
     toy: Simulation, old: dict[str, Any], new: dict[str, Any], deletes_first: bool
 ) -> None:
     before, after = Values({"shelf": "a", "size": 3, **old}), Values({"shelf": "b", "size": 3, **new})
-    found = toy.diff("urn::x", BOX, "box-1", before, after)
-    assert "shelf" in found.replaces
-    assert found.delete_before_replace is deletes_first
+    difference = toy.diff("urn::x", BOX, "box-1", before, after)
+    assert "shelf" in difference.replaces
+    assert difference.delete_before_replace is deletes_first
 
 
-def test_a_kept_name_alone_replaces_nothing(toy: Simulation) -> None:
+def test_an_unchanged_name_alone_replaces_nothing(toy: Simulation) -> None:
     before, after = (Values({"shelf": "a", "size": size, "tag": "mine"}) for size in (3, 4))
     assert not toy.diff("urn::x", BOX, "box-1", before, after).delete_before_replace
 
 
 def test_a_replacement_gets_another_id(toy: Simulation) -> None:
-    first, _ = box(toy)
-    second, _ = box(toy)
+    first, _ = create_box(toy)
+    second, _ = create_box(toy)
     assert first != second
 
 
-def test_an_update_keeps_the_id_and_makes_outputs_anew(toy: Simulation) -> None:
-    id_, outputs = box(toy, color="red")
+def test_an_update_keeps_the_id_and_computes_outputs_again(toy: Simulation) -> None:
+    id_, outputs = create_box(toy, color="red")
     news = Values({"shelf": "shelf/top", "size": 3, "color": "blue"})
     updated = toy.update("urn::box", BOX, id_, news, outputs, preview=False)
     assert updated.plain["arn"] == outputs.plain["arn"]
     assert updated.plain["label"] == "3 blue"
 
 
-def test_an_update_of_what_is_gone_says_so(toy: Simulation) -> None:
+def test_an_update_of_a_missing_resource_is_refused(toy: Simulation) -> None:
     with pytest.raises(CloudError, match="deleted outside Pulumi"):
         toy.update("urn::x", BOX, "box-1", Values({"shelf": "shelf/top", "size": 1}), Values(), preview=False)
 
@@ -186,7 +186,7 @@ def test_a_generated_secret_survives_an_update(toy: Simulation) -> None:
     assert ("code",) in updated.secrets
 
 
-def test_a_function_without_an_entry_is_refused_and_secret_results_are_secret(toy: Simulation) -> None:
+def test_an_unknown_function_is_refused_and_secret_results_are_secret(toy: Simulation) -> None:
     with pytest.raises(CloudError, match="toy:index:getNothing is not modelled"):
         toy.invoke("toy:index:getNothing", Values())
     result = toy.invoke("toy:index:getCode", Values({"of": "safe"}))
@@ -198,7 +198,7 @@ def test_configuration_can_be_refused(toy: Simulation) -> None:
         toy.configure({"region": "cellar"})
 
 
-def test_everything_asked_is_in_the_journal(tmp_path: Path) -> None:
+def test_every_operation_is_in_the_journal(tmp_path: Path) -> None:
     state = StateStore(tmp_path / "state.db")
     simulation = Simulation(CLOUD, state)
     simulation.create("urn::shelf", SHELF, Values({"name": "top"}), preview=False)

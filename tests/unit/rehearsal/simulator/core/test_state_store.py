@@ -1,6 +1,6 @@
-"""The rehearsal's file: what it remembers, what it never holds, and what it says when it is damaged.
+"""The state file: resources survive, secrets are never in it, and a damaged file is reported.
 
-Proves it on real files. The engine's own state is not its business.
+Proves it on real files. The engine's own state is not covered here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.support.toy_cloud import CLOUD, SAFE
 SECRET = "correct-horse-battery-staple"
 
 
-def test_what_exists_is_remembered_between_commands(tmp_path: Path) -> None:
+def test_resources_survive_between_commands(tmp_path: Path) -> None:
     first = StateStore(tmp_path / "state.db")
     _, outputs = Simulation(CLOUD, first).create("urn::safe", SAFE, Values({"name": "s"}), preview=False)
     first.close()
@@ -40,30 +40,30 @@ def test_no_secret_is_in_the_file(tmp_path: Path) -> None:
     assert outputs.plain["code"].encode() not in written
 
 
-def test_a_secret_comes_back_only_to_those_who_know_it(tmp_path: Path) -> None:
+def test_a_secret_is_restored_only_from_the_same_value(tmp_path: Path) -> None:
     state = StateStore(tmp_path / "state.db")
     simulation = Simulation(CLOUD, state)
     inputs = Values({"name": "s", "pin": SECRET}, {("pin",)})
     simulation.create("urn::safe", SAFE, inputs, preview=False)
-    knowing = simulation.read(SAFE, "safe/s", inputs, Values())
-    guessing = simulation.read(SAFE, "safe/s", Values({"pin": "wrong"}), Values())
+    with_value = simulation.read(SAFE, "safe/s", inputs, Values())
+    with_wrong_value = simulation.read(SAFE, "safe/s", Values({"pin": "wrong"}), Values())
     state.close()
-    assert knowing is not None
-    assert guessing is not None
-    assert knowing[0].plain["pin"] == SECRET
-    assert ("pin",) in knowing[0].secrets
-    assert "pin" not in guessing[0].plain
+    assert with_value is not None
+    assert with_wrong_value is not None
+    assert with_value[0].plain["pin"] == SECRET
+    assert ("pin",) in with_value[0].secrets
+    assert "pin" not in with_wrong_value[0].plain
 
 
 @pytest.mark.parametrize("content", [b"not a database at all, but long enough to be one" * 20, b"\x00" * 4096])
-def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_state_is_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "state.db"
     path.write_bytes(content)
     with pytest.raises(DamagedStateError, match=r"state\.db cannot be read"):
         StateStore(path)
 
 
-def test_a_truncated_file_is_damaged(tmp_path: Path) -> None:
+def test_a_truncated_file_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     StateStore(path).close()
     whole = path.read_bytes()
@@ -72,7 +72,7 @@ def test_a_truncated_file_is_damaged(tmp_path: Path) -> None:
         StateStore(path)
 
 
-def test_a_file_of_another_version_is_not_touched(tmp_path: Path) -> None:
+def test_a_file_of_another_format_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     StateStore(path).close()
     with sqlite3.connect(path) as database:
@@ -81,7 +81,7 @@ def test_a_file_of_another_version_is_not_touched(tmp_path: Path) -> None:
         StateStore(path)
 
 
-def test_azures_ids_compare_without_case_and_others_exactly() -> None:
+def test_only_azures_ids_are_case_insensitive() -> None:
     state = StateStore(":memory:")
     simulation = Simulation(CLOUD, state)
     simulation.create("urn::safe", SAFE, Values({"name": "s"}), preview=False)

@@ -1,6 +1,6 @@
-"""Values over the wire and back: unknown, secret, nested.
+"""Values to the wire format and back: unknown, secret and nested ones.
 
-Proves the translation against the SDK's own marks, so that a change of the protocol shows here first.
+Proves the translation against the SDK's own functions, so that a change of the protocol is noticed here first.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from kernel.values import UNKNOWN
 from rehearsal.simulator.core.values import Values, has_unknown, strings
 
 
-def test_values_survive_the_way_there_and_back() -> None:
+def test_values_survive_the_wire_format() -> None:
     plain = {"name": "x", "count": 3, "ratio": 0.5, "on": True, "list": [1, {"deep": "y"}], "empty": {}}
     assert Values.from_wire(Values(plain).to_wire()).plain == plain
 
 
-def test_secrets_keep_their_places() -> None:
+def test_paths_of_secrets_survive_the_wire_format() -> None:
     values = Values({"a": {"b": ["open", "hidden"]}, "c": "hidden"}, {("a", "b", 1), ("c",)})
     back = Values.from_wire(values.to_wire())
     assert back == values
 
 
-def test_a_secret_is_marked_as_the_sdk_marks_it() -> None:
+def test_the_sdk_recognizes_secrets() -> None:
     struct = Values({"pin": "1234"}, {("pin",)}).to_wire()
     pin = rpc.deserialize_properties(struct)["pin"]
     assert rpc.is_rpc_secret(pin)
@@ -35,7 +35,7 @@ def test_unknown_is_the_sdks_unknown() -> None:
     assert Values.from_wire(struct).plain == {"id": UNKNOWN}
 
 
-def test_strings_and_unknowns_are_found_wherever_they_are() -> None:
+def test_strings_and_unknowns_are_found_at_any_depth() -> None:
     tree = {"a": ["x", {"b": "y", "n": 1}], "c": "z"}
     assert sorted(strings(tree)) == ["x", "y", "z"]
     assert not has_unknown(tree)

@@ -1,7 +1,7 @@
-"""What AWS refuses for the inputs alone, in previews too: the bad is refused, the good and the unknown pass.
+"""What AWS refuses because of the inputs alone, in previews too; valid and unknown inputs pass.
 
-Proves the tables in rehearsal/simulator/aws rule by rule. The rules' truth, that AWS itself answers so, rests on its
-documentation and on the words of its errors; nothing here has met the real cloud.
+Proves the models of AWS rule by rule. Not proven: that AWS has these rules, which come from its documentation and its
+error messages. No test calls AWS.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ from tests.support.aws_account import (
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule on inputs alone: `good` passes, `good` with `bad` over it is refused in these words."""
+    """One rule: `valid` inputs pass; with `invalid` ones in their place the error contains `message`."""
 
     type: str
-    good: Mapping[str, Any]
-    bad: Mapping[str, Any]
-    words: str
+    valid: Mapping[str, Any]
+    invalid: Mapping[str, Any]
+    message: str
 
 
 S3 = {"vpcId": UNKNOWN, "serviceName": "com.amazonaws.eu-west-1.s3", "vpcEndpointType": "Gateway"}
@@ -251,9 +251,9 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.type.split(':')[-1]}-{rule.words[:40]}")
-def test_rule_refuses_the_bad_and_lets_the_good_and_the_unknown_pass(account: Account, rule: Rule) -> None:
-    assert account.check(rule.type, rule.good) == ""
-    bad = {name: value for name, value in {**rule.good, **rule.bad}.items() if value is not None}
-    assert rule.words in account.check(rule.type, bad)
-    assert account.check(rule.type, {**rule.good, **dict.fromkeys(rule.bad, UNKNOWN)}) == ""
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.type.split(':')[-1]}-{rule.message[:40]}")
+def test_a_rule_refuses_invalid_and_accepts_valid_and_unknown_inputs(account: Account, rule: Rule) -> None:
+    assert account.check(rule.type, rule.valid) == ""
+    invalid = {name: value for name, value in {**rule.valid, **rule.invalid}.items() if value is not None}
+    assert rule.message in account.check(rule.type, invalid)
+    assert account.check(rule.type, {**rule.valid, **dict.fromkeys(rule.invalid, UNKNOWN)}) == ""

@@ -1,8 +1,7 @@
-"""What Azure refuses for the inputs alone, in previews too.
+"""What Azure refuses because of the inputs alone, in previews too; valid and unknown inputs pass.
 
-Proves for each rule that the good passes, the bad is refused, and that what a preview does not know yet passes. It does
-not prove that Azure has the rule, or says it in these words: no test asks Azure. A refusal without an error code in
-front paraphrases Azure; its code was not known.
+Proves the models of Azure rule by rule. Not proven: that Azure has these rules and messages. No test calls Azure. A
+message that does not start with an error code is a paraphrase: Azure's code was not known.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import Values
-from tests.support.azure_subscription import GOOD, GROUP, ROLES, Azure, changed, identity_id
+from tests.support.azure_subscription import GROUP, ROLES, VALID_INPUTS, Subscription, identity_id, with_change
 
 SCALE = "properties.properties.scaleSettings"
 
-# type, path, a value that Azure refuses there, and a piece of its words.
+# type, path, a value that Azure refuses there, and a part of the error message.
 REFUSED = [
     ("resources:ResourceGroup", "resourceGroupName", "rg.", "InvalidResourceGroup"),
     ("network:VirtualNetwork", "addressSpace.addressPrefixes", ["10.0.0.1/16"], "should be 10.0.0.0/16"),
@@ -128,37 +127,37 @@ REFUSED = [
 ]
 
 
-def test_every_type_has_its_entry_once() -> None:
+def test_every_type_is_modelled_once() -> None:
     assert {type_: model.type for type_, model in MODELS.items()} == {type_: type_ for type_ in MODELS}
-    assert {f"azure-native:{type_}" for type_ in GOOD} <= set(MODELS)
+    assert {f"azure-native:{type_}" for type_ in VALID_INPUTS} <= set(MODELS)
 
 
-@pytest.mark.parametrize("type_", GOOD)
-def test_the_good_passes(type_: str) -> None:
-    assert Azure().check(type_, GOOD[type_]) == []
+@pytest.mark.parametrize("type_", VALID_INPUTS)
+def test_valid_inputs_pass(type_: str) -> None:
+    assert Subscription().check(type_, VALID_INPUTS[type_]) == []
 
 
-@pytest.mark.parametrize(("type_", "path", "value", "words"), REFUSED)
-def test_the_bad_is_refused(type_: str, path: str, value: Any, words: str) -> None:
-    reasons = Azure().check(type_, changed(GOOD[type_], path, value))
+@pytest.mark.parametrize(("type_", "path", "value", "message"), REFUSED)
+def test_invalid_inputs_are_refused(type_: str, path: str, value: Any, message: str) -> None:
+    reasons = Subscription().check(type_, with_change(VALID_INPUTS[type_], path, value))
     assert len(reasons) == 1
-    assert words in reasons[0]
+    assert message in reasons[0]
 
 
 @pytest.mark.parametrize(("type_", "path"), sorted({(type_, path) for type_, path, *_ in REFUSED}))
-def test_the_unknown_passes(type_: str, path: str) -> None:
-    assert Azure().check(type_, changed(GOOD[type_], path, UNKNOWN)) == []
+def test_unknown_inputs_pass(type_: str, path: str) -> None:
+    assert Subscription().check(type_, with_change(VALID_INPUTS[type_], path, UNKNOWN)) == []
     whole = path.split(".", 1)[0]
-    assert Azure().check(type_, changed(GOOD[type_], whole, UNKNOWN)) == []
+    assert Subscription().check(type_, with_change(VALID_INPUTS[type_], whole, UNKNOWN)) == []
 
 
-def test_an_unknown_environment_of_azure_is_refused() -> None:
+def test_an_unknown_azure_environment_is_refused() -> None:
     with pytest.raises(CloudError, match="unknown Azure environment"):
         CLOUD.configure({"environment": "mars"})
 
 
-def test_without_any_location_nothing_can_be_placed() -> None:
-    placeless = Simulation(CLOUD, StateStore(":memory:"))
-    inputs = Values(GOOD["managedidentity:UserAssignedIdentity"])
-    (reason,) = placeless.check("urn::x", "azure-native:managedidentity:UserAssignedIdentity", inputs)
+def test_a_location_is_required() -> None:
+    simulation = Simulation(CLOUD, StateStore(":memory:"))
+    inputs = Values(VALID_INPUTS["managedidentity:UserAssignedIdentity"])
+    (reason,) = simulation.check("urn::x", "azure-native:managedidentity:UserAssignedIdentity", inputs)
     assert reason.startswith("LocationRequired")

@@ -1,7 +1,6 @@
-"""What all of the simulated AWS shares: names, references, regions, and the formats of what it hands out.
+"""What the models of AWS have in common: unique names, references, regions, and the formats of outputs.
 
-Proves what the models in rehearsal/simulator/aws have in common. That the real AWS answers so is not proven: nothing
-here has met it.
+Not proven: that the real AWS answers in the same way. No test calls AWS.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from tests.support.aws_account import (
     SECRET,
     TEMPLATE,
     Account,
-    Kubernetes,
+    EksCluster,
     allow,
     policy,
 )
 
 
-def test_names_beside_ids_are_taken_once(account: Account) -> None:
-    vpc = account.vpc()
+def test_a_name_that_is_not_the_id_must_be_unique(account: Account) -> None:
+    vpc = account.create_vpc()
     account.create(GROUP, name="db", vpcId=vpc)
-    account.create(GROUP, name="db", vpcId=account.vpc("10.9.0.0/16"))
+    account.create(GROUP, name="db", vpcId=account.create_vpc("10.9.0.0/16"))
     with pytest.raises(
         CloudError, match=r"InvalidGroup\.Duplicate: The security group 'db' already exists for VPC 'vpc-"
     ):
@@ -44,22 +43,22 @@ def test_names_beside_ids_are_taken_once(account: Account) -> None:
 
 
 @pytest.mark.parametrize(("type_", "name"), [(GROUP, "name"), (DOMAIN, "domainName")])
-def test_a_replacement_that_keeps_a_name_beside_its_id_deletes_first(account: Account, type_: str, name: str) -> None:
+def test_a_replacement_with_the_same_name_is_deleted_first(account: Account, type_: str, name: str) -> None:
     old = Values({name: "studio", "vpcId": "vpc-1"})
     for new, deletes_first in (("studio", True), ("workshop", False)):
-        found = account.simulation.diff("urn::it", type_, "id-1", old, Values({name: new, "vpcId": "vpc-2"}))
-        assert "vpcId" in found.replaces
-        assert found.delete_before_replace is deletes_first
+        difference = account.simulation.diff("urn::it", type_, "id-1", old, Values({name: new, "vpcId": "vpc-2"}))
+        assert "vpcId" in difference.replaces
+        assert difference.delete_before_replace is deletes_first
 
 
 @pytest.mark.parametrize("type_", [SECRET, TEMPLATE])
-def test_a_new_name_needs_no_deletion_first(account: Account, type_: str) -> None:
-    """Their name is the only thing that replaces these, so no replacement of them keeps it."""
-    found = account.simulation.diff("urn::it", type_, "id-1", Values({"name": "one"}), Values({"name": "two"}))
-    assert (found.replaces, found.delete_before_replace) == (["name"], False)
+def test_a_replacement_with_another_name_is_created_first(account: Account, type_: str) -> None:
+    """Only another name replaces resources of these types, so a replacement never has the same name."""
+    difference = account.simulation.diff("urn::it", type_, "id-1", Values({"name": "one"}), Values({"name": "two"}))
+    assert (difference.replaces, difference.delete_before_replace) == (["name"], False)
 
 
-ELSEWHERE = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/0"
+MISSING_KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/0"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +67,7 @@ ELSEWHERE = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/0"
         ("vpc-0123456789abcdef0", "InvalidVpcID.NotFound: The vpc ID 'vpc-0123456789abcdef0' does not exist"),
         ("subnet-0123456789abcdef0", "InvalidSubnetID.NotFound"),
         ("sg-0123456789abcdef0", "InvalidGroup.NotFound"),
-        (ELSEWHERE, f"NotFoundException: Key '{ELSEWHERE}' does not exist"),
+        (MISSING_KEY, f"NotFoundException: Key '{MISSING_KEY}' does not exist"),
         ("arn:aws:s3:::acme-gone/*", "NoSuchBucket"),
         (f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/gone:*", "ResourceNotFoundException"),
         ("arn:aws:iam::aws:policy/AmazonEKSClusterPolicy", None),
@@ -77,7 +76,7 @@ ELSEWHERE = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/0"
         (policy(allow("s3:*", Resource="arn:aws:s3:::acme-gone")), None),
     ],
 )
-def test_references_to_what_is_not_there_are_refused(account: Account, value: str, words: str | None) -> None:
+def test_references_to_missing_resources_are_refused(account: Account, value: str, words: str | None) -> None:
     if words is None:
         account.create("aws:ec2/eip:Eip", domain="vpc", tags={"refers": value})
     else:
@@ -86,9 +85,9 @@ def test_references_to_what_is_not_there_are_refused(account: Account, value: st
         assert words in str(refusal.value)
 
 
-def test_references_below_what_exists_pass(account: Account) -> None:
-    bucket = account.arn(BUCKET, account.create(BUCKET, bucket="acme-artifacts"))
-    group = account.arn(LOGS, account.create(LOGS, name="/acme/a"))
+def test_references_to_parts_of_existing_resources_pass(account: Account) -> None:
+    bucket = account.get_arn(BUCKET, account.create(BUCKET, bucket="acme-artifacts"))
+    group = account.get_arn(LOGS, account.create(LOGS, name="/acme/a"))
     for value in (bucket, f"{bucket}/", f"{bucket}/mlflow/*", f"{group}:*"):
         account.create("aws:ec2/eip:Eip", domain="vpc", tags={"refers": value})
 
@@ -96,7 +95,7 @@ def test_references_below_what_exists_pass(account: Account) -> None:
 @pytest.mark.parametrize(
     ("region", "words"), [("", 'missing required configuration key "aws:region"'), ("westeurope", "invalid AWS Region")]
 )
-def test_the_provider_wants_a_region(account: Account, region: str, words: str) -> None:
+def test_the_provider_requires_a_valid_region(account: Account, region: str, words: str) -> None:
     with pytest.raises(CloudError, match=words):
         account.simulation.configure({"region": region})
 
@@ -109,7 +108,7 @@ def test_the_provider_wants_a_region(account: Account, region: str, words: str) 
         ("ap-southeast-2", ["apse2-az1", "apse2-az2", "apse2-az3"]),
     ],
 )
-def test_zones_have_the_names_of_their_region(account: Account, region: str, zones: list[str]) -> None:
+def test_availability_zones_are_those_of_the_region(account: Account, region: str, zones: list[str]) -> None:
     account.simulation.configure({"region": region})
     function = "aws:index/getAvailabilityZones:getAvailabilityZones"
     assert account.simulation.invoke(function, Values({})).plain["zoneIds"] == zones
@@ -117,14 +116,14 @@ def test_zones_have_the_names_of_their_region(account: Account, region: str, zon
     assert without.plain["zoneIds"] == zones[1:]
 
 
-def test_outputs_have_the_clouds_formats(account: Account, kubernetes: Kubernetes) -> None:
-    cluster = account.outputs(CLUSTER, "acme")
+def test_outputs_have_the_formats_of_aws(account: Account, eks: EksCluster) -> None:
+    cluster = account.get_outputs(CLUSTER, "acme")
     issuer = cluster["identities"][0]["oidcs"][0]["issuer"]
     assert issuer.startswith("https://oidc.eks.eu-west-1.amazonaws.com/id/")
     assert cluster["arn"] == f"arn:aws:eks:eu-west-1:{ACCOUNT}:cluster/acme"
-    database = account.outputs(DATABASE, account.create(DATABASE, **POSTGRES, port=5432))
+    database = account.get_outputs(DATABASE, account.create(DATABASE, **POSTGRES, port=5432))
     assert database["endpoint"] == f"{database['address']}:5432"
-    repository = account.outputs(ECR, account.create(ECR, name="acme/serving"))
+    repository = account.get_outputs(ECR, account.create(ECR, name="acme/serving"))
     assert repository["repositoryUrl"] == f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/acme/serving"
-    endpoint = account.create(ENDPOINT, vpcId=kubernetes.vpc, serviceName="com.amazonaws.eu-west-1.dynamodb")
-    assert account.outputs(ENDPOINT, endpoint)["cidrBlocks"]
+    endpoint = account.create(ENDPOINT, vpcId=eks.vpc, serviceName="com.amazonaws.eu-west-1.dynamodb")
+    assert account.get_outputs(ENDPOINT, endpoint)["cidrBlocks"]

@@ -1,7 +1,6 @@
-"""Who may read and write what on AWS: roles, keys, buckets, trails, databases and what is protected.
+"""What AWS refuses because of existing resources: roles, keys, buckets, trails, databases, and protected resources.
 
-Proves the rules in rehearsal/simulator/aws that depend on what exists. That AWS has them is not proven: nothing here
-has met the real cloud.
+Not proven: that AWS has these rules. No test calls AWS.
 """
 
 from __future__ import annotations
@@ -31,63 +30,63 @@ from tests.support.aws_account import (
 )
 
 
-def test_a_role_goes_after_its_policies(account: Account) -> None:
-    account.role("nodes", "ec2.amazonaws.com", "AmazonEKSWorkerNodePolicy")
+def test_a_role_with_policies_cannot_be_deleted(account: Account) -> None:
+    account.create_role("nodes", "ec2.amazonaws.com", "AmazonEKSWorkerNodePolicy")
     with pytest.raises(CloudError, match="DeleteConflict"):
         account.delete(ROLE, "nodes")
     with pytest.raises(CloudError, match="NoSuchEntity: The role with name gone"):
         account.create(ROLE_POLICY, name="p", role="gone", policy=READ)
 
 
-def test_keys_open_for_those_their_policy_names(account: Account) -> None:
+def test_a_service_needs_the_permission_of_the_key_policy(account: Account) -> None:
     logs = allow("kms:GenerateDataKey*", Principal={"Service": "logs.eu-west-1.amazonaws.com"}, Resource="*")
-    account.create(LOGS, name="/acme/open", kmsKeyId=account.key(logs))
-    with pytest.raises(CloudError, match=r"AccessDeniedException: The specified KMS key .*log-group:/acme/shut"):
-        account.create(LOGS, name="/acme/shut", kmsKeyId=account.key())
+    account.create(LOGS, name="/acme/allowed", kmsKeyId=account.create_key(logs))
+    with pytest.raises(CloudError, match=r"AccessDeniedException: The specified KMS key .*log-group:/acme/refused"):
+        account.create(LOGS, name="/acme/refused", kmsKeyId=account.create_key())
     with pytest.raises(CloudError, match="one or more invalid principals"):
-        account.key(allow("kms:Decrypt", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/nobody"}, Resource="*"))
+        account.create_key(allow("kms:Decrypt", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/nobody"}, Resource="*"))
 
 
-def test_a_public_bucket_policy_is_blocked(account: Account) -> None:
+def test_a_public_bucket_policy_is_refused(account: Account) -> None:
     bucket = account.create(BUCKET, bucket="acme-artifacts")
     account.create("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", bucket=bucket, blockPublicPolicy=True)
-    everybody = policy(allow("s3:GetObject", Principal="*", Resource=f"arn:aws:s3:::{bucket}/*"))
+    public = policy(allow("s3:GetObject", Principal="*", Resource=f"arn:aws:s3:::{bucket}/*"))
     with pytest.raises(CloudError, match="BlockPublicPolicy"):
-        account.create(BUCKET_POLICY, bucket=bucket, policy=everybody)
+        account.create(BUCKET_POLICY, bucket=bucket, policy=public)
     with pytest.raises(CloudError, match="NoSuchBucket"):
         account.create(BUCKET_POLICY, bucket="acme-gone", policy=policy())
 
 
-def test_a_trail_tries_its_bucket_its_key_and_its_role(account: Account) -> None:
+def test_a_trail_needs_access_to_its_bucket_key_and_log_group(account: Account) -> None:
     bucket = account.create(BUCKET, bucket="acme-audit")
     trail = {"name": "audit", "s3BucketName": bucket}
     with pytest.raises(CloudError, match="InsufficientS3BucketPolicyException"):
         account.create(TRAIL, **trail)
-    writer, own = {"Service": "cloudtrail.amazonaws.com"}, f"arn:aws:s3:::{bucket}"
-    access = allow(["s3:GetBucketAcl", "s3:PutObject"], Principal=writer, Resource=[own, f"{own}/*"])
+    principal, bucket_arn = {"Service": "cloudtrail.amazonaws.com"}, f"arn:aws:s3:::{bucket}"
+    access = allow(["s3:GetBucketAcl", "s3:PutObject"], Principal=principal, Resource=[bucket_arn, f"{bucket_arn}/*"])
     account.create(BUCKET_POLICY, bucket=bucket, policy=policy(access))
     with pytest.raises(CloudError, match="InsufficientEncryptionPolicyException"):
-        account.create(TRAIL, **trail, kmsKeyId=account.key())
-    group = f"{account.arn(LOGS, account.create(LOGS, name='/acme/audit'))}:*"
+        account.create(TRAIL, **trail, kmsKeyId=account.create_key())
+    group = f"{account.get_arn(LOGS, account.create(LOGS, name='/acme/audit'))}:*"
     with pytest.raises(CloudError, match="InvalidCloudWatchLogsRoleArnException"):
         account.create(
             TRAIL,
             **trail,
             cloudWatchLogsGroupArn=group,
-            cloudWatchLogsRoleArn=account.role("other", "ec2.amazonaws.com"),
+            cloudWatchLogsRoleArn=account.create_role("other", "ec2.amazonaws.com"),
         )
     account.create(
         TRAIL,
         **trail,
-        kmsKeyId=account.key(allow("kms:GenerateDataKey*", Principal=writer, Resource="*")),
+        kmsKeyId=account.create_key(allow("kms:GenerateDataKey*", Principal=principal, Resource="*")),
         cloudWatchLogsGroupArn=group,
-        cloudWatchLogsRoleArn=account.role("trail", "cloudtrail.amazonaws.com"),
+        cloudWatchLogsRoleArn=account.create_role("trail", "cloudtrail.amazonaws.com"),
     )
 
 
-def test_a_database_has_two_zones_and_parameters_of_its_version(account: Account) -> None:
-    vpc = account.vpc()
-    first, second = account.subnets(vpc)
+def test_a_database_needs_two_zones_and_parameters_of_its_version(account: Account) -> None:
+    vpc = account.create_vpc()
+    first, second = account.create_subnets(vpc)
     with pytest.raises(CloudError, match="Current AZ coverage: eu-west-1a"):
         account.create("aws:rds/subnetGroup:SubnetGroup", name="one", subnetIds=[first])
     account.create("aws:rds/subnetGroup:SubnetGroup", name="two", subnetIds=[first, second])
@@ -104,14 +103,16 @@ def test_a_database_has_two_zones_and_parameters_of_its_version(account: Account
 
 
 @pytest.mark.parametrize(
-    ("type_", "inputs", "words"),
+    ("type_", "inputs", "message"),
     [
         (DATABASE, {**POSTGRES, "deletionProtection": True, "skipFinalSnapshot": True}, "Cannot delete protected"),
         (DATABASE, POSTGRES, "final_snapshot_identifier is required"),
         (TABLE, {**ITEMS, "deletionProtectionEnabled": True}, "protected against deletion"),
     ],
 )
-def test_what_is_protected_stays(account: Account, type_: str, inputs: Mapping[str, Any], words: str) -> None:
+def test_a_protected_resource_cannot_be_deleted(
+    account: Account, type_: str, inputs: Mapping[str, Any], message: str
+) -> None:
     id_ = account.create(type_, **inputs)
-    with pytest.raises(CloudError, match=words):
+    with pytest.raises(CloudError, match=message):
         account.delete(type_, id_)

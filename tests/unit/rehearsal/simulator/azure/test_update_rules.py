@@ -1,0 +1,86 @@
+"""What cannot change in Azure after its creation, and what the resources of a machine learning workspace must be.
+
+Not proven: that Azure has these rules and messages. No test calls Azure.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from rehearsal.simulator.core.errors import CloudError
+from tests.support.azure_subscription import (
+    ENDPOINTS,
+    SERVER,
+    VALID_INPUTS,
+    VAULT,
+    ZONE,
+    Subscription,
+    identity_id,
+    private_endpoint,
+    subnet_inputs,
+    with_change,
+)
+
+
+def test_disks_cannot_shrink_and_vaults_cannot_change_their_retention(azure: Subscription) -> None:
+    azure.create("privatedns:PrivateZone", ZONE)
+    server, outputs = azure.create("dbforpostgresql:Server", SERVER)
+    assert outputs["fullyQualifiedDomainName"] == "pg-one.postgres.database.azure.com"
+    with pytest.raises(CloudError, match="cannot be reduced"):
+        azure.update("dbforpostgresql:Server", server, with_change(SERVER, "storage.storageSizeGB", 32))
+    shorter = with_change(VALID_INPUTS["keyvault:Vault"], "properties.softDeleteRetentionInDays", 7)
+    with pytest.raises(CloudError, match="can't be modified"):
+        azure.update("keyvault:Vault", VAULT, shorter)
+
+
+def test_a_subnet_in_use_cannot_be_moved_or_deleted(azure: Subscription) -> None:
+    azure.create("network:PrivateEndpoint", private_endpoint(VAULT, "vault"))
+    with pytest.raises(CloudError, match="cannot be updated"):
+        azure.update("network:Subnet", ENDPOINTS, subnet_inputs("endpoints", "10.0.70.0/24"))
+    with pytest.raises(CloudError, match="in use by"):
+        azure.simulation.delete("urn::x", "azure-native:network:Subnet", ENDPOINTS)
+
+
+def test_federated_credentials_of_an_identity_must_differ(azure: Subscription) -> None:
+    azure.create_valid("managedidentity:UserAssignedIdentity", "managedidentity:FederatedIdentityCredential")
+    first = VALID_INPUTS["managedidentity:FederatedIdentityCredential"]
+    with pytest.raises(CloudError, match="must be unique"):
+        azure.create(
+            "managedidentity:FederatedIdentityCredential",
+            {**first, "federatedIdentityCredentialResourceName": "again"},
+        )
+
+
+def test_ids_are_case_insensitive_and_outputs_have_the_ids_of_attached_identities(azure: Subscription) -> None:
+    azure.create_valid("managedidentity:UserAssignedIdentity")
+    other_case = identity_id("someone").replace("resourceGroups", "resourcegroups")
+    identity = {"type": "UserAssigned", "userAssignedIdentities": [other_case]}
+    _, outputs = azure.create(
+        "storage:StorageAccount", {**VALID_INPUTS["storage:StorageAccount"], "identity": identity}
+    )
+    attached = outputs["identity"]["userAssignedIdentities"][other_case]
+    assert attached["principalId"]
+    assert attached["principalId"] != attached["clientId"]
+
+
+def test_a_workspace_refuses_hierarchical_storage(azure: Subscription) -> None:
+    azure.create_valid("managedidentity:UserAssignedIdentity", "operationalinsights:Workspace")
+    azure.create_valid("applicationinsights:Component")
+    azure.create("storage:StorageAccount", {**VALID_INPUTS["storage:StorageAccount"], "isHnsEnabled": True})
+    with pytest.raises(CloudError, match="HNS"):
+        azure.create_valid("machinelearningservices:Workspace")
+
+
+@pytest.mark.parametrize("isolation", ["AllowOnlyApprovedOutbound", "Disabled"])
+def test_compute_without_public_ip_needs_a_managed_network(azure: Subscription, isolation: str) -> None:
+    azure.create_valid("managedidentity:UserAssignedIdentity", "operationalinsights:Workspace")
+    azure.create_valid("applicationinsights:Component", "storage:StorageAccount")
+    workspace = with_change(
+        VALID_INPUTS["machinelearningservices:Workspace"], "managedNetwork.isolationMode", isolation
+    )
+    azure.create("machinelearningservices:Workspace", workspace)
+    if isolation == "Disabled":
+        with pytest.raises(CloudError, match="without public IP"):
+            azure.create_valid("machinelearningservices:Compute")
+    else:
+        azure.create_valid("machinelearningservices:Compute")
