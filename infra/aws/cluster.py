@@ -72,6 +72,31 @@ class Cluster(Component):
             storage_class=_STORAGE_CLASS,
         )
 
+    @property
+    def _kubeconfig(self) -> pulumi.Output[str]:
+        """A kubeconfig without credentials: the AWS CLI gets a token for its user."""
+        cluster, region = self._ready_name, self._args.context.settings.location
+        command = {
+            "apiVersion": "client.authentication.k8s.io/v1beta1",
+            "command": "aws",
+            "args": ["eks", "get-token", "--cluster-name", cluster, "--region", region, "--output", "json"],
+            "interactiveMode": "Never",
+        }
+        server = {
+            "server": self._cluster.endpoint,
+            "certificate-authority-data": self._cluster.certificate_authority.data,
+        }
+        return pulumi.Output.json_dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": cluster, "cluster": server}],
+                "users": [{"name": cluster, "user": {"exec": command}}],
+                "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": cluster}}],
+                "current-context": cluster,
+            }
+        )
+
     def _define_node_pools(self) -> Sequence[NodePool]:
         settings = self._args.context.settings.cluster
         critical = Taint("CriticalAddonsOnly", "true", TaintEffect.NO_SCHEDULE)
@@ -296,31 +321,6 @@ class Cluster(Component):
 
     def _create_role(self, name: str, args: RoleArgs) -> Role:
         return Role(name, args, self.child_options())
-
-    @property
-    def _kubeconfig(self) -> pulumi.Output[str]:
-        """A kubeconfig without credentials: the AWS CLI gets a token for its user."""
-        cluster, region = self._ready_name, self._args.context.settings.location
-        command = {
-            "apiVersion": "client.authentication.k8s.io/v1beta1",
-            "command": "aws",
-            "args": ["eks", "get-token", "--cluster-name", cluster, "--region", region, "--output", "json"],
-            "interactiveMode": "Never",
-        }
-        server = {
-            "server": self._cluster.endpoint,
-            "certificate-authority-data": self._cluster.certificate_authority.data,
-        }
-        return pulumi.Output.json_dumps(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "clusters": [{"name": cluster, "cluster": server}],
-                "users": [{"name": cluster, "user": {"exec": command}}],
-                "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": cluster}}],
-                "current-context": cluster,
-            }
-        )
 
 
 def _ami_type(size: str) -> str:

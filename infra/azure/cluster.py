@@ -47,8 +47,7 @@ class Cluster(Component):
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        settings = args.context.settings.cluster
-
+        self._node_pools = self._define_node_pools()
         self._control = self._create_identity(f"{name}-control", "cluster")
         self._kubelet = self._create_identity(f"{name}-kubelet", "kubelet")
         self._disks = self._create_disk_encryption(f"{name}-disks")
@@ -56,7 +55,7 @@ class Cluster(Component):
         self._cluster = self._create_cluster(name, grants)
         self._id: pulumi.Output[str] = self._cluster.id
         self._oidc_issuer: pulumi.Output[str] = self._cluster.oidc_issuer_profile.issuer_url
-        self._create_user_pool(f"{name}-user", settings.user_pool)
+        self._create_user_pool(f"{name}-user", args.context.settings.cluster.user_pool)
         self._create_data_collection(f"{name}-insights")
         self._admin = self._grant_creator(f"{name}-creator")
         self.register_outputs({"name": self._cluster.name, "oidc_issuer": self._oidc_issuer})
@@ -78,8 +77,7 @@ class Cluster(Component):
             storage_class="managed-csi",
         )
 
-    @property
-    def _node_pools(self) -> tuple[NodePool, ...]:
+    def _define_node_pools(self) -> tuple[NodePool, ...]:
         settings = self._args.context.settings.cluster
         pools = (("system", settings.system_pool, (_SYSTEM_TAINT,)), ("user", settings.user_pool, ()))
         return tuple(

@@ -55,7 +55,7 @@ class TestAzure(Standing):
 @needs_charts
 def test_a_preview_with_values_that_a_chart_refuses_fails(stack: Stack) -> None:
     # On a first preview nobody asks: the engine does not call a provider whose kubeconfig it does not know.
-    old, new = '"replicaCount": 2 if production else 1', '"replicaCount": "one"'
+    old, new = '"replicaCount": args.context.settings.resilience.replicas', '"replicaCount": "one"'
     with stack.project.edited(MLFLOW, old, new):
         preview = stack.pulumi("preview")
     assert preview.code != 0

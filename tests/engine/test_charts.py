@@ -221,7 +221,7 @@ def platform(request: pytest.FixtureRequest) -> list[Judged]:
         lambda: cluster.create_platform(stack_context("azure", request.param), sample_foundation())
     )
     reviewed = load_exceptions()
-    return [judge(item.inputs, reviewed) for item in recorder.of(RELEASE)]
+    return [judge(item.inputs, reviewed) for item in recorder.of_type(RELEASE)]
 
 
 def test_the_platforms_charts_render_to_objects_that_nothing_is_wrong_with(platform: list[Judged]) -> None:

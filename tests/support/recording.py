@@ -1,5 +1,7 @@
-"""Pulumi's mocks, answered by the simulated clouds: what a unit test builds is checked against the same models as a
-rehearsal, only without the engine.
+"""Runs Pulumi programs without the engine and records the resources they declare.
+
+Pulumi's mocks pass every resource to the simulated clouds, so that unit tests validate against the same resource
+models as a rehearsal.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RecordedResource:
-    """A resource that the program declared: inputs under their wire names, and what the cloud answered."""
+    """A resource that the program declared: its inputs, under their wire names, and the outputs of the cloud."""
 
     type: str
     name: str
@@ -35,20 +37,20 @@ class RecordedResource:
 
 
 class Recorder(pulumi.runtime.Mocks):
-    """Creates every resource in an in-memory state and keeps what was asked."""
+    """Creates every resource in an in-memory state and records it."""
 
     def __init__(self) -> None:
         self.resources: list[RecordedResource] = []
         self._state = StateStore(":memory:")
         self._simulations = create_simulations(self._state)
 
-    def of(self, type_: str) -> list[RecordedResource]:
-        """What was declared of one type token."""
+    def of_type(self, type_: str) -> list[RecordedResource]:
+        """The resources with this type token."""
         return [resource for resource in self.resources if resource.type == type_]
 
-    def one(self, type_: str) -> RecordedResource:
-        """The only resource of its type; fails when there is none or more than one."""
-        (found,) = self.of(type_)
+    def single(self, type_: str) -> RecordedResource:
+        """The only resource of its type; fails if there is none or more than one."""
+        (found,) = self.of_type(type_)
         return found
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
@@ -74,7 +76,7 @@ class Recorder(pulumi.runtime.Mocks):
 
 
 def _values(properties: Mapping[str, Any]) -> Values:
-    """What the mocks were given, as it would come over the wire: whole numbers whole, secrets known."""
+    """The properties of a mock call as the engine would send them: integers as integers, secrets marked."""
     return Values.from_wire(json_format.ParseDict(dict(properties), struct_pb2.Struct()))
 
 
@@ -86,28 +88,28 @@ def stack_context(cloud: str, environment: str = "dev", **settings: Any) -> Stac
     return StackContext(valid, Naming(valid))
 
 
-def record_program(build: Callable[[], T], stack: str = "azure-dev") -> tuple[Recorder, T]:
-    """Run `build` as a Pulumi program would run, wait for all it declared, and return what was recorded."""
+def record_program(declare: Callable[[], T], stack: str = "azure-dev") -> tuple[Recorder, T]:
+    """Run `declare` as a Pulumi program, wait for all its resources, and return the record and the result."""
     recorder = Recorder()
     asyncio.set_event_loop(asyncio.new_event_loop())
     pulumi.runtime.set_mocks(recorder, project="groundwork", stack=stack, preview=False)
-    built: list[T] = []
+    results: list[T] = []
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def program() -> None:
-        built.append(build())
+        results.append(declare())
 
-    # As in a rehearsal's own runs: to collect garbage meanwhile is to walk the SDK's objects over and over.
+    # As in rehearsals: garbage collection would traverse the SDK's objects many times.
     gc.disable()
     try:
         program()
     finally:
         gc.enable()
-    return recorder, built[0]
+    return recorder, results[0]
 
 
 def resolve(output: pulumi.Output[T]) -> T:
-    """The value of an output, once everything is declared."""
+    """The value of an output, after the program has run."""
     return asyncio.get_event_loop().run_until_complete(output.future())  # type: ignore[return-value]
 
 

@@ -1,8 +1,8 @@
 """The foundation on AWS, declared against the simulated account.
 
-Proves what the models and policies cannot know: that the settings, the names, the tags and the access table arrive at
-the resources they are meant for. What AWS would refuse is proven in tests/unit/rehearsal/simulator/aws/test_*.py; what
-the house forbids, by the policy pack.
+Proves what resource models and policies cannot: that settings, names, tags and the access table reach the right
+resources. What AWS would refuse is proven in tests/unit/rehearsal/simulator/aws/test_*.py; what the
+policy pack forbids, by its own tests.
 """
 
 from __future__ import annotations
@@ -28,42 +28,42 @@ ALERTS: dict[str, Any] = {"telemetry": {"alertEmail": "ml@example.com", "retenti
 
 
 @dataclass(frozen=True)
-class Built:
+class DeclaredStack:
     recorder: Recorder
     foundation: Foundation
 
-    def of(self, type_: str, name: str = "") -> list[RecordedResource]:
-        return [resource for resource in self.recorder.of(type_) if name in ("", resource.name)]
+    def of_type(self, type_: str, name: str = "") -> list[RecordedResource]:
+        return [resource for resource in self.recorder.of_type(type_) if name in ("", resource.name)]
 
-    def only(self, type_: str, name: str) -> Mapping[str, Any]:
-        (resource,) = self.of(type_, name)
+    def single(self, type_: str, name: str) -> Mapping[str, Any]:
+        (resource,) = self.of_type(type_, name)
         return resource.inputs
 
 
-def build(environment: str = "dev", **settings: Any) -> Built:
+def declare(environment: str = "dev", **settings: Any) -> DeclaredStack:
     context = stack_context("aws", environment, **settings)
-    return Built(*record_program(lambda: aws.create_foundation(context), f"aws-{environment}"))
+    return DeclaredStack(*record_program(lambda: aws.create_foundation(context), f"aws-{environment}"))
 
 
 @pytest.fixture(scope="module")
-def dev() -> Built:
-    return build(**ALERTS)
+def dev() -> DeclaredStack:
+    return declare(**ALERTS)
 
 
 @pytest.fixture(scope="module")
-def prod() -> Built:
-    return build("prod", organization="abcdefgh", **ALERTS)  # the longest name that settings allow
+def prod() -> DeclaredStack:
+    return declare("prod", organization="abcdefgh", **ALERTS)  # the longest name that settings allow
 
 
-def test_whatever_can_carry_tags_carries_those_of_the_house(dev: Built) -> None:
+def test_every_taggable_resource_has_the_stacks_tags(dev: DeclaredStack) -> None:
     tags = dict(stack_context("aws").naming.tags)
-    taggable = [resource for resource in dev.recorder.resources if _takes_tags(resource.type)]
+    taggable = [resource for resource in dev.recorder.resources if _supports_tags(resource.type)]
     untagged = [f"{one.type} {one.name}" for one in taggable if not tags.items() <= one.inputs.get("tags", {}).items()]
     assert taggable
     assert not untagged
 
 
-def _takes_tags(type_: str) -> bool:
+def _supports_tags(type_: str) -> bool:
     package, module, kind = type_.split(":")
     if package != "aws":
         return False
@@ -71,9 +71,9 @@ def _takes_tags(type_: str) -> bool:
     return "tags" in inspect.signature(initializer).parameters
 
 
-def test_longest_names_fit_in_production_too(prod: Built) -> None:
-    """The models refuse names that AWS would refuse, so having been built is the proof."""
-    assert prod.only("aws:s3/bucket:Bucket", "audit")["bucket"].startswith("abcdefgh-gw-prod-audit-")
+def test_longest_names_fit_in_production_too(prod: DeclaredStack) -> None:
+    """The resource models reject names that AWS rejects, so that declaring the stack is the proof."""
+    assert prod.single("aws:s3/bucket:Bucket", "audit")["bucket"].startswith("abcdefgh-gw-prod-audit-")
 
 
 READ_OBJECTS = {"s3:ListBucket", "s3:GetObject", "kms:Decrypt"}
@@ -114,21 +114,23 @@ READ_IMAGES = {
         ("serving", READ_OBJECTS | WRITE_ITEMS | READ_IMAGES),
     ],
 )
-def test_a_workload_may_do_what_its_row_says_and_nothing_else(dev: Built, workload: str, expected: set[str]) -> None:
+def test_a_workload_has_the_permissions_of_its_row_and_no_others(
+    dev: DeclaredStack, workload: str, expected: set[str]
+) -> None:
     assert {
         action for statement in _statements(dev, f"identity-{workload}") for action in statement["Action"]
     } == expected
 
 
-def _statements(built: Built, role: str) -> list[dict[str, Any]]:
-    statements: list[dict[str, Any]] = json.loads(built.only("aws:iam/rolePolicy:RolePolicy", role)["policy"])[
+def _statements(stack: DeclaredStack, role: str) -> list[dict[str, Any]]:
+    statements: list[dict[str, Any]] = json.loads(stack.single("aws:iam/rolePolicy:RolePolicy", role)["policy"])[
         "Statement"
     ]
     return statements
 
 
-def test_serving_reads_with_the_key_of_the_store_through_the_store_only(dev: Built) -> None:
-    key = dev.of("aws:kms/key:Key", "secrets-key")[0].outputs["arn"]
+def test_serving_reads_with_the_key_of_the_store_through_the_store_only(dev: DeclaredStack) -> None:
+    key = dev.of_type("aws:kms/key:Key", "secrets-key")[0].outputs["arn"]
     granted = {
         statement["Condition"]["StringEquals"]["kms:ViaService"]: (statement["Action"], statement["Resource"])
         for statement in _statements(dev, "identity-serving")
@@ -141,8 +143,8 @@ def test_serving_reads_with_the_key_of_the_store_through_the_store_only(dev: Bui
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
-def test_only_its_own_service_account_takes_a_workloads_role(dev: Built, workload: Any) -> None:
-    role = dev.only("aws:iam/role:Role", f"identity-{workload.name}")
+def test_only_the_workloads_service_account_can_assume_its_role(dev: DeclaredStack, workload: Any) -> None:
+    role = dev.single("aws:iam/role:Role", f"identity-{workload.name}")
     (statement,) = json.loads(role["assumeRolePolicy"])["Statement"]
     assert statement["Principal"] == {"Service": "pods.eks.amazonaws.com"}
     assert statement["Condition"]["StringEquals"] == {
@@ -150,14 +152,14 @@ def test_only_its_own_service_account_takes_a_workloads_role(dev: Built, workloa
         "aws:RequestTag/kubernetes-namespace": workload.namespace,
         "aws:RequestTag/kubernetes-service-account": workload.service_account,
     }
-    association = dev.only("aws:eks/podIdentityAssociation:PodIdentityAssociation", f"identity-{workload.name}")
+    association = dev.single("aws:eks/podIdentityAssociation:PodIdentityAssociation", f"identity-{workload.name}")
     assert (association["namespace"], association["serviceAccount"]) == (workload.namespace, workload.service_account)
 
 
-def test_wildcard_resources_are_left_to_actions_that_know_no_resource(dev: Built) -> None:
+def test_only_actions_without_resources_use_the_wildcard_resource(dev: DeclaredStack) -> None:
     wild = {
         action
-        for policy in dev.of("aws:iam/rolePolicy:RolePolicy")
+        for policy in dev.of_type("aws:iam/rolePolicy:RolePolicy")
         for statement in _statements(dev, policy.name)
         if "*" in statement["Resource"]
         for action in statement["Action"]
@@ -175,32 +177,32 @@ def test_wildcard_resources_are_left_to_actions_that_know_no_resource(dev: Built
 
 
 def test_bounds_of_the_pools_reach_the_node_groups() -> None:
-    built = build(cluster={"userPool": {"size": "m7g.2xlarge", "minimum": 3, "maximum": 7}})
-    group = built.only("aws:eks/nodeGroup:NodeGroup", "cluster-user")
+    stack = declare(cluster={"userPool": {"size": "m7g.2xlarge", "minimum": 3, "maximum": 7}})
+    group = stack.single("aws:eks/nodeGroup:NodeGroup", "cluster-user")
     assert group["scalingConfig"] == {"minSize": 3, "maxSize": 7, "desiredSize": 3}
     assert (group["instanceTypes"], group["amiType"]) == (["m7g.2xlarge"], "AL2023_ARM_64_STANDARD")
-    system, user = built.foundation.cluster.node_pools
+    system, user = stack.foundation.cluster.node_pools
     assert (user.name, user.minimum, user.maximum, len(user.zones)) == ("user", 3, 7, 3)
-    taints = built.only("aws:eks/nodeGroup:NodeGroup", "cluster-system")["taints"]
+    taints = stack.single("aws:eks/nodeGroup:NodeGroup", "cluster-system")["taints"]
     assert [(taint.key, taint.value) for taint in system.taints] == [(one["key"], one["value"]) for one in taints]
     assert taints[0]["effect"] == "NO_SCHEDULE"
 
 
 @pytest.mark.parametrize("ranges", [[], ["203.0.113.0/24"]])
 def test_the_kubernetes_api_is_open_to_the_authorized_ranges_only(ranges: list[str]) -> None:
-    access = build(cluster={"authorizedRanges": ranges}).only("aws:eks/cluster:Cluster", "cluster")["vpcConfig"]
+    access = declare(cluster={"authorizedRanges": ranges}).single("aws:eks/cluster:Cluster", "cluster")["vpcConfig"]
     assert access["endpointPrivateAccess"] is True
     assert access["endpointPublicAccess"] is bool(ranges)
     assert access.get("publicAccessCidrs", []) == ranges
 
 
-def test_production_has_no_zone_in_common_to_fall_with(dev: Built, prod: Built) -> None:
-    assert len(dev.of("aws:ec2/natGateway:NatGateway")) == 1
-    assert len({one.inputs["subnetId"] for one in prod.of("aws:ec2/natGateway:NatGateway")}) == 3
-    assert [built.only("aws:rds/instance:Instance", "database")["multiAz"] for built in (dev, prod)] == [False, True]
+def test_production_survives_the_loss_of_a_zone(dev: DeclaredStack, prod: DeclaredStack) -> None:
+    assert len(dev.of_type("aws:ec2/natGateway:NatGateway")) == 1
+    assert len({one.inputs["subnetId"] for one in prod.of_type("aws:ec2/natGateway:NatGateway")}) == 3
+    assert [stack.single("aws:rds/instance:Instance", "database")["multiAz"] for stack in (dev, prod)] == [False, True]
 
 
-def test_secrets_are_secret_and_the_kubeconfig_holds_none(dev: Built) -> None:
+def test_secrets_are_secret_and_the_kubeconfig_holds_none(dev: DeclaredStack) -> None:
     cluster, database = dev.foundation.cluster, dev.foundation.tracking_db
     assert is_secret(database.password)
     assert is_secret(cluster.kubeconfig)
@@ -209,21 +211,21 @@ def test_secrets_are_secret_and_the_kubeconfig_holds_none(dev: Built) -> None:
     assert user["user"].keys() == {"exec"}
 
 
-def test_stores_answer_where_the_network_policies_are_told(dev: Built) -> None:
+def test_stores_have_the_endpoints_that_network_policies_use(dev: DeclaredStack) -> None:
     endpoints = {
         store: (list(resolve(pulumi.Output.from_input(one.cidrs))), one.port)
         for store, one in dev.foundation.endpoints.items()
     }
-    gateway = dev.of("aws:ec2/vpcEndpoint:VpcEndpoint", "network-s3")[0]
-    data = sorted(one.inputs["cidrBlock"] for one in dev.of("aws:ec2/subnet:Subnet") if "data" in one.name)
+    gateway = dev.of_type("aws:ec2/vpcEndpoint:VpcEndpoint", "network-s3")[0]
+    data = sorted(one.inputs["cidrBlock"] for one in dev.of_type("aws:ec2/subnet:Subnet") if "data" in one.name)
     assert endpoints.keys() == set(Store)
     assert endpoints[Store.ARTIFACTS] == (gateway.outputs["cidrBlocks"], 443)
     assert endpoints[Store.TRACKING_DB] == (data, 5432)
     assert dev.foundation.identities.keys() == {workload.name for workload in WORKLOADS}
 
 
-def test_retention_is_rounded_up_to_what_cloudwatch_knows(dev: Built) -> None:
-    assert {group.inputs["retentionInDays"] for group in dev.of("aws:cloudwatch/logGroup:LogGroup")} == {60}
+def test_retention_is_rounded_up_to_a_period_of_cloudwatch(dev: DeclaredStack) -> None:
+    assert {group.inputs["retentionInDays"] for group in dev.of_type("aws:cloudwatch/logGroup:LogGroup")} == {60}
 
 
 @pytest.mark.parametrize("cidr", ["10.20.0.0/16", "172.16.0.0/17", "192.168.16.0/20"])

@@ -24,7 +24,7 @@ from rehearsal.simulator.azure.cloud import MODELS
 from rehearsal.simulator.azure.identity import ROLES as KNOWN_ROLES
 from tests.support.recording import RecordedResource, Recorder, is_secret, record_program, stack_context
 
-# Types of Azure that have no tags, or (Cosmos DB's parts) keep none.
+# Types without tags; Cosmos DB does not store those of databases and containers.
 UNTAGGED = frozenset(
     f"azure-native:{type_}"
     for type_ in (
@@ -44,7 +44,7 @@ UNTAGGED = frozenset(
         "storage:ManagementPolicy",
     )
 )
-CLOSED = (
+PRIVATE = (
     "azure-native:containerregistry:Registry",
     "azure-native:cosmosdb:DatabaseAccount",
     "azure-native:keyvault:Vault",
@@ -54,32 +54,32 @@ CLOSED = (
 
 
 @dataclass(frozen=True)
-class Built:
+class DeclaredStack:
     recorder: Recorder
     foundation: Foundation
     tags: Mapping[str, str]
     secret: Mapping[str, bool]
 
-    def of(self, type_: str) -> list[RecordedResource]:
-        return self.recorder.of(f"azure-native:{type_}")
+    def of_type(self, type_: str) -> list[RecordedResource]:
+        return self.recorder.of_type(f"azure-native:{type_}")
 
-    def one(self, type_: str) -> Mapping[str, Any]:
-        return self.recorder.one(f"azure-native:{type_}").inputs
+    def single(self, type_: str) -> Mapping[str, Any]:
+        return self.recorder.single(f"azure-native:{type_}").inputs
 
 
-def build(environment: str = "dev", **settings: Any) -> Built:
+def declare(environment: str = "dev", **settings: Any) -> DeclaredStack:
     context = stack_context("azure", environment, **settings)
-    recorder, built = record_program(lambda: create_foundation(context))
+    recorder, foundation = record_program(lambda: create_foundation(context))
     secret = {
-        "kubeconfig": is_secret(built.cluster.kubeconfig),
-        "password": is_secret(built.tracking_db.password),
+        "kubeconfig": is_secret(foundation.cluster.kubeconfig),
+        "password": is_secret(foundation.tracking_db.password),
     }
-    return Built(recorder, built, context.naming.tags, secret)
+    return DeclaredStack(recorder, foundation, context.naming.tags, secret)
 
 
 @pytest.fixture(scope="module")
-def dev() -> Built:
-    return build(
+def dev() -> DeclaredStack:
+    return declare(
         cluster={
             "systemPool": {"minimum": 3, "maximum": 4},
             "userPool": {"size": "Standard_D8s_v5", "minimum": 1, "maximum": 7},
@@ -89,11 +89,11 @@ def dev() -> Built:
 
 
 @pytest.fixture(scope="module")
-def prod() -> Built:
-    return build("prod", cluster={"authorizedRanges": ["203.0.113.0/24"]})
+def prod() -> DeclaredStack:
+    return declare("prod", cluster={"authorizedRanges": ["203.0.113.0/24"]})
 
 
-def test_everything_that_can_carry_tags_carries_all_of_them(dev: Built) -> None:
+def test_every_taggable_resource_has_the_stacks_tags(dev: DeclaredStack) -> None:
     azure = [resource for resource in dev.recorder.resources if resource.type.startswith("azure-native:")]
     untagged = {
         resource.type
@@ -104,23 +104,23 @@ def test_everything_that_can_carry_tags_carries_all_of_them(dev: Built) -> None:
     assert untagged == set()
 
 
-def test_the_simulated_azure_models_what_is_declared_and_nothing_else(dev: Built) -> None:
+def test_the_simulated_azure_models_what_is_declared_and_nothing_else(dev: DeclaredStack) -> None:
     declared = {r.type for r in dev.recorder.resources if r.type.startswith("azure-native:")}
     assert declared == set(MODELS)
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
 def test_the_longest_names_are_accepted(environment: str) -> None:
-    built = build(environment, organization="abcdefgh")
-    assert all(len(account.inputs["accountName"]) <= 24 for account in built.of("storage:StorageAccount"))
+    stack = declare(environment, organization="abcdefgh")
+    assert all(len(account.inputs["accountName"]) <= 24 for account in stack.of_type("storage:StorageAccount"))
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
-def test_a_workload_has_the_roles_of_its_row_and_no_other(dev: Built, workload: Workload) -> None:
-    """The registry's role on the registry, the artifacts' on their container, Cosmos DB's own on its account."""
+def test_a_workload_has_the_roles_of_its_row_and_no_other(dev: DeclaredStack, workload: Workload) -> None:
+    """Roles are assigned on the registry, on the artifacts' container and on the Cosmos DB account."""
     ends = {
         Store.ARTIFACTS: "/containers/mlflow",
-        Store.REGISTRY: dev.one("containerregistry:Registry")["registryName"],
+        Store.REGISTRY: dev.single("containerregistry:Registry")["registryName"],
     }
     expected = {
         (role_of(store, access), ends[store])
@@ -133,8 +133,10 @@ def test_a_workload_has_the_roles_of_its_row_and_no_other(dev: Built, workload: 
         if store is Store.EXPERIMENTS
     }
     principal = identity(dev, workload)["principalId"]
-    granted = [r.inputs for r in dev.of("authorization:RoleAssignment") if r.inputs["principalId"] == principal]
-    data = [r.inputs for r in dev.of("cosmosdb:SqlResourceSqlRoleAssignment") if r.inputs["principalId"] == principal]
+    granted = [r.inputs for r in dev.of_type("authorization:RoleAssignment") if r.inputs["principalId"] == principal]
+    data = [
+        r.inputs for r in dev.of_type("cosmosdb:SqlResourceSqlRoleAssignment") if r.inputs["principalId"] == principal
+    ]
 
     assert {
         (tail(grant["roleDefinitionId"]), end)
@@ -147,21 +149,21 @@ def test_a_workload_has_the_roles_of_its_row_and_no_other(dev: Built, workload: 
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
-def test_only_the_workloads_service_account_may_take_its_identity(dev: Built, workload: Workload) -> None:
+def test_only_the_workloads_service_account_can_use_its_identity(dev: DeclaredStack, workload: Workload) -> None:
     (credential,) = [
         r.inputs
-        for r in dev.of("managedidentity:FederatedIdentityCredential")
+        for r in dev.of_type("managedidentity:FederatedIdentityCredential")
         if r.inputs["resourceName"] == identity(dev, workload)["name"]
     ]
     assert credential["subject"] == f"system:serviceaccount:{workload.namespace}:{workload.service_account}"
     assert (
         credential["issuer"]
-        == dev.recorder.one("azure-native:containerservice:ManagedCluster").outputs["oidcIssuerProfile"]["issuerURL"]
+        == dev.recorder.single("azure-native:containerservice:ManagedCluster").outputs["oidcIssuerProfile"]["issuerURL"]
     )
 
 
 def test_every_role_is_a_built_in_role_known_elsewhere_by_its_name() -> None:
-    """The GUIDs stand in two places, written separately: a slip in one of them shows."""
+    """Program and simulator state the GUIDs independently, so that a typo in one of them fails."""
     assert {role.value for role in Role} <= set(KNOWN_ROLES)
     assert {pair: KNOWN_ROLES[role] for pair, role in ROLES.items()} == {
         (Store.ARTIFACTS, Access.READ): "Storage Blob Data Reader",
@@ -171,9 +173,9 @@ def test_every_role_is_a_built_in_role_known_elsewhere_by_its_name() -> None:
     }
 
 
-def test_pools_have_their_sizes_and_bounds(dev: Built) -> None:
-    (system,) = dev.one("containerservice:ManagedCluster")["agentPoolProfiles"]
-    user = dev.one("containerservice:AgentPool")
+def test_pools_have_their_sizes_and_bounds(dev: DeclaredStack) -> None:
+    (system,) = dev.single("containerservice:ManagedCluster")["agentPoolProfiles"]
+    user = dev.single("containerservice:AgentPool")
     assert [system[key] for key in ("count", "minCount", "maxCount")] == [3, 3, 4]
     assert [user[key] for key in ("vmSize", "count", "minCount", "maxCount")] == ["Standard_D8s_v5", 1, 1, 7]
     assert system["nodeTaints"] == ["CriticalAddonsOnly=true:NoSchedule"]
@@ -182,51 +184,51 @@ def test_pools_have_their_sizes_and_bounds(dev: Built) -> None:
         assert pool["tags"] == dict(dev.tags)
 
 
-def test_stores_are_reached_through_the_network_only(dev: Built) -> None:
+def test_stores_are_reached_through_the_network_only(dev: DeclaredStack) -> None:
     targets = [
         connection["privateLinkServiceId"]
-        for endpoint in dev.of("network:PrivateEndpoint")
+        for endpoint in dev.of_type("network:PrivateEndpoint")
         for connection in endpoint.inputs["privateLinkServiceConnections"]
     ]
-    for type_ in CLOSED:
-        for store in dev.recorder.of(type_):
+    for type_ in PRIVATE:
+        for store in dev.recorder.of_type(type_):
             settings = store.inputs.get("properties", store.inputs)
             assert settings["publicNetworkAccess"] == "Disabled", store.name
             assert any(target.endswith(f"/{store.outputs['name']}") for target in targets), store.name
-    assert dev.one("dbforpostgresql:Server")["network"]["publicNetworkAccess"] == "Disabled"
+    assert dev.single("dbforpostgresql:Server")["network"]["publicNetworkAccess"] == "Disabled"
 
 
-def test_the_api_server_is_private_unless_ranges_are_authorized(dev: Built, prod: Built) -> None:
-    closed = dev.one("containerservice:ManagedCluster")["apiServerAccessProfile"]
-    opened = prod.one("containerservice:ManagedCluster")["apiServerAccessProfile"]
+def test_the_api_server_is_private_unless_ranges_are_authorized(dev: DeclaredStack, prod: DeclaredStack) -> None:
+    closed = dev.single("containerservice:ManagedCluster")["apiServerAccessProfile"]
+    opened = prod.single("containerservice:ManagedCluster")["apiServerAccessProfile"]
     assert closed["enablePrivateCluster"] is True
     assert "authorizedIPRanges" not in closed
     assert opened["enablePrivateCluster"] is False
     assert opened["authorizedIPRanges"] == ["203.0.113.0/24"]
 
 
-def test_stores_are_encrypted_with_the_platforms_key(dev: Built) -> None:
-    key = dev.recorder.one("azure-native:keyvault:Key").outputs
-    (vault,) = [r.outputs["properties"]["vaultUri"] for r in dev.of("keyvault:Vault") if r.name == "secrets"]
+def test_stores_are_encrypted_with_the_platforms_key(dev: DeclaredStack) -> None:
+    key = dev.recorder.single("azure-native:keyvault:Key").outputs
+    (vault,) = [r.outputs["properties"]["vaultUri"] for r in dev.of_type("keyvault:Vault") if r.name == "secrets"]
     assert all(
         account.inputs["encryption"]["keyVaultProperties"] == {"keyVaultUri": vault, "keyName": key["name"]}
-        for account in dev.of("storage:StorageAccount")
+        for account in dev.of_type("storage:StorageAccount")
     )
-    registry = dev.one("containerregistry:Registry")["encryption"]
+    registry = dev.single("containerregistry:Registry")["encryption"]
     assert registry["keyVaultProperties"]["keyIdentifier"] == key["keyUri"]
-    assert dev.one("cosmosdb:DatabaseAccount")["keyVaultKeyUri"] == key["keyUri"]
-    assert dev.one("dbforpostgresql:Server")["dataEncryption"]["primaryKeyURI"] == key["keyUriWithVersion"]
+    assert dev.single("cosmosdb:DatabaseAccount")["keyVaultKeyUri"] == key["keyUri"]
+    assert dev.single("dbforpostgresql:Server")["dataEncryption"]["primaryKeyURI"] == key["keyUriWithVersion"]
 
 
-def test_production_survives_a_zone_and_is_kept_longer(dev: Built, prod: Built) -> None:
-    assert dev.one("dbforpostgresql:Server")["highAvailability"]["mode"] == "Disabled"
-    assert prod.one("dbforpostgresql:Server")["highAvailability"]["mode"] == "ZoneRedundant"
-    assert prod.one("dbforpostgresql:Server")["backup"]["backupRetentionDays"] == 35
-    assert prod.one("cosmosdb:DatabaseAccount")["locations"][0]["isZoneRedundant"] is True
-    assert "capabilities" not in prod.one("cosmosdb:DatabaseAccount")
+def test_production_survives_the_loss_of_a_zone_and_has_longer_backups(dev: DeclaredStack, prod: DeclaredStack) -> None:
+    assert dev.single("dbforpostgresql:Server")["highAvailability"]["mode"] == "Disabled"
+    assert prod.single("dbforpostgresql:Server")["highAvailability"]["mode"] == "ZoneRedundant"
+    assert prod.single("dbforpostgresql:Server")["backup"]["backupRetentionDays"] == 35
+    assert prod.single("cosmosdb:DatabaseAccount")["locations"][0]["isZoneRedundant"] is True
+    assert "capabilities" not in prod.single("cosmosdb:DatabaseAccount")
 
 
-def test_every_service_sends_its_audit_log_to_the_workspace(dev: Built) -> None:
+def test_every_service_sends_its_audit_log_to_the_workspace(dev: DeclaredStack) -> None:
     services = (
         "containerregistry:Registry",
         "containerservice:ManagedCluster",
@@ -235,12 +237,12 @@ def test_every_service_sends_its_audit_log_to_the_workspace(dev: Built) -> None:
         "keyvault:Vault",
         "machinelearningservices:Workspace",
     )
-    names = {service.outputs["name"] for type_ in services for service in dev.of(type_)}
-    logged = {tail(setting.inputs["resourceUri"]) for setting in dev.of("monitor:DiagnosticSetting")}
+    names = {service.outputs["name"] for type_ in services for service in dev.of_type(type_)}
+    logged = {tail(setting.inputs["resourceUri"]) for setting in dev.of_type("monitor:DiagnosticSetting")}
     assert names <= logged
 
 
-def test_secrets_stay_secret(dev: Built) -> None:
+def test_secrets_stay_secret(dev: DeclaredStack) -> None:
     assert dev.secret == {"kubeconfig": True, "password": True}
 
 
@@ -250,13 +252,13 @@ def test_the_network_is_cut_without_overlap(cidr: str) -> None:
     blocks = [IPv4Network(block) for block in (cut.nodes, cut.endpoints, cut.database, cut.api)]
     assert all(block.subnet_of(IPv4Network(cidr)) for block in blocks)
     assert not any(one.overlaps(other) for one, other in combinations(blocks, 2))
-    assert blocks[0].num_addresses >= 1000  # both pools at their most, 200 nodes, and room to replace them
+    assert blocks[0].num_addresses >= 1000  # both pools at their maximum of 200 nodes, and as many to replace them
 
 
-def identity(built: Built, workload: Workload) -> Mapping[str, Any]:
+def identity(stack: DeclaredStack, workload: Workload) -> Mapping[str, Any]:
     (found,) = [
         resource.outputs
-        for resource in built.of("managedidentity:UserAssignedIdentity")
+        for resource in stack.of_type("managedidentity:UserAssignedIdentity")
         if resource.name == f"identity-{workload.name}"
     ]
     return found

@@ -1,7 +1,7 @@
-"""The contract between a cloud and the platform, held against both clouds.
+"""The contract between a cloud and the platform, tested on both clouds.
 
-Proves that each cloud's `foundation` hands back a complete Foundation, that its parts are of the same kind on both
-clouds, and that the two are laid out alike. What the resources behind the parts are like is each cloud's own test.
+Proves that each cloud creates a complete Foundation, with members of the same types and values of the same kinds, and
+that both packages have the same layout. The tests of each cloud cover the resources behind it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ COMPONENTS: Mapping[str, str] = {
     "training": "Training",
     "audit": "Audit",
 }
-# What one cloud needs several resources for and the other one: they serve the components above.
+# Modules without a counterpart: what takes several resources on one cloud takes one on the other.
 HELPERS: Mapping[str, frozenset[str]] = {"azure": frozenset(), "aws": frozenset({"bucket", "iam", "keys"})}
 POOLS = {
     "systemPool": {"minimum": 2, "maximum": 5},
@@ -45,92 +45,96 @@ POOLS = {
 
 
 @dataclass(frozen=True)
-class Handed:
-    """What a cloud handed back, its outputs resolved while their program was at hand."""
+class ResolvedFoundation:
+    """A cloud's foundation, with its outputs resolved while the event loop of the program exists."""
 
+    cloud: str
     foundation: Foundation
+    logical_names: frozenset[str]  # each after its type
     values: Mapping[str, Any]  # by path: `cluster.name`
     secrets: frozenset[str]  # paths
 
 
 @pytest.fixture(scope="module", params=CLOUDS)
-def handed(request: pytest.FixtureRequest) -> Handed:
+def resolved(request: pytest.FixtureRequest) -> ResolvedFoundation:
     cloud = import_module(f"infra.{request.param}")
     context = stack_context(request.param, cluster=POOLS)
-    _, foundation = record_program(lambda: cloud.create_foundation(context), stack=f"{request.param}-dev")
+    recorder, foundation = record_program(lambda: cloud.create_foundation(context), stack=f"{request.param}-dev")
     outputs = dict(outputs_of(foundation))
-    return Handed(
+    return ResolvedFoundation(
+        request.param,
         foundation,
+        frozenset(f"{resource.type} {resource.name}" for resource in recorder.resources),
         {path: resolve(output) for path, output in outputs.items()},
         frozenset(path for path, output in outputs.items() if is_secret(output)),
     )
 
 
-def outputs_of(part: Any, path: str = "") -> list[tuple[str, pulumi.Output[Any]]]:
-    """Every output within a part of the contract, and where it stands."""
-    if isinstance(part, pulumi.Output):
-        return [(path, part)]
+def outputs_of(member: Any, path: str = "") -> list[tuple[str, pulumi.Output[Any]]]:
+    """Each output in a member of the contract, with its path."""
+    if isinstance(member, pulumi.Output):
+        return [(path, member)]
     inner: Mapping[str, Any] = {}
-    if is_dataclass(part):
-        inner = {field.name: getattr(part, field.name) for field in fields(part)}
-    elif isinstance(part, Mapping):
-        inner = part
-    elif isinstance(part, list | tuple):
-        inner = {str(index): item for index, item in enumerate(part)}
+    if is_dataclass(member):
+        inner = {field.name: getattr(member, field.name) for field in fields(member)}
+    elif isinstance(member, Mapping):
+        inner = member
+    elif isinstance(member, list | tuple):
+        inner = {str(index): item for index, item in enumerate(member)}
     return [found for name, item in inner.items() for found in outputs_of(item, f"{path}.{name}".lstrip("."))]
 
 
-def test_it_is_a_complete_foundation(handed: Handed) -> None:
-    assert isinstance(handed.foundation, Foundation)
+def test_the_foundation_is_complete(resolved: ResolvedFoundation) -> None:
+    assert isinstance(resolved.foundation, Foundation)
     hints = inspect.get_annotations(Foundation, eval_str=True)
-    for part in fields(Foundation):
-        if isinstance(hints[part.name], type):
-            assert isinstance(getattr(handed.foundation, part.name), hints[part.name]), part.name
+    for member in fields(Foundation):
+        if isinstance(hints[member.name], type):
+            assert isinstance(getattr(resolved.foundation, member.name), hints[member.name]), member.name
 
 
-def test_every_value_is_known_and_not_empty(handed: Handed) -> None:
-    assert handed.values
-    assert [path for path, known in handed.values.items() if not known] == []
+def test_every_value_is_known_and_not_empty(resolved: ResolvedFoundation) -> None:
+    assert resolved.values
+    assert [path for path, known in resolved.values.items() if not known] == []
 
 
-def test_secrets_are_secret_and_nothing_else_is(handed: Handed) -> None:
-    assert handed.secrets == {"cluster.kubeconfig", "tracking_db.password"}
+def test_secrets_are_secret_and_nothing_else_is(resolved: ResolvedFoundation) -> None:
+    assert resolved.secrets == {"cluster.kubeconfig", "tracking_db.password"}
 
 
-def test_the_kubeconfig_names_the_cluster_and_holds_no_credential(handed: Handed) -> None:
-    kubeconfig = handed.values["cluster.kubeconfig"]
-    assert handed.values["cluster.name"] in kubeconfig
+def test_the_kubeconfig_names_the_cluster_and_holds_no_credential(resolved: ResolvedFoundation) -> None:
+    kubeconfig = resolved.values["cluster.kubeconfig"]
+    assert resolved.values["cluster.name"] in kubeconfig
     assert not any(word in kubeconfig for word in ("client-key-data", "password", "token:"))
 
 
-def test_every_workload_has_an_identity(handed: Handed) -> None:
-    assert set(handed.foundation.identities) == {workload.name for workload in WORKLOADS}
-    principals = [handed.values[f"identities.{workload.name}.principal"] for workload in WORKLOADS]
+def test_every_workload_has_an_identity(resolved: ResolvedFoundation) -> None:
+    assert set(resolved.foundation.identities) == {workload.name for workload in WORKLOADS}
+    principals = [resolved.values[f"identities.{workload.name}.principal"] for workload in WORKLOADS]
     assert len(set(principals)) == len(WORKLOADS)
 
 
-def test_pods_can_reach_where_they_get_their_identity(handed: Handed) -> None:
-    for identity in handed.foundation.identities.values():
+def test_identities_have_reachable_token_endpoints(resolved: ResolvedFoundation) -> None:
+    for identity in resolved.foundation.identities.values():
         assert identity.token_endpoint is not None
-        assert_answers(handed, identity.token_endpoint)
+        assert_has_addresses(resolved, identity.token_endpoint)
 
 
-def test_every_store_has_an_endpoint(handed: Handed) -> None:
-    assert set(handed.foundation.endpoints) == set(Store)
-    for store, endpoint in handed.foundation.endpoints.items():
-        assert_answers(handed, endpoint)
+def test_every_store_has_an_endpoint(resolved: ResolvedFoundation) -> None:
+    assert set(resolved.foundation.endpoints) == set(Store)
+    for store, endpoint in resolved.foundation.endpoints.items():
+        assert_has_addresses(resolved, endpoint)
         assert endpoint.port == (5432 if store is Store.TRACKING_DB else 443)
 
 
-def test_the_api_server_answers_inside_the_network(handed: Handed) -> None:
-    assert handed.foundation.cluster.api.port == 443
-    assert_answers(handed, handed.foundation.cluster.api)
-    for cidr in addresses(handed, handed.foundation.cluster.api):
+def test_the_api_server_has_private_addresses(resolved: ResolvedFoundation) -> None:
+    assert resolved.foundation.cluster.api.port == 443
+    assert_has_addresses(resolved, resolved.foundation.cluster.api)
+    for cidr in addresses(resolved, resolved.foundation.cluster.api):
         assert IPv4Network(cidr).is_private
 
 
-def test_pools_lie_in_three_zones_between_the_settings_bounds(handed: Handed) -> None:
-    pools = {pool.name: pool for pool in handed.foundation.cluster.node_pools}
+def test_pools_have_three_zones_and_the_bounds_of_the_settings(resolved: ResolvedFoundation) -> None:
+    pools = {pool.name: pool for pool in resolved.foundation.cluster.node_pools}
     assert {name: (pool.minimum, pool.maximum) for name, pool in pools.items()} == {"system": (2, 5), "user": (1, 9)}
     for pool in pools.values():
         assert len(set(pool.zones)) == 3
@@ -138,24 +142,31 @@ def test_pools_lie_in_three_zones_between_the_settings_bounds(handed: Handed) ->
         assert pool.labels == {"groundwork/pool": pool.name}
 
 
-def test_mlflow_finds_its_database_and_its_artifacts(handed: Handed) -> None:
-    database = handed.foundation.tracking_db
+def test_the_database_and_the_artifacts_are_those_of_mlflow(resolved: ResolvedFoundation) -> None:
+    database = resolved.foundation.tracking_db
     assert (database.port, database.database, database.username) == (5432, "mlflow", "mlflow")
-    assert handed.values["artifacts.uri"].startswith(("s3://", "wasbs://"))
-    assert "mlflow" in handed.values["artifacts.uri"]
-    assert len(handed.values["tracking_db.password"]) >= 32
-    assert handed.values["tracking_db.password"].isalnum(), "it becomes part of a URL"
+    assert resolved.values["artifacts.uri"].startswith(("s3://", "wasbs://"))
+    assert "mlflow" in resolved.values["artifacts.uri"]
+    assert len(resolved.values["tracking_db.password"]) >= 32
+    assert resolved.values["tracking_db.password"].isalnum(), "it becomes member of a URL"
+
+
+def test_logical_names_do_not_change(resolved: ResolvedFoundation) -> None:
+    """A resource with a new logical name is created anew and the old one deleted, unless it has an alias."""
+    expected = set((Path(__file__).parent / "logical_names" / f"{resolved.cloud}.txt").read_text().splitlines())
+    assert resolved.logical_names - expected == set(), "new resources: add them to the file"
+    assert expected - resolved.logical_names == set(), "resources that are gone or renamed: alias these"
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
-def test_a_cloud_consists_of_the_same_files(cloud: str) -> None:
+def test_clouds_consist_of_the_same_modules(cloud: str) -> None:
     folder = Path(inspect.getfile(import_module(f"infra.{cloud}"))).parent
     assert {path.stem for path in folder.glob("*.py")} == {"__init__", "foundation", *COMPONENTS, *HELPERS[cloud]}
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 @pytest.mark.parametrize("module", COMPONENTS)
-def test_a_file_holds_one_component_and_its_arguments(cloud: str, module: str) -> None:
+def test_a_module_has_one_component_and_its_arguments(cloud: str, module: str) -> None:
     content = import_module(f"infra.{cloud}.{module}")
     name = COMPONENTS[module]
     own = [item for _, item in inspect.getmembers(content, inspect.isclass) if item.__module__ == content.__name__]
@@ -166,19 +177,19 @@ def test_a_file_holds_one_component_and_its_arguments(cloud: str, module: str) -
     assert list(inspect.signature(component.__init__).parameters) == ["self", "name", "args", "opts"]
 
 
-def addresses(handed: Handed, endpoint: Endpoint) -> list[str]:
-    """An endpoint's blocks, those that are outputs from what was resolved."""
+def addresses(resolved: ResolvedFoundation, endpoint: Endpoint) -> list[str]:
+    """The CIDR blocks of an endpoint; blocks that are outputs come from the resolved values."""
     cidrs: Any = endpoint.cidrs
     if isinstance(cidrs, pulumi.Output):
         return next(
-            known for path, known in handed.values.items() if dict(outputs_of(handed.foundation))[path] is cidrs
+            known for path, known in resolved.values.items() if dict(outputs_of(resolved.foundation))[path] is cidrs
         )
-    known = {id(output): handed.values[path] for path, output in outputs_of(handed.foundation)}
+    known = {id(output): resolved.values[path] for path, output in outputs_of(resolved.foundation)}
     return [known.get(id(cidr), cidr) for cidr in cidrs]
 
 
-def assert_answers(handed: Handed, endpoint: Endpoint) -> None:
-    blocks = addresses(handed, endpoint)
+def assert_has_addresses(resolved: ResolvedFoundation, endpoint: Endpoint) -> None:
+    blocks = addresses(resolved, endpoint)
     assert blocks
     for block in blocks:
         IPv4Network(block)

@@ -1,6 +1,6 @@
 """Physical names and tags: unique where they must be, and never longer than a service allows.
 
-Proves the naming rules alone; that each service's names fit is proven where the service is declared.
+Proves the naming rules only. The tests of each cloud prove that the names of its services fit.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ def naming(cloud: str = "azure", environment: str = "dev", **settings: str) -> N
     return stack_context(cloud, environment, **settings).naming
 
 
-def test_a_regional_name_says_whose_and_what() -> None:
+def test_a_regional_name_contains_organization_environment_and_suffix() -> None:
     assert naming().regional_name("cluster") == "acme-gw-dev-cluster"
 
 
-def test_worldwide_names_differ_by_organization_environment_and_location() -> None:
+def test_global_names_differ_by_organization_environment_and_location() -> None:
     names = {
         naming().global_name("data"),
         naming(organization="umbrella").global_name("data"),
@@ -32,11 +32,11 @@ def test_worldwide_names_differ_by_organization_environment_and_location() -> No
     assert len(names) == 5
 
 
-def test_a_worldwide_name_stays_the_same() -> None:
+def test_a_global_name_does_not_depend_on_tags() -> None:
     assert naming().global_name("data") == naming(owner="another").global_name("data")
 
 
-def test_without_hyphens_only_letters_and_digits_are_left() -> None:
+def test_names_without_hyphens_consist_of_letters_and_digits() -> None:
     assert re.fullmatch(r"[a-z0-9]+", naming().global_name("data", hyphens=False))
 
 
@@ -45,7 +45,7 @@ def test_a_name_over_its_limit_is_an_error() -> None:
         naming(environment="staging", organization="umbrella").regional_name("artifact", limit=24)
 
 
-def test_tags_say_who_answers_and_who_pays() -> None:
+def test_tags_name_owner_and_cost_center() -> None:
     tags = naming(costCenter="cc-42").tags
     assert tags["owner"] == "ml"
     assert tags["cost-center"] == "cc-42"

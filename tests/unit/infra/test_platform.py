@@ -1,7 +1,7 @@
-"""The platform in the cluster, on a foundation made by hand: it stands on any cloud that fulfils the contract.
+"""The platform in the cluster, on a foundation of constant values: it depends on the contract only.
 
-Proves what is declared and how it is wired, with every object held against the Kubernetes schemas. Where
-GROUNDWORK_CHARTS names a folder with the charts, their values are held against the charts' own schemas too.
+Proves what is declared and how it is connected; every object is validated against the Kubernetes schemas. If
+GROUNDWORK_CHARTS names a folder with the charts, Helm values are validated against the charts' schemas as well.
 """
 
 from __future__ import annotations
@@ -28,27 +28,29 @@ def platform() -> Recorder:
 
 
 def policies(platform: Recorder, namespace: str) -> dict[str, Any]:
-    found = [item.inputs for item in platform.of(NETWORK_POLICY)]
+    found = [item.inputs for item in platform.of_type(NETWORK_POLICY)]
     return {item["metadata"]["name"]: item["spec"] for item in found if item["metadata"]["namespace"] == namespace}
 
 
 def values(platform: Recorder, chart: str) -> Any:
-    (found,) = [item.inputs for item in platform.of(RELEASE) if item.inputs["chart"] == chart]
+    (found,) = [item.inputs for item in platform.of_type(RELEASE) if item.inputs["chart"] == chart]
     return found["values"]
 
 
 @pytest.mark.parametrize("namespace", PROFILES)
-def test_every_namespace_is_closed_limited_and_labelled(platform: Recorder, namespace: str) -> None:
+def test_every_namespace_denies_traffic_by_default_and_has_limits_and_labels(
+    platform: Recorder, namespace: str
+) -> None:
     closed = policies(platform, namespace)["default-deny"]
     assert closed == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     labels = next(
         item.inputs["metadata"]["labels"]
-        for item in platform.of("kubernetes:core/v1:Namespace")
+        for item in platform.of_type("kubernetes:core/v1:Namespace")
         if item.name == namespace
     )
     assert labels["pod-security.kubernetes.io/enforce"] == PROFILES[namespace].level
     for kind in ("ResourceQuota", "LimitRange"):
-        inside = [item.inputs["metadata"]["namespace"] for item in platform.of(f"kubernetes:core/v1:{kind}")]
+        inside = [item.inputs["metadata"]["namespace"] for item in platform.of_type(f"kubernetes:core/v1:{kind}")]
         assert inside.count(namespace) == 1
 
 
@@ -56,8 +58,8 @@ def test_only_node_exporter_is_privileged() -> None:
     assert [name for name, profile in PROFILES.items() if profile.level == "privileged"] == ["node-exporter"]
 
 
-def test_no_limit_range_speaks_of_gpus(platform: Recorder) -> None:
-    limits = [item.inputs["spec"]["limits"][0] for item in platform.of("kubernetes:core/v1:LimitRange")]
+def test_limit_ranges_set_cpu_and_memory_only(platform: Recorder) -> None:
+    limits = [item.inputs["spec"]["limits"][0] for item in platform.of_type("kubernetes:core/v1:LimitRange")]
     assert all(set(limit["default"]) == set(limit["defaultRequest"]) == {"cpu", "memory"} for limit in limits)
 
 
@@ -72,7 +74,7 @@ def test_a_workload_reaches_the_stores_of_its_row_and_no_others(platform: Record
 def test_a_workload_has_its_service_account(platform: Recorder, workload: Any) -> None:
     (account,) = [
         item.inputs
-        for item in platform.of("kubernetes:core/v1:ServiceAccount")
+        for item in platform.of_type("kubernetes:core/v1:ServiceAccount")
         if item.inputs["metadata"]["name"] == workload.service_account
     ]
     assert account["metadata"]["namespace"] == workload.namespace
@@ -80,7 +82,7 @@ def test_a_workload_has_its_service_account(platform: Recorder, workload: Any) -
     assert account["automountServiceAccountToken"] is False
 
 
-def test_mlflow_stands_on_the_foundation(platform: Recorder) -> None:
+def test_mlflow_uses_the_foundation(platform: Recorder) -> None:
     mlflow = values(platform, "mlflow")
     assert mlflow["backendStore"]["postgres"]["host"] == "db.example"
     assert mlflow["artifactRoot"]["defaultArtifactRoot"] == "s3://bucket/mlflow"
@@ -89,16 +91,16 @@ def test_mlflow_stands_on_the_foundation(platform: Recorder) -> None:
     assert mlflow["serviceAccount"] == {"create": False, "name": "mlflow"}
 
 
-def test_passwords_are_in_secrets_and_nowhere_else(platform: Recorder) -> None:
+def test_only_secrets_contain_passwords(platform: Recorder) -> None:
     holders = [item.type for item in platform.resources if "hunter2" in str(item.inputs)]
     assert holders == ["kubernetes:core/v1:Secret"]
     grafana = values(platform, "kube-prometheus-stack")["grafana"]
-    secrets = {item.inputs["metadata"]["name"] for item in platform.of("kubernetes:core/v1:Secret")}
+    secrets = {item.inputs["metadata"]["name"] for item in platform.of_type("kubernetes:core/v1:Secret")}
     assert grafana["admin"]["existingSecret"] in secrets
     assert values(platform, "mlflow")["backendStore"]["existingDatabaseSecret"]["name"] in secrets
 
 
-def test_prometheus_listens_to_monitors_of_every_release(platform: Recorder) -> None:
+def test_prometheus_selects_the_monitors_of_every_release(platform: Recorder) -> None:
     spec = values(platform, "kube-prometheus-stack")["prometheus"]["prometheusSpec"]
     ignored = [name for name, value in spec.items() if name.endswith("NilUsesHelmValues") and value]
     assert ignored == []

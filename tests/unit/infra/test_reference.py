@@ -1,4 +1,4 @@
-"""The generated documents are those that the code generates now."""
+"""The generated documents are up to date."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from infra.reference import DOCS, documents
 
 
 @pytest.mark.parametrize("name", sorted(documents()))
-def test_document_is_fresh(name: str) -> None:
-    assert (DOCS / name).read_text() == documents()[name], "stale: run `make docs`"
+def test_document_is_up_to_date(name: str) -> None:
+    assert (DOCS / name).read_text() == documents()[name], "out of date: run `make docs`"

@@ -1,7 +1,7 @@
-"""What a stack file may say, and the message each mistake gets.
+"""The settings of a stack, and the message for each kind of invalid setting.
 
-Proves the rules and their messages on the parser alone. That the engine shows the message and stops before anything is
-touched is proven in tests/engine.
+Proves the rules and their messages for the parser only. tests/engine proves that the engine shows the message and stops
+before it changes anything.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rehearsal.session import STACKS, stack_names
 VALID = {"cloud": "azure", "environment": "dev", "location": "westeurope", "organization": "acme", "owner": "ml"}
 
 
-def complaint(stack: str = "azure-dev", **changed: Any) -> str:
+def parse_error(stack: str = "azure-dev", **changed: Any) -> str:
     with pytest.raises(ValueError, match="not valid; nothing has been touched") as caught:
         parse({**VALID, **changed}, stack)
     return str(caught.value)
@@ -67,10 +67,10 @@ def complaint(stack: str = "azure-dev", **changed: Any) -> str:
         ({"database": {"storageGb": 1}}, "database.storageGb = 1", "greater than or equal to 32", "disk"),
     ],
 )
-def test_a_mistake_is_named_with_value_rule_and_remedy(
+def test_an_invalid_setting_is_reported_with_value_rule_and_remedy(
     changed: dict[str, Any], setting: str, rule: str, remedy: str
 ) -> None:
-    message = complaint(**changed)
+    message = parse_error(**changed)
     problem, mended = message.splitlines()[1:3]
     assert setting in problem
     assert rule in problem
@@ -79,8 +79,8 @@ def test_a_mistake_is_named_with_value_rule_and_remedy(
     assert "stacks/Pulumi.azure-dev.yaml" in message
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    message = complaint(cloud="gcp", network={"cidr": "nonsense"}, zzz=1)
+def test_all_invalid_settings_are_reported_together() -> None:
+    message = parse_error(cloud="gcp", network={"cidr": "nonsense"}, zzz=1)
     assert message.count("Remedy: ") == 3
 
 
@@ -91,7 +91,7 @@ def test_missing_settings_are_named() -> None:
 
 
 def test_settings_must_agree_with_the_stacks_name() -> None:
-    message = complaint(stack="azure-prod")
+    message = parse_error(stack="azure-prod")
     assert "are the settings of a stack named 'azure-dev'" in message
 
 
@@ -146,13 +146,13 @@ def test_a_stack_may_differ_from_its_environment_in_one_fact() -> None:
     assert (resilience.replicas, resilience.deletion_protection) == (3, False)
 
 
-def test_what_a_stack_says_stands_beside_the_defaults_of_its_section() -> None:
+def test_settings_of_a_stack_are_merged_with_the_defaults_of_their_section() -> None:
     settings = parse({**VALID, "cluster": {"userPool": {"maximum": 4}}}, "azure-dev")
     assert (settings.cluster.user_pool.minimum, settings.cluster.user_pool.maximum) == (2, 4)
     assert settings.cluster.user_pool.size == "Standard_D4s_v5"
 
 
-def test_settings_cannot_be_changed_once_read() -> None:
+def test_settings_are_immutable() -> None:
     settings = Settings.model_validate(VALID)
     with pytest.raises(ValueError, match="frozen"):
         settings.owner = "other"  # type: ignore[misc]
@@ -160,5 +160,5 @@ def test_settings_cannot_be_changed_once_read() -> None:
 
 @pytest.mark.parametrize("stack", stack_names())
 def test_every_stack_in_the_project_is_valid(stack: str) -> None:
-    said = yaml.safe_load((STACKS / f"Pulumi.{stack}.yaml").read_text())["config"]
-    parse({key.removeprefix("groundwork:"): value for key, value in said.items()}, stack)
+    config = yaml.safe_load((STACKS / f"Pulumi.{stack}.yaml").read_text())["config"]
+    parse({key.removeprefix("groundwork:"): value for key, value in config.items()}, stack)
