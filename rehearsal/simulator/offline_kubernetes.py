@@ -132,7 +132,7 @@ class _Kubernetes:
             raise CloudError("failed to parse kubeconfig: it names no cluster")
         return {}
 
-    def model(self, type_: str) -> ResourceModel | None:
+    def get_model(self, type_: str) -> ResourceModel | None:
         if type_ == RELEASE:
             return _RELEASE_MODEL
         kind = type_.rsplit(":", 1)[-1]

@@ -52,7 +52,7 @@ class _Random:
     def configure(self, variables: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG002 the provider has no settings
         return {}
 
-    def model(self, type_: str) -> ResourceModel | None:
+    def get_model(self, type_: str) -> ResourceModel | None:
         return next((model for model in _MODELS if model.type == type_), None)
 
     def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:  # noqa: ARG002 inputs refer to nothing

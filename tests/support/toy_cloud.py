@@ -48,7 +48,7 @@ class _Toy:
             raise CloudError("the cellar is flooded")
         return {"region": variables.get("region", "attic")}
 
-    def model(self, type_: str) -> ResourceModel | None:
+    def get_model(self, type_: str) -> ResourceModel | None:
         return next((model for model in _MODELS if model.type == type_), None)
 
     def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:

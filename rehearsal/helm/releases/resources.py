@@ -183,7 +183,7 @@ class Releases:
 
     def _outputs(self, inputs: _Inputs, found: Revision | None) -> _Outputs:
         """The offline model's outputs; of a release that is there, Helm's status is in place of the supposed one."""
-        model = CLOUD.model(RELEASE)
+        model = CLOUD.get_model(RELEASE)
         assert model is not None  # noqa: S101 the offline model knows releases
         request = ResourceRequest(RELEASE, "", inputs, self._state, {})
         with _telling(inputs["name"]):

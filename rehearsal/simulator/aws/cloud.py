@@ -96,7 +96,7 @@ class _Aws:
             raise CloudError(f"invalid AWS Region: {region}")
         return {"region": region}
 
-    def model(self, type_: str) -> ResourceModel | None:
+    def get_model(self, type_: str) -> ResourceModel | None:
         return MODELS.get(type_)
 
     def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:

@@ -75,7 +75,7 @@ class _Azure:
         configured = {key: variables.get(key) for key in ("location", "subscriptionId", "tenantId")}
         return {key: str(value) for key, value in configured.items() if value is not None and value is not UNKNOWN}
 
-    def model(self, type_: str) -> ResourceModel | None:
+    def get_model(self, type_: str) -> ResourceModel | None:
         return MODELS.get(type_)
 
     def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:

@@ -152,8 +152,8 @@ def _build_private_fqdn(request: ResourceRequest) -> str | None:
 
 def _build_issuer_profile(request: ResourceRequest) -> Mapping[str, Any]:
     host = f"{get_location(request)}.oic.prod-aks.azure.com"
-    address = f"https://{host}/{request.account['tenantId']}/{request.uuid('issuer')}/"
-    return {"enabled": request.get("oidcIssuerProfile.enabled", False), "issuerURL": address}
+    url = f"https://{host}/{request.account['tenantId']}/{request.uuid('issuer')}/"
+    return {"enabled": request.get("oidcIssuerProfile.enabled", False), "issuerURL": url}
 
 
 def list_user_credentials(

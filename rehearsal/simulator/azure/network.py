@@ -14,7 +14,7 @@ from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, find_in_group, list_objects
 from rehearsal.simulator.core.resource_model import Resource, ResourceRequest, Rule
 from rehearsal.simulator.core.rules import find_previous, in_range, matches, parse_cidr, refuse_when
-from rehearsal.simulator.core.values import strings
+from rehearsal.simulator.core.values import find_strings
 
 _SUBNET = "azure-native:network:Subnet"
 _VNET = "Microsoft.Network/virtualNetworks/{virtualNetworkName}"
@@ -100,7 +100,10 @@ def _refuse_move_in_use(request: ResourceRequest) -> str | None:
         "azure-native:dbforpostgresql:Server",
     )
     users = [
-        user.id for type_ in occupying_types for user in request.state.all(type_) if request.id in strings(user.inputs)
+        user.id
+        for type_ in occupying_types
+        for user in request.state.all(type_)
+        if request.id in find_strings(user.inputs)
     ]
     if not users:
         return None

@@ -9,29 +9,29 @@ from rehearsal.simulator.azure.arm import arm_model, find_in_group
 from rehearsal.simulator.core.resource_model import ResourceRequest
 from rehearsal.simulator.core.rules import find_previous, in_range, matches, one_of, refuse_when
 
-_VAULT = "Microsoft.KeyVault/vaults/{vaultName}"
-VAULT = "azure-native:keyvault:Vault"
+_VAULT = "azure-native:keyvault:Vault"
+_VAULT_PATH = "Microsoft.KeyVault/vaults/{vaultName}"
 _NAME = r"[0-9A-Za-z-]{1,127}"
 
 
 def is_protected_from_purge(request: ResourceRequest, vault_uri: str) -> bool:
     """Whether the vault at a URI has purge protection; True where no such vault exists."""
-    for vault in request.state.all(VAULT):
+    for vault in request.state.all(_VAULT):
         if vault.outputs["properties"]["vaultUri"].rstrip("/") == vault_uri.rstrip("/"):
             return bool(vault.inputs["properties"].get("enablePurgeProtection"))
     return True
 
 
 def _build_properties(request: ResourceRequest) -> Mapping[str, Any]:
-    address = request.fill("https://{vaultName}.vault.azure.net/")
-    return {**request.inputs["properties"], "vaultUri": address, "provisioningState": "Succeeded"}
+    uri = request.fill("https://{vaultName}.vault.azure.net/")
+    return {**request.inputs["properties"], "vaultUri": uri, "provisioningState": "Succeeded"}
 
 
 def _build_secret_properties(request: ResourceRequest) -> Mapping[str, Any]:
     """The properties without the secret's value, which Azure does not return."""
     visible = {key: value for key, value in request.inputs["properties"].items() if key != "value"}
-    address = request.fill("https://{vaultName}.vault.azure.net/secrets/{secretName}")
-    return {**visible, "secretUri": address, "secretUriWithVersion": f"{address}/{request.hex(32)}"}
+    uri = request.fill("https://{vaultName}.vault.azure.net/secrets/{secretName}")
+    return {**visible, "secretUri": uri, "secretUriWithVersion": f"{uri}/{request.hex(32)}"}
 
 
 def _refuse_retention_change(request: ResourceRequest) -> str | None:
@@ -45,7 +45,7 @@ def _refuse_retention_change(request: ResourceRequest) -> str | None:
 
 
 def _require_premium_vault(request: ResourceRequest) -> str | None:
-    vault = find_in_group(request, _VAULT)
+    vault = find_in_group(request, _VAULT_PATH)
     if vault is None or not str(request.get("properties.kty")).endswith("-HSM"):
         return None
     if vault.inputs["properties"]["sku"]["name"].lower() == "premium":
@@ -56,7 +56,7 @@ def _require_premium_vault(request: ResourceRequest) -> str | None:
 MODELS = (
     arm_model(
         "keyvault:Vault",
-        _VAULT,
+        _VAULT_PATH,
         located=True,
         outputs={"properties": _build_properties},
         required=("properties.sku.name", "properties.tenantId"),
@@ -85,7 +85,7 @@ MODELS = (
     ),
     arm_model(
         "keyvault:Key",
-        _VAULT + "/keys/{keyName}",
+        _VAULT_PATH + "/keys/{keyName}",
         outputs={
             "keyUri": "https://{vaultName}.vault.azure.net/keys/{keyName}",
             "keyUriWithVersion": "https://{vaultName}.vault.azure.net/keys/{keyName}/{hex:32}",
@@ -109,7 +109,7 @@ MODELS = (
     ),
     arm_model(
         "keyvault:Secret",
-        _VAULT + "/secrets/{secretName}",
+        _VAULT_PATH + "/secrets/{secretName}",
         outputs={"properties": _build_secret_properties},
         required=("properties.value",),
         rules=(

@@ -157,10 +157,7 @@ MODELS = (
     ),
     ResourceModel(
         "azure-native:monitor:DiagnosticSetting",
-        # A function: the input `name` must be the physical name even where it is not set.
-        id=lambda request: (
-            f"{request.get('resourceUri')}/providers/Microsoft.Insights/diagnosticSettings/{request.get('name')}"
-        ),
+        id="{resourceUri}/providers/Microsoft.Insights/diagnosticSettings/{name}",
         outputs={"type": "Microsoft.Insights/diagnosticSettings"},
         required=("resourceUri", "name"),
         replace_on_changes=("name", "resourceUri"),

@@ -35,8 +35,9 @@ def _has_inverted_scale(request: ResourceRequest) -> bool:
 
 def _require_compute_network(request: ResourceRequest) -> str | None:
     workspace = find_in_group(request, _WORKSPACE)
-    inner = "properties.properties"
-    if workspace is None or request.get(f"{inner}.enableNodePublicIp") is not False or request.get(f"{inner}.subnet"):
+    if workspace is None or request.get("properties.properties.enableNodePublicIp") is not False:
+        return None
+    if request.get("properties.properties.subnet"):
         return None
     isolation = workspace.inputs.get("managedNetwork", {}).get("isolationMode", "Disabled")
     if isolation != "Disabled":

@@ -33,7 +33,7 @@ class Cloud(Protocol):
     def configure(self, variables: Mapping[str, Any]) -> Mapping[str, str]:
         """Additions to `account` from the provider's configuration; raises CloudError where the provider refuses it."""
 
-    def model(self, type_: str) -> ResourceModel | None:
+    def get_model(self, type_: str) -> ResourceModel | None:
         """The model of a resource type, None where there is none."""
 
     def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:

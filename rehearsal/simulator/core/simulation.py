@@ -17,7 +17,7 @@ from rehearsal.simulator.core.cloud import Cloud
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, render_template
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
-from rehearsal.simulator.core.values import Values, has_unknown, strings
+from rehearsal.simulator.core.values import Values, find_strings, has_unknown
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Simulation:
 
     def check(self, urn: str, type_: str, inputs: Values) -> list[str]:
         """What is wrong with the inputs alone, in previews too; empty where nothing is."""
-        model = self._cloud.model(type_)
+        model = self._cloud.get_model(type_)
         if model is None:
             return [f"{type_} is not modelled by the simulated {self._cloud.name}: add a resource model for it"]
         request = self._request(type_, urn, inputs)
@@ -110,7 +110,7 @@ class Simulation:
         if record is None:
             return
         with self._journaled("delete", type_, urn):
-            users = [user.id for user in self._state.referrers(record)]
+            users = [user.id for user in self._state.find_referrers(record)]
             if users:
                 raise CloudError(f"{id_} is in use by {', '.join(sorted(users)[:3])} and cannot be deleted")
             request = ResourceRequest(type_, urn, record.inputs, self._state, self._account, record.generation, id_)
@@ -130,7 +130,7 @@ class Simulation:
         return result
 
     def _get_model(self, type_: str) -> ResourceModel:
-        model = self._cloud.model(type_)
+        model = self._cloud.get_model(type_)
         if model is None:
             raise CloudError(f"{type_} is not modelled by the simulated {self._cloud.name}")
         return model
@@ -140,7 +140,7 @@ class Simulation:
 
     def _require_acceptable(self, model: ResourceModel, request: ResourceRequest) -> None:
         reasons = list(_apply_rules((*model.rules, *model.state_rules), request))
-        missing = (self._cloud.find_missing_reference(request, text) for text in strings(request.inputs))
+        missing = (self._cloud.find_missing_reference(request, text) for text in find_strings(request.inputs))
         reasons += [reason for reason in missing if reason]
         if reasons:
             raise CloudError("; ".join(dict.fromkeys(reasons)))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rehearsal.simulator.core.values import strings
+from rehearsal.simulator.core.values import find_strings
 
 FORMAT = 1
 
@@ -100,7 +100,7 @@ class StateStore:
         with self._lock:
             return [record for record in self._records.values() if type_ in ("", record.type)]
 
-    def referrers(self, record: ResourceRecord) -> list[ResourceRecord]:
+    def find_referrers(self, record: ResourceRecord) -> list[ResourceRecord]:
         """The resources of the same cloud whose inputs contain this one's ID or ARN."""
         names = {_normalize(name) for name in _references(record) if _UNAMBIGUOUS_ID.search(name)}
         package = record.type.split(":", 1)[0]
@@ -109,7 +109,7 @@ class StateStore:
             for other in self.all()
             if other is not record
             and other.type.startswith(f"{package}:")
-            and any(_normalize(text) in names for text in strings(other.inputs))
+            and any(_normalize(text) in names for text in find_strings(other.inputs))
         ]
 
     def next_generation(self, urn: str) -> int:
@@ -143,7 +143,7 @@ class StateStore:
             for name in _references(record):
                 self._by_reference.pop(_normalize(name), None)
 
-    def journal(self) -> list[JournalEntry]:
+    def read_journal(self) -> list[JournalEntry]:
         """Every operation on the simulated clouds, oldest first."""
         with self._lock:
             rows = self._database.execute("SELECT at, operation, type, urn, outcome FROM journal ORDER BY seq")

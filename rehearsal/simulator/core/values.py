@@ -61,16 +61,16 @@ class Values:
         return cls({name: value for name, value in plain.items() if value is not None}, secrets)
 
 
-def strings(value: Any) -> Iterator[str]:
-    """Every text inside a value, at any depth; keys are not included."""
+def find_strings(value: Any) -> Iterator[str]:
+    """Every string inside a value, at any depth; keys are not included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from strings(item)
+            yield from find_strings(item)
     elif isinstance(value, list):
         for item in value:
-            yield from strings(item)
+            yield from find_strings(item)
 
 
 def has_unknown(value: Any) -> bool:

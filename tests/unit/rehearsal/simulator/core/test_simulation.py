@@ -204,7 +204,7 @@ def test_every_operation_is_in_the_journal(tmp_path: Path) -> None:
     simulation.create("urn::shelf", SHELF, Values({"name": "top"}), preview=False)
     with pytest.raises(CloudError):
         simulation.create("urn::shelf", SHELF, Values({"name": "top"}), preview=False)
-    assert [(line.operation, line.outcome.split(":")[0]) for line in state.journal()] == [
+    assert [(line.operation, line.outcome.split(":")[0]) for line in state.read_journal()] == [
         ("create", "done"),
         ("create", "refused"),
     ]

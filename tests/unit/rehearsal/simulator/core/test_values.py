@@ -8,7 +8,7 @@ from __future__ import annotations
 from pulumi.runtime import rpc
 
 from kernel.values import UNKNOWN
-from rehearsal.simulator.core.values import Values, has_unknown, strings
+from rehearsal.simulator.core.values import Values, find_strings, has_unknown
 
 
 def test_values_survive_the_wire_format() -> None:
@@ -37,6 +37,6 @@ def test_unknown_is_the_sdks_unknown() -> None:
 
 def test_strings_and_unknowns_are_found_at_any_depth() -> None:
     tree = {"a": ["x", {"b": "y", "n": 1}], "c": "z"}
-    assert sorted(strings(tree)) == ["x", "y", "z"]
+    assert sorted(find_strings(tree)) == ["x", "y", "z"]
     assert not has_unknown(tree)
     assert has_unknown({"a": [{"b": UNKNOWN}]})
