@@ -51,7 +51,7 @@ def prepare(extra_charts: Collection[str] = ()) -> tuple[Path, Mapping[str, Path
     engine = pulumi_cli.engine()
     cli.ready()
     missing = programs.prepare()
-    return engine, {} if missing else manager.programs([*charts.pins(), *extra_charts]), missing
+    return engine, {} if missing else manager.ensure_programs([*charts.pins(), *extra_charts]), missing
 
 
 def stack_names() -> list[str]:

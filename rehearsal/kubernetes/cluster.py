@@ -18,7 +18,7 @@ from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.git_server import GitServer
 from rehearsal.kubernetes.controllers.manager import ControllerManager
 from rehearsal.kubernetes.provider.provider import KubernetesProvider
-from rehearsal.kubernetes.readiness import capacity, kubelet_checks, workloads
+from rehearsal.kubernetes.readiness import capacity, custom_objects, workloads
 from rehearsal.simulator.core.state_store import StateStore
 
 CONVERGENCE_TIMEOUT = 60  # seconds for pods to become Ready after an update; simulated ones take about two
@@ -78,14 +78,15 @@ class Cluster:
         self._cloud_controller.wait_until_converged(CONVERGENCE_TIMEOUT)
         problems = [problem.message for problem in workloads.wait_until_stable(api, CONVERGENCE_TIMEOUT)]
         problems += [workload.message for workload in find_workloads_without_identity(api)]
+        served_kinds = self._controllers.served_kinds()
         return ClusterReport(
             version=self.plane.version,
             pods=Counter(pod.get("status", {}).get("phase", "Unknown") for pod in api.list("v1", "Pod")),
-            capacity=capacity.lines(api),
-            notes=[*self._cloud_controller.notes(), *self._controllers.simulated()],
-            served_kinds=sorted(self._controllers.served()),
+            capacity=capacity.summarize_capacity(api),
+            notes=[*self._cloud_controller.notes(), *self._controllers.notes()],
+            served_kinds=sorted(served_kinds),
             simulated_webhook_calls=self._egress.simulated_webhook_calls(),
-            unserved_objects=kubelet_checks.count_unreconciled_objects(api, self._controllers.served()),
+            unserved_objects=custom_objects.count_unserved_objects(api, served_kinds),
             problems=[
                 *self.plane.problems(),
                 *self._cloud_controller.problems(),
@@ -106,10 +107,8 @@ def run_cluster(folder: Path, state: StateStore, programs: Mapping[str, Path]) -
     egress = EgressProxy()
     with egress.run(), run_control_plane(folder, egress.path) as plane:
         egress.attach(plane)
-        cloud_controller, controllers = (
-            CloudController(plane, state, egress),
-            ControllerManager(plane, egress, programs),
-        )
-        with cloud_controller.running(), controllers.running():
+        cloud_controller = CloudController(plane, state, egress)
+        controllers = ControllerManager(plane, egress, programs)
+        with cloud_controller.run(), controllers.run():
             provider = KubernetesProvider(plane, Releases(plane), state.append_to_journal)
             yield Cluster(plane, provider, cloud_controller, controllers, egress)

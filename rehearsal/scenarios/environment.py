@@ -60,7 +60,7 @@ def start_environment(cluster: Cluster, environment: str, folder: Path) -> Itera
     serving = {"WORKERS": "1", "DRAIN_DELAY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
     kubelet = KubeletStub(cluster.plane, [str(PYTHON), "-m", "lifecycle.serving"], serving)
     network = NetworkProxy(cluster.plane.api, kubelet, {_MLFLOW: mlflow_port, _PROMETHEUS: prometheus_port})
-    with notifications.running() as notify, network.running() as proxy:
+    with notifications.run() as notify, network.run() as proxy:
         told = {
             **processes.environment(proxy, f"http://{HOST}:{mlflow_port}", repository.folder, folder),
             "GITOPS_ENVIRONMENT": environment,
@@ -70,7 +70,7 @@ def start_environment(cluster: Cluster, environment: str, folder: Path) -> Itera
         }
         serving |= {"PYTHONPATH": told["PYTHONPATH"], "http_proxy": proxy}
         running = Processes(cluster.plane, folder, told)
-        with kubelet.running():
+        with kubelet.run():
             mlflow = processes.start_mlflow(running, mlflow_port)
             ports = receiver_port, prometheus_port
             yield ScenarioEnvironment(

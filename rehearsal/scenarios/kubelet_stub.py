@@ -60,7 +60,7 @@ class KubeletStub:
         self._number = 0
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def run(self) -> Iterator[None]:
         """Look after the pods for as long as the context lasts; on return no process runs any more."""
         watch = threading.Thread(target=self._watch, daemon=True)
         watch.start()

@@ -106,7 +106,7 @@ def _up(rehearsal: Rehearsal, environment: Mapping[str, str]) -> None:
 def _open(steps: Steps, scenario: ScenarioEnvironment, cluster: Cluster) -> None:
     """Everything that waits for models, and no model yet."""
     url, manifests = installation.applications(scenario.environment)
-    cluster.git_server.serve(url, scenario.repository.folder)
+    cluster.git_server.add_repository(url, scenario.repository.folder)
     for manifest in manifests:
         installation.apply(scenario.plane, manifest)
     steps.run_step("Sync the empty repository", lambda: model_steps.synced(scenario))

@@ -45,7 +45,7 @@ class NetworkProxy:
         self._remembered: dict[str, tuple[float, Sequence[Object]]] = {}
 
     @contextmanager
-    def running(self) -> Iterator[str]:
+    def run(self) -> Iterator[str]:
         """The proxy's address, for as long as the context lasts."""
         server = _Server((HOST, 0), _Handler)
         server.network = self

@@ -19,7 +19,7 @@ class NotificationStub:
         self.texts: list[str] = []
 
     @contextmanager
-    def running(self) -> Iterator[str]:
+    def run(self) -> Iterator[str]:
         """The webhook's address, for as long as the context lasts."""
         server = ThreadingHTTPServer((HOST, 0), _handler(self.texts))
         with serve_in_thread(server):

@@ -72,7 +72,7 @@ def cloud(plane: ControlPlane, egress: EgressProxy, state: StateStore) -> Iterat
     for name in _NODES:
         plane.api.patch(_node(name), {"spec": {"unschedulable": True}})
     side = CloudController(plane, state, egress)
-    with side.running():
+    with side.run():
         yield side
         for record in state.all():
             state.remove(record)

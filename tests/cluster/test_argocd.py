@@ -25,7 +25,7 @@ from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER, CONTROLLERS, REDIS, REPOSITORY_SERVER
-from rehearsal.kubernetes.controllers.manager import ControllerManager, programs
+from rehearsal.kubernetes.controllers.manager import ControllerManager, ensure_programs
 from rehearsal.toolchain import ROOT
 from tests.support.argocd_applications import (
     ARGO,
@@ -54,11 +54,11 @@ _VALUES = (
 
 @pytest.fixture(scope="module")
 def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[ControllerManager]:
-    found = programs(["argo-cd"])
+    found = ensure_programs(["argo-cd"])
     if not found:
         pytest.skip("Argo CD's controllers cannot be had")
     controllers = ControllerManager(plane, egress, found)
-    with controllers.running():
+    with controllers.run():
         install(plane, "argo-cd-10.1.1", NAMESPACE, *_VALUES)
         plane.api.apply(_project(), "test")
         yield controllers
@@ -76,7 +76,7 @@ def url(namespace: str) -> str:
 @pytest.fixture
 def repository(controllers: ControllerManager, url: str, tmp_path: Path) -> Repository:
     made = Repository.make(tmp_path)
-    controllers.git_server.serve(url, made.folder)
+    controllers.git_server.add_repository(url, made.folder)
     return made
 
 
@@ -107,8 +107,8 @@ def test_what_is_committed_is_in_the_cluster(
 
     eventually(lambda: synced(plane, namespace, second))
     assert _value(plane, namespace, "colour") == "blue"
-    assert {"Application", "AppProject"} <= set(controllers.served())
-    assert [told for told in controllers.simulated() if "Argo CD" in told] == [REDIS.stand_in]
+    assert {"Application", "AppProject"} <= set(controllers.served_kinds())
+    assert [told for told in controllers.notes() if "Argo CD" in told] == [REDIS.substitute_note]
     assert not controllers.problems()
 
 
@@ -231,7 +231,7 @@ def test_the_platforms_own_applications_are_applied_as_they_are(
         yaml.safe_load((_GITOPS / "argocd" / name).read_text()) for name in ("project.yaml", "dev.yaml")
     )
     repository = Repository.make(tmp_path)
-    controllers.git_server.serve(application["spec"]["source"]["repoURL"], repository.folder)
+    controllers.git_server.add_repository(application["spec"]["source"]["repoURL"], repository.folder)
     files = (path for path in _GITOPS.rglob("*.yaml") if path.parent.name != "argocd")
     commit = repository.commit({str(path.relative_to(_GITOPS)): path.read_text() for path in files})
     name, serving = application["metadata"]["name"], application["spec"]["destination"]["namespace"]
@@ -290,7 +290,7 @@ def test_a_process_that_dies_is_reported_and_started_again(
 
     os.kill(before, signal.SIGKILL)
 
-    problem = f"{name} ended once in mid-run (last with signal 9); its log is "
+    problem = f"{name} exited unexpectedly once, last with signal 9; see its log "
     eventually(lambda: [told for told in controllers.problems() if told.startswith(problem)])
     eventually(lambda: _running(plane).get(name, before) != before)
     second = repository.commit({"colour.yaml": config_map("colour", "blue")})
@@ -300,25 +300,25 @@ def test_a_process_that_dies_is_reported_and_started_again(
 def test_it_runs_only_while_its_stateful_set_does(plane: ControlPlane, controllers: ControllerManager) -> None:
     _scale(plane, 0)
 
-    eventually(lambda: "Application" not in controllers.served())
+    eventually(lambda: "Application" not in controllers.served_kinds())
     assert set(_running(plane)) == {REDIS.name, REPOSITORY_SERVER.name}
 
     _scale(plane, 1)
-    eventually(lambda: "Application" in controllers.served())
+    eventually(lambda: "Application" in controllers.served_kinds())
 
 
 def test_another_version_than_the_one_that_can_be_built_stays_simulated(
     plane: ControlPlane, controllers: ControllerManager
 ) -> None:
-    deployment = _workload(plane, "Deployment", REPOSITORY_SERVER.label)
+    deployment = _workload(plane, "Deployment", REPOSITORY_SERVER.label_selector)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     image, _, tag = container["image"].rpartition(":")
     change = partial(_use_image, plane, deployment, container)
 
     change(f"{image}:v0.0.1")
 
-    told = f"Argo CD's controllers: its image says 0.0.1, and the program that can be built is {tag[1:]}"
-    eventually(lambda: told in controllers.simulated())
+    told = f"Argo CD's controllers: its image has version 0.0.1, the available program {tag[1:]}"
+    eventually(lambda: told in controllers.notes())
     eventually(lambda: REPOSITORY_SERVER.name not in _running(plane))
     change(container["image"])
     eventually(lambda: REPOSITORY_SERVER.name in _running(plane))
@@ -357,7 +357,7 @@ def _workload(plane: ControlPlane, kind: str, label: str) -> Object:
 
 
 def _scale(plane: ControlPlane, replicas: int) -> None:
-    workload = _workload(plane, APPLICATION_CONTROLLER.workload, APPLICATION_CONTROLLER.label)
+    workload = _workload(plane, APPLICATION_CONTROLLER.workload_kind, APPLICATION_CONTROLLER.label_selector)
     plane.api.patch(workload, {"spec": {"replicas": replicas}})
 
 

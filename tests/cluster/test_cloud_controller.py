@@ -59,7 +59,7 @@ def test_a_second_run_finds_everything_and_changes_nothing(
     eventually(lambda: all_ready(plane.api))
     before = {name: node["metadata"]["uid"] for name, node in nodes(plane.api).items()}
     again = CloudController(plane, state, egress)
-    with again.running():
+    with again.run():
         again.wait_until_converged(TIMEOUT)
     assert {name: node["metadata"]["uid"] for name, node in nodes(plane.api).items()} == before
     assert again.problems() == []
@@ -74,7 +74,7 @@ def test_what_eks_brought_is_found_again_too(
     before = {found["metadata"]["uid"] for found in plane.api.list("storage.k8s.io/v1", "StorageClass")}
     assert len(before) == 2
     again = CloudController(plane, state, egress)
-    with again.running():
+    with again.run():
         again.wait_until_converged(TIMEOUT)
     assert again.problems() == []
     assert {found["metadata"]["uid"] for found in plane.api.list("storage.k8s.io/v1", "StorageClass")} == before
@@ -245,7 +245,7 @@ def test_the_autoscaler_of_aks_adds_as_many_nodes_as_are_needed(
     eventually(lambda: {phase(plane.api, "Pod", namespace, name) for name in names} == {"Running"})
     assert len(nodes(plane.api)) == 2
     assert cloud.notes() == [
-        "The simulated autoscaler brought pool user from 1 to 2 nodes, of at most 3: pods did not fit"
+        "The simulated autoscaler scaled pool user from 1 to 2 nodes (maximum 3) for pods that did not fit"
     ]
 
 

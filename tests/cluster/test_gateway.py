@@ -26,7 +26,7 @@ _CLASS = "simulated"
 def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[None]:
     apply_gateway_api(plane)
     plane.api.apply(_object("GatewayClass", _CLASS, "", {"controllerName": "example.com/gateways"}), "test")
-    with ControllerManager(plane, egress, {}).running():
+    with ControllerManager(plane, egress, {}).run():
         yield
 
 

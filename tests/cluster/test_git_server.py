@@ -29,9 +29,9 @@ def environment(repository: Repository, tmp_path: Path) -> Iterator[Mapping[str,
     """With which git finds the repository under its URL."""
     authority = CertificateAuthority(tmp_path / "pki")
     served = GitServer(authority)
-    with served.running():
-        served.serve(_URL, repository.folder)
-        yield {"https_proxy": served.proxy, "no_proxy": "", "GIT_SSL_CAINFO": str(authority.ca_file)}
+    with served.run():
+        served.add_repository(_URL, repository.folder)
+        yield {"https_proxy": served.proxy_url, "no_proxy": "", "GIT_SSL_CAINFO": str(authority.ca_file)}
 
 
 def test_a_repository_is_read_under_its_url(

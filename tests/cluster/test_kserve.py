@@ -24,7 +24,7 @@ from rehearsal.kubernetes.client import ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.kserve import KSERVE
-from rehearsal.kubernetes.controllers.manager import ControllerManager, programs
+from rehearsal.kubernetes.controllers.manager import ControllerManager, ensure_programs
 from tests.support.admission import in_force, merged
 from tests.support.chart_installation import apply_gateway_api, apply_kinds, condition, install
 from tests.support.gitops_rendering import deployment, render
@@ -54,11 +54,11 @@ _VALUES = (
 @pytest.fixture(scope="module")
 def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[ControllerManager]:
     """KServe as its charts install it; the runtimes come right behind it, and meet its webhooks."""
-    found = programs(["kserve-resources"])
+    found = ensure_programs(["kserve-resources"])
     if not found:
         pytest.skip("KServe's controller cannot be had")
     controllers = ControllerManager(plane, egress, found)
-    with controllers.running():
+    with controllers.run():
         apply_gateway_api(plane)
         apply_kinds(plane, "cert-manager-v1.21.1", ("cert-manager.io/v1", "Certificate"), "crds.enabled=true")
         apply_kinds(plane, "kserve-crd-v0.20.0", (_SERVING, "InferenceService"))
@@ -86,8 +86,8 @@ def test_an_inference_service_becomes_all_that_kserve_makes_of_it_and_is_ready(
     (pod,) = plane.api.list("v1", "Pod", namespace)
     assert pod["status"]["phase"] == "Running"
     assert [each["name"] for each in pod["spec"]["initContainers"]] == ["storage-initializer"]
-    assert "InferenceService" in controllers.served()
-    assert not [told for told in controllers.simulated() if "KServe" in told]
+    assert "InferenceService" in controllers.served_kinds()
+    assert not [told for told in controllers.notes() if "KServe" in told]
     assert not controllers.problems()
 
 
@@ -168,8 +168,8 @@ def test_a_process_that_dies_is_reported_and_started_again(
 
     (problem,) = eventually(controllers.problems)
 
-    assert problem.startswith("kserve-controller-manager ended once in mid-run (last with signal 9); its log is ")
-    eventually(controllers.served)
+    assert problem.startswith("kserve-controller-manager exited unexpectedly once, last with signal 9; see its log ")
+    eventually(controllers.served_kinds)
     plane.api.create(_inference_service(namespace))
     eventually(lambda: _ready(plane, namespace))
 
@@ -177,16 +177,16 @@ def test_a_process_that_dies_is_reported_and_started_again(
 def test_it_runs_only_while_its_deployment_does(
     plane: ControlPlane, controllers: ControllerManager, namespace: str
 ) -> None:
-    eventually(controllers.served)
+    eventually(controllers.served_kinds)
     _scale(plane, 0)
 
-    eventually(lambda: not controllers.served())
+    eventually(lambda: not controllers.served_kinds())
     assert not _running(plane)
     with pytest.raises(ApiError, match="failed calling webhook"):
         plane.api.create(_inference_service(namespace))
 
     _scale(plane, 1)
-    eventually(controllers.served)
+    eventually(controllers.served_kinds)
     plane.api.create(_inference_service(namespace))
 
 
@@ -250,14 +250,14 @@ def _names(plane: ControlPlane, api_version: str, kind: str, namespace: str) -> 
 
 def _may_create_services(plane: ControlPlane) -> bool:
     """Whether the API server has taken notice of the binding."""
-    user = f"system:serviceaccount:{_NAMESPACE}:{KSERVE.deployment}"
+    user = f"system:serviceaccount:{_NAMESPACE}:{KSERVE.workload_name}"
     asked = {"user": user, "resourceAttributes": {"verb": "create", "resource": "services"}}
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked}
     return bool(plane.api.create(review)["status"]["allowed"])
 
 
 def _scale(plane: ControlPlane, replicas: int) -> None:
-    deployment = plane.api.get("apps/v1", "Deployment", KSERVE.deployment, _NAMESPACE)
+    deployment = plane.api.get("apps/v1", "Deployment", KSERVE.workload_name, _NAMESPACE)
     assert deployment is not None
     plane.api.patch(deployment, {"spec": {"replicas": replicas}})
 

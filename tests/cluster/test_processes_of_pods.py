@@ -60,13 +60,13 @@ def switch(tmp_path: Path) -> Path:
 @pytest.fixture
 def kubelet(plane: ControlPlane) -> Iterator[KubeletStub]:
     running = KubeletStub(plane, [sys.executable, "-c", _SERVER], {})
-    with running.running():
+    with running.run():
         yield running
 
 
 @pytest.fixture
 def proxy(plane: ControlPlane, kubelet: KubeletStub) -> Iterator[str]:
-    with NetworkProxy(plane.api, kubelet, {}).running() as address:
+    with NetworkProxy(plane.api, kubelet, {}).run() as address:
         yield address
 
 

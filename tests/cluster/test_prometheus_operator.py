@@ -14,7 +14,7 @@ import pytest
 from rehearsal.kubernetes.client import ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
-from rehearsal.kubernetes.controllers.manager import ControllerManager, programs
+from rehearsal.kubernetes.controllers.manager import ControllerManager, ensure_programs
 from rehearsal.kubernetes.readiness import workloads
 from tests.support.chart_installation import condition, install
 from tests.support.waiting import eventually
@@ -34,11 +34,11 @@ _VALUES = (
 
 @pytest.fixture(scope="module")
 def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[ControllerManager]:
-    found = programs(["kube-prometheus-stack"])
+    found = ensure_programs(["kube-prometheus-stack"])
     if not found:
         pytest.skip("the Prometheus operator cannot be had")
     controllers = ControllerManager(plane, egress, found)
-    with controllers.running():
+    with controllers.run():
         for manifest in _storage():
             plane.api.create(manifest)
         install(plane, "kube-prometheus-stack-88.5.3", _NAMESPACE, *_VALUES)
@@ -59,7 +59,7 @@ def test_prometheus_gets_pods_with_the_volume_and_the_memory_that_it_asks_for(
     pod = plane.api.get("v1", "Pod", f"prometheus-{name}-0", _NAMESPACE)
     assert pod is not None
     assert _container(pod, "prometheus")["resources"]["requests"]["memory"] == "2Gi"
-    assert "Prometheus" in controllers.served()
+    assert "Prometheus" in controllers.served_kinds()
     assert not controllers.problems()
 
 
@@ -113,9 +113,9 @@ def test_another_version_than_the_one_that_can_be_built_stays_simulated(
 
     plane.api.patch(deployment, {"spec": {"template": template}})
 
-    told = "the Prometheus operator: its image says 0.92.0, and the program that can be built is 0.93.1"
-    eventually(lambda: told in controllers.simulated())
-    eventually(lambda: not controllers.served())
+    told = "the Prometheus operator: its image has version 0.92.0, the available program 0.93.1"
+    eventually(lambda: told in controllers.notes())
+    eventually(lambda: not controllers.served_kinds())
 
 
 def _storage() -> Sequence[Object]:

@@ -20,9 +20,9 @@ import pytest
 
 from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.kubernetes.readiness import capacity, kubelet_checks, workloads
+from rehearsal.kubernetes.readiness import capacity, custom_objects, workloads
+from rehearsal.kubernetes.readiness.problem import Problem
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
-from rehearsal.kubernetes.readiness.workloads import Problem
 from tests.support.waiting import eventually
 
 _numbers = itertools.count(1)
@@ -138,7 +138,7 @@ def test_a_pod_that_asks_for_more_than_any_node_has(cluster: Cluster) -> None:
     problem = cluster.told("Insufficient cpu")
     assert problem.workload == f"Deployment {cluster.namespace}/web"
     assert re.match(r"0/3 pods ready: 0/\d nodes are available: .*\d Insufficient cpu", problem.reason)
-    assert "asks 16 CPU, more than the 4 CPU of the largest node, of pool user" in problem.reason
+    assert "requests 16 CPU, more than the 4 CPU of the largest node, of pool user" in problem.reason
     assert "preemption" not in problem.reason
     assert "groundwork:cluster.userPool.size" in problem.remedy
 
@@ -146,9 +146,9 @@ def test_a_pod_that_asks_for_more_than_any_node_has(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("container", "pod", "words", "remedy"),
     [
-        (ROOMY, {}, "it asks 2.5 CPU: pool user is full", "groundwork:cluster.userPool.maximum"),
-        (WITH_GPU, {}, "it asks 1 nvidia.com/gpu, which no node offers", "LimitRange"),
-        (SMALL, {"nodeSelector": {"disk": "fast"}}, "no node has the labels disk: fast", "label a pool"),
+        (ROOMY, {}, "it requests 2.5 CPU: pool user is full", "groundwork:cluster.userPool.maximum"),
+        (WITH_GPU, {}, "it requests 1 nvidia.com/gpu, which no node offers", "LimitRange"),
+        (SMALL, {"nodeSelector": {"disk": "fast"}}, "no node has the labels disk: fast", "label a node pool"),
         (SMALL, {"serviceAccountName": "ghost"}, 'serviceaccount "ghost" not found', "infra/access.py"),
     ],
 )
@@ -179,7 +179,7 @@ def test_a_claim_without_a_storage_class(cluster: Cluster, storage_class: str | 
     cluster.make("PersistentVolumeClaim", "alone", spec=claim)
     problem = cluster.told(words)
     assert problem.workload == f"PersistentVolumeClaim {cluster.namespace}/alone"
-    assert "Cluster.storage_class" in problem.remedy
+    assert "ClusterContract.storage_class" in problem.remedy
     cluster.api.delete("v1", "PersistentVolumeClaim", "alone", cluster.namespace)
 
     cluster.workload("StatefulSet", volumeClaimTemplates=[{"metadata": {"name": "data"}, "spec": claim}])
@@ -195,7 +195,7 @@ def test_a_claim_whose_driver_is_not_there(cluster: Cluster) -> None:
         cluster.make("PersistentVolumeClaim", "unused", spec=claim)
         cluster.workload("StatefulSet", volumeClaimTemplates=[{"metadata": {"name": "data"}, "spec": claim}])
         problem = cluster.told("external provisioner 'disk.example'")
-        assert "The driver disk.example is not in the cluster" in problem.remedy
+        assert "The CSI driver disk.example is not installed" in problem.remedy
         # A claim that waits for its first pod is as it should be.
         cluster.only(problem.workload)
 
@@ -207,7 +207,10 @@ def test_a_quota_that_is_exceeded(cluster: Cluster, kind: str) -> None:
     problem = cluster.told("exceeded quota: quota, requested: requests.cpu=10m")
     assert problem.workload == f"{kind} {cluster.namespace}/web"
     assert "forbidden" not in problem.reason  # nor the name of the pod, which is another at each attempt
-    assert "asks requests.cpu=10m, the quota is requests.cpu=5m), or raise the namespace's row" in problem.remedy
+    assert (
+        "another pod requests requests.cpu=10m, the quota is requests.cpu=5m), or raise the namespace's limits"
+        in problem.remedy
+    )
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -249,7 +252,7 @@ def test_a_webhook_that_nobody_answers(cluster: Cluster) -> None:
         eventually(lambda: _is_refused(cluster, name))
         cluster.workload("Deployment")
         problem = cluster.told(f'failed calling webhook "{name}"')
-    assert problem.remedy.startswith(f"What answers {name} is not there")
+    assert problem.remedy.startswith(f"Nothing serves the webhook {name}: ")
 
 
 def test_a_secret_without_the_key_that_is_asked_for(cluster: Cluster) -> None:
@@ -293,7 +296,7 @@ def test_a_namespace_that_is_stuck(cluster: Cluster) -> None:
     problem = cluster.told("Some content in the namespace has finalizers remaining: example.org/hold")
     cluster.patch("v1", "ConfigMap", "held", {"metadata": {"finalizers": None}})
     assert problem.workload == f"Namespace {cluster.namespace}"
-    assert "What removes example.org/hold has to run" in problem.remedy
+    assert "The controller that removes example.org/hold must be running" in problem.remedy
 
 
 def test_a_node_that_is_not_ready(cluster: Cluster) -> None:
@@ -322,7 +325,7 @@ def test_a_custom_kind_whose_name_is_taken(cluster: Cluster) -> None:
     group = f"taken{next(_numbers)}.example.org"
     with passing(cluster.api, definition(group, "ships", "Ship"), definition(group, "boats", "Ship")):
         assert group in cluster.told("not Established: not all names are accepted", namespace="").workload
-        assert "Ship" not in kubelet_checks.count_unreconciled_objects(cluster.api)
+        assert "Ship" not in custom_objects.count_unserved_objects(cluster.api)
 
 
 def test_custom_objects_are_counted_unless_a_real_controller_serves_them(cluster: Cluster) -> None:
@@ -331,7 +334,7 @@ def test_custom_objects_are_counted_unless_a_real_controller_serves_them(cluster
     with passing(cluster.api, *(definition(group, plural, kind) for plural, kind in kinds)):
         for kind, name in (("Tug", "one"), ("Tug", "two"), ("Tug", "three"), ("Ferry", "one")):
             eventually(partial(cluster.make, kind, name, f"{group}/v1"))
-        found = kubelet_checks.count_unreconciled_objects(cluster.api, served=["Ferry"])
+        found = custom_objects.count_unserved_objects(cluster.api, served_kinds=["Ferry"])
     assert found["Tug"] == 3
     assert found.keys().isdisjoint({"Ferry", "Raft"})
 
@@ -351,15 +354,15 @@ def test_a_look_is_of_one_moment(cluster: Cluster) -> None:
     """Else a pod's claim could be there without the pod, and a Job's failure without what failed."""
     there = Snapshot(cluster.api, cluster.namespace)
     cluster.make("ConfigMap", "before")
-    assert not there.all("v1", "Pod")
+    assert not there.list("v1", "Pod")
     cluster.make("ConfigMap", "since")
-    assert there.one("v1", "ConfigMap", "before", cluster.namespace)
-    assert not there.one("v1", "ConfigMap", "since", cluster.namespace)
+    assert there.get("v1", "ConfigMap", "before", cluster.namespace)
+    assert not there.get("v1", "ConfigMap", "since", cluster.namespace)
 
 
 def alone(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have half a second without a change be still, and only the test's own namespace looked at: others' move."""
-    monkeypatch.setattr(workloads, "_STILL", 0.5)
+    monkeypatch.setattr(workloads, "_STABLE_AFTER", 0.5)
     monkeypatch.setattr(workloads, "find_problems", partial(workloads.find_problems, namespace=cluster.namespace))
 
 
@@ -398,11 +401,13 @@ def test_the_scheduler_reckons_as_the_summary_does(cluster: Cluster, pool: str) 
     init = [container("sidecar", "500m", restartPolicy="Always"), container("step", "1500m")]
     cluster.make("Pod", "first", spec={"containers": [container("main", "1")], "initContainers": init, **within})
     cluster.only()
-    (use,) = (use for use in capacity.per_pool(cluster.api) if use.pool == pool)
-    assert use.text == f"{pool:11}   1 node   cpu 2.0 of 2.0 (100 %)   memory 2.0 of 4.0 GiB (50 %)   pods 1 of 30"
+    (use,) = (use for use in capacity.list_pool_usage(cluster.api) if use.pool == pool)
+    assert (
+        use.summary_line == f"{pool:11}   1 node   cpu 2.0 of 2.0 (100 %)   memory 2.0 of 4.0 GiB (50 %)   pods 1 of 30"
+    )
     cluster.make("Pod", "second", spec={"containers": [container("main", "1m")], **within})
-    assert cluster.told(f"it asks 0.001 CPU: pool {pool} is full").workload == f"Pod {cluster.namespace}/second"
-    assert capacity.lines(cluster.api)[-1].startswith("unscheduled   ")
+    assert cluster.told(f"it requests 0.001 CPU: pool {pool} is full").workload == f"Pod {cluster.namespace}/second"
+    assert capacity.summarize_capacity(cluster.api)[-1].startswith("unscheduled   ")
 
 
 def _is_refused(cluster: Cluster, webhook: str) -> bool:

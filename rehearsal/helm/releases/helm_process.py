@@ -16,7 +16,7 @@ from rehearsal.helm.releases import revisions as release_records
 from rehearsal.kubernetes.client import ApiError, ApiUnreachableError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness import workloads
-from rehearsal.kubernetes.readiness.workloads import Problem
+from rehearsal.kubernetes.readiness.problem import Problem
 
 _LOOKS = 1.0  # seconds between two looks at what is not ready, and before the first: most releases are there by then
 _PACE = 0.05  # seconds between two questions whether Helm has ended

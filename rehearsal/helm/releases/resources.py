@@ -26,7 +26,7 @@ from rehearsal.helm.releases.revisions import Revision
 from rehearsal.helm.rendering import Release, Rendered, RenderError
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.kubernetes.readiness.snapshot import label
+from rehearsal.kubernetes.readiness.problem import describe_object
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceRequest, render_template
 from rehearsal.simulator.core.simulation import Difference, Simulation
@@ -171,7 +171,7 @@ class Releases:
     def _left(self, removed: Revision) -> str:
         """The objects of a release that are still there, and who holds them."""
         left = [found for item in removed.objects if (found := self._there(item, removed.record["namespace"]))]
-        held = [(label(item), item["metadata"].get("finalizers", ())) for item in left]
+        held = [(describe_object(item), item["metadata"].get("finalizers", ())) for item in left]
         named = [f"{name} (finalizers {', '.join(finalizers)})" if finalizers else name for name, finalizers in held]
         return f"Still there: {', '.join(named)}" if named else ""
 

@@ -1,7 +1,7 @@
-"""AKS's cluster autoscaler, simulated: a node more where a pod waits that it would take, and away when it is idle.
+"""AKS's cluster autoscaler, simulated: adds a node where an unschedulable pod would fit on one, and removes idle nodes.
 
-It knows of a pod its requests, node selector, required node affinity and tolerations. What else may keep a pod from a
-node, it does not: where a volume is, which ports are taken. EKS has none unless the stack installs one.
+It knows a pod's requests, node selector, required node affinity and tolerations, and nothing else that may keep a pod
+from a node, such as the zone of a volume or ports in use. EKS has no autoscaler unless the stack installs one.
 
 Source: https://learn.microsoft.com/azure/aks/cluster-autoscaler-overview
 """
@@ -12,106 +12,115 @@ import datetime
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.cloud_controller import nodes, vm_sizes
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, NodePool
 from rehearsal.kubernetes.cloud_controller.reconciler import SIMULATED_SELECTOR
-from rehearsal.kubernetes.readiness.capacity import Amounts, allocatable, requests
+from rehearsal.kubernetes.readiness.capacity import ResourceAmounts, node_allocatable, pod_requests, tolerates
 
-_AGAIN = 20  # seconds in which one pod causes one node: the scheduler takes up to ten to look at it again
-_IDLE = 60  # seconds after which a node without work goes; AKS waits ten minutes
-_Free = dict[str, Fraction]
+_SCALE_UP_COOLDOWN = 20  # seconds in which a pod causes one node at most: the scheduler retries it after up to ten
+_IDLE_TIME = 60  # seconds after which a node without work is removed; AKS waits ten minutes
+_FreeAmounts: TypeAlias = dict[str, Fraction]
 
 
 class Autoscaler:
-    """Decides how many nodes more a pool needs."""
+    """Decides how many nodes to add to each pool, and which to remove."""
 
     def __init__(self, api: ApiClient, version: str) -> None:
         self._api = api
         self._version = version
-        self._helped: dict[str, float] = {}
+        self._last_scale_up: dict[str, float] = {}  # by the UID of the pod that caused it, on the monotonic clock
 
-    def more(self, cluster: ManagedCluster, *, gpus: bool) -> Mapping[str, int]:
-        """Nodes to add, by pool."""
-        growing = [pool for pool in cluster.pools if pool.max_count > pool.count]
-        waiting = [
+    def plan_scale_up(self, cluster: ManagedCluster, *, with_gpus: bool) -> Mapping[str, int]:
+        """The number of nodes to add, by pool."""
+        scalable = [pool for pool in cluster.pools if pool.max_count > pool.count]
+        pending = [
             pod for pod in self._api.list("v1", "Pod", field_selector="spec.nodeName=") if _is_unschedulable(pod)
         ]
-        if not growing or not waiting:
+        if not scalable or not pending:
             return {}
-        there = self._api.list("v1", "Node")
-        free = self._free(there)
-        room = {pool.name: pool.max_count - _count(pool, there) for pool in growing}
-        fresh = {pool.name: self._fresh(cluster, pool, gpus=gpus) for pool in growing if _is_known(pool)}
-        added: list[tuple[NodePool, _Free]] = []
-        for pod in waiting:
-            if self._finds_room(pod, there, free) or _place(pod, added, fresh):
+        existing = self._api.list("v1", "Node")
+        free = self._free_amounts(existing)
+        headroom = {pool.name: pool.max_count - _count_nodes(pool, existing) for pool in scalable}
+        templates = {
+            pool.name: self._build_template(cluster, pool, with_gpus=with_gpus)
+            for pool in scalable
+            if _has_known_size(pool)
+        }
+        added: list[tuple[NodePool, _FreeAmounts]] = []
+        for pod in pending:
+            if self._fits_existing_node(pod, existing, free) or _fits_added_node(pod, added, templates):
                 continue
-            for pool in growing:
-                if room[pool.name] > 0 and pool.name in fresh and _takes(*fresh[pool.name], pod):
-                    room[pool.name] -= 1
-                    added.append((pool, _less(fresh[pool.name][1], requests(pod))))
-                    self._helped[pod["metadata"]["uid"]] = time.monotonic()
+            for pool in scalable:
+                if headroom[pool.name] > 0 and pool.name in templates and _fits(*templates[pool.name], pod):
+                    headroom[pool.name] -= 1
+                    added.append((pool, _subtract(templates[pool.name][1], pod_requests(pod))))
+                    self._last_scale_up[pod["metadata"]["uid"]] = time.monotonic()
                     break
-        return {pool.name: sum(1 for one, _ in added if one is pool) for pool in growing}
+        return {pool.name: sum(1 for added_to, _ in added if added_to is pool) for pool in scalable}
 
-    def idle(self, cluster: ManagedCluster) -> frozenset[str]:
-        """Nodes beyond those a pool begins with that run nothing but what runs on every node."""
+    def find_idle_nodes(self, cluster: ManagedCluster) -> frozenset[str]:
+        """The nodes that the autoscaler has added and that run only pods of DaemonSets."""
         names = []
         for node in self._api.list("v1", "Node", label_selector=SIMULATED_SELECTOR):
-            pool = next((one for one in cluster.pools if one.name == nodes.pool_name(node)), None)
-            if pool and nodes.node_index(node) >= pool.count and _age(node) > _IDLE:
-                here = self._api.list("v1", "Pod", field_selector=f"spec.nodeName={node['metadata']['name']}")
-                if all(_is_daemon(pod) for pod in here):
-                    names.append(node["metadata"]["name"])
+            pool = next((pool for pool in cluster.pools if pool.name == nodes.pool_name(node)), None)
+            if pool and nodes.node_index(node) >= pool.count and _age(node) > _IDLE_TIME:
+                name = node["metadata"]["name"]
+                pods = self._api.list("v1", "Pod", field_selector=f"spec.nodeName={name}")
+                if all(_is_daemon(pod) for pod in pods):
+                    names.append(name)
         return frozenset(names)
 
-    def notes(self, cluster: ManagedCluster) -> list[str]:
-        """The pools that have grown, in words."""
-        there = self._api.list("v1", "Node", label_selector=SIMULATED_SELECTOR)
-        grown = ((pool, _count(pool, there)) for pool in cluster.pools)
+    def describe_scale_ups(self, cluster: ManagedCluster) -> list[str]:
+        """One sentence for each pool that has more nodes than at first."""
+        existing = self._api.list("v1", "Node", label_selector=SIMULATED_SELECTOR)
+        counts = ((pool, _count_nodes(pool, existing)) for pool in cluster.pools)
         return [
-            f"The simulated autoscaler brought pool {pool.name} from {pool.count} to {count} nodes, of at most "
-            f"{pool.max_count}: pods did not fit"
-            for pool, count in grown
+            f"The simulated autoscaler scaled pool {pool.name} from {pool.count} to {count} nodes (maximum "
+            f"{pool.max_count}) for pods that did not fit"
+            for pool, count in counts
             if count > pool.count
         ]
 
-    def _finds_room(self, pod: Object, there: Sequence[Object], free: Mapping[str, _Free]) -> bool:
-        """Whether a pod needs no new node: it has caused one lately, or one that is there takes it."""
-        if time.monotonic() < self._helped.get(pod["metadata"]["uid"], -_AGAIN) + _AGAIN:
+    def _fits_existing_node(self, pod: Object, existing: Sequence[Object], free: Mapping[str, _FreeAmounts]) -> bool:
+        """Whether a pod needs no new node: it has caused one recently, or an existing one has room for it."""
+        last_scale_up = self._last_scale_up.get(pod["metadata"]["uid"], -_SCALE_UP_COOLDOWN)
+        if time.monotonic() < last_scale_up + _SCALE_UP_COOLDOWN:
             return True
-        if "anti-affinity" in _reason(pod):
+        if "anti-affinity" in _unschedulable_message(pod):
             return False
-        for node in there:
-            left = free[node["metadata"]["name"]]
-            if _takes(node, left, pod):
-                left.update(_less(left, requests(pod)))
+        for node in existing:
+            node_free = free[node["metadata"]["name"]]
+            if _fits(node, node_free, pod):
+                node_free.update(_subtract(node_free, pod_requests(pod)))
                 return True
         return False
 
-    def _free(self, there: Iterable[Object]) -> Mapping[str, _Free]:
-        free = {node["metadata"]["name"]: dict(allocatable(node)) for node in there}
+    def _free_amounts(self, existing: Iterable[Object]) -> Mapping[str, _FreeAmounts]:
+        """What each node has left beside its pods."""
+        free = {node["metadata"]["name"]: dict(node_allocatable(node)) for node in existing}
         for pod in self._api.list("v1", "Pod"):
             name = pod["spec"].get("nodeName")
             if name in free and pod["status"].get("phase") not in ("Succeeded", "Failed"):
-                free[name] = _less(free[name], requests(pod))
+                free[name] = _subtract(free[name], pod_requests(pod))
         return free
 
-    def _fresh(self, cluster: ManagedCluster, pool: NodePool, *, gpus: bool) -> tuple[Object, _Free]:
-        """A new node of a pool, and what is left on it beside what runs on every node."""
-        node = nodes.node(cluster, pool, pool.count, self._version, gpus=gpus)
-        left = dict(allocatable(node))
-        for daemon in self._api.list("apps/v1", "DaemonSet"):
-            pod = daemon["spec"]["template"]
-            if _takes(node, left, pod):
-                left = _less(left, requests(pod))
-        return node, left
+    def _build_template(
+        self, cluster: ManagedCluster, pool: NodePool, *, with_gpus: bool
+    ) -> tuple[Object, _FreeAmounts]:
+        """A new node of a pool, and what it has left beside the pods of DaemonSets."""
+        node = nodes.build_node(cluster, pool, pool.count, self._version, with_gpus=with_gpus)
+        free = dict(node_allocatable(node))
+        for daemon_set in self._api.list("apps/v1", "DaemonSet"):
+            pod = daemon_set["spec"]["template"]
+            if _fits(node, free, pod):
+                free = _subtract(free, pod_requests(pod))
+        return node, free
 
 
-def _is_known(pool: NodePool) -> bool:
+def _has_known_size(pool: NodePool) -> bool:
     try:
         vm_sizes.azure_vm_size(pool.size)
     except vm_sizes.UnknownVmSizeError:
@@ -119,84 +128,82 @@ def _is_known(pool: NodePool) -> bool:
     return True
 
 
-def _place(pod: Object, added: Sequence[tuple[NodePool, _Free]], fresh: Mapping[str, tuple[Object, _Free]]) -> bool:
-    """Put a pod onto a node that is about to be added anyway."""
-    for pool, left in added:
-        if _takes(fresh[pool.name][0], left, pod):
-            left.update(_less(left, requests(pod)))
+def _fits_added_node(
+    pod: Object,
+    added: Sequence[tuple[NodePool, _FreeAmounts]],
+    templates: Mapping[str, tuple[Object, _FreeAmounts]],
+) -> bool:
+    """Whether a node that is about to be added anyway has room for a pod; if so, reserve it."""
+    for pool, free in added:
+        if _fits(templates[pool.name][0], free, pod):
+            free.update(_subtract(free, pod_requests(pod)))
             return True
     return False
 
 
 def _is_unschedulable(pod: Object) -> bool:
-    return bool(_reason(pod)) and "deletionTimestamp" not in pod["metadata"]
+    return bool(_unschedulable_message(pod)) and "deletionTimestamp" not in pod["metadata"]
 
 
-def _reason(pod: Object) -> str:
-    """Why the scheduler has no node for a pod, empty where it does not say so."""
-    conditions = pod["status"].get("conditions", ())
-    said = (one for one in conditions if one["type"] == "PodScheduled" and one.get("reason") == "Unschedulable")
-    return next((str(one.get("message")) for one in said), "")
+def _unschedulable_message(pod: Object) -> str:
+    """Why the scheduler found no node for a pod; empty where it has not said that."""
+    for condition in pod["status"].get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return str(condition.get("message"))
+    return ""
 
 
 def _is_daemon(pod: Object) -> bool:
     return any(owner["kind"] == "DaemonSet" for owner in pod["metadata"].get("ownerReferences", ()))
 
 
-def _count(pool: NodePool, there: Iterable[Object]) -> int:
-    return sum(1 for node in there if nodes.pool_name(node) == pool.name)
+def _count_nodes(pool: NodePool, existing: Iterable[Object]) -> int:
+    return sum(1 for node in existing if nodes.pool_name(node) == pool.name)
 
 
 def _age(node: Object) -> float:
-    made = datetime.datetime.fromisoformat(node["metadata"]["creationTimestamp"])
-    return (datetime.datetime.now(datetime.UTC) - made).total_seconds()
+    """Seconds since a node's creation."""
+    created = datetime.datetime.fromisoformat(node["metadata"]["creationTimestamp"])
+    return (datetime.datetime.now(datetime.UTC) - created).total_seconds()
 
 
-def _less(free: Amounts, asked: Amounts) -> _Free:
-    left = {resource: amount - asked.get(resource, Fraction(0)) for resource, amount in free.items()}
+def _subtract(free: ResourceAmounts, requests: ResourceAmounts) -> _FreeAmounts:
+    """What is left beside one more pod with these requests."""
+    left = {resource: amount - requests.get(resource, Fraction(0)) for resource, amount in free.items()}
     return {**left, "pods": left.get("pods", Fraction(0)) - 1}
 
 
-def _takes(node: Object, free: Amounts, pod: Object) -> bool:
-    """Whether a node with so much left would take a pod."""
+def _fits(node: Object, free: ResourceAmounts, pod: Object) -> bool:
+    """Whether the scheduler would place a pod on a node that has this much left."""
     spec, labels = pod["spec"], node["metadata"].get("labels", {})
     if node["spec"].get("unschedulable"):
         return False
     if any(labels.get(key) != value for key, value in spec.get("nodeSelector", {}).items()):
         return False
-    if any(not _is_tolerated(taint, spec.get("tolerations", ())) for taint in _taints(node)):
+    tolerations = spec.get("tolerations", ())
+    if any(not any(tolerates(toleration, taint) for toleration in tolerations) for taint in _pool_taints(node)):
         return False
     affinity = spec.get("affinity", {}).get("nodeAffinity", {})
     terms = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {}).get("nodeSelectorTerms")
-    if terms and not any(_matches(term, labels) for term in terms):
+    if terms and not any(_matches_term(term, labels) for term in terms):
         return False
-    asked = {"pods": Fraction(1), **requests(pod)}
-    return all(amount <= free.get(resource, Fraction(0)) for resource, amount in asked.items() if amount)
+    needed = {"pods": Fraction(1), **pod_requests(pod)}
+    return all(amount <= free.get(resource, Fraction(0)) for resource, amount in needed.items() if amount)
 
 
-def _taints(node: Object) -> Iterator[Mapping[str, Any]]:
-    """Those that stay, and keep pods away."""
+def _pool_taints(node: Object) -> Iterator[Mapping[str, Any]]:
+    """The taints that keep pods away and come from the node pool."""
     for taint in node["spec"].get("taints", ()):
         if taint["effect"] != "PreferNoSchedule" and not nodes.LIFECYCLE_TAINT.match(taint["key"]):
             yield taint
 
 
-def _is_tolerated(taint: Mapping[str, Any], tolerations: Iterable[Mapping[str, Any]]) -> bool:
-    """Source: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/"""
-    return any(
-        one.get("key", taint["key"]) == taint["key"]
-        and one.get("effect", taint["effect"]) == taint["effect"]
-        and (one.get("operator") == "Exists" or one.get("value", "") == taint.get("value", ""))
-        for one in tolerations
-    )
-
-
-def _matches(term: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+def _matches_term(term: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     expressions = term.get("matchExpressions", ())
-    return "matchFields" not in term and all(_holds(one, labels) for one in expressions)
+    return "matchFields" not in term and all(_matches_expression(expression, labels) for expression in expressions)
 
 
-def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+def _matches_expression(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     """Source: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#operators"""
     value, values = labels.get(expression["key"]), expression.get("values", ())
     return {

@@ -1,6 +1,7 @@
-"""What the cloud puts into a cluster of its own, derived from the simulated state: forgotten there, missing here.
+"""The cloud's side of a managed cluster: nodes, storage, load balancers, identity, system workloads, metrics.
 
-All of it is simulated, carries the label `groundwork.rehearsal/simulated`, and follows the state as it changes.
+All of it is derived from the simulated cloud's state and follows it as it changes: what the stack does not declare is
+not in the cluster either. Its objects carry the label `groundwork.rehearsal/simulated`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.cloud_controller import identity, metrics, storage, system_workloads
@@ -22,12 +23,14 @@ from rehearsal.kubernetes.cloud_controller.vm_sizes import UnknownVmSizeError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.watch import watch_objects
+from rehearsal.polling import WaitTimeoutError, wait_until
 from rehearsal.simulator.core.state_store import StateStore
 
-_PERIOD = 0.25  # seconds between two looks at the state
-_SLOWLY = 5  # seconds after which the cluster is looked at even if nothing in it seems to have changed
-# What the simulated cloud acts on in the cluster.
-_WATCHED = (
+_POLL_INTERVAL = 0.25  # seconds between two reads of the simulated cloud's state
+_RESYNC_INTERVAL = 5  # seconds after which the cluster is reconciled even if nothing in it has changed
+_CONVERGENCE_POLL_INTERVAL = 0.05  # seconds
+# The kinds whose changes start a round.
+_WATCHED_KINDS = (
     ("v1", "Node"),
     ("v1", "Pod"),
     ("v1", "PersistentVolumeClaim"),
@@ -39,7 +42,7 @@ _WATCHED = (
 
 
 class CloudController:
-    """Keeps a cluster as the state says it is."""
+    """Reconciles a cluster with the simulated cloud's state, in rounds."""
 
     def __init__(self, plane: ControlPlane, state: StateStore, egress: EgressProxy) -> None:
         self._api = plane.api
@@ -51,95 +54,99 @@ class CloudController:
         self._load_balancers = LoadBalancers(plane.api)
         self._metrics = metrics.MetricsApi(plane.api, egress)
         identity.register_webhooks(egress, plane.api, lambda: find_managed_cluster(state))
-        self._ended, self._stirred = threading.Event(), threading.Event()
-        self._rounds = itertools.count(1)
-        self._begun = 0
-        self._quiet = 0  # the last round that found everything as it should be
+        self._stopped, self._triggered = threading.Event(), threading.Event()
+        self._round_numbers = itertools.count(1)
+        self._current_round = 0
+        self._last_unchanged_round = 0
         self._problems: list[str] = []
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Follow the state for as long as the context lasts."""
-        threads = [threading.Thread(target=self._run, daemon=True)]
-        threads += [threading.Thread(target=self._listen, args=kind, daemon=True) for kind in _WATCHED]
+    def run(self) -> Iterator[None]:
+        """Reconcile in a thread while the context lasts."""
+        threads = [threading.Thread(target=self._reconcile_continuously, daemon=True)]
+        threads += [threading.Thread(target=self._watch, args=kind, daemon=True) for kind in _WATCHED_KINDS]
         for thread in threads:
             thread.start()
         try:
             yield
         finally:
-            self._ended.set()
+            self._stopped.set()
             threads[0].join(1)
 
     def wait_until_converged(self, timeout: float) -> None:
-        """Return when the cluster holds what the state says now; after `timeout` seconds at the latest."""
-        end = time.monotonic() + timeout
-        since = self._begun
-        while self._quiet <= since and time.monotonic() < end:
-            self._stirred.set()
-            time.sleep(0.05)
+        """Wait for a round that begins after this call and changes nothing, for at most `timeout` seconds."""
+        current_round = self._current_round
+
+        def has_converged() -> bool:
+            self._triggered.set()
+            return self._last_unchanged_round > current_round
+
+        with suppress(WaitTimeoutError):
+            wait_until(has_converged, timeout=timeout, interval=_CONVERGENCE_POLL_INTERVAL)
 
     def problems(self) -> list[str]:
-        """What the simulated cloud could not do, as it stands now."""
+        """What the last finished round could not do."""
         return list(self._problems)
 
     def notes(self) -> list[str]:
-        """What the simulated cloud did of its own accord: which pools have grown."""
+        """What the simulated cloud did by itself: which node pools it has scaled up."""
         cluster = find_managed_cluster(self._state)
-        return self._autoscaler.notes(cluster) if cluster else []
+        return self._autoscaler.describe_scale_ups(cluster) if cluster else []
 
-    def _run(self) -> None:
+    def _reconcile_continuously(self) -> None:
         cluster: ManagedCluster | None = None
-        looked = 0.0
-        while not self._ended.is_set():
-            before, cluster = cluster, find_managed_cluster(self._state)
-            if self._stirred.is_set() or cluster != before or time.monotonic() > looked + _SLOWLY:
-                looked = time.monotonic()
-                self._round(cluster)
-            self._ended.wait(_PERIOD)
+        last_round = 0.0
+        while not self._stopped.is_set():
+            previous, cluster = cluster, find_managed_cluster(self._state)
+            is_due = time.monotonic() > last_round + _RESYNC_INTERVAL
+            if self._triggered.is_set() or cluster != previous or is_due:
+                last_round = time.monotonic()
+                self._run_round(cluster)
+            self._stopped.wait(_POLL_INTERVAL)
 
-    def _listen(self, api_version: str, kind: str) -> None:
-        for _ in watch_objects(self._api, api_version, kind, self._ended):
-            self._stirred.set()
+    def _watch(self, api_version: str, kind: str) -> None:
+        for _ in watch_objects(self._api, api_version, kind, self._stopped):
+            self._triggered.set()
 
-    def _round(self, cluster: ManagedCluster | None) -> None:
-        self._begun = number = next(self._rounds)
-        self._stirred.clear()
+    def _run_round(self, cluster: ManagedCluster | None) -> None:
+        self._current_round = number = next(self._round_numbers)
+        self._triggered.clear()
         problems: list[str] = []
         try:
-            changed = self._bring(cluster, problems)
-        except Exception as error:  # a thread that ended would leave everybody waiting without a word
-            self._stirred.set()
-            problems, changed = [f"The simulated cloud could not bring the cluster in line: {error!r}"], True
-        self._problems = problems  # only now: whoever asks in the middle of a round is told of the last one's
+            changed = self._reconcile(cluster, problems)
+        except Exception as error:  # the thread must go on: without it nobody's wait would ever end
+            self._triggered.set()
+            problems, changed = [f"The simulated cloud could not reconcile the cluster: {error!r}"], True
+        self._problems = problems  # only now: during a round, `problems` returns those of the last one
         if not changed:
-            self._quiet = number
+            self._last_unchanged_round = number
 
-    def _bring(self, cluster: ManagedCluster | None, problems: list[str]) -> bool:
-        changed = self._bring_nodes(cluster, problems)
-        changed |= self._reconciler.reconcile(_manifests(cluster) if cluster else ())
-        changed |= self._provisioner.reconcile(storage.drivers(cluster))
+    def _reconcile(self, cluster: ManagedCluster | None, problems: list[str]) -> bool:
+        changed = self._reconcile_nodes(cluster, problems)
+        changed |= self._reconciler.reconcile(_build_manifests(cluster) if cluster else ())
+        changed |= self._provisioner.reconcile(storage.installed_drivers(cluster))
         changed |= self._load_balancers.reconcile(cluster)
-        self._metrics.serve()
+        self._metrics.register()
         return changed
 
-    def _bring_nodes(self, cluster: ManagedCluster | None, problems: list[str]) -> bool:
-        gpus = any(map(_finds_gpus, self._api.list("apps/v1", "DaemonSet")))
-        more = self._autoscaler.more(cluster, gpus=gpus) if cluster else {}
-        idle = self._autoscaler.idle(cluster) if cluster else ()
+    def _reconcile_nodes(self, cluster: ManagedCluster | None, problems: list[str]) -> bool:
+        has_gpu_plugin = any(map(_is_gpu_plugin, self._api.list("apps/v1", "DaemonSet")))
+        additional = self._autoscaler.plan_scale_up(cluster, with_gpus=has_gpu_plugin) if cluster else {}
+        idle = self._autoscaler.find_idle_nodes(cluster) if cluster else ()
         try:
-            return self._nodes.reconcile(cluster, more, idle, gpus=gpus)
+            return self._nodes.reconcile(cluster, additional, idle, with_gpus=has_gpu_plugin)
         except UnknownVmSizeError as error:
-            problems.append(f"A pool has no nodes: {error}")
+            problems.append(f"A node pool has no nodes: {error}")
             return False
 
 
-def _manifests(cluster: ManagedCluster) -> Iterator[Object]:
-    """What is in the cluster for no other reason than that the stack has it."""
+def _build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
+    """The objects that depend on nothing but the managed cluster."""
     for part in (storage, system_workloads, identity, metrics):
         yield from part.build_manifests(cluster)
 
 
-def _finds_gpus(daemon: Object) -> bool:
-    """Whether it is a device plugin of NVIDIA's: without one a node has GPUs, but nobody is told."""
-    images = [container["image"] for container in daemon["spec"]["template"]["spec"]["containers"]]
+def _is_gpu_plugin(daemon_set: Object) -> bool:
+    """Whether it is NVIDIA's device plugin, without which a node does not advertise its GPUs."""
+    images = [container["image"] for container in daemon_set["spec"]["template"]["spec"]["containers"]]
     return any("nvidia" in image and "device-plugin" in image for image in images)

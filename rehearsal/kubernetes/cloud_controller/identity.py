@@ -1,4 +1,4 @@
-"""The webhooks that hand pods their cloud identity; what they put into pods is what the real ones put in.
+"""The webhooks that give pods their cloud identity; they inject what the real webhooks inject.
 
 Sources: https://azure.github.io/azure-workload-identity/docs/installation/mutating-admission-webhook.html,
 https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html and
@@ -11,24 +11,36 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster
 from rehearsal.kubernetes.cloud_controller.system_workloads import NAMESPACE, WORKLOAD_IDENTITY_WEBHOOK
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 
-_USE = "azure.workload.identity/use"
-_CLIENT, _TENANT = "azure.workload.identity/client-id", "azure.workload.identity/tenant-id"
-_ROLE = "eks.amazonaws.com/role-arn"
-# EKS runs this one outside of the cluster; here it needs a service to be reached at.
+_USE_LABEL = "azure.workload.identity/use"
+_CLIENT_ID, _TENANT_ID = "azure.workload.identity/client-id", "azure.workload.identity/tenant-id"
+_ROLE_ARN = "eks.amazonaws.com/role-arn"
+# EKS runs this webhook outside of the cluster; here it needs a Service as its address.
 _EKS_WEBHOOK = "pod-identity-webhook"
-_AGENT = "http://169.254.170.23/v1/credentials"
+_POD_IDENTITY_AGENT = "http://169.254.170.23/v1/credentials"
+
+_WORKLOAD_KINDS = (
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "DaemonSet"),
+    ("batch/v1", "Job"),
+    ("batch/v1", "CronJob"),
+    ("v1", "Pod"),
+)
+
+_Mutation: TypeAlias = Callable[[Object, Object, ManagedCluster], Object | None]
+"""From a pod, its service account and the cluster: the pod with an identity, None where it gets none."""
 
 
 @dataclass(frozen=True)
 class WorkloadWithoutIdentity:
-    """A workload whose service account has an Azure identity that its pods do not ask for."""
+    """A workload whose service account has an Azure identity that its pods do not use."""
 
     kind: str
     namespace: str
@@ -38,41 +50,31 @@ class WorkloadWithoutIdentity:
     @property
     def message(self) -> str:
         return (
-            f"{self.kind} {self.namespace}/{self.name}: its service account '{self.service_account}' has an identity "
-            f'of Azure, but its pods get no token of it; label the pod template `{_USE}: "true"`'
+            f"{self.kind} {self.namespace}/{self.name}: its service account '{self.service_account}' has an Azure "
+            f'identity, but its pods get no token for it. Remedy: Label the pod template `{_USE_LABEL}: "true"`'
         )
 
 
 def find_workloads_without_identity(api: ApiClient) -> list[WorkloadWithoutIdentity]:
-    """The workloads that would get no token: their service account is annotated, their pods lack the label."""
+    """The workloads whose service account is annotated with a client ID while their pods lack the label."""
     annotated = {
         (account["metadata"]["namespace"], account["metadata"]["name"])
         for account in api.list("v1", "ServiceAccount")
-        if _CLIENT in account["metadata"].get("annotations", {})
+        if _CLIENT_ID in account["metadata"].get("annotations", {})
     }
     found = []
-    for api_version, kind in _WORKLOADS if annotated else ():
+    for api_version, kind in _WORKLOAD_KINDS if annotated else ():
         for workload in api.list(api_version, kind):
-            metadata, template = workload["metadata"], _template(workload)
+            metadata, template = workload["metadata"], _pod_template(workload)
             account = template["spec"].get("serviceAccountName", "default")
-            labelled = template.get("metadata", {}).get("labels", {}).get(_USE) == "true"
-            owned = bool(metadata.get("ownerReferences"))
-            if (metadata["namespace"], account) in annotated and not labelled and not owned:
+            is_labelled = template.get("metadata", {}).get("labels", {}).get(_USE_LABEL) == "true"
+            is_owned = bool(metadata.get("ownerReferences"))
+            if (metadata["namespace"], account) in annotated and not is_labelled and not is_owned:
                 found.append(WorkloadWithoutIdentity(kind, metadata["namespace"], metadata["name"], account))
     return found
 
 
-_WORKLOADS = (
-    ("apps/v1", "Deployment"),
-    ("apps/v1", "StatefulSet"),
-    ("apps/v1", "DaemonSet"),
-    ("batch/v1", "Job"),
-    ("batch/v1", "CronJob"),
-    ("v1", "Pod"),
-)
-
-
-def _template(workload: Object) -> Object:
+def _pod_template(workload: Object) -> Object:
     if workload["kind"] == "Pod":
         return workload
     spec = workload["spec"]
@@ -81,30 +83,30 @@ def _template(workload: Object) -> Object:
 
 
 def build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
-    """The webhook configurations that this cluster has."""
+    """The webhook configurations of this cluster."""
     if cluster.cloud == "azure" and "workload-identity" in cluster.addons:
-        yield _configuration(
+        yield _build_webhook_configuration(
             "azure-wi-webhook-mutating-webhook-configuration",
             "mutation.azure-workload-identity.io",
             {"name": WORKLOAD_IDENTITY_WEBHOOK, "namespace": NAMESPACE, "path": "/mutate-v1-pod"},
-            {"matchLabels": {_USE: "true"}},
+            {"matchLabels": {_USE_LABEL: "true"}},
             "Fail",
         )
     if cluster.cloud == "aws":
         ports = [{"name": "https", "port": 443, "protocol": "TCP"}]
-        named = {"name": _EKS_WEBHOOK, "namespace": NAMESPACE}
-        yield {"apiVersion": "v1", "kind": "Service", "metadata": named, "spec": {"ports": ports}}
-        yield _configuration(
+        metadata = {"name": _EKS_WEBHOOK, "namespace": NAMESPACE}
+        yield {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports}}
+        yield _build_webhook_configuration(
             _EKS_WEBHOOK,
             "iam-for-pods.amazonaws.com",
-            {**named, "path": "/mutate"},
+            {**metadata, "path": "/mutate"},
             {"matchExpressions": [{"key": "eks.amazonaws.com/skip-pod-identity-webhook", "operator": "DoesNotExist"}]},
             "Ignore",
         )
 
 
-def _configuration(
-    name: str, webhook: str, service: Mapping[str, str], selector: Mapping[str, Any], policy: str
+def _build_webhook_configuration(
+    name: str, webhook: str, service: Mapping[str, str], object_selector: Mapping[str, Any], failure_policy: str
 ) -> Object:
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
     return {
@@ -116,8 +118,8 @@ def _configuration(
                 "name": webhook,
                 "admissionReviewVersions": ["v1"],
                 "clientConfig": {"service": service},
-                "failurePolicy": policy,
-                "objectSelector": selector,
+                "failurePolicy": failure_policy,
+                "objectSelector": object_selector,
                 "reinvocationPolicy": "IfNeeded",
                 "rules": [rule],
                 "sideEffects": "None",
@@ -126,79 +128,76 @@ def _configuration(
     }
 
 
-def register_webhooks(egress: EgressProxy, api: ApiClient, cluster: Callable[[], ManagedCluster | None]) -> None:
-    """Stand in for both webhooks; `cluster` is asked at every pod."""
+def register_webhooks(egress: EgressProxy, api: ApiClient, find_cluster: Callable[[], ManagedCluster | None]) -> None:
+    """Handle the requests to both webhooks; `find_cluster` is called for each pod."""
 
-    def review(
-        change: Callable[[Object, Object, ManagedCluster], Object | None],
-    ) -> Callable[[str, str, Any], tuple[int, Any]]:
-        def reply(method: str, path: str, body: Any) -> tuple[int, Any]:  # noqa: ARG001 a handler's signature
-            request, there = body["request"], cluster()
-            changed = None
-            if there:
+    def build_handler(mutate: _Mutation) -> Callable[[str, str, Any], tuple[int, Any]]:
+        def handle(method: str, path: str, body: Any) -> tuple[int, Any]:  # noqa: ARG001 a handler's signature
+            request, cluster = body["request"], find_cluster()
+            mutated = None
+            if cluster:
                 name = request["object"]["spec"].get("serviceAccountName") or "default"
                 account = api.get("v1", "ServiceAccount", name, request["namespace"])
-                changed = change(request["object"], account or {"metadata": {}}, there)
-            return 200, {**body, "response": _response(request["uid"], changed)}
+                mutated = mutate(request["object"], account or {"metadata": {}}, cluster)
+            return 200, {**body, "response": _admission_response(request["uid"], mutated)}
 
-        return reply
+        return handle
 
-    egress.register(NAMESPACE, WORKLOAD_IDENTITY_WEBHOOK, review(_azure))
-    egress.register(NAMESPACE, _EKS_WEBHOOK, review(_aws))
+    egress.register(NAMESPACE, WORKLOAD_IDENTITY_WEBHOOK, build_handler(_inject_azure_identity))
+    egress.register(NAMESPACE, _EKS_WEBHOOK, build_handler(_inject_aws_identity))
 
 
-def _response(uid: str, changed: Object | None) -> Mapping[str, Any]:
-    if changed is None:
+def _admission_response(uid: str, mutated: Object | None) -> Mapping[str, Any]:
+    if mutated is None:
         return {"uid": uid, "allowed": True}
-    patch = [{"op": "replace", "path": "/spec", "value": changed["spec"]}]
+    patch = [{"op": "replace", "path": "/spec", "value": mutated["spec"]}]
     encoded = base64.b64encode(json.dumps(patch).encode()).decode()
     return {"uid": uid, "allowed": True, "patchType": "JSONPatch", "patch": encoded}
 
 
-def _azure(pod: Object, account: Object, cluster: ManagedCluster) -> Object:
+def _inject_azure_identity(pod: Object, account: Object, cluster: ManagedCluster) -> Object:
     annotations = account["metadata"].get("annotations", {})
     folder, file = "/var/run/secrets/azure/tokens", "azure-identity-token"
     environment = {
-        "AZURE_CLIENT_ID": annotations.get(_CLIENT, ""),
-        "AZURE_TENANT_ID": annotations.get(_TENANT, cluster.tenant),
+        "AZURE_CLIENT_ID": annotations.get(_CLIENT_ID, ""),
+        "AZURE_TENANT_ID": annotations.get(_TENANT_ID, cluster.tenant),
         "AZURE_FEDERATED_TOKEN_FILE": f"{folder}/{file}",
         "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/",
     }
-    return _with_token(
-        pod, environment, _Token("azure-identity-token", folder, file, "api://AzureADTokenExchange", 3600)
-    )
+    token = _TokenVolume("azure-identity-token", folder, file, "api://AzureADTokenExchange", 3600)
+    return _inject_token(pod, environment, token)
 
 
-def _aws(pod: Object, account: Object, cluster: ManagedCluster) -> Object | None:
-    """Pod Identity, which takes its agent on the node, goes before a role in the service account's annotation."""
+def _inject_aws_identity(pod: Object, account: Object, cluster: ManagedCluster) -> Object | None:
+    """A Pod Identity association, which needs the agent on the node, takes precedence over an annotated role."""
     metadata = account["metadata"]
     region = {
         "AWS_STS_REGIONAL_ENDPOINTS": "regional",
         "AWS_DEFAULT_REGION": cluster.region,
         "AWS_REGION": cluster.region,
     }
-    associated = (metadata.get("namespace", ""), metadata.get("name", "")) in cluster.pod_identity_associations
-    if associated and "eks-pod-identity-agent" in cluster.addons:
+    is_associated = (metadata.get("namespace", ""), metadata.get("name", "")) in cluster.pod_identity_associations
+    if is_associated and "eks-pod-identity-agent" in cluster.addons:
         folder, file = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount", "eks-pod-identity-token"
         environment = {
             **region,
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": _AGENT,
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": _POD_IDENTITY_AGENT,
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f"{folder}/{file}",
         }
-        return _with_token(pod, environment, _Token(file, folder, file, "pods.eks.amazonaws.com", 86400))
-    role = metadata.get("annotations", {}).get(_ROLE)
+        return _inject_token(pod, environment, _TokenVolume(file, folder, file, "pods.eks.amazonaws.com", 86400))
+    role = metadata.get("annotations", {}).get(_ROLE_ARN)
     if role is None:
         return None
     folder = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
     environment = {**region, "AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": f"{folder}/token"}
-    return _with_token(pod, environment, _Token("aws-iam-token", folder, "token", "sts.amazonaws.com", 86400))
+    return _inject_token(pod, environment, _TokenVolume("aws-iam-token", folder, "token", "sts.amazonaws.com", 86400))
 
 
 @dataclass(frozen=True)
-class _Token:
-    """A service account's token as a volume; `lifetime` in seconds."""
+class _TokenVolume:
+    """A projected volume with a service account token; `lifetime` in seconds."""
 
-    volume: str
+    name: str
     folder: str
     file: str
     audience: str
@@ -207,30 +206,30 @@ class _Token:
     @property
     def manifest(self) -> Mapping[str, Any]:
         token = {"audience": self.audience, "expirationSeconds": self.lifetime, "path": self.file}
-        return {"name": self.volume, "projected": {"defaultMode": 420, "sources": [{"serviceAccountToken": token}]}}
+        return {"name": self.name, "projected": {"defaultMode": 420, "sources": [{"serviceAccountToken": token}]}}
 
     @property
     def mount(self) -> Mapping[str, Any]:
-        return {"name": self.volume, "mountPath": self.folder, "readOnly": True}
+        return {"name": self.name, "mountPath": self.folder, "readOnly": True}
 
 
-def _with_token(pod: Object, environment: Mapping[str, str], token: _Token) -> Object:
-    """The pod with the token in it, and with the variables in every container that does not set them itself."""
+def _inject_token(pod: Object, environment: Mapping[str, str], token: _TokenVolume) -> Object:
+    """The pod with the token mounted, and the variables set in every container that does not set them itself."""
     spec = dict(pod["spec"])
-    for key in ("initContainers", "containers"):
-        if key in spec:
-            spec[key] = [_container(one, environment, token) for one in spec[key]]
-    spec["volumes"] = [*_others(spec.get("volumes", ()), token), token.manifest]
+    for field in ("initContainers", "containers"):
+        if field in spec:
+            spec[field] = [_inject_into_container(container, environment, token) for container in spec[field]]
+    spec["volumes"] = [*_without(spec.get("volumes", ()), token.name), token.manifest]
     return {**pod, "spec": spec}
 
 
-def _container(container: Object, environment: Mapping[str, str], token: _Token) -> Object:
-    own = container.get("env") or []
-    named = {one["name"] for one in own}
-    added = [{"name": name, "value": value} for name, value in environment.items() if value and name not in named]
-    mounts = [*_others(container.get("volumeMounts", ()), token), token.mount]
-    return {**container, "env": [*own, *added], "volumeMounts": mounts}
+def _inject_into_container(container: Object, environment: Mapping[str, str], token: _TokenVolume) -> Object:
+    variables = container.get("env") or []
+    existing = {variable["name"] for variable in variables}
+    added = [{"name": name, "value": value} for name, value in environment.items() if value and name not in existing]
+    mounts = [*_without(container.get("volumeMounts", ()), token.name), token.mount]
+    return {**container, "env": [*variables, *added], "volumeMounts": mounts}
 
 
-def _others(items: Sequence[Mapping[str, Any]], token: _Token) -> list[Mapping[str, Any]]:
-    return [one for one in items if one["name"] != token.volume]
+def _without(items: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
+    return [item for item in items if item["name"] != name]

@@ -1,4 +1,4 @@
-"""The managed cluster that the simulated state has, as everything else in here needs to know it."""
+"""The managed cluster in the simulated cloud's state: AKS or EKS, reduced to what its cloud controller needs."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from typing import Any
 from kernel.paths import look_up
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 
-_AKS, _POOL = "azure-native:containerservice:ManagedCluster", "azure-native:containerservice:AgentPool"
-_EKS, _GROUP, _ADDON = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup", "aws:eks/addon:Addon"
-_ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
+_AKS_CLUSTER = "azure-native:containerservice:ManagedCluster"
+_AGENT_POOL = "azure-native:containerservice:AgentPool"
+_EKS_CLUSTER, _NODE_GROUP, _ADDON = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup", "aws:eks/addon:Addon"
+_POD_IDENTITY_ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 _SUBNET = "aws:ec2/subnet:Subnet"
 
-# What EKS installs by itself unless bootstrapSelfManagedAddons is false.
+# The add-ons of a cluster unless bootstrapSelfManagedAddons is false.
 # Source: https://docs.aws.amazon.com/eks/latest/userguide/eks-add-ons.html
-_SELF_MANAGED = ("coredns", "kube-proxy", "vpc-cni")
+_SELF_MANAGED_ADDONS = ("coredns", "kube-proxy", "vpc-cni")
 _EKS_DISK = 20  # GiB, https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html (diskSize)
-_EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
-_ROLES = ("elb", "internal-elb")
+_EKS_VM_SIZE = "t3.medium"  # the same page, instanceTypes
+_TAINT_EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
+_LOAD_BALANCER_ROLES = ("elb", "internal-elb")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Taint:
 
 @dataclass(frozen=True)
 class Subnet:
-    """A subnet that nodes take their addresses from; EKS's also say their zone."""
+    """A subnet of nodes. EKS's have a zone, AKS's span all."""
 
     cidr: str
     zone: str = ""
@@ -46,10 +48,10 @@ class Subnet:
 class NodePool:
     """Nodes of one size: an agent pool of AKS or a node group of EKS.
 
-    count      nodes to begin with
-    maximum    nodes that the cloud's own autoscaler goes up to; `count` where there is none
-    zones      as nodes carry them in topology.kubernetes.io/zone
-    max_pods   None where the size decides
+    count      nodes before the autoscaler adds any
+    max_count  nodes that the cloud's own autoscaler may scale to; `count` where there is none
+    zones      values of topology.kubernetes.io/zone
+    max_pods   per node; None where the size decides
     disk       GiB; None where the size decides
     """
 
@@ -69,12 +71,12 @@ class NodePool:
 class ManagedCluster:
     """A managed cluster.
 
-    cloud         azure or aws
-    owner         AKS's node resource group, EKS's account
-    services      what the stack has of the cloud's services in the cluster: names of EKS add-ons, or of _AKS_SERVICES
-    associations  (namespace, service account) of EKS Pod Identity
-    balanced      roles of subnets for load balancers: elb, internal-elb
-    settings      configuration of EKS's add-ons by name
+    cloud                       azure or aws
+    owner                       AKS's node resource group, EKS's account
+    addons                      what the cloud runs in the cluster: names of EKS add-ons, or keys of _AKS_ADDONS
+    pod_identity_associations   (namespace, service account) of EKS Pod Identity
+    load_balancer_subnet_roles  roles of tagged subnets for load balancers: elb, internal-elb
+    addon_configuration         configuration values of EKS's add-ons, by name
     """
 
     cloud: str
@@ -86,31 +88,33 @@ class ManagedCluster:
     tenant: str = ""
     pod_identity_associations: frozenset[tuple[str, str]] = frozenset()
     load_balancer_subnet_roles: frozenset[str] = frozenset()
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    addon_configuration: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_managed_cluster(state: StateStore) -> ManagedCluster | None:
-    """The cluster the state has, the newest where a replacement is under way; None where there is none."""
-    clusters = [record for type_ in (_AKS, _EKS) for record in state.all(type_)]
+    """The cluster in the state, during a replacement the newer one; None where there is none."""
+    clusters = [record for type_ in (_AKS_CLUSTER, _EKS_CLUSTER) for record in state.all(type_)]
     if not clusters:
         return None
     record = clusters[-1]
-    return _aks(state, record) if record.type == _AKS else _eks(state, record)
+    return _read_aks(state, record) if record.type == _AKS_CLUSTER else _read_eks(state, record)
 
 
-def _aks(state: StateStore, record: ResourceRecord) -> ManagedCluster:
+def _read_aks(state: StateStore, record: ResourceRecord) -> ManagedCluster:
     get = _reader(record.inputs)
     region = str(get("location") or str(record.outputs["fqdn"]).split(".")[-3]).replace(" ", "").lower()
-    own = f"{record.id}/agentPools/".lower()
+    id_prefix = f"{record.id}/agentPools/".lower()
     profiles = [
         *_items(get("agentPoolProfiles")),
         *(
-            {**one.inputs, "name": one.inputs.get("agentPoolName")}
-            for one in state.all(_POOL)
-            if one.id.lower().startswith(own)
+            {**pool.inputs, "name": pool.inputs.get("agentPoolName")}
+            for pool in state.all(_AGENT_POOL)
+            if pool.id.lower().startswith(id_prefix)
         ),
     ]
-    pools = {str(profile["name"]): _agent_pool(state, profile, region, _default_pods(get)) for profile in profiles}
+    pools = {
+        str(profile["name"]): _read_agent_pool(state, profile, region, _default_max_pods(get)) for profile in profiles
+    }
     name = record.id.rpartition("/")[2]
     return ManagedCluster(
         cloud="azure",
@@ -118,15 +122,14 @@ def _aks(state: StateStore, record: ResourceRecord) -> ManagedCluster:
         region=region,
         owner=str(get("nodeResourceGroup") or f"MC_{get('resourceGroupName')}_{name}_{region}"),
         pools=tuple(pools.values()),
-        addons=frozenset(service for service, (path, meant) in _AKS_SERVICES.items() if meant(get(path))),
-        tenant=str(look_up(record.outputs, "oidcIssuerProfile.issuerURL", None) or "///").split("/")[3],
+        addons=frozenset(addon for addon, (path, is_on) in _AKS_ADDONS.items() if is_on(get(path))),
+        tenant=str(look_up(record.outputs, "oidcIssuerProfile.issuerURL", "") or "///").split("/")[3],
     )
 
 
-# What AKS runs in a cluster: name -> (where its profile says so, what it has to say). Without a word from the stack,
-# disks and files are on and blobs are off.
-# Source: https://learn.microsoft.com/azure/aks/csi-storage-drivers
-_AKS_SERVICES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+# What AKS runs in a cluster: name -> (path of the property that decides, which of its values switch it on). By default,
+# disks and files are on and blobs are off. Source: https://learn.microsoft.com/azure/aks/csi-storage-drivers
+_AKS_ADDONS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "disk-csi": ("storageProfile.diskCSIDriver.enabled", lambda value: value is not False),
     "file-csi": ("storageProfile.fileCSIDriver.enabled", lambda value: value is not False),
     "blob-csi": ("storageProfile.blobCSIDriver.enabled", bool),
@@ -141,15 +144,14 @@ _AKS_SERVICES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def _agent_pool(state: StateStore, profile: Mapping[str, Any], region: str, default_pods: int) -> NodePool:
-    scaled = profile.get("enableAutoScaling") is True
-    count = int(profile["minCount"] if scaled else profile.get("count") or 1)
+def _read_agent_pool(state: StateStore, profile: Mapping[str, Any], region: str, default_max_pods: int) -> NodePool:
+    is_scaled = profile.get("enableAutoScaling") is True
+    count = int(profile["minCount"] if is_scaled else profile.get("count") or 1)
     mode = str(profile.get("mode") or "User").lower()
-    spot = profile.get("scaleSetPriority") == "Spot"
     labels = {**profile.get("nodeLabels", {}), "agentpool": profile["name"]}
     labels |= {"kubernetes.azure.com/agentpool": profile["name"], "kubernetes.azure.com/mode": mode}
-    taints = [_parsed_taint(text) for text in _items(profile.get("nodeTaints"))]
-    if spot:  # https://learn.microsoft.com/azure/aks/spot-node-pool
+    taints = [_parse_taint(text) for text in _items(profile.get("nodeTaints"))]
+    if profile.get("scaleSetPriority") == "Spot":  # https://learn.microsoft.com/azure/aks/spot-node-pool
         labels["kubernetes.azure.com/scalesetpriority"] = "spot"
         taints.append(Taint("kubernetes.azure.com/scalesetpriority", "spot", "NoSchedule"))
     subnet = state.find(str(profile.get("vnetSubnetID")))
@@ -158,60 +160,61 @@ def _agent_pool(state: StateStore, profile: Mapping[str, Any], region: str, defa
         name=str(profile["name"]),
         size=str(profile["vmSize"]),
         count=count,
-        max_count=int(profile["maxCount"]) if scaled else count,
+        max_count=int(profile["maxCount"]) if is_scaled else count,
         # Nodes in no zone carry "0". Source: https://learn.microsoft.com/azure/aks/aks-zone-resilience
         zones=tuple(f"{region}-{zone}" for zone in _items(profile.get("availabilityZones"))) or ("0",),
-        subnets=(Subnet(prefix or "10.224.0.0/16"),),  # what AKS makes where the stack names no subnet
+        subnets=(Subnet(prefix or "10.224.0.0/16"),),  # AKS's own network where the stack names no subnet
         labels=labels,
         taints=tuple(taints),
-        max_pods=int(profile.get("maxPods") or default_pods),
+        max_pods=int(profile.get("maxPods") or default_max_pods),
         disk=profile.get("osDiskSizeGB"),
     )
 
 
-def _default_pods(get: Callable[[str], Any]) -> int:
+def _default_max_pods(get: Callable[[str], Any]) -> int:
     """Source: https://learn.microsoft.com/azure/aks/concepts-network-ip-address-planning#maximum-pods-per-node"""
     if get("networkProfile.networkPluginMode") == "overlay":
         return 250
     return 30 if get("networkProfile.networkPlugin") == "azure" else 110
 
 
-def _parsed_taint(text: str) -> Taint:
-    """A taint as AKS takes it: `key=value:Effect`."""
+def _parse_taint(text: str) -> Taint:
+    """A taint in AKS's notation, `key=value:Effect`."""
     pair, _, effect = text.rpartition(":")
     key, _, value = pair.partition("=")
     return Taint(key, value, effect)
 
 
-def _eks(state: StateStore, record: ResourceRecord) -> ManagedCluster:
+def _read_eks(state: StateStore, record: ResourceRecord) -> ManagedCluster:
     name = str(record.inputs["name"])
-    addons = {one.inputs["addonName"]: one.inputs for one in _of(state, _ADDON, name)}
-    own = () if record.inputs.get("bootstrapSelfManagedAddons") is False else _SELF_MANAGED
+    addons = {addon.inputs["addonName"]: addon.inputs for addon in _records_of(state, _ADDON, name)}
+    is_bootstrapped = record.inputs.get("bootstrapSelfManagedAddons") is not False
     _, _, _, region, account, _ = str(record.outputs["arn"]).split(":", 5)
+    associations = [record.inputs for record in _records_of(state, _POD_IDENTITY_ASSOCIATION, name)]
     return ManagedCluster(
         cloud="aws",
         name=name,
         region=region,
         owner=account,
-        pools=tuple(_node_group(state, group) for group in _of(state, _GROUP, name)),
-        addons=frozenset([*addons, *own]),
+        pools=tuple(_read_node_group(state, group) for group in _records_of(state, _NODE_GROUP, name)),
+        addons=frozenset([*addons, *(_SELF_MANAGED_ADDONS if is_bootstrapped else ())]),
         pod_identity_associations=frozenset(
             [
-                *((one.inputs["namespace"], one.inputs["serviceAccount"]) for one in _of(state, _ASSOCIATION, name)),
+                *((inputs["namespace"], inputs["serviceAccount"]) for inputs in associations),
                 *(
-                    ("kube-system", one["serviceAccount"])
+                    ("kube-system", association["serviceAccount"])
                     for addon in addons.values()
-                    for one in _items(addon.get("podIdentityAssociations"))
+                    for association in _items(addon.get("podIdentityAssociations"))
                 ),
             ]
         ),
         load_balancer_subnet_roles=frozenset(
             role
             for subnet in state.all(_SUBNET)
-            for role in _ROLES
+            for role in _LOAD_BALANCER_ROLES
             if subnet.inputs.get("tags", {}).get(f"kubernetes.io/role/{role}") in ("1", "")
         ),
-        settings={
+        addon_configuration={
             addon: json.loads(inputs["configurationValues"])
             for addon, inputs in addons.items()
             if isinstance(inputs.get("configurationValues"), str)
@@ -219,44 +222,48 @@ def _eks(state: StateStore, record: ResourceRecord) -> ManagedCluster:
     )
 
 
-def _node_group(state: StateStore, record: ResourceRecord) -> NodePool:
+def _read_node_group(state: StateStore, record: ResourceRecord) -> NodePool:
     get = _reader(record.inputs)
     name = str(record.outputs["nodeGroupName"])
     found = [state.find(str(id_)) for id_ in _items(get("subnetIds"))]
-    subnets = tuple(Subnet(one.inputs["cidrBlock"], str(one.inputs["availabilityZone"])) for one in found if one)
+    subnets = tuple(
+        Subnet(subnet.inputs["cidrBlock"], str(subnet.inputs["availabilityZone"])) for subnet in found if subnet
+    )
     count = int(get("scalingConfig.desiredSize") or 0)
-    capacity = str(get("capacityType") or "ON_DEMAND")
     return NodePool(
         name=name,
-        size=str((get("instanceTypes") or ["t3.medium"])[0]),  # EKS's own default
+        size=str((get("instanceTypes") or [_EKS_VM_SIZE])[0]),
         count=count,
-        max_count=count,  # EKS scales nothing by itself
+        max_count=count,  # EKS has no autoscaler of its own
         zones=tuple(subnet.zone for subnet in subnets),
         subnets=subnets,
         labels={
             **(get("labels") or {}),
             "eks.amazonaws.com/nodegroup": name,
-            "eks.amazonaws.com/capacityType": capacity,
+            "eks.amazonaws.com/capacityType": str(get("capacityType") or "ON_DEMAND"),
         },
         taints=tuple(
-            Taint(taint["key"], taint.get("value", ""), _EFFECTS[taint["effect"]]) for taint in _items(get("taints"))
+            Taint(taint["key"], taint.get("value", ""), _TAINT_EFFECTS[taint["effect"]])
+            for taint in _items(get("taints"))
         ),
-        disk=_template_disk(state, str(get("launchTemplate.id"))) or get("diskSize") or _EKS_DISK,
+        disk=_find_template_disk(state, str(get("launchTemplate.id"))) or get("diskSize") or _EKS_DISK,
     )
 
 
-def _template_disk(state: StateStore, template: str) -> int | None:
-    """GiB of the first disk that a launch template gives."""
+def _find_template_disk(state: StateStore, template: str) -> int | None:
+    """GiB of the first volume in a launch template."""
     record = state.find(template)
     mappings = _items(record.inputs.get("blockDeviceMappings")) if record else []
-    return next((int(one["ebs"]["volumeSize"]) for one in mappings if look_up(one, "ebs.volumeSize", None)), None)
+    sizes = (look_up(mapping, "ebs.volumeSize", None) for mapping in mappings)
+    return next((int(size) for size in sizes if size), None)
 
 
-def _of(state: StateStore, type_: str, cluster: str) -> Iterator[ResourceRecord]:
+def _records_of(state: StateStore, type_: str, cluster: str) -> Iterator[ResourceRecord]:
     return (record for record in state.all(type_) if record.inputs.get("clusterName") == cluster)
 
 
 def _reader(inputs: Mapping[str, Any]) -> Callable[[str], Any]:
+    """Reads the property at a path, None where it is not set."""
     return lambda path: look_up(inputs, path, None)
 
 

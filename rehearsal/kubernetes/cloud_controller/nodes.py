@@ -1,4 +1,4 @@
-"""Nodes, made of the pools that the stack has, as AKS and EKS would make them.
+"""The nodes of the cluster's node pools, as AKS and EKS register them.
 
 Labels: https://learn.microsoft.com/azure/aks/use-labels,
 https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html and
@@ -22,17 +22,19 @@ from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster
 from rehearsal.kubernetes.cloud_controller.reconciler import SIMULATED_LABELS, SIMULATED_SELECTOR
 from rehearsal.kubernetes.readiness.capacity import parse_quantity
 
-KWOK_ANNOTATIONS = {"kwok.x-k8s.io/node": "fake"}  # kwok keeps alive what carries it
-GPU = "nvidia.com/gpu"
-_POOL = "groundwork.rehearsal/pool"
-_NUMBER = "groundwork.rehearsal/number"
-_GONE = 404
-_HEARTBEAT = 10  # seconds, as a kubelet reports
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-# What the node lifecycle controller puts on nodes and takes off again.
+KWOK_ANNOTATIONS = {"kwok.x-k8s.io/node": "fake"}  # kwok is the kubelet of the nodes that carry it
+GPU_RESOURCE = "nvidia.com/gpu"
+_POOL_LABEL = "groundwork.rehearsal/pool"
+_INDEX_LABEL = "groundwork.rehearsal/number"
+_NOT_FOUND = 404
+_HEARTBEAT_INTERVAL = 10  # seconds between a kubelet's status reports
+_AKS_MAX_PODS, _EKS_DISK = 110, 20  # where the pool does not say
+_RESERVED_ADDRESSES = 110  # of a subnet, which no node gets: 10 at its start, 100 for the nodes of one pool
+_BASE_36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+# Taints that the node lifecycle controller adds and removes.
 LIFECYCLE_TAINT = re.compile(r"node\.(kubernetes\.io|cloudprovider\.kubernetes\.io)/")
-_ADDED = "beta.kubernetes.io/"  # labels that the same controller adds
-# A kubelet's words where no network plugin has been installed. Source: https://github.com/kubernetes/kubernetes
+_LIFECYCLE_LABEL_PREFIX = "beta.kubernetes.io/"  # of labels that the same controller adds
+# A kubelet's message without a network plugin. Source: https://github.com/kubernetes/kubernetes
 # (pkg/kubelet/runtime.go) and https://github.com/containerd/go-cni/blob/main/errors.go
 _NO_NETWORK = (
     "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin "
@@ -41,66 +43,72 @@ _NO_NETWORK = (
 
 
 class Nodes:
-    """Keeps the cluster's nodes as the pools say; what an autoscaler has added stays."""
+    """Reconciles the cluster's nodes with its node pools; nodes that the autoscaler has added stay."""
 
     def __init__(self, api: ApiClient, version: str) -> None:
         self._api = api
         self._version = version
-        self._reported = 0.0
+        self._last_heartbeat = 0.0
 
     def reconcile(
-        self, cluster: ManagedCluster | None, more: Mapping[str, int], idle: Collection[str], *, gpus: bool
+        self,
+        cluster: ManagedCluster | None,
+        additional: Mapping[str, int],
+        removable: Collection[str],
+        *,
+        with_gpus: bool,
     ) -> bool:
-        """Bring the nodes in line; gives whether there was anything to do.
+        """Create, update and delete nodes; returns whether anything changed.
 
-        There come so many `more` to a pool, and the `idle` ones go. `gpus`: whether something in the cluster finds
-        them. Raises sizes.UnknownSize, with the other pools' nodes made.
+        `additional` is the number of nodes to add, by pool; nodes named in `removable` go. `with_gpus`: a device plugin
+        advertises GPUs. Raises UnknownVmSizeError once the nodes of all other pools are reconciled.
         """
-        there = {
-            node["metadata"]["name"]: node for node in self._api.list("v1", "Node", label_selector=SIMULATED_SELECTOR)
-        }
-        wanted, unknown = self._wanted(cluster, there.values(), more, gpus=gpus) if cluster else ({}, [])
-        for name in idle:
-            wanted.pop(name, None)
-        gone = [name for name, found in there.items() if name not in wanted or _must_register(wanted[name], found)]
-        for name in gone:
+        listed = self._api.list("v1", "Node", label_selector=SIMULATED_SELECTOR)
+        existing = {node["metadata"]["name"]: node for node in listed}
+        desired, errors = self._build_nodes(cluster, listed, additional, with_gpus=with_gpus) if cluster else ({}, [])
+        for name in removable:
+            desired.pop(name, None)
+        obsolete = [
+            name for name, node in existing.items() if name not in desired or _must_be_recreated(desired[name], node)
+        ]
+        for name in obsolete:
             self._remove(name)
-            del there[name]
-        changed = [self._bring(made, there.get(name)) for name, made in wanted.items()]
-        self._report(wanted.values())
-        if unknown:
-            raise unknown[0]
-        return any(changed) or bool(gone)
+            del existing[name]
+        changed = [self._create_or_update(manifest, existing.get(name)) for name, manifest in desired.items()]
+        self._send_heartbeats(desired.values())
+        if errors:
+            raise errors[0]
+        return any(changed) or bool(obsolete)
 
-    def _wanted(
-        self, cluster: ManagedCluster, there: Iterable[Object], more: Mapping[str, int], *, gpus: bool
+    def _build_nodes(
+        self, cluster: ManagedCluster, existing: Iterable[Object], additional: Mapping[str, int], *, with_gpus: bool
     ) -> tuple[dict[str, Object], list[vm_sizes.UnknownVmSizeError]]:
-        """The nodes of all pools by name, and what is wrong with the pools that have none."""
-        wanted: dict[str, Object] = {}
-        unknown: list[vm_sizes.UnknownVmSizeError] = []
+        """The manifests of all pools' nodes by name, and the errors of the pools that have none."""
+        manifests: dict[str, Object] = {}
+        errors: list[vm_sizes.UnknownVmSizeError] = []
         for pool in cluster.pools:
             try:
-                for number in _numbers(pool, there, more.get(pool.name, 0)):
-                    made = node(cluster, pool, number, self._version, gpus=gpus)
-                    wanted[made["metadata"]["name"]] = made
+                for index in _node_indices(pool, existing, additional.get(pool.name, 0)):
+                    manifest = build_node(cluster, pool, index, self._version, with_gpus=with_gpus)
+                    manifests[manifest["metadata"]["name"]] = manifest
             except vm_sizes.UnknownVmSizeError as error:
-                unknown.append(error)
-        return wanted, unknown
+                errors.append(error)
+        return manifests, errors
 
-    def _bring(self, wanted: Object, found: Object | None) -> bool:
-        if found is None:
-            self._api.create(wanted)
+    def _create_or_update(self, desired: Object, existing: Object | None) -> bool:
+        if existing is None:
+            self._api.create(desired)
             return True
-        change = _difference(wanted, found)
+        change = _diff_labels_and_taints(desired, existing)
         if change:
-            self._api.patch(wanted, change)
-        resources = _resources(wanted, found)
+            self._api.patch(desired, change)
+        resources = _diff_resources(desired, existing)
         if resources:
-            self._api.patch(wanted, {"status": resources}, "/status")
+            self._api.patch(desired, {"status": resources}, "/status")
         return bool(change or resources)
 
     def _remove(self, name: str) -> None:
-        """A machine that is gone takes its pods with it; the pod garbage collector would say so a minute later."""
+        """Delete a node and its pods; the pod garbage collector would delete those a minute later."""
         self._api.delete("v1", "Node", name, propagation_policy="Background")
         for pod in self._api.list("v1", "Pod", field_selector=f"spec.nodeName={name}"):
             metadata = pod["metadata"]
@@ -108,56 +116,56 @@ class Nodes:
             try:
                 self._api.request("DELETE", path, body={"gracePeriodSeconds": 0})
             except ApiError as error:
-                if error.status != _GONE:
+                if error.status != _NOT_FOUND:
                     raise
 
-    def _report(self, nodes: Iterable[Object]) -> None:
-        """Speak for the kubelets that kwok does not speak for, so that nobody takes their nodes for lost."""
-        if time.monotonic() - self._reported < _HEARTBEAT:
+    def _send_heartbeats(self, nodes: Iterable[Object]) -> None:
+        """Report the status of the nodes that kwok leaves alone, or the node lifecycle controller would evict them."""
+        if time.monotonic() - self._last_heartbeat < _HEARTBEAT_INTERVAL:
             return
-        self._reported = time.monotonic()
-        for one in nodes:
-            if "annotations" not in one["metadata"]:
-                self._api.patch(one, {"status": {"conditions": _not_ready()}}, "/status")
+        self._last_heartbeat = time.monotonic()
+        for node in nodes:
+            if "annotations" not in node["metadata"]:
+                self._api.patch(node, {"status": {"conditions": _not_ready_conditions()}}, "/status")
 
 
-def node(cluster: ManagedCluster, pool: NodePool, number: int, version: str, *, gpus: bool) -> Object:
-    """The manifest of a pool's node: status and all, as its kubelet would register it. Raises sizes.UnknownSize."""
-    room = _room(cluster, pool)
-    zone = pool.zones[number % len(pool.zones)]
-    address = _address(pool, number)
-    name = _name(cluster, pool, number, address)
+def build_node(cluster: ManagedCluster, pool: NodePool, index: int, version: str, *, with_gpus: bool) -> Object:
+    """The manifest of a pool's node with its status, as its kubelet registers it. Raises UnknownVmSizeError."""
+    capacity = _node_capacity(cluster, pool)
+    zone = pool.zones[index % len(pool.zones)]
+    address = _node_address(pool, index)
+    name = _node_name(cluster, pool, index, address)
     labels = {
         **pool.labels,
         **SIMULATED_LABELS,
-        _POOL: pool.name,
-        _NUMBER: str(number),
-        "kubernetes.io/arch": room.size.architecture,
+        _POOL_LABEL: pool.name,
+        _INDEX_LABEL: str(index),
+        "kubernetes.io/arch": capacity.size.architecture,
         "kubernetes.io/os": "linux",
         "kubernetes.io/hostname": name,
         "node.kubernetes.io/instance-type": pool.size,
         "topology.kubernetes.io/region": cluster.region,
         "topology.kubernetes.io/zone": zone,
-        **_own_labels(cluster, room, zone),
+        **_cloud_labels(cluster, capacity, zone),
     }
-    alive = has_network_plugin(cluster)
+    has_network = has_network_plugin(cluster)
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "labels": labels, **({"annotations": KWOK_ANNOTATIONS} if alive else {})},
+        "metadata": {"name": name, "labels": labels, **({"annotations": KWOK_ANNOTATIONS} if has_network else {})},
         "spec": {
             "providerID": _provider_id(cluster, name, zone),
             "taints": [taint.manifest for taint in pool.taints],
         },
         "status": {
-            "capacity": room.resources(allocatable=False, gpus=gpus),
-            "allocatable": room.resources(allocatable=True, gpus=gpus),
+            "capacity": capacity.to_resources(allocatable=False, with_gpus=with_gpus),
+            "allocatable": capacity.to_resources(allocatable=True, with_gpus=with_gpus),
             "addresses": [
                 {"type": "InternalIP", "address": address},
                 {"type": "Hostname", "address": name},
             ],
             "nodeInfo": {
-                "architecture": room.size.architecture,
+                "architecture": capacity.size.architecture,
                 "operatingSystem": "linux",
                 "kubeletVersion": version,
                 "containerRuntimeVersion": "simulated",
@@ -165,65 +173,65 @@ def node(cluster: ManagedCluster, pool: NodePool, number: int, version: str, *, 
                     ("bootID", "machineID", "systemUUID", "kernelVersion", "osImage", "kubeProxyVersion"), "simulated"
                 ),
             },
-            **({} if alive else {"conditions": _not_ready()}),
+            **({} if has_network else {"conditions": _not_ready_conditions()}),
         },
     }
 
 
-def pool_name(found: Object) -> str:
-    """The pool that a node was made for; empty for one that the simulated cloud did not make."""
-    return str(found["metadata"].get("labels", {}).get(_POOL, ""))
+def pool_name(node: Object) -> str:
+    """The pool of a node; empty for a node that the simulated cloud did not create."""
+    return str(node["metadata"].get("labels", {}).get(_POOL_LABEL, ""))
 
 
-def node_index(found: Object) -> int:
-    """Which node of its pool one is, from 0."""
-    return int(found["metadata"]["labels"][_NUMBER])
+def node_index(node: Object) -> int:
+    """The index of a node in its pool, from 0."""
+    return int(node["metadata"]["labels"][_INDEX_LABEL])
 
 
 def has_network_plugin(cluster: ManagedCluster) -> bool:
-    """Whether nodes get a network: AKS brings one, on EKS it is an add-on."""
+    """AKS always has one; on EKS it is an add-on."""
     return cluster.cloud == "azure" or "vpc-cni" in cluster.addons
 
 
-def _numbers(pool: NodePool, nodes: Iterable[Object], more: int) -> Iterator[int]:
-    """The nodes a pool has: those it begins with, those it was scaled up to, and `more`."""
+def _node_indices(pool: NodePool, existing: Iterable[Object], additional: int) -> Iterator[int]:
+    """The indices of a pool's initial nodes, of those the autoscaler added before, and of `additional` ones."""
     yield from range(pool.count)
-    scaled = {node_index(one) for one in nodes if pool_name(one) == pool.name}
-    beyond = range(pool.count, pool.max_count)
-    yield from (index for index in beyond if index in scaled)
-    yield from itertools.islice((index for index in beyond if index not in scaled), more)
+    taken = {node_index(node) for node in existing if pool_name(node) == pool.name}
+    scaled = range(pool.count, pool.max_count)
+    yield from (index for index in scaled if index in taken)
+    yield from itertools.islice((index for index in scaled if index not in taken), additional)
 
 
-def _room(cluster: ManagedCluster, pool: NodePool) -> vm_sizes.NodeCapacity:
+def _node_capacity(cluster: ManagedCluster, pool: NodePool) -> vm_sizes.NodeCapacity:
     if cluster.cloud == "azure":
-        return vm_sizes.azure_node_capacity(vm_sizes.azure_vm_size(pool.size), pool.max_pods or 110, pool.disk)
-    return vm_sizes.aws_node_capacity(vm_sizes.aws_vm_size(pool.size), pool.disk or 20)
+        size = vm_sizes.azure_vm_size(pool.size)
+        return vm_sizes.azure_node_capacity(size, pool.max_pods or _AKS_MAX_PODS, pool.disk)
+    return vm_sizes.aws_node_capacity(vm_sizes.aws_vm_size(pool.size), pool.disk or _EKS_DISK)
 
 
-def _own_labels(cluster: ManagedCluster, room: vm_sizes.NodeCapacity, zone: str) -> Mapping[str, str]:
-    """What only one of the clouds puts on a node."""
+def _cloud_labels(cluster: ManagedCluster, capacity: vm_sizes.NodeCapacity, zone: str) -> Mapping[str, str]:
+    """Labels that only one of the clouds sets."""
     if cluster.cloud == "aws":
         return {"topology.ebs.csi.aws.com/zone": zone, "k8s.io/cloud-provider-aws": "simulated"}
-    accelerated = {"accelerator": "nvidia"} if room.size.gpus else {}
     return {
         "kubernetes.azure.com/cluster": cluster.owner,
         "kubernetes.azure.com/role": "agent",
         "topology.disk.csi.azure.com/zone": "" if zone == "0" else zone,
-        **accelerated,
+        **({"accelerator": "nvidia"} if capacity.size.gpus else {}),
     }
 
 
-def _name(cluster: ManagedCluster, pool: NodePool, number: int, address: str) -> str:
+def _node_name(cluster: ManagedCluster, pool: NodePool, index: int, address: str) -> str:
     if cluster.cloud == "azure":
-        return f"aks-{pool.name}-{_digits(cluster.name, 8)}-vmss{_base36(number):0>6}"
+        return f"aks-{pool.name}-{_hash_digits(cluster.name, 8)}-vmss{_to_base_36(index):0>6}"
     return f"ip-{address.replace('.', '-')}.{cluster.region}.compute.internal"
 
 
-def _address(pool: NodePool, number: int) -> str:
-    """An address of the node's subnet, the same in every run; each pool has a hundred of its own, nearly for sure."""
-    subnet = ipaddress.IPv4Network(pool.subnets[number % len(pool.subnets)].cidr)
-    room = subnet.num_addresses - 110
-    return str(subnet[10 + int(_digits(pool.name, 9)) % max(room, 1) + number])
+def _node_address(pool: NodePool, index: int) -> str:
+    """An address of the node's subnet, the same in every run. Pools start at different offsets, by their names."""
+    subnet = ipaddress.IPv4Network(pool.subnets[index % len(pool.subnets)].cidr)
+    usable = max(subnet.num_addresses - _RESERVED_ADDRESSES, 1)
+    return str(subnet[10 + int(_hash_digits(pool.name, 9)) % usable + index])
 
 
 def _provider_id(cluster: ManagedCluster, name: str, zone: str) -> str:
@@ -231,56 +239,58 @@ def _provider_id(cluster: ManagedCluster, name: str, zone: str) -> str:
         return f"aws:///{zone}/i-{hashlib.sha256(name.encode()).hexdigest()[:17]}"
     scale_set, _, number = name.rpartition("vmss")
     group = f"azure:///subscriptions/simulated/resourceGroups/{cluster.owner}"
-    path = (
-        f"providers/Microsoft.Compute/virtualMachineScaleSets/{scale_set}vmss/virtualMachines/{number.lstrip('0') or 0}"
-    )
-    return f"{group}/{path}"
+    machine = f"{scale_set}vmss/virtualMachines/{number.lstrip('0') or 0}"
+    return f"{group}/providers/Microsoft.Compute/virtualMachineScaleSets/{machine}"
 
 
-def _digits(text: str, length: int) -> str:
+def _hash_digits(text: str, length: int) -> str:
     return str(int(hashlib.sha256(text.encode()).hexdigest(), 16))[:length]
 
 
-def _base36(number: int) -> str:
+def _to_base_36(number: int) -> str:
     high, low = divmod(number, 36)
-    return (_base36(high) if high else "") + _DIGITS[low]
+    return (_to_base_36(high) if high else "") + _BASE_36[low]
 
 
-def _not_ready() -> list[Mapping[str, str]]:
+def _not_ready_conditions() -> list[Mapping[str, str]]:
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     ready = {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": _NO_NETWORK}
     return [{**ready, "lastHeartbeatTime": now}]
 
 
-def _must_register(wanted: Object, found: Object) -> bool:
-    """Whether a node got its network only now: kwok takes on those alone that it sees being made."""
-    return (
-        "annotations" in wanted["metadata"]
-        and not KWOK_ANNOTATIONS.items() <= found["metadata"].get("annotations", {}).items()
+def _must_be_recreated(desired: Object, existing: Object) -> bool:
+    """Whether a node has got its network only now: kwok manages a node only if it sees its creation."""
+    annotations = existing["metadata"].get("annotations", {})
+    return "annotations" in desired["metadata"] and not KWOK_ANNOTATIONS.items() <= annotations.items()
+
+
+def _diff_resources(desired: Object, existing: Object) -> Mapping[str, Any]:
+    """The patch of a node's resources: GPUs come and go with their device plugin."""
+    current, wanted = (node["status"].get("capacity", {}) for node in (existing, desired))
+    removed = dict.fromkeys({GPU_RESOURCE} & current.keys() - wanted.keys())
+    is_equal = all(
+        name in current and parse_quantity(current[name]) == parse_quantity(amount) for name, amount in wanted.items()
     )
+    if is_equal and not removed:
+        return {}
+    return {field: {**desired["status"][field], **removed} for field in ("capacity", "allocatable")}
 
 
-def _resources(wanted: Object, found: Object) -> Mapping[str, Any]:
-    """What to patch of a node's resources: GPUs come and go with their device plugin."""
-    has, needs = (one["status"].get("capacity", {}) for one in (found, wanted))
-    gone = dict.fromkeys({GPU} & has.keys() - needs.keys())
-    same = all(key in has and parse_quantity(has[key]) == parse_quantity(value) for key, value in needs.items())
-    return {} if same and not gone else {key: {**wanted["status"][key], **gone} for key in ("capacity", "allocatable")}
-
-
-def _difference(wanted: Object, found: Object) -> dict[str, Any]:
-    """What to patch of a node that is there: labels, and taints beside the lifecycle controller's."""
+def _diff_labels_and_taints(desired: Object, existing: Object) -> dict[str, Any]:
+    """The patch of an existing node. What the node lifecycle controller has set stays."""
     change: dict[str, Any] = {}
-    metadata, has = wanted["metadata"], found["metadata"]
-    labels, there = metadata["labels"], has.get("labels", {})
-    changed = {key: labels.get(key) for key in labels.keys() | there.keys() if labels.get(key) != there.get(key)}
-    if changed := {key: value for key, value in changed.items() if not key.startswith(_ADDED)}:
-        change["metadata"] = {"labels": changed}
-    taints = found["spec"].get("taints", [])
-    transient = [taint for taint in taints if LIFECYCLE_TAINT.match(taint["key"])]
-    own = [
-        {key: taint.get(key, "") for key in ("key", "value", "effect")} for taint in taints if taint not in transient
+    labels, current = desired["metadata"]["labels"], existing["metadata"].get("labels", {})
+    differing = (key for key in labels.keys() | current.keys() if labels.get(key) != current.get(key))
+    changed_labels = {key: labels.get(key) for key in differing if not key.startswith(_LIFECYCLE_LABEL_PREFIX)}
+    if changed_labels:
+        change["metadata"] = {"labels": changed_labels}
+    taints = existing["spec"].get("taints", [])
+    lifecycle_taints = [taint for taint in taints if LIFECYCLE_TAINT.match(taint["key"])]
+    pool_taints = [
+        {field: taint.get(field, "") for field in ("key", "value", "effect")}
+        for taint in taints
+        if taint not in lifecycle_taints
     ]
-    if own != wanted["spec"]["taints"]:
-        change["spec"] = {"taints": [*wanted["spec"]["taints"], *transient]}
+    if pool_taints != desired["spec"]["taints"]:
+        change["spec"] = {"taints": [*desired["spec"]["taints"], *lifecycle_taints]}
     return change

@@ -1,9 +1,9 @@
-"""Keeps objects in the cluster as they should be, and recognizes its own again after a restart."""
+"""Reconciles a set of objects in the cluster with their manifests, and finds its own objects again after a restart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 
@@ -13,7 +13,7 @@ SIMULATED_LABEL: Final = "groundwork.rehearsal/simulated"
 SIMULATED_LABELS: Final = {SIMULATED_LABEL: "true"}
 SIMULATED_SELECTOR: Final = f"{SIMULATED_LABEL}=true"
 
-# What is kept this way, in the order of creation.
+# The kinds that are reconciled here, in the order of creation.
 _KINDS = (
     ("v1", "Namespace"),
     ("v1", "ServiceAccount"),
@@ -26,52 +26,58 @@ _KINDS = (
     ("apps/v1", "Deployment"),
 )
 
-_INVALID = 422  # HTTP's status for what the API server finds invalid
+_UNPROCESSABLE = 422  # HTTP status for an object that the API server finds invalid
 
-_Key = tuple[str, str, str, str]
+_Key: TypeAlias = tuple[str, str, str, str]  # apiVersion, kind, namespace, name
 
 
 class Reconciler:
-    """Applies what is new or changed and deletes what is no longer wanted; what is kept already costs nothing."""
+    """Applies manifests that are new or changed, and deletes the objects whose manifests are gone.
+
+    Compares with what it applied before, not with the cluster, so that an unchanged set costs no request.
+    """
 
     def __init__(self, api: ApiClient) -> None:
         self._api = api
-        self._kept: dict[_Key, Object] | None = None  # None until it is known what an earlier run has left
+        self._applied: dict[_Key, Object] | None = None  # None until the objects of an earlier run have been listed
 
     def reconcile(self, manifests: Iterable[Object]) -> bool:
-        """Make these, and no others, be there. Gives whether there was anything to do."""
-        wanted = {_key(manifest): _labelled(manifest) for manifest in sorted(manifests, key=_order)}
-        kept = self._found() if self._kept is None else self._kept
-        self._kept = dict(kept)
-        changed = [key for key, manifest in wanted.items() if kept.get(key) != manifest]
-        gone = [key for key in kept if key not in wanted]
+        """Bring the cluster to exactly these objects; returns whether anything changed."""
+        desired = {_key(manifest): _with_label(manifest) for manifest in sorted(manifests, key=_creation_order)}
+        applied = self._list_existing() if self._applied is None else self._applied
+        self._applied = dict(applied)
+        changed = [key for key, manifest in desired.items() if applied.get(key) != manifest]
+        obsolete = [key for key in applied if key not in desired]
         for key in changed:
-            self._apply(key, wanted[key])
-            self._kept[key] = wanted[key]
-        for key in reversed(gone):
+            self._apply(key, desired[key])
+            self._applied[key] = desired[key]
+        for key in reversed(obsolete):
             self._delete(key)
-            del self._kept[key]
-        return bool(changed or gone)
+            del self._applied[key]
+        return bool(changed or obsolete)
 
     def _apply(self, key: _Key, manifest: Object) -> None:
         try:
             self._api.apply(manifest, FIELD_MANAGER, force=True)
         except ApiError as error:
-            if error.status != _INVALID:
+            if error.status != _UNPROCESSABLE:
                 raise
-            self._delete(key)  # what may not be changed, as a storage class's parameters, is made anew
+            self._delete(key)  # to change immutable fields, such as a StorageClass's parameters
             self._api.apply(manifest, FIELD_MANAGER, force=True)
 
     def _delete(self, key: _Key) -> None:
         api_version, kind, namespace, name = key
         self._api.delete(api_version, kind, name, namespace, propagation_policy="Background")
 
-    def _found(self) -> dict[_Key, Object]:
+    def _list_existing(self) -> dict[_Key, Object]:
+        """The objects of an earlier run, with empty manifests so that all are applied again."""
         objects = (
-            one for version, kind in _KINDS for one in self._api.list(version, kind, label_selector=SIMULATED_SELECTOR)
+            found
+            for api_version, kind in _KINDS
+            for found in self._api.list(api_version, kind, label_selector=SIMULATED_SELECTOR)
         )
-        # What holds pods and endpoints together may carry the labels of what it was made for.
-        return {_key(one): {} for one in objects if not one["metadata"].get("ownerReferences")}
+        # Controllers copy labels to the objects that they create.
+        return {_key(found): {} for found in objects if not found["metadata"].get("ownerReferences")}
 
 
 def _key(manifest: Object) -> _Key:
@@ -79,10 +85,10 @@ def _key(manifest: Object) -> _Key:
     return manifest["apiVersion"], manifest["kind"], metadata.get("namespace", ""), metadata["name"]
 
 
-def _order(manifest: Object) -> int:
+def _creation_order(manifest: Object) -> int:
     return _KINDS.index((manifest["apiVersion"], manifest["kind"]))
 
 
-def _labelled(manifest: Object) -> Mapping[str, Any]:
+def _with_label(manifest: Object) -> Mapping[str, Any]:
     metadata = manifest["metadata"]
     return {**manifest, "metadata": {**metadata, "labels": {**metadata.get("labels", {}), **SIMULATED_LABELS}}}

@@ -1,4 +1,4 @@
-"""Storage classes and drivers that the clouds bring, and a simulated provisioner of volumes.
+"""CSI drivers and StorageClasses of the clouds, and a simulated provisioner of volumes.
 
 Sources: https://learn.microsoft.com/azure/aks/concepts-storage#storage-classes,
 https://github.com/kubernetes-sigs/aws-ebs-csi-driver/tree/master/charts/aws-ebs-csi-driver/templates and
@@ -17,7 +17,7 @@ from rehearsal.kubernetes.cloud_controller.reconciler import SIMULATED_LABELS
 
 _DISK, _FILE, _BLOB, _EBS = "disk.csi.azure.com", "file.csi.azure.com", "blob.csi.azure.com", "ebs.csi.aws.com"
 _EFS = "efs.csi.aws.com"
-# Driver by the service that brings it, and its CSIDriver's specification.
+# The CSI driver that an add-on installs, and the specification of its CSIDriver.
 _DRIVERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "disk-csi": (_DISK, {"attachRequired": True, "podInfoOnMount": False, "fsGroupPolicy": "File"}),
     "file-csi": (_FILE, {"attachRequired": False, "podInfoOnMount": True, "fsGroupPolicy": "ReadWriteOnceWithFSType"}),
@@ -25,155 +25,159 @@ _DRIVERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "aws-ebs-csi-driver": (_EBS, {"attachRequired": True, "podInfoOnMount": False, "fsGroupPolicy": "File"}),
     "aws-efs-csi-driver": (_EFS, {"attachRequired": False}),
 }
-# Node label by which a driver's disks stay in their zone.
-_TOPOLOGY = {_DISK: "topology.disk.csi.azure.com/zone", _EBS: "topology.ebs.csi.aws.com/zone"}
-_DEFAULT = {"storageclass.kubernetes.io/is-default-class": "true"}
-_BY = "pv.kubernetes.io/provisioned-by"
-_SELECTED = "volume.kubernetes.io/selected-node"
-_PROVISIONER = "volume.kubernetes.io/storage-provisioner"  # set by the controller that waits for a provisioner
+# The node label that ties a driver's disks to their zone.
+_TOPOLOGY_LABELS = {_DISK: "topology.disk.csi.azure.com/zone", _EBS: "topology.ebs.csi.aws.com/zone"}
+_DEFAULT_CLASS = {"storageclass.kubernetes.io/is-default-class": "true"}
+_PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
+_SELECTED_NODE = "volume.kubernetes.io/selected-node"
+_PROVISIONER = "volume.kubernetes.io/storage-provisioner"  # set by the controller that hands a claim to a provisioner
 
 
 def build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
-    """Drivers and storage classes that this cluster has from the start."""
-    for service in sorted(cluster.addons & _DRIVERS.keys()):
-        name, spec = _DRIVERS[service]
+    """The CSI drivers and StorageClasses of a new cluster."""
+    for addon in sorted(cluster.addons & _DRIVERS.keys()):
+        name, spec = _DRIVERS[addon]
         yield {"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": name}, "spec": spec}
     yield from _azure_classes(cluster) if cluster.cloud == "azure" else _aws_classes(cluster)
 
 
-def drivers(cluster: ManagedCluster | None) -> frozenset[str]:
-    """Names of the drivers that this cluster has."""
+def installed_drivers(cluster: ManagedCluster | None) -> frozenset[str]:
+    """The names of the cluster's CSI drivers."""
     addons = cluster.addons if cluster else frozenset()
-    return frozenset(name for service, (name, _) in _DRIVERS.items() if service in addons)
+    return frozenset(name for addon, (name, _) in _DRIVERS.items() if addon in addons)
 
 
 def _azure_classes(cluster: ManagedCluster) -> Iterator[Object]:
-    # Where nodes are in several zones disks are, too. Source: the page on storage classes, for 1.29 and later.
-    kind = "ZRS" if any(len(pool.zones) > 1 for pool in cluster.pools) else "LRS"
-    standard, premium = {"skuname": f"StandardSSD_{kind}"}, {"skuname": f"Premium_{kind}"}
+    # Disks are zone-redundant where nodes are in several zones. Source: the page on storage classes, 1.29 and later.
+    redundancy = "ZRS" if any(len(pool.zones) > 1 for pool in cluster.pools) else "LRS"
+    standard, premium = {"skuname": f"StandardSSD_{redundancy}"}, {"skuname": f"Premium_{redundancy}"}
     if "disk-csi" in cluster.addons:
-        yield _class("default", _DISK, standard, default=True)
-        yield _class("managed", _DISK, standard)
-        yield _class("managed-csi", _DISK, standard)
-        yield _class("managed-premium", _DISK, premium)
-        yield _class("managed-csi-premium", _DISK, premium)
+        yield _build_class("default", _DISK, standard, default=True)
+        yield _build_class("managed", _DISK, standard)
+        yield _build_class("managed-csi", _DISK, standard)
+        yield _build_class("managed-premium", _DISK, premium)
+        yield _build_class("managed-csi-premium", _DISK, premium)
     if "file-csi" in cluster.addons:
         for name, sku in (("azurefile", "Standard_LRS"), ("azurefile-premium", "Premium_LRS")):
-            for each in (name, name.replace("azurefile", "azurefile-csi")):
-                yield _class(each, _FILE, {"skuName": sku}, waits=False)
+            for class_name in (name, name.replace("azurefile", "azurefile-csi")):
+                yield _build_class(class_name, _FILE, {"skuName": sku}, binds_immediately=True)
     if "blob-csi" in cluster.addons:
-        yield _class("azureblob-fuse-premium", _BLOB, {"skuName": "Premium_LRS", "protocol": "fuse"}, waits=False)
-        yield _class("azureblob-nfs-premium", _BLOB, {"skuName": "Premium_LRS", "protocol": "nfs"}, waits=False)
+        yield _build_class(
+            "azureblob-fuse-premium", _BLOB, {"skuName": "Premium_LRS", "protocol": "fuse"}, binds_immediately=True
+        )
+        yield _build_class(
+            "azureblob-nfs-premium", _BLOB, {"skuName": "Premium_LRS", "protocol": "nfs"}, binds_immediately=True
+        )
 
 
 def _aws_classes(cluster: ManagedCluster) -> Iterator[Object]:
-    # EKS makes this one whether or not there is a driver; from 1.30 on it is nobody's default.
-    yield _class("gp2", "kubernetes.io/aws-ebs", {"type": "gp2", "fsType": "ext4"}, expands=False)
-    options = cluster.settings.get("aws-ebs-csi-driver", {})
+    # EKS creates this class whether or not its driver is installed; from 1.30 on it is not the default.
+    yield _build_class("gp2", "kubernetes.io/aws-ebs", {"type": "gp2", "fsType": "ext4"}, is_expandable=False)
+    options = cluster.addon_configuration.get("aws-ebs-csi-driver", {})
     if "aws-ebs-csi-driver" in cluster.addons and options.get("defaultStorageClass", {}).get("enabled") is True:
-        yield _class("ebs-csi-default-sc", _EBS, {}, default=True)
+        yield _build_class("ebs-csi-default-sc", _EBS, {}, default=True)
 
 
-def _class(
+def _build_class(
     name: str,
     provisioner: str,
     parameters: Mapping[str, str],
     *,
     default: bool = False,
-    waits: bool = True,
-    expands: bool = True,
+    binds_immediately: bool = False,
+    is_expandable: bool = True,
 ) -> Object:
     return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
-        "metadata": {"name": name, "annotations": _DEFAULT if default else {}},
+        "metadata": {"name": name, "annotations": _DEFAULT_CLASS if default else {}},
         "provisioner": provisioner,
-        # None at all and an empty mapping are not the same to the API server, which lets nobody change parameters.
+        # To the API server, an empty mapping differs from none, and parameters are immutable.
         **({"parameters": parameters} if parameters else {}),
         "reclaimPolicy": "Delete",
-        "volumeBindingMode": "WaitForFirstConsumer" if waits else "Immediate",
-        "allowVolumeExpansion": expands,
+        "volumeBindingMode": "Immediate" if binds_immediately else "WaitForFirstConsumer",
+        "allowVolumeExpansion": is_expandable,
     }
 
 
 class Provisioner:
-    """Makes the volumes that claims wait for, and takes away those that nobody keeps."""
+    """Creates volumes for pending claims, and deletes released ones."""
 
     def __init__(self, api: ApiClient) -> None:
         self._api = api
 
-    def reconcile(self, present: frozenset[str]) -> bool:
-        """Serve the drivers that are `present`; gives whether there was anything to do."""
-        if not present:
+    def reconcile(self, drivers: frozenset[str]) -> bool:
+        """Provision for these CSI drivers; returns whether anything changed."""
+        if not drivers:
             return False
-        claims = [claim for claim in self._api.list("v1", "PersistentVolumeClaim") if _waits(claim, present)]
-        made = [self._make(claim) for claim in claims]
-        volumes = [volume for volume in self._api.list("v1", "PersistentVolume") if _is_over(volume, present)]
+        claims = [claim for claim in self._api.list("v1", "PersistentVolumeClaim") if _is_pending(claim, drivers)]
+        provisioned = [self._provision(claim) for claim in claims]
+        volumes = [volume for volume in self._api.list("v1", "PersistentVolume") if _is_released(volume, drivers)]
         for volume in volumes:
             self._api.delete("v1", "PersistentVolume", volume["metadata"]["name"])
-        return any(made) or bool(volumes)
+        return any(provisioned) or bool(volumes)
 
-    def _make(self, claim: Object) -> bool:
+    def _provision(self, claim: Object) -> bool:
         metadata, spec = claim["metadata"], claim["spec"]
         storage_class = self._api.get("storage.k8s.io/v1", "StorageClass", spec["storageClassName"])
         name = f"pvc-{metadata['uid']}"
         if storage_class is None or self._api.get("v1", "PersistentVolume", name):
             return False
-        node = self._api.get("v1", "Node", metadata["annotations"].get(_SELECTED, "none"))
+        node = self._api.get("v1", "Node", metadata["annotations"].get(_SELECTED_NODE, "none"))
         if node is None and storage_class["volumeBindingMode"] == "WaitForFirstConsumer":
             return False
-        self._api.create(_volume(name, claim, storage_class, node))
+        self._api.create(_build_volume(name, claim, storage_class, node))
         return True
 
 
-def _waits(claim: Object, present: frozenset[str]) -> bool:
-    """Whether a claim has been handed to one of these provisioners; with a late binding, after its node is chosen."""
+def _is_pending(claim: Object, drivers: frozenset[str]) -> bool:
+    """Whether a claim has been handed to one of these drivers; with late binding, after a node has been selected."""
     metadata = claim["metadata"]
     return (
         claim.get("status", {}).get("phase") == "Pending"
         and not claim["spec"].get("volumeName")
         and "deletionTimestamp" not in metadata
-        and metadata.get("annotations", {}).get(_PROVISIONER) in present
+        and metadata.get("annotations", {}).get(_PROVISIONER) in drivers
     )
 
 
-def _is_over(volume: Object, present: frozenset[str]) -> bool:
+def _is_released(volume: Object, drivers: frozenset[str]) -> bool:
     return (
         volume.get("status", {}).get("phase") == "Released"
         and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
-        and volume["metadata"].get("annotations", {}).get(_BY) in present
+        and volume["metadata"].get("annotations", {}).get(_PROVISIONED_BY) in drivers
         and "deletionTimestamp" not in volume["metadata"]
     )
 
 
-def _volume(name: str, claim: Object, storage_class: Object, node: Object | None) -> Object:
+def _build_volume(name: str, claim: Object, storage_class: Object, node: Object | None) -> Object:
     metadata, spec = claim["metadata"], claim["spec"]
     driver = metadata["annotations"][_PROVISIONER]
     reference = {key: metadata[key] for key in ("namespace", "name", "uid")}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
-        "metadata": {"name": name, "labels": SIMULATED_LABELS, "annotations": {_BY: driver}},
+        "metadata": {"name": name, "labels": SIMULATED_LABELS, "annotations": {_PROVISIONED_BY: driver}},
         "spec": {
             "accessModes": spec["accessModes"],
             "capacity": {"storage": spec["resources"]["requests"]["storage"]},
             "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **reference},
-            "csi": {"driver": driver, "volumeHandle": _handle(driver, name)},
+            "csi": {"driver": driver, "volumeHandle": _volume_handle(driver, name)},
             "persistentVolumeReclaimPolicy": storage_class["reclaimPolicy"],
             "storageClassName": spec["storageClassName"],
             "volumeMode": spec.get("volumeMode", "Filesystem"),
-            **_affinity(driver, storage_class.get("parameters") or {}, node),
+            **_node_affinity(driver, storage_class.get("parameters") or {}, node),
         },
     }
 
 
-def _handle(driver: str, name: str) -> str:
+def _volume_handle(driver: str, name: str) -> str:
     return f"vol-{hashlib.sha256(name.encode()).hexdigest()[:17]}" if driver == _EBS else f"simulated/{name}"
 
 
-def _affinity(driver: str, parameters: Mapping[str, str], node: Object | None) -> Mapping[str, Any]:
-    """A disk can be used in its zone only, unless it is in all of them."""
-    label = _TOPOLOGY.get(driver, "")
+def _node_affinity(driver: str, parameters: Mapping[str, str], node: Object | None) -> Mapping[str, Any]:
+    """A disk can be attached in its own zone only, unless it is zone-redundant."""
+    label = _TOPOLOGY_LABELS.get(driver, "")
     sku = next((value for key, value in parameters.items() if key.lower() in ("skuname", "storageaccounttype")), "")
     zone = node["metadata"]["labels"].get(label) if node else None
     if not zone or sku.endswith("ZRS"):

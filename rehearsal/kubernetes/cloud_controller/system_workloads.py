@@ -1,10 +1,10 @@
-"""What the clouds run in a cluster themselves: simulated pods, with real requests, so that capacity is honest.
+"""What the clouds run in a cluster themselves: simulated pods with realistic requests, so that capacity is too.
 
-AKS does not publish what its components ask for. Where a number comes from is said beside it, in this order of trust:
+AKS does not publish what its components request. The source of each figure is stated beside it, in this order of trust:
 
   chart      the component's own manifest or chart
-  seen       people's `kubectl describe node` of such clusters, as in https://github.com/Azure/AKS/issues/3525
-  estimated  neither was to be had
+  observed   `kubectl describe node` output of such clusters, as in https://github.com/Azure/AKS/issues/3525
+  estimated  neither was available
 """
 
 from __future__ import annotations
@@ -21,119 +21,125 @@ from rehearsal.kubernetes.control_plane.control_plane import SERVICE_RANGE
 NAMESPACE = "kube-system"
 METRICS_SERVER = "metrics-server"
 WORKLOAD_IDENTITY_WEBHOOK = "azure-wi-webhook-webhook-service"
-_EACH_NODE = 0
+_EVERY_NODE = 0
 
 
 @dataclass(frozen=True)
-class Workload:
-    """A component: `replicas` pods, or one on each node; cpu in milli-CPUs, memory in MiB, 0 where it asks for none."""
+class SystemWorkload:
+    """A component.
+
+    replicas         number of pods; _EVERY_NODE for a DaemonSet
+    cpu, memory      requests in milli-CPUs and MiB; 0 for none
+    service_account  the namespace's default where empty
+    """
 
     name: str
     replicas: int
     cpu: int
     memory: int
-    account: str = ""
+    service_account: str = ""
     namespace: str = NAMESPACE
 
 
-# By the service that brings them; "" is in every cluster.
-_AZURE: Mapping[str, Sequence[Workload]] = {
+# By the add-on that they belong to; those of "" are in every cluster.
+_AZURE: Mapping[str, Sequence[SystemWorkload]] = {
     "": (
-        Workload("coredns", 2, 100, 70),  # chart: https://github.com/coredns/deployment
-        Workload("coredns-autoscaler", 1, 20, 10),  # chart: the same
-        Workload(METRICS_SERVER, 2, 44, 51),  # seen
-        Workload("konnectivity-agent", 2, 20, 20),  # seen; also with API server VNet integration: Azure/AKS issue 4119
-        Workload("konnectivity-agent-autoscaler", 1, 20, 10),  # seen
-        Workload(
-            "cloud-node-manager", _EACH_NODE, 50, 50
+        SystemWorkload("coredns", 2, 100, 70),  # chart: https://github.com/coredns/deployment
+        SystemWorkload("coredns-autoscaler", 1, 20, 10),  # chart: the same
+        SystemWorkload(METRICS_SERVER, 2, 44, 51),  # observed
+        SystemWorkload(
+            "konnectivity-agent", 2, 20, 20
+        ),  # observed; also with API server VNet integration: Azure/AKS issue 4119
+        SystemWorkload("konnectivity-agent-autoscaler", 1, 20, 10),  # observed
+        SystemWorkload(
+            "cloud-node-manager", _EVERY_NODE, 50, 50
         ),  # chart: https://github.com/kubernetes-sigs/cloud-provider-azure
-        Workload("azure-cns", _EACH_NODE, 40, 250),  # seen
-        Workload("azure-ip-masq-agent", _EACH_NODE, 100, 50),  # seen
+        SystemWorkload("azure-cns", _EVERY_NODE, 40, 250),  # observed
+        SystemWorkload("azure-ip-masq-agent", _EVERY_NODE, 100, 50),  # observed
     ),
-    # seen: https://github.com/Azure/AKS/issues/5244
-    "cilium": (Workload("cilium", _EACH_NODE, 0, 100), Workload("cilium-operator", 2, 0, 0)),
-    "kube-proxy": (Workload("kube-proxy", _EACH_NODE, 100, 0),),  # seen
+    # observed: https://github.com/Azure/AKS/issues/5244
+    "cilium": (SystemWorkload("cilium", _EVERY_NODE, 0, 100), SystemWorkload("cilium-operator", 2, 0, 0)),
+    "kube-proxy": (SystemWorkload("kube-proxy", _EVERY_NODE, 100, 0),),  # observed
     # chart: https://github.com/kubernetes-sigs/azuredisk-csi-driver, three containers; the other drivers alike
-    "disk-csi": (Workload("csi-azuredisk-node", _EACH_NODE, 30, 60),),
-    "file-csi": (Workload("csi-azurefile-node", _EACH_NODE, 30, 60),),
-    "blob-csi": (Workload("csi-blob-node", _EACH_NODE, 30, 60),),
+    "disk-csi": (SystemWorkload("csi-azuredisk-node", _EVERY_NODE, 30, 60),),
+    "file-csi": (SystemWorkload("csi-azurefile-node", _EVERY_NODE, 30, 60),),
+    "blob-csi": (SystemWorkload("csi-blob-node", _EVERY_NODE, 30, 60),),
     # chart: https://github.com/Azure/azure-workload-identity
-    "workload-identity": (Workload("azure-wi-webhook-controller-manager", 2, 100, 20),),
-    "image-cleaner": (Workload("eraser-controller-manager", 1, 100, 20),),  # estimated
+    "workload-identity": (SystemWorkload("azure-wi-webhook-controller-manager", 2, 100, 20),),
+    "image-cleaner": (SystemWorkload("eraser-controller-manager", 1, 100, 20),),  # estimated
     # estimated, from the limits in https://learn.microsoft.com/azure/defender-for-cloud/defender-for-containers-architecture
     "defender": (
-        Workload("microsoft-defender-collector-ds", _EACH_NODE, 60, 96),
-        Workload("microsoft-defender-publisher-ds", _EACH_NODE, 30, 60),
-        Workload("microsoft-defender-collector-misc", 1, 60, 64),
+        SystemWorkload("microsoft-defender-collector-ds", _EVERY_NODE, 60, 96),
+        SystemWorkload("microsoft-defender-publisher-ds", _EVERY_NODE, 30, 60),
+        SystemWorkload("microsoft-defender-collector-misc", 1, 60, 64),
     ),
     # chart: https://github.com/microsoft/Docker-Provider, kubernetes/ama-logs.yaml
-    "omsagent": (Workload("ama-logs", _EACH_NODE, 150, 550), Workload("ama-logs-rs", 1, 150, 250)),
-    # seen
+    "omsagent": (SystemWorkload("ama-logs", _EVERY_NODE, 150, 550), SystemWorkload("ama-logs-rs", 1, 150, 250)),
+    # observed
     "azurepolicy": (
-        Workload("azure-policy", 1, 30, 50),
-        Workload("azure-policy-webhook", 1, 30, 50),
-        Workload("gatekeeper-audit", 1, 100, 256, namespace="gatekeeper-system"),
-        Workload("gatekeeper-controller", 2, 100, 256, namespace="gatekeeper-system"),
+        SystemWorkload("azure-policy", 1, 30, 50),
+        SystemWorkload("azure-policy-webhook", 1, 30, 50),
+        SystemWorkload("gatekeeper-audit", 1, 100, 256, namespace="gatekeeper-system"),
+        SystemWorkload("gatekeeper-controller", 2, 100, 256, namespace="gatekeeper-system"),
     ),
 }
-_AWS: Mapping[str, Sequence[Workload]] = {
-    "coredns": (Workload("coredns", 2, 100, 70),),  # chart
-    "kube-proxy": (Workload("kube-proxy", _EACH_NODE, 100, 0),),  # chart
+_AWS: Mapping[str, Sequence[SystemWorkload]] = {
+    "coredns": (SystemWorkload("coredns", 2, 100, 70),),  # chart
+    "kube-proxy": (SystemWorkload("kube-proxy", _EVERY_NODE, 100, 0),),  # chart
     # chart: https://github.com/aws/amazon-vpc-cni-k8s, two containers
-    "vpc-cni": (Workload("aws-node", _EACH_NODE, 50, 0, "aws-node"),),
+    "vpc-cni": (SystemWorkload("aws-node", _EVERY_NODE, 50, 0, "aws-node"),),
     # chart: https://github.com/kubernetes-sigs/aws-ebs-csi-driver, five containers and three
     "aws-ebs-csi-driver": (
-        Workload("ebs-csi-controller", 2, 50, 200, "ebs-csi-controller-sa"),
-        Workload("ebs-csi-node", _EACH_NODE, 30, 120, "ebs-csi-node-sa"),
+        SystemWorkload("ebs-csi-controller", 2, 50, 200, "ebs-csi-controller-sa"),
+        SystemWorkload("ebs-csi-node", _EVERY_NODE, 30, 120, "ebs-csi-node-sa"),
     ),
     "aws-efs-csi-driver": (
-        Workload("efs-csi-controller", 2, 0, 0, "efs-csi-controller-sa"),  # chart
-        Workload("efs-csi-node", _EACH_NODE, 0, 0, "efs-csi-node-sa"),  # chart
+        SystemWorkload("efs-csi-controller", 2, 0, 0, "efs-csi-controller-sa"),  # chart
+        SystemWorkload("efs-csi-node", _EVERY_NODE, 0, 0, "efs-csi-node-sa"),  # chart
     ),
-    "eks-pod-identity-agent": (Workload("eks-pod-identity-agent", _EACH_NODE, 0, 0),),  # chart
+    "eks-pod-identity-agent": (SystemWorkload("eks-pod-identity-agent", _EVERY_NODE, 0, 0),),  # chart
     METRICS_SERVER: (
-        Workload(METRICS_SERVER, 2, 100, 200),
+        SystemWorkload(METRICS_SERVER, 2, 100, 200),
     ),  # chart: https://github.com/kubernetes-sigs/metrics-server
-    "snapshot-controller": (Workload("snapshot-controller", 2, 10, 20),),  # estimated
+    "snapshot-controller": (SystemWorkload("snapshot-controller", 2, 10, 20),),  # estimated
     "amazon-cloudwatch-observability": (  # estimated
-        Workload("cloudwatch-agent", _EACH_NODE, 250, 128, "cloudwatch-agent", "amazon-cloudwatch"),
-        Workload("fluent-bit", _EACH_NODE, 50, 25, "cloudwatch-agent", "amazon-cloudwatch"),
+        SystemWorkload("cloudwatch-agent", _EVERY_NODE, 250, 128, "cloudwatch-agent", "amazon-cloudwatch"),
+        SystemWorkload("fluent-bit", _EVERY_NODE, 50, 25, "cloudwatch-agent", "amazon-cloudwatch"),
     ),
 }
 
 
 def build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
-    """The components this cluster has, with the services and service accounts that others know them by."""
+    """The workloads of this cluster, with the Services and service accounts that others refer to."""
     table = _AZURE if cluster.cloud == "azure" else _AWS
-    workloads = [one for service in table if service in {"", *cluster.addons} for one in table[service]]
-    for namespace in sorted({one.namespace for one in workloads} - {NAMESPACE}):
+    workloads = [workload for addon in table if addon in {"", *cluster.addons} for workload in table[addon]]
+    for namespace in sorted({workload.namespace for workload in workloads} - {NAMESPACE}):
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-    for namespace, account in sorted({(one.namespace, one.account) for one in workloads if one.account}):
+    accounts = {(workload.namespace, workload.service_account) for workload in workloads if workload.service_account}
+    for namespace, account in sorted(accounts):
         yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": namespace}}
-    for one in workloads:
-        yield _controller(cluster, one)
-    names = {one.name for one in workloads}
+    for workload in workloads:
+        yield _build_workload(cluster, workload)
+    names = {workload.name for workload in workloads}
     if "coredns" in names:
-        yield _dns()
+        yield _build_dns_service()
     if METRICS_SERVER in names:
-        yield service(METRICS_SERVER, METRICS_SERVER, 10250)
+        yield _build_https_service(METRICS_SERVER, METRICS_SERVER, 10250)
     if "workload-identity" in cluster.addons:
-        yield service(WORKLOAD_IDENTITY_WEBHOOK, "azure-wi-webhook-controller-manager", 9443)
+        yield _build_https_service(WORKLOAD_IDENTITY_WEBHOOK, "azure-wi-webhook-controller-manager", 9443)
 
 
-def service(name: str, workload: str, port: int) -> Object:
-    """A service on HTTPS in front of a component."""
-    ports = [{"name": "https", "port": 443, "targetPort": port, "protocol": "TCP"}]
-    metadata = {"name": name, "namespace": NAMESPACE}
+def _build_https_service(name: str, workload: str, target_port: int) -> Object:
+    ports = [{"name": "https", "port": 443, "targetPort": target_port, "protocol": "TCP"}]
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata,
+        "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {"selector": {"k8s-app": workload}, "ports": ports},
     }
 
 
-def _dns() -> Object:
+def _build_dns_service() -> Object:
     ports = [
         {"name": name, "port": 53, "protocol": protocol} for name, protocol in (("dns", "UDP"), ("dns-tcp", "TCP"))
     ]
@@ -146,43 +152,42 @@ def _dns() -> Object:
     }
 
 
-def _controller(cluster: ManagedCluster, workload: Workload) -> Object:
-    # Under this name everybody looks for DNS, whatever answers.
+def _build_workload(cluster: ManagedCluster, workload: SystemWorkload) -> Object:
+    # Clients look for DNS under this label, whichever server provides it.
     labels = {"k8s-app": "kube-dns" if workload.name == "coredns" else workload.name}
-    each = workload.replicas == _EACH_NODE
-    template = {"metadata": {"labels": labels}, "spec": _pod(cluster, workload)}
+    is_daemon_set = workload.replicas == _EVERY_NODE
+    template = {"metadata": {"labels": labels}, "spec": _build_pod_spec(cluster, workload)}
     return {
         "apiVersion": "apps/v1",
-        "kind": "DaemonSet" if each else "Deployment",
+        "kind": "DaemonSet" if is_daemon_set else "Deployment",
         "metadata": {"name": workload.name, "namespace": workload.namespace},
         "spec": {
             "selector": {"matchLabels": labels},
             "template": template,
-            **({} if each else {"replicas": workload.replicas}),
+            **({} if is_daemon_set else {"replicas": workload.replicas}),
         },
     }
 
 
-def _pod(cluster: ManagedCluster, workload: Workload) -> Mapping[str, Any]:
-    each = workload.replicas == _EACH_NODE
-    asked = {"cpu": f"{workload.cpu}m", "memory": f"{workload.memory}Mi"}
-    requests = {key: value for key, value in asked.items() if not value.startswith("0")}
+def _build_pod_spec(cluster: ManagedCluster, workload: SystemWorkload) -> Mapping[str, Any]:
+    is_daemon = workload.replicas == _EVERY_NODE
+    amounts = {"cpu": (workload.cpu, "m"), "memory": (workload.memory, "Mi")}
     container = {
         "name": workload.name,
         "image": f"simulated.invalid/{workload.name}:simulated",
-        "resources": {"requests": requests},
+        "resources": {"requests": {name: f"{amount}{unit}" for name, (amount, unit) in amounts.items() if amount}},
     }
     return {
-        "priorityClassName": "system-node-critical" if each else "system-cluster-critical",
-        "tolerations": [{"operator": "Exists"}] if each else [{"key": "CriticalAddonsOnly", "operator": "Exists"}],
+        "priorityClassName": "system-node-critical" if is_daemon else "system-cluster-critical",
+        "tolerations": [{"operator": "Exists"}] if is_daemon else [{"key": "CriticalAddonsOnly", "operator": "Exists"}],
         "containers": [container],
-        **({"serviceAccountName": workload.account} if workload.account else {}),
-        **({} if each or cluster.cloud == "aws" else {"affinity": _SYSTEM_FIRST}),
+        **({"serviceAccountName": workload.service_account} if workload.service_account else {}),
+        **({} if is_daemon or cluster.cloud == "aws" else {"affinity": _PREFER_SYSTEM_POOL}),
     }
 
 
 # Source: https://learn.microsoft.com/azure/aks/use-system-pools
-_SYSTEM_FIRST = {
+_PREFER_SYSTEM_POOL = {
     "nodeAffinity": {
         "preferredDuringSchedulingIgnoredDuringExecution": [
             {

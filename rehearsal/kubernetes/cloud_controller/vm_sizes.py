@@ -1,6 +1,6 @@
-"""What a virtual machine of each size has, and how much of it a node leaves to pods.
+"""Virtual machine sizes, and how much of each a node leaves to pods.
 
-Families whose sizes the clouds derive by a rule are derived here by the same rule; the others stand in a table.
+Families whose sizes follow a rule of the cloud are computed here by the same rule; the others are in a table.
 
 Sources: https://learn.microsoft.com/azure/virtual-machines/sizes/overview and
 https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-types.html
@@ -14,18 +14,18 @@ from dataclasses import dataclass
 
 
 class UnknownVmSizeError(Exception):
-    """A size that is neither in the table nor follows a family's rule."""
+    """A size that is neither in the table nor of a family with a rule."""
 
     def __init__(self, size: str) -> None:
         super().__init__(
-            f"the instance size '{size}' is not known to the rehearsal, so its nodes cannot be simulated; use a size "
-            "that is, or add this one to rehearsal/kubernetes/cloud_controller/vm_sizes.py"
+            f"the instance size '{size}' is not known to the rehearsal, so its nodes cannot be simulated; use a known "
+            "size, or add this one to rehearsal/kubernetes/cloud_controller/vm_sizes.py"
         )
 
 
 @dataclass(frozen=True)
 class VmSize:
-    """A virtual machine: vCPUs, memory in MiB, GPUs, processor, and the pods that its network takes on EKS."""
+    """A virtual machine: vCPUs, memory in MiB, GPUs, architecture, and on EKS the maximum number of pods."""
 
     cpus: int
     memory: int
@@ -36,7 +36,7 @@ class VmSize:
 
 @dataclass(frozen=True)
 class NodeCapacity:
-    """What a node has, and what of it pods can use: milli-CPU, memory in MiB, disk in GiB."""
+    """What a node has, and what of it is allocatable to pods: milli-CPUs, memory in MiB, disk in GiB."""
 
     size: VmSize
     pods: int
@@ -46,18 +46,23 @@ class NodeCapacity:
     allocatable_cpu: int
     allocatable_memory: int
 
-    def resources(self, *, allocatable: bool, gpus: bool) -> Mapping[str, str]:
-        """As a node's status has them; GPUs count only where a device plugin found them."""
+    def to_resources(self, *, allocatable: bool, with_gpus: bool) -> Mapping[str, str]:
+        """As in a node's status; `with_gpus`: a device plugin advertises the GPUs."""
         cpu, memory = (self.allocatable_cpu, self.allocatable_memory) if allocatable else (self.cpu, self.memory)
-        # A kubelet keeps a tenth of the disk free before it evicts: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
+        # A kubelet evicts pods when less than a tenth of the disk is free: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
         disk = self.disk * 1024 * 9 // 10 if allocatable else self.disk * 1024
-        plain = {"cpu": f"{cpu}m", "memory": f"{memory}Mi", "pods": str(self.pods), "ephemeral-storage": f"{disk}Mi"}
-        return {**plain, "nvidia.com/gpu": str(self.size.gpus)} if gpus and self.size.gpus else plain
+        resources = {
+            "cpu": f"{cpu}m",
+            "memory": f"{memory}Mi",
+            "pods": str(self.pods),
+            "ephemeral-storage": f"{disk}Mi",
+        }
+        return {**resources, "nvidia.com/gpu": str(self.size.gpus)} if with_gpus and self.size.gpus else resources
 
 
 _GIB = 1024
 
-# GiB of memory for each vCPU, by family and what is added to its number (l: little memory).
+# GiB of memory for each vCPU, by family and additive feature (l: low memory).
 _AZURE_RATIOS = {"D": 4, "Dl": 2, "E": 8, "F": 2, "L": 8, "B": 4, "Bl": 2}
 _AZURE_SIZE = re.compile(r"Standard_(?P<family>[A-Z])(?P<cpus>\d+)(-\d+)?(?P<extras>[a-z]*)_v(?P<version>\d+)")
 # vCPUs, GiB, GPUs
@@ -92,7 +97,7 @@ _AWS_SIZE = re.compile(
 )
 _AWS_RATIOS = {"m": 4, "c": 2, "r": 8}
 _AWS_CPUS = {"medium": 1, "large": 2, "xlarge": 4}
-# vCPUs, GiB, GPUs, pods. The last by network interfaces and their addresses:
+# vCPUs, GiB, GPUs, pods. The number of pods follows from the network interfaces and their addresses:
 # https://github.com/aws/amazon-vpc-cni-k8s/blob/master/misc/eni-max-pods.txt
 _AWS_TABLE: Mapping[str, tuple[int, float, int, int]] = {
     "t3.nano": (2, 0.5, 0, 4),
@@ -120,91 +125,93 @@ _AWS_TABLE: Mapping[str, tuple[int, float, int, int]] = {
     "p3.8xlarge": (32, 244, 4, 234),
     "p3.16xlarge": (64, 488, 8, 234),
 }
-# Pods by vCPUs in the families with a rule, from the same list.
-_AWS_PODS = ((1, 8), (2, 29), (8, 58), (48, 234), (1000, 737))
+# (at most this many vCPUs, pods) in the families with a rule, from the same list.
+_AWS_PODS_BY_CPUS = ((1, 8), (2, 29), (8, 58), (48, 234), (1000, 737))
 
 
 def azure_vm_size(name: str) -> VmSize:
-    """A size of Azure. Raises UnknownSize."""
+    """A size of Azure. Raises UnknownVmSizeError."""
     if name in _AZURE_TABLE:
         cpus, memory, gpus = _AZURE_TABLE[name]
         return VmSize(cpus, memory * _GIB, gpus)
     match = _AZURE_SIZE.fullmatch(name)
-    # The first D had other ratios, and so has the tiny one of B.
+    # The first generations of D and the small sizes of B have other ratios.
     if match is None or f"{match['family']}{match['version']}" in ("D1", "D2") or "t" in match["extras"]:
         raise UnknownVmSizeError(name)
-    little, arm = "l" in match["extras"], "p" in match["extras"]
-    ratio = _AZURE_RATIOS.get(match["family"] + ("l" if little else ""))
+    is_low_memory, is_arm = "l" in match["extras"], "p" in match["extras"]
+    ratio = _AZURE_RATIOS.get(match["family"] + ("l" if is_low_memory else ""))
     if ratio is None:
         raise UnknownVmSizeError(name)
     cpus = int(match["cpus"])
-    return VmSize(cpus, cpus * ratio * _GIB, architecture="arm64" if arm else "amd64")
+    return VmSize(cpus, cpus * ratio * _GIB, architecture="arm64" if is_arm else "amd64")
 
 
 def aws_vm_size(name: str) -> VmSize:
-    """A size of AWS. Raises UnknownSize."""
+    """An instance type of AWS. Raises UnknownVmSizeError."""
     if name in _AWS_TABLE:
         cpus, memory, gpus, pods = _AWS_TABLE[name]
-        return VmSize(cpus, int(memory * _GIB), gpus, max_pods=_capped(pods, cpus))
+        return VmSize(cpus, int(memory * _GIB), gpus, max_pods=_cap_pods(pods, cpus))
     match = _AWS_SIZE.fullmatch(name)
     if match is None or match["family"] not in _AWS_RATIOS:
         raise UnknownVmSizeError(name)
     cpus = 4 * int(match["times"]) if match["times"] else _AWS_CPUS[match["size"]]
-    pods = next(pods for most, pods in _AWS_PODS if cpus <= most)
+    pods = next(pods for limit, pods in _AWS_PODS_BY_CPUS if cpus <= limit)
     architecture = "arm64" if match["extras"].startswith("g") else "amd64"
-    return VmSize(cpus, cpus * _AWS_RATIOS[match["family"]] * _GIB, 0, architecture, _capped(pods, cpus))
+    return VmSize(cpus, cpus * _AWS_RATIOS[match["family"]] * _GIB, 0, architecture, _cap_pods(pods, cpus))
 
 
-def _capped(pods: int, cpus: int) -> int:
-    """Managed node groups allow no more. Source: https://docs.aws.amazon.com/eks/latest/userguide/choosing-instance-type.html"""
+def _cap_pods(pods: int, cpus: int) -> int:
+    """The limit of managed node groups. Source: https://docs.aws.amazon.com/eks/latest/userguide/choosing-instance-type.html"""
     return min(pods, 110 if cpus < 30 else 250)
 
 
-# What the firmware and the kernel keep of a machine's memory, as nodes report their capacity; observed, rounded up:
+# The share of a machine's memory that firmware and kernel take, as nodes report their capacity; observed, rounded up:
 # 4 % of 4 GiB in https://github.com/Azure/AKS/issues/3525, 5 to 6 % on EC2's Nitro machines (estimated).
-_AZURE_KEPT, _AWS_KEPT = 0.04, 0.06
-_EVICTION = 100  # MiB that both clouds' kubelets keep free
+_AZURE_SYSTEM_SHARE, _AWS_SYSTEM_SHARE = 0.04, 0.06
+_EVICTION_THRESHOLD = 100  # MiB, of both clouds' kubelets
 
 
 def azure_node_capacity(size: VmSize, pods: int, disk: int | None) -> NodeCapacity:
     """A node of AKS 1.29 or later. Source: https://learn.microsoft.com/azure/aks/node-resource-reservations"""
-    memory = int(size.memory * (1 - _AZURE_KEPT))
-    kept = min(20 * pods + 50, size.memory // 4)
+    memory = int(size.memory * (1 - _AZURE_SYSTEM_SHARE))
+    reserved = min(20 * pods + 50, size.memory // 4)
     return NodeCapacity(
         size,
         pods,
-        disk or _azure_disk(size.cpus),
+        disk or _azure_default_disk(size.cpus),
         cpu=1000 * size.cpus,
         memory=memory,
-        allocatable_cpu=1000 * size.cpus - _azure_reserved(size.cpus),
-        allocatable_memory=memory - kept - _EVICTION,
+        allocatable_cpu=1000 * size.cpus - _azure_reserved_cpu(size.cpus),
+        allocatable_memory=memory - reserved - _EVICTION_THRESHOLD,
     )
 
 
-def _azure_reserved(cpus: int) -> int:
-    """Milli-CPUs: 60, 100 and 140 of one, two and four, then 10 more for each."""
+def _azure_reserved_cpu(cpus: int) -> int:
+    """Milli-CPUs: 60, 100 and 140 of one, two and four cores, then 10 for each further core."""
     return {1: 60, 2: 100, 3: 120}.get(cpus, 140 + 10 * (cpus - 4))
 
 
-def _azure_disk(cpus: int) -> int:
+def _azure_default_disk(cpus: int) -> int:
     """GiB. Source: https://learn.microsoft.com/azure/aks/concepts-storage (default OS disk sizing)"""
-    return next(disk for most, disk in ((7, 128), (15, 256), (63, 512), (10_000, 1024)) if cpus <= most)
+    return next(disk for limit, disk in ((7, 128), (15, 256), (63, 512), (10_000, 1024)) if cpus <= limit)
 
 
 def aws_node_capacity(size: VmSize, disk: int) -> NodeCapacity:
-    """A node of EKS: 255 MiB and 11 for each pod are kept, and of the cores 6, 1, 0.5, 0.5, then 0.25 %.
+    """A node of EKS: it reserves 255 MiB and 11 for each pod, and of the cores 6, 1, 0.5, 0.5, then 0.25 %.
 
     Source: https://github.com/awslabs/amazon-eks-ami/blob/main/nodeadm/internal/kubelet/config.go
     """
-    memory, milli = int(size.memory * (1 - _AWS_KEPT)), 1000 * size.cpus
-    steps = ((0, 1000, 600), (1000, 2000, 100), (2000, 4000, 50), (4000, milli, 25))
-    reserved = sum((min(milli, end) - start) * share // 10_000 for start, end, share in steps if milli > start)
+    memory, milli_cpus = int(size.memory * (1 - _AWS_SYSTEM_SHARE)), 1000 * size.cpus
+    steps = ((0, 1000, 600), (1000, 2000, 100), (2000, 4000, 50), (4000, milli_cpus, 25))
+    reserved = sum(
+        (min(milli_cpus, end) - start) * share // 10_000 for start, end, share in steps if milli_cpus > start
+    )
     return NodeCapacity(
         size,
         size.max_pods,
         disk,
-        cpu=milli,
+        cpu=milli_cpus,
         memory=memory,
-        allocatable_cpu=milli - reserved,
-        allocatable_memory=memory - (255 + 11 * size.max_pods) - _EVICTION,
+        allocatable_cpu=milli_cpus - reserved,
+        allocatable_memory=memory - (255 + 11 * size.max_pods) - _EVICTION_THRESHOLD,
     )

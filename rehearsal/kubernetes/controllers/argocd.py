@@ -1,7 +1,7 @@
-"""Argo CD: its application controller, and the repository server that makes manifests of what stands in git.
+"""Argo CD's application controller, and its repository server, which renders the manifests in git repositories.
 
-Between them they need Redis, in whose place a stand-in runs. Nothing else of Argo CD runs for real: no API server, no
-user interface, no ApplicationSets.
+Both need Redis, for which an in-memory substitute runs. Nothing else of Argo CD runs: no API server, no user interface,
+no ApplicationSets.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from rehearsal import toolchain
 from rehearsal.console import UserError
 from rehearsal.helm import cli
 from rehearsal.kubernetes.control_plane.control_plane import HOST
-from rehearsal.kubernetes.controllers.controller import Controller, Launch, LaunchContext
+from rehearsal.kubernetes.controllers.controller import Controller, LaunchContext, LaunchOptions
 from rehearsal.toolchain import GO_MODULES, Tool
 
-_PERIOD = 3  # seconds between two looks at git; Argo CD's own default is two minutes, and up to one more
-_LABEL = "app.kubernetes.io/name={}".format
+_REFRESH_INTERVAL = 3  # seconds between two polls of git; Argo CD's default is two to three minutes
+_LABEL_SELECTOR = "app.kubernetes.io/name={}".format
 
 _TOOL = Tool(
     name="argo-cd",
@@ -35,65 +35,65 @@ _TOOL = Tool(
 )
 
 
-def _application_controller(context: LaunchContext) -> Launch:
-    """Its flags: https://argo-cd.readthedocs.io/en/stable/operator-manual/server-commands/argocd-application-controller/
+def _application_controller(context: LaunchContext) -> LaunchOptions:
+    """Flags: https://argo-cd.readthedocs.io/en/stable/operator-manual/server-commands/argocd-application-controller/
 
-    None says on which address it serves its metrics, so it does on all, unlike the rest of the control plane.
+    None sets the address of its metrics: it serves them on all addresses, unlike the rest of the control plane.
     """
-    return Launch(
+    return LaunchOptions(
         [
             f"--kubeconfig={context.kubeconfig}",
             f"--namespace={context.namespace}",
-            f"--repo-server={context.reach(REPOSITORY_SERVER.name)}",
+            f"--repo-server={context.resolve_address(REPOSITORY_SERVER.name)}",
             "--repo-server-plaintext",
-            f"--redis={context.reach(REDIS.name)}",
-            f"--app-resync={_PERIOD}",
+            f"--redis={context.resolve_address(REDIS.name)}",
+            f"--app-resync={_REFRESH_INTERVAL}",
             "--app-resync-jitter=0",
             "--metrics-port=0",
         ],
         {
             "ARGOCD_BINARY_NAME": APPLICATION_CONTROLLER.name,
-            # https://kubernetes.default.svc is then where this leads to, and not to a pod's own credentials.
+            # Makes https://kubernetes.default.svc stand for this kubeconfig, and not for the credentials in a pod.
             "ARGOCD_FAKE_IN_CLUSTER": "true",
             "KUBECONFIG": str(context.kubeconfig),
-            "ARGOCD_CONTROLLER_REPLICAS": "1",  # one process, for however many pods
+            "ARGOCD_CONTROLLER_REPLICAS": "1",  # one process, however many pods there are
             "KUBECACHEDIR": str(context.folder / "kubecache"),
             "TMPDIR": str(context.folder),
         },
     )
 
 
-def _repository_server(context: LaunchContext) -> Launch:
-    """Its flags: https://argo-cd.readthedocs.io/en/stable/operator-manual/server-commands/argocd-repo-server/"""
-    return Launch(
+def _repository_server(context: LaunchContext) -> LaunchOptions:
+    """Flags: https://argo-cd.readthedocs.io/en/stable/operator-manual/server-commands/argocd-repo-server/"""
+    return LaunchOptions(
         [
             f"--address={HOST}",
             f"--port={context.port}",
             "--disable-tls",
-            f"--redis={context.reach(REDIS.name)}",
+            f"--redis={context.resolve_address(REDIS.name)}",
             f"--metrics-address={HOST}",
             "--metrics-port=0",
         ],
         {
             "ARGOCD_BINARY_NAME": REPOSITORY_SERVER.name,
-            "ARGOCD_RECONCILIATION_TIMEOUT": f"{_PERIOD}s",  # for so long it remembers where a branch was
+            "ARGOCD_RECONCILIATION_TIMEOUT": f"{_REFRESH_INTERVAL}s",  # for which it caches the commit of a branch
             "ARGOCD_GPG_ENABLED": "false",
-            # Relative, for a socket's path has at most 107 characters; the guard's processes work in this folder.
+            # Relative, since a socket's path has at most 107 characters; this is the working directory of processes.
             "ARGOCD_ASK_PASS_SOCK": os.path.relpath(context.folder / "ask-pass", toolchain.ROOT),
-            "PATH": f"{_commands(context)}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{_link_commands(context)}{os.pathsep}{os.environ['PATH']}",
             "TMPDIR": str(context.folder),
             "HELM_CACHE_HOME": str(context.folder / "helm"),
             "HELM_CONFIG_HOME": str(context.folder / "helm"),
             "HELM_DATA_HOME": str(context.folder / "helm"),
-            **_only_through(context.proxy),
-            "SSL_CERT_FILE": str(context.authority),
-            "GIT_SSL_CAINFO": str(context.authority),
+            **_proxy_environment(context.git_proxy),
+            "SSL_CERT_FILE": str(context.ca_file),
+            "GIT_SSL_CAINFO": str(context.ca_file),
         },
     )
 
 
-def _redis(context: LaunchContext) -> Launch:
-    return Launch(
+def _redis(context: LaunchContext) -> LaunchOptions:
+    return LaunchOptions(
         [],
         {
             "ARGOCD_BINARY_NAME": REDIS.name,
@@ -103,21 +103,21 @@ def _redis(context: LaunchContext) -> Launch:
     )
 
 
-def _commands(context: LaunchContext) -> Path:
-    """A folder of what the repository server calls by name: kustomize, which is in its own program, and Helm."""
+def _link_commands(context: LaunchContext) -> Path:
+    """A folder of the commands that the repository server runs: kustomize, which is part of its program, and Helm."""
     folder = context.folder / "bin"
     folder.mkdir(exist_ok=True)
-    found = {"kustomize": context.program}
-    with contextlib.suppress(UserError):  # it is needed for charts only
-        found["helm"] = cli.helm()
-    for name, program in found.items():
+    commands = {"kustomize": context.program}
+    with contextlib.suppress(UserError):  # only charts need it
+        commands["helm"] = cli.helm()
+    for name, program in commands.items():
         (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(program)
     return folder
 
 
-def _only_through(proxy: str) -> Mapping[str, str]:
-    """Go reads the names in capitals first, and git those in small letters."""
+def _proxy_environment(proxy: str) -> Mapping[str, str]:
+    """Everything goes through the proxy. Go reads the upper-case names first, git the lower-case ones."""
     return {
         variable: value
         for name, value in (("HTTPS_PROXY", proxy), ("NO_PROXY", ""))
@@ -128,39 +128,39 @@ def _only_through(proxy: str) -> Mapping[str, str]:
 APPLICATION_CONTROLLER = Controller(
     tool=_TOOL,
     chart="argo-cd",
-    deployment="",
+    workload_name="",
     image="argocd",
     service="argocd-application-controller",
     kinds=("Application", "AppProject"),
-    launch=_application_controller,
-    workload="StatefulSet",
-    label=_LABEL("argocd-application-controller"),
-    process="argocd-application-controller",
+    build_options=_application_controller,
+    workload_kind="StatefulSet",
+    label_selector=_LABEL_SELECTOR("argocd-application-controller"),
+    process_name="argocd-application-controller",
 )
 
 REPOSITORY_SERVER = Controller(
     tool=_TOOL,
     chart="argo-cd",
-    deployment="",
+    workload_name="",
     image="argocd",
     service="argocd-repo-server",
     kinds=(),
-    launch=_repository_server,
-    label=_LABEL("argocd-repo-server"),
-    process="argocd-repo-server",
+    build_options=_repository_server,
+    label_selector=_LABEL_SELECTOR("argocd-repo-server"),
+    process_name="argocd-repo-server",
 )
 
 REDIS = Controller(
     tool=_TOOL,
     chart="argo-cd",
-    deployment="",
+    workload_name="",
     image="redis",
     service="argocd-redis",
     kinds=(),
-    launch=_redis,
-    label=_LABEL("argocd-redis"),
-    process="redis-stand-in",
-    stand_in="Redis of Argo CD: a stand-in, which forgets everything when it ends",
+    build_options=_redis,
+    label_selector=_LABEL_SELECTOR("argocd-redis"),
+    process_name="redis-stand-in",
+    substitute_note="Argo CD's Redis: an in-memory substitute, which starts empty with each run",
 )
 
 CONTROLLERS = (REDIS, REPOSITORY_SERVER, APPLICATION_CONTROLLER)

@@ -1,4 +1,4 @@
-"""What there is to know of a controller that can run for real, in the place of its simulated pods."""
+"""What describes a controller that can run as a real process, in place of its simulated pods."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rehearsal.toolchain import Tool
 
 @dataclass(frozen=True)
 class LaunchContext:
-    """What a controller's process is given here.
+    """What a controller's process can refer to when it is launched.
 
-    namespace    where its workload stands
-    user         its ServiceAccount, as the API server knows it: it may do what its chart allows it, and no more
-    program      what runs
-    kubeconfig   of an administrator who acts for `user`
-    folder       its own, for as long as the process runs
-    port         where it is to serve its webhooks, or what else it serves
-    certificate  of its Service
-    authority    the certificate of who signed that, and whatever else answers here
-    proxy        where its HTTPS requests find the git repositories that stand for remote ones
-    reach        where it reaches another controller, by its name: `127.0.0.1:12345`
+    namespace        of its workload
+    user             the user name of its service account, whose permissions it gets
+    program          the executable
+    kubeconfig       impersonates `user`
+    folder           for the process's own files
+    port             on which to serve its webhooks, or whatever else it serves
+    certificate      of its Service
+    ca_file          the certificate authority of that, and of the git server
+    git_proxy        the URL of the HTTPS proxy to the git repositories that stand in for remote ones
+    resolve_address  the address of another controller, by its name: `127.0.0.1:12345`
     """
 
     namespace: str
@@ -34,14 +34,14 @@ class LaunchContext:
     folder: Path
     port: int
     certificate: Certificate
-    authority: Path
-    proxy: str
-    reach: Callable[[str], str]
+    ca_file: Path
+    git_proxy: str
+    resolve_address: Callable[[str], str]
 
 
 @dataclass(frozen=True)
-class Launch:
-    """What a process needs beside its container's own arguments and environment, which it has a last word over."""
+class LaunchOptions:
+    """What a process gets in addition to its container's arguments and environment, over which it takes precedence."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
@@ -49,48 +49,48 @@ class Launch:
 
 @dataclass(frozen=True)
 class Controller:
-    """A controller, and how it is found in a cluster.
+    """A controller, and how to find it in a cluster.
 
-    tool        the program
-    chart       the chart that installs it
-    deployment  the name of its workload; empty where that depends on the release's name
-    image       the last part of its image's name: tells its container from those beside it
-    service     the Service of its webhooks, or what else it serves
-    kinds       what it acts on
-    launch      how to start it
-    workload    the kind of its workload
-    label       by which its workload is found, where that has no name of its own
-    process     what its process is called, where the program is not one controller's alone
-    stand_in    what to say of it where it does the work of another program, whose version does not matter
+    tool             the program
+    chart            the chart that installs it
+    workload_name    empty where it depends on the release's name
+    image            the last part of the image's name, which tells its container from sidecars
+    service          the Service of its webhooks, or of whatever else it serves
+    kinds            the custom kinds that it reconciles
+    build_options    how to launch it
+    workload_kind    in apps/v1
+    label_selector   of the workload, where it has no fixed name
+    process_name     where several controllers share one program
+    substitute_note  what the summary says of a program that replaces another, so that versions need not agree
     """
 
     tool: Tool
     chart: str
-    deployment: str
+    workload_name: str
     image: str
     service: str
     kinds: Collection[str]
-    launch: Callable[[LaunchContext], Launch]
-    workload: str = "Deployment"
-    label: str = ""
-    process: str = ""
-    stand_in: str = ""
+    build_options: Callable[[LaunchContext], LaunchOptions]
+    workload_kind: str = "Deployment"
+    label_selector: str = ""
+    process_name: str = ""
+    substitute_note: str = ""
 
     @property
     def name(self) -> str:
-        return self.process or self.tool.command
+        return self.process_name or self.tool.command
 
-    def container(self, workload: Object) -> Object | None:
-        """The container of a workload that this program runs in."""
+    def find_container(self, workload: Object) -> Object | None:
+        """The container of a workload that runs this controller."""
         containers = workload["spec"]["template"]["spec"]["containers"]
-        return next((each for each in containers if _image(each)[0] == self.image), None)
+        return next((container for container in containers if _split_image(container)[0] == self.image), None)
 
-    def version(self, container: Object) -> str:
-        """The version of the program in a container, by its image's tag: `0.20.0`."""
-        return _image(container)[1].removeprefix("v")
+    def image_version(self, container: Object) -> str:
+        """The version in the tag of a container's image: `0.20.0`."""
+        return _split_image(container)[1].removeprefix("v")
 
 
-def _image(container: Object) -> tuple[str, str]:
+def _split_image(container: Object) -> tuple[str, str]:
     """The last part of an image's name, and its tag."""
     name, _, tag = container["image"].partition("@")[0].rpartition("/")[2].partition(":")
     return name, tag

@@ -1,7 +1,7 @@
-"""A simulated gateway controller: it judges Gateways and HTTPRoutes in the standard's words, and moves no traffic.
+"""A simulated gateway controller: it sets the status of Gateways and HTTPRoutes, and routes no traffic.
 
-It takes every GatewayClass, for no gateway's controller runs for real here. The conditions and their reasons are those
-of the Gateway API, https://gateway-api.sigs.k8s.io/reference/spec/, read in sigs.k8s.io/gateway-api v1.5.1, apis/v1.
+It accepts every GatewayClass, since no gateway's own controller runs here. Conditions and reasons are those of the
+Gateway API, https://gateway-api.sigs.k8s.io/reference/spec/, read in sigs.k8s.io/gateway-api v1.5.1, apis/v1.
 """
 
 from __future__ import annotations
@@ -10,132 +10,137 @@ import datetime
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from rehearsal.kubernetes.client import ApiClient, Object
 
 CONTROLLER = "rehearsal.groundwork/simulated-gateway"
 
 _GROUP = "gateway.networking.k8s.io"
-_VERSION = f"{_GROUP}/v1"
-_GRANTS = f"{_GROUP}/v1beta1"  # the older of the two that are served today
-_SIMULATED = "simulated by the rehearsal: no traffic flows"
+_API_VERSION = f"{_GROUP}/v1"
+_GRANT_API_VERSION = f"{_GROUP}/v1beta1"  # the older of the two versions served today
+_SIMULATED_MESSAGE = "simulated by the rehearsal: no traffic flows"
 
-# A selector's expressions, in the form that the API server takes:
+# The expressions of a label selector in the syntax of query parameters:
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#api
-_EXPRESSIONS = {"In": "{} in ({})", "NotIn": "{} notin ({})", "Exists": "{}", "DoesNotExist": "!{}"}
+_SELECTOR_EXPRESSIONS = {"In": "{} in ({})", "NotIn": "{} notin ({})", "Exists": "{}", "DoesNotExist": "!{}"}
 
-_Name = tuple[str, str]  # namespace, name
-_Problem = tuple[str, str]  # reason, message
+_Name: TypeAlias = tuple[str, str]  # namespace, name
+_Failure: TypeAlias = tuple[str, str]  # reason, message
 
 
 @dataclass(frozen=True)
-class _Reference:
-    """What an object refers to: the kinds at both ends, and the standard's reasons where that comes to nothing."""
+class _ReferenceType:
+    """A kind of reference: the kinds at both ends, and the reasons of the standard for one that is not resolved."""
 
     source: str
     target: str
     wrong_kind: str
-    missing: str
+    not_found: str
 
 
-_BACKEND = _Reference("HTTPRoute", "Service", "InvalidKind", "BackendNotFound")
-_CERTIFICATE = _Reference("Gateway", "Secret", "InvalidCertificateRef", "InvalidCertificateRef")
+_BACKEND = _ReferenceType("HTTPRoute", "Service", "InvalidKind", "BackendNotFound")
+_CERTIFICATE = _ReferenceType("Gateway", "Secret", "InvalidCertificateRef", "InvalidCertificateRef")
 
 
 def update_status(api: ApiClient) -> None:
-    """One round over all gateways and routes. Raises ApiError and ApiUnreachableError."""
-    classes = api.list(_VERSION, "GatewayClass")
+    """Update the status of all gateways and routes. Raises ApiError and ApiUnreachableError."""
+    classes = api.list(_API_VERSION, "GatewayClass")
     if not classes:
         return
-    for each in classes:
-        _write(api, each, {"conditions": [_condition(each, "Accepted", None, "Accepted")]})
-    cluster = _Cluster(api, {each["metadata"]["name"] for each in classes})
-    for route in api.list(_VERSION, "HTTPRoute"):
-        others = [
+    for gateway_class in classes:
+        accepted = _condition(gateway_class, "Accepted", None, "Accepted")
+        _write_status(api, gateway_class, {"conditions": [accepted]})
+    evaluation = _Evaluation(api, {gateway_class["metadata"]["name"] for gateway_class in classes})
+    for route in api.list(_API_VERSION, "HTTPRoute"):
+        other_parents = [
             parent for parent in route.get("status", {}).get("parents", ()) if parent["controllerName"] != CONTROLLER
         ]
-        _write(api, route, {"parents": [*others, *cluster.parents(route)]})
-    for gateway in cluster.gateways.values():
-        _write(api, gateway, cluster.status(gateway))
+        _write_status(api, route, {"parents": [*other_parents, *evaluation.evaluate_route(route)]})
+    for gateway in evaluation.gateways.values():
+        _write_status(api, gateway, evaluation.evaluate_gateway(gateway))
 
 
 @dataclass
-class _Cluster:
-    """What a round needs to know, and what it has found so far."""
+class _Evaluation:
+    """Evaluates all routes and then all gateways, whose status counts the attached routes."""
 
     api: ApiClient
     classes: Collection[str]
     gateways: Mapping[_Name, Object] = field(init=False)
     _services: Collection[_Name] = field(init=False)
     _grants: Sequence[Object] = field(init=False)
-    _attached: dict[tuple[str, str, str], int] = field(default_factory=dict)  # routes, by gateway and listener
+    _attached_routes: dict[tuple[str, str, str], int] = field(default_factory=dict)  # by gateway and listener
 
     def __post_init__(self) -> None:
-        found = self.api.list(_VERSION, "Gateway")
-        self.gateways = {_name(each): each for each in found if each["spec"]["gatewayClassName"] in self.classes}
-        self._services = {_name(each) for each in self.api.list("v1", "Service")}
-        self._grants = self.api.list(_GRANTS, "ReferenceGrant")
+        gateways = self.api.list(_API_VERSION, "Gateway")
+        self.gateways = {
+            _name(gateway): gateway for gateway in gateways if gateway["spec"]["gatewayClassName"] in self.classes
+        }
+        self._services = {_name(service) for service in self.api.list("v1", "Service")}
+        self._grants = self.api.list(_GRANT_API_VERSION, "ReferenceGrant")
 
-    def parents(self, route: Object) -> Iterator[Mapping[str, Any]]:
-        """What is said of a route, by each of its gateways that is there."""
+    def evaluate_route(self, route: Object) -> Iterator[Mapping[str, Any]]:
+        """The status of a route for each of its gateways that exists."""
         namespace = route["metadata"]["namespace"]
-        backends = [each for rule in route["spec"].get("rules", ()) for each in rule.get("backendRefs", ())]
-        unresolved = self._find_first_problem(namespace, backends, _BACKEND)
+        backends = [backend for rule in route["spec"].get("rules", ()) for backend in rule.get("backendRefs", ())]
+        unresolved = self._find_first_unresolved(namespace, backends, _BACKEND)
         for parent in route["spec"].get("parentRefs", ()):
             gateway = self.gateways.get((parent.get("namespace") or namespace, parent["name"]))
             if gateway is None or parent.get("kind", "Gateway") != "Gateway":
                 continue
-            listeners, refusal = self._listeners(route, parent, gateway)
-            for each in listeners:
-                key = (*_name(gateway), each["name"])
-                self._attached[key] = self._attached.get(key, 0) + 1
+            listeners, failure = self._match_listeners(route, parent, gateway)
+            for listener in listeners:
+                key = (*_name(gateway), listener["name"])
+                self._attached_routes[key] = self._attached_routes.get(key, 0) + 1
             yield {
                 "parentRef": parent,
                 "controllerName": CONTROLLER,
                 "conditions": [
-                    _condition(route, "Accepted", refusal, "Accepted"),
+                    _condition(route, "Accepted", failure, "Accepted"),
                     _condition(route, "ResolvedRefs", unresolved, "ResolvedRefs"),
                 ],
             }
 
-    def status(self, gateway: Object) -> Mapping[str, Any]:
-        """What is said of a gateway, once all routes have been looked at."""
-        listeners = [self._listener_status(gateway, each) for each in gateway["spec"]["listeners"]]
-        broken = [each["name"] for each in listeners if _is_false(each, "Programmed")]
-        invalid = ("Invalid", f"no listener is valid: {', '.join(broken)}") if len(broken) == len(listeners) else None
+    def evaluate_gateway(self, gateway: Object) -> Mapping[str, Any]:
+        """The status of a gateway, once all routes have been evaluated."""
+        listeners = [self._evaluate_listener(gateway, listener) for listener in gateway["spec"]["listeners"]]
+        invalid = [listener["name"] for listener in listeners if _is_false(listener, "Programmed")]
+        all_invalid = len(invalid) == len(listeners)
+        failure = ("Invalid", f"no listener is valid: {', '.join(invalid)}") if all_invalid else None
         return {
             "addresses": [{"type": "IPAddress", "value": _address(gateway)}],
             "listeners": listeners,
             "conditions": [
-                _condition(gateway, "Accepted", None, "ListenersNotValid" if broken else "Accepted"),
-                _condition(gateway, "Programmed", invalid, "Programmed"),
+                _condition(gateway, "Accepted", None, "ListenersNotValid" if invalid else "Accepted"),
+                _condition(gateway, "Programmed", failure, "Programmed"),
             ],
         }
 
-    def _listeners(
+    def _match_listeners(
         self, route: Object, parent: Mapping[str, Any], gateway: Object
-    ) -> tuple[Sequence[Mapping[str, Any]], _Problem | None]:
-        """The listeners of a gateway that take a route, or why none does."""
+    ) -> tuple[Sequence[Mapping[str, Any]], _Failure | None]:
+        """The listeners of a gateway that accept a route, or why none does."""
         name = f"gateway {'/'.join(_name(gateway))}"
         found = [
-            each
-            for each in gateway["spec"]["listeners"]
-            if parent.get("sectionName", each["name"]) == each["name"]
-            and parent.get("port", each["port"]) == each["port"]
+            listener
+            for listener in gateway["spec"]["listeners"]
+            if parent.get("sectionName", listener["name"]) == listener["name"]
+            and parent.get("port", listener["port"]) == listener["port"]
         ]
         if not found:
             return [], ("NoMatchingParent", f"{name} has no listener of this name or port")
-        found = [each for each in found if self._allows(each, gateway, route["metadata"]["namespace"])]
+        namespace = route["metadata"]["namespace"]
+        found = [listener for listener in found if self._allows_routes_of(listener, gateway, namespace)]
         if not found:
-            return [], ("NotAllowedByListeners", f"no listener of {name} takes HTTPRoutes of this namespace")
-        hosts = route["spec"].get("hostnames", ())
-        found = [each for each in found if _share_a_host(each.get("hostname", ""), hosts)]
+            return [], ("NotAllowedByListeners", f"no listener of {name} allows HTTPRoutes of this namespace")
+        hostnames = route["spec"].get("hostnames", ())
+        found = [listener for listener in found if _hostnames_intersect(listener.get("hostname", ""), hostnames)]
         if not found:
-            return [], ("NoMatchingListenerHostname", f"no listener of {name} has any of these hostnames")
+            return [], ("NoMatchingListenerHostname", f"no listener of {name} matches any of these hostnames")
         return found, None
 
-    def _allows(self, listener: Mapping[str, Any], gateway: Object, namespace: str) -> bool:
+    def _allows_routes_of(self, listener: Mapping[str, Any], gateway: Object, namespace: str) -> bool:
         if listener["protocol"] not in {"HTTP", "HTTPS"}:
             return False
         allowed = listener.get("allowedRoutes", {}).get("namespaces", {})
@@ -143,62 +148,70 @@ class _Cluster:
             case "All":
                 return True
             case "Selector":
-                return self._selected(namespace, allowed.get("selector", {}))
+                return self._selects_namespace(namespace, allowed.get("selector", {}))
             case _:
                 return bool(namespace == gateway["metadata"]["namespace"])
 
-    def _selected(self, namespace: str, selector: Mapping[str, Any]) -> bool:
-        equal = [f"{key}={value}" for key, value in selector.get("matchLabels", {}).items()]
-        other = [
-            _EXPRESSIONS[each["operator"]].format(each["key"], ",".join(each.get("values", ())))
-            for each in selector.get("matchExpressions", ())
+    def _selects_namespace(self, namespace: str, selector: Mapping[str, Any]) -> bool:
+        equalities = [f"{key}={value}" for key, value in selector.get("matchLabels", {}).items()]
+        expressions = [
+            _SELECTOR_EXPRESSIONS[expression["operator"]].format(
+                expression["key"], ",".join(expression.get("values", ()))
+            )
+            for expression in selector.get("matchExpressions", ())
         ]
-        labels = ",".join([*equal, *other])
+        labels = ",".join([*equalities, *expressions])
         return bool(
             self.api.list("v1", "Namespace", label_selector=labels, field_selector=f"metadata.name={namespace}")
         )
 
-    def _listener_status(self, gateway: Object, listener: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _evaluate_listener(self, gateway: Object, listener: Mapping[str, Any]) -> Mapping[str, Any]:
         namespace, name = _name(gateway)
         certificates = listener.get("tls", {}).get("certificateRefs", ())
-        problem = self._find_first_problem(namespace, certificates, _CERTIFICATE)
-        http = listener["protocol"] in {"HTTP", "HTTPS"}
+        failure = self._find_first_unresolved(namespace, certificates, _CERTIFICATE)
+        is_http = listener["protocol"] in {"HTTP", "HTTPS"}
         return {
             "name": listener["name"],
-            "attachedRoutes": self._attached.get((namespace, name, listener["name"]), 0),
-            "supportedKinds": [{"group": _GROUP, "kind": "HTTPRoute"}] if http else [],
+            "attachedRoutes": self._attached_routes.get((namespace, name, listener["name"]), 0),
+            "supportedKinds": [{"group": _GROUP, "kind": "HTTPRoute"}] if is_http else [],
             "conditions": [
                 _condition(gateway, "Accepted", None, "Accepted"),
-                _condition(gateway, "ResolvedRefs", problem, "ResolvedRefs"),
-                _condition(gateway, "Programmed", problem and ("Invalid", problem[1]), "Programmed"),
+                _condition(gateway, "ResolvedRefs", failure, "ResolvedRefs"),
+                _condition(gateway, "Programmed", failure and ("Invalid", failure[1]), "Programmed"),
             ],
         }
 
-    def _find_first_problem(
-        self, namespace: str, references: Sequence[Mapping[str, Any]], sort: _Reference
-    ) -> _Problem | None:
-        problems = (self._find_problem(namespace, each, sort) for each in references)
-        return next((problem for problem in problems if problem), None)
+    def _find_first_unresolved(
+        self, namespace: str, references: Sequence[Mapping[str, Any]], reference_type: _ReferenceType
+    ) -> _Failure | None:
+        failures = (self._resolve(namespace, reference, reference_type) for reference in references)
+        return next((failure for failure in failures if failure), None)
 
-    def _find_problem(self, namespace: str, reference: Mapping[str, Any], sort: _Reference) -> _Problem | None:
-        """Why a reference from a namespace comes to nothing."""
-        kind, place = reference.get("kind", sort.target), reference.get("namespace") or namespace
-        name = f"{kind} {place}/{reference['name']}"
-        if (reference.get("group", ""), kind) != ("", sort.target):
-            return sort.wrong_kind, f"{name} is not of a kind that can stand here"
-        if place != namespace and not self._granted(namespace, place, reference["name"], sort):
-            return "RefNotPermitted", f"no ReferenceGrant in {place} lets {sort.source} of {namespace} refer to {name}"
-        if not self._exists(kind, place, reference["name"]):
-            return sort.missing, f"{name} does not exist"
+    def _resolve(self, namespace: str, reference: Mapping[str, Any], reference_type: _ReferenceType) -> _Failure | None:
+        """Why a reference from a namespace is not resolved; None where it is."""
+        kind = reference.get("kind", reference_type.target)
+        target_namespace = reference.get("namespace") or namespace
+        name = f"{kind} {target_namespace}/{reference['name']}"
+        if (reference.get("group", ""), kind) != ("", reference_type.target):
+            return reference_type.wrong_kind, f"{name} is not of a kind that can be referenced here"
+        if target_namespace != namespace and not self._is_granted(
+            namespace, target_namespace, reference["name"], reference_type
+        ):
+            return (
+                "RefNotPermitted",
+                f"no ReferenceGrant in {target_namespace} allows {reference_type.source}s of {namespace} to use {name}",
+            )
+        if not self._exists(kind, target_namespace, reference["name"]):
+            return reference_type.not_found, f"{name} does not exist"
         return None
 
-    def _granted(self, namespace: str, place: str, name: str, sort: _Reference) -> bool:
-        """https://gateway-api.sigs.k8s.io/api-types/referencegrant/"""
-        source = {"group": _GROUP, "kind": sort.source, "namespace": namespace}
+    def _is_granted(self, namespace: str, target_namespace: str, name: str, reference_type: _ReferenceType) -> bool:
+        """Source: https://gateway-api.sigs.k8s.io/api-types/referencegrant/"""
+        source = {"group": _GROUP, "kind": reference_type.source, "namespace": namespace}
         return any(
-            grant["metadata"]["namespace"] == place
+            grant["metadata"]["namespace"] == target_namespace
             and source in grant["spec"]["from"]
-            and any(to["kind"] == sort.target and to.get("name", name) == name for to in grant["spec"]["to"])
+            and any(to["kind"] == reference_type.target and to.get("name", name) == name for to in grant["spec"]["to"])
             for grant in self._grants
         )
 
@@ -212,54 +225,54 @@ def _name(found: Object) -> _Name:
     return found["metadata"]["namespace"], found["metadata"]["name"]
 
 
-def _share_a_host(listens: str, hosts: Sequence[str]) -> bool:
-    """Whether a listener's hostname and a route's have one in common; none given stands for all."""
-    return not listens or not hosts or any(_covers(listens, host) or _covers(host, listens) for host in hosts)
+def _hostnames_intersect(listener: str, route: Sequence[str]) -> bool:
+    """Whether a listener's hostname and a route's intersect; none stands for all."""
+    return not listener or not route or any(_covers(listener, name) or _covers(name, listener) for name in route)
 
 
-def _covers(pattern: str, host: str) -> bool:
-    return host == pattern or (pattern.startswith("*.") and host.endswith(pattern[1:]))
+def _covers(pattern: str, hostname: str) -> bool:
+    return hostname == pattern or (pattern.startswith("*.") and hostname.endswith(pattern[1:]))
 
 
 def _address(gateway: Object) -> str:
-    """One of TEST-NET-3, which leads nowhere: https://datatracker.ietf.org/doc/html/rfc5737"""
+    """An address of TEST-NET-3, which is not routed: https://datatracker.ietf.org/doc/html/rfc5737"""
     return f"203.0.113.{1 + zlib.crc32('/'.join(_name(gateway)).encode()) % 254}"
 
 
-def _condition(of: Object, kind: str, problem: _Problem | None, fine: str) -> dict[str, Any]:
-    """A condition that holds, for the reason `fine`, unless there is a fault."""
-    reason, message = problem or (fine, _SIMULATED)
+def _condition(owner: Object, type_: str, failure: _Failure | None, success: str) -> dict[str, Any]:
+    """A condition: true with the reason `success`, unless there is a failure."""
+    reason, message = failure or (success, _SIMULATED_MESSAGE)
     return {
-        "type": kind,
-        "status": "False" if problem else "True",
+        "type": type_,
+        "status": "False" if failure else "True",
         "reason": reason,
         "message": message,
-        "observedGeneration": of["metadata"]["generation"],
+        "observedGeneration": owner["metadata"]["generation"],
     }
 
 
-def _is_false(status: Mapping[str, Any], kind: str) -> bool:
-    return any(each["type"] == kind and each["status"] == "False" for each in status["conditions"])
+def _is_false(status: Mapping[str, Any], type_: str) -> bool:
+    return any(condition["type"] == type_ and condition["status"] == "False" for condition in status["conditions"])
 
 
-def _write(api: ApiClient, found: Object, status: Mapping[str, Any]) -> None:
-    """Write a status where it says anything new."""
-    before = found.get("status", {})
-    if any(_timeless(before.get(key)) != _timeless(value) for key, value in status.items()):
+def _write_status(api: ApiClient, found: Object, status: Mapping[str, Any]) -> None:
+    """Write a status that differs from the current one in more than times."""
+    current = found.get("status", {})
+    if any(_without_times(current.get(field)) != _without_times(value) for field, value in status.items()):
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        api.patch(found, {"status": _timed(status, now)}, "/status")
+        api.patch(found, {"status": _with_times(status, now)}, "/status")
 
 
-def _timeless(status: Any) -> Any:
+def _without_times(status: Any) -> Any:
     """A status without the times of its conditions."""
     if isinstance(status, Mapping):
-        return {key: _timeless(value) for key, value in status.items() if key != "lastTransitionTime"}
-    return [_timeless(each) for each in status] if isinstance(status, list) else status
+        return {key: _without_times(value) for key, value in status.items() if key != "lastTransitionTime"}
+    return [_without_times(item) for item in status] if isinstance(status, list) else status
 
 
-def _timed(status: Any, now: str) -> Any:
-    """A status whose conditions have a time, be it their first or another."""
+def _with_times(status: Any, now: str) -> Any:
+    """A status whose conditions have a transition time."""
     if isinstance(status, Mapping):
         time = {"lastTransitionTime": now} if {"type", "status", "reason"} <= status.keys() else {}
-        return time | {key: _timed(value, now) for key, value in status.items()}
-    return [_timed(each, now) for each in status] if isinstance(status, list) else status
+        return time | {key: _with_times(value, now) for key, value in status.items()}
+    return [_with_times(item, now) for item in status] if isinstance(status, list) else status

@@ -1,10 +1,10 @@
-"""KServe's controller: it makes Deployments, Services, autoscalers and HTTPRoutes of InferenceServices."""
+"""KServe's controller, which creates Deployments, Services, autoscalers and HTTPRoutes for InferenceServices."""
 
 from __future__ import annotations
 
 import shutil
 
-from rehearsal.kubernetes.controllers.controller import Controller, Launch, LaunchContext
+from rehearsal.kubernetes.controllers.controller import Controller, LaunchContext, LaunchOptions
 from rehearsal.toolchain import GO_MODULES, Tool
 
 _TOOL = Tool(
@@ -15,28 +15,28 @@ _TOOL = Tool(
     folder=GO_MODULES / "kserve",
     module="github.com/kserve/kserve",
     package="github.com/kserve/kserve/cmd/manager",
-    version_variable="main.version",  # there is none, and the linker does not mind
+    version_variable="main.version",  # does not exist, which the linker ignores
     build_time="four minutes",
     install_url="https://github.com/kserve/kserve/tree/master/cmd/manager",
 )
 
 
-def _launch(context: LaunchContext) -> Launch:
-    """Its flags: https://github.com/kserve/kserve/blob/v0.20.0/cmd/manager/main.go
+def _build_options(context: LaunchContext) -> LaunchOptions:
+    """Flags: https://github.com/kserve/kserve/blob/v0.20.0/cmd/manager/main.go
 
-    None says on which address it serves its webhooks, so it does on all, unlike the rest of the control plane.
+    None sets the address of its webhooks: it serves them on all addresses, unlike the rest of the control plane.
     """
-    # It has no flag for its certificate, which controller-runtime reads from there:
+    # Nor does one name its certificate, which controller-runtime reads from this folder of TMPDIR:
     # https://pkg.go.dev/sigs.k8s.io/controller-runtime/pkg/webhook#Options
     certificates = context.folder / "k8s-webhook-server" / "serving-certs"
     certificates.mkdir(parents=True, exist_ok=True)
     shutil.copy(context.certificate.cert_file, certificates / "tls.crt")
     shutil.copy(context.certificate.key_file, certificates / "tls.key")
-    return Launch(
+    return LaunchOptions(
         [
             f"--kubeconfig={context.kubeconfig}",
             f"--webhook-port={context.port}",
-            "--leader-elect=false",  # there is but one, and after a restart it need not wait for its former self
+            "--leader-elect=false",  # a restarted process would wait for the lease of the former one
             "--metrics-addr=0",
             "--health-probe-addr=0",
         ],
@@ -47,9 +47,9 @@ def _launch(context: LaunchContext) -> Launch:
 KSERVE = Controller(
     tool=_TOOL,
     chart="kserve-resources",
-    deployment="kserve-controller-manager",
+    workload_name="kserve-controller-manager",
     image="kserve-controller",
     service="kserve-webhook-server-service",
     kinds=("InferenceService", "InferenceGraph", "TrainedModel"),
-    launch=_launch,
+    build_options=_build_options,
 )

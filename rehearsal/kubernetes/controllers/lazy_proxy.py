@@ -1,73 +1,76 @@
-"""A port that is open before the process behind it is."""
+"""A TCP proxy whose port is open before the process behind it is."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Callable
 
 from rehearsal.kubernetes.control_plane.control_plane import HOST
+from rehearsal.polling import WaitTimeoutError, wait_until
 
-_PATIENCE = 8  # seconds; the API server gives a webhook 10 unless it says otherwise
-_PAUSE = 0.1  # seconds between two tries
+_CONNECT_TIMEOUT = 8  # seconds; the API server waits 10 for a webhook unless its configuration says otherwise
+_RETRY_INTERVAL = 0.1  # seconds
+_BUFFER_SIZE = 65536  # bytes
 
 
 class LazyProxy:
-    """Passes connections on to a process, and lets those wait that come while it starts.
+    """Forwards connections to a process, and holds those that arrive while it starts.
 
-    A pod is not Ready, and gets no traffic, before its process answers. A simulated pod is Ready at once.
+    A real pod is not Ready, and gets no traffic, before its process answers. A simulated pod is Ready at once.
     """
 
-    def __init__(self, port: Callable[[], int | None]) -> None:
-        """`port` tells where the process is to answer, None while there is to be none."""
-        self._port = port
+    def __init__(self, find_port: Callable[[], int | None]) -> None:
+        """`find_port` returns the port of the process, None while none is to run."""
+        self._find_port = find_port
         self._listener = socket.create_server((HOST, 0))
         self.address: tuple[str, int] = (HOST, self._listener.getsockname()[1])
-        threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Refuse new connections."""
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone would not wake the listening thread
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone would not wake the accepting thread
         self._listener.close()
 
-    def _listen(self) -> None:
+    def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                caller, _ = self._listener.accept()
-                threading.Thread(target=self._let_in, args=(caller,), daemon=True).start()
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._forward, args=(client,), daemon=True).start()
 
-    def _let_in(self, caller: socket.socket) -> None:
-        with caller:
-            process = self._wait()
-            if process is None:
+    def _forward(self, client: socket.socket) -> None:
+        with client:
+            server = self._connect()
+            if server is None:
                 return
-            with process:
-                back = threading.Thread(target=_pass, args=(process, caller), daemon=True)
-                back.start()
-                _pass(caller, process)
-                back.join()
+            with server:
+                backward = threading.Thread(target=_copy, args=(server, client), daemon=True)
+                backward.start()
+                _copy(client, server)
+                backward.join()
 
-    def _wait(self) -> socket.socket | None:
-        end = time.monotonic() + _PATIENCE
-        while time.monotonic() < end:
-            port = self._port()
-            if port is not None:
-                with contextlib.suppress(OSError):
-                    process = socket.create_connection((HOST, port), timeout=1)
-                    process.settimeout(None)
-                    return process
-            time.sleep(_PAUSE)
-        return None
+    def _connect(self) -> socket.socket | None:
+        try:
+            return wait_until(self._try_connect, timeout=_CONNECT_TIMEOUT, interval=_RETRY_INTERVAL, retry_on=OSError)
+        except WaitTimeoutError:
+            return None
+
+    def _try_connect(self) -> socket.socket | None:
+        port = self._find_port()
+        if port is None:
+            return None
+        server = socket.create_connection((HOST, port), timeout=1)
+        server.settimeout(None)
+        return server
 
 
-def _pass(source: socket.socket, target: socket.socket) -> None:
-    """What one says to the other, until either hangs up; then both do."""
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    """Copy until either side closes its connection, then close both."""
     with contextlib.suppress(OSError):
-        while said := source.recv(65536):
-            target.sendall(said)
-    for each in (source, target):
+        while data := source.recv(_BUFFER_SIZE):
+            target.sendall(data)
+    for connection in (source, target):
         with contextlib.suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
+            connection.shutdown(socket.SHUT_RDWR)

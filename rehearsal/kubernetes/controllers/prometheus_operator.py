@@ -1,9 +1,9 @@
-"""The Prometheus operator: it makes StatefulSets, with volumes, of Prometheus and Alertmanager."""
+"""The Prometheus operator, which creates StatefulSets with volumes for Prometheus and Alertmanager objects."""
 
 from __future__ import annotations
 
 from rehearsal.kubernetes.control_plane.control_plane import HOST
-from rehearsal.kubernetes.controllers.controller import Controller, Launch, LaunchContext
+from rehearsal.kubernetes.controllers.controller import Controller, LaunchContext, LaunchOptions
 from rehearsal.toolchain import GO_MODULES, Tool
 
 _TOOL = Tool(
@@ -20,11 +20,11 @@ _TOOL = Tool(
 )
 
 
-def _launch(context: LaunchContext) -> Launch:
-    """Its flags: https://prometheus-operator.dev/docs/platform/operator/"""
-    return Launch(
+def _build_options(context: LaunchContext) -> LaunchOptions:
+    """Flags: https://prometheus-operator.dev/docs/platform/operator/"""
+    return LaunchOptions(
         [
-            f"--as={context.user}",  # it does not read this in the kubeconfig
+            f"--as={context.user}",  # it ignores the impersonation in the kubeconfig
             f"--web.listen-address={HOST}:{context.port}",
             f"--web.cert-file={context.certificate.cert_file}",
             f"--web.key-file={context.certificate.key_file}",
@@ -33,16 +33,16 @@ def _launch(context: LaunchContext) -> Launch:
     )
 
 
-PROMETHEUS = Controller(
+PROMETHEUS_OPERATOR = Controller(
     tool=_TOOL,
     chart="kube-prometheus-stack",
-    deployment="kube-prometheus-stack-operator",
+    workload_name="kube-prometheus-stack-operator",
     image="prometheus-operator",
     service="kube-prometheus-stack-operator",
-    # Of the first four it makes StatefulSets; the others it reads into their configuration.
+    # It creates StatefulSets for the first four; the others become part of their configuration.
     kinds=(
         *("Prometheus", "Alertmanager", "PrometheusAgent", "ThanosRuler"),
         *("ServiceMonitor", "PodMonitor", "Probe", "ScrapeConfig", "PrometheusRule", "AlertmanagerConfig"),
     ),
-    launch=_launch,
+    build_options=_build_options,
 )

@@ -1,4 +1,4 @@
-"""What pods ask for and what nodes have: per pool, for the summary, and node by node, for the verdict.
+"""What pods request and what nodes have: per node pool for the summary, and node by node for unscheduled pods.
 
 Amounts are exact: cores, bytes and counts as fractions.
 """
@@ -9,15 +9,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeAlias
 
 from rehearsal.kubernetes.client import ApiClient, Object
 
-Amounts = Mapping[str, Fraction]  # by resource as Kubernetes names it: cpu, memory, pods, nvidia.com/gpu
+ResourceAmounts: TypeAlias = Mapping[str, Fraction]
+"""Amounts by resource, as Kubernetes names them: cpu, memory, pods, nvidia.com/gpu."""
 
-# Where a node says which pool it belongs to: this project's own label, then those of AKS and EKS.
+# The label that names a node's pool: this project's own, then those of AKS and EKS.
 # Source: https://learn.microsoft.com/azure/aks/use-labels, https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html
 _POOL_LABELS = ("groundwork/pool", "kubernetes.azure.com/agentpool", "eks.amazonaws.com/nodegroup")
 _GIB = 2**30
+_NONE = Fraction(0)
 
 # Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _QUANTITY = re.compile(
@@ -31,8 +34,8 @@ _SUFFIXES: Mapping[str, Fraction] = {
 
 
 @dataclass(frozen=True)
-class PoolUse:
-    """What the pods on a pool's nodes ask for and what its nodes have: CPU in cores, memory in bytes."""
+class NodePoolUsage:
+    """Requests of the pods on a pool's nodes, and what its nodes have: CPU in cores, memory in bytes."""
 
     pool: str
     nodes: int
@@ -46,14 +49,14 @@ class PoolUse:
     pods_allocatable: int
 
     @property
-    def text(self) -> str:
-        """A line of the summary; GPUs only where there are any."""
+    def summary_line(self) -> str:
+        """One line of the summary; GPUs only where the pool has any."""
         gpu = f"gpu {self.gpu_requested} of {self.gpu_allocatable}" if self.gpu_allocatable else ""
         columns = [
             f"{self.pool:11}",
             f"{self.nodes} node{'s' if self.nodes != 1 else ''}",
-            f"cpu {_used(self.cpu_requested, self.cpu_allocatable, 1)}",
-            f"memory {_used(self.memory_requested, self.memory_allocatable, _GIB, ' GiB')}",
+            f"cpu {_format_usage(self.cpu_requested, self.cpu_allocatable, 1)}",
+            f"memory {_format_usage(self.memory_requested, self.memory_allocatable, _GIB, ' GiB')}",
             f"pods {self.pods} of {self.pods_allocatable}",
             gpu,
         ]
@@ -61,91 +64,111 @@ class PoolUse:
 
 
 def parse_quantity(text: str | float) -> Fraction:
-    """A quantity as Kubernetes writes it: `100m`, `1.5Gi`, `12e6`. Raises ValueError for what is none."""
+    """A quantity as Kubernetes writes it: `100m`, `1.5Gi`, `12e6`. Raises ValueError where it is not one."""
     match = _QUANTITY.fullmatch(str(text))
     if match is None:
         raise ValueError(
-            f"{text!r} is no quantity: a number, then a suffix such as m, k, M, Gi, or an exponent such as e3"
+            f"{text!r} is not a quantity: write a number, then a suffix such as m, k, M, Gi, or an exponent such as e3"
         )
     scale = Fraction(10) ** int(match["exponent"] or 0)
     return Fraction(match["number"]) * scale * _SUFFIXES.get(match["suffix"], Fraction(1))
 
 
-def requests(pod: Object) -> Amounts:
-    """What the scheduler sets aside for a pod.
+def pod_requests(pod: Object) -> ResourceAmounts:
+    """What the scheduler reserves for a pod.
 
-    Its containers and sidecars (init containers that are always restarted) together, or an init container beside the
-    sidecars started before it where that is more; and the overhead of its runtime class.
+    The sum over containers and sidecars (init containers that are always restarted), or the largest sum over an init
+    container and the sidecars before it where that is more; and the overhead of the runtime class.
     Source: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers
     """
     spec = pod["spec"]
-    sidecars: Amounts = {}
-    most: Amounts = {}
+    sidecars: ResourceAmounts = {}
+    peak: ResourceAmounts = {}
     for container in spec.get("initContainers", ()):
-        now = _sum([sidecars, _requested(container)])
-        most = _most(most, now)
+        current = _sum([sidecars, container_requests(container)])
+        peak = _maximum(peak, current)
         if container.get("restartPolicy") == "Always":
-            sidecars = now
-    running = _sum([sidecars, *map(_requested, spec["containers"])])
-    return _sum([_most(most, running), _amounts(spec.get("overhead", {}))])
+            sidecars = current
+    running = _sum([sidecars, *map(container_requests, spec["containers"])])
+    return _sum([_maximum(peak, running), _parse_amounts(spec.get("overhead", {}))])
 
 
-def allocatable(node: Object) -> Amounts:
+def container_requests(container: Object) -> ResourceAmounts:
+    """What one container requests."""
+    return _parse_amounts(container.get("resources", {}).get("requests", {}))
+
+
+def node_allocatable(node: Object) -> ResourceAmounts:
     """What a node has for pods."""
-    return _amounts(node.get("status", {}).get("allocatable", {}))
+    return _parse_amounts(node.get("status", {}).get("allocatable", {}))
 
 
-def pool(node: Object) -> str:
-    """The pool that a node belongs to, empty where it says none."""
+def node_pool_name(node: Object) -> str:
+    """The pool that a node belongs to; empty where its labels name none."""
     labels = node["metadata"].get("labels", {})
     return next((labels[label] for label in _POOL_LABELS if label in labels), "")
 
 
-def per_pool(api: ApiClient) -> list[PoolUse]:
-    """Every pool, in the order of their names, with what is on it now."""
-    pods, members = _holding(api.list("v1", "Pod")), _by_pool(api.list("v1", "Node"))
-    return [_use(name, members[name], pods) for name in sorted(members)]
+def list_pool_usage(api: ApiClient) -> list[NodePoolUsage]:
+    """The usage of every node pool, in the order of their names."""
+    pods, nodes_by_pool = _select_active(api.list("v1", "Pod")), _group_by_pool(api.list("v1", "Node"))
+    return [_measure_pool(name, nodes_by_pool[name], pods) for name in sorted(nodes_by_pool)]
 
 
-def lines(api: ApiClient) -> list[str]:
-    """The summary's lines: one for each pool, and one for the pods that are on no node, if there are any."""
-    waiting = [pod for pod in _holding(api.list("v1", "Pod")) if not pod["spec"].get("nodeName")]
-    asked = _sum(requests(pod) for pod in waiting)
-    found = [use.text for use in per_pool(api)]
-    if waiting:
-        gpu = f"   gpu {_gpus(asked)}" if _gpus(asked) else ""
-        count = f"{len(waiting)} pod{'s' if len(waiting) != 1 else ''}"
-        cpu, memory = asked.get("cpu", Fraction(0)), asked.get("memory", Fraction(0))
-        found.append(f"{'unscheduled':11}   {count}   cpu {_tenths(cpu)}   memory {_tenths(memory / _GIB)} GiB{gpu}")
-    return found
+def summarize_capacity(api: ApiClient) -> list[str]:
+    """The lines of the summary: one for each node pool, and one for the pods without a node, if there are any."""
+    lines = [usage.summary_line for usage in list_pool_usage(api)]
+    unscheduled = [pod for pod in _select_active(api.list("v1", "Pod")) if not pod["spec"].get("nodeName")]
+    if unscheduled:
+        requested = _sum(pod_requests(pod) for pod in unscheduled)
+        gpu = f"   gpu {_count_gpus(requested)}" if _count_gpus(requested) else ""
+        count = f"{len(unscheduled)} pod{'s' if len(unscheduled) != 1 else ''}"
+        cpu, memory = _one_decimal(requested.get("cpu", _NONE)), _one_decimal(requested.get("memory", _NONE) / _GIB)
+        lines.append(f"{'unscheduled':11}   {count}   cpu {cpu}   memory {memory} GiB{gpu}")
+    return lines
 
 
-def lacking(pod: Object, nodes: Iterable[Object], resource: str) -> str:
-    """The numbers behind the scheduler's `Insufficient <resource>`: what a pod asks for, and what the nodes have that
-    it may run on. Empty where it may run on none."""
-    possible = [node for node in nodes if may_run(pod, node)]
-    if not possible:
+def explain_insufficient_resource(pod: Object, nodes: Iterable[Object], resource: str) -> str:
+    """The figures behind the scheduler's `Insufficient <resource>`: the pod's request, and what eligible nodes have.
+
+    Empty where the pod may run on none of the nodes.
+    """
+    eligible = [node for node in nodes if may_run_on(pod, node)]
+    if not eligible:
         return ""
-    largest = max(possible, key=lambda node: allocatable(node).get(resource, Fraction(0)))
-    asked, has = requests(pod).get(resource, Fraction(0)), allocatable(largest).get(resource, Fraction(0))
-    asks, name = f"it asks {_amount(resource, asked)}", pool(largest) or "unknown"
-    if not has:
-        return f"{asks}, which no node offers"
-    if asked > has:
-        return f"{asks}, more than the {_amount(resource, has)} of the largest node, of pool {name}"
-    return f"{asks}: pool {name} is full"
+    largest = max(eligible, key=lambda node: node_allocatable(node).get(resource, _NONE))
+    requested = pod_requests(pod).get(resource, _NONE)
+    available = node_allocatable(largest).get(resource, _NONE)
+    request, pool = f"it requests {_format_amount(resource, requested)}", node_pool_name(largest) or "unknown"
+    if not available:
+        return f"{request}, which no node offers"
+    if requested > available:
+        return f"{request}, more than the {_format_amount(resource, available)} of the largest node, of pool {pool}"
+    return f"{request}: pool {pool} is full"
 
 
-def may_run(pod: Object, node: Object) -> bool:
-    """Whether a node's taints and a pod's nodeSelector leave the two together."""
+def may_run_on(pod: Object, node: Object) -> bool:
+    """Whether a pod tolerates a node's taints and its nodeSelector matches the node's labels."""
     taints = (taint for taint in node["spec"].get("taints", ()) if taint["effect"] != "PreferNoSchedule")
     tolerations = pod["spec"].get("tolerations", ())
-    tolerated = (any(_tolerates(toleration, taint) for toleration in tolerations) for taint in taints)
+    tolerated = (any(tolerates(toleration, taint) for toleration in tolerations) for taint in taints)
     return _selects(pod, node) and all(tolerated)
 
 
-def unlabelled(pod: Object, nodes: Iterable[Object]) -> str:
-    """That no node has the labels which a pod's nodeSelector asks for; empty where one has."""
+def tolerates(toleration: Mapping[str, str], taint: Mapping[str, str]) -> bool:
+    """Whether a toleration matches a taint.
+
+    Source: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
+    """
+    return (
+        toleration.get("effect") in (None, "", taint["effect"])
+        and toleration.get("key") in (None, "", taint["key"])
+        and (toleration.get("operator") == "Exists" or toleration.get("value", "") == taint.get("value", ""))
+    )
+
+
+def explain_unmatched_node_selector(pod: Object, nodes: Iterable[Object]) -> str:
+    """That no node has the labels in a pod's nodeSelector; empty where one has."""
     if any(_selects(pod, node) for node in nodes):
         return ""
     labels = ", ".join(f"{key}: {value}" for key, value in pod["spec"].get("nodeSelector", {}).items())
@@ -157,82 +180,67 @@ def _selects(pod: Object, node: Object) -> bool:
     return all(labels.get(key) == value for key, value in pod["spec"].get("nodeSelector", {}).items())
 
 
-def _tolerates(toleration: Mapping[str, str], taint: Mapping[str, str]) -> bool:
-    """Source: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/"""
-    return (
-        toleration.get("effect") in (None, "", taint["effect"])
-        and toleration.get("key") in (None, "", taint["key"])
-        and (toleration.get("operator") == "Exists" or toleration.get("value", "") == taint.get("value", ""))
-    )
-
-
-def _amount(resource: str, amount: Fraction) -> str:
+def _format_amount(resource: str, amount: Fraction) -> str:
     """For people: `3.86 CPU`, `12.4 GiB memory`, `1 nvidia.com/gpu`."""
     if resource in ("memory", "ephemeral-storage"):
         return f"{float(round(amount / _GIB, 1)):g} GiB {resource}"
     return f"{float(round(amount, 3)):g} {'CPU' if resource == 'cpu' else resource}"
 
 
-def _use(name: str, nodes: Sequence[Object], pods: Iterable[Object]) -> PoolUse:
-    names = {node["metadata"]["name"] for node in nodes}
-    here = [pod for pod in pods if pod["spec"].get("nodeName") in names]
-    asked, snapshot = _sum(map(requests, here)), _sum(map(allocatable, nodes))
-    nothing = Fraction(0)
-    return PoolUse(
+def _measure_pool(name: str, nodes: Sequence[Object], pods: Iterable[Object]) -> NodePoolUsage:
+    node_names = {node["metadata"]["name"] for node in nodes}
+    on_pool = [pod for pod in pods if pod["spec"].get("nodeName") in node_names]
+    requested, allocatable = _sum(map(pod_requests, on_pool)), _sum(map(node_allocatable, nodes))
+    return NodePoolUsage(
         name or "no pool",
         len(nodes),
-        asked.get("cpu", nothing),
-        snapshot.get("cpu", nothing),
-        asked.get("memory", nothing),
-        snapshot.get("memory", nothing),
-        _gpus(asked),
-        _gpus(snapshot),
-        len(here),
-        int(snapshot.get("pods", nothing)),
+        requested.get("cpu", _NONE),
+        allocatable.get("cpu", _NONE),
+        requested.get("memory", _NONE),
+        allocatable.get("memory", _NONE),
+        _count_gpus(requested),
+        _count_gpus(allocatable),
+        len(on_pool),
+        int(allocatable.get("pods", _NONE)),
     )
 
 
-def _by_pool(nodes: Iterable[Object]) -> dict[str, list[Object]]:
-    members: dict[str, list[Object]] = {}
+def _group_by_pool(nodes: Iterable[Object]) -> dict[str, list[Object]]:
+    groups: dict[str, list[Object]] = {}
     for node in nodes:
-        members.setdefault(pool(node), []).append(node)
-    return members
+        groups.setdefault(node_pool_name(node), []).append(node)
+    return groups
 
 
-def _holding(pods: Iterable[Object]) -> list[Object]:
-    """The pods that hold what they asked for, or wait for it; those that have ended do not."""
+def _select_active(pods: Iterable[Object]) -> list[Object]:
+    """The pods that hold their requests or wait for them; completed ones do neither."""
     return [pod for pod in pods if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
 
 
-def _requested(container: Object) -> Amounts:
-    return _amounts(container.get("resources", {}).get("requests", {}))
-
-
-def _amounts(resources: Mapping[str, str]) -> Amounts:
+def _parse_amounts(resources: Mapping[str, str]) -> ResourceAmounts:
     return {name: parse_quantity(amount) for name, amount in resources.items()}
 
 
-def _sum(amounts: Iterable[Amounts]) -> Amounts:
+def _sum(amounts: Iterable[ResourceAmounts]) -> ResourceAmounts:
     total: dict[str, Fraction] = {}
-    for some in amounts:
-        for name, amount in some.items():
-            total[name] = total.get(name, Fraction(0)) + amount
+    for summand in amounts:
+        for name, amount in summand.items():
+            total[name] = total.get(name, _NONE) + amount
     return total
 
 
-def _most(one: Amounts, other: Amounts) -> Amounts:
-    nothing = Fraction(0)
-    return {name: max(one.get(name, nothing), other.get(name, nothing)) for name in {*one, *other}}
+def _maximum(one: ResourceAmounts, other: ResourceAmounts) -> ResourceAmounts:
+    return {name: max(one.get(name, _NONE), other.get(name, _NONE)) for name in {*one, *other}}
 
 
-def _gpus(amounts: Amounts) -> Fraction:
-    return sum((amount for name, amount in amounts.items() if name.endswith("/gpu")), Fraction(0))
+def _count_gpus(amounts: ResourceAmounts) -> Fraction:
+    return sum((amount for name, amount in amounts.items() if name.endswith("/gpu")), _NONE)
 
 
-def _used(asked: Fraction, snapshot: Fraction, unit: int, name: str = "") -> str:
-    share = f" ({round(asked / snapshot * 100)} %)" if snapshot else ""
-    return f"{_tenths(asked / unit)} of {_tenths(snapshot / unit)}{name}{share}"
+def _format_usage(requested: Fraction, allocatable: Fraction, unit: int, unit_name: str = "") -> str:
+    share = f" ({round(requested / allocatable * 100)} %)" if allocatable else ""
+    return f"{_one_decimal(requested / unit)} of {_one_decimal(allocatable / unit)}{unit_name}{share}"
 
 
-def _tenths(amount: Fraction) -> str:
+def _one_decimal(amount: Fraction) -> str:
     return f"{float(amount):.1f}"

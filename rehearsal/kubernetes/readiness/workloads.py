@@ -1,7 +1,7 @@
-"""What in the cluster is not Ready, why, and which setting to change.
+"""What in the cluster is not ready, why, and which setting to change.
 
-The reasons are those of whoever refuses: scheduler, admission, a controller, the kubelet that is simulated
-(`startable`). There is one for each workload, however many pods it has.
+The reasons are the messages of the scheduler, of admission, of controllers, and of the kubelet that is simulated
+(`kubelet_checks`). A workload has one problem for each reason, however many pods it has.
 """
 
 from __future__ import annotations
@@ -9,259 +9,283 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 
+from kernel.paths import look_up
 from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.readiness import capacity, kubelet_checks
+from rehearsal.kubernetes.readiness.conditions import conditions_by_type, true_conditions
+from rehearsal.kubernetes.readiness.problem import Problem, ProblemsOfObjects, describe_object
 from rehearsal.kubernetes.readiness.remedies import find_remedy
-from rehearsal.kubernetes.readiness.snapshot import Found, Problem, Snapshot, conditions, label, plain, true
+from rehearsal.kubernetes.readiness.snapshot import Snapshot, strip_object_name
+from rehearsal.polling import WaitTimeoutError, wait_until
 
-__all__ = ["Problem", "find_problems", "wait_until_stable"]
+_RELEASE_NAME = "meta.helm.sh/release-name"  # on the objects that Helm installed, pkg/action/validate.go of Helm
 
-_RELEASE = "meta.helm.sh/release-name"  # what Helm marks its objects with, pkg/action/validate.go of Helm
+# Seconds without a change after which no more changes are expected: the scheduler retries a pod after ten at most,
+# https://kubernetes.io/docs/reference/config-api/kube-scheduler-config.v1/ (podMaxBackoffSeconds).
+_STABLE_AFTER = 12.0
+_POLL_INTERVAL = 1.0  # seconds
+_NO_REASON = "no reason given yet"
 
-# Seconds without a change, after which nothing is expected to move any more: the scheduler looks at a pod again after
-# ten at most, https://kubernetes.io/docs/reference/config-api/kube-scheduler-config.v1/ (podMaxBackoffSeconds).
-_STILL = 12.0
-_PACE = 1.0  # seconds between two looks
-_SILENT = "no reason given yet"
+# The condition that every object of a kind must have.
+_REQUIRED_CONDITIONS = (
+    ("v1", "Node", "Ready"),
+    ("apiregistration.k8s.io/v1", "APIService", "Available"),
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "Established"),
+)
+# The condition with which a controller that may run for real reports its work. Without the controller there is none.
+_REPORTED_CONDITIONS = (
+    ("monitoring.coreos.com/v1", "Prometheus", "Reconciled"),
+    ("monitoring.coreos.com/v1", "Alertmanager", "Reconciled"),
+    ("serving.kserve.io/v1beta1", "InferenceService", "Ready"),
+)
 
 
 def find_problems(api: ApiClient, namespace: str = "", release: str = "") -> list[Problem]:
-    """What is not Ready now, and why; in one namespace and of one Helm release where they are named.
+    """What is not ready now, and why; of one namespace and of one Helm release where they are named.
 
-    A release's are the objects that Helm installed and what controllers made of them; its hooks are not among them,
-    for Helm does not mark those. Raises ApiUnreachableError.
+    A release has the objects that Helm installed and what controllers created for them, but not its hooks: Helm does
+    not mark those. Raises ApiUnreachableError.
     """
     snapshot = Snapshot(api, namespace)
-    found = chain.from_iterable(source(snapshot) for source in (*_SOURCES, *(() if namespace else (_needed,))))
-    problems = {problem for thing, problem in found if not release or _release(snapshot, thing) == release}
+    checks = _CHECKS if namespace else (*_CHECKS, _check_required_conditions)
+    found = chain.from_iterable(check(snapshot) for check in checks)
+    problems = {problem for owner, problem in found if not release or _find_release(snapshot, owner) == release}
     return sorted(problems, key=lambda problem: (problem.workload, problem.reason))
 
 
 def wait_until_stable(api: ApiClient, timeout: float) -> list[Problem]:
-    """What is still not Ready when nothing moves any more: none once all is Ready.
+    """Wait until everything is ready, or no longer changes; returns the remaining problems.
 
-    Returns after `timeout` seconds at the latest, plus one look at the cluster; sooner if all is Ready, or if every
-    fault has its reason and none has changed for some seconds. Raises ApiUnreachableError.
+    That is when every problem has a reason and none has changed for some seconds, or after `timeout` seconds. Raises
+    ApiUnreachableError.
     """
-    end = time.monotonic() + timeout
-    last, since = find_problems(api), time.monotonic()
-    while last and time.monotonic() < end:
-        told = not any(_SILENT in problem.reason for problem in last)
-        if told and time.monotonic() - since > _STILL:
-            break
-        time.sleep(min(_PACE, max(0.0, end - time.monotonic())))
-        now = find_problems(api)
-        if now != last:
-            last, since = now, time.monotonic()
-    return last
+    problems: list[Problem] = []
+    unchanged_since = time.monotonic()
+
+    def is_stable() -> bool:
+        nonlocal problems, unchanged_since
+        current = find_problems(api)
+        if current != problems:
+            problems, unchanged_since = current, time.monotonic()
+        all_explained = not any(_NO_REASON in problem.reason for problem in problems)
+        return not problems or (all_explained and time.monotonic() - unchanged_since > _STABLE_AFTER)
+
+    with suppress(WaitTimeoutError):
+        wait_until(is_stable, timeout=timeout, interval=_POLL_INTERVAL)
+    return problems
 
 
-def _release(snapshot: Snapshot, thing: Object) -> str | None:
-    owned = snapshot.workload(thing)["metadata"]
-    for metadata in (thing["metadata"], owned):
-        for marks in ("annotations", "labels"):
-            if _RELEASE in metadata.get(marks, {}):
-                return str(metadata[marks][_RELEASE])
+def _find_release(snapshot: Snapshot, found: Object) -> str | None:
+    workload = snapshot.find_workload(found)
+    for metadata in (found["metadata"], workload["metadata"]):
+        for field in ("annotations", "labels"):
+            if _RELEASE_NAME in metadata.get(field, {}):
+                return str(metadata[field][_RELEASE_NAME])
     return None
 
 
-def _problem(thing: Object, reason: str) -> tuple[Object, Problem]:
-    return thing, Problem(label(thing), reason, find_remedy(reason))
+def _problem_of(found: Object, reason: str) -> tuple[Object, Problem]:
+    return found, Problem(describe_object(found), reason, find_remedy(reason))
 
 
-def _workloads(snapshot: Snapshot) -> Found:
-    """What makes pods, and pods that nothing made, as long as they are not what they should be."""
-    waiting: dict[str, list[Object]] = {}
-    for pod in snapshot.all("v1", "Pod"):
-        if not _fine(pod):
-            waiting.setdefault(label(snapshot.workload(pod)), []).append(pod)
-    for maker in _makers(snapshot):
-        workload = snapshot.workload(maker)
-        pods = waiting.pop(label(workload), [])
-        for said in _job(snapshot, maker, pods) if maker["kind"] == "Job" else _replicas(snapshot, maker, pods):
-            yield _problem(workload, said)
-    for pods in waiting.values():
-        for said in _messages(snapshot, pods):
-            yield _problem(snapshot.workload(pods[0]), said)
+def _check_workloads(snapshot: Snapshot) -> ProblemsOfObjects:
+    """Controllers of pods, and pods without a controller."""
+    unready_pods: dict[str, list[Object]] = {}
+    for pod in snapshot.list("v1", "Pod"):
+        if not _is_ready_or_done(pod):
+            unready_pods.setdefault(describe_object(snapshot.find_workload(pod)), []).append(pod)
+    for controller in _list_pod_controllers(snapshot):
+        workload = snapshot.find_workload(controller)
+        pods = unready_pods.pop(describe_object(workload), [])
+        explain = _explain_job if controller["kind"] == "Job" else _explain_replicas
+        for reason in explain(snapshot, controller, pods):
+            yield _problem_of(workload, reason)
+    for pods in unready_pods.values():
+        for reason in _explain_pods(snapshot, pods):
+            yield _problem_of(snapshot.find_workload(pods[0]), reason)
 
 
-def _makers(snapshot: Snapshot) -> Iterator[Object]:
-    """Of each workload the object that tells how far it is: of a CronJob its latest Job."""
+def _list_pod_controllers(snapshot: Snapshot) -> Iterator[Object]:
+    """For each workload the object whose status shows its progress: for a CronJob, its latest Job."""
     for kind in ("Deployment", "StatefulSet", "DaemonSet"):
-        yield from snapshot.all("apps/v1", kind)
-    for maker in snapshot.all("apps/v1", "ReplicaSet"):
-        if snapshot.workload(maker)["kind"] != "Deployment":
-            yield maker
-    jobs = sorted(snapshot.all("batch/v1", "Job"), key=lambda job: str(job["metadata"]["creationTimestamp"]))
-    yield from {label(snapshot.workload(job)): job for job in jobs}.values()
+        yield from snapshot.list("apps/v1", kind)
+    for replica_set in snapshot.list("apps/v1", "ReplicaSet"):
+        if snapshot.find_workload(replica_set)["kind"] != "Deployment":
+            yield replica_set
+    jobs = sorted(snapshot.list("batch/v1", "Job"), key=lambda job: str(job["metadata"]["creationTimestamp"]))
+    yield from {describe_object(snapshot.find_workload(job)): job for job in jobs}.values()
 
 
-def _fine(pod: Object) -> bool:
-    phase = pod.get("status", {}).get("phase")
-    ready = "Ready" in true(pod) and phase != "Failed"
-    return ready or phase == "Succeeded" or "deletionTimestamp" in pod["metadata"]
+def _is_ready_or_done(pod: Object) -> bool:
+    phase = look_up(pod, "status.phase", "")
+    is_ready = "Ready" in true_conditions(pod) and phase != "Failed"
+    return is_ready or phase == "Succeeded" or "deletionTimestamp" in pod["metadata"]
 
 
-def _replicas(snapshot: Snapshot, maker: Object, pods: Sequence[Object]) -> Iterator[str]:
-    ready, desired = _progress(maker)
+def _explain_replicas(snapshot: Snapshot, controller: Object, pods: Sequence[Object]) -> Iterator[str]:
+    ready, desired = _count_replicas(controller)
     if ready < desired:
-        refusal = conditions(maker).get("ReplicaFailure", {}).get("message")
-        said = [*_messages(snapshot, pods), *([plain(refusal)] if refusal else [])]
-        for words in said or [snapshot.event(maker, "FailedCreate") or _SILENT]:
-            yield f"{ready}/{desired} pods ready: {words}"
-    elif maker["kind"] == "DaemonSet" and not desired and _observed(maker):
-        nodes = len(snapshot.all("v1", "Node"))
+        failure = conditions_by_type(controller).get("ReplicaFailure", {}).get("message")
+        reasons = [*_explain_pods(snapshot, pods), *([strip_object_name(failure)] if failure else [])]
+        for reason in reasons or [snapshot.latest_event_message(controller, "FailedCreate") or _NO_REASON]:
+            yield f"{ready}/{desired} pods ready: {reason}"
+    elif controller["kind"] == "DaemonSet" and not desired and _is_observed(controller):
+        nodes = len(snapshot.list("v1", "Node"))
         if nodes:
             yield f"it selects no node of {nodes}"
 
 
-def _progress(maker: Object) -> tuple[int, int]:
-    """How many pods are ready and of the newest make, and how many should be."""
-    spec, status = maker["spec"], maker.get("status", {})
-    if maker["kind"] == "DaemonSet":
+def _count_replicas(controller: Object) -> tuple[int, int]:
+    """The number of ready pods of the latest revision, and the desired number."""
+    spec, status = controller["spec"], controller.get("status", {})
+    if controller["kind"] == "DaemonSet":
         desired, total = status.get("desiredNumberScheduled", 0), status.get("currentNumberScheduled", 0)
         updated, available = status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)
     else:
         desired, total = spec.get("replicas", 1), status.get("replicas", 0)
         updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
     strategy = spec.get("updateStrategy", {})
-    by_hand = strategy.get("type") == "OnDelete" or strategy.get("rollingUpdate", {}).get("partition")
-    old = 0 if by_hand or maker["kind"] == "ReplicaSet" else total - updated
-    return (max(0, available - old) if _observed(maker) else 0), desired
+    is_manual = strategy.get("type") == "OnDelete" or strategy.get("rollingUpdate", {}).get("partition")
+    outdated = 0 if is_manual or controller["kind"] == "ReplicaSet" else total - updated
+    return (max(0, available - outdated) if _is_observed(controller) else 0), desired
 
 
-def _observed(maker: Object) -> bool:
-    return bool(maker.get("status", {}).get("observedGeneration", 0) >= maker["metadata"]["generation"])
+def _is_observed(controller: Object) -> bool:
+    return bool(look_up(controller, "status.observedGeneration", 0) >= controller["metadata"]["generation"])
 
 
-def _job(snapshot: Snapshot, job: Object, pods: Sequence[Object]) -> Iterator[str]:
-    now = true(job)
-    if "Failed" in now:
-        said = _messages(snapshot, pods)
-        yield f"{now['Failed']['reason']}: {now['Failed']['message']}" + (f" ({'; '.join(said)})" if said else "")
-    elif not now.keys() & {"Complete", "Suspended"}:
-        for words in _messages(snapshot, pods) or [snapshot.event(job, "FailedCreate") or _SILENT]:
-            yield f"not finished: {words}"
+def _explain_job(snapshot: Snapshot, job: Object, pods: Sequence[Object]) -> Iterator[str]:
+    conditions = true_conditions(job)
+    reasons = _explain_pods(snapshot, pods)
+    if "Failed" in conditions:
+        failed = conditions["Failed"]
+        yield f"{failed['reason']}: {failed['message']}" + (f" ({'; '.join(reasons)})" if reasons else "")
+    elif not conditions.keys() & {"Complete", "Suspended"}:
+        for reason in reasons or [snapshot.latest_event_message(job, "FailedCreate") or _NO_REASON]:
+            yield f"not finished: {reason}"
 
 
-def _messages(snapshot: Snapshot, pods: Iterable[Object]) -> list[str]:
-    return list(dict.fromkeys(_message(snapshot, pod) for pod in pods))
+def _explain_pods(snapshot: Snapshot, pods: Iterable[Object]) -> list[str]:
+    return list(dict.fromkeys(_explain_pod(snapshot, pod) for pod in pods))
 
 
-def _message(snapshot: Snapshot, pod: Object) -> str:
-    """Why a pod is not Ready, without its name."""
+def _explain_pod(snapshot: Snapshot, pod: Object) -> str:
+    """Why a pod is not ready, without its name."""
     status = pod.get("status", {})
     if not pod["spec"].get("nodeName"):
-        return _unscheduled(snapshot, pod)
+        return _explain_unscheduled(snapshot, pod)
     for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
         state = container.get("state", {})
         if "waiting" in state:
             return ": ".join(filter(None, (state["waiting"].get("reason"), state["waiting"].get("message"))))
         if state.get("terminated", {}).get("exitCode"):
             return f"container {container['name']} ended with exit code {state['terminated']['exitCode']}"
-    return status.get("message") or conditions(pod).get("Ready", {}).get("message") or _SILENT
+    return status.get("message") or conditions_by_type(pod).get("Ready", {}).get("message") or _NO_REASON
 
 
-def _unscheduled(snapshot: Snapshot, pod: Object) -> str:
-    """The scheduler's words, with the numbers they are about, and with what the pod's volumes wait for."""
-    said = conditions(pod).get("PodScheduled", {}).get("message", "")
-    message = re.sub(r"\.? preemption: .*", "", said, flags=re.DOTALL)
-    volumes = [
-        f"volume {volume['name']}: {reason}"
+def _explain_unscheduled(snapshot: Snapshot, pod: Object) -> str:
+    """The scheduler's message, the figures behind it, and what the pod's volumes wait for."""
+    scheduled = conditions_by_type(pod).get("PodScheduled", {}).get("message", "")
+    message = re.sub(r"\.? preemption: .*", "", scheduled, flags=re.DOTALL)
+    namespace = pod["metadata"]["namespace"]
+    waiting_claims = (
+        (volume, _explain_claim(snapshot, _claim_name(pod, volume), namespace))
         for volume in pod["spec"].get("volumes", ())
-        for reason in (_claim(snapshot, _claimed(pod, volume), pod["metadata"]["namespace"]),)
-        if reason
-    ]
-    nodes = snapshot.all("v1", "Node")
-    lacking = (capacity.lacking(pod, nodes, resource) for resource in re.findall(r"Insufficient ([\w./-]*\w)", message))
-    return "; ".join(filter(None, (message, capacity.unlabelled(pod, nodes), *lacking, *volumes))) or _SILENT
+    )
+    volumes = [f"volume {volume['name']}: {reason}" for volume, reason in waiting_claims if reason]
+    nodes = snapshot.list("v1", "Node")
+    insufficient = re.findall(r"Insufficient ([\w./-]*\w)", message)
+    figures = (capacity.explain_insufficient_resource(pod, nodes, resource) for resource in insufficient)
+    reasons = (message, capacity.explain_unmatched_node_selector(pod, nodes), *figures, *volumes)
+    return "; ".join(filter(None, reasons)) or _NO_REASON
 
 
-def _claimed(pod: Object, volume: Object) -> str:
-    """The name of the claim behind a volume of a pod, empty where there is none."""
+def _claim_name(pod: Object, volume: Object) -> str:
+    """The name of the PersistentVolumeClaim behind a pod's volume, empty where there is none."""
     if "ephemeral" in volume:
         return f"{pod['metadata']['name']}-{volume['name']}"
     return str(volume.get("persistentVolumeClaim", {}).get("claimName", ""))
 
 
-def _claim(snapshot: Snapshot, name: str, namespace: str) -> str:
-    """What a claim waits for, empty where it is bound, is not there, or waits for a pod that uses it."""
-    claim = snapshot.one("v1", "PersistentVolumeClaim", name, namespace)
-    if claim is None or claim.get("status", {}).get("phase") == "Bound":
+def _explain_claim(snapshot: Snapshot, name: str, namespace: str) -> str:
+    """Why a claim is not bound; empty where it is, does not exist, or waits for the first pod that uses it."""
+    claim = snapshot.get("v1", "PersistentVolumeClaim", name, namespace)
+    if claim is None or look_up(claim, "status.phase", "") == "Bound":
         return ""
-    said = snapshot.event(claim, "ProvisioningFailed", "FailedBinding", "ExternalProvisioning")
-    return said or ("" if snapshot.event(claim, "WaitForFirstConsumer", "WaitForPodScheduled") else _SILENT)
+    reason = snapshot.latest_event_message(claim, "ProvisioningFailed", "FailedBinding", "ExternalProvisioning")
+    if reason:
+        return reason
+    waits_for_pod = snapshot.latest_event_message(claim, "WaitForFirstConsumer", "WaitForPodScheduled")
+    return "" if waits_for_pod else _NO_REASON
 
 
-def _claims(snapshot: Snapshot) -> Found:
-    """Claims that no pod speaks for."""
+def _check_unused_claims(snapshot: Snapshot) -> ProblemsOfObjects:
+    """Claims that no pod uses; those of pods are part of the pods' reasons."""
     used = {
-        (pod["metadata"]["namespace"], _claimed(pod, volume))
-        for pod in snapshot.all("v1", "Pod")
+        (pod["metadata"]["namespace"], _claim_name(pod, volume))
+        for pod in snapshot.list("v1", "Pod")
         for volume in pod["spec"].get("volumes", ())
     }
-    for claim in snapshot.all("v1", "PersistentVolumeClaim"):
+    for claim in snapshot.list("v1", "PersistentVolumeClaim"):
         name, namespace = claim["metadata"]["name"], claim["metadata"]["namespace"]
-        said = "" if (namespace, name) in used else _claim(snapshot, name, namespace)
-        if said:
-            yield _problem(claim, f"{claim.get('status', {}).get('phase', 'Pending')}: {said}")
+        reason = "" if (namespace, name) in used else _explain_claim(snapshot, name, namespace)
+        if reason:
+            yield _problem_of(claim, f"{look_up(claim, 'status.phase', 'Pending')}: {reason}")
 
 
-def _services(snapshot: Snapshot) -> Found:
-    for service in snapshot.all("v1", "Service"):
-        balanced = service["status"].get("loadBalancer", {}).get("ingress")
-        if service["spec"].get("type") == "LoadBalancer" and not balanced:
-            said = snapshot.event(service, "SyncLoadBalancerFailed") or "nothing in the cluster acts on it"
-            yield _problem(service, f"it has no load balancer: {said}")
+def _check_services(snapshot: Snapshot) -> ProblemsOfObjects:
+    for service in snapshot.list("v1", "Service"):
+        ingress = look_up(service, "status.loadBalancer.ingress", ())
+        if service["spec"].get("type") == "LoadBalancer" and not ingress:
+            failure = snapshot.latest_event_message(service, "SyncLoadBalancerFailed")
+            yield _problem_of(service, f"it has no load balancer: {failure or 'no controller provides one'}")
 
 
-def _autoscalers(snapshot: Snapshot) -> Found:
-    for scaler in snapshot.all("autoscaling/v2", "HorizontalPodAutoscaler"):
-        active = conditions(scaler).get("ScalingActive", {})
+def _check_autoscalers(snapshot: Snapshot) -> ProblemsOfObjects:
+    for autoscaler in snapshot.list("autoscaling/v2", "HorizontalPodAutoscaler"):
+        active = conditions_by_type(autoscaler).get("ScalingActive", {})
         if active.get("status") == "False" and active["reason"] != "ScalingDisabled":
-            yield _problem(scaler, f"{active['reason']}: {active['message']}")
+            yield _problem_of(autoscaler, f"{active['reason']}: {active['message']}")
 
 
-def _namespaces(snapshot: Snapshot) -> Found:
-    for namespace in snapshot.all("v1", "Namespace"):
-        if "deletionTimestamp" in namespace["metadata"] and snapshot.namespace in ("", namespace["metadata"]["name"]):
-            said = "; ".join(f"{kind}: {item['message']}" for kind, item in true(namespace).items())
-            yield _problem(namespace, f"Terminating: {said or _SILENT}")
+def _check_namespaces(snapshot: Snapshot) -> ProblemsOfObjects:
+    for namespace in snapshot.list("v1", "Namespace"):
+        metadata = namespace["metadata"]
+        if "deletionTimestamp" in metadata and snapshot.namespace in ("", metadata["name"]):
+            conditions = true_conditions(namespace)
+            reasons = "; ".join(f"{type_}: {condition['message']}" for type_, condition in conditions.items())
+            yield _problem_of(namespace, f"Terminating: {reasons or _NO_REASON}")
 
 
-def _needed(snapshot: Snapshot) -> Found:
-    """What has one condition that has to be true."""
-    for api_version, kind, wanted in _CONDITIONS:
-        # As they are now, which costs the API server half: definitions are large, and nothing is held against them.
-        for thing in snapshot.api.list(api_version, kind):
-            condition = conditions(thing).get(wanted, {})
+def _check_required_conditions(snapshot: Snapshot) -> ProblemsOfObjects:
+    for api_version, kind, required in _REQUIRED_CONDITIONS:
+        # Listed at the current version, which costs the API server half: CustomResourceDefinitions are large, and
+        # nothing else in the snapshot is related to them.
+        for found in snapshot.api.list(api_version, kind):
+            condition = conditions_by_type(found).get(required, {})
             if condition.get("status") != "True":
-                said = condition.get("message") or condition.get("reason") or _SILENT
-                yield _problem(thing, f"not {wanted}: {said}")
+                reason = condition.get("message") or condition.get("reason") or _NO_REASON
+                yield _problem_of(found, f"not {required}: {reason}")
 
 
-def _acted_on(snapshot: Snapshot) -> Found:
-    """What a real controller says it could not do; of what only simulated pods would act on, nobody says anything."""
-    for api_version, kind, wanted in _CONTROLLED:
-        for thing in snapshot.all(api_version, kind):
-            condition = conditions(thing).get(wanted, {})
+def _check_reported_conditions(snapshot: Snapshot) -> ProblemsOfObjects:
+    for api_version, kind, reported in _REPORTED_CONDITIONS:
+        for found in snapshot.list(api_version, kind):
+            condition = conditions_by_type(found).get(reported, {})
             if condition.get("status") == "False":
-                said = condition.get("message") or condition.get("reason") or _SILENT
-                yield _problem(thing, f"not {wanted}: {said}")
+                reason = condition.get("message") or condition.get("reason") or _NO_REASON
+                yield _problem_of(found, f"not {reported}: {reason}")
 
 
-# What the verdict is on, beside workloads and what they use: the condition that each has to have.
-_CONDITIONS = (
-    ("v1", "Node", "Ready"),
-    ("apiregistration.k8s.io/v1", "APIService", "Available"),
-    ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "Established"),
+_CHECKS = (
+    _check_workloads,
+    _check_reported_conditions,
+    kubelet_checks.find_kubelet_errors,
+    _check_unused_claims,
+    _check_services,
+    _check_autoscalers,
+    _check_namespaces,
 )
-# The condition by which a controller that may run for real says that it has done its work.
-_CONTROLLED = (
-    ("monitoring.coreos.com/v1", "Prometheus", "Reconciled"),
-    ("monitoring.coreos.com/v1", "Alertmanager", "Reconciled"),
-    ("serving.kserve.io/v1beta1", "InferenceService", "Ready"),
-)
-_SOURCES = (_workloads, _acted_on, kubelet_checks.find_kubelet_errors, _claims, _services, _autoscalers, _namespaces)

@@ -15,7 +15,7 @@ import pytest
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.cloud_controller import storage, system_workloads, vm_sizes
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, Taint, find_managed_cluster
-from rehearsal.kubernetes.cloud_controller.nodes import node
+from rehearsal.kubernetes.cloud_controller.nodes import build_node
 from rehearsal.simulator.core.state_store import StateStore
 from tests.support.cluster_states import (
     agent_pool,
@@ -46,7 +46,11 @@ def cluster(state: StateStore) -> ManagedCluster:
 
 def nodes(state: StateStore) -> list[Object]:
     found = cluster(state)
-    return [node(found, pool, number, "v1.33.0", gpus=True) for pool in found.pools for number in range(pool.count)]
+    return [
+        build_node(found, pool, number, "v1.33.0", with_gpus=True)
+        for pool in found.pools
+        for number in range(pool.count)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +199,9 @@ def test_nodes_of_eks_have_an_address_in_their_zones_subnet(state: StateStore) -
 def test_gpus_count_only_when_somebody_finds_them(state: StateStore) -> None:
     put_aks(state, agent_pool(vmSize="Standard_NC4as_T4_v3"))
     found, pool = cluster(state), cluster(state).pools[0]
-    with_plugin, without = (node(found, pool, 0, "v1", gpus=gpus)["status"]["allocatable"] for gpus in (True, False))
+    with_plugin, without = (
+        build_node(found, pool, 0, "v1", with_gpus=gpus)["status"]["allocatable"] for gpus in (True, False)
+    )
     assert with_plugin["nvidia.com/gpu"] == "1"
     assert "nvidia.com/gpu" not in without
 

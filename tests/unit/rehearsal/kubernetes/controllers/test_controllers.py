@@ -44,7 +44,7 @@ def test_who_comes_before_the_process_is_answered_once_it_is_there(echo: socket.
 
 
 def test_where_no_process_is_to_be_the_caller_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lazy_proxy, "_PATIENCE", 0.2)
+    monkeypatch.setattr(lazy_proxy, "_CONNECT_TIMEOUT", 0.2)
     entrance = LazyProxy(lambda: None)
 
     with socket.create_connection(entrance.address, 5) as caller:
@@ -71,16 +71,16 @@ def test_nobody_is_let_in_by_a_closed_door(echo: socket.socket) -> None:
 def test_a_controller_is_told_by_its_image(image: str, version: str) -> None:
     containers = [{"name": "beside", "image": "quay.io/brancz/kube-rbac-proxy:v0.18.0"}, {"name": "it", "image": image}]
 
-    found = KSERVE.container({"spec": {"template": {"spec": {"containers": containers}}}})
+    found = KSERVE.find_container({"spec": {"template": {"spec": {"containers": containers}}}})
 
     assert found == containers[1]
-    assert KSERVE.version(containers[1]) == version
+    assert KSERVE.image_version(containers[1]) == version
 
 
 def test_a_deployment_of_something_else_under_the_same_name_is_no_controller() -> None:
     containers = [{"name": "manager", "image": "example.com/another:v0.20.0"}]
 
-    assert KSERVE.container({"spec": {"template": {"spec": {"containers": containers}}}}) is None
+    assert KSERVE.find_container({"spec": {"template": {"spec": {"containers": containers}}}}) is None
 
 
 def _answer_once(listener: socket.socket) -> None:

@@ -93,7 +93,7 @@ def test_quantities_are_read_exactly(text: str, amount: Fraction) -> None:
 
 @pytest.mark.parametrize("text", ["", "m", "1K", "1ki", "1 Gi", "1e", "1.2.3", "0x10", "1Gi "])
 def test_what_is_no_quantity_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no quantity"):
+    with pytest.raises(ValueError, match="is not a quantity"):
         capacity.parse_quantity(text)
 
 
@@ -112,11 +112,11 @@ def test_what_is_no_quantity_is_refused(text: str) -> None:
     ],
 )
 def test_a_pod_asks_for_what_the_scheduler_sets_aside(spec: Object, cpu: str) -> None:
-    assert capacity.requests(spec).get("cpu", Fraction(0)) == Fraction(cpu)
+    assert capacity.pod_requests(spec).get("cpu", Fraction(0)) == Fraction(cpu)
 
 
 def test_each_resource_of_a_pod_is_reckoned_by_itself() -> None:
-    asked = capacity.requests(pod(container("1", memory="1Gi"), initContainers=[container("100m", memory="4Gi")]))
+    asked = capacity.pod_requests(pod(container("1", memory="1Gi"), initContainers=[container("100m", memory="4Gi")]))
     assert asked == {"cpu": 1, "memory": 4 * 2**30}
 
 
@@ -127,7 +127,7 @@ def test_pools_are_told_apart_by_the_projects_label_else_by_the_clouds() -> None
         node("c", {"eks.amazonaws.com/nodegroup": "system"}),
         node("d", {}),
     ]
-    found = capacity.per_pool(Objects(*nodes))
+    found = capacity.list_pool_usage(Objects(*nodes))
     assert [(use.pool, use.nodes) for use in found] == [("no pool", 1), ("system", 1), ("user", 2)]
 
 
@@ -140,7 +140,7 @@ def test_a_pool_counts_the_pods_on_it_that_have_not_ended() -> None:
         pod(container("9"), on="elsewhere"),
         pod(container("9"), phase="Pending"),
     )
-    (use,) = capacity.per_pool(Objects(node("a", {"groundwork/pool": "user"}), *pods))
+    (use,) = capacity.list_pool_usage(Objects(node("a", {"groundwork/pool": "user"}), *pods))
     assert (use.cpu_requested, use.cpu_allocatable) == (Fraction("1.5"), Fraction("3.86"))
     assert (use.memory_requested, use.memory_allocatable) == (Fraction(2**30), Fraction(12 * 2**30))
     assert (use.pods, use.pods_allocatable) == (2, 30)
@@ -159,12 +159,12 @@ def test_the_summary_has_a_line_for_each_pool_and_one_for_pods_on_no_node() -> N
         pod(container("16", memory="64Gi"), phase="Pending"),
         pod(container("16", gpu="2"), phase="Pending"),
     )
-    assert capacity.lines(Objects(*nodes, *pods)) == [
+    assert capacity.summarize_capacity(Objects(*nodes, *pods)) == [
         "system        2 nodes   cpu 0.8 of 7.7 (10 %)   memory 1.2 of 24.0 GiB (5 %)   pods 1 of 60",
         "training      1 node   cpu 1.0 of 3.9 (26 %)   memory 0.0 of 12.0 GiB (0 %)   pods 1 of 30   gpu 1 of 2",
         "unscheduled   2 pods   cpu 32.0   memory 64.0 GiB   gpu 2",
     ]
-    assert len(capacity.lines(Objects(*nodes))) == 2
+    assert len(capacity.summarize_capacity(Objects(*nodes))) == 2
 
 
 @pytest.mark.parametrize(
@@ -181,33 +181,33 @@ def test_the_summary_has_a_line_for_each_pool_and_one_for_pods_on_no_node() -> N
 )
 def test_taints_keep_pods_away_that_do_not_tolerate_them(tolerations: Sequence[Object], *, runs: bool) -> None:
     tainted = node("a", {"disk": "fast"}, [TAINT])
-    assert capacity.may_run(pod(tolerations=tolerations), tainted) is runs
-    assert capacity.may_run(pod(tolerations=tolerations, nodeSelector={"disk": "slow"}), tainted) is False
+    assert capacity.may_run_on(pod(tolerations=tolerations), tainted) is runs
+    assert capacity.may_run_on(pod(tolerations=tolerations, nodeSelector={"disk": "slow"}), tainted) is False
 
 
 def test_a_selector_is_held_against_all_labels_of_a_node() -> None:
     nodes = [node("a", {"disk": "fast"}, [TAINT]), node("b", {"zone": "1"})]
-    assert capacity.unlabelled(pod(nodeSelector={"disk": "fast"}), nodes) == ""
-    assert capacity.unlabelled(pod(), nodes) == ""
+    assert capacity.explain_unmatched_node_selector(pod(nodeSelector={"disk": "fast"}), nodes) == ""
+    assert capacity.explain_unmatched_node_selector(pod(), nodes) == ""
     wrong = pod(nodeSelector={"disk": "fast", "zone": "1"})
-    assert capacity.unlabelled(wrong, nodes) == "no node has the labels disk: fast, zone: 1"
+    assert capacity.explain_unmatched_node_selector(wrong, nodes) == "no node has the labels disk: fast, zone: 1"
 
 
 def test_a_taint_that_only_prefers_keeps_nobody_away() -> None:
-    assert capacity.may_run(pod(), node("a", {}, [{**TAINT, "effect": "PreferNoSchedule"}]))
+    assert capacity.may_run_on(pod(), node("a", {}, [{**TAINT, "effect": "PreferNoSchedule"}]))
 
 
 @pytest.mark.parametrize(
     ("asking", "resource", "said"),
     [
-        (container("16"), "cpu", "it asks 16 CPU, more than the 3.86 CPU of the largest node, of pool user"),
-        (container("3"), "cpu", "it asks 3 CPU: pool user is full"),
+        (container("16"), "cpu", "it requests 16 CPU, more than the 3.86 CPU of the largest node, of pool user"),
+        (container("3"), "cpu", "it requests 3 CPU: pool user is full"),
         (
             container(memory="13Gi"),
             "memory",
-            "it asks 13 GiB memory, more than the 12 GiB memory of the largest node, of pool user",
+            "it requests 13 GiB memory, more than the 12 GiB memory of the largest node, of pool user",
         ),
-        (container(gpu="1"), GPU, "it asks 1 nvidia.com/gpu, which no node offers"),
+        (container(gpu="1"), GPU, "it requests 1 nvidia.com/gpu, which no node offers"),
     ],
 )
 def test_the_numbers_behind_too_little_room_are_those_of_nodes_the_pod_may_run_on(
@@ -216,5 +216,5 @@ def test_the_numbers_behind_too_little_room_are_those_of_nodes_the_pod_may_run_o
     larger = node("b", {"groundwork/pool": "system"}, [TAINT], cpu="64", memory="256Gi", gpu="8")
     smaller = node("c", {"groundwork/pool": "user"}, cpu="2", memory="4Gi")
     nodes = [larger, smaller, node("a", {"groundwork/pool": "user"})]
-    assert capacity.lacking(pod(asking), nodes, resource) == said
-    assert capacity.lacking(pod(asking), [larger], resource) == ""
+    assert capacity.explain_insufficient_resource(pod(asking), nodes, resource) == said
+    assert capacity.explain_insufficient_resource(pod(asking), [larger], resource) == ""

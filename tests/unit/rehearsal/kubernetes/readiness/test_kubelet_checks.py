@@ -17,7 +17,8 @@ import yaml
 
 from rehearsal.kubernetes.client import ApiClient, ClientConfig, Object
 from rehearsal.kubernetes.readiness import kubelet_checks
-from rehearsal.kubernetes.readiness.snapshot import Problem, Snapshot
+from rehearsal.kubernetes.readiness.problem import Problem
+from rehearsal.kubernetes.readiness.snapshot import Snapshot
 
 
 class Objects(ApiClient):

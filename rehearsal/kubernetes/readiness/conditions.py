@@ -1,0 +1,22 @@
+"""Reading the conditions in an object's status.
+
+Source: https://kubernetes.io/docs/reference/kubernetes-api/definitions/condition-v1-meta/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kernel.paths import look_up
+from rehearsal.kubernetes.client import Object
+
+
+def conditions_by_type(found: Object) -> Mapping[str, Mapping[str, Any]]:
+    """An object's conditions by their type."""
+    return {condition["type"]: condition for condition in look_up(found, "status.conditions", ())}
+
+
+def true_conditions(found: Object) -> Mapping[str, Mapping[str, Any]]:
+    """Those of an object's conditions whose status is True, by their type."""
+    return {type_: condition for type_, condition in conditions_by_type(found).items() if condition["status"] == "True"}
