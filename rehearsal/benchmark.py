@@ -52,7 +52,8 @@ _BUILDS = {
     "Helm": "from rehearsal import helm; helm.ready()",
     "control plane": "from rehearsal.kubernetes.control_plane import programs; programs.prepare()",
     "controllers of the charts": (
-        "from rehearsal import charts; from rehearsal.cluster import controllers; controllers.programs(charts.pins())"
+        "from rehearsal.helm import charts; from rehearsal.kubernetes.controllers import manager; "
+        "manager.programs(charts.pinned_charts())"
     ),
 }
 

@@ -17,7 +17,7 @@ from infra.core import stack_config
 from rehearsal import session, summary
 from rehearsal.console import UserError, info
 from rehearsal.helm import chart_policies
-from rehearsal.helm.chart_policies import Judged
+from rehearsal.helm.chart_policies import ChartEvaluation
 from rehearsal.kubernetes.cluster import Cluster, ClusterReport
 from rehearsal.scenarios import model_lifecycle
 from rehearsal.session import POLICIES, Rehearsal
@@ -51,7 +51,7 @@ def up(arguments: Namespace) -> int:
                 return code
         state = _output(rehearsal, ["stack", "export"], running.environment)
         report = running.cluster.report() if running.cluster else None
-    charts = chart_policies.judge_state(state)
+    charts = chart_policies.evaluate_releases(state)
     events = {step: _events(rehearsal, step) for step in _STEPS}
     print(summary.render(rehearsal.stack, state, events, charts, report, time.monotonic() - started), flush=True)
     return _verdict(rehearsal.stack, charts, report, strict=arguments.strict)
@@ -81,10 +81,10 @@ def _explain(cluster: Cluster | None) -> None:
         info(f"\n{fault}. The same command starts it again.")
 
 
-def _verdict(stack: str, charts: Sequence[Judged], report: ClusterReport | None, *, strict: bool) -> int:
+def _verdict(stack: str, charts: Sequence[ChartEvaluation], report: ClusterReport | None, *, strict: bool) -> int:
     """The exit code for what the engine did not see: charts' objects, pods. What is wrong is said in full."""
-    at = {"charts": chart_policies.faults(charts, strict=strict), "cluster": report.problems if report else []}
-    for line in [*chart_policies.advice(charts), *at["charts"], *at["cluster"]]:
+    at = {"charts": chart_policies.list_problems(charts, strict=strict), "cluster": report.problems if report else []}
+    for line in [*chart_policies.list_advisories(charts), *at["charts"], *at["cluster"]]:
         info(f"\n{line}")
     failed = [place for place, faults in at.items() if faults]
     if failed:

@@ -49,9 +49,9 @@ def prepare(extra_charts: Collection[str] = ()) -> tuple[Path, Mapping[str, Path
     with its progress shown, rather than in the middle of an update.
     """
     engine = pulumi_cli.engine()
-    cli.ready()
+    cli.is_available()
     missing = programs.prepare()
-    return engine, {} if missing else manager.ensure_programs([*charts.pins(), *extra_charts]), missing
+    return engine, {} if missing else manager.ensure_programs([*charts.pinned_charts(), *extra_charts]), missing
 
 
 def stack_names() -> list[str]:

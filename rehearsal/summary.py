@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from policies import load_exceptions
-from rehearsal.helm.chart_policies import Judged, Violation
+from rehearsal.helm.chart_policies import ChartEvaluation, Violation
 from rehearsal.kubernetes.cluster import ClusterReport
 from rehearsal.simulator.core.values import SIGNATURE
 
@@ -35,7 +35,7 @@ def render(
     stack: str,
     state: str,
     logs: Mapping[str, Path],
-    charts: Sequence[Judged],
+    charts: Sequence[ChartEvaluation],
     cluster: ClusterReport | None,
     seconds: float,
 ) -> str:
@@ -125,17 +125,17 @@ def _kind(type_: str) -> str:
     return f"{package} {module.split('/', 1)[0]}"
 
 
-def _chart(judged: Judged, *, installed: bool) -> list[str]:
+def _chart(judged: ChartEvaluation, *, installed: bool) -> list[str]:
     """What was looked at and what was not: a chart is never passed over in silence.
 
     An `installed` one has met the API server, which knows the schemas of custom kinds too.
     """
     title, rendered = f"{judged.chart.name} {judged.chart.version}:", judged.rendered
-    if rendered.reason:
-        return [f"{title} not rendered: {rendered.reason}"]
+    if rendered.skip_reason:
+        return [f"{title} not rendered: {rendered.skip_reason}"]
     if not rendered.objects:
-        return [f"{title} refused: {'; '.join(rendered.complaints) or 'it renders to nothing'}"]
-    custom = len(rendered.custom)
+        return [f"{title} refused: {'; '.join(rendered.problems) or 'it renders to nothing'}"]
+    custom = len(rendered.custom_objects)
     seen = (
         "accepted by the API server"
         if installed
@@ -144,7 +144,7 @@ def _chart(judged: Judged, *, installed: bool) -> list[str]:
     return [
         f"{title} {len(rendered.objects)} objects rendered, {seen}; {judged.passed} checks passed, "
         f"{_count_checks(judged.failed)} failed, {_count_checks(judged.excepted)} excepted",
-        *(f"  refused {complaint}" for complaint in rendered.complaints),
+        *(f"  refused {problem}" for problem in rendered.problems),
         *sorted({f"  failed {violation.object} at {violation.control.id}" for violation in judged.failed}),
         *sorted(
             {

@@ -1,7 +1,7 @@
-"""The pack's controls over what charts render, which the engine never sees.
+"""Evaluates the policy pack's Kubernetes controls on the objects that charts render, which the engine never sees.
 
-The same functions that judge the program's own Kubernetes resources judge every rendered object, with default settings
-and under the same reviewed exceptions. What they do not see: pods that an operator will make of a custom kind.
+The controls, with default settings, and the reviewed exceptions are those for the program's own Kubernetes resources.
+Pods that an operator will create from a custom resource are not covered.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from policies import (
     load_exceptions,
 )
 from rehearsal.helm import rendering
-from rehearsal.helm.charts import VARIABLE, Chart
-from rehearsal.helm.rendering import Release, Rendered, RenderError
+from rehearsal.helm.charts import FOLDER_VARIABLE, Chart
+from rehearsal.helm.rendering import Release, RenderedRelease, RenderError
 from rehearsal.simulator.core.values import SIGNATURE
 from rehearsal.simulator.offline_kubernetes import RELEASE
 
@@ -32,24 +32,24 @@ _Exceptions = Sequence[ReviewedException]
 
 @dataclass(frozen=True)
 class Violation:
-    """One control's fault with one rendered object, and the reviewed exception that covers it, if one does."""
+    """One control that one rendered object violates, and the reviewed exception that covers it, if any."""
 
     object: str
     control: Control
-    wrong: str
+    reason: str
     exception: ReviewedException | None
 
     @property
     def text(self) -> str:
-        return f"{self.object}: {self.control.violation_message(self.wrong)}"
+        return f"{self.object}: {self.control.violation_message(self.reason)}"
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A release's chart, what became of it, and what the controls say; a check is one control on one object."""
+class ChartEvaluation:
+    """A release's rendered chart, and how the controls evaluated it. A check is one control on one object."""
 
     chart: Chart
-    rendered: Rendered
+    rendered: RenderedRelease
     passed: int = 0
     violations: Sequence[Violation] = ()
 
@@ -62,57 +62,59 @@ class Judged:
         return [violation for violation in self.violations if violation.exception is not None]
 
 
-def faults(charts: Iterable[Judged], *, strict: bool) -> list[str]:
-    """Why a rehearsal may not pass: what the cluster would refuse, what a control that is no mere advice does not let
-    through, and, where it is strict, what could not be looked at."""
-    found = []
-    for judged in charts:
-        found += [f"{judged.chart.name}: {complaint}" for complaint in judged.rendered.complaints]
-        found += [violation.text for violation in judged.failed if violation.control.mandatory]
-        if strict and judged.rendered.reason:
-            found.append(
-                f"{judged.chart.name} was not rendered, and a strict rehearsal does not pass without: "
-                f"{judged.rendered.reason}. {VARIABLE} may name a folder with {judged.chart.file}."
+def list_problems(charts: Iterable[ChartEvaluation], *, strict: bool) -> list[str]:
+    """What fails a rehearsal: objects that the API server would reject, violations of mandatory controls and, if
+    `strict`, charts that were not rendered."""
+    problems = []
+    for evaluation in charts:
+        chart, rendered = evaluation.chart, evaluation.rendered
+        problems += [f"{chart.name}: {problem}" for problem in rendered.problems]
+        problems += [violation.text for violation in evaluation.failed if violation.control.mandatory]
+        if strict and rendered.skip_reason:
+            problems.append(
+                f"{chart.name} was not rendered, which STRICT=1 does not allow: {rendered.skip_reason}. Set "
+                f"{FOLDER_VARIABLE} to a folder that contains {chart.file_name}."
             )
-    return found
+    return problems
 
 
-def advice(charts: Iterable[Judged]) -> list[str]:
-    """What controls say that stop nothing."""
-    return [violation.text for judged in charts for violation in judged.failed if not violation.control.mandatory]
+def list_advisories(charts: Iterable[ChartEvaluation]) -> list[str]:
+    """Violations of advisory controls, which do not fail a rehearsal."""
+    return [violation.text for chart in charts for violation in chart.failed if not violation.control.mandatory]
 
 
-def judge_state(state: str) -> list[Judged]:
-    """Every Helm release in the engine's export."""
-    reviewed = load_exceptions()
+def evaluate_releases(state: str) -> list[ChartEvaluation]:
+    """Evaluate every Helm release in the engine's exported state (JSON)."""
+    exceptions = load_exceptions()
     resources = json.loads(state)["deployment"].get("resources", [])
-    return [judge(item["inputs"], reviewed) for item in resources if item["type"] == RELEASE]
+    return [evaluate_release(item["inputs"], exceptions) for item in resources if item["type"] == RELEASE]
 
 
-def judge(inputs: Mapping[str, Any], reviewed: _Exceptions) -> Judged:
-    """One release, from the inputs of its Release resource."""
-    chart = Chart.of(inputs)
+def evaluate_release(inputs: Mapping[str, Any], exceptions: _Exceptions) -> ChartEvaluation:
+    """Evaluate one release, given the inputs of its Release resource."""
+    chart = Chart.from_inputs(inputs)
     if SIGNATURE in json.dumps(inputs):
-        return Judged(chart, Rendered(reason="a value is secret, and the state does not give it away"))
+        reason = "a value is secret, and the state does not reveal it"
+        return ChartEvaluation(chart, RenderedRelease(skip_reason=reason))
     try:
-        rendered = rendering.render(Release.of(inputs))
+        rendered = rendering.render(Release.from_inputs(inputs))
     except RenderError as error:
-        return Judged(chart, Rendered(complaints=[f"it does not render: {error}"]))
+        return ChartEvaluation(chart, RenderedRelease(problems=[f"it does not render: {error}"]))
     passed, violations = 0, []
     for manifest in rendered.objects:
-        found = list(_violations(chart, manifest, reviewed))
+        found = list(_find_violations(chart, manifest, exceptions))
         passed += len(controls_over(manifest)) - len({violation.control.id for violation in found})
         violations += found
-    return Judged(chart, rendered, passed, violations)
+    return ChartEvaluation(chart, rendered, passed, violations)
 
 
-def _violations(chart: Chart, manifest: Mapping[str, Any], reviewed: _Exceptions) -> Iterator[Violation]:
+def _find_violations(chart: Chart, manifest: Mapping[str, Any], exceptions: _Exceptions) -> Iterator[Violation]:
     today = datetime.now(UTC).date()
-    name = rendering.label(chart, manifest)
+    name = rendering.object_label(chart, manifest)
     for control, finding in evaluate_manifest(manifest):
-        covering = (exception for exception in reviewed if exception.covers(control.id, name, today))
-        yield Violation(name, control, _wrong(finding), next(covering, None))
+        covering = (exception for exception in exceptions if exception.covers(control.id, name, today))
+        yield Violation(name, control, _describe(finding), next(covering, None))
 
 
-def _wrong(finding: Finding) -> str:
+def _describe(finding: Finding) -> str:
     return f"{finding.path} is not known" if isinstance(finding, Undecided) else finding

@@ -1,9 +1,8 @@
-"""Helm charts: where their packages come from, and what their own schemas say of values.
+"""Helm chart packages: where they come from, and whether values satisfy their schemas.
 
-A package is looked for in the folder that GROUNDWORK_CHARTS names, as `<chart>-<version>.tgz`, then among those pulled
-before, and then pulled from the chart's repository, which works only where the network allows it. What is pulled has to
-be what infra/cluster/charts.yaml pins. Packages in the folder are the person's own word: they may be packed anew, which
-gives them another digest, and are taken as they are.
+A package is looked up in the folder named by GROUNDWORK_CHARTS (as `<chart>-<version>.tgz`), then in the cache, and is
+otherwise pulled from the chart's repository. A pulled package must have the digest that infra/cluster/charts.yaml pins.
+Packages in the folder are trusted as they are: repackaging a chart changes its digest.
 """
 
 from __future__ import annotations
@@ -28,136 +27,137 @@ from rehearsal.console import UserError
 from rehearsal.helm import cli
 from rehearsal.simulator.core.errors import CloudError
 
-VARIABLE = "GROUNDWORK_CHARTS"
+FOLDER_VARIABLE = "GROUNDWORK_CHARTS"
+"""The environment variable that names a folder of chart packages."""
 
 PINS = toolchain.ROOT / "infra" / "cluster" / "charts.yaml"
-"""Charts by name: the version, the repository, and the digest of the package (SHA-256, hexadecimal)."""
+"""Charts by name, each with version, repository and digest of the package (SHA-256, hexadecimal)."""
 
-_PATIENCE = 20  # seconds for a pull: a network that lets nothing through must not hold up a rehearsal
-
-
-class NotObtainable(Exception):
-    """Why a chart cannot be had here. Nothing is wrong with the chart for that."""
+_PULL_TIMEOUT = 20  # seconds: a network without a route must not delay a rehearsal for long
 
 
-class WrongPackage(CloudError, UserError):
-    """A package that is not the one pinned: refuses the release, and is a person's to look into."""
+class ChartUnavailable(Exception):
+    """Why a chart's package is not available on this machine. It is no fault of the chart."""
+
+
+class DigestMismatch(CloudError, UserError):
+    """A pulled package whose digest is not the pinned one: the release is refused, and a person has to find out why."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart as a release names it: `name` may be an oci:// address, which brings its repository with it."""
+    """A chart as a release refers to it. `name` may be an `oci://` address, which includes the repository."""
 
     name: str
     version: str
     repository: str = ""
 
     @classmethod
-    def of(cls, release: Mapping[str, Any]) -> Chart:
-        """The chart of a Helm release's inputs."""
+    def from_inputs(cls, release: Mapping[str, Any]) -> Chart:
+        """The chart that a Release resource's inputs refer to."""
         options = release.get("repositoryOpts") or {}
         return cls(str(release.get("chart")), str(release.get("version")), str(options.get("repo") or ""))
 
     @property
-    def file(self) -> str:
+    def file_name(self) -> str:
         return f"{self.name.rpartition('/')[2]}-{self.version}.tgz"
 
 
-def pins() -> Mapping[str, Mapping[str, str]]:
+def pinned_charts() -> Mapping[str, Mapping[str, str]]:
     """Version, repository and digest of the platform's charts, by name."""
     pinned: Mapping[str, Mapping[str, str]] = yaml.safe_load(PINS.read_text())
     return pinned
 
 
-def package(chart: Chart) -> Path | None:
-    """The package of a chart at exactly this version, None when it is not on this machine.
+def find_package(chart: Chart) -> Path | None:
+    """The chart's package on this machine at exactly this version, or None.
 
-    One among the pulled that is not what is pinned is removed: it was cut short, or pinned anew.
+    A cached package without the pinned digest is removed: it is incomplete, or the pin has changed since.
     """
-    named = os.environ.get(VARIABLE)
-    if named and (Path(named) / chart.file).is_file():
-        return Path(named) / chart.file
-    pulled = _pulled() / chart.file
-    if pulled.is_file() and _wrong(chart, pulled):
-        pulled.unlink(missing_ok=True)
-    return pulled if pulled.is_file() else None
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder and (Path(folder) / chart.file_name).is_file():
+        return Path(folder) / chart.file_name
+    cached = _cache_folder() / chart.file_name
+    if cached.is_file() and _describe_mismatch(chart, cached):
+        cached.unlink(missing_ok=True)
+    return cached if cached.is_file() else None
 
 
-def obtain(chart: Chart) -> Path:
-    """The package of a chart, pulled where it is not on this machine; raises NotObtainable, and WrongPackage where the
-    repository gives another one than is pinned.
+def fetch_package(chart: Chart) -> Path:
+    """The chart's package, pulled from its repository where it is not on this machine.
 
-    A pull that failed is remembered for as long as the process lives: the reason seldom goes away in that time.
+    Raises ChartUnavailable where it cannot be pulled, and DigestMismatch where the repository serves another package
+    than the pinned one. A failed pull is not repeated within a process: its cause rarely disappears that soon.
     """
-    found = package(chart)
-    if found:
-        return found
+    package = find_package(chart)
+    if package:
+        return package
     reason = _pull(chart)
     if reason:
-        raise NotObtainable(reason)
-    return _pulled() / chart.file
+        raise ChartUnavailable(reason)
+    return _cache_folder() / chart.file_name
 
 
 @cache
 def _pull(chart: Chart) -> str:
-    """Pull a package into the cache, where it appears only when it is whole; gives the reason if it cannot be had."""
+    """Pull a package into the cache, where it appears only once complete; returns why that failed, or ""."""
     source = [chart.name] if chart.name.startswith("oci://") else [chart.name, "--repo", chart.repository]
     if not chart.repository and len(source) > 1:
         return "the release names no repository"
-    _pulled().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=_pulled()) as scratch:
+    _cache_folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_cache_folder()) as scratch:
         try:
-            reply = cli.run(["pull", *source, "--version", chart.version, "--destination", scratch], _PATIENCE)
+            reply = cli.run(["pull", *source, "--version", chart.version, "--destination", scratch], _PULL_TIMEOUT)
         except subprocess.TimeoutExpired:
-            return f"its repository did not answer within {_PATIENCE} s"
-        except cli.Unavailable as error:
+            return f"its repository did not answer within {_PULL_TIMEOUT} s"
+        except cli.HelmUnavailable as error:
             return str(error)
         if reply.returncode != 0:
             return cli.last_line(reply.stderr)
-        brought = Path(scratch) / chart.file
-        if not brought.is_file():
-            return "what the repository gave is not the version asked for"
-        wrong = _wrong(chart, brought)
-        if wrong:
-            raise WrongPackage(wrong)
-        brought.rename(_pulled() / chart.file)
+        pulled = Path(scratch) / chart.file_name
+        if not pulled.is_file():
+            return f"the repository did not serve version {chart.version}"
+        mismatch = _describe_mismatch(chart, pulled)
+        if mismatch:
+            raise DigestMismatch(mismatch)
+        pulled.rename(_cache_folder() / chart.file_name)
     return ""
 
 
-def _wrong(chart: Chart, package: Path) -> str:
-    """What is wrong with a package that came from a repository: empty where it is what is pinned, or nothing is."""
-    pinned = pins().get(chart.name.rpartition("/")[2], {})
+def _describe_mismatch(chart: Chart, package: Path) -> str:
+    """How a pulled package differs from the pinned one; empty where its digest matches, or where none is pinned."""
+    pinned = pinned_charts().get(chart.name.rpartition("/")[2], {})
     if pinned.get("version") != chart.version:
         return ""
     digest = hashlib.sha256(package.read_bytes()).hexdigest()
     if digest == pinned["digest"]:
         return ""
     return (
-        f"The package {chart.file} from {chart.repository or chart.name} is not the one that is pinned, and was "
-        f"removed: its SHA-256 is {digest}, {PINS.relative_to(toolchain.ROOT)} has {pinned['digest']}. What is "
-        "published was changed: find out why before you pin the digest anew."
+        f"The package {chart.file_name} from {chart.repository or chart.name} does not have the pinned digest and was "
+        f"removed: its SHA-256 is {digest}, {PINS.relative_to(toolchain.ROOT)} pins {pinned['digest']}. The published "
+        "package has changed: find out why before you pin the new digest."
     )
 
 
-def _pulled() -> Path:
+def _cache_folder() -> Path:
     return toolchain.CACHE / "charts"
 
 
-def complaints(path: Path, values: Mapping[str, Any]) -> list[str]:
-    """What the chart's own values.schema.json says against these values over its defaults, as Helm judges them.
+def validate_values(path: Path, values: Mapping[str, Any]) -> list[str]:
+    """Violations of the chart's values.schema.json by these values merged over its defaults, as Helm checks them.
 
-    Empty when the chart has no schema. Where a value is not known yet, nothing is said of it nor of what it stands in.
+    Empty when the chart has no schema. Errors at an unknown value, or at an object that contains one, are left out.
     """
-    schema = _member(path, "values.schema.json")
+    schema = _read_member(path, "values.schema.json")
     if schema is None:
         return []
-    whole = _coalesce(_member(path, "values.yaml") or {}, values)
-    unknown = list(_unknown_paths(whole))
+    merged = _merge_values(_read_member(path, "values.yaml") or {}, values)
+    unknown = list(_unknown_paths(merged))
     validator = jsonschema.validators.validator_for(schema)(schema)
     found = {}
-    for error in validator.iter_errors(whole):
+    for error in validator.iter_errors(merged):
         place = tuple(error.absolute_path)
-        if not any(hidden[: len(place)] == place for hidden in unknown):
+        if not any(location[: len(place)] == place for location in unknown):
             found[".".join(map(str, place)) or "values"] = error.message
     return [f"{place}: {message}" for place, message in sorted(found.items())]
 
@@ -173,17 +173,17 @@ def _unknown_paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tup
             yield from _unknown_paths(item, (*path, index))
 
 
-def _coalesce(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values over a chart's defaults: maps are merged, null removes, everything else replaces."""
+def _merge_values(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values merged over a chart's defaults as Helm does it: maps are merged, null removes, anything else replaces."""
     merged = {**defaults, **values}
     for key, default in defaults.items():
         if isinstance(default, Mapping) and isinstance(merged[key], Mapping):
-            merged[key] = _coalesce(default, merged[key])
+            merged[key] = _merge_values(default, merged[key])
     return {key: value for key, value in merged.items() if value is not None or key not in values}
 
 
-def _member(path: Path, name: str) -> Any:
-    """A YAML or JSON file at the top of a chart; a subchart's lies deeper."""
+def _read_member(path: Path, name: str) -> Any:
+    """The parsed YAML or JSON file at the top level of a chart, or None. Those of subcharts lie deeper."""
     with tarfile.open(path) as archive:
         for member in archive:
             if member.name.count("/") == 1 and member.name.endswith(f"/{name}"):

@@ -30,71 +30,75 @@ TOOL = Tool(
 )
 
 
-def helm() -> Path:
-    """The `helm` to use; builds it first when there is none.
+class HelmUnavailable(Exception):
+    """Why there is no Helm on this machine, in one line."""
+
+
+def ensure_helm() -> Path:
+    """The path of the `helm` binary, built first where none is installed.
 
     Raises UserError when it can neither be found nor built.
     """
     return toolchain.ensure(TOOL)
 
 
-class Unavailable(Exception):
-    """Why there is no Helm on this machine, in one line."""
-
-
-def ready() -> bool:
-    """Make sure of Helm where that is possible; without it a rehearsal goes on, and says that no chart was rendered."""
-    path, _ = _found()
+def is_available() -> bool:
+    """Whether Helm can be used; builds it if needed. Without it a rehearsal reports its charts as not rendered."""
+    path, _ = _locate()
     return path is not None
 
 
-def run(arguments: Sequence[str], patience: float) -> subprocess.CompletedProcess[str]:
-    """Run Helm, apart from whatever a person's own Helm knows.
+def run(arguments: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
+    """Run Helm, isolated from the user's own Helm configuration.
 
-    Raises Unavailable where there is no Helm, TimeoutExpired after `patience` seconds.
+    Raises HelmUnavailable where there is no Helm, and subprocess.TimeoutExpired after `timeout` seconds.
     """
     return subprocess.run(
-        command(arguments),
+        build_command(arguments),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
-        timeout=patience,
+        timeout=timeout,
     )
 
 
-def command(arguments: Sequence[str]) -> list[str]:
-    """The command line of a Helm apart from whatever a person's own Helm knows: repositories, plugins, credentials, a
-    cluster.
+def build_command(arguments: Sequence[str]) -> list[str]:
+    """The command line of a Helm that is isolated from the user's repositories, plugins, credentials and clusters.
 
-    Raises Unavailable where there is no Helm.
+    Raises HelmUnavailable where there is no Helm.
     """
-    path, reason = _found()
+    path, reason = _locate()
     if path is None:
-        raise Unavailable(reason)
+        raise HelmUnavailable(reason)
     home = toolchain.CACHE / "helm-home"
     folders = [f"HELM_{name}_HOME={home / name.lower()}" for name in ("CACHE", "CONFIG", "DATA")]
-    persons = [option for key in os.environ if key.startswith(("HELM_", "KUBE")) for option in ("-u", key)]
-    return ["env", *persons, *folders, str(path), *arguments]
+    inherited = [option for key in os.environ if key.startswith(("HELM_", "KUBE")) for option in ("-u", key)]
+    return ["env", *inherited, *folders, str(path), *arguments]
 
 
-def last_line(said: str) -> str:
-    """The end of what Helm said, which is where it says why."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1].removeprefix("Error: ")[:300] if lines else "Helm says nothing of why"
+def last_line(output: str) -> str:
+    """The last line of Helm's output, which states the cause of a failure."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1].removeprefix("Error: ")[:300] if lines else "Helm printed no reason"
 
 
-def complaint(said: str, longest: int) -> str:
-    """All that Helm said of why, in one line of so many characters; empty when it named no error."""
-    text = " ".join(re.split(r"^Error: ", said, maxsplit=1, flags=re.MULTILINE)[1:]).strip()
-    text = " ".join(text.split())
-    return text if len(text) <= longest else f"{text[:longest]}..."
+def error_message(output: str, max_length: int) -> str:
+    """Helm's error message on one line, shortened to `max_length` characters; empty when it printed no error."""
+    text = " ".join(re.split(r"^Error: ", output, maxsplit=1, flags=re.MULTILINE)[1:])
+    return shorten(text, max_length)
+
+
+def shorten(text: str, max_length: int) -> str:
+    """`text` on one line of at most `max_length` characters and an ellipsis."""
+    line = " ".join(text.split())
+    return line if len(line) <= max_length else f"{line[:max_length]}..."
 
 
 @cache
-def _found() -> tuple[Path | None, str]:
-    """Once in a process: a build that failed would fail again, after minutes."""
+def _locate() -> tuple[Path | None, str]:
+    """The binary, or why there is none. Cached: a failed build would fail again, after minutes."""
     try:
-        return helm(), ""
+        return ensure_helm(), ""
     except UserError as error:
-        return None, f"there is no Helm: {str(error).splitlines()[0]}"
+        return None, f"Helm is not available: {str(error).splitlines()[0]}"

@@ -1,7 +1,7 @@
-"""What Helm makes of a chart and its values: the real Helm, the real chart, no cluster.
+"""Renders releases with the real Helm, without a cluster, and validates the rendered objects.
 
-Rendered objects live in memory only. A chart may make keys and passwords at each rendering (genCA, randAlphaNum): they
-are nobody's secrets, but they look like some, so nothing of them is written down.
+Rendered objects are kept in memory only. A chart may generate keys and passwords at each rendering (genCA,
+randAlphaNum): they protect nothing, but they look like secrets, so they are never written to disk.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from typing import Any
 import yaml
 
 from rehearsal.helm import charts, cli
-from rehearsal.helm.charts import Chart, NotObtainable
+from rehearsal.helm.charts import Chart, ChartUnavailable
 from rehearsal.kubernetes import schemas
 
-# What the cluster serves beside Kubernetes' own kinds: charts ask before they bring a ServiceMonitor.
+# API versions that the cluster serves beside the built-in ones: charts test for them before they add a ServiceMonitor.
 _API_VERSIONS = ("monitoring.coreos.com/v1",)
 
-_PATIENCE = 60  # seconds; the largest chart takes a few
-_LONGEST = 600  # characters of a refusal; Helm may quote whole documents
+_TIMEOUT = 60  # seconds; the largest chart takes a few
+_MAX_MESSAGE = 600  # characters of an error message: Helm may quote whole documents
 
 _Manifest = Mapping[str, Any]
 
 
 class RenderError(Exception):
-    """What Helm says of a chart that does not render with these values, or renders to something that is no object."""
+    """Why a chart does not render with these values, or renders to something other than Kubernetes objects."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """A Helm release as it is asked for, its values in full."""
+    """A Helm release as declared, with all its values."""
 
     chart: Chart
     name: str
@@ -46,132 +46,130 @@ class Release:
     values: Mapping[str, Any]
 
     @classmethod
-    def of(cls, inputs: Mapping[str, Any]) -> Release:
-        """A release from the inputs of a Release resource."""
-        return cls(Chart.of(inputs), str(inputs["name"]), str(inputs["namespace"]), inputs.get("values") or {})
+    def from_inputs(cls, inputs: Mapping[str, Any]) -> Release:
+        """The release that a Release resource's inputs declare."""
+        return cls(Chart.from_inputs(inputs), str(inputs["name"]), str(inputs["namespace"]), inputs.get("values") or {})
 
 
 @dataclass(frozen=True)
-class Rendered:
-    """What became of a release: its objects, or the reason why there are none to look at.
+class RenderedRelease:
+    """The objects of a release, or the reason why it was not rendered.
 
-    custom      the objects of kinds that are not Kubernetes' own: there is no schema to check them against
-    complaints  what the API server would say of the others
-    reason      why the release was not rendered; empty when it was
+    custom_objects  those of `objects` whose kind is not built into Kubernetes: there is no schema to validate them with
+    problems        what the API server would reject in the others
+    skip_reason     why the release was not rendered; empty when it was
     """
 
     objects: Sequence[_Manifest] = ()
-    custom: Sequence[_Manifest] = ()
-    complaints: Sequence[str] = ()
-    reason: str = ""
+    custom_objects: Sequence[_Manifest] = ()
+    problems: Sequence[str] = ()
+    skip_reason: str = ""
 
 
-_done: dict[str, Rendered] = {}
-_one_at_a_time = threading.Lock()  # of two releases that arrive together the second would only slow the first
+_rendered: dict[str, RenderedRelease] = {}
+_lock = threading.Lock()  # rendering two releases at the same time would only slow the first
 
 
-def render(release: Release) -> Rendered:
-    """Every object of a release, its CRDs and hooks among them, checked; done once in a process for the same values.
+def render(release: Release) -> RenderedRelease:
+    """Render and validate every object of a release, with its CRDs and hooks; cached per process for equal values.
 
-    Raises RenderError where the chart is at hand and does not render.
+    Raises RenderError where the chart is available and does not render.
     """
     key = json.dumps([repr(release.chart), release.name, release.namespace, release.values], sort_keys=True)
-    with _one_at_a_time:
-        if key not in _done:
-            _done[key] = _checked(release)
-        return _done[key]
+    with _lock:
+        if key not in _rendered:
+            _rendered[key] = _render_and_validate(release)
+        return _rendered[key]
 
 
-def _checked(release: Release) -> Rendered:
+def _render_and_validate(release: Release) -> RenderedRelease:
     try:
-        objects = list(_parsed(_template(release)))
-    except NotObtainable as reason:
-        return Rendered(reason=str(reason))
+        objects = list(_parse_manifests(_run_template(release)))
+    except ChartUnavailable as reason:
+        return RenderedRelease(skip_reason=str(reason))
     custom = [manifest for manifest in objects if not schemas.is_built_in(manifest)]
-    complaints = []
+    problems = []
     for manifest in objects:
-        complaint = schemas.complaint(manifest) if schemas.is_built_in(manifest) else None
-        if complaint:
-            complaints.append(f"{label(release.chart, manifest)}: {complaint}")
-    return Rendered(objects, custom, complaints)
+        problem = schemas.complaint(manifest) if schemas.is_built_in(manifest) else None
+        if problem:
+            problems.append(f"{object_label(release.chart, manifest)}: {problem}")
+    return RenderedRelease(objects, custom, problems)
 
 
-def label(chart: Chart, manifest: _Manifest) -> str:
-    """What messages and exceptions call a rendered object: `<chart>/<Kind>/<name>`."""
+def object_label(chart: Chart, manifest: _Manifest) -> str:
+    """How messages and policy exceptions refer to a rendered object: `<chart>/<Kind>/<name>`."""
     metadata = manifest.get("metadata")
     name = metadata.get("name") if isinstance(metadata, Mapping) else None
     return f"{chart.name.rpartition('/')[2]}/{manifest['kind']}/{name}"
 
 
-def _template(release: Release) -> str:
-    package = charts.obtain(release.chart)
+def _run_template(release: Release) -> str:
+    package = charts.fetch_package(release.chart)
     with values_file(release.values) as values:
         command = ["template", release.name, str(package), "--namespace", release.namespace, "--values", str(values)]
         command += ["--include-crds", "--kube-version", f"{schemas.VERSION}.0"]
-        command += ["--skip-tests"]  # pods that nobody starts but `helm test`
+        command += ["--skip-tests"]  # pods that only `helm test` starts
         command += [argument for version in _API_VERSIONS for argument in ("--api-versions", version)]
         try:
-            reply = cli.run(command, _PATIENCE)
-        except cli.Unavailable as error:
-            raise NotObtainable(str(error)) from None
+            reply = cli.run(command, _TIMEOUT)
+        except cli.HelmUnavailable as error:
+            raise ChartUnavailable(str(error)) from None
         except subprocess.TimeoutExpired:
-            raise RenderError(f"rendering took longer than {_PATIENCE} s") from None
+            raise RenderError(f"rendering took longer than {_TIMEOUT} s") from None
     if reply.returncode != 0:
-        raise RenderError(_trimmed(reply.stderr))
+        raise RenderError(_shorten_error(reply.stderr))
     return reply.stdout
 
 
 @contextmanager
 def values_file(values: Mapping[str, Any]) -> Iterator[Path]:
-    """Values in a file that nobody else may read, for as long as Helm needs it; a command line is there for all."""
-    descriptor, name = tempfile.mkstemp(prefix="values-", suffix=".yaml")  # made with mode 0600
+    """A temporary file with the values that only this user may read; a command line is visible to all users."""
+    descriptor, name = tempfile.mkstemp(prefix="values-", suffix=".yaml")  # created with mode 0600
     try:
         with os.fdopen(descriptor, "w") as file:
-            json.dump(values, file)  # which is YAML, and keeps strings strings
+            json.dump(values, file)  # JSON is YAML, and keeps strings strings
         yield Path(name)
     finally:
         os.unlink(name)
 
 
-def _parsed(text: str) -> Iterator[_Manifest]:
+def _parse_manifests(text: str) -> Iterator[_Manifest]:
     try:
         documents = list(yaml.load_all(text, Loader=_Loader))
     except yaml.YAMLError as error:
-        # The parser's message would quote what stands there.
+        # The parser's own message quotes the text, which may be secret.
         mark = getattr(error, "problem_mark", None)
-        raise RenderError(
-            "the chart renders to what is no YAML" + (f" (line {mark.line + 1})" if mark else "")
-        ) from None
+        raise RenderError("the chart renders invalid YAML" + (f" (line {mark.line + 1})" if mark else "")) from None
     for document in documents:
-        yield from _flat(document)
+        yield from _flatten(document)
 
 
-def _flat(document: Any) -> Iterator[_Manifest]:
-    """The objects of a document: none of an empty one, each item of a list."""
+def _flatten(document: Any) -> Iterator[_Manifest]:
+    """The objects in a document: none if it is empty, each item of a List."""
     if document is None:
         return
     if not isinstance(document, Mapping) or not document.get("kind") or not document.get("apiVersion"):
-        raise RenderError("the chart renders to a document without apiVersion and kind")
+        raise RenderError("the chart renders a document without apiVersion and kind")
     if str(document["kind"]).endswith("List") and isinstance(document.get("items"), list):
         for item in document["items"]:
-            yield from _flat(item)
+            yield from _flatten(item)
     else:
         yield document
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as Kubernetes reads it: dates are strings there, and so is `=`, which the parser has a meaning for."""
+    """YAML as Kubernetes reads it: dates and `=` are strings, where PyYAML gives them a type of their own."""
 
 
-_PLAIN = frozenset("tag:yaml.org,2002:" + name for name in ("timestamp", "value"))
+_STRING_TAGS = frozenset("tag:yaml.org,2002:" + name for name in ("timestamp", "value"))
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if tag not in _PLAIN]
+    first: [(tag, pattern) for tag, pattern in found if tag not in _STRING_TAGS]
     for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
 
-def _trimmed(said: str) -> str:
-    """Helm's complaint without its warnings and its advice, in one line of bearable length."""
-    _, error, complaint = said.rpartition("Error: ")
-    text = " ".join((complaint if error else said).replace("Use --debug flag to render out invalid YAML", "").split())
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+def _shorten_error(output: str) -> str:
+    """Helm's last error message without its warnings and its advice, on one line."""
+    _, error, message = output.rpartition("Error: ")
+    text = (message if error else output).replace("Use --debug flag to render out invalid YAML", "")
+    return cli.shorten(text, _MAX_MESSAGE)

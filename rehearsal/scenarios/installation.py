@@ -15,7 +15,7 @@ import yaml
 
 from rehearsal.console import UserError
 from rehearsal.helm import charts, cli
-from rehearsal.helm.charts import Chart, NotObtainable
+from rehearsal.helm.charts import Chart, ChartUnavailable
 from rehearsal.kubernetes.client import ApiClient, NoKindMatchError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER
@@ -118,11 +118,11 @@ def _package(name: str, pin: Pin) -> Path:
     repository = pin["repository"]
     address = f"{repository}/{name}" if repository.startswith("oci://") else name
     try:
-        return charts.obtain(Chart(address, pin["version"], repository))
-    except NotObtainable as error:
+        return charts.fetch_package(Chart(address, pin["version"], repository))
+    except ChartUnavailable as error:
         raise UserError(
-            f"The chart {name} {pin['version']} cannot be had: {error}. Set {charts.VARIABLE} to a folder that has "
-            f"{name}-{pin['version']}.tgz, or make {repository} reachable."
+            f"The chart {name} {pin['version']} is not available: {error}. Set {charts.FOLDER_VARIABLE} to a "
+            f"folder that contains {name}-{pin['version']}.tgz, or make {repository} reachable."
         ) from None
 
 

@@ -67,9 +67,9 @@ def _require_namespace(request: ResourceRequest) -> str | None:
 
 
 def _validate_values(request: ResourceRequest) -> str | None:
-    path = charts.package(Chart.of(request.inputs))
+    path = charts.find_package(Chart.from_inputs(request.inputs))
     values = request.get("values", {})
-    complaints = charts.complaints(path, values) if path and values is not UNKNOWN else []
+    complaints = charts.validate_values(path, values) if path and values is not UNKNOWN else []
     if not complaints:
         return None
     return "values don't meet the specifications of the schema(s) in the chart: " + "; ".join(complaints)
@@ -78,7 +78,7 @@ def _validate_values(request: ResourceRequest) -> str | None:
 def _validate_rendering(request: ResourceRequest) -> str | None:
     """Helm's error, or the API server's about rendered objects. A chart that is not available raises no error."""
     try:
-        complaints = rendering.render(Release.of(request.inputs)).complaints
+        complaints = rendering.render(Release.from_inputs(request.inputs)).problems
     except RenderError as error:
         return f"{request.get('name')} could not be rendered: {error}"
     return "; ".join(complaints) or None
@@ -86,8 +86,12 @@ def _validate_rendering(request: ResourceRequest) -> str | None:
 
 def _summarize_rendering(request: ResourceRequest) -> Mapping[str, Any]:
     """The numbers of a release's objects. Only numbers: charts generate random secrets, which must not be stored."""
-    rendered = rendering.render(Release.of(request.inputs))
-    return {"objects": len(rendered.objects), "notChecked": len(rendered.custom), "reason": rendered.reason}
+    rendered = rendering.render(Release.from_inputs(request.inputs))
+    return {
+        "objects": len(rendered.objects),
+        "notChecked": len(rendered.custom_objects),
+        "reason": rendered.skip_reason,
+    }
 
 
 _RELEASE_MODEL = ResourceModel(

@@ -89,7 +89,7 @@ def releases(plane: ControlPlane) -> Releases:
 @pytest.fixture
 def chart(namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Makes a chart of some templates; gives the inputs of a release of it, which is called as its namespace is."""
-    monkeypatch.setenv(charts.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(charts.FOLDER_VARIABLE, str(tmp_path))
     monkeypatch.setattr(toolchain, "CACHE", tmp_path / "cache")
 
     def make(*templates: str, **inputs: Any) -> dict[str, Any]:

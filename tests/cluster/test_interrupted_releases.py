@@ -1,4 +1,4 @@
-"""Helm releases whose operation is killed, cancelled, or finds no end.
+"""Helm releases whose operation is killed, cancelled, or does not finish.
 
 Proves that what was killed is locked as the real Helm locks it, that what the message says to do unlocks it, and that a
 cancelled operation ends in good order. Helm and the API server are real, the charts are made for the test.
@@ -20,7 +20,7 @@ import pytest
 
 from rehearsal.helm import cli
 from rehearsal.helm.releases import resources as under_test
-from rehearsal.helm.releases.resources import Releases, Unfinished
+from rehearsal.helm.releases.resources import PartialReleaseError, Releases
 from rehearsal.kubernetes.client import ApiUnreachableError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_control_plane
 from rehearsal.simulator.core.errors import CloudError
@@ -32,7 +32,7 @@ _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes 
 
 @pytest.fixture(autouse=True)
 def _helm() -> None:
-    if not cli.ready():
+    if not cli.is_available():
         pytest.skip("no Helm on this machine, and none could be built")
 
 
@@ -110,7 +110,7 @@ def test_an_upgrade_that_was_killed_locks_the_release_until_it_is_rolled_back(
     again = changed(inputs, level="3")
     with pytest.raises(CloudError, match=r"is in progress.*locked \(pending-upgrade\).* rollback \S+ 1 ") as locked:
         releases.upgrade(again, inputs, None)
-    assert not isinstance(locked.value, Unfinished)  # it made no revision that there would be to remember
+    assert not isinstance(locked.value, PartialReleaseError)  # it made no revision that there would be to remember
     follow(str(locked.value), plane)
     assert level(plane, namespace) == "1"
     assert releases.upgrade(again, inputs, None)["status"]["status"] == "deployed"
@@ -136,7 +136,7 @@ def test_a_helm_that_finds_no_end_is_stopped(
 ) -> None:
     monkeypatch.setattr(under_test, "_WAITS", 0.1)
     inputs = chart(WEB)
-    with pytest.raises(Unfinished, match="Helm found no end") as refused:
+    with pytest.raises(PartialReleaseError, match="Helm did not finish in time") as refused:
         releases.install(changed(inputs, cpu=TOO_LARGE), None)
     assert refused.value.outputs["status"]["status"] == "failed"
 

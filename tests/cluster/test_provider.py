@@ -50,9 +50,9 @@ def engine(plane: ControlPlane) -> Engine:
 @pytest.fixture
 def release(engine: Engine, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """A release of a chart with a ConfigMap and a Job, which ends with a code."""
-    if not cli.ready():
+    if not cli.is_available():
         pytest.skip("no Helm on this machine, and none could be built")
-    monkeypatch.setenv(charts.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(charts.FOLDER_VARIABLE, str(tmp_path))
     monkeypatch.setattr(toolchain, "CACHE", tmp_path / "cache")
     chart_packages.package(tmp_path, "toy", {"all.yaml": CHART})
 

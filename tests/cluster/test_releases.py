@@ -18,7 +18,7 @@ import pytest
 from kernel.values import UNKNOWN
 from rehearsal.helm import cli
 from rehearsal.helm.releases import resources as under_test
-from rehearsal.helm.releases.resources import Releases, Unfinished
+from rehearsal.helm.releases.resources import PartialReleaseError, Releases
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.simulator.core.errors import CloudError
 from tests.support.release_charts import HELD, HOOK, POD, SETTINGS, TOO_LARGE, WEB, changed, level
@@ -28,7 +28,7 @@ _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes 
 
 @pytest.fixture(autouse=True)
 def _helm() -> None:
-    if not cli.ready():
+    if not cli.is_available():
         pytest.skip("no Helm on this machine, and none could be built")
 
 
@@ -83,7 +83,7 @@ def test_a_pod_that_fits_nowhere_fails_an_atomic_install_with_the_schedulers_rea
 ) -> None:
     with pytest.raises(CloudError) as refused:
         releases.install(changed(chart(WEB, atomic=True, timeout=10), cpu=TOO_LARGE), None)
-    assert not isinstance(refused.value, Unfinished)
+    assert not isinstance(refused.value, PartialReleaseError)
     said = str(refused.value)
     assert "has been uninstalled due to atomic being set" in said
     assert f"Deployment {namespace}/web: 0/1 pods ready" in said
@@ -96,7 +96,9 @@ def test_an_atomic_upgrade_that_fails_is_rolled_back_and_says_to_which_revision(
 ) -> None:
     inputs = chart(SETTINGS, WEB, atomic=True)
     releases.install(inputs, None)
-    with pytest.raises(Unfinished, match=r"has been rolled back .*It was rolled back to revision 1") as refused:
+    with pytest.raises(
+        PartialReleaseError, match=r"has been rolled back .*It was rolled back to revision 1"
+    ) as refused:
         releases.upgrade({**changed(inputs, level="2", cpu=TOO_LARGE), "timeout": 10}, inputs, None)
     assert f"Deployment {namespace}/web" in str(refused.value)
     assert refused.value.outputs["status"]["revision"] == 3
@@ -109,7 +111,7 @@ def test_without_atomic_a_failed_release_stays_and_the_next_upgrade_mends_it(
 ) -> None:
     inputs = chart(WEB)
     broken = {**changed(inputs, cpu=TOO_LARGE), "timeout": 2}
-    with pytest.raises(Unfinished) as refused:
+    with pytest.raises(PartialReleaseError) as refused:
         releases.install(broken, None)
     assert refused.value.outputs["status"]["status"] == "failed"
     seen = releases.read(broken)
@@ -128,7 +130,7 @@ def test_a_release_that_is_not_awaited_is_deployed_whatever_becomes_of_it(
 def test_a_rehearsal_waits_no_longer_than_its_own_patience_and_says_so(
     releases: Releases, chart: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(under_test, "PATIENCE", 2)
+    monkeypatch.setattr(under_test, "MAX_WAIT", 2)
     began = time.monotonic()
     with pytest.raises(CloudError, match="Helm waited 2 s: the release allows 600 s"):
         releases.install(changed(chart(WEB, timeout=600), cpu=TOO_LARGE), None)
@@ -246,13 +248,13 @@ def test_no_value_stands_on_a_command_line_or_stays_in_a_file(
     plane: ControlPlane, releases: Releases, chart: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    command = cli.command
+    command = cli.build_command
 
     def noted(arguments: Sequence[str]) -> list[str]:
         asked.extend(arguments)
         return command(arguments)
 
-    monkeypatch.setattr(cli, "command", noted)
+    monkeypatch.setattr(cli, "build_command", noted)
     releases.install(changed(chart(SETTINGS), level="pin-1234"), None)
     assert "pin-1234" not in " ".join(asked)
     assert not Path(asked[asked.index("--values") + 1]).exists()

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rehearsal.helm.charts import VARIABLE
+from rehearsal.helm.charts import FOLDER_VARIABLE
 from rehearsal.kubernetes.control_plane import programs
 from tests.support.project import TIMEOUT, Project, Run, Stack, changes
 from tests.support.stack_contract import Standing, taken_down
@@ -152,7 +152,7 @@ def test_at_last_destroy_takes_everything_down(stack: Stack) -> None:
     taken_down(stack, OUTLIVES)
 
 
-@pytest.mark.skipif(VARIABLE not in os.environ, reason=f"{VARIABLE} names no folder with the charts")
+@pytest.mark.skipif(FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} names no folder with the charts")
 @pytest.mark.usefixtures("control_plane")
 def test_volumes_without_the_add_on_that_makes_them_stay_pending(lasting: Project) -> None:
     """The last, for it leaves a stack that does not stand."""

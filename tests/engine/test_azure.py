@@ -21,7 +21,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from rehearsal.helm.charts import VARIABLE
+from rehearsal.helm.charts import FOLDER_VARIABLE
 from tests.support.project import Project, Stack
 from tests.support.stack_contract import Standing, taken_down
 
@@ -30,7 +30,9 @@ pytestmark = pytest.mark.engine
 AZURE = "azure-dev"
 MLFLOW = "infra/cluster/mlflow.py"
 
-needs_charts = pytest.mark.skipif(VARIABLE not in os.environ, reason=f"{VARIABLE} names no folder with the charts")
+needs_charts = pytest.mark.skipif(
+    FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} names no folder with the charts"
+)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from infra import cluster
 from policies import ReviewedException, load_exceptions
 from rehearsal import toolchain
 from rehearsal.helm import charts, cli
-from rehearsal.helm.chart_policies import Judged, advice, faults, judge
+from rehearsal.helm.chart_policies import ChartEvaluation, evaluate_release, list_advisories, list_problems
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
@@ -69,13 +69,13 @@ REQUIRES = '{{ required "say how many" .Values.replicas }}'
 
 @pytest.fixture(autouse=True)
 def _helm() -> None:
-    if not cli.ready():
+    if not cli.is_available():
         pytest.skip("no Helm on this machine, and none could be built")
 
 
 @pytest.fixture
 def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulation]:
-    monkeypatch.setenv(charts.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(charts.FOLDER_VARIABLE, str(tmp_path))
     state = StateStore(tmp_path / "state.db")
     yield Simulation(CLOUD, state)
     state.close()
@@ -147,7 +147,7 @@ def create_again(inputs: dict[str, Any]) -> Any:
 def test_a_hook_is_judged_like_any_other_object(kubernetes: Simulation, tmp_path: Path) -> None:
     inputs = release(tmp_path, hook=HOOK)
     create(kubernetes, inputs)
-    said = "\n".join(faults([judge(inputs, [])], strict=False))
+    said = "\n".join(list_problems([evaluate_release(inputs, [])], strict=False))
     assert "toy/Job/hook: [high] k8s-pod-host-namespaces: spec.template.spec.hostPID" in said
     assert "Remedy: leave hostPID, hostIPC and hostNetwork unset" in said
 
@@ -157,14 +157,14 @@ def test_a_hook_is_judged_like_any_other_object(kubernetes: Simulation, tmp_path
 def test_a_release_from_before_its_chart_was_at_hand_is_refused_all_the_same(
     tmp_path: Path, template: str, said: str
 ) -> None:
-    (fault,) = faults([judge(release(tmp_path, object=template), [])], strict=False)
+    (fault,) = list_problems([evaluate_release(release(tmp_path, object=template), [])], strict=False)
     assert said in fault
 
 
 @pytest.mark.usefixtures("kubernetes")
 def test_values_that_the_state_keeps_secret_are_not_taken_for_what_stands_there(tmp_path: Path) -> None:
     inputs = release(tmp_path, {"level": {SIGNATURE: "mark", "ciphertext": "v1:x"}}, config=CONFIG_MAP)
-    assert "secret" in judge(inputs, []).rendered.reason
+    assert "secret" in evaluate_release(inputs, []).rendered.skip_reason
 
 
 TODAY = datetime.now(UTC).date()
@@ -184,18 +184,18 @@ def test_only_an_exception_in_force_covers_a_rendered_object(
     tmp_path: Path, resource: str, expires: date, covers: bool
 ) -> None:
     exception = ReviewedException("k8s-pod-host-namespaces", resource, "for a test", expires)
-    judged = judge(release(tmp_path, hook=HOOK), [exception])
+    judged = evaluate_release(release(tmp_path, hook=HOOK), [exception])
     assert any(found.control.id == exception.control for found in judged.excepted) is covers
     assert any(found.control.id == exception.control for found in judged.failed) is not covers
 
 
 @pytest.mark.usefixtures("kubernetes")
 def test_advice_stops_nothing(tmp_path: Path) -> None:
-    judged = judge(release(tmp_path, hook=HOOK), [])
+    judged = evaluate_release(release(tmp_path, hook=HOOK), [])
     lower = [replace(found, control=replace(found.control, severity="low")) for found in judged.violations]
     advised = [replace(judged, violations=lower)]
-    assert faults(advised, strict=True) == []
-    assert "[low] k8s-pod-host-namespaces" in "\n".join(advice(advised))
+    assert list_problems(advised, strict=True) == []
+    assert "[low] k8s-pod-host-namespaces" in "\n".join(list_advisories(advised))
 
 
 def test_a_chart_that_cannot_be_had_is_said_to_be_and_fails_where_it_is_strict(
@@ -205,32 +205,32 @@ def test_a_chart_that_cannot_be_had_is_said_to_be_and_fails_where_it_is_strict(
     inputs = {"chart": "nowhere", "version": "1.0.0", "name": "toy", "namespace": "default", "values": {}}
     reason = "the release names no repository"
     assert create(kubernetes, inputs) == {"objects": 0, "notChecked": 0, "reason": reason}
-    judged = [judge(inputs, [])]
-    assert faults(judged, strict=False) == []
-    (fault,) = faults(judged, strict=True)
+    judged = [evaluate_release(inputs, [])]
+    assert list_problems(judged, strict=False) == []
+    (fault,) = list_problems(judged, strict=True)
     assert reason in fault
     assert "nowhere-1.0.0.tgz" in fault
 
 
 @pytest.fixture(scope="module", params=["dev", "prod"])
-def platform(request: pytest.FixtureRequest) -> list[Judged]:
+def platform(request: pytest.FixtureRequest) -> list[ChartEvaluation]:
     """The platform's charts with its own values, as they are recorded: refused where they break a schema."""
-    if not os.environ.get(charts.VARIABLE):
-        pytest.skip(f"{charts.VARIABLE} names no folder with the charts")
+    if not os.environ.get(charts.FOLDER_VARIABLE):
+        pytest.skip(f"{charts.FOLDER_VARIABLE} names no folder with the charts")
     recorder, _ = record_program(
         lambda: cluster.create_platform(stack_context("azure", request.param), sample_foundation())
     )
     reviewed = load_exceptions()
-    return [judge(item.inputs, reviewed) for item in recorder.of_type(RELEASE)]
+    return [evaluate_release(item.inputs, reviewed) for item in recorder.of_type(RELEASE)]
 
 
-def test_the_platforms_charts_render_to_objects_that_nothing_is_wrong_with(platform: list[Judged]) -> None:
+def test_the_platforms_charts_render_to_objects_that_nothing_is_wrong_with(platform: list[ChartEvaluation]) -> None:
     assert {judged.chart.name for judged in platform} == {"kube-prometheus-stack", "mlflow"}
-    assert faults(platform, strict=True) == []
+    assert list_problems(platform, strict=True) == []
     assert all(judged.passed > 10 for judged in platform)
 
 
-def test_every_exception_of_a_rendered_object_is_needed(platform: list[Judged]) -> None:
+def test_every_exception_of_a_rendered_object_is_needed(platform: list[ChartEvaluation]) -> None:
     reviewed = load_exceptions()
     rendered = {exception for exception in reviewed if "/" in exception.resource}
     used = {violation.exception for judged in platform for violation in judged.excepted}

@@ -46,8 +46,8 @@ _COMMITS = (
 def test_a_model_is_promoted_rolled_out_and_rolled_back_by_itself() -> None:
     if not PYTHON.exists():
         pytest.skip("platform/lifecycle has no environment: `make test-lifecycle` makes it")
-    if not os.environ.get(charts.VARIABLE):
-        pytest.skip(f"{charts.VARIABLE} names no folder of charts")
+    if not os.environ.get(charts.FOLDER_VARIABLE):
+        pytest.skip(f"{charts.FOLDER_VARIABLE} names no folder of charts")
 
     run = _lifecycle(_STACK)
 

@@ -71,9 +71,9 @@ def _served(plane: ControlPlane, api_version: str, kind: str) -> bool:
 
 
 def _chart(package: str, values: Sequence[str]) -> list[str]:
-    folder = os.environ.get(charts.VARIABLE)
+    folder = os.environ.get(charts.FOLDER_VARIABLE)
     if not folder:
-        pytest.skip(f"{charts.VARIABLE} names no folder of charts")
+        pytest.skip(f"{charts.FOLDER_VARIABLE} names no folder of charts")
     path = Path(folder) / f"{package}.tgz"
     if not path.is_file():
         pytest.skip(f"{path} is not there")
@@ -86,7 +86,7 @@ def _name(package: str) -> str:
 
 
 def _helm(plane: ControlPlane, *arguments: str) -> str:
-    if not cli.ready():
+    if not cli.is_available():
         pytest.skip("there is no Helm")
     reply = cli.run([*arguments, "--kubeconfig", str(plane.kubeconfig)], _TIMEOUT)
     assert reply.returncode == 0, reply.stderr

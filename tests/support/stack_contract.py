@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rehearsal.helm.charts import VARIABLE
+from rehearsal.helm.charts import FOLDER_VARIABLE
 from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.summary import policy_results, read_events
 from tests.support.project import Stack, changes, planned
@@ -30,7 +30,7 @@ class Standing:
             assert f"\n{section}\n" in stack.said
         assert "0 changes" in stack.said
         assert "kubeconfig         [secret]" in stack.said
-        assert "mlflow 1.11.5: " + ("7 objects rendered" if VARIABLE in os.environ else "") in stack.said
+        assert "mlflow 1.11.5: " + ("7 objects rendered" if FOLDER_VARIABLE in os.environ else "") in stack.said
 
     def test_the_policies_judged_the_stack_and_found_nothing(self, stack: Stack) -> None:
         said = policy_results(read_events(stack.events("up")))

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from rehearsal.helm import rendering
-from rehearsal.helm.charts import NotObtainable
+from rehearsal.helm.charts import ChartUnavailable
 
 
 # By module, and so ahead of fixtures that record a whole program, and gone when tests of tests/engine follow.
 @pytest.fixture(scope="module", autouse=True)
 def _no_rendering() -> Iterator[None]:
     def refuse(release: rendering.Release) -> str:
-        raise NotObtainable(f"unit tests do not render {release.chart.name}")
+        raise ChartUnavailable(f"unit tests do not render {release.chart.name}")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rendering, "_template", refuse)
+        patch.setattr(rendering, "_run_template", refuse)
         yield

@@ -1,8 +1,8 @@
-"""What the API server would say of a release's objects: each that is not there yet is created for a try.
+"""Finds what the API server would reject in a release, by creating each object that does not exist yet as a dry run.
 
-A try (`dryRun`) passes validation, defaulting and admission, and keeps nothing. Objects that are there already are left
-to the upgrade: what Helm would change in them, only Helm knows. The largest chart, of 113 objects, takes less than a
-second on two cores.
+A dry run passes validation, defaulting and admission, and persists nothing. Objects that exist already are left to the
+upgrade, since only Helm knows what it would change in them. The largest chart, of 113 objects, takes less than a second
+on two cores.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from rehearsal.helm import rendering
 from rehearsal.helm.rendering import Release
 from rehearsal.kubernetes.client import ApiClient, ApiError, NoKindMatchError, Object
 
-_TRY = {"dryRun": "All", "fieldValidation": "Strict", "fieldManager": "helm"}
-_AT_ONCE = 8  # requests: the API server is on the same machine
+_DRY_RUN = {"dryRun": "All", "fieldValidation": "Strict", "fieldManager": "helm"}
+_PARALLEL_REQUESTS = 8  # the API server is on the same machine
 
-# Admission asks of a bare pod that its service account is there, which may be another object of the same release.
-_NEEDS_OTHERS = frozenset({"Pod"})
+# Admission requires that a bare pod's service account exists, which may be another object of the same release.
+_DEPENDENT_KINDS = frozenset({"Pod"})
 
-# How the API server answers when a webhook that would have to be asked must not be asked for a try.
-_NO_TRY = "does not support dry run"
+# The API server's answer when a webhook that applies has side effects and so cannot take part in a dry run.
+_DRY_RUN_UNSUPPORTED = "does not support dry run"
 
 
-def refusals(api: ApiClient, release: Release, objects: Sequence[Object]) -> list[str]:
-    """What the API server refuses of a release's objects, each with the object's name.
+def find_rejections(api: ApiClient, release: Release, objects: Sequence[Object]) -> list[str]:
+    """What the API server rejects in a release, each with the object's label.
 
-    Objects of a kind or in a namespace that is not there yet are passed over. Raises ApiUnreachableError.
+    Objects whose kind or namespace does not exist yet are skipped. Raises ApiUnreachableError.
     """
     namespaces = {item["metadata"]["name"] for item in api.list("v1", "Namespace")}
 
-    def refusal(manifest: Object) -> str:
-        placed = _placed(api, manifest, release.namespace)
+    def find_rejection(manifest: Object) -> str:
+        placed = _with_namespace(api, manifest, release.namespace)
         namespace = placed["metadata"].get("namespace") if placed else None
         if placed is None or (namespace and namespace not in namespaces):
             return ""
-        said = _tried(api, placed)
-        return f"{rendering.label(release.chart, manifest)}: {said}" if said else ""
+        error = _create_dry_run(api, placed)
+        return f"{rendering.object_label(release.chart, manifest)}: {error}" if error else ""
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return [said for said in pool.map(refusal, objects) if said]
+    with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
+        return [rejection for rejection in pool.map(find_rejection, objects) if rejection]
 
 
-def _placed(api: ApiClient, manifest: Object, namespace: str) -> Object | None:
-    """The object as Helm would put it into the release's namespace, None where it cannot be tried."""
-    if manifest["kind"] in _NEEDS_OTHERS:
+def _with_namespace(api: ApiClient, manifest: Object, namespace: str) -> Object | None:
+    """The object in the namespace that Helm would create it in; None where a dry run cannot tell anything."""
+    if manifest["kind"] in _DEPENDENT_KINDS:
         return None
     try:
         kind = api.discover(manifest["apiVersion"], manifest["kind"])
@@ -55,12 +55,12 @@ def _placed(api: ApiClient, manifest: Object, namespace: str) -> Object | None:
     return {**manifest, "metadata": {"namespace": namespace, **metadata} if kind.namespaced else metadata}
 
 
-def _tried(api: ApiClient, manifest: Object) -> str:
+def _create_dry_run(api: ApiClient, manifest: Object) -> str:
     api_version, kind, metadata = manifest["apiVersion"], manifest["kind"], manifest["metadata"]
     name, namespace = metadata.get("name"), metadata.get("namespace", "")
     try:
         if not name or api.get(api_version, kind, name, namespace) is None:
-            api.request("POST", api.discover(api_version, kind).collection_path(namespace), _TRY, manifest)
+            api.request("POST", api.discover(api_version, kind).collection_path(namespace), _DRY_RUN, manifest)
     except ApiError as error:
-        return "" if _NO_TRY in str(error) else str(error)
+        return "" if _DRY_RUN_UNSUPPORTED in str(error) else str(error)
     return ""

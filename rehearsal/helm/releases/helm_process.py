@@ -1,7 +1,7 @@
-"""One run of Helm against the rehearsal's API server, watched for as long as it takes.
+"""Runs Helm against the rehearsal's API server and watches what it waits for.
 
-Helm's own account of a wait that failed is `context deadline exceeded`. What it waited for is seen while it waits:
-afterwards an atomic release is gone, or rolled back.
+When a wait times out, Helm itself reports only `context deadline exceeded`. What was not ready has to be collected
+while Helm waits: afterwards an atomic release is gone or rolled back.
 """
 
 from __future__ import annotations
@@ -12,106 +12,108 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rehearsal.helm import cli
-from rehearsal.helm.releases import revisions as release_records
+from rehearsal.helm.releases import revisions as release_revisions
 from rehearsal.kubernetes.client import ApiError, ApiUnreachableError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness import workloads
 from rehearsal.kubernetes.readiness.problem import Problem
 
-_LOOKS = 1.0  # seconds between two looks at what is not ready, and before the first: most releases are there by then
-_PACE = 0.05  # seconds between two questions whether Helm has ended
-_LONGEST = 1200  # characters of what Helm says: it may quote whole documents
+_READINESS_INTERVAL = 1.0  # seconds before the first readiness check (most releases are done by then) and between two
+_POLL_INTERVAL = 0.05  # seconds between two checks whether Helm has exited
+_MAX_MESSAGE = 1200  # characters of an error message: Helm may quote whole documents
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended.
 
-    complaint  why it failed, empty when it did what was asked
-    unready    what was not ready when Helm was last seen waiting for it
+    error    why it failed; empty when it succeeded
+    unready  what was not ready when Helm was last seen waiting
     """
 
-    complaint: str
+    error: str
     unready: Sequence[Problem]
 
 
-class Helm:
-    """Runs Helm for one cluster; may be used from several threads."""
+class HelmRunner:
+    """Runs Helm for one cluster; safe to use from several threads."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._running: set[str] = set()
         self._numbers = itertools.count(1)
 
-    def run(self, namespace: str, name: str, arguments: Sequence[str], patience: float) -> Outcome:
-        """Run Helm on a release, for so many seconds at most; it ends with the rehearsal, however that ends.
+    def run(self, namespace: str, name: str, arguments: Sequence[str], timeout: float) -> Outcome:
+        """Run Helm on a release for at most `timeout` seconds. It ends with the rehearsal, however that ends.
 
-        Raises helm.Unavailable where there is no Helm, and ApiUnreachableError when the control plane is gone.
+        Raises HelmUnavailable where there is no Helm, and ApiUnreachableError when the control plane is gone.
         """
         process = f"helm-{next(self._numbers)}"
-        # Not the log that the guard keeps of a server: it goes when it is read, for Helm may quote what is secret.
+        # Unlike servers' logs this one is deleted once read, since Helm may quote secret values.
         log = self._plane.folder / "logs" / f"{process}.log"
-        place = ["--namespace", namespace, "--kubeconfig", str(self._plane.kubeconfig)]
-        command = cli.command([*arguments, *place])
+        target = ["--namespace", namespace, "--kubeconfig", str(self._plane.kubeconfig)]
+        command = cli.build_command([*arguments, *target])
         self._running.add(process)
         try:
             self._plane.supervisor.start(process, command, log, graceful=True)
-            unready, stopped = self._watch(process, namespace, name, time.monotonic() + patience)
-            said = log.read_text(errors="replace") if log.exists() else ""
+            unready, stop_reason = self._watch(process, namespace, name, time.monotonic() + timeout)
+            output = log.read_text(errors="replace") if log.exists() else ""
         except BrokenPipeError:
-            raise ApiUnreachableError("the control plane is gone: nobody is there to start Helm") from None
+            raise ApiUnreachableError("the control plane has ended, so Helm cannot be started") from None
         finally:
             self._running.discard(process)
             log.unlink(missing_ok=True)
         code = self._plane.supervisor.exit_code(process)
-        return Outcome("" if code == 0 else stopped + _complaint(said, code), unready)
+        return Outcome("" if code == 0 else stop_reason + _describe_failure(output, code), unready)
 
     def cancel(self) -> None:
-        """End every run: by SIGTERM, which Helm takes as it takes a Ctrl-C, and by SIGKILL where that does not do
-        within the guard's five seconds; the release then stays locked."""
+        """End every run: by SIGTERM, which Helm handles as it does Ctrl-C, and by SIGKILL if it has not exited within
+        the supervisor's five seconds; the release then stays locked."""
         for process in list(self._running):
             self._plane.supervisor.stop(process)
 
     def _watch(self, process: str, namespace: str, name: str, end: float) -> tuple[Sequence[Problem], str]:
-        """What was last seen to be not ready, and why Helm had to be stopped if it had to."""
+        """What was last seen not ready, and why Helm had to be stopped, if it had to."""
         unready: Sequence[Problem] = ()
-        look = time.monotonic() + _LOOKS
+        next_check = time.monotonic() + _READINESS_INTERVAL
         try:
             while True:
                 ended = self._plane.supervisor.exit_code(process) is not None
                 if self._plane.problems():
-                    raise ApiUnreachableError("the control plane went down while Helm was at work")
+                    raise ApiUnreachableError("the control plane went down while Helm was running")
                 if ended:
                     return unready, ""
                 if time.monotonic() > end:
-                    return unready, "Helm found no end. "
-                if time.monotonic() > look:
-                    seen = self._look(namespace, name)
-                    unready = unready if seen is None else seen
-                    look = time.monotonic() + _LOOKS
-                time.sleep(_PACE)
+                    return unready, "Helm did not finish in time. "
+                if time.monotonic() > next_check:
+                    current = self._find_unready(namespace, name)
+                    unready = unready if current is None else current
+                    next_check = time.monotonic() + _READINESS_INTERVAL
+                time.sleep(_POLL_INTERVAL)
         finally:
-            self._plane.supervisor.stop(process)  # which ends nothing that has ended
+            self._plane.supervisor.stop(process)  # no effect on a process that has exited
 
-    def _look(self, namespace: str, name: str) -> Sequence[Problem] | None:
-        """What of a release is not ready; None when that is no longer what Helm waits for."""
+    def _find_unready(self, namespace: str, name: str) -> Sequence[Problem] | None:
+        """What of a release is not ready; None when Helm no longer waits for that."""
         api = self._plane.api
         try:
-            faults = workloads.find_problems(api, release=name)
-            there = release_records.latest(api, namespace, name)
-            if there is None or not there.is_pending or there.status == "pending-rollback":
+            problems = workloads.find_problems(api, release=name)
+            revision = release_revisions.find_latest(api, namespace, name)
+            if revision is None or not revision.is_pending or revision.status == "pending-rollback":
                 return None
-            hooks = {f"{hook['kind']} {namespace}/{hook['name']}" for hook in there.hooks}
-            faults += (
-                [fault for fault in workloads.find_problems(api, namespace) if fault.workload in hooks] if hooks else []
+            hooks = {f"{hook['kind']} {namespace}/{hook['name']}" for hook in revision.hooks}
+            problems += (
+                [problem for problem in workloads.find_problems(api, namespace) if problem.workload in hooks]
+                if hooks
+                else []
             )
         except (ApiError, ApiUnreachableError):
             return None
-        return list(dict.fromkeys(faults))
+        return list(dict.fromkeys(problems))
 
 
-def _complaint(said: str, code: int | None) -> str:
-    complaint = cli.complaint(said, _LONGEST)
-    if complaint:
-        return complaint
-    return f"Helm was ended in the middle of it (signal {-code})" if code and code < 0 else f"Helm failed (code {code})"
+def _describe_failure(output: str, code: int | None) -> str:
+    error = cli.error_message(output, _MAX_MESSAGE)
+    if error:
+        return error
+    return f"Helm was killed by signal {-code}" if code and code < 0 else f"Helm failed with exit code {code}"

@@ -1,7 +1,7 @@
-"""What the inputs of a Release resource ask of Helm, and what they ask that a rehearsal cannot do.
+"""Translates the inputs of a Release resource into Helm's command line, and finds the inputs that are not supported.
 
-Each input does what it does in the real provider, which uses Helm 3 as a library: its helmCreate, helmUpdate and Delete
-say which of them counts when. Source:
+Each input has the effect that it has in the real provider, which uses Helm 3 as a library: its helmCreate, helmUpdate
+and Delete decide which input applies when. Source:
 https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/helm_release.go
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 INSTALL, UPGRADE, UNINSTALL = "install", "upgrade", "uninstall"
 
-DEFAULT_TIMEOUT = 300  # seconds, the real provider's
+DEFAULT_TIMEOUT = 300  # seconds, the real provider's default
 
 _SWITCHES: Mapping[str, Mapping[str, str]] = {
     INSTALL: {
@@ -30,7 +30,7 @@ _SWITCHES: Mapping[str, Mapping[str, str]] = {
         "atomic": "--atomic",
         "cleanupOnFail": "--cleanup-on-fail",
         "dependencyUpdate": "--dependency-update",
-        "disableCRDHooks": "--no-hooks",  # in an upgrade the real provider goes by this one, whatever it is called
+        "disableCRDHooks": "--no-hooks",  # for an upgrade the real provider reads this input, despite its name
         "forceUpdate": "--force",
         "recreatePods": "--recreate-pods",
         "renderSubchartNotes": "--render-subchart-notes",
@@ -41,8 +41,8 @@ _SWITCHES: Mapping[str, Mapping[str, str]] = {
     UNINSTALL: {},
 }
 
-# Inputs that no switch stands for: what is installed where, those `arguments` reads itself, and those without effect,
-# in the real provider too, on a release whose version is given.
+# Inputs without a switch: what is installed where, those that `build_arguments` reads, and those that have no effect,
+# in the real provider either, on a release whose version is set.
 _OTHERS = frozenset(
     "allowNullValues chart compat description devel maxHistory name namespace repositoryOpts skipAwait timeout values "
     "version waitForJobs".split()
@@ -50,19 +50,21 @@ _OTHERS = frozenset(
 _KNOWN = _OTHERS.union(*_SWITCHES.values())
 
 
-def unsupported(inputs: Mapping[str, Any]) -> list[str]:
-    """The inputs that would change what the real provider does, and that the rehearsal does not know."""
-    asked = {name for name, value in inputs.items() if _is_given(value)} - _KNOWN
+def find_unsupported_inputs(inputs: Mapping[str, Any]) -> list[str]:
+    """Inputs that change what the real provider does and that the rehearsal does not support."""
+    unsupported = {name for name, value in inputs.items() if _is_set(value)} - _KNOWN
     options = inputs.get("repositoryOpts")
     if isinstance(options, Mapping):
-        asked |= {f"repositoryOpts.{name}" for name, value in options.items() if name != "repo" and _is_given(value)}
-    return [f"'{name}' of a Helm release is not simulated: leave it out" for name in sorted(asked)]
+        unsupported |= {
+            f"repositoryOpts.{name}" for name, value in options.items() if name != "repo" and _is_set(value)
+        }
+    return [f"'{name}' of a Helm release is not simulated: leave it out" for name in sorted(unsupported)]
 
 
-def arguments(action: str, inputs: Mapping[str, Any], seconds: int) -> Iterator[str]:
-    """What a Helm command says of how to do it; `seconds` is the time limit of each single wait."""
+def build_arguments(action: str, inputs: Mapping[str, Any], seconds: int) -> Iterator[str]:
+    """The options of a Helm command; `seconds` is the timeout of each single wait."""
     yield from ("--timeout", f"{seconds}s")
-    if waits(inputs):
+    if waits_for_readiness(inputs):
         yield "--wait"
         if inputs.get("waitForJobs") and action != UNINSTALL:
             yield "--wait-for-jobs"
@@ -73,10 +75,10 @@ def arguments(action: str, inputs: Mapping[str, Any], seconds: int) -> Iterator[
         yield from ("--description", str(inputs["description"]))
 
 
-def waits(inputs: Mapping[str, Any]) -> bool:
-    """Whether Helm waits until the release's objects are ready, or gone."""
+def waits_for_readiness(inputs: Mapping[str, Any]) -> bool:
+    """Whether Helm waits until the release's objects are ready, or deleted."""
     return bool(inputs.get("atomic")) or not inputs.get("skipAwait")
 
 
-def _is_given(value: Any) -> bool:
+def _is_set(value: Any) -> bool:
     return value not in (None, False, "", [], {})

@@ -1,8 +1,7 @@
-"""Helm releases: `kubernetes:helm.sh/v3:Release`, carried out by the real Helm on the rehearsal's API server.
+"""Helm releases (`kubernetes:helm.sh/v3:Release`), carried out by the real Helm on the rehearsal's API server.
 
-Charts, values and their checks are those of the offline model. What is installed, upgraded, rolled back and removed is
-Helm's own work, and so is what the cluster remembers of it. A chart that cannot be had is not installed, and its
-release says so.
+Inputs are checked by the offline model. Installing, upgrading, rolling back and uninstalling is done by Helm, which
+also stores the revisions in the cluster. A release whose chart is not available is not installed; its outputs say so.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from typing import Any
 from kernel.values import UNKNOWN
 from rehearsal.helm import charts, cli, rendering
 from rehearsal.helm.charts import Chart
-from rehearsal.helm.releases import dry_run as release_preview
+from rehearsal.helm.releases import dry_run as release_dry_run
 from rehearsal.helm.releases import options as release_options
-from rehearsal.helm.releases import revisions as release_records
-from rehearsal.helm.releases.helm_process import Helm, Outcome
+from rehearsal.helm.releases import revisions as release_revisions
+from rehearsal.helm.releases.helm_process import HelmRunner, Outcome
 from rehearsal.helm.releases.options import INSTALL, UNINSTALL, UPGRADE
 from rehearsal.helm.releases.revisions import Revision
-from rehearsal.helm.rendering import Release, Rendered, RenderError
+from rehearsal.helm.rendering import Release, RenderedRelease, RenderError
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness.problem import describe_object
@@ -34,19 +33,19 @@ from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import Values, has_unknown
 from rehearsal.simulator.offline_kubernetes import CLOUD, RELEASE
 
-PATIENCE = 45
-"""Seconds that Helm waits at most for one thing, whatever a release allows: simulated pods start at once."""
+MAX_WAIT = 45
+"""Seconds after which a single wait of Helm times out, whatever a release allows: simulated pods start at once."""
 
-_WAITS = 4  # that one operation may take in all: for hooks, for objects, and the same again for a rollback
-_NAMED = 12  # workloads that a message names
-_GAVE_UP = re.compile(r"deadline exceeded|timed out")  # how Helm says that it waited in vain
+_MAX_WAITS = 4  # waits of one operation: for hooks, for objects, and for both again in a rollback
+_MAX_LISTED = 12  # workloads that a message lists
+_TIMED_OUT = re.compile(r"deadline exceeded|timed out")  # how Helm reports that a wait timed out
 
 _Inputs = Mapping[str, Any]
 _Outputs = Mapping[str, Any]
 
 
-class Unfinished(CloudError):
-    """What failed and is there all the same, as a release that is not atomic: `outputs` are what to remember of it."""
+class PartialReleaseError(CloudError):
+    """A failed operation that left a release behind, as a non-atomic one does; `outputs` belong into the state."""
 
     def __init__(self, message: str, outputs: _Outputs) -> None:
         super().__init__(message)
@@ -56,184 +55,186 @@ class Unfinished(CloudError):
 class Releases:
     """The Helm releases of one cluster.
 
-    Inputs are those of a Release resource, and what is refused is a CloudError. Where the API server does not answer,
-    all but `check` raise ApiUnreachableError.
+    Inputs are those of a Release resource; a refusal is raised as CloudError. Where the API server does not answer, all
+    methods but `check` raise ApiUnreachableError.
     """
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._helm = Helm(plane)
-        # The offline model judges inputs; what exists is asked of the cluster, so that this state stays empty.
+        self._helm = HelmRunner(plane)
+        # The offline model checks inputs only. What exists is read from the cluster, so its state stays empty.
         self._state = StateStore(":memory:")
         self._offline = Simulation(CLOUD, self._state)
 
     def check(self, inputs: _Inputs) -> list[str]:
-        """What is wrong with the inputs before anything is done, in previews too; empty when nothing is."""
-        return self._offline.check("", RELEASE, Values(dict(inputs))) + release_options.unsupported(inputs)
+        """Problems of the inputs that are found before anything is done, in previews too."""
+        return self._offline.check("", RELEASE, Values(dict(inputs))) + release_options.find_unsupported_inputs(inputs)
 
     def diff(self, old_inputs: _Inputs, new_inputs: _Inputs) -> Difference:
-        """What an update would change; a release that is not there, for its chart could not be had, is to be installed
-        as soon as the chart can."""
+        """What an update would change. A release that is missing because its chart was not available is to be installed
+        as soon as the chart is."""
         old, new = Values(dict(old_inputs)), Values(dict(new_inputs))
-        found = self._offline.diff("", RELEASE, identity(old_inputs), old, new)
-        obtainable = cli.ready() and charts.package(Chart.of(new_inputs))
-        if not found.changed and obtainable and self._latest(new_inputs) is None:
-            found.changed.append("status")
-        return found
+        difference = self._offline.diff("", RELEASE, release_id(old_inputs), old, new)
+        installable = cli.is_available() and charts.find_package(Chart.from_inputs(new_inputs))
+        if not difference.changed and installable and self._latest(new_inputs) is None:
+            difference.changed.append("status")
+        return difference
 
     def preview(self, inputs: _Inputs) -> _Outputs:
-        """What is known before a release is installed or upgraded: whether it renders, and whether the API server takes
-        what it renders to. Neither is asked while an input is unknown."""
+        """The outputs that a preview knows. Fails where the release does not render, or the API server would reject its
+        objects; neither is checked while an input is unknown."""
         if not has_unknown(inputs):
-            release = Release.of(inputs)
+            release = Release.from_inputs(inputs)
             rendered = _render(release)
-            refused = release_preview.refusals(self._plane.api, release, rendered.objects)
-            if refused:
-                raise CloudError("; ".join(refused))
+            rejections = release_dry_run.find_rejections(self._plane.api, release, rendered.objects)
+            if rejections:
+                raise CloudError("; ".join(rejections))
         return {**inputs, "status": UNKNOWN, "rendered": UNKNOWN}
 
     def install(self, inputs: _Inputs, timeout: float | None) -> _Outputs:
-        """Install a release. `timeout` is the resource's own limit in seconds, None where it has none."""
-        return self._put(INSTALL, inputs, timeout)
+        """Install a release. `timeout` is the resource's own timeout in seconds, or None."""
+        return self._apply(INSTALL, inputs, timeout)
 
     def upgrade(self, inputs: _Inputs, old_inputs: _Inputs, timeout: float | None) -> _Outputs:  # noqa: ARG002 Helm knows
-        """Upgrade a release; one that is not there yet is installed."""
-        return self._put(INSTALL if self._latest(inputs) is None else UPGRADE, inputs, timeout)
+        """Upgrade a release, or install it where it does not exist."""
+        return self._apply(INSTALL if self._latest(inputs) is None else UPGRADE, inputs, timeout)
 
     def uninstall(self, inputs: _Inputs, timeout: float | None) -> None:
-        """Remove a release, and wait until its objects are gone unless it says not to; one that is gone is fine."""
-        there = self._latest(inputs)
-        if there is not None:
+        """Uninstall a release, and wait until its objects are deleted unless `skipAwait` is set."""
+        revision = self._latest(inputs)
+        if revision is not None:
             outcome = self._run(UNINSTALL, inputs, ["--ignore-not-found"], timeout)
-            if outcome.complaint:
-                waited = _waited(outcome, _asked(inputs, timeout))
-                raise CloudError(_sentences(outcome.complaint, waited, self._left(there), self._lock(inputs)))
+            if outcome.error:
+                waited = _describe_wait(outcome, _timeout_seconds(inputs, timeout))
+                remaining, lock = self._describe_remaining(revision), self._describe_lock(inputs)
+                raise CloudError(_join_sentences(outcome.error, waited, remaining, lock))
 
     def read(self, inputs: _Inputs) -> _Outputs | None:
-        """What there is of a release, None when it is gone."""
-        found = self._latest(inputs)
-        outputs = self._outputs(inputs, found)
-        return outputs if found or outputs["rendered"]["reason"] else None
+        """The current outputs of a release, None when it is gone."""
+        revision = self._latest(inputs)
+        outputs = self._outputs(inputs, revision)
+        return outputs if revision or outputs["rendered"]["reason"] else None
 
     def cancel(self) -> None:
-        """End every Helm that runs: SIGTERM, then SIGKILL after five seconds."""
+        """End every run of Helm: SIGTERM, then SIGKILL after five seconds."""
         self._helm.cancel()
 
-    def _put(self, action: str, inputs: _Inputs, timeout: float | None) -> _Outputs:
-        if _render(Release.of(inputs)).reason:
+    def _apply(self, action: str, inputs: _Inputs, timeout: float | None) -> _Outputs:
+        if _render(Release.from_inputs(inputs)).skip_reason:
             return self._outputs(inputs, None)
-        package = charts.obtain(Chart.of(inputs))
+        package = charts.fetch_package(Chart.from_inputs(inputs))
         before = self._latest(inputs)
         with rendering.values_file(inputs.get("values") or {}) as values:
             options = [str(package), "--values", str(values), "--hide-notes"]
             outcome = self._run(action, inputs, options, timeout)
         after = self._latest(inputs)
-        if not outcome.complaint:
+        if not outcome.error:
             return self._outputs(inputs, after)
-        made = None if before and after and before.number == after.number else after
-        message = self._failure(inputs, outcome, made, _asked(inputs, timeout))
-        raise Unfinished(message, self._outputs(inputs, made)) if made else CloudError(message)
+        created = None if before and after and before.number == after.number else after
+        message = self._describe_failure(inputs, outcome, created, _timeout_seconds(inputs, timeout))
+        raise PartialReleaseError(message, self._outputs(inputs, created)) if created else CloudError(message)
 
     def _run(self, action: str, inputs: _Inputs, options: Sequence[str], timeout: float | None) -> Outcome:
-        seconds = min(_asked(inputs, timeout), PATIENCE)
-        arguments = [action, inputs["name"], *options, *release_options.arguments(action, inputs, seconds)]
+        seconds = min(_timeout_seconds(inputs, timeout), MAX_WAIT)
+        arguments = [action, inputs["name"], *options, *release_options.build_arguments(action, inputs, seconds)]
         try:
-            return self._helm.run(inputs["namespace"], inputs["name"], arguments, _WAITS * seconds)
-        except cli.Unavailable as error:
+            return self._helm.run(inputs["namespace"], inputs["name"], arguments, _MAX_WAITS * seconds)
+        except cli.HelmUnavailable as error:
             raise CloudError(str(error)) from None
 
-    def _failure(self, inputs: _Inputs, outcome: Outcome, made: Revision | None, asked: int) -> str:
-        """What failed, what Helm did about it, what it waited for, and what to do; `made` is the revision it left."""
-        back = made.rolled_back_to if made else None
-        unready = [problem.message for problem in outcome.unready[:_NAMED]]
+    def _describe_failure(self, inputs: _Inputs, outcome: Outcome, created: Revision | None, timeout: int) -> str:
+        """What failed, what Helm did, what it waited for, and the remedy; `created` is the revision that it left."""
+        restored = created.rolled_back_to if created else None
+        unready = [problem.message for problem in outcome.unready[:_MAX_LISTED]]
         more = len(outcome.unready) - len(unready)
-        return _sentences(
-            f"release {identity(inputs)}: {outcome.complaint}",
-            f"It was rolled back to revision {back}" if back else "",
-            _waited(outcome, asked),
+        return _join_sentences(
+            f"release {release_id(inputs)}: {outcome.error}",
+            f"It was rolled back to revision {restored}" if restored else "",
+            _describe_wait(outcome, timeout),
             "\n".join(["Not ready:", *unready, *([f"and {more} more"] if more else [])]) if unready else "",
-            self._lock(inputs),
+            self._describe_lock(inputs),
         )
 
-    def _lock(self, inputs: _Inputs) -> str:
-        """The way out of an operation that was interrupted; empty where there is none."""
-        found = self._revisions(inputs)
-        if not found or not found[-1].is_pending:
+    def _describe_lock(self, inputs: _Inputs) -> str:
+        """That an interrupted operation has locked the release, with the remedy; empty where it is not locked."""
+        revisions = self._revisions(inputs)
+        if not revisions or not revisions[-1].is_pending:
             return ""
-        good = [revision.number for revision in found if revision.status in ("deployed", "superseded")]
+        good = [revision.number for revision in revisions if revision.status in ("deployed", "superseded")]
         remedy = ["rollback", inputs["name"], str(good[-1])] if good else ["uninstall", inputs["name"]]
-        command = shlex.join([str(cli.helm()), *remedy, "--namespace", inputs["namespace"]])
+        command = shlex.join([str(cli.ensure_helm()), *remedy, "--namespace", inputs["namespace"]])
         return (
-            f"The release is locked ({found[-1].status}): another operation (install/upgrade/rollback) is in progress, "
-            f"or was interrupted. Remedy, in the rehearsal's shell (`make shell`): {command}"
+            f"The release is locked ({revisions[-1].status}): another operation (install/upgrade/rollback) is in "
+            f"progress, or was interrupted. Remedy, in the rehearsal's shell (`make shell`): {command}"
         )
 
-    def _left(self, removed: Revision) -> str:
-        """The objects of a release that are still there, and who holds them."""
-        left = [found for item in removed.objects if (found := self._there(item, removed.record["namespace"]))]
-        held = [(describe_object(item), item["metadata"].get("finalizers", ())) for item in left]
+    def _describe_remaining(self, uninstalled: Revision) -> str:
+        """The objects of an uninstalled release that still exist, with their finalizers."""
+        namespace = uninstalled.record["namespace"]
+        remaining = [live for item in uninstalled.objects if (live := self._find_live(item, namespace))]
+        held = [(describe_object(item), item["metadata"].get("finalizers", ())) for item in remaining]
         named = [f"{name} (finalizers {', '.join(finalizers)})" if finalizers else name for name, finalizers in held]
         return f"Still there: {', '.join(named)}" if named else ""
 
-    def _there(self, item: Object, namespace: str) -> Object | None:
+    def _find_live(self, item: Object, namespace: str) -> Object | None:
         metadata = item["metadata"]
         return self._plane.api.get(
             item["apiVersion"], item["kind"], metadata["name"], metadata.get("namespace", namespace)
         )
 
-    def _outputs(self, inputs: _Inputs, found: Revision | None) -> _Outputs:
-        """The offline model's outputs; of a release that is there, Helm's status is in place of the supposed one."""
+    def _outputs(self, inputs: _Inputs, revision: Revision | None) -> _Outputs:
+        """The offline model's outputs, with Helm's own status where the release is installed."""
         model = CLOUD.get_model(RELEASE)
-        assert model is not None  # noqa: S101 the offline model knows releases
+        assert model is not None  # noqa: S101 the offline model includes releases
         request = ResourceRequest(RELEASE, "", inputs, self._state, {})
-        with _telling(inputs["name"]):
+        with _render_errors_refused(inputs["name"]):
             outputs = {**inputs, **{name: render_template(output, request) for name, output in model.outputs.items()}}
-        return {**outputs, "status": found.outputs} if found else outputs
+        return {**outputs, "status": revision.outputs} if revision else outputs
 
     def _latest(self, inputs: _Inputs) -> Revision | None:
-        found = self._revisions(inputs)
-        return found[-1] if found else None
+        revisions = self._revisions(inputs)
+        return revisions[-1] if revisions else None
 
     def _revisions(self, inputs: _Inputs) -> Sequence[Revision]:
-        return release_records.revisions(self._plane.api, str(inputs["namespace"]), str(inputs["name"]))
+        return release_revisions.list_revisions(self._plane.api, str(inputs["namespace"]), str(inputs["name"]))
 
 
-def identity(inputs: _Inputs) -> str:
-    """The ID of a release."""
+def release_id(inputs: _Inputs) -> str:
+    """The resource ID of a release: `namespace/name`."""
     return f"{inputs['namespace']}/{inputs['name']}"
 
 
-def _render(release: Release) -> Rendered:
-    """What a release renders to. What the offline check finds is refused here too, for Helm lets some of it through: a
-    field that nobody knows it leaves out in silence."""
-    with _telling(release.name):
+def _render(release: Release) -> RenderedRelease:
+    """Render a release. Problems of the offline validation are refused here too, because Helm lets some pass: it drops
+    unknown fields silently."""
+    with _render_errors_refused(release.name):
         rendered = rendering.render(release)
-    if rendered.complaints:
-        raise CloudError("; ".join(rendered.complaints))
+    if rendered.problems:
+        raise CloudError("; ".join(rendered.problems))
     return rendered
 
 
 @contextmanager
-def _telling(name: str) -> Iterator[None]:
+def _render_errors_refused(name: str) -> Iterator[None]:
     try:
         yield
     except RenderError as error:
         raise CloudError(f"{name} could not be rendered: {error}") from None
 
 
-def _asked(inputs: _Inputs, timeout: float | None) -> int:
-    """Seconds that a release allows for one wait."""
+def _timeout_seconds(inputs: _Inputs, timeout: float | None) -> int:
+    """Seconds that a release allows for a single wait."""
     return int(min(inputs.get("timeout") or release_options.DEFAULT_TIMEOUT, timeout or math.inf))
 
 
-def _waited(outcome: Outcome, asked: int) -> str:
-    """How long Helm waited, where that was in vain."""
-    if not _GAVE_UP.search(outcome.complaint):
+def _describe_wait(outcome: Outcome, timeout: int) -> str:
+    """How long Helm waited, where that wait timed out."""
+    if not _TIMED_OUT.search(outcome.error):
         return ""
-    if asked <= PATIENCE:
-        return f"Helm waited {asked} s, as the release says"
-    return f"Helm waited {PATIENCE} s: the release allows {asked} s, but what a rehearsal starts is there at once"
+    if timeout <= MAX_WAIT:
+        return f"Helm waited {timeout} s, the release's timeout"
+    return f"Helm waited {MAX_WAIT} s: the release allows {timeout} s, but in a rehearsal pods start at once"
 
 
-def _sentences(*said: str) -> str:
-    return ". ".join(sentence.rstrip(". ") for sentence in said if sentence)
+def _join_sentences(*sentences: str) -> str:
+    return ". ".join(sentence.rstrip(". ") for sentence in sentences if sentence)

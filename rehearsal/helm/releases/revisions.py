@@ -1,7 +1,7 @@
-"""What Helm remembers of a release in the cluster: one secret for each revision.
+"""Reads the revisions of a release that Helm stores in the cluster, one Secret each.
 
-The secrets are Helm's own: named `sh.helm.release.v1.<name>.v<revision>`, labelled with name, status and version, the
-record in them as JSON, gzipped, in base64. Source: https://helm.sh/docs/topics/advanced/#storage-backends and
+The Secrets are named `sh.helm.release.v1.<name>.v<revision>` and labelled with name, status and version; the record in
+them is JSON, gzipped and base64-encoded. Source: https://helm.sh/docs/topics/advanced/#storage-backends and
 https://github.com/helm/helm/blob/v3.20.2/pkg/storage/driver/util.go
 """
 
@@ -19,14 +19,14 @@ import yaml
 
 from rehearsal.kubernetes.client import ApiClient, Object
 
-_ROLLBACK = re.compile(r"Rollback to (\d+)")  # how Helm describes the revision that a rollback makes
+_ROLLBACK = re.compile(r"Rollback to (\d+)")  # how Helm describes a revision that a rollback created
 
 
 @dataclass(frozen=True)
 class Revision:
     """One revision of a release.
 
-    number  counts from 1
+    number  starts at 1
     status  `deployed`, `failed`, `pending-install`, `pending-upgrade`, `superseded`...
     """
 
@@ -36,18 +36,18 @@ class Revision:
 
     @property
     def is_pending(self) -> bool:
-        """An operation on it is under way, or was interrupted: Helm begins no other."""
+        """Whether an operation is in progress, or was interrupted: Helm refuses to start another."""
         return self.status.startswith("pending-")
 
     @property
     def rolled_back_to(self) -> int | None:
-        """The revision that this one repeats, where a rollback made it."""
+        """The revision that this one restores, if a rollback created it."""
         found = _ROLLBACK.match(self.record["info"].get("description", ""))
         return int(found[1]) if found else None
 
     @property
     def outputs(self) -> Mapping[str, Any]:
-        """What a Release resource says of it in `status`."""
+        """The `status` output of a Release resource."""
         chart = self.record["chart"]["metadata"]
         return {
             "status": self.status,
@@ -61,12 +61,12 @@ class Revision:
 
     @property
     def hooks(self) -> Sequence[Mapping[str, Any]]:
-        """Each with name, kind and manifest."""
+        """The hooks, each with name, kind and manifest."""
         return self.record.get("hooks") or ()
 
     @property
     def objects(self) -> Sequence[Object]:
-        """What was installed; without hooks, and without the CRDs of the chart's `crds` folder."""
+        """The installed objects, without hooks and without the CRDs of the chart's `crds` folder."""
         return [document for document in yaml.safe_load_all(self.record.get("manifest", "")) if document]
 
     @property
@@ -76,8 +76,8 @@ class Revision:
         return record
 
 
-def revisions(api: ApiClient, namespace: str, name: str) -> Sequence[Revision]:
-    """All that Helm remembers of a release, the latest last; none where there is no such release."""
+def list_revisions(api: ApiClient, namespace: str, name: str) -> Sequence[Revision]:
+    """All revisions of a release, the latest last; empty where there is no such release."""
     found = [
         Revision(int(labels["version"]), labels["status"], secret)
         for secret in api.list("v1", "Secret", namespace, label_selector=f"owner=helm,name={name}")
@@ -86,6 +86,6 @@ def revisions(api: ApiClient, namespace: str, name: str) -> Sequence[Revision]:
     return sorted(found, key=lambda revision: revision.number)
 
 
-def latest(api: ApiClient, namespace: str, name: str) -> Revision | None:
-    found = revisions(api, namespace, name)
+def find_latest(api: ApiClient, namespace: str, name: str) -> Revision | None:
+    found = list_revisions(api, namespace, name)
     return found[-1] if found else None

@@ -109,7 +109,7 @@ def _link_commands(context: LaunchContext) -> Path:
     folder.mkdir(exist_ok=True)
     commands = {"kustomize": context.program}
     with contextlib.suppress(UserError):  # only charts need it
-        commands["helm"] = cli.helm()
+        commands["helm"] = cli.ensure_helm()
     for name, program in commands.items():
         (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(program)

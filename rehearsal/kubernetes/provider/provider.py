@@ -51,7 +51,7 @@ class _ReleaseResources:
         inputs = asked.inputs
         if asked.preview:
             return "", _guarded(self._releases.preview(inputs.plain), inputs)
-        id_ = helm_releases.identity(inputs.plain)
+        id_ = helm_releases.release_id(inputs.plain)
         with _remembered(id_, inputs):
             return id_, _guarded(self._releases.install(inputs.plain, asked.timeout), inputs)
 
@@ -251,7 +251,7 @@ def _remembered(id_: str, inputs: Values) -> Iterator[None]:
     """A release that failed and is there all the same, in the form in which the state comes to remember it."""
     try:
         yield
-    except helm_releases.Unfinished as error:
+    except helm_releases.PartialReleaseError as error:
         raise InitializationError(str(error), id_, _guarded(error.outputs, inputs)) from None
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from policies import ReviewedException, get_control
-from rehearsal.helm.chart_policies import Judged, Violation
+from rehearsal.helm.chart_policies import ChartEvaluation, Violation
 from rehearsal.helm.charts import Chart
-from rehearsal.helm.rendering import Rendered
+from rehearsal.helm.rendering import RenderedRelease
 from rehearsal.kubernetes.cluster import ClusterReport
 from rehearsal.summary import policy_results, render
 
@@ -53,7 +53,7 @@ RESOURCES = [
 
 @pytest.fixture
 def summary(tmp_path: Path) -> Any:
-    def make(changes: dict[str, int], *charts: Judged, cluster: ClusterReport | None = None) -> str:
+    def make(changes: dict[str, int], *charts: ChartEvaluation, cluster: ClusterReport | None = None) -> str:
         log = tmp_path / "events.jsonl"
         log.write_text(json.dumps({"summaryEvent": {"resourceChanges": changes}}) + "\n")
         steps = dict.fromkeys(("preview", "up", "second preview"), log)
@@ -77,7 +77,7 @@ def test_outputs_are_shown_and_secrets_are_not(summary: Any) -> None:
 
 
 def test_a_chart_that_was_not_rendered_is_said_to_be(summary: Any) -> None:
-    unseen = Judged(MLFLOW, Rendered(reason="no such host"))
+    unseen = ChartEvaluation(MLFLOW, RenderedRelease(skip_reason="no such host"))
     assert "mlflow 1.0.0: not rendered: no such host" in summary({"same": 6}, unseen)
 
 
@@ -90,7 +90,9 @@ def test_what_a_chart_renders_to_is_counted_and_what_is_wrong_with_it_named(summ
         Violation("mlflow/Job/b", control, "first container", None),
     ]
     job, monitor = {"kind": "Job"}, {"kind": "ServiceMonitor"}
-    text = summary({"same": 6}, Judged(MLFLOW, Rendered([job, job, monitor], [monitor], ["a: no"]), 7, violations))
+    text = summary(
+        {"same": 6}, ChartEvaluation(MLFLOW, RenderedRelease([job, job, monitor], [monitor], ["a: no"]), 7, violations)
+    )
     assert "mlflow 1.0.0: 3 objects rendered, 2 checked, 1 not checked (custom kinds)" in text
     assert "7 checks passed, 1 failed, 1 excepted" in text
     assert "refused a: no" in text
@@ -100,7 +102,7 @@ def test_what_a_chart_renders_to_is_counted_and_what_is_wrong_with_it_named(summ
 
 def test_what_an_api_server_has_accepted_is_not_called_unchecked(summary: Any) -> None:
     monitor = {"kind": "ServiceMonitor"}
-    chart = Judged(MLFLOW, Rendered([monitor], [monitor]))
+    chart = ChartEvaluation(MLFLOW, RenderedRelease([monitor], [monitor]))
     assert "1 objects rendered, 0 checked, 1 not checked (custom kinds)" in summary({"same": 6}, chart)
     text = summary({"same": 6}, chart, cluster=ClusterReport("v1.33.13"))
     assert "1 objects rendered, accepted by the API server" in text

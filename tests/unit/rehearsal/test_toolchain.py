@@ -69,7 +69,7 @@ def test_an_older_one_is_passed_over_for_a_build(machine: Path, version: str) ->
 def test_an_installed_helm_is_used_from_3_17_up_to_4(machine: Path, version: str, used: bool) -> None:
     install(machine, "helm", f"echo {version}")
     install(machine, "go", GO.format(ending=WRITES))
-    assert (cli.helm() == machine / "helm") is used
+    assert (cli.ensure_helm() == machine / "helm") is used
 
 
 def test_a_built_engine_is_not_built_again(machine: Path) -> None:

@@ -18,7 +18,7 @@ from infra.cluster import versions
 from rehearsal import toolchain
 from rehearsal.console import UserError
 from rehearsal.helm import charts, cli, rendering
-from rehearsal.helm.charts import Chart, NotObtainable, WrongPackage, obtain
+from rehearsal.helm.charts import Chart, ChartUnavailable, DigestMismatch, fetch_package
 from rehearsal.simulator.core.errors import CloudError
 from tests.support import chart_packages
 
@@ -33,9 +33,9 @@ FAILS = 'echo "WARNING: old" >&2; echo "Error: lookup charts.example: no such ho
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A machine with an empty cache and a Helm that notes what it is asked; gives its folder."""
     monkeypatch.setattr(toolchain, "CACHE", tmp_path / "cache")
-    monkeypatch.delenv(charts.VARIABLE, raising=False)
+    monkeypatch.delenv(charts.FOLDER_VARIABLE, raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.defpath}")
-    remembered = (charts._pull, cli._found)
+    remembered = (charts._pull, cli._locate)
     for answers in remembered:
         answers.cache_clear()
     yield tmp_path
@@ -60,32 +60,32 @@ def asked(machine: Path) -> list[str]:
 
 def test_the_named_folder_comes_before_the_cache(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(machine, PULLS)
-    pulled = obtain(TOY)
+    pulled = fetch_package(TOY)
     assert pulled.is_relative_to(toolchain.CACHE)
     named = chart_packages.package(machine, "toy", {})
-    monkeypatch.setenv(charts.VARIABLE, str(machine))
-    assert obtain(TOY) == named
+    monkeypatch.setenv(charts.FOLDER_VARIABLE, str(machine))
+    assert fetch_package(TOY) == named
     assert len(asked(machine)) == 1
 
 
 def test_a_chart_is_pulled_from_its_repository_at_its_version_once(machine: Path) -> None:
     install(machine, PULLS)
-    assert obtain(TOY).read_text() == "pulled\n"
-    assert obtain(TOY) == toolchain.CACHE / "charts" / "toy-1.0.0.tgz"
+    assert fetch_package(TOY).read_text() == "pulled\n"
+    assert fetch_package(TOY) == toolchain.CACHE / "charts" / "toy-1.0.0.tgz"
     (said,) = asked(machine)
     assert said.startswith("pull toy --repo https://charts.example --version 1.0.0 --destination ")
 
 
 def test_a_chart_in_a_registry_is_named_by_its_address_alone(machine: Path) -> None:
     install(machine, 'echo pulled > "$6/toy-1.0.0.tgz"')
-    assert obtain(Chart("oci://charts.example/toy", "1.0.0")).name == "toy-1.0.0.tgz"
+    assert fetch_package(Chart("oci://charts.example/toy", "1.0.0")).name == "toy-1.0.0.tgz"
 
 
 def test_what_cannot_be_had_is_said_in_helms_words_and_not_tried_again(machine: Path) -> None:
     install(machine, FAILS)
     for _ in range(2):
-        with pytest.raises(NotObtainable, match=r"^lookup charts.example: no such host$"):
-            obtain(TOY)
+        with pytest.raises(ChartUnavailable, match=r"^lookup charts.example: no such host$"):
+            fetch_package(TOY)
     assert len(asked(machine)) == 1
     assert list((toolchain.CACHE / "charts").iterdir()) == []
 
@@ -94,7 +94,7 @@ def test_what_cannot_be_had_is_said_in_helms_words_and_not_tried_again(machine: 
     ("answer", "chart", "reason"),
     [
         ("exec sleep 9", TOY, "did not answer within 0.2 s"),
-        ("true", TOY, "not the version asked for"),
+        ("true", TOY, "did not serve version 1.0.0"),
         (PULLS, Chart("toy", "1.0.0"), "names no repository"),
     ],
 )
@@ -102,9 +102,9 @@ def test_every_other_failure_has_its_reason(
     machine: Path, monkeypatch: pytest.MonkeyPatch, answer: str, chart: Chart, reason: str
 ) -> None:
     install(machine, answer)
-    monkeypatch.setattr(charts, "_PATIENCE", 0.2)
-    with pytest.raises(NotObtainable, match=reason):
-        obtain(chart)
+    monkeypatch.setattr(charts, "_PULL_TIMEOUT", 0.2)
+    with pytest.raises(ChartUnavailable, match=reason):
+        fetch_package(chart)
 
 
 def test_without_helm_a_chart_is_not_obtainable(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,8 +113,8 @@ def test_without_helm_a_chart_is_not_obtainable(machine: Path, monkeypatch: pyte
     go.write_text("#!/bin/sh\necho 'no route to the proxy' >&2\nexit 1\n")
     go.chmod(0o755)
     monkeypatch.setenv("PATH", f"{go.parent}")
-    with pytest.raises(NotObtainable, match="there is no Helm"):
-        obtain(TOY)
+    with pytest.raises(ChartUnavailable, match="Helm is not available"):
+        fetch_package(TOY)
 
 
 @pytest.fixture
@@ -135,19 +135,19 @@ PULLED = hashlib.sha256(b"pulled\n").hexdigest()
 def test_what_is_pulled_has_to_be_what_is_pinned(machine: Path, pin: Callable[[str], None]) -> None:
     install(machine, PULLS)
     pin("0" * 64)
-    with pytest.raises(WrongPackage) as refused:
-        obtain(TOY)
+    with pytest.raises(DigestMismatch) as refused:
+        fetch_package(TOY)
     assert PULLED in str(refused.value)
     assert "0" * 64 in str(refused.value)
     assert list((toolchain.CACHE / "charts").iterdir()) == []
     pin(PULLED)
-    assert obtain(TOY).read_text() == "pulled\n"
+    assert fetch_package(TOY).read_text() == "pulled\n"
 
 
 def test_a_wrong_package_is_both_a_refusal_and_a_persons_to_mend() -> None:
-    assert issubclass(WrongPackage, CloudError)
-    assert issubclass(WrongPackage, UserError)
-    assert not issubclass(WrongPackage, NotObtainable)  # which would let the rehearsal go on without the chart
+    assert issubclass(DigestMismatch, CloudError)
+    assert issubclass(DigestMismatch, UserError)
+    assert not issubclass(DigestMismatch, ChartUnavailable)  # which would let the rehearsal go on without the chart
 
 
 def test_a_package_pulled_before_is_pulled_again_when_it_is_not_what_is_pinned(
@@ -155,9 +155,9 @@ def test_a_package_pulled_before_is_pulled_again_when_it_is_not_what_is_pinned(
 ) -> None:
     install(machine, PULLS)
     pin(PULLED)
-    obtain(TOY).write_text("cut sho")
+    fetch_package(TOY).write_text("cut sho")
     charts._pull.cache_clear()
-    assert obtain(TOY).read_text() == "pulled\n"
+    assert fetch_package(TOY).read_text() == "pulled\n"
     assert len(asked(machine)) == 2
 
 
@@ -166,8 +166,8 @@ def test_packages_in_the_named_folder_are_taken_as_they_are(
 ) -> None:
     pin("0" * 64)
     named = chart_packages.package(machine, "toy", {})
-    monkeypatch.setenv(charts.VARIABLE, str(machine))
-    assert obtain(TOY) == named
+    monkeypatch.setenv(charts.FOLDER_VARIABLE, str(machine))
+    assert fetch_package(TOY) == named
 
 
 def test_another_version_than_the_pinned_one_has_no_digest_to_be_held_against(
@@ -175,13 +175,13 @@ def test_another_version_than_the_pinned_one_has_no_digest_to_be_held_against(
 ) -> None:
     install(machine, 'echo other > "$8/toy-2.0.0.tgz"')
     pin("0" * 64)
-    assert obtain(Chart("toy", "2.0.0", TOY.repository)).read_text() == "other\n"
+    assert fetch_package(Chart("toy", "2.0.0", TOY.repository)).read_text() == "other\n"
 
 
 def test_every_chart_of_the_platform_is_pinned_with_its_digest() -> None:
     for chart in (versions.KUBE_PROMETHEUS_STACK, versions.MLFLOW):
         assert re.fullmatch("[0-9a-f]{64}", chart.digest)
-        assert charts._wrong(Chart(chart.name, chart.version, chart.repository), Path(__file__))
+        assert charts._describe_mismatch(Chart(chart.name, chart.version, chart.repository), Path(__file__))
 
 
 def test_helm_knows_nothing_of_a_persons_own(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,4 +221,4 @@ def test_values_are_in_a_file_for_nobody_else_that_is_gone_afterwards() -> None:
     ],
 )
 def test_all_that_helm_says_of_an_error_is_one_line_of_bearable_length(said: str, complaint: str) -> None:
-    assert cli.complaint(said, 35 if "long" not in said else 9) == complaint
+    assert cli.error_message(said, 35 if "long" not in said else 9) == complaint

@@ -56,7 +56,7 @@ def chart_with_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    monkeypatch.setenv(charts.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(charts.FOLDER_VARIABLE, str(tmp_path))
 
 
 def test_a_valid_object_is_created_under_its_namespace_and_name(kubernetes: Simulation) -> None:
@@ -119,7 +119,7 @@ def test_an_unknown_value_does_not_hide_errors_in_others(kubernetes: Simulation)
 def test_without_the_chart_package_values_are_not_validated(
     kubernetes: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(charts.VARIABLE, raising=False)
+    monkeypatch.delenv(charts.FOLDER_VARIABLE, raising=False)
     assert kubernetes.check("urn::r", RELEASE, release(values={"replicas": "two"})) == []
 
 
