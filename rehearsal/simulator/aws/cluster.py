@@ -14,6 +14,7 @@ from rehearsal.simulator.core.rules import (
     one_of,
     parse_cidr,
     refuse_items_when,
+    refuse_when,
     refuse_while_used,
     require_existing,
     require_json,
@@ -192,10 +193,9 @@ MODELS = (
             ),
         ),
         delete_rules=(
-            lambda request: (
-                "InvalidRequestException: Cannot delete cluster because deletion protection is enabled"
-                if request.get("deletionProtection") is True
-                else None
+            refuse_when(
+                lambda request: request.get("deletionProtection") is True,
+                "InvalidRequestException: Cannot delete cluster because deletion protection is enabled",
             ),
             refuse_while_used(NODE_GROUP, "clusterName", "ResourceInUseException: Cluster has nodegroups attached"),
         ),

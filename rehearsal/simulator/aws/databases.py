@@ -6,8 +6,8 @@ import re
 
 from kernel.values import UNKNOWN, as_list
 from rehearsal.simulator.aws.rules import arn_template, get_availability_zones, get_name
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule
-from rehearsal.simulator.core.rules import in_range, matches, refuse_while_used, require_existing
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.rules import in_range, matches, refuse_when, refuse_while_used, require_existing
 
 _DATABASE, _SUBNET_GROUP = "aws:rds/instance:Instance", "aws:rds/subnetGroup:SubnetGroup"
 _PARAMETER_GROUP = "aws:rds/parameterGroup:ParameterGroup"
@@ -51,16 +51,6 @@ def _check_parameter_family(request: ResourceRequest) -> str | None:
                 f"{request.get('engine')}{version}"
             )
     return None
-
-
-def _refuse_when_protected(path: str, message: str) -> Rule:
-    return lambda request: message if request.get(path) is True else None
-
-
-def _require_final_snapshot(request: ResourceRequest) -> str | None:
-    if request.get("skipFinalSnapshot") or request.get("finalSnapshotIdentifier"):
-        return None
-    return "final_snapshot_identifier is required when skip_final_snapshot is false"
 
 
 def _build_address(request: ResourceRequest) -> str:
@@ -165,10 +155,10 @@ MODELS = (
                 "InvalidParameterValue: Invalid backup retention period: {value}. Must be between 0 and 35.",
             ),
             _check_storage_size,
-            lambda request: (
-                "InvalidParameterValue: MasterUsername admin cannot be used as it is a reserved word used by the engine"
-                if (request.get("engine"), request.get("username")) == ("postgres", "admin")
-                else None
+            refuse_when(
+                lambda request: (request.get("engine"), request.get("username")) == ("postgres", "admin"),
+                "InvalidParameterValue: MasterUsername admin cannot be used as it is a reserved word used by the "
+                "engine",
             ),
             _check_password,
         ),
@@ -184,12 +174,15 @@ MODELS = (
             _check_parameter_family,
         ),
         delete_rules=(
-            _refuse_when_protected(
-                "deletionProtection",
+            refuse_when(
+                lambda request: request.get("deletionProtection") is True,
                 "InvalidParameterCombination: Cannot delete protected DB Instance, please disable deletion protection "
                 "and try again.",
             ),
-            _require_final_snapshot,
+            refuse_when(
+                lambda request: not (request.get("skipFinalSnapshot") or request.get("finalSnapshotIdentifier")),
+                "final_snapshot_identifier is required when skip_final_snapshot is false",
+            ),
         ),
     ),
     ResourceModel(
@@ -208,8 +201,8 @@ MODELS = (
             _check_key_attributes,
         ),
         delete_rules=(
-            _refuse_when_protected(
-                "deletionProtectionEnabled",
+            refuse_when(
+                lambda request: request.get("deletionProtectionEnabled") is True,
                 "ValidationException: Resource cannot be deleted as it is currently protected against deletion. "
                 "Disable deletion protection first.",
             ),

@@ -8,7 +8,7 @@ from kernel.iam import allows, statements
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.rules import arn_template, get_name
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
-from rehearsal.simulator.core.rules import in_range, matches, parse_json, require_json, require_unique
+from rehearsal.simulator.core.rules import in_range, matches, one_of, parse_json, require_json, require_unique
 
 # Roles that AWS services create for themselves in an account that uses them.
 _SERVICE_LINKED_ROLE = re.compile(r"arn:aws:iam::\d{12}:role/aws-service-role/[a-z0-9.-]+/\w+")
@@ -91,10 +91,10 @@ MODELS = (
                 "ValidationException: Invalid name. Must be a valid name containing alphanumeric characters, or any "
                 "of the following: -/_+=.@!",
             ),
-            lambda request: (
-                "expected recovery_window_in_days to be 0, or in the range (7 - 30)"
-                if request.get("recoveryWindowInDays", 30) not in (UNKNOWN, 0, *range(7, 31))
-                else None
+            one_of(
+                "recoveryWindowInDays",
+                (0, *range(7, 31)),
+                "expected recovery_window_in_days to be 0, or in the range (7 - 30)",
             ),
         ),
         state_rules=(

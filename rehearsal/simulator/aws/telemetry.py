@@ -7,7 +7,7 @@ from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.rules import arn_template, get_name, key_allows, require_trust
 from rehearsal.simulator.aws.storage import BUCKET, BUCKET_POLICY
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
-from rehearsal.simulator.core.rules import matches, one_of, require_existing, require_unique
+from rehearsal.simulator.core.rules import matches, one_of, refuse_when, require_existing, require_unique
 
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 
@@ -69,6 +69,11 @@ def _check_trail_logs(request: ResourceRequest) -> str | None:
     return None
 
 
+def _has_invalid_period(request: ResourceRequest) -> bool:
+    period = request.get("period", UNKNOWN)
+    return period is not UNKNOWN and period not in (10, 20, 30) and period % 60 != 0
+
+
 MODELS = (
     ResourceModel(
         LOG_GROUP,
@@ -98,12 +103,8 @@ MODELS = (
         required=("name", "comparisonOperator", "evaluationPeriods"),
         replace_on_changes=("name",),
         rules=(
-            lambda request: (
-                f"ValidationError: Metric period {request.get('period')} is not 10, 20, 30 or a multiple of 60"
-                if request.get("period", UNKNOWN) is not UNKNOWN
-                and request.get("period") not in (10, 20, 30)
-                and request.get("period") % 60
-                else None
+            refuse_when(
+                _has_invalid_period, "ValidationError: Metric period {period} is not 10, 20, 30 or a multiple of 60"
             ),
         ),
     ),
@@ -173,11 +174,12 @@ MODELS = (
         rules=(
             one_of("trafficType", ("ACCEPT", "REJECT", "ALL"), "expected traffic_type to be valid, got {value}"),
             one_of("maxAggregationInterval", (60, 600), "expected max_aggregation_interval to be one of [60 600]"),
-            lambda request: (
-                "InvalidParameter: DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs."
-                if request.get("logDestinationType", "cloud-watch-logs") == "cloud-watch-logs"
-                and request.get("iamRoleArn") is None
-                else None
+            refuse_when(
+                lambda request: (
+                    request.get("logDestinationType", "cloud-watch-logs") == "cloud-watch-logs"
+                    and request.get("iamRoleArn") is None
+                ),
+                "InvalidParameter: DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs.",
             ),
         ),
         state_rules=(
