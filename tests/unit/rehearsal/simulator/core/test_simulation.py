@@ -128,6 +128,11 @@ def test_only_the_changed_property_of_an_object_counts(toy: Simulation) -> None:
     assert toy.diff("urn::x", BOX, "box-1", Values(old), Values(new)).replaces == []
 
 
+def test_a_changed_key_with_dots_is_written_as_pulumi_writes_it(toy: Simulation) -> None:
+    old, new = (Values({"shelf": "a", "labels": {"example.com/owner": owner}}) for owner in ("ml", "ops"))
+    assert toy.diff("urn::x", BOX, "box-1", old, new).changed == ['labels["example.com/owner"]']
+
+
 def test_a_replacement_with_the_same_id_is_deleted_first(toy: Simulation) -> None:
     same = toy.diff("urn::shelf", SHELF, "shelf/top", Values({"name": "old"}), Values({"name": "top"}))
     other = toy.diff("urn::shelf", SHELF, "shelf/top", Values({"name": "top"}), Values({"name": "low"}))

@@ -55,6 +55,17 @@ def test_a_secret_is_restored_only_from_the_same_value(tmp_path: Path) -> None:
     assert "pin" not in with_wrong_value[0].plain
 
 
+def test_a_secret_under_a_key_with_dots_is_restored() -> None:
+    state = StateStore(":memory:")
+    inputs = Values({"name": "s", "pins": {"example.com/pin": SECRET}}, {("pins", "example.com/pin")})
+    simulation = Simulation(CLOUD, state)
+    simulation.create("urn::safe", SAFE, inputs, preview=False)
+    restored = simulation.read(SAFE, "safe/s", inputs, Values())
+    state.close()
+    assert restored is not None
+    assert restored[0] == inputs
+
+
 @pytest.mark.parametrize("content", [b"not a database at all, but long enough to be one" * 20, b"\x00" * 4096])
 def test_a_file_that_is_no_state_is_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "state.db"
