@@ -173,6 +173,7 @@ def test_a_module_has_one_component_and_its_arguments(cloud: str, module: str) -
     (component,) = [item for item in own if issubclass(item, Component)]
     assert component.__name__ == name
     assert component.layer == cloud
+    assert component.__doc__
     assert is_dataclass(getattr(content, f"{name}Args"))
     assert list(inspect.signature(component.__init__).parameters) == ["self", "name", "args", "opts"]
 
