@@ -1,6 +1,7 @@
-"""The model's life on a rehearsed stack: trained, promoted, rolled out and rolled back, on one machine.
+"""Scenarios: what people do with a stack that is up, from end to end, rehearsed on one machine.
 
-What is real: MLflow and its webhooks, the training pipeline, the promotion's and the rollout's own processes, git,
-Argo CD's and KServe's controllers, the API server, the pods' serving processes, Prometheus. What is simulated beside
-the clouds: the kubelet, the cluster's network and the gateway (`kubelet.py`, `network.py`), and who sends requests.
+The model lifecycle trains, promotes, rolls out and rolls back a model. Real are MLflow and its webhooks, the training
+pipeline, the processes of the promotion and the rollout, git, the controllers of Argo CD and KServe, the API server,
+the serving processes and Prometheus. Simulated, besides the clouds, are the kubelet (`kubelet_stub`), the cluster's
+network and gateway (`network_proxy`), the receiver of notifications (`notification_stub`) and the users.
 """

@@ -1,4 +1,4 @@
-"""All that plays a part in a rehearsal of the model's life, running: the cluster, its stand-ins, and the processes."""
+"""The environment of a scenario: the cluster, its stubs, and the processes of the model lifecycle."""
 
 from __future__ import annotations
 
@@ -10,69 +10,77 @@ from pathlib import Path
 
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane, free_ports
-from rehearsal.scenarios import installation, processes, prometheus
+from rehearsal.scenarios import prometheus
 from rehearsal.scenarios.gitops_repository import GitOpsRepository
 from rehearsal.scenarios.kubelet_stub import KubeletStub
 from rehearsal.scenarios.network_proxy import NetworkProxy
 from rehearsal.scenarios.notification_stub import NotificationStub
-from rehearsal.scenarios.processes import PYTHON, Processes
+from rehearsal.scenarios.processes import PYTHON, LifecycleProcesses, build_environment, start_mlflow
+from rehearsal.scenarios.waiting import wait_for_step
 
-# What these services are in the stack. Their pods are simulated; processes on this machine do their work.
+# Services of the stack whose pods are simulated: processes on this machine replace them.
 _MLFLOW = "mlflow.mlflow"
 _PROMETHEUS = "kube-prometheus-stack-prometheus.monitoring"
 
 
 @dataclass(frozen=True)
 class ScenarioEnvironment:
-    """What the acts work with.
+    """What the steps of a scenario work with.
 
-    proxy          the cluster's network, as an HTTP proxy
-    mlflow         the address of the registry
-    receiver_port  where the promotion's receiver is to answer
+    gitops_environment  dev, staging or prod: the overlay of platform/gitops
+    proxy_url           of the cluster's network
+    mlflow_url          of the tracking server and registry
+    receiver_port       on which the promotion's receiver is to listen
     """
 
-    environment: str
+    gitops_environment: str
     plane: ControlPlane
     repository: GitOpsRepository
-    processes: Processes
-    proxy: str
-    mlflow: str
+    processes: LifecycleProcesses
+    proxy_url: str
+    mlflow_url: str
     notifications: NotificationStub
     receiver_port: int
     _prometheus_port: int
 
-    def watch(self, program: Path) -> None:
-        """Start Prometheus, once its operator has told it of the models."""
-        plane = self.plane
-        installation.until(
-            lambda: prometheus.knows_models(plane), "Prometheus' operator has not taken up the ServiceMonitor `models`"
+    def start_prometheus(self, program: Path) -> None:
+        """Start Prometheus, once its operator has written scrape configurations for the models."""
+        wait_for_step(
+            lambda: prometheus.find_scrape_configs(self.plane),
+            "The Prometheus operator has not processed the ServiceMonitor `models`",
         )
-        prometheus.start(self.processes, program, self._prometheus_port, self.proxy)
+        prometheus.start_prometheus(self.processes, program, self._prometheus_port, self.proxy_url)
 
 
 @contextmanager
-def start_environment(cluster: Cluster, environment: str, folder: Path) -> Iterator[ScenarioEnvironment]:
-    """The stage, for as long as the context lasts; `folder` is new."""
+def run_environment(cluster: Cluster, gitops_environment: str, folder: Path) -> Iterator[ScenarioEnvironment]:
+    """Run the environment while the context lasts. `folder` must not exist yet."""
     folder.mkdir(parents=True)
-    repository = GitOpsRepository.make(folder / "models.git", environment)
+    repository = GitOpsRepository.create(folder / "models.git", gitops_environment)
     mlflow_port, prometheus_port, receiver_port = free_ports(3)
     notifications = NotificationStub()
     serving = {"WORKERS": "1", "DRAIN_DELAY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
     kubelet = KubeletStub(cluster.plane, [str(PYTHON), "-m", "lifecycle.serving"], serving)
     network = NetworkProxy(cluster.plane.api, kubelet, {_MLFLOW: mlflow_port, _PROMETHEUS: prometheus_port})
-    with notifications.run() as notify, network.run() as proxy:
-        told = {
-            **processes.environment(proxy, f"http://{HOST}:{mlflow_port}", repository.folder, folder),
-            "GITOPS_ENVIRONMENT": environment,
-            "NOTIFY_SLACK_URL": notify,
+    with notifications.run() as notification_url, network.run() as proxy_url:
+        variables = {
+            **build_environment(proxy_url, f"http://{HOST}:{mlflow_port}", repository.folder, folder),
+            "GITOPS_ENVIRONMENT": gitops_environment,
+            "NOTIFY_SLACK_URL": notification_url,
             "PROMOTION_WEBHOOK_SECRET": secrets.token_urlsafe(32),
             "ROLLOUT_PROMETHEUS": f"http://{_PROMETHEUS}.svc.cluster.local:9090",
         }
-        serving |= {"PYTHONPATH": told["PYTHONPATH"], "http_proxy": proxy}
-        running = Processes(cluster.plane, folder, told)
+        serving |= {"PYTHONPATH": variables["PYTHONPATH"], "http_proxy": proxy_url}
+        processes = LifecycleProcesses(cluster.plane, folder, variables)
         with kubelet.run():
-            mlflow = processes.start_mlflow(running, mlflow_port)
-            ports = receiver_port, prometheus_port
             yield ScenarioEnvironment(
-                environment, cluster.plane, repository, running, proxy, mlflow, notifications, *ports
+                gitops_environment=gitops_environment,
+                plane=cluster.plane,
+                repository=repository,
+                processes=processes,
+                proxy_url=proxy_url,
+                mlflow_url=start_mlflow(processes, mlflow_port),
+                notifications=notifications,
+                receiver_port=receiver_port,
+                _prometheus_port=prometheus_port,
             )

@@ -1,4 +1,4 @@
-"""The GitOps repository of a rehearsal: a real bare one on this machine, which begins with platform/gitops."""
+"""The GitOps repository of a scenario: a bare repository on this machine that starts as a copy of platform/gitops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shutil import copytree
 import yaml
 
 from rehearsal.console import UserError
-from rehearsal.scenarios.kubelet_stub import ANNOTATION
+from rehearsal.scenarios.kubelet_stub import PROCESS_ANNOTATION
 from rehearsal.toolchain import ROOT
 
 _GITOPS = ROOT / "platform" / "gitops"
@@ -20,56 +20,54 @@ _AUTHOR = ("-c", "user.name=Groundwork rehearsal", "-c", "user.email=rehearsal@g
 
 @dataclass(frozen=True)
 class GitOpsRepository:
-    """A bare repository, read by its branch `main`."""
+    """A bare repository; only its branch `main` is read."""
 
     folder: Path
 
     @classmethod
-    def make(cls, folder: Path, environment: str) -> GitOpsRepository:
-        """Two commits: platform/gitops as it is, and what lets its pods' processes run for real here."""
-        made = cls(folder)
+    def create(cls, folder: Path, environment: str) -> GitOpsRepository:
+        """A repository with two commits: platform/gitops, and the annotation that makes pods' processes run."""
         _git("init", "--quiet", "--bare", "--initial-branch=main", str(folder))
         with tempfile.TemporaryDirectory() as scratch:
-            copy = Path(scratch) / "copy"
-            _git("clone", "--quiet", str(folder), str(copy))
-            copytree(_GITOPS, copy, dirs_exist_ok=True)
-            _commit(copy, "Begin with the platform's base and overlays")
-            _let_processes_run(copy / "overlays" / environment / "kustomization.yaml")
-            _commit(copy, "Rehearse: run the processes of the models' pods for real")
-        return made
+            clone = Path(scratch) / "clone"
+            _git("clone", "--quiet", str(folder), str(clone))
+            copytree(_GITOPS, clone, dirs_exist_ok=True)
+            _commit_and_push(clone, "Begin with the platform's base and overlays")
+            _annotate_pods(clone / "overlays" / environment / "kustomization.yaml")
+            _commit_and_push(clone, "Rehearse: run the processes of the models' pods for real")
+        return cls(folder)
 
-    def head(self) -> str:
+    def head_commit(self) -> str:
         return _git("-C", str(self.folder), "rev-parse", "main").strip()
 
     def log(self) -> str:
         """A line for each commit, the oldest first."""
         return _git("-C", str(self.folder), "log", "--reverse", "--format=%h %an: %s", "main").rstrip()
 
-    def newest(self) -> str:
-        """The newest commit's whole message."""
+    def head_message(self) -> str:
+        """The whole message of the latest commit."""
         return _git("-C", str(self.folder), "log", "-1", "--format=%B", "main").strip()
 
 
-def _let_processes_run(overlay: Path) -> None:
-    """The one thing that is not as in production: pods say that kwok is to leave them alone."""
-    content = yaml.safe_load(overlay.read_text())
-    patch = [
-        {"op": "add", "path": "/spec/predictor/annotations/" + ANNOTATION.replace("/", "~1"), "value": "real"},
-    ]
-    content.setdefault("patches", []).append(
+def _annotate_pods(overlay: Path) -> None:
+    """Make kwok leave the models' pods to the kubelet stub: the only difference to production."""
+    kustomization = yaml.safe_load(overlay.read_text())
+    path = "/spec/predictor/annotations/" + PROCESS_ANNOTATION.replace("/", "~1")
+    patch = [{"op": "add", "path": path, "value": "real"}]
+    kustomization.setdefault("patches", []).append(
         {"target": {"kind": "InferenceService"}, "patch": yaml.safe_dump(patch, sort_keys=False)}
     )
-    overlay.write_text(yaml.safe_dump(content, sort_keys=False))
+    overlay.write_text(yaml.safe_dump(kustomization, sort_keys=False))
 
 
-def _commit(copy: Path, subject: str) -> None:
-    _git("-C", str(copy), "add", "--all")
-    _git("-C", str(copy), *_AUTHOR, "commit", "--quiet", f"--message={subject}")
-    _git("-C", str(copy), "push", "--quiet", "origin", "HEAD:main")
+def _commit_and_push(clone: Path, subject: str) -> None:
+    _git("-C", str(clone), "add", "--all")
+    _git("-C", str(clone), *_AUTHOR, "commit", "--quiet", f"--message={subject}")
+    _git("-C", str(clone), "push", "--quiet", "origin", "HEAD:main")
 
 
 def _git(*arguments: str) -> str:
-    reply = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if reply.returncode != 0:
-        raise UserError(f"`git {' '.join(arguments[-3:])}` failed: {reply.stderr.strip()}")
-    return reply.stdout
+    process = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    if process.returncode != 0:
+        raise UserError(f"`git {' '.join(arguments[-3:])}` failed: {process.stderr.strip()}")
+    return process.stdout

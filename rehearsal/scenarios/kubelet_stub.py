@@ -1,8 +1,8 @@
-"""A stand-in for the kubelets, for pods whose process this machine can run: the serving image's.
+"""A stub of the kubelets, for pods whose process can run on this machine: those of the serving image.
 
-A pod that carries the annotation is left alone by kwok. Here its container's process runs for real, with the
-environment that its manifest gives it, and the pod becomes Ready when the process answers the container's own probe.
-What a container's image, filesystem, user, cgroup and network would add is not there.
+kwok leaves pods with the annotation alone. The stub runs the process of such a pod's container, with the environment of
+its manifest, and sets the pod Ready when the process passes the container's own readiness probe. Images, filesystems,
+users, cgroups and pod networks are not modelled.
 """
 
 from __future__ import annotations
@@ -21,189 +21,194 @@ import requests
 from rehearsal.kubernetes.client import ApiError, ApiUnreachableError, Object
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane, free_ports
 
-ANNOTATION = "rehearsal.groundwork/process"
+PROCESS_ANNOTATION = "rehearsal.groundwork/process"
 
-_PERIOD = 0.5  # seconds between two looks at the pods
-_PATIENCE = 2.0  # seconds that a process has for the answer to a probe
-_LONGEST_PAUSE = 60.0  # seconds between two starts of a process that keeps ending
-_ADDRESS = "10.255.{}.{}"  # of pods: no node has a part of it
+_POLL_INTERVAL = 0.5  # seconds between two looks at the pods
+_PROBE_TIMEOUT = 2.0  # seconds
+_MAX_RESTART_DELAY = 60.0  # seconds; the delay starts at 2 and doubles with each exit
+_POD_ADDRESS = "10.255.{}.{}"  # in no node's subnet
 
 
 @dataclass
-class _Process:
+class _PodProcess:
     """The process of one pod.
 
-    name    as the guard knows it, and of its log
-    ends    how often it has ended by itself
+    name        of the pod, of the supervised process and of its log
+    restarts    how often it exited by itself
+    restart_at  on the monotonic clock, 0 while it is running
     """
 
     namespace: str
     name: str
     address: str
     port: int
-    ready: bool = False
-    ends: int = 0
-    not_before: float = 0.0
-    stopping: threading.Thread | None = field(default=None, repr=False)
+    is_ready: bool = False
+    restarts: int = 0
+    restart_at: float = 0.0
+    stop_thread: threading.Thread | None = field(default=None, repr=False)
 
 
 class KubeletStub:
-    """Runs the processes of annotated pods; `program` is what stands in for the image's entry point."""
+    """Runs the processes of annotated pods."""
 
-    def __init__(self, plane: ControlPlane, program: Sequence[str], environment: Mapping[str, str]) -> None:
-        """`environment` is what this machine has to add to a container's own."""
+    def __init__(self, plane: ControlPlane, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """`command` replaces the image's entry point; `environment` takes precedence over the container's own."""
         self._plane = plane
-        self._program = program
+        self._command = command
         self._environment = environment
-        self._processes: dict[str, _Process] = {}  # by the pod's UID
-        self._ended = threading.Event()
-        self._number = 0
+        self._processes: dict[str, _PodProcess] = {}  # by the pod's UID
+        self._stopped = threading.Event()
+        self._pod_count = 0
 
     @contextmanager
     def run(self) -> Iterator[None]:
-        """Look after the pods for as long as the context lasts; on return no process runs any more."""
-        watch = threading.Thread(target=self._watch, daemon=True)
-        watch.start()
+        """Start and stop processes as pods come and go, while the context lasts; on exit none is running."""
+        thread = threading.Thread(target=self._reconcile_continuously, daemon=True)
+        thread.start()
         try:
             yield
         finally:
-            self._ended.set()
-            watch.join()
+            self._stopped.set()
+            thread.join()
             for process in self._processes.values():
                 self._plane.supervisor.stop(process.name)
 
-    def port(self, address: str) -> int | None:
-        """Where on this machine the process of the pod with this address answers."""
-        return next((each.port for each in list(self._processes.values()) if each.address == address), None)
+    def find_port(self, address: str) -> int | None:
+        """The port on this machine of the process whose pod has an address; None where there is none."""
+        return next((process.port for process in list(self._processes.values()) if process.address == address), None)
 
-    def metrics(self) -> str:
-        """What kube-state-metrics would say of the pods' restarts:
+    def render_metrics(self) -> str:
+        """The pods' restarts, as kube-state-metrics exposes them:
         https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/pod-metrics.md
         """
-        restarts = "kube_pod_container_status_restarts_total"
+        metric = "kube_pod_container_status_restarts_total"
         lines = [
-            f'{restarts}{{namespace="{each.namespace}",pod="{each.name}"}} {each.ends}'
-            for each in list(self._processes.values())
+            f'{metric}{{namespace="{process.namespace}",pod="{process.name}"}} {process.restarts}'
+            for process in list(self._processes.values())
         ]
-        return "\n".join([f"# TYPE {restarts} counter", *lines, ""])
+        return "\n".join([f"# TYPE {metric} counter", *lines, ""])
 
-    def _watch(self) -> None:
-        while not self._ended.wait(_PERIOD):
+    def _reconcile_continuously(self) -> None:
+        while not self._stopped.wait(_POLL_INTERVAL):
             with contextlib.suppress(ApiError, ApiUnreachableError):
-                pods = [pod for pod in self._plane.api.list("v1", "Pod") if _ours(pod)]
-                self._forget({pod["metadata"]["uid"] for pod in pods})
+                pods = [pod for pod in self._plane.api.list("v1", "Pod") if _is_annotated_and_scheduled(pod)]
+                self._stop_orphans({pod["metadata"]["uid"] for pod in pods})
                 for pod in pods:
-                    self._look(pod)
+                    self._reconcile(pod)
 
-    def _look(self, pod: Object) -> None:
+    def _reconcile(self, pod: Object) -> None:
         process = self._processes.get(pod["metadata"]["uid"])
         if pod["metadata"].get("deletionTimestamp"):
-            self._end(pod, process)
+            self._terminate(pod, process)
         elif process is None:
-            self._begin(pod)
+            self._create(pod)
         else:
-            self._handle_exit(pod, process)
+            self._restart_if_exited(pod, process)
             self._probe(pod, process)
 
-    def _begin(self, pod: Object) -> None:
-        self._number += 1
+    def _create(self, pod: Object) -> None:
+        self._pod_count += 1
         (port,) = free_ports(1)
         metadata = pod["metadata"]
-        process = _Process(metadata["namespace"], metadata["name"], _ADDRESS.format(*divmod(self._number, 250)), port)
+        address = _POD_ADDRESS.format(*divmod(self._pod_count, 250))
+        process = _PodProcess(metadata["namespace"], metadata["name"], address, port)
         self._processes[metadata["uid"]] = process
         self._start(pod, process)
-        self._write(pod, process)
+        self._write_status(pod, process)
 
-    def _start(self, pod: Object, process: _Process) -> None:
+    def _start(self, pod: Object, process: _PodProcess) -> None:
         log = self._plane.folder / "logs" / f"{process.name}.log"
-        own = {each["name"]: each["value"] for each in _container(pod).get("env", ()) if "value" in each}
-        environment = {**own, **self._environment, "HOST": HOST, "PORT": str(process.port)}
-        self._plane.supervisor.start(process.name, self._program, log, environment, graceful=True)
+        variables = _main_container(pod).get("env", ())
+        declared = {variable["name"]: variable["value"] for variable in variables if "value" in variable}
+        environment = {**declared, **self._environment, "HOST": HOST, "PORT": str(process.port)}
+        self._plane.supervisor.start(process.name, self._command, log, environment, graceful=True)
 
-    def _handle_exit(self, pod: Object, process: _Process) -> None:
-        """Start a process that ended by itself again, later each time, as kubelets do."""
-        ended = self._plane.supervisor.exit_code(process.name) is not None
-        if ended and not process.not_before:
-            process.ends += 1
-            process.not_before = time.monotonic() + min(2.0**process.ends, _LONGEST_PAUSE)
-        elif ended and time.monotonic() >= process.not_before:
-            process.not_before = 0.0
+    def _restart_if_exited(self, pod: Object, process: _PodProcess) -> None:
+        """Restart a process that exited by itself, after a delay that grows with each exit, as kubelets do."""
+        has_exited = self._plane.supervisor.exit_code(process.name) is not None
+        if has_exited and not process.restart_at:
+            process.restarts += 1
+            process.restart_at = time.monotonic() + min(2.0**process.restarts, _MAX_RESTART_DELAY)
+        elif has_exited and time.monotonic() >= process.restart_at:
+            process.restart_at = 0.0
             self._start(pod, process)
 
-    def _probe(self, pod: Object, process: _Process) -> None:
-        path = _container(pod)["readinessProbe"]["httpGet"]["path"]
-        ready = False
+    def _probe(self, pod: Object, process: _PodProcess) -> None:
+        path = _main_container(pod)["readinessProbe"]["httpGet"]["path"]
+        is_ready = False
         with contextlib.suppress(requests.RequestException):
-            ready = requests.get(f"http://{HOST}:{process.port}{path}", timeout=_PATIENCE).status_code == 200
-        if ready != process.ready or process.ends != _counted(pod):
-            process.ready = ready
-            self._write(pod, process)
+            response = requests.get(f"http://{HOST}:{process.port}{path}", timeout=_PROBE_TIMEOUT)
+            is_ready = response.status_code == 200
+        if is_ready != process.is_ready or process.restarts != _reported_restarts(pod):
+            process.is_ready = is_ready
+            self._write_status(pod, process)
 
-    def _end(self, pod: Object, process: _Process | None) -> None:
-        """End the process of a pod that is deleted, beside the others' care: draining takes seconds."""
+    def _terminate(self, pod: Object, process: _PodProcess | None) -> None:
+        """Stop the process of a deleted pod in a thread of its own: draining takes seconds."""
         if process is None:
-            self._remove(pod)
-        elif process.stopping is None:
-            process.stopping = threading.Thread(target=self._stop, args=(pod, process), daemon=True)
-            process.stopping.start()
+            self._delete(pod)
+        elif process.stop_thread is None:
+            process.stop_thread = threading.Thread(target=self._stop, args=(pod, process), daemon=True)
+            process.stop_thread.start()
 
-    def _stop(self, pod: Object, process: _Process) -> None:
+    def _stop(self, pod: Object, process: _PodProcess) -> None:
         self._plane.supervisor.stop(process.name)
         with contextlib.suppress(ApiError, ApiUnreachableError):
-            self._remove(pod)
+            self._delete(pod)
 
-    def _remove(self, pod: Object) -> None:
+    def _delete(self, pod: Object) -> None:
         path = self._plane.api.discover("v1", "Pod").object_path(pod["metadata"]["namespace"], pod["metadata"]["name"])
-        with contextlib.suppress(ApiError):  # it is gone
+        with contextlib.suppress(ApiError):  # already gone
             self._plane.api.request("DELETE", path, body={"gracePeriodSeconds": 0})
 
-    def _forget(self, there: set[str]) -> None:
-        """Processes whose pods are gone, by force or with their namespace."""
-        for uid in set(self._processes) - there:
+    def _stop_orphans(self, existing: set[str]) -> None:
+        """Stop processes whose pods were deleted by force or with their namespace."""
+        for uid in set(self._processes) - existing:
             process = self._processes.pop(uid)
-            if process.stopping is None:
+            if process.stop_thread is None:
                 threading.Thread(target=self._plane.supervisor.stop, args=(process.name,), daemon=True).start()
 
-    def _write(self, pod: Object, process: _Process) -> None:
-        self._plane.api.patch(pod, {"status": _status(pod, process)}, "/status")
+    def _write_status(self, pod: Object, process: _PodProcess) -> None:
+        self._plane.api.patch(pod, {"status": _build_status(pod, process)}, "/status")
 
 
-def _ours(pod: Object) -> bool:
-    annotated = ANNOTATION in pod["metadata"].get("annotations", {})
-    return annotated and bool(pod["spec"].get("nodeName"))
+def _is_annotated_and_scheduled(pod: Object) -> bool:
+    is_annotated = PROCESS_ANNOTATION in pod["metadata"].get("annotations", {})
+    return is_annotated and bool(pod["spec"].get("nodeName"))
 
 
-def _container(pod: Object) -> Mapping[str, Any]:
+def _main_container(pod: Object) -> Mapping[str, Any]:
     container: Mapping[str, Any] = pod["spec"]["containers"][0]
     return container
 
 
-def _counted(pod: Object) -> int:
+def _reported_restarts(pod: Object) -> int:
     statuses = pod.get("status", {}).get("containerStatuses") or [{}]
     return int(statuses[0].get("restartCount", 0))
 
 
-def _status(pod: Object, process: _Process) -> Mapping[str, Any]:
-    """https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/"""
+def _build_status(pod: Object, process: _PodProcess) -> Mapping[str, Any]:
+    """Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/"""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    states = {"Initialized": True, "ContainersReady": process.ready, "Ready": process.ready, "PodScheduled": True}
-    container = _container(pod)
+    is_ready = process.is_ready
+    conditions = {"Initialized": True, "ContainersReady": is_ready, "Ready": is_ready, "PodScheduled": True}
+    container = _main_container(pod)
     return {
         "phase": "Running",
         "podIP": process.address,
         "podIPs": [{"ip": process.address}],
         "startTime": pod["metadata"]["creationTimestamp"],
         "conditions": [
-            {"type": kind, "status": str(holds), "lastTransitionTime": now} for kind, holds in states.items()
+            {"type": type_, "status": str(holds), "lastTransitionTime": now} for type_, holds in conditions.items()
         ],
         "containerStatuses": [
             {
                 "name": container["name"],
                 "image": container["image"],
                 "imageID": "",
-                "ready": process.ready,
-                "started": process.ready,
-                "restartCount": process.ends,
+                "ready": is_ready,
+                "started": is_ready,
+                "restartCount": process.restarts,
                 "state": {"running": {"startedAt": now}},
             }
         ],

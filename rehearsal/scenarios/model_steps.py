@@ -1,4 +1,4 @@
-"""What happens to models in a rehearsal of their life, act by act; each waits until it has happened."""
+"""The steps of the model lifecycle. Each returns when what it starts has happened in the cluster or the registry."""
 
 from __future__ import annotations
 
@@ -13,144 +13,157 @@ import requests
 
 from rehearsal.console import UserError
 from rehearsal.kubernetes.control_plane.control_plane import HOST
-from rehearsal.scenarios import installation
+from rehearsal.scenarios import argocd_application
 from rehearsal.scenarios.environment import ScenarioEnvironment
-from rehearsal.scenarios.installation import until
 from rehearsal.scenarios.processes import PACKAGE, PYTHON
+from rehearsal.scenarios.waiting import wait_for_step
 
 MODEL = "breast-cancer"  # the training's default
-URL = f"http://{MODEL}.models.example.com/predict"  # the hostname that the promotion gives the model's route
+MODEL_URL = f"http://{MODEL}.models.example.com/predict"  # the promotion gives this hostname to the model's route
 
+_NAMESPACE = "serving"
 _SERVING = "serving.kserve.io/v1beta1"
 _SCRIPTS = PACKAGE / "rehearsal"
-_TRAINING = 600.0  # seconds; the pipeline's own steps take about a minute
-_ROLLOUT = 600.0
+_TRAINING_TIMEOUT = 600.0  # seconds; the pipeline takes about a minute
+_ROLLOUT_TIMEOUT = 600.0  # seconds
+_REQUEST_TIMEOUT = 10  # seconds
 
-# A rollout in minutes, not hours. What is judged, and how, is as in production.
-_PACE = {"ROLLOUT_INTERVAL": "8", "ROLLOUT_POLL": "1", "ROLLOUT_REQUESTS": "20", "ROLLOUT_P95": "1"}
+# A rollout in minutes instead of hours. Its guardrails and tests are those of production.
+_ROLLOUT_SETTINGS = {"ROLLOUT_INTERVAL": "8", "ROLLOUT_POLL": "1", "ROLLOUT_REQUESTS": "20", "ROLLOUT_P95": "1"}
 _CLIENTS = 4
-_WAITING = ("good so far", "cannot be judged yet")
+_WAITING_MESSAGES = ("good so far", "cannot be judged yet")
 
 
 @dataclass(frozen=True)
-class Ending:
-    """What became of a rollout.
+class RolloutResult:
+    """How a rollout ended.
 
-    said     what the rollout did, step by step, without what it waited for
-    answers  how many answers the model's users got meanwhile, by `<version>/<status>`
+    messages   of the rollout's steps, without those about waiting
+    responses  the number of responses that users got meanwhile, by `<version>/<status>`
     """
 
-    said: Sequence[str]
-    answers: Mapping[str, int]
+    messages: Sequence[str]
+    responses: Mapping[str, int]
 
 
-def connect_registry(scenario: ScenarioEnvironment) -> None:
-    """Start the promotion's receiver and worker, and have MLflow call the receiver."""
-    address = f"http://{HOST}:{scenario.receiver_port}"
-    scenario.processes.module("receiver", "lifecycle.promotion", "serve", "--port", str(scenario.receiver_port))
-    scenario.processes.module("worker", "lifecycle.promotion", "work")
-    scenario.processes.answers("receiver", f"{address}/health")
-    reply = requests.post(
-        f"{scenario.mlflow}/api/2.0/mlflow/webhooks",
+def start_promotion(environment: ScenarioEnvironment) -> None:
+    """Start the promotion's receiver and worker, and register the receiver as a webhook of MLflow's."""
+    url = f"http://{HOST}:{environment.receiver_port}"
+    processes = environment.processes
+    processes.start_module("receiver", "lifecycle.promotion", "serve", "--port", str(environment.receiver_port))
+    processes.start_module("worker", "lifecycle.promotion", "work")
+    processes.wait_until_ready("receiver", f"{url}/health")
+    response = requests.post(
+        f"{environment.mlflow_url}/api/2.0/mlflow/webhooks",
         json={
             "name": "promotion",
-            "url": f"{address}/webhooks/mlflow",
+            "url": f"{url}/webhooks/mlflow",
             "events": [{"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}],
-            "secret": scenario.processes.environment["PROMOTION_WEBHOOK_SECRET"],
+            "secret": processes.environment["PROMOTION_WEBHOOK_SECRET"],
         },
-        timeout=10,
+        timeout=_REQUEST_TIMEOUT,
     )
-    if not reply.ok:
-        raise UserError(f"MLflow refuses the webhook: {reply.text[:300]}")
+    if not response.ok:
+        raise UserError(f"MLflow rejects the webhook: {response.text[:300]}")
 
 
-def train(scenario: ScenarioEnvironment, name: str) -> str:
-    """Run the pipeline, which ends with a registered challenger; returns its version."""
-    scenario.processes.module(name, "lifecycle.training", "run")
-    scenario.processes.finishes(name, _TRAINING)
-    return challenger(scenario)
+def train(environment: ScenarioEnvironment, name: str) -> str:
+    """Run the training pipeline, which registers a challenger; returns its version."""
+    environment.processes.start_module(name, "lifecycle.training", "run")
+    environment.processes.wait_until_finished(name, _TRAINING_TIMEOUT)
+    return get_challenger(environment)
 
 
-def register_bad(scenario: ScenarioEnvironment, kind: str) -> str:
-    """Register a challenger that passes the gate and does badly in production; returns its version."""
-    scenario.processes.start(f"train-{kind}", [PYTHON, _SCRIPTS / "bad_challengers.py", kind])
-    scenario.processes.finishes(f"train-{kind}", _TRAINING)
-    return challenger(scenario)
+def register_faulty_challenger(environment: ScenarioEnvironment, kind: str) -> str:
+    """Register a challenger that passes the gate and fails in production, `slow` or `failing`; returns its version."""
+    name = f"train-{kind}"
+    environment.processes.start(name, [PYTHON, _SCRIPTS / "bad_challengers.py", kind])
+    environment.processes.wait_until_finished(name, _TRAINING_TIMEOUT)
+    return get_challenger(environment)
 
 
-def promoted(scenario: ScenarioEnvironment, version: str) -> float:
+def wait_until_promoted(environment: ScenarioEnvironment, version: str) -> float:
     """Wait for the promotion's commit; returns the seconds from the webhook to it."""
-    until(lambda: f"version {version}" in scenario.repository.newest(), f"Version {version} is not promoted")
-    until(lambda: _took(scenario, version), f"The promotion of version {version} is not done")
-    return _took(scenario, version)
+    repository = environment.repository
+    wait_for_step(lambda: f"version {version}" in repository.head_message(), f"Version {version} is not promoted")
+    wait_for_step(lambda: _promotion_time(environment, version), f"The promotion of version {version} has not finished")
+    return _promotion_time(environment, version)
 
 
-def synced(scenario: ScenarioEnvironment) -> None:
-    """Wait until Argo CD has brought the newest commit into the cluster."""
-    api, revision = scenario.plane.api, scenario.repository.head()
-    until(
-        lambda: installation.synced(api, scenario.environment, revision),
+def wait_until_synced(environment: ScenarioEnvironment) -> None:
+    """Wait until Argo CD has applied the latest commit."""
+    api, revision = environment.plane.api, environment.repository.head_commit()
+    wait_for_step(
+        lambda: argocd_application.is_synced(api, environment.gitops_environment, revision),
         f"Argo CD has not synced {revision[:9]}",
-        lambda: installation.differing(api, scenario.environment),
+        lambda: argocd_application.describe_out_of_sync(api, environment.gitops_environment),
     )
 
 
-def ready(scenario: ScenarioEnvironment, role: str) -> None:
-    """Wait until KServe says that a role's InferenceService is Ready."""
-    until(lambda: _is_ready(scenario, role), f"The InferenceService {MODEL}-{role} is not Ready")
+def wait_until_ready(environment: ScenarioEnvironment, role: str) -> None:
+    """Wait until the InferenceService of a role, champion or challenger, is Ready."""
+    wait_for_step(lambda: _is_ready(environment, role), f"The InferenceService {MODEL}-{role} is not Ready")
 
 
-def roll_out(scenario: ScenarioEnvironment, version: str, *, outlier_rate: float = 0.0) -> Ending:
-    """Roll the challenger out while users ask for predictions, some of them for strange ones, to its end."""
+def roll_out(environment: ScenarioEnvironment, version: str, *, outlier_rate: float = 0.0) -> RolloutResult:
+    """Roll a challenger out to its end while users request predictions.
+
+    `outlier_rate` is the share of requests with a value that no row of the training data has.
+    """
     traffic, rollout = f"traffic-{version}", f"rollout-{version}"
-    scenario.processes.start(traffic, [PYTHON, _SCRIPTS / "traffic.py", URL, str(_CLIENTS), str(outlier_rate)])
-    scenario.processes.module(rollout, "lifecycle.rollout", "run", MODEL, **_PACE)
-    scenario.processes.finishes(rollout, _ROLLOUT)
-    scenario.plane.supervisor.stop(traffic)
-    counted = [line for line in scenario.processes.lines(traffic) if line.startswith("{")]
-    steps = [line for line in scenario.processes.lines(rollout) if line.startswith(f"{MODEL}: ")]
-    said = [line for line in steps if not any(words in line for words in _WAITING)]
-    return Ending(said, json.loads(counted[-1]) if counted else {})
+    processes = environment.processes
+    processes.start(traffic, [PYTHON, _SCRIPTS / "traffic.py", MODEL_URL, str(_CLIENTS), str(outlier_rate)])
+    processes.start_module(rollout, "lifecycle.rollout", "run", MODEL, **_ROLLOUT_SETTINGS)
+    processes.wait_until_finished(rollout, _ROLLOUT_TIMEOUT)
+    environment.plane.supervisor.stop(traffic)
+    counts = [line for line in processes.output_lines(traffic) if line.startswith("{")]
+    steps = [line for line in processes.output_lines(rollout) if line.startswith(f"{MODEL}: ")]
+    messages = [line for line in steps if not any(waiting in line for waiting in _WAITING_MESSAGES)]
+    return RolloutResult(messages, json.loads(counts[-1]) if counts else {})
 
 
-def gone(scenario: ScenarioEnvironment, role: str) -> None:
-    """Wait until a role's InferenceService, and all that KServe made of it, are gone."""
-    until(lambda: not _find(scenario, role), f"The InferenceService {MODEL}-{role} does not go")
+def wait_until_deleted(environment: ScenarioEnvironment, role: str) -> None:
+    """Wait until the InferenceService of a role is gone, with all that KServe created for it."""
+    wait_for_step(
+        lambda: not _get_inference_service(environment, role), f"The InferenceService {MODEL}-{role} is not deleted"
+    )
 
 
-def aliases(scenario: ScenarioEnvironment) -> Mapping[str, str]:
-    """The versions by alias, as the registry says."""
-    reply = requests.get(f"{scenario.mlflow}/api/2.0/mlflow/registered-models/get", params={"name": MODEL}, timeout=10)
-    found = reply.json().get("registered_model", {}).get("aliases", [])
-    return {each["alias"]: str(each["version"]) for each in found}
+def get_aliases(environment: ScenarioEnvironment) -> Mapping[str, str]:
+    """The registry's model versions by alias."""
+    url = f"{environment.mlflow_url}/api/2.0/mlflow/registered-models/get"
+    response = requests.get(url, params={"name": MODEL}, timeout=_REQUEST_TIMEOUT)
+    aliases = response.json().get("registered_model", {}).get("aliases", [])
+    return {alias["alias"]: str(alias["version"]) for alias in aliases}
 
 
-def challenger(scenario: ScenarioEnvironment) -> str:
-    found = aliases(scenario).get("challenger")
-    if found is None:
+def get_challenger(environment: ScenarioEnvironment) -> str:
+    """The version with the alias `challenger`. Raises UserError where there is none."""
+    challenger = get_aliases(environment).get("challenger")
+    if challenger is None:
         raise UserError(f"The registry has no challenger of {MODEL} after its training.")
-    return found
+    return challenger
 
 
-def weights(scenario: ScenarioEnvironment) -> Mapping[str, int]:
-    """Percent by service, as the route in the cluster says."""
-    route = scenario.plane.api.get("gateway.networking.k8s.io/v1", "HTTPRoute", MODEL, "serving") or {}
+def get_weights(environment: ScenarioEnvironment) -> Mapping[str, int]:
+    """The weights of the HTTPRoute in the cluster by service, in percent."""
+    route = environment.plane.api.get("gateway.networking.k8s.io/v1", "HTTPRoute", MODEL, _NAMESPACE) or {}
     rules = route.get("spec", {}).get("rules") or [{}]
-    return {each["name"]: each["weight"] for each in rules[0].get("backendRefs", ())}
+    return {backend["name"]: backend["weight"] for backend in rules[0].get("backendRefs", ())}
 
 
-def _took(scenario: ScenarioEnvironment, version: str) -> float:
-    """Seconds from an event's arrival in the inbox to its end, 0 while it has none."""
-    with closing(sqlite3.connect(scenario.processes.folder / "inbox.db", timeout=10)) as inbox:
+def _promotion_time(environment: ScenarioEnvironment, version: str) -> float:
+    """Seconds from an event's arrival in the inbox to its end; 0 while it has not ended."""
+    with closing(sqlite3.connect(environment.processes.folder / "inbox.db", timeout=_REQUEST_TIMEOUT)) as inbox:
         statement = "SELECT finished - received FROM event WHERE version = ? AND outcome = 'promoted'"
         row = inbox.execute(statement, (version,)).fetchone()
     return float(row[0]) if row else 0.0
 
 
-def _find(scenario: ScenarioEnvironment, role: str) -> Mapping[str, Any]:
-    return scenario.plane.api.get(_SERVING, "InferenceService", f"{MODEL}-{role}", "serving") or {}
+def _get_inference_service(environment: ScenarioEnvironment, role: str) -> Mapping[str, Any]:
+    return environment.plane.api.get(_SERVING, "InferenceService", f"{MODEL}-{role}", _NAMESPACE) or {}
 
 
-def _is_ready(scenario: ScenarioEnvironment, role: str) -> bool:
-    conditions = _find(scenario, role).get("status", {}).get("conditions") or ()
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+def _is_ready(environment: ScenarioEnvironment, role: str) -> bool:
+    conditions = _get_inference_service(environment, role).get("status", {}).get("conditions") or ()
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

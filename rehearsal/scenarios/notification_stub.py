@@ -1,4 +1,4 @@
-"""Where the promotion's and the rollout's messages go: a stand-in for a Slack-compatible incoming webhook."""
+"""A stub of the Slack-compatible incoming webhook that receives the notifications of the promotion and the rollout."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from rehearsal.kubernetes.http_server import serve_in_thread
 
 
 class NotificationStub:
-    """Takes messages, and remembers their texts."""
+    """Receives notifications and keeps their texts."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
 
     @contextmanager
     def run(self) -> Iterator[str]:
-        """The webhook's address, for as long as the context lasts."""
-        server = ThreadingHTTPServer((HOST, 0), _handler(self.texts))
+        """Serve while the context lasts; its value is the webhook's URL."""
+        server = ThreadingHTTPServer((HOST, 0), _build_handler(self.texts))
         with serve_in_thread(server):
             yield f"http://{HOST}:{server.server_address[1]}/"
 
-    def last(self) -> Sequence[str]:
-        """The lines of the newest message."""
+    def latest_lines(self) -> Sequence[str]:
+        """The lines of the latest notification."""
         return self.texts[-1].splitlines() if self.texts else ()
 
 
-def _handler(texts: list[str]) -> type[BaseHTTPRequestHandler]:
+def _build_handler(texts: list[str]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -39,6 +39,6 @@ def _handler(texts: list[str]) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
-            """Messages are shown by who asks for them."""
+            """Keep requests out of the rehearsal's output."""
 
     return Handler

@@ -1,13 +1,12 @@
-"""The processes of the model's life on this machine: MLflow, and the promotion's and rollout's own.
+"""The processes of the model lifecycle on this machine: MLflow, and those of training, promotion and rollout.
 
-The guard of the control plane keeps them, so none outlives the rehearsal.
+The control plane's supervisor owns them, so that none outlives the rehearsal.
 """
 
 from __future__ import annotations
 
 import base64
 import secrets
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,104 +15,103 @@ import requests
 
 from rehearsal.console import UserError
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane
+from rehearsal.polling import WaitTimeoutError, wait_until
 from rehearsal.toolchain import ROOT
 
 PACKAGE = ROOT / "platform" / "lifecycle"
 PYTHON = PACKAGE / ".venv" / "bin" / "python"
 
-_START = 120.0  # seconds until a process that does not answer counts as failed
-_END = 500  # characters of a log that an error shows
+_START_TIMEOUT = 120.0  # seconds until a process has to answer
+_REQUEST_TIMEOUT = 2  # seconds
+_LOG_TAIL = 500  # characters of a log that an error shows
 
 
 @dataclass(frozen=True)
-class Processes:
-    """Starts processes with the package's interpreter, and waits until they answer.
-
-    environment  of all of them
-    """
+class LifecycleProcesses:
+    """Starts processes and waits for them. All get the same `environment`."""
 
     plane: ControlPlane
     folder: Path
     environment: Mapping[str, str]
 
     def start(self, name: str, command: Sequence[str | Path], **environment: str) -> None:
-        log = self._log(name)
-        everything = {**self.environment, **environment}
-        self.plane.supervisor.start(name, [str(each) for each in command], log, everything, graceful=True)
+        arguments = [str(argument) for argument in command]
+        environment = {**self.environment, **environment}
+        self.plane.supervisor.start(name, arguments, self._log_file(name), environment, graceful=True)
 
-    def module(self, name: str, module: str, *arguments: str, **environment: str) -> None:
-        """Start one of the package's modules."""
+    def start_module(self, name: str, module: str, *arguments: str, **environment: str) -> None:
+        """Start one of the lifecycle package's modules."""
         self.start(name, [PYTHON, "-m", module, *arguments], **environment)
 
-    def answers(self, name: str, url: str) -> None:
-        """Wait until a process says yes. Raises UserError when it ends, or does not."""
-        deadline = time.monotonic() + _START
-        while time.monotonic() < deadline:
-            if self.plane.supervisor.exit_code(name) is not None:
-                break
-            try:
-                if requests.get(url, timeout=2).ok:
-                    return
-            except requests.RequestException:
-                pass
-            time.sleep(0.1)
-        raise UserError(f"{name} does not answer; its log is {self._log(name)}, and ends with:\n{self.words(name)}")
+    def wait_until_ready(self, name: str, url: str) -> None:
+        """Wait until a process answers a URL with success. Raises UserError when it does not, or exits."""
 
-    def finishes(self, name: str, patience: float) -> None:
-        """Wait until a process has done its work. Raises UserError when it fails, or takes too long."""
-        deadline = time.monotonic() + patience
-        while (code := self.plane.supervisor.exit_code(name)) is None:
-            if time.monotonic() > deadline:
-                raise UserError(f"{name} is not done after {patience:g} s; its log is {self._log(name)}")
-            time.sleep(0.1)
+        def is_ready_or_exited() -> bool:
+            return self.plane.supervisor.exit_code(name) is not None or requests.get(url, timeout=_REQUEST_TIMEOUT).ok
+
+        try:
+            wait_until(is_ready_or_exited, timeout=_START_TIMEOUT, retry_on=requests.RequestException)
+        except WaitTimeoutError:
+            raise UserError(self._failure(name, "does not answer")) from None
+        if self.plane.supervisor.exit_code(name) is not None:
+            raise UserError(self._failure(name, "exited"))
+
+    def wait_until_finished(self, name: str, timeout: float) -> None:
+        """Wait until a process exits. Raises UserError when it fails, or runs longer."""
+        try:
+            wait_until(lambda: self.plane.supervisor.exit_code(name) is not None, timeout=timeout)
+        except WaitTimeoutError:
+            raise UserError(self._failure(name, f"has not finished after {timeout:g} s")) from None
+        code = self.plane.supervisor.exit_code(name)
         if code != 0:
-            raise UserError(f"{name} ended with exit code {code}; its log ends with:\n{self.words(name)}")
+            raise UserError(self._failure(name, f"failed with exit code {code}"))
 
-    def lines(self, name: str) -> Sequence[str]:
-        """What a process has said so far."""
-        log = self._log(name)
+    def output_lines(self, name: str) -> Sequence[str]:
+        """What a process has written so far."""
+        log = self._log_file(name)
         return log.read_text(errors="replace").splitlines() if log.exists() else []
 
-    def words(self, name: str) -> str:
-        return "\n".join(self.lines(name))[-_END:]
+    def _failure(self, name: str, what: str) -> str:
+        tail = "\n".join(self.output_lines(name))[-_LOG_TAIL:]
+        return f"{name} {what}. The end of its log {self._log_file(name)}:\n{tail}"
 
-    def _log(self, name: str) -> Path:
+    def _log_file(self, name: str) -> Path:
         return self.plane.folder / "logs" / f"{name}.log"
 
 
-def start_mlflow(processes: Processes, port: int) -> str:
-    """An MLflow server with its database and its artifacts in a folder; returns its address."""
+def start_mlflow(processes: LifecycleProcesses, port: int) -> str:
+    """Start an MLflow server with its database and its artifacts in a folder; returns its URL."""
     folder = processes.folder / "mlflow"
     folder.mkdir(parents=True)
     command: list[str | Path] = [PYTHON, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
     command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
     command += ["--artifacts-destination", folder / "artifacts"]
-    command += ["--allowed-hosts", ",".join([f"{HOST}:{port}", *_allowed(processes.plane)])]
+    command += ["--allowed-hosts", ",".join([f"{HOST}:{port}", *_read_allowed_hosts(processes.plane)])]
     processes.start(
         "mlflow",
         command,
         MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         MLFLOW_WEBHOOK_ALLOWED_SCHEMES="http,https",
         MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS="true",
-        # A dozen processes for the jobs of GenAI evaluations, which nobody here starts.
+        # Saves a dozen processes for GenAI evaluation jobs, of which there are none.
         MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
     )
-    address = f"http://{HOST}:{port}"
-    processes.answers("mlflow", f"{address}/health")
-    return address
+    url = f"http://{HOST}:{port}"
+    processes.wait_until_ready("mlflow", f"{url}/health")
+    return url
 
 
-def _allowed(plane: ControlPlane) -> Sequence[str]:
-    """The hosts that the stack's own MLflow lets through: what the pods call it must be among them."""
-    for settings in plane.api.list("v1", "ConfigMap", "mlflow"):
-        hosts = (settings.get("data") or {}).get("MLFLOW_SERVER_ALLOWED_HOSTS")
+def _read_allowed_hosts(plane: ControlPlane) -> Sequence[str]:
+    """The hosts that the stack's own MLflow allows: what the pods call it must be among them."""
+    for config_map in plane.api.list("v1", "ConfigMap", "mlflow"):
+        hosts = (config_map.get("data") or {}).get("MLFLOW_SERVER_ALLOWED_HOSTS")
         if hosts:
             return str(hosts).split(",")
-    raise UserError("No ConfigMap of the stack's MLflow says which hosts it allows (MLFLOW_SERVER_ALLOWED_HOSTS).")
+    raise UserError("No ConfigMap in namespace mlflow sets MLFLOW_SERVER_ALLOWED_HOSTS, the hosts that MLflow allows.")
 
 
-def environment(proxy: str, mlflow: str, repository: Path, folder: Path) -> dict[str, str]:
-    """What the promotion, the rollout and the training are told."""
+def build_environment(proxy: str, mlflow: str, repository: Path, folder: Path) -> dict[str, str]:
+    """The environment that configures training, promotion and rollout."""
     return {
         "PYTHONPATH": str(PACKAGE / "src"),
         "MLFLOW_TRACKING_URI": mlflow,

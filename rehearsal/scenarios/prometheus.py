@@ -1,7 +1,7 @@
-"""The real Prometheus, with what its real operator made of the models' ServiceMonitor.
+"""The real Prometheus, with the scrape configuration that its real operator wrote for the models' ServiceMonitor.
 
-`python -m rehearsal.scenarios.prometheus` prints its program, built first where there is none; nothing where it cannot
-be had.
+`python -m rehearsal.scenarios.prometheus` prints the path of its program, which is built first if need be; nothing
+where it is not available.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import yaml
 from rehearsal import toolchain
 from rehearsal.console import UserError, info
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane
-from rehearsal.scenarios.network_proxy import METRICS
-from rehearsal.scenarios.processes import Processes
+from rehearsal.scenarios.network_proxy import METRICS_HOST
+from rehearsal.scenarios.processes import LifecycleProcesses
 from rehearsal.toolchain import GO_MODULES, Tool
 
 PROMETHEUS = Tool(
@@ -33,53 +33,53 @@ PROMETHEUS = Tool(
     build_time="two minutes",
     install_url="https://prometheus.io/docs/prometheus/latest/installation/",
     minimum_version="3.0.0",
-    # Of some thirty ways to discover targets the operator uses one; without the others the build takes half the time.
+    # Of some thirty kinds of service discovery the operator uses one; without the others the build takes half the time.
     tags=("remove_all_sd", "enable_kubernetes_sd"),
 )
 
-_SCRAPES = 1  # seconds between two; a monitor's own fifteen would make a step last minutes
+_SCRAPE_INTERVAL = "1s"  # with the ServiceMonitor's own fifteen seconds, a step of a rollout would take minutes
+_MODELS_JOB = "serviceMonitor/serving/models/"  # prefix of the jobs that the operator generates
 
 
-def start(processes: Processes, program: Path, port: int, proxy: str) -> None:
-    """Prometheus with what its operator made of the models' ServiceMonitor."""
+def start_prometheus(processes: LifecycleProcesses, program: Path, port: int, proxy: str) -> None:
+    """Start Prometheus and wait until it is ready."""
     folder = processes.folder / "prometheus"
     folder.mkdir(parents=True)
-    config = folder / "prometheus.yml"
-    scrapes = [_reached(each, processes.plane.kubeconfig, proxy) for each in _scrapes(processes.plane)]
-    kubelet = {"job_name": "kubelets' stand-in", "static_configs": [{"targets": [METRICS]}], **_hurried(proxy)}
-    config.write_text(yaml.safe_dump({"scrape_configs": [*scrapes, {**kubelet, "honor_labels": True}]}))
-    command: list[str | Path] = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
+    config_file = folder / "prometheus.yml"
+    jobs = [_adapt_job(job, processes.plane.kubeconfig, proxy) for job in find_scrape_configs(processes.plane)]
+    kubelet_job = {
+        "job_name": "kubelet stub",
+        "static_configs": [{"targets": [METRICS_HOST]}],
+        "honor_labels": True,
+        **_scrape_settings(proxy),
+    }
+    config_file.write_text(yaml.safe_dump({"scrape_configs": [*jobs, kubelet_job]}))
+    command: list[str | Path] = [program, f"--config.file={config_file}", f"--storage.tsdb.path={folder / 'data'}"]
     processes.start("prometheus", [*command, f"--web.listen-address={HOST}:{port}"])
-    processes.answers("prometheus", f"http://{HOST}:{port}/-/ready")
+    processes.wait_until_ready("prometheus", f"http://{HOST}:{port}/-/ready")
 
 
-def knows_models(plane: ControlPlane) -> bool:
-    """Whether the operator has told Prometheus of the models."""
-    return bool(_scrapes(plane))
-
-
-def _scrapes(plane: ControlPlane) -> Sequence[Mapping[str, Any]]:
-    """The models' part of what the operator wrote for Prometheus."""
+def find_scrape_configs(plane: ControlPlane) -> Sequence[Mapping[str, Any]]:
+    """The scrape configurations of the models in what the operator wrote for Prometheus; none until it has."""
     found: list[Mapping[str, Any]] = []
     for secret in plane.api.list("v1", "Secret", "monitoring"):
         packed = (secret.get("data") or {}).get("prometheus.yaml.gz")
         if packed:
             text = gzip.decompress(base64.b64decode(packed)).decode()
-            config = yaml.safe_load(text.replace("$(SHARD)", "0"))  # which the pod's config reloader fills in
+            config = yaml.safe_load(text.replace("$(SHARD)", "0"))  # the pod's config reloader fills it in
             jobs = config.get("scrape_configs") or ()
-            found += [job for job in jobs if job["job_name"].startswith("serviceMonitor/serving/models/")]
+            found += [job for job in jobs if job["job_name"].startswith(_MODELS_JOB)]
     return found
 
 
-def _reached(job: Mapping[str, Any], kubeconfig: Path, proxy: str) -> Mapping[str, Any]:
-    """A job of the operator's, asked from outside of the cluster: through its API and the network's stand-in."""
-    discovered = [{**each, "kubeconfig_file": str(kubeconfig)} for each in job["kubernetes_sd_configs"]]
-    return {**job, "kubernetes_sd_configs": discovered, **_hurried(proxy)}
+def _adapt_job(job: Mapping[str, Any], kubeconfig: Path, proxy: str) -> Mapping[str, Any]:
+    """A job of the operator's for a Prometheus outside of the cluster, which needs a kubeconfig and the proxy."""
+    discovery = [{**config, "kubeconfig_file": str(kubeconfig)} for config in job["kubernetes_sd_configs"]]
+    return {**job, "kubernetes_sd_configs": discovery, **_scrape_settings(proxy)}
 
 
-def _hurried(proxy: str) -> Mapping[str, str]:
-    interval = f"{_SCRAPES}s"
-    return {"proxy_url": proxy, "scrape_interval": interval, "scrape_timeout": interval}
+def _scrape_settings(proxy: str) -> Mapping[str, str]:
+    return {"proxy_url": proxy, "scrape_interval": _SCRAPE_INTERVAL, "scrape_timeout": _SCRAPE_INTERVAL}
 
 
 if __name__ == "__main__":

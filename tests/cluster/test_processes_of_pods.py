@@ -13,6 +13,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ import requests
 
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.scenarios.kubelet_stub import ANNOTATION, KubeletStub
-from rehearsal.scenarios.network_proxy import METRICS, NetworkProxy
+from rehearsal.scenarios.kubelet_stub import PROCESS_ANNOTATION, KubeletStub
+from rehearsal.scenarios.network_proxy import METRICS_HOST, NetworkProxy
 from tests.support.chart_installation import apply_gateway_api
 from tests.support.waiting import eventually
 
@@ -86,7 +87,7 @@ def test_a_pod_is_ready_when_its_process_is(
     answer = eventually(lambda: _answer(proxy, f"http://web.{namespace}.svc.cluster.local/"))
     assert answer["who"] == "web"
     assert _answer(proxy, f"http://{pod['status']['podIP']}:8000/") == answer
-    assert kubelet.port(pod["status"]["podIP"])
+    assert kubelet.find_port(pod["status"]["podIP"])
 
 
 @pytest.mark.usefixtures("kubelet")
@@ -103,7 +104,7 @@ def test_a_process_that_ends_is_started_again_and_counted(
     eventually(lambda: _answer(proxy, url).get("pid", before["pid"]) != before["pid"])
     (pod,) = _pods(plane, namespace)
     counted = f'kube_pod_container_status_restarts_total{{namespace="{namespace}",pod="{pod["metadata"]["name"]}"}} 1'
-    assert counted in _ask(proxy, f"http://{METRICS}/metrics").text.splitlines()
+    assert counted in _ask(proxy, f"http://{METRICS_HOST}/metrics").text.splitlines()
     eventually(lambda: _pods(plane, namespace)[0]["status"]["containerStatuses"][0]["restartCount"] == 1)
 
 
@@ -127,7 +128,7 @@ def test_a_route_leads_to_its_services_by_weight_once_a_gateway_took_it(
     switch.touch()
     for name in ("old", "new"):
         _deploy(plane, namespace, name, switch)
-        eventually(lambda name=name: _answer(proxy, f"http://{name}.{namespace}.svc.cluster.local/"))
+        eventually(partial(_answer, proxy, f"http://{name}.{namespace}.svc.cluster.local/"))
     host = f"http://{namespace}.example.com/"
     route = plane.api.create(_route(namespace, {"old": 75, "new": 25}))
     assert _ask(proxy, host).status_code == 503, "no gateway has accepted it"
@@ -143,7 +144,7 @@ def test_a_route_leads_to_its_services_by_weight_once_a_gateway_took_it(
 
 def test_a_name_that_nobody_has_is_answered_with_503(proxy: str) -> None:
     reply = _ask(proxy, "http://nobody.nowhere.svc.cluster.local/")
-    assert (reply.status_code, reply.text) == (503, "nothing answers to nobody.nowhere.svc.cluster.local\n")
+    assert (reply.status_code, reply.text) == (503, "no process is running for nobody.nowhere.svc.cluster.local\n")
 
 
 def _deploy(plane: ControlPlane, namespace: str, name: str, switch: Path) -> None:
@@ -155,7 +156,10 @@ def _deploy(plane: ControlPlane, namespace: str, name: str, switch: Path) -> Non
         "env": [{"name": "WHO", "value": name}, {"name": "MAY_BE_READY", "value": str(switch)}],
         "readinessProbe": {"httpGet": {"path": "/ready", "port": 8000}},
     }
-    pod = {"metadata": {"labels": labels, "annotations": {ANNOTATION: "real"}}, "spec": {"containers": [container]}}
+    pod = {
+        "metadata": {"labels": labels, "annotations": {PROCESS_ANNOTATION: "real"}},
+        "spec": {"containers": [container]},
+    }
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod}
     port = {"port": 80, "targetPort": 8000}
     for manifest in (

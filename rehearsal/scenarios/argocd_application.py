@@ -1,0 +1,49 @@
+"""The Argo CD Application of the models, as platform/gitops declares it, and its status."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import yaml
+
+from rehearsal.console import UserError
+from rehearsal.kubernetes.client import ApiClient
+from rehearsal.toolchain import ROOT
+
+_MANIFESTS = ROOT / "platform" / "gitops" / "argocd"
+_NAMESPACE = "argocd"
+_API_VERSION = "argoproj.io/v1alpha1"
+
+
+def load_manifests(environment: str) -> tuple[str, Collection[Mapping[str, Any]]]:
+    """The URL of the GitOps repository, and the manifests of the project and the application."""
+    project, application = (
+        yaml.safe_load((_MANIFESTS / f"{name}.yaml").read_text()) for name in ("project", environment)
+    )
+    return application["spec"]["source"]["repoURL"], [project, application]
+
+
+def is_synced(api: ApiClient, environment: str, revision: str) -> bool:
+    """Whether Argo CD has applied a commit. Raises UserError with its message when it cannot."""
+    status = _get_status(api, environment)
+    operation = status.get("operationState", {})
+    if operation.get("phase") in ("Error", "Failed") and operation.get("syncResult", {}).get("revision") == revision:
+        raise UserError(f"Argo CD cannot sync {revision[:9]}: {operation.get('message')}")
+    sync = status.get("sync", {})
+    return bool(sync.get("revision") == revision and sync.get("status") == "Synced")
+
+
+def describe_out_of_sync(api: ApiClient, environment: str) -> str:
+    """The resources that Argo CD finds to differ from git."""
+    resources = _get_status(api, environment).get("resources", ())
+    differing = [
+        f"{resource['kind']} {resource['name']}" for resource in resources if resource.get("status") != "Synced"
+    ]
+    return f"out of sync: {', '.join(differing) or 'nothing'}"
+
+
+def _get_status(api: ApiClient, environment: str) -> Mapping[str, Any]:
+    application = api.get(_API_VERSION, "Application", f"models-{environment}", _NAMESPACE) or {}
+    status: Mapping[str, Any] = application.get("status", {})
+    return status

@@ -1,0 +1,23 @@
+"""Waiting for the steps of a scenario, with an error for people when the time is up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rehearsal.console import UserError
+from rehearsal.polling import WaitTimeoutError, wait_until
+
+TIMEOUT = 120.0  # seconds; the slowest, the installation of the largest chart, takes about twenty
+_INTERVAL = 0.2  # seconds
+
+
+def wait_for_step(check: Callable[[], Any], failure: str, describe: Callable[[], str] = str) -> None:
+    """Wait until `check` returns a true value.
+
+    `failure` says what has not happened, `describe` returns more about it. Raises UserError with both after TIMEOUT.
+    """
+    try:
+        wait_until(check, timeout=TIMEOUT, interval=_INTERVAL)
+    except WaitTimeoutError:
+        raise UserError(f"{failure} after {TIMEOUT:g} s. {describe()}".rstrip()) from None
