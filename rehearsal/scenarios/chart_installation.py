@@ -77,8 +77,8 @@ def _obtain_package(name: str, pin: ChartPin) -> Path:
         return charts.fetch_package(Chart(address, pin["version"], repository))
     except ChartUnavailable as error:
         raise UserError(
-            f"The chart {name} {pin['version']} is not available: {error}. Set {charts.FOLDER_VARIABLE} to a folder that "
-            f"contains {name}-{pin['version']}.tgz, or make {repository} reachable."
+            f"The chart {name} {pin['version']} is not available: {error}. Set {charts.FOLDER_VARIABLE} to a "
+            f"folder that contains {name}-{pin['version']}.tgz, or make {repository} reachable."
         ) from None
 
 
