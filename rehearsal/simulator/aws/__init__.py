@@ -1,0 +1,1 @@
+"""The simulated `aws` provider: resource models by service."""

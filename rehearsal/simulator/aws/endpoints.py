@@ -30,10 +30,10 @@ def _get_service(request: ResourceRequest) -> str:
 def _check_service(request: ResourceRequest) -> str | None:
     if request.get("serviceName") is UNKNOWN:
         return None
-    service, gateway = _get_service(request), request.get("vpcEndpointType", "Gateway") == "Gateway"
+    service, is_gateway = _get_service(request), request.get("vpcEndpointType", "Gateway") == "Gateway"
     if service not in (_SERVICES | _GATEWAY_CIDRS.keys()):
         return f"InvalidServiceName: The Vpc Endpoint Service '{request.get('serviceName')}' does not exist"
-    if gateway and service not in _GATEWAY_CIDRS:
+    if is_gateway and service not in _GATEWAY_CIDRS:
         return "InvalidParameter: Endpoint type (Gateway) does not match available service types ([Interface])."
     return None
 
@@ -75,8 +75,8 @@ def _check_subnet_zones(request: ResourceRequest) -> str | None:
 
 
 def _list_gateway_cidrs(request: ResourceRequest) -> list[str]:
-    gateway = request.get("vpcEndpointType", "Gateway") == "Gateway"
-    return _GATEWAY_CIDRS.get(_get_service(request), []) if gateway else []
+    is_gateway = request.get("vpcEndpointType", "Gateway") == "Gateway"
+    return _GATEWAY_CIDRS.get(_get_service(request), []) if is_gateway else []
 
 
 def _build_dns_entries(request: ResourceRequest) -> list[dict[str, str]]:

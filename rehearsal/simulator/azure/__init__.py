@@ -1,0 +1,1 @@
+"""The simulated `azure-native` provider: resource models by service."""
