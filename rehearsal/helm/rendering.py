@@ -90,7 +90,7 @@ def _render_and_validate(release: Release) -> RenderedRelease:
     custom = [manifest for manifest in objects if not schemas.is_built_in(manifest)]
     problems = []
     for manifest in objects:
-        problem = schemas.complaint(manifest) if schemas.is_built_in(manifest) else None
+        problem = schemas.find_schema_error(manifest) if schemas.is_built_in(manifest) else None
         if problem:
             problems.append(f"{object_label(release.chart, manifest)}: {problem}")
     return RenderedRelease(objects, custom, problems)

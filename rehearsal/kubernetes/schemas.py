@@ -1,7 +1,7 @@
-"""The published schemas of the Kubernetes API, against which objects are held offline.
+"""Validation of objects, offline, against the published schemas of the Kubernetes API.
 
-An object that follows its schema has the right shape: fields that exist, of the right types. What the API server's own
-validation and admission say beyond that is not known here.
+A valid object has the right shape: known fields of the right types. What the API server's own validation and admission
+would refuse beyond that is not found here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import kubernetes_validate
 
 VERSION = "1.33"
 
-# The groups that the API server itself serves; every other one belongs to somebody's CRDs.
+# The groups that the API server itself serves; all others come from CustomResourceDefinitions.
 # Source: https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.33/
 _BUILT_IN_GROUPS = frozenset(
     {
@@ -30,7 +30,7 @@ _BUILT_IN_GROUPS = frozenset(
         "coordination.k8s.io",
         "discovery.k8s.io",
         "events.k8s.io",
-        "extensions",  # no longer served: what still asks for it has to be told
+        "extensions",  # no longer served; here so that its use is an error
         "flowcontrol.apiserver.k8s.io",
         "networking.k8s.io",
         "node.k8s.io",
@@ -45,21 +45,21 @@ _BUILT_IN_GROUPS = frozenset(
 
 
 def is_built_in(manifest: Mapping[str, Any]) -> bool:
-    """Whether the kind is one of Kubernetes' own; a custom kind has no schema here."""
+    """Whether the kind is one of Kubernetes' own. Custom kinds have no published schema."""
     group, slash, _ = str(manifest.get("apiVersion")).rpartition("/")
     return (group if slash else "") in _BUILT_IN_GROUPS
 
 
-def complaint(manifest: Mapping[str, Any]) -> str | None:
-    """What the API server would say of the object's shape, None where nothing is wrong with it.
+def find_schema_error(manifest: Mapping[str, Any]) -> str | None:
+    """The first error in the shape of an object of a built-in kind, None where it is valid.
 
-    Strict: a field that the schema does not know is an error, as it is with `kubectl apply --validate=strict`.
+    Unknown fields are errors, as with `kubectl apply --validate=strict`. The values of a Secret are not quoted.
     """
     kind = manifest.get("kind")
     try:
         kubernetes_validate.validate(dict(manifest), VERSION, strict=True)
     except kubernetes_validate.SchemaNotFoundError:
-        return f"no schema of {manifest.get('apiVersion')} {kind} in Kubernetes {VERSION}: no match for kind"
+        return f"Kubernetes {VERSION} does not serve {manifest.get('apiVersion')} {kind}: no match for kind"
     except kubernetes_validate.ValidationError as error:
         field = ".".join(map(str, error.path)) or "object"
         # The message of a Secret's field would hold its value.

@@ -54,7 +54,7 @@ def _build_id(request: ResourceRequest) -> str:
 
 
 def _validate_schema(request: ResourceRequest) -> str | None:
-    return None if has_unknown(request.inputs) else schemas.complaint(request.inputs)
+    return None if has_unknown(request.inputs) else schemas.find_schema_error(request.inputs)
 
 
 def _require_namespace(request: ResourceRequest) -> str | None:

@@ -16,7 +16,7 @@ from pulumi.runtime.proto import provider_pb2
 
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_control_plane
 from rehearsal.kubernetes.provider import await_logic
-from rehearsal.kubernetes.provider.objects import API_SERVER_LOST
+from rehearsal.kubernetes.provider.errors import API_SERVER_LOST
 from rehearsal.simulator.core.values import Values
 from tests.support.provider_client import Aborted, Engine
 from tests.support.waiting import eventually
@@ -293,7 +293,7 @@ def test_a_timeout_of_the_object_counts_where_the_resource_gives_none(engine: En
 def test_no_wait_is_longer_than_a_rehearsals_patience(
     engine: Engine, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(await_logic, "PATIENCE", 1.0)
+    monkeypatch.setattr(await_logic, "MAX_WAIT", 1.0)
     with pytest.raises(Aborted, match=r"not ready after 1 s.*a rehearsal waits 1 s at most"):
         engine.resource(workload("Deployment", namespace, HUGE)).create(timeout=600)
 
@@ -321,7 +321,7 @@ def test_what_the_program_waits_for_counts_instead(engine: Engine, namespace: st
 def test_a_wait_that_a_rehearsal_does_not_understand_is_refused(engine: Engine, namespace: str) -> None:
     manifest = thing("v1", "ConfigMap", namespace)
     manifest["metadata"]["annotations"] = {"pulumi.com/waitFor": "jsonpath={.items[?(@.a==1)]}"}
-    with pytest.raises(Aborted, match=r"does not understand pulumi.com/waitFor"):
+    with pytest.raises(Aborted, match=r"does not support pulumi.com/waitFor"):
         engine.resource(manifest).create(timeout=0.5)
 
 

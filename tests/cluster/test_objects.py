@@ -299,7 +299,7 @@ def test_a_delete_that_is_held_names_the_finalizer(plane: ControlPlane, engine: 
     manifest["metadata"]["finalizers"] = ["example.com/gone"]
     resource = engine.resource(manifest)
     resource.create()
-    with pytest.raises(Aborted, match=r"not gone after 0\.5 s: finalizer example\.com/gone\..*controller"):
+    with pytest.raises(Aborted, match=r"not deleted after 0\.5 s: finalizer example\.com/gone\..*controller"):
         resource.delete(timeout=0.5)
     plane.api.patch(manifest, {"metadata": {"finalizers": None}})
 

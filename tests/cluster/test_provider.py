@@ -18,8 +18,8 @@ from kernel.values import UNKNOWN
 from rehearsal import toolchain
 from rehearsal.helm import charts, cli
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.kubernetes.provider.provider import RELEASE
 from rehearsal.simulator.core.values import Values
+from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support import chart_packages
 from tests.support.provider_client import SETTINGS, Aborted, Context, Engine, Resource
 

@@ -1,4 +1,4 @@
-"""Why an object is not ready, or does not go: what the pods, the events and the finalizers say."""
+"""Why an object is not ready, or is not deleted: what pods, events, conditions and finalizers report."""
 
 from __future__ import annotations
 
@@ -6,89 +6,96 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from rehearsal.kubernetes.client import ApiClient, Object
-from rehearsal.kubernetes.provider.await_rules import replica_sets
-from rehearsal.kubernetes.provider.projection import condition, describe, status
+from rehearsal.kubernetes.provider.await_rules import list_replica_sets
+from rehearsal.kubernetes.provider.projection import describe, get_condition, get_status
 
-_MANY = 5  # reasons in one message; those that differ say the most in the first few
+_MAX_REASONS = 5  # in one message; the first few differ the most
 
-# Who takes a finalizer away, where it is Kubernetes itself.
+# What the finalizers of Kubernetes itself wait for.
 # Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/ and the pages of each kind
-_HOLDERS: Mapping[str, str] = {
-    "customresourcecleanup.apiextensions.k8s.io": "objects of its kind are still there",
-    "foregroundDeletion": "what it owns is still there",
+_BUILT_IN_FINALIZERS: Mapping[str, str] = {
+    "customresourcecleanup.apiextensions.k8s.io": "objects of its kind still exist",
+    "foregroundDeletion": "objects that it owns still exist",
     "kubernetes.io/pv-protection": "a claim is bound to it",
     "kubernetes.io/pvc-protection": "a pod still uses it",
 }
 
 
-def why_not_ready(api: ApiClient, live: Object) -> str:
-    """What those say who could not do their part, each reason once; empty where nobody says anything."""
-    found = Counter(_reasons(api, live))
-    counted = [f"{reason} ({times} times)" if times > 1 else reason for reason, times in found.items()]
-    return "; ".join(counted[:_MANY])
+def explain_not_ready(api: ApiClient, live: Object) -> str:
+    """The reasons that pods, conditions and events report, each once; empty where there are none."""
+    counts = Counter(_each_reason(api, live))
+    reasons = [f"{reason} ({count} times)" if count > 1 else reason for reason, count in counts.items()]
+    return "; ".join(reasons[:_MAX_REASONS])
 
 
-def why_still_there(live: Object) -> str:
-    """What keeps a deleted object: its finalizers, and what its conditions say of what is left in it."""
+def explain_not_deleted(live: Object) -> str:
+    """The finalizers of an object, what its conditions report of its contents, and the remedy."""
     finalizers = live["metadata"].get("finalizers", [])
-    held = [f"finalizer {name}" + (f" ({_HOLDERS[name]})" if name in _HOLDERS else "") for name in finalizers]
-    told = [
+    holds = [
+        f"finalizer {name}" + (f" ({_BUILT_IN_FINALIZERS[name]})" if name in _BUILT_IN_FINALIZERS else "")
+        for name in finalizers
+    ]
+    messages = [
         str(each.get("message"))
-        for each in status(live, "conditions", [])
+        for each in get_status(live, "conditions", [])
         if each.get("status") == "True"
         and (live["kind"] == "Namespace" or each.get("type") == "Terminating")
         and each.get("message")
     ]
-    foreign = [name for name in finalizers if name not in _HOLDERS] or "".join(told).count("finalizers")
+    if not holds and not messages:
+        return "it has no finalizers, and no condition reports a reason."
+    has_foreign_finalizer = any(name not in _BUILT_IN_FINALIZERS for name in finalizers)
     remedy = (
-        " A finalizer is taken away by the controller it belongs to: is that still running? Delete the object before "
-        "its controller (depends_on), or take the finalizer out of the object's metadata."
-        if foreign
+        " A finalizer is removed by the controller that it belongs to: is that still running? Delete the object before "
+        "its controller (depends_on), or remove the finalizer from the object's metadata."
+        if has_foreign_finalizer or any("finalizers" in message for message in messages)
         else ""
     )
-    return "; ".join([*held, *told]) + "." + remedy if held or told else "Nothing says what keeps it."
+    return "; ".join([*holds, *messages]) + "." + remedy
 
 
-def _reasons(api: ApiClient, live: Object) -> Iterator[str]:
-    sets = replica_sets(api, live) if live["kind"] == "Deployment" else []
-    for pod in _pods(api, live):
-        yield from _of_pod(pod)
-    for each in (live, *sets):
-        failure = condition(each, "ReplicaFailure")
+def _each_reason(api: ApiClient, live: Object) -> Iterator[str]:
+    replica_sets = list_replica_sets(api, live) if live["kind"] == "Deployment" else []
+    for pod in _list_pods(api, live):
+        yield from _each_pod_reason(pod)
+    for each in (live, *replica_sets):
+        failure = get_condition(each, "ReplicaFailure")
         if failure.get("status") == "True":
             yield str(failure.get("message"))
-    if not sets:
-        yield from _warnings(api, live)
+    if not replica_sets:
+        yield from _each_event_message(api, live)
 
 
-def _pods(api: ApiClient, live: Object) -> Iterable[Object]:
+def _list_pods(api: ApiClient, live: Object) -> Iterable[Object]:
     selector = live.get("spec", {}).get("selector")
     labels = selector.get("matchLabels", {}) if isinstance(selector, Mapping) else {}
     if not labels:
         return []
-    wanted = ",".join(f"{key}={value}" for key, value in labels.items())
-    return api.list("v1", "Pod", live["metadata"]["namespace"], label_selector=wanted)
+    label_selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    return api.list("v1", "Pod", live["metadata"]["namespace"], label_selector=label_selector)
 
 
-def _of_pod(pod: Object) -> Iterator[str]:
-    scheduled, ready = condition(pod, "PodScheduled"), condition(pod, "Ready")
+def _each_pod_reason(pod: Object) -> Iterator[str]:
+    scheduled, ready = get_condition(pod, "PodScheduled"), get_condition(pod, "Ready")
     if scheduled.get("status") == "False":
-        # What it says of preemption is the same again, longer.
+        # The part about preemption repeats the message at greater length.
         yield f"pod not scheduled: {str(scheduled.get('message')).partition(' preemption:')[0]}"
         return
-    for container in status(pod, "containerStatuses", []):
+    for container in get_status(pod, "containerStatuses", []):
         state = container.get("state", {})
         if waiting := state.get("waiting"):
-            yield f"container {container['name']} waits: {waiting.get('reason')} {waiting.get('message', '')}".strip()
-        elif (ended := state.get("terminated")) and ended.get("exitCode"):
-            yield f"container {container['name']} ended with exit code {ended['exitCode']}"
+            reason = f"{waiting.get('reason')} {waiting.get('message', '')}".strip()
+            yield f"container {container['name']} is waiting: {reason}"
+        elif (terminated := state.get("terminated")) and terminated.get("exitCode"):
+            yield f"container {container['name']} terminated with exit code {terminated['exitCode']}"
     if ready.get("status") == "False" and ready.get("message"):
         yield f"{describe(pod)}: {ready['message']}"
 
 
-def _warnings(api: ApiClient, live: Object) -> Iterator[str]:
-    """What events tell of the object; those of type Normal only where they tell of a claim that waits."""
+def _each_event_message(api: ApiClient, live: Object) -> Iterator[str]:
+    """The warnings about an object, and the normal events about a claim that waits for a volume."""
     namespace = live["metadata"].get("namespace", "default")
-    for event in api.list("v1", "Event", namespace, field_selector=f"involvedObject.uid={live['metadata']['uid']}"):
+    selector = f"involvedObject.uid={live['metadata']['uid']}"
+    for event in api.list("v1", "Event", namespace, field_selector=selector):
         if event.get("type") == "Warning" or event.get("reason") == "FailedBinding":
             yield f"[{event.get('reason')}] {event.get('message')}"

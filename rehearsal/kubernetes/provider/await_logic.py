@@ -1,4 +1,4 @@
-"""Waiting for objects: until they are ready, until they are gone, never longer than a rehearsal's patience."""
+"""Waiting until objects are ready or deleted, and for what they need to exist first."""
 
 from __future__ import annotations
 
@@ -6,132 +6,157 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 from rehearsal.kubernetes.client import ApiClient, ApiError, Object
-from rehearsal.kubernetes.provider.await_diagnostics import why_not_ready, why_still_there
-from rehearsal.kubernetes.provider.await_rules import rule
-from rehearsal.kubernetes.provider.projection import annotation, describe
+from rehearsal.kubernetes.provider.await_diagnostics import explain_not_deleted, explain_not_ready
+from rehearsal.kubernetes.provider.await_rules import find_ready_rule
+from rehearsal.kubernetes.provider.projection import describe, get_pulumi_annotation
+from rehearsal.polling import WaitCancelledError, WaitTimeoutError, wait_until
 from rehearsal.simulator.core.errors import CloudError
 
-PATIENCE = 45.0  # seconds any wait takes at most, whatever the program allows: simulated pods start at once
+MAX_WAIT = 45.0  # seconds, whatever the program allows: simulated pods start at once
 
-_PACE = 0.1, 1.0  # seconds between two looks, at first and in the end
+_INTERVAL, _MAX_INTERVAL = 0.1, 1.0  # seconds between two checks of an object
+_RETRY_INTERVAL, _MAX_RETRY_INTERVAL = 0.5, 5.0  # seconds between two attempts to create one
+_NOT_YET = (404, 429)  # no such namespace or kind; the storage of a new kind is still being initialized
 
-_ASK_AGAIN = 6.0  # seconds; the controller begins five after it was asked
-_ASKED = "rehearsal.groundwork/asked-again"
+_TOUCH_INTERVAL = 6.0  # seconds; the namespace controller acts five seconds after a change
+_TOUCHED = "rehearsal.groundwork/touched"
 
-# Kinds of which `skipAwait` also means: do not wait until they are gone.
+# Kinds for which `skipAwait` also means not to wait until they are deleted.
 # Source: https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/metadata/overrides.go
-_GO_UNWATCHED = frozenset(
+_SKIPPABLE_DELETES = frozenset(
     {"Namespace", "Pod", "ReplicationController", "DaemonSet", "Deployment", "StatefulSet", "Job"}
 )
 
 
-class ReadinessWaiter:
-    """One object waited for: `live` is how it was last seen.
+_T = TypeVar("_T")
 
-    `timeout` is what the program allows, in seconds: customTimeouts; without it, pulumi.com/timeoutSeconds counts.
-    When `stop` is set, waiting ends with a CloudError.
+
+class ReadinessWaiter:
+    """Waits for one object, of which `live` is the latest version.
+
+    `timeout` is the program's customTimeouts in seconds; without it the annotation pulumi.com/timeoutSeconds counts,
+    and at most MAX_WAIT. Every wait raises CloudError when it is cancelled by `cancel`.
     """
 
-    def __init__(self, api: ApiClient, stop: threading.Event, live: Object, timeout: float | None) -> None:
+    def __init__(self, api: ApiClient, cancel: threading.Event, live: Object, timeout: float | None) -> None:
         self._api = api
-        self._stop = stop
+        self._cancel = cancel
         self.live = live
-        self._allowed = timeout or _seconds(annotation(live, "timeoutSeconds")) or PATIENCE
-        self._limit = min(self._allowed, PATIENCE)
-        self._asked = time.monotonic()
+        self._requested = timeout or _parse_seconds(get_pulumi_annotation(live, "timeoutSeconds")) or MAX_WAIT
+        self._timeout = min(self._requested, MAX_WAIT)
+        self._touched = time.monotonic()
 
     def wait_until_ready(self) -> Object:
-        """The object once it is ready by the rule of its kind. Raises CloudError when it fails, or is not in time."""
-        judge = rule(self.live)
-        if judge is None or annotation(self.live, "skipAwait") == "true":
+        """Wait until the object is ready by the rule of its kind. Raises CloudError when it fails, or times out."""
+        find_missing = find_ready_rule(self.live)
+        if find_missing is None or get_pulumi_annotation(self.live, "skipAwait") == "true":
             return self.live
-        missing = self._until(lambda: judge(self._api, self._look()))
+        missing = self._wait_until_none(lambda: find_missing(self._api, self._refresh()))
         if missing is None:
             return self.live
-        reasons = why_not_ready(self._api, self.live)
+        reasons = explain_not_ready(self._api, self.live)
         raise CloudError(
-            f"{describe(self.live)} was not ready after {self._limit:g} s: {missing}"
+            f"{describe(self.live)} was not ready after {self._timeout:g} s: {missing}"
             + (f". {reasons}" if reasons else "")
-            + self._stated()
+            + self._explain_timeout()
         )
 
     def wait_until_deleted(self) -> None:
-        """Come back when the object is gone. Raises CloudError, with what holds it, when it is not in time."""
-        if annotation(self.live, "skipAwait") == "true" and self.live["kind"] in _GO_UNWATCHED:
+        """Wait until the object no longer exists. Raises CloudError, with what holds it, when that times out."""
+        if get_pulumi_annotation(self.live, "skipAwait") == "true" and self.live["kind"] in _SKIPPABLE_DELETES:
             return
-        look = self._namespace_still_there if self.live["kind"] == "Namespace" else self._still_there
-        if self._until(look) is not None:
+        find_remaining = self._find_remaining_namespace if self.live["kind"] == "Namespace" else self._find_remaining
+        if self._wait_until_none(find_remaining) is not None:
             raise CloudError(
-                f"{describe(self.live)} was not gone after {self._limit:g} s: {why_still_there(self.live)}"
-                + self._stated()
+                f"{describe(self.live)} was not deleted after {self._timeout:g} s: {explain_not_deleted(self.live)}"
+                + self._explain_timeout()
             )
 
     def retry_while_unavailable(self, attempt: Callable[[], Object]) -> Object:
-        """What an attempt gives; made again, with longer and longer pauses, while what it needs is not there yet.
+        """The result of `attempt`, which is repeated while the object's namespace or kind does not exist yet.
 
-        The namespace or the kind may be on its way, from a resource that is made at the same time; a kind that has
-        just come is announced before it can be stored (429). Raises ApiError.
+        They may be created at the same time by another resource. Raises ApiError.
         """
-        end, pause = time.monotonic() + self._limit, 0.5
-        while True:
+        failure: ApiError | None = None
+
+        def check() -> Object | None:
+            nonlocal failure
             try:
                 return attempt()
             except ApiError as error:
-                if error.status not in (404, 429) or time.monotonic() + pause > end:
+                if error.status not in _NOT_YET:
                     raise
-            self._rest(pause)
-            pause *= 2
+                failure = error
+                return None
 
-    def _until(self, missing: Callable[[], str | None]) -> str | None:
-        """None when nothing is missing any more, else what still was when patience ended."""
-        end, (pace, slowest) = time.monotonic() + self._limit, _PACE
-        while (found := missing()) is not None and (left := end - time.monotonic()) > 0:
-            self._rest(min(pace, left))
-            pace = min(1.5 * pace, slowest)
+        try:
+            result = self._wait(check, _RETRY_INTERVAL, _MAX_RETRY_INTERVAL)
+        except WaitTimeoutError as timeout:
+            raise (failure or timeout) from None
+        assert result is not None  # noqa: S101 wait_until returns true values only
+        return result
+
+    def _wait_until_none(self, find: Callable[[], str | None]) -> str | None:
+        """Wait until `find` returns None; returns what it returned last."""
+        found: str | None = None
+
+        def check() -> bool:
+            nonlocal found
+            found = find()
+            return found is None
+
+        with suppress(WaitTimeoutError):
+            self._wait(check, _INTERVAL, _MAX_INTERVAL)
         return found
 
-    def _rest(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
-            raise CloudError(f"the wait for {describe(self.live)} was cancelled")
+    def _wait(self, check: Callable[[], _T], interval: float, max_interval: float) -> _T:
+        try:
+            return wait_until(
+                check, timeout=self._timeout, interval=interval, max_interval=max_interval, cancel=self._cancel
+            )
+        except WaitCancelledError:
+            raise CloudError(f"the wait for {describe(self.live)} was cancelled") from None
 
-    def _look(self) -> Object:
-        found = self._get()
-        if found is None:
-            raise CloudError(f"{describe(self.live)} was deleted while it was waited for")
-        self.live = found
-        return found
+    def _refresh(self) -> Object:
+        live = self._get()
+        if live is None:
+            raise CloudError(f"{describe(self.live)} was deleted before it was ready")
+        self.live = live
+        return live
 
-    def _still_there(self) -> str | None:
-        found = self._get()
-        if found is None or found["metadata"]["uid"] != self.live["metadata"]["uid"]:
+    def _find_remaining(self) -> str | None:
+        live = self._get()
+        if live is None or live["metadata"]["uid"] != self.live["metadata"]["uid"]:
             return None
-        self.live = found
-        return "there"
+        self.live = live
+        return "it still exists"
 
-    def _namespace_still_there(self) -> str | None:
-        """The same, asking the namespace's controller to look again now and then.
+    def _find_remaining_namespace(self) -> str | None:
+        """The same for a namespace, which is changed now and then so that its controller looks at it again.
 
-        By itself it comes back after half the grace period of the pods that it saw, five minutes for Prometheus'; but
-        simulated pods end at once. Source: pkg/controller/namespace/namespace_controller.go of Kubernetes.
+        By itself the controller comes back after half the grace period of the pods that it saw, which is five minutes
+        for Prometheus; but simulated pods end at once.
+        Source: pkg/controller/namespace/namespace_controller.go of Kubernetes.
         """
-        found = self._still_there()
-        if found is not None and time.monotonic() > self._asked + _ASK_AGAIN:
-            self._asked = time.monotonic()
-            with suppress(ApiError):  # gone, or changed, meanwhile
-                self._api.patch(self.live, {"metadata": {"annotations": {_ASKED: f"{self._asked:.0f}"}}})
-        return found
+        remaining = self._find_remaining()
+        if remaining is not None and time.monotonic() > self._touched + _TOUCH_INTERVAL:
+            self._touched = time.monotonic()
+            with suppress(ApiError):  # it was deleted or changed in between
+                self._api.patch(self.live, {"metadata": {"annotations": {_TOUCHED: f"{self._touched:.0f}"}}})
+        return remaining
 
     def _get(self) -> Object | None:
         live, metadata = self.live, self.live["metadata"]
         return self._api.get(live["apiVersion"], live["kind"], metadata["name"], metadata.get("namespace", ""))
 
-    def _stated(self) -> str:
-        if self._limit < self._allowed or self._allowed == PATIENCE:
-            return f" (a rehearsal waits {PATIENCE:g} s at most: its simulated pods start at once)"
+    def _explain_timeout(self) -> str:
+        if self._timeout < self._requested or self._requested == MAX_WAIT:
+            return f" (a rehearsal waits {MAX_WAIT:g} s at most: its simulated pods start at once)"
         return ""
 
 
-def _seconds(text: str) -> float:
+def _parse_seconds(text: str) -> float:
     return float(text) if text.isdigit() else 0.0

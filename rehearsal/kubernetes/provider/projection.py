@@ -1,6 +1,6 @@
-"""Objects in their several shapes: as the program declares them, as the API server has them, as the state keeps them.
+"""The forms of an object: as the program declares it, as the API server has it, and as Pulumi's state records it.
 
-Everything here is pure; nothing asks the API server.
+Everything here is pure; nothing calls the API server.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kernel.paths import Path, look_up
 from rehearsal.kubernetes.client import Object
 from rehearsal.simulator.core.values import Values
 
-MANAGER = "__fieldManager"  # where the state remembers who applied the object
+FIELD_MANAGER_PROPERTY = "__fieldManager"  # the property in which the state records the object's field manager
 
 # JSON Schema's extensions by Kubernetes, as Pulumi's SDKs name them.
 # Source: underscoreToDashMap in https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/provider.go
@@ -34,9 +34,9 @@ _EXTENSIONS = {
 }
 _UNDERSCORED = {dashed: name for name, dashed in _EXTENSIONS.items()}
 
-# What the API server writes into metadata by itself.
+# Metadata that the API server sets, and no client.
 # Source: https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.33/#objectmeta-v1-meta
-_SERVERS_OWN = frozenset(
+_SERVER_SET_METADATA = frozenset(
     {
         "creationTimestamp",
         "deletionGracePeriodSeconds",
@@ -50,142 +50,134 @@ _SERVERS_OWN = frozenset(
 )
 
 
-def manifest(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """What is declared, as the API server takes it."""
-    renamed: dict[str, Any] = _renamed({key: value for key, value in inputs.items() if key != MANAGER}, _EXTENSIONS)
-    if isinstance(renamed.get("metadata"), Mapping):
-        renamed["metadata"] = {key: value for key, value in renamed["metadata"].items() if key not in _SERVERS_OWN}
-    return renamed
+def to_manifest(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest that a resource's inputs declare."""
+    declared = {key: value for key, value in inputs.items() if key != FIELD_MANAGER_PROPERTY}
+    manifest: dict[str, Any] = _rename_keys(declared, _EXTENSIONS)
+    if isinstance(manifest.get("metadata"), Mapping):
+        metadata = {key: value for key, value in manifest["metadata"].items() if key not in _SERVER_SET_METADATA}
+        manifest["metadata"] = metadata
+    return manifest
 
 
-def declared(live: Object) -> dict[str, Any]:
-    """What of a live object a program could have declared: what two versions of it are compared by."""
-    return manifest({key: value for key, value in live.items() if key != "status"})
+def strip_server_fields(live: Object) -> dict[str, Any]:
+    """A live object without its status and the metadata that the API server sets: what a program could declare."""
+    return to_manifest({key: value for key, value in live.items() if key != "status"})
 
 
-def outputs(live: Object, inputs: Values, manager: str) -> Values:
-    """The properties of an object as the state keeps them; what went in secret stays secret."""
+def to_outputs(live: Object, inputs: Values, field_manager: str) -> Values:
+    """The properties of an object for the state. What is secret in the inputs is secret in them too."""
     metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
-    plain = {**_renamed({**live, "metadata": metadata}, _UNDERSCORED), MANAGER: manager}
-    return mark_secrets(Values(plain, {_outside_lists(path) for path in inputs.secrets}))
+    plain = {**_rename_keys({**live, "metadata": metadata}, _UNDERSCORED), FIELD_MANAGER_PROPERTY: field_manager}
+    return mark_secrets(Values(plain, {_cut_at_list(path) for path in inputs.secrets}))
 
 
-def previewed(answer: Object, inputs: Values, manager: str) -> Values:
-    """The properties of an object as a dry run made it: it has no status yet, whatever the dry run says."""
-    return outputs({key: value for key, value in answer.items() if key != "status"}, inputs, manager)
+def to_preview_outputs(dry_run: Object, inputs: Values, field_manager: str) -> Values:
+    """The properties of an object that a dry run created. They have no status, though the dry run may have one."""
+    return to_outputs({key: value for key, value in dry_run.items() if key != "status"}, inputs, field_manager)
 
 
 def mark_secrets(values: Values) -> Values:
-    """The same values with their secrets' paths in order, and what a Secret holds always among them."""
+    """The same values with the data of a Secret marked as secret too, and no secret path inside another or absent."""
     wanted = set(values.secrets)
     if values.plain.get("kind") == "Secret":
         wanted |= {("data",), ("stringData",)}
-    there = {path for path in wanted if look_up_path(values.plain, path) is not None}
+    present = {path for path in wanted if look_up(values.plain, path, None) is not None}
     # A secret within a secret would be wrapped twice.
-    return Values(values.plain, {path for path in there if not any(path[:end] in there for end in range(1, len(path)))})
+    outermost = {path for path in present if not any(path[:end] in present for end in range(1, len(path)))}
+    return Values(values.plain, outermost)
 
 
 def project(live: Object, inputs: Values) -> Values:
-    """The live object restricted to what the inputs speak of: differs from them where it has drifted."""
-    plain = _restricted(_renamed(live, _UNDERSCORED), inputs.plain)
+    """A live object restricted to the properties that the inputs have; it differs from them where it has drifted."""
+    plain = _restrict(_rename_keys(live, _UNDERSCORED), inputs.plain)
     texts = inputs.plain.get("stringData")
     if live.get("kind") == "Secret" and isinstance(texts, Mapping):
-        plain["stringData"] = {key: _text(live.get("data", {})[key]) for key in texts if key in live.get("data", {})}
+        data = live.get("data", {})
+        plain["stringData"] = {key: _decode_text(data[key]) for key in texts if key in data}
     return mark_secrets(Values(plain, set(inputs.secrets)))
 
 
-def id_of(live: Object) -> str:
+def object_id(live: Object) -> str:
+    """The ID of an object's resource: `namespace/name`, or the name of a cluster-wide object."""
     namespace, name = live["metadata"].get("namespace"), live["metadata"]["name"]
     return f"{namespace}/{name}" if namespace else str(name)
 
 
 def describe(live: Object) -> str:
-    """How messages name an object: `Deployment serving/model`."""
-    return f"{live['kind']} {id_of(live)}"
+    """An object's name in messages: `Deployment serving/model`."""
+    return f"{live['kind']} {object_id(live)}"
 
 
-def annotation(thing: Object, name: str) -> str:
-    """An annotation under `pulumi.com/`, empty where it is not set."""
-    found = look_up_path(thing, ("metadata", "annotations", f"pulumi.com/{name}"))
-    return found if isinstance(found, str) else ""
+def get_pulumi_annotation(manifest: Object, name: str) -> str:
+    """The annotation `pulumi.com/<name>`; empty where it is not set, or unknown."""
+    value = look_up(manifest, ("metadata", "annotations", f"pulumi.com/{name}"))
+    return value if isinstance(value, str) else ""
 
 
-def field_manager(urn: str, thing: Object, old: Mapping[str, Any] | None = None) -> str:
-    """Under which name a resource's fields are applied: its own, so that two resources on one object conflict."""
-    remembered = str((old or {}).get(MANAGER, ""))
-    made = f"pulumi-kubernetes-{hashlib.sha256(urn.encode()).hexdigest()[:8]}"
-    return annotation(thing, "patchFieldManager") or remembered or made
+def choose_field_manager(urn: str, manifest: Object, old_outputs: Mapping[str, Any] | None = None) -> str:
+    """The field manager of a resource, one for each URN, so that two resources that declare one object conflict."""
+    recorded = str((old_outputs or {}).get(FIELD_MANAGER_PROPERTY, ""))
+    generated = f"pulumi-kubernetes-{hashlib.sha256(urn.encode()).hexdigest()[:8]}"
+    return get_pulumi_annotation(manifest, "patchFieldManager") or recorded or generated
 
 
-def look_up_path(value: Any, path: Path) -> Any:
-    """The value at a path, None where there is none. Keys may hold dots, as those of annotations do."""
-    for step in path:
-        if isinstance(value, Mapping):
-            value = value.get(str(step))
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        else:
-            return None
-    return value
+def get_status(live: Object, path: str, default: Any = None) -> Any:
+    """A field of an object's status."""
+    return look_up(live.get("status", {}), path, default)
 
 
-def status(live: Object, path: str, default: Any = None) -> Any:
-    """A field of an object's status, by its dotted path."""
-    found = look_up(live.get("status", {}), path, None)
-    return default if found is None else found
-
-
-def condition(live: Object, type_: str) -> Mapping[str, Any]:
-    """A condition in an object's status, empty where it has none of this type."""
-    return next((each for each in status(live, "conditions", []) if each.get("type") == type_), {})
+def get_condition(live: Object, condition_type: str) -> Mapping[str, Any]:
+    """A condition in an object's status; empty where it has none of this type."""
+    return next((each for each in get_status(live, "conditions", []) if each.get("type") == condition_type), {})
 
 
 def redact(message: str, *known: Values) -> str:
-    """A message with every secret value that is known taken out of it: what is refused may be quoted."""
-    all_ = [(values.plain, path) for values in map(mark_secrets, known) for path in values.secrets]
-    texts = {text for plain, path in all_ for text in _leaves(look_up_path(plain, path))}
+    """A message with every secret value in `known` removed: errors may quote what was sent."""
+    secrets = [look_up(values.plain, path) for values in map(mark_secrets, known) for path in values.secrets]
+    texts = {text for secret in secrets for text in _each_text(secret)}
     for text in sorted(texts, key=len, reverse=True):
         for form in (text, json.dumps(text)[1:-1], base64.b64encode(text.encode()).decode()):
             message = message.replace(form, "[secret]")
     return message
 
 
-def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+def _rename_keys(value: Any, names: Mapping[str, str]) -> Any:
     if isinstance(value, Mapping):
-        return {names.get(key, key): _renamed(item, names) for key, item in value.items() if item is not None}
+        return {names.get(key, key): _rename_keys(item, names) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [_renamed(item, names) for item in value]
+        return [_rename_keys(item, names) for item in value]
     return value
 
 
-def _restricted(live: Any, wanted: Any) -> Any:
-    if isinstance(live, Mapping) and isinstance(wanted, Mapping):
-        return {key: _restricted(live[key], item) for key, item in wanted.items() if key in live}
-    if isinstance(live, list) and isinstance(wanted, list):
-        pairs = zip(live, wanted, strict=False)
-        return [_restricted(item, like_) for item, like_ in pairs] + live[len(wanted) :]
+def _restrict(live: Any, inputs: Any) -> Any:
+    if isinstance(live, Mapping) and isinstance(inputs, Mapping):
+        return {key: _restrict(live[key], item) for key, item in inputs.items() if key in live}
+    if isinstance(live, list) and isinstance(inputs, list):
+        pairs = zip(live, inputs, strict=False)
+        return [_restrict(item, declared) for item, declared in pairs] + live[len(inputs) :]
     return live
 
 
-def _outside_lists(path: Path) -> Path:
+def _cut_at_list(path: Path) -> Path:
     """A path up to the first list in it: items may move, so the whole list is secret."""
     end = next((index for index, step in enumerate(path) if isinstance(step, int)), len(path))
     return path[:end]
 
 
-def _text(encoded: str) -> str:
+def _decode_text(encoded: str) -> str:
     try:
         return base64.b64decode(encoded).decode()
     except (binascii.Error, UnicodeDecodeError):
         return encoded
 
 
-def _leaves(value: Any) -> Iterator[str]:
+def _each_text(value: Any) -> Iterator[str]:
     """The texts and numbers inside a value, as a message would show them."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):
         for item in value:
-            yield from _leaves(item)
+            yield from _each_text(item)
     elif isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
         yield str(value)

@@ -1,23 +1,21 @@
-"""What of an object changes, what of that cannot change in place, and what the program asked to leave alone.
+"""What changes between two versions of an object, which changes replace it, and which fields ignoreChanges keeps.
 
-Everything here is pure; nothing asks the API server.
+Everything here is pure; nothing calls the API server.
 """
 
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kernel.paths import Path
+from kernel.paths import Path, look_up, overlaps, parse_path
 from rehearsal.kubernetes.client import ApiError, Object
-from rehearsal.kubernetes.provider.projection import look_up_path
 
-# Changes for which the provider replaces an object, by API group and kind.
+# The fields whose change replaces an object, by API group and kind.
 # Source: https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/diff.go (forceNew)
-_FORCED: Mapping[tuple[str, str], str] = {
+_FORCE_NEW: Mapping[tuple[str, str], str] = {
     ("apps", "DaemonSet"): "spec.selector",
     ("apps", "Deployment"): "spec.selector",
     ("apps", "StatefulSet"): """spec.podManagementPolicy spec.revisionHistoryLimit spec.selector spec.serviceName
@@ -42,114 +40,90 @@ _FORCED: Mapping[tuple[str, str], str] = {
     ("", "Service"): "spec.clusterIP",
 }
 
-_IDENTITY = (("kind",), ("metadata", "name"), ("metadata", "namespace"))
-
-# One step of a property path as Pulumi writes it: `name`, `[0]`, `["a.b/c"]`.
-_STEP = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)')
+_IDENTITY: Sequence[Path] = (("kind",), ("metadata", "name"), ("metadata", "namespace"))
 
 
 @dataclass(frozen=True)
 class Mutability:
-    """Whether the data of ConfigMaps and Secrets change in place: the provider's settings of these names."""
+    """Whether the data of ConfigMaps and Secrets changes in place: the provider's enableConfigMapMutable and so on."""
 
     config_maps: bool = False
     secrets: bool = False
 
 
-def changes(old: Any, new: Any, path: Path = ()) -> Iterator[Path]:
-    """Paths at which two property trees differ; a list counts as one value."""
+def find_changes(old: Any, new: Any, path: Path = ()) -> Iterator[Path]:
+    """The paths at which two property trees differ; a list counts as one value."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
-            yield from changes(old.get(key), new.get(key), (*path, key))
+            yield from find_changes(old.get(key), new.get(key), (*path, key))
     elif old != new:
         yield path
 
 
-def replacing(changed: Iterable[Path], old: Object, new: Object, mutability: Mutability) -> list[Path]:
-    """Those of the changed paths for which the object is replaced."""
-    wanted = [*_IDENTITY, *_forced(new, mutability)]
-    if group(old) != group(new):
-        wanted.append(("apiVersion",))
-    return [path for path in changed if any(touch(path, each) for each in wanted)]
+def select_replacing(changes: Iterable[Path], old: Object, new: Object, mutability: Mutability) -> list[Path]:
+    """Those of the changes that replace the object."""
+    force_new = [*_IDENTITY, *_find_force_new(new, mutability)]
+    if api_group(old) != api_group(new):
+        force_new.append(("apiVersion",))
+    return [path for path in changes if any(overlaps(path, each) for each in force_new)]
 
 
-def immutable(error: ApiError) -> list[Path]:
-    """The fields of which the API server says that they cannot be changed in place."""
+def find_immutable_fields(error: ApiError) -> list[Path]:
+    """The fields that the API server refuses to change in place."""
     if error.status != 422:
         return []
     causes = error.details.get("causes") or []
-    return [parsed(cause["field"]) for cause in causes if "field is immutable" in cause.get("message", "")]
+    return [parse_path(cause["field"]) for cause in causes if "field is immutable" in cause.get("message", "")]
 
 
-def without_ignored(manifest: Object, live: Object, ignored: Sequence[str], manager: str) -> Object:
-    """What to apply where the program ignores changes: there the live value stays.
+def apply_ignore_changes(manifest: Object, live: Object, ignored: Sequence[str], field_manager: str) -> Object:
+    """The manifest with the live values at the ignored paths.
 
-    What only others manage is left out, so that it does not become ours.
+    Fields that only other managers own are left out, so that applying the manifest does not take them over.
     """
-    changed = copy.deepcopy(dict(manifest))
-    for path in map(parsed, ignored):
-        value = look_up_path(live, path)
-        if _owned(live, path, theirs=manager) and not _owned(live, path, ours=manager):
-            _put(changed, path, None)
+    merged = copy.deepcopy(dict(manifest))
+    for path in map(parse_path, ignored):
+        value = look_up(live, path, None)
+        managers = _find_managers(live, path)
+        if managers and field_manager not in managers:
+            _set_value(merged, path, None)
         elif value is not None:
-            _put(changed, path, value)
-    return changed
+            _set_value(merged, path, value)
+    return merged
 
 
-def touch(path: Path, other: Path) -> bool:
-    """Whether one of the paths lies within the other."""
-    shorter = min(len(path), len(other))
-    return path[:shorter] == other[:shorter]
-
-
-def parsed(text: str) -> Path:
-    """A path as Pulumi or the API server write it: `spec.containers[0].image`, `metadata.labels["a.b/c"]`."""
-    return tuple(
-        int(index) if index else quoted.replace('\\"', '"') or name for quoted, index, name in _STEP.findall(text)
-    )
-
-
-def written(path: Path) -> str:
-    """A path as Pulumi writes it."""
-    text = ""
-    for step in path:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        elif re.search(r'[."\[\]]', step):
-            text += '["{}"]'.format(step.replace('"', '\\"'))
-        else:
-            text += f".{step}" if text else step
-    return text
-
-
-def _forced(new: Object, mutability: Mutability) -> list[Path]:
-    kind = (group(new), new.get("kind", ""))
-    listed = _FORCED.get(kind, "").split()
-    frozen = new.get("immutable") is True
-    if kind == ("", "Secret") and (frozen or not mutability.secrets):
-        listed += ["data", "stringData"]
-    if kind == ("", "ConfigMap") and (frozen or not mutability.config_maps):
-        listed += ["data", "binaryData"]
-    return [parsed(path) for path in listed]
-
-
-def group(thing: Object) -> str:
-    group, slash, _ = str(thing.get("apiVersion", "")).rpartition("/")
+def api_group(manifest: Object) -> str:
+    """The API group of an object; empty for the core group."""
+    group, slash, _ = str(manifest.get("apiVersion", "")).rpartition("/")
     return group if slash else ""
 
 
-def _owned(live: Object, path: Path, *, ours: str = "", theirs: str = "") -> bool:
-    """Whether a field is managed by `ours`, or by any other than `theirs`."""
+def _find_force_new(new: Object, mutability: Mutability) -> list[Path]:
+    kind = (api_group(new), new.get("kind", ""))
+    paths = _FORCE_NEW.get(kind, "").split()
+    is_immutable = new.get("immutable") is True
+    if kind == ("", "Secret") and (is_immutable or not mutability.secrets):
+        paths += ["data", "stringData"]
+    if kind == ("", "ConfigMap") and (is_immutable or not mutability.config_maps):
+        paths += ["data", "binaryData"]
+    return [parse_path(path) for path in paths]
+
+
+def _find_managers(live: Object, path: Path) -> set[str]:
+    """The field managers that own the field at a path.
+
+    Format: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managing-fields
+    """
     steps = tuple(f"f:{step}" for step in path)
-    return any(
-        look_up_path(entry.get("fieldsV1", {}), steps) is not None
+    return {
+        str(entry.get("manager"))
         for entry in live["metadata"].get("managedFields", [])
-        if (entry.get("manager") == ours if ours else entry.get("manager") != theirs)
-    )
+        if look_up(entry.get("fieldsV1", {}), steps, None) is not None
+    }
 
 
-def _put(values: dict[str, Any], path: Path, value: Any) -> None:
-    """Set the value at a path of mappings, or with None take it away; a path through a list is left alone."""
+def _set_value(values: dict[str, Any], path: Path, value: Any) -> None:
+    """Set the value at a path of mappings, or with None remove it; a path through a list is left alone."""
     *parents, last = path
     for step in parents:
         inner = values.get(str(step))

@@ -9,18 +9,16 @@ from typing import Any
 
 import pytest
 
-from kernel.paths import Path
+from kernel.paths import Path, parse_path
 from rehearsal.kubernetes.client import ApiError
 from rehearsal.kubernetes.provider import projection
-from rehearsal.kubernetes.provider.objects import format_error
+from rehearsal.kubernetes.provider.errors import format_error
 from rehearsal.kubernetes.provider.replacement import (
     Mutability,
-    changes,
-    immutable,
-    parsed,
-    replacing,
-    without_ignored,
-    written,
+    apply_ignore_changes,
+    find_changes,
+    find_immutable_fields,
+    select_replacing,
 )
 from rehearsal.simulator.core.values import Values
 
@@ -29,23 +27,9 @@ def thing(api_version: str, kind: str, **fields: Any) -> dict[str, Any]:
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": "x", "namespace": "y"}, **fields}
 
 
-@pytest.mark.parametrize(
-    ("path", "text"),
-    [
-        (("spec", "replicas"), "spec.replicas"),
-        (("spec", "containers", 0, "image"), "spec.containers[0].image"),
-        (("metadata", "annotations", "pulumi.com/skipAwait"), 'metadata.annotations["pulumi.com/skipAwait"]'),
-        (("data", 'a"b.c'), 'data["a\\"b.c"]'),
-    ],
-)
-def test_paths_are_written_and_read_as_pulumi_does(path: Path, text: str) -> None:
-    assert written(path) == text
-    assert parsed(text) == path
-
-
 def test_a_list_counts_as_one_value() -> None:
     old = {"a": [1, 2], "b": {"c": 1, "d": 2}, "e": 1}
-    assert list(changes(old, {"a": [1, 3], "b": {"c": 1}, "e": 1})) == [("a",), ("b", "d")]
+    assert list(find_changes(old, {"a": [1, 3], "b": {"c": 1}, "e": 1})) == [("a",), ("b", "d")]
 
 
 @pytest.mark.parametrize(
@@ -71,13 +55,13 @@ def test_a_list_counts_as_one_value() -> None:
 def test_the_table_says_what_replaces(kind: str, path: str, replaces: bool) -> None:
     some = thing(*kind.split())
     mutability = Mutability(config_maps=True, secrets=True)
-    assert replacing([parsed(path)], some, some, mutability) == ([parsed(path)] if replaces else [])
+    assert select_replacing([parse_path(path)], some, some, mutability) == ([parse_path(path)] if replaces else [])
 
 
 @pytest.mark.parametrize(("old", "replaces"), [("apps/v1beta1", False), ("extensions/v1beta1", True), ("v1", True)])
 def test_another_group_replaces_but_another_version_does_not(old: str, replaces: bool) -> None:
     change = [("apiVersion",)]
-    found = replacing(change, thing(old, "Deployment"), thing("apps/v1", "Deployment"), Mutability())
+    found = select_replacing(change, thing(old, "Deployment"), thing("apps/v1", "Deployment"), Mutability())
     assert found == (change if replaces else [])
 
 
@@ -86,9 +70,9 @@ def test_data_replaces_unless_the_provider_says_that_it_is_mutable(kind: str) ->
     change: list[Path] = [("data", "a")]
     some, frozen = thing("v1", kind), thing("v1", kind, immutable=True)
     mutable = Mutability(config_maps=True, secrets=True)
-    assert replacing(change, some, some, Mutability()) == change
-    assert replacing(change, some, some, mutable) == []
-    assert replacing(change, frozen, frozen, mutable) == change
+    assert select_replacing(change, some, some, Mutability()) == change
+    assert select_replacing(change, some, some, mutable) == []
+    assert select_replacing(change, frozen, frozen, mutable) == change
 
 
 def test_only_what_is_called_immutable_replaces() -> None:
@@ -96,8 +80,8 @@ def test_only_what_is_called_immutable_replaces() -> None:
         {"field": "spec.selector", "message": "Invalid value: {}: field is immutable"},
         {"field": "spec.replicas", "message": "must be greater than or equal to 0"},
     ]
-    assert immutable(ApiError(422, "Invalid", "", {"causes": causes})) == [("spec", "selector")]
-    assert immutable(ApiError(403, "Forbidden", "", {"causes": causes})) == []
+    assert find_immutable_fields(ApiError(422, "Invalid", "", {"causes": causes})) == [("spec", "selector")]
+    assert find_immutable_fields(ApiError(403, "Forbidden", "", {"causes": causes})) == []
 
 
 def test_an_ignored_field_keeps_the_live_value_and_stays_with_who_manages_it() -> None:
@@ -107,7 +91,7 @@ def test_an_ignored_field_keeps_the_live_value_and_stays_with_who_manages_it() -
     ]
     live = {"metadata": {"managedFields": managed}, "spec": {"replicas": 7, "image": "live", "paused": True}}
     wanted = {"spec": {"replicas": 1, "image": "mine", "paused": False}}
-    found = without_ignored(wanted, live, ["spec.replicas", "spec.image"], "ours")
+    found = apply_ignore_changes(wanted, live, ["spec.replicas", "spec.image"], "ours")
     assert found == {"spec": {"image": "live", "paused": False}}
     assert wanted["spec"]["replicas"] == 1, "what was given stays as it was"
 
@@ -115,7 +99,7 @@ def test_an_ignored_field_keeps_the_live_value_and_stays_with_who_manages_it() -
 def test_secrets_within_lists_make_the_list_secret() -> None:
     inputs = Values({"spec": {"env": [{"value": "hunter2"}]}}, {("spec", "env", 0, "value")})
     live = thing("v1", "Pod", spec={"env": [{"value": "injected"}, {"value": "hunter2"}]})
-    assert projection.outputs(live, inputs, "m").secrets == {("spec", "env")}
+    assert projection.to_outputs(live, inputs, "m").secrets == {("spec", "env")}
 
 
 @pytest.mark.parametrize("quoted", ["hunter2", '"hunter2"', "map[pin:hunter2]", "aHVudGVyMg=="])
