@@ -44,7 +44,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 WORKER = """
 from types import SimpleNamespace
 from lifecycle.promotion import __main__ as command
-command.judge = lambda *_, **__: SimpleNamespace(passed=True, reasons=())
+command.evaluate_version = lambda *_, **__: SimpleNamespace(passed=True, reasons=())
 command.main(["work"])
 """
 

@@ -1,7 +1,7 @@
-"""Asks a model for predictions without end: `python traffic.py URL CLIENTS STRANGE`, for rehearsals.
+"""Sends prediction requests to a model until it is stopped: `python traffic.py URL CLIENTS OUTLIER_RATE`.
 
-Rows are the data set's own; of the share STRANGE the radius is one that no row of it has, as of a scanner in other
-units. A line of JSON a second says how many answers there were, by version and status, since the start.
+Rows are from the data set; in the share OUTLIER_RATE of them the radius is one that no row has, as from a scanner with
+other units. Prints a line of JSON per second: the number of responses so far, by version and status.
 """
 
 from __future__ import annotations
@@ -18,48 +18,48 @@ import httpx
 
 from lifecycle.training import data
 
-_PAUSE = 0.1  # seconds between an answer and a client's next request
-_PATIENCE = 10.0  # seconds for an answer
-_STRANGE_RADIUS = 141.5
+_PAUSE = 0.1  # seconds between a response and a client's next request
+_TIMEOUT = 10.0  # seconds for a response
+_OUTLIER_RADIUS = 141.5
 
 
 class Traffic:
-    """Clients, each with one request at a time, and what they were answered."""
+    """Clients, each with one request at a time, and a count of their responses."""
 
-    def __init__(self, url: str, strange: float) -> None:
+    def __init__(self, url: str, outlier_rate: float) -> None:
         self._url = url
-        self._strange = strange
-        self._rows = data.shipped()[data.FEATURES].to_dict("records")
-        self._answers: Counter[str] = Counter()
-        self._counting = threading.Lock()
+        self._outlier_rate = outlier_rate
+        self._rows = data.load_shipped()[data.FEATURES].to_dict("records")
+        self._responses: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
     def start(self, clients: int) -> None:
         for number in range(clients):
-            threading.Thread(target=self._ask, args=(f"user-{number}",), daemon=True).start()
+            threading.Thread(target=self._run_client, args=(f"user-{number}",), daemon=True).start()
 
-    def answers(self) -> Mapping[str, int]:
-        """How many answers there were, by `<version>/<status>`."""
-        with self._counting:
-            return dict(self._answers)
+    def responses(self) -> Mapping[str, int]:
+        """The number of responses, by `<version>/<status>`."""
+        with self._lock:
+            return dict(self._responses)
 
-    def _ask(self, user: str) -> None:
-        with httpx.Client(timeout=_PATIENCE) as client:
+    def _run_client(self, user: str) -> None:
+        with httpx.Client(timeout=_TIMEOUT) as client:
             while True:
-                row = dict(random.choice(self._rows))  # noqa: S311 (no secret hangs on it)
-                if random.random() < self._strange:  # noqa: S311
-                    row["mean_radius"] = _STRANGE_RADIUS
-                answer = self._answer(client, {"features": row, "user_id": user})
-                with self._counting:
-                    self._answers[answer] += 1
+                row = dict(random.choice(self._rows))  # noqa: S311 (not for cryptography)
+                if random.random() < self._outlier_rate:  # noqa: S311
+                    row["mean_radius"] = _OUTLIER_RADIUS
+                outcome = self._request(client, {"features": row, "user_id": user})
+                with self._lock:
+                    self._responses[outcome] += 1
                 time.sleep(_PAUSE)
 
-    def _answer(self, client: httpx.Client, body: Mapping[str, object]) -> str:
+    def _request(self, client: httpx.Client, body: Mapping[str, object]) -> str:
         try:
-            reply = client.post(self._url, json=body)
+            response = client.post(self._url, json=body)
         except httpx.HTTPError as error:
             return f"none/{type(error).__name__}"
-        version = reply.json().get("version", "none") if reply.is_success else "none"
-        return f"{version}/{reply.status_code}"
+        version = response.json().get("version", "none") if response.is_success else "none"
+        return f"{version}/{response.status_code}"
 
 
 if __name__ == "__main__":
@@ -67,4 +67,4 @@ if __name__ == "__main__":
     traffic.start(int(sys.argv[2]))
     while True:
         time.sleep(1)
-        print(json.dumps(traffic.answers()), flush=True)
+        print(json.dumps(traffic.responses()), flush=True)

@@ -7,18 +7,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from registry_server import serving_mlflow
+from support.mlflow_server import serve_mlflow
+
+# Test processes share the cores, for which threads of numeric libraries would only compete. They read it on import,
+# here and in the processes that tests start.
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
 
-# An option of pytest-xdist's, which need not be there.
+# A hook of pytest-xdist, which need not be installed.
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are cores: many tests wait, most of their time, for processes of their own."""
+    """Two more than there are cores: many tests mostly wait for processes of their own."""
     return (os.cpu_count() or 1) + 2
 
 
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A running server's tracking URI: SQLite behind it, artifacts in a folder, webhooks to this machine allowed."""
-    with serving_mlflow(tmp_path_factory.mktemp("mlflow")) as uri:
+    with serve_mlflow(tmp_path_factory.mktemp("mlflow")) as uri:
         yield uri

@@ -1,1 +1,9 @@
-"""A model's way to production: train, gate, register, promote, serve, roll out, roll back."""
+"""From a table of data to a served model: train, evaluate at the gate, register, promote, serve, roll out, roll back.
+
+Layers, each of which imports only those below it (import-linter, see pyproject.toml):
+
+    training | serving | promotion | rollout      features: none imports another
+    gate | gitops                                 what several features need: evaluation, the GitOps repository
+    contract                                      what a model must satisfy to be served
+    core                                          model versions, their lineage, the model registry, settings, errors
+"""

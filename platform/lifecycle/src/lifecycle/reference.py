@@ -1,9 +1,7 @@
-"""docs/lifecycle-settings.md, made from the settings' own classes: `python -m lifecycle.reference --write FILE`."""
+"""Renders docs/lifecycle-settings.md from the settings' classes: `python -m lifecycle.reference --write FILE`."""
 
 from __future__ import annotations
 
-import inspect
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,79 +12,58 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from lifecycle.contract.environment import Settings as ContractSettings
+from lifecycle.contract import ContractSettings
+from lifecycle.core.settings import NotificationSettings, RegistrySettings, variable_name
+from lifecycle.gate import GateSettings
 from lifecycle.gitops.settings import GitopsSettings
-from lifecycle.promotion.settings import NotifySettings, ReceiverSettings, RegistrySettings, WorkerSettings
+from lifecycle.promotion.settings import ReceiverSettings, WorkerSettings
 from lifecycle.rollout.settings import RolloutSettings
-from lifecycle.serving.settings import Settings as ServingSettings
-from lifecycle.training.settings import GateSettings, SubmitSettings, TrainingSettings
+from lifecycle.serving.settings import ServingSettings
+from lifecycle.training.settings import SubmitSettings, TrainingSettings
 
-_PARTS: Mapping[str, type[BaseSettings]] = {
+_SECTIONS: Mapping[str, type[BaseSettings]] = {
     "Training": TrainingSettings,
     "Gate": GateSettings,
-    "Submitting to a cloud": SubmitSettings,
-    "Trying a model in the serving environment": ContractSettings,
+    "Submission to a cloud": SubmitSettings,
+    "Serving contract": ContractSettings,
     "Serving": ServingSettings,
-    "Registry": RegistrySettings,
+    "Model registry": RegistrySettings,
     "Promotion, receiver": ReceiverSettings,
     "Promotion, worker": WorkerSettings,
-    "Notifications": NotifySettings,
+    "Notifications": NotificationSettings,
     "GitOps repository": GitopsSettings,
     "Rollout": RolloutSettings,
 }
-_ENTRY = re.compile(r"^([a-z_]\w*(?:, [a-z_]\w*)*) {2,}(\S.*)$")
+_HEADER = """# Settings of the model lifecycle
+
+All are environment variables. This page is generated from the code by `make docs`. Each program checks its settings
+when it starts, and names the variables that are missing or invalid.
+"""
 
 
 def render() -> str:
     """The page, in Markdown."""
-    head = (
-        "# Settings of a model's life\n\nAll are environment variables. Made from the code by `make docs`; what is "
-        "wrong with one is said at start, by name.\n"
-    )
-    return "\n".join([head, *(line for title, part in _PARTS.items() for line in _section(title, part))])
+    return "\n".join([_HEADER, *(line for title, settings in _SECTIONS.items() for line in _section(title, settings))])
 
 
-def _section(title: str, part: type[BaseSettings]) -> Iterator[str]:
-    explained = _explained(part)
+def _section(title: str, settings: type[BaseSettings]) -> Iterator[str]:
     yield f"## {title}\n\n| variable | default | meaning |\n|---|---|---|"
-    for name, field in part.model_fields.items():
-        meaning = field.description or explained.get(name, "")
-        yield f"| `{_variable(part, name, field)}` | {_default(field)} | {meaning} |"
+    for name, field in settings.model_fields.items():
+        yield f"| `{variable_name(settings, name)}` | {_default(field)} | {field.description or ''} |"
     yield ""
-
-
-def _variable(part: type[BaseSettings], name: str, field: FieldInfo) -> str:
-    alias = field.validation_alias
-    return alias if isinstance(alias, str) else f"{part.model_config.get('env_prefix', '')}{name}".upper()
 
 
 def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
-        return "see there"
+        return "computed"
     value: Any = field.default
     if value is PydanticUndefined:
-        return "**must be set**"
+        return "**required**"
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     if isinstance(value, tuple):
-        value = ", ".join(map(str, value))
+        value = ",".join(map(str, value))
     return "" if value in (None, "") else f"`{value}`"
-
-
-def _explained(part: type[BaseSettings]) -> dict[str, str]:
-    """What the class's docstring says of its fields: a name, two spaces or more, and words that may go on below."""
-    found: dict[str, str] = {}
-    names: list[str] = []
-    for line in (inspect.getdoc(part) or "").splitlines():
-        entry = _ENTRY.match(line)
-        if entry:
-            names = entry[1].split(", ")
-            found |= dict.fromkeys(names, entry[2])
-        elif names and line.startswith("  "):
-            found |= {name: f"{found[name]} {line.strip()}" for name in names}
-        else:
-            names = []
-    return found
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """The real parts that these tests share."""
 
-from promotion_parts import gitops, listener, models, remote
+from support.fixtures import gitops, inbox, models, notifications, remote
 
-__all__ = ["gitops", "listener", "models", "remote"]
+__all__ = ["gitops", "inbox", "models", "notifications", "remote"]

@@ -1,7 +1,6 @@
 """The real parts that these tests share."""
 
-from promotion_parts import gitops, listener, models, remote
+from support.fixtures import gitops, models, notifications, remote
+from support.rollout_environment import environment
 
-from .stage import stage
-
-__all__ = ["gitops", "listener", "models", "remote", "stage"]
+__all__ = ["environment", "gitops", "models", "notifications", "remote"]

@@ -8,17 +8,18 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from served import FEATURES, WEIGHTS, Server, register, serving
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from support.serving import FEATURES, WEIGHTS, Server, register, serve
+
 
 @pytest.fixture(scope="session")
 def registry(mlflow_server: str) -> str:
-    """The URI of an MLflow server that has the models `plain` and `mixed`, both with the alias champion."""
+    """The URI of an MLflow server with the models `plain` and `mixed`, both with the alias champion."""
     mlflow.set_tracking_uri(mlflow_server)
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(64, 4)), columns=FEATURES)
     register("plain", LinearRegression(), table, table.to_numpy() @ WEIGHTS)
@@ -39,12 +40,12 @@ def registry(mlflow_server: str) -> str:
 @pytest.fixture(scope="session")
 def server(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Serves `plain`."""
-    with serving(registry, tmp_path_factory.mktemp("plain"), MAX_BODY_BYTES=20_000) as running:
+    with serve(registry, tmp_path_factory.mktemp("plain"), MAX_BODY_BYTES=20_000) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def mixed(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Serves `mixed`."""
-    with serving(registry, tmp_path_factory.mktemp("mixed"), model="mixed") as running:
+    with serve(registry, tmp_path_factory.mktemp("mixed"), model="mixed") as running:
         yield running

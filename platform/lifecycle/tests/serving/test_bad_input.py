@@ -1,7 +1,6 @@
-"""What clients must not send: each gets a 4xx that names the feature and its rule, and no traceback.
+"""Invalid requests get a status 4xx with a message that names the feature and its rule, and no traceback.
 
-Proves it for /predict, v1 and v2 over HTTP. Does not prove that no other bad input exists: that is what the signature,
-not a list, decides.
+Proven for /predict, v1 and v2 over HTTP. The list of invalid inputs is not complete: the signature decides, not a list.
 """
 
 from __future__ import annotations
@@ -10,11 +9,13 @@ import json
 from typing import Any
 
 import pytest
-from served import FEATURES, Server, row, wait_until
+
+from support.serving import FEATURES, Server, row
+from support.waiting import eventually
 
 MIXED = {"age": 30, "income": 0.5, "member": True, "region": "north"}
 
-BAD_ROWS: dict[str, tuple[Any, list[str]]] = {
+INVALID_ROWS: dict[str, tuple[Any, list[str]]] = {
     "missing": ({"alcohol": 1, "acid": 2, "sugar": 3}, ["'salt' is missing", "required"]),
     "two missing": ({"alcohol": 1, "acid": 2}, ["'sugar', 'salt' are missing"]),
     "extra": ({**row(), "colour": 1}, ["'colour' is unknown", "'alcohol'"]),
@@ -33,30 +34,30 @@ BAD_ROWS: dict[str, tuple[Any, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("bad", "words"), BAD_ROWS.values(), ids=BAD_ROWS)
-def test_a_bad_row_is_refused_by_name_and_rule(server: Server, bad: Any, words: list[str]) -> None:
-    refuse(server, "/v1/models/plain:predict", {"instances": [row(), bad]}, 400, ["instances[1]", *words])
-    refuse(server, "/predict", {"features": bad}, 400, words)
+@pytest.mark.parametrize(("bad", "phrases"), INVALID_ROWS.values(), ids=INVALID_ROWS)
+def test_an_invalid_row_is_rejected_with_name_and_rule(server: Server, bad: Any, phrases: list[str]) -> None:
+    assert_rejected(server, "/v1/models/plain:predict", {"instances": [row(), bad]}, 400, ["instances[1]", *phrases])
+    assert_rejected(server, "/predict", {"features": bad}, 400, phrases)
 
 
-BAD_VALUES: dict[str, tuple[str, Any, str]] = {
+INVALID_VALUES: dict[str, tuple[str, Any, str]] = {
     "fraction": ("age", 1.5, "'age' must be a whole number"),
     "beyond 64 bits": ("age", 2**63, "'age' must fit into 64 bits"),
     "boolean for a whole number": ("age", True, "'age' must be a number, not a boolean"),
     "number for a boolean": ("member", 1, "'member' must be true or false, not a number"),
     "number for text": ("region", 1, "'region' must be a string, not a number"),
     "null for text": ("region", None, "'region' must not be null"),
-    "beyond what trees read": ("income", -1e39, "'income' is too large: the model computes with float32"),
+    "beyond 32 bits, which trees use": ("income", -1e39, "'income' is too large: the model computes with float32"),
     "NaN for a number": ("income", float("nan"), "'income' must be finite"),
 }
 
 
-@pytest.mark.parametrize(("name", "value", "words"), BAD_VALUES.values(), ids=BAD_VALUES)
-def test_a_bad_value_is_refused_by_its_columns_type(mixed: Server, name: str, value: Any, words: str) -> None:
-    refuse(mixed, "/predict", {"features": {**MIXED, name: value}}, 400, [words])
+@pytest.mark.parametrize(("name", "value", "phrases"), INVALID_VALUES.values(), ids=INVALID_VALUES)
+def test_an_invalid_value_is_rejected_by_its_columns_type(mixed: Server, name: str, value: Any, phrases: str) -> None:
+    assert_rejected(mixed, "/predict", {"features": {**MIXED, name: value}}, 400, [phrases])
 
 
-BAD_BODIES: dict[str, tuple[str, bytes, int, str]] = {
+INVALID_BODIES: dict[str, tuple[str, bytes, int, str]] = {
     "empty": ("/predict", b"", 400, "the body is not JSON"),
     "cut off": ("/predict", b'{"features": {"alco', 400, "the body is not JSON"),
     "no text": ("/predict", b"\xff\xfe\x00", 400, "the body is not JSON"),
@@ -80,27 +81,27 @@ BAD_BODIES: dict[str, tuple[str, bytes, int, str]] = {
 }
 
 
-@pytest.mark.parametrize(("path", "body", "status", "words"), BAD_BODIES.values(), ids=BAD_BODIES)
-def test_a_bad_body_is_refused(server: Server, path: str, body: bytes, status: int, words: str) -> None:
-    reply = server.client.post(path, content=body)
-    assert (reply.status_code, words in reply.json()["error"]) == (status, True), reply.text
+@pytest.mark.parametrize(("path", "body", "status", "phrases"), INVALID_BODIES.values(), ids=INVALID_BODIES)
+def test_an_invalid_body_is_rejected(server: Server, path: str, body: bytes, status: int, phrases: str) -> None:
+    response = server.client.post(path, content=body)
+    assert (response.status_code, phrases in response.json()["error"]) == (status, True), response.text
 
 
-def test_a_body_that_does_not_tell_its_size_is_cut_off_at_the_limit(server: Server) -> None:
-    reply = server.client.post("/predict", content=iter([b" " * 1000] * 30))
-    assert reply.status_code == 413
+def test_a_body_of_unknown_size_is_rejected_at_the_limit(server: Server) -> None:
+    response = server.client.post("/predict", content=iter([b" " * 1000] * 30))
+    assert response.status_code == 413
 
 
 MATRIX = {"name": "x", "shape": [1, 4], "datatype": "FP64", "data": [1, 2, 3, 4]}
 COLUMNS = [{"name": name, "shape": [1], "datatype": "FP64", "data": [1.0]} for name in FEATURES]
 
-BAD_TENSORS: dict[str, tuple[Any, list[str]]] = {
+INVALID_TENSORS: dict[str, tuple[Any, list[str]]] = {
     "none": ([], ["at least one tensor"]),
     "no tensor": ([1], ["inputs[0]: must be a tensor"]),
     "no shape": ([{**MATRIX, "shape": None}], ["shape must be [rows] or [rows, columns]"]),
     "negative shape": ([{**MATRIX, "shape": [-1, 4]}], ["shape must be"]),
-    "fewer values than its shape": ([{**MATRIX, "data": [1, 2, 3]}], ["has 3 values", "says 4"]),
-    "ragged": ([{**MATRIX, "shape": [2, 4], "data": [[1, 2, 3], [4, 5, 6, 7, 8]]}], ["lengths"]),
+    "fewer values than its shape": ([{**MATRIX, "data": [1, 2, 3]}], ["has 3 values", "requires 4"]),
+    "ragged": ([{**MATRIX, "shape": [2, 4], "data": [[1, 2, 3], [4, 5, 6, 7, 8]]}], ["length"]),
     "wrong width": ([{**MATRIX, "shape": [2, 2]}], ["has 2 columns, must have 4"]),
     "unknown datatype": ([{**MATRIX, "datatype": "FP128"}], ["datatype must be one of"]),
     "text for numbers": ([{**MATRIX, "datatype": "BYTES", "data": list("abcd")}], ["'alcohol' is FP64", "BYTES"]),
@@ -113,36 +114,39 @@ BAD_TENSORS: dict[str, tuple[Any, list[str]]] = {
     "a feature unknown": ([*COLUMNS, {**COLUMNS[0], "name": "colour"}], ["'colour' is unknown"]),
     "a feature twice": ([*COLUMNS, COLUMNS[0]], ["same name"]),
     "uneven": ([*COLUMNS[:3], {**COLUMNS[3], "shape": [2], "data": [1, 2]}], ["'salt' must have shape [1]"]),
-    "binary": ([{**MATRIX, "data": None, "parameters": {"binary_data_size": 32}}], ["binary tensors are not taken"]),
+    "binary": (
+        [{**MATRIX, "data": None, "parameters": {"binary_data_size": 32}}],
+        ["binary tensors are not supported"],
+    ),
 }
 
 
-@pytest.mark.parametrize(("tensors", "words"), BAD_TENSORS.values(), ids=BAD_TENSORS)
-def test_bad_tensors_are_refused(server: Server, tensors: Any, words: list[str]) -> None:
-    status = 413 if "MAX_BATCH_SIZE" in words else 400
-    refuse(server, "/v2/models/plain/infer", {"inputs": tensors}, status, words)
+@pytest.mark.parametrize(("tensors", "phrases"), INVALID_TENSORS.values(), ids=INVALID_TENSORS)
+def test_invalid_tensors_are_rejected(server: Server, tensors: Any, phrases: list[str]) -> None:
+    status = 413 if "MAX_BATCH_SIZE" in phrases else 400
+    assert_rejected(server, "/v2/models/plain/infer", {"inputs": tensors}, status, phrases)
 
 
-def test_an_output_the_model_does_not_have_is_refused(server: Server) -> None:
-    asked = {"inputs": [MATRIX], "outputs": [{"name": "probability"}]}
-    refuse(server, "/v2/models/plain/infer", asked, 400, ["outputs of the model: predict"])
+def test_an_output_that_the_model_does_not_have_is_rejected(server: Server) -> None:
+    body = {"inputs": [MATRIX], "outputs": [{"name": "probability"}]}
+    assert_rejected(server, "/v2/models/plain/infer", body, 400, ["outputs of the model: predict"])
 
 
-def test_refusals_are_logged_with_their_request_id_and_without_values(server: Server) -> None:
+def test_rejected_requests_are_logged_with_their_id_and_without_values(server: Server) -> None:
     body = {"features": {**row(), "acid": "a-value-of-someone"}}
-    reply = server.client.post("/predict", json=body, headers={"x-request-id": "refused-1"})
-    assert "a-value-of-someone" not in reply.text
-    # The answer is there before its line in the log.
-    [line] = wait_until(lambda: [line for line in server.log if line.get("request_id") == "refused-1"], "the line")
+    response = server.client.post("/predict", json=body, headers={"x-request-id": "rejected-1"})
+    assert "a-value-of-someone" not in response.text
+    # The response arrives before its line is in the log.
+    [line] = eventually(lambda: [line for line in server.log if line.get("request_id") == "rejected-1"], "the line")
     assert (line["status"], line["endpoint"], line["level"]) == (400, "predict", "info")
     assert "a-value-of-someone" not in server.path.read_text()
     assert server.metric("groundwork_refusals_total", 'reason="invalid"') > 0
 
 
-def refuse(server: Server, path: str, body: Any, status: int, words: list[str]) -> None:
-    """`json=` of the client refuses NaN, so the body is written here."""
-    reply = server.client.post(path, content=json.dumps(body))
-    error = reply.json()["error"]
-    assert reply.status_code == status, reply.text
-    assert [word for word in words if word not in error] == [], error
-    assert "Traceback" not in reply.text
+def assert_rejected(server: Server, path: str, body: Any, status: int, phrases: list[str]) -> None:
+    """The body is rendered here, because the client's `json=` rejects NaN."""
+    response = server.client.post(path, content=json.dumps(body))
+    error = response.json()["error"]
+    assert response.status_code == status, response.text
+    assert [phrase for phrase in phrases if phrase not in error] == [], error
+    assert "Traceback" not in response.text

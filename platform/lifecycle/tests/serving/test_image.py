@@ -1,6 +1,6 @@
 """The serving image's recipe, read as text: pinned, in stages, not as root, fit for a read-only root.
 
-Does not prove that it builds: that takes a container engine, which these tests do without.
+Not proven: that it builds: that takes a container engine, which these tests do without.
 """
 
 from __future__ import annotations

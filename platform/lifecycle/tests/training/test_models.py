@@ -1,4 +1,4 @@
-"""Search and training are repeatable, weights are saved in trusted types, scores are told per slice too."""
+"""Search and training are repeatable, weights are saved in trusted types."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import pytest
 import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from lifecycle.gate import score
 from lifecycle.training import data, models
-from lifecycle.training.scores import score
 
 
 @pytest.fixture(scope="module")
-def parts() -> tuple[pd.DataFrame, pd.DataFrame]:
-    return data.split(data.shipped())
+def partitions() -> tuple[pd.DataFrame, pd.DataFrame]:
+    return data.split(data.load_shipped())
 
 
 @pytest.mark.parametrize("family", models.FAMILIES.values(), ids=lambda family: family.name)
-def test_the_same_rows_give_the_same_model(family: models.Family, parts: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    train_on, held_out = parts
+def test_the_same_rows_give_the_same_model(
+    family: models.Family, partitions: tuple[pd.DataFrame, pd.DataFrame]
+) -> None:
+    train_on, held_out = partitions
     first, second = (models.tune(family, train_on, trials=2) for _ in range(2))
     assert first == second
     assert len(first.trials) == 2
@@ -32,28 +34,13 @@ def test_the_same_rows_give_the_same_model(family: models.Family, parts: tuple[p
 
 @pytest.mark.parametrize("family", models.FAMILIES.values(), ids=lambda family: family.name)
 def test_a_model_is_saved_in_the_contracts_types(
-    family: models.Family, parts: tuple[pd.DataFrame, pd.DataFrame], tmp_path: Path
+    family: models.Family, partitions: tuple[pd.DataFrame, pd.DataFrame], tmp_path: Path
 ) -> None:
-    skops.io.dump(family.fit(parts[0], {"n_estimators": 3}), tmp_path / "model.skops")
-    assert models.load(tmp_path / "model.skops").predict(parts[1][data.FEATURES]).shape == (len(parts[1]),)
+    skops.io.dump(family.fit(partitions[0], {"n_estimators": 3}), tmp_path / "model.skops")
+    assert models.load(tmp_path / "model.skops").predict(partitions[1][data.FEATURES]).shape == (len(partitions[1]),)
 
 
 def test_weights_of_another_type_are_not_built(tmp_path: Path) -> None:
     skops.io.dump(Path("/etc/passwd"), tmp_path / "model.skops")
     with pytest.raises(UntrustedTypesFoundException):
         models.load(tmp_path / "model.skops")
-
-
-def test_scores_are_over_all_rows_and_over_each_part_of_a_slice() -> None:
-    held_out = pd.DataFrame({"target": [1, 1, 0, 0], "texture": ["fine", "fine", "fine", "coarse"]})
-    metrics = score(held_out, [1.0, 0.0, 0.0, 1.0], ["texture"])
-    assert metrics == pytest.approx(
-        {
-            "accuracy": 0.5,
-            "precision": 0.5,
-            "recall": 0.5,
-            "f1": 0.5,
-            "texture/fine/accuracy": 2 / 3,
-            "texture/coarse/accuracy": 0.0,
-        }
-    )

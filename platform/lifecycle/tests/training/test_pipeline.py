@@ -1,6 +1,6 @@
-"""The whole pipeline, by kfp's own local runner against a real MLflow server, from the command line as people run it.
+"""The whole pipeline, with kfp's local runner and a real MLflow server, from the command line.
 
-Not proven here: the compiled file on a Kubeflow cluster; that it is what the code compiles to is.
+Not proven: the compiled file on a Kubeflow cluster; only that it is what the code compiles to.
 """
 
 from __future__ import annotations
@@ -19,32 +19,39 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from lifecycle import contract
+from lifecycle.core import ModelRegistry
 from lifecycle.training import data, pipeline
 from lifecycle.training.__main__ import main
 from lifecycle.training.settings import SubmitSettings
+from support.network import UNUSED_URL
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKED_IN = ROOT / "pipelines" / "training.yaml"
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, mlflow_server: str) -> dict[str, str]:
-    """Where the runs of these tests keep their data and their records."""
+def configuration(tmp_path_factory: pytest.TempPathFactory, mlflow_server: str) -> dict[str, str]:
+    """The environment of these tests' runs."""
     remote = tmp_path_factory.mktemp("data")
     return {"MLFLOW_TRACKING_URI": mlflow_server, "TRAINING_DATA_REMOTE": str(remote), "TRAINING_TRIALS": "2"}
 
 
 @pytest.fixture(scope="module")
-def trained(place: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    done = run(place, tmp_path_factory.mktemp("work"))
-    assert done.returncode == 0, done.stderr
-    printed: dict[str, Any] = json.loads(done.stdout)
+def trained(configuration: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    process = run(configuration, tmp_path_factory.mktemp("work"))
+    assert process.returncode == 0, process.stderr
+    printed: dict[str, Any] = json.loads(process.stdout)
     return printed
 
 
 @pytest.fixture
-def client(mlflow_server: str) -> MlflowClient:
-    return contract.connect(mlflow_server)
+def registry(mlflow_server: str) -> ModelRegistry:
+    return ModelRegistry.connect(mlflow_server)
+
+
+@pytest.fixture
+def client(registry: ModelRegistry) -> MlflowClient:
+    return registry.client
 
 
 def run(settings: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -56,8 +63,8 @@ def run(settings: Mapping[str, str], folder: Path) -> subprocess.CompletedProces
 def last_run(client: MlflowClient, experiment: str) -> Run:
     found = client.get_experiment_by_name(experiment)
     assert found is not None
-    newest: Run = client.search_runs([found.experiment_id], order_by=["attributes.start_time DESC"])[0]
-    return newest
+    latest: Run = client.search_runs([found.experiment_id], order_by=["attributes.start_time DESC"])[0]
+    return latest
 
 
 def test_the_version_is_registered_as_challenger_with_its_lineage(
@@ -73,8 +80,8 @@ def test_the_version_is_registered_as_challenger_with_its_lineage(
     assert len(version.tags["groundwork.git_commit"].removesuffix("-dirty")) == 40
 
 
-def test_the_run_holds_metrics_parameters_and_what_it_was_made_from(
-    trained: dict[str, Any], client: MlflowClient, tmp_path: Path
+def test_the_run_has_metrics_parameters_and_lineage(
+    trained: dict[str, Any], registry: ModelRegistry, client: MlflowClient, tmp_path: Path
 ) -> None:
     logged = client.get_run(trained["run_id"])
     assert logged.info.status == "FINISHED"
@@ -83,8 +90,8 @@ def test_the_run_holds_metrics_parameters_and_what_it_was_made_from(
     assert logged.data.params["family"] in ("random-forest", "gradient-boosting")
     assert logged.data.tags["groundwork.data_version"] == trained["data_version"]
     assert [each.dataset.digest for each in logged.inputs.dataset_inputs] == [trained["data_version"]]
-    environment = contract.download(client, f"runs:/{trained['run_id']}/environment/contract.yaml", tmp_path)
-    assert environment.read_text() == contract.text()
+    environment = registry.download(f"runs:/{trained['run_id']}/environment/contract.yaml", tmp_path)
+    assert environment.read_text() == contract.read_text()
 
 
 @pytest.mark.parametrize(
@@ -98,43 +105,45 @@ def test_the_run_holds_metrics_parameters_and_what_it_was_made_from(
         "tuning/gradient-boosting.json",
     ],
 )
-def test_the_run_holds_its_evidence(
-    trained: dict[str, Any], client: MlflowClient, artifact: str, tmp_path: Path
+def test_the_run_has_its_artifacts(
+    trained: dict[str, Any], registry: ModelRegistry, artifact: str, tmp_path: Path
 ) -> None:
-    assert contract.download(client, f"runs:/{trained['run_id']}/{artifact}", tmp_path).stat().st_size > 0
+    assert registry.download(f"runs:/{trained['run_id']}/{artifact}", tmp_path).stat().st_size > 0
 
 
 def test_the_model_has_signature_example_and_the_contracts_libraries(
-    trained: dict[str, Any], client: MlflowClient, tmp_path: Path
+    trained: dict[str, Any], registry: ModelRegistry, tmp_path: Path
 ) -> None:
-    folder = contract.download(client, f"models:/breast-cancer/{trained['version']}", tmp_path)
+    folder = registry.download(f"models:/breast-cancer/{trained['version']}", tmp_path)
     assert contract.admit(folder, contract.load()).inputs == data.FEATURES
     assert contract.load().requirements == (folder / "requirements.txt").read_text().splitlines()
-    contract.check(f"models:/breast-cancer/{trained['version']}", client)
+    contract.check(f"models:/breast-cancer/{trained['version']}", registry)
 
 
 def test_an_earlier_version_of_the_data_can_be_trained_on_again(
-    trained: dict[str, Any], place: Mapping[str, str], tmp_path: Path, client: MlflowClient
+    trained: dict[str, Any], configuration: Mapping[str, str], tmp_path: Path, client: MlflowClient
 ) -> None:
     version = trained["data_version"]
     work = {name: str(tmp_path / name) for name in ("table", "run")}
-    assert step("ingest", source=f"dvc:{version}", experiment="again", **settings(place), **work) == 0
+    assert step("ingest", source=f"dvc:{version}", experiment="again", **settings(configuration), **work) == 0
     assert last_run(client, "again").data.tags["groundwork.data_version"] == version
-    assert data.validate(data.read(tmp_path / "table" / "table.csv")).equals(data.shipped())
+    assert data.validate(data.read(tmp_path / "table" / "table.csv")).equals(data.load_shipped())
 
 
-def test_data_that_breaks_its_schema_ends_the_run_with_column_and_rule(
-    place: Mapping[str, str], tmp_path: Path, client: MlflowClient
+def test_data_that_breaks_its_schema_fails_the_run_with_column_and_rule(
+    configuration: Mapping[str, str], tmp_path: Path, client: MlflowClient
 ) -> None:
-    spoiled = data.shipped().drop(columns="radius_error")
+    spoiled = data.load_shipped().drop(columns="radius_error")
     spoiled.loc[3, "mean_area"] = -1.0
     spoiled.to_csv(tmp_path / "spoiled.csv", index=False)
-    done = run({**place, "TRAINING_SOURCE": str(tmp_path / "spoiled.csv"), "TRAINING_EXPERIMENT": "spoiled"}, tmp_path)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert "validate |   - column mean_area: -1.0 in row 3 breaks the rule in_range(0.0, 10000.0)" in done.stderr
-    assert "validate |   - column radius_error is missing" in done.stderr
-    assert "Traceback" not in done.stderr
+    process = run(
+        {**configuration, "TRAINING_SOURCE": str(tmp_path / "spoiled.csv"), "TRAINING_EXPERIMENT": "spoiled"}, tmp_path
+    )
+    assert process.returncode == 1
+    assert process.stdout == ""
+    assert "validate |   - column mean_area: -1.0 in row 3 breaks the rule in_range(0.0, 10000.0)" in process.stderr
+    assert "validate |   - column radius_error is missing" in process.stderr
+    assert "Traceback" not in process.stderr
     failed = last_run(client, "spoiled")
     assert failed.info.status == "FAILED"
     assert "radius_error is missing" in failed.data.tags["groundwork.failure"]
@@ -142,17 +151,19 @@ def test_data_that_breaks_its_schema_ends_the_run_with_column_and_rule(
 
 def test_a_model_that_the_gate_rejects_is_not_registered(
     trained: dict[str, Any],
-    place: Mapping[str, str],
+    configuration: Mapping[str, str],
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "run").mkdir()
     run_file = {
-        "tracking_uri": place["MLFLOW_TRACKING_URI"],
-        "run_id": trained["run_id"],
+        "tracking_uri": configuration["MLFLOW_TRACKING_URI"],
         "model": "breast-cancer",
-        "data_version": trained["data_version"],
-        "git_commit": "c0ffee",
+        "lineage": {
+            "run_id": trained["run_id"],
+            "data_version": trained["data_version"],
+            "git_commit": "c0ffee",
+        },
     }
     (tmp_path / "run" / "run.json").write_text(json.dumps(run_file))
     (tmp_path / "evaluation").mkdir()
@@ -160,23 +171,23 @@ def test_a_model_that_the_gate_rejects_is_not_registered(
     (tmp_path / "evaluation" / "evaluation.json").write_text(
         json.dumps({"family": "random-forest", "uri": uri, "metrics": {}})
     )
-    folders = {name: str(tmp_path / name) for name in ("run", "evaluation", "verdict")}
+    folders = {name: str(tmp_path / name) for name in ("run", "evaluation", "report")}
     assert step("gate", min_accuracy="0.9999", min_recall="0.85", margin="0.02", **folders) == 1
     assert "gate |   - accuracy is 0.9" in capfd.readouterr().err
-    assert not (tmp_path / "verdict").exists()
+    assert not (tmp_path / "report").exists()
 
 
-def test_mlflow_that_does_not_answer_is_one_message(place: Mapping[str, str], tmp_path: Path) -> None:
-    done = run({**place, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, tmp_path)
-    assert done.returncode == 1
-    assert "MLflow does not answer at 'http://127.0.0.1:9'" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_an_unreachable_mlflow_is_one_message(configuration: Mapping[str, str], tmp_path: Path) -> None:
+    process = run({**configuration, "MLFLOW_TRACKING_URI": UNUSED_URL}, tmp_path)
+    assert process.returncode == 1
+    assert "MLflow does not answer at 'http://127.0.0.1:9'" in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 def test_a_setting_out_of_bounds_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("TRAINING_TRIALS", "0")
     assert main(["submit", "--to", "sagemaker", "--dry-run"]) == 1
-    assert "The setting trials is '0': Input should be greater than or equal to 1" in capsys.readouterr().err
+    assert "TRAINING_TRIALS is '0': input should be greater than or equal to 1" in capsys.readouterr().err
 
 
 def test_the_pipeline_file_is_what_the_code_compiles_to() -> None:
@@ -190,19 +201,19 @@ def test_no_component_installs_anything_when_it_starts() -> None:
     assert "pip install" not in CHECKED_IN.read_text()
 
 
-def settings(place: Mapping[str, str]) -> dict[str, str]:
+def settings(configuration: Mapping[str, str]) -> dict[str, str]:
     return {
-        "remote": place["TRAINING_DATA_REMOTE"],
-        "tracking_uri": place["MLFLOW_TRACKING_URI"],
+        "remote": configuration["TRAINING_DATA_REMOTE"],
+        "tracking_uri": configuration["MLFLOW_TRACKING_URI"],
         "model": "breast-cancer",
         "git_commit": "c0ffee",
     }
 
 
-def step(name: str, **given: str) -> int:
-    """One step as a cloud's container does it."""
-    words = [word for key, value in given.items() for word in (f"--{key}", value)]
+def step(name: str, **values: str) -> int:
+    """Run one step as a cloud's container does."""
+    arguments = [argument for key, value in values.items() for argument in (f"--{key}", value)]
     try:
-        return main(["step", name, *words])
-    except SystemExit as ended:
-        return int(ended.code or 0)
+        return main(["step", name, *arguments])
+    except SystemExit as exit_:
+        return int(exit_.code or 0)

@@ -1,6 +1,6 @@
 """The training image's recipe, read as text: pinned, in stages, not as root, with what the pipeline's steps need.
 
-Does not prove that it builds, nor that a cloud's training service lets its user write: that takes a container engine
+Not proven: that it builds, and that a cloud's training service lets its user write: that takes a container engine
 and the cloud, which these tests do without.
 """
 

@@ -1,4 +1,4 @@
-"""The serving contract as a value, and the interpreter that fulfils it."""
+"""The serving contract's terms, and the interpreter that fulfils them."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from lifecycle.contract.errors import ContractError
 _PIN = re.compile(r"^\s*([A-Za-z0-9._-]+)\s*==\s*([^\s;]+)")
 
 
-class Settings(BaseSettings):
-    """Where and how long a model is tried; from `CONTRACT_PYTHON` and `CONTRACT_PATIENCE`."""
+class ContractSettings(BaseSettings):
+    """Where a model is loaded for a check, and for how long; from `CONTRACT_*`."""
 
     model_config = SettingsConfigDict(env_prefix="CONTRACT_")
 
     python: Path | None = Field(
-        None, description="interpreter of the serving environment; found by version where unset"
+        None, description="interpreter of the serving environment; if unset, one of the contract's version is searched"
     )
-    patience: float = Field(120.0, gt=0, description="seconds that loading and predicting may take")
+    timeout: float = Field(120.0, gt=0, description="seconds for loading the model and predicting")
 
 
 class Contract(BaseModel):
-    """What `environment.yaml` says.
+    """The content of `environment.yaml`.
 
     python         minor version: `3.11`
     libraries      exact versions by distribution name
@@ -48,69 +48,69 @@ class Contract(BaseModel):
 
     @property
     def requirements(self) -> list[str]:
-        """The libraries as pip reads them: `numpy==2.4.6`."""
+        """The libraries as pip requirements: `numpy==2.4.6`."""
         return [f"{name}=={version}" for name, version in self.libraries.items()]
 
-    def compare(self, who: str, python: str, libraries: Mapping[str, str]) -> None:
-        """Hold an environment against the contract; libraries that the contract does not name do not matter.
+    def check_environment(self, subject: str, python: str, libraries: Mapping[str, str]) -> None:
+        """Compare an environment with the contract; libraries that the contract does not name are ignored.
 
-        Raises ContractError that names both versions.
+        `subject` starts the message. Raises ContractError that names both versions.
         """
-        if minor(python) != self.python:
+        if minor_version(python) != self.python:
             raise ContractError(
-                f"{who} has Python {python}, the serving contract says {self.python}. Train under Python "
-                f"{self.python}, "
-                "or change the contract and both images together."
+                f"{subject} has Python {python}, the serving contract requires {self.python}. Train with Python "
+                f"{self.python}, or change the contract and both images together."
             )
-        for name, version in self.libraries.items():
-            other = libraries.get(name, version)
-            if other != version:
+        for name, required in self.libraries.items():
+            version = libraries.get(name, required)
+            if version != required:
                 raise ContractError(
-                    f"{who} has {name} {other}, the serving contract says {version}. Train with {name} {version}, "
-                    "or change the contract and both images together."
+                    f"{subject} has {name} {version}, the serving contract requires {required}. Train with {name} "
+                    f"{required}, or change the contract and both images together."
                 )
 
 
 @cache
 def load() -> Contract:
     """The contract of this installation."""
-    return Contract.model_validate(yaml.safe_load(text()))
+    return Contract.model_validate(yaml.safe_load(read_text()))
 
 
-def text() -> str:
-    """The contract's file, comments and all: what a run keeps of its environment."""
+def read_text() -> str:
+    """The contract's file with its comments, as a training run keeps it."""
     return files("lifecycle.contract").joinpath("environment.yaml").read_text()
 
 
-def interpreter(contract: Contract, settings: Settings) -> Path:
-    """The Python that models are tried with: the one set, else this one if it fits, else the one on PATH.
+def find_interpreter(contract: Contract, settings: ContractSettings) -> Path:
+    """The Python that models are loaded with: CONTRACT_PYTHON, else this one if it fits, else the one on PATH.
 
     Raises ContractError where there is none.
     """
     if settings.python is not None:
-        found = shutil.which(settings.python)
-        if found is None:
+        program = shutil.which(settings.python)
+        if program is None:
             raise ContractError(
-                f"CONTRACT_PYTHON is {settings.python}, and that is not a program. Set it, or unset it."
+                f"CONTRACT_PYTHON is {settings.python}, which is not an executable. "
+                "Set it to an interpreter, or unset it."
             )
-        return Path(found)
-    if minor(sys.version.split()[0]) == contract.python:
+        return Path(program)
+    if minor_version(sys.version.split()[0]) == contract.python:
         return Path(sys.executable)
     on_path = shutil.which(f"python{contract.python}")
     if on_path is None:
         raise ContractError(
-            f"This is Python {sys.version.split()[0]}, the serving contract says {contract.python}, and there is no "
-            f"python{contract.python} on PATH. Set CONTRACT_PYTHON to the serving environment's interpreter."
+            f"This is Python {sys.version.split()[0]}, the serving contract requires {contract.python}, and "
+            f"python{contract.python} is not on PATH. Set CONTRACT_PYTHON to the serving environment's interpreter."
         )
     return Path(on_path)
 
 
-def minor(version: str) -> str:
+def minor_version(version: str) -> str:
     """`3.11` of `3.11.7`."""
     return ".".join(version.split(".")[:2])
 
 
-def pins(requirements: str) -> dict[str, str]:
-    """Exact versions in the text of a requirements file, by name."""
-    found = (_PIN.match(line) for line in requirements.splitlines())
-    return {pin[1].lower().replace("_", "-"): pin[2] for pin in found if pin}
+def parse_pins(requirements: str) -> dict[str, str]:
+    """Exact versions in the text of a requirements file, by normalized name."""
+    pins = (_PIN.match(line) for line in requirements.splitlines())
+    return {pin[1].lower().replace("_", "-"): pin[2] for pin in pins if pin}

@@ -1,7 +1,7 @@
-"""Run by the serving environment's interpreter, which need not have this package: `probe.py QUESTION ANSWER`.
+"""Runs in the serving environment's interpreter, which need not have this package: `probe.py REQUEST RESPONSE`.
 
-The question's file is JSON: {"libraries": [names]} asks for versions; with "model" (a folder) and "rows" (a Parquet
-file, or null for the model's own input example) it asks for predictions. The answer's file is JSON as well.
+Both files are JSON. The request {"libraries": [names]} is answered with versions; one with "model" (a folder) and
+"rows" (a Parquet file, or null for the model's own input example) is answered with predictions.
 """
 
 import json
@@ -11,17 +11,17 @@ from importlib import metadata
 from typing import Any
 
 
-def versions(names: list[str]) -> dict[str, Any]:
-    found = {}
+def read_versions(names: list[str]) -> dict[str, Any]:
+    versions = {}
     for name in names:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "none"
-    return {"python": platform.python_version(), "libraries": found}
+            versions[name] = "none"
+    return {"python": platform.python_version(), "libraries": versions}
 
 
-def predictions(folder: str, rows: str | None) -> dict[str, Any]:
+def predict(folder: str, rows: str | None) -> dict[str, Any]:
     import mlflow.pyfunc
     import pandas
 
@@ -33,17 +33,17 @@ def predictions(folder: str, rows: str | None) -> dict[str, Any]:
     return {"predictions": [float(value) for value in model.predict(table)]}
 
 
-def answer(question: dict[str, Any]) -> dict[str, Any]:
+def respond(request: dict[str, Any]) -> dict[str, Any]:
     try:
-        if "model" in question:
-            return predictions(question["model"], question["rows"])
-        return versions(question["libraries"])
+        if "model" in request:
+            return predict(request["model"], request["rows"])
+        return read_versions(request["libraries"])
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1]) as asked:
-        replied = json.dumps(answer(json.load(asked)))
-    with open(sys.argv[2], "w") as reply:
-        reply.write(replied)
+    with open(sys.argv[1]) as request_file:
+        response = json.dumps(respond(json.load(request_file)))
+    with open(sys.argv[2], "w") as response_file:
+        response_file.write(response)

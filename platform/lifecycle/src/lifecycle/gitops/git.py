@@ -1,4 +1,4 @@
-"""The real git, as a command: a bare clone of one branch, read and written without a work tree."""
+"""The git command on a bare clone of one branch, read and written without a work tree."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lifecycle.contract import LifecycleError
+from lifecycle.core import LifecycleError
 from lifecycle.gitops.settings import GitopsSettings
 
 
 class RepositoryError(LifecycleError):
-    """The repository could not be read or written now; the message is git's own."""
+    """The repository cannot be read or written at the moment; the message is git's own."""
 
 
 class Git:
@@ -21,39 +21,39 @@ class Git:
 
     def __init__(self, folder: Path, settings: GitopsSettings) -> None:
         self._folder = folder
-        self._patience = settings.patience
+        self._timeout = settings.timeout
         self._environment = {**os.environ, **_identity(settings), **_credentials(settings)}
 
-    def run(self, *arguments: str, given: bytes = b"") -> str:
-        """What the command prints. Raises RepositoryError when it fails or takes too long."""
-        reply = self.attempt(*arguments, given=given)
-        if reply.returncode != 0:
-            words = " ".join(reply.stderr.decode(errors="replace").split())
-            raise RepositoryError(f"git {arguments[0]} failed: {words[-500:]}")
-        return reply.stdout.decode()
+    def run(self, *arguments: str, stdin: bytes = b"") -> str:
+        """The command's standard output. Raises RepositoryError when it fails or takes too long."""
+        process = self.try_run(*arguments, stdin=stdin)
+        if process.returncode != 0:
+            message = " ".join(process.stderr.decode(errors="replace").split())
+            raise RepositoryError(f"git {arguments[0]} failed: {message[-500:]}")
+        return process.stdout.decode()
 
-    def attempt(self, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        """The command's own answer, whatever its exit status."""
+    def try_run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """The finished command, whatever its exit status. Raises RepositoryError when it takes too long."""
         try:
             return subprocess.run(
                 self._command(arguments),
-                input=given,
+                input=stdin,
                 capture_output=True,
                 env=self._environment,
-                timeout=self._patience,
+                timeout=self._timeout,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise RepositoryError(f"git {arguments[0]} did not end within {self._patience:g} s") from None
+            raise RepositoryError(f"git {arguments[0]} did not finish within {self._timeout:g} s") from None
 
-    def objects(self) -> Objects:
-        return Objects(self._command(["cat-file", "--batch"]), self._environment)
+    def open_objects(self) -> ObjectReader:
+        return ObjectReader(self._command(["cat-file", "--batch"]), self._environment)
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
         return ["git", "--git-dir", str(self._folder), *arguments]
 
 
-class Objects:
+class ObjectReader:
     """Reads files of any commit through one running git: a process per file would take most of a promotion's time."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -62,29 +62,29 @@ class Objects:
     def read(self, commit: str, path: str) -> str | None:
         """A file's text, or None when the commit does not have it.
 
-        Raises RepositoryError when there is no such commit, or git ended.
+        Raises RepositoryError when there is no such commit, or git has ended.
         """
-        text = self._ask(f"{commit}:{path}", "blob")
-        if text is None and self._ask(commit, "commit") is None:
+        text = self._read_object(f"{commit}:{path}", "blob")
+        if text is None and self._read_object(commit, "commit") is None:
             raise RepositoryError(f"there is no commit {commit} in the clone")
         return text
 
-    def _ask(self, name: str, kind: str) -> str | None:
-        requests, replies = self._process.stdin, self._process.stdout
-        if requests is None or replies is None:
+    def _read_object(self, name: str, kind: str) -> str | None:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
             raise RepositoryError("git cat-file has no pipes")
         try:
-            requests.write(f"{name}\n".encode())
-            requests.flush()
+            stdin.write(f"{name}\n".encode())
+            stdin.flush()
         except BrokenPipeError:
-            raise RepositoryError("git cat-file ended") from None
-        header = replies.readline().split()
+            raise RepositoryError("git cat-file has ended") from None
+        header = stdout.readline().split()
         if header[-1:] == [b"missing"]:
             return None
         if len(header) != 3 or header[1].decode() != kind:
             raise RepositoryError(f"git cat-file cannot read {name}")
-        text = replies.read(int(header[2])).decode()
-        replies.read(1)
+        text = stdout.read(int(header[2])).decode()
+        stdout.read(1)
         return text
 
     def close(self) -> None:
@@ -92,7 +92,7 @@ class Objects:
 
 
 def _identity(settings: GitopsSettings) -> Mapping[str, str]:
-    """Never a prompt, never a person's name by accident, and messages that this code can read."""
+    """No prompts, no identity from the machine's own configuration, and messages in English, which are parsed."""
     return {
         "GIT_AUTHOR_NAME": settings.author_name,
         "GIT_AUTHOR_EMAIL": settings.author_email,
@@ -104,7 +104,7 @@ def _identity(settings: GitopsSettings) -> Mapping[str, str]:
 
 
 def _credentials(settings: GitopsSettings) -> Mapping[str, str]:
-    """The token as a header for this repository's host alone, in the environment: command lines are for all to see.
+    """The token as a header for this repository's URL only, in the environment: every user can read command lines.
 
     https://git-scm.com/docs/git-config#Documentation/git-config.txt-GITCONFIGCOUNT
     """

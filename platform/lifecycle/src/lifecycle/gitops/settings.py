@@ -3,53 +3,47 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class GitopsSettings(BaseSettings):
-    """Read from GITOPS_* in the environment; the token may be a file `gitops_token` in the folder GITOPS_SECRETS_DIR.
-
-    repository  a URL or path that git understands
-    branch      what Argo CD follows
-    environment  the folder that is written: dev, staging, prod
-    mode        `commit` pushes to the branch; `pull-request` pushes a branch per promotion and asks for its merge
-    token       for https: what the forge accepts as a password, and as a bearer token of its REST API
-    author_name, author_email  who commits
-    forge       the forge's REST API, GitHub's or a compatible one; only for pull requests
-    project     owner/name in that forge
-    pushes      how often a rejected push is tried again on what came in between
-    patience    seconds for one git command
-    domain      of the models' hostnames: <model>.<domain>
-    gateway     the Gateway that the routes belong to
-    gateway_namespace  where it stands
-    """
+    """From `GITOPS_*`; the token may be a file `gitops_token` in the folder GITOPS_SECRETS_DIR."""
 
     model_config = SettingsConfigDict(
         env_prefix="GITOPS_", secrets_dir=os.environ.get("GITOPS_SECRETS_DIR"), extra="ignore"
     )
 
-    repository: str
-    branch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")] = "main"
-    environment: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,20}$")] = "dev"
-    mode: Literal["commit", "pull-request"] = "commit"
-    author_name: str = "Groundwork"
-    author_email: str = "groundwork@localhost"
-    token: SecretStr | None = None
-    forge: str = "https://api.github.com"
-    project: Annotated[str, Field(pattern=r"^([\w.-]+/[\w.-]+)?$")] = ""
-    pushes: Annotated[int, Field(ge=1, le=50)] = 8
-    patience: Annotated[float, Field(gt=0)] = 60.0
+    repository: str = Field(description="a URL or path that git understands")
+    branch: str = Field("main", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", description="the branch that Argo CD follows")
+    environment: str = Field(
+        "dev", pattern=r"^[a-z0-9-]{1,20}$", description="the folder that is written: dev, staging, prod"
+    )
+    mode: Literal["commit", "pull-request"] = Field(
+        "commit",
+        description="`commit` pushes to the branch, `pull-request` pushes another branch and opens a pull request",
+    )
+    author_name: str = Field("Groundwork", description="author and committer of the commits")
+    author_email: str = Field("groundwork@localhost", description="their email address")
+    token: SecretStr | None = Field(
+        None, description="for https: the password for git, and the bearer token for the forge's REST API"
+    )
+    forge_url: str = Field(
+        "https://api.github.com", description="REST API of GitHub or a compatible forge; only for pull requests"
+    )
+    project: str = Field("", pattern=r"^([\w.-]+/[\w.-]+)?$", description="`owner/name` in that forge")
+    push_attempts: int = Field(8, ge=1, le=50, description="pushes of a commit that others overtake, at most")
+    timeout: float = Field(60.0, gt=0, description="seconds for one git command, or one call of the forge")
 
     # The route
-    domain: str = "models.example.com"
-    gateway: str = "kserve-ingress-gateway"
-    gateway_namespace: str = "kserve"
+    domain: str = Field("models.example.com", description="domain of the models' hostnames: `<model>.<domain>`")
+    gateway: str = Field("kserve-ingress-gateway", description="the Gateway that the routes are attached to")
+    gateway_namespace: str = Field("kserve", description="its namespace")
 
     @model_validator(mode="after")
-    def _forge_is_known(self) -> GitopsSettings:
+    def _require_forge(self) -> GitopsSettings:
         if self.mode == "pull-request" and not (self.token and self.project):
-            raise ValueError("mode pull-request needs GITOPS_TOKEN and GITOPS_PROJECT (owner/name)")
+            raise ValueError("GITOPS_MODE pull-request needs GITOPS_TOKEN and GITOPS_PROJECT (owner/name): set both")
         return self

@@ -1,1 +1,1 @@
-"""From an alias set in the registry to a commit in the GitOps repository."""
+"""From an alias in the model registry to a commit in the GitOps repository."""

@@ -1,181 +1,190 @@
-"""The durable inbox: an event that was taken is there until it is done, whatever happens to the processes.
+"""The durable inbox: an accepted event stays until it is finished, whatever happens to the processes.
 
-SQLite in a file, or PostgreSQL: the same statements for both.
+A file of SQLite or a database of PostgreSQL.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any
 
-import psycopg
-
-from lifecycle.contract import LifecycleError
-
-_SCHEMA = (
-    """CREATE TABLE IF NOT EXISTS event (
-        id TEXT PRIMARY KEY, model TEXT NOT NULL, version TEXT NOT NULL,
-        received DOUBLE PRECISION NOT NULL, due DOUBLE PRECISION NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-        outcome TEXT, detail TEXT NOT NULL DEFAULT '', finished DOUBLE PRECISION)""",
-    "CREATE INDEX IF NOT EXISTS event_waiting ON event (received) WHERE outcome IS NULL",
+from sqlalchemy import (
+    Column,
+    CursorResult,
+    Double,
+    Engine,
+    Executable,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    create_engine,
+    func,
+    select,
+    update,
 )
-_COLUMNS = "id, model, version, received, attempts, COALESCE(outcome, 'waiting'), detail"
+from sqlalchemy import event as listeners
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from lifecycle.core import LifecycleError
+
+WAITING = "waiting"  # the outcome of an event that is not finished
+_TIMEOUT = 30  # seconds to wait for the connection, or for another process's write to the file
+_CONNECT_TIMEOUT = 10  # seconds to connect to PostgreSQL
+
+_EVENT = Table(
+    "event",
+    MetaData(),
+    Column("id", Text, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("received", Double, nullable=False),
+    Column("due", Double, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("outcome", Text),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("finished", Double),
+)
+_IS_WAITING = _EVENT.c.outcome.is_(None)
+_INDEX = Index("event_waiting", _EVENT.c.received, sqlite_where=_IS_WAITING, postgresql_where=_IS_WAITING)
+_OUTCOME = func.coalesce(_EVENT.c.outcome, WAITING)
+_SELECT = select(
+    *(_EVENT.c[name] for name in ("id", "model", "version", "received", "attempts")), _OUTCOME, _EVENT.c.detail
+)
 
 
 class InboxError(LifecycleError):
-    """The inbox cannot be read or written now; the message says what the database said."""
+    """The inbox cannot be read or written at the moment; the message is the database's."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """One promotion asked for; `received` in seconds since 1970."""
+    """A requested promotion; `received` in seconds since 1970."""
 
     id: str
     model: str
     version: str
     received: float
     attempts: int = 0
-    outcome: str = "waiting"
+    outcome: str = WAITING
     detail: str = ""
 
 
-class Database(Protocol):
-    """A database as the inbox needs it."""
-
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> tuple[list[tuple[Any, ...]], int]:
-        """Run one statement, durably; its rows, and how many it changed. Raises InboxError."""
-
-    def close(self) -> None: ...
-
-
 class Inbox:
-    """Events that wait, and what became of the others. For any number of threads and processes."""
+    """Waiting events, and the outcomes of the others. Safe for any number of threads and processes."""
 
     def __init__(self, url: str) -> None:
         """Open the inbox at `sqlite:///<path>` or `postgresql://...`. Raises InboxError."""
-        self._database = _open(url)
-        for statement in _SCHEMA:
-            self._database.execute(statement)
+        self._engine = _create_engine(_parse_url(url))
+        self._insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
+        self._execute(CreateTable(_EVENT, if_not_exists=True))
+        self._execute(CreateIndex(_INDEX, if_not_exists=True))
 
     def close(self) -> None:
-        self._database.close()
+        self._engine.dispose()
 
     def add(self, id_: str, model: str, version: str) -> bool:
-        """Take an event; False when one of this ID was taken before. On disk when this returns."""
+        """Store an event, on disk when this returns; False when one of this ID was stored before."""
         now = time.time()
-        statement = (
-            "INSERT INTO event (id, model, version, received, due) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        )
-        return self._database.execute(statement, (id_, model, version, now, now))[1] == 1
+        values = {"id": id_, "model": model, "version": version, "received": now, "due": now}
+        return self._execute(self._insert(_EVENT).values(values).on_conflict_do_nothing()) == 1
 
-    def waiting(self, limit: int) -> Sequence[Event]:
-        """Events that are due, the oldest first."""
-        statement = f"SELECT {_COLUMNS} FROM event WHERE outcome IS NULL AND due <= ? ORDER BY received, id LIMIT ?"  # noqa: S608
-        return [Event(*row) for row in self._database.execute(statement, (time.time(), limit))[0]]
+    def due(self, limit: int) -> Sequence[Event]:
+        """Waiting events whose time has come, the oldest first."""
+        query = _SELECT.where(_IS_WAITING, _EVENT.c.due <= time.time()).order_by(_EVENT.c.received, _EVENT.c.id)
+        return [Event(*row._tuple()) for row in self._query(query.limit(limit))]
 
-    def defer(self, event: Event, pause: float, detail: str) -> None:
-        """Try again in `pause` seconds."""
-        statement = "UPDATE event SET attempts = attempts + 1, due = ?, detail = ? WHERE id = ? AND outcome IS NULL"
-        self._database.execute(statement, (time.time() + pause, detail, event.id))
+    def defer(self, event: Event, delay: float, detail: str) -> None:
+        """Retry the event in `delay` seconds."""
+        changes = {"attempts": _EVENT.c.attempts + 1, "due": time.time() + delay, "detail": detail}
+        self._execute(update(_EVENT).where(_EVENT.c.id == event.id, _IS_WAITING).values(changes))
 
     def finish(self, event: Event, outcome: str, detail: str) -> None:
-        statement = "UPDATE event SET outcome = ?, detail = ?, finished = ? WHERE id = ?"
-        self._database.execute(statement, (outcome, detail, time.time(), event.id))
+        changes = {"outcome": outcome, "detail": detail, "finished": time.time()}
+        self._execute(update(_EVENT).where(_EVENT.c.id == event.id).values(changes))
 
-    def waits_for(self, model: str, version: str) -> bool:
-        """Whether an event about this version is waiting, due or not."""
-        statement = "SELECT 1 FROM event WHERE outcome IS NULL AND model = ? AND version = ? LIMIT 1"
-        return bool(self._database.execute(statement, (model, version))[0])
+    def has_waiting(self, model: str, version: str) -> bool:
+        """Whether an event for this version is waiting, due or not."""
+        query = select(_EVENT.c.id).where(_IS_WAITING, _EVENT.c.model == model, _EVENT.c.version == version)
+        return bool(self._query(query.limit(1)))
 
     def find(self, id_: str) -> Event | None:
-        rows = self._database.execute(f"SELECT {_COLUMNS} FROM event WHERE id = ?", (id_,))[0]  # noqa: S608
-        return Event(*rows[0]) if rows else None
+        rows = self._query(_SELECT.where(_EVENT.c.id == id_))
+        return Event(*rows[0]._tuple()) if rows else None
 
-    def newest(self, limit: int) -> Sequence[Event]:
-        statement = f"SELECT {_COLUMNS} FROM event ORDER BY received DESC, id LIMIT ?"  # noqa: S608
-        return [Event(*row) for row in self._database.execute(statement, (limit,))[0]]
+    def latest(self, limit: int) -> Sequence[Event]:
+        query = _SELECT.order_by(_EVENT.c.received.desc(), _EVENT.c.id)
+        return [Event(*row._tuple()) for row in self._query(query.limit(limit))]
 
     def counts(self) -> Mapping[str, int]:
-        """How many events there are by outcome; `waiting` among them."""
-        statement = "SELECT COALESCE(outcome, 'waiting'), COUNT(*) FROM event GROUP BY 1 ORDER BY 1"
-        return {outcome: int(count) for outcome, count in self._database.execute(statement)[0]}
+        """The number of events by outcome, `waiting` among them."""
+        rows = self._query(select(_OUTCOME, func.count()).group_by(_OUTCOME).order_by(_OUTCOME))
+        return {row[0]: int(row[1]) for row in rows}
 
-
-class _Sqlite:
-    """A file. Write-ahead log, and a commit is on disk before it is answered."""
-
-    def __init__(self, path: str) -> None:
-        self._lock = threading.Lock()
+    def _execute(self, statement: Executable) -> int:
+        """Run a statement durably; returns the number of rows that it changed. Raises InboxError."""
         try:
-            self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-        except sqlite3.Error as error:
-            raise InboxError(f"the inbox {path} cannot be opened: {error}") from None
+            with self._engine.connect() as connection:
+                result = connection.execute(statement)
+                return result.rowcount if isinstance(result, CursorResult) else 0
+        except SQLAlchemyError as error:
+            raise _explain(error) from None
 
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> tuple[list[tuple[Any, ...]], int]:
-        with self._lock:
-            try:
-                cursor = self._connection.execute(statement, values)
-                return cursor.fetchall(), cursor.rowcount
-            except sqlite3.Error as error:
-                raise InboxError(f"the inbox's file: {error}") from None
-
-    def close(self) -> None:
-        self._connection.close()
+    def _query(self, query: Executable) -> Sequence[Row[Any]]:
+        try:
+            with self._engine.connect() as connection:
+                return connection.execute(query).all()
+        except SQLAlchemyError as error:
+            raise _explain(error) from None
 
 
-class _Postgres:
-    """A server; a connection that broke is made again for the next statement."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._lock = threading.Lock()
-        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
-
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> tuple[list[tuple[Any, ...]], int]:
-        with self._lock:
-            try:
-                if self._connection is None or self._connection.closed:
-                    self._connection = self._connect()
-                # The inbox's statements are literals of this module: no text of others is in them.
-                cursor = self._connection.execute(statement.replace("?", "%s").encode(), values)
-                return (cursor.fetchall() if cursor.description else []), cursor.rowcount
-            except psycopg.Error as error:
-                self._drop()
-                raise InboxError(f"the inbox's PostgreSQL: {type(error).__name__}: {_first_line(error)}") from None
-
-    def close(self) -> None:
-        with self._lock:
-            self._drop()
-
-    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        # A database of the encoding SQL_ASCII, as some are by accident, would else answer in bytes.
-        return psycopg.connect(self._url, autocommit=True, connect_timeout=10, client_encoding="utf8")
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            with suppress(psycopg.Error):
-                self._connection.close()
-            self._connection = None
+def _parse_url(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise InboxError("PROMOTION_INBOX is not a URL; set it to sqlite:///<path> or postgresql://...") from None
+    if url.drivername == "sqlite":
+        return url
+    if url.drivername in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    raise InboxError(f"PROMOTION_INBOX is a {url.drivername} URL; set it to sqlite:///<path> or postgresql://...")
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]
-
-
-def _open(url: str) -> Database:
-    scheme = urlsplit(url).scheme
-    if scheme == "sqlite":
-        return _Sqlite(url.removeprefix("sqlite:///"))
-    if scheme in ("postgresql", "postgres"):
-        return _Postgres(url)
-    raise InboxError(
-        f"an inbox of the kind '{scheme}' is not known; PROMOTION_INBOX takes sqlite:///<path> or postgresql://"
+def _create_engine(url: URL) -> Engine:
+    """An engine with one connection, in which every statement is a transaction; a broken connection is replaced."""
+    is_sqlite = url.drivername == "sqlite"
+    # A database whose encoding is SQL_ASCII, as some are by accident, would answer in bytes without client_encoding.
+    arguments = {"timeout": _TIMEOUT} if is_sqlite else {"connect_timeout": _CONNECT_TIMEOUT, "client_encoding": "utf8"}
+    engine = create_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=_TIMEOUT,
+        connect_args=arguments,
+        execution_options={"preserve_rowcount": True},  # else it is undefined for INSERT
     )
+    if is_sqlite:
+        listeners.listen(engine, "connect", _make_durable)
+    return engine
+
+
+def _make_durable(connection: Any, _: object) -> None:
+    """With a write-ahead log that is synced, a statement is on disk when it returns."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _explain(error: SQLAlchemyError) -> InboxError:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    reason = (str(cause).splitlines() or [""])[0]
+    return InboxError(f"the inbox's database failed ({type(cause).__name__}): {reason}")

@@ -1,36 +1,36 @@
-"""How a promoted version gets into the GitOps repository: as a commit, or as a request for one."""
+"""Publishes a promoted version in the GitOps repository: as a commit, or as a pull request."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lifecycle.gitops import folder
-from lifecycle.gitops.folder import Folder
+from lifecycle.core import CHALLENGER, CHAMPION, ModelVersion
 from lifecycle.gitops.forge import Forge
-from lifecycle.gitops.manifests import CHALLENGER, CHAMPION, DOMAIN, Lineage
-from lifecycle.gitops.repository import Change, Edits, Repository, RepositoryError, Tree
+from lifecycle.gitops.git import RepositoryError
+from lifecycle.gitops.model_folder import Edits, ModelFolder, edit_folder, read_folder
+from lifecycle.gitops.repository import Change, Repository, Tree
 from lifecycle.gitops.settings import GitopsSettings
 
 
 @dataclass(frozen=True)
-class Published:
-    """Where a promotion stands: its commit, empty when nothing had to change, and its pull request if it has one."""
+class Publication:
+    """The commit of a promotion, empty when nothing had to change, and the URL of its pull request if it has one."""
 
     commit: str = ""
-    request: str = ""
+    pull_request: str = ""
 
     @property
     def outcome(self) -> str:
         if not self.commit:
             return "unchanged"
-        return "requested" if self.request else "promoted"
+        return "requested" if self.pull_request else "promoted"
 
 
 class Publisher:
-    """Promotions into one environment. Not for several threads at once.
+    """Publishes promotions in one environment. Not thread-safe.
 
-    The clone is made when it is first needed, and thrown away after an error: whatever it was, the next try is fresh.
+    The repository is cloned on first use, and again after an error.
     """
 
     def __init__(self, settings: GitopsSettings) -> None:
@@ -43,52 +43,45 @@ class Publisher:
             self._repository.close()
         self._repository = None
 
-    def publish(self, promotions: Mapping[str, Lineage]) -> Mapping[str, Published]:
-        """Declare versions as challengers, one commit per event; promotions and answers by event.
+    def publish(self, promotions: Mapping[str, ModelVersion]) -> Mapping[str, Publication]:
+        """Declare versions as challengers, one commit per event; promotions and publications by event.
 
-        Raises RepositoryError; what was pushed before it stays, and is found when the events are tried again.
+        Raises RepositoryError. What was pushed before the error is found in the history when the event is retried.
         """
         self._repository = self._repository or Repository(self._settings)
-        changes = [self._change(event, lineage) for event, lineage in promotions.items()]
+        changes = [self._create_change(event, model_version) for event, model_version in promotions.items()]
         try:
             if self._forge is None:
                 commits = self._repository.commit(changes)
-                return {event: Published(commit or "") for event, commit in commits.items()}
-            return {change.event: _request(self._repository, self._forge, change) for change in changes}
+                return {event: Publication(commit or "") for event, commit in commits.items()}
+            return {change.event: _open_pull_request(self._repository, self._forge, change) for change in changes}
         except RepositoryError:
             self.close()
             raise
 
-    def _change(self, event: str, lineage: Lineage) -> Change:
+    def _create_change(self, event: str, model_version: ModelVersion) -> Change:
         def edit(tree: Tree) -> Edits:
-            return declare(tree, self._settings, lineage)
+            return edit_challenger(tree, self._settings, model_version)
 
-        facts = {_trailer(key): value for key, value in lineage.annotations.items()}
-        return Change(event, f"Promote {lineage.model} version {lineage.version} to challenger", edit, facts)
+        return Change(event, f"Promote {model_version} to {CHALLENGER}", edit, model_version.trailers)
 
 
-def _request(repository: Repository, forge: Forge, change: Change) -> Published:
+def _open_pull_request(repository: Repository, forge: Forge, change: Change) -> Publication:
     branch = f"groundwork/{change.event}"
-    commit = repository.commit_aside(change, branch)
+    commit = repository.commit_to_branch(change, branch)
     if commit is None:
-        return Published()
-    return Published(commit, forge.request_merge(branch, change.subject, change.message))
+        return Publication()
+    return Publication(commit, forge.open_pull_request(branch, change.subject, change.message))
 
 
-def declare(tree: Tree, settings: GitopsSettings, lineage: Lineage) -> Edits:
-    """The edits that make a version the challenger, without any requests yet while there is a champion.
+def edit_challenger(tree: Tree, settings: GitopsSettings, model_version: ModelVersion) -> Edits:
+    """The edits that declare a version as challenger, with no requests yet if there is a champion.
 
-    No edits for a version that serves already in some role: a duplicate must not set a rollout back to its start.
+    No edits for a version that serves already in some role: a duplicate event must not restart a rollout.
     """
-    now = folder.read(tree, settings, lineage.model)
-    if lineage.version in [serving.version for serving in now.versions.values()]:
+    current = read_folder(tree, settings, model_version.model)
+    if model_version.version in [serving.version for serving in current.versions.values()]:
         return {}
-    versions = {**now.versions, CHALLENGER: lineage}
-    weights = {CHAMPION: 100, CHALLENGER: 0} if now.champion else {CHALLENGER: 100}
-    return folder.write(tree, settings, Folder(lineage.model, versions, weights))
-
-
-def _trailer(annotation: str) -> str:
-    """`groundwork.dev/run-id` -> `Groundwork-Run-Id`"""
-    words: Sequence[str] = annotation.removeprefix(f"{DOMAIN}/").split("-")
-    return "-".join(["Groundwork", *(word.capitalize() for word in words)])
+    versions = {**current.versions, CHALLENGER: model_version}
+    weights = {CHAMPION: 100, CHALLENGER: 0} if current.champion else {CHALLENGER: 100}
+    return edit_folder(tree, settings, ModelFolder(model_version.model, versions, weights))

@@ -1,4 +1,4 @@
-"""The receiver of MLflow's registry webhooks: checks, stores, answers; everything else is the worker's."""
+"""The receiver of MLflow's registry webhooks: it verifies, stores and answers. The worker does everything else."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lifecycle.core import CHALLENGER
 from lifecycle.promotion.inbox import Inbox, InboxError
-from lifecycle.promotion.registry import CHALLENGER
 from lifecycle.promotion.settings import ReceiverSettings
-from lifecycle.promotion.signature import UntrustedError, verify
+from lifecycle.promotion.webhook_signature import WebhookVerificationError, verify
 
 PATH = "/webhooks/mlflow"
-_RETRY = "5"  # seconds; MLflow asks again three times, and honours this
+_RETRY_AFTER = "5"  # seconds; MLflow retries three times, and honours this
 
 _log = logging.getLogger(__name__)
 
@@ -36,14 +36,14 @@ class _Envelope(BaseModel):
     action: Annotated[str, Field(max_length=64)]
 
 
-class _AliasSet(_Envelope):
+class _AliasCreated(_Envelope):
     entity: Literal["model_version_alias"]
     action: Literal["created"]
     data: _Alias
 
 
-class _TooLargeError(Exception):
-    """The body is not read to its end."""
+class _BodyTooLargeError(Exception):
+    """The body was not read to its end."""
 
 
 def create_app(settings: ReceiverSettings, inbox: Inbox) -> Starlette:
@@ -51,74 +51,76 @@ def create_app(settings: ReceiverSettings, inbox: Inbox) -> Starlette:
     secret = settings.webhook_secret.get_secret_value()
 
     async def receive(request: Request) -> Response:
-        body = await _body(request, settings.largest_body)
-        delivery = verify(secret, request.headers, body, now=time.time(), window=settings.window)
-        asked = _read(body)
-        if asked is None:
-            return _answer(200, "ignored", f"only setting the alias `{CHALLENGER}` asks for a promotion")
-        if await run_in_threadpool(inbox.add, delivery, asked.name, asked.version):
-            return _answer(202, "taken")
-        return _answer(409, "refused", "a delivery of this ID was taken before")
+        body = await _read_body(request, settings.max_body_bytes)
+        tolerance = settings.timestamp_tolerance
+        delivery = verify(secret, request.headers, body, now=time.time(), tolerance=tolerance)
+        alias = _parse_event(body)
+        if alias is None:
+            return _respond(200, "ignored", f"only a change of the alias `{CHALLENGER}` starts a promotion")
+        if await run_in_threadpool(inbox.add, delivery, alias.name, alias.version):
+            return _respond(202, "accepted")
+        return _respond(409, "rejected", "a delivery with this ID was accepted before")
 
     async def health(request: Request) -> Response:  # noqa: ARG001
-        await run_in_threadpool(inbox.waiting, 1)
-        return _answer(200, "healthy")
+        await run_in_threadpool(inbox.due, 1)
+        return _respond(200, "healthy")
 
     return Starlette(
-        routes=[Route(PATH, receive, methods=["POST"]), Route("/health", health)], exception_handlers=_REFUSALS
+        routes=[Route(PATH, receive, methods=["POST"]), Route("/health", health)], exception_handlers=_HANDLERS
     )
 
 
-async def _untrusted(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    _log.warning("A delivery was refused: %s", error)
-    return _answer(401, "refused", str(error))
+async def _handle_unverified(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    _log.warning("A delivery was rejected: %s", error)
+    return _respond(401, "rejected", str(error))
 
 
-async def _too_large(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return _answer(413, "refused", str(error))
+async def _handle_too_large(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    return _respond(413, "rejected", str(error))
 
 
-async def _malformed(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    faults = error.errors(include_input=False, include_url=False) if isinstance(error, ValidationError) else []
-    return _answer(400, "refused", "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults))
+async def _handle_malformed(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    problems = error.errors(include_input=False, include_url=False) if isinstance(error, ValidationError) else []
+    detail = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)
+    return _respond(400, "rejected", detail)
 
 
-async def _unavailable(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    _log.error("MLflow is asked to send an event again, because it cannot be stored: %s", error)
-    return _answer(503, "unavailable", "the inbox cannot be used now; send the event again", {"Retry-After": _RETRY})
+async def _handle_unavailable(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    _log.error("An event cannot be stored, so MLflow is asked to send it again: %s", error)
+    return _respond(503, "unavailable", "the inbox is unavailable; send the event again", {"Retry-After": _RETRY_AFTER})
 
 
-_REFUSALS: Mapping[Any, Any] = {
-    UntrustedError: _untrusted,
-    _TooLargeError: _too_large,
-    ValidationError: _malformed,
-    InboxError: _unavailable,
+_HANDLERS: Mapping[Any, Any] = {
+    WebhookVerificationError: _handle_unverified,
+    _BodyTooLargeError: _handle_too_large,
+    ValidationError: _handle_malformed,
+    InboxError: _handle_unavailable,
 }
 
 
-async def _body(request: Request, largest: int) -> bytes:
-    """The body, read no further than is allowed. Raises _TooLargeError."""
+async def _read_body(request: Request, max_bytes: int) -> bytes:
+    """Raises _BodyTooLargeError, without reading further than `max_bytes`."""
     parts: list[bytes] = []
     size = 0
     try:
         async for part in request.stream():
             size += len(part)
-            if size > largest:
-                raise _TooLargeError(f"the body is larger than {largest} bytes")
+            if size > max_bytes:
+                raise _BodyTooLargeError(f"the body is larger than {max_bytes} bytes (PROMOTION_MAX_BODY_BYTES)")
             parts.append(part)
     except ClientDisconnect:
-        raise UntrustedError("the sender hung up") from None
+        raise WebhookVerificationError("the sender disconnected") from None
     return b"".join(parts)
 
 
-def _read(body: bytes) -> _Alias | None:
-    """The promotion that is asked for, or None for another event. Raises ValidationError when it is no event."""
+def _parse_event(body: bytes) -> _Alias | None:
+    """The requested promotion, or None for another event. Raises ValidationError for a body that is not an event."""
     envelope = _Envelope.model_validate_json(body)
     if (envelope.entity, envelope.action) != ("model_version_alias", "created"):
         return None
-    alias = _AliasSet.model_validate_json(body).data
+    alias = _AliasCreated.model_validate_json(body).data
     return alias if alias.alias == CHALLENGER else None
 
 
-def _answer(status: int, outcome: str, detail: str = "", headers: Mapping[str, str] | None = None) -> Response:
+def _respond(status: int, outcome: str, detail: str = "", headers: Mapping[str, str] | None = None) -> Response:
     return JSONResponse({"outcome": outcome, "detail": detail}, status, headers)

@@ -1,102 +1,44 @@
-"""What the promotion is told by its environment; its secrets may be files."""
+"""Settings of the receiver and the worker."""
 
 from __future__ import annotations
 
-import os
-from typing import Annotated, Any, TypeVar
-
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lifecycle.contract import LifecycleError
+from lifecycle.core.settings import SECRETS_DIR
 
-_SECRETS = os.environ.get("PROMOTION_SECRETS_DIR")
-
-S = TypeVar("S", bound=BaseSettings)
-
-
-def read(kind: type[S]) -> S:
-    """What the environment says. Raises LifecycleError naming variable, value (no secret's), rule and remedy."""
-    try:
-        return kind()
-    except ValidationError as error:
-        faults = error.errors(include_url=False)
-        raise LifecycleError("\n".join(dict.fromkeys(_words(kind, fault) for fault in faults))) from None
-
-
-def _words(kind: type[BaseSettings], fault: Any) -> str:
-    rule = fault["msg"].removeprefix("Value error, ")
-    if not fault["loc"]:
-        return str(rule)
-    name = str(fault["loc"][0])
-    variable = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
-    if fault["type"] == "missing":
-        return f"{variable} is not set, and there is no default for it: set it"
-    secret = "SecretStr" in str(kind.model_fields[name].annotation)
-    value = "set" if secret else repr(fault["input"])
-    return f"{variable} is {value}: {rule[:1].lower()}{rule[1:]}; set it so, or unset it if it has a default"
-
-
-class NotifySettings(BaseSettings):
-    """Read from NOTIFY_*, or from files of these names; without an address nobody is told.
-
-    slack_url  a Slack-compatible incoming webhook
-    url        gets the same as plain JSON
-    patience   seconds for one message
-    """
-
-    model_config = SettingsConfigDict(env_prefix="NOTIFY_", secrets_dir=_SECRETS, extra="ignore")
-
-    slack_url: SecretStr | None = None
-    url: SecretStr | None = None
-    patience: Annotated[float, Field(gt=0)] = 5.0
-
-
-class RegistrySettings(BaseSettings):
-    """Where MLflow is; its own variable, so that it stands once.
-
-    mlflow_tracking_uri  the MLflow server that has the registry
-    """
-
-    model_config = SettingsConfigDict(extra="ignore")
-
-    mlflow_tracking_uri: str
+_CONFIG = SettingsConfigDict(env_prefix="PROMOTION_", secrets_dir=SECRETS_DIR, extra="ignore")
+_INBOX = SecretStr("sqlite:///promotion.db")
 
 
 class ReceiverSettings(BaseSettings):
-    """Read from PROMOTION_*, or from files of these names in the folder PROMOTION_SECRETS_DIR.
+    """From `PROMOTION_*`, or from files of these names in the folder PROMOTION_SECRETS_DIR."""
 
-    webhook_secret     what MLflow signs with, the secret of its webhook
-    inbox              `sqlite:///<path>` or `postgresql://...`
-    window             seconds by which a delivery's time may be off; the tolerance that the specification suggests that
-                       MLflow follows (https://www.standardwebhooks.com), wider than MLflow's own retries take
-    largest_body       bytes; an alias event is of some 300
-    """
+    model_config = _CONFIG
 
-    model_config = SettingsConfigDict(env_prefix="PROMOTION_", secrets_dir=_SECRETS, extra="ignore")
-
-    webhook_secret: Annotated[SecretStr, Field(min_length=16)]
-    inbox: SecretStr = SecretStr("sqlite:///promotion.db")
-    window: Annotated[float, Field(gt=0)] = 300.0
-    largest_body: Annotated[int, Field(gt=0)] = 64 * 1024
+    webhook_secret: SecretStr = Field(min_length=16, description="the secret of MLflow's webhook, which signs with it")
+    inbox: SecretStr = Field(_INBOX, description="`sqlite:///<path>` or `postgresql://...`")
+    # What the specification suggests that MLflow follows, and longer than MLflow's retries take.
+    timestamp_tolerance: float = Field(
+        300.0,
+        gt=0,
+        description="seconds by which a delivery's timestamp may differ from now (https://www.standardwebhooks.com)",
+    )
+    max_body_bytes: int = Field(
+        64 * 1024, gt=0, description="maximum size of a body; an alias event has some 300 bytes"
+    )
 
 
 class WorkerSettings(BaseSettings):
-    """Read from PROMOTION_* like the receiver's.
+    """From `PROMOTION_*`, like the receiver's."""
 
-    inbox        the receiver's
-    at_once      versions at the gate at the same time; each takes a gate's memory
-    poll         seconds between looks into the inbox
-    pause        seconds before a failed event is tried again; doubled each time
-    longest_pause  seconds up to which it is doubled
-    stuck_after  attempts after which people are told that an event does not get through
-    """
+    model_config = _CONFIG
 
-    model_config = SettingsConfigDict(env_prefix="PROMOTION_", secrets_dir=_SECRETS, extra="ignore")
-
-    inbox: SecretStr = SecretStr("sqlite:///promotion.db")
-    at_once: Annotated[int, Field(ge=1, le=64)] = 4
-    poll: Annotated[float, Field(gt=0)] = 0.1
-    pause: Annotated[float, Field(gt=0)] = 1.0
-    longest_pause: Annotated[float, Field(gt=0)] = 60.0
-    stuck_after: Annotated[int, Field(ge=1)] = 5
+    inbox: SecretStr = Field(_INBOX, description="the receiver's inbox")
+    gate_concurrency: int = Field(
+        4, ge=1, le=64, description="versions that are evaluated at the same time; each needs a gate's memory"
+    )
+    poll_interval: float = Field(0.1, gt=0, description="seconds between two reads of the inbox")
+    retry_delay: float = Field(1.0, gt=0, description="seconds before a failed event is retried; doubled each time")
+    max_retry_delay: float = Field(60.0, gt=0, description="seconds up to which the delay is doubled")
+    stuck_after: int = Field(5, ge=1, description="attempts after which a notification says that an event is stuck")

@@ -1,7 +1,7 @@
-"""The worker: takes events from the inbox, asks the registry and the gate, and has what passes committed.
+"""The worker: takes events from the inbox, asks the registry and the gate, and has accepted versions committed.
 
-Every step may be repeated, so a worker may die between any two of them: the event stays in the inbox until its last
-step is done, and the repository knows which events its history answers already.
+Every step can be repeated, so a worker may be killed between any two of them: the event stays in the inbox until its
+last step is done, and the repository knows which events are in its history.
 """
 
 from __future__ import annotations
@@ -13,19 +13,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
-from mlflow import MlflowClient
-
-from lifecycle.gitops.manifests import Lineage, UnfitNameError, check_name
+from lifecycle.core import (
+    CHALLENGER,
+    ModelRegistry,
+    ModelVersion,
+    Notification,
+    Notifier,
+    RegisteredVersion,
+    Status,
+)
+from lifecycle.gate import GateReport
+from lifecycle.gitops.manifests import InvalidNameError, check_name
 from lifecycle.promotion.inbox import Event, Inbox, InboxError
-from lifecycle.promotion.notify import News, Notifier
-from lifecycle.promotion.publisher import Published, Publisher
-from lifecycle.promotion.registry import CHALLENGER, Candidate, Registry
+from lifecycle.promotion.publisher import Publication, Publisher
 from lifecycle.promotion.settings import WorkerSettings
 
-_ASKING = 16  # threads that ask the registry: they mostly wait for it, and gates, which compute, are fewer
-_AHEAD = 64  # events in examination: while a batch is pushed, the next one is on its way
+_REGISTRY_THREADS = 16  # they mostly wait for MLflow; gates, which compute, are limited by the settings
+_PREFETCH = 64  # events that are examined at a time: while a batch is pushed, the next one is prepared
 
 _log = logging.getLogger(__name__)
 
@@ -33,49 +39,38 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-# What MLflow's tag says after an outcome; the others leave it, and are no news.
-_STATUS = {"promoted": "rolling-out", "requested": "registered", "rejected": "rejected"}
+# The status tag after an outcome. Other outcomes leave it unchanged, and nobody is notified.
+_STATUS = {"promoted": Status.ROLLING_OUT, "requested": Status.REGISTERED, "rejected": Status.REJECTED}
 
-
-class GateReport(Protocol):
-    """What a gate answers."""
-
-    @property
-    def passed(self) -> bool: ...
-
-    @property
-    def reasons(self) -> Sequence[str]: ...
-
-
-Gate = Callable[[MlflowClient, str, str], GateReport]
-"""Judges a version of a registered model: client, name, version."""
+Gate = Callable[[ModelRegistry, str, str], GateReport]
+"""Evaluates a version of a registered model: registry, model, version."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What is to become of an event."""
+class Decision:
+    """What to do with an event."""
 
     outcome: Literal["promoted", "rejected", "superseded"]
-    lineage: Lineage
+    model_version: ModelVersion
     details: Sequence[str] = ()
 
 
-Batch = dict[str, tuple[Event, Verdict]]
-"""Events that passed, by ID."""
+Batch = dict[str, tuple[Event, Decision]]
+"""Events to commit, by ID."""
 
 
-class NotYetError(Exception):
-    """The version is not registered to its end."""
+class NotReadyError(Exception):
+    """The registration of the version has not finished."""
 
 
 class Worker:
-    """Promotes what waits in the inbox. One instance per process; more processes are safe, and of no use."""
+    """Promotes what waits in the inbox. One instance per process; several processes are safe, but no faster."""
 
     def __init__(
         self,
         settings: WorkerSettings,
         inbox: Inbox,
-        registry: Registry,
+        registry: ModelRegistry,
         gate: Gate,
         publisher: Publisher,
         notifier: Notifier,
@@ -85,135 +80,137 @@ class Worker:
         self._inbox = inbox
         self._registry = registry
         self._gate = gate
-        self._gates = threading.Semaphore(settings.at_once)
+        self._gate_slots = threading.Semaphore(settings.gate_concurrency)
         self._publisher = publisher
         self._notifier = notifier
         self._environment = environment
-        self._examined: dict[Future[Verdict], Event] = {}
-        self._ready: Batch = {}
-        self._pushed: dict[Future[Mapping[str, Published]], Batch] = {}
+        self._examining: dict[Future[Decision], Event] = {}
+        self._accepted: Batch = {}
+        self._pushing: dict[Future[Mapping[str, Publication]], Batch] = {}
         self._finishing: dict[Future[None], Event] = {}
 
     def run(self, stop: threading.Event, *, until_idle: bool = False) -> None:
-        """Work until told to stop, or until nothing is due; what was begun is ended first.
+        """Work until `stop` is set, or until nothing is due; what was begun is finished first.
 
-        Examining takes as long as the gate does and happens side by side; whatever is ready when a push is over shares
-        the next one.
+        Examining takes as long as the gate does and runs concurrently. All that was accepted when a push has ended
+        shares the next push.
         """
         with (
-            ThreadPoolExecutor(_ASKING) as examiners,
-            ThreadPoolExecutor(1) as pushes,
-            ThreadPoolExecutor(_ASKING) as ends,
+            ThreadPoolExecutor(_REGISTRY_THREADS) as examiners,
+            ThreadPoolExecutor(1) as pusher,
+            ThreadPoolExecutor(_REGISTRY_THREADS) as finishers,
         ):
             while True:
                 try:
                     if not stop.is_set():
-                        self._admit(examiners)
-                    pending: list[Future[Any]] = [*self._examined, *self._pushed, *self._finishing]
+                        self._start_examining(examiners)
+                    pending: list[Future[Any]] = [*self._examining, *self._pushing, *self._finishing]
                     if pending:
-                        wait(pending, self._settings.poll, FIRST_COMPLETED)
-                        self._reap(ends)
-                        self._push(pushes)
-                    elif until_idle or stop.wait(self._settings.poll):
+                        wait(pending, self._settings.poll_interval, FIRST_COMPLETED)
+                        self._collect(finishers)
+                        self._start_push(pusher)
+                    elif until_idle or stop.wait(self._settings.poll_interval):
                         return
                 except InboxError as error:
                     if until_idle:
                         raise
                     _log.warning("The worker waits for its inbox: %s", error)
-                    stop.wait(self._settings.pause)
+                    stop.wait(self._settings.retry_delay)
 
-    def _admit(self, examiners: Executor) -> None:
-        batches = (self._ready, *self._pushed.values())
-        busy = {event.id for event in (*self._examined.values(), *self._finishing.values())}.union(*batches)
-        for event in self._inbox.waiting(_AHEAD + len(busy) - len(self._examined)):
+    def _start_examining(self, examiners: Executor) -> None:
+        batches = (self._accepted, *self._pushing.values())
+        busy = {event.id for event in (*self._examining.values(), *self._finishing.values())}.union(*batches)
+        for event in self._inbox.due(_PREFETCH + len(busy) - len(self._examining)):
             if event.id not in busy:
-                self._examined[examiners.submit(self._examine, event)] = event
+                self._examining[examiners.submit(self._examine, event)] = event
 
-    def _examine(self, event: Event) -> Verdict:
-        """Ask the registry, not the event: it may be late, out of order, or about what is no more."""
-        candidate = self._registry.at(event.model, CHALLENGER)
-        if candidate is None or candidate.lineage.version != event.version:
-            return _superseded(event, candidate)
+    def _examine(self, event: Event) -> Decision:
+        """Decide by the registry, not by the event, which may be late, out of order, or about a deleted version."""
+        registered = self._registry.find_by_alias(event.model, CHALLENGER)
+        if registered is None or registered.model_version.version != event.version:
+            return _superseded(event, registered)
+        model_version = registered.model_version
         try:
             check_name(event.model)
-        except UnfitNameError as error:
-            return Verdict("rejected", candidate.lineage, [str(error)])
-        if candidate.failed:
-            return Verdict("rejected", candidate.lineage, ["its registration failed in MLflow"])
-        if not candidate.ready:
-            raise NotYetError(f"the version is {candidate.state} in MLflow")
-        with self._gates:
-            report = self._gate(self._registry.client, event.model, event.version)
-        # Gates take their time: meanwhile a newer version may have been asked for, and have passed.
-        now = self._registry.at(event.model, CHALLENGER)
-        if now is None or now.lineage != candidate.lineage:
-            return _superseded(event, now)
-        return Verdict("promoted" if report.passed else "rejected", candidate.lineage, list(report.reasons))
+        except InvalidNameError as error:
+            return Decision("rejected", model_version, [str(error)])
+        if registered.has_failed:
+            return Decision("rejected", model_version, ["its registration failed in MLflow"])
+        if not registered.is_ready:
+            raise NotReadyError(f"the version is {registered.state} in MLflow")
+        with self._gate_slots:
+            report = self._gate(self._registry, event.model, event.version)
+        # A gate takes long enough for a newer version to have become the challenger, and to have passed.
+        current = self._registry.find_by_alias(event.model, CHALLENGER)
+        if current is None or current.model_version != model_version:
+            return _superseded(event, current)
+        return Decision("promoted" if report.passed else "rejected", model_version, list(report.reasons))
 
-    def _reap(self, ends: Executor) -> None:
-        """Hand on what has come to an end of a stage, or put it off."""
-        for examined, event in _ended(self._examined):
-            with self._or_later(event):
-                verdict = examined.result()
-                if verdict.outcome == "promoted":
-                    self._ready[event.id] = (event, verdict)
+    def _collect(self, finishers: Executor) -> None:
+        """Hand the results of a stage to the next stage; defer the events of those that failed."""
+        for examined, event in _pop_done(self._examining):
+            with self._defer_on_error(event):
+                decision = examined.result()
+                if decision.outcome == "promoted":
+                    self._accepted[event.id] = (event, decision)
                 else:
-                    self._finishing[ends.submit(self._finish, event, verdict, None)] = event
-        for pushed, batch in _ended(self._pushed):
-            with self._or_later(*(event for event, _ in batch.values())):
-                published = pushed.result()
-                for event, verdict in batch.values():
-                    self._finishing[ends.submit(self._finish, event, verdict, published[event.id])] = event
-        for finished, event in _ended(self._finishing):
-            with self._or_later(event):
+                    self._finishing[finishers.submit(self._finish, event, decision, None)] = event
+        for pushed, batch in _pop_done(self._pushing):
+            with self._defer_on_error(*(event for event, _ in batch.values())):
+                publications = pushed.result()
+                for event, decision in batch.values():
+                    self._finishing[finishers.submit(self._finish, event, decision, publications[event.id])] = event
+        for finished, event in _pop_done(self._finishing):
+            with self._defer_on_error(event):
                 finished.result()
 
-    def _push(self, pushes: Executor) -> None:
-        """Have everything committed that is ready, unless a push is under way."""
-        if self._ready and not self._pushed:
-            lineages = {id_: verdict.lineage for id_, (_, verdict) in self._ready.items()}
-            self._pushed[pushes.submit(self._publisher.publish, lineages)] = self._ready
-            self._ready = {}
+    def _start_push(self, pusher: Executor) -> None:
+        """Push everything that was accepted, unless a push is running."""
+        if self._accepted and not self._pushing:
+            promotions = {id_: decision.model_version for id_, (_, decision) in self._accepted.items()}
+            self._pushing[pusher.submit(self._publisher.publish, promotions)] = self._accepted
+            self._accepted = {}
 
-    def _finish(self, event: Event, verdict: Verdict, published: Published | None) -> None:
-        """Tag, tell, tick off."""
-        details = list(verdict.details)
-        outcome: str = verdict.outcome
-        if published is not None:
-            outcome = published.outcome
-            details += [fact for fact in (published.commit, published.request) if fact]
+    def _finish(self, event: Event, decision: Decision, publication: Publication | None) -> None:
+        """Set the status, notify, and mark the event as finished, in this order."""
+        details = list(decision.details)
+        outcome: str = decision.outcome
+        if publication is not None:
+            outcome = publication.outcome
+            details += [detail for detail in (publication.commit, publication.pull_request) if detail]
         if outcome in _STATUS:
-            self._registry.mark(event.model, event.version, _STATUS[outcome])
-            self._notifier.tell(News(event.model, event.version, self._environment, outcome, details))
+            self._registry.set_status(event.model, event.version, _STATUS[outcome])
+            self._notifier.send(Notification(decision.model_version, self._environment, outcome, details))
         self._inbox.finish(event, outcome, "; ".join(details))
 
     @contextmanager
-    def _or_later(self, *events: Event) -> Iterator[None]:
+    def _defer_on_error(self, *events: Event) -> Iterator[None]:
         try:
             yield
         except Exception as error:
             for event in events:
-                self._put_off(event, error)
+                self._defer(event, error)
 
-    def _put_off(self, event: Event, error: Exception) -> None:
-        """Later again, and later each time. Nothing is given up: the cause may be anywhere, and people are told."""
-        pause = min(self._settings.longest_pause, self._settings.pause * 2**event.attempts)
-        pause *= random.uniform(0.5, 1)  # noqa: S311 (so that what failed together comes again apart)
-        words = str(error) or type(error).__name__
-        _log.warning("%s version %s is tried again in %.1f s: %s", event.model, event.version, pause, words)
+    def _defer(self, event: Event, error: Exception) -> None:
+        """Retry the event with growing delays, for ever: the cause may be anywhere, and people are notified."""
+        delay = min(self._settings.max_retry_delay, self._settings.retry_delay * 2**event.attempts)
+        delay *= random.uniform(0.5, 1)  # noqa: S311 (spreads the retries of what failed together)
+        reason = str(error) or type(error).__name__
+        _log.warning("%s version %s is retried in %.1f s: %s", event.model, event.version, delay, reason)
         if event.attempts + 1 == self._settings.stuck_after:
-            details = [f"{self._settings.stuck_after} attempts; the last one: {words}"]
-            self._notifier.tell(News(event.model, event.version, self._environment, "stuck", details))
-        self._inbox.defer(event, pause, words)
+            details = [f"{self._settings.stuck_after} attempts failed, the last one with: {reason}"]
+            model_version = ModelVersion(event.model, event.version)
+            self._notifier.send(Notification(model_version, self._environment, "stuck", details))
+        self._inbox.defer(event, delay, reason)
 
 
-def _superseded(event: Event, candidate: Candidate | None) -> Verdict:
-    now = "nothing" if candidate is None else f"version {candidate.lineage.version}"
-    details = [f"alias `{CHALLENGER}` points to {now} now"]
-    return Verdict("superseded", Lineage(event.model, event.version), details)
+def _superseded(event: Event, current: RegisteredVersion | None) -> Decision:
+    target = "nothing" if current is None else f"version {current.model_version.version}"
+    details = [f"alias `{CHALLENGER}` points to {target} now"]
+    return Decision("superseded", ModelVersion(event.model, event.version), details)
 
 
-def _ended(stage: dict[Future[T], U]) -> Iterator[tuple[Future[T], U]]:
-    """Take the futures that are done out of a stage, each just before it is dealt with."""
+def _pop_done(stage: dict[Future[T], U]) -> Iterator[tuple[Future[T], U]]:
+    """Remove the finished futures from a stage, each just before it is handled."""
     for future in [future for future in stage if future.done()]:
         yield future, stage.pop(future)

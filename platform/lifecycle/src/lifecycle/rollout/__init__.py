@@ -1,1 +1,1 @@
-"""From no requests to all of them, step by step, or back: each step is a commit, and nothing else remembers."""
+"""Moves requests from the champion to the challenger step by step, or back. Each step is a commit, the only state."""

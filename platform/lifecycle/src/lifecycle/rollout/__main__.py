@@ -8,21 +8,25 @@ import sys
 import time
 from collections.abc import Sequence
 
-from lifecycle.contract import LifecycleError
-from lifecycle.gitops.repository import Repository, RepositoryError
+from lifecycle.core import (
+    LifecycleError,
+    ModelRegistry,
+    NotificationSettings,
+    Notifier,
+    RegistryError,
+    RegistrySettings,
+    read_settings,
+)
+from lifecycle.gitops.git import RepositoryError
+from lifecycle.gitops.repository import Repository
 from lifecycle.gitops.settings import GitopsSettings
-from lifecycle.promotion.notify import Notifier
-from lifecycle.promotion.registry import Registry, RegistryError
-from lifecycle.promotion.settings import NotifySettings, RegistrySettings, read
-from lifecycle.rollout.controller import Controller, RolloutError, Step
-from lifecycle.rollout.guardrails import Guardrails, held_out
+from lifecycle.rollout.controller import Controller, RolloutError, StepResult
+from lifecycle.rollout.guardrails import Guardrails, held_out_rows
 from lifecycle.rollout.settings import RolloutSettings
-
-_log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0 done, 1 not possible, 2 called wrongly. A rollback that was made is done."""
+    """Returns the exit status: 0 success, 1 not possible, 2 wrong usage. A completed rollback is a success."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses, and Slack's are secrets
     parser = argparse.ArgumentParser(prog="python -m lifecycle.rollout", description=__doc__)
@@ -30,15 +34,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", help="the registered model's name")
     options = parser.parse_args(arguments)
     try:
-        settings, gitops = read(RolloutSettings), read(GitopsSettings)
-        uri, notifier = read(RegistrySettings).mlflow_tracking_uri, Notifier(read(NotifySettings))
-        registry = Registry(uri)
-        if not registry.has(options.name):
-            raise RolloutError(f"there is no model '{options.name}' in the registry {uri}; give the name it has there")
+        settings, gitops = read_settings(RolloutSettings), read_settings(GitopsSettings)
+        notifier = Notifier(read_settings(NotificationSettings))
+        registry = ModelRegistry(read_settings(RegistrySettings).mlflow_tracking_uri, fail_fast=True)
+        if not registry.has_model(options.name):
+            raise RolloutError(
+                f"the registry {registry.uri} has no model '{options.name}'; pass the name of a registered model"
+            )
         repository = Repository(gitops)
-        controller = Controller(settings, repository, registry, Guardrails(settings, held_out(registry)), notifier)
+        guardrails = Guardrails(settings, held_out_rows(registry))
+        controller = Controller(settings, repository, registry, guardrails, notifier)
         try:
-            _command(controller, options.command, options.name, settings.poll)
+            _execute(controller, options.command, options.name, settings.poll_interval)
         finally:
             repository.close()
     except LifecycleError as error:
@@ -47,28 +54,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _command(controller: Controller, command: str, name: str, poll: float) -> None:
+def _execute(controller: Controller, command: str, name: str, poll_interval: float) -> None:
     if command == "run":
-        _run(controller, name, poll)
+        _run(controller, name, poll_interval)
     else:
-        taken = controller.step(name) if command == "step" else controller.abort(name, "aborted by hand")
-        print(f"{name}: {taken.words}")
+        result = controller.step(name) if command == "step" else controller.abort(name, "aborted by hand")
+        print(f"{name}: {result.message}")
 
 
-def _run(controller: Controller, name: str, poll: float) -> None:
-    """Look until nothing is left to roll out; a registry or a repository that is away is waited for."""
-    said = ""
+def _run(controller: Controller, name: str, poll_interval: float) -> None:
+    """Step until nothing is left to roll out, through outages of the registry and the repository."""
+    printed = ""
     while True:
         try:
-            taken = controller.step(name)
+            result = controller.step(name)
         except (RegistryError, RepositoryError) as error:
-            taken = Step(f"waiting: {error}")
-        if taken.words != said:
-            print(f"{name}: {taken.words}", flush=True)
-        said = taken.words
-        if taken.done:
+            result = StepResult(f"waiting: {error}")
+        if result.message != printed:
+            print(f"{name}: {result.message}", flush=True)
+        printed = result.message
+        if result.is_done:
             return
-        time.sleep(poll)
+        time.sleep(poll_interval)
 
 
 if __name__ == "__main__":

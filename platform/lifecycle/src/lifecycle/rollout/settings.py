@@ -1,4 +1,4 @@
-"""What a rollout is told by its environment."""
+"""Settings of a rollout."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ Percent = Annotated[int, Field(ge=1, le=100)]
 
 
 class RolloutSettings(BaseSettings):
-    """Read from ROLLOUT_*; an optional number may be `none`.
-
-    prometheus       its address
-    steps            percent of the requests that the challenger gets, ascending to 100, as in 10,25,50,100
-    interval         seconds that each step stands at least
-    patience         seconds after which a step that could not be judged has failed
-    poll             seconds between looks at a step
-    requests         fewest requests of a step that tell anything
-    error_rate       largest share of answers 5xx
-    p95              largest 95th percentile of the answers' times, and longest time of a test prediction, seconds
-    restarts         most restarts of the challenger's containers in a step; none where kube-state-metrics is not there
-    predictions      test predictions before each step
-    ready_tries, ready_pause  how often, and at what distance in seconds, a service that is not ready is asked again
-    namespace        where the models are served
-    service_url      a role's service, with {service} and {namespace}
-    """
+    """From `ROLLOUT_*`; an optional number may be `none`."""
 
     model_config = SettingsConfigDict(env_prefix="ROLLOUT_", env_parse_none_str="none", extra="ignore")
 
-    prometheus: Annotated[str, Field(pattern="^https?://.")]
-    steps: Annotated[tuple[Percent, ...], NoDecode] = (10, 25, 50, 100)
-    interval: Annotated[float, Field(ge=0)] = 60.0
-    patience: Annotated[float, Field(gt=0)] = 900.0
-    poll: Annotated[float, Field(gt=0)] = 5.0
-    requests: Annotated[int, Field(ge=1)] = 50
-    error_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
-    p95: Annotated[float, Field(gt=0)] = 2.0
-    restarts: Annotated[int, Field(ge=0)] | None = 0
-    predictions: Annotated[int, Field(ge=1)] = 5
-    ready_tries: Annotated[int, Field(ge=1)] = 30
-    ready_pause: Annotated[float, Field(ge=0)] = 3.0
-    namespace: str = "serving"
-    service_url: str = "http://{service}.{namespace}.svc.cluster.local"
+    prometheus: str = Field(pattern="^https?://.", description="address of Prometheus")
+    steps: Annotated[tuple[Percent, ...], NoDecode] = Field(
+        (10, 25, 50, 100),
+        description="percent of the requests that go to the challenger, ascending to 100: `10,25,50,100`",
+    )
+    interval: float = Field(60.0, ge=0, description="minimum seconds between two steps")
+    progress_deadline: float = Field(
+        900.0, gt=0, description="seconds after which a step whose evaluation stays inconclusive has failed"
+    )
+    poll_interval: float = Field(5.0, gt=0, description="seconds between two evaluations")
+    min_requests: int = Field(50, ge=1, description="requests that the challenger must have answered in a step")
+    max_error_rate: float = Field(0.05, ge=0, le=1, description="maximum share of responses with a status 5xx")
+    max_p95: float = Field(
+        2.0,
+        gt=0,
+        description="maximum 95th percentile of the response times, and maximum time of a test prediction, in seconds",
+    )
+    max_restarts: Annotated[int, Field(ge=0)] | None = Field(
+        0, description="maximum restarts of the challenger's containers in a step; none without kube-state-metrics"
+    )
+    test_predictions: int = Field(5, ge=1, description="test predictions before each step")
+    readiness_failure_threshold: int = Field(
+        30, ge=1, description="readiness checks in a row after which a service has failed"
+    )
+    readiness_period: float = Field(3.0, ge=0, description="seconds between two readiness checks")
+    namespace: str = Field("serving", description="namespace of the InferenceServices")
+    service_url: str = Field(
+        "http://{service}.{namespace}.svc.cluster.local", description="URL of a Service, with {service} and {namespace}"
+    )
 
     @field_validator("steps", mode="before")
     @classmethod
@@ -52,7 +52,7 @@ class RolloutSettings(BaseSettings):
 
     @field_validator("steps")
     @classmethod
-    def _ascend_to_all(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
+    def _check_ascending(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
         if list(steps) != sorted(set(steps)) or not steps or steps[-1] != 100:
             raise ValueError("the steps must ascend and end with 100, as in 10,25,50,100")
         return steps

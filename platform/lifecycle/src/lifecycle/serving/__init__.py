@@ -1,1 +1,1 @@
-"""Serving: one registered model behind KServe's protocols and /predict. `python -m lifecycle.serving` runs it."""
+"""Serves one registered model with KServe's protocols and /predict: `python -m lifecycle.serving`."""

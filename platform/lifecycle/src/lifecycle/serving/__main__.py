@@ -1,4 +1,4 @@
-"""Serve a registered model: `python -m lifecycle.serving`, told by environment variables (see settings.py)."""
+"""Serve a registered model: `python -m lifecycle.serving`, configured by environment variables (see settings.py)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 import sys
 import tempfile
 
-from lifecycle.serving import logs, settings
+from lifecycle.core import SettingsError, read_settings
+from lifecycle.serving import logs
+from lifecycle.serving.settings import ServingSettings
 
-# One process per core: threads of numeric libraries would only take cores from each other. Read when those load.
+# There is one process per core, so threads of numeric libraries would only compete. Read when those are imported.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _EXIT_SETTINGS = 2
 
@@ -17,16 +19,16 @@ def main() -> int:
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
-        told = settings.read()
-    except settings.SettingsError as error:
-        print(error, file=sys.stderr)
+        settings = read_settings(ServingSettings)
+    except SettingsError as error:
+        print(f"The server's settings are invalid:\n{error}", file=sys.stderr)
         return _EXIT_SETTINGS
-    logs.configure(told.log_level)
+    logs.configure(settings.log_level)
     with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         from lifecycle.serving import supervisor  # numeric libraries and metrics read the environment when imported
 
-        return supervisor.run(told)
+        return supervisor.run(settings)
 
 
 if __name__ == "__main__":

@@ -20,41 +20,44 @@ from starlette.routing import Route, Router
 
 from lifecycle.serving import metrics, tensors
 from lifecycle.serving.batching import Batcher
+from lifecycle.serving.errors import RequestError, invalid_input, not_found, payload_too_large
 from lifecycle.serving.inference_log import InferenceLog, Prediction
 from lifecycle.serving.model import Model, Outputs
-from lifecycle.serving.refusals import Refusal, invalid, too_large, unknown
-from lifecycle.serving.settings import Settings
-from lifecycle.serving.table import Row
+from lifecycle.serving.schema import Row
+from lifecycle.serving.settings import ServingSettings
 
-_LONGEST_USER_ID = 256
-_VERSION = "1"  # of what is served here: the paths and their bodies
+_MAX_USER_ID = 256  # characters
+_API_VERSION = "1"  # of the paths and their bodies
 
 
 @dataclass
 class Service:
-    """What the endpoints stand on. `not_ready` says why no traffic should come; empty when it may."""
+    """The parts behind the endpoints. `unready_reason` is why no traffic should come; empty when it may."""
 
     model: Model
-    settings: Settings
+    settings: ServingSettings
     batcher: Batcher
     log: InferenceLog | None
-    not_ready: str = ""
+    unready_reason: str = ""
 
 
 @dataclass(frozen=True)
 class _Body:
-    """A parsed body. `flaw` says why it is no strict JSON: NaN is let in until a feature can be blamed for it."""
+    """A parsed body. `problem` is why it is not strict JSON.
+
+    NaN is parsed all the same, so that the error can name the feature; `check` is for where no feature has it.
+    """
 
     data: Mapping[str, Any]
-    flaw: str
+    problem: str
 
-    def admit(self) -> None:
-        if self.flaw:
-            raise invalid(self.flaw)
+    def check(self) -> None:
+        if self.problem:
+            raise invalid_input(self.problem)
 
 
 class Api:
-    """One method per endpoint; its name is the endpoint's in metrics, logs and traces."""
+    """One method per endpoint; the method's name is the endpoint's name in metrics, logs and traces."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -85,40 +88,44 @@ class Api:
         )
 
     async def predict_v1(self, request: Request) -> Response:
-        self._hold_name(request)
-        body = await self._body(request)
-        rows = self._model.table.rows(body.data.get("instances"), "instances")
-        body.admit()
-        return _json({"predictions": _plain(await self._predict(request, rows))})
+        self._check_name(request)
+        body = await self._read_body(request)
+        rows = self._model.schema.parse_rows(body.data.get("instances"), "instances")
+        body.check()
+        return _json({"predictions": _to_v1(await self._predict(request, rows))})
 
     async def infer_v2(self, request: Request) -> Response:
-        self._hold_name(request)
-        body = await self._body(request)
-        rows = tensors.read(self._model.table, body.data)
-        body.admit()
-        return _json(tensors.write(self._model, await self._predict(request, rows), body.data))
+        self._check_name(request)
+        body = await self._read_body(request)
+        rows = tensors.parse(self._model.schema, body.data)
+        body.check()
+        return _json(tensors.render(self._model, await self._predict(request, rows), body.data))
 
     async def predict(self, request: Request) -> Response:
-        body = await self._body(request)
+        body = await self._read_body(request)
         features, user_id = body.data.get("features"), body.data.get("user_id")
-        if user_id is not None and not (isinstance(user_id, str) and len(user_id) <= _LONGEST_USER_ID):
-            raise invalid(f"user_id: must be a string of at most {_LONGEST_USER_ID} characters")
-        many = isinstance(features, list) and (not features or isinstance(features[0], dict | list))
-        rows = self._model.table.rows(features, "features") if many else self._model.table.row(features, "features")
-        body.admit()
+        if user_id is not None and not (isinstance(user_id, str) and len(user_id) <= _MAX_USER_ID):
+            raise invalid_input(f"user_id: must be a string of at most {_MAX_USER_ID} characters")
+        schema, is_batch = (
+            self._model.schema,
+            isinstance(features, list) and (not features or isinstance(features[0], dict | list)),
+        )
+        rows = schema.parse_rows(features, "features") if is_batch else schema.parse_row(features, "features")
+        body.check()
         outputs = await self._predict(request, rows, user_id)
-        answer = {"predictions": _plain(outputs), "model": self._model.name, "version": self._model.version}
-        return _json({**answer, "request_id": request.scope["request_id"]})
+        version = self._model.model_version
+        content = {"predictions": _to_v1(outputs), "model": version.model, "version": version.version}
+        return _json({**content, "request_id": request.scope["request_id"]})
 
     async def models_v1(self, _: Request) -> Response:
-        return _json({"models": [self._model.name]})
+        return _json({"models": [self._model.model_version.model]})
 
     async def model_v1(self, request: Request) -> Response:
-        self._hold_name(request)
-        return self._readiness({"name": self._model.name})
+        self._check_name(request)
+        return self._readiness({"name": self._model.model_version.model})
 
     async def server_v2(self, _: Request) -> Response:
-        return _json({"name": "groundwork", "version": _VERSION, "extensions": []})
+        return _json({"name": "groundwork", "version": _API_VERSION, "extensions": []})
 
     async def live_v2(self, _: Request) -> Response:
         return _json({"live": True})
@@ -127,79 +134,80 @@ class Api:
         return self._readiness({"live": True})
 
     async def model_v2(self, request: Request) -> Response:
-        self._hold_name(request)
-        return _json(tensors.metadata(self._model))
+        self._check_name(request)
+        return _json(tensors.describe(self._model))
 
     async def model_ready_v2(self, request: Request) -> Response:
-        self._hold_name(request)
-        return self._readiness({"name": self._model.name})
+        self._check_name(request)
+        return self._readiness({"name": self._model.model_version.model})
 
     async def health(self, _: Request) -> Response:
         return _json({"status": "ok"})
 
     async def ready(self, _: Request) -> Response:
-        return self._readiness({"model": self._model.name, "version": self._model.version})
+        version = self._model.model_version
+        return self._readiness({"model": version.model, "version": version.version})
 
     async def metrics(self, _: Request) -> Response:
-        # Reading every worker's files takes milliseconds, which predictions should not wait for.
-        return Response(await asyncio.to_thread(metrics.exposition), media_type=CONTENT_TYPE_LATEST)
+        # Reading every worker's files takes milliseconds, which would delay predictions.
+        return Response(await asyncio.to_thread(metrics.render), media_type=CONTENT_TYPE_LATEST)
 
-    def _readiness(self, about: Mapping[str, Any]) -> Response:
-        reason = self._service.not_ready
+    def _readiness(self, content: Mapping[str, Any]) -> Response:
+        reason = self._service.unready_reason
         if reason:
-            return _json({**about, "ready": False, "reason": reason}, 503)
-        return _json({**about, "ready": True})
+            return _json({**content, "ready": False, "reason": reason}, 503)
+        return _json({**content, "ready": True})
 
-    def _hold_name(self, request: Request) -> None:
-        name, version = request.path_params["name"], request.path_params.get("version", self._model.version)
-        if name != self._model.name:
-            raise unknown(f"there is no model of that name here; this server has '{self._model.name}'")
-        if version != self._model.version:
-            raise unknown(f"there is no such version here; this server has {self._model.version}")
+    def _check_name(self, request: Request) -> None:
+        served = self._model.model_version
+        if request.path_params["name"] != served.model:
+            raise not_found(f"there is no model of that name; this server has '{served.model}'")
+        if request.path_params.get("version", served.version) != served.version:
+            raise not_found(f"there is no such version; this server has {served.version}")
 
-    async def _body(self, request: Request) -> _Body:
-        most = self._service.settings.max_body_bytes
-        if int(request.headers.get("content-length", 0)) > most:
-            raise _oversized(most)
+    async def _read_body(self, request: Request) -> _Body:
+        limit = self._service.settings.max_body_bytes
+        if int(request.headers.get("content-length", 0)) > limit:
+            raise _body_too_large(limit)
         received = bytearray()
         async for chunk in request.stream():
             received += chunk
-            if len(received) > most:
-                raise _oversized(most)
-        return _parsed(bytes(received))
+            if len(received) > limit:
+                raise _body_too_large(limit)
+        return _parse_body(bytes(received))
 
     async def _predict(self, request: Request, rows: list[Row], user_id: str | None = None) -> Outputs:
         outputs = await self._service.batcher.submit(rows)
         if self._service.log is not None:
             seconds = time.perf_counter() - request.scope["started"]
-            self._service.log.offer(
+            self._service.log.record(
                 Prediction(request.scope["request_id"], time.time(), seconds, rows, outputs, user_id)
             )
         return outputs
 
 
-def _oversized(most: int) -> Refusal:
-    return too_large(f"the body is larger than {most} bytes (MAX_BODY_BYTES)")
+def _body_too_large(limit: int) -> RequestError:
+    return payload_too_large(f"the body is larger than {limit} bytes (MAX_BODY_BYTES)")
 
 
-def _parsed(body: bytes) -> _Body:
-    """Raises Refusal for what is no JSON object. Python's own parser has a second look, because it reads NaN."""
-    flaw = ""
+def _parse_body(body: bytes) -> _Body:
+    """Raises RequestError for a body that is not a JSON object. What orjson rejects goes to json, which accepts NaN."""
+    problem = ""
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        flaw = f"the body is not JSON: {error}"
+        problem = f"the body is not JSON: {error}"
         try:
             data = json.loads(body)
         except (ValueError, RecursionError):
-            raise invalid(flaw) from None
+            raise invalid_input(problem) from None
     if not isinstance(data, dict):
-        raise invalid("the body must be a JSON object")
-    return _Body(data, flaw)
+        raise invalid_input("the body must be a JSON object")
+    return _Body(data, problem)
 
 
-def _plain(outputs: Outputs) -> Any:
-    """Predictions in the v1 protocol: one value per row, or one object where the model has several outputs."""
+def _to_v1(outputs: Outputs) -> Any:
+    """Predictions in the v1 protocol: one value per row, or one object per row where the model has several outputs."""
     if len(outputs) == 1:
         return next(iter(outputs.values()))
     columns = [values.tolist() for values in outputs.values()]
@@ -207,6 +215,6 @@ def _plain(outputs: Outputs) -> Any:
 
 
 def _json(content: Any, status: int = 200) -> Response:
-    # Arrays of numbers go out as they are; orjson asks for the rest (strings, other layouts) as lists.
+    # orjson writes arrays of numbers itself, and calls `default` for others (strings, other memory layouts).
     body = orjson.dumps(content, default=lambda values: values.tolist(), option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(body, status, media_type="application/json")

@@ -1,7 +1,7 @@
-"""Predictions, off the event loop: one thread predicts, and takes along whatever waits when it becomes free.
+"""Predicts off the event loop: one thread predicts all requests that wait when it becomes free in one call.
 
-While the thread is busy requests gather by themselves; when it is free they wait for company only as long as `Pace`
-finds it worth it. So a lone request never waits, and a crowd shares its calls.
+While the thread is busy, requests queue up. When it is free, they wait for more only as long as `BatchPacing` says that
+it pays. So a single client never waits, and concurrent clients share predict calls.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from lifecycle.serving.batch_pacing import BatchPacing
+from lifecycle.serving.errors import RequestError
 from lifecycle.serving.metrics import Metrics
 from lifecycle.serving.model import Model, Outputs
-from lifecycle.serving.pace import Pace
-from lifecycle.serving.refusals import Refusal
-from lifecycle.serving.settings import Settings
-from lifecycle.serving.table import Row
+from lifecycle.serving.schema import Row
+from lifecycle.serving.settings import ServingSettings
 
 
 class PredictError(Exception):
@@ -29,20 +29,20 @@ class PredictError(Exception):
 
 
 @dataclass(eq=False)
-class _Waiting:
-    """A request until its answer."""
+class _Request:
+    """A request until its predictions are there."""
 
     rows: Sequence[Row]
-    answer: asyncio.Future[Outputs]
-    since: float
+    predictions: asyncio.Future[Outputs]
+    arrived: float
     expiry: asyncio.TimerHandle = field(init=False)
 
 
 @dataclass
 class _Call:
-    """One predict call, for one or more requests; `outcomes` stand in their order."""
+    """One predict call, for one or more requests; `outcomes` are in their order."""
 
-    requests: Sequence[_Waiting]
+    requests: Sequence[_Request]
     seconds: float = 0.0
     outcomes: list[Outputs | BaseException] = field(default_factory=list)
 
@@ -52,152 +52,152 @@ class _Call:
 
 
 class Batcher:
-    """The way to the model, for one event loop.
+    """Queues requests of one event loop for the model.
 
-    `on_stuck` is called when a call has run for twice the timeout: its requests are long answered, and nothing can
-    stop a thread, so the process should be replaced.
+    `on_stuck` is called when a call has run for twice the timeout: its requests have timed out, and a thread cannot be
+    stopped, so the process should be replaced.
     """
 
-    def __init__(self, model: Model, settings: Settings, metrics: Metrics, on_stuck: Callable[[], None]) -> None:
+    def __init__(self, model: Model, settings: ServingSettings, metrics: Metrics, on_stuck: Callable[[], None]) -> None:
         self._model = model
         self._metrics = metrics
-        self._most_rows = settings.max_batch_size if settings.feature_micro_batching else 1
+        self._max_rows = settings.max_batch_size if settings.feature_micro_batching else 1
         self._timeout = settings.inference_timeout
-        self._most_waiting = settings.max_queue
+        self._max_queue = settings.max_queue
         self._on_stuck = on_stuck
-        self._pace = Pace()
-        self._queue: deque[_Waiting] = deque()
+        self._pacing = BatchPacing()
+        self._queue: deque[_Request] = deque()
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._running: _Call | None = None
-        self._free_since = 0.0
-        self._abandoned = False
+        self._idle_since = 0.0
+        self._is_closed = False
         self._stuck: asyncio.TimerHandle | None = None
         self._wake: asyncio.Handle | None = None
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._predict_calls, name="predict", daemon=True)
+        self._thread = threading.Thread(target=self._run_calls, name="predict", daemon=True)
         self._thread.start()
 
     def submit(self, rows: Sequence[Row]) -> asyncio.Future[Outputs]:
-        """The future predictions for these rows.
+        """Queue rows; returns their future predictions.
 
-        Raises Refusal when too many requests wait. The future raises Refusal when the time is up, PredictError when
+        Raises RequestError when too many requests wait. The future raises RequestError on a timeout, PredictError when
         the model raises.
         """
-        if self._abandoned:
-            raise _replaced()
-        if len(self._queue) >= self._most_waiting:
-            message = f"{len(self._queue)} requests are waiting already, which is this worker's limit (MAX_QUEUE)"
-            raise Refusal(503, message, "overload", retry_after=self._backlog())
+        if self._is_closed:
+            raise _worker_replaced()
+        if len(self._queue) >= self._max_queue:
+            message = f"{len(self._queue)} requests are waiting, which is this worker's limit (MAX_QUEUE)"
+            raise RequestError(503, message, "overload", retry_after=self._estimate_backlog())
         now = time.monotonic()
-        request = _Waiting(rows, self._loop.create_future(), now)
+        request = _Request(rows, self._loop.create_future(), now)
         request.expiry = self._loop.call_later(self._timeout, self._expire, request)
-        self._pace.arrived(now)
+        self._pacing.record_arrival(now)
         self._queue.append(request)
         if self._running is None:
-            self._rest()
-        return request.answer
+            self._schedule()
+        return request.predictions
 
     def close(self) -> None:
         self._calls.put(None)
 
-    def abandon(self) -> None:
-        """Send everyone who waits, and whoever still comes, to another worker."""
-        self._abandoned = True
+    def reject_all(self) -> None:
+        """Reject all waiting and all further requests, so that clients retry with another worker."""
+        self._is_closed = True
         while self._queue:
-            _fail(self._queue.popleft(), _replaced())
+            _fail(self._queue.popleft(), _worker_replaced())
 
-    def _rest(self) -> None:
-        """Start the next call when waiting for company is not worth it any more, or never was.
+    def _schedule(self) -> None:
+        """Start the next call as soon as waiting for more requests does not pay.
 
-        Even then what the loop is reading right now is let in. The thread never idles for longer than `longest`
-        while somebody waits.
+        Requests that the loop is reading at this moment are included. The thread is never idle for longer than
+        `max_wait` while a request waits.
         """
         if self._wake is not None:
             self._wake.cancel()
         seconds = 0.0
-        if len(self._queue) < self._most_rows:
-            idle = time.monotonic() - max(self._queue[0].since, self._free_since)
-            seconds = min(self._pace.patience(len(self._queue)), self._pace.longest - idle)
+        if len(self._queue) < self._max_rows:
+            idle = time.monotonic() - max(self._queue[0].arrived, self._idle_since)
+            seconds = min(self._pacing.wait(len(self._queue)), self._pacing.max_wait - idle)
         self._wake = self._loop.call_later(seconds, self._start) if seconds > 0 else self._loop.call_soon(self._start)
 
     def _start(self) -> None:
         self._wake = None
         if self._running is not None or not self._queue:
             return
-        self._running = call = _Call(self._take())
+        self._running = call = _Call(self._next_batch())
         self._stuck = self._loop.call_later(2 * self._timeout, self._on_stuck)
         self._calls.put(call)
 
-    def _take(self) -> list[_Waiting]:
-        taken = [self._queue.popleft()]
-        room = self._most_rows - len(taken[0].rows)
-        while self._queue and len(self._queue[0].rows) <= room:
-            taken.append(self._queue.popleft())
-            room -= len(taken[-1].rows)
-        return taken
+    def _next_batch(self) -> list[_Request]:
+        batch = [self._queue.popleft()]
+        capacity = self._max_rows - len(batch[0].rows)
+        while self._queue and len(self._queue[0].rows) <= capacity:
+            batch.append(self._queue.popleft())
+            capacity -= len(batch[-1].rows)
+        return batch
 
-    def _predict_calls(self) -> None:
-        """The thread's life."""
+    def _run_calls(self) -> None:
+        """The thread's target."""
         while (call := self._calls.get()) is not None:
             started = time.perf_counter()
-            call.outcomes = self._outcomes(call.requests)
+            call.outcomes = self._predict(call.requests)
             call.seconds = time.perf_counter() - started
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so no request waits
                 self._loop.call_soon_threadsafe(self._finish, call)
 
-    def _outcomes(self, requests: Sequence[_Waiting]) -> list[Outputs | BaseException]:
-        """One predict call for all; if that fails, one for each, so that only the guilty one does."""
+    def _predict(self, requests: Sequence[_Request]) -> list[Outputs | BaseException]:
+        """One predict call for all; if it fails, one for each, so that a bad request fails alone."""
         try:
             outputs = self._model.predict([row for request in requests for row in request.rows])
         except Exception as error:  # the model's own code
             if len(requests) == 1:
                 return [error]
-            return [outcome for request in requests for outcome in self._outcomes([request])]
+            return [outcome for request in requests for outcome in self._predict([request])]
         return _split(outputs, requests)
 
     def _finish(self, call: _Call) -> None:
         self._running = None
-        self._free_since = time.monotonic()
+        self._idle_since = time.monotonic()
         if self._stuck is not None:
             self._stuck.cancel()
-        self._pace.took(call.rows, call.seconds)
+        self._pacing.record_call(call.rows, call.seconds)
         if self._queue:
-            self._rest()
-        self._metrics.predicted(call.rows, call.seconds)
+            self._schedule()
+        self._metrics.record_predict_call(call.rows, call.seconds)
         for request, outcome in zip(call.requests, call.outcomes, strict=True):
-            if isinstance(outcome, Refusal):
+            if isinstance(outcome, RequestError):
                 _fail(request, outcome)
             elif isinstance(outcome, BaseException):
                 error = PredictError()
                 error.__cause__ = outcome
                 _fail(request, error)
-            elif not request.answer.done():
+            elif not request.predictions.done():
                 request.expiry.cancel()
-                request.answer.set_result(outcome)
+                request.predictions.set_result(outcome)
 
-    def _expire(self, request: _Waiting) -> None:
-        with contextlib.suppress(ValueError):  # it is being predicted
+    def _expire(self, request: _Request) -> None:
+        with contextlib.suppress(ValueError):  # it is no longer in the queue, but in a call
             self._queue.remove(request)
         message = f"no prediction within {self._timeout:g} seconds (INFERENCE_TIMEOUT)"
-        _fail(request, Refusal(504, message, "timeout", retry_after=self._backlog()))
+        _fail(request, RequestError(504, message, "timeout", retry_after=self._estimate_backlog()))
 
-    def _backlog(self) -> int:
-        """Whole seconds until what waits now has probably been predicted."""
-        calls = 1 + len(self._queue) // self._most_rows
-        return max(1, math.ceil(calls * self._pace.fixed))
-
-
-def _replaced() -> Refusal:
-    return Refusal(503, "this worker is being replaced; another one answers", "overload", retry_after=1)
+    def _estimate_backlog(self) -> int:
+        """Whole seconds until the requests that wait now are probably predicted."""
+        calls = 1 + len(self._queue) // self._max_rows
+        return max(1, math.ceil(calls * self._pacing.fixed))
 
 
-def _fail(request: _Waiting, error: Exception) -> None:
+def _worker_replaced() -> RequestError:
+    return RequestError(503, "this worker is being replaced; retry", "overload", retry_after=1)
+
+
+def _fail(request: _Request, error: Exception) -> None:
     request.expiry.cancel()
-    if not request.answer.done():  # its client may have left
-        request.answer.set_exception(error)
+    if not request.predictions.done():  # its client may have disconnected
+        request.predictions.set_exception(error)
 
 
-def _split(outputs: Outputs, requests: Sequence[_Waiting]) -> list[Outputs | BaseException]:
+def _split(outputs: Outputs, requests: Sequence[_Request]) -> list[Outputs | BaseException]:
     if len(requests) == 1:
         return [outputs]
     parts: list[Outputs | BaseException] = []

@@ -1,4 +1,4 @@
-"""Traces, by OpenTelemetry's own environment variables: OTEL_EXPORTER_OTLP_ENDPOINT turns them on.
+"""Traces, configured by OpenTelemetry's environment variables: OTEL_EXPORTER_OTLP_ENDPOINT enables them.
 
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
@@ -16,32 +16,35 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import Scope
 
-from lifecycle.serving.model import Model
-from lifecycle.serving.settings import Settings
+from lifecycle.core import ModelVersion
+from lifecycle.serving.settings import ServingSettings
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _CONTEXT = TraceContextTextMapPropagator()
 
 
-def provider(settings: Settings, model: Model) -> TracerProvider | None:
-    """Where spans go; None when traces are off. To be shut down at the end, which sends what is left."""
+def create_provider(settings: ServingSettings, model_version: ModelVersion) -> TracerProvider | None:
+    """The provider of tracers; None when tracing is disabled."""
     if not settings.feature_tracing or not any(os.environ.get(name) for name in _ENDPOINTS):
         return None
-    service = {"service.name": os.environ.get("OTEL_SERVICE_NAME", model.name)}
-    about = {**service, "groundwork.model": model.name, "groundwork.model_version": model.version}
-    traces = TracerProvider(resource=Resource.create(about))
-    traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return traces
+    attributes = {
+        "service.name": os.environ.get("OTEL_SERVICE_NAME", model_version.model),
+        "groundwork.model": model_version.model,
+        "groundwork.model_version": model_version.version,
+    }
+    provider = TracerProvider(resource=Resource.create(attributes))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
 
 
-def request(tracer: Tracer, scope: Scope) -> AbstractContextManager[Span]:
-    """A server's span, below the client's own when the request carries a W3C trace context."""
+def start_span(tracer: Tracer, scope: Scope) -> AbstractContextManager[Span]:
+    """A server span, a child of the client's span when the request has a W3C trace context."""
     headers = {str(name, "latin-1"): str(value, "latin-1") for name, value in scope["headers"]}
     return tracer.start_as_current_span("request", context=_CONTEXT.extract(headers), kind=SpanKind.SERVER)
 
 
-def conclude(span: Span, endpoint: str, status: int, request_id: str) -> None:
-    """Names follow https://opentelemetry.io/docs/specs/semconv/http/http-spans/."""
+def complete_span(span: Span, endpoint: str, status: int, request_id: str) -> None:
+    """Set name and attributes, by https://opentelemetry.io/docs/specs/semconv/http/http-spans/."""
     span.update_name(f"POST {endpoint}")
     span.set_attributes(
         {"http.request.method": "POST", "http.response.status_code": status, "groundwork.request_id": request_id}

@@ -1,1 +1,1 @@
-"""Training: from a table to a registered model version, as steps that run here, on Kubeflow, Azure ML and SageMaker."""
+"""From a table to a registered model version, in steps that run here, on Kubeflow, on Azure ML and on SageMaker."""

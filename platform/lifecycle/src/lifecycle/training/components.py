@@ -1,8 +1,8 @@
-"""The steps as Kubeflow components. A component only names its step: its image has this package, and nothing is
-installed when it starts.
+"""The steps as Kubeflow components. A component only calls its step: the image contains this package, and nothing is
+installed when a component starts.
 
-kfp sends each function's source text and reads its annotations, so imports stand inside, and annotations are the types
-themselves: no `from __future__ import annotations` here.
+kfp ships each function's source text and reads its annotations, so imports are inside the functions, and annotations
+are the types themselves: no `from __future__ import annotations` here.
 """
 
 from kfp.dsl import Artifact, Dataset, Input, Model, Output
@@ -18,10 +18,10 @@ def ingest(
     table: Output[Dataset],
     run: Output[Artifact],
 ) -> None:
-    """Bring the data, give it a version, start the run."""
-    from lifecycle.training.steps import perform
+    """Fetch the data, record its version, and start the run."""
+    from lifecycle.training.steps import run_step
 
-    perform(
+    run_step(
         "ingest",
         source=source,
         remote=remote,
@@ -34,48 +34,48 @@ def ingest(
     )
 
 
-def validate(run: Input[Artifact], table: Input[Dataset], valid: Output[Dataset]) -> None:
-    """Let the data pass that keeps its schema."""
-    from lifecycle.training.steps import perform
+def validate(run: Input[Artifact], table: Input[Dataset], validated: Output[Dataset]) -> None:
+    """Check the data against its schema."""
+    from lifecycle.training.steps import run_step
 
-    perform("validate", run=run.path, table=table.path, valid=valid.path)
-
-
-def split(run: Input[Artifact], valid: Input[Dataset], parts: Output[Dataset]) -> None:
-    """Part the rows into those to train on and those held out."""
-    from lifecycle.training.steps import perform
-
-    perform("split", run=run.path, valid=valid.path, parts=parts.path)
+    run_step("validate", run=run.path, table=table.path, validated=validated.path)
 
 
-def tune(run: Input[Artifact], parts: Input[Dataset], family: str, trials: int, tuning: Output[Artifact]) -> None:
-    """Search one family's parameters."""
-    from lifecycle.training.steps import perform
+def split(run: Input[Artifact], validated: Input[Dataset], partitions: Output[Dataset]) -> None:
+    """Split the rows into those to train on and those held out."""
+    from lifecycle.training.steps import run_step
 
-    perform("tune", run=run.path, parts=parts.path, family=family, trials=trials, tuning=tuning.path)
+    run_step("split", run=run.path, validated=validated.path, partitions=partitions.path)
 
 
-def train(run: Input[Artifact], parts: Input[Dataset], tuning: Input[Artifact], candidate: Output[Model]) -> None:
-    """Train one model with the parameters found."""
-    from lifecycle.training.steps import perform
+def tune(run: Input[Artifact], partitions: Input[Dataset], family: str, trials: int, tuning: Output[Artifact]) -> None:
+    """Search one family's hyperparameters."""
+    from lifecycle.training.steps import run_step
 
-    perform("train", run=run.path, parts=parts.path, tuning=tuning.path, candidate=candidate.path)
+    run_step("tune", run=run.path, partitions=partitions.path, family=family, trials=trials, tuning=tuning.path)
+
+
+def train(run: Input[Artifact], partitions: Input[Dataset], tuning: Input[Artifact], candidate: Output[Model]) -> None:
+    """Train one model with the best hyperparameters of its family."""
+    from lifecycle.training.steps import run_step
+
+    run_step("train", run=run.path, partitions=partitions.path, tuning=tuning.path, candidate=candidate.path)
 
 
 def evaluate(
     run: Input[Artifact],
-    parts: Input[Dataset],
+    partitions: Input[Dataset],
     forest: Input[Model],
     boosting: Input[Model],
     evaluation: Output[Artifact],
 ) -> None:
     """Log the better model, its metrics and the held-out data."""
-    from lifecycle.training.steps import perform
+    from lifecycle.training.steps import run_step
 
-    perform(
+    run_step(
         "evaluate",
         run=run.path,
-        parts=parts.path,
+        partitions=partitions.path,
         forest=forest.path,
         boosting=boosting.path,
         evaluation=evaluation.path,
@@ -88,26 +88,26 @@ def gate(
     min_accuracy: float,
     min_recall: float,
     margin: float,
-    verdict: Output[Artifact],
+    report: Output[Artifact],
 ) -> None:
-    """Judge the model by thresholds and against the champion."""
-    from lifecycle.training.steps import perform
+    """Evaluate the model by thresholds and against the champion."""
+    from lifecycle.training.steps import run_step
 
-    perform(
+    run_step(
         "gate",
         run=run.path,
         evaluation=evaluation.path,
         min_accuracy=min_accuracy,
         min_recall=min_recall,
         margin=margin,
-        verdict=verdict.path,
+        report=report.path,
     )
 
 
 def register(
-    run: Input[Artifact], evaluation: Input[Artifact], verdict: Input[Artifact], version: Output[Artifact]
+    run: Input[Artifact], evaluation: Input[Artifact], report: Input[Artifact], version: Output[Artifact]
 ) -> None:
     """Register the model and make it the challenger."""
-    from lifecycle.training.steps import perform
+    from lifecycle.training.steps import run_step
 
-    perform("register", run=run.path, evaluation=evaluation.path, verdict=verdict.path, version=version.path)
+    run_step("register", run=run.path, evaluation=evaluation.path, report=report.path, version=version.path)

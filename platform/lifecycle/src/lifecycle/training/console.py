@@ -1,4 +1,4 @@
-"""What a person sees: on standard error, so that standard output stays what another program can read."""
+"""Messages for people, on standard error: standard output is for results that programs read."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import re
 import sys
 
 
-def say(message: str) -> None:
+def info(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def report(step: str, message: str) -> None:
-    """A step's own words, each line marked, so that they can be told from what runs the step."""
+def report_step(step: str, message: str) -> None:
+    """Print a step's message, each line prefixed, so that it differs from the output of what runs the step."""
     for line in message.splitlines():
-        say(f"{step} | {line}")
+        info(f"{step} | {line}")
 
 
-class OwnWords(io.TextIOBase):
-    """Takes all that is printed, shows what steps report, keeps the rest for when something breaks."""
+class StepOutput(io.TextIOBase):
+    """A stream that prints the messages of steps, and keeps all other lines for when a step fails without a message."""
 
-    _REPORT = re.compile(r"\s*([a-z]+ \| .*)")
+    _MESSAGE = re.compile(r"\s*([a-z]+ \| .*)")
 
     def __init__(self) -> None:
-        self.reports: list[str] = []
-        self.rest: list[str] = []
+        self.messages: list[str] = []
+        self.other: list[str] = []
         self._line = ""
 
     def write(self, text: str) -> int:
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:
-            found = self._REPORT.fullmatch(line)
-            (self.reports if found else self.rest).append(found[1] if found else line)
-            if found:
-                say(found[1])
+            message = self._MESSAGE.fullmatch(line)
+            (self.messages if message else self.other).append(message[1] if message else line)
+            if message:
+                info(message[1])
         return len(text)

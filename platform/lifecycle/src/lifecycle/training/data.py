@@ -1,4 +1,4 @@
-"""The data: a real, public table that scikit-learn ships, what it has to look like, and how it is parted.
+"""The data: a public table that scikit-learn ships, its schema, and its split into training and held-out rows.
 
 Breast Cancer Wisconsin (Diagnostic), 569 rows of 30 measurements of cell nuclei, CC BY 4.0:
 https://archive.ics.uci.edu/dataset/17/breast+cancer+wisconsin+diagnostic
@@ -13,15 +13,15 @@ from typing import Any
 
 import pandas as pd
 
-from lifecycle.contract.errors import LifecycleError
+from lifecycle.core import LifecycleError
+from lifecycle.gate import TARGET
 
-TARGET = "target"  # 1 is malignant: what the model is there to find
 MIN_ROWS = 200  # with fewer, a held-out slice has so few rows that one error outweighs the gate's margin
-HELD_OUT = 0.25  # share of rows that no model is trained on
+HELD_OUT_SHARE = 0.25  # of rows that no model is trained on
 
 _STATISTICS = ("mean", "error", "worst")
-# Upper bounds of what the measurements can be, in pixels and square pixels of the image; shapes have no unit. All are
-# well above the largest values in the published table (28.11 radius, 4254 area, 1.25 concavity).
+# Upper bounds of the measurements, in pixels and square pixels of the image; shapes have no unit. All are well above
+# the largest values in the published table (28.11 radius, 4254 area, 1.25 concavity).
 _BOUNDS = {
     "radius": 100.0,
     "texture": 100.0,
@@ -36,17 +36,19 @@ _BOUNDS = {
 }
 
 
-def _name(measure: str, statistic: str) -> str:
+def _column_name(measure: str, statistic: str) -> str:
     return f"{measure}_error" if statistic == "error" else f"{statistic}_{measure}"
 
 
-BOUNDS: Mapping[str, float] = {_name(measure, each): top for each in _STATISTICS for measure, top in _BOUNDS.items()}
+BOUNDS: Mapping[str, float] = {
+    _column_name(measure, statistic): bound for statistic in _STATISTICS for measure, bound in _BOUNDS.items()
+}
 FEATURES: list[str] = list(BOUNDS)
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Two parts of the rows that must both be served well: below the boundary, and at or above it."""
+    """A division of the rows at a boundary of a feature; the gate compares scores on each side."""
 
     column: str
     feature: str
@@ -65,8 +67,8 @@ SLICES = (
 )
 
 
-def shipped() -> pd.DataFrame:
-    """The table as scikit-learn ships it: 569 rows, the 30 features as floats, `target` as 0 or 1."""
+def load_shipped() -> pd.DataFrame:
+    """The table that scikit-learn ships: 569 rows, the 30 features as floats, `target` as 0 or 1 (malignant)."""
     from sklearn.datasets import load_breast_cancer
 
     frame = load_breast_cancer(as_frame=True).frame
@@ -76,17 +78,19 @@ def shipped() -> pd.DataFrame:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """A CSV file with a header. Raises LifecycleError when it is none."""
+    """Read a CSV file with a header. Raises LifecycleError when it is missing or malformed."""
     try:
         return pd.read_csv(path)
     except FileNotFoundError:
-        raise LifecycleError(f"There is no data in {path}. Name a CSV file, `shipped` or `dvc:<hash>`.") from None
+        raise LifecycleError(
+            f"The data file {path} does not exist. Set TRAINING_SOURCE to a CSV file, `shipped` or `dvc:<hash>`."
+        ) from None
     except (ValueError, OSError) as error:
-        raise LifecycleError(f"The data in {path} cannot be read as CSV: {error}. Mend the file.") from None
+        raise LifecycleError(f"The data in {path} cannot be read as CSV: {error}. Correct the file.") from None
 
 
 def validate(table: pd.DataFrame) -> pd.DataFrame:
-    """The table, if it is fit to train on.
+    """Check the table against the schema; returns it.
 
     Raises LifecycleError that lists each broken rule with its column, and the first value that breaks it.
     """
@@ -95,32 +99,32 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
     try:
         return _schema().validate(table, lazy=True)
     except SchemaErrors as errors:
-        complaints = _complaints(errors.failure_cases)
-        rules = "1 rule" if len(complaints) == 1 else f"{len(complaints)} rules"
-        listed = "\n".join(f"  - {complaint}" for complaint in complaints)
+        problems = _describe_problems(errors.failure_cases)
+        rules = "1 rule" if len(problems) == 1 else f"{len(problems)} rules"
+        listed = "\n".join(f"  - {problem}" for problem in problems)
         raise LifecycleError(
-            f"The data breaks {rules} of its schema:\n{listed}\nMend the data, or the schema."
+            f"The data breaks {rules} of its schema:\n{listed}\nCorrect the data, or the schema."
         ) from None
 
 
 def split(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows to train on, and rows held out, which carry a column per slice.
+    """Rows to train on, and held-out rows, which have a column per slice.
 
-    A row's own content says where it goes. So a row once held out stays held out when rows are added or reordered, and
-    no champion has ever been trained on rows that a challenger is judged by.
+    A row is assigned by its content. So it stays held out when rows are added or reordered, and no champion was trained
+    on rows that a challenger is evaluated with.
     """
-    place = pd.util.hash_pandas_object(table[FEATURES], index=False) / 2.0**64
-    held_out = table[place < HELD_OUT].reset_index(drop=True)
+    position = pd.util.hash_pandas_object(table[FEATURES], index=False) / 2.0**64
+    held_out = table[position < HELD_OUT_SHARE].reset_index(drop=True)
     for each in SLICES:
         held_out[each.column] = each.label(held_out)
-    return table[place >= HELD_OUT].reset_index(drop=True), held_out
+    return table[position >= HELD_OUT_SHARE].reset_index(drop=True), held_out
 
 
 def _schema() -> Any:
-    """Pandera is imported here because it takes a second, and because its types differ by backend."""
+    """Imports pandera only here, because the import takes a second."""
     import pandera.pandas as pa
 
-    features = {name: pa.Column(float, pa.Check.in_range(0.0, top)) for name, top in BOUNDS.items()}
+    features = {name: pa.Column(float, pa.Check.in_range(0.0, bound)) for name, bound in BOUNDS.items()}
     rules = [
         pa.Check(
             lambda table: len(table) >= MIN_ROWS, name=f"at least {MIN_ROWS} rows", error=f"at least {MIN_ROWS} rows"
@@ -134,20 +138,20 @@ def _schema() -> Any:
     return pa.DataFrameSchema({**features, TARGET: pa.Column(int, pa.Check.isin([0, 1]))}, checks=rules, strict=True)
 
 
-def _complaints(cases: pd.DataFrame) -> list[str]:
+def _describe_problems(cases: pd.DataFrame) -> list[str]:
     cases = cases.astype(object).where(cases.notna(), None)
-    # A column of another type also trips over the rules for its values; its type is the complaint.
+    # A column of another type also breaks the rules for its values; only its type is reported.
     cases = cases[~cases["failure_case"].astype(str).str.startswith("TypeError(")]
     grouped = cases.groupby(["schema_context", "column", "check"], dropna=False, sort=False)
-    return [_complaint(str(context), column, str(check), group) for (context, column, check), group in grouped]
+    return [_describe_problem(str(context), column, str(check), group) for (context, column, check), group in grouped]
 
 
-def _complaint(context: str, column: object, check: str, group: pd.DataFrame) -> str:
+def _describe_problem(context: str, column: object, check: str, group: pd.DataFrame) -> str:
     first = group.iloc[0]
     if check == "column_in_dataframe":
         return f"column {first['failure_case']} is missing"
     if check == "column_in_schema":
-        return f"column {first['failure_case']} is not known"
+        return f"column {first['failure_case']} is not in the schema"
     if context == "DataFrameSchema":
         return f"there must be {check}"
     where = "" if first["index"] is None else f" in row {first['index']}"

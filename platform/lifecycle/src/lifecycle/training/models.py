@@ -1,4 +1,4 @@
-"""The two families of models, and the search for their parameters."""
+"""The families of models, and the search for their hyperparameters."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from sklearn.base import ClassifierMixin
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-from lifecycle.training.data import FEATURES, TARGET
+from lifecycle import contract
+from lifecycle.gate import TARGET
+from lifecycle.training.data import FEATURES
 
 if TYPE_CHECKING:
     import optuna
 
-SEED = 20_250_601  # one seed for folds, search and training: the same data and code make the same model
+SEED = 20_250_601  # of folds, search and training: the same data and code give the same model
 FOLDS = 3
 
 Parameters = Mapping[str, int | float]
@@ -25,22 +27,22 @@ Parameters = Mapping[str, int | float]
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of model, and the space its parameters are searched in."""
+    """A kind of model, and the search space of its hyperparameters."""
 
     name: str
     build: Callable[..., ClassifierMixin]
     space: Callable[[optuna.Trial], dict[str, int | float]]
 
     def fit(self, table: pd.DataFrame, parameters: Parameters) -> ClassifierMixin:
-        return self.make(parameters).fit(table[FEATURES], table[TARGET])
+        return self.create(parameters).fit(table[FEATURES], table[TARGET])
 
-    def make(self, parameters: Parameters) -> ClassifierMixin:
+    def create(self, parameters: Parameters) -> ClassifierMixin:
         return self.build(random_state=SEED, **parameters)
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """What a search found. `accuracy` is the mean over the folds of the training rows; trials are in order."""
+    """The result of a search. `accuracy` is the mean over the folds of the training rows; trials are in order."""
 
     family: str
     parameters: dict[str, int | float]
@@ -74,26 +76,24 @@ FAMILIES: Mapping[str, Family] = {
 
 
 def tune(family: Family, table: pd.DataFrame, trials: int) -> Tuning:
-    """Search the family's parameters by cross-validation; the held-out rows have no part in it."""
+    """Search the family's hyperparameters by cross-validation on the training rows."""
     import optuna
 
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
 
     def accuracy(trial: optuna.Trial) -> float:
-        model = family.make(family.space(trial))
+        model = family.create(family.space(trial))
         return float(cross_val_score(model, table[FEATURES], table[TARGET], cv=folds).mean())
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=SEED))
     study.optimize(accuracy, n_trials=trials)
-    tried = [{**trial.params, "accuracy": trial.value} for trial in study.trials]
-    return Tuning(family.name, dict(study.best_params), float(study.best_value), tried)
+    trials_ = [{**trial.params, "accuracy": trial.value} for trial in study.trials]
+    return Tuning(family.name, dict(study.best_params), float(study.best_value), trials_)
 
 
 def load(path: Path) -> ClassifierMixin:
-    """A model from a skops file, which builds only types that the serving contract trusts."""
+    """Load a model from a skops file; builds only types that the serving contract trusts."""
     import skops.io
 
-    from lifecycle.contract import load as contract
-
-    return skops.io.load(path, trusted=list(contract().trusted_types))
+    return skops.io.load(path, trusted=list(contract.load().trusted_types))

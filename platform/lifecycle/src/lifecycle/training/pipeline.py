@@ -1,6 +1,6 @@
-"""The pipeline of the components: compiled to a file, or run here by kfp's own local runner.
+"""The pipeline of the components: compiled to a file, or run here by kfp's local runner.
 
-Whatever else runs the steps takes them from the compiled pipeline, so there is one list of them.
+Jobs of other services are translated from the compiled pipeline, so there is one list of steps.
 kfp reads the annotations of the pipeline's function, so here too they are the types themselves.
 """
 
@@ -19,17 +19,18 @@ from typing import Any
 import yaml
 from kfp import compiler, dsl, local
 
-from lifecycle.contract import LifecycleError
+from lifecycle.core import LifecycleError
+from lifecycle.gate import GateSettings
 from lifecycle.training import components
-from lifecycle.training.console import OwnWords
-from lifecycle.training.logbook import Registered
-from lifecycle.training.settings import GateSettings, TrainingSettings
+from lifecycle.training.console import StepOutput
+from lifecycle.training.settings import TrainingSettings
+from lifecycle.training.tracking import TrainingResult
 
 NAME = "groundwork-training"
 
 
 def build(image: str) -> Any:
-    """The pipeline, whose components run in `image`."""
+    """The pipeline; its components run in `image`."""
     component = partial(dsl.component, base_image=image, install_kfp_package=False)
     ingest, validate, split = map(component, (components.ingest, components.validate, components.split))
     tune, train, evaluate = map(component, (components.tune, components.train, components.evaluate))
@@ -56,29 +57,31 @@ def build(image: str) -> Any:
             model=model,
             git_commit=git_commit,
         )
-        # The same version of data, or a deleted run, must not be served from Kubeflow's cache: MLflow would miss it.
+        # Kubeflow's cache would skip the step for a known version of the data, and there would be no run in MLflow.
         ingested.set_caching_options(False)
         run = ingested.outputs["run"]
-        valid = validate(run=run, table=ingested.outputs["table"]).output
-        parts = split(run=run, valid=valid).output
+        validated = validate(run=run, table=ingested.outputs["table"]).output
+        partitions = split(run=run, validated=validated).output
         candidates = {}
         for family in ("random-forest", "gradient-boosting"):
-            tuning = tune(run=run, parts=parts, family=family, trials=trials).set_display_name(f"tune {family}")
-            trained = train(run=run, parts=parts, tuning=tuning.output).set_display_name(f"train {family}")
+            tuning = tune(run=run, partitions=partitions, family=family, trials=trials).set_display_name(
+                f"tune {family}"
+            )
+            trained = train(run=run, partitions=partitions, tuning=tuning.output).set_display_name(f"train {family}")
             candidates[family] = trained.output
         evaluation = evaluate(
-            run=run, parts=parts, forest=candidates["random-forest"], boosting=candidates["gradient-boosting"]
+            run=run, partitions=partitions, forest=candidates["random-forest"], boosting=candidates["gradient-boosting"]
         ).output
-        verdict = gate(
+        report = gate(
             run=run, evaluation=evaluation, min_accuracy=min_accuracy, min_recall=min_recall, margin=margin
         ).output
-        register(run=run, evaluation=evaluation, verdict=verdict)
+        register(run=run, evaluation=evaluation, report=report)
 
     return training
 
 
 def specification(image: str) -> dict[str, Any]:
-    """The pipeline as Kubeflow's API takes it (PipelineSpec, https://www.kubeflow.org/docs/components/pipelines/)."""
+    """The pipeline in the format of Kubeflow's API (PipelineSpec, https://www.kubeflow.org/docs/components/pipelines/)."""
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "pipeline.yaml")
         compiler.Compiler().compile(build(image), str(path))
@@ -107,41 +110,41 @@ def arguments(training: TrainingSettings, gate: GateSettings) -> dict[str, str |
 
 
 def git_commit() -> str:
-    """The commit this package's code is of, with `-dirty` when files were changed; `unknown` outside a repository."""
+    """The commit of this package's code, with `-dirty` when files were changed; `unknown` outside a repository."""
     command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
-        reply = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+        process = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return "unknown"
-    return reply.stdout.strip() or "unknown"
+    return process.stdout.strip() or "unknown"
 
 
-def run(training: TrainingSettings, gate: GateSettings, image: str) -> Registered:
+def run(training: TrainingSettings, gate: GateSettings, image: str) -> TrainingResult:
     """Run the pipeline here, each step in a process of its own, as on a cluster.
 
-    Raises LifecycleError when a step fails; the step has said why, on standard error and in its MLflow run.
+    Raises LifecycleError when a step fails; the reason is on standard error and in its MLflow run.
     """
-    # The steps' processes find this package as this one does, installed or not.
+    # The steps' processes must find this package even if it is not installed.
     sources = str(Path(__file__).resolve().parents[2])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sources, os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryDirectory() as root:
         local.init(local.SubprocessRunner(use_venv=False), pipeline_root=root)
         _execute(build(image), arguments(training, gate))
         (version,) = Path(root).glob("**/version/version.json")
-        return Registered(**json.loads(version.read_text()))
+        return TrainingResult(**json.loads(version.read_text()))
 
 
-def _execute(pipeline: Any, given: dict[str, str | int | float]) -> None:
-    """kfp tells at length what it does; a person gets the steps' own words, and the rest if a step dies speechless."""
-    words = OwnWords()
+def _execute(pipeline: Any, values: dict[str, str | int | float]) -> None:
+    """Show the messages of steps only: kfp prints much more, which helps only when a step fails without a message."""
+    output = StepOutput()
     logging.disable(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(words), warnings.catch_warnings(action="ignore"):
-            pipeline(**given)
+        with contextlib.redirect_stdout(output), warnings.catch_warnings(action="ignore"):
+            pipeline(**values)
     except RuntimeError as error:
         step = re.findall(r"'([a-z]+)[-0-9]*'", str(error))[-1]
-        told = any(line.startswith(f"{step} |") for line in words.reports)
-        rest = "It has said why." if told else "\n".join(words.rest)[-3000:]
-        raise LifecycleError(f"Training ended in the step {step}. {rest}") from None
+        has_message = any(line.startswith(f"{step} |") for line in output.messages)
+        reason = "Its message is above." if has_message else "\n".join(output.other)[-3000:]
+        raise LifecycleError(f"Training failed in the step {step}. {reason}") from None
     finally:
         logging.disable(logging.NOTSET)

@@ -1,4 +1,4 @@
-"""What a training run is told, from the environment."""
+"""Settings of a training run, and of its submission to a cloud."""
 
 from __future__ import annotations
 
@@ -16,42 +16,33 @@ class TrainingSettings(BaseSettings):
     tracking_uri: str = Field(
         "http://127.0.0.1:5000", validation_alias="MLFLOW_TRACKING_URI", description="the MLflow server"
     )
-    experiment: str = Field("breast-cancer", min_length=1, description="MLflow experiment")
-    model: str = Field("breast-cancer", pattern=r"^[a-z]([-a-z0-9]{0,40}[a-z0-9])?$", description="registered model")
+    experiment: str = Field("breast-cancer", min_length=1, description="the MLflow experiment")
+    model: str = Field(
+        "breast-cancer", pattern=r"^[a-z]([-a-z0-9]{0,40}[a-z0-9])?$", description="the registered model"
+    )
     source: str = Field(
-        "shipped", description="the data: `shipped`, a CSV file, or `dvc:<hash>` for a version that the remote has"
+        "shipped", description="the data: `shipped`, a CSV file, or `dvc:<hash>` for a version in the remote"
     )
     data_remote: str = Field(
         ".groundwork/lifecycle/data",
-        description="where versions of the data are kept: a folder, s3://bucket/path, or wasbs://container@account.../path",
+        description="the remote for versions of the data: a folder, s3://bucket/path, or "
+        "wasbs://container@account.../path",
     )
     trials: int = Field(5, ge=1, le=1000, description="Optuna trials per family of models")
 
 
-class GateSettings(BaseSettings):
-    """What a model has to reach; from `GATE_*`."""
-
-    model_config = SettingsConfigDict(env_prefix="GATE_")
-
-    min_accuracy: float = Field(0.9, ge=0, le=1, description="on all held-out rows")
-    min_recall: float = Field(0.85, ge=0, le=1, description="share of malignant held-out rows that are found")
-    margin: float = Field(
-        0.02, ge=0, le=1, description="how much less accurate than the champion it may be, over all and on each slice"
-    )
-
-
 class SubmitSettings(BaseSettings):
-    """Where a pipeline is submitted to; from `SUBMIT_*`. The stack's outputs say the values."""
+    """Where a pipeline is submitted to; from `SUBMIT_*`. The values are outputs of the stack."""
 
     model_config = SettingsConfigDict(env_prefix="SUBMIT_")
 
     image: str = Field("groundwork/lifecycle-training-python:0.1.0", description="the training image, with its tag")
-    azure_workspace: str = Field("", description="Azure ML workspace")
+    azure_workspace: str = Field("", description="the Azure ML workspace")
     azure_resource_group: str = Field("", description="its resource group")
     azure_compute: str = Field("cpu", description="its compute cluster")
-    sagemaker_role: str = Field("", description="ARN of the role that SageMaker's jobs run as")
-    sagemaker_bucket: str = Field("", description="bucket for what steps hand to each other")
-    sagemaker_instance: str = Field("ml.m5.large", description="instance type of a step")
+    sagemaker_role: str = Field("", description="ARN of the role that SageMaker's jobs assume")
+    sagemaker_bucket: str = Field("", description="the bucket for the outputs of steps")
+    sagemaker_instance: str = Field("ml.m5.large", description="the instance type of a step")
 
 
 Target = Literal["azure-ml", "sagemaker"]

@@ -1,4 +1,4 @@
-"""The same steps on Azure ML and on SageMaker: the compiled pipeline, translated into the job format of either.
+"""Submits the pipeline to Azure ML or SageMaker: the compiled pipeline, translated into the service's job format.
 
 Azure ML's pipeline job: https://learn.microsoft.com/en-us/azure/machine-learning/reference-yaml-job-pipeline
 SageMaker's definition: https://aws-sagemaker-mlops.github.io/sagemaker-model-building-pipeline-definition-JSON-schema/
@@ -17,9 +17,10 @@ from typing import Any
 
 import yaml
 
-from lifecycle.contract import LifecycleError
+from lifecycle.core import LifecycleError
+from lifecycle.gate import GateSettings
 from lifecycle.training import pipeline
-from lifecycle.training.settings import GateSettings, SubmitSettings, Target, TrainingSettings
+from lifecycle.training.settings import SubmitSettings, Target, TrainingSettings
 
 _COMMAND = ("python", "-m", "lifecycle.training", "step")
 _INPUT, _OUTPUT = "/opt/ml/processing/input", "/opt/ml/processing/output"  # SageMaker's folders in a container
@@ -28,14 +29,14 @@ _VOLUME_GB = 30  # SageMaker's disk per step; the data takes less than a megabyt
 
 @dataclass(frozen=True)
 class Task:
-    """A step in the pipeline.
+    """A task of the pipeline, which runs a step.
 
-    name        of the task: `tune-2`
-    step        what it does: `tune`
+    name        `tune-2`
+    step        `tune`
     constants   values by argument
     parameters  names of the pipeline's parameters by argument
     inputs      (task, output) by argument
-    outputs     arguments that are folders it writes
+    outputs     arguments that are folders which the step writes
     """
 
     name: str
@@ -46,27 +47,29 @@ class Task:
     outputs: Sequence[str]
 
 
-def submit(target: Target, training: TrainingSettings, gate: GateSettings, to: SubmitSettings, *, dry_run: bool) -> str:
-    """Start the pipeline on a cloud's service; returns the job's name, or with `dry_run` what would be submitted.
+def submit(
+    target: Target, training: TrainingSettings, gate: GateSettings, settings: SubmitSettings, *, dry_run: bool
+) -> str:
+    """Start the pipeline on a cloud's service; returns the job's name, or with `dry_run` the job itself.
 
-    Raises LifecycleError for settings that are missing or that only this machine understands, for a missing `az`, and
-    for what the cloud refuses.
+    Raises LifecycleError for settings that are missing or valid only on this machine, for a missing `az`, and when the
+    cloud rejects the job.
     """
-    tasks, values = read(pipeline.specification(to.image)), pipeline.arguments(training, gate)
+    tasks, values = read_tasks(pipeline.specification(settings.image)), pipeline.arguments(training, gate)
     if target == "azure-ml":
-        job = yaml.safe_dump(azure_ml(tasks, values, training, to), sort_keys=False, width=1000)
-        return job if dry_run else _submit_azure(job, training, to)
-    definition = json.dumps(sagemaker(tasks, values, to), indent=2)
-    return definition if dry_run else _submit_sagemaker(definition, training, to)
+        job = yaml.safe_dump(render_azure_ml(tasks, values, training, settings), sort_keys=False, width=1000)
+        return job if dry_run else _submit_azure(job, training, settings)
+    definition = json.dumps(render_sagemaker(tasks, values, settings), indent=2)
+    return definition if dry_run else _submit_sagemaker(definition, training, settings)
 
 
-def read(specification: Mapping[str, Any]) -> list[Task]:
+def read_tasks(specification: Mapping[str, Any]) -> list[Task]:
     """The tasks of a compiled pipeline, producers before consumers."""
-    return [_task(name, task, specification) for name, task in _ordered(specification["root"]["dag"]["tasks"])]
+    return [_task(name, task, specification) for name, task in _sort_tasks(specification["root"]["dag"]["tasks"])]
 
 
-def azure_ml(
-    tasks: Sequence[Task], values: Mapping[str, str | int | float], training: TrainingSettings, to: SubmitSettings
+def render_azure_ml(
+    tasks: Sequence[Task], values: Mapping[str, str | int | float], training: TrainingSettings, settings: SubmitSettings
 ) -> dict[str, Any]:
     """A pipeline job for `az ml job create`."""
     return {
@@ -74,22 +77,24 @@ def azure_ml(
         "type": "pipeline",
         "display_name": pipeline.NAME,
         "experiment_name": training.experiment,
-        "settings": {"default_compute": f"azureml:{to.azure_compute}", "continue_on_step_failure": False},
+        "settings": {"default_compute": f"azureml:{settings.azure_compute}", "continue_on_step_failure": False},
         "inputs": dict(values),
-        "jobs": {_azure_name(task.name): _azure_job(task, to.image) for task in tasks},
+        "jobs": {_azure_name(task.name): _azure_job(task, settings.image) for task in tasks},
     }
 
 
-def sagemaker(tasks: Sequence[Task], values: Mapping[str, str | int | float], to: SubmitSettings) -> dict[str, Any]:
-    """A pipeline definition for CreatePipeline. All parameters are strings: they end as a container's arguments."""
+def render_sagemaker(
+    tasks: Sequence[Task], values: Mapping[str, str | int | float], settings: SubmitSettings
+) -> dict[str, Any]:
+    """A pipeline definition for CreatePipeline. Parameters are strings, because they become a container's arguments."""
     return {
         "Version": "2020-12-01",
         "Parameters": [{"Name": name, "Type": "String", "DefaultValue": str(value)} for name, value in values.items()],
-        "Steps": [_sagemaker_step(task, to) for task in tasks],
+        "Steps": [_sagemaker_step(task, settings) for task in tasks],
     }
 
 
-def _ordered(tasks: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _sort_tasks(tasks: Mapping[str, Any]) -> list[tuple[str, Any]]:
     done: dict[str, Any] = {}
     while len(done) < len(tasks):
         done |= {
@@ -103,9 +108,9 @@ def _ordered(tasks: Mapping[str, Any]) -> list[tuple[str, Any]]:
 def _task(name: str, task: Mapping[str, Any], specification: Mapping[str, Any]) -> Task:
     component = specification["components"][task["componentRef"]["name"]]
     container = specification["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
-    given = task.get("inputs", {})
-    parameters = given.get("parameters", {})
-    produced = {key: value["taskOutputArtifact"] for key, value in given.get("artifacts", {}).items()}
+    inputs = task.get("inputs", {})
+    parameters = inputs.get("parameters", {})
+    artifacts = {key: value["taskOutputArtifact"] for key, value in inputs.get("artifacts", {}).items()}
     return Task(
         name,
         container["args"][container["args"].index("--function_to_execute") + 1],
@@ -115,21 +120,21 @@ def _task(name: str, task: Mapping[str, Any], specification: Mapping[str, Any]) 
             for key, value in parameters.items()
             if "componentInputParameter" in value
         },
-        {key: (value["producerTask"], value["outputArtifactKey"]) for key, value in produced.items()},
+        {key: (value["producerTask"], value["outputArtifactKey"]) for key, value in artifacts.items()},
         list(component["outputDefinitions"]["artifacts"]),
     )
 
 
 def _azure_name(task: str) -> str:
-    return task.replace("-", "_")  # a job's name takes no hyphen
+    return task.replace("-", "_")  # a job's name must not contain a hyphen
 
 
 def _azure_job(task: Task, image: str) -> dict[str, Any]:
-    taken = [f"--{name} ${{{{inputs.{name}}}}}" for name in (*task.inputs, *task.parameters, *task.constants)]
-    made = [f"--{name} ${{{{outputs.{name}}}}}" for name in task.outputs]
+    inputs = [f"--{name} ${{{{inputs.{name}}}}}" for name in (*task.inputs, *task.parameters, *task.constants)]
+    outputs = [f"--{name} ${{{{outputs.{name}}}}}" for name in task.outputs]
     return {
         "type": "command",
-        "command": " ".join([*_COMMAND, task.step, *taken, *made]),
+        "command": " ".join([*_COMMAND, task.step, *inputs, *outputs]),
         "environment": {"image": image},
         "inputs": {
             **{
@@ -142,7 +147,7 @@ def _azure_job(task: Task, image: str) -> dict[str, Any]:
     }
 
 
-def _sagemaker_step(task: Task, to: SubmitSettings) -> dict[str, Any]:
+def _sagemaker_step(task: Task, settings: SubmitSettings) -> dict[str, Any]:
     arguments: list[Any] = []
     for name in task.inputs:
         arguments += [f"--{name}", f"{_INPUT}/{name}"]
@@ -152,20 +157,20 @@ def _sagemaker_step(task: Task, to: SubmitSettings) -> dict[str, Any]:
         arguments += [f"--{name}", str(value)]
     for name in task.outputs:
         arguments += [f"--{name}", f"{_OUTPUT}/{name}"]
-    cluster = {"InstanceType": to.sagemaker_instance, "InstanceCount": 1, "VolumeSizeInGB": _VOLUME_GB}
+    cluster = {"InstanceType": settings.sagemaker_instance, "InstanceCount": 1, "VolumeSizeInGB": _VOLUME_GB}
     return {
         "Name": task.name,
         "Type": "Processing",
         "Arguments": {
             "ProcessingResources": {"ClusterConfig": cluster},
             "AppSpecification": {
-                "ImageUri": to.image,
+                "ImageUri": settings.image,
                 "ContainerEntrypoint": [*_COMMAND, task.step],
                 "ContainerArguments": arguments,
             },
-            "RoleArn": to.sagemaker_role,
+            "RoleArn": settings.sagemaker_role,
             "ProcessingInputs": [_sagemaker_input(*item) for item in task.inputs.items()],
-            "ProcessingOutputConfig": {"Outputs": [_sagemaker_output(task, name, to) for name in task.outputs]},
+            "ProcessingOutputConfig": {"Outputs": [_sagemaker_output(task, name, settings) for name in task.outputs]},
         },
     }
 
@@ -183,9 +188,9 @@ def _sagemaker_input(name: str, source: tuple[str, str]) -> dict[str, Any]:
     }
 
 
-def _sagemaker_output(task: Task, name: str, to: SubmitSettings) -> dict[str, Any]:
+def _sagemaker_output(task: Task, name: str, settings: SubmitSettings) -> dict[str, Any]:
     execution = {"Get": "Execution.PipelineExecutionId"}
-    prefix = f"s3://{to.sagemaker_bucket}/{pipeline.NAME}"
+    prefix = f"s3://{settings.sagemaker_bucket}/{pipeline.NAME}"
     return {
         "OutputName": name,
         "S3Output": {
@@ -196,9 +201,9 @@ def _sagemaker_output(task: Task, name: str, to: SubmitSettings) -> dict[str, An
     }
 
 
-def _submit_azure(job: str, training: TrainingSettings, to: SubmitSettings) -> str:
-    _refuse_local(training)
-    _refuse_missing(to, "azure_workspace", "azure_resource_group")
+def _submit_azure(job: str, training: TrainingSettings, settings: SubmitSettings) -> str:
+    _reject_local(training)
+    _require(settings, "azure_workspace", "azure_resource_group")
     if shutil.which("az") is None:
         raise LifecycleError(
             "Azure ML is reached through `az`, which is not on PATH. Install the Azure CLI with its extension ml "
@@ -207,54 +212,54 @@ def _submit_azure(job: str, training: TrainingSettings, to: SubmitSettings) -> s
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, "job.yaml")
         file.write_text(job)
-        place = ["--workspace-name", to.azure_workspace, "--resource-group", to.azure_resource_group]
-        command = ["az", "ml", "job", "create", "--file", str(file), *place, "--query", "name", "--output", "tsv"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise LifecycleError(f"Azure ML refuses the job: {done.stderr.strip()[-1000:]}")
-    return done.stdout.strip()
+        workspace = ["--workspace-name", settings.azure_workspace, "--resource-group", settings.azure_resource_group]
+        command = ["az", "ml", "job", "create", "--file", str(file), *workspace, "--query", "name", "--output", "tsv"]
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode != 0:
+        raise LifecycleError(f"Azure ML rejects the job: {process.stderr.strip()[-1000:]}")
+    return process.stdout.strip()
 
 
-def _submit_sagemaker(definition: str, training: TrainingSettings, to: SubmitSettings) -> str:
-    """Credentials and region come from the environment, as botocore finds them."""
+def _submit_sagemaker(definition: str, training: TrainingSettings, settings: SubmitSettings) -> str:
+    """Credentials and region come from botocore's usual sources."""
     import botocore.session
     from botocore.exceptions import BotoCoreError, ClientError
 
-    _refuse_local(training)
-    _refuse_missing(to, "sagemaker_role", "sagemaker_bucket")
-    wanted = {"PipelineName": pipeline.NAME, "PipelineDefinition": definition, "RoleArn": to.sagemaker_role}
+    _reject_local(training)
+    _require(settings, "sagemaker_role", "sagemaker_bucket")
+    arguments = {"PipelineName": pipeline.NAME, "PipelineDefinition": definition, "RoleArn": settings.sagemaker_role}
     try:
         client = botocore.session.get_session().create_client("sagemaker")
         try:
-            client.update_pipeline(**wanted)
+            client.update_pipeline(**arguments)
         except client.exceptions.ResourceNotFound:
-            client.create_pipeline(**wanted)
+            client.create_pipeline(**arguments)
         started = client.start_pipeline_execution(PipelineName=pipeline.NAME)
     except (BotoCoreError, ClientError) as error:
-        raise LifecycleError(f"SageMaker refuses the pipeline: {error}") from None
+        raise LifecycleError(f"SageMaker rejects the pipeline: {error}") from None
     return str(started["PipelineExecutionArn"])
 
 
-def _refuse_missing(to: SubmitSettings, *names: str) -> None:
-    missing = [f"SUBMIT_{name.upper()}" for name in names if not getattr(to, name)]
+def _require(settings: SubmitSettings, *names: str) -> None:
+    missing = [f"SUBMIT_{name.upper()}" for name in names if not getattr(settings, name)]
     if missing:
-        raise LifecycleError(f"Set {' and '.join(missing)} to submit; the stack's outputs say the values.")
+        raise LifecycleError(f"Set {' and '.join(missing)} to submit; the values are outputs of the stack.")
 
 
-def _refuse_local(training: TrainingSettings) -> None:
-    """A cloud's machines see neither this machine's folders nor its loopback address."""
+def _reject_local(training: TrainingSettings) -> None:
+    """A cloud's machines can use neither this machine's folders nor its loopback address."""
     if "://" not in training.data_remote:
         raise LifecycleError(
-            f"TRAINING_DATA_REMOTE is the folder {training.data_remote}, which a cloud's machines do not see. "
+            f"TRAINING_DATA_REMOTE is the folder {training.data_remote}, which a cloud's machines cannot reach. "
             "Set it to the stack's artifact store."
         )
     if training.source != "shipped" and not training.source.startswith("dvc:"):
         raise LifecycleError(
-            f"TRAINING_SOURCE is the file {training.source}, which a cloud's machines do not see. "
-            "Run the pipeline here once, and name the version it reports: dvc:<hash>."
+            f"TRAINING_SOURCE is the file {training.source}, which a cloud's machines cannot reach. "
+            "Run the pipeline here once, and set the version that it prints: dvc:<hash>."
         )
     if any(host in training.tracking_uri for host in ("//127.", "//localhost", "//[::1]")):
         raise LifecycleError(
-            f"MLFLOW_TRACKING_URI is {training.tracking_uri}, which a cloud's machines do not see. "
+            f"MLFLOW_TRACKING_URI is {training.tracking_uri}, which a cloud's machines cannot reach. "
             "Set it to the stack's MLflow."
         )

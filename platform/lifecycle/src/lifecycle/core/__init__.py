@@ -1,0 +1,29 @@
+"""What every part of a model's lifecycle shares: model versions, names, the model registry, settings, errors."""
+
+from lifecycle.core.errors import ArtifactError, LifecycleError, RegistryError, SettingsError, UnreachableError
+from lifecycle.core.model_version import Lineage, ModelVersion, RegisteredVersion
+from lifecycle.core.names import CHALLENGER, CHAMPION, ROLES, Status
+from lifecycle.core.notifications import Notification, Notifier
+from lifecycle.core.registry import ModelRegistry
+from lifecycle.core.settings import NotificationSettings, RegistrySettings, read_settings
+
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "ROLES",
+    "ArtifactError",
+    "LifecycleError",
+    "Lineage",
+    "ModelRegistry",
+    "ModelVersion",
+    "Notification",
+    "NotificationSettings",
+    "Notifier",
+    "RegisteredVersion",
+    "RegistryError",
+    "RegistrySettings",
+    "SettingsError",
+    "Status",
+    "UnreachableError",
+    "read_settings",
+]

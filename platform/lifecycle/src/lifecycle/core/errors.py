@@ -1,0 +1,23 @@
+"""Errors for people. Each is one message that names what failed, the value, the rule and the remedy."""
+
+from __future__ import annotations
+
+
+class LifecycleError(Exception):
+    """A problem that a person has to fix. Command lines print the message without a traceback."""
+
+
+class SettingsError(LifecycleError):
+    """An environment variable is missing or invalid."""
+
+
+class RegistryError(LifecycleError):
+    """MLflow rejected a call."""
+
+
+class UnreachableError(RegistryError):
+    """MLflow does not answer. Trying again later may help."""
+
+
+class ArtifactError(LifecycleError):
+    """An artifact is missing or unreadable. Trying again does not help."""

@@ -1,0 +1,45 @@
+"""The names under which facts about a model version are kept in MLflow, in Kubernetes and in git."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+# The roles of a version in an environment; each is also the version's alias in the model registry.
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+ROLES = (CHAMPION, CHALLENGER)
+
+# Tags of runs and model versions in MLflow.
+STATUS_TAG = "groundwork.status"
+DATA_VERSION_TAG = "groundwork.data_version"
+GIT_COMMIT_TAG = "groundwork.git_commit"
+GATE_TAG = "groundwork.gate"
+GATE_REASONS_TAG = "groundwork.gate_reasons"
+FAILURE_TAG = "groundwork.failure"
+
+# Artifacts of a training run, by their path below the run.
+HELD_OUT_PATH = "evaluation/held-out.parquet"
+SLICES_PATH = "evaluation/slices.json"
+GATE_REPORT_PATH = "gate/report.json"
+CONTRACT_PATH = "environment/contract.yaml"
+
+# Annotations and labels of Kubernetes objects start with this domain.
+ANNOTATION_DOMAIN = "groundwork.dev"
+
+# Trailers of commits in the GitOps repository.
+TRAILER_PREFIX = "Groundwork"
+EVENT_TRAILER = f"{TRAILER_PREFIX}-Event"
+MODEL_TRAILER = f"{TRAILER_PREFIX}-Model"
+VERSION_TRAILER = f"{TRAILER_PREFIX}-Version"
+ROLLOUT_TRAILER = f"{TRAILER_PREFIX}-Rollout"
+REPLACED_TRAILER = f"{TRAILER_PREFIX}-Replaced"
+
+
+class Status(StrEnum):
+    """Values of the status tag of a model version."""
+
+    REGISTERED = "registered"
+    REJECTED = "rejected"
+    ROLLING_OUT = "rolling-out"
+    SERVING = "serving"
+    ROLLED_BACK = "rolled-back"

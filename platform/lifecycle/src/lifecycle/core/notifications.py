@@ -1,0 +1,66 @@
+"""Notifications to people: a Slack-compatible incoming webhook, and plain JSON. A failure to send stops nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+from pydantic import SecretStr
+
+from lifecycle.core.model_version import ModelVersion
+from lifecycle.core.settings import NotificationSettings
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Notification:
+    """What happened to a model version: `outcome` in one word, reasons and addresses in `details`."""
+
+    model_version: ModelVersion
+    environment: str
+    outcome: str
+    details: Sequence[str] = ()
+
+    @property
+    def text(self) -> str:
+        version = self.model_version
+        first = f"*{version.model}* version {version.version} ({self.environment}): {self.outcome}"
+        return "\n".join([first, *(f"• {detail}" for detail in self.details)])
+
+    @property
+    def content(self) -> dict[str, object]:
+        """The notification as JSON."""
+        return {
+            "model": self.model_version.model,
+            "version": self.model_version.version,
+            "environment": self.environment,
+            "outcome": self.outcome,
+            "details": list(self.details),
+        }
+
+
+class Notifier:
+    """Sends notifications to every address in the settings."""
+
+    def __init__(self, settings: NotificationSettings) -> None:
+        self._settings = settings
+        self._client = httpx.Client(timeout=settings.timeout)
+
+    def send(self, notification: Notification) -> None:
+        _log.info("%s", notification.text)
+        self._post("Slack", self._settings.slack_url, {"text": notification.text})
+        self._post("NOTIFY_URL", self._settings.url, notification.content)
+
+    def _post(self, receiver: str, url: SecretStr | None, content: object) -> None:
+        if url is None:
+            return
+        try:
+            self._client.post(url.get_secret_value(), json=content).raise_for_status()
+        except httpx.HTTPStatusError as error:
+            _log.warning("%s rejected a notification: status %d", receiver, error.response.status_code)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # The address is a secret in itself, and httpx's messages quote it.
+            _log.warning("A notification could not be sent to %s: %s", receiver, type(error).__name__)

@@ -1,0 +1,188 @@
+"""The adapter to MLflow: the one place that knows its client, its errors and its URIs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import httpx
+
+from lifecycle.core.errors import ArtifactError, RegistryError, UnreachableError
+from lifecycle.core.model_version import Lineage, ModelVersion, RegisteredVersion
+from lifecycle.core.names import CHALLENGER, DATA_VERSION_TAG, GIT_COMMIT_TAG, STATUS_TAG
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+
+# By default MLflow's client retries seven times with growing pauses, minutes in all. Whatever calls this package (a
+# queue, a pipeline, a kubelet) retries anyway.
+_DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+_FAIL_FAST = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+_HEALTH_TIMEOUT = 10.0  # seconds
+_MAX_MESSAGE = 300  # characters of an MLflow message that an error quotes
+
+# How MLflow's client words a failure that may pass; it has no type for it (mlflow/utils/rest_utils.py, 3.17).
+_TRANSIENT = re.compile(r"failed with (timeout )?exception|error code 5\d\d|Max retries exceeded|too many 5\d\d")
+# How the store words that something does not exist; error codes do not tell: an alias that is not set has the code of
+# a malformed request, and any web server's 404 has that of a missing model.
+# https://github.com/mlflow/mlflow/blob/v3.17.2/mlflow/store/model_registry/sqlalchemy_store.py
+_NOT_FOUND = re.compile(r"(Registered Model with name=|Model Version \(name=|Registered model alias ).*not found")
+
+T = TypeVar("T")
+
+
+class ModelRegistry:
+    """The MLflow server at `uri`.
+
+    Methods raise UnreachableError when MLflow does not answer, RegistryError when it rejects the call. `client` is
+    MLflow's own, for its tracking API: call it within `translate_errors()`.
+    """
+
+    def __init__(self, uri: str, *, fail_fast: bool = False) -> None:
+        """`fail_fast` is for callers with a retry queue: one retry, and 20 seconds for a request."""
+        from mlflow import MlflowClient  # takes seconds to import, which most steps can do without
+
+        for name, value in ({**_DEFAULTS, **_FAIL_FAST} if fail_fast else _DEFAULTS).items():
+            os.environ.setdefault(name, value)
+        self.uri = uri
+        self.client = MlflowClient(uri, uri)
+
+    @classmethod
+    def connect(cls, uri: str) -> ModelRegistry:
+        """The registry at `uri`, after it has passed a health check."""
+        try:
+            httpx.get(f"{uri.rstrip('/')}/health", timeout=_HEALTH_TIMEOUT).raise_for_status()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _unreachable(uri, error) from None
+        return cls(uri)
+
+    @contextmanager
+    def translate_errors(self) -> Iterator[None]:
+        """Turn the exceptions of MLflow's client into this package's."""
+        import requests
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
+            raise _unreachable(self.uri, error) from None
+        except MlflowException as error:
+            if _TRANSIENT.search(error.message) or error.error_code == "TEMPORARILY_UNAVAILABLE":
+                raise _unreachable(self.uri, error) from None
+            raise RegistryError(f"MLflow at {self.uri} rejects the call: {_first_line(error)}") from None
+        except requests.exceptions.RequestException as error:
+            raise RegistryError(f"MLflow at {self.uri} fails: {_first_line(error)}") from None
+
+    def has_model(self, model: str) -> bool:
+        return self._find(lambda: self.client.get_registered_model(model)) is not None
+
+    def find_version(self, model: str, version: str) -> RegisteredVersion | None:
+        return _registered(self._find(lambda: self.client.get_model_version(model, version)))
+
+    def find_by_alias(self, model: str, alias: str) -> RegisteredVersion | None:
+        """The version that an alias points to; None when there is no such alias, or no such model."""
+        return _registered(self._find(lambda: self.client.get_model_version_by_alias(model, alias)))
+
+    def find_in_stage(self, model: str, stage: str) -> RegisteredVersion | None:
+        """The latest version in a stage, for registries that still use stages."""
+        found = self._find(lambda: self.client.get_latest_versions(model, stages=[stage]))
+        return _registered(found[0]) if found else None
+
+    def list_challengers(self) -> list[RegisteredVersion]:
+        """The version that each model's challenger alias points to."""
+        found = (self.find_by_alias(model, CHALLENGER) for model in self._models_with_challenger())
+        return [version for version in found if version is not None]
+
+    def set_status(self, model: str, version: str, status: str) -> None:
+        """Set the version's status tag; a version that no longer exists is left alone."""
+        # The client's own method first asks whether the model is a prompt, which doubles the load on the server.
+        store = self.client._get_registry_client()  # type: ignore[no-untyped-call]
+        self._find(lambda: store.set_model_version_tag(model, version, STATUS_TAG, status))
+
+    def set_alias(self, model: str, alias: str, version: str) -> None:
+        """Point an alias to a version, unless it points there already: each call fires MLflow's webhooks."""
+        current = self.find_by_alias(model, alias)
+        if current is None or current.model_version.version != version:
+            self._find(lambda: self.client.set_registered_model_alias(model, alias, version))
+
+    def remove_alias(self, model: str, alias: str, version: str) -> None:
+        """Remove an alias if it points to this version."""
+        current = self.find_by_alias(model, alias)
+        if current is not None and current.model_version.version == version:
+            self._find(lambda: self.client.delete_registered_model_alias(model, alias))
+
+    def download(self, uri: str, destination: Path) -> Path:
+        """Download a model or another artifact into the folder `destination`; returns its path there.
+
+        `uri` is `models:/<model>/<version>`, `models:/m-...` or `runs:/<run>/<path>`.
+        Raises ArtifactError when there is no such artifact.
+        """
+        from mlflow import artifacts
+
+        destination.mkdir(parents=True, exist_ok=True)
+        try:
+            with self.translate_errors():
+                location = self._locate(uri)
+                path = Path(artifacts.download_artifacts(location, dst_path=str(destination), tracking_uri=self.uri))
+        except UnreachableError:
+            raise
+        except (RegistryError, OSError) as error:
+            raise ArtifactError(f"The artifact {uri} is missing from MLflow's store or unreadable: {error}") from None
+        if path.is_dir() and not any(path.iterdir()):
+            raise ArtifactError(f"The artifact {uri} is missing from MLflow's store: its folder is empty. Train again.")
+        return path
+
+    def _locate(self, uri: str) -> str:
+        """The location of a model's files. MLflow itself resolves `models:/` at the process's server, not at ours."""
+        if uri.startswith("models:/m-"):
+            return str(self.client.get_logged_model(uri.removeprefix("models:/")).artifact_location)
+        if uri.startswith("models:/"):
+            model, version = uri.removeprefix("models:/").rsplit("/", 1)
+            return self._locate(str(self.client.get_model_version(model, version).source))
+        return uri
+
+    def _models_with_challenger(self) -> Iterator[str]:
+        token: str | None = None
+        while True:
+            with self.translate_errors():
+                page = self.client.search_registered_models(page_token=token)
+            yield from (model.name for model in page if CHALLENGER in model.aliases)
+            token = page.token
+            if not token:
+                return
+
+    def _find(self, call: Callable[[], T]) -> T | None:
+        """The call's result; None when what it asks for does not exist."""
+        try:
+            with self.translate_errors():
+                return call()
+        except UnreachableError:
+            raise
+        except RegistryError as error:
+            if _NOT_FOUND.search(str(error)):
+                return None
+            raise
+
+
+def _registered(version: MlflowVersion | None) -> RegisteredVersion | None:
+    if version is None:
+        return None
+    tags = version.tags
+    lineage = Lineage(version.run_id or "", tags.get(DATA_VERSION_TAG, ""), tags.get(GIT_COMMIT_TAG, ""))
+    model_version = ModelVersion(version.name, str(version.version), lineage)
+    return RegisteredVersion(model_version, str(version.status), tags.get(STATUS_TAG, ""))
+
+
+def _unreachable(uri: str, error: Exception) -> UnreachableError:
+    return UnreachableError(
+        f"MLflow does not answer at {uri!r} ({_first_line(error)}). Start it, or set MLFLOW_TRACKING_URI to "
+        "its address."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:_MAX_MESSAGE]

@@ -1,0 +1,108 @@
+"""A model's folder in the GitOps repository: reading what it declares, and the edits that declare something else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import yaml
+
+from lifecycle.core import CHALLENGER, CHAMPION, ROLES, ModelVersion
+from lifecycle.gitops import manifests
+from lifecycle.gitops.git import RepositoryError
+from lifecycle.gitops.manifests import Weights
+from lifecycle.gitops.settings import GitopsSettings
+
+_ROUTE = "route.yaml"
+_KUSTOMIZATION = "kustomization.yaml"
+
+Edits = Mapping[str, str | None]
+"""New texts by path; None removes the file."""
+
+
+class Files(Protocol):
+    """The files of the repository."""
+
+    def read(self, path: str) -> str | None:
+        """A file's text, None when there is no such file. Raises RepositoryError."""
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What is declared for a model in one environment.
+
+    versions  the version in each role; a role without one is absent
+    weights   percent of the requests by role
+    """
+
+    model: str
+    versions: Mapping[str, ModelVersion]
+    weights: Weights
+
+    @property
+    def champion(self) -> ModelVersion | None:
+        return self.versions.get(CHAMPION)
+
+    @property
+    def challenger(self) -> ModelVersion | None:
+        return self.versions.get(CHALLENGER)
+
+
+def folder_path(settings: GitopsSettings, model: str) -> str:
+    """The folder's path in the repository."""
+    return f"{settings.environment}/{model}"
+
+
+def read_folder(files: Files, settings: GitopsSettings, model: str) -> ModelFolder:
+    """The model's folder; empty when the model has never been promoted. Raises RepositoryError."""
+    texts = {role: files.read(_path(settings, model, f"{role}.yaml")) for role in ROLES}
+    route = files.read(_path(settings, model, _ROUTE))
+    with _explain_errors(folder_path(settings, model)):
+        versions = {role: manifests.parse_model_version(text) for role, text in texts.items() if text is not None}
+        weights = {} if route is None else manifests.parse_weights(model, route)
+    return ModelFolder(model, versions, weights)
+
+
+def edit_folder(files: Files, settings: GitopsSettings, folder: ModelFolder) -> Edits:
+    """The edits that declare `folder`. A file that need not change keeps what people added to it."""
+    model = folder.model
+    current = read_folder(files, settings, model)
+    edits: dict[str, str | None] = {
+        _path(settings, model, f"{role}.yaml"): (
+            manifests.render_inference_service(folder.versions[role], role) if role in folder.versions else None
+        )
+        for role in ROLES
+        if folder.versions.get(role) != current.versions.get(role)
+    }
+    if folder.weights != current.weights:
+        edits[_path(settings, model, _ROUTE)] = manifests.render_route(model, folder.weights, settings)
+    resources = [*(f"{role}.yaml" for role in folder.versions), _ROUTE]
+    edits[_path(settings, model, _KUSTOMIZATION)] = manifests.render_kustomization(resources)
+    return {**edits, **edit_environment(files, settings, model, present=True)}
+
+
+def edit_environment(files: Files, settings: GitopsSettings, model: str, *, present: bool) -> Edits:
+    """The edit that adds the model's folder to its environment, or removes it."""
+    path = f"{settings.environment}/{_KUSTOMIZATION}"
+    text = files.read(path) or manifests.render_kustomization(())
+    with _explain_errors(path):
+        return {path: manifests.set_resource(text, model, present=present)}
+
+
+@contextmanager
+def _explain_errors(path: str) -> Iterator[None]:
+    """People edit these files too, so anything may be in them."""
+    try:
+        yield
+    except (yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError, StopIteration) as error:
+        reason = " ".join(str(error).split())
+        raise RepositoryError(
+            f"{path} in the repository is not in the form that promotions write ({reason}): correct it there, or "
+            "remove it"
+        ) from None
+
+
+def _path(settings: GitopsSettings, model: str, file: str) -> str:
+    return f"{folder_path(settings, model)}/{file}"

@@ -1,0 +1,121 @@
+"""Wraps every request: gives it an ID, records it in metrics, log and trace, and turns exceptions into responses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from opentelemetry.trace import Tracer
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lifecycle.serving import tracing
+from lifecycle.serving.batching import PredictError
+from lifecycle.serving.errors import RequestError
+from lifecycle.serving.logs import LOGGER
+from lifecycle.serving.metrics import Metrics
+from lifecycle.serving.settings import ErrorHook
+
+_REQUEST_ID = re.compile(rb"[\w.:/+=@-]{1,128}")
+_CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that disconnected before its response
+
+
+class RequestMiddleware:
+    """An ASGI application around another one, whose exceptions it turns into responses."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, tracer: Tracer | None, hook: ErrorHook | None) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._tracer = tracer
+        self._hook = hook
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        request_id = _request_id(scope)
+        scope.update(app=self, started=started, request_id=request_id)  # with `app`, Starlette raises 404 and 405
+        status = _CLIENT_CLOSED_REQUEST
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"x-request-id", request_id.encode()))
+            await send(message)
+
+        if self._tracer is None or scope["method"] != "POST":
+            await self._call_app(scope, receive, send_with_id)
+        else:
+            with tracing.start_span(self._tracer, scope) as span:
+                await self._call_app(scope, receive, send_with_id)
+                tracing.complete_span(span, _endpoint(scope), status, request_id)
+        seconds = time.perf_counter() - started
+        self._metrics.record_response(_endpoint(scope), status, seconds)
+        level = logging.ERROR if status >= 500 else logging.INFO if status >= 400 else logging.DEBUG
+        if LOGGER.isEnabledFor(level):
+            LOGGER.log(level, "request", extra=_describe(scope, status, seconds))
+
+    async def _call_app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except RequestError as error:
+            self._metrics.record_request_error(error.reason)
+            retry = {"retry-after": str(error.retry_after)} if error.retry_after else {}
+            await _error_response(error.status, error.message, retry)(scope, receive, send)
+        except HTTPException as error:
+            await _error_response(error.status_code, error.detail, error.headers or {})(scope, receive, send)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            self._report_failure(scope, error)
+            message = "the model failed on this request" if isinstance(error, PredictError) else "the server failed"
+            await _error_response(500, message, {})(scope, receive, send)
+
+    def _report_failure(self, scope: Scope, error: Exception) -> None:
+        cause = error.__cause__ if isinstance(error, PredictError) and error.__cause__ is not None else error
+        self._metrics.record_request_error("model-error" if isinstance(error, PredictError) else "server-error")
+        request = {"request_id": scope["request_id"], "endpoint": _endpoint(scope)}
+        LOGGER.error("a request failed", extra=request, exc_info=cause)
+        if self._hook is not None:
+            asyncio.get_running_loop().run_in_executor(None, _call_hook, self._hook, cause, request)
+
+
+def _call_hook(hook: ErrorHook, error: BaseException, request: Mapping[str, Any]) -> None:
+    """Runs off the event loop, because a hook may use the network."""
+    try:
+        hook(error, request)
+    except Exception:
+        LOGGER.exception("the error hook failed")
+
+
+def _request_id(scope: Scope) -> str:
+    """The client's ID for its request, if it is well-formed; else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return str(value, "ascii")
+    return f"{random.getrandbits(128):032x}"
+
+
+def _endpoint(scope: Scope) -> str:
+    return getattr(scope.get("endpoint"), "__name__", "other")
+
+
+def _describe(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
+    return {
+        "request_id": scope["request_id"],
+        "method": scope["method"],
+        "endpoint": _endpoint(scope),
+        "status": status,
+        "duration_ms": round(seconds * 1000, 3),
+    }
+
+
+def _error_response(status: int, message: str, headers: Mapping[str, str]) -> Response:
+    return Response(orjson.dumps({"error": message}), status, headers, media_type="application/json")

@@ -1,0 +1,126 @@
+"""What a run records in MLflow: its searches, the best model with signature and input example, the model version."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+from mlflow.models import infer_signature
+
+from lifecycle import contract
+from lifecycle.core import CHALLENGER, ModelVersion, Status
+from lifecycle.core.names import HELD_OUT_PATH, STATUS_TAG
+from lifecycle.gate import GateReport, score
+from lifecycle.training import models
+from lifecycle.training.data import FEATURES, SLICES
+from lifecycle.training.run import TrainingRun
+
+_EXAMPLE_ROWS = 3
+
+
+@dataclass(frozen=True)
+class LoggedModel:
+    """A model in MLflow's store: `uri` is `models:/m-...`, metrics as `gate.score` names them."""
+
+    family: str
+    uri: str
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """The result of a pipeline, as JSON: the model version, its lineage and its metrics."""
+
+    name: str
+    version: str
+    run_id: str
+    data_version: str
+    metrics: Mapping[str, float]
+
+
+def log_candidates(
+    run: TrainingRun,
+    tunings: Sequence[Mapping[str, Any]],
+    weights: Sequence[Path],
+    trained_on: pd.DataFrame,
+    files: Mapping[str, Path],
+) -> LoggedModel:
+    """Log searches and files of all candidates, and the best model by cross-validation.
+
+    tunings     one per family, as `models.Tuning` has it
+    weights     skops files, in the same order
+    trained_on  the training rows, from which the signature and the input example are taken
+    files       local files by the artifact path they are logged under; the held-out rows among them
+    """
+    registry = run.connect()
+    client = registry.client
+    held_out = pd.read_parquet(files[HELD_OUT_PATH])
+    scores = [_score(path, held_out) for path in weights]
+    best = max(range(len(tunings)), key=lambda index: float(tunings[index]["accuracy"]))
+    with registry.translate_errors():
+        for tuning, metrics in zip(tunings, scores, strict=True):
+            family = tuning["family"]
+            client.log_dict(run.id, dict(tuning), f"tuning/{family}.json")
+            by_name = {f"{family}/cross-validation/accuracy": tuning["accuracy"]}
+            _log_metrics(client, run.id, by_name | {f"{family}/{key}": value for key, value in metrics.items()})
+        for artifact, path in files.items():
+            client.log_artifact(run.id, str(path), str(Path(artifact).parent))
+        _log_metrics(client, run.id, scores[best])
+        client.log_param(run.id, "family", tunings[best]["family"])
+        for key, value in tunings[best]["parameters"].items():
+            client.log_param(run.id, key, value)
+        uri = _log_model(run, models.load(weights[best]), trained_on)
+    return LoggedModel(tunings[best]["family"], uri, scores[best])
+
+
+def register(run: TrainingRun, logged: LoggedModel, report: GateReport) -> ModelVersion:
+    """Register a version of the model. The alias is set last: whoever reacts to it finds the tags."""
+    registry = run.connect()
+    client = registry.client
+    tags = {STATUS_TAG: str(Status.REGISTERED), **run.lineage.tags, **report.tags}
+    with registry.translate_errors():
+        if not registry.has_model(run.model):
+            client.create_registered_model(run.model)
+        created = client.create_model_version(
+            run.model, logged.uri, run.id, tags=tags, model_id=logged.uri.removeprefix("models:/")
+        )
+        client.set_registered_model_alias(run.model, CHALLENGER, created.version)
+        client.set_terminated(run.id)
+    return ModelVersion(run.model, str(created.version), run.lineage)
+
+
+def _score(weights: Path, held_out: pd.DataFrame) -> dict[str, float]:
+    predictions = models.load(weights).predict(held_out[FEATURES])
+    return score(held_out, predictions, [each.column for each in SLICES])
+
+
+def _log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:
+    now = int(time.time() * 1000)
+    client.log_batch(run_id, [Metric(key, value, now, 0) for key, value in metrics.items()])
+
+
+def _log_model(run: TrainingRun, model: Any, trained_on: pd.DataFrame) -> str:
+    """Log the model in the contract's format, with the contract's libraries as its requirements; returns its URI."""
+    terms = contract.load()
+    example = trained_on[FEATURES].head(_EXAMPLE_ROWS)
+    mlflow.set_tracking_uri(run.tracking_uri)
+    with mlflow.start_run(run.id):
+        info = mlflow.sklearn.log_model(
+            model,
+            name=run.model,
+            signature=infer_signature(example, model.predict(example)),
+            input_example=example,
+            serialization_format=terms.format,
+            skops_trusted_types=list(terms.trusted_types),
+            pip_requirements=terms.requirements,
+        )
+    # `start_run` has ended the run, which later steps continue.
+    MlflowClient(run.tracking_uri).update_run(run.id, status="RUNNING")
+    return f"models:/{info.model_id}"

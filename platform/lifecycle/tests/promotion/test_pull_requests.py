@@ -1,0 +1,116 @@
+"""Promotion by pull request: a branch in a real repository, and a simulated forge with GitHub's responses.
+
+Proves one branch and one pull request per event, however often the event is retried. The responses are those of
+GitHub's documentation: https://docs.github.com/en/rest/pulls/pulls#create-a-pull-request
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from pydantic import ValidationError
+
+from lifecycle.core import Lineage, ModelVersion
+from lifecycle.gitops.git import RepositoryError
+from lifecycle.gitops.settings import GitopsSettings
+from lifecycle.promotion.publisher import Publication, Publisher
+from support.git_remote import GitRemote
+from support.network import UNUSED_URL, HttpRequest, HttpResponse, serve_http
+
+TOKEN = "a-forge-token"
+
+
+class SimulatedForge:
+    def __init__(self) -> None:
+        self.url = ""
+        self.opened: dict[str, Any] = {}
+        self.status = 201
+        self.authorization: set[str] = set()
+
+    def respond(self, request: HttpRequest) -> HttpResponse:
+        self.authorization.add(request.headers["authorization"])
+        if request.method == "GET":
+            return self._find(request.path)
+        assert request.path == "/repos/groundwork/models/pulls"
+        return self._open(request.json())
+
+    def _open(self, content: dict[str, Any]) -> HttpResponse:
+        if self.status != 201:
+            return HttpResponse(self.status, {"message": "no"})
+        if content["head"] in self.opened:
+            return HttpResponse(422, {"message": "Validation Failed"})
+        self.opened[content["head"]] = content
+        return HttpResponse(201, {"html_url": f"https://forge.example/pull/{len(self.opened)}"})
+
+    def _find(self, path: str) -> HttpResponse:
+        head = parse_qs(urlsplit(path).query)["head"][0].removeprefix("groundwork:")
+        number = list(self.opened).index(head) + 1
+        return HttpResponse(200, [{"html_url": f"https://forge.example/pull/{number}"}])
+
+
+@pytest.fixture
+def forge() -> Iterator[SimulatedForge]:
+    simulated = SimulatedForge()
+    with serve_http(simulated.respond) as simulated.url:
+        yield simulated
+
+
+@pytest.fixture
+def publisher(remote: GitRemote, forge: SimulatedForge) -> Iterator[Publisher]:
+    settings = GitopsSettings(
+        repository=str(remote.path), mode="pull-request", forge_url=forge.url, project="groundwork/models", token=TOKEN
+    )
+    created = Publisher(settings)
+    yield created
+    created.close()
+
+
+def test_a_promotion_is_one_branch_and_one_pull_request(
+    publisher: Publisher, remote: GitRemote, forge: SimulatedForge
+) -> None:
+    (published,) = publisher.publish({"e1": ModelVersion("wine", "3", Lineage("run-1"))}).values()
+    assert published == Publication(remote.git("rev-parse", "groundwork/e1"), "https://forge.example/pull/1")
+    assert published.outcome == "requested"
+    assert remote.events() == [], "nothing is on the branch before the merge"
+    assert remote.events("groundwork/e1") == ["e1"]
+    (opened,) = forge.opened.values()
+    assert (opened["head"], opened["base"]) == ("groundwork/e1", "main")
+    assert opened["title"] == "Promote wine version 3 to challenger"
+    assert "Groundwork-Run-Id: run-1" in opened["body"]
+    assert forge.authorization == {f"Bearer {TOKEN}"}
+
+
+def test_a_retried_event_finds_its_pull_request(publisher: Publisher, remote: GitRemote, forge: SimulatedForge) -> None:
+    first = publisher.publish({"e1": ModelVersion("wine", "3")})
+    remote.push_file("dev/other", "text")
+    assert publisher.publish({"e1": ModelVersion("wine", "3")}) == first
+    assert len(forge.opened) == 1
+
+
+def test_a_branch_without_a_pull_request_gets_one(
+    publisher: Publisher, remote: GitRemote, forge: SimulatedForge
+) -> None:
+    """The state that a worker leaves which is killed between the two."""
+    forge.status = 500
+    with pytest.raises(RepositoryError, match=r"status 500.*the token may write pull requests"):
+        publisher.publish({"e1": ModelVersion("wine", "3")})
+    forge.status = 201
+    (published,) = publisher.publish({"e1": ModelVersion("wine", "3")}).values()
+    assert published.pull_request == "https://forge.example/pull/1"
+    assert remote.events("groundwork/e1") == ["e1"]
+
+
+def test_an_unreachable_forge_is_reported_without_its_token(publisher: Publisher) -> None:
+    settings = publisher._settings.model_copy(update={"forge_url": UNUSED_URL})
+    unreachable = Publisher(settings)
+    with pytest.raises(RepositoryError, match="does not answer") as error:
+        unreachable.publish({"e1": ModelVersion("wine", "3")})
+    assert TOKEN not in str(error.value) + repr(settings)
+
+
+def test_a_pull_request_needs_a_project_and_a_token(remote: GitRemote) -> None:
+    with pytest.raises(ValidationError, match="needs GITOPS_TOKEN and GITOPS_PROJECT"):
+        GitopsSettings(repository=str(remote.path), mode="pull-request")

@@ -1,0 +1,245 @@
+"""A rollout from the promotion's commit to the end, and back, with real git and a real MLflow.
+
+Proves the order of commits, aliases and tags, and that a failing, slow, dead or unmeasured challenger is rolled back.
+Services and Prometheus are simulated here; test_guardrails sends the queries to a real Prometheus, and test_kill_points
+kills the controller.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from lifecycle.rollout.controller import RolloutError
+from support.git_remote import GitRemote
+from support.network import JsonReceiver
+from support.registered_models import RegisteredModels
+from support.rollout_environment import RolloutEnvironment
+from support.simulated_services import Service
+
+ALL_THE_WAY = ["10 %", "25 %", "50 %", "100 %", "adopted", "settled: version 2"]
+
+
+def test_a_good_challenger_goes_all_the_way(
+    environment: RolloutEnvironment, remote: GitRemote, models: RegisteredModels, notifications: JsonReceiver
+) -> None:
+    before = len(remote.subjects())
+    assert environment.weights() == [100, 0]
+    assert environment.run() == ALL_THE_WAY
+    assert [re.sub(r".*version 2 ?", "", subject) for subject in remote.subjects()[before:]] == [
+        *("10 % of the requests", "25 % of the requests", "50 % of the requests", "100 % of the requests"),
+        *("the champion", "serve alone"),
+    ]
+    assert environment.declared_version("champion") == "2"
+    assert environment.weights() == [100]
+    assert not [file for file in environment.files() if "challenger" in file]
+    assert models.alias(environment.model, "champion") == "2"
+    assert models.alias(environment.model, "challenger") == ""
+    assert (models.status(environment.model, "1"), models.status(environment.model, "2")) == ("registered", "serving")
+    assert [notification["outcome"] for notification in notifications.received] == ["serving"]
+    assert environment.run() == ["settled: version 2"], "another step changes nothing"
+    assert len(notifications.received) == 1
+
+
+def test_five_rows_are_predicted_before_each_step(environment: RolloutEnvironment) -> None:
+    environment.controller().step(environment.model)
+    requests = environment.services["challenger"].requests
+    assert [body["features"] for body in requests] == [{"a": number, "b": 0.5} for number in range(5)]
+
+
+def inject_fault(environment: RolloutEnvironment, fault: str) -> None:
+    challenger = environment.services["challenger"]
+    faults: dict[str, Callable[[], None]] = {
+        "dead": lambda: setattr(challenger, "version", None),
+        "slow": lambda: setattr(challenger, "delay", 0.7),
+        "failing": lambda: setattr(challenger, "status", 500),
+        "not a number": lambda: setattr(challenger, "prediction", float("nan")),
+        "another version": lambda: setattr(challenger, "version", "1"),
+        "errors": lambda: setattr(environment.prometheus, "errors", 0.06),
+        "latency": lambda: setattr(environment.prometheus, "p95", 0.6),
+        "restarts": lambda: setattr(environment.prometheus, "restarts", 1),
+    }
+    faults[fault]()
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("dead", "/ready did not become ready"),
+        ("slow", "a test prediction got no response within 0.5 s"),
+        ("failing", "a test prediction got a response with status 500"),
+        ("not a number", "the response to a test prediction is not one finite value"),
+        ("another version", "answered by version 1, not 2"),
+        ("errors", "error rate is 0.06, more than 0.05"),
+        ("latency", "p95 in seconds is 0.6, more than 0.5"),
+        ("restarts", "restarts is 1, more than 0"),
+    ],
+)
+def test_a_failing_challenger_is_rolled_back_from_any_step(
+    environment: RolloutEnvironment,
+    remote: GitRemote,
+    models: RegisteredModels,
+    notifications: JsonReceiver,
+    fault: str,
+    reason: str,
+) -> None:
+    before = remote.git("rev-parse", f"main~1:dev/{environment.model}")
+    controller = environment.controller()
+    assert [controller.step(environment.model).message for _ in range(2)] == ["10 %", "25 %"]
+    inject_fault(environment, fault)
+    assert controller.step(environment.model).message == "rolled-back: version 2"
+
+    assert remote.git("rev-parse", f"main:dev/{environment.model}") == before, "byte for byte as before"
+    assert remote.subjects()[-1] == f"Revert the rollout of {environment.model} version 2"
+    assert reason in remote.message()
+    assert len([subject for subject in remote.subjects() if " % of" in subject]) == 2, "the history is kept"
+    assert models.alias(environment.model, "champion") == "1"
+    assert models.alias(environment.model, "challenger") == ""
+    assert models.status(environment.model, "2") == "rolled-back"
+    assert [notification["outcome"] for notification in notifications.received] == ["rolled-back"]
+    assert any(reason in detail for detail in notifications.received[0]["details"])
+
+
+@pytest.mark.parametrize("missing", ["requests", "errors", "p95", "restarts", "Prometheus"])
+def test_missing_data_is_inconclusive_and_in_the_end_a_failure(
+    environment: RolloutEnvironment, remote: GitRemote, missing: str
+) -> None:
+    controller = environment.controller()
+    controller.step(environment.model)
+    if missing == "Prometheus":
+        environment.prometheus.is_down = True
+    else:
+        setattr(environment.prometheus, missing, None)
+    assert "evaluation inconclusive" in controller.step(environment.model).message
+    assert environment.weights() == [90, 10]
+    environment.settings["progress_deadline"] = 0.001
+    assert environment.run() == ["rolled-back: version 2"]
+    message = remote.message()
+    assert "At 10 % of the requests:\n- the evaluation was inconclusive for " in message
+    assert {"Prometheus": "Prometheus does not answer at http"}.get(missing, missing) in message.replace(
+        "error rate", "errors"
+    )
+
+
+def test_a_step_waits_for_enough_requests(environment: RolloutEnvironment) -> None:
+    controller = environment.controller()
+    controller.step(environment.model)
+    environment.prometheus.requests = 49
+    assert "49 of 50 requests" in controller.step(environment.model).message
+    environment.prometheus.requests = 50
+    assert controller.step(environment.model).message == "25 %"
+
+
+def test_a_step_lasts_for_its_interval_and_a_restart_does_not_shorten_it(environment: RolloutEnvironment) -> None:
+    environment.settings["interval"] = 3600
+    assert environment.controller().step(environment.model).message == "10 %"
+    assert "guardrails pass at 10 %" in environment.controller().step(environment.model).message
+    environment.prometheus.errors = 0.5
+    assert environment.controller().step(environment.model).message == "rolled-back: version 2", (
+        "a failure does not wait for the interval"
+    )
+
+
+def test_a_step_waits_for_a_service_to_become_ready(environment: RolloutEnvironment) -> None:
+    environment.services["challenger"].failed_readiness_checks = 2
+    assert environment.controller().step(environment.model).message == "10 %"
+
+
+def test_a_champion_whose_new_pods_do_not_start_is_rolled_back_with_its_alias(
+    environment: RolloutEnvironment, models: RegisteredModels
+) -> None:
+    controller = environment.controller()
+    assert [controller.step(environment.model).message for _ in range(5)] == ALL_THE_WAY[:5]
+    environment.services["champion"].version = None
+    assert "evaluation inconclusive" in controller.step(environment.model).message
+    assert models.alias(environment.model, "champion") == "2"
+    environment.settings["progress_deadline"] = 0.001
+    assert environment.run() == ["rolled-back: version 2"]
+    assert environment.declared_version("champion") == "1"
+    assert models.alias(environment.model, "champion") == "1"
+    assert (models.status(environment.model, "1"), models.status(environment.model, "2")) == ("serving", "rolled-back")
+
+
+def test_a_first_version_that_fails_leaves_no_files(
+    environment: RolloutEnvironment, models: RegisteredModels, remote: GitRemote
+) -> None:
+    environment.model = environment.services.model = models.create()
+    environment.promote()
+    environment.services["challenger"] = Service(None)
+    assert environment.run() == ["rolled-back: version 1"]
+    assert environment.files() == []
+    assert environment.model not in remote.manifests("dev/kustomization.yaml")[0]["resources"]
+
+
+def test_the_rollbacks_commit_lists_reasons_and_reverted_commits(
+    environment: RolloutEnvironment, remote: GitRemote
+) -> None:
+    controller = environment.controller()
+    assert [controller.step(environment.model).message for _ in range(2)] == ["10 %", "25 %"]
+    ten, quarter = remote.git("log", "-2", "--reverse", "--format=%H", "main").split()
+    promoted = remote.git("rev-parse", "main~2")
+    remote.push_file("dev/README", "of another topic")
+    environment.prometheus.errors, environment.prometheus.p95 = 0.06, 0.75
+    controller.step(environment.model)
+    assert (
+        remote.message()
+        == f"""Revert the rollout of {environment.model} version 2
+
+At 25 % of the requests:
+- error rate is 0.06, more than 0.05
+- p95 in seconds is 0.75, more than 0.5
+
+This reverts commit {quarter}.
+This reverts commit {ten}.
+This reverts commit {promoted}.
+dev/{environment.model} is as it was before them.
+
+Groundwork-Model: {environment.model}
+Groundwork-Version: 2
+Groundwork-Rollout: rolled-back
+Groundwork-Event: rollout-{quarter[:12]}-rolled-back"""
+    )
+
+
+def test_a_rollout_is_aborted_by_hand(
+    environment: RolloutEnvironment, remote: GitRemote, models: RegisteredModels
+) -> None:
+    controller = environment.controller()
+    controller.step(environment.model)
+    assert controller.abort(environment.model, "aborted by hand").message == "rolled-back: version 2"
+    assert "aborted by hand" in remote.message()
+    assert environment.weights() == [100]
+    assert models.status(environment.model, "2") == "rolled-back"
+
+
+def test_a_newer_challenger_starts_without_requests(environment: RolloutEnvironment, models: RegisteredModels) -> None:
+    controller = environment.controller()
+    controller.step(environment.model)
+    assert environment.promote() == "3"
+    environment.services["challenger"] = environment.services["champion"] = Service("3")
+    assert environment.weights() == [100, 0]
+    assert environment.run() == [*ALL_THE_WAY[:5], "settled: version 3"]
+    assert models.alias(environment.model, "champion") == "3"
+
+
+def test_peoples_edits_stay_but_do_not_keep_bad_weights(environment: RolloutEnvironment, remote: GitRemote) -> None:
+    champion = f"dev/{environment.model}/champion.yaml"
+    edited = remote.read(f"{champion}") + "\n# a person's remark\n"
+    remote.push_file(champion, edited)
+    controller = environment.controller()
+    controller.step(environment.model)
+    assert "a person's remark" in remote.read(f"{champion}")
+    remote.push_file("dev/README", "of another topic")
+    environment.prometheus.errors = 0.5
+    assert controller.step(environment.model).message == "rolled-back: version 2"
+    assert environment.weights() == [100]
+    assert "dev/README" in remote.files()
+
+
+def test_a_challenger_without_a_promotion_needs_a_person(environment: RolloutEnvironment, remote: GitRemote) -> None:
+    challenger = f"dev/{environment.model}/challenger.yaml"
+    remote.push_file(challenger, remote.read(f"{challenger}").replace("'2'", "'7'"))
+    with pytest.raises(RolloutError, match=r"promoted version 7 of .*remove its challenger\.yaml"):
+        environment.controller().step(environment.model)

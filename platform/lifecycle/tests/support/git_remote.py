@@ -1,0 +1,81 @@
+"""A bare git repository as remote, read and written by git itself."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_AUTHOR = ("-c", "user.name=Test", "-c", "user.email=test@localhost")
+
+
+@dataclass(frozen=True)
+class GitRemote:
+    """A bare repository."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path) -> GitRemote:
+        """A repository with an empty environment `dev` on its branch `main`."""
+        work = path.with_suffix(".seed")
+        (work / "dev").mkdir(parents=True)
+        (work / "dev" / "kustomization.yaml").write_text(
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: []\n"
+        )
+        for command in (
+            ["git", "init", "--quiet", "--initial-branch=main", str(work)],
+            ["git", "-C", str(work), "add", "."],
+            ["git", "-C", str(work), *_AUTHOR, "commit", "--quiet", "-m", "An empty environment"],
+            ["git", "clone", "--quiet", "--bare", str(work), str(path)],
+        ):
+            subprocess.run(command, check=True, capture_output=True)
+        return cls(path)
+
+    def git(self, *arguments: str) -> str:
+        process = subprocess.run(["git", "-C", str(self.path), *arguments], capture_output=True, text=True, check=True)
+        return process.stdout.strip()
+
+    def events(self, branch: str = "main") -> list[str]:
+        """The events in the history, oldest first, one per commit that has one."""
+        text = self.git("log", "--reverse", "--format=%(trailers:key=Groundwork-Event,valueonly)", branch)
+        return [line for line in text.splitlines() if line]
+
+    def subjects(self) -> list[str]:
+        return self.git("log", "--reverse", "--format=%s", "main").splitlines()
+
+    def message(self) -> str:
+        """The newest commit's message."""
+        return self.git("log", "-1", "--format=%B", "main")
+
+    def read(self, path: str) -> str:
+        return self.git("show", f"main:{path}")
+
+    def manifests(self, path: str) -> list[dict[str, Any]]:
+        return list(yaml.safe_load_all(self.read(path)))
+
+    def files(self) -> list[str]:
+        return self.git("ls-tree", "-r", "--name-only", "main").splitlines()
+
+    def push_file(self, path: str, text: str) -> None:
+        """Commit and push a file, as another person would."""
+        work = self.path.with_name(f"clone-{uuid.uuid4()}")
+        subprocess.run(["git", "clone", "--quiet", str(self.path), str(work)], check=True, capture_output=True)
+        file = work / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        for arguments in (
+            ["add", "."],
+            [*_AUTHOR, "commit", "--quiet", "-m", f"Another person writes {path}"],
+            ["push", "-q"],
+        ):
+            subprocess.run(["git", "-C", str(work), *arguments], check=True, capture_output=True)
+
+    def install_hook(self, name: str, script: str) -> None:
+        path = self.path / "hooks" / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)

@@ -1,0 +1,48 @@
+"""Processes that are killed at a chosen point."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lifecycle.gitops.git import Git
+
+# A server that has imported what takes long and forks each process. Before Python 3.13 it does not get this process's
+# sys.path, so it imports nothing of lifecycle.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(
+    [
+        "mlflow.tracking.client",
+        "mlflow.store.model_registry.rest_store",
+        "pandas",
+        "httpx",
+        "sqlalchemy",
+        "sklearn.metrics",
+    ]
+)
+
+Call = Callable[..., Any]
+
+
+@contextmanager
+def wrap_git(wrap: Callable[[str, Call], Call]) -> Iterator[None]:
+    """Replace git's `fast-import` and `push`, as the steps `commit` and `push`, with what `wrap` returns."""
+    original = Git.try_run
+    commands = {"fast-import": wrap("commit", original), "push": wrap("push", original)}
+
+    def try_run(self: Git, *arguments: str, stdin: bytes = b"") -> Any:
+        return commands.get(arguments[0], original)(self, *arguments, stdin=stdin)
+
+    Git.try_run = try_run  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Git.try_run = original  # type: ignore[method-assign]
+
+
+def wrap_methods(parts: list[tuple[Any, str, str]], wrap: Callable[[str, Call], Call]) -> None:
+    """Replace methods of objects, given as (object, method, step), with what `wrap` returns."""
+    for part, method, step in parts:
+        setattr(part, method, wrap(step, getattr(part, method)))
