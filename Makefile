@@ -62,7 +62,7 @@ test: test-lifecycle $(READY) ## Run all tests
 
 test-lifecycle: $(READY) $(LIFECYCLE_READY) ## Run the tests of platform/lifecycle, which has an environment of its own
 	@GROUNDWORK_PROMETHEUS="$${GROUNDWORK_PROMETHEUS:-$$($(PYTHON) -m rehearsal.scenarios.prometheus)}" && export GROUNDWORK_PROMETHEUS \
-		&& cd $(LIFECYCLE) && .venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+		&& cd $(LIFECYCLE) && .venv/bin/python -m pytest -m "not soak" --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # kfp needs protobuf 6 and pulumi-policy protobuf 5, so they cannot share an environment.
 $(LIFECYCLE_READY): $(READY) $(LIFECYCLE)/requirements.txt
@@ -97,11 +97,13 @@ docs: $(READY) $(LIFECYCLE_READY) ## Write what is generated from code: settings
 	@$(PYTHON) -m policies.catalogue --write
 	@cd $(LIFECYCLE) && PYTHONPATH=src .venv/bin/python -m lifecycle.reference --write $(CURDIR)/docs/lifecycle-settings.md
 
-lock: $(READY) ## Make each requirements.txt from its requirements.in
-	@$(VENV)/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes \
-		requirements.in -o requirements.txt
-	@cd $(LIFECYCLE) && $(abspath $(VENV))/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 \
-		--generate-hashes requirements.in -o requirements.txt
+COMPILE := $(abspath $(VENV))/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes
+
+lock: $(READY) ## Make each requirements.txt from requirements.in, or from the lifecycle package's pyproject.toml
+	@$(COMPILE) requirements.in -o requirements.txt
+	@cd $(LIFECYCLE) && $(COMPILE) pyproject.toml --all-extras --group pyproject.toml:test -o requirements.txt
+	@cd $(LIFECYCLE) && for image in serving training; do \
+		$(COMPILE) pyproject.toml --extra $$image -c requirements.txt -o images/$$image/requirements.txt || exit 1; done
 
 bench: $(READY) ## Measure rehearsals' speed and memory; writes docs/benchmarks.md
 	@$(PYTHON) -m rehearsal.benchmark

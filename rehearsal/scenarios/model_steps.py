@@ -29,9 +29,14 @@ _ROLLOUT_TIMEOUT = 600.0  # seconds
 _REQUEST_TIMEOUT = 10  # seconds
 
 # A rollout in minutes instead of hours. Its guardrails and tests are those of production.
-_ROLLOUT_SETTINGS = {"ROLLOUT_INTERVAL": "8", "ROLLOUT_POLL": "1", "ROLLOUT_REQUESTS": "20", "ROLLOUT_P95": "1"}
+_ROLLOUT_SETTINGS = {
+    "ROLLOUT_INTERVAL": "8",
+    "ROLLOUT_POLL_INTERVAL": "1",
+    "ROLLOUT_MIN_REQUESTS": "20",
+    "ROLLOUT_MAX_P95": "1",
+}
 _CLIENTS = 4
-_WAITING_MESSAGES = ("good so far", "cannot be judged yet")
+_WAITING_MESSAGES = ("guardrails pass", "evaluation inconclusive")
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def train(environment: ScenarioEnvironment, name: str) -> str:
 def register_faulty_challenger(environment: ScenarioEnvironment, kind: str) -> str:
     """Register a challenger that passes the gate and fails in production, `slow` or `failing`; returns its version."""
     name = f"train-{kind}"
-    environment.processes.start(name, [PYTHON, _SCRIPTS / "bad_challengers.py", kind])
+    environment.processes.start(name, [PYTHON, _SCRIPTS / "faulty_challengers.py", kind])
     environment.processes.wait_until_finished(name, _TRAINING_TIMEOUT)
     return get_challenger(environment)
 

@@ -22,8 +22,8 @@ Manifests = list[dict[str, Any]]
 _WRITE = """
 import sys
 from pathlib import Path
-from lifecycle.gitops import folder, manifests
-from lifecycle.gitops.folder import Folder
+from lifecycle.core import Lineage, ModelVersion
+from lifecycle.gitops.model_folder import ModelFolder, edit_folder
 from lifecycle.gitops.settings import GitopsSettings
 
 class Files:
@@ -32,10 +32,10 @@ class Files:
         return file.read_text() if file.exists() else None
 
 settings = GitopsSettings(repository=".", environment=sys.argv[1])
-versions = {role: manifests.Lineage("wine", number, "run", "data", "commit") for role, number in
+versions = {role: ModelVersion("wine", number, Lineage("run", "data", "commit")) for role, number in
             (("champion", "1"), ("challenger", "2"))}
-wanted = Folder("wine", versions, {"champion": 90, "challenger": 10})
-for path, text in folder.write(Files(), settings, wanted).items():
+folder = ModelFolder("wine", versions, {"champion": 90, "challenger": 10})
+for path, text in edit_folder(Files(), settings, folder).items():
     if text is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(text)
