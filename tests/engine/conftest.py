@@ -10,6 +10,7 @@ from rehearsal.console import UserError
 from rehearsal.engine import pulumi_cli
 from rehearsal.kubernetes.control_plane import programs
 from tests.support.project import Project
+from tests.support.rehearsed_stacks import RehearsedStacks
 
 pytest.register_assert_rewrite("tests.support.stack_contract")
 
@@ -29,13 +30,14 @@ def control_plane() -> None:
         pytest.skip(f"no control plane: {reason}")
 
 
+@pytest.fixture(scope="session")
+def rehearsed_stacks(engine: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> RehearsedStacks:  # noqa: ARG001 skips where there is none
+    """The stacks that are brought up once for all tests, whichever worker they run in."""
+    base = tmp_path_factory.getbasetemp()
+    return RehearsedStacks((base if worker_id == "master" else base.parent) / "rehearsed-stacks")
+
+
 @pytest.fixture
 def project(engine: Path, tmp_path: Path) -> Project:  # noqa: ARG001 skips where there is none
     """A fresh copy of the project, in which nothing has been rehearsed."""
     return Project(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def lasting(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:  # noqa: ARG001
-    """A copy of the project for all tests of a file."""
-    return Project(tmp_path_factory.mktemp("project"))

@@ -1,4 +1,4 @@
-"""A copy of the project that a test may break, with the engine that the real one uses."""
+"""Copies of the project that tests may edit and break; the built tools are those of the real one."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from rehearsal.summary import read_events
 from rehearsal.toolchain import ROOT
 from tests.support.waiting import eventually
 
-# Long enough for a rehearsal on two busy cores; a hang is a failure.
-TIMEOUT = 300
+# A rehearsal takes one minute on two idle cores; this leaves room for a busy machine, and a hang is a failure.
+TIMEOUT = 600.0  # seconds
 
-_PARTS = ("Pulumi.yaml", "__main__.py", "infra", "policies", "rehearsal", "stacks")
+_PARTS = ("Pulumi.yaml", "__main__.py", "infra", "kernel", "policies", "rehearsal", "stacks")
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a command ended, and all that it printed."""
+    """The exit code of a command, and all that it printed."""
 
-    code: int
-    text: str
+    returncode: int
+    output: str
 
-    @property
-    def complaint(self) -> str:
-        """What a failed command said; fails where it succeeded or showed a traceback."""
-        assert self.code != 0, f"succeeded, but should not have:\n{self.text}"
-        assert "Traceback" not in self.text, self.text
-        return self.text
+    def failure(self) -> str:
+        """What a failed command printed; raises AssertionError where it succeeded or showed a traceback."""
+        assert self.returncode != 0, f"succeeded, but should not have:\n{self.output}"
+        assert "Traceback" not in self.output, self.output
+        return self.output
 
 
 class Project:
-    """The copy in `folder`."""
+    """The copy in `folder`, made of the project in `source`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, source: Path = ROOT) -> None:
         self.folder = folder
+        # Compiled modules come along only from a copy, which nobody else works in.
+        ignored = shutil.ignore_patterns() if source != ROOT else shutil.ignore_patterns("__pycache__")
         for part in _PARTS:
-            source, target = ROOT / part, folder / part
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            if (source / part).is_dir():
+                shutil.copytree(source / part, folder / part, ignore=ignored)
             else:
-                shutil.copy(source, target)
+                shutil.copy(source / part, folder / part)
         (folder / ".venv").symlink_to(sys.prefix)
         (folder / ".groundwork").mkdir()
         session.prepare()
@@ -63,7 +63,7 @@ class Project:
 
     def rehearse(self, command: str, stack: str, *options: str) -> Run:
         """Run one of the rehearsal's commands to its end."""
-        return self.finished(self.start(command, stack, *options))
+        return self.wait(self.start(command, stack, *options))
 
     def start(self, command: str, stack: str, *options: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -78,7 +78,7 @@ class Project:
         )
 
     def serve(self, stack: str) -> str:
-        """Serve the stack's clouds in the background, as `make env` does; gives what it prints for a shell."""
+        """Serve the stack's clouds in the background, as `make env` does; returns the exports it prints for a shell."""
         return subprocess.run(
             [sys.executable, "-m", "rehearsal", "env", stack],
             cwd=self.folder,
@@ -90,7 +90,7 @@ class Project:
         ).stdout
 
     def pulumi(self, exports: str, *arguments: str) -> Run:
-        """Run plain `pulumi` in the project's folder, in a shell with what `serve` gave."""
+        """Run plain `pulumi` in the project's folder, in a shell with the exports of `serve`."""
         script = f'{exports}\nexec pulumi "$@"'
         reply = subprocess.run(
             ["sh", "-c", script, "sh", *arguments, "--non-interactive"],
@@ -105,19 +105,19 @@ class Project:
 
     @contextmanager
     def shell(self, stack: str) -> Iterator[Callable[..., Run]]:
-        """What `make env` gives, for as long as the context lasts: a function that runs plain `pulumi`."""
+        """Serve the stack's clouds while the context lasts; yields a function that runs plain `pulumi` on them."""
         exports = self.serve(stack)
         try:
             yield partial(self.pulumi, exports)
         finally:
             stopped = self.rehearse("stop", stack)
-            assert stopped.code == 0, stopped.text
+            assert stopped.returncode == 0, stopped.output
 
     def rehearsal(self, stack: str) -> Path:
         return self.folder / ".groundwork" / "rehearsals" / stack
 
     def processes(self, stack: str) -> dict[str, int]:
-        """The processes of the rehearsal's cluster, by the names of their programs."""
+        """The process ids of the rehearsal's cluster, by the names of their programs."""
         folder, found = str(self.rehearsal(stack)), {}
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with suppress(OSError):  # it has ended meanwhile
@@ -151,21 +151,21 @@ class Project:
             (self.folder / file).write_text(before)
 
     def journal(self, stack: str) -> list[tuple[str, str, str]]:
-        """Operation, type and outcome of everything that reached the simulated clouds, in order."""
+        """Operation, type and outcome of each request to the simulated clouds, in order."""
         path = self.rehearsal(stack) / "state.db"
         if not path.exists():
             return []
-        # Read as a file: whoever opened it as a state would make its tables, and the rehearsal may be at that.
+        # Read as a file: StateStore would create its tables, and the rehearsal may be doing so right now.
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database, suppress(sqlite3.OperationalError):
             return list(database.execute("SELECT operation, type, outcome FROM journal ORDER BY seq"))
         return []
 
-    def started_until(self, stack: str, happened: Callable[[], bool]) -> subprocess.Popen[str]:
-        """Bring the stack up; gives the process as eventually as something has happened in it."""
+    def start_up_until(self, stack: str, condition: Callable[[], bool]) -> subprocess.Popen[str]:
+        """Start to bring the stack up; returns the process, still running, as soon as `condition` holds."""
         process = self.start("up", stack)
 
         def check() -> bool:
-            if happened():
+            if condition():
                 return True
             if process.poll() is not None:
                 raise RuntimeError(f"`up` ended before that:\n{process.communicate()[0]}")
@@ -174,35 +174,35 @@ class Project:
         eventually(check, TIMEOUT)
         return process
 
-    def finished(self, process: subprocess.Popen[str], seconds: float = TIMEOUT) -> Run:
-        """How a command ends that was started; ends it where it does not within so many seconds."""
+    def wait(self, process: subprocess.Popen[str], timeout: float = TIMEOUT) -> Run:
+        """Wait for a command to end; after `timeout` seconds kill it and raise TimeoutExpired."""
         try:
-            text, _ = process.communicate(timeout=seconds)
+            output, _ = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):  # what it started outlives it
                 os.killpg(process.pid, signal.SIGKILL)
             raise
-        return Run(process.returncode, text)
+        return Run(process.returncode, output)
 
 
 class Stack:
     """A stack that has been brought up in a copy of the project.
 
-    Its clouds serve in the background from the first `pulumi` on, until the next command of the rehearsal: starting a
-    control plane for each would take longer than what is asked of it.
+    Its clouds serve in the background from the first `pulumi` on until the next command of the rehearsal: starting a
+    control plane for each command would take longer than the command itself.
     """
 
-    def __init__(self, project: Project, name: str) -> None:
+    def __init__(self, project: Project, name: str, output: str = "") -> None:
         self.project = project
         self.name = name
-        self.said = ""
+        self.output = output
         self._exports = ""
 
     def rehearse(self, command: str, *options: str) -> Run:
-        """Run one of the rehearsal's commands to its end; `said` is what was printed."""
-        self.rest()
+        """Run one of the rehearsal's commands to its end; `output` is what it printed."""
+        self.stop_serving()
         run = self.project.rehearse(command, self.name, *options)
-        self.said = run.text
+        self.output = run.output
         return run
 
     def pulumi(self, *arguments: str) -> Run:
@@ -210,12 +210,12 @@ class Stack:
         self._exports = self._exports or self.project.serve(self.name)
         return self.project.pulumi(self._exports, *arguments)
 
-    def rest(self) -> None:
-        """End what serves in the background."""
+    def stop_serving(self) -> None:
+        """Stop the clouds that serve in the background, if any do."""
         if self._exports:
             self._exports = ""
             stopped = self.project.rehearse("stop", self.name)
-            assert stopped.code == 0, stopped.text
+            assert stopped.returncode == 0, stopped.output
 
     def events(self, step: str) -> Path:
         return self.project.rehearsal(self.name) / f"{step}-events.jsonl"
@@ -225,7 +225,7 @@ class Stack:
 
 
 def changes(events: Path) -> dict[str, str]:
-    """Resource name -> operation, for all that the run in an event log changes or would change."""
+    """Resource name -> operation, for each resource that the run in an event log changed or would change."""
     found = {}
     for event in read_events(events):
         metadata = event.get("resourcePreEvent", {}).get("metadata", {})
@@ -241,15 +241,15 @@ def planned(text: str) -> dict[str, str]:
 
 
 def _environment() -> dict[str, str]:
-    """This process's, but that Python keeps what it compiles: each copy is compiled once then, not by each command."""
+    """This process's, except that Python keeps what it compiles: once for each copy, not in each command."""
     return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _borrow(built: Path, folder: Path) -> None:
-    """A tool's folder in the copy.
+    """Put a built tool into a copy of the project.
 
-    The engine looks for its language host beside itself, and each project's is its own: so a folder with the same
-    file in it, not the same folder.
+    The engine looks for its language host beside itself, and each project has its own: so it gets a folder of its own
+    with the same file in it.
     """
     if not built.name.startswith("engine-"):
         folder.symlink_to(built)

@@ -1,6 +1,6 @@
-"""What holds for every stack that stands: the tests that test_azure and test_aws both run, each on its own.
+"""What holds for every stack that is up: the tests that test_azure and test_aws both run, each on its own stack.
 
-Every one leaves the stack as it found it.
+Each leaves the stack as it found it.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from rehearsal.summary import policy_results, read_events
 from tests.support.project import Stack, changes, planned
 
 
-class Standing:
-    """Tests of the stack that the fixture `stack` gives."""
+class StackContract:
+    """Tests of the stack of the fixture `stack`."""
 
     # An edit that breaks a policy: file, old text, new text, the control.
-    BREAKS: ClassVar[tuple[str, str, str, str]]
+    POLICY_BREAK: ClassVar[tuple[str, str, str, str]]
 
     def test_the_summary_says_what_was_done(self, stack: Stack) -> None:
         for section in ("Resources by layer", "Resources by kind", "Policies", "Charts", "Outputs", "Simulated"):
-            assert f"\n{section}\n" in stack.said
-        assert "0 changes" in stack.said
-        assert "kubeconfig         [secret]" in stack.said
-        assert "mlflow 1.11.5: " + ("7 objects rendered" if FOLDER_VARIABLE in os.environ else "") in stack.said
+            assert f"\n{section}\n" in stack.output
+        assert "0 changes" in stack.output
+        assert "kubeconfig         [secret]" in stack.output
+        assert "mlflow 1.11.5: " + ("7 objects rendered" if FOLDER_VARIABLE in os.environ else "") in stack.output
 
-    def test_the_policies_judged_the_stack_and_found_nothing(self, stack: Stack) -> None:
-        said = policy_results(read_events(stack.events("up")))
-        assert said.failed == 0
-        assert said.undecided == 0
-        assert said.passed > 50
+    def test_the_policies_were_evaluated_and_found_nothing(self, stack: Stack) -> None:
+        results = policy_results(read_events(stack.events("up")))
+        assert results.failed == 0
+        assert results.undecided == 0
+        assert results.passed > 50
 
     def test_a_preview_without_an_edit_changes_nothing(self, stack: Stack) -> None:
         assert changes(stack.events("second-preview")) == {}
         again = stack.pulumi("preview", "--policy-pack", "policies", "--expect-no-changes")
-        assert again.code == 0, again.text
+        assert again.returncode == 0, again.output
 
     def test_a_refresh_finds_everything_as_it_was(self, stack: Stack) -> None:
         refreshed = stack.pulumi("refresh", "--yes", "--expect-no-changes")
-        assert refreshed.code == 0, refreshed.text
+        assert refreshed.returncode == 0, refreshed.output
 
     def test_the_engines_other_commands_work(self, stack: Stack, tmp_path: Path) -> None:
         graph = stack.pulumi("stack", "graph", str(tmp_path / "graph.dot"))
-        assert graph.code == 0, graph.text
+        assert graph.returncode == 0, graph.output
         outputs = stack.pulumi("stack", "output", "--json")
-        assert json.loads(outputs.text)["kubeconfig"] == "[secret]"
+        assert json.loads(outputs.output)["kubeconfig"] == "[secret]"
         assert "kube-prometheus-stack" in (tmp_path / "graph.dot").read_text()
 
     def test_one_edited_setting_changes_just_what_it_is_about(self, stack: Stack) -> None:
@@ -59,42 +59,42 @@ class Standing:
         owner = "  groundwork:owner: ml-platform"
         with stack.project.edited(f"stacks/Pulumi.{stack.name}.yaml", owner, f"{owner}\n{setting}"):
             preview = stack.pulumi("preview", "--json")
-        assert planned(preview.text) == {"cluster-user": "update"}
+        assert planned(preview.output) == {"cluster-user": "update"}
 
-    def test_a_preview_that_breaks_a_policy_fails_and_says_how_to_mend_it(self, stack: Stack) -> None:
-        file, old, new, control = self.BREAKS
+    def test_a_preview_that_breaks_a_policy_fails_and_names_the_remedy(self, stack: Stack) -> None:
+        file, old, new, control = self.POLICY_BREAK
         with stack.project.edited(file, old, new):
             preview = stack.pulumi("preview", "--policy-pack", "policies")
-        assert preview.code != 0
-        lines = preview.text.splitlines()
+        assert preview.returncode != 0
+        lines = preview.output.splitlines()
         found = [" ".join(lines[at : at + 3]) for at, line in enumerate(lines) if f"  {control}  " in line]
         assert found
-        assert all("registry" in said and "Remedy: " in said for said in found)
+        assert all("registry" in text and "Remedy: " in text for text in found)
 
     def test_no_secret_is_anywhere_in_plain_text(self, stack: Stack) -> None:
-        shown = json.loads(stack.pulumi("stack", "export", "--show-secrets").text)
-        stack.rest()  # so that no file comes or goes while all are read
+        shown = json.loads(stack.pulumi("stack", "export", "--show-secrets").output)
+        stack.stop_serving()  # so that no file comes or goes while all are read
         # Short strings (a user's name, "true") are no secrets and occur by chance.
         secrets = {value for value in _secret_values(shown) if len(value) >= 16}
         assert len(secrets) >= 3  # database, Grafana, kubeconfig
         folder = stack.project.rehearsal(stack.name)
         places = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        places[Path("what was printed")] = stack.said.encode()
+        places[Path("output of the command")] = stack.output.encode()
         assert any(b"kube-prometheus-stack" in content for content in places.values())
         found = [str(path) for path, content in places.items() for secret in secrets if secret.encode() in content]
         assert found == []
 
 
-def taken_down(stack: Stack, outlives: Collection[str]) -> None:
-    """Destroy the stack, and assert that nothing is left but the types that outlive it."""
+def assert_destroyed(stack: Stack, remaining: Collection[str]) -> None:
+    """Destroy the stack, and assert that nothing remains but resources of these types."""
     destroyed = stack.rehearse("destroy")
-    assert destroyed.code == 0, destroyed.text
+    assert destroyed.returncode == 0, destroyed.output
     with closing(StateStore(stack.project.rehearsal(stack.name) / "state.db")) as state:
-        assert {record.type for record in state.all()} == set(outlives)
+        assert {record.type for record in state.all()} == set(remaining)
     journal = stack.journal()
     done = Counter((operation, type_) for operation, type_, outcome in journal if outcome == "done")
     types = {type_ for _, type_, _ in journal}
-    assert {type_ for type_ in types if done["create", type_] > done["delete", type_]} == set(outlives)
+    assert {type_ for type_ in types if done["create", type_] > done["delete", type_]} == set(remaining)
     # In the cluster, what runs goes before the namespace that it runs in.
     order = [type_ for operation, type_, _ in journal if operation == "delete"]
     releases = [at for at, type_ in enumerate(order) if type_ == "kubernetes:helm.sh/v3:Release"]

@@ -1,0 +1,44 @@
+"""A rehearsal that is killed, interrupted and bereft of its API server passes in the end.
+
+Proves that each such run leaves no process and no lock behind, says what happened, and that the same stack is brought
+up by one run after the other, of which the last passes. tests/engine keeps a shorter way of the same kind.
+"""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from rehearsal.kubernetes.control_plane import programs
+from tests.support.interruptions import interrupt_after, kill_api_server, kill_in_preview
+from tests.support.project import Project
+
+pytestmark = pytest.mark.soak
+
+
+@pytest.mark.usefixtures("control_plane")
+@pytest.mark.parametrize("stack", ["aws-dev", "azure-dev"])
+def test_a_stack_comes_up_in_spite_of_all_that_can_happen_meanwhile(project: Project, stack: str) -> None:
+    killed = kill_in_preview(project, stack)
+    assert killed.run.returncode == -signal.SIGKILL
+    assert set(programs.paths()) <= set(killed.processes)
+    assert killed.leftover == {}
+
+    created = 0
+    for count in (20, 60, 100):
+        interrupted = interrupt_after(project, stack, count)
+        assert interrupted.run.returncode == 130
+        assert interrupted.leftover == {}
+        assert interrupted.created > created
+        assert set(interrupted.changed.values()) <= {"create"}
+        created = interrupted.created
+
+    deprived = kill_api_server(project, stack)
+    assert "kube-apiserver ended unexpectedly (signal 9)" in deprived.run.failure()
+    assert deprived.leftover == {}
+    assert deprived.created > created
+
+    run = project.rehearse("up", stack)
+    assert run.returncode == 0, run.output
+    assert [outcome for _, _, outcome in project.journal(stack) if "already exists" in outcome] == []

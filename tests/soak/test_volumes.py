@@ -1,0 +1,29 @@
+"""aws-dev without the add-on that makes volumes.
+
+Proves that pods which need volumes keep the rehearsal from passing, in the words of who refuses them. The stack is
+brought up from nothing, for volumes that are there would stay.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from rehearsal.helm.charts import FOLDER_VARIABLE
+from tests.support.project import Project
+
+pytestmark = pytest.mark.soak
+
+AWS = "aws-dev"
+
+
+@pytest.mark.skipif(FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} names no folder with the charts")
+@pytest.mark.usefixtures("control_plane")
+def test_volumes_without_their_add_on_stay_pending(project: Project) -> None:
+    project.edit("infra/aws/cluster.py", '"aws-ebs-csi-driver",', '"metrics-server",')
+    output = project.rehearse("up", AWS).failure()
+    assert "kube-prometheus-stack" in output
+    assert 'storage class "ebs-csi-default-sc" does not exist' in output
+    assert "Remedy: Set storageClassName" in output
+    assert f"The rehearsal of {AWS} failed at its cluster" in output

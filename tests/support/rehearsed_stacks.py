@@ -1,0 +1,49 @@
+"""Stacks that are brought up from nothing once in a run of the tests, of which each test gets a copy.
+
+The first worker that needs a stack brings it up, under a lock that the others wait for. A copied rehearsal goes on from
+there: its folder holds what the engine, the simulated clouds and etcd know, and ports and certificates are new at each
+start.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from filelock import FileLock
+
+from tests.support.project import Project, Run, Stack
+
+
+class RehearsedStacks:
+    """The stacks of one run of the tests; `folder` is shared by its workers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def copy(self, name: str, folder: Path) -> Stack:
+        """A stack that has been brought up, in a copy of the project in `folder`.
+
+        Raises AssertionError with what the command printed where the stack did not come up.
+        """
+        original, run = self._bring_up(name)
+        assert run.returncode == 0, run.output
+        project = Project(folder, original)
+        rehearsal = Path(".groundwork") / "rehearsals" / name
+        # Sockets cannot be copied, and the lock and the certificates are those of processes that have ended.
+        shutil.copytree(
+            original / rehearsal, folder / rehearsal, ignore=shutil.ignore_patterns("*.sock", "lock", "pki", "logs")
+        )
+        return Stack(project, name, run.output)
+
+    def _bring_up(self, name: str) -> tuple[Path, Run]:
+        folder = self._folder / name
+        project, result = folder / "project", folder / "run.json"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock"):
+            if not result.exists():
+                run = Project(project).rehearse("up", name)
+                result.write_text(json.dumps(asdict(run)))
+        return project, Run(**json.loads(result.read_text()))

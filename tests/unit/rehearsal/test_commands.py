@@ -1,0 +1,75 @@
+"""Wrong settings, and the message that `make rehearse` ends with before it starts anything.
+
+The commands run in this process; tests/engine/test_bad_input.py proves the same of a few as people type them. The rules
+of the settings themselves are proven one by one in tests/unit/infra/test_settings.py.
+"""
+
+from __future__ import annotations
+
+import shutil
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rehearsal import commands, session
+from rehearsal.console import UserError
+from rehearsal.session import Rehearsal
+from rehearsal.toolchain import ROOT
+
+STACK = "azure-dev"
+
+
+@pytest.fixture
+def stack_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The settings of the stack, in a copy of the stacks' folder. A rehearsal that begins fails the test."""
+    shutil.copytree(ROOT / "stacks", tmp_path / "stacks")
+    monkeypatch.setattr(session, "STACKS", tmp_path / "stacks")
+    monkeypatch.setattr(session, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(Rehearsal, "running", lambda *_: pytest.fail("the rehearsal began"))
+    return tmp_path / "stacks" / f"Pulumi.{STACK}.yaml"
+
+
+def refusal() -> str:
+    """The message with which the command ends."""
+    with pytest.raises(UserError) as raised:
+        commands.up(Namespace(stack=STACK, port=0, strict=False))
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"colud": "azure"}, "groundwork:colud is not a setting"),
+        ({"cluster": {"userPool": {"minimum": "few"}}}, "groundwork:cluster.userPool.minimum = 'few'"),
+        ({"network": {"cidr": "10.0.0.0/33"}}, "groundwork:network.cidr = '10.0.0.0/33'"),
+        ({"network": {"cidr": "10.0.0.0/24"}}, "must be between /16 and /20"),
+        ({"network": {"cidr": "10.244.0.0/16"}}, "cidr 10.244.0.0/16 overlaps podCidr"),
+        ({"cluster": {"userPool": {"minimum": 9, "maximum": 3}}}, "minimum 9 is above maximum 3"),
+        ({"cluster": {"kubernetesVersion": "1.20"}}, "kubernetesVersion '1.20' is not supported"),
+        ({"environment": "prod"}, "are the settings of a stack named 'azure-prod'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_wrong_setting_is_refused_with_a_remedy(
+    stack_file: Path, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    content = yaml.safe_load(stack_file.read_text())
+    content["config"].update({f"groundwork:{name}": value for name, value in settings.items()})
+    stack_file.write_text(yaml.safe_dump(content))
+    refused = refusal()
+    assert message in refused
+    assert "Remedy: " in refused
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_missing_setting_is_named(stack_file: Path) -> None:
+    stack_file.write_text(stack_file.read_text().replace("groundwork:owner", "groundwork:costCenter"))
+    assert "groundwork:owner is not set" in refusal()
+
+
+def test_a_stack_file_that_is_not_yaml_is_named(stack_file: Path) -> None:
+    stack_file.write_text("config: [unclosed")
+    assert f"stacks/Pulumi.{STACK}.yaml is not YAML" in refusal()
