@@ -7,9 +7,14 @@ READY := $(VENV)/.ready
 ACTIONLINT := .groundwork/actionlint
 LIFECYCLE := platform/lifecycle
 LIFECYCLE_READY := $(LIFECYCLE)/.venv/.ready
+# Files go to the workers in the order that pytest is configured with. RERUNS=1 runs what fails once more.
+PYTEST_OPTIONS := --numprocesses auto --dist loadfile --no-loadscope-reorder
+# The rollout's tests query a real Prometheus.
+WITH_PROMETHEUS = GROUNDWORK_PROMETHEUS="$${GROUNDWORK_PROMETHEUS:-$$($(PYTHON) -m rehearsal.scenarios.prometheus)}" \
+	&& export GROUNDWORK_PROMETHEUS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-lifecycle lint format docs lock bench bench-lifecycle
+.PHONY: help setup rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint format docs lock bench bench-lifecycle
 
 help: ## Show what there is
 	@echo "make <target> [STACK=<cloud>-<environment>], azure-dev unless said otherwise"
@@ -57,12 +62,22 @@ preview: ## Preview STACK on its real cloud
 up: ## Deploy STACK to its real cloud
 destroy: ## Destroy STACK on its real cloud
 
-test: test-lifecycle $(READY) ## Run all tests
-	@$(PYTHON) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+# Both environments' tests, and meanwhile the builds of what they need; where all is built, that takes a second.
+test: $(READY) $(LIFECYCLE_READY) ## Run all tests but those of `make soak`
+	@nice $(PYTHON) -m rehearsal.scenarios.programs & built=$$!; \
+		$(MAKE) --no-print-directory test-lifecycle; lifecycle=$$?; wait $$built; \
+		$(PYTHON) -m pytest $(PYTEST_OPTIONS) $(if $(RERUNS),--reruns $(RERUNS)) && exit $$lifecycle
+
+test-fast: $(READY) $(LIFECYCLE_READY) ## Run the tests that start no processes
+	@cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) -m "not process and not soak"
+	@$(PYTHON) -m pytest $(PYTEST_OPTIONS) -m "not process" tests/unit
 
 test-lifecycle: $(READY) $(LIFECYCLE_READY) ## Run the tests of platform/lifecycle, which has an environment of its own
-	@GROUNDWORK_PROMETHEUS="$${GROUNDWORK_PROMETHEUS:-$$($(PYTHON) -m rehearsal.scenarios.prometheus)}" && export GROUNDWORK_PROMETHEUS \
-		&& cd $(LIFECYCLE) && .venv/bin/python -m pytest -m "not soak" --numprocesses auto --dist loadfile --no-loadscope-reorder
+	@$(WITH_PROMETHEUS) && cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) -m "not soak"
+
+soak: $(READY) $(LIFECYCLE_READY) ## Run the long tests: all crash points, a model's life on both clouds
+	@$(WITH_PROMETHEUS) && cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) -m soak
+	@$(PYTHON) -m pytest $(PYTEST_OPTIONS) -m soak tests/soak
 
 # kfp needs protobuf 6 and pulumi-policy protobuf 5, so they cannot share an environment.
 $(LIFECYCLE_READY): $(READY) $(LIFECYCLE)/requirements.txt

@@ -1,14 +1,18 @@
-"""How many tests run at once, and what they inherit."""
+"""How many tests run at once, in which order, what they inherit, and which of them are flaky."""
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 
 import pytest
 
 # Shells have what they start in the background ignore Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Files that take minutes: a worker that began one of them last would work alone at the end.
+_LONGEST_FIRST = ("engine/test_lifecycle.py", "engine/test_defects.py", "engine/test_aws.py", "engine/test_azure.py")
 
 
 # An option of pytest-xdist's, which need not be there.
@@ -16,3 +20,24 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: many tests wait, most of their time, for what a control plane does in its own."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((at for at, end in enumerate(_LONGEST_FIRST) if path.endswith(end)), len(_LONGEST_FIRST))
+
+    items.sort(key=rank)  # stable: all others stay in their order
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List what passed only when it was run once more: each is a defect, of the test or of what it tests."""
+
+    def names(outcome: str) -> Sequence[str]:
+        return [report.nodeid for report in terminalreporter.getreports(outcome)]
+
+    flaky = sorted(set(names("rerun")) & set(names("passed")))
+    if flaky:
+        terminalreporter.section("flaky: passed only when run once more")
+        for name in flaky:
+            terminalreporter.line(f"FLAKY {name}")

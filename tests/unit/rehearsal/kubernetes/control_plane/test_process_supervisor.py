@@ -19,6 +19,8 @@ from rehearsal.kubernetes.control_plane.process_supervisor import run_supervisor
 from rehearsal.toolchain import ROOT
 from tests.support.waiting import TIMEOUT, eventually
 
+pytestmark = pytest.mark.process
+
 _PARENT = """
 import sys, time
 from pathlib import Path

@@ -1,0 +1,29 @@
+"""Builds all programs that rehearsals, scenarios and tests run: `python -m rehearsal.scenarios.programs`.
+
+Whatever runs them builds what is missing; this does it beforehand, in one place, with its progress shown.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from rehearsal import session, toolchain
+from rehearsal.console import UserError, info
+from rehearsal.scenarios import chart_installation
+from rehearsal.scenarios.prometheus import PROMETHEUS
+
+
+def build_programs() -> None:
+    """Find or build every program. Raises UserError with the first that can neither be found nor built."""
+    _, _, unavailable = session.prepare(chart_installation.load_pins())
+    if unavailable:
+        raise UserError(unavailable)
+    toolchain.ensure(PROMETHEUS)
+
+
+if __name__ == "__main__":
+    try:
+        build_programs()
+    except UserError as error:
+        info(f"error: {error}")
+        sys.exit(1)
