@@ -20,7 +20,7 @@ from policies import controls, get_control
 from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness import workloads
-from tests.support.admission import POLICY, VERSION, in_force, merged
+from tests.support.admission import API_VERSION, POLICY_KIND, enforce_rules, merge
 from tests.support.policies.cases import UNKNOWN_TEXT, Outcome
 from tests.support.policies.kubernetes_cases import CASES, DEPLOYMENT, INGRESS, POD, SERVICE
 from tests.support.waiting import eventually
@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 _numbers = itertools.count(1)
 
 # What each control of pods asks of a container: a pod of all of them has nothing amiss.
-ASKED: Mapping[str, Mapping[str, Any]] = {
+REQUIREMENTS: Mapping[str, Mapping[str, Any]] = {
     "k8s-pod-privilege-escalation": {"securityContext": {"allowPrivilegeEscalation": False}},
     "k8s-pod-non-root": {"securityContext": {"runAsNonRoot": True}},
     "k8s-pod-drop-capabilities": {"securityContext": {"capabilities": {"drop": ["ALL"]}}},
@@ -40,7 +40,7 @@ ASKED: Mapping[str, Mapping[str, Any]] = {
 
 
 # What Pod Security, or else the API server's own look at a pod, says to each that it answers for.
-SAID: Mapping[str, str] = {
+POD_SECURITY_MESSAGES: Mapping[str, str] = {
     "k8s-pod-privileged": "cannot set `allowPrivilegeEscalation` to false and `privileged` to true",
     "k8s-pod-host-namespaces": "host namespaces",
     "k8s-pod-privilege-escalation": "allowPrivilegeEscalation != false",
@@ -55,11 +55,11 @@ SAID: Mapping[str, str] = {
 
 def container(over: Mapping[str, Any], name: str, but: str = "") -> dict[str, Any]:
     """A container with nothing amiss but what `over` says, or leaves out of what the control `but` asks for."""
-    whole: dict[str, Any] = {"name": name}
-    for control, part in ASKED.items():
+    complete_manifest: dict[str, Any] = {"name": name}
+    for control, part in REQUIREMENTS.items():
         if control != but or control == "k8s-pod-image-tag":  # which the API server asks for as well
-            whole = merged(whole, part)
-    return merged(whole, {**over, "name": name})
+            complete_manifest = merge(complete_manifest, part)
+    return merge(complete_manifest, {**over, "name": name})
 
 
 def pod(case: Mapping[str, Any], control: str) -> dict[str, Any]:
@@ -93,18 +93,18 @@ def restricted(plane: ControlPlane) -> Iterator[str]:
     """A namespace that the rules hold in, with a pod for debuggers to join."""
     name = f"restricted-{next(_numbers)}"
     plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": NAMESPACES}})
-    eventually(lambda: plane.api.create(whole("Pod", name, {"spec": pod({}, "")})))
+    eventually(lambda: plane.api.create(complete_manifest("Pod", name, {"spec": pod({}, "")})))
     yield name
     plane.api.delete("v1", "Namespace", name)
 
 
-def whole(kind: str, namespace: str, props: Mapping[str, Any]) -> dict[str, Any]:
+def complete_manifest(kind: str, namespace: str, props: Mapping[str, Any]) -> dict[str, Any]:
     group = "networking.k8s.io/" if kind == "Ingress" else ""
     metadata = {"name": "it", "namespace": namespace, **props.get("metadata", {})}
     return {"apiVersion": f"{group}v1", "kind": kind, **props, "metadata": metadata}
 
 
-def refusal(api: ApiClient, manifest: Object, debugger: Object | None = None) -> str:
+def find_denial(api: ApiClient, manifest: Object, debugger: Object | None = None) -> str:
     """What the API server says against a creation, or against a debugger's container; empty where it says nothing."""
     kind = api.discover(manifest["apiVersion"], manifest["kind"])
     metadata = manifest["metadata"]
@@ -121,82 +121,87 @@ def refusal(api: ApiClient, manifest: Object, debugger: Object | None = None) ->
     return ""
 
 
-def asked(api: ApiClient, namespace: str, control: str, props: Mapping[str, Any], type_: str) -> str:
+def evaluate_case(api: ApiClient, namespace: str, control: str, props: Mapping[str, Any], type_: str) -> str:
     """The refusal of one case."""
     if type_ == POD:
         spec = props.get("spec", {})
         debuggers = [container(each, "debugger", control) for each in spec.get("ephemeralContainers", ())]
         for debugger in debuggers:
             debugger.pop("resources", None)
-        return refusal(api, whole("Pod", namespace, {"spec": pod(spec, control)}), *debuggers)
+        return find_denial(api, complete_manifest("Pod", namespace, {"spec": pod(spec, control)}), *debuggers)
     if type_ == SERVICE:
         spec = {"ports": [{"port": 80}], **props.get("spec", {})}
-        return refusal(api, whole("Service", namespace, {**props, "spec": spec}))
+        return find_denial(api, complete_manifest("Service", namespace, {**props, "spec": spec}))
     spec = {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}, **props.get("spec", {})}
-    return refusal(api, whole("Ingress", namespace, {**props, "spec": spec}))
+    return find_denial(api, complete_manifest("Ingress", namespace, {**props, "spec": spec}))
 
 
 @pytest.mark.parametrize("control", RULES)
-def test_a_rule_says_what_its_control_says(plane: ControlPlane, restricted: str, namespace: str, control: str) -> None:
+def test_a_rule_agrees_with_its_control(plane: ControlPlane, restricted: str, namespace: str, control: str) -> None:
     (type_,) = {POD, SERVICE, INGRESS} & {first.type for _, _, (first, *_) in CASES[control].expectations()}
     found = list(cases(control, type_))
     assert {outcome for _, outcome, _ in found} == {"passes", "fails"}
-    mark = f"{POLICY} '{control}'"
-    with in_force(plane.api, control):
+    mark = f"{POLICY_KIND} '{control}'"
+    with enforce_rules(plane.api, control):
         bad = next(props for name, _, props in found if name == "violating0")
-        eventually(lambda: mark in asked(plane.api, restricted, control, bad, type_))
+        eventually(lambda: mark in evaluate_case(plane.api, restricted, control, bad, type_))
         for name, outcome, props in found:
-            said = asked(plane.api, restricted, control, props, type_)
-            assert (mark in said and said.startswith("Forbidden: ")) == (outcome == "fails"), f"{name}: {props}: {said}"
-        assert asked(plane.api, namespace, control, bad, type_) == ""
-        policy = plane.api.get(VERSION, POLICY, control)
+            message = evaluate_case(plane.api, restricted, control, props, type_)
+            assert (mark in message and message.startswith("Forbidden: ")) == (outcome == "fails"), (
+                f"{name}: {props}: {message}"
+            )
+        assert evaluate_case(plane.api, namespace, control, bad, type_) == ""
+        policy = plane.api.get(API_VERSION, POLICY_KIND, control)
         assert policy
         assert policy["status"].get("typeChecking", {}).get("expressionWarnings", []) == []
 
 
-def test_what_was_there_before_a_rule_may_go(plane: ControlPlane, restricted: str) -> None:
+def test_an_object_older_than_a_rule_can_be_deleted(plane: ControlPlane, restricted: str) -> None:
     """A pod that is deleted loses its finalizers one by one: changes of a pod that a rule would refuse."""
     control = "k8s-pod-image-tag"
     # On no node, whose kubelet would take part.
-    moving = {"containers": [{"image": "ghcr.io/mlflow/mlflow:latest"}], "nodeSelector": {"disk": "fast"}}
-    old = whole("Pod", restricted, {"metadata": {"name": "old", "finalizers": ["example.org/hold"]}})
-    plane.api.create({**old, "spec": pod(moving, "")})
-    with in_force(plane.api, control):
-        eventually(lambda: control in asked(plane.api, restricted, "", {"spec": moving}, POD))
+    spec_with_latest_tag = {"containers": [{"image": "ghcr.io/mlflow/mlflow:latest"}], "nodeSelector": {"disk": "fast"}}
+    old = complete_manifest("Pod", restricted, {"metadata": {"name": "old", "finalizers": ["example.org/hold"]}})
+    plane.api.create({**old, "spec": pod(spec_with_latest_tag, "")})
+    with enforce_rules(plane.api, control):
+        eventually(lambda: control in evaluate_case(plane.api, restricted, "", {"spec": spec_with_latest_tag}, POD))
         plane.api.delete("v1", "Pod", "old", restricted)
         plane.api.patch(old, {"metadata": {"finalizers": None}})
         eventually(lambda: plane.api.get("v1", "Pod", "old", restricted) is None)
 
 
-def test_a_workload_without_pods_is_told_the_controls_remedy(plane: ControlPlane, restricted: str) -> None:
+def test_a_workload_without_pods_has_the_remedy_of_the_control(plane: ControlPlane, restricted: str) -> None:
     control = get_control("k8s-pod-image-tag")
-    moving = {"spec": {"containers": [{"image": "ghcr.io/mlflow/mlflow:latest"}]}}
+    spec_with_latest_tag = {"spec": {"containers": [{"image": "ghcr.io/mlflow/mlflow:latest"}]}}
     labels = {"app": "web"}
-    template = {"metadata": {"labels": labels}, "spec": pod(moving["spec"], "")}
-    with in_force(plane.api, control.id):
-        eventually(lambda: control.id in asked(plane.api, restricted, "", moving, POD))
+    template = {"metadata": {"labels": labels}, "spec": pod(spec_with_latest_tag["spec"], "")}
+    with enforce_rules(plane.api, control.id):
+        eventually(lambda: control.id in evaluate_case(plane.api, restricted, "", spec_with_latest_tag, POD))
         metadata = {"name": "web", "namespace": restricted}
         spec = {"selector": {"matchLabels": labels}, "template": template}
         plane.api.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
 
         def reported() -> bool:
-            said = [problem.message for problem in workloads.find_problems(plane.api, restricted)]
-            policy = f"{POLICY} '{control.id}' with binding '{control.id}' denied request"
-            asks = f"[medium] {control.id}: {control.title}. Remedy: {control.remedy}."
-            assert said == [f"Deployment {restricted}/web: 0/1 pods ready: {policy}: {asks}"]
+            message = [problem.message for problem in workloads.find_problems(plane.api, restricted)]
+            policy = f"{POLICY_KIND} '{control.id}' with binding '{control.id}' denied request"
+            violation = f"[medium] {control.id}: {control.title}. Remedy: {control.remedy}."
+            assert message == [f"Deployment {restricted}/web: 0/1 pods ready: {policy}: {violation}"]
             return True
 
         eventually(reported)
 
 
-def test_every_control_of_pods_is_asked_for_at_admission() -> None:
-    assert {control.id for control in controls() if control.service == "kubernetes.pod"} <= {*RULES, *SAID}
+def test_every_control_of_pods_is_enforced_at_admission() -> None:
+    assert {control.id for control in controls() if control.service == "kubernetes.pod"} <= {
+        *RULES,
+        *POD_SECURITY_MESSAGES,
+    }
 
 
-@pytest.mark.parametrize("control", SAID)
-def test_pod_security_refuses_what_the_other_controls_do(plane: ControlPlane, restricted: str, control: str) -> None:
-    assert asked(plane.api, restricted, "", {}, POD) == ""
+@pytest.mark.parametrize("control", POD_SECURITY_MESSAGES)
+def test_pod_security_rejects_what_other_controls_report(plane: ControlPlane, restricted: str, control: str) -> None:
+    assert evaluate_case(plane.api, restricted, "", {}, POD) == ""
     for name, outcome, props in cases(control, POD):
         if outcome == "fails":
-            said = asked(plane.api, restricted, control, props, POD)
-            assert re.search(SAID[control], said), f"{name}: {props}: {said}"
+            message = evaluate_case(plane.api, restricted, control, props, POD)
+            assert re.search(POD_SECURITY_MESSAGES[control], message), f"{name}: {props}: {message}"

@@ -28,18 +28,18 @@ from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER, CONT
 from rehearsal.kubernetes.controllers.manager import ControllerManager, ensure_programs
 from rehearsal.toolchain import ROOT
 from tests.support.argocd_applications import (
-    ARGO,
+    API_VERSION,
     NAMESPACE,
     Repository,
-    application_of,
-    config_map,
-    failed,
-    manifest,
-    mislabelled_deployment,
-    status,
-    synced,
+    application_manifest,
+    failed_operation,
+    get_status,
+    is_synced,
+    render_config_map,
+    render_manifest,
+    render_mislabelled_deployment,
 )
-from tests.support.chart_installation import apply_kinds, install
+from tests.support.chart_installation import apply_definitions, install_chart
 from tests.support.waiting import eventually
 
 _RBAC = "rbac.authorization.k8s.io/v1"
@@ -59,13 +59,13 @@ def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controller
         pytest.skip("Argo CD's controllers cannot be had")
     controllers = ControllerManager(plane, egress, found)
     with controllers.run():
-        install(plane, "argo-cd-10.1.1", NAMESPACE, *_VALUES)
+        install_chart(plane, "argo-cd-10.1.1", NAMESPACE, *_VALUES)
         plane.api.apply(_project(), "test")
         yield controllers
-        for application in plane.api.list(ARGO, "Application"):
-            plane.api.delete(ARGO, "Application", application["metadata"]["name"], NAMESPACE)
-        eventually(lambda: not plane.api.list(ARGO, "Application"))
-    eventually(lambda: not _running(plane))
+        for application in plane.api.list(API_VERSION, "Application"):
+            plane.api.delete(API_VERSION, "Application", application["metadata"]["name"], NAMESPACE)
+        eventually(lambda: not plane.api.list(API_VERSION, "Application"))
+    eventually(lambda: not _find_processes(plane))
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def url(namespace: str) -> str:
 
 @pytest.fixture
 def repository(controllers: ControllerManager, url: str, tmp_path: Path) -> Repository:
-    made = Repository.make(tmp_path)
+    made = Repository.create(tmp_path)
     controllers.git_server.add_repository(url, made.folder)
     return made
 
@@ -84,153 +84,153 @@ def repository(controllers: ControllerManager, url: str, tmp_path: Path) -> Repo
 def application(plane: ControlPlane, namespace: str, url: str) -> Iterator[Callable[..., Object]]:
     """Makes an application of the repository, for the test's namespace, and called as that is."""
 
-    def make(*, retry: Mapping[str, Any] | None = None, **source: str) -> Object:
-        return plane.api.create(application_of(namespace, {"repoURL": url, **source}, retry or {"limit": 0}))
+    def create(*, retry: Mapping[str, Any] | None = None, **source: str) -> Object:
+        return plane.api.create(application_manifest(namespace, {"repoURL": url, **source}, retry or {"limit": 0}))
 
-    yield make
-    plane.api.delete(ARGO, "Application", namespace, NAMESPACE)
+    yield create
+    plane.api.delete(API_VERSION, "Application", namespace, NAMESPACE)
 
 
-def test_what_is_committed_is_in_the_cluster(
+def test_a_commit_is_applied_to_the_cluster(
     plane: ControlPlane,
     controllers: ControllerManager,
     repository: Repository,
     application: Callable[..., Object],
     namespace: str,
 ) -> None:
-    first = repository.commit({"colour.yaml": config_map("colour", "red")})
+    first = repository.commit({"colour.yaml": render_config_map("colour", "red")})
     application()
-    eventually(lambda: synced(plane, namespace, first))
-    assert _value(plane, namespace, "colour") == "red"
+    eventually(lambda: is_synced(plane, namespace, first))
+    assert _read_value(plane, namespace, "colour") == "red"
 
-    second = repository.commit({"colour.yaml": config_map("colour", "blue")})
+    second = repository.commit({"colour.yaml": render_config_map("colour", "blue")})
 
-    eventually(lambda: synced(plane, namespace, second))
-    assert _value(plane, namespace, "colour") == "blue"
+    eventually(lambda: is_synced(plane, namespace, second))
+    assert _read_value(plane, namespace, "colour") == "blue"
     assert {"Application", "AppProject"} <= set(controllers.served_kinds())
-    assert [told for told in controllers.notes() if "Argo CD" in told] == [REDIS.substitute_note]
+    assert [note for note in controllers.notes() if "Argo CD" in note] == [REDIS.substitute_note]
     assert not controllers.problems()
 
 
 @pytest.mark.usefixtures("controllers")
-def test_what_is_taken_out_of_the_repository_goes(
+def test_an_object_removed_from_the_repository_is_pruned(
     plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
 ) -> None:
-    files = {f"{name}.yaml": config_map(name, "red") for name in ("stays", "goes")}
+    files = {f"{name}.yaml": render_config_map(name, "red") for name in ("stays", "goes")}
     first = repository.commit(files)
     application()
-    eventually(lambda: synced(plane, namespace, first))
+    eventually(lambda: is_synced(plane, namespace, first))
 
     second = repository.commit({"goes.yaml": None})
 
-    eventually(lambda: synced(plane, namespace, second))
-    assert _value(plane, namespace, "goes") is None
-    assert _value(plane, namespace, "stays") == "red"
+    eventually(lambda: is_synced(plane, namespace, second))
+    assert _read_value(plane, namespace, "goes") is None
+    assert _read_value(plane, namespace, "stays") == "red"
 
 
 @pytest.mark.usefixtures("controllers")
-def test_what_is_changed_by_hand_is_put_right(
+def test_a_manual_change_is_reverted(
     plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
 ) -> None:
-    commit = repository.commit({"colour.yaml": config_map("colour", "red")})
+    commit = repository.commit({"colour.yaml": render_config_map("colour", "red")})
     application()
-    eventually(lambda: synced(plane, namespace, commit))
+    eventually(lambda: is_synced(plane, namespace, commit))
     found = plane.api.get("v1", "ConfigMap", "colour", namespace)
     assert found is not None
 
     plane.api.patch(found, {"data": {"value": "green"}})
 
-    eventually(lambda: _value(plane, namespace, "colour") == "red")
+    eventually(lambda: _read_value(plane, namespace, "colour") == "red")
 
 
 @pytest.mark.usefixtures("controllers")
-def test_what_the_api_server_refuses_is_said_in_its_words(
+def test_an_error_of_the_api_server_is_in_the_status(
     plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
 ) -> None:
-    good = repository.commit({"colour.yaml": config_map("colour", "red")})
+    good = repository.commit({"colour.yaml": render_config_map("colour", "red")})
     application()
-    eventually(lambda: synced(plane, namespace, good))
+    eventually(lambda: is_synced(plane, namespace, good))
 
-    bad = repository.commit({"web.yaml": mislabelled_deployment()})
+    bad = repository.commit({"web.yaml": render_mislabelled_deployment()})
 
-    operation = eventually(lambda: failed(plane, namespace, bad))
+    operation = eventually(lambda: failed_operation(plane, namespace, bad))
     assert "`selector` does not match template `labels`" in operation["message"]
-    assert status(plane, namespace)["sync"]["status"] == "OutOfSync"
+    assert get_status(plane, namespace)["sync"]["status"] == "OutOfSync"
 
-    mended = repository.commit({"web.yaml": None})
-    eventually(lambda: synced(plane, namespace, mended))
+    fixed = repository.commit({"web.yaml": None})
+    eventually(lambda: is_synced(plane, namespace, fixed))
 
 
 @pytest.mark.usefixtures("controllers")
-def test_while_a_refused_commit_is_tried_again_a_better_one_is_taken_where_the_application_says_so(
+def test_a_new_commit_replaces_a_failing_one_between_retries_with_refresh(
     plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
 ) -> None:
-    repository.commit({"web.yaml": mislabelled_deployment()})
+    repository.commit({"web.yaml": render_mislabelled_deployment()})
     application(retry={"limit": 50, "backoff": {"duration": "5s", "factor": 1}, "refresh": True})
-    eventually(lambda: "Retrying attempt" in status(plane, namespace).get("operationState", {}).get("message", ""))
+    eventually(lambda: "Retrying attempt" in get_status(plane, namespace).get("operationState", {}).get("message", ""))
 
-    mended = repository.commit({"web.yaml": None, "colour.yaml": config_map("colour", "red")})
+    fixed = repository.commit({"web.yaml": None, "colour.yaml": render_config_map("colour", "red")})
 
-    eventually(lambda: synced(plane, namespace, mended))
+    eventually(lambda: is_synced(plane, namespace, fixed))
 
 
 @pytest.mark.usefixtures("controllers")
-def test_a_kind_that_the_project_does_not_list_is_refused(
+def test_a_kind_that_the_project_does_not_permit_is_rejected(
     plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
 ) -> None:
-    commit = repository.commit({"secret.yaml": manifest("v1", "Secret", "key", {"stringData": {"key": "value"}})})
+    commit = repository.commit(
+        {"secret.yaml": render_manifest("v1", "Secret", "key", {"stringData": {"key": "value"}})}
+    )
 
     application()
 
-    operation = eventually(lambda: failed(plane, namespace, commit))
+    operation = eventually(lambda: failed_operation(plane, namespace, commit))
     assert "resource :Secret is not permitted in project tests" in json.dumps(operation)
     assert plane.api.get("v1", "Secret", "key", namespace) is None
 
 
 @pytest.mark.usefixtures("controllers")
-def test_its_settings_are_those_of_its_config_maps(plane: ControlPlane) -> None:
+def test_its_settings_come_from_its_config_maps(plane: ControlPlane) -> None:
     log = plane.folder / "logs" / f"{APPLICATION_CONTROLLER.name}.log"
 
-    said = eventually(lambda: [line for line in log.read_text().splitlines() if "appResyncPeriod" in line])
+    lines = eventually(lambda: [line for line in log.read_text().splitlines() if "appResyncPeriod" in line])
 
     # So say the chart's values; without them it would be JSON.
-    assert said[0].startswith("time=")
+    assert lines[0].startswith("time=")
 
 
 @pytest.mark.usefixtures("controllers")
-def test_a_repository_by_its_file_url_and_its_kustomization(
+def test_a_kustomization_in_a_repository_with_a_file_url(
     plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
 ) -> None:
     kustomization = {"resources": ["colour.yaml"], "namePrefix": "dark-"}
-    files = {"colour.yaml": config_map("colour", "red"), "kustomization.yaml": json.dumps(kustomization)}
+    files = {"colour.yaml": render_config_map("colour", "red"), "kustomization.yaml": json.dumps(kustomization)}
     commit = repository.commit({f"deep/{name}": text for name, text in files.items()})
 
     application(repoURL=f"file://{repository.folder}", path="deep")
 
-    eventually(lambda: synced(plane, namespace, commit))
-    assert _value(plane, namespace, "dark-colour") == "red"
+    eventually(lambda: is_synced(plane, namespace, commit))
+    assert _read_value(plane, namespace, "dark-colour") == "red"
 
 
 @pytest.mark.usefixtures("controllers")
-def test_nothing_is_fetched_from_elsewhere(
-    plane: ControlPlane, application: Callable[..., Object], namespace: str
-) -> None:
+def test_other_hosts_are_refused(plane: ControlPlane, application: Callable[..., Object], namespace: str) -> None:
     application(repoURL="https://elsewhere.example.com/settings.git")
 
-    told: Any = eventually(lambda: status(plane, namespace).get("conditions"))
+    note: Any = eventually(lambda: get_status(plane, namespace).get("conditions"))
 
-    assert "the rehearsal serves no git repository of elsewhere.example.com" in told[0]["message"]
+    assert "the rehearsal serves no git repository of elsewhere.example.com" in note[0]["message"]
 
 
-def test_the_platforms_own_applications_are_applied_as_they_are(
+def test_the_platforms_own_application_is_applied_unchanged(
     plane: ControlPlane, controllers: ControllerManager, tmp_path: Path
 ) -> None:
     monitor = ("monitoring.coreos.com/v1", "ServiceMonitor")
-    apply_kinds(plane, "kube-prometheus-stack-88.5.3", monitor, others=False)
+    apply_definitions(plane, "kube-prometheus-stack-88.5.3", monitor, only_kind=True)
     project, application = (
         yaml.safe_load((_GITOPS / "argocd" / name).read_text()) for name in ("project.yaml", "dev.yaml")
     )
-    repository = Repository.make(tmp_path)
+    repository = Repository.create(tmp_path)
     controllers.git_server.add_repository(application["spec"]["source"]["repoURL"], repository.folder)
     files = (path for path in _GITOPS.rglob("*.yaml") if path.parent.name != "argocd")
     commit = repository.commit({str(path.relative_to(_GITOPS)): path.read_text() for path in files})
@@ -240,42 +240,42 @@ def test_the_platforms_own_applications_are_applied_as_they_are(
     plane.api.apply(project, "test")
     plane.api.apply(application, "test")
 
-    eventually(lambda: synced(plane, name, commit))
+    eventually(lambda: is_synced(plane, name, commit))
     assert plane.api.get("v1", "ServiceAccount", "serving", serving)
     assert plane.api.get(*monitor, "models", serving)
 
-    plane.api.delete(ARGO, "Application", name, NAMESPACE)
-    eventually(lambda: plane.api.get(ARGO, "Application", name, NAMESPACE) is None)
+    plane.api.delete(API_VERSION, "Application", name, NAMESPACE)
+    eventually(lambda: plane.api.get(API_VERSION, "Application", name, NAMESPACE) is None)
     assert plane.api.get(*monitor, "models", serving) is None  # its finalizer takes away what it made
     plane.api.delete("v1", "Namespace", serving)
 
 
 @pytest.mark.usefixtures("controllers")
-def test_it_may_do_no_more_than_its_chart_allows_its_service_account(
+def test_it_has_only_the_permissions_of_its_service_account(
     plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
 ) -> None:
-    first = repository.commit({"colour.yaml": config_map("colour", "red")})
+    first = repository.commit({"colour.yaml": render_config_map("colour", "red")})
     application()
-    eventually(lambda: synced(plane, namespace, first))
+    eventually(lambda: is_synced(plane, namespace, first))
     role = plane.api.get(_RBAC, "ClusterRole", _ROLE)
     assert role is not None
     reading = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]
     plane.api.patch(role, {"rules": reading})
     try:
         eventually(lambda: not _may_patch_config_maps(plane))
-        second = repository.commit({"colour.yaml": config_map("colour", "blue")})
-        operation = eventually(lambda: failed(plane, namespace, second))
+        second = repository.commit({"colour.yaml": render_config_map("colour", "blue")})
+        operation = eventually(lambda: failed_operation(plane, namespace, second))
         user = f"system:serviceaccount:{NAMESPACE}:{APPLICATION_CONTROLLER.name}"
         assert re.search(rf"User \W*{user}\W* cannot patch resource \W*configmaps\W* ", operation["message"])
     finally:
         plane.api.patch(role, {"rules": role["rules"]})
 
-    third = repository.commit({"colour.yaml": config_map("colour", "white")})
-    eventually(lambda: synced(plane, namespace, third))
+    third = repository.commit({"colour.yaml": render_config_map("colour", "white")})
+    eventually(lambda: is_synced(plane, namespace, third))
 
 
 @pytest.mark.parametrize("name", [REDIS.name, REPOSITORY_SERVER.name, APPLICATION_CONTROLLER.name])
-def test_a_process_that_dies_is_reported_and_started_again(
+def test_a_killed_process_is_reported_and_restarted(
     plane: ControlPlane,
     controllers: ControllerManager,
     repository: Repository,
@@ -283,33 +283,31 @@ def test_a_process_that_dies_is_reported_and_started_again(
     namespace: str,
     name: str,
 ) -> None:
-    first = repository.commit({"colour.yaml": config_map("colour", "red")})
+    first = repository.commit({"colour.yaml": render_config_map("colour", "red")})
     application()
-    eventually(lambda: synced(plane, namespace, first))
-    before = _running(plane)[name]
+    eventually(lambda: is_synced(plane, namespace, first))
+    before = _find_processes(plane)[name]
 
     os.kill(before, signal.SIGKILL)
 
-    problem = f"{name} exited unexpectedly once, last with signal 9; see its log "
-    eventually(lambda: [told for told in controllers.problems() if told.startswith(problem)])
-    eventually(lambda: _running(plane).get(name, before) != before)
-    second = repository.commit({"colour.yaml": config_map("colour", "blue")})
-    eventually(lambda: synced(plane, namespace, second))
+    message = f"{name} exited unexpectedly once, last with signal 9; see its log "
+    eventually(lambda: [note for note in controllers.problems() if note.startswith(message)])
+    eventually(lambda: _find_processes(plane).get(name, before) != before)
+    second = repository.commit({"colour.yaml": render_config_map("colour", "blue")})
+    eventually(lambda: is_synced(plane, namespace, second))
 
 
-def test_it_runs_only_while_its_stateful_set_does(plane: ControlPlane, controllers: ControllerManager) -> None:
+def test_it_runs_only_while_its_stateful_set_has_pods(plane: ControlPlane, controllers: ControllerManager) -> None:
     _scale(plane, 0)
 
     eventually(lambda: "Application" not in controllers.served_kinds())
-    assert set(_running(plane)) == {REDIS.name, REPOSITORY_SERVER.name}
+    assert set(_find_processes(plane)) == {REDIS.name, REPOSITORY_SERVER.name}
 
     _scale(plane, 1)
     eventually(lambda: "Application" in controllers.served_kinds())
 
 
-def test_another_version_than_the_one_that_can_be_built_stays_simulated(
-    plane: ControlPlane, controllers: ControllerManager
-) -> None:
+def test_a_controller_of_another_version_is_simulated(plane: ControlPlane, controllers: ControllerManager) -> None:
     deployment = _workload(plane, "Deployment", REPOSITORY_SERVER.label_selector)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     image, _, tag = container["image"].rpartition(":")
@@ -317,11 +315,11 @@ def test_another_version_than_the_one_that_can_be_built_stays_simulated(
 
     change(f"{image}:v0.0.1")
 
-    told = f"Argo CD's controllers: its image has version 0.0.1, the available program {tag[1:]}"
-    eventually(lambda: told in controllers.notes())
-    eventually(lambda: REPOSITORY_SERVER.name not in _running(plane))
+    note = f"Argo CD's controllers: its image has version 0.0.1, the available program {tag[1:]}"
+    eventually(lambda: note in controllers.notes())
+    eventually(lambda: REPOSITORY_SERVER.name not in _find_processes(plane))
     change(container["image"])
-    eventually(lambda: REPOSITORY_SERVER.name in _running(plane))
+    eventually(lambda: REPOSITORY_SERVER.name in _find_processes(plane))
 
 
 def _project() -> Object:
@@ -331,14 +329,14 @@ def _project() -> Object:
         "namespaceResourceWhitelist": [{"group": "", "kind": "ConfigMap"}, {"group": "apps", "kind": "Deployment"}],
     }
     return {
-        "apiVersion": ARGO,
+        "apiVersion": API_VERSION,
         "kind": "AppProject",
         "metadata": {"name": "tests", "namespace": NAMESPACE},
         "spec": spec,
     }
 
 
-def _value(plane: ControlPlane, namespace: str, name: str) -> str | None:
+def _read_value(plane: ControlPlane, namespace: str, name: str) -> str | None:
     found = plane.api.get("v1", "ConfigMap", name, namespace)
     return found["data"]["value"] if found else None
 
@@ -346,8 +344,8 @@ def _value(plane: ControlPlane, namespace: str, name: str) -> str | None:
 def _may_patch_config_maps(plane: ControlPlane) -> bool:
     """Whether the API server has taken notice of the role."""
     user = f"system:serviceaccount:{NAMESPACE}:{APPLICATION_CONTROLLER.name}"
-    asked = {"user": user, "resourceAttributes": {"verb": "patch", "resource": "configmaps", "namespace": "default"}}
-    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked}
+    spec = {"user": user, "resourceAttributes": {"verb": "patch", "resource": "configmaps", "namespace": "default"}}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
     return bool(plane.api.create(review)["status"]["allowed"])
 
 
@@ -365,7 +363,7 @@ def _use_image(plane: ControlPlane, workload: Object, container: Object, image: 
     plane.api.patch(workload, {"spec": {"template": {"spec": {"containers": [{**container, "image": image}]}}}})
 
 
-def _running(plane: ControlPlane) -> dict[str, int]:
+def _find_processes(plane: ControlPlane) -> dict[str, int]:
     """The processes of Argo CD that belong to this control plane, by what they are called."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):

@@ -15,7 +15,7 @@ from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.manager import ControllerManager
-from tests.support.chart_installation import apply_gateway_api, condition
+from tests.support.chart_installation import apply_gateway_api_definitions, find_condition
 from tests.support.waiting import eventually
 
 _VERSION = "gateway.networking.k8s.io/v1"
@@ -24,7 +24,7 @@ _CLASS = "simulated"
 
 @pytest.fixture(scope="module", autouse=True)
 def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[None]:
-    apply_gateway_api(plane)
+    apply_gateway_api_definitions(plane)
     plane.api.apply(_object("GatewayClass", _CLASS, "", {"controllerName": "example.com/gateways"}), "test")
     with ControllerManager(plane, egress, {}).run():
         yield
@@ -36,79 +36,79 @@ def gateway(plane: ControlPlane, namespace: str) -> Object:
     return _gateway(plane, namespace, {"name": "http", "port": 80, "protocol": "HTTP"})
 
 
-def test_a_gateway_is_programmed_and_has_an_address_that_leads_nowhere(plane: ControlPlane, gateway: Object) -> None:
-    found = eventually(lambda: _judged(plane, gateway, "Programmed"))
+def test_a_gateway_is_programmed_with_an_unroutable_address(plane: ControlPlane, gateway: Object) -> None:
+    found = eventually(lambda: _with_condition(plane, gateway, "Programmed"))
 
-    assert condition(found, "Accepted")["status"] == condition(found, "Programmed")["status"] == "True"
-    assert "simulated" in condition(found, "Programmed")["message"]
+    assert find_condition(found, "Accepted")["status"] == find_condition(found, "Programmed")["status"] == "True"
+    assert "simulated" in find_condition(found, "Programmed")["message"]
     assert found["status"]["addresses"][0]["value"].startswith("203.0.113.")
 
 
-def test_a_gateway_of_no_known_class_waits(plane: ControlPlane, namespace: str) -> None:
+def test_a_gateway_of_an_unknown_class_is_not_programmed(plane: ControlPlane, namespace: str) -> None:
     listener = {"name": "http", "port": 80, "protocol": "HTTP"}
     spec = {"gatewayClassName": "not-there", "listeners": [listener]}
     unknown = plane.api.create(_object("Gateway", "unknown", namespace, spec))
     other = _gateway(plane, namespace, listener)
 
-    eventually(lambda: _judged(plane, other, "Programmed"))
+    eventually(lambda: _with_condition(plane, other, "Programmed"))
 
-    assert condition(_again(plane, unknown), "Programmed")["status"] == "Unknown"
+    assert find_condition(_get_current(plane, unknown), "Programmed")["status"] == "Unknown"
 
 
 def test_a_listener_without_its_certificate_is_invalid(plane: ControlPlane, namespace: str) -> None:
     tls = {"certificateRefs": [{"name": "not-there"}]}
     gateway = _gateway(plane, namespace, {"name": "https", "port": 443, "protocol": "HTTPS", "tls": tls})
 
-    found = eventually(lambda: _judged(plane, gateway, "Programmed"))
+    found = eventually(lambda: _with_condition(plane, gateway, "Programmed"))
 
     (listener,) = found["status"]["listeners"]
-    assert condition(listener, "ResolvedRefs")["reason"] == "InvalidCertificateRef"
-    assert condition(found, "Programmed")["status"] == "False"
+    assert find_condition(listener, "ResolvedRefs")["reason"] == "InvalidCertificateRef"
+    assert find_condition(found, "Programmed")["status"] == "False"
 
 
-def test_a_route_to_a_service_that_is_there_is_accepted_and_counted(plane: ControlPlane, gateway: Object) -> None:
+def test_a_route_to_an_existing_service_is_accepted_and_counted(plane: ControlPlane, gateway: Object) -> None:
     namespace = gateway["metadata"]["namespace"]
     _service(plane, namespace)
 
     (parent,) = _parents(plane, _route(plane, namespace, gateway))
 
     assert parent["controllerName"] == "rehearsal.groundwork/simulated-gateway"
-    assert condition(parent, "Accepted")["status"] == condition(parent, "ResolvedRefs")["status"] == "True"
+    assert find_condition(parent, "Accepted")["status"] == find_condition(parent, "ResolvedRefs")["status"] == "True"
     eventually(
-        lambda: [each["attachedRoutes"] for each in _again(plane, gateway)["status"].get("listeners", ())] == [1]
+        lambda: [each["attachedRoutes"] for each in _get_current(plane, gateway)["status"].get("listeners", ())] == [1]
     )
 
 
-def test_a_route_to_a_service_that_is_not_there_is_not_resolved(plane: ControlPlane, gateway: Object) -> None:
+def test_a_route_to_a_missing_service_is_not_resolved(plane: ControlPlane, gateway: Object) -> None:
     (parent,) = _parents(plane, _route(plane, gateway["metadata"]["namespace"], gateway))
 
-    assert condition(parent, "ResolvedRefs")["status"] == "False"
-    assert condition(parent, "ResolvedRefs")["reason"] == "BackendNotFound"
+    assert find_condition(parent, "ResolvedRefs")["status"] == "False"
+    assert find_condition(parent, "ResolvedRefs")["reason"] == "BackendNotFound"
 
 
-def test_a_route_of_a_gateway_that_is_not_there_is_not_judged(plane: ControlPlane, gateway: Object) -> None:
+def test_a_route_of_a_missing_gateway_has_no_status(plane: ControlPlane, gateway: Object) -> None:
     namespace = gateway["metadata"]["namespace"]
     orphan = plane.api.create(_object("HTTPRoute", "orphan", namespace, {"parentRefs": [{"name": "not-there"}]}))
 
     _parents(plane, _route(plane, namespace, gateway))
 
-    assert not _again(plane, orphan).get("status", {}).get("parents")
+    assert not _get_current(plane, orphan).get("status", {}).get("parents")
 
 
-def test_a_route_to_another_namespace_needs_a_grant_of_that_namespace(plane: ControlPlane, gateway: Object) -> None:
+def test_a_route_to_another_namespace_needs_a_grant_there(plane: ControlPlane, gateway: Object) -> None:
     namespace = gateway["metadata"]["namespace"]
     other = f"{namespace}-other"
     plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
     _service(plane, other)
-    route = _route(plane, namespace, gateway, service_of=other)
+    route = _route(plane, namespace, gateway, service_namespace=other)
 
     (parent,) = _parents(plane, route)
-    assert condition(parent, "ResolvedRefs")["reason"] == "RefNotPermitted"
+    assert find_condition(parent, "ResolvedRefs")["reason"] == "RefNotPermitted"
 
     source = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": namespace}
     grant = {"from": [source], "to": [{"group": "", "kind": "Service"}]}
     plane.api.create({**_object("ReferenceGrant", "grant", other, grant), "apiVersion": f"{_VERSION}beta1"})
-    eventually(lambda: condition(_parents(plane, route)[0], "ResolvedRefs")["status"] == "True")
+    eventually(lambda: find_condition(_parents(plane, route)[0], "ResolvedRefs")["status"] == "True")
     plane.api.delete("v1", "Namespace", other)
 
 
@@ -135,25 +135,23 @@ def test_a_route_to_another_namespace_needs_a_grant_of_that_namespace(plane: Con
         ),
     ],
 )
-def test_a_listener_takes_the_routes_that_it_allows(
+def test_a_listener_accepts_the_routes_that_it_allows(
     plane: ControlPlane, namespace: str, listener: Mapping[str, Any], reason: str
 ) -> None:
-    elsewhere = f"{namespace}-gateway"
-    plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": elsewhere}})
-    gateway = _gateway(plane, elsewhere, {"name": "http", "port": 80, "protocol": "HTTP", **listener})
+    other_namespace = f"{namespace}-gateway"
+    plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other_namespace}})
+    gateway = _gateway(plane, other_namespace, {"name": "http", "port": 80, "protocol": "HTTP", **listener})
 
     (parent,) = _parents(plane, _route(plane, namespace, gateway))
 
-    assert condition(parent, "Accepted")["reason"] == reason
-    plane.api.delete("v1", "Namespace", elsewhere)
+    assert find_condition(parent, "Accepted")["reason"] == reason
+    plane.api.delete("v1", "Namespace", other_namespace)
 
 
-def test_a_route_to_a_listener_that_the_gateway_does_not_have_has_no_parent(
-    plane: ControlPlane, gateway: Object
-) -> None:
+def test_a_route_to_a_missing_listener_has_no_parent(plane: ControlPlane, gateway: Object) -> None:
     (parent,) = _parents(plane, _route(plane, gateway["metadata"]["namespace"], gateway, sectionName="https"))
 
-    assert condition(parent, "Accepted")["reason"] == "NoMatchingParent"
+    assert find_condition(parent, "Accepted")["reason"] == "NoMatchingParent"
 
 
 def _object(kind: str, name: str, namespace: str, spec: Mapping[str, Any]) -> Object:
@@ -166,8 +164,8 @@ def _gateway(plane: ControlPlane, namespace: str, listener: Mapping[str, Any]) -
     return plane.api.create(_object("Gateway", "gateway", namespace, spec))
 
 
-def _route(plane: ControlPlane, namespace: str, gateway: Object, service_of: str = "", **parent: Any) -> Object:
-    backend = {"name": "web", "port": 80} | ({"namespace": service_of} if service_of else {})
+def _route(plane: ControlPlane, namespace: str, gateway: Object, service_namespace: str = "", **parent: Any) -> Object:
+    backend = {"name": "web", "port": 80} | ({"namespace": service_namespace} if service_namespace else {})
     named = {"name": gateway["metadata"]["name"], "namespace": gateway["metadata"]["namespace"]}
     spec = {
         "parentRefs": [{**named, **parent}],
@@ -183,14 +181,14 @@ def _service(plane: ControlPlane, namespace: str) -> None:
 
 
 def _parents(plane: ControlPlane, route: Object) -> Any:
-    return eventually(lambda: _again(plane, route).get("status", {}).get("parents"))
+    return eventually(lambda: _get_current(plane, route).get("status", {}).get("parents"))
 
 
-def _judged(plane: ControlPlane, gateway: Object, kind: str) -> Any:
-    found = _again(plane, gateway)
-    return found if condition(found, kind).get("status") in {"True", "False"} else None
+def _with_condition(plane: ControlPlane, gateway: Object, kind: str) -> Any:
+    found = _get_current(plane, gateway)
+    return found if find_condition(found, kind).get("status") in {"True", "False"} else None
 
 
-def _again(plane: ControlPlane, found: Object) -> Any:
+def _get_current(plane: ControlPlane, found: Object) -> Any:
     metadata = found["metadata"]
     return plane.api.get(found["apiVersion"], found["kind"], metadata["name"], metadata["namespace"])

@@ -14,34 +14,34 @@ import pytest
 
 from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority
 from rehearsal.kubernetes.controllers.git_server import GitServer
-from tests.support.argocd_applications import Repository, config_map, git
+from tests.support.argocd_applications import Repository, render_config_map, run_git
 
 _URL = "https://git.example.com/groundwork/models.git"
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
-    return Repository.make(tmp_path)
+    return Repository.create(tmp_path)
 
 
 @pytest.fixture
 def environment(repository: Repository, tmp_path: Path) -> Iterator[Mapping[str, str]]:
     """With which git finds the repository under its URL."""
     authority = CertificateAuthority(tmp_path / "pki")
-    served = GitServer(authority)
-    with served.run():
-        served.add_repository(_URL, repository.folder)
-        yield {"https_proxy": served.proxy_url, "no_proxy": "", "GIT_SSL_CAINFO": str(authority.ca_file)}
+    git_server = GitServer(authority)
+    with git_server.run():
+        git_server.add_repository(_URL, repository.folder)
+        yield {"https_proxy": git_server.proxy_url, "no_proxy": "", "GIT_SSL_CAINFO": str(authority.ca_file)}
 
 
-def test_a_repository_is_read_under_its_url(
+def test_a_repository_is_served_under_its_url(
     repository: Repository, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
-    commit = repository.commit({"colour.yaml": config_map("colour", "red")})
+    commit = repository.commit({"colour.yaml": render_config_map("colour", "red")})
 
-    git(tmp_path, "clone", "--quiet", _URL, "read", **environment)
+    run_git(tmp_path, "clone", "--quiet", _URL, "read", **environment)
 
-    assert git(tmp_path / "read", "rev-parse", "HEAD") == commit
+    assert run_git(tmp_path / "read", "rev-parse", "HEAD") == commit
 
 
 @pytest.mark.parametrize(
@@ -52,17 +52,17 @@ def test_a_repository_is_read_under_its_url(
         ("https://elsewhere.example.com/groundwork/models.git", "response 502"),
     ],
 )
-def test_nothing_else_is(url: str, reason: str, environment: Mapping[str, str], tmp_path: Path) -> None:
-    with pytest.raises(subprocess.CalledProcessError) as refused:
-        git(tmp_path, "ls-remote", url, **environment)
+def test_nothing_else_is_served(url: str, reason: str, environment: Mapping[str, str], tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        run_git(tmp_path, "ls-remote", url, **environment)
 
-    assert reason in refused.value.stderr
+    assert reason in failure.value.stderr
 
 
-def test_nobody_writes(repository: Repository, environment: Mapping[str, str]) -> None:
-    repository.commit({"colour.yaml": config_map("colour", "red")})
+def test_pushes_are_rejected(repository: Repository, environment: Mapping[str, str]) -> None:
+    repository.commit({"colour.yaml": render_config_map("colour", "red")})
 
-    with pytest.raises(subprocess.CalledProcessError) as refused:
-        git(repository.copy, "push", _URL, "HEAD:another", **environment)
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        run_git(repository.clone, "push", _URL, "HEAD:another", **environment)
 
-    assert "403" in refused.value.stderr
+    assert "403" in failure.value.stderr

@@ -25,8 +25,13 @@ from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.kserve import KSERVE
 from rehearsal.kubernetes.controllers.manager import ControllerManager, ensure_programs
-from tests.support.admission import in_force, merged
-from tests.support.chart_installation import apply_gateway_api, apply_kinds, condition, install
+from tests.support.admission import enforce_rules, merge
+from tests.support.chart_installation import (
+    apply_definitions,
+    apply_gateway_api_definitions,
+    find_condition,
+    install_chart,
+)
 from tests.support.gitops_rendering import deployment, render
 from tests.support.waiting import eventually
 
@@ -37,7 +42,7 @@ _RBAC = "rbac.authorization.k8s.io/v1"
 _BINDING = "kserve-manager-rolebinding"
 
 # What each admission rule of pods finds fault with in a container.
-_FAULTS: Mapping[str, Mapping[str, Any]] = {
+_VIOLATIONS: Mapping[str, Mapping[str, Any]] = {
     "k8s-pod-image-tag": {"image": "ghcr.io/models/server:latest"},
     "k8s-pod-image-registry": {"image": "registry.example.com/server:1"},
     "k8s-pod-read-only-root": {"securityContext": {"readOnlyRootFilesystem": False}},
@@ -59,40 +64,40 @@ def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controller
         pytest.skip("KServe's controller cannot be had")
     controllers = ControllerManager(plane, egress, found)
     with controllers.run():
-        apply_gateway_api(plane)
-        apply_kinds(plane, "cert-manager-v1.21.1", ("cert-manager.io/v1", "Certificate"), "crds.enabled=true")
-        apply_kinds(plane, "kserve-crd-v0.20.0", (_SERVING, "InferenceService"))
+        apply_gateway_api_definitions(plane)
+        apply_definitions(plane, "cert-manager-v1.21.1", ("cert-manager.io/v1", "Certificate"), "crds.enabled=true")
+        apply_definitions(plane, "kserve-crd-v0.20.0", (_SERVING, "InferenceService"))
         plane.api.create(_gateway_class())
-        install(plane, "kserve-resources-v0.20.0", _NAMESPACE, *_VALUES)
-        install(plane, "kserve-runtime-configs-v0.20.0", _NAMESPACE, "kserve.servingruntime.enabled=true")
+        install_chart(plane, "kserve-resources-v0.20.0", _NAMESPACE, *_VALUES)
+        install_chart(plane, "kserve-runtime-configs-v0.20.0", _NAMESPACE, "kserve.servingruntime.enabled=true")
         yield controllers
         # Only KServe's controller takes its finalizer off them: without it their namespaces would stay.
         eventually(lambda: not plane.api.list(_SERVING, "InferenceService"))
-    assert not _running(plane)
+    assert not _find_processes(plane)
 
 
-def test_an_inference_service_becomes_all_that_kserve_makes_of_it_and_is_ready(
+def test_an_inference_service_gets_its_objects_and_becomes_ready(
     plane: ControlPlane, controllers: ControllerManager, namespace: str
 ) -> None:
     plane.api.create(_inference_service(namespace))
 
-    ready = eventually(lambda: _ready(plane, namespace))
+    ready = eventually(lambda: _get_if_ready(plane, namespace))
 
     assert ready["status"]["url"] == f"http://iris-{namespace}.example.com"
-    assert _names(plane, "apps/v1", "Deployment", namespace) == {"iris-predictor"}
-    assert _names(plane, "autoscaling/v2", "HorizontalPodAutoscaler", namespace) == {"iris-predictor"}
-    assert _names(plane, "v1", "Service", namespace) == {"iris-predictor"}
-    assert _names(plane, _GATEWAY_API, "HTTPRoute", namespace) == {"iris", "iris-predictor"}
+    assert _list_names(plane, "apps/v1", "Deployment", namespace) == {"iris-predictor"}
+    assert _list_names(plane, "autoscaling/v2", "HorizontalPodAutoscaler", namespace) == {"iris-predictor"}
+    assert _list_names(plane, "v1", "Service", namespace) == {"iris-predictor"}
+    assert _list_names(plane, _GATEWAY_API, "HTTPRoute", namespace) == {"iris", "iris-predictor"}
     (pod,) = plane.api.list("v1", "Pod", namespace)
     assert pod["status"]["phase"] == "Running"
     assert [each["name"] for each in pod["spec"]["initContainers"]] == ["storage-initializer"]
     assert "InferenceService" in controllers.served_kinds()
-    assert not [told for told in controllers.notes() if "KServe" in told]
+    assert not [note for note in controllers.notes() if "KServe" in note]
     assert not controllers.problems()
 
 
 @pytest.mark.usefixtures("controllers")
-def test_kserves_own_webhook_sets_the_defaults(plane: ControlPlane, namespace: str) -> None:
+def test_the_webhook_of_kserve_sets_defaults(plane: ControlPlane, namespace: str) -> None:
     predictor = {"sklearn": {"storageUri": "s3://models/iris"}}
 
     created = plane.api.create({**_inference_service(namespace), "spec": {"predictor": predictor}})
@@ -103,7 +108,7 @@ def test_kserves_own_webhook_sets_the_defaults(plane: ControlPlane, namespace: s
 
 
 @pytest.mark.usefixtures("controllers")
-def test_kserves_own_validation_refuses_a_bad_inference_service(plane: ControlPlane, namespace: str) -> None:
+def test_the_webhook_of_kserve_rejects_an_invalid_inference_service(plane: ControlPlane, namespace: str) -> None:
     with pytest.raises(ApiError, match="'MinReplicas' cannot be greater than MaxReplicas"):
         plane.api.create(_inference_service(namespace, minReplicas=3, maxReplicas=1))
 
@@ -112,27 +117,27 @@ def test_kserves_own_validation_refuses_a_bad_inference_service(plane: ControlPl
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
 def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: str, tmp_path: Path) -> None:
     """By KServe's webhooks and the API server; and the pods that come of them by Pod Security and our own rules."""
-    assert {rule for rule in RULES if rule.startswith("k8s-pod-")} == _FAULTS.keys()
-    plane.api.apply(_restricted("serving"), "test")
+    assert {rule for rule in RULES if rule.startswith("k8s-pod-")} == _VIOLATIONS.keys()
+    plane.api.apply(_restricted_namespace("serving"), "test")
     manifests = render(environment, tmp_path)
     kinds = set()
-    with in_force(plane.api, *RULES):
+    with enforce_rules(plane.api, *RULES):
         for manifest in manifests:
             if manifest["kind"] != "ServiceMonitor":  # its operator is not in this cluster
                 kinds.add(plane.api.apply(manifest, "test", dry_run=True)["kind"])
             if manifest["kind"] == "InferenceService":
                 pod = _pod(manifest)
-                for control, problem in _FAULTS.items():
-                    eventually(partial(_refused, plane, _worse(pod, problem), control))
+                for control, change in _VIOLATIONS.items():
+                    eventually(partial(_is_rejected, plane, _with_container_change(pod, change), control))
                 plane.api.apply(pod, "test", dry_run=True)
-                assert _refused(plane, _pod(manifest, hostNetwork=True), "violates PodSecurity")
+                assert _is_rejected(plane, _pod(manifest, hostNetwork=True), "violates PodSecurity")
     assert kinds == {"HTTPRoute", "InferenceService", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount"}
 
 
 @pytest.mark.usefixtures("controllers")
-def test_with_an_inference_service_goes_all_that_was_made_of_it(plane: ControlPlane, namespace: str) -> None:
+def test_the_objects_of_an_inference_service_are_deleted_with_it(plane: ControlPlane, namespace: str) -> None:
     plane.api.create(_inference_service(namespace))
-    eventually(lambda: _ready(plane, namespace))
+    eventually(lambda: _get_if_ready(plane, namespace))
 
     plane.api.delete(_SERVING, "InferenceService", "iris", namespace)
 
@@ -143,7 +148,7 @@ def test_with_an_inference_service_goes_all_that_was_made_of_it(plane: ControlPl
 
 
 @pytest.mark.usefixtures("controllers")
-def test_it_may_do_no_more_than_its_chart_allows_its_service_account(plane: ControlPlane, namespace: str) -> None:
+def test_it_has_only_the_permissions_of_its_service_account(plane: ControlPlane, namespace: str) -> None:
     log = plane.folder / "logs" / f"{KSERVE.name}.log"
     binding = plane.api.get(_RBAC, "ClusterRoleBinding", _BINDING)
     assert binding is not None
@@ -157,31 +162,31 @@ def test_it_may_do_no_more_than_its_chart_allows_its_service_account(plane: Cont
     finally:
         plane.api.create({**binding, "metadata": {"name": _BINDING, "labels": binding["metadata"]["labels"]}})
 
-    eventually(lambda: _ready(plane, namespace))
+    eventually(lambda: _get_if_ready(plane, namespace))
 
 
-def test_a_process_that_dies_is_reported_and_started_again(
+def test_a_killed_process_is_reported_and_restarted(
     plane: ControlPlane, controllers: ControllerManager, namespace: str
 ) -> None:
-    (process,) = eventually(lambda: _running(plane))
+    (process,) = eventually(lambda: _find_processes(plane))
     os.kill(process, signal.SIGKILL)
 
-    (problem,) = eventually(controllers.problems)
+    (change,) = eventually(controllers.problems)
 
-    assert problem.startswith("kserve-controller-manager exited unexpectedly once, last with signal 9; see its log ")
+    assert change.startswith("kserve-controller-manager exited unexpectedly once, last with signal 9; see its log ")
     eventually(controllers.served_kinds)
     plane.api.create(_inference_service(namespace))
-    eventually(lambda: _ready(plane, namespace))
+    eventually(lambda: _get_if_ready(plane, namespace))
 
 
-def test_it_runs_only_while_its_deployment_does(
+def test_it_runs_only_while_its_deployment_has_pods(
     plane: ControlPlane, controllers: ControllerManager, namespace: str
 ) -> None:
     eventually(controllers.served_kinds)
     _scale(plane, 0)
 
     eventually(lambda: not controllers.served_kinds())
-    assert not _running(plane)
+    assert not _find_processes(plane)
     with pytest.raises(ApiError, match="failed calling webhook"):
         plane.api.create(_inference_service(namespace))
 
@@ -209,7 +214,7 @@ def _inference_service(namespace: str, **predictor: Any) -> Object:
     }
 
 
-def _restricted(name: str) -> Object:
+def _restricted_namespace(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": NAMESPACES}}
 
 
@@ -221,38 +226,38 @@ def _pod(inference_service: Mapping[str, Any], **more: Any) -> Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def _worse(pod: Object, problem: Mapping[str, Any]) -> Object:
+def _with_container_change(pod: Object, change: Mapping[str, Any]) -> Object:
     """The pod with something else in its container."""
     (container,) = pod["spec"]["containers"]
-    return {**pod, "spec": {**pod["spec"], "containers": [merged(container, problem)]}}
+    return {**pod, "spec": {**pod["spec"], "containers": [merge(container, change)]}}
 
 
-def _refused(plane: ControlPlane, pod: Object, words: str) -> bool:
+def _is_rejected(plane: ControlPlane, pod: Object, message: str) -> bool:
     try:
         plane.api.apply(pod, "test", dry_run=True)
     except ApiError as error:
-        return words in str(error)
+        return message in str(error)
     return False
 
 
-def _ready(plane: ControlPlane, namespace: str) -> Mapping[str, Any]:
+def _get_if_ready(plane: ControlPlane, namespace: str) -> Mapping[str, Any]:
     found = plane.api.get(_SERVING, "InferenceService", "iris", namespace)
-    return found if found and condition(found, "Ready").get("status") == "True" else {}
+    return found if found and find_condition(found, "Ready").get("status") == "True" else {}
 
 
 def _is_empty(plane: ControlPlane, namespace: str, api_version: str, kind: str) -> bool:
     return not plane.api.list(api_version, kind, namespace)
 
 
-def _names(plane: ControlPlane, api_version: str, kind: str, namespace: str) -> set[str]:
+def _list_names(plane: ControlPlane, api_version: str, kind: str, namespace: str) -> set[str]:
     return {each["metadata"]["name"] for each in plane.api.list(api_version, kind, namespace)}
 
 
 def _may_create_services(plane: ControlPlane) -> bool:
     """Whether the API server has taken notice of the binding."""
     user = f"system:serviceaccount:{_NAMESPACE}:{KSERVE.workload_name}"
-    asked = {"user": user, "resourceAttributes": {"verb": "create", "resource": "services"}}
-    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked}
+    spec = {"user": user, "resourceAttributes": {"verb": "create", "resource": "services"}}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
     return bool(plane.api.create(review)["status"]["allowed"])
 
 
@@ -262,7 +267,7 @@ def _scale(plane: ControlPlane, replicas: int) -> None:
     plane.api.patch(deployment, {"spec": {"replicas": replicas}})
 
 
-def _running(plane: ControlPlane) -> list[int]:
+def _find_processes(plane: ControlPlane) -> list[int]:
     """The processes of KServe's controller that know this control plane."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):

@@ -24,7 +24,7 @@ from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.scenarios.kubelet_stub import PROCESS_ANNOTATION, KubeletStub
 from rehearsal.scenarios.network_proxy import METRICS_HOST, NetworkProxy
-from tests.support.chart_installation import apply_gateway_api
+from tests.support.chart_installation import apply_gateway_api_definitions
 from tests.support.waiting import eventually
 
 _SERVER = """
@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
 HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
 """
 _ROUTE = "gateway.networking.k8s.io/v1"
-_ASKED = 200
+_REQUESTS = 200
 
 
 @pytest.fixture
@@ -71,48 +71,48 @@ def proxy(plane: ControlPlane, kubelet: KubeletStub) -> Iterator[str]:
         yield address
 
 
-def test_a_pod_is_ready_when_its_process_is(
+def test_a_pod_is_ready_when_its_process_is_ready(
     plane: ControlPlane, namespace: str, kubelet: KubeletStub, proxy: str, switch: Path
 ) -> None:
     _deploy(plane, namespace, "web", switch)
     (pod,) = eventually(lambda: _pods(plane, namespace, phase="Running"))
-    eventually(lambda: _answer(proxy, f"http://{pod['status']['podIP']}:8000/"))
+    eventually(lambda: _get_answer(proxy, f"http://{pod['status']['podIP']}:8000/"))
     eventually(lambda: len(switch.with_name("probes").read_text()) >= 3)
     assert not _is_ready(_pods(plane, namespace)[0])
-    assert _ask(proxy, f"http://web.{namespace}.svc.cluster.local/").status_code == 503
+    assert _request(proxy, f"http://web.{namespace}.svc.cluster.local/").status_code == 503
 
     switch.touch()
 
     eventually(lambda: _is_ready(_pods(plane, namespace)[0]))
-    answer = eventually(lambda: _answer(proxy, f"http://web.{namespace}.svc.cluster.local/"))
+    answer = eventually(lambda: _get_answer(proxy, f"http://web.{namespace}.svc.cluster.local/"))
     assert answer["who"] == "web"
-    assert _answer(proxy, f"http://{pod['status']['podIP']}:8000/") == answer
+    assert _get_answer(proxy, f"http://{pod['status']['podIP']}:8000/") == answer
     assert kubelet.find_port(pod["status"]["podIP"])
 
 
 @pytest.mark.usefixtures("kubelet")
-def test_a_process_that_ends_is_started_again_and_counted(
+def test_an_exited_process_is_restarted_and_counted(
     plane: ControlPlane, namespace: str, proxy: str, switch: Path
 ) -> None:
     switch.touch()
     _deploy(plane, namespace, "web", switch)
     url = f"http://web.{namespace}.svc.cluster.local/"
-    before = eventually(lambda: _answer(proxy, url))
+    before = eventually(lambda: _get_answer(proxy, url))
 
     os.kill(before["pid"], signal.SIGKILL)
 
-    eventually(lambda: _answer(proxy, url).get("pid", before["pid"]) != before["pid"])
+    eventually(lambda: _get_answer(proxy, url).get("pid", before["pid"]) != before["pid"])
     (pod,) = _pods(plane, namespace)
     counted = f'kube_pod_container_status_restarts_total{{namespace="{namespace}",pod="{pod["metadata"]["name"]}"}} 1'
-    assert counted in _ask(proxy, f"http://{METRICS_HOST}/metrics").text.splitlines()
+    assert counted in _request(proxy, f"http://{METRICS_HOST}/metrics").text.splitlines()
     eventually(lambda: _pods(plane, namespace)[0]["status"]["containerStatuses"][0]["restartCount"] == 1)
 
 
 @pytest.mark.usefixtures("kubelet")
-def test_a_process_ends_with_its_pod(plane: ControlPlane, namespace: str, proxy: str, switch: Path) -> None:
+def test_a_process_is_stopped_with_its_pod(plane: ControlPlane, namespace: str, proxy: str, switch: Path) -> None:
     switch.touch()
     _deploy(plane, namespace, "web", switch)
-    process = eventually(lambda: _answer(proxy, f"http://web.{namespace}.svc.cluster.local/"))["pid"]
+    process = eventually(lambda: _get_answer(proxy, f"http://web.{namespace}.svc.cluster.local/"))["pid"]
 
     plane.api.delete("apps/v1", "Deployment", "web", namespace)
 
@@ -121,29 +121,29 @@ def test_a_process_ends_with_its_pod(plane: ControlPlane, namespace: str, proxy:
 
 
 @pytest.mark.usefixtures("kubelet")
-def test_a_route_leads_to_its_services_by_weight_once_a_gateway_took_it(
+def test_an_accepted_route_splits_requests_by_weight(
     plane: ControlPlane, namespace: str, proxy: str, switch: Path
 ) -> None:
-    apply_gateway_api(plane)
+    apply_gateway_api_definitions(plane)
     switch.touch()
     for name in ("old", "new"):
         _deploy(plane, namespace, name, switch)
-        eventually(partial(_answer, proxy, f"http://{name}.{namespace}.svc.cluster.local/"))
+        eventually(partial(_get_answer, proxy, f"http://{name}.{namespace}.svc.cluster.local/"))
     host = f"http://{namespace}.example.com/"
     route = plane.api.create(_route(namespace, {"old": 75, "new": 25}))
-    assert _ask(proxy, host).status_code == 503, "no gateway has accepted it"
+    assert _request(proxy, host).status_code == 503, "no gateway has accepted it"
 
-    plane.api.patch(route, {"status": {"parents": [_accepted()]}}, "/status")
+    plane.api.patch(route, {"status": {"parents": [_accepted_parent()]}}, "/status")
 
-    eventually(lambda: _answer(proxy, host))
-    asked = Counter(_answer(proxy, host)["who"] for _ in range(_ASKED))
+    eventually(lambda: _get_answer(proxy, host))
+    counts = Counter(_get_answer(proxy, host)["who"] for _ in range(_REQUESTS))
     # Out of 200 at 25 %, fewer than 25 or more than 80 come once in a hundred thousand times.
-    assert 25 <= asked["new"] <= 80, asked
-    assert asked["old"] + asked["new"] == _ASKED
+    assert 25 <= counts["new"] <= 80, counts
+    assert counts["old"] + counts["new"] == _REQUESTS
 
 
-def test_a_name_that_nobody_has_is_answered_with_503(proxy: str) -> None:
-    reply = _ask(proxy, "http://nobody.nowhere.svc.cluster.local/")
+def test_an_unknown_hostname_is_answered_with_503(proxy: str) -> None:
+    reply = _request(proxy, "http://nobody.nowhere.svc.cluster.local/")
     assert (reply.status_code, reply.text) == (503, "no process is running for nobody.nowhere.svc.cluster.local\n")
 
 
@@ -179,7 +179,7 @@ def _route(namespace: str, weights: Mapping[str, int]) -> Object:
     }
 
 
-def _accepted() -> Mapping[str, Any]:
+def _accepted_parent() -> Mapping[str, Any]:
     condition = {
         "type": "Accepted",
         "status": "True",
@@ -200,10 +200,10 @@ def _is_ready(pod: Object) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-def _ask(proxy: str, url: str) -> requests.Response:
+def _request(proxy: str, url: str) -> requests.Response:
     return requests.get(url, proxies={"http": proxy}, timeout=10)
 
 
-def _answer(proxy: str, url: str) -> dict[str, Any]:
-    reply = _ask(proxy, url)
+def _get_answer(proxy: str, url: str) -> dict[str, Any]:
+    reply = _request(proxy, url)
     return dict(reply.json()) if reply.ok else {}

@@ -16,7 +16,7 @@ from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.manager import ControllerManager, ensure_programs
 from rehearsal.kubernetes.readiness import workloads
-from tests.support.chart_installation import condition, install
+from tests.support.chart_installation import find_condition, install_chart
 from tests.support.waiting import eventually
 
 _NAMESPACE = "prometheus-operator"
@@ -39,18 +39,18 @@ def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controller
         pytest.skip("the Prometheus operator cannot be had")
     controllers = ControllerManager(plane, egress, found)
     with controllers.run():
-        for manifest in _storage():
+        for manifest in _storage_manifests():
             plane.api.create(manifest)
-        install(plane, "kube-prometheus-stack-88.5.3", _NAMESPACE, *_VALUES)
+        install_chart(plane, "kube-prometheus-stack-88.5.3", _NAMESPACE, *_VALUES)
         yield controllers
 
 
-def test_prometheus_gets_pods_with_the_volume_and_the_memory_that_it_asks_for(
-    plane: ControlPlane, controllers: ControllerManager
-) -> None:
+def test_prometheus_gets_pods_with_its_volume_and_memory(plane: ControlPlane, controllers: ControllerManager) -> None:
     name = "kube-prometheus-stack-prometheus"
     eventually(
-        lambda: condition(plane.api.get(_VERSION, "Prometheus", name, _NAMESPACE), "Available").get("status") == "True"
+        lambda: (
+            find_condition(plane.api.get(_VERSION, "Prometheus", name, _NAMESPACE), "Available").get("status") == "True"
+        )
     )
 
     (claim,) = plane.api.list("v1", "PersistentVolumeClaim", _NAMESPACE)
@@ -71,7 +71,7 @@ def test_alertmanager_gets_its_stateful_set(plane: ControlPlane) -> None:
 
 
 @pytest.mark.usefixtures("controllers")
-def test_the_operators_own_webhook_refuses_a_rule_that_is_no_promql(plane: ControlPlane, namespace: str) -> None:
+def test_the_webhook_of_the_operator_rejects_an_invalid_rule(plane: ControlPlane, namespace: str) -> None:
     rule = {"alert": "Broken", "expr": "sum(rate("}
     manifest = {
         "apiVersion": _VERSION,
@@ -85,7 +85,7 @@ def test_the_operators_own_webhook_refuses_a_rule_that_is_no_promql(plane: Contr
 
 
 @pytest.mark.usefixtures("controllers")
-def test_what_the_operator_cannot_do_is_in_the_verdict(plane: ControlPlane, namespace: str) -> None:
+def test_a_condition_that_the_operator_reports_is_a_problem(plane: ControlPlane, namespace: str) -> None:
     claim = {"storageClassName": "nowhere", "resources": {"requests": {"storage": "1Gi"}}}
     manifest = {
         "apiVersion": _VERSION,
@@ -101,9 +101,7 @@ def test_what_the_operator_cannot_do_is_in_the_verdict(plane: ControlPlane, name
     assert 'storage class "nowhere" does not exist' in problem.reason
 
 
-def test_another_version_than_the_one_that_can_be_built_stays_simulated(
-    plane: ControlPlane, controllers: ControllerManager
-) -> None:
+def test_a_controller_of_another_version_is_simulated(plane: ControlPlane, controllers: ControllerManager) -> None:
     name = "kube-prometheus-stack-operator"
     deployment = plane.api.get("apps/v1", "Deployment", name, _NAMESPACE)
     assert deployment is not None
@@ -113,12 +111,12 @@ def test_another_version_than_the_one_that_can_be_built_stays_simulated(
 
     plane.api.patch(deployment, {"spec": {"template": template}})
 
-    told = "the Prometheus operator: its image has version 0.92.0, the available program 0.93.1"
-    eventually(lambda: told in controllers.notes())
+    note = "the Prometheus operator: its image has version 0.92.0, the available program 0.93.1"
+    eventually(lambda: note in controllers.notes())
     eventually(lambda: not controllers.served_kinds())
 
 
-def _storage() -> Sequence[Object]:
+def _storage_manifests() -> Sequence[Object]:
     """A class, and the volume that a cloud's provisioner would make."""
     volume = {
         "storageClassName": "by-hand",

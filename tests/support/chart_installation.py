@@ -18,38 +18,40 @@ from tests.support.waiting import eventually
 _TIMEOUT = 180  # seconds; the largest takes about twenty
 
 
-def install(plane: ControlPlane, package: str, namespace: str, *values: str) -> None:
+def install_chart(plane: ControlPlane, package: str, namespace: str, *values: str) -> None:
     """Install a package such as `kserve-crd-v0.20.0` under its chart's name, and wait until it is ready.
 
-    Skips the test where the package, or Helm, is not on this machine.
+    Skips the test where the package or Helm is not available.
     """
     _helm(plane, "install", *_chart(package, values), "-n", namespace, "--create-namespace", "--wait")
 
 
-def apply_kinds(plane: ControlPlane, package: str, kind: tuple[str, str], *values: str, others: bool = True) -> None:
-    """Apply only a chart's CustomResourceDefinitions, and wait until `kind`, one of them, is served.
+def apply_definitions(
+    plane: ControlPlane, package: str, kind: tuple[str, str], *values: str, only_kind: bool = False
+) -> None:
+    """Apply a chart's CustomResourceDefinitions without the rest of it, and wait until `kind`, one of them, is served.
 
-    Without `others`, that one alone.
+    With `only_kind`, apply that one definition.
     """
     rendered = _helm(plane, "template", *_chart(package, values), "--kube-version", plane.version, "--include-crds")
-    for manifest in yaml.load_all(rendered, _Loader):  # megabytes: PyYAML's own loader takes half a minute
+    for manifest in yaml.load_all(rendered, _Loader):  # megabytes: the pure Python loader takes half a minute
         if not manifest or manifest["kind"] != "CustomResourceDefinition":
             continue
-        if others or manifest["spec"]["names"]["kind"] == kind[1]:
+        if not only_kind or manifest["spec"]["names"]["kind"] == kind[1]:
             plane.api.apply(manifest, "test")
     eventually(lambda: _served(plane, *kind))
 
 
-def apply_gateway_api(plane: ControlPlane) -> None:
-    """The Gateway API's standard kinds. Their chart cannot be installed: its release is too large for a Secret."""
+def apply_gateway_api_definitions(plane: ControlPlane) -> None:
+    """Apply the Gateway API's standard kinds. Helm cannot install their chart: its record is too large for a Secret."""
     values = ("crds.gatewayAPI.enabled=true", "crds.gatewayAPI.channel=standard")
-    apply_kinds(plane, "gateway-crds-helm-v1.9.0", ("gateway.networking.k8s.io/v1", "HTTPRoute"), *values)
+    apply_definitions(plane, "gateway-crds-helm-v1.9.0", ("gateway.networking.k8s.io/v1", "HTTPRoute"), *values)
 
 
-def condition(found: Any, kind: str) -> Any:
-    """A condition of an object or of a part of its status, {} where it has none."""
+def find_condition(found: Any, kind: str) -> Any:
+    """A condition of an object, or of a part of its status; {} where it has none."""
     conditions = ((found or {}).get("status") or found or {}).get("conditions") or ()
-    return next((each for each in conditions if each["type"] == kind), {})
+    return next((item for item in conditions if item["type"] == kind), {})
 
 
 class _Loader(yaml.CSafeLoader):

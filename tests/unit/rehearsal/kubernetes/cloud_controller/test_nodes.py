@@ -38,14 +38,14 @@ def state() -> Iterator[StateStore]:
     state.close()
 
 
-def cluster(state: StateStore) -> ManagedCluster:
+def read_cluster(state: StateStore) -> ManagedCluster:
     found = find_managed_cluster(state)
     assert found is not None
     return found
 
 
-def nodes(state: StateStore) -> list[Object]:
-    found = cluster(state)
+def build_nodes(state: StateStore) -> list[Object]:
+    found = read_cluster(state)
     return [
         build_node(found, pool, number, "v1.33.0", with_gpus=True)
         for pool in found.pools
@@ -93,85 +93,87 @@ def test_sizes_of_aws(size: str, cpus: int, memory: int, gpus: int, architecture
 
 
 @pytest.mark.parametrize("size", ["Standard_Z9", "Standard_D4_v2", "Standard_B2ts_v2", "m6i.xlarge", ""])
-def test_a_size_azure_does_not_have_is_named(size: str) -> None:
+def test_an_unknown_size_of_azure_is_an_error(size: str) -> None:
     with pytest.raises(vm_sizes.UnknownVmSizeError, match=f"'{size}'.*sizes.py"):
         vm_sizes.azure_vm_size(size)
 
 
 @pytest.mark.parametrize("size", ["m6i.huge", "z9.large", "Standard_D4s_v5", "ml.m5.xlarge"])
-def test_a_size_aws_does_not_have_is_named(size: str) -> None:
+def test_an_unknown_size_of_aws_is_an_error(size: str) -> None:
     with pytest.raises(vm_sizes.UnknownVmSizeError, match=f"'{size}'.*sizes.py"):
         vm_sizes.aws_vm_size(size)
 
 
 @pytest.mark.parametrize(
-    ("memory", "pods", "kept"),
+    ("memory", "pods", "reserved"),
     [(8 * GIB, 30, 650 + 100), (4 * GIB, 70, GIB + 100)],  # the two examples of Microsoft's page, in MiB
 )
-def test_aks_keeps_memory_as_documented(memory: int, pods: int, kept: int) -> None:
-    room = vm_sizes.azure_node_capacity(vm_sizes.VmSize(2, memory), pods, None)
-    assert room.memory - room.allocatable_memory == kept
+def test_aks_reserves_memory_as_documented(memory: int, pods: int, reserved: int) -> None:
+    capacity = vm_sizes.azure_node_capacity(vm_sizes.VmSize(2, memory), pods, None)
+    assert capacity.memory - capacity.allocatable_memory == reserved
 
 
-@pytest.mark.parametrize(("cpus", "kept"), [(1, 60), (2, 100), (4, 140), (8, 180), (16, 260), (32, 420), (64, 740)])
-def test_aks_keeps_cpu_as_documented(cpus: int, kept: int) -> None:
-    room = vm_sizes.azure_node_capacity(vm_sizes.VmSize(cpus, 16 * GIB), 110, None)
-    assert room.cpu - room.allocatable_cpu == kept
+@pytest.mark.parametrize(("cpus", "reserved"), [(1, 60), (2, 100), (4, 140), (8, 180), (16, 260), (32, 420), (64, 740)])
+def test_aks_reserves_cpu_as_documented(cpus: int, reserved: int) -> None:
+    capacity = vm_sizes.azure_node_capacity(vm_sizes.VmSize(cpus, 16 * GIB), 110, None)
+    assert capacity.cpu - capacity.allocatable_cpu == reserved
 
 
 @pytest.mark.parametrize(("size", "cpu"), [("m6i.large", 70), ("m6i.xlarge", 80), ("m6i.2xlarge", 90)])
-def test_eks_keeps_what_its_image_keeps(size: str, cpu: int) -> None:
+def test_eks_reserves_what_its_image_reserves(size: str, cpu: int) -> None:
     known = vm_sizes.aws_vm_size(size)
-    room = vm_sizes.aws_node_capacity(known, 100)
-    assert room.cpu - room.allocatable_cpu == cpu
-    assert room.memory - room.allocatable_memory == 255 + 11 * known.max_pods + 100
+    capacity = vm_sizes.aws_node_capacity(known, 100)
+    assert capacity.cpu - capacity.allocatable_cpu == cpu
+    assert capacity.memory - capacity.allocatable_memory == 255 + 11 * known.max_pods + 100
 
 
-def test_a_pool_that_is_scaled_begins_at_its_minimum_and_others_with_their_count(state: StateStore) -> None:
+def test_a_scaled_pool_starts_at_its_minimum_and_others_at_their_count(state: StateStore) -> None:
     put_aks(state, agent_pool("scaled", minCount=1, count=3), agent_pool("fixed", enableAutoScaling=False, count=3))
-    assert [(pool.name, pool.count, pool.max_count) for pool in cluster(state).pools] == [
+    assert [(pool.name, pool.count, pool.max_count) for pool in read_cluster(state).pools] == [
         ("scaled", 1, 4),
         ("fixed", 3, 3),
     ]
 
 
-def test_pools_beside_the_profile_count_too(state: StateStore) -> None:
+def test_agent_pools_outside_of_the_clusters_profile_are_included(state: StateStore) -> None:
     put_aks(state, agent_pool("system", mode="System"))
     put_agent_pool(state, "user")
-    modes = {one.name: one.labels["kubernetes.azure.com/mode"] for one in cluster(state).pools}
+    modes = {one.name: one.labels["kubernetes.azure.com/mode"] for one in read_cluster(state).pools}
     assert modes == {"system": "system", "user": "user"}
 
 
 def test_taints_are_read_from_either_cloud(state: StateStore) -> None:
     expected = (Taint("gpu", "only", "NoSchedule"),)
     put_aks(state, agent_pool(nodeTaints=["gpu=only:NoSchedule"]))
-    assert cluster(state).pools[0].taints == expected
+    assert read_cluster(state).pools[0].taints == expected
     other = StateStore(":memory:")
     put_eks(other)
     put_node_group(other, taints=[{"key": "gpu", "value": "only", "effect": "NO_SCHEDULE"}])
-    assert cluster(other).pools[0].taints == expected
+    assert read_cluster(other).pools[0].taints == expected
     other.close()
 
 
 def test_spot_nodes_are_tainted_as_aks_taints_them(state: StateStore) -> None:
     put_aks(state, agent_pool(scaleSetPriority="Spot"))
-    assert cluster(state).pools[0].taints == (Taint("kubernetes.azure.com/scalesetpriority", "spot", "NoSchedule"),)
+    assert read_cluster(state).pools[0].taints == (
+        Taint("kubernetes.azure.com/scalesetpriority", "spot", "NoSchedule"),
+    )
 
 
-def test_two_stacks_with_different_pools_look_different(state: StateStore) -> None:
+def test_different_pools_give_different_nodes(state: StateStore) -> None:
     put_aks(state, agent_pool(vmSize="Standard_D4s_v5"))
-    small = nodes(state)
+    small = build_nodes(state)
     put_aks(state, agent_pool(vmSize="Standard_E8s_v5", minCount=3, maxPods=50))
-    large = nodes(state)
+    large = build_nodes(state)
     assert (len(small), len(large)) == (2, 3)
     assert small[0]["status"]["allocatable"]["cpu"] == "3860m"
     assert large[0]["status"]["allocatable"]["cpu"] == "7820m"
     assert large[0]["status"]["allocatable"]["pods"] == "50"
 
 
-def test_nodes_of_aks_are_named_and_labelled_as_there(state: StateStore) -> None:
+def test_nodes_of_aks_have_its_names_and_labels(state: StateStore) -> None:
     put_aks(state, agent_pool(minCount=4, maxCount=40))
-    found = nodes(state)
+    found = build_nodes(state)
     labels = [one["metadata"]["labels"] for one in found]
     assert [one["metadata"]["name"][-10:] for one in found] == [f"vmss00000{number}" for number in range(4)]
     assert found[0]["metadata"]["name"].startswith("aks-user-")
@@ -187,7 +189,7 @@ def test_nodes_of_eks_have_an_address_in_their_zones_subnet(state: StateStore) -
     put_node_group(state, "user", scalingConfig={"minSize": 6, "maxSize": 9, "desiredSize": 6})
     put_addons(state, "vpc-cni")
     blocks = {"a": "10.20.0.0/18", "b": "10.20.64.0/18", "c": "10.20.128.0/18"}
-    found = nodes(state)
+    found = build_nodes(state)
     for one in found:
         zone = one["metadata"]["labels"]["topology.kubernetes.io/zone"]
         address = one["status"]["addresses"][0]["address"]
@@ -196,9 +198,9 @@ def test_nodes_of_eks_have_an_address_in_their_zones_subnet(state: StateStore) -
     assert len({one["metadata"]["name"] for one in found}) == 8
 
 
-def test_gpus_count_only_when_somebody_finds_them(state: StateStore) -> None:
+def test_gpus_are_allocatable_only_with_a_device_plugin(state: StateStore) -> None:
     put_aks(state, agent_pool(vmSize="Standard_NC4as_T4_v3"))
-    found, pool = cluster(state), cluster(state).pools[0]
+    found, pool = read_cluster(state), read_cluster(state).pools[0]
     with_plugin, without = (
         build_node(found, pool, 0, "v1", with_gpus=gpus)["status"]["allocatable"] for gpus in (True, False)
     )
@@ -206,18 +208,18 @@ def test_gpus_count_only_when_somebody_finds_them(state: StateStore) -> None:
     assert "nvidia.com/gpu" not in without
 
 
-def test_a_node_of_eks_without_network_says_so(state: StateStore) -> None:
+def test_a_node_of_eks_without_a_network_is_not_ready(state: StateStore) -> None:
     put_eks(state)
     put_node_group(state)
-    (ready,) = nodes(state)[0]["status"]["conditions"]
+    (ready,) = build_nodes(state)[0]["status"]["conditions"]
     assert (ready["status"], ready["reason"]) == ("False", "KubeletNotReady")
     put_addons(state, "vpc-cni")
-    assert "conditions" not in nodes(state)[0]["status"]
+    assert "conditions" not in build_nodes(state)[0]["status"]
 
 
-def test_a_cluster_of_eks_that_brings_its_own_add_ons_has_them(state: StateStore) -> None:
+def test_a_bootstrapped_cluster_of_eks_has_its_self_managed_add_ons(state: StateStore) -> None:
     put_eks(state, bootstrapSelfManagedAddons=True)
-    assert cluster(state).addons == {"coredns", "kube-proxy", "vpc-cni"}
+    assert read_cluster(state).addons == {"coredns", "kube-proxy", "vpc-cni"}
 
 
 def test_the_disk_is_that_of_the_launch_template(state: StateStore) -> None:
@@ -225,7 +227,7 @@ def test_the_disk_is_that_of_the_launch_template(state: StateStore) -> None:
     put(state, "aws:ec2/launchTemplate:LaunchTemplate", "lt-1", disk)
     put_eks(state)
     put_node_group(state, launchTemplate={"id": "lt-1"})
-    assert nodes(state)[0]["status"]["capacity"]["ephemeral-storage"] == "102400Mi"
+    assert build_nodes(state)[0]["status"]["capacity"]["ephemeral-storage"] == "102400Mi"
 
 
 def test_pod_identities_are_those_of_associations_and_of_add_ons(state: StateStore) -> None:
@@ -234,33 +236,33 @@ def test_pod_identities_are_those_of_associations_and_of_add_ons(state: StateSto
     own = [{"serviceAccount": "aws-node", "roleArn": "arn:aws:iam::1:role/cni"}]
     addon = {"clusterName": "acme", "addonName": "vpc-cni", "podIdentityAssociations": own}
     put(state, "aws:eks/addon:Addon", "acme:vpc-cni", addon)
-    assert cluster(state).pod_identity_associations == {("mlflow", "mlflow"), ("kube-system", "aws-node")}
+    assert read_cluster(state).pod_identity_associations == {("mlflow", "mlflow"), ("kube-system", "aws-node")}
 
 
-def test_the_newest_cluster_counts_while_one_replaces_another(state: StateStore) -> None:
+def test_the_newer_cluster_is_used_during_a_replacement(state: StateStore) -> None:
     put_eks(state)
     put(state, "aws:eks/cluster:Cluster", "new", {"name": "new"}, arn="arn:aws:eks:eu-west-1:1:cluster/new")
-    assert cluster(state).name == "new"
+    assert read_cluster(state).name == "new"
 
 
-def test_a_world_without_a_cluster_has_none(state: StateStore) -> None:
+def test_a_state_without_a_cluster_has_none(state: StateStore) -> None:
     assert find_managed_cluster(state) is None
 
 
 @pytest.mark.parametrize(("zones", "sku"), [(["1", "2", "3"], "StandardSSD_ZRS"), ([], "StandardSSD_LRS")])
-def test_disks_of_aks_are_in_all_zones_where_nodes_are(state: StateStore, zones: list[str], sku: str) -> None:
+def test_disks_of_aks_are_zone_redundant_where_nodes_have_zones(state: StateStore, zones: list[str], sku: str) -> None:
     put_aks(state, agent_pool(availabilityZones=zones))
-    classes: dict[str, Any] = {one["metadata"]["name"]: one for one in storage.build_manifests(cluster(state))}
+    classes: dict[str, Any] = {one["metadata"]["name"]: one for one in storage.build_manifests(read_cluster(state))}
     assert classes["managed-csi"]["parameters"] == {"skuname": sku}
 
 
-def test_the_class_of_eks_is_nobodys_default(state: StateStore) -> None:
+def test_the_storage_class_of_eks_is_not_the_default(state: StateStore) -> None:
     put_eks(state)
-    (gp2,) = storage.build_manifests(cluster(state))
+    (gp2,) = storage.build_manifests(read_cluster(state))
     assert (gp2["metadata"]["name"], gp2["metadata"]["annotations"]) == ("gp2", {})
 
 
-def test_every_service_of_aks_brings_its_workloads(state: StateStore) -> None:
+def test_every_add_on_of_aks_has_its_workloads(state: StateStore) -> None:
     on = {"enabled": True}
     put_aks(
         state,
@@ -270,7 +272,7 @@ def test_every_service_of_aks_brings_its_workloads(state: StateStore) -> None:
     )
     names = {
         one["metadata"]["name"]
-        for one in system_workloads.build_manifests(cluster(state))
+        for one in system_workloads.build_manifests(read_cluster(state))
         if one["apiVersion"] == "apps/v1"
     }
     assert {"coredns", "ama-logs", "gatekeeper-audit", "cilium", "azure-wi-webhook-controller-manager"} <= names

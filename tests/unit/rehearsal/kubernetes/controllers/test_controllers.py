@@ -25,39 +25,39 @@ def echo() -> Iterator[socket.socket]:
         yield listener
 
 
-def test_who_comes_before_the_process_is_answered_once_it_is_there(echo: socket.socket) -> None:
+def test_an_early_connection_is_answered_once_the_process_runs(echo: socket.socket) -> None:
     asked = threading.Event()
 
     def port() -> int:
         asked.set()
         return int(echo.getsockname()[1])
 
-    entrance = LazyProxy(port)
+    proxy = LazyProxy(port)
 
-    with socket.create_connection(entrance.address, 5) as caller:
-        caller.sendall(b"early")
+    with socket.create_connection(proxy.address, 5) as client:
+        client.sendall(b"early")
         assert asked.wait(TIMEOUT)
         threading.Thread(target=_answer_once, args=(echo,), daemon=True).start()
 
-        assert caller.recv(100) == b"early"
-    entrance.close()
+        assert client.recv(100) == b"early"
+    proxy.close()
 
 
-def test_where_no_process_is_to_be_the_caller_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_is_closed_when_no_process_is_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lazy_proxy, "_CONNECT_TIMEOUT", 0.2)
-    entrance = LazyProxy(lambda: None)
+    proxy = LazyProxy(lambda: None)
 
-    with socket.create_connection(entrance.address, 5) as caller:
-        assert caller.recv(100) == b""
-    entrance.close()
+    with socket.create_connection(proxy.address, 5) as client:
+        assert client.recv(100) == b""
+    proxy.close()
 
 
-def test_nobody_is_let_in_by_a_closed_door(echo: socket.socket) -> None:
-    entrance = LazyProxy(lambda: int(echo.getsockname()[1]))
-    entrance.close()
+def test_a_closed_proxy_refuses_connections(echo: socket.socket) -> None:
+    proxy = LazyProxy(lambda: int(echo.getsockname()[1]))
+    proxy.close()
 
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(entrance.address, 5)
+        socket.create_connection(proxy.address, 5)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_nobody_is_let_in_by_a_closed_door(echo: socket.socket) -> None:
         ("kserve/kserve-controller", ""),
     ],
 )
-def test_a_controller_is_told_by_its_image(image: str, version: str) -> None:
+def test_a_controller_is_found_by_its_image(image: str, version: str) -> None:
     containers = [{"name": "beside", "image": "quay.io/brancz/kube-rbac-proxy:v0.18.0"}, {"name": "it", "image": image}]
 
     found = KSERVE.find_container({"spec": {"template": {"spec": {"containers": containers}}}})
@@ -77,7 +77,7 @@ def test_a_controller_is_told_by_its_image(image: str, version: str) -> None:
     assert KSERVE.image_version(containers[1]) == version
 
 
-def test_a_deployment_of_something_else_under_the_same_name_is_no_controller() -> None:
+def test_a_deployment_with_another_image_is_not_the_controller() -> None:
     containers = [{"name": "manager", "image": "example.com/another:v0.20.0"}]
 
     assert KSERVE.find_container({"spec": {"template": {"spec": {"containers": containers}}}}) is None

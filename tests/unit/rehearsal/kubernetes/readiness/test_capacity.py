@@ -13,7 +13,7 @@ import pytest
 
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.readiness import capacity
-from tests.unit.rehearsal.kubernetes.readiness.test_kubelet_checks import Objects
+from tests.unit.rehearsal.kubernetes.readiness.test_kubelet_checks import FakeApiClient
 
 GPU = "nvidia.com/gpu"
 TAINT = {"key": "CriticalAddonsOnly", "value": "true", "effect": "NoSchedule"}
@@ -39,8 +39,8 @@ def node(
 
 
 def container(cpu: str = "", memory: str = "", gpu: str = "", *, sidecar: bool = False) -> Mapping[str, Any]:
-    asked = {name: amount for name, amount in (("cpu", cpu), ("memory", memory), (GPU, gpu)) if amount}
-    return {"resources": {"requests": asked}, **({"restartPolicy": "Always"} if sidecar else {})}
+    requests = {name: amount for name, amount in (("cpu", cpu), ("memory", memory), (GPU, gpu)) if amount}
+    return {"resources": {"requests": requests}, **({"restartPolicy": "Always"} if sidecar else {})}
 
 
 def pod(*containers: Object, on: str = "", phase: str = "Running", **spec: Any) -> Object:
@@ -54,7 +54,7 @@ def pod(*containers: Object, on: str = "", phase: str = "Running", **spec: Any) 
     }
 
 
-def numbered(*pods: Object) -> list[Object]:
+def number_pods(*pods: Object) -> list[Object]:
     return [{**pod, "metadata": {**pod["metadata"], "name": f"pod-{number}"}} for number, pod in enumerate(pods)]
 
 
@@ -92,7 +92,7 @@ def test_quantities_are_read_exactly(text: str, amount: Fraction) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "m", "1K", "1ki", "1 Gi", "1e", "1.2.3", "0x10", "1Gi "])
-def test_what_is_no_quantity_is_refused(text: str) -> None:
+def test_an_invalid_quantity_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="is not a quantity"):
         capacity.parse_quantity(text)
 
@@ -111,28 +111,30 @@ def test_what_is_no_quantity_is_refused(text: str) -> None:
         (pod({}), "0"),
     ],
 )
-def test_a_pod_asks_for_what_the_scheduler_sets_aside(spec: Object, cpu: str) -> None:
+def test_requests_of_a_pod_are_what_the_scheduler_reserves(spec: Object, cpu: str) -> None:
     assert capacity.pod_requests(spec).get("cpu", Fraction(0)) == Fraction(cpu)
 
 
-def test_each_resource_of_a_pod_is_reckoned_by_itself() -> None:
-    asked = capacity.pod_requests(pod(container("1", memory="1Gi"), initContainers=[container("100m", memory="4Gi")]))
-    assert asked == {"cpu": 1, "memory": 4 * 2**30}
+def test_each_resource_of_a_pod_is_computed_separately() -> None:
+    requests = capacity.pod_requests(
+        pod(container("1", memory="1Gi"), initContainers=[container("100m", memory="4Gi")])
+    )
+    assert requests == {"cpu": 1, "memory": 4 * 2**30}
 
 
-def test_pools_are_told_apart_by_the_projects_label_else_by_the_clouds() -> None:
+def test_pools_are_identified_by_the_labels_of_project_and_clouds() -> None:
     nodes = [
         node("a", {"groundwork/pool": "user", "kubernetes.azure.com/agentpool": "user1"}),
         node("b", {"kubernetes.azure.com/agentpool": "user"}),
         node("c", {"eks.amazonaws.com/nodegroup": "system"}),
         node("d", {}),
     ]
-    found = capacity.list_pool_usage(Objects(*nodes))
-    assert [(use.pool, use.nodes) for use in found] == [("no pool", 1), ("system", 1), ("user", 2)]
+    found = capacity.list_pool_usage(FakeApiClient(*nodes))
+    assert [(usage.pool, usage.nodes) for usage in found] == [("no pool", 1), ("system", 1), ("user", 2)]
 
 
-def test_a_pool_counts_the_pods_on_it_that_have_not_ended() -> None:
-    pods = numbered(
+def test_a_pool_counts_its_active_pods() -> None:
+    pods = number_pods(
         pod(container("500m", memory="1Gi"), on="a"),
         pod(container("1"), on="a", phase="Pending"),
         pod(container("9"), on="a", phase="Succeeded"),
@@ -140,35 +142,35 @@ def test_a_pool_counts_the_pods_on_it_that_have_not_ended() -> None:
         pod(container("9"), on="elsewhere"),
         pod(container("9"), phase="Pending"),
     )
-    (use,) = capacity.list_pool_usage(Objects(node("a", {"groundwork/pool": "user"}), *pods))
-    assert (use.cpu_requested, use.cpu_allocatable) == (Fraction("1.5"), Fraction("3.86"))
-    assert (use.memory_requested, use.memory_allocatable) == (Fraction(2**30), Fraction(12 * 2**30))
-    assert (use.pods, use.pods_allocatable) == (2, 30)
-    assert not use.gpu_requested + use.gpu_allocatable
+    (usage,) = capacity.list_pool_usage(FakeApiClient(node("a", {"groundwork/pool": "user"}), *pods))
+    assert (usage.cpu_requested, usage.cpu_allocatable) == (Fraction("1.5"), Fraction("3.86"))
+    assert (usage.memory_requested, usage.memory_allocatable) == (Fraction(2**30), Fraction(12 * 2**30))
+    assert (usage.pods, usage.pods_allocatable) == (2, 30)
+    assert not usage.gpu_requested + usage.gpu_allocatable
 
 
-def test_the_summary_has_a_line_for_each_pool_and_one_for_pods_on_no_node() -> None:
+def test_the_summary_has_a_line_for_each_pool_and_one_for_unscheduled_pods() -> None:
     nodes = [
         node("s1", {"groundwork/pool": "system"}),
         node("s2", {"groundwork/pool": "system"}),
         node("g1", {"groundwork/pool": "training"}, gpu="2"),
     ]
-    pods = numbered(
+    pods = number_pods(
         pod(container("800m", memory="1288490188800m"), on="s1"),
         pod(container("1", gpu="1"), on="g1"),
         pod(container("16", memory="64Gi"), phase="Pending"),
         pod(container("16", gpu="2"), phase="Pending"),
     )
-    assert capacity.summarize_capacity(Objects(*nodes, *pods)) == [
+    assert capacity.summarize_capacity(FakeApiClient(*nodes, *pods)) == [
         "system        2 nodes   cpu 0.8 of 7.7 (10 %)   memory 1.2 of 24.0 GiB (5 %)   pods 1 of 60",
         "training      1 node   cpu 1.0 of 3.9 (26 %)   memory 0.0 of 12.0 GiB (0 %)   pods 1 of 30   gpu 1 of 2",
         "unscheduled   2 pods   cpu 32.0   memory 64.0 GiB   gpu 2",
     ]
-    assert len(capacity.summarize_capacity(Objects(*nodes))) == 2
+    assert len(capacity.summarize_capacity(FakeApiClient(*nodes))) == 2
 
 
 @pytest.mark.parametrize(
-    ("tolerations", "runs"),
+    ("tolerations", "may_run"),
     [
         ([], False),
         ([{"operator": "Exists"}], True),
@@ -179,26 +181,26 @@ def test_the_summary_has_a_line_for_each_pool_and_one_for_pods_on_no_node() -> N
         ([{"key": "other", "operator": "Exists"}], False),
     ],
 )
-def test_taints_keep_pods_away_that_do_not_tolerate_them(tolerations: Sequence[Object], *, runs: bool) -> None:
+def test_taints_keep_pods_away_that_do_not_tolerate_them(tolerations: Sequence[Object], *, may_run: bool) -> None:
     tainted = node("a", {"disk": "fast"}, [TAINT])
-    assert capacity.may_run_on(pod(tolerations=tolerations), tainted) is runs
+    assert capacity.may_run_on(pod(tolerations=tolerations), tainted) is may_run
     assert capacity.may_run_on(pod(tolerations=tolerations, nodeSelector={"disk": "slow"}), tainted) is False
 
 
-def test_a_selector_is_held_against_all_labels_of_a_node() -> None:
+def test_a_node_selector_is_compared_with_all_labels_of_a_node() -> None:
     nodes = [node("a", {"disk": "fast"}, [TAINT]), node("b", {"zone": "1"})]
     assert capacity.explain_unmatched_node_selector(pod(nodeSelector={"disk": "fast"}), nodes) == ""
     assert capacity.explain_unmatched_node_selector(pod(), nodes) == ""
-    wrong = pod(nodeSelector={"disk": "fast", "zone": "1"})
-    assert capacity.explain_unmatched_node_selector(wrong, nodes) == "no node has the labels disk: fast, zone: 1"
+    unmatched = pod(nodeSelector={"disk": "fast", "zone": "1"})
+    assert capacity.explain_unmatched_node_selector(unmatched, nodes) == "no node has the labels disk: fast, zone: 1"
 
 
-def test_a_taint_that_only_prefers_keeps_nobody_away() -> None:
+def test_a_prefer_no_schedule_taint_is_ignored() -> None:
     assert capacity.may_run_on(pod(), node("a", {}, [{**TAINT, "effect": "PreferNoSchedule"}]))
 
 
 @pytest.mark.parametrize(
-    ("asking", "resource", "said"),
+    ("container_manifest", "resource", "explanation"),
     [
         (container("16"), "cpu", "it requests 16 CPU, more than the 3.86 CPU of the largest node, of pool user"),
         (container("3"), "cpu", "it requests 3 CPU: pool user is full"),
@@ -210,11 +212,11 @@ def test_a_taint_that_only_prefers_keeps_nobody_away() -> None:
         (container(gpu="1"), GPU, "it requests 1 nvidia.com/gpu, which no node offers"),
     ],
 )
-def test_the_numbers_behind_too_little_room_are_those_of_nodes_the_pod_may_run_on(
-    asking: Object, resource: str, said: str
+def test_insufficient_resources_are_explained_by_eligible_nodes(
+    container_manifest: Object, resource: str, explanation: str
 ) -> None:
     larger = node("b", {"groundwork/pool": "system"}, [TAINT], cpu="64", memory="256Gi", gpu="8")
     smaller = node("c", {"groundwork/pool": "user"}, cpu="2", memory="4Gi")
     nodes = [larger, smaller, node("a", {"groundwork/pool": "user"})]
-    assert capacity.explain_insufficient_resource(pod(asking), nodes, resource) == said
-    assert capacity.explain_insufficient_resource(pod(asking), [larger], resource) == ""
+    assert capacity.explain_insufficient_resource(pod(container_manifest), nodes, resource) == explanation
+    assert capacity.explain_insufficient_resource(pod(container_manifest), [larger], resource) == ""

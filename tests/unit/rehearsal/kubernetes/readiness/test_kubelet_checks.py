@@ -21,7 +21,7 @@ from rehearsal.kubernetes.readiness.problem import Problem
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
 
 
-class Objects(ApiClient):
+class FakeApiClient(ApiClient):
     """Answers from objects in hand, as an API server would."""
 
     def __init__(self, *objects: Object) -> None:
@@ -46,7 +46,7 @@ class Objects(ApiClient):
         return [item for item in self._objects if (item["apiVersion"], item["kind"]) == (api_version, kind)]
 
 
-def thing(api_version: str, kind: str, name: str, owner: Object | None = None, **fields: Any) -> Object:
+def object_manifest(api_version: str, kind: str, name: str, owner: Object | None = None, **fields: Any) -> Object:
     metadata: dict[str, Any] = {"name": name, "namespace": "shop"}
     if owner:
         reference = {key: owner[key] for key in ("apiVersion", "kind")}
@@ -54,26 +54,26 @@ def thing(api_version: str, kind: str, name: str, owner: Object | None = None, *
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields}
 
 
-SECRET = thing("v1", "Secret", "keys", data={"password": "czNjcjN0"})
-SETTINGS = thing("v1", "ConfigMap", "settings", data={"level": "info"}, binaryData={"logo": "AAAA"})
-DEPLOYMENT = thing("apps/v1", "Deployment", "web")
-REPLICAS = thing("apps/v1", "ReplicaSet", "web-5d8", DEPLOYMENT)
+SECRET = object_manifest("v1", "Secret", "keys", data={"password": "czNjcjN0"})
+SETTINGS = object_manifest("v1", "ConfigMap", "settings", data={"level": "info"}, binaryData={"logo": "AAAA"})
+DEPLOYMENT = object_manifest("apps/v1", "Deployment", "web")
+REPLICAS = object_manifest("apps/v1", "ReplicaSet", "web-5d8", DEPLOYMENT)
 
 
 def pod(container: Mapping[str, Any], name: str = "web-5d8-x", **spec: Any) -> Object:
     main = {"name": "main", "image": "registry.example/web:1", **container}
-    return thing("v1", "Pod", name, REPLICAS, spec={"containers": [main], **spec})
+    return object_manifest("v1", "Pod", name, REPLICAS, spec={"containers": [main], **spec})
 
 
-def problems(*objects: Object) -> list[Problem]:
+def find_problems(*objects: Object) -> list[Problem]:
     """What is refused, each once: the same is said of every pod of a workload."""
     return list(
-        dict.fromkeys(problem for _, problem in kubelet_checks.find_kubelet_errors(Snapshot(Objects(*objects))))
+        dict.fromkeys(problem for _, problem in kubelet_checks.find_kubelet_errors(Snapshot(FakeApiClient(*objects))))
     )
 
 
-def refusals(*objects: Object) -> list[str]:
-    found = problems(SECRET, SETTINGS, DEPLOYMENT, REPLICAS, *objects)
+def find_reasons(*objects: Object) -> list[str]:
+    found = find_problems(SECRET, SETTINGS, DEPLOYMENT, REPLICAS, *objects)
     assert {problem.workload for problem in found} <= {"Deployment shop/web"}
     assert all(problem.remedy for problem in found)
     return [problem.reason for problem in found]
@@ -83,7 +83,7 @@ def variable(kind: str, name: str, key: str, **more: Any) -> Mapping[str, Any]:
     return {"env": [{"name": "X", "valueFrom": {f"{kind}KeyRef": {"name": name, "key": key, **more}}}]}
 
 
-def mounted(**volume: Any) -> Object:
+def pod_with_volume(**volume: Any) -> Object:
     return pod({}, volumes=[{"name": "files", **volume}])
 
 
@@ -103,8 +103,8 @@ def mounted(**volume: Any) -> Object:
         ),
     ],
 )
-def test_a_container_is_not_made(container: Mapping[str, Any], reason: str) -> None:
-    assert refusals(pod(container)) == [f"CreateContainerConfigError: {reason}"]
+def test_a_container_is_not_created(container: Mapping[str, Any], reason: str) -> None:
+    assert find_reasons(pod(container)) == [f"CreateContainerConfigError: {reason}"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_container_is_not_made(container: Mapping[str, Any], reason: str) -> N
     ],
 )
 def test_a_volume_is_not_mounted(volume: Mapping[str, Any], reason: str) -> None:
-    assert refusals(mounted(**volume)) == [f'MountVolume.SetUp failed for volume "files" : {reason}']
+    assert find_reasons(pod_with_volume(**volume)) == [f'MountVolume.SetUp failed for volume "files" : {reason}']
 
 
 @pytest.mark.parametrize(
@@ -141,19 +141,21 @@ def test_a_volume_is_not_mounted(volume: Mapping[str, Any], reason: str) -> None
         pod({"env": [{"name": "X", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}),
         pod({"securityContext": {"runAsNonRoot": True}}),
         pod({"securityContext": {"runAsUser": 1}}, securityContext={"runAsNonRoot": True, "runAsUser": 0}),
-        mounted(secret={"secretName": "gone", "optional": True}),
-        mounted(configMap={"name": "settings", "items": [{"key": "logo", "path": "logo"}]}),
-        mounted(projected={"sources": [{"serviceAccountToken": {"path": "token"}}, {"secret": {"name": "keys"}}]}),
-        mounted(emptyDir={}),
+        pod_with_volume(secret={"secretName": "gone", "optional": True}),
+        pod_with_volume(configMap={"name": "settings", "items": [{"key": "logo", "path": "logo"}]}),
+        pod_with_volume(
+            projected={"sources": [{"serviceAccountToken": {"path": "token"}}, {"secret": {"name": "keys"}}]}
+        ),
+        pod_with_volume(emptyDir={}),
     ],
 )
-def test_what_is_there_or_optional_starts(pod: Object) -> None:
-    assert refusals(pod) == []
+def test_existing_or_optional_objects_are_accepted(pod: Object) -> None:
+    assert find_reasons(pod) == []
 
 
 @pytest.mark.parametrize("image", ["Web:1", "web:", "registry.example/Web:1", "web:1@sha256:12", "http://host/web", ""])
-def test_an_image_has_to_have_a_name_that_can_be_parsed(image: str) -> None:
-    (reason,) = refusals(pod({"image": image}))
+def test_an_unparsable_image_name_is_rejected(image: str) -> None:
+    (reason,) = find_reasons(pod({"image": image}))
     assert reason.startswith("InvalidImageName: ")
     assert f'couldn\'t parse image name "{image}": invalid reference format' in reason
 
@@ -170,83 +172,88 @@ def test_an_image_has_to_have_a_name_that_can_be_parsed(image: str) -> None:
         f"quay.io/org/web:1@sha256:{'ab' * 32}",
     ],
 )
-def test_images_of_every_form_are_let_through(image: str) -> None:
-    assert refusals(pod({"image": image})) == []
+def test_every_form_of_image_name_is_accepted(image: str) -> None:
+    assert find_reasons(pod({"image": image})) == []
 
 
 def helm_record(hook: Object, event: str = "pre-install") -> Object:
     """A release with one hook, as Helm keeps it."""
     record = json.dumps({"hooks": [{"manifest": yaml.safe_dump(hook), "events": [event]}]})
     release = base64.b64encode(base64.b64encode(gzip.compress(record.encode()))).decode()
-    return thing("v1", "Secret", "sh.helm.release.v1.shop.v1", type="helm.sh/release.v1", data={"release": release})
+    return object_manifest(
+        "v1", "Secret", "sh.helm.release.v1.shop.v1", type="helm.sh/release.v1", data={"release": release}
+    )
 
 
 def hook_job(**container: Any) -> Object:
     main = {"name": "main", "image": "web", **container}
-    return thing("batch/v1", "Job", "hook", spec={"template": {"spec": {"containers": [main]}}})
+    return object_manifest("batch/v1", "Job", "hook", spec={"template": {"spec": {"containers": [main]}}})
 
 
 ISSUED = {"secretName": "made"}
 
 
 @pytest.mark.parametrize(
-    "maker",
+    "creator",
     [
         helm_record(hook_job(args=["create", "--secret-name=made"])),
         helm_record(hook_job(command=["make-secret", "made"])),
-        helm_record(thing("rbac.authorization.k8s.io/v1", "Role", "r", rules=[{"resourceNames": ["made"]}])),
-        thing("cert-manager.io/v1", "Certificate", "certificate", spec=ISSUED),
-        thing("external-secrets.io/v1", "ExternalSecret", "external", spec={"target": {"name": "made"}}),
-        thing("external-secrets.io/v1", "ExternalSecret", "made", spec={}),
+        helm_record(object_manifest("rbac.authorization.k8s.io/v1", "Role", "r", rules=[{"resourceNames": ["made"]}])),
+        object_manifest("cert-manager.io/v1", "Certificate", "certificate", spec=ISSUED),
+        object_manifest("external-secrets.io/v1", "ExternalSecret", "external", spec={"target": {"name": "made"}}),
+        object_manifest("external-secrets.io/v1", "ExternalSecret", "made", spec={}),
     ],
 )
-def test_what_a_simulated_process_would_have_made_is_not_missed(maker: Object) -> None:
-    assert refusals(mounted(secret={"secretName": "made"})) == [
+def test_an_object_that_a_simulated_process_would_create_is_expected(creator: Object) -> None:
+    assert find_reasons(pod_with_volume(secret={"secretName": "made"})) == [
         'MountVolume.SetUp failed for volume "files" : secret "made" not found'
     ]
-    assert refusals(mounted(secret={"secretName": "made"}), maker) == []
-    elsewhere = {**maker, "metadata": {**maker["metadata"], "namespace": "elsewhere"}}
-    assert refusals(mounted(secret={"secretName": "made"}), elsewhere)
+    assert find_reasons(pod_with_volume(secret={"secretName": "made"}), creator) == []
+    elsewhere = {**creator, "metadata": {**creator["metadata"], "namespace": "elsewhere"}}
+    assert find_reasons(pod_with_volume(secret={"secretName": "made"}), elsewhere)
 
 
 @pytest.mark.parametrize(
-    "maker",
+    "creator",
     [
         helm_record(hook_job(args=["made"]), event="test"),
         helm_record(hook_job(env=[{"name": "X", "valueFrom": {"secretKeyRef": {"name": "made", "key": "x"}}}])),
-        helm_record(thing("v1", "ServiceAccount", "made")),
+        helm_record(object_manifest("v1", "ServiceAccount", "made")),
     ],
 )
-def test_a_hook_that_makes_nothing_excuses_nothing(maker: Object) -> None:
-    assert len(refusals(mounted(secret={"secretName": "made"}), maker)) == 1
+def test_a_hook_that_creates_nothing_is_ignored(creator: Object) -> None:
+    assert len(find_reasons(pod_with_volume(secret={"secretName": "made"}), creator)) == 1
 
 
-def test_init_containers_are_looked_at_too() -> None:
+def test_init_containers_are_checked() -> None:
     init = {"name": "migrate", "image": "web:1", **variable("secret", "gone", "x")}
-    assert refusals(pod({}, initContainers=[init])) == ['CreateContainerConfigError: secret "gone" not found']
+    assert find_reasons(pod({}, initContainers=[init])) == ['CreateContainerConfigError: secret "gone" not found']
 
 
-def test_a_workload_is_named_once_however_many_pods_it_has() -> None:
-    wrong = variable("secret", "gone", "password")
-    assert len(refusals(pod(wrong, "web-5d8-x"), pod(wrong, "web-5d8-y"))) == 1
+def test_a_workload_has_one_problem_however_many_pods() -> None:
+    invalid = variable("secret", "gone", "password")
+    assert len(find_reasons(pod(invalid, "web-5d8-x"), pod(invalid, "web-5d8-y"))) == 1
 
 
-def test_a_pod_on_its_way_out_is_left_alone() -> None:
+def test_a_pod_in_deletion_is_not_checked() -> None:
     leaving = pod(variable("secret", "gone", "password"))
-    assert refusals({**leaving, "metadata": {**leaving["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}}) == []
+    assert (
+        find_reasons({**leaving, "metadata": {**leaving["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+        == []
+    )
 
 
-def test_a_pod_is_called_by_what_a_person_declared() -> None:
-    cron = thing("batch/v1", "CronJob", "nightly")
-    job = thing("batch/v1", "Job", "nightly-1", cron)
-    custom = thing("example.org/v1", "Workflow", "train")
-    operated = thing("apps/v1", "StatefulSet", "db", thing("example.org/v1", "Database", "db"))
-    wrong = {"spec": {"containers": [{"name": "main", "image": "Bad"}]}}
+def test_a_problem_names_the_declared_workload() -> None:
+    cron = object_manifest("batch/v1", "CronJob", "nightly")
+    job = object_manifest("batch/v1", "Job", "nightly-1", cron)
+    custom = object_manifest("example.org/v1", "Workflow", "train")
+    operated = object_manifest("apps/v1", "StatefulSet", "db", object_manifest("example.org/v1", "Database", "db"))
+    invalid = {"spec": {"containers": [{"name": "main", "image": "Bad"}]}}
     pods = [
-        thing("v1", "Pod", name, owner, **wrong)
+        object_manifest("v1", "Pod", name, owner, **invalid)
         for name, owner in (("a", job), ("b", custom), ("c", operated), ("d", None))
     ]
-    found = problems(cron, job, custom, operated, *pods)
+    found = find_problems(cron, job, custom, operated, *pods)
     assert [problem.workload for problem in found] == [
         "CronJob shop/nightly",
         "Workflow shop/train",
@@ -255,7 +262,7 @@ def test_a_pod_is_called_by_what_a_person_declared() -> None:
     ]
 
 
-def test_a_fault_reads_as_what_why_and_remedy() -> None:
+def test_a_problem_has_workload_reason_and_remedy() -> None:
     assert Problem("Deployment shop/web", "0/1 pods ready: no room.", "Make room.").message == (
         "Deployment shop/web: 0/1 pods ready: no room. Remedy: Make room."
     )
