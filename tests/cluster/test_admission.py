@@ -1,9 +1,9 @@
-"""What the API server admits is what the policy pack lets pass: the pack's own cases, put to a real API server.
+"""The API server admits what the policy pack passes: the pack's own cases, evaluated by a real API server.
 
-Proves for each admission rule that it refuses what its control finds fault with, refuses nothing else, and reaches
-namespaces of the strictest Pod Security level only; and for all other controls of pods that Pod Security at that level
-refuses what they find fault with, so that no control of pods stands in the pack alone. Not proven: that Pod Security
-lets pass all that the pack does. It is stricter, of volumes for instance.
+Proves for each admission rule that it denies what its control reports, denies nothing else, and applies only to
+namespaces of the strictest Pod Security level; and for all other controls of pods that Pod Security at that level
+denies what they report, so that every control of pods is enforced at admission. Does not prove that Pod Security admits
+all that the pack passes: it is stricter, about volumes for instance.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.support.waiting import eventually
 
 _numbers = itertools.count(1)
 
-# What each control of pods asks of a container: a pod of all of them has nothing amiss.
+# What each control of pods requires of a container: with all of them a pod is compliant.
 REQUIREMENTS: Mapping[str, Mapping[str, Any]] = {
     "k8s-pod-privilege-escalation": {"securityContext": {"allowPrivilegeEscalation": False}},
     "k8s-pod-non-root": {"securityContext": {"runAsNonRoot": True}},
@@ -39,7 +39,7 @@ REQUIREMENTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-# What Pod Security, or else the API server's own look at a pod, says to each that it answers for.
+# The message of Pod Security, or of the API server's own validation, for each control that they enforce.
 POD_SECURITY_MESSAGES: Mapping[str, str] = {
     "k8s-pod-privileged": "cannot set `allowPrivilegeEscalation` to false and `privileged` to true",
     "k8s-pod-host-namespaces": "host namespaces",
@@ -54,16 +54,16 @@ POD_SECURITY_MESSAGES: Mapping[str, str] = {
 
 
 def container(over: Mapping[str, Any], name: str, but: str = "") -> dict[str, Any]:
-    """A container with nothing amiss but what `over` says, or leaves out of what the control `but` asks for."""
+    """A compliant container with the changes in `over`, and without what the control `but` requires."""
     complete_manifest: dict[str, Any] = {"name": name}
     for control, part in REQUIREMENTS.items():
-        if control != but or control == "k8s-pod-image-tag":  # which the API server asks for as well
+        if control != but or control == "k8s-pod-image-tag":  # which the API server requires as well
             complete_manifest = merge(complete_manifest, part)
     return merge(complete_manifest, {**over, "name": name})
 
 
 def pod(case: Mapping[str, Any], control: str) -> dict[str, Any]:
-    """A case of a control's, made a whole pod; its ephemeral containers aside, which come later."""
+    """A complete pod from a control's case, except for its ephemeral containers, which are added later."""
     lists = {
         kind: [container(each, f"{kind.lower()}-{number}", control) for number, each in enumerate(case.get(kind, ()))]
         for kind in ("containers", "initContainers")
@@ -75,12 +75,12 @@ def pod(case: Mapping[str, Any], control: str) -> dict[str, Any]:
 
 
 def cases(control: str, kind: str) -> Iterator[tuple[str, Outcome, Object]]:
-    """Those of a control's cases in which all is known: (name, outcome, properties)."""
+    """The cases of a control without unknown values: (name, outcome, properties)."""
     for name, outcome, (first, *_) in CASES[control].expectations():
         props = first.props
         if (kind, first.type, name) == (POD, DEPLOYMENT, "absent"):
             if control.startswith("k8s-pod-image-"):
-                continue  # without an image no pod gets as far
+                continue  # a pod without an image is invalid
             props = props["spec"]["template"]
         elif kind != first.type:
             continue
@@ -90,7 +90,7 @@ def cases(control: str, kind: str) -> Iterator[tuple[str, Outcome, Object]]:
 
 @pytest.fixture
 def restricted(plane: ControlPlane) -> Iterator[str]:
-    """A namespace that the rules hold in, with a pod for debuggers to join."""
+    """A namespace that the rules apply to, with a pod for ephemeral containers."""
     name = f"restricted-{next(_numbers)}"
     plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": NAMESPACES}})
     eventually(lambda: plane.api.create(complete_manifest("Pod", name, {"spec": pod({}, "")})))
@@ -105,7 +105,7 @@ def complete_manifest(kind: str, namespace: str, props: Mapping[str, Any]) -> di
 
 
 def find_denial(api: ApiClient, manifest: Object, debugger: Object | None = None) -> str:
-    """What the API server says against a creation, or against a debugger's container; empty where it says nothing."""
+    """Why the API server denies a creation, or an ephemeral container; empty where it does not."""
     kind = api.discover(manifest["apiVersion"], manifest["kind"])
     metadata = manifest["metadata"]
     try:
@@ -122,7 +122,7 @@ def find_denial(api: ApiClient, manifest: Object, debugger: Object | None = None
 
 
 def evaluate_case(api: ApiClient, namespace: str, control: str, props: Mapping[str, Any], type_: str) -> str:
-    """The refusal of one case."""
+    """Why one case is denied; empty where it is not."""
     if type_ == POD:
         spec = props.get("spec", {})
         debuggers = [container(each, "debugger", control) for each in spec.get("ephemeralContainers", ())]
@@ -157,9 +157,9 @@ def test_a_rule_agrees_with_its_control(plane: ControlPlane, restricted: str, na
 
 
 def test_an_object_older_than_a_rule_can_be_deleted(plane: ControlPlane, restricted: str) -> None:
-    """A pod that is deleted loses its finalizers one by one: changes of a pod that a rule would refuse."""
+    """Removing the finalizers of a deleted pod is an update, which a rule must not deny."""
     control = "k8s-pod-image-tag"
-    # On no node, whose kubelet would take part.
+    # Unschedulable, so that no kubelet interferes.
     spec_with_latest_tag = {"containers": [{"image": "ghcr.io/mlflow/mlflow:latest"}], "nodeSelector": {"disk": "fast"}}
     old = complete_manifest("Pod", restricted, {"metadata": {"name": "old", "finalizers": ["example.org/hold"]}})
     plane.api.create({**old, "spec": pod(spec_with_latest_tag, "")})

@@ -1,9 +1,9 @@
 """Argo CD's application controller and repository server are real processes, once their chart is installed.
 
-Proves that what is committed to a git repository of this machine, declared by an https URL, is in the cluster seconds
-later; that what is taken out there goes here, and what is changed here is put right; that what the API server or the
-project refuses is said in their words; under which rights all that happens; and that what dies comes back. It does not
-prove anything of Argo CD's API server and user interface, nor of Redis, for which a stand-in runs.
+Proves that a commit to a git repository on this machine, declared by an https URL, is applied to the cluster within
+seconds; that removed objects are pruned and manual changes reverted; that errors of the API server and of the project
+are in the status; with which permissions; and that a killed process is restarted. Does not cover Argo CD's API server
+and user interface, nor Redis, for which a substitute runs.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def repository(controllers: ControllerManager, url: str, tmp_path: Path) -> Repo
 
 @pytest.fixture
 def application(plane: ControlPlane, namespace: str, url: str) -> Iterator[Callable[..., Object]]:
-    """Makes an application of the repository, for the test's namespace, and called as that is."""
+    """Creates an Application of the repository, for the test's namespace and with its name."""
 
     def create(*, retry: Mapping[str, Any] | None = None, **source: str) -> Object:
         return plane.api.create(application_manifest(namespace, {"repoURL": url, **source}, retry or {"limit": 0}))
@@ -195,7 +195,7 @@ def test_its_settings_come_from_its_config_maps(plane: ControlPlane) -> None:
 
     lines = eventually(lambda: [line for line in log.read_text().splitlines() if "appResyncPeriod" in line])
 
-    # So say the chart's values; without them it would be JSON.
+    # The chart's values set the text format; the default is JSON.
     assert lines[0].startswith("time=")
 
 
@@ -246,7 +246,7 @@ def test_the_platforms_own_application_is_applied_unchanged(
 
     plane.api.delete(API_VERSION, "Application", name, NAMESPACE)
     eventually(lambda: plane.api.get(API_VERSION, "Application", name, NAMESPACE) is None)
-    assert plane.api.get(*monitor, "models", serving) is None  # its finalizer takes away what it made
+    assert plane.api.get(*monitor, "models", serving) is None  # its finalizer prunes what it applied
     plane.api.delete("v1", "Namespace", serving)
 
 
@@ -342,7 +342,7 @@ def _read_value(plane: ControlPlane, namespace: str, name: str) -> str | None:
 
 
 def _may_patch_config_maps(plane: ControlPlane) -> bool:
-    """Whether the API server has taken notice of the role."""
+    """Whether the API server already applies the changed role."""
     user = f"system:serviceaccount:{NAMESPACE}:{APPLICATION_CONTROLLER.name}"
     spec = {"user": user, "resourceAttributes": {"verb": "patch", "resource": "configmaps", "namespace": "default"}}
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
@@ -364,10 +364,10 @@ def _use_image(plane: ControlPlane, workload: Object, container: Object, image: 
 
 
 def _find_processes(plane: ControlPlane) -> dict[str, int]:
-    """The processes of Argo CD that belong to this control plane, by what they are called."""
+    """The PIDs of this control plane's Argo CD processes, by controller."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
+        with contextlib.suppress(OSError):  # it has exited meanwhile
             program = (folder / "cmdline").read_text().partition("\0")[0]
             environment = (folder / "environ").read_text().split("\0")
             for each in CONTROLLERS:

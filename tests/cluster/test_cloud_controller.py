@@ -1,7 +1,7 @@
-"""The cluster's nodes, disks and load balancers: there when the stack has them, and missed when it has not.
+"""The cluster's nodes, volumes and load balancers are those of the stack, and are missing where the stack has none.
 
-Proves on a real API server with its real scheduler and controllers that they follow the state. Does not prove that the
-clouds' own figures are still those.
+Proves on a real API server, with its real scheduler and controllers, that they follow the simulated state. Does not
+prove that the clouds' own figures are still those.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def test_an_unknown_vm_size_is_reported_and_other_pools_get_their_nodes(
     assert len(cloud.problems()) == 1
     again = Thread(target=cloud.wait_until_converged, args=(TIMEOUT,))
     again.start()
-    while again.is_alive():  # nor is it forgotten while the simulated cloud looks again
+    while again.is_alive():  # it stays reported during the next round
         assert len(cloud.problems()) == 1
     assert "Standard_Z99" in cloud.problems()[0]
     assert "sizes.py" in cloud.problems()[0]

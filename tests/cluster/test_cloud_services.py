@@ -1,7 +1,7 @@
-"""What the clouds run in a cluster: system workloads, the metrics API, and the webhooks that hand out identities.
+"""What the clouds run in a cluster: system workloads, the metrics API, and the webhooks that inject identities.
 
-Proves on a real API server that they are there when the stack has them, and missed when it has not. Does not prove that
-a token would be taken: nothing here asks the clouds for one.
+Proves on a real API server that they exist where the stack has them, and only there. Does not prove that a cloud would
+accept a token: no cloud is asked for one.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def test_aks_injects_an_identity_into_labelled_pods_only(
     def created() -> Any:
         try:
             return plane.api.create(labelled)
-        except ApiError:  # until the webhook's endpoints are known
+        except ApiError:  # until the webhook has endpoints
             return None
 
     found = eventually(created)

@@ -1,7 +1,7 @@
-"""The simulated gateway controller judges Gateways and HTTPRoutes as the Gateway API says.
+"""The simulated gateway controller sets the status of Gateways and HTTPRoutes as the Gateway API defines it.
 
-Proves the conditions that it sets, and that it names itself as simulated. It does not prove that any traffic would get
-through, nor does it know what a particular gateway's own controller would say beyond the standard.
+Proves the conditions, and that their messages say that they are simulated. Does not prove that traffic would be routed,
+nor what a particular gateway's own controller reports beyond the standard.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[None]:
 
 @pytest.fixture
 def gateway(plane: ControlPlane, namespace: str) -> Object:
-    """A gateway that takes routes of its own namespace, on port 80."""
+    """A gateway that allows routes of its own namespace, on port 80."""
     return _gateway(plane, namespace, {"name": "http", "port": 80, "protocol": "HTTP"})
 
 

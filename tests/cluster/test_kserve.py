@@ -1,8 +1,8 @@
 """KServe's controller is a real process beside the control plane, once its chart is installed.
 
-Proves that it makes of an InferenceService what KServe makes of one, that its webhooks set defaults and refuse, that
-nothing is left when the InferenceService goes, that a process which dies is reported and started again, and that it
-runs only while its Deployment does. It does not prove that a model answers: the pods are simulated, and so is the
+Proves that it creates the objects of an InferenceService, that its webhooks set defaults and reject invalid objects,
+that nothing is left when the InferenceService is deleted, that a killed process is reported and restarted, and that it
+runs only while its Deployment has pods. Does not prove that a model answers: the pods are simulated, and so is the
 gateway.
 """
 
@@ -41,7 +41,7 @@ _GATEWAY_API = "gateway.networking.k8s.io/v1"
 _RBAC = "rbac.authorization.k8s.io/v1"
 _BINDING = "kserve-manager-rolebinding"
 
-# What each admission rule of pods finds fault with in a container.
+# A change to a container that each admission rule of pods denies.
 _VIOLATIONS: Mapping[str, Mapping[str, Any]] = {
     "k8s-pod-image-tag": {"image": "ghcr.io/models/server:latest"},
     "k8s-pod-image-registry": {"image": "registry.example.com/server:1"},
@@ -58,7 +58,7 @@ _VALUES = (
 
 @pytest.fixture(scope="module")
 def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[ControllerManager]:
-    """KServe as its charts install it; the runtimes come right behind it, and meet its webhooks."""
+    """KServe as its charts install it. The runtimes are installed directly afterwards, through its webhooks."""
     found = ensure_programs(["kserve-resources"])
     if not found:
         pytest.skip("KServe's controller cannot be had")
@@ -71,7 +71,7 @@ def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controller
         install_chart(plane, "kserve-resources-v0.20.0", _NAMESPACE, *_VALUES)
         install_chart(plane, "kserve-runtime-configs-v0.20.0", _NAMESPACE, "kserve.servingruntime.enabled=true")
         yield controllers
-        # Only KServe's controller takes its finalizer off them: without it their namespaces would stay.
+        # Only KServe's controller removes its finalizer: without it the namespaces would not be deleted.
         eventually(lambda: not plane.api.list(_SERVING, "InferenceService"))
     assert not _find_processes(plane)
 
@@ -116,7 +116,7 @@ def test_the_webhook_of_kserve_rejects_an_invalid_inference_service(plane: Contr
 @pytest.mark.usefixtures("controllers")
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
 def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: str, tmp_path: Path) -> None:
-    """By KServe's webhooks and the API server; and the pods that come of them by Pod Security and our own rules."""
+    """By KServe's webhooks and the API server, and their pods by Pod Security and the admission rules."""
     assert {rule for rule in RULES if rule.startswith("k8s-pod-")} == _VIOLATIONS.keys()
     plane.api.apply(_restricted_namespace("serving"), "test")
     manifests = render(environment, tmp_path)
@@ -141,7 +141,7 @@ def test_the_objects_of_an_inference_service_are_deleted_with_it(plane: ControlP
 
     plane.api.delete(_SERVING, "InferenceService", "iris", namespace)
 
-    # The garbage collector looks for new kinds every 30 seconds only.
+    # The garbage collector discovers new kinds every 30 seconds only.
     eventually(lambda: plane.api.get(_SERVING, "InferenceService", "iris", namespace) is None)
     for kind in (("apps/v1", "Deployment"), ("v1", "Service"), (_GATEWAY_API, "HTTPRoute"), ("v1", "Pod")):
         eventually(partial(_is_empty, plane, namespace, *kind))
@@ -219,7 +219,7 @@ def _restricted_namespace(name: str) -> Object:
 
 
 def _pod(inference_service: Mapping[str, Any], **more: Any) -> Object:
-    """A pod of its predictor, under a service account that is there."""
+    """A pod of the predictor, with a service account that exists."""
     template = deployment(inference_service)["spec"]["template"]
     spec = {**template["spec"], "serviceAccountName": "default", **more}
     metadata = {**template["metadata"], "name": "of-a-predictor", "namespace": "serving"}
@@ -227,7 +227,7 @@ def _pod(inference_service: Mapping[str, Any], **more: Any) -> Object:
 
 
 def _with_container_change(pod: Object, change: Mapping[str, Any]) -> Object:
-    """The pod with something else in its container."""
+    """The pod with a change to its container."""
     (container,) = pod["spec"]["containers"]
     return {**pod, "spec": {**pod["spec"], "containers": [merge(container, change)]}}
 
@@ -254,7 +254,7 @@ def _list_names(plane: ControlPlane, api_version: str, kind: str, namespace: str
 
 
 def _may_create_services(plane: ControlPlane) -> bool:
-    """Whether the API server has taken notice of the binding."""
+    """Whether the API server already applies the binding."""
     user = f"system:serviceaccount:{_NAMESPACE}:{KSERVE.workload_name}"
     spec = {"user": user, "resourceAttributes": {"verb": "create", "resource": "services"}}
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
@@ -268,10 +268,10 @@ def _scale(plane: ControlPlane, replicas: int) -> None:
 
 
 def _find_processes(plane: ControlPlane) -> list[int]:
-    """The processes of KServe's controller that know this control plane."""
+    """The PIDs of this control plane's KServe controller."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
+        with contextlib.suppress(OSError):  # it has exited meanwhile
             program, *arguments = (folder / "cmdline").read_text().split("\0")
             if Path(program).name == KSERVE.name and str(plane.folder) in " ".join(arguments):
                 found.append(int(folder.name))

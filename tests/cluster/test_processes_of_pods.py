@@ -1,9 +1,9 @@
-"""The stand-ins for kubelets and for the network, with real processes behind the pods of a real control plane.
+"""The kubelet stub and the network proxy, with real processes behind the pods of a real control plane.
 
-Proves that an annotated pod gets a process with its manifest's environment, that it becomes Ready when the process says
-so and not before, that a process which ends is started again and counted, and that one whose pod goes is ended; that
-services and routes lead to the processes of ready pods, routes by their weights. The process is a toy, and the
-gateway that accepts the route is simulated as everywhere.
+Proves that an annotated pod gets a process with the environment of its manifest; that it becomes Ready when the process
+is ready, and not before; that an exited process is restarted and counted, and a deleted pod's process stopped; that
+services and routes lead to the processes of ready pods, routes by their weights. The process is a toy; the acceptance
+of the route is written by the test.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def test_an_accepted_route_splits_requests_by_weight(
 
     eventually(lambda: _get_answer(proxy, host))
     counts = Counter(_get_answer(proxy, host)["who"] for _ in range(_REQUESTS))
-    # Out of 200 at 25 %, fewer than 25 or more than 80 come once in a hundred thousand times.
+    # With 200 requests at 25 %, fewer than 25 or more than 80 have a probability of 1e-5.
     assert 25 <= counts["new"] <= 80, counts
     assert counts["old"] + counts["new"] == _REQUESTS
 
@@ -148,7 +148,7 @@ def test_an_unknown_hostname_is_answered_with_503(proxy: str) -> None:
 
 
 def _deploy(plane: ControlPlane, namespace: str, name: str, switch: Path) -> None:
-    """One pod, and a Service in front of it."""
+    """Create a Deployment with one pod, and a Service for it."""
     labels = {"app": name}
     container = {
         "name": "main",

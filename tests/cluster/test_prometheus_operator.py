@@ -1,7 +1,7 @@
 """The Prometheus operator is a real process beside the control plane, once its chart is installed.
 
-Proves that it makes the StatefulSets of Prometheus and Alertmanager, with the volumes and requests that count on the
-nodes, and that its webhook refuses a rule which is no PromQL. It does not prove that anything is scraped.
+Proves that it creates the StatefulSets of Prometheus and Alertmanager, with the volumes and requests that count on the
+nodes, and that its webhook rejects a rule that is not PromQL. Does not prove that anything is scraped.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def test_a_controller_of_another_version_is_simulated(plane: ControlPlane, contr
 
 
 def _storage_manifests() -> Sequence[Object]:
-    """A class, and the volume that a cloud's provisioner would make."""
+    """A StorageClass, and the volume that a cloud's provisioner would create."""
     volume = {
         "storageClassName": "by-hand",
         "capacity": {"storage": "50Gi"},

@@ -1,8 +1,8 @@
-"""What does not become Ready in a real control plane is named once, with the reason given there and what to change.
+"""Each reason why something does not become ready in a real control plane is one problem, with its remedy.
 
-Proves it defect by defect, against the real scheduler, admission and controllers; the conditions of nodes and
-autoscalers alone are set by hand, for their own controllers take a quarter of a minute or more. Not proven: that a
-remedy cures. What a kubelet refuses is in tests/unit; here stands one case, to show that its objects are found.
+Proves it defect by defect against the real scheduler, admission and controllers. Only the conditions of nodes and
+autoscalers are set by hand, since their controllers take a quarter of a minute or more. Does not prove that a remedy
+helps. The checks of a kubelet are in tests/unit; one case here shows that they find their objects.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _numbers = itertools.count(1)
 
 SMALL = {"resources": {"requests": {"cpu": "10m"}}}
 HUGE = {"resources": {"requests": {"cpu": "16"}}}
-LARGE = {"resources": {"requests": {"cpu": "2500m"}}}  # one on a node, and no second
+LARGE = {"resources": {"requests": {"cpu": "2500m"}}}  # a node has room for one, not for two
 WITH_GPU = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 POD_CONTROLLERS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
@@ -37,7 +37,7 @@ POD_CONTROLLERS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
 @dataclasses.dataclass(frozen=True)
 class NamespacedCluster:
-    """The cluster, as a person sees it who works in one namespace."""
+    """The cluster as seen from one namespace."""
 
     api: ApiClient
     namespace: str
@@ -53,7 +53,7 @@ class NamespacedCluster:
         self.api.patch({"apiVersion": api_version, "kind": kind, "metadata": named}, change, subresource)
 
     def workload(self, kind: str, container: Object = SMALL, pod: Object | None = None, **spec: Any) -> None:
-        """A workload called `web` of one of the MAKERS, `pod` and `spec` over what each needs."""
+        """Create a workload `web` of one of the POD_CONTROLLERS; `pod` and `spec` extend what each needs."""
         labels = {"app": "web"}
         main = {"name": "main", "image": "registry.example/web:1", **container}
         restarts = {"restartPolicy": "Never"} if kind == "Job" else {}
@@ -70,7 +70,7 @@ class NamespacedCluster:
         self.create(kind, "web", api_version, spec={"template": template, **needed[kind], **spec})
 
     def expect_problem(self, message: str, namespace: str | None = None) -> Problem:
-        """The one fault with these words, awaited."""
+        """Wait for exactly one problem whose reason contains a message, and return it."""
 
         def reported() -> Problem:
             problems = workloads.find_problems(self.api, self.namespace if namespace is None else namespace)
@@ -80,26 +80,25 @@ class NamespacedCluster:
 
         return eventually(reported)
 
-    def expect_workloads(self, *names: str, release: str = "") -> None:
-        """No workloads but these have a fault, in the end; why may change from one look to the next."""
+    def expect_problems_of(self, *names: str, release: str = "") -> None:
+        """Wait until exactly these workloads have a problem. Its reason may change meanwhile."""
 
         def reported() -> bool:
-            assert [problem.workload for problem in workloads.find_problems(self.api, self.namespace, release)] == [
-                *names
-            ]
+            problems = workloads.find_problems(self.api, self.namespace, release)
+            assert [problem.workload for problem in problems] == [*names]
             return True
 
         eventually(reported)
 
 
 def unnamespaced(api_version: str, kind: str, name: str, **fields: Any) -> Object:
-    """An object of no namespace."""
+    """The manifest of an object without a namespace."""
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, **fields.pop("metadata", {})}, **fields}
 
 
 @contextmanager
 def temporary(api: ApiClient, *manifests: Object) -> Iterator[None]:
-    """Objects of no namespace, for as long as the context lasts."""
+    """Objects without a namespace that exist while the context lasts."""
     for manifest in manifests:
         api.create(manifest)
     try:
@@ -116,7 +115,7 @@ def cluster(plane: ControlPlane, namespace: str) -> NamespacedCluster:
 
 @pytest.fixture
 def pool(plane: ControlPlane) -> Iterator[str]:
-    """A pool of one node of two cores that only those reach who tolerate it; gives its name."""
+    """The name of a node pool with one tainted node of two cores."""
     name = f"pool{next(_numbers)}"
     marks = {"labels": {"groundwork/pool": name}, "annotations": {"kwok.x-k8s.io/node": "fake"}}
     taint = {"key": "dedicated", "value": name, "effect": "NoSchedule"}
@@ -132,7 +131,7 @@ def test_ready_workloads_have_no_problem(cluster: NamespacedCluster) -> None:
     for kind in POD_CONTROLLERS:
         cluster.workload(kind)
     cluster.create("Service", "web", spec={"ports": [{"port": 80}], "selector": {"app": "web"}})
-    cluster.expect_workloads()
+    cluster.expect_problems_of()
 
 
 def test_a_pod_that_requests_more_than_any_node_has(cluster: NamespacedCluster) -> None:
@@ -198,8 +197,8 @@ def test_a_claim_whose_csi_driver_is_not_installed(cluster: NamespacedCluster) -
         cluster.workload("StatefulSet", volumeClaimTemplates=[{"metadata": {"name": "data"}, "spec": claim}])
         problem = cluster.expect_problem("external provisioner 'disk.example'")
         assert "The CSI driver disk.example is not installed" in problem.remedy
-        # A claim that waits for its first pod is as it should be.
-        cluster.expect_workloads(problem.workload)
+        # A claim that waits for its first pod is no problem.
+        cluster.expect_problems_of(problem.workload)
 
 
 @pytest.mark.parametrize("kind", POD_CONTROLLERS)
@@ -208,7 +207,7 @@ def test_an_exceeded_quota(cluster: NamespacedCluster, kind: str) -> None:
     cluster.workload(kind)
     problem = cluster.expect_problem("exceeded quota: quota, requested: requests.cpu=10m")
     assert problem.workload == f"{kind} {cluster.namespace}/web"
-    assert "forbidden" not in problem.reason  # nor the name of the pod, which is another at each attempt
+    assert "forbidden" not in problem.reason  # nor the name of the pod, which changes with each attempt
     assert (
         "another pod requests requests.cpu=10m, the quota is requests.cpu=5m), or raise the namespace's limits"
         in problem.remedy
@@ -227,7 +226,7 @@ def test_a_pod_that_violates_the_pod_security_level_of_its_namespace(cluster: Na
 
 def test_a_rollout_that_does_not_progress(cluster: NamespacedCluster) -> None:
     cluster.workload("Deployment")
-    cluster.expect_workloads()
+    cluster.expect_problems_of()
     nowhere = {"spec": {"template": {"spec": {"nodeSelector": {"disk": "fast"}}}}}
     cluster.patch("apps/v1", "Deployment", "web", nowhere)
     assert cluster.expect_problem("node affinity/selector").reason.startswith("0/1 pods ready: ")
@@ -354,13 +353,13 @@ def test_a_release_has_the_problems_of_objects_that_helm_marked(cluster: Namespa
         cluster.expect_problem("Insufficient cpu").workload,
         cluster.expect_problem("node affinity/selector").workload,
     ]
-    cluster.expect_workloads(*found)
-    cluster.expect_workloads(*found[:1], release="shop")
-    cluster.expect_workloads(release="other")
+    cluster.expect_problems_of(*found)
+    cluster.expect_problems_of(*found[:1], release="shop")
+    cluster.expect_problems_of(release="other")
 
 
 def test_a_snapshot_is_consistent(cluster: NamespacedCluster) -> None:
-    """Else a pod's claim could be there without the pod, and a Job's failure without what failed."""
+    """Otherwise a pod's claim could be listed without the pod, and a Job's failure without the failed pod."""
     snapshot = Snapshot(cluster.api, cluster.namespace)
     cluster.create("ConfigMap", "before")
     assert not snapshot.list("v1", "Pod")
@@ -370,7 +369,7 @@ def test_a_snapshot_is_consistent(cluster: NamespacedCluster) -> None:
 
 
 def restrict_to_namespace(cluster: NamespacedCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have half a second without a change be still, and only the test's own namespace looked at: others' move."""
+    """Treat half a second without changes as stable, and check the test's own namespace only: others change."""
     monkeypatch.setattr(workloads, "_STABLE_AFTER", 0.5)
     monkeypatch.setattr(workloads, "find_problems", partial(workloads.find_problems, namespace=cluster.namespace))
 
@@ -405,7 +404,7 @@ def test_an_unreachable_api_server_is_an_error_at_once(cluster: NamespacedCluste
 
 
 def test_the_scheduler_agrees_with_the_capacity_summary(cluster: NamespacedCluster, pool: str) -> None:
-    """A pod that is said to fill a node to the last thousandth does: the scheduler lets not one more in."""
+    """Where the summary says that a node is full to the last milli-CPU, the scheduler places no other pod."""
 
     def container(name: str, cpu: str, **more: str) -> Object:
         return {"name": name, "image": "web", "resources": {"requests": {"cpu": cpu, "memory": "1Gi"}}, **more}
@@ -413,7 +412,7 @@ def test_the_scheduler_agrees_with_the_capacity_summary(cluster: NamespacedClust
     within = {"nodeSelector": {"groundwork/pool": pool}, "tolerations": [{"operator": "Exists"}]}
     init = [container("sidecar", "500m", restartPolicy="Always"), container("step", "1500m")]
     cluster.create("Pod", "first", spec={"containers": [container("main", "1")], "initContainers": init, **within})
-    cluster.expect_workloads()
+    cluster.expect_problems_of()
     (usage,) = (usage for usage in capacity.list_pool_usage(cluster.api) if usage.pool == pool)
     assert (
         usage.summary_line
@@ -428,7 +427,7 @@ def test_the_scheduler_agrees_with_the_capacity_summary(cluster: NamespacedClust
 
 
 def _is_refused(cluster: NamespacedCluster, webhook: str) -> bool:
-    """Whether the API server, which notices a webhook's configuration a second or so later, calls it for pods."""
+    """Whether the API server calls a webhook for pods, which it does about a second after its creation."""
     try:
         cluster.create("Pod", f"probe-{next(_numbers)}", spec={"containers": [{"name": "main", "image": "x/y:1"}]})
     except ApiError as error:

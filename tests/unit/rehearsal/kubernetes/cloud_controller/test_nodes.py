@@ -1,6 +1,6 @@
-"""From the state's records to pools, from pools to nodes: sizes, what is kept from pods, zones, labels, taints.
+"""From records of the simulated state to node pools and nodes: sizes, reservations, zones, labels, taints.
 
-Proves the arithmetic against the clouds' published examples. Does not prove that every size is still sold, nor what a
+Proves the arithmetic with the clouds' published examples. Does not prove that every size is still offered, nor what a
 real node of it reports to the last MiB.
 """
 

@@ -1,6 +1,6 @@
-"""The door in front of a real controller, and how a controller is told by its image.
+"""The proxy in front of a real controller, and how a controller is found by its image.
 
-Proves who is let in, and who waits. The controllers themselves are in tests/cluster.
+Proves which connections are held, answered and refused. The controllers themselves are in tests/cluster.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.support.waiting import TIMEOUT
 
 @pytest.fixture
 def echo() -> Iterator[socket.socket]:
-    """A socket to listen on, for a process that gives back the first thing it is told."""
+    """A bound socket for an echo server that starts later."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         yield listener

@@ -1,6 +1,6 @@
-"""What pods ask for and nodes have: quantities to the letter, the scheduler's sums, and the summary's lines.
+"""What pods request and nodes have: quantities, the scheduler's sums, and the lines of the summary.
 
-Proves the arithmetic on objects in hand. That it agrees with the real scheduler is proven in tests/cluster.
+Proves the arithmetic on objects in memory. tests/cluster proves that it agrees with the real scheduler.
 """
 
 from __future__ import annotations

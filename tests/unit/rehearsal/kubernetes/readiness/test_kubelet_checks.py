@@ -1,7 +1,7 @@
-"""What a kubelet would refuse of pods whose processes are simulated, in its own words.
+"""The errors that a kubelet would report for pods whose processes are simulated.
 
-Proves each refusal, and that what is optional or there is let through, on objects in hand. That the objects are read
-from a real API server is proven in tests/cluster. Not proven: the words themselves, which were copied from Kubernetes.
+Proves each error, and that optional and existing objects are accepted, on objects in memory. tests/cluster proves that
+the objects are read from a real API server. Does not prove the messages themselves, which were copied from Kubernetes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rehearsal.kubernetes.readiness.snapshot import Snapshot
 
 
 class FakeApiClient(ApiClient):
-    """Answers from objects in hand, as an API server would."""
+    """An API client whose objects are in memory."""
 
     def __init__(self, *objects: Object) -> None:
         super().__init__(ClientConfig("", "", "", ""))
@@ -66,7 +66,7 @@ def pod(container: Mapping[str, Any], name: str = "web-5d8-x", **spec: Any) -> O
 
 
 def find_problems(*objects: Object) -> list[Problem]:
-    """What is refused, each once: the same is said of every pod of a workload."""
+    """The distinct problems: those of a workload's pods are equal."""
     return list(
         dict.fromkeys(problem for _, problem in kubelet_checks.find_kubelet_errors(Snapshot(FakeApiClient(*objects))))
     )
@@ -177,7 +177,7 @@ def test_every_form_of_image_name_is_accepted(image: str) -> None:
 
 
 def helm_record(hook: Object, event: str = "pre-install") -> Object:
-    """A release with one hook, as Helm keeps it."""
+    """Helm's record of a release with one hook."""
     record = json.dumps({"hooks": [{"manifest": yaml.safe_dump(hook), "events": [event]}]})
     release = base64.b64encode(base64.b64encode(gzip.compress(record.encode()))).decode()
     return object_manifest(
