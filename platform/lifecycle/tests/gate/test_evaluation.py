@@ -1,7 +1,7 @@
 """The gate lets a good model pass, and names the threshold, margin or slice for which it rejects another.
 
-Real parts: an MLflow server, models in its store, and the serving environment's interpreter that loads them. The bad
-models are trained on spoiled labels.
+Real parts: an MLflow server, models in its store, and once the serving environment's interpreter that loads them. The
+bad models are trained on spoiled labels.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import pytest
 from mlflow import MlflowClient
 from sklearn.ensemble import RandomForestClassifier
 
+from lifecycle import contract
+from lifecycle.contract import Artifact, probe
 from lifecycle.core import LifecycleError, ModelRegistry, UnreachableError
 from lifecycle.gate import GateReport, GateSettings, evaluate_model, evaluate_version, log_report
 from lifecycle.training import data, run
@@ -23,6 +25,17 @@ from support.training import DATA_VERSION, EXPERIMENT, GIT_COMMIT, train_and_reg
 
 MODEL = "evaluated"
 LENIENT = GateSettings(min_accuracy=0.5, min_recall=0.3, margin=0.02)
+
+
+@pytest.fixture
+def predict_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Predict without an interpreter of its own, which tests/contract and the first test here prove."""
+
+    def predict(artifact: Artifact, terms: object, settings: object, rows: Path) -> list[float]:  # noqa: ARG001
+        predictions: list[float] = probe.predict(str(artifact.folder), str(rows))["predictions"]
+        return predictions
+
+    monkeypatch.setattr(contract, "predict", predict)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +79,7 @@ def test_a_good_model_passes_where_there_is_no_champion(registry: ModelRegistry,
     assert set(report.metrics) >= {"accuracy", "recall", "texture/fine/accuracy", "outline/ragged/accuracy"}
 
 
-@pytest.mark.usefixtures("no_champion")
+@pytest.mark.usefixtures("no_champion", "predict_in_process")
 def test_a_model_below_a_threshold_fails_with_value_and_threshold(registry: ModelRegistry, good: str) -> None:
     report = evaluate_version(registry, MODEL, good, GateSettings(min_accuracy=0.999, min_recall=0.999))
     assert not report.passed
@@ -77,7 +90,7 @@ def test_a_model_below_a_threshold_fails_with_value_and_threshold(registry: Mode
     ]
 
 
-@pytest.mark.usefixtures("no_champion")
+@pytest.mark.usefixtures("no_champion", "predict_in_process")
 def test_a_model_worse_than_the_champion_by_more_than_the_margin_fails(
     registry: ModelRegistry, client: MlflowClient, good: str, blind_on_a_slice: str
 ) -> None:
@@ -88,7 +101,7 @@ def test_a_model_worse_than_the_champion_by_more_than_the_margin_fails(
     assert report.metrics["champion/accuracy"] > report.metrics["accuracy"] + LENIENT.margin
 
 
-@pytest.mark.usefixtures("no_champion")
+@pytest.mark.usefixtures("no_champion", "predict_in_process")
 def test_a_model_within_the_margin_but_not_on_a_slice_fails(
     registry: ModelRegistry, client: MlflowClient, good: str, blind_on_a_slice: str
 ) -> None:
@@ -99,13 +112,13 @@ def test_a_model_within_the_margin_but_not_on_a_slice_fails(
     assert not any(reason.startswith("accuracy is ") for reason in report.reasons)
 
 
-@pytest.mark.usefixtures("no_champion")
+@pytest.mark.usefixtures("no_champion", "predict_in_process")
 def test_the_champion_passes_its_own_gate(registry: ModelRegistry, client: MlflowClient, good: str) -> None:
     client.set_registered_model_alias(MODEL, "champion", good)
     assert evaluate_version(registry, MODEL, good, GateSettings()).passed
 
 
-@pytest.mark.usefixtures("no_champion")
+@pytest.mark.usefixtures("no_champion", "predict_in_process")
 def test_a_champion_that_cannot_be_loaded_fails_the_challenger(
     registry: ModelRegistry, client: MlflowClient, good: str, tmp_path: Path
 ) -> None:
@@ -132,7 +145,7 @@ def test_a_model_without_a_run_fails(registry: ModelRegistry, good: str) -> None
     ]
 
 
-@pytest.mark.usefixtures("no_champion")
+@pytest.mark.usefixtures("no_champion", "predict_in_process")
 def test_a_model_that_is_not_the_one_its_run_evaluated_fails(
     registry: ModelRegistry, client: MlflowClient, good: str, blind_on_a_slice: str
 ) -> None:

@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -86,7 +85,9 @@ def assert_span_arrives(spans: queue.Queue[tuple[str, bytes]]) -> None:
     assert {"groundwork.model", "groundwork.model_version"} <= {item.key for item in resource_spans.resource.attributes}
 
 
-@pytest.mark.parametrize("sink", ["file:///dev/full", "http://127.0.0.1:9/dead"])
+@pytest.mark.parametrize(
+    "sink", ["file:///dev/full", pytest.param("http://127.0.0.1:9/unavailable", marks=pytest.mark.soak)]
+)
 def test_events_lost_to_a_full_disk_or_an_unavailable_sink_are_counted_and_logged_once(
     registry: str, tmp_path: Path, sink: str
 ) -> None:
@@ -127,30 +128,21 @@ def test_a_sink_that_does_not_respond_delays_no_request(registry: str, tmp_path:
             assert time.monotonic() - started <= 9, "nor does it delay the end"
 
 
-def test_feature_flags_disable_batching_and_tracing(registry: str, tmp_path: Path) -> None:
-    environment = {"FEATURE_MICRO_BATCHING": "false", "FEATURE_TRACING": "false", "OTEL_BSP_SCHEDULE_DELAY": 100}
+def test_feature_flags_disable_batching_tracing_and_the_log(registry: str, tmp_path: Path) -> None:
+    path = tmp_path / "inference.jsonl"
+    features = ("FEATURE_MICRO_BATCHING", "FEATURE_TRACING", "FEATURE_INFERENCE_LOG")
+    environment = {"OTEL_BSP_SCHEDULE_DELAY": 100, "INFERENCE_LOG_SINK": path.as_uri()}
     with receive() as (collector, spans):
-        with serve(registry, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector, **environment) as server:
+        environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": collector, **dict.fromkeys(features, "false")}
+        with serve(registry, tmp_path, **environment) as server:
             with ThreadPoolExecutor(16) as pool:
-                responses = [
-                    pool.submit(
-                        httpx.post, f"{server.client.base_url}/predict", json={"features": row()}, trust_env=False
-                    )
-                    for _ in range(64)
-                ]
+                responses = [pool.submit(server.predict, row()) for _ in range(64)]
                 assert {response.result().status_code for response in responses} == {200}
             assert server.metric("groundwork_batch_rows_bucket", 'le="1.0"') == 64, "each request had a call of its own"
             many = server.client.post("/predict", json={"features": [row()] * 5})
             assert len(many.json()["predictions"]) == 5
             assert server.stop() == 0
         assert spans.empty()
-
-
-def test_a_feature_flag_disables_the_log(registry: str, tmp_path: Path) -> None:
-    path = tmp_path / "inference.jsonl"
-    with serve(registry, tmp_path, INFERENCE_LOG_SINK=path.as_uri(), FEATURE_INFERENCE_LOG="false") as server:
-        assert server.client.post("/predict", json={"features": row()}).status_code == 200
-        assert server.stop() == 0
     assert not path.exists()
 
 

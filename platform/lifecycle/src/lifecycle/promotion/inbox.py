@@ -100,7 +100,7 @@ class Inbox:
     def due(self, limit: int) -> Sequence[Event]:
         """Waiting events whose time has come, the oldest first."""
         query = _SELECT.where(_IS_WAITING, _EVENT.c.due <= time.time()).order_by(_EVENT.c.received, _EVENT.c.id)
-        return [Event(*row._tuple()) for row in self._query(query.limit(limit))]
+        return [Event(*row) for row in self._query(query.limit(limit))]
 
     def defer(self, event: Event, delay: float, detail: str) -> None:
         """Retry the event in `delay` seconds."""
@@ -118,16 +118,16 @@ class Inbox:
 
     def find(self, id_: str) -> Event | None:
         rows = self._query(_SELECT.where(_EVENT.c.id == id_))
-        return Event(*rows[0]._tuple()) if rows else None
+        return Event(*rows[0]) if rows else None
 
     def latest(self, limit: int) -> Sequence[Event]:
         query = _SELECT.order_by(_EVENT.c.received.desc(), _EVENT.c.id)
-        return [Event(*row._tuple()) for row in self._query(query.limit(limit))]
+        return [Event(*row) for row in self._query(query.limit(limit))]
 
     def counts(self) -> Mapping[str, int]:
         """The number of events by outcome, `waiting` among them."""
         rows = self._query(select(_OUTCOME, func.count()).group_by(_OUTCOME).order_by(_OUTCOME))
-        return {row[0]: int(row[1]) for row in rows}
+        return {outcome: int(count) for outcome, count in rows}
 
     def _execute(self, statement: Executable) -> int:
         """Run a statement durably; returns the number of rows that it changed. Raises InboxError."""
@@ -138,7 +138,7 @@ class Inbox:
         except SQLAlchemyError as error:
             raise _explain(error) from None
 
-    def _query(self, query: Executable) -> Sequence[Row[Any]]:
+    def _query(self, query: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
         try:
             with self._engine.connect() as connection:
                 return connection.execute(query).all()

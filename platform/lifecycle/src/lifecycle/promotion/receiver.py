@@ -86,7 +86,7 @@ async def _handle_malformed(request: Request, error: Exception) -> Response:  # 
 
 
 async def _handle_unavailable(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    _log.error("An event cannot be stored, so MLflow is asked to send it again: %s", error)
+    _log.error("An event cannot be stored, so MLflow has to send it again: %s", error)
     return _respond(503, "unavailable", "the inbox is unavailable; send the event again", {"Retry-After": _RETRY_AFTER})
 
 
