@@ -1,7 +1,7 @@
-"""Makes the API server trust the rehearsal's answers for services in the cluster.
+"""Makes the API server trust the certificates with which the egress proxy answers for services in the cluster.
 
-Webhooks, conversions and aggregated APIs name the authority that their server's certificate comes from. In a real
-cluster cert-manager, or a Job of the chart's, writes it in; here a simulated injector writes in the rehearsal's own.
+Webhooks, conversions and aggregated APIs name the CA that their server's certificate is verified with. In a real
+cluster cert-manager, or a Job of the chart, writes it there; here a simulated injector writes the rehearsal's own CA.
 """
 
 from __future__ import annotations
@@ -16,83 +16,85 @@ from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError
 from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority
 from rehearsal.kubernetes.watch import watch_objects
 
-_MANAGER = "groundwork-simulated-ca-injector"
+_FIELD_MANAGER = "groundwork-simulated-ca-injector"
 _ADMISSION = "admissionregistration.k8s.io/v1"
 
 _Route = tuple[str, str, str]  # namespace, service, path
 
 
 class CaInjector:
-    """Follows whatever names a service, and knows which webhook is behind which path."""
+    """Watches the objects that name a service, injects the CA, and records which webhook is at which path."""
 
     def __init__(self, api: ApiClient, authority: CertificateAuthority) -> None:
         self._api = api
         self._bundle = base64.b64encode(authority.ca_file.read_bytes()).decode()
         self._webhooks: dict[_Route, str] = {}
 
-    def start(self, ended: threading.Event) -> None:
-        """Follow until `ended` is set, in threads of their own."""
-        for api_version, kind in _CHANGES:
-            threading.Thread(target=self._follow, args=(api_version, kind, ended), daemon=True).start()
+    def start(self, stop: threading.Event) -> None:
+        """Watch in threads until `stop` is set."""
+        for api_version, kind in _PATCH_BUILDERS:
+            threading.Thread(target=self._watch, args=(api_version, kind, stop), daemon=True).start()
 
-    def webhook(self, namespace: str, service: str, path: str) -> str:
-        """The name of the webhook that is asked at a path of a service."""
+    def find_webhook(self, namespace: str, service: str, path: str) -> str:
+        """The name of the webhook at a path of a service; the service's address where none is known."""
         route = (namespace, service, path.partition("?")[0])
         return self._webhooks.get(route, f"{service}.{namespace}{route[2]}")
 
-    def _follow(self, api_version: str, kind: str, ended: threading.Event) -> None:
-        for type_, found in watch_objects(self._api, api_version, kind, ended):
-            if type_ == "DELETED":
+    def _watch(self, api_version: str, kind: str, stop: threading.Event) -> None:
+        for event_type, changed in watch_objects(self._api, api_version, kind, stop):
+            if event_type == "DELETED":
                 continue
-            for name, config in _client_configs(found):
+            for name, config in _each_client_config(changed):
                 service = config["service"]
                 route = (service["namespace"], service["name"], service.get("path", "/"))
                 self._webhooks[route] = name
-            change = _CHANGES[api_version, kind](found, self._bundle)
-            if change:
-                self._write(found, change)
+            patch = _PATCH_BUILDERS[api_version, kind](changed, self._bundle)
+            if patch:
+                self._apply(changed, patch)
 
-    def _write(self, found: Object, change: Mapping[str, Any]) -> None:
-        named = {key: found[key] for key in ("apiVersion", "kind")} | {"metadata": {"name": found["metadata"]["name"]}}
-        # It may have been deleted meanwhile: then what is written is no whole object, and refused.
+    def _apply(self, changed: Object, patch: Mapping[str, Any]) -> None:
+        identity = {"apiVersion": changed["apiVersion"], "kind": changed["kind"]}
+        metadata = {"name": changed["metadata"]["name"]}
+        # If the object was deleted in between, the API server refuses to create one from the patch alone.
         with contextlib.suppress(ApiError, ApiUnreachableError):
-            self._api.apply({**named, **change}, _MANAGER, force=True)
+            self._api.apply({**identity, "metadata": metadata, **patch}, _FIELD_MANAGER, force=True)
 
 
-def _client_configs(found: Object) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """What in a webhook's configuration, or a CRD's conversion, names a service: (name, client configuration)."""
-    for webhook in found.get("webhooks") or ():
+def _each_client_config(changed: Object) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The client configurations of webhooks, or of a CRD's conversion, that name a service, each with its name."""
+    for webhook in changed.get("webhooks") or ():
         if "service" in webhook["clientConfig"]:
             yield webhook["name"], webhook["clientConfig"]
-    conversion = found.get("spec", {}).get("conversion", {}).get("webhook", {}).get("clientConfig", {})
+    conversion = changed.get("spec", {}).get("conversion", {}).get("webhook", {}).get("clientConfig", {})
     if "service" in conversion:
-        yield f"conversion of {found['metadata']['name']}", conversion
+        yield f"conversion of {changed['metadata']['name']}", conversion
 
 
-def _in_webhooks(found: Object, bundle: str) -> Mapping[str, Any]:
-    configs = list(_client_configs(found))
+def _patch_webhooks(changed: Object, bundle: str) -> Mapping[str, Any]:
+    configs = list(_each_client_config(changed))
     if all(config.get("caBundle") == bundle for _, config in configs):
         return {}
     return {"webhooks": [{"name": name, "clientConfig": {"caBundle": bundle}} for name, _ in configs]}
 
 
-def _in_conversion(found: Object, bundle: str) -> Mapping[str, Any]:
-    configs = list(_client_configs(found))
+def _patch_conversion(changed: Object, bundle: str) -> Mapping[str, Any]:
+    configs = list(_each_client_config(changed))
     if all(config.get("caBundle") == bundle for _, config in configs):
         return {}
     return {"spec": {"conversion": {"strategy": "Webhook", "webhook": {"clientConfig": {"caBundle": bundle}}}}}
 
 
-def _in_api_service(found: Object, bundle: str) -> Mapping[str, Any]:
-    spec = found["spec"]
+def _patch_api_service(changed: Object, bundle: str) -> Mapping[str, Any]:
+    spec = changed["spec"]
     if not spec.get("service") or spec.get("insecureSkipTLSVerify") or spec.get("caBundle") == bundle:
         return {}
     return {"spec": {"caBundle": bundle}}
 
 
-_CHANGES: Mapping[tuple[str, str], Callable[[Object, str], Mapping[str, Any]]] = {
-    (_ADMISSION, "MutatingWebhookConfiguration"): _in_webhooks,
-    (_ADMISSION, "ValidatingWebhookConfiguration"): _in_webhooks,
-    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): _in_conversion,
-    ("apiregistration.k8s.io/v1", "APIService"): _in_api_service,
+# What to apply to an object of each kind so that it has the CA; nothing where it has it already, or needs none.
+_PATCH_BUILDERS: Mapping[tuple[str, str], Callable[[Object, str], Mapping[str, Any]]] = {
+    (_ADMISSION, "MutatingWebhookConfiguration"): _patch_webhooks,
+    (_ADMISSION, "ValidatingWebhookConfiguration"): _patch_webhooks,
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): _patch_conversion,
+    ("apiregistration.k8s.io/v1", "APIService"): _patch_api_service,
 }

@@ -12,8 +12,8 @@ from rehearsal import toolchain
 from rehearsal.console import UserError
 from rehearsal.toolchain import GO_MODULES, Tool
 
-_MEMORY = 4 << 30  # bytes that one build may take, generously: linking the API server takes about 2 GiB
-_CORES = 4  # that one build makes good use of
+_BUILD_MEMORY = 4 << 30  # bytes for one build: linking the API server takes about 2 GiB
+_BUILD_CORES = 4  # that one build keeps busy
 
 
 def _kubernetes(command: str, build_time: str) -> Tool:
@@ -68,29 +68,29 @@ TOOLS = (ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK)
 
 
 def prepare() -> str:
-    """Find or build every program; gives the reason where that cannot be done, else nothing.
+    """Find or build every program; returns the reason where that is not possible, else an empty text.
 
-    Asked once in a process: a build that failed would fail again, after minutes.
+    The result is cached: a build that failed would fail again, after minutes.
     """
-    return _found()[1]
+    return _find_or_build()[1]
 
 
 def paths() -> Mapping[str, Path]:
-    """Every program's path, by its command; call `prepare` first."""
-    return _found()[0]
+    """The path of every program by its command; empty where `prepare` returns a reason."""
+    return _find_or_build()[0]
 
 
 @cache
-def _found() -> tuple[Mapping[str, Path], str]:
+def _find_or_build() -> tuple[Mapping[str, Path], str]:
     try:
-        with ThreadPoolExecutor(_builds_at_once()) as builds:
+        with ThreadPoolExecutor(_parallel_builds()) as builds:
             found = list(builds.map(toolchain.ensure, TOOLS))
     except UserError as error:
         return {}, str(error).splitlines()[0]
     return {tool.command: path for tool, path in zip(TOOLS, found, strict=True)}, ""
 
 
-def _builds_at_once() -> int:
-    """Several where there is room: on a small machine they would take turns, or memory from each other."""
+def _parallel_builds() -> int:
+    """How many builds to run at once, so that each has the cores and the memory that it needs."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(len(TOOLS), (os.cpu_count() or 1) // _CORES, memory // _MEMORY))
+    return max(1, min(len(TOOLS), (os.cpu_count() or 1) // _BUILD_CORES, memory // _BUILD_MEMORY))
