@@ -2,6 +2,9 @@
 
 Every request has a time limit. A server that cannot be reached raises ApiUnreachableError; an error status raises
 ApiError with the server's own message.
+
+Own code, because no library does with less what this does (list of 500 objects: 23 ms of CPU; lightkube 19, but without
+strict validation and exact lists; kubernetes 66; kr8s 466). See docs/adr/0012-a-small-kubernetes-client.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""When objects count as ready, kind by kind, and what is said of those that are not; on real controllers.
+"""When objects count as ready, kind by kind, and the messages about those that are not, with real controllers.
 
-The pods are simulated (kwok): they start, and end, at once. What real images do in them is not proven here.
+The pods are simulated by kwok: they start and end at once. What real images do in them is not tested here.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from rehearsal.simulator.core.values import Values
 from tests.support.provider_client import Aborted, Engine
 from tests.support.waiting import eventually
 
-SHORT = 5.0  # seconds for what will never be ready; the controllers say why within one
+SHORT = 5.0  # seconds for objects that never become ready; the controllers report why within one
 
 
 @pytest.fixture
 def engine(plane: ControlPlane) -> Engine:
-    return Engine.on(plane)
+    return Engine.create(plane)
 
 
 def pod_spec(**changed: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ HUGE = pod_spec(container={"resources": {"requests": {"cpu": "64"}}})
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
-def test_a_workload_is_ready_when_its_pods_are(engine: Engine, namespace: str, kind: str) -> None:
+def test_a_workload_is_ready_when_its_pods_are_ready(engine: Engine, namespace: str, kind: str) -> None:
     count: dict[str, Any] = {} if kind == "DaemonSet" else {"replicas": 2}
     resource = engine.resource(workload(kind, namespace, **count))
     outputs = resource.create().plain
@@ -75,7 +75,7 @@ def test_a_workload_is_ready_when_its_pods_are(engine: Engine, namespace: str, k
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
-def test_a_rollout_is_waited_for_to_its_end(engine: Engine, namespace: str, kind: str) -> None:
+def test_an_update_waits_until_the_rollout_is_complete(engine: Engine, namespace: str, kind: str) -> None:
     resource = engine.resource(workload(kind, namespace, replicas=2))
     resource.create()
     changed = workload(kind, namespace, pod_spec(container={"image": "registry.example.com/app:2"}), replicas=2)
@@ -84,7 +84,7 @@ def test_a_rollout_is_waited_for_to_its_end(engine: Engine, namespace: str, kind
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
-def test_pods_that_fit_no_node_are_told_of_in_the_schedulers_words(engine: Engine, namespace: str, kind: str) -> None:
+def test_the_message_quotes_the_scheduler_when_pods_fit_no_node(engine: Engine, namespace: str, kind: str) -> None:
     with pytest.raises(
         Aborted, match=r"was not ready after 5 s: 0 of \d pods ready.*pod not scheduled.*Insuff"
     ) as caught:
@@ -93,7 +93,7 @@ def test_pods_that_fit_no_node_are_told_of_in_the_schedulers_words(engine: Engin
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
-def test_pods_that_admission_refuses_are_told_of_in_its_words(
+def test_the_message_quotes_admission_when_it_refuses_pods(
     plane: ControlPlane, engine: Engine, namespace: str, kind: str
 ) -> None:
     level = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
@@ -102,35 +102,37 @@ def test_pods_that_admission_refuses_are_told_of_in_its_words(
         engine.resource(workload(kind, namespace)).create(timeout=SHORT)
 
 
-def test_pods_beyond_the_quota_are_told_of(engine: Engine, namespace: str) -> None:
+def test_the_message_names_the_exceeded_quota(engine: Engine, namespace: str) -> None:
     quota = engine.resource(thing("v1", "ResourceQuota", namespace, spec={"hard": {"pods": "1"}}))
     assert quota.create().plain["status"]["hard"] == {"pods": "1"}
     with pytest.raises(Aborted, match=r"1 of 2 pods ready.*exceeded quota.*ResourceQuota"):
         engine.resource(workload("Deployment", namespace, replicas=2)).create(timeout=SHORT)
 
 
-def test_what_is_there_but_not_ready_is_remembered_and_finished_by_the_next_run(engine: Engine, namespace: str) -> None:
+def test_an_object_that_does_not_become_ready_is_recorded_and_updated_by_the_next_run(
+    engine: Engine, namespace: str
+) -> None:
     resource = engine.resource(workload("Deployment", namespace, HUGE, replicas=1))
     with pytest.raises(Aborted) as caught:
         resource.create(timeout=1)
-    remembered = caught.value.remembered
-    assert remembered is not None
-    assert remembered.id == f"{namespace}/app"
-    assert list(remembered.reasons) == [str(caught.value)]
-    assert resource.outputs.plain["metadata"]["uid"], "the state knows the object"
+    init_failed = caught.value.init_failed
+    assert init_failed is not None
+    assert init_failed.id == f"{namespace}/app"
+    assert list(init_failed.reasons) == [str(caught.value)]
+    assert resource.outputs.plain["metadata"]["uid"], "the state records the object"
     assert engine.journal[-1][3].startswith("refused: Deployment")
 
-    mended = Values(workload("Deployment", namespace, replicas=1))
-    assert list(resource.diff(mended).replaces) == []
-    assert resource.update(mended).plain["status"]["readyReplicas"] == 1
+    repaired = Values(workload("Deployment", namespace, replicas=1))
+    assert list(resource.diff(repaired).replaces) == []
+    assert resource.update(repaired).plain["status"]["readyReplicas"] == 1
 
 
-def test_an_update_that_does_not_become_ready_is_remembered_too(engine: Engine, namespace: str) -> None:
+def test_an_update_that_does_not_become_ready_is_recorded(engine: Engine, namespace: str) -> None:
     resource = engine.resource(workload("Deployment", namespace))
     resource.create()
     with pytest.raises(Aborted) as caught:
         resource.update(Values(workload("Deployment", namespace, HUGE)), timeout=1)
-    assert caught.value.remembered is not None
+    assert caught.value.init_failed is not None
     resource.update(Values(workload("Deployment", namespace)))
 
 
@@ -138,14 +140,14 @@ def test_a_job_is_ready_when_it_has_succeeded(engine: Engine, namespace: str) ->
     assert engine.resource(job(namespace)).create().plain["status"]["succeeded"] == 1
 
 
-def test_a_job_that_fails_is_refused_at_once(engine: Engine, namespace: str) -> None:
+def test_a_failed_job_is_an_error_before_the_timeout(engine: Engine, namespace: str) -> None:
     started = time.monotonic()
     with pytest.raises(Aborted, match=r"Job .*app failed: \[BackoffLimitExceeded\]"):
         engine.resource(job(namespace, code="3")).create(timeout=40)
     assert time.monotonic() - started < 30
 
 
-def test_a_failed_job_is_made_anew_where_it_says_so(engine: Engine, namespace: str) -> None:
+def test_a_failed_job_is_replaced_with_replace_unready(engine: Engine, namespace: str) -> None:
     manifest = job(namespace, code="1")
     manifest["metadata"]["annotations"] = {"pulumi.com/replaceUnready": "true"}
     resource = engine.resource(manifest)
@@ -156,7 +158,7 @@ def test_a_failed_job_is_made_anew_where_it_says_so(engine: Engine, namespace: s
     assert found.deleteBeforeReplace
 
 
-def test_a_job_that_is_suspended_says_so(engine: Engine, namespace: str) -> None:
+def test_the_message_names_a_suspended_job(engine: Engine, namespace: str) -> None:
     with pytest.raises(Aborted, match=r"not ready after 1 s: the Job is suspended"):
         engine.resource(job(namespace, suspend=True)).create(timeout=1)
 
@@ -166,17 +168,17 @@ def test_a_pod_is_ready_when_it_runs(engine: Engine, namespace: str) -> None:
     assert outputs["status"]["phase"] == "Running"
 
 
-def test_a_pod_that_fits_no_node_is_told_of(engine: Engine, namespace: str) -> None:
+def test_the_message_quotes_the_scheduler_when_a_pod_fits_no_node(engine: Engine, namespace: str) -> None:
     with pytest.raises(Aborted, match=r"Pod .*app was not ready after 5 s: \[Unschedulable\].*nodes are available"):
         engine.resource(thing("v1", "Pod", namespace, spec=HUGE)).create(timeout=SHORT)
 
 
-def test_a_claim_without_a_storage_class_is_told_of(engine: Engine, namespace: str) -> None:
+def test_the_message_names_a_claim_without_a_storage_class(engine: Engine, namespace: str) -> None:
     with pytest.raises(Aborted, match=r"no volume is bound to it.*no storage class is set"):
         engine.resource(claim(namespace)).create(timeout=SHORT)
 
 
-def test_a_claim_of_a_storage_class_that_is_not_there_is_told_of(engine: Engine, namespace: str) -> None:
+def test_the_message_names_the_missing_storage_class_of_a_claim(engine: Engine, namespace: str) -> None:
     with pytest.raises(Aborted, match=r'storageclass.* "gone" not found'):
         engine.resource(claim(namespace, storageClassName="gone")).create(timeout=SHORT)
 
@@ -217,17 +219,19 @@ def test_a_volume_and_the_claim_bound_to_it_are_ready(engine: Engine, namespace:
         {},
     ],
 )
-def test_a_service_is_ready_when_no_pod_of_it_is_unready(engine: Engine, namespace: str, spec: dict[str, Any]) -> None:
+def test_a_service_is_ready_when_none_of_its_pods_is_unready(
+    engine: Engine, namespace: str, spec: dict[str, Any]
+) -> None:
     engine.resource(workload("Deployment", namespace)).create()
     engine.resource(service(namespace, **spec)).create(timeout=10)
 
 
-def test_a_service_without_its_load_balancer_is_told_of(engine: Engine, namespace: str) -> None:
+def test_the_message_names_a_service_without_a_load_balancer(engine: Engine, namespace: str) -> None:
     with pytest.raises(Aborted, match=r"not ready after 1 s: no load balancer"):
         engine.resource(service(namespace, type="LoadBalancer", selector={"app": "x"})).create(timeout=1)
 
 
-def test_a_service_with_its_load_balancer_is_ready(plane: ControlPlane, engine: Engine, namespace: str) -> None:
+def test_a_service_with_a_load_balancer_is_ready(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     resource = engine.resource(service(namespace, type="LoadBalancer"))
     with pytest.raises(Aborted):
         resource.create(timeout=0.1)
@@ -266,7 +270,7 @@ def definition(plural: str) -> dict[str, Any]:
     return {**kind, "metadata": {"name": f"{plural}.{group}"}, "spec": spec}
 
 
-def test_a_definition_is_ready_when_objects_of_it_can_be_made(plane: ControlPlane, engine: Engine) -> None:
+def test_a_custom_resource_definition_is_ready_when_objects_can_be_created(plane: ControlPlane, engine: Engine) -> None:
     resource = engine.resource(definition("crates"))
     resource.create()
     crate = {"apiVersion": "awaiting.example.com/v1", "kind": "Crate", "metadata": {"name": "c"}}
@@ -283,16 +287,14 @@ def test_skip_await_does_not_wait(engine: Engine, namespace: str) -> None:
     engine.resource(manifest).create(timeout=0.1)
 
 
-def test_a_timeout_of_the_object_counts_where_the_resource_gives_none(engine: Engine, namespace: str) -> None:
+def test_the_timeout_annotation_counts_where_the_resource_sets_no_timeout(engine: Engine, namespace: str) -> None:
     manifest = workload("Deployment", namespace, HUGE)
     manifest["metadata"]["annotations"] = {"pulumi.com/timeoutSeconds": "1"}
     with pytest.raises(Aborted, match=r"not ready after 1 s"):
         engine.resource(manifest).create(timeout=0)
 
 
-def test_no_wait_is_longer_than_a_rehearsals_patience(
-    engine: Engine, namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_wait_is_longer_than_the_maximum(engine: Engine, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(await_logic, "MAX_WAIT", 1.0)
     with pytest.raises(Aborted, match=r"not ready after 1 s.*a rehearsal waits 1 s at most"):
         engine.resource(workload("Deployment", namespace, HUGE)).create(timeout=600)
@@ -307,7 +309,9 @@ def test_no_wait_is_longer_than_a_rehearsals_patience(
         ("condition=Ready", False),
     ],
 )
-def test_what_the_program_waits_for_counts_instead(engine: Engine, namespace: str, wanted: str, ready: bool) -> None:
+def test_the_wait_for_annotation_replaces_the_rule_of_the_kind(
+    engine: Engine, namespace: str, wanted: str, ready: bool
+) -> None:
     manifest = thing("v1", "ConfigMap", namespace, data={"state": "done"})
     manifest["metadata"]["annotations"] = {"pulumi.com/waitFor": wanted}
     resource = engine.resource(manifest)
@@ -318,29 +322,31 @@ def test_what_the_program_waits_for_counts_instead(engine: Engine, namespace: st
         resource.create(timeout=0.5)
 
 
-def test_a_wait_that_a_rehearsal_does_not_understand_is_refused(engine: Engine, namespace: str) -> None:
+def test_an_unsupported_wait_for_annotation_is_an_error(engine: Engine, namespace: str) -> None:
     manifest = thing("v1", "ConfigMap", namespace)
     manifest["metadata"]["annotations"] = {"pulumi.com/waitFor": "jsonpath={.items[?(@.a==1)]}"}
     with pytest.raises(Aborted, match=r"does not support pulumi.com/waitFor"):
         engine.resource(manifest).create(timeout=0.5)
 
 
-def test_an_api_server_that_dies_while_something_is_waited_for_is_one_message(tmp_path: Path) -> None:
-    with run_control_plane(tmp_path, tmp_path / "no-egress") as mortal:
-        engine = Engine.on(mortal)
+def test_an_api_server_that_ends_during_a_wait_is_one_message(tmp_path: Path) -> None:
+    with run_control_plane(tmp_path, tmp_path / "no-egress") as plane:
+        engine = Engine.create(plane)
         resource = engine.resource(workload("Deployment", "default"))
-        death = threading.Timer(1, mortal.supervisor.stop, ["kube-apiserver"])
-        death.start()
+        stop = threading.Timer(1, plane.supervisor.stop, ["kube-apiserver"])
+        stop.start()
         with pytest.raises(Aborted, match=API_SERVER_LOST) as caught:
             resource.create(timeout=30)
-        death.join()
-        assert caught.value.remembered is not None, "the object was made before"
+        stop.join()
+        assert caught.value.init_failed is not None, "the object was created before"
         with pytest.raises(Aborted, match=API_SERVER_LOST):
             resource.delete()
 
 
-def test_a_namespace_goes_soon_after_its_pods_though_they_had_long_to_end(plane: ControlPlane, namespace: str) -> None:
-    """The controller that saw a pod with ten minutes to end comes back after five, if nobody asks it to."""
+def test_a_namespace_is_deleted_soon_after_its_pods_despite_their_grace_period(
+    plane: ControlPlane, namespace: str
+) -> None:
+    """A namespace controller that saw a pod with ten minutes of grace comes back after five, unless it is triggered."""
     name = f"{namespace}-without-a-kubelet"
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
     container = {"name": "main", "image": "registry.example/app:1"}
@@ -361,10 +367,10 @@ def test_a_namespace_goes_soon_after_its_pods_though_they_had_long_to_end(plane:
     assert live is not None
     plane.api.delete("v1", "Namespace", namespace)
 
-    def ends() -> None:
+    def end_pod() -> None:
         plane.api.request("DELETE", f"/api/v1/namespaces/{namespace}/pods/slow", body={"gracePeriodSeconds": 0})
 
-    threading.Timer(16, ends).start()  # the controller looks after five seconds, and after ten
+    threading.Timer(16, end_pod).start()  # after the controller has come back twice, at five and at ten seconds
     try:
         await_logic.ReadinessWaiter(plane.api, threading.Event(), live, None).wait_until_deleted()
     finally:

@@ -1,7 +1,6 @@
-"""The control plane: real etcd, API server, controllers and scheduler, started and stopped as a rehearsal does it.
+"""The control plane: real etcd, API server, controllers and scheduler, started and stopped as a rehearsal does.
 
-What runs in pods is simulated: kwok says of a scheduled pod that it runs. What a cloud brings into a cluster is not in
-here.
+Pods are simulated: kwok reports scheduled pods as running. What a cloud adds to a cluster is not tested here.
 """
 
 from __future__ import annotations
@@ -54,10 +53,10 @@ def _manifest(api_version: str, kind: str, name: str, namespace: str, spec: Any)
 
 
 def _processes(folder: Path) -> dict[int, str]:
-    """The processes whose command line names the folder, and their programs."""
+    """The IDs of processes whose command line names the folder, with their programs."""
     found = {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
+        with contextlib.suppress(OSError):  # it ended in between
             command = path.read_text().split("\0")
             if any(f"={folder}/" in argument for argument in command):
                 found[int(path.parent.name)] = Path(command[0]).name
@@ -65,7 +64,7 @@ def _processes(folder: Path) -> dict[int, str]:
 
 
 def _listening(process: int) -> list[str]:
-    """The addresses on which a process listens, in hexadecimal as the kernel writes them."""
+    """The addresses on which a process listens, in the kernel's hexadecimal form."""
     sockets = {os.readlink(path) for path in Path(f"/proc/{process}/fd").iterdir()}
     rows = [
         line.split()
@@ -75,7 +74,7 @@ def _listening(process: int) -> list[str]:
     return [row[1].split(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]
 
 
-def test_a_deployment_gets_pods_that_run(plane: ControlPlane, namespace: str) -> None:
+def test_a_deployment_gets_running_pods(plane: ControlPlane, namespace: str) -> None:
     plane.api.apply(_workload("Deployment", "web", namespace), "test")
     eventually(
         lambda: (plane.api.get("apps/v1", "Deployment", "web", namespace) or {}).get("status", {}).get("readyReplicas")
@@ -94,13 +93,13 @@ def test_a_job_ends_as_its_annotation_says(plane: ControlPlane, namespace: str, 
     eventually(ended)
 
 
-def test_the_api_server_refuses_in_its_own_words(plane: ControlPlane, namespace: str) -> None:
+def test_an_unknown_field_is_an_error_of_the_api_server(plane: ControlPlane, namespace: str) -> None:
     wrong = {**_config_map("wrong", namespace), "date": {}}
     with pytest.raises(ApiError, match=r'unknown field "date"|field not declared in schema'):
         plane.api.apply(wrong, "test")
 
 
-def test_nobody_without_a_certificate_of_this_run_gets_in(plane: ControlPlane, tmp_path: Path) -> None:
+def test_a_certificate_of_another_authority_is_refused(plane: ControlPlane, tmp_path: Path) -> None:
     stranger = CertificateAuthority(tmp_path).issue_certificate("admin", group="system:masters")
     config = plane.api.config
     api = ApiClient(ClientConfig(config.server, config.ca_file, str(stranger.cert_file), str(stranger.key_file)))
@@ -110,19 +109,19 @@ def test_nobody_without_a_certificate_of_this_run_gets_in(plane: ControlPlane, t
 
 
 @_ON_LINUX
-def test_everything_listens_on_this_machine_only(plane: ControlPlane) -> None:
+def test_all_processes_listen_on_loopback_only(plane: ControlPlane) -> None:
     addresses = [address for process in _processes(plane.folder) for address in _listening(process)]
     assert len(addresses) >= 3  # the API server, and etcd for clients and peers
     assert set(addresses) == {"0100007F"}  # 127.0.0.1
 
 
-def test_keys_are_for_this_user_only(plane: ControlPlane) -> None:
+def test_private_keys_are_readable_by_this_user_only(plane: ControlPlane) -> None:
     keys = list(plane.folder.rglob("*.key"))
     assert keys
     assert all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in keys)
 
 
-def test_a_secret_lies_encrypted_on_the_disk(plane: ControlPlane, namespace: str) -> None:
+def test_secrets_are_encrypted_at_rest(plane: ControlPlane, namespace: str) -> None:
     metadata = {"name": "hidden", "namespace": namespace}
     data = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"key": "not-to-be-found"}}
     plane.api.apply(data, "test")
@@ -130,12 +129,12 @@ def test_a_secret_lies_encrypted_on_the_disk(plane: ControlPlane, namespace: str
     assert found is not None
     assert base64.b64decode(found["data"]["key"]) == b"not-to-be-found"
     files = [path.read_bytes() for path in plane.folder.rglob("*") if path.is_file()]
-    assert any(b"/configmaps/" in content for content in files)  # so the data is here
+    assert any(b"/configmaps/" in content for content in files)  # so these are the files with the data
     assert not any(b"not-to-be-found" in content for content in files)
 
 
 @_ON_LINUX
-def test_what_the_cluster_holds_outlives_a_stop_and_two_run_side_by_side(plane: ControlPlane, tmp_path: Path) -> None:
+def test_data_outlives_a_stop_and_two_control_planes_run_side_by_side(plane: ControlPlane, tmp_path: Path) -> None:
     socket = tmp_path / "egress.sock"
     with run_control_plane(tmp_path / "other", socket) as other:
         assert other.api.config.server != plane.api.config.server
@@ -148,22 +147,22 @@ def test_what_the_cluster_holds_outlives_a_stop_and_two_run_side_by_side(plane: 
 
 
 @_ON_LINUX
-def test_an_api_server_that_is_killed_is_a_fault_that_names_its_log(plane: ControlPlane, tmp_path: Path) -> None:
-    del plane  # that it is there says that programs are
+def test_a_killed_api_server_is_a_problem_that_names_its_log(plane: ControlPlane, tmp_path: Path) -> None:
+    del plane  # only requested because it skips the test where the programs are missing
     with run_control_plane(tmp_path / "dying", tmp_path / "egress.sock") as dying:
         programs = {program: process for process, program in _processes(tmp_path / "dying").items()}
         server = programs["kube-apiserver"]
         os.kill(server, signal.SIGKILL)
-        (fault,) = eventually(dying.problems)
-        assert "kube-apiserver ended unexpectedly (signal 9)" in fault
+        (problem,) = eventually(dying.problems)
+        assert "kube-apiserver ended unexpectedly (signal 9)" in problem
         with pytest.raises(ApiUnreachableError, match="does not answer"):
             dying.api.request("GET", "/readyz")
     assert not _processes(tmp_path / "dying")
 
 
 @_ON_LINUX
-def test_a_full_disk_ends_in_a_verdict_and_the_next_run_goes_on(plane: ControlPlane, tmp_path: Path) -> None:
-    """A limit on how large a file etcd may write stands for the full disk: both fail its next write."""
+def test_a_full_disk_is_a_problem_and_the_next_run_recovers(plane: ControlPlane, tmp_path: Path) -> None:
+    """A limit on the size of etcd's files stands in for the full disk: both make its next write fail."""
     del plane
     folder = tmp_path / "full"
     with run_control_plane(folder, tmp_path / "egress.sock") as full:
@@ -172,13 +171,13 @@ def test_a_full_disk_ends_in_a_verdict_and_the_next_run_goes_on(plane: ControlPl
         resource.prlimit(etcd, resource.RLIMIT_FSIZE, (1, 1))
         with pytest.raises((ApiError, ApiUnreachableError)):
             _apply_until_refused(full.api, _config_map("during"))
-        (fault, *_) = eventually(full.problems)
-        assert "etcd ended unexpectedly" in fault
-    with run_control_plane(folder, tmp_path / "egress.sock") as mended:
-        assert mended.api.get("v1", "ConfigMap", "before", "default")
+        (problem, *_) = eventually(full.problems)
+        assert "etcd ended unexpectedly" in problem
+    with run_control_plane(folder, tmp_path / "egress.sock") as restarted:
+        assert restarted.api.get("v1", "ConfigMap", "before", "default")
 
 
-def test_a_port_that_is_taken_meanwhile_is_one_clear_message(
+def test_a_port_that_was_taken_in_between_is_one_clear_message(
     plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = int(plane.api.config.server.rpartition(":")[2])
@@ -202,8 +201,8 @@ def test_damaged_data_is_one_clear_message(plane: ControlPlane, tmp_path: Path) 
     ):
         pass
     shutil.rmtree(folder)
-    with run_control_plane(folder, tmp_path / "egress.sock") as mended:
-        assert mended.version.startswith("v1.")
+    with run_control_plane(folder, tmp_path / "egress.sock") as restarted:
+        assert restarted.version.startswith("v1.")
 
 
 def _apply_until_refused(api: ApiClient, manifest: Mapping[str, Any]) -> None:

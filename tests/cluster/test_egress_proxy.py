@@ -1,8 +1,8 @@
-"""What the API server gets to hear when it asks services in the cluster.
+"""What the API server gets from services in the cluster: webhooks, conversions, aggregated APIs.
 
-Proves with a real API server: a webhook whose pods are simulated is answered for and counted, one without pods is
-refused or passed over as its failurePolicy says, objects convert, a handler and a real process answer where they are
-registered. Does not prove what a real webhook would decide.
+With a real API server: a webhook with simulated pods allows and is counted, one without pods fails or is skipped by its
+failurePolicy, objects are converted, registered handlers and processes answer. What a real webhook would decide is not
+tested here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def service(api: ApiClient, namespace: str, name: str, *, selects: bool = True) 
 
 
 def pods(api: ApiClient, namespace: str, name: str) -> None:
-    """A Deployment of simulated pods behind the service of that name."""
+    """Create a Deployment of simulated pods behind the service of that name, and wait until one is ready."""
     labels = {"app": name}
     container = {"name": "server", "image": "example.com/server:1", "ports": [{"containerPort": 9443}]}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
@@ -58,7 +58,7 @@ def pods(api: ApiClient, namespace: str, name: str) -> None:
 
 @pytest.fixture
 def webhook(plane: ControlPlane, namespace: str) -> Iterator[Callable[..., str]]:
-    """Makes a webhook on this test's ConfigMaps; it is there, and trusted, when it returns."""
+    """Creates a webhook on this test's ConfigMaps, and waits until it is trusted and in force."""
     made: list[str] = []
 
     def make(name: str, policy: str = "Fail") -> str:
@@ -97,7 +97,7 @@ def config_map(api: ApiClient, namespace: str, name: str) -> Object:
     return api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
 
 
-def test_a_webhook_whose_pods_are_simulated_allows_and_is_counted(
+def test_a_webhook_with_simulated_pods_allows_and_is_counted(
     plane: ControlPlane, egress: EgressProxy, namespace: str, webhook: Callable[..., str]
 ) -> None:
     service(plane.api, namespace, "judge")
@@ -108,7 +108,7 @@ def test_a_webhook_whose_pods_are_simulated_allows_and_is_counted(
     assert egress.simulated_webhook_calls()[name] == 2
 
 
-def test_a_webhook_without_pods_refuses_in_the_api_servers_words(
+def test_a_webhook_without_pods_is_the_api_servers_error(
     plane: ControlPlane, egress: EgressProxy, namespace: str, webhook: Callable[..., str]
 ) -> None:
     service(plane.api, namespace, "absent")
@@ -118,7 +118,7 @@ def test_a_webhook_without_pods_refuses_in_the_api_servers_words(
     assert name not in egress.simulated_webhook_calls()
 
 
-def test_a_webhook_without_a_service_refuses_naming_it(
+def test_a_webhook_without_a_service_is_an_error_that_names_it(
     plane: ControlPlane, namespace: str, webhook: Callable[..., str]
 ) -> None:
     name = webhook("nowhere")
@@ -126,7 +126,7 @@ def test_a_webhook_without_a_service_refuses_naming_it(
         config_map(plane.api, namespace, "one")
 
 
-def test_a_webhook_without_pods_that_may_be_ignored_is_passed_over(
+def test_a_webhook_without_pods_is_skipped_when_its_failure_policy_is_ignore(
     plane: ControlPlane, egress: EgressProxy, namespace: str, webhook: Callable[..., str]
 ) -> None:
     service(plane.api, namespace, "absent")
@@ -135,7 +135,7 @@ def test_a_webhook_without_pods_that_may_be_ignored_is_passed_over(
     assert name not in egress.simulated_webhook_calls()
 
 
-def test_a_webhook_whose_pods_went_is_refused_again(
+def test_a_webhook_fails_again_when_its_pods_are_deleted(
     plane: ControlPlane, namespace: str, webhook: Callable[..., str]
 ) -> None:
     service(plane.api, namespace, "judge")
@@ -154,7 +154,7 @@ def test_a_webhook_whose_pods_went_is_refused_again(
     eventually(refused)
 
 
-def test_a_handler_answers_for_a_service_of_its_own(
+def test_a_registered_handler_answers_for_its_service(
     plane: ControlPlane, egress: EgressProxy, namespace: str, webhook: Callable[..., str]
 ) -> None:
     def refuse(method: str, path: str, body: Any) -> tuple[int, Any]:
@@ -169,7 +169,7 @@ def test_a_handler_answers_for_a_service_of_its_own(
         config_map(plane.api, namespace, "one")
 
 
-def test_a_handler_that_breaks_is_the_webhooks_failure(
+def test_an_exception_in_a_handler_is_a_failure_of_the_webhook(
     plane: ControlPlane, egress: EgressProxy, namespace: str, webhook: Callable[..., str]
 ) -> None:
     def broken(method: str, path: str, body: Any) -> tuple[int, Any]:
@@ -182,7 +182,7 @@ def test_a_handler_that_breaks_is_the_webhooks_failure(
         config_map(plane.api, namespace, "one")
 
 
-def test_a_real_process_gets_the_api_servers_own_connection(
+def test_a_registered_process_gets_the_api_servers_connection(
     plane: ControlPlane, egress: EgressProxy, namespace: str, webhook: Callable[..., str]
 ) -> None:
     server = _refusing(plane, f"real.{namespace}.svc")
@@ -193,7 +193,9 @@ def test_a_real_process_gets_the_api_servers_own_connection(
         config_map(plane.api, namespace, "one")
 
 
-def test_objects_of_a_simulated_operator_convert(plane: ControlPlane, egress: EgressProxy, namespace: str) -> None:
+def test_objects_of_a_simulated_operator_are_converted(
+    plane: ControlPlane, egress: EgressProxy, namespace: str
+) -> None:
     service(plane.api, namespace, "operator")
     pods(plane.api, namespace, "operator")
     group = f"{namespace}.example.com"
@@ -255,7 +257,7 @@ def test_a_simulated_aggregated_api_is_available_and_empty(plane: ControlPlane, 
 
 
 def _refusing(plane: ControlPlane, name: str) -> HTTPServer:
-    """A process with a certificate of its own, which refuses everything."""
+    """A server with a certificate of its own that denies every review."""
 
     class Refuse(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -278,10 +280,10 @@ def _refusing(plane: ControlPlane, name: str) -> HTTPServer:
 
 
 def _is_in_force(api: ApiClient, namespace: str, kind: str, name: str) -> bool:
-    """Whether the API server follows this version of the configuration, which it notices a second or so later.
+    """Whether the API server has loaded this version of the configuration, which takes it about a second.
 
-    A webhook with a match condition that cannot be evaluated refuses without being called; once it does, what stands
-    beside it in the configuration is in force too.
+    A webhook whose match condition cannot be evaluated fails without being called; once it does, the other webhooks
+    in the configuration are in force too.
     """
     found = api.get(ADMISSION, kind, name)
     assert found is not None

@@ -1,7 +1,7 @@
 """Objects through the simulated provider, on a real API server: previews, differences, replacements, deletions, drift.
 
-Proves what the engine is told of single objects. That the engine itself acts on it is proven by the tests that run it;
-how long objects are waited for is in test_awaiting.
+Tests what the provider returns for single objects. That the engine acts on it is tested in tests/engine; waiting for
+objects is tested in test_await_logic.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from rehearsal.simulator.core.values import Values
 from tests.support.provider_client import SETTINGS, Aborted, Engine
 
 NONE, SOME = provider_pb2.DiffResponse.DIFF_NONE, provider_pb2.DiffResponse.DIFF_SOME
-# Seconds in which the namespaces' controller asks all kinds there are, twenty a second; other tests' charts bring many.
-_LOOK_AROUND = 30
+# Seconds for the namespace controller to list all kinds, twenty a second; other tests' charts install many.
+_NAMESPACE_TIMEOUT = 30
 
 
 @pytest.fixture
 def engine(plane: ControlPlane) -> Engine:
-    return Engine.on(plane)
+    return Engine.create(plane)
 
 
 def config_map(namespace: str, name: str = "settings", **data: Any) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def data_of(plane: ControlPlane, namespace: str, kind: str = "ConfigMap", name: 
     return live and live.get("data")
 
 
-def test_what_is_created_is_in_the_cluster_and_in_the_outputs(
+def test_a_created_object_is_in_the_cluster_and_in_the_outputs(
     plane: ControlPlane, engine: Engine, namespace: str
 ) -> None:
     resource = engine.resource(config_map(namespace, a="b"))
@@ -65,18 +65,16 @@ def test_what_is_created_is_in_the_cluster_and_in_the_outputs(
     assert engine.journal == [("create", "kubernetes:core/v1:ConfigMap", resource.urn, "done")]
 
 
-def test_a_preview_makes_nothing_and_says_what_the_api_server_would(
-    plane: ControlPlane, engine: Engine, namespace: str
-) -> None:
+def test_a_preview_creates_nothing_and_returns_the_dry_run(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     manifest = claim(namespace)
     outputs = engine.resource(manifest).create(preview=True).plain
-    assert outputs["spec"]["volumeMode"] == "Filesystem", "what the API server fills in"
+    assert outputs["spec"]["volumeMode"] == "Filesystem", "a default of the API server"
     assert "status" not in outputs
     assert plane.api.get("v1", "PersistentVolumeClaim", "disk", namespace) is None
     assert engine.journal == []
 
 
-def test_a_preview_refuses_what_the_api_server_would(engine: Engine, namespace: str) -> None:
+def test_a_preview_fails_where_the_api_server_refuses_the_object(engine: Engine, namespace: str) -> None:
     with pytest.raises(Aborted, match=r"spec.accessModes: Unsupported value"):
         engine.resource(claim(namespace) | {"spec": {**claim(namespace)["spec"], "accessModes": ["Often"]}}).create(
             preview=True
@@ -91,17 +89,17 @@ def test_a_preview_refuses_what_the_api_server_would(engine: Engine, namespace: 
         config_map("default") | {"apiVersion": "example.com/v1", "kind": "NotThereYet"},
     ],
 )
-def test_a_preview_passes_what_only_the_real_run_can_judge(engine: Engine, manifest: dict[str, Any]) -> None:
+def test_a_preview_passes_objects_that_only_the_real_run_can_check(engine: Engine, manifest: dict[str, Any]) -> None:
     assert engine.resource(manifest).create(preview=True).plain == manifest
 
 
-def test_a_missing_namespace_is_refused_in_the_api_servers_words_with_the_remedy(engine: Engine) -> None:
+def test_a_missing_namespace_is_the_api_servers_error_with_the_remedy(engine: Engine) -> None:
     with pytest.raises(Aborted, match=r'namespaces "nowhere" not found.*depends_on'):
         engine.resource(config_map("nowhere")).create(timeout=0.1)
     assert engine.journal[0][3].startswith('refused: namespaces "nowhere" not found')
 
 
-def test_a_namespace_that_comes_a_little_later_is_waited_for(plane: ControlPlane, engine: Engine) -> None:
+def test_a_create_waits_for_a_namespace_that_is_created_at_the_same_time(plane: ControlPlane, engine: Engine) -> None:
     late = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "late"}}
     timer = threading.Timer(0.7, plane.api.create, [late])
     timer.start()
@@ -110,13 +108,13 @@ def test_a_namespace_that_comes_a_little_later_is_waited_for(plane: ControlPlane
     plane.api.delete("v1", "Namespace", "late")
 
 
-def test_the_same_again_is_no_change(engine: Engine, namespace: str) -> None:
+def test_equal_inputs_are_no_change(engine: Engine, namespace: str) -> None:
     resource = engine.resource(claim(namespace))
     resource.create()
     assert resource.diff(resource.inputs).changes == NONE
 
 
-def test_what_means_the_same_to_the_api_server_is_no_change(engine: Engine, namespace: str) -> None:
+def test_values_that_the_api_server_normalizes_to_the_same_are_no_change(engine: Engine, namespace: str) -> None:
     resource = engine.resource(claim(namespace, size="1Gi"))
     resource.create()
     assert resource.diff(values(claim(namespace, size="1024Mi"))).changes == NONE
@@ -134,10 +132,10 @@ def test_a_change_is_an_update_in_place(plane: ControlPlane, engine: Engine, nam
     resource.update(changed)
     assert data_of(plane, namespace) == {"a": "c", "d": "e"}
     resource.update(values(config_map(namespace, a="c")))
-    assert data_of(plane, namespace) == {"a": "c"}, "what is not declared any more goes"
+    assert data_of(plane, namespace) == {"a": "c"}, "a field that is no longer declared is removed"
 
 
-def test_what_follows_from_a_change_is_not_named_as_one(engine: Engine, namespace: str) -> None:
+def test_fields_that_the_program_does_not_declare_are_not_in_the_difference(engine: Engine, namespace: str) -> None:
     service = config_map(namespace) | {"kind": "Service", "data": None, "spec": {"ports": [{"port": 80}]}}
     resource = engine.resource(service)
     resource.inputs = values(service)
@@ -146,17 +144,17 @@ def test_what_follows_from_a_change_is_not_named_as_one(engine: Engine, namespac
     assert sorted(found.detailedDiff) == ["spec.ports", "spec.type"], "and not spec.externalTrafficPolicy"
 
 
-def test_what_was_changed_behind_pulumis_back_is_a_change(plane: ControlPlane, engine: Engine, namespace: str) -> None:
+def test_drift_in_declared_fields_is_a_change(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     resource = engine.resource(config_map(namespace, a="b"))
     resource.create()
     plane.api.patch(config_map(namespace), {"data": {"extra": "1"}})
-    assert resource.diff(resource.inputs).changes == NONE, "what others add is theirs"
+    assert resource.diff(resource.inputs).changes == NONE, "fields that others add are theirs"
     plane.api.patch(config_map(namespace), {"data": None})
     found = resource.diff(resource.inputs)
     assert list(found.detailedDiff) == ["data"]
 
 
-def test_a_name_or_a_namespace_replaces(engine: Engine, namespace: str) -> None:
+def test_another_name_or_namespace_replaces_the_object(engine: Engine, namespace: str) -> None:
     resource = engine.resource(config_map(namespace, a="b"))
     resource.create()
     renamed = resource.diff(values(config_map(namespace, "other", a="b")))
@@ -165,7 +163,7 @@ def test_a_name_or_a_namespace_replaces(engine: Engine, namespace: str) -> None:
     assert list(moved.replaces) == ["metadata.namespace"]
 
 
-def test_a_field_of_the_providers_table_replaces_and_the_old_goes_first(engine: Engine, namespace: str) -> None:
+def test_a_force_new_field_replaces_the_object_after_deleting_it(engine: Engine, namespace: str) -> None:
     resource = engine.resource(claim(namespace, class_="slow"))
     resource.create()
     found = resource.diff(values(claim(namespace, class_="fast")))
@@ -173,7 +171,7 @@ def test_a_field_of_the_providers_table_replaces_and_the_old_goes_first(engine: 
     assert found.deleteBeforeReplace
 
 
-def test_a_field_that_the_api_server_calls_immutable_replaces(engine: Engine, namespace: str) -> None:
+def test_a_field_that_the_api_server_calls_immutable_replaces_the_object(engine: Engine, namespace: str) -> None:
     resource = engine.resource(config_map(namespace, a="b") | {"immutable": True})
     resource.create()
     found = resource.diff(values(config_map(namespace, a="c")))
@@ -182,7 +180,7 @@ def test_a_field_that_the_api_server_calls_immutable_replaces(engine: Engine, na
 
 
 @pytest.mark.parametrize(("settings", "replaces"), [(SETTINGS, []), ({}, ["data.a"])])
-def test_data_changes_in_place_only_where_the_provider_is_told_so(
+def test_data_changes_in_place_only_where_the_provider_is_configured_so(
     engine: Engine, namespace: str, settings: dict[str, str], replaces: list[str]
 ) -> None:
     engine.configure({"kubeconfig": SETTINGS["kubeconfig"]} | settings)
@@ -191,7 +189,7 @@ def test_data_changes_in_place_only_where_the_provider_is_told_so(
     assert list(resource.diff(values(config_map(namespace, a="c"))).replaces) == replaces
 
 
-def test_what_a_secret_holds_stays_secret(plane: ControlPlane, engine: Engine, namespace: str) -> None:
+def test_the_data_of_a_secret_stays_secret(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     resource = engine.resource(secret(namespace, pin="hunter2"))
     resource.inputs = values(resource.inputs.plain)
     assert resource.check() == []
@@ -203,7 +201,7 @@ def test_what_a_secret_holds_stays_secret(plane: ControlPlane, engine: Engine, n
     assert list(found.detailedDiff) == ["stringData.pin"]
 
 
-def test_no_message_shows_a_secret(engine: Engine, namespace: str) -> None:
+def test_messages_and_journal_contain_no_secret_value(engine: Engine, namespace: str) -> None:
     resource = engine.resource(config_map(namespace) | {"metadata": {"name": "Hunter_2", "namespace": namespace}})
     resource.inputs.secrets.add(("metadata", "name"))
     with pytest.raises(Aborted) as caught:
@@ -213,7 +211,7 @@ def test_no_message_shows_a_secret(engine: Engine, namespace: str) -> None:
     assert "Hunter_2" not in str(engine.journal)
 
 
-def test_what_exists_is_not_taken_over(plane: ControlPlane, engine: Engine, namespace: str) -> None:
+def test_an_existing_object_is_not_adopted(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     plane.api.create(config_map(namespace, theirs="1"))
     with pytest.raises(Aborted, match=r"already exists.*alias.*import"):
         engine.resource(config_map(namespace, ours="1")).create()
@@ -223,12 +221,14 @@ def test_what_exists_is_not_taken_over(plane: ControlPlane, engine: Engine, name
     assert data_of(plane, namespace) == {"theirs": "1", "ours": "1"}
 
 
-def test_what_the_same_resource_left_behind_when_cut_off_is_taken_up(engine: Engine, namespace: str) -> None:
+def test_an_object_of_an_interrupted_run_of_the_same_resource_is_adopted(engine: Engine, namespace: str) -> None:
     engine.resource(config_map(namespace, a="b")).create()
     engine.resource(config_map(namespace, a="c")).create()
 
 
-def test_a_conflict_is_refused_unless_forced(plane: ControlPlane, engine: Engine, namespace: str) -> None:
+def test_a_field_manager_conflict_is_an_error_unless_forced(
+    plane: ControlPlane, engine: Engine, namespace: str
+) -> None:
     resource = engine.resource(config_map(namespace, a="b"))
     resource.create()
     plane.api.apply(config_map(namespace, a="theirs"), "somebody", force=True)
@@ -241,7 +241,7 @@ def test_a_conflict_is_refused_unless_forced(plane: ControlPlane, engine: Engine
     assert data_of(plane, namespace) == {"a": "ours"}
 
 
-def test_an_ignored_change_stays_as_it_is_in_the_cluster(plane: ControlPlane, engine: Engine, namespace: str) -> None:
+def test_an_ignored_field_keeps_its_live_value(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     resource = engine.resource(config_map(namespace, a="b", c="d"))
     resource.create()
     plane.api.apply(config_map(namespace, a="theirs"), "somebody", force=True)
@@ -250,7 +250,7 @@ def test_an_ignored_change_stays_as_it_is_in_the_cluster(plane: ControlPlane, en
     assert data_of(plane, namespace) == {"a": "theirs", "c": "changed"}
 
 
-def test_a_refresh_sees_drift_in_what_is_declared_only(plane: ControlPlane, engine: Engine, namespace: str) -> None:
+def test_a_refresh_reports_drift_in_declared_fields_only(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     resource = engine.resource(config_map(namespace, a="b"))
     resource.create()
     plane.api.patch(config_map(namespace), {"data": {"a": "drifted", "extra": "1"}})
@@ -268,14 +268,16 @@ def test_a_refreshed_secret_is_compared_as_text(plane: ControlPlane, engine: Eng
     assert inputs.secrets == {("stringData",)}
 
 
-def test_an_import_takes_over_what_can_be_declared(plane: ControlPlane, engine: Engine, namespace: str) -> None:
+def test_an_import_returns_the_fields_that_can_be_declared(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     plane.api.create(config_map(namespace, a="b"))
     resource = engine.resource({"apiVersion": "v1", "kind": "ConfigMap"})
     resource.inputs, resource.id = Values(), f"{namespace}/settings"
     assert Values.from_wire(resource.read().inputs).plain == values(config_map(namespace, a="b")).plain
 
 
-def test_what_is_gone_is_gone(plane: ControlPlane, engine: Engine, namespace: str) -> None:
+def test_an_object_that_was_deleted_outside_is_reported_as_such(
+    plane: ControlPlane, engine: Engine, namespace: str
+) -> None:
     resource = engine.resource(config_map(namespace, a="b"))
     resource.create()
     plane.api.delete("v1", "ConfigMap", "settings", namespace, propagation_policy="Background")
@@ -286,7 +288,7 @@ def test_what_is_gone_is_gone(plane: ControlPlane, engine: Engine, namespace: st
     resource.delete()
 
 
-def test_a_delete_waits_until_the_object_is_gone(plane: ControlPlane, engine: Engine, namespace: str) -> None:
+def test_a_delete_waits_until_the_object_is_deleted(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     resource = engine.resource(config_map(namespace, a="b"))
     resource.create()
     resource.delete()
@@ -294,7 +296,7 @@ def test_a_delete_waits_until_the_object_is_gone(plane: ControlPlane, engine: En
     assert [entry[0] for entry in engine.journal] == ["create", "delete"]
 
 
-def test_a_delete_that_is_held_names_the_finalizer(plane: ControlPlane, engine: Engine, namespace: str) -> None:
+def test_a_delete_that_times_out_names_the_finalizer(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     manifest = config_map(namespace, a="b")
     manifest["metadata"]["finalizers"] = ["example.com/gone"]
     resource = engine.resource(manifest)
@@ -304,19 +306,19 @@ def test_a_delete_that_is_held_names_the_finalizer(plane: ControlPlane, engine: 
     plane.api.patch(manifest, {"metadata": {"finalizers": None}})
 
 
-def test_a_namespace_that_is_held_names_what_is_left_in_it(plane: ControlPlane, engine: Engine) -> None:
+def test_a_namespace_delete_that_times_out_names_its_remaining_contents(plane: ControlPlane, engine: Engine) -> None:
     space = engine.resource({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "held"}})
     space.create()
     manifest = config_map("held", a="b")
     manifest["metadata"]["finalizers"] = ["example.com/gone"]
     plane.api.create(manifest)
     with pytest.raises(Aborted, match=r"configmaps\. has 1 resource instances.*example\.com/gone in 1") as caught:
-        space.delete(timeout=_LOOK_AROUND)
+        space.delete(timeout=_NAMESPACE_TIMEOUT)
     assert "its controller" in str(caught.value)
     plane.api.patch(manifest, {"metadata": {"finalizers": None}})
 
 
-def test_a_custom_kind_works_as_any_other(engine: Engine, namespace: str) -> None:
+def test_a_custom_kind_works_like_any_other(engine: Engine, namespace: str) -> None:
     schema = {"type": "object", "x_kubernetes_preserve_unknown_fields": True}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
     definition = engine.resource(
@@ -339,7 +341,7 @@ def test_a_custom_kind_works_as_any_other(engine: Engine, namespace: str) -> Non
         config_map(namespace, "box") | {"apiVersion": "objects.example.com/v1", "kind": "Box", "data": None, "size": 1}
     )
     box.inputs = values(box.inputs.plain)
-    # Else the garbage collector has to learn of the kind first, which takes it half a minute.
+    # Otherwise the garbage collector has to discover the kind first, which takes half a minute.
     box.inputs.plain["metadata"]["annotations"] = {"pulumi.com/deletionPropagationPolicy": "background"}
     box.create()
     assert list(box.diff(Values({**box.inputs.plain, "size": 2})).detailedDiff) == ["size"]
@@ -347,7 +349,7 @@ def test_a_custom_kind_works_as_any_other(engine: Engine, namespace: str) -> Non
     definition.delete()
 
 
-def test_a_kind_that_turns_out_to_have_no_namespace_is_no_change(engine: Engine) -> None:
+def test_a_namespace_in_the_state_of_a_cluster_wide_object_is_no_change(engine: Engine) -> None:
     node_class = {
         "apiVersion": "node.k8s.io/v1",
         "kind": "RuntimeClass",
@@ -362,7 +364,7 @@ def test_a_kind_that_turns_out_to_have_no_namespace_is_no_change(engine: Engine)
     resource.delete()
 
 
-def test_a_name_is_made_up_once_where_the_program_gives_none(engine: Engine, namespace: str) -> None:
+def test_a_name_is_generated_once_where_the_program_sets_none(engine: Engine, namespace: str) -> None:
     resource = engine.resource(config_map(namespace) | {"metadata": {"namespace": namespace}}, name="Made")
     assert resource.check() == []
     metadata = resource.inputs.plain["metadata"]
@@ -370,7 +372,7 @@ def test_a_name_is_made_up_once_where_the_program_gives_none(engine: Engine, nam
     assert metadata["annotations"] == {"pulumi.com/autonamed": "true"}
 
 
-def test_patch_resources_are_refused_by_name(engine: Engine) -> None:
+def test_patch_resources_are_refused_with_a_clear_message(engine: Engine) -> None:
     patch = engine.resource({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}})
     patch.type += "Patch"
     assert patch.check() == [
@@ -378,7 +380,7 @@ def test_patch_resources_are_refused_by_name(engine: Engine) -> None:
     ]
 
 
-def test_a_webhook_that_nobody_answers_is_named_with_the_remedy(engine: Engine, namespace: str) -> None:
+def test_an_unreachable_webhook_is_named_with_the_remedy(engine: Engine, namespace: str) -> None:
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
     webhook = {
         "name": "nobody.example.com",

@@ -1,6 +1,6 @@
-"""What the provider's protocol asks beyond objects: configuration, cancellation, and Helm releases by the real Helm.
+"""The provider protocol beyond objects: configuration, cancellation, and Helm releases by the real Helm.
 
-What becomes of releases is proven in test_releases.
+Releases themselves are tested in test_releases.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ Make = Callable[..., Resource]
 
 @pytest.fixture
 def engine(plane: ControlPlane) -> Engine:
-    return Engine.on(plane)
+    return Engine.create(plane)
 
 
 @pytest.fixture
 def release(engine: Engine, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """A release of a chart with a ConfigMap and a Job, which ends with a code."""
+    """Builds a release of a chart with a ConfigMap and a Job, whose exit code is an argument."""
     if not cli.is_available():
         pytest.skip("no Helm on this machine, and none could be built")
     monkeypatch.setenv(charts.FOLDER_VARIABLE, str(tmp_path))
@@ -64,7 +64,7 @@ def release(engine: Engine, namespace: str, tmp_path: Path, monkeypatch: pytest.
     return make
 
 
-def test_a_release_is_installed_known_and_removed(plane: ControlPlane, engine: Engine, release: Make) -> None:
+def test_a_release_is_installed_read_and_uninstalled(plane: ControlPlane, engine: Engine, release: Make) -> None:
     resource = release()
     namespace = resource.inputs.plain["namespace"]
     assert resource.check() == []
@@ -86,11 +86,11 @@ def test_a_preview_of_a_release_installs_nothing(plane: ControlPlane, release: M
     assert plane.api.get("v1", "ConfigMap", "settings", resource.inputs.plain["namespace"]) is None
 
 
-def test_a_release_that_failed_and_is_there_is_remembered_and_mended(engine: Engine, release: Make) -> None:
+def test_a_failed_release_is_recorded_and_repaired_by_the_next_update(engine: Engine, release: Make) -> None:
     resource = release(code="1")
     with pytest.raises(Aborted, match=r"BackoffLimitExceeded") as caught:
         resource.create()
-    assert caught.value.remembered is not None
+    assert caught.value.init_failed is not None
     assert resource.outputs.plain["status"]["status"] == "failed"
     assert "hunter2" not in str(caught.value) + str(engine.journal)
     assert resource.update(release().inputs).plain["status"]["status"] == "deployed"
@@ -109,7 +109,7 @@ def test_the_provider_is_replaced_for_another_cluster_only(engine: Engine) -> No
     assert replaces(here | {"clusterIdentifier": "a"}, here | {"clusterIdentifier": "b"}) == ["clusterIdentifier"]
 
 
-def test_a_cancel_ends_a_wait_at_once(engine: Engine, namespace: str) -> None:
+def test_a_cancel_ends_a_wait(engine: Engine, namespace: str) -> None:
     forever = {"pulumi.com/waitFor": "jsonpath={.data.never}"}
     metadata = {"name": "never", "namespace": namespace, "annotations": forever}
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
@@ -123,7 +123,7 @@ def test_a_cancel_ends_a_wait_at_once(engine: Engine, namespace: str) -> None:
         engine.resource(manifest).create(timeout=0.2)
 
 
-def test_what_names_no_namespace_goes_to_the_providers(engine: Engine) -> None:
+def test_an_object_without_a_namespace_gets_the_providers(engine: Engine) -> None:
     engine.configure({**SETTINGS, "namespace": "kube-public"})
     resource = engine.resource({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}})
     resource.check()

@@ -1,4 +1,4 @@
-"""The provider's protocol as the tests of it speak: requests from plain values, and answers as plain values."""
+"""A client of the provider protocol for tests, as the engine is one: plain values in, plain values out."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ SETTINGS = {"kubeconfig": "clusters: [{name: c}]", "enableConfigMapMutable": "tr
 
 
 class Aborted(Exception):
-    """What the engine would be told: the message, and what exists all the same."""
+    """The provider aborted the call: with a message, and `init_failed` where the object exists all the same."""
 
-    def __init__(self, message: str, remembered: Any | None) -> None:
+    def __init__(self, message: str, init_failed: Any | None) -> None:
         super().__init__(message)
-        self.remembered = remembered
+        self.init_failed = init_failed
 
 
 class Context:
-    """As much of gRPC's context as a provider uses."""
+    """The part of a gRPC context that a provider uses."""
 
     def __init__(self) -> None:
         self._metadata: Sequence[tuple[str, bytes]] = ()
@@ -37,21 +37,21 @@ class Context:
 
     def abort(self, code: grpc.StatusCode, message: str) -> NoReturn:
         assert code != grpc.StatusCode.OK
-        raise Aborted(message, self._remembered())
+        raise Aborted(message, self._read_init_failed())
 
-    def _remembered(self) -> Any | None:
+    def _read_init_failed(self) -> Any | None:
         for name, value in self._metadata:
             assert name == "grpc-status-details-bin"
             status = status_pb2.Status.FromString(value)
-            remembered = provider_pb2.ErrorResourceInitFailed()
-            assert status.details[0].Unpack(remembered)
-            return remembered
+            init_failed = provider_pb2.ErrorResourceInitFailed()
+            assert status.details[0].Unpack(init_failed)
+            return init_failed
         return None
 
 
 @dataclass
 class Resource:
-    """One resource as a program declares it, and what the engine's state has of it."""
+    """A resource as a program declares it, and its outputs in the engine's state."""
 
     provider: KubernetesProvider
     type: str
@@ -65,7 +65,7 @@ class Resource:
         return f"urn:pulumi:test::groundwork::{self.type}::{self.name}"
 
     def check(self) -> list[str]:
-        """Takes the checked inputs over, as the engine does; gives what is wrong with them."""
+        """Replace the inputs by the checked ones, as the engine does; returns the failures' reasons."""
         request = provider_pb2.CheckRequest(urn=self.urn, news=self.inputs.to_wire(), randomSeed=bytes(32))
         answer = self.provider.Check(request, Context())
         self.inputs = Values.from_wire(answer.inputs)
@@ -75,7 +75,7 @@ class Resource:
         request = provider_pb2.CreateRequest(
             urn=self.urn, properties=self.inputs.to_wire(), timeout=timeout, preview=preview
         )
-        answer = self._take(lambda: self.provider.Create(request, Context()), preview)
+        answer = self._record(lambda: self.provider.Create(request, Context()), preview)
         outputs = Values.from_wire(answer.properties)
         if not preview:
             self.id, self.outputs = answer.id, outputs
@@ -126,26 +126,26 @@ class Resource:
         )
         self.provider.Delete(request, Context())
 
-    def _take(self, ask: Any, preview: bool) -> Any:
-        """What the engine does with an object that is there, but not ready: it remembers it."""
+    def _record(self, call: Any, preview: bool) -> Any:
+        """Call the provider; an object that exists but is not ready is recorded in the state, as the engine does."""
         try:
-            return ask()
+            return call()
         except Aborted as error:
-            if error.remembered is not None and not preview:
-                self.id = error.remembered.id
-                self.outputs = Values.from_wire(error.remembered.properties)
+            if error.init_failed is not None and not preview:
+                self.id = error.init_failed.id
+                self.outputs = Values.from_wire(error.init_failed.properties)
             raise
 
 
 @dataclass
 class Engine:
-    """A provider under test, configured, and its journal."""
+    """A configured provider under test, and its journal."""
 
     provider: KubernetesProvider
     journal: list[tuple[str, ...]]
 
     @classmethod
-    def on(cls, plane: ControlPlane, settings: Mapping[str, Any] | None = None) -> Engine:
+    def create(cls, plane: ControlPlane, settings: Mapping[str, Any] | None = None) -> Engine:
         journal: list[tuple[str, ...]] = []
         provider = KubernetesProvider(plane, Releases(plane), lambda *entry: journal.append(entry))
         engine = cls(provider, journal)
@@ -157,7 +157,7 @@ class Engine:
         self.provider.Configure(request, Context())
 
     def resource(self, manifest: Mapping[str, Any], *secrets: Path, name: str = "thing") -> Resource:
-        """A resource of the kind that the manifest says."""
+        """A resource that declares the manifest."""
         api_version = str(manifest["apiVersion"])
         type_ = f"kubernetes:{api_version if '/' in api_version else f'core/{api_version}'}:{manifest['kind']}"
         return Resource(self.provider, type_, Values(dict(manifest), set(secrets)), Values(), name=name)

@@ -1,6 +1,6 @@
-"""What of an object changes, what of that replaces it, and what an object looks like in the state; on plain values.
+"""Changes, replacements, projections and messages of objects, on plain values.
 
-That the API server agrees is proven in tests/cluster.
+That the API server agrees is tested in tests/cluster.
 """
 
 from __future__ import annotations
@@ -52,21 +52,21 @@ def test_a_list_counts_as_one_value() -> None:
         ("v1 ConfigMap", "metadata.name", True),
     ],
 )
-def test_the_table_says_what_replaces(kind: str, path: str, replaces: bool) -> None:
+def test_force_new_fields_replace_the_object(kind: str, path: str, replaces: bool) -> None:
     some = thing(*kind.split())
     mutability = Mutability(config_maps=True, secrets=True)
     assert select_replacing([parse_path(path)], some, some, mutability) == ([parse_path(path)] if replaces else [])
 
 
 @pytest.mark.parametrize(("old", "replaces"), [("apps/v1beta1", False), ("extensions/v1beta1", True), ("v1", True)])
-def test_another_group_replaces_but_another_version_does_not(old: str, replaces: bool) -> None:
+def test_another_api_group_replaces_but_another_version_does_not(old: str, replaces: bool) -> None:
     change = [("apiVersion",)]
     found = select_replacing(change, thing(old, "Deployment"), thing("apps/v1", "Deployment"), Mutability())
     assert found == (change if replaces else [])
 
 
 @pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
-def test_data_replaces_unless_the_provider_says_that_it_is_mutable(kind: str) -> None:
+def test_data_replaces_unless_the_provider_is_configured_as_mutable(kind: str) -> None:
     change: list[Path] = [("data", "a")]
     some, frozen = thing("v1", kind), thing("v1", kind, immutable=True)
     mutable = Mutability(config_maps=True, secrets=True)
@@ -75,7 +75,7 @@ def test_data_replaces_unless_the_provider_says_that_it_is_mutable(kind: str) ->
     assert select_replacing(change, frozen, frozen, mutable) == change
 
 
-def test_only_what_is_called_immutable_replaces() -> None:
+def test_only_fields_that_the_error_calls_immutable_are_found() -> None:
     causes = [
         {"field": "spec.selector", "message": "Invalid value: {}: field is immutable"},
         {"field": "spec.replicas", "message": "must be greater than or equal to 0"},
@@ -84,7 +84,7 @@ def test_only_what_is_called_immutable_replaces() -> None:
     assert find_immutable_fields(ApiError(403, "Forbidden", "", {"causes": causes})) == []
 
 
-def test_an_ignored_field_keeps_the_live_value_and_stays_with_who_manages_it() -> None:
+def test_an_ignored_field_keeps_its_live_value_and_its_manager() -> None:
     managed = [
         {"manager": "ours", "fieldsV1": {"f:spec": {"f:image": {}, "f:paused": {}}}},
         {"manager": "autoscaler", "fieldsV1": {"f:spec": {"f:replicas": {}, "f:image": {}}}},
@@ -93,7 +93,7 @@ def test_an_ignored_field_keeps_the_live_value_and_stays_with_who_manages_it() -
     wanted = {"spec": {"replicas": 1, "image": "mine", "paused": False}}
     found = apply_ignore_changes(wanted, live, ["spec.replicas", "spec.image"], "ours")
     assert found == {"spec": {"image": "live", "paused": False}}
-    assert wanted["spec"]["replicas"] == 1, "what was given stays as it was"
+    assert wanted["spec"]["replicas"] == 1, "the argument is not modified"
 
 
 def test_secrets_within_lists_make_the_list_secret() -> None:
@@ -103,7 +103,7 @@ def test_secrets_within_lists_make_the_list_secret() -> None:
 
 
 @pytest.mark.parametrize("quoted", ["hunter2", '"hunter2"', "map[pin:hunter2]", "aHVudGVyMg=="])
-def test_a_message_hides_what_a_secret_holds(quoted: str) -> None:
+def test_a_message_is_redacted_of_a_secrets_values(quoted: str) -> None:
     secret = Values(thing("v1", "Secret", stringData={"pin": "hunter2"}))
     message = projection.redact(f"Invalid value: {quoted}", secret)
     assert "[secret]" in message
@@ -120,7 +120,7 @@ def test_a_message_hides_what_a_secret_holds(quoted: str) -> None:
         ('Apply failed with 2 conflicts: conflicts with "kubectl"', "patchForce"),
     ],
 )
-def test_what_the_api_server_refuses_comes_with_the_remedy(message: str, remedy: str) -> None:
-    told = format_error(ApiError(500, "", message))
-    assert told.startswith(message)
-    assert remedy in told
+def test_an_error_of_the_api_server_comes_with_the_remedy(message: str, remedy: str) -> None:
+    formatted = format_error(ApiError(500, "", message))
+    assert formatted.startswith(message)
+    assert remedy in formatted
