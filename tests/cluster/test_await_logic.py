@@ -213,8 +213,8 @@ def test_a_volume_and_the_claim_bound_to_it_are_ready(engine: Engine, namespace:
     "spec",
     [
         {"selector": {"app": "deployment"}},
-        {"selector": {"app": "nobody"}},
-        {"clusterIP": "None", "selector": {"app": "nobody"}},
+        {"selector": {"app": "no-pod"}},
+        {"clusterIP": "None", "selector": {"app": "no-pod"}},
         {"type": "ExternalName", "externalName": "example.com"},
         {},
     ],

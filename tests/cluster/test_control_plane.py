@@ -100,9 +100,9 @@ def test_an_unknown_field_is_an_error_of_the_api_server(plane: ControlPlane, nam
 
 
 def test_a_certificate_of_another_authority_is_refused(plane: ControlPlane, tmp_path: Path) -> None:
-    stranger = CertificateAuthority(tmp_path).issue_certificate("admin", group="system:masters")
+    foreign = CertificateAuthority(tmp_path).issue_certificate("admin", group="system:masters")
     config = plane.api.config
-    api = ApiClient(ClientConfig(config.server, config.ca_file, str(stranger.cert_file), str(stranger.key_file)))
+    api = ApiClient(ClientConfig(config.server, config.ca_file, str(foreign.cert_file), str(foreign.key_file)))
     with pytest.raises((ApiError, ApiUnreachableError)) as refused:
         api.request("GET", "/api/v1/secrets")
     assert getattr(refused.value, "status", 401) == 401

@@ -100,9 +100,9 @@ def config_map(api: ApiClient, namespace: str, name: str) -> Object:
 def test_a_webhook_with_simulated_pods_allows_and_is_counted(
     plane: ControlPlane, egress: EgressProxy, namespace: str, webhook: Callable[..., str]
 ) -> None:
-    service(plane.api, namespace, "judge")
-    pods(plane.api, namespace, "judge")
-    name = webhook("judge")
+    service(plane.api, namespace, "reviewer")
+    pods(plane.api, namespace, "reviewer")
+    name = webhook("reviewer")
     config_map(plane.api, namespace, "one")
     config_map(plane.api, namespace, "two")
     assert egress.simulated_webhook_calls()[name] == 2
@@ -138,11 +138,11 @@ def test_a_webhook_without_pods_is_skipped_when_its_failure_policy_is_ignore(
 def test_a_webhook_fails_again_when_its_pods_are_deleted(
     plane: ControlPlane, namespace: str, webhook: Callable[..., str]
 ) -> None:
-    service(plane.api, namespace, "judge")
-    pods(plane.api, namespace, "judge")
-    webhook("judge")
+    service(plane.api, namespace, "reviewer")
+    pods(plane.api, namespace, "reviewer")
+    webhook("reviewer")
     config_map(plane.api, namespace, "one")
-    plane.api.delete("apps/v1", "Deployment", "judge", namespace)
+    plane.api.delete("apps/v1", "Deployment", "reviewer", namespace)
 
     def refused() -> bool:
         try:
@@ -159,13 +159,13 @@ def test_a_registered_handler_answers_for_its_service(
 ) -> None:
     def refuse(method: str, path: str, body: Any) -> tuple[int, Any]:
         assert (method, path.partition("?")[0]) == ("POST", "/review")
-        response = {"uid": body["request"]["uid"], "allowed": False, "status": {"message": "not on my watch"}}
+        response = {"uid": body["request"]["uid"], "allowed": False, "status": {"message": "denied by the handler"}}
         return 200, {**body, "response": response}
 
-    service(plane.api, namespace, "guard", selects=False)
-    egress.register(namespace, "guard", refuse)
-    webhook("guard")
-    with pytest.raises(ApiError, match="not on my watch"):
+    service(plane.api, namespace, "denier", selects=False)
+    egress.register(namespace, "denier", refuse)
+    webhook("denier")
+    with pytest.raises(ApiError, match="denied by the handler"):
         config_map(plane.api, namespace, "one")
 
 

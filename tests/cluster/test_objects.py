@@ -231,9 +231,9 @@ def test_a_field_manager_conflict_is_an_error_unless_forced(
 ) -> None:
     resource = engine.resource(config_map(namespace, a="b"))
     resource.create()
-    plane.api.apply(config_map(namespace, a="theirs"), "somebody", force=True)
+    plane.api.apply(config_map(namespace, a="theirs"), "kubectl-edit", force=True)
     changed = config_map(namespace, a="ours")
-    with pytest.raises(Aborted, match=r'conflict with "somebody": \.data\.a.*patchForce'):
+    with pytest.raises(Aborted, match=r'conflict with "kubectl-edit": \.data\.a.*patchForce'):
         resource.update(values(changed))
     assert data_of(plane, namespace) == {"a": "theirs"}
     changed["metadata"]["annotations"] = {"pulumi.com/patchForce": "true"}
@@ -244,7 +244,7 @@ def test_a_field_manager_conflict_is_an_error_unless_forced(
 def test_an_ignored_field_keeps_its_live_value(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     resource = engine.resource(config_map(namespace, a="b", c="d"))
     resource.create()
-    plane.api.apply(config_map(namespace, a="theirs"), "somebody", force=True)
+    plane.api.apply(config_map(namespace, a="theirs"), "kubectl-edit", force=True)
     assert resource.diff(resource.inputs, ignored=["data.a"]).changes == NONE
     resource.update(values(config_map(namespace, a="b", c="changed")), ignored=["data.a"])
     assert data_of(plane, namespace) == {"a": "theirs", "c": "changed"}
@@ -383,17 +383,17 @@ def test_patch_resources_are_refused_with_a_clear_message(engine: Engine) -> Non
 def test_an_unreachable_webhook_is_named_with_the_remedy(engine: Engine, namespace: str) -> None:
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
     webhook = {
-        "name": "nobody.example.com",
+        "name": "unreachable.example.com",
         "admissionReviewVersions": ["v1"],
         "sideEffects": "None",
         "timeoutSeconds": 1,
         "rules": [rule],
-        "clientConfig": {"url": "https://127.0.0.1:9/nobody"},
+        "clientConfig": {"url": "https://127.0.0.1:9/review"},
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
     }
     kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration"}
     hook = engine.resource({**kind, "metadata": {"name": namespace}, "webhooks": [webhook]}, name="hook")
     hook.create()
-    with pytest.raises(Aborted, match=r'failed calling webhook "nobody.example.com".*has to be ready before'):
+    with pytest.raises(Aborted, match=r'failed calling webhook "unreachable.example.com".*has to be ready before'):
         engine.resource(config_map(namespace, a="b")).create()
     hook.delete()

@@ -1,4 +1,4 @@
-"""What the provider is asked for: the engine's requests about one object, and the provider's configuration."""
+"""The engine's requests about one resource, and the provider's configuration."""
 
 from __future__ import annotations
 
