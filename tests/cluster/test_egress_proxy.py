@@ -287,9 +287,12 @@ def _is_in_force(api: ApiClient, namespace: str, kind: str, name: str) -> bool:
     """
     found = api.get(ADMISSION, kind, name)
     assert found is not None
+    client_config = found["webhooks"][0]["clientConfig"]
     probe = {
         **found["webhooks"][0],
         "name": f"probe.{name}",
+        # Another path, since calls are counted by service and path. The probe itself is never called.
+        "clientConfig": {**client_config, "service": {**client_config["service"], "path": "/probe"}},
         "objectSelector": {"matchLabels": {_PROBE: name}},
         "failurePolicy": "Fail",
         "matchConditions": [{"name": "never", "expression": "object.absent == 'x'"}],
