@@ -178,7 +178,7 @@ def test_an_exception_in_a_handler_is_a_failure_of_the_webhook(
     service(plane.api, namespace, "broken", selects=False)
     egress.register(namespace, "broken", broken)
     name = webhook("broken")
-    with pytest.raises(ApiError, match=f'failed calling webhook "{name}".*stand-in failed'):
+    with pytest.raises(ApiError, match=f'failed calling webhook "{name}".*handler failed'):
         config_map(plane.api, namespace, "one")
 
 

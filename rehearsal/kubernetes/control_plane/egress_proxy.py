@@ -278,7 +278,7 @@ def _call(handler: Handler, method: str, path: str, body: Any) -> tuple[int, Any
         return handler(method, path, body)
     except Exception as error:
         status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 500}
-        return 500, {**status, "reason": "InternalError", "message": f"the rehearsal's stand-in failed: {error!r}"}
+        return 500, {**status, "reason": "InternalError", "message": f"the rehearsal's handler failed: {error!r}"}
 
 
 def _forward(client: socket.socket, process: socket.socket) -> None:
