@@ -1,11 +1,12 @@
-"""The model lifecycle scenario: two good versions are rolled out, two faulty ones are rolled back.
+"""The model lifecycle scenario: good versions of a model are rolled out, faulty ones are rolled back.
 
 Its summary has the duration of each step and the resulting git log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from rehearsal import toolchain
@@ -18,13 +19,37 @@ from rehearsal.scenarios.prometheus import PROMETHEUS
 from rehearsal.scenarios.step_runner import StepRunner
 from rehearsal.session import Rehearsal, engine_arguments
 
-_OUTLIER_RATE = 0.3  # share of the requests that the failing challenger cannot answer
 _WIDTH = 100
 _SIMULATED = "  the clouds; nodes, kubelets, the cluster's network and gateway; Argo CD's Redis; the models' users"
 
 
-def run(stack: str, port: int) -> int:
-    """Run the scenario on a stack of its own; returns an exit code. Raises UserError when a step fails."""
+@dataclass(frozen=True)
+class Challenger:
+    """A new version of the model.
+
+    kind            who trains it: `pipeline`, or which of the challengers made for rehearsals of a rollback it is
+    is_rolled_back  whether its rollout is to end with the champion that was there before
+    outlier_rate    share of the requests, from 0 to 1, that the kind `failing` cannot answer
+    """
+
+    kind: str
+    is_rolled_back: bool = False
+    outlier_rate: float = 0.0
+
+
+CHALLENGERS = (
+    Challenger("pipeline"),
+    Challenger("pipeline"),
+    Challenger("slow", is_rolled_back=True),
+    Challenger("failing", is_rolled_back=True, outlier_rate=0.3),
+)
+
+
+def run(stack: str, port: int = 0, challengers: Sequence[Challenger] = CHALLENGERS) -> int:
+    """Roll out one challenger after the other on a stack of its own; returns an exit code.
+
+    Raises UserError when a step fails.
+    """
     rehearsal = Rehearsal(stack, "lifecycle")
     _check_prerequisites()
     packages, prometheus_program = chart_installation.obtain_packages(), toolchain.ensure(PROMETHEUS)
@@ -44,10 +69,8 @@ def run(stack: str, port: int) -> int:
         with run_environment(cluster, gitops_environment, rehearsal.folder / "lifecycle") as environment:
             _prepare_gitops(runner, environment, cluster)
             runner.run_step("Start Prometheus", lambda: environment.start_prometheus(prometheus_program))
-            _roll_out_good_version(runner, environment, "training-1")
-            _roll_out_good_version(runner, environment, "training-2")
-            _roll_back_faulty_version(runner, environment, "slow", outlier_rate=0.0)
-            _roll_back_faulty_version(runner, environment, "failing", outlier_rate=_OUTLIER_RATE)
+            for number, challenger in enumerate(challengers, start=1):
+                _challenge(runner, environment, challenger, number)
             problems = cluster.plane.problems()
             log = environment.repository.log()
     print(_render_summary(stack, runner, log), flush=True)
@@ -77,28 +100,22 @@ def _prepare_gitops(runner: StepRunner, environment: ScenarioEnvironment, cluste
     runner.run_step("Register the promotion's webhook in MLflow", lambda: model_steps.start_promotion(environment))
 
 
-def _roll_out_good_version(runner: StepRunner, environment: ScenarioEnvironment, training: str) -> None:
-    version = runner.run_step("Train, gate and register", lambda: model_steps.train(environment, training))
+def _challenge(runner: StepRunner, environment: ScenarioEnvironment, challenger: Challenger, number: int) -> None:
+    """Train the challenger, promote it and roll it out, to the end that it is made for."""
+    champion = model_steps.get_aliases(environment).get("champion", "")
+    if challenger.kind == "pipeline":
+        train = partial(model_steps.train, environment, f"training-{number}")
+        version = runner.run_step("Train, gate and register", train)
+    else:
+        register = partial(model_steps.register_faulty_challenger, environment, challenger.kind, f"training-{number}")
+        version = runner.run_step(f"Train a {challenger.kind} challenger", register)
     _promote(runner, environment, version)
-    result = runner.run_step(f"Roll version {version} out", lambda: model_steps.roll_out(environment, version))
-    _show_result(environment, result)
-    _check_consistency(environment, champion=version)
-
-
-def _roll_back_faulty_version(
-    runner: StepRunner, environment: ScenarioEnvironment, kind: str, *, outlier_rate: float
-) -> None:
-    champion = model_steps.get_aliases(environment)["champion"]
-    version = runner.run_step(
-        f"Train a {kind} challenger", lambda: model_steps.register_faulty_challenger(environment, kind)
-    )
-    _promote(runner, environment, version)
-    roll_out = partial(model_steps.roll_out, environment, version, outlier_rate=outlier_rate)
-    result = runner.run_step(f"Roll version {version} out, and back", roll_out)
-    _show_result(environment, result)
-    _check_consistency(environment, champion=champion)
-    if "Revert" not in environment.repository.head_message():
-        raise UserError(f"The {kind} challenger was not rolled back.")
+    title = f"Roll version {version} out" + (", and back" if challenger.is_rolled_back else "")
+    roll_out = partial(model_steps.roll_out, environment, version, outlier_rate=challenger.outlier_rate)
+    _show_result(environment, runner.run_step(title, roll_out))
+    _check_consistency(environment, champion if challenger.is_rolled_back else version)
+    if challenger.is_rolled_back and "Revert" not in environment.repository.head_message():
+        raise UserError(f"The {challenger.kind} challenger was not rolled back.")
 
 
 def _promote(runner: StepRunner, environment: ScenarioEnvironment, version: str) -> None:

@@ -79,9 +79,8 @@ def train(environment: ScenarioEnvironment, name: str) -> str:
     return get_challenger(environment)
 
 
-def register_faulty_challenger(environment: ScenarioEnvironment, kind: str) -> str:
+def register_faulty_challenger(environment: ScenarioEnvironment, kind: str, name: str) -> str:
     """Register a challenger that passes the gate and fails in production, `slow` or `failing`; returns its version."""
-    name = f"train-{kind}"
     environment.processes.start(name, [PYTHON, _SCRIPTS / "faulty_challengers.py", kind])
     environment.processes.wait_until_finished(name, _TRAINING_TIMEOUT)
     return get_challenger(environment)

@@ -1,0 +1,55 @@
+"""Runs of the model lifecycle scenario, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from rehearsal.helm import charts
+from rehearsal.scenarios.model_lifecycle import Challenger
+from rehearsal.scenarios.processes import PYTHON
+from rehearsal.toolchain import ROOT
+
+_TIMEOUT = 2700  # seconds; the whole scenario takes six minutes on two cores that do nothing else
+
+needs_models = pytest.mark.skipif(
+    not PYTHON.exists() or charts.FOLDER_VARIABLE not in os.environ,
+    reason=f"platform/lifecycle has no environment, or {charts.FOLDER_VARIABLE} names no folder with the charts",
+)
+
+
+def run_command(stack: str) -> subprocess.CompletedProcess[str]:
+    """Run the scenario as `make lifecycle` does."""
+    return _run("-m", "rehearsal", "lifecycle", stack)
+
+
+def run_scenario(stack: str, challengers: Sequence[Challenger]) -> subprocess.CompletedProcess[str]:
+    """Run the scenario with these challengers."""
+    code = "import sys; from rehearsal.scenarios.model_lifecycle import Challenger, run; "
+    return _run("-c", f"{code}sys.exit(run({stack!r}, challengers={tuple(challengers)!r}))")
+
+
+def assert_in_order(subjects: Sequence[str], output: str) -> None:
+    """Assert that the git log in a scenario's summary has commits with these subjects, in this order."""
+    commits = re.findall(r"^  [0-9a-f]{7,} [^:]+: (.*)$", output, re.MULTILINE)
+    remaining = iter(commits)
+    assert all(subject in remaining for subject in subjects), commits
+
+
+def list_leftover_processes(stack: str) -> list[str]:
+    """The command lines of processes of the stack's scenario."""
+    folder = str(ROOT / ".groundwork" / "rehearsals" / f"{stack}-lifecycle")
+    commands = [path.read_text(errors="replace") for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    return [command.replace("\0", " ") for command in commands if folder in command]
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=_TIMEOUT
+    )
