@@ -48,6 +48,7 @@ class Project:
 
     def __init__(self, folder: Path, source: Path = ROOT) -> None:
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         # Compiled modules come along only from a copy, which nobody else works in.
         ignored = shutil.ignore_patterns() if source != ROOT else shutil.ignore_patterns("__pycache__")
         for part in _PARTS:
