@@ -14,6 +14,16 @@ from support.mlflow_server import serve_mlflow
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
 
+# Fixtures that start processes. `make test-fast` leaves out the tests that use one.
+_PROCESSES = frozenset({"mlflow_server", "prometheus", "remote"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and not _PROCESSES.isdisjoint(item.fixturenames):
+            item.add_marker("process")
+
+
 # A hook of pytest-xdist, which need not be installed.
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:

@@ -97,6 +97,7 @@ def test_the_contract_equals_the_lock_and_what_is_installed() -> None:
         assert locked[name] == version == metadata.version(name), name
 
 
+@pytest.mark.process
 def test_a_model_made_for_the_contract_passes(model: Path) -> None:
     contract.check(model)
 
@@ -115,6 +116,7 @@ def test_missing_weights_are_rejected(model: Path) -> None:
     assert "lacks its file model.skops" in rejection(model)
 
 
+@pytest.mark.process
 def test_corrupt_weights_are_rejected_by_loading_them(model: Path) -> None:
     whole = (model / "model.skops").read_bytes()
     (model / "model.skops").write_bytes(whole[: len(whole) // 2])
@@ -135,6 +137,7 @@ def test_a_model_cannot_widen_what_is_trusted(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.process
 def test_a_type_that_is_hidden_in_the_weights_is_not_built(tmp_path: Path) -> None:
     untrusted = f"{UntrustedForest.__module__}.UntrustedForest"
     save(tmp_path / "model", UntrustedForest(3), skops_trusted_types=[*contract.load().trusted_types, untrusted])
@@ -233,6 +236,7 @@ def test_no_secret_reaches_the_models_process(
     assert "hunter2" not in seen
 
 
+@pytest.mark.process
 def test_predictions_come_back_for_every_row(model: Path, tmp_path: Path) -> None:
     TABLE.assign(target=[0, 0, 1, 1]).to_parquet(tmp_path / "rows.parquet")
     terms = contract.load()

@@ -35,6 +35,7 @@ def test_the_version_is_the_contents_hash_and_fetches_the_content(table: Path, t
     assert (tmp_path / "elsewhere" / "table.csv").read_bytes() == table.read_bytes()
 
 
+@pytest.mark.process
 def test_dvc_itself_pulls_the_version_of_the_pointer_file(table: Path, tmp_path: Path) -> None:
     data_versions.record(table, str(tmp_path / "remote"))
     checkout = tmp_path / "checkout"
