@@ -1,4 +1,4 @@
-"""All benchmarks of this package, one after the other, into one report: `python -m bench REPORT.md`."""
+"""Runs all benchmarks of this package and writes one report: `python -m bench REPORT.md`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def main(report: Path) -> None:
     today = datetime.datetime.now(datetime.UTC).date()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     parts = [
-        "# Benchmarks of a model's life\n\nWritten by `make bench-lifecycle`; every comparison is between processes of "
-        f"one run on one machine. {today}, {machine}.\n"
+        "# Benchmarks of the model lifecycle\n\nWritten by `make bench-lifecycle`; every comparison is between "
+        f"processes of one run on one machine. {today}, {machine}.\n"
     ]
     with tempfile.TemporaryDirectory() as scratch:
         for benchmark in _BENCHMARKS:

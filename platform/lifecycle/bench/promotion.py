@@ -1,10 +1,10 @@
-"""From an alias set in MLflow to its commit in the remote: 10,000 events, none may be lost.
+"""From an alias set in MLflow to its commit in the remote: 10,000 events, none of which may be lost.
 
     python bench/promotion.py [REPORT.md] [--events N] [--rate N]     events in all; events per second offered
 
 Real: MLflow's server on SQLite and its own webhooks, the receiver and the worker as the command line runs them, an
 inbox in SQLite with a sync for each event, git and a bare repository on this machine. Simulated: the gate, which
-passes at once; a real one takes the seconds that loading the model takes, side by side for several models.
+passes at once; a real one takes seconds to load the model, concurrently for several models.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WARM_UP = 50  # events before those that count, until every process has imported
 SENDERS = 8
 SERVERS = 2  # processes of MLflow's server: one for each core that this bench was made for
 FLOOR_PAUSE = 1.0  # seconds between two measurements of the floor, made while the events are
-PATIENCE = 300.0  # seconds for a process to answer, and for the next commit to come
+TIMEOUT = 300.0  # seconds for a process to respond, and for the next commit
 API = "/api/2.0/mlflow"
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 # The worker as the command line runs it, with a gate that passes at once.
@@ -51,7 +51,7 @@ command.main(["work"])
 
 @dataclass
 class Floor:
-    """What cannot be done without, bare: seconds of a git commit with its push, and of a read of an alias."""
+    """The minimum: seconds of a git commit with its push, and of a read of an alias."""
 
     commits: list[float] = field(default_factory=list)
     reads: list[float] = field(default_factory=list)
@@ -103,11 +103,11 @@ def measure(folder: Path, events: int, rate: float) -> Run:
             for name, (command, environment) in _commands(folder, remote, inbox, uri, receiver).items()
         }
         for url in (uri, receiver):
-            _until(lambda url=url: httpx.get(f"{url}/health", timeout=5).is_success)  # type: ignore[misc]
-        registry = stack.enter_context(httpx.Client(base_url=uri, timeout=PATIENCE))
+            _eventually(lambda url=url: httpx.get(f"{url}/health", timeout=5).is_success)  # type: ignore[misc]
+        registry = stack.enter_context(httpx.Client(base_url=uri, timeout=TIMEOUT))
         _register(registry, f"{receiver}/webhooks/mlflow")
         _set_aliases(registry, range(WARM_UP), rate, inbox)
-        _until(lambda: _done(inbox) == WARM_UP)
+        _eventually(lambda: _done(inbox) == WARM_UP)
         spent = {name: _processor(process) for name, process in processes.items()}
         floor = stack.enter_context(_floor(folder, registry))
         sent = _set_aliases(registry, range(WARM_UP, WARM_UP + events), rate, inbox)
@@ -137,9 +137,9 @@ def _commands(
     }
     database, artifacts = f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts")
     stores = ["--backend-store-uri", database, "--artifacts-destination", artifacts]
-    # On a busy machine importing takes longer than the 5 s in which uvicorn wants a new process to answer it.
-    patient = ["--workers", str(SERVERS), "--uvicorn-opts", f"--timeout-worker-healthcheck {PATIENCE:.0f}"]
-    server = ["-m", "mlflow", "server", *_address(uri), *patient, *stores]
+    # On a busy machine, imports take longer than the 5 s after which uvicorn replaces a process that does not respond.
+    options = ["--workers", str(SERVERS), "--uvicorn-opts", f"--timeout-worker-healthcheck {TIMEOUT:.0f}"]
+    server = ["-m", "mlflow", "server", *_address(uri), *options, *stores]
     return {
         "MLflow": (server, registry),
         "receiver": (["-m", "lifecycle.promotion", "serve", *_address(receiver)], promotion),
@@ -162,7 +162,7 @@ def _free_ports(number: int) -> Sequence[int]:
 def _process(
     folder: Path, name: str, command: Sequence[str], environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a session of its own, by which its children are known; ended always, and with them."""
+    """A process in a session of its own, stopped at the end with its children."""
     with (
         (folder / f"{name}.log").open("wb") as log,
         subprocess.Popen(
@@ -193,7 +193,7 @@ def _processor(process: subprocess.Popen[bytes]) -> float:
 
 
 def _remote(folder: Path) -> Path:
-    """A bare repository that notes each push that it has taken: when a commit arrived is the remote's to say."""
+    """A bare repository that logs the time of each push that it accepts."""
     seed, remote = folder / "seed", folder / "remote.git"
     (seed / "dev").mkdir(parents=True)
     (seed / "dev" / "kustomization.yaml").write_text("resources: []\n")
@@ -228,13 +228,13 @@ def _register(registry: httpx.Client, receiver: str) -> None:
 
 
 def _post(registry: httpx.Client, path: str, **content: object) -> None:
-    reply = registry.post(f"{API}/{path}", json=content)
-    if reply.is_error:
-        raise RuntimeError(f"MLflow answered {path} with {reply.status_code}: {reply.text[:300]}")
+    response = registry.post(f"{API}/{path}", json=content)
+    if response.is_error:
+        raise RuntimeError(f"MLflow answered {path} with {response.status_code}: {response.text[:300]}")
 
 
 def _set_aliases(registry: httpx.Client, numbers: range, rate: float, inbox: Path) -> Mapping[str, list[float]]:
-    """Set one alias after the other at a steady rate; when it was asked for, in order, by model.
+    """Set aliases at a steady rate; returns the times of the requests, in order, by model.
 
     A model's next event comes a whole round of the models later, and if the machine is too slow for that, once half
     of the round is done: an event that the next one overtakes would be superseded, and no commit.
@@ -245,7 +245,7 @@ def _set_aliases(registry: httpx.Client, numbers: range, rate: float, inbox: Pat
     def send(number: int) -> None:
         time.sleep(max(0.0, begun + (number - numbers.start) / rate - time.time()))
         if number >= MODELS and number % SENDERS == 0:
-            _until(lambda: _done(inbox) >= number - MODELS // 2)
+            _eventually(lambda: _done(inbox) >= number - MODELS // 2)
         name, version = f"model-{number % MODELS}", str(number // MODELS % 2 + 1)
         sent[name].append(time.time())
         _post(registry, "registered-models/alias", name=name, alias="challenger", version=version)
@@ -257,7 +257,7 @@ def _set_aliases(registry: httpx.Client, numbers: range, rate: float, inbox: Pat
 
 @contextmanager
 def _floor(folder: Path, registry: httpx.Client) -> Iterator[Floor]:
-    """Measures the floor again and again meanwhile, so that a busy moment of the machine meets it as well."""
+    """Measures the floor repeatedly during the run, so that a busy moment of the machine affects it too."""
     work, floor, over = str(folder / "work"), Floor(), threading.Event()
     _git("clone", "--quiet", str(folder / "floor.git"), work)
 
@@ -288,8 +288,8 @@ def _timed(call: Callable[[], None]) -> float:
     return time.perf_counter() - begun
 
 
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
+def _eventually(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
         try:
             if condition():
@@ -297,7 +297,7 @@ def _until(condition: Callable[[], bool]) -> None:
         except (httpx.HTTPError, sqlite3.Error):
             pass
         time.sleep(0.2)
-    raise RuntimeError(f"nothing came within {PATIENCE:g} s")
+    raise RuntimeError(f"the condition did not hold within {TIMEOUT:g} s")
 
 
 def _done(inbox: Path) -> int:
@@ -308,7 +308,7 @@ def _done(inbox: Path) -> int:
 def _drain(inbox: Path, events: int) -> None:
     """Wait until every event is done, or nothing more is for a while."""
     done, moved = -1, time.monotonic()
-    while done < events and time.monotonic() < moved + PATIENCE:
+    while done < events and time.monotonic() < moved + TIMEOUT:
         before, done = done, _done(inbox)
         if done != before:
             moved = time.monotonic()

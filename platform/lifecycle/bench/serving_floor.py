@@ -1,6 +1,6 @@
-"""The floor: the least that an ASGI application can do. It parses, predicts, answers; checks and records nothing.
+"""The floor: a minimal ASGI application, which parses, predicts and responds, without checks, metrics or logs.
 
-`BENCH_MODEL` is a joblib file; `BENCH_BATCHING=1` lets requests that came together share a predict call.
+`BENCH_MODEL` is a joblib file; with `BENCH_BATCHING=1`, concurrent requests share a predict call.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ async def app(_: Any, receive: Any, send: Any) -> None:
         body += message["body"]
         more = message.get("more_body", False)
     row = orjson.loads(body)["instances"][0]
-    prediction = await _together(row) if BATCHING else MODEL.predict(np.array([row]))[0]
-    answer = orjson.dumps({"predictions": [prediction]}, option=orjson.OPT_SERIALIZE_NUMPY)
-    await send({**HEAD, "headers": [(b"content-length", str(len(answer)).encode())]})
-    await send({"type": "http.response.body", "body": answer})
+    prediction = await _predict_batched(row) if BATCHING else MODEL.predict(np.array([row]))[0]
+    content = orjson.dumps({"predictions": [prediction]}, option=orjson.OPT_SERIALIZE_NUMPY)
+    await send({**HEAD, "headers": [(b"content-length", str(len(content)).encode())]})
+    await send({"type": "http.response.body", "body": content})
 
 
-async def _together(row: list[float]) -> float:
+async def _predict_batched(row: list[float]) -> float:
     future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
     if not _waiting:
         asyncio.get_running_loop().call_soon(_predict)
@@ -42,8 +42,8 @@ async def _together(row: list[float]) -> float:
 
 
 def _predict() -> None:
-    taken = _waiting[:]
+    batch = _waiting[:]
     _waiting.clear()
-    predictions = MODEL.predict(np.array([row for row, _ in taken]))
-    for (_, future), prediction in zip(taken, predictions, strict=True):
+    predictions = MODEL.predict(np.array([row for row, _ in batch]))
+    for (_, future), prediction in zip(batch, predictions, strict=True):
         future.set_result(prediction)

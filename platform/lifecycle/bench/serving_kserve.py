@@ -1,6 +1,6 @@
 """KServe's own Python model server with a scikit-learn model, in KServe's environment.
 
-KServe's sklearnserver is no package that an index has; it is this: a kserve.Model that loads a joblib file and calls
+KServe's sklearnserver is on no package index. It does the same: a kserve.Model that loads a joblib file and calls
 predict, run by kserve.ModelServer. https://kserve.github.io/website/docs/model-serving/predictive-inference/frameworks/custom-predictor
 """
 

@@ -1,7 +1,7 @@
-"""A client that is not the bottleneck: kept connections that send one prepared request again and again.
+"""A load generator: keep-alive connections that repeatedly send one prepared request.
 
-HTTP/1.1 with Content-Length or chunked answers, nothing else, in one process with one event loop. It runs on the
-servers' cores, so what it takes of them is measured too.
+HTTP/1.1 with Content-Length or chunked responses only, in one process with one event loop. It runs on the servers'
+cores, so its own processor time is measured too.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import uvloop
 
 @dataclass(frozen=True)
 class Load:
-    """What one run measured: seconds of every answered request, the run's own length, and this client's processor time.
+    """One run: seconds of every request, the run's duration, and this process's processor time.
 
-    A failure is an answer other than 200, or a connection that the server closed.
+    A failure is a status other than 200, or a connection that the server closed.
     """
 
     latencies: list[float]
@@ -47,7 +47,7 @@ def request(path: str, body: bytes) -> bytes:
 
 
 def measure(port: int, message: bytes, clients: int, seconds: float, warm_up: float) -> Load:
-    """Let so many clients, each with a connection of its own, ask as fast as they are answered."""
+    """Let clients, each with its own connection, send the next request after each response."""
     return uvloop.run(_measure(port, message, clients, seconds, warm_up))
 
 

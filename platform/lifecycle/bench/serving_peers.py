@@ -1,4 +1,4 @@
-"""What is measured: each server, how it is installed, started and asked. A peer that cannot be had is reported so."""
+"""The measured servers: how each is installed, started and called. A peer that cannot be installed is reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent / ".bench"
-UV = HERE.parents[2] / ".venv" / "bin" / "uv"  # the project's own; pip, which every environment has, does it slower
+UV = HERE.parents[2] / ".venv" / "bin" / "uv"  # the project's; pip, which every environment has, is slower
 WORKERS = min(len(os.sched_getaffinity(0)), 4)  # of every server; the serving's own default
 BATCH = 32  # rows of a predict call at most; the serving's own default
 
@@ -41,24 +41,24 @@ class Subject:
 class Server:
     """One measured server.
 
-    settings   in words: what its documentation offers to make it fast
+    settings   those of its documentation that make it fast, as text
     start      command, environment and folder to run it in, for a port
-    ask        path and body of a request for one row
-    answer     the prediction in the answer's JSON
+    request    path and body of a request for one row
+    prediction the prediction in the response's JSON
     """
 
     title: str
     settings: str
     start: Callable[[Subject, int], tuple[list[str], dict[str, str], Path]]
-    ask: Callable[[Subject], tuple[str, object]]
-    answer: Callable[[object], object]
+    request: Callable[[Subject], tuple[str, object]]
+    prediction: Callable[[object], object]
     floor: bool = field(default=False)
 
 
-def ours(subject: Subject, port: int) -> tuple[list[str], dict[str, str], Path]:
-    told = {"MLFLOW_TRACKING_URI": subject.registry, "MODEL_NAME": subject.name, "PORT": str(port)}
-    told |= {"HOST": "127.0.0.1", "WORKERS": str(WORKERS), "MAX_BATCH_SIZE": str(BATCH), "LOG_LEVEL": "warning"}
-    return [sys.executable, "-m", "lifecycle.serving"], {**told, "PYTHONPATH": str(HERE.parent / "src")}, HERE
+def groundwork(subject: Subject, port: int) -> tuple[list[str], dict[str, str], Path]:
+    settings = {"MLFLOW_TRACKING_URI": subject.registry, "MODEL_NAME": subject.name, "PORT": str(port)}
+    settings |= {"HOST": "127.0.0.1", "WORKERS": str(WORKERS), "MAX_BATCH_SIZE": str(BATCH), "LOG_LEVEL": "warning"}
+    return [sys.executable, "-m", "lifecycle.serving"], {**settings, "PYTHONPATH": str(HERE.parent / "src")}, HERE
 
 
 def floor(batching: bool) -> Callable[[Subject, int], tuple[list[str], dict[str, str], Path]]:
@@ -114,24 +114,24 @@ def kserve(subject: Subject, port: int) -> tuple[list[str], dict[str, str], Path
 
 
 def environment(peer: str) -> Path:
-    """The interpreter of a peer's own environment, made from its lock when there is none. Raises MissingPeerError."""
+    """The interpreter of a peer's own environment, created from its lock. Raises MissingPeerError."""
     folder, lock = CACHE / peer, _lock(peer)
     python, done = folder / "bin" / "python", folder / "installed"
     if done.exists() and done.read_text() == lock.read_text():
         return python
-    say(f"setting up {folder}, once")
+    info(f"setting up {folder}, once")
     install = [str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(lock)]
     if UV.exists():
         install = [str(UV), "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(lock)]
     for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], install):
-        reply = subprocess.run(command, capture_output=True, text=True, check=False)
-        if reply.returncode != 0:
-            raise MissingPeerError(f"cannot be installed: {reply.stderr.strip()[-300:]}")
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        if process.returncode != 0:
+            raise MissingPeerError(f"cannot be installed: {process.stderr.strip()[-300:]}")
     done.write_text(lock.read_text())
     return python
 
 
-def say(message: str) -> None:
+def info(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
@@ -140,7 +140,7 @@ def _lock(peer: str) -> Path:
 
 
 def _version(peer: str, package: str) -> str:
-    """What the peer's lock says."""
+    """The version in the peer's lock."""
     found = re.search(rf"(?m)^{package}==(\S+)", _lock(peer).read_text())
     return found[1] if found else "?"
 
@@ -158,23 +158,23 @@ def _tensor(subject: Subject) -> object:
     return {"inputs": [{"name": "predict", "shape": shape, "datatype": "FP64", "data": list(subject.row)}]}
 
 
-def _v1(answer: object) -> object:
-    return _of(answer, "predictions", 0)
+def _v1(response: object) -> object:
+    return _look_up(response, "predictions", 0)
 
 
-def _v2(answer: object) -> object:
-    return _of(answer, "outputs", 0, "data", 0)
+def _v2(response: object) -> object:
+    return _look_up(response, "outputs", 0, "data", 0)
 
 
-def _of(answer: object, *path: str | int) -> object:
+def _look_up(content: object, *path: str | int) -> object:
     for step in path:
-        assert isinstance(answer, dict | list)  # noqa: S101 (a peer that answers otherwise fails the run)
-        answer = answer[step]  # type: ignore[call-overload]
-    return answer
+        assert isinstance(content, dict | list)  # noqa: S101 (an unexpected response fails the run)
+        content = content[step]  # type: ignore[call-overload]
+    return content
 
 
-def v1(asks: Callable[[Subject], object]) -> Callable[[Subject], tuple[str, object]]:
-    return lambda subject: (f"/v1/models/{subject.name}:predict", asks(subject))
+def v1(body: Callable[[Subject], object]) -> Callable[[Subject], tuple[str, object]]:
+    return lambda subject: (f"/v1/models/{subject.name}:predict", body(subject))
 
 
 def v2(subject: Subject) -> tuple[str, object]:
@@ -188,19 +188,19 @@ def invocation(subject: Subject) -> tuple[str, object]:
 GROUNDWORK = "lifecycle.serving, v1"
 MLSERVER = f"MLServer {_version('mlserver', 'mlserver')}"
 MLFLOW = f"mlflow models serve {_version('mlserver', 'mlflow')}"
-KSERVE = f"KServe {_version('kserve', 'kserve')} (stand-in)"
+KSERVE = f"KServe {_version('kserve', 'kserve')} (ModelServer)"
 
 _BATCHES = f"parallel workers, adaptive batches of {BATCH} at most"
 SERVERS: Mapping[str, Server] = {
     server.title: server
     for server in (
-        Server(GROUNDWORK, "features by name", ours, v1(_named), _v1),
-        Server("lifecycle.serving, v2", "one tensor", ours, v2, _v2),
-        Server(f"{MLSERVER}, 1 ms", f"v2; {_BATCHES}, waits 1 ms for them", mlserver(0.001), v2, _v2),
-        Server(f"{MLSERVER}, 10 ms", f"v2; {_BATCHES}, waits 10 ms", mlserver(0.01), v2, _v2),
+        Server(GROUNDWORK, "features by name", groundwork, v1(_named), _v1),
+        Server("lifecycle.serving, v2", "one tensor", groundwork, v2, _v2),
+        Server(f"{MLSERVER}, 1 ms", f"v2; {_BATCHES}, waits at most 1 ms", mlserver(0.001), v2, _v2),
+        Server(f"{MLSERVER}, 10 ms", f"v2; {_BATCHES}, waits at most 10 ms", mlserver(0.01), v2, _v2),
         Server(MLFLOW, "its own protocol; env-manager local", mlflow_serve, invocation, _v1),
         Server(KSERVE, "v1; no gRPC, no latency log", kserve, v1(_instances), _v1),
         Server("floor", "no batches", floor(False), v1(_instances), _v1, floor=True),
-        Server("floor, batching", "whatever waits is one batch", floor(True), v1(_instances), _v1, floor=True),
+        Server("floor, batching", "all waiting requests are one batch", floor(True), v1(_instances), _v1, floor=True),
     )
 }
