@@ -92,6 +92,7 @@ lint: $(READY) $(LIFECYCLE_READY) $(ACTIONLINT) ## Check style, types, imports, 
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(VENV)/bin/mypy
 	@cd $(LIFECYCLE) && $(abspath $(VENV))/bin/mypy --python-executable .venv/bin/python
+	@cd $(LIFECYCLE) && PYTHONPATH=src .venv/bin/lint-imports --no-cache
 	@$(VENV)/bin/yamllint --strict .
 	@$(VENV)/bin/shellcheck .ci/run
 	@if test -s $(ACTIONLINT); then PATH="$(abspath $(VENV))/bin:$$PATH" $(ACTIONLINT); \

@@ -44,11 +44,7 @@ LABELS: dict[str, list[Any]] = {
     "two words": ["no", "yes"],
     "numbers that are not indices": [-7, 3, 11],
 }
-CLASSIFIERS = [
-    ensemble.RandomForestClassifier,
-    ensemble.ExtraTreesClassifier,
-    ensemble.GradientBoostingClassifier,
-]
+CLASSIFIERS = [ensemble.RandomForestClassifier, ensemble.ExtraTreesClassifier, ensemble.GradientBoostingClassifier]
 REGRESSORS = [ensemble.RandomForestRegressor, ensemble.ExtraTreesRegressor, ensemble.GradientBoostingRegressor]
 
 
