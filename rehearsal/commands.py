@@ -13,15 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.core import stack_config
-from rehearsal import session, summary
-from rehearsal.console import UserError, info
+from policies import load_exceptions
+from rehearsal import summary
+from rehearsal.console import UserError, info, progress_hidden
 from rehearsal.helm import chart_policies
 from rehearsal.helm.chart_policies import ChartEvaluation
 from rehearsal.kubernetes.cluster import Cluster, ClusterReport
+from rehearsal.preparation import preparing
 from rehearsal.scenarios import model_lifecycle
-from rehearsal.session import POLICIES, Rehearsal
-from rehearsal.toolchain import CACHE, ROOT
+from rehearsal.session import Rehearsal
+from rehearsal.toolchain import ROOT
 
 # What a rehearsal does, in the order in which people do it: look, do, look again.
 _STEPS = {
@@ -29,59 +30,85 @@ _STEPS = {
     "up": ["up", "--yes", "--skip-preview"],
     "second preview": ["preview", "--expect-no-changes"],
 }
-_POLICY_PACK = ("--policy-pack", str(POLICIES))
 
 
 def up(arguments: Namespace) -> int:
-    """Bring the stack up under its policies, prove that a second preview changes nothing, and sum up."""
+    """Bring the stack up under its policies, verify that a second preview changes nothing, and summarize.
+
+    Where programs have to be built first, the first preview runs as soon as the engine is there.
+    """
     rehearsal = Rehearsal(arguments.stack)
     _check_settings(rehearsal)
     started = time.monotonic()
-    with rehearsal.running(arguments.port) as running:
+    steps = list(_STEPS)
+    with preparing() as preparation:
+        preparation.engine()
         info(f"Rehearsing {rehearsal.stack}: real engine, real program, real policies; the clouds are simulated.")
-        if running.unavailable_reason:
-            reason = running.unavailable_reason
-            info(f"There is no control plane, so Kubernetes objects are only checked offline: {reason}")
-        for step, command in _STEPS.items():
-            info(f"\n{step.capitalize()}:")
-            code = _engine(rehearsal, [*command, *_POLICY_PACK], running.environment, _events(rehearsal, step))
+        if rehearsal.is_new() and not preparation.is_complete():
+            with progress_hidden(), rehearsal.previewing(preparation, arguments.port) as environment:
+                code = _run_step(rehearsal, steps.pop(0), environment)
             if code != 0:
-                _explain(running.cluster)
-                info(f"\nThe rehearsal of {rehearsal.stack} failed at its {step}; the engine says why above.")
                 return code
-        state = _output(rehearsal, ["stack", "export"], running.environment)
-        report = running.cluster.report() if running.cluster else None
-    charts = chart_policies.evaluate_releases(state)
+            info("\nThe rest of the rehearsal needs programs that are still being built.")
+        with rehearsal.running(arguments.port, preparation=preparation) as running:
+            if running.unavailable_reason:
+                reason = running.unavailable_reason
+                info(f"There is no control plane, so Kubernetes objects are only checked offline: {reason}")
+            for step in steps:
+                code = _run_step(rehearsal, step, running.environment)
+                if code != 0:
+                    _report_ended_processes(running.cluster)
+                    return code
+            state = _output(rehearsal, ["stack", "export"], running.environment)
+            report = running.cluster.report() if running.cluster else None
+    has_controls = rehearsal.project.policy_pack is not None
+    charts = chart_policies.evaluate_releases(state, has_controls=has_controls)
     events = {step: _events(rehearsal, step) for step in _STEPS}
-    print(summary.render(rehearsal.stack, state, events, charts, report, time.monotonic() - started), flush=True)
-    return _verdict(rehearsal.stack, charts, report, strict=arguments.strict)
+    exceptions = load_exceptions() if has_controls else []
+    seconds = time.monotonic() - started
+    print(summary.render(rehearsal.stack, state, events, charts, exceptions, report, seconds), flush=True)
+    return _report_problems(rehearsal.stack, charts, report, strict=arguments.strict)
+
+
+def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str]) -> int:
+    """Run one step under the policies; returns the engine's exit code."""
+    info(f"\n{step.capitalize()}:")
+    pack = rehearsal.project.policy_pack
+    policies = ["--policy-pack", str(pack)] if pack else []
+    code = _engine(rehearsal, [*_STEPS[step], *policies], environment, _events(rehearsal, step))
+    if code != 0:
+        info(f"\nThe rehearsal of {rehearsal.stack} failed at its {step}; the engine says why above.")
+    return code
 
 
 def _check_settings(rehearsal: Rehearsal) -> None:
-    """Hold the stack's settings against the program's own rules, so that a mistake is said before anything starts.
+    """Check the stack's settings by the project's own rules, so that a mistake is reported before anything starts.
 
-    Values come as the engine would give them to the program: what is not an object or a list, as text. Encrypted ones
-    only the engine can read, so that their stack is left to the program. Raises UserError.
+    Values have the form in which the engine hands them to the program: whatever is not an object or a list is text.
+    Only the engine can read encrypted values; a stack with one is left to the program. Raises UserError.
     """
-    config, prefix = rehearsal.settings().get("config"), f"{stack_config.NAMESPACE}:"
+    check = rehearsal.project.settings_check()
+    config, prefix = rehearsal.settings().get("config"), f"{rehearsal.project.name}:"
     keyed = config.items() if isinstance(config, dict) else ()
-    said = {str(key).removeprefix(prefix): value for key, value in keyed if str(key).startswith(prefix)}
-    if any(isinstance(value, dict) and "secure" in value for value in said.values()):
+    values = {str(key).removeprefix(prefix): value for key, value in keyed if str(key).startswith(prefix)}
+    if check is None or any(isinstance(value, dict) and "secure" in value for value in values.values()):
         return
-    given = {key: value if isinstance(value, dict | list) else str(value) for key, value in said.items()}
+    settings = {key: value if isinstance(value, dict | list) else str(value) for key, value in values.items()}
     try:
-        stack_config.parse(given, rehearsal.stack)
+        check(settings, rehearsal.stack)
     except ValueError as error:
         raise UserError(str(error)) from None
 
 
-def _explain(cluster: Cluster | None) -> None:
+def _report_ended_processes(cluster: Cluster | None) -> None:
     """Beside what the engine says: processes of the control plane that are gone."""
     for fault in cluster.plane.problems() if cluster else ():
         info(f"\n{fault}. The same command starts it again.")
 
 
-def _verdict(stack: str, charts: Sequence[ChartEvaluation], report: ClusterReport | None, *, strict: bool) -> int:
+def _report_problems(
+    stack: str, charts: Sequence[ChartEvaluation], report: ClusterReport | None, *, strict: bool
+) -> int:
     """The exit code for what the engine did not see: charts' objects, pods. What is wrong is said in full."""
     at = {"charts": chart_policies.list_problems(charts, strict=strict), "cluster": report.problems if report else []}
     for line in [*chart_policies.list_advisories(charts), *at["charts"], *at["cluster"]]:
@@ -118,7 +145,8 @@ def shell(arguments: Namespace) -> int:
             info("So do `kubectl` and `helm`: the control plane is real, the pods' processes are simulated.")
         command = [os.environ.get("SHELL", "/bin/sh")]
         with _interrupts_left_to_child():
-            return subprocess.run(command, cwd=ROOT, env=dict(running.environment), check=False).returncode
+            environment = dict(running.environment)
+            return subprocess.run(command, cwd=rehearsal.project.root, env=environment, check=False).returncode
 
 
 def serve(arguments: Namespace) -> int:
@@ -140,16 +168,24 @@ def serve(arguments: Namespace) -> int:
 def env(arguments: Namespace) -> int:
     """Start the simulated clouds in the background and print the environment for a shell to evaluate."""
     rehearsal = Rehearsal(arguments.stack)
-    session.prepare()  # a first build shows its progress here, not in the server's log
+    with preparing() as preparation:  # here, so that a first build shows its progress, not in the server's log
+        preparation.controllers()
     file = rehearsal.environment_file
     if not _serves(rehearsal):
         file.unlink(missing_ok=True)
-        log = CACHE / f"serve-{rehearsal.stack}.log"
+        log = rehearsal.project.rehearsals / f"{rehearsal.stack}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "rehearsal", "serve", rehearsal.stack, "--port", str(arguments.port)]
         # Nothing of this process's is left open in the server, or whoever reads our output would wait for its end.
-        with log.open("w") as said:
+        with log.open("w") as output:
             server = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+                command,
+                cwd=rehearsal.project.root,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         while not file.exists():
             if server.poll() is not None:

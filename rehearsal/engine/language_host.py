@@ -1,7 +1,7 @@
 """A Pulumi language host for Python, for machines without the official one.
 
-The engine starts it, reads its port from standard output, and asks it to run the program and the policy packs. Both
-run in processes of their own under this interpreter, so that a host serves any number of runs.
+The engine starts it, reads its port from standard output, and requests runs of the program and of policy packs. Each
+runs in a process of its own under this interpreter, so that one host serves any number of runs.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
-_PROGRAM = Path(__file__).resolve().parent / "program_runner.py"
-_END = object()
+_PROGRAM_RUNNER = Path(__file__).resolve().parent / "program_runner.py"
+_END_OF_STREAM = object()
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
+    """Runs programs and policy packs; the protocol is Pulumi's language.proto."""
+
     def __init__(self, engine_address: str) -> None:
         self._engine_address = engine_address
         self._children: set[subprocess.Popen[bytes]] = set()
 
     def stop(self) -> None:
-        """End every run that is still under way."""
+        """End all runs."""
         for process in list(self._children):
             process.kill()
 
@@ -45,7 +47,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return plugin_pb2.PluginInfo(version=metadata.version("pulumi"))
 
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
-        # The clouds' plugins are attached or on the machine; there is nothing to install before a run.
+        # Providers are attached or installed: there is nothing to fetch before a run.
         return language_pb2.GetRequiredPackagesResponse()
 
     def About(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
@@ -62,15 +64,17 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         yield language_pb2.InstallDependenciesResponse(stdout=text.encode())
 
     def Run(self, request: Any, context: Any) -> Any:  # noqa: N802
-        command = [sys.executable, "-u", str(_PROGRAM), self._engine_address]
+        command = [sys.executable, "-u", str(_PROGRAM_RUNNER), self._engine_address]
         with self._child(command, context, cwd=request.pwd, stdin=subprocess.PIPE) as process:
             process.communicate(request.SerializeToString())
-        # The program has shown its own error: bail says that there is nothing to add.
+        # With `bail` the engine adds no error of its own: the program has already printed one.
         return language_pb2.RunResponse(bail=process.returncode != 0)
 
     def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
         if request.kind != "analyzer":
-            context.abort(grpc.StatusCode.UNIMPLEMENTED, f"this host runs policy packs only, not a {request.kind}")
+            context.abort(
+                grpc.StatusCode.UNIMPLEMENTED, f"this host runs policy packs, not plugins of kind '{request.kind}'"
+            )
         environment = {**os.environ, **dict(item.split("=", 1) for item in request.env)}
         command = [sys.executable, "-u", "-m", "pulumi.policy", *request.args, request.info.program_directory]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -85,8 +89,8 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     @contextmanager
     def _child(self, command: list[str], context: Any, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-        """A process that ends with its request. It has a session of its own, so that the engine's SIGINT to this
-        host's group does not make it print a traceback."""
+        """A process that ends with its request, in a session of its own: the engine sends SIGINT to this host's group,
+        and it must not print a traceback then."""
         with subprocess.Popen(command, start_new_session=True, **options) as process:
             self._children.add(process)
             context.add_callback(process.kill)
@@ -95,13 +99,13 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
 
 def _chunks(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, bytes]]:
-    """What the process writes, as it writes it, by stream."""
+    """The process's output as it is written: (stream, bytes)."""
     queue: Queue[Any] = Queue()
 
     def pump(stream: str, pipe: Any) -> None:
         while chunk := pipe.read1(65536):
             queue.put((stream, chunk))
-        queue.put(_END)
+        queue.put(_END_OF_STREAM)
 
     pumps = {"stdout": process.stdout, "stderr": process.stderr}
     for stream, pipe in pumps.items():
@@ -109,7 +113,7 @@ def _chunks(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, bytes]]:
     ended = 0
     while ended < len(pumps):
         item = queue.get()
-        if item is _END:
+        if item is _END_OF_STREAM:
             ended += 1
         else:
             yield item
@@ -126,7 +130,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     print(port, flush=True)
-    # The engine ends its hosts with SIGINT; one that was killed cannot, so its death is looked for.
+    # The engine ends its hosts with SIGINT, unless it is killed: then this process gets another parent.
     engine = os.getppid()
     while not stopped.wait(1) and os.getppid() == engine:
         pass

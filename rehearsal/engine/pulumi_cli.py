@@ -1,4 +1,4 @@
-"""The Pulumi command line: from PATH when it is new enough, else built from its pinned Go module."""
+"""The Pulumi command line: from PATH when it is new enough, else downloaded or built at the pinned version."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 from rehearsal import toolchain
 from rehearsal.toolchain import GO_MODULES, Tool
 
-# An installed engine is used at the SDK's version or later: an older one may not know what the SDK asks of it.
+# An engine on PATH must not be older than the SDK, whose requests it might not know. What is built leaves out the
+# backends of clouds (`stubs` in the module's folder): a rehearsal keeps its state in files.
 _PULUMI = Tool(
     name="engine",
     title="the Pulumi engine",
@@ -16,20 +17,20 @@ _PULUMI = Tool(
     folder=GO_MODULES / "pulumi",
     module="github.com/pulumi/pulumi/pkg/v3",
     package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-    version_variable="github.com/pulumi/pulumi/sdk/v3/go/common/version.Version",
-    build_time="three minutes",
+    version_variables={"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "github.com/pulumi/pulumi/pkg/v3"},
+    build_time="two minutes",
     install_url="https://www.pulumi.com/docs/install/",
 )
 
 
 def pinned_version() -> str:
-    """The engine's version, as go.mod has it: `3.255.0`."""
+    """The engine's version in go.mod: `3.255.0`."""
     return _PULUMI.version
 
 
 def engine() -> Path:
-    """The `pulumi` to use; builds it first when there is none.
+    """The `pulumi` to use, downloaded or built first when there is none.
 
-    Raises UserError when it can neither be found nor built.
+    Raises UserError when it cannot be had.
     """
     return toolchain.ensure(_PULUMI)

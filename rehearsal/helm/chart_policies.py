@@ -83,15 +83,15 @@ def list_advisories(charts: Iterable[ChartEvaluation]) -> list[str]:
     return [violation.text for chart in charts for violation in chart.failed if not violation.control.mandatory]
 
 
-def evaluate_releases(state: str) -> list[ChartEvaluation]:
-    """Evaluate every Helm release in the engine's exported state (JSON)."""
-    exceptions = load_exceptions()
+def evaluate_releases(state: str, *, has_controls: bool) -> list[ChartEvaluation]:
+    """Evaluate every Helm release in the engine's exported state (JSON); without `has_controls`, only render it."""
+    exceptions = load_exceptions() if has_controls else None
     resources = json.loads(state)["deployment"].get("resources", [])
     return [evaluate_release(item["inputs"], exceptions) for item in resources if item["type"] == RELEASE]
 
 
-def evaluate_release(inputs: Mapping[str, Any], exceptions: _Exceptions) -> ChartEvaluation:
-    """Evaluate one release, given the inputs of its Release resource."""
+def evaluate_release(inputs: Mapping[str, Any], exceptions: _Exceptions | None) -> ChartEvaluation:
+    """Evaluate one release, given the inputs of its Release resource; no control applies if `exceptions` is None."""
     chart = Chart.from_inputs(inputs)
     if SIGNATURE in json.dumps(inputs):
         reason = "a value is secret, and the state does not reveal it"
@@ -100,6 +100,8 @@ def evaluate_release(inputs: Mapping[str, Any], exceptions: _Exceptions) -> Char
         rendered = rendering.render(Release.from_inputs(inputs))
     except RenderError as error:
         return ChartEvaluation(chart, RenderedRelease(problems=[f"it does not render: {error}"]))
+    if exceptions is None:
+        return ChartEvaluation(chart, rendered)
     passed, violations = 0, []
     for manifest in rendered.objects:
         found = list(_find_violations(chart, manifest, exceptions))

@@ -1,7 +1,7 @@
 """Helm chart packages: where they come from, and whether values satisfy their schemas.
 
 A package is looked up in the folder named by GROUNDWORK_CHARTS (as `<chart>-<version>.tgz`), then in the cache, and is
-otherwise pulled from the chart's repository. A pulled package must have the digest that infra/cluster/charts.yaml pins.
+otherwise pulled from the chart's repository. A pulled package must have the digest that the project pins.
 Packages in the folder are trusted as they are: repackaging a chart changes its digest.
 """
 
@@ -22,16 +22,13 @@ import jsonschema
 import yaml
 
 from kernel.values import UNKNOWN
-from rehearsal import toolchain
+from rehearsal import project, toolchain
 from rehearsal.console import UserError
 from rehearsal.helm import cli
 from rehearsal.simulator.core.errors import CloudError
 
 FOLDER_VARIABLE = "GROUNDWORK_CHARTS"
 """The environment variable that names a folder of chart packages."""
-
-PINS = toolchain.ROOT / "infra" / "cluster" / "charts.yaml"
-"""Charts by name, each with version, repository and digest of the package (SHA-256, hexadecimal)."""
 
 _PULL_TIMEOUT = 20  # seconds: a network without a route must not delay a rehearsal for long
 
@@ -65,7 +62,8 @@ class Chart:
 
 def pinned_charts() -> Mapping[str, Mapping[str, str]]:
     """Version, repository and digest of the platform's charts, by name."""
-    pinned: Mapping[str, Mapping[str, str]] = yaml.safe_load(PINS.read_text())
+    path = project.current().charts
+    pinned: Mapping[str, Mapping[str, str]] = yaml.safe_load(path.read_text()) if path else {}
     return pinned
 
 
@@ -96,6 +94,20 @@ def fetch_package(chart: Chart) -> Path:
     if reason:
         raise ChartUnavailable(reason)
     return _cache_folder() / chart.file_name
+
+
+def available_charts() -> list[str]:
+    """The names of the project's charts whose packages are on this machine or can be pulled."""
+    charts = pinned_charts().items()
+    return [name for name, pin in charts if _is_available(Chart(name, pin["version"], pin["repository"]))]
+
+
+def _is_available(chart: Chart) -> bool:
+    try:
+        fetch_package(chart)
+    except (ChartUnavailable, DigestMismatch):
+        return False
+    return True
 
 
 @cache
@@ -132,9 +144,11 @@ def _describe_mismatch(chart: Chart, package: Path) -> str:
     digest = hashlib.sha256(package.read_bytes()).hexdigest()
     if digest == pinned["digest"]:
         return ""
+    rehearsed = project.current()
+    pins_file = rehearsed.shorten(rehearsed.require("charts"))
     return (
         f"The package {chart.file_name} from {chart.repository or chart.name} does not have the pinned digest and was "
-        f"removed: its SHA-256 is {digest}, {PINS.relative_to(toolchain.ROOT)} pins {pinned['digest']}. The published "
+        f"removed: its SHA-256 is {digest}, {pins_file} pins {pinned['digest']}. The published "
         "package has changed: find out why before you pin the new digest."
     )
 

@@ -7,20 +7,18 @@ from typing import Any
 
 import yaml
 
+from rehearsal import project as rehearsed_project
 from rehearsal.console import UserError
 from rehearsal.kubernetes.client import ApiClient
-from rehearsal.toolchain import ROOT
 
-_MANIFESTS = ROOT / "platform" / "gitops" / "argocd"
 _NAMESPACE = "argocd"
 _API_VERSION = "argoproj.io/v1alpha1"
 
 
 def load_manifests(environment: str) -> tuple[str, Collection[Mapping[str, Any]]]:
     """The URL of the GitOps repository, and the manifests of the project and the application."""
-    project, application = (
-        yaml.safe_load((_MANIFESTS / f"{name}.yaml").read_text()) for name in ("project", environment)
-    )
+    folder = rehearsed_project.current().require("gitops") / "argocd"
+    project, application = (yaml.safe_load((folder / f"{name}.yaml").read_text()) for name in ("project", environment))
     return application["spec"]["source"]["repoURL"], [project, application]
 
 

@@ -15,7 +15,7 @@ from rehearsal.scenarios.gitops_repository import GitOpsRepository
 from rehearsal.scenarios.kubelet_stub import KubeletStub
 from rehearsal.scenarios.network_proxy import NetworkProxy
 from rehearsal.scenarios.notification_stub import NotificationStub
-from rehearsal.scenarios.processes import PYTHON, LifecycleProcesses, build_environment, start_mlflow
+from rehearsal.scenarios.processes import LifecycleProcesses, build_environment, python, start_mlflow
 from rehearsal.scenarios.waiting import wait_for_step
 
 # Services of the stack whose pods are simulated: processes on this machine replace them.
@@ -60,7 +60,7 @@ def run_environment(cluster: Cluster, gitops_environment: str, folder: Path) -> 
     mlflow_port, prometheus_port, receiver_port = free_ports(3)
     notifications = NotificationStub()
     serving = {"WORKERS": "1", "DRAIN_DELAY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    kubelet = KubeletStub(cluster.plane, [str(PYTHON), "-m", "lifecycle.serving"], serving)
+    kubelet = KubeletStub(cluster.plane, [str(python()), "-m", "lifecycle.serving"], serving)
     network = NetworkProxy(cluster.plane.api, kubelet, {_MLFLOW: mlflow_port, _PROMETHEUS: prometheus_port})
     with notifications.run() as notification_url, network.run() as proxy_url:
         variables = {

@@ -10,11 +10,10 @@ from shutil import copytree
 
 import yaml
 
+from rehearsal import project
 from rehearsal.console import UserError
 from rehearsal.scenarios.kubelet_stub import PROCESS_ANNOTATION
-from rehearsal.toolchain import ROOT
 
-_GITOPS = ROOT / "platform" / "gitops"
 _AUTHOR = ("-c", "user.name=Groundwork rehearsal", "-c", "user.email=rehearsal@groundwork.invalid")
 
 
@@ -31,7 +30,7 @@ class GitOpsRepository:
         with tempfile.TemporaryDirectory() as scratch:
             clone = Path(scratch) / "clone"
             _git("clone", "--quiet", str(folder), str(clone))
-            copytree(_GITOPS, clone, dirs_exist_ok=True)
+            copytree(project.current().require("gitops"), clone, dirs_exist_ok=True)
             _commit_and_push(clone, "Begin with the platform's base and overlays")
             _annotate_pods(clone / "overlays" / environment / "kustomization.yaml")
             _commit_and_push(clone, "Rehearse: run the processes of the models' pods for real")

@@ -14,7 +14,7 @@ from rehearsal.console import UserError, info
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.scenarios import argocd_application, chart_installation, model_steps
 from rehearsal.scenarios.environment import ScenarioEnvironment, run_environment
-from rehearsal.scenarios.processes import PYTHON
+from rehearsal.scenarios.processes import python
 from rehearsal.scenarios.prometheus import PROMETHEUS
 from rehearsal.scenarios.step_runner import StepRunner
 from rehearsal.session import Rehearsal, engine_arguments
@@ -80,7 +80,7 @@ def run(stack: str, port: int = 0, challengers: Sequence[Challenger] = CHALLENGE
 
 
 def _check_prerequisites() -> None:
-    if not PYTHON.exists():
+    if not python().exists():
         raise UserError("platform/lifecycle has no virtual environment yet: run `make lifecycle`, which creates it.")
 
 

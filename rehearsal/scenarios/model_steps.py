@@ -15,7 +15,7 @@ from rehearsal.console import UserError
 from rehearsal.kubernetes.control_plane.control_plane import HOST
 from rehearsal.scenarios import argocd_application
 from rehearsal.scenarios.environment import ScenarioEnvironment
-from rehearsal.scenarios.processes import PACKAGE, PYTHON
+from rehearsal.scenarios.processes import package, python
 from rehearsal.scenarios.waiting import wait_for_step
 
 MODEL = "breast-cancer"  # the training's default
@@ -23,7 +23,6 @@ MODEL_URL = f"http://{MODEL}.models.example.com/predict"  # the promotion gives 
 
 _NAMESPACE = "serving"
 _SERVING = "serving.kserve.io/v1beta1"
-_SCRIPTS = PACKAGE / "rehearsal"
 _TRAINING_TIMEOUT = 600.0  # seconds; the pipeline takes about a minute
 _ROLLOUT_TIMEOUT = 600.0  # seconds
 _REQUEST_TIMEOUT = 10  # seconds
@@ -81,7 +80,7 @@ def train(environment: ScenarioEnvironment, name: str) -> str:
 
 def register_faulty_challenger(environment: ScenarioEnvironment, kind: str, name: str) -> str:
     """Register a challenger that passes the gate and fails in production, `slow` or `failing`; returns its version."""
-    environment.processes.start(name, [PYTHON, _SCRIPTS / "faulty_challengers.py", kind])
+    environment.processes.start(name, [python(), package() / "rehearsal" / "faulty_challengers.py", kind])
     environment.processes.wait_until_finished(name, _TRAINING_TIMEOUT)
     return get_challenger(environment)
 
@@ -116,7 +115,9 @@ def roll_out(environment: ScenarioEnvironment, version: str, *, outlier_rate: fl
     """
     traffic, rollout = f"traffic-{version}", f"rollout-{version}"
     processes = environment.processes
-    processes.start(traffic, [PYTHON, _SCRIPTS / "traffic.py", MODEL_URL, str(_CLIENTS), str(outlier_rate)])
+    processes.start(
+        traffic, [python(), package() / "rehearsal" / "traffic.py", MODEL_URL, str(_CLIENTS), str(outlier_rate)]
+    )
     processes.start_module(rollout, "lifecycle.rollout", "run", MODEL, **_ROLLOUT_SETTINGS)
     processes.wait_until_finished(rollout, _ROLLOUT_TIMEOUT)
     environment.plane.supervisor.stop(traffic)

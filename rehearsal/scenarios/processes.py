@@ -13,17 +13,24 @@ from pathlib import Path
 
 import requests
 
+from rehearsal import project
 from rehearsal.console import UserError
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane
 from rehearsal.polling import WaitTimeoutError, wait_until
-from rehearsal.toolchain import ROOT
-
-PACKAGE = ROOT / "platform" / "lifecycle"
-PYTHON = PACKAGE / ".venv" / "bin" / "python"
 
 _START_TIMEOUT = 120.0  # seconds until a process has to answer
 _REQUEST_TIMEOUT = 2  # seconds
 _LOG_TAIL = 500  # characters of a log that an error shows
+
+
+def package() -> Path:
+    """The lifecycle's Python package."""
+    return project.current().require("lifecycle")
+
+
+def python() -> Path:
+    """The interpreter of the lifecycle's own environment."""
+    return package() / ".venv" / "bin" / "python"
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class LifecycleProcesses:
 
     def start_module(self, name: str, module: str, *arguments: str, **environment: str) -> None:
         """Start one of the lifecycle package's modules."""
-        self.start(name, [PYTHON, "-m", module, *arguments], **environment)
+        self.start(name, [python(), "-m", module, *arguments], **environment)
 
     def wait_until_ready(self, name: str, url: str) -> None:
         """Wait until a process answers a URL with success. Raises UserError when it does not, or exits."""
@@ -83,7 +90,7 @@ def start_mlflow(processes: LifecycleProcesses, port: int) -> str:
     """Start an MLflow server with its database and its artifacts in a folder; returns its URL."""
     folder = processes.folder / "mlflow"
     folder.mkdir(parents=True)
-    command: list[str | Path] = [PYTHON, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
+    command: list[str | Path] = [python(), "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
     command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
     command += ["--artifacts-destination", folder / "artifacts"]
     command += ["--allowed-hosts", ",".join([f"{HOST}:{port}", *_read_allowed_hosts(processes.plane)])]
@@ -113,7 +120,7 @@ def _read_allowed_hosts(plane: ControlPlane) -> Sequence[str]:
 def build_environment(proxy: str, mlflow: str, repository: Path, folder: Path) -> dict[str, str]:
     """The environment that configures training, promotion and rollout."""
     return {
-        "PYTHONPATH": str(PACKAGE / "src"),
+        "PYTHONPATH": str(package() / "src"),
         "MLFLOW_TRACKING_URI": mlflow,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import sys
 
-from rehearsal import session, toolchain
+from rehearsal import toolchain
 from rehearsal.console import UserError, info
+from rehearsal.preparation import preparing
 from rehearsal.scenarios import chart_installation
 from rehearsal.scenarios.prometheus import PROMETHEUS
 
 
 def build_programs() -> None:
     """Find or build every program. Raises UserError with the first that can neither be found nor built."""
-    _, _, unavailable = session.prepare(chart_installation.load_pins())
+    with preparing(chart_installation.load_pins()) as preparation:
+        preparation.engine()
+        unavailable = preparation.control_plane()
+        preparation.controllers()
     if unavailable:
         raise UserError(unavailable)
     toolchain.ensure(PROMETHEUS)

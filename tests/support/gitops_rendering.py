@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rehearsal.scenarios.processes import PACKAGE, PYTHON
+from rehearsal.scenarios.processes import package, python
 from rehearsal.toolchain import ROOT
 
 GITOPS = ROOT / "platform" / "gitops"
@@ -44,12 +44,12 @@ for path, text in edit_folder(Files(), settings, folder).items():
 
 def render(environment: str, folder: Path) -> Manifests:
     """What Argo CD would apply there; skips the test where that cannot be rendered."""
-    if not PYTHON.exists():
+    if not python().exists():
         pytest.skip("the lifecycle's environment is not there: `make test-lifecycle` makes it")
     work = folder / "gitops"
     shutil.copytree(GITOPS, work)
-    command = [str(PYTHON), "-c", _WRITE, environment]
-    subprocess.run(command, cwd=work, env={"PYTHONPATH": str(PACKAGE / "src")}, check=True)
+    command = [str(python()), "-c", _WRITE, environment]
+    subprocess.run(command, cwd=work, env={"PYTHONPATH": str(package() / "src")}, check=True)
     return list(yaml.safe_load_all(kustomized(work / environment)))
 
 

@@ -13,13 +13,13 @@ import pytest
 
 from rehearsal.helm import charts
 from rehearsal.scenarios.model_lifecycle import Challenger
-from rehearsal.scenarios.processes import PYTHON
+from rehearsal.scenarios.processes import python
 from rehearsal.toolchain import ROOT
 
 _TIMEOUT = 2700  # seconds; the whole scenario takes six minutes on two cores that do nothing else
 
 needs_models = pytest.mark.skipif(
-    not PYTHON.exists() or charts.FOLDER_VARIABLE not in os.environ,
+    not python().exists() or charts.FOLDER_VARIABLE not in os.environ,
     reason=f"platform/lifecycle has no environment, or {charts.FOLDER_VARIABLE} names no folder with the charts",
 )
 

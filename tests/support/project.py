@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from rehearsal import session
+from rehearsal.preparation import preparing
 from rehearsal.summary import read_events
 from rehearsal.toolchain import ROOT
 from tests.support.waiting import eventually
@@ -26,7 +26,17 @@ from tests.support.waiting import eventually
 # A rehearsal takes one minute on two idle cores; this leaves room for a busy machine, and a hang is a failure.
 TIMEOUT = 600.0  # seconds
 
-_PARTS = ("Pulumi.yaml", "__main__.py", "infra", "kernel", "policies", "rehearsal", "stacks")
+_PARTS = (
+    "Pulumi.yaml",
+    "__main__.py",
+    "infra",
+    "kernel",
+    "policies",
+    "rehearsal",
+    "rehearsal.yaml",
+    "stacks",
+    "third_party",
+)
 
 
 @dataclass(frozen=True)
@@ -58,9 +68,11 @@ class Project:
                 shutil.copy(source / part, folder / part)
         (folder / ".venv").symlink_to(sys.prefix)
         (folder / ".groundwork").mkdir()
-        session.prepare()
-        for built in (ROOT / ".groundwork").glob("*-[0-9]*"):  # a tool's folder is called by its name and version
-            _borrow(built, folder / ".groundwork" / built.name)
+        with preparing() as preparation:
+            preparation.controllers()
+        (folder / ".groundwork" / "tools").mkdir()
+        for built in (ROOT / ".groundwork" / "tools").iterdir():
+            _borrow(built, folder / ".groundwork" / "tools" / built.name)
 
     def rehearse(self, command: str, stack: str, *options: str) -> Run:
         """Run one of the rehearsal's commands to its end."""

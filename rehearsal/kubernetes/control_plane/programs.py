@@ -25,7 +25,7 @@ def _kubernetes(command: str, build_time: str) -> Tool:
         folder=GO_MODULES / "kubernetes",
         module="k8s.io/kubernetes",
         package=f"k8s.io/kubernetes/cmd/{command}",
-        version_variable="k8s.io/component-base/version.gitVersion",
+        version_variables={"k8s.io/component-base/version.gitVersion": "k8s.io/kubernetes"},
         build_time=build_time,
         install_url="https://kubernetes.io/releases/download/",
         minimum_version="1.33.0",  # what KServe, the charts and the stacks ask for
@@ -45,7 +45,7 @@ ETCD = Tool(
     folder=GO_MODULES / "etcd",
     module="go.etcd.io/etcd/server/v3",
     package="go.etcd.io/etcd/server/v3",
-    version_variable="go.etcd.io/etcd/api/v3/version.GitSHA",
+    version_variables={"go.etcd.io/etcd/api/v3/version.GitSHA": "go.etcd.io/etcd/server/v3"},
     build_time="a minute",
     install_url="https://etcd.io/docs/latest/install/",
     minimum_version="3.4.0",
@@ -59,7 +59,7 @@ KWOK = Tool(
     folder=GO_MODULES / "kwok",
     module="sigs.k8s.io/kwok",
     package="sigs.k8s.io/kwok/cmd/kwok",
-    version_variable="sigs.k8s.io/kwok/pkg/consts.Version",
+    version_variables={"sigs.k8s.io/kwok/pkg/consts.Version": "sigs.k8s.io/kwok"},
     build_time="a minute",
     install_url="https://kwok.sigs.k8s.io/docs/user/installation/",
 )

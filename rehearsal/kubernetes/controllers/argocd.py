@@ -29,7 +29,7 @@ _TOOL = Tool(
     folder=GO_MODULES / "argo-cd",
     module="github.com/argoproj/argo-cd/v3",
     package=".",
-    version_variable="github.com/argoproj/argo-cd/v3/common.version",
+    version_variables={"github.com/argoproj/argo-cd/v3/common.version": "github.com/argoproj/argo-cd/v3"},
     build_time="four minutes",
     install_url="https://github.com/argoproj/argo-cd/tree/master/cmd",
 )

@@ -15,7 +15,6 @@ _TOOL = Tool(
     folder=GO_MODULES / "kserve",
     module="github.com/kserve/kserve",
     package="github.com/kserve/kserve/cmd/manager",
-    version_variable="main.version",  # does not exist, which the linker ignores
     build_time="four minutes",
     install_url="https://github.com/kserve/kserve/tree/master/cmd/manager",
 )

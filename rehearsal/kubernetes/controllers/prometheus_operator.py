@@ -14,7 +14,9 @@ _TOOL = Tool(
     folder=GO_MODULES / "prometheus-operator",
     module="github.com/prometheus-operator/prometheus-operator",
     package="github.com/prometheus-operator/prometheus-operator/cmd/operator",
-    version_variable="github.com/prometheus/common/version.Version",
+    version_variables={
+        "github.com/prometheus/common/version.Version": "github.com/prometheus-operator/prometheus-operator",
+    },
     build_time="three minutes",
     install_url="https://github.com/prometheus-operator/prometheus-operator/releases",
 )

@@ -13,7 +13,7 @@ import yaml
 
 from infra.core.settings import Cloud, Environment, Settings
 from infra.core.stack_config import parse
-from rehearsal.session import STACKS, stack_names
+from rehearsal import project
 
 VALID = {"cloud": "azure", "environment": "dev", "location": "westeurope", "organization": "acme", "owner": "ml"}
 
@@ -158,7 +158,7 @@ def test_settings_are_immutable() -> None:
         settings.owner = "other"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("stack", stack_names())
+@pytest.mark.parametrize("stack", project.current().stack_names)
 def test_every_stack_in_the_project_is_valid(stack: str) -> None:
-    config = yaml.safe_load((STACKS / f"Pulumi.{stack}.yaml").read_text())["config"]
+    config = yaml.safe_load(project.current().stack_file(stack).read_text())["config"]
     parse({key.removeprefix("groundwork:"): value for key, value in config.items()}, stack)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import shutil
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from rehearsal import commands, session
+from rehearsal import commands, project
 from rehearsal.console import UserError
-from rehearsal.session import Rehearsal
 from rehearsal.toolchain import ROOT
 
 STACK = "azure-dev"
@@ -26,9 +26,9 @@ STACK = "azure-dev"
 def stack_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The settings of the stack, in a copy of the stacks' folder. A rehearsal that begins fails the test."""
     shutil.copytree(ROOT / "stacks", tmp_path / "stacks")
-    monkeypatch.setattr(session, "STACKS", tmp_path / "stacks")
-    monkeypatch.setattr(session, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(Rehearsal, "running", lambda *_: pytest.fail("the rehearsal began"))
+    copy = replace(project.load(ROOT), root=tmp_path, stacks=tmp_path / "stacks")
+    monkeypatch.setattr(project, "current", lambda: copy)
+    monkeypatch.setattr(commands, "preparing", lambda: pytest.fail("the rehearsal began"))
     return tmp_path / "stacks" / f"Pulumi.{STACK}.yaml"
 
 
@@ -62,7 +62,7 @@ def test_a_wrong_setting_is_refused_with_a_remedy(
     refused = refusal()
     assert message in refused
     assert "Remedy: " in refused
-    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / ".groundwork").exists()
 
 
 def test_a_missing_setting_is_named(stack_file: Path) -> None:

@@ -12,22 +12,21 @@ import yaml
 
 from rehearsal import session
 from rehearsal.console import UserError
+from rehearsal.project import Project
 from rehearsal.session import Rehearsal, engine_arguments
 
 
 @pytest.fixture
-def rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
-    monkeypatch.setattr(session, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(session, "STACKS", tmp_path)
+def rehearsal(tmp_path: Path) -> Rehearsal:
     (tmp_path / "Pulumi.azure-dev.yaml").write_text("config:\n  groundwork:cloud: azure\n")
-    found = Rehearsal("azure-dev")
+    found = Rehearsal("azure-dev", project=Project(tmp_path, "groundwork", tmp_path))
     found.folder.mkdir(parents=True)
     return found
 
 
 def test_an_unknown_stack_is_answered_with_those_that_are(rehearsal: Rehearsal) -> None:
     with pytest.raises(UserError, match=r"no stack 'azure-prod'.*Stacks are azure-dev;"):
-        Rehearsal(rehearsal.stack.replace("dev", "prod"))
+        Rehearsal(rehearsal.stack.replace("dev", "prod"), project=rehearsal.project)
 
 
 def test_the_copy_of_the_settings_follows_the_original_and_keeps_the_engines_salt(rehearsal: Rehearsal) -> None:
@@ -35,14 +34,14 @@ def test_the_copy_of_the_settings_follows_the_original_and_keeps_the_engines_sal
     rehearsal.refresh_settings()
     copy = yaml.safe_load(rehearsal.settings_file.read_text())
     assert copy == {"encryptionsalt": "grain", "config": {"groundwork:cloud": "azure"}}
-    original = (session.STACKS / "Pulumi.azure-dev.yaml").read_text()
+    original = rehearsal.project.stack_file("azure-dev").read_text()
     assert "encryptionsalt" not in original
 
 
 @pytest.mark.parametrize("content", ["config: [unclosed", "- a list", "just text"])
 def test_a_stack_file_that_holds_no_settings_is_named(rehearsal: Rehearsal, content: str) -> None:
-    (session.STACKS / "Pulumi.azure-dev.yaml").write_text(content)
-    with pytest.raises(UserError, match=r"stacks/Pulumi\.azure-dev\.yaml"):
+    rehearsal.project.stack_file("azure-dev").write_text(content)
+    with pytest.raises(UserError, match=r"^Pulumi\.azure-dev\.yaml"):
         rehearsal.refresh_settings()
 
 

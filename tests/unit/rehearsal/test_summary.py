@@ -1,6 +1,6 @@
-"""The summary of a rehearsal, from a state and event logs made by hand.
+"""The summary of a rehearsal, from a state and event logs written by hand.
 
-Proves how the engine's words are read. That a real run ends with it is proven in tests/engine.
+Proves how the engine's output is read. tests/engine proves that a real run ends with the summary.
 """
 
 from __future__ import annotations
@@ -53,13 +53,15 @@ RESOURCES = [
 
 @pytest.fixture
 def summary(tmp_path: Path) -> Any:
-    def make(changes: dict[str, int], *charts: ChartEvaluation, cluster: ClusterReport | None = None) -> str:
+    def summarize(changes: dict[str, int], *charts: ChartEvaluation, cluster: ClusterReport | None = None) -> str:
         log = tmp_path / "events.jsonl"
         log.write_text(json.dumps({"summaryEvent": {"resourceChanges": changes}}) + "\n")
         steps = dict.fromkeys(("preview", "up", "second preview"), log)
-        return render("azure-dev", json.dumps({"deployment": {"resources": RESOURCES}}), steps, charts, cluster, 12.3)
+        return render(
+            "azure-dev", json.dumps({"deployment": {"resources": RESOURCES}}), steps, charts, [], cluster, 12.3
+        )
 
-    return make
+    return summarize
 
 
 def test_resources_are_counted_by_outermost_component_and_by_kind(summary: Any) -> None:
@@ -76,12 +78,12 @@ def test_outputs_are_shown_and_secrets_are_not(summary: Any) -> None:
     assert "kubeconfig         [secret]" in text
 
 
-def test_a_chart_that_was_not_rendered_is_said_to_be(summary: Any) -> None:
+def test_a_chart_that_was_not_rendered_is_reported_as_such(summary: Any) -> None:
     unseen = ChartEvaluation(MLFLOW, RenderedRelease(skip_reason="no such host"))
     assert "mlflow 1.0.0: not rendered: no such host" in summary({"same": 6}, unseen)
 
 
-def test_what_a_chart_renders_to_is_counted_and_what_is_wrong_with_it_named(summary: Any) -> None:
+def test_a_charts_objects_are_counted_and_its_violations_named(summary: Any) -> None:
     control = get_control("k8s-pod-seccomp")
     exception = ReviewedException(control.id, "mlflow/Job/*", "it has none", date(2030, 1, 1))
     violations = [
@@ -100,7 +102,7 @@ def test_what_a_chart_renders_to_is_counted_and_what_is_wrong_with_it_named(summ
     assert "excepted mlflow/Job/a from k8s-pod-seccomp until 2030-01-01" in text
 
 
-def test_what_an_api_server_has_accepted_is_not_called_unchecked(summary: Any) -> None:
+def test_objects_that_an_api_server_accepted_are_not_reported_as_unchecked(summary: Any) -> None:
     monitor = {"kind": "ServiceMonitor"}
     chart = ChartEvaluation(MLFLOW, RenderedRelease([monitor], [monitor]))
     assert "1 objects rendered, 0 checked, 1 not checked (custom kinds)" in summary({"same": 6}, chart)
@@ -110,11 +112,11 @@ def test_what_an_api_server_has_accepted_is_not_called_unchecked(summary: Any) -
 
 def test_without_a_control_plane_the_summary_says_that_nothing_ran(summary: Any) -> None:
     text = summary({"same": 6})
-    assert "none: a control plane could not be had" in text
+    assert "none: there is no control plane" in text
     assert "checked offline and start no pods" in text
 
 
-def test_of_a_cluster_all_is_told_that_is_simulated_or_not_ready(summary: Any) -> None:
+def test_the_cluster_section_lists_what_is_simulated_and_what_is_not_ready(summary: Any) -> None:
     report = ClusterReport(
         version="v1.33.13",
         pods={"Running": 12, "Pending": 1},
@@ -126,17 +128,17 @@ def test_of_a_cluster_all_is_told_that_is_simulated_or_not_ready(summary: Any) -
         problems=["Deployment a/b: 0/1 pods ready: no room"],
     )
     lines = [" ".join(line.split()) for line in summary({"same": 6}, cluster=report).splitlines()]
-    for told in (
+    for line in (
         "control plane Kubernetes v1.33.13",
         "pods 1 Pending, 12 Running",
         "pool user 2 nodes",
         "note one node was added",
-        "acted on InferenceService, by a real controller",
-        "answered for check.example, 3 times: its pods are simulated",
-        "nobody acts on 2 Widget: their controllers are simulated pods",
+        "reconciled InferenceService, by a real controller",
+        "webhook check.example called 3 times, accepted: its pods are simulated",
+        "not reconciled 2 Widget: their controllers are simulated pods",
         "not ready Deployment a/b: 0/1 pods ready: no room",
     ):
-        assert told in lines
+        assert line in lines
 
 
 def test_changes_of_the_second_preview_are_shown(summary: Any) -> None:
@@ -151,5 +153,5 @@ def test_undecided_is_neither_passed_nor_failed() -> None:
         {"policyEvent": {"policyName": "d", "enforcementLevel": "warning", "message": "d: x", "resourceUrn": "u::box"}},
         {"policyAnalyzeStackSummaryEvent": {"passed": ["e"]}},
     ]
-    said = policy_results(events)
-    assert (said.passed, said.failed, said.undecided, said.advisories) == (3, 1, 1, ["d: box"])
+    results = policy_results(events)
+    assert (results.passed, results.failed, results.undecided, results.advisories) == (3, 1, 1, ["d: box"])

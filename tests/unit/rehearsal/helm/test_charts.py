@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from infra.cluster import versions
-from rehearsal import toolchain
+from rehearsal import project, toolchain
 from rehearsal.console import UserError
 from rehearsal.helm import charts, cli, rendering
 from rehearsal.helm.charts import Chart, ChartUnavailable, DigestMismatch, fetch_package
+from rehearsal.project import Project
 from rehearsal.simulator.core.errors import CloudError
 from tests.support import chart_packages
 
@@ -120,11 +121,11 @@ def test_without_helm_a_chart_is_not_obtainable(machine: Path, monkeypatch: pyte
 @pytest.fixture
 def pin(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Pins the toy chart's digest."""
-    monkeypatch.setattr(toolchain, "ROOT", machine)
-    monkeypatch.setattr(charts, "PINS", machine / "charts.yaml")
+    pins = machine / "charts.yaml"
+    monkeypatch.setattr(project, "current", lambda: Project(machine, "toy", machine, charts=pins))
 
     def write(digest: str) -> None:
-        charts.PINS.write_text(f"toy: {{version: 1.0.0, repository: '{TOY.repository}', digest: '{digest}'}}")
+        pins.write_text(f"toy: {{version: 1.0.0, repository: '{TOY.repository}', digest: '{digest}'}}")
 
     return write
 

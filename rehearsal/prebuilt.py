@@ -1,0 +1,69 @@
+"""Downloads programs that their vendors publish, and accepts them only with the pinned SHA-256.
+
+Without the vendor's host, or for another platform, there is nothing to download, and the program is built instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from rehearsal.console import Progress, info
+
+_CONNECT = 3  # seconds: a network that lets nothing through must not delay the build
+_READ = 30  # seconds without a byte
+_CHUNK = 1 << 20
+
+
+def download(catalogue: Path, command: str, version: str, target: Path) -> bool:
+    """Download a program to `target`, where it appears only when it is complete and verified; False without one.
+
+    `catalogue` lists archives by command: the version and, by platform such as `linux-x86_64`, the archive's
+    `url`, its `member` that is the program, and `sha256`. An entry of another version does not count.
+    """
+    entry: Mapping[str, Any] = (yaml.safe_load(catalogue.read_text()) or {}).get(command, {})
+    archive = entry.get("archives", {}).get(f"{platform.system().lower()}-{platform.machine().lower()}")
+    if entry.get("version") != version or archive is None:
+        return False
+    url = archive["url"]
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        packed = Path(scratch) / "archive"
+        try:
+            digest = _fetch(url, packed, f"downloading {command} {version}")
+        except requests.RequestException:
+            return False
+        if digest != archive["sha256"]:
+            info(
+                f"{url} is not the archive that {catalogue.name} pins (SHA-256 {digest} instead of "
+                f"{archive['sha256']}); it is not used."
+            )
+            return False
+        unfinished = Path(scratch) / command
+        with tarfile.open(packed) as members, unfinished.open("wb") as file:
+            source = members.extractfile(archive["member"])
+            while source and (chunk := source.read(_CHUNK)):
+                file.write(chunk)
+        unfinished.chmod(0o755)
+        unfinished.rename(target)
+    return True
+
+
+def _fetch(url: str, target: Path, label: str) -> str:
+    """Download to a file and return its SHA-256 in hexadecimal. Raises RequestException."""
+    digest = hashlib.sha256()
+    with requests.get(url, stream=True, timeout=(_CONNECT, _READ)) as reply, target.open("wb") as file:
+        reply.raise_for_status()
+        with Progress(label, int(reply.headers.get("Content-Length", 0)) // _CHUNK) as progress:
+            for chunk in reply.iter_content(_CHUNK):
+                file.write(chunk)
+                digest.update(chunk)
+                progress.step()
+    return digest.hexdigest()

@@ -1,0 +1,68 @@
+"""Finds or builds everything that a rehearsal runs: first the engine, and the rest while a preview runs already."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rehearsal import go_build, toolchain
+from rehearsal.engine import pulumi_cli
+from rehearsal.helm import charts, cli
+from rehearsal.kubernetes.control_plane import programs
+from rehearsal.kubernetes.controllers import manager
+
+_MOMENT = 2.0  # seconds: finding installed programs takes less than one
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is being prepared. Each method waits, and raises UserError where a program cannot be had."""
+
+    _engine: Future[Path]
+    _control_plane: Future[str]
+    _controllers: Future[Mapping[str, Path]]
+
+    def is_complete(self) -> bool:
+        """Whether everything is there, or will be within a moment; false while something is built or downloaded."""
+        return not wait([self._controllers], timeout=_MOMENT).not_done
+
+    def engine(self) -> Path:
+        """The Pulumi command line."""
+        return self._engine.result()
+
+    def control_plane(self) -> str:
+        """Why there can be no control plane; empty if there can be one."""
+        return self._control_plane.result()
+
+    def controllers(self) -> Mapping[str, Path]:
+        """The programs of the controllers that charts install, by command."""
+        return self._controllers.result()
+
+
+@contextmanager
+def preparing(extra_charts: Collection[str] = ()) -> Iterator[Preparation]:
+    """Prepare in the background; builds that still run when the context ends are cancelled.
+
+    Controllers are those of the project's charts, as far as their packages can be had, and of `extra_charts`.
+    """
+    pool = ThreadPoolExecutor(toolchain.concurrent_builds(3))
+    engine = pool.submit(pulumi_cli.engine)
+    pool.submit(cli.is_available)
+    control_plane = pool.submit(programs.prepare)
+    controllers = pool.submit(_controllers, control_plane, extra_charts)
+    try:
+        yield Preparation(engine, control_plane, controllers)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        with go_build.cancelling():
+            pool.shutdown(wait=True)
+
+
+def _controllers(control_plane: Future[str], extra_charts: Collection[str]) -> Mapping[str, Path]:
+    """Without a control plane nothing can run, and without its chart nothing installs a controller."""
+    if control_plane.result():
+        return {}
+    return manager.ensure_programs([*charts.available_charts(), *extra_charts])

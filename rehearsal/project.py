@@ -1,0 +1,128 @@
+"""What a rehearsal needs to know of the Pulumi project that it rehearses: `rehearsal.yaml` at the project's root."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rehearsal.console import UserError
+
+DESCRIPTION = "rehearsal.yaml"
+_PROJECT = "Pulumi.yaml"
+
+SettingsCheck = Callable[[Mapping[str, Any], str], object]
+"""Takes a stack's settings, as the engine would hand them to the program, and its name; raises ValueError."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A Pulumi project to rehearse.
+
+    root           folder of Pulumi.yaml and rehearsal.yaml
+    name           name in Pulumi.yaml, which is also the namespace of its settings
+    stacks         folder of Pulumi.<stack>.yaml
+    settings       entry point that checks a stack's settings, `package.module:function`; empty: only the program does
+    policy_pack    folder of the policy pack; None: no policies
+    charts         YAML file with version, repository and digest of each Helm chart, by name; None: no charts are pinned
+    lifecycle      Python package whose model lifecycle can be rehearsed; None: there is none
+    gitops         folder that a GitOps repository of the platform starts with; None: there is none
+    """
+
+    root: Path
+    name: str
+    stacks: Path
+    settings: str = ""
+    policy_pack: Path | None = None
+    charts: Path | None = None
+    lifecycle: Path | None = None
+    gitops: Path | None = None
+
+    @property
+    def rehearsals(self) -> Path:
+        """Folder of what rehearsals of this project leave behind."""
+        return self.root / ".groundwork" / "rehearsals"
+
+    @property
+    def stack_names(self) -> list[str]:
+        """Names of the stacks that have settings."""
+        return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in self._stack_files())
+
+    def stack_file(self, stack: str) -> Path:
+        """The file of a stack's settings."""
+        return self.stacks / f"Pulumi.{stack}.yaml"
+
+    def require(self, key: str) -> Path:
+        """A path of the description that a command cannot do without. Raises UserError when it is not set."""
+        path: Path | None = getattr(self, key)
+        if path is None:
+            raise UserError(f"{self.root / DESCRIPTION} does not set '{key}', which this command needs.")
+        return path
+
+    def shorten(self, path: Path) -> str:
+        """A path as people write it: relative to the project where it is inside."""
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+
+    def settings_check(self) -> SettingsCheck | None:
+        """The project's own check of its settings. Raises UserError when the entry point does not exist."""
+        if not self.settings:
+            return None
+        if str(self.root) not in sys.path:
+            sys.path.insert(0, str(self.root))
+        module, _, function = self.settings.partition(":")
+        try:
+            check: SettingsCheck = getattr(import_module(module), function)
+        except (ImportError, AttributeError) as error:
+            raise UserError(f"{DESCRIPTION}: settings = '{self.settings}' is not `module:function`: {error}") from None
+        return check
+
+    def _stack_files(self) -> list[Path]:
+        return [path for path in self.stacks.glob("Pulumi.*.yaml") if path.name != _PROJECT]
+
+
+def load(root: Path) -> Project:
+    """The project in a folder. Raises UserError with what is wrong in its description."""
+    given = _mapping(root / DESCRIPTION)
+    folders = {"stacks", "policy_pack", "charts", "lifecycle", "gitops"}
+    unknown = set(given) - folders - {"settings"}
+    if unknown:
+        known = ", ".join(sorted(folders | {"settings"}))
+        raise UserError(f"{root / DESCRIPTION}: '{min(unknown)}' is not a key; remove it. The keys are {known}.")
+    paths = {key: root / str(given[key]) for key in folders if key in given}
+    for key, path in paths.items():
+        if not path.exists():
+            raise UserError(f"{root / DESCRIPTION}: {key} = '{given[key]}' does not exist. Name an existing path.")
+    name = _mapping(root / _PROJECT).get("name")
+    if not name:
+        raise UserError(f"{root / _PROJECT} names no project: set `name`.")
+    return Project(root, str(name), settings=str(given.get("settings", "")), **{"stacks": root, **paths})
+
+
+@cache
+def find(folder: Path) -> Project:
+    """The project that a folder belongs to: the nearest one with a description, upwards."""
+    for root in (folder, *folder.parents):
+        if (root / DESCRIPTION).is_file():
+            return load(root)
+    raise UserError(f"There is no {DESCRIPTION} in {folder} or above it. Run this in a project that has one.")
+
+
+def current() -> Project:
+    """The project of the current directory."""
+    return find(Path.cwd())
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} has to be a mapping.")
+    return content
