@@ -1,4 +1,4 @@
-"""One control plane for all tests of a worker, with two nodes; where it cannot be had they are skipped with the reason.
+"""One control plane with two nodes for all tests of a worker; without the programs for it, the tests are skipped.
 
 Tests share it, so each works in a namespace of its own and asserts on nothing else.
 """
@@ -21,6 +21,7 @@ from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_c
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.simulator.core.state_store import StateStore
 from tests.support import chart_packages
+from tests.support.namespaced_cluster import NamespacedCluster, build_manifest, create_temporarily, unique_name
 from tests.support.waiting import TIMEOUT, eventually
 
 POOL = "user"
@@ -50,11 +51,29 @@ def plane(egress: EgressProxy, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def namespace(plane: ControlPlane) -> Iterator[str]:
-    """A fresh namespace; what is in it goes with it, some time after the test."""
+    """A new namespace, which is deleted with its objects after the test. The deletion is not awaited."""
     name = f"test-{next(_numbers)}"
     plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
     plane.api.delete("v1", "Namespace", name)
+
+
+@pytest.fixture
+def cluster(plane: ControlPlane, namespace: str) -> NamespacedCluster:
+    return NamespacedCluster(plane.api, namespace)
+
+
+@pytest.fixture
+def pool(plane: ControlPlane) -> Iterator[str]:
+    """The name of a node pool with one tainted node of two cores."""
+    name = unique_name("pool")
+    metadata = {"labels": {"groundwork/pool": name}, "annotations": {"kwok.x-k8s.io/node": "fake"}}
+    taint = {"key": "dedicated", "value": name, "effect": "NoSchedule"}
+    size = {"cpu": "2", "memory": "4Gi", "pods": "30"}
+    status = {"allocatable": size, "capacity": size}
+    node = build_manifest("v1", "Node", name, metadata=metadata, spec={"taints": [taint]}, status=status)
+    with create_temporarily(plane.api, node):
+        yield name
 
 
 @pytest.fixture
@@ -66,17 +85,17 @@ def state() -> Iterator[StateStore]:
 
 @pytest.fixture
 def cloud(plane: ControlPlane, egress: EgressProxy, state: StateStore) -> Iterator[CloudController]:
-    """The simulated cloud at work, pods on its nodes alone; afterwards nothing of it is left."""
-    # Pods of tests before that wait for a node would bring one here.
+    """A running cloud controller whose nodes are the only schedulable ones; removes what it created afterwards."""
+    # Unscheduled pods of earlier tests would make it add nodes.
     eventually(lambda: not plane.api.list("v1", "Pod", field_selector="spec.nodeName="))
     for name in _NODES:
         plane.api.patch(_node(name), {"spec": {"unschedulable": True}})
-    side = CloudController(plane, state, egress)
-    with side.run():
-        yield side
+    controller = CloudController(plane, state, egress)
+    with controller.run():
+        yield controller
         for record in state.all():
             state.remove(record)
-        side.wait_until_converged(TIMEOUT)
+        controller.wait_until_converged(TIMEOUT)
     for name in _NODES:
         plane.api.patch(_node(name), {"spec": {"unschedulable": None}})
 
@@ -88,16 +107,16 @@ def releases(plane: ControlPlane) -> Releases:
 
 @pytest.fixture
 def chart(namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """Makes a chart of some templates; gives the inputs of a release of it, which is called as its namespace is."""
+    """A function that packages templates as a chart, and returns the inputs of a release named like its namespace."""
     monkeypatch.setenv(charts.FOLDER_VARIABLE, str(tmp_path))
     monkeypatch.setattr(toolchain, "CACHE", tmp_path / "cache")
 
-    def make(*templates: str, **inputs: Any) -> dict[str, Any]:
+    def create_chart(*templates: str, **inputs: Any) -> dict[str, Any]:
         chart_packages.package(tmp_path, "toy", {f"{number}.yaml": text for number, text in enumerate(templates)})
         toy = {"chart": "toy", "version": chart_packages.VERSION, "name": namespace, "namespace": namespace}
         return {**toy, "values": {"level": "1", "cpu": "1", "code": "0"}, "timeout": 60, **inputs}
 
-    return make
+    return create_chart
 
 
 def _node(name: str) -> dict[str, Any]:

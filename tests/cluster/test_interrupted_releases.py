@@ -1,7 +1,7 @@
 """Helm releases whose operation is killed, cancelled, or does not finish.
 
-Proves that what was killed is locked as the real Helm locks it, that what the message says to do unlocks it, and that a
-cancelled operation ends in good order. Helm and the API server are real, the charts are made for the test.
+Proves that a killed operation locks the release as the real Helm does, that the remedy in the message unlocks it, and
+that a cancelled operation fails without a lock. Helm and the API server are real; the charts are small.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from typing import Any
 import pytest
 
 from rehearsal.helm import cli
-from rehearsal.helm.releases import resources as under_test
+from rehearsal.helm.releases import resources
 from rehearsal.helm.releases.resources import PartialReleaseError, Releases
 from rehearsal.kubernetes.client import ApiUnreachableError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_control_plane
 from rehearsal.simulator.core.errors import CloudError
-from tests.support.release_charts import SETTINGS, TOO_LARGE, WEB, changed, level
+from tests.support.release_charts import SETTINGS, TOO_LARGE, WEB, change_values, read_level
 from tests.support.waiting import TIMEOUT, eventually
 
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
 
 @pytest.fixture(autouse=True)
-def _helm() -> None:
+def _require_helm() -> None:
     if not cli.is_available():
         pytest.skip("no Helm on this machine, and none could be built")
 
 
 class Background:
-    """An operation that is under way in a thread, and how it ended."""
+    """Runs an operation in a thread."""
 
     def __init__(self, operation: Callable[[], object]) -> None:
         self._failure: Exception | None = None
@@ -51,105 +51,109 @@ class Background:
         except (CloudError, ApiUnreachableError) as failure:
             self._failure = failure
 
-    def ended(self) -> str:
+    def wait_for_error(self) -> str:
+        """Wait for the end of the operation; returns the message of its error."""
         self._thread.join(TIMEOUT)
         assert not self._thread.is_alive()
         return str(self._failure)
 
 
-def until_pending(releases: Releases, inputs: dict[str, Any]) -> None:
+def wait_until_pending(releases: Releases, inputs: dict[str, Any]) -> None:
     eventually(lambda: "pending-" in str((releases.read(inputs) or {}).get("status")))
 
 
-def kill(program: str, mentioned: str) -> None:
-    """As `kill -9` does: nobody gets to write down that an operation failed."""
+def kill_process(program: str, argument: str) -> None:
+    """Send SIGKILL, so that the process cannot record the failure of its operation.
+
+    Kills only processes of `program` whose command line contains `argument`.
+    """
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
+        with contextlib.suppress(OSError):  # the process has ended in the meantime
             command = path.read_text()
-            if Path(command.split("\0")[0]).name == program and mentioned in command:
+            if Path(command.split("\0")[0]).name == program and argument in command:
                 os.kill(int(path.parent.name), signal.SIGKILL)
 
 
-def follow(remedy: str, plane: ControlPlane) -> None:
-    """Do what a message says, where it says."""
-    command = remedy.rpartition("(`make shell`): ")[2].split()
+def run_remedy(message: str, plane: ControlPlane) -> None:
+    """Run the command that a message gives as the remedy."""
+    command = message.rpartition("(`make shell`): ")[2].split()
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "KUBECONFIG": str(plane.kubeconfig)})
 
 
 @_ON_LINUX
-def test_an_install_that_was_killed_locks_the_release_until_it_is_removed(
+def test_a_killed_install_locks_the_release_until_it_is_uninstalled(
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart(WEB, atomic=True)
-    stuck = changed(inputs, cpu=TOO_LARGE)
+    stuck = change_values(inputs, cpu=TOO_LARGE)
     killed = Background(lambda: releases.install(stuck, None))
-    until_pending(releases, stuck)
-    kill("helm", namespace)
-    assert "signal 9" in killed.ended()
+    wait_until_pending(releases, stuck)
+    kill_process("helm", namespace)
+    assert "signal 9" in killed.wait_for_error()
     with pytest.raises(
         CloudError, match=r"cannot re-use a name that is still in use.*locked \(pending-install\)"
     ) as locked:
         releases.install(inputs, None)
     with pytest.raises(CloudError, match=r"another operation \(install/upgrade/rollback\) is in progress"):
         releases.upgrade(inputs, stuck, None)
-    follow(str(locked.value), plane)
+    run_remedy(str(locked.value), plane)
     assert releases.install(inputs, None)["status"]["status"] == "deployed"
 
 
 @_ON_LINUX
-def test_an_upgrade_that_was_killed_locks_the_release_until_it_is_rolled_back(
+def test_a_killed_upgrade_locks_the_release_until_it_is_rolled_back(
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart(SETTINGS, WEB)
     releases.install(inputs, None)
-    stuck = changed(inputs, level="2", cpu=TOO_LARGE)
+    stuck = change_values(inputs, level="2", cpu=TOO_LARGE)
     killed = Background(lambda: releases.upgrade(stuck, inputs, None))
-    until_pending(releases, stuck)
-    kill("helm", namespace)
-    killed.ended()
-    again = changed(inputs, level="3")
+    wait_until_pending(releases, stuck)
+    kill_process("helm", namespace)
+    killed.wait_for_error()
+    retry = change_values(inputs, level="3")
     with pytest.raises(CloudError, match=r"is in progress.*locked \(pending-upgrade\).* rollback \S+ 1 ") as locked:
-        releases.upgrade(again, inputs, None)
-    assert not isinstance(locked.value, PartialReleaseError)  # it made no revision that there would be to remember
-    follow(str(locked.value), plane)
-    assert level(plane, namespace) == "1"
-    assert releases.upgrade(again, inputs, None)["status"]["status"] == "deployed"
+        releases.upgrade(retry, inputs, None)
+    assert not isinstance(locked.value, PartialReleaseError)  # no revision was created
+    run_remedy(str(locked.value), plane)
+    assert read_level(plane, namespace) == "1"
+    assert releases.upgrade(retry, inputs, None)["status"]["status"] == "deployed"
 
 
-def test_an_operation_that_is_cancelled_fails_in_good_order_and_locks_nothing(
+def test_a_cancelled_operation_fails_and_does_not_lock_the_release(
     releases: Releases, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart(WEB)
-    stuck = changed(inputs, cpu=TOO_LARGE)
+    stuck = change_values(inputs, cpu=TOO_LARGE)
     cancelled = Background(lambda: releases.install(stuck, None))
-    until_pending(releases, stuck)
+    wait_until_pending(releases, stuck)
     releases.cancel()
-    assert "context canceled" in cancelled.ended()
-    seen = releases.read(stuck)
-    assert seen is not None
-    assert seen["status"]["status"] == "failed"
+    assert "context canceled" in cancelled.wait_for_error()
+    current = releases.read(stuck)
+    assert current is not None
+    assert current["status"]["status"] == "failed"
     assert releases.upgrade(inputs, stuck, None)["status"]["status"] == "deployed"
 
 
-def test_a_helm_that_finds_no_end_is_stopped(
+def test_helm_is_stopped_when_it_does_not_finish_in_time(
     releases: Releases, chart: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(under_test, "_WAITS", 0.1)
+    monkeypatch.setattr(resources, "_MAX_WAITS", 0.1)
     inputs = chart(WEB)
-    with pytest.raises(PartialReleaseError, match="Helm did not finish in time") as refused:
-        releases.install(changed(inputs, cpu=TOO_LARGE), None)
-    assert refused.value.outputs["status"]["status"] == "failed"
+    with pytest.raises(PartialReleaseError, match="Helm did not finish in time") as failure:
+        releases.install(change_values(inputs, cpu=TOO_LARGE), None)
+    assert failure.value.outputs["status"]["status"] == "failed"
 
 
 @_ON_LINUX
-def test_an_api_server_that_is_killed_ends_the_wait(
+def test_the_wait_ends_when_the_api_server_is_killed(
     plane: ControlPlane, chart: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
-    del plane  # that it is there says that programs are
-    inputs = changed(chart(WEB, namespace="default"), cpu=TOO_LARGE)
-    with run_control_plane(tmp_path / "dying", tmp_path / "egress.sock") as dying:
-        releases = Releases(dying)
+    del plane  # requested only to skip the test where its programs are missing
+    inputs = change_values(chart(WEB, namespace="default"), cpu=TOO_LARGE)
+    with run_control_plane(tmp_path / "doomed", tmp_path / "egress.sock") as doomed:
+        releases = Releases(doomed)
         waiting = Background(lambda: releases.install(inputs, None))
-        until_pending(releases, inputs)
-        kill("kube-apiserver", str(tmp_path))
-        assert waiting.ended() == "the control plane went down while Helm was at work"
+        wait_until_pending(releases, inputs)
+        kill_process("kube-apiserver", str(tmp_path))
+        assert waiting.wait_for_error() == "the control plane went down while Helm was running"

@@ -1,13 +1,11 @@
-"""Helm releases on the real API server, by the real Helm, with charts made for the test.
+"""Helm releases of small charts, with the real Helm on a real API server.
 
-Proves what a release becomes when it is installed, upgraded, rolled back and removed, what is said of one that fails,
-and how one that was interrupted is locked. What the chart's containers would do is simulated; that the platform's own
-charts come up is proven by a rehearsal.
+Proves the results of install, upgrade, rollback and uninstall, the messages of failed ones, and previews. The
+containers' processes are simulated. That the platform's own charts become ready is proven by a rehearsal.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,22 +15,20 @@ import pytest
 
 from kernel.values import UNKNOWN
 from rehearsal.helm import cli
-from rehearsal.helm.releases import resources as under_test
+from rehearsal.helm.releases import resources
 from rehearsal.helm.releases.resources import PartialReleaseError, Releases
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.simulator.core.errors import CloudError
-from tests.support.release_charts import HELD, HOOK, POD, SETTINGS, TOO_LARGE, WEB, changed, level
-
-_ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+from tests.support.release_charts import HELD, HOOK, POD, SETTINGS, TOO_LARGE, WEB, change_values, read_level
 
 
 @pytest.fixture(autouse=True)
-def _helm() -> None:
+def _require_helm() -> None:
     if not cli.is_available():
         pytest.skip("no Helm on this machine, and none could be built")
 
 
-def test_a_release_is_installed_and_says_of_itself_what_helm_says(
+def test_an_installed_release_has_the_status_that_helm_reports(
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart(SETTINGS, WEB)
@@ -46,16 +42,16 @@ def test_a_release_is_installed_and_says_of_itself_what_helm_says(
     assert releases.read(inputs) == outputs
 
 
-def test_an_upgrade_changes_what_is_there_and_counts_revisions(
+def test_an_upgrade_changes_the_objects_and_increments_the_revision(
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart(SETTINGS)
     releases.install(inputs, None)
-    assert releases.upgrade(changed(inputs, level="2"), inputs, None)["status"]["revision"] == 2
-    assert level(plane, namespace) == "2"
+    assert releases.upgrade(change_values(inputs, level="2"), inputs, None)["status"]["revision"] == 2
+    assert read_level(plane, namespace) == "2"
 
 
-def test_what_is_removed_is_gone_and_may_be_gone_already(
+def test_uninstall_removes_the_objects_and_is_idempotent(
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart(SETTINGS, WEB)
@@ -67,7 +63,7 @@ def test_what_is_removed_is_gone_and_may_be_gone_already(
     releases.uninstall({**inputs, "namespace": "nowhere"}, None)
 
 
-def test_what_a_finalizer_holds_is_named_when_it_cannot_be_removed(
+def test_an_uninstall_that_a_finalizer_blocks_names_object_and_finalizer(
     plane: ControlPlane, releases: Releases, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart(HELD, timeout=2)
@@ -78,66 +74,66 @@ def test_what_a_finalizer_holds_is_named_when_it_cannot_be_removed(
     plane.api.patch(held, {"metadata": {"finalizers": None}})
 
 
-def test_a_pod_that_fits_nowhere_fails_an_atomic_install_with_the_schedulers_reason(
+def test_an_unschedulable_pod_fails_an_atomic_install_with_the_schedulers_reason(
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
-    with pytest.raises(CloudError) as refused:
-        releases.install(changed(chart(WEB, atomic=True, timeout=10), cpu=TOO_LARGE), None)
-    assert not isinstance(refused.value, PartialReleaseError)
-    said = str(refused.value)
-    assert "has been uninstalled due to atomic being set" in said
-    assert f"Deployment {namespace}/web: 0/1 pods ready" in said
-    assert "Insufficient cpu" in said
+    with pytest.raises(CloudError) as failure:
+        releases.install(change_values(chart(WEB, atomic=True, timeout=10), cpu=TOO_LARGE), None)
+    assert not isinstance(failure.value, PartialReleaseError)
+    message = str(failure.value)
+    assert "has been uninstalled due to atomic being set" in message
+    assert f"Deployment {namespace}/web: 0/1 pods ready" in message
+    assert "Insufficient cpu" in message
     assert plane.api.get("apps/v1", "Deployment", "web", namespace) is None
 
 
-def test_an_atomic_upgrade_that_fails_is_rolled_back_and_says_to_which_revision(
+def test_a_failed_atomic_upgrade_is_rolled_back_and_names_the_revision(
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart(SETTINGS, WEB, atomic=True)
     releases.install(inputs, None)
     with pytest.raises(
         PartialReleaseError, match=r"has been rolled back .*It was rolled back to revision 1"
-    ) as refused:
-        releases.upgrade({**changed(inputs, level="2", cpu=TOO_LARGE), "timeout": 10}, inputs, None)
-    assert f"Deployment {namespace}/web" in str(refused.value)
-    assert refused.value.outputs["status"]["revision"] == 3
-    assert refused.value.outputs["status"]["status"] == "deployed"
-    assert level(plane, namespace) == "1"
+    ) as failure:
+        releases.upgrade({**change_values(inputs, level="2", cpu=TOO_LARGE), "timeout": 10}, inputs, None)
+    assert f"Deployment {namespace}/web" in str(failure.value)
+    assert failure.value.outputs["status"]["revision"] == 3
+    assert failure.value.outputs["status"]["status"] == "deployed"
+    assert read_level(plane, namespace) == "1"
 
 
-def test_without_atomic_a_failed_release_stays_and_the_next_upgrade_mends_it(
+def test_without_atomic_a_failed_release_remains_and_the_next_upgrade_repairs_it(
     releases: Releases, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart(WEB)
-    broken = {**changed(inputs, cpu=TOO_LARGE), "timeout": 2}
-    with pytest.raises(PartialReleaseError) as refused:
+    broken = {**change_values(inputs, cpu=TOO_LARGE), "timeout": 2}
+    with pytest.raises(PartialReleaseError) as failure:
         releases.install(broken, None)
-    assert refused.value.outputs["status"]["status"] == "failed"
-    seen = releases.read(broken)
-    assert seen is not None
-    assert seen["status"]["status"] == "failed"
+    assert failure.value.outputs["status"]["status"] == "failed"
+    current = releases.read(broken)
+    assert current is not None
+    assert current["status"]["status"] == "failed"
     assert releases.upgrade(inputs, broken, None)["status"]["status"] == "deployed"
 
 
-def test_a_release_that_is_not_awaited_is_deployed_whatever_becomes_of_it(
+def test_with_skip_await_a_release_is_deployed_although_its_pods_are_not_ready(
     releases: Releases, chart: Callable[..., dict[str, Any]]
 ) -> None:
-    inputs = changed(chart(WEB, skipAwait=True), cpu=TOO_LARGE)
+    inputs = change_values(chart(WEB, skipAwait=True), cpu=TOO_LARGE)
     assert releases.install(inputs, None)["status"]["status"] == "deployed"
 
 
-def test_a_rehearsal_waits_no_longer_than_its_own_patience_and_says_so(
+def test_the_wait_is_limited_by_the_rehearsals_own_timeout_and_the_message_names_it(
     releases: Releases, chart: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(under_test, "MAX_WAIT", 2)
-    began = time.monotonic()
+    monkeypatch.setattr(resources, "MAX_WAIT", 2)
+    started = time.monotonic()
     with pytest.raises(CloudError, match="Helm waited 2 s: the release allows 600 s"):
-        releases.install(changed(chart(WEB, timeout=600), cpu=TOO_LARGE), None)
-    assert time.monotonic() - began < 60
+        releases.install(change_values(chart(WEB, timeout=600), cpu=TOO_LARGE), None)
+    assert time.monotonic() - started < 60
 
 
-def test_a_hook_is_run_as_a_job(
+def test_a_hook_runs_as_a_job(
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
     releases.install(chart(HOOK), None)
@@ -146,14 +142,14 @@ def test_a_hook_is_run_as_a_job(
     assert job["status"]["succeeded"] == 1
 
 
-def test_a_hook_that_fails_fails_the_release_with_the_jobs_reason(
+def test_a_failed_hook_fails_the_release_with_the_jobs_reason(
     releases: Releases, chart: Callable[..., dict[str, Any]]
 ) -> None:
     with pytest.raises(CloudError, match=r"failed pre-install: .*job migrate failed: BackoffLimitExceeded"):
-        releases.install(changed(chart(HOOK), code="1"), None)
+        releases.install(change_values(chart(HOOK), code="1"), None)
 
 
-def test_a_namespace_that_is_missing_refuses_the_release_unless_it_is_to_be_made(
+def test_a_missing_namespace_fails_the_install_unless_create_namespace_is_set(
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart(SETTINGS, namespace=f"{namespace}-later")
@@ -163,7 +159,7 @@ def test_a_namespace_that_is_missing_refuses_the_release_unless_it_is_to_be_made
     plane.api.delete("v1", "Namespace", f"{namespace}-later")
 
 
-def test_values_that_do_not_render_are_refused_before_anything_is_done(
+def test_values_that_do_not_render_are_rejected_before_anything_is_installed(
     releases: Releases, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart('# {{ required "say how many" .Values.replicas }}')
@@ -182,7 +178,7 @@ def test_values_that_do_not_render_are_refused_before_anything_is_done(
         (SETTINGS.replace("settings", "Not_A_Name"), "RFC 1123"),
     ],
 )
-def test_what_the_api_server_refuses_is_refused_in_the_preview_and_in_the_install(
+def test_preview_and_install_report_what_the_api_server_rejects(
     releases: Releases, chart: Callable[..., dict[str, Any]], template: str, reason: str
 ) -> None:
     inputs = chart(template)
@@ -192,18 +188,18 @@ def test_what_the_api_server_refuses_is_refused_in_the_preview_and_in_the_instal
         releases.install(inputs, None)
 
 
-def test_a_preview_keeps_nothing_and_passes_over_what_is_not_known(
+def test_a_preview_stores_nothing_and_skips_unknown_values(
     plane: ControlPlane, releases: Releases, namespace: str, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart(SETTINGS, WEB)
     outputs = releases.preview(inputs)
     assert outputs["status"] is UNKNOWN
-    assert level(plane, namespace) is None
-    assert releases.preview(changed(inputs, level=UNKNOWN))["rendered"] is UNKNOWN
+    assert read_level(plane, namespace) is None
+    assert releases.preview(change_values(inputs, level=UNKNOWN))["rendered"] is UNKNOWN
     assert releases.preview({**inputs, "namespace": "not-there-yet"})["status"] is UNKNOWN
 
 
-def test_a_preview_does_not_hold_against_a_pod_that_its_service_account_comes_with_it(
+def test_a_preview_accepts_a_pod_whose_service_account_is_part_of_the_release(
     releases: Releases, chart: Callable[..., dict[str, Any]]
 ) -> None:
     assert releases.preview(chart(POD))["status"] is UNKNOWN
@@ -211,14 +207,14 @@ def test_a_preview_does_not_hold_against_a_pod_that_its_service_account_comes_wi
 
 def test_only_name_and_namespace_replace_a_release(releases: Releases, chart: Callable[..., dict[str, Any]]) -> None:
     inputs = chart(SETTINGS)
-    assert releases.diff(inputs, changed(inputs, level="2")).changed == ["values.level"]
-    assert releases.diff(inputs, changed(inputs, level=UNKNOWN)).changed == ["values.level"]
-    assert releases.diff(inputs, changed(inputs, level="2")).replaces == []
+    assert releases.diff(inputs, change_values(inputs, level="2")).changed == ["values.level"]
+    assert releases.diff(inputs, change_values(inputs, level=UNKNOWN)).changed == ["values.level"]
+    assert releases.diff(inputs, change_values(inputs, level="2")).replaces == []
     assert releases.diff(inputs, {**inputs, "name": "other"}).replaces == ["name"]
     assert releases.diff(inputs, {**inputs, "namespace": "other"}).replaces == ["namespace"]
 
 
-def test_a_chart_that_cannot_be_had_is_not_installed_until_it_can(
+def test_an_unavailable_chart_is_installed_once_it_is_available(
     releases: Releases, chart: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     inputs = chart(SETTINGS)
@@ -234,7 +230,9 @@ def test_a_chart_that_cannot_be_had_is_not_installed_until_it_can(
     assert releases.diff(inputs, inputs).changed == []
 
 
-def test_what_is_not_simulated_is_refused_by_name(releases: Releases, chart: Callable[..., dict[str, Any]]) -> None:
+def test_an_option_that_is_not_simulated_is_rejected_by_name(
+    releases: Releases, chart: Callable[..., dict[str, Any]]
+) -> None:
     inputs = chart(SETTINGS, atomic=True, maxHistory=3, lint=False)
     assert releases.check(inputs) == []
     (reason,) = releases.check({**inputs, "postrender": "./mine"})
@@ -244,18 +242,18 @@ def test_what_is_not_simulated_is_refused_by_name(releases: Releases, chart: Cal
     assert "made-up" not in reason
 
 
-def test_no_value_stands_on_a_command_line_or_stays_in_a_file(
+def test_values_are_neither_on_the_command_line_nor_left_in_a_file(
     plane: ControlPlane, releases: Releases, chart: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    command = cli.build_command
+    recorded: list[str] = []
+    build_command = cli.build_command
 
-    def noted(arguments: Sequence[str]) -> list[str]:
-        asked.extend(arguments)
-        return command(arguments)
+    def record_arguments(arguments: Sequence[str]) -> list[str]:
+        recorded.extend(arguments)
+        return build_command(arguments)
 
-    monkeypatch.setattr(cli, "build_command", noted)
-    releases.install(changed(chart(SETTINGS), level="pin-1234"), None)
-    assert "pin-1234" not in " ".join(asked)
-    assert not Path(asked[asked.index("--values") + 1]).exists()
+    monkeypatch.setattr(cli, "build_command", record_arguments)
+    releases.install(change_values(chart(SETTINGS), level="pin-1234"), None)
+    assert "pin-1234" not in " ".join(recorded)
+    assert not Path(recorded[recorded.index("--values") + 1]).exists()
     assert list((plane.folder / "logs").glob("helm-*")) == []

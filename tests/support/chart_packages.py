@@ -11,7 +11,7 @@ VERSION = "1.0.0"
 
 
 def package(folder: Path, name: str, templates: Mapping[str, str]) -> Path:
-    """A package `<name>-1.0.0.tgz` with these templates, by their file names."""
+    """Write the package `<name>-1.0.0.tgz` with these templates, by their file names; returns its path."""
     files = {"Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: {VERSION}\n"}
     files |= {f"templates/{file}": text for file, text in templates.items()}
     path = folder / f"{name}-{VERSION}.tgz"

@@ -1,4 +1,4 @@
-"""Charts made for the tests of releases, and how their values are changed. Proves nothing."""
+"""Templates of charts for the tests of releases, and a change of a release's values. Proves nothing."""
 
 from __future__ import annotations
 
@@ -54,10 +54,11 @@ spec: {serviceAccountName: own, containers: [{name: main, image: "registry.examp
 TOO_LARGE = "64"  # CPUs: more than a node of the tests has
 
 
-def changed(inputs: dict[str, Any], **values: Any) -> dict[str, Any]:
+def change_values(inputs: dict[str, Any], **values: Any) -> dict[str, Any]:
     return {**inputs, "values": {**inputs["values"], **values}}
 
 
-def level(plane: ControlPlane, namespace: str) -> Any:
-    found = plane.api.get("v1", "ConfigMap", "settings", namespace)
-    return found["data"]["level"] if found else None
+def read_level(plane: ControlPlane, namespace: str) -> Any:
+    """The value of `level` in the release's ConfigMap; None where there is no ConfigMap."""
+    config_map = plane.api.get("v1", "ConfigMap", "settings", namespace)
+    return config_map["data"]["level"] if config_map else None
