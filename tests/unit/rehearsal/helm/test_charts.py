@@ -1,6 +1,6 @@
-"""Where chart packages come from, that they are the ones pinned, and how Helm is run.
+"""Where chart packages come from, that they match their pins, and how Helm is run.
 
-Proves both with a stand-in for `helm` on PATH. That the real Helm renders real charts is proven in tests/engine.
+Proves it with a fake `helm` on PATH. That the real Helm renders real charts is proven in tests/engine.
 """
 
 from __future__ import annotations
@@ -25,90 +25,92 @@ from tests.support import chart_packages
 
 TOY = Chart("toy", chart_packages.VERSION, "https://charts.example")
 
-# How Helm names what it pulls; `$8` is the folder after --destination.
+# Helm's file name for a pulled package; `$8` is the folder after --destination.
 PULLS = 'echo pulled > "$8/toy-1.0.0.tgz"'
 FAILS = 'echo "WARNING: old" >&2; echo "Error: lookup charts.example: no such host" >&2; exit 1'
 
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A machine with an empty cache and a Helm that notes what it is asked; gives its folder."""
+    """The folder of a machine whose cache is empty and whose Helm records its arguments."""
     monkeypatch.setattr(toolchain, "CACHE", tmp_path / "cache")
     monkeypatch.delenv(charts.FOLDER_VARIABLE, raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.defpath}")
-    remembered = (charts._pull, cli._locate)
-    for answers in remembered:
-        answers.cache_clear()
+    cached_functions = (charts._pull, cli._locate)
+    for function in cached_functions:
+        function.cache_clear()
     yield tmp_path
-    for answers in remembered:
-        answers.cache_clear()
+    for function in cached_functions:
+        function.cache_clear()
 
 
-def install(machine: Path, answer: str) -> None:
+def install_helm(machine: Path, command: str) -> None:
+    """Put a `helm` on PATH that records its arguments and its environment, and runs `command`."""
     (machine / "bin").mkdir(exist_ok=True)
     script = machine / "bin" / "helm"
     script.write_text(
-        f'#!/bin/sh\n[ "$1" = version ] && echo v3.20.2 && exit\necho "$@" >> {machine}/asked\n'
-        f"env > {machine}/environment\n{answer}\n"
+        f'#!/bin/sh\n[ "$1" = version ] && echo v3.20.2 && exit\necho "$@" >> {machine}/arguments\n'
+        f"env > {machine}/environment\n{command}\n"
     )
     script.chmod(0o755)
 
 
-def asked(machine: Path) -> list[str]:
-    file = machine / "asked"
+def recorded_arguments(machine: Path) -> list[str]:
+    """The arguments of each run of Helm, `helm version` excepted."""
+    file = machine / "arguments"
     return file.read_text().splitlines() if file.exists() else []
 
 
-def test_the_named_folder_comes_before_the_cache(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(machine, PULLS)
+def test_the_charts_folder_takes_precedence_over_the_cache(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_helm(machine, PULLS)
     pulled = fetch_package(TOY)
     assert pulled.is_relative_to(toolchain.CACHE)
     named = chart_packages.package(machine, "toy", {})
     monkeypatch.setenv(charts.FOLDER_VARIABLE, str(machine))
     assert fetch_package(TOY) == named
-    assert len(asked(machine)) == 1
+    assert len(recorded_arguments(machine)) == 1
 
 
 def test_a_chart_is_pulled_from_its_repository_at_its_version_once(machine: Path) -> None:
-    install(machine, PULLS)
+    install_helm(machine, PULLS)
     assert fetch_package(TOY).read_text() == "pulled\n"
     assert fetch_package(TOY) == toolchain.CACHE / "charts" / "toy-1.0.0.tgz"
-    (said,) = asked(machine)
-    assert said.startswith("pull toy --repo https://charts.example --version 1.0.0 --destination ")
+    (arguments,) = recorded_arguments(machine)
+    assert arguments.startswith("pull toy --repo https://charts.example --version 1.0.0 --destination ")
 
 
-def test_a_chart_in_a_registry_is_named_by_its_address_alone(machine: Path) -> None:
-    install(machine, 'echo pulled > "$6/toy-1.0.0.tgz"')
+def test_a_chart_in_an_oci_registry_is_pulled_by_its_address_alone(machine: Path) -> None:
+    install_helm(machine, 'echo pulled > "$6/toy-1.0.0.tgz"')
     assert fetch_package(Chart("oci://charts.example/toy", "1.0.0")).name == "toy-1.0.0.tgz"
 
 
-def test_what_cannot_be_had_is_said_in_helms_words_and_not_tried_again(machine: Path) -> None:
-    install(machine, FAILS)
+def test_a_failed_pull_reports_helms_message_and_is_not_repeated(machine: Path) -> None:
+    install_helm(machine, FAILS)
     for _ in range(2):
         with pytest.raises(ChartUnavailable, match=r"^lookup charts.example: no such host$"):
             fetch_package(TOY)
-    assert len(asked(machine)) == 1
+    assert len(recorded_arguments(machine)) == 1
     assert list((toolchain.CACHE / "charts").iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("answer", "chart", "reason"),
+    ("command", "chart", "reason"),
     [
         ("exec sleep 9", TOY, "did not answer within 0.2 s"),
         ("true", TOY, "did not serve version 1.0.0"),
         (PULLS, Chart("toy", "1.0.0"), "names no repository"),
     ],
 )
-def test_every_other_failure_has_its_reason(
-    machine: Path, monkeypatch: pytest.MonkeyPatch, answer: str, chart: Chart, reason: str
+def test_each_failed_pull_has_a_reason(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, command: str, chart: Chart, reason: str
 ) -> None:
-    install(machine, answer)
+    install_helm(machine, command)
     monkeypatch.setattr(charts, "_PULL_TIMEOUT", 0.2)
     with pytest.raises(ChartUnavailable, match=reason):
         fetch_package(chart)
 
 
-def test_without_helm_a_chart_is_not_obtainable(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_helm_a_chart_is_unavailable(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go = machine / "bin" / "go"
     go.parent.mkdir()
     go.write_text("#!/bin/sh\necho 'no route to the proxy' >&2\nexit 1\n")
@@ -133,36 +135,36 @@ def pin(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]
 PULLED = hashlib.sha256(b"pulled\n").hexdigest()
 
 
-def test_what_is_pulled_has_to_be_what_is_pinned(machine: Path, pin: Callable[[str], None]) -> None:
-    install(machine, PULLS)
+def test_a_pulled_package_must_match_its_pinned_digest(machine: Path, pin: Callable[[str], None]) -> None:
+    install_helm(machine, PULLS)
     pin("0" * 64)
-    with pytest.raises(DigestMismatch) as refused:
+    with pytest.raises(DigestMismatch) as failure:
         fetch_package(TOY)
-    assert PULLED in str(refused.value)
-    assert "0" * 64 in str(refused.value)
+    assert PULLED in str(failure.value)
+    assert "0" * 64 in str(failure.value)
     assert list((toolchain.CACHE / "charts").iterdir()) == []
     pin(PULLED)
     assert fetch_package(TOY).read_text() == "pulled\n"
 
 
-def test_a_wrong_package_is_both_a_refusal_and_a_persons_to_mend() -> None:
+def test_a_digest_mismatch_fails_the_resource_and_is_reported_to_the_user() -> None:
     assert issubclass(DigestMismatch, CloudError)
     assert issubclass(DigestMismatch, UserError)
     assert not issubclass(DigestMismatch, ChartUnavailable)  # which would let the rehearsal go on without the chart
 
 
-def test_a_package_pulled_before_is_pulled_again_when_it_is_not_what_is_pinned(
+def test_a_cached_package_that_does_not_match_its_pin_is_pulled_again(
     machine: Path, pin: Callable[[str], None]
 ) -> None:
-    install(machine, PULLS)
+    install_helm(machine, PULLS)
     pin(PULLED)
     fetch_package(TOY).write_text("cut sho")
     charts._pull.cache_clear()
     assert fetch_package(TOY).read_text() == "pulled\n"
-    assert len(asked(machine)) == 2
+    assert len(recorded_arguments(machine)) == 2
 
 
-def test_packages_in_the_named_folder_are_taken_as_they_are(
+def test_packages_in_the_charts_folder_are_not_compared_with_the_pins(
     machine: Path, pin: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pin("0" * 64)
@@ -171,10 +173,10 @@ def test_packages_in_the_named_folder_are_taken_as_they_are(
     assert fetch_package(TOY) == named
 
 
-def test_another_version_than_the_pinned_one_has_no_digest_to_be_held_against(
+def test_a_version_other_than_the_pinned_one_is_not_compared_with_the_digest(
     machine: Path, pin: Callable[[str], None]
 ) -> None:
-    install(machine, 'echo other > "$8/toy-2.0.0.tgz"')
+    install_helm(machine, 'echo other > "$8/toy-2.0.0.tgz"')
     pin("0" * 64)
     assert fetch_package(Chart("toy", "2.0.0", TOY.repository)).read_text() == "other\n"
 
@@ -185,17 +187,17 @@ def test_every_chart_of_the_platform_is_pinned_with_its_digest() -> None:
         assert charts._describe_mismatch(Chart(chart.name, chart.version, chart.repository), Path(__file__))
 
 
-def test_helm_knows_nothing_of_a_persons_own(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_helm_does_not_see_the_users_own_configuration(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HELM_KUBETOKEN", "HELM_REPOSITORY_CONFIG", "KUBECONFIG"):
-        monkeypatch.setenv(name, "mine")
-    install(machine, "true")
+        monkeypatch.setenv(name, "users")
+    install_helm(machine, "true")
     cli.run(["list"], 5)
     environment = (machine / "environment").read_text()
-    assert "=mine" not in environment
+    assert "=users" not in environment
     assert f"HELM_CACHE_HOME={toolchain.CACHE}" in environment
 
 
-def test_values_are_in_a_file_for_nobody_else_that_is_gone_afterwards() -> None:
+def test_the_values_file_is_private_and_always_removed() -> None:
     with rendering.values_file({"pin": "1234"}) as path:
         assert path.stat().st_mode & 0o777 == 0o600
         assert "1234" in path.read_text()
@@ -203,17 +205,17 @@ def test_values_are_in_a_file_for_nobody_else_that_is_gone_afterwards() -> None:
 
     def fail() -> None:
         with rendering.values_file({}) as opened:
-            kept.append(opened)
+            paths.append(opened)
             raise subprocess.TimeoutExpired("helm", 1)
 
-    kept: list[Path] = []
+    paths: list[Path] = []
     with pytest.raises(subprocess.TimeoutExpired):
         fail()
-    assert not kept[0].exists()
+    assert not paths[0].exists()
 
 
 @pytest.mark.parametrize(
-    ("said", "complaint"),
+    ("output", "message"),
     [
         ("WARNING: old\nError: INSTALLATION FAILED: no\n  such thing\n", "INSTALLATION FAILED: no such thing"),
         ("Error: one\nError: two", "one Error: two"),
@@ -221,5 +223,5 @@ def test_values_are_in_a_file_for_nobody_else_that_is_gone_afterwards() -> None:
         ("NAME: toy\nSTATUS: deployed\n", ""),
     ],
 )
-def test_all_that_helm_says_of_an_error_is_one_line_of_bearable_length(said: str, complaint: str) -> None:
-    assert cli.error_message(said, 35 if "long" not in said else 9) == complaint
+def test_helms_error_is_one_line_of_limited_length(output: str, message: str) -> None:
+    assert cli.error_message(output, 35 if "long" not in output else 9) == message
