@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ACTIONLINT := .groundwork/actionlint
 LIFECYCLE := platform/lifecycle
 LIFECYCLE_READY := $(LIFECYCLE)/.venv/.ready
-# Files go to the workers in the order that pytest is configured with. RERUNS=1 runs what fails once more.
+# Workers get whole files, in the order of pytest's `testpaths`. RERUNS=1 repeats each failed test once.
 PYTEST_OPTIONS := --numprocesses auto --dist loadfile --no-loadscope-reorder
 # The rollout's tests query a real Prometheus.
 WITH_PROMETHEUS = GROUNDWORK_PROMETHEUS="$${GROUNDWORK_PROMETHEUS:-$$($(PYTHON) -m rehearsal.scenarios.prometheus)}" \
@@ -16,54 +16,54 @@ WITH_PROMETHEUS = GROUNDWORK_PROMETHEUS="$${GROUNDWORK_PROMETHEUS:-$$($(PYTHON) 
 .DEFAULT_GOAL := help
 .PHONY: help setup rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint format docs lock bench bench-lifecycle
 
-help: ## Show what there is
-	@echo "make <target> [STACK=<cloud>-<environment>], azure-dev unless said otherwise"
+help: ## List the targets
+	@echo "make <target> [STACK=<cloud>-<environment>], by default azure-dev"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\$$/, "$$", $$2); printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## Make the Python environment in .venv
+setup: $(READY) ## Create the Python environment in .venv
 
-# The lock decides: the environment is made again when it changes, and never half-made.
+# Synchronized whenever the lock file changes. The marker is written last, so that an interrupted setup is repeated.
 $(READY): requirements.txt
-	@command -v python3 >/dev/null || { echo "error: python3 (3.11 or later) is needed and not on PATH" >&2; exit 1; }
+	@command -v python3 >/dev/null || { echo "error: python3 3.11 or later is required and not on PATH" >&2; exit 1; }
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "error: Python 3.11 or later is needed; python3 is $$(python3 -V)" >&2; exit 1; }
+		|| { echo "error: Python 3.11 or later is required; python3 is $$(python3 -V)" >&2; exit 1; }
 	@echo "Setting up $(VENV) (once, about 1.3 GB)." >&2
 	@test -x $(PYTHON) || python3 -m venv $(VENV)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check $(UV)
 	@$(VENV)/bin/uv pip sync --quiet --python $(PYTHON) requirements.txt
 	@touch $@
 
-rehearse: $(READY) ## Bring STACK up on simulated clouds; STRICT=1 fails where a chart cannot be rendered
+rehearse: $(READY) ## Bring STACK up on simulated clouds; with STRICT=1, a chart that cannot be rendered is an error
 	@$(PYTHON) -m rehearsal up $(STACK) --port $(PORT) $(if $(STRICT),--strict)
 
 rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
 	@$(PYTHON) -m rehearsal destroy $(STACK) --port $(PORT)
 
-rehearse-reset: $(READY) ## Forget the rehearsal of STACK
+rehearse-reset: $(READY) ## Discard the rehearsal of STACK: its simulated resources and its state
 	@$(PYTHON) -m rehearsal reset $(STACK)
 
 lifecycle: $(READY) $(LIFECYCLE_READY) ## Train, promote, serve, roll out and roll back models on the rehearsed STACK
 	@$(PYTHON) -m rehearsal lifecycle $(STACK) --port $(PORT)
 
-shell: $(READY) ## A shell in which plain `pulumi` works on the rehearsal of STACK
+shell: $(READY) ## Open a shell in which `pulumi` acts on the rehearsed STACK
 	@$(PYTHON) -m rehearsal shell $(STACK) --port $(PORT)
 
 env: $(READY) ## Serve the simulated clouds in the background; eval "$$(make -s env)" to use them
 	@$(PYTHON) -m rehearsal env $(STACK) --port $(PORT)
 
-stop: $(READY) ## End what `make env` started
+stop: $(READY) ## Stop what `make env` started
 	@$(PYTHON) -m rehearsal stop $(STACK)
 
 preflight preview up destroy: $(READY)
 	@$(PYTHON) -m deploy $@ $(STACK)
 
-preflight: ## Check what STACK needs for its real cloud: backend, Pulumi, credentials
+preflight: ## Check the prerequisites of STACK's real cloud: backend, Pulumi, credentials
 preview: ## Preview STACK on its real cloud
 up: ## Deploy STACK to its real cloud
 destroy: ## Destroy STACK on its real cloud
 
-# Both environments' tests, and meanwhile the builds of what they need; where all is built, that takes a second.
-test: $(READY) $(LIFECYCLE_READY) ## Run all tests but those of `make soak`
+# Builds the programs that the main tests need while the lifecycle's tests run; if all are built, this takes a second.
+test: $(READY) $(LIFECYCLE_READY) ## Run all tests except those of `make soak`
 	@nice $(PYTHON) -m rehearsal.scenarios.programs & built=$$!; \
 		$(MAKE) --no-print-directory test-lifecycle; lifecycle=$$?; wait $$built; \
 		$(PYTHON) -m pytest $(PYTEST_OPTIONS) $(if $(RERUNS),--reruns $(RERUNS)) && exit $$lifecycle
@@ -72,10 +72,10 @@ test-fast: $(READY) $(LIFECYCLE_READY) ## Run the tests that start no processes
 	@cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) -m "not process and not soak"
 	@$(PYTHON) -m pytest $(PYTEST_OPTIONS) -m "not process" tests/unit
 
-test-lifecycle: $(READY) $(LIFECYCLE_READY) ## Run the tests of platform/lifecycle, which has an environment of its own
+test-lifecycle: $(READY) $(LIFECYCLE_READY) ## Run the tests of platform/lifecycle in its own environment
 	@$(WITH_PROMETHEUS) && cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) -m "not soak"
 
-soak: $(READY) $(LIFECYCLE_READY) ## Run the long tests: all crash points, a model's life on both clouds
+soak: $(READY) $(LIFECYCLE_READY) ## Run the long tests: every crash point, the model lifecycle on both clouds
 	@$(WITH_PROMETHEUS) && cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) -m soak
 	@$(PYTHON) -m pytest $(PYTEST_OPTIONS) -m soak tests/soak
 
@@ -96,32 +96,32 @@ lint: $(READY) $(LIFECYCLE_READY) $(ACTIONLINT) ## Check style, types, imports, 
 	@$(VENV)/bin/yamllint --strict .
 	@$(VENV)/bin/shellcheck .ci/run
 	@if test -s $(ACTIONLINT); then PATH="$(abspath $(VENV))/bin:$$PATH" $(ACTIONLINT); \
-		else echo "Workflows were not checked: actionlint is built with Go, and there is no Go on PATH." >&2; fi
+		else echo "Workflows were not checked: actionlint is built with Go, which is not on PATH." >&2; fi
 
-# Empty where there is no Go, so that lint can say so. PATH gives actionlint the pinned shellcheck for `run:` steps.
+# An empty file where Go is missing, which `lint` reports. actionlint finds the pinned shellcheck for `run:` steps on PATH.
 $(ACTIONLINT): third_party/go/actionlint/go.mod third_party/go/actionlint/go.sum
 	@mkdir -p $(@D)
 	@if command -v go >/dev/null; then cd $(<D) && go build -o $(abspath $@) github.com/rhysd/actionlint/cmd/actionlint; \
 		else : > $@; fi
 
-format: $(READY) ## Put the code into the house's style
+format: $(READY) ## Format the code and apply automatic fixes
 	@$(VENV)/bin/ruff check --fix --quiet .
 	@$(VENV)/bin/ruff format --quiet .
 
-docs: $(READY) $(LIFECYCLE_READY) ## Write what is generated from code: settings, access matrix, controls
+docs: $(READY) $(LIFECYCLE_READY) ## Generate the reference documentation from the code: settings, access table, controls
 	@$(PYTHON) -m infra.reference --write
 	@$(PYTHON) -m policies.catalogue --write
 	@cd $(LIFECYCLE) && PYTHONPATH=src .venv/bin/python -m lifecycle.reference --write $(CURDIR)/docs/lifecycle-settings.md
 
 COMPILE := $(abspath $(VENV))/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes
 
-lock: $(READY) ## Make each requirements.txt from requirements.in, or from the lifecycle package's pyproject.toml
+lock: $(READY) ## Compile each requirements.txt from requirements.in or the lifecycle package's pyproject.toml
 	@$(COMPILE) requirements.in -o requirements.txt
 	@cd $(LIFECYCLE) && $(COMPILE) pyproject.toml --all-extras --group pyproject.toml:test -o requirements.txt
 	@cd $(LIFECYCLE) && for image in serving training; do \
 		$(COMPILE) pyproject.toml --extra $$image -c requirements.txt -o images/$$image/requirements.txt || exit 1; done
 
-bench: $(READY) ## Measure rehearsals' speed and memory; writes docs/benchmarks.md
+bench: $(READY) ## Measure time and memory of rehearsals; writes docs/benchmarks.md
 	@$(PYTHON) -m rehearsal.benchmark
 
 bench-lifecycle: $(LIFECYCLE_READY) ## Measure serving and promotion; writes docs/benchmarks-lifecycle.md
