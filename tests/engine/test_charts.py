@@ -1,4 +1,4 @@
-"""Charts rendered by the real Helm, their objects held against the schemas and judged by the controls.
+"""Charts rendered by the real Helm, their objects validated against the schemas and evaluated by the controls.
 
 Proves on toy charts what is refused, found and kept out of the state; and, where GROUNDWORK_CHARTS names a folder with
 the packages, that the platform's own charts pass with the platform's own values. What the API server's admission, and
@@ -144,21 +144,21 @@ def create_again(inputs: dict[str, Any]) -> Any:
         state.close()
 
 
-def test_a_hook_is_judged_like_any_other_object(kubernetes: Simulation, tmp_path: Path) -> None:
+def test_a_hook_is_evaluated_like_any_other_object(kubernetes: Simulation, tmp_path: Path) -> None:
     inputs = release(tmp_path, hook=HOOK)
     create(kubernetes, inputs)
-    said = "\n".join(list_problems([evaluate_release(inputs, [])], strict=False))
-    assert "toy/Job/hook: [high] k8s-pod-host-namespaces: spec.template.spec.hostPID" in said
-    assert "Remedy: leave hostPID, hostIPC and hostNetwork unset" in said
+    problems = "\n".join(list_problems([evaluate_release(inputs, [])], strict=False))
+    assert "toy/Job/hook: [high] k8s-pod-host-namespaces: spec.template.spec.hostPID" in problems
+    assert "Remedy: leave hostPID, hostIPC and hostNetwork unset" in problems
 
 
 @pytest.mark.usefixtures("kubernetes")
-@pytest.mark.parametrize(("template", "said"), [(LIST, "ConfigMap is invalid"), (REQUIRES, "does not render: ")])
+@pytest.mark.parametrize(("template", "message"), [(LIST, "ConfigMap is invalid"), (REQUIRES, "does not render: ")])
 def test_a_release_from_before_its_chart_was_at_hand_is_refused_all_the_same(
-    tmp_path: Path, template: str, said: str
+    tmp_path: Path, template: str, message: str
 ) -> None:
-    (fault,) = list_problems([evaluate_release(release(tmp_path, object=template), [])], strict=False)
-    assert said in fault
+    (problem,) = list_problems([evaluate_release(release(tmp_path, object=template), [])], strict=False)
+    assert message in problem
 
 
 @pytest.mark.usefixtures("kubernetes")
@@ -184,16 +184,16 @@ def test_only_an_exception_in_force_covers_a_rendered_object(
     tmp_path: Path, resource: str, expires: date, covers: bool
 ) -> None:
     exception = ReviewedException("k8s-pod-host-namespaces", resource, "for a test", expires)
-    judged = evaluate_release(release(tmp_path, hook=HOOK), [exception])
-    assert any(found.control.id == exception.control for found in judged.excepted) is covers
-    assert any(found.control.id == exception.control for found in judged.failed) is not covers
+    evaluation = evaluate_release(release(tmp_path, hook=HOOK), [exception])
+    assert any(found.control.id == exception.control for found in evaluation.excepted) is covers
+    assert any(found.control.id == exception.control for found in evaluation.failed) is not covers
 
 
 @pytest.mark.usefixtures("kubernetes")
 def test_advice_stops_nothing(tmp_path: Path) -> None:
-    judged = evaluate_release(release(tmp_path, hook=HOOK), [])
-    lower = [replace(found, control=replace(found.control, severity="low")) for found in judged.violations]
-    advised = [replace(judged, violations=lower)]
+    evaluation = evaluate_release(release(tmp_path, hook=HOOK), [])
+    lower = [replace(found, control=replace(found.control, severity="low")) for found in evaluation.violations]
+    advised = [replace(evaluation, violations=lower)]
     assert list_problems(advised, strict=True) == []
     assert "[low] k8s-pod-host-namespaces" in "\n".join(list_advisories(advised))
 
@@ -205,11 +205,11 @@ def test_a_chart_that_cannot_be_had_is_said_to_be_and_fails_where_it_is_strict(
     inputs = {"chart": "nowhere", "version": "1.0.0", "name": "toy", "namespace": "default", "values": {}}
     reason = "the release names no repository"
     assert create(kubernetes, inputs) == {"objects": 0, "notChecked": 0, "reason": reason}
-    judged = [evaluate_release(inputs, [])]
-    assert list_problems(judged, strict=False) == []
-    (fault,) = list_problems(judged, strict=True)
-    assert reason in fault
-    assert "nowhere-1.0.0.tgz" in fault
+    evaluations = [evaluate_release(inputs, [])]
+    assert list_problems(evaluations, strict=False) == []
+    (problem,) = list_problems(evaluations, strict=True)
+    assert reason in problem
+    assert "nowhere-1.0.0.tgz" in problem
 
 
 @pytest.fixture(scope="module", params=["dev", "prod"])
@@ -225,13 +225,13 @@ def platform(request: pytest.FixtureRequest) -> list[ChartEvaluation]:
 
 
 def test_the_platforms_charts_render_to_objects_that_nothing_is_wrong_with(platform: list[ChartEvaluation]) -> None:
-    assert {judged.chart.name for judged in platform} == {"kube-prometheus-stack", "mlflow"}
+    assert {evaluation.chart.name for evaluation in platform} == {"kube-prometheus-stack", "mlflow"}
     assert list_problems(platform, strict=True) == []
-    assert all(judged.passed > 10 for judged in platform)
+    assert all(evaluation.passed > 10 for evaluation in platform)
 
 
 def test_every_exception_of_a_rendered_object_is_needed(platform: list[ChartEvaluation]) -> None:
     reviewed = load_exceptions()
     rendered = {exception for exception in reviewed if "/" in exception.resource}
-    used = {violation.exception for judged in platform for violation in judged.excepted}
+    used = {violation.exception for evaluation in platform for violation in evaluation.excepted}
     assert used == rendered

@@ -81,7 +81,7 @@ READS_ALL_SECRETS = (
     ],
 )
 
-# The operator makes the pod of it, so that nobody but the API server sees its containers.
+# The operator creates the pod, so that only the API server sees its containers.
 NO_FIXED_VERSION = (
     (
         "infra/cluster/monitoring.py",

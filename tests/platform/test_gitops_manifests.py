@@ -1,9 +1,9 @@
 """The GitOps folder, rendered by kustomize for each environment with a model that the promotion wrote.
 
-Proves that base and overlays reach the InferenceServices, that the pods that KServe makes of them keep every control of
-the policy pack for Kubernetes, and what the autoscaler, the probes and the rollout of pods are told. The Deployment is
-put together here as KServe's controller does (predictor's pod specification, strategy, labels); that a real API server
-and the real controller take it is proven elsewhere. Needs kubectl, which brings kustomize.
+Proves that base and overlays reach the InferenceServices, that the pods that KServe creates for them pass every control
+of the policy pack for Kubernetes, and how the autoscaler, the probes and the rollout of pods are configured. The
+Deployment is put together here as KServe's controller does (predictor's pod specification, strategy, labels); that a
+real API server and the real controller accept it is proven elsewhere. Needs kubectl, which contains kustomize.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def test_every_control_holds_for_what_is_applied_and_for_the_pods_of_it(rendered
     _, manifests = rendered
     services = of_kind(manifests, "InferenceService")
     assert len(services) == 2
-    judged = 0
+    evaluated = 0
     for manifest in [*manifests, *map(deployment, services)]:
         for control, finding in evaluate_manifest(manifest):
-            judged += 1
+            evaluated += 1
             assert isinstance(finding, Undecided), f"{manifest['metadata']['name']}: {control.id}: {finding}"
     broken = deployment(services[0])
     broken["spec"]["template"]["spec"]["containers"][0]["securityContext"]["privileged"] = True

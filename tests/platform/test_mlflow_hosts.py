@@ -1,4 +1,4 @@
-"""The hosts that the platform allows, told to a real MLflow server.
+"""A real MLflow server, configured with the hosts that the platform allows.
 
 MLflow compares the Host header to the letter, port included. Proves that clients in the cluster and Prometheus get
 through and that others do not, on the installed MLflow; the one in the chart's image may be an earlier 3.x.

@@ -1,4 +1,4 @@
-"""aws-dev without the add-on that makes volumes.
+"""aws-dev without the add-on that provisions volumes.
 
 Proves that pods which need volumes keep the rehearsal from passing, in the words of who refuses them. The stack is
 brought up from nothing, for volumes that are there would stay.

@@ -45,7 +45,7 @@ for path, text in edit_folder(Files(), settings, folder).items():
 def render(environment: str, folder: Path) -> Manifests:
     """What Argo CD would apply there; skips the test where that cannot be rendered."""
     if not python().exists():
-        pytest.skip("the lifecycle's environment is not there: `make test-lifecycle` makes it")
+        pytest.skip("platform/lifecycle has no virtual environment: `make test-lifecycle` creates it")
     work = folder / "gitops"
     shutil.copytree(GITOPS, work)
     command = [str(python()), "-c", _WRITE, environment]
@@ -54,7 +54,7 @@ def render(environment: str, folder: Path) -> Manifests:
 
 
 def kustomized(folder: Path) -> str:
-    """What kustomize makes of a folder; skips the test where kubectl, which brings it, is not there."""
+    """Render a folder with kustomize; skips the test where kubectl, which contains it, is not on PATH."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl, which renders, is not on PATH")
     command = ["kubectl", "kustomize", str(folder)]
@@ -62,7 +62,7 @@ def kustomized(folder: Path) -> str:
 
 
 def deployment(inference_service: Mapping[str, Any]) -> dict[str, Any]:
-    """The Deployment of a predictor, as KServe v0.20.0's deployment_reconciler makes it."""
+    """The Deployment of a predictor, as KServe v0.20.0's deployment_reconciler creates it."""
     predictor = dict(inference_service["spec"]["predictor"])
     extension = ("minReplicas", "maxReplicas", "autoScaling", "deploymentStrategy", "labels", "annotations")
     own = {key: predictor.pop(key) for key in extension}

@@ -74,7 +74,7 @@ def _end(
     timeout: float = TIMEOUT,
 ) -> InterruptedRun:
     run = project.wait(process, timeout)
-    with suppress(AssertionError):  # what is left then is for the test to judge
+    with suppress(AssertionError):  # the test asserts on what is left
         eventually(lambda: not project.processes(stack), timeout=60)
     events = project.rehearsal(stack) / "up-events.jsonl"
     return InterruptedRun(
