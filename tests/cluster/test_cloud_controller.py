@@ -270,7 +270,7 @@ def test_an_added_node_is_removed_when_it_is_idle(
     for name in names:
         plane.api.create(pod_manifest(namespace, name, requests={"cpu": "2500m"}))
     eventually(lambda: {get_phase(plane.api, "Pod", namespace, name) for name in names} == {"Running"})
-    monkeypatch.setattr(autoscaler, "_IDLE", 0)
+    monkeypatch.setattr(autoscaler, "_IDLE_TIME", 0)
     cloud.wait_until_converged(TIMEOUT)
     assert len(nodes_by_name(plane.api)) == 2
     for name in names:

@@ -77,7 +77,8 @@ def test_a_pod_is_ready_when_its_process_is_ready(
     _deploy(plane, namespace, "web", switch)
     (pod,) = eventually(lambda: _pods(plane, namespace, phase="Running"))
     eventually(lambda: _get_answer(proxy, f"http://{pod['status']['podIP']}:8000/"))
-    eventually(lambda: len(switch.with_name("probes").read_text()) >= 3)
+    probes = switch.with_name("probes")
+    eventually(lambda: probes.exists() and len(probes.read_text()) >= 3)
     assert not _is_ready(_pods(plane, namespace)[0])
     assert _request(proxy, f"http://web.{namespace}.svc.cluster.local/").status_code == 503
 

@@ -34,9 +34,9 @@ class NamespacedCluster:
 
     def create(
         self, kind: str, name: str, api_version: str = "v1", metadata: Object | None = None, **fields: Any
-    ) -> None:
+    ) -> Object:
         identity = {"name": name, "namespace": self.namespace, **(metadata or {})}
-        self.api.create({"apiVersion": api_version, "kind": kind, "metadata": identity, **fields})
+        return self.api.create({"apiVersion": api_version, "kind": kind, "metadata": identity, **fields})
 
     def patch(self, api_version: str, kind: str, name: str, change: Object, subresource: str = "") -> None:
         identity = {"name": name, "namespace": self.namespace}
