@@ -58,7 +58,7 @@ class Tool:
     package: str
     build_time: str
     install_url: str
-    version_variables: Mapping[str, str] = field(default_factory=dict)
+    version_variables: Mapping[str, str] = field(default_factory=dict, hash=False)
     executable: str = ""
     minimum_version: str = ""
     below_version: str = ""
