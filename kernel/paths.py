@@ -79,7 +79,7 @@ def look_up(values: Any, path: str | Path, default: Any = ABSENT) -> Any:
 def each_value(values: Any, path: str | Path) -> Iterator[tuple[str, Any]]:
     """Every value at a path such as `rules[*].name`, each with its own path: `rules[0].name`.
 
-    A missing or an unknown list is reported once, as ABSENT with the path asked for or as UNKNOWN with the list's
+    A missing or an unknown list is reported once, as ABSENT with the requested path or as UNKNOWN with the list's
     path; an empty list yields nothing. Where `[*]` meets a single value, that counts as a list of one: providers
     bridged from Terraform flatten lists that can hold one item only.
     """

@@ -88,20 +88,22 @@ class Project:
 
 def load(root: Path) -> Project:
     """The project in a folder. Raises UserError with what is wrong in its description."""
-    given = _mapping(root / DESCRIPTION)
+    description = _mapping(root / DESCRIPTION)
     folders = {"stacks", "policy_pack", "charts", "lifecycle", "gitops"}
-    unknown = set(given) - folders - {"settings"}
+    unknown = set(description) - folders - {"settings"}
     if unknown:
         known = ", ".join(sorted(folders | {"settings"}))
         raise UserError(f"{root / DESCRIPTION}: '{min(unknown)}' is not a key; remove it. The keys are {known}.")
-    paths = {key: root / str(given[key]) for key in folders if key in given}
+    paths = {key: root / str(description[key]) for key in folders if key in description}
     for key, path in paths.items():
         if not path.exists():
-            raise UserError(f"{root / DESCRIPTION}: {key} = '{given[key]}' does not exist. Name an existing path.")
+            raise UserError(
+                f"{root / DESCRIPTION}: {key} = '{description[key]}' does not exist. Name an existing path."
+            )
     name = _mapping(root / _PROJECT).get("name")
     if not name:
         raise UserError(f"{root / _PROJECT} names no project: set `name`.")
-    return Project(root, str(name), settings=str(given.get("settings", "")), **{"stacks": root, **paths})
+    return Project(root, str(name), settings=str(description.get("settings", "")), **{"stacks": root, **paths})
 
 
 @cache

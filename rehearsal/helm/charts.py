@@ -85,7 +85,7 @@ def fetch_package(chart: Chart) -> Path:
     """The chart's package, pulled from its repository where it is not on this machine.
 
     Raises ChartUnavailable where it cannot be pulled, and DigestMismatch where the repository serves another package
-    than the pinned one. A failed pull is not repeated within a process: its cause rarely disappears that soon.
+    than the pinned one. A failed pull is not repeated within a process: its cause rarely disappears that fast.
     """
     package = find_package(chart)
     if package:

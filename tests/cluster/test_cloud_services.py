@@ -1,7 +1,7 @@
 """What the clouds run in a cluster: system workloads, the metrics API, and the webhooks that inject identities.
 
 Proves on a real API server that they exist where the stack has them, and only there. Does not prove that a cloud would
-accept a token: no cloud is asked for one.
+accept a token: none is requested from a cloud.
 """
 
 from __future__ import annotations

@@ -180,9 +180,9 @@ def test_a_full_disk_is_a_problem_and_the_next_run_recovers(plane: ControlPlane,
 def test_a_port_that_was_taken_in_between_is_one_clear_message(
     plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = int(plane.api.config.server.rpartition(":")[2])
+    used = int(plane.api.config.server.rpartition(":")[2])
     free = free_ports(2)
-    monkeypatch.setattr("rehearsal.kubernetes.control_plane.control_plane.free_ports", lambda _: [*free, taken])
+    monkeypatch.setattr("rehearsal.kubernetes.control_plane.control_plane.free_ports", lambda _: [*free, used])
     with (
         pytest.raises(UserError, match=r"kube-apiserver did not start .*address already in use"),
         run_control_plane(tmp_path / "late", tmp_path / "egress.sock"),

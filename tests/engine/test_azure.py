@@ -2,7 +2,7 @@
 
 Proves that the stack comes up, that nothing changes when nothing was edited, that an edit changes what it should and no
 more, that settings which are not valid stop the engine, that a broken policy stops a preview, that no secret lies about
-in plain text, and that all can be taken down.
+in plain text, and that everything can be destroyed.
 """
 
 from __future__ import annotations

@@ -25,18 +25,18 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
-SECRET = "the-secret-of-this-bench"  # noqa: S105 (of no other use)
+SECRET = "the-secret-of-this-bench"  # noqa: S105 (used nowhere else)
 MODELS = 250  # an environment's models; each event sets one's alias to the other of its two versions
-WARM_UP = 50  # events before those that count, until every process has imported and connected what it needs
+WARM_UP = 50  # events that are not counted: by then every process has its imports and connections
 SENDERS = 8
-SERVERS = 2  # processes of MLflow's server: one for each core that this bench was made for
-FLOOR_PAUSE = 1.0  # seconds between two measurements of the floor, made while the events are
+SERVERS = 2  # processes of MLflow's server: one for each core of the reference machine
+FLOOR_PAUSE = 1.0  # seconds between two measurements of the floor during the run
 TIMEOUT = 300.0  # seconds for a process to respond, and for the next commit
 API = "/api/2.0/mlflow"
 SOURCE = Path(__file__).resolve().parents[1] / "src"
@@ -59,7 +59,7 @@ class Floor:
 
 @dataclass(frozen=True)
 class Event:
-    """Moments in the life of one event, seconds since 1970; `committed` None when it got no commit."""
+    """Times of one event in seconds since 1970; `committed` is None when it has no commit."""
 
     sent: float
     received: float
@@ -69,7 +69,7 @@ class Event:
 
 @dataclass
 class Run:
-    """What one run measured; `lost` are the aliases that were set and never reached the inbox."""
+    """Measurements of one run; `lost` is the number of aliases that were set and never reached the inbox."""
 
     events: list[Event]
     lost: int
@@ -80,11 +80,11 @@ class Run:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("report", nargs="?", type=Path, help="write the figures here too")
+    parser.add_argument("report", nargs="?", type=Path, help="file to write the figures to")
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--rate", type=float, default=16.0)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # which ends the processes below
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes are stopped too
     with tempfile.TemporaryDirectory() as scratch:
         run = measure(Path(scratch), options.events, options.rate)
     text = "\n".join(report(run, options.rate)) + "\n"
@@ -107,14 +107,16 @@ def measure(folder: Path, events: int, rate: float) -> Run:
         registry = stack.enter_context(httpx.Client(base_url=uri, timeout=TIMEOUT))
         _register(registry, f"{receiver}/webhooks/mlflow")
         _set_aliases(registry, range(WARM_UP), rate, inbox)
-        _eventually(lambda: _done(inbox) == WARM_UP)
-        spent = {name: _processor(process) for name, process in processes.items()}
+        _eventually(lambda: _count_processed(inbox) == WARM_UP)
+        before = {name: _processor_seconds(process) for name, process in processes.items()}
         floor = stack.enter_context(_floor(folder, registry))
         sent = _set_aliases(registry, range(WARM_UP, WARM_UP + events), rate, inbox)
         _drain(inbox, WARM_UP + events)
-        processor = {name: (_processor(process) - spent[name]) / events for name, process in processes.items()}
-    lives = _lives(inbox, _arrivals(remote), sent)
-    return Run(lives, events - len(lives), len({life.committed for life in lives}), floor, processor)
+        used = {name: _processor_seconds(process) - before[name] for name, process in processes.items()}
+    run_events = _read_events(inbox, _read_push_times(remote), sent)
+    pushes = len({event.committed for event in run_events})
+    processor = {name: seconds / events for name, seconds in used.items()}
+    return Run(run_events, events - len(run_events), pushes, floor, processor)
 
 
 def _commands(
@@ -162,7 +164,7 @@ def _free_ports(number: int) -> Sequence[int]:
 def _process(
     folder: Path, name: str, command: Sequence[str], environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a session of its own, stopped at the end with its children."""
+    """Run a process in its own session; at the end, stop it with its children."""
     with (
         (folder / f"{name}.log").open("wb") as log,
         subprocess.Popen(
@@ -179,16 +181,14 @@ def _process(
             os.killpg(process.pid, signal.SIGTERM)
 
 
-def _processor(process: subprocess.Popen[bytes]) -> float:
-    """Seconds of processor time of a session's processes, and of their children that have ended."""
+def _processor_seconds(process: subprocess.Popen[bytes]) -> float:
+    """Seconds of processor time of a session's processes and of their children that have exited."""
     ticks = 0
     for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
+        with suppress(OSError):  # the process has exited
             fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == process.pid:
-            ticks += sum(map(int, fields[11:15]))
+            if int(fields[3]) == process.pid:
+                ticks += sum(map(int, fields[11:15]))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -214,15 +214,15 @@ def _git(*arguments: str) -> str:
 
 
 def _register(registry: httpx.Client, receiver: str) -> None:
-    """Models with two versions each, and the webhook."""
+    """Register the models with two versions each, and the webhook."""
 
-    def model(number: int) -> None:
+    def register_model(number: int) -> None:
         _post(registry, "registered-models/create", name=f"model-{number}")
         for _ in range(2):
             _post(registry, "model-versions/create", name=f"model-{number}", source="s3://bench/model")
 
     with ThreadPoolExecutor(SENDERS) as senders:
-        list(senders.map(model, range(MODELS)))
+        list(senders.map(register_model, range(MODELS)))
     events = [{"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}]
     _post(registry, "webhooks", name="promotion", url=receiver, events=events, secret=SECRET)
 
@@ -230,22 +230,22 @@ def _register(registry: httpx.Client, receiver: str) -> None:
 def _post(registry: httpx.Client, path: str, **content: object) -> None:
     response = registry.post(f"{API}/{path}", json=content)
     if response.is_error:
-        raise RuntimeError(f"MLflow answered {path} with {response.status_code}: {response.text[:300]}")
+        raise RuntimeError(f"MLflow responded to {path} with {response.status_code}: {response.text[:300]}")
 
 
 def _set_aliases(registry: httpx.Client, numbers: range, rate: float, inbox: Path) -> Mapping[str, list[float]]:
     """Set aliases at a steady rate; returns the times of the requests, in order, by model.
 
-    A model's next event comes a whole round of the models later, and if the machine is too slow for that, once half
-    of the round is done: an event that the next one overtakes would be superseded, and no commit.
+    The models take turns. When the machine cannot keep up, a model's next event waits until half of the round is
+    processed: an event that is overtaken by the next one of its model is superseded, and gets no commit.
     """
     sent: dict[str, list[float]] = defaultdict(list)
-    begun = time.time()
+    started = time.time()
 
     def send(number: int) -> None:
-        time.sleep(max(0.0, begun + (number - numbers.start) / rate - time.time()))
+        time.sleep(max(0.0, started + (number - numbers.start) / rate - time.time()))
         if number >= MODELS and number % SENDERS == 0:
-            _eventually(lambda: _done(inbox) >= number - MODELS // 2)
+            _eventually(lambda: _count_processed(inbox) >= number - MODELS // 2)
         name, version = f"model-{number % MODELS}", str(number // MODELS % 2 + 1)
         sent[name].append(time.time())
         _post(registry, "registered-models/alias", name=name, alias="challenger", version=version)
@@ -257,8 +257,8 @@ def _set_aliases(registry: httpx.Client, numbers: range, rate: float, inbox: Pat
 
 @contextmanager
 def _floor(folder: Path, registry: httpx.Client) -> Iterator[Floor]:
-    """Measures the floor repeatedly during the run, so that a busy moment of the machine affects it too."""
-    work, floor, over = str(folder / "work"), Floor(), threading.Event()
+    """Measure the floor repeatedly during the run, so that load on the machine affects it too."""
+    work, floor, stop = str(folder / "work"), Floor(), threading.Event()
     _git("clone", "--quiet", str(folder / "floor.git"), work)
 
     def commit() -> None:
@@ -268,89 +268,87 @@ def _floor(folder: Path, registry: httpx.Client) -> Iterator[Floor]:
     def read() -> None:
         registry.get(f"{API}/registered-models/alias", params={"name": "model-0", "alias": "challenger"})
 
-    def watch() -> None:
-        while not over.wait(FLOOR_PAUSE):
-            floor.commits.append(_timed(commit))
-            floor.reads.append(_timed(read))
+    def sample() -> None:
+        while not stop.wait(FLOOR_PAUSE):
+            floor.commits.append(_measure_seconds(commit))
+            floor.reads.append(_measure_seconds(read))
 
-    thread = threading.Thread(target=watch)
+    thread = threading.Thread(target=sample)
     thread.start()
     try:
         yield floor
     finally:
-        over.set()
+        stop.set()
         thread.join()
 
 
-def _timed(call: Callable[[], None]) -> float:
-    begun = time.perf_counter()
+def _measure_seconds(call: Callable[[], None]) -> float:
+    started = time.perf_counter()
     call()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def _eventually(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
-        try:
+        with suppress(httpx.HTTPError, sqlite3.Error):
             if condition():
                 return
-        except (httpx.HTTPError, sqlite3.Error):
-            pass
         time.sleep(0.2)
     raise RuntimeError(f"the condition did not hold within {TIMEOUT:g} s")
 
 
-def _done(inbox: Path) -> int:
+def _count_processed(inbox: Path) -> int:
     with closing(sqlite3.connect(inbox, timeout=30)) as database:
         return int(database.execute("SELECT COUNT(*) FROM event WHERE outcome IS NOT NULL").fetchone()[0])
 
 
 def _drain(inbox: Path, events: int) -> None:
-    """Wait until every event is done, or nothing more is for a while."""
-    done, moved = -1, time.monotonic()
-    while done < events and time.monotonic() < moved + TIMEOUT:
-        before, done = done, _done(inbox)
+    """Wait until every event is processed, or none has been for TIMEOUT seconds."""
+    done, progressed = -1, time.monotonic()
+    while done < events and time.monotonic() < progressed + TIMEOUT:
+        before, done = done, _count_processed(inbox)
         if done != before:
-            moved = time.monotonic()
+            progressed = time.monotonic()
         time.sleep(1)
 
 
-def _arrivals(remote: Path) -> Mapping[str, float]:
-    """When each event's commit had arrived in the remote."""
+def _read_push_times(remote: Path) -> Mapping[str, float]:
+    """When the commit of each event was pushed to the remote, by the event's ID."""
     lines = (line.split() for line in (remote / "pushes").read_text().splitlines())
     moments = {commit: float(moment) for moment, commit in lines}
     format_ = "--format=%H %(trailers:key=Groundwork-Event,valueonly,separator=)"
-    arrived: dict[str, float] = {}
+    pushed: dict[str, float] = {}
     moment = 0.0
     for line in _git("-C", str(remote), "log", format_, "main").splitlines():  # newest first
         commit, _, event = line.partition(" ")
-        moment = moments.get(commit, moment)  # a commit arrived with the push of the next tip
-        if event in arrived:
+        moment = moments.get(commit, moment)  # a commit was pushed with the next tip
+        if event in pushed:
             raise RuntimeError(f"event {event} has two commits")
         if event:
-            arrived[event] = moment
-    return arrived
+            pushed[event] = moment
+    return pushed
 
 
-def _lives(inbox: Path, arrived: Mapping[str, float], sent: Mapping[str, Sequence[float]]) -> list[Event]:
-    """The inbox's events with what was sent for each: a model's are far apart, and come in their order."""
+def _read_events(inbox: Path, pushed: Mapping[str, float], sent: Mapping[str, Sequence[float]]) -> list[Event]:
+    """The events in the inbox with the times of their requests; a model's events arrive in their order."""
     with closing(sqlite3.connect(inbox)) as database:
         rows = database.execute(
             "SELECT model, id, received, COALESCE(outcome, 'waiting') FROM event ORDER BY model, received"
         ).fetchall()
-    lives = []
+    events = []
     for model, group in itertools.groupby(rows, key=lambda row: row[0]):
         moments = sent.get(model, ())
         counted = list(group)[-len(moments) :] if moments else []  # without the warm-up's
         for moment, (_, id_, received, outcome) in zip(moments, counted, strict=False):
-            lives.append(Event(moment, received, arrived.get(id_), outcome))
-    return lives
+            events.append(Event(moment, received, pushed.get(id_), outcome))
+    return events
 
 
 def report(run: Run, rate: float) -> list[str]:
-    whole = [event.committed - event.sent for event in run.events if event.committed is not None]
-    taken = [event.received - event.sent for event in run.events]
-    worked = [event.committed - event.received for event in run.events if event.committed is not None]
+    total = [event.committed - event.sent for event in run.events if event.committed is not None]
+    to_inbox = [event.received - event.sent for event in run.events]
+    to_commit = [event.committed - event.received for event in run.events if event.committed is not None]
     last = max(event.committed or 0.0 for event in run.events)
     seconds = last - min(event.sent for event in run.events)
     outcomes = Counter(event.outcome for event in run.events)
@@ -358,39 +356,42 @@ def report(run: Run, rate: float) -> list[str]:
     pairs = list(map(sum, zip(floor.commits, floor.reads, strict=True)))
     cores, load = len(os.sched_getaffinity(0)), ", ".join(f"{value:.1f}" for value in os.getloadavg())
     rows = {
-        "alias asked for -> commit in the remote": whole,
-        "of it: alias asked for -> in the inbox (MLflow's part)": taken,
-        "of it: in the inbox -> commit in the remote": worked,
+        "alias requested -> commit in the remote": total,
+        "of it: alias requested -> in the inbox (MLflow's part)": to_inbox,
+        "of it: in the inbox -> commit in the remote": to_commit,
         "floor: a bare `git commit` and `git push`": floor.commits,
         "floor: a bare read of an alias in MLflow": floor.reads,
     }
-    p50, p99 = (_cut(whole, percent) / _cut(pairs, percent) for percent in (50, 99))
+    p50, p99 = (_percentile(total, percent) / _percentile(pairs, percent) for percent in (50, 99))
     return [
         "## Promotion",
         "",
-        f"`python bench/promotion.py`, {time.strftime('%Y-%m-%d')}, {platform.machine()}, {cores} cores for all of it, "
-        f"Python {platform.python_version()}, load average {load} at the end.",
-        f"{len(run.events) + run.lost} events of {MODELS} models, {rate:g}/s offered, {len(whole) / seconds:.1f}/s "
-        f"committed; {len(whole)} commits by {run.pushes} pushes; lost: {run.lost}; in the inbox: "
+        f"`python bench/promotion.py`, {time.strftime('%Y-%m-%d')}, {platform.machine()}, {cores} cores for all "
+        f"processes, Python {platform.python_version()}, load average {load} at the end.",
+        f"{len(run.events) + run.lost} events of {MODELS} models, {rate:g}/s offered, {len(total) / seconds:.1f}/s "
+        f"committed; {len(total)} commits by {run.pushes} pushes; lost: {run.lost}; in the inbox: "
         f"{', '.join(f'{number} {outcome}' for outcome, number in outcomes.items())}.",
         "",
         "| seconds | p50 | p99 | longest |",
         "|---|---|---|---|",
-        *(f"| {name} | {_cut(t, 50):.3f} | {_cut(t, 99):.3f} | {max(t):.3f} |" for name, t in rows.items()),
+        *(
+            f"| {name} | {_percentile(t, 50):.3f} | {_percentile(t, 99):.3f} | {max(t):.3f} |"
+            for name, t in rows.items()
+        ),
         "",
         f"Event to commit is {p50:.1f} times the floor (one commit, push and read) at p50, {p99:.1f} times at p99.",
         "Processor time per event: "
         + ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in run.processor.items())
         + ".",
-        f"Goal, p99 of event to commit at most 1 s: {'met' if _cut(whole, 99) <= 1 else 'missed'}.",
+        f"Goal, p99 of event to commit at most 1 s: {'met' if _percentile(total, 99) <= 1 else 'missed'}.",
         "",
-        "In the figure: MLflow's own handling, its webhook, the receiver, the durable inbox, the second look at the "
-        "registry, the commit, the push. Not in it: the gate (simulated, passes at once), tags and messages, which "
+        "Included: MLflow's own handling, its webhook, the receiver, the durable inbox, the second read of the "
+        "registry, the commit, the push. Not included: the gate (simulated, passes at once), tags and messages, which "
         "follow the commit, and the network.",
     ]
 
 
-def _cut(times: Sequence[float], percent: int) -> float:
+def _percentile(times: Sequence[float], percent: int) -> float:
     return statistics.quantiles(times, n=100, method="inclusive")[percent - 1]
 
 

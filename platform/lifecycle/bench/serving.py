@@ -1,7 +1,7 @@
 """Compares serving speed: one model, one machine, one run, every server in turn. `python bench/serving.py [REPORT.md]`
 
-Each round measures every server before the next round, so that a busy moment of the machine affects them all. Servers
-that are not being measured run, and are idle. The load generator runs on the same cores as the servers. The peers'
+Each round measures every server before the next round, so that load on the machine affects them all. Servers that are
+not being measured run, and are idle. The load generator runs on the same cores as the servers. The peers'
 environments are created in .bench. The exit code is 1 when a request failed, or a server is missing.
 """
 
@@ -54,7 +54,7 @@ MODELS = {
 
 @dataclass
 class Measurement:
-    """One server with one model: loads by clients, megabytes, or why there are none."""
+    """One server with one model: loads by number of clients and memory in MB, or why they are missing."""
 
     loads: dict[int, list[Load]] = field(default_factory=dict)
     workers: int = 0
@@ -81,7 +81,7 @@ class Running:
     message: bytes
 
 
-# A worker has one core, for which threads of numeric libraries would only compete. The same for all servers.
+# A worker has one core, so threads of numeric libraries would only compete for it. The same for all servers.
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -153,12 +153,12 @@ def compare(subject: Subject) -> Mapping[str, Measurement]:
                 info(f"{title}: {error}")
         for clients in CLIENTS:
             for number in range(ROUNDS):
-                for title, one in running.items():
-                    load = measure(one.port, one.message, clients, SECONDS, WARM_UP)
+                for title, target in running.items():
+                    load = measure(target.port, target.message, clients, SECONDS, WARM_UP)
                     results[title].loads.setdefault(clients, []).append(load)
                 info(f"{subject.name}: {clients} clients, round {number + 1} of {ROUNDS}")
-        for title, one in running.items():
-            measure_memory(one.process.pid, results[title])
+        for title, target in running.items():
+            measure_memory(target.process.pid, results[title])
     return results
 
 
@@ -197,7 +197,7 @@ def wait_for_response(port: int, path: str, payload: bytes, process: subprocess.
     http_request = urllib.request.Request(
         f"http://127.0.0.1:{port}{path}", data=payload, headers={"content-type": "application/json"}
     )
-    deadline, problem = time.monotonic() + TIMEOUT, "it ended"
+    deadline, problem = time.monotonic() + TIMEOUT, "it exited"
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(http_request, timeout=30) as response:  # noqa: S310 (an address of this machine)

@@ -196,10 +196,10 @@ def has_network_plugin(cluster: ManagedCluster) -> bool:
 def _node_indices(pool: NodePool, existing: Iterable[Object], additional: int) -> Iterator[int]:
     """The indices of a pool's initial nodes, of those the autoscaler added before, and of `additional` ones."""
     yield from range(pool.count)
-    taken = {node_index(node) for node in existing if pool_name(node) == pool.name}
+    used = {node_index(node) for node in existing if pool_name(node) == pool.name}
     scaled = range(pool.count, pool.max_count)
-    yield from (index for index in scaled if index in taken)
-    yield from itertools.islice((index for index in scaled if index not in taken), additional)
+    yield from (index for index in scaled if index in used)
+    yield from itertools.islice((index for index in scaled if index not in used), additional)
 
 
 def _node_capacity(cluster: ManagedCluster, pool: NodePool) -> vm_sizes.NodeCapacity:

@@ -28,7 +28,7 @@ def _kubernetes(command: str, build_time: str) -> Tool:
         version_variables={"k8s.io/component-base/version.gitVersion": "k8s.io/kubernetes"},
         build_time=build_time,
         install_url="https://kubernetes.io/releases/download/",
-        minimum_version="1.33.0",  # what KServe, the charts and the stacks ask for
+        minimum_version="1.33.0",  # what KServe, the charts and the stacks require
         below_version="1.34.0",  # the schemas that objects are checked against offline are of 1.33
     )
 

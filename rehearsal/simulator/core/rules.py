@@ -1,7 +1,7 @@
 """Rules that resource models of every cloud share.
 
-Each takes the cloud's error message. Unless said otherwise `{value}` in a message is the offending value, and a value
-that is not set or that a preview does not know passes.
+Each takes the cloud's error message. Unless stated otherwise, `{value}` in a message is the offending value, and values
+that are not set, or not known in a preview, pass.
 """
 
 from __future__ import annotations

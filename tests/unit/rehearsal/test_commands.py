@@ -1,7 +1,7 @@
 """Wrong settings, and the message that `make rehearse` ends with before it starts anything.
 
-The commands run in this process; tests/engine/test_bad_input.py proves the same of a few as people type them. The rules
-of the settings themselves are proven one by one in tests/unit/infra/test_settings.py.
+The commands run in this process; tests/engine/test_bad_input.py proves the same for some of them on the command line.
+Each rule of the settings is proven in tests/unit/infra/test_settings.py.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ STACK = "azure-dev"
 
 @pytest.fixture
 def stack_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The settings of the stack, in a copy of the stacks' folder. A rehearsal that begins fails the test."""
+    """The settings of the stack, in a copy of the stacks' folder. The test fails if a rehearsal starts."""
     shutil.copytree(ROOT / "stacks", tmp_path / "stacks")
     copy = replace(project.load(ROOT), root=tmp_path, stacks=tmp_path / "stacks")
     monkeypatch.setattr(project, "current", lambda: copy)
-    monkeypatch.setattr(commands, "preparing", lambda: pytest.fail("the rehearsal began"))
+    monkeypatch.setattr(commands, "preparing", lambda: pytest.fail("the rehearsal started"))
     return tmp_path / "stacks" / f"Pulumi.{STACK}.yaml"
 
 
-def refusal() -> str:
-    """The message with which the command ends."""
+def run_up() -> str:
+    """Run the command, which must fail; returns its message."""
     with pytest.raises(UserError) as raised:
         commands.up(Namespace(stack=STACK, port=0, strict=False))
     return str(raised.value)
@@ -53,23 +53,23 @@ def refusal() -> str:
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_wrong_setting_is_refused_with_a_remedy(
+def test_an_invalid_setting_is_an_error_with_a_remedy(
     stack_file: Path, tmp_path: Path, settings: dict[str, Any], message: str
 ) -> None:
     content = yaml.safe_load(stack_file.read_text())
     content["config"].update({f"groundwork:{name}": value for name, value in settings.items()})
     stack_file.write_text(yaml.safe_dump(content))
-    refused = refusal()
-    assert message in refused
-    assert "Remedy: " in refused
+    error = run_up()
+    assert message in error
+    assert "Remedy: " in error
     assert not (tmp_path / ".groundwork").exists()
 
 
 def test_a_missing_setting_is_named(stack_file: Path) -> None:
     stack_file.write_text(stack_file.read_text().replace("groundwork:owner", "groundwork:costCenter"))
-    assert "groundwork:owner is not set" in refusal()
+    assert "groundwork:owner is not set" in run_up()
 
 
 def test_a_stack_file_that_is_not_yaml_is_named(stack_file: Path) -> None:
     stack_file.write_text("config: [unclosed")
-    assert f"stacks/Pulumi.{STACK}.yaml is not YAML" in refusal()
+    assert f"stacks/Pulumi.{STACK}.yaml is not YAML" in run_up()

@@ -1,7 +1,7 @@
 """The receiver with real HTTP messages: which deliveries it accepts, and which it rejects.
 
 Proves the checks on signed, unsigned, old, repeated, malformed and huge deliveries; that an event is on disk before the
-response; that MLflow is asked to retry when the disk is full. The signature is compared with MLflow's own code.
+response; that the response makes MLflow retry when the disk is full. The signature is compared with MLflow's own code.
 test_end_to_end proves that MLflow itself is accepted.
 """
 

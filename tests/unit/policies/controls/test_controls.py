@@ -90,7 +90,7 @@ def test_azure_api_versions_make_no_difference(spelling: str) -> None:
 
 
 def _values(subject: Subject) -> Iterator[str]:
-    """Every text in the properties that is long enough to be told from prose, names apart."""
+    """Every text in the properties that is long enough to be distinguished from prose, without names."""
 
     def walk(tree: Any, key: str = "") -> Iterator[str]:
         if isinstance(tree, Mapping):

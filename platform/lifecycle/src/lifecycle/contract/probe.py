@@ -1,7 +1,7 @@
 """Runs in the serving environment's interpreter, which need not have this package: `probe.py REQUEST RESPONSE`.
 
-Both files are JSON. The request {"libraries": [names]} is answered with versions; one with "model" (a folder) and
-"rows" (a Parquet file, or null for the model's own input example) is answered with predictions.
+Both files are JSON. The request {"libraries": [names]} gets versions as the response; one with "model" (a folder) and
+"rows" (a Parquet file, or null for the model's own input example) gets predictions.
 """
 
 import json

@@ -156,7 +156,7 @@ class ModelRegistry:
                 return
 
     def _find(self, call: Callable[[], T]) -> T | None:
-        """The call's result; None when what it asks for does not exist."""
+        """The call's result; None when the requested entity does not exist."""
         try:
             with self.translate_errors():
                 return call()

@@ -1,4 +1,4 @@
-"""The receiver of MLflow's registry webhooks: it verifies, stores and answers. The worker does everything else."""
+"""The receiver of MLflow's registry webhooks: verifies, stores and acknowledges them. The worker does the rest."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Worker:
         self._finishing: dict[Future[None], Event] = {}
 
     def run(self, stop: threading.Event, *, until_idle: bool = False) -> None:
-        """Work until `stop` is set, or until nothing is due; what was begun is finished first.
+        """Work until `stop` is set, or until nothing is due; work in progress is finished first.
 
         Examining takes as long as the gate does and runs concurrently. All that was accepted when a push has ended
         shares the next push.

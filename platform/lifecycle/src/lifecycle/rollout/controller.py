@@ -3,9 +3,10 @@
     promoted -> 10 % -> 25 % -> 50 % -> 100 % -> adopted -> settled
          \\_______\\_______\\______\\_______\\________\\__ rolled back
 
-Adopted: champion.yaml names the challenger's version while the challenger still answers every request, so that the
-champion's pods are replaced without an effect on users. Settled: the champion answers, the challenger is removed. The
-controller keeps no state between two steps; any other controller can replace one that was killed.
+Adopted: champion.yaml names the challenger's version while the challenger still serves every request, so that the
+champion's pods are replaced without an effect on users. Settled: the champion serves every request, the challenger
+is removed. The controller has no state of its own between two steps; any other controller can replace one that was
+killed.
 """
 
 from __future__ import annotations

@@ -26,17 +26,17 @@ def echo() -> Iterator[socket.socket]:
 
 
 def test_an_early_connection_is_answered_once_the_process_runs(echo: socket.socket) -> None:
-    asked = threading.Event()
+    requested = threading.Event()
 
     def port() -> int:
-        asked.set()
+        requested.set()
         return int(echo.getsockname()[1])
 
     proxy = LazyProxy(port)
 
     with socket.create_connection(proxy.address, 5) as client:
         client.sendall(b"early")
-        assert asked.wait(TIMEOUT)
+        assert requested.wait(TIMEOUT)
         threading.Thread(target=_answer_once, args=(echo,), daemon=True).start()
 
         assert client.recv(100) == b"early"

@@ -83,7 +83,7 @@ def test_a_reference_to_a_missing_resource_is_refused(toy: Simulation) -> None:
         create_box(toy, shelf="shelf/bottom")
 
 
-def test_a_name_that_is_taken_is_refused(toy: Simulation) -> None:
+def test_a_name_that_is_in_use_is_rejected(toy: Simulation) -> None:
     with pytest.raises(CloudError, match='"shelf/top" already exists'):
         toy.create("urn::other", SHELF, Values({"name": "top"}), preview=False)
 
