@@ -32,7 +32,7 @@ from tests.support.chart_installation import (
     find_condition,
     install_chart,
 )
-from tests.support.gitops_rendering import deployment, render
+from tests.support.gitops_rendering import build_deployment, render
 from tests.support.waiting import eventually
 
 _NAMESPACE = "kserve"
@@ -220,7 +220,7 @@ def _restricted_namespace(name: str) -> Object:
 
 def _pod(inference_service: Mapping[str, Any], **more: Any) -> Object:
     """A pod of the predictor, with a service account that exists."""
-    template = deployment(inference_service)["spec"]["template"]
+    template = build_deployment(inference_service)["spec"]["template"]
     spec = {**template["spec"], "serviceAccountName": "default", **more}
     metadata = {**template["metadata"], "name": "of-a-predictor", "namespace": "serving"}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}

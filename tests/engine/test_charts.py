@@ -1,8 +1,8 @@
 """Charts rendered by the real Helm, their objects validated against the schemas and evaluated by the controls.
 
-Proves on toy charts what is refused, found and kept out of the state; and, where GROUNDWORK_CHARTS names a folder with
-the packages, that the platform's own charts pass with the platform's own values. What the API server's admission, and
-what operators make of custom kinds, is not proven.
+Proves with toy charts what is rejected, what is reported, and what is not stored in the state; and, where
+GROUNDWORK_CHARTS names a folder with the packages, that the platform's own charts pass with the platform's own values.
+Does not prove anything about the API server's admission, or about objects that operators create.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ REQUIRES = '{{ required "say how many" .Values.replicas }}'
 
 
 @pytest.fixture(autouse=True)
-def _helm() -> None:
+def _require_helm() -> None:
     if not cli.is_available():
         pytest.skip("no Helm on this machine, and none could be built")
 
@@ -81,39 +81,39 @@ def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simu
     state.close()
 
 
-def release(folder: Path, values: dict[str, Any] | None = None, **templates: str) -> dict[str, Any]:
-    """The inputs of a release of a toy chart with these templates."""
+def create_release_inputs(folder: Path, values: dict[str, Any] | None = None, **templates: str) -> dict[str, Any]:
+    """Package a toy chart with these templates; returns the inputs of a release of it."""
     chart_packages.package(folder, "toy", {f"{name}.yaml": text for name, text in templates.items()})
     toy = {"chart": "toy", "version": chart_packages.VERSION, "name": "toy", "namespace": "default"}
-    # The chart's place among the values keeps one test's rendering from answering another's.
+    # Renderings are cached by release and values: the folder distinguishes the charts of different tests.
     return {**toy, "values": {"level": "1", "folder": str(folder), **(values or {})}}
 
 
-def create(kubernetes: Simulation, inputs: dict[str, Any]) -> Any:
+def create_release(kubernetes: Simulation, inputs: dict[str, Any]) -> Any:
     _, outputs = kubernetes.create("urn::r", RELEASE, Values(inputs), preview=False)
     return outputs.plain["rendered"]
 
 
 def test_a_chart_is_rendered_and_its_objects_counted(kubernetes: Simulation, tmp_path: Path) -> None:
-    inputs = release(tmp_path, config=CONFIG_MAP, monitor=MONITOR)
-    assert create(kubernetes, inputs) == {"objects": 2, "notChecked": 1, "reason": ""}
+    inputs = create_release_inputs(tmp_path, config=CONFIG_MAP, monitor=MONITOR)
+    assert create_release(kubernetes, inputs) == {"objects": 2, "notChecked": 1, "reason": ""}
 
 
-def test_a_template_that_fails_refuses_the_release_in_helms_words(kubernetes: Simulation, tmp_path: Path) -> None:
+def test_a_template_that_fails_is_an_error_with_helms_message(kubernetes: Simulation, tmp_path: Path) -> None:
     with pytest.raises(CloudError, match=r"toy could not be rendered: .*say how many"):
-        create(kubernetes, release(tmp_path, broken=REQUIRES))
+        create_release(kubernetes, create_release_inputs(tmp_path, broken=REQUIRES))
 
 
 def test_an_update_is_rendered_too(kubernetes: Simulation, tmp_path: Path) -> None:
-    inputs = release(tmp_path, {"replicas": 1}, needs="# " + REQUIRES, config=CONFIG_MAP)
-    create(kubernetes, inputs)
+    inputs = create_release_inputs(tmp_path, {"replicas": 1}, needs="# " + REQUIRES, config=CONFIG_MAP)
+    create_release(kubernetes, inputs)
     changed = {**inputs, "values": {**inputs["values"], "replicas": ""}}
     with pytest.raises(CloudError, match="say how many"):
         kubernetes.update("urn::r", RELEASE, "default/toy", Values(changed), Values(inputs), preview=False)
 
 
 @pytest.mark.parametrize(
-    ("template", "refusal"),
+    ("template", "reason"),
     [
         (LIST, "toy/ConfigMap/two: ConfigMap is invalid: object"),
         (CONFIG_MAP.replace('"{{ .Values.level }}"', "{{ .Values.level }}"), "toy/ConfigMap/settings.*data.level"),
@@ -122,31 +122,35 @@ def test_an_update_is_rendered_too(kubernetes: Simulation, tmp_path: Path) -> No
         ("a: [", "YAML"),
     ],
 )
-def test_an_object_that_the_api_server_would_refuse_refuses_the_release(
-    kubernetes: Simulation, tmp_path: Path, template: str, refusal: str
+def test_a_release_with_an_object_that_the_api_server_would_reject_is_rejected(
+    kubernetes: Simulation, tmp_path: Path, template: str, reason: str
 ) -> None:
-    with pytest.raises(CloudError, match=refusal):
-        create(kubernetes, release(tmp_path, object=template))
+    with pytest.raises(CloudError, match=reason):
+        create_release(kubernetes, create_release_inputs(tmp_path, object=template))
 
 
-def test_what_a_chart_makes_at_random_is_written_down_nowhere(kubernetes: Simulation, tmp_path: Path) -> None:
-    inputs = release(tmp_path, secret=SECRET)
-    assert create(kubernetes, inputs) == create_again(inputs) == {"objects": 1, "notChecked": 0, "reason": ""}
+def test_random_values_of_a_chart_are_never_written_to_disk(kubernetes: Simulation, tmp_path: Path) -> None:
+    inputs = create_release_inputs(tmp_path, secret=SECRET)
+    assert (
+        create_release(kubernetes, inputs)
+        == create_in_new_state(inputs)
+        == {"objects": 1, "notChecked": 0, "reason": ""}
+    )
     written = [path for path in tmp_path.rglob("*") if path.is_file() and b"made-" in path.read_bytes()]
     assert written == []
 
 
-def create_again(inputs: dict[str, Any]) -> Any:
+def create_in_new_state(inputs: dict[str, Any]) -> Any:
     state = StateStore(":memory:")
     try:
-        return create(Simulation(CLOUD, state), inputs)
+        return create_release(Simulation(CLOUD, state), inputs)
     finally:
         state.close()
 
 
 def test_a_hook_is_evaluated_like_any_other_object(kubernetes: Simulation, tmp_path: Path) -> None:
-    inputs = release(tmp_path, hook=HOOK)
-    create(kubernetes, inputs)
+    inputs = create_release_inputs(tmp_path, hook=HOOK)
+    create_release(kubernetes, inputs)
     problems = "\n".join(list_problems([evaluate_release(inputs, [])], strict=False))
     assert "toy/Job/hook: [high] k8s-pod-host-namespaces: spec.template.spec.hostPID" in problems
     assert "Remedy: leave hostPID, hostIPC and hostNetwork unset" in problems
@@ -154,16 +158,16 @@ def test_a_hook_is_evaluated_like_any_other_object(kubernetes: Simulation, tmp_p
 
 @pytest.mark.usefixtures("kubernetes")
 @pytest.mark.parametrize(("template", "message"), [(LIST, "ConfigMap is invalid"), (REQUIRES, "does not render: ")])
-def test_a_release_from_before_its_chart_was_at_hand_is_refused_all_the_same(
+def test_a_release_that_was_created_without_its_chart_is_evaluated_once_the_chart_is_available(
     tmp_path: Path, template: str, message: str
 ) -> None:
-    (problem,) = list_problems([evaluate_release(release(tmp_path, object=template), [])], strict=False)
+    (problem,) = list_problems([evaluate_release(create_release_inputs(tmp_path, object=template), [])], strict=False)
     assert message in problem
 
 
 @pytest.mark.usefixtures("kubernetes")
-def test_values_that_the_state_keeps_secret_are_not_taken_for_what_stands_there(tmp_path: Path) -> None:
-    inputs = release(tmp_path, {"level": {SIGNATURE: "mark", "ciphertext": "v1:x"}}, config=CONFIG_MAP)
+def test_a_release_with_values_that_are_secret_in_the_state_is_not_rendered(tmp_path: Path) -> None:
+    inputs = create_release_inputs(tmp_path, {"level": {SIGNATURE: "mark", "ciphertext": "v1:x"}}, config=CONFIG_MAP)
     assert "secret" in evaluate_release(inputs, []).rendered.skip_reason
 
 
@@ -184,27 +188,27 @@ def test_only_an_exception_in_force_covers_a_rendered_object(
     tmp_path: Path, resource: str, expires: date, covers: bool
 ) -> None:
     exception = ReviewedException("k8s-pod-host-namespaces", resource, "for a test", expires)
-    evaluation = evaluate_release(release(tmp_path, hook=HOOK), [exception])
-    assert any(found.control.id == exception.control for found in evaluation.excepted) is covers
-    assert any(found.control.id == exception.control for found in evaluation.failed) is not covers
+    evaluation = evaluate_release(create_release_inputs(tmp_path, hook=HOOK), [exception])
+    assert any(violation.control.id == exception.control for violation in evaluation.excepted) is covers
+    assert any(violation.control.id == exception.control for violation in evaluation.failed) is not covers
 
 
 @pytest.mark.usefixtures("kubernetes")
-def test_advice_stops_nothing(tmp_path: Path) -> None:
-    evaluation = evaluate_release(release(tmp_path, hook=HOOK), [])
-    lower = [replace(found, control=replace(found.control, severity="low")) for found in evaluation.violations]
+def test_advisories_are_not_problems_even_when_strict(tmp_path: Path) -> None:
+    evaluation = evaluate_release(create_release_inputs(tmp_path, hook=HOOK), [])
+    lower = [replace(item, control=replace(item.control, severity="low")) for item in evaluation.violations]
     advised = [replace(evaluation, violations=lower)]
     assert list_problems(advised, strict=True) == []
     assert "[low] k8s-pod-host-namespaces" in "\n".join(list_advisories(advised))
 
 
-def test_a_chart_that_cannot_be_had_is_said_to_be_and_fails_where_it_is_strict(
+def test_an_unavailable_chart_is_reported_and_is_a_problem_when_strict(
     kubernetes: Simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(toolchain, "CACHE", tmp_path / "cache")
     inputs = {"chart": "nowhere", "version": "1.0.0", "name": "toy", "namespace": "default", "values": {}}
     reason = "the release names no repository"
-    assert create(kubernetes, inputs) == {"objects": 0, "notChecked": 0, "reason": reason}
+    assert create_release(kubernetes, inputs) == {"objects": 0, "notChecked": 0, "reason": reason}
     evaluations = [evaluate_release(inputs, [])]
     assert list_problems(evaluations, strict=False) == []
     (problem,) = list_problems(evaluations, strict=True)
@@ -214,7 +218,7 @@ def test_a_chart_that_cannot_be_had_is_said_to_be_and_fails_where_it_is_strict(
 
 @pytest.fixture(scope="module", params=["dev", "prod"])
 def platform(request: pytest.FixtureRequest) -> list[ChartEvaluation]:
-    """The platform's charts with its own values, as they are recorded: refused where they break a schema."""
+    """Evaluations of the platform's charts with its own values; a release that breaks a schema is a problem."""
     if not os.environ.get(charts.FOLDER_VARIABLE):
         pytest.skip(f"{charts.FOLDER_VARIABLE} names no folder with the charts")
     recorder, _ = record_program(
@@ -224,7 +228,7 @@ def platform(request: pytest.FixtureRequest) -> list[ChartEvaluation]:
     return [evaluate_release(item.inputs, reviewed) for item in recorder.of_type(RELEASE)]
 
 
-def test_the_platforms_charts_render_to_objects_that_nothing_is_wrong_with(platform: list[ChartEvaluation]) -> None:
+def test_the_platforms_charts_render_without_problems(platform: list[ChartEvaluation]) -> None:
     assert {evaluation.chart.name for evaluation in platform} == {"kube-prometheus-stack", "mlflow"}
     assert list_problems(platform, strict=True) == []
     assert all(evaluation.passed > 10 for evaluation in platform)

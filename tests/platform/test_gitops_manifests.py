@@ -2,7 +2,7 @@
 
 Proves that base and overlays reach the InferenceServices, that the pods that KServe creates for them pass every control
 of the policy pack for Kubernetes, and how the autoscaler, the probes and the rollout of pods are configured. The
-Deployment is put together here as KServe's controller does (predictor's pod specification, strategy, labels); that a
+Deployment is built here as KServe's controller does (predictor's pod specification, strategy, labels); that a
 real API server and the real controller accept it is proven elsewhere. Needs kubectl, which contains kustomize.
 """
 
@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from policies import Undecided, evaluate_manifest
-from tests.support.gitops_rendering import GITOPS, Manifests, deployment, kustomized, render
+from tests.support.gitops_rendering import GITOPS, Manifests, build_deployment, kustomize, render
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 
@@ -28,21 +28,21 @@ def of_kind(manifests: Manifests, kind: str) -> Manifests:
     return [manifest for manifest in manifests if manifest["kind"] == kind]
 
 
-def test_every_control_holds_for_what_is_applied_and_for_the_pods_of_it(rendered: tuple[str, Manifests]) -> None:
+def test_manifests_and_their_pods_pass_every_control(rendered: tuple[str, Manifests]) -> None:
     _, manifests = rendered
     services = of_kind(manifests, "InferenceService")
     assert len(services) == 2
     evaluated = 0
-    for manifest in [*manifests, *map(deployment, services)]:
+    for manifest in [*manifests, *map(build_deployment, services)]:
         for control, finding in evaluate_manifest(manifest):
             evaluated += 1
             assert isinstance(finding, Undecided), f"{manifest['metadata']['name']}: {control.id}: {finding}"
-    broken = deployment(services[0])
+    broken = build_deployment(services[0])
     broken["spec"]["template"]["spec"]["containers"][0]["securityContext"]["privileged"] = True
     assert [control.id for control, _ in evaluate_manifest(broken)] == ["k8s-pod-privileged"]
 
 
-def test_the_pods_are_what_serving_needs(rendered: tuple[str, Manifests]) -> None:
+def test_pods_are_configured_for_serving(rendered: tuple[str, Manifests]) -> None:
     _, manifests = rendered
     for service in of_kind(manifests, "InferenceService"):
         predictor = service["spec"]["predictor"]
@@ -77,7 +77,7 @@ def test_the_autoscaler_gets_its_bounds_and_both_targets(rendered: tuple[str, Ma
         assert targets == {"cpu": 70, "memory": 80}
 
 
-def test_no_budget_keeps_a_node_from_being_drained(rendered: tuple[str, Manifests]) -> None:
+def test_no_disruption_budget_prevents_the_drain_of_a_node(rendered: tuple[str, Manifests]) -> None:
     _, manifests = rendered
     pods = {
         service["metadata"]["name"]: service["spec"]["predictor"]["minReplicas"]
@@ -90,7 +90,7 @@ def test_no_budget_keeps_a_node_from_being_drained(rendered: tuple[str, Manifest
         assert 1 <= budget["spec"]["minAvailable"] < pods[name]
 
 
-def test_everything_stands_in_the_namespace_and_argo_cd_may_apply_it(rendered: tuple[str, Manifests]) -> None:
+def test_everything_is_in_one_namespace_and_allowed_by_the_argo_cd_project(rendered: tuple[str, Manifests]) -> None:
     environment, manifests = rendered
     assert {manifest["metadata"]["namespace"] for manifest in manifests} == {"serving"}
     project = yaml.safe_load((GITOPS / "argocd" / "project.yaml").read_text())
@@ -106,4 +106,4 @@ def test_everything_stands_in_the_namespace_and_argo_cd_may_apply_it(rendered: t
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_an_environment_without_models_renders(environment: str) -> None:
-    assert "kind: NetworkPolicy" in kustomized(GITOPS / environment)
+    assert "kind: NetworkPolicy" in kustomize(GITOPS / environment)

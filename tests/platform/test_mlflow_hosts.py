@@ -1,7 +1,7 @@
 """A real MLflow server, configured with the hosts that the platform allows.
 
-MLflow compares the Host header to the letter, port included. Proves that clients in the cluster and Prometheus get
-through and that others do not, on the installed MLflow; the one in the chart's image may be an earlier 3.x.
+MLflow compares the Host header exactly, port included. Proves that clients in the cluster and Prometheus are accepted
+and others rejected, by the installed MLflow; the one in the chart's image may be an earlier 3.x.
 """
 
 from __future__ import annotations
@@ -33,27 +33,30 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--default-artifact-root", str(folder)),
         *("--allowed-hosts", ",".join(ALLOWED_HOSTS)),
     ]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight processes that nobody asks here
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }  # eight processes that these tests do not use
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
         address = f"http://127.0.0.1:{port}"
         try:
 
-            def check() -> bool:
+            def is_healthy() -> bool:
                 if process.poll() is not None:
                     raise RuntimeError((folder / "log").read_text())
-                assert answer(address, "anyone", "/health") == 200, (folder / "log").read_text()
+                assert request_status(address, "anyone", "/health") == 200, (folder / "log").read_text()
                 return True
 
-            eventually(check)
+            eventually(is_healthy)
             yield address
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
-def answer(address: str, host: str, path: str = "/api/2.0/mlflow/experiments/search?max_results=1") -> int:
-    """Status with which the server answers a request for this host; 0 when it does not answer."""
+def request_status(address: str, host: str, path: str = "/api/2.0/mlflow/experiments/search?max_results=1") -> int:
+    """Send a request with this Host header; returns the response's status, 0 when there is no response."""
     request = urllib.request.Request(f"{address}{path}", headers={"Host": host})  # noqa: S310 http on this machine
     try:
         with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
@@ -78,10 +81,10 @@ def answer(address: str, host: str, path: str = "/api/2.0/mlflow/experiments/sea
         "192.168.0.9:5000",
     ],
 )
-def test_clients_in_the_cluster_and_prometheus_get_through(server: str, host: str) -> None:
-    assert answer(server, host) == 200
+def test_hosts_of_clients_in_the_cluster_and_of_prometheus_are_accepted(server: str, host: str) -> None:
+    assert request_status(server, host) == 200
 
 
 @pytest.mark.parametrize("host", ["mlflow.example.com", "evil.example", "10.evil.example", "8.8.8.8:5000", "mlflow:81"])
-def test_others_do_not(server: str, host: str) -> None:
-    assert answer(server, host) == 403
+def test_other_hosts_are_rejected(server: str, host: str) -> None:
+    assert request_status(server, host) == 403

@@ -50,10 +50,10 @@ def render(environment: str, folder: Path) -> Manifests:
     shutil.copytree(GITOPS, work)
     command = [str(python()), "-c", _WRITE, environment]
     subprocess.run(command, cwd=work, env={"PYTHONPATH": str(package() / "src")}, check=True)
-    return list(yaml.safe_load_all(kustomized(work / environment)))
+    return list(yaml.safe_load_all(kustomize(work / environment)))
 
 
-def kustomized(folder: Path) -> str:
+def kustomize(folder: Path) -> str:
     """Render a folder with kustomize; skips the test where kubectl, which contains it, is not on PATH."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl, which renders, is not on PATH")
@@ -61,7 +61,7 @@ def kustomized(folder: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def deployment(inference_service: Mapping[str, Any]) -> dict[str, Any]:
+def build_deployment(inference_service: Mapping[str, Any]) -> dict[str, Any]:
     """The Deployment of a predictor, as KServe v0.20.0's deployment_reconciler creates it."""
     predictor = dict(inference_service["spec"]["predictor"])
     extension = ("minReplicas", "maxReplicas", "autoScaling", "deploymentStrategy", "labels", "annotations")

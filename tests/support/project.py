@@ -131,13 +131,13 @@ class Project:
 
     def processes(self, stack: str) -> dict[str, int]:
         """The process ids of the rehearsal's cluster, by the names of their programs."""
-        folder, found = str(self.rehearsal(stack)), {}
+        folder, processes = str(self.rehearsal(stack)), {}
         for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with suppress(OSError):  # it has ended meanwhile
+            with suppress(OSError):  # it has exited in the meantime
                 command = path.read_text().split("\0")
                 if any(folder in argument for argument in command[1:]):
-                    found[Path(command[0]).name] = int(path.parent.name)
-        return found
+                    processes[Path(command[0]).name] = int(path.parent.name)
+        return processes
 
     def set(self, stack: str, **settings: Any) -> None:
         """Edit settings in the stack's file, by their names without the namespace."""
@@ -239,12 +239,12 @@ class Stack:
 
 def changes(events: Path) -> dict[str, str]:
     """Resource name -> operation, for each resource that the run in an event log changed or would change."""
-    found = {}
+    operations = {}
     for event in read_events(events):
         metadata = event.get("resourcePreEvent", {}).get("metadata", {})
         if metadata and metadata["op"] != "same":
-            found[metadata["urn"].rsplit("::", 1)[-1]] = metadata["op"]
-    return found
+            operations[metadata["urn"].rsplit("::", 1)[-1]] = metadata["op"]
+    return operations
 
 
 def planned(text: str) -> dict[str, str]:

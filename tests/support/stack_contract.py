@@ -67,9 +67,9 @@ class StackContract:
             preview = stack.pulumi("preview", "--policy-pack", "policies")
         assert preview.returncode != 0
         lines = preview.output.splitlines()
-        found = [" ".join(lines[at : at + 3]) for at, line in enumerate(lines) if f"  {control}  " in line]
-        assert found
-        assert all("registry" in text and "Remedy: " in text for text in found)
+        messages = [" ".join(lines[at : at + 3]) for at, line in enumerate(lines) if f"  {control}  " in line]
+        assert messages
+        assert all("registry" in text and "Remedy: " in text for text in messages)
 
     def test_no_secret_is_anywhere_in_plain_text(self, stack: Stack) -> None:
         shown = json.loads(stack.pulumi("stack", "export", "--show-secrets").output)
@@ -81,8 +81,8 @@ class StackContract:
         places = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         places[Path("output of the command")] = stack.output.encode()
         assert any(b"kube-prometheus-stack" in content for content in places.values())
-        found = [str(path) for path, content in places.items() for secret in secrets if secret.encode() in content]
-        assert found == []
+        leaks = [str(path) for path, content in places.items() for secret in secrets if secret.encode() in content]
+        assert leaks == []
 
 
 def assert_destroyed(stack: Stack, remaining: Collection[str]) -> None:
