@@ -18,6 +18,7 @@ from rehearsal import go_build, toolchain
 from rehearsal.console import UserError
 from rehearsal.engine import pulumi_cli
 from rehearsal.helm import cli
+from rehearsal.kubernetes.control_plane import programs
 from tests.support.waiting import eventually
 
 
@@ -115,6 +116,15 @@ def test_go_from_the_wheel_builds(machine: Path, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(sys, "executable", str(machine / "python"))
     assert pulumi_cli.engine().read_text() == "engine\n"
     assert os.access(folder / "go", os.X_OK)
+
+
+def test_programs_that_share_an_executable_are_built_once(machine: Path) -> None:
+    log = machine / "log"
+    install(machine, "go", GO.format(ending=f"echo built >> {log}; {WRITES}"))
+    paths = [toolchain.ensure(tool) for tool in programs.TOOLS]
+    assert [path.name for path in paths] == [tool.command for tool in programs.TOOLS]
+    assert {path.resolve() for path in paths} == {paths[0].with_name("control-plane")}
+    assert log.read_text() == "built\n"
 
 
 def test_what_was_built_from_other_sources_is_built_again(machine: Path, tmp_path: Path) -> None:

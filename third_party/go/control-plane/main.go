@@ -1,0 +1,45 @@
+// The programs of a Kubernetes control plane, and kwok for its nodes, in one executable.
+//
+// It does what it is called by, like the hyperkube that Kubernetes once shipped: the packages that they share are then
+// compiled and linked once instead of five times.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	_ "time/tzdata" // time zones of CronJobs
+
+	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/server/v3/etcdmain"
+	"k8s.io/component-base/cli"
+	_ "k8s.io/component-base/logs/json/register"
+	_ "k8s.io/component-base/metrics/prometheus/clientgo"
+	_ "k8s.io/component-base/metrics/prometheus/version"
+	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+)
+
+func main() {
+	name := filepath.Base(os.Args[0])
+	switch name {
+	case "kube-apiserver":
+		run(apiserver.NewAPIServerCommand())
+	case "kube-controller-manager":
+		run(controllermanager.NewControllerManagerCommand())
+	case "kube-scheduler":
+		run(scheduler.NewSchedulerCommand())
+	case "etcd":
+		etcdmain.Main(os.Args)
+	case "kwok":
+		kwok()
+	default:
+		fmt.Fprintf(os.Stderr, "%s is none of kube-apiserver, kube-controller-manager, kube-scheduler, etcd, kwok\n", name)
+		os.Exit(2)
+	}
+}
+
+func run(command *cobra.Command) {
+	os.Exit(cli.Run(command))
+}

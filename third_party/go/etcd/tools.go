@@ -1,5 +1,0 @@
-//go:build tools
-
-package etcd
-
-import _ "go.etcd.io/etcd/server/v3"
