@@ -35,5 +35,5 @@ class TestAws(StackContract):
     )
 
 
-def test_at_last_destroy_takes_everything_down(stack: Stack) -> None:
+def test_destroy_deletes_all_resources(stack: Stack) -> None:
     assert_destroyed(stack, REMAINING)

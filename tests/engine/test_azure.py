@@ -56,5 +56,5 @@ def test_settings_that_are_not_valid_stop_the_engine_before_anything_is_touched(
     assert stack.journal() == before
 
 
-def test_at_last_destroy_takes_everything_down(stack: Stack) -> None:
+def test_destroy_deletes_all_resources(stack: Stack) -> None:
     assert_destroyed(stack, remaining=())

@@ -110,7 +110,7 @@ def test_pods_that_would_not_start_fail_the_update_and_each_reason_is_named(stac
 
 
 @pytest.mark.usefixtures("control_plane")
-def test_what_only_the_whole_shows_fails_the_rehearsal_at_its_end(stack: Stack) -> None:
+def test_defects_that_only_appear_in_the_cluster_fail_the_rehearsal(stack: Stack) -> None:
     defects = NO_IDENTITY, READS_ALL_SECRETS, NO_FIXED_VERSION
     with ExitStack() as edits:
         for edit, _ in defects:
@@ -122,7 +122,7 @@ def test_what_only_the_whole_shows_fails_the_rehearsal_at_its_end(stack: Stack) 
 
 
 @pytest.mark.usefixtures("control_plane")
-def test_after_all_of_them_the_mended_stack_passes(stack: Stack) -> None:
+def test_the_repaired_stack_passes_afterwards(stack: Stack) -> None:
     run = stack.rehearse("up")
     assert run.returncode == 0, run.output
     assert "Pending" not in run.output

@@ -46,13 +46,15 @@ def test_ctrl_c_in_the_middle_leaves_no_process_and_says_how_to_go_on(interrupte
     assert 20 <= interrupted.created < 150, "it was over before it was interrupted"
 
 
-def test_the_next_run_goes_on(project: Project, interrupted: InterruptedRun, deprived: InterruptedRun) -> None:
+def test_the_next_run_continues_where_the_interrupted_one_stopped(
+    project: Project, interrupted: InterruptedRun, deprived: InterruptedRun
+) -> None:
     assert deprived.created > interrupted.created
     assert set(deprived.changed.values()) == {"create"}
     assert [outcome for _, _, outcome in project.journal(AWS) if "already exists" in outcome] == []
 
 
-def test_an_api_server_that_is_killed_in_mid_run_ends_it(deprived: InterruptedRun) -> None:
+def test_an_api_server_that_is_killed_during_a_run_ends_the_run(deprived: InterruptedRun) -> None:
     assert "kube-apiserver ended unexpectedly (signal 9)" in deprived.run.failure()
     assert f"The rehearsal of {AWS} failed at its up" in deprived.run.output
     assert deprived.leftover == {}

@@ -86,6 +86,6 @@ def test_its_own_check_of_settings_comes_before_the_engine(folder: Path) -> None
     assert (run.returncode, run.stdout.strip()) == (1, "error: letters:words is not set in wrong")
 
 
-def test_its_stacks_are_the_ones_there_are(folder: Path) -> None:
+def test_an_unknown_stack_is_an_error_that_lists_this_projects_stacks(folder: Path) -> None:
     run = rehearse(folder, "up", "azure-dev")
     assert "stacks/Pulumi.azure-dev.yaml does not exist. Stacks are test, wrong" in run.stdout

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.soak
 
 @pytest.mark.usefixtures("control_plane")
 @pytest.mark.parametrize("stack", ["aws-dev", "azure-dev"])
-def test_a_stack_comes_up_in_spite_of_all_that_can_happen_meanwhile(project: Project, stack: str) -> None:
+def test_a_stack_comes_up_in_spite_of_interruptions(project: Project, stack: str) -> None:
     killed = kill_in_preview(project, stack)
     assert killed.run.returncode == -signal.SIGKILL
     assert set(programs.paths()) <= set(killed.processes)

@@ -90,7 +90,7 @@ def test_nothing_is_touched_when_something_is_missing(
     assert not (tmp_path / "arguments").exists()
 
 
-def test_an_unknown_stack_is_refused_with_those_there_are() -> None:
+def test_an_unknown_stack_is_an_error_that_names_the_stacks() -> None:
     with pytest.raises(DeployError, match=r"There is no stack 'aws-pord'.*aws-prod"):
         commands.run("up", "aws-pord")
 

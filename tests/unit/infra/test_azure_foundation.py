@@ -104,7 +104,7 @@ def test_every_taggable_resource_has_the_stacks_tags(dev: DeclaredStack) -> None
     assert untagged == set()
 
 
-def test_the_simulated_azure_models_what_is_declared_and_nothing_else(dev: DeclaredStack) -> None:
+def test_every_declared_azure_type_has_a_resource_model_and_no_other_type_has_one(dev: DeclaredStack) -> None:
     declared = {r.type for r in dev.recorder.resources if r.type.startswith("azure-native:")}
     assert declared == set(MODELS)
 

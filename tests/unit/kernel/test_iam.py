@@ -23,7 +23,7 @@ def test_a_document_is_json_text_or_already_parsed() -> None:
 
 
 @pytest.mark.parametrize("document", ["not JSON", "[]", "7", None, 7, ["a"]])
-def test_what_is_no_document(document: Any) -> None:
+def test_values_that_are_not_a_policy_document(document: Any) -> None:
     assert parse_document(document) is None
     assert statements(document) == []
 

@@ -105,7 +105,7 @@ def test_look_up(path: str | Path, value: object) -> None:
     assert look_up(VALUES, path) == value
 
 
-def test_default_stands_for_what_is_absent_and_never_for_what_is_unknown() -> None:
+def test_the_default_replaces_absent_values_but_not_unknown_ones() -> None:
     assert look_up(VALUES, "a.nowhere", None) is None
     assert look_up(VALUES, "a.none", 7) == 7
     assert look_up(VALUES, "a.unknown", None) is UNKNOWN
@@ -129,7 +129,7 @@ def test_each_value(path: str, found: list[tuple[str, object]]) -> None:
     assert list(each_value(VALUES, path)) == found
 
 
-def test_nothing_at_all_has_no_values() -> None:
+def test_an_absent_root_has_no_values() -> None:
     nothing: Any
     for nothing in (None, ABSENT):
         assert list(each_value(nothing, "a.b")) == [("a.b", ABSENT)]

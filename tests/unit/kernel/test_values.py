@@ -52,6 +52,6 @@ def test_text_is_no_list() -> None:
         ([True, False, UNKNOWN], True, False),
     ],
 )
-def test_answers_of_which_some_are_unknown(answers: list[Truth], any_: Truth, all_: Truth) -> None:
+def test_conjunction_and_disjunction_with_unknown_values(answers: list[Truth], any_: Truth, all_: Truth) -> None:
     assert any_holds(answers) is any_
     assert all_hold(answers) is all_

@@ -48,7 +48,7 @@ def test_without_a_folder_stacks_are_beside_pulumi_yaml(root: Path) -> None:
     assert project.load(root).stack_names == ["test"]
 
 
-def test_what_is_not_described_is_required_only_by_the_command_that_needs_it(root: Path) -> None:
+def test_a_missing_key_is_an_error_only_in_a_command_that_needs_it(root: Path) -> None:
     found = project.load(root)
     assert found.policy_pack is None
     with pytest.raises(UserError, match=r"does not set 'lifecycle', which this command needs"):
@@ -64,7 +64,7 @@ def test_what_is_not_described_is_required_only_by_the_command_that_needs_it(roo
         ("stacks: [", "cannot be read"),
     ],
 )
-def test_a_wrong_description_is_one_message(root: Path, description: str, message: str) -> None:
+def test_an_invalid_description_is_one_message(root: Path, description: str, message: str) -> None:
     describe(root, description)
     with pytest.raises(UserError) as caught:
         project.load(root)

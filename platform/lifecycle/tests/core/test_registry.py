@@ -42,7 +42,7 @@ def test_an_artifact_that_mlflow_does_not_have_is_an_error(mlflow_server: str, t
 
 
 @pytest.mark.parametrize("alias", ["champion", "challenger"])
-def test_what_does_not_exist_is_none(mlflow_server: str, alias: str) -> None:
+def test_an_entity_that_does_not_exist_is_none(mlflow_server: str, alias: str) -> None:
     registry = ModelRegistry.connect(mlflow_server)
     assert not registry.has_model("nobody")
     assert registry.find_version("nobody", "1") is None

@@ -158,7 +158,9 @@ def test_a_rewritten_remote_is_indexed_again(repository: Repository, remote: Git
     assert remote.events() == ["e1", "e2"]
 
 
-def test_what_people_removed_from_the_branch_is_not_pushed_again(repository: Repository, remote: GitRemote) -> None:
+def test_a_commit_that_was_removed_from_the_branch_is_not_pushed_again(
+    repository: Repository, remote: GitRemote
+) -> None:
     """The repository has not fetched since; its next push, on top of its last head, would bring e2 back."""
     repository.commit([counting("e1"), counting("e2")])
     remote.git("update-ref", "refs/heads/main", "main~1")

@@ -328,7 +328,7 @@ def test_an_event_waits_until_the_remote_accepts_its_push(
     assert models.status(name, version) == "rolling-out"
 
 
-def test_a_folder_with_a_persons_mistake_delays_no_other_event(
+def test_an_invalid_folder_delays_no_other_event(
     promotion: Promotion, models: RegisteredModels, remote: GitRemote
 ) -> None:
     broken, sound = models.create(), models.create()

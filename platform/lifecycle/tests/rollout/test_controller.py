@@ -19,15 +19,15 @@ from support.registered_models import RegisteredModels
 from support.rollout_environment import RolloutEnvironment
 from support.simulated_services import Service
 
-ALL_THE_WAY = ["10 %", "25 %", "50 %", "100 %", "adopted", "settled: version 2"]
+COMPLETE_ROLLOUT = ["10 %", "25 %", "50 %", "100 %", "adopted", "settled: version 2"]
 
 
-def test_a_good_challenger_goes_all_the_way(
+def test_a_good_challenger_is_adopted(
     environment: RolloutEnvironment, remote: GitRemote, models: RegisteredModels, notifications: JsonReceiver
 ) -> None:
     before = len(remote.subjects())
     assert environment.weights() == [100, 0]
-    assert environment.run() == ALL_THE_WAY
+    assert environment.run() == COMPLETE_ROLLOUT
     assert [re.sub(r".*version 2 ?", "", subject) for subject in remote.subjects()[before:]] == [
         *("10 % of the requests", "25 % of the requests", "50 % of the requests", "100 % of the requests"),
         *("the champion", "serve alone"),
@@ -151,7 +151,7 @@ def test_a_champion_whose_new_pods_do_not_start_is_rolled_back_with_its_alias(
     environment: RolloutEnvironment, models: RegisteredModels
 ) -> None:
     controller = environment.controller()
-    assert [controller.step(environment.model).message for _ in range(5)] == ALL_THE_WAY[:5]
+    assert [controller.step(environment.model).message for _ in range(5)] == COMPLETE_ROLLOUT[:5]
     environment.services["champion"].version = None
     assert "evaluation inconclusive" in controller.step(environment.model).message
     assert models.alias(environment.model, "champion") == "2"
@@ -220,7 +220,7 @@ def test_a_newer_challenger_starts_without_requests(environment: RolloutEnvironm
     assert environment.promote() == "3"
     environment.services["challenger"] = environment.services["champion"] = Service("3")
     assert environment.weights() == [100, 0]
-    assert environment.run() == [*ALL_THE_WAY[:5], "settled: version 3"]
+    assert environment.run() == [*COMPLETE_ROLLOUT[:5], "settled: version 3"]
     assert models.alias(environment.model, "champion") == "3"
 
 
@@ -238,7 +238,9 @@ def test_peoples_edits_stay_but_do_not_keep_bad_weights(environment: RolloutEnvi
     assert "dev/README" in remote.files()
 
 
-def test_a_challenger_without_a_promotion_needs_a_person(environment: RolloutEnvironment, remote: GitRemote) -> None:
+def test_a_challenger_without_a_promotion_needs_a_manual_decision(
+    environment: RolloutEnvironment, remote: GitRemote
+) -> None:
     challenger = f"dev/{environment.model}/challenger.yaml"
     remote.push_file(challenger, remote.read(f"{challenger}").replace("'2'", "'7'"))
     with pytest.raises(RolloutError, match=r"promoted version 7 of .*remove its challenger\.yaml"):

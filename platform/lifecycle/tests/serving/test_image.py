@@ -36,7 +36,7 @@ def test_the_base_images_python_is_the_serving_contracts() -> None:
     assert 'python: "3.11"' in contract
 
 
-def test_what_builds_stays_behind_in_its_stage() -> None:
+def test_build_tools_stay_in_the_build_stage() -> None:
     assert sum(name == "FROM" for name, _ in STEPS) == 2
     assert last("COPY") == ["--from=build /opt/serving /opt/serving"]
     assert not any("pip install" in rest or "apt-get" in rest for rest in last("RUN"))
@@ -49,7 +49,7 @@ def test_libraries_come_from_the_lock_with_hashes_and_nothing_is_compiled() -> N
     assert install.endswith("-r /build/requirements.txt")
 
 
-def test_the_images_versions_are_the_locks_so_that_it_serves_what_was_tested() -> None:
+def test_the_image_installs_the_locked_versions() -> None:
     lock, image = versions(FOLDER), versions(FOLDER / "images/serving")
     assert image - lock == set()
     assert set(load().libraries.items()) <= image, "the contract's libraries are all in it"
@@ -73,7 +73,7 @@ def test_it_starts_the_server_itself_so_that_signals_reach_it() -> None:
     assert last("EXPOSE") == ["8000"]
 
 
-def test_no_secret_and_no_remote_file_goes_in() -> None:
+def test_the_image_contains_neither_secrets_nor_remote_files() -> None:
     assert not [rest for name, rest in STEPS if name == "ADD"]
     assert not [
         rest for name, rest in STEPS if name in ("ENV", "ARG") and re.search(r"(?i)password|token|secret|_key", rest)

@@ -120,7 +120,7 @@ def test_the_process_logs_the_reason_and_exits_with_3(registry: str, saved: Path
         ({"model_name": "plain", "mlflow_tracking_uri": "http://127.0.0.1:9"}, "does not answer"),
     ],
 )
-def test_what_the_registry_does_not_have_is_reported(
+def test_a_model_that_is_not_in_the_registry_is_reported(
     registry: str, tmp_path: Path, values: dict[str, object], reason: str
 ) -> None:
     with pytest.raises(ModelError, match=reason):

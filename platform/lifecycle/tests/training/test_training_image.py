@@ -29,7 +29,7 @@ def last(instruction: str) -> list[str]:
     return [rest for name, rest in LAST_STAGE if name == instruction]
 
 
-def test_it_stands_on_the_serving_images_base_pinned_by_digest() -> None:
+def test_the_base_image_is_the_serving_images_pinned_by_digest() -> None:
     serving = (FOLDER / "images/serving/Dockerfile").read_text()
     bases = {rest.split()[0] for name, rest in STEPS if name == "FROM"}
     assert len(bases) == 1
@@ -39,7 +39,7 @@ def test_it_stands_on_the_serving_images_base_pinned_by_digest() -> None:
     assert base.startswith(f"python:{load().python}-")
 
 
-def test_what_builds_stays_behind_in_its_stage() -> None:
+def test_build_tools_stay_in_the_build_stage() -> None:
     assert sum(name == "FROM" for name, _ in STEPS) == 2
     assert last("COPY") == ["--from=build /opt/training /opt/training"]
     assert not any("pip install" in rest or "apt-get" in rest for rest in last("RUN"))
@@ -51,7 +51,7 @@ def test_every_library_comes_from_a_lock_with_hashes() -> None:
     assert [install.split()[-1] for install in INSTALLS] == ["/build/requirements-build.txt", "/build/requirements.txt"]
 
 
-def test_what_has_no_wheel_is_packed_by_the_locked_setuptools() -> None:
+def test_libraries_without_a_wheel_are_built_by_the_locked_setuptools() -> None:
     """Built apart, it would be by whatever setuptools is newest, unchecked."""
     assert "--no-build-isolation" in INSTALLS[1]
     builder = (IMAGE / "requirements-build.txt").read_text().partition("\n")[2].strip()
@@ -59,7 +59,7 @@ def test_what_has_no_wheel_is_packed_by_the_locked_setuptools() -> None:
     assert builder in (IMAGE / "requirements.txt").read_text()
 
 
-def test_the_images_versions_are_the_locks_so_that_it_trains_with_what_was_tested() -> None:
+def test_the_image_installs_the_locked_versions() -> None:
     lock, image = versions(FOLDER), versions(IMAGE)
     assert image - lock == set()
     assert set(load().libraries.items()) <= image, "the contract's libraries are all in it"
@@ -93,7 +93,7 @@ def test_it_starts_trainings_command_line() -> None:
     assert last("ENTRYPOINT") == ['["python", "-m", "lifecycle.training"]']
 
 
-def test_no_secret_and_no_remote_file_goes_in() -> None:
+def test_the_image_contains_neither_secrets_nor_remote_files() -> None:
     assert not [rest for name, rest in STEPS if name == "ADD"]
     assert not [
         rest for name, rest in STEPS if name in ("ENV", "ARG") and re.search(r"(?i)password|token|secret|_key", rest)

@@ -108,7 +108,7 @@ def test_a_check_of_each_value_passes_absent_ones(props: Any) -> None:
     assert list(found) == ["list[0].c is 1", Undecided("list[1]")]
 
 
-def test_unknown_counts_as_set_and_is_no_value(props: Any) -> None:
+def test_an_unknown_property_is_set_but_its_value_is_undecided(props: Any) -> None:
     assert list(expect_set(props, "a.unknown", "missing")) == []
     assert list(expect(props, "a.unknown", IS_TRUE, "wrong")) == [Undecided("a.unknown")]
 
@@ -128,13 +128,13 @@ def test_alternatives(alternatives: list[list[Finding]], findings: list[Finding]
     assert list(pass_if_any(alternatives)) == findings
 
 
-def test_one_condition_known_not_to_hold_passes_whatever_is_unknown() -> None:
+def test_one_condition_that_does_not_hold_passes_in_spite_of_unknown_ones() -> None:
     assert list(fail_if_all("rule", [True, UNKNOWN, False], "open")) == []
     assert list(fail_if_all("rule", [True, UNKNOWN], "open")) == [Undecided("rule")]
     assert list(fail_if_all("rule", [True, True], "is open")) == ["rule is open"]
 
 
-def test_a_known_match_decides_whatever_is_unknown() -> None:
+def test_one_match_decides_in_spite_of_unknown_values() -> None:
     assert any_matches([UNKNOWN, 1], lambda value: value == 1) is True
     assert any_matches([UNKNOWN, 2], lambda value: value == 1) is UNKNOWN
     assert any_matches([2], lambda value: value == 1) is False

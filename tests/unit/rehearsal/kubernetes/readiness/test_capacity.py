@@ -181,7 +181,9 @@ def test_the_summary_has_a_line_for_each_pool_and_one_for_unscheduled_pods() -> 
         ([{"key": "other", "operator": "Exists"}], False),
     ],
 )
-def test_taints_keep_pods_away_that_do_not_tolerate_them(tolerations: Sequence[Object], *, may_run: bool) -> None:
+def test_a_tainted_node_accepts_only_pods_that_tolerate_the_taint(
+    tolerations: Sequence[Object], *, may_run: bool
+) -> None:
     tainted = node("a", {"disk": "fast"}, [TAINT])
     assert capacity.may_run_on(pod(tolerations=tolerations), tainted) is may_run
     assert capacity.may_run_on(pod(tolerations=tolerations, nodeSelector={"disk": "slow"}), tainted) is False
