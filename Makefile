@@ -9,6 +9,7 @@ LIFECYCLE := platform/lifecycle
 LIFECYCLE_READY := $(LIFECYCLE)/.venv/.ready
 # Workers get whole files, in the order of pytest's `testpaths`. RERUNS=1 repeats each failed test once.
 PYTEST_OPTIONS := --numprocesses auto --dist loadfile --no-loadscope-reorder
+RERUN_OPTION = $(if $(RERUNS),--reruns $(RERUNS))
 # The rollout's tests query a real Prometheus.
 WITH_PROMETHEUS = GROUNDWORK_PROMETHEUS="$${GROUNDWORK_PROMETHEUS:-$$($(PYTHON) -m rehearsal.scenarios.prometheus)}" \
 	&& export GROUNDWORK_PROMETHEUS
@@ -62,18 +63,18 @@ preview: ## Preview STACK on its real cloud
 up: ## Deploy STACK to its real cloud
 destroy: ## Destroy STACK on its real cloud
 
-# Builds the programs that the main tests need while the lifecycle's tests run; if all are built, this takes a second.
+# Builds come first: beside them, tests that need a quick answer from a process would fail.
 test: $(READY) $(LIFECYCLE_READY) ## Run all tests except those of `make soak`
-	@nice $(PYTHON) -m rehearsal.scenarios.programs & built=$$!; \
-		$(MAKE) --no-print-directory test-lifecycle; lifecycle=$$?; wait $$built; \
-		$(PYTHON) -m pytest $(PYTEST_OPTIONS) $(if $(RERUNS),--reruns $(RERUNS)) && exit $$lifecycle
+	@$(PYTHON) -m rehearsal.scenarios.programs
+	@$(MAKE) --no-print-directory test-lifecycle; lifecycle=$$?; \
+		$(PYTHON) -m pytest $(PYTEST_OPTIONS) $(RERUN_OPTION) && exit $$lifecycle
 
 test-fast: $(READY) $(LIFECYCLE_READY) ## Run the tests that start no processes
 	@cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) -m "not process and not soak"
 	@$(PYTHON) -m pytest $(PYTEST_OPTIONS) -m "not process" tests/unit
 
 test-lifecycle: $(READY) $(LIFECYCLE_READY) ## Run the tests of platform/lifecycle in its own environment
-	@$(WITH_PROMETHEUS) && cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) -m "not soak"
+	@$(WITH_PROMETHEUS) && cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) $(RERUN_OPTION) -m "not soak"
 
 soak: $(READY) $(LIFECYCLE_READY) ## Run the long tests: every crash point, the model lifecycle on both clouds
 	@$(WITH_PROMETHEUS) && cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) -m soak

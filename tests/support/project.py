@@ -67,6 +67,7 @@ class Project:
             else:
                 shutil.copy(source / part, folder / part)
         (folder / ".venv").symlink_to(sys.prefix)
+        (folder / "platform").symlink_to(ROOT / "platform")  # no test edits it, and its environment is large
         (folder / ".groundwork").mkdir()
         with preparing() as preparation:
             preparation.controllers()

@@ -27,8 +27,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # A hook of pytest-xdist, which need not be installed.
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are cores: many tests mostly wait for processes of their own."""
-    return (os.cpu_count() or 1) + 2
+    """One more than there are cores: many tests mostly wait for processes of their own."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List what passed only when it was run once more: each is a defect, of the test or of what it tests."""
+    rerun, passed = ({report.nodeid for report in terminalreporter.getreports(end)} for end in ("rerun", "passed"))
+    if flaky := sorted(rerun & passed):
+        terminalreporter.section("flaky: passed only when run once more")
+        for name in flaky:
+            terminalreporter.line(f"FLAKY {name}")
 
 
 @pytest.fixture(scope="session")
