@@ -35,7 +35,7 @@ $(READY): requirements.txt
 	@touch $@
 
 rehearse: $(READY) ## Bring STACK up on simulated clouds; with STRICT=1, a chart that cannot be rendered is an error
-	@$(PYTHON) -m rehearsal up $(STACK) --port $(PORT) $(if $(STRICT),--strict)
+	@$(PYTHON) -m rehearsal up "$(STACK)" --port $(PORT) $(if $(STRICT),--strict)
 
 rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
 	@$(PYTHON) -m rehearsal destroy $(STACK) --port $(PORT)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from infra.cluster import versions
 from rehearsal import project, toolchain
 from rehearsal.console import UserError
 from rehearsal.helm import charts, cli, rendering
@@ -182,9 +181,9 @@ def test_a_version_other_than_the_pinned_one_is_not_compared_with_the_digest(
 
 
 def test_every_chart_of_the_platform_is_pinned_with_its_digest() -> None:
-    for chart in (versions.KUBE_PROMETHEUS_STACK, versions.MLFLOW):
-        assert re.fullmatch("[0-9a-f]{64}", chart.digest)
-        assert charts._describe_mismatch(Chart(chart.name, chart.version, chart.repository), Path(__file__))
+    for name, pin in charts.pinned_charts().items():
+        assert re.fullmatch("[0-9a-f]{64}", pin["digest"]), name
+        assert charts._describe_mismatch(Chart(name, pin["version"], pin["repository"]), Path(__file__))
 
 
 def test_helm_does_not_see_the_users_own_configuration(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
