@@ -72,7 +72,7 @@ def test_clouds_that_were_killed_in_the_background_are_started_anew(project: Pro
     with project.shell(STACK):
         rehearsal = project.rehearsal(STACK)
         stale = (rehearsal / "environment").read_text()
-        os.kill(int((rehearsal / "lock").read_text()), signal.SIGKILL)
+        os.kill(int((rehearsal / "lock-holder").read_text()), signal.SIGKILL)
         assert "are serving in the background" in project.rehearse("stop", STACK).failure()
         with project.shell(STACK) as pulumi:
             assert pulumi("stack", "ls").returncode == 0
