@@ -155,6 +155,10 @@ class Rehearsal:
         """The process that holds, or last held, the rehearsal's lock."""
         return int(self._holder_file.read_text())
 
+    def _describe_holder(self) -> str:
+        """The holder's process ID; a holder that has just taken the lock has not written it yet."""
+        return self._holder_file.read_text() if self._holder_file.exists() else "unknown"
+
     @property
     def _holder_file(self) -> Path:
         return self.folder / "lock-holder"
@@ -202,7 +206,7 @@ class Rehearsal:
             lock.acquire()
         except Timeout:
             raise UserError(
-                f"The rehearsal of {self.stack} is already running (process {self._holder_file.read_text()}). "
+                f"The rehearsal of {self.stack} is already running (process {self._describe_holder()}). "
                 f"Wait for it, leave its shell, or end it with `make stop STACK={self.stack}`."
             ) from None
         try:
