@@ -36,7 +36,7 @@ def format_settings() -> str:
             "# Settings",
             "",
             "What a stack file, `stacks/Pulumi.<stack>.yaml`, may contain under `groundwork:`. Generated from "
-            "`infra/core/settings.py` by `make docs`.",
+            "`infra/core/settings/` by `make docs`.",
             "",
             "| setting | description | default |",
             "|---|---|---|",

@@ -1,0 +1,49 @@
+"""Defaults that differ by cloud or environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infra.core.settings.clouds import Cloud
+
+# Default sizes of nodes: 4 vCPU and 16 GiB on both clouds.
+NODE_SIZES = {Cloud.AZURE: "Standard_D4s_v5", Cloud.AWS: "m6i.xlarge"}
+TRAINING_SIZES = {Cloud.AZURE: "Standard_D4s_v3", Cloud.AWS: "ml.m5.xlarge"}
+# A tracking server is idle most of the time, which burstable classes are made for.
+BURSTABLE_DATABASE_SIZES = {Cloud.AZURE: "Standard_B2s", Cloud.AWS: "db.t4g.medium"}
+DEDICATED_DATABASE_SIZES = {Cloud.AZURE: "Standard_D2ds_v5", Cloud.AWS: "db.m6g.large"}
+
+
+def defaults(cloud: Cloud, *, production: bool) -> dict[str, Any]:
+    """The settings that differ by cloud or environment, under their wire names."""
+    node, databases = NODE_SIZES[cloud], DEDICATED_DATABASE_SIZES if production else BURSTABLE_DATABASE_SIZES
+    return {
+        "cluster": {"systemPool": {"size": node, "minimum": 2, "maximum": 3}, "userPool": {"size": node}},
+        "database": {"size": databases[cloud], "backupDays": 35 if production else 7},
+        "training": {"size": TRAINING_SIZES[cloud]},
+        "telemetry": {"retentionDays": 90 if production else 30},
+        "resilience": {
+            "deletionProtection": production,
+            "retainData": production,
+            "multiZoneDatabase": production,
+            "multiZoneExperiments": production,
+            "natGatewayPerZone": production,
+            "privateEndpointPerZone": production,
+            "controlPlaneSla": production,
+            "provisionedThroughput": production,
+            "replicas": 2 if production else 1,
+            "artifactVersionDays": 90 if production or cloud is Cloud.AZURE else 30,
+            "experimentsBackupDays": 30 if production else 7,
+            "secretRecoveryDays": 30 if production else 7,
+        },
+    }
+
+
+def merge(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` over `defaults`, section by section."""
+    merged = dict(defaults)
+    for key, value in values.items():
+        default = merged.get(key)
+        merged[key] = merge(default, value) if isinstance(default, Mapping) and isinstance(value, Mapping) else value
+    return merged
