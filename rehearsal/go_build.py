@@ -30,7 +30,7 @@ _LAST_LINES = 15
 _WHOLE_PACKAGE = "stub.go"
 
 
-class BuildCancelled(Exception):
+class BuildCancelledError(Exception):
     """The rehearsal ends, and with it the builds in the background."""
 
 
@@ -54,7 +54,7 @@ def build(tool: Tool, target: Path, cache: Path) -> None:
                 progress.step()
                 output.append(line)
         if is_cancelled():
-            raise BuildCancelled(tool.title)
+            raise BuildCancelledError(tool.title)
         if process.returncode != 0:
             raise UserError(f"{_capitalized(tool.title)} could not be built:\n{_end_of_output(output)}{_remedy(tool)}")
         unfinished.rename(target)

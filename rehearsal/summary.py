@@ -15,7 +15,7 @@ from rehearsal.kubernetes.cluster import ClusterReport
 from rehearsal.simulator.core.values import SIGNATURE
 
 _WIDTH = 100
-_SIMULATED = "the clouds' APIs and what they bring into a cluster; nodes; the processes in pods"
+_SIMULATED = "the clouds' APIs and what they bring into a cluster; nodes; the processes in pods, and so their network traffic"
 _OFFLINE = "the clouds' APIs; Kubernetes: objects, charts' too, are checked offline and start no pods"
 # The SDK's advisory for a policy that could not be evaluated because a value was not known yet.
 _UNDECIDED = "can't run policy"
@@ -104,7 +104,7 @@ def _policies(step: str, log: Path) -> list[str]:
 def _exceptions(reviewed: Iterable[ReviewedException], names: Collection[str]) -> list[str]:
     """The reviewed exceptions that apply to this stack."""
     concerned = [item for item in reviewed if any(item.matches(name) for name in names)]
-    return [f"{'excepted':15} {item.resource} from {item.control} until {item.expires}" for item in concerned]
+    return [f"{'exempt':15} {item.resource} from {item.control} until {item.expires}" for item in concerned]
 
 
 def _counts(names: Iterable[str]) -> list[str]:
@@ -146,13 +146,13 @@ def _chart(evaluation: ChartEvaluation, *, installed: bool) -> list[str]:
     )
     return [
         f"{title} {len(rendered.objects)} objects rendered, {checked}; {evaluation.passed} checks passed, "
-        f"{_count_checks(evaluation.failed)} failed, {_count_checks(evaluation.excepted)} excepted",
+        f"{_count_checks(evaluation.failed)} failed, {_count_checks(evaluation.exempt)} exempt",
         *(f"  refused {problem}" for problem in rendered.problems),
         *sorted({f"  failed {violation.object} at {violation.control.id}" for violation in evaluation.failed}),
         *sorted(
             {
-                f"  excepted {violation.object} from {violation.control.id} until {violation.exception.expires}"
-                for violation in evaluation.excepted
+                f"  exempt {violation.object} from {violation.control.id} until {violation.exception.expires}"
+                for violation in evaluation.exempt
                 if violation.exception
             }
         ),

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from rehearsal import go_build, prebuilt
 from rehearsal.console import UserError
-from rehearsal.go_build import BuildCancelled
+from rehearsal.go_build import BuildCancelledError
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".groundwork"
@@ -138,12 +138,12 @@ def ensure(tool: Tool) -> Path:
 
 @contextmanager
 def _build_lock(tool: Tool) -> Iterator[None]:
-    """One build of a tool at a time. Raises BuildCancelled when waiting for another process's build is cancelled."""
+    """One build of a tool at a time. Raises BuildCancelledError when waiting for another build is cancelled."""
     lock = FileLock(CACHE / f"{tool.name}.lock", fallback_to_soft=False)
     try:
         lock.acquire(cancel_check=go_build.is_cancelled)
     except Timeout:
-        raise BuildCancelled(tool.title) from None
+        raise BuildCancelledError(tool.title) from None
     try:
         yield
     finally:

@@ -1,1 +1,1 @@
-"""How controls are written, registered, excepted and served to Pulumi's engine. Knows no control."""
+"""How controls are written, registered, exempt and served to Pulumi's engine. Knows no control."""

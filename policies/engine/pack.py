@@ -106,7 +106,7 @@ def _resource_validation(
         if not control.applies_to(args.resource_type):
             args.not_applicable()
         if is_covered(exceptions, control.id, args.name):
-            args.not_applicable("excepted by review, see policies/exceptions.yaml")
+            args.not_applicable("exempt by review, see policies/exceptions.yaml")
         findings = control.evaluate(to_plain(args.props), to_plain(args.get_config()))
         _report(control, [(None, finding) for finding in findings], report)
 

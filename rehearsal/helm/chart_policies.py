@@ -58,7 +58,7 @@ class ChartEvaluation:
         return [violation for violation in self.violations if violation.exception is None]
 
     @property
-    def excepted(self) -> list[Violation]:
+    def exempt(self) -> list[Violation]:
         return [violation for violation in self.violations if violation.exception is not None]
 
 

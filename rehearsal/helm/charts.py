@@ -33,11 +33,11 @@ FOLDER_VARIABLE = "GROUNDWORK_CHARTS"
 _PULL_TIMEOUT = 20  # seconds: a network without a route must not delay a rehearsal for long
 
 
-class ChartUnavailable(Exception):
+class ChartUnavailableError(Exception):
     """Why a chart's package is not available on this machine. It is no fault of the chart."""
 
 
-class DigestMismatch(CloudError, UserError):
+class DigestMismatchError(CloudError, UserError):
     """A pulled package whose digest is not the pinned one: the release is refused, and a person has to find out why."""
 
 
@@ -84,15 +84,15 @@ def find_package(chart: Chart) -> Path | None:
 def fetch_package(chart: Chart) -> Path:
     """The chart's package, pulled from its repository where it is not on this machine.
 
-    Raises ChartUnavailable where it cannot be pulled, and DigestMismatch where the repository serves another package
-    than the pinned one. A failed pull is not repeated within a process: its cause rarely disappears that fast.
+    Raises ChartUnavailableError where it cannot be pulled, and DigestMismatchError where the repository serves another
+    package than the pinned one. A failed pull is not repeated within a process: its cause rarely disappears that fast.
     """
     package = find_package(chart)
     if package:
         return package
     reason = _pull(chart)
     if reason:
-        raise ChartUnavailable(reason)
+        raise ChartUnavailableError(reason)
     return _cache_folder() / chart.file_name
 
 
@@ -105,7 +105,7 @@ def available_charts() -> list[str]:
 def _is_available(chart: Chart) -> bool:
     try:
         fetch_package(chart)
-    except (ChartUnavailable, DigestMismatch):
+    except (ChartUnavailableError, DigestMismatchError):
         return False
     return True
 
@@ -122,7 +122,7 @@ def _pull(chart: Chart) -> str:
             reply = cli.run(["pull", *source, "--version", chart.version, "--destination", scratch], _PULL_TIMEOUT)
         except subprocess.TimeoutExpired:
             return f"its repository did not answer within {_PULL_TIMEOUT} s"
-        except cli.HelmUnavailable as error:
+        except cli.HelmUnavailableError as error:
             return str(error)
         if reply.returncode != 0:
             return cli.last_line(reply.stderr)
@@ -131,7 +131,7 @@ def _pull(chart: Chart) -> str:
             return f"the repository did not serve version {chart.version}"
         mismatch = _describe_mismatch(chart, pulled)
         if mismatch:
-            raise DigestMismatch(mismatch)
+            raise DigestMismatchError(mismatch)
         pulled.rename(_cache_folder() / chart.file_name)
     return ""
 

@@ -30,7 +30,7 @@ TOOL = Tool(
 )
 
 
-class HelmUnavailable(Exception):
+class HelmUnavailableError(Exception):
     """Why there is no Helm on this machine, in one line."""
 
 
@@ -51,7 +51,7 @@ def is_available() -> bool:
 def run(arguments: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
     """Run Helm, isolated from the user's own Helm configuration.
 
-    Raises HelmUnavailable where there is no Helm, and subprocess.TimeoutExpired after `timeout` seconds.
+    Raises HelmUnavailableError where there is no Helm, and subprocess.TimeoutExpired after `timeout` seconds.
     """
     return subprocess.run(
         build_command(arguments),
@@ -66,11 +66,11 @@ def run(arguments: Sequence[str], timeout: float) -> subprocess.CompletedProcess
 def build_command(arguments: Sequence[str]) -> list[str]:
     """The command line of a Helm that is isolated from the user's repositories, plugins, credentials and clusters.
 
-    Raises HelmUnavailable where there is no Helm.
+    Raises HelmUnavailableError where there is no Helm.
     """
     path, reason = _locate()
     if path is None:
-        raise HelmUnavailable(reason)
+        raise HelmUnavailableError(reason)
     home = toolchain.CACHE / "helm-home"
     folders = [f"HELM_{name}_HOME={home / name.lower()}" for name in ("CACHE", "CONFIG", "DATA")]
     inherited = [option for key in os.environ if key.startswith(("HELM_", "KUBE")) for option in ("-u", key)]

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from rehearsal.helm import charts, cli
-from rehearsal.helm.charts import Chart, ChartUnavailable
+from rehearsal.helm.charts import Chart, ChartUnavailableError
 from rehearsal.kubernetes import schemas
 
 # API versions that the cluster serves beside the built-in ones: charts test for them before they add a ServiceMonitor.
@@ -85,7 +85,7 @@ def render(release: Release) -> RenderedRelease:
 def _render_and_validate(release: Release) -> RenderedRelease:
     try:
         objects = list(_parse_manifests(_run_template(release)))
-    except ChartUnavailable as reason:
+    except ChartUnavailableError as reason:
         return RenderedRelease(skip_reason=str(reason))
     custom = [manifest for manifest in objects if not schemas.is_built_in(manifest)]
     problems = []
@@ -112,8 +112,8 @@ def _run_template(release: Release) -> str:
         command += [argument for version in _API_VERSIONS for argument in ("--api-versions", version)]
         try:
             reply = cli.run(command, _TIMEOUT)
-        except cli.HelmUnavailable as error:
-            raise ChartUnavailable(str(error)) from None
+        except cli.HelmUnavailableError as error:
+            raise ChartUnavailableError(str(error)) from None
         except subprocess.TimeoutExpired:
             raise RenderError(f"rendering took longer than {_TIMEOUT} s") from None
     if reply.returncode != 0:

@@ -14,7 +14,7 @@ import yaml
 
 from rehearsal.console import UserError
 from rehearsal.helm import charts, cli
-from rehearsal.helm.charts import Chart, ChartUnavailable
+from rehearsal.helm.charts import Chart, ChartUnavailableError
 from rehearsal.kubernetes.client import ApiClient, NoKindMatchError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER
@@ -75,7 +75,7 @@ def _obtain_package(name: str, pin: ChartPin) -> Path:
     address = f"{repository}/{name}" if repository.startswith("oci://") else name
     try:
         return charts.fetch_package(Chart(address, pin["version"], repository))
-    except ChartUnavailable as error:
+    except ChartUnavailableError as error:
         raise UserError(
             f"The chart {name} {pin['version']} is not available: {error}. Set {charts.FOLDER_VARIABLE} to a "
             f"folder that contains {name}-{pin['version']}.tgz, or make {repository} reachable."

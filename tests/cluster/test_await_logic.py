@@ -18,7 +18,7 @@ from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_c
 from rehearsal.kubernetes.provider import await_logic
 from rehearsal.kubernetes.provider.errors import API_SERVER_LOST
 from rehearsal.simulator.core.values import Values
-from tests.support.provider_client import Aborted, Engine
+from tests.support.provider_client import AbortedError, Engine
 from tests.support.waiting import eventually
 
 SHORT = 5.0  # seconds for objects that never become ready; the controllers report why within one
@@ -86,7 +86,7 @@ def test_an_update_waits_until_the_rollout_is_complete(engine: Engine, namespace
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
 def test_the_message_quotes_the_scheduler_when_pods_fit_no_node(engine: Engine, namespace: str, kind: str) -> None:
     with pytest.raises(
-        Aborted, match=r"was not ready after 5 s: 0 of \d pods ready.*pod not scheduled.*Insuff"
+        AbortedError, match=r"was not ready after 5 s: 0 of \d pods ready.*pod not scheduled.*Insuff"
     ) as caught:
         engine.resource(workload(kind, namespace, HUGE)).create(timeout=SHORT)
     assert f"{kind} {namespace}/app" in str(caught.value)
@@ -98,14 +98,14 @@ def test_the_message_quotes_admission_when_it_refuses_pods(
 ) -> None:
     level = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
     plane.api.patch({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, level)
-    with pytest.raises(Aborted, match=r"violates PodSecurity.*securityContext"):
+    with pytest.raises(AbortedError, match=r"violates PodSecurity.*securityContext"):
         engine.resource(workload(kind, namespace)).create(timeout=SHORT)
 
 
 def test_the_message_names_the_exceeded_quota(engine: Engine, namespace: str) -> None:
     quota = engine.resource(thing("v1", "ResourceQuota", namespace, spec={"hard": {"pods": "1"}}))
     assert quota.create().plain["status"]["hard"] == {"pods": "1"}
-    with pytest.raises(Aborted, match=r"1 of 2 pods ready.*exceeded quota.*ResourceQuota"):
+    with pytest.raises(AbortedError, match=r"1 of 2 pods ready.*exceeded quota.*ResourceQuota"):
         engine.resource(workload("Deployment", namespace, replicas=2)).create(timeout=SHORT)
 
 
@@ -113,7 +113,7 @@ def test_an_object_that_does_not_become_ready_is_recorded_and_updated_by_the_nex
     engine: Engine, namespace: str
 ) -> None:
     resource = engine.resource(workload("Deployment", namespace, HUGE, replicas=1))
-    with pytest.raises(Aborted) as caught:
+    with pytest.raises(AbortedError) as caught:
         resource.create(timeout=1)
     init_failed = caught.value.init_failed
     assert init_failed is not None
@@ -130,7 +130,7 @@ def test_an_object_that_does_not_become_ready_is_recorded_and_updated_by_the_nex
 def test_an_update_that_does_not_become_ready_is_recorded(engine: Engine, namespace: str) -> None:
     resource = engine.resource(workload("Deployment", namespace))
     resource.create()
-    with pytest.raises(Aborted) as caught:
+    with pytest.raises(AbortedError) as caught:
         resource.update(Values(workload("Deployment", namespace, HUGE)), timeout=1)
     assert caught.value.init_failed is not None
     resource.update(Values(workload("Deployment", namespace)))
@@ -142,7 +142,7 @@ def test_a_job_is_ready_when_it_has_succeeded(engine: Engine, namespace: str) ->
 
 def test_a_failed_job_is_an_error_before_the_timeout(engine: Engine, namespace: str) -> None:
     started = time.monotonic()
-    with pytest.raises(Aborted, match=r"Job .*app failed: \[BackoffLimitExceeded\]"):
+    with pytest.raises(AbortedError, match=r"Job .*app failed: \[BackoffLimitExceeded\]"):
         engine.resource(job(namespace, code="3")).create(timeout=40)
     assert time.monotonic() - started < 30
 
@@ -151,7 +151,7 @@ def test_a_failed_job_is_replaced_with_replace_unready(engine: Engine, namespace
     manifest = job(namespace, code="1")
     manifest["metadata"]["annotations"] = {"pulumi.com/replaceUnready": "true"}
     resource = engine.resource(manifest)
-    with pytest.raises(Aborted):
+    with pytest.raises(AbortedError):
         resource.create()
     found = resource.diff(resource.inputs)
     assert list(found.replaces) == ['metadata.annotations["pulumi.com/replaceUnready"]']
@@ -159,7 +159,7 @@ def test_a_failed_job_is_replaced_with_replace_unready(engine: Engine, namespace
 
 
 def test_the_message_names_a_suspended_job(engine: Engine, namespace: str) -> None:
-    with pytest.raises(Aborted, match=r"not ready after 1 s: the Job is suspended"):
+    with pytest.raises(AbortedError, match=r"not ready after 1 s: the Job is suspended"):
         engine.resource(job(namespace, suspend=True)).create(timeout=1)
 
 
@@ -169,17 +169,18 @@ def test_a_pod_is_ready_when_it_runs(engine: Engine, namespace: str) -> None:
 
 
 def test_the_message_quotes_the_scheduler_when_a_pod_fits_no_node(engine: Engine, namespace: str) -> None:
-    with pytest.raises(Aborted, match=r"Pod .*app was not ready after 5 s: \[Unschedulable\].*nodes are available"):
+    message = r"Pod .*app was not ready after 5 s: \[Unschedulable\].*nodes are available"
+    with pytest.raises(AbortedError, match=message):
         engine.resource(thing("v1", "Pod", namespace, spec=HUGE)).create(timeout=SHORT)
 
 
 def test_the_message_names_a_claim_without_a_storage_class(engine: Engine, namespace: str) -> None:
-    with pytest.raises(Aborted, match=r"no volume is bound to it.*no storage class is set"):
+    with pytest.raises(AbortedError, match=r"no volume is bound to it.*no storage class is set"):
         engine.resource(claim(namespace)).create(timeout=SHORT)
 
 
 def test_the_message_names_the_missing_storage_class_of_a_claim(engine: Engine, namespace: str) -> None:
-    with pytest.raises(Aborted, match=r'storageclass.* "gone" not found'):
+    with pytest.raises(AbortedError, match=r'storageclass.* "gone" not found'):
         engine.resource(claim(namespace, storageClassName="gone")).create(timeout=SHORT)
 
 
@@ -227,13 +228,13 @@ def test_a_service_is_ready_when_none_of_its_pods_is_unready(
 
 
 def test_the_message_names_a_service_without_a_load_balancer(engine: Engine, namespace: str) -> None:
-    with pytest.raises(Aborted, match=r"not ready after 1 s: no load balancer"):
+    with pytest.raises(AbortedError, match=r"not ready after 1 s: no load balancer"):
         engine.resource(service(namespace, type="LoadBalancer", selector={"app": "x"})).create(timeout=1)
 
 
 def test_a_service_with_a_load_balancer_is_ready(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     resource = engine.resource(service(namespace, type="LoadBalancer"))
-    with pytest.raises(Aborted):
+    with pytest.raises(AbortedError):
         resource.create(timeout=0.1)
     address = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}}
     plane.api.patch(resource.inputs.plain, address, "/status")
@@ -243,7 +244,7 @@ def test_a_service_with_a_load_balancer_is_ready(plane: ControlPlane, engine: En
 def test_an_ingress_is_ready_when_it_has_an_address(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     backend = {"service": {"name": "app", "port": {"number": 80}}}
     resource = engine.resource(thing("networking.k8s.io/v1", "Ingress", namespace, spec={"defaultBackend": backend}))
-    with pytest.raises(Aborted, match=r"no ingress controller gave it an address"):
+    with pytest.raises(AbortedError, match=r"no ingress controller gave it an address"):
         resource.create(timeout=0.5)
     address = {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}]}}}
     plane.api.patch(resource.inputs.plain, address, "/status")
@@ -275,7 +276,7 @@ def test_a_custom_resource_definition_is_ready_when_objects_can_be_created(plane
     resource.create()
     crate = {"apiVersion": "awaiting.example.com/v1", "kind": "Crate", "metadata": {"name": "c"}}
     engine.resource(crate).create()
-    with pytest.raises(Aborted, match=r"boxes.* was not ready after 5 s: \[ListKindConflict\]"):
+    with pytest.raises(AbortedError, match=r"boxes.* was not ready after 5 s: \[ListKindConflict\]"):
         engine.resource(definition("boxes")).create(timeout=SHORT)
     for name in ("crates", "boxes"):
         plane.api.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{name}.awaiting.example.com")
@@ -290,13 +291,13 @@ def test_skip_await_does_not_wait(engine: Engine, namespace: str) -> None:
 def test_the_timeout_annotation_counts_where_the_resource_sets_no_timeout(engine: Engine, namespace: str) -> None:
     manifest = workload("Deployment", namespace, HUGE)
     manifest["metadata"]["annotations"] = {"pulumi.com/timeoutSeconds": "1"}
-    with pytest.raises(Aborted, match=r"not ready after 1 s"):
+    with pytest.raises(AbortedError, match=r"not ready after 1 s"):
         engine.resource(manifest).create(timeout=0)
 
 
 def test_no_wait_is_longer_than_the_maximum(engine: Engine, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(await_logic, "MAX_WAIT", 1.0)
-    with pytest.raises(Aborted, match=r"not ready after 1 s.*a rehearsal waits 1 s at most"):
+    with pytest.raises(AbortedError, match=r"not ready after 1 s.*a rehearsal waits 1 s at most"):
         engine.resource(workload("Deployment", namespace, HUGE)).create(timeout=600)
 
 
@@ -318,14 +319,14 @@ def test_the_wait_for_annotation_replaces_the_rule_of_the_kind(
     if ready:
         resource.create()
         return
-    with pytest.raises(Aborted, match=r"not ready after 0\.5 s: (jsonpath=\{\.data\.more\}|condition=Ready)"):
+    with pytest.raises(AbortedError, match=r"not ready after 0\.5 s: (jsonpath=\{\.data\.more\}|condition=Ready)"):
         resource.create(timeout=0.5)
 
 
 def test_an_unsupported_wait_for_annotation_is_an_error(engine: Engine, namespace: str) -> None:
     manifest = thing("v1", "ConfigMap", namespace)
     manifest["metadata"]["annotations"] = {"pulumi.com/waitFor": "jsonpath={.items[?(@.a==1)]}"}
-    with pytest.raises(Aborted, match=r"does not support pulumi.com/waitFor"):
+    with pytest.raises(AbortedError, match=r"does not support pulumi.com/waitFor"):
         engine.resource(manifest).create(timeout=0.5)
 
 
@@ -335,11 +336,11 @@ def test_an_api_server_that_ends_during_a_wait_is_one_message(tmp_path: Path) ->
         resource = engine.resource(workload("Deployment", "default"))
         stop = threading.Timer(1, plane.supervisor.stop, ["kube-apiserver"])
         stop.start()
-        with pytest.raises(Aborted, match=API_SERVER_LOST) as caught:
+        with pytest.raises(AbortedError, match=API_SERVER_LOST) as caught:
             resource.create(timeout=30)
         stop.join()
         assert caught.value.init_failed is not None, "the object was created before"
-        with pytest.raises(Aborted, match=API_SERVER_LOST):
+        with pytest.raises(AbortedError, match=API_SERVER_LOST):
             resource.delete()
 
 

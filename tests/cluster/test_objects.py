@@ -16,7 +16,7 @@ from pulumi.runtime.proto import provider_pb2
 from kernel.values import UNKNOWN
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.simulator.core.values import Values
-from tests.support.provider_client import SETTINGS, Aborted, Engine
+from tests.support.provider_client import SETTINGS, AbortedError, Engine
 
 NONE, SOME = provider_pb2.DiffResponse.DIFF_NONE, provider_pb2.DiffResponse.DIFF_SOME
 # Seconds for the namespace controller to list all kinds, twenty a second; other tests' charts install many.
@@ -75,7 +75,7 @@ def test_a_preview_creates_nothing_and_returns_the_dry_run(plane: ControlPlane, 
 
 
 def test_a_preview_fails_where_the_api_server_refuses_the_object(engine: Engine, namespace: str) -> None:
-    with pytest.raises(Aborted, match=r"spec.accessModes: Unsupported value"):
+    with pytest.raises(AbortedError, match=r"spec.accessModes: Unsupported value"):
         engine.resource(claim(namespace) | {"spec": {**claim(namespace)["spec"], "accessModes": ["Often"]}}).create(
             preview=True
         )
@@ -94,7 +94,7 @@ def test_a_preview_passes_objects_that_only_the_real_run_can_check(engine: Engin
 
 
 def test_a_missing_namespace_is_the_api_servers_error_with_the_remedy(engine: Engine) -> None:
-    with pytest.raises(Aborted, match=r'namespaces "nowhere" not found.*depends_on'):
+    with pytest.raises(AbortedError, match=r'namespaces "nowhere" not found.*depends_on'):
         engine.resource(config_map("nowhere")).create(timeout=0.1)
     assert engine.journal[0][3].startswith('refused: namespaces "nowhere" not found')
 
@@ -204,7 +204,7 @@ def test_the_data_of_a_secret_stays_secret(plane: ControlPlane, engine: Engine, 
 def test_messages_and_journal_contain_no_secret_value(engine: Engine, namespace: str) -> None:
     resource = engine.resource(config_map(namespace) | {"metadata": {"name": "Hunter_2", "namespace": namespace}})
     resource.inputs.secrets.add(("metadata", "name"))
-    with pytest.raises(Aborted) as caught:
+    with pytest.raises(AbortedError) as caught:
         resource.create()
     assert "Hunter_2" not in str(caught.value)
     assert "[secret]" in str(caught.value)
@@ -213,7 +213,7 @@ def test_messages_and_journal_contain_no_secret_value(engine: Engine, namespace:
 
 def test_an_existing_object_is_not_adopted(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     plane.api.create(config_map(namespace, theirs="1"))
-    with pytest.raises(Aborted, match=r"already exists.*alias.*import"):
+    with pytest.raises(AbortedError, match=r"already exists.*alias.*import"):
         engine.resource(config_map(namespace, ours="1")).create()
     assert data_of(plane, namespace) == {"theirs": "1"}
     engine.configure({**SETTINGS, "upsertExistingObjects": "true"})
@@ -233,7 +233,7 @@ def test_a_field_manager_conflict_is_an_error_unless_forced(
     resource.create()
     plane.api.apply(config_map(namespace, a="theirs"), "kubectl-edit", force=True)
     changed = config_map(namespace, a="ours")
-    with pytest.raises(Aborted, match=r'conflict with "kubectl-edit": \.data\.a.*patchForce'):
+    with pytest.raises(AbortedError, match=r'conflict with "kubectl-edit": \.data\.a.*patchForce'):
         resource.update(values(changed))
     assert data_of(plane, namespace) == {"a": "theirs"}
     changed["metadata"]["annotations"] = {"pulumi.com/patchForce": "true"}
@@ -283,7 +283,7 @@ def test_an_object_that_was_deleted_outside_is_reported_as_such(
     plane.api.delete("v1", "ConfigMap", "settings", namespace, propagation_policy="Background")
     assert resource.read().id == ""
     assert resource.diff(resource.inputs).changes == NONE
-    with pytest.raises(Aborted, match=r"deleted outside Pulumi"):
+    with pytest.raises(AbortedError, match=r"deleted outside Pulumi"):
         resource.update(values(config_map(namespace, a="c")))
     resource.delete()
 
@@ -301,7 +301,7 @@ def test_a_delete_that_times_out_names_the_finalizer(plane: ControlPlane, engine
     manifest["metadata"]["finalizers"] = ["example.com/gone"]
     resource = engine.resource(manifest)
     resource.create()
-    with pytest.raises(Aborted, match=r"not deleted after 0\.5 s: finalizer example\.com/gone\..*controller"):
+    with pytest.raises(AbortedError, match=r"not deleted after 0\.5 s: finalizer example\.com/gone\..*controller"):
         resource.delete(timeout=0.5)
     plane.api.patch(manifest, {"metadata": {"finalizers": None}})
 
@@ -312,7 +312,7 @@ def test_a_namespace_delete_that_times_out_names_its_remaining_contents(plane: C
     manifest = config_map("held", a="b")
     manifest["metadata"]["finalizers"] = ["example.com/gone"]
     plane.api.create(manifest)
-    with pytest.raises(Aborted, match=r"configmaps\. has 1 resource instances.*example\.com/gone in 1") as caught:
+    with pytest.raises(AbortedError, match=r"configmaps\. has 1 resource instances.*example\.com/gone in 1") as caught:
         space.delete(timeout=_NAMESPACE_TIMEOUT)
     assert "its controller" in str(caught.value)
     plane.api.patch(manifest, {"metadata": {"finalizers": None}})
@@ -394,6 +394,6 @@ def test_an_unreachable_webhook_is_named_with_the_remedy(engine: Engine, namespa
     kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration"}
     hook = engine.resource({**kind, "metadata": {"name": namespace}, "webhooks": [webhook]}, name="hook")
     hook.create()
-    with pytest.raises(Aborted, match=r'failed calling webhook "unreachable.example.com".*has to be ready before'):
+    with pytest.raises(AbortedError, match=r'failed calling webhook "unreachable.example.com".*has to be ready before'):
         engine.resource(config_map(namespace, a="b")).create()
     hook.delete()

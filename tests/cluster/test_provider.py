@@ -21,7 +21,7 @@ from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.simulator.core.values import Values
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support import chart_packages
-from tests.support.provider_client import SETTINGS, Aborted, Context, Engine, Resource
+from tests.support.provider_client import SETTINGS, AbortedError, Context, Engine, Resource
 
 CHART = """
 apiVersion: v1
@@ -88,7 +88,7 @@ def test_a_preview_of_a_release_installs_nothing(plane: ControlPlane, release: M
 
 def test_a_failed_release_is_recorded_and_repaired_by_the_next_update(engine: Engine, release: Make) -> None:
     resource = release(code="1")
-    with pytest.raises(Aborted, match=r"BackoffLimitExceeded") as caught:
+    with pytest.raises(AbortedError, match=r"BackoffLimitExceeded") as caught:
         resource.create()
     assert caught.value.init_failed is not None
     assert resource.outputs.plain["status"]["status"] == "failed"
@@ -115,11 +115,11 @@ def test_a_cancel_ends_a_wait(engine: Engine, namespace: str) -> None:
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
     threading.Timer(0.3, engine.provider.Cancel, [None, None]).start()
     started = time.monotonic()
-    with pytest.raises(Aborted, match="cancelled"):
+    with pytest.raises(AbortedError, match="cancelled"):
         engine.resource(manifest).create()
     assert time.monotonic() - started < 30
     engine.configure(SETTINGS)
-    with pytest.raises(Aborted, match="not ready after"):
+    with pytest.raises(AbortedError, match="not ready after"):
         engine.resource(manifest).create(timeout=0.2)
 
 

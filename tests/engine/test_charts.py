@@ -189,7 +189,7 @@ def test_only_an_exception_in_force_covers_a_rendered_object(
 ) -> None:
     exception = ReviewedException("k8s-pod-host-namespaces", resource, "for a test", expires)
     evaluation = evaluate_release(create_release_inputs(tmp_path, hook=HOOK), [exception])
-    assert any(violation.control.id == exception.control for violation in evaluation.excepted) is covers
+    assert any(violation.control.id == exception.control for violation in evaluation.exempt) is covers
     assert any(violation.control.id == exception.control for violation in evaluation.failed) is not covers
 
 
@@ -237,5 +237,5 @@ def test_the_platforms_charts_render_without_problems(platform: list[ChartEvalua
 def test_every_exception_of_a_rendered_object_is_needed(platform: list[ChartEvaluation]) -> None:
     reviewed = load_exceptions()
     rendered = {exception for exception in reviewed if "/" in exception.resource}
-    used = {violation.exception for evaluation in platform for violation in evaluation.excepted}
+    used = {violation.exception for evaluation in platform for violation in evaluation.exempt}
     assert used == rendered

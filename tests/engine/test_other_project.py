@@ -75,7 +75,7 @@ def test_it_is_rehearsed_from_its_own_folder_and_leaves_its_files_alone(folder: 
     assert "0 changes" in run.stdout
     assert "/letters/alpha" in run.stdout
     assert "2  aws cloudwatch" in run.stdout
-    assert "excepted" not in run.stdout, "this project has no policies, and so no exceptions"
+    assert "exempt" not in run.stdout, "this project has no policies, and so no exceptions"
     assert {name: (folder / name).read_text() for name in FILES} == FILES
     assert (folder / ".groundwork" / "rehearsals" / "test").is_dir()
     assert rehearse(folder, "destroy", "test").returncode == 0

@@ -18,7 +18,7 @@ from rehearsal.simulator.core.values import Values
 SETTINGS = {"kubeconfig": "clusters: [{name: c}]", "enableConfigMapMutable": "true", "enableSecretMutable": "true"}
 
 
-class Aborted(Exception):
+class AbortedError(Exception):
     """The provider aborted the call: with a message, and `init_failed` where the object exists all the same."""
 
     def __init__(self, message: str, init_failed: Any | None) -> None:
@@ -37,7 +37,7 @@ class Context:
 
     def abort(self, code: grpc.StatusCode, message: str) -> NoReturn:
         assert code != grpc.StatusCode.OK
-        raise Aborted(message, self._read_init_failed())
+        raise AbortedError(message, self._read_init_failed())
 
     def _read_init_failed(self) -> Any | None:
         for name, value in self._metadata:
@@ -130,7 +130,7 @@ class Resource:
         """Call the provider; an object that exists but is not ready is recorded in the state, as the engine does."""
         try:
             return call()
-        except Aborted as error:
+        except AbortedError as error:
             if error.init_failed is not None and not preview:
                 self.id = error.init_failed.id
                 self.outputs = Values.from_wire(error.init_failed.properties)

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from rehearsal.helm import rendering
-from rehearsal.helm.charts import ChartUnavailable
+from rehearsal.helm.charts import ChartUnavailableError
 
 
 # By module, and so ahead of fixtures that record a whole program, and gone when tests of tests/engine follow.
 @pytest.fixture(scope="module", autouse=True)
 def _no_rendering() -> Iterator[None]:
     def refuse(release: rendering.Release) -> str:
-        raise ChartUnavailable(f"unit tests do not render {release.chart.name}")
+        raise ChartUnavailableError(f"unit tests do not render {release.chart.name}")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rendering, "_run_template", refuse)

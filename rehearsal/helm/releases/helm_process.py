@@ -46,7 +46,7 @@ class HelmRunner:
     def run(self, namespace: str, name: str, arguments: Sequence[str], timeout: float) -> Outcome:
         """Run Helm on a release for at most `timeout` seconds. It ends with the rehearsal, however that ends.
 
-        Raises HelmUnavailable where there is no Helm, and ApiUnreachableError when the control plane is gone.
+        Raises HelmUnavailableError where there is no Helm, and ApiUnreachableError when the control plane is gone.
         """
         process = f"helm-{next(self._numbers)}"
         # Unlike servers' logs this one is deleted once read, since Helm may quote secret values.

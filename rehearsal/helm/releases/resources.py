@@ -139,7 +139,7 @@ class Releases:
         arguments = [action, inputs["name"], *options, *release_options.build_arguments(action, inputs, seconds)]
         try:
             return self._helm.run(inputs["namespace"], inputs["name"], arguments, _MAX_WAITS * seconds)
-        except cli.HelmUnavailable as error:
+        except cli.HelmUnavailableError as error:
             raise CloudError(str(error)) from None
 
     def _describe_failure(self, inputs: _Inputs, outcome: Outcome, created: Revision | None, timeout: int) -> str:

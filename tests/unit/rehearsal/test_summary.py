@@ -96,10 +96,10 @@ def test_a_charts_objects_are_counted_and_its_violations_named(summary: Any) -> 
         {"same": 6}, ChartEvaluation(MLFLOW, RenderedRelease([job, job, monitor], [monitor], ["a: no"]), 7, violations)
     )
     assert "mlflow 1.0.0: 3 objects rendered, 2 checked, 1 not checked (custom kinds)" in text
-    assert "7 checks passed, 1 failed, 1 excepted" in text
+    assert "7 checks passed, 1 failed, 1 exempt" in text
     assert "refused a: no" in text
     assert "failed mlflow/Job/b at k8s-pod-seccomp" in text
-    assert "excepted mlflow/Job/a from k8s-pod-seccomp until 2030-01-01" in text
+    assert "exempt mlflow/Job/a from k8s-pod-seccomp until 2030-01-01" in text
 
 
 def test_objects_that_an_api_server_accepted_are_not_reported_as_unchecked(summary: Any) -> None:

@@ -184,6 +184,6 @@ def test_a_cancelled_build_ends_at_once_and_leaves_nothing(machine: Path) -> Non
         eventually(lambda: bool(go_build._processes), timeout=30)
         with go_build.cancelling():
             for each in (build, waiting):
-                with pytest.raises(go_build.BuildCancelled):
+                with pytest.raises(go_build.BuildCancelledError):
                     each.result(timeout=30)
     assert not [path for path in toolchain.CACHE.rglob("*") if path.is_file() and path.suffix != ".lock"]

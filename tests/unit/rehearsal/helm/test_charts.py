@@ -17,7 +17,7 @@ import pytest
 from rehearsal import project, toolchain
 from rehearsal.console import UserError
 from rehearsal.helm import charts, cli, rendering
-from rehearsal.helm.charts import Chart, ChartUnavailable, DigestMismatch, fetch_package
+from rehearsal.helm.charts import Chart, ChartUnavailableError, DigestMismatchError, fetch_package
 from rehearsal.project import Project
 from rehearsal.simulator.core.errors import CloudError
 from tests.support import chart_packages
@@ -55,7 +55,7 @@ def install_helm(machine: Path, command: str) -> None:
 
 
 def recorded_arguments(machine: Path) -> list[str]:
-    """The arguments of each run of Helm, `helm version` excepted."""
+    """The arguments of each run of Helm, `helm version` exempt."""
     file = machine / "arguments"
     return file.read_text().splitlines() if file.exists() else []
 
@@ -86,7 +86,7 @@ def test_a_chart_in_an_oci_registry_is_pulled_by_its_address_alone(machine: Path
 def test_a_failed_pull_reports_helms_message_and_is_not_repeated(machine: Path) -> None:
     install_helm(machine, FAILS)
     for _ in range(2):
-        with pytest.raises(ChartUnavailable, match=r"^lookup charts.example: no such host$"):
+        with pytest.raises(ChartUnavailableError, match=r"^lookup charts.example: no such host$"):
             fetch_package(TOY)
     assert len(recorded_arguments(machine)) == 1
     assert list((toolchain.CACHE / "charts").iterdir()) == []
@@ -105,7 +105,7 @@ def test_each_failed_pull_has_a_reason(
 ) -> None:
     install_helm(machine, command)
     monkeypatch.setattr(charts, "_PULL_TIMEOUT", 0.2)
-    with pytest.raises(ChartUnavailable, match=reason):
+    with pytest.raises(ChartUnavailableError, match=reason):
         fetch_package(chart)
 
 
@@ -115,7 +115,7 @@ def test_without_helm_a_chart_is_unavailable(machine: Path, monkeypatch: pytest.
     go.write_text("#!/bin/sh\necho 'no route to the proxy' >&2\nexit 1\n")
     go.chmod(0o755)
     monkeypatch.setenv("PATH", f"{go.parent}")
-    with pytest.raises(ChartUnavailable, match="Helm is not available"):
+    with pytest.raises(ChartUnavailableError, match="Helm is not available"):
         fetch_package(TOY)
 
 
@@ -137,7 +137,7 @@ PULLED = hashlib.sha256(b"pulled\n").hexdigest()
 def test_a_pulled_package_must_match_its_pinned_digest(machine: Path, pin: Callable[[str], None]) -> None:
     install_helm(machine, PULLS)
     pin("0" * 64)
-    with pytest.raises(DigestMismatch) as failure:
+    with pytest.raises(DigestMismatchError) as failure:
         fetch_package(TOY)
     assert PULLED in str(failure.value)
     assert "0" * 64 in str(failure.value)
@@ -147,9 +147,10 @@ def test_a_pulled_package_must_match_its_pinned_digest(machine: Path, pin: Calla
 
 
 def test_a_digest_mismatch_fails_the_resource_and_is_reported_to_the_user() -> None:
-    assert issubclass(DigestMismatch, CloudError)
-    assert issubclass(DigestMismatch, UserError)
-    assert not issubclass(DigestMismatch, ChartUnavailable)  # which would let the rehearsal go on without the chart
+    assert issubclass(DigestMismatchError, CloudError)
+    assert issubclass(DigestMismatchError, UserError)
+    # Which would let the rehearsal go on without the chart.
+    assert not issubclass(DigestMismatchError, ChartUnavailableError)
 
 
 def test_a_cached_package_that_does_not_match_its_pin_is_pulled_again(
