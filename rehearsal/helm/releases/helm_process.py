@@ -17,6 +17,7 @@ from rehearsal.kubernetes.client import ApiError, ApiUnreachableError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness import workloads
 from rehearsal.kubernetes.readiness.problem import Problem
+from rehearsal.polling import WaitTimeoutError, wait_until
 
 _READINESS_INTERVAL = 1.0  # seconds before the first readiness check (most releases are done by then) and between two
 _POLL_INTERVAL = 0.05  # seconds between two checks whether Helm has exited
@@ -76,22 +77,25 @@ class HelmRunner:
         """What was last seen not ready, and why Helm had to be stopped, if it had to."""
         unready: Sequence[Problem] = ()
         next_check = time.monotonic() + _READINESS_INTERVAL
+
+        def has_ended() -> bool:
+            nonlocal unready, next_check
+            ended = self._plane.supervisor.exit_code(process) is not None
+            if self._plane.problems():
+                raise ApiUnreachableError("the control plane went down while Helm was running")
+            if not ended and time.monotonic() > next_check:
+                current = self._find_unready(namespace, name)
+                unready = unready if current is None else current
+                next_check = time.monotonic() + _READINESS_INTERVAL
+            return ended
+
         try:
-            while True:
-                ended = self._plane.supervisor.exit_code(process) is not None
-                if self._plane.problems():
-                    raise ApiUnreachableError("the control plane went down while Helm was running")
-                if ended:
-                    return unready, ""
-                if time.monotonic() > end:
-                    return unready, "Helm did not finish in time. "
-                if time.monotonic() > next_check:
-                    current = self._find_unready(namespace, name)
-                    unready = unready if current is None else current
-                    next_check = time.monotonic() + _READINESS_INTERVAL
-                time.sleep(_POLL_INTERVAL)
+            wait_until(has_ended, timeout=end - time.monotonic(), interval=_POLL_INTERVAL)
+        except WaitTimeoutError:
+            return unready, "Helm did not finish in time. "
         finally:
             self._plane.supervisor.stop(process)  # no effect on a process that has exited
+        return unready, ""
 
     def _find_unready(self, namespace: str, name: str) -> Sequence[Problem] | None:
         """What of a release is not ready; None when Helm no longer waits for that."""
