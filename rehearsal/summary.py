@@ -15,7 +15,9 @@ from rehearsal.kubernetes.cluster import ClusterReport
 from rehearsal.simulator.core.values import SIGNATURE
 
 _WIDTH = 100
-_SIMULATED = "the clouds' APIs and what they bring into a cluster; nodes; the processes in pods, and so their network traffic"
+_SIMULATED = (
+    "the clouds' APIs and what they bring into a cluster; nodes; the processes in pods, and so their network traffic"
+)
 _OFFLINE = "the clouds' APIs; Kubernetes: objects, charts' too, are checked offline and start no pods"
 # The SDK's advisory for a policy that could not be evaluated because a value was not known yet.
 _UNDECIDED = "can't run policy"
