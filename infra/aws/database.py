@@ -13,10 +13,12 @@ from infra.aws.observability import Observability
 from infra.aws.secrets import Secrets
 from infra.contract import TrackingDatabaseContract
 from infra.core.component import Component, StackContext
+from infra.core.settings import Cloud
+from infra.core.settings.versions import POSTGRESQL
 
 DATABASE = "mlflow"
 _USERNAME = "mlflow"
-_VERSION = "16"  # of PostgreSQL; RDS chooses and updates the minor version
+_VERSION = POSTGRESQL[Cloud.AWS].default
 
 
 @dataclass(frozen=True)

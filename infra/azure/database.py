@@ -12,6 +12,8 @@ from infra.azure.network import Network
 from infra.azure.secrets import Secrets
 from infra.contract import TrackingDatabaseContract
 from infra.core.component import Component, StackContext
+from infra.core.settings import Cloud
+from infra.core.settings.versions import POSTGRESQL
 
 DATABASE = USERNAME = "mlflow"
 PORT = 5432
@@ -71,7 +73,7 @@ class Database(Component):
             name,
             resource_group_name=network.resource_group,
             server_name=context.naming.global_name("pg"),
-            version="16",
+            version=POSTGRESQL[Cloud.AZURE].default,
             sku=dbforpostgresql.SkuArgs(
                 name=settings.size, tier=_TIERS.get(settings.size.partition("_")[2][:1], "GeneralPurpose")
             ),

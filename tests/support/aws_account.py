@@ -50,7 +50,7 @@ POSTGRES = {
 EKS = {
     "name": "acme",
     "roleArn": UNKNOWN,
-    "version": "1.33",
+    "version": "1.36",
     "vpcConfig": {"subnetIds": UNKNOWN, "endpointPrivateAccess": True, "endpointPublicAccess": False},
     "kubernetesNetworkConfig": {"serviceIpv4Cidr": "172.20.0.0/16"},
     "enabledClusterLogTypes": ["audit"],

@@ -189,7 +189,7 @@ VALID_INPUTS: Mapping[str, dict[str, Any]] = {
     "containerservice:ManagedCluster": in_group(
         resourceName="aks",
         dnsPrefix="aks",
-        kubernetesVersion="1.33",
+        kubernetesVersion="1.36",
         agentPoolProfiles=[POOL],
         networkProfile={
             "podCidr": "10.244.0.0/16",

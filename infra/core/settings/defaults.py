@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.core.settings.clouds import Cloud
+from infra.core.settings.versions import KUBERNETES
 
 # Default sizes of nodes: 4 vCPU and 16 GiB on both clouds.
 NODE_SIZES = {Cloud.AZURE: "Standard_D4s_v5", Cloud.AWS: "m6i.xlarge"}
@@ -19,7 +20,11 @@ def defaults(cloud: Cloud, *, production: bool) -> dict[str, Any]:
     """The settings that differ by cloud or environment, under their wire names."""
     node, databases = NODE_SIZES[cloud], DEDICATED_DATABASE_SIZES if production else BURSTABLE_DATABASE_SIZES
     return {
-        "cluster": {"systemPool": {"size": node, "minimum": 2, "maximum": 3}, "userPool": {"size": node}},
+        "cluster": {
+            "kubernetesVersion": KUBERNETES[cloud].default,
+            "systemPool": {"size": node, "minimum": 2, "maximum": 3},
+            "userPool": {"size": node},
+        },
         "database": {"size": databases[cloud], "backupDays": 35 if production else 7},
         "training": {"size": TRAINING_SIZES[cloud]},
         "telemetry": {"retentionDays": 90 if production else 30},

@@ -23,8 +23,5 @@ AWS_LOCATIONS = frozenset(
 )
 LOCATIONS = {Cloud.AZURE: AZURE_LOCATIONS, Cloud.AWS: AWS_LOCATIONS}
 
-# KServe 0.20 needs 1.32 or later. AKS and EKS offer all of these under standard support.
-KUBERNETES_VERSIONS = ("1.32", "1.33", "1.34")
-
 # Premium SSD sizes, GiB. Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage
 AZURE_DATABASE_DISKS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)

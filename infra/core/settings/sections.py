@@ -9,8 +9,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from infra.core.settings.limits import KUBERNETES_VERSIONS
 from infra.core.settings.values import AuthorizedRange, Cidr, rule_error
+from infra.core.settings.versions import KUBERNETES
 
 
 class Section(BaseModel):
@@ -62,22 +62,17 @@ class NodePoolSettings(Section):
         return self
 
 
+def _describe_offers() -> str:
+    return "; ".join(f"{calendar.service}: {', '.join(calendar.list_offered())}" for calendar in KUBERNETES.values())
+
+
 class ClusterSettings(Section):
-    kubernetes_version: str = Field("1.33", description=f"one of {', '.join(KUBERNETES_VERSIONS)}")
+    kubernetes_version: str = Field(description="minor version of Kubernetes, " + _describe_offers())
     authorized_ranges: tuple[AuthorizedRange, ...] = Field(
         (), description="CIDR blocks that may reach the Kubernetes API; none makes it private to the network"
     )
     system_pool: NodePoolSettings = Field(description="for the platform's own services")
     user_pool: NodePoolSettings = Field(description="for models, training and MLflow")
-
-    @model_validator(mode="after")
-    def _version_is_supported(self) -> Self:
-        if self.kubernetes_version not in KUBERNETES_VERSIONS:
-            raise rule_error(
-                f"kubernetesVersion '{self.kubernetes_version}' is not supported",
-                f"use one of {', '.join(KUBERNETES_VERSIONS)} (KServe 0.20 needs 1.32 or later)",
-            )
-        return self
 
 
 class DatabaseSettings(Section):

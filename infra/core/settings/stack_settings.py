@@ -20,6 +20,7 @@ from infra.core.settings.sections import (
     TrainingSettings,
 )
 from infra.core.settings.values import rule_error
+from infra.core.settings.versions import KUBERNETES
 
 
 class Settings(Section):
@@ -61,6 +62,22 @@ class Settings(Section):
                 f"location '{self.location}' is not a region of {self.cloud} with three availability zones",
                 f"use a region such as {'westeurope' if self.cloud is Cloud.AZURE else 'eu-west-1'}; "
                 "infra/core/settings/limits.py lists them all",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _kubernetes_version_is_offered(self) -> Self:
+        version, calendar = self.cluster.kubernetes_version, KUBERNETES[self.cloud]
+        if version not in calendar.list_offered():
+            end = calendar.ends.get(version)
+            raise rule_error(
+                f"cluster.kubernetesVersion '{version}' is not offered: "
+                + (
+                    f"its standard support on {calendar.service} ends on {end}"
+                    if end
+                    else f"{calendar.service} has no such version"
+                ),
+                f"use one of {', '.join(calendar.list_offered())} (infra/core/settings/versions.py; {calendar.source})",
             )
         return self
 

@@ -28,9 +28,9 @@ REQUIRE_CLUSTER = require_existing(
 )
 
 
-# Not checked against a live account, and outdated some months from now: AWS adds and retires versions, see
+# In standard or extended support on 2026-11-28. Outdated some months from now: AWS adds and retires versions, see
 # https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
-_VERSIONS = ("1.30", "1.31", "1.32", "1.33", "1.34")
+_VERSIONS = ("1.32", "1.33", "1.34", "1.35", "1.36")
 _LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _ADDONS = (
     "amazon-cloudwatch-observability",

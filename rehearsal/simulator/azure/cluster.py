@@ -24,9 +24,9 @@ from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceRequest, StateReader
 from rehearsal.simulator.core.rules import find_previous, matches, parse_cidr, refuse_when
 
-# Not checked against a live account, and outdated some months from now: Azure adds and retires versions, see
+# In standard support on 2026-11-28. Outdated some months from now: Azure adds and retires versions, see
 # https://learn.microsoft.com/azure/aks/supported-kubernetes-versions
-_VERSIONS = re.compile(r"1\.(31|32|33|34)(\.\d+)?")
+_VERSIONS = re.compile(r"1\.(34|35|36|37)(\.\d+)?")
 
 
 def _lacks_system_pool(request: ResourceRequest) -> bool:
