@@ -22,7 +22,10 @@ from infra.core.component import StackContext
 
 def create_foundation(context: StackContext) -> Foundation:
     """Declare the AWS resources of a stack, in the order of their dependencies."""
-    provider = Provider("aws", region=context.settings.location)
+    settings = context.settings
+    provider = Provider(
+        "aws", region=settings.location, allowed_account_ids=[settings.account] if settings.account else None
+    )
     opts = pulumi.ResourceOptions(providers=[provider])
     account = get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
 

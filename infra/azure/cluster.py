@@ -11,6 +11,7 @@ import pulumi
 from pulumi_azure_native import authorization, compute, containerservice, managedidentity, monitor
 
 from infra.azure.identity import Role, assign_role, assignment_name, role_definition_id
+from infra.azure.kubeconfig import set_login
 from infra.azure.network import ZONES, Network
 from infra.azure.observability import Observability
 from infra.azure.registry import Registry
@@ -88,6 +89,7 @@ class Cluster(Component):
     @property
     def _kubeconfig(self) -> pulumi.Output[str]:
         """A kubeconfig without credentials: kubelogin signs its user in."""
+        login = self._args.context.settings.cluster.login
         credentials = containerservice.list_managed_cluster_user_credentials_output(
             resource_group_name=self._args.network.resource_group,
             resource_name=self._cluster.name,
@@ -95,7 +97,7 @@ class Cluster(Component):
             opts=pulumi.InvokeOutputOptions(parent=self, depends_on=[self._admin]),
         )
         return pulumi.Output.secret(
-            credentials.apply(lambda answer: base64.b64decode(answer.kubeconfigs[0].value).decode())
+            credentials.apply(lambda answer: set_login(base64.b64decode(answer.kubeconfigs[0].value).decode(), login))
         )
 
     def _service_address(self, number: int) -> str:

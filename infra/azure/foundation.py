@@ -23,7 +23,13 @@ from infra.core.component import StackContext
 
 def create_foundation(context: StackContext) -> Foundation:
     """Declare the Azure resources of a stack, in the order of their dependencies."""
-    provider = Provider("azure", location=context.settings.location)
+    settings = context.settings
+    provider = Provider(
+        "azure",
+        location=settings.location,
+        subscription_id=settings.subscription or None,
+        tenant_id=settings.tenant or None,
+    )
     opts = pulumi.ResourceOptions(providers=[provider])
 
     network = Network("network", NetworkArgs(context), opts)

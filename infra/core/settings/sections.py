@@ -71,6 +71,11 @@ class ClusterSettings(Section):
     authorized_ranges: tuple[AuthorizedRange, ...] = Field(
         (), description="CIDR blocks that may reach the Kubernetes API; none makes it private to the network"
     )
+    login: Literal["azurecli", "workloadidentity", "msi", "spn", "devicecode"] = Field(
+        "azurecli",
+        description="how kubelogin signs in to the Kubernetes API, its option `--login`: azurecli, workloadidentity, "
+        "msi, spn or devicecode; the variable AAD_LOGIN_METHOD overrides it (Azure; EKS always uses the AWS CLI)",
+    )
     system_pool: NodePoolSettings = Field(description="for the platform's own services")
     user_pool: NodePoolSettings = Field(description="for models, training and MLflow")
 

@@ -22,6 +22,8 @@ from infra.core.settings.sections import (
 from infra.core.settings.values import rule_error
 from infra.core.settings.versions import KUBERNETES
 
+_OPTIONAL_UUID = r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$"
+
 
 class Settings(Section):
     """Everything that a stack file may contain under `groundwork:`."""
@@ -36,6 +38,21 @@ class Settings(Section):
     owner: str = Field(min_length=1, max_length=64, description="team that is responsible for the stack; a tag")
     cost_center: str = Field(
         "mlops", min_length=1, max_length=64, description="cost center that pays for the stack; a tag"
+    )
+    account: str = Field(
+        "",
+        pattern=r"^(\d{12})?$",
+        description="ID of the only account that may be deployed to, 12 digits; none allows any (AWS)",
+    )
+    subscription: str = Field(
+        "",
+        pattern=_OPTIONAL_UUID,
+        description="ID of the only subscription that may be deployed to; none uses the one of the credentials (Azure)",
+    )
+    tenant: str = Field(
+        "",
+        pattern=_OPTIONAL_UUID,
+        description="ID of that subscription's Entra tenant; none uses the one of the credentials (Azure)",
     )
     network: NetworkSettings = NetworkSettings()
     cluster: ClusterSettings
@@ -79,6 +96,18 @@ class Settings(Section):
                 ),
                 f"use one of {', '.join(calendar.list_offered())} (infra/core/settings/versions.py; {calendar.source})",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _accounts_are_of_the_cloud(self) -> Self:
+        foreign = {Cloud.AZURE: ("account",), Cloud.AWS: ("subscription", "tenant")}[self.cloud]
+        for name in foreign:
+            if getattr(self, name):
+                raise rule_error(
+                    f"{name} '{getattr(self, name)}' has no meaning on {self.cloud}",
+                    f"remove it; deployments to {self.cloud} are pinned by "
+                    f"{'account' if self.cloud is Cloud.AWS else 'subscription and tenant'}",
+                )
         return self
 
     @model_validator(mode="after")

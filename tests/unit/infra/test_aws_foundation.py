@@ -47,7 +47,7 @@ def declare(environment: str = "dev", **settings: Any) -> DeclaredStack:
 
 @pytest.fixture(scope="module")
 def dev() -> DeclaredStack:
-    return declare(**ALERTS)
+    return declare(**ALERTS, account="111122223333")
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,11 @@ def test_every_taggable_resource_has_the_stacks_tags(dev: DeclaredStack) -> None
     untagged = [f"{one.type} {one.name}" for one in taggable if not tags.items() <= one.inputs.get("tags", {}).items()]
     assert taggable
     assert not untagged
+
+
+def test_the_provider_is_pinned_to_the_account_of_the_settings(dev: DeclaredStack, prod: DeclaredStack) -> None:
+    assert dev.recorder.single("pulumi:providers:aws").inputs["allowedAccountIds"] == '["111122223333"]'
+    assert "allowedAccountIds" not in prod.recorder.single("pulumi:providers:aws").inputs
 
 
 def _supports_tags(type_: str) -> bool:

@@ -51,6 +51,7 @@ PRIVATE = (
     "azure-native:machinelearningservices:Workspace",
     "azure-native:storage:StorageAccount",
 )
+SUBSCRIPTION, TENANT = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ def dev() -> DeclaredStack:
             "userPool": {"size": "Standard_D8s_v5", "minimum": 1, "maximum": 7},
         },
         telemetry={"alertEmail": "ml@example.com"},
+        subscription=SUBSCRIPTION,
+        tenant=TENANT,
     )
 
 
@@ -107,6 +110,12 @@ def test_every_taggable_resource_has_the_stacks_tags(dev: DeclaredStack) -> None
 def test_every_declared_azure_type_has_a_resource_model_and_no_other_type_has_one(dev: DeclaredStack) -> None:
     declared = {r.type for r in dev.recorder.resources if r.type.startswith("azure-native:")}
     assert declared == set(MODELS)
+
+
+def test_the_provider_is_pinned_to_the_subscription_of_the_settings(dev: DeclaredStack, prod: DeclaredStack) -> None:
+    pinned = dev.recorder.single("pulumi:providers:azure-native").inputs
+    assert (pinned["subscriptionId"], pinned["tenantId"]) == (SUBSCRIPTION, TENANT)
+    assert "subscriptionId" not in prod.recorder.single("pulumi:providers:azure-native").inputs
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])

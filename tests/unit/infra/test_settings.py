@@ -70,6 +70,10 @@ def parse_error(stack: str = "azure-dev", **changed: Any) -> str:
             "should be 7 or 30",
             "7 or 30",
         ),
+        ({"subscription": "my-subscription"}, "groundwork:subscription = 'my-subscription'", "pattern", "subscription"),
+        ({"tenant": "contoso.com"}, "groundwork:tenant = 'contoso.com'", "pattern", "Entra tenant"),
+        ({"account": "123456789012"}, "groundwork:", "account '123456789012' has no meaning on azure", "subscription"),
+        ({"cluster": {"login": "interactive"}}, "cluster.login = 'interactive'", "'azurecli', 'workload", "kubelogin"),
         ({"database": {"storageGb": 1}}, "database.storageGb = 1", "greater than or equal to 32", "disk"),
     ],
 )
