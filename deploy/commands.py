@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deploy.errors import DeployError
 from deploy.prerequisites import find_missing
+from kernel.stack_names import describe_unknown_stack, list_stacks
 
 ROOT = Path(__file__).resolve().parents[1]
 ACTIONS = ("preflight", "preview", "up", "destroy")
@@ -30,11 +31,9 @@ def run(action: str, stack: str) -> int:
 
 def check_prerequisites(action: str, stack: str) -> None:
     """Raises DeployError with one message that lists everything that is missing, each with its remedy."""
-    if not (_STACKS / f"Pulumi.{stack}.yaml").exists():
-        known = ", ".join(sorted(path.name.split(".", 2)[1] for path in _STACKS.glob("Pulumi.*.yaml")))
-        raise DeployError(
-            f"There is no stack '{stack}': stacks/Pulumi.{stack}.yaml does not exist. Use one of {known} as STACK=..."
-        )
+    known = list_stacks(_STACKS)
+    if stack not in known:
+        raise DeployError(describe_unknown_stack(stack, f"stacks/Pulumi.{stack}.yaml", known))
     missing = find_missing(stack, os.environ)
     if missing:
         listed = "\n".join(f"  - {item}" for item in missing)

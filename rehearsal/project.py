@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from kernel.stack_names import list_stacks
 from rehearsal.console import UserError
 
 DESCRIPTION = "rehearsal.yaml"
@@ -52,7 +53,7 @@ class Project:
     @property
     def stack_names(self) -> list[str]:
         """Names of the stacks that have settings."""
-        return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in self._stack_files())
+        return list_stacks(self.stacks)
 
     def stack_file(self, stack: str) -> Path:
         """The file of a stack's settings."""
@@ -81,9 +82,6 @@ class Project:
         except (ImportError, AttributeError) as error:
             raise UserError(f"{DESCRIPTION}: settings = '{self.settings}' is not `module:function`: {error}") from None
         return check
-
-    def _stack_files(self) -> list[Path]:
-        return [path for path in self.stacks.glob("Pulumi.*.yaml") if path.name != _PROJECT]
 
 
 def load(root: Path) -> Project:

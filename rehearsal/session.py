@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from kernel.stack_names import describe_unknown_stack
 from rehearsal import project
 from rehearsal.console import UserError
 from rehearsal.engine import pulumi_cli
@@ -68,10 +69,7 @@ class Rehearsal:
     def __post_init__(self) -> None:
         if self.stack not in self.project.stack_names:
             file = self.project.shorten(self.project.stack_file(self.stack))
-            known = ", ".join(self.project.stack_names)
-            raise UserError(
-                f"There is no stack '{self.stack}': {file} does not exist. Stacks are {known}; name one with STACK=..."
-            )
+            raise UserError(describe_unknown_stack(self.stack, file, self.project.stack_names))
 
     @property
     def folder(self) -> Path:
