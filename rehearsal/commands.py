@@ -84,16 +84,12 @@ def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str]) -
 def _check_settings(rehearsal: Rehearsal) -> None:
     """Check the stack's settings by the project's own rules, so that a mistake is reported before anything starts.
 
-    Values have the form in which the engine hands them to the program: whatever is not an object or a list is text.
-    Only the engine can read encrypted values; a stack with one is left to the program. Raises UserError.
+    Raises UserError.
     """
+    settings = rehearsal.project.read_stack_file(rehearsal.stack)
     check = rehearsal.project.settings_check()
-    config, prefix = rehearsal.settings().get("config"), f"{rehearsal.project.name}:"
-    keyed = config.items() if isinstance(config, dict) else ()
-    values = {str(key).removeprefix(prefix): value for key, value in keyed if str(key).startswith(prefix)}
-    if check is None or any(isinstance(value, dict) and "secure" in value for value in values.values()):
+    if check is None:
         return
-    settings = {key: value if isinstance(value, dict | list) else str(value) for key, value in values.items()}
     try:
         check(settings, rehearsal.stack)
     except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -12,14 +12,16 @@ from typing import Any
 
 import yaml
 
+from kernel import stack_file
+from kernel.stack_file import StackFile, StackFileError
 from kernel.stack_names import list_stacks
 from rehearsal.console import UserError
 
 DESCRIPTION = "rehearsal.yaml"
 _PROJECT = "Pulumi.yaml"
 
-SettingsCheck = Callable[[Mapping[str, Any], str], object]
-"""Takes a stack's settings, as the engine would hand them to the program, and its name; raises ValueError."""
+SettingsCheck = Callable[[StackFile, str], object]
+"""Takes the content of a stack's file and the stack's name; raises ValueError."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,14 @@ class Project:
     def stack_file(self, stack: str) -> Path:
         """The file of a stack's settings."""
         return self.stacks / f"Pulumi.{stack}.yaml"
+
+    def read_stack_file(self, stack: str) -> StackFile:
+        """The content of a stack's file, read as the engine reads it. Raises UserError with all that is wrong in it."""
+        path = self.stack_file(stack)
+        try:
+            return stack_file.read(path, self.name, self.shorten(path))
+        except StackFileError as error:
+            raise UserError(str(error)) from None
 
     def require(self, key: str) -> Path:
         """A path of the description that a command cannot do without. Raises UserError when it is not set."""

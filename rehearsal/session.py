@@ -13,11 +13,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
 
+from kernel.stack_file import Keys, format_content
 from kernel.stack_names import describe_unknown_stack
 from rehearsal import project
 from rehearsal.console import UserError
@@ -173,27 +173,16 @@ class Rehearsal:
             with self._locked():
                 shutil.rmtree(self.folder)
 
-    def settings(self) -> dict[str, Any]:
-        """The content of the stack's file. Raises UserError when it is not a YAML mapping."""
-        source = self.project.stack_file(self.stack)
-        name = self.project.shorten(source)
-        try:
-            settings = yaml.safe_load(source.read_text()) or {}
-        except yaml.YAMLError as error:
-            raise UserError(f"{name} is not YAML: {error}") from None
-        if not isinstance(settings, dict):
-            raise UserError(f"{name} has no settings: it must be a mapping with `config:` at the top.")
-        return settings
-
     def refresh_settings(self) -> None:
         """Bring the copy of the stack's settings up to date, keeping what the engine wrote into it.
 
-        Raises UserError when the stack's file is not a YAML mapping.
+        Encrypted values become placeholders: only the real stack's secrets provider can read them. Raises UserError
+        when the stack's file cannot be read.
         """
-        settings = self.settings()
+        settings = self.project.read_stack_file(self.stack).without_encryption(_name_secret)
         copy = yaml.safe_load(self.settings_file.read_text()) if self.settings_file.exists() else {}
         kept = {key: value for key, value in (copy or {}).items() if key == "encryptionsalt"}
-        self.settings_file.write_text(yaml.safe_dump({**settings, **kept}))
+        self.settings_file.write_text(format_content({**settings, **kept}))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -290,6 +279,10 @@ def engine_arguments(rehearsal: Rehearsal, arguments: Sequence[str]) -> list[str
     if command in _WITH_SETTINGS and not has_file:
         return [*arguments, "--config-file", str(rehearsal.settings_file)]
     return list(arguments)
+
+
+def _name_secret(keys: Keys) -> str:
+    return f"placeholder for {'.'.join(keys)}"
 
 
 def _script(path: Path, line: str) -> None:

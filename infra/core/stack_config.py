@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from infra.core.settings import Settings
+from kernel.stack_file import StackFile
 
 NAMESPACE = "groundwork"
 
@@ -23,7 +24,7 @@ def load() -> Settings:
     """
     stack = pulumi.get_stack()
     try:
-        return parse(_read_configuration(), stack)
+        return parse(_decode({**pulumi.runtime.get_config_env(), **pulumi.runtime.config.CONFIG.get()}), stack)
     except ValueError as error:
         raise pulumi.RunError(str(error)) from None
 
@@ -47,9 +48,14 @@ def parse(raw: Mapping[str, Any], stack: str) -> Settings:
     return settings
 
 
-def _read_configuration() -> dict[str, Any]:
+def check(file: StackFile, stack: str) -> Settings:
+    """The settings in a stack's file; raises ValueError as `parse` does."""
+    return parse(_decode(file.values), stack)
+
+
+def _decode(config: Mapping[str, str]) -> dict[str, Any]:
+    """The settings among the engine's configuration, keyed without their namespace."""
     prefix = f"{NAMESPACE}:"
-    config = {**pulumi.runtime.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
     return {key.removeprefix(prefix): _parse_value(value) for key, value in config.items() if key.startswith(prefix)}
 
 

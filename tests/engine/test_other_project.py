@@ -26,18 +26,15 @@ FILES = {
     "stacks/Pulumi.wrong.yaml": "config:\n  letters:wrods: 'alpha'\n",
     "letters/__init__.py": "",
     "letters/settings.py": (
-        "def check(settings, stack):\n"
-        "    if 'words' not in settings:\n"
+        "def check(file, stack):\n"
+        "    if 'letters:words' not in file.values:\n"
         "        raise ValueError(f'letters:words is not set in {stack}')\n"
-        "    return settings['words'].split(',')\n"
     ),
     "__main__.py": (
         "import pulumi\n"
         "import pulumi_aws as aws\n"
         "\n"
-        "from letters.settings import check\n"
-        "\n"
-        "words = check({'words': pulumi.Config().require('words')}, pulumi.get_stack())\n"
+        "words = pulumi.Config().require('words').split(',')\n"
         "groups = [aws.cloudwatch.LogGroup(word, name=f'/letters/{word}', retention_in_days=30) for word in words]\n"
         "pulumi.export('groups', pulumi.Output.all(*(group.name for group in groups)))\n"
     ),

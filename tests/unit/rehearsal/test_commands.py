@@ -72,4 +72,4 @@ def test_a_missing_setting_is_named(stack_file: Path) -> None:
 
 def test_a_stack_file_that_is_not_yaml_is_named(stack_file: Path) -> None:
     stack_file.write_text("config: [unclosed")
-    assert f"stacks/Pulumi.{STACK}.yaml is not YAML" in run_up()
+    assert f"stacks/Pulumi.{STACK}.yaml, line 1, column 9: this is not YAML" in run_up()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kernel.stack_file import StackFile
 from rehearsal import project
 from rehearsal.console import UserError
 
@@ -74,14 +75,12 @@ def test_an_invalid_description_is_one_message(root: Path, description: str, mes
 
 def test_settings_are_checked_by_the_projects_own_code(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
-    (root / "shop_settings.py").write_text(
-        "def parse(settings, stack):\n    raise ValueError(f'{stack}: {settings}')\n"
-    )
+    (root / "shop_settings.py").write_text("def parse(file, stack):\n    raise ValueError(f'{stack}: {file.values}')\n")
     describe(root, "settings: shop_settings:parse")
     check = project.load(root).settings_check()
     assert check is not None
-    with pytest.raises(ValueError, match=r"test: \{'size': '3'\}"):
-        check({"size": "3"}, "test")
+    with pytest.raises(ValueError, match=r"test: \{'shop:size': '3'\}"):
+        check(StackFile("Pulumi.test.yaml", {"config": {"shop:size": "3"}}), "test")
 
 
 @pytest.mark.parametrize("entry_point", ["nowhere:parse", "rehearsal.project:nothing"])
