@@ -21,6 +21,7 @@ from infra.core.settings import Cloud, Environment, Settings
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 _EXAMPLE = {"organization": "acme", "owner": "ml"}
+_WAYS_TO_THE_API = ("cluster.authorizedRanges", "cluster.privateAccessFrom")
 _LOCATIONS = {Cloud.AZURE: "westeurope", Cloud.AWS: "eu-west-1"}
 
 
@@ -105,6 +106,8 @@ def _default(path: str) -> str:
     }
     if path.split(".")[0] in ("cloud", "environment", "location", *_EXAMPLE):
         return "required"
+    if path in _WAYS_TO_THE_API:
+        return "one of the two is required"
     values = list(dict.fromkeys(defaults.values()))
     if len(values) == 1:
         return values[0]
@@ -126,7 +129,13 @@ def _name_stacks(stacks: set[tuple[Cloud, Environment]]) -> str:
 
 
 def _value(cloud: Cloud, environment: Environment, path: str) -> str:
-    raw = {**_EXAMPLE, "cloud": cloud.value, "environment": environment.value, "location": _LOCATIONS[cloud]}
+    raw = {
+        **_EXAMPLE,
+        "cloud": cloud.value,
+        "environment": environment.value,
+        "location": _LOCATIONS[cloud],
+        "cluster": {"authorizedRanges": ["203.0.113.0/24"]},
+    }
     value: Any = Settings.model_validate(raw).model_dump(by_alias=True, mode="json")
     for step in path.split("."):
         value = value[step]

@@ -25,3 +25,16 @@ LOCATIONS = {Cloud.AZURE: AZURE_LOCATIONS, Cloud.AWS: AWS_LOCATIONS}
 
 # Premium SSD sizes, GiB. Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage
 AZURE_DATABASE_DISKS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+
+# The form of IDs, and an example of each.
+HUBS = {
+    Cloud.AZURE: (
+        r"(?i)/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\.Network/virtualNetworks/[^/]+",
+        "/subscriptions/<ID>/resourceGroups/hub/providers/Microsoft.Network/virtualNetworks/hub",
+    ),
+    Cloud.AWS: (r"tgw-[0-9a-f]{17}", "tgw-0123456789abcdef0"),
+}
+ADMINS = {
+    Cloud.AZURE: (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "11111111-2222-3333-4444-555555555555"),
+    Cloud.AWS: (r"arn:aws(-cn|-us-gov)?:iam::\d{12}:role/[\w+=,.@/-]+", "arn:aws:iam::111122223333:role/ml-admins"),
+}

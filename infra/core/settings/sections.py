@@ -25,6 +25,11 @@ class NetworkSettings(Section):
         "10.244.0.0/16", description="addresses of pods (AKS overlay; on EKS pods have addresses of `cidr`)"
     )
     service_cidr: Cidr = Field("172.20.0.0/16", description="addresses of Kubernetes services")
+    hub: str = Field(
+        "",
+        description="network that this one is connected to: ID of a virtual network to peer with (Azure), or of a "
+        "transit gateway to attach to (AWS); none connects it to no other network",
+    )
 
     @model_validator(mode="after")
     def _blocks_fit(self) -> Self:
@@ -69,7 +74,17 @@ def _describe_offers() -> str:
 class ClusterSettings(Section):
     kubernetes_version: str = Field(description="minor version of Kubernetes, " + _describe_offers())
     authorized_ranges: tuple[AuthorizedRange, ...] = Field(
-        (), description="CIDR blocks that may reach the Kubernetes API; none makes it private to the network"
+        (), description="public CIDR blocks that may reach the Kubernetes API; none makes the API private"
+    )
+    private_access_from: tuple[Cidr, ...] = Field(
+        (),
+        description="private CIDR blocks, such as those of runners in a hub or of a VPN, that may reach the private "
+        "Kubernetes API; every stack needs these or `authorizedRanges`",
+    )
+    admins: tuple[str, ...] = Field(
+        (),
+        description="who administers the cluster beside the identity that creates it: object IDs of Entra groups "
+        "(Azure), or ARNs of IAM roles (AWS)",
     )
     login: Literal["azurecli", "workloadidentity", "msi", "spn", "devicecode"] = Field(
         "azurecli",
@@ -78,6 +93,23 @@ class ClusterSettings(Section):
     )
     system_pool: NodePoolSettings = Field(description="for the platform's own services")
     user_pool: NodePoolSettings = Field(description="for models, training and MLflow")
+
+    @model_validator(mode="after")
+    def _api_can_be_reached(self) -> Self:
+        if not self.authorized_ranges and not self.private_access_from:
+            raise rule_error(
+                "nobody could reach the Kubernetes API, through which the platform is installed: neither "
+                "authorizedRanges nor privateAccessFrom is set",
+                "set authorizedRanges to the public addresses of your runners and operators, which makes the API "
+                "public to them alone; or keep it private and set privateAccessFrom to the ranges of a network that is "
+                "connected to this one: by network.hub, or by a VPN or peering of your own, with a runner in it",
+            )
+        if self.authorized_ranges and self.private_access_from:
+            raise rule_error(
+                "authorizedRanges makes the Kubernetes API public, and privateAccessFrom is for a private one",
+                "remove one of the two",
+            )
+        return self
 
 
 class DatabaseSettings(Section):

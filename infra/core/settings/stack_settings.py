@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -9,7 +10,7 @@ from pydantic import Field, model_validator
 
 from infra.core.settings.clouds import Cloud, Environment
 from infra.core.settings.defaults import DEDICATED_DATABASE_SIZES, defaults, merge
-from infra.core.settings.limits import AZURE_DATABASE_DISKS, LOCATIONS
+from infra.core.settings.limits import ADMINS, AZURE_DATABASE_DISKS, HUBS, LOCATIONS
 from infra.core.settings.sections import (
     ClusterSettings,
     DatabaseSettings,
@@ -108,6 +109,21 @@ class Settings(Section):
                     f"remove it; deployments to {self.cloud} are pinned by "
                     f"{'account' if self.cloud is Cloud.AWS else 'subscription and tenant'}",
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _ids_have_the_form_of_the_cloud(self) -> Self:
+        hubs = [self.network.hub] if self.network.hub else []
+        for setting, values, (form, example) in (
+            ("network.hub", hubs, HUBS[self.cloud]),
+            ("cluster.admins", self.cluster.admins, ADMINS[self.cloud]),
+        ):
+            for value in values:
+                if not re.fullmatch(form, value):
+                    raise rule_error(
+                        f"{setting} '{value}' does not have the form that {self.cloud} gives such IDs",
+                        f"write it like {example}",
+                    )
         return self
 
     @model_validator(mode="after")

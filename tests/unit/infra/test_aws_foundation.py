@@ -195,7 +195,8 @@ def test_bounds_of_the_pools_reach_the_node_groups() -> None:
 
 @pytest.mark.parametrize("ranges", [[], ["203.0.113.0/24"]])
 def test_the_kubernetes_api_is_open_to_the_authorized_ranges_only(ranges: list[str]) -> None:
-    access = declare(cluster={"authorizedRanges": ranges}).single("aws:eks/cluster:Cluster", "cluster")["vpcConfig"]
+    settings = {"cluster": {"authorizedRanges": ranges}} if ranges else {}
+    access = declare(**settings).single("aws:eks/cluster:Cluster", "cluster")["vpcConfig"]
     assert access["endpointPrivateAccess"] is True
     assert access["endpointPublicAccess"] is bool(ranges)
     assert access.get("publicAccessCidrs", []) == ranges

@@ -37,7 +37,10 @@ COMPONENTS: Mapping[str, str] = {
     "audit": "Audit",
 }
 # Modules without a counterpart: what takes several resources on one cloud takes one on the other.
-HELPERS: Mapping[str, frozenset[str]] = {"azure": frozenset(), "aws": frozenset({"bucket", "iam", "keys"})}
+HELPERS: Mapping[str, frozenset[str]] = {
+    "azure": frozenset({"kubeconfig"}),
+    "aws": frozenset({"bucket", "iam", "keys"}),
+}
 POOLS = {
     "systemPool": {"minimum": 2, "maximum": 5},
     "userPool": {"minimum": 1, "maximum": 9},

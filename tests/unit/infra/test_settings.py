@@ -15,7 +15,15 @@ from infra.core.settings import Cloud, Environment, Settings
 from infra.core.stack_config import parse
 from rehearsal import project
 
-VALID = {"cloud": "azure", "environment": "dev", "location": "westeurope", "organization": "acme", "owner": "ml"}
+PRIVATE = {"privateAccessFrom": ["10.0.0.0/24"]}
+VALID = {
+    "cloud": "azure",
+    "environment": "dev",
+    "location": "westeurope",
+    "organization": "acme",
+    "owner": "ml",
+    "cluster": PRIVATE,
+}
 
 
 def parse_error(stack: str = "azure-dev", **changed: Any) -> str:
@@ -28,7 +36,12 @@ def parse_error(stack: str = "azure-dev", **changed: Any) -> str:
     ("changed", "setting", "rule", "remedy"),
     [
         ({"colud": "azure"}, "groundwork:colud", "is not a setting", "use 'cloud'"),
-        ({"cluster": {"kuberntesVersion": "1.33"}}, "groundwork:cluster.kuberntesVersion", "is not a", "'kubernetesV"),
+        (
+            {"cluster": {**PRIVATE, "kuberntesVersion": "1.33"}},
+            "groundwork:cluster.kuberntesVersion",
+            "is not a",
+            "'kubernetesV",
+        ),
         ({"zzz": 1}, "groundwork:zzz", "is not a setting", "remove it; the settings here are cloud, environment"),
         ({"cloud": "gcp"}, "groundwork:cloud = 'gcp'", "should be 'azure' or 'aws'", "azure or aws"),
         ({"location": "eu-west-1"}, "groundwork:", "not a region of azure", "westeurope"),
@@ -38,22 +51,52 @@ def parse_error(stack: str = "azure-dev", **changed: Any) -> str:
         ({"network": {"cidr": "8.8.0.0/16"}}, "groundwork:network.cidr", "private range", "172.16/12"),
         ({"network": {"cidr": "10.0.0.0/24"}}, "groundwork:network", "between /16 and /20", "10.20.0.0/16"),
         ({"network": {"cidr": "10.244.0.0/16"}}, "groundwork:network", "overlaps podCidr", "each its own block"),
-        ({"cluster": {"userPool": {"minimum": 11}}}, "groundwork:cluster.userPool", "11 is above maximum 10", "raise"),
         (
-            {"cluster": {"userPool": {"minimum": "x"}}},
+            {"cluster": {**PRIVATE, "userPool": {"minimum": 11}}},
+            "groundwork:cluster.userPool",
+            "11 is above maximum 10",
+            "raise",
+        ),
+        (
+            {"cluster": {**PRIVATE, "userPool": {"minimum": "x"}}},
             "cluster.userPool.minimum = 'x'",
             "valid integer",
             "minimum number of nodes",
         ),
-        ({"cluster": {"kubernetesVersion": "1.20"}}, "cluster.kubernetesVersion '1.20'", "AKS has no such", "1.36, "),
         (
-            {"cluster": {"kubernetesVersion": "1.33"}},
+            {"cluster": {**PRIVATE, "kubernetesVersion": "1.20"}},
+            "cluster.kubernetesVersion '1.20'",
+            "AKS has no such",
+            "1.36, ",
+        ),
+        (
+            {"cluster": {**PRIVATE, "kubernetesVersion": "1.33"}},
             "cluster.kubernetesVersion '1.33'",
             "ends on 2026-07-31",
             "1.36, ",
         ),
-        ({"cluster": {"kubernetesVersion": 1.36}}, "cluster.kubernetesVersion = 1.36", "valid string", "AKS: 1.35"),
+        (
+            {"cluster": {**PRIVATE, "kubernetesVersion": 1.36}},
+            "cluster.kubernetesVersion = 1.36",
+            "valid string",
+            "AKS: 1.35",
+        ),
         ({"cluster": {"authorizedRanges": ["0.0.0.0/0"]}}, "authorizedRanges.0", "most of the internet", "private API"),
+        ({"cluster": {}}, "groundwork:cluster", "nobody could reach the Kubernetes API", "set authorizedRanges to the"),
+        (
+            {"cluster": {**PRIVATE, "authorizedRanges": ["203.0.113.0/24"]}},
+            "groundwork:cluster",
+            "privateAccessFrom is for a private one",
+            "remove one",
+        ),
+        ({"cluster": {"privateAccessFrom": ["203.0.113.0/24"]}}, "privateAccessFrom.0", "private range", "10/8"),
+        ({"network": {"hub": "hub"}}, "network.hub 'hub'", "the form that azure gives", "Microsoft.Network/virtualN"),
+        (
+            {"cluster": {**PRIVATE, "admins": ["ml-team"]}},
+            "cluster.admins 'ml-team'",
+            "the form that azure",
+            "write it",
+        ),
         ({"cluster": "big"}, "groundwork:cluster = 'big'", "valid dictionary", "mapping of settings"),
         ({"telemetry": {"retentionDays": 5}}, "telemetry.retentionDays = 5", "greater than or equal to 30", "days"),
         ({"telemetry": {"alertEmail": "nobody"}}, "telemetry.alertEmail = 'nobody'", "pattern", "address that alerts"),
@@ -157,7 +200,7 @@ def test_a_stack_may_differ_from_its_environment_in_one_fact() -> None:
 
 
 def test_settings_of_a_stack_are_merged_with_the_defaults_of_their_section() -> None:
-    settings = parse({**VALID, "cluster": {"userPool": {"maximum": 4}}}, "azure-dev")
+    settings = parse({**VALID, "cluster": {**PRIVATE, "userPool": {"maximum": 4}}}, "azure-dev")
     assert (settings.cluster.user_pool.minimum, settings.cluster.user_pool.maximum) == (2, 4)
     assert settings.cluster.user_pool.size == "Standard_D4s_v5"
 

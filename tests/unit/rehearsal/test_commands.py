@@ -48,7 +48,11 @@ def run_up() -> str:
         ({"network": {"cidr": "10.0.0.0/24"}}, "must be between /16 and /20"),
         ({"network": {"cidr": "10.244.0.0/16"}}, "cidr 10.244.0.0/16 overlaps podCidr"),
         ({"cluster": {"userPool": {"minimum": 9, "maximum": 3}}}, "minimum 9 is above maximum 3"),
-        ({"cluster": {"kubernetesVersion": "1.20"}}, "kubernetesVersion '1.20' is not offered"),
+        (
+            {"cluster": {"privateAccessFrom": ["10.0.0.0/24"], "kubernetesVersion": "1.20"}},
+            "kubernetesVersion '1.20' is not offered",
+        ),
+        ({"cluster": {}}, "nobody could reach the Kubernetes API"),
         ({"environment": "prod"}, "are the settings of a stack named 'azure-prod'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
