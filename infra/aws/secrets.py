@@ -73,19 +73,17 @@ class Secrets(Component):
 def _node_disk_statements(account: pulumi.Output[str]) -> Sequence[Statement]:
     """EC2 Auto Scaling starts nodes with its service-linked role, whose IAM policies cannot be changed.
 
-    Without these statements every node fails at launch with `Client.InternalError: Client error on launch`. KMS rejects
-    a policy with a role that does not exist: in an account that has never used Auto Scaling, create the role first with
-    `aws iam create-service-linked-role --aws-service-name autoscaling.amazonaws.com`.
-    Source: https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html
+    Without these statements every node fails at launch with `Client.InternalError: Client error on launch`. AWS creates
+    the role with the account's first Auto Scaling group, and KMS refuses a principal that does not exist; so a
+    condition names the role, which holds in an account that has never used Auto Scaling too.
+    Sources: https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html,
+    https://github.com/hashicorp/terraform-provider-aws/issues/28644
     """
-    service = "autoscaling.amazonaws.com"
-    role = {
-        "AWS": pulumi.Output.format(
-            "arn:aws:iam::{}:role/aws-service-role/{}/AWSServiceRoleForAutoScaling", account, service
-        )
-    }
+    role = pulumi.Output.format(
+        "arn:aws:iam::{}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling", account
+    )
+    is_role = {"StringEquals": {"aws:PrincipalArn": role}}
     use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
-    return [
-        allow(use, ["*"], principal=role),
-        allow(["kms:CreateGrant"], ["*"], {"Bool": {"kms:GrantIsForAWSResource": "true"}}, role),
-    ]
+    for_disks = {**is_role, "Bool": {"kms:GrantIsForAWSResource": "true"}}
+    anyone = {"AWS": "*"}
+    return [allow(use, ["*"], is_role, anyone), allow(["kms:CreateGrant"], ["*"], for_disks, anyone)]

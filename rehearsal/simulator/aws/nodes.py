@@ -85,7 +85,7 @@ def _list_addons(request: ResourceRequest) -> Iterator[Resource]:
 
 
 def _check_disk_keys(request: ResourceRequest) -> str | None:
-    """Disks can be decrypted: EC2 Auto Scaling uses its service-linked role, which the key's policy must name."""
+    """Disks can be decrypted: EC2 Auto Scaling uses its service-linked role, which the key's policy must allow."""
     template = request.state.find(str(request.get("launchTemplate.id")))
     for disk in as_list(template.inputs.get("blockDeviceMappings")) if template else []:
         key = disk.get("ebs", {}).get("kmsKeyId")

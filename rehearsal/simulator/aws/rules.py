@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from kernel.iam import PrincipalKind, allows
+from kernel.iam import PrincipalKind, allows, statements
 from rehearsal.simulator.core.resource_model import Resource, ResourceRequest, Rule
+
+CALLER = "rehearsal"  # the role that deploys, which exists before the stack does
 
 
 def get_name(request: ResourceRequest) -> str:
@@ -36,9 +38,20 @@ def require_trust(path: str, service: str, message: str) -> Rule:
 
 
 def key_allows(request: ResourceRequest, arn: Any, kind: PrincipalKind, principal: str, action: str) -> bool:
-    """Whether the policy of a KMS key itself allows an action to a principal; IAM policies are not evaluated."""
+    """Whether the policy of a KMS key itself allows an action to a principal; IAM policies are not evaluated.
+
+    A statement names the principal, or names everyone and has a condition on the principal's ARN. Other conditions
+    are not evaluated.
+    """
     key = request.state.find(str(arn))
-    return key is not None and allows(key.inputs.get("policy"), kind, principal, action) is True
+    policy = key.inputs.get("policy") if key else None
+    return allows(policy, kind, principal, action) is True or any(
+        statement.is_allow
+        and "*" in statement.principals(kind)
+        and statement.names_action(action) is True
+        and any(test.key == "aws:PrincipalArn" and principal in test.values for test in statement.conditions)
+        for statement in statements(policy)
+    )
 
 
 def find_resources(request: ResourceRequest, path: str) -> list[Resource]:

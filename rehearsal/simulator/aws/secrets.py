@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from kernel.iam import allows, statements
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.rules import arn_template, get_name
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import in_range, matches, one_of, parse_json, require_json, require_unique
-
-# Roles that AWS services create for themselves in an account that uses them.
-_SERVICE_LINKED_ROLE = re.compile(r"arn:aws:iam::\d{12}:role/aws-service-role/[a-z0-9.-]+/\w+")
 
 
 def _check_key_administrator(request: ResourceRequest) -> str | None:
@@ -28,9 +23,10 @@ def _check_key_administrator(request: ResourceRequest) -> str | None:
 
 
 def _require_principals(request: ResourceRequest) -> str | None:
+    """Roles of the policy exist. The account is a new one, in which no service has created its service-linked role."""
     for statement in statements(request.get("policy")):
         for principal in statement.principals("AWS"):
-            is_accepted = principal == "*" or principal.endswith(":root") or _SERVICE_LINKED_ROLE.fullmatch(principal)
+            is_accepted = principal == "*" or principal.endswith(":root")
             if not is_accepted and request.state.find(principal) is None:
                 return (
                     "MalformedPolicyDocumentException: Policy contains a statement with one or more invalid principals."

@@ -37,8 +37,13 @@ def test_nodes_need_a_disk_key_that_auto_scaling_may_use(account: Account, eks: 
     eks.create_addon("vpc-cni")
     role = account.create_role("nodes", "ec2.amazonaws.com", "AmazonEKSWorkerNodePolicy")
     for is_allowed in (False, True):
-        statement = allow(["kms:Decrypt", "kms:GenerateDataKey*", "kms:CreateGrant"], Principal={"AWS": AUTOSCALING})
-        key = account.create_key(*([statement] if is_allowed else []))
+        named = AUTOSCALING if is_allowed else AUTOSCALING.replace("AutoScaling", "Other")
+        statement = allow(
+            ["kms:Decrypt", "kms:GenerateDataKey*", "kms:CreateGrant"],
+            Principal={"AWS": "*"},
+            Condition={"StringEquals": {"aws:PrincipalArn": named}},
+        )
+        key = account.create_key(statement)
         disk = {"deviceName": "/dev/xvda", "ebs": {"kmsKeyId": key}}
         template = account.create(TEMPLATE, name=f"nodes-{is_allowed}", blockDeviceMappings=[disk])
         if is_allowed:
