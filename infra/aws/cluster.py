@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import ebs, ec2, eks
+from pulumi_aws import ebs, eks
 
 from infra.aws.iam import Role, RoleArgs, allow, trust_pods, trust_service
 from infra.aws.network import HTTPS, Network
+from infra.aws.nodes import NodeGroupsArgs, create_node_groups, define_node_pools
 from infra.aws.observability import Observability
 from infra.aws.secrets import Secrets
-from infra.contract import ClusterContract, Endpoint, NodePool, Taint, TaintEffect
+from infra.contract import ClusterContract, Endpoint
 from infra.core.component import Component, StackContext
-from infra.core.settings import NodePoolSettings
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _STORAGE_CLASS = "ebs-csi-default-sc"  # created by the EBS driver's add-on
-_DISK_GB = 100  # GiB for images, logs and scratch; ML images take several GiB each
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Cluster(Component):
         super().__init__(name, opts)
         self._args = args
         self._name = args.context.naming.regional_name("cluster", limit=100)
-        self._node_pools = self._define_node_pools()
+        self._node_pools = define_node_pools(args.context, args.network.zones)
         self._cluster = self._create_cluster(name)
         networking = self._create_network_addons(name)
         groups = self._create_node_groups(name, networking)
@@ -95,25 +93,6 @@ class Cluster(Component):
                 "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": cluster}}],
                 "current-context": cluster,
             }
-        )
-
-    def _define_node_pools(self) -> Sequence[NodePool]:
-        settings = self._args.context.settings.cluster
-        critical = Taint("CriticalAddonsOnly", "true", TaintEffect.NO_SCHEDULE)
-        return [
-            self._define_node_pool("system", settings.system_pool, [critical]),
-            self._define_node_pool("user", settings.user_pool, []),
-        ]
-
-    def _define_node_pool(self, name: str, settings: NodePoolSettings, taints: Sequence[Taint]) -> NodePool:
-        return NodePool(
-            name=name,
-            size=settings.size,
-            minimum=settings.minimum,
-            maximum=settings.maximum,
-            zones=self._args.network.zones,
-            labels={"groundwork/pool": name},
-            taints=taints,
         )
 
     def _create_cluster(self, name: str) -> eks.Cluster:
@@ -193,72 +172,10 @@ class Cluster(Component):
                 managed=["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"],
             ),
         )
-        return [self._create_node_group(name, pool, role, networking) for pool in self._node_pools]
-
-    def _create_node_group(
-        self, name: str, pool: NodePool, role: Role, networking: Sequence[pulumi.Resource]
-    ) -> eks.NodeGroup:
-        context, template = self._args.context, self._create_launch_template(name, pool)
-        return eks.NodeGroup(
-            f"{name}-{pool.name}",
-            cluster_name=self._cluster.name,
-            # A prefix, because a change of size creates the new group before it deletes the old one.
-            node_group_name_prefix=f"{pool.name}-",
-            node_role_arn=role.arn,
-            subnet_ids=self._args.network.private_subnets,
-            instance_types=[pool.size],
-            ami_type=_ami_type(pool.size),
-            capacity_type="ON_DEMAND",
-            version=context.settings.cluster.kubernetes_version,
-            scaling_config=eks.NodeGroupScalingConfigArgs(
-                min_size=pool.minimum, max_size=pool.maximum, desired_size=pool.minimum
-            ),
-            launch_template=eks.NodeGroupLaunchTemplateArgs(id=template.id, version=template.latest_version.apply(str)),
-            labels=pool.labels,
-            taints=[
-                eks.NodeGroupTaintArgs(key=taint.key, value=taint.value, effect=taint.effect.name)
-                for taint in pool.taints
-            ],
-            update_config=eks.NodeGroupUpdateConfigArgs(max_unavailable=1),
-            tags=context.naming.tags,
-            opts=self.child_options(
-                depends_on=[role, self._args.network, *networking],  # nodes need the NAT gateway in order to join
-                ignore_changes=["scalingConfig.desiredSize"],  # the autoscaler changes it
-            ),
+        nodes = NodeGroupsArgs(
+            self._args.context, self._args.network, self._args.secrets.key.arn, role, self._cluster, self._name
         )
-
-    def _create_launch_template(self, name: str, pool: NodePool) -> ec2.LaunchTemplate:
-        naming = self._args.context.naming
-        tags = {**naming.tags, "Name": naming.regional_name(pool.name)}
-        return ec2.LaunchTemplate(
-            f"{name}-{pool.name}",
-            name=naming.regional_name(pool.name, limit=128),
-            update_default_version=True,
-            metadata_options=ec2.LaunchTemplateMetadataOptionsArgs(
-                http_endpoint="enabled",
-                http_tokens="required",
-                # One hop, so that pods cannot get the credentials of the node's role.
-                http_put_response_hop_limit=1,
-            ),
-            block_device_mappings=[
-                ec2.LaunchTemplateBlockDeviceMappingArgs(
-                    device_name="/dev/xvda",
-                    ebs=ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
-                        encrypted="true",
-                        kms_key_id=self._args.secrets.key.arn,
-                        volume_size=_DISK_GB,
-                        volume_type="gp3",
-                        delete_on_termination="true",
-                    ),
-                )
-            ],
-            tag_specifications=[
-                ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
-                for kind in ("instance", "volume", "network-interface")
-            ],
-            tags=naming.tags,
-            opts=self.child_options(),
-        )
+        return create_node_groups(name, self._node_pools, nodes, self, networking)
 
     def _create_deployed_addons(self, name: str, groups: Sequence[eks.NodeGroup]) -> Sequence[eks.Addon]:
         """The add-ons that are Deployments, which become ready only once there are nodes."""
@@ -321,8 +238,3 @@ class Cluster(Component):
 
     def _create_role(self, name: str, args: RoleArgs) -> Role:
         return Role(name, args, self.child_options())
-
-
-def _ami_type(size: str) -> str:
-    """Amazon Linux for the size's processor. A `g` after the generation, as in m7g or c6gn, means Graviton."""
-    return "AL2023_ARM_64_STANDARD" if re.match(r"[a-z]+\d+g", size) else "AL2023_x86_64_STANDARD"

@@ -37,12 +37,21 @@ class RecordedResource:
 
 
 class Recorder(pulumi.runtime.Mocks):
-    """Creates every resource in an in-memory state and records it."""
+    """Creates every resource in an in-memory state and records it.
+
+    A program that runs again with the same recorder updates what stands, as the second deployment of a stack does;
+    it fails where that would replace a resource.
+
+    state    what exists in the clouds, which tests may change between two runs
+    ignored  the paths of each resource's `ignore_changes`, by type and name
+    """
 
     def __init__(self) -> None:
         self.resources: list[RecordedResource] = []
-        self._state = StateStore(":memory:")
-        self._simulations = create_simulations(self._state)
+        self.state = StateStore(":memory:")
+        self.ignored: dict[tuple[str, str], list[str]] = {}
+        self._standing: dict[str, tuple[str, Values, Values]] = {}
+        self._simulations = create_simulations(self.state)
 
     def of_type(self, type_: str) -> list[RecordedResource]:
         """The resources with this type token."""
@@ -56,23 +65,60 @@ class Recorder(pulumi.runtime.Mocks):
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         values = _values(args.inputs)
         inputs = values.plain
+        urn = f"urn:pulumi:test::groundwork::{args.typ}::{args.name}"
         if args.typ.startswith(("pulumi:", "groundwork:")):
             if args.typ.startswith("pulumi:providers:"):
                 self._simulations[args.typ.rsplit(":", 1)[-1]].configure(inputs)
             self.resources.append(RecordedResource(args.typ, args.name, inputs, inputs))
             return f"{args.name}-id", inputs
         simulation = self._simulations[args.typ.split(":", 1)[0]]
-        urn = f"urn:pulumi:test::groundwork::{args.typ}::{args.name}"
+        if urn in self._standing:
+            _reset_ignored(values, self._standing[urn][1], self.ignored[args.typ, args.name])
         problems = simulation.check(urn, args.typ, values)
         if problems:
             raise CloudError(f"{args.typ} {args.name}: {'; '.join(problems)}")
-        id_, outputs = simulation.create(urn, args.typ, values, preview=False)
+        id_, outputs = self._apply(urn, args.typ, values)
+        self._standing[urn] = id_, values, outputs
         self.resources.append(RecordedResource(args.typ, args.name, inputs, outputs.plain))
         return id_, json_format.MessageToDict(outputs.to_wire())
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         package = args.token.split(":", 1)[0]
         return self._simulations[package].invoke(args.token, _values(args.args)).plain, []
+
+    def _apply(self, urn: str, type_: str, values: Values) -> tuple[str, Values]:
+        simulation = self._simulations[type_.split(":", 1)[0]]
+        if urn not in self._standing:
+            return simulation.create(urn, type_, values, preview=False)
+        id_, old, outputs = self._standing[urn]
+        difference = simulation.diff(urn, type_, id_, old, values)
+        if difference.replaces:
+            raise CloudError(f"{urn} would be replaced: {', '.join(difference.replaces)} changed")
+        return id_, simulation.update(
+            urn, type_, id_, values, outputs, preview=False
+        ) if difference.changed else outputs
+
+
+class _Monitor(pulumi.runtime.mocks.MockMonitor):
+    """Tells the recorder what mocks are not told: the paths that a resource ignores changes of."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._recorder = recorder
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 the protocol's name
+        self._recorder.ignored[request.type, request.name] = list(request.ignoreChanges)
+        return super().RegisterResource(request)
+
+
+def _reset_ignored(new: Values, old: Values, paths: list[str]) -> None:
+    """As the engine does: ignored properties keep the inputs of the run before. Lists count as a whole."""
+    for path in paths:
+        *sections, name = path.split("[*]")[0].split(".")
+        target, source = new.plain, old.plain
+        for section in sections:
+            target, source = target[section], source[section]
+        target[name] = source[name]
 
 
 def _values(properties: Mapping[str, Any]) -> Values:
@@ -92,11 +138,17 @@ def stack_context(cloud: str, environment: str = "dev", **settings: Any) -> Stac
     return StackContext(valid, Naming(valid))
 
 
-def record_program(declare: Callable[[], T], stack: str = "azure-dev") -> tuple[Recorder, T]:
-    """Run `declare` as a Pulumi program, wait for all its resources, and return the record and the result."""
-    recorder = Recorder()
+def record_program(
+    declare: Callable[[], T], stack: str = "azure-dev", recorder: Recorder | None = None
+) -> tuple[Recorder, T]:
+    """Run `declare` as a Pulumi program, wait for all its resources, and return the record and the result.
+
+    With the recorder of an earlier run it is the next deployment of the same stack.
+    """
+    recorder = recorder or Recorder()
+    recorder.resources.clear()
     asyncio.set_event_loop(asyncio.new_event_loop())
-    pulumi.runtime.set_mocks(recorder, project="groundwork", stack=stack, preview=False)
+    pulumi.runtime.set_mocks(recorder, "groundwork", stack, preview=False, monitor=_Monitor(recorder))
     results: list[T] = []
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]

@@ -20,9 +20,10 @@ from rehearsal.simulator.aws import (
     telemetry,
     training,
 )
+from rehearsal.simulator.aws.functions import FUNCTIONS
 from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
 from rehearsal.simulator.core.errors import CloudError
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, StateReader
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
 
 ACCOUNT = "111122223333"  # the account number of AWS's own documentation
 MODELS: Mapping[str, ResourceModel] = {
@@ -44,43 +45,10 @@ MODELS: Mapping[str, ResourceModel] = {
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
 
-def _get_caller_identity(
-    arguments: Mapping[str, Any],  # noqa: ARG001 it takes none
-    state: StateReader,  # noqa: ARG001 it depends on nothing that exists
-    account: Mapping[str, str],
-) -> Mapping[str, Any]:
-    number = account["account"]
-    return {
-        "accountId": number,
-        "arn": f"arn:aws:sts::{number}:assumed-role/rehearsal/rehearsal",
-        "id": number,
-        "userId": "AROAEXAMPLE:rehearsal",
-    }
-
-
-def _get_availability_zones(
-    arguments: Mapping[str, Any],
-    state: StateReader,  # noqa: ARG001 it depends on nothing that exists
-    account: Mapping[str, str],
-) -> Mapping[str, Any]:
-    region, excluded = account["region"], arguments.get("excludeZoneIds", [])
-    names = [name for name in network.list_zone_names(region) if network.get_zone_id(name) not in excluded]
-    return {
-        "groupNames": [region],
-        "id": region,
-        "names": names,
-        "region": region,
-        "zoneIds": [network.get_zone_id(name) for name in names],
-    }
-
-
 class _Aws:
     name = "aws"
     account: Mapping[str, str] = {"account": ACCOUNT}
-    functions: Mapping[str, ProviderFunction] = {
-        "aws:index/getAvailabilityZones:getAvailabilityZones": _get_availability_zones,
-        "aws:index/getCallerIdentity:getCallerIdentity": _get_caller_identity,
-    }
+    functions: Mapping[str, ProviderFunction] = FUNCTIONS
     secret_functions: Collection[str] = ()
 
     def configure(self, variables: Mapping[str, Any]) -> Mapping[str, str]:

@@ -32,7 +32,7 @@ REQUIRE_CLUSTER = require_existing(
 # https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
 _VERSIONS = ("1.32", "1.33", "1.34", "1.35", "1.36")
 _LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-_ADDONS = (
+ADDONS = (
     "amazon-cloudwatch-observability",
     "aws-ebs-csi-driver",
     "aws-efs-csi-driver",
@@ -207,7 +207,7 @@ MODELS = (
         required=("clusterName", "addonName"),
         replace_on_changes=("clusterName", "addonName"),
         rules=(
-            one_of("addonName", _ADDONS, "InvalidParameterException: Addon {value} specified is not supported"),
+            one_of("addonName", ADDONS, "InvalidParameterException: Addon {value} specified is not supported"),
             require_json(
                 "configurationValues",
                 "InvalidParameterException: ConfigurationValue provided in request is not supported: it is not JSON",

@@ -11,7 +11,7 @@ import inspect
 import ipaddress
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -40,9 +40,9 @@ class DeclaredStack:
         return resource.inputs
 
 
-def declare(environment: str = "dev", **settings: Any) -> DeclaredStack:
+def declare(environment: str = "dev", recorder: Recorder | None = None, **settings: Any) -> DeclaredStack:
     context = stack_context("aws", environment, **settings)
-    return DeclaredStack(*record_program(lambda: aws.create_foundation(context), f"aws-{environment}"))
+    return DeclaredStack(*record_program(lambda: aws.create_foundation(context), f"aws-{environment}", recorder))
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +191,30 @@ def test_bounds_of_the_pools_reach_the_node_groups() -> None:
     taints = stack.single("aws:eks/nodeGroup:NodeGroup", "cluster-system")["taints"]
     assert [(taint.key, taint.value) for taint in system.taints] == [(one["key"], one["value"]) for one in taints]
     assert taints[0]["effect"] == "NO_SCHEDULE"
+
+
+def set_desired_size(recorder: Recorder, pool: str, size: int) -> None:
+    """What an autoscaler does."""
+    (group,) = [
+        record
+        for record in recorder.state.all("aws:eks/nodeGroup:NodeGroup")
+        if record.outputs["nodeGroupName"].startswith(f"{pool}-")
+    ]
+    inputs = {**group.inputs, "scalingConfig": {**group.inputs["scalingConfig"], "desiredSize": size}}
+    recorder.state.put(replace(group, inputs=inputs))
+
+
+def test_a_change_of_the_bounds_keeps_the_autoscalers_number_of_nodes() -> None:
+    """EKS takes the three numbers together, and refuses a minimum above the number that comes with it."""
+    recorder, groups = declare().recorder, ("aws:eks/nodeGroup:NodeGroup", "cluster-user")
+    set_desired_size(recorder, "user", 7)
+    for minimum, maximum, expected in ((2, 12, 7), (8, 12, 8), (2, 5, 5)):
+        stack = declare(recorder=recorder, cluster={"userPool": {"minimum": minimum, "maximum": maximum}})
+        sent = {"minSize": minimum, "maxSize": maximum, "desiredSize": expected}
+        assert stack.single(*groups)["scalingConfig"] == sent
+        assert recorder.ignored[groups] == []
+    declare(recorder=recorder, cluster={"userPool": {"minimum": 2, "maximum": 5}})
+    assert recorder.ignored[groups] == ["scalingConfig.desiredSize"], "without a change there is nothing to send"
 
 
 @pytest.mark.parametrize("ranges", [[], ["203.0.113.0/24"]])
