@@ -17,7 +17,7 @@ _CREATE_FOUNDATION = {Cloud.AZURE: azure.create_foundation, Cloud.AWS: aws.creat
 def deploy() -> None:
     """Declare the whole stack. Raises pulumi.RunError if its settings are invalid."""
     settings = stack_config.load()
-    context = StackContext(settings, Naming(settings))
+    context = StackContext(settings, Naming(settings, pulumi.get_stack()))
     foundation = _CREATE_FOUNDATION[settings.cloud](context)
     cluster.create_platform(context, foundation)
     _export_outputs(foundation)

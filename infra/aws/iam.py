@@ -77,7 +77,7 @@ class Role(Component):
         super().__init__(name, opts)
         self._role = iam.Role(
             name,
-            # Roles are global: the same environment in two regions needs two names.
+            # Roles are global in an account: names in two regions must differ.
             name=args.context.naming.global_name(args.name_suffix, limit=64),
             assume_role_policy=format_policy([args.trust]),
             tags=args.context.naming.tags,

@@ -118,7 +118,7 @@ def create_private_account(
     account = storage.StorageAccount(
         name,
         resource_group_name=network.resource_group,
-        account_name=context.naming.global_name(suffix, limit=24, hyphens=False),
+        account_name=context.naming.global_word(suffix, limit=24),
         kind="StorageV2",
         sku=storage.SkuArgs(name="Standard_ZRS"),
         access_tier="Hot",

@@ -34,7 +34,7 @@ class Registry(Component):
         self._registry = containerregistry.Registry(
             name,
             resource_group_name=args.network.resource_group,
-            registry_name=naming.global_name("cr", limit=50, hyphens=False),
+            registry_name=naming.global_word("cr", limit=50),
             # Private endpoints, customer-managed keys and retention require this tier.
             sku=containerregistry.SkuArgs(name="Premium"),
             admin_user_enabled=False,

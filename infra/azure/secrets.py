@@ -124,7 +124,7 @@ def create_private_vault(
     vault = keyvault.Vault(
         name,
         resource_group_name=network.resource_group,
-        vault_name=context.naming.global_name(suffix, limit=24, hyphens=False),
+        vault_name=context.naming.global_word(suffix, limit=24),
         properties=keyvault.VaultPropertiesArgs(
             tenant_id=account.tenant_id,
             sku=keyvault.SkuArgs(family="A", name="standard"),

@@ -1,12 +1,14 @@
 """Physical names and tags.
 
 Logical names, by which Pulumi identifies a resource, are short and never change. Physical names, by which the cloud
-identifies it, contain organization and environment and have to comply with the limits of each service.
+identifies it, derive from organization and stack and have to comply with the limits of each service. No two stacks of
+an organization have a name in common.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 
 from infra.core.settings import Settings
@@ -14,13 +16,30 @@ from infra.core.settings import Settings
 # Source of the limits: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 # and https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _DIGEST_LENGTH = 5
+# With the longest organization, so many characters of a stack's name leave room for the suffix in the shortest limit of
+# a regional name: 33, of a Machine Learning workspace.
+_LABEL_LENGTH = 12
+
+# Pulumi's rule, except that a name starts with a letter or digit: it is a file's name, and an argument of commands.
+# Source: https://www.pulumi.com/docs/iac/concepts/stacks/#create-stack
+_STACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+def check_stack_name(stack: str) -> None:
+    """Raises ValueError with the rule, unless a stack can have this name."""
+    if not _STACK_NAME.fullmatch(stack):
+        raise ValueError(
+            f"'{stack}' is not a name for a stack: it has to start with a letter or digit, and consist of at most 100 "
+            "letters, digits, hyphens, underscores and periods"
+        )
 
 
 class Naming:
     """Physical names and tags of one stack."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, stack: str) -> None:
         self._settings = settings
+        self._stack = stack
 
     @property
     def tags(self) -> Mapping[str, str]:
@@ -28,7 +47,7 @@ class Naming:
         settings = self._settings
         return {
             "project": "groundwork",
-            "stack": settings.stack,
+            "stack": self._stack,
             "environment": settings.environment.value,
             "organization": settings.organization,
             "owner": settings.owner,
@@ -38,8 +57,22 @@ class Naming:
 
     @property
     def prefix(self) -> str:
-        """The start of all physical names: `acme-gw-dev`."""
-        return f"{self._settings.organization}-gw-{self._settings.environment}"
+        """The start of all physical names: `acme-gw-dev` in azure-dev, `acme-gw-qateama-0c1de` in azure-qa-team-a."""
+        return f"{self._settings.organization}-gw-{self._label}"
+
+    @property
+    def _label(self) -> str:
+        """The stack in physical names, which no other stack of this cloud has.
+
+        For a stack that is named <cloud>-<word> it is the word. Of other names it is what the services allow, and a
+        digest that keeps them apart. The word has no hyphen: else names of the stack aws-dev-training would match the
+        pattern acme-gw-dev-training-*, to which a role of aws-dev has access.
+        """
+        word = self._stack.removeprefix(f"{self._settings.cloud}-")
+        if word != self._stack and re.fullmatch(rf"[a-z][a-z0-9]{{0,{_LABEL_LENGTH - 1}}}", word):
+            return word
+        letters = re.sub(r"[^a-z0-9]", "", word.lower())[:_LABEL_LENGTH]
+        return "-".join(filter(None, (letters, _digest(self._stack))))
 
     def regional_name(self, suffix: str, *, limit: int = 63) -> str:
         """A name unique in its account or resource group: `acme-gw-dev-<suffix>`.
@@ -48,17 +81,27 @@ class Naming:
         """
         return _check_length(f"{self.prefix}-{suffix}", limit)
 
-    def global_name(self, suffix: str, *, limit: int = 63, hyphens: bool = True) -> str:
+    def global_name(self, suffix: str, *, limit: int = 63) -> str:
         """A globally unique name: `acme-gw-dev-<suffix>-<digest>`, with a digest of organization, stack and location.
 
-        `hyphens=False` removes hyphens, which storage accounts and registries do not allow.
         Raises ValueError if it is longer than `limit` characters.
         """
-        settings = self._settings
-        seed = f"{settings.organization}/{settings.stack}/{settings.location}/{suffix}"
-        digest = hashlib.sha256(seed.encode()).hexdigest()[:_DIGEST_LENGTH]
-        name = f"{self.prefix}-{suffix}-{digest}"
-        return _check_length(name if hyphens else name.replace("-", ""), limit)
+        return _check_length(f"{self.prefix}-{suffix}-{self._global_digest(suffix)}", limit)
+
+    def global_word(self, suffix: str, *, limit: int) -> str:
+        """A globally unique name of letters and digits, as storage accounts, vaults and registries have it.
+
+        It is no longer than `limit`: the organization and stack in it are shortened, which the digest keeps apart.
+        """
+        end = f"{suffix}{self._global_digest(suffix)}"
+        return f"{self.prefix.replace('-', '')[: limit - len(end)]}{end}"
+
+    def _global_digest(self, suffix: str) -> str:
+        return _digest(f"{self._settings.organization}/{self._stack}/{self._settings.location}/{suffix}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
 
 
 def _check_length(name: str, limit: int) -> str:

@@ -11,6 +11,7 @@ import pulumi
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from infra.core.naming import check_stack_name
 from infra.core.settings import Settings
 from kernel.stack_file import StackFile
 
@@ -34,18 +35,11 @@ def parse(raw: Mapping[str, Any], stack: str) -> Settings:
 
     Raises ValueError with one message for everything that is invalid.
     """
+    check_stack_name(stack)
     try:
-        settings = Settings.model_validate(raw)
+        return Settings.model_validate(raw)
     except ValidationError as error:
         raise ValueError(_format_message(stack, [_explain(item) for item in error.errors()])) from None
-    if settings.stack != stack:
-        problem = (
-            f"groundwork:cloud = '{settings.cloud}' and groundwork:environment = '{settings.environment}' are "
-            f"the settings of a stack named '{settings.stack}'"
-        )
-        remedy = f"correct the settings, or select the stack '{settings.stack}'"
-        raise ValueError(_format_message(stack, [(problem, remedy)]))
-    return settings
 
 
 def check(file: StackFile, stack: str) -> Settings:

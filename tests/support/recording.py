@@ -126,8 +126,11 @@ def _values(properties: Mapping[str, Any]) -> Values:
     return Values.from_wire(json_format.ParseDict(dict(properties), struct_pb2.Struct()))
 
 
-def stack_context(cloud: str, environment: str = "dev", **settings: Any) -> StackContext:
-    """The context of a stack with the smallest valid settings; `settings` adds to them, under their wire names."""
+def stack_context(cloud: str, environment: str = "dev", stack: str = "", **settings: Any) -> StackContext:
+    """The context of a stack with the smallest valid settings; `settings` adds to them, under their wire names.
+
+    Without a name of its own the stack has that of its cloud and environment.
+    """
     location = {"azure": "westeurope", "aws": "eu-west-1"}[cloud]
     raw = {"cloud": cloud, "environment": environment, "location": location, "organization": "acme", "owner": "ml"}
     # Without a way to the Kubernetes API no settings are valid.
@@ -135,7 +138,7 @@ def stack_context(cloud: str, environment: str = "dev", **settings: Any) -> Stac
     if "authorizedRanges" in cluster:
         del cluster["privateAccessFrom"]
     valid = Settings.model_validate({**raw, "cluster": cluster, **settings})
-    return StackContext(valid, Naming(valid))
+    return StackContext(valid, Naming(valid, stack or f"{cloud}-{environment}"))
 
 
 def record_program(

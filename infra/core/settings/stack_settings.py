@@ -30,11 +30,11 @@ class Settings(Section):
     """Everything that a stack file may contain under `groundwork:`."""
 
     cloud: Cloud = Field(description="azure or aws")
-    environment: Environment = Field(description="dev, staging or prod")
+    environment: Environment = Field(description="class of defaults: dev, staging or prod")
     location: str = Field(description="region with three availability zones, as the cloud spells it")
     organization: str = Field(
         pattern=r"^[a-z][a-z0-9]{1,7}$",
-        description="2 to 8 lower-case letters and digits; part of every globally unique name",
+        description="2 to 8 lower-case letters and digits, starting with a letter; part of every name in the cloud",
     )
     owner: str = Field(min_length=1, max_length=64, description="team that is responsible for the stack; a tag")
     cost_center: str = Field(
@@ -146,7 +146,3 @@ class Settings(Section):
                 "false",
             )
         return self
-
-    @property
-    def stack(self) -> str:
-        return f"{self.cloud}-{self.environment}"

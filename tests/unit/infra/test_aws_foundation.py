@@ -52,7 +52,7 @@ def dev() -> DeclaredStack:
 
 @pytest.fixture(scope="module")
 def prod() -> DeclaredStack:
-    return declare("prod", organization="abcdefgh", **ALERTS)  # the longest name that settings allow
+    return declare("prod", stack="a" * 100, organization="abcdefgh", **ALERTS)  # the longest names
 
 
 def test_every_taggable_resource_has_the_stacks_tags(dev: DeclaredStack) -> None:
@@ -78,7 +78,7 @@ def _supports_tags(type_: str) -> bool:
 
 def test_longest_names_fit_in_production_too(prod: DeclaredStack) -> None:
     """The resource models reject names that AWS rejects, so that declaring the stack is the proof."""
-    assert prod.single("aws:s3/bucket:Bucket", "audit")["bucket"].startswith("abcdefgh-gw-prod-audit-")
+    assert prod.single("aws:s3/bucket:Bucket", "audit")["bucket"].startswith("abcdefgh-gw-aaaaaaaaaaaa-")
 
 
 READ_OBJECTS = {"s3:ListBucket", "s3:GetObject", "kms:Decrypt"}

@@ -143,9 +143,15 @@ def test_missing_settings_are_named() -> None:
     assert str(caught.value).count("is not set") == 5
 
 
-def test_settings_must_agree_with_the_stacks_name() -> None:
-    message = parse_error(stack="azure-prod")
-    assert "are the settings of a stack named 'azure-dev'" in message
+@pytest.mark.parametrize("stack", ["azure-prod", "aws-dev", "sandbox", "Team_1.qa", "9", "a" * 100])
+def test_a_stack_of_any_name_has_any_cloud_and_environment(stack: str) -> None:
+    assert parse(VALID, stack).environment is Environment.DEV
+
+
+@pytest.mark.parametrize("stack", ["", "my stack", "qa/eu", "..", "-qa", "a" * 101, "k\u00f6ln", "qa\n"])
+def test_a_stack_has_a_name_that_pulumi_allows(stack: str) -> None:
+    with pytest.raises(ValueError, match="at most 100 letters, digits, hyphens, underscores and periods"):
+        parse(VALID, stack)
 
 
 @pytest.mark.parametrize("cloud", Cloud)

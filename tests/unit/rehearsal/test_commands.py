@@ -53,7 +53,7 @@ def run_up() -> str:
             "kubernetesVersion '1.20' is not offered",
         ),
         ({"cluster": {}}, "nobody could reach the Kubernetes API"),
-        ({"environment": "prod"}, "are the settings of a stack named 'azure-prod'"),
+        ({"environment": "production"}, "groundwork:environment = 'production'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
