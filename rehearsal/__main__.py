@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
+from kernel.proxies import loopback_exemptions
 from rehearsal import commands
 from rehearsal.console import UserError, info
+from rehearsal.machine_faults import describe_os_error
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "up": commands.up,
@@ -28,10 +31,17 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="port of the simulated clouds; a free one if not given")
     parser.add_argument("--strict", action="store_true", help="`up` fails where a chart could not be rendered")
     arguments = parser.parse_args()
+    os.environ.update(loopback_exemptions(os.environ))  # for this process, and for all that it starts
     try:
         return _COMMANDS[arguments.command](arguments)
     except UserError as error:
         info(f"error: {error}")
+        return 1
+    except OSError as error:
+        message = describe_os_error(error)
+        if not message:
+            raise
+        info(f"error: {message}")
         return 1
     except KeyboardInterrupt:
         info("\nInterrupted. Nothing is lost: the same command goes on from here.")

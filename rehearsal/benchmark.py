@@ -192,7 +192,7 @@ def _cold(stack: str) -> Cold:
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         caches = {
             variable: str(folder / variable.lower())
-            for variable in ("GOCACHE", "GOMODCACHE", "UV_CACHE_DIR", "PIP_CACHE_DIR")
+            for variable in ("GOCACHE", "GOMODCACHE", "UV_CACHE_DIR", "PIP_CACHE_DIR", "XDG_CACHE_HOME")
         }
         environment = {**os.environ, **caches}
         info(f"  make rehearse STACK={stack} in a fresh clone with empty caches (many minutes)")

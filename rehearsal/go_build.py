@@ -158,7 +158,7 @@ def _with_stubs(tool: Tool, go: str, environment: dict[str, str], scratch: Path)
             for replaced in home.glob("*.go"):
                 replaced.unlink()
         shutil.copyfile(path, home / path.name)
-    replacements = "".join(f"replace {module} => {copy}\n" for module, copy in copies.items())
+    replacements = "".join(f'replace {module} => "{copy}"\n' for module, copy in copies.items())
     (scratch / "go.mod").write_text(f"{(tool.folder / 'go.mod').read_text()}\n{replacements}")
     shutil.copyfile(tool.folder / "go.sum", scratch / "go.sum")
     return [f"-modfile={scratch / 'go.mod'}"]

@@ -33,6 +33,9 @@ from rehearsal.toolchain import CACHE, ROOT
 # Variables that would let a command reach a real cloud or a real backend; a rehearsal runs without them.
 _CREDENTIALS = ("AWS_", "ARM_", "AZURE_", "PULUMI_", "KUBECONFIG", "GOOGLE_")
 
+# Where an engine that several clones share finds this clone's language host.
+_PYTHON, _LANGUAGE_HOST = "GROUNDWORK_PYTHON", "GROUNDWORK_LANGUAGE_HOST"
+
 # With it, every run compiles the clouds' SDKs again, which takes five seconds.
 _SLOW = "PYTHONDONTWRITEBYTECODE"
 
@@ -213,6 +216,8 @@ class Rehearsal:
         return {
             **inherited,
             "PATH": os.pathsep.join([*self._commands(engine), inherited.get("PATH", os.defpath)]),
+            _PYTHON: sys.executable,
+            _LANGUAGE_HOST: str(Path(pulumi_cli.__file__).with_name("language_host.py")),
             "PULUMI_BACKEND_URL": backend.as_uri(),
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
             "PULUMI_DEBUG_COMMANDS": "true",  # makes --event-log a known flag
@@ -234,9 +239,9 @@ class Rehearsal:
         _script(folder / "pulumi", f'PYTHONPATH={shlex.quote(str(ROOT))} exec {command} "$@"')
         if shutil.which("pulumi-language-python") is None:
             # An engine of ours looks beside itself first, and would warn of a host that it finds elsewhere on PATH.
+            # Other clones use that engine too, so the environment says whose Python and host it is to run.
             home = engine.parent if engine.is_relative_to(CACHE) else folder
-            host = Path(pulumi_cli.__file__).with_name("language_host.py")
-            _script(home / "pulumi-language-python", f'exec {shlex.join([sys.executable, "-u", str(host)])} "$@"')
+            _script(home / "pulumi-language-python", f'exec "${_PYTHON}" -u "${_LANGUAGE_HOST}" "$@"')
         return [str(folder), str(engine.parent)]
 
     def _prepare_backend(self, environment: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
 """Command-line programs that a rehearsal runs: from PATH at an acceptable version, else downloaded, else built.
 
-What is downloaded or built goes into `.groundwork/`, once. An executable appears under its name only when it is
-complete.
+What is downloaded or built goes into the user's cache, once for all clones. An executable appears under its name only
+when it is complete.
 """
 
 from __future__ import annotations
@@ -24,9 +24,20 @@ from rehearsal.console import UserError
 from rehearsal.go_build import BuildCancelledError
 
 ROOT = Path(__file__).resolve().parents[1]
-CACHE = ROOT / ".groundwork"
 GO_MODULES = ROOT / "third_party" / "go"
 PREBUILT = ROOT / "third_party" / "prebuilt.yaml"
+
+
+def cache_folder() -> Path:
+    """Where this user's programs are kept.
+
+    Source: https://specifications.freedesktop.org/basedir-spec/latest/, which ignores a path that is not absolute.
+    """
+    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (configured if configured.is_absolute() else Path.home() / ".cache") / "groundwork"
+
+
+CACHE = cache_folder()
 
 
 @dataclass(frozen=True)
@@ -109,11 +120,18 @@ class Tool:
 def installed(tool: Tool) -> Path | None:
     """The program on this machine: on PATH at an acceptable version, or in the cache."""
     on_path = shutil.which(tool.command)
-    if on_path:
-        reply = subprocess.run([on_path, *tool.version_arguments], capture_output=True, text=True, check=False)
-        if tool.is_acceptable(reply.stdout):
-            return Path(on_path)
+    if on_path and tool.is_acceptable(_read_version(on_path, tool.version_arguments)):
+        return Path(on_path)
     return tool.binary if tool.binary.exists() else None
+
+
+def _read_version(program: str, arguments: Sequence[str]) -> str:
+    """What a program prints of its version; nothing if it does not run here, as one for another architecture."""
+    try:
+        reply = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return reply.stdout
 
 
 def ensure(tool: Tool) -> Path:

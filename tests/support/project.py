@@ -71,9 +71,6 @@ class Project:
         (folder / ".groundwork").mkdir()
         with preparing() as preparation:
             preparation.controllers()
-        (folder / ".groundwork" / "tools").mkdir()
-        for built in (ROOT / ".groundwork" / "tools").iterdir():
-            _borrow(built, folder / ".groundwork" / "tools" / built.name)
 
     def rehearse(self, command: str, stack: str, *options: str) -> Run:
         """Run one of the rehearsal's commands to its end."""
@@ -257,19 +254,3 @@ def planned(text: str) -> dict[str, str]:
 def _environment() -> dict[str, str]:
     """This process's, except that Python keeps what it compiles: once for each copy, not in each command."""
     return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-
-
-def _borrow(built: Path, folder: Path) -> None:
-    """Put a built tool into a copy of the project.
-
-    The engine looks for its language host beside itself, and each project has its own: so it gets a folder of its own
-    with the same file in it.
-    """
-    if not built.name.startswith("engine-"):
-        folder.symlink_to(built)
-        return
-    folder.mkdir()
-    try:
-        os.link(built / "pulumi", folder / "pulumi")
-    except OSError:  # on another file system
-        shutil.copy(built / "pulumi", folder / "pulumi")

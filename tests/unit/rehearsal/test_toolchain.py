@@ -70,6 +70,21 @@ def test_an_older_engine_is_not_used_but_built(machine: Path, version: str) -> N
     assert engine.read_text() == "engine\n"
 
 
+def test_an_engine_for_another_architecture_is_not_used_but_built(machine: Path) -> None:
+    (machine / "pulumi").write_bytes(b"\x7fELF\x02\x01\x01" + bytes(57))  # which the kernel does not execute
+    (machine / "pulumi").chmod(0o755)
+    install(machine, "go", GO.format(ending=WRITES))
+    assert pulumi_cli.engine().is_relative_to(toolchain.CACHE)
+
+
+@pytest.mark.parametrize(
+    ("value", "folder"), [("/caches", "/caches"), ("relative", "{home}/.cache"), ("", "{home}/.cache")]
+)
+def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, value: str, folder: str) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", value)
+    assert toolchain.cache_folder() == Path(folder.format(home=Path.home())) / "groundwork"
+
+
 @pytest.mark.parametrize(
     ("version", "used"), [("v3.16.4", False), ("v3.17.0", True), ("v3.20.2", True), ("v4.0.0", False), ("", False)]
 )

@@ -1,0 +1,23 @@
+"""Loopback traffic does not go through the proxies that the environment names.
+
+Proves which variables are set. That engine and providers then reach each other with a proxy configured is proven by
+tests/engine/test_machine.py.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from kernel.proxies import loopback_exemptions
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, "localhost,127.0.0.1,::1"),
+        ({"no_proxy": "example.com"}, "example.com,localhost,127.0.0.1,::1"),
+        ({"NO_PROXY": "a.example, localhost", "no_proxy": "b.example"}, "b.example,a.example,localhost,127.0.0.1,::1"),
+    ],
+)
+def test_loopback_is_exempt_beside_what_was_exempt(environment: dict[str, str], expected: str) -> None:
+    assert loopback_exemptions(environment) == {"no_proxy": expected, "NO_PROXY": expected}
