@@ -14,8 +14,13 @@ RERUN_OPTION = $(if $(RERUNS),--reruns $(RERUNS))
 WITH_PROMETHEUS = GROUNDWORK_PROMETHEUS="$${GROUNDWORK_PROMETHEUS:-$$($(PYTHON) -m rehearsal.scenarios.prometheus)}" \
 	&& export GROUNDWORK_PROMETHEUS
 
+# Make ignores a variable that nothing reads: with `stack=aws-dev` it would work on the default stack.
+OVERRIDES := $(foreach item,$(MAKEOVERRIDES),$(if $(findstring =,$(item)),$(firstword $(subst =, ,$(item)))))
+UNKNOWN := $(strip $(foreach name,$(OVERRIDES),$(shell grep -q '[({]$(name)[)},]' Makefile || echo '$(name)')))
+$(if $(UNKNOWN),$(error This Makefile reads no variable '$(UNKNOWN)'; they are written in capitals, as in STACK=aws-dev))
+
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint format docs lock bench bench-lifecycle
+.PHONY: help setup rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle lock bench bench-lifecycle
 
 help: ## List the targets
 	@echo "make <target> [STACK=<cloud>-<environment>], by default azure-dev"
@@ -25,13 +30,7 @@ setup: $(READY) ## Create the Python environment in .venv
 
 # Synchronized whenever the lock file changes. The marker is written last, so that an interrupted setup is repeated.
 $(READY): requirements.txt
-	@command -v python3 >/dev/null || { echo "error: python3 3.11 or later is required and not on PATH" >&2; exit 1; }
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "error: Python 3.11 or later is required; python3 is $$(python3 -V)" >&2; exit 1; }
-	@echo "Setting up $(VENV) (once, about 1.3 GB)." >&2
-	@test -x $(PYTHON) || python3 -m venv $(VENV)
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check $(UV)
-	@$(VENV)/bin/uv pip sync --quiet --python $(PYTHON) requirements.txt
+	@scripts/create-environment $(VENV) $< 2 $(UV)
 	@touch $@
 
 rehearse: $(READY) ## Bring STACK up on simulated clouds; with STRICT=1, a chart that cannot be rendered is an error
@@ -82,39 +81,41 @@ soak: $(READY) $(LIFECYCLE_READY) ## Run the long tests: every crash point, the 
 
 # kfp needs protobuf 6 and pulumi-policy protobuf 5, so they cannot share an environment.
 $(LIFECYCLE_READY): $(READY) $(LIFECYCLE)/requirements.txt
-	@echo "Setting up $(LIFECYCLE)/.venv (once, about 1.5 GB)." >&2
-	@test -x $(LIFECYCLE)/.venv/bin/python || python3 -m venv $(LIFECYCLE)/.venv
-	@$(VENV)/bin/uv pip sync --quiet --python $(LIFECYCLE)/.venv/bin/python $(LIFECYCLE)/requirements.txt
+	@scripts/create-environment $(LIFECYCLE)/.venv $(LIFECYCLE)/requirements.txt 2 $(UV) $(VENV)/bin/uv
 	@touch $@
 
-lint: $(READY) $(LIFECYCLE_READY) $(ACTIONLINT) ## Check style, types, imports, YAML, shell scripts and workflows
+lint: $(READY) $(ACTIONLINT) ## Check style, types, imports, YAML, shell scripts and workflows, except those of lint-lifecycle
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(VENV)/bin/mypy
-	@cd $(LIFECYCLE) && $(abspath $(VENV))/bin/mypy --python-executable .venv/bin/python
-	@cd $(LIFECYCLE) && PYTHONPATH=src .venv/bin/lint-imports --no-cache
 	@$(VENV)/bin/yamllint --strict .
-	@$(VENV)/bin/shellcheck .ci/run
-	@if test -s $(ACTIONLINT); then PATH="$(abspath $(VENV))/bin:$$PATH" $(ACTIONLINT); \
+	@$(VENV)/bin/shellcheck .ci/run scripts/*
+	@if test -s $(ACTIONLINT); then PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(ACTIONLINT); \
 		else echo "Workflows were not checked: actionlint is built with Go, which is not on PATH." >&2; fi
+
+lint-lifecycle: $(READY) $(LIFECYCLE_READY) ## Check types and imports of platform/lifecycle, in its own environment
+	@cd $(LIFECYCLE) && "$(CURDIR)/$(VENV)/bin/mypy" --python-executable .venv/bin/python
+	@cd $(LIFECYCLE) && PYTHONPATH=src .venv/bin/lint-imports --no-cache
 
 # An empty file where Go is missing, which `lint` reports. actionlint finds the pinned shellcheck for `run:` steps on PATH.
 $(ACTIONLINT): third_party/go/actionlint/go.mod third_party/go/actionlint/go.sum
 	@mkdir -p $(@D)
-	@if command -v go >/dev/null; then cd $(<D) && go build -o $(abspath $@) github.com/rhysd/actionlint/cmd/actionlint; \
+	@if command -v go >/dev/null; then cd $(<D) && go build -o "$(CURDIR)/$@" github.com/rhysd/actionlint/cmd/actionlint; \
 		else : > $@; fi
 
 format: $(READY) ## Format the code and apply automatic fixes
 	@$(VENV)/bin/ruff check --fix --quiet .
 	@$(VENV)/bin/ruff format --quiet .
 
-docs: $(READY) $(LIFECYCLE_READY) ## Generate the reference documentation from the code: settings, access table, controls
+docs: $(READY) ## Generate the reference documentation from the code: settings, access table, controls
 	@$(PYTHON) -m infra.reference --write
 	@$(PYTHON) -m policies.catalogue --write
-	@cd $(LIFECYCLE) && PYTHONPATH=src .venv/bin/python -m lifecycle.reference --write $(CURDIR)/docs/lifecycle-settings.md
 
-COMPILE := $(abspath $(VENV))/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes
+docs-lifecycle: $(LIFECYCLE_READY) ## Generate the reference of the settings of platform/lifecycle
+	@cd $(LIFECYCLE) && PYTHONPATH=src .venv/bin/python -m lifecycle.reference --write "$(CURDIR)/docs/lifecycle-settings.md"
+
+COMPILE := "$(CURDIR)/$(VENV)/bin/uv" pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes
 
 lock: $(READY) ## Compile each requirements.txt from requirements.in or the lifecycle package's pyproject.toml
 	@$(COMPILE) requirements.in -o requirements.txt
@@ -126,4 +127,4 @@ bench: $(READY) ## Measure time and memory of rehearsals; writes docs/benchmarks
 	@$(PYTHON) -m rehearsal.benchmark
 
 bench-lifecycle: $(LIFECYCLE_READY) ## Measure serving and promotion; writes docs/benchmarks-lifecycle.md
-	@cd $(LIFECYCLE) && .venv/bin/python -m bench $(CURDIR)/docs/benchmarks-lifecycle.md
+	@cd $(LIFECYCLE) && .venv/bin/python -m bench "$(CURDIR)/docs/benchmarks-lifecycle.md"

@@ -10,7 +10,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "lifecycle-settings.md"
 
 
 def test_the_page_is_not_stale() -> None:
-    assert PAGE.read_text() == render(), "run `make docs`"
+    assert PAGE.read_text() == render(), "run `make docs-lifecycle`"
 
 
 def test_every_setting_is_explained() -> None:

@@ -36,8 +36,8 @@ _SECTIONS: Mapping[str, type[BaseSettings]] = {
 }
 _HEADER = """# Settings of the model lifecycle
 
-All are environment variables. This page is generated from the code by `make docs`. Each program checks its settings
-when it starts, and names the variables that are missing or invalid.
+All are environment variables. This page is generated from the code by `make docs-lifecycle`. Each program checks its
+settings when it starts, and names the variables that are missing or invalid.
 """
 
 
