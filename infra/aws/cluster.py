@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import ebs, eks
+from pulumi_aws import ebs, ec2, eks, get_caller_identity, iam
 
 from infra.aws.iam import Role, RoleArgs, allow, trust_pods, trust_service
-from infra.aws.network import HTTPS, Network
+from infra.aws.kubeconfig import create_kubeconfig
+from infra.aws.network import HTTPS, Network, tcp_rule
 from infra.aws.nodes import NodeGroupsArgs, create_node_groups, define_node_pools
 from infra.aws.observability import Observability
 from infra.aws.secrets import Secrets
@@ -41,10 +42,11 @@ class Cluster(Component):
         self._name = args.context.naming.regional_name("cluster", limit=100)
         self._node_pools = define_node_pools(args.context, args.network.zones)
         self._cluster = self._create_cluster(name)
+        admins = self._create_admins(name)
         networking = self._create_network_addons(name)
         groups = self._create_node_groups(name, networking)
         addons = self._create_deployed_addons(name, groups)
-        self._ready_name = self._name_when_ready([*networking, *groups, *addons])
+        self._ready_name = self._name_when_ready([*admins, *networking, *groups, *addons])
         self.register_outputs({"name": self._ready_name})
 
     @property
@@ -62,37 +64,12 @@ class Cluster(Component):
         service = next(ipaddress.IPv4Network(settings.network.service_cidr).hosts())
         return ClusterContract(
             name=self._ready_name,
-            kubeconfig=pulumi.Output.secret(self._kubeconfig),
+            kubeconfig=pulumi.Output.secret(create_kubeconfig(self._cluster, self._ready_name, settings.location)),
             oidc_issuer=self._cluster.identities[0].oidcs[0].issuer,
             node_pools=self._node_pools,
             # The service `kubernetes`, and EKS's network interfaces in the nodes' subnets behind it.
             api=Endpoint([f"{service}/32", *self._args.network.private_blocks], HTTPS),
             storage_class=_STORAGE_CLASS,
-        )
-
-    @property
-    def _kubeconfig(self) -> pulumi.Output[str]:
-        """A kubeconfig without credentials: the AWS CLI gets a token for its user."""
-        cluster, region = self._ready_name, self._args.context.settings.location
-        command = {
-            "apiVersion": "client.authentication.k8s.io/v1beta1",
-            "command": "aws",
-            "args": ["eks", "get-token", "--cluster-name", cluster, "--region", region, "--output", "json"],
-            "interactiveMode": "Never",
-        }
-        server = {
-            "server": self._cluster.endpoint,
-            "certificate-authority-data": self._cluster.certificate_authority.data,
-        }
-        return pulumi.Output.json_dumps(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "clusters": [{"name": cluster, "cluster": server}],
-                "users": [{"name": cluster, "user": {"exec": command}}],
-                "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": cluster}}],
-                "current-context": cluster,
-            }
         )
 
     def _create_cluster(self, name: str) -> eks.Cluster:
@@ -117,14 +94,15 @@ class Cluster(Component):
             role_arn=role.arn,
             vpc_config=eks.ClusterVpcConfigArgs(
                 subnet_ids=self._args.network.private_subnets,
+                security_group_ids=[self._create_api_group(f"{name}-api").id],
                 endpoint_private_access=True,
                 endpoint_public_access=bool(ranges),
                 public_access_cidrs=ranges or None,
             ),
-            # `API` from the start, since the mode cannot be changed back. The identity that creates the cluster
-            # administers it, for Pulumi installs the platform with it.
+            # Both from the start: the mode cannot be changed back, and access of the creating identity could not be
+            # withdrawn, or given by an entry too, without a new cluster.
             access_config=eks.ClusterAccessConfigArgs(
-                authentication_mode="API", bootstrap_cluster_creator_admin_permissions=True
+                authentication_mode="API", bootstrap_cluster_creator_admin_permissions=False
             ),
             encryption_config=eks.ClusterEncryptionConfigArgs(
                 provider=eks.ClusterEncryptionConfigProviderArgs(key_arn=key), resources=["secrets"]
@@ -139,6 +117,47 @@ class Cluster(Component):
             deletion_protection=context.settings.resilience.deletion_protection,
             tags=context.naming.tags,
             opts=self.child_options(depends_on=[role, logs]),
+        )
+
+    def _create_api_group(self, name: str) -> ec2.SecurityGroup:
+        """Who reaches the API server's private addresses, beside the nodes: EKS's own group admits only its members."""
+        naming = self._args.context.naming
+        sources = self._args.context.settings.cluster.private_access_from
+        return ec2.SecurityGroup(
+            name,
+            vpc_id=self._args.network.vpc_id,
+            name=naming.regional_name("api", limit=255),
+            description="Kubernetes API server",
+            ingress=[tcp_rule("Kubernetes API", HTTPS, HTTPS, sources)] if sources else [],
+            tags={**naming.tags, "Name": naming.regional_name("api", limit=255)},
+            opts=self.child_options(),
+        )
+
+    def _create_admins(self, name: str) -> Sequence[eks.AccessPolicyAssociation]:
+        """Access for the roles of the settings, and for the identity that deploys, which installs the platform.
+
+        Source: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html
+        """
+        opts = pulumi.InvokeOptions(parent=self)
+        deployer = iam.get_session_context(arn=get_caller_identity(opts=opts).arn, opts=opts).issuer_arn
+        admins = dict.fromkeys([deployer, *self._args.context.settings.cluster.admins])
+        return [self._create_admin(f"{name}-admin-{arn.rpartition('/')[2]}", arn) for arn in admins]
+
+    def _create_admin(self, name: str, principal: str) -> eks.AccessPolicyAssociation:
+        entry = eks.AccessEntry(
+            name,
+            cluster_name=self._cluster.name,
+            principal_arn=principal,
+            tags=self._args.context.naming.tags,
+            opts=self.child_options(),
+        )
+        return eks.AccessPolicyAssociation(
+            name,
+            cluster_name=self._cluster.name,
+            principal_arn=entry.principal_arn,
+            policy_arn="arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
+            access_scope=eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
+            opts=self.child_options(),
         )
 
     def _create_network_addons(self, name: str) -> Sequence[eks.Addon]:
@@ -201,8 +220,10 @@ class Cluster(Component):
         )
         return [dns, volumes]
 
-    def _name_when_ready(self, members: Sequence[eks.NodeGroup | eks.Addon]) -> pulumi.Output[str]:
-        """The cluster's name, known once the cluster has nodes, DNS and disks, which charts need.
+    def _name_when_ready(
+        self, members: Sequence[eks.AccessPolicyAssociation | eks.NodeGroup | eks.Addon]
+    ) -> pulumi.Output[str]:
+        """The cluster's name, known once the cluster has administrators, nodes, DNS and disks, which charts need.
 
         It comes from the inputs of each member, so that a preview which replaces one still knows it.
         """

@@ -8,7 +8,7 @@ import pulumi
 from pulumi_aws import cloudwatch, ec2, rds
 from pulumi_random import RandomPassword
 
-from infra.aws.network import POSTGRES, Network
+from infra.aws.network import POSTGRES, Network, tcp_rule
 from infra.aws.observability import Observability
 from infra.aws.secrets import Secrets
 from infra.contract import TrackingDatabaseContract
@@ -110,19 +110,12 @@ class Database(Component):
         )
 
     def _create_security_group(self, name: str, network: Network) -> ec2.SecurityGroup:
-        postgres = ec2.SecurityGroupIngressArgs(
-            description="PostgreSQL from the nodes and pods",
-            protocol="tcp",
-            from_port=POSTGRES,
-            to_port=POSTGRES,
-            cidr_blocks=network.private_blocks,
-        )
         return ec2.SecurityGroup(
             name,
             vpc_id=network.vpc_id,
             name=self._identifier,
             description="PostgreSQL of MLflow",
-            ingress=[postgres],
+            ingress=[tcp_rule("PostgreSQL from the nodes and pods", POSTGRES, POSTGRES, network.private_blocks)],
             tags={**self._context.naming.tags, "Name": self._identifier},
             opts=self.child_options(),
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import GetAvailabilityZonesFilterArgs, ec2, get_availability_zones
+from pulumi_aws import GetAvailabilityZonesFilterArgs, ec2, ec2transitgateway, get_availability_zones
 
 from infra.access import Store
 from infra.contract import Endpoint
@@ -63,7 +63,7 @@ class Network(Component):
         )
         self._data = self._create_subnets(name, "data", self._blocks.data, {})
         gateways = self._create_nat_gateways(name)
-        tables = self._create_private_route_tables(name, gateways)
+        tables = self._create_private_route_tables(name, gateways, self._create_hub_routes(f"{name}-hub"))
         self._associate_route_tables(
             name,
             "data",
@@ -187,14 +187,43 @@ class Network(Component):
             gateways.append(gateway)
         return gateways
 
-    def _create_private_route_tables(self, name: str, gateways: Sequence[ec2.NatGateway]) -> Sequence[ec2.RouteTable]:
+    def _create_hub_routes(self, name: str) -> Sequence[ec2.RouteTableRouteArgs]:
+        """Routes to those who may reach the Kubernetes API, through the transit gateway of the hub."""
+        settings, block = self._context.settings, ipaddress.IPv4Network(self._context.settings.network.cidr)
+        if not settings.network.hub:
+            return []
+        attachment = ec2transitgateway.VpcAttachment(
+            name,
+            transit_gateway_id=settings.network.hub,
+            vpc_id=self._vpc.id,
+            subnet_ids=self.private_subnets,
+            tags=self._tags("hub"),
+            opts=self.child_options(),
+        )
+        # EC2 routes within the network itself, and refuses routes to a gateway that is not attached.
+        outside = [
+            source
+            for source in settings.cluster.private_access_from
+            if not ipaddress.IPv4Network(source).subnet_of(block)
+        ]
+        return [
+            ec2.RouteTableRouteArgs(cidr_block=source, transit_gateway_id=attachment.transit_gateway_id)
+            for source in outside
+        ]
+
+    def _create_private_route_tables(
+        self, name: str, gateways: Sequence[ec2.NatGateway], routes: Sequence[ec2.RouteTableRouteArgs]
+    ) -> Sequence[ec2.RouteTable]:
         tables = []
         for number, gateway in enumerate(gateways, start=1):
             to_nat = ec2.RouteTableRouteArgs(cidr_block="0.0.0.0/0", nat_gateway_id=gateway.id)
             suffix = f"private-{number}"
             tables.append(
                 ec2.RouteTable(
-                    f"{name}-{suffix}", **self._route_table_args(suffix), routes=[to_nat], opts=self.child_options()
+                    f"{name}-{suffix}",
+                    **self._route_table_args(suffix),
+                    routes=[to_nat, *routes],
+                    opts=self.child_options(),
                 )
             )
         self._associate_route_tables(name, "private", self._private, tables)
@@ -228,19 +257,12 @@ class Network(Component):
 
     def _create_interface_endpoints(self, name: str) -> None:
         """Endpoints are billed by zone and hour. Those in one zone also serve the nodes of the others."""
-        https = ec2.SecurityGroupIngressArgs(
-            description="HTTPS from the network",
-            protocol="tcp",
-            from_port=HTTPS,
-            to_port=HTTPS,
-            cidr_blocks=[self._context.settings.network.cidr],
-        )
         group = ec2.SecurityGroup(
             f"{name}-endpoints",
             vpc_id=self._vpc.id,
             name=self._context.naming.regional_name("endpoints", limit=255),
             description="Interface endpoints of AWS services",
-            ingress=[https],
+            ingress=[tcp_rule("HTTPS from the network", HTTPS, HTTPS, [self._context.settings.network.cidr])],
             tags=self._tags("endpoints"),
             opts=self.child_options(),
         )
@@ -259,3 +281,11 @@ class Network(Component):
                 tags=self._tags(suffix),
                 opts=self.child_options(),
             )
+
+
+def tcp_rule(
+    description: str, first: int, last: int, blocks: Sequence[str] | None = None, *, itself: bool = False
+) -> dict[str, object]:
+    """A TCP rule, in the form of both ingress and egress rules of security groups."""
+    rule: dict[str, object] = {"description": description, "protocol": "tcp", "from_port": first, "to_port": last}
+    return {**rule, "self": True} if itself else {**rule, "cidr_blocks": blocks}

@@ -11,7 +11,7 @@ from pulumi_aws import ec2, sagemaker
 from infra.access import WORKLOADS
 from infra.aws.iam import Role, RoleArgs, Statement, allow, trust_service
 from infra.aws.identity import Identities
-from infra.aws.network import HTTPS, Network
+from infra.aws.network import HTTPS, Network, tcp_rule
 from infra.aws.secrets import Secrets
 from infra.contract import TrainingContract
 from infra.core.component import Component, StackContext
@@ -85,11 +85,11 @@ class Training(Component):
             vpc_id=self._args.network.vpc_id,
             name=self._prefix,
             description="SageMaker notebooks and jobs",
-            ingress=[_tcp_rule("Between the instances of a job", 0, 65535, itself=True)],
+            ingress=[tcp_rule("Between the instances of a job", 0, 65535, itself=True)],
             egress=[
-                _tcp_rule("NFS to home directories", 2049, 2049, inside),
-                _tcp_rule("HTTPS to AWS and package indexes, through NAT", HTTPS, HTTPS, ["0.0.0.0/0"]),
-                _tcp_rule("Between the instances of a job", 0, 65535, itself=True),
+                tcp_rule("NFS to home directories", 2049, 2049, inside),
+                tcp_rule("HTTPS to AWS and package indexes, through NAT", HTTPS, HTTPS, ["0.0.0.0/0"]),
+                tcp_rule("Between the instances of a job", 0, 65535, itself=True),
             ],
             tags={**context.naming.tags, "Name": self._prefix},
             opts=self.child_options(),
@@ -161,11 +161,3 @@ class Training(Component):
     def _arn(self, service: str, resource: str) -> pulumi.Output[str]:
         region = self._args.context.settings.location
         return pulumi.Output.concat("arn:aws:", service, ":", region, ":", self._args.account_id, ":", resource)
-
-
-def _tcp_rule(
-    description: str, first: int, last: int, blocks: Sequence[str] | None = None, *, itself: bool = False
-) -> dict[str, object]:
-    """A TCP rule, in the form of both ingress and egress rules."""
-    rule: dict[str, object] = {"description": description, "protocol": "tcp", "from_port": first, "to_port": last}
-    return {**rule, "self": True} if itself else {**rule, "cidr_blocks": blocks}

@@ -6,8 +6,16 @@ import ipaddress
 from typing import Any
 
 from kernel.iam import allows
+from kernel.paths import look_up
 from kernel.values import UNKNOWN, as_list
-from rehearsal.simulator.aws.rules import arn_template, find_resources, get_availability_zones, get_name, require_trust
+from rehearsal.simulator.aws.rules import (
+    arn_template,
+    find_resources,
+    get_availability_zones,
+    get_caller_role,
+    get_name,
+    require_trust,
+)
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import (
     matches,
@@ -22,6 +30,7 @@ from rehearsal.simulator.core.rules import (
 )
 
 CLUSTER, NODE_GROUP, ADDON = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup", "aws:eks/addon:Addon"
+_ACCESS_ENTRY = "aws:eks/accessEntry:AccessEntry"
 _ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 REQUIRE_CLUSTER = require_existing(
     "clusterName", CLUSTER, "ResourceNotFoundException: No cluster found for name: {value}."
@@ -119,6 +128,17 @@ def _check_pod_role_trust(request: ResourceRequest) -> str | None:
     return None
 
 
+def _check_creators_entry(request: ResourceRequest) -> str | None:
+    """A cluster that gives its creator access has an entry for it, which EKS made."""
+    cluster = request.state.find(str(request.get("clusterName")))
+    is_creator = request.get("principalArn") == get_caller_role(request.account)
+    if request.id or not is_creator or cluster is None:
+        return None
+    if look_up(cluster.inputs, "accessConfig.bootstrapClusterCreatorAdminPermissions", True) is False:
+        return None
+    return "ResourceInUseException: The specified access entry resource is already in use on this cluster."
+
+
 def _build_endpoint(request: ResourceRequest) -> str:
     return f"https://{request.hex(32).upper()}.gr7.{request.account['region']}.eks.amazonaws.com"
 
@@ -198,6 +218,29 @@ MODELS = (
                 "InvalidRequestException: Cannot delete cluster because deletion protection is enabled",
             ),
             refuse_while_used(NODE_GROUP, "clusterName", "ResourceInUseException: Cluster has nodegroups attached"),
+        ),
+    ),
+    ResourceModel(
+        _ACCESS_ENTRY,
+        id=lambda request: f"{request.get('clusterName')}:{request.get('principalArn')}",
+        outputs={"accessEntryArn": lambda request: build_arn(request, "access-entry", request.uuid())},
+        required=("clusterName", "principalArn"),
+        replace_on_changes=("clusterName", "principalArn", "type"),
+        state_rules=(REQUIRE_CLUSTER, _check_creators_entry),
+    ),
+    ResourceModel(
+        "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
+        id=lambda request: "#".join(str(request.get(path)) for path in ("clusterName", "principalArn", "policyArn")),
+        required=("clusterName", "principalArn", "policyArn", "accessScope.type"),
+        replace_on_changes=("clusterName", "principalArn", "policyArn", "accessScope"),
+        state_rules=(
+            REQUIRE_CLUSTER,
+            require_existing(
+                "principalArn",
+                _ACCESS_ENTRY,
+                "ResourceNotFoundException: The specified principalArn could not be found: {value}",
+                name_path="principalArn",
+            ),
         ),
     ),
     ResourceModel(

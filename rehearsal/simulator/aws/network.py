@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kernel.values import UNKNOWN
-from rehearsal.simulator.aws.rules import arn_template
+from rehearsal.simulator.aws.rules import arn_template, find_resources, get_availability_zones
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule
 from rehearsal.simulator.core.rules import matches, parse_cidr, refuse_items_when, require_unique
 
@@ -82,6 +82,13 @@ def _require_internet_gateway(request: ResourceRequest) -> str | None:
     if vpc is None or any(gateway.inputs.get("vpcId") == vpc for gateway in request.state.all(_GATEWAY)):
         return None
     return f"Gateway.NotAttached: Network {vpc} has no Internet gateway attached"
+
+
+def _require_one_subnet_per_zone(request: ResourceRequest) -> str | None:
+    subnets = find_resources(request, "subnetIds")
+    if len(get_availability_zones(request, "subnetIds")) == len(subnets):
+        return None
+    return "DuplicateSubnetsInSameZone: Duplicate Subnets for same AZ"
 
 
 def _list_group_rules(request: ResourceRequest) -> Iterator[Any]:
@@ -200,6 +207,24 @@ MODELS = (
                 lambda route: isinstance(route.get("cidrBlock"), str) and parse_cidr(route["cidrBlock"]) is None,
                 "InvalidParameterValue: Value ({value}) for parameter destinationCidrBlock is invalid. "
                 "This is not a valid CIDR block.",
+            ),
+        ),
+    ),
+    ResourceModel(
+        # The gateway itself belongs to the hub, and is not looked for.
+        "aws:ec2transitgateway/vpcAttachment:VpcAttachment",
+        id="tgw-attach-{hex:17}",
+        outputs={
+            "arn": arn_template("ec2", "transit-gateway-attachment/{id}"),
+            "vpcOwnerId": "{account}",
+        },
+        required=("transitGatewayId", "vpcId", "subnetIds"),
+        replace_on_changes=("transitGatewayId", "vpcId"),
+        state_rules=(
+            _require_one_subnet_per_zone,
+            require_unique(
+                ["transitGatewayId", "vpcId"],
+                "DuplicateTransitGatewayAttachment: {0} has non-deleted Transit Gateway Attachments with same VPC ID",
             ),
         ),
     ),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kernel.iam import PrincipalKind, allows, statements
 from rehearsal.simulator.core.resource_model import Resource, ResourceRequest, Rule
 
 CALLER = "rehearsal"  # the role that deploys, which exists before the stack does
+
+
+def get_caller_role(account: Mapping[str, str]) -> str:
+    """The ARN of the role that deploys."""
+    return f"arn:aws:iam::{account['account']}:role/{CALLER}"
 
 
 def get_name(request: ResourceRequest) -> str:

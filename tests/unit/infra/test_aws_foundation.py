@@ -22,6 +22,7 @@ from infra import aws
 from infra.access import WORKLOADS, Store
 from infra.aws.network import SubnetBlocks
 from infra.contract import Foundation
+from rehearsal.simulator.aws.cloud import ACCOUNT
 from tests.support.recording import RecordedResource, Recorder, is_secret, record_program, resolve, stack_context
 
 ALERTS: dict[str, Any] = {"telemetry": {"alertEmail": "ml@example.com", "retentionDays": 45}}
@@ -34,6 +35,11 @@ class DeclaredStack:
 
     def of_type(self, type_: str, name: str = "") -> list[RecordedResource]:
         return [resource for resource in self.recorder.of_type(type_) if name in ("", resource.name)]
+
+    def get_id(self, type_: str, name: str) -> str:
+        """The ID in the simulated account, which the resource's ARN ends with."""
+        (resource,) = self.of_type(type_, name)
+        return str(resource.outputs["arn"]).rpartition("/")[2]
 
     def single(self, type_: str, name: str) -> Mapping[str, Any]:
         (resource,) = self.of_type(type_, name)
@@ -217,13 +223,50 @@ def test_a_change_of_the_bounds_keeps_the_autoscalers_number_of_nodes() -> None:
     assert recorder.ignored[groups] == ["scalingConfig.desiredSize"], "without a change there is nothing to send"
 
 
-@pytest.mark.parametrize("ranges", [[], ["203.0.113.0/24"]])
-def test_the_kubernetes_api_is_open_to_the_authorized_ranges_only(ranges: list[str]) -> None:
-    settings = {"cluster": {"authorizedRanges": ranges}} if ranges else {}
-    access = declare(**settings).single("aws:eks/cluster:Cluster", "cluster")["vpcConfig"]
-    assert access["endpointPrivateAccess"] is True
-    assert access["endpointPublicAccess"] is bool(ranges)
-    assert access.get("publicAccessCidrs", []) == ranges
+def test_a_public_kubernetes_api_is_open_to_the_authorized_ranges_only() -> None:
+    stack = declare(cluster={"authorizedRanges": ["203.0.113.0/24"]})
+    access = stack.single("aws:eks/cluster:Cluster", "cluster")["vpcConfig"]
+    assert (access["endpointPrivateAccess"], access["endpointPublicAccess"]) == (True, True)
+    assert access["publicAccessCidrs"] == ["203.0.113.0/24"]
+    assert stack.single("aws:ec2/securityGroup:SecurityGroup", "cluster-api")["ingress"] == []
+    assert not stack.of_type("aws:ec2transitgateway/vpcAttachment:VpcAttachment")
+
+
+ADMINS = "arn:aws:iam::444455556666:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admins"
+
+
+@pytest.fixture(scope="module")
+def private() -> DeclaredStack:
+    """A stack with a private API, whose runners are behind a transit gateway."""
+    ranges = ["10.90.0.0/16", "10.20.240.0/24"]  # the second is part of the stack's own network
+    cluster = {"privateAccessFrom": ranges, "admins": [ADMINS, f"arn:aws:iam::{ACCOUNT}:role/rehearsal"]}
+    return declare(network={"hub": "tgw-0123456789abcdef0"}, cluster=cluster)
+
+
+def test_a_private_kubernetes_api_admits_the_declared_ranges(private: DeclaredStack) -> None:
+    access = private.single("aws:eks/cluster:Cluster", "cluster")["vpcConfig"]
+    assert (access["endpointPrivateAccess"], access["endpointPublicAccess"]) == (True, False)
+    assert access["securityGroupIds"] == [private.get_id("aws:ec2/securityGroup:SecurityGroup", "cluster-api")]
+    (rule,) = private.single("aws:ec2/securityGroup:SecurityGroup", "cluster-api")["ingress"]
+    assert rule["cidrBlocks"] == ["10.90.0.0/16", "10.20.240.0/24"]
+    assert (rule["protocol"], rule["fromPort"], rule["toPort"]) == ("tcp", 443, 443)
+
+
+def test_answers_to_the_hub_go_through_its_transit_gateway(private: DeclaredStack) -> None:
+    attachment = private.single("aws:ec2transitgateway/vpcAttachment:VpcAttachment", "network-hub")
+    assert len(attachment["subnetIds"]) == 3
+    routes = private.single("aws:ec2/routeTable:RouteTable", "network-private-1")["routes"]
+    through_hub = [route["cidrBlock"] for route in routes if "transitGatewayId" in route]
+    assert through_hub == ["10.90.0.0/16"], "EC2 routes within the network itself"
+
+
+def test_the_listed_roles_and_the_one_that_deploys_administer_the_cluster(private: DeclaredStack) -> None:
+    """Each once: EKS refuses a second entry for a role, and makes one for the creator unless told not to."""
+    access = private.single("aws:eks/cluster:Cluster", "cluster")["accessConfig"]
+    assert access["bootstrapClusterCreatorAdminPermissions"] is False
+    for type_ in ("aws:eks/accessEntry:AccessEntry", "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"):
+        principals = sorted(resource.inputs["principalArn"] for resource in private.of_type(type_))
+        assert principals == [f"arn:aws:iam::{ACCOUNT}:role/rehearsal", ADMINS]
 
 
 def test_production_survives_the_loss_of_a_zone(dev: DeclaredStack, prod: DeclaredStack) -> None:

@@ -39,7 +39,7 @@ COMPONENTS: Mapping[str, str] = {
 # Modules without a counterpart: what takes several resources on one cloud takes one on the other.
 HELPERS: Mapping[str, frozenset[str]] = {
     "azure": frozenset({"kubeconfig"}),
-    "aws": frozenset({"bucket", "iam", "keys", "nodes"}),
+    "aws": frozenset({"bucket", "iam", "keys", "kubeconfig", "nodes"}),
 }
 POOLS = {
     "systemPool": {"minimum": 2, "maximum": 5},

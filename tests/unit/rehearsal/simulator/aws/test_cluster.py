@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from rehearsal.simulator.aws.cloud import ACCOUNT
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.values import Values
 from tests.support.aws_account import AUTOSCALING, CLUSTER, DOMAIN, STUDIO, TEMPLATE, Account, EksCluster, allow
@@ -68,6 +69,25 @@ def test_a_pod_identity_needs_a_role_that_trusts_eks_and_exists_once(account: Ac
         account.create(association, **pod, roleArn=role)
     with pytest.raises(CloudError, match="No cluster found for name: other"):
         account.create(association, **{**pod, "clusterName": "other"}, roleArn=role)
+
+
+@pytest.mark.parametrize("bootstrap", [True, False])
+def test_a_cluster_has_one_access_entry_for_each_role(account: Account, bootstrap: bool) -> None:
+    network = {"subnetIds": account.create_subnets(account.create_vpc())}
+    access = {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": bootstrap}
+    role = account.create_role("cluster", "eks.amazonaws.com")
+    account.create(CLUSTER, name="acme", roleArn=role, vpcConfig=network, accessConfig=access)
+    creator = {"clusterName": "acme", "principalArn": f"arn:aws:iam::{ACCOUNT}:role/rehearsal"}
+    if bootstrap:
+        with pytest.raises(CloudError, match="access entry resource is already in use on this cluster"):
+            account.create("aws:eks/accessEntry:AccessEntry", **creator)
+        return
+    policy = {"policyArn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"}
+    grant = {**creator, **policy, "accessScope": {"type": "cluster"}}
+    with pytest.raises(CloudError, match="The specified principalArn could not be found"):
+        account.create("aws:eks/accessPolicyAssociation:AccessPolicyAssociation", **grant)
+    account.create("aws:eks/accessEntry:AccessEntry", **creator)
+    account.create("aws:eks/accessPolicyAssociation:AccessPolicyAssociation", **grant)
 
 
 @pytest.mark.parametrize(

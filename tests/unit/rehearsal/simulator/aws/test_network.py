@@ -20,6 +20,17 @@ def test_subnets_lie_in_their_vpc_and_do_not_overlap(account: Account) -> None:
         account.create(SUBNET, vpcId=vpc, cidrBlock="10.0.32.0/24")
 
 
+def test_a_transit_gateway_is_attached_once_in_each_zone(account: Account) -> None:
+    attachment, vpc = "aws:ec2transitgateway/vpcAttachment:VpcAttachment", account.create_vpc()
+    first, second, other = account.create_subnets(vpc, "aab")
+    gateway = {"transitGatewayId": "tgw-0123456789abcdef0", "vpcId": vpc}
+    with pytest.raises(CloudError, match="DuplicateSubnetsInSameZone"):
+        account.create(attachment, **gateway, subnetIds=[first, second])
+    account.create(attachment, **gateway, subnetIds=[first, other])
+    with pytest.raises(CloudError, match="DuplicateTransitGatewayAttachment"):
+        account.create(attachment, **gateway, subnetIds=[first, other])
+
+
 def test_a_nat_gateway_needs_the_vpcs_single_internet_gateway(account: Account) -> None:
     vpc = account.create_vpc()
     (subnet,) = account.create_subnets(vpc, "a")
