@@ -1,5 +1,6 @@
 STACK ?= azure-dev
 PORT ?= 0
+NEW_STACK_ARGUMENTS := STACK CLOUD ENVIRONMENT LOCATION ORGANIZATION OWNER AUTHORIZED_RANGES
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 UV := uv==0.13.8
@@ -16,14 +17,14 @@ WITH_PROMETHEUS = GROUNDWORK_PROMETHEUS="$${GROUNDWORK_PROMETHEUS:-$$($(PYTHON) 
 
 # Make ignores a variable that nothing reads: with `stack=aws-dev` it would work on the default stack.
 OVERRIDES := $(foreach item,$(MAKEOVERRIDES),$(if $(findstring =,$(item)),$(firstword $(subst =, ,$(item)))))
-UNKNOWN := $(strip $(foreach name,$(OVERRIDES),$(shell grep -q '[({]$(name)[)},]' Makefile || echo '$(name)')))
+UNKNOWN := $(strip $(foreach name,$(filter-out $(NEW_STACK_ARGUMENTS),$(OVERRIDES)),$(shell grep -q '[({]$(name)[)},]' Makefile || echo '$(name)')))
 $(if $(UNKNOWN),$(error This Makefile reads no variable '$(UNKNOWN)'; they are written in capitals, as in STACK=aws-dev))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle lock bench bench-lifecycle
+.PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle lock bench bench-lifecycle
 
 help: ## List the targets
-	@echo "make <target> [STACK=<cloud>-<environment>], by default azure-dev"
+	@echo "make <target> [STACK=<stack>], by default azure-dev"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\$$/, "$$", $$2); printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Create the Python environment in .venv
@@ -32,6 +33,10 @@ setup: $(READY) ## Create the Python environment in .venv
 $(READY): requirements.txt
 	@scripts/create-environment $(VENV) $< 2 $(UV)
 	@touch $@
+
+# Names of settings are common in environments, so only what is on the command line counts; `make` exports that.
+new-stack: $(READY) ## Write the settings of a new stack, which a terminal is asked for unless given: STACK= CLOUD= ...
+	@$(PYTHON) -m deploy.new_stack $(foreach name,$(NEW_STACK_ARGUMENTS),$(if $(findstring command,$(origin $(name))),$(name)="$$$(name)"))
 
 rehearse: $(READY) ## Bring STACK up on simulated clouds; with STRICT=1, a chart that cannot be rendered is an error
 	@$(PYTHON) -m rehearsal up "$(STACK)" --port $(PORT) $(if $(STRICT),--strict)

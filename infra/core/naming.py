@@ -25,13 +25,9 @@ _LABEL_LENGTH = 12
 _STACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
-def check_stack_name(stack: str) -> None:
-    """Raises ValueError with the rule, unless a stack can have this name."""
-    if not _STACK_NAME.fullmatch(stack):
-        raise ValueError(
-            f"'{stack}' is not a name for a stack: it has to start with a letter or digit, and consist of at most 100 "
-            "letters, digits, hyphens, underscores and periods"
-        )
+def is_stack_name(text: str) -> bool:
+    """Whether a stack can have this name: the limits of names in the cloud are no matter."""
+    return bool(_STACK_NAME.fullmatch(text))
 
 
 class Naming:

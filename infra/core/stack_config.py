@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pulumi
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from infra.core.naming import check_stack_name
+from infra.core.naming import is_stack_name
 from infra.core.settings import Settings
 from kernel.stack_file import StackFile
 
 NAMESPACE = "groundwork"
+
+_NAME_REMEDY = "start it with a letter or digit, and use at most 100 letters, digits, hyphens, underscores and periods"
+
+
+class SettingsError(ValueError):
+    """Invalid settings; the message lists all of them. `problems` are pairs of a problem and its remedy."""
+
+    def __init__(self, stack: str, problems: Sequence[tuple[str, str]]) -> None:
+        super().__init__(_format_message(stack, problems))
+        self.problems = problems
 
 
 def load() -> Settings:
@@ -33,13 +43,16 @@ def load() -> Settings:
 def parse(raw: Mapping[str, Any], stack: str) -> Settings:
     """Settings from the values of a stack file under `groundwork:`, keyed without that prefix.
 
-    Raises ValueError with one message for everything that is invalid.
+    Raises SettingsError, also when no stack can have this name.
     """
-    check_stack_name(stack)
+    problems = [] if is_stack_name(stack) else [(f"{stack!r} is not a name for a stack", _NAME_REMEDY)]
     try:
-        return Settings.model_validate(raw)
+        settings = Settings.model_validate(raw)
     except ValidationError as error:
-        raise ValueError(_format_message(stack, [_explain(item) for item in error.errors()])) from None
+        raise SettingsError(stack, [*problems, *map(_explain, error.errors())]) from None
+    if problems:
+        raise SettingsError(stack, problems)
+    return settings
 
 
 def check(file: StackFile, stack: str) -> Settings:
@@ -54,11 +67,14 @@ def _decode(config: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _parse_value(value: str) -> Any:
-    """The engine passes objects and lists as JSON, everything else as text."""
-    return json.loads(value) if value[:1] in ("{", "[") else value
+    """The engine passes objects and lists as JSON, everything else as text, which may begin as JSON does."""
+    try:
+        return json.loads(value) if value[:1] in ("{", "[") else value
+    except json.JSONDecodeError:
+        return value
 
 
-def _format_message(stack: str, problems: list[tuple[str, str]]) -> str:
+def _format_message(stack: str, problems: Sequence[tuple[str, str]]) -> str:
     lines = [f"The settings of stack '{stack}' are not valid; nothing has been touched."]
     for problem, remedy in problems:
         lines += [f"  - {problem}.", f"    Remedy: {remedy}."]

@@ -1,0 +1,191 @@
+"""`python -m deploy.new_stack STACK=... CLOUD=...` writes the file of a new stack; a terminal is asked for the rest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deploy.errors import DeployError
+from infra.core import stack_config
+from infra.core.naming import Naming
+from infra.core.settings import Cloud, Environment, Settings
+from kernel import stack_file
+
+STACKS = Path(__file__).resolve().parents[1] / "stacks"
+
+Answers = Mapping[str, str]
+"""What is known of the new stack, by the names of the questions."""
+
+# Of a block that nobody has (RFC 5737): a new stack can be rehearsed and previewed before its users are known.
+_EXAMPLE_RANGE = "203.0.113.0/24"
+_EXAMPLE_LOCATIONS = {Cloud.AZURE: "westeurope", Cloud.AWS: "eu-west-1"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What has to be known of a new stack.
+
+    name         of the argument, as in `make new-stack STACK=...`
+    text         what a terminal shows
+    setting      that has the answer as its value; empty for none
+    suggest      an answer that fits the earlier ones, which a person takes with the return key; empty for none
+    is_optional  whether the suggestion is taken where nobody can be asked
+    """
+
+    name: str
+    text: str
+    setting: str = ""
+    suggest: Callable[[Answers], str] = lambda _: ""
+    is_optional: bool = False
+
+
+def _suggest_cloud(answers: Answers) -> str:
+    return next((cloud for cloud in Cloud if answers["STACK"].startswith(f"{cloud}-")), "")
+
+
+def _suggest_environment(answers: Answers) -> str:
+    return next((one for one in Environment if one in answers["STACK"]), Environment.DEV)
+
+
+QUESTIONS = (
+    Question("STACK", "Name of the stack, such as azure-sandbox or aws-prod-eu"),
+    Question("CLOUD", "Cloud: azure or aws", "cloud", _suggest_cloud),
+    Question("ENVIRONMENT", "Class of defaults: dev, staging or prod", "environment", _suggest_environment),
+    Question("LOCATION", "Region with three availability zones, such as westeurope or eu-west-1", "location"),
+    Question(
+        "ORGANIZATION", "Organization, 2 to 8 letters and digits: the start of all names in the cloud", "organization"
+    ),
+    Question("OWNER", "Team that is responsible for the stack", "owner"),
+    Question(
+        "AUTHORIZED_RANGES",
+        "Public addresses from which you reach the Kubernetes API, with commas between them",
+        suggest=lambda _: _EXAMPLE_RANGE,
+        is_optional=True,
+    ),
+)
+
+
+def parse_arguments(arguments: Sequence[str]) -> dict[str, str]:
+    """Answers from arguments such as `STACK=azure-qa`. Raises DeployError for any other argument."""
+    names = [question.name for question in QUESTIONS]
+    answers = {}
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        if name not in names:
+            raise DeployError(f"'{argument}' is not an argument of `make new-stack`; they are {'=, '.join(names)}=.")
+        answers[name] = value.strip()
+    return {name: value for name, value in answers.items() if value}
+
+
+def complete_answers(given: Answers) -> dict[str, str]:
+    """The given answers, where nobody can be asked for more. Raises DeployError with all that are missing."""
+    missing = [question for question in QUESTIONS if question.name not in given and not question.is_optional]
+    if missing:
+        lines = [f"  {question.name}=...  {question.text}" for question in missing]
+        raise DeployError("\n".join(["A new stack needs a terminal that can be asked, or these arguments:", *lines]))
+    return {question.name: given.get(question.name) or question.suggest(given) for question in QUESTIONS}
+
+
+def ask_for_answers(given: Answers, folder: Path, read_line: Callable[[str], str] = input) -> dict[str, str]:
+    """The given answers and those of the person at the terminal, who is asked again while an answer is not valid."""
+    answers: dict[str, str] = {}
+    for question in QUESTIONS:
+        suggestion = question.suggest(answers)
+        answer = given.get(question.name, "")
+        while not answer or not _is_valid({**answers, question.name: answer}, folder):
+            answer = read_line(f"{question.text}{suggestion and f' [{suggestion}]'}: ").strip() or suggestion
+        answers[question.name] = answer
+    return answers
+
+
+def _is_valid(answers: Answers, folder: Path) -> bool:
+    """Whether the answers so far are valid, with examples in the place of the others; prints what is not."""
+    cloud = next((cloud for cloud in Cloud if cloud == answers.get("CLOUD")), Cloud.AZURE)
+    examples = {"CLOUD": cloud, "ENVIRONMENT": Environment.DEV, "LOCATION": _EXAMPLE_LOCATIONS[cloud]}
+    examples |= {"ORGANIZATION": "acme", "OWNER": "ml", "AUTHORIZED_RANGES": _EXAMPLE_RANGE}
+    try:
+        check_answers({**examples, **answers}, folder)
+    except DeployError as error:
+        print(error, file=sys.stderr)
+        return False
+    return True
+
+
+def check_answers(answers: Answers, folder: Path) -> Settings:
+    """The settings that a new stack would have. Raises DeployError with all that is wrong, or if the stack exists."""
+    stack, file = answers["STACK"], stack_path(answers, folder)
+    try:
+        content = stack_file.parse(format_file(answers).encode(), stack_config.NAMESPACE, file.name)
+        settings = stack_config.check(content, stack)
+    except stack_config.SettingsError as error:
+        lines = [f"  - {problem}.\n    Remedy: {remedy}." for problem, remedy in error.problems]
+        raise DeployError("\n".join(["A stack cannot have these settings:", *lines])) from None
+    if file.exists():
+        raise DeployError(f"There is a stack '{stack}' already, with the file {folder.name}/{file.name}.")
+    return settings
+
+
+def stack_path(answers: Answers, folder: Path) -> Path:
+    return folder / f"Pulumi.{answers['STACK']}.yaml"
+
+
+def format_file(answers: Answers) -> str:
+    """The text of the stack's file: what every stack has to set."""
+    config: dict[str, Any] = {
+        f"{stack_config.NAMESPACE}:{question.setting}": str(answers[question.name])
+        for question in QUESTIONS
+        if question.setting
+    }
+    ranges = [block.strip() for block in answers["AUTHORIZED_RANGES"].split(",")]
+    config[f"{stack_config.NAMESPACE}:cluster"] = {"authorizedRanges": ranges}
+    text: str = yaml.safe_dump(
+        {"config": config}, sort_keys=False, allow_unicode=True, width=1000, default_flow_style=None
+    )
+    if ranges != [_EXAMPLE_RANGE]:
+        return text
+    comment = "    # An example, of a block that nobody has: the public addresses of your runners and operators.\n"
+    return text.replace("    authorizedRanges:", f"{comment}    authorizedRanges:")
+
+
+def write_file(answers: Answers, settings: Settings, folder: Path) -> str:
+    """Write the stack's file; returns what to tell its author. Raises DeployError when it cannot be written."""
+    stack, file = answers["STACK"], stack_path(answers, folder)
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(format_file(answers))
+    except OSError as error:
+        raise DeployError(f"{folder.name}/{file.name} cannot be written: {error.strerror}.") from None
+    lines = [f"Wrote {folder.name}/{file.name}. Names in the cloud start with {Naming(settings, stack).prefix}."]
+    if answers["AUTHORIZED_RANGES"] == _EXAMPLE_RANGE:
+        lines.append(f"Before `make up`, replace {_EXAMPLE_RANGE} in it: nobody has these addresses.")
+    return "\n".join(
+        [
+            *lines,
+            "docs/settings.md lists what else can be set. Next:",
+            f"  make rehearse STACK={stack}   bring it up on simulated clouds, without an account",
+            f"  make preview STACK={stack}    show what it would create on {settings.cloud}",
+        ]
+    )
+
+
+def main() -> int:
+    try:
+        given = parse_arguments(sys.argv[1:])
+        answers = ask_for_answers(given, STACKS) if sys.stdin.isatty() else complete_answers(given)
+        print(write_file(answers, check_answers(answers, STACKS), STACKS))
+    except DeployError as error:
+        print(f"error: {error}\nNothing has been written.", file=sys.stderr)
+        return 1
+    except (EOFError, KeyboardInterrupt):
+        print("\nInterrupted; nothing has been written.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""What `make new-stack` asks, writes and refuses.
+
+Proves the questions, the file and its settings. That a stack of a free name comes up is proven in tests/engine.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deploy import new_stack
+from deploy.errors import DeployError
+from deploy.new_stack import ask_for_answers, check_answers, complete_answers, parse_arguments, write_file
+from infra.core.stack_config import check
+from kernel import stack_file
+
+GIVEN = {
+    "STACK": "azure-qa",
+    "CLOUD": "azure",
+    "ENVIRONMENT": "staging",
+    "LOCATION": "northeurope",
+    "ORGANIZATION": "umbrella",
+    "OWNER": "ml-platform",
+    "AUTHORIZED_RANGES": "198.51.100.0/24, 192.0.2.7/32",
+}
+
+
+def write(folder: Path, **changed: str) -> str:
+    answers = {**GIVEN, **changed}
+    return write_file(answers, check_answers(answers, folder), folder)
+
+
+def test_the_file_has_the_answers_and_is_valid(tmp_path: Path) -> None:
+    told = write(tmp_path)
+    assert (tmp_path / "Pulumi.azure-qa.yaml").read_text() == (
+        "config:\n"
+        "  groundwork:cloud: azure\n"
+        "  groundwork:environment: staging\n"
+        "  groundwork:location: northeurope\n"
+        "  groundwork:organization: umbrella\n"
+        "  groundwork:owner: ml-platform\n"
+        "  groundwork:cluster:\n"
+        "    authorizedRanges: [198.51.100.0/24, 192.0.2.7/32]\n"
+    )
+    assert "umbrella-gw-qa" in told
+    assert "make rehearse STACK=azure-qa" in told
+    assert "make preview STACK=azure-qa" in told
+    assert "replace" not in told
+
+
+@pytest.mark.parametrize("owner", ["NO", "12:30:45", "0042", "null", "a: b", "- a", "Ünï", "[x]", "{x: y}", "'", '"'])
+def test_an_answer_is_text_whatever_it_looks_like(tmp_path: Path, owner: str) -> None:
+    write(tmp_path, OWNER=owner)
+    file = stack_file.read(tmp_path / "Pulumi.azure-qa.yaml", "groundwork")
+    assert check(file, "azure-qa").owner == owner
+
+
+def test_an_example_of_addresses_is_named_as_one(tmp_path: Path) -> None:
+    told = write(tmp_path, AUTHORIZED_RANGES="203.0.113.0/24")
+    assert "replace 203.0.113.0/24" in told
+    text = (tmp_path / "Pulumi.azure-qa.yaml").read_text()
+    assert "# An example" in text
+    assert yaml.safe_load(text)["config"]["groundwork:cluster"] == {"authorizedRanges": ["203.0.113.0/24"]}
+
+
+def test_a_stack_that_exists_is_not_written_over(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.azure-qa.yaml"
+    file.write_text("config: {}\n")
+    with pytest.raises(DeployError, match="There is a stack 'azure-qa' already"):
+        write(tmp_path)
+    settings = check_answers({**GIVEN, "STACK": "azure-other"}, tmp_path)
+    with pytest.raises(DeployError, match=r"Pulumi\.azure-qa\.yaml cannot be written: File exists"):
+        write_file(GIVEN, settings, tmp_path)  # made by somebody else meanwhile
+    assert file.read_text() == "config: {}\n"
+
+
+def test_all_that_is_wrong_is_reported_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(DeployError) as raised:
+        write(tmp_path, STACK="azure qa", CLOUD="azur", ORGANIZATION="Acme Inc", AUTHORIZED_RANGES="198.51.100.1/24")
+    for part in ("'azure qa' is not a name", "groundwork:cloud = 'azur'", "groundwork:organization", "host bits set"):
+        assert part in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_region_of_the_other_cloud_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="location 'eu-west-1' is not a region of azure"):
+        write(tmp_path, LOCATION="eu-west-1")
+
+
+def test_arguments_are_what_make_passes() -> None:
+    arguments = [f"{name}={value}" for name, value in GIVEN.items()]
+    assert complete_answers(parse_arguments(arguments)) == GIVEN
+    with pytest.raises(DeployError, match="'OWNR=ml' is not an argument of `make new-stack`; they are STACK=, CLOUD="):
+        parse_arguments(["OWNR=ml"])
+
+
+def test_without_a_terminal_all_missing_arguments_are_named() -> None:
+    with pytest.raises(DeployError) as raised:
+        complete_answers(parse_arguments(["STACK=aws-qa", "CLOUD=aws", "OWNER="]))
+    named = [line.split("=")[0].strip() for line in str(raised.value).splitlines()[1:]]
+    assert named == ["ENVIRONMENT", "LOCATION", "ORGANIZATION", "OWNER"]
+
+
+def test_a_terminal_is_asked_for_the_rest_and_again_after_a_bad_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "Pulumi.aws-dev.yaml").touch()
+    lines = ["aws-dev", "my stack", "aws-prod-eu", "", "", "westeurope", "eu-west-1", "ACME", "acme", "", "ml", ""]
+    asked, replies = [], iter(lines)
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return next(replies)
+
+    answers = ask_for_answers({}, tmp_path, answer)
+    assert answers == {
+        "STACK": "aws-prod-eu",
+        "CLOUD": "aws",
+        "ENVIRONMENT": "prod",
+        "LOCATION": "eu-west-1",
+        "ORGANIZATION": "acme",
+        "OWNER": "ml",
+        "AUTHORIZED_RANGES": "203.0.113.0/24",
+    }
+    assert next(replies, None) is None
+    assert "Cloud: azure or aws [aws]: " in asked
+    assert "Class of defaults: dev, staging or prod [prod]: " in asked
+    said = capsys.readouterr().err
+    for part in ("There is a stack 'aws-dev' already", "'my stack' is not a name", "not a region of aws", "'ACME'"):
+        assert part in said
+
+
+def test_what_is_given_is_not_asked_and_a_bad_one_is_asked_again(tmp_path: Path) -> None:
+    replies = iter(["aws"])
+    answers = ask_for_answers({**GIVEN, "CLOUD": "gcp", "LOCATION": "eu-west-1"}, tmp_path, lambda _: next(replies))
+    assert answers == {**GIVEN, "CLOUD": "aws", "LOCATION": "eu-west-1"}
+
+
+def test_the_command_writes_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(new_stack, "STACKS", tmp_path)
+    monkeypatch.setattr(sys, "stdin", StringIO())
+    monkeypatch.setattr(sys, "argv", ["new_stack", *(f"{name}={value}" for name, value in GIVEN.items())])
+    assert new_stack.main() == 0
+    assert new_stack.main() == 1
+    assert "error: There is a stack 'azure-qa' already" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["Pulumi.azure-qa.yaml"]
+
+
+def test_make_passes_what_is_on_its_command_line_only() -> None:
+    command = ["make", "--dry-run", "--silent", "new-stack", "STACK=aws-qa", "OWNER=a 'b' team"]
+    run = subprocess.run(
+        command,
+        cwd=new_stack.STACKS.parent,
+        env={"PATH": "/usr/bin:/bin", "LOCATION": "mars"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = [line for line in run.stdout.splitlines() if "deploy.new_stack" in line]
+    assert line.split("deploy.new_stack ")[1].split() == ['STACK="$STACK"', 'OWNER="$OWNER"']
