@@ -13,15 +13,18 @@ from typing import Any
 
 import yaml
 
+from kernel.paths import look_up
 from kernel.values import UNKNOWN
 from rehearsal.helm import charts, rendering
 from rehearsal.helm.charts import Chart
 from rehearsal.helm.rendering import Release, RenderError
 from rehearsal.kubernetes import schemas
 from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
+from rehearsal.simulator.core.defaults import was_filled_in
 from rehearsal.simulator.core.errors import CloudError
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
-from rehearsal.simulator.core.rules import matches
+from rehearsal.simulator.core.naming import AutonamingMode, NamingHints
+from rehearsal.simulator.core.resource_model import Default, ResourceModel, ResourceRequest
+from rehearsal.simulator.core.rules import matches, require_any
 from rehearsal.simulator.core.values import has_unknown
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
@@ -51,6 +54,23 @@ _IMMUTABLE = {
 def _build_id(request: ResourceRequest) -> str:
     namespace, name = request.get("metadata.namespace"), request.get("metadata.name")
     return f"{namespace}/{name}" if namespace else str(name)
+
+
+def make_name(logical_name: str, hints: NamingHints) -> str | None:
+    """The name that the provider makes: the logical name and eight hexadecimal digits; None where it must not.
+
+    Source: https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/metadata/naming.go
+    """
+    if hints.mode is AutonamingMode.DISABLE:
+        return None
+    return hints.proposed if hints.mode else f"{logical_name.lower()}-{hints.hex(8, otherwise=logical_name)}"
+
+
+def _default_name(path: str) -> Default:
+    def make(request: ResourceRequest, old: Mapping[str, Any]) -> Any:
+        return look_up(old, path, None) if was_filled_in(old, path) else make_name(request.name, request.hints)
+
+    return make
 
 
 def _validate_schema(request: ResourceRequest) -> str | None:
@@ -108,10 +128,15 @@ _RELEASE_MODEL = ResourceModel(
         },
         "rendered": _summarize_rendering,
     },
-    required=("chart", "name", "namespace", "version"),
+    required=("chart", "name", "namespace"),
+    defaults={"name": _default_name("name"), "namespace": lambda _, old: old.get("namespace", "default")},
     replace_on_changes=("name", "namespace"),
     rules=(
         matches("name", r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?", "invalid release name '{value}'"),
+        require_any(
+            ["version"],
+            "the version is not set. Helm would install the latest one, which a rehearsal cannot know: set `version`",
+        ),
         _validate_values,
     ),
     state_rules=(_require_namespace, _validate_rendering),
@@ -144,6 +169,7 @@ class _Kubernetes:
             type_,
             id=_build_id,
             required=("apiVersion", "kind", "metadata.name"),
+            defaults={"metadata.name": _default_name("metadata.name")},
             replace_on_changes=("metadata.name", "metadata.namespace", *_IMMUTABLE.get(kind, ())),
             rules=(
                 matches("metadata.name", _NAME, "metadata.name: Invalid value: '{value}': not an RFC 1123 subdomain"),

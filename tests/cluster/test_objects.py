@@ -6,6 +6,7 @@ objects is tested in test_await_logic.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -368,7 +369,7 @@ def test_a_name_is_generated_once_where_the_program_sets_none(engine: Engine, na
     resource = engine.resource(config_map(namespace) | {"metadata": {"namespace": namespace}}, name="Made")
     assert resource.check() == []
     metadata = resource.inputs.plain["metadata"]
-    assert metadata["name"] == "made-00000000"
+    assert re.fullmatch(r"made-[0-9a-f]{8}", metadata["name"])
     assert metadata["annotations"] == {"pulumi.com/autonamed": "true"}
 
 

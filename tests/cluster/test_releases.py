@@ -19,6 +19,8 @@ from rehearsal.helm.releases import resources
 from rehearsal.helm.releases.resources import PartialReleaseError, Releases
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.naming import NamingHints
+from rehearsal.simulator.core.values import Values
 from tests.support.release_charts import HELD, HOOK, POD, SETTINGS, TOO_LARGE, WEB, change_values, read_level
 
 
@@ -230,14 +232,20 @@ def test_an_unavailable_chart_is_installed_once_it_is_available(
     assert releases.diff(inputs, inputs).changed == []
 
 
+def find_problems(releases: Releases, inputs: dict[str, Any]) -> list[str]:
+    return releases.check("urn:pulumi:s::p::t::r", Values(inputs), Values(), NamingHints())[1]
+
+
 def test_an_option_that_is_not_simulated_is_rejected_by_name(
     releases: Releases, chart: Callable[..., dict[str, Any]]
 ) -> None:
     inputs = chart(SETTINGS, atomic=True, maxHistory=3, lint=False)
-    assert releases.check(inputs) == []
-    (reason,) = releases.check({**inputs, "postrender": "./mine"})
+    assert find_problems(releases, inputs) == []
+    (reason,) = find_problems(releases, {**inputs, "postrender": "./mine"})
     assert reason == "'postrender' of a Helm release is not simulated: leave it out"
-    (reason,) = releases.check({**inputs, "repositoryOpts": {"repo": "https://charts.example", "password": "made-up"}})
+    (reason,) = find_problems(
+        releases, {**inputs, "repositoryOpts": {"repo": "https://charts.example", "password": "made-up"}}
+    )
     assert "repositoryOpts.password" in reason
     assert "made-up" not in reason
 

@@ -83,11 +83,13 @@ class Account:
         self._count = 0
 
     def check(self, type_: str, inputs: Mapping[str, Any]) -> str:
-        return "; ".join(self.simulation.check("urn::resource", type_, Values(dict(inputs))))
+        return "; ".join(self.simulation.check("urn::resource", type_, Values(dict(inputs)))[1])
 
     def create(self, type_: str, **inputs: Any) -> str:
         self._count += 1
-        return self.simulation.create(f"urn::resource-{self._count}", type_, Values(inputs), preview=False)[0]
+        urn = f"urn::resource-{self._count}"
+        complete, _ = self.simulation.check(urn, type_, Values(inputs))
+        return self.simulation.create(urn, type_, complete, preview=False)[0]
 
     def get_outputs(self, type_: str, id_: str) -> Mapping[str, Any]:
         record = self.state.get(type_, id_)

@@ -265,23 +265,25 @@ def with_change(inputs: dict[str, Any], path: str, value: Any) -> dict[str, Any]
 
 
 class Subscription:
-    """A simulated subscription with an empty state, in westeurope."""
+    """A simulated subscription with an empty state, whose provider is configured with a location unless it is empty."""
 
-    def __init__(self) -> None:
+    def __init__(self, location: str = "westeurope") -> None:
         self.state = StateStore(":memory:")
         self.simulation = Simulation(CLOUD, self.state)
-        self.simulation.configure({"location": "westeurope"})
+        self.simulation.configure({"location": location} if location else {})
 
     def check(self, type_: str, inputs: dict[str, Any]) -> list[str]:
-        return self.simulation.check("urn::x", f"azure-native:{type_}", Values(inputs))
+        return self.simulation.check("urn::x", f"azure-native:{type_}", Values(inputs))[1]
 
     def create(self, type_: str, inputs: dict[str, Any], name: str = "") -> tuple[str, Mapping[str, Any]]:
         urn = f"urn:pulumi:s::p::azure-native:{type_}::{name or len(str(inputs))}"
-        id_, outputs = self.simulation.create(urn, f"azure-native:{type_}", Values(inputs), preview=False)
+        complete, _ = self.simulation.check(urn, f"azure-native:{type_}", Values(inputs))
+        id_, outputs = self.simulation.create(urn, f"azure-native:{type_}", complete, preview=False)
         return id_, outputs.plain
 
     def update(self, type_: str, id_: str, inputs: dict[str, Any]) -> None:
-        self.simulation.update("urn::x", f"azure-native:{type_}", id_, Values(inputs), Values(), preview=False)
+        complete, _ = self.simulation.check("urn::x", f"azure-native:{type_}", Values(inputs))
+        self.simulation.update("urn::x", f"azure-native:{type_}", id_, complete, Values(), preview=False)
 
     def create_valid(self, *types: str) -> None:
         for type_ in types:

@@ -74,11 +74,12 @@ class Recorder(pulumi.runtime.Mocks):
         simulation = self._simulations[args.typ.split(":", 1)[0]]
         if urn in self._standing:
             _reset_ignored(values, self._standing[urn][1], self.ignored[args.typ, args.name])
-        problems = simulation.check(urn, args.typ, values)
+        standing = self._standing[urn][1] if urn in self._standing else None
+        complete, problems = simulation.check(urn, args.typ, values, standing)
         if problems:
             raise CloudError(f"{args.typ} {args.name}: {'; '.join(problems)}")
-        id_, outputs = self._apply(urn, args.typ, values)
-        self._standing[urn] = id_, values, outputs
+        id_, outputs = self._apply(urn, args.typ, complete)
+        self._standing[urn] = id_, complete, outputs
         self.resources.append(RecordedResource(args.typ, args.name, inputs, outputs.plain))
         return id_, json_format.MessageToDict(outputs.to_wire())
 

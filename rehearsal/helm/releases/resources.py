@@ -27,6 +27,7 @@ from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness.problem import describe_object
 from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.naming import NamingHints
 from rehearsal.simulator.core.resource_model import ResourceRequest, render_template
 from rehearsal.simulator.core.simulation import Difference, Simulation
 from rehearsal.simulator.core.state_store import StateStore
@@ -66,9 +67,10 @@ class Releases:
         self._state = StateStore(":memory:")
         self._offline = Simulation(CLOUD, self._state)
 
-    def check(self, inputs: _Inputs) -> list[str]:
-        """Problems of the inputs that are found before anything is done, in previews too."""
-        return self._offline.check("", RELEASE, Values(dict(inputs))) + release_options.find_unsupported_inputs(inputs)
+    def check(self, urn: str, inputs: Values, old: Values, hints: NamingHints) -> tuple[Values, list[str]]:
+        """The inputs with a name and a namespace, and their problems, in previews too."""
+        complete, problems = self._offline.check(urn, RELEASE, inputs, old, hints)
+        return complete, problems + release_options.find_unsupported_inputs(complete.plain)
 
     def diff(self, old_inputs: _Inputs, new_inputs: _Inputs) -> Difference:
         """What an update would change. A release that is missing because its chart was not available is to be installed

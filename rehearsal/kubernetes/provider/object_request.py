@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rehearsal.kubernetes.provider.replacement import Mutability
+from rehearsal.simulator.core.naming import NO_HINTS, NamingHints
 from rehearsal.simulator.core.values import Values
 
 
@@ -48,7 +49,7 @@ class ObjectRequest:
     ignored: Sequence[str] = ()
     timeout: float | None = None
     preview: bool = False
-    seed: bytes = b""  # of the suffix of a generated name
+    hints: NamingHints = NO_HINTS
 
     @property
     def name(self) -> str:

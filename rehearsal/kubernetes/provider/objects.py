@@ -40,6 +40,7 @@ from rehearsal.kubernetes.provider.replacement import (
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Difference
 from rehearsal.simulator.core.values import Values, has_unknown
+from rehearsal.simulator.offline_kubernetes import make_name
 
 _REPLACE_UNREADY: Path = ("metadata", "annotations", "pulumi.com/replaceUnready")
 
@@ -65,6 +66,8 @@ class Objects:
             if "generateName" in metadata:
                 return request.inputs, ["metadata.generateName is not supported with server-side apply: set a name"]
             plain["metadata"] = self._fill_in_metadata(request, plain, metadata)
+            if plain["metadata"]["name"] is None:
+                return request.inputs, ["metadata.name is not set, and `pulumi:autonaming` disables automatic names"]
         inputs = mark_secrets(Values(plain, request.inputs.secrets))
         # Checked here too, because a preview has no dry run while the namespace does not exist.
         is_checkable = schemas.is_built_in(plain) and not has_unknown(plain)
@@ -140,7 +143,7 @@ class Objects:
             old = request.old_inputs.plain
             was_autonamed = get_pulumi_annotation(old, "autonamed") == "true"
             old_name = old.get("metadata", {}).get("name") if was_autonamed else None
-            filled["name"] = old_name or f"{request.name.lower()}-{request.seed.hex()[:8] or 'rehearsed'}"
+            filled["name"] = old_name or make_name(request.name, request.hints)
             annotations = filled.get("annotations", {})
             if isinstance(annotations, Mapping):
                 filled["annotations"] = {**annotations, "pulumi.com/autonamed": "true"}

@@ -29,6 +29,7 @@ from rehearsal.kubernetes.provider.projection import redact
 from rehearsal.kubernetes.provider.release_resources import ReleaseResources
 from rehearsal.simulator import offline_kubernetes
 from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.naming import NamingHints
 from rehearsal.simulator.core.provider import build_diff_response, type_from_urn
 from rehearsal.simulator.core.simulation import Difference
 from rehearsal.simulator.core.values import Values
@@ -69,10 +70,13 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
             offline_kubernetes.CLOUD.configure(variables)
         self._objects.settings = ObjectSettings.from_variables(variables)
         self._cancel.clear()  # a Cancel concerned the run before
-        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+        return provider_pb2.ConfigureResponse(
+            acceptSecrets=True, supportsPreview=True, supports_autonaming_configuration=True
+        )
 
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
-        wanted = _parse_request(request, inputs=request.news, old_inputs=request.olds, seed=request.randomSeed)
+        hints = NamingHints.from_check(request)
+        wanted = _parse_request(request, inputs=request.news, old_inputs=request.olds, hints=hints)
         with self._reporting_errors(context, wanted):
             inputs, reasons = self._resources(wanted).check(wanted)
         failures = [provider_pb2.CheckFailure(reason=redact(reason, wanted.inputs)) for reason in reasons]

@@ -11,6 +11,7 @@ from rehearsal.helm.releases import resources as helm_releases
 from rehearsal.helm.releases.resources import Releases
 from rehearsal.kubernetes.provider.errors import InitializationError
 from rehearsal.kubernetes.provider.object_request import ObjectRequest
+from rehearsal.simulator.core.defaults import hide
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Difference
 from rehearsal.simulator.core.values import Values
@@ -23,7 +24,7 @@ class ReleaseResources:
         self._releases = releases
 
     def check(self, request: ObjectRequest) -> tuple[Values, list[str]]:
-        return request.inputs, self._releases.check(request.inputs.plain)
+        return self._releases.check(request.urn, request.inputs, request.old_inputs, request.hints)
 
     def diff(self, request: ObjectRequest) -> Difference:
         return self._releases.diff(request.old_inputs.plain, request.inputs.plain)
@@ -70,4 +71,4 @@ def _failing_as_initialization(id_: str, inputs: Values) -> Iterator[None]:
 def _copy_secrets(outputs: Mapping[str, Any], inputs: Values) -> Values:
     """The outputs of a release; what is secret in the inputs is secret in them too."""
     secrets = {path for path in inputs.secrets if look_up(outputs, path, None) is not None}
-    return Values(dict(outputs), secrets)
+    return Values(hide(outputs), secrets)

@@ -8,6 +8,7 @@ from typing import Any
 from kernel.iam import allows
 from kernel.paths import look_up
 from kernel.values import UNKNOWN, as_list
+from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import (
     arn_template,
     find_resources,
@@ -167,7 +168,8 @@ MODELS = (
             "platformVersion": lambda _: "eks.1",
             "status": lambda _: "ACTIVE",
         },
-        required=("name", "roleArn", "vpcConfig.subnetIds"),
+        required=("roleArn", "vpcConfig.subnetIds"),
+        defaults=auto_named(),
         replace_on_changes=(
             "name",
             "roleArn",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from kernel.values import UNKNOWN, as_list
+from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, get_availability_zones, get_name
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import in_range, matches, refuse_when, refuse_while_used, require_existing
@@ -33,6 +34,16 @@ def _check_password(request: ResourceRequest) -> str | None:
     )
 
 
+def _require_new_database(request: ResourceRequest) -> str | None:
+    """What a database needs that is not made from another one or a snapshot. The words are the provider's."""
+    sources = ("replicateSourceDb", "restoreToPointInTime", "s3Import", "snapshotIdentifier")
+    if any(request.get(source) is not None for source in sources):
+        return None
+    needed = {"allocated_storage": "allocatedStorage", "engine": "engine", "username": "username"}
+    missing = [name for name, path in needed.items() if request.get(path) is None]
+    return "; ".join(f'"{name}": required field is not set' for name in missing) or None
+
+
 def _check_storage_size(request: ResourceRequest) -> str | None:
     size = request.get("allocatedStorage", UNKNOWN)
     if request.get("storageType") != "gp3" or size is UNKNOWN or 20 <= size <= 65536:
@@ -56,6 +67,10 @@ def _check_parameter_family(request: ResourceRequest) -> str | None:
 def _build_address(request: ResourceRequest) -> str:
     # The middle part identifies account and region: it is the same for all databases of an account.
     return f"{request.get('identifier')}.c9akciq32rgx.{request.account['region']}.rds.amazonaws.com"
+
+
+# A table that is restored or imported brings its keys with it.
+_TABLE_SOURCES = ("importTable", "restoreBackupArn", "restoreSourceName", "restoreSourceTableArn")
 
 
 def _check_key_attributes(request: ResourceRequest) -> str | None:
@@ -83,7 +98,8 @@ MODELS = (
         _SUBNET_GROUP,
         id=get_name,
         outputs={"arn": lambda request: request.fill(arn_template("rds", "subgrp:")) + get_name(request)},
-        required=("name", "subnetIds"),
+        required=("subnetIds",),
+        defaults=auto_named(),
         replace_on_changes=("name",),
         rules=(
             matches(
@@ -107,7 +123,8 @@ MODELS = (
         _PARAMETER_GROUP,
         id=get_name,
         outputs={"arn": lambda request: request.fill(arn_template("rds", "pg:")) + get_name(request)},
-        required=("name", "family"),
+        required=("family",),
+        defaults=auto_named(),
         replace_on_changes=("name", "family", "description"),
         rules=(matches("name", r"[a-z](-?[a-z0-9])*", 'first character of "name" must be a letter, got {value}'),),
         delete_rules=(
@@ -129,7 +146,8 @@ MODELS = (
             "resourceId": lambda request: f"db-{request.hex(26).upper()}",
             "status": lambda _: "available",
         },
-        required=("identifier", "instanceClass", "engine", "allocatedStorage"),
+        required=("instanceClass",),
+        defaults=auto_named("identifier", separator="", prefix_path="identifierPrefix"),
         replace_on_changes=(
             "identifier",
             "engine",
@@ -154,6 +172,7 @@ MODELS = (
                 35,
                 "InvalidParameterValue: Invalid backup retention period: {value}. Must be between 0 and 35.",
             ),
+            _require_new_database,
             _check_storage_size,
             refuse_when(
                 lambda request: (request.get("engine"), request.get("username")) == ("postgres", "admin"),
@@ -189,7 +208,7 @@ MODELS = (
         "aws:dynamodb/table:Table",
         id=get_name,
         outputs={"arn": lambda request: request.fill(arn_template("dynamodb", "table/")) + get_name(request)},
-        required=("name", "hashKey"),
+        defaults=auto_named(),
         replace_on_changes=("name", "hashKey", "rangeKey"),
         rules=(
             matches(
@@ -197,6 +216,11 @@ MODELS = (
                 r"[a-zA-Z0-9_.-]{3,255}",
                 "ValidationException: TableName must be at least 3 characters long and at most 255 characters long, of "
                 "[a-zA-Z0-9_.-]; got {value}",
+            ),
+            refuse_when(
+                lambda request: all(request.get(path) is None for path in ("hashKey", *_TABLE_SOURCES)),
+                "ValidationException: No Hash Key specified in schema.  All Dynamo DB tables must have exactly one "
+                "hash key",
             ),
             _check_key_attributes,
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.rules import arn_template, find_resources
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
-from rehearsal.simulator.core.rules import one_of
+from rehearsal.simulator.core.rules import one_of, require_any
 
 _ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
 
@@ -64,7 +64,7 @@ def _check_private_dns(request: ResourceRequest) -> str | None:
 def _check_subnet_zones(request: ResourceRequest) -> str | None:
     seen: set[str] = set()
     for subnet in find_resources(request, "subnetIds"):
-        zone = str(subnet.inputs.get("availabilityZone"))
+        zone = str(subnet.outputs.get("availabilityZone"))
         if zone in seen:
             return (
                 "DuplicateSubnetsInSameZone: Found another VPC endpoint subnet in the availability zone of "
@@ -98,9 +98,13 @@ MODELS = (
             "prefixListId": lambda request: f"pl-{request.hex(8)}" if _list_gateway_cidrs(request) else "",
             "state": lambda _: "available",
         },
-        required=("vpcId", "serviceName"),
+        required=("vpcId",),
         replace_on_changes=("vpcId", "serviceName", "vpcEndpointType"),
         rules=(
+            require_any(
+                ["serviceName", "resourceConfigurationArn", "serviceNetworkArn"],
+                "MissingParameter: The request must contain the parameter ServiceName",
+            ),
             one_of("vpcEndpointType", ("Gateway", "Interface"), "expected vpc_endpoint_type to be valid, got {value}"),
             _check_service,
         ),

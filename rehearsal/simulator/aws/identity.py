@@ -7,6 +7,7 @@ from typing import Any
 
 from kernel.iam import Statement, statements
 from kernel.values import UNKNOWN
+from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import get_name
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule
 from rehearsal.simulator.core.rules import matches, refuse_while_used, require_existing, require_json
@@ -97,7 +98,8 @@ MODELS = (
             "uniqueId": lambda request: f"AROA{request.hex(17).upper()}",
             "createDate": lambda _: "2026-01-01T00:00:00Z",
         },
-        required=("name", "assumeRolePolicy"),
+        required=("assumeRolePolicy",),
+        defaults=auto_named(max_length=64),
         replace_on_changes=("name", "path"),
         rules=(
             matches(
@@ -122,6 +124,7 @@ MODELS = (
         ROLE_POLICY,
         id=lambda request: f"{request.get('role')}:{request.get('name')}",
         required=("role", "policy"),
+        defaults=auto_named(),
         replace_on_changes=("name", "role"),
         rules=(
             require_json("policy", "MalformedPolicyDocument: The policy contains invalid Json"),

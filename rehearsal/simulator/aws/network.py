@@ -7,13 +7,24 @@ from collections.abc import Iterator
 from typing import Any
 
 from kernel.values import UNKNOWN
+from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, find_resources, get_availability_zones
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule
-from rehearsal.simulator.core.rules import matches, parse_cidr, refuse_items_when, require_unique
+from rehearsal.simulator.core.rules import (
+    matches,
+    parse_cidr,
+    refuse_items_when,
+    refuse_when,
+    require_any,
+    require_unique,
+)
 
 VPC, SUBNET = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet"
 ROUTE_TABLE, ASSOCIATION = "aws:ec2/routeTable:RouteTable", "aws:ec2/routeTableAssociation:RouteTableAssociation"
 _GATEWAY = "aws:ec2/internetGateway:InternetGateway"
+
+# The simulated account has no default VPC.
+_REQUIRE_VPC = require_any(["vpcId"], "VPCIdNotSpecified: No default VPC for this user")
 
 # The provider's own validation; not checked against a live account.
 _DESCRIPTION = re.compile(r"[0-9A-Za-z_ .:/()#,@\[\]+=&;{}!$*-]{0,255}")
@@ -63,6 +74,15 @@ def _check_subnet_cidr(request: ResourceRequest) -> str | None:
         if other.id != request.id and same_vpc and block and other_block and block.overlaps(other_block):
             return f"InvalidSubnet.Conflict: The CIDR '{block}' conflicts with another subnet"
     return None
+
+
+def _get_zone(request: ResourceRequest) -> str:
+    """A subnet's zone: its own, or one that EC2 chooses, here the region's first."""
+    own = request.get("availabilityZone")
+    if own is None and request.get("availabilityZoneId") is not None:
+        zones = list_zone_names(request.account["region"])
+        own = next((name for name in zones if get_zone_id(name) == request.get("availabilityZoneId")), None)
+    return str(own or list_zone_names(request.account["region"])[0])
 
 
 def _check_zone(request: ResourceRequest) -> str | None:
@@ -135,8 +155,13 @@ MODELS = (
             "ownerId": "{account}",
         },
         replace_on_changes=("cidrBlock", "instanceTenancy"),
-        required=("cidrBlock",),
-        rules=(_check_cidr_size("InvalidVpc.Range"),),
+        rules=(
+            require_any(
+                ["cidrBlock", "ipv4IpamPoolId"],
+                "MissingParameter: Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided.",
+            ),
+            _check_cidr_size("InvalidVpc.Range"),
+        ),
     ),
     ResourceModel(
         "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
@@ -150,20 +175,27 @@ MODELS = (
             "ownerId": "{account}",
         },
         replace_on_changes=("vpcId",),
-        required=("vpcId",),
-        rules=(_check_descriptions, _check_rule_cidrs),
+        rules=(_REQUIRE_VPC, _check_descriptions, _check_rule_cidrs),
     ),
     ResourceModel(
         SUBNET,
         id="subnet-{hex:17}",
         outputs={
             "arn": arn_template("ec2", "subnet/{id}"),
-            "availabilityZoneId": lambda request: get_zone_id(str(request.get("availabilityZone"))),
+            "availabilityZone": _get_zone,
+            "availabilityZoneId": lambda request: get_zone_id(_get_zone(request)),
             "ownerId": "{account}",
         },
-        required=("vpcId", "cidrBlock"),
+        required=("vpcId",),
         replace_on_changes=("vpcId", "cidrBlock", "availabilityZone"),
-        rules=(_check_cidr_size("InvalidSubnet.Range"), _check_zone),
+        rules=(
+            require_any(
+                ["cidrBlock", "ipv6CidrBlock", "ipv4IpamPoolId", "ipv6IpamPoolId"],
+                "MissingParameter: The request must contain the parameter cidrBlock",
+            ),
+            _check_cidr_size("InvalidSubnet.Range"),
+            _check_zone,
+        ),
         state_rules=(_check_subnet_cidr,),
     ),
     ResourceModel(
@@ -191,8 +223,14 @@ MODELS = (
         "aws:ec2/natGateway:NatGateway",
         id="nat-{hex:17}",
         outputs={"networkInterfaceId": lambda request: f"eni-{request.hex(17, 'eni')}"},
-        required=("subnetId",),
         replace_on_changes=("subnetId", "allocationId", "connectivityType"),
+        rules=(
+            # A regional gateway, which spans the zones of its VPC, is in no subnet.
+            refuse_when(
+                lambda request: request.get("availabilityMode") != "regional" and request.get("subnetId") is None,
+                "MissingParameter: The request must contain the parameter SubnetId",
+            ),
+        ),
         state_rules=(_require_internet_gateway,),
     ),
     ResourceModel(
@@ -246,9 +284,10 @@ MODELS = (
         id="sg-{hex:17}",
         name_path="name",
         outputs={"arn": arn_template("ec2", "security-group/{id}"), "ownerId": "{account}"},
-        required=("vpcId", "name"),
+        defaults=auto_named(),
         replace_on_changes=("vpcId", "name", "description"),
         rules=(
+            _REQUIRE_VPC,
             matches(
                 "name", r"(?!sg-).{1,255}", "InvalidParameterValue: invalid value for name (cannot begin with sg-)"
             ),

@@ -9,6 +9,7 @@ from typing import Any
 from kernel.values import UNKNOWN, as_list
 from rehearsal.simulator.aws.cluster import ADDON, CLUSTER, NODE_GROUP, REQUIRE_CLUSTER, build_arn
 from rehearsal.simulator.aws.identity import ATTACHMENT
+from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.network import ASSOCIATION, ROUTE_TABLE
 from rehearsal.simulator.aws.rules import arn_template, find_resources, is_trusted_by, key_allows
 from rehearsal.simulator.core.resource_model import Resource, ResourceModel, ResourceRequest
@@ -108,11 +109,6 @@ def _check_node_role_trust(request: ResourceRequest) -> str | None:
     )
 
 
-def _build_node_group_name(request: ResourceRequest) -> str:
-    name, prefix = request.get("nodeGroupName"), request.get("nodeGroupNamePrefix")
-    return str(name) if name else f"{prefix or 'terraform-'}{request.hex(26)}"
-
-
 def _next_version(request: ResourceRequest) -> int:
     """Every update of a launch template creates a new version."""
     before = find_previous(request)
@@ -122,13 +118,13 @@ def _next_version(request: ResourceRequest) -> int:
 MODELS = (
     ResourceModel(
         NODE_GROUP,
-        id=lambda request: f"{request.get('clusterName')}:{_build_node_group_name(request)}",
+        id="{clusterName}:{nodeGroupName}",
         outputs={
-            "arn": lambda request: build_arn(request, "nodegroup", request.id.partition(":")[2], request.uuid()),
-            "nodeGroupName": lambda request: request.id.partition(":")[2],
+            "arn": lambda request: build_arn(request, "nodegroup", str(request.get("nodeGroupName")), request.uuid()),
             "status": lambda _: "ACTIVE",
         },
         required=("clusterName", "nodeRoleArn", "subnetIds", "scalingConfig"),
+        defaults=auto_named("nodeGroupName", prefix_path="nodeGroupNamePrefix"),
         replace_on_changes=(
             "amiType",
             "capacityType",
@@ -138,7 +134,6 @@ MODELS = (
             "launchTemplate.id",
             "launchTemplate.name",
             "nodeGroupName",
-            "nodeGroupNamePrefix",
             "nodeRoleArn",
             "subnetIds",
         ),
@@ -163,7 +158,7 @@ MODELS = (
             "latestVersion": _next_version,
             "defaultVersion": _next_version,
         },
-        required=("name",),
+        defaults=auto_named(),
         replace_on_changes=("name",),
         rules=(
             matches(

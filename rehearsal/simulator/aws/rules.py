@@ -67,4 +67,4 @@ def find_resources(request: ResourceRequest, path: str) -> list[Resource]:
 
 def get_availability_zones(request: ResourceRequest, path: str) -> set[str]:
     """The names of the availability zones of the subnets listed at `path`."""
-    return {str(subnet.inputs.get("availabilityZone")) for subnet in find_resources(request, path)}
+    return {str(subnet.outputs.get("availabilityZone")) for subnet in find_resources(request, path)}

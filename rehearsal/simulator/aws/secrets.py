@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kernel.iam import allows, statements
 from kernel.values import UNKNOWN
+from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, get_name
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import in_range, matches, one_of, parse_json, require_json, require_unique
@@ -59,7 +60,10 @@ MODELS = (
             "arn": arn_template("kms", "{id}"),
             "targetKeyArn": lambda request: request.fill(arn_template("kms", "key/{targetKeyId}")),
         },
-        required=("name", "targetKeyId"),
+        required=("targetKeyId",),
+        defaults=auto_named(
+            max_length=238, complete=lambda _, name: name if name.startswith("alias/") else f"alias/{name}"
+        ),
         replace_on_changes=("name",),
         rules=(
             matches(
@@ -78,7 +82,7 @@ MODELS = (
         ),
         name_path="name",
         outputs={"arn": "{id}"},
-        required=("name",),
+        defaults=auto_named(),
         replace_on_changes=("name",),
         rules=(
             matches(

@@ -9,6 +9,7 @@ from typing import Any
 
 from kernel.iam import statements
 from kernel.values import UNKNOWN, as_list
+from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, get_name
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule
 from rehearsal.simulator.core.rules import (
@@ -16,6 +17,7 @@ from rehearsal.simulator.core.rules import (
     one_of,
     parse_json,
     refuse_items_when,
+    require_any,
     require_existing,
     require_json,
 )
@@ -130,7 +132,7 @@ MODELS = (
             "bucketRegionalDomainName": "{bucket}.s3.{region}.amazonaws.com",
             "region": "{region}",
         },
-        required=("bucket",),
+        defaults=auto_named("bucket", max_length=63, prefix_path="bucketPrefix", transform=str.lower),
         replace_on_changes=("bucket", "objectLockEnabled"),
         rules=(_check_bucket_name,),
     ),
@@ -156,7 +158,10 @@ MODELS = (
             lambda rule: any(days == 0 for days in _list_days(rule)),
             "InvalidArgument: 'Days' for Expiration action must be a positive integer",
         ),
-        required=("rules",),
+        require_any(
+            ["rules"],
+            "MalformedXML: The XML you provided was not well-formed or did not validate against our published schema",
+        ),
     ),
     _bucket_setting(
         BUCKET_POLICY,
@@ -175,7 +180,7 @@ MODELS = (
                 request.fill("{account}.dkr.ecr.{region}.amazonaws.com/") + get_name(request)
             ),
         },
-        required=("name",),
+        defaults=auto_named(),
         replace_on_changes=("name", "encryptionConfigurations"),
         rules=(
             matches(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from kernel.iam import allows
 from kernel.values import UNKNOWN
+from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, get_name, key_allows, require_trust
 from rehearsal.simulator.aws.storage import BUCKET, BUCKET_POLICY
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
-from rehearsal.simulator.core.rules import matches, one_of, refuse_when, require_existing, require_unique
+from rehearsal.simulator.core.rules import matches, one_of, refuse_when, require_any, require_existing, require_unique
 
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 
@@ -79,7 +80,7 @@ MODELS = (
         LOG_GROUP,
         id=get_name,
         outputs={"arn": _build_group_arn},
-        required=("name",),
+        defaults=auto_named(),
         replace_on_changes=("name",),
         rules=(
             matches(
@@ -100,9 +101,17 @@ MODELS = (
         "aws:cloudwatch/metricAlarm:MetricAlarm",
         id=get_name,
         outputs={"arn": lambda request: request.fill(arn_template("cloudwatch", "alarm:")) + get_name(request)},
-        required=("name", "comparisonOperator", "evaluationPeriods"),
+        defaults=auto_named(),
         replace_on_changes=("name",),
         rules=(
+            *(
+                require_any(
+                    [path, "evaluationCriteria"],
+                    f"ValidationError: 1 validation error detected: Value null at '{path}' failed to satisfy "
+                    "constraint: Member must not be null",
+                )
+                for path in ("comparisonOperator", "evaluationPeriods")
+            ),
             refuse_when(
                 _has_invalid_period, "ValidationError: Metric period {period} is not 10, 20, 30 or a multiple of 60"
             ),
@@ -112,9 +121,15 @@ MODELS = (
         "aws:sns/topic:Topic",
         id=lambda request: request.fill(arn_template("sns", "")) + get_name(request),
         outputs={"arn": "{id}", "owner": "{account}"},
-        required=("name",),
+        defaults=auto_named(
+            max_length=80, complete=lambda request, name: f"{name}.fifo" if request.get("fifoTopic") is True else name
+        ),
         replace_on_changes=("name", "fifoTopic"),
-        rules=(matches("name", r"[A-Za-z0-9_-]{1,256}", "InvalidParameter: Invalid parameter: Topic Name {value}"),),
+        rules=(
+            matches(
+                "name", r"[A-Za-z0-9_-]{1,256}(\.fifo)?", "InvalidParameter: Invalid parameter: Topic Name {value}"
+            ),
+        ),
     ),
     ResourceModel(
         "aws:sns/topicSubscription:TopicSubscription",
@@ -134,7 +149,8 @@ MODELS = (
         "aws:cloudtrail/trail:Trail",
         id=lambda request: request.fill(arn_template("cloudtrail", "trail/")) + get_name(request),
         outputs={"arn": "{id}", "homeRegion": "{region}"},
-        required=("name", "s3BucketName"),
+        required=("s3BucketName",),
+        defaults=auto_named(),
         replace_on_changes=("name",),
         rules=(
             matches(

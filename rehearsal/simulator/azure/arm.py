@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from kernel.values import UNKNOWN
+from rehearsal.simulator.azure.defaults import auto_named, default_location
 from rehearsal.simulator.core.resource_model import Resource, ResourceModel, ResourceRequest, Rule, Template
 
 # Azure creates this group, and a network watcher in it, in every subscription that has a virtual network.
@@ -32,7 +32,7 @@ def arm_model(
 
     path      what follows `/providers/` in the ID, names in braces: `Microsoft.Network/virtualNetworks/{name}`
     parent    path of the parent, where it is not `path` without its last two segments
-    located   whether it has a location: its own, or else the provider's
+    located   whether it has a location
     identity  whether it has user-assigned identities, whose principal and client IDs are outputs
     """
     steps = path.split("/")
@@ -47,23 +47,23 @@ def arm_model(
         f"azure-native:{type_}",
         id=f"{_GROUP}/providers/{path}",
         outputs={**common, **(outputs or {})},
-        required=("resourceGroupName", *required),
+        required=("resourceGroupName", *_list_placeholders(path), *required),
+        defaults={**auto_named(path), **({"location": default_location} if located else {})},
         replace_on_changes=(
             *_list_placeholders(path),
             "resourceGroupName",
             *(("location",) if located else ()),
             *replace_on_changes,
         ),
-        rules=(*((_require_location,) if located else ()), *rules),
+        rules=(*((require_location,) if located else ()), *rules),
         state_rules=(_require_group, *((_require_parent(kind, parent),) if parent else ()), *state_rules),
         delete_rules=delete_rules,
     )
 
 
 def get_location(request: ResourceRequest) -> str:
-    """A resource's own location or else the provider's, in Azure's normal form: `West Europe` is `westeurope`."""
-    value = request.get("location") or request.account.get("location", "")
-    return str(value).replace(" ", "").lower()
+    """A resource's location in Azure's normal form: `West Europe` is `westeurope`."""
+    return str(request.get("location", "")).replace(" ", "").lower()
 
 
 def find_in_group(request: ResourceRequest, path: str) -> Resource | None:
@@ -83,10 +83,14 @@ def _list_placeholders(path: str) -> list[str]:
     return re.findall(r"\{(\w+)\}", path)
 
 
-def _require_location(request: ResourceRequest) -> str | None:
-    if request.get("location") is UNKNOWN or get_location(request):
+def require_location(request: ResourceRequest) -> str | None:
+    """The provider's check of a type that has a location."""
+    if request.get("location"):
         return None
-    return "LocationRequired: The location property is required for this definition."
+    return (
+        "missing required property 'location'. Either set it explicitly or configure it with "
+        "'pulumi config set azure-native:location <value>'."
+    )
 
 
 def _require_group(request: ResourceRequest) -> str | None:

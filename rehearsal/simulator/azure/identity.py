@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rehearsal.simulator.azure.arm import arm_model, get_location
+from rehearsal.simulator.azure.arm import arm_model, get_location, require_location
+from rehearsal.simulator.azure.defaults import auto_named, default_location
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, StateReader
 from rehearsal.simulator.core.rules import matches, refuse_when
 
 IDENTITY = "azure-native:managedidentity:UserAssignedIdentity"
 ASSIGNMENT = "azure-native:authorization:RoleAssignment"
+_GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
+_ASSIGNMENT_PATH = "{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}"
 
 # Source: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
 ROLES: Mapping[str, str] = {
@@ -80,10 +83,13 @@ def _require_new_subject(request: ResourceRequest) -> str | None:
 MODELS = (
     ResourceModel(
         "azure-native:resources:ResourceGroup",
-        id="/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}",
+        id=_GROUP,
         outputs={"name": "{resourceGroupName}", "location": get_location, "type": "Microsoft.Resources/resourceGroups"},
+        required=("resourceGroupName",),
+        defaults={**auto_named(_GROUP), "location": default_location},
         replace_on_changes=("resourceGroupName", "location"),
         rules=(
+            require_location,
             matches(
                 "resourceGroupName",
                 r"[\w.()-]{0,89}[\w()-]",
@@ -131,15 +137,13 @@ MODELS = (
     ),
     ResourceModel(
         ASSIGNMENT,
-        id=lambda request: (
-            f"{request.get('scope')}/providers/Microsoft.Authorization/roleAssignments/"
-            f"{request.get('roleAssignmentName') or request.uuid()}"
-        ),
+        id=_ASSIGNMENT_PATH,
         outputs={
             "name": lambda request: request.id.rsplit("/", 1)[-1],
             "type": "Microsoft.Authorization/roleAssignments",
         },
-        required=("scope", "principalId", "roleDefinitionId"),
+        required=("scope", "principalId", "roleDefinitionId", "roleAssignmentName"),
+        defaults=auto_named(_ASSIGNMENT_PATH),
         replace_on_changes=("scope", "principalId", "roleDefinitionId", "roleAssignmentName"),
         rules=(
             matches(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kernel.values import UNKNOWN
-from rehearsal.simulator.azure.arm import arm_model, find_in_group
+from rehearsal.simulator.azure.arm import arm_model, find_in_group, get_location
 from rehearsal.simulator.azure.secrets import is_protected_from_purge
 from rehearsal.simulator.core.resource_model import ResourceRequest, Rule
 from rehearsal.simulator.core.rules import in_range, matches, one_of, refuse_when
@@ -117,7 +117,7 @@ MODELS = (
                 part: request.fill(f"https://{{accountName}}.{part}.core.windows.net/")
                 for part in ("blob", "dfs", "file", "queue", "table", "web")
             },
-            "primaryLocation": lambda request: request.get("location") or request.account["location"],
+            "primaryLocation": get_location,
             "provisioningState": "Succeeded",
         },
         required=("sku.name", "kind"),

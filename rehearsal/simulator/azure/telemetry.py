@@ -6,8 +6,12 @@ from collections.abc import Mapping
 
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, list_objects
+from rehearsal.simulator.azure.defaults import auto_named
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import in_range, matches, one_of, refuse_when
+
+_SETTING = "{resourceUri}/providers/Microsoft.Insights/diagnosticSettings/{name}"
+_ASSOCIATION = "{resourceUri}/providers/Microsoft.Insights/dataCollectionRuleAssociations/{associationName}"
 
 # Categories of resource logs by the last segment of the resource's type; not checked against a live account.
 # Documented at https://learn.microsoft.com/azure/azure-monitor/reference/logs-index
@@ -157,9 +161,10 @@ MODELS = (
     ),
     ResourceModel(
         "azure-native:monitor:DiagnosticSetting",
-        id="{resourceUri}/providers/Microsoft.Insights/diagnosticSettings/{name}",
+        id=_SETTING,
         outputs={"type": "Microsoft.Insights/diagnosticSettings"},
         required=("resourceUri", "name"),
+        defaults=auto_named(_SETTING),
         replace_on_changes=("name", "resourceUri"),
         rules=(
             _check_categories,
@@ -175,9 +180,10 @@ MODELS = (
     ),
     ResourceModel(
         "azure-native:monitor:DataCollectionRuleAssociation",
-        id="{resourceUri}/providers/Microsoft.Insights/dataCollectionRuleAssociations/{associationName}",
+        id=_ASSOCIATION,
         outputs={"name": "{associationName}", "type": "Microsoft.Insights/dataCollectionRuleAssociations"},
         required=("resourceUri", "associationName"),
+        defaults=auto_named(_ASSOCIATION),
         replace_on_changes=("resourceUri", "associationName"),
     ),
 )

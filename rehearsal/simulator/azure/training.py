@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kernel.values import UNKNOWN
-from rehearsal.simulator.azure.arm import arm_model, find_in_group
+from rehearsal.simulator.azure.arm import arm_model, find_in_group, get_location
 from rehearsal.simulator.core.resource_model import ResourceRequest
 from rehearsal.simulator.core.rules import matches, one_of, refuse_when
 
@@ -53,9 +53,7 @@ MODELS = (
         identity=True,
         outputs={
             "workspaceId": "{uuid}",
-            "discoveryUrl": lambda request: (
-                f"https://{request.get('location') or request.account['location']}.api.azureml.ms/discovery"
-            ),
+            "discoveryUrl": lambda request: f"https://{get_location(request)}.api.azureml.ms/discovery",
             "provisioningState": "Succeeded",
         },
         required=("storageAccount", "keyVault", "applicationInsights", "identity.type"),

@@ -15,6 +15,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from kernel.paths import parse_path
 from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.naming import NamingHints
 from rehearsal.simulator.core.simulation import Difference, Simulation
 from rehearsal.simulator.core.values import Values
 
@@ -46,13 +47,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         variables = Values.from_wire(request.args).plain
         _answer(context, lambda: self._simulation.configure(variables))
-        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+        return provider_pb2.ConfigureResponse(
+            acceptSecrets=True, supportsPreview=True, supports_autonaming_configuration=True
+        )
 
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
         type_ = type_from_urn(request.urn)
-        reasons = self._simulation.check(request.urn, type_, Values.from_wire(request.news))
+        news, olds = Values.from_wire(request.news), Values.from_wire(request.olds)
+        inputs, reasons = self._simulation.check(request.urn, type_, news, olds, NamingHints.from_check(request))
         failures = [provider_pb2.CheckFailure(reason=reason) for reason in reasons]
-        return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
+        return provider_pb2.CheckResponse(inputs=inputs.to_wire(), failures=failures)
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_ = type_from_urn(request.urn)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from kernel.paths import look_up
 from kernel.values import UNKNOWN
+from rehearsal.simulator.core.naming import NO_HINTS, NamingHints
 
 
 class Resource(Protocol):
@@ -46,6 +47,7 @@ class ResourceRequest:
     account     what the provider was configured with, and the identifiers of the account behind it
     generation  how many times this URN was created before: a replacement gets another ID
     id          empty until the resource is created
+    hints       what the engine says of names that the provider makes
     """
 
     type: str
@@ -55,6 +57,7 @@ class ResourceRequest:
     account: Mapping[str, str]
     generation: int = 0
     id: str = ""
+    hints: NamingHints = NO_HINTS
 
     @property
     def name(self) -> str:
@@ -110,6 +113,12 @@ Template = str | Callable[[ResourceRequest], Any]
 Rule = Callable[[ResourceRequest], str | None]
 """Checks a request; returns the cloud's error message, or None where the cloud accepts it."""
 
+Default = Callable[[ResourceRequest, Mapping[str, Any]], Any]
+"""An input that the provider fills in: (request, the resource's inputs so far) -> value, None where there is none.
+
+The inputs so far are those of the engine's state; empty for a new resource. Raises CloudError where there must be one.
+"""
+
 
 @dataclass(frozen=True)
 class ResourceModel:
@@ -121,7 +130,9 @@ class ResourceModel:
                         (or the ID) is deleted before it is created anew
     outputs             properties that the cloud computes in addition to the inputs. A preview that creates the
                         resource does not know them
-    required            paths of inputs that the cloud requires
+    required            paths of inputs that the provider requires, and so does the SDK's signature. What the cloud
+                        requires beyond that is a rule
+    defaults            inputs that the provider fills in where they are not set, by name
     replace_on_changes  paths whose change replaces the resource
     rules               checks of the inputs alone, in previews too: UNKNOWN must pass
     state_rules         checks against what exists, when the resource is created or updated
@@ -134,6 +145,7 @@ class ResourceModel:
     name_path: str = ""
     outputs: Mapping[str, Template] = field(default_factory=dict)
     required: Collection[str] = ()
+    defaults: Mapping[str, Default] = field(default_factory=dict)
     replace_on_changes: Collection[str] = ()
     rules: Collection[Rule] = ()
     state_rules: Collection[Rule] = ()

@@ -51,6 +51,15 @@ def refuse_items_when(path: str, condition: Callable[[Any], bool], message: str)
     return rule
 
 
+def require_any(paths: Collection[str], message: str) -> Rule:
+    """At least one of `paths` is set. The message is used as it is."""
+
+    def rule(request: ResourceRequest) -> str | None:
+        return message if all(request.get(path) is None for path in paths) else None
+
+    return rule
+
+
 def require_json(path: str, message: str) -> Rule:
     """The text at `path` is JSON. The message is used as it is."""
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kernel.paths import Path, format_path, look_up, overlaps
 from kernel.values import UNKNOWN
+from rehearsal.simulator.core import defaults
 from rehearsal.simulator.core.cloud import Cloud
 from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.naming import NO_HINTS, NamingHints
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, render_template
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 from rehearsal.simulator.core.values import Values, find_strings, has_unknown
@@ -49,18 +51,29 @@ class Simulation:
     def configure(self, variables: Mapping[str, Any]) -> None:
         self._account.update(self._cloud.configure(variables))
 
-    def check(self, urn: str, type_: str, inputs: Values) -> list[str]:
-        """What is wrong with the inputs alone, in previews too; empty where nothing is."""
+    def check(
+        self, urn: str, type_: str, inputs: Values, old: Values | None = None, hints: NamingHints = NO_HINTS
+    ) -> tuple[Values, list[str]]:
+        """The inputs with what the provider fills in, and what is wrong with them alone; in previews too.
+
+        `old` are the inputs of the resource that exists.
+        """
         model = self._cloud.get_model(type_)
         if model is None:
-            return [f"{type_} is not modelled by the simulated {self._cloud.name}: add a resource model for it"]
-        request = self._request(type_, urn, inputs)
+            reason = f"{type_} is not modelled by the simulated {self._cloud.name}: add a resource model for it"
+            return inputs, [reason]
+        request = replace(self._request(type_, urn, inputs), hints=hints)
+        try:
+            complete = Values(defaults.fill_in(model, request, old.plain if old else {}), inputs.secrets)
+        except CloudError as error:
+            return inputs, [str(error)]
+        request = self._request(type_, urn, complete)
         unset = [f"missing required property '{path}'" for path in sorted(model.required) if request.get(path) is None]
-        return unset + list(_apply_rules(model.rules, request))
+        return complete, unset + list(_apply_rules(model.rules, request))
 
     def diff(self, urn: str, type_: str, id_: str, old: Values, new: Values) -> Difference:
         model = self._get_model(type_)
-        changed = [format_path(path) for path in _changed_paths(old.plain, new.plain)]
+        changed = [format_path(path) for path in _changed_paths(defaults.hide(old.plain), defaults.hide(new.plain))]
         replaces = [path for path in changed if any(overlaps(path, each) for each in model.replace_on_changes)]
         delete_first = bool(replaces) and self._is_name_kept(model, urn, id_, old, new)
         return Difference(changed, replaces, delete_first)
@@ -136,7 +149,7 @@ class Simulation:
         return model
 
     def _request(self, type_: str, urn: str, inputs: Values, *, generation: int = 0, id_: str = "") -> ResourceRequest:
-        return ResourceRequest(type_, urn, inputs.plain, self._state, self._account, generation, id_)
+        return ResourceRequest(type_, urn, defaults.hide(inputs.plain), self._state, self._account, generation, id_)
 
     def _require_acceptable(self, model: ResourceModel, request: ResourceRequest) -> None:
         reasons = list(_apply_rules((*model.rules, *model.state_rules), request))
@@ -164,6 +177,12 @@ class Simulation:
     def _is_name_kept(self, model: ResourceModel, urn: str, id_: str, old: Values, new: Values) -> bool:
         if has_unknown(new.plain):
             return True  # the safe answer: creating under a name that is taken fails, deleting first does not
+        # The engine asks for the replacement's inputs anew: names that the provider makes are others then.
+        declared = self._request(model.type, urn, Values(defaults.take_out(new.plain)))
+        try:
+            new = Values(defaults.fill_in(model, declared, {}))
+        except CloudError:
+            return False
         name = look_up(new.plain, model.name_path, None) if model.name_path else None
         if name is not None and name == look_up(old.plain, model.name_path, None):
             return True
@@ -181,7 +200,7 @@ class Simulation:
 
 def _merge_outputs(model: ResourceModel, inputs: Values, computed: Mapping[str, Any]) -> Values:
     secrets = inputs.secrets | {(name,) for name in model.secrets}
-    return Values({**inputs.plain, **computed}, secrets)
+    return Values({**defaults.hide(inputs.plain), **computed}, secrets)
 
 
 def _apply_rules(rules: Iterable[Rule], request: ResourceRequest) -> Iterator[str]:

@@ -159,5 +159,5 @@ def test_an_unknown_azure_environment_is_refused() -> None:
 def test_a_location_is_required() -> None:
     simulation = Simulation(CLOUD, StateStore(":memory:"))
     inputs = Values(VALID_INPUTS["managedidentity:UserAssignedIdentity"])
-    (reason,) = simulation.check("urn::x", "azure-native:managedidentity:UserAssignedIdentity", inputs)
-    assert reason.startswith("LocationRequired")
+    _, (reason,) = simulation.check("urn::x", "azure-native:managedidentity:UserAssignedIdentity", inputs)
+    assert "pulumi config set azure-native:location" in reason

@@ -51,7 +51,7 @@ def test_outputs_are_the_inputs_and_what_the_cloud_computes(toy: Simulation) -> 
 
 
 def test_a_type_without_a_model_is_an_error(toy: Simulation) -> None:
-    (reason,) = toy.check("urn::x", "toy:index:Crate", Values())
+    _, (reason,) = toy.check("urn::x", "toy:index:Crate", Values())
     assert "toy:index:Crate is not modelled" in reason
     with pytest.raises(CloudError, match="not modelled"):
         toy.create("urn::x", "toy:index:Crate", Values(), preview=False)
@@ -68,7 +68,7 @@ def test_a_type_without_a_model_is_an_error(toy: Simulation) -> None:
     ],
 )
 def test_rules_check_what_is_known(toy: Simulation, inputs: dict[str, Any], reasons: list[str]) -> None:
-    assert toy.check("urn::x", BOX, Values(inputs)) == reasons
+    assert toy.check("urn::x", BOX, Values(inputs)) == (Values(inputs), reasons)
 
 
 def test_a_preview_creates_nothing_and_leaves_outputs_unknown(toy: Simulation, state: StateStore) -> None:

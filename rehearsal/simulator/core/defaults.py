@@ -1,0 +1,52 @@
+"""What a provider fills in where a program leaves an input out, and how it remembers what it filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from kernel.paths import Path, parse_path
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+
+FILLED_IN: Final = "__defaults"
+"""The input that lists the paths which the provider has filled in, as providers bridged from Terraform write it."""
+
+
+def fill_in(model: ResourceModel, request: ResourceRequest, old: Mapping[str, Any]) -> dict[str, Any]:
+    """The request's inputs, completed. `old` are the inputs of the resource that exists.
+
+    Raises CloudError where the provider cannot fill in what it has to.
+    """
+    inputs, filled = dict(request.inputs), []
+    for path, default in model.defaults.items():
+        current = replace(request, inputs=inputs)
+        value = default(current, old) if current.get(path) is None else None
+        if value is not None:
+            inputs = _set(inputs, parse_path(path), value)
+            filled.append(path)
+    return {**inputs, FILLED_IN: filled} if filled else inputs
+
+
+def was_filled_in(inputs: Mapping[str, Any], path: str) -> bool:
+    """Whether the provider, and not the program, set an input."""
+    return path in inputs.get(FILLED_IN, ())
+
+
+def hide(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs without what the provider keeps in them for itself."""
+    return {name: value for name, value in inputs.items() if name != FILLED_IN}
+
+
+def take_out(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs as the program set them."""
+    declared = hide(inputs)
+    for path in inputs.get(FILLED_IN, ()):
+        declared = _set(declared, parse_path(path), None)
+    return declared
+
+
+def _set(values: Mapping[str, Any], path: Path, value: Any) -> dict[str, Any]:
+    """A copy with another value at a path of names."""
+    name, rest = str(path[0]), path[1:]
+    return {**values, name: _set(values.get(name) or {}, rest, value) if rest else value}
