@@ -199,6 +199,7 @@ class Cluster(Component):
     def _create_deployed_addons(self, name: str, groups: Sequence[eks.NodeGroup]) -> Sequence[eks.Addon]:
         """The add-ons that are Deployments, which become ready only once there are nodes."""
         dns = self._create_addon(name, "coredns", groups)
+        metrics = self._create_addon(name, "metrics-server", groups)  # without it, autoscalers of pods do nothing
         account = "ebs-csi-controller-sa"
         role = RoleArgs(
             self._args.context,
@@ -218,7 +219,7 @@ class Cluster(Component):
             identity=(account, role),
             configuration=json.dumps({"defaultStorageClass": {"enabled": True}}),
         )
-        return [dns, volumes]
+        return [dns, metrics, volumes]
 
     def _name_when_ready(
         self, members: Sequence[eks.AccessPolicyAssociation | eks.NodeGroup | eks.Addon]
@@ -238,7 +239,10 @@ class Cluster(Component):
         identity: tuple[str, RoleArgs] | None = None,
         configuration: str | None = None,
     ) -> eks.Addon:
-        """An add-on in EKS's default version for the cluster; `identity` is a service account and its role."""
+        """An add-on in EKS's default version for the cluster's; `identity` is a service account and its role.
+
+        The version is looked up, because EKS changes that of an add-on only on request.
+        """
         associations, waits_for = [], list(after)
         if identity:
             service_account, args = identity
@@ -249,6 +253,11 @@ class Cluster(Component):
             f"{name}-{addon}",
             cluster_name=self._cluster.name,
             addon_name=addon,
+            addon_version=eks.get_addon_version(
+                addon_name=addon,
+                kubernetes_version=self._args.context.settings.cluster.kubernetes_version,
+                opts=pulumi.InvokeOptions(parent=self),
+            ).version,
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="OVERWRITE",
             pod_identity_associations=associations or None,

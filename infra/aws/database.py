@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 from pulumi_aws import cloudwatch, ec2, rds
-from pulumi_random import RandomPassword
+from pulumi_random import RandomId, RandomPassword
 
 from infra.aws.network import POSTGRES, Network, tcp_rule
 from infra.aws.observability import Observability
@@ -90,7 +90,7 @@ class Database(Component):
             copy_tags_to_snapshot=True,
             deletion_protection=resilience.deletion_protection,
             skip_final_snapshot=not resilience.retain_data,
-            final_snapshot_identifier=f"{self._identifier}-final" if resilience.retain_data else None,
+            final_snapshot_identifier=self._create_snapshot_name(name) if resilience.retain_data else None,
             enabled_cloudwatch_logs_exports=["postgresql"],
             performance_insights_enabled=True,
             performance_insights_kms_key_id=args.secrets.key.arn,
@@ -98,6 +98,11 @@ class Database(Component):
             tags=self._context.naming.tags,
             opts=opts,
         )
+
+    def _create_snapshot_name(self, name: str) -> pulumi.Output[str]:
+        """A name for the snapshot that is taken when the stack is destroyed: that of the stack before it remains."""
+        suffix = RandomId(f"{name}-snapshot", byte_length=4, opts=self.child_options())
+        return pulumi.Output.format("{}-final-{}", self._identifier, suffix.hex)
 
     def _create_subnet_group(self, name: str, network: Network) -> rds.SubnetGroup:
         return rds.SubnetGroup(

@@ -28,7 +28,7 @@ class Key(Component):
 
     def __init__(self, name: str, args: KeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        naming = args.context.naming
+        naming, resilience = args.context.naming, args.context.settings.resilience
         # Without this statement IAM policies have no effect on the key, and nobody could administer it.
         root = allow(["kms:*"], ["*"], principal={"AWS": pulumi.Output.format("arn:aws:iam::{}:root", args.account_id)})
         self._key = kms.Key(
@@ -39,7 +39,8 @@ class Key(Component):
             deletion_window_in_days=30,
             policy=format_policy([root, *args.statements]),
             tags=naming.tags,
-            opts=self.child_options(protect=args.context.settings.resilience.deletion_protection),
+            # What the stack leaves behind, such as a snapshot, cannot be read without its key.
+            opts=self.child_options(protect=resilience.deletion_protection, retain_on_delete=resilience.retain_data),
         )
         kms.Alias(
             name,

@@ -66,8 +66,13 @@ class Observability(Component):
         """A log group with the stack's key and retention.
 
         Services that write logs create missing log groups themselves, unencrypted and without expiry, so theirs are
-        created first.
+        created first. A group that EKS or RDS has created anew, when it wrote the last logs of an earlier stack of the
+        same name, has to go before.
+        Source: https://github.com/terraform-aws-modules/terraform-aws-eks/issues/2763
+
+        Raises pulumi.RunError where there is such a group.
         """
+        self._require_no_orphan(path)
         days = self._context.settings.telemetry.retention_days
         return cloudwatch.LogGroup(
             name,
@@ -77,6 +82,18 @@ class Observability(Component):
             tags=self._context.naming.tags,
             opts=opts,
         )
+
+    def _require_no_orphan(self, path: str) -> None:
+        invoke = pulumi.InvokeOptions(parent=self)
+        if path not in cloudwatch.get_log_groups(log_group_name_prefix=path, opts=invoke).log_group_names:
+            return
+        if not cloudwatch.get_log_group(name=path, opts=invoke).kms_key_id:
+            region = self._context.settings.location
+            raise pulumi.RunError(
+                f"The log group {path} exists already, without a key of this stack: an AWS service created it when it "
+                "wrote the last logs of an earlier stack of the same name. "
+                f"Remedy: aws logs delete-log-group --log-group-name {path} --region {region}"
+            )
 
     def _key_statements(self, account: pulumi.Output[str]) -> Sequence[Statement]:
         """Services that use the key as themselves, each restricted to resources of this account."""

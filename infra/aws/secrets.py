@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 from pulumi_aws import secretsmanager
+from pulumi_random import RandomId
 
 from infra.aws.iam import Statement, allow
 from infra.aws.keys import Key, KeyArgs
@@ -55,12 +56,14 @@ class Secrets(Component):
         )
 
     def store_secret(self, name: str, value: pulumi.Input[str]) -> None:
-        """Store a secret value under `<prefix>/<name>`."""
+        """Store a secret value under `<prefix>/<name>-<suffix>`."""
+        # A deleted secret keeps its name until it cannot be restored any more. The suffix has eight digits, because
+        # Secrets Manager takes one of six for its own.
+        suffix = RandomId(name, byte_length=4, opts=self.child_options())
         secret = secretsmanager.Secret(
             name,
-            name=f"{self._context.naming.prefix}/{name}",
+            name=pulumi.Output.format("{}/{}-{}", self._context.naming.prefix, name, suffix.hex),
             kms_key_id=self._key.arn,
-            # Until the end of this period, the name stays in use.
             recovery_window_in_days=self._context.settings.resilience.secret_recovery_days,
             tags=self._context.naming.tags,
             opts=self.child_options(),

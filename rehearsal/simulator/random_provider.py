@@ -1,4 +1,4 @@
-"""The simulated `random` provider. Its passwords are truly random, from the operating system."""
+"""The simulated `random` provider. Its passwords are truly random, from the operating system; its IDs are not."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ def _generate_password(request: ResourceRequest) -> str:
 
 
 _MODELS = (
+    ResourceModel(
+        "random:index/randomId:RandomId",
+        id="{hex:16}",
+        outputs={"hex": lambda request: request.hex(2 * request.inputs["byteLength"])},
+        required=("byteLength",),
+        replace_on_changes=("byteLength", "prefix", "keepers"),
+    ),
     ResourceModel(
         "random:index/randomPassword:RandomPassword",
         id="{hex:16}",  # the real provider's ID is "none", but here IDs must be unique

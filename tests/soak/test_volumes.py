@@ -21,7 +21,7 @@ AWS = "aws-dev"
 @pytest.mark.skipif(FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} names no folder with the charts")
 @pytest.mark.usefixtures("control_plane")
 def test_volumes_without_their_add_on_stay_pending(project: Project) -> None:
-    project.edit("infra/aws/cluster.py", '"aws-ebs-csi-driver",', '"metrics-server",')
+    project.edit("infra/aws/cluster.py", '"aws-ebs-csi-driver",', '"snapshot-controller",')
     output = project.rehearse("up", AWS).failure()
     assert "kube-prometheus-stack" in output
     assert 'storage class "ebs-csi-default-sc" does not exist' in output

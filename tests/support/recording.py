@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -42,14 +42,14 @@ class Recorder(pulumi.runtime.Mocks):
     A program that runs again with the same recorder updates what stands, as the second deployment of a stack does;
     it fails where that would replace a resource.
 
-    state    what exists in the clouds, which tests may change between two runs
-    ignored  the paths of each resource's `ignore_changes`, by type and name
+    state     what exists in the clouds, which tests may change between two runs
+    requests  what the engine was asked for, with the resource options, by type and name
     """
 
     def __init__(self) -> None:
         self.resources: list[RecordedResource] = []
         self.state = StateStore(":memory:")
-        self.ignored: dict[tuple[str, str], list[str]] = {}
+        self.requests: dict[tuple[str, str], Any] = {}
         self._standing: dict[str, tuple[str, Values, Values]] = {}
         self._simulations = create_simulations(self.state)
 
@@ -73,7 +73,7 @@ class Recorder(pulumi.runtime.Mocks):
             return f"{args.name}-id", inputs
         simulation = self._simulations[args.typ.split(":", 1)[0]]
         if urn in self._standing:
-            _reset_ignored(values, self._standing[urn][1], self.ignored[args.typ, args.name])
+            _reset_ignored(values, self._standing[urn][1], self.requests[args.typ, args.name].ignoreChanges)
         standing = self._standing[urn][1] if urn in self._standing else None
         complete, problems = simulation.check(urn, args.typ, values, standing)
         if problems:
@@ -101,18 +101,18 @@ class Recorder(pulumi.runtime.Mocks):
 
 
 class _Monitor(pulumi.runtime.mocks.MockMonitor):
-    """Tells the recorder what mocks are not told: the paths that a resource ignores changes of."""
+    """Tells the recorder what mocks are not told: resource options."""
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder)
         self._recorder = recorder
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 the protocol's name
-        self._recorder.ignored[request.type, request.name] = list(request.ignoreChanges)
+        self._recorder.requests[request.type, request.name] = request
         return super().RegisterResource(request)
 
 
-def _reset_ignored(new: Values, old: Values, paths: list[str]) -> None:
+def _reset_ignored(new: Values, old: Values, paths: Iterable[str]) -> None:
     """As the engine does: ignored properties keep the inputs of the run before. Lists count as a whole."""
     for path in paths:
         *sections, name = path.split("[*]")[0].split(".")

@@ -23,6 +23,7 @@ from infra.access import WORKLOADS, Store
 from infra.aws.network import SubnetBlocks
 from infra.contract import Foundation
 from rehearsal.simulator.aws.cloud import ACCOUNT
+from rehearsal.simulator.core.state_store import ResourceRecord
 from tests.support.recording import RecordedResource, Recorder, is_secret, record_program, resolve, stack_context
 
 ALERTS: dict[str, Any] = {"telemetry": {"alertEmail": "ml@example.com", "retentionDays": 45}}
@@ -218,9 +219,11 @@ def test_a_change_of_the_bounds_keeps_the_autoscalers_number_of_nodes() -> None:
         stack = declare(recorder=recorder, cluster={"userPool": {"minimum": minimum, "maximum": maximum}})
         sent = {"minSize": minimum, "maxSize": maximum, "desiredSize": expected}
         assert stack.single(*groups)["scalingConfig"] == sent
-        assert recorder.ignored[groups] == []
+        assert not recorder.requests[groups].ignoreChanges
     declare(recorder=recorder, cluster={"userPool": {"minimum": 2, "maximum": 5}})
-    assert recorder.ignored[groups] == ["scalingConfig.desiredSize"], "without a change there is nothing to send"
+    assert list(recorder.requests[groups].ignoreChanges) == ["scalingConfig.desiredSize"], (
+        "without a change there is nothing to send"
+    )
 
 
 def test_a_public_kubernetes_api_is_open_to_the_authorized_ranges_only() -> None:
@@ -267,6 +270,45 @@ def test_the_listed_roles_and_the_one_that_deploys_administer_the_cluster(privat
     for type_ in ("aws:eks/accessEntry:AccessEntry", "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"):
         principals = sorted(resource.inputs["principalArn"] for resource in private.of_type(type_))
         assert principals == [f"arn:aws:iam::{ACCOUNT}:role/rehearsal", ADMINS]
+
+
+def test_add_ons_have_the_version_of_the_clusters_kubernetes(dev: DeclaredStack) -> None:
+    version = dev.single("aws:eks/cluster:Cluster", "cluster")["version"]
+    addons = {addon.inputs["addonName"]: addon.inputs["addonVersion"] for addon in dev.of_type("aws:eks/addon:Addon")}
+    assert set(addons.values()) == {f"v{version}.0-eksbuild.1"}
+    assert "metrics-server" in addons
+
+
+def test_nodes_get_the_newest_image_and_are_replaced_when_they_break(dev: DeclaredStack) -> None:
+    for group in dev.of_type("aws:eks/nodeGroup:NodeGroup"):
+        assert group.inputs["releaseVersion"].startswith(f"{group.inputs['version']}.")
+        assert group.inputs["nodeRepairConfig"] == {"enabled": True}
+
+
+def test_names_that_stay_taken_after_deletion_are_not_used_twice(prod: DeclaredStack) -> None:
+    """A deleted secret can be restored for weeks, and a final snapshot remains: a stack of the same name finds both."""
+    snapshot = prod.single("aws:rds/instance:Instance", "database")["finalSnapshotIdentifier"]
+    secret = prod.single("aws:secretsmanager/secret:Secret", "tracking-database-password")["name"]
+    for name, suffix in ((snapshot, "database-snapshot"), (secret, "tracking-database-password")):
+        (random,) = prod.of_type("random:index/randomId:RandomId", suffix)
+        assert name.endswith(f"-{random.outputs['hex']}")
+
+
+def test_keys_remain_with_the_data_that_they_encrypt(dev: DeclaredStack, prod: DeclaredStack) -> None:
+    for stack, remains in ((dev, False), (prod, True)):
+        for name in ("secrets-key", "observability-key"):
+            assert stack.recorder.requests["aws:kms/key:Key", name].retainOnDelete is remains
+
+
+@pytest.mark.parametrize(
+    "group", ["/aws/eks/acme-gw-dev-cluster/cluster", "/aws/rds/instance/acme-gw-dev-database/postgresql"]
+)
+def test_a_log_group_that_a_service_created_anew_is_named_before_anything_is_touched(group: str) -> None:
+    """EKS writes its last logs after its log group is deleted, and then creates one itself."""
+    recorder, type_ = Recorder(), "aws:cloudwatch/logGroup:LogGroup"
+    recorder.state.put(ResourceRecord(type_, group, "", 0, {"name": group}, {"arn": f"arn:{group}"}))
+    with pytest.raises(pulumi.RunError, match=f"delete-log-group --log-group-name {group} --region eu-west-1"):
+        declare(recorder=recorder)
 
 
 def test_production_survives_the_loss_of_a_zone(dev: DeclaredStack, prod: DeclaredStack) -> None:
