@@ -60,12 +60,12 @@ stop: $(READY) ## Stop what `make env` started
 	@$(PYTHON) -m rehearsal stop $(STACK)
 
 preflight preview up destroy: $(READY)
-	@$(PYTHON) -m deploy $@ $(STACK)
+	@$(PYTHON) -m deploy $@ "$(STACK)" $(if $(filter 1 yes true,$(YES)),--yes)
 
-preflight: ## Check the prerequisites of STACK's real cloud: backend, Pulumi, credentials
+preflight: ## Check what STACK needs on its real cloud: settings, tools, backend, credentials, account
 preview: ## Preview STACK on its real cloud
-up: ## Deploy STACK to its real cloud
-destroy: ## Destroy STACK on its real cloud
+up: ## Deploy STACK to its real cloud; with YES=1, without asking
+destroy: ## Destroy STACK on its real cloud; with YES=1, without asking
 
 # Builds come first: beside them, tests that need a quick answer from a process would fail.
 test: $(READY) $(LIFECYCLE_READY) ## Run all tests except those of `make soak`

@@ -13,15 +13,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy", description="Work on a stack's real cloud.")
     parser.add_argument("action", choices=commands.ACTIONS)
     parser.add_argument("stack")
+    parser.add_argument("--yes", action="store_true", help="`up` and `destroy` do not ask before they change anything")
     arguments = parser.parse_args()
     try:
-        code = commands.run(arguments.action, arguments.stack)
+        return commands.run(arguments.action, arguments.stack, is_confirmed=arguments.yes)
     except DeployError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    if arguments.action == "preflight":
-        print(f"Everything that {arguments.stack} needs is there.", file=sys.stderr)
-    return code
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

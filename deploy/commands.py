@@ -3,41 +3,50 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from pathlib import Path
+import sys
 
+from deploy import preflight
+from deploy.engine import Engine
 from deploy.errors import DeployError
-from deploy.prerequisites import find_missing
-from kernel.stack_names import describe_unknown_stack, list_stacks
+from deploy.findings import Finding, list_missing, missing, render
+from deploy.programs import ROOT, Programs
+from deploy.stack import read_stack
 
-ROOT = Path(__file__).resolve().parents[1]
 ACTIONS = ("preflight", "preview", "up", "destroy")
+_CHANGES = ("up", "destroy")
 _STACKS = ROOT / "stacks"
 _POLICY_PACK = ROOT / "policies"
 
 
-def run(action: str, stack: str) -> int:
+def run(action: str, name: str, *, is_confirmed: bool = False) -> int:
     """Run one of `ACTIONS` for a stack on its real cloud and return the exit code.
 
-    Previews and updates run under the policy pack. Raises DeployError when the stack has no settings file, or when
-    backend, Pulumi or credentials are missing.
+    Previews and updates run under the policy pack, in the stack of the backend, which is created when it is not there.
+    Raises DeployError when there is no such stack, or when something is missing: after a report of all that is.
     """
-    check_prerequisites(action, stack)
-    if action == "preflight":
-        return 0
-    policies = [] if action == "destroy" else ["--policy-pack", str(_POLICY_PACK)]
-    return subprocess.run(["pulumi", action, "--stack", stack, *policies], cwd=ROOT, check=False).returncode
-
-
-def check_prerequisites(action: str, stack: str) -> None:
-    """Raises DeployError with one message that lists everything that is missing, each with its remedy."""
-    known = list_stacks(_STACKS)
-    if stack not in known:
-        raise DeployError(describe_unknown_stack(stack, f"stacks/Pulumi.{stack}.yaml", known))
-    missing = find_missing(stack, os.environ)
-    if missing:
-        listed = "\n".join(f"  - {item}" for item in missing)
+    stack = read_stack(name, _STACKS)
+    engine = Engine(Programs(os.environ), is_interactive=sys.stdin.isatty() and sys.stdout.isatty())
+    findings = preflight.check(stack, engine, for_deployment=action in ("preflight", "up"))
+    if action in _CHANGES and not is_confirmed and not engine.is_interactive:
+        findings.append(_demand_confirmation(action, name))
+    print(f"{name}, on its real cloud:\n{render(findings)}", file=sys.stderr)
+    if list_missing(findings):
         raise DeployError(
-            f"`make {action} STACK={stack}` works on the real cloud, and something is missing:\n{listed}\n"
-            f"Nothing has been touched. `make rehearse STACK={stack}` needs none of it."
+            f"{name} is not ready for `make {action}`: see `missing` above. Nothing has been touched. "
+            f"`make rehearse STACK={name}` needs no cloud."
         )
+    if action == "preflight":
+        print(f"Everything that {name} needs is there.", file=sys.stderr)
+        return 0
+    print(engine.select_stack(stack, create=action != "destroy"), file=sys.stderr)
+    policies = [] if action == "destroy" else ["--policy-pack", str(_POLICY_PACK)]
+    confirmation = ["--yes"] if is_confirmed and action in _CHANGES else []
+    return engine.run(action, "--stack", name, *policies, *confirmation)
+
+
+def _demand_confirmation(action: str, name: str) -> Finding:
+    return missing(
+        "confirmation",
+        f"`make {action}` asks before it changes anything, and there is no terminal to ask at",
+        f"`make {action} STACK={name} YES=1` answers yes",
+    )

@@ -1,0 +1,137 @@
+"""What a deployment to AWS needs: the AWS CLI, an identity, the right account, and what a fresh account lacks.
+
+The AWS CLI answers all of it. The kubeconfig calls it for every token, and it finds credentials where the AWS provider
+finds them: profiles and SSO, variables, web identity, containers' and instances' roles.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.findings import Finding, missing, note, ok
+from deploy.programs import Programs
+from infra.core.settings import Settings
+
+_INSTALL_URL = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
+_SIGN_IN = (
+    "sign in with `aws sso login` and set AWS_PROFILE, or run where a role is provided: by OIDC in CI (AWS_ROLE_ARN "
+    "and AWS_WEB_IDENTITY_TOKEN_FILE), by an instance, a container or CodeBuild"
+)
+# Quotas of on-demand instances, in vCPU, and the letters that their instance families begin with.
+# Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html#ec2-on-demand-instances-limits
+_VCPU_QUOTAS = {
+    "L-1216C47A": (
+        "Running On-Demand Standard instances",
+        frozenset({"a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"}),
+    ),
+    "L-DB2E81BA": ("Running On-Demand G and VT instances", frozenset({"g", "gr", "vt"})),
+    "L-417A185B": ("Running On-Demand P instances", frozenset({"p"})),
+}
+
+
+class _RefusedError(Exception):
+    """A request that AWS did not answer; the message is the CLI's."""
+
+
+@dataclass(frozen=True)
+class _Cli:
+    """The AWS CLI, in the stack's region."""
+
+    programs: Programs
+    region: str
+
+    def ask(self, *arguments: str) -> Any:
+        """The answer to a request. Raises _RefusedError."""
+        answer = self.programs.ask("aws", *arguments, "--region", self.region, "--output", "json")
+        if answer.code:
+            raise _RefusedError(answer.last_words)
+        return json.loads(answer.output)
+
+
+def check_programs(programs: Programs) -> Iterator[Finding]:
+    """The AWS CLI."""
+    if program := programs.find("aws"):
+        yield ok("aws", program)
+    else:
+        yield missing(
+            "aws",
+            "`aws` is not on PATH; the kubeconfig calls it for tokens, and it says whose credentials these are",
+            f"install the AWS CLI: {_INSTALL_URL}",
+        )
+
+
+def check_access(settings: Settings, programs: Programs, *, is_interactive: bool) -> Iterator[Finding]:  # noqa: ARG001
+    """Who the AWS CLI's credentials are of."""
+    if not programs.find("aws"):
+        return
+    try:
+        caller = _Cli(programs, settings.location).ask("sts", "get-caller-identity")
+    except _RefusedError as error:
+        yield missing("credentials", f"AWS does not say who they are of: {error}", _SIGN_IN)
+        return
+    yield ok("credentials", f"{caller['Arn']}")
+    if settings.account and settings.account != caller["Account"]:
+        yield missing(
+            "account",
+            f"the credentials are of account {caller['Account']}, and groundwork:account is {settings.account}",
+            "sign in to that account, or correct the setting",
+        )
+    else:
+        yield ok("account", f"{caller['Account']}{'' if settings.account else ', which no setting demands'}")
+
+
+def check_account(settings: Settings, programs: Programs) -> Iterator[Finding]:
+    """What a fresh account may lack: node sizes in the region, and quota for the least number of nodes."""
+    cli = _Cli(programs, settings.location)
+    pools = {"systemPool": settings.cluster.system_pool, "userPool": settings.cluster.user_pool}
+    sizes = sorted({pool.size for pool in pools.values()})
+    offered: dict[str, int] = {}
+    for size in sizes:
+        setting = " and ".join(f"cluster.{name}.size" for name, pool in pools.items() if pool.size == size)
+        try:
+            offered[size] = _find_vcpus(cli, size)
+        except _RefusedError as error:
+            if "InvalidInstanceType" in str(error):
+                yield missing(
+                    "node size", f"{setting} {size} is not offered in {settings.location}", "choose another size"
+                )
+            else:
+                yield note("node size", f"{size} could not be looked up: {error}")
+    least, most = Counter[str](), Counter[str]()
+    for pool in pools.values():
+        if pool.size in offered and (quota := _find_quota(pool.size)):
+            least[quota] += pool.minimum * offered[pool.size]
+            most[quota] += pool.maximum * offered[pool.size]
+    for quota in least:
+        yield _check_quota(cli, quota, least[quota], most[quota])
+
+
+def _find_vcpus(cli: _Cli, size: str) -> int:
+    described: Mapping[str, Sequence[Any]] = cli.ask("ec2", "describe-instance-types", "--instance-types", size)
+    return int(described["InstanceTypes"][0]["VCpuInfo"]["DefaultVCpus"])
+
+
+def _find_quota(size: str) -> str:
+    """Code of the quota that an instance size counts towards; empty for the rare ones."""
+    family = re.match("[a-z]+", size)
+    return next((code for code, (_, families) in _VCPU_QUOTAS.items() if family and family.group() in families), "")
+
+
+def _check_quota(cli: _Cli, code: str, least: int, most: int) -> Finding:
+    name = _VCPU_QUOTAS[code][0]
+    try:
+        answer = cli.ask("service-quotas", "get-service-quota", "--service-code", "ec2", "--quota-code", code)
+    except _RefusedError as error:
+        return note("quota", f"{name} ({code}) could not be looked up: {error}")
+    limit = int(answer["Quota"]["Value"])
+    if limit >= most:
+        return ok("quota", f"{name}: {limit} vCPU; the node pools need {least} to {most}")
+    text = f"{name} ({code}) is {limit} vCPU in the region, and the node pools need {least} to {most}"
+    command = f"request-service-quota-increase --service-code ec2 --quota-code {code} --desired-value {most}"
+    remedy = f"request an increase: `aws service-quotas {command} --region {cli.region}`"
+    return missing("quota", text, remedy) if limit < least else note("quota", text, remedy)

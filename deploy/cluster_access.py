@@ -1,0 +1,56 @@
+"""Whether this machine can get at the Kubernetes API, through which a deployment installs the platform."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+
+from deploy.findings import Finding, missing, note, ok
+from infra.core.settings import Settings
+
+_SUBJECT = "way in"
+# Blocks for examples, which are routed nowhere. Source: RFC 5737
+_DOCUMENTATION = tuple(ipaddress.IPv4Network(block) for block in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
+
+
+def check_way_in(settings: Settings, source: str) -> Finding:
+    """The way into the Kubernetes API that the settings declare, for the address `source` of this machine.
+
+    Only the network itself knows whether a way exists: what speaks against it is a note, except for addresses that
+    nobody has.
+    """
+    cluster = settings.cluster
+    examples = [text for text in cluster.authorized_ranges if _is_in(ipaddress.IPv4Network(text), _DOCUMENTATION)]
+    if examples:
+        return missing(
+            _SUBJECT,
+            f"cluster.authorizedRanges has {', '.join(examples)}, which is an example's and nobody's address",
+            "list the public addresses of your runners and operators",
+        )
+    if cluster.authorized_ranges:
+        return ok(_SUBJECT, f"the Kubernetes API is public to {', '.join(cluster.authorized_ranges)}")
+    allowed = [ipaddress.IPv4Network(text) for text in (*cluster.private_access_from, settings.network.cidr)]
+    if source and _is_in(ipaddress.IPv4Network(source), allowed):
+        return ok(_SUBJECT, f"the Kubernetes API is private, and this machine's address {source} may reach it")
+    return note(
+        _SUBJECT,
+        f"the Kubernetes API is private to {', '.join(map(str, allowed))}, and this machine's address is "
+        f"{source or 'unknown'}",
+        "deploy from a machine in one of these networks, if this one gets there by no other address",
+    )
+
+
+def find_source_address(settings: Settings) -> str:
+    """The address that this machine would send from to the stack's network; empty where it has no route."""
+    network = ipaddress.IPv4Network(settings.network.cidr)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((str(network[1]), 443))  # a datagram socket: nothing is sent
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
+
+
+def _is_in(block: ipaddress.IPv4Network, blocks: Iterable[ipaddress.IPv4Network]) -> bool:
+    return any(block.subnet_of(other) for other in blocks)

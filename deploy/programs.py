@@ -1,0 +1,58 @@
+"""Other programs: where they are on PATH, and what they answer."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+_TIMEOUT = 90.0  # seconds; the AWS CLI alone looks for an instance's role for some seconds
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a program ended, and what it printed."""
+
+    code: int
+    output: str
+    error: str
+
+    @property
+    def last_words(self) -> str:
+        """The last line that it printed on standard error, without the word `error:`; without one, how it ended."""
+        lines = [line for line in self.error.splitlines() if line.strip()]
+        return lines[-1].removeprefix("error: ").strip().rstrip(".") if lines else f"it ended with code {self.code}"
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The programs of an environment, run in the project's folder."""
+
+    environment: Mapping[str, str]
+
+    def find(self, name: str) -> str:
+        """Path of a program on PATH; empty if it is not there."""
+        return shutil.which(name, path=self.environment.get("PATH", "")) or ""
+
+    def ask(self, name: str, *arguments: str) -> Answer:
+        """Run a program that is on PATH, without a terminal, and wait for its answer.
+
+        One that does not answer in time is answered for, with code 124.
+        """
+        try:
+            reply = subprocess.run(
+                [self.find(name), *arguments],
+                cwd=ROOT,
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_TIMEOUT,
+            )
+        except subprocess.TimeoutExpired:
+            return Answer(124, "", f"`{name} {' '.join(arguments[:2])}` did not answer within {_TIMEOUT:.0f} s")
+        return Answer(reply.returncode, reply.stdout, reply.stderr)

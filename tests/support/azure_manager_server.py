@@ -1,0 +1,93 @@
+"""A local server that answers as Azure Resource Manager does, for one subscription."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
+TENANT = "00000000-0000-0000-0000-000000000002"
+
+_COMPUTE = "/providers/Microsoft.Compute"
+NAMESPACES = (
+    "Authorization Compute ContainerRegistry ContainerService DBforPostgreSQL DocumentDB Insights KeyVault "
+    "MachineLearningServices ManagedIdentity Network OperationalInsights PolicyInsights Resources Storage"
+).split()
+
+
+def offer(size: str, family: str, cores: int, zones: str = "123") -> dict[str, Any]:
+    """A size of virtual machines, as the list of SKUs has it."""
+    return {
+        "resourceType": "virtualMachines",
+        "name": size,
+        "family": family,
+        "capabilities": [{"name": "vCPUs", "value": str(cores)}],
+        "locationInfo": [{"location": "westeurope", "zones": list(zones)}],
+        "restrictions": [],
+    }
+
+
+def usage(name: str, current: int, limit: int) -> dict[str, Any]:
+    return {"name": {"value": name, "localizedValue": name}, "currentValue": current, "limit": limit}
+
+
+def subscription_answers() -> dict[str, Any]:
+    """What a subscription answers, by the path below it, that has all that a stack needs."""
+    return {
+        "": {"displayName": "Machine learning", "state": "Enabled", "tenantId": TENANT},
+        "/providers": {
+            "value": [{"namespace": f"microsoft.{name}", "registrationState": "Registered"} for name in NAMESPACES]
+        },
+        "/providers/Microsoft.Features/providers/Microsoft.Compute/features/EncryptionAtHost": {
+            "properties": {"state": "Registered"}
+        },
+        "/providers/Microsoft.Authorization/permissions": {"value": [{"actions": ["*"], "notActions": []}]},
+        f"{_COMPUTE}/skus": {"value": [offer("Standard_D4s_v5", "standardDSv5Family", 4)]},
+        f"{_COMPUTE}/locations/westeurope/usages": {
+            "value": [usage("standardDSv5Family", 0, 100), usage("cores", 0, 100)]
+        },
+    }
+
+
+def error(code: str, message: str, status: int = 403) -> dict[str, Any]:
+    """An answer that refuses a request."""
+    return {"error": {"code": code, "message": message}, "status": status}
+
+
+@contextmanager
+def serve_manager(answers: Mapping[str, Any]) -> Iterator[str]:
+    """Serve while the context lasts; yields the server's URL. Requests without a token are refused."""
+    prefix = f"/subscriptions/{SUBSCRIPTION}"
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = urlsplit(self.path).path.removeprefix(prefix)
+            answer = dict(answers.get(path) or error("ResourceNotFound", f"{path} was not found", 404))
+            if not self.headers.get("Authorization", "").startswith("Bearer "):
+                answer = error(
+                    "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.", 401
+                )
+            body = json.dumps(answer).encode()
+            self.send_response(answer.get("status", 200))
+            self.send_header("Content-Type", "application/json; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Tests are quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,124 @@
+"""What a preflight finds out about AWS: who the credentials are of, the account, node sizes and quota.
+
+Proves what is made of the AWS CLI's answers, whose form is that of version 1.45 (`--generate-cli-skeleton output`). The
+CLI itself does not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from deploy import aws
+from deploy.findings import Finding, Status
+from infra.core.settings import Settings
+from tests.support.fake_programs import FakePrograms, refuse
+
+ACCOUNT = "111122223333"
+ROLE = f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/ci"
+CALLER = {"UserId": "A", "Account": ACCOUNT, "Arn": ROLE}
+STANDARD = "L-1216C47A"
+
+
+def settings(**changed: Any) -> Settings:
+    cluster = {"authorizedRanges": ["192.88.99.0/24"], **changed.pop("cluster", {})}
+    base = {"cloud": "aws", "environment": "dev", "location": "eu-west-1", "organization": "acme", "owner": "ml"}
+    return Settings.model_validate({**base, "cluster": cluster, **changed})
+
+
+def access(answers: Mapping[str, Any], **changed: Any) -> list[Finding]:
+    return list(aws.check_access(settings(**changed), FakePrograms(answers), is_interactive=False))
+
+
+def account(answers: Mapping[str, Any], **changed: Any) -> list[Finding]:
+    return list(aws.check_account(settings(**changed), FakePrograms(answers)))
+
+
+def described(vcpus: int) -> Any:
+    return {"InstanceTypes": [{"InstanceType": "x", "VCpuInfo": {"DefaultVCpus": vcpus}}]}
+
+
+def quota(value: float) -> Any:
+    return {"Quota": {"QuotaCode": STANDARD, "Value": value}}
+
+
+SIZES = {
+    "aws ec2 describe-instance-types --instance-types m6i.xlarge": described(4),
+    "aws ec2 describe-instance-types --instance-types p5.48xlarge": described(192),
+    "aws ec2 describe-instance-types --instance-types inf2.xlarge": described(4),
+}
+
+
+def test_aws_is_asked_who_we_are_in_the_stacks_region() -> None:
+    programs = FakePrograms({"aws sts": CALLER})
+    found = list(aws.check_access(settings(), programs, is_interactive=False))
+    assert [finding.status for finding in found] == [Status.OK, Status.OK]
+    assert found[0].text == ROLE
+    assert programs.asked == ["aws sts get-caller-identity --region eu-west-1 --output json"]
+
+
+def test_the_cli_is_looked_for_and_nothing_is_asked_without_it() -> None:
+    (finding,) = aws.check_programs(FakePrograms({}))
+    assert finding.status is Status.MISSING
+    assert "kubeconfig" in finding.text
+    assert access({}) == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'Unable to locate credentials. You can configure credentials by running "aws configure".',
+        "An error occurred (ExpiredToken) when calling the GetCallerIdentity operation: The security token is expired",
+        "Error loading SSO Token: Token for https://acme.awsapps.com/start does not exist",
+    ],
+)
+def test_credentials_that_aws_refuses_are_reported_in_its_words(message: str) -> None:
+    (finding,) = access({"aws sts": refuse(f"\n{message}\n", 255)})
+    assert finding.status is Status.MISSING
+    assert message.rstrip(".") in finding.text
+    assert "aws sso login" in finding.remedy
+
+
+def test_another_account_than_the_pinned_one_is_refused() -> None:
+    assert [finding.status for finding in access({"aws sts": CALLER}, account=ACCOUNT)] == [Status.OK, Status.OK]
+    finding = access({"aws sts": CALLER}, account="999988887777")[-1]
+    assert finding.status is Status.MISSING
+    assert f"of account {ACCOUNT}, and groundwork:account is 999988887777" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("limit", "status"),
+    [(5.0, Status.MISSING), (16.0, Status.NOTE), (51.0, Status.NOTE), (52.0, Status.OK)],
+    ids=["too small for the least", "enough for the least", "one too few for all", "enough for all"],
+)
+def test_quota_is_compared_with_the_cores_of_all_pools(limit: float, status: Status) -> None:
+    """Two pools of 4 vCPU: 2 and 2 nodes at least, 3 and 10 at most."""
+    (finding,) = account({**SIZES, "aws service-quotas": quota(limit)})
+    assert finding.status is status
+    assert "16 to 52" in finding.text
+    if status is not Status.OK:
+        assert f"--quota-code {STANDARD} --desired-value 52 --region eu-west-1" in finding.remedy
+
+
+def test_each_family_counts_towards_its_own_quota_and_rare_ones_towards_none() -> None:
+    pools = {"systemPool": {"size": "inf2.xlarge"}, "userPool": {"size": "p5.48xlarge", "minimum": 1, "maximum": 1}}
+    programs = FakePrograms({**SIZES, "aws service-quotas": quota(200)})
+    (finding,) = aws.check_account(settings(cluster=pools), programs)
+    assert (finding.status, "P instances" in finding.text) == (Status.OK, True)
+    assert "--quota-code L-417A185B" in programs.asked[-1]
+
+
+def test_a_size_that_the_region_does_not_offer_is_refused_with_its_setting() -> None:
+    message = "An error occurred (InvalidInstanceType) when calling the DescribeInstanceTypes operation: m6i.xlarge"
+    (finding,) = account({"aws ec2": refuse(message, 254)})
+    assert finding.status is Status.MISSING
+    assert "cluster.systemPool.size and cluster.userPool.size m6i.xlarge is not offered in eu-west-1" in finding.text
+
+
+def test_what_may_not_be_asked_is_noted_and_stops_nothing() -> None:
+    denied = "An error occurred (AccessDeniedException) when calling the GetServiceQuota operation: not authorized"
+    (finding,) = account({**SIZES, "aws service-quotas": refuse(denied, 254)})
+    assert finding.status is Status.NOTE
+    assert "not authorized" in finding.text

@@ -1,0 +1,252 @@
+"""What a preflight finds out about Azure: who we are, the subscription, kubelogin, and what a fresh subscription lacks.
+
+Proves what is made of the answers of Azure Resource Manager, from a local server, and of `az` and `kubelogin`, which do
+not run. tests/unit/deploy/test_azure_identity.py proves the other ways to sign in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from deploy import azure
+from deploy.azure import NAMESPACES
+from deploy.findings import Finding, Status
+from infra.core.settings import Settings
+from rehearsal.simulator.azure.cloud import MODELS
+from tests.support.azure_manager_server import (
+    SUBSCRIPTION,
+    TENANT,
+    error,
+    offer,
+    serve_manager,
+    subscription_answers,
+    usage,
+)
+from tests.support.fake_programs import FakePrograms, refuse
+
+OTHER = "00000000-0000-0000-0000-000000000009"
+COMPUTE = "/providers/Microsoft.Compute"
+
+
+def settings(**changed: Any) -> Settings:
+    cluster = {"authorizedRanges": ["192.88.99.0/24"], **changed.pop("cluster", {})}
+    base = {"cloud": "azure", "environment": "dev", "location": "westeurope", "organization": "acme", "owner": "ml"}
+    return Settings.model_validate({**base, "cluster": cluster, **changed})
+
+
+@pytest.fixture
+def answers() -> dict[str, Any]:
+    return subscription_answers()
+
+
+@pytest.fixture
+def programs(answers: Mapping[str, Any]) -> Iterator[FakePrograms]:
+    """A laptop after `az login`, with kubelogin."""
+    with serve_manager(answers) as url:
+        yield FakePrograms(
+            {
+                "az account show": {"id": SUBSCRIPTION, "tenantId": TENANT, "user": {"name": "ada@acme.example"}},
+                "az cloud show": {"endpoints": {"resourceManager": f"{url}/"}},
+                "az account get-access-token": {"accessToken": "token"},
+                "kubelogin get-token": "{}",
+            }
+        )
+
+
+def access(programs: FakePrograms, **changed: Any) -> dict[str, Finding]:
+    found = azure.check_access(settings(**changed), programs, is_interactive=False)
+    return {finding.subject: finding for finding in found}
+
+
+def account(programs: FakePrograms, **changed: Any) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in azure.check_account(settings(**changed), programs)}
+
+
+def with_environment(programs: FakePrograms, **environment: str) -> FakePrograms:
+    return FakePrograms(programs.answers, environment)
+
+
+def test_a_laptop_with_everything_is_ready(programs: FakePrograms) -> None:
+    found = {**access(programs), **account(programs)}
+    assert {finding.status for finding in found.values()} == {Status.OK}
+    assert set(found) == {"credentials", "subscription", "kubelogin", "providers", "feature", "rights", "quota"}
+    assert found["credentials"].text == f"ada@acme.example of tenant {TENANT}, by Azure CLI"
+    assert found["subscription"].text == f"Machine learning ({SUBSCRIPTION}), which no setting demands"
+
+
+def test_without_programs_all_that_are_missing_are_named() -> None:
+    found = list(azure.check_programs(FakePrograms({})))
+    assert [finding.subject for finding in found] == ["az", "kubelogin"]
+    in_ci = FakePrograms({}, {"ARM_USE_OIDC": "true"})
+    assert [finding.subject for finding in azure.check_programs(in_ci)] == ["kubelogin"]
+
+
+def test_the_pinned_subscription_and_tenant_are_asked_for(programs: FakePrograms) -> None:
+    found = access(programs, subscription=SUBSCRIPTION, tenant=TENANT)
+    assert {finding.status for finding in found.values()} == {Status.OK}
+    assert f"az account show --subscription {SUBSCRIPTION} --output json" in programs.asked
+
+
+def test_another_tenant_than_the_pinned_one_is_refused(programs: FakePrograms) -> None:
+    found = access(programs, tenant=OTHER)["tenant"]
+    assert (found.status, TENANT in found.text, OTHER in found.text) == (Status.MISSING, True, True)
+
+
+def test_a_variable_that_contradicts_the_pinned_subscription_is_refused(programs: FakePrograms) -> None:
+    found = access(with_environment(programs, ARM_SUBSCRIPTION_ID=OTHER), subscription=SUBSCRIPTION)["subscription"]
+    assert found.status is Status.MISSING
+    assert f"ARM_SUBSCRIPTION_ID is {OTHER}, and groundwork:subscription is {SUBSCRIPTION}" in found.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (error("AuthorizationFailed", "The client 'ada' does not have authorization."), "does not have authorization"),
+        ({"displayName": "Old", "state": "Disabled", "tenantId": TENANT}, "is Disabled"),
+    ],
+)
+def test_a_subscription_that_cannot_be_used_is_refused(
+    programs: FakePrograms, answers: dict[str, Any], answer: Any, words: str
+) -> None:
+    answers[""] = answer
+    found = access(programs)["subscription"]
+    assert (found.status, words in found.text) == (Status.MISSING, True)
+
+
+def test_a_login_that_has_expired_is_reported_in_the_clis_words(programs: FakePrograms) -> None:
+    message = "ERROR: AADSTS700082: The refresh token has expired due to inactivity."
+    expired = FakePrograms({**programs.answers, "az account get-access-token": refuse(message)})
+    found = access(expired)["credentials"]
+    assert found.status is Status.MISSING
+    assert "signing in by Azure CLI fails: AADSTS700082" in found.text
+    assert "az login" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("login", "arguments"),
+    [
+        ("azurecli", "--login azurecli --server-id 6dae42f8-4368-4678-94ff-3960e28e3630"),
+        ("workloadidentity", "--login workloadidentity --server-id 6dae42f8-4368-4678-94ff-3960e28e3630 --tenant-id"),
+    ],
+)
+def test_kubelogin_signs_in_as_the_kubeconfig_lets_it(programs: FakePrograms, login: str, arguments: str) -> None:
+    assert access(programs, cluster={"login": login}, tenant=TENANT)["kubelogin"].status is Status.OK
+    assert f"kubelogin get-token {arguments}" in programs.asked[-1]
+
+
+def test_a_login_that_fails_is_refused_before_the_cluster_is_made(programs: FakePrograms) -> None:
+    message = "Error: federated token file cannot be empty"
+    found = access(FakePrograms({**programs.answers, "kubelogin get-token": refuse(message)}))["kubelogin"]
+    assert found.status is Status.MISSING
+    assert "by azurecli fails: Error: federated token file cannot be empty" in found.text
+
+
+def test_a_device_code_needs_somebody_who_types_it(programs: FakePrograms) -> None:
+    assert access(programs, cluster={"login": "devicecode"})["kubelogin"].status is Status.MISSING
+    by_variable = with_environment(programs, AAD_LOGIN_METHOD="devicecode")
+    assert access(by_variable)["kubelogin"].status is Status.MISSING
+    (found,) = [
+        finding
+        for finding in azure.check_access(settings(), by_variable, is_interactive=True)
+        if finding.subject == "kubelogin"
+    ]
+    assert found.status is Status.OK
+    assert not any("kubelogin" in line for line in programs.asked), "it would wait for a person"
+
+
+def test_providers_of_all_declared_types_have_to_be_registered(programs: FakePrograms, answers: dict[str, Any]) -> None:
+    answers["/providers"]["value"][1]["registrationState"] = "NotRegistered"
+    answers["/providers"]["value"].pop()
+    found = account(programs)["providers"]
+    assert found.status is Status.MISSING
+    assert "Microsoft.Compute, Microsoft.Storage" in found.text
+    assert "az provider register --wait --namespace Microsoft.Compute; az provider" in found.remedy
+
+
+def test_every_module_that_a_stack_declares_has_its_provider() -> None:
+    ids = {token.split(":")[1]: str(model.id) for token, model in MODELS.items()}
+    assert set(NAMESPACES) == set(ids)
+    named = {module: id_.split("/providers/")[-1].split("/")[0] for module, id_ in ids.items() if "/Microsoft." in id_}
+    assert {module: NAMESPACES[module] for module in named} == named
+
+
+def test_encryption_on_hosts_has_to_be_registered(programs: FakePrograms, answers: dict[str, Any]) -> None:
+    (feature,) = [path for path in answers if path.endswith("/EncryptionAtHost")]
+    answers[feature] = {"properties": {"state": "NotRegistered"}}
+    found = account(programs)["feature"]
+    assert (found.status, "az feature register" in found.remedy) == (Status.MISSING, True)
+
+
+@pytest.mark.parametrize(
+    ("permissions", "status"),
+    [
+        ([{"actions": ["*"], "notActions": []}], Status.OK),
+        ([{"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"]}], Status.MISSING),
+        (
+            [
+                {"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"]},
+                {"actions": ["Microsoft.Authorization/roleAssignments/write"]},
+            ],
+            Status.OK,
+        ),
+    ],
+    ids=["Owner", "Contributor", "Contributor and a second role"],
+)
+def test_the_identity_has_to_assign_roles(
+    programs: FakePrograms, answers: dict[str, Any], permissions: Any, status: Status
+) -> None:
+    answers["/providers/Microsoft.Authorization/permissions"] = {"value": permissions}
+    assert account(programs)["rights"].status is status
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ([], "is not offered in westeurope"),
+        ([offer("Standard_D4s_v5", "f", 4, zones="12")], "is offered in 2 of three zones"),
+        (
+            [{**offer("Standard_D4s_v5", "f", 4), "restrictions": [{"type": "Location"}]}],
+            "is not available to this subscription",
+        ),
+        (
+            [
+                {
+                    **offer("Standard_D4s_v5", "f", 4),
+                    "restrictions": [{"type": "Zone", "restrictionInfo": {"zones": ["3"]}}],
+                }
+            ],
+            "is offered in 2 of three zones",
+        ),
+    ],
+)
+def test_node_sizes_have_to_be_offered_in_three_zones(
+    programs: FakePrograms, answers: dict[str, Any], sizes: Any, words: str
+) -> None:
+    answers[f"{COMPUTE}/skus"] = {"value": sizes}
+    found = account(programs)["node size"]
+    assert (found.status, words in found.text) == (Status.MISSING, True)
+
+
+@pytest.mark.parametrize(
+    ("current", "limit", "status"),
+    [(0, 10, Status.MISSING), (0, 16, Status.NOTE), (40, 60, Status.NOTE), (48, 100, Status.OK)],
+)
+def test_quota_is_compared_with_the_cores_of_all_pools(
+    programs: FakePrograms, answers: dict[str, Any], current: int, limit: int, status: Status
+) -> None:
+    """Two pools of 4 vCPU: 2 and 2 nodes at least, 3 and 10 at most."""
+    answers[f"{COMPUTE}/locations/westeurope/usages"] = {"value": [usage("standardDSv5Family", current, limit)]}
+    found = account(programs)["quota"]
+    assert found.status is status
+    assert "need 16 to 52" in found.text
+
+
+def test_what_may_not_be_asked_is_noted_and_stops_nothing(programs: FakePrograms, answers: dict[str, Any]) -> None:
+    answers[f"{COMPUTE}/skus"] = error("AuthorizationFailed", "no authorization")
+    found = account(programs)
+    assert found["quota"].status is Status.NOTE
+    assert "AuthorizationFailed: no authorization" in found["quota"].text
+    assert found["rights"].status is Status.OK

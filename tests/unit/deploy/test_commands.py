@@ -1,0 +1,186 @@
+"""What the commands do with a preflight: report all of it, start nothing that cannot succeed, and run Pulumi.
+
+Proves which command lines Pulumi gets, from a program of that name which writes them down.
+tests/engine/test_deployment.py proves that the real one does what they say.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from deploy import commands
+from deploy.errors import DeployError
+from deploy.programs import ROOT
+
+pytestmark = pytest.mark.process
+
+POLICIES = f"--policy-pack {ROOT / 'policies'}"
+
+SETTINGS = """\
+config:
+  groundwork:cloud: aws
+  groundwork:environment: dev
+  groundwork:location: eu-west-1
+  groundwork:organization: acme
+  groundwork:owner: ml
+  groundwork:cluster: {authorizedRanges: [192.88.99.0/24]}
+"""
+
+# What each program answers; `pulumi` knows a stack once it has been created, and writes down what it runs.
+PROGRAMS = {
+    "pulumi": f"""
+case "$1 $2" in
+"version "*) echo v{version("pulumi")} ;;
+"whoami "*) echo '{{"user": "ada", "url": "https://app.pulumi.com/ada"}}' ;;
+"config set"|"stack select") test -e "$0.stack" || {{ echo "error: no stack named 'team' found" >&2; exit 6; }} ;;
+"stack init") touch "$0.stack"; echo "$@" >> "$0.log" ;;
+*) echo "$@" >> "$0.log"; exit 42 ;;
+esac
+""",
+    "aws": """
+case "$1" in
+sts) echo '{"Arn": "arn:aws:iam::111122223333:user/ada", "Account": "111122223333"}' ;;
+ec2) echo '{"InstanceTypes": [{"VCpuInfo": {"DefaultVCpus": 4}}]}' ;;
+service-quotas) echo '{"Quota": {"Value": 100.0}}' ;;
+esac
+""",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with all programs, which is PATH; the stack `team` has a file and is not in the backend."""
+    for name, script in PROGRAMS.items():
+        write_program(tmp_path / name, script)
+    stacks = tmp_path / "stacks"
+    stacks.mkdir()
+    (stacks / "Pulumi.team.yaml").write_text(SETTINGS)
+    monkeypatch.setattr(commands, "_STACKS", stacks)
+    monkeypatch.setattr("os.environ", {"PATH": f"{tmp_path}:/bin:/usr/bin"})
+    return tmp_path
+
+
+def write_program(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}")
+    path.chmod(0o755)
+
+
+def log(folder: Path) -> list[str]:
+    path = folder / "pulumi.log"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("action", "is_confirmed", "runs"),
+    [
+        ("preview", False, ["stack init team --non-interactive", f"preview --stack team {POLICIES} --non-interactive"]),
+        ("up", True, ["stack init team --non-interactive", f"up --stack team {POLICIES} --yes --non-interactive"]),
+    ],
+)
+def test_the_stack_is_created_and_pulumi_runs_in_it_under_the_policies(
+    folder: Path, capsys: pytest.CaptureFixture[str], action: str, is_confirmed: bool, runs: list[str]
+) -> None:
+    assert commands.run(action, "team", is_confirmed=is_confirmed) == 42, "the exit code is Pulumi's"
+    assert log(folder) == runs
+    assert "Stack 'team' is new in the backend." in capsys.readouterr().err
+    assert commands.run(action, "team", is_confirmed=is_confirmed) == 42
+    assert log(folder) == [*runs, runs[-1]], "it is created once"
+    assert "Selected stack 'team'." in capsys.readouterr().err
+
+
+def test_only_what_is_there_is_destroyed(folder: Path) -> None:
+    with pytest.raises(DeployError, match="no stack named 'team' found"):
+        commands.run("destroy", "team", is_confirmed=True)
+    assert log(folder) == []
+    (folder / "pulumi.stack").touch()
+    assert commands.run("destroy", "team", is_confirmed=True) == 42
+    assert log(folder) == ["destroy --stack team --yes --non-interactive"]
+
+
+def test_a_preflight_reports_and_touches_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.run("preflight", "team") == 0
+    assert log(folder) == []
+    report = capsys.readouterr().err
+    subjects = [line.split()[1] for line in report.splitlines() if line.startswith("  ok")]
+    assert subjects == ["settings", "pulumi", "backend", "stack", "aws", "credentials", "account", "way", "quota"]
+    assert "Everything that team needs is there." in report
+
+
+@pytest.mark.parametrize("action", ["up", "destroy"])
+def test_a_change_without_a_terminal_has_to_be_confirmed(
+    folder: Path, capsys: pytest.CaptureFixture[str], action: str
+) -> None:
+    with pytest.raises(DeployError, match=f"team is not ready for `make {action}`.*Nothing has been touched"):
+        commands.run(action, "team")
+    assert f"`make {action} STACK=team YES=1`" in capsys.readouterr().err
+    assert log(folder) == []
+
+
+def test_an_examples_way_into_the_cluster_is_enough_for_a_preview(folder: Path) -> None:
+    file = folder / "stacks" / "Pulumi.team.yaml"
+    file.write_text(SETTINGS.replace("192.88.99.0", "203.0.113.0"))
+    assert commands.run("preview", "team") == 42
+    with pytest.raises(DeployError, match="not ready for `make up`"):
+        commands.run("up", "team", is_confirmed=True)
+
+
+def test_all_faults_are_reported_at_once_and_settings_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "stacks" / "Pulumi.team.yaml").write_text(SETTINGS.replace("acme", "Acme Inc"))
+    for name in PROGRAMS:
+        (folder / name).unlink()
+    with pytest.raises(DeployError):
+        commands.run("up", "team")
+    report = capsys.readouterr().err
+    subjects = [line.split()[1] for line in report.splitlines() if line.startswith("  missing")]
+    assert subjects == ["settings", "pulumi", "aws", "confirmation"]
+    assert "groundwork:organization = 'Acme Inc'" in report
+
+
+def test_an_unknown_stack_is_an_error_that_suggests_the_nearest(folder: Path) -> None:  # noqa: ARG001
+    with pytest.raises(DeployError, match=r"There is no stack 'taem'.*Did you mean 'team'\?"):
+        commands.run("up", "taem")
+
+
+def test_a_key_service_that_the_file_names_encrypts_the_new_stack(folder: Path) -> None:
+    """By default the engine would replace it by a passphrase, and write that into the file."""
+    file = folder / "stacks" / "Pulumi.team.yaml"
+    file.write_text(f"secretsprovider: awskms://alias/state\n{SETTINGS}")
+    commands.run("preview", "team")
+    assert log(folder)[0] == "stack init team --secrets-provider awskms://alias/state --non-interactive"
+
+
+def test_what_the_engine_writes_into_the_file_is_to_be_committed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "stacks" / "Pulumi.team.yaml"
+    writing = PROGRAMS["pulumi"].replace('touch "$0.stack"', f'touch "$0.stack"; echo "encryptionsalt: v1" >> {file}')
+    write_program(folder / "pulumi", writing)
+    commands.run("preview", "team")
+    assert "Commit Pulumi.team.yaml" in capsys.readouterr().err
+
+
+@pytest.fixture
+def make() -> Callable[..., str]:
+    """The command that a target of the Makefile would run."""
+
+    def print_command(*arguments: str) -> str:
+        command = ["make", "--dry-run", "--no-print-directory", "READY=Makefile", *arguments]
+        output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return next(line for line in output.splitlines() if "-m deploy" in line).split(" -m deploy ")[1].strip()
+
+    return print_command
+
+
+@pytest.mark.parametrize("action", commands.ACTIONS)
+def test_make_runs_each_command(make: Callable[..., str], action: str) -> None:
+    assert make(action, "STACK=team-b") == f'{action} "team-b"'
+
+
+@pytest.mark.parametrize(("variable", "option"), [("YES=1", " --yes"), ("YES=0", ""), ("YES=", ""), ("YES=no", "")])
+def test_only_yes_means_yes(make: Callable[..., str], variable: str, option: str) -> None:
+    assert make("up", "STACK=team", variable) == f'up "team"{option}'
