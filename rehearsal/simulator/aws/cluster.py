@@ -113,8 +113,10 @@ def _require_nodes(request: ResourceRequest) -> str | None:
 
 
 def _check_pod_role_trust(request: ResourceRequest) -> str | None:
-    associations = as_list(request.get("podIdentityAssociations"))
-    arns = [request.get("roleArn"), *(association.get("roleArn") for association in associations)]
+    associations = as_list(request.get("podIdentityAssociations")) if request.type == ADDON else []
+    arns = [association.get("roleArn") for association in associations]
+    if request.type == _ASSOCIATION:
+        arns.append(request.get("roleArn"))
     for arn in filter(None, arns):
         role = request.state.find(arn)
         document = role.inputs.get("assumeRolePolicy") if role else None
@@ -169,7 +171,7 @@ MODELS = (
             "status": lambda _: "ACTIVE",
         },
         required=("roleArn", "vpcConfig.subnetIds"),
-        defaults=auto_named(),
+        defaults=auto_named(prefix_path=""),
         replace_on_changes=(
             "name",
             "roleArn",

@@ -208,7 +208,7 @@ MODELS = (
         "aws:dynamodb/table:Table",
         id=get_name,
         outputs={"arn": lambda request: request.fill(arn_template("dynamodb", "table/")) + get_name(request)},
-        defaults=auto_named(),
+        defaults=auto_named(prefix_path=""),
         replace_on_changes=("name", "hashKey", "rangeKey"),
         rules=(
             matches(

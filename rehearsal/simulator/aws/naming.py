@@ -32,13 +32,13 @@ def auto_named(
 
     max_length   of the made name; a longer logical name is an error
     separator    between the logical name and the digits
-    prefix_path  the input that a program may set instead, to have the rest of the name made
+    prefix_path  the input that a program may set instead, to have the rest of the name made; empty where there is none
     transform    what is done to the logical name
     complete     what is done to the made name
     """
 
     def make(request: ResourceRequest, old: Mapping[str, Any]) -> Any:
-        prefix, before = request.get(prefix_path), old.get(path)
+        prefix, before = request.get(prefix_path) if prefix_path else None, old.get(path)
         is_kept = before is not None and was_filled_in(old, path)
         if prefix is not None:
             return before if is_kept and str(before).startswith(str(prefix)) else _extend(request, prefix)

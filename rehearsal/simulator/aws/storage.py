@@ -180,7 +180,7 @@ MODELS = (
                 request.fill("{account}.dkr.ecr.{region}.amazonaws.com/") + get_name(request)
             ),
         },
-        defaults=auto_named(),
+        defaults=auto_named(prefix_path=""),
         replace_on_changes=("name", "encryptionConfigurations"),
         rules=(
             matches(

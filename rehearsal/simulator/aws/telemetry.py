@@ -101,7 +101,7 @@ MODELS = (
         "aws:cloudwatch/metricAlarm:MetricAlarm",
         id=get_name,
         outputs={"arn": lambda request: request.fill(arn_template("cloudwatch", "alarm:")) + get_name(request)},
-        defaults=auto_named(),
+        defaults=auto_named(prefix_path=""),
         replace_on_changes=("name",),
         rules=(
             *(
@@ -150,7 +150,7 @@ MODELS = (
         id=lambda request: request.fill(arn_template("cloudtrail", "trail/")) + get_name(request),
         outputs={"arn": "{id}", "homeRegion": "{region}"},
         required=("s3BucketName",),
-        defaults=auto_named(),
+        defaults=auto_named(prefix_path=""),
         replace_on_changes=("name",),
         rules=(
             matches(

@@ -22,7 +22,7 @@ from rehearsal.simulator.azure.nodes import (
 )
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceRequest, StateReader
-from rehearsal.simulator.core.rules import find_previous, matches, parse_cidr, refuse_when
+from rehearsal.simulator.core.rules import find_previous, matches, parse_cidr, refuse_when, require_any
 
 # In standard support on 2026-11-28. Outdated some months from now: Azure adds and retires versions, see
 # https://learn.microsoft.com/azure/aks/supported-kubernetes-versions
@@ -223,7 +223,6 @@ MODELS = (
             "oidcIssuerProfile": _build_issuer_profile,
             "provisioningState": "Succeeded",
         },
-        required=("agentPoolProfiles", "dnsPrefix"),
         replace_on_changes=(
             "dnsPrefix",
             "nodeResourceGroup",
@@ -249,6 +248,10 @@ MODELS = (
                 _VERSIONS.pattern,
                 "K8sVersionNotSupported: Managed cluster is on version {value}, which is not supported in this region. "
                 "Please use [az aks get-versions] command to get the supported version list in this region.",
+            ),
+            require_any(
+                ["dnsPrefix", "fqdnSubdomain"],
+                "InvalidParameter: Required parameter properties.dnsPrefix is missing (null).",
             ),
             check_pool_names,
             check_pool_bounds,

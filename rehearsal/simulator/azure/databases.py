@@ -5,11 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from kernel.paths import look_up
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, find_in_group, list_objects
 from rehearsal.simulator.azure.identity import require_principal
 from rehearsal.simulator.core.resource_model import ResourceRequest
-from rehearsal.simulator.core.rules import find_previous, in_range, matches, one_of, parse_cidr, refuse_when
+from rehearsal.simulator.core.rules import (
+    find_previous,
+    in_range,
+    matches,
+    one_of,
+    parse_cidr,
+    refuse_when,
+    require_any,
+)
 
 _COSMOS = "Microsoft.DocumentDB/databaseAccounts/{accountName}"
 _POSTGRES = "Microsoft.DBforPostgreSQL/flexibleServers/{serverName}"
@@ -71,6 +80,17 @@ _PARAMETERS: Mapping[str, frozenset[str]] = {
 }
 
 
+def _require_new_server(request: ResourceRequest) -> str | None:
+    """What a server needs that is not made from another one; with Entra logins alone it needs no password."""
+    if request.get("createMode") not in (None, "Create", "Default", UNKNOWN):
+        return None
+    needed = ["sku.name", "sku.tier"]
+    if request.get("authConfig.passwordAuth") not in ("Disabled", UNKNOWN):
+        needed += ["administratorLogin", "administratorLoginPassword"]
+    missing = [path for path in needed if request.get(path) is None]
+    return f"InvalidParameterValue: the server is incomplete: set {', '.join(missing)}." if missing else None
+
+
 def _size_differs_from_tier(request: ResourceRequest) -> bool:
     size, tier = request.get("sku.name"), request.get("sku.tier")
     if not isinstance(size, str) or not isinstance(tier, str):
@@ -112,8 +132,9 @@ def _check_dns_zone(request: ResourceRequest) -> str | None:
 
 def _refuse_smaller_disk(request: ResourceRequest) -> str | None:
     before = find_previous(request)
-    size = request.get("storage.storageSizeGB")
-    if before is None or size is None or before.inputs["storage"]["storageSizeGB"] <= size:
+    path = "storage.storageSizeGB"
+    size, former = request.get(path), look_up(before.inputs, path, None) if before else None
+    if size is None or former is None or former <= size:
         return None
     return "InvalidParameterValue: storage size cannot be reduced."
 
@@ -171,17 +192,26 @@ MODELS = (
     arm_model(
         "cosmosdb:SqlResourceSqlContainer",
         _COSMOS + "/sqlDatabases/{databaseName}/containers/{containerName}",
-        required=("resource.id", "resource.partitionKey.paths"),
+        required=("resource.id",),
         replace_on_changes=("resource.partitionKey",),
-        rules=(_check_partition_key,),
+        rules=(
+            require_any(
+                ["resource.partitionKey.paths"],
+                "BadRequest: The partition key is missing: set resource.partitionKey.paths.",
+            ),
+            _check_partition_key,
+        ),
         state_rules=(_refuse_serverless_throughput,),
     ),
     arm_model(
         "cosmosdb:SqlResourceSqlRoleAssignment",
         _COSMOS + "/sqlRoleAssignments/{roleAssignmentId}",
-        required=("roleDefinitionId", "scope", "principalId"),
         replace_on_changes=("roleDefinitionId", "scope", "principalId"),
         rules=(
+            *(
+                require_any([path], f"BadRequest: The role assignment is incomplete: set {path}.")
+                for path in ("roleDefinitionId", "scope", "principalId")
+            ),
             refuse_when(_has_unknown_role, "NotFound: The Role Definition '{roleDefinitionId}' was not found."),
             matches(
                 "roleAssignmentId",
@@ -197,7 +227,6 @@ MODELS = (
         located=True,
         identity=True,
         outputs={"fullyQualifiedDomainName": "{serverName}.postgres.database.azure.com", "state": "Ready"},
-        required=("sku.name", "sku.tier", "storage.storageSizeGB", "administratorLogin", "administratorLoginPassword"),
         replace_on_changes=(
             "administratorLogin",
             "availabilityZone",
@@ -217,6 +246,7 @@ MODELS = (
                 rf"(?!pg_|({'|'.join(_RESERVED_LOGINS)})$)[A-Za-z0-9_]{{1,63}}",
                 "InvalidParameterValue: '{value}' is reserved, or not a valid administrator login.",
             ),
+            _require_new_server,
             refuse_when(_has_weak_password, "The password does not meet the complexity requirements."),
             refuse_when(
                 _size_differs_from_tier, "InvalidParameterValue: the size {sku.name} is not one of the tier {sku.tier}."

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rehearsal.simulator.azure.arm import arm_model, list_objects
 from rehearsal.simulator.azure.network import check_name
 from rehearsal.simulator.core.resource_model import ResourceRequest
-from rehearsal.simulator.core.rules import matches, one_of
+from rehearsal.simulator.core.rules import matches, one_of, require_any
 
 # The group IDs (sub-resources) of private endpoints by the type of their target; some of those documented at
 # https://learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource
@@ -22,7 +22,7 @@ _ENDPOINT_GROUPS: Mapping[str, frozenset[str]] = {
 
 def _check_endpoint_target(request: ResourceRequest) -> str | None:
     for connection in list_objects(request, "privateLinkServiceConnections"):
-        target = request.state.find(connection["privateLinkServiceId"])
+        target = request.state.find(str(connection.get("privateLinkServiceId")))
         if target is None:
             continue
         if target.type.endswith(":Registry") and target.inputs["sku"]["name"] != "Premium":
@@ -46,7 +46,7 @@ def _refuse_delegated_subnet(request: ResourceRequest) -> str | None:
 
 def _refuse_overlapping_zones(request: ResourceRequest) -> str | None:
     for other in request.state.all("azure-native:privatedns:VirtualNetworkLink"):
-        is_same_pair = all(other.inputs[key] == request.inputs[key] for key in ("privateZoneName", "virtualNetwork"))
+        is_same_pair = all(other.inputs[key] == request.get(key) for key in ("privateZoneName", "virtualNetwork"))
         if is_same_pair and other.inputs["virtualNetworkLinkName"] != request.get("virtualNetworkLinkName"):
             return (
                 "BadRequest: A virtual network cannot be linked to multiple zones with overlapping namespaces. You "
@@ -64,15 +64,20 @@ MODELS = (
             "networkInterfaces": lambda request: [{"id": request.fill("{privateEndpointName}.nic.{uuid}")}],
             "provisioningState": "Succeeded",
         },
-        required=("subnet.id", "privateLinkServiceConnections"),
         replace_on_changes=("subnet.id", "privateLinkServiceConnections"),
-        rules=(check_name("privateEndpointName", 64),),
+        rules=(
+            require_any(["subnet.id"], "The private endpoint has no subnet: set subnet.id."),
+            require_any(
+                ["privateLinkServiceConnections", "manualPrivateLinkServiceConnections"],
+                "The private endpoint has no target: set privateLinkServiceConnections.",
+            ),
+            check_name("privateEndpointName", 64),
+        ),
         state_rules=(_check_endpoint_target, _refuse_delegated_subnet),
     ),
     arm_model(
         "network:PrivateDnsZoneGroup",
         "Microsoft.Network/privateEndpoints/{privateEndpointName}/privateDnsZoneGroups/{privateDnsZoneGroupName}",
-        required=("privateDnsZoneConfigs",),
     ),
     arm_model(
         "privatedns:PrivateZone",
@@ -91,10 +96,11 @@ MODELS = (
     arm_model(
         "privatedns:VirtualNetworkLink",
         "Microsoft.Network/privateDnsZones/{privateZoneName}/virtualNetworkLinks/{virtualNetworkLinkName}",
+        located=True,
         outputs={"virtualNetworkLinkState": "Completed"},
-        required=("virtualNetwork.id",),
         replace_on_changes=("virtualNetwork.id",),
         rules=(
+            require_any(["virtualNetwork.id"], "The link has no virtual network: set virtualNetwork.id."),
             one_of("location", ("global", "Global"), "LocationNotAvailableForResourceType: location must be 'global'."),
             check_name("virtualNetworkLinkName", 80),
         ),

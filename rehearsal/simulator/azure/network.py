@@ -10,10 +10,11 @@ import ipaddress
 from itertools import combinations
 from typing import Any
 
+from kernel.paths import look_up
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, find_in_group, list_objects
 from rehearsal.simulator.core.resource_model import Resource, ResourceRequest, Rule
-from rehearsal.simulator.core.rules import find_previous, in_range, matches, parse_cidr, refuse_when
+from rehearsal.simulator.core.rules import find_previous, in_range, matches, parse_cidr, refuse_when, require_any
 from rehearsal.simulator.core.values import find_strings
 
 _SUBNET = "azure-native:network:Subnet"
@@ -64,8 +65,9 @@ def _require_prefix_in_network(request: ResourceRequest) -> str | None:
     network, prefix = find_in_group(request, _VNET), parse_cidr(request.get("addressPrefix"))
     if network is None or prefix is None:
         return None
-    spaces = filter(None, map(parse_cidr, network.inputs["addressSpace"]["addressPrefixes"]))
-    if any(prefix.subnet_of(space) for space in spaces):
+    prefixes = look_up(network.inputs, "addressSpace.addressPrefixes", [])
+    spaces = list(filter(None, map(parse_cidr, prefixes)))
+    if not spaces or any(prefix.subnet_of(space) for space in spaces):
         return None
     return request.fill(
         "NetcfgInvalidSubnet: Subnet '{subnetName}' is not valid in virtual network '{virtualNetworkName}'."
@@ -92,7 +94,7 @@ def _is_in_same_network(request: ResourceRequest, other: Resource) -> bool:
 
 def _refuse_move_in_use(request: ResourceRequest) -> str | None:
     before = find_previous(request)
-    if before is None or before.inputs["addressPrefix"] == request.get("addressPrefix"):
+    if before is None or before.inputs.get("addressPrefix") == request.get("addressPrefix"):
         return None
     occupying_types = (
         "azure-native:network:PrivateEndpoint",
@@ -151,15 +153,27 @@ MODELS = (
         _VNET,
         located=True,
         outputs={"resourceGuid": "{uuid}", "provisioningState": "Succeeded"},
-        required=("addressSpace.addressPrefixes",),
-        rules=(check_name("virtualNetworkName", 64), _check_address_spaces),
+        rules=(
+            require_any(
+                ["addressSpace.addressPrefixes", "addressSpace.ipamPoolPrefixAllocations"],
+                "The virtual network has no address space: set addressSpace.addressPrefixes.",
+            ),
+            check_name("virtualNetworkName", 64),
+            _check_address_spaces,
+        ),
     ),
     arm_model(
         "network:Subnet",
         _VNET + "/subnets/{subnetName}",
         outputs={"provisioningState": "Succeeded"},
-        required=("addressPrefix",),
-        rules=(check_name("subnetName", 80), _check_subnet_prefix),
+        rules=(
+            require_any(
+                ["addressPrefix", "addressPrefixes", "ipamPoolPrefixAllocations"],
+                "The subnet has no address prefix: set addressPrefix.",
+            ),
+            check_name("subnetName", 80),
+            _check_subnet_prefix,
+        ),
         state_rules=(_require_prefix_in_network, _refuse_overlap, _refuse_move_in_use),
     ),
     arm_model(
@@ -189,9 +203,11 @@ MODELS = (
         "Microsoft.Network/natGateways/{natGatewayName}",
         located=True,
         outputs={"resourceGuid": "{uuid}"},
-        required=("sku.name",),
         replace_on_changes=("zones", "sku.name"),
-        rules=(check_name("natGatewayName", 80),),
+        rules=(
+            require_any(["sku.name"], "The NAT gateway has no SKU: set sku.name."),
+            check_name("natGatewayName", 80),
+        ),
         state_rules=(_check_gateway_addresses,),
     ),
     arm_model(

@@ -9,7 +9,7 @@ from typing import Any
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, list_objects
 from rehearsal.simulator.core.resource_model import ResourceRequest
-from rehearsal.simulator.core.rules import matches, one_of, refuse_when
+from rehearsal.simulator.core.rules import matches, one_of, refuse_when, require_any
 
 CLUSTER_PATH = "Microsoft.ContainerService/managedClusters/{resourceName}"
 _POOL_NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
@@ -72,8 +72,8 @@ MODELS = (
         located=True,
         identity=True,
         outputs={"provisioningState": "Succeeded"},
-        required=("activeKey.keyUrl",),
         rules=(
+            require_any(["activeKey.keyUrl"], "InvalidParameter: The key is missing: set activeKey.keyUrl."),
             matches(
                 "diskEncryptionSetName",
                 r"[\w-]{1,80}",

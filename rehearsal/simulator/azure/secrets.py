@@ -7,7 +7,7 @@ from typing import Any
 
 from rehearsal.simulator.azure.arm import arm_model, find_in_group
 from rehearsal.simulator.core.resource_model import ResourceRequest
-from rehearsal.simulator.core.rules import find_previous, in_range, matches, one_of, refuse_when
+from rehearsal.simulator.core.rules import find_previous, in_range, matches, one_of, refuse_when, require_any
 
 _VAULT = "azure-native:keyvault:Vault"
 _VAULT_PATH = "Microsoft.KeyVault/vaults/{vaultName}"
@@ -90,9 +90,10 @@ MODELS = (
             "keyUri": "https://{vaultName}.vault.azure.net/keys/{keyName}",
             "keyUriWithVersion": "https://{vaultName}.vault.azure.net/keys/{keyName}/{hex:32}",
         },
-        required=("properties.kty",),
+        required=("properties",),
         replace_on_changes=("properties.kty", "properties.keySize"),
         rules=(
+            require_any(["properties.kty"], "BadParameter: The key has no type: set properties.kty."),
             matches("keyName", _NAME, "BadParameter: The key name '{value}' is not 1 to 127 letters, digits or '-'."),
             one_of(
                 "properties.kty",
@@ -111,8 +112,9 @@ MODELS = (
         "keyvault:Secret",
         _VAULT_PATH + "/secrets/{secretName}",
         outputs={"properties": _build_secret_properties},
-        required=("properties.value",),
+        required=("properties",),
         rules=(
+            require_any(["properties.value"], "BadParameter: The secret has no value: set properties.value."),
             matches(
                 "secretName", _NAME, "BadParameter: The secret name '{value}' is not 1 to 127 letters, digits or '-'."
             ),

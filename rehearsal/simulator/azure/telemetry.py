@@ -131,7 +131,7 @@ MODELS = (
                 f"InstrumentationKey={request.uuid('key')};ApplicationId={request.uuid('app')}"
             ),
         },
-        required=("kind", "applicationType"),
+        required=("kind",),
         rules=(
             refuse_when(
                 lambda request: (
@@ -145,7 +145,7 @@ MODELS = (
         "monitor:ActionGroup",
         "Microsoft.Insights/actionGroups/{actionGroupName}",
         located=True,
-        required=("groupShortName", "enabled"),
+        required=("groupShortName",),
         rules=(
             matches(
                 "groupShortName",

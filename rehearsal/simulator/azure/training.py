@@ -5,7 +5,7 @@ from __future__ import annotations
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, find_in_group, get_location
 from rehearsal.simulator.core.resource_model import ResourceRequest
-from rehearsal.simulator.core.rules import matches, one_of, refuse_when
+from rehearsal.simulator.core.rules import matches, one_of, refuse_when, require_any
 
 _WORKSPACE = "Microsoft.MachineLearningServices/workspaces/{workspaceName}"
 
@@ -18,6 +18,12 @@ def _refuse_hierarchical_storage(request: ResourceRequest) -> str | None:
         "ValidationError: Associated storage account with HNS enabled is not supported: "
         f"{account.inputs['accountName']}."
     )
+
+
+def _lacks_dependencies(request: ResourceRequest) -> bool:
+    """Whether resources are missing that a workspace builds on; one in a hub uses the hub's."""
+    needed = ("storageAccount", "keyVault", "applicationInsights")
+    return request.get("hubResourceId") is None and any(request.get(path) is None for path in needed)
 
 
 def _lacks_primary_identity(request: ResourceRequest) -> bool:
@@ -56,7 +62,6 @@ MODELS = (
             "discoveryUrl": lambda request: f"https://{get_location(request)}.api.azureml.ms/discovery",
             "provisioningState": "Succeeded",
         },
-        required=("storageAccount", "keyVault", "applicationInsights", "identity.type"),
         replace_on_changes=("storageAccount", "keyVault", "encryption.status", "hbiWorkspace"),
         rules=(
             matches(
@@ -64,6 +69,8 @@ MODELS = (
                 r"[A-Za-z0-9][\w-]{2,32}",
                 "ValidationError: Workspace name {value} is invalid: 3 to 33 letters, digits, '-' or '_'.",
             ),
+            refuse_when(_lacks_dependencies, "ValidationError: Missing dependent resources in workspace json"),
+            require_any(["identity.type"], "ValidationError: The workspace has no identity: set identity.type."),
             refuse_when(
                 _lacks_primary_identity,
                 "ValidationError: primaryUserAssignedIdentity must be one of the workspace's identities.",
@@ -77,13 +84,13 @@ MODELS = (
         located=True,
         identity=True,
         outputs={},
-        required=("properties.computeType",),
         replace_on_changes=(
             "properties.properties.vmSize",
             "properties.properties.vmPriority",
             "properties.properties.osType",
         ),
         rules=(
+            require_any(["properties.computeType"], "BadRequest: The compute has no type: set properties.computeType."),
             matches(
                 "computeName",
                 r"(?!.*-\d+$)[A-Za-z][A-Za-z0-9-]{2,23}",

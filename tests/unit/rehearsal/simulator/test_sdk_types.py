@@ -1,0 +1,97 @@
+"""The models against the clouds' SDKs: no model requires what the SDK calls optional, and each name in it exists.
+
+Proves it for what models declare, and for each input that their rules read while a type's valid inputs, these without
+one of them, and no inputs at all are checked and created; none of these raises anything but the cloud's error. Not
+proven: that the SDKs agree with the clouds, and names that only other inputs make a rule read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from kernel.values import UNKNOWN
+from rehearsal.simulator.aws.cloud import MODELS as AWS
+from rehearsal.simulator.azure.cloud import MODELS as AZURE
+from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.resource_model import ResourceRequest
+from rehearsal.simulator.core.values import Values
+from tests.support.aws_account import Account
+from tests.support.azure_subscription import VALID_INPUTS, Subscription
+from tests.support.sdk_types import has_input, has_output, inputs_class, required_inputs, requires_input
+from tests.unit.rehearsal.simulator.aws.test_input_rules import RULES
+
+URN = "urn:pulumi:s::p::t::thing"
+MODELS = {**AWS, **AZURE}
+# Azure returns it as of every resource; the SDK leaves it out.
+OUTPUTS_OF_THE_API_ALONE = {"azure-native:network:PrivateDnsZoneGroup": {"type"}}
+VALID = {
+    **{rule.type: dict(rule.valid) for rule in RULES},
+    **{f"azure-native:{type_}": inputs for type_, inputs in VALID_INPUTS.items()},
+}
+
+
+@pytest.mark.parametrize("type_", MODELS)
+def test_a_model_requires_nothing_that_the_sdk_calls_optional(type_: str) -> None:
+    model = MODELS[type_]
+    demanded = [path for path in model.required if path not in model.defaults and not requires_input(type_, path)]
+    assert demanded == []
+
+
+@pytest.mark.parametrize("type_", MODELS)
+def test_what_the_sdk_requires_is_a_property_of_valid_inputs(type_: str) -> None:
+    if type_ in VALID:
+        assert required_inputs(inputs_class(type_)) - VALID[type_].keys() == set()
+
+
+@pytest.mark.parametrize("type_", MODELS)
+def test_each_property_of_a_model_exists_in_the_sdk(type_: str) -> None:
+    model = MODELS[type_]
+    paths = {*model.required, *model.defaults, *model.replace_on_changes, model.name_path} - {""}
+    assert [path for path in sorted(paths) if not has_input(type_, path)] == []
+    outputs = {*model.outputs, *model.secrets} - OUTPUTS_OF_THE_API_ALONE.get(type_, set())
+    assert [name for name in sorted(outputs) if not has_output(type_, name)] == []
+
+
+@pytest.fixture
+def read_paths(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
+    """The types and paths of the inputs that are read."""
+    read: set[tuple[str, str]] = set()
+    get = ResourceRequest.get
+
+    def record(self: ResourceRequest, path: str, default: Any = None) -> Any:
+        if path not in self.account:  # templates look both up
+            read.add((self.type, path))
+        return get(self, path, default)
+
+    monkeypatch.setattr(ResourceRequest, "get", record)
+    return read
+
+
+@pytest.mark.parametrize("type_", MODELS)
+def test_rules_read_inputs_that_exist_and_bear_with_those_that_are_not_set(
+    read_paths: set[tuple[str, str]], type_: str
+) -> None:
+    valid = _make_known(VALID.get(type_, {}))
+    without_one = [{name: value for name, value in valid.items() if name != left_out} for left_out in valid]
+    for inputs in ({}, valid, *without_one):
+        simulation = Account().simulation if type_ in AWS else Subscription().simulation
+        complete, problems = simulation.check(URN, type_, Values(inputs))
+        if not problems:
+            with suppress(CloudError):  # neighbours are missing
+                simulation.create(URN, type_, complete, preview=False)
+    assert sorted(path for read_type, path in read_paths if not has_input(read_type, path)) == []
+
+
+def _make_known(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with texts in place of unknown values."""
+    known: dict[str, Any] = {}
+    for name, value in inputs.items():
+        if value is UNKNOWN:
+            known[name] = ["x"] if name.endswith("s") else "x"
+        else:
+            known[name] = _make_known(value) if isinstance(value, Mapping) else value
+    return known
