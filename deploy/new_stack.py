@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +121,9 @@ def check_answers(answers: Answers, folder: Path) -> Settings:
     stack, file = answers["STACK"], stack_path(answers, folder)
     try:
         content = stack_file.parse(format_file(answers).encode(), stack_config.NAMESPACE, file.name)
-        settings = stack_config.check(content, stack)
+        settings = stack_config.check(replace(content, places={}), stack)  # nobody has seen the file's lines
     except stack_config.SettingsError as error:
-        lines = [f"  - {problem}.\n    Remedy: {remedy}." for problem, remedy in error.problems]
+        lines = ["  - " + "\n    ".join(problem) for problem in error.problems]
         raise DeployError("\n".join(["A stack cannot have these settings:", *lines])) from None
     if file.exists():
         raise DeployError(f"There is a stack '{stack}' already, with the file {folder.name}/{file.name}.")

@@ -6,19 +6,35 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from annotated_types import Ge, Le, MaxLen, MinLen
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-
 from infra.access import WORKLOADS, Store
 from infra.core.settings import Cloud, Environment, Settings
+from infra.core.settings.catalogue import (
+    NAMESPACE,
+    Commented,
+    describe_section,
+    describe_values,
+    find_example,
+    format_content,
+    format_scalar,
+    list_sections,
+    list_settings,
+)
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+_HEADER = """\
+# Settings
+
+What a stack's file, `stacks/Pulumi.<stack>.yaml`, may contain under `config:`. Generated from `infra/core/settings/` by
+`make docs`. A setting that the file does not contain has its default. The examples show how each setting is written on
+Azure, and what differs on AWS; not all of them go together. Text that looks like a number or a date is put in quotes.
+`pulumi config set --path 'groundwork:cluster.userPool.minimum' 3` writes a setting of a section.
+"""
 
 _EXAMPLE = {"organization": "acme", "owner": "ml"}
 _WAYS_TO_THE_API = ("cluster.authorizedRanges", "cluster.privateAccessFrom")
@@ -31,20 +47,50 @@ def documents() -> dict[str, str]:
 
 
 def format_settings() -> str:
-    rows = [f"| `{path}` | {_describe(field)} | {_default(path)} |" for path, field in _walk_settings(Settings)]
-    return "\n".join(
-        [
-            "# Settings",
-            "",
-            "What a stack file, `stacks/Pulumi.<stack>.yaml`, may contain under `groundwork:`. Generated from "
-            "`infra/core/settings/` by `make docs`.",
-            "",
-            "| setting | description | default |",
-            "|---|---|---|",
-            *rows,
-            "",
-        ]
-    )
+    return "\n".join([_HEADER, *(line for section in list_sections() for line in _format_section(section)), ""])
+
+
+def _format_section(section: str) -> list[str]:
+    """A section's settings as a table, and an example of its lines in a stack's file."""
+    settings = {path: field for path, field in list_settings().items() if path.rpartition(".")[0] == section}
+    if not settings:
+        return []
+    meaning = describe_section(section) if section else ""
+    rows = [
+        f"| `{path}` | {field.description} | {describe_values(field)} | {_default(path)} |"
+        for path, field in settings.items()
+    ]
+    return [
+        f"## {f'`{section}`' if section else 'The stack'}",
+        "",
+        *([meaning, ""] if meaning else []),
+        "| setting | description | values | default |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        "```yaml",
+        *format_content(_nest({path: _example(path) for path in settings})),
+        "```",
+        "",
+    ]
+
+
+def _example(path: str) -> Any:
+    """A setting's example, with the one for AWS as a comment where that is another."""
+    azure, aws = (find_example(path, cloud) for cloud in (Cloud.AZURE, Cloud.AWS))
+    return azure if azure == aws or isinstance(azure, list) else Commented(azure, f"on AWS: {format_scalar(aws)}")
+
+
+def _nest(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as the content of a stack's `config`: sections contain their settings."""
+    content: dict[str, Any] = {}
+    for path, value in values.items():
+        first, *sections = path.split(".")
+        place, key = content, f"{NAMESPACE}:{first}"
+        for name in sections:
+            place, key = place.setdefault(key, {}), name
+        place[key] = value
+    return content
 
 
 def format_access_matrix() -> str:
@@ -68,35 +114,6 @@ def format_access_matrix() -> str:
             "",
         ]
     )
-
-
-def _walk_settings(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Each setting of a section and of the sections in it, with its path."""
-    for field in section.model_fields.values():
-        path = f"{prefix}{field.alias}"
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _walk_settings(field.annotation, f"{path}.")
-        else:
-            yield path, field
-
-
-def _describe(field: FieldInfo) -> str:
-    bounds = [text for item in field.metadata if (text := _describe_bound(item))]
-    return f"{field.description} ({', '.join(bounds)})" if bounds else str(field.description)
-
-
-def _describe_bound(item: Any) -> str:
-    match item:
-        case Ge():
-            return f"minimum {item.ge}"
-        case Le():
-            return f"maximum {item.le}"
-        case MinLen():
-            return "not empty" if item.min_length == 1 else f"at least {item.min_length} characters"
-        case MaxLen():
-            return f"at most {item.max_length} characters"
-        case _:
-            return ""
 
 
 def _default(path: str) -> str:

@@ -1,29 +1,35 @@
-"""Reads a stack's settings from the engine's configuration; one message reports everything that is invalid."""
+"""Reads a stack's settings; one message reports everything that is wrong with them."""
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pulumi
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from infra.core.naming import is_stack_name
-from infra.core.settings import Settings
-from kernel.stack_file import StackFile
+from infra.core.settings import Cloud, Settings
+from infra.core.settings.catalogue import NAMESPACE as NAMESPACE  # part of this module's interface
+from infra.core.settings.catalogue import find_example, list_settings
+from infra.core.settings.faults import Fault, join_path, split_path
+from infra.core.settings.messages import describe_error, describe_rewritten
+from infra.core.settings.rules import find_faults
+from kernel.stack_file import ENCRYPTED, StackFile
 
-NAMESPACE = "groundwork"
+# What a stack's file has beside `config:`.
+_OTHER_KEYS = frozenset({"config", "encryptionsalt", "encryptedkey", "secretsprovider", "environment"})
 
 _NAME_REMEDY = "start it with a letter or digit, and use at most 100 letters, digits, hyphens, underscores and periods"
 
 
 class SettingsError(ValueError):
-    """Invalid settings; the message lists all of them. `problems` are pairs of a problem and its remedy."""
+    """Invalid settings; the message lists all of them. `problems` has the lines about each, with its remedy."""
 
-    def __init__(self, stack: str, problems: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, stack: str, problems: Sequence[Sequence[str]]) -> None:
         super().__init__(_format_message(stack, problems))
         self.problems = problems
 
@@ -33,31 +39,125 @@ def load() -> Settings:
 
     Raises pulumi.RunError, whose message names every invalid setting, its value, the rule and the remedy.
     """
-    stack = pulumi.get_stack()
+    config = {**pulumi.runtime.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
     try:
-        return parse(_decode({**pulumi.runtime.get_config_env(), **pulumi.runtime.config.CONFIG.get()}), stack)
+        return parse(_decode(config), pulumi.get_stack())
     except ValueError as error:
         raise pulumi.RunError(str(error)) from None
 
 
-def parse(raw: Mapping[str, Any], stack: str) -> Settings:
+def check(file: StackFile, stack: str) -> Settings:
+    """The settings in a stack's file; raises ValueError as `parse` does, with lines."""
+    return parse(_decode(file.values), stack, file)
+
+
+def parse(raw: Mapping[str, Any], stack: str, file: StackFile | None = None) -> Settings:
     """Settings from the values of a stack file under `groundwork:`, keyed without that prefix.
 
     Raises SettingsError, also when no stack can have this name.
     """
-    problems = [] if is_stack_name(stack) else [(f"{stack!r} is not a name for a stack", _NAME_REMEDY)]
-    try:
-        settings = Settings.model_validate(raw)
-    except ValidationError as error:
-        raise SettingsError(stack, [*problems, *map(_explain, error.errors())]) from None
-    if problems:
+    settings, faults = _validate(raw, _list_texts(file))
+    if file:
+        faults = [*_find_misplaced(file, faults), *_find_rewritten(file, raw), *faults]
+    lines = _list_lines(file)
+    problems = [fault.describe(lines.get(fault.setting)) for fault in faults]
+    if not is_stack_name(stack):
+        problems.insert(0, [f"{stack!r} is not a name for a stack.", f"Remedy: {_NAME_REMEDY}."])
+    if settings is None or problems:
         raise SettingsError(stack, problems)
     return settings
 
 
-def check(file: StackFile, stack: str) -> Settings:
-    """The settings in a stack's file; raises ValueError as `parse` does."""
-    return parse(_decode(file.values), stack)
+def _validate(raw: Mapping[str, Any], texts: Mapping[Sequence[str], str | None]) -> tuple[Settings | None, list[Fault]]:
+    """The settings, and what is wrong: with values, and with those that are right as far as the rules concern them."""
+    try:
+        settings, faults = Settings.model_validate(raw), []
+    except ValidationError as error:
+        cloud = Cloud.AWS if raw.get("cloud") == Cloud.AWS else Cloud.AZURE
+        faults = [describe_error(item, cloud, texts) for item in error.errors()]
+        mended = _leave_out(raw, error, cloud)
+        broken = [fault for fault in find_faults(mended) if not _concern(fault, faults)] if mended else []
+        return None, [*faults, *broken]
+    return settings, list(find_faults(settings))
+
+
+def _leave_out(raw: Mapping[str, Any], error: ValidationError, cloud: Cloud) -> Settings | None:
+    """The settings with examples and defaults in place of what is invalid or missing; None if that cannot be."""
+    content = copy.deepcopy(dict(raw))
+    for item in error.errors():
+        if item["loc"] == ("cloud",):
+            return None
+        section, path = content, [part for part in item["loc"] if isinstance(part, str)]
+        for part in path[:-1]:
+            section = section.get(part, {})
+        section.pop(path[-1] if path else "", None)
+    for name in ("environment", "location", "organization", "owner"):
+        content.setdefault(name, find_example(name, cloud))
+    try:
+        return Settings.model_validate(content)
+    except ValidationError:
+        return None
+
+
+def _concern(fault: Fault, known: Sequence[Fault]) -> bool:
+    """Whether a fault follows from values that are known to be wrong."""
+    paths = [split_path(setting) for one in known for setting in (one.setting, *one.others)]
+    return any(fault.involves(path) for path in paths)
+
+
+def _find_misplaced(file: StackFile, faults: list[Fault]) -> Iterator[Fault]:
+    """Settings where the engine does not look for them, and values that nobody but the engine could read.
+
+    Takes the faults that follow from them out of `faults`.
+    """
+    names = {setting.partition(".")[0] for setting in list_settings()}
+    for key in set(file.content) - _OTHER_KEYS:
+        if (name := key.removeprefix(f"{NAMESPACE}:")) in names:
+            faults[:] = [fault for fault in faults if not fault.involves((name,))]
+            yield Fault(name, "is beside `config:`, where the engine does not look", "indent it under `config:`")
+    for key in file.config:
+        namespace, _, name = key.partition(":")
+        if namespace != NAMESPACE and name in names and difflib.get_close_matches(namespace, [NAMESPACE]):
+            faults[:] = [fault for fault in faults if not fault.involves((name,))]
+            yield Fault(name, f"is written as {key}, which is no setting of this project", f"write {NAMESPACE}:{name}")
+    for key, *inner in file.encrypted:
+        if key.startswith(f"{NAMESPACE}:"):
+            path = (key.removeprefix(f"{NAMESPACE}:"), *inner)
+            faults[:] = [fault for fault in faults if not fault.involves(path)]
+            yield Fault(
+                join_path(path),
+                "is encrypted, but no setting is a secret, and a rehearsal has no key to read it",
+                "write it as plain text",
+            )
+
+
+def _find_rewritten(file: StackFile, raw: Mapping[str, Any]) -> Iterator[Fault]:
+    """Texts that YAML makes something else of than what was written, such as 34 of 0042."""
+    for path, text in _list_texts(file).items():
+        value: Any = raw
+        for part in path:
+            value = (
+                value[int(part)] if isinstance(value, list) else value.get(part) if isinstance(value, Mapping) else None
+            )
+        if isinstance(value, str) and text and value not in (text, "", ENCRYPTED):
+            yield describe_rewritten(join_path(path), value, text)
+
+
+def _list_texts(file: StackFile | None) -> dict[Sequence[str], str | None]:
+    """What is written for each scalar, by path."""
+    return {path: place.text for path, place in _list_places(file).items() if place.text is not None}
+
+
+def _list_lines(file: StackFile | None) -> dict[str, int]:
+    return {join_path(path): place.line for path, place in _list_places(file).items()}
+
+
+def _list_places(file: StackFile | None) -> dict[Sequence[str], Any]:
+    prefix = f"{NAMESPACE}:"
+    places = file.places if file else {}
+    return {
+        (key.removeprefix(prefix), *inner): place for (key, *inner), place in places.items() if key.startswith(prefix)
+    }
 
 
 def _decode(config: Mapping[str, str]) -> dict[str, Any]:
@@ -67,60 +167,16 @@ def _decode(config: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _parse_value(value: str) -> Any:
-    """The engine passes objects and lists as JSON, everything else as text, which may begin as JSON does."""
+    """The engine passes objects and lists as JSON, everything else as text."""
     try:
         return json.loads(value) if value[:1] in ("{", "[") else value
-    except json.JSONDecodeError:
+    except ValueError:
         return value
 
 
-def _format_message(stack: str, problems: Sequence[tuple[str, str]]) -> str:
-    lines = [f"The settings of stack '{stack}' are not valid; nothing has been touched."]
-    for problem, remedy in problems:
-        lines += [f"  - {problem}.", f"    Remedy: {remedy}."]
-    lines.append(f"The settings are in stacks/Pulumi.{stack}.yaml; docs/settings.md describes all of them.")
-    return "\n".join(lines)
-
-
-def _explain(error: ErrorDetails) -> tuple[str, str]:
-    """The problem and its remedy, for the author of the stack file."""
-    path = [str(step) for step in error["loc"]]
-    setting = f"{NAMESPACE}:{'.'.join(path)}" if path else NAMESPACE
-    if error["type"] == "extra_forbidden":
-        return f"{setting} is not a setting", _suggest(path)
-    description = _description(path)
-    if error["type"] == "missing":
-        return f"{setting} is not set: {description}", f"add `{NAMESPACE}:{path[0]}: ...`"
-    if error["type"] == "groundwork":
-        # A rule over several settings is raised by their section; the value of a whole section would not help.
-        value = "" if isinstance(error["input"], Mapping | BaseModel) else f" = {error['input']!r}"
-        return f"{setting}{value}: {error['msg']}", str(error["ctx"]["remedy"])
-    rule = error["msg"].removeprefix("Input ")
-    remedy = f"correct the value of this setting ({description})" if description else "use a mapping of settings"
-    return f"{setting} = {error['input']!r}: {rule[:1].lower()}{rule[1:]}", remedy
-
-
-def _suggest(path: list[str]) -> str:
-    known = [name for name, _ in _fields(path[:-1])]
-    close = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
-    return (
-        f"use '{close[0]}', if that is the setting you meant"
-        if close
-        else f"remove it; the settings here are {', '.join(known)}"
-    )
-
-
-def _description(path: list[str]) -> str:
-    return next((text for name, text in _fields(path[:-1]) if path and name == path[-1]), "")
-
-
-def _fields(path: list[str]) -> Iterator[tuple[str, str]]:
-    """Name and description of each setting in the section at `path`."""
-    section: type[BaseModel] = Settings
-    for step in path:
-        field = next((item for item in section.model_fields.values() if item.alias == step), None)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
-            return
-        section = field.annotation
-    for field in section.model_fields.values():
-        yield str(field.alias), field.description or ""
+def _format_message(stack: str, problems: Sequence[Sequence[str]]) -> str:
+    text = [f"The settings of stack '{stack}' are not valid; nothing has been touched."]
+    for first, *rest in problems:
+        text += [f"  - {first}", *(f"    {line}" for line in rest)]
+    text.append(f"The settings are in stacks/Pulumi.{stack}.yaml; docs/settings.md describes all of them.")
+    return "\n".join(text)

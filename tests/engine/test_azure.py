@@ -40,9 +40,8 @@ class TestAzure(StackContract):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        # The program refuses what is wrong in itself, the engine what the project's file asks for and is not there.
         ("groundwork:owner", "groundwork:colud: azure\n  groundwork:owner", ["colud is not a setting", "Remedy: "]),
-        ("groundwork:owner", "groundwork:costCenter", ["groundwork:owner"]),
+        ("groundwork:owner", "groundwork:costCenter", ["groundwork:owner is not set", "Remedy: "]),
     ],
     ids=["wrong", "missing"],
 )

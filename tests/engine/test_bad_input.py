@@ -30,7 +30,8 @@ def test_an_unknown_stack(project: Project) -> None:
 def test_a_wrong_setting_stops_the_rehearsal_before_anything_is_started(project: Project) -> None:
     project.set(STACK, cluster={"userPool": {"minimum": 9, "maximum": 3}})
     output = project.rehearse("up", STACK).failure()
-    assert "minimum 9 is above maximum 3" in output
+    assert "cluster.userPool.minimum = 9" in output
+    assert "is above maximum 3" in output
     assert "Remedy: " in output
     assert not project.rehearsal(STACK).exists()
 

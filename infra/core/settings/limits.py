@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from infra.core.settings.clouds import Cloud
 
 # Regions with three availability zones.
@@ -38,3 +40,63 @@ ADMINS = {
     Cloud.AZURE: (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "11111111-2222-3333-4444-555555555555"),
     Cloud.AWS: (r"arn:aws(-cn|-us-gov)?:iam::\d{12}:role/[\w+=,.@/-]+", "arn:aws:iam::111122223333:role/ml-admins"),
 }
+
+# Ranges that neither network, pods nor services may touch.
+RESERVED_BLOCKS = {
+    # Source: https://learn.microsoft.com/azure/aks/concepts-network-ip-address-planning
+    Cloud.AZURE: tuple(
+        map(ipaddress.IPv4Network, ("169.254.0.0/16", "172.30.0.0/16", "172.31.0.0/16", "192.0.2.0/24"))
+    ),
+    # SageMaker's machines have Docker's network there.
+    # Source: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
+    Cloud.AWS: (ipaddress.IPv4Network("172.17.0.0/16"),),
+}
+# The longest and the shortest prefix of the services' block: AKS has it smaller than /12 and gives its DNS the tenth
+# address; EKS takes /24 to /12.
+# Source: https://learn.microsoft.com/azure/aks/concepts-network-ip-address-planning and
+# https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
+SERVICE_PREFIXES = {Cloud.AZURE: (13, 28), Cloud.AWS: (12, 24)}
+# With the overlay, AKS gives each node a block of this size out of the pods' block.
+# Source: https://learn.microsoft.com/azure/aks/azure-cni-overlay
+AZURE_PODS_PREFIX_OF_A_NODE = 24
+
+# How many ranges may reach a public API: https://learn.microsoft.com/azure/aks/api-server-authorized-ip-ranges and
+# https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html
+AUTHORIZED_RANGES = {Cloud.AZURE: 200, Cloud.AWS: 40}
+
+# The form of instance sizes, and an example of each.
+# Source: https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions and
+# https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
+_AWS_SIZE = r"[a-z]+\d+[a-z]*(-[a-z0-9]+)?\.(nano|micro|small|medium|large|\d*xlarge|metal(-\d+xl)?)"
+NODE_SIZE_FORMS = {
+    Cloud.AZURE: (r"Standard_[A-Z]+(\d+)(-\d+)?[a-z]*(_[A-Z0-9]+)*(_v\d+)?", "Standard_D4s_v5"),
+    Cloud.AWS: (_AWS_SIZE, "m6i.xlarge"),
+}
+# Azure's machine learning machines and databases have the names of virtual machines.
+TRAINING_SIZE_FORMS = {
+    Cloud.AZURE: (NODE_SIZE_FORMS[Cloud.AZURE][0], "Standard_D4s_v3"),
+    Cloud.AWS: (rf"ml\.{_AWS_SIZE}", "ml.m5.xlarge"),
+}
+DATABASE_SIZE_FORMS = {
+    Cloud.AZURE: (r"Standard_([BDE])(\d+)[a-z]*(_v\d+)?", "Standard_D2ds_v5"),
+    Cloud.AWS: (rf"db\.{_AWS_SIZE}", "db.m6g.large"),
+}
+# A system pool of AKS needs machines of this many virtual processors, and not burstable ones.
+# Source: https://learn.microsoft.com/azure/aks/use-system-pools
+AZURE_SYSTEM_POOL_PROCESSORS = 2
+
+# Log Analytics keeps logs for any number of days in these bounds; CloudWatch for one of these numbers.
+# Source: https://learn.microsoft.com/azure/azure-monitor/logs/data-retention-configure and
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+AZURE_RETENTION_DAYS = range(30, 731)
+AWS_RETENTION_DAYS = (30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
+
+# Values of tags: any on Azure, these characters on AWS, where the prefix is reserved.
+# Source: https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources and
+# https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+AWS_TAG_VALUE = r"(?!(?i:aws:))[\w .:/=+@-]*"
+AWS_TAG_CHARACTERS = "letters, digits, blanks and . : / = + - @ _"
+
+# Words that Azure refuses at the start of a name that is part of a public address, or anywhere in it.
+# Source: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-reserved-resource-name
+AZURE_RESERVED_NAMES = r"(login|xbox).*|.*(microsoft|windows).*"

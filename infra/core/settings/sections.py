@@ -1,16 +1,22 @@
-"""The sections of a stack's settings, each with the rules between its own fields."""
+"""The sections of a stack's settings: types, bounds, meaning and an example of each.
+
+Where two examples are given, the first is for Azure and the second for AWS.
+"""
 
 from __future__ import annotations
 
-import ipaddress
-from itertools import combinations
-from typing import Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from infra.core.settings.values import AuthorizedRange, Cidr, rule_error
+from infra.core.settings.clouds import Cloud
+from infra.core.settings.limits import ADMINS, AWS_RETENTION_DAYS, AZURE_DATABASE_DISKS
+from infra.core.settings.values import AuthorizedRange, Cidr, Email, Switch, Unit, WholeNumber
 from infra.core.settings.versions import KUBERNETES
+
+Nodes = Annotated[WholeNumber, Unit("nodes")]
+Days = Annotated[WholeNumber, Unit("days")]
 
 
 class Section(BaseModel):
@@ -20,51 +26,35 @@ class Section(BaseModel):
 class NetworkSettings(Section):
     """The stack's network. Subnets are parts of `cidr`; blocks of pods and services lie outside it, unrouted."""
 
-    cidr: Cidr = Field("10.20.0.0/16", description="address space of the VNet or VPC, /16 to /20")
-    pod_cidr: Cidr = Field(
-        "10.244.0.0/16", description="addresses of pods (AKS overlay; on EKS pods have addresses of `cidr`)"
+    cidr: Cidr = Field(
+        "10.20.0.0/16", examples=["10.30.0.0/16"], description="address space of the VNet or VPC, /16 to /20"
     )
-    service_cidr: Cidr = Field("172.20.0.0/16", description="addresses of Kubernetes services")
+    pod_cidr: Cidr = Field(
+        "10.244.0.0/16",
+        examples=["10.245.0.0/16"],
+        description="addresses of pods (AKS overlay; on EKS pods have addresses of `cidr`)",
+    )
+    service_cidr: Cidr = Field(
+        "172.20.0.0/16", examples=["172.21.0.0/16"], description="addresses of Kubernetes services"
+    )
     hub: str = Field(
         "",
+        examples=[
+            "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/hub/providers/Microsoft.Network/"
+            "virtualNetworks/hub",
+            "tgw-0123456789abcdef0",
+        ],
         description="network that this one is connected to: ID of a virtual network to peer with (Azure), or of a "
         "transit gateway to attach to (AWS); none connects it to no other network",
     )
-
-    @model_validator(mode="after")
-    def _blocks_fit(self) -> Self:
-        block = ipaddress.IPv4Network(self.cidr)
-        if not 16 <= block.prefixlen <= 20:
-            raise rule_error(
-                f"cidr {self.cidr} must be between /16 and /20: it holds the subnets of nodes, pods, private "
-                "endpoints and databases in three zones",
-                "use a block like 10.20.0.0/16",
-            )
-        blocks = {"cidr": self.cidr, "podCidr": self.pod_cidr, "serviceCidr": self.service_cidr}
-        for first, second in combinations(blocks, 2):
-            if ipaddress.IPv4Network(blocks[first]).overlaps(ipaddress.IPv4Network(blocks[second])):
-                raise rule_error(
-                    f"{first} {blocks[first]} overlaps {second} {blocks[second]}",
-                    "give each its own block, for instance 10.20.0.0/16, 10.244.0.0/16 and 172.20.0.0/16",
-                )
-        return self
 
 
 class NodePoolSettings(Section):
     """A pool of nodes across the location's three zones, which the autoscaler keeps between two bounds."""
 
-    size: str = Field(min_length=1, description="instance size")
-    minimum: int = Field(2, ge=1, le=100, description="minimum number of nodes")
-    maximum: int = Field(10, ge=1, le=100, description="maximum number of nodes")
-
-    @model_validator(mode="after")
-    def _bounds_are_ordered(self) -> Self:
-        if self.minimum > self.maximum:
-            raise rule_error(
-                f"minimum {self.minimum} is above maximum {self.maximum}",
-                "raise the maximum or lower the minimum",
-            )
-        return self
+    size: str = Field(examples=["Standard_D8s_v5", "m6i.2xlarge"], description="instance size")
+    minimum: Nodes = Field(2, ge=1, le=100, examples=[3], description="minimum number of nodes")
+    maximum: Nodes = Field(10, ge=1, le=100, examples=[12], description="maximum number of nodes")
 
 
 def _describe_offers() -> str:
@@ -72,66 +62,75 @@ def _describe_offers() -> str:
 
 
 class ClusterSettings(Section):
-    kubernetes_version: str = Field(description="minor version of Kubernetes, " + _describe_offers())
+    """The Kubernetes cluster, who reaches its API, and who administers it."""
+
+    kubernetes_version: str = Field(
+        examples=[KUBERNETES[Cloud.AZURE].default, KUBERNETES[Cloud.AWS].default],
+        description="minor version of Kubernetes, " + _describe_offers(),
+    )
     authorized_ranges: tuple[AuthorizedRange, ...] = Field(
-        (), description="public CIDR blocks that may reach the Kubernetes API; none makes the API private"
+        (),
+        examples=[["203.0.113.0/24"]],
+        description="public CIDR blocks that may reach the Kubernetes API; none makes the API private",
     )
     private_access_from: tuple[Cidr, ...] = Field(
         (),
+        examples=[["10.0.0.0/24"]],
         description="private CIDR blocks, such as those of runners in a hub or of a VPN, that may reach the private "
         "Kubernetes API; every stack needs these or `authorizedRanges`",
     )
     admins: tuple[str, ...] = Field(
         (),
+        examples=[[ADMINS[Cloud.AZURE][1]], [ADMINS[Cloud.AWS][1]]],
         description="who administers the cluster beside the identity that creates it: object IDs of Entra groups "
         "(Azure), or ARNs of IAM roles (AWS)",
     )
     login: Literal["azurecli", "workloadidentity", "msi", "spn", "devicecode"] = Field(
         "azurecli",
+        examples=["workloadidentity"],
         description="how kubelogin signs in to the Kubernetes API, its option `--login`: azurecli, workloadidentity, "
         "msi, spn or devicecode; the variable AAD_LOGIN_METHOD overrides it (Azure; EKS always uses the AWS CLI)",
     )
-    system_pool: NodePoolSettings = Field(description="for the platform's own services")
-    user_pool: NodePoolSettings = Field(description="for models, training and MLflow")
-
-    @model_validator(mode="after")
-    def _api_can_be_reached(self) -> Self:
-        if not self.authorized_ranges and not self.private_access_from:
-            raise rule_error(
-                "nobody could reach the Kubernetes API, through which the platform is installed: neither "
-                "authorizedRanges nor privateAccessFrom is set",
-                "set authorizedRanges to the public addresses of your runners and operators, which makes the API "
-                "public to them alone; or keep it private and set privateAccessFrom to the ranges of a network that is "
-                "connected to this one: by network.hub, or by a VPN or peering of your own, with a runner in it",
-            )
-        if self.authorized_ranges and self.private_access_from:
-            raise rule_error(
-                "authorizedRanges makes the Kubernetes API public, and privateAccessFrom is for a private one",
-                "remove one of the two",
-            )
-        return self
+    system_pool: NodePoolSettings = Field(description="The pool of nodes for the platform's own services.")
+    user_pool: NodePoolSettings = Field(description="The pool of nodes for models, training and MLflow.")
 
 
 class DatabaseSettings(Section):
     """The PostgreSQL server of MLflow."""
 
-    size: str = Field(min_length=1, description="instance class")
-    storage_gb: int = Field(64, ge=32, le=16384, description="disk size in GiB")
-    backup_days: int = Field(ge=7, le=35, description="days of point-in-time restore")
+    size: str = Field(examples=["Standard_D2ds_v5", "db.m6g.large"], description="instance class")
+    storage_gb: Annotated[WholeNumber, Unit("GiB")] = Field(
+        64,
+        ge=32,
+        le=16384,
+        examples=[128],
+        description=f"size of the disk, on Azure one of {', '.join(map(str, AZURE_DATABASE_DISKS))}",
+    )
+    backup_days: Days = Field(ge=7, le=35, examples=[14], description="how far back the database can be restored")
 
 
 class TrainingSettings(Section):
     """The cloud's managed training service, beside the cluster."""
 
-    size: str = Field(min_length=1, description="instance size of training nodes")
-    maximum_nodes: int = Field(4, ge=0, le=100, description="maximum number of low-priority nodes; the minimum is 0")
+    size: str = Field(examples=["Standard_NC6s_v3", "ml.g5.xlarge"], description="instance size of training nodes")
+    maximum_nodes: Nodes = Field(
+        4, ge=0, le=100, examples=[8], description="maximum number of low-priority nodes; the minimum is 0"
+    )
 
 
 class TelemetrySettings(Section):
-    retention_days: int = Field(ge=30, le=730, description="retention of logs in days")
-    alert_email: str = Field(
+    """Logs, metrics and alerts."""
+
+    retention_days: Days = Field(
+        ge=30,
+        le=731,
+        examples=[90],
+        description="how long logs and metrics are kept, on Azure at most 730 days, on AWS "
+        f"{', '.join(map(str, AWS_RETENTION_DAYS[:-1]))} or {AWS_RETENTION_DAYS[-1]}",
+    )
+    alert_email: Email = Field(
         "",
-        pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?$",
+        examples=["ml-oncall@example.com"],
         description="address that alerts are sent to; none sends no alerts",
     )
 
@@ -142,32 +141,46 @@ class ResilienceSettings(Section):
     Components read these facts and never the environment.
     """
 
-    deletion_protection: bool = Field(description="protect stores, keys and, on AWS, the cluster from deletion")
-    retain_data: bool = Field(
+    deletion_protection: Switch = Field(
+        examples=[True], description="protect stores, keys and, on AWS, the cluster from deletion"
+    )
+    retain_data: Switch = Field(
+        examples=[True],
         description="leave data behind when the stack is destroyed: a final snapshot of the database, home directories "
-        "of notebooks, and buckets and repositories that are not empty (AWS)"
+        "of notebooks, and buckets and repositories that are not empty (AWS)",
     )
-    multi_zone_database: bool = Field(description="a standby of the PostgreSQL server in a second zone")
-    multi_zone_experiments: bool = Field(
-        description="replicas of the experiments' store in three zones (Azure; DynamoDB always has them)"
+    multi_zone_database: Switch = Field(
+        examples=[True], description="a standby of the PostgreSQL server in a second zone"
     )
-    nat_gateway_per_zone: bool = Field(
-        description="a NAT gateway in each zone, rather than one for all (AWS; Azure always has one)"
+    multi_zone_experiments: Switch = Field(
+        examples=[True],
+        description="replicas of the experiments' store in three zones (Azure; DynamoDB always has them)",
     )
-    private_endpoint_per_zone: bool = Field(
-        description="an interface endpoint of each AWS service in each zone, rather than in one (AWS)"
+    nat_gateway_per_zone: Switch = Field(
+        examples=[True], description="a NAT gateway in each zone, rather than one for all (AWS; Azure always has one)"
     )
-    control_plane_sla: bool = Field(description="the AKS tier with an uptime SLA (Azure; EKS always has one)")
-    provisioned_throughput: bool = Field(
-        description="provisioned rather than serverless throughput of the experiments' store (Azure)"
+    private_endpoint_per_zone: Switch = Field(
+        examples=[True], description="an interface endpoint of each AWS service in each zone, rather than in one (AWS)"
     )
-    replicas: int = Field(ge=1, le=5, description="replicas of MLflow, Prometheus, Alertmanager and Grafana")
-    artifact_version_days: int = Field(
-        ge=1, le=365, description="days that replaced and deleted artifacts can be restored"
+    control_plane_sla: Switch = Field(
+        examples=[True], description="the AKS tier with an uptime SLA (Azure; EKS always has one)"
     )
-    experiments_backup_days: Literal[7, 30] = Field(
-        description="days of point-in-time restore of the experiments' store, 7 or 30 (Azure; DynamoDB always has 35)"
+    provisioned_throughput: Switch = Field(
+        examples=[True], description="provisioned rather than serverless throughput of the experiments' store (Azure)"
     )
-    secret_recovery_days: int = Field(
-        ge=7, le=30, description="days that a deleted secret can be restored (AWS; Azure vaults always have 90)"
+    replicas: WholeNumber = Field(
+        ge=1, le=5, examples=[2], description="replicas of MLflow, Prometheus, Alertmanager and Grafana"
+    )
+    artifact_version_days: Days = Field(
+        ge=1, le=365, examples=[60], description="how long replaced and deleted artifacts can be restored"
+    )
+    experiments_backup_days: Annotated[Literal[7, 30], Unit("days")] = Field(
+        examples=[30],
+        description="how far back the experiments' store can be restored (Azure; DynamoDB always has 35 days)",
+    )
+    secret_recovery_days: Days = Field(
+        ge=7,
+        le=30,
+        examples=[14],
+        description="how long a deleted secret can be restored (AWS; Azure vaults always have 90 days)",
     )

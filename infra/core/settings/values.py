@@ -1,14 +1,24 @@
-"""Types of values that several settings have, and the error for a value that breaks a rule."""
+"""Types of settings: what a value may be wherever it is used. What a cloud allows beyond that is in `rules`."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Strict
 from pydantic_core import PydanticCustomError
 
 _RFC_1918 = tuple(ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What a number counts."""
+
+    name: str
 
 
 def rule_error(rule: str, remedy: str) -> PydanticCustomError:
@@ -16,30 +26,106 @@ def rule_error(rule: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError("groundwork", "{rule}", {"rule": rule, "remedy": remedy})
 
 
+def _require_form(pattern: str, rule: str, remedy: str) -> Callable[[str], str]:
+    """A check that a text matches a pattern as a whole."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise rule_error(rule, remedy)
+        return value
+
+    return check
+
+
 def _validate_network(value: str) -> str:
-    try:
-        block = ipaddress.IPv4Network(value)
-    except ValueError as error:
-        raise rule_error(
-            f"must be an IPv4 CIDR block ({error})", "write it like 10.20.0.0/16, with no host bits set"
-        ) from None
+    block = _parse_block(value, "10.20.0.0/16")
     if not any(block.subnet_of(private) for private in _RFC_1918):
         raise rule_error("must be in a private range (RFC 1918)", "use a block of 10/8, 172.16/12 or 192.168/16")
     return str(block)
 
 
 def _validate_authorized_range(value: str) -> str:
-    try:
-        block = ipaddress.IPv4Network(value)
-    except ValueError as error:
-        raise rule_error(f"must be an IPv4 CIDR block ({error})", "write it like 203.0.113.0/24") from None
+    block = _parse_block(value, "203.0.113.0/24")
     if block.prefixlen < 8:
         raise rule_error(
             "opens the Kubernetes API to most of the internet",
             "list the ranges of your runners and operators, or leave the list empty for a private API",
         )
+    # Requests from a private address never arrive at a public API. EKS refuses such a block.
+    if any(block.overlaps(private) for private in _RFC_1918):
+        raise rule_error(
+            "is a private range, from which nothing reaches a public Kubernetes API",
+            "list the public addresses of your runners and operators, or use privateAccessFrom instead",
+        )
     return str(block)
 
 
+def _parse_block(value: str, example: str) -> ipaddress.IPv4Network:
+    try:
+        return ipaddress.IPv4Network(value)
+    except ipaddress.AddressValueError:
+        rule = "is not an IPv4 address"
+    except ipaddress.NetmaskValueError:
+        rule = "has no prefix length from /0 to /32"
+    except ValueError:  # addresses beyond the first of their block
+        first = ipaddress.IPv4Network(value, strict=False)
+        raise rule_error(f"is not the first address of its block, {first}", f"write {first}") from None
+    raise rule_error(f"must be an IPv4 block in CIDR notation; this one {rule}", f"write it like {example}")
+
+
+WholeNumber = Annotated[int, Strict()]
+Switch = Annotated[bool, Strict()]
 Cidr = Annotated[str, AfterValidator(_validate_network)]
 AuthorizedRange = Annotated[str, AfterValidator(_validate_authorized_range)]
+Organization = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            r"[a-z][a-z0-9]{1,7}",
+            "must be 2 to 8 lower-case letters and digits, starting with a letter, since it begins every name in the "
+            "cloud",
+            "shorten it, such as acme",
+        )
+    ),
+]
+Email = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            r"([^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>.]+)?",
+            "must be one e-mail address",
+            "write it like ml-oncall@example.com; for several people use the address of a group",
+        )
+    ),
+]
+AwsAccount = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            r"(\d{12})?",
+            "must be the 12 digits of an AWS account's ID",
+            'look it up with `aws sts get-caller-identity`, and put it in quotes: "012345678901"',
+        )
+    ),
+]
+Uuid = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            r"([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?",
+            "must be an ID like 11111111-2222-3333-4444-555555555555",
+            "look it up with `az account show`",
+        )
+    ),
+]
+# Both clouds keep tags of 256 characters; the shorter limit leaves room in reports of costs.
+TagValue = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            r"(?!\s)[^\x00-\x1f\x7f\u2028\u2029]{1,64}(?<!\s)",
+            "is a tag's value, which must be one line of 1 to 64 characters without blanks at its ends",
+            "shorten it",
+        )
+    ),
+]

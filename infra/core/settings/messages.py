@@ -1,0 +1,145 @@
+"""Says what pydantic found in the words of the settings: what was written, what it has to be, and how to write it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from infra.core.settings.catalogue import (
+    describe_values,
+    find_example,
+    format_scalar,
+    format_setting,
+    list_choices,
+    list_sections,
+    list_settings,
+)
+from infra.core.settings.clouds import Cloud
+from infra.core.settings.faults import NO_VALUE, Fault, join_path, split_path
+
+
+def describe_error(error: ErrorDetails, cloud: Cloud, written: Mapping[Sequence[str], str | None]) -> Fault:
+    """The fault behind a validation error. `written` has the text of scalars as they stand in the stack's file."""
+    path, value = tuple(map(str, error["loc"])), error["input"]
+    setting = join_path(path)
+    match error["type"]:
+        case "groundwork":
+            shown = NO_VALUE if isinstance(value, Mapping | BaseModel) else value
+            return Fault(setting, error["msg"], str(error["ctx"]["remedy"]), value=shown)
+        case "extra_forbidden":
+            return _describe_unknown(path, value)
+        case "missing":
+            example = format_setting(path, find_example(setting, cloud))
+            return Fault(
+                setting, f"is not set: {list_settings()[setting].description}", "add it, for instance", example
+            )
+    if value is None or value == "":
+        return Fault(setting, "has no value", "remove the line, or give it a value")
+    if setting in list_sections():
+        names = ", ".join(str(field.alias) for field in list_sections()[setting].model_fields.values())
+        return Fault(
+            setting, "is a section, not a setting", f"write under it what you want to set of {names}", value=value
+        )
+    return _describe_type(error["type"], path, value, cloud, written.get(path))
+
+
+def _describe_type(kind: str, path: Sequence[str], value: Any, cloud: Cloud, text: str | None) -> Fault:
+    """A value of the wrong type, or outside of its bounds."""
+    item = path[-1].isdigit()
+    setting = join_path(path)
+    field = list_settings()[join_path(path[:-1] if item else path)]
+    example = format_setting(path[:-1] if item else path, find_example(join_path(path[:-1] if item else path), cloud))
+    values = describe_values(field)
+    if isinstance(value, Mapping) or (isinstance(value, list) and values != "list"):
+        shape = "a list" if isinstance(value, list) else "a section"
+        return Fault(setting, f"must be one value, not {shape}", "write it like this", example)
+    if values == "list" and not item:
+        lines = format_setting(path, [value])
+        return Fault(setting, "must be a list", "write it as a list", lines, value=value)
+    if kind == "string_type":
+        meant = text if text is not None else str(value).lower() if isinstance(value, bool) else str(value)
+        read = "true or false" if isinstance(value, bool) else "a number"
+        lines = _quote(path, meant)
+        return Fault(setting, f"is read as {read}, and has to be text", "put it in quotes", lines, value=value)
+    if choices := list_choices(field):
+        close = difflib.get_close_matches(str(value).lower(), choices, n=1)
+        remedy = f"write {close[0]}" if close else "use one of them"
+        return Fault(setting, f"must be {values}", remedy, value=value)
+    if isinstance(value, str) and _is_quoted(value, values):
+        return Fault(
+            setting,
+            f"is text, and must be {values}",
+            "remove the quotes",
+            format_setting(path, json.loads(value)),
+            value=value,
+        )
+    if values == "true or false":
+        return Fault(setting, "must be true or false", "write true or false, without quotes", value=value)
+    whole = "" if isinstance(value, int) and not isinstance(value, bool) else "a whole number, "
+    return Fault(setting, f"must be {whole}{values}", f"use a value from {values}", value=value)
+
+
+def _is_quoted(value: str, values: str) -> bool:
+    return value.isdigit() if values != "true or false" else value in ("true", "false")
+
+
+def _quote(path: Sequence[str], text: str) -> list[str]:
+    """The lines that set a text, in quotes where it would not be text without."""
+    if path[-1].isdigit():
+        return format_setting(path[:-1], [text])
+    return format_setting(path, text)
+
+
+def describe_rewritten(setting: str, value: str, text: str) -> Fault:
+    """A text that was written without quotes, and that YAML reads as something else."""
+    return Fault(
+        setting,
+        f"is written as {text}, which YAML reads as {format_scalar(value)}",
+        "put it in quotes",
+        format_setting(split_path(setting), text),
+    )
+
+
+def _describe_unknown(path: Sequence[str], value: Any) -> Fault:
+    """A name that is not a setting, with the one that was probably meant."""
+    setting, name = join_path(path), path[-1]
+    if "." in name and (meant := join_path((*path[:-1], *name.split(".")))) in list_settings():
+        return Fault(
+            setting,
+            "is not a setting: a period in a key does not lead into a section",
+            "write it in its section",
+            format_setting(split_path(meant), _fit(value, meant)),
+            others=(meant,),
+        )
+    section = list_sections().get(join_path(path[:-1]))
+    known = [str(field.alias) for field in section.model_fields.values()] if section else []
+    if close := _find_close(name, known):
+        return Fault(setting, "is not a setting", f"use '{close}', if that is what you mean")
+    elsewhere = {other: other.rpartition(".")[2] for other in list_settings()}
+    if close := _find_close(name, list(elsewhere.values())):
+        meant = next(other for other, last in elsewhere.items() if last == close)
+        lines = format_setting(split_path(meant), _fit(value, meant))
+        return Fault(setting, "is not a setting", f"use '{meant}', if that is what you mean", lines)
+    return Fault(setting, "is not a setting", f"remove it; the settings here are {', '.join(known)}")
+
+
+def _fit(value: Any, setting: str) -> Any:
+    """A value as another setting has it: outside of sections, the engine passes numbers and booleans as text."""
+    values = describe_values(list_settings()[setting])
+    return json.loads(value) if isinstance(value, str) and _is_quoted(value, values) and values != "text" else value
+
+
+def _find_close(name: str, known: Sequence[str]) -> str:
+    """The name that is nearly `name`, apart from case and separators, or nothing."""
+    simple = {_simplify(one): one for one in reversed(known)}
+    close = difflib.get_close_matches(_simplify(name), simple, n=1, cutoff=0.75)
+    return simple[close[0]] if close else ""
+
+
+def _simplify(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")

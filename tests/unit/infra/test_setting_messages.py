@@ -1,0 +1,276 @@
+"""What a setting may be, and what is said of one that is wrong: the setting, its line, the rule and the remedy.
+
+Proves it from the text of a stack's file to the message, for each rule and each way to write a value wrongly. The
+limits themselves are the clouds' documentation, which infra/core/settings/limits.py quotes: no test can prove those.
+tests/engine proves that the engine shows the same and stops before it changes anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from infra.core.settings import Cloud, Settings
+from infra.core.settings.catalogue import describe_values, find_example, list_sections, list_settings
+from infra.core.stack_config import check
+from kernel import stack_file
+
+NEEDED = {
+    Cloud.AZURE: "cloud: azure\nlocation: westeurope\n",
+    Cloud.AWS: "cloud: aws\nlocation: eu-west-1\n",
+}
+COMMON = "environment: dev\norganization: acme\nowner: ml\ncluster: {privateAccessFrom: [10.0.0.0/24]}\n"
+
+
+def parse(text: str, cloud: Cloud = Cloud.AZURE) -> Settings:
+    """The settings of a stack's file with these lines and what each stack needs beside them."""
+    needed = [line for line in (NEEDED[cloud] + COMMON).splitlines() if f"{line.split(':')[0]}:" not in _keys(text)]
+    lines = [*text.splitlines(), *needed]
+    content = "config:\n" + "\n".join(f"  {line}" for line in lines) + "\n"
+    return check(stack_file.parse(content.encode(), "groundwork", "stacks/Pulumi.test.yaml"), "test")
+
+
+def _keys(text: str) -> set[str]:
+    return {line.split(" ")[0].removeprefix("groundwork:") for line in text.splitlines()}
+
+
+def refusal(text: str, cloud: Cloud = Cloud.AZURE) -> str:
+    with pytest.raises(ValueError, match="not valid; nothing has been touched") as caught:
+        parse(text, cloud)
+    return str(caught.value)
+
+
+def cluster(text: str) -> str:
+    return f"cluster: {{privateAccessFrom: [10.0.0.0/24], {text}}}"
+
+
+AZURE, AWS = Cloud.AZURE, Cloud.AWS
+
+
+@pytest.mark.parametrize(
+    ("cloud", "text", "problem", "remedy"),
+    [
+        (AZURE, "cloud: gcp", "groundwork:cloud = 'gcp' (line 2): must be azure or aws.", "use one of them"),
+        (AZURE, "cloud: Azure", "groundwork:cloud = 'Azure' (line 2): must be azure or aws.", "write azure"),
+        (AZURE, "environment: produktion", "must be dev, staging or prod.", "use one of them"),
+        (AZURE, "location: eu-west-1", "location = 'eu-west-1' (line 2): is a region of aws", "such as westeurope"),
+        (AWS, "location: us-west-1", "is not a region of aws with three availability zones", "such as eu-west-1"),
+        (AZURE, "organization: Acme Inc", "must be 2 to 8 lower-case letters and digits", "shorten it, such as acme"),
+        (AZURE, "organization: xbox1", "a word that Azure reserves in names", "without login, xbox, microsoft"),
+        (AZURE, "owner: ' ml'", "must be one line of 1 to 64 characters without blanks at its ends", "shorten it"),
+        (AZURE, 'owner: "a\\nb"', "must be one line", "shorten it"),
+        (AWS, "owner: 'R&D #1'", "owner = 'R&D #1' (line 2): has characters that a tag cannot have on AWS", "without"),
+        (AWS, "costCenter: aws:1", "begins with aws:, which AWS reserves", "without this prefix"),
+        (AZURE, "account: '123456789012'", "has no meaning on azure", "pinned by subscription and tenant"),
+        (AWS, "account: '1234'", "must be the 12 digits of an AWS account's ID", "aws sts get-caller-identity"),
+        (AZURE, "subscription: contoso", "must be an ID like 11111111-", "az account show"),
+        (AZURE, "tenant: contoso.com", "must be an ID like 11111111-", "az account show"),
+        (AZURE, "network: {cidr: 10.0.0.0/33}", "this one has no prefix length from /0 to /32", "10.20.0.0/16"),
+        (AZURE, "network: {cidr: 10.0.0.300/16}", "this one is not an IPv4 address", "10.20.0.0/16"),
+        (AZURE, "network: {cidr: 10.0.0.1/16}", "is not the first address of its block, 10.0.0.0/16", "write 10.0.0.0"),
+        (AZURE, "network: {cidr: 8.8.0.0/16}", "must be in a private range", "172.16/12"),
+        (AZURE, "network: {cidr: 10.0.0.0/24}", "must be between /16 and /20", "use 10.0.0.0/16, if that is free"),
+        (AZURE, "network: {cidr: 10.244.0.0/16}", "network.cidr = '10.244.0.0/16' (line 2): overlaps podCidr", "each"),
+        (AZURE, "network: {cidr: 172.30.0.0/16}", "overlaps 172.30.0.0/16, which AKS reserves", "10.0.0.0/8"),
+        (AZURE, "network: {serviceCidr: 172.31.0.0/20}", "overlaps 172.31.0.0/16, which AKS reserves", "10.0.0.0/8"),
+        (AZURE, "network: {podCidr: 172.30.0.0/16}", "overlaps 172.30.0.0/16, which AKS reserves", "10.0.0.0/8"),
+        (AZURE, "network: {serviceCidr: 172.20.0.0/29}", "must be between /13 and /28 on azure", "172.20.0.0/16"),
+        (AWS, "network: {serviceCidr: 172.20.0.0/26}", "must be between /12 and /24 on aws", "172.20.0.0/16"),
+        (AWS, "network: {cidr: 172.17.0.0/16}", "overlaps 172.17.0.0/16, which AWS reserves", "10.0.0.0/8"),
+        (AZURE, "network: {podCidr: 10.244.0.0/21}", "has room for 8 nodes, each with a /24; both pools can", "a /20"),
+        (AZURE, "network: {hub: hub}", "does not have the form that azure gives such IDs", "virtualNetworks/hub"),
+        (AZURE, cluster("admins: [ml]"), "cluster.admins[0] = 'ml' (line 2): does not have the form", "write it like"),
+        (AZURE, cluster("kubernetesVersion: '1.20'"), "kubernetesVersion = '1.20' (line 2): is not offered", "1.36"),
+        (AZURE, cluster("kubernetesVersion: '1.33'"), "its standard support on AKS ends on 2026-07-31", "use one of"),
+        (AZURE, cluster("userPool: {minimum: 11}"), "minimum = 11 (line 2): is above maximum 10", "raise the maximum"),
+        (AZURE, cluster("userPool: {size: m6i.xlarge}"), "is not spelled like a size of azure", "Standard_D4s_v5"),
+        (AZURE, cluster("userPool: {size: standard_d4s_v5}"), "is not spelled like", "capitals and small letters"),
+        (AWS, cluster("userPool: {size: Standard_D4s_v5}"), "is not spelled like a size of aws", "m6i.xlarge"),
+        (AZURE, cluster("systemPool: {size: Standard_B4ms}"), "too small for AKS", "Standard_D4s_v5"),
+        (AZURE, cluster("systemPool: {size: Standard_F1s}"), "too small for AKS", "Standard_D4s_v5"),
+        (AZURE, cluster("login: interactive"), "must be azurecli, workloadidentity, msi, spn or device", "one of them"),
+        (AZURE, "cluster: {authorizedRanges: [0.0.0.0/0]}", "authorizedRanges[0] = '0.0.0.0/0' (line 2): opens", "l"),
+        (AZURE, "cluster: {authorizedRanges: [10.0.0.0/8]}", "from which nothing reaches a public", "privateAccess"),
+        (AZURE, "cluster: {userPool: {maximum: 3}}", "nobody could reach the Kubernetes API", "set it to the"),
+        (AZURE, cluster("authorizedRanges: [203.0.113.0/24]"), "privateAccessFrom is for a private one", "remove one"),
+        (AZURE, "cluster: {privateAccessFrom: [203.0.113.0/24]}", "must be in a private range", "10/8"),
+        (AZURE, "database: {storageGb: 100}", "is not a disk size of Azure Database for PostgreSQL", "32, 64, 128"),
+        (AZURE, "database: {storageGb: 1}", "storageGb = 1 (line 2): must be 32 to 16384 GiB", "from 32 to 16384 GiB"),
+        (AZURE, "database: {size: db.t4g.medium}", "is not spelled like a size of azure", "Standard_D2ds_v5"),
+        (AWS, "database: {size: m6g.large}", "is not spelled like a size of aws", "db.m6g.large"),
+        (AZURE, "database: {backupDays: 40}", "must be 7 to 35 days", "use a value from 7 to 35 days"),
+        (AWS, "training: {size: m5.xlarge}", "is not spelled like a size of aws", "ml.m5.xlarge"),
+        (AZURE, "resilience: {multiZoneDatabase: true}", "is burstable, and such servers cannot", "Standard_D2ds_v5"),
+        (AZURE, "resilience: {experimentsBackupDays: 8}", "must be 7 or 30 days", "use one of them"),
+        (AZURE, "resilience: {secretRecoveryDays: 5}", "must be 7 to 30 days", "use a value from 7 to 30 days"),
+        (AZURE, "telemetry: {retentionDays: 5}", "must be 30 to 731 days", "use a value from 30 to 731 days"),
+        (AZURE, "telemetry: {retentionDays: 731}", "longer than Log Analytics keeps logs, 730 days", "30 to 730"),
+        (AWS, "telemetry: {retentionDays: 100}", "is not a time that CloudWatch keeps logs for", "use 120"),
+        (AZURE, "telemetry: {alertEmail: nobody}", "must be one e-mail address", "ml-oncall@example.com"),
+        (AZURE, "telemetry: {alertEmail: 'a@example.com, b@example.com'}", "must be one e-mail", "address of a group"),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_not_allowed(cloud: Cloud, text: str, problem: str, remedy: str) -> None:
+    first, second = refusal(text, cloud).splitlines()[1:3]
+    assert first.startswith("  - groundwork:")
+    assert problem in first
+    assert second.startswith("    Remedy: ")
+    assert remedy in second
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "remedy"),
+    [
+        (
+            cluster("kubernetesVersion: 1.36"),
+            "cluster.kubernetesVersion = 1.36 (line 2): is read as a number, and has to be text.",
+            ["put it in quotes:", "groundwork:cluster:", '  kubernetesVersion: "1.36"'],
+        ),
+        (
+            cluster("kubernetesVersion: 1.30"),
+            "kubernetesVersion = 1.3 (line 2): is read as a number",
+            ["put it in quotes:", "groundwork:cluster:", '  kubernetesVersion: "1.30"'],
+        ),
+        (
+            "network.cidr: 10.30.0.0/16",
+            "groundwork:network.cidr (line 2) is not a setting: a period in a key does not lead into a section.",
+            ["write it in its section:", "groundwork:network:", "  cidr: 10.30.0.0/16"],
+        ),
+        (
+            "cluster.userPool.minimum: 3",
+            "is not a setting: a period in a key does not lead",
+            ["write it in its section:", "groundwork:cluster:", "  userPool:", '    minimum: 3'],
+        ),
+        (
+            "kubernetesVersion: '1.36'",
+            "groundwork:kubernetesVersion (line 2) is not a setting.",
+            [
+                "use 'cluster.kubernetesVersion', if that is what you mean:",
+                "groundwork:cluster:",
+                '  kubernetesVersion: "1.36"',
+            ],
+        ),
+        ("colud: azure", "groundwork:colud (line 2) is not a setting.", ["use 'cloud', if that is what you mean."]),
+        ("cost_center: a", "is not a setting.", ["use 'costCenter', if that is what you mean."]),
+        ("zzz: 1", "is not a setting.", ["remove it; the settings here are cloud, environment"]),
+        ("cluster: big", "cluster = 'big' (line 2): is a section, not a setting.", ["write under it what you want to"]),
+        ("network:", "groundwork:network (line 2) has no value.", ["remove the line, or give it a value."]),
+        ("database: {storageGb: }", "database.storageGb (line 2) has no value.", ["remove the line, or give it a"]),
+        ("database: {storageGb: '64'}", "is text, and must be 32 to 16384 GiB.", ["remove the quotes:", "gr", "  s"]),
+        ("database: {storageGb: 64.5}", "must be a whole number, 32 to 16384 GiB.", ["use a value from 32"]),
+        ("database: {storageGb: true}", "storageGb = true (line 2): must be a whole number", ["use a value from 32"]),
+        ("database: {storageGb: [64]}", "must be one value, not a list.", ["write it like this:", "ground", "  s"]),
+        ("resilience: {retainData: no}", "retainData = 'no' (line 2): must be true or false.", ["write true or false"]),
+        ("resilience: {retainData: 'true'}", "is text, and must be true or false.", ["remove the quotes:", "g", "  r"]),
+        ("resilience: {retainData: 1}", "must be true or false.", ["write true or false, without quotes."]),
+        ("owner: {team: ml}", "owner (line 2): must be one value, not a section.", ["write it like this:", "groundw"]),
+        ("owner: [ml]", "owner (line 2): must be one value, not a list.", ["write it like this:", "groundwork:own"]),
+        (
+            "owner: 0042",
+            "groundwork:owner (line 2) is written as 0042, which YAML reads as \"34\".",
+            ["put it in quotes:", 'groundwork:owner: "0042"'],
+        ),
+        ("owner: 2026-11-28", "is written as 2026-11-28, which YAML reads as", ["put it in quotes:", "groundwork:o"]),
+        ("costCenter: 1e3", "is written as 1e3, which YAML reads as \"1000\"", ["put it in quotes:", "groundwork:c"]),
+        (
+            "cluster: {authorizedRanges: 203.0.113.0/24}",
+            "authorizedRanges = '203.0.113.0/24' (line 2): must be a list.",
+            ["write it as a list:", "groundwork:cluster:", "  authorizedRanges:", "    - 203.0.113.0/24"],
+        ),
+        ("owner: {secure: x}", "owner (line 2) is encrypted, but no setting is a secret", ["write it as plain text."]),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_written_wrongly(text: str, problem: str, remedy: list[str]) -> None:
+    lines = refusal(text).splitlines()
+    assert problem in lines[1]
+    assert lines[2].startswith(f"    Remedy: {remedy[0]}")
+    for line, expected in zip(lines[3:], remedy[1:], strict=False):
+        assert line.startswith(f"        {expected}")
+    assert len(lines) == 3 + len(remedy), "other faults are reported beside this one"
+
+
+def test_a_missing_setting_is_shown_as_it_is_written() -> None:
+    with pytest.raises(ValueError, match="not valid") as caught:
+        check(stack_file.parse(b"config:\n  cloud: aws\n", "groundwork", "stacks/Pulumi.test.yaml"), "test")
+    message = str(caught.value)
+    assert "groundwork:location is not set: region with three availability zones" in message
+    assert "        groundwork:location: eu-west-1\n" in message
+    assert message.count(" is not set: ") == 4
+
+
+def test_all_faults_are_reported_at_once_and_each_once() -> None:
+    text = (
+        "location: eu-west-1\norganization: 7\nowner: 0042\ncolud: x\n"
+        "network: {cidr: 10.0.0.0/24, podCidr: nonsense, serviceCidr: 172.31.0.0/16}\n"
+        "cluster: {kubernetesVersion: 1.20, userPool: {minimum: 9, maximum: 3}}\ndatabase: {storageGb: 100}"
+    )
+    message = refusal(text)
+    reported = [line.split(" ")[3] for line in message.splitlines() if line.startswith("  - ")]
+    assert sorted(setting.rstrip(":") for setting in reported) == [
+        "groundwork:cluster.authorizedRanges",
+        "groundwork:cluster.kubernetesVersion",
+        "groundwork:cluster.userPool.minimum",
+        "groundwork:colud",
+        "groundwork:database.storageGb",
+        "groundwork:location",
+        "groundwork:network.cidr",
+        "groundwork:network.podCidr",
+        "groundwork:network.serviceCidr",
+        "groundwork:organization",
+        "groundwork:owner",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("owner: ml\nconfig:\n", "groundwork:owner is beside `config:`, where the engine does not look."),
+        ("config:\n  groundwrok:owner: ml\n", "groundwork:owner is written as groundwrok:owner"),
+    ],
+)
+def test_a_setting_that_the_engine_does_not_find(content: str, message: str) -> None:
+    with pytest.raises(ValueError, match="not valid") as caught:
+        check(stack_file.parse(content.encode(), "groundwork", "stacks/Pulumi.test.yaml"), "test")
+    assert message in str(caught.value)
+    assert "owner is not set" not in str(caught.value)
+
+
+@pytest.mark.parametrize("setting", list_settings())
+def test_each_setting_has_a_description_and_a_valid_example(setting: str) -> None:
+    field = list_settings()[setting]
+    assert field.description
+    assert describe_values(field)
+    assert field.examples
+
+
+@pytest.mark.parametrize("setting", list_settings())
+@pytest.mark.parametrize("value", ["nonsense", -1, 1.5, True, None, "", [], {}, ["nonsense"], [1], {"a": 1}])
+def test_no_message_is_the_validators(setting: str, value: Any) -> None:
+    """Whatever is written for a setting, it is either taken or refused in the words of this project."""
+    *sections, name = setting.split(".")
+    content: dict[str, Any] = {name: value}
+    for section in reversed(sections):
+        content = {section: content}
+    first, inner = next(iter(content.items()))
+    raw = {"cloud": "azure", "environment": "dev", "location": "westeurope", "organization": "acme", "owner": "ml"}
+    raw["cluster"] = {"privateAccessFrom": ["10.0.0.0/24"]}  # type: ignore[assignment]
+    if first == "cluster":
+        inner = {**raw["cluster"], **inner}  # type: ignore[dict-item]
+    text = stack_file.format_content({"config": {**raw, first: inner}})
+    try:
+        check(stack_file.parse(text.encode(), "groundwork", "stacks/Pulumi.test.yaml"), "test")
+    except ValueError as error:
+        message = str(error)
+    else:
+        return
+    assert "nothing has been touched" in message
+    assert "Input should" not in message
+    assert "valid string" not in message
+
+
+def test_the_example_of_each_setting_is_allowed() -> None:
+    for cloud in Cloud:
+        for setting in list_settings():
+            assert find_example(setting, cloud) != "", setting
+    assert set(list_sections()) > {"", "network", "cluster.userPool"}
