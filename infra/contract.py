@@ -97,7 +97,7 @@ class SecretsContract:
 
 @dataclass(frozen=True)
 class TrainingContract:
-    name: pulumi.Output[str]  # Azure ML workspace or SageMaker domain
+    name: pulumi.Output[str]  # of the Azure ML workspace, or the start of the names of SageMaker's jobs
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,10 @@ class Database(Component):
             identifier=self._identifier,
             engine="postgres",
             engine_version=_VERSION,
+            allow_major_version_upgrade=True,
             auto_minor_version_upgrade=True,
+            # Otherwise changes wait for the maintenance window, and the settings are not true until then.
+            apply_immediately=True,
             instance_class=settings.size,
             allocated_storage=settings.storage_gb,
             storage_type="gp3",
@@ -129,7 +132,8 @@ class Database(Component):
         parameters = {"rds.force_ssl": "1", "log_connections": "1", "log_disconnections": "1"}
         return rds.ParameterGroup(
             name,
-            name=self._identifier,
+            # With the version, because those of both versions exist during an upgrade.
+            name=f"{self._identifier}-{_VERSION}",
             family=f"postgres{_VERSION}",
             description="TLS only, connections are logged",
             parameters=[

@@ -107,9 +107,11 @@ class Network(Component):
         }
 
     def _find_zones(self) -> Sequence[str]:
-        """Three zones of this account that EKS can use. The filter excludes local zones, which require opt-in."""
+        """Three zones of this account that EKS can use, in whatever state: a stack keeps its zones when one fails.
+
+        The filter excludes local zones, which require opt-in.
+        """
         found = get_availability_zones(
-            state="available",
             exclude_zone_ids=_ZONES_WITHOUT_EKS,
             filters=[GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])],
             opts=pulumi.InvokeOptions(parent=self),
@@ -153,7 +155,8 @@ class Network(Component):
                 cidr_block=block,
                 map_public_ip_on_launch=False,
                 tags={**self._tags(f"{kind}-{number}"), **tags},
-                opts=self.child_options(),
+                # A zone that the region gains would move the network, and all that is in it, to other zones.
+                opts=self.child_options(ignore_changes=["availabilityZone"]),
             )
             for number, (zone, block) in enumerate(zip(self._zones, blocks, strict=True), start=1)
         ]

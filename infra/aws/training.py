@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import ec2, sagemaker
+from pulumi_aws import ec2
 
 from infra.access import WORKLOADS
 from infra.aws.iam import Role, RoleArgs, Statement, allow, trust_service
@@ -30,7 +30,12 @@ class TrainingArgs:
 
 
 class Training(Component):
-    """A SageMaker domain with network access through the VPC only, and the role of its jobs."""
+    """The role and the security group of SageMaker's training jobs.
+
+    They need no domain, and what SageMaker makes for one, a file system and its security groups, stays in the network
+    when the domain is deleted: the network could not be.
+    Source: https://github.com/hashicorp/terraform-provider-aws/issues/20986
+    """
 
     layer = "aws"
 
@@ -53,41 +58,23 @@ class Training(Component):
             ),
             self.child_options(),
         )
-        self._domain = sagemaker.Domain(
-            name,
-            domain_name=self._prefix,
-            auth_mode="IAM",
-            app_network_access_type="VpcOnly",
-            vpc_id=args.network.vpc_id,
-            subnet_ids=args.network.private_subnets,
-            kms_key_id=args.secrets.key.arn,
-            default_user_settings=sagemaker.DomainDefaultUserSettingsArgs(
-                execution_role=role.arn, security_groups=[self._create_security_group(name).id]
-            ),
-            retention_policy=sagemaker.DomainRetentionPolicyArgs(
-                home_efs_file_system="Retain" if args.context.settings.resilience.retain_data else "Delete"
-            ),
-            tags=args.context.naming.tags,
-            opts=self.child_options(depends_on=[role]),
-        )
-        self.register_outputs({"name": self._domain.domain_name})
+        self._create_security_group(name)
+        self._role_arn = role.arn
+        self.register_outputs({"name": self.contract.name})
 
     @property
     def contract(self) -> TrainingContract:
-        return TrainingContract(name=self._domain.domain_name)
+        return TrainingContract(name=self._role_arn.apply(lambda _: self._prefix))
 
-    def _create_security_group(self, name: str) -> ec2.SecurityGroup:
-        """Notebooks mount home directories over NFS within the network, and use HTTPS for everything else."""
+    def _create_security_group(self, name: str) -> None:
         context = self._args.context
-        inside = [context.settings.network.cidr]
-        return ec2.SecurityGroup(
+        ec2.SecurityGroup(
             name,
             vpc_id=self._args.network.vpc_id,
             name=self._prefix,
-            description="SageMaker notebooks and jobs",
+            description="SageMaker jobs",
             ingress=[tcp_rule("Between the instances of a job", 0, 65535, itself=True)],
             egress=[
-                tcp_rule("NFS to home directories", 2049, 2049, inside),
                 tcp_rule("HTTPS to AWS and package indexes, through NAT", HTTPS, HTTPS, ["0.0.0.0/0"]),
                 tcp_rule("Between the instances of a job", 0, 65535, itself=True),
             ],

@@ -30,7 +30,7 @@ _REQUIRE_VPC = require_any(["vpcId"], "VPCIdNotSpecified: No default VPC for thi
 _DESCRIPTION = re.compile(r"[0-9A-Za-z_ .:/()#,@\[\]+=&;{}!$*-]{0,255}")
 
 # The letters of a region's availability zones where they are not a, b and c.
-_ZONE_LETTERS = {
+ZONE_LETTERS = {
     "ap-northeast-1": "acd",
     "ap-northeast-2": "abcd",
     "ca-central-1": "abd",
@@ -40,7 +40,7 @@ _ZONE_LETTERS = {
 
 
 def list_zone_names(region: str) -> list[str]:
-    return [f"{region}{letter}" for letter in _ZONE_LETTERS.get(region, "abc")]
+    return [f"{region}{letter}" for letter in ZONE_LETTERS.get(region, "abc")]
 
 
 def get_zone_id(name: str) -> str:

@@ -22,6 +22,7 @@ from infra import aws
 from infra.access import WORKLOADS, Store
 from infra.aws.network import SubnetBlocks
 from infra.contract import Foundation
+from rehearsal.simulator.aws import network as simulated_network
 from rehearsal.simulator.aws.cloud import ACCOUNT
 from rehearsal.simulator.core.state_store import ResourceRecord
 from tests.support.recording import RecordedResource, Recorder, is_secret, record_program, resolve, stack_context
@@ -309,6 +310,13 @@ def test_a_log_group_that_a_service_created_anew_is_named_before_anything_is_tou
     recorder.state.put(ResourceRecord(type_, group, "", 0, {"name": group}, {"arn": f"arn:{group}"}))
     with pytest.raises(pulumi.RunError, match=f"delete-log-group --log-group-name {group} --region eu-west-1"):
         declare(recorder=recorder)
+
+
+def test_a_stack_keeps_its_zones_when_the_region_gains_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(simulated_network.ZONE_LETTERS, "eu-west-1", "bcd")
+    recorder = declare().recorder
+    monkeypatch.setitem(simulated_network.ZONE_LETTERS, "eu-west-1", "abcd")
+    declare(recorder=recorder)  # fails where it would replace a subnet
 
 
 def test_production_survives_the_loss_of_a_zone(dev: DeclaredStack, prod: DeclaredStack) -> None:
