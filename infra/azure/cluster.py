@@ -10,18 +10,23 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import authorization, compute, containerservice, managedidentity, monitor
 
-from infra.azure.identity import Role, assign_role, assignment_name, role_definition_id
+from infra.azure.identity import (
+    CLUSTER_PROPAGATION,
+    Role,
+    assign_role,
+    assignment_name,
+    role_definition_id,
+    wait_for_propagation,
+)
 from infra.azure.kubeconfig import set_login
-from infra.azure.network import ZONES, Network
+from infra.azure.network import Network
+from infra.azure.nodes import create_user_pool, define_node_pools, define_system_profile
 from infra.azure.observability import Observability
 from infra.azure.registry import Registry
 from infra.azure.secrets import Secrets
-from infra.contract import ClusterContract, Endpoint, NodePool, Taint, TaintEffect
+from infra.contract import ClusterContract, Endpoint
 from infra.core.component import Component, StackContext
-from infra.core.settings import NodePoolSettings
 
-_SYSTEM_TAINT = Taint("CriticalAddonsOnly", "true", TaintEffect.NO_SCHEDULE)
-_MAXIMUM_PODS = 110  # per node, as Kubernetes recommends; the overlay would allow 250
 # What Container Insights collects. Containers' output is excluded: Loki stores it in the cluster at lower cost.
 _INSIGHTS_STREAMS = (
     "Microsoft-KubeEvents",
@@ -48,17 +53,20 @@ class Cluster(Component):
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        self._node_pools = self._define_node_pools()
+        self._node_pools = define_node_pools(args.context)
         self._control = self._create_identity(f"{name}-control", "cluster")
         self._kubelet = self._create_identity(f"{name}-kubelet", "kubelet")
         self._disks = self._create_disk_encryption(f"{name}-disks")
         grants = self._grant_identities(name)
-        self._cluster = self._create_cluster(name, grants)
+        self._cluster = self._create_cluster(name, wait_for_propagation(f"{name}-control", grants, self))
         self._id: pulumi.Output[str] = self._cluster.id
         self._oidc_issuer: pulumi.Output[str] = self._cluster.oidc_issuer_profile.issuer_url
-        self._create_user_pool(f"{name}-user", args.context.settings.cluster.user_pool)
+        create_user_pool(f"{name}-user", self._node_pools[1], args.context, args.network, self._cluster, self)
         self._create_data_collection(f"{name}-insights")
-        self._admin = self._grant_creator(f"{name}-creator")
+        self._creator = wait_for_propagation(
+            f"{name}-creator", [self._grant_creator(f"{name}-creator")], self, CLUSTER_PROPAGATION
+        )
+        self._grant_admins(name)
         self.register_outputs({"name": self._cluster.name, "oidc_issuer": self._oidc_issuer})
 
     @property
@@ -78,14 +86,6 @@ class Cluster(Component):
             storage_class="managed-csi",
         )
 
-    def _define_node_pools(self) -> tuple[NodePool, ...]:
-        settings = self._args.context.settings.cluster
-        pools = (("system", settings.system_pool, (_SYSTEM_TAINT,)), ("user", settings.user_pool, ()))
-        return tuple(
-            NodePool(name, pool.size, pool.minimum, pool.maximum, ZONES, _labels(name), taints)
-            for name, pool, taints in pools
-        )
-
     @property
     def _kubeconfig(self) -> pulumi.Output[str]:
         """A kubeconfig without credentials: kubelogin signs its user in."""
@@ -94,7 +94,7 @@ class Cluster(Component):
             resource_group_name=self._args.network.resource_group,
             resource_name=self._cluster.name,
             format="exec",
-            opts=pulumi.InvokeOutputOptions(parent=self, depends_on=[self._admin]),
+            opts=pulumi.InvokeOutputOptions(parent=self, depends_on=[self._creator]),
         )
         return pulumi.Output.secret(
             credentials.apply(lambda answer: set_login(base64.b64decode(answer.kubeconfigs[0].value).decode(), login))
@@ -150,7 +150,7 @@ class Cluster(Component):
         )
         return [*grants, pull]
 
-    def _create_cluster(self, name: str, grants: list[authorization.RoleAssignment]) -> containerservice.ManagedCluster:
+    def _create_cluster(self, name: str, grants: pulumi.Resource) -> containerservice.ManagedCluster:
         context, network = self._args.context, self._args.network
         settings = context.settings.cluster
         return containerservice.ManagedCluster(
@@ -185,21 +185,9 @@ class Cluster(Component):
             security_profile=self._security_profile(),
             addon_profiles=self._addon_profiles(),
             disk_encryption_set_id=self._disks.id,
-            agent_pool_profiles=[
-                containerservice.ManagedClusterAgentPoolProfileArgs(
-                    name="system",
-                    mode="System",
-                    node_taints=[f"{_SYSTEM_TAINT.key}={_SYSTEM_TAINT.value}:{_SYSTEM_TAINT.effect}"],
-                    vm_size=settings.system_pool.size,
-                    count=settings.system_pool.minimum,
-                    min_count=settings.system_pool.minimum,
-                    max_count=settings.system_pool.maximum,
-                    **self._pool_args("system"),
-                )
-            ],
+            agent_pool_profiles=[define_system_profile(self._node_pools[0], context, network)],
             tags=context.naming.tags,
-            # The autoscaler changes the count.
-            opts=self.child_options(depends_on=grants, ignore_changes=["agentPoolProfiles[*].count"]),
+            opts=self.child_options(depends_on=[grants]),
         )
 
     def _api_server_access(self) -> containerservice.ManagedClusterAPIServerAccessProfileArgs:
@@ -263,39 +251,6 @@ class Cluster(Component):
             ),
         }
 
-    def _create_user_pool(self, name: str, settings: NodePoolSettings) -> None:
-        containerservice.AgentPool(
-            name,
-            resource_group_name=self._args.network.resource_group,
-            resource_name_=self._cluster.name,
-            agent_pool_name="user",
-            mode="User",
-            vm_size=settings.size,
-            count=settings.minimum,
-            min_count=settings.minimum,
-            max_count=settings.maximum,
-            **self._pool_args("user"),
-            opts=self.child_options(ignore_changes=["count"]),
-        )
-
-    def _pool_args(self, name: str) -> dict[str, object]:
-        """The arguments that both node pools share."""
-        return {
-            "type": "VirtualMachineScaleSets",
-            "os_type": "Linux",
-            "os_sku": "AzureLinux",
-            "availability_zones": list(ZONES),
-            "enable_auto_scaling": True,
-            "node_labels": _labels(name),
-            "vnet_subnet_id": self._args.network.nodes_subnet,
-            "max_pods": _MAXIMUM_PODS,
-            "enable_node_public_ip": False,
-            # Requires that the subscription has registered the feature Microsoft.Compute/EncryptionAtHost.
-            "enable_encryption_at_host": True,
-            "security_profile": containerservice.AgentPoolSecurityProfileArgs(ssh_access="Disabled"),
-            "tags": self._args.context.naming.tags,
-        }
-
     def _create_data_collection(self, name: str) -> None:
         """The workspace accepts no keys, so the monitoring agent needs a data collection rule."""
         naming = self._args.context.naming
@@ -333,7 +288,7 @@ class Cluster(Component):
         )
 
     def _grant_creator(self, name: str) -> authorization.RoleAssignment:
-        """The identity that creates the cluster administers it, as on EKS; all others get roles in Entra ID."""
+        """The identity that creates the cluster administers it, as on EKS: the platform is installed by it."""
         account = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=self))
         return authorization.RoleAssignment(
             name,
@@ -344,6 +299,13 @@ class Cluster(Component):
             opts=self.child_options(ignore_changes=["principalId", "roleAssignmentName"]),
         )
 
-
-def _labels(pool: str) -> Mapping[str, str]:
-    return {"groundwork/pool": pool}
+    def _grant_admins(self, name: str) -> None:
+        for group in self._args.context.settings.cluster.admins:
+            assign_role(
+                f"{name}-admin-{group.partition('-')[0]}",
+                Role.KUBERNETES_CLUSTER_ADMIN,
+                self._cluster.id,
+                group,
+                self,
+                principal_type="Group",
+            )

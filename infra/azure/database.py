@@ -104,10 +104,11 @@ class Database(Component):
             backup=dbforpostgresql.BackupArgs(
                 backup_retention_days=settings.backup_days, geo_redundant_backup="Disabled"
             ),
-            availability_zone="1",
-            high_availability=dbforpostgresql.HighAvailabilityArgs(mode="ZoneRedundant", standby_availability_zone="2")
-            if resilience.multi_zone_database
-            else dbforpostgresql.HighAvailabilityArgs(mode="Disabled"),
+            # Azure chooses the zones. A failover swaps them, which the next update would otherwise revert or refuse.
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/issues/13443
+            high_availability=dbforpostgresql.HighAvailabilityArgs(
+                mode="ZoneRedundant" if resilience.multi_zone_database else "Disabled"
+            ),
             tags=context.naming.tags,
             opts=self.child_options(protect=resilience.deletion_protection),
         )

@@ -42,7 +42,8 @@ class Experiments(Component):
         self._account = self._create_account(name)
         self._id: pulumi.Output[str] = self._account.id
         self._account_name: pulumi.Output[str] = self._account.name
-        args.network.create_private_endpoint(name, self._id, "Sql", parent=self)
+        # The account refuses a change while another is in progress, so one follows the other.
+        endpoint = args.network.create_private_endpoint(name, self._id, "Sql", parent=self)
         self._database = cosmosdb.SqlResourceSqlDatabase(
             name,
             resource_group_name=args.network.resource_group,
@@ -50,10 +51,13 @@ class Experiments(Component):
             database_name=DATABASE,
             resource=cosmosdb.SqlDatabaseResourceArgs(id=DATABASE),
             options=self._throughput,
-            opts=self.child_options(protect=args.context.settings.resilience.deletion_protection),
+            opts=self.child_options(
+                depends_on=[endpoint], protect=args.context.settings.resilience.deletion_protection
+            ),
         )
-        for container, keys in CONTAINERS.items():
-            self._create_container(f"{name}-{container}", container, keys)
+        self._containers = [
+            self._create_container(f"{name}-{container}", container, keys) for container, keys in CONTAINERS.items()
+        ]
         self.register_outputs({"name": self._database.name, "endpoint": self._account.document_endpoint})
 
     @property
@@ -64,6 +68,10 @@ class Experiments(Component):
     def account_name(self) -> pulumi.Output[str]:
         """Name of the account."""
         return self._account_name
+
+    @property
+    def containers(self) -> Sequence[pulumi.Resource]:
+        return self._containers
 
     @property
     def contract(self) -> ExperimentsContract:
@@ -120,9 +128,9 @@ class Experiments(Component):
             opts=self.child_options(protect=resilience.deletion_protection),
         )
 
-    def _create_container(self, name: str, container: str, keys: Sequence[str]) -> None:
+    def _create_container(self, name: str, container: str, keys: Sequence[str]) -> cosmosdb.SqlResourceSqlContainer:
         hierarchical = len(keys) > 1
-        cosmosdb.SqlResourceSqlContainer(
+        return cosmosdb.SqlResourceSqlContainer(
             name,
             resource_group_name=self._args.network.resource_group,
             account_name=self._account.name,

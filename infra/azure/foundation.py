@@ -47,7 +47,14 @@ def create_foundation(context: StackContext) -> Foundation:
     }
     identities = Identities(
         "identity",
-        IdentitiesArgs(context, network, cluster.contract.oidc_issuer, scopes, experiments.account_name),
+        IdentitiesArgs(
+            context,
+            network,
+            cluster.contract.oidc_issuer,
+            scopes,
+            experiments.account_name,
+            experiments.containers,
+        ),
         opts,
     )
     training = Training(

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import pulumi
+import pulumiverse_time
 from pulumi_azure_native import authorization, cosmosdb, managedidentity
 
 from infra.access import WORKLOADS, Access, Store, Workload
@@ -59,14 +60,25 @@ COSMOS_ROLES: Mapping[Access, CosmosRole] = {
     Access.WRITE: CosmosRole.DATA_CONTRIBUTOR,
 }
 
+# How long a role assignment can take to act, and a new principal to be known everywhere in Entra ID.
+# Source: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
+PROPAGATION = "10m"
+# The same for roles within a cluster. Source: https://learn.microsoft.com/azure/aks/entra-id-authorization
+CLUSTER_PROPAGATION = "5m"
+
 # Entra ID has many addresses, which change.
 TOKEN_ENDPOINT = Endpoint(["0.0.0.0/0"], 443)
 
 
 def assign_role(
-    name: str, role: Role, scope: pulumi.Input[str], principal: pulumi.Input[str], parent: pulumi.Resource
+    name: str,
+    role: Role,
+    scope: pulumi.Input[str],
+    principal: pulumi.Input[str],
+    parent: pulumi.Resource,
+    principal_type: str = "ServicePrincipal",
 ) -> authorization.RoleAssignment:
-    """Assign a role on one resource to a managed identity."""
+    """Assign a role on one resource to a managed identity, or to a principal of another type."""
     return authorization.RoleAssignment(
         name,
         role_assignment_name=assignment_name(scope, role, principal),
@@ -74,7 +86,27 @@ def assign_role(
         scope=scope,
         principal_id=principal,
         # With the type, Azure does not look up the principal, which may not have been replicated yet.
-        principal_type="ServicePrincipal",
+        principal_type=principal_type,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def wait_for_propagation(
+    name: str,
+    created: Sequence[authorization.RoleAssignment | managedidentity.UserAssignedIdentity],
+    parent: pulumi.Resource,
+    duration: str = PROPAGATION,
+) -> pulumiverse_time.Sleep:
+    """Wait once after the creation of role assignments or identities; whatever uses them depends on the result.
+
+    Azure confirms a role assignment before it acts, and refuses meanwhile what it allows. Its provider does not repeat
+    such requests.
+    """
+    return pulumiverse_time.Sleep(
+        f"{name}-propagation",
+        create_duration=duration,
+        # Other assignments or identities have other IDs.
+        triggers={str(number): resource.id for number, resource in enumerate(created)},
         opts=pulumi.ResourceOptions(parent=parent),
     )
 
@@ -102,6 +134,7 @@ class IdentitiesArgs:
     oidc_issuer: pulumi.Output[str]
     scopes: Mapping[Store, pulumi.Output[str]]  # ID of each store's resource
     experiments_account_name: pulumi.Output[str]  # of the Cosmos DB account
+    experiments_containers: Sequence[pulumi.Resource]  # created before roles on the account are assigned
 
 
 class Identities(Component):
@@ -115,6 +148,7 @@ class Identities(Component):
         self._identities = {workload.name: self._create_identity(name, workload) for workload in WORKLOADS}
         for workload in WORKLOADS:
             self._assign_roles(name, workload)
+        self._assign_cosmos_roles(name)
         self.register_outputs({name: identity.client_id for name, identity in self._identities.items()})
 
     @property
@@ -160,22 +194,33 @@ class Identities(Component):
         identity = self._identities[workload.name]
         for store, access in workload.needs.items():
             assignment = f"{name}-{workload.name}-{store.name.lower().replace('_', '-')}"
-            if store is Store.EXPERIMENTS:
-                self._assign_cosmos_role(assignment, COSMOS_ROLES[access], identity)
-            elif access is not Access.CONNECT:
+            if store is not Store.EXPERIMENTS and access is not Access.CONNECT:
                 assign_role(assignment, ROLES[store, access], self._args.scopes[store], identity.principal_id, identity)
 
-    def _assign_cosmos_role(
-        self, name: str, role: CosmosRole, identity: managedidentity.UserAssignedIdentity
-    ) -> cosmosdb.SqlResourceSqlRoleAssignment:
+    def _assign_cosmos_roles(self, name: str) -> None:
+        """Roles on the Cosmos DB account, one by one: it refuses a change while another is in progress.
+
+        Unlike Azure's roles these are assigned only to a principal that Entra ID already finds.
+        Sources: https://github.com/hashicorp/terraform-provider-azurerm/issues/15842 and
+        https://github.com/hashicorp/terraform-provider-azurerm/issues/17233
+        """
+        waits_for = [
+            wait_for_propagation(name, list(self._identities.values()), self),
+            *self._args.experiments_containers,
+        ]
         account = self._args.scopes[Store.EXPERIMENTS]
-        return cosmosdb.SqlResourceSqlRoleAssignment(
-            name,
-            resource_group_name=self._args.network.resource_group,
-            account_name=self._args.experiments_account_name,
-            role_assignment_id=assignment_name(account, role, identity.principal_id),
-            role_definition_id=pulumi.Output.concat(account, "/sqlRoleDefinitions/", role.value),
-            scope=account,
-            principal_id=identity.principal_id,
-            opts=pulumi.ResourceOptions(parent=identity),
-        )
+        for workload in WORKLOADS:
+            if Store.EXPERIMENTS not in workload.needs:
+                continue
+            identity, role = self._identities[workload.name], COSMOS_ROLES[workload.needs[Store.EXPERIMENTS]]
+            assignment = cosmosdb.SqlResourceSqlRoleAssignment(
+                f"{name}-{workload.name}-experiments",
+                resource_group_name=self._args.network.resource_group,
+                account_name=self._args.experiments_account_name,
+                role_assignment_id=assignment_name(account, role, identity.principal_id),
+                role_definition_id=pulumi.Output.concat(account, "/sqlRoleDefinitions/", role.value),
+                scope=account,
+                principal_id=identity.principal_id,
+                opts=pulumi.ResourceOptions(parent=identity, depends_on=waits_for),
+            )
+            waits_for = [assignment]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import authorization, keyvault, managedidentity
 
-from infra.azure.identity import Role, assign_role
+from infra.azure.identity import Role, assign_role, wait_for_propagation
 from infra.azure.network import Network
 from infra.contract import SecretsContract
 from infra.core.component import Component, StackContext
@@ -21,7 +21,7 @@ _ROTATE_AFTER, _EXPIRE_AFTER = "P1Y", "P18M"
 class Encryption:
     """What a service needs in order to encrypt with the platform's key."""
 
-    identity: pulumi.Output[str]  # ID; depends on the role that lets the identity use the key
+    identity: pulumi.Output[str]  # ID; known once the identity can use the key
     client: pulumi.Output[str]  # client ID of the identity
     vault: pulumi.Output[str]  # ID of the vault
     vault_uri: pulumi.Output[str]
@@ -37,7 +37,12 @@ class SecretsArgs:
 
 
 class Secrets(Component):
-    """A vault, the platform's key in it, and the identity with which services use the key."""
+    """A vault, the platform's key in it, and the identity with which services use the key.
+
+    Keys and secrets are never deleted by themselves, but with their vault: the provider deletes them in the data plane,
+    where it has no role and which it does not reach from outside the network.
+    Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/resources/customresources/custom_keyvault.go
+    """
 
     layer = "azure"
 
@@ -68,7 +73,7 @@ class Secrets(Component):
                 ),
             ),
             tags=context.naming.tags,
-            opts=self.child_options(protect=context.settings.resilience.deletion_protection),
+            opts=self.child_options(retain_on_delete=True, protect=context.settings.resilience.deletion_protection),
         )
         self._identity = managedidentity.UserAssignedIdentity(
             f"{name}-encryption",
@@ -77,9 +82,10 @@ class Secrets(Component):
             tags=context.naming.tags,
             opts=self.child_options(),
         )
-        self._encryption_role = assign_role(
+        role = assign_role(
             f"{name}-encryption", Role.KEY_VAULT_ENCRYPTION_USER, self._vault.id, self._identity.principal_id, self
         )
+        self._propagation = wait_for_propagation(f"{name}-encryption", [role], self)
         self.register_outputs({"name": self._vault.name, "endpoint": self._vault_uri})
 
     @property
@@ -90,7 +96,8 @@ class Secrets(Component):
     @property
     def encryption(self) -> Encryption:
         return Encryption(
-            identity=pulumi.Output.all(self._identity.id, self._encryption_role.id).apply(lambda ids: str(ids[0])),
+            # The triggers are inputs: a preview that assigns no other role knows the ID.
+            identity=pulumi.Output.all(self._identity.id, self._propagation.triggers).apply(lambda ids: str(ids[0])),
             client=self._identity.client_id,
             vault=self._vault.id,
             vault_uri=self._vault_uri,
@@ -112,7 +119,7 @@ class Secrets(Component):
             secret_name=name,
             properties=keyvault.SecretPropertiesArgs(value=pulumi.Output.secret(value), content_type="text/plain"),
             tags=self._args.context.naming.tags,
-            opts=self.child_options(),
+            opts=self.child_options(retain_on_delete=True),
         )
 
 

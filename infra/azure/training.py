@@ -9,13 +9,15 @@ import pulumi
 from pulumi_azure_native import authorization, machinelearningservices, managedidentity
 
 from infra.azure.artifacts import Artifacts
-from infra.azure.identity import Identities, Role, assign_role
+from infra.azure.identity import Identities, Role, assign_role, wait_for_propagation
 from infra.azure.network import Network
 from infra.azure.observability import Observability
 from infra.azure.registry import Registry
 from infra.azure.secrets import Secrets, create_private_vault
 from infra.contract import TrainingContract
 from infra.core.component import Component, StackContext
+
+_COMPUTE = "low-priority"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Training(Component):
             tags=args.context.naming.tags,
             opts=self.child_options(),
         )
-        grants = self._grant_workspace(name)
+        grants = wait_for_propagation(name, self._grant_workspace(name), self)
         self._workspace = self._create_workspace(name, grants)
         self._id: pulumi.Output[str] = self._workspace.id
         self._vault_id: pulumi.Output[str] = self._vault.id
@@ -86,9 +88,7 @@ class Training(Component):
             for what, (role, scope) in needs.items()
         ]
 
-    def _create_workspace(
-        self, name: str, grants: list[authorization.RoleAssignment]
-    ) -> machinelearningservices.Workspace:
+    def _create_workspace(self, name: str, grants: pulumi.Resource) -> machinelearningservices.Workspace:
         args, encryption = self._args, self._args.secrets.encryption
         return machinelearningservices.Workspace(
             name,
@@ -104,6 +104,9 @@ class Training(Component):
             key_vault=self._vault.id,
             container_registry=args.registry.id,
             application_insights=args.observability.insights_id,
+            # The registry's own builds cannot reach a private registry.
+            # Source: https://learn.microsoft.com/azure/machine-learning/how-to-managed-network
+            image_build_compute=_COMPUTE,
             public_network_access="Disabled",
             managed_network=machinelearningservices.ManagedNetworkSettingsArgs(
                 isolation_mode="AllowOnlyApprovedOutbound"
@@ -120,7 +123,7 @@ class Training(Component):
             enable_service_side_cmk_encryption=True,
             v1_legacy_mode=False,
             tags=args.context.naming.tags,
-            opts=self.child_options(depends_on=grants),
+            opts=self.child_options(depends_on=[grants]),
         )
 
     def _create_compute(self, name: str) -> None:
@@ -130,7 +133,7 @@ class Training(Component):
             name,
             resource_group_name=self._args.network.resource_group,
             workspace_name=self._workspace.name,
-            compute_name="low-priority",
+            compute_name=_COMPUTE,
             location=settings.location,
             identity=machinelearningservices.ManagedServiceIdentityArgs(
                 type="UserAssigned", user_assigned_identities=[self._args.identities.identity_id("training")]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from rehearsal.simulator import offline_kubernetes, random_provider
+from rehearsal.simulator import offline_kubernetes, random_provider, time_provider
 from rehearsal.simulator.aws import cloud as aws
 from rehearsal.simulator.azure import cloud as azure
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
 
-_CLOUDS = (azure.CLOUD, aws.CLOUD, offline_kubernetes.CLOUD, random_provider.CLOUD)
+_CLOUDS = (azure.CLOUD, aws.CLOUD, offline_kubernetes.CLOUD, random_provider.CLOUD, time_provider.CLOUD)
 
 
 def create_simulations(state: StateStore) -> dict[str, Simulation]:

@@ -62,6 +62,16 @@ class Recorder(pulumi.runtime.Mocks):
         (found,) = self.of_type(type_)
         return found
 
+    def list_dependencies(self, type_: str, name: str) -> set[tuple[str, str]]:
+        """Types and names of all resources that are created before this one because it depends on them."""
+        found: set[tuple[str, str]] = set()
+        open_ends = {(type_, name)}
+        while open_ends:
+            urns = {urn for end in open_ends for urn in self.requests[end].dependencies}
+            open_ends = {_split_urn(urn) for urn in urns} - found
+            found |= open_ends
+        return found
+
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         values = _values(args.inputs)
         inputs = values.plain
@@ -110,6 +120,12 @@ class _Monitor(pulumi.runtime.mocks.MockMonitor):
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 the protocol's name
         self._recorder.requests[request.type, request.name] = request
         return super().RegisterResource(request)
+
+
+def _split_urn(urn: str) -> tuple[str, str]:
+    """Type and name of a resource."""
+    *_, types, name = urn.split("::")
+    return types.rsplit("$", 1)[-1], name
 
 
 def _reset_ignored(new: Values, old: Values, paths: Iterable[str]) -> None:

@@ -109,7 +109,7 @@ def _has_weak_password(request: ResourceRequest) -> bool:
 def _standby_shares_zone(request: ResourceRequest) -> bool:
     zone, standby = request.get("availabilityZone"), request.get("highAvailability.standbyAvailabilityZone")
     zonal = request.get("highAvailability.mode") == "ZoneRedundant"
-    return zonal and isinstance(zone, str) and zone == standby
+    return zonal and isinstance(zone, str) and bool(zone) and zone == standby  # empty: Azure chooses
 
 
 def _check_delegated_subnet(request: ResourceRequest) -> str | None:

@@ -44,9 +44,14 @@ def has_role(state: StateReader, principal: str, role: str, target: str) -> bool
 
 
 def require_principal(path: str) -> Rule:
-    """The principal at `path` is an identity of this directory, or the caller."""
+    """The principal at `path` is an identity of the subscription or the caller, if it is no user or group.
+
+    Users and groups of the directory are not simulated.
+    """
 
     def rule(request: ResourceRequest) -> str | None:
+        if request.get("principalType") in ("Group", "User"):
+            return None
         principal = request.get(path)
         principals = [identity.outputs["principalId"] for identity in request.state.all(IDENTITY)]
         if principal in (*principals, request.account["objectId"]):

@@ -185,8 +185,8 @@ def test_every_role_is_a_built_in_role_known_elsewhere_by_its_name() -> None:
 def test_pools_have_their_sizes_and_bounds(dev: DeclaredStack) -> None:
     (system,) = dev.single("containerservice:ManagedCluster")["agentPoolProfiles"]
     user = dev.single("containerservice:AgentPool")
-    assert [system[key] for key in ("count", "minCount", "maxCount")] == [3, 3, 4]
-    assert [user[key] for key in ("vmSize", "count", "minCount", "maxCount")] == ["Standard_D8s_v5", 1, 1, 7]
+    assert [system[key] for key in ("minCount", "maxCount")] == [3, 4]
+    assert [user[key] for key in ("vmSize", "minCount", "maxCount")] == ["Standard_D8s_v5", 1, 7]
     assert system["nodeTaints"] == ["CriticalAddonsOnly=true:NoSchedule"]
     for pool in (system, user):
         assert pool["availabilityZones"] == ["1", "2", "3"]

@@ -38,7 +38,7 @@ COMPONENTS: Mapping[str, str] = {
 }
 # Modules without a counterpart: what takes several resources on one cloud takes one on the other.
 HELPERS: Mapping[str, frozenset[str]] = {
-    "azure": frozenset({"kubeconfig"}),
+    "azure": frozenset({"kubeconfig", "nodes"}),
     "aws": frozenset({"bucket", "iam", "keys", "kubeconfig", "nodes"}),
 }
 POOLS = {

@@ -1,0 +1,90 @@
+"""The cluster's node pools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pulumi_azure_native import containerservice
+
+from infra.azure.network import ZONES, Network
+from infra.contract import NodePool, Taint, TaintEffect
+from infra.core.component import Component, StackContext
+
+_POOL_LABEL = "groundwork/pool"
+_SYSTEM_TAINT = Taint("CriticalAddonsOnly", "true", TaintEffect.NO_SCHEDULE)
+_MAXIMUM_PODS = 110  # per node, as Kubernetes recommends; the overlay would allow 250
+
+
+def define_node_pools(context: StackContext) -> tuple[NodePool, NodePool]:
+    """The system pool and the user pool."""
+    settings = context.settings.cluster
+    system, user = settings.system_pool, settings.user_pool
+    return (
+        NodePool(
+            "system", system.size, system.minimum, system.maximum, ZONES, {_POOL_LABEL: "system"}, (_SYSTEM_TAINT,)
+        ),
+        NodePool("user", user.size, user.minimum, user.maximum, ZONES, {_POOL_LABEL: "user"}),
+    )
+
+
+def define_system_profile(
+    pool: NodePool, context: StackContext, network: Network
+) -> containerservice.ManagedClusterAgentPoolProfileArgs:
+    """The pool that a cluster is created with."""
+    return containerservice.ManagedClusterAgentPoolProfileArgs(
+        name=pool.name, mode="System", **_pool_args(pool, context, network)
+    )
+
+
+def create_user_pool(
+    name: str,
+    pool: NodePool,
+    context: StackContext,
+    network: Network,
+    cluster: containerservice.ManagedCluster,
+    parent: Component,
+) -> containerservice.AgentPool:
+    return containerservice.AgentPool(
+        name,
+        resource_group_name=network.resource_group,
+        resource_name_=cluster.name,
+        agent_pool_name=pool.name,
+        mode="User",
+        **_pool_args(pool, context, network),
+        # After the cluster, for AKS refuses a pool of a newer version than the control plane's.
+        opts=parent.child_options(depends_on=[cluster]),
+    )
+
+
+def _pool_args(pool: NodePool, context: StackContext, network: Network) -> dict[str, object]:
+    """The arguments that both pools have.
+
+    Not the number of nodes: AKS starts with the minimum, and whoever states a number sets it back to that with every
+    other change, against the autoscaler. Sources: https://github.com/Azure/AKS/issues/1627 and
+    https://github.com/Azure/ARO-HCP/pull/3659, where Microsoft's own clusters leave it out.
+    """
+    return {
+        "type": "VirtualMachineScaleSets",
+        "os_type": "Linux",
+        "os_sku": "AzureLinux",
+        "vm_size": pool.size,
+        "availability_zones": list(pool.zones),
+        "enable_auto_scaling": True,
+        "min_count": pool.minimum,
+        "max_count": pool.maximum,
+        # Without it a pool keeps its version when the control plane is upgraded.
+        "orchestrator_version": context.settings.cluster.kubernetes_version,
+        "node_labels": pool.labels,
+        "node_taints": _format_taints(pool.taints),
+        "vnet_subnet_id": network.nodes_subnet,
+        "max_pods": _MAXIMUM_PODS,
+        "enable_node_public_ip": False,
+        # Requires that the subscription has registered the feature Microsoft.Compute/EncryptionAtHost.
+        "enable_encryption_at_host": True,
+        "security_profile": containerservice.AgentPoolSecurityProfileArgs(ssh_access="Disabled"),
+        "tags": context.naming.tags,
+    }
+
+
+def _format_taints(taints: Sequence[Taint]) -> list[str] | None:
+    return [f"{taint.key}={taint.value}:{taint.effect}" for taint in taints] or None
