@@ -39,7 +39,7 @@ new-stack: $(READY) ## Write the settings of a new stack, which a terminal is as
 	@$(PYTHON) -m deploy.new_stack $(foreach name,$(NEW_STACK_ARGUMENTS),$(if $(findstring command,$(origin $(name))),$(name)="$$$(name)"))
 
 rehearse: $(READY) ## Bring STACK up on simulated clouds; with STRICT=1, a chart that cannot be rendered is an error
-	@$(PYTHON) -m rehearsal up "$(STACK)" --port $(PORT) $(if $(STRICT),--strict)
+	@$(PYTHON) -m rehearsal up "$(STACK)" --port $(PORT) $(if $(STRICT),--strict) $(if $(CONFIRM),--confirm "$(CONFIRM)")
 
 rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
 	@$(PYTHON) -m rehearsal destroy $(STACK) --port $(PORT)
@@ -60,7 +60,7 @@ stop: $(READY) ## Stop what `make env` started
 	@$(PYTHON) -m rehearsal stop $(STACK)
 
 preflight preview up destroy: $(READY)
-	@$(PYTHON) -m deploy $@ "$(STACK)" $(if $(filter 1 yes true,$(YES)),--yes)
+	@$(PYTHON) -m deploy $@ "$(STACK)" $(if $(filter 1 yes true,$(YES)),--yes) $(if $(CONFIRM),--confirm "$(CONFIRM)")
 
 preflight: ## Check what STACK needs on its real cloud: settings, tools, backend, credentials, account
 preview: ## Preview STACK on its real cloud

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Collection
 
-from deploy import preflight
+from deploy import preflight, setting_changes
 from deploy.engine import Engine
 from deploy.errors import DeployError
 from deploy.findings import Finding, list_missing, missing, render
 from deploy.programs import ROOT, Programs
 from deploy.stack import read_stack
+from infra.core.settings.catalogue import list_settings
 
 ACTIONS = ("preflight", "preview", "up", "destroy")
 _CHANGES = ("up", "destroy")
+_WITH_SETTINGS = ("preview", "up")
 _STACKS = ROOT / "stacks"
 _POLICY_PACK = ROOT / "policies"
 
 
-def run(action: str, name: str, *, is_confirmed: bool = False) -> int:
+def run(action: str, name: str, *, is_confirmed: bool = False, confirmed_losses: Collection[str] = ()) -> int:
     """Run one of `ACTIONS` for a stack on its real cloud and return the exit code.
 
     Previews and updates run under the policy pack, in the stack of the backend, which is created when it is not there.
-    Raises DeployError when there is no such stack, or when something is missing: after a report of all that is.
+    Raises DeployError when there is no such stack, when something is missing, after a report of all that is, or when a
+    setting cannot be changed. `confirmed_losses` are settings that may be changed although that loses data.
     """
     stack = read_stack(name, _STACKS)
     engine = Engine(Programs(os.environ), is_interactive=sys.stdin.isatty() and sys.stdout.isatty())
@@ -38,6 +42,11 @@ def run(action: str, name: str, *, is_confirmed: bool = False) -> int:
     if action == "preflight":
         print(f"Everything that {name} needs is there.", file=sys.stderr)
         return 0
+    if action in _WITH_SETTINGS:
+        # A preview loses nothing, so that it needs no confirmation to show what would be lost.
+        losses = confirmed_losses if action == "up" else list_settings()
+        if changes := setting_changes.describe(stack, engine, losses):
+            print(changes, file=sys.stderr)
     print(engine.select_stack(stack, create=action != "destroy"), file=sys.stderr)
     policies = [] if action == "destroy" else ["--policy-pack", str(_POLICY_PACK)]
     confirmation = ["--yes"] if is_confirmed and action in _CHANGES else []

@@ -9,6 +9,7 @@ from deploy.errors import DeployError
 from infra.core import stack_config
 from infra.core.settings import Cloud, Settings
 from kernel import stack_file
+from kernel.stack_file import StackFile
 from kernel.stack_names import describe_unknown_stack, list_stacks
 
 
@@ -17,6 +18,7 @@ class Stack:
     """A stack that has a file.
 
     cloud             None when the file does not say it
+    content           None when the file cannot be read
     settings          None when they are not valid
     problem           what is wrong with the settings; empty if they are valid
     secrets_provider  as the file names it, such as awskms://alias/state; empty for the backend's own
@@ -24,6 +26,7 @@ class Stack:
 
     name: str
     file: Path
+    content: StackFile | None
     cloud: Cloud | None
     settings: Settings | None
     problem: str = ""
@@ -40,7 +43,7 @@ def read_stack(name: str, folder: Path) -> Stack:
     try:
         file = stack_file.read(path, stack_config.NAMESPACE, shown)
     except stack_file.StackFileError as error:
-        return Stack(name, path, None, None, str(error))
+        return Stack(name, path, None, None, None, str(error))
     cloud = file.values.get(f"{stack_config.NAMESPACE}:cloud", "")
     try:
         settings, problem = stack_config.check(file, name), ""
@@ -49,6 +52,7 @@ def read_stack(name: str, folder: Path) -> Stack:
     return Stack(
         name,
         path,
+        file,
         Cloud(cloud) if cloud in set(Cloud) else None,
         settings,
         problem,

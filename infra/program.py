@@ -21,6 +21,8 @@ def deploy() -> None:
     foundation = _CREATE_FOUNDATION[settings.cloud](context)
     cluster.create_platform(context, foundation)
     _export_outputs(foundation)
+    # What the next deployment is compared with, see infra/core/settings/changes.py.
+    pulumi.export("settings", settings.dump())
 
 
 def _export_outputs(foundation: Foundation) -> None:

@@ -24,6 +24,7 @@ from infra.core.settings.catalogue import (
     list_sections,
     list_settings,
 )
+from infra.core.settings.changes import CHANGES, MEANINGS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -47,7 +48,24 @@ def documents() -> dict[str, str]:
 
 
 def format_settings() -> str:
-    return "\n".join([_HEADER, *(line for section in list_sections() for line in _format_section(section)), ""])
+    return "\n".join(
+        [_HEADER, *_format_effects(), *(line for section in list_sections() for line in _format_section(section)), ""]
+    )
+
+
+def _format_effects() -> list[str]:
+    rows = [f"| {effect} | {meaning} |" for effect, meaning in MEANINGS.items()]
+    return [
+        "The last column says what changing a setting does to a stack that stands. `make rehearse`, `make preview` and",
+        "`make up` say it before anything starts: they compare with the last deployment's output `settings`.",
+        "",
+        "| changing it | means |",
+        "|---|---|",
+        *rows,
+        "",
+        "A change that loses data is made with `CONFIRM=<setting>`, several of them separated by commas.",
+        "",
+    ]
 
 
 def _format_section(section: str) -> list[str]:
@@ -57,15 +75,15 @@ def _format_section(section: str) -> list[str]:
         return []
     meaning = describe_section(section) if section else ""
     rows = [
-        f"| `{path}` | {field.description} | {describe_values(field)} | {_default(path)} |"
+        f"| `{path}` | {field.description} | {describe_values(field)} | {_default(path)} | {_describe_change(path)} |"
         for path, field in settings.items()
     ]
     return [
         f"## {f'`{section}`' if section else 'The stack'}",
         "",
         *([meaning, ""] if meaning else []),
-        "| setting | description | values | default |",
-        "|---|---|---|---|",
+        "| setting | description | values | default | changing it |",
+        "|---|---|---|---|---|",
         *rows,
         "",
         "```yaml",
@@ -73,6 +91,11 @@ def _format_section(section: str) -> list[str]:
         "```",
         "",
     ]
+
+
+def _describe_change(path: str) -> str:
+    azure, aws = (str(CHANGES[path][cloud]) for cloud in (Cloud.AZURE, Cloud.AWS))
+    return azure if azure == aws else f"Azure: {azure}<br>AWS: {aws}"
 
 
 def _example(path: str) -> Any:

@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("stack")
     parser.add_argument("--port", type=int, default=0, help="port of the simulated clouds; a free one if not given")
     parser.add_argument("--strict", action="store_true", help="`up` fails where a chart could not be rendered")
+    parser.add_argument("--confirm", default="", help="settings that `up` may change although that loses data: a,b")
     arguments = parser.parse_args()
     os.environ.update(loopback_exemptions(os.environ))  # for this process, and for all that it starts
     try:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from policies import load_exceptions
-from rehearsal import summary
+from rehearsal import setting_changes, summary
 from rehearsal.console import UserError, info, progress_hidden
 from rehearsal.helm import chart_policies
 from rehearsal.helm.chart_policies import ChartEvaluation
@@ -39,6 +39,7 @@ def up(arguments: Namespace) -> int:
     """
     rehearsal = Rehearsal(arguments.stack)
     _check_settings(rehearsal)
+    setting_changes.check(rehearsal, arguments.confirm.split(","))
     started = time.monotonic()
     steps = list(_STEPS)
     with preparing() as preparation:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -23,6 +23,12 @@ _PROJECT = "Pulumi.yaml"
 SettingsCheck = Callable[[StackFile, str], object]
 """Takes the content of a stack's file and the stack's name; raises ValueError."""
 
+SettingsComparison = Callable[[StackFile, str, Mapping[str, Any], Collection[str]], str]
+"""Takes also the last deployment's output `settings`, and the settings whose loss of data is confirmed.
+
+Returns lines about what changes, or nothing; raises ValueError when it must not.
+"""
+
 
 @dataclass(frozen=True)
 class Project:
@@ -32,6 +38,7 @@ class Project:
     name           name in Pulumi.yaml, which is also the namespace of its settings
     stacks         folder of Pulumi.<stack>.yaml
     settings       entry point that checks a stack's settings, `package.module:function`; empty: only the program does
+    changes        entry point that compares settings with those of the last deployment; empty: they are not compared
     policy_pack    folder of the policy pack; None: no policies
     charts         YAML file with version, repository and digest of each Helm chart, by name; None: no charts are pinned
     lifecycle      Python package whose model lifecycle can be rehearsed; None: there is none
@@ -42,6 +49,7 @@ class Project:
     name: str
     stacks: Path
     settings: str = ""
+    changes: str = ""
     policy_pack: Path | None = None
     charts: Path | None = None
     lifecycle: Path | None = None
@@ -82,25 +90,32 @@ class Project:
 
     def settings_check(self) -> SettingsCheck | None:
         """The project's own check of its settings. Raises UserError when the entry point does not exist."""
-        if not self.settings:
+        return cast("SettingsCheck | None", self._load_entry_point("settings", self.settings))
+
+    def settings_comparison(self) -> SettingsComparison | None:
+        """The project's own comparison of settings. Raises UserError when the entry point does not exist."""
+        return cast("SettingsComparison | None", self._load_entry_point("changes", self.changes))
+
+    def _load_entry_point(self, key: str, entry_point: str) -> object:
+        if not entry_point:
             return None
         if str(self.root) not in sys.path:
             sys.path.insert(0, str(self.root))
-        module, _, function = self.settings.partition(":")
+        module, _, function = entry_point.partition(":")
         try:
-            check: SettingsCheck = getattr(import_module(module), function)
+            return getattr(import_module(module), function)
         except (ImportError, AttributeError) as error:
-            raise UserError(f"{DESCRIPTION}: settings = '{self.settings}' is not `module:function`: {error}") from None
-        return check
+            raise UserError(f"{DESCRIPTION}: {key} = '{entry_point}' is not `module:function`: {error}") from None
 
 
 def load(root: Path) -> Project:
     """The project in a folder. Raises UserError with what is wrong in its description."""
     description = _mapping(root / DESCRIPTION)
     folders = {"stacks", "policy_pack", "charts", "lifecycle", "gitops"}
-    unknown = set(description) - folders - {"settings"}
+    entry_points = {"settings", "changes"}
+    unknown = set(description) - folders - entry_points
     if unknown:
-        known = ", ".join(sorted(folders | {"settings"}))
+        known = ", ".join(sorted(folders | entry_points))
         raise UserError(f"{root / DESCRIPTION}: '{min(unknown)}' is not a key; remove it. The keys are {known}.")
     paths = {key: root / str(description[key]) for key in folders if key in description}
     for key, path in paths.items():
@@ -111,7 +126,8 @@ def load(root: Path) -> Project:
     name = _mapping(root / _PROJECT).get("name")
     if not name:
         raise UserError(f"{root / _PROJECT} names no project: set `name`.")
-    return Project(root, str(name), settings=str(description.get("settings", "")), **{"stacks": root, **paths})
+    functions = {key: str(description[key]) for key in entry_points if key in description}
+    return Project(root, str(name), **{"stacks": root, **paths}, **functions)
 
 
 @cache

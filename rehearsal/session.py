@@ -88,6 +88,11 @@ class Rehearsal:
         return self.folder / "environment"
 
     @property
+    def backend(self) -> Path:
+        """The folder in which the engine keeps its state."""
+        return self.folder / "backend"
+
+    @property
     def settings_file(self) -> Path:
         """The rehearsal's copy of the stack's settings."""
         return self.folder / f"Pulumi.{self.stack}.yaml"
@@ -143,10 +148,11 @@ class Rehearsal:
                 self.environment_file.unlink(missing_ok=True)  # left by a server that was killed: its ports are gone
                 yield state
         except DamagedStateError as error:
-            raise UserError(f"{error} {self._reset_hint}") from None
+            raise UserError(f"{error} {self.reset_hint}") from None
 
     @property
-    def _reset_hint(self) -> str:
+    def reset_hint(self) -> str:
+        """How to forget a rehearsal that cannot be used."""
         return (
             "It holds nothing real, only what was simulated: forget it with "
             f"`make rehearse-reset STACK={self.stack}`, then rehearse again."
@@ -210,15 +216,14 @@ class Rehearsal:
         if not passphrase.exists():
             passphrase.write_text(secrets.token_urlsafe(32))
             passphrase.chmod(stat.S_IRUSR | stat.S_IWUSR)
-        backend = self.folder / "backend"
-        backend.mkdir(exist_ok=True)
+        self.backend.mkdir(exist_ok=True)
         inherited = {key: value for key, value in os.environ.items() if not key.startswith((*_CREDENTIALS, _SLOW))}
         return {
             **inherited,
             "PATH": os.pathsep.join([*self._commands(engine), inherited.get("PATH", os.defpath)]),
             _PYTHON: sys.executable,
             _LANGUAGE_HOST: str(Path(pulumi_cli.__file__).with_name("language_host.py")),
-            "PULUMI_BACKEND_URL": backend.as_uri(),
+            "PULUMI_BACKEND_URL": self.backend.as_uri(),
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
             "PULUMI_DEBUG_COMMANDS": "true",  # makes --event-log a known flag
             "PULUMI_DEBUG_PROVIDERS": providers,
@@ -246,7 +251,7 @@ class Rehearsal:
 
     def _prepare_backend(self, environment: Mapping[str, str]) -> None:
         """Create the stack in the rehearsal's own backend, and clear the lock of a run that was killed."""
-        if any((self.folder / "backend" / ".pulumi" / "locks").rglob("*.json")):
+        if any((self.backend / ".pulumi" / "locks").rglob("*.json")):
             # Nobody else can hold it: this process holds the rehearsal's lock.
             self.pulumi(["cancel", "--yes"], environment, quiet=True)
         # Created in the rehearsal's folder, because that is where the engine then writes the salt of its encryption.
@@ -257,8 +262,7 @@ class Rehearsal:
         selected = self.pulumi(creation, environment, quiet=True)
         if selected.returncode != 0:
             raise UserError(
-                f"The rehearsal's state in {self.folder / 'backend'} cannot be used:\n{selected.stderr.strip()}\n"
-                f"{self._reset_hint}"
+                f"The rehearsal's state in {self.backend} cannot be used:\n{selected.stderr.strip()}\n{self.reset_hint}"
             )
 
     def pulumi(

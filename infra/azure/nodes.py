@@ -51,8 +51,12 @@ def create_user_pool(
         agent_pool_name=pool.name,
         mode="User",
         **_pool_args(pool, context, network),
-        # After the cluster, for AKS refuses a pool of a newer version than the control plane's.
-        opts=parent.child_options(depends_on=[cluster]),
+        opts=parent.child_options(
+            depends_on=[cluster],  # AKS refuses a pool of a newer version than the control plane's
+            # AKS cannot resize a pool, but the provider asks it to. Both have one name, so the old pool goes first.
+            replace_on_changes=["vmSize"],
+            delete_before_replace=True,
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -15,6 +15,7 @@ from infra.core.naming import is_stack_name
 from infra.core.settings import Cloud, Settings
 from infra.core.settings.catalogue import NAMESPACE as NAMESPACE  # part of this module's interface
 from infra.core.settings.catalogue import find_example, list_settings
+from infra.core.settings.changes import find_changes
 from infra.core.settings.faults import Fault, join_path, split_path
 from infra.core.settings.messages import describe_error, describe_rewritten
 from infra.core.settings.rules import find_faults
@@ -66,6 +67,29 @@ def parse(raw: Mapping[str, Any], stack: str, file: StackFile | None = None) -> 
     if settings is None or problems:
         raise SettingsError(stack, problems)
     return settings
+
+
+def compare(file: StackFile, stack: str, standing: Mapping[str, Any], confirmed: Collection[str]) -> str:
+    """What deploying a file would change in a stack that stands, in one line for each setting; empty for nothing.
+
+    `standing` is the output `settings` of the last deployment. Raises ValueError when a change cannot be made, or when
+    one that loses data is not among the `confirmed` settings.
+    """
+    changes = list(find_changes(standing, check(file, stack)))
+    refused = [each for each in changes if each.is_refused(confirmed)]
+    if not refused:
+        return "\n".join(f"  - {NAMESPACE}:{each}." for each in changes)
+    lines = _list_lines(file)
+    problems = [each.describe(lines.get(each.setting)) for each in refused]
+    raise ValueError(
+        "\n".join(
+            [
+                f"Stack '{stack}' stands, and these settings cannot be changed like this; nothing has been touched.",
+                *_format_list(problems),
+                f"The settings are in {file.name}; docs/settings.md says what changing each of them does.",
+            ]
+        )
+    )
 
 
 def _validate(raw: Mapping[str, Any], texts: Mapping[Sequence[str], str | None]) -> tuple[Settings | None, list[Fault]]:
@@ -175,8 +199,14 @@ def _parse_value(value: str) -> Any:
 
 
 def _format_message(stack: str, problems: Sequence[Sequence[str]]) -> str:
-    text = [f"The settings of stack '{stack}' are not valid; nothing has been touched."]
-    for first, *rest in problems:
-        text += [f"  - {first}", *(f"    {line}" for line in rest)]
-    text.append(f"The settings are in stacks/Pulumi.{stack}.yaml; docs/settings.md describes all of them.")
-    return "\n".join(text)
+    return "\n".join(
+        [
+            f"The settings of stack '{stack}' are not valid; nothing has been touched.",
+            *_format_list(problems),
+            f"The settings are in stacks/Pulumi.{stack}.yaml; docs/settings.md describes all of them.",
+        ]
+    )
+
+
+def _format_list(problems: Sequence[Sequence[str]]) -> list[str]:
+    return [line for first, *rest in problems for line in (f"  - {first}", *(f"    {one}" for one in rest))]

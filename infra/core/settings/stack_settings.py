@@ -67,3 +67,7 @@ class Settings(Section):
         cloud = Cloud.AWS if raw.get("cloud") == Cloud.AWS else Cloud.AZURE
         production = raw.get("environment") == Environment.PROD
         return merge(defaults(cloud, production=production), raw)
+
+    def dump(self) -> dict[str, Any]:
+        """All settings, defaults included, as a stack's file would have them."""
+        return self.model_dump(by_alias=True, mode="json")

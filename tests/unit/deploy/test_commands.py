@@ -6,6 +6,7 @@ tests/engine/test_deployment.py proves that the real one does what they say.
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from importlib.metadata import version
@@ -16,6 +17,8 @@ import pytest
 from deploy import commands
 from deploy.errors import DeployError
 from deploy.programs import ROOT
+from infra.core.stack_config import check
+from kernel import stack_file
 
 pytestmark = pytest.mark.process
 
@@ -38,6 +41,7 @@ case "$1 $2" in
 "version "*) echo v{version("pulumi")} ;;
 "whoami "*) echo '{{"user": "ada", "url": "https://app.pulumi.com/ada"}}' ;;
 "config set"|"stack select") test -e "$0.stack" || {{ echo "error: no stack named 'team' found" >&2; exit 6; }} ;;
+"stack export") cat "$0.state" 2>/dev/null || {{ echo "error: no stack named 'team' found" >&2; exit 6; }} ;;
 "stack init") touch "$0.stack"; echo "$@" >> "$0.log" ;;
 *) echo "$@" >> "$0.log"; exit 42 ;;
 esac
@@ -184,3 +188,50 @@ def test_make_runs_each_command(make: Callable[..., str], action: str) -> None:
 @pytest.mark.parametrize(("variable", "option"), [("YES=1", " --yes"), ("YES=0", ""), ("YES=", ""), ("YES=no", "")])
 def test_only_yes_means_yes(make: Callable[..., str], variable: str, option: str) -> None:
     assert make("up", "STACK=team", variable) == f'up "team"{option}'
+
+
+def deployed(folder: Path, outputs: dict[str, object]) -> None:
+    """Let Pulumi export the state of a deployment with these outputs."""
+    resources = [{"type": "pulumi:pulumi:Stack", "urn": "urn", "outputs": outputs}]
+    (folder / "pulumi.state").write_text(json.dumps({"version": 3, "deployment": {"resources": resources}}))
+
+
+def standing_settings(**changed: object) -> dict[str, object]:
+    return {**check(stack_file.parse(SETTINGS.encode(), "groundwork", "team"), "team").dump(), **changed}
+
+
+def test_what_a_deployment_would_change_in_the_settings_is_said_first(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed(folder, {"settings": standing_settings(owner="others")})
+    commands.run("up", "team", is_confirmed=True)
+    assert "team stands, and its settings change:\n  - groundwork:owner 'others' -> 'ml'" in capsys.readouterr().err
+    assert [line for line in log(folder) if line.startswith("up ")]
+
+
+@pytest.mark.parametrize("action", ["preview", "up"])
+def test_a_setting_that_is_fixed_stops_everything(folder: Path, action: str) -> None:
+    deployed(folder, {"settings": standing_settings(organization="other")})
+    with pytest.raises(DeployError, match=r"organization 'other' -> 'acme'.* fixed: "):
+        commands.run(action, "team", is_confirmed=True, confirmed_losses=["organization"])
+    assert log(folder) == []
+
+
+def test_a_loss_of_data_is_shown_by_a_preview_and_confirmed_for_a_deployment(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed(folder, {"settings": standing_settings(telemetry={"retentionDays": 90, "alertEmail": ""})})
+    commands.run("preview", "team")
+    assert "telemetry.retentionDays 90 -> 30: loses data" in capsys.readouterr().err
+    with pytest.raises(DeployError, match=r"CONFIRM=telemetry\.retentionDays"):
+        commands.run("up", "team", is_confirmed=True)
+    commands.run("up", "team", is_confirmed=True, confirmed_losses=["telemetry.retentionDays"])
+    assert [line.split()[0] for line in log(folder)] == ["stack", "preview", "up"]
+
+
+def test_a_deployment_that_does_not_know_its_settings_is_not_compared(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed(folder, {})
+    commands.run("preview", "team")
+    assert "so they are not compared" in capsys.readouterr().err

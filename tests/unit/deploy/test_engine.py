@@ -32,7 +32,7 @@ UNSET = refuse(
 def stack(tmp_path: Path) -> Stack:
     file = tmp_path / "Pulumi.team.yaml"
     file.write_text("config: {}\n")
-    return Stack("team", file, Cloud.AWS, None)
+    return Stack("team", file, None, Cloud.AWS, None)
 
 
 def engine(answers: Mapping[str, Any], *, is_interactive: bool = False, **environment: str) -> Engine:
@@ -99,7 +99,7 @@ def test_a_passphrase_file_has_to_be_there(stack: Stack, tmp_path: Path) -> None
 
 
 def test_a_key_service_needs_no_passphrase(stack: Stack) -> None:
-    with_key = Stack(stack.name, stack.file, stack.cloud, None, secrets_provider="awskms://alias/state")
+    with_key = Stack(stack.name, stack.file, None, stack.cloud, None, secrets_provider="awskms://alias/state")
     assert state(with_key, {"pulumi whoami": FOLDER, "pulumi config set": ""})[-1].status is Status.OK
 
 

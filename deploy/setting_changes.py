@@ -1,0 +1,41 @@
+"""Compares a stack's settings with those that it was last deployed with, before anything starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from deploy.engine import Engine
+from deploy.errors import DeployError
+from deploy.stack import Stack
+from infra.core import stack_config
+
+
+def describe(stack: Stack, engine: Engine, confirmed: Collection[str]) -> str:
+    """What the settings would change, or that it is not known; empty where nothing would.
+
+    Raises DeployError when that cannot be, or has to be confirmed first.
+    """
+    if stack.content is None:
+        return ""
+    resources = _export_resources(stack, engine)
+    if not resources:
+        return ""
+    outputs = next((each.get("outputs", {}) for each in resources if each["type"] == "pulumi:pulumi:Stack"), {})
+    standing = outputs.get("settings")
+    if not isinstance(standing, Mapping):
+        return f"{stack.name} has no finished deployment that says what its settings were, so they are not compared."
+    try:
+        changes = stack_config.compare(stack.content, stack.name, standing, confirmed)
+    except ValueError as error:
+        raise DeployError(str(error)) from None
+    return changes and f"{stack.name} stands, and its settings change:\n{changes}"
+
+
+def _export_resources(stack: Stack, engine: Engine) -> Sequence[Mapping[str, Any]]:
+    """The resources in the stack's state; none where there is no such stack yet."""
+    # An export contains secrets as they are encrypted, so it needs no passphrase.
+    answer = engine.programs.ask("pulumi", "stack", "export", "--stack", stack.name, "--non-interactive")
+    deployment = json.loads(answer.output).get("deployment") if answer.code == 0 else None
+    return (deployment or {}).get("resources") or []

@@ -1,0 +1,295 @@
+"""What changing each setting does to a stack that stands, per cloud.
+
+Whether a provider replaces a resource is in its schema (`replaceOnChanges`, `forceNew`), what a cloud does not change
+or loses is in its documentation. The source of each is beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from infra.core.settings.catalogue import NAMESPACE, format_value, list_settings
+from infra.core.settings.clouds import Cloud
+from infra.core.settings.stack_settings import Settings
+
+
+class Effect(StrEnum):
+    """What a change does, from the harmless to the impossible."""
+
+    NONE = "no effect"
+    FREE = "free"
+    ROLLS_NODES = "rolls nodes"
+    INTERRUPTS = "interrupts"
+    LOSES_DATA = "loses data"
+    FIXED = "fixed"
+
+
+# What each effect means, for documentation.
+MEANINGS = {
+    Effect.NONE: "the setting is not used on this cloud",
+    Effect.FREE: "in place; nothing is interrupted",
+    Effect.ROLLS_NODES: "nodes are replaced one after another; their pods move",
+    Effect.INTERRUPTS: "something does not work for some minutes",
+    Effect.LOSES_DATA: "something is gone for good; has to be confirmed",
+    Effect.FIXED: "refused: a stack keeps the value that it was created with",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a change does; `consequence` says to what, and continues a sentence."""
+
+    effect: Effect
+    consequence: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.effect}: {self.consequence}" if self.consequence else str(self.effect)
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """What the changes of a setting do.
+
+    usual      what every change does, of a number its increase
+    otherwise  what another change does from one value to the next: None where it does the usual
+    known_as   that in words, for documentation
+    """
+
+    usual: Change
+    otherwise: Callable[[Any, Any], Change | None] = lambda *_: None
+    known_as: str = ""
+
+    def find(self, old: Any, new: Any) -> Change:
+        return self.otherwise(old, new) or self.usual
+
+    def __str__(self) -> str:
+        return f"{self.usual}; {self.known_as}" if self.known_as else str(self.usual)
+
+
+@dataclass(frozen=True)
+class SettingChange:
+    """A setting that is to have another value than in what stands."""
+
+    setting: str
+    old: Any
+    new: Any
+    change: Change
+
+    def __str__(self) -> str:
+        return f"{self.setting} {format_value(self.old)} -> {format_value(self.new)}: {self.change}"
+
+    def is_refused(self, confirmed: Collection[str]) -> bool:
+        """Whether it cannot be made, or not without being confirmed."""
+        effect = self.change.effect
+        return effect is Effect.FIXED or (effect is Effect.LOSES_DATA and self.setting not in confirmed)
+
+    def describe(self, line: int | None) -> list[str]:
+        """Why the change is refused, and what to do."""
+        back = f"set it back to {format_value(self.old)}"
+        remedy = (
+            f"{back}; a stack with another value has to be created anew, after this one is destroyed"
+            if self.change.effect is Effect.FIXED
+            else f"{back}, or confirm it with CONFIRM={self.setting}"
+        )
+        place = f" (line {line})" if line else ""
+        return [
+            f"{NAMESPACE}:{self.setting} {format_value(self.old)} -> {format_value(self.new)}{place}: {self.change}.",
+            f"Remedy: {remedy}.",
+        ]
+
+
+def find_changes(standing: Mapping[str, Any], settings: Settings) -> Iterator[SettingChange]:
+    """What differs between the settings of what stands, as `settings.dump` gives them, and those wanted.
+
+    A setting that what stands does not know is left out: it is newer than that.
+    """
+    wanted = settings.dump()
+    cloud = Cloud(standing["cloud"]) if standing.get("cloud") in set(Cloud) else settings.cloud
+    for path in list_settings():
+        old, new = _find(standing, path), _find(wanted, path)
+        if old is not None and old != new:
+            yield SettingChange(path, old, new, CHANGES[path][cloud].find(old, new))
+
+
+def _find(content: Any, path: str) -> Any:
+    for part in path.split("."):
+        content = content.get(part) if isinstance(content, Mapping) else None
+    return content
+
+
+def _both(transitions: Transitions) -> Mapping[Cloud, Transitions]:
+    return {Cloud.AZURE: transitions, Cloud.AWS: transitions}
+
+
+def _per_cloud(azure: Transitions, aws: Transitions) -> Mapping[Cloud, Transitions]:
+    return {Cloud.AZURE: azure, Cloud.AWS: aws}
+
+
+def _shorter(what: str) -> Transitions:
+    """A time to keep something: what is older than a shorter one is deleted."""
+    change = Change(Effect.LOSES_DATA, f"{what} are deleted")
+    return Transitions(Change(Effect.FREE), lambda old, new: change if new < old else None, f"a lower value {change}")
+
+
+def _pin(what: str) -> Transitions:
+    """The account that a stack may be in: naming it, or no longer, moves nothing."""
+    return Transitions(
+        Change(Effect.FIXED, f"resources cannot move to another {what}"),
+        lambda old, new: None if old and new else Change(Effect.FREE),
+        "free between none and the one that the stack is in",
+    )
+
+
+def _judge_version(old: str, new: str) -> Change | None:
+    """Both services upgrade one minor version at a time, and never back."""
+    (old_major, old_minor), (major, minor) = (tuple(map(int, version.split("."))) for version in (old, new))
+    if (major, minor) < (old_major, old_minor):
+        return Change(Effect.FIXED, "a cluster cannot go back to an older version")
+    if major != old_major or minor > old_minor + 1:
+        return Change(
+            Effect.FIXED,
+            f"a cluster takes one minor version at a time, the next is {old_major}.{old_minor + 1}",
+        )
+    return None
+
+
+def _judge_disk(least_growth: float) -> Callable[[int, int], Change | None]:
+    def judge(old: int, new: int) -> Change | None:
+        if new < old:
+            return Change(Effect.FIXED, "the disk of a database only grows")
+        if new < old * least_growth:
+            return Change(Effect.FIXED, f"the disk has to grow by {least_growth - 1:.0%} or more")
+        return None
+
+    return judge
+
+
+_UNUSED = Transitions(Change(Effect.NONE))
+_FREE = Transitions(Change(Effect.FREE))
+_TAG = _per_cloud(
+    Transitions(Change(Effect.FREE, "a tag of every resource")),
+    # The tags of instances and volumes are part of a launch template, and a new version of that replaces the nodes.
+    # Source: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html
+    Transitions(Change(Effect.ROLLS_NODES, "a tag of every resource, nodes included")),
+)
+_CREATED_WITH = "every resource would have to be created anew"
+# Source: https://learn.microsoft.com/azure/aks/upgrade-aks-cluster and
+# https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html
+_VERSION = Transitions(
+    Change(Effect.ROLLS_NODES, "the control plane first, then all nodes"),
+    _judge_version,
+    "fixed for an older version and for more than one minor version at once",
+)
+
+CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
+    "cloud": _both(Transitions(Change(Effect.FIXED, _CREATED_WITH))),
+    "environment": _per_cloud(
+        Transitions(Change(Effect.FREE, "a tag, and the defaults of other settings, which have effects of their own")),
+        Transitions(
+            Change(Effect.ROLLS_NODES, "a tag, and the defaults of other settings, which have effects of their own")
+        ),
+    ),
+    "location": _both(Transitions(Change(Effect.FIXED, _CREATED_WITH))),
+    "organization": _both(Transitions(Change(Effect.FIXED, f"it is part of all names, so {_CREATED_WITH}"))),
+    "owner": _TAG,
+    "costCenter": _TAG,
+    "account": _per_cloud(_UNUSED, _pin("account")),
+    "subscription": _per_cloud(_pin("subscription"), _UNUSED),
+    "tenant": _per_cloud(_pin("tenant"), _UNUSED),
+    # Subnets in use cannot move: https://learn.microsoft.com/azure/virtual-network/manage-subnet-delegation and
+    # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html (the first block of a VPC is for ever)
+    "network.cidr": _both(Transitions(Change(Effect.FIXED, "a network that is in use cannot move"))),
+    # AKS: `Changing property 'networkProfile.podCidr' is not allowed`, likewise for services.
+    # Source: https://learn.microsoft.com/azure/aks/azure-cni-overlay
+    "network.podCidr": _per_cloud(
+        Transitions(Change(Effect.FIXED, "AKS keeps the ranges that a cluster was created with")), _UNUSED
+    ),
+    # EKS: `serviceIpv4Cidr` can be set when a cluster is created, so the provider replaces the cluster.
+    # Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
+    "network.serviceCidr": _per_cloud(
+        Transitions(Change(Effect.FIXED, "AKS keeps the ranges that a cluster was created with")),
+        Transitions(Change(Effect.LOSES_DATA, "the cluster is replaced, with everything on its volumes")),
+    ),
+    "network.hub": _both(Transitions(Change(Effect.INTERRUPTS, "connections through the former hub end"))),
+    "cluster.kubernetesVersion": _both(_VERSION),
+    # With an integrated API server, AKS changes from private to public and back in place.
+    # Source: https://learn.microsoft.com/azure/aks/api-server-vnet-integration
+    "cluster.authorizedRanges": _both(
+        Transitions(
+            Change(Effect.FREE),
+            lambda old, new: (
+                None
+                if bool(old) == bool(new)
+                else Change(Effect.INTERRUPTS, "the API becomes public or private, and has another address")
+            ),
+            "between none and some it interrupts: the API has another address",
+        )
+    ),
+    "cluster.privateAccessFrom": _both(_FREE),
+    "cluster.admins": _both(_FREE),
+    "cluster.login": _per_cloud(_FREE, _UNUSED),
+    # AKS: the size of a pool is for ever, and a cluster cannot be without its system pool.
+    # Source: https://learn.microsoft.com/azure/aks/resize-node-pool
+    "cluster.systemPool.size": _per_cloud(
+        Transitions(Change(Effect.FIXED, "AKS cannot resize a pool, and cannot be without its system pool")),
+        Transitions(Change(Effect.ROLLS_NODES, "a new node group is created before the old one is deleted")),
+    ),
+    "cluster.systemPool.minimum": _both(_FREE),
+    "cluster.systemPool.maximum": _both(_FREE),
+    "cluster.userPool.size": _per_cloud(
+        Transitions(Change(Effect.INTERRUPTS, "the pool is replaced; its pods wait for the new nodes")),
+        Transitions(Change(Effect.ROLLS_NODES, "a new node group is created before the old one is deleted")),
+    ),
+    "cluster.userPool.minimum": _both(_FREE),
+    "cluster.userPool.maximum": _both(_FREE),
+    # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-scaling-resources and
+    # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html
+    "database.size": _both(Transitions(Change(Effect.INTERRUPTS, "the database server restarts"))),
+    # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage and
+    # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html
+    "database.storageGb": _per_cloud(
+        Transitions(Change(Effect.FREE), _judge_disk(1), "a lower value is fixed: disks only grow"),
+        Transitions(Change(Effect.FREE), _judge_disk(1.1), "fixed for a lower value and for less than 10 % more"),
+    ),
+    "database.backupDays": _both(_shorter("older backups")),
+    # The provider replaces the machines, which are none while no job runs.
+    "training.size": _per_cloud(Transitions(Change(Effect.INTERRUPTS, "jobs that run are ended")), _FREE),
+    "training.maximumNodes": _both(_FREE),
+    # Source: https://learn.microsoft.com/azure/azure-monitor/logs/data-retention-configure and
+    # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+    "telemetry.retentionDays": _both(_shorter("older logs and metrics")),
+    "telemetry.alertEmail": _per_cloud(
+        _FREE, Transitions(Change(Effect.FREE, "alerts arrive once the new address has confirmed the subscription"))
+    ),
+    "resilience.deletionProtection": _both(_FREE),
+    "resilience.retainData": _per_cloud(_UNUSED, _FREE),
+    # A standby is added and removed while the server runs.
+    # Source: https://learn.microsoft.com/azure/reliability/reliability-postgresql-flexible-server and
+    # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.MultiAZSingleStandby.html
+    "resilience.multiZoneDatabase": _both(_FREE),
+    # A region of an account is zone-redundant from its addition on.
+    # Source: https://learn.microsoft.com/azure/reliability/reliability-cosmos-db-nosql
+    "resilience.multiZoneExperiments": _per_cloud(
+        Transitions(Change(Effect.FIXED, "Cosmos DB spreads a region over zones when the account is created")), _UNUSED
+    ),
+    "resilience.natGatewayPerZone": _per_cloud(
+        _UNUSED, Transitions(Change(Effect.INTERRUPTS, "open connections to the internet end"))
+    ),
+    "resilience.privateEndpointPerZone": _per_cloud(_UNUSED, _FREE),
+    "resilience.controlPlaneSla": _per_cloud(_FREE, _UNUSED),
+    # The capability of an account is for ever.
+    # Source: https://learn.microsoft.com/azure/cosmos-db/serverless
+    "resilience.provisionedThroughput": _per_cloud(
+        Transitions(Change(Effect.FIXED, "a Cosmos DB account is serverless or not from its creation on")), _UNUSED
+    ),
+    "resilience.replicas": _both(_FREE),
+    # Source: https://learn.microsoft.com/azure/storage/blobs/soft-delete-blob-overview and
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
+    "resilience.artifactVersionDays": _both(_shorter("older versions of artifacts")),
+    # Source: https://learn.microsoft.com/azure/cosmos-db/continuous-backup-restore-introduction
+    "resilience.experimentsBackupDays": _per_cloud(_shorter("older backups"), _UNUSED),
+    "resilience.secretRecoveryDays": _per_cloud(_UNUSED, _FREE),
+}

@@ -1,0 +1,50 @@
+"""Compares a stack's settings with those that its rehearsal was last brought up with, before anything starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from rehearsal.console import UserError, info
+from rehearsal.session import Rehearsal
+
+# The output in which a program says what its settings are.
+_OUTPUT = "settings"
+
+
+def check(rehearsal: Rehearsal, confirmed: Collection[str]) -> None:
+    """Say what the settings would change. Raises UserError when that cannot be, or has to be confirmed first."""
+    compare, standing = rehearsal.project.settings_comparison(), read_outputs(rehearsal).get(_OUTPUT)
+    if compare is None or not isinstance(standing, Mapping):
+        return
+    file = rehearsal.project.read_stack_file(rehearsal.stack)
+    try:
+        changes = compare(file, rehearsal.stack, standing, confirmed)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if changes:
+        info(f"{rehearsal.stack} stands, and its settings change:\n{changes}")
+
+
+def read_outputs(rehearsal: Rehearsal) -> Mapping[str, Any]:
+    """The stack's outputs in the rehearsal's backend; none before the first deployment has succeeded.
+
+    Read from the engine's file, https://www.pulumi.com/docs/iac/concepts/state-and-backends/, since an engine needs a
+    second to start. Raises UserError when the file cannot be read.
+    """
+    path = _find_state(rehearsal)
+    if not path.exists():
+        return {}
+    try:
+        deployment = json.loads(path.read_text())["checkpoint"].get("latest") or {}
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"The rehearsal's state {path} cannot be read: {error!r}. {rehearsal.reset_hint}") from None
+    resources = deployment.get("resources") or []
+    outputs = next((each.get("outputs", {}) for each in resources if each["type"] == "pulumi:pulumi:Stack"), {})
+    return dict(outputs)
+
+
+def _find_state(rehearsal: Rehearsal) -> Path:
+    return rehearsal.backend / ".pulumi" / "stacks" / rehearsal.project.name / f"{rehearsal.stack}.json"

@@ -1,0 +1,166 @@
+"""What changing each setting does to a stack that stands, and what is said of it before anything starts.
+
+Proves that each setting has an answer for both clouds, and the messages. That providers and clouds do what the table
+says is in their documentation, which it quotes; no test can prove that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+from infra.core.settings import Cloud
+from infra.core.settings.catalogue import find_example, list_settings
+from infra.core.settings.changes import CHANGES, MEANINGS, Effect
+from infra.core.stack_config import check, compare
+from kernel import stack_file
+from kernel.stack_file import StackFile
+
+FILES = {
+    Cloud.AZURE: """\
+config:
+  cloud: azure
+  environment: prod
+  location: westeurope
+  organization: acme
+  owner: ml
+  cluster:
+    authorizedRanges: [203.0.113.0/24]
+    kubernetesVersion: "1.35"
+""",
+    Cloud.AWS: """\
+config:
+  cloud: aws
+  environment: dev
+  location: eu-west-1
+  organization: acme
+  owner: ml
+  cluster:
+    authorizedRanges: [203.0.113.0/24]
+    kubernetesVersion: "1.35"
+""",
+}
+
+
+def parse(text: str) -> StackFile:
+    return stack_file.parse(text.encode(), "groundwork", "stacks/Pulumi.test.yaml")
+
+
+def compare_with(old: str, new: str, cloud: Cloud = Cloud.AZURE, confirmed: Collection[str] = ()) -> str:
+    """Compare a file, in which some text is replaced, with itself as it stands."""
+    before = FILES[cloud]
+    assert old in before
+    standing = check(parse(before), "test").dump()
+    return compare(parse(before.replace(old, new)), "test", standing, confirmed)
+
+
+def refusal(old: str, new: str, cloud: Cloud = Cloud.AZURE, confirmed: Collection[str] = ()) -> str:
+    with pytest.raises(ValueError, match="nothing has been touched") as caught:
+        compare_with(old, new, cloud, confirmed)
+    return str(caught.value)
+
+
+def test_each_setting_says_what_changing_it_does_on_both_clouds() -> None:
+    assert list(CHANGES) == list(list_settings())
+    assert all(set(transitions) == set(Cloud) for transitions in CHANGES.values())
+    assert set(MEANINGS) == set(Effect)
+
+
+@pytest.mark.parametrize("cloud", Cloud)
+def test_the_same_settings_change_nothing(cloud: Cloud) -> None:
+    assert compare_with("owner: ml", "owner: 'ml'", cloud) == ""
+
+
+@pytest.mark.parametrize("cloud", Cloud)
+@pytest.mark.parametrize("setting", list_settings())
+def test_each_change_can_be_judged(cloud: Cloud, setting: str) -> None:
+    """Rules over old and new value take whatever values a setting has."""
+    example = find_example(setting, cloud)
+    old = {bool: False, int: 1, list: [], str: "1.30" if "Version" in setting else ""}[type(example)]
+    for transition in ((old, example), (example, old)):
+        assert CHANGES[setting][cloud].find(*transition).effect in Effect
+
+
+@pytest.mark.parametrize(
+    ("cloud", "old", "new", "line"),
+    [
+        (Cloud.AZURE, "owner: ml", "owner: ops", "groundwork:owner 'ml' -> 'ops': free: a tag of every resource."),
+        (Cloud.AWS, "owner: ml", "owner: ops", "'ops': rolls nodes: a tag of every resource, nodes included."),
+        (Cloud.AZURE, '"1.35"', '"1.36"', "'1.35' -> '1.36': rolls nodes: the control plane first, then all nodes."),
+        (Cloud.AZURE, "203.0.113.0/24", "198.51.100.0/24", '["198.51.100.0/24"]: free.'),
+        (Cloud.AWS, "owner: ml", "owner: ml\n  database: {storageGb: 128}", "database.storageGb 64 -> 128: free."),
+        (Cloud.AWS, "owner: ml", "owner: ml\n  account: '111122223333'", "account '' -> '111122223333': free."),
+        (Cloud.AWS, "owner: ml", "owner: ml\n  network: {podCidr: 10.245.0.0/16}", "-> '10.245.0.0/16': no effect."),
+        (
+            Cloud.AWS,
+            '"1.35"',
+            '"1.35"\n    systemPool: {size: m6i.2xlarge}',
+            "'m6i.xlarge' -> 'm6i.2xlarge': rolls nodes: a new node group is created before the old one is deleted.",
+        ),
+    ],
+)
+def test_what_can_be_changed_is_listed_with_its_effect(cloud: Cloud, old: str, new: str, line: str) -> None:
+    report = compare_with(old, new, cloud)
+    assert report.startswith("  - groundwork:")
+    assert report.endswith(line)
+    assert len(report.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("cloud", "old", "new", "problem"),
+    [
+        (Cloud.AZURE, "westeurope", "northeurope", "location 'westeurope' -> 'northeurope' (line 4): fixed: every"),
+        (Cloud.AWS, "acme", "newco", "organization 'acme' -> 'newco' (line 5): fixed: it is part of all names"),
+        (
+            Cloud.AZURE,
+            "owner: ml",
+            "owner: ml\n  network: {cidr: 10.30.0.0/16}",
+            "network.cidr '10.20.0.0/16' -> '10.30.0.0/16' (line 7): fixed: a network that is in use cannot move.",
+        ),
+        (Cloud.AZURE, '"1.35"', '"1.37"', "fixed: a cluster takes one minor version at a time, the next is 1.36."),
+        (Cloud.AZURE, "owner: ml", "owner: ml\n  database: {storageGb: 32}", "the disk of a database only grows."),
+        (Cloud.AWS, "owner: ml", "owner: ml\n  database: {storageGb: 66}", "the disk has to grow by 10% or more."),
+        (
+            Cloud.AZURE,
+            '"1.35"',
+            '"1.35"\n    systemPool: {size: Standard_D8s_v5}',
+            "fixed: AKS cannot resize a pool, and cannot be without its system pool.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_fixed_is_refused_with_the_way_back(cloud: Cloud, old: str, new: str, problem: str) -> None:
+    message = refusal(old, new, cloud, confirmed=list_settings())
+    assert problem in message
+    assert "Remedy: set it back to " in message
+    assert "; a stack with another value has to be created anew, after this one is destroyed." in message
+
+
+def test_an_older_version_is_refused() -> None:
+    newer = FILES[Cloud.AZURE].replace('"1.35"', '"1.36"')
+    standing = check(parse(newer), "test").dump()
+    with pytest.raises(ValueError, match="a cluster cannot go back to an older version"):
+        compare(parse(FILES[Cloud.AZURE]), "test", standing, ())
+
+
+def test_a_loss_of_data_has_to_be_confirmed() -> None:
+    change = ("owner: ml", "owner: ml\n  database: {backupDays: 7}")
+    message = refusal(*change)
+    assert "groundwork:database.backupDays 35 -> 7 (line 7): loses data: older backups are deleted." in message
+    assert "Remedy: set it back to 35, or confirm it with CONFIRM=database.backupDays." in message
+    report = compare_with(*change, confirmed=["database.backupDays"])
+    assert report == "  - groundwork:database.backupDays 35 -> 7: loses data: older backups are deleted."
+
+
+def test_another_environment_changes_the_settings_whose_defaults_it_has() -> None:
+    message = refusal("environment: prod", "environment: dev")
+    assert "groundwork:resilience.provisionedThroughput true -> false: fixed: " in message
+    assert "CONFIRM=telemetry.retentionDays" in message
+
+
+def test_a_setting_that_what_stands_does_not_know_is_not_compared() -> None:
+    standing: dict[str, Any] = check(parse(FILES[Cloud.AZURE]), "test").dump()
+    del standing["network"]
+    changed = FILES[Cloud.AZURE] + "  network: {cidr: 10.30.0.0/16}\n"
+    assert compare(parse(changed), "test", standing, ()) == ""

@@ -1,0 +1,67 @@
+"""A rehearsal that stands is compared with its stack's settings before anything starts.
+
+Proves that the project's own comparison gets what the engine's state says; what it answers is the project's.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rehearsal import setting_changes
+from rehearsal.console import UserError
+from rehearsal.project import Project
+from rehearsal.session import Rehearsal
+
+COMPARISON = """
+def compare(file, stack, standing, confirmed):
+    if standing["size"] == "huge" and "size" not in confirmed:
+        raise ValueError(f"{stack}: size {standing['size']} -> {file.values['shop:size']} is not possible")
+    return "  - size"
+"""
+
+
+@pytest.fixture
+def rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
+    (tmp_path / "Pulumi.test.yaml").write_text("config:\n  shop:size: '3'\n")
+    (tmp_path / "shop_changes.py").write_text(COMPARISON)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return Rehearsal("test", project=Project(tmp_path, "shop", tmp_path, changes="shop_changes:compare"))
+
+
+def deploy(rehearsal: Rehearsal, outputs: object) -> None:
+    """Write the state of a deployment with these outputs, as the engine does."""
+    resources = [{"type": "pulumi:pulumi:Stack", "urn": "urn", "outputs": outputs}]
+    file = rehearsal.backend / ".pulumi" / "stacks" / "shop" / "test.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"version": 3, "checkpoint": {"latest": {"resources": resources}}}))
+
+
+def test_before_the_first_deployment_nothing_is_compared(rehearsal: Rehearsal) -> None:
+    setting_changes.check(rehearsal, [])
+    deploy(rehearsal, {})
+    setting_changes.check(rehearsal, [])
+    assert setting_changes.read_outputs(rehearsal) == {}
+
+
+def test_changes_are_listed(rehearsal: Rehearsal, capsys: pytest.CaptureFixture[str]) -> None:
+    deploy(rehearsal, {"settings": {"size": "2"}})
+    setting_changes.check(rehearsal, [])
+    captured = capsys.readouterr()
+    assert "test stands, and its settings change:\n  - size" in captured.out + captured.err
+
+
+def test_what_must_not_change_is_an_error_unless_it_is_confirmed(rehearsal: Rehearsal) -> None:
+    deploy(rehearsal, {"settings": {"size": "huge"}})
+    with pytest.raises(UserError, match="test: size huge -> 3 is not possible"):
+        setting_changes.check(rehearsal, ["colour"])
+    setting_changes.check(rehearsal, ["size"])
+
+
+def test_a_damaged_state_says_how_to_forget_it(rehearsal: Rehearsal) -> None:
+    deploy(rehearsal, {})
+    next(rehearsal.backend.rglob("test.json")).write_text("{")
+    with pytest.raises(UserError, match=r"cannot be read: .*make rehearse-reset STACK=test"):
+        setting_changes.check(rehearsal, [])
