@@ -10,10 +10,11 @@ from pulumi_policy import PolicyPack
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from policies import controls, load_exceptions
-from policies.engine.pack import NAME, AnalyzerServicer, as_policy
+from policies.engine.pack import NAME, as_policy
+from policies.engine.servicer import PackServicer
 
 # PolicyPack creates its servicer itself and has no hook for checking the configuration that it receives.
-pulumi_policy.policy._PolicyAnalyzerServicer = AnalyzerServicer  # type: ignore[misc]
+pulumi_policy.policy._PolicyAnalyzerServicer = PackServicer  # type: ignore[assignment,misc]
 
 try:
     exceptions = load_exceptions()

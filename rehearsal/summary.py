@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +20,8 @@ _SIMULATED = (
     "the clouds' APIs and what they bring into a cluster; nodes; the processes in pods, and so their network traffic"
 )
 _OFFLINE = "the clouds' APIs; Kubernetes: objects, charts' too, are checked offline and start no pods"
-# The SDK's advisory for a policy that could not be evaluated because a value was not known yet.
-_UNDECIDED = "can't run policy"
+# The policy pack's one message about checks that depend on values that are not known yet.
+_UNDECIDED = re.compile(r"(\d+) checks depend on values that are not known yet")
 
 
 @dataclass
@@ -82,8 +83,8 @@ def policy_results(events: Iterable[Mapping[str, Any]]) -> PolicyResults:
             run.passed += len(event.get(name, {}).get("passed", ()))
             run.failed += len(event.get(name, {}).get("failed", ()))
         policy = event.get("policyEvent", {})
-        if _UNDECIDED in policy.get("message", ""):
-            run.undecided += 1
+        if undecided := _UNDECIDED.search(policy.get("message", "")):
+            run.undecided += int(undecided[1])
             run.failed -= 1  # the engine counts every policy with an advisory as failed
         elif policy.get("enforcementLevel") == "warning":
             run.advisories.append(f"{policy['policyName']}: {policy.get('resourceUrn', '').rsplit('::', 1)[-1]}")

@@ -71,11 +71,12 @@ def _servicer_of(control_id: str) -> AnalyzerServicer:
 
 def _diagnose(server: AnalyzerServicer, control_id: str, subject: Subject) -> list[Any]:
     if get_control(control_id).over_stack:
-        return _analyze_stack(server, subject)
+        return analyze_stack(server, subject)
     return [each for resource in subject for each in analyze(server, resource)]
 
 
-def _analyze_stack(server: AnalyzerServicer, stack: Subject) -> list[Any]:
+def analyze_stack(server: AnalyzerServicer, stack: Subject) -> list[Any]:
+    """The diagnostics of all controls that a server has on a stack."""
     urns = {resource.name: urn(resource) for resource in stack}
     request = proto.AnalyzeStackRequest(
         resources=[

@@ -1,0 +1,64 @@
+"""The server of the policy pack: the SDK's, with one message for all that is undecided, and the pack's own version."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pulumi.runtime import proto
+
+from policies.engine.pack import NAME, AnalyzerServicer
+
+# What the SDK puts before the message of an UndecidedError.
+_UNDECIDED: Final = "can't run policy "
+_VERSION: Final = yaml.safe_load((Path(__file__).parents[1] / "PulumiPolicy.yaml").read_text())["version"]
+
+
+class PackServicer(AnalyzerServicer):
+    """Collects what is undecided in a run of the program, and reports it once, with the stack.
+
+    By itself the SDK reports every undecided check in a message of its own, dozens in a first preview, and the engine
+    counts each as failed. The engine starts a server for each run.
+    """
+
+    def __init__(self, name: str, version: str, *arguments: Any) -> None:
+        # The SDK passes a version of its own, which would contradict the one that the engine reads and shows.
+        del version
+        super().__init__(name, _VERSION, *arguments)  # type: ignore[no-untyped-call]
+        self._undecided: Counter[str] = Counter()
+        self._counting = threading.Lock()
+
+    def Analyze(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's name)
+        return self._collect(super().Analyze(request, context))  # type: ignore[no-untyped-call]
+
+    def AnalyzeStack(self, request: Any, context: Any) -> Any:  # noqa: N802
+        response = self._collect(super().AnalyzeStack(request, context))  # type: ignore[no-untyped-call]
+        if self._undecided:
+            response.diagnostics.append(self._summarize())
+        return response
+
+    def _collect(self, response: Any) -> Any:
+        """The response in which an undecided check is neither passed nor failed, but did not apply."""
+        undecided = [found for found in response.diagnostics if found.message.startswith(_UNDECIDED)]
+        for found in undecided:
+            response.diagnostics.remove(found)
+            reason = found.message.partition(" during preview: ")[2]
+            response.not_applicable.append(proto.PolicyNotApplicable(policy_name=found.policyName, reason=reason))
+        with self._counting:
+            self._undecided.update(found.policyName for found in undecided)
+        return response
+
+    def _summarize(self) -> Any:
+        controls = ", ".join(f"{control} ({count})" for control, count in sorted(self._undecided.items()))
+        return proto.AnalyzeDiagnostic(
+            policyName="undecided",
+            policyPackName=NAME,
+            policyPackVersion=_VERSION,
+            message=f"{self._undecided.total()} checks depend on values that are not known yet; the next run decides "
+            f"them: {controls}",
+            description="Checks that depend on values that are not known yet",
+            enforcementLevel=proto.ADVISORY,
+        )
