@@ -27,7 +27,7 @@ class PackServicer(AnalyzerServicer):
     def __init__(self, name: str, version: str, *arguments: Any) -> None:
         # The SDK passes a version of its own, which would contradict the one that the engine reads and shows.
         del version
-        super().__init__(name, _VERSION, *arguments)  # type: ignore[no-untyped-call]
+        super().__init__(name, _VERSION, *arguments)
         self._undecided: Counter[str] = Counter()
         self._counting = threading.Lock()
 
