@@ -20,6 +20,7 @@ from infra.contract import ClusterContract, Endpoint
 from infra.core.component import Component, StackContext
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+_DEPLOYER_TAG = "deployer"
 _STORAGE_CLASS = "ebs-csi-default-sc"  # created by the EBS driver's add-on
 
 
@@ -41,6 +42,8 @@ class Cluster(Component):
         self._args = args
         self._name = args.context.naming.regional_name("cluster", limit=100)
         self._node_pools = define_node_pools(args.context, args.network.zones)
+        self._exists = self._name in eks.get_clusters(opts=self._invoke_options).names
+        self._deployer = self._find_deployer()
         self._cluster = self._create_cluster(name)
         admins = self._create_admins(name)
         networking = self._create_network_addons(name)
@@ -71,6 +74,22 @@ class Cluster(Component):
             api=Endpoint([f"{service}/32", *self._args.network.private_blocks], HTTPS),
             storage_class=_STORAGE_CLASS,
         )
+
+    @property
+    def _invoke_options(self) -> pulumi.InvokeOptions:
+        return pulumi.InvokeOptions(parent=self)
+
+    def _find_deployer(self) -> str:
+        """The ARN of the role or user of the first deployment, which the cluster's tag names from then on.
+
+        With the present one, a preview by another identity would show the access of this one as withdrawn.
+        """
+        if self._exists:
+            tags = eks.get_cluster(name=self._name, opts=self._invoke_options).tags
+            if _DEPLOYER_TAG in tags:
+                return tags[_DEPLOYER_TAG]
+        caller = get_caller_identity(opts=self._invoke_options).arn
+        return iam.get_session_context(arn=caller, opts=self._invoke_options).issuer_arn
 
     def _create_cluster(self, name: str) -> eks.Cluster:
         context, key = self._args.context, self._args.secrets.key.arn
@@ -115,7 +134,7 @@ class Cluster(Component):
             upgrade_policy=eks.ClusterUpgradePolicyArgs(support_type="STANDARD"),
             bootstrap_self_managed_addons=False,  # they are managed add-ons, see below
             deletion_protection=context.settings.resilience.deletion_protection,
-            tags=context.naming.tags,
+            tags={**context.naming.tags, _DEPLOYER_TAG: self._deployer},
             opts=self.child_options(depends_on=[role, logs]),
         )
 
@@ -134,13 +153,11 @@ class Cluster(Component):
         )
 
     def _create_admins(self, name: str) -> Sequence[eks.AccessPolicyAssociation]:
-        """Access for the roles of the settings, and for the identity that deploys, which installs the platform.
+        """Access for the identity of the first deployment, and for the roles of the settings.
 
         Source: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html
         """
-        opts = pulumi.InvokeOptions(parent=self)
-        deployer = iam.get_session_context(arn=get_caller_identity(opts=opts).arn, opts=opts).issuer_arn
-        admins = dict.fromkeys([deployer, *self._args.context.settings.cluster.admins])
+        admins = dict.fromkeys([self._deployer, *self._args.context.settings.cluster.admins])
         return [self._create_admin(f"{name}-admin-{arn.rpartition('/')[2]}", arn) for arn in admins]
 
     def _create_admin(self, name: str, principal: str) -> eks.AccessPolicyAssociation:
@@ -192,7 +209,13 @@ class Cluster(Component):
             ),
         )
         nodes = NodeGroupsArgs(
-            self._args.context, self._args.network, self._args.secrets.key.arn, role, self._cluster, self._name
+            self._args.context,
+            self._args.network,
+            self._args.secrets.key.arn,
+            role,
+            self._cluster,
+            self._name,
+            self._exists,
         )
         return create_node_groups(name, self._node_pools, nodes, self, networking)
 
@@ -256,7 +279,7 @@ class Cluster(Component):
             addon_version=eks.get_addon_version(
                 addon_name=addon,
                 kubernetes_version=self._args.context.settings.cluster.kubernetes_version,
-                opts=pulumi.InvokeOptions(parent=self),
+                opts=self._invoke_options,
             ).version,
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="OVERWRITE",

@@ -27,6 +27,7 @@ class NodeGroupsArgs:
     role: Role
     cluster: eks.Cluster
     cluster_name: str
+    cluster_exists: bool  # whether an earlier deployment created it
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def create_node_groups(
     waits_for: Sequence[pulumi.Resource],
 ) -> Sequence[eks.NodeGroup]:
     """One managed node group for each pool, whose nodes join once `waits_for` exist."""
-    scaling = _find_scaling(args.cluster_name, parent)
+    scaling = _find_scaling(args.cluster_name, parent) if args.cluster_exists else {}
     return [_create_node_group(name, pool, scaling.get(pool.name), args, parent, waits_for) for pool in pools]
 
 
@@ -141,10 +142,8 @@ def _create_launch_template(name: str, pool: NodePool, args: NodeGroupsArgs, par
 
 
 def _find_scaling(cluster: str, parent: Component) -> Mapping[str, _Scaling]:
-    """The scaling of each pool's node group in the account; none before the cluster exists."""
+    """The scaling of each pool's node group in the account."""
     opts = pulumi.InvokeOptions(parent=parent)
-    if cluster not in eks.get_clusters(opts=opts).names:
-        return {}
     found = {}
     for name in eks.get_node_groups(cluster_name=cluster, opts=opts).names:
         group = eks.get_node_group(cluster_name=cluster, node_group_name=name, opts=opts)

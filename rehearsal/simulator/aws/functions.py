@@ -69,6 +69,15 @@ def _get_clusters(arguments: Arguments, state: StateReader, account: Account) ->
     return {"id": account["region"], "names": [cluster.id for cluster in state.all(CLUSTER)]}
 
 
+def _get_cluster(arguments: Arguments, state: StateReader, account: Account) -> Mapping[str, Any]:  # noqa: ARG001
+    name = arguments["name"]
+    for cluster in state.all(CLUSTER):
+        if cluster.id == name:
+            kept = {key: cluster.inputs.get(key) for key in ("roleArn", "version", "tags")}
+            return {**kept, "arn": cluster.outputs["arn"], "endpoint": cluster.outputs["endpoint"], "id": name}
+    raise CloudError(f"ResourceNotFoundException: No cluster found for name: {name}.")
+
+
 def _get_node_groups(arguments: Arguments, state: StateReader, account: Account) -> Mapping[str, Any]:  # noqa: ARG001
     cluster = arguments["clusterName"]
     if all(found.id != cluster for found in state.all(CLUSTER)):
@@ -137,6 +146,7 @@ FUNCTIONS: Mapping[str, ProviderFunction] = {
     "aws:cloudwatch/getLogGroup:getLogGroup": _get_log_group,
     "aws:cloudwatch/getLogGroups:getLogGroups": _get_log_groups,
     "aws:eks/getAddonVersion:getAddonVersion": _get_addon_version,
+    "aws:eks/getCluster:getCluster": _get_cluster,
     "aws:eks/getClusters:getClusters": _get_clusters,
     "aws:eks/getNodeGroup:getNodeGroup": _get_node_group,
     "aws:eks/getNodeGroups:getNodeGroups": _get_node_groups,

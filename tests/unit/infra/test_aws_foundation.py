@@ -22,6 +22,7 @@ from infra import aws
 from infra.access import WORKLOADS, Store
 from infra.aws.network import SubnetBlocks
 from infra.contract import Foundation
+from rehearsal.simulator.aws import functions as simulated_functions
 from rehearsal.simulator.aws import network as simulated_network
 from rehearsal.simulator.aws.cloud import ACCOUNT
 from rehearsal.simulator.core.state_store import ResourceRecord
@@ -264,13 +265,20 @@ def test_answers_to_the_hub_go_through_its_transit_gateway(private: DeclaredStac
     assert through_hub == ["10.90.0.0/16"], "EC2 routes within the network itself"
 
 
-def test_the_listed_roles_and_the_one_that_deploys_administer_the_cluster(private: DeclaredStack) -> None:
+def test_the_listed_roles_and_the_one_that_deploys_first_administer_the_cluster(private: DeclaredStack) -> None:
     """Each once: EKS refuses a second entry for a role, and makes one for the creator unless told not to."""
     access = private.single("aws:eks/cluster:Cluster", "cluster")["accessConfig"]
     assert access["bootstrapClusterCreatorAdminPermissions"] is False
     for type_ in ("aws:eks/accessEntry:AccessEntry", "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"):
         principals = sorted(resource.inputs["principalArn"] for resource in private.of_type(type_))
         assert principals == [f"arn:aws:iam::{ACCOUNT}:role/rehearsal", ADMINS]
+
+
+def test_a_deployment_by_another_identity_changes_no_access(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = declare().recorder
+    monkeypatch.setattr(simulated_functions, "CALLER", "somebody-else")
+    entries = declare(recorder=recorder).of_type("aws:eks/accessEntry:AccessEntry")
+    assert [entry.inputs["principalArn"] for entry in entries] == [f"arn:aws:iam::{ACCOUNT}:role/rehearsal"]
 
 
 def test_add_ons_have_the_version_of_the_clusters_kubernetes(dev: DeclaredStack) -> None:
