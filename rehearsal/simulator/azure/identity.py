@@ -43,14 +43,15 @@ def has_role(state: StateReader, principal: str, role: str, target: str) -> bool
     )
 
 
-def require_principal(path: str) -> Rule:
-    """The principal at `path` is an identity of the subscription or the caller, if it is no user or group.
+def require_principal(path: str, type_path: str = "") -> Rule:
+    """The principal at `path` is an identity of the subscription, or the caller.
 
-    Users and groups of the directory are not simulated.
+    type_path  path of the principal's type, where requests state it. Users and groups of the directory are not
+               simulated, so they are taken to exist
     """
 
     def rule(request: ResourceRequest) -> str | None:
-        if request.get("principalType") in ("Group", "User"):
+        if type_path and request.get(type_path) in ("Group", "User"):
             return None
         principal = request.get(path)
         principals = [identity.outputs["principalId"] for identity in request.state.all(IDENTITY)]
@@ -162,6 +163,6 @@ MODELS = (
                 "exist.",
             ),
         ),
-        state_rules=(require_principal("principalId"), _require_new_assignment),
+        state_rules=(require_principal("principalId", "principalType"), _require_new_assignment),
     ),
 )
