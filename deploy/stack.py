@@ -11,6 +11,7 @@ from infra.core.settings import Cloud, Settings
 from kernel import stack_file
 from kernel.stack_file import StackFile
 from kernel.stack_names import describe_unknown_stack, list_stacks
+from kernel.yaml_document import DocumentError
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def read_stack(name: str, folder: Path) -> Stack:
         raise DeployError(describe_unknown_stack(name, shown, known))
     try:
         file = stack_file.read(path, stack_config.NAMESPACE, shown)
-    except stack_file.StackFileError as error:
+    except DocumentError as error:
         return Stack(name, path, None, None, None, str(error))
     cloud = file.values.get(f"{stack_config.NAMESPACE}:cloud", "")
     try:

@@ -10,11 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-
 from kernel import stack_file
-from kernel.stack_file import StackFile, StackFileError
+from kernel.stack_file import StackFile
 from kernel.stack_names import list_stacks
+from kernel.yaml_document import DocumentError, read_mapping
 from rehearsal.console import UserError
 
 DESCRIPTION = "rehearsal.yaml"
@@ -74,7 +73,7 @@ class Project:
         path = self.stack_file(stack)
         try:
             return stack_file.read(path, self.name, self.shorten(path))
-        except StackFileError as error:
+        except DocumentError as error:
             raise UserError(str(error)) from None
 
     def require(self, key: str) -> Path:
@@ -146,9 +145,6 @@ def current() -> Project:
 
 def _mapping(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} has to be a mapping.")
-    return content
+        return read_mapping(path)
+    except DocumentError as error:
+        raise UserError(str(error)) from None

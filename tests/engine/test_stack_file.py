@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from kernel import stack_file
+from kernel.yaml_document import DocumentError
 from tests.support.stack_files import REFUSED, SPELLINGS, write
 
 pytestmark = pytest.mark.engine
@@ -81,7 +82,7 @@ def test_the_copy_without_encryption_reads_alike(run_engine: Engine) -> None:
 def test_what_the_engine_refuses_the_reader_refuses(run_engine: Engine, reason: str) -> None:
     reply = run_engine("config", "--json", file=REFUSED[reason])
     assert reply.returncode != 0, reply.stdout
-    with pytest.raises(stack_file.StackFileError):
+    with pytest.raises(DocumentError):
         stack_file.parse(REFUSED[reason].encode(), "shop", "tried.yaml")
 
 

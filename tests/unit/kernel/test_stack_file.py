@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from kernel import stack_file
-from kernel.stack_file import Place, StackFile, StackFileError, format_content
+from kernel.stack_file import Place, StackFile, format_content
+from kernel.yaml_document import DocumentError, read_mapping
 from tests.support.stack_files import REFUSED, SPELLINGS, write
 
 NAME = "stacks/Pulumi.test.yaml"
@@ -22,7 +23,7 @@ def parse(text: str | bytes) -> StackFile:
 
 
 def refusal(text: str | bytes) -> str:
-    with pytest.raises(StackFileError) as caught:
+    with pytest.raises(DocumentError) as caught:
         parse(text)
     return str(caught.value)
 
@@ -81,7 +82,7 @@ def test_encrypted_values_at_any_depth_are_named_and_replaced() -> None:
         ("config:\n  a: b\n---\nc: d\n", "a second document begins, which the engine never reads."),
         ("config:\n  a: b\x07c\n", "line 2: the character U+0007 may not stand in YAML. Remove it."),
         ("config:\n  a: ü\n".encode("latin-1"), "line 2, column 6: byte 0xfc is not UTF-8; it would be 'ü' in Lat"),
-        ("config:\n  a: ü\n".encode("utf-16"), "is encoded in UTF-16, and a stack's file has to be UTF-8. Save it"),
+        ("config:\n  a: ü\n".encode("utf-16"), "is encoded in UTF-16, and it has to be UTF-8. Save it"),
         ("config:\n  a: ü\n".encode("utf-16-be"), "is encoded in UTF-16"),
         ("config:\n  a: ü\n".encode("utf-32"), "is encoded in UTF-32"),
     ],
@@ -106,5 +107,17 @@ def test_what_the_engine_refuses_is_refused(reason: str) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(StackFileError, match=r"Pulumi.x.yaml cannot be read: No such file or directory\."):
+    with pytest.raises(DocumentError, match=r"Pulumi.x.yaml cannot be read: No such file or directory\."):
         stack_file.read(tmp_path / "Pulumi.x.yaml", "shop")
+
+
+def test_other_files_are_read_alike(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.yaml"
+    file.write_text("name: NO\nruntime: {name: python, options: {on: 1.50}}\n")
+    assert read_mapping(file) == {"name": "NO", "runtime": {"name": "python", "options": {"on": 1.5}}}
+    file.write_text("name: a\nname: b\n")
+    with pytest.raises(DocumentError, match=r"Pulumi\.yaml, line 2: 'name' is set before, in line 1\. Keep"):
+        read_mapping(file)
+    file.write_text("- name\n")
+    with pytest.raises(DocumentError, match=r"Pulumi\.yaml, line 1: the file has to be a mapping\."):
+        read_mapping(file)

@@ -62,7 +62,7 @@ def test_a_missing_key_is_an_error_only_in_a_command_that_needs_it(root: Path) -
         ("stacks: elsewhere", "stacks = 'elsewhere' does not exist"),
         ("stack: stacks", "'stack' is not a key; remove it. The keys are changes, charts, gitops"),
         ("- stacks", "has to be a mapping"),
-        ("stacks: [", "cannot be read"),
+        ("stacks: [", "line 1, column 10: this is not YAML"),
     ],
 )
 def test_an_invalid_description_is_one_message(root: Path, description: str, message: str) -> None:
