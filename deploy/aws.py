@@ -49,7 +49,7 @@ class _Cli:
         """The answer to a request. Raises _RefusedError."""
         answer = self.programs.ask("aws", *arguments, "--region", self.region, "--output", "json")
         if answer.code:
-            raise _RefusedError(answer.last_words)
+            raise _RefusedError(answer.reason)
         return json.loads(answer.output)
 
 
@@ -65,29 +65,37 @@ def check_programs(programs: Programs) -> Iterator[Finding]:
         )
 
 
-def check_access(settings: Settings, programs: Programs, *, is_interactive: bool) -> Iterator[Finding]:  # noqa: ARG001
-    """Who the AWS CLI's credentials are of."""
+def check(
+    settings: Settings,
+    programs: Programs,
+    *,
+    is_interactive: bool,  # noqa: ARG001 the AWS CLI asks nobody
+    for_deployment: bool,
+) -> Iterator[Finding]:
+    """Who the AWS CLI's credentials are of; for a deployment also what a fresh account lacks."""
     if not programs.find("aws"):
         return
+    cli = _Cli(programs, settings.location)
     try:
-        caller = _Cli(programs, settings.location).ask("sts", "get-caller-identity")
+        caller = cli.ask("sts", "get-caller-identity")
     except _RefusedError as error:
         yield missing("credentials", f"AWS does not say who they are of: {error}", _SIGN_IN)
         return
-    yield ok("credentials", f"{caller['Arn']}")
+    yield ok("credentials", caller["Arn"])
     if settings.account and settings.account != caller["Account"]:
         yield missing(
             "account",
             f"the credentials are of account {caller['Account']}, and groundwork:account is {settings.account}",
             "sign in to that account, or correct the setting",
         )
-    else:
-        yield ok("account", f"{caller['Account']}{'' if settings.account else ', which no setting demands'}")
+        return
+    yield ok("account", f"{caller['Account']}{'' if settings.account else ', which no setting demands'}")
+    if for_deployment:
+        yield from _check_nodes(cli, settings)
 
 
-def check_account(settings: Settings, programs: Programs) -> Iterator[Finding]:
-    """What a fresh account may lack: node sizes in the region, and quota for the least number of nodes."""
-    cli = _Cli(programs, settings.location)
+def _check_nodes(cli: _Cli, settings: Settings) -> Iterator[Finding]:
+    """Node sizes in the region, and quota for the least number of nodes."""
     pools = {"systemPool": settings.cluster.system_pool, "userPool": settings.cluster.user_pool}
     sizes = sorted({pool.size for pool in pools.values()})
     offered: dict[str, int] = {}

@@ -10,7 +10,7 @@ from typing import Any
 from deploy import azure_identity
 from deploy.azure_identity import AZURE_CLI, Caller, SignInError
 from deploy.azure_manager import ManagerError, ResourceManager
-from deploy.findings import Finding, missing, note, ok
+from deploy.findings import Finding, list_missing, missing, note, ok
 from deploy.programs import Programs
 from infra.core.settings import Settings
 from kernel.kubelogin import AKS_SERVER, list_token_arguments
@@ -42,9 +42,14 @@ NAMESPACES = {
     "storage": "Microsoft.Storage",
 }
 _ADDON_NAMESPACE = "Microsoft.PolicyInsights"
-# Disks of the nodes are encrypted on their hosts.
-# Source: https://learn.microsoft.com/azure/aks/enable-host-encryption
-_HOST_ENCRYPTION = ("Microsoft.Compute", "EncryptionAtHost")
+# Features of a subscription that node pools use, and whether they are previews: hosts encrypt the nodes' disks, and the
+# nodes' SSH service is off.
+# Source: https://learn.microsoft.com/azure/aks/enable-host-encryption and
+# https://learn.microsoft.com/azure/aks/manage-ssh-node-access
+_FEATURES = (
+    ("Microsoft.Compute", "EncryptionAtHost", False),
+    ("Microsoft.ContainerService", "DisableSSHPreview", True),
+)
 _ASSIGN_ROLES = "Microsoft.Authorization/roleAssignments/write"
 
 
@@ -60,44 +65,47 @@ def check_programs(programs: Programs) -> Iterator[Finding]:
         )
 
 
-def check_access(settings: Settings, programs: Programs, *, is_interactive: bool) -> Iterator[Finding]:
-    """Whom Azure takes us for, the subscription, and kubelogin's way into the cluster."""
-    if azure_identity.choose_method(programs.environment) != AZURE_CLI or programs.find("az"):
-        yield from _check_caller(settings, programs)
+def check(settings: Settings, programs: Programs, *, is_interactive: bool, for_deployment: bool) -> Iterator[Finding]:
+    """Whom Azure takes us for, the subscription, and kubelogin's way into the cluster; for a deployment also what a
+    fresh subscription lacks."""
+    findings, caller = _find_caller(settings, programs)
+    yield from findings
     if program := programs.find("kubelogin"):
         yield _check_kubelogin(program, settings, programs, is_interactive=is_interactive)
+    if for_deployment and caller and not list_missing(findings):
+        yield from _check_account(ResourceManager(caller.manager, caller.subscription, caller.token), settings)
 
 
-def check_account(settings: Settings, programs: Programs) -> Iterator[Finding]:
-    """What a fresh subscription may lack: providers, a feature, rights, node sizes in the region, and quota."""
-    caller = azure_identity.sign_in(settings.tenant, settings.subscription, programs)
-    manager = ResourceManager(caller.manager, caller.subscription, caller.token)
-    checks = {
-        "providers": _check_providers,
-        "feature": _check_feature,
-        "rights": _check_rights,
-        "quota": _check_nodes,
-    }
-    for subject, check in checks.items():
-        try:
-            yield from check(manager, settings)
-        except ManagerError as error:
-            yield note(subject, f"could not be looked up: {error}")
-
-
-def _check_caller(settings: Settings, programs: Programs) -> Iterator[Finding]:
+def _find_caller(settings: Settings, programs: Programs) -> tuple[list[Finding], Caller | None]:
+    """Whom Azure takes us for, and what there is to say of it."""
     method = azure_identity.choose_method(programs.environment)
+    if method == AZURE_CLI and not programs.find("az"):
+        return [], None
     absent = azure_identity.list_absent_variables(method, programs.environment)
     if absent:
-        yield missing("credentials", f"signing in by {method} needs {' and '.join(absent)}", "set what is missing")
-        return
+        text = f"signing in by {method} needs {' and '.join(absent)}"
+        return [missing("credentials", text, "set what is missing")], None
     try:
         caller = azure_identity.sign_in(settings.tenant, settings.subscription, programs)
     except SignInError as error:
-        yield missing("credentials", f"signing in by {method} fails: {error}", _SIGN_IN)
-        return
-    yield ok("credentials", f"{caller.name} of tenant {caller.tenant}, by {method}")
-    yield from _check_subscription(settings, caller, programs.environment)
+        return [missing("credentials", f"signing in by {method} fails: {error}", _SIGN_IN)], None
+    found = ok("credentials", f"{caller.name} of tenant {caller.tenant}, by {method}")
+    return [found, *_check_subscription(settings, caller, programs.environment)], caller
+
+
+def _check_account(manager: ResourceManager, settings: Settings) -> Iterator[Finding]:
+    """What a fresh subscription lacks: providers, features, rights, node sizes in the region, and quota."""
+    checks = {
+        "providers": _check_providers,
+        "features": _check_features,
+        "rights": _check_rights,
+        "quota": _check_nodes,
+    }
+    for subject, check_subject in checks.items():
+        try:
+            yield from check_subject(manager, settings)
+        except ManagerError as error:
+            yield note(subject, f"could not be looked up: {error}")
 
 
 def _check_subscription(settings: Settings, caller: Caller, environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -157,7 +165,7 @@ def _check_kubelogin(program: str, settings: Settings, programs: Programs, *, is
         return ok("kubelogin", f"{program}, by {login}")
     return missing(
         "kubelogin",
-        f"signing in to the Kubernetes API by {login} fails: {answer.last_words}",
+        f"signing in to the Kubernetes API by {login} fails: {answer.reason}",
         "provide what this login needs, or set another one (cluster.login; docs/deploying.md says what each needs)",
     )
 
@@ -176,18 +184,27 @@ def _check_providers(manager: ResourceManager, settings: Settings) -> Iterator[F
         yield ok("providers", f"{len(wanted)} resource providers are registered")
 
 
-def _check_feature(manager: ResourceManager, settings: Settings) -> Iterator[Finding]:  # noqa: ARG001
-    namespace, name = _HOST_ENCRYPTION
-    path = f"/providers/Microsoft.Features/providers/{namespace}/features/{name}"
-    state = manager.get(path, "2021-07-01")["properties"]["state"]
-    if state == "Registered":
-        yield ok("feature", f"{namespace}/{name} is registered")
-    else:
-        yield missing(
-            "feature",
-            f"{namespace}/{name}, which nodes need, is {state}",
+def _check_features(manager: ResourceManager, settings: Settings) -> Iterator[Finding]:  # noqa: ARG001
+    for namespace, name, is_preview in _FEATURES:
+        path = f"/providers/Microsoft.Features/providers/{namespace}/features/{name}"
+        try:
+            state = manager.get(path, "2021-07-01")["properties"]["state"]
+        except ManagerError:
+            if is_preview:
+                continue  # the feature has become part of the service
+            raise
+        if state == "Registered":
+            yield ok("features", f"{namespace}/{name} is registered")
+            continue
+        text = f"{namespace}/{name} is {state}"
+        remedy = (
             f"run `az feature register --namespace {namespace} --name {name}`, wait until `az feature show` says "
-            f"Registered, then `az provider register --namespace {namespace}`",
+            f"Registered, then `az provider register --namespace {namespace}`"
+        )
+        yield (
+            note("features", f"{text}, which AKS may ask for", remedy)
+            if is_preview
+            else missing("features", f"{text}, and nodes need it", remedy)
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import AzureError
 from azure.identity import (
     AzureAuthorityHosts,
     CertificateCredential,
@@ -116,7 +116,7 @@ def sign_in(tenant: str, subscription: str, programs: Programs) -> Caller:
     try:
         credential = _create_credential(method, environment, tenant, cloud)
         token = credential.get_token(f"{cloud.manager}/.default").token
-    except (ClientAuthenticationError, OSError, ValueError) as error:
+    except (AzureError, OSError, ValueError) as error:
         raise SignInError(_shorten(str(error))) from None
     claims = read_claims(token)
     return Caller(
@@ -133,7 +133,7 @@ def _ask_cli(tenant: str, subscription: str, programs: Programs) -> Caller:
     def ask(*arguments: str) -> Any:
         answer = programs.ask("az", *arguments, "--output", "json")
         if answer.code:
-            raise SignInError(answer.last_words.removeprefix("ERROR: "))
+            raise SignInError(answer.reason)
         return json.loads(answer.output)
 
     subscription = subscription or programs.environment.get("ARM_SUBSCRIPTION_ID", "")

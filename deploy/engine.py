@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from deploy.errors import DeployError
-from deploy.findings import Finding, missing, ok
+from deploy.findings import Finding, missing, note, ok
 from deploy.programs import ROOT, Programs
 from deploy.stack import Stack
 
@@ -46,13 +46,23 @@ class Engine:
             return missing("pulumi", f"{program} reports version '{found}'; the SDK needs {minimum} or later", remedy)
         return ok("pulumi", f"{found} ({program})")
 
+    def check_attachment(self) -> Iterator[Finding]:
+        """Whether the engine uses providers that run already, as in a rehearsal's shell."""
+        if attached := self.programs.environment.get("PULUMI_DEBUG_PROVIDERS"):
+            yield note(
+                "clouds",
+                f"PULUMI_DEBUG_PROVIDERS attaches the engine to running providers ({attached}), as in a rehearsal: "
+                "theirs are the clouds that change, not the real one",
+                "unset it, or leave the rehearsal's shell, to deploy to the real cloud",
+            )
+
     def check_state(self, stack: Stack) -> Iterator[Finding]:
         """The backend, the stack in it, and the encryption of its secrets."""
         answer = self.programs.ask("pulumi", "whoami", "--json", "--non-interactive")
         if answer.code:
             yield missing(
                 "backend",
-                f"Pulumi cannot use its backend: {answer.last_words}",
+                f"Pulumi cannot use its backend: {answer.reason}",
                 "run `pulumi login`, or set PULUMI_ACCESS_TOKEN, or PULUMI_BACKEND_URL to a bucket or folder",
             )
             return
@@ -94,7 +104,7 @@ class Engine:
         elif answer.code and not (self.is_interactive and "passphrase must be set" in answer.error):
             yield missing(
                 "encryption",
-                f"secrets of '{stack.name}' cannot be encrypted: {answer.last_words}",
+                f"secrets of '{stack.name}' cannot be encrypted: {answer.reason}",
                 f"provide the passphrase, or the rights on the key, that {stack.file.name} was encrypted with",
             )
         else:
@@ -109,7 +119,7 @@ class Engine:
         if selected.code == 0:
             return f"Selected stack '{stack.name}'."
         if selected.code != _STACK_NOT_FOUND or not create:
-            raise DeployError(f"Stack '{stack.name}' cannot be selected: {selected.last_words}.")
+            raise DeployError(f"Stack '{stack.name}' cannot be selected: {selected.reason}.")
         before = stack.file.read_bytes()
         # The engine would replace a key service that the file names by a passphrase, unless it is told.
         provider = ["--secrets-provider", stack.secrets_provider] if stack.secrets_provider else []

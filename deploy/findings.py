@@ -22,7 +22,7 @@ class Finding:
 
     subject  what was looked at: `credentials`
     text     what was found, or what is wrong with it
-    remedy   what to do about it, as an imperative
+    remedy   what to do about it, as an imperative; empty where the text says it
     """
 
     subject: str
@@ -35,7 +35,7 @@ def ok(subject: str, text: str) -> Finding:
     return Finding(subject, Status.OK, text)
 
 
-def missing(subject: str, text: str, remedy: str) -> Finding:
+def missing(subject: str, text: str, remedy: str = "") -> Finding:
     return Finding(subject, Status.MISSING, text, remedy)
 
 

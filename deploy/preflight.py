@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from deploy import aws, azure
 from deploy.cluster_access import check_way_in, find_source_address
 from deploy.engine import Engine
-from deploy.findings import Finding, Status, list_missing, missing, ok
+from deploy.findings import Finding, Status, missing, ok
 from deploy.stack import Stack
 from infra.core.settings import Cloud, Settings
 
@@ -19,8 +19,9 @@ def check(stack: Stack, engine: Engine, *, for_deployment: bool) -> list[Finding
 
     for_deployment  also looks at the way into the cluster, and, for some seconds, at what a fresh account lacks
     """
-    findings = [_check_settings(stack), engine.check_program()]
-    if findings[-1].status is Status.OK:
+    program = engine.check_program()
+    findings = [_check_settings(stack), program, *engine.check_attachment()]
+    if program.status is Status.OK:
         findings += engine.check_state(stack)
     if stack.cloud:
         findings += _CLOUDS[stack.cloud].check_programs(engine.programs)
@@ -31,14 +32,12 @@ def check(stack: Stack, engine: Engine, *, for_deployment: bool) -> list[Finding
 
 def _check_settings(stack: Stack) -> Finding:
     if stack.problem:
-        return missing("settings", stack.problem, f"correct {stack.file.parent.name}/{stack.file.name}")
+        return missing("settings", stack.problem)
     return ok("settings", f"{stack.file.parent.name}/{stack.file.name}")
 
 
-def _check_cloud(settings: Settings, engine: Engine, *, for_deployment: bool) -> Sequence[Finding]:
+def _check_cloud(settings: Settings, engine: Engine, *, for_deployment: bool) -> Iterator[Finding]:
     cloud, programs = _CLOUDS[settings.cloud], engine.programs
-    access = list(cloud.check_access(settings, programs, is_interactive=engine.is_interactive))
-    if not for_deployment:
-        return access
-    account = cloud.check_account(settings, programs) if access and not list_missing(access) else ()
-    return [*access, check_way_in(settings, find_source_address(settings)), *account]
+    if for_deployment:
+        yield check_way_in(settings, find_source_address(settings))
+    yield from cloud.check(settings, programs, is_interactive=engine.is_interactive, for_deployment=for_deployment)

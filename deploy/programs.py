@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -21,10 +22,12 @@ class Answer:
     error: str
 
     @property
-    def last_words(self) -> str:
-        """The last line that it printed on standard error, without the word `error:`; without one, how it ended."""
-        lines = [line for line in self.error.splitlines() if line.strip()]
-        return lines[-1].removeprefix("error: ").strip().rstrip(".") if lines else f"it ended with code {self.code}"
+    def reason(self) -> str:
+        """Why it failed: what it calls an error, or else the last line that it printed, or else how it ended."""
+        lines = [line.strip() for line in self.error.splitlines() if line.strip()]
+        errors = [line for line in lines if line.lower().startswith("error:")]
+        text = next(iter(errors or lines[-1:]), f"it ended with code {self.code}")
+        return re.sub(r"^error:\s*", "", text, flags=re.IGNORECASE).rstrip(".")
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,10 @@ from tests.support.waiting import eventually
 TIMEOUT = 600.0  # seconds
 
 _PARTS = (
+    "Makefile",
     "Pulumi.yaml",
     "__main__.py",
+    "deploy",
     "infra",
     "kernel",
     "policies",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -62,7 +63,9 @@ class _Aws:
             )
         if not _REGION.fullmatch(region):
             raise CloudError(f"invalid AWS Region: {region}")
-        return {"region": region}
+        # The engine sends lists of a provider's configuration as JSON.
+        allowed = json.loads(variables.get("allowedAccountIds") or "[]")
+        return {"region": region, **({"account": allowed[0]} if allowed else {})}
 
     def get_model(self, type_: str) -> ResourceModel | None:
         return MODELS.get(type_)

@@ -28,12 +28,14 @@ def settings(**changed: Any) -> Settings:
     return Settings.model_validate({**base, "cluster": cluster, **changed})
 
 
-def access(answers: Mapping[str, Any], **changed: Any) -> list[Finding]:
-    return list(aws.check_access(settings(**changed), FakePrograms(answers), is_interactive=False))
+def check(answers: Mapping[str, Any], *, for_deployment: bool = False, **changed: Any) -> list[Finding]:
+    programs = FakePrograms(answers)
+    return list(aws.check(settings(**changed), programs, is_interactive=False, for_deployment=for_deployment))
 
 
-def account(answers: Mapping[str, Any], **changed: Any) -> list[Finding]:
-    return list(aws.check_account(settings(**changed), FakePrograms(answers)))
+def check_nodes(answers: Mapping[str, Any], **changed: Any) -> list[Finding]:
+    """What is found of the node pools, after credentials and account."""
+    return check({"aws sts": CALLER, **answers}, for_deployment=True, **changed)[2:]
 
 
 def described(vcpus: int) -> Any:
@@ -53,7 +55,7 @@ SIZES = {
 
 def test_aws_is_asked_who_we_are_in_the_stacks_region() -> None:
     programs = FakePrograms({"aws sts": CALLER})
-    found = list(aws.check_access(settings(), programs, is_interactive=False))
+    found = list(aws.check(settings(), programs, is_interactive=False, for_deployment=False))
     assert [finding.status for finding in found] == [Status.OK, Status.OK]
     assert found[0].text == ROLE
     assert programs.asked == ["aws sts get-caller-identity --region eu-west-1 --output json"]
@@ -63,7 +65,7 @@ def test_the_cli_is_looked_for_and_nothing_is_asked_without_it() -> None:
     (finding,) = aws.check_programs(FakePrograms({}))
     assert finding.status is Status.MISSING
     assert "kubeconfig" in finding.text
-    assert access({}) == []
+    assert check({}) == []
 
 
 @pytest.mark.parametrize(
@@ -75,15 +77,15 @@ def test_the_cli_is_looked_for_and_nothing_is_asked_without_it() -> None:
     ],
 )
 def test_credentials_that_aws_refuses_are_reported_in_its_words(message: str) -> None:
-    (finding,) = access({"aws sts": refuse(f"\n{message}\n", 255)})
+    (finding,) = check({"aws sts": refuse(f"\n{message}\n", 255)})
     assert finding.status is Status.MISSING
     assert message.rstrip(".") in finding.text
     assert "aws sso login" in finding.remedy
 
 
 def test_another_account_than_the_pinned_one_is_refused() -> None:
-    assert [finding.status for finding in access({"aws sts": CALLER}, account=ACCOUNT)] == [Status.OK, Status.OK]
-    finding = access({"aws sts": CALLER}, account="999988887777")[-1]
+    assert [finding.status for finding in check({"aws sts": CALLER}, account=ACCOUNT)] == [Status.OK, Status.OK]
+    finding = check({"aws sts": CALLER}, account="999988887777")[-1]
     assert finding.status is Status.MISSING
     assert f"of account {ACCOUNT}, and groundwork:account is 999988887777" in finding.text
 
@@ -95,7 +97,7 @@ def test_another_account_than_the_pinned_one_is_refused() -> None:
 )
 def test_quota_is_compared_with_the_cores_of_all_pools(limit: float, status: Status) -> None:
     """Two pools of 4 vCPU: 2 and 2 nodes at least, 3 and 10 at most."""
-    (finding,) = account({**SIZES, "aws service-quotas": quota(limit)})
+    (finding,) = check_nodes({**SIZES, "aws service-quotas": quota(limit)})
     assert finding.status is status
     assert "16 to 52" in finding.text
     if status is not Status.OK:
@@ -104,21 +106,22 @@ def test_quota_is_compared_with_the_cores_of_all_pools(limit: float, status: Sta
 
 def test_each_family_counts_towards_its_own_quota_and_rare_ones_towards_none() -> None:
     pools = {"systemPool": {"size": "inf2.xlarge"}, "userPool": {"size": "p5.48xlarge", "minimum": 1, "maximum": 1}}
-    programs = FakePrograms({**SIZES, "aws service-quotas": quota(200)})
-    (finding,) = aws.check_account(settings(cluster=pools), programs)
+    programs = FakePrograms({"aws sts": CALLER, **SIZES, "aws service-quotas": quota(200)})
+    found = aws.check(settings(cluster=pools), programs, is_interactive=False, for_deployment=True)
+    finding = list(found)[-1]
     assert (finding.status, "P instances" in finding.text) == (Status.OK, True)
     assert "--quota-code L-417A185B" in programs.asked[-1]
 
 
 def test_a_size_that_the_region_does_not_offer_is_refused_with_its_setting() -> None:
     message = "An error occurred (InvalidInstanceType) when calling the DescribeInstanceTypes operation: m6i.xlarge"
-    (finding,) = account({"aws ec2": refuse(message, 254)})
+    (finding,) = check_nodes({"aws ec2": refuse(message, 254)})
     assert finding.status is Status.MISSING
     assert "cluster.systemPool.size and cluster.userPool.size m6i.xlarge is not offered in eu-west-1" in finding.text
 
 
 def test_what_may_not_be_asked_is_noted_and_stops_nothing() -> None:
     denied = "An error occurred (AccessDeniedException) when calling the GetServiceQuota operation: not authorized"
-    (finding,) = account({**SIZES, "aws service-quotas": refuse(denied, 254)})
+    (finding,) = check_nodes({**SIZES, "aws service-quotas": refuse(denied, 254)})
     assert finding.status is Status.NOTE
     assert "not authorized" in finding.text

@@ -182,6 +182,16 @@ def test_a_refusal_is_told_without_traces_and_secrets(internet: Internet) -> Non
     assert "hush" not in str(caught.value)
 
 
+def test_an_entra_that_cannot_be_reached_is_a_refusal_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise requests.ConnectionError("no route")
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", fail)
+    monkeypatch.setattr("time.sleep", lambda _: None)  # between its attempts
+    with pytest.raises(SignInError, match="no route"):
+        sign_in_with({**APPLICATION, "ARM_CLIENT_SECRET": "hush"})
+
+
 def test_a_caller_is_printed_without_its_token(internet: Internet) -> None:  # noqa: ARG001 answers
     assert TOKEN not in repr(sign_in_with({**OIDC, **GITHUB}))
 

@@ -19,6 +19,7 @@ from deploy.errors import DeployError
 from deploy.programs import ROOT
 from infra.core.stack_config import check
 from kernel import stack_file
+from tests.support.cloud_programs import AWS, write_program
 
 pytestmark = pytest.mark.process
 
@@ -46,13 +47,7 @@ case "$1 $2" in
 *) echo "$@" >> "$0.log"; exit 42 ;;
 esac
 """,
-    "aws": """
-case "$1" in
-sts) echo '{"Arn": "arn:aws:iam::111122223333:user/ada", "Account": "111122223333"}' ;;
-ec2) echo '{"InstanceTypes": [{"VCpuInfo": {"DefaultVCpus": 4}}]}' ;;
-service-quotas) echo '{"Quota": {"Value": 100.0}}' ;;
-esac
-""",
+    "aws": AWS,
 }
 
 
@@ -67,11 +62,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(commands, "_STACKS", stacks)
     monkeypatch.setattr("os.environ", {"PATH": f"{tmp_path}:/bin:/usr/bin"})
     return tmp_path
-
-
-def write_program(path: Path, script: str) -> None:
-    path.write_text(f"#!/bin/sh\n{script}")
-    path.chmod(0o755)
 
 
 def log(folder: Path) -> list[str]:
@@ -111,7 +101,7 @@ def test_a_preflight_reports_and_touches_nothing(folder: Path, capsys: pytest.Ca
     assert log(folder) == []
     report = capsys.readouterr().err
     subjects = [line.split()[1] for line in report.splitlines() if line.startswith("  ok")]
-    assert subjects == ["settings", "pulumi", "backend", "stack", "aws", "credentials", "account", "way", "quota"]
+    assert subjects == ["settings", "pulumi", "backend", "stack", "aws", "way", "credentials", "account", "quota"]
     assert "Everything that team needs is there." in report
 
 
@@ -173,7 +163,7 @@ def make() -> Callable[..., str]:
     """The command that a target of the Makefile would run."""
 
     def print_command(*arguments: str) -> str:
-        command = ["make", "--dry-run", "--no-print-directory", "READY=Makefile", *arguments]
+        command = ["make", "--dry-run", "--no-print-directory", "--old-file=.venv/.ready", *arguments]
         output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
         return next(line for line in output.splitlines() if "-m deploy" in line).split(" -m deploy ")[1].strip()
 

@@ -57,6 +57,12 @@ def test_an_engine_as_new_as_the_sdk_is_taken_and_none_is_refused() -> None:
     assert (found.status, "https://www.pulumi.com/docs/install/" in found.remedy) == (Status.MISSING, True)
 
 
+def test_providers_that_run_already_are_named_as_what_they_are() -> None:
+    assert list(engine({}).check_attachment()) == []
+    (found,) = engine({}, PULUMI_DEBUG_PROVIDERS="aws:4000").check_attachment()
+    assert (found.status, "(aws:4000)" in found.text) == (Status.NOTE, True)
+
+
 def test_without_a_login_the_ways_to_one_are_named(stack: Stack) -> None:
     message = "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions"
     (found,) = state(stack, {"pulumi whoami": refuse(message, 3)})

@@ -29,6 +29,13 @@ from tests.support.aws_account import (
 )
 
 
+def test_the_simulated_account_is_the_one_that_the_provider_is_pinned_to(account: Account) -> None:
+    identity = "aws:index/getCallerIdentity:getCallerIdentity"
+    assert account.simulation.invoke(identity, Values({})).plain["accountId"] == ACCOUNT
+    account.simulation.configure({"region": "eu-west-1", "allowedAccountIds": '["999988887777"]'})
+    assert account.simulation.invoke(identity, Values({})).plain["accountId"] == "999988887777"
+
+
 def test_a_name_that_is_not_the_id_must_be_unique(account: Account) -> None:
     vpc = account.create_vpc()
     account.create(GROUP, name="db", vpcId=vpc)

@@ -1,0 +1,87 @@
+"""The commands for real clouds, run in a copy of the project with simulated clouds in the place of the real ones.
+
+The environment alone does it: the engine attaches to the simulated providers (PULUMI_DEBUG_PROVIDERS), and scripts on
+PATH answer for the clouds' command lines. There is no control plane: Kubernetes objects are checked offline.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from rehearsal.engine import pulumi_cli
+from rehearsal.simulator.core.state_store import StateStore
+from rehearsal.simulator.server import serve_clouds
+from tests.support.cloud_programs import write_program
+from tests.support.project import TIMEOUT, Project, Run
+
+# What a developer's own environment must not add to that of a test.
+_FOREIGN = ("AAD_", "ACTIONS_", "ARM_", "AWS_", "AZURE_", "PULUMI_", "PYTHONDONTWRITEBYTECODE")
+
+
+class Deployment:
+    """A machine from which a stack is deployed.
+
+    state  what exists in the simulated clouds
+    """
+
+    def __init__(self, project: Project, environment: Mapping[str, str], state: StateStore) -> None:
+        self.project = project
+        self.state = state
+        self._environment = environment
+
+    def make(self, target: str, stack: str, *variables: str, **environment: str) -> Run:
+        """Run a target of the Makefile without a terminal; `variables` are like `YES=1`."""
+        reply = subprocess.run(
+            # The test's own Python environment is in place, and not to be synchronized.
+            ["make", "--no-print-directory", "--old-file=.venv/.ready", target, f"STACK={stack}", *variables],
+            cwd=self.project.folder,
+            env={**self._environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=TIMEOUT,
+        )
+        return Run(reply.returncode, reply.stdout)
+
+    def settings(self, stack: str) -> str:
+        return (self.project.folder / "stacks" / f"Pulumi.{stack}.yaml").read_text()
+
+
+@contextmanager
+def deployment(project: Project, folder: Path, programs: Mapping[str, str]) -> Iterator[Deployment]:
+    """Serve the clouds while the context lasts.
+
+    `programs` are scripts by name; `folder` is for all that is not in the project.
+    """
+    commands, backend = folder / "bin", folder / "backend"
+    for path in (commands, backend):
+        path.mkdir(parents=True)
+    engine = pulumi_cli.engine()
+    (commands / "pulumi").symlink_to(engine)
+    host = Path(pulumi_cli.__file__).with_name("language_host.py")
+    write_program(commands / "pulumi-language-python", f'exec {sys.executable} -u {host} "$@"\n')
+    for name, script in programs.items():
+        write_program(commands / name, script)
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
+    with closing(StateStore(folder / "state.db")) as state, serve_clouds(state) as providers:
+        environment = {
+            **inherited,
+            "PATH": os.pathsep.join([str(commands), inherited.get("PATH", os.defpath)]),
+            "PULUMI_BACKEND_URL": backend.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "correct horse",
+            "PULUMI_DEBUG_PROVIDERS": providers,
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_HOME": str(folder / "pulumi-home"),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "GROUNDWORK_PYTHON": sys.executable,
+            "GROUNDWORK_LANGUAGE_HOST": str(host),
+            "GRPC_ENABLE_FORK_SUPPORT": "0",
+        }
+        yield Deployment(project, environment, state)
