@@ -23,7 +23,7 @@ from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
 from rehearsal.simulator.core.defaults import was_filled_in
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.naming import AutonamingMode, NamingHints
-from rehearsal.simulator.core.resource_model import Default, ResourceModel, ResourceRequest
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, Default, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import matches, require_any
 from rehearsal.simulator.core.values import has_unknown
 
@@ -131,6 +131,7 @@ _RELEASE_MODEL = ResourceModel(
     required=("chart", "name", "namespace"),
     defaults={"name": _default_name("name"), "namespace": lambda _, old: old.get("namespace", "default")},
     replace_on_changes=("name", "namespace"),
+    transitions=UNRESTRICTED,
     rules=(
         matches("name", r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?", "invalid release name '{value}'"),
         require_any(
@@ -171,6 +172,7 @@ class _Kubernetes:
             required=("apiVersion", "kind", "metadata.name"),
             defaults={"metadata.name": _default_name("metadata.name")},
             replace_on_changes=("metadata.name", "metadata.namespace", *_IMMUTABLE.get(kind, ())),
+            transitions=UNRESTRICTED,
             rules=(
                 matches("metadata.name", _NAME, "metadata.name: Invalid value: '{value}': not an RFC 1123 subdomain"),
                 _validate_schema,

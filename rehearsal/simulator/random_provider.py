@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import in_range
 
 _SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
@@ -37,6 +37,7 @@ _MODELS = (
         outputs={"hex": lambda request: request.hex(2 * request.inputs["byteLength"])},
         required=("byteLength",),
         replace_on_changes=("byteLength", "prefix", "keepers"),
+        transitions=UNRESTRICTED,
     ),
     ResourceModel(
         "random:index/randomPassword:RandomPassword",
@@ -44,6 +45,7 @@ _MODELS = (
         outputs={"result": _generate_password},
         required=("length",),
         replace_on_changes=("length", "special", "overrideSpecial", "keepers"),
+        transitions=UNRESTRICTED,
         rules=(in_range("length", 1, 1024, "length must be between 1 and 1024, got: {value}"),),
         secrets=("result",),
     ),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import matches
 
 _DURATION = r"[0-9]+(\.[0-9]+)?(ms|s|m|h)"
@@ -15,6 +15,7 @@ _MODELS = (
         "time:index/sleep:Sleep",
         id="{hex:16}",  # the real provider's ID is the time of the creation, but here IDs must be unique
         replace_on_changes=("triggers",),
+        transitions=UNRESTRICTED,
         rules=tuple(
             matches(path, _DURATION, "'{value}' is not a valid duration: use a number and a unit, such as 5s or 1.5m")
             for path in ("createDuration", "destroyDuration")

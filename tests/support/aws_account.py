@@ -145,6 +145,13 @@ class EksCluster:
     def create_addon(self, name: str, **inputs: Any) -> None:
         self.account.create(ADDON, clusterName="acme", addonName=name, **inputs)
 
+    def create_nodes(self, **inputs: Any) -> None:
+        """A node group that lacks nothing."""
+        self.create_internet_route()
+        self.create_addon("vpc-cni")
+        role = self.account.create_role("nodes", "ec2.amazonaws.com", "AmazonEKSWorkerNodePolicy")
+        self.create_node_group(role, **inputs)
+
     def create_node_group(self, role: str, **inputs: Any) -> None:
         values = {**POOL, "nodeRoleArn": role, "subnetIds": self.subnets, **inputs}
         self.account.create(NODES, **values)

@@ -272,8 +272,8 @@ class Subscription:
         self.simulation = Simulation(CLOUD, self.state)
         self.simulation.configure({"location": location} if location else {})
 
-    def check(self, type_: str, inputs: dict[str, Any]) -> list[str]:
-        return self.simulation.check("urn::x", f"azure-native:{type_}", Values(inputs))[1]
+    def check(self, type_: str, inputs: dict[str, Any], old: dict[str, Any] | None = None) -> list[str]:
+        return self.simulation.check("urn::x", f"azure-native:{type_}", Values(inputs), Values(old or {}))[1]
 
     def create(self, type_: str, inputs: dict[str, Any], name: str = "") -> tuple[str, Mapping[str, Any]]:
         urn = f"urn:pulumi:s::p::azure-native:{type_}::{name or len(str(inputs))}"
@@ -281,9 +281,14 @@ class Subscription:
         id_, outputs = self.simulation.create(urn, f"azure-native:{type_}", complete, preview=False)
         return id_, outputs.plain
 
-    def update(self, type_: str, id_: str, inputs: dict[str, Any]) -> None:
-        complete, _ = self.simulation.check("urn::x", f"azure-native:{type_}", Values(inputs))
-        self.simulation.update("urn::x", f"azure-native:{type_}", id_, complete, Values(), preview=False)
+    def update(self, type_: str, id_: str, inputs: dict[str, Any], *, preview: bool = False) -> Mapping[str, Any]:
+        type_ = f"azure-native:{type_}"
+        record = self.state.get(type_, id_)
+        old = Values(dict(record.outputs if record else {}))
+        complete, _ = self.simulation.check(
+            "urn::x", type_, Values(inputs), Values(dict(record.inputs if record else {}))
+        )
+        return self.simulation.update("urn::x", type_, id_, complete, old, preview=preview).plain
 
     def create_valid(self, *types: str) -> None:
         for type_ in types:

@@ -34,6 +34,7 @@ class RecordedResource:
     name: str
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
+    id: str = ""
 
 
 class Recorder(pulumi.runtime.Mocks):
@@ -51,7 +52,7 @@ class Recorder(pulumi.runtime.Mocks):
         self.state = StateStore(":memory:")
         self.requests: dict[tuple[str, str], Any] = {}
         self._standing: dict[str, tuple[str, Values, Values]] = {}
-        self._simulations = create_simulations(self.state)
+        self.simulations = create_simulations(self.state)
 
     def of_type(self, type_: str) -> list[RecordedResource]:
         """The resources with this type token."""
@@ -78,10 +79,10 @@ class Recorder(pulumi.runtime.Mocks):
         urn = f"urn:pulumi:test::groundwork::{args.typ}::{args.name}"
         if args.typ.startswith(("pulumi:", "groundwork:")):
             if args.typ.startswith("pulumi:providers:"):
-                self._simulations[args.typ.rsplit(":", 1)[-1]].configure(inputs)
+                self.simulations[args.typ.rsplit(":", 1)[-1]].configure(inputs)
             self.resources.append(RecordedResource(args.typ, args.name, inputs, inputs))
             return f"{args.name}-id", inputs
-        simulation = self._simulations[args.typ.split(":", 1)[0]]
+        simulation = self.simulations[args.typ.split(":", 1)[0]]
         if urn in self._standing:
             _reset_ignored(values, self._standing[urn][1], self.requests[args.typ, args.name].ignoreChanges)
         standing = self._standing[urn][1] if urn in self._standing else None
@@ -90,15 +91,15 @@ class Recorder(pulumi.runtime.Mocks):
             raise CloudError(f"{args.typ} {args.name}: {'; '.join(problems)}")
         id_, outputs = self._apply(urn, args.typ, complete)
         self._standing[urn] = id_, complete, outputs
-        self.resources.append(RecordedResource(args.typ, args.name, inputs, outputs.plain))
+        self.resources.append(RecordedResource(args.typ, args.name, inputs, outputs.plain, id_))
         return id_, json_format.MessageToDict(outputs.to_wire())
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         package = args.token.split(":", 1)[0]
-        return self._simulations[package].invoke(args.token, _values(args.args)).plain, []
+        return self.simulations[package].invoke(args.token, _values(args.args)).plain, []
 
     def _apply(self, urn: str, type_: str, values: Values) -> tuple[str, Values]:
-        simulation = self._simulations[type_.split(":", 1)[0]]
+        simulation = self.simulations[type_.split(":", 1)[0]]
         if urn not in self._standing:
             return simulation.create(urn, type_, values, preview=False)
         id_, old, outputs = self._standing[urn]

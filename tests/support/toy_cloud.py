@@ -7,13 +7,14 @@ from typing import Any
 
 from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
 from rehearsal.simulator.core.errors import CloudError
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import in_range, matches, one_of
+from rehearsal.simulator.core.transitions import only_grows
 
 SHELF, BOX, SAFE = "toy:index:Shelf", "toy:index:Box", "toy:index:Safe"
 
 _MODELS = (
-    ResourceModel(SHELF, id="shelf/{name}", required=("name",), replace_on_changes=("name",)),
+    ResourceModel(SHELF, id="shelf/{name}", required=("name",), replace_on_changes=("name",), transitions=UNRESTRICTED),
     ResourceModel(
         BOX,
         id="box-{hex:12}",
@@ -23,7 +24,9 @@ _MODELS = (
             "label": lambda request: f"{request.get('size')} {request.get('color')}",
         },
         required=("shelf", "size"),
-        replace_on_changes=("shelf", "lock.kind"),
+        replace_on_changes=("shelf", "lock.kind", "room"),
+        transitions=(only_grows("size", "BoxShrinks: {old} to {new}"),),
+        defaults={"room": lambda request, old: old.get("room") or request.account["region"]},
         rules=(
             in_range("size", 1, 9, "SizeOutOfRange: {value}"),
             one_of("color", ("red", "blue"), "UnknownColor: {value}"),
@@ -31,7 +34,15 @@ _MODELS = (
         ),
         delete_rules=(lambda request: "BoxIsSealed" if request.get("sealed") else None,),
     ),
-    ResourceModel(SAFE, id="safe/{name}", outputs={"code": "{hex:6}"}, required=("name",), secrets=("code",)),
+    ResourceModel(
+        SAFE,
+        id="safe/{name}",
+        outputs={"code": "{hex:6}", "weight": "10"},
+        required=("name",),
+        transitions=UNRESTRICTED,
+        stable_outputs=("code",),
+        secrets=("code",),
+    ),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kernel.values import UNKNOWN
@@ -27,21 +28,28 @@ from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
 
 ACCOUNT = "111122223333"  # the account number of AWS's own documentation
+_REGIONAL = (network, endpoints, secrets, storage, databases, telemetry, cluster, nodes, training)
+_GLOBAL = (identity,)
+
+
+def _add_region(model: ResourceModel) -> ResourceModel:
+    """A regional resource has its region as an input, by default the provider's; another one replaces it.
+
+    Source: https://github.com/pulumi/pulumi-aws/blob/master/provider/region.go
+    """
+    return replace(
+        model,
+        defaults={**model.defaults, "region": lambda request, _: request.account.get("region")},
+        replace_on_changes=(*model.replace_on_changes, "region"),
+    )
+
+
 MODELS: Mapping[str, ResourceModel] = {
     model.type: model
-    for module in (
-        network,
-        endpoints,
-        identity,
-        secrets,
-        storage,
-        databases,
-        telemetry,
-        cluster,
-        nodes,
-        training,
+    for model in (
+        *(_add_region(model) for module in _REGIONAL for model in module.MODELS),
+        *(model for module in _GLOBAL for model in module.MODELS),
     )
-    for model in module.MODELS
 }
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 

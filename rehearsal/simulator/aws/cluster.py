@@ -17,7 +17,7 @@ from rehearsal.simulator.aws.rules import (
     get_name,
     require_trust,
 )
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import (
     matches,
     one_of,
@@ -28,7 +28,9 @@ from rehearsal.simulator.core.rules import (
     require_existing,
     require_json,
     require_unique,
+    unless_unchanged,
 )
+from rehearsal.simulator.core.transitions import get_change, moves_along, parse_version, step_by_minor
 
 CLUSTER, NODE_GROUP, ADDON = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup", "aws:eks/addon:Addon"
 _ACCESS_ENTRY = "aws:eks/accessEntry:AccessEntry"
@@ -41,6 +43,9 @@ REQUIRE_CLUSTER = require_existing(
 # In standard or extended support on 2026-11-28. Outdated some months from now: AWS adds and retires versions, see
 # https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
 _VERSIONS = ("1.32", "1.33", "1.34", "1.35", "1.36")
+# Minor versions that nodes may be behind the control plane.
+# Source: https://kubernetes.io/releases/version-skew-policy/#kubelet
+_MAX_SKEW = 3
 _LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 ADDONS = (
     "amazon-cloudwatch-observability",
@@ -96,6 +101,44 @@ def _check_service_cidr_overlap(request: ResourceRequest) -> str | None:
         if services and block and services.overlaps(block):
             return f"InvalidParameterException: the service CIDR {services} overlaps the VPC's CIDR {block}"
     return None
+
+
+def _refuse_other_network(request: ResourceRequest) -> str | None:
+    """New subnets are of the cluster's network and zones; the messages are not AWS's own.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html (subnet requirements)
+    """
+    change = get_change(request, "vpcConfig.subnetIds")
+    if change is None:
+        return None
+    old, new = ([subnet for subnet in map(request.state.find, ids) if subnet] for ids in change)
+    for place, path in (("VPC", "vpcId"), ("Availability Zones", "availabilityZone")):
+        before, after = ({str(subnet.inputs.get(path)) for subnet in subnets} for subnets in (old, new))
+        if before and not after <= before:
+            return (
+                f"InvalidParameterException: The subnets of a cluster must stay in the {place} that it was created in "
+                f"({', '.join(sorted(before))}), got {', '.join(sorted(after))}"
+            )
+    return None
+
+
+def _refuse_nodes_left_behind(request: ResourceRequest) -> str | None:
+    change = get_change(request, "version")
+    if change is None or None in change:
+        return None
+    minor = parse_version(change[1])[1]
+    groups = (group for group in request.state.all(NODE_GROUP) if group.inputs.get("clusterName") == request.id)
+    late = [
+        group.id.partition(":")[2]
+        for group in groups
+        if parse_version(group.outputs.get("version"))[1:2] < (minor - _MAX_SKEW,)
+    ]
+    if not late:
+        return None
+    return (
+        f"InvalidParameterException: Nodegroups {', '.join(late)} must be updated to match cluster version {change[0]} "
+        "before updating cluster version"
+    )
 
 
 def _require_nodes(request: ResourceRequest) -> str | None:
@@ -167,7 +210,8 @@ MODELS = (
             "certificateAuthority": lambda request: {"data": f"c2ltdWxhdGVk{request.hex(32)}"},
             "endpoint": _build_endpoint,
             "identities": lambda request: [{"oidcs": [{"issuer": _build_issuer(request)}]}],
-            "platformVersion": lambda _: "eks.1",
+            # Each Kubernetes version has platform versions of its own.
+            "platformVersion": lambda request: f"eks.{1 + int(request.hex(1, str(request.get('version'))), 16)}",
             "status": lambda _: "ACTIVE",
         },
         required=("roleArn", "vpcConfig.subnetIds"),
@@ -177,8 +221,24 @@ MODELS = (
             "roleArn",
             "accessConfig.bootstrapClusterCreatorAdminPermissions",
             "bootstrapSelfManagedAddons",
+            "encryptionConfig.provider.keyArn",
             "encryptionConfig.resources",
+            "kubernetesNetworkConfig.ipFamily",
             "kubernetesNetworkConfig.serviceIpv4Cidr",
+        ),
+        transitions=(
+            step_by_minor(
+                "version",
+                "InvalidParameterException: Unsupported Kubernetes version downgrade from {old} to {new}",
+                "InvalidParameterException: Unsupported Kubernetes minor version update from {old} to {new}",
+            ),
+            moves_along(
+                "accessConfig.authenticationMode",
+                ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API"),
+                "InvalidParameterException: Unsupported authentication mode update from {old} to {new}",
+            ),
+            _refuse_nodes_left_behind,
+            _refuse_other_network,
         ),
         rules=(
             matches(
@@ -187,7 +247,10 @@ MODELS = (
                 "InvalidParameterException: The name of a cluster can contain only alphanumeric characters, hyphens "
                 "and underscores, and must not be longer than 100; got {value}",
             ),
-            one_of("version", _VERSIONS, "InvalidParameterException: unsupported Kubernetes version {value}"),
+            unless_unchanged(
+                "version",
+                one_of("version", _VERSIONS, "InvalidParameterException: unsupported Kubernetes version {value}"),
+            ),
             one_of(
                 "accessConfig.authenticationMode",
                 ("API", "API_AND_CONFIG_MAP", "CONFIG_MAP"),
@@ -230,6 +293,7 @@ MODELS = (
         outputs={"accessEntryArn": lambda request: build_arn(request, "access-entry", request.uuid())},
         required=("clusterName", "principalArn"),
         replace_on_changes=("clusterName", "principalArn", "type"),
+        transitions=UNRESTRICTED,
         state_rules=(REQUIRE_CLUSTER, _check_creators_entry),
     ),
     ResourceModel(
@@ -237,6 +301,7 @@ MODELS = (
         id=lambda request: "#".join(str(request.get(path)) for path in ("clusterName", "principalArn", "policyArn")),
         required=("clusterName", "principalArn", "policyArn", "accessScope.type"),
         replace_on_changes=("clusterName", "principalArn", "policyArn", "accessScope"),
+        transitions=UNRESTRICTED,
         state_rules=(
             REQUIRE_CLUSTER,
             require_existing(
@@ -253,6 +318,7 @@ MODELS = (
         outputs={"arn": lambda request: build_arn(request, "addon", str(request.get("addonName")), request.uuid())},
         required=("clusterName", "addonName"),
         replace_on_changes=("clusterName", "addonName"),
+        transitions=UNRESTRICTED,
         rules=(
             one_of("addonName", ADDONS, "InvalidParameterException: Addon {value} specified is not supported"),
             require_json(
@@ -271,6 +337,7 @@ MODELS = (
         },
         required=("clusterName", "namespace", "serviceAccount", "roleArn"),
         replace_on_changes=("clusterName", "namespace", "serviceAccount"),
+        transitions=UNRESTRICTED,
         state_rules=(
             REQUIRE_CLUSTER,
             _check_pod_role_trust,

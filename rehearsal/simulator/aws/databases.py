@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from kernel.values import UNKNOWN, as_list
+from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, get_availability_zones, get_name
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
-from rehearsal.simulator.core.rules import in_range, matches, refuse_when, refuse_while_used, require_existing
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
+from rehearsal.simulator.core.rules import (
+    in_range,
+    list_objects,
+    matches,
+    refuse_when,
+    refuse_while_used,
+    require_existing,
+)
+from rehearsal.simulator.core.transitions import compare_versions, get_change, only_grows, parse_version
+from rehearsal.simulator.core.values import has_unknown
 
 _DATABASE, _SUBNET_GROUP = "aws:rds/instance:Instance", "aws:rds/subnetGroup:SubnetGroup"
 _PARAMETER_GROUP = "aws:rds/parameterGroup:ParameterGroup"
+
+# From this size on, PostgreSQL's gp3 storage is striped over four volumes and has 12,000 IOPS at least. Smaller
+# storage has 3,000, and takes no figures of its own.
+# Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
+_STRIPED_FROM = 400  # GiB
+_STRIPED_IOPS = 12_000
 
 
 def _require_two_zones(request: ResourceRequest) -> str | None:
@@ -51,6 +67,84 @@ def _check_storage_size(request: ResourceRequest) -> str | None:
     return f"InvalidParameterCombination: Invalid storage size for engine name postgres and storage type gp3: {size}"
 
 
+def _check_performance(request: ResourceRequest) -> str | None:
+    """Source of the message: https://github.com/hashicorp/terraform-provider-aws/issues/28160"""
+    size, figures = request.get("allocatedStorage", UNKNOWN), (request.get("iops"), request.get("storageThroughput"))
+    if request.get("storageType") != "gp3" or size is UNKNOWN or size >= _STRIPED_FROM or not any(figures):
+        return None
+    return (
+        f"InvalidParameterCombination: You can't specify IOPS or storage throughput for engine {request.get('engine')} "
+        f"and a storage size less than {_STRIPED_FROM}."
+    )
+
+
+def _require_striped_iops(request: ResourceRequest) -> str | None:
+    """On growing past the threshold, the provider repeats the IOPS that the smaller storage has.
+
+    Source: https://github.com/hashicorp/terraform-provider-aws/issues/28382
+    """
+    change, iops = get_change(request, "allocatedStorage"), request.get("iops")
+    if request.get("storageType") != "gp3" or change is None or iops is UNKNOWN:
+        return None
+    old, new = change
+    if not (old < _STRIPED_FROM <= new) or (iops or 0) >= _STRIPED_IOPS:
+        return None
+    return (
+        f"InvalidParameterCombination: Invalid iops value for engine name {request.get('engine')} and storage type "
+        f"gp3: {iops or 3000} (storage grows from {old} to {new} GiB: from {_STRIPED_FROM} GiB on, iops has to be set, "
+        f"to {_STRIPED_IOPS} or more)"
+    )
+
+
+def _check_engine_change(request: ResourceRequest) -> str | None:
+    """Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.Upgrading.html"""
+    change = get_change(request, "engineVersion")
+    if change is None or None in change:
+        return None
+    old, new = change
+    if compare_versions(old, new) < 0:
+        return f"InvalidParameterCombination: Cannot upgrade {request.get('engine')} from {old} to {new}"
+    is_major = parse_version(old)[:1] != parse_version(new)[:1]
+    if is_major and request.get("allowMajorVersionUpgrade") in (None, False):
+        return (
+            "InvalidParameterCombination: The AllowMajorVersionUpgrade flag must be present when upgrading to a new "
+            f"major version (from {old} to {new})."
+        )
+    return None
+
+
+def _refuse_move_in_network(request: ResourceRequest) -> str | None:
+    """A database moves to a subnet group of another network only."""
+    change = get_change(request, "dbSubnetGroupName")
+    groups = {group.id: group for group in request.state.all(_SUBNET_GROUP)}
+    networks = [_find_network(request, groups[name].inputs["subnetIds"]) for name in change or () if name in groups]
+    if change is None or len(networks) < 2 or networks[0] != networks[1]:
+        return None
+    return (
+        f"InvalidVPCNetworkStateFault: You cannot move DB instance {request.id} to subnet group {change[1]}. The "
+        "specified DB subnet group and DB instance are in the same VPC. Choose a DB subnet group in different VPC than "
+        "the specified DB instance and try again."
+    )
+
+
+def _refuse_other_network(request: ResourceRequest) -> str | None:
+    change = get_change(request, "subnetIds")
+    if change is None:
+        return None
+    old, new = (_find_network(request, ids) for ids in change)
+    if None in (old, new) or old == new:
+        return None
+    return (
+        f"InvalidParameterValue: The new Subnets are not in the same Vpc as the existing subnet group ({old} and {new})"
+    )
+
+
+def _find_network(request: ResourceRequest, subnets: Iterable[str]) -> str | None:
+    """The VPC of subnets; None where none of them exists any more."""
+    found = (request.state.find(id_) for id_ in subnets)
+    return next((str(subnet.inputs["vpcId"]) for subnet in found if subnet), None)
+
+
 def _check_parameter_family(request: ResourceRequest) -> str | None:
     version = str(request.get("engineVersion", "")).partition(".")[0]
     for group in request.state.all(_PARAMETER_GROUP):
@@ -64,6 +158,19 @@ def _check_parameter_family(request: ResourceRequest) -> str | None:
     return None
 
 
+def _refuse_other_attribute_type(request: ResourceRequest) -> str | None:
+    change = get_change(request, "attributes")
+    if change is None:
+        return None
+    old, new = ({item["name"]: item["type"] for item in attributes or ()} for attributes in change)
+    if all(new.get(name, type_) == type_ for name, type_ in old.items()):
+        return None
+    return (
+        "ValidationException: One or more parameter values were invalid: Attributes cannot be redefined. Please check "
+        f"that your attribute has the same type as previously defined. Existing schema: {old}, new schema: {new}"
+    )
+
+
 def _build_address(request: ResourceRequest) -> str:
     # The middle part identifies account and region: it is the same for all databases of an account.
     return f"{request.get('identifier')}.c9akciq32rgx.{request.account['region']}.rds.amazonaws.com"
@@ -75,15 +182,13 @@ _TABLE_SOURCES = ("importTable", "restoreBackupArn", "restoreSourceName", "resto
 
 def _check_key_attributes(request: ResourceRequest) -> str | None:
     """The declared attributes are exactly those that a key uses; others belong to single items."""
-    attributes = request.get("attributes", [])
-    if attributes is UNKNOWN:
+    lists = ("attributes", "globalSecondaryIndexes", "localSecondaryIndexes")
+    if any(has_unknown(request.get(path)) for path in ("hashKey", "rangeKey", *lists)):
         return None
-    declared = {attribute.get("name") for attribute in attributes}
+    declared = {attribute.get("name") for attribute in list_objects(request, "attributes")}
     keys = {request.get("hashKey"), request.get("rangeKey")} - {None}
-    indexes = as_list(request.get("globalSecondaryIndexes")) + as_list(request.get("localSecondaryIndexes"))
+    indexes = [index for path in lists[1:] for index in list_objects(request, path)]
     keys |= {index[key] for index in indexes for key in ("hashKey", "rangeKey") if index.get(key)}
-    if UNKNOWN in keys | declared:
-        return None
     if keys - declared:
         return (
             "ValidationException: One or more parameter values were invalid: Some index key attributes are not "
@@ -101,6 +206,7 @@ MODELS = (
         required=("subnetIds",),
         defaults=auto_named(),
         replace_on_changes=("name",),
+        transitions=(_refuse_other_network,),
         rules=(
             matches(
                 "name",
@@ -126,6 +232,7 @@ MODELS = (
         required=("family",),
         defaults=auto_named(),
         replace_on_changes=("name", "family", "description"),
+        transitions=UNRESTRICTED,
         rules=(matches("name", r"[a-z](-?[a-z0-9])*", 'first character of "name" must be a letter, got {value}'),),
         delete_rules=(
             refuse_while_used(
@@ -155,7 +262,16 @@ MODELS = (
             "username",
             "storageEncrypted",
             "kmsKeyId",
-            "dbSubnetGroupName",
+        ),
+        transitions=(
+            only_grows(
+                "allocatedStorage",
+                "InvalidParameterCombination: Requested storage size ({new}) cannot be less than the current storage "
+                "size ({old}).",
+            ),
+            _require_striped_iops,
+            _check_engine_change,
+            _refuse_move_in_network,
         ),
         rules=(
             matches(
@@ -174,6 +290,7 @@ MODELS = (
             ),
             _require_new_database,
             _check_storage_size,
+            _check_performance,
             refuse_when(
                 lambda request: (request.get("engine"), request.get("username")) == ("postgres", "admin"),
                 "InvalidParameterValue: MasterUsername admin cannot be used as it is a reserved word used by the "
@@ -209,7 +326,8 @@ MODELS = (
         id=get_name,
         outputs={"arn": lambda request: request.fill(arn_template("dynamodb", "table/")) + get_name(request)},
         defaults=auto_named(prefix_path=""),
-        replace_on_changes=("name", "hashKey", "rangeKey"),
+        replace_on_changes=("name", "hashKey", "rangeKey", "localSecondaryIndexes"),
+        transitions=(_refuse_other_attribute_type,),
         rules=(
             matches(
                 "name",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.rules import arn_template, find_resources
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import one_of, require_any
 
 _ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
@@ -100,6 +100,7 @@ MODELS = (
         },
         required=("vpcId",),
         replace_on_changes=("vpcId", "serviceName", "vpcEndpointType"),
+        transitions=UNRESTRICTED,
         rules=(
             require_any(
                 ["serviceName", "resourceConfigurationArn", "serviceNetworkArn"],

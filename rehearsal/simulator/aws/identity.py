@@ -9,7 +9,7 @@ from kernel.iam import Statement, statements
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import get_name
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest, Rule
 from rehearsal.simulator.core.rules import matches, refuse_while_used, require_existing, require_json
 
 ROLE, ROLE_POLICY = "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"
@@ -101,6 +101,7 @@ MODELS = (
         required=("assumeRolePolicy",),
         defaults=auto_named(max_length=64),
         replace_on_changes=("name", "path"),
+        transitions=UNRESTRICTED,
         rules=(
             matches(
                 "name",
@@ -126,6 +127,7 @@ MODELS = (
         required=("role", "policy"),
         defaults=auto_named(),
         replace_on_changes=("name", "role"),
+        transitions=UNRESTRICTED,
         rules=(
             require_json("policy", "MalformedPolicyDocument: The policy contains invalid Json"),
             _check_identity_policy,
@@ -140,6 +142,7 @@ MODELS = (
         id=lambda request: f"{request.get('role')}/{request.get('policyArn')}",
         required=("role", "policyArn"),
         replace_on_changes=("role", "policyArn"),
+        transitions=UNRESTRICTED,
         rules=(_require_managed_policy,),
         state_rules=(require_existing("role", ROLE, "NoSuchEntity: The role with name {value} cannot be found."),),
     ),

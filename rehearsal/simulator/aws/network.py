@@ -9,7 +9,7 @@ from typing import Any
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, find_resources, get_availability_zones
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest, Rule
 from rehearsal.simulator.core.rules import (
     matches,
     parse_cidr,
@@ -18,10 +18,11 @@ from rehearsal.simulator.core.rules import (
     require_any,
     require_unique,
 )
+from rehearsal.simulator.core.transitions import get_change
 
 VPC, SUBNET = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet"
 ROUTE_TABLE, ASSOCIATION = "aws:ec2/routeTable:RouteTable", "aws:ec2/routeTableAssociation:RouteTableAssociation"
-_GATEWAY = "aws:ec2/internetGateway:InternetGateway"
+_GATEWAY, _NAT_GATEWAY = "aws:ec2/internetGateway:InternetGateway", "aws:ec2/natGateway:NatGateway"
 
 # The simulated account has no default VPC.
 _REQUIRE_VPC = require_any(["vpcId"], "VPCIdNotSpecified: No default VPC for this user")
@@ -111,6 +112,20 @@ def _require_one_subnet_per_zone(request: ResourceRequest) -> str | None:
     return "DuplicateSubnetsInSameZone: Duplicate Subnets for same AZ"
 
 
+def _refuse_detachment_in_use(request: ResourceRequest) -> str | None:
+    """The provider detaches the gateway first, which EC2 refuses while public addresses depend on it."""
+    change = get_change(request, "vpcId")
+    if change is None:
+        return None
+    subnets = {subnet.id for subnet in request.state.all(SUBNET) if subnet.inputs.get("vpcId") == change[0]}
+    if not any(gateway.inputs.get("subnetId") in subnets for gateway in request.state.all(_NAT_GATEWAY)):
+        return None
+    return (
+        f"DependencyViolation: Network {change[0]} has some mapped public address(es). Please unmap those public "
+        "address(es) before detaching the gateway."
+    )
+
+
 def _list_group_rules(request: ResourceRequest) -> Iterator[Any]:
     for path in ("ingress", "egress"):
         rules = request.get(path, [])
@@ -155,6 +170,7 @@ MODELS = (
             "ownerId": "{account}",
         },
         replace_on_changes=("cidrBlock", "instanceTenancy"),
+        transitions=UNRESTRICTED,
         rules=(
             require_any(
                 ["cidrBlock", "ipv4IpamPoolId"],
@@ -175,6 +191,7 @@ MODELS = (
             "ownerId": "{account}",
         },
         replace_on_changes=("vpcId",),
+        transitions=UNRESTRICTED,
         rules=(_REQUIRE_VPC, _check_descriptions, _check_rule_cidrs),
     ),
     ResourceModel(
@@ -188,6 +205,7 @@ MODELS = (
         },
         required=("vpcId",),
         replace_on_changes=("vpcId", "cidrBlock", "availabilityZone"),
+        transitions=UNRESTRICTED,
         rules=(
             require_any(
                 ["cidrBlock", "ipv6CidrBlock", "ipv4IpamPoolId", "ipv6IpamPoolId"],
@@ -202,6 +220,7 @@ MODELS = (
         _GATEWAY,
         id="igw-{hex:17}",
         outputs={"arn": arn_template("ec2", "internet-gateway/{id}"), "ownerId": "{account}"},
+        transitions=(_refuse_detachment_in_use,),
         state_rules=(
             require_unique(
                 ["vpcId"], "Resource.AlreadyAssociated: network {0} already has an internet gateway attached"
@@ -218,12 +237,14 @@ MODELS = (
             "publicIp": lambda request: f"203.0.113.{int(request.hex(4), 16) % 254 + 1}",
         },
         replace_on_changes=("domain",),
+        transitions=UNRESTRICTED,
     ),
     ResourceModel(
-        "aws:ec2/natGateway:NatGateway",
+        _NAT_GATEWAY,
         id="nat-{hex:17}",
         outputs={"networkInterfaceId": lambda request: f"eni-{request.hex(17, 'eni')}"},
         replace_on_changes=("subnetId", "allocationId", "connectivityType"),
+        transitions=UNRESTRICTED,
         rules=(
             # A regional gateway, which spans the zones of its VPC, is in no subnet.
             refuse_when(
@@ -239,6 +260,7 @@ MODELS = (
         outputs={"arn": arn_template("ec2", "route-table/{id}"), "ownerId": "{account}"},
         required=("vpcId",),
         replace_on_changes=("vpcId",),
+        transitions=UNRESTRICTED,
         rules=(
             refuse_items_when(
                 "routes",
@@ -258,6 +280,7 @@ MODELS = (
         },
         required=("transitGatewayId", "vpcId", "subnetIds"),
         replace_on_changes=("transitGatewayId", "vpcId"),
+        transitions=UNRESTRICTED,
         state_rules=(
             _require_one_subnet_per_zone,
             require_unique(
@@ -271,6 +294,7 @@ MODELS = (
         id="rtbassoc-{hex:17}",
         required=("routeTableId",),
         replace_on_changes=("subnetId", "gatewayId"),
+        transitions=UNRESTRICTED,
         state_rules=(
             require_unique(
                 ["subnetId"],
@@ -286,6 +310,7 @@ MODELS = (
         outputs={"arn": arn_template("ec2", "security-group/{id}"), "ownerId": "{account}"},
         defaults=auto_named(),
         replace_on_changes=("vpcId", "name", "description"),
+        transitions=UNRESTRICTED,
         rules=(
             _REQUIRE_VPC,
             matches(

@@ -12,8 +12,9 @@ from rehearsal.simulator.aws.identity import ATTACHMENT
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.network import ASSOCIATION, ROUTE_TABLE
 from rehearsal.simulator.aws.rules import arn_template, find_resources, is_trusted_by, key_allows
-from rehearsal.simulator.core.resource_model import Resource, ResourceModel, ResourceRequest
-from rehearsal.simulator.core.rules import find_previous, in_range, matches, one_of, refuse_items_when, require_unique
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, Resource, ResourceModel, ResourceRequest
+from rehearsal.simulator.core.rules import in_range, matches, one_of, refuse_items_when, require_unique
+from rehearsal.simulator.core.transitions import compare_versions, refuse_change_when
 
 _AUTOSCALING_ROLE = (
     "arn:aws:iam::{account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
@@ -109,10 +110,44 @@ def _check_node_role_trust(request: ResourceRequest) -> str | None:
     )
 
 
-def _next_version(request: ResourceRequest) -> int:
-    """Every update of a launch template creates a new version."""
-    before = find_previous(request)
-    return int(before.outputs["latestVersion"]) + 1 if before else 1
+def _count_versions(request: ResourceRequest) -> int:
+    """Every update of a launch template creates a new version, unless its own tags alone change."""
+    if request.previous is None:
+        return 1
+    latest = int(request.previous.outputs["latestVersion"])
+    described = {*request.previous.inputs, *request.inputs} - {"tags", "tagsAll", "updateDefaultVersion"}
+    return latest + any(request.get(name) != request.get_previous(name) for name in sorted(described))
+
+
+def _get_default_version(request: ResourceRequest) -> int:
+    """The first version, unless the request names another one or makes each new one the default."""
+    if request.get("updateDefaultVersion") is True:
+        return _count_versions(request)
+    kept = request.previous.outputs["defaultVersion"] if request.previous else 1
+    return int(request.get("defaultVersion", kept))
+
+
+def _get_version(request: ResourceRequest) -> str | None:
+    """The nodes' Kubernetes version: as requested, else what the cluster had when the group was created."""
+    if request.get("version"):
+        return str(request.get("version"))
+    return str(request.previous.outputs["version"]) if request.previous else _get_cluster_version(request)
+
+
+def _get_cluster_version(request: ResourceRequest) -> str | None:
+    clusters = (found for found in request.state.all(CLUSTER) if found.id == request.get("clusterName"))
+    return next((found.inputs.get("version") for found in clusters), None)
+
+
+def _check_version(request: ResourceRequest) -> str | None:
+    """Nodes are not newer than their cluster. The message is not AWS's own."""
+    cluster = _get_cluster_version(request)
+    if compare_versions(cluster, request.get("version")) <= 0:
+        return None
+    return (
+        f"InvalidParameterException: Requested node group version {request.get('version')} is newer than version "
+        f"{cluster} of the cluster {request.get('clusterName')}"
+    )
 
 
 MODELS = (
@@ -122,6 +157,7 @@ MODELS = (
         outputs={
             "arn": lambda request: build_arn(request, "nodegroup", str(request.get("nodeGroupName")), request.uuid()),
             "status": lambda _: "ACTIVE",
+            "version": _get_version,
         },
         required=("clusterName", "nodeRoleArn", "subnetIds", "scalingConfig"),
         defaults=auto_named("nodeGroupName", prefix_path="nodeGroupNamePrefix"),
@@ -137,6 +173,13 @@ MODELS = (
             "nodeRoleArn",
             "subnetIds",
         ),
+        transitions=(
+            refuse_change_when(
+                "version",
+                lambda old, new: compare_versions(old, new) < 0,
+                "InvalidParameterException: Unsupported node group version downgrade from {old} to {new}",
+            ),
+        ),
         rules=(
             one_of("capacityType", ("ON_DEMAND", "SPOT", "CAPACITY_BLOCK"), "expected capacity_type, got {value}"),
             refuse_items_when(
@@ -147,7 +190,7 @@ MODELS = (
             _check_scaling_bounds,
             _check_instance_types,
         ),
-        state_rules=(REQUIRE_CLUSTER, _check_node_role_trust, _check_disk_keys, _check_nodes_can_join),
+        state_rules=(REQUIRE_CLUSTER, _check_version, _check_node_role_trust, _check_disk_keys, _check_nodes_can_join),
     ),
     ResourceModel(
         "aws:ec2/launchTemplate:LaunchTemplate",
@@ -155,11 +198,12 @@ MODELS = (
         name_path="name",
         outputs={
             "arn": arn_template("ec2", "launch-template/{id}"),
-            "latestVersion": _next_version,
-            "defaultVersion": _next_version,
+            "latestVersion": _count_versions,
+            "defaultVersion": _get_default_version,
         },
         defaults=auto_named(),
         replace_on_changes=("name",),
+        transitions=UNRESTRICTED,
         rules=(
             matches(
                 "name",
@@ -185,5 +229,6 @@ MODELS = (
     ResourceModel(
         "aws:ebs/encryptionByDefault:EncryptionByDefault",
         id="terraform-{hex:26}",  # a setting of the account, without an ID; the provider generates one
+        transitions=UNRESTRICTED,
     ),
 )

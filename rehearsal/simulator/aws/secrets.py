@@ -6,8 +6,11 @@ from kernel.iam import allows, statements
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, get_name
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import in_range, matches, one_of, parse_json, require_json, require_unique
+from rehearsal.simulator.core.transitions import get_change
+
+_KEY = "aws:kms/key:Key"
 
 
 def _check_key_administrator(request: ResourceRequest) -> str | None:
@@ -35,12 +38,35 @@ def _require_principals(request: ResourceRequest) -> str | None:
     return None
 
 
+def _refuse_another_kind_of_key(request: ResourceRequest) -> str | None:
+    """The message is not AWS's own. Source: https://docs.aws.amazon.com/kms/latest/APIReference/API_UpdateAlias.html"""
+    change = get_change(request, "targetKeyId")
+    if change is None:
+        return None
+    keys = [next((key for key in request.state.all(_KEY) if key.id == id_), None) for id_ in change]
+    kinds = [
+        (
+            key.inputs.get("keyUsage", "ENCRYPT_DECRYPT"),
+            key.inputs.get("customerMasterKeySpec", "SYMMETRIC_DEFAULT"),
+        )
+        for key in keys
+        if key is not None
+    ]
+    if len(set(kinds)) < 2:
+        return None
+    return request.fill(
+        "ValidationException: The alias {name} cannot point to another kind of key: the current key is of "
+        f"{' '.join(kinds[0])}, the new one of {' '.join(kinds[1])}."
+    )
+
+
 MODELS = (
     ResourceModel(
-        "aws:kms/key:Key",
+        _KEY,
         id="{uuid}",
         outputs={"arn": arn_template("kms", "key/{id}"), "keyId": "{id}"},
         replace_on_changes=("customerMasterKeySpec", "keyUsage", "multiRegion"),
+        transitions=UNRESTRICTED,
         rules=(
             in_range(
                 "deletionWindowInDays",
@@ -65,6 +91,7 @@ MODELS = (
             max_length=238, complete=lambda _, name: name if name.startswith("alias/") else f"alias/{name}"
         ),
         replace_on_changes=("name",),
+        transitions=(_refuse_another_kind_of_key,),
         rules=(
             matches(
                 "name",
@@ -84,6 +111,7 @@ MODELS = (
         outputs={"arn": "{id}"},
         defaults=auto_named(),
         replace_on_changes=("name",),
+        transitions=UNRESTRICTED,
         rules=(
             matches(
                 "name",
@@ -113,5 +141,6 @@ MODELS = (
         },
         required=("secretId",),
         replace_on_changes=("secretId", "secretString", "secretBinary"),
+        transitions=UNRESTRICTED,
     ),
 )

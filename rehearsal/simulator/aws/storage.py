@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from kernel.iam import statements
+from kernel.paths import look_up
 from kernel.values import UNKNOWN, as_list
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, get_name
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest, Rule, Transition
 from rehearsal.simulator.core.rules import (
     matches,
     one_of,
@@ -21,6 +22,7 @@ from rehearsal.simulator.core.rules import (
     require_existing,
     require_json,
 )
+from rehearsal.simulator.core.transitions import refuse_change_when
 
 BUCKET, BUCKET_POLICY = "aws:s3/bucket:Bucket", "aws:s3/bucketPolicy:BucketPolicy"
 _ACCESS_BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
@@ -101,15 +103,16 @@ def _check_image_lifecycle(request: ResourceRequest) -> str | None:
 
 
 def _list_days(rule: Any) -> list[Any]:
-    periods = [
-        rule.get("expiration", {}).get("days"),
-        rule.get("noncurrentVersionExpiration", {}).get("noncurrentDays"),
-    ]
-    return [days for days in periods if days is not None]
+    paths = ("expiration.days", "noncurrentVersionExpiration.noncurrentDays")
+    return [days for days in (look_up(rule, path, None) for path in paths) if days is not None]
 
 
 def _bucket_setting(
-    type_: str, *rules: Rule, required: tuple[str, ...] = (), state_rules: tuple[Rule, ...] = ()
+    type_: str,
+    *rules: Rule,
+    required: tuple[str, ...] = (),
+    transitions: Collection[Transition] = UNRESTRICTED,
+    state_rules: tuple[Rule, ...] = (),
 ) -> ResourceModel:
     """A setting of a bucket that the provider models as a resource of its own."""
     return ResourceModel(
@@ -117,6 +120,7 @@ def _bucket_setting(
         id=lambda request: str(request.get("bucket")),
         required=("bucket", *required),
         replace_on_changes=("bucket",),
+        transitions=transitions,
         rules=rules,
         state_rules=(_REQUIRE_BUCKET, *state_rules),
     )
@@ -130,10 +134,10 @@ MODELS = (
             "arn": "arn:aws:s3:::{bucket}",
             "bucketDomainName": "{bucket}.s3.amazonaws.com",
             "bucketRegionalDomainName": "{bucket}.s3.{region}.amazonaws.com",
-            "region": "{region}",
         },
         defaults=auto_named("bucket", max_length=63, prefix_path="bucketPrefix", transform=str.lower),
         replace_on_changes=("bucket", "objectLockEnabled"),
+        transitions=UNRESTRICTED,
         rules=(_check_bucket_name,),
     ),
     _bucket_setting(_ACCESS_BLOCK),
@@ -150,6 +154,13 @@ MODELS = (
             "expected versioning_configuration.0.status to be one of [Enabled Suspended Disabled], got {value}",
         ),
         required=("versioningConfiguration.status",),
+        transitions=(
+            refuse_change_when(
+                "versioningConfiguration.status",
+                lambda _, new: bool(new == "Disabled"),
+                "versioning_configuration.status cannot be updated from '{old}' to '{new}'",
+            ),
+        ),
     ),
     _bucket_setting(
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
@@ -182,6 +193,7 @@ MODELS = (
         },
         defaults=auto_named(prefix_path=""),
         replace_on_changes=("name", "encryptionConfigurations"),
+        transitions=UNRESTRICTED,
         rules=(
             matches(
                 "name",
@@ -203,6 +215,7 @@ MODELS = (
         outputs={"registryId": "{account}"},
         required=("repository", "policy"),
         replace_on_changes=("repository", "policy"),
+        transitions=UNRESTRICTED,
         rules=(_check_image_lifecycle,),
         state_rules=(
             require_existing(

@@ -7,7 +7,7 @@ from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, get_name, key_allows, require_trust
 from rehearsal.simulator.aws.storage import BUCKET, BUCKET_POLICY
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import matches, one_of, refuse_when, require_any, require_existing, require_unique
 
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
@@ -81,7 +81,8 @@ MODELS = (
         id=get_name,
         outputs={"arn": _build_group_arn},
         defaults=auto_named(),
-        replace_on_changes=("name",),
+        replace_on_changes=("name", "logGroupClass"),
+        transitions=UNRESTRICTED,
         rules=(
             matches(
                 "name",
@@ -103,6 +104,7 @@ MODELS = (
         outputs={"arn": lambda request: request.fill(arn_template("cloudwatch", "alarm:")) + get_name(request)},
         defaults=auto_named(prefix_path=""),
         replace_on_changes=("name",),
+        transitions=UNRESTRICTED,
         rules=(
             *(
                 require_any(
@@ -125,6 +127,7 @@ MODELS = (
             max_length=80, complete=lambda request, name: f"{name}.fifo" if request.get("fifoTopic") is True else name
         ),
         replace_on_changes=("name", "fifoTopic"),
+        transitions=UNRESTRICTED,
         rules=(
             matches(
                 "name", r"[A-Za-z0-9_-]{1,256}(\.fifo)?", "InvalidParameter: Invalid parameter: Topic Name {value}"
@@ -137,6 +140,7 @@ MODELS = (
         outputs={"arn": "{id}", "ownerId": "{account}", "pendingConfirmation": lambda _: True},
         required=("topic", "protocol", "endpoint"),
         replace_on_changes=("topic", "protocol", "endpoint"),
+        transitions=UNRESTRICTED,
         rules=(
             one_of(
                 "protocol",
@@ -152,6 +156,7 @@ MODELS = (
         required=("s3BucketName",),
         defaults=auto_named(prefix_path=""),
         replace_on_changes=("name",),
+        transitions=UNRESTRICTED,
         rules=(
             matches(
                 "name",
@@ -187,6 +192,7 @@ MODELS = (
             "maxAggregationInterval",
             "logFormat",
         ),
+        transitions=UNRESTRICTED,
         rules=(
             one_of("trafficType", ("ACCEPT", "REJECT", "ALL"), "expected traffic_type to be valid, got {value}"),
             one_of("maxAggregationInterval", (60, 600), "expected max_aggregation_interval to be one of [60 600]"),

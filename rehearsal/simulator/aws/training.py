@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rehearsal.simulator.aws.rules import arn_template, require_trust
-from rehearsal.simulator.core.resource_model import ResourceModel
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel
 from rehearsal.simulator.core.rules import matches, one_of, require_unique
 
 MODELS = (
@@ -18,6 +18,7 @@ MODELS = (
         },
         required=("domainName", "authMode", "vpcId", "subnetIds", "defaultUserSettings.executionRole"),
         replace_on_changes=("domainName", "authMode", "vpcId", "kmsKeyId"),
+        transitions=UNRESTRICTED,
         rules=(
             matches(
                 "domainName",

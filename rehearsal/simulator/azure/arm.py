@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from rehearsal.simulator.azure.defaults import auto_named, default_location
-from rehearsal.simulator.core.resource_model import Resource, ResourceModel, ResourceRequest, Rule, Template
+from rehearsal.simulator.core.resource_model import (
+    Resource,
+    ResourceModel,
+    ResourceRequest,
+    Rule,
+    Template,
+    Transition,
+)
 
 # Azure creates this group, and a network watcher in it, in every subscription that has a virtual network.
 WATCHER_GROUP = "NetworkWatcherRG"
@@ -18,6 +25,7 @@ def arm_model(
     type_: str,
     path: str,
     *,
+    transitions: Collection[Transition],
     parent: str = "",
     located: bool = False,
     identity: bool = False,
@@ -55,6 +63,8 @@ def arm_model(
             *(("location",) if located else ()),
             *replace_on_changes,
         ),
+        transitions=transitions,
+        stable_outputs=STABLE_OUTPUTS,
         rules=(*((require_location,) if located else ()), *rules),
         state_rules=(_require_group, *((_require_parent(kind, parent),) if parent else ()), *state_rules),
         delete_rules=delete_rules,
@@ -66,17 +76,14 @@ def get_location(request: ResourceRequest) -> str:
     return str(request.get("location", "")).replace(" ", "").lower()
 
 
+# What the provider's preview of an update knows; everything else that Azure computes is unknown in it.
+# Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/provider.go (Update)
+STABLE_OUTPUTS = ("name", "location")
+
+
 def find_in_group(request: ResourceRequest, path: str) -> Resource | None:
     """A resource in the same resource group, by its path with names in braces (see `arm_model`)."""
     return request.state.find(request.fill(f"{_GROUP}/providers/{path}"))
-
-
-def list_objects(request: ResourceRequest, path: str) -> Iterator[Mapping[str, Any]]:
-    """The objects in the list at `path`; unknown items are left out."""
-    value = request.get(path, [])
-    for item in value if isinstance(value, list) else []:
-        if isinstance(item, Mapping):
-            yield item
 
 
 def _list_placeholders(path: str) -> list[str]:

@@ -11,18 +11,23 @@ from typing import Any
 import yaml
 
 from kernel.values import UNKNOWN
-from rehearsal.simulator.azure.arm import arm_model, get_location, list_objects
+from rehearsal.simulator.azure.arm import arm_model, get_location
 from rehearsal.simulator.azure.identity import has_role
 from rehearsal.simulator.azure.nodes import (
     CLUSTER_PATH,
     IMMUTABLE_POOL_PROPERTIES,
+    POOL_CHANGE_REFUSED,
     check_pool_bounds,
     check_pool_names,
+    find_skew_error,
+    get_pool_version,
     list_pools,
 )
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceRequest, StateReader
-from rehearsal.simulator.core.rules import find_previous, matches, parse_cidr, refuse_when, require_any
+from rehearsal.simulator.core.rules import list_objects, matches, parse_cidr, refuse_when, require_any, unless_unchanged
+from rehearsal.simulator.core.transitions import get_change, parse_version, refuse_change_when, stays, step_by_minor
+from rehearsal.simulator.core.values import has_unknown
 
 # In standard support on 2026-11-28. Outdated some months from now: Azure adds and retires versions, see
 # https://learn.microsoft.com/azure/aks/supported-kubernetes-versions
@@ -30,8 +35,7 @@ _VERSIONS = re.compile(r"1\.(34|35|36|37)(\.\d+)?")
 
 
 def _lacks_system_pool(request: ResourceRequest) -> bool:
-    pools = request.get("agentPoolProfiles")
-    if pools is UNKNOWN:
+    if has_unknown(request.get("agentPoolProfiles")):
         return False
     return not any(pool.get("mode") in ("System", UNKNOWN) for pool in list_objects(request, "agentPoolProfiles"))
 
@@ -122,21 +126,63 @@ def _check_kms_permission(request: ResourceRequest) -> str | None:
 
 
 def _refuse_pool_changes(request: ResourceRequest) -> str | None:
-    before = find_previous(request)
-    if before is None:
+    change = get_change(request, "agentPoolProfiles")
+    if change is None:
         return None
-    old = {pool["name"]: pool for pool in before.inputs["agentPoolProfiles"]}
-    for pool in list_pools(request):
+    old = {pool["name"]: pool for pool in change[0] or ()}
+    for pool in change[1] or ():
         existing = old.get(pool.get("name"))
         if existing is None:
             return (
                 "BadRequest: A new agent pool was introduced. Adding agent pools to an existing cluster is not allowed "
                 "through managed cluster operations."
             )
-        changed = next((key for key in IMMUTABLE_POOL_PROPERTIES if existing.get(key) != pool.get(key)), None)
-        if changed:
-            return f"PropertyChangeNotAllowed: Changing property 'properties.{changed}' is not allowed."
+        for path in ("vmSize", *IMMUTABLE_POOL_PROPERTIES):
+            if existing.get(path) != pool.get(path):
+                return POOL_CHANGE_REFUSED.format(path=path, old=existing.get(path), new=pool.get(path))
     return None
+
+
+def _build_pool_profiles(request: ResourceRequest) -> list[Mapping[str, Any]]:
+    version = request.get("kubernetesVersion")
+    return [
+        {**pool, "currentOrchestratorVersion": get_pool_version(request, pool, version)} for pool in list_pools(request)
+    ]
+
+
+def _check_skew(request: ResourceRequest) -> str | None:
+    """Every pool's version goes with the cluster's, those of pools that are resources of their own included."""
+    version = request.get("kubernetesVersion")
+    of_profiles = (pool["currentOrchestratorVersion"] for pool in _build_pool_profiles(request))
+    prefix = f"{request.id}/agentPools/".lower()
+    of_pools = (
+        pool.outputs.get("currentOrchestratorVersion")
+        for pool in request.state.all("azure-native:containerservice:AgentPool")
+        if request.id and pool.id.lower().startswith(prefix)
+    )
+    return next(filter(None, (find_skew_error(pool, version) for pool in (*of_profiles, *of_pools))), None)
+
+
+def _build_version(request: ResourceRequest) -> str:
+    """The version with its patch number."""
+    numbers = (*parse_version(request.get("kubernetesVersion")), 0, 0, 0)
+    return ".".join(map(str, numbers[:3]))
+
+
+def _is_private_in_place(request: ResourceRequest) -> bool:
+    """Whether a cluster can become private or public: with API server VNet integration.
+
+    Source: https://learn.microsoft.com/azure/aks/api-server-vnet-integration
+    """
+    return request.get("apiServerAccessProfile.enableVnetIntegration") in (True, UNKNOWN)
+
+
+def _refuse_privacy_change(request: ResourceRequest) -> str | None:
+    path = "apiServerAccessProfile.enablePrivateCluster"
+    change = get_change(request, path)
+    if change is None or bool(change[0]) == bool(change[1]) or _is_private_in_place(request):
+        return None
+    return POOL_CHANGE_REFUSED.format(path=path, old=change[0], new=change[1])
 
 
 def _build_fqdn(request: ResourceRequest) -> str:
@@ -217,20 +263,50 @@ MODELS = (
         located=True,
         identity=True,
         outputs={
-            "currentKubernetesVersion": lambda request: f"{request.get('kubernetesVersion')}.0",
+            "agentPoolProfiles": _build_pool_profiles,
+            "currentKubernetesVersion": _build_version,
             "fqdn": _build_fqdn,
             "privateFQDN": _build_private_fqdn,
             "oidcIssuerProfile": _build_issuer_profile,
             "provisioningState": "Succeeded",
         },
         replace_on_changes=(
-            "dnsPrefix",
-            "nodeResourceGroup",
             "diskEncryptionSetID",
+            "dnsPrefix",
+            "fqdnSubdomain",
+            "linuxProfile",
             "networkProfile.dnsServiceIP",
+            "networkProfile.networkDataplane",
+            "networkProfile.networkMode",
             "networkProfile.networkPlugin",
+            "networkProfile.networkPluginMode",
+            "networkProfile.networkPolicy",
+            "networkProfile.outboundType",
             "networkProfile.podCidr",
             "networkProfile.serviceCidr",
+            "networkProfile.serviceCidrs",
+            "nodeResourceGroup",
+            "windowsProfile",
+        ),
+        transitions=(
+            step_by_minor(
+                "kubernetesVersion",
+                "OperationNotAllowed: Downgrading Kubernetes version from {old} to {new} is not allowed.",
+                "OperationNotAllowed: Upgrading Kubernetes version {old} to {new} is not allowed. Upgrade one minor "
+                "version at a time.",
+            ),
+            _refuse_pool_changes,
+            _refuse_privacy_change,
+            # Documented at https://learn.microsoft.com/azure/aks/use-oidc-issuer
+            stays(
+                "oidcIssuerProfile.enabled", True, "OIDCIssuerFeatureCannotBeDisabled: OIDC issuer cannot be disabled."
+            ),
+            # Documented at https://learn.microsoft.com/azure/aks/enable-authentication-microsoft-entra-id
+            refuse_change_when(
+                "aadProfile",
+                lambda old, new: bool(old) and not new,
+                "BadRequest: Entra integration of a cluster cannot be disabled.",
+            ),
         ),
         rules=(
             matches(
@@ -243,11 +319,15 @@ MODELS = (
                 r"[A-Za-z0-9]([A-Za-z0-9-]{0,52}[A-Za-z0-9])?",
                 "InvalidParameter: The DNS prefix '{value}' must be 1 to 54 letters, digits or '-'.",
             ),
-            matches(
+            unless_unchanged(
                 "kubernetesVersion",
-                _VERSIONS.pattern,
-                "K8sVersionNotSupported: Managed cluster is on version {value}, which is not supported in this region. "
-                "Please use [az aks get-versions] command to get the supported version list in this region.",
+                matches(
+                    "kubernetesVersion",
+                    _VERSIONS.pattern,
+                    "K8sVersionNotSupported: Managed cluster is on version {value}, which is not supported in this "
+                    "region. Please use [az aks get-versions] command to get the supported version list in this "
+                    "region.",
+                ),
             ),
             require_any(
                 ["dnsPrefix", "fqdnSubdomain"],
@@ -298,7 +378,7 @@ MODELS = (
             _check_api_subnet,
             _check_kubelet_identity,
             _check_kms_permission,
-            _refuse_pool_changes,
+            _check_skew,
         ),
     ),
 )

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from kernel.paths import look_up
 from kernel.values import UNKNOWN
-from rehearsal.simulator.azure.arm import arm_model, find_in_group, list_objects
+from rehearsal.simulator.azure.arm import arm_model, find_in_group
 from rehearsal.simulator.azure.identity import require_principal
-from rehearsal.simulator.core.resource_model import ResourceRequest
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
 from rehearsal.simulator.core.rules import (
-    find_previous,
     in_range,
+    list_objects,
     matches,
     one_of,
     parse_cidr,
     refuse_when,
     require_any,
+)
+from rehearsal.simulator.core.transitions import (
+    compare_versions,
+    only_grows,
+    refuse_change,
+    refuse_change_when,
+    stays,
 )
 
 _COSMOS = "Microsoft.DocumentDB/databaseAccounts/{accountName}"
@@ -25,7 +32,11 @@ _POSTGRES = "Microsoft.DBforPostgreSQL/flexibleServers/{serverName}"
 
 
 def _is_serverless(request: ResourceRequest) -> bool:
-    return any(item.get("name") == "EnableServerless" for item in list_objects(request, "capabilities"))
+    return _has_serverless(list(list_objects(request, "capabilities")))
+
+
+def _has_serverless(capabilities: Any) -> bool:
+    return any(item.get("name") == "EnableServerless" for item in capabilities or ())
 
 
 def _refuse_serverless_throughput(request: ResourceRequest) -> str | None:
@@ -54,6 +65,10 @@ def _check_partition_key(request: ResourceRequest) -> str | None:
     return None
 
 
+def _describe_partition_key(key: Any) -> tuple[Any, ...]:
+    return (key or {}).get("paths"), (key or {}).get("kind", "Hash")
+
+
 def _has_unknown_role(request: ResourceRequest) -> bool:
     role = request.get("roleDefinitionId")
     built_in = re.compile(r".*/sqlRoleDefinitions/00000000-0000-0000-0000-00000000000[12]")
@@ -72,6 +87,7 @@ def _lacks_backup_identity(request: ResourceRequest) -> bool:
 # As documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage; 4095 and 32767 are
 # from memory of the API, not checked against a live account.
 _DISK_SIZES = (32, 64, 128, 256, 512, 1024, 2048, 4095, 4096, 8192, 16384, 32767)
+_DEFAULT_DISK = "Premium_LRS"
 _TIERS = {"B": "Burstable", "D": "GeneralPurpose", "E": "MemoryOptimized"}
 _RESERVED_LOGINS = ("azure_superuser", "azure_pg_admin", "admin", "administrator", "root", "guest", "public")
 _PARAMETERS: Mapping[str, frozenset[str]] = {
@@ -130,15 +146,6 @@ def _check_dns_zone(request: ResourceRequest) -> str | None:
     return "The private DNS zone's name must end with '.postgres.database.azure.com'."
 
 
-def _refuse_smaller_disk(request: ResourceRequest) -> str | None:
-    before = find_previous(request)
-    path = "storage.storageSizeGB"
-    size, former = request.get(path), look_up(before.inputs, path, None) if before else None
-    if size is None or former is None or former <= size:
-        return None
-    return "InvalidParameterValue: storage size cannot be reduced."
-
-
 def _check_parameter(request: ResourceRequest) -> str | None:
     name, value = request.get("configurationName"), request.get("value")
     if name is UNKNOWN or value is UNKNOWN:
@@ -161,7 +168,20 @@ MODELS = (
             "provisioningState": "Succeeded",
         },
         required=("locations", "databaseAccountOfferType"),
-        replace_on_changes=("kind", "capabilities", "keyVaultKeyUri"),
+        transitions=(
+            refuse_change("kind", "BadRequest: The kind of a database account cannot be changed from {old} to {new}."),
+            refuse_change_when(
+                "capabilities",
+                lambda old, new: _has_serverless(old) != _has_serverless(new),
+                "BadRequest: Updating the capability EnableServerless of an existing account is not supported.",
+            ),
+            # Documented at https://learn.microsoft.com/azure/cosmos-db/migrate-continuous-backup
+            stays(
+                "backupPolicy.type",
+                "Continuous",
+                "BadRequest: An account with continuous backup cannot be changed to {new} backup.",
+            ),
+        ),
         rules=(
             matches(
                 "accountName",
@@ -181,7 +201,9 @@ MODELS = (
     arm_model(
         "cosmosdb:SqlResourceSqlDatabase",
         _COSMOS + "/sqlDatabases/{databaseName}",
+        located=True,
         required=("resource.id",),
+        transitions=UNRESTRICTED,
         rules=(
             refuse_when(
                 _has_invalid_throughput, "BadRequest: The autoscale maximum must be 1000 RU/s or a multiple of it."
@@ -192,8 +214,20 @@ MODELS = (
     arm_model(
         "cosmosdb:SqlResourceSqlContainer",
         _COSMOS + "/sqlDatabases/{databaseName}/containers/{containerName}",
+        located=True,
         required=("resource.id",),
-        replace_on_changes=("resource.partitionKey",),
+        transitions=(
+            refuse_change_when(
+                "resource.partitionKey",
+                lambda old, new: _describe_partition_key(old) != _describe_partition_key(new),
+                "BadRequest: Document collection partition key cannot be changed (from {old} to {new}).",
+            ),
+            refuse_change(
+                "resource.uniqueKeyPolicy",
+                "BadRequest: The unique index cannot be modified. To change the unique index, remove the collection "
+                "and re-create a new one.",
+            ),
+        ),
         rules=(
             require_any(
                 ["resource.partitionKey.paths"],
@@ -206,7 +240,8 @@ MODELS = (
     arm_model(
         "cosmosdb:SqlResourceSqlRoleAssignment",
         _COSMOS + "/sqlRoleAssignments/{roleAssignmentId}",
-        replace_on_changes=("roleDefinitionId", "scope", "principalId"),
+        replace_on_changes=("scope", "principalId"),
+        transitions=UNRESTRICTED,
         rules=(
             *(
                 require_any([path], f"BadRequest: The role assignment is incomplete: set {path}.")
@@ -234,6 +269,26 @@ MODELS = (
             "network.privateDnsZoneArmResourceId",
             "dataEncryption.type",
             "backup.geoRedundantBackup",
+        ),
+        transitions=(
+            only_grows(
+                "storage.storageSizeGB",
+                "InvalidParameterValue: storage size cannot be reduced: new storage size of {new} GiB is less than the "
+                "current size of {old} GiB.",
+            ),
+            # Documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage
+            refuse_change_when(
+                "storage.type",
+                lambda old, new: (old or _DEFAULT_DISK) != (new or _DEFAULT_DISK),
+                "InvalidParameterValue: the storage type cannot be changed from {old} to {new}.",
+            ),
+            # Documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-major-version-upgrade
+            refuse_change_when(
+                "version",
+                lambda old, new: compare_versions(old, new) < 0,
+                "InvalidParameterValue: the server's version cannot be changed from {old} to {new}: only upgrades are "
+                "supported.",
+            ),
         ),
         rules=(
             matches(
@@ -281,12 +336,13 @@ MODELS = (
                 "The privateDnsZoneArmResourceId is required in a virtual network.",
             ),
         ),
-        state_rules=(_check_delegated_subnet, _check_dns_zone, _refuse_smaller_disk),
+        state_rules=(_check_delegated_subnet, _check_dns_zone),
     ),
     arm_model(
         "dbforpostgresql:Database",
         _POSTGRES + "/databases/{databaseName}",
         replace_on_changes=("charset", "collation"),
+        transitions=UNRESTRICTED,
         rules=(
             matches(
                 "databaseName",
@@ -296,6 +352,9 @@ MODELS = (
         ),
     ),
     arm_model(
-        "dbforpostgresql:Configuration", _POSTGRES + "/configurations/{configurationName}", rules=(_check_parameter,)
+        "dbforpostgresql:Configuration",
+        _POSTGRES + "/configurations/{configurationName}",
+        transitions=UNRESTRICTED,
+        rules=(_check_parameter,),
     ),
 )

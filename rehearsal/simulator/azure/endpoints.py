@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rehearsal.simulator.azure.arm import arm_model, list_objects
+from rehearsal.simulator.azure.arm import arm_model
 from rehearsal.simulator.azure.network import check_name
-from rehearsal.simulator.core.resource_model import ResourceRequest
-from rehearsal.simulator.core.rules import matches, one_of, require_any
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
+from rehearsal.simulator.core.rules import list_objects, matches, one_of, require_any
+from rehearsal.simulator.core.transitions import refuse_change
 
 # The group IDs (sub-resources) of private endpoints by the type of their target; some of those documented at
 # https://learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource
@@ -64,7 +65,14 @@ MODELS = (
             "networkInterfaces": lambda request: [{"id": request.fill("{privateEndpointName}.nic.{uuid}")}],
             "provisioningState": "Succeeded",
         },
-        replace_on_changes=("subnet.id", "privateLinkServiceConnections"),
+        replace_on_changes=("subnet",),
+        transitions=(
+            refuse_change(
+                "privateLinkServiceConnections[0].privateLinkServiceId",
+                "CannotChangePrivateLinkConnectionOnPrivateEndpoint: Cannot change Private Link connection on Private "
+                "Endpoint: it connects {old}, not {new}.",
+            ),
+        ),
         rules=(
             require_any(["subnet.id"], "The private endpoint has no subnet: set subnet.id."),
             require_any(
@@ -78,12 +86,14 @@ MODELS = (
     arm_model(
         "network:PrivateDnsZoneGroup",
         "Microsoft.Network/privateEndpoints/{privateEndpointName}/privateDnsZoneGroups/{privateDnsZoneGroupName}",
+        transitions=UNRESTRICTED,
     ),
     arm_model(
         "privatedns:PrivateZone",
         "Microsoft.Network/privateDnsZones/{privateZoneName}",
         located=True,
         outputs={"numberOfRecordSets": lambda _: 1},
+        transitions=UNRESTRICTED,
         rules=(
             one_of("location", ("global", "Global"), "LocationNotAvailableForResourceType: location must be 'global'."),
             matches(
@@ -99,6 +109,7 @@ MODELS = (
         located=True,
         outputs={"virtualNetworkLinkState": "Completed"},
         replace_on_changes=("virtualNetwork.id",),
+        transitions=UNRESTRICTED,
         rules=(
             require_any(["virtualNetwork.id"], "The link has no virtual network: set virtualNetwork.id."),
             one_of("location", ("global", "Global"), "LocationNotAvailableForResourceType: location must be 'global'."),

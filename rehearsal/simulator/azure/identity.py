@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rehearsal.simulator.azure.arm import arm_model, get_location, require_location
+from rehearsal.simulator.azure.arm import STABLE_OUTPUTS, arm_model, get_location, require_location
 from rehearsal.simulator.azure.defaults import auto_named, default_location
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, StateReader
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest, Rule, StateReader
 from rehearsal.simulator.core.rules import matches, refuse_when
+from rehearsal.simulator.core.transitions import refuse_change
 
 IDENTITY = "azure-native:managedidentity:UserAssignedIdentity"
 ASSIGNMENT = "azure-native:authorization:RoleAssignment"
@@ -94,6 +95,8 @@ MODELS = (
         required=("resourceGroupName",),
         defaults={**auto_named(_GROUP), "location": default_location},
         replace_on_changes=("resourceGroupName", "location"),
+        transitions=UNRESTRICTED,
+        stable_outputs=STABLE_OUTPUTS,
         rules=(
             require_location,
             matches(
@@ -108,6 +111,7 @@ MODELS = (
     arm_model(
         "managedidentity:UserAssignedIdentity",
         "Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}",
+        transitions=UNRESTRICTED,
         located=True,
         outputs={
             "principalId": lambda request: request.uuid("principal"),
@@ -127,6 +131,7 @@ MODELS = (
         "Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}/federatedIdentityCredentials/"
         "{federatedIdentityCredentialResourceName}",
         required=("issuer", "subject", "audiences"),
+        transitions=UNRESTRICTED,
         rules=(
             matches("issuer", r"https://\S+", "BadRequest: Issuer '{value}' is not a valid https URL."),
             matches(
@@ -150,7 +155,15 @@ MODELS = (
         },
         required=("scope", "principalId", "roleDefinitionId", "roleAssignmentName"),
         defaults=auto_named(_ASSIGNMENT_PATH),
-        replace_on_changes=("scope", "principalId", "roleDefinitionId", "roleAssignmentName"),
+        replace_on_changes=("scope", "principalId", "roleAssignmentName"),
+        transitions=(
+            # Documented at https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
+            refuse_change(
+                "roleDefinitionId",
+                "RoleAssignmentUpdateNotPermitted: The role of an assignment cannot be updated from {old} to {new}.",
+            ),
+        ),
+        stable_outputs=STABLE_OUTPUTS,
         rules=(
             matches(
                 "roleAssignmentName",

@@ -12,9 +12,10 @@ from typing import Any
 
 from kernel.paths import look_up
 from kernel.values import UNKNOWN
-from rehearsal.simulator.azure.arm import arm_model, find_in_group, list_objects
-from rehearsal.simulator.core.resource_model import Resource, ResourceRequest, Rule
-from rehearsal.simulator.core.rules import find_previous, in_range, matches, parse_cidr, refuse_when, require_any
+from rehearsal.simulator.azure.arm import arm_model, find_in_group
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, Resource, ResourceRequest, Rule, Transition
+from rehearsal.simulator.core.rules import in_range, list_objects, matches, parse_cidr, refuse_when, require_any
+from rehearsal.simulator.core.transitions import get_change, refuse_change
 from rehearsal.simulator.core.values import find_strings
 
 _SUBNET = "azure-native:network:Subnet"
@@ -92,24 +93,65 @@ def _is_in_same_network(request: ResourceRequest, other: Resource) -> bool:
     return all(other.inputs[key] == request.get(key) for key in ("resourceGroupName", "virtualNetworkName"))
 
 
-def _refuse_move_in_use(request: ResourceRequest) -> str | None:
-    before = find_previous(request)
-    if before is None or before.inputs.get("addressPrefix") == request.get("addressPrefix"):
-        return None
+def _find_occupant(request: ResourceRequest) -> str | None:
+    """The ID of something with addresses in this subnet."""
     occupying_types = (
         "azure-native:network:PrivateEndpoint",
         "azure-native:containerservice:ManagedCluster",
+        "azure-native:containerservice:AgentPool",
         "azure-native:dbforpostgresql:Server",
     )
-    users = [
-        user.id
-        for type_ in occupying_types
-        for user in request.state.all(type_)
-        if request.id in find_strings(user.inputs)
-    ]
-    if not users:
+    users = (user for type_ in occupying_types for user in request.state.all(type_))
+    return next((user.id for user in users if request.id in find_strings(user.inputs)), None)
+
+
+def _refuse_move_in_use(request: ResourceRequest) -> str | None:
+    change, occupant = get_change(request, "addressPrefix"), _find_occupant(request)
+    if change is None or occupant is None:
         return None
-    return request.fill(f"Subnet {{subnetName}} is in use by {users[0]} and cannot be updated.")
+    return request.fill(
+        f"InUsePrefixCannotBeDeleted: IpPrefix {change[0]} on Subnet {{subnetName}} has active allocations and cannot "
+        f"be deleted: it is used by {occupant}, so that it cannot become {change[1]}."
+    )
+
+
+def _refuse_other_delegation_in_use(request: ResourceRequest) -> str | None:
+    change = get_change(request, "delegations")
+    if change is None:
+        return None
+    old, new = ([item.get("serviceName") for item in delegations or ()] for delegations in change)
+    occupant = _find_occupant(request)
+    if occupant is None or old == new or not old:
+        return None
+    return request.fill(
+        f"SubnetDelegationsCannotChange: Delegations of subnet {{subnetName}} cannot be changed from {old} to {new} "
+        f"because it is being used by the resource {occupant}."
+    )
+
+
+def _require_space_of_subnets(request: ResourceRequest) -> str | None:
+    """The subnets that exist lie in the new address space: a network's update sends them along."""
+    change = get_change(request, "addressSpace.addressPrefixes")
+    if change is None:
+        return None
+    spaces = list(filter(None, map(parse_cidr, change[1] or ())))
+    for subnet in request.state.all(_SUBNET):
+        prefix = parse_cidr(subnet.inputs.get("addressPrefix"))
+        if prefix and _is_in_same_network(request, subnet) and not any(prefix.subnet_of(space) for space in spaces):
+            return (
+                f"NetcfgInvalidSubnet: Subnet '{subnet.inputs['subnetName']}' is not valid in virtual network "
+                f"'{request.get('virtualNetworkName')}': its prefix {prefix} is not in {', '.join(change[1])}."
+            )
+    return None
+
+
+# The message is from memory, not checked against a live account.
+_REFUSE_OTHER_ZONES: Transition = refuse_change(
+    "zones",
+    "ResourceAvailabilityZonesCannotBeModified: The resource has an existing availability zone constraint {old} and "
+    "the request has availability zone constraint {new}, which do not match. Zones cannot be added/updated/removed "
+    "once the resource is created. The resource cannot be updated from regional to zonal or vice-versa.",
+)
 
 
 def _check_priorities(request: ResourceRequest) -> str | None:
@@ -153,6 +195,7 @@ MODELS = (
         _VNET,
         located=True,
         outputs={"resourceGuid": "{uuid}", "provisioningState": "Succeeded"},
+        transitions=(_require_space_of_subnets,),
         rules=(
             require_any(
                 ["addressSpace.addressPrefixes", "addressSpace.ipamPoolPrefixAllocations"],
@@ -166,6 +209,7 @@ MODELS = (
         "network:Subnet",
         _VNET + "/subnets/{subnetName}",
         outputs={"provisioningState": "Succeeded"},
+        transitions=(_refuse_move_in_use, _refuse_other_delegation_in_use),
         rules=(
             require_any(
                 ["addressPrefix", "addressPrefixes", "ipamPoolPrefixAllocations"],
@@ -174,11 +218,12 @@ MODELS = (
             check_name("subnetName", 80),
             _check_subnet_prefix,
         ),
-        state_rules=(_require_prefix_in_network, _refuse_overlap, _refuse_move_in_use),
+        state_rules=(_require_prefix_in_network, _refuse_overlap),
     ),
     arm_model(
         "network:NetworkSecurityGroup",
         "Microsoft.Network/networkSecurityGroups/{networkSecurityGroupName}",
+        transitions=UNRESTRICTED,
         located=True,
         outputs={"resourceGuid": "{uuid}", "provisioningState": "Succeeded"},
         rules=(check_name("networkSecurityGroupName", 80), _check_priorities),
@@ -189,7 +234,8 @@ MODELS = (
         located=True,
         # 203.0.113.0/24 is reserved for documentation (RFC 5737).
         outputs={"ipAddress": lambda request: f"203.0.113.{1 + int(request.hex(2), 16) % 254}"},
-        replace_on_changes=("zones", "sku.name"),
+        replace_on_changes=("publicIPAddressVersion", "publicIPPrefix", "sku"),
+        transitions=(_REFUSE_OTHER_ZONES,),
         rules=(
             check_name("publicIpAddressName", 80),
             refuse_when(
@@ -203,7 +249,11 @@ MODELS = (
         "Microsoft.Network/natGateways/{natGatewayName}",
         located=True,
         outputs={"resourceGuid": "{uuid}"},
-        replace_on_changes=("zones", "sku.name"),
+        transitions=(
+            _REFUSE_OTHER_ZONES,
+            # Documented at https://learn.microsoft.com/azure/nat-gateway/nat-sku; the message is not Azure's own.
+            refuse_change("sku.name", "BadRequest: The SKU of a NAT gateway cannot change from {old} to {new}."),
+        ),
         rules=(
             require_any(["sku.name"], "The NAT gateway has no SKU: set sku.name."),
             check_name("natGatewayName", 80),
@@ -218,6 +268,7 @@ MODELS = (
         outputs={"targetResourceGuid": "{uuid}"},
         required=("storageId", "targetResourceId"),
         replace_on_changes=("targetResourceId",),
+        transitions=UNRESTRICTED,
         rules=(
             matches(
                 "networkWatcherName",

@@ -7,24 +7,38 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kernel.values import UNKNOWN
-from rehearsal.simulator.azure.arm import arm_model, list_objects
-from rehearsal.simulator.core.resource_model import ResourceRequest
-from rehearsal.simulator.core.rules import matches, one_of, refuse_when, require_any
+from rehearsal.simulator.azure.arm import arm_model, find_in_group
+from rehearsal.simulator.core.resource_model import Resource, ResourceRequest, Transition
+from rehearsal.simulator.core.rules import list_objects, matches, one_of, refuse_when, require_any
+from rehearsal.simulator.core.transitions import compare_versions, get_change, parse_version, refuse_change
 
 CLUSTER_PATH = "Microsoft.ContainerService/managedClusters/{resourceName}"
 _POOL_NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
 
 
-# Properties of an agent pool that cannot change after its creation.
+# Properties of an agent pool that cannot change after its creation. Source:
+# https://learn.microsoft.com/azure/aks/manage-node-pools#limitations and, for the message,
+# https://github.com/pulumi/pulumi-azure-native/issues/959
 IMMUTABLE_POOL_PROPERTIES = (
-    "vmSize",
-    "osType",
-    "vnetSubnetID",
     "availabilityZones",
-    "maxPods",
     "enableEncryptionAtHost",
+    "kubeletConfig",
+    "linuxOSConfig",
+    "maxPods",
+    "osDiskSizeGB",
+    "osDiskType",
+    "osType",
+    "podSubnetID",
+    "scaleSetPriority",
     "type",
+    "vnetSubnetID",
 )
+POOL_CHANGE_REFUSED = (
+    "PropertyChangeNotAllowed: Changing property 'properties.{path}' is not allowed (from {old} to {new})."
+)
+# Minor versions that a pool may be behind the control plane.
+# Source: https://learn.microsoft.com/rest/api/aks/agent-pools/create-or-update (orchestratorVersion)
+_MAX_SKEW = 2
 
 
 def list_pools(request: ResourceRequest) -> Iterator[Mapping[str, Any]]:
@@ -53,12 +67,79 @@ def check_pool_bounds(request: ResourceRequest) -> str | None:
             continue
         if low is None or high is None:
             return "InvalidParameter: Min count and max count must be set when autoscaling is enabled."
-        if low > high or not low <= (low if count is None else count) <= high:
+        # Of a pool that exists, the autoscaler raises the count to a higher minimum by itself.
+        # Source: https://github.com/Azure/AKS/releases/tag/2021-07-22
+        is_below = count is not None and count < low and _find_previous_pool(request, pool.get("name")) is None
+        if low > high or is_below or (count is not None and count > high):
             return (
                 f"InvalidParameter: agent pool {pool.get('name')}: count {count} must lie between min count {low} and "
                 f"max count {high}."
             )
     return None
+
+
+def get_pool_version(request: ResourceRequest, pool: Mapping[str, Any], cluster_version: Any) -> Any:
+    """The Kubernetes version of a pool's nodes: as requested, else what they had, else that of the new pool's cluster.
+
+    An upgrade of the cluster alone leaves its pools behind.
+    """
+    if pool.get("orchestratorVersion"):
+        return pool["orchestratorVersion"]
+    previous = _find_previous_pool(request, pool.get("name"))
+    return previous.get("currentOrchestratorVersion", cluster_version) if previous else cluster_version
+
+
+def find_skew_error(pool_version: Any, cluster_version: Any) -> str | None:
+    """AKS's error about a pool's version beside that of its cluster; None where they go together, or are not known."""
+    pool, cluster = parse_version(pool_version)[1:2], parse_version(cluster_version)[1:2]
+    if not pool or not cluster or 0 <= cluster[0] - pool[0] <= _MAX_SKEW:
+        return None
+    reason = (
+        f"is bigger than control plane version {cluster[0]}"
+        if pool > cluster
+        else f"is more than {_MAX_SKEW} versions less than control plane version {cluster[0]}"
+    )
+    return (
+        f"NodePoolMcVersionIncompatible: Node pool version {pool_version} and control plane version {cluster_version} "
+        f"are incompatible. Minor version of node pool {pool[0]} {reason}."
+    )
+
+
+def _find_previous_pool(request: ResourceRequest, name: Any) -> Mapping[str, Any] | None:
+    """A pool as it was before this update, with its version; None for a new one."""
+    previous = request.previous
+    if previous is None:
+        return None
+    if request.type.endswith(":AgentPool"):
+        return {**previous.inputs, **previous.outputs}
+    known = previous.outputs.get("agentPoolProfiles") or previous.inputs.get("agentPoolProfiles")
+    pools = known if isinstance(known, list) else []
+    return next((pool for pool in pools if pool.get("name") == name), None)
+
+
+def _find_cluster(request: ResourceRequest) -> Resource | None:
+    return find_in_group(request, CLUSTER_PATH)
+
+
+def _get_current_version(request: ResourceRequest) -> Any:
+    cluster = _find_cluster(request)
+    return get_pool_version(request, request.inputs, cluster.inputs.get("kubernetesVersion") if cluster else None)
+
+
+def _check_skew(request: ResourceRequest) -> str | None:
+    cluster = _find_cluster(request)
+    return find_skew_error(_get_current_version(request), cluster.inputs.get("kubernetesVersion") if cluster else None)
+
+
+def _refuse_downgrade(request: ResourceRequest) -> str | None:
+    change = get_change(request, "orchestratorVersion")
+    if change is None or compare_versions(*change) >= 0:
+        return None
+    return f"OperationNotAllowed: Downgrading agent pool version from {change[0]} to {change[1]} is not allowed."
+
+
+def _refuse_pool_change(path: str) -> Transition:
+    return refuse_change(path, POOL_CHANGE_REFUSED.replace("{path}", path))
 
 
 def _scales_system_pool_to_zero(request: ResourceRequest) -> bool:
@@ -72,6 +153,13 @@ MODELS = (
         located=True,
         identity=True,
         outputs={"provisioningState": "Succeeded"},
+        transitions=(
+            # Documented at https://learn.microsoft.com/azure/virtual-machines/disk-encryption#restrictions
+            refuse_change(
+                "encryptionType",
+                "PropertyChangeNotAllowed: Changing property 'encryptionType' is not allowed (from {old} to {new}).",
+            ),
+        ),
         rules=(
             require_any(["activeKey.keyUrl"], "InvalidParameter: The key is missing: set activeKey.keyUrl."),
             matches(
@@ -89,13 +177,17 @@ MODELS = (
     arm_model(
         "containerservice:AgentPool",
         CLUSTER_PATH + "/agentPools/{agentPoolName}",
-        outputs={"provisioningState": "Succeeded"},
-        replace_on_changes=IMMUTABLE_POOL_PROPERTIES,
+        outputs={"currentOrchestratorVersion": _get_current_version, "provisioningState": "Succeeded"},
+        # The provider replaces a pool for these alone; Azure refuses the others. Source:
+        # https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
+        replace_on_changes=("gpuInstanceProfile", "vmSize"),
+        transitions=(*map(_refuse_pool_change, IMMUTABLE_POOL_PROPERTIES), _refuse_downgrade),
         rules=(
             check_pool_names,
             check_pool_bounds,
             one_of("mode", ("System", "User"), "InvalidParameter: The agent pool mode '{value}' is not known."),
             refuse_when(_scales_system_pool_to_zero, "InvalidParameter: A system pool cannot be scaled to 0 nodes."),
         ),
+        state_rules=(_check_skew,),
     ),
 )

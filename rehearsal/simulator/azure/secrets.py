@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from rehearsal.simulator.azure.arm import arm_model, find_in_group
-from rehearsal.simulator.core.resource_model import ResourceRequest
-from rehearsal.simulator.core.rules import find_previous, in_range, matches, one_of, refuse_when, require_any
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
+from rehearsal.simulator.core.rules import in_range, matches, one_of, refuse_when, require_any
+from rehearsal.simulator.core.transitions import refuse_change_when, stays
 
 _VAULT = "azure-native:keyvault:Vault"
 _VAULT_PATH = "Microsoft.KeyVault/vaults/{vaultName}"
 _NAME = r"[0-9A-Za-z-]{1,127}"
+_DEFAULT_RETENTION = 90  # days, https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview
 
 
 def is_protected_from_purge(request: ResourceRequest, vault_uri: str) -> bool:
@@ -34,16 +36,6 @@ def _build_secret_properties(request: ResourceRequest) -> Mapping[str, Any]:
     return {**visible, "secretUri": uri, "secretUriWithVersion": f"{uri}/{request.hex(32)}"}
 
 
-def _refuse_retention_change(request: ResourceRequest) -> str | None:
-    before = find_previous(request)
-    if before is None:
-        return None
-    path = "softDeleteRetentionInDays"
-    if before.inputs["properties"].get(path) == request.get(f"properties.{path}"):
-        return None
-    return f'BadRequest: The property "{path}" has been set already and it can\'t be modified.'
-
-
 def _require_premium_vault(request: ResourceRequest) -> str | None:
     vault = find_in_group(request, _VAULT_PATH)
     if vault is None or not str(request.get("properties.kty")).endswith("-HSM"):
@@ -60,6 +52,27 @@ MODELS = (
         located=True,
         outputs={"properties": _build_properties},
         required=("properties.sku.name", "properties.tenantId"),
+        transitions=(
+            refuse_change_when(
+                "properties.softDeleteRetentionInDays",
+                lambda old, new: (old or _DEFAULT_RETENTION) != (new or _DEFAULT_RETENTION),
+                'BadRequest: The property "softDeleteRetentionInDays" has been set already and it can\'t be modified: '
+                "{old} cannot become {new}.",
+            ),
+            stays(
+                "properties.enablePurgeProtection",
+                True,
+                'BadRequest: The property "enablePurgeProtection" cannot be set to false. Enabling the purge '
+                "protection for a vault is an irreversible action.",
+            ),
+            # Documented at https://learn.microsoft.com/azure/key-vault/general/soft-delete-change
+            stays(
+                "properties.enableSoftDelete",
+                True,
+                'BadRequest: The property "enableSoftDelete" cannot be set to false. Enabling the soft delete for a '
+                "vault is an irreversible action.",
+            ),
+        ),
         rules=(
             matches(
                 "vaultName",
@@ -81,7 +94,6 @@ MODELS = (
                 'BadRequest: The property "softDeleteRetentionInDays" must be between 7 and 90, got {value}.',
             ),
         ),
-        state_rules=(_refuse_retention_change,),
     ),
     arm_model(
         "keyvault:Key",
@@ -92,6 +104,7 @@ MODELS = (
         },
         required=("properties",),
         replace_on_changes=("properties.kty", "properties.keySize"),
+        transitions=UNRESTRICTED,
         rules=(
             require_any(["properties.kty"], "BadParameter: The key has no type: set properties.kty."),
             matches("keyName", _NAME, "BadParameter: The key name '{value}' is not 1 to 127 letters, digits or '-'."),
@@ -113,6 +126,7 @@ MODELS = (
         _VAULT_PATH + "/secrets/{secretName}",
         outputs={"properties": _build_secret_properties},
         required=("properties",),
+        transitions=UNRESTRICTED,
         rules=(
             require_any(["properties.value"], "BadParameter: The secret has no value: set properties.value."),
             matches(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, find_in_group, get_location
 from rehearsal.simulator.azure.secrets import is_protected_from_purge
-from rehearsal.simulator.core.resource_model import ResourceRequest, Rule
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest, Rule
 from rehearsal.simulator.core.rules import in_range, matches, one_of, refuse_when
+from rehearsal.simulator.core.transitions import refuse_change, refuse_change_when
 
 _ACCOUNT = "Microsoft.Storage/storageAccounts/{accountName}"
 
@@ -45,6 +46,20 @@ _ACCOUNT_SKUS = (
     "Premium_LRS",
     "Premium_ZRS",
 )
+
+
+# Kinds that another one can be upgraded to.
+# Source: https://learn.microsoft.com/azure/storage/common/storage-account-upgrade
+_KIND_UPGRADES = {("Storage", "StorageV2"), ("BlobStorage", "StorageV2")}
+
+
+def _needs_migration(old: str, new: str) -> bool:
+    """Whether a change of SKU is no mere update: between performance tiers, or to or from zone redundancy.
+
+    Source: https://learn.microsoft.com/azure/storage/common/redundancy-migration
+    """
+    tiers, redundancies = zip(*(sku.split("_") for sku in (old, new)), strict=True)
+    return tiers[0] != tiers[1] or ("ZRS" in redundancies[0]) != ("ZRS" in redundancies[1])
 
 
 def _lacks_vault(request: ResourceRequest) -> bool:
@@ -87,6 +102,7 @@ MODELS = (
         },
         required=("sku.name",),
         replace_on_changes=("zoneRedundancy", "encryption.status"),
+        transitions=UNRESTRICTED,
         rules=(
             matches(
                 "registryName",
@@ -121,7 +137,26 @@ MODELS = (
             "provisioningState": "Succeeded",
         },
         required=("sku.name", "kind"),
-        replace_on_changes=("kind", "isHnsEnabled", "encryption.requireInfrastructureEncryption"),
+        replace_on_changes=("isHnsEnabled",),
+        transitions=(
+            refuse_change_when(
+                "kind",
+                lambda old, new: (old, new) not in _KIND_UPGRADES,
+                "AccountPropertyCannotBeUpdated: The property 'kind' was specified in the input, but it cannot be "
+                "updated from {old} to {new}.",
+            ),
+            refuse_change(
+                "encryption.requireInfrastructureEncryption",
+                "AccountPropertyCannotBeUpdated: The property 'encryption.requireInfrastructureEncryption' was "
+                "specified in the input, but it cannot be updated from {old} to {new}.",
+            ),
+            refuse_change_when(
+                "sku.name",
+                _needs_migration,
+                "InvalidAccountTypeConversion: The storage account cannot be converted from {old} to {new} by an "
+                "update: request a conversion, or migrate the data.",
+            ),
+        ),
         rules=(
             matches(
                 "accountName",
@@ -142,6 +177,7 @@ MODELS = (
     arm_model(
         "storage:BlobServiceProperties",
         _ACCOUNT + "/blobServices/{blobServicesName}",
+        transitions=UNRESTRICTED,
         rules=(
             one_of("blobServicesName", ("default",), "InvalidResourceName: a blob service's name is 'default'."),
             _check_days("deleteRetentionPolicy.days"),
@@ -151,6 +187,7 @@ MODELS = (
     arm_model(
         "storage:BlobContainer",
         _ACCOUNT + "/blobServices/default/containers/{containerName}",
+        transitions=UNRESTRICTED,
         parent=_ACCOUNT,
         rules=(
             matches(
@@ -164,6 +201,7 @@ MODELS = (
     arm_model(
         "storage:ManagementPolicy",
         _ACCOUNT + "/managementPolicies/{managementPolicyName}",
+        transitions=UNRESTRICTED,
         required=("policy.rules",),
         rules=(one_of("managementPolicyName", ("default",), "InvalidResourceName: a management policy is 'default'."),),
     ),

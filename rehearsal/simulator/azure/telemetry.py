@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kernel.values import UNKNOWN
-from rehearsal.simulator.azure.arm import arm_model, list_objects
+from rehearsal.simulator.azure.arm import STABLE_OUTPUTS, arm_model
 from rehearsal.simulator.azure.defaults import auto_named
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
-from rehearsal.simulator.core.rules import in_range, matches, one_of, refuse_when
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
+from rehearsal.simulator.core.rules import in_range, list_objects, matches, one_of, refuse_when
+from rehearsal.simulator.core.transitions import stays
+from rehearsal.simulator.core.values import has_unknown
 
 _SETTING = "{resourceUri}/providers/Microsoft.Insights/diagnosticSettings/{name}"
 _ASSOCIATION = "{resourceUri}/providers/Microsoft.Insights/dataCollectionRuleAssociations/{associationName}"
@@ -87,7 +89,7 @@ def _lacks_destination(request: ResourceRequest) -> bool:
 
 def _check_flow_destinations(request: ResourceRequest) -> str | None:
     kinds = request.get("destinations", {})
-    if not isinstance(kinds, Mapping):
+    if not isinstance(kinds, Mapping) or has_unknown(kinds):
         return None
     declared = {item.get("name") for kind in kinds for item in list_objects(request, f"destinations.{kind}")}
     for flow in list_objects(request, "dataFlows"):
@@ -102,6 +104,7 @@ MODELS = (
     arm_model(
         "operationalinsights:Workspace",
         "Microsoft.OperationalInsights/workspaces/{workspaceName}",
+        transitions=UNRESTRICTED,
         located=True,
         outputs={"customerId": "{uuid}", "provisioningState": "Succeeded"},
         rules=(
@@ -123,6 +126,15 @@ MODELS = (
     arm_model(
         "applicationinsights:Component",
         "Microsoft.Insights/components/{resourceName}",
+        transitions=(
+            # Documented at https://learn.microsoft.com/azure/azure-monitor/app/convert-classic-resource; the message is
+            # not Azure's own.
+            stays(
+                "ingestionMode",
+                "LogAnalytics",
+                "BadRequest: A workspace-based component cannot return to the ingestion mode {new}.",
+            ),
+        ),
         located=True,
         outputs={
             "appId": lambda request: request.uuid("app"),
@@ -144,6 +156,7 @@ MODELS = (
     arm_model(
         "monitor:ActionGroup",
         "Microsoft.Insights/actionGroups/{actionGroupName}",
+        transitions=UNRESTRICTED,
         located=True,
         required=("groupShortName",),
         rules=(
@@ -166,6 +179,8 @@ MODELS = (
         required=("resourceUri", "name"),
         defaults=auto_named(_SETTING),
         replace_on_changes=("name", "resourceUri"),
+        transitions=UNRESTRICTED,
+        stable_outputs=STABLE_OUTPUTS,
         rules=(
             _check_categories,
             refuse_when(_lacks_destination, "BadRequest: At least one data sink needs to be specified."),
@@ -174,6 +189,7 @@ MODELS = (
     arm_model(
         "monitor:DataCollectionRule",
         "Microsoft.Insights/dataCollectionRules/{dataCollectionRuleName}",
+        transitions=UNRESTRICTED,
         located=True,
         outputs={"immutableId": "dcr-{hex:32}"},
         rules=(_check_flow_destinations,),
@@ -185,5 +201,7 @@ MODELS = (
         required=("resourceUri", "associationName"),
         defaults=auto_named(_ASSOCIATION),
         replace_on_changes=("resourceUri", "associationName"),
+        transitions=UNRESTRICTED,
+        stable_outputs=STABLE_OUTPUTS,
     ),
 )

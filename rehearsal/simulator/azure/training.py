@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, find_in_group, get_location
-from rehearsal.simulator.core.resource_model import ResourceRequest
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
 from rehearsal.simulator.core.rules import matches, one_of, refuse_when, require_any
+from rehearsal.simulator.core.transitions import refuse_change_when
 
 _WORKSPACE = "Microsoft.MachineLearningServices/workspaces/{workspaceName}"
 
@@ -63,6 +64,14 @@ MODELS = (
             "provisioningState": "Succeeded",
         },
         replace_on_changes=("storageAccount", "keyVault", "encryption.status", "hbiWorkspace"),
+        transitions=(
+            # Documented at https://learn.microsoft.com/azure/machine-learning/how-to-managed-network (limitations)
+            refuse_change_when(
+                "managedNetwork.isolationMode",
+                lambda old, new: old not in (None, "Disabled") and new in (None, "Disabled"),
+                "ValidationError: Managed network isolation {old} of the workspace cannot be disabled.",
+            ),
+        ),
         rules=(
             matches(
                 "workspaceName",
@@ -89,6 +98,7 @@ MODELS = (
             "properties.properties.vmPriority",
             "properties.properties.osType",
         ),
+        transitions=UNRESTRICTED,
         rules=(
             require_any(["properties.computeType"], "BadRequest: The compute has no type: set properties.computeType."),
             matches(

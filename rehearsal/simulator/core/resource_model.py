@@ -48,6 +48,7 @@ class ResourceRequest:
     generation  how many times this URN was created before: a replacement gets another ID
     id          empty until the resource is created
     hints       what the engine says of names that the provider makes
+    previous    the resource that an update changes; None for a creation
     """
 
     type: str
@@ -58,6 +59,7 @@ class ResourceRequest:
     generation: int = 0
     id: str = ""
     hints: NamingHints = NO_HINTS
+    previous: Resource | None = None
 
     @property
     def name(self) -> str:
@@ -67,6 +69,10 @@ class ResourceRequest:
     def get(self, path: str, default: Any = None) -> Any:
         """The input at a property path: `default` where it is not set, UNKNOWN where a preview does not know it."""
         return look_up(self.inputs, path, default)
+
+    def get_previous(self, path: str, default: Any = None) -> Any:
+        """The input at a property path before this update: `default` where it was not set, or nothing existed."""
+        return look_up(self.previous.inputs, path, default) if self.previous else default
 
     def hex(self, length: int, salt: str = "") -> str:
         """Hexadecimal digits, at most 128; the same in every run for the same resource."""
@@ -119,6 +125,12 @@ Default = Callable[[ResourceRequest, Mapping[str, Any]], Any]
 The inputs so far are those of the engine's state; empty for a new resource. Raises CloudError where there must be one.
 """
 
+Transition = Callable[[ResourceRequest], str | None]
+"""A rule of an update: it compares `request.previous` with the request, in which values may be UNKNOWN."""
+
+UNRESTRICTED: Collection[Transition] = ()
+"""Of a type whose updates the cloud never refuses for what was there before: all is free, or replaces the resource."""
+
 
 @dataclass(frozen=True)
 class ResourceModel:
@@ -134,6 +146,9 @@ class ResourceModel:
                         requires beyond that is a rule
     defaults            inputs that the provider fills in where they are not set, by name
     replace_on_changes  paths whose change replaces the resource
+    transitions         checks of an update against what it changes, in previews too: UNKNOWN must pass. Each type says
+                        them, or that it is UNRESTRICTED
+    stable_outputs      outputs that a preview of an update knows; None: all that do not depend on what changes
     rules               checks of the inputs alone, in previews too: UNKNOWN must pass
     state_rules         checks against what exists, when the resource is created or updated
     delete_rules        checks against what exists, when the resource is deleted
@@ -147,6 +162,8 @@ class ResourceModel:
     required: Collection[str] = ()
     defaults: Mapping[str, Default] = field(default_factory=dict)
     replace_on_changes: Collection[str] = ()
+    transitions: Collection[Transition] = field(kw_only=True)
+    stable_outputs: Collection[str] | None = None
     rules: Collection[Rule] = ()
     state_rules: Collection[Rule] = ()
     delete_rules: Collection[Rule] = ()

@@ -9,11 +9,11 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from kernel.values import UNKNOWN, as_list
-from rehearsal.simulator.core.resource_model import Resource, ResourceRequest, Rule
+from rehearsal.simulator.core.resource_model import ResourceRequest, Rule
 
 
 def matches(path: str, pattern: str, message: str) -> Rule:
@@ -39,6 +39,16 @@ def refuse_when(condition: Callable[[ResourceRequest], bool], message: str) -> R
         return request.fill(message) if condition(request) else None
 
     return rule
+
+
+def unless_unchanged(path: str, rule: Rule) -> Rule:
+    """A rule of new values only: what exists keeps the value at `path`, such as a version that is offered no more."""
+
+    def conditional(request: ResourceRequest) -> str | None:
+        is_kept = request.previous is not None and request.get(path) == request.get_previous(path)
+        return None if is_kept else rule(request)
+
+    return conditional
 
 
 def refuse_items_when(path: str, condition: Callable[[Any], bool], message: str) -> Rule:
@@ -106,9 +116,12 @@ def refuse_while_used(type_: str, path: str, message: str) -> Rule:
     return rule
 
 
-def find_previous(request: ResourceRequest) -> Resource | None:
-    """The resource as it was before this update; None for a creation."""
-    return request.state.find(request.id) if request.id else None
+def list_objects(request: ResourceRequest, path: str) -> Iterator[Mapping[str, Any]]:
+    """The objects in the list at `path`; unknown items are left out."""
+    value = request.get(path, [])
+    for item in value if isinstance(value, list) else []:
+        if isinstance(item, Mapping):
+            yield item
 
 
 def parse_cidr(value: Any) -> ipaddress.IPv4Network | None:

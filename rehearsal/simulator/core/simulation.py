@@ -6,7 +6,7 @@ and delays.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +17,7 @@ from rehearsal.simulator.core import defaults
 from rehearsal.simulator.core.cloud import Cloud
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.naming import NO_HINTS, NamingHints
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, render_template
+from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, Template, render_template
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 from rehearsal.simulator.core.values import Values, find_strings, has_unknown
 
@@ -62,19 +62,26 @@ class Simulation:
         if model is None:
             reason = f"{type_} is not modelled by the simulated {self._cloud.name}: add a resource model for it"
             return inputs, [reason]
-        request = replace(self._request(type_, urn, inputs), hints=hints)
+        request = replace(self._request(model, urn, inputs), hints=hints)
         try:
             complete = Values(defaults.fill_in(model, request, old.plain if old else {}), inputs.secrets)
         except CloudError as error:
             return inputs, [str(error)]
-        request = self._request(type_, urn, complete)
+        previous = ResourceRecord(type_, "", urn, 0, defaults.hide(old.plain), {}) if old and old.plain else None
+        request = replace(self._request(model, urn, complete), previous=previous)
         unset = [f"missing required property '{path}'" for path in sorted(model.required) if request.get(path) is None]
         return complete, unset + list(_apply_rules(model.rules, request))
 
     def diff(self, urn: str, type_: str, id_: str, old: Values, new: Values) -> Difference:
         model = self._get_model(type_)
         changed = [format_path(path) for path in _changed_paths(defaults.hide(old.plain), defaults.hide(new.plain))]
-        replaces = [path for path in changed if any(overlaps(path, each) for each in model.replace_on_changes)]
+        # An input that a former version of the provider did not fill in yet has not changed.
+        added = {path for path in model.defaults if look_up(old.plain, path, None) is None}
+        replaces = [
+            path
+            for path in changed
+            if path not in added and any(overlaps(path, each) for each in model.replace_on_changes)
+        ]
         delete_first = bool(replaces) and self._is_name_kept(model, urn, id_, old, new)
         return Difference(changed, replaces, delete_first)
 
@@ -85,25 +92,29 @@ class Simulation:
             return "", _merge_outputs(model, inputs, dict.fromkeys(model.outputs, UNKNOWN))
         with self._journaled("create", type_, urn):
             generation = self._state.next_generation(urn)
-            request = self._request(type_, urn, inputs, generation=generation)
+            request = self._request(model, urn, inputs, generation=generation)
             id_ = str(render_template(model.id, request))
             if self._state.get(type_, id_) is not None:
                 raise CloudError(f'a resource with the ID "{id_}" already exists: its name is taken')
             self._require_acceptable(model, request)
-            return id_, self._store(model, urn, id_, generation, inputs)
+            return id_, self._store(model, replace(request, id=id_), inputs)
 
     def update(self, urn: str, type_: str, id_: str, inputs: Values, old_outputs: Values, *, preview: bool) -> Values:
-        """The new outputs."""
+        """The new outputs. A preview refuses what the cloud would refuse for what exists, and changes nothing."""
         model = self._get_model(type_)
+        record = self._state.get(type_, id_)
+        request = self._request(model, urn, inputs, generation=record.generation if record else 0, id_=id_)
+        previous = replace(record, inputs=defaults.hide(record.inputs)) if record else None
+        request = replace(request, previous=previous)
         if preview:
-            computed = {name: old_outputs.plain.get(name, UNKNOWN) for name in model.outputs}
-            return _merge_outputs(model, inputs, computed)
+            _require_none(_apply_rules(model.transitions, request))
+            stored = defaults.hide(inputs.replace_secrets(self._state.key))
+            return _merge_outputs(model, inputs, _preview_outputs(model, request, stored, old_outputs))
         with self._journaled("update", type_, urn):
-            record = self._state.get(type_, id_)
             if record is None:
                 raise CloudError(f"{id_} was not found: it has been deleted outside Pulumi (run a refresh)")
-            self._require_acceptable(model, self._request(type_, urn, inputs, id_=id_))
-            return self._store(model, urn, id_, record.generation, inputs, old_outputs)
+            self._require_acceptable(model, request)
+            return self._store(model, request, inputs, old_outputs)
 
     def read(self, type_: str, id_: str, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
         """Inputs and outputs of an existing resource, None where it is gone.
@@ -126,7 +137,8 @@ class Simulation:
             users = [user.id for user in self._state.find_referrers(record)]
             if users:
                 raise CloudError(f"{id_} is in use by {', '.join(sorted(users)[:3])} and cannot be deleted")
-            request = ResourceRequest(type_, urn, record.inputs, self._state, self._account, record.generation, id_)
+            inputs = Values(dict(record.inputs))
+            request = self._request(model, urn, inputs, generation=record.generation, id_=id_)
             for reason in _apply_rules(model.delete_rules, request):
                 raise CloudError(reason)
             self._state.remove(record)
@@ -148,20 +160,22 @@ class Simulation:
             raise CloudError(f"{type_} is not modelled by the simulated {self._cloud.name}")
         return model
 
-    def _request(self, type_: str, urn: str, inputs: Values, *, generation: int = 0, id_: str = "") -> ResourceRequest:
-        return ResourceRequest(type_, urn, defaults.hide(inputs.plain), self._state, self._account, generation, id_)
+    def _request(
+        self, model: ResourceModel, urn: str, inputs: Values, *, generation: int = 0, id_: str = ""
+    ) -> ResourceRequest:
+        # What the resource says of itself, such as its region, precedes what the provider was configured with.
+        own = {name: inputs.plain[name] for name in model.defaults if isinstance(inputs.plain.get(name), str)}
+        account = {name: own.get(name, value) for name, value in self._account.items()}
+        return ResourceRequest(model.type, urn, defaults.hide(inputs.plain), self._state, account, generation, id_)
 
     def _require_acceptable(self, model: ResourceModel, request: ResourceRequest) -> None:
-        reasons = list(_apply_rules((*model.rules, *model.state_rules), request))
+        reasons = list(_apply_rules((*model.rules, *model.transitions, *model.state_rules), request))
         missing = (self._cloud.find_missing_reference(request, text) for text in find_strings(request.inputs))
-        reasons += [reason for reason in missing if reason]
-        if reasons:
-            raise CloudError("; ".join(dict.fromkeys(reasons)))
+        _require_none([*reasons, *filter(None, missing)])
 
     def _store(
-        self, model: ResourceModel, urn: str, id_: str, generation: int, inputs: Values, old: Values | None = None
+        self, model: ResourceModel, request: ResourceRequest, inputs: Values, old: Values | None = None
     ) -> Values:
-        request = self._request(model.type, urn, inputs, generation=generation, id_=id_)
         # A generated secret survives updates: the cloud does not generate it again.
         kept = {name: old.plain[name] for name in model.secrets if name in old.plain} if old else {}
         computed = {
@@ -169,8 +183,9 @@ class Simulation:
         }
         outputs = _merge_outputs(model, inputs, computed)
         key = self._state.key
+        stored_inputs, stored_outputs = inputs.replace_secrets(key), outputs.replace_secrets(key)
         self._state.put(
-            ResourceRecord(model.type, id_, urn, generation, inputs.replace_secrets(key), outputs.replace_secrets(key))
+            ResourceRecord(model.type, request.id, request.urn, request.generation, stored_inputs, stored_outputs)
         )
         return outputs
 
@@ -178,7 +193,7 @@ class Simulation:
         if has_unknown(new.plain):
             return True  # the safe answer: creating under a name that is taken fails, deleting first does not
         # The engine asks for the replacement's inputs anew: names that the provider makes are others then.
-        declared = self._request(model.type, urn, Values(defaults.take_out(new.plain)))
+        declared = self._request(model, urn, Values(defaults.take_out(new.plain)))
         try:
             new = Values(defaults.fill_in(model, declared, {}))
         except CloudError:
@@ -186,7 +201,7 @@ class Simulation:
         name = look_up(new.plain, model.name_path, None) if model.name_path else None
         if name is not None and name == look_up(old.plain, model.name_path, None):
             return True
-        return str(render_template(model.id, self._request(model.type, urn, new, generation=-1))) == id_
+        return str(render_template(model.id, self._request(model, urn, new, generation=-1))) == id_
 
     @contextmanager
     def _journaled(self, operation: str, type_: str, urn: str) -> Iterator[None]:
@@ -201,6 +216,62 @@ class Simulation:
 def _merge_outputs(model: ResourceModel, inputs: Values, computed: Mapping[str, Any]) -> Values:
     secrets = inputs.secrets | {(name,) for name in model.secrets}
     return Values({**defaults.hide(inputs.plain), **computed}, secrets)
+
+
+class _ChangedInputError(Exception):
+    """Computing an output reads an input that changes."""
+
+
+class _InputsOfUpdate(Mapping[str, Any]):
+    """The inputs of an update, of which those that change cannot be read."""
+
+    def __init__(self, inputs: Mapping[str, Any], changed: Collection[str]) -> None:
+        self._inputs, self._changed = inputs, changed
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._changed:
+            raise _ChangedInputError
+        return self._inputs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._inputs)
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+
+def _preview_outputs(
+    model: ResourceModel, request: ResourceRequest, stored: Mapping[str, Any], old: Values
+) -> dict[str, Any]:
+    """The outputs that a preview of an update knows already; UNKNOWN for those that may change.
+
+    `stored` are the request's inputs as the state would hold them.
+    """
+    before = request.previous.inputs if request.previous else {}
+    changed = {name for name in {*before, *stored} if before.get(name) != stored.get(name)}
+    readable = replace(request, inputs=_InputsOfUpdate(request.inputs, changed))
+    return {
+        name: old.plain.get(name, UNKNOWN) if _is_stable(model, name, template, readable) else UNKNOWN
+        for name, template in model.outputs.items()
+    }
+
+
+def _is_stable(model: ResourceModel, name: str, template: Template, request: ResourceRequest) -> bool:
+    if model.stable_outputs is not None:
+        return name in model.stable_outputs
+    if name in model.secrets:
+        return True
+    try:
+        render_template(template, request)
+    except _ChangedInputError:
+        return False
+    return True
+
+
+def _require_none(reasons: Iterable[str]) -> None:
+    found = dict.fromkeys(reasons)
+    if found:
+        raise CloudError("; ".join(found))
 
 
 def _apply_rules(rules: Iterable[Rule], request: ResourceRequest) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kernel.values import UNKNOWN
+from rehearsal.simulator.core.defaults import FILLED_IN
 from rehearsal.simulator.core.naming import AutonamingMode, NamingHints
 from rehearsal.simulator.core.values import Values
 from tests.support.aws_account import BUCKET, DATABASE, LOGS, NODES, POOL, POSTGRES, ROLE, TRUST, Account
@@ -59,7 +60,7 @@ def test_a_database_is_named_without_a_hyphen(account: Account) -> None:
 
 def test_a_name_that_the_program_sets_is_left_alone(account: Account) -> None:
     complete, _ = check(account, BUCKET, "reports", {"bucket": "acme-reports"})
-    assert complete.plain == {"bucket": "acme-reports"}
+    assert (complete.plain["bucket"], complete.plain[FILLED_IN]) == ("acme-reports", ["region"])
 
 
 def test_an_update_keeps_the_name_that_was_made_and_changes_nothing(account: Account) -> None:

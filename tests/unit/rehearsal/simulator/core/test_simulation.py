@@ -68,7 +68,10 @@ def test_a_type_without_a_model_is_an_error(toy: Simulation) -> None:
     ],
 )
 def test_rules_check_what_is_known(toy: Simulation, inputs: dict[str, Any], reasons: list[str]) -> None:
-    assert toy.check("urn::x", BOX, Values(inputs)) == (Values(inputs), reasons)
+    assert toy.check("urn::x", BOX, Values({"room": "attic", **inputs})) == (
+        Values({"room": "attic", **inputs}),
+        reasons,
+    )
 
 
 def test_a_preview_creates_nothing_and_leaves_outputs_unknown(toy: Simulation, state: StateStore) -> None:
@@ -176,6 +179,49 @@ def test_an_update_keeps_the_id_and_computes_outputs_again(toy: Simulation) -> N
     updated = toy.update("urn::box", BOX, id_, news, outputs, preview=False)
     assert updated.plain["arn"] == outputs.plain["arn"]
     assert updated.plain["label"] == "3 blue"
+
+
+def preview_update(toy: Simulation, type_: str, id_: str, outputs: Values, **inputs: Any) -> dict[str, Any]:
+    return toy.update("urn::box", type_, id_, Values(inputs), outputs, preview=True).plain
+
+
+def test_a_preview_of_an_update_knows_what_does_not_depend_on_the_change(toy: Simulation) -> None:
+    id_, outputs = create_box(toy, color="red")
+    inputs = {"shelf": "shelf/top", "size": 3, "color": "red"}
+    assert preview_update(toy, BOX, id_, outputs, **inputs) == outputs.plain
+    for change in ({"color": "blue"}, {"size": 4}, {"color": UNKNOWN}):
+        preview = preview_update(toy, BOX, id_, outputs, **{**inputs, **change})
+        assert (preview["label"], preview["arn"]) == (UNKNOWN, outputs.plain["arn"])
+
+
+def test_a_model_may_say_which_outputs_are_stable(toy: Simulation) -> None:
+    _, outputs = toy.create("urn::safe", SAFE, Values({"name": "s"}), preview=False)
+    preview = preview_update(toy, SAFE, "safe/s", outputs, name="s")
+    assert preview == {"name": "s", "code": outputs.plain["code"], "weight": UNKNOWN}
+
+
+def test_a_transition_is_refused_in_the_preview_and_in_the_update(toy: Simulation) -> None:
+    id_, outputs = create_box(toy)
+    news = Values({"shelf": "shelf/top", "size": 2})
+    for preview in (True, False):
+        with pytest.raises(CloudError, match="BoxShrinks: 3 to 2"):
+            toy.update("urn::box", BOX, id_, news, outputs, preview=preview)
+
+
+def test_a_default_is_added_and_kept_for_what_exists(toy: Simulation) -> None:
+    inputs = Values({"shelf": "a", "size": 3})
+    assert toy.check("urn::x", BOX, inputs)[0].plain["room"] == "attic"
+    old, _ = toy.check("urn::x", BOX, inputs)
+    toy.configure({"region": "garage"})
+    kept, _ = toy.check("urn::x", BOX, inputs, old)
+    new, _ = toy.check("urn::x", BOX, inputs)
+    assert (kept.plain["room"], new.plain["room"]) == ("attic", "garage")
+    assert toy.diff("urn::x", BOX, "box-1", old, new).replaces == ["room"]
+
+
+def test_a_default_that_is_new_replaces_nothing(toy: Simulation) -> None:
+    old, new = (Values({"shelf": "a", "size": 3, **room}) for room in ({}, {"room": "attic"}))
+    assert toy.diff("urn::x", BOX, "box-1", old, new).replaces == []
 
 
 def test_an_update_of_a_missing_resource_is_refused(toy: Simulation) -> None:

@@ -1,0 +1,55 @@
+"""Updates of single resources, to test what a simulated cloud refuses for what was there before. Proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.resource_model import ResourceModel
+from rehearsal.simulator.core.simulation import Simulation
+from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
+from rehearsal.simulator.core.values import Values
+from tests.support.azure_subscription import with_change
+
+
+class Change(NamedTuple):
+    """A change of one property that the cloud refuses, beside one that it accepts.
+
+    accepted  another new value, or the old one where the property cannot change at all
+    """
+
+    type: str
+    path: str
+    old: Any
+    accepted: Any
+    refused: Any
+    message: str
+
+
+def find_update_error(
+    simulation: Simulation,
+    state: StateStore,
+    type_: str,
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    id_: str = "the-resource",
+) -> str:
+    """The cloud's error in the preview of an update; empty where it accepts."""
+    before = state.get(type_, id_)
+    state.put(ResourceRecord(type_, id_, "urn::x", 0, old, before.outputs if before else {}))
+    try:
+        simulation.update("urn::x", type_, id_, Values(dict(new)), Values(), preview=True)
+    except CloudError as error:
+        return str(error)
+    return ""
+
+
+def inputs_at(inputs: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """The inputs with a value at a dotted path; None: not set."""
+    with_value = with_change(dict(inputs), path, "")
+    return with_change(with_value, path, value)
+
+
+def has_transitions(model: ResourceModel) -> bool:
+    return bool(model.transitions)

@@ -1,0 +1,174 @@
+"""What AWS refuses of an update for what was there before: each restricted type, refused and accepted.
+
+Every model has to say its transitions, or that there are none (`UNRESTRICTED`): a model without does not load. A test
+here fails where a model says one that no row shows. Not proven: that AWS has these rules. No test calls AWS.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kernel.values import UNKNOWN
+from rehearsal.simulator.aws.cloud import MODELS
+from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.values import Values
+from tests.support.aws_account import (
+    CLUSTER,
+    DATABASE,
+    ITEMS,
+    NODES,
+    POSTGRES,
+    SUBNET,
+    TABLE,
+    TEMPLATE,
+    Account,
+    EksCluster,
+)
+from tests.support.transitions import Change, find_update_error, has_transitions, inputs_at
+
+_VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
+_SUBNET_GROUP = "aws:rds/subnetGroup:SubnetGroup"
+_INTERNET_GATEWAY = "aws:ec2/internetGateway:InternetGateway"
+_ALIAS = "aws:kms/alias:Alias"
+_INPUTS: dict[str, dict[str, Any]] = {DATABASE: POSTGRES, TABLE: ITEMS}
+_NUMBER, _TEXT = [{"name": "name", "type": "N"}], [{"name": "name", "type": "S"}]
+
+CHANGES = [
+    Change(DATABASE, "allocatedStorage", 64, 128, 32, r"size \(32\) cannot be less than the current storage size \(64"),
+    Change(DATABASE, "allocatedStorage", 100, 399, 400, "Invalid iops value for .* gp3: 3000 .*from 100 to 400 GiB"),
+    Change(DATABASE, "allocatedStorage", 400, 500, 200, "cannot be less"),
+    Change(DATABASE, "engineVersion", "16.4", "16.6", "16.3", "Cannot upgrade postgres from 16.4 to 16.3"),
+    Change(DATABASE, "engineVersion", "16", "16.6", "17", "AllowMajorVersionUpgrade flag must be present"),
+    Change(CLUSTER, "version", "1.33", "1.34", "1.35", "minor version update from 1.33 to 1.35"),
+    Change(CLUSTER, "version", "1.33", "1.33", "1.32", "version downgrade from 1.33 to 1.32"),
+    Change(CLUSTER, "version", "1.9", "1.10", "1.8", "version downgrade from 1.9 to 1.8"),
+    Change(CLUSTER, "accessConfig.authenticationMode", "API_AND_CONFIG_MAP", "API", "CONFIG_MAP", "mode update from"),
+    Change(NODES, "version", "1.33", "1.34", "1.32", "downgrade from 1.33 to 1.32"),
+    Change(TABLE, "attributes", _TEXT, [*_TEXT, {"name": "size", "type": "N"}], _NUMBER, "Attributes cannot be redef"),
+    Change(_VERSIONING, "versioningConfiguration.status", "Enabled", "Suspended", "Disabled", "from 'Enabled' to"),
+]
+# These depend on other resources too; each has a test of its own below.
+_IN_A_NETWORK = {_SUBNET_GROUP, _INTERNET_GATEWAY, _ALIAS}
+
+
+def test_every_restricted_type_is_tested() -> None:
+    restricted = {type_ for type_, model in MODELS.items() if has_transitions(model)}
+    assert restricted == {change.type for change in CHANGES} | _IN_A_NETWORK
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: f"{change.type}-{change.path}-{change.refused}")
+def test_a_transition_is_refused_accepted_and_not_decided_while_unknown(account: Account, change: Change) -> None:
+    inputs = _INPUTS.get(change.type, {})
+    old = inputs_at(inputs, change.path, change.old)
+    messages = [
+        find_update_error(account.simulation, account.state, change.type, old, inputs_at(inputs, change.path, value))
+        for value in (change.old, change.accepted, UNKNOWN)
+    ]
+    assert messages == ["", "", ""]
+    refused = inputs_at(inputs, change.path, change.refused)
+    assert re.search(change.message, find_update_error(account.simulation, account.state, change.type, old, refused))
+
+
+def test_what_allows_a_transition_is_heeded(account: Account) -> None:
+    old = {**POSTGRES, "allocatedStorage": 100, "engineVersion": "16.4"}
+    for change in (
+        {"allocatedStorage": 400, "iops": 12000},
+        {"engineVersion": "17.2", "allowMajorVersionUpgrade": True},
+    ):
+        assert find_update_error(account.simulation, account.state, DATABASE, old, {**old, **change}) == ""
+
+
+def test_small_storage_takes_no_figures_of_its_own(account: Account) -> None:
+    assert "storage size less than 400" in account.check(DATABASE, {**POSTGRES, "iops": 3000})
+    assert account.check(DATABASE, {**POSTGRES, "iops": 12000, "allocatedStorage": 400}) == ""
+
+
+def test_a_cluster_stays_in_its_network_and_zones(account: Account, eks: EksCluster) -> None:
+    record = account.state.get(CLUSTER, "acme")
+    assert record is not None
+    same_zone = account.create(SUBNET, vpcId=eks.vpc, cidrBlock="10.0.9.0/24", availabilityZone="eu-west-1a")
+    third_zone = account.create(SUBNET, vpcId=eks.vpc, cidrBlock="10.0.10.0/24", availabilityZone="eu-west-1c")
+    elsewhere = account.create_subnets(account.create_vpc())
+    for subnets, message in (
+        ([same_zone, eks.subnets[1]], ""),
+        ([third_zone, eks.subnets[1]], "must stay in the Availability Zones that it was created in"),
+        (elsewhere, "must stay in the VPC that it was created in"),
+    ):
+        new = {**record.inputs, "vpcConfig": {"subnetIds": subnets}}
+        assert message in find_update_error(account.simulation, account.state, CLUSTER, record.inputs, new)
+
+
+def test_a_subnet_group_stays_in_its_network_and_a_database_leaves_it_only(account: Account) -> None:
+    vpc = account.create_vpc()
+    subnets, others = account.create_subnets(vpc), account.create_subnets(account.create_vpc())
+    old = {"name": "one", "subnetIds": subnets}
+    new = {"name": "one", "subnetIds": others}
+    assert "not in the same Vpc" in find_update_error(account.simulation, account.state, _SUBNET_GROUP, old, new)
+    account.create(_SUBNET_GROUP, name="here", subnetIds=subnets)
+    account.create(_SUBNET_GROUP, name="here-too", subnetIds=subnets)
+    account.create(_SUBNET_GROUP, name="there", subnetIds=others)
+    database = {**POSTGRES, "dbSubnetGroupName": "here"}
+    for group, message in (("here-too", "You cannot move DB instance"), ("there", "")):
+        moved = {**database, "dbSubnetGroupName": group}
+        assert message in find_update_error(account.simulation, account.state, DATABASE, database, moved)
+
+
+def test_an_internet_gateway_in_use_is_not_detached(account: Account) -> None:
+    vpc, other = account.create_vpc(), account.create_vpc()
+    gateway = account.create(_INTERNET_GATEWAY, vpcId=vpc)
+    subnet, _ = account.create_subnets(vpc)
+    account.create("aws:ec2/natGateway:NatGateway", subnetId=subnet)
+    error = find_update_error(
+        account.simulation, account.state, _INTERNET_GATEWAY, {"vpcId": vpc}, {"vpcId": other}, gateway
+    )
+    assert f"DependencyViolation: Network {vpc} has some mapped public address" in error
+
+
+def test_an_alias_stays_with_its_kind_of_key(account: Account) -> None:
+    keys = [account.create("aws:kms/key:Key", **usage) for usage in ({}, {}, {"keyUsage": "SIGN_VERIFY"})]
+    first, second, signing = ({"name": "alias/one", "targetKeyId": key} for key in keys)
+    assert find_update_error(account.simulation, account.state, _ALIAS, first, second) == ""
+    assert "another kind of key" in find_update_error(account.simulation, account.state, _ALIAS, first, signing)
+
+
+def test_nodes_too_far_behind_hold_up_the_cluster(account: Account, eks: EksCluster) -> None:
+    cluster = account.state.get(CLUSTER, "acme")
+    assert cluster is not None
+    account.state.put(replace(cluster, inputs={**cluster.inputs, "version": "1.31"}))
+    eks.create_nodes()
+    for old, new, message in (("1.33", "1.34", ""), ("1.34", "1.35", "must be updated to match cluster version 1.34")):
+        before, after = ({**cluster.inputs, "version": version} for version in (old, new))
+        assert message in find_update_error(account.simulation, account.state, CLUSTER, before, after, "acme")
+
+
+def test_nodes_are_not_newer_than_their_cluster(account: Account, eks: EksCluster) -> None:
+    cluster = account.state.get(CLUSTER, "acme")
+    assert cluster is not None
+    account.state.put(replace(cluster, inputs={**cluster.inputs, "version": "1.33"}))
+    with pytest.raises(CloudError, match=r"version 1\.35 is newer than version 1\.33"):
+        eks.create_nodes(version="1.35")
+
+
+def test_only_a_described_change_makes_a_version_of_a_launch_template(account: Account) -> None:
+    inputs = {"name": "nodes", "imageId": "ami-1", "tags": {"owner": "ml"}, "updateDefaultVersion": True}
+    id_ = account.create(TEMPLATE, **inputs)
+    for change, version in (
+        ({"tags": {"owner": "ops"}}, 1),
+        ({"imageId": "ami-2"}, 2),
+        ({"updateDefaultVersion": False, "imageId": "ami-3"}, 3),
+    ):
+        inputs |= change
+        record = account.state.get(TEMPLATE, id_)
+        assert record is not None
+        values, _ = account.simulation.check("urn::x", TEMPLATE, Values(dict(inputs)))
+        old = Values(dict(record.outputs))
+        preview, done = (
+            account.simulation.update("urn::x", TEMPLATE, id_, values, old, preview=on) for on in (True, False)
+        )
+        assert done.plain["latestVersion"] == version
+        assert preview.plain["latestVersion"] == (UNKNOWN if "imageId" in change else version)
+    assert done.plain["defaultVersion"] == 2
