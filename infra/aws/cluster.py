@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
+import pulumiverse_time
 from pulumi_aws import ebs, ec2, eks, get_caller_identity, iam
 
 from infra.aws.iam import Role, RoleArgs, allow, trust_pods, trust_service
@@ -21,6 +22,9 @@ from infra.core.component import Component, StackContext
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _DEPLOYER_TAG = "deployer"
+# EKS confirms access before it acts; half a minute has been seen.
+# Source: https://github.com/gravitational/teleport/pull/49467
+_ACCESS_PROPAGATION = "1m"
 _STORAGE_CLASS = "ebs-csi-default-sc"  # created by the EBS driver's add-on
 
 
@@ -45,11 +49,11 @@ class Cluster(Component):
         self._exists = self._name in eks.get_clusters(opts=self._invoke_options).names
         self._deployer = self._find_deployer()
         self._cluster = self._create_cluster(name)
-        admins = self._create_admins(name)
+        access = self._grant_admins(f"{name}-admin")
         networking = self._create_network_addons(name)
         groups = self._create_node_groups(name, networking)
         addons = self._create_deployed_addons(name, groups)
-        self._ready_name = self._name_when_ready([*admins, *networking, *groups, *addons])
+        self._ready_name = self._name_when_ready(access, [*networking, *groups, *addons])
         self.register_outputs({"name": self._ready_name})
 
     @property
@@ -87,9 +91,9 @@ class Cluster(Component):
         if self._exists:
             tags = eks.get_cluster(name=self._name, opts=self._invoke_options).tags
             if _DEPLOYER_TAG in tags:
-                return tags[_DEPLOYER_TAG]
+                return str(tags[_DEPLOYER_TAG])
         caller = get_caller_identity(opts=self._invoke_options).arn
-        return iam.get_session_context(arn=caller, opts=self._invoke_options).issuer_arn
+        return str(iam.get_session_context(arn=caller, opts=self._invoke_options).issuer_arn)
 
     def _create_cluster(self, name: str) -> eks.Cluster:
         context, key = self._args.context, self._args.secrets.key.arn
@@ -152,15 +156,21 @@ class Cluster(Component):
             opts=self.child_options(),
         )
 
-    def _create_admins(self, name: str) -> Sequence[eks.AccessPolicyAssociation]:
-        """Access for the identity of the first deployment, and for the roles of the settings.
+    def _grant_admins(self, name: str) -> pulumiverse_time.Sleep:
+        """Access for the identity of the first deployment, and for the roles of the settings; and until it acts.
 
         Source: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html
         """
         admins = dict.fromkeys([self._deployer, *self._args.context.settings.cluster.admins])
-        return [self._create_admin(f"{name}-admin-{arn.rpartition('/')[2]}", arn) for arn in admins]
+        grants = [self._grant_admin(f"{name}-{principal.rpartition('/')[2]}", principal) for principal in admins]
+        return pulumiverse_time.Sleep(
+            f"{name}-propagation",
+            create_duration=_ACCESS_PROPAGATION,
+            triggers={principal: grant.cluster_name for principal, grant in zip(admins, grants, strict=True)},
+            opts=self.child_options(),
+        )
 
-    def _create_admin(self, name: str, principal: str) -> eks.AccessPolicyAssociation:
+    def _grant_admin(self, name: str, principal: str) -> eks.AccessPolicyAssociation:
         entry = eks.AccessEntry(
             name,
             cluster_name=self._cluster.name,
@@ -245,13 +255,13 @@ class Cluster(Component):
         return [dns, metrics, volumes]
 
     def _name_when_ready(
-        self, members: Sequence[eks.AccessPolicyAssociation | eks.NodeGroup | eks.Addon]
+        self, access: pulumiverse_time.Sleep, members: Sequence[eks.NodeGroup | eks.Addon]
     ) -> pulumi.Output[str]:
         """The cluster's name, known once the cluster has administrators, nodes, DNS and disks, which charts need.
 
         It comes from the inputs of each member, so that a preview which replaces one still knows it.
         """
-        names = [member.cluster_name for member in members]
+        names = [access.triggers[self._deployer], *(member.cluster_name for member in members)]
         return pulumi.Output.all(*names).apply(lambda names: str(names[0]))
 
     def _create_addon(

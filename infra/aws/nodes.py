@@ -162,7 +162,7 @@ def _find_image_release(version: str, size: str, parent: Component) -> str:
     processor = "arm64" if _has_arm_processor(size) else "x86_64"
     path = f"/aws/service/eks/optimized-ami/{version}/amazon-linux-2023/{processor}/standard/recommended"
     found = ssm.get_parameter(name=f"{path}/release_version", opts=pulumi.InvokeOptions(parent=parent))
-    return found.insecure_value
+    return str(found.insecure_value)
 
 
 def _ami_type(size: str) -> str:

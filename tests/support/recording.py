@@ -120,7 +120,7 @@ class _Monitor(pulumi.runtime.mocks.MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 the protocol's name
         self._recorder.requests[request.type, request.name] = request
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
 def _split_urn(urn: str) -> tuple[str, str]:
