@@ -64,7 +64,7 @@ preflight preview up destroy: $(READY)
 
 preflight: ## Check what STACK needs on its real cloud: settings, tools, backend, credentials, account
 preview: ## Preview STACK on its real cloud
-up: ## Deploy STACK to its real cloud; with YES=1, without asking
+up: ## Deploy STACK to its real cloud; with YES=1, without asking; CONFIRM=<setting> changes what loses data
 destroy: ## Destroy STACK on its real cloud; with YES=1, without asking
 
 # Builds come first: beside them, tests that need a quick answer from a process would fail.

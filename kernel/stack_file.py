@@ -22,7 +22,8 @@ from kernel.yaml_document import Keys, Reader, compose, is_null, is_text, read_b
 ENCRYPTED = "[encrypted]"
 """What `StackFile.values` has for a value that only the stack's secrets provider can decrypt."""
 
-_ENCRYPTION = frozenset({"secretsprovider", "encryptedkey", "encryptionsalt"})
+# Keys at the top that only the stack's own backend can make use of: its encryption, and environments of Pulumi Cloud.
+_BACKEND_KEYS = frozenset({"secretsprovider", "encryptedkey", "encryptionsalt", "environment"})
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class StackFile:
         return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
     def without_encryption(self, placeholder: Callable[[Keys], str]) -> dict[str, Any]:
-        """The content with a placeholder for each encrypted value, and without the keys of its encryption."""
-        content = {key: value for key, value in self.content.items() if key not in _ENCRYPTION}
+        """The content for another backend: placeholders for encrypted values, nothing that only its own can read."""
+        content = {key: value for key, value in self.content.items() if key not in _BACKEND_KEYS}
         if "config" in content:
             content["config"] = {
                 key: _replace_encrypted(value, (key,), placeholder) for key, value in self.config.items()

@@ -148,6 +148,8 @@ def _check_blocks(settings: Settings) -> Iterator[Fault]:
         "network.podCidr": ipaddress.IPv4Network(network.pod_cidr),
         "network.serviceCidr": ipaddress.IPv4Network(network.service_cidr),
     }
+    if settings.cloud is Cloud.AWS:  # where pods have addresses of the network
+        del blocks["network.podCidr"]
     for first, second in combinations(blocks, 2):
         if blocks[first].overlaps(blocks[second]):
             yield Fault(
@@ -223,6 +225,19 @@ def _check_access_to_api(settings: Settings) -> Iterator[Fault]:
             "remove one of the two",
             others=("cluster.privateAccessFrom",),
         )
+    unrouted = {"podCidr": settings.network.pod_cidr, "serviceCidr": settings.network.service_cidr}
+    if settings.cloud is Cloud.AWS:
+        del unrouted["podCidr"]
+    for index, block in enumerate(cluster.private_access_from):
+        for name, other in unrouted.items():
+            if ipaddress.IPv4Network(block).overlaps(ipaddress.IPv4Network(other)):
+                yield Fault(
+                    f"cluster.privateAccessFrom[{index}]",
+                    f"overlaps network.{name} {other}, so answers would stay in the cluster",
+                    f"set network.{name} to a block that no connected network has",
+                    value=block,
+                    others=(f"network.{name}",),
+                )
     limit = AUTHORIZED_RANGES[settings.cloud]
     if len(cluster.authorized_ranges) > limit:
         yield Fault(
