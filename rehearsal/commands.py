@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from rehearsal.kubernetes.cluster import Cluster, ClusterReport
 from rehearsal.preparation import preparing
 from rehearsal.scenarios import model_lifecycle
 from rehearsal.session import Rehearsal
+from rehearsal.simulator.clouds import find_unmodelled
+from rehearsal.simulator.core.simulation import HOW_TO_ADD
 from rehearsal.toolchain import ROOT
 
 # What a rehearsal does, in the order in which people do it: look, do, look again.
@@ -79,7 +81,17 @@ def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str]) -
     code = _engine(rehearsal, [*_STEPS[step], *policies], environment, _events(rehearsal, step))
     if code != 0:
         info(f"\nThe rehearsal of {rehearsal.stack} failed at its {step}; the engine says why above.")
+    elif step == "preview":
+        _require_models(summary.list_types(summary.read_events(_events(rehearsal, step))))
     return code
+
+
+def _require_models(types: Iterable[str]) -> None:
+    """Raise UserError with every type that the simulated clouds have no model of."""
+    unmodelled = find_unmodelled(types)
+    if unmodelled:
+        listed = "".join(f"\n  {type_}" for type_ in unmodelled)
+        raise UserError(f"The simulated clouds have no model of these resource types:{listed}\n{HOW_TO_ADD}")
 
 
 def _check_settings(rehearsal: Rehearsal) -> None:

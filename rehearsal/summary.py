@@ -98,6 +98,11 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
+def list_types(events: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The types of the resources that a run of the program declared."""
+    return {event["resourcePreEvent"]["metadata"]["type"] for event in events if "resourcePreEvent" in event}
+
+
 def _policies(step: str, log: Path) -> list[str]:
     run = policy_results(read_events(log))
     counts = f"{step:15} {run.passed} checks passed, {run.failed} failed, {run.undecided} undecided (value not known)"

@@ -1,11 +1,13 @@
 """A Pulumi project that is not this one: its own folder, settings and program, no policy pack, no charts.
 
-Proves that a rehearsal knows of a project only what `rehearsal.yaml` says.
+Proves that a rehearsal knows of a project only what `rehearsal.yaml` says, that resources which Pulumi names itself are
+rehearsed on both clouds, and that all types without a model are listed at once.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +24,20 @@ TIMEOUT = 600  # seconds, on a machine that does other things too
 FILES = {
     "Pulumi.yaml": "name: letters\nruntime: python\nstackConfigDir: stacks\n",
     "rehearsal.yaml": "stacks: stacks\nsettings: letters.settings:check\n",
-    "stacks/Pulumi.test.yaml": "config:\n  letters:words: 'alpha,beta'\n  aws:region: eu-west-1\n",
+    "stacks/Pulumi.test.yaml": (
+        "config:\n"
+        "  letters:words: 'alpha,beta'\n"
+        "  aws:region: eu-west-1\n"
+        "  azure-native:location: northeurope\n"
+        "  pulumi:autonaming:\n"
+        "    providers:\n"
+        "      aws:\n"
+        "        resources:\n"
+        "          'aws:iam/role:Role': {pattern: '${project}-${name}-${alphanum(4)}'}\n"
+    ),
+    "stacks/Pulumi.more.yaml": (
+        "config:\n  letters:words: 'queue,parameter'\n  aws:region: eu-west-1\n  azure-native:location: northeurope\n"
+    ),
     "stacks/Pulumi.wrong.yaml": "config:\n  letters:wrods: 'alpha'\n",
     "letters/__init__.py": "",
     "letters/settings.py": (
@@ -31,12 +46,37 @@ FILES = {
         "        raise ValueError(f'letters:words is not set in {stack}')\n"
     ),
     "__main__.py": (
+        "import json\n"
+        "\n"
         "import pulumi\n"
         "import pulumi_aws as aws\n"
+        "import pulumi_azure_native as azure\n"
         "\n"
         "words = pulumi.Config().require('words').split(',')\n"
         "groups = [aws.cloudwatch.LogGroup(word, name=f'/letters/{word}', retention_in_days=30) for word in words]\n"
         "pulumi.export('groups', pulumi.Output.all(*(group.name for group in groups)))\n"
+        "if 'queue' in words:\n"
+        "    queue = aws.sqs.Queue('queue')\n"
+        "    aws.ssm.Parameter('parameter', type='String', value=queue.arn)\n"
+        "\n"
+        "bucket = aws.s3.Bucket('Reports')\n"
+        "aws.s3.BucketVersioning(\n"
+        "    'reports', bucket=bucket.bucket, versioning_configuration={'status': 'Enabled'}\n"
+        ")\n"
+        "trust = {'Effect': 'Allow', 'Principal': {'Service': 'ec2.amazonaws.com'}, 'Action': 'sts:AssumeRole'}\n"
+        "policy = json.dumps({'Version': '2012-10-17', 'Statement': [trust]})\n"
+        "role = aws.iam.Role('reader', assume_role_policy=policy)\n"
+        "group = azure.resources.ResourceGroup('data')\n"
+        "account = azure.storage.StorageAccount(\n"
+        "    'data', resource_group_name=group.name, sku={'name': 'Standard_LRS'}, kind='StorageV2'\n"
+        ")\n"
+        "container = azure.storage.BlobContainer(\n"
+        "    'raw', resource_group_name=group.name, account_name=account.name\n"
+        ")\n"
+        "pulumi.export('bucket', bucket.bucket)\n"
+        "pulumi.export('role', role.name)\n"
+        "pulumi.export('store', pulumi.Output.concat(group.name, '/', account.name, '/', container.name))\n"
+        "pulumi.export('location', account.location)\n"
     ),
 }
 
@@ -72,10 +112,27 @@ def test_it_is_rehearsed_from_its_own_folder_and_leaves_its_files_alone(folder: 
     assert "0 changes" in run.stdout
     assert "/letters/alpha" in run.stdout
     assert "2  aws cloudwatch" in run.stdout
+    assert re.search(r"bucket +reports-[0-9a-f]{7}\n", run.stdout)
+    assert re.search(r"role +letters-reader-[0-9a-z]{4}\n", run.stdout)
+    assert re.search(r"store +data[0-9a-f]{8}/data[0-9a-f]{8}/raw\n", run.stdout)
+    assert re.search(r"location +northeurope\n", run.stdout)
     assert "exempt" not in run.stdout, "this project has no policies, and so no exceptions"
     assert {name: (folder / name).read_text() for name in FILES} == FILES
     assert (folder / ".groundwork" / "rehearsals" / "test").is_dir()
     assert rehearse(folder, "destroy", "test").returncode == 0
+
+
+def test_all_types_without_a_model_are_listed_in_the_preview_and_nothing_is_created(folder: Path) -> None:
+    run = rehearse(folder, "up", "more")
+    assert run.returncode == 1
+    assert (
+        "error: The simulated clouds have no model of these resource types:\n"
+        "  aws:sqs/queue:Queue\n"
+        "  aws:ssm/parameter:Parameter\n"
+        "Groundwork's CONTRIBUTING.md says how to add one"
+    ) in run.stdout
+    assert "the simulated aws has no model of aws:sqs/queue:Queue" in run.stdout
+    assert "\nUp:" not in run.stdout
 
 
 def test_its_own_check_of_settings_comes_before_the_engine(folder: Path) -> None:
@@ -85,4 +142,4 @@ def test_its_own_check_of_settings_comes_before_the_engine(folder: Path) -> None
 
 def test_an_unknown_stack_is_an_error_that_lists_this_projects_stacks(folder: Path) -> None:
     run = rehearse(folder, "up", "azure-dev")
-    assert "stacks/Pulumi.azure-dev.yaml does not exist. Stacks are test, wrong" in run.stdout
+    assert "stacks/Pulumi.azure-dev.yaml does not exist. Stacks are more, test, wrong" in run.stdout

@@ -48,7 +48,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         self._journal = journal
 
     def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 the protocol's names
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, supports_autonaming_configuration=True)
 
     def Attach(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
         return empty_pb2.Empty()
@@ -70,9 +70,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
             offline_kubernetes.CLOUD.configure(variables)
         self._objects.settings = ObjectSettings.from_variables(variables)
         self._cancel.clear()  # a Cancel concerned the run before
-        return provider_pb2.ConfigureResponse(
-            acceptSecrets=True, supportsPreview=True, supports_autonaming_configuration=True
-        )
+        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
         hints = NamingHints.from_check(request)

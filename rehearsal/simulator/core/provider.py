@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from kernel.paths import parse_path
 from rehearsal.simulator.core.errors import CloudError
@@ -27,11 +27,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
+        self._engine = ""
 
     def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 the protocol's names
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, supports_autonaming_configuration=True)
 
     def Attach(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+        self._engine = request.address
         return empty_pb2.Empty()
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
@@ -47,9 +49,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         variables = Values.from_wire(request.args).plain
         _answer(context, lambda: self._simulation.configure(variables))
-        return provider_pb2.ConfigureResponse(
-            acceptSecrets=True, supportsPreview=True, supports_autonaming_configuration=True
-        )
+        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
         type_ = type_from_urn(request.urn)
@@ -68,6 +68,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_, inputs = type_from_urn(request.urn), Values.from_wire(request.properties)
+        if request.preview and not self._simulation.has_model(type_):
+            self._report_error(request.urn, self._simulation.describe_missing(type_))
         id_, outputs = _answer(
             context, lambda: self._simulation.create(request.urn, type_, inputs, preview=request.preview)
         )
@@ -99,6 +101,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         arguments = Values.from_wire(request.args)
         result = _answer(context, lambda: self._simulation.invoke(request.tok, arguments))
         return provider_pb2.InvokeResponse(**{"return": result.to_wire()})
+
+    def _report_error(self, urn: str, message: str) -> None:
+        """Have the engine show an error of a resource, and go on."""
+        if self._engine:
+            severity = engine_pb2.LogSeverity.ERROR
+            with grpc.insecure_channel(self._engine) as channel:
+                engine_pb2_grpc.EngineStub(channel).Log(
+                    engine_pb2.LogRequest(severity=severity, message=message, urn=urn)
+                )
 
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
         return empty_pb2.Empty()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from kernel.paths import Path, format_path, look_up, overlaps
 from kernel.values import UNKNOWN
@@ -20,6 +20,8 @@ from rehearsal.simulator.core.naming import NO_HINTS, NamingHints
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, Template, render_template
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 from rehearsal.simulator.core.values import Values, find_strings, has_unknown
+
+HOW_TO_ADD: Final = 'Groundwork\'s CONTRIBUTING.md says how to add one, under "Add a resource model".'
 
 
 @dataclass
@@ -60,8 +62,7 @@ class Simulation:
         """
         model = self._cloud.get_model(type_)
         if model is None:
-            reason = f"{type_} is not modelled by the simulated {self._cloud.name}: add a resource model for it"
-            return inputs, [reason]
+            return inputs, []  # so that a preview goes on and finds every type without a model
         request = replace(self._request(model, urn, inputs), hints=hints)
         try:
             complete = Values(defaults.fill_in(model, request, old.plain if old else {}), inputs.secrets)
@@ -87,6 +88,8 @@ class Simulation:
 
     def create(self, urn: str, type_: str, inputs: Values, *, preview: bool) -> tuple[str, Values]:
         """The ID and outputs of the new resource; a preview changes nothing and knows no ID."""
+        if preview and not self.has_model(type_):
+            return "", inputs
         model = self._get_model(type_)
         if preview:
             return "", _merge_outputs(model, inputs, dict.fromkeys(model.outputs, UNKNOWN))
@@ -147,17 +150,24 @@ class Simulation:
         """The result of a provider function."""
         function = self._cloud.functions.get(token)
         if function is None:
-            raise CloudError(f"the function {token} is not modelled by the simulated {self._cloud.name}")
+            raise CloudError(self.describe_missing(token))
         with self._journaled("invoke", token, ""):
             result = Values(dict(function(arguments.plain, self._state, self._account)))
         if token in self._cloud.secret_functions:
             result.secrets = {(name,) for name in result.plain}
         return result
 
+    def has_model(self, type_: str) -> bool:
+        return self._cloud.get_model(type_) is not None
+
+    def describe_missing(self, token: str) -> str:
+        """What people read about a resource type or a function that the simulation does not have."""
+        return f"the simulated {self._cloud.name} has no model of {token}. {HOW_TO_ADD}"
+
     def _get_model(self, type_: str) -> ResourceModel:
         model = self._cloud.get_model(type_)
         if model is None:
-            raise CloudError(f"{type_} is not modelled by the simulated {self._cloud.name}")
+            raise CloudError(self.describe_missing(type_))
         return model
 
     def _request(
