@@ -13,6 +13,7 @@ from typing import Any
 from policies import ReviewedException
 from rehearsal.helm.chart_policies import ChartEvaluation, Violation
 from rehearsal.kubernetes.cluster import ClusterReport
+from rehearsal.simulator.clouds import list_notes
 from rehearsal.simulator.core.values import SIGNATURE
 
 _WIDTH = 100
@@ -66,6 +67,7 @@ def render(
         "Cluster": _cluster(cluster),
         "Outputs": _outputs(resources),
         "Second preview": [_second_preview(logs["second preview"])],
+        "Not checked": list_notes(declared) or ["none"],
         "Simulated": [_SIMULATED if cluster else _OFFLINE],
     }
     lines = [f" Rehearsal of {stack} ".center(_WIDTH, "=")]

@@ -17,7 +17,7 @@ from rehearsal.kubernetes.cloud_controller import identity, metrics, storage, sy
 from rehearsal.kubernetes.cloud_controller.autoscaler import Autoscaler
 from rehearsal.kubernetes.cloud_controller.load_balancers import LoadBalancers
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, find_managed_cluster
-from rehearsal.kubernetes.cloud_controller.nodes import Nodes
+from rehearsal.kubernetes.cloud_controller.nodes import Nodes, describe_estimates
 from rehearsal.kubernetes.cloud_controller.reconciler import Reconciler
 from rehearsal.kubernetes.cloud_controller.vm_sizes import UnknownVmSizeError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
@@ -89,9 +89,11 @@ class CloudController:
         return list(self._problems)
 
     def notes(self) -> list[str]:
-        """What the simulated cloud did by itself: which node pools it has scaled up."""
+        """What the simulated cloud did by itself, which is scaling up node pools, and what it had to estimate."""
         cluster = find_managed_cluster(self._state)
-        return self._autoscaler.describe_scale_ups(cluster) if cluster else []
+        if cluster is None:
+            return []
+        return [*self._autoscaler.describe_scale_ups(cluster), *describe_estimates(cluster)]
 
     def _reconcile_continuously(self) -> None:
         cluster: ManagedCluster | None = None

@@ -14,6 +14,7 @@ import itertools
 import re
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from rehearsal.kubernetes.client import ApiClient, ApiError, Object
@@ -207,6 +208,21 @@ def _node_capacity(cluster: ManagedCluster, pool: NodePool) -> vm_sizes.NodeCapa
         size = vm_sizes.azure_vm_size(pool.size)
         return vm_sizes.azure_node_capacity(size, pool.max_pods or _AKS_MAX_PODS, pool.disk)
     return vm_sizes.aws_node_capacity(vm_sizes.aws_vm_size(pool.size), pool.disk or _EKS_DISK)
+
+
+def describe_estimates(cluster: ManagedCluster) -> list[str]:
+    """One sentence for each pool whose nodes' memory is an estimate."""
+    find = vm_sizes.azure_vm_size if cluster.cloud == "azure" else vm_sizes.aws_vm_size
+    sentences = []
+    for pool in cluster.pools:
+        with suppress(vm_sizes.UnknownVmSizeError):
+            size = find(pool.size)
+            if size.is_estimate:
+                sentences.append(
+                    f"Not checked: the memory of {pool.size} in pool {pool.name}, taken to be "
+                    f"{size.memory // 1024} GiB, and whether it has GPUs; the rehearsal does not know the size"
+                )
+    return sentences
 
 
 def _cloud_labels(cluster: ManagedCluster, capacity: vm_sizes.NodeCapacity, zone: str) -> Mapping[str, str]:

@@ -1,6 +1,7 @@
 """Virtual machine sizes, and how much of each a node leaves to pods.
 
-Families whose sizes follow a rule of the cloud are computed here by the same rule; the others are in a table.
+Families whose sizes follow a rule of the cloud are computed here by the same rule, others are in a table. The memory of
+the rest is an estimate, where the name tells the number of vCPUs.
 
 Sources: https://learn.microsoft.com/azure/virtual-machines/sizes/overview and
 https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-types.html
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 
 class UnknownVmSizeError(Exception):
-    """A size that is neither in the table nor of a family with a rule."""
+    """A size that is not in the table, and whose name does not tell the number of vCPUs."""
 
     def __init__(self, size: str) -> None:
         super().__init__(
@@ -25,13 +26,17 @@ class UnknownVmSizeError(Exception):
 
 @dataclass(frozen=True)
 class VmSize:
-    """A virtual machine: vCPUs, memory in MiB, GPUs, architecture, and on EKS the maximum number of pods."""
+    """A virtual machine: vCPUs, memory in MiB, GPUs, architecture, and on EKS the maximum number of pods.
+
+    is_estimate  whether the memory is an estimate, and GPUs are not known
+    """
 
     cpus: int
     memory: int
     gpus: int = 0
     architecture: str = "amd64"
     max_pods: int = 250
+    is_estimate: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,14 @@ class NodeCapacity:
 
 
 _GIB = 1024
+_FIRST_COUNTED_VERSION = 3  # of Azure's sizes: the numbers in older names are no numbers of vCPUs
+_ESTIMATED_RATIO = 4  # GiB of memory for each vCPU: that of the general-purpose families
 
 # GiB of memory for each vCPU, by family and additive feature (l: low memory).
 _AZURE_RATIOS = {"D": 4, "Dl": 2, "E": 8, "F": 2, "L": 8, "B": 4, "Bl": 2}
-_AZURE_SIZE = re.compile(r"Standard_(?P<family>[A-Z])(?P<cpus>\d+)(-\d+)?(?P<extras>[a-z]*)_v(?P<version>\d+)")
+_AZURE_SIZE = re.compile(
+    r"Standard_(?P<family>[A-Z]+)(?P<cpus>\d+)(-\d+)?(?P<extras>[a-z]*)(_[A-Z0-9]+)?_v(?P<version>\d+)"
+)
 # vCPUs, GiB, GPUs
 _AZURE_TABLE: Mapping[str, tuple[int, int, int]] = {
     "Standard_B1ms": (1, 2, 0),
@@ -140,10 +149,11 @@ def azure_vm_size(name: str) -> VmSize:
         raise UnknownVmSizeError(name)
     is_low_memory, is_arm = "l" in match["extras"], "p" in match["extras"]
     ratio = _AZURE_RATIOS.get(match["family"] + ("l" if is_low_memory else ""))
-    if ratio is None:
+    if ratio is None and int(match["version"]) < _FIRST_COUNTED_VERSION:
         raise UnknownVmSizeError(name)
     cpus = int(match["cpus"])
-    return VmSize(cpus, cpus * ratio * _GIB, architecture="arm64" if is_arm else "amd64")
+    memory = cpus * (ratio or _ESTIMATED_RATIO) * _GIB
+    return VmSize(cpus, memory, architecture="arm64" if is_arm else "amd64", is_estimate=ratio is None)
 
 
 def aws_vm_size(name: str) -> VmSize:
@@ -152,12 +162,14 @@ def aws_vm_size(name: str) -> VmSize:
         cpus, memory, gpus, pods = _AWS_TABLE[name]
         return VmSize(cpus, int(memory * _GIB), gpus, max_pods=_cap_pods(pods, cpus))
     match = _AWS_SIZE.fullmatch(name)
-    if match is None or match["family"] not in _AWS_RATIOS:
+    if match is None:
         raise UnknownVmSizeError(name)
     cpus = 4 * int(match["times"]) if match["times"] else _AWS_CPUS[match["size"]]
     pods = next(pods for limit, pods in _AWS_PODS_BY_CPUS if cpus <= limit)
     architecture = "arm64" if match["extras"].startswith("g") else "amd64"
-    return VmSize(cpus, cpus * _AWS_RATIOS[match["family"]] * _GIB, 0, architecture, _cap_pods(pods, cpus))
+    ratio = _AWS_RATIOS.get(match["family"])
+    memory = cpus * (ratio or _ESTIMATED_RATIO) * _GIB
+    return VmSize(cpus, memory, 0, architecture, _cap_pods(pods, cpus), is_estimate=ratio is None)
 
 
 def _cap_pods(pods: int, cpus: int) -> int:

@@ -20,9 +20,12 @@ from rehearsal.simulator.aws.rules import (
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import (
     matches,
+    note_newer,
+    note_unlisted,
     one_of,
     parse_cidr,
     refuse_items_when,
+    refuse_older,
     refuse_when,
     refuse_while_used,
     require_existing,
@@ -42,12 +45,13 @@ REQUIRE_CLUSTER = require_existing(
 
 # In standard or extended support on 2026-11-28. Outdated some months from now: AWS adds and retires versions, see
 # https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
-_VERSIONS = ("1.32", "1.33", "1.34", "1.35", "1.36")
+_OLDEST, _NEWEST = "1.32", "1.36"
 # Minor versions that nodes may be behind the control plane.
 # Source: https://kubernetes.io/releases/version-skew-policy/#kubelet
 _MAX_SKEW = 3
 _LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-ADDONS = (
+# Some of those at https://docs.aws.amazon.com/eks/latest/userguide/workloads-add-ons-available-eks.html
+_ADDONS = (
     "amazon-cloudwatch-observability",
     "aws-ebs-csi-driver",
     "aws-efs-csi-driver",
@@ -249,7 +253,7 @@ MODELS = (
             ),
             unless_unchanged(
                 "version",
-                one_of("version", _VERSIONS, "InvalidParameterException: unsupported Kubernetes version {value}"),
+                refuse_older("version", _OLDEST, "InvalidParameterException: unsupported Kubernetes version {value}"),
             ),
             one_of(
                 "accessConfig.authenticationMode",
@@ -286,6 +290,7 @@ MODELS = (
             ),
             refuse_while_used(NODE_GROUP, "clusterName", "ResourceInUseException: Cluster has nodegroups attached"),
         ),
+        notes=(note_newer("version", _NEWEST, "whether EKS offers Kubernetes"),),
     ),
     ResourceModel(
         _ACCESS_ENTRY,
@@ -320,13 +325,13 @@ MODELS = (
         replace_on_changes=("clusterName", "addonName"),
         transitions=UNRESTRICTED,
         rules=(
-            one_of("addonName", ADDONS, "InvalidParameterException: Addon {value} specified is not supported"),
             require_json(
                 "configurationValues",
                 "InvalidParameterException: ConfigurationValue provided in request is not supported: it is not JSON",
             ),
         ),
         state_rules=(REQUIRE_CLUSTER, _require_nodes, _check_pod_role_trust),
+        notes=(note_unlisted("addonName", _ADDONS, "whether EKS has the add-on"),),
     ),
     ResourceModel(
         _ASSOCIATION,

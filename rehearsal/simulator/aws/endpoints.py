@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.rules import arn_template, find_resources
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
-from rehearsal.simulator.core.rules import one_of, require_any
+from rehearsal.simulator.core.rules import describe_unlisted, one_of, require_any
 
 _ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
 
@@ -23,6 +25,11 @@ _SERVICES = frozenset(
 )
 
 
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpcEndpoint.html
+_TYPES = ("Gateway", "GatewayLoadBalancer", "Interface", "Resource", "ServiceNetwork")
+_REGIONAL = re.compile(r"com\.amazonaws\.[a-z]{2}(-[a-z]+)+-\d\.")
+
+
 def _get_service(request: ResourceRequest) -> str:
     return str(request.get("serviceName", "")).removeprefix(f"com.amazonaws.{request.account['region']}.")
 
@@ -31,11 +38,20 @@ def _check_service(request: ResourceRequest) -> str | None:
     if request.get("serviceName") is UNKNOWN:
         return None
     service, is_gateway = _get_service(request), request.get("vpcEndpointType", "Gateway") == "Gateway"
-    if service not in (_SERVICES | _GATEWAY_CIDRS.keys()):
+    is_elsewhere = _REGIONAL.match(service) and request.get("serviceRegion") is None
+    if is_elsewhere and service.rpartition(".")[2] in _SERVICES:
         return f"InvalidServiceName: The Vpc Endpoint Service '{request.get('serviceName')}' does not exist"
-    if is_gateway and service not in _GATEWAY_CIDRS:
+    if is_gateway and service in _SERVICES - _GATEWAY_CIDRS.keys():
         return "InvalidParameter: Endpoint type (Gateway) does not match available service types ([Interface])."
     return None
+
+
+def _note_service(request: ResourceRequest) -> str | None:
+    """Services that AWS has beside those above, and those that others offer (com.amazonaws.vpce...)."""
+    name, known = request.get("serviceName"), _SERVICES | _GATEWAY_CIDRS.keys()
+    if not isinstance(name, str) or _REGIONAL.sub("", name) in known:
+        return None
+    return describe_unlisted("whether AWS has the endpoint service", _REGIONAL.sub("", name), known)
 
 
 def _check_private_dns(request: ResourceRequest) -> str | None:
@@ -106,9 +122,10 @@ MODELS = (
                 ["serviceName", "resourceConfigurationArn", "serviceNetworkArn"],
                 "MissingParameter: The request must contain the parameter ServiceName",
             ),
-            one_of("vpcEndpointType", ("Gateway", "Interface"), "expected vpc_endpoint_type to be valid, got {value}"),
+            one_of("vpcEndpointType", _TYPES, f"expected vpc_endpoint_type to be one of {list(_TYPES)}, got {{value}}"),
             _check_service,
         ),
         state_rules=(_check_private_dns, _check_subnet_zones),
+        notes=(_note_service,),
     ),
 )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rehearsal.simulator.aws.cluster import ADDONS, CLUSTER, NODE_GROUP
+from rehearsal.simulator.aws.cluster import CLUSTER, NODE_GROUP
 from rehearsal.simulator.aws.network import get_zone_id, list_zone_names
 from rehearsal.simulator.aws.rules import CALLER
 from rehearsal.simulator.aws.telemetry import LOG_GROUP
@@ -107,8 +107,6 @@ def _list_node_groups(state: StateReader, cluster: str) -> Iterator[Resource]:
 def _get_addon_version(arguments: Arguments, state: StateReader, account: Account) -> Mapping[str, Any]:  # noqa: ARG001
     """A version in the form of EKS's; the number is made up."""
     addon, version = arguments["addonName"], arguments["kubernetesVersion"]
-    if addon not in ADDONS:
-        raise CloudError(f"couldn't find any EKS Add-On version for {addon}, Kubernetes {version}")
     return {"addonName": addon, "id": addon, "kubernetesVersion": version, "version": f"v{version}.0-eksbuild.1"}
 
 
@@ -116,6 +114,8 @@ def _get_parameter(arguments: Arguments, state: StateReader, account: Account) -
     """The public parameter of the nodes' image; its release is made up. There are no other parameters."""
     name = str(arguments["name"])
     image = _IMAGE_RELEASE.fullmatch(name)
+    if image is None and name.startswith("/aws/"):
+        raise CloudError(f"the simulated aws does not know the public SSM parameter {name}")
     if image is None:
         raise CloudError(f"reading SSM Parameter ({name}): couldn't find resource")
     release = f"{image['version']}.0-20260101"

@@ -10,7 +10,7 @@ from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import get_name
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest, Rule
-from rehearsal.simulator.core.rules import matches, refuse_while_used, require_existing, require_json
+from rehearsal.simulator.core.rules import describe_unlisted, matches, refuse_while_used, require_existing, require_json
 
 ROLE, ROLE_POLICY = "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
@@ -79,12 +79,13 @@ def _limit_length(path: str, max_length: int, message: str) -> Rule:
     return rule
 
 
-def _require_managed_policy(request: ResourceRequest) -> str | None:
-    policy = request.get("policyArn", UNKNOWN)
-    if policy is UNKNOWN or not policy.startswith("arn:aws:iam::aws:policy/"):
+def _note_managed_policy(request: ResourceRequest) -> str | None:
+    policy = request.get("policyArn")
+    if not isinstance(policy, str) or not policy.startswith("arn:aws:iam::aws:policy/"):
         return None
-    is_known = policy.removeprefix("arn:aws:iam::aws:policy/") in _MANAGED_POLICIES
-    return None if is_known else f"NoSuchEntity: Policy {policy} does not exist or is not attachable."
+    name = policy.removeprefix("arn:aws:iam::aws:policy/")
+    what = "whether AWS has the managed policy"
+    return None if name in _MANAGED_POLICIES else describe_unlisted(what, name, _MANAGED_POLICIES)
 
 
 MODELS = (
@@ -143,7 +144,7 @@ MODELS = (
         required=("role", "policyArn"),
         replace_on_changes=("role", "policyArn"),
         transitions=UNRESTRICTED,
-        rules=(_require_managed_policy,),
         state_rules=(require_existing("role", ROLE, "NoSuchEntity: The role with name {value} cannot be found."),),
+        notes=(_note_managed_policy,),
     ),
 )

@@ -89,12 +89,19 @@ def _get_zone(request: ResourceRequest) -> str:
 def _check_zone(request: ResourceRequest) -> str | None:
     zone = request.get("availabilityZone", UNKNOWN)
     zones = list_zone_names(request.account["region"])
-    if zone is UNKNOWN or zone in zones:
+    if zone is UNKNOWN or str(zone).startswith(request.account["region"]):
         return None
     return (
         f"InvalidParameterValue: Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only "
         f"be created in the following availability zones: {', '.join(zones)}."
     )
+
+
+def _note_zone(request: ResourceRequest) -> str | None:
+    zone = request.get("availabilityZone")
+    if not isinstance(zone, str) or zone in list_zone_names(zone[:-1]):
+        return None
+    return f"whether the region has the zone '{zone}'"
 
 
 def _require_internet_gateway(request: ResourceRequest) -> str | None:
@@ -215,6 +222,7 @@ MODELS = (
             _check_zone,
         ),
         state_rules=(_check_subnet_cidr,),
+        notes=(_note_zone,),
     ),
     ResourceModel(
         _GATEWAY,

@@ -34,12 +34,12 @@ def _check_scaling_bounds(request: ResourceRequest) -> str | None:
 
 
 def _check_instance_types(request: ResourceRequest) -> str | None:
-    """The processors fit the image: a `g` after the generation, as in m7g, is an Arm processor."""
+    """The processors fit the image: a `g` after the generation, as in m7g, is an Arm processor, and so is a1."""
     image, sizes = request.get("amiType", UNKNOWN), request.get("instanceTypes", UNKNOWN)
     if image is UNKNOWN or sizes is UNKNOWN:
         return None
     is_arm = "ARM" in image
-    unfit = [size for size in sizes if size is not UNKNOWN and bool(re.match(r"[a-z]+\d+g", size)) != is_arm]
+    unfit = [size for size in sizes if size is not UNKNOWN and bool(re.match(r"[a-z]+\d+g|a1\.", size)) != is_arm]
     return (
         f"InvalidParameterException: [{', '.join(unfit)}] is not a valid instance type for requested amiType {image}"
         if unfit

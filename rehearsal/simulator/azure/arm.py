@@ -35,6 +35,7 @@ def arm_model(
     rules: Collection[Rule] = (),
     state_rules: Collection[Rule] = (),
     delete_rules: Collection[Rule] = (),
+    notes: Collection[Rule] = (),
 ) -> ResourceModel:
     """The model of a resource type of Azure Resource Manager.
 
@@ -68,6 +69,7 @@ def arm_model(
         rules=(*((require_location,) if located else ()), *rules),
         state_rules=(_require_group, *((_require_parent(kind, parent),) if parent else ()), *state_rules),
         delete_rules=delete_rules,
+        notes=notes,
     )
 
 

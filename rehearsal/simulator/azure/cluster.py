@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,13 +24,42 @@ from rehearsal.simulator.azure.nodes import (
 )
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceRequest, StateReader
-from rehearsal.simulator.core.rules import list_objects, matches, parse_cidr, refuse_when, require_any, unless_unchanged
+from rehearsal.simulator.core.rules import (
+    list_objects,
+    matches,
+    note_newer,
+    parse_cidr,
+    refuse_older,
+    refuse_when,
+    require_any,
+    unless_unchanged,
+)
 from rehearsal.simulator.core.transitions import get_change, parse_version, refuse_change_when, stays, step_by_minor
 from rehearsal.simulator.core.values import has_unknown
 
 # In standard support on 2026-11-28. Outdated some months from now: Azure adds and retires versions, see
 # https://learn.microsoft.com/azure/aks/supported-kubernetes-versions
-_VERSIONS = re.compile(r"1\.(34|35|36|37)(\.\d+)?")
+_OLDEST, _NEWEST = "1.34", "1.37"
+
+
+_REFUSE_OLDER = refuse_older(
+    "kubernetesVersion",
+    _OLDEST,
+    "K8sVersionNotSupported: Managed cluster is on version {value}, which is not supported in this region. Please use "
+    "[az aks get-versions] command to get the supported version list in this region.",
+)
+
+
+def _check_version(request: ResourceRequest) -> str | None:
+    """Long-term support, whose versions are not known here, begins where standard support ends."""
+    return None if request.get("supportPlan") in ("AKSLongTermSupport", UNKNOWN) else _REFUSE_OLDER(request)
+
+
+def _note_version(request: ResourceRequest) -> str | None:
+    version = request.get("kubernetesVersion")
+    if request.get("supportPlan") == "AKSLongTermSupport":
+        return f"whether AKS has long-term support for Kubernetes {version}"
+    return note_newer("kubernetesVersion", _NEWEST, "whether AKS offers Kubernetes")(request)
 
 
 def _lacks_system_pool(request: ResourceRequest) -> bool:
@@ -319,16 +347,7 @@ MODELS = (
                 r"[A-Za-z0-9]([A-Za-z0-9-]{0,52}[A-Za-z0-9])?",
                 "InvalidParameter: The DNS prefix '{value}' must be 1 to 54 letters, digits or '-'.",
             ),
-            unless_unchanged(
-                "kubernetesVersion",
-                matches(
-                    "kubernetesVersion",
-                    _VERSIONS.pattern,
-                    "K8sVersionNotSupported: Managed cluster is on version {value}, which is not supported in this "
-                    "region. Please use [az aks get-versions] command to get the supported version list in this "
-                    "region.",
-                ),
-            ),
+            unless_unchanged("kubernetesVersion", _check_version),
             require_any(
                 ["dnsPrefix", "fqdnSubdomain"],
                 "InvalidParameter: Required parameter properties.dnsPrefix is missing (null).",
@@ -380,5 +399,6 @@ MODELS = (
             _check_kms_permission,
             _check_skew,
         ),
+        notes=(_note_version,),
     ),
 )

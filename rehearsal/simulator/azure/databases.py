@@ -8,13 +8,13 @@ from typing import Any
 
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, find_in_group
-from rehearsal.simulator.azure.identity import require_principal
+from rehearsal.simulator.azure.identity import GUID, require_principal
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
 from rehearsal.simulator.core.rules import (
     in_range,
     list_objects,
     matches,
-    one_of,
+    note_unlisted,
     parse_cidr,
     refuse_when,
     require_any,
@@ -69,10 +69,18 @@ def _describe_partition_key(key: Any) -> tuple[Any, ...]:
     return (key or {}).get("paths"), (key or {}).get("kind", "Hash")
 
 
-def _has_unknown_role(request: ResourceRequest) -> bool:
+_BUILT_IN_ROLE = re.compile(r".*/sqlRoleDefinitions/00000000-0000-0000-0000-00000000000[12]")
+
+
+def _has_malformed_role(request: ResourceRequest) -> bool:
     role = request.get("roleDefinitionId")
-    built_in = re.compile(r".*/sqlRoleDefinitions/00000000-0000-0000-0000-00000000000[12]")
-    return isinstance(role, str) and not built_in.fullmatch(role)
+    return isinstance(role, str) and not GUID.fullmatch(role.rpartition("/sqlRoleDefinitions/")[2].lower())
+
+
+def _note_role(request: ResourceRequest) -> str | None:
+    role = request.get("roleDefinitionId")
+    is_known = not isinstance(role, str) or _BUILT_IN_ROLE.fullmatch(role)
+    return None if is_known else f"whether the account has the role definition '{role}'"
 
 
 def _lacks_backup_identity(request: ResourceRequest) -> bool:
@@ -111,7 +119,15 @@ def _size_differs_from_tier(request: ResourceRequest) -> bool:
     size, tier = request.get("sku.name"), request.get("sku.tier")
     if not isinstance(size, str) or not isinstance(tier, str):
         return False
-    return _TIERS.get(size.partition("_")[2][:1]) != tier
+    return _TIERS.get(size.partition("_")[2][:1], tier) != tier
+
+
+def _check_disk_size(request: ResourceRequest) -> str | None:
+    """Premium SSDs, the default, have fixed sizes; disks of other types have any size within their own limits."""
+    size, type_ = request.get("storage.storageSizeGB", UNKNOWN), request.get("storage.type", "Premium_LRS")
+    if size is UNKNOWN or type_ != "Premium_LRS" or size in _DISK_SIZES:
+        return None
+    return f"InvalidParameterValue: Invalid value given for parameter Storage: {size} GiB is not a size of disk."
 
 
 def _has_weak_password(request: ResourceRequest) -> bool:
@@ -150,9 +166,7 @@ def _check_parameter(request: ResourceRequest) -> str | None:
     name, value = request.get("configurationName"), request.get("value")
     if name is UNKNOWN or value is UNKNOWN:
         return None
-    if name not in _PARAMETERS:
-        return f"The configuration '{name}' does not exist for this server."
-    if value not in _PARAMETERS[name]:
+    if value is not None and name in _PARAMETERS and value not in _PARAMETERS[name]:
         return f"InvalidParameterValue: '{value}' is not a value of '{name}'."
     return None
 
@@ -247,7 +261,7 @@ MODELS = (
                 require_any([path], f"BadRequest: The role assignment is incomplete: set {path}.")
                 for path in ("roleDefinitionId", "scope", "principalId")
             ),
-            refuse_when(_has_unknown_role, "NotFound: The Role Definition '{roleDefinitionId}' was not found."),
+            refuse_when(_has_malformed_role, "NotFound: The Role Definition '{roleDefinitionId}' was not found."),
             matches(
                 "roleAssignmentId",
                 r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
@@ -255,6 +269,7 @@ MODELS = (
             ),
         ),
         state_rules=(require_principal("principalId"),),
+        notes=(_note_role,),
     ),
     arm_model(
         "dbforpostgresql:Server",
@@ -306,11 +321,7 @@ MODELS = (
             refuse_when(
                 _size_differs_from_tier, "InvalidParameterValue: the size {sku.name} is not one of the tier {sku.tier}."
             ),
-            one_of(
-                "storage.storageSizeGB",
-                _DISK_SIZES,
-                "InvalidParameterValue: Invalid value given for parameter Storage: {value} GiB is not a size of disk.",
-            ),
+            _check_disk_size,
             in_range(
                 "backup.backupRetentionDays",
                 7,
@@ -356,5 +367,6 @@ MODELS = (
         _POSTGRES + "/configurations/{configurationName}",
         transitions=UNRESTRICTED,
         rules=(_check_parameter,),
+        notes=(note_unlisted("configurationName", _PARAMETERS.keys(), "whether the server has the parameter"),),
     ),
 )

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model
 from rehearsal.simulator.azure.network import check_name
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
-from rehearsal.simulator.core.rules import list_objects, matches, one_of, require_any
+from rehearsal.simulator.core.rules import describe_unlisted, list_objects, matches, one_of, require_any
 from rehearsal.simulator.core.transitions import refuse_change
 
-# The group IDs (sub-resources) of private endpoints by the type of their target; some of those documented at
+# The group IDs (sub-resources) of private endpoints by the type of their target in small letters; some of those at
 # https://learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource
 _ENDPOINT_GROUPS: Mapping[str, frozenset[str]] = {
-    "azure-native:keyvault:Vault": frozenset({"vault"}),
-    "azure-native:containerregistry:Registry": frozenset({"registry"}),
-    "azure-native:storage:StorageAccount": frozenset({"blob", "dfs", "file", "queue", "table", "web"}),
-    "azure-native:cosmosdb:DatabaseAccount": frozenset({"Sql", "MongoDB", "Cassandra", "Gremlin", "Table"}),
-    "azure-native:machinelearningservices:Workspace": frozenset({"amlworkspace"}),
+    "microsoft.keyvault/vaults": frozenset({"vault"}),
+    "microsoft.containerregistry/registries": frozenset({"registry"}),
+    "microsoft.storage/storageaccounts": frozenset({"blob", "dfs", "file", "queue", "table", "web"}),
+    "microsoft.documentdb/databaseaccounts": frozenset({"Sql", "MongoDB", "Cassandra", "Gremlin", "Table"}),
+    "microsoft.machinelearningservices/workspaces": frozenset({"amlworkspace"}),
 }
 
 
@@ -31,9 +32,16 @@ def _check_endpoint_target(request: ResourceRequest) -> str | None:
                 f"Private endpoint connections are not supported for the registry {target.inputs['registryName']}: its "
                 f"SKU is {target.inputs['sku']['name']}, only Premium has them."
             )
-        unknown = set(connection["groupIds"]) - _ENDPOINT_GROUPS.get(target.type, frozenset(connection["groupIds"]))
-        if unknown:
-            return f"'{unknown.pop()}' is not a group of {target.id}."
+    return None
+
+
+def _note_endpoint_groups(request: ResourceRequest) -> str | None:
+    for connection in list_objects(request, "privateLinkServiceConnections"):
+        kind = "/".join(str(connection.get("privateLinkServiceId")).split("/")[-3:-1])
+        known, groups = _ENDPOINT_GROUPS.get(kind.lower(), frozenset()), connection.get("groupIds")
+        for group in groups if isinstance(groups, list) else ():
+            if group is not UNKNOWN and group not in known:
+                return describe_unlisted(f"whether {kind} has the group ID", group, known)
     return None
 
 
@@ -82,6 +90,7 @@ MODELS = (
             check_name("privateEndpointName", 64),
         ),
         state_rules=(_check_endpoint_target, _refuse_delegated_subnet),
+        notes=(_note_endpoint_groups,),
     ),
     arm_model(
         "network:PrivateDnsZoneGroup",

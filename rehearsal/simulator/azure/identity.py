@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from rehearsal.simulator.azure.arm import STABLE_OUTPUTS, arm_model, get_location, require_location
@@ -15,7 +16,7 @@ ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 _GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 _ASSIGNMENT_PATH = "{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}"
 
-# Source: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
+# Some of those at https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
 ROLES: Mapping[str, str] = {
     "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
     "8311e382-0749-4cb8-b61a-304f252e45ec": "AcrPush",
@@ -32,6 +33,9 @@ ROLES: Mapping[str, str] = {
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
     "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": "Storage Blob Data Reader",
 }
+
+
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def has_role(state: StateReader, principal: str, role: str, target: str) -> bool:
@@ -63,9 +67,16 @@ def require_principal(path: str, type_path: str = "") -> Rule:
     return rule
 
 
-def _has_unknown_role(request: ResourceRequest) -> bool:
+def _has_malformed_role(request: ResourceRequest) -> bool:
     role = request.get("roleDefinitionId")
-    return isinstance(role, str) and role.rsplit("/", 1)[-1].lower() not in ROLES
+    return isinstance(role, str) and not GUID.fullmatch(role.rsplit("/", 1)[-1].lower())
+
+
+def _note_role(request: ResourceRequest) -> str | None:
+    """Built-in roles beside those above, and roles of the subscription's own."""
+    role = request.get("roleDefinitionId")
+    is_known = not isinstance(role, str) or role.rsplit("/", 1)[-1].lower() in ROLES
+    return None if is_known else f"whether Azure has the role definition '{role}', and what it allows"
 
 
 def _require_new_assignment(request: ResourceRequest) -> str | None:
@@ -167,15 +178,16 @@ MODELS = (
         rules=(
             matches(
                 "roleAssignmentName",
-                r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+                GUID.pattern,
                 "InvalidRoleAssignmentId: The role assignment ID '{value}' is not valid. It must be a GUID.",
             ),
             refuse_when(
-                _has_unknown_role,
+                _has_malformed_role,
                 "RoleDefinitionDoesNotExist: The specified role definition with ID '{roleDefinitionId}' does not "
                 "exist.",
             ),
         ),
         state_rules=(require_principal("principalId", "principalType"), _require_new_assignment),
+        notes=(_note_role,),
     ),
 )

@@ -185,7 +185,9 @@ MODELS = (
         rules=(
             check_pool_names,
             check_pool_bounds,
-            one_of("mode", ("System", "User"), "InvalidParameter: The agent pool mode '{value}' is not known."),
+            one_of(
+                "mode", ("System", "User", "Gateway"), "InvalidParameter: The agent pool mode '{value}' is not known."
+            ),
             refuse_when(_scales_system_pool_to_zero, "InvalidParameter: A system pool cannot be scaled to 0 nodes."),
         ),
         state_rules=(_check_skew,),

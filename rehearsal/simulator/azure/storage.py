@@ -6,7 +6,7 @@ from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, find_in_group, get_location
 from rehearsal.simulator.azure.secrets import is_protected_from_purge
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest, Rule
-from rehearsal.simulator.core.rules import in_range, matches, one_of, refuse_when
+from rehearsal.simulator.core.rules import in_range, matches, note_unlisted, one_of, refuse_when
 from rehearsal.simulator.core.transitions import refuse_change, refuse_change_when
 
 _ACCOUNT = "Microsoft.Storage/storageAccounts/{accountName}"
@@ -36,6 +36,7 @@ def _disables_exports_while_public(request: ResourceRequest) -> bool:
 
 
 # Storage accounts
+# Some of those at https://learn.microsoft.com/rest/api/storagerp/srp_sku_types
 _ACCOUNT_SKUS = (
     "Standard_LRS",
     "Standard_ZRS",
@@ -164,15 +165,13 @@ MODELS = (
                 "AccountNameInvalid: {value} is not a valid storage account name. Storage account name must be between "
                 "3 and 24 characters in length and use numbers and lower-case letters only.",
             ),
-            one_of(
-                "sku.name", _ACCOUNT_SKUS, "InvalidValuesForRequestParameters: Values for sku are invalid: {value}."
-            ),
             refuse_when(
                 _lacks_vault,
                 "The property keyVaultProperties is required when keySource is Microsoft.Keyvault.",
             ),
         ),
         state_rules=(_check_key_vault,),
+        notes=(note_unlisted("sku.name", _ACCOUNT_SKUS, "whether storage accounts have the SKU"),),
     ),
     arm_model(
         "storage:BlobServiceProperties",

@@ -8,14 +8,24 @@ from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import STABLE_OUTPUTS, arm_model
 from rehearsal.simulator.azure.defaults import auto_named
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
-from rehearsal.simulator.core.rules import in_range, list_objects, matches, one_of, refuse_when
+from rehearsal.simulator.core.rules import (
+    describe_unlisted,
+    in_range,
+    list_objects,
+    matches,
+    note_unlisted,
+    refuse_when,
+)
 from rehearsal.simulator.core.transitions import stays
 from rehearsal.simulator.core.values import has_unknown
 
 _SETTING = "{resourceUri}/providers/Microsoft.Insights/diagnosticSettings/{name}"
 _ASSOCIATION = "{resourceUri}/providers/Microsoft.Insights/dataCollectionRuleAssociations/{associationName}"
 
-# Categories of resource logs by the last segment of the resource's type; not checked against a live account.
+# Some of those at https://learn.microsoft.com/azure/azure-monitor/alerts/action-groups
+_GROUP_LOCATIONS = ("global", "Global", "swedencentral", "germanywestcentral", "northcentralus", "southcentralus")
+
+# Some of the categories of resource logs, by the last segment of the resource's type; not checked against an account.
 # Documented at https://learn.microsoft.com/azure/azure-monitor/reference/logs-index
 _CATEGORIES: Mapping[str, frozenset[str]] = {
     "vaults": frozenset({"AuditEvent", "AzurePolicyEvaluationDetails"}),
@@ -70,15 +80,15 @@ _CATEGORIES: Mapping[str, frozenset[str]] = {
 }
 
 
-def _check_categories(request: ResourceRequest) -> str | None:
+def _note_categories(request: ResourceRequest) -> str | None:
     target = request.get("resourceUri")
     if not isinstance(target, str) or "/" not in target:
         return None
-    supported = _CATEGORIES.get(target.split("/")[-2])
+    kind = target.split("/")[-2]
     for log in list_objects(request, "logs"):
-        category = log.get("category", UNKNOWN)
-        if supported is not None and category is not UNKNOWN and category not in supported:
-            return f"BadRequest: Category '{category}' is not supported."
+        category, known = log.get("category", UNKNOWN), _CATEGORIES.get(kind, frozenset())
+        if category is not UNKNOWN and category not in known:
+            return describe_unlisted(f"whether {kind} have logs of the category", category, known)
     return None
 
 
@@ -165,12 +175,8 @@ MODELS = (
                 r".{1,12}",
                 "BadRequest: The group short name '{value}' is longer than 12 characters.",
             ),
-            one_of(
-                "location",
-                ("global", "Global", "swedencentral", "germanywestcentral", "northcentralus", "southcentralus"),
-                "LocationNotAvailableForResourceType: '{value}' is no location of action groups; use 'Global'.",
-            ),
         ),
+        notes=(note_unlisted("location", _GROUP_LOCATIONS, "whether action groups exist in the location"),),
     ),
     ResourceModel(
         "azure-native:monitor:DiagnosticSetting",
@@ -181,10 +187,8 @@ MODELS = (
         replace_on_changes=("name", "resourceUri"),
         transitions=UNRESTRICTED,
         stable_outputs=STABLE_OUTPUTS,
-        rules=(
-            _check_categories,
-            refuse_when(_lacks_destination, "BadRequest: At least one data sink needs to be specified."),
-        ),
+        rules=(refuse_when(_lacks_destination, "BadRequest: At least one data sink needs to be specified."),),
+        notes=(_note_categories,),
     ),
     arm_model(
         "monitor:DataCollectionRule",

@@ -153,6 +153,8 @@ class ResourceModel:
     state_rules         checks against what exists, when the resource is created or updated
     delete_rules        checks against what exists, when the resource is deleted
     secrets             outputs that are secret
+    notes               what of the inputs is not checked because the simulation does not know enough: each returns what
+                        it is, or None
     """
 
     type: str
@@ -168,6 +170,7 @@ class ResourceModel:
     state_rules: Collection[Rule] = ()
     delete_rules: Collection[Rule] = ()
     secrets: Collection[str] = ()
+    notes: Collection[Rule] = ()
 
 
 def render_template(template: Template, request: ResourceRequest) -> Any:

@@ -6,10 +6,11 @@ that are not set, or not known in a preview, pass.
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from kernel.values import UNKNOWN, as_list
@@ -59,6 +60,47 @@ def refuse_items_when(path: str, condition: Callable[[Any], bool], message: str)
         return message.format(value=refused[0]) if refused else None
 
     return rule
+
+
+def describe_unlisted(what: str, value: Any, known: Iterable[str]) -> str:
+    """A note that a value is not among those that the simulation knows, which are not all that the cloud has."""
+    similar = difflib.get_close_matches(str(value), list(known), n=1)
+    return f"{what} '{value}'" + (f", did you mean '{similar[0]}'?" if similar else "")
+
+
+def note_unlisted(path: str, known: Collection[str], what: str) -> Rule:
+    """For notes: the text at `path` is one of `known`."""
+
+    def rule(request: ResourceRequest) -> str | None:
+        value = request.get(path)
+        return describe_unlisted(what, value, known) if isinstance(value, str) and value not in known else None
+
+    return rule
+
+
+def refuse_older(path: str, oldest: str, message: str) -> Rule:
+    """The version at `path` has a minor version of `oldest` or later: `1.33`, `1.33.2`."""
+
+    def is_offered(value: Any) -> bool:
+        minor = _parse_minor_version(value)
+        return minor is not None and minor >= (_parse_minor_version(oldest) or minor)
+
+    return _check_value(path, is_offered, message)
+
+
+def note_newer(path: str, newest: str, what: str) -> Rule:
+    """For notes: the version at `path` has a minor version of `newest` or earlier."""
+
+    def rule(request: ResourceRequest) -> str | None:
+        minor, last = _parse_minor_version(request.get(path)), _parse_minor_version(newest)
+        return f"{what} {request.get(path)}" if minor and last and minor > last else None
+
+    return rule
+
+
+def _parse_minor_version(value: Any) -> tuple[int, int] | None:
+    match = re.fullmatch(r"(\d+)\.(\d+)(\.\d+)?", str(value))
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def require_any(paths: Collection[str], message: str) -> Rule:

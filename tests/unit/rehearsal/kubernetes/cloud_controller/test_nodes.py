@@ -14,8 +14,8 @@ import pytest
 
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.cloud_controller import storage, system_workloads, vm_sizes
-from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, Taint, find_managed_cluster
-from rehearsal.kubernetes.cloud_controller.nodes import build_node
+from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, NodePool, Taint, find_managed_cluster
+from rehearsal.kubernetes.cloud_controller.nodes import build_node, describe_estimates
 from rehearsal.simulator.core.state_store import StateStore
 from tests.support.cluster_states import (
     agent_pool,
@@ -92,13 +92,28 @@ def test_sizes_of_aws(size: str, cpus: int, memory: int, gpus: int, architecture
     assert (found.architecture, found.max_pods) == (architecture, pods)
 
 
-@pytest.mark.parametrize("size", ["Standard_Z9", "Standard_D4_v2", "Standard_B2ts_v2", "m6i.xlarge", ""])
+@pytest.mark.parametrize(
+    ("cloud", "size", "cpus"),
+    [("azure", "Standard_HB120rs_v3", 120), ("azure", "Standard_ND96isr_H100_v5", 96), ("aws", "z9.2xlarge", 8)],
+)
+def test_the_memory_of_another_size_is_estimated_and_the_summary_says_so(cloud: str, size: str, cpus: int) -> None:
+    found = vm_sizes.azure_vm_size(size) if cloud == "azure" else vm_sizes.aws_vm_size(size)
+    assert (found.cpus, found.memory, found.is_estimate) == (cpus, 4 * cpus * GIB, True)
+    pool = NodePool("user", size, 1, 1, ("1",), ())
+    cluster = ManagedCluster(cloud, "c", "r", "o", (pool,), frozenset())
+    (sentence,) = describe_estimates(cluster)
+    assert sentence.startswith(f"Not checked: the memory of {size} in pool user")
+
+
+@pytest.mark.parametrize(
+    "size", ["Standard_Z9", "Standard_D4_v2", "Standard_DS3_v2", "Standard_B2ts_v2", "m6i.xlarge", ""]
+)
 def test_an_unknown_size_of_azure_is_an_error(size: str) -> None:
     with pytest.raises(vm_sizes.UnknownVmSizeError, match=f"'{size}'.*sizes.py"):
         vm_sizes.azure_vm_size(size)
 
 
-@pytest.mark.parametrize("size", ["m6i.huge", "z9.large", "Standard_D4s_v5", "ml.m5.xlarge"])
+@pytest.mark.parametrize("size", ["m6i.huge", "z9.metal", "Standard_D4s_v5", "ml.m5.xlarge"])
 def test_an_unknown_size_of_aws_is_an_error(size: str) -> None:
     with pytest.raises(vm_sizes.UnknownVmSizeError, match=f"'{size}'.*sizes.py"):
         vm_sizes.aws_vm_size(size)

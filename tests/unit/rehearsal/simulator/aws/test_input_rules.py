@@ -16,7 +16,6 @@ import pytest
 from kernel.values import UNKNOWN
 from tests.support.aws_account import (
     ADDON,
-    ATTACHMENT,
     AUTOSCALING,
     BUCKET,
     BUCKET_POLICY,
@@ -74,7 +73,6 @@ RULES = [
         {"availabilityZone": "us-east-1a"},
         "following availability zones: eu-west-1a, eu-west-1b, eu-west-1c",
     ),
-    Rule(ENDPOINT, S3, {"serviceName": "com.amazonaws.eu-west-1.s4"}, "InvalidServiceName"),
     Rule(ENDPOINT, S3, {"serviceName": "com.amazonaws.us-east-1.s3"}, "InvalidServiceName"),
     Rule(ENDPOINT, S3, {"serviceName": "com.amazonaws.eu-west-1.kms"}, "does not match available service types"),
     Rule(GROUP, OPEN, {"name": "sg-db"}, "cannot begin with sg-"),
@@ -107,12 +105,6 @@ RULES = [
         {"role": "a", "policy": READ},
         {"policy": policy(allow("GetObject", Resource="*"))},
         "must be prefaced by a vendor",
-    ),
-    Rule(
-        ATTACHMENT,
-        {"role": "a", "policyArn": "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"},
-        {"policyArn": "arn:aws:iam::aws:policy/AmazonEKSClustersPolicy"},
-        "does not exist or is not attachable",
     ),
     Rule(KEY, {"deletionWindowInDays": 7}, {"deletionWindowInDays": 6}, "range (7 - 30)"),
     Rule(
@@ -238,7 +230,6 @@ RULES = [
     Rule(NODES, POOL, {"instanceTypes": ["m7g.xlarge"]}, "[m7g.xlarge] is not a valid instance type"),
     Rule(NODES, POOL, {"capacityType": "CHEAP"}, "capacity_type"),
     Rule(NODES, POOL, {"taints": [{"effect": "NoSchedule"}]}, "NO_SCHEDULE NO_EXECUTE PREFER_NO_SCHEDULE"),
-    Rule(ADDON, {"clusterName": "acme", "addonName": "coredns"}, {"addonName": "dns"}, "Addon dns specified"),
     Rule(
         ADDON,
         {"clusterName": "acme", "addonName": "coredns", "configurationValues": "{}"},

@@ -63,7 +63,6 @@ REFUSED: list[tuple[list[tuple[str, dict[str, Any]]], str, dict[str, Any], str]]
         private_endpoint(REGISTRY, "registry"),
         "SKU",
     ),
-    ([], "network:PrivateEndpoint", private_endpoint(VAULT, "blob"), "is not a group"),
     ([], "network:PrivateEndpoint", private_endpoint(VAULT, "vault", DATABASE), "delegated to"),
     (
         [("privatedns:PrivateZone", VALID_INPUTS["privatedns:PrivateZone"]), ("privatedns:VirtualNetworkLink", LINK)],
