@@ -1,4 +1,4 @@
-"""`python -m deploy.new_stack STACK=... CLOUD=...` writes the file of a new stack; a terminal is asked for the rest."""
+"""`python -m deploy.new_stack STACK=... CLOUD=...` writes a new stack's files; a terminal is asked for the rest."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 
 import yaml
 
+from deploy import gitops
 from deploy.errors import DeployError
 from infra.core import stack_config
 from infra.core.naming import Naming
 from infra.core.settings import Cloud, Environment, Settings
 from kernel import stack_file
 
-STACKS = Path(__file__).resolve().parents[1] / "stacks"
+ROOT = Path(__file__).resolve().parents[1]
 
 Answers = Mapping[str, str]
 """What is known of the new stack, by the names of the questions."""
@@ -91,47 +92,49 @@ def complete_answers(given: Answers) -> dict[str, str]:
     return {question.name: given.get(question.name) or question.suggest(given) for question in QUESTIONS}
 
 
-def ask_for_answers(given: Answers, folder: Path, read_line: Callable[[str], str] = input) -> dict[str, str]:
+def ask_for_answers(given: Answers, root: Path, read_line: Callable[[str], str] = input) -> dict[str, str]:
     """The given answers and those of the person at the terminal, who is asked again while an answer is not valid."""
     answers: dict[str, str] = {}
     for question in QUESTIONS:
         suggestion = question.suggest(answers)
         answer = given.get(question.name, "")
-        while not answer or not _is_valid({**answers, question.name: answer}, folder):
+        while not answer or not _is_valid({**answers, question.name: answer}, root):
             answer = read_line(f"{question.text}{suggestion and f' [{suggestion}]'}: ").strip() or suggestion
         answers[question.name] = answer
     return answers
 
 
-def _is_valid(answers: Answers, folder: Path) -> bool:
+def _is_valid(answers: Answers, root: Path) -> bool:
     """Whether the answers so far are valid, with examples in the place of the others; prints what is not."""
     cloud = next((cloud for cloud in Cloud if cloud == answers.get("CLOUD")), Cloud.AZURE)
     examples = {"CLOUD": cloud, "ENVIRONMENT": Environment.DEV, "LOCATION": _EXAMPLE_LOCATIONS[cloud]}
     examples |= {"ORGANIZATION": "acme", "OWNER": "ml", "AUTHORIZED_RANGES": _EXAMPLE_RANGE}
     try:
-        check_answers({**examples, **answers}, folder)
+        check_answers({**examples, **answers}, root)
     except DeployError as error:
         print(error, file=sys.stderr)
         return False
     return True
 
 
-def check_answers(answers: Answers, folder: Path) -> Settings:
+def check_answers(answers: Answers, root: Path) -> Settings:
     """The settings that a new stack would have. Raises DeployError with all that is wrong, or if the stack exists."""
-    stack, file = answers["STACK"], stack_path(answers, folder)
+    stack = answers["STACK"]
     try:
-        content = stack_file.parse(format_file(answers).encode(), stack_config.NAMESPACE, file.name)
-        settings = stack_config.check(replace(content, places={}), stack)  # nobody has seen the file's lines
+        content = stack_file.parse(format_file(answers).encode(), stack_config.NAMESPACE, f"Pulumi.{stack}.yaml")
+        settings = stack_config.check(replace(content, places={}), stack)  # nobody has seen its lines
     except stack_config.SettingsError as error:
         lines = ["  - " + "\n    ".join(problem) for problem in error.problems]
         raise DeployError("\n".join(["A stack cannot have these settings:", *lines])) from None
-    if file.exists():
-        raise DeployError(f"There is a stack '{stack}' already, with the file {folder.name}/{file.name}.")
+    for file in list_files(stack):
+        if (root / file).exists():
+            raise DeployError(f"There is a stack '{stack}' already: {file} exists.")
     return settings
 
 
-def stack_path(answers: Answers, folder: Path) -> Path:
-    return folder / f"Pulumi.{answers['STACK']}.yaml"
+def list_files(stack: str) -> tuple[Path, Path]:
+    """The files of a stack in the project: its settings, and its folder in the GitOps repository."""
+    return Path("stacks", f"Pulumi.{stack}.yaml"), Path("platform", "gitops", "stacks", stack, "kustomization.yaml")
 
 
 def format_file(answers: Answers) -> str:
@@ -152,17 +155,23 @@ def format_file(answers: Answers) -> str:
     return text.replace("    authorizedRanges:", f"{comment}    authorizedRanges:")
 
 
-def write_file(answers: Answers, settings: Settings, folder: Path) -> str:
-    """Write the stack's file; returns what to tell its author. Raises DeployError when it cannot be written."""
-    stack, file = answers["STACK"], stack_path(answers, folder)
-    try:
-        with file.open("x", encoding="utf-8") as stream:
-            stream.write(format_file(answers))
-    except OSError as error:
-        raise DeployError(f"{folder.name}/{file.name} cannot be written: {error.strerror}.") from None
-    lines = [f"Wrote {folder.name}/{file.name}. Names in the cloud start with {Naming(settings, stack).prefix}."]
+def write_files(answers: Answers, settings: Settings, root: Path) -> str:
+    """Write the stack's files; returns what to tell their author. Raises DeployError when one cannot be written."""
+    stack = answers["STACK"]
+    files = dict(
+        zip(list_files(stack), (format_file(answers), gitops.format_kustomization(settings, stack)), strict=True)
+    )
+    for file, text in files.items():
+        try:
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
+            with (root / file).open("x", encoding="utf-8") as stream:
+                stream.write(text)
+        except OSError as error:
+            raise DeployError(f"{file} cannot be written: {error.strerror}.") from None
+    lines = [f"Wrote {' and '.join(map(str, files))}."]
+    lines.append(f"Names in the cloud start with {Naming(settings, stack).prefix}.")
     if answers["AUTHORIZED_RANGES"] == _EXAMPLE_RANGE:
-        lines.append(f"Before `make up`, replace {_EXAMPLE_RANGE} in it: nobody has these addresses.")
+        lines.append(f"Before `make up`, replace {_EXAMPLE_RANGE} in the settings: nobody has these addresses.")
     return "\n".join(
         [
             *lines,
@@ -176,10 +185,10 @@ def write_file(answers: Answers, settings: Settings, folder: Path) -> str:
 def main() -> int:
     try:
         given = parse_arguments(sys.argv[1:])
-        answers = ask_for_answers(given, STACKS) if sys.stdin.isatty() else complete_answers(given)
-        print(write_file(answers, check_answers(answers, STACKS), STACKS))
+        answers = ask_for_answers(given, ROOT) if sys.stdin.isatty() else complete_answers(given)
+        print(write_files(answers, check_answers(answers, ROOT), ROOT))
     except DeployError as error:
-        print(f"error: {error}\nNothing has been written.", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 1
     except (EOFError, KeyboardInterrupt):
         print("\nInterrupted; nothing has been written.", file=sys.stderr)

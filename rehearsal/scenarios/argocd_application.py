@@ -11,20 +11,23 @@ from rehearsal import project as rehearsed_project
 from rehearsal.console import UserError
 from rehearsal.kubernetes.client import ApiClient
 
-_NAMESPACE = "argocd"
+_NAME, _NAMESPACE = "models", "argocd"
 _API_VERSION = "argoproj.io/v1alpha1"
 
 
-def load_manifests(environment: str) -> tuple[str, Collection[Mapping[str, Any]]]:
-    """The URL of the GitOps repository, and the manifests of the project and the application."""
+def load_manifests(stack: str) -> tuple[str, Collection[Mapping[str, Any]]]:
+    """The URL of the GitOps repository, and the manifests of the project and of the stack's application."""
     folder = rehearsed_project.current().require("gitops") / "argocd"
-    project, application = (yaml.safe_load((folder / f"{name}.yaml").read_text()) for name in ("project", environment))
+    project, application = (
+        yaml.safe_load((folder / f"{name}.yaml").read_text()) for name in ("project", "application")
+    )
+    application["spec"]["source"]["path"] = f"stacks/{stack}"
     return application["spec"]["source"]["repoURL"], [project, application]
 
 
-def is_synced(api: ApiClient, environment: str, revision: str) -> bool:
+def is_synced(api: ApiClient, revision: str) -> bool:
     """Whether Argo CD has applied a commit. Raises UserError with its message when it cannot."""
-    status = _get_status(api, environment)
+    status = _get_status(api)
     operation = status.get("operationState", {})
     if operation.get("phase") in ("Error", "Failed") and operation.get("syncResult", {}).get("revision") == revision:
         raise UserError(f"Argo CD cannot sync {revision[:9]}: {operation.get('message')}")
@@ -32,16 +35,16 @@ def is_synced(api: ApiClient, environment: str, revision: str) -> bool:
     return bool(sync.get("revision") == revision and sync.get("status") == "Synced")
 
 
-def describe_out_of_sync(api: ApiClient, environment: str) -> str:
+def describe_out_of_sync(api: ApiClient) -> str:
     """The resources that Argo CD finds to differ from git."""
-    resources = _get_status(api, environment).get("resources", ())
+    resources = _get_status(api).get("resources", ())
     differing = [
         f"{resource['kind']} {resource['name']}" for resource in resources if resource.get("status") != "Synced"
     ]
     return f"out of sync: {', '.join(differing) or 'nothing'}"
 
 
-def _get_status(api: ApiClient, environment: str) -> Mapping[str, Any]:
-    application = api.get(_API_VERSION, "Application", f"models-{environment}", _NAMESPACE) or {}
+def _get_status(api: ApiClient) -> Mapping[str, Any]:
+    application = api.get(_API_VERSION, "Application", _NAME, _NAMESPACE) or {}
     status: Mapping[str, Any] = application.get("status", {})
     return status

@@ -27,13 +27,11 @@ _PROMETHEUS = "kube-prometheus-stack-prometheus.monitoring"
 class ScenarioEnvironment:
     """What the steps of a scenario work with.
 
-    gitops_environment  dev, staging or prod: the overlay of platform/gitops
-    proxy_url           of the cluster's network
-    mlflow_url          of the tracking server and registry
-    receiver_port       on which the promotion's receiver is to listen
+    proxy_url      of the cluster's network
+    mlflow_url     of the tracking server and registry
+    receiver_port  on which the promotion's receiver is to listen
     """
 
-    gitops_environment: str
     plane: ControlPlane
     repository: GitOpsRepository
     processes: LifecycleProcesses
@@ -53,10 +51,10 @@ class ScenarioEnvironment:
 
 
 @contextmanager
-def run_environment(cluster: Cluster, gitops_environment: str, folder: Path) -> Iterator[ScenarioEnvironment]:
+def run_environment(cluster: Cluster, stack: str, folder: Path) -> Iterator[ScenarioEnvironment]:
     """Run the environment while the context lasts. `folder` must not exist yet."""
     folder.mkdir(parents=True)
-    repository = GitOpsRepository.create(folder / "models.git", gitops_environment)
+    repository = GitOpsRepository.create(folder / "models.git", stack)
     mlflow_port, prometheus_port, receiver_port = free_ports(3)
     notifications = NotificationStub()
     serving = {"WORKERS": "1", "DRAIN_DELAY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -65,7 +63,7 @@ def run_environment(cluster: Cluster, gitops_environment: str, folder: Path) -> 
     with notifications.run() as notification_url, network.run() as proxy_url:
         variables = {
             **build_environment(proxy_url, f"http://{HOST}:{mlflow_port}", repository.folder, folder),
-            "GITOPS_ENVIRONMENT": gitops_environment,
+            "GITOPS_STACK": stack,
             "NOTIFY_SLACK_URL": notification_url,
             "PROMOTION_WEBHOOK_SECRET": secrets.token_urlsafe(32),
             "ROLLOUT_PROMETHEUS": f"http://{_PROMETHEUS}.svc.cluster.local:9090",
@@ -74,7 +72,6 @@ def run_environment(cluster: Cluster, gitops_environment: str, folder: Path) -> 
         processes = LifecycleProcesses(cluster.plane, folder, variables)
         with kubelet.run():
             yield ScenarioEnvironment(
-                gitops_environment=gitops_environment,
                 plane=cluster.plane,
                 repository=repository,
                 processes=processes,

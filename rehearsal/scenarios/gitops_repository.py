@@ -24,15 +24,15 @@ class GitOpsRepository:
     folder: Path
 
     @classmethod
-    def create(cls, folder: Path, environment: str) -> GitOpsRepository:
+    def create(cls, folder: Path, stack: str) -> GitOpsRepository:
         """A repository with two commits: platform/gitops, and the annotation that makes pods' processes run."""
         _git("init", "--quiet", "--bare", "--initial-branch=main", str(folder))
         with tempfile.TemporaryDirectory() as scratch:
             clone = Path(scratch) / "clone"
             _git("clone", "--quiet", str(folder), str(clone))
             copytree(project.current().require("gitops"), clone, dirs_exist_ok=True)
-            _commit_and_push(clone, "Begin with the platform's base and overlays")
-            _annotate_pods(clone / "overlays" / environment / "kustomization.yaml")
+            _commit_and_push(clone, "Begin with the platform's base, overlays and stacks")
+            _annotate_pods(clone / "stacks" / stack / "kustomization.yaml")
             _commit_and_push(clone, "Rehearse: run the processes of the models' pods for real")
         return cls(folder)
 
@@ -48,15 +48,15 @@ class GitOpsRepository:
         return _git("-C", str(self.folder), "log", "-1", "--format=%B", "main").strip()
 
 
-def _annotate_pods(overlay: Path) -> None:
+def _annotate_pods(file: Path) -> None:
     """Make kwok leave the models' pods to the kubelet stub: the only difference to production."""
-    kustomization = yaml.safe_load(overlay.read_text())
+    kustomization = yaml.safe_load(file.read_text())
     path = "/spec/predictor/annotations/" + PROCESS_ANNOTATION.replace("/", "~1")
     patch = [{"op": "add", "path": path, "value": "real"}]
     kustomization.setdefault("patches", []).append(
         {"target": {"kind": "InferenceService"}, "patch": yaml.safe_dump(patch, sort_keys=False)}
     )
-    overlay.write_text(yaml.safe_dump(kustomization, sort_keys=False))
+    file.write_text(yaml.safe_dump(kustomization, sort_keys=False))
 
 
 def _commit_and_push(clone: Path, subject: str) -> None:

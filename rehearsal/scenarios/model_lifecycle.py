@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from rehearsal import toolchain
+from rehearsal import project, toolchain
 from rehearsal.console import UserError, info
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.scenarios import argocd_application, chart_installation, model_steps
@@ -51,7 +51,7 @@ def run(stack: str, port: int = 0, challengers: Sequence[Challenger] = CHALLENGE
     Raises UserError when a step fails.
     """
     rehearsal = Rehearsal(stack, "lifecycle")
-    _check_prerequisites()
+    _check_prerequisites(stack)
     packages, prometheus_program = chart_installation.obtain_packages(), toolchain.ensure(PROMETHEUS)
     rehearsal.remove()  # each run starts with a new cluster
     runner = StepRunner()
@@ -65,9 +65,8 @@ def run(stack: str, port: int = 0, challengers: Sequence[Challenger] = CHALLENGE
             install = partial(chart_installation.install_chart, cluster.plane, name, package)
             runner.run_step(f"Install {name}", install)
         chart_installation.create_gateway_class(cluster.plane)
-        gitops_environment = stack.partition("-")[2]
-        with run_environment(cluster, gitops_environment, rehearsal.folder / "lifecycle") as environment:
-            _prepare_gitops(runner, environment, cluster)
+        with run_environment(cluster, stack, rehearsal.folder / "lifecycle") as environment:
+            _prepare_gitops(runner, environment, cluster, stack)
             runner.run_step("Start Prometheus", lambda: environment.start_prometheus(prometheus_program))
             for number, challenger in enumerate(challengers, start=1):
                 _challenge(runner, environment, challenger, number)
@@ -79,7 +78,13 @@ def run(stack: str, port: int = 0, challengers: Sequence[Challenger] = CHALLENGE
     return int(bool(problems))
 
 
-def _check_prerequisites() -> None:
+def _check_prerequisites(stack: str) -> None:
+    folder = project.current().require("gitops") / "stacks" / stack
+    if not (folder / "kustomization.yaml").is_file():
+        raise UserError(
+            f"{project.current().shorten(folder)}/kustomization.yaml does not exist, which says how models are served "
+            "on this stack: copy it from another stack, as `make new-stack` writes it."
+        )
     if not python().exists():
         raise UserError("platform/lifecycle has no virtual environment yet: run `make lifecycle`, which creates it.")
 
@@ -90,9 +95,9 @@ def _bring_up(rehearsal: Rehearsal, environment: Mapping[str, str]) -> None:
         raise UserError(f"`pulumi up` of the stack failed:\n{process.stdout[-3000:]}{process.stderr[-1000:]}")
 
 
-def _prepare_gitops(runner: StepRunner, environment: ScenarioEnvironment, cluster: Cluster) -> None:
+def _prepare_gitops(runner: StepRunner, environment: ScenarioEnvironment, cluster: Cluster, stack: str) -> None:
     """Connect Argo CD with the repository, which has no model yet, and MLflow with the promotion."""
-    url, manifests = argocd_application.load_manifests(environment.gitops_environment)
+    url, manifests = argocd_application.load_manifests(stack)
     cluster.git_server.add_repository(url, environment.repository.folder)
     for manifest in manifests:
         environment.plane.api.apply(manifest, chart_installation.FIELD_MANAGER)

@@ -97,9 +97,9 @@ def wait_until_synced(environment: ScenarioEnvironment) -> None:
     """Wait until Argo CD has applied the latest commit."""
     api, revision = environment.plane.api, environment.repository.head_commit()
     wait_for_step(
-        lambda: argocd_application.is_synced(api, environment.gitops_environment, revision),
+        lambda: argocd_application.is_synced(api, revision),
         f"Argo CD has not synced {revision[:9]}",
-        lambda: argocd_application.describe_out_of_sync(api, environment.gitops_environment),
+        lambda: argocd_application.describe_out_of_sync(api),
     )
 
 

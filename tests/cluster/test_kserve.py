@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from infra.cluster.admission import NAMESPACES, RULES
+from infra.core.settings import Environment
 from rehearsal.kubernetes.client import ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
@@ -114,8 +115,8 @@ def test_the_webhook_of_kserve_rejects_an_invalid_inference_service(plane: Contr
 
 
 @pytest.mark.usefixtures("controllers")
-@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
-def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("environment", Environment)
+def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: Environment, tmp_path: Path) -> None:
     """By KServe's webhooks and the API server, and their pods by Pod Security and the admission rules."""
     assert {rule for rule in RULES if rule.startswith("k8s-pod-")} == _VIOLATIONS.keys()
     plane.api.apply(_restricted_namespace("serving"), "test")

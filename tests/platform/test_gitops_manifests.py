@@ -1,4 +1,4 @@
-"""The GitOps folder, rendered by kustomize for each environment with a model that the promotion wrote.
+"""The GitOps folder, rendered by kustomize for a stack of each environment with a model that the promotion wrote.
 
 Proves that base and overlays reach the InferenceServices, that the pods that KServe creates for them pass every control
 of the policy pack for Kubernetes, and how the autoscaler, the probes and the rollout of pods are configured. The
@@ -8,18 +8,23 @@ real API server and the real controller accept it is proven elsewhere. Needs kub
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 import yaml
 
+from infra.core import stack_config
+from infra.core.settings import Environment
+from kernel import stack_file
 from policies import Undecided, evaluate_manifest
-from tests.support.gitops_rendering import GITOPS, Manifests, build_deployment, kustomize, render
+from rehearsal import project
+from tests.support.gitops_rendering import GITOPS, Manifests, build_deployment, kustomize, render, write_stack
 
-ENVIRONMENTS = ("dev", "staging", "prod")
 
-
-@pytest.fixture(scope="module", params=ENVIRONMENTS)
+@pytest.fixture(scope="module", params=Environment)
 def rendered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Manifests]:
-    """An environment's name and what Argo CD would apply there."""
+    """An environment, and what Argo CD would apply on a stack of it."""
     environment: str = request.param
     return environment, render(environment, tmp_path_factory.mktemp(environment))
 
@@ -91,19 +96,27 @@ def test_no_disruption_budget_prevents_the_drain_of_a_node(rendered: tuple[str, 
 
 
 def test_everything_is_in_one_namespace_and_allowed_by_the_argo_cd_project(rendered: tuple[str, Manifests]) -> None:
-    environment, manifests = rendered
+    _, manifests = rendered
     assert {manifest["metadata"]["namespace"] for manifest in manifests} == {"serving"}
     project = yaml.safe_load((GITOPS / "argocd" / "project.yaml").read_text())
     allowed = {(item["group"], item["kind"]) for item in project["spec"]["namespaceResourceWhitelist"]}
     for manifest in manifests:
         group = manifest["apiVersion"].rpartition("/")[0]
         assert (group, manifest["kind"]) in allowed
-    application = yaml.safe_load((GITOPS / "argocd" / f"{environment}.yaml").read_text())
-    assert application["spec"]["source"]["path"] == environment
+    application = yaml.safe_load((GITOPS / "argocd" / "application.yaml").read_text())
+    assert (GITOPS / application["spec"]["source"]["path"] / "kustomization.yaml").is_file()
     assert application["spec"]["source"]["repoURL"] in project["spec"]["sourceRepos"]
     assert application["spec"]["project"] == project["metadata"]["name"]
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_an_environment_without_models_renders(environment: str) -> None:
-    assert "kind: NetworkPolicy" in kustomize(GITOPS / environment)
+@pytest.mark.parametrize("environment", Environment)
+def test_a_stack_without_models_renders(environment: Environment, tmp_path: Path) -> None:
+    shutil.copytree(GITOPS, tmp_path / "gitops")
+    assert "kind: NetworkPolicy" in kustomize(write_stack(tmp_path / "gitops", environment))
+
+
+@pytest.mark.parametrize("stack", project.current().stack_names)
+def test_every_stack_has_a_folder_with_the_overlay_of_its_environment(stack: str) -> None:
+    file = stack_file.read(project.current().stack_file(stack), "groundwork")
+    kustomization = yaml.safe_load((GITOPS / "stacks" / stack / "kustomization.yaml").read_text())
+    assert kustomization["components"] == [f"../../overlays/{stack_config.check(file, stack).environment}"]

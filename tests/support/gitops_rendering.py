@@ -1,4 +1,4 @@
-"""Renders the GitOps folder for an environment, with a model that the promotion's own code wrote. Proves nothing."""
+"""Renders the GitOps folder of a new stack, with a model that the promotion's own code wrote. Proves nothing."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.gitops import format_kustomization
 from rehearsal.scenarios.processes import package, python
 from rehearsal.toolchain import ROOT
+from tests.support.recording import stack_context
 
 GITOPS = ROOT / "platform" / "gitops"
+STACK = "research.2"
 
 Manifests = list[dict[str, Any]]
 
@@ -31,7 +34,7 @@ class Files:
         file = Path(path)
         return file.read_text() if file.exists() else None
 
-settings = GitopsSettings(repository=".", environment=sys.argv[1])
+settings = GitopsSettings(repository=".", stack=sys.argv[1])
 versions = {role: ModelVersion("wine", number, Lineage("run", "data", "commit")) for role, number in
             (("champion", "1"), ("challenger", "2"))}
 folder = ModelFolder("wine", versions, {"champion": 90, "challenger": 10})
@@ -43,14 +46,24 @@ for path, text in edit_folder(Files(), settings, folder).items():
 
 
 def render(environment: str, folder: Path) -> Manifests:
-    """What Argo CD would apply there; skips the test where that cannot be rendered."""
+    """What Argo CD would apply on a stack of this environment; skips the test where that cannot be rendered."""
     if not python().exists():
         pytest.skip("platform/lifecycle has no virtual environment: `make test-lifecycle` creates it")
     work = folder / "gitops"
     shutil.copytree(GITOPS, work)
-    command = [str(python()), "-c", _WRITE, environment]
+    write_stack(work, environment)
+    command = [str(python()), "-c", _WRITE, STACK]
     subprocess.run(command, cwd=work, env={"PYTHONPATH": str(package() / "src")}, check=True)
-    return list(yaml.safe_load_all(kustomize(work / environment)))
+    return list(yaml.safe_load_all(kustomize(work / "stacks" / STACK)))
+
+
+def write_stack(gitops: Path, environment: str) -> Path:
+    """Add a stack of this environment to a copy of the GitOps folder, as `make new-stack` does; returns its folder."""
+    folder = gitops / "stacks" / STACK
+    folder.mkdir()
+    settings = stack_context("azure", environment, STACK).settings
+    (folder / "kustomization.yaml").write_text(format_kustomization(settings, STACK))
+    return folder
 
 
 def kustomize(folder: Path) -> str:

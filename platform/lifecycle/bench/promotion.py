@@ -136,6 +136,7 @@ def _commands(
         "PROMOTION_WEBHOOK_SECRET": SECRET,
         "MLFLOW_TRACKING_URI": uri,
         "GITOPS_REPOSITORY": str(remote),
+        "GITOPS_STACK": "dev",
     }
     database, artifacts = f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts")
     stores = ["--backend-store-uri", database, "--artifacts-destination", artifacts]
@@ -195,8 +196,8 @@ def _processor_seconds(process: subprocess.Popen[bytes]) -> float:
 def _remote(folder: Path) -> Path:
     """A bare repository that logs the time of each push that it accepts."""
     seed, remote = folder / "seed", folder / "remote.git"
-    (seed / "dev").mkdir(parents=True)
-    (seed / "dev" / "kustomization.yaml").write_text("resources: []\n")
+    (seed / "stacks" / "dev").mkdir(parents=True)
+    (seed / "stacks" / "dev" / "kustomization.yaml").write_text("resources: []\n")
     _git("init", "--quiet", "--initial-branch=main", str(seed))
     _git("-C", str(seed), "add", ".")
     _git("-C", str(seed), "commit", "--quiet", "-m", "An empty environment")

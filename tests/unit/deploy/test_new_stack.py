@@ -5,6 +5,7 @@ Proves the questions, the file and its settings. That a stack of a free name com
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from io import StringIO
@@ -15,7 +16,7 @@ import yaml
 
 from deploy import new_stack
 from deploy.errors import DeployError
-from deploy.new_stack import ask_for_answers, check_answers, complete_answers, parse_arguments, write_file
+from deploy.new_stack import ask_for_answers, check_answers, complete_answers, parse_arguments, write_files
 from infra.core.stack_config import check
 from kernel import stack_file
 
@@ -28,16 +29,18 @@ GIVEN = {
     "OWNER": "ml-platform",
     "AUTHORIZED_RANGES": "198.51.100.0/24, 192.0.2.7/32",
 }
+SETTINGS = Path("stacks/Pulumi.azure-qa.yaml")
+KUSTOMIZATION = Path("platform/gitops/stacks/azure-qa/kustomization.yaml")
 
 
-def write(folder: Path, **changed: str) -> str:
+def write(root: Path, **changed: str) -> str:
     answers = {**GIVEN, **changed}
-    return write_file(answers, check_answers(answers, folder), folder)
+    return write_files(answers, check_answers(answers, root), root)
 
 
 def test_the_file_has_the_answers_and_is_valid(tmp_path: Path) -> None:
     told = write(tmp_path)
-    assert (tmp_path / "Pulumi.azure-qa.yaml").read_text() == (
+    assert (tmp_path / SETTINGS).read_text() == (
         "config:\n"
         "  groundwork:cloud: azure\n"
         "  groundwork:environment: staging\n"
@@ -51,32 +54,36 @@ def test_the_file_has_the_answers_and_is_valid(tmp_path: Path) -> None:
     assert "make rehearse STACK=azure-qa" in told
     assert "make preview STACK=azure-qa" in told
     assert "replace" not in told
+    kustomization = yaml.safe_load((tmp_path / KUSTOMIZATION).read_text())
+    assert kustomization["components"] == ["../../overlays/staging"]
+    assert re.fullmatch(r"umbrellagwqacr[0-9a-f]{5}\.azurecr\.io/serving", kustomization["images"][0]["newName"])
 
 
 @pytest.mark.parametrize("owner", ["NO", "12:30:45", "0042", "null", "a: b", "- a", "Ünï", "[x]", "{x: y}", "'", '"'])
 def test_an_answer_is_text_whatever_it_looks_like(tmp_path: Path, owner: str) -> None:
     write(tmp_path, OWNER=owner)
-    file = stack_file.read(tmp_path / "Pulumi.azure-qa.yaml", "groundwork")
+    file = stack_file.read(tmp_path / SETTINGS, "groundwork")
     assert check(file, "azure-qa").owner == owner
 
 
 def test_an_example_of_addresses_is_named_as_one(tmp_path: Path) -> None:
     told = write(tmp_path, AUTHORIZED_RANGES="203.0.113.0/24")
     assert "replace 203.0.113.0/24" in told
-    text = (tmp_path / "Pulumi.azure-qa.yaml").read_text()
+    text = (tmp_path / SETTINGS).read_text()
     assert "# An example" in text
     assert yaml.safe_load(text)["config"]["groundwork:cluster"] == {"authorizedRanges": ["203.0.113.0/24"]}
 
 
-def test_a_stack_that_exists_is_not_written_over(tmp_path: Path) -> None:
-    file = tmp_path / "Pulumi.azure-qa.yaml"
-    file.write_text("config: {}\n")
-    with pytest.raises(DeployError, match="There is a stack 'azure-qa' already"):
+@pytest.mark.parametrize("existing", [SETTINGS, KUSTOMIZATION])
+def test_a_stack_that_exists_is_not_written_over(tmp_path: Path, existing: Path) -> None:
+    settings = check_answers(GIVEN, tmp_path)
+    (tmp_path / existing).parent.mkdir(parents=True)
+    (tmp_path / existing).write_text("config: {}\n")
+    with pytest.raises(DeployError, match=f"There is a stack 'azure-qa' already: {existing} exists"):
         write(tmp_path)
-    settings = check_answers({**GIVEN, "STACK": "azure-other"}, tmp_path)
-    with pytest.raises(DeployError, match=r"Pulumi\.azure-qa\.yaml cannot be written: File exists"):
-        write_file(GIVEN, settings, tmp_path)  # made by somebody else meanwhile
-    assert file.read_text() == "config: {}\n"
+    with pytest.raises(DeployError, match=f"{existing} cannot be written: File exists"):
+        write_files(GIVEN, settings, tmp_path)  # made by somebody else meanwhile
+    assert (tmp_path / existing).read_text() == "config: {}\n"
 
 
 def test_all_that_is_wrong_is_reported_and_nothing_is_written(tmp_path: Path) -> None:
@@ -114,7 +121,8 @@ def test_without_a_terminal_all_missing_arguments_are_named() -> None:
 def test_a_terminal_is_asked_for_the_rest_and_again_after_a_bad_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "Pulumi.aws-dev.yaml").touch()
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks" / "Pulumi.aws-dev.yaml").touch()
     lines = ["aws-dev", "my stack", "aws-prod-eu", "", "", "westeurope", "eu-west-1", "ACME", "acme", "", "ml", ""]
     asked, replies = [], iter(lines)
 
@@ -149,20 +157,20 @@ def test_what_is_given_is_not_asked_and_a_bad_one_is_asked_again(tmp_path: Path)
 def test_the_command_writes_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(new_stack, "STACKS", tmp_path)
+    monkeypatch.setattr(new_stack, "ROOT", tmp_path)
     monkeypatch.setattr(sys, "stdin", StringIO())
     monkeypatch.setattr(sys, "argv", ["new_stack", *(f"{name}={value}" for name, value in GIVEN.items())])
     assert new_stack.main() == 0
     assert new_stack.main() == 1
     assert "error: There is a stack 'azure-qa' already" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["Pulumi.azure-qa.yaml"]
+    assert {path.relative_to(tmp_path) for path in tmp_path.rglob("*.yaml")} == {SETTINGS, KUSTOMIZATION}
 
 
 def test_make_passes_what_is_on_its_command_line_only() -> None:
     command = ["make", "--dry-run", "--silent", "new-stack", "STACK=aws-qa", "OWNER=a 'b' team"]
     run = subprocess.run(
         command,
-        cwd=new_stack.STACKS.parent,
+        cwd=new_stack.ROOT,
         env={"PATH": "/usr/bin:/bin", "LOCATION": "mars"},
         capture_output=True,
         text=True,

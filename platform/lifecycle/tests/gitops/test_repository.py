@@ -27,7 +27,7 @@ def repository(gitops: GitopsSettings) -> Iterator[Repository]:
     opened.close()
 
 
-def writing(event: str, path: str = "dev/a.yaml", text: str | None = "one") -> Change:
+def writing(event: str, path: str = "stacks/dev/a.yaml", text: str | None = "one") -> Change:
     return Change(event, f"Write {path} for {event}", lambda _: {path: text})
 
 
@@ -35,7 +35,7 @@ def counting(event: str) -> Change:
     """A change that depends on the current content: it adds a line."""
 
     def edit(tree: Tree) -> Edits:
-        return {"dev/count": (tree.read("dev/count") or "") + f"{event}\n"}
+        return {"stacks/dev/count": (tree.read("stacks/dev/count") or "") + f"{event}\n"}
 
     return Change(event, f"Count {event}", edit)
 
@@ -44,7 +44,7 @@ def test_many_changes_share_a_push_and_each_has_a_commit(repository: Repository,
     commits = repository.commit([counting(f"e{number}") for number in range(20)])
     assert remote.events() == [f"e{number}" for number in range(20)]
     assert list(commits.values()) == remote.git("log", "--reverse", "--format=%H", "-20", "main").splitlines()
-    assert remote.read("dev/count").splitlines() == remote.events()
+    assert remote.read("stacks/dev/count").splitlines() == remote.events()
 
 
 def test_an_event_in_the_history_is_not_committed_again(
@@ -60,13 +60,13 @@ def test_an_event_in_the_history_is_not_committed_again(
 
 def test_a_change_without_an_effect_makes_no_commit(repository: Repository, remote: GitRemote) -> None:
     repository.commit([writing("e1")])
-    assert repository.commit([writing("e2"), writing("e3", "dev/gone.yaml", None)]) == {"e2": None, "e3": None}
+    assert repository.commit([writing("e2"), writing("e3", "stacks/dev/gone.yaml", None)]) == {"e2": None, "e3": None}
     assert remote.events() == ["e1"]
 
 
 def test_a_file_can_be_removed(repository: Repository, remote: GitRemote) -> None:
     repository.commit([writing("e1"), writing("e2", text=None)])
-    assert remote.files() == ["dev/kustomization.yaml"]
+    assert remote.files() == ["stacks/dev/kustomization.yaml"]
 
 
 def overtaken(remote: GitRemote, event: str, path: str) -> Change:
@@ -82,18 +82,18 @@ def overtaken(remote: GitRemote, event: str, path: str) -> Change:
 
 
 def test_a_rejected_push_is_retried_on_top_of_the_other_one(repository: Repository, remote: GitRemote) -> None:
-    repository.commit([overtaken(remote, "e1", "dev/count"), counting("e2")])
-    assert remote.read("dev/count") == "another\ne1\ne2"
-    assert remote.subjects()[1:] == ["Another person writes dev/count", "Count e1", "Count e2"]
+    repository.commit([overtaken(remote, "e1", "stacks/dev/count"), counting("e2")])
+    assert remote.read("stacks/dev/count") == "another\ne1\ne2"
+    assert remote.subjects()[1:] == ["Another person writes stacks/dev/count", "Count e1", "Count e2"]
 
 
 def test_whether_anything_has_to_change_is_decided_by_the_remotes_current_state(
     repository: Repository, remote: GitRemote
 ) -> None:
     repository.commit([writing("e1")])
-    remote.push_file("dev/a.yaml", "another")
+    remote.push_file("stacks/dev/a.yaml", "another")
     assert repository.commit([writing("e2")])["e2"] is not None
-    assert remote.read("dev/a.yaml") == "one"
+    assert remote.read("stacks/dev/a.yaml") == "one"
 
 
 def test_concurrent_writers_lose_nothing(gitops: GitopsSettings, remote: GitRemote) -> None:
@@ -112,7 +112,7 @@ def test_concurrent_writers_lose_nothing(gitops: GitopsSettings, remote: GitRemo
         thread.join()
     expected = sorted(f"e{number}-{step}" for number in range(2) for step in range(5))
     assert sorted(remote.events()) == expected
-    assert sorted(remote.read("dev/count").splitlines()) == expected
+    assert sorted(remote.read("stacks/dev/count").splitlines()) == expected
 
 
 def test_a_remote_that_rejects_pushes_is_tried_a_limited_number_of_times_and_its_message_is_reported(
@@ -131,7 +131,7 @@ def test_a_push_is_never_forced_even_if_the_remote_would_accept_it(repository: R
     remote.git("config", "receive.denyNonFastForwards", "false")
     remote.install_hook("update", f'git merge-base --is-ancestor "$2" "$3" || echo forced >> {remote.path}/forced')
     for number in range(3):
-        repository.commit([overtaken(remote, f"e{number}", f"dev/{number}")])
+        repository.commit([overtaken(remote, f"e{number}", f"stacks/dev/{number}")])
     assert remote.events() == ["e0", "e1", "e2"]
     assert not (remote.path / "forced").exists()
 

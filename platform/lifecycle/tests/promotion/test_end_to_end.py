@@ -64,7 +64,7 @@ def test_setting_the_alias_in_mlflow_becomes_a_commit(
         models.client.delete_webhook(webhook.webhook_id)
         promotion.publisher.close()
     assert len(remote.events()) == 1
-    annotations = remote.manifests(f"dev/{name}/challenger.yaml")[0]["metadata"]["annotations"]
+    annotations = remote.manifests(f"stacks/dev/{name}/challenger.yaml")[0]["metadata"]["annotations"]
     assert annotations["groundwork.dev/version"] == version
 
 
@@ -75,6 +75,7 @@ def configured(
     """The environment that the command line reads."""
     monkeypatch.setenv("PROMOTION_INBOX", f"sqlite:///{tmp_path}/inbox.db")
     monkeypatch.setenv("GITOPS_REPOSITORY", str(remote.path))
+    monkeypatch.setenv("GITOPS_STACK", "dev")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", models.uri)
     monkeypatch.setattr(command, "evaluate_version", passing_gate)
     return monkeypatch
@@ -107,7 +108,7 @@ def test_a_scan_finds_what_the_webhooks_missed(
         assert command.main(["scan"]) == 0
     assert capsys.readouterr().out.count(f"{name} version {version} was missed") == 1
     assert command.main(["work", "--once"]) == 0
-    assert remote.files().count(f"dev/{name}/challenger.yaml") == 1
+    assert remote.files().count(f"stacks/dev/{name}/challenger.yaml") == 1
     assert command.main(["scan"]) == 0
     assert name not in capsys.readouterr().out
 

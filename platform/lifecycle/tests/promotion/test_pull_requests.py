@@ -61,7 +61,12 @@ def forge() -> Iterator[SimulatedForge]:
 @pytest.fixture
 def publisher(remote: GitRemote, forge: SimulatedForge) -> Iterator[Publisher]:
     settings = GitopsSettings(
-        repository=str(remote.path), mode="pull-request", forge_url=forge.url, project="groundwork/models", token=TOKEN
+        stack="dev",
+        repository=str(remote.path),
+        mode="pull-request",
+        forge_url=forge.url,
+        project="groundwork/models",
+        token=TOKEN,
     )
     created = Publisher(settings)
     yield created
@@ -85,7 +90,7 @@ def test_a_promotion_is_one_branch_and_one_pull_request(
 
 def test_a_retried_event_finds_its_pull_request(publisher: Publisher, remote: GitRemote, forge: SimulatedForge) -> None:
     first = publisher.publish({"e1": ModelVersion("wine", "3")})
-    remote.push_file("dev/other", "text")
+    remote.push_file("stacks/dev/other", "text")
     assert publisher.publish({"e1": ModelVersion("wine", "3")}) == first
     assert len(forge.opened) == 1
 
@@ -113,4 +118,4 @@ def test_an_unreachable_forge_is_reported_without_its_token(publisher: Publisher
 
 def test_a_pull_request_needs_a_project_and_a_token(remote: GitRemote) -> None:
     with pytest.raises(ValidationError, match="needs GITOPS_TOKEN and GITOPS_PROJECT"):
-        GitopsSettings(repository=str(remote.path), mode="pull-request")
+        GitopsSettings(stack="dev", repository=str(remote.path), mode="pull-request")

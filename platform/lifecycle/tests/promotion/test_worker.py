@@ -47,7 +47,7 @@ def test_a_version_that_passes_is_one_commit_with_its_lineage(
 
     assert remote.events() == ["e1"]
     assert remote.subjects()[-1] == f"Promote {name} version {version} to challenger"
-    service, budget = remote.manifests(f"dev/{name}/challenger.yaml")
+    service, budget = remote.manifests(f"stacks/dev/{name}/challenger.yaml")
     run_id = models.run_id(name, version)
     assert service["metadata"]["annotations"] == {
         "groundwork.dev/model": name,
@@ -60,8 +60,11 @@ def test_a_version_that_passes_is_one_commit_with_its_lineage(
     assert container_environment(service) == {"MODEL_NAME": name, "MODEL_VERSION": version}
     assert budget["kind"] == "PodDisruptionBudget"
     assert f"Groundwork-Run-Id: {run_id}" in remote.message()
-    assert remote.manifests("dev/kustomization.yaml")[0]["resources"] == [name]
-    assert remote.manifests(f"dev/{name}/kustomization.yaml")[0]["resources"] == ["challenger.yaml", "route.yaml"]
+    assert remote.manifests("stacks/dev/kustomization.yaml")[0]["resources"] == [name]
+    assert remote.manifests(f"stacks/dev/{name}/kustomization.yaml")[0]["resources"] == [
+        "challenger.yaml",
+        "route.yaml",
+    ]
 
     assert models.status(name, version) == "rolling-out"
     slack, plain = notifications.received
@@ -70,7 +73,7 @@ def test_a_version_that_passes_is_one_commit_with_its_lineage(
     assert plain == {
         "model": name,
         "version": version,
-        "environment": "dev",
+        "stack": "dev",
         "outcome": "promoted",
         "details": [commit],
     }
@@ -81,16 +84,16 @@ def test_a_challenger_beside_a_champion_gets_no_requests_yet(
 ) -> None:
     name = models.create()
     promotion.run(("e1", name, models.create_version(name)))
-    champion = remote.read(f"dev/{name}/challenger.yaml").replace("challenger", "champion")
-    remote.push_file(f"dev/{name}/champion.yaml", champion)
+    champion = remote.read(f"stacks/dev/{name}/challenger.yaml").replace("challenger", "champion")
+    remote.push_file(f"stacks/dev/{name}/champion.yaml", champion)
     assert promotion.outcomes(("e2", name, models.create_version(name))) == ["promoted"]
-    (route,) = remote.manifests(f"dev/{name}/route.yaml")
+    (route,) = remote.manifests(f"stacks/dev/{name}/route.yaml")
     backends = route["spec"]["rules"][0]["backendRefs"]
     assert [(backend["name"], backend["weight"]) for backend in backends] == [
         (f"{name}-champion-predictor", 100),
         (f"{name}-challenger-predictor", 0),
     ]
-    assert remote.read(f"dev/{name}/champion.yaml") == champion.strip()
+    assert remote.read(f"stacks/dev/{name}/champion.yaml") == champion.strip()
 
 
 def test_a_version_that_fails_the_gate_is_tagged_and_notified_but_not_committed(
@@ -124,11 +127,11 @@ def test_a_duplicate_event_makes_no_second_commit_and_restarts_no_rollout(
     name = models.create()
     version = models.create_version(name)
     assert sorted(promotion.outcomes(("e1", name, version), ("e2", name, version))) == ["promoted", "unchanged"]
-    route = remote.read(f"dev/{name}/route.yaml").replace("weight: 100", "weight: 25")
-    remote.push_file(f"dev/{name}/route.yaml", route)
+    route = remote.read(f"stacks/dev/{name}/route.yaml").replace("weight: 100", "weight: 25")
+    remote.push_file(f"stacks/dev/{name}/route.yaml", route)
     assert promotion.outcomes(("e3", name, version)) == ["unchanged"]
     assert len(remote.events()) == 1
-    assert remote.read(f"dev/{name}/route.yaml") == route.strip()
+    assert remote.read(f"stacks/dev/{name}/route.yaml") == route.strip()
     assert len(notifications.received) == 2, "only the promotion is sent, to two addresses"
 
 
@@ -139,7 +142,7 @@ def test_a_version_that_was_removed_by_others_can_be_promoted_again(
     version = models.create_version(name)
     promotion.run(("e1", name, version))
     other = Repository(gitops)
-    paths = [f"dev/{name}/{file}" for file in ("challenger.yaml", "route.yaml", "kustomization.yaml")]
+    paths = [f"stacks/dev/{name}/{file}" for file in ("challenger.yaml", "route.yaml", "kustomization.yaml")]
     other.commit([Change("removed", "Remove it", lambda _: dict.fromkeys(paths))])
     other.close()
     assert promotion.outcomes(("e2", name, version)) == ["promoted"]
@@ -332,10 +335,10 @@ def test_an_invalid_folder_delays_no_other_event(
     promotion: Promotion, models: RegisteredModels, remote: GitRemote
 ) -> None:
     broken, sound = models.create(), models.create()
-    remote.push_file(f"dev/{broken}/challenger.yaml", "metadata: [\n")
+    remote.push_file(f"stacks/dev/{broken}/challenger.yaml", "metadata: [\n")
     promotion.inbox.add("broken", broken, models.create_version(broken))
     promotion.inbox.add("sound", sound, models.create_version(sound))
-    message = f"dev/{broken} in the repository is not in the form that promotions write"
+    message = f"stacks/dev/{broken} in the repository is not in the form that promotions write"
     with promotion.working():
         eventually(lambda: remote.events() == ["sound"])
         eventually(lambda: (event := promotion.inbox.find("broken")) is not None and message in event.detail)

@@ -53,6 +53,7 @@ def configured(environment: RolloutEnvironment, monkeypatch: pytest.MonkeyPatch,
         "ROLLOUT_READINESS_PERIOD": "0.01",
         "ROLLOUT_STEPS": "50, 100",
         "GITOPS_REPOSITORY": str(environment.remote.path),
+        "GITOPS_STACK": "dev",
         "MLFLOW_TRACKING_URI": environment.models.uri,
     }.items():
         monkeypatch.setenv(name, value)

@@ -85,13 +85,13 @@ def test_a_failing_challenger_is_rolled_back_from_any_step(
     fault: str,
     reason: str,
 ) -> None:
-    before = remote.git("rev-parse", f"main~1:dev/{environment.model}")
+    before = remote.git("rev-parse", f"main~1:stacks/dev/{environment.model}")
     controller = environment.controller()
     assert [controller.step(environment.model).message for _ in range(2)] == ["10 %", "25 %"]
     inject_fault(environment, fault)
     assert controller.step(environment.model).message == "rolled-back: version 2"
 
-    assert remote.git("rev-parse", f"main:dev/{environment.model}") == before, "byte for byte as before"
+    assert remote.git("rev-parse", f"main:stacks/dev/{environment.model}") == before, "byte for byte as before"
     assert remote.subjects()[-1] == f"Revert the rollout of {environment.model} version 2"
     assert reason in remote.message()
     assert len([subject for subject in remote.subjects() if " % of" in subject]) == 2, "the history is kept"
@@ -170,7 +170,7 @@ def test_a_first_version_that_fails_leaves_no_files(
     environment.services["challenger"] = Service(None)
     assert environment.run() == ["rolled-back: version 1"]
     assert environment.files() == []
-    assert environment.model not in remote.manifests("dev/kustomization.yaml")[0]["resources"]
+    assert environment.model not in remote.manifests("stacks/dev/kustomization.yaml")[0]["resources"]
 
 
 def test_the_rollbacks_commit_lists_reasons_and_reverted_commits(
@@ -180,7 +180,7 @@ def test_the_rollbacks_commit_lists_reasons_and_reverted_commits(
     assert [controller.step(environment.model).message for _ in range(2)] == ["10 %", "25 %"]
     ten, quarter = remote.git("log", "-2", "--reverse", "--format=%H", "main").split()
     promoted = remote.git("rev-parse", "main~2")
-    remote.push_file("dev/README", "of another topic")
+    remote.push_file("stacks/dev/README", "of another topic")
     environment.prometheus.errors, environment.prometheus.p95 = 0.06, 0.75
     controller.step(environment.model)
     assert (
@@ -194,7 +194,7 @@ At 25 % of the requests:
 This reverts commit {quarter}.
 This reverts commit {ten}.
 This reverts commit {promoted}.
-dev/{environment.model} is as it was before them.
+stacks/dev/{environment.model} is as it was before them.
 
 Groundwork-Model: {environment.model}
 Groundwork-Version: 2
@@ -225,23 +225,23 @@ def test_a_newer_challenger_starts_without_requests(environment: RolloutEnvironm
 
 
 def test_peoples_edits_stay_but_do_not_keep_bad_weights(environment: RolloutEnvironment, remote: GitRemote) -> None:
-    champion = f"dev/{environment.model}/champion.yaml"
+    champion = f"stacks/dev/{environment.model}/champion.yaml"
     edited = remote.read(f"{champion}") + "\n# a person's remark\n"
     remote.push_file(champion, edited)
     controller = environment.controller()
     controller.step(environment.model)
     assert "a person's remark" in remote.read(f"{champion}")
-    remote.push_file("dev/README", "of another topic")
+    remote.push_file("stacks/dev/README", "of another topic")
     environment.prometheus.errors = 0.5
     assert controller.step(environment.model).message == "rolled-back: version 2"
     assert environment.weights() == [100]
-    assert "dev/README" in remote.files()
+    assert "stacks/dev/README" in remote.files()
 
 
 def test_a_challenger_without_a_promotion_needs_a_manual_decision(
     environment: RolloutEnvironment, remote: GitRemote
 ) -> None:
-    challenger = f"dev/{environment.model}/challenger.yaml"
+    challenger = f"stacks/dev/{environment.model}/challenger.yaml"
     remote.push_file(challenger, remote.read(f"{challenger}").replace("'2'", "'7'"))
     with pytest.raises(RolloutError, match=r"promoted version 7 of .*remove its challenger\.yaml"):
         environment.controller().step(environment.model)

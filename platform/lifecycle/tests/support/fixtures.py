@@ -16,13 +16,13 @@ from support.registered_models import RegisteredModels
 
 @pytest.fixture
 def remote(tmp_path: Path) -> GitRemote:
-    """A bare repository with an empty environment `dev` on its branch `main`."""
+    """A bare repository with an empty folder of the stack `dev` on its branch `main`."""
     return GitRemote.create(tmp_path / "remote.git")
 
 
 @pytest.fixture
 def gitops(remote: GitRemote) -> GitopsSettings:
-    return GitopsSettings(repository=str(remote.path))
+    return GitopsSettings(stack="dev", repository=str(remote.path))
 
 
 @pytest.fixture

@@ -21,16 +21,16 @@ class GitRemote:
 
     @classmethod
     def create(cls, path: Path) -> GitRemote:
-        """A repository with an empty environment `dev` on its branch `main`."""
+        """A repository with an empty folder of the stack `dev` on its branch `main`."""
         work = path.with_suffix(".seed")
-        (work / "dev").mkdir(parents=True)
-        (work / "dev" / "kustomization.yaml").write_text(
+        (work / "stacks" / "dev").mkdir(parents=True)
+        (work / "stacks" / "dev" / "kustomization.yaml").write_text(
             "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: []\n"
         )
         for command in (
             ["git", "init", "--quiet", "--initial-branch=main", str(work)],
             ["git", "-C", str(work), "add", "."],
-            ["git", "-C", str(work), *_AUTHOR, "commit", "--quiet", "-m", "An empty environment"],
+            ["git", "-C", str(work), *_AUTHOR, "commit", "--quiet", "-m", "An empty stack"],
             ["git", "clone", "--quiet", "--bare", str(work), str(path)],
         ):
             subprocess.run(command, check=True, capture_output=True)

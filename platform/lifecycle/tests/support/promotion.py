@@ -38,7 +38,7 @@ class Promotion:
         self.publisher = Publisher(gitops)
         self.registry = ModelRegistry(uri, fail_fast=True)
         notifier = Notifier(notifications)
-        self.worker = Worker(FAST_RETRIES, inbox, self.registry, gate, self.publisher, notifier, gitops.environment)
+        self.worker = Worker(FAST_RETRIES, inbox, self.registry, gate, self.publisher, notifier, gitops.stack)
 
     def run(self, *events: tuple[str, str, str]) -> list[Event | None]:
         for event in events:

@@ -49,7 +49,10 @@ def run_worker(inbox_url: str, repository: str, uri: str, kill_point: str, kill:
         return wrapped
 
     inbox, registry = Inbox(inbox_url), ModelRegistry(uri, fail_fast=True)
-    notifier, publisher = Notifier(NotificationSettings()), Publisher(GitopsSettings(repository=repository))
+    notifier, publisher = (
+        Notifier(NotificationSettings()),
+        Publisher(GitopsSettings(stack="dev", repository=repository)),
+    )
     wrap_methods(
         [
             (registry, "find_by_alias", "registry"),

@@ -71,14 +71,14 @@ class RolloutEnvironment:
         return messages
 
     def declared_version(self, role: str) -> str:
-        return container_environment(self.remote.manifests(f"dev/{self.model}/{role}.yaml")[0])["MODEL_VERSION"]
+        return container_environment(self.remote.manifests(f"stacks/dev/{self.model}/{role}.yaml")[0])["MODEL_VERSION"]
 
     def weights(self) -> list[int]:
-        (route,) = self.remote.manifests(f"dev/{self.model}/route.yaml")
+        (route,) = self.remote.manifests(f"stacks/dev/{self.model}/route.yaml")
         return [backend["weight"] for backend in route["spec"]["rules"][0]["backendRefs"]]
 
     def files(self) -> list[str]:
-        return [file for file in self.remote.files() if file.startswith(f"dev/{self.model}/")]
+        return [file for file in self.remote.files() if file.startswith(f"stacks/dev/{self.model}/")]
 
 
 @pytest.fixture

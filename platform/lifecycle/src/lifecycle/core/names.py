@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-# The roles of a version in an environment; each is also the version's alias in the model registry.
+# The roles of a version on a stack; each is also the version's alias in the model registry.
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 ROLES = (CHAMPION, CHALLENGER)

@@ -20,14 +20,14 @@ class Notification:
     """What happened to a model version: `outcome` in one word, reasons and addresses in `details`."""
 
     model_version: ModelVersion
-    environment: str
+    stack: str
     outcome: str
     details: Sequence[str] = ()
 
     @property
     def text(self) -> str:
         version = self.model_version
-        first = f"*{version.model}* version {version.version} ({self.environment}): {self.outcome}"
+        first = f"*{version.model}* version {version.version} ({self.stack}): {self.outcome}"
         return "\n".join([first, *(f"• {detail}" for detail in self.details)])
 
     @property
@@ -36,7 +36,7 @@ class Notification:
         return {
             "model": self.model_version.model,
             "version": self.model_version.version,
-            "environment": self.environment,
+            "stack": self.stack,
             "outcome": self.outcome,
             "details": list(self.details),
         }

@@ -17,7 +17,7 @@ from lifecycle.core import CHALLENGER, ROLES, ModelVersion
 from lifecycle.core.names import ANNOTATION_DOMAIN
 from lifecycle.gitops.settings import GitopsSettings
 
-# The overlays of the environments replace this name with a registry, a repository and a digest.
+# The stacks' kustomizations replace this name with a registry, a repository and a digest.
 _IMAGE = "groundwork-serving"
 _CONTAINER = "kserve-container"
 

@@ -31,7 +31,7 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """What is declared for a model in one environment.
+    """What is declared for a model on one stack.
 
     versions  the version in each role; a role without one is absent
     weights   percent of the requests by role
@@ -52,7 +52,7 @@ class ModelFolder:
 
 def folder_path(settings: GitopsSettings, model: str) -> str:
     """The folder's path in the repository."""
-    return f"{settings.environment}/{model}"
+    return f"{_stack_path(settings)}/{model}"
 
 
 def read_folder(files: Files, settings: GitopsSettings, model: str) -> ModelFolder:
@@ -80,13 +80,21 @@ def edit_folder(files: Files, settings: GitopsSettings, folder: ModelFolder) -> 
         edits[_path(settings, model, _ROUTE)] = manifests.render_route(model, folder.weights, settings)
     resources = [*(f"{role}.yaml" for role in folder.versions), _ROUTE]
     edits[_path(settings, model, _KUSTOMIZATION)] = manifests.render_kustomization(resources)
-    return {**edits, **edit_environment(files, settings, model, present=True)}
+    return {**edits, **edit_stack(files, settings, model, present=True)}
 
 
-def edit_environment(files: Files, settings: GitopsSettings, model: str, *, present: bool) -> Edits:
-    """The edit that adds the model's folder to its environment, or removes it."""
-    path = f"{settings.environment}/{_KUSTOMIZATION}"
-    text = files.read(path) or manifests.render_kustomization(())
+def edit_stack(files: Files, settings: GitopsSettings, model: str, *, present: bool) -> Edits:
+    """The edit that adds the model's folder to its stack, or removes it.
+
+    Raises RepositoryError when the stack has no folder: without the overlay that it names no model would run.
+    """
+    path = f"{_stack_path(settings)}/{_KUSTOMIZATION}"
+    text = files.read(path)
+    if text is None:
+        raise RepositoryError(
+            f"{path} is not in the repository: add the folder of the stack '{settings.stack}', as `make new-stack` "
+            "writes it, or correct GITOPS_STACK"
+        )
     with _explain_errors(path):
         return {path: manifests.set_resource(text, model, present=present)}
 
@@ -102,6 +110,10 @@ def _explain_errors(path: str) -> Iterator[None]:
             f"{path} in the repository is not in the form that promotions write ({reason}): correct it there, or "
             "remove it"
         ) from None
+
+
+def _stack_path(settings: GitopsSettings) -> str:
+    return f"stacks/{settings.stack}"
 
 
 def _path(settings: GitopsSettings, model: str, file: str) -> str:

@@ -18,8 +18,9 @@ class GitopsSettings(BaseSettings):
 
     repository: str = Field(description="a URL or path that git understands")
     branch: str = Field("main", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", description="the branch that Argo CD follows")
-    environment: str = Field(
-        "dev", pattern=r"^[a-z0-9-]{1,20}$", description="the folder that is written: dev, staging, prod"
+    stack: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$",
+        description="the stack that the models run on; the folder `stacks/<stack>` is written",
     )
     mode: Literal["commit", "pull-request"] = Field(
         "commit",

@@ -134,7 +134,7 @@ def _create_worker() -> Iterator[tuple[Worker, Inbox, ModelRegistry]]:
     publisher = Publisher(gitops)
     try:
         notifier = Notifier(read_settings(NotificationSettings))
-        yield Worker(settings, inbox, registry, gate, publisher, notifier, gitops.environment), inbox, registry
+        yield Worker(settings, inbox, registry, gate, publisher, notifier, gitops.stack), inbox, registry
     finally:
         publisher.close()
         inbox.close()

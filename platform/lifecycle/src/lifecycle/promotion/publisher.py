@@ -28,7 +28,7 @@ class Publication:
 
 
 class Publisher:
-    """Publishes promotions in one environment. Not thread-safe.
+    """Publishes promotions for one stack. Not thread-safe.
 
     The repository is cloned on first use, and again after an error.
     """

@@ -74,7 +74,7 @@ class Worker:
         gate: Gate,
         publisher: Publisher,
         notifier: Notifier,
-        environment: str,
+        stack: str,
     ) -> None:
         self._settings = settings
         self._inbox = inbox
@@ -83,7 +83,7 @@ class Worker:
         self._gate_slots = threading.Semaphore(settings.gate_concurrency)
         self._publisher = publisher
         self._notifier = notifier
-        self._environment = environment
+        self._stack = stack
         self._examining: dict[Future[Decision], Event] = {}
         self._accepted: Batch = {}
         self._pushing: dict[Future[Mapping[str, Publication]], Batch] = {}
@@ -180,7 +180,7 @@ class Worker:
             details += [detail for detail in (publication.commit, publication.pull_request) if detail]
         if outcome in _STATUS:
             self._registry.set_status(event.model, event.version, _STATUS[outcome])
-            self._notifier.send(Notification(decision.model_version, self._environment, outcome, details))
+            self._notifier.send(Notification(decision.model_version, self._stack, outcome, details))
         self._inbox.finish(event, outcome, "; ".join(details))
 
     @contextmanager
@@ -200,7 +200,7 @@ class Worker:
         if event.attempts + 1 == self._settings.stuck_after:
             details = [f"{self._settings.stuck_after} attempts failed, the last one with: {reason}"]
             model_version = ModelVersion(event.model, event.version)
-            self._notifier.send(Notification(model_version, self._environment, "stuck", details))
+            self._notifier.send(Notification(model_version, self._stack, "stuck", details))
         self._inbox.defer(event, delay, reason)
 
 

@@ -31,8 +31,8 @@ from lifecycle.core.names import MODEL_TRAILER, REPLACED_TRAILER, ROLLOUT_TRAILE
 from lifecycle.gitops.model_folder import (
     Edits,
     ModelFolder,
-    edit_environment,
     edit_folder,
+    edit_stack,
     folder_path,
     read_folder,
 )
@@ -90,7 +90,7 @@ class _Rollout:
 
 
 class Controller:
-    """Rolls models out in one environment. RepositoryError and RegistryError mean: call again later."""
+    """Rolls models out on one stack. RepositoryError and RegistryError mean: call again later."""
 
     def __init__(
         self,
@@ -201,7 +201,7 @@ class Controller:
         def edit(tree: Tree) -> Edits:
             if read_folder(tree, settings, model).challenger != rollout.challenger:
                 return {}
-            return {**restored, **edit_environment(tree, settings, model, present=existed)}
+            return {**restored, **edit_stack(tree, settings, model, present=existed)}
 
         why = [f"At {rollout.weight} % of the requests:", *(f"- {' '.join(reason.split())}" for reason in reasons)]
         reverts = [f"This reverts commit {commit.sha}." for commit in rollout.commits]
@@ -253,8 +253,8 @@ class Controller:
         if registered is not None and registered.status != status:
             self._conclude_registry(folder, version)
             details = self._repository.message_paragraphs(last.sha)
-            environment = self._repository.settings.environment
-            self._notifier.send(Notification(registered.model_version, environment, status, details))
+            stack = self._repository.settings.stack
+            self._notifier.send(Notification(registered.model_version, stack, status, details))
             self._registry.set_status(folder.model, version, status)
         return StepResult(f"{stage}: version {version}", is_done=True)
 

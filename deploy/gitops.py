@@ -1,0 +1,35 @@
+"""A stack's folder in the GitOps repository: the overlay of its environment, and the serving image in its registry."""
+
+from __future__ import annotations
+
+import yaml
+
+from infra.core.naming import Naming
+from infra.core.settings import Cloud, Settings
+
+# An account that AWS's documentation uses as an example; which one the stack is in, nobody knows before it is deployed.
+_EXAMPLE_ACCOUNT = "111122223333"
+# The digest exists in no registry: whoever publishes an image commits the real one.
+_NO_DIGEST = f"sha256:{'0' * 64}"
+
+
+def format_kustomization(settings: Settings, stack: str) -> str:
+    """The kustomization of a stack on which no model runs yet. Promotions add models to `resources`."""
+    image = {"name": "groundwork-serving", "newName": _name_image(settings, stack), "digest": _NO_DIGEST}
+    content = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": "serving",
+        "resources": [],
+        "components": [f"../../overlays/{settings.environment}"],
+        "images": [image],
+    }
+    text: str = yaml.safe_dump(content, sort_keys=False)
+    return text
+
+
+def _name_image(settings: Settings, stack: str) -> str:
+    naming = Naming(settings, stack)
+    if settings.cloud is Cloud.AZURE:
+        return f"{naming.global_word('cr', limit=50)}.azurecr.io/serving"
+    return f"{settings.account or _EXAMPLE_ACCOUNT}.dkr.ecr.{settings.location}.amazonaws.com/{naming.prefix}/serving"
