@@ -101,7 +101,9 @@ def _describe_change(path: str) -> str:
 def _example(path: str) -> Any:
     """A setting's example, with the one for AWS as a comment where that is another."""
     azure, aws = (find_example(path, cloud) for cloud in (Cloud.AZURE, Cloud.AWS))
-    return azure if azure == aws or isinstance(azure, list) else Commented(azure, f"on AWS: {format_scalar(aws)}")
+    return (
+        azure if azure == aws or isinstance(azure, list | dict) else Commented(azure, f"on AWS: {format_scalar(aws)}")
+    )
 
 
 def _nest(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,7 +181,7 @@ def _value(cloud: Cloud, environment: Environment, path: str) -> str:
     value: Any = Settings.model_validate(raw).model_dump(by_alias=True, mode="json")
     for step in path.split("."):
         value = value[step]
-    if value in ("", []):
+    if value in ("", [], {}):
         return "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

@@ -49,6 +49,7 @@ class Naming:
             "owner": settings.owner,
             "cost-center": settings.cost_center,
             "managed-by": "pulumi",
+            **settings.tags,
         }
 
     @property

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel
@@ -66,7 +66,7 @@ def describe_values(field: FieldInfo) -> str:
         low = next((str(item.ge) for item in field.metadata if isinstance(item, Ge)), "")
         high = next((str(item.le) for item in field.metadata if isinstance(item, Le)), "")
         return f"{low} to {high}{unit}"
-    return "list" if get_origin(kind) is tuple else "text"
+    return {tuple: "list", Mapping: "texts by key"}.get(get_origin(kind), "text")
 
 
 def find_unit(field: FieldInfo) -> str:
@@ -79,7 +79,7 @@ def list_choices(field: FieldInfo) -> Sequence[str]:
     kind = field.annotation
     if isinstance(kind, type) and issubclass(kind, Enum):
         return [str(member.value) for member in kind]
-    return [str(value) for value in get_args(kind)] if get_origin(kind) is not tuple else []
+    return [str(value) for value in get_args(kind)] if get_origin(kind) is Literal else []
 
 
 def find_example(path: str, cloud: Cloud) -> Any:

@@ -196,6 +196,7 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "organization": _both(Transitions(Change(Effect.FIXED, f"it is part of all names, so {_CREATED_WITH}"))),
     "owner": _TAG,
     "costCenter": _TAG,
+    "tags": _TAG,
     "account": _per_cloud(_UNUSED, _pin("account")),
     "subscription": _per_cloud(_pin("subscription"), _UNUSED),
     "tenant": _per_cloud(_pin("tenant"), _UNUSED),

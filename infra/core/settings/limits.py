@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 
 from infra.core.settings.clouds import Cloud
 
@@ -96,6 +97,48 @@ AWS_RETENTION_DAYS = (30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
 # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 AWS_TAG_VALUE = r"(?!(?i:aws:))[\w .:/=+@-]*"
 AWS_TAG_CHARACTERS = "letters, digits, blanks and . : / = + - @ _"
+
+
+@dataclass(frozen=True)
+class TagLimits:
+    """What a cloud allows of the tags that a stack adds.
+
+    number        of tags beside the project's own
+    key           form of a key, which `key_rule` says in words
+    reserved      prefixes that a key cannot have, in any case; `reserved_for` says whose they are
+    """
+
+    number: int
+    key: str
+    key_rule: str
+    reserved: str
+    reserved_for: str
+
+
+TAG_LIMITS = {
+    # A private DNS zone takes 15 tags, whose keys have no blanks and special characters and do not start with a digit.
+    # A key of a storage account's tag has at most 128 characters. 7 tags are the project's.
+    # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources
+    # and https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules for what is reserved
+    Cloud.AZURE: TagLimits(
+        15 - 7,
+        r"[A-Za-z][A-Za-z0-9_.-]{0,127}",
+        "it must start with a letter, and consist of at most 128 letters, digits, hyphens, underscores and periods",
+        r"azure|microsoft|windows",
+        "Azure reserves",
+    ),
+    # A resource takes 50 tags: 7 of the project, its name, and of subnets the role. Controllers of EKS find resources
+    # by tags of Kubernetes.
+    # Source: https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+    # and https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
+    Cloud.AWS: TagLimits(
+        50 - 9,
+        r"[\w .:/=+@-]{1,128}",
+        f"it must consist of at most 128 {AWS_TAG_CHARACTERS}",
+        r"aws:|eks:|([a-z0-9.-]+\.)?(kubernetes|k8s)\.io/",
+        "AWS and Kubernetes reserve",
+    ),
+}
 
 # Words that Azure refuses at the start of a name that is part of a public address, or anywhere in it.
 # Source: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-reserved-resource-name

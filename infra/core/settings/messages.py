@@ -50,11 +50,14 @@ def describe_error(error: ErrorDetails, cloud: Cloud, written: Mapping[Sequence[
 
 def _describe_type(kind: str, path: Sequence[str], value: Any, cloud: Cloud, text: str | None) -> Fault:
     """A value of the wrong type, or outside of its bounds."""
-    item = path[-1].isdigit()
     setting = join_path(path)
-    field = list_settings()[join_path(path[:-1] if item else path)]
-    example = format_setting(path[:-1] if item else path, find_example(join_path(path[:-1] if item else path), cloud))
+    item = setting not in list_settings()
+    whole_path = path[:-1] if item else path
+    field = list_settings()[join_path(whole_path)]
+    example = format_setting(whole_path, find_example(join_path(whole_path), cloud))
     values = describe_values(field)
+    if values == "texts by key" and not item:
+        return Fault(setting, "must be a section with a text for each key", "write it like this", example)
     if isinstance(value, Mapping) or (isinstance(value, list) and values != "list"):
         shape = "a list" if isinstance(value, list) else "a section"
         return Fault(setting, f"must be one value, not {shape}", "write it like this", example)
@@ -64,7 +67,7 @@ def _describe_type(kind: str, path: Sequence[str], value: Any, cloud: Cloud, tex
     if kind == "string_type":
         meant = text if text is not None else str(value).lower() if isinstance(value, bool) else str(value)
         read = "true or false" if isinstance(value, bool) else "a number"
-        lines = _quote(path, meant)
+        lines = format_setting(path[:-1], [meant]) if item and values == "list" else format_setting(path, meant)
         return Fault(setting, f"is read as {read}, and has to be text", "put it in quotes", lines, value=value)
     if choices := list_choices(field):
         close = difflib.get_close_matches(str(value).lower(), choices, n=1)
@@ -86,13 +89,6 @@ def _describe_type(kind: str, path: Sequence[str], value: Any, cloud: Cloud, tex
 
 def _is_quoted(value: str, values: str) -> bool:
     return value.isdigit() if values != "true or false" else value in ("true", "false")
-
-
-def _quote(path: Sequence[str], text: str) -> list[str]:
-    """The lines that set a text, in quotes where it would not be text without."""
-    if path[-1].isdigit():
-        return format_setting(path[:-1], [text])
-    return format_setting(path, text)
 
 
 def describe_rewritten(setting: str, value: str, text: str) -> Fault:

@@ -14,8 +14,6 @@ from infra.core.settings.limits import (
     ADMINS,
     AUTHORIZED_RANGES,
     AWS_RETENTION_DAYS,
-    AWS_TAG_CHARACTERS,
-    AWS_TAG_VALUE,
     AZURE_DATABASE_DISKS,
     AZURE_PODS_PREFIX_OF_A_NODE,
     AZURE_RESERVED_NAMES,
@@ -30,6 +28,7 @@ from infra.core.settings.limits import (
     TRAINING_SIZE_FORMS,
 )
 from infra.core.settings.stack_settings import Settings
+from infra.core.settings.tag_rules import check_tags
 from infra.core.settings.versions import KUBERNETES
 
 
@@ -37,7 +36,8 @@ def find_faults(settings: Settings) -> Iterator[Fault]:
     """All rules that the settings break."""
     for rule in (
         _check_location,
-        _check_names_and_tags,
+        _check_organization,
+        check_tags,
         _check_accounts,
         _check_ids,
         _check_network_size,
@@ -68,7 +68,7 @@ def _check_location(settings: Settings) -> Iterator[Fault]:
         )
 
 
-def _check_names_and_tags(settings: Settings) -> Iterator[Fault]:
+def _check_organization(settings: Settings) -> Iterator[Fault]:
     if settings.cloud is Cloud.AZURE and re.fullmatch(AZURE_RESERVED_NAMES, settings.organization):
         yield Fault(
             "organization",
@@ -76,18 +76,6 @@ def _check_names_and_tags(settings: Settings) -> Iterator[Fault]:
             "use another, without login, xbox, microsoft and windows",
             value=settings.organization,
         )
-    if settings.cloud is not Cloud.AWS:
-        return
-    for setting, value in (("owner", settings.owner), ("costCenter", settings.cost_center)):
-        if not re.fullmatch(AWS_TAG_VALUE, value):
-            yield Fault(
-                setting,
-                f"has characters that a tag cannot have on AWS, which are others than {AWS_TAG_CHARACTERS}"
-                if not value.lower().startswith("aws:")
-                else "begins with aws:, which AWS reserves",
-                "write it without them" if not value.lower().startswith("aws:") else "write it without this prefix",
-                value=value,
-            )
 
 
 def _check_accounts(settings: Settings) -> Iterator[Fault]:

@@ -18,7 +18,7 @@ from infra.core.settings.sections import (
     TelemetrySettings,
     TrainingSettings,
 )
-from infra.core.settings.values import AwsAccount, Organization, TagValue, Uuid
+from infra.core.settings.values import AwsAccount, Organization, Tags, TagValue, Uuid
 
 
 class Settings(Section):
@@ -35,6 +35,11 @@ class Settings(Section):
     )
     owner: TagValue = Field(examples=["ml-platform"], description="team that is responsible for the stack; a tag")
     cost_center: TagValue = Field("mlops", examples=["4711"], description="cost center that pays for the stack; a tag")
+    tags: Tags = Field(
+        {},
+        examples=[{"team": "recommendations", "data-class": "internal"}],
+        description="further tags of every resource that has tags",
+    )
     account: AwsAccount = Field(
         "",
         examples=["111122223333"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -118,14 +118,18 @@ Uuid = Annotated[
         )
     ),
 ]
-# Both clouds keep tags of 256 characters; the shorter limit leaves room in reports of costs.
-TagValue = Annotated[
-    str,
-    AfterValidator(
+
+
+def _tag_value(maximum: int) -> AfterValidator:
+    return AfterValidator(
         _require_form(
-            r"(?!\s)[^\x00-\x1f\x7f\u2028\u2029]{1,64}(?<!\s)",
-            "is a tag's value, which must be one line of 1 to 64 characters without blanks at its ends",
+            rf"(?!\s)[^\x00-\x1f\x7f\u2028\u2029]{{1,{maximum}}}(?<!\s)",
+            f"is a tag's value, which must be one line of 1 to {maximum} characters without blanks at its ends",
             "shorten it",
         )
-    ),
-]
+    )
+
+
+# Both clouds keep tags of 256 characters; the shorter limit leaves room in reports of costs.
+TagValue = Annotated[str, _tag_value(64)]
+Tags = Mapping[str, Annotated[str, _tag_value(256)]]

@@ -56,7 +56,7 @@ def declare(environment: str = "dev", recorder: Recorder | None = None, **settin
 
 @pytest.fixture(scope="module")
 def dev() -> DeclaredStack:
-    return declare(**ALERTS, account="111122223333")
+    return declare(**ALERTS, tags={"team": "recommendations"}, account="111122223333")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def prod() -> DeclaredStack:
 
 
 def test_every_taggable_resource_has_the_stacks_tags(dev: DeclaredStack) -> None:
-    tags = dict(stack_context("aws").naming.tags)
+    tags = {**stack_context("aws").naming.tags, "team": "recommendations"}
     taggable = [resource for resource in dev.recorder.resources if _supports_tags(resource.type)]
     untagged = [f"{one.type} {one.name}" for one in taggable if not tags.items() <= one.inputs.get("tags", {}).items()]
     assert taggable

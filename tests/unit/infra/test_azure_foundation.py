@@ -88,6 +88,7 @@ def dev() -> DeclaredStack:
         telemetry={"alertEmail": "ml@example.com"},
         subscription=SUBSCRIPTION,
         tenant=TENANT,
+        tags={"team": "recommendations"},
     )
 
 
@@ -103,6 +104,7 @@ def test_every_taggable_resource_has_the_stacks_tags(dev: DeclaredStack) -> None
         for resource in azure
         if resource.type not in UNTAGGED and resource.inputs.get("tags") != dict(dev.tags)
     }
+    assert dev.tags["team"] == "recommendations"
     assert azure
     assert untagged == set()
 

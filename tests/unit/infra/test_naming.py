@@ -20,6 +20,7 @@ from infra.contract import Foundation
 from infra.core.component import StackContext
 from infra.core.naming import Naming
 from infra.core.settings import Settings
+from infra.core.settings.tag_rules import OWN_TAGS
 from tests.support.recording import record_program, stack_context
 
 CREATE: dict[str, Callable[[StackContext], Foundation]] = {
@@ -140,6 +141,10 @@ class RecordedNaming(Naming):
         regional = {other.regional_name(suffix, limit=200) for suffix in self.regional}
         unique = {other.global_name(suffix, limit=200) for suffix in self.unique}
         return regional | unique | {other.global_word(suffix, limit=limit) for suffix, limit in self.words}
+
+
+def test_the_projects_own_tags_are_those_that_no_stack_can_set() -> None:
+    assert {*naming().tags, "Name"} == set(OWN_TAGS)  # consoles of AWS show a resource's tag Name
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def test_the_same_settings_change_nothing(cloud: Cloud) -> None:
 def test_each_change_can_be_judged(cloud: Cloud, setting: str) -> None:
     """Rules over old and new value take whatever values a setting has."""
     example = find_example(setting, cloud)
-    old = {bool: False, int: 1, list: [], str: "1.30" if "Version" in setting else ""}[type(example)]
+    old = {bool: False, int: 1, list: [], dict: {}, str: "1.30" if "Version" in setting else ""}[type(example)]
     for transition in ((old, example), (example, old)):
         assert CHANGES[setting][cloud].find(*transition).effect in Effect
 
