@@ -18,6 +18,7 @@ _ZONES = 3
 # Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
 _ZONES_WITHOUT_EKS = ("use1-az3", "usw1-az2", "cac1-az3")
 _INTERFACE_SERVICES = ("ecr.api", "ecr.dkr", "secretsmanager", "sts", "logs", "kms")
+_PRIVATE_BLOCKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")  # RFC 1918
 HTTPS = 443
 POSTGRES = 5432
 
@@ -191,27 +192,23 @@ class Network(Component):
         return gateways
 
     def _create_hub_routes(self, name: str) -> Sequence[ec2.RouteTableRouteArgs]:
-        """Routes to those who may reach the Kubernetes API, through the transit gateway of the hub."""
-        settings, block = self._context.settings, ipaddress.IPv4Network(self._context.settings.network.cidr)
-        if not settings.network.hub:
+        """Routes to all private networks, through the transit gateway of the hub."""
+        settings = self._context.settings.network
+        if not settings.hub:
             return []
         attachment = ec2transitgateway.VpcAttachment(
             name,
-            transit_gateway_id=settings.network.hub,
+            transit_gateway_id=settings.hub,
             vpc_id=self._vpc.id,
             subnet_ids=self.private_subnets,
             tags=self._tags("hub"),
             opts=self.child_options(),
         )
-        # EC2 routes within the network itself, and refuses routes to a gateway that is not attached.
-        outside = [
-            source
-            for source in settings.cluster.private_access_from
-            if not ipaddress.IPv4Network(source).subnet_of(block)
-        ]
         return [
-            ec2.RouteTableRouteArgs(cidr_block=source, transit_gateway_id=attachment.transit_gateway_id)
-            for source in outside
+            # From the attachment, because EC2 refuses routes to a gateway that is not attached.
+            ec2.RouteTableRouteArgs(cidr_block=block, transit_gateway_id=attachment.transit_gateway_id)
+            for block in _PRIVATE_BLOCKS
+            if block != settings.cidr  # traffic within the network stays there: its own route is there already
         ]
 
     def _create_private_route_tables(

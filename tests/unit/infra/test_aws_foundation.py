@@ -243,9 +243,11 @@ ADMINS = "arn:aws:iam::444455556666:role/aws-reserved/sso.amazonaws.com/AWSReser
 @pytest.fixture(scope="module")
 def private() -> DeclaredStack:
     """A stack with a private API, whose runners are behind a transit gateway."""
-    ranges = ["10.90.0.0/16", "10.20.240.0/24"]  # the second is part of the stack's own network
-    cluster = {"privateAccessFrom": ranges, "admins": [ADMINS, f"arn:aws:iam::{ACCOUNT}:role/rehearsal"]}
-    return declare(network={"hub": "tgw-0123456789abcdef0"}, cluster=cluster)
+    cluster = {
+        "privateAccessFrom": ["10.90.0.0/16", "192.168.240.0/24"],
+        "admins": [ADMINS, f"arn:aws:iam::{ACCOUNT}:role/rehearsal"],
+    }
+    return declare(network={"hub": "tgw-0123456789abcdef0", "cidr": "192.168.0.0/16"}, cluster=cluster)
 
 
 def test_a_private_kubernetes_api_admits_the_declared_ranges(private: DeclaredStack) -> None:
@@ -253,16 +255,21 @@ def test_a_private_kubernetes_api_admits_the_declared_ranges(private: DeclaredSt
     assert (access["endpointPrivateAccess"], access["endpointPublicAccess"]) == (True, False)
     assert access["securityGroupIds"] == [private.get_id("aws:ec2/securityGroup:SecurityGroup", "cluster-api")]
     (rule,) = private.single("aws:ec2/securityGroup:SecurityGroup", "cluster-api")["ingress"]
-    assert rule["cidrBlocks"] == ["10.90.0.0/16", "10.20.240.0/24"]
+    assert rule["cidrBlocks"] == ["10.90.0.0/16", "192.168.240.0/24"]
     assert (rule["protocol"], rule["fromPort"], rule["toPort"]) == ("tcp", 443, 443)
 
 
-def test_answers_to_the_hub_go_through_its_transit_gateway(private: DeclaredStack) -> None:
+def test_other_private_networks_are_behind_the_hubs_transit_gateway(private: DeclaredStack) -> None:
+    """The stack's own network is 192.168.0.0/16, to which EC2 has a route of its own."""
     attachment = private.single("aws:ec2transitgateway/vpcAttachment:VpcAttachment", "network-hub")
     assert len(attachment["subnetIds"]) == 3
     routes = private.single("aws:ec2/routeTable:RouteTable", "network-private-1")["routes"]
-    through_hub = [route["cidrBlock"] for route in routes if "transitGatewayId" in route]
-    assert through_hub == ["10.90.0.0/16"], "EC2 routes within the network itself"
+    gateways = {route["cidrBlock"]: route.get("transitGatewayId") for route in routes}
+    assert gateways == {
+        "0.0.0.0/0": None,
+        "10.0.0.0/8": "tgw-0123456789abcdef0",
+        "172.16.0.0/12": "tgw-0123456789abcdef0",
+    }
 
 
 def test_the_listed_roles_and_the_one_that_deploys_first_administer_the_cluster(private: DeclaredStack) -> None:
