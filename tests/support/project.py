@@ -69,7 +69,9 @@ class Project:
             else:
                 shutil.copy(source / part, folder / part)
         (folder / ".venv").symlink_to(sys.prefix)
-        (folder / "platform").symlink_to(ROOT / "platform")  # no test edits it, and its environment is large
+        shutil.copytree(source / "platform" / "gitops", folder / "platform" / "gitops")
+        # No test edits it, and its environment is large.
+        (folder / "platform" / "lifecycle").symlink_to(ROOT / "platform" / "lifecycle")
         (folder / ".groundwork").mkdir()
         with preparing() as preparation:
             preparation.controllers()
