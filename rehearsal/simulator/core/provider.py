@@ -22,6 +22,14 @@ from rehearsal.simulator.core.values import Values
 _PROVIDER_TYPE = "pulumi:providers:"
 
 
+def _find_sdk_version(package: str) -> str:
+    """The version of a package's SDK, which Pulumi or its community publishes."""
+    try:
+        return metadata.version(f"pulumi-{package}")
+    except metadata.PackageNotFoundError:
+        return metadata.version(f"pulumiverse-{package}")
+
+
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """Translates between the protocol and the simulation, which decides every answer."""
 
@@ -38,7 +46,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
         # The engine expects the version of the SDK that the program uses.
-        return plugin_pb2.PluginInfo(version=metadata.version(f"pulumi-{self._simulation.cloud.name}"))
+        return plugin_pb2.PluginInfo(version=_find_sdk_version(self._simulation.cloud.name))
 
     def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
         return provider_pb2.CheckResponse(inputs=request.news)
