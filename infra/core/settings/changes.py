@@ -6,6 +6,7 @@ or loses is in its documentation. The source of each is beside it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -40,10 +41,15 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class Change:
-    """What a change does; `consequence` says to what, and continues a sentence."""
+    """What a change does.
+
+    consequence  says to what, and continues a sentence
+    instead      what can be done in place of a change that is fixed
+    """
 
     effect: Effect
     consequence: str = ""
+    instead: str = "a stack with another value has to be created anew, after this one is destroyed"
 
     def __str__(self) -> str:
         return f"{self.effect}: {self.consequence}" if self.consequence else str(self.effect)
@@ -90,7 +96,7 @@ class SettingChange:
         """Why the change is refused, and what to do."""
         back = f"set it back to {format_value(self.old)}"
         remedy = (
-            f"{back}; a stack with another value has to be created anew, after this one is destroyed"
+            f"{back}; {self.change.instead}"
             if self.change.effect is Effect.FIXED
             else f"{back}, or confirm it with CONFIRM={self.setting}"
         )
@@ -147,11 +153,13 @@ def _judge_version(old: str, new: str) -> Change | None:
     """Both services upgrade one minor version at a time, and never back."""
     (old_major, old_minor), (major, minor) = (tuple(map(int, version.split("."))) for version in (old, new))
     if (major, minor) < (old_major, old_minor):
-        return Change(Effect.FIXED, "a cluster cannot go back to an older version")
-    if major != old_major or minor > old_minor + 1:
         return Change(
-            Effect.FIXED,
-            f"a cluster takes one minor version at a time, the next is {old_major}.{old_minor + 1}",
+            Effect.FIXED, "a cluster cannot go back to an older version", "the versions after it can be chosen"
+        )
+    if major != old_major or minor > old_minor + 1:
+        following = f"{old_major}.{old_minor + 1}"
+        return Change(
+            Effect.FIXED, "a cluster takes one minor version at a time", f"or deploy {following} first, then go on"
         )
     return None
 
@@ -159,9 +167,10 @@ def _judge_version(old: str, new: str) -> Change | None:
 def _judge_disk(least_growth: float) -> Callable[[int, int], Change | None]:
     def judge(old: int, new: int) -> Change | None:
         if new < old:
-            return Change(Effect.FIXED, "the disk of a database only grows")
+            return Change(Effect.FIXED, "the disk of a database only grows", "a smaller disk needs another database")
         if new < old * least_growth:
-            return Change(Effect.FIXED, f"the disk has to grow by {least_growth - 1:.0%} or more")
+            least = math.ceil(old * least_growth)
+            return Change(Effect.FIXED, f"a disk grows by {least_growth - 1:.0%} or more", f"or use {least} or more")
         return None
 
     return judge
