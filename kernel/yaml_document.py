@@ -53,8 +53,8 @@ def compose(data: bytes, name: str) -> yaml.Node | None:
     try:
         loader = _Loader(text)
         node: yaml.Node | None = loader.get_node() if loader.check_node() else None
-        if loader.check_node():
-            line = loader.get_node().start_mark.line + 1
+        if second := loader.get_node():
+            line = second.start_mark.line + 1
             raise DocumentError(
                 f"{name}, line {line}: a second document begins, which the engine never reads. Remove the line `---`."
             )
@@ -96,7 +96,7 @@ class _Loader(yaml.SafeLoader):
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> Any:
         if kind is yaml.ScalarNode and value is not None and implicit[0]:
             return yaml_scalars.PLAIN
-        return super().resolve(kind, value, (False, True))
+        return super().resolve(kind, value, (False, True))  # type: ignore[no-untyped-call]
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str) -> str:

@@ -259,7 +259,8 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html
     "database.size": _both(Transitions(Change(Effect.INTERRUPTS, "the database server restarts"))),
     # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage and
-    # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html
+    # https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html: RDS rounds less than 10 % up,
+    # so that the next deployment would ask it for a smaller disk.
     "database.storageGb": _per_cloud(
         Transitions(Change(Effect.FREE), _judge_disk(1), "a lower value is fixed: disks only grow"),
         Transitions(Change(Effect.FREE), _judge_disk(1.1), "fixed for a lower value and for less than 10 % more"),
@@ -280,8 +281,7 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     # Source: https://learn.microsoft.com/azure/reliability/reliability-postgresql-flexible-server and
     # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.MultiAZSingleStandby.html
     "resilience.multiZoneDatabase": _both(_FREE),
-    # A region of an account is zone-redundant from its addition on.
-    # Source: https://learn.microsoft.com/azure/reliability/reliability-cosmos-db-nosql
+    # Source: https://azure.github.io/PSRule.Rules.Azure/en/rules/Azure.Cosmos.AvailabilityZone
     "resilience.multiZoneExperiments": _per_cloud(
         Transitions(Change(Effect.FIXED, "Cosmos DB spreads a region over zones when the account is created")), _UNUSED
     ),
@@ -290,10 +290,11 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     ),
     "resilience.privateEndpointPerZone": _per_cloud(_UNUSED, _FREE),
     "resilience.controlPlaneSla": _per_cloud(_FREE, _UNUSED),
-    # The capability of an account is for ever.
-    # Source: https://learn.microsoft.com/azure/cosmos-db/serverless
+    # Only the portal changes it, to provisioned throughput and never back.
+    # Source: https://learn.microsoft.com/azure/cosmos-db/how-to-change-capacity-mode
     "resilience.provisionedThroughput": _per_cloud(
-        Transitions(Change(Effect.FIXED, "a Cosmos DB account is serverless or not from its creation on")), _UNUSED
+        Transitions(Change(Effect.FIXED, "a deployment cannot change the capacity mode of a Cosmos DB account")),
+        _UNUSED,
     ),
     "resilience.replicas": _both(_FREE),
     # Source: https://learn.microsoft.com/azure/storage/blobs/soft-delete-blob-overview and

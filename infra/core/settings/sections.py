@@ -168,7 +168,7 @@ class ResilienceSettings(Section):
     provisioned_throughput: Switch = Field(
         examples=[True], description="provisioned rather than serverless throughput of the experiments' store (Azure)"
     )
-    replicas: WholeNumber = Field(
+    replicas: Annotated[WholeNumber, Unit("replicas")] = Field(
         ge=1, le=5, examples=[2], description="replicas of MLflow, Prometheus, Alertmanager and Grafana"
     )
     artifact_version_days: Days = Field(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from infra.core.settings import Cloud, Settings
-from infra.core.settings.catalogue import describe_values, find_example, format_setting, list_settings
+from infra.core.settings.catalogue import describe_values, find_example, find_unit, format_setting, list_settings
 from infra.core.stack_config import check
 from kernel import stack_file
 
@@ -244,6 +244,7 @@ def test_each_setting_has_a_description_and_a_valid_example(setting: str) -> Non
     assert field.description
     assert describe_values(field)
     assert field.examples
+    assert find_unit(field) or field.annotation is not int
 
 
 @pytest.mark.parametrize("setting", list_settings())
