@@ -156,19 +156,20 @@ def format_file(answers: Answers) -> str:
 
 
 def write_files(answers: Answers, settings: Settings, root: Path) -> str:
-    """Write the stack's files; returns what to tell their author. Raises DeployError when one cannot be written."""
-    stack = answers["STACK"]
-    files = dict(
-        zip(list_files(stack), (format_file(answers), gitops.format_kustomization(settings, stack)), strict=True)
-    )
-    for file, text in files.items():
+    """Write the stack's files, all or none; returns what to tell their author. Raises DeployError if one cannot be."""
+    stack, written = answers["STACK"], []
+    texts = format_file(answers), gitops.format_kustomization(settings, stack)
+    for file, text in zip(list_files(stack), texts, strict=True):
         try:
             (root / file).parent.mkdir(parents=True, exist_ok=True)
             with (root / file).open("x", encoding="utf-8") as stream:
                 stream.write(text)
         except OSError as error:
+            for other in written:
+                (root / other).unlink()
             raise DeployError(f"{file} cannot be written: {error.strerror}.") from None
-    lines = [f"Wrote {' and '.join(map(str, files))}."]
+        written.append(file)
+    lines = [f"Wrote {' and '.join(map(str, written))}."]
     lines.append(f"Names in the cloud start with {Naming(settings, stack).prefix}.")
     if answers["AUTHORIZED_RANGES"] == _EXAMPLE_RANGE:
         lines.append(f"Before `make up`, replace {_EXAMPLE_RANGE} in the settings: nobody has these addresses.")

@@ -158,7 +158,7 @@ def _default(path: str) -> str:
 
 
 def _name_stacks(stacks: set[tuple[Cloud, Environment]]) -> str:
-    """The environments or clouds that make up `stacks`, or else the stacks' own names: `dev, staging`."""
+    """The environments or clouds that make up `stacks`, or else each of both: `dev, staging`."""
     environments = [one for one in Environment if (Cloud.AZURE, one) in stacks]
     if stacks == set(product(Cloud, environments)):
         return ", ".join(environments)
@@ -166,7 +166,9 @@ def _name_stacks(stacks: set[tuple[Cloud, Environment]]) -> str:
     if stacks == set(product(clouds, Environment)):
         return ", ".join(clouds)
     return ", ".join(
-        f"{cloud}-{environment}" for cloud, environment in product(Cloud, Environment) if (cloud, environment) in stacks
+        f"{environment} on {cloud}"
+        for cloud, environment in product(Cloud, Environment)
+        if (cloud, environment) in stacks
     )
 
 

@@ -84,6 +84,7 @@ def test_a_stack_that_exists_is_not_written_over(tmp_path: Path, existing: Path)
     with pytest.raises(DeployError, match=f"{existing} cannot be written: File exists"):
         write_files(GIVEN, settings, tmp_path)  # made by somebody else meanwhile
     assert (tmp_path / existing).read_text() == "config: {}\n"
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*.yaml")] == [existing]
 
 
 def test_all_that_is_wrong_is_reported_and_nothing_is_written(tmp_path: Path) -> None:
