@@ -11,6 +11,7 @@ from rehearsal.simulator.azure import (
     databases,
     endpoints,
     identity,
+    kubeconfig,
     network,
     nodes,
     references,
@@ -64,7 +65,7 @@ class _Azure:
     }
     functions: Mapping[str, ProviderFunction] = {
         "azure-native:authorization:getClientConfig": _get_client_config,
-        _USER_CREDENTIALS: cluster.list_user_credentials,
+        _USER_CREDENTIALS: kubeconfig.list_user_credentials,
     }
     secret_functions: Collection[str] = (_USER_CREDENTIALS,)
 

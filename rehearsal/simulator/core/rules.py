@@ -15,6 +15,7 @@ from typing import Any
 
 from kernel.values import UNKNOWN, as_list
 from rehearsal.simulator.core.resource_model import ResourceRequest, Rule
+from rehearsal.simulator.core.transitions import compare_versions
 
 
 def matches(path: str, pattern: str, message: str) -> Rule:
@@ -82,8 +83,7 @@ def refuse_older(path: str, oldest: str, message: str) -> Rule:
     """The version at `path` has a minor version of `oldest` or later: `1.33`, `1.33.2`."""
 
     def is_offered(value: Any) -> bool:
-        minor = _parse_minor_version(value)
-        return minor is not None and minor >= (_parse_minor_version(oldest) or minor)
+        return bool(re.fullmatch(r"\d+\.\d+(\.\d+)?", str(value))) and compare_versions(oldest, value) >= 0
 
     return _check_value(path, is_offered, message)
 
@@ -92,15 +92,10 @@ def note_newer(path: str, newest: str, what: str) -> Rule:
     """For notes: the version at `path` has a minor version of `newest` or earlier."""
 
     def rule(request: ResourceRequest) -> str | None:
-        minor, last = _parse_minor_version(request.get(path)), _parse_minor_version(newest)
-        return f"{what} {request.get(path)}" if minor and last and minor > last else None
+        version = request.get(path)
+        return f"{what} {version}" if compare_versions(newest, version) > 0 else None
 
     return rule
-
-
-def _parse_minor_version(value: Any) -> tuple[int, int] | None:
-    match = re.fullmatch(r"(\d+)\.(\d+)(\.\d+)?", str(value))
-    return (int(match[1]), int(match[2])) if match else None
 
 
 def require_any(paths: Collection[str], message: str) -> Rule:

@@ -13,7 +13,7 @@ import yaml
 
 from infra.azure.kubeconfig import set_login
 from infra.core.settings.sections import ClusterSettings
-from rehearsal.simulator.azure.cluster import list_user_credentials
+from rehearsal.simulator.azure.kubeconfig import list_user_credentials
 from rehearsal.simulator.core.state_store import StateStore
 
 ACCOUNT = {"subscriptionId": "s", "tenantId": "the-tenant"}
