@@ -29,12 +29,13 @@ class Access(StrEnum):
 
 @dataclass(frozen=True)
 class Workload:
-    """A kind of pod: its namespace, its service account, and its access."""
+    """A kind of pod: its namespace, its service account, its access, and whether it calls the tracking server."""
 
     name: str
     namespace: str
     service_account: str
     needs: Mapping[Store, Access] = field(default_factory=dict)
+    calls_mlflow: bool = False
 
 
 WORKLOADS = (
@@ -45,11 +46,13 @@ WORKLOADS = (
         "training",
         "training",
         {Store.ARTIFACTS: Access.WRITE, Store.EXPERIMENTS: Access.WRITE, Store.REGISTRY: Access.READ},
+        calls_mlflow=True,
     ),
     Workload(
         "serving",
         "serving",
         "serving",
         {Store.ARTIFACTS: Access.READ, Store.EXPERIMENTS: Access.WRITE, Store.REGISTRY: Access.READ},
+        calls_mlflow=True,
     ),
 )

@@ -123,7 +123,7 @@ def format_access_matrix() -> str:
     rows = [
         f"| `{workload.name}` | `{workload.namespace}` / `{workload.service_account}` | "
         + " | ".join(workload.needs[store].value if store in workload.needs else "-" for store in Store)
-        + " |"
+        + f" | {'call' if workload.calls_mlflow else '-'} |"
         for workload in WORKLOADS
     ]
     return "\n".join(
@@ -133,8 +133,8 @@ def format_access_matrix() -> str:
             "What each workload may access, on both clouds. Generated from `infra/access.py` by `make docs`; cloud "
             "roles, key grants, service accounts and network egress come from the same table.",
             "",
-            f"| workload | namespace / service account | {header} |",
-            "|---|---|" + "---|" * len(Store),
+            f"| workload | namespace / service account | {header} | tracking server |",
+            "|---|---|" + "---|" * len(Store) + "---|",
             *rows,
             "",
         ]

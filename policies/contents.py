@@ -41,9 +41,15 @@ SERVICES: tuple[tuple[str, ModuleType], ...] = (
 
 
 def controls() -> list[Control]:
-    """Every control, service by service in the order above."""
-    order = [module.__name__ for _, module in SERVICES]
-    return sorted(REGISTRY.values(), key=lambda control: order.index(control.function.__module__))
+    """Every control, service by service in the order above. Raises ValueError where a control's module is missing."""
+    order = {module.__name__: place for place, (_, module) in enumerate(SERVICES)}
+    for control in REGISTRY.values():
+        if control.function.__module__ not in order:
+            raise ValueError(
+                f"The control '{control.id}' is in {control.function.__module__}, which SERVICES in "
+                "policies/contents.py does not list: add the module there, with the service's name."
+            )
+    return sorted(REGISTRY.values(), key=lambda control: order[control.function.__module__])
 
 
 def get_control(control_id: str) -> Control:

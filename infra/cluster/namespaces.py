@@ -57,6 +57,12 @@ class Namespaces(Component):
 
     def __init__(self, name: str, args: NamespacesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
+        for workload in WORKLOADS:
+            if workload.namespace not in PROFILES:
+                raise ValueError(
+                    f"The workload '{workload.name}' is in the namespace '{workload.namespace}', which has no profile: "
+                    "add one to PROFILES in infra/cluster/namespaces.py."
+                )
         self._namespaces = {namespace: self._create_namespace(namespace, PROFILES[namespace]) for namespace in PROFILES}
         for workload in WORKLOADS:
             identity = args.identities[workload.name]

@@ -21,7 +21,6 @@ from infra.core.component import Component, StackContext
 
 # Ports of pods and nodes. Network policies do not apply to the ports of services.
 MLFLOW_PORT = 5000
-_MLFLOW_CLIENTS = ("training", "serving")
 _KUBELET_PORT = 10250
 _NODE_EXPORTER_PORT = 9100
 _OPERATOR_WEBHOOK_PORT = 10250
@@ -70,11 +69,12 @@ class NetworkPolicies(Component):
 
     def _allow_mlflow(self) -> None:
         """The clients of the tracking server."""
-        clients = {"from": [_namespace(client) for client in _MLFLOW_CLIENTS], "ports": [_tcp(MLFLOW_PORT)]}
+        callers = list(dict.fromkeys(workload.namespace for workload in WORKLOADS if workload.calls_mlflow))
+        clients = {"from": [_namespace(caller) for caller in callers], "ports": [_tcp(MLFLOW_PORT)]}
         self._allow("mlflow", "clients", ingress=[clients])
         server = {"to": [_namespace("mlflow")], "ports": [_tcp(MLFLOW_PORT)]}
-        for client in _MLFLOW_CLIENTS:
-            self._allow(client, "mlflow", egress=[server])
+        for caller in callers:
+            self._allow(caller, "mlflow", egress=[server])
 
     def _allow_stores(self, workload: Workload, foundation: Foundation) -> None:
         """Egress of a workload to the stores in its row of the access table, and to its token endpoint."""

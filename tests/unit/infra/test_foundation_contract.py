@@ -156,9 +156,12 @@ def test_the_database_and_the_artifacts_are_those_of_mlflow(resolved: ResolvedFo
 
 def test_logical_names_do_not_change(resolved: ResolvedFoundation) -> None:
     """A resource with a new logical name is created anew and the old one deleted, unless it has an alias."""
-    expected = set((Path(__file__).parent / "logical_names" / f"{resolved.cloud}.txt").read_text().splitlines())
-    assert resolved.logical_names - expected == set(), "new resources: add them to the file"
-    assert expected - resolved.logical_names == set(), "resources that are gone or renamed: alias these"
+    file = f"tests/unit/infra/logical_names/{resolved.cloud}.txt"
+    lines = (Path(__file__).parent / "logical_names" / f"{resolved.cloud}.txt").read_text().splitlines()
+    assert lines == sorted(lines), f"{file} is not sorted"
+    added, gone = sorted(resolved.logical_names - {*lines}), sorted({*lines} - resolved.logical_names)
+    assert added == [], f"new resources: add these lines to {file}, in order:\n" + "\n".join(added)
+    assert gone == [], f"gone or renamed: alias these, or take them out of {file}:\n" + "\n".join(gone)
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)

@@ -6,6 +6,7 @@ GROUNDWORK_CHARTS names a folder with the charts, Helm values are validated agai
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from infra import cluster
 from infra.access import WORKLOADS
+from infra.cluster import namespaces
 from infra.cluster.namespaces import PROFILES
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.foundations import PORTS, sample_foundation
@@ -52,6 +54,13 @@ def test_every_namespace_denies_traffic_by_default_and_has_limits_and_labels(
     for kind in ("ResourceQuota", "LimitRange"):
         inside = [item.inputs["metadata"]["namespace"] for item in platform.of_type(f"kubernetes:core/v1:{kind}")]
         assert inside.count(namespace) == 1
+
+
+def test_a_workload_in_a_namespace_without_a_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    stray = dataclasses.replace(WORKLOADS[0], name="scoring", namespace="batch")
+    monkeypatch.setattr(namespaces, "WORKLOADS", (*WORKLOADS, stray))
+    with pytest.raises(ValueError, match="'scoring' is in the namespace 'batch', which has no profile: add one"):
+        record_program(lambda: namespaces.Namespaces("namespaces", namespaces.NamespacesArgs({})))
 
 
 def test_only_node_exporter_is_privileged() -> None:

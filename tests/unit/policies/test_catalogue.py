@@ -6,6 +6,8 @@ the public rules named as references require the same.
 
 from pathlib import Path
 
+import pytest
+
 from policies import contents, controls
 from policies.catalogue import PAGE, page
 
@@ -29,3 +31,10 @@ def test_every_module_with_a_control_is_in_the_contents() -> None:
     }
     missing = modules - {module.__name__ for _, module in contents.SERVICES}
     assert not missing, "import these modules and list them in SERVICES of policies/contents.py"
+
+
+def test_a_control_whose_module_is_not_in_the_contents_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    (_, module), *others = contents.SERVICES
+    monkeypatch.setattr(contents, "SERVICES", tuple(others))
+    with pytest.raises(ValueError, match=rf"is in {module.__name__}, which SERVICES in policies/contents\.py"):
+        controls()

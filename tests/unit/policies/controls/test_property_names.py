@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from policies import Control, controls
-from tests.unit.policies.controls.test_controls import TABLE
+from tests.unit.policies.controls.test_controls import find_cases
 
 FREE_FORM = {"tags", "ingress"}  # `ingress` mixes the properties of three types of rules
 
@@ -72,7 +72,7 @@ def test_types_exist(control: Control) -> None:
     ids=lambda control: control.id,
 )
 def test_properties_exist(control: Control) -> None:
-    cases = TABLE[control.id]
+    cases = find_cases(control)
     for subject in [*cases.compliant, *cases.violating]:
         for resource in subject:
             assert set(_keys(resource.props)) <= _names(resource.type)
