@@ -25,6 +25,8 @@ _DEPLOYER_TAG = "deployer"
 # EKS confirms access before it acts; half a minute has been seen.
 # Source: https://github.com/gravitational/teleport/pull/49467
 _ACCESS_PROPAGATION = "1m"
+# As long as https://github.com/Smana/cloud-native-ref/pull/1669 waits at most.
+_DISK_DELETION = "5m"
 _STORAGE_CLASS = "ebs-csi-default-sc"  # created by the EBS driver's add-on
 
 
@@ -53,7 +55,7 @@ class Cluster(Component):
         networking = self._create_network_addons(name)
         groups = self._create_node_groups(name, networking)
         addons = self._create_deployed_addons(name, groups)
-        self._ready_name = self._name_when_ready(access, [*networking, *groups, *addons])
+        self._ready_name = self._name_when_ready(f"{name}-disks", [access, *networking, *groups, *addons])
         self.register_outputs({"name": self._ready_name})
 
     @property
@@ -254,15 +256,21 @@ class Cluster(Component):
         )
         return [dns, metrics, volumes]
 
-    def _name_when_ready(
-        self, access: pulumiverse_time.Sleep, members: Sequence[eks.NodeGroup | eks.Addon]
-    ) -> pulumi.Output[str]:
+    def _name_when_ready(self, name: str, members: Sequence[pulumi.Resource]) -> pulumi.Output[str]:
         """The cluster's name, known once the cluster has administrators, nodes, DNS and disks, which charts need.
 
-        It comes from the inputs of each member, so that a preview which replaces one still knows it.
+        When the stack is destroyed, these stay for some minutes after the last pods and claims: only then does the
+        driver delete their disks, which would otherwise remain, and be billed.
+        Source: https://github.com/aws-solutions-library-samples/global-capacity-orchestrator-on-aws/issues/268
         """
-        names = [access.triggers[self._deployer], *(member.cluster_name for member in members)]
-        return pulumi.Output.all(*names).apply(lambda names: str(names[0]))
+        hold = pulumiverse_time.Sleep(
+            name,
+            destroy_duration=_DISK_DELETION,
+            triggers={"cluster": self._cluster.name},  # an input, so that a preview which replaces a member knows it
+            opts=self.child_options(depends_on=members),
+        )
+        ready: pulumi.Output[str] = hold.triggers["cluster"]
+        return ready
 
     def _create_addon(
         self,

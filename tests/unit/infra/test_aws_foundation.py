@@ -310,6 +310,14 @@ def test_names_that_stay_taken_after_deletion_are_not_used_twice(prod: DeclaredS
         assert name.endswith(f"-{random.outputs['hex']}")
 
 
+def test_disks_are_deleted_before_their_driver_and_nodes(dev: DeclaredStack) -> None:
+    """Whatever uses the cluster depends on a resource that takes its time to go, and depends on these itself."""
+    hold = dev.recorder.requests["time:index/sleep:Sleep", "cluster-disks"]
+    assert dev.single("time:index/sleep:Sleep", "cluster-disks")["destroyDuration"] == "5m"
+    goes_later = {urn.rpartition("::")[2] for urn in hold.dependencies}
+    assert {"cluster-aws-ebs-csi-driver", "cluster-system", "cluster-user", "cluster-admin-propagation"} <= goes_later
+
+
 def test_keys_remain_with_the_data_that_they_encrypt(dev: DeclaredStack, prod: DeclaredStack) -> None:
     for stack, remains in ((dev, False), (prod, True)):
         for name in ("secrets-key", "observability-key"):
