@@ -34,18 +34,22 @@ class BuildCancelledError(Exception):
     """The rehearsal ends, and with it the builds in the background."""
 
 
-def build(tool: Tool, target: Path, cache: Path) -> None:
+def build(tool: Tool, target: Path, cache: Path, position: str = "") -> None:
     """Build the executable `target`, which appears only when it is complete; `cache` is where Go may be installed.
+
+    `position` says which of how many builds it is, as in `2 of 4`.
 
     Raises UserError with Go's last lines when the build fails.
     """
     go = _go(tool, cache)
-    info(f"Building {tool.title} {tool.version} from its Go module (once, about {tool.build_time} on two cores).")
+    prefix = f"{position}: " if position else ""
+    minutes = f"{tool.build_minutes} minute{'s' if tool.build_minutes > 1 else ''}"
+    info(f"{prefix}building {tool.title} {tool.version} from its Go module (about {minutes} on two cores).")
     environment = _environment()
     with tempfile.TemporaryDirectory(dir=target.parent) as name:
         scratch = Path(name)
         options = [f"-tags={','.join(tool.tags)}", *_with_stubs(tool, go, environment, scratch)]
-        progress = Progress(f"compiling {tool.title}", len(_packages(tool, go, options, environment)))
+        progress = Progress(f"{prefix}compiling {tool.title}", len(_packages(tool, go, options, environment)))
         unfinished = scratch / target.name
         command = [go, "build", "-v", "-trimpath", *options, "-ldflags", tool.linker_flags]
         with progress, _running([*command, "-o", str(unfinished), tool.package], tool.folder, environment) as process:

@@ -48,6 +48,8 @@ def preparing(extra_charts: Collection[str] = ()) -> Iterator[Preparation]:
 
     Controllers are those of the project's charts, as far as their packages can be had, and of `extra_charts`.
     """
+    controllers_of = manager.programs_of([*charts.pinned_charts(), *extra_charts])
+    toolchain.announce_builds([pulumi_cli.TOOL, cli.TOOL, *programs.TOOLS, *controllers_of])
     pool = ThreadPoolExecutor(toolchain.concurrent_builds(3))
     engine = pool.submit(pulumi_cli.engine)
     pool.submit(cli.is_available)

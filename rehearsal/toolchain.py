@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +20,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from rehearsal import go_build, prebuilt
+from rehearsal.build_plan import PLAN
 from rehearsal.console import UserError
 from rehearsal.go_build import BuildCancelledError
 
@@ -52,7 +53,7 @@ class Tool:
     module             Go module whose version in go.mod is the program's version
     package            Go package to build
     version_variables  Go variables that the linker sets to a module's version, by variable
-    build_time         how long a first build takes, in words: `three minutes`
+    build_minutes      minutes that a first build takes on two cores
     install_url        installation instructions
     executable         name of the executable where one serves several commands and acts by the name it is called by
     minimum_version    oldest acceptable version on PATH; empty: the version in go.mod
@@ -67,7 +68,7 @@ class Tool:
     folder: Path
     module: str
     package: str
-    build_time: str
+    build_minutes: int
     install_url: str
     version_variables: Mapping[str, str] = field(default_factory=dict, hash=False)
     executable: str = ""
@@ -134,6 +135,11 @@ def _read_version(program: str, arguments: Sequence[str]) -> str:
     return reply.stdout
 
 
+def announce_builds(tools: Iterable[Tool]) -> None:
+    """Print which of these programs are neither installed nor built yet."""
+    PLAN.announce(tool for tool in tools if not tool.binary.exists() and installed(tool) is None)
+
+
 def ensure(tool: Tool) -> Path:
     """The program to use; downloads or builds it where it is not installed.
 
@@ -148,7 +154,7 @@ def ensure(tool: Tool) -> Path:
         if not tool.binary.exists() and not prebuilt.download(PREBUILT, tool.command, tool.version, tool.binary):
             executable = folder / (tool.executable or tool.command)
             if not executable.exists():
-                go_build.build(tool, executable, CACHE)
+                go_build.build(tool, executable, CACHE, PLAN.start(tool))
             if executable != tool.binary:
                 tool.binary.symlink_to(executable.name)
     return tool.binary

@@ -9,7 +9,7 @@ from rehearsal.toolchain import GO_MODULES, Tool
 
 # An engine on PATH must not be older than the SDK, whose requests it might not know. What is built leaves out the
 # backends of clouds (`stubs` in the module's folder): a rehearsal keeps its state in files.
-_PULUMI = Tool(
+TOOL = Tool(
     name="engine",
     title="the Pulumi engine",
     command="pulumi",
@@ -18,14 +18,14 @@ _PULUMI = Tool(
     module="github.com/pulumi/pulumi/pkg/v3",
     package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
     version_variables={"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "github.com/pulumi/pulumi/pkg/v3"},
-    build_time="two minutes",
+    build_minutes=2,
     install_url="https://www.pulumi.com/docs/install/",
 )
 
 
 def pinned_version() -> str:
     """The engine's version in go.mod: `3.255.0`."""
-    return _PULUMI.version
+    return TOOL.version
 
 
 def engine() -> Path:
@@ -33,4 +33,4 @@ def engine() -> Path:
 
     Raises UserError when it cannot be had.
     """
-    return toolchain.ensure(_PULUMI)
+    return toolchain.ensure(TOOL)

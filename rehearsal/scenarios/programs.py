@@ -16,6 +16,7 @@ from rehearsal.scenarios.prometheus import PROMETHEUS
 
 def build_programs() -> None:
     """Find or build every program. Raises UserError with the first that can neither be found nor built."""
+    toolchain.announce_builds([PROMETHEUS])
     with preparing(chart_installation.load_pins()) as preparation:
         preparation.engine()
         unavailable = preparation.control_plane()

@@ -30,7 +30,7 @@ PROMETHEUS = Tool(
     module="github.com/prometheus/prometheus",
     package="github.com/prometheus/prometheus/cmd/prometheus",
     version_variables={"github.com/prometheus/common/version.Version": "github.com/prometheus/prometheus"},
-    build_time="two minutes",
+    build_minutes=2,
     install_url="https://prometheus.io/docs/prometheus/latest/installation/",
     minimum_version="3.0.0",
     # Of some thirty kinds of service discovery the operator uses one; without the others the build takes half the time.

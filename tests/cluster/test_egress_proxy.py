@@ -8,7 +8,9 @@ tested here.
 from __future__ import annotations
 
 import json
+import os
 import ssl
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -17,8 +19,10 @@ from typing import Any
 import pytest
 
 from rehearsal.kubernetes.client import ApiClient, ApiError, Object
+from rehearsal.kubernetes.control_plane import programs
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
+from rehearsal.kubernetes.control_plane.simulated_kubelet import MESSAGE
 from rehearsal.kubernetes.http_server import serve_in_thread
 from tests.support.waiting import eventually
 
@@ -304,3 +308,18 @@ def _is_in_force(api: ApiClient, namespace: str, kind: str, name: str) -> bool:
     except ApiError:
         return True
     return False
+
+
+@pytest.mark.parametrize("command", ["logs", "exec", "port-forward"])
+def test_kubectl_is_answered_that_a_pod_is_simulated(plane: ControlPlane, namespace: str, command: str) -> None:
+    pods(plane.api, namespace, "silent")
+    rest = {"exec": ["--", "ls"], "port-forward": ["0:9443"]}.get(command, [])
+    reply = subprocess.run(
+        [programs.paths()["kubectl"], "--namespace", namespace, command, "deployment/silent", *rest],
+        env={**os.environ, "KUBECONFIG": str(plane.kubeconfig)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert reply.returncode != 0
+    assert MESSAGE in reply.stderr

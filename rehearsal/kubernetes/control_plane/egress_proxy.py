@@ -1,4 +1,4 @@
-"""The proxy through which the API server reaches services in the cluster: webhooks and aggregated APIs.
+"""The proxy through which the API server reaches the cluster: webhooks, aggregated APIs, and the nodes' kubelets.
 
 The API server is configured to open connections to services through an HTTP CONNECT proxy, which is this one. Behind a
 service may be a handler of the simulated cloud or a real process on this machine. Behind all others are simulated pods,
@@ -29,12 +29,14 @@ from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError
 from rehearsal.kubernetes.control_plane.ca_injector import CaInjector
 from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.kubernetes.control_plane.simulated_kubelet import KubeletHandler
 from rehearsal.kubernetes.http_server import serve_in_thread
 
 # (method, path with its query, parsed body or None) -> (HTTP status, response body)
 Handler = Callable[[str, str, Any], tuple[int, Any]]
 Backend = Handler | tuple[str, int]  # or a process at (host, port)
 
+_KUBELET_PORT = 10250
 _IDLE_TIMEOUT = 90  # seconds that a connection may be silent; the API server keeps its own as long
 
 
@@ -44,11 +46,15 @@ class ServiceUnavailableError(Exception):
 
 @dataclass(frozen=True)
 class Destination:
-    """A service, and the process behind it; without a process the proxy answers for it."""
+    """A service, and the process behind it; without a process the proxy answers for it.
+
+    is_kubelet  a simulated node's kubelet instead, which has no namespace
+    """
 
     namespace: str
     service: str
     process: tuple[str, int] | None = None
+    is_kubelet: bool = False
 
 
 class EgressProxy:
@@ -104,6 +110,8 @@ class EgressProxy:
             raise ServiceUnavailableError(str(error)) from None
 
     def _resolve(self, services: _Services, address: str) -> Destination:
+        if services.is_kubelet(address):
+            return Destination("", "kubelet", is_kubelet=True)
         service = services.find(address)
         namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
         backend = self._backends.get((namespace, name))
@@ -177,6 +185,14 @@ class _Services:
                 return service
         raise ServiceUnavailableError(f"no service has the address {address}")
 
+    def is_kubelet(self, address: str) -> bool:
+        """Whether `<host>:<port>` is the kubelet of a node."""
+        host, _, port = address.rpartition(":")
+        if port != str(_KUBELET_PORT):
+            return False
+        nodes = self.api.list("v1", "Node")
+        return any(host == item["address"] for node in nodes for item in node["status"].get("addresses", ()))
+
     def has_ready_pods(self, namespace: str, service: str) -> bool:
         label_selector = f"kubernetes.io/service-name={service}"
         slices = self.api.list("discovery.k8s.io/v1", "EndpointSlice", namespace, label_selector=label_selector)
@@ -231,7 +247,10 @@ class _ConnectHandler(BaseHTTPRequestHandler):
     def _serve(self, proxy: EgressProxy, destination: Destination) -> None:
         self.connection.settimeout(_IDLE_TIMEOUT)
         with proxy.tls_context(destination).wrap_socket(self.connection, server_side=True) as secure:
-            _ServiceHandler(secure, self.client_address, self.server, destination)
+            if destination.is_kubelet:
+                KubeletHandler(secure, self.client_address, self.server)
+            else:
+                _ServiceHandler(secure, self.client_address, self.server, destination)
 
     def log_message(self, *_: Any) -> None:
         """Keep the rehearsal's output free of access logs."""

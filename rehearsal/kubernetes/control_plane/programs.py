@@ -5,7 +5,7 @@ They are built as one executable that acts by the name it is called by: what the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -18,12 +18,19 @@ _KUBERNETES = "k8s.io/kubernetes"
 _KWOK = "sigs.k8s.io/kwok"
 
 
-def _tool(command: str, module: str, install_url: str, minimum_version: str = "", below_version: str = "") -> Tool:
+def _tool(
+    command: str,
+    module: str,
+    install_url: str,
+    minimum_version: str = "",
+    below_version: str = "",
+    version_arguments: Sequence[str] = ("--version",),
+) -> Tool:
     return Tool(
         name="control-plane",
         title="the Kubernetes control plane",
         command=command,
-        version_arguments=("--version",),
+        version_arguments=version_arguments,
         folder=GO_MODULES / "control-plane",
         module=module,
         package=".",
@@ -32,7 +39,7 @@ def _tool(command: str, module: str, install_url: str, minimum_version: str = ""
             "k8s.io/component-base/version.gitVersion": _KUBERNETES,
             "sigs.k8s.io/kwok/pkg/consts.Version": _KWOK,
         },
-        build_time="four minutes",
+        build_minutes=4,
         install_url=install_url,
         minimum_version=minimum_version,
         below_version=below_version,
@@ -54,8 +61,12 @@ CONTROLLER_MANAGER = _kubernetes("kube-controller-manager")
 SCHEDULER = _kubernetes("kube-scheduler")
 ETCD = _tool("etcd", _ETCD, "https://etcd.io/docs/latest/install/", minimum_version="3.4.0")
 KWOK = _tool("kwok", _KWOK, "https://kwok.sigs.k8s.io/docs/user/installation/")
+# For people, in the rehearsal's shell. It works with API servers of one minor version more or less than its own.
+KUBECTL = _tool(
+    "kubectl", _KUBERNETES, "https://kubernetes.io/docs/tasks/tools/", "1.32.0", "1.35.0", ("version", "--client")
+)
 
-TOOLS = (API_SERVER, CONTROLLER_MANAGER, SCHEDULER, ETCD, KWOK)
+TOOLS = (API_SERVER, CONTROLLER_MANAGER, SCHEDULER, ETCD, KWOK, KUBECTL)
 
 
 def prepare() -> str:

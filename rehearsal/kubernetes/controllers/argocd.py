@@ -30,7 +30,7 @@ _TOOL = Tool(
     module="github.com/argoproj/argo-cd/v3",
     package=".",
     version_variables={"github.com/argoproj/argo-cd/v3/common.version": "github.com/argoproj/argo-cd/v3"},
-    build_time="four minutes",
+    build_minutes=4,
     install_url="https://github.com/argoproj/argo-cd/tree/master/cmd",
 )
 

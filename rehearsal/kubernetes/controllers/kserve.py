@@ -15,7 +15,7 @@ _TOOL = Tool(
     folder=GO_MODULES / "kserve",
     module="github.com/kserve/kserve",
     package="github.com/kserve/kserve/cmd/manager",
-    build_time="four minutes",
+    build_minutes=4,
     install_url="https://github.com/kserve/kserve/tree/master/cmd/manager",
 )
 

@@ -24,10 +24,16 @@ from rehearsal.kubernetes.controllers.controller_process import ControllerProces
 from rehearsal.kubernetes.controllers.git_server import GitServer
 from rehearsal.kubernetes.controllers.kserve import KSERVE
 from rehearsal.kubernetes.controllers.prometheus_operator import PROMETHEUS_OPERATOR
+from rehearsal.toolchain import Tool
 
 CONTROLLERS = (KSERVE, PROMETHEUS_OPERATOR, *argocd.CONTROLLERS)
 
 _POLL_INTERVAL = 0.5  # seconds between two looks at the cluster
+
+
+def programs_of(charts: Collection[str]) -> list[Tool]:
+    """The programs of the controllers that these charts install."""
+    return list(dict.fromkeys(controller.tool for controller in CONTROLLERS if controller.chart in charts))
 
 
 def ensure_programs(charts: Collection[str]) -> Mapping[str, Path]:
@@ -37,7 +43,7 @@ def ensure_programs(charts: Collection[str]) -> Mapping[str, Path]:
     that says why.
     """
     programs = {}
-    for tool in dict.fromkeys(controller.tool for controller in CONTROLLERS if controller.chart in charts):
+    for tool in programs_of(charts):
         try:
             programs[tool.command] = toolchain.ensure(tool)
         except UserError as error:

@@ -17,7 +17,7 @@ _TOOL = Tool(
     version_variables={
         "github.com/prometheus/common/version.Version": "github.com/prometheus-operator/prometheus-operator",
     },
-    build_time="three minutes",
+    build_minutes=3,
     install_url="https://github.com/prometheus-operator/prometheus-operator/releases",
 )
 
