@@ -11,6 +11,7 @@ import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from policies import load_exceptions
@@ -19,7 +20,8 @@ from rehearsal.console import UserError, info, progress_hidden
 from rehearsal.helm import chart_policies
 from rehearsal.helm.chart_policies import ChartEvaluation
 from rehearsal.kubernetes.cluster import Cluster, ClusterReport
-from rehearsal.preparation import preparing
+from rehearsal.outcome import Outcome
+from rehearsal.preparation import Preparation, preparing
 from rehearsal.scenarios import model_lifecycle
 from rehearsal.session import Rehearsal
 from rehearsal.simulator.clouds import find_unmodelled
@@ -45,13 +47,14 @@ def up(arguments: Namespace) -> int:
     started = time.monotonic()
     steps = list(_STEPS)
     with preparing() as preparation:
+        conclude = partial(_conclude, rehearsal, preparation, started)
         preparation.engine()
         info(f"Rehearsing {rehearsal.stack}: real engine, real program, real policies; the clouds are simulated.")
         if rehearsal.is_new() and not preparation.is_complete():
             with progress_hidden(), rehearsal.previewing(preparation, arguments.port) as environment:
                 code = _run_step(rehearsal, steps.pop(0), environment)
             if code != 0:
-                return code
+                return conclude(["its preview"], "the engine says why above")
             info("\nThe rest of the rehearsal needs programs that are still being built.")
         with rehearsal.running(arguments.port, preparation=preparation) as running:
             if running.unavailable_reason:
@@ -61,16 +64,27 @@ def up(arguments: Namespace) -> int:
                 code = _run_step(rehearsal, step, running.environment)
                 if code != 0:
                     _report_ended_processes(running.cluster)
-                    return code
+                    return conclude([f"its {step}"], "the engine says why above")
             state = _output(rehearsal, ["stack", "export"], running.environment)
             report = running.cluster.report() if running.cluster else None
     has_controls = rehearsal.project.policy_pack is not None
     charts = chart_policies.evaluate_releases(state, has_controls=has_controls)
     events = {step: _events(rehearsal, step) for step in _STEPS}
     exceptions = load_exceptions() if has_controls else []
-    seconds = time.monotonic() - started
-    print(summary.render(rehearsal.stack, state, events, charts, exceptions, report, seconds), flush=True)
-    return _report_problems(rehearsal.stack, charts, report, strict=arguments.strict)
+    failures = _list_failures(charts, report, strict=arguments.strict)
+    print(summary.render(rehearsal.stack, state, events, charts, exceptions, report, failures), flush=True)
+    _report_problems(charts, report, strict=arguments.strict)
+    return conclude(failures, "the reasons are above")
+
+
+def _conclude(
+    rehearsal: Rehearsal, preparation: Preparation, started: float, failures: Sequence[str], remedy: str
+) -> int:
+    """Print the outcome; returns the exit code. `started` is on the monotonic clock."""
+    builds = preparation.seconds_waited
+    outcome = Outcome(rehearsal.stack, failures, remedy, time.monotonic() - started - builds, builds)
+    info(outcome.render(rehearsal.project.shorten(rehearsal.project.stack_file(rehearsal.stack))))
+    return int(bool(failures))
 
 
 def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str]) -> int:
@@ -79,9 +93,7 @@ def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str]) -
     pack = rehearsal.project.policy_pack
     policies = ["--policy-pack", str(pack)] if pack else []
     code = _engine(rehearsal, [*_STEPS[step], *policies], environment, _events(rehearsal, step))
-    if code != 0:
-        info(f"\nThe rehearsal of {rehearsal.stack} failed at its {step}; the engine says why above.")
-    elif step == "preview":
+    if code == 0 and step == "preview":
         _require_models(summary.list_types(summary.read_events(_events(rehearsal, step))))
     return code
 
@@ -115,17 +127,20 @@ def _report_ended_processes(cluster: Cluster | None) -> None:
         info(f"\n{fault}. The same command starts it again.")
 
 
-def _report_problems(
-    stack: str, charts: Sequence[ChartEvaluation], report: ClusterReport | None, *, strict: bool
-) -> int:
-    """The exit code for what the engine did not see: charts' objects, pods. What is wrong is said in full."""
-    at = {"charts": chart_policies.list_problems(charts, strict=strict), "cluster": report.problems if report else []}
-    for line in [*chart_policies.list_advisories(charts), *at["charts"], *at["cluster"]]:
+def _list_failures(charts: Sequence[ChartEvaluation], report: ClusterReport | None, *, strict: bool) -> list[str]:
+    """Where a rehearsal failed that the engine let pass: at its charts' objects, at its pods."""
+    problems = {
+        "its charts": chart_policies.list_problems(charts, strict=strict),
+        "its cluster": report.problems if report else [],
+    }
+    return [place for place, found in problems.items() if found]
+
+
+def _report_problems(charts: Sequence[ChartEvaluation], report: ClusterReport | None, *, strict: bool) -> None:
+    """Print in full what the engine did not see."""
+    problems = [*chart_policies.list_problems(charts, strict=strict), *(report.problems if report else [])]
+    for line in [*chart_policies.list_advisories(charts), *problems]:
         info(f"\n{line}")
-    failed = [place for place, faults in at.items() if faults]
-    if failed:
-        info(f"\nThe rehearsal of {stack} failed at its {' and its '.join(failed)}, see above.")
-    return int(bool(failed))
 
 
 def _events(rehearsal: Rehearsal, step: str) -> Path:

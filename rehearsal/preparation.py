@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from rehearsal import go_build, toolchain
 from rehearsal.engine import pulumi_cli
 from rehearsal.helm import charts, cli
 from rehearsal.kubernetes.control_plane import programs
 from rehearsal.kubernetes.controllers import manager
+
+_T = TypeVar("_T")
 
 _MOMENT = 2.0  # seconds: finding installed programs takes less than one
 
@@ -24,6 +28,12 @@ class Preparation:
     _engine: Future[Path]
     _control_plane: Future[str]
     _controllers: Future[Mapping[str, Path]]
+    _waits: list[float] = field(default_factory=list)
+
+    @property
+    def seconds_waited(self) -> float:
+        """Wall time that callers have waited for programs."""
+        return sum(self._waits)
 
     def is_complete(self) -> bool:
         """Whether everything is there, or will be within a moment; false while something is built or downloaded."""
@@ -31,15 +41,22 @@ class Preparation:
 
     def engine(self) -> Path:
         """The Pulumi command line."""
-        return self._engine.result()
+        return self._wait(self._engine)
 
     def control_plane(self) -> str:
         """Why there can be no control plane; empty if there can be one."""
-        return self._control_plane.result()
+        return self._wait(self._control_plane)
 
     def controllers(self) -> Mapping[str, Path]:
         """The programs of the controllers that charts install, by command."""
-        return self._controllers.result()
+        return self._wait(self._controllers)
+
+    def _wait(self, future: Future[_T]) -> _T:
+        started = time.monotonic()
+        try:
+            return future.result()
+        finally:
+            self._waits.append(time.monotonic() - started)
 
 
 @contextmanager

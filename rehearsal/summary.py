@@ -42,7 +42,7 @@ def render(
     charts: Sequence[ChartEvaluation],
     exceptions: Sequence[ReviewedException],
     cluster: ClusterReport | None,
-    seconds: float,
+    failures: Sequence[str],
 ) -> str:
     """The whole summary.
 
@@ -51,7 +51,7 @@ def render(
     charts      the Helm releases' charts and their checks
     exceptions  the policy pack's reviewed exceptions
     cluster     the cluster's state at the end; None without a control plane
-    seconds     wall time of the rehearsal
+    failures    where the rehearsal failed; none if it passed
     """
     resources = json.loads(state)["deployment"].get("resources", [])
     declared = [item for item in resources if item.get("custom") and not item["type"].startswith("pulumi:")]
@@ -70,10 +70,11 @@ def render(
         "Not checked": list_notes(declared) or ["none"],
         "Simulated": [_SIMULATED if cluster else _OFFLINE],
     }
-    lines = [f" Rehearsal of {stack} ".center(_WIDTH, "=")]
+    outcome = f"FAILED at {' and '.join(failures)}" if failures else "PASSED"
+    lines = [f" Rehearsal of {stack}: {outcome} ".center(_WIDTH, "=")]
     for title, body in sections.items():
         lines += ["", title, *(f"  {line}" for line in body)]
-    lines += ["", f"{len(declared)} resources in {seconds:.0f} s", "=" * _WIDTH]
+    lines += ["", f"{len(declared)} resources", "=" * _WIDTH]
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ Proves how the engine's output is read. tests/engine proves that a real run ends
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,17 @@ RESOURCES = [
 
 @pytest.fixture
 def summary(tmp_path: Path) -> Any:
-    def summarize(changes: dict[str, int], *charts: ChartEvaluation, cluster: ClusterReport | None = None) -> str:
+    def summarize(
+        changes: dict[str, int],
+        *charts: ChartEvaluation,
+        cluster: ClusterReport | None = None,
+        failures: Sequence[str] = (),
+    ) -> str:
         log = tmp_path / "events.jsonl"
         log.write_text(json.dumps({"summaryEvent": {"resourceChanges": changes}}) + "\n")
         steps = dict.fromkeys(("preview", "up", "second preview"), log)
         return render(
-            "azure-dev", json.dumps({"deployment": {"resources": RESOURCES}}), steps, charts, [], cluster, 12.3
+            "azure-dev", json.dumps({"deployment": {"resources": RESOURCES}}), steps, charts, [], cluster, failures
         )
 
     return summarize
@@ -69,7 +75,13 @@ def test_resources_are_counted_by_outermost_component_and_by_kind(summary: Any) 
     assert "     2  azure / network" in text
     assert "     1  stack" in text
     assert "     2  azure-native network" in text
-    assert "3 resources in 12 s" in text
+    assert "\n3 resources\n" in text
+
+
+def test_the_first_line_is_the_outcome(summary: Any) -> None:
+    assert " Rehearsal of azure-dev: PASSED " in summary({"same": 6}).splitlines()[0]
+    failed = summary({"same": 6}, failures=["its charts", "its cluster"])
+    assert " Rehearsal of azure-dev: FAILED at its charts and its cluster " in failed.splitlines()[0]
 
 
 def test_outputs_are_shown_and_secrets_are_not(summary: Any) -> None:
