@@ -34,7 +34,8 @@ def control_plane() -> None:
 def rehearsed_stacks(engine: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> RehearsedStacks:  # noqa: ARG001 skips where there is none
     """The stacks that are brought up once for all tests, whichever worker they run in."""
     base = tmp_path_factory.getbasetemp()
-    return RehearsedStacks((base if worker_id == "master" else base.parent) / "rehearsed-stacks")
+    # With a blank in its name, as a person's folder may have.
+    return RehearsedStacks((base if worker_id == "master" else base.parent) / "rehearsed stacks")
 
 
 @pytest.fixture

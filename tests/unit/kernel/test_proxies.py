@@ -1,7 +1,7 @@
 """Loopback traffic does not go through the proxies that the environment names.
 
-Proves which variables are set. That engine and providers then reach each other with a proxy configured is proven by
-tests/engine/test_machine.py.
+Proves which variables are set. That engine and providers reach each other behind a proxy is proven by tests/engine,
+whose rehearsals all have one configured that nobody serves.
 """
 
 from __future__ import annotations
