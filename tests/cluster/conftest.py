@@ -133,5 +133,9 @@ def _node(name: str) -> dict[str, Any]:
             },
             "annotations": {"kwok.x-k8s.io/node": "fake"},
         },
-        "status": {"allocatable": _SIZE, "capacity": _SIZE},
+        "status": {
+            "allocatable": _SIZE,
+            "capacity": _SIZE,
+            "addresses": [{"type": "Hostname", "address": name}],
+        },
     }

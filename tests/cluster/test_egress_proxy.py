@@ -312,6 +312,7 @@ def _is_in_force(api: ApiClient, namespace: str, kind: str, name: str) -> bool:
 
 @pytest.mark.parametrize("command", ["logs", "exec", "port-forward"])
 def test_kubectl_is_answered_that_a_pod_is_simulated(plane: ControlPlane, namespace: str, command: str) -> None:
+    service(plane.api, namespace, "silent")
     pods(plane.api, namespace, "silent")
     rest = {"exec": ["--", "ls"], "port-forward": ["0:9443"]}.get(command, [])
     reply = subprocess.run(

@@ -36,7 +36,6 @@ from rehearsal.kubernetes.http_server import serve_in_thread
 Handler = Callable[[str, str, Any], tuple[int, Any]]
 Backend = Handler | tuple[str, int]  # or a process at (host, port)
 
-_KUBELET_PORT = 10250
 _IDLE_TIMEOUT = 90  # seconds that a connection may be silent; the API server keeps its own as long
 
 
@@ -48,7 +47,7 @@ class ServiceUnavailableError(Exception):
 class Destination:
     """A service, and the process behind it; without a process the proxy answers for it.
 
-    is_kubelet  a simulated node's kubelet instead, which has no namespace
+    is_kubelet  a simulated node's kubelet instead
     """
 
     namespace: str
@@ -111,7 +110,7 @@ class EgressProxy:
 
     def _resolve(self, services: _Services, address: str) -> Destination:
         if services.is_kubelet(address):
-            return Destination("", "kubelet", is_kubelet=True)
+            return Destination("kube-system", "kubelet", is_kubelet=True)
         service = services.find(address)
         namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
         backend = self._backends.get((namespace, name))
@@ -186,10 +185,8 @@ class _Services:
         raise ServiceUnavailableError(f"no service has the address {address}")
 
     def is_kubelet(self, address: str) -> bool:
-        """Whether `<host>:<port>` is the kubelet of a node."""
-        host, _, port = address.rpartition(":")
-        if port != str(_KUBELET_PORT):
-            return False
+        """Whether `<host>:<port>` is on a node, where nothing but its kubelet is reached by the API server."""
+        host = address.rpartition(":")[0]
         nodes = self.api.list("v1", "Node")
         return any(host == item["address"] for node in nodes for item in node["status"].get("addresses", ()))
 
