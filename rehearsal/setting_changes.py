@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rehearsal.console import UserError, info
@@ -16,8 +15,14 @@ _OUTPUT = "settings"
 
 def check(rehearsal: Rehearsal, confirmed: Collection[str]) -> None:
     """Say what the settings would change. Raises UserError when that cannot be, or has to be confirmed first."""
-    compare, standing = rehearsal.project.settings_comparison(), read_outputs(rehearsal).get(_OUTPUT)
-    if compare is None or not isinstance(standing, Mapping):
+    compare = rehearsal.project.settings_comparison()
+    resources = _read_resources(rehearsal) if compare else []
+    if compare is None or not resources:
+        return
+    outputs = next((each.get("outputs", {}) for each in resources if each["type"] == "pulumi:pulumi:Stack"), {})
+    standing = outputs.get(_OUTPUT)
+    if not isinstance(standing, Mapping):
+        info(f"{rehearsal.stack} has no finished deployment that says what its settings were: they are not compared.")
         return
     file = rehearsal.project.read_stack_file(rehearsal.stack)
     try:
@@ -28,23 +33,17 @@ def check(rehearsal: Rehearsal, confirmed: Collection[str]) -> None:
         info(f"{rehearsal.stack} stands, and its settings change:\n{changes}")
 
 
-def read_outputs(rehearsal: Rehearsal) -> Mapping[str, Any]:
-    """The stack's outputs in the rehearsal's backend; none before the first deployment has succeeded.
+def _read_resources(rehearsal: Rehearsal) -> Sequence[Mapping[str, Any]]:
+    """The resources in the rehearsal's state.
 
     Read from the engine's file, https://www.pulumi.com/docs/iac/concepts/state-and-backends/, since an engine needs a
     second to start. Raises UserError when the file cannot be read.
     """
-    path = _find_state(rehearsal)
+    path = rehearsal.backend / ".pulumi" / "stacks" / rehearsal.project.name / f"{rehearsal.stack}.json"
     if not path.exists():
-        return {}
+        return []
     try:
-        deployment = json.loads(path.read_text())["checkpoint"].get("latest") or {}
+        deployment = json.loads(path.read_text())["checkpoint"].get("latest")
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"The rehearsal's state {path} cannot be read: {error!r}. {rehearsal.reset_hint}") from None
-    resources = deployment.get("resources") or []
-    outputs = next((each.get("outputs", {}) for each in resources if each["type"] == "pulumi:pulumi:Stack"), {})
-    return dict(outputs)
-
-
-def _find_state(rehearsal: Rehearsal) -> Path:
-    return rehearsal.backend / ".pulumi" / "stacks" / rehearsal.project.name / f"{rehearsal.stack}.json"
+    return (deployment or {}).get("resources") or []

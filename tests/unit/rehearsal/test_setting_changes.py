@@ -39,11 +39,20 @@ def deploy(rehearsal: Rehearsal, outputs: object) -> None:
     file.write_text(json.dumps({"version": 3, "checkpoint": {"latest": {"resources": resources}}}))
 
 
-def test_before_the_first_deployment_nothing_is_compared(rehearsal: Rehearsal) -> None:
+def test_before_the_first_deployment_nothing_is_compared(
+    rehearsal: Rehearsal, capsys: pytest.CaptureFixture[str]
+) -> None:
     setting_changes.check(rehearsal, [])
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_deployment_that_never_ended_is_not_compared(
+    rehearsal: Rehearsal, capsys: pytest.CaptureFixture[str]
+) -> None:
     deploy(rehearsal, {})
     setting_changes.check(rehearsal, [])
-    assert setting_changes.read_outputs(rehearsal) == {}
+    captured = capsys.readouterr()
+    assert "test has no finished deployment that says what its settings were" in captured.out + captured.err
 
 
 def test_changes_are_listed(rehearsal: Rehearsal, capsys: pytest.CaptureFixture[str]) -> None:
