@@ -28,7 +28,7 @@ def find_unmodelled(types: Iterable[str]) -> list[str]:
 def list_notes(resources: Iterable[Mapping[str, Any]]) -> list[str]:
     """What the simulated clouds did not check of the resources in the engine's state, a line each."""
     state, clouds = StateStore(":memory:"), {cloud.name: cloud for cloud in _CLOUDS}
-    lines = []
+    lines: list[str] = []
     for resource in resources:
         type_, urn = str(resource["type"]), str(resource["urn"])
         cloud = clouds.get(type_.split(":", 1)[0])

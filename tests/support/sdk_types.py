@@ -35,7 +35,7 @@ def inputs_class(type_: str) -> type:
 def required_inputs(arguments: type) -> set[str]:
     """The inputs without a default, by their names on the wire."""
     names = input_type_py_to_pulumi_names(arguments)
-    parameters = inspect.signature(arguments.__init__).parameters  # type: ignore[misc]
+    parameters = inspect.signature(vars(arguments)["__init__"]).parameters
     return {
         names[name] for name, each in parameters.items() if name in names and each.default is inspect.Parameter.empty
     }

@@ -39,7 +39,7 @@ def _check_service(request: ResourceRequest) -> str | None:
         return None
     service, is_gateway = _get_service(request), request.get("vpcEndpointType", "Gateway") == "Gateway"
     is_elsewhere = _REGIONAL.match(service) and request.get("serviceRegion") is None
-    if is_elsewhere and service.rpartition(".")[2] in _SERVICES:
+    if is_elsewhere and _REGIONAL.sub("", service) in _SERVICES:
         return f"InvalidServiceName: The Vpc Endpoint Service '{request.get('serviceName')}' does not exist"
     if is_gateway and service in _SERVICES - _GATEWAY_CIDRS.keys():
         return "InvalidParameter: Endpoint type (Gateway) does not match available service types ([Interface])."

@@ -18,7 +18,8 @@ def fill_in(model: ResourceModel, request: ResourceRequest, old: Mapping[str, An
 
     Raises CloudError where the provider cannot fill in what it has to.
     """
-    inputs, filled = dict(request.inputs), []
+    inputs = dict(request.inputs)
+    filled: list[str] = []
     for path, default in model.defaults.items():
         current = replace(request, inputs=inputs)
         value = default(current, old) if current.get(path) is None else None

@@ -74,6 +74,7 @@ RULES = [
         "following availability zones: eu-west-1a, eu-west-1b, eu-west-1c",
     ),
     Rule(ENDPOINT, S3, {"serviceName": "com.amazonaws.us-east-1.s3"}, "InvalidServiceName"),
+    Rule(ENDPOINT, S3, {"serviceName": "com.amazonaws.us-east-1.ecr.api"}, "InvalidServiceName"),
     Rule(ENDPOINT, S3, {"serviceName": "com.amazonaws.eu-west-1.kms"}, "does not match available service types"),
     Rule(GROUP, OPEN, {"name": "sg-db"}, "cannot begin with sg-"),
     Rule(GROUP, OPEN, {"description": "MLflow's"}, "GroupDescription is invalid"),
