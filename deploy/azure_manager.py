@@ -50,6 +50,6 @@ class ResourceManager:
             raise ManagerError("Unreachable", f"{address.split('?')[0]}: {type(error).__name__}") from None
         answer: Mapping[str, Any] = reply.json() if "json" in reply.headers.get("Content-Type", "") else {}
         if not reply.ok:
-            error = answer.get("error", {})
-            raise ManagerError(error.get("code", str(reply.status_code)), error.get("message", reply.reason))
+            refusal = answer.get("error", {})
+            raise ManagerError(refusal.get("code", str(reply.status_code)), refusal.get("message", reply.reason))
         return answer

@@ -7,6 +7,7 @@ PATH answer for the clouds' command lines. There is no control plane: Kubernetes
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -64,7 +65,8 @@ def deployment(project: Project, folder: Path, programs: Mapping[str, str]) -> I
     for path in (commands, backend):
         path.mkdir(parents=True)
     engine = pulumi_cli.engine()
-    (commands / "pulumi").symlink_to(engine)
+    # A copy, for an engine looks beside itself for the language host, and warns of one elsewhere.
+    shutil.copy(engine, commands / "pulumi")
     host = Path(pulumi_cli.__file__).with_name("language_host.py")
     write_program(commands / "pulumi-language-python", f'exec {sys.executable} -u {host} "$@"\n')
     for name, script in programs.items():

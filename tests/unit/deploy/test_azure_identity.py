@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 
 from deploy.azure_identity import (
     AZURE_CLI,
@@ -104,9 +105,7 @@ class _Stream:
 @pytest.fixture
 def internet(monkeypatch: pytest.MonkeyPatch) -> Internet:
     created = Internet()
-    monkeypatch.setattr(
-        requests.adapters.HTTPAdapter, "send", lambda *arguments, **options: created.send(*arguments, **options)
-    )
+    monkeypatch.setattr(HTTPAdapter, "send", lambda *arguments, **options: created.send(*arguments, **options))
     return created
 
 
@@ -186,7 +185,7 @@ def test_an_entra_that_cannot_be_reached_is_a_refusal_too(monkeypatch: pytest.Mo
     def fail(*_: Any, **__: Any) -> None:
         raise requests.ConnectionError("no route")
 
-    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", fail)
+    monkeypatch.setattr(HTTPAdapter, "send", fail)
     monkeypatch.setattr("time.sleep", lambda _: None)  # between its attempts
     with pytest.raises(SignInError, match="no route"):
         sign_in_with({**APPLICATION, "ARM_CLIENT_SECRET": "hush"})
