@@ -38,4 +38,5 @@ def _export_resources(stack: Stack, engine: Engine) -> Sequence[Mapping[str, Any
     # An export contains secrets as they are encrypted, so it needs no passphrase.
     answer = engine.programs.ask("pulumi", "stack", "export", "--stack", stack.name, "--non-interactive")
     deployment = json.loads(answer.output).get("deployment") if answer.code == 0 else None
-    return (deployment or {}).get("resources") or []
+    resources: Sequence[Mapping[str, Any]] | None = (deployment or {}).get("resources")
+    return resources or []

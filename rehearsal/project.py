@@ -125,8 +125,8 @@ def load(root: Path) -> Project:
     name = _mapping(root / _PROJECT).get("name")
     if not name:
         raise UserError(f"{root / _PROJECT} names no project: set `name`.")
-    functions = {key: str(description[key]) for key in entry_points if key in description}
-    return Project(root, str(name), **{"stacks": root, **paths}, **functions)
+    settings, changes = (str(description.get(key, "")) for key in ("settings", "changes"))
+    return Project(root, str(name), settings=settings, changes=changes, **{"stacks": root, **paths})
 
 
 @cache

@@ -46,4 +46,5 @@ def _read_resources(rehearsal: Rehearsal) -> Sequence[Mapping[str, Any]]:
         deployment = json.loads(path.read_text())["checkpoint"].get("latest")
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"The rehearsal's state {path} cannot be read: {error!r}. {rehearsal.reset_hint}") from None
-    return (deployment or {}).get("resources") or []
+    resources: Sequence[Mapping[str, Any]] | None = (deployment or {}).get("resources")
+    return resources or []
