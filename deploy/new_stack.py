@@ -157,7 +157,8 @@ def format_file(answers: Answers) -> str:
 
 def write_files(answers: Answers, settings: Settings, root: Path) -> str:
     """Write the stack's files, all or none; returns what to tell their author. Raises DeployError if one cannot be."""
-    stack, written = answers["STACK"], []
+    stack = answers["STACK"]
+    written: list[Path] = []
     texts = format_file(answers), gitops.format_kustomization(settings, stack)
     for file, text in zip(list_files(stack), texts, strict=True):
         try:

@@ -125,7 +125,8 @@ def test_a_terminal_is_asked_for_the_rest_and_again_after_a_bad_answer(
     (tmp_path / "stacks").mkdir()
     (tmp_path / "stacks" / "Pulumi.aws-dev.yaml").touch()
     lines = ["aws-dev", "my stack", "aws-prod-eu", "", "", "westeurope", "eu-west-1", "ACME", "acme", "", "ml", ""]
-    asked, replies = [], iter(lines)
+    asked: list[str] = []
+    replies = iter(lines)
 
     def answer(question: str) -> str:
         asked.append(question)
