@@ -88,12 +88,17 @@ class Cluster(Component):
 
     @property
     def _kubeconfig(self) -> pulumi.Output[str]:
-        """A kubeconfig without credentials: kubelogin signs its user in."""
+        """A kubeconfig without credentials: kubelogin signs its user in.
+
+        The server has its public name, which a private cluster has too: it resolves to the private address everywhere,
+        without links to AKS's private DNS zone. Source: https://learn.microsoft.com/azure/aks/private-clusters
+        """
         login = self._args.context.settings.cluster.login
         credentials = containerservice.list_managed_cluster_user_credentials_output(
             resource_group_name=self._args.network.resource_group,
             resource_name=self._cluster.name,
             format="exec",
+            server_fqdn="public",
             opts=pulumi.InvokeOutputOptions(parent=self, depends_on=[self._creator]),
         )
         return pulumi.Output.secret(
@@ -191,12 +196,12 @@ class Cluster(Component):
         )
 
     def _api_server_access(self) -> containerservice.ManagedClusterAPIServerAccessProfileArgs:
-        """The API server is in a subnet of the network; from outside, only authorized ranges can reach it."""
+        """The API server is in a subnet of the network; from the internet, only authorized ranges can reach it."""
         ranges = self._args.context.settings.cluster.authorized_ranges
         return containerservice.ManagedClusterAPIServerAccessProfileArgs(
             enable_private_cluster=not ranges,
             private_dns_zone=None if ranges else "system",
-            enable_private_cluster_public_fqdn=None if ranges else False,
+            enable_private_cluster_public_fqdn=None if ranges else True,
             authorized_ip_ranges=ranges or None,
             enable_vnet_integration=True,
             subnet_id=self._args.network.api_subnet,

@@ -77,6 +77,8 @@ class Database(Component):
             sku=dbforpostgresql.SkuArgs(
                 name=settings.size, tier=_TIERS.get(settings.size.partition("_")[2][:1], "GeneralPurpose")
             ),
+            # A nearly full disk grows by itself, and Azure then refuses a server with the smaller size, which ignoring
+            # changes would still send. So the setting has to follow; docs/settings.md says so.
             storage=dbforpostgresql.StorageArgs(storage_size_gb=settings.storage_gb, auto_grow="Enabled"),
             administrator_login=USERNAME,
             administrator_login_password=self._password.result,

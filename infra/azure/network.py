@@ -79,7 +79,7 @@ class Network(Component):
         )
         self._id: pulumi.Output[str] = self._network.id
         self._subnets: Mapping[str, pulumi.Output[str]] = {
-            kind: subnet.id for kind, subnet in self._create_subnets(name).items()
+            kind: subnet.id for kind, subnet in self._create_subnets(name, self._peer_with_hub(f"{name}-hub")).items()
         }
         self._zones: dict[str, pulumi.Output[str]] = {}
         for zone in (zone for zones in PRIVATE_ZONES.values() for zone in zones):
@@ -147,10 +147,27 @@ class Network(Component):
         )
         return endpoint
 
-    def _create_subnets(self, name: str) -> Mapping[str, network.Subnet]:
+    def _peer_with_hub(self, name: str) -> network.VirtualNetworkPeering | None:
+        """This network's side of a peering with the hub, whose owner creates the other side."""
+        hub = self._context.settings.network.hub
+        if not hub:
+            return None
+        return network.VirtualNetworkPeering(
+            name,
+            resource_group_name=self.resource_group,
+            virtual_network_name=self._network.name,
+            virtual_network_peering_name="hub",
+            remote_virtual_network=network.SubResourceArgs(id=hub),
+            allow_virtual_network_access=True,
+            # What a firewall or gateway in the hub passes on, such as a VPN's traffic.
+            allow_forwarded_traffic=True,
+            opts=self.child_options(),
+        )
+
+    def _create_subnets(self, name: str, peering: network.VirtualNetworkPeering | None) -> Mapping[str, network.Subnet]:
         blocks = self.blocks
         gateway = self._create_nat_gateway(f"{name}-outbound")
-        nodes = self._create_subnet(f"{name}-nodes", blocks.nodes, rules=[], gateway=gateway)
+        nodes = self._create_subnet(f"{name}-nodes", blocks.nodes, rules=[], gateway=gateway, after=peering)
         endpoints = self._create_subnet(
             f"{name}-endpoints",
             blocks.endpoints,
@@ -172,11 +189,34 @@ class Network(Component):
         api = self._create_subnet(
             f"{name}-api",
             blocks.api,
-            rules=[],
+            rules=self._define_api_rules(),
             delegation="Microsoft.ContainerService/managedClusters",
             after=database,
         )
         return {"nodes": nodes, "endpoints": endpoints, "database": database, "api": api}
+
+    def _define_api_rules(self) -> Sequence[network.SecurityRuleArgs]:
+        """Who reaches a private API server: the nodes, Azure's load balancer in front of it, and whom settings name.
+
+        By default a whole peered network does. How requests from authorized ranges reach a public API server in the
+        subnet is not documented, so there is no rule then; AKS itself admits these ranges only.
+        Source: https://learn.microsoft.com/azure/aks/api-server-vnet-integration#nsg-security-rules
+        """
+        sources = self._context.settings.cluster.private_access_from
+        if not sources:
+            return []
+        return [
+            *(
+                _allow_rule(f"nodes-{port}", blocks_from=self.blocks.nodes, port=port, priority=100 + number)
+                for number, port in enumerate(("443", "4443"))
+            ),
+            _allow_rule("probes", blocks_from="AzureLoadBalancer", port="9988", priority=110),
+            *(
+                _allow_rule(f"clients-{number}", blocks_from=block, port="443", priority=200 + number)
+                for number, block in enumerate(sources)
+            ),
+            _DENY_RULE,
+        ]
 
     def _create_nat_gateway(self, name: str) -> network.NatGateway:
         """Outbound traffic of the nodes, from one fixed address that partners can allow."""
@@ -208,7 +248,7 @@ class Network(Component):
         rules: Sequence[network.SecurityRuleArgs],
         delegation: str = "",
         gateway: network.NatGateway | None = None,
-        after: network.Subnet | None = None,
+        after: pulumi.Resource | None = None,
     ) -> network.Subnet:
         """A subnet with a security group. Azure's default rules deny all traffic from the internet."""
         group = network.NetworkSecurityGroup(

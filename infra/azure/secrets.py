@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 from pulumi_azure_native import authorization, keyvault, managedidentity
+from pulumi_random import RandomId
 
 from infra.azure.identity import Role, assign_role, wait_for_propagation
 from infra.azure.network import Network
@@ -126,12 +127,17 @@ class Secrets(Component):
 def create_private_vault(
     name: str, suffix: str, context: StackContext, network: Network, parent: Component
 ) -> keyvault.Vault:
-    """A vault that only the network and trusted Azure services can reach, with purge protection."""
+    """A vault that only the network and trusted Azure services can reach, with purge protection.
+
+    A deleted vault keeps its name for 90 days, within which nobody can purge it. The name of each new vault ends with
+    digits of its own, so that a stack can be destroyed and brought up again.
+    """
+    digits = RandomId(f"{name}-vault", byte_length=4, opts=parent.child_options())
     account = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=parent))
     vault = keyvault.Vault(
         name,
         resource_group_name=network.resource_group,
-        vault_name=context.naming.global_word(suffix, limit=24),
+        vault_name=pulumi.Output.concat(context.naming.global_word(suffix, limit=24 - 8), digits.hex),
         properties=keyvault.VaultPropertiesArgs(
             tenant_id=account.tenant_id,
             sku=keyvault.SkuArgs(family="A", name="standard"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 from pulumi_azure_native import authorization, machinelearningservices, managedidentity
+from pulumi_random import RandomId
 
 from infra.azure.artifacts import Artifacts
 from infra.azure.identity import Identities, Role, assign_role, wait_for_propagation
@@ -90,10 +91,13 @@ class Training(Component):
 
     def _create_workspace(self, name: str, grants: pulumi.Resource) -> machinelearningservices.Workspace:
         args, encryption = self._args, self._args.secrets.encryption
+        # A deleted workspace keeps its name for 14 days, in which it can be restored. Source:
+        # https://learn.microsoft.com/azure/machine-learning/concept-soft-delete
+        digits = RandomId(f"{name}-workspace", byte_length=4, opts=self.child_options())
         return machinelearningservices.Workspace(
             name,
             resource_group_name=args.network.resource_group,
-            workspace_name=args.context.naming.regional_name("ml", limit=33),
+            workspace_name=pulumi.Output.concat(args.context.naming.global_word("ml", limit=33 - 8), digits.hex),
             sku=machinelearningservices.SkuArgs(name="Basic", tier="Basic"),
             identity=machinelearningservices.ManagedServiceIdentityArgs(
                 type="UserAssigned", user_assigned_identities=[self._identity.id, encryption.identity]

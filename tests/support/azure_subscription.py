@@ -58,6 +58,14 @@ VALID_INPUTS: Mapping[str, dict[str, Any]] = {
             {"name": "two", "priority": 110, "direction": "Inbound"},
         ],
     ),
+    "network:VirtualNetworkPeering": in_group(
+        virtualNetworkName="vnet",
+        virtualNetworkPeeringName="hub",
+        remoteVirtualNetwork={
+            "id": "/subscriptions/00000000-0000-4000-8000-00000000000a/resourceGroups/hub/providers/"
+            "Microsoft.Network/virtualNetworks/hub"
+        },
+    ),
     "network:PublicIPAddress": in_group(
         publicIpAddressName="ip", sku={"name": "Standard"}, publicIPAllocationMethod="Static"
     ),

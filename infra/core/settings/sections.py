@@ -44,8 +44,8 @@ class NetworkSettings(Section):
             "virtualNetworks/hub",
             "tgw-0123456789abcdef0",
         ],
-        description="network that this one is connected to: ID of a virtual network to peer with (Azure), or of a "
-        "transit gateway to attach to (AWS); none connects it to no other network",
+        description="network that this one is connected to: ID of a virtual network to peer with, whose owner "
+        "peers back (Azure), or of a transit gateway to attach to (AWS); none connects it to no other network",
     )
 
 
@@ -104,7 +104,8 @@ class DatabaseSettings(Section):
         ge=32,
         le=16384,
         examples=[128],
-        description=f"size of the disk, on Azure one of {', '.join(map(str, AZURE_DATABASE_DISKS))}",
+        description=f"size of the disk, on Azure one of {', '.join(map(str, AZURE_DATABASE_DISKS))}; where the cloud "
+        "has grown a disk that was nearly full, set its present size, for updates with a smaller one are refused",
     )
     backup_days: Days = Field(ge=7, le=35, examples=[14], description="how far back the database can be restored")
 

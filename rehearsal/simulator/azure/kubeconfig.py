@@ -28,7 +28,8 @@ def list_user_credentials(
             f"'{group}' was not found."
         )
     user = f"clusterUser_{group}_{name}"
-    host = cluster.outputs.get("privateFQDN") or cluster.outputs["fqdn"]
+    private = None if arguments.get("serverFqdn") == "public" else cluster.outputs.get("privateFQDN")
+    host = private or cluster.outputs["fqdn"]
     kubeconfig = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -18,6 +18,7 @@ from rehearsal.simulator.core.rules import in_range, list_objects, matches, pars
 from rehearsal.simulator.core.transitions import get_change, refuse_change
 from rehearsal.simulator.core.values import find_strings
 
+PEERING = "azure-native:network:VirtualNetworkPeering"
 _SUBNET = "azure-native:network:Subnet"
 _VNET = "Microsoft.Network/virtualNetworks/{virtualNetworkName}"
 
@@ -203,6 +204,21 @@ MODELS = (
             ),
             check_name("virtualNetworkName", 64),
             _check_address_spaces,
+        ),
+    ),
+    arm_model(
+        "network:VirtualNetworkPeering",
+        _VNET + "/virtualNetworkPeerings/{virtualNetworkPeeringName}",
+        outputs={
+            # Connected once the other network peers back, which is not simulated.
+            "peeringState": "Initiated",
+            "provisioningState": "Succeeded",
+        },
+        replace_on_changes=("remoteVirtualNetwork.id",),
+        transitions=UNRESTRICTED,
+        rules=(
+            require_any(["remoteVirtualNetwork.id"], "The peering names no network: set remoteVirtualNetwork.id."),
+            check_name("virtualNetworkPeeringName", 80),
         ),
     ),
     arm_model(

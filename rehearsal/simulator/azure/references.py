@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from rehearsal.simulator.azure.arm import WATCHER_GROUP
+from rehearsal.simulator.azure.network import PEERING
 from rehearsal.simulator.core.resource_model import ResourceRequest
 
 # Children that exist as soon as their parent does, without a request of their own.
@@ -20,6 +21,8 @@ def find_missing_reference(request: ResourceRequest, value: str) -> str | None:
     scope, _, rest = value.partition("/providers/")
     if not value.lower().startswith("/subscriptions/") or rest.startswith("Microsoft.Authorization/roleDefinitions/"):
         return None
+    if request.type == PEERING:
+        return None  # the other network is somebody else's, perhaps in another subscription
     subscription = scope.split("/")[2]
     if subscription.lower() != request.account["subscriptionId"].lower():
         return f"SubscriptionNotFound: The subscription '{subscription}' could not be found."

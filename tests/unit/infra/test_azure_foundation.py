@@ -22,7 +22,7 @@ from infra.azure.network import SubnetBlocks
 from infra.contract import Foundation
 from rehearsal.simulator.azure.cloud import MODELS
 from rehearsal.simulator.azure.identity import ROLES as KNOWN_ROLES
-from tests.support.recording import RecordedResource, Recorder, is_secret, record_program, stack_context
+from tests.support.recording import RecordedResource, Recorder, is_secret, record_program, resolve, stack_context
 
 # Types without tags; Cosmos DB does not store those of databases and containers.
 UNTAGGED = frozenset(
@@ -38,11 +38,16 @@ UNTAGGED = frozenset(
         "monitor:DataCollectionRuleAssociation",
         "monitor:DiagnosticSetting",
         "network:PrivateDnsZoneGroup",
+        "network:VirtualNetworkPeering",
         "network:Subnet",
         "storage:BlobContainer",
         "storage:BlobServiceProperties",
         "storage:ManagementPolicy",
     )
+)
+HUB = (
+    "/subscriptions/00000000-0000-4000-8000-00000000000a/resourceGroups/hub/providers/Microsoft.Network/"
+    "virtualNetworks/hub"
 )
 PRIVATE = (
     "azure-native:containerregistry:Registry",
@@ -60,6 +65,7 @@ class DeclaredStack:
     foundation: Foundation
     tags: Mapping[str, str]
     secret: Mapping[str, bool]
+    kubeconfig: str
 
     def of_type(self, type_: str) -> list[RecordedResource]:
         return self.recorder.of_type(f"azure-native:{type_}")
@@ -75,7 +81,8 @@ def declare(environment: str = "dev", **settings: Any) -> DeclaredStack:
         "kubeconfig": is_secret(foundation.cluster.kubeconfig),
         "password": is_secret(foundation.tracking_db.password),
     }
-    return DeclaredStack(recorder, foundation, context.naming.tags, secret)
+    kubeconfig = resolve(foundation.cluster.kubeconfig)
+    return DeclaredStack(recorder, foundation, context.naming.tags, secret, kubeconfig)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +92,7 @@ def dev() -> DeclaredStack:
             "systemPool": {"minimum": 3, "maximum": 4},
             "userPool": {"size": "Standard_D8s_v5", "minimum": 1, "maximum": 7},
         },
+        network={"hub": HUB},
         telemetry={"alertEmail": "ml@example.com"},
         subscription=SUBSCRIPTION,
         tenant=TENANT,
@@ -218,6 +226,35 @@ def test_the_api_server_is_private_unless_ranges_are_authorized(dev: DeclaredSta
     assert opened["authorizedIPRanges"] == ["203.0.113.0/24"]
 
 
+def test_the_network_is_peered_with_the_hub_before_anything_uses_it(dev: DeclaredStack) -> None:
+    peering = dev.single("network:VirtualNetworkPeering")
+    assert peering["remoteVirtualNetwork"]["id"] == HUB
+    assert peering["allowForwardedTraffic"] is True
+    users = [(endpoint.type, endpoint.name) for endpoint in dev.of_type("network:PrivateEndpoint")]
+    for user in (*users, ("azure-native:containerservice:ManagedCluster", "cluster")):
+        assert ("azure-native:network:VirtualNetworkPeering", "network-hub") in dev.recorder.list_dependencies(*user)
+
+
+def test_a_private_api_server_is_reached_by_nodes_and_named_ranges_alone(
+    dev: DeclaredStack, prod: DeclaredStack
+) -> None:
+    nodes = SubnetBlocks.split("10.20.0.0/16").nodes
+    rules = security_rules(dev, "network-api")
+    assert {
+        (rule["sourceAddressPrefix"], rule["destinationPortRange"]) for rule in rules if rule["access"] == "Allow"
+    } == {(nodes, "443"), (nodes, "4443"), ("AzureLoadBalancer", "9988"), ("10.0.0.0/24", "443")}
+    last = max(rules, key=lambda rule: int(rule["priority"]))
+    assert (last["access"], last["sourceAddressPrefix"], last["destinationPortRange"]) == ("Deny", "*", "*")
+    assert security_rules(prod, "network-api") == []
+
+
+def test_the_kubeconfig_names_the_api_server_so_that_a_hub_resolves_it(dev: DeclaredStack) -> None:
+    profile = dev.single("containerservice:ManagedCluster")["apiServerAccessProfile"]
+    assert profile["enablePrivateClusterPublicFQDN"] is True
+    cluster = dev.recorder.single("azure-native:containerservice:ManagedCluster").outputs
+    assert f"https://{cluster['fqdn']}:443" in dev.kubeconfig
+
+
 def test_stores_are_encrypted_with_the_platforms_key(dev: DeclaredStack) -> None:
     key = dev.recorder.single("azure-native:keyvault:Key").outputs
     (vault,) = [r.outputs["properties"]["vaultUri"] for r in dev.of_type("keyvault:Vault") if r.name == "secrets"]
@@ -273,6 +310,11 @@ def identity(stack: DeclaredStack, workload: Workload) -> Mapping[str, Any]:
         if resource.name == f"identity-{workload.name}"
     ]
     return found
+
+
+def security_rules(stack: DeclaredStack, name: str) -> list[Mapping[str, Any]]:
+    (group,) = [resource for resource in stack.of_type("network:NetworkSecurityGroup") if resource.name == name]
+    return list(group.inputs.get("securityRules", []))
 
 
 def role_of(store: Store, access: Access) -> str:

@@ -132,6 +132,21 @@ def test_azure_chooses_the_zones_of_the_database(prod: Recorder) -> None:
     assert not server["highAvailability"].get("standbyAvailabilityZone")
 
 
+@pytest.mark.parametrize(
+    ("type_", "name"),
+    [("keyvault:Vault", "vaultName"), ("machinelearningservices:Workspace", "workspaceName")],
+)
+def test_what_keeps_its_name_after_deletion_has_another_in_each_new_stack(
+    dev: Recorder, prod: Recorder, type_: str, name: str
+) -> None:
+    """The digits are created with the stack, and deleted with it."""
+    for recorder in (dev, prod):
+        digits = {resource.outputs["hex"] for resource in recorder.of_type("random:index/randomId:RandomId")}
+        names = [resource.inputs[name] for resource in recorder.of_type(f"azure-native:{type_}")]
+        assert names
+        assert all(found[-8:] in digits for found in names)
+
+
 def test_admins_administer_the_cluster(dev: Recorder) -> None:
     cluster = dev.single("azure-native:containerservice:ManagedCluster")
     (grant,) = [resource.inputs for resource in dev.of_type(ASSIGNMENT) if resource.name.startswith("cluster-admin-")]
