@@ -43,7 +43,7 @@ def up(arguments: Namespace) -> int:
     """
     rehearsal = Rehearsal(arguments.stack)
     _check_settings(rehearsal)
-    setting_changes.check(rehearsal, arguments.confirm.split(","))
+    changes = setting_changes.check(rehearsal, arguments.confirm.split(","))
     started = time.monotonic()
     steps = list(_STEPS)
     with preparing() as preparation:
@@ -52,7 +52,7 @@ def up(arguments: Namespace) -> int:
         info(f"Rehearsing {rehearsal.stack}: real engine, real program, real policies; the clouds are simulated.")
         if rehearsal.is_new() and not preparation.is_complete():
             with progress_hidden(), rehearsal.previewing(preparation, arguments.port) as environment:
-                code = _run_step(rehearsal, steps.pop(0), environment)
+                code = _run_step(rehearsal, steps.pop(0), environment, changes)
             if code != 0:
                 return conclude(["its preview"], "the engine says why above")
             info("\nThe rest of the rehearsal needs programs that are still being built.")
@@ -61,7 +61,7 @@ def up(arguments: Namespace) -> int:
                 reason = running.unavailable_reason
                 info(f"There is no control plane, so Kubernetes objects are only checked offline: {reason}")
             for step in steps:
-                code = _run_step(rehearsal, step, running.environment)
+                code = _run_step(rehearsal, step, running.environment, changes)
                 if code != 0:
                     _report_ended_processes(running.cluster)
                     return conclude([f"its {step}"], "the engine says why above")
@@ -87,13 +87,15 @@ def _conclude(
     return int(bool(failures))
 
 
-def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str]) -> int:
-    """Run one step under the policies; returns the engine's exit code."""
+def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str], changes: str) -> int:
+    """Run one step under the policies; returns the engine's exit code. `changes` are those of settings."""
     info(f"\n{step.capitalize()}:")
     pack = rehearsal.project.policy_pack
     policies = ["--policy-pack", str(pack)] if pack else []
     code = _engine(rehearsal, [*_STEPS[step], *policies], environment, _events(rehearsal, step))
-    if code == 0 and step == "preview":
+    if code != 0 and changes:
+        info(f"\n{setting_changes.explain_failure(rehearsal, changes)}")
+    elif code == 0 and step == "preview":
         _require_models(summary.list_types(summary.read_events(_events(rehearsal, step))))
     return code
 

@@ -121,8 +121,8 @@ class Rehearsal:
             state = stack.enter_context(self._open_state())
             simulated = nullcontext() if reason else cluster.run_cluster(self._cluster_folder, state, controllers)
             simulated_cluster = stack.enter_context(simulated)
-            provider = simulated_cluster.provider if simulated_cluster else None
-            environment = self._environment(engine, stack.enter_context(serve_clouds(state, port, provider)))
+            of_cluster = (simulated_cluster.provider, simulated_cluster.drain) if simulated_cluster else ()
+            environment = self._environment(engine, stack.enter_context(serve_clouds(state, port, *of_cluster)))
             if simulated_cluster:
                 environment["KUBECONFIG"] = str(simulated_cluster.plane.kubeconfig)
             self._prepare_backend(environment)

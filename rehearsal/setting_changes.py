@@ -13,17 +13,20 @@ from rehearsal.session import Rehearsal
 _OUTPUT = "settings"
 
 
-def check(rehearsal: Rehearsal, confirmed: Collection[str]) -> None:
-    """Say what the settings would change. Raises UserError when that cannot be, or has to be confirmed first."""
+def check(rehearsal: Rehearsal, confirmed: Collection[str]) -> str:
+    """Say what the settings would change, and return it, one line each; empty for nothing.
+
+    Raises UserError when that cannot be, or has to be confirmed first.
+    """
     compare = rehearsal.project.settings_comparison()
     resources = _read_resources(rehearsal) if compare else []
     if compare is None or not resources:
-        return
+        return ""
     outputs = next((each.get("outputs", {}) for each in resources if each["type"] == "pulumi:pulumi:Stack"), {})
     standing = outputs.get(_OUTPUT)
     if not isinstance(standing, Mapping):
         info(f"{rehearsal.stack} has no finished deployment that says what its settings were: they are not compared.")
-        return
+        return ""
     file = rehearsal.project.read_stack_file(rehearsal.stack)
     try:
         changes = compare(file, rehearsal.stack, standing, confirmed)
@@ -31,6 +34,16 @@ def check(rehearsal: Rehearsal, confirmed: Collection[str]) -> None:
         raise UserError(str(error)) from None
     if changes:
         info(f"{rehearsal.stack} stands, and its settings change:\n{changes}")
+    return changes
+
+
+def explain_failure(rehearsal: Rehearsal, changes: str) -> str:
+    """Which settings may be the cause of what a cloud has refused: those that `check` has returned."""
+    file = rehearsal.project.shorten(rehearsal.project.stack_file(rehearsal.stack))
+    return (
+        f"Since the last deployment that succeeded, these settings in {file} have changed:\n{changes}\n"
+        "Where one of them is the cause, set it back to its old value, or take another way to the new one."
+    )
 
 
 def _read_resources(rehearsal: Rehearsal) -> Sequence[Mapping[str, Any]]:

@@ -19,6 +19,9 @@ from infra.core.settings.versions import POSTGRESQL
 DATABASE = "mlflow"
 _USERNAME = "mlflow"
 _VERSION = POSTGRESQL[Cloud.AWS].default
+# Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
+_STRIPED_FROM = 400  # GiB
+_STRIPED_IOPS = 12_000
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Database(Component):
             instance_class=settings.size,
             allocated_storage=settings.storage_gb,
             storage_type="gp3",
+            # The baseline of striped storage, free of charge. RDS refuses it below, and growing into it without.
+            iops=_STRIPED_IOPS if settings.storage_gb >= _STRIPED_FROM else None,
             storage_encrypted=True,
             kms_key_id=args.secrets.key.arn,
             db_name=DATABASE,

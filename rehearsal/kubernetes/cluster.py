@@ -12,6 +12,7 @@ from pathlib import Path
 from rehearsal.helm.releases.resources import Releases
 from rehearsal.kubernetes.client import ApiUnreachableError
 from rehearsal.kubernetes.cloud_controller.controller import CloudController
+from rehearsal.kubernetes.cloud_controller.drain import ClusterDrain
 from rehearsal.kubernetes.cloud_controller.identity import find_workloads_without_identity
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_control_plane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
@@ -19,6 +20,7 @@ from rehearsal.kubernetes.controllers.git_server import GitServer
 from rehearsal.kubernetes.controllers.manager import ControllerManager
 from rehearsal.kubernetes.provider.provider import KubernetesProvider
 from rehearsal.kubernetes.readiness import capacity, custom_objects, workloads
+from rehearsal.simulator.core.node_drain import NodeDrain
 from rehearsal.simulator.core.state_store import StateStore
 
 CONVERGENCE_TIMEOUT = 60  # seconds for pods to become Ready after an update; simulated ones take about two
@@ -57,6 +59,7 @@ class Cluster:
 
     plane: ControlPlane
     provider: KubernetesProvider
+    drain: NodeDrain
     _cloud_controller: CloudController
     _controllers: ControllerManager
     _egress: EgressProxy
@@ -111,4 +114,4 @@ def run_cluster(folder: Path, state: StateStore, programs: Mapping[str, Path]) -
         controllers = ControllerManager(plane, egress, programs)
         with cloud_controller.run(), controllers.run():
             provider = KubernetesProvider(plane, Releases(plane), state.append_to_journal)
-            yield Cluster(plane, provider, cloud_controller, controllers, egress)
+            yield Cluster(plane, provider, ClusterDrain(plane.api), cloud_controller, controllers, egress)

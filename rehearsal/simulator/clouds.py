@@ -8,6 +8,7 @@ from typing import Any
 from rehearsal.simulator import offline_kubernetes, random_provider, time_provider
 from rehearsal.simulator.aws import cloud as aws
 from rehearsal.simulator.azure import cloud as azure
+from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 from rehearsal.simulator.core.resource_model import ResourceRequest
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
@@ -40,6 +41,6 @@ def list_notes(resources: Iterable[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def create_simulations(state: StateStore) -> dict[str, Simulation]:
-    """A simulation of every cloud, all with the same state, by the name of the Pulumi package."""
-    return {cloud.name: Simulation(cloud, state) for cloud in _CLOUDS}
+def create_simulations(state: StateStore, drain: NodeDrain = NO_CLUSTER) -> dict[str, Simulation]:
+    """A simulation of every cloud, all with the same state and cluster, by the name of the Pulumi package."""
+    return {cloud.name: Simulation(cloud, state, drain) for cloud in _CLOUDS}

@@ -11,6 +11,7 @@ from pulumi.runtime.proto import provider_pb2_grpc
 
 from rehearsal.console import UserError
 from rehearsal.simulator.clouds import create_simulations
+from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 from rehearsal.simulator.core.provider import Provider
 from rehearsal.simulator.core.state_store import StateStore
 
@@ -26,14 +27,17 @@ _OPTIONS = [
 
 
 @contextmanager
-def serve_clouds(state: StateStore, port: int = 0, kubernetes: Servicer | None = None) -> Iterator[str]:
+def serve_clouds(
+    state: StateStore, port: int = 0, kubernetes: Servicer | None = None, drain: NodeDrain = NO_CLUSTER
+) -> Iterator[str]:
     """Serve the clouds of one rehearsal; yields the value of PULUMI_DEBUG_PROVIDERS.
 
-    `kubernetes` is the provider of a real control plane; without it Kubernetes objects are checked offline. The clouds
-    listen on consecutive ports from `port` on; with 0, on free ones. Raises UserError where a port is taken.
+    `kubernetes` is the provider of a real control plane, and `drain` its nodes; without them Kubernetes objects are
+    checked offline. The clouds listen on consecutive ports from `port` on; with 0, on free ones. Raises UserError where
+    a port is taken.
     """
     providers: dict[str, Servicer] = {
-        name: Provider(simulation) for name, simulation in create_simulations(state).items()
+        name: Provider(simulation) for name, simulation in create_simulations(state, drain).items()
     }
     if kubernetes is not None:
         providers["kubernetes"] = kubernetes

@@ -12,6 +12,7 @@ import pytest
 
 from rehearsal.kubernetes.cloud_controller import autoscaler
 from rehearsal.kubernetes.cloud_controller.controller import CloudController
+from rehearsal.kubernetes.cloud_controller.drain import ClusterDrain
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.simulator.core.state_store import StateStore
@@ -43,6 +44,15 @@ def test_node_pools_become_ready_nodes_and_are_removed_with_their_pool(
     state.remove(user)
     cloud.wait_until_converged(TIMEOUT)
     assert [name.split("-")[1] for name in nodes_by_name(plane.api)] == ["system"] * 2
+
+
+def test_an_upgraded_pool_shows_its_version(plane: ControlPlane, state: StateStore, cloud: CloudController) -> None:
+    for version in ("1.34", "1.35.2"):
+        put_aks(state, agent_pool(currentOrchestratorVersion=version), kubernetesVersion=version)
+        cloud.wait_until_converged(TIMEOUT)
+        eventually(lambda: all_nodes_ready(plane.api))
+        versions = {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes_by_name(plane.api).values()}
+        assert versions == {"v1.34.0" if version == "1.34" else "v1.35.2"}
 
 
 def test_a_changed_label_or_taint_is_applied_to_existing_nodes(
@@ -303,3 +313,30 @@ def test_eks_has_no_autoscaler_of_its_own(
     cloud.wait_until_converged(TIMEOUT)
     assert len(nodes_by_name(plane.api)) == 2
     assert cloud.notes() == []
+
+
+def test_a_budget_that_allows_no_disruption_blocks_the_drain_of_a_pool(
+    plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str
+) -> None:
+    put_aks(state, agent_pool())
+    cloud.wait_until_converged(TIMEOUT)
+    eventually(lambda: all_nodes_ready(plane.api))
+    pod = pod_manifest(namespace, "only")
+    pod["metadata"]["labels"] = {"app": "only"}
+    plane.api.create(pod)
+    drain = ClusterDrain(plane.api)
+    eventually(lambda: (plane.api.get("v1", "Pod", "only", namespace) or {})["status"].get("phase") == "Running")
+    assert drain.find_blocked_eviction("user") is None
+    budget = {"selector": {"matchLabels": {"app": "only"}}, "minAvailable": 1}
+    metadata = {"name": "all", "namespace": namespace}
+    plane.api.create({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": budget})
+
+    def find_blocked() -> bool:
+        blocked = drain.find_blocked_eviction("user")
+        assert blocked is not None
+        assert (blocked.pod, blocked.budget) == (f"{namespace}/only", "all")
+        return "needs 1 healthy pods and has 1 currently" in blocked.detail
+
+    eventually(find_blocked)
+    assert plane.api.get("v1", "Pod", "only", namespace) is not None
+    assert drain.find_blocked_eviction("other") is None

@@ -89,7 +89,14 @@ def put_node_group(state: StateStore, name: str = "user", size: str = "m6i.xlarg
         "taints": [],
         **inputs,
     }
-    return put(state, "aws:eks/nodeGroup:NodeGroup", f"acme:{name}", group, nodeGroupName=name)
+    return put(
+        state,
+        "aws:eks/nodeGroup:NodeGroup",
+        f"acme:{name}",
+        group,
+        nodeGroupName=name,
+        version=inputs.get("version", ""),
+    )
 
 
 def put_addons(state: StateStore, *names: str, **settings: Mapping[str, Any]) -> None:

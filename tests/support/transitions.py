@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.node_drain import BlockedEviction
 from rehearsal.simulator.core.resource_model import ResourceModel
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
@@ -53,3 +54,16 @@ def inputs_at(inputs: Mapping[str, Any], path: str, value: Any) -> dict[str, Any
 
 def has_transitions(model: ResourceModel) -> bool:
     return bool(model.transitions)
+
+
+class FullNodes:
+    """Nodes with one pod that cannot be evicted."""
+
+    def find_blocked_eviction(self, pool: str) -> BlockedEviction | None:
+        return BlockedEviction(
+            node=f"{pool}-1",
+            pod="mlflow/mlflow-0",
+            budget="mlflow",
+            error="Cannot evict pod as it would violate the pod's disruption budget.",
+            detail="The disruption budget mlflow needs 1 healthy pods and has 1 currently",
+        )

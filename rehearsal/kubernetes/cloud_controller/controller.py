@@ -19,6 +19,7 @@ from rehearsal.kubernetes.cloud_controller.load_balancers import LoadBalancers
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, find_managed_cluster
 from rehearsal.kubernetes.cloud_controller.nodes import Nodes, describe_estimates
 from rehearsal.kubernetes.cloud_controller.reconciler import Reconciler
+from rehearsal.kubernetes.cloud_controller.versions import describe_differences
 from rehearsal.kubernetes.cloud_controller.vm_sizes import UnknownVmSizeError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
@@ -46,6 +47,7 @@ class CloudController:
 
     def __init__(self, plane: ControlPlane, state: StateStore, egress: EgressProxy) -> None:
         self._api = plane.api
+        self._version = plane.version
         self._state = state
         self._reconciler = Reconciler(plane.api)
         self._nodes = Nodes(plane.api, plane.version)
@@ -89,11 +91,15 @@ class CloudController:
         return list(self._problems)
 
     def notes(self) -> list[str]:
-        """What the simulated cloud did by itself, which is scaling up node pools, and what it had to estimate."""
+        """What the simulated cloud did by itself or had to estimate, and how its cluster differs from the declared."""
         cluster = find_managed_cluster(self._state)
         if cluster is None:
             return []
-        return [*self._autoscaler.describe_scale_ups(cluster), *describe_estimates(cluster)]
+        return [
+            *self._autoscaler.describe_scale_ups(cluster),
+            *describe_estimates(cluster),
+            *describe_differences(cluster, self._version),
+        ]
 
     def _reconcile_continuously(self) -> None:
         cluster: ManagedCluster | None = None

@@ -53,6 +53,7 @@ class NodePool:
     zones      values of topology.kubernetes.io/zone
     max_pods   per node; None where the size decides
     disk       GiB; None where the size decides
+    version    Kubernetes version of the nodes; empty where the stack names none
     """
 
     name: str
@@ -65,6 +66,7 @@ class NodePool:
     taints: tuple[Taint, ...] = ()
     max_pods: int | None = None
     disk: int | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class ManagedCluster:
     """A managed cluster.
 
     cloud                       azure or aws
+    version                     Kubernetes version of the control plane; empty where the stack names none
+    service_range               addresses of services, in CIDR notation; empty where the stack names none
     owner                       AKS's node resource group, EKS's account
     addons                      what the cloud runs in the cluster: names of EKS add-ons, or keys of _AKS_ADDONS
     pod_identity_associations   (namespace, service account) of EKS Pod Identity
@@ -85,6 +89,8 @@ class ManagedCluster:
     owner: str
     pools: tuple[NodePool, ...]
     addons: frozenset[str]
+    version: str = ""
+    service_range: str = ""
     tenant: str = ""
     pod_identity_associations: frozenset[tuple[str, str]] = frozenset()
     load_balancer_subnet_roles: frozenset[str] = frozenset()
@@ -105,9 +111,9 @@ def _read_aks(state: StateStore, record: ResourceRecord) -> ManagedCluster:
     region = str(get("location") or str(record.outputs["fqdn"]).split(".")[-3]).replace(" ", "").lower()
     id_prefix = f"{record.id}/agentPools/".lower()
     profiles = [
-        *_items(get("agentPoolProfiles")),
+        *_items(record.outputs.get("agentPoolProfiles") or get("agentPoolProfiles")),
         *(
-            {**pool.inputs, "name": pool.inputs.get("agentPoolName")}
+            {**pool.inputs, **pool.outputs, "name": pool.inputs.get("agentPoolName")}
             for pool in state.all(_AGENT_POOL)
             if pool.id.lower().startswith(id_prefix)
         ),
@@ -122,6 +128,8 @@ def _read_aks(state: StateStore, record: ResourceRecord) -> ManagedCluster:
         region=region,
         owner=str(get("nodeResourceGroup") or f"MC_{get('resourceGroupName')}_{name}_{region}"),
         pools=tuple(pools.values()),
+        version=str(get("kubernetesVersion") or ""),
+        service_range=str(get("networkProfile.serviceCidr") or ""),
         addons=frozenset(addon for addon, (path, is_on) in _AKS_ADDONS.items() if is_on(get(path))),
         tenant=str(look_up(record.outputs, "oidcIssuerProfile.issuerURL", "") or "///").split("/")[3],
     )
@@ -168,6 +176,7 @@ def _read_agent_pool(state: StateStore, profile: Mapping[str, Any], region: str,
         taints=tuple(taints),
         max_pods=int(profile.get("maxPods") or default_max_pods),
         disk=profile.get("osDiskSizeGB"),
+        version=str(profile.get("currentOrchestratorVersion") or ""),
     )
 
 
@@ -196,6 +205,8 @@ def _read_eks(state: StateStore, record: ResourceRecord) -> ManagedCluster:
         name=name,
         region=region,
         owner=account,
+        version=str(record.inputs.get("version") or ""),
+        service_range=str(look_up(record.inputs, "kubernetesNetworkConfig.serviceIpv4Cidr", "")),
         pools=tuple(_read_node_group(state, group) for group in _records_of(state, _NODE_GROUP, name)),
         addons=frozenset([*addons, *(_SELF_MANAGED_ADDONS if is_bootstrapped else ())]),
         pod_identity_associations=frozenset(
@@ -247,6 +258,7 @@ def _read_node_group(state: StateStore, record: ResourceRecord) -> NodePool:
             for taint in _items(get("taints"))
         ),
         disk=_find_template_disk(state, str(get("launchTemplate.id"))) or get("diskSize") or _EKS_DISK,
+        version=str(record.outputs.get("version") or ""),
     )
 
 

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from kernel.paths import look_up
 from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 from rehearsal.kubernetes.cloud_controller import vm_sizes
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, NodePool
@@ -103,10 +104,10 @@ class Nodes:
         change = _diff_labels_and_taints(desired, existing)
         if change:
             self._api.patch(desired, change)
-        resources = _diff_resources(desired, existing)
-        if resources:
-            self._api.patch(desired, {"status": resources}, "/status")
-        return bool(change or resources)
+        status = {**_diff_resources(desired, existing), **_diff_version(desired, existing)}
+        if status:
+            self._api.patch(desired, {"status": status}, "/status")
+        return bool(change or status)
 
     def _remove(self, name: str) -> None:
         """Delete a node and its pods; the pod garbage collector would delete those a minute later."""
@@ -168,7 +169,7 @@ def build_node(cluster: ManagedCluster, pool: NodePool, index: int, version: str
             "nodeInfo": {
                 "architecture": capacity.size.architecture,
                 "operatingSystem": "linux",
-                "kubeletVersion": version,
+                "kubeletVersion": kubelet_version(pool, version),
                 "containerRuntimeVersion": "simulated",
                 **dict.fromkeys(
                     ("bootID", "machineID", "systemUUID", "kernelVersion", "osImage", "kubeProxyVersion"), "simulated"
@@ -177,6 +178,13 @@ def build_node(cluster: ManagedCluster, pool: NodePool, index: int, version: str
             **({} if has_network else {"conditions": _not_ready_conditions()}),
         },
     }
+
+
+def kubelet_version(pool: NodePool, otherwise: str) -> str:
+    """The version that a kubelet of the pool reports, such as v1.36.0; `otherwise` where the stack names none."""
+    if not pool.version:
+        return otherwise
+    return f"v{pool.version}" + ".0" * (2 - pool.version.count("."))
 
 
 def pool_name(node: Object) -> str:
@@ -290,6 +298,12 @@ def _diff_resources(desired: Object, existing: Object) -> Mapping[str, Any]:
     if is_equal and not removed:
         return {}
     return {field: {**desired["status"][field], **removed} for field in ("capacity", "allocatable")}
+
+
+def _diff_version(desired: Object, existing: Object) -> Mapping[str, Any]:
+    """The patch of a node's version after an upgrade of its pool. A real upgrade replaces the node."""
+    wanted, current = (look_up(node, "status.nodeInfo.kubeletVersion", "") for node in (desired, existing))
+    return {} if wanted == current else {"nodeInfo": {**existing["status"]["nodeInfo"], "kubeletVersion": wanted}}
 
 
 def _diff_labels_and_taints(desired: Object, existing: Object) -> dict[str, Any]:

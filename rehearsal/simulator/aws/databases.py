@@ -185,10 +185,10 @@ def _check_key_attributes(request: ResourceRequest) -> str | None:
     lists = ("attributes", "globalSecondaryIndexes", "localSecondaryIndexes")
     if any(has_unknown(request.get(path)) for path in ("hashKey", "rangeKey", *lists)):
         return None
-    declared = {attribute.get("name") for attribute in list_objects(request, "attributes")}
-    keys = {request.get("hashKey"), request.get("rangeKey")} - {None}
+    declared = {str(attribute.get("name")) for attribute in list_objects(request, "attributes")}
     indexes = [index for path in lists[1:] for index in list_objects(request, path)]
-    keys |= {index[key] for index in indexes for key in ("hashKey", "rangeKey") if index.get(key)}
+    keyed = (request.inputs, *indexes)
+    keys = {str(each[key]) for each in keyed for key in ("hashKey", "rangeKey") if each.get(key)}
     if keys - declared:
         return (
             "ValidationException: One or more parameter values were invalid: Some index key attributes are not "

@@ -14,8 +14,15 @@ from rehearsal.simulator.aws.network import ASSOCIATION, ROUTE_TABLE
 from rehearsal.simulator.aws.rules import arn_template, find_resources, is_trusted_by, key_allows
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, Resource, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import in_range, matches, one_of, refuse_items_when, require_unique
-from rehearsal.simulator.core.transitions import compare_versions, refuse_change_when
+from rehearsal.simulator.core.transitions import compare_versions, get_change, refuse_change_when
 
+_ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
+# What nodes without a route to the internet need endpoints for.
+# Source: https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html
+_NODE_SERVICES = ("ec2", "ecr.api", "ecr.dkr", "s3")
+_FAILED_TO_JOIN = (
+    "NodeCreationFailure: Instances failed to join the kubernetes cluster (the simulation knows the cause: {cause})"
+)
 _AUTOSCALING_ROLE = (
     "arn:aws:iam::{account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
 )
@@ -48,17 +55,34 @@ def _check_instance_types(request: ResourceRequest) -> str | None:
 
 
 def _check_nodes_can_join(request: ResourceRequest) -> str | None:
-    """Instances can register as nodes. The real cloud reports a failure only after some twenty minutes."""
+    """Instances can register as nodes. The real cloud fails after some twenty minutes, and names no cause."""
     role = request.state.find(str(request.get("nodeRoleArn")))
     if role is not None and not _has_policy(request, role, "AmazonEKSWorkerNodePolicy"):
-        return "NodeCreationFailure: Instances failed to join the kubernetes cluster"
-    if not all(_has_internet_route(request, subnet) for subnet in find_resources(request, "subnetIds")):
-        return "NodeCreationFailure: Instances failed to join the kubernetes cluster"
+        return _FAILED_TO_JOIN.format(cause=f"the role {role.id} lacks the policy AmazonEKSWorkerNodePolicy")
+    for subnet in find_resources(request, "subnetIds"):
+        missing = _list_missing_endpoints(request, subnet)
+        if missing and not _has_internet_route(request, subnet):
+            return _FAILED_TO_JOIN.format(
+                cause=f"there is no route to the internet from the subnet {subnet.id}, and its VPC has no endpoints "
+                f"for {', '.join(missing)}"
+            )
     cluster = next((found for found in request.state.all(CLUSTER) if found.id == request.get("clusterName")), None)
     has_no_addons = cluster is not None and cluster.inputs.get("bootstrapSelfManagedAddons") is False
     if has_no_addons and not any(addon.inputs.get("addonName") == "vpc-cni" for addon in _list_addons(request)):
-        return "NodeCreationFailure: Unhealthy nodes in the kubernetes cluster"
+        return (
+            "NodeCreationFailure: Unhealthy nodes in the kubernetes cluster (the simulation knows the cause: the "
+            "cluster has no network plugin, because it was created without add-ons, and has no add-on vpc-cni)"
+        )
     return None
+
+
+def _list_missing_endpoints(request: ResourceRequest, subnet: Resource) -> list[str]:
+    """The services that nodes need, and that the subnet's VPC has no endpoint for."""
+    vpc, region = subnet.inputs.get("vpcId"), request.account["region"]
+    names = {
+        found.inputs.get("serviceName") for found in request.state.all(_ENDPOINT) if found.inputs.get("vpcId") == vpc
+    }
+    return [service for service in _NODE_SERVICES if f"com.amazonaws.{region}.{service}" not in names]
 
 
 def _has_policy(request: ResourceRequest, role: Resource, policy: str) -> bool:
@@ -98,6 +122,25 @@ def _check_disk_keys(request: ResourceRequest) -> str | None:
                     "InService state. Termination Reason: Client.InternalError: Client error on launch"
                 )
     return None
+
+
+def _require_drainable_nodes(request: ResourceRequest) -> str | None:
+    """A rolling update evicts every pod, unless it is forced.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/managed-node-update-behavior.html
+    """
+    rolls = any(get_change(request, path) for path in ("version", "releaseVersion", "launchTemplate.version"))
+    if not rolls or request.get("forceUpdateVersion") is True:
+        return None
+    name = request.id.partition(":")[2]
+    blocked = request.drain.find_blocked_eviction(name)
+    if blocked is None:
+        return None
+    return (
+        f"PodEvictionFailure: Reached max retries while trying to evict pods from nodes in node group {name} (the "
+        f"simulation knows the cause: {blocked.error} Pod {blocked.pod} on {blocked.node}: {blocked.detail}. Let the "
+        f"PodDisruptionBudget {blocked.budget} allow a disruption, or run more replicas)"
+    )
 
 
 def _check_node_role_trust(request: ResourceRequest) -> str | None:
@@ -190,7 +233,14 @@ MODELS = (
             _check_scaling_bounds,
             _check_instance_types,
         ),
-        state_rules=(REQUIRE_CLUSTER, _check_version, _check_node_role_trust, _check_disk_keys, _check_nodes_can_join),
+        state_rules=(
+            REQUIRE_CLUSTER,
+            _check_version,
+            _check_node_role_trust,
+            _check_disk_keys,
+            _check_nodes_can_join,
+            _require_drainable_nodes,
+        ),
     ),
     ResourceModel(
         "aws:ec2/launchTemplate:LaunchTemplate",

@@ -18,6 +18,7 @@ from rehearsal.simulator.azure.nodes import (
     find_skew_error,
     get_pool_version,
     list_pools,
+    require_drainable_nodes,
 )
 from rehearsal.simulator.core.resource_model import ResourceRequest
 from rehearsal.simulator.core.rules import (
@@ -172,6 +173,17 @@ def _build_pool_profiles(request: ResourceRequest) -> list[Mapping[str, Any]]:
     return [
         {**pool, "currentOrchestratorVersion": get_pool_version(request, pool, version)} for pool in list_pools(request)
     ]
+
+
+def _require_drainable_pools(request: ResourceRequest) -> str | None:
+    known = request.previous.outputs.get("agentPoolProfiles", ()) if request.previous else ()
+    before = {pool["name"]: pool.get("currentOrchestratorVersion") for pool in known}
+    for pool in _build_pool_profiles(request):
+        if before.get(pool["name"]) not in (None, pool["currentOrchestratorVersion"]):
+            error = require_drainable_nodes(request, pool["name"])
+            if error:
+                return error
+    return None
 
 
 def _check_skew(request: ResourceRequest) -> str | None:
@@ -340,6 +352,7 @@ MODELS = (
             _check_kubelet_identity,
             _check_kms_permission,
             _check_skew,
+            _require_drainable_pools,
         ),
         notes=(_note_version,),
     ),

@@ -117,6 +117,27 @@ def _find_previous_pool(request: ResourceRequest, name: Any) -> Mapping[str, Any
     return next((pool for pool in pools if pool.get("name") == name), None)
 
 
+def require_drainable_nodes(request: ResourceRequest, pool: str) -> str | None:
+    """AKS's error where a pod on a pool's nodes cannot be evicted. Source of the message:
+    https://github.com/cloudnative-pg/cloudnative-pg/issues/7346"""
+    blocked = request.drain.find_blocked_eviction(pool)
+    if blocked is None:
+        return None
+    return (
+        f"UpgradeFailed: Drain node {blocked.node} failed when evicting pod {blocked.pod.partition('/')[2]} failed "
+        "with Too Many Requests error. This is often caused by a restrictive Pod Disruption Budget (PDB) policy. See "
+        f"http://aka.ms/aks/debugdrainfailures. Original error: {blocked.error} PDB debug info: {blocked.pod} blocked "
+        f"by pdb {blocked.budget} ({blocked.detail})"
+    )
+
+
+def _require_drainable_pool(request: ResourceRequest) -> str | None:
+    before = request.previous.outputs.get("currentOrchestratorVersion") if request.previous else None
+    if before is None or before == _get_current_version(request):
+        return None
+    return require_drainable_nodes(request, str(request.get("agentPoolName")))
+
+
 def _find_cluster(request: ResourceRequest) -> Resource | None:
     return find_in_group(request, CLUSTER_PATH)
 
@@ -190,6 +211,6 @@ MODELS = (
             ),
             refuse_when(_scales_system_pool_to_zero, "InvalidParameter: A system pool cannot be scaled to 0 nodes."),
         ),
-        state_rules=(_check_skew,),
+        state_rules=(_check_skew, _require_drainable_pool),
     ),
 )

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from kernel.paths import look_up
 from kernel.values import UNKNOWN
 from rehearsal.simulator.core.naming import NO_HINTS, NamingHints
+from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 
 
 class Resource(Protocol):
@@ -49,6 +50,7 @@ class ResourceRequest:
     id          empty until the resource is created
     hints       what the engine says of names that the provider makes
     previous    the resource that an update changes; None for a creation
+    drain       the cluster's nodes, which an update may have to drain
     """
 
     type: str
@@ -60,6 +62,7 @@ class ResourceRequest:
     id: str = ""
     hints: NamingHints = NO_HINTS
     previous: Resource | None = None
+    drain: NodeDrain = NO_CLUSTER
 
     @property
     def name(self) -> str:

@@ -17,6 +17,7 @@ from rehearsal.simulator.core import defaults
 from rehearsal.simulator.core.cloud import Cloud
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.naming import NO_HINTS, NamingHints
+from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, Template, render_template
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 from rehearsal.simulator.core.values import Values, find_strings, has_unknown
@@ -41,9 +42,10 @@ class Difference:
 class Simulation:
     """Answers as the provider of one cloud does; raises CloudError where the cloud refuses a request."""
 
-    def __init__(self, cloud: Cloud, state: StateStore) -> None:
+    def __init__(self, cloud: Cloud, state: StateStore, drain: NodeDrain = NO_CLUSTER) -> None:
         self._cloud = cloud
         self._state = state
+        self._drain = drain
         self._account = dict(cloud.account)
 
     @property
@@ -108,7 +110,7 @@ class Simulation:
         record = self._state.get(type_, id_)
         request = self._request(model, urn, inputs, generation=record.generation if record else 0, id_=id_)
         previous = replace(record, inputs=defaults.hide(record.inputs)) if record else None
-        request = replace(request, previous=previous)
+        request = replace(request, previous=previous, drain=self._drain)
         if preview:
             _require_none(_apply_rules(model.transitions, request))
             stored = defaults.hide(inputs.replace_secrets(self._state.key))

@@ -342,6 +342,13 @@ def test_a_stack_keeps_its_zones_when_the_region_gains_one(monkeypatch: pytest.M
     declare(recorder=recorder)  # fails where it would replace a subnet
 
 
+def test_the_databases_disk_grows_into_striped_storage() -> None:
+    small = declare(database={"storageGb": 100})
+    assert small.single("aws:rds/instance:Instance", "database").get("iops") is None
+    large = declare(recorder=small.recorder, database={"storageGb": 500})  # fails where RDS would refuse it
+    assert large.single("aws:rds/instance:Instance", "database")["iops"] == 12000
+
+
 def test_production_survives_the_loss_of_a_zone(dev: DeclaredStack, prod: DeclaredStack) -> None:
     assert len(dev.of_type("aws:ec2/natGateway:NatGateway")) == 1
     assert len({one.inputs["subnetId"] for one in prod.of_type("aws:ec2/natGateway:NatGateway")}) == 3

@@ -57,9 +57,12 @@ def test_a_deployment_that_never_ended_is_not_compared(
 
 def test_changes_are_listed(rehearsal: Rehearsal, capsys: pytest.CaptureFixture[str]) -> None:
     deploy(rehearsal, {"settings": {"size": "2"}})
-    setting_changes.check(rehearsal, [])
+    changes = setting_changes.check(rehearsal, [])
     captured = capsys.readouterr()
     assert "test stands, and its settings change:\n  - size" in captured.out + captured.err
+    assert "these settings in Pulumi.test.yaml have changed:\n  - size" in setting_changes.explain_failure(
+        rehearsal, changes
+    )
 
 
 def test_what_must_not_change_is_an_error_unless_it_is_confirmed(rehearsal: Rehearsal) -> None:

@@ -10,16 +10,26 @@ import pytest
 from rehearsal.simulator.aws.cloud import ACCOUNT
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.values import Values
-from tests.support.aws_account import AUTOSCALING, CLUSTER, DOMAIN, STUDIO, TEMPLATE, Account, EksCluster, allow
+from tests.support.aws_account import (
+    AUTOSCALING,
+    CLUSTER,
+    DOMAIN,
+    ENDPOINT,
+    STUDIO,
+    TEMPLATE,
+    Account,
+    EksCluster,
+    allow,
+)
 
 
 def test_nodes_need_a_role_an_internet_route_and_the_network_add_on(account: Account, eks: EksCluster) -> None:
     with pytest.raises(CloudError, match=r"service principals \[ec2\.amazonaws\.com\] were not found"):
         eks.create_node_group(account.create_role("wrong", "eks.amazonaws.com"))
-    with pytest.raises(CloudError, match="NodeCreationFailure: Instances failed to join"):
+    with pytest.raises(CloudError, match=r"failed to join .*the role bare lacks the policy AmazonEKSWorker"):
         eks.create_node_group(account.create_role("bare", "ec2.amazonaws.com"))
     role = account.create_role("nodes", "ec2.amazonaws.com", "AmazonEKSWorkerNodePolicy")
-    with pytest.raises(CloudError, match="NodeCreationFailure: Instances failed to join"):
+    with pytest.raises(CloudError, match=r"no route to the internet from the subnet subnet-\w+, .* for ec2, ecr"):
         eks.create_node_group(role)
     eks.create_internet_route()
     with pytest.raises(CloudError, match="NodeCreationFailure: Unhealthy nodes"):
@@ -31,6 +41,17 @@ def test_nodes_need_a_role_an_internet_route_and_the_network_add_on(account: Acc
     eks.create_addon("coredns")
     with pytest.raises(CloudError, match="Cluster has nodegroups attached"):
         account.delete(CLUSTER, "acme")
+
+
+def test_endpoints_take_the_place_of_a_route_to_the_internet(account: Account, eks: EksCluster) -> None:
+    eks.create_addon("vpc-cni")
+    role = account.create_role("nodes", "ec2.amazonaws.com", "AmazonEKSWorkerNodePolicy")
+    for service in ("ec2", "ecr.api", "ecr.dkr", "s3"):
+        with pytest.raises(CloudError, match=f"has no endpoints for .*{service}"):
+            eks.create_node_group(role)
+        kind = "Gateway" if service == "s3" else "Interface"
+        account.create(ENDPOINT, vpcId=eks.vpc, serviceName=f"com.amazonaws.eu-west-1.{service}", vpcEndpointType=kind)
+    eks.create_node_group(role)
 
 
 def test_nodes_need_a_disk_key_that_auto_scaling_may_use(account: Account, eks: EksCluster) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from kernel.values import UNKNOWN
-from rehearsal.simulator.aws.cloud import MODELS
+from rehearsal.simulator.aws.cloud import CLOUD, MODELS
 from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.values import Values
 from tests.support.aws_account import (
     CLUSTER,
@@ -28,7 +29,7 @@ from tests.support.aws_account import (
     Account,
     EksCluster,
 )
-from tests.support.transitions import Change, find_update_error, has_transitions, inputs_at
+from tests.support.transitions import Change, FullNodes, find_update_error, has_transitions, inputs_at
 
 _VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
 _SUBNET_GROUP = "aws:rds/subnetGroup:SubnetGroup"
@@ -172,3 +173,20 @@ def test_only_a_described_change_makes_a_version_of_a_launch_template(account: A
         assert done.plain["latestVersion"] == version
         assert preview.plain["latestVersion"] == (UNKNOWN if "imageId" in change else version)
     assert done.plain["defaultVersion"] == 2
+
+
+def test_a_budget_that_allows_nothing_holds_up_a_rolling_update(account: Account, eks: EksCluster) -> None:
+    eks.create_nodes(nodeGroupName="user")
+    group = account.state.get(NODES, "acme:user")
+    assert group is not None
+    simulation, outputs = Simulation(CLOUD, account.state, FullNodes()), Values(dict(group.outputs))
+    simulation.configure({"region": "eu-west-1"})
+
+    def update(**change: Any) -> Values:
+        inputs = Values({**group.inputs, **change})
+        return simulation.update("urn::x", NODES, group.id, inputs, outputs, preview=False)
+
+    update(labels={"a": "b"})
+    update(version="1.36", forceUpdateVersion=True)
+    with pytest.raises(CloudError, match=r"PodEvictionFailure: .* in node group user .*mlflow/mlflow-0"):
+        update(releaseVersion="1.36.1-20260101")

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from kernel.values import UNKNOWN
-from rehearsal.simulator.azure.cloud import MODELS
+from rehearsal.simulator.azure.cloud import CLOUD, MODELS
 from rehearsal.simulator.azure.nodes import IMMUTABLE_POOL_PROPERTIES
 from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.simulation import Simulation
 from tests.support.azure_subscription import (
     AKS,
     CRYPTO_USER,
@@ -36,7 +37,7 @@ from tests.support.azure_subscription import (
     subnet_inputs,
     with_change,
 )
-from tests.support.transitions import Change, find_update_error, has_transitions, inputs_at
+from tests.support.transitions import Change, FullNodes, find_update_error, has_transitions, inputs_at
 
 _CLUSTER, _POOL = "containerservice:ManagedCluster", "containerservice:AgentPool"
 _SERVER, _VAULT, _STORE = "dbforpostgresql:Server", "keyvault:Vault", "storage:StorageAccount"
@@ -193,3 +194,21 @@ def _create_cluster(azure: Subscription, version: str) -> str:
     assign_role(azure, OPERATOR, identity_id("kubelet"))
     assign_role(azure, CRYPTO_USER, VAULT)
     return azure.create(_CLUSTER, {**AKS, "kubernetesVersion": version})[0]
+
+
+def test_a_budget_that_allows_nothing_holds_up_the_upgrade_of_a_pool(cluster: Subscription) -> None:
+    id_ = _create_cluster(cluster, "1.35")
+    pool = {**VALID_INPUTS[_POOL], "vnetSubnetID": NODES, "vmSize": "Standard_D4s_v5"}
+    pool_id, _ = cluster.create(_POOL, pool)
+    full = Simulation(CLOUD, cluster.state, FullNodes())
+    full.configure({"location": "westeurope"})
+    cluster.simulation = full
+    cluster.update(_CLUSTER, id_, {**AKS, "kubernetesVersion": "1.36"})  # the control plane alone
+    upgraded = [{**POOL, "orchestratorVersion": "1.36"}]
+    for type_, updated, inputs in (
+        (_POOL, pool_id, {**pool, "orchestratorVersion": "1.36"}),
+        (_CLUSTER, id_, {**AKS, "kubernetesVersion": "1.36", "agentPoolProfiles": upgraded}),
+    ):
+        with pytest.raises(CloudError, match=r"Drain node \w+-1 failed when evicting pod mlflow-0 .* by pdb mlflow"):
+            cluster.update(type_, updated, inputs)
+    cluster.update(_POOL, pool_id, {**pool, "maxCount": 9})

@@ -1,0 +1,36 @@
+"""How the rehearsed cluster differs from the declared one: its control plane has one version and one service range."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster
+from rehearsal.kubernetes.control_plane.control_plane import SERVICE_RANGE
+
+
+def describe_differences(cluster: ManagedCluster, rehearsed: str) -> Iterator[str]:
+    """One line each: another version or service range than declared, and node pools on another version.
+
+    `rehearsed` is the control plane's version: `v1.33.13`.
+    """
+    declared = _minor(cluster.version)
+    if declared and declared != _minor(rehearsed):
+        yield (
+            f"Kubernetes {cluster.version} is declared, {rehearsed} was rehearsed: what differs between them, such as "
+            "APIs that were removed, was not"
+        )
+    if cluster.service_range and cluster.service_range != SERVICE_RANGE:
+        yield f"the service range {cluster.service_range} is declared, {SERVICE_RANGE} was rehearsed"
+    for pool in cluster.pools:
+        if declared and pool.version and _minor(pool.version) != declared:
+            yield (
+                f"pool {pool.name} was left behind on Kubernetes {pool.version}, the cluster is on {cluster.version}: "
+                "upgrade the pool too"
+            )
+
+
+def _minor(version: str) -> str:
+    """1.33 of `v1.33.13`; empty where there is none."""
+    found = re.match(r"v?(\d+\.\d+)", version)
+    return found[1] if found else ""
