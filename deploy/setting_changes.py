@@ -22,7 +22,9 @@ def describe(stack: Stack, engine: Engine, confirmed: Collection[str]) -> str:
     resources = _export_resources(stack, engine)
     if not resources:
         return ""
-    outputs = next((each.get("outputs", {}) for each in resources if each["type"] == "pulumi:pulumi:Stack"), {})
+    outputs: Mapping[str, Any] = next(
+        (each.get("outputs", {}) for each in resources if each["type"] == "pulumi:pulumi:Stack"), {}
+    )
     standing = outputs.get("settings")
     if not isinstance(standing, Mapping):
         return f"{stack.name} has no finished deployment that says what its settings were, so they are not compared."

@@ -66,7 +66,8 @@ def describe_values(field: FieldInfo) -> str:
         low = next((str(item.ge) for item in field.metadata if isinstance(item, Ge)), "")
         high = next((str(item.le) for item in field.metadata if isinstance(item, Le)), "")
         return f"{low} to {high}{unit}"
-    return {tuple: "list", Mapping: "texts by key"}.get(get_origin(kind), "text")
+    collections: dict[Any, str] = {tuple: "list", Mapping: "texts by key"}
+    return collections.get(get_origin(kind), "text")
 
 
 def find_unit(field: FieldInfo) -> str:
