@@ -17,8 +17,9 @@ from pathlib import Path
 import yaml
 from filelock import FileLock, Timeout
 
-from kernel.stack_file import Keys, format_content
+from kernel.stack_file import format_content
 from kernel.stack_names import describe_unknown_stack
+from kernel.yaml_document import Keys
 from rehearsal import project
 from rehearsal.console import UserError
 from rehearsal.engine import pulumi_cli
