@@ -13,6 +13,7 @@ from deploy.findings import Finding, list_missing, missing, render
 from deploy.programs import ROOT, Programs
 from deploy.stack import read_stack
 from infra.core.settings.catalogue import list_settings
+from kernel.rehearsals import REHEARSED_STACK
 
 ACTIONS = ("preflight", "preview", "up", "destroy")
 _CHANGES = ("up", "destroy")
@@ -28,6 +29,11 @@ def run(action: str, name: str, *, is_confirmed: bool = False, confirmed_losses:
     Raises DeployError when there is no such stack, when something is missing, after a report of all that is, or when a
     setting cannot be changed. `confirmed_losses` are settings that may be changed although that loses data.
     """
+    if REHEARSED_STACK in os.environ:
+        raise DeployError(
+            f"This shell belongs to the rehearsal of {os.environ[REHEARSED_STACK]}, and `make {action}` is for real "
+            "clouds. Run it in another shell."
+        )
     stack = read_stack(name, _STACKS)
     engine = Engine(Programs(os.environ), is_interactive=sys.stdin.isatty() and sys.stdout.isatty())
     findings = preflight.check(stack, engine, for_deployment=action in ("preflight", "up"))

@@ -124,8 +124,8 @@ def _previews(stack: str) -> Previews:
     engine = str(pulumi_cli.engine())
     with rehearsal.running() as running, tempfile.TemporaryDirectory(dir=CACHE) as folder:
         events = rehearsal.folder / "bench-events.jsonl"
-        settings = ["--config-file", str(rehearsal.settings_file)]
-        command = [engine, "preview", "--policy-pack", str(rehearsal.project.require("policy_pack")), *settings]
+        pack = rehearsal.project.require("policy_pack")
+        command = [engine, "--cwd", str(rehearsal.workspace.folder), "preview", "--policy-pack", str(pack)]
         environment = running.environment
         _run([*command, "--event-log", str(events)], environment)  # fills caches, and counts resources
         count = sum("resourcePreEvent" in event for event in read_events(events))
@@ -142,7 +142,7 @@ def _bare_program(folder: Path, engine: str, count: int, environment: Mapping[st
     """A program that declares `count` resources and nothing else; returns the command of its preview."""
     (folder / "Pulumi.yaml").write_text("name: bare\nruntime: python\n")
     (folder / "__main__.py").write_text(_BARE_PROGRAM.format(count=count))
-    _run([engine, "--cwd", str(folder), "stack", "select", "--create", environment["PULUMI_STACK"]], environment)
+    _run([engine, "--cwd", str(folder), "stack", "select", "--create", "bare"], environment)
     command = [engine, "--cwd", str(folder), "preview"]
     _run(command, environment)
     return command

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -14,9 +13,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from kernel.rehearsals import REHEARSED_STACK
 from policies import load_exceptions
 from rehearsal import setting_changes, summary
-from rehearsal.console import UserError, info, progress_hidden
+from rehearsal.console import UserError, info, progress_hidden, warn
 from rehearsal.helm import chart_policies
 from rehearsal.helm.chart_policies import ChartEvaluation
 from rehearsal.kubernetes.cluster import Cluster, ClusterReport
@@ -50,6 +50,7 @@ def up(arguments: Namespace) -> int:
         conclude = partial(_conclude, rehearsal, preparation, started)
         preparation.engine()
         info(f"Rehearsing {rehearsal.stack}: real engine, real program, real policies; the clouds are simulated.")
+        _report_settings(rehearsal)
         if rehearsal.is_new() and not preparation.is_complete():
             with progress_hidden(), rehearsal.previewing(preparation, arguments.port) as environment:
                 code = _run_step(rehearsal, steps.pop(0), environment, changes)
@@ -72,7 +73,9 @@ def up(arguments: Namespace) -> int:
     events = {step: _events(rehearsal, step) for step in _STEPS}
     exceptions = load_exceptions() if has_controls else []
     failures = _list_failures(charts, report, strict=arguments.strict)
-    print(summary.render(rehearsal.stack, state, events, charts, exceptions, report, failures), flush=True)
+    placeholders = rehearsal.placeholders()
+    text = summary.render(rehearsal.stack, state, events, charts, exceptions, report, failures, placeholders)
+    print(text, flush=True)
     _report_problems(charts, report, strict=arguments.strict)
     return conclude(failures, "the reasons are above")
 
@@ -123,6 +126,23 @@ def _check_settings(rehearsal: Rehearsal) -> None:
         raise UserError(str(error)) from None
 
 
+def _report_settings(rehearsal: Rehearsal) -> None:
+    """Where the rehearsal's settings are not those of the stack's file."""
+    rehearsal.refresh_settings()
+    placeholders, changed = rehearsal.placeholders(), rehearsal.changed_settings()
+    if placeholders:
+        info(
+            f"Only the real stack can read its encrypted settings; placeholders stand for {', '.join(placeholders)}. "
+            "Where one will not do, set another for the rehearsal: `make shell`, `pulumi config set --secret`."
+        )
+    if changed:
+        file = rehearsal.project.shorten(rehearsal.project.stack_file(rehearsal.stack))
+        info(
+            f"Settings of this rehearsal, other than in {file}: {', '.join(changed)}. "
+            f"`make rehearse-reset STACK={rehearsal.stack}` forgets them."
+        )
+
+
 def _report_ended_processes(cluster: Cluster | None) -> None:
     """Beside what the engine says: processes of the control plane that are gone."""
     for fault in cluster.plane.problems() if cluster else ():
@@ -169,25 +189,30 @@ def shell(arguments: Namespace) -> int:
         info(f"`pulumi` now works on a rehearsal of {rehearsal.stack}; the clouds are simulated. Leave with `exit`.")
         if running.cluster:
             info("So do `kubectl` and `helm`: the control plane is real, the pods' processes are simulated.")
-        command = [os.environ.get("SHELL", "/bin/sh")]
+        program = os.environ.get("SHELL", "/bin/sh")
+        start = rehearsal.prepare_shell(program)
+        if not start.is_protected:
+            warn(
+                f"The startup files of {program} may lead kubectl, helm and other programs elsewhere: only bash, zsh, "
+                "fish and sh are protected from that. Choose one with `SHELL=/bin/bash make shell`."
+            )
         with _interrupts_left_to_child():
-            environment = dict(running.environment)
-            return subprocess.run(command, cwd=rehearsal.project.root, env=environment, check=False).returncode
+            return subprocess.run(
+                start.command, cwd=rehearsal.project.root, env=start.variables, check=False
+            ).returncode
 
 
 def serve(arguments: Namespace) -> int:
-    """Serve the simulated clouds until stopped, having written the environment to the rehearsal's folder."""
+    """Serve the simulated clouds until stopped."""
     rehearsal = Rehearsal(arguments.stack)
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before any thread starts, so that only `sigwait` gets them
-    with rehearsal.running(arguments.port) as running:
-        ours = {key: value for key, value in running.environment.items() if os.environ.get(key) != value}
-        lines = [f"export {key}={shlex.quote(value)}" for key, value in sorted(ours.items())]
-        rehearsal.environment_file.write_text("\n".join(lines) + "\n")
+    with rehearsal.running(arguments.port):
+        rehearsal.files.background.touch()
         try:
             signal.sigwait(ends)
         finally:
-            rehearsal.environment_file.unlink()
+            rehearsal.files.background.unlink()
     return 0
 
 
@@ -196,9 +221,8 @@ def env(arguments: Namespace) -> int:
     rehearsal = Rehearsal(arguments.stack)
     with preparing() as preparation:  # here, so that a first build shows its progress, not in the server's log
         preparation.controllers()
-    file = rehearsal.environment_file
-    if not _serves(rehearsal):
-        file.unlink(missing_ok=True)
+    if not rehearsal.serves_in_background():
+        rehearsal.files.background.unlink(missing_ok=True)
         log = rehearsal.project.rehearsals / f"{rehearsal.stack}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "rehearsal", "serve", rehearsal.stack, "--port", str(arguments.port)]
@@ -213,23 +237,28 @@ def env(arguments: Namespace) -> int:
                 stderr=output,
                 start_new_session=True,
             )
-        while not file.exists():
+        while not rehearsal.files.background.exists():
             if server.poll() is not None:
                 raise UserError(log.read_text().removeprefix("error: ").strip())
             time.sleep(0.1)
         info(f"Simulated clouds of {rehearsal.stack} are serving; `make stop STACK={rehearsal.stack}` ends them.")
-    print(file.read_text(), end="")
+    print(rehearsal.files.shell_script.read_text(), end="")
     return 0
 
 
 def stop(arguments: Namespace) -> int:
     """End what `env` started, and wait until it has."""
     rehearsal = Rehearsal(arguments.stack)
-    if not _serves(rehearsal):
+    if not rehearsal.serves_in_background():
         raise UserError(f"No simulated clouds of {rehearsal.stack} are serving in the background.")
-    os.kill(rehearsal.holder_pid(), signal.SIGTERM)
+    os.kill(rehearsal.files.holder_pid(), signal.SIGTERM)
     while rehearsal.is_running():
         time.sleep(0.05)
+    if os.environ.get(REHEARSED_STACK) == rehearsal.stack:
+        info(
+            "This shell still has the environment of the rehearsal, in which nothing answers now: go on in a new one, "
+            f'or serve again with `eval "$(make -s env STACK={rehearsal.stack})"`.'
+        )
     return 0
 
 
@@ -269,8 +298,3 @@ def _interrupts_left_to_child() -> Iterator[list[int]]:
         yield received
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _serves(rehearsal: Rehearsal) -> bool:
-    """Whether clouds serve in the background. The lock says that something runs, the file that it is they."""
-    return rehearsal.environment_file.exists() and rehearsal.is_running()

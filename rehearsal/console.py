@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,12 @@ class UserError(Exception):
 def info(message: str) -> None:
     """Print a message for people."""
     print(message, file=sys.stderr, flush=True)
+
+
+def warn(message: str) -> None:
+    """Print a message that must not be overlooked: in red on a terminal."""
+    is_coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    info(f"\033[31m{message}\033[0m" if is_coloured else message)
 
 
 class Progress:

@@ -43,15 +43,17 @@ def render(
     exceptions: Sequence[ReviewedException],
     cluster: ClusterReport | None,
     failures: Sequence[str],
+    placeholders: Sequence[str],
 ) -> str:
     """The whole summary.
 
-    state       the engine's export, JSON
-    logs        the engine's event log of each step: preview, up, second preview
-    charts      the Helm releases' charts and their checks
-    exceptions  the policy pack's reviewed exceptions
-    cluster     the cluster's state at the end; None without a control plane
-    failures    where the rehearsal failed; none if it passed
+    state         the engine's export, JSON
+    logs          the engine's event log of each step: preview, up, second preview
+    charts        the Helm releases' charts and their checks
+    exceptions    the policy pack's reviewed exceptions
+    cluster       the cluster's state at the end; None without a control plane
+    failures      where the rehearsal failed; none if it passed
+    placeholders  settings whose encrypted values only the real stack can read
     """
     resources = json.loads(state)["deployment"].get("resources", [])
     declared = [item for item in resources if item.get("custom") and not item["type"].startswith("pulumi:")]
@@ -68,7 +70,10 @@ def render(
         "Outputs": _outputs(resources),
         "Second preview": [_second_preview(logs["second preview"])],
         "Not checked": list_notes(declared) or ["none"],
-        "Simulated": [_SIMULATED if cluster else _OFFLINE],
+        "Simulated": [
+            _SIMULATED if cluster else _OFFLINE,
+            *(f"{'placeholder':15} {key}: encrypted in the stack's file" for key in placeholders),
+        ],
     }
     outcome = f"FAILED at {' and '.join(failures)}" if failures else "PASSED"
     lines = [f" Rehearsal of {stack}: {outcome} ".center(_WIDTH, "=")]

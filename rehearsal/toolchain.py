@@ -40,6 +40,9 @@ def cache_folder() -> Path:
 
 CACHE = cache_folder()
 
+REHEARSAL_MARK = ".rehearsal"
+"""A file that marks a folder of programs as one of a rehearsal's."""
+
 
 @dataclass(frozen=True)
 class Tool:
@@ -118,9 +121,15 @@ class Tool:
         return digest.hexdigest()[:12]
 
 
+def search_path(environment: Mapping[str, str]) -> str:
+    """PATH without the folders in which rehearsals have programs of their own: these only call what is meant here."""
+    folders = environment.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if not (Path(folder) / REHEARSAL_MARK).exists())
+
+
 def installed(tool: Tool) -> Path | None:
     """The program on this machine: on PATH at an acceptable version, or in the cache."""
-    on_path = shutil.which(tool.command)
+    on_path = shutil.which(tool.command, path=search_path(os.environ))
     if on_path and tool.is_acceptable(_read_version(on_path, tool.version_arguments)):
         return Path(on_path)
     return tool.binary if tool.binary.exists() else None

@@ -17,7 +17,7 @@ from rehearsal.scenarios.environment import ScenarioEnvironment, run_environment
 from rehearsal.scenarios.processes import python
 from rehearsal.scenarios.prometheus import PROMETHEUS
 from rehearsal.scenarios.step_runner import StepRunner
-from rehearsal.session import Rehearsal, engine_arguments
+from rehearsal.session import Rehearsal
 
 _WIDTH = 100
 _SIMULATED = "  the clouds; nodes, kubelets, the cluster's network and gateway; Argo CD's Redis; the models' users"
@@ -90,7 +90,7 @@ def _check_prerequisites(stack: str) -> None:
 
 
 def _bring_up(rehearsal: Rehearsal, environment: Mapping[str, str]) -> None:
-    process = rehearsal.pulumi(engine_arguments(rehearsal, ["up", "--yes", "--skip-preview"]), environment, quiet=True)
+    process = rehearsal.pulumi(["up", "--yes", "--skip-preview"], environment, quiet=True)
     if process.returncode != 0:
         raise UserError(f"`pulumi up` of the stack failed:\n{process.stdout[-3000:]}{process.stderr[-1000:]}")
 

@@ -72,10 +72,10 @@ def test_two_rehearsals_of_one_stack_at_once(project: Project) -> None:
 def test_clouds_that_were_killed_in_the_background_are_started_anew(project: Project) -> None:
     with project.shell(STACK):
         rehearsal = project.rehearsal(STACK)
-        stale = (rehearsal / "environment").read_text()
+        stale = (rehearsal / "environment.sh").read_text()
         os.kill(int((rehearsal / "lock-holder").read_text()), signal.SIGKILL)
         assert "are serving in the background" in project.rehearse("stop", STACK).failure()
         with project.shell(STACK) as pulumi:
             assert pulumi("stack", "ls").returncode == 0
-            assert (rehearsal / "environment").read_text() != stale
+            assert (rehearsal / "environment.sh").read_text() != stale
         assert project.rehearse("env", STACK).returncode == 0  # for the outer shell to stop

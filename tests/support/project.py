@@ -80,9 +80,10 @@ class Project:
         """Run one of the rehearsal's commands to its end."""
         return self.wait(self.start(command, stack, *options))
 
-    def start(self, command: str, stack: str, *options: str) -> subprocess.Popen[str]:
+    def start(self, command: str, stack: str, *options: str, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
+        """Start one of the rehearsal's commands; `prefix` is a program that runs it, with arguments."""
         return subprocess.Popen(
-            [sys.executable, "-m", "rehearsal", command, stack, *options],
+            [*prefix, sys.executable, "-m", "rehearsal", command, stack, *options],
             cwd=self.folder,
             env=_environment(),
             stdout=subprocess.PIPE,
@@ -205,12 +206,16 @@ class Stack:
 
     Its clouds serve in the background from the first `pulumi` on until the next command of the rehearsal: starting a
     control plane for each command would take longer than the command itself.
+
+    output    what the rehearsal's last command printed
+    attempts  how often bringing it up tried to reach something beyond this machine; None where that was not counted
     """
 
-    def __init__(self, project: Project, name: str, output: str = "") -> None:
+    def __init__(self, project: Project, name: str, output: str = "", attempts: int | None = None) -> None:
         self.project = project
         self.name = name
         self.output = output
+        self.attempts = attempts
         self._exports = ""
 
     def rehearse(self, command: str, *options: str) -> Run:

@@ -1,6 +1,7 @@
 """Stacks that are brought up from nothing once in a run of the tests, of which each test gets a copy.
 
-The first worker that needs a stack brings it up, under a lock that the others wait for. A copied rehearsal goes on from
+The first worker that needs a stack brings it up, under a lock that the others wait for; where the machine lets it, in a
+network of its own that counts attempts to leave the machine. A copied rehearsal goes on from
 there: its folder holds what the engine, the simulated clouds and etcd know, and ports and certificates are new at each
 start.
 """
@@ -8,12 +9,15 @@ start.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 from filelock import FileLock
 
+from rehearsal.helm.charts import FOLDER_VARIABLE
+from tests.support.loopback_only import find_obstacle, guard
 from tests.support.project import Project, Run, Stack
 
 
@@ -36,7 +40,7 @@ class RehearsedStacks:
         shutil.copytree(
             original / rehearsal, folder / rehearsal, ignore=shutil.ignore_patterns("*.sock", "lock", "pki", "logs")
         )
-        return Stack(project, name, run.output)
+        return Stack(project, name, run.output, self._read_attempts(name))
 
     def _bring_up(self, name: str) -> tuple[Path, Run]:
         folder = self._folder / name
@@ -44,6 +48,22 @@ class RehearsedStacks:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
             if not result.exists():
-                run = Project(project).rehearse("up", name)
+                fresh = Project(project)
+                guarded = [] if find_obstacle_to_guard() else guard([], self._attempts_file(name))
+                run = fresh.wait(fresh.start("up", name, prefix=guarded))
                 result.write_text(json.dumps(asdict(run)))
         return project, Run(**json.loads(result.read_text()))
+
+    def _attempts_file(self, name: str) -> Path:
+        return self._folder / name / "attempts"
+
+    def _read_attempts(self, name: str) -> int | None:
+        file = self._attempts_file(name)
+        return int(file.read_text()) if file.exists() else None
+
+
+def find_obstacle_to_guard() -> str:
+    """Why stacks cannot be brought up where only loopback exists; empty if they can."""
+    if FOLDER_VARIABLE not in os.environ:
+        return f"charts are downloaded, unless {FOLDER_VARIABLE} names a folder with them"
+    return find_obstacle()

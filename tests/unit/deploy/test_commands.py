@@ -105,6 +105,16 @@ def test_a_preflight_reports_and_touches_nothing(folder: Path, capsys: pytest.Ca
     assert "Everything that team needs is there." in report
 
 
+@pytest.mark.parametrize("action", commands.ACTIONS)
+def test_a_shell_of_a_rehearsal_is_not_for_real_clouds(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    monkeypatch.setenv("GROUNDWORK_REHEARSAL", "aws-dev")
+    with pytest.raises(DeployError, match=f"rehearsal of aws-dev, and `make {action}` is for real clouds"):
+        commands.run(action, "team", is_confirmed=True)
+    assert log(folder) == []
+
+
 @pytest.mark.parametrize("action", ["up", "destroy"])
 def test_a_change_without_a_terminal_has_to_be_confirmed(
     folder: Path, capsys: pytest.CaptureFixture[str], action: str

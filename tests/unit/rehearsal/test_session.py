@@ -1,6 +1,7 @@
-"""A rehearsal's folder, environment and copy of the settings.
+"""A rehearsal's lock, its environment and its messages.
 
-Proves what the engine receives. That it runs with it is proven in tests/engine.
+Proves what the engine receives. That it runs with it is proven in tests/engine; the copy of the project and the
+commands in it are proven in tests/unit/rehearsal/engine.
 """
 
 from __future__ import annotations
@@ -8,16 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
-from rehearsal import session
+from rehearsal import atomic_file, toolchain
 from rehearsal.console import UserError
+from rehearsal.engine import pulumi_cli
+from rehearsal.folder import LockedError
 from rehearsal.project import Project
-from rehearsal.session import Rehearsal, engine_arguments
+from rehearsal.session import Rehearsal
 
 
 @pytest.fixture
 def rehearsal(tmp_path: Path) -> Rehearsal:
+    (tmp_path / "Pulumi.yaml").write_text("name: groundwork\nruntime: python\n")
     (tmp_path / "Pulumi.azure-dev.yaml").write_text("config:\n  groundwork:cloud: azure\n")
     created = Rehearsal("azure-dev", project=Project(tmp_path, "groundwork", tmp_path))
     created.folder.mkdir(parents=True)
@@ -29,15 +32,6 @@ def test_an_unknown_stack_is_an_error_that_lists_the_stacks(rehearsal: Rehearsal
         Rehearsal(rehearsal.stack.replace("dev", "prod"), project=rehearsal.project)
 
 
-def test_the_copy_of_the_settings_is_refreshed_and_retains_the_engines_salt(rehearsal: Rehearsal) -> None:
-    rehearsal.settings_file.write_text("encryptionsalt: grain\nconfig:\n  groundwork:cloud: old\n")
-    rehearsal.refresh_settings()
-    copy = yaml.safe_load(rehearsal.settings_file.read_text())
-    assert copy == {"encryptionsalt": "grain", "config": {"groundwork:cloud": "azure"}}
-    original = rehearsal.project.stack_file("azure-dev").read_text()
-    assert "encryptionsalt" not in original
-
-
 @pytest.mark.parametrize("content", ["config: [unclosed", "- a list", "just text"])
 def test_a_stack_file_without_settings_is_named(rehearsal: Rehearsal, content: str) -> None:
     rehearsal.project.stack_file("azure-dev").write_text(content)
@@ -45,48 +39,57 @@ def test_a_stack_file_without_settings_is_named(rehearsal: Rehearsal, content: s
         rehearsal.refresh_settings()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "gets_copy"),
-    [
-        (["up", "--yes"], True),
-        (["--non-interactive", "preview"], True),
-        (["destroy"], True),
-        (["stack", "graph", "x.dot"], False),
-        (["config", "get", "groundwork:cloud"], False),
-        (["up", "--config-file=mine.yaml"], False),
-    ],
-)
-def test_commands_that_read_settings_use_the_copy(rehearsal: Rehearsal, arguments: list[str], gets_copy: bool) -> None:
-    result = engine_arguments(rehearsal, arguments)
-    assert result[: len(arguments)] == arguments
-    assert (result[len(arguments) :] == ["--config-file", str(rehearsal.settings_file)]) is gets_copy
+def test_the_stack_file_of_another_stack_may_be_broken(rehearsal: Rehearsal) -> None:
+    rehearsal.project.stack_file("other").write_text("- a list")
+    rehearsal.refresh_settings()
+    assert rehearsal.changed_settings() == []
 
 
-def test_credentials_are_not_passed_to_a_rehearsal(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_SECRET_ACCESS_KEY", "ARM_CLIENT_SECRET", "AZURE_CONFIG_DIR", "PULUMI_ACCESS_TOKEN", "KUBECONFIG"):
+def test_no_credentials_are_found_in_a_rehearsal(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "ARM_CLIENT_SECRET", "AZURE_CONFIG_DIR", "PULUMI_ACCESS_TOKEN", "KUBECONFIG"):
         monkeypatch.setenv(name, "real")
-    environment = rehearsal._environment(Path("/usr/bin/pulumi"), "aws:1")
+    environment = rehearsal._describe_environment(Path("/usr/bin/pulumi"), "aws:1", "").extend({"KUBECONFIG": "real"})
     assert "real" not in environment.values()
     assert environment["PULUMI_BACKEND_URL"].startswith("file://")
+    assert environment["AWS_EC2_METADATA_DISABLED"] == "true"
+    files = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AZURE_CONFIG_DIR", "CLOUDSDK_CONFIG", "KUBECONFIG")
+    assert [name for name in files if Path(environment[name]).exists()] == []
+
+
+def test_the_rehearsals_pulumi_is_never_taken_for_the_engine(
+    rehearsal: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = tmp_path / "usr" / "bin"
+    real.mkdir(parents=True)
+    atomic_file.write_script(real / "pulumi", f"echo v{pulumi_cli.pinned_version()}")
+    environment = rehearsal._describe_environment(real / "pulumi", "aws:1", "").extend({"PATH": str(real)})
+    monkeypatch.setenv("PATH", environment["PATH"])
+    assert environment["PATH"].startswith(str(rehearsal.files.programs))
+    assert toolchain.installed(pulumi_cli.TOOL) == real / "pulumi"
 
 
 def test_only_one_rehearsal_of_a_stack_runs_at_a_time(rehearsal: Rehearsal) -> None:
-    with rehearsal._locked():
+    with rehearsal.files.locked():
         assert rehearsal.is_running()
-        with pytest.raises(UserError, match=r"already running \(process \d+\)"):
+        with pytest.raises(UserError, match=r"already running \(process \d+\). Wait for it, or leave its shell"):
             rehearsal.remove()
+        rehearsal.files.background.touch()
+        with pytest.raises(UserError, match="or end it with `make stop STACK=azure-dev`"):
+            rehearsal.remove()
+        with pytest.raises(LockedError), rehearsal.files.locked():
+            pytest.fail("locked twice")
     assert not rehearsal.is_running()
     rehearsal.remove()
     assert not rehearsal.folder.exists()
 
 
-def test_a_script_is_replaced_atomically_and_only_when_it_changes(tmp_path: Path) -> None:
+def test_a_file_is_replaced_atomically_and_only_when_it_changes(tmp_path: Path) -> None:
     script = tmp_path / "pulumi"
-    session._script(script, "exec one")
+    atomic_file.write_script(script, "exec one")
     first = script.stat().st_ino
-    session._script(script, "exec one")
+    atomic_file.write_script(script, "exec one")
     assert script.stat().st_ino == first
-    session._script(script, "exec another")
+    atomic_file.write_script(script, "exec another")
     assert script.stat().st_ino != first, "a process that still reads the first script must get all of it"
     assert script.read_text() == "#!/bin/sh\nexec another\n"
     assert script.stat().st_mode & 0o777 == 0o755

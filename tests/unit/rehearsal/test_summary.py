@@ -59,13 +59,13 @@ def summary(tmp_path: Path) -> Any:
         *charts: ChartEvaluation,
         cluster: ClusterReport | None = None,
         failures: Sequence[str] = (),
+        placeholders: Sequence[str] = (),
     ) -> str:
         log = tmp_path / "events.jsonl"
         log.write_text(json.dumps({"summaryEvent": {"resourceChanges": changes}}) + "\n")
         steps = dict.fromkeys(("preview", "up", "second preview"), log)
-        return render(
-            "azure-dev", json.dumps({"deployment": {"resources": RESOURCES}}), steps, charts, [], cluster, failures
-        )
+        state = json.dumps({"deployment": {"resources": RESOURCES}})
+        return render("azure-dev", state, steps, charts, [], cluster, failures, placeholders)
 
     return summarize
 
@@ -88,6 +88,11 @@ def test_outputs_are_shown_and_secrets_are_not(summary: Any) -> None:
     text = summary({"same": 6})
     assert "cluster            acme-gw-dev-aks" in text
     assert "kubeconfig         [secret]" in text
+
+
+def test_settings_that_only_the_real_stack_can_read_are_named(summary: Any) -> None:
+    text = summary({"same": 6}, placeholders=["shop:database.password"])
+    assert "  placeholder     shop:database.password: encrypted in the stack's file" in text
 
 
 def test_a_chart_that_was_not_rendered_is_reported_as_such(summary: Any) -> None:

@@ -1,0 +1,144 @@
+"""The environment of a rehearsal: what it sets, what it removes, and how a shell gets both.
+
+Every variable goes that would lead a command to a real cloud, cluster or backend, and the files in which the clouds'
+tools look for credentials are replaced by none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rehearsal.atomic_file import write_if_changed
+from rehearsal.toolchain import search_path
+
+# Prefixes of what leads the clouds' tools, kubectl, Helm, Pulumi or one of its secrets providers to something real.
+_REAL = (
+    "AWS_",
+    "ARM_",
+    "AZURE_",
+    "CLOUDSDK_",
+    "GOOGLE_",
+    "HELM_KUBE",
+    "IDENTITY_",
+    "KUBECONFIG",
+    "KUBE_",
+    "MSI_",
+    "PULUMI_ACCESS_TOKEN",
+    "PULUMI_API",
+    "PULUMI_BACKEND_URL",
+    "PULUMI_CONFIG_PASSPHRASE",
+    "VAULT_",
+)
+# Of the engine's options none comes along; in the shell people set what they like.
+_OPTIONS = "PULUMI_"
+
+# With it, every run compiles the clouds' SDKs again, which takes five seconds.
+_SLOW = "PYTHONDONTWRITEBYTECODE"
+
+
+@dataclass(frozen=True)
+class RehearsalEnvironment:
+    """
+    stack      whose rehearsal it is
+    variables  what is set
+    path       folders that come first on PATH
+    """
+
+    stack: str
+    variables: Mapping[str, str]
+    path: Sequence[str]
+
+    def extend(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """An environment turned into the rehearsal's, without the engine's options in it."""
+        return self.correct({key: value for key, value in environment.items() if not key.startswith((_OPTIONS, _SLOW))})
+
+    def correct(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The same for one that may have lost some of it; the engine's options in it stay."""
+        kept = {key: value for key, value in environment.items() if not key.startswith(_REAL)}
+        others = [folder for folder in search_path(environment).split(os.pathsep) if folder not in self.path]
+        return {**kept, **self.variables, "PATH": os.pathsep.join([*self.path, *others])}
+
+    def find_lost(self, environment: Mapping[str, str]) -> list[str]:
+        """The variables of an environment that are no longer the rehearsal's."""
+        changed = {key for key, value in self.variables.items() if environment.get(key) != value}
+        real = {key for key in environment if key.startswith(_REAL) and key not in self.variables}
+        return sorted(changed | real)
+
+    def write(self, file: Path) -> None:
+        write_if_changed(file, json.dumps(asdict(self)))
+
+    @classmethod
+    def read(cls, file: Path) -> RehearsalEnvironment:
+        return cls(**json.loads(file.read_text()))
+
+    def sh_script(self) -> str:
+        """What a POSIX shell evaluates to get the environment, whatever it has set before."""
+        return "\n".join(
+            [
+                f'for _name in $({_list_names((*_REAL, _OPTIONS))}); do unset "$_name"; done; unset _name',
+                *(f"export {key}={shlex.quote(value)}" for key, value in sorted(self.variables.items())),
+                f'export PATH={shlex.quote(os.pathsep.join(self.path))}:"$PATH"',
+            ]
+        )
+
+    def sh_check(self) -> str:
+        """What a POSIX shell evaluates to print the variables that it has lost, each after a blank."""
+        ours = " ".join(self.variables)
+        return "\n".join(
+            [
+                *(
+                    f'[ "${{{key}-}}" = {shlex.quote(value)} ] || printf " {key}"'
+                    for key, value in sorted(self.variables.items())
+                ),
+                f'[ "$(command -v pulumi)" = {shlex.quote(self.path[0] + "/pulumi")} ] || printf " PATH"',
+                f"for _name in $({_list_names(_REAL)}); do",
+                f'  case " {ours} " in *" $_name "*) ;; *) printf " %s" "$_name" ;; esac',
+                "done",
+            ]
+        )
+
+    def fish_script(self) -> str:
+        """The same for fish. A variable that a universal one would bring back is hidden by one that is not exported."""
+        names = f"(set --names --export | string match --regex '^(?:{'|'.join((*_REAL, _OPTIONS))}).*')"
+        return "\n".join(
+            [
+                f"for name in {names}",
+                "  set --erase --global $name",
+                "  set --query $name; and set --global --unexport $name ''",
+                "end",
+                *(f"set --global --export {key} {_quote_fish(value)}" for key, value in sorted(self.variables.items())),
+                f"set --global --export PATH {' '.join(map(_quote_fish, self.path))} $PATH",
+            ]
+        )
+
+    def fish_check(self) -> str:
+        """What fish evaluates to print the variables that it has lost, one a line."""
+        lines = [
+            f'test "${key}" = {_quote_fish(value)}; or echo {key}' for key, value in sorted(self.variables.items())
+        ]
+        names = f"(set --names --export | string match --regex '^(?:{'|'.join(_REAL)}).*')"
+        return "\n".join(
+            [
+                *lines,
+                "set --local found (command --search pulumi)",
+                f'test "$found" = {_quote_fish(self.path[0] + "/pulumi")}; or echo PATH',
+                f"for name in {names}",
+                f"  contains $name {' '.join(self.variables)}; or echo $name",
+                "end",
+            ]
+        )
+
+
+def _quote_fish(value: str) -> str:
+    """Source: https://fishshell.com/docs/current/language.html#quotes"""
+    return "'{}'".format(value.replace("\\", "\\\\").replace("'", "\\'"))
+
+
+def _list_names(prefixes: Sequence[str]) -> str:
+    """A command that prints the names of exported variables with one of these prefixes."""
+    return f"command env | command sed -n -E 's/^(({'|'.join(prefixes)})[A-Za-z0-9_]*)=.*/\\1/p'"

@@ -1,0 +1,116 @@
+"""The folder of a rehearsal: where everything is in it, and the lock that keeps others out. It holds nothing real."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+class LockedError(Exception):
+    """Another process holds the lock; the message is its process ID, `unknown` where it has not written it yet."""
+
+
+@dataclass(frozen=True)
+class RehearsalFolder:
+    """The folder in `path`, which need not exist."""
+
+    path: Path
+
+    @property
+    def state(self) -> Path:
+        """What exists in the simulated clouds."""
+        return self.path / "state.db"
+
+    @property
+    def backend(self) -> Path:
+        """The engine's state."""
+        return self.path / "backend"
+
+    @property
+    def passphrase(self) -> Path:
+        """What the engine encrypts with."""
+        return self.path / "passphrase"
+
+    @property
+    def workspace(self) -> Path:
+        """The project as the engine sees it."""
+        return self.path / "workspace"
+
+    @property
+    def programs(self) -> Path:
+        """Commands that know this rehearsal, for PATH."""
+        return self.path / "bin"
+
+    @property
+    def cluster(self) -> Path:
+        """What etcd and the control plane keep."""
+        return self.path / "cluster"
+
+    @property
+    def environment(self) -> Path:
+        """The rehearsal's environment; exists while its clouds run."""
+        return self.path / "environment.json"
+
+    @property
+    def shell_script(self) -> Path:
+        """The same for a POSIX shell."""
+        return self.path / "environment.sh"
+
+    @property
+    def background(self) -> Path:
+        """Exists while the clouds serve in the background."""
+        return self.path / "background"
+
+    def other_project(self, root: Path) -> Path:
+        """Folder for the project in `root`, if it is worked on in a shell of this rehearsal."""
+        digest = hashlib.sha256(str(root).encode()).hexdigest()[:8]
+        return self.path / "projects" / f"{root.name}-{digest}"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock; it is released with the process, however that ends. Raises LockedError."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / "lock", blocking=False, fallback_to_soft=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise LockedError(self._describe_holder()) from None
+        try:
+            self._holder.write_text(str(os.getpid()))
+            yield
+        finally:
+            lock.release()
+
+    def is_locked(self) -> bool:
+        """Whether a process holds the lock."""
+        if not self.path.exists():
+            return False
+        try:
+            with FileLock(self.path / "lock", blocking=False, fallback_to_soft=False):
+                return False
+        except Timeout:
+            return True
+
+    def holder_pid(self) -> int:
+        """The process that holds, or last held, the lock."""
+        return int(self._holder.read_text())
+
+    def remove(self) -> None:
+        """Raises LockedError."""
+        if self.path.exists():
+            with self.locked():
+                shutil.rmtree(self.path)
+
+    def _describe_holder(self) -> str:
+        return self._holder.read_text() if self._holder.exists() else "unknown"
+
+    @property
+    def _holder(self) -> Path:
+        return self.path / "lock-holder"

@@ -1,0 +1,236 @@
+"""Plain `pulumi` in the shell of a rehearsal, on a small project whose stack a real backend has encrypted.
+
+Proves that such a stack is rehearsed without that backend, its keys or the network; that no command changes a file of
+the project; that other projects have a state of their own; and that the shell is of use when the clouds have ended. How
+a shell gets the environment is proven in tests/unit/rehearsal/test_shell.py, what is copied and printed in
+tests/unit/rehearsal/engine, and that the policies are checked in test_aws and test_azure.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rehearsal.engine.command_line import PATH_OPTIONS
+from rehearsal.preparation import preparing
+from rehearsal.toolchain import ROOT
+from tests.support import loopback_only
+
+pytestmark = pytest.mark.engine
+
+TIMEOUT = 600  # seconds, on a machine that does other things too
+
+FILES = {
+    "Pulumi.yaml": (
+        "name: letters\nruntime: {name: python, options: {virtualenv: .venv}}\nbackend: {url: 's3://real-state'}\n"
+        "stackConfigDir: stacks\n"
+    ),
+    "rehearsal.yaml": "stacks: stacks\n",
+    # What a real backend leaves in a stack's file; none of it can be read here.
+    "stacks/Pulumi.test.yaml": (
+        "secretsprovider: awskms://alias/real?region=eu-west-1\n"
+        "encryptedkey: AQICAHjreal\n"
+        "encryptionsalt: v1:HbVKkZ2xJ9o=:v1:Z1mqXl3l8JJX7d4o:cnTrDN1oB5o0w5vIv1yHCm3fZDGGLg==\n"
+        "config:\n"
+        "  # what to declare\n"
+        "  letters:words: 'alpha,beta'  # two\n"
+        "  letters:token:\n"
+        "    secure: v1:Z1mqXl3l8JJX7d4o:cnTrDN1oB5o0w5vIv1yHCm3fZDGGLg==\n"
+        "  letters:database: {user: admin, password: {secure: AAABAreal}}\n"
+        "  aws:region: eu-west-1\n"
+    ),
+    "letters/empty.py": "",
+    "__main__.py": (
+        "import pulumi\n"
+        "import pulumi_aws as aws\n"
+        "\n"
+        "config = pulumi.Config()\n"
+        "words = config.require('words').split(',')\n"
+        "groups = [aws.cloudwatch.LogGroup(word, name=f'/letters/{word}', retention_in_days=30) for word in words]\n"
+        "pulumi.export('groups', pulumi.Output.all(*(group.name for group in groups)))\n"
+        "pulumi.export('token', config.require_secret('token'))\n"
+        "pulumi.export('password', config.require_object('database')['password'])\n"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("letters")
+    for name, content in FILES.items():
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+    with preparing() as preparation:
+        preparation.controllers()
+    return root
+
+
+@pytest.fixture(scope="module")
+def up(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The stack, brought up where only loopback exists if this machine can do that; `attempts` has what left it."""
+    command = rehearsal_command("up", "test")
+    if not loopback_only.find_obstacle():
+        command = loopback_only.guard(command, folder.parent / "attempts")
+    return run(folder, command)
+
+
+@pytest.fixture(scope="module")
+def exports(folder: Path, up: subprocess.CompletedProcess[str]) -> Iterator[str]:  # noqa: ARG001 comes first
+    """What a shell evaluates to work on the stack, whose clouds serve as long as the context lasts."""
+    served = subprocess.run(
+        rehearsal_command("env", "test"), cwd=folder, env=variables(), capture_output=True, text=True, check=True
+    )
+    yield served.stdout
+    run(folder, rehearsal_command("stop", "test"))
+
+
+def rehearsal_command(command: str, stack: str) -> list[str]:
+    return [sys.executable, "-m", "rehearsal", command, stack]
+
+
+def variables() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def run(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=variables(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+
+
+def pulumi(folder: Path, exports: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run plain `pulumi` in a folder, in a shell with the rehearsal's environment."""
+    return run(folder, ["sh", "-c", f'{exports}\nexec pulumi "$@"', "sh", *arguments])
+
+
+def changed_files(folder: Path) -> list[str]:
+    """Files of the project that are not as they were, among them those that are new beside them."""
+    stacks = [f"stacks/{path.name}" for path in (folder / "stacks").iterdir()]
+    files = {*FILES, *stacks}
+    return [
+        name for name in sorted(files) if not (folder / name).exists() or (folder / name).read_text() != FILES.get(name)
+    ]
+
+
+def test_it_is_rehearsed_and_its_files_are_left_alone(folder: Path, up: subprocess.CompletedProcess[str]) -> None:
+    assert up.returncode == 0, up.stdout
+    assert "0 changes" in up.stdout
+    assert "/letters/alpha" in up.stdout
+    assert changed_files(folder) == []
+
+
+def test_encrypted_settings_are_placeholders_that_the_summary_names(up: subprocess.CompletedProcess[str]) -> None:
+    for key in ("letters:token", "letters:database.password"):
+        assert f"placeholder     {key}: encrypted in the stack's file" in up.stdout
+    assert "token              [secret]" in up.stdout
+    assert "password           Placeholder-1-for-letters-database-password" in up.stdout
+
+
+def test_nothing_beyond_this_machine_is_asked(folder: Path, up: subprocess.CompletedProcess[str]) -> None:
+    obstacle = loopback_only.find_obstacle()
+    if obstacle:
+        pytest.skip(f"no network of its own: {obstacle}")
+    assert up.returncode == 0, up.stdout
+    assert (folder.parent / "attempts").read_text() == "0"
+
+
+def test_requests_that_would_leave_this_machine_are_counted(tmp_path: Path) -> None:
+    """What the test before relies on."""
+    if obstacle := loopback_only.find_obstacle():
+        pytest.skip(f"no network of its own: {obstacle}")
+    ask = "import socket; socket.socket().connect_ex(('{}', 80))"
+    for address, attempts in (("169.254.169.254", "1"), ("127.0.0.1", "0")):
+        run(tmp_path, loopback_only.guard([sys.executable, "-c", ask.format(address)], tmp_path / "attempts"))
+        assert (tmp_path / "attempts").read_text() == attempts
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "preview",
+        "--color never preview",
+        "-C letters preview --diff",
+        "logs",
+        "config set words alpha,beta,gamma",
+        "config set --secret token other",
+        "config set --path database.user root",
+        "config set words other --config-file stacks/Pulumi.test.yaml",
+        "config rm aws:region",
+        "config refresh --force",
+        "stack init extra",
+        "stack rm --yes extra",
+        "stack select test",  # Pulumi selects none after that
+        "stack rename other",
+        "stack rename test",
+        "stack export --file state.json",
+        "stack change-secrets-provider passphrase",
+        "refresh --yes",
+    ],
+)
+def test_no_command_changes_a_file_of_the_project(folder: Path, exports: str, command: str) -> None:
+    reply = pulumi(folder, exports, *command.split())
+    assert "incorrect passphrase" not in reply.stdout
+    assert changed_files(folder) == [], reply.stdout
+    if "config refresh" not in command and "change-secrets-provider" not in command:
+        assert reply.returncode == 0, reply.stdout
+
+
+def test_what_people_mean_to_keep_can_be_applied(folder: Path, exports: str) -> None:
+    reply = pulumi(folder, exports, "config", "set", "words", "alpha,beta,delta")
+    assert "-  letters:words: 'alpha,beta'  # two\n+  letters:words: alpha,beta,delta  # two\n" in reply.stdout
+    assert "Keep it with `git apply " in reply.stdout
+    preview = pulumi(folder, exports, "preview", "--diff")
+    assert "/letters/delta" in preview.stdout
+
+
+def test_another_project_in_the_same_shell_has_a_state_and_settings_of_its_own(
+    folder: Path, exports: str, tmp_path: Path
+) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: other\nruntime: python\n")
+    (tmp_path / "__main__.py").write_text("import pulumi\npulumi.export('stack', pulumi.get_stack())\n")
+    assert "test" not in pulumi(tmp_path, exports, "stack", "ls").stdout
+    pulumi(tmp_path, exports, "stack", "init", "dev")
+    reply = pulumi(tmp_path, exports, "up", "--yes", "--skip-preview")
+    assert 'stack: "dev"' in reply.stdout
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["Pulumi.yaml", "__main__.py"]
+    assert "dev" not in pulumi(folder, exports, "stack", "ls").stdout
+
+
+def test_options_that_take_a_path_are_known_for_every_command(folder: Path, exports: str) -> None:
+    """The engine works in another folder than the person, and says in its help what an option takes."""
+    commands = [
+        *("preview", "up", "refresh", "destroy", "import", "logs", "cancel", "config", "config set", "config refresh"),
+        *("stack", "stack export", "stack import", "stack init", "stack graph", "stack rm", "state delete"),
+    ]
+    for command in commands:
+        text = pulumi(folder, exports, *command.split(), "--help").stdout
+        options = dict(re.findall(r"^ +(?:-\w, )?(--[a-z-]+) strings?(?:Array)? +(.*)$", text, re.MULTILINE))
+        paths = {option for option, meaning in options.items() if re.search(r"\bfile(name)?\b|\bpath\b", meaning, re.I)}
+        # `--cwd` is understood by itself, traces go to an address, and `--config` is a setting for the stack's file.
+        assert paths - {"--config", "--cwd", "--otel-traces", "--tracing"} <= PATH_OPTIONS, command
+
+
+def test_clouds_that_were_stopped_are_missed_and_the_shell_can_still_destroy(folder: Path, exports: str) -> None:
+    stopped = run(folder, ["sh", "-c", f'{exports}\n"$@"', "sh", *rehearsal_command("stop", "test")])
+    assert "This shell still has the environment of the rehearsal" in stopped.stdout
+    reply = pulumi(folder, exports, "preview")
+    assert reply.returncode == 1
+    assert "The simulated clouds of test have ended" in reply.stdout
+    destroyed = run(folder, ["sh", "-c", f'{exports}\n"$@"', "sh", *rehearsal_command("destroy", "test")])
+    assert destroyed.returncode == 0, destroyed.stdout
+    assert changed_files(folder) == []
