@@ -26,6 +26,7 @@ _WORDS: dict[str, Scalar] = {
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
 }
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_FRACTION = re.compile(r"\.[0-9]+(_[0-9]+)*([eE][-+]?[0-9]+(_[0-9]+)*)?")
 _INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))")
 _TIMESTAMP = re.compile(
     r"(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
@@ -82,9 +83,10 @@ def _resolve_plain(text: str) -> tuple[str, Scalar]:
         value = _parse_integer(integer)
         if -(2**63) <= value < 2**64:
             return "int", value
-    number = text if text[0] == "." else digits
-    if _FLOAT.fullmatch(number) and math.isfinite(float(number)):
-        return "float", float(number)
+    # After a point, an underscore has to be between digits.
+    is_number = _FRACTION.fullmatch(text) if text[0] == "." else _FLOAT.fullmatch(digits)
+    if is_number and math.isfinite(float(digits)):
+        return "float", float(digits)
     return "str", text
 
 
