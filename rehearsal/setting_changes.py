@@ -22,7 +22,9 @@ def check(rehearsal: Rehearsal, confirmed: Collection[str]) -> str:
     resources = _read_resources(rehearsal) if compare else []
     if compare is None or not resources:
         return ""
-    outputs = next((each.get("outputs", {}) for each in resources if each["type"] == "pulumi:pulumi:Stack"), {})
+    outputs: Mapping[str, Any] = next(
+        (each.get("outputs", {}) for each in resources if each["type"] == "pulumi:pulumi:Stack"), {}
+    )
     standing = outputs.get(_OUTPUT)
     if not isinstance(standing, Mapping):
         info(f"{rehearsal.stack} has no finished deployment that says what its settings were: they are not compared.")

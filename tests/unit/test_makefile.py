@@ -57,7 +57,7 @@ class Machine:
 
     def create_environment(self) -> subprocess.CompletedProcess[str]:
         variables = {**os.environ, "PATH": f"{self._path}:{os.environ['PATH']}", "PIP_USER": "1"}
-        command = [SCRIPT, self.environment, "requirements.txt", "1", "uv==1.2.3", self._path / "uv"]
+        command: list[str | Path] = [SCRIPT, self.environment, "requirements.txt", "1", "uv==1.2.3", self._path / "uv"]
         return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
 
 

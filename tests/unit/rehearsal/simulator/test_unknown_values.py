@@ -94,6 +94,6 @@ def _without(value: Any, path: Path) -> Any:
     """A copy of a value in which what is at a path is unknown."""
     if not path:
         return UNKNOWN
-    copied = dict(value) if isinstance(value, dict) else list(value)
+    copied: Any = dict(value) if isinstance(value, dict) else list(value)
     copied[path[0]] = _without(value[path[0]], path[1:])
     return copied
