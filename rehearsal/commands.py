@@ -67,7 +67,7 @@ def up(arguments: Namespace) -> int:
                     _report_ended_processes(running.cluster)
                     return conclude([f"its {step}"], "the engine says why above")
             state = _output(rehearsal, ["stack", "export"], running.environment)
-            report = running.cluster.report() if running.cluster else None
+            report = running.cluster.report(state) if running.cluster else None
     has_controls = rehearsal.project.policy_pack is not None
     charts = chart_policies.evaluate_releases(state, has_controls=has_controls)
     events = {step: _events(rehearsal, step) for step in _STEPS}

@@ -84,7 +84,7 @@ def render(release: Release) -> RenderedRelease:
 
 def _render_and_validate(release: Release) -> RenderedRelease:
     try:
-        objects = list(_parse_manifests(_run_template(release)))
+        objects = list(parse_manifests(_run_template(release)))
     except ChartUnavailableError as reason:
         return RenderedRelease(skip_reason=str(reason))
     custom = [manifest for manifest in objects if not schemas.is_built_in(manifest)]
@@ -133,7 +133,8 @@ def values_file(values: Mapping[str, Any]) -> Iterator[Path]:
         os.unlink(name)
 
 
-def _parse_manifests(text: str) -> Iterator[_Manifest]:
+def parse_manifests(text: str) -> Iterator[Mapping[str, Any]]:
+    """The objects in a chart's rendered YAML. Raises RenderError."""
     try:
         documents = list(yaml.load_all(text, Loader=_Loader))
     except yaml.YAMLError as error:

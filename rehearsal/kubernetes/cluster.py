@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rehearsal.helm.releases import installed_objects
 from rehearsal.helm.releases.resources import Releases
 from rehearsal.kubernetes.client import ApiUnreachableError
 from rehearsal.kubernetes.cloud_controller.controller import CloudController
@@ -18,8 +19,9 @@ from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_c
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.git_server import GitServer
 from rehearsal.kubernetes.controllers.manager import ControllerManager
+from rehearsal.kubernetes.provider.declared_objects import list_declared
 from rehearsal.kubernetes.provider.provider import KubernetesProvider
-from rehearsal.kubernetes.readiness import capacity, custom_objects, workloads
+from rehearsal.kubernetes.readiness import capacity, custom_objects, presence, workloads
 from rehearsal.simulator.core.node_drain import NodeDrain
 from rehearsal.simulator.core.state_store import StateStore
 
@@ -69,18 +71,23 @@ class Cluster:
         """The git repositories on this machine that controllers get in place of remote ones."""
         return self._controllers.git_server
 
-    def report(self) -> ClusterReport:
-        """Report on the cluster once it has converged, or after CONVERGENCE_TIMEOUT."""
+    def report(self, state: str = "") -> ClusterReport:
+        """Report on the cluster once it has converged, or after CONVERGENCE_TIMEOUT.
+
+        `state` is the engine's export, JSON: what the program declares has to be there.
+        """
         try:
-            return self._report()
+            return self._report(state)
         except ApiUnreachableError as error:
             return ClusterReport(self.plane.version, problems=[*self.plane.problems(), str(error)])
 
-    def _report(self) -> ClusterReport:
+    def _report(self, state: str) -> ClusterReport:
         api = self.plane.api
         self._cloud_controller.wait_until_converged(CONVERGENCE_TIMEOUT)
         problems = [problem.message for problem in workloads.wait_until_stable(api, CONVERGENCE_TIMEOUT)]
         problems += [workload.message for workload in find_workloads_without_identity(api)]
+        declared = [*installed_objects.list_installed(api), *list_declared(state)]
+        problems += [problem.message for problem in presence.find_deviations(api, declared)]
         served_kinds = self._controllers.served_kinds()
         return ClusterReport(
             version=self.plane.version,

@@ -86,6 +86,12 @@ def list_revisions(api: ApiClient, namespace: str, name: str) -> Sequence[Revisi
     return sorted(found, key=lambda revision: revision.number)
 
 
+def list_deployed(api: ApiClient) -> Sequence[Revision]:
+    """The revision of each release that is deployed."""
+    secrets = api.list("v1", "Secret", label_selector="owner=helm,status=deployed")
+    return [Revision(int(found["metadata"]["labels"]["version"]), "deployed", found) for found in secrets]
+
+
 def find_latest(api: ApiClient, namespace: str, name: str) -> Revision | None:
     found = list_revisions(api, namespace, name)
     return found[-1] if found else None
