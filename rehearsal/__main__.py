@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="`up` fails where a chart could not be rendered")
     parser.add_argument("--confirm", default="", help="settings that `up` may change although that loses data: a,b")
     arguments = parser.parse_args()
+    os.umask(os.umask(0) & ~0o700)  # a umask that takes a user's own rights makes files that nobody can use
     os.environ.update(loopback_exemptions(os.environ))  # for this process, and for all that it starts
     try:
         return _COMMANDS[arguments.command](arguments)

@@ -19,3 +19,12 @@ def write_if_changed(path: Path, text: str, mode: int = 0o644) -> None:
 def write_script(path: Path, line: str) -> None:
     """Write a shell script of one line."""
     write_if_changed(path, f"#!/bin/sh\n{line}\n", 0o755)
+
+
+def link(path: Path, target: Path) -> None:
+    """Make `path` a symbolic link to `target`, whatever it was before."""
+    if path.is_symlink() and path.readlink() == target:
+        return
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    unfinished.symlink_to(target)
+    unfinished.rename(path)

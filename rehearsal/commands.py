@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from rehearsal.helm import chart_policies
 from rehearsal.helm.chart_policies import ChartEvaluation
 from rehearsal.kubernetes.cluster import Cluster, ClusterReport
 from rehearsal.outcome import Outcome
+from rehearsal.polling import wait_until
 from rehearsal.preparation import Preparation, preparing
 from rehearsal.scenarios import model_lifecycle
 from rehearsal.session import Rehearsal
@@ -237,10 +239,13 @@ def env(arguments: Namespace) -> int:
                 stderr=output,
                 start_new_session=True,
             )
-        while not rehearsal.files.background.exists():
+
+        def is_serving() -> bool:
             if server.poll() is not None:
                 raise UserError(log.read_text().removeprefix("error: ").strip())
-            time.sleep(0.1)
+            return rehearsal.files.background.exists()
+
+        wait_until(is_serving, timeout=math.inf)
         info(f"Simulated clouds of {rehearsal.stack} are serving; `make stop STACK={rehearsal.stack}` ends them.")
     print(rehearsal.files.shell_script.read_text(), end="")
     return 0
@@ -252,8 +257,7 @@ def stop(arguments: Namespace) -> int:
     if not rehearsal.serves_in_background():
         raise UserError(f"No simulated clouds of {rehearsal.stack} are serving in the background.")
     os.kill(rehearsal.files.holder_pid(), signal.SIGTERM)
-    while rehearsal.is_running():
-        time.sleep(0.05)
+    wait_until(lambda: not rehearsal.is_running(), timeout=math.inf)
     if os.environ.get(REHEARSED_STACK) == rehearsal.stack:
         info(
             "This shell still has the environment of the rehearsal, in which nothing answers now: go on in a new one, "

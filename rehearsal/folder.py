@@ -76,7 +76,8 @@ class RehearsalFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lock; it is released with the process, however that ends. Raises LockedError."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        # For this user alone, whatever the umask: it has a passphrase and the cluster's keys.
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(self.path / "lock", blocking=False, fallback_to_soft=False)
         try:
             lock.acquire()

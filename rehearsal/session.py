@@ -17,15 +17,17 @@ from pathlib import Path
 from kernel.rehearsals import REHEARSED_STACK
 from kernel.stack_names import describe_unknown_stack
 from kernel.yaml_document import DocumentError
-from rehearsal import project
-from rehearsal.atomic_file import write_if_changed, write_script
+from rehearsal import project, toolchain
+from rehearsal.atomic_file import link, write_if_changed, write_script
 from rehearsal.console import UserError
 from rehearsal.engine import pulumi_cli
 from rehearsal.engine.environment import RehearsalEnvironment
 from rehearsal.engine.workspace import Workspace
 from rehearsal.folder import LockedError, RehearsalFolder
+from rehearsal.helm import cli
 from rehearsal.kubernetes import cluster
 from rehearsal.kubernetes.cluster import Cluster
+from rehearsal.kubernetes.control_plane import programs
 from rehearsal.preparation import Preparation, preparing
 from rehearsal.project import Project
 from rehearsal.shell import ShellStart, prepare_shell
@@ -247,7 +249,7 @@ class Rehearsal:
         return RehearsalEnvironment(self.stack, variables, self._commands(engine))
 
     def _commands(self, engine: Path) -> list[str]:
-        """Folders for PATH: a `pulumi` that knows this rehearsal, the engine, and a language host if there is none."""
+        """Folders for PATH: a `pulumi`, Helm, kubectl, and a language host where there is none."""
         folder = self.files.programs
         folder.mkdir(exist_ok=True)
         (folder / REHEARSAL_MARK).touch()
@@ -260,6 +262,9 @@ class Rehearsal:
             # Other clones use that engine too, so the environment says whose Python and host it is to run.
             home = engine.parent if engine.is_relative_to(CACHE) else folder
             write_script(home / "pulumi-language-python", f'exec "${_PYTHON}" -u "${_LANGUAGE_HOST}" "$@"')
+        for tool in (cli.TOOL, programs.KUBECTL):
+            if program := toolchain.installed(tool):
+                link(folder / tool.command, program)
         return [str(folder), str(engine.parent)]
 
     def _prepare_backend(self, environment: Mapping[str, str]) -> None:

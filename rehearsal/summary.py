@@ -212,7 +212,9 @@ def _outputs(resources: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    return "[secret]" if isinstance(value, Mapping) and SIGNATURE in value else str(value)
+    if isinstance(value, Mapping):
+        return "[secret]" if SIGNATURE in value else f"{len(value)} values, in `pulumi stack output`"
+    return str(value)
 
 
 def _second_preview(events: Path) -> str:

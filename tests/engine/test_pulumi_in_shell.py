@@ -211,6 +211,13 @@ def test_another_project_in_the_same_shell_has_a_state_and_settings_of_its_own(
     assert "dev" not in pulumi(folder, exports, "stack", "ls").stdout
 
 
+def test_kubectl_and_helm_work_on_the_rehearsed_cluster(folder: Path, exports: str) -> None:
+    reply = run(folder, ["sh", "-c", f"{exports}\nkubectl get namespace kube-system && helm list --all-namespaces"])
+    assert reply.returncode == 0, reply.stdout
+    assert "kube-system" in reply.stdout
+    assert "NAMESPACE" in reply.stdout
+
+
 def test_options_that_take_a_path_are_known_for_every_command(folder: Path, exports: str) -> None:
     """The engine works in another folder than the person, and says in its help what an option takes."""
     commands = [
