@@ -70,6 +70,7 @@ def up(arguments: Namespace) -> int:
                     return conclude([f"its {step}"], "the engine says why above")
             state = _output(rehearsal, ["stack", "export"], running.environment)
             report = running.cluster.report(state) if running.cluster else None
+    info("\nEvaluating the charts and the cluster.")
     has_controls = rehearsal.project.policy_pack is not None
     charts = chart_policies.evaluate_releases(state, has_controls=has_controls)
     events = {step: _events(rehearsal, step) for step in _STEPS}
@@ -118,7 +119,7 @@ def _check_settings(rehearsal: Rehearsal) -> None:
 
     Raises UserError.
     """
-    settings = rehearsal.project.read_stack_file(rehearsal.stack)
+    settings = rehearsal.settings_in_force()
     check = rehearsal.project.settings_check()
     if check is None:
         return
@@ -180,7 +181,9 @@ def destroy(arguments: Namespace) -> int:
 
 def reset(arguments: Namespace) -> int:
     """Forget the rehearsal: its simulated resources and its state."""
-    Rehearsal(arguments.stack).remove()
+    rehearsal = Rehearsal(arguments.stack)
+    rehearsal.remove()
+    info(f"The rehearsal of {rehearsal.stack} is discarded: its simulated resources, its cluster and its state.")
     return 0
 
 

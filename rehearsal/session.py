@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kernel.rehearsals import REHEARSED_STACK
+from kernel.stack_file import StackFile
 from kernel.stack_names import describe_unknown_stack
 from kernel.yaml_document import DocumentError
 from rehearsal import project, toolchain
@@ -145,6 +146,15 @@ class Rehearsal:
         self.workspace.refresh()
         try:
             self.workspace.stack_copy(self.stack).changes()
+        except DocumentError as error:
+            raise UserError(str(error)) from None
+
+    def settings_in_force(self) -> StackFile:
+        """The stack's file, with what was changed in the rehearsal. Raises UserError with all that is wrong in it."""
+        if not self.files.workspace.exists():
+            return self.project.read_stack_file(self.stack)
+        try:
+            return self.workspace.stack_copy(self.stack).settings_in_force()
         except DocumentError as error:
             raise UserError(str(error)) from None
 

@@ -29,7 +29,7 @@ def check(rehearsal: Rehearsal, confirmed: Collection[str]) -> str:
     if not isinstance(standing, Mapping):
         info(f"{rehearsal.stack} has no finished deployment that says what its settings were: they are not compared.")
         return ""
-    file = rehearsal.project.read_stack_file(rehearsal.stack)
+    file = rehearsal.settings_in_force()
     try:
         changes = compare(file, rehearsal.stack, standing, confirmed)
     except ValueError as error:

@@ -34,6 +34,9 @@ _REAL = (
     "PULUMI_CONFIG_PASSPHRASE",
     "VAULT_",
 )
+# What a shell runs on the rehearsal.
+PROGRAMS = ("pulumi", "kubectl", "helm")
+
 # Of the engine's options none comes along; in the shell people set what they like.
 _OPTIONS = "PULUMI_"
 
@@ -81,6 +84,8 @@ class RehearsalEnvironment:
         return "\n".join(
             [
                 f'for _name in $({_list_names((*_REAL, _OPTIONS))}); do unset "$_name"; done; unset _name',
+                # A user's alias or function would be found before the programs on PATH.
+                *(f"unalias {program} 2>/dev/null || :; unset -f {program} || :" for program in PROGRAMS),
                 *(f"export {key}={shlex.quote(value)}" for key, value in sorted(self.variables.items())),
                 f'export PATH={shlex.quote(os.pathsep.join(self.path))}:"$PATH"',
             ]
@@ -107,6 +112,7 @@ class RehearsalEnvironment:
         names = f"(set --names --export | string match --regex '^(?:{'|'.join((*_REAL, _OPTIONS))}).*')"
         return "\n".join(
             [
+                f"functions --erase {' '.join(PROGRAMS)} 2>/dev/null",
                 f"for name in {names}",
                 "  set --erase --global $name",
                 "  set --query $name; and set --global --unexport $name ''",

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kernel.proxies import loopback_exemptions
 from kernel.rehearsals import REHEARSED_STACK
 from kernel.yaml_document import DocumentError
 from rehearsal import project
@@ -38,6 +39,7 @@ class _Target:
 
 def main() -> None:
     root, folder, engine, *arguments = sys.argv[1:]
+    os.environ.update(loopback_exemptions(os.environ))
     try:
         code = run(Path(root), RehearsalFolder(Path(folder)), engine, arguments)
     except (UserError, DocumentError) as error:

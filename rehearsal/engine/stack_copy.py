@@ -95,6 +95,17 @@ class StackCopy:
                 del config[key]
         return Changes(config, tuple(differing), tuple(sorted(secrets)))
 
+    def settings_in_force(self) -> StackFile:
+        """What the engine gets: the project's file, or the copy where something was changed in it.
+
+        Raises DocumentError when the project's file cannot be read.
+        """
+        self.refresh()
+        changes = self.changes()
+        if not changes.changed and not changes.secrets:
+            return self._read_source()
+        return self._read(self.path, f"{self.name} as it was changed in this rehearsal")
+
     def patch(self) -> str:
         """The changes as a patch of the project's file, for `git apply`; empty when there are none."""
         changes = self.changes()

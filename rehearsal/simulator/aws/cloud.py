@@ -67,7 +67,8 @@ class _Aws:
         if not region:
             raise CloudError(
                 'missing required configuration key "aws:region": The region where AWS operations will take place. '
-                "Examples are us-east-1, us-west-2, etc."
+                "Examples are us-east-1, us-west-2, etc. (A resource without a provider in its options uses the "
+                "default one, which has no region here: give it the provider of its component.)"
             )
         if not _REGION.fullmatch(region):
             raise CloudError(f"invalid AWS Region: {region}")

@@ -25,6 +25,7 @@ def compare(file, stack, standing, confirmed):
 
 @pytest.fixture
 def rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
+    (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
     (tmp_path / "Pulumi.test.yaml").write_text("config:\n  shop:size: '3'\n")
     (tmp_path / "shop_changes.py").write_text(COMPARISON)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -53,6 +54,15 @@ def test_a_deployment_that_never_ended_is_not_compared(
     setting_changes.check(rehearsal, [])
     captured = capsys.readouterr()
     assert "test has no finished deployment that says what its settings were" in captured.out + captured.err
+
+
+def test_what_was_changed_in_the_rehearsal_is_compared_too(rehearsal: Rehearsal) -> None:
+    rehearsal.refresh_settings()
+    copy = rehearsal.workspace.stack_copy(rehearsal.stack).path
+    copy.write_text(copy.read_text().replace('"3"', '"4"'))
+    deploy(rehearsal, {"settings": {"size": "huge"}})
+    with pytest.raises(UserError, match="size huge -> 4 is not possible"):
+        setting_changes.check(rehearsal, [])
 
 
 def test_changes_are_listed(rehearsal: Rehearsal, capsys: pytest.CaptureFixture[str]) -> None:

@@ -126,16 +126,20 @@ class Session:
         os.waitpid(self._pid, 0)
 
 
+ALIAS = "alias pulumi='echo the wrong one'"
+
+
 def startup_text(shell: str, home: Path) -> str:
     if shell == "fish":
         exports = [f"set -gx {key} {value}" for key, value in EXPORTS.items()]
         return (
-            "\n".join([*exports, f"set -gx PATH {home}/bin $PATH", "function fish_prompt; echo 'mine> '; end"]) + "\n"
+            "\n".join([*exports, f"set -gx PATH {home}/bin $PATH", "function fish_prompt; echo 'mine> '; end", ALIAS])
+            + "\n"
         )
     prompt = "PROMPT='mine> '" if shell == "zsh" else "PS1='mine> '"
     exports = [f"export {key}={value}" for key, value in EXPORTS.items()]
     bash_prompt = ["PROMPT_COMMAND='PS1=\"mine> \";'"] if shell == "bash" else []
-    return "\n".join([*exports, f'export PATH="{home}/bin:$PATH"', prompt, *bash_prompt]) + "\n"
+    return "\n".join([*exports, f'export PATH="{home}/bin:$PATH"', prompt, *bash_prompt, ALIAS]) + "\n"
 
 
 def write_program(path: Path, line: str) -> None:
