@@ -63,9 +63,8 @@ class StackContract:
         assert "kube-prometheus-stack" in (tmp_path / "graph.dot").read_text()
 
     def test_one_edited_setting_changes_just_what_it_is_about(self, stack: Stack) -> None:
-        setting = "  groundwork:cluster: {userPool: {maximum: 12}}"
-        owner = "  groundwork:owner: ml-platform"
-        with stack.project.edited(f"stacks/Pulumi.{stack.name}.yaml", owner, f"{owner}\n{setting}"):
+        maximum = "groundwork:cluster:\n    userPool: {maximum: 12}"
+        with stack.project.edited(f"stacks/Pulumi.{stack.name}.yaml", "groundwork:cluster:", maximum):
             preview = stack.pulumi("preview", "--json")
         assert planned(preview.output) == {"cluster-user": "update"}
 
