@@ -184,7 +184,8 @@ def test_every_name_in_a_stack_is_made_here(declared: DeclaredNames) -> None:
 
 def test_no_two_stacks_have_a_name_in_common(declared: DeclaredNames) -> None:
     names = {stack: declared.naming.names_of(naming(declared.cloud, stack)) for stack in STACKS}
-    assert all(len(found) == len(declared.naming.names_of(declared.naming)) > 15 for found in names.values())
+    # A short name may be one text under two limits, which a longer name has to be cut to.
+    assert all(len(found) >= len(declared.naming.names_of(declared.naming)) > 15 for found in names.values())
     shared = {(one, two): names[one] & names[two] for one, two in combinations(STACKS, 2) if names[one] & names[two]}
     assert shared == {}
 
