@@ -20,6 +20,7 @@ from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.provider.declared_objects import list_declared
 from rehearsal.kubernetes.readiness.presence import find_deviations
 from tests.support.release_charts import SETTINGS, WEB
+from tests.support.waiting import eventually
 
 _DEFINITION = """
 apiVersion: apiextensions.k8s.io/v1
@@ -63,6 +64,7 @@ def test_what_was_deleted_or_edited_in_a_release_is_found_and_a_rollback_mends_i
 
     api.delete("apps/v1", "Deployment", "web", namespace)
     api.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{number}.example.org")
+    eventually(lambda: api.get("apps/v1", "Deployment", "web", namespace) is None)  # its pods are deleted first
     missing = [message for message in _find_problems(api, namespace) if "it is missing" in message]
     assert [message.split(":")[0] for message in missing] == [
         f"CustomResourceDefinition {number}.example.org",
