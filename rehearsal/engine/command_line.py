@@ -73,7 +73,7 @@ _BESIDE_PROJECTS = frozenset(
     }
 )
 
-# They exist to change a real backend, Pulumi Cloud, or the project's own files.
+# They exist to change a real backend or its encryption, Pulumi Cloud, or the project's own files.
 _REFUSED = frozenset(
     {
         ("api",),
@@ -87,6 +87,7 @@ _REFUSED = frozenset(
         ("org",),
         ("package", "add"),
         ("package", "publish"),
+        ("stack", "change-secrets-provider"),
         ("stack", "migrate"),
     }
 )

@@ -54,7 +54,7 @@ def run(root: Path, folder: RehearsalFolder, engine: str, arguments: Sequence[st
     environment = _read_environment(folder)
     if line.refused:
         raise UserError(
-            f"`pulumi {line.refused}` changes a real backend or the project's own files, and this is a rehearsal of "
+            f"`pulumi {line.refused}` is about a real backend or the project's own files, and this is a rehearsal of "
             f"{environment.stack}. Run it in another shell."
         )
     _warn_of_lost(environment, folder)

@@ -38,7 +38,7 @@ def deprived(project: Project, interrupted: InterruptedRun) -> InterruptedRun:  
 
 
 def test_ctrl_c_in_the_middle_leaves_no_process_and_says_how_to_go_on(interrupted: InterruptedRun) -> None:
-    assert set(programs.paths()) <= set(interrupted.processes)
+    assert {tool.command for tool in programs.PROCESSES} <= set(interrupted.processes)
     assert interrupted.run.returncode == 130
     assert interrupted.leftover == {}
     assert "Traceback" not in interrupted.run.output

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.soak
 def test_a_stack_comes_up_in_spite_of_interruptions(project: Project, stack: str) -> None:
     killed = kill_in_preview(project, stack)
     assert killed.run.returncode == -signal.SIGKILL
-    assert set(programs.paths()) <= set(killed.processes)
+    assert {tool.command for tool in programs.PROCESSES} <= set(killed.processes)
     assert killed.leftover == {}
 
     created = 0

@@ -66,7 +66,8 @@ KUBECTL = _tool(
     "kubectl", _KUBERNETES, "https://kubernetes.io/docs/tasks/tools/", "1.32.0", "1.35.0", ("version", "--client")
 )
 
-TOOLS = (API_SERVER, CONTROLLER_MANAGER, SCHEDULER, ETCD, KWOK, KUBECTL)
+PROCESSES = (API_SERVER, CONTROLLER_MANAGER, SCHEDULER, ETCD, KWOK)
+TOOLS = (*PROCESSES, KUBECTL)
 
 
 def prepare() -> str:

@@ -187,7 +187,9 @@ def test_the_exit_code_is_the_engines(
 
 
 def test_what_would_change_something_real_is_refused(project: Path, folder: RehearsalFolder, engine: Path) -> None:
-    with pytest.raises(UserError, match=r"`pulumi login` changes a real backend.*rehearsal of dev\. Run it in another"):
+    with pytest.raises(
+        UserError, match=r"`pulumi login` is about a real backend.*rehearsal of dev\. Run it in another"
+    ):
         run(project, folder, engine, "login", "s3://real")
 
 
