@@ -228,7 +228,7 @@ def test_the_platforms_own_application_is_applied_unchanged(
     monitor = ("monitoring.coreos.com/v1", "ServiceMonitor")
     apply_definitions(plane, "kube-prometheus-stack-88.5.3", monitor, only_kind=True)
     project, application = (
-        yaml.safe_load((_GITOPS / "argocd" / name).read_text()) for name in ("project.yaml", "dev.yaml")
+        yaml.safe_load((_GITOPS / "argocd" / name).read_text()) for name in ("project.yaml", "application.yaml")
     )
     repository = Repository.create(tmp_path)
     controllers.git_server.add_repository(application["spec"]["source"]["repoURL"], repository.folder)
