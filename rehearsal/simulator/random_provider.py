@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Collection, Mapping
-from typing import Any
 
-from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
+from rehearsal.simulator.core.cloud import Cloud
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import in_range
+from rehearsal.simulator.core.standalone_provider import StandaloneProvider
 
 _SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
 
@@ -52,20 +51,4 @@ _MODELS = (
 )
 
 
-class _Random:
-    name = "random"
-    account: Mapping[str, str] = {}
-    functions: Mapping[str, ProviderFunction] = {}
-    secret_functions: Collection[str] = ()
-
-    def configure(self, variables: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG002 the provider has no settings
-        return {}
-
-    def get_model(self, type_: str) -> ResourceModel | None:
-        return next((model for model in _MODELS if model.type == type_), None)
-
-    def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:  # noqa: ARG002 inputs refer to nothing
-        return None
-
-
-CLOUD: Cloud = _Random()
+CLOUD: Cloud = StandaloneProvider("random", _MODELS)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
-
-from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
-from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
+from rehearsal.simulator.core.cloud import Cloud
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel
 from rehearsal.simulator.core.rules import matches
+from rehearsal.simulator.core.standalone_provider import StandaloneProvider
 
 _DURATION = r"[0-9]+(\.[0-9]+)?(ms|s|m|h)"
 _MODELS = (
@@ -24,20 +22,4 @@ _MODELS = (
 )
 
 
-class _Time:
-    name = "time"
-    account: Mapping[str, str] = {}
-    functions: Mapping[str, ProviderFunction] = {}
-    secret_functions: Collection[str] = ()
-
-    def configure(self, variables: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG002 the provider has no settings
-        return {}
-
-    def get_model(self, type_: str) -> ResourceModel | None:
-        return next((model for model in _MODELS if model.type == type_), None)
-
-    def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:  # noqa: ARG002 inputs refer to nothing
-        return None
-
-
-CLOUD: Cloud = _Time()
+CLOUD: Cloud = StandaloneProvider("time", _MODELS)
