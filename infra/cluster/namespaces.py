@@ -88,12 +88,13 @@ class Namespaces(Component):
             ),
             opts=inside,
         )
-        # Defaults for containers without resources. There is no `max` for GPUs: without a `default`, Kubernetes adds it
-        # as a request to every pod.
+        # Defaults for containers without resources. No CPU limit: it would throttle every container that declares
+        # none, however idle its node. There is no `max` for GPUs: without a `default`, Kubernetes adds it as a request
+        # to every pod.
         limits = LimitRangeItemArgs(
             type="Container",
             default_request={"cpu": "50m", "memory": "128Mi"},
-            default={"cpu": "500m", "memory": "512Mi"},
+            default={"memory": "512Mi"},
         )
         LimitRange(
             f"{name}-limits",

@@ -8,7 +8,7 @@ Does not prove anything about the API server's admission, or about objects that 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from infra import cluster
+from kernel.paths import look_up
 from policies import ReviewedException, load_exceptions
 from rehearsal import toolchain
-from rehearsal.helm import charts, cli
+from rehearsal.helm import charts, cli, rendering
 from rehearsal.helm.chart_policies import ChartEvaluation, evaluate_release, list_advisories, list_problems
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Simulation
@@ -28,7 +29,7 @@ from rehearsal.simulator.core.values import SIGNATURE, Values
 from rehearsal.simulator.offline_kubernetes import CLOUD, RELEASE
 from tests.support import chart_packages
 from tests.support.foundations import sample_foundation
-from tests.support.recording import record_program, stack_context
+from tests.support.recording import Recorder, record_program, stack_context
 
 pytestmark = pytest.mark.engine
 
@@ -217,15 +218,20 @@ def test_an_unavailable_chart_is_reported_and_is_a_problem_when_strict(
 
 
 @pytest.fixture(scope="module", params=["dev", "prod"])
-def platform(request: pytest.FixtureRequest) -> list[ChartEvaluation]:
-    """Evaluations of the platform's charts with its own values; a release that breaks a schema is a problem."""
+def recorded(request: pytest.FixtureRequest) -> Recorder:
+    """The platform as an environment declares it; a release that breaks a schema fails."""
     if not os.environ.get(charts.FOLDER_VARIABLE):
         pytest.skip(f"{charts.FOLDER_VARIABLE} names no folder with the charts")
-    recorder, _ = record_program(
-        lambda: cluster.create_platform(stack_context("azure", request.param), sample_foundation())
-    )
+    return record_program(lambda: cluster.create_platform(stack_context("azure", request.param), sample_foundation()))[
+        0
+    ]
+
+
+@pytest.fixture(scope="module")
+def platform(recorded: Recorder) -> list[ChartEvaluation]:
+    """Evaluations of the platform's charts with its own values."""
     reviewed = load_exceptions()
-    return [evaluate_release(item.inputs, reviewed) for item in recorder.of_type(RELEASE)]
+    return [evaluate_release(item.inputs, reviewed) for item in recorded.of_type(RELEASE)]
 
 
 def test_the_platforms_charts_render_without_problems(platform: list[ChartEvaluation]) -> None:
@@ -239,3 +245,40 @@ def test_every_exception_of_a_rendered_object_is_needed(platform: list[ChartEval
     rendered = {exception for exception in reviewed if "/" in exception.resource}
     used = {violation.exception for evaluation in platform for violation in evaluation.exempt}
     assert used == rendered
+
+
+def test_no_container_gets_a_cpu_limit_that_it_does_not_declare(
+    recorded: Recorder, platform: list[ChartEvaluation]
+) -> None:
+    limit_ranges = {
+        item.inputs["metadata"]["namespace"]: item.inputs["spec"]["limits"][0]
+        for item in recorded.of_type("kubernetes:core/v1:LimitRange")
+    }
+    namespaces = {item.inputs["chart"]: item.inputs["namespace"] for item in recorded.of_type(RELEASE)}
+    limited = []
+    containers = 0
+    for evaluation in platform:
+        for manifest in evaluation.rendered.objects:
+            namespace = manifest["metadata"].get("namespace") or namespaces[evaluation.chart.name]
+            for container in list_containers(manifest):
+                containers += 1
+                if "cpu" in default_limits(container, limit_ranges.get(namespace, {})):
+                    limited.append(f"{rendering.object_label(evaluation.chart, manifest)}: {container['name']}")
+    assert limited == []
+    assert containers >= 10
+
+
+def list_containers(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The containers of a rendered workload, none of other objects."""
+    spec = look_up(manifest, "spec.jobTemplate.spec.template.spec", look_up(manifest, "spec.template.spec", None))
+    return [*spec["containers"], *spec.get("initContainers", ())] if isinstance(spec, Mapping) else []
+
+
+def default_limits(container: Mapping[str, Any], limit_range: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The limits that a LimitRange adds to a container: those with a `default` or, without one, a `max`.
+
+    Source: https://kubernetes.io/docs/concepts/policy/limit-range/
+    """
+    defaults = {**limit_range.get("max", {}), **limit_range.get("default", {})}
+    declared = look_up(container, "resources.limits", {})
+    return {resource: amount for resource, amount in defaults.items() if resource not in declared}

@@ -67,9 +67,11 @@ def test_only_node_exporter_is_privileged() -> None:
     assert [name for name, profile in PROFILES.items() if profile.level == "privileged"] == ["node-exporter"]
 
 
-def test_limit_ranges_set_cpu_and_memory_only(platform: Recorder) -> None:
+def test_limit_ranges_set_requests_and_no_limit_but_memory(platform: Recorder) -> None:
     limits = [item.inputs["spec"]["limits"][0] for item in platform.of_type("kubernetes:core/v1:LimitRange")]
-    assert all(set(limit["default"]) == set(limit["defaultRequest"]) == {"cpu", "memory"} for limit in limits)
+    assert all(set(limit["default"]) == {"memory"} for limit in limits)
+    assert all(set(limit["defaultRequest"]) == {"cpu", "memory"} for limit in limits)
+    assert not any("max" in limit for limit in limits)  # a default limit where there is none
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
