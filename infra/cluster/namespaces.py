@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -35,23 +35,29 @@ class Profile:
     pods: int
 
 
-# Node exporter reads the host, which only `privileged` allows, so it has a namespace of its own.
-PROFILES: Mapping[str, Profile] = {
+# The platform's own services. Node exporter reads the host, which only `privileged` allows, so it is alone in its own.
+SERVICE_PROFILES: Mapping[str, Profile] = {
     MONITORING: Profile("restricted", cpu="8", memory="24Gi", pods=50),
     NODE_EXPORTER: Profile("privileged", cpu="4", memory="8Gi", pods=120),
     "mlflow": Profile("restricted", cpu="4", memory="12Gi", pods=20),
+}
+# What the services' controllers act on. A controller's finalizers keep an InferenceService, and so its namespace, until
+# the controller has cleaned up: these namespaces are created after the controllers, and therefore deleted before them.
+MODEL_PROFILES: Mapping[str, Profile] = {
     "training": Profile("restricted", cpu="64", memory="256Gi", pods=200),
     "serving": Profile("restricted", cpu="64", memory="256Gi", pods=200),
 }
+PROFILES: Mapping[str, Profile] = {**SERVICE_PROFILES, **MODEL_PROFILES}
 
 
 @dataclass(frozen=True)
 class NamespacesArgs:
     identities: Mapping[str, Identity]
+    profiles: Mapping[str, Profile]
 
 
 class Namespaces(Component):
-    """All namespaces of the platform, with their service accounts."""
+    """Namespaces of the platform, with their service accounts."""
 
     layer = "cluster"
 
@@ -63,15 +69,18 @@ class Namespaces(Component):
                     f"The workload '{workload.name}' is in the namespace '{workload.namespace}', which has no profile: "
                     "add one to PROFILES in infra/cluster/namespaces.py."
                 )
-        self._namespaces = {namespace: self._create_namespace(namespace, PROFILES[namespace]) for namespace in PROFILES}
+        self._namespaces = {
+            namespace: self._create_namespace(namespace, profile) for namespace, profile in args.profiles.items()
+        }
         for workload in WORKLOADS:
-            identity = args.identities[workload.name]
-            self._create_service_account(workload.namespace, workload.service_account, identity)
+            if workload.namespace in self._namespaces:
+                identity = args.identities[workload.name]
+                self._create_service_account(workload.namespace, workload.service_account, identity)
         self.register_outputs({})
 
     @property
-    def all(self) -> Sequence[Namespace]:
-        return tuple(self._namespaces.values())
+    def by_name(self) -> Mapping[str, Namespace]:
+        return self._namespaces
 
     def _create_namespace(self, name: str, profile: Profile) -> Namespace:
         namespace = Namespace(

@@ -32,19 +32,18 @@ _Rule = Mapping[str, Any]
 class NetworkPoliciesArgs:
     context: StackContext
     foundation: Foundation
-    namespaces: Sequence[Namespace]
+    namespaces: Mapping[str, Namespace]
 
 
 class NetworkPolicies(Component):
-    """In every namespace: deny by default, DNS, and a policy for each kind of allowed traffic."""
+    """In each of some namespaces: deny by default, DNS, and a policy for each kind of allowed traffic."""
 
     layer = "cluster"
 
     def __init__(self, name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        # Policies need their namespace, which a first deployment creates in the same update.
-        self._inside = self.child_options(depends_on=list(args.namespaces))
-        for namespace in PROFILES:
+        self._namespaces = args.namespaces
+        for namespace in args.namespaces:
             self._create_policy(namespace, "default-deny", {"policyTypes": ["Ingress", "Egress"]})
             self._allow(namespace, "dns", egress=[_DNS])
         self._allow_monitoring(args.foundation.cluster.api, args.context.settings.network.cidr)
@@ -99,11 +98,14 @@ class NetworkPolicies(Component):
         self._create_policy(namespace, name, {**rules, "policyTypes": types, "podSelector": pods or {}})
 
     def _create_policy(self, namespace: str, name: str, spec: _Rule) -> None:
+        if namespace not in self._namespaces:  # those of its traffic that are in others have a component of their own
+            return
         NetworkPolicy(
             f"{namespace}-{name}",
             metadata=ObjectMetaArgs(name=name, namespace=namespace),
             spec={"podSelector": {}, **spec},
-            opts=self._inside,
+            # Policies need their namespace, which a first deployment creates in the same update.
+            opts=self.child_options(depends_on=[self._namespaces[namespace]]),
         )
 
 

@@ -8,7 +8,7 @@ import pulumi_kubernetes as kubernetes
 from infra.cluster.admission import Admission
 from infra.cluster.mlflow import Mlflow, MlflowArgs
 from infra.cluster.monitoring import Monitoring, MonitoringArgs
-from infra.cluster.namespaces import Namespaces, NamespacesArgs
+from infra.cluster.namespaces import MODEL_PROFILES, SERVICE_PROFILES, Namespaces, NamespacesArgs
 from infra.cluster.network_policies import NetworkPolicies, NetworkPoliciesArgs
 from infra.contract import Foundation
 from infra.core.component import StackContext
@@ -29,12 +29,14 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     def after(*others: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(providers=[provider], depends_on=list(others))
 
-    namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities), after())
+    namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, SERVICE_PROFILES), after())
     policies = NetworkPolicies(
-        "network-policies", NetworkPoliciesArgs(context, foundation, namespaces.all), after(namespaces)
+        "network-policies", NetworkPoliciesArgs(context, foundation, namespaces.by_name), after(namespaces)
     )
     admission = Admission("admission", after())
     monitoring = Monitoring(
         "monitoring", MonitoringArgs(context, foundation.cluster.storage_class), after(namespaces, policies, admission)
     )
-    Mlflow("mlflow", MlflowArgs(context, foundation), after(policies, monitoring))
+    mlflow = Mlflow("mlflow", MlflowArgs(context, foundation), after(policies, monitoring))
+    models = Namespaces("model-namespaces", NamespacesArgs(foundation.identities, MODEL_PROFILES), after(mlflow))
+    NetworkPolicies("model-network-policies", NetworkPoliciesArgs(context, foundation, models.by_name), after(models))

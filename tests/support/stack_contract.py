@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from infra.cluster.namespaces import MODEL_PROFILES, PROFILES, SERVICE_PROFILES
 from rehearsal.helm.charts import FOLDER_VARIABLE
 from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.summary import policy_results, read_events
@@ -98,14 +99,16 @@ def assert_destroyed(stack: Stack, remaining: Collection[str]) -> None:
     assert destroyed.returncode == 0, destroyed.output
     with closing(StateStore(stack.project.rehearsal(stack.name) / "state.db")) as state:
         assert {record.type for record in state.all()} == set(remaining)
+        deleted = [each.urn.rpartition("$")[2] for each in state.read_journal() if each.operation == "delete"]
     journal = stack.journal()
     done = Counter((operation, type_) for operation, type_, outcome in journal if outcome == "done")
     types = {type_ for _, type_, _ in journal}
     assert {type_ for type_ in types if done["create", type_] > done["delete", type_]} == set(remaining)
-    # In the cluster, what runs goes before the namespace that it runs in.
-    order = [type_ for operation, type_, _ in journal if operation == "delete"]
-    releases = [at for at, type_ in enumerate(order) if type_ == "kubernetes:helm.sh/v3:Release"]
-    assert max(releases) < order.index("kubernetes:core/v1:Namespace")
+    # What the controllers act on goes before them, and they before the namespaces that they run in.
+    releases = [at for at, name in enumerate(deleted) if name.startswith("kubernetes:helm.sh/v3:Release::")]
+    namespaces = {name: deleted.index(f"kubernetes:core/v1:Namespace::{name}") for name in PROFILES}
+    assert max(namespaces[name] for name in MODEL_PROFILES) < min(releases)
+    assert max(releases) < min(namespaces[name] for name in SERVICE_PROFILES)
 
 
 _SECRET_MARK = "4dabf18193072939515e22adb298388d"

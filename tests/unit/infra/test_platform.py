@@ -60,7 +60,7 @@ def test_a_workload_in_a_namespace_without_a_profile_is_named(monkeypatch: pytes
     stray = dataclasses.replace(WORKLOADS[0], name="scoring", namespace="batch")
     monkeypatch.setattr(namespaces, "WORKLOADS", (*WORKLOADS, stray))
     with pytest.raises(ValueError, match="'scoring' is in the namespace 'batch', which has no profile: add one"):
-        record_program(lambda: namespaces.Namespaces("namespaces", namespaces.NamespacesArgs({})))
+        record_program(lambda: namespaces.Namespaces("namespaces", namespaces.NamespacesArgs({}, {})))
 
 
 def test_only_node_exporter_is_privileged() -> None:
