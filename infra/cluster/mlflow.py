@@ -11,13 +11,16 @@ from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.access import WORKLOADS
+from infra.cluster.disruption_budget import create_disruption_budget
 from infra.cluster.network_policies import MLFLOW_PORT
+from infra.cluster.pod_values import zone_anti_affinity
 from infra.cluster.release import create_release
 from infra.cluster.versions import MLFLOW, MLFLOW_IMAGE_TAG
 from infra.contract import Foundation, TrackingDatabaseContract
 from infra.core.component import Component, StackContext
 
 _WORKLOAD = next(workload for workload in WORKLOADS if workload.name == "mlflow")
+_POD_LABELS = {"app.kubernetes.io/name": "mlflow"}
 _DATABASE_SECRET = "mlflow-database"  # noqa: S105 the secret's name
 
 _SERVICE = f"mlflow.{_WORKLOAD.namespace}.svc.cluster.local"
@@ -52,6 +55,8 @@ class Mlflow(Component):
         super().__init__(name, opts)
         secret = self._create_database_secret(f"{name}-database", args.foundation.tracking_db)
         create_release(name, MLFLOW, _WORKLOAD.namespace, _values(args), self.child_options(depends_on=[secret]))
+        replicas = args.context.settings.resilience.replicas
+        create_disruption_budget(name, _WORKLOAD.namespace, replicas, _POD_LABELS, self.child_options())
         self.register_outputs({"url": URL})
 
     def _create_database_secret(self, name: str, database: TrackingDatabaseContract) -> Secret:
@@ -66,8 +71,10 @@ class Mlflow(Component):
 def _values(args: MlflowArgs) -> Mapping[str, Any]:
     foundation = args.foundation
     identity = foundation.identities[_WORKLOAD.name]
+    replicas = args.context.settings.resilience.replicas
     return {
-        "replicaCount": args.context.settings.resilience.replicas,
+        "replicaCount": replicas,
+        "affinity": zone_anti_affinity(replicas, _POD_LABELS),
         "image": {"tag": MLFLOW_IMAGE_TAG},
         "serviceAccount": {"create": False, "name": _WORKLOAD.service_account},
         "extraPodLabels": dict(identity.pod_labels),

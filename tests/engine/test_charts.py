@@ -30,6 +30,7 @@ from rehearsal.simulator.offline_kubernetes import CLOUD, RELEASE
 from tests.support import chart_packages
 from tests.support.foundations import sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.rendered_workloads import ReplicatedWorkload, list_containers, list_replicated_workloads
 
 pytestmark = pytest.mark.engine
 
@@ -254,24 +255,17 @@ def test_no_container_gets_a_cpu_limit_that_it_does_not_declare(
         item.inputs["metadata"]["namespace"]: item.inputs["spec"]["limits"][0]
         for item in recorded.of_type("kubernetes:core/v1:LimitRange")
     }
-    namespaces = {item.inputs["chart"]: item.inputs["namespace"] for item in recorded.of_type(RELEASE)}
     limited = []
     containers = 0
-    for evaluation in platform:
+    for evaluation, release_namespace in zip(platform, list_namespaces(recorded), strict=True):
         for manifest in evaluation.rendered.objects:
-            namespace = manifest["metadata"].get("namespace") or namespaces[evaluation.chart.name]
+            namespace = manifest["metadata"].get("namespace") or release_namespace
             for container in list_containers(manifest):
                 containers += 1
                 if "cpu" in default_limits(container, limit_ranges.get(namespace, {})):
                     limited.append(f"{rendering.object_label(evaluation.chart, manifest)}: {container['name']}")
     assert limited == []
     assert containers >= 10
-
-
-def list_containers(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The containers of a rendered workload, none of other objects."""
-    spec = look_up(manifest, "spec.jobTemplate.spec.template.spec", look_up(manifest, "spec.template.spec", None))
-    return [*spec["containers"], *spec.get("initContainers", ())] if isinstance(spec, Mapping) else []
 
 
 def default_limits(container: Mapping[str, Any], limit_range: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -282,3 +276,38 @@ def default_limits(container: Mapping[str, Any], limit_range: Mapping[str, Any])
     defaults = {**limit_range.get("max", {}), **limit_range.get("default", {})}
     declared = look_up(container, "resources.limits", {})
     return {resource: amount for resource, amount in defaults.items() if resource not in declared}
+
+
+def list_namespaces(recorded: Recorder) -> list[str]:
+    """The namespaces of the releases, in their order."""
+    return [item.inputs["namespace"] for item in recorded.of_type(RELEASE)]
+
+
+def test_replicas_have_a_budget_and_are_spread_over_zones(recorded: Recorder, platform: list[ChartEvaluation]) -> None:
+    declared = [item.inputs for item in recorded.of_type("kubernetes:policy/v1:PodDisruptionBudget")]
+    problems = []
+    for evaluation, namespace in zip(platform, list_namespaces(recorded), strict=True):
+        objects = evaluation.rendered.objects
+        for workload in list_replicated_workloads(objects, namespace):
+            budgets = workload.find_budgets([*objects, *declared], namespace)
+            name = f"{evaluation.chart.name}: {workload.name}"
+            if any(not workload.allows_disruption(budget) for budget in budgets):
+                problems.append(f"{name} has a budget that allows no disruption, so that its node cannot be drained")
+            if workload.replicas > 1 and not budgets:
+                problems.append(f"{name} has {workload.replicas} replicas and no budget")
+            if workload.replicas > 1 and not is_spread(workload):
+                problems.append(f"{name} has {workload.replicas} replicas that may all be in one zone")
+    assert problems == []
+
+
+def is_spread(workload: ReplicatedWorkload) -> bool:
+    """Whether the scheduler prefers zones in which the workload has no pod yet."""
+    preferred = "affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution"
+    constraints = [
+        *(workload.pod.get("topologySpreadConstraints") or ()),
+        *(each["podAffinityTerm"] for each in look_up(workload.pod, preferred, ())),
+    ]
+    return any(
+        each["topologyKey"] == "topology.kubernetes.io/zone" and workload.is_selected(each["labelSelector"])
+        for each in constraints
+    )

@@ -118,6 +118,26 @@ def test_prometheus_selects_the_monitors_of_every_release(platform: Recorder) ->
     assert len([name for name in spec if name.endswith("NilUsesHelmValues")]) == 5
 
 
+def test_grafana_calls_nobody(platform: Recorder) -> None:
+    configuration = values(platform, "kube-prometheus-stack")["grafana"]["grafana.ini"]
+    assert not any(configuration["analytics"].values())
+    assert configuration["news"]["news_feed_enabled"] is False
+    assert configuration["plugins"]["preinstall_disabled"] is True
+    assert configuration["security"]["disable_gravatar"] is True
+
+
+def test_metrics_have_room_for_their_retention() -> None:
+    for environment, size, limit in (("dev", "20Gi", "16GiB"), ("prod", "60Gi", "48GiB")):
+        recorder, _ = record_program(
+            lambda environment=environment: cluster.create_platform(
+                stack_context("azure", environment), sample_foundation()
+            )
+        )
+        spec = values(recorder, "kube-prometheus-stack")["prometheus"]["prometheusSpec"]
+        claim = spec["storageSpec"]["volumeClaimTemplate"]["spec"]
+        assert (claim["resources"]["requests"]["storage"], spec["retentionSize"]) == (size, limit)
+
+
 @pytest.mark.parametrize(("environment", "replicas"), [("dev", 1), ("prod", 2)])
 def test_production_has_no_single_replica(environment: str, replicas: int) -> None:
     recorder, _ = record_program(

@@ -1,0 +1,54 @@
+"""What the values of most charts say about their pods: resources, spread over zones, disruption budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_TOPOLOGY_KEYS = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+
+
+def resources(cpu: str, memory: str, limit: str) -> Mapping[str, Any]:
+    """Requests of a container, and its limit of memory.
+
+    Without a CPU limit: it would throttle the container exactly when it has much to do, however idle its node.
+    """
+    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": limit}}
+
+
+def zone_spread(replicas: int, labels: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
+    """The topologySpreadConstraints of a workload with several replicas, whose pods have these labels.
+
+    Not required: a zone without nodes counts too, so that replicas could not move out of one that is lost.
+    Source: https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/#known-limitations
+    """
+    if replicas == 1:
+        return []
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": dict(labels)},
+        }
+        for key in _TOPOLOGY_KEYS
+    ]
+
+
+def budget(replicas: int) -> Mapping[str, Any]:
+    """A PodDisruptionBudget in the form of most charts, where there is more than one replica.
+
+    One for a single replica would keep its node from being drained.
+    """
+    return {"enabled": replicas > 1, "maxUnavailable": 1}
+
+
+def zone_anti_affinity(replicas: int, labels: Mapping[str, str]) -> Mapping[str, Any]:
+    """The affinity of a workload with several replicas, where its chart has no topologySpreadConstraints."""
+    if replicas == 1:
+        return {}
+    terms = [
+        {"weight": 100, "podAffinityTerm": {"labelSelector": {"matchLabels": dict(labels)}, "topologyKey": key}}
+        for key in _TOPOLOGY_KEYS
+    ]
+    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}}
