@@ -18,24 +18,36 @@ class Store(StrEnum):
     REGISTRY = "registry"
     EXPERIMENTS = "experiments"
     TRACKING_DB = "tracking database"
+    LIFECYCLE_DB = "lifecycle database"
+    SECRETS = "secrets"
+    LOGS = "logs"
+    TRACES = "traces"
 
 
 class Access(StrEnum):
     READ = "read"
     WRITE = "read and write"
-    # The database has logins of its own, so this grants network access only and no cloud role.
+    # Databases have logins of their own, so this grants network access only and no cloud role.
     CONNECT = "connect"
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A kind of pod: its namespace, its service account, its access, and whether it calls the tracking server."""
+    """A kind of pod: its namespace, its service account, its access, and whether it calls the tracking server.
+
+    pod_labels  what selects its pods among those of other workloads in its namespace
+    """
 
     name: str
     namespace: str
     service_account: str
     needs: Mapping[Store, Access] = field(default_factory=dict)
     calls_mlflow: bool = False
+    pod_labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def _named(name: str) -> Mapping[str, str]:
+    return {"app.kubernetes.io/name": name}
 
 
 WORKLOADS = (
@@ -55,4 +67,23 @@ WORKLOADS = (
         {Store.ARTIFACTS: Access.READ, Store.EXPERIMENTS: Access.WRITE, Store.REGISTRY: Access.READ},
         calls_mlflow=True,
     ),
+    # Brings the values of secrets into the cluster; other workloads have no access to the store of secrets.
+    Workload("external-secrets", "external-secrets", "external-secrets", {Store.SECRETS: Access.READ}),
+    Workload("loki", "monitoring", "loki", {Store.LOGS: Access.WRITE}, pod_labels=_named("loki")),
+    Workload("tempo", "monitoring", "tempo", {Store.TRACES: Access.WRITE}, pod_labels=_named("tempo")),
+    # Receives MLflow's webhooks into its inbox, and works on them.
+    Workload(
+        "promotion",
+        "lifecycle",
+        "promotion",
+        {Store.ARTIFACTS: Access.READ, Store.LIFECYCLE_DB: Access.CONNECT},
+        calls_mlflow=True,
+        pod_labels=_named("promotion"),
+    ),
+    Workload("rollout", "lifecycle", "rollout", calls_mlflow=True, pod_labels=_named("rollout")),
 )
+
+
+def get_workload(name: str) -> Workload:
+    """The row of the access table with this name."""
+    return next(workload for workload in WORKLOADS if workload.name == name)

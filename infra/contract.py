@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import pulumi
 
@@ -50,13 +51,21 @@ class NodePool:
 
 
 @dataclass(frozen=True)
+class DiskContract:
+    """What the platform's StorageClass needs to know of the cloud's disks, encrypted with the platform's key."""
+
+    provisioner: str  # name of the CSI driver
+    parameters: Mapping[str, pulumi.Input[str]]  # of the driver
+
+
+@dataclass(frozen=True)
 class ClusterContract:
     name: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]  # a secret, even though it contains no credentials
     oidc_issuer: pulumi.Output[str]
     node_pools: Sequence[NodePool]
     api: Endpoint  # the API server, as seen by pods
-    storage_class: str  # encrypted block storage that exists with the cluster
+    disks: DiskContract
 
 
 @dataclass(frozen=True)
@@ -71,8 +80,8 @@ class ArtifactsContract:
 
 
 @dataclass(frozen=True)
-class TrackingDatabaseContract:
-    """The PostgreSQL server of MLflow, which requires TLS."""
+class DatabaseContract:
+    """A database on the stack's PostgreSQL server, which requires TLS, and its login."""
 
     host: pulumi.Output[str]
     port: int
@@ -93,6 +102,35 @@ class ExperimentsContract:
 class SecretsContract:
     name: pulumi.Output[str]  # name of the vault, or prefix of the secrets' names
     endpoint: pulumi.Output[str]  # URL
+    # `spec.provider` of a ClusterSecretStore of External Secrets, which reads as the workload `external-secrets`.
+    # Source: https://external-secrets.io/latest/api/spec/
+    store_provider: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class S3Bucket:
+    """An object store with the API of S3, which clients sign in to with their pod's identity."""
+
+    name: pulumi.Output[str]
+    region: str
+    endpoint: str  # host name
+
+
+@dataclass(frozen=True)
+class BlobContainer:
+    """An object store with the API of Azure Blob Storage, which clients sign in to with their pod's federated token."""
+
+    name: pulumi.Output[str]
+    account: pulumi.Output[str]  # name of the storage account
+    endpoint_suffix: str  # of the host name, which starts with the account's name and a dot
+
+
+@dataclass(frozen=True)
+class TelemetryStoresContract:
+    """Where Loki keeps logs and Tempo traces. Retention is theirs; the stores delete what is older and was left."""
+
+    logs: S3Bucket | BlobContainer
+    traces: S3Bucket | BlobContainer
 
 
 @dataclass(frozen=True)
@@ -127,11 +165,13 @@ class Foundation:
     cluster: ClusterContract
     registry: RegistryContract
     artifacts: ArtifactsContract
-    tracking_db: TrackingDatabaseContract
+    tracking_db: DatabaseContract  # MLflow's; its login administers the server
+    lifecycle_db: DatabaseContract  # the promotion's inbox; the platform creates it and its login
     experiments: ExperimentsContract
     secrets: SecretsContract
     training: TrainingContract
     telemetry: TelemetryContract
+    telemetry_stores: TelemetryStoresContract
     audit: AuditContract
     identities: Mapping[str, Identity]  # by name of the workload, one for each row of the access table
     endpoints: Mapping[Store, Endpoint]  # by store

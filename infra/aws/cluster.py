@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumiverse_time
-from pulumi_aws import ebs, ec2, eks, get_caller_identity, iam
+from pulumi_aws import ec2, eks, get_caller_identity, iam
 
-from infra.aws.iam import Role, RoleArgs, allow, trust_pods, trust_service
+from infra.aws.iam import Role, RoleArgs, Statement, allow, trust_pods, trust_service
 from infra.aws.kubeconfig import create_kubeconfig
 from infra.aws.network import HTTPS, Network, tcp_rule
 from infra.aws.nodes import NodeGroupsArgs, create_node_groups, define_node_pools
 from infra.aws.observability import Observability
 from infra.aws.secrets import Secrets
-from infra.contract import ClusterContract, Endpoint
+from infra.contract import ClusterContract, DiskContract, Endpoint
 from infra.core.component import Component, StackContext
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
@@ -27,7 +27,6 @@ _DEPLOYER_TAG = "deployer"
 _ACCESS_PROPAGATION = "1m"
 # As long as https://github.com/Smana/cloud-native-ref/pull/1669 waits at most.
 _DISK_DELETION = "5m"
-_STORAGE_CLASS = "ebs-csi-default-sc"  # created by the EBS driver's add-on
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,9 @@ class Cluster(Component):
             node_pools=self._node_pools,
             # The service `kubernetes`, and EKS's network interfaces in the nodes' subnets behind it.
             api=Endpoint([f"{service}/32", *self._args.network.private_blocks], HTTPS),
-            storage_class=_STORAGE_CLASS,
+            disks=DiskContract(
+                "ebs.csi.aws.com", {"type": "gp3", "encrypted": "true", "kmsKeyId": self._args.secrets.key.arn}
+            ),
         )
 
     @property
@@ -241,19 +242,9 @@ class Cluster(Component):
             "ebs-csi",
             trust_pods(self._name, "kube-system", account),
             ["service-role/AmazonEBSCSIDriverPolicy"],
+            _disk_key_statements(self._args.secrets.key.arn),
         )
-        # The driver's storage class does not request encryption, so the account's default has to. It stays on when the
-        # stack is destroyed, since others may rely on it.
-        encryption = ebs.EncryptionByDefault(
-            f"{name}-volumes", enabled=True, opts=self.child_options(retain_on_delete=True)
-        )
-        volumes = self._create_addon(
-            name,
-            "aws-ebs-csi-driver",
-            [*groups, encryption],
-            identity=(account, role),
-            configuration=json.dumps({"defaultStorageClass": {"enabled": True}}),
-        )
+        volumes = self._create_addon(name, "aws-ebs-csi-driver", groups, identity=(account, role))
         return [dns, metrics, volumes]
 
     def _name_when_ready(self, name: str, members: Sequence[pulumi.Resource]) -> pulumi.Output[str]:
@@ -309,3 +300,13 @@ class Cluster(Component):
 
     def _create_role(self, name: str, args: RoleArgs) -> Role:
         return Role(name, args, self.child_options())
+
+
+def _disk_key_statements(key: pulumi.Output[str]) -> Sequence[Statement]:
+    """What the EBS driver needs to create and attach disks that are encrypted with the platform's key.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/ebs-csi.html
+    """
+    grants = ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"]
+    use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
+    return [allow(grants, [key], {"Bool": {"kms:GrantIsForAWSResource": "true"}}), allow(use, [key])]

@@ -1,4 +1,4 @@
-"""The PostgreSQL server of MLflow."""
+"""The PostgreSQL server of MLflow and of the promotion's inbox."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pulumi_random import RandomId, RandomPassword
 from infra.aws.network import POSTGRES, Network, tcp_rule
 from infra.aws.observability import Observability
 from infra.aws.secrets import Secrets
-from infra.contract import TrackingDatabaseContract
+from infra.contract import DatabaseContract
 from infra.core.component import Component, StackContext
 from infra.core.settings import Cloud
 from infra.core.settings.versions import POSTGRESQL
 
-DATABASE = "mlflow"
-_USERNAME = "mlflow"
+DATABASE = USERNAME = "mlflow"
+LIFECYCLE_DATABASE = "lifecycle"
 _VERSION = POSTGRESQL[Cloud.AWS].default
 # Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
 _STRIPED_FROM = 400  # GiB
@@ -41,9 +41,10 @@ class Database(Component):
         super().__init__(name, opts)
         self._context = args.context
         self._identifier = args.context.naming.regional_name("database", limit=63)
-        # Letters and digits only, for the password becomes part of a URL, and RDS rejects / @ " and spaces.
-        self._password = RandomPassword(f"{name}-password", length=32, special=False, opts=self.child_options())
-        args.secrets.store_secret("tracking-database-password", self._password.result)
+        self._password = self._create_password(f"{name}-password", args.secrets, "tracking-database-password")
+        self._lifecycle_password = self._create_password(
+            f"{name}-lifecycle-password", args.secrets, "lifecycle-database-password"
+        )
         logs = args.observability.create_log_group(
             name, f"/aws/rds/instance/{self._identifier}/postgresql", self.child_options()
         )
@@ -56,14 +57,28 @@ class Database(Component):
         self.register_outputs({"host": self._instance.address})
 
     @property
-    def contract(self) -> TrackingDatabaseContract:
-        return TrackingDatabaseContract(
+    def tracking_contract(self) -> DatabaseContract:
+        return self._describe(DATABASE, self._password)
+
+    @property
+    def lifecycle_contract(self) -> DatabaseContract:
+        return self._describe(LIFECYCLE_DATABASE, self._lifecycle_password)
+
+    def _describe(self, database: str, password: RandomPassword) -> DatabaseContract:
+        """A database and the login of the same name."""
+        return DatabaseContract(
             host=self._instance.address,
             port=POSTGRES,
-            database=DATABASE,
-            username=_USERNAME,
-            password=pulumi.Output.secret(self._password.result),
+            database=database,
+            username=database,
+            password=pulumi.Output.secret(password.result),
         )
+
+    def _create_password(self, name: str, secrets: Secrets, secret: str) -> RandomPassword:
+        """Letters and digits only, for a password becomes part of a URL, and RDS rejects / @ " and spaces."""
+        password = RandomPassword(name, length=32, special=False, opts=self.child_options())
+        secrets.store_secret(secret, password.result)
+        return password
 
     def _create_instance(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions) -> rds.Instance:
         settings, resilience = self._context.settings.database, self._context.settings.resilience
@@ -84,7 +99,7 @@ class Database(Component):
             storage_encrypted=True,
             kms_key_id=args.secrets.key.arn,
             db_name=DATABASE,
-            username=_USERNAME,
+            username=USERNAME,
             password=self._password.result,
             port=POSTGRES,
             iam_database_authentication_enabled=True,

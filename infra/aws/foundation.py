@@ -15,6 +15,7 @@ from infra.aws.network import Network, NetworkArgs
 from infra.aws.observability import Observability, ObservabilityArgs
 from infra.aws.registry import Registry, RegistryArgs
 from infra.aws.secrets import Secrets, SecretsArgs
+from infra.aws.telemetry_stores import TelemetryStores, TelemetryStoresArgs
 from infra.aws.training import Training, TrainingArgs
 from infra.contract import Foundation
 from infra.core.component import StackContext
@@ -34,11 +35,14 @@ def create_foundation(context: StackContext) -> Foundation:
     secrets = Secrets("secrets", SecretsArgs(context, account), opts)
     registry = Registry("registry", RegistryArgs(context, secrets), opts)
     artifacts = Artifacts("artifacts", ArtifactsArgs(context, secrets), opts)
+    telemetry_stores = TelemetryStores("telemetry", TelemetryStoresArgs(context, secrets), opts)
     database = Database("database", DatabaseArgs(context, network, observability, secrets), opts)
     experiments = Experiments("experiments", ExperimentsArgs(context, secrets), opts)
     cluster = Cluster("cluster", ClusterArgs(context, network, observability, secrets), opts)
     identities = Identities(
-        "identity", IdentitiesArgs(context, secrets, registry, artifacts, experiments, cluster), opts
+        "identity",
+        IdentitiesArgs(context, secrets, registry, artifacts, telemetry_stores, experiments, cluster),
+        opts,
     )
     training = Training("training", TrainingArgs(context, account, network, secrets, identities), opts)
     audit = Audit("audit", AuditArgs(context, account, network, observability, artifacts, experiments), opts)
@@ -47,11 +51,13 @@ def create_foundation(context: StackContext) -> Foundation:
         cluster=cluster.contract,
         registry=registry.contract,
         artifacts=artifacts.contract,
-        tracking_db=database.contract,
+        tracking_db=database.tracking_contract,
+        lifecycle_db=database.lifecycle_contract,
         experiments=experiments.contract,
         secrets=secrets.contract,
         training=training.contract,
         telemetry=observability.contract,
+        telemetry_stores=telemetry_stores.contract,
         audit=audit.contract,
         identities=identities.contract,
         endpoints=network.endpoints,

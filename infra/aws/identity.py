@@ -18,6 +18,7 @@ from infra.aws.experiments import Experiments
 from infra.aws.iam import Role, RoleArgs, Statement, allow, trust_pods
 from infra.aws.registry import Registry
 from infra.aws.secrets import Secrets
+from infra.aws.telemetry_stores import LOGS, TRACES, TelemetryStores
 from infra.contract import Endpoint, Identity
 from infra.core.component import Component, StackContext
 
@@ -52,20 +53,38 @@ _DECRYPT = ("kms:Decrypt",)
 # S3 and DynamoDB use the key as the caller: writers need to generate data keys, and multipart uploads also to decrypt
 # them.
 _ENCRYPT = ("kms:Decrypt", "kms:GenerateDataKey")
+_READ_BUCKET = Actions(("s3:ListBucket",), _READ_OBJECTS, _DECRYPT)
+_WRITE_BUCKET = Actions(("s3:ListBucket",), _READ_OBJECTS + _WRITE_OBJECTS, _ENCRYPT)
 
 ACTIONS: Mapping[tuple[Store, Access], Actions] = {
-    (Store.ARTIFACTS, Access.READ): Actions(("s3:ListBucket",), _READ_OBJECTS, _DECRYPT),
-    (Store.ARTIFACTS, Access.WRITE): Actions(("s3:ListBucket",), _READ_OBJECTS + _WRITE_OBJECTS, _ENCRYPT),
+    (Store.ARTIFACTS, Access.READ): _READ_BUCKET,
+    (Store.ARTIFACTS, Access.WRITE): _WRITE_BUCKET,
+    (Store.LOGS, Access.READ): _READ_BUCKET,
+    (Store.LOGS, Access.WRITE): _WRITE_BUCKET,
+    (Store.TRACES, Access.READ): _READ_BUCKET,
+    (Store.TRACES, Access.WRITE): _WRITE_BUCKET,
     (Store.EXPERIMENTS, Access.READ): Actions(_READ_ITEMS, key=_DECRYPT),
     (Store.EXPERIMENTS, Access.WRITE): Actions(_READ_ITEMS + _WRITE_ITEMS, key=_ENCRYPT),
     # ECR uses the key through a grant of its own.
     (Store.REGISTRY, Access.READ): Actions(_READ_IMAGES, any_resource=("ecr:GetAuthorizationToken",)),
     (Store.REGISTRY, Access.WRITE): Actions(_READ_IMAGES + _WRITE_IMAGES, any_resource=("ecr:GetAuthorizationToken",)),
-    # The database has logins of its own.
+    (Store.SECRETS, Access.READ): Actions(
+        ("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"), key=_DECRYPT
+    ),
+    # Databases have logins of their own.
     (Store.TRACKING_DB, Access.CONNECT): Actions(),
+    (Store.LIFECYCLE_DB, Access.CONNECT): Actions(),
 }
 # The only service through which a workload may use the key, by store.
-_SERVICES = {Store.ARTIFACTS: "s3", Store.EXPERIMENTS: "dynamodb"}
+_SERVICES = {
+    Store.ARTIFACTS: "s3",
+    Store.LOGS: "s3",
+    Store.TRACES: "s3",
+    Store.EXPERIMENTS: "dynamodb",
+    Store.SECRETS: "secretsmanager",
+}
+# Where a workload's access is to a part of a bucket only.
+_PREFIXES = {Store.ARTIFACTS: PREFIX}
 
 
 @dataclass(frozen=True)
@@ -74,6 +93,7 @@ class IdentitiesArgs:
     secrets: Secrets
     registry: Registry
     artifacts: Artifacts
+    telemetry_stores: TelemetryStores
     experiments: Experiments
     cluster: Cluster
 
@@ -100,7 +120,8 @@ class Identities(Component):
         if actions.store:
             granted.append(allow(actions.store, stores))
         if actions.items:
-            granted.append(allow(actions.items, [pulumi.Output.concat(arn, f"/{PREFIX}/*") for arn in stores]))
+            items = f"/{_PREFIXES[store]}/*" if store in _PREFIXES else "/*"
+            granted.append(allow(actions.items, [pulumi.Output.concat(arn, items) for arn in stores]))
         if actions.key:
             service = f"{_SERVICES[store]}.{self._args.context.settings.location}.amazonaws.com"
             via = {"StringEquals": {"kms:ViaService": service}}
@@ -143,5 +164,8 @@ class Identities(Component):
             Store.ARTIFACTS: [args.artifacts.bucket_arn],
             Store.EXPERIMENTS: args.experiments.table_arns,
             Store.REGISTRY: args.registry.repository_arns,
+            Store.SECRETS: [args.secrets.secrets_arn],
+            Store.LOGS: [args.telemetry_stores.bucket_arn(LOGS)],
+            Store.TRACES: [args.telemetry_stores.bucket_arn(TRACES)],
         }
         return stores.get(store, [])

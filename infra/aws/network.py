@@ -100,11 +100,16 @@ class Network(Component):
     @property
     def endpoints(self) -> Mapping[Store, Endpoint]:
         """The endpoint of each store. S3 and DynamoDB keep their public addresses behind a gateway endpoint."""
+        buckets, database = Endpoint(self._s3.cidr_blocks, HTTPS), Endpoint(self._blocks.data, POSTGRES)
         return {
-            Store.ARTIFACTS: Endpoint(self._s3.cidr_blocks, HTTPS),
+            Store.ARTIFACTS: buckets,
             Store.EXPERIMENTS: Endpoint(self._dynamodb.cidr_blocks, HTTPS),
             Store.REGISTRY: Endpoint(self._blocks.private, HTTPS),
-            Store.TRACKING_DB: Endpoint(self._blocks.data, POSTGRES),
+            Store.TRACKING_DB: database,
+            Store.LIFECYCLE_DB: database,
+            Store.SECRETS: Endpoint(self._blocks.private, HTTPS),
+            Store.LOGS: buckets,
+            Store.TRACES: buckets,
         }
 
     def _find_zones(self) -> Sequence[str]:

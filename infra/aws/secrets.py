@@ -29,6 +29,7 @@ class Secrets(Component):
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._context = args.context
+        self._account_id = args.account_id
         self._key = Key(
             f"{name}-key",
             KeyArgs(
@@ -48,12 +49,19 @@ class Secrets(Component):
 
     @property
     def contract(self) -> SecretsContract:
+        region = self._context.settings.location
         return SecretsContract(
             name=pulumi.Output.from_input(self._context.naming.prefix),
-            endpoint=pulumi.Output.from_input(
-                f"https://secretsmanager.{self._context.settings.location}.amazonaws.com"
-            ),
+            endpoint=pulumi.Output.from_input(f"https://secretsmanager.{region}.amazonaws.com"),
+            # Without a form of authentication the operator uses its pod's identity.
+            store_provider={"aws": {"service": "SecretsManager", "region": region}},
         )
+
+    @property
+    def secrets_arn(self) -> pulumi.Output[str]:
+        """Pattern of the ARNs of the secrets of this stack."""
+        region, prefix = self._context.settings.location, self._context.naming.prefix
+        return pulumi.Output.format("arn:aws:secretsmanager:{}:{}:secret:{}/*", region, self._account_id, prefix)
 
     def store_secret(self, name: str, value: pulumi.Input[str]) -> None:
         """Store a secret value under `<prefix>/<name>-<suffix>`."""

@@ -17,6 +17,7 @@ from infra.azure.network import Network
 from infra.azure.observability import Observability
 from infra.azure.registry import Registry
 from infra.azure.secrets import Secrets
+from infra.azure.telemetry_stores import TelemetryStores
 from infra.azure.training import Training
 from infra.contract import AuditContract
 from infra.core.component import Component, StackContext
@@ -32,6 +33,7 @@ class AuditArgs:
     secrets: Secrets
     registry: Registry
     artifacts: Artifacts
+    telemetry_stores: TelemetryStores
     database: Database
     experiments: Experiments
     cluster: Cluster
@@ -59,6 +61,8 @@ class Audit(Component):
             args.artifacts.blob_service_id,
             ["StorageRead", "StorageWrite", "StorageDelete"],
         )
+        # Loki and Tempo read and write all the time, and say so themselves.
+        self._create_diagnostic_setting(f"{name}-telemetry", args.telemetry_stores.blob_service_id, ["StorageDelete"])
         self._create_diagnostic_setting(f"{name}-database", args.database.id, ["PostgreSQLLogs"])
         self._create_diagnostic_setting(
             f"{name}-experiments", args.experiments.id, ["ControlPlaneRequests", "DataPlaneRequests"]

@@ -24,7 +24,7 @@ from infra.azure.nodes import create_user_pool, define_node_pools, define_system
 from infra.azure.observability import Observability
 from infra.azure.registry import Registry
 from infra.azure.secrets import Secrets
-from infra.contract import ClusterContract, Endpoint
+from infra.contract import ClusterContract, DiskContract, Endpoint
 from infra.core.component import Component, StackContext
 
 # What Container Insights collects. Containers' output is excluded: Loki stores it in the cluster at lower cost.
@@ -34,6 +34,9 @@ _INSIGHTS_STREAMS = (
     "Microsoft-KubeNodeInventory",
     "Microsoft-InsightsMetrics",
 )
+# Zone-redundant, so that a disk follows its pod into another zone; as in AKS's own classes.
+# Source: https://learn.microsoft.com/azure/aks/concepts-storage#storage-classes
+_DISK_SKU = "StandardSSD_ZRS"
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,7 @@ class Cluster(Component):
             node_pools=self._node_pools,
             # The service `kubernetes`, always the first address, and the API server's subnet behind it.
             api=Endpoint([f"{self._service_address(1)}/32", self._args.network.blocks.api], 443),
-            # AKS creates this class; its disks are encrypted in the same way as those of the nodes.
-            storage_class="managed-csi",
+            disks=DiskContract("disk.csi.azure.com", {"skuName": _DISK_SKU, "diskEncryptionSetID": self._disks.id}),
         )
 
     @property

@@ -1,4 +1,4 @@
-"""The PostgreSQL server of MLflow."""
+"""The PostgreSQL server of MLflow and of the promotion's inbox."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pulumi_azure_native import dbforpostgresql
 
 from infra.azure.network import Network
 from infra.azure.secrets import Secrets
-from infra.contract import TrackingDatabaseContract
+from infra.contract import DatabaseContract
 from infra.core.component import Component, StackContext
 from infra.core.settings import Cloud
 from infra.core.settings.versions import POSTGRESQL
 
 DATABASE = USERNAME = "mlflow"
+LIFECYCLE_DATABASE = "lifecycle"
 PORT = 5432
 # The service's name of each family of sizes, by the first letter of the size.
 _TIERS = {"B": "Burstable", "D": "GeneralPurpose", "E": "MemoryOptimized"}
@@ -36,17 +37,8 @@ class Database(Component):
     def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        # Letters and digits only, for the password becomes part of a URL. Azure requires three kinds of characters.
-        self._password = pulumi_random.RandomPassword(
-            f"{name}-password",
-            length=32,
-            special=False,
-            min_lower=1,
-            min_upper=1,
-            min_numeric=1,
-            opts=self.child_options(),
-        )
-        args.secrets.store_secret("tracking-database-password", self._password.result)
+        self._password = self._create_password(f"{name}-password", "tracking-database-password")
+        self._lifecycle_password = self._create_password(f"{name}-lifecycle-password", "lifecycle-database-password")
         self._server = self._create_server(name)
         self._id: pulumi.Output[str] = self._server.id
         self._create_database(name)
@@ -57,14 +49,30 @@ class Database(Component):
         return self._id
 
     @property
-    def contract(self) -> TrackingDatabaseContract:
-        return TrackingDatabaseContract(
+    def tracking_contract(self) -> DatabaseContract:
+        return self._describe(DATABASE, self._password)
+
+    @property
+    def lifecycle_contract(self) -> DatabaseContract:
+        return self._describe(LIFECYCLE_DATABASE, self._lifecycle_password)
+
+    def _describe(self, database: str, password: pulumi_random.RandomPassword) -> DatabaseContract:
+        """A database and the login of the same name."""
+        return DatabaseContract(
             host=self._server.fully_qualified_domain_name,
             port=PORT,
-            database=DATABASE,
-            username=USERNAME,
-            password=pulumi.Output.secret(self._password.result),
+            database=database,
+            username=database,
+            password=pulumi.Output.secret(password.result),
         )
+
+    def _create_password(self, name: str, secret: str) -> pulumi_random.RandomPassword:
+        """Letters and digits only, for a password becomes part of a URL. Azure requires three kinds of characters."""
+        password = pulumi_random.RandomPassword(
+            name, length=32, special=False, min_lower=1, min_upper=1, min_numeric=1, opts=self.child_options()
+        )
+        self._args.secrets.store_secret(secret, password.result)
+        return password
 
     def _create_server(self, name: str) -> dbforpostgresql.Server:
         context, network, encryption = self._args.context, self._args.network, self._args.secrets.encryption

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pulumi
 from pulumi_azure_native import Provider
 
@@ -16,6 +18,7 @@ from infra.azure.network import Network, NetworkArgs
 from infra.azure.observability import Observability, ObservabilityArgs
 from infra.azure.registry import Registry, RegistryArgs
 from infra.azure.secrets import Secrets, SecretsArgs
+from infra.azure.telemetry_stores import LOGS, TRACES, TelemetryStores, TelemetryStoresArgs
 from infra.azure.training import Training, TrainingArgs
 from infra.contract import Endpoint, Foundation
 from infra.core.component import StackContext
@@ -37,6 +40,7 @@ def create_foundation(context: StackContext) -> Foundation:
     secrets = Secrets("secrets", SecretsArgs(context, network), opts)
     registry = Registry("registry", RegistryArgs(context, network, secrets), opts)
     artifacts = Artifacts("artifacts", ArtifactsArgs(context, network, secrets), opts)
+    telemetry_stores = TelemetryStores("telemetry", TelemetryStoresArgs(context, network, secrets), opts)
     database = Database("database", DatabaseArgs(context, network, secrets), opts)
     experiments = Experiments("experiments", ExperimentsArgs(context, network, secrets), opts)
     cluster = Cluster("cluster", ClusterArgs(context, network, observability, secrets, registry), opts)
@@ -44,6 +48,9 @@ def create_foundation(context: StackContext) -> Foundation:
         Store.ARTIFACTS: artifacts.container_id,
         Store.REGISTRY: registry.id,
         Store.EXPERIMENTS: experiments.id,
+        Store.SECRETS: secrets.vault_id,
+        Store.LOGS: telemetry_stores.container_id(LOGS),
+        Store.TRACES: telemetry_stores.container_id(TRACES),
     }
     identities = Identities(
         "identity",
@@ -65,7 +72,17 @@ def create_foundation(context: StackContext) -> Foundation:
     audit = Audit(
         "audit",
         AuditArgs(
-            context, network, observability, secrets, registry, artifacts, database, experiments, cluster, training
+            context,
+            network,
+            observability,
+            secrets,
+            registry,
+            artifacts,
+            telemetry_stores,
+            database,
+            experiments,
+            cluster,
+            training,
         ),
         opts,
     )
@@ -74,18 +91,21 @@ def create_foundation(context: StackContext) -> Foundation:
         cluster=cluster.contract,
         registry=registry.contract,
         artifacts=artifacts.contract,
-        tracking_db=database.contract,
+        tracking_db=database.tracking_contract,
+        lifecycle_db=database.lifecycle_contract,
         experiments=experiments.contract,
         secrets=secrets.contract,
         training=training.contract,
         telemetry=observability.contract,
+        telemetry_stores=telemetry_stores.contract,
         audit=audit.contract,
         identities=identities.contract,
-        endpoints={
-            # Storage, registry and Cosmos DB are reached at their private endpoints.
-            Store.ARTIFACTS: Endpoint([network.blocks.endpoints], 443),
-            Store.REGISTRY: Endpoint([network.blocks.endpoints], 443),
-            Store.EXPERIMENTS: Endpoint([network.blocks.endpoints], 443),
-            Store.TRACKING_DB: Endpoint([network.blocks.database], PORT),
-        },
+        endpoints=_list_endpoints(network),
     )
+
+
+def _list_endpoints(network: Network) -> Mapping[Store, Endpoint]:
+    """Databases are in a subnet of their own; storage, registry, Cosmos DB and vault have private endpoints."""
+    database = Endpoint([network.blocks.database], PORT)
+    databases = {Store.TRACKING_DB: database, Store.LIFECYCLE_DB: database}
+    return {store: databases.get(store, Endpoint([network.blocks.endpoints], 443)) for store in Store}

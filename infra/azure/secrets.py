@@ -8,6 +8,7 @@ import pulumi
 from pulumi_azure_native import authorization, keyvault, managedidentity
 from pulumi_random import RandomId
 
+from infra.access import get_workload
 from infra.azure.identity import Role, assign_role, wait_for_propagation
 from infra.azure.network import Network
 from infra.contract import SecretsContract
@@ -109,7 +110,20 @@ class Secrets(Component):
 
     @property
     def contract(self) -> SecretsContract:
-        return SecretsContract(name=self._vault.name, endpoint=self._vault_uri)
+        reader = get_workload("external-secrets")
+        account = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=self))
+        return SecretsContract(
+            name=self._vault.name,
+            endpoint=self._vault_uri,
+            store_provider={
+                "azurekv": {
+                    "vaultUrl": self._vault_uri,
+                    "tenantId": account.tenant_id,
+                    "authType": "WorkloadIdentity",
+                    "serviceAccountRef": {"name": reader.service_account, "namespace": reader.namespace},
+                }
+            },
+        )
 
     def store_secret(self, name: str, value: pulumi.Input[str]) -> None:
         """Store a secret value in the vault under this name."""

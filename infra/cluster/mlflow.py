@@ -10,16 +10,16 @@ import pulumi
 from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from infra.access import WORKLOADS
+from infra.access import get_workload
 from infra.cluster.disruption_budget import create_disruption_budget
 from infra.cluster.network_policies import MLFLOW_PORT
 from infra.cluster.pod_values import zone_anti_affinity
 from infra.cluster.release import create_release
 from infra.cluster.versions import MLFLOW, MLFLOW_IMAGE_TAG
-from infra.contract import Foundation, TrackingDatabaseContract
+from infra.contract import DatabaseContract, Foundation
 from infra.core.component import Component, StackContext
 
-_WORKLOAD = next(workload for workload in WORKLOADS if workload.name == "mlflow")
+_WORKLOAD = get_workload("mlflow")
 _POD_LABELS = {"app.kubernetes.io/name": "mlflow"}
 _DATABASE_SECRET = "mlflow-database"  # noqa: S105 the secret's name
 
@@ -59,7 +59,7 @@ class Mlflow(Component):
         create_disruption_budget(name, _WORKLOAD.namespace, replicas, _POD_LABELS, self.child_options())
         self.register_outputs({"url": URL})
 
-    def _create_database_secret(self, name: str, database: TrackingDatabaseContract) -> Secret:
+    def _create_database_secret(self, name: str, database: DatabaseContract) -> Secret:
         return Secret(
             name,
             metadata=ObjectMetaArgs(name=_DATABASE_SECRET, namespace=_WORKLOAD.namespace),

@@ -16,6 +16,7 @@ from pulumi_kubernetes.rbac.v1 import ClusterRole
 from infra.cluster.namespaces import MONITORING, NODE_EXPORTER
 from infra.cluster.pod_values import resources, zone_spread
 from infra.cluster.release import create_release
+from infra.cluster.storage import STORAGE_CLASS
 from infra.cluster.versions import KUBE_PROMETHEUS_STACK
 from infra.core.component import Component, StackContext
 
@@ -29,7 +30,6 @@ _METRICS_GIB_PER_DAY = 0.6
 @dataclass(frozen=True)
 class MonitoringArgs:
     context: StackContext
-    storage_class: str
 
 
 class Monitoring(Component):
@@ -118,7 +118,7 @@ def _prometheus_values(args: MonitoringArgs) -> Mapping[str, Any]:
             # Source: https://prometheus.io/docs/prometheus/latest/storage/#right-sizing-retention-size
             "retentionSize": f"{size * 8 // 10}GiB",
             "resources": resources("250m", "1Gi", "4Gi"),
-            "storageSpec": _volume(args.storage_class, f"{size}Gi"),
+            "storageSpec": _volume(f"{size}Gi"),
         },
     }
 
@@ -131,7 +131,7 @@ def _alertmanager_values(args: MonitoringArgs) -> Mapping[str, Any]:
             "replicas": replicas,
             "topologySpreadConstraints": zone_spread(replicas, {"app.kubernetes.io/name": "alertmanager"}),
             "resources": resources("25m", "64Mi", "256Mi"),
-            "storage": _volume(args.storage_class, "5Gi"),
+            "storage": _volume("5Gi"),
         },
     }
 
@@ -181,9 +181,9 @@ def _budget(replicas: int) -> Mapping[str, Any]:
     return {"enabled": replicas > 1, "minAvailable": replicas - 1}
 
 
-def _volume(storage_class: str, size: str) -> Mapping[str, Any]:
+def _volume(size: str) -> Mapping[str, Any]:
     claim = {
-        "storageClassName": storage_class,
+        "storageClassName": STORAGE_CLASS,
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": size}},
     }

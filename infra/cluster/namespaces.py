@@ -39,7 +39,9 @@ class Profile:
 SERVICE_PROFILES: Mapping[str, Profile] = {
     MONITORING: Profile("restricted", cpu="8", memory="24Gi", pods=50),
     NODE_EXPORTER: Profile("privileged", cpu="4", memory="8Gi", pods=120),
+    "external-secrets": Profile("restricted", cpu="2", memory="4Gi", pods=20),
     "mlflow": Profile("restricted", cpu="4", memory="12Gi", pods=20),
+    "lifecycle": Profile("restricted", cpu="4", memory="8Gi", pods=20),
 }
 # What the services' controllers act on. A controller's finalizers keep an InferenceService, and so its namespace, until
 # the controller has cleaned up: these namespaces are created after the controllers, and therefore deleted before them.

@@ -81,7 +81,11 @@ class NetworkPolicies(Component):
         token = foundation.identities[workload.name].token_endpoint
         if token:
             endpoints.append(token)
-        self._allow(workload.namespace, f"{workload.name}-stores", egress=[_to(endpoint) for endpoint in endpoints])
+        if not endpoints:
+            return
+        pods = {"matchLabels": dict(workload.pod_labels)} if workload.pod_labels else None
+        egress = [_to(endpoint) for endpoint in endpoints]
+        self._allow(workload.namespace, f"{workload.name}-stores", egress=egress, pods=pods)
 
     def _allow(
         self,

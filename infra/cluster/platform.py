@@ -10,6 +10,7 @@ from infra.cluster.mlflow import Mlflow, MlflowArgs
 from infra.cluster.monitoring import Monitoring, MonitoringArgs
 from infra.cluster.namespaces import MODEL_PROFILES, SERVICE_PROFILES, Namespaces, NamespacesArgs
 from infra.cluster.network_policies import NetworkPolicies, NetworkPoliciesArgs
+from infra.cluster.storage import Storage, StorageArgs
 from infra.contract import Foundation
 from infra.core.component import StackContext
 
@@ -34,9 +35,8 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
         "network-policies", NetworkPoliciesArgs(context, foundation, namespaces.by_name), after(namespaces)
     )
     admission = Admission("admission", after())
-    monitoring = Monitoring(
-        "monitoring", MonitoringArgs(context, foundation.cluster.storage_class), after(namespaces, policies, admission)
-    )
+    storage = Storage("storage", StorageArgs(context, foundation.cluster.disks), after())
+    monitoring = Monitoring("monitoring", MonitoringArgs(context), after(namespaces, policies, admission, storage))
     mlflow = Mlflow("mlflow", MlflowArgs(context, foundation), after(policies, monitoring))
     models = Namespaces("model-namespaces", NamespacesArgs(foundation.identities, MODEL_PROFILES), after(mlflow))
     NetworkPolicies("model-network-policies", NetworkPoliciesArgs(context, foundation, models.by_name), after(models))

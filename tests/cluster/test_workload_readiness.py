@@ -81,7 +81,7 @@ def test_a_claim_without_a_storage_class(cluster: NamespacedCluster, storage_cla
     cluster.create("PersistentVolumeClaim", "alone", spec=claim)
     problem = cluster.expect_problem(message)
     assert problem.workload == f"PersistentVolumeClaim {cluster.namespace}/alone"
-    assert "ClusterContract.storage_class" in problem.remedy
+    assert "STORAGE_CLASS" in problem.remedy
     cluster.api.delete("v1", "PersistentVolumeClaim", "alone", cluster.namespace)
 
     cluster.create_workload("StatefulSet", volumeClaimTemplates=[{"metadata": {"name": "data"}, "spec": claim}])

@@ -14,9 +14,6 @@ pytestmark = pytest.mark.engine
 
 AWS = "aws-dev"
 
-# Settings of the whole account outlive a stack: that block storage is encrypted.
-REMAINING = {"aws:ebs/encryptionByDefault:EncryptionByDefault"}
-
 
 @pytest.fixture(scope="module")
 def stack(rehearsed_stacks: RehearsedStacks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
@@ -36,4 +33,4 @@ class TestAws(StackContract):
 
 
 def test_destroy_deletes_all_resources(stack: Stack) -> None:
-    assert_destroyed(stack, REMAINING)
+    assert_destroyed(stack, remaining=())

@@ -25,10 +25,8 @@ NEW_STACK = (
     "OWNER=ml",
     "AUTHORIZED_RANGES=192.88.99.0/24",
 )
-# Settings of the whole account outlive a stack: that block storage is encrypted.
-REMAINING = {"aws:ebs/encryptionByDefault:EncryptionByDefault"}
 
 
 def test_the_road_on_aws_is_open_from_a_new_stack_to_its_end(project: Project, tmp_path: Path) -> None:
     with deployment(project, tmp_path / "machine", {"aws": AWS}) as machine:
-        walk_to_the_end(machine, NEW_STACK, f'  groundwork:account: "{ACCOUNT}"\n', REMAINING)
+        walk_to_the_end(machine, NEW_STACK, f'  groundwork:account: "{ACCOUNT}"\n', remaining=())

@@ -24,6 +24,6 @@ def test_volumes_without_their_add_on_stay_pending(project: Project) -> None:
     project.edit("infra/aws/cluster.py", '"aws-ebs-csi-driver",', '"snapshot-controller",')
     output = project.rehearse("up", AWS).failure()
     assert "kube-prometheus-stack" in output
-    assert 'storage class "ebs-csi-default-sc" does not exist' in output
-    assert "Remedy: Set storageClassName" in output
+    assert "created either by the external provisioner 'ebs.csi.aws.com'" in output
+    assert "Remedy: The CSI driver ebs.csi.aws.com is not installed" in output
     assert f"The rehearsal of {AWS} failed at its cluster" in output

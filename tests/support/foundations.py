@@ -9,18 +9,21 @@ from infra.contract import (
     ArtifactsContract,
     AuditContract,
     ClusterContract,
+    DatabaseContract,
+    DiskContract,
     Endpoint,
     ExperimentsContract,
     Foundation,
     Identity,
     RegistryContract,
+    S3Bucket,
     SecretsContract,
     TelemetryContract,
-    TrackingDatabaseContract,
+    TelemetryStoresContract,
     TrainingContract,
 )
 
-PORTS = {Store.ARTIFACTS: 443, Store.REGISTRY: 443, Store.EXPERIMENTS: 443, Store.TRACKING_DB: 5432}
+PORTS = {store: 5432 if store in (Store.TRACKING_DB, Store.LIFECYCLE_DB) else 443 for store in Store}
 
 
 def _output(value: str) -> pulumi.Output[str]:
@@ -36,17 +39,21 @@ def sample_foundation() -> Foundation:
             oidc_issuer=_output("https://issuer"),
             node_pools=(),
             api=Endpoint(["10.20.0.0/20"], 443),
-            storage_class="fast",
+            disks=DiskContract("disks.example", {"key": "k"}),
         ),
         registry=RegistryContract(_output("registry.example")),
         artifacts=ArtifactsContract(_output("s3://bucket/mlflow"), {"REGION": "here"}),
-        tracking_db=TrackingDatabaseContract(
-            _output("db.example"), 5432, "mlflow", "mlflow", pulumi.Output.secret("hunter2")
+        tracking_db=DatabaseContract(_output("db.example"), 5432, "mlflow", "mlflow", pulumi.Output.secret("hunter2")),
+        lifecycle_db=DatabaseContract(
+            _output("db.example"), 5432, "lifecycle", "lifecycle", pulumi.Output.secret("hunter3")
         ),
         experiments=ExperimentsContract(_output("e"), _output("https://e")),
-        secrets=SecretsContract(_output("s"), _output("https://s")),
+        secrets=SecretsContract(_output("s"), _output("https://s"), {"example": {"url": _output("https://s")}}),
         training=TrainingContract(_output("t")),
         telemetry=TelemetryContract(_output("l")),
+        telemetry_stores=TelemetryStoresContract(
+            S3Bucket(_output("logs"), "here", "s3.example"), S3Bucket(_output("traces"), "here", "s3.example")
+        ),
         audit=AuditContract(_output("a")),
         identities={
             workload.name: Identity(_output(workload.name), {"role": workload.name}, {"identity": "on"}, None)

@@ -276,9 +276,4 @@ MODELS = (
             ),
         ),
     ),
-    ResourceModel(
-        "aws:ebs/encryptionByDefault:EncryptionByDefault",
-        id="terraform-{hex:26}",  # a setting of the account, without an ID; the provider generates one
-        transitions=UNRESTRICTED,
-    ),
 )

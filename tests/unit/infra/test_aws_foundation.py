@@ -126,6 +126,10 @@ READ_IMAGES = {
         ("mlflow", READ_OBJECTS),
         ("training", WRITE_OBJECTS | WRITE_ITEMS | READ_IMAGES),
         ("serving", READ_OBJECTS | WRITE_ITEMS | READ_IMAGES),
+        ("external-secrets", {"secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret", "kms:Decrypt"}),
+        ("loki", WRITE_OBJECTS),
+        ("tempo", WRITE_OBJECTS),
+        ("promotion", READ_OBJECTS),
     ],
 )
 def test_a_workload_has_the_permissions_of_its_row_and_no_others(
@@ -141,6 +145,43 @@ def _statements(stack: DeclaredStack, role: str) -> list[dict[str, Any]]:
         "Statement"
     ]
     return statements
+
+
+@pytest.mark.parametrize("workload", ["loki", "tempo"])
+def test_logs_and_traces_are_in_buckets_of_their_own(dev: DeclaredStack, workload: str) -> None:
+    kind = {"loki": "logs", "tempo": "traces"}[workload]
+    bucket = f"arn:aws:s3:::{dev.single('aws:s3/bucket:Bucket', f'telemetry-{kind}')['bucket']}"
+    on_bucket, on_objects, _ = _statements(dev, f"identity-{workload}")
+    assert (on_bucket["Resource"], on_objects["Resource"]) == ([bucket], [f"{bucket}/*"])
+
+
+def test_external_secrets_reads_the_secrets_of_its_stack_only(dev: DeclaredStack) -> None:
+    read, _ = _statements(dev, "identity-external-secrets")
+    assert read["Resource"] == ["arn:aws:secretsmanager:eu-west-1:111122223333:secret:acme-gw-dev/*"]
+    for secret in dev.of_type("aws:secretsmanager/secret:Secret"):
+        assert secret.inputs["name"].startswith("acme-gw-dev/")
+    assert dev.foundation.secrets.store_provider == {"aws": {"service": "SecretsManager", "region": "eu-west-1"}}
+
+
+def test_logs_and_traces_that_outlive_the_retention_period_are_deleted(dev: DeclaredStack) -> None:
+    """A week later than Loki and Tempo delete them, which read their stores until then."""
+    for kind in ("logs", "traces"):
+        (rule,) = dev.single("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", f"telemetry-{kind}")[
+            "rules"
+        ]
+        assert rule["expiration"] == {"days": ALERTS["telemetry"]["retentionDays"] + 7}
+
+
+def test_the_platforms_disks_are_encrypted_with_its_key_which_their_driver_can_use(dev: DeclaredStack) -> None:
+    key = dev.of_type("aws:kms/key:Key", "secrets-key")[0].outputs["arn"]
+    disks = dev.foundation.cluster.disks
+    known = {name: resolve(pulumi.Output.from_input(value)) for name, value in disks.parameters.items()}
+    assert known == {"type": "gp3", "encrypted": "true", "kmsKeyId": key}
+    (driver,) = dev.of_type("aws:iam/rolePolicy:RolePolicy", "cluster-aws-ebs-csi-driver")
+    grants, use = _statements(dev, driver.name)
+    assert grants["Resource"] == use["Resource"] == [key]
+    assert grants["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+    assert {"kms:Decrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"} <= set(use["Action"])
 
 
 def test_serving_reads_with_the_key_of_the_store_through_the_store_only(dev: DeclaredStack) -> None:

@@ -13,6 +13,7 @@ from ipaddress import IPv4Network
 from itertools import combinations
 from typing import Any
 
+import pulumi
 import pytest
 
 from infra.access import WORKLOADS, Access, Store, Workload
@@ -136,10 +137,14 @@ def test_the_longest_names_are_accepted(stack: str) -> None:
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
 def test_a_workload_has_the_roles_of_its_row_and_no_other(dev: DeclaredStack, workload: Workload) -> None:
-    """Roles are assigned on the registry, on the artifacts' container and on the Cosmos DB account."""
+    """Roles are assigned on the registry, the vault, the containers and the Cosmos DB account."""
+    (vault,) = [resource for resource in dev.of_type("keyvault:Vault") if resource.name == "secrets"]
     ends = {
         Store.ARTIFACTS: "/containers/mlflow",
         Store.REGISTRY: dev.single("containerregistry:Registry")["registryName"],
+        Store.SECRETS: vault.inputs["vaultName"],
+        Store.LOGS: "/containers/logs",
+        Store.TRACES: "/containers/traces",
     }
     expected = {
         (role_of(store, access), ends[store])
@@ -189,7 +194,43 @@ def test_every_role_is_a_built_in_role_known_elsewhere_by_its_name() -> None:
         (Store.ARTIFACTS, Access.WRITE): "Storage Blob Data Contributor",
         (Store.REGISTRY, Access.READ): "AcrPull",
         (Store.REGISTRY, Access.WRITE): "AcrPush",
+        (Store.SECRETS, Access.READ): "Key Vault Secrets User",
+        (Store.LOGS, Access.READ): "Storage Blob Data Reader",
+        (Store.LOGS, Access.WRITE): "Storage Blob Data Contributor",
+        (Store.TRACES, Access.READ): "Storage Blob Data Reader",
+        (Store.TRACES, Access.WRITE): "Storage Blob Data Contributor",
     }
+
+
+def test_the_platforms_disks_are_encrypted_with_its_key_and_follow_pods_into_other_zones(dev: DeclaredStack) -> None:
+    """By the same set as the nodes' disks, which the cluster's identity may read."""
+    disks = dev.foundation.cluster.disks
+    assert disks.provisioner == "disk.csi.azure.com"
+    encryption = dev.recorder.single("azure-native:compute:DiskEncryptionSet").id
+    known = {key: resolve(pulumi.Output.from_input(value)) for key, value in disks.parameters.items()}
+    assert known == {"skuName": "StandardSSD_ZRS", "diskEncryptionSetID": encryption}
+    control = dev.single("containerservice:ManagedCluster")["identity"]["userAssignedIdentities"]
+    grants = [grant.inputs for grant in dev.of_type("authorization:RoleAssignment")]
+    (grant,) = [grant for grant in grants if grant["scope"] == encryption]
+    assert tail(grant["roleDefinitionId"]) == Role.READER
+    assert dev.recorder.state.find(control[0]).outputs["principalId"] == grant["principalId"]
+
+
+def test_external_secrets_signs_in_to_the_vault_with_its_service_account(dev: DeclaredStack) -> None:
+    (vault,) = [resource for resource in dev.of_type("keyvault:Vault") if resource.name == "secrets"]
+    store = dev.foundation.secrets.store_provider["azurekv"]
+    assert resolve(store["vaultUrl"]) == vault.outputs["properties"]["vaultUri"]
+    assert store["authType"] == "WorkloadIdentity"
+    assert store["serviceAccountRef"] == {"name": "external-secrets", "namespace": "external-secrets"}
+
+
+@pytest.mark.parametrize(("days", "expected"), [(30, 37), (365, 372)])
+def test_logs_and_traces_that_outlive_the_retention_period_are_deleted(days: int, expected: int) -> None:
+    """A week later than Loki and Tempo delete them, which read their stores until then."""
+    stack = declare(telemetry={"retentionDays": days})
+    (policy,) = [one.inputs for one in stack.of_type("storage:ManagementPolicy") if one.name == "telemetry"]
+    (rule,) = policy["policy"]["rules"]
+    assert rule["definition"]["actions"] == {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": expected}}}
 
 
 def test_pools_have_their_sizes_and_bounds(dev: DeclaredStack) -> None:

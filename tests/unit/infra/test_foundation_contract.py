@@ -29,6 +29,7 @@ COMPONENTS: Mapping[str, str] = {
     "secrets": "Secrets",
     "registry": "Registry",
     "artifacts": "Artifacts",
+    "telemetry_stores": "TelemetryStores",
     "database": "Database",
     "experiments": "Experiments",
     "cluster": "Cluster",
@@ -101,7 +102,7 @@ def test_every_value_is_known_and_not_empty(resolved: ResolvedFoundation) -> Non
 
 
 def test_secrets_are_secret_and_nothing_else_is(resolved: ResolvedFoundation) -> None:
-    assert resolved.secrets == {"cluster.kubeconfig", "tracking_db.password"}
+    assert resolved.secrets == {"cluster.kubeconfig", "tracking_db.password", "lifecycle_db.password"}
 
 
 def test_the_kubeconfig_names_the_cluster_and_holds_no_credential(resolved: ResolvedFoundation) -> None:
@@ -126,7 +127,7 @@ def test_every_store_has_an_endpoint(resolved: ResolvedFoundation) -> None:
     assert set(resolved.foundation.endpoints) == set(Store)
     for store, endpoint in resolved.foundation.endpoints.items():
         assert_has_addresses(resolved, endpoint)
-        assert endpoint.port == (5432 if store is Store.TRACKING_DB else 443)
+        assert endpoint.port == (5432 if store in (Store.TRACKING_DB, Store.LIFECYCLE_DB) else 443)
 
 
 def test_the_api_server_has_private_addresses(resolved: ResolvedFoundation) -> None:

@@ -74,11 +74,33 @@ def test_limit_ranges_set_requests_and_no_limit_but_memory(platform: Recorder) -
     assert not any("max" in limit for limit in limits)  # a default limit where there is none
 
 
-@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
+@pytest.mark.parametrize("workload", [one for one in WORKLOADS if one.needs], ids=lambda workload: workload.name)
 def test_a_workload_reaches_the_stores_of_its_row_and_no_others(platform: Recorder, workload: Any) -> None:
-    rules = policies(platform, workload.namespace)[f"{workload.name}-stores"]["egress"]
+    policy = policies(platform, workload.namespace)[f"{workload.name}-stores"]
+    assert policy["podSelector"] == ({"matchLabels": workload.pod_labels} if workload.pod_labels else {})
+    rules = policy["egress"]
     reached = {(rule["to"][0]["ipBlock"]["cidr"], rule["ports"][0]["port"]) for rule in rules}
     assert reached == {(f"10.9.{PORTS[store] % 256}.0/24", PORTS[store]) for store in workload.needs}
+
+
+def test_workloads_that_share_a_namespace_are_told_apart_by_labels() -> None:
+    for workload in WORKLOADS:
+        shares = [one for one in WORKLOADS if one.namespace == workload.namespace and one != workload]
+        assert not shares or workload.pod_labels, workload.name
+        assert all(one.pod_labels != workload.pod_labels for one in shares)
+
+
+@pytest.mark.parametrize(("environment", "policy"), [("dev", "Delete"), ("prod", "Retain")])
+def test_volumes_are_of_the_platforms_storage_class(environment: str, policy: str) -> None:
+    recorder, _ = record_program(
+        lambda: cluster.create_platform(stack_context("azure", environment), sample_foundation())
+    )
+    (declared,) = [item.inputs for item in recorder.of_type("kubernetes:storage.k8s.io/v1:StorageClass")]
+    assert (declared["provisioner"], declared["parameters"]) == ("disks.example", {"key": "k"})
+    assert (declared["reclaimPolicy"], declared["allowVolumeExpansion"]) == (policy, True)
+    assert declared["volumeBindingMode"] == "WaitForFirstConsumer"
+    text = str(values(recorder, "kube-prometheus-stack"))
+    assert text.count("'storageClassName'") == text.count(f"'storageClassName': '{declared['metadata']['name']}'") == 2
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)

@@ -1,0 +1,45 @@
+"""The storage class of the platform's volumes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+from pulumi_kubernetes.storage.v1 import StorageClass
+
+from infra.contract import DiskContract
+from infra.core.component import Component, StackContext
+
+STORAGE_CLASS = "groundwork"
+
+
+@dataclass(frozen=True)
+class StorageArgs:
+    context: StackContext
+    disks: DiskContract
+
+
+class Storage(Component):
+    """A storage class, for claims that name none too, whose disks are encrypted with the platform's key."""
+
+    layer = "cluster"
+
+    def __init__(self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        StorageClass(
+            name,
+            metadata=ObjectMetaArgs(
+                name=STORAGE_CLASS,
+                # AKS marks a class of its own too; Kubernetes then takes the newer one.
+                annotations={"storageclass.kubernetes.io/is-default-class": "true"},
+            ),
+            provisioner=args.disks.provisioner,
+            parameters=dict(args.disks.parameters),
+            reclaim_policy="Retain" if args.context.settings.resilience.retain_data else "Delete",
+            # Otherwise a disk may be created in a zone in which its pod finds no node.
+            volume_binding_mode="WaitForFirstConsumer",
+            allow_volume_expansion=True,
+            opts=self.child_options(),
+        )
+        self.register_outputs({})
