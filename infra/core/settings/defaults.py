@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from infra.core.settings.clouds import Cloud
+from infra.core.settings.clouds import Cloud, Environment
 from infra.core.settings.versions import KUBERNETES
 
 # Default sizes of nodes: 4 vCPU and 16 GiB on both clouds.
@@ -16,14 +16,17 @@ BURSTABLE_DATABASE_SIZES = {Cloud.AZURE: "Standard_B2s", Cloud.AWS: "db.t4g.medi
 DEDICATED_DATABASE_SIZES = {Cloud.AZURE: "Standard_D2ds_v5", Cloud.AWS: "db.m6g.large"}
 
 
-def defaults(cloud: Cloud, *, production: bool) -> dict[str, Any]:
+def defaults(cloud: Cloud, environment: Environment) -> dict[str, Any]:
     """The settings that differ by cloud or environment, under their wire names."""
+    production = environment is Environment.PROD
     node, databases = NODE_SIZES[cloud], DEDICATED_DATABASE_SIZES if production else BURSTABLE_DATABASE_SIZES
+    # In production one in each zone, so that two are left when a zone is lost.
+    nodes = 3 if production else 2
     return {
         "cluster": {
             "kubernetesVersion": KUBERNETES[cloud].default,
-            "systemPool": {"size": node, "minimum": 2, "maximum": 3},
-            "userPool": {"size": node},
+            "systemPool": {"size": node, "minimum": nodes, "maximum": 6 if production else 3},
+            "userPool": {"size": node, "minimum": nodes},
         },
         "database": {"size": databases[cloud], "backupDays": 35 if production else 7},
         "training": {"size": TRAINING_SIZES[cloud]},
@@ -37,7 +40,8 @@ def defaults(cloud: Cloud, *, production: bool) -> dict[str, Any]:
             "privateEndpointPerZone": production,
             "controlPlaneSla": production,
             "provisionedThroughput": production,
-            "replicas": 2 if production else 1,
+            # Staging shows what several replicas do to each other, before production does.
+            "replicas": 1 if environment is Environment.DEV else 2,
             "artifactVersionDays": 90 if production or cloud is Cloud.AZURE else 30,
             "experimentsBackupDays": 30 if production else 7,
             "secretRecoveryDays": 30 if production else 7,

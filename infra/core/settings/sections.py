@@ -170,7 +170,7 @@ class ResilienceSettings(Section):
         examples=[True], description="provisioned rather than serverless throughput of the experiments' store (Azure)"
     )
     replicas: Annotated[WholeNumber, Unit("replicas")] = Field(
-        ge=1, le=5, examples=[2], description="replicas of MLflow, Prometheus, Alertmanager and Grafana"
+        ge=1, le=5, examples=[2], description="replicas of each of the platform's services"
     )
     artifact_version_days: Days = Field(
         ge=1, le=365, examples=[60], description="how long replaced and deleted artifacts can be restored"

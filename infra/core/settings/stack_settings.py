@@ -70,8 +70,8 @@ class Settings(Section):
             return raw
         # An invalid cloud or environment is reported by its own field; the other settings need some defaults anyway.
         cloud = Cloud.AWS if raw.get("cloud") == Cloud.AWS else Cloud.AZURE
-        production = raw.get("environment") == Environment.PROD
-        return merge(defaults(cloud, production=production), raw)
+        environment = next((each for each in Environment if raw.get("environment") == each), Environment.DEV)
+        return merge(defaults(cloud, environment), raw)
 
     def dump(self) -> dict[str, Any]:
         """All settings, defaults included, as a stack's file would have them."""

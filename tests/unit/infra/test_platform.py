@@ -160,8 +160,8 @@ def test_metrics_have_room_for_their_retention() -> None:
         assert (claim["resources"]["requests"]["storage"], spec["retentionSize"]) == (size, limit)
 
 
-@pytest.mark.parametrize(("environment", "replicas"), [("dev", 1), ("prod", 2)])
-def test_production_has_no_single_replica(environment: str, replicas: int) -> None:
+@pytest.mark.parametrize(("environment", "replicas"), [("dev", 1), ("staging", 2), ("prod", 2)])
+def test_only_dev_has_single_replicas(environment: str, replicas: int) -> None:
     recorder, _ = record_program(
         lambda: cluster.create_platform(stack_context("azure", environment), sample_foundation())
     )

@@ -43,7 +43,7 @@ def test_every_environment_has_complete_defaults(cloud: Cloud, environment: Envi
     location = "westeurope" if cloud is Cloud.AZURE else "eu-west-1"
     raw = {**VALID, "cloud": cloud.value, "environment": environment.value, "location": location}
     settings = parse(raw, f"{cloud}-{environment}")
-    assert settings.cluster.user_pool.minimum == 2
+    assert settings.cluster.user_pool.minimum == (3 if environment is Environment.PROD else 2)
     assert settings.cluster.user_pool.maximum == 10
     assert settings.database.backup_days == (35 if environment is Environment.PROD else 7)
 
@@ -71,7 +71,10 @@ ELSEWHERE = {
 }
 
 
-@pytest.mark.parametrize(("environment", "facts"), [("dev", ELSEWHERE), ("staging", ELSEWHERE), ("prod", PRODUCTION)])
+STAGING = {**ELSEWHERE, "replicas": 2}
+
+
+@pytest.mark.parametrize(("environment", "facts"), [("dev", ELSEWHERE), ("staging", STAGING), ("prod", PRODUCTION)])
 @pytest.mark.parametrize("cloud", Cloud)
 def test_the_environment_decides_how_resilient_a_stack_is(
     cloud: Cloud, environment: str, facts: dict[str, bool | int]
