@@ -50,6 +50,13 @@ class NodePool:
     taints: Sequence[Taint] = ()
 
 
+class NetworkPolicyEngine(StrEnum):
+    """What enforces network policies. Engines differ in what an address block selects."""
+
+    CILIUM = "Cilium"
+    VPC_CNI = "Amazon VPC CNI"
+
+
 @dataclass(frozen=True)
 class DiskContract:
     """What the platform's StorageClass needs to know of the cloud's disks, encrypted with the platform's key."""
@@ -65,6 +72,9 @@ class ClusterContract:
     oidc_issuer: pulumi.Output[str]
     node_pools: Sequence[NodePool]
     api: Endpoint  # the API server, as seen by pods
+    network_policy_engine: NetworkPolicyEngine
+    # Labels of the pods in kube-system through which the API server may reach webhooks; None where it does so itself.
+    api_tunnel: Mapping[str, str] | None
     disks: DiskContract
 
 

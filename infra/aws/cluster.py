@@ -17,7 +17,7 @@ from infra.aws.network import HTTPS, Network, tcp_rule
 from infra.aws.nodes import NodeGroupsArgs, create_node_groups, define_node_pools
 from infra.aws.observability import Observability
 from infra.aws.secrets import Secrets
-from infra.contract import ClusterContract, DiskContract, Endpoint
+from infra.contract import ClusterContract, DiskContract, Endpoint, NetworkPolicyEngine
 from infra.core.component import Component, StackContext
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
@@ -77,6 +77,8 @@ class Cluster(Component):
             node_pools=self._node_pools,
             # The service `kubernetes`, and EKS's network interfaces in the nodes' subnets behind it.
             api=Endpoint([f"{service}/32", *self._args.network.private_blocks], HTTPS),
+            network_policy_engine=NetworkPolicyEngine.VPC_CNI,
+            api_tunnel=None,
             disks=DiskContract(
                 "ebs.csi.aws.com", {"type": "gp3", "encrypted": "true", "kmsKeyId": self._args.secrets.key.arn}
             ),

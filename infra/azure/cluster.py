@@ -24,7 +24,7 @@ from infra.azure.nodes import create_user_pool, define_node_pools, define_system
 from infra.azure.observability import Observability
 from infra.azure.registry import Registry
 from infra.azure.secrets import Secrets
-from infra.contract import ClusterContract, DiskContract, Endpoint
+from infra.contract import ClusterContract, DiskContract, Endpoint, NetworkPolicyEngine
 from infra.core.component import Component, StackContext
 
 # What Container Insights collects. Containers' output is excluded: Loki stores it in the cluster at lower cost.
@@ -85,6 +85,10 @@ class Cluster(Component):
             node_pools=self._node_pools,
             # The service `kubernetes`, always the first address, and the API server's subnet behind it.
             api=Endpoint([f"{self._service_address(1)}/32", self._args.network.blocks.api], 443),
+            network_policy_engine=NetworkPolicyEngine.CILIUM,
+            # Their calls have the address of a pod, also where the API server is in the network.
+            # Source: https://github.com/tigera/operator/pull/5212, https://github.com/Azure/AKS/issues/4119
+            api_tunnel={"app": "konnectivity-agent"},
             disks=DiskContract("disk.csi.azure.com", {"skuName": _DISK_SKU, "diskEncryptionSetID": self._disks.id}),
         )
 

@@ -10,9 +10,9 @@ import pulumi
 from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from infra.access import get_workload
+from infra.access import WORKLOADS, get_workload
 from infra.cluster.disruption_budget import create_disruption_budget
-from infra.cluster.network_policies import MLFLOW_PORT
+from infra.cluster.flows import Flow, Pods, select_workload
 from infra.cluster.pod_values import zone_anti_affinity
 from infra.cluster.release import create_release
 from infra.cluster.versions import MLFLOW, MLFLOW_IMAGE_TAG
@@ -22,6 +22,9 @@ from infra.core.component import Component, StackContext
 _WORKLOAD = get_workload("mlflow")
 _POD_LABELS = {"app.kubernetes.io/name": "mlflow"}
 _DATABASE_SECRET = "mlflow-database"  # noqa: S105 the secret's name
+
+_PORT = 5000  # of the pods
+_SERVER = Pods(_WORKLOAD.namespace, "mlflow", _POD_LABELS)
 
 _SERVICE = f"mlflow.{_WORKLOAD.namespace}.svc.cluster.local"
 URL = f"http://{_SERVICE}"
@@ -34,9 +37,9 @@ ALLOWED_HOSTS = (
     f"mlflow.{_WORKLOAD.namespace}.svc",
     _SERVICE,
     f"{_SERVICE}:80",
-    f"10.*:{MLFLOW_PORT}",
-    *(f"172.{second}.*:{MLFLOW_PORT}" for second in range(16, 32)),
-    f"192.168.*:{MLFLOW_PORT}",
+    f"10.*:{_PORT}",
+    *(f"172.{second}.*:{_PORT}" for second in range(16, 32)),
+    f"192.168.*:{_PORT}",
 )
 
 
@@ -50,6 +53,11 @@ class Mlflow(Component):
     """The server, on the foundation's database. Clients upload artifacts directly, with identities of their own."""
 
     layer = "cluster"
+    flows = tuple(
+        Flow(select_workload(workload), _SERVER, _PORT, f"{workload.name}: calls the tracking server")
+        for workload in WORKLOADS
+        if workload.calls_mlflow
+    )
 
     def __init__(self, name: str, args: MlflowArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)

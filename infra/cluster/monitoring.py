@@ -13,12 +13,18 @@ from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.rbac.v1 import ClusterRole
 
+from infra.cluster.flows import Flow, Place, Pods
 from infra.cluster.namespaces import MONITORING, NODE_EXPORTER
 from infra.cluster.pod_values import resources, zone_spread
 from infra.cluster.release import create_release
 from infra.cluster.storage import STORAGE_CLASS
 from infra.cluster.versions import KUBE_PROMETHEUS_STACK
 from infra.core.component import Component, StackContext
+
+_PROMETHEUS = Pods(MONITORING, "prometheus", {"app.kubernetes.io/name": "prometheus"})
+_ALERTMANAGER = Pods(MONITORING, "alertmanager", {"app.kubernetes.io/name": "alertmanager"})
+_GRAFANA = Pods(MONITORING, "grafana", {"app.kubernetes.io/name": "grafana"})
+_OPERATOR = Pods(MONITORING, "operator", {"app": "kube-prometheus-stack-operator"})
 
 _GRAFANA_ADMIN = "grafana-admin"
 _GRAFANA_ROLE = "grafana-dashboards"
@@ -36,6 +42,16 @@ class Monitoring(Component):
     """Metrics of the cluster and of everything that runs in it."""
 
     layer = "cluster"
+    flows = (
+        Flow(_PROMETHEUS, Place.ALL_PODS, reason="scrapes what monitors select"),
+        Flow(_PROMETHEUS, Place.NODES, 10250, "scrapes kubelets"),
+        Flow(_PROMETHEUS, Place.NODES, 9100, "scrapes node exporters, which are in the nodes' network"),
+        Flow(Pods(MONITORING), Place.API_SERVER, reason="watches monitors, targets, metrics' objects and dashboards"),
+        Flow(Place.API_SERVER, _OPERATOR, 10250, "calls the operator's webhook"),
+        Flow(_GRAFANA, _PROMETHEUS, 9090, "queries"),
+        Flow(_GRAFANA, _ALERTMANAGER, 9093, "shows alerts"),
+        Flow(_ALERTMANAGER, _ALERTMANAGER, reason="gossips with the other replicas"),
+    )
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)

@@ -1,29 +1,43 @@
-"""Network policies, which deny all traffic that they do not allow.
+"""Network policies, which deny all traffic but the flows of the stack. `flows.py` says how a component adds its own.
 
-The egress of a workload to stores follows from its row in the access table and from the foundation's endpoints.
+Engines differ in what an `ipBlock` selects. With Cilium it never selects pods or nodes, and the API server has an
+identity of its own, so that flows to and from these need CiliumNetworkPolicies, which name them as entities. The VPC
+CNI compares addresses alone. Sources: https://docs.cilium.io/en/stable/security/policy/language/#entities-based,
+https://learn.microsoft.com/azure/aks/azure-cni-powered-by-cilium#limitations,
+https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 
-from infra.access import WORKLOADS, Workload
-from infra.cluster.namespaces import MONITORING, PROFILES
-from infra.contract import Endpoint, Foundation
+from infra.access import WORKLOADS, Store
+from infra.cluster.flows import Client, Flow, Place, Pods, Server, select_workload
+from infra.contract import Endpoint, Foundation, NetworkPolicyEngine
 from infra.core.component import Component, StackContext
 
-# Ports of pods and nodes. Network policies do not apply to the ports of services.
-MLFLOW_PORT = 5000
-_KUBELET_PORT = 10250
-_NODE_EXPORTER_PORT = 9100
-_OPERATOR_WEBHOOK_PORT = 10250
+_KUBE_SYSTEM = "kube-system"
+_EVERYWHERE = "0.0.0.0/0"
+# Private addresses (RFC 1918), those of carriers (RFC 6598) and of the link (RFC 3927), which has metadata services.
+_NOT_PUBLIC = ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
+
+# What Cilium calls the places that its `ipBlock` does not select. Webhook calls may arrive from a node, and a load
+# balancer's connections do where it forwards them to a pod on another one. Source: https://github.com/cilium/cilium/issues/32464
+_NODE_ENTITIES = ["host", "remote-node"]
+_SERVER_ENTITIES: Mapping[Place, Sequence[str]] = {Place.NODES: _NODE_ENTITIES, Place.API_SERVER: ["kube-apiserver"]}
+_CLIENT_ENTITIES: Mapping[Place, Sequence[str]] = {
+    Place.NODES: _NODE_ENTITIES,
+    Place.API_SERVER: ["kube-apiserver", *_NODE_ENTITIES],
+    Place.LOAD_BALANCER: _NODE_ENTITIES,
+}
 
 _Rule = Mapping[str, Any]
 
@@ -33,107 +47,177 @@ class NetworkPoliciesArgs:
     context: StackContext
     foundation: Foundation
     namespaces: Mapping[str, Namespace]
+    flows: Sequence[Flow]
 
 
 class NetworkPolicies(Component):
-    """In each of some namespaces: deny by default, DNS, and a policy for each kind of allowed traffic."""
+    """In each of some namespaces: a default policy, and one for each kind of pods that flows name."""
 
     layer = "cluster"
 
     def __init__(self, name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        self._namespaces = args.namespaces
-        for namespace in args.namespaces:
-            self._create_policy(namespace, "default-deny", {"policyTypes": ["Ingress", "Egress"]})
-            self._allow(namespace, "dns", egress=[_DNS])
-        self._allow_monitoring(args.foundation.cluster.api, args.context.settings.network.cidr)
-        self._allow_mlflow()
-        for workload in WORKLOADS:
-            self._allow_stores(workload, args.foundation)
+        self._args = args
+        flows = list_flows(args.flows, args.foundation)
+        for pods in _list_pods(args.namespaces, flows):
+            into = [flow for flow in flows if _is_end(flow.server, pods)]
+            out_of = [flow for flow in flows if _is_end(flow.client, pods)]
+            self._create_policy(pods, into, out_of)
+            if self._is_cilium:
+                self._create_cilium_policy(pods, into, out_of)
         self.register_outputs({})
 
-    def _allow_monitoring(self, api: Endpoint, nodes: str) -> None:
-        """Prometheus can reach all pods, the exporters of nodes and the API server; no other namespace can reach it."""
-        pods: _Rule = {"to": [{"namespaceSelector": {}}]}
-        exporters = {"to": [_block(nodes)], "ports": [_tcp(_KUBELET_PORT), _tcp(_NODE_EXPORTER_PORT)]}
-        self._allow(MONITORING, "scrape", egress=[pods, exporters, _to(api)])
-        self._allow(MONITORING, "within", ingress=[{"from": [{"podSelector": {}}]}])
-        # The API server, which calls the operator's admission webhook, is outside the pod network.
-        webhook = {"from": _blocks(api.cidrs), "ports": [_tcp(_OPERATOR_WEBHOOK_PORT)]}
-        operator = {"matchLabels": {"app": "kube-prometheus-stack-operator"}}
-        self._allow(MONITORING, "webhook", ingress=[webhook], pods=operator)
-        for namespace in PROFILES:
-            if namespace != MONITORING:
-                self._allow(namespace, "scraped", ingress=[{"from": [_namespace(MONITORING)]}])
+    def _inside(self, namespace: str) -> pulumi.ResourceOptions:
+        # Policies need their namespace, which a first deployment creates in the same update.
+        return self.child_options(depends_on=[self._args.namespaces[namespace]])
 
-    def _allow_mlflow(self) -> None:
-        """The clients of the tracking server."""
-        callers = list(dict.fromkeys(workload.namespace for workload in WORKLOADS if workload.calls_mlflow))
-        clients = {"from": [_namespace(caller) for caller in callers], "ports": [_tcp(MLFLOW_PORT)]}
-        self._allow("mlflow", "clients", ingress=[clients])
-        server = {"to": [_namespace("mlflow")], "ports": [_tcp(MLFLOW_PORT)]}
-        for caller in callers:
-            self._allow(caller, "mlflow", egress=[server])
+    @property
+    def _is_cilium(self) -> bool:
+        return self._args.foundation.cluster.network_policy_engine is NetworkPolicyEngine.CILIUM
 
-    def _allow_stores(self, workload: Workload, foundation: Foundation) -> None:
-        """Egress of a workload to the stores in its row of the access table, and to its token endpoint."""
-        endpoints = [foundation.endpoints[store] for store in workload.needs]
-        token = foundation.identities[workload.name].token_endpoint
-        if token:
-            endpoints.append(token)
-        if not endpoints:
-            return
-        pods = {"matchLabels": dict(workload.pod_labels)} if workload.pod_labels else None
-        egress = [_to(endpoint) for endpoint in endpoints]
-        self._allow(workload.namespace, f"{workload.name}-stores", egress=egress, pods=pods)
-
-    def _allow(
-        self,
-        namespace: str,
-        name: str,
-        *,
-        ingress: Sequence[_Rule] = (),
-        egress: Sequence[_Rule] = (),
-        pods: _Rule | None = None,
-    ) -> None:
-        directions = {"Ingress": ingress, "Egress": egress}
-        rules = {direction.lower(): list(rules) for direction, rules in directions.items() if rules}
-        types = [direction for direction, rules in directions.items() if rules]
-        self._create_policy(namespace, name, {**rules, "policyTypes": types, "podSelector": pods or {}})
-
-    def _create_policy(self, namespace: str, name: str, spec: _Rule) -> None:
-        if namespace not in self._namespaces:  # those of its traffic that are in others have a component of their own
-            return
+    def _create_policy(self, pods: Pods, into: Iterable[Flow], out_of: Iterable[Flow]) -> None:
+        ingress = [{"from": peers, **_ports(flow.port)} for flow in into if (peers := self._find_peers(flow.client))]
+        egress = [
+            {"to": peers, **_ports(self._find_port(flow))}
+            for flow in out_of
+            if (peers := self._find_peers(flow.server))
+        ]
         NetworkPolicy(
-            f"{namespace}-{name}",
-            metadata=ObjectMetaArgs(name=name, namespace=namespace),
-            spec={"podSelector": {}, **spec},
-            # Policies need their namespace, which a first deployment creates in the same update.
-            opts=self.child_options(depends_on=[self._namespaces[namespace]]),
+            f"{pods.namespace}-{pods.name}",
+            metadata=ObjectMetaArgs(name=pods.name, namespace=pods.namespace),
+            spec={
+                "podSelector": _select(pods.labels),
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": ingress,
+                "egress": [*([_DNS] if pods.name == Pods.name else []), *egress],
+            },
+            opts=self._inside(pods.namespace),
         )
 
+    def _create_cilium_policy(self, pods: Pods, into: Iterable[Flow], out_of: Iterable[Flow]) -> None:
+        ingress = [
+            {"fromEntities": entities, **_cilium_ports(flow.port)}
+            for flow in into
+            if (entities := _find_entities(_CLIENT_ENTITIES, flow.client))
+        ]
+        egress = [
+            {"toEntities": entities, **_cilium_ports(self._find_port(flow))}
+            for flow in out_of
+            if (entities := _find_entities(_SERVER_ENTITIES, flow.server))
+        ]
+        rules = {direction: rules for direction, rules in (("ingress", ingress), ("egress", egress)) if rules}
+        if rules:
+            CustomResource(
+                f"{pods.namespace}-{pods.name}",
+                api_version="cilium.io/v2",
+                kind="CiliumNetworkPolicy",
+                metadata=ObjectMetaArgs(name=pods.name, namespace=pods.namespace),
+                spec={"endpointSelector": _select(pods.labels), **rules},
+                opts=self._inside(pods.namespace),
+            )
 
-def _tcp(port: int) -> _Rule:
-    return {"port": port, "protocol": "TCP"}
+    def _find_peers(self, end: Client | Server) -> pulumi.Input[Sequence[_Rule]] | None:
+        """The peers by which a NetworkPolicy selects an end of a flow; None where only Cilium's entities do."""
+        if isinstance(end, Pods):
+            return [_select_pods(end)]
+        if isinstance(end, Place) and self._is_cilium and end in _SERVER_ENTITIES:
+            return None
+        endpoint = self._find_endpoint(end)
+        if endpoint:
+            return pulumi.Output.from_input(endpoint.cidrs).apply(lambda cidrs: [_block(cidr) for cidr in cidrs])
+        network = self._args.context.settings.network.cidr
+        peers: Mapping[Client | Server, _Rule] = {
+            Place.ALL_PODS: {"namespaceSelector": {}},
+            Place.NODES: _block(network),
+            Place.PRIVATE_NETWORK: _block(network),
+            Place.INTERNET: {"ipBlock": {"cidr": _EVERYWHERE, "except": _NOT_PUBLIC}},
+            Place.LOAD_BALANCER: _block(_EVERYWHERE),
+        }
+        return [peers[end]]
+
+    def _find_port(self, flow: Flow) -> int | None:
+        endpoint = self._find_endpoint(flow.server)
+        return endpoint.port if endpoint else flow.port
+
+    def _find_endpoint(self, end: Client | Server) -> Endpoint | None:
+        """The addresses and the port of what is outside of the cluster and has one port."""
+        foundation = self._args.foundation
+        if isinstance(end, Store):
+            return foundation.endpoints[end]
+        if end is Place.API_SERVER:
+            return foundation.cluster.api
+        return end if isinstance(end, Endpoint) else None
 
 
-def _namespace(name: str) -> _Rule:
-    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+def list_flows(stated: Iterable[Flow], foundation: Foundation) -> list[Flow]:
+    """All flows of a stack: those that components state, those of the access table, and the API server's detour."""
+    flows = [*stated, *_list_workload_flows(foundation)]
+    tunnel = foundation.cluster.api_tunnel
+    if tunnel:
+        agents = Pods(_KUBE_SYSTEM, "api-tunnel", tunnel)
+        calls = [flow for flow in flows if flow.client is Place.API_SERVER]
+        flows += [Flow(agents, call.server, call.port, f"{call.reason}, through the tunnel") for call in calls]
+    return flows
+
+
+def _list_workload_flows(foundation: Foundation) -> Iterator[Flow]:
+    """What follows from the access table: a workload's stores and where its pods get their credentials."""
+    for workload in WORKLOADS:
+        pods = select_workload(workload)
+        for store, access in workload.needs.items():
+            yield Flow(pods, store, reason=f"{workload.name}: {access}")
+        token = foundation.identities[workload.name].token_endpoint
+        if token:
+            yield Flow(pods, token, reason=f"{workload.name}: credentials of its identity")
+
+
+def _list_pods(namespaces: Collection[str], flows: Iterable[Flow]) -> list[Pods]:
+    """The pods that get policies: all pods of each of these namespaces, and those that flows name in one.
+
+    Raises ValueError where two kinds of pods have the same name.
+    """
+    found = {(namespace, Pods.name): Pods(namespace) for namespace in namespaces}
+    for end in (end for flow in flows for end in (flow.client, flow.server)):
+        if not isinstance(end, Pods) or end.namespace not in namespaces:
+            continue
+        if found.setdefault((end.namespace, end.name), end) != end:
+            raise ValueError(
+                f"Flows name pods '{end.name}' in the namespace '{end.namespace}' with different labels: give each "
+                "kind of pods a name of its own."
+            )
+    return list(found.values())
+
+
+def _is_end(end: Client | Server, pods: Pods) -> bool:
+    return end == pods or (end is Place.ALL_PODS and pods.name == Pods.name)
+
+
+def _find_entities(entities: Mapping[Place, Sequence[str]], end: Client | Server) -> Sequence[str]:
+    return entities.get(end, ()) if isinstance(end, Place) else ()
+
+
+def _select(labels: Mapping[str, str]) -> _Rule:
+    return {"matchLabels": dict(labels)} if labels else {}
+
+
+def _select_pods(pods: Pods) -> _Rule:
+    namespace = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": pods.namespace}}}
+    return {**namespace, "podSelector": _select(pods.labels)} if pods.labels else namespace
 
 
 def _block(cidr: str) -> _Rule:
     return {"ipBlock": {"cidr": cidr}}
 
 
-def _blocks(cidrs: pulumi.Input[Sequence[str]]) -> pulumi.Output[list[_Rule]]:
-    return pulumi.Output.from_input(cidrs).apply(lambda known: [_block(cidr) for cidr in known])
+def _ports(port: int | None) -> _Rule:
+    return {"ports": [{"port": port, "protocol": "TCP"}]} if port else {}
 
 
-def _to(endpoint: Endpoint) -> _Rule:
-    return {"to": _blocks(endpoint.cidrs), "ports": [_tcp(endpoint.port)]}
+def _cilium_ports(port: int | None) -> _Rule:
+    return {"toPorts": [{"ports": [{"port": str(port), "protocol": "TCP"}]}]} if port else {}
 
 
 _DNS: _Rule = {
-    "to": [_namespace("kube-system")],
+    "to": [_select_pods(Pods(_KUBE_SYSTEM, "dns", {"k8s-app": "kube-dns"}))],
     "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
 }

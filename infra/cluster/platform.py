@@ -30,13 +30,16 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     def after(*others: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(providers=[provider], depends_on=list(others))
 
+    flows = [*Monitoring.flows, *Mlflow.flows]
     namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, SERVICE_PROFILES), after())
     policies = NetworkPolicies(
-        "network-policies", NetworkPoliciesArgs(context, foundation, namespaces.by_name), after(namespaces)
+        "network-policies", NetworkPoliciesArgs(context, foundation, namespaces.by_name, flows), after(namespaces)
     )
     admission = Admission("admission", after())
     storage = Storage("storage", StorageArgs(context, foundation.cluster.disks), after())
     monitoring = Monitoring("monitoring", MonitoringArgs(context), after(namespaces, policies, admission, storage))
     mlflow = Mlflow("mlflow", MlflowArgs(context, foundation), after(policies, monitoring))
     models = Namespaces("model-namespaces", NamespacesArgs(foundation.identities, MODEL_PROFILES), after(mlflow))
-    NetworkPolicies("model-network-policies", NetworkPoliciesArgs(context, foundation, models.by_name), after(models))
+    NetworkPolicies(
+        "model-network-policies", NetworkPoliciesArgs(context, foundation, models.by_name, flows), after(models)
+    )

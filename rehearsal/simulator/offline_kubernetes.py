@@ -1,9 +1,9 @@
 """The simulated `kubernetes` provider, for machines without a control plane: objects are validated, nothing runs.
 
 Objects of built-in kinds are validated against the published schemas of the Kubernetes API (kubernetes-validate,
-strict: an unknown field is an error), and their namespace must exist. A Helm release's values are validated against
-the chart's own schema; when the release is created or updated, Helm renders it, and every rendered object is validated
-like any other. The output `rendered` says where a chart is not available and was not rendered.
+strict: an unknown field is an error), and the namespace of any object must exist. A Helm release's values are validated
+against the chart's own schema; when the release is created or updated, Helm renders it, and every rendered object is
+validated like any other. The output `rendered` says where a chart is not available and was not rendered.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def _default_name(path: str) -> Default:
 
 
 def _validate_schema(request: ResourceRequest) -> str | None:
-    return None if has_unknown(request.inputs) else schemas.find_schema_error(request.inputs)
+    is_checked = schemas.is_built_in(request.inputs) and not has_unknown(request.inputs)
+    return schemas.find_schema_error(request.inputs) if is_checked else None
 
 
 def _require_namespace(request: ResourceRequest) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from rehearsal.kubernetes.client import Object
-from rehearsal.kubernetes.cloud_controller import identity, metrics, storage, system_workloads
+from rehearsal.kubernetes.cloud_controller import cilium, identity, metrics, storage, system_workloads
 from rehearsal.kubernetes.cloud_controller.autoscaler import Autoscaler
 from rehearsal.kubernetes.cloud_controller.load_balancers import LoadBalancers
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, find_managed_cluster
@@ -150,7 +150,7 @@ class CloudController:
 
 def _build_manifests(cluster: ManagedCluster) -> Iterator[Object]:
     """The objects that depend on nothing but the managed cluster."""
-    for part in (storage, system_workloads, identity, metrics):
+    for part in (cilium, storage, system_workloads, identity, metrics):
         yield from part.build_manifests(cluster)
 
 

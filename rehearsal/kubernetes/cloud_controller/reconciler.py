@@ -15,6 +15,7 @@ SIMULATED_SELECTOR: Final = f"{SIMULATED_LABEL}=true"
 
 # The kinds that are reconciled here, in the order of creation.
 _KINDS = (
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
     ("v1", "Namespace"),
     ("v1", "ServiceAccount"),
     ("v1", "Service"),

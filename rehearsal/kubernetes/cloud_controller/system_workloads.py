@@ -22,6 +22,10 @@ NAMESPACE = "kube-system"
 METRICS_SERVER = "metrics-server"
 WORKLOAD_IDENTITY_WEBHOOK = "azure-wi-webhook-webhook-service"
 _EVERY_NODE = 0
+# Labels by which network policies select the pods of a workload, beside `k8s-app`.
+_LABELS: Mapping[str, Mapping[str, str]] = {
+    "konnectivity-agent": {"app": "konnectivity-agent"},  # https://github.com/tigera/operator/pull/5212
+}
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,7 @@ def _build_dns_service() -> Object:
 
 def _build_workload(cluster: ManagedCluster, workload: SystemWorkload) -> Object:
     # Clients look for DNS under this label, whichever server provides it.
-    labels = {"k8s-app": "kube-dns" if workload.name == "coredns" else workload.name}
+    labels = {"k8s-app": "kube-dns" if workload.name == "coredns" else workload.name, **_LABELS.get(workload.name, {})}
     is_daemon_set = workload.replicas == _EVERY_NODE
     template = {"metadata": {"labels": labels}, "spec": _build_pod_spec(cluster, workload)}
     return {
