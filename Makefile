@@ -89,13 +89,14 @@ $(LIFECYCLE_READY): $(READY) $(LIFECYCLE)/requirements.txt
 	@scripts/create-environment $(LIFECYCLE)/.venv $(LIFECYCLE)/requirements.txt 2 $(UV) $(VENV)/bin/uv
 	@touch $@
 
-lint: $(READY) $(ACTIONLINT) ## Check style, types, imports, YAML, shell scripts and workflows, except those of lint-lifecycle
+lint: $(READY) $(ACTIONLINT) ## Check style, types, imports, YAML, shell scripts, Dockerfiles and workflows, except those of lint-lifecycle
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/yamllint --strict .
 	@$(VENV)/bin/shellcheck .ci/run scripts/*
+	@$(VENV)/bin/hadolint $(LIFECYCLE)/images/*/Dockerfile
 	@if test -s $(ACTIONLINT); then PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(ACTIONLINT); \
 		else echo "Workflows were not checked: actionlint is built with Go, which is not on PATH." >&2; fi
 
@@ -125,7 +126,7 @@ COMPILE := "$(CURDIR)/$(VENV)/bin/uv" pip compile --quiet --no-header --universa
 lock: $(READY) ## Compile each requirements.txt from requirements.in or the lifecycle package's pyproject.toml
 	@$(COMPILE) requirements.in -o requirements.txt
 	@cd $(LIFECYCLE) && $(COMPILE) pyproject.toml --all-extras --group pyproject.toml:test -o requirements.txt
-	@cd $(LIFECYCLE) && for image in serving training; do \
+	@cd $(LIFECYCLE) && for image in serving training promotion; do \
 		$(COMPILE) pyproject.toml --extra $$image -c requirements.txt -o images/$$image/requirements.txt || exit 1; done
 
 bench: $(READY) ## Measure time and memory of rehearsals; writes docs/benchmarks.md

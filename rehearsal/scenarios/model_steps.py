@@ -54,7 +54,7 @@ def start_promotion(environment: ScenarioEnvironment) -> None:
     """Start the promotion's receiver and worker, and register the receiver as a webhook of MLflow's."""
     url = f"http://{HOST}:{environment.receiver_port}"
     processes = environment.processes
-    processes.start_module("receiver", "lifecycle.promotion", "serve", "--port", str(environment.receiver_port))
+    processes.start_module("receiver", "lifecycle.promotion", "serve", PORT=str(environment.receiver_port))
     processes.start_module("worker", "lifecycle.promotion", "work")
     processes.wait_until_ready("receiver", f"{url}/health")
     response = requests.post(

@@ -145,7 +145,7 @@ def _commands(
     server = ["-m", "mlflow", "server", *_address(uri), *options, *stores]
     return {
         "MLflow": (server, registry),
-        "receiver": (["-m", "lifecycle.promotion", "serve", *_address(receiver)], promotion),
+        "receiver": (["-m", "lifecycle.promotion", "serve"], {**promotion, "PORT": receiver.rpartition(":")[2]}),
         "worker and git": (["-c", WORKER], promotion),
     }
 

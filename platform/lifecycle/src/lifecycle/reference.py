@@ -13,10 +13,10 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from lifecycle.contract import ContractSettings
-from lifecycle.core.settings import NotificationSettings, RegistrySettings, variable_name
+from lifecycle.core.settings import EndpointSettings, NotificationSettings, RegistrySettings, variable_name
 from lifecycle.gate import GateSettings
 from lifecycle.gitops.settings import GitopsSettings
-from lifecycle.promotion.settings import ReceiverSettings, WorkerSettings
+from lifecycle.promotion.settings import DatabaseSettings, ReceiverSettings, WorkerSettings
 from lifecycle.rollout.settings import RolloutSettings
 from lifecycle.serving.settings import ServingSettings
 from lifecycle.training.settings import SubmitSettings, TrainingSettings
@@ -28,8 +28,10 @@ _SECTIONS: Mapping[str, type[BaseSettings]] = {
     "Serving contract": ContractSettings,
     "Serving": ServingSettings,
     "Model registry": RegistrySettings,
+    "Endpoint of the promotion's and rollout's processes": EndpointSettings,
     "Promotion, receiver": ReceiverSettings,
     "Promotion, worker": WorkerSettings,
+    "Promotion, creation of the database": DatabaseSettings,
     "Notifications": NotificationSettings,
     "GitOps repository": GitopsSettings,
     "Rollout": RolloutSettings,

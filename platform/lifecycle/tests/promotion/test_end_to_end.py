@@ -125,6 +125,7 @@ def test_invalid_settings_are_named_without_the_values_of_secrets(
     assert command.main(["serve"]) == 1
     message = capsys.readouterr().err
     assert "PROMOTION_TIMESTAMP_TOLERANCE is '-3': input should be greater than 0; change it" in message
+    configured.setenv("PROMOTION_WEBHOOK_SECRET", SECRET)
     configured.delenv("GITOPS_REPOSITORY")
     assert command.main(["work", "--once"]) == 1
     assert "error: GITOPS_REPOSITORY is not set and has no default" in capsys.readouterr().err

@@ -12,11 +12,14 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
 
+from lifecycle.promotion.database import create_database
 from lifecycle.promotion.inbox import Inbox, InboxError
+from lifecycle.promotion.settings import DatabaseSettings
 from support.network import free_port
 from support.waiting import eventually
 
@@ -132,7 +135,7 @@ def test_a_deferred_event_comes_back_when_it_is_due(inbox: Inbox) -> None:
     (event,) = inbox.due(1)
     inbox.defer(event, 3600, "the registry is down")
     assert inbox.due(1) == []
-    assert inbox.has_waiting("wine", "1")
+    assert inbox.has_event("wine", "1", ["waiting"])
     inbox.defer(event, 0.2, "the registry is still down")
     (again,) = eventually(lambda: inbox.due(1))
     assert (again.attempts, again.detail) == (2, "the registry is still down")
@@ -145,11 +148,46 @@ def test_a_finished_event_waits_no_more(inbox: Inbox) -> None:
     inbox.finish(first, "promoted", "c0ffee")
     inbox.defer(first, 0, "too late")
     assert [event.id for event in inbox.due(10)] == ["e2"]
-    assert not inbox.has_waiting("wine", "1")
+    assert not inbox.has_event("wine", "1", ["waiting"])
     assert inbox.counts() == {"promoted": 1, "waiting": 1}
     found = inbox.find("e1")
     assert found is not None
     assert (found.outcome, found.detail) == ("promoted", "c0ffee")
+
+
+def test_waiting_events_are_counted(inbox: Inbox) -> None:
+    assert inbox.count_waiting() == 0
+    for number in range(3):
+        inbox.add(f"e{number}", "wine", "1")
+    inbox.finish(inbox.due(1)[0], "promoted", "")
+    assert inbox.count_waiting() == 2
+
+
+def test_a_managed_servers_administrator_creates_the_database(postgres: PostgresServer) -> None:
+    """As on RDS and Azure, where no login is a superuser. Again, with another password, it changes only that."""
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE administrator LOGIN CREATEDB CREATEROLE")
+        connection.execute("CREATE DATABASE tracking OWNER administrator")
+    host = postgres.url.rpartition("@")[2].removesuffix("/postgres")
+    for password in ("it's-secret:1", "another"):
+        url = f"postgresql://inbox:{quote(password)}@{host}/inbox"
+        administrator = f"postgresql://administrator@{host}/tracking"
+        create_database(DatabaseSettings(inbox=url, administrator=administrator))
+        inbox = Inbox(url)
+        inbox.add(password, "wine", "1")
+        inbox.close()
+    with psycopg.connect(postgres.url) as connection:
+        query = "SELECT has_database_privilege('inbox', %s, 'CONNECT')"
+        access = {name: connection.execute(query, [name]).fetchone() for name in ("inbox", "tracking")}
+        logins = connection.execute("SELECT rolpassword LIKE 'SCRAM%' FROM pg_authid WHERE rolname = 'inbox'")
+        assert logins.fetchone() == (True,)
+    assert access == {"inbox": (True,), "tracking": (False,)}, "the inbox's login reaches nobody else's database"
+
+
+@pytest.mark.parametrize("url", ["sqlite:///inbox.db", "postgresql://host/", "inbox"])
+def test_a_database_that_cannot_be_created_is_one_message(url: str) -> None:
+    with pytest.raises(InboxError, match="PROMOTION_INBOX names no login and database; set it to postgresql://"):
+        create_database(DatabaseSettings(inbox=url, administrator="postgresql://administrator@host/tracking"))
 
 
 def test_a_database_that_restarts_is_used_again(postgres: PostgresServer) -> None:

@@ -8,6 +8,7 @@ test_end_to_end proves that MLflow itself is accepted.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 import uuid
@@ -194,11 +195,28 @@ def test_with_a_full_disk_mlflow_is_asked_to_retry_and_the_retry_is_accepted(
     assert inbox.counts() == {"waiting": accepted + 1}
 
 
-def test_health_is_whether_events_can_be_stored(receiver: TestClient, inbox: Inbox, tmp_path: Path) -> None:
-    assert receiver.get("/health").status_code == 200
+def test_it_is_ready_when_events_can_be_stored_and_healthy_anyway(
+    receiver: TestClient, inbox: Inbox, tmp_path: Path
+) -> None:
+    assert receiver.get("/ready").status_code == 200
     inbox.close()
     shutil.rmtree(tmp_path)
-    assert receiver.get("/health").status_code == 503
+    assert receiver.get("/ready").status_code == 503
+    assert receiver.get("/health").status_code == 200
+
+
+def test_prometheus_counts_deliveries_by_outcome(receiver: TestClient) -> None:
+    def read(outcome: str) -> float:
+        line = rf'(?m)^groundwork_promotion_deliveries_total{{outcome="{outcome}"}} (\S+)$'
+        found = re.search(line, receiver.get("/metrics").text)
+        return float(found[1]) if found else 0.0
+
+    before = {outcome: read(outcome) for outcome in ("accepted", "ignored", "rejected")}
+    receiver.post(PATH, content=event(), headers=headers(event()))
+    receiver.post(PATH, content=event("champion"), headers=headers(event("champion")))
+    receiver.post(PATH, content=event())
+    receiver.get("/health")
+    assert {outcome: read(outcome) - count for outcome, count in before.items()} == dict.fromkeys(before, 1)
 
 
 def test_only_post_is_allowed(receiver: TestClient) -> None:

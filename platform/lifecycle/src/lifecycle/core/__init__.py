@@ -5,13 +5,14 @@ from lifecycle.core.model_version import Lineage, ModelVersion, RegisteredVersio
 from lifecycle.core.names import CHALLENGER, CHAMPION, ROLES, Status
 from lifecycle.core.notifications import Notification, Notifier
 from lifecycle.core.registry import ModelRegistry
-from lifecycle.core.settings import NotificationSettings, RegistrySettings, read_settings
+from lifecycle.core.settings import EndpointSettings, NotificationSettings, RegistrySettings, read_settings
 
 __all__ = [
     "CHALLENGER",
     "CHAMPION",
     "ROLES",
     "ArtifactError",
+    "EndpointSettings",
     "LifecycleError",
     "Lineage",
     "ModelRegistry",

@@ -13,10 +13,11 @@ import httpx
 
 from lifecycle.core.errors import ArtifactError, RegistryError, UnreachableError
 from lifecycle.core.model_version import Lineage, ModelVersion, RegisteredVersion
-from lifecycle.core.names import CHALLENGER, DATA_VERSION_TAG, GIT_COMMIT_TAG, STATUS_TAG
+from lifecycle.core.names import CHALLENGER, DATA_VERSION_TAG, GIT_COMMIT_TAG, STATUS_TAG, Status
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+    from mlflow.entities.webhook import Webhook
 
 # By default MLflow's client retries seven times with growing pauses, minutes in all. Whatever calls this package (a
 # queue, a pipeline, a kubelet) retries anyway.
@@ -97,6 +98,31 @@ class ModelRegistry:
         found = (self.find_by_alias(model, CHALLENGER) for model in self._models_with_challenger())
         return [version for version in found if version is not None]
 
+    def list_models_with_status(self, status: Status) -> set[str]:
+        """The models that have a version with this status."""
+        query, token, models = f"tags.`{STATUS_TAG}` = '{status}'", None, set[str]()
+        while True:
+            with self.translate_errors():
+                page = self.client.search_model_versions(query, page_token=token)
+            models |= {version.name for version in page}
+            token = page.token
+            if not token:
+                return models
+
+    def set_webhook(self, name: str, url: str, event: str, secret: str) -> None:
+        """Make the webhook of this name the only one, active, with this address, event and secret.
+
+        It is written even when it exists: MLflow does not reveal the secret that an existing one signs with.
+        """
+        with self.translate_errors():
+            existing = [webhook.webhook_id for webhook in self._webhooks() if webhook.name == name]
+            if existing:
+                self.client.update_webhook(existing[0], url=url, events=[event], secret=secret, status="ACTIVE")
+            else:
+                self.client.create_webhook(name, url, [event], secret=secret)
+            for duplicate in existing[1:]:
+                self.client.delete_webhook(duplicate)
+
     def set_status(self, model: str, version: str, status: str) -> None:
         """Set the version's status tag; a version that no longer exists is left alone."""
         # The client's own method first asks whether the model is a prompt, which doubles the load on the server.
@@ -151,6 +177,15 @@ class ModelRegistry:
             with self.translate_errors():
                 page = self.client.search_registered_models(page_token=token)
             yield from (model.name for model in page if CHALLENGER in model.aliases)
+            token = page.token
+            if not token:
+                return
+
+    def _webhooks(self) -> Iterator[Webhook]:
+        token: str | None = None
+        while True:
+            page = self.client.list_webhooks(page_token=token)
+            yield from page
             token = page.token
             if not token:
                 return

@@ -24,6 +24,20 @@ class RegistrySettings(BaseSettings):
     mlflow_tracking_uri: Annotated[str, Field(description="the MLflow server with the model registry")]
 
 
+class EndpointSettings(BaseSettings):
+    """Where the promotion's and the rollout's processes answer kubelet, Prometheus and, the receiver, MLflow."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    host: str = Field("127.0.0.1", description="the address to listen on; `0.0.0.0` in a pod")
+    port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="the port to listen on; if unset, 8080 for the receiver, and none for the other processes",
+    )
+
+
 class NotificationSettings(BaseSettings):
     """Where notifications are sent, from `NOTIFY_*`, or from files of these names in PROMOTION_SECRETS_DIR."""
 

@@ -65,6 +65,14 @@ def read_folder(files: Files, settings: GitopsSettings, model: str) -> ModelFold
     return ModelFolder(model, versions, weights)
 
 
+def list_models_with_challenger(files: Files, settings: GitopsSettings) -> set[str]:
+    """The models of the stack that declare a challenger, readable or not. Raises RepositoryError."""
+    text = _read_stack(files, settings)
+    with _explain_errors(_stack_kustomization(settings)):
+        models = manifests.parse_first(text).get("resources") or ()
+        return {model for model in models if files.read(_path(settings, model, f"{CHALLENGER}.yaml")) is not None}
+
+
 def edit_folder(files: Files, settings: GitopsSettings, folder: ModelFolder) -> Edits:
     """The edits that declare `folder`. A file that need not change keeps what people added to it."""
     model = folder.model
@@ -88,15 +96,21 @@ def edit_stack(files: Files, settings: GitopsSettings, model: str, *, present: b
 
     Raises RepositoryError when the stack has no folder: without the overlay that it names no model would run.
     """
-    path = f"{_stack_path(settings)}/{_KUSTOMIZATION}"
+    text = _read_stack(files, settings)
+    path = _stack_kustomization(settings)
+    with _explain_errors(path):
+        return {path: manifests.set_resource(text, model, present=present)}
+
+
+def _read_stack(files: Files, settings: GitopsSettings) -> str:
+    path = _stack_kustomization(settings)
     text = files.read(path)
     if text is None:
         raise RepositoryError(
             f"{path} is not in the repository: add the folder of the stack '{settings.stack}', as `make new-stack` "
             "writes it, or correct GITOPS_STACK"
         )
-    with _explain_errors(path):
-        return {path: manifests.set_resource(text, model, present=present)}
+    return text
 
 
 @contextmanager
@@ -114,6 +128,10 @@ def _explain_errors(path: str) -> Iterator[None]:
 
 def _stack_path(settings: GitopsSettings) -> str:
     return f"stacks/{settings.stack}"
+
+
+def _stack_kustomization(settings: GitopsSettings) -> str:
+    return f"{_stack_path(settings)}/{_KUSTOMIZATION}"
 
 
 def _path(settings: GitopsSettings, model: str, file: str) -> str:

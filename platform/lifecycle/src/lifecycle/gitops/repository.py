@@ -120,6 +120,11 @@ class Repository:
     def settings(self) -> GitopsSettings:
         return self._settings
 
+    @property
+    def head(self) -> str:
+        """The remote branch's commit, as of the last fetch or push."""
+        return self._head
+
     def refresh(self) -> Tree:
         """Fetch; returns the files of the remote's branch."""
         branch = self._settings.branch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import signal
 import sys
 import threading
@@ -16,25 +17,29 @@ import uvicorn
 
 from lifecycle.core import (
     CHALLENGER,
+    EndpointSettings,
     LifecycleError,
     ModelRegistry,
     NotificationSettings,
     Notifier,
     RegistrySettings,
-    Status,
     read_settings,
 )
+from lifecycle.core.endpoint import Heartbeat, serve_endpoint
 from lifecycle.gate import GateSettings, evaluate_version
 from lifecycle.gitops.settings import GitopsSettings
-from lifecycle.promotion.inbox import Inbox
+from lifecycle.promotion import metrics
+from lifecycle.promotion.database import create_database
+from lifecycle.promotion.inbox import Inbox, InboxError
 from lifecycle.promotion.publisher import Publisher
 from lifecycle.promotion.receiver import create_app
-from lifecycle.promotion.settings import ReceiverSettings, WorkerSettings
+from lifecycle.promotion.reconciliation import Reconciliation, add_missed_events
+from lifecycle.promotion.settings import DatabaseSettings, ReceiverSettings, WorkerSettings
 from lifecycle.promotion.worker import Gate, Worker
 
 _SUCCESSFUL = ("promoted", "requested", "unchanged")
 _LISTED_EVENTS = 20
-_NOT_EVALUATED = ("", Status.REGISTERED)
+_RECEIVER_PORT = 8080
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,8 +58,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lifecycle.promotion", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="receive MLflow's webhooks")
-    serve.add_argument("--host", default="127.0.0.1")
-    serve.add_argument("--port", type=int, default=8080)
     serve.set_defaults(run=_serve)
     work = commands.add_parser("work", help="promote what waits in the inbox")
     work.add_argument("--once", action="store_true", help="end when nothing is due, for timers")
@@ -65,15 +68,18 @@ def _parser() -> argparse.ArgumentParser:
     promote.set_defaults(run=_promote)
     scan = commands.add_parser("scan", help="add to the inbox what the webhooks missed, for timers")
     scan.set_defaults(run=_scan)
+    create = commands.add_parser("create-database", help="create the inbox's database and login in PostgreSQL")
+    create.set_defaults(run=_create_database)
     status = commands.add_parser("status", help="show what waits, and the outcomes of the latest events")
     status.set_defaults(run=_status)
     return parser
 
 
-def _serve(options: argparse.Namespace) -> int:
-    settings = read_settings(ReceiverSettings)
+def _serve(options: argparse.Namespace) -> int:  # noqa: ARG001
+    settings, endpoint = read_settings(ReceiverSettings), read_settings(EndpointSettings)
     inbox = Inbox(settings.inbox.get_secret_value())
-    uvicorn.run(create_app(settings, inbox), host=options.host, port=options.port, access_log=False)
+    port = endpoint.port or _RECEIVER_PORT
+    uvicorn.run(create_app(settings, inbox), host=endpoint.host, port=port, access_log=False)
     inbox.close()
     return 0
 
@@ -82,9 +88,23 @@ def _work(options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with _create_worker() as (worker, _, _):
-        worker.run(stop, until_idle=options.once)
+    settings, heartbeat = read_settings(WorkerSettings), Heartbeat()
+    with serve_endpoint(read_settings(EndpointSettings), heartbeat), _create_worker() as (worker, inbox, registry):
+        metrics.WAITING_EVENTS.set_function(partial(_count_waiting, inbox))
+        reconciliation = Reconciliation(settings, registry, inbox)
+        if settings.webhook_url and not options.once:
+            # Its calls are short, and a process that ends in the middle of one does no harm.
+            threading.Thread(target=reconciliation.run, args=(stop,), daemon=True).start()
+        worker.run(stop, until_idle=options.once, beat=heartbeat.beat)
     return 0
+
+
+def _count_waiting(inbox: Inbox) -> float:
+    """Not a number while the inbox does not answer: a scrape gets the other metrics all the same."""
+    try:
+        return inbox.count_waiting()
+    except InboxError:
+        return math.nan
 
 
 def _promote(options: argparse.Namespace) -> int:
@@ -106,12 +126,14 @@ def _promote(options: argparse.Namespace) -> int:
 def _scan(options: argparse.Namespace) -> int:  # noqa: ARG001
     registry = ModelRegistry(read_settings(RegistrySettings).mlflow_tracking_uri, fail_fast=True)
     inbox = Inbox(read_settings(WorkerSettings).inbox.get_secret_value())
-    for registered in registry.list_challengers():
-        model, version = registered.model_version.model, registered.model_version.version
-        if registered.status in _NOT_EVALUATED and not inbox.has_waiting(model, version):
-            inbox.add(f"scan-{uuid.uuid4()}", model, version)
-            print(f"{model} version {version} was missed and is added")
+    for missed in add_missed_events(registry, inbox):
+        print(f"{missed} was missed and is added")
     inbox.close()
+    return 0
+
+
+def _create_database(options: argparse.Namespace) -> int:  # noqa: ARG001
+    create_database(read_settings(DatabaseSettings))
     return 0
 
 

@@ -111,10 +111,14 @@ class Inbox:
         changes = {"outcome": outcome, "detail": detail, "finished": time.time()}
         self._execute(update(_EVENT).where(_EVENT.c.id == event.id).values(changes))
 
-    def has_waiting(self, model: str, version: str) -> bool:
-        """Whether an event for this version is waiting, due or not."""
-        query = select(_EVENT.c.id).where(_IS_WAITING, _EVENT.c.model == model, _EVENT.c.version == version)
+    def has_event(self, model: str, version: str, outcomes: Sequence[str]) -> bool:
+        """Whether there is an event for this version with one of these outcomes, `waiting` among them."""
+        query = select(_EVENT.c.id).where(_EVENT.c.model == model, _EVENT.c.version == version, _OUTCOME.in_(outcomes))
         return bool(self._query(query.limit(1)))
+
+    def count_waiting(self) -> int:
+        (row,) = self._query(select(func.count()).select_from(_EVENT).where(_IS_WAITING))
+        return int(row[0])
 
     def find(self, id_: str) -> Event | None:
         rows = self._query(_SELECT.where(_EVENT.c.id == id_))

@@ -7,14 +7,16 @@ import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from lifecycle.core import CHALLENGER
+from lifecycle.promotion import metrics
 from lifecycle.promotion.inbox import Inbox, InboxError
 from lifecycle.promotion.settings import ReceiverSettings
 from lifecycle.promotion.webhook_signature import WebhookVerificationError, verify
@@ -47,7 +49,7 @@ class _BodyTooLargeError(Exception):
 
 
 def create_app(settings: ReceiverSettings, inbox: Inbox) -> Starlette:
-    """The ASGI application; POST /webhooks/mlflow and GET /health."""
+    """The ASGI application: POST /webhooks/mlflow, and GET /health, /ready and /metrics."""
     secret = settings.webhook_secret.get_secret_value()
 
     async def receive(request: Request) -> Response:
@@ -61,13 +63,25 @@ def create_app(settings: ReceiverSettings, inbox: Inbox) -> Starlette:
             return _respond(202, "accepted")
         return _respond(409, "rejected", "a delivery with this ID was accepted before")
 
-    async def health(request: Request) -> Response:  # noqa: ARG001
-        await run_in_threadpool(inbox.due, 1)
-        return _respond(200, "healthy")
+    async def ready(request: Request) -> Response:  # noqa: ARG001
+        try:
+            await run_in_threadpool(inbox.due, 1)
+        except InboxError as error:
+            return PlainTextResponse(f"{error}\n", 503)
+        return PlainTextResponse("ready\n")
 
-    return Starlette(
-        routes=[Route(PATH, receive, methods=["POST"]), Route("/health", health)], exception_handlers=_HANDLERS
-    )
+    routes = [Route(PATH, receive, methods=["POST"]), Route("/ready", ready)]
+    routes += [Route("/health", _report_health), Route("/metrics", _report_metrics)]
+    return Starlette(routes=routes, exception_handlers=_HANDLERS)
+
+
+async def _report_health(request: Request) -> Response:  # noqa: ARG001
+    """Healthy without its inbox, too: a restart of this process would not bring that back."""
+    return PlainTextResponse("healthy\n")
+
+
+async def _report_metrics(request: Request) -> Response:  # noqa: ARG001
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _handle_unverified(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -123,4 +137,5 @@ def _parse_event(body: bytes) -> _Alias | None:
 
 
 def _respond(status: int, outcome: str, detail: str = "", headers: Mapping[str, str] | None = None) -> Response:
+    metrics.DELIVERIES.labels(outcome).inc()
     return JSONResponse({"outcome": outcome, "detail": detail}, status, headers)

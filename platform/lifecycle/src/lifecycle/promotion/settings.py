@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lifecycle.core.settings import SECRETS_DIR
@@ -29,6 +31,15 @@ class ReceiverSettings(BaseSettings):
     )
 
 
+class DatabaseSettings(BaseSettings):
+    """What creates the inbox's database: from `PROMOTION_*`, like the receiver's."""
+
+    model_config = _CONFIG
+
+    inbox: SecretStr = Field(description="the receiver's inbox: `postgresql://<login>:<password>@<host>/<database>`")
+    administrator: SecretStr = Field(description="the same with the login and database of the server's administrator")
+
+
 class WorkerSettings(BaseSettings):
     """From `PROMOTION_*`, like the receiver's."""
 
@@ -42,3 +53,22 @@ class WorkerSettings(BaseSettings):
     retry_delay: float = Field(1.0, gt=0, description="seconds before a failed event is retried; doubled each time")
     max_retry_delay: float = Field(60.0, gt=0, description="seconds up to which the delay is doubled")
     stuck_after: int = Field(5, ge=1, description="attempts after which a notification says that an event is stuck")
+
+    webhook_url: str = Field(
+        "",
+        pattern="^(https?://.+)?$",
+        description="the receiver's address, with its path, which the worker keeps registered in MLflow; none leaves "
+        "that, and the search for missed events, to people and timers",
+    )
+    webhook_secret: SecretStr | None = Field(
+        None, min_length=16, description="the receiver's secret; for `webhook_url`"
+    )
+    reconcile_interval: float = Field(
+        300.0, gt=0, description="seconds between two looks at the webhook's registration and at what it missed"
+    )
+
+    @model_validator(mode="after")
+    def _require_secret(self) -> Self:
+        if self.webhook_url and self.webhook_secret is None:
+            raise ValueError("PROMOTION_WEBHOOK_URL needs PROMOTION_WEBHOOK_SECRET, which MLflow signs with: set both")
+        return self

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from lifecycle.core import (
 )
 from lifecycle.gate import GateReport
 from lifecycle.gitops.manifests import InvalidNameError, check_name
+from lifecycle.promotion import metrics
 from lifecycle.promotion.inbox import Event, Inbox, InboxError
 from lifecycle.promotion.publisher import Publication, Publisher
 from lifecycle.promotion.settings import WorkerSettings
@@ -89,8 +91,10 @@ class Worker:
         self._pushing: dict[Future[Mapping[str, Publication]], Batch] = {}
         self._finishing: dict[Future[None], Event] = {}
 
-    def run(self, stop: threading.Event, *, until_idle: bool = False) -> None:
+    def run(self, stop: threading.Event, *, until_idle: bool = False, beat: Callable[[], None] = lambda: None) -> None:
         """Work until `stop` is set, or until nothing is due; work in progress is finished first.
+
+        `beat` is called in each turn.
 
         Examining takes as long as the gate does and runs concurrently. All that was accepted when a push has ended
         shares the next push.
@@ -101,6 +105,7 @@ class Worker:
             ThreadPoolExecutor(_REGISTRY_THREADS) as finishers,
         ):
             while True:
+                beat()
                 try:
                     if not stop.is_set():
                         self._start_examining(examiners)
@@ -182,6 +187,8 @@ class Worker:
             self._registry.set_status(event.model, event.version, _STATUS[outcome])
             self._notifier.send(Notification(decision.model_version, self._stack, outcome, details))
         self._inbox.finish(event, outcome, "; ".join(details))
+        metrics.EVENTS.labels(outcome).inc()
+        metrics.DURATION.observe(time.time() - event.received)
 
     @contextmanager
     def _defer_on_error(self, *events: Event) -> Iterator[None]:
@@ -193,6 +200,7 @@ class Worker:
 
     def _defer(self, event: Event, error: Exception) -> None:
         """Retry the event with growing delays, for ever: the cause may be anywhere, and people are notified."""
+        metrics.RETRIES.inc()
         delay = min(self._settings.max_retry_delay, self._settings.retry_delay * 2**event.attempts)
         delay *= random.uniform(0.5, 1)  # noqa: S311 (spreads the retries of what failed together)
         reason = str(error) or type(error).__name__

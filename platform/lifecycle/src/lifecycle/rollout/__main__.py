@@ -1,14 +1,19 @@
-"""Rollouts on the command line: to the end, by one step, or back."""
+"""Rollouts on the command line: of every model that has a challenger, or of one, to the end, by one step, or back."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 
 from lifecycle.core import (
+    EndpointSettings,
     LifecycleError,
     ModelRegistry,
     NotificationSettings,
@@ -17,49 +22,86 @@ from lifecycle.core import (
     RegistrySettings,
     read_settings,
 )
+from lifecycle.core.endpoint import Heartbeat, serve_endpoint
 from lifecycle.gitops.git import RepositoryError
 from lifecycle.gitops.repository import Repository
 from lifecycle.gitops.settings import GitopsSettings
 from lifecycle.rollout.controller import Controller, RolloutError, StepResult
 from lifecycle.rollout.guardrails import Guardrails, held_out_rows
 from lifecycle.rollout.settings import RolloutSettings
+from lifecycle.rollout.watcher import Candidates, Watcher, find_candidates
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 success, 1 not possible, 2 wrong usage. A completed rollback is a success."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses, and Slack's are secrets
-    parser = argparse.ArgumentParser(prog="python -m lifecycle.rollout", description=__doc__)
-    parser.add_argument("command", choices=["run", "step", "abort"])
-    parser.add_argument("name", help="the registered model's name")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        settings, gitops = read_settings(RolloutSettings), read_settings(GitopsSettings)
-        notifier = Notifier(read_settings(NotificationSettings))
+        settings = read_settings(RolloutSettings)
+        read_settings(GitopsSettings)
         registry = ModelRegistry(read_settings(RegistrySettings).mlflow_tracking_uri, fail_fast=True)
-        if not registry.has_model(options.name):
-            raise RolloutError(
-                f"the registry {registry.uri} has no model '{options.name}'; pass the name of a registered model"
-            )
-        repository = Repository(gitops)
-        guardrails = Guardrails(settings, held_out_rows(registry))
-        controller = Controller(settings, repository, registry, guardrails, notifier)
-        try:
-            _execute(controller, options.command, options.name, settings.poll_interval)
-        finally:
-            repository.close()
+        options.run(options, settings, registry)
     except LifecycleError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _execute(controller: Controller, command: str, name: str, poll_interval: float) -> None:
-    if command == "run":
-        _run(controller, name, poll_interval)
-    else:
-        result = controller.step(name) if command == "step" else controller.abort(name, "aborted by hand")
-        print(f"{name}: {result.message}")
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lifecycle.rollout", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    watch = commands.add_parser("watch", help="roll out every model that has a challenger, until stopped")
+    watch.set_defaults(run=_watch)
+    for name, execute, text in (
+        ("run", _run, "roll a model out to its end"),
+        ("step", _step, "take one step of a model's rollout, if it is due"),
+        ("abort", _abort, "roll a model back"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("name", help="the registered model's name")
+        command.set_defaults(run=partial(_execute, execute))
+    return parser
+
+
+def _watch(options: argparse.Namespace, settings: RolloutSettings, registry: ModelRegistry) -> None:  # noqa: ARG001
+    stop, heartbeat = threading.Event(), Heartbeat()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    finder = _CandidateFinder(registry)
+    watcher = Watcher(settings, finder.find, partial(_open_controller, settings, registry))
+    with serve_endpoint(read_settings(EndpointSettings), heartbeat), closing(finder):
+        watcher.run(stop, heartbeat.beat)
+
+
+class _CandidateFinder:
+    """Finds candidates in a clone that is made on first use: the repository need not answer when the process starts."""
+
+    def __init__(self, registry: ModelRegistry) -> None:
+        self._registry = registry
+        self._repository: Repository | None = None
+
+    def find(self) -> Candidates:
+        self._repository = self._repository or Repository(read_settings(GitopsSettings))
+        return find_candidates(self._repository, self._registry)
+
+    def close(self) -> None:
+        if self._repository is not None:
+            self._repository.close()
+
+
+def _execute(
+    execute: Callable[[Controller, str, float], None],
+    options: argparse.Namespace,
+    settings: RolloutSettings,
+    registry: ModelRegistry,
+) -> None:
+    if not registry.has_model(options.name):
+        raise RolloutError(
+            f"the registry {registry.uri} has no model '{options.name}'; pass the name of a registered model"
+        )
+    with _open_controller(settings, registry) as controller:
+        execute(controller, options.name, settings.poll_interval)
 
 
 def _run(controller: Controller, name: str, poll_interval: float) -> None:
@@ -76,6 +118,23 @@ def _run(controller: Controller, name: str, poll_interval: float) -> None:
         if result.is_done:
             return
         time.sleep(poll_interval)
+
+
+def _step(controller: Controller, name: str, poll_interval: float) -> None:  # noqa: ARG001
+    print(f"{name}: {controller.step(name).message}")
+
+
+def _abort(controller: Controller, name: str, poll_interval: float) -> None:  # noqa: ARG001
+    print(f"{name}: {controller.abort(name, 'aborted by hand').message}")
+
+
+@contextmanager
+def _open_controller(settings: RolloutSettings, registry: ModelRegistry) -> Iterator[Controller]:
+    """A controller with a clone of its own."""
+    notifier = Notifier(read_settings(NotificationSettings))
+    guardrails = Guardrails(settings, held_out_rows(registry))
+    with closing(Repository(read_settings(GitopsSettings))) as repository:
+        yield Controller(settings, repository, registry, guardrails, notifier)
 
 
 if __name__ == "__main__":

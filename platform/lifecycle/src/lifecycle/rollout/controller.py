@@ -54,10 +54,14 @@ class RolloutError(LifecycleError):
 
 @dataclass(frozen=True)
 class StepResult:
-    """The result of one step; `is_done` when there is nothing left to roll out."""
+    """The result of one step; `is_done` when there is nothing left to roll out.
+
+    status  of the version whose rollout this step concluded; None where it concluded none
+    """
 
     message: str
     is_done: bool = False
+    status: Status | None = None
 
 
 @dataclass(frozen=True)
@@ -250,13 +254,14 @@ class Controller:
         stage, version = last.trailers[ROLLOUT_TRAILER], last.trailers[VERSION_TRAILER]
         status = _FINAL_STATUS[stage]
         registered = self._registry.find_version(folder.model, version)
-        if registered is not None and registered.status != status:
+        is_concluded = registered is None or registered.status == status
+        if registered is not None and not is_concluded:
             self._conclude_registry(folder, version)
             details = self._repository.message_paragraphs(last.sha)
             stack = self._repository.settings.stack
             self._notifier.send(Notification(registered.model_version, stack, status, details))
             self._registry.set_status(folder.model, version, status)
-        return StepResult(f"{stage}: version {version}", is_done=True)
+        return StepResult(f"{stage}: version {version}", is_done=True, status=None if is_concluded else status)
 
     def _conclude_registry(self, folder: ModelFolder, version: str) -> None:
         """Set the aliases, and the status of a champion that stays."""

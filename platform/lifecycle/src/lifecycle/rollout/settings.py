@@ -25,6 +25,9 @@ class RolloutSettings(BaseSettings):
         900.0, gt=0, description="seconds after which a step whose evaluation stays inconclusive has failed"
     )
     poll_interval: float = Field(5.0, gt=0, description="seconds between two evaluations")
+    max_retry_delay: float = Field(
+        120.0, gt=0, description="seconds up to which the delay before a failed step is repeated is doubled (`watch`)"
+    )
     min_requests: int = Field(50, ge=1, description="requests that the challenger must have answered in a step")
     max_error_rate: float = Field(0.05, ge=0, le=1, description="maximum share of responses with a status 5xx")
     max_p95: float = Field(

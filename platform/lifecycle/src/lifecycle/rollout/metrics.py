@@ -1,0 +1,13 @@
+"""Prometheus metrics of the rollouts that a process watches."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge
+
+RUNNING = Gauge("groundwork_rollouts_running", "Models that are being rolled out.")
+FINISHED = Counter("groundwork_rollouts_finished_total", "Rollouts concluded, by the version's status.", ["status"])
+FAILURES = Counter(
+    "groundwork_rollout_failures_total",
+    "Steps that failed and are repeated; the label is empty for all models.",
+    ["model"],
+)

@@ -1,0 +1,120 @@
+"""Rolls out every model that has a challenger, for as long as the process runs.
+
+Git and the model registry say which models those are. Each is rolled out in a thread of its own, so that a model that
+cannot continue delays no other. The rollouts of a process that has ended stay as git has them, and the next process
+continues them.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+
+from lifecycle.core import LifecycleError, ModelRegistry, Status
+from lifecycle.gitops.model_folder import list_models_with_challenger
+from lifecycle.gitops.repository import Repository
+from lifecycle.rollout import metrics
+from lifecycle.rollout.controller import Controller
+from lifecycle.rollout.settings import RolloutSettings
+
+_STOP_TIMEOUT = 20.0  # seconds for the steps in progress; a rollout may be left in the middle of one
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The models that may have something to roll out, as of a commit."""
+
+    commit: str
+    models: Collection[str]
+
+
+def find_candidates(repository: Repository, registry: ModelRegistry) -> Candidates:
+    """Models with a challenger in git, and those whose rollout was not concluded in the registry.
+
+    Raises RepositoryError or RegistryError.
+    """
+    declared = list_models_with_challenger(repository.refresh(), repository.settings)
+    return Candidates(repository.head, {*declared, *registry.list_models_with_status(Status.ROLLING_OUT)})
+
+
+class Watcher:
+    """Starts a rollout for each candidate, and repeats what fails with growing delays."""
+
+    def __init__(
+        self,
+        settings: RolloutSettings,
+        find: Callable[[], Candidates],
+        open_controller: Callable[[], AbstractContextManager[Controller]],
+    ) -> None:
+        """`open_controller` returns a controller with a clone of its own: clones are not thread-safe."""
+        self._settings = settings
+        self._find = find
+        self._open_controller = open_controller
+        self._threads: dict[str, threading.Thread] = {}
+        self._started_at: dict[str, str] = {}  # the commit as of which a model's rollout was started last
+
+    def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
+        """Watch until `stop` is set, then wait a little for the steps in progress; `beat` is called in each turn."""
+        failures = 0
+        while not stop.is_set():
+            beat()
+            try:
+                self._start_rollouts(self._find(), stop)
+                failures = 0
+            except LifecycleError as error:
+                metrics.FAILURES.labels("").inc()
+                failures += 1
+                _log.warning("The models to roll out cannot be listed: %s", error)
+            stop.wait(self._delay(failures))
+        deadline = time.monotonic() + _STOP_TIMEOUT
+        for thread in self._threads.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _start_rollouts(self, candidates: Candidates, stop: threading.Event) -> None:
+        self._threads = {model: thread for model, thread in self._threads.items() if thread.is_alive()}
+        for model in candidates.models:
+            # A rollout that has ended has nothing left to do until git changes.
+            if model in self._threads or self._started_at.get(model) == candidates.commit:
+                continue
+            self._started_at[model] = candidates.commit
+            self._threads[model] = threading.Thread(target=self._roll_out, args=(model, stop), name=model, daemon=True)
+            self._threads[model].start()
+        metrics.RUNNING.set(len(self._threads))
+
+    def _roll_out(self, model: str, stop: threading.Event) -> None:
+        """Step until nothing is left to roll out, or `stop` is set."""
+        logged, failures = "", 0
+        with ExitStack() as stack:
+            controller: Controller | None = None
+            while not stop.is_set():
+                try:
+                    controller = controller or stack.enter_context(self._open_controller())
+                    result = controller.step(model)
+                    message, failures = result.message, 0
+                except Exception as error:
+                    # A person's correction, or a dependency that is back, ends this as well as a later step.
+                    result = None
+                    message, failures = f"waiting: {error or type(error).__name__}", failures + 1
+                    metrics.FAILURES.labels(model).inc()
+                    if not isinstance(error, LifecycleError):
+                        _log.exception("%s: a step failed unexpectedly", model)
+                if message != logged:
+                    _log.info("%s: %s", model, message)
+                logged = message
+                if result and result.is_done:
+                    if result.status:
+                        metrics.FINISHED.labels(result.status).inc()
+                    return
+                stop.wait(self._delay(failures))
+
+    def _delay(self, failures: int) -> float:
+        """Seconds until the next attempt after a number of failures in a row."""
+        delay = min(self._settings.poll_interval * 2**failures, self._settings.max_retry_delay)
+        return delay * random.uniform(0.5, 1) if failures else self._settings.poll_interval  # noqa: S311 (spreads retries)
