@@ -54,6 +54,11 @@ class RehearsalFolder:
         return self.path / "cluster"
 
     @property
+    def gitops(self) -> Path:
+        """The git repository that the cluster deploys from, in place of a remote one."""
+        return self.path / "gitops.git"
+
+    @property
     def environment(self) -> Path:
         """The rehearsal's environment; exists while its clouds run."""
         return self.path / "environment.json"

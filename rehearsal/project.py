@@ -42,6 +42,7 @@ class Project:
     charts         YAML file with version, repository and digest of each Helm chart, by name; None: no charts are pinned
     lifecycle      Python package whose model lifecycle can be rehearsed; None: there is none
     gitops         folder that a GitOps repository of the platform starts with; None: there is none
+    gitops_url     path of the setting with the repository's URL, `section.name`; empty: there is none
     """
 
     root: Path
@@ -53,6 +54,7 @@ class Project:
     charts: Path | None = None
     lifecycle: Path | None = None
     gitops: Path | None = None
+    gitops_url: str = ""
 
     @property
     def rehearsals(self) -> Path:
@@ -111,10 +113,10 @@ def load(root: Path) -> Project:
     """The project in a folder. Raises UserError with what is wrong in its description."""
     description = _mapping(root / DESCRIPTION)
     folders = {"stacks", "policy_pack", "charts", "lifecycle", "gitops"}
-    entry_points = {"settings", "changes"}
-    unknown = set(description) - folders - entry_points
+    texts = {"settings", "changes", "gitops_url"}
+    unknown = set(description) - folders - texts
     if unknown:
-        known = ", ".join(sorted(folders | entry_points))
+        known = ", ".join(sorted(folders | texts))
         raise UserError(f"{root / DESCRIPTION}: '{min(unknown)}' is not a key; remove it. The keys are {known}.")
     paths = {key: root / str(description[key]) for key in folders if key in description}
     for key, path in paths.items():
@@ -125,8 +127,8 @@ def load(root: Path) -> Project:
     name = _mapping(root / _PROJECT).get("name")
     if not name:
         raise UserError(f"{root / _PROJECT} names no project: set `name`.")
-    settings, changes = (str(description.get(key, "")) for key in ("settings", "changes"))
-    return Project(root, str(name), settings=settings, changes=changes, **{"stacks": root, **paths})
+    given = {key: str(description[key]) for key in texts if key in description}
+    return Project(root, str(name), **{"stacks": root, **paths, **given})
 
 
 @cache

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from kernel.rehearsals import REHEARSED_STACK
 from kernel.stack_file import StackFile
@@ -25,6 +26,7 @@ from rehearsal.engine import pulumi_cli
 from rehearsal.engine.environment import RehearsalEnvironment
 from rehearsal.engine.workspace import Workspace
 from rehearsal.folder import LockedError, RehearsalFolder
+from rehearsal.gitops_repository import GitOpsRepository
 from rehearsal.helm import cli
 from rehearsal.kubernetes import cluster
 from rehearsal.kubernetes.cluster import Cluster
@@ -47,11 +49,13 @@ class RunningRehearsal:
     environment         the variables with which the engine, `kubectl` and `helm` work on it
     cluster             None without a control plane: Kubernetes objects are then checked offline
     unavailable_reason  why there is no control plane; empty if there is one
+    repository          what the cluster deploys from; None where the stack names no repository, or there is no cluster
     """
 
     environment: Mapping[str, str]
     cluster: Cluster | None
     unavailable_reason: str
+    repository: GitOpsRepository | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ class Rehearsal:
             providers = stack.enter_context(serve_clouds(state, port, *of_cluster))
             kubeconfig = str(simulated_cluster.plane.kubeconfig) if simulated_cluster else ""
             variables = stack.enter_context(self._environment(engine, providers, kubeconfig))
-            yield RunningRehearsal(variables, simulated_cluster, reason)
+            repository = self._serve_repository(simulated_cluster) if simulated_cluster else None
+            yield RunningRehearsal(variables, simulated_cluster, reason, repository)
 
     @contextmanager
     def previewing(self, preparation: Preparation, port: int = 0) -> Iterator[Mapping[str, str]]:
@@ -181,6 +186,21 @@ class Rehearsal:
             text=True,
             check=False,
         )
+
+    def _serve_repository(self, cluster: Cluster) -> GitOpsRepository | None:
+        """Serve the project's GitOps folder under the URL that the stack's settings have."""
+        url = self._find_repository_url()
+        # Names below .invalid exist in no network (RFC 6761): with one, a repository out of reach can be rehearsed.
+        if not url or self.project.gitops is None or (urlsplit(url).hostname or "").endswith(".invalid"):
+            return None
+        repository = GitOpsRepository.create(self.files.gitops, self.project.gitops)
+        cluster.git_server.add_repository(url, repository.folder)
+        return repository
+
+    def _find_repository_url(self) -> str:
+        section, _, name = self.project.gitops_url.partition(".")
+        content = self.settings_in_force().config.get(f"{self.project.name}:{section}", {})
+        return str(content.get(name, "")) if isinstance(content, Mapping) else ""
 
     def prepare_shell(self, program: str) -> ShellStart:
         """A person's shell on the rehearsal while it runs."""

@@ -40,6 +40,7 @@ SERVICE_PROFILES: Mapping[str, Profile] = {
     MONITORING: Profile("restricted", cpu="8", memory="24Gi", pods=50),
     NODE_EXPORTER: Profile("privileged", cpu="4", memory="8Gi", pods=120),
     "external-secrets": Profile("restricted", cpu="2", memory="4Gi", pods=20),
+    "argocd": Profile("restricted", cpu="4", memory="12Gi", pods=20),
     "mlflow": Profile("restricted", cpu="4", memory="12Gi", pods=20),
     "lifecycle": Profile("restricted", cpu="4", memory="8Gi", pods=20),
 }

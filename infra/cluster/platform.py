@@ -6,6 +6,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from infra.cluster.admission import Admission
+from infra.cluster.argocd import ArgoCd, ArgoCdArgs
+from infra.cluster.gitops import GitOps, GitOpsArgs
 from infra.cluster.mlflow import Mlflow, MlflowArgs
 from infra.cluster.monitoring import Monitoring, MonitoringArgs
 from infra.cluster.namespaces import MODEL_PROFILES, SERVICE_PROFILES, Namespaces, NamespacesArgs
@@ -30,7 +32,7 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     def after(*others: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(providers=[provider], depends_on=list(others))
 
-    flows = [*Monitoring.flows, *Mlflow.flows]
+    flows = [*Monitoring.flows, *Mlflow.flows, *ArgoCd.flows]
     namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, SERVICE_PROFILES), after())
     policies = NetworkPolicies(
         "network-policies", NetworkPoliciesArgs(context, foundation, namespaces.by_name, flows), after(namespaces)
@@ -39,7 +41,11 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     storage = Storage("storage", StorageArgs(context, foundation.cluster.disks), after())
     monitoring = Monitoring("monitoring", MonitoringArgs(context), after(namespaces, policies, admission, storage))
     mlflow = Mlflow("mlflow", MlflowArgs(context, foundation), after(policies, monitoring))
-    models = Namespaces("model-namespaces", NamespacesArgs(foundation.identities, MODEL_PROFILES), after(mlflow))
-    NetworkPolicies(
+    argo_cd = ArgoCd("argo-cd", ArgoCdArgs(context), after(policies, monitoring))
+    models = Namespaces(
+        "model-namespaces", NamespacesArgs(foundation.identities, MODEL_PROFILES), after(mlflow, argo_cd)
+    )
+    model_policies = NetworkPolicies(
         "model-network-policies", NetworkPoliciesArgs(context, foundation, models.by_name, flows), after(models)
     )
+    GitOps("gitops", GitOpsArgs(context), after(model_policies))

@@ -29,8 +29,12 @@ def _get_chart(name: str) -> Chart:
     return Chart(name, **_CHARTS[name])
 
 
+ARGO_CD = _get_chart("argo-cd")
 KUBE_PROMETHEUS_STACK = _get_chart("kube-prometheus-stack")
 MLFLOW = _get_chart("mlflow")
 
 # The chart's default, pinned here so that an update of the chart shows when it changes.
 MLFLOW_IMAGE_TAG = "3.15.1"
+# Newer than the chart's own v3.4.4: the nearest version whose controllers a rehearsal can build and run
+# (third_party/go/argo-cd). Both have the same custom resource definitions.
+ARGO_CD_IMAGE_TAG = "v3.4.6"

@@ -35,7 +35,7 @@ class Naming:
 
     def __init__(self, settings: Settings, stack: str) -> None:
         self._settings = settings
-        self._stack = stack
+        self.stack = stack
 
     @property
     def tags(self) -> Mapping[str, str]:
@@ -43,7 +43,7 @@ class Naming:
         settings = self._settings
         return {
             "project": "groundwork",
-            "stack": self._stack,
+            "stack": self.stack,
             "environment": settings.environment.value,
             "organization": settings.organization,
             "owner": settings.owner,
@@ -65,11 +65,11 @@ class Naming:
         digest that keeps them apart. The word has no hyphen: else names of the stack aws-dev-training would match the
         pattern acme-gw-dev-training-*, to which a role of aws-dev has access.
         """
-        word = self._stack.removeprefix(f"{self._settings.cloud}-")
-        if word != self._stack and re.fullmatch(rf"[a-z][a-z0-9]{{0,{_LABEL_LENGTH - 1}}}", word):
+        word = self.stack.removeprefix(f"{self._settings.cloud}-")
+        if word != self.stack and re.fullmatch(rf"[a-z][a-z0-9]{{0,{_LABEL_LENGTH - 1}}}", word):
             return word
         letters = re.sub(r"[^a-z0-9]", "", word.lower())[:_LABEL_LENGTH]
-        return "-".join(filter(None, (letters, _digest(self._stack))))
+        return "-".join(filter(None, (letters, _digest(self.stack))))
 
     def regional_name(self, suffix: str, *, limit: int = 63) -> str:
         """A name unique in its account or resource group: `acme-gw-dev-<suffix>`.
@@ -94,7 +94,7 @@ class Naming:
         return f"{self.prefix.replace('-', '')[: limit - len(end)]}{end}"
 
     def _global_digest(self, suffix: str) -> str:
-        return _digest(f"{self._settings.organization}/{self._stack}/{self._settings.location}/{suffix}")
+        return _digest(f"{self._settings.organization}/{self.stack}/{self._settings.location}/{suffix}")
 
 
 def _digest(text: str) -> str:

@@ -57,7 +57,7 @@ def parse(raw: Mapping[str, Any], stack: str, file: StackFile | None = None) -> 
 
     Raises SettingsError, also when no stack can have this name.
     """
-    settings, faults = _validate(raw, _list_texts(file))
+    settings, faults = _validate(raw, stack, _list_texts(file))
     if file:
         faults = [*_find_misplaced(file, faults), *_find_rewritten(file, raw), *faults]
     lines = _list_lines(file)
@@ -92,7 +92,9 @@ def compare(file: StackFile, stack: str, standing: Mapping[str, Any], confirmed:
     )
 
 
-def _validate(raw: Mapping[str, Any], texts: Mapping[Sequence[str], str | None]) -> tuple[Settings | None, list[Fault]]:
+def _validate(
+    raw: Mapping[str, Any], stack: str, texts: Mapping[Sequence[str], str | None]
+) -> tuple[Settings | None, list[Fault]]:
     """The settings, and what is wrong: with values, and with those that are right as far as the rules concern them."""
     try:
         settings, faults = Settings.model_validate(raw), []
@@ -100,9 +102,9 @@ def _validate(raw: Mapping[str, Any], texts: Mapping[Sequence[str], str | None])
         cloud = Cloud.AWS if raw.get("cloud") == Cloud.AWS else Cloud.AZURE
         faults = [describe_error(item, cloud, texts) for item in error.errors()]
         mended = _leave_out(raw, error, cloud)
-        broken = [fault for fault in find_faults(mended) if not _concern(fault, faults)] if mended else []
+        broken = [fault for fault in find_faults(mended, stack) if not _concern(fault, faults)] if mended else []
         return None, [*faults, *broken]
-    return settings, list(find_faults(settings))
+    return settings, list(find_faults(settings, stack))
 
 
 def _leave_out(raw: Mapping[str, Any], error: ValidationError, cloud: Cloud) -> Settings | None:

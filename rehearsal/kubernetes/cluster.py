@@ -84,11 +84,12 @@ class Cluster:
     def _report(self, state: str) -> ClusterReport:
         api = self.plane.api
         self._cloud_controller.wait_until_converged(CONVERGENCE_TIMEOUT)
-        problems = [problem.message for problem in workloads.wait_until_stable(api, CONVERGENCE_TIMEOUT)]
+        served_kinds = self._controllers.served_kinds()
+        unready = workloads.wait_until_stable(api, CONVERGENCE_TIMEOUT, served_kinds)
+        problems = [problem.message for problem in unready]
         problems += [workload.message for workload in find_workloads_without_identity(api)]
         declared = [*installed_objects.list_installed(api), *list_declared(state)]
         problems += [problem.message for problem in presence.find_deviations(api, declared)]
-        served_kinds = self._controllers.served_kinds()
         return ClusterReport(
             version=self.plane.version,
             pods=Counter(pod.get("status", {}).get("phase", "Unknown") for pod in api.list("v1", "Pod")),

@@ -1,28 +1,15 @@
-"""The Argo CD Application of the models, as platform/gitops declares it, and its status."""
+"""The status of the Argo CD Application of the models, which the stack's application of applications created."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
-from rehearsal import project as rehearsed_project
 from rehearsal.console import UserError
 from rehearsal.kubernetes.client import ApiClient
 
 _NAME, _NAMESPACE = "models", "argocd"
 _API_VERSION = "argoproj.io/v1alpha1"
-
-
-def load_manifests(stack: str) -> tuple[str, Collection[Mapping[str, Any]]]:
-    """The URL of the GitOps repository, and the manifests of the project and of the stack's application."""
-    folder = rehearsed_project.current().require("gitops") / "argocd"
-    project, application = (
-        yaml.safe_load((folder / f"{name}.yaml").read_text()) for name in ("project", "application")
-    )
-    application["spec"]["source"]["path"] = f"stacks/{stack}"
-    return application["spec"]["source"]["repoURL"], [project, application]
 
 
 def is_synced(api: ApiClient, revision: str) -> bool:

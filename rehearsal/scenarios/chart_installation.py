@@ -1,4 +1,4 @@
-"""Installs the charts that models need in a cluster and no stack installs yet: KServe, the Gateway API, Argo CD.
+"""Installs the charts that models need in a cluster and no stack installs yet: KServe and the Gateway API.
 
 They are pinned in `charts.yaml`. Their controllers run as real processes where the rehearsal knows them.
 """
@@ -17,11 +17,9 @@ from rehearsal.helm import charts, cli
 from rehearsal.helm.charts import Chart, ChartUnavailableError
 from rehearsal.kubernetes.client import ApiClient, NoKindMatchError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER
 from rehearsal.scenarios.waiting import TIMEOUT, wait_for_step
 
 FIELD_MANAGER = "groundwork-rehearsal"
-_ARGO_CD = "argo-cd"
 
 ChartPin: TypeAlias = Mapping[str, Any]
 """An entry of charts.yaml."""
@@ -44,7 +42,7 @@ def install_chart(plane: ControlPlane, name: str, package: Path) -> None:
     Raises UserError with Helm's error.
     """
     pin = load_pins()[name]
-    values = {**pin.get("values", {}), **_image_values(name)}
+    values = pin.get("values", {})
     if "kinds" in pin:
         _apply_definitions(plane, name, package, values)
         wait_for_step(lambda: _is_served(plane.api, **pin["kinds"]), f"The kinds of {name} are not served")
@@ -62,12 +60,6 @@ def create_gateway_class(plane: ControlPlane) -> None:
         "spec": {"controllerName": "gateway.envoyproxy.io/gatewayclass-controller"},
     }
     plane.api.apply(manifest, FIELD_MANAGER)
-
-
-def _image_values(name: str) -> Mapping[str, Any]:
-    """Argo CD's image has to be of the version at which its controllers can be built."""
-    tag = f"v{APPLICATION_CONTROLLER.tool.version}"
-    return {"global": {"image": {"tag": tag}}} if name == _ARGO_CD else {}
 
 
 def _obtain_package(name: str, pin: ChartPin) -> Path:

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rehearsal.gitops_repository import GitOpsRepository
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane, free_ports
 from rehearsal.scenarios import prometheus
-from rehearsal.scenarios.gitops_repository import GitOpsRepository
 from rehearsal.scenarios.kubelet_stub import KubeletStub
 from rehearsal.scenarios.network_proxy import NetworkProxy
 from rehearsal.scenarios.notification_stub import NotificationStub
@@ -51,10 +51,11 @@ class ScenarioEnvironment:
 
 
 @contextmanager
-def run_environment(cluster: Cluster, stack: str, folder: Path) -> Iterator[ScenarioEnvironment]:
+def run_environment(
+    cluster: Cluster, repository: GitOpsRepository, stack: str, folder: Path
+) -> Iterator[ScenarioEnvironment]:
     """Run the environment while the context lasts. `folder` must not exist yet."""
     folder.mkdir(parents=True)
-    repository = GitOpsRepository.create(folder / "models.git", stack)
     mlflow_port, prometheus_port, receiver_port = free_ports(3)
     notifications = NotificationStub()
     serving = {"WORKERS": "1", "DRAIN_DELAY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}

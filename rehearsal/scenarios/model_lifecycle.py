@@ -11,13 +11,13 @@ from functools import partial
 
 from rehearsal import project, toolchain
 from rehearsal.console import UserError, info
-from rehearsal.kubernetes.cluster import Cluster
-from rehearsal.scenarios import argocd_application, chart_installation, model_steps
+from rehearsal.gitops_repository import GitOpsRepository
+from rehearsal.scenarios import chart_installation, model_steps, pod_processes
 from rehearsal.scenarios.environment import ScenarioEnvironment, run_environment
 from rehearsal.scenarios.processes import python
 from rehearsal.scenarios.prometheus import PROMETHEUS
 from rehearsal.scenarios.step_runner import StepRunner
-from rehearsal.session import Rehearsal
+from rehearsal.session import Rehearsal, RunningRehearsal
 
 _WIDTH = 100
 _SIMULATED = "  the clouds; nodes, kubelets, the cluster's network and gateway; Argo CD's Redis; the models' users"
@@ -65,8 +65,9 @@ def run(stack: str, port: int = 0, challengers: Sequence[Challenger] = CHALLENGE
             install = partial(chart_installation.install_chart, cluster.plane, name, package)
             runner.run_step(f"Install {name}", install)
         chart_installation.create_gateway_class(cluster.plane)
-        with run_environment(cluster, stack, rehearsal.folder / "lifecycle") as environment:
-            _prepare_gitops(runner, environment, cluster, stack)
+        folder = rehearsal.folder / "lifecycle"
+        with run_environment(cluster, _require_repository(running, stack), stack, folder) as environment:
+            _prepare_gitops(runner, environment, stack)
             runner.run_step("Start Prometheus", lambda: environment.start_prometheus(prometheus_program))
             for number, challenger in enumerate(challengers, start=1):
                 _challenge(runner, environment, challenger, number)
@@ -95,12 +96,15 @@ def _bring_up(rehearsal: Rehearsal, environment: Mapping[str, str]) -> None:
         raise UserError(f"`pulumi up` of the stack failed:\n{process.stdout[-3000:]}{process.stderr[-1000:]}")
 
 
-def _prepare_gitops(runner: StepRunner, environment: ScenarioEnvironment, cluster: Cluster, stack: str) -> None:
-    """Connect Argo CD with the repository, which has no model yet, and MLflow with the promotion."""
-    url, manifests = argocd_application.load_manifests(stack)
-    cluster.git_server.add_repository(url, environment.repository.folder)
-    for manifest in manifests:
-        environment.plane.api.apply(manifest, chart_installation.FIELD_MANAGER)
+def _require_repository(running: RunningRehearsal, stack: str) -> GitOpsRepository:
+    if running.repository is None:
+        raise UserError(f"{stack} has no repository that models are deployed from: set groundwork:gitops.repository.")
+    return running.repository
+
+
+def _prepare_gitops(runner: StepRunner, environment: ScenarioEnvironment, stack: str) -> None:
+    """Have Argo CD sync the repository, which has no model yet, and connect MLflow with the promotion."""
+    pod_processes.commit_annotation(environment.repository, stack)
     runner.run_step("Sync the empty repository", lambda: model_steps.wait_until_synced(environment))
     runner.run_step("Register the promotion's webhook in MLflow", lambda: model_steps.start_promotion(environment))
 

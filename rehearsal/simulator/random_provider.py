@@ -29,6 +29,12 @@ def _generate_password(request: ResourceRequest) -> str:
     return "".join(password)
 
 
+def _generate_bcrypt_hash(_: ResourceRequest) -> str:
+    """A text in bcrypt's form: nothing in a rehearsal compares a password with it."""
+    alphabet = string.ascii_letters + string.digits + "./"
+    return "$2a$10$" + "".join(secrets.choice(alphabet) for _ in range(53))
+
+
 _MODELS = (
     ResourceModel(
         "random:index/randomId:RandomId",
@@ -41,12 +47,12 @@ _MODELS = (
     ResourceModel(
         "random:index/randomPassword:RandomPassword",
         id="{hex:16}",  # the real provider's ID is "none", but here IDs must be unique
-        outputs={"result": _generate_password},
+        outputs={"result": _generate_password, "bcryptHash": _generate_bcrypt_hash},
         required=("length",),
         replace_on_changes=("length", "special", "overrideSpecial", "keepers"),
         transitions=UNRESTRICTED,
         rules=(in_range("length", 1, 1024, "length must be between 1 and 1024, got: {value}"),),
-        secrets=("result",),
+        secrets=("result", "bcryptHash"),
     ),
 )
 

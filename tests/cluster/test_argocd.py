@@ -1,9 +1,10 @@
 """Argo CD's application controller and repository server are real processes, once their chart is installed.
 
 Proves that a commit to a git repository on this machine, declared by an https URL, is applied to the cluster within
-seconds; that removed objects are pruned and manual changes reverted; that errors of the API server and of the project
-are in the status; with which permissions; and that a killed process is restarted. Does not cover Argo CD's API server
-and user interface, nor Redis, for which a substitute runs.
+seconds; that removed objects are pruned and manual changes reverted; that a stack's Applications are Synced and Healthy
+in whatever order they and what they need come up; that errors of the API server and of the project are in the status;
+with which permissions; and that a killed process is restarted. Does not cover Argo CD's API server and user interface,
+nor Redis, for which a substitute runs.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -19,13 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from infra.cluster.gitops import build_projects, build_root_application
+from infra.core.settings import GitopsSettings
+from rehearsal.gitops_repository import GitOpsRepository
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER, CONTROLLERS, REDIS, REPOSITORY_SERVER
 from rehearsal.kubernetes.controllers.manager import ControllerManager, ensure_programs
+from rehearsal.kubernetes.readiness.workloads import find_problems
 from rehearsal.toolchain import ROOT
 from tests.support.argocd_applications import (
     API_VERSION,
@@ -45,6 +50,7 @@ from tests.support.waiting import eventually
 _RBAC = "rbac.authorization.k8s.io/v1"
 _ROLE = "argo-cd-argocd-application-controller"
 _GITOPS = ROOT / "platform" / "gitops"
+_MONITOR = ("monitoring.coreos.com/v1", "ServiceMonitor")
 _VALUES = (
     f"global.image.tag=v{APPLICATION_CONTROLLER.tool.version}",
     "dex.enabled=false",
@@ -220,34 +226,47 @@ def test_other_hosts_are_refused(plane: ControlPlane, application: Callable[...,
     note: Any = eventually(lambda: get_status(plane, namespace).get("conditions"))
 
     assert "the rehearsal serves no git repository of elsewhere.example.com" in note[0]["message"]
+    (problem,) = find_problems(plane.api, NAMESPACE, served_kinds=["Application"])
+    assert problem.workload == f"Application {NAMESPACE}/{namespace}"
+    assert "\n" not in problem.message
+    assert problem.message.endswith("does not reach the GitOps repository: correct groundwork:gitops.repository.")
 
 
-def test_the_platforms_own_application_is_applied_unchanged(
-    plane: ControlPlane, controllers: ControllerManager, tmp_path: Path
+@pytest.mark.parametrize("seed", range(3))
+def test_the_stacks_applications_are_synced_in_whatever_order_they_and_their_needs_come_up(
+    plane: ControlPlane, controllers: ControllerManager, tmp_path: Path, seed: int
 ) -> None:
-    monitor = ("monitoring.coreos.com/v1", "ServiceMonitor")
-    apply_definitions(plane, "kube-prometheus-stack-88.5.3", monitor, only_kind=True)
-    project, application = (
-        yaml.safe_load((_GITOPS / "argocd" / name).read_text()) for name in ("project.yaml", "application.yaml")
-    )
-    repository = Repository.create(tmp_path)
-    controllers.git_server.add_repository(application["spec"]["source"]["repoURL"], repository.folder)
-    files = (path for path in _GITOPS.rglob("*.yaml") if path.parent.name != "argocd")
-    commit = repository.commit({str(path.relative_to(_GITOPS)): path.read_text() for path in files})
-    name, serving = application["metadata"]["name"], application["spec"]["destination"]["namespace"]
-    plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": serving}})
+    settings = GitopsSettings(repository=f"https://git.example.com/order-{seed}/models.git")
+    root = build_root_application(settings, "azure-dev")
+    repository = GitOpsRepository.create(tmp_path / "models.git", _GITOPS)
+    _scale(plane, 0)
+    eventually(lambda: "Application" not in controllers.served_kinds())
+    steps = [
+        partial(_scale, plane, 1),
+        partial(controllers.git_server.add_repository, settings.repository, repository.folder),
+        partial(plane.api.create, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "serving"}}),
+        partial(apply_definitions, plane, "kube-prometheus-stack-88.5.3", _MONITOR, only_kind=True),
+        *(partial(plane.api.apply, manifest, "test") for manifest in (*build_projects(settings), root)),
+    ]
+    random.Random(seed).shuffle(steps)  # noqa: S311 no secret
 
-    plane.api.apply(project, "test")
-    plane.api.apply(application, "test")
+    for step in steps:
+        step()
 
-    eventually(lambda: is_synced(plane, name, commit))
-    assert plane.api.get("v1", "ServiceAccount", "serving", serving)
-    assert plane.api.get(*monitor, "models", serving)
+    for name in ("applications", "models"):
+        eventually(lambda name=name: is_synced(plane, name, repository.head_commit()))
+        eventually(lambda name=name: get_status(plane, name)["health"]["status"] == "Healthy")
+    assert plane.api.get(*_MONITOR, "models", "serving")
+    assert find_problems(plane.api, NAMESPACE, served_kinds=["Application"]) == []
 
-    plane.api.delete(API_VERSION, "Application", name, NAMESPACE)
-    eventually(lambda: plane.api.get(API_VERSION, "Application", name, NAMESPACE) is None)
-    assert plane.api.get(*monitor, "models", serving) is None  # its finalizer prunes what it applied
-    plane.api.delete("v1", "Namespace", serving)
+    plane.api.delete(API_VERSION, "Application", "applications", NAMESPACE)
+    eventually(lambda: not get_status(plane, "applications"))
+    assert not get_status(plane, "models")  # its finalizer deletes the others, and theirs what they applied
+    assert plane.api.get(*_MONITOR, "models", "serving") is None
+    for kind, name in (("Namespace", "serving"), ("CustomResourceDefinition", "servicemonitors.monitoring.coreos.com")):
+        api_version = "v1" if kind == "Namespace" else "apiextensions.k8s.io/v1"
+        plane.api.delete(api_version, kind, name)
+        eventually(lambda api_version=api_version, kind=kind, name=name: plane.api.get(api_version, kind, name) is None)
 
 
 @pytest.mark.usefixtures("controllers")

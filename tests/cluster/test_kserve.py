@@ -132,7 +132,7 @@ def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: 
                     eventually(partial(_is_rejected, plane, _with_container_change(pod, change), control))
                 plane.api.apply(pod, "test", dry_run=True)
                 assert _is_rejected(plane, _pod(manifest, hostNetwork=True), "violates PodSecurity")
-    assert kinds == {"HTTPRoute", "InferenceService", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount"}
+    assert kinds == {"HTTPRoute", "InferenceService", "NetworkPolicy", "PodDisruptionBudget"}
 
 
 @pytest.mark.usefixtures("controllers")

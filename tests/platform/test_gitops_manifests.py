@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from infra.cluster.gitops import MODEL_KINDS, build_projects, build_root_application
 from infra.core import stack_config
-from infra.core.settings import Environment
+from infra.core.settings import Environment, GitopsSettings
 from kernel import stack_file
 from policies import Undecided, evaluate_manifest
 from rehearsal import project
@@ -98,15 +99,30 @@ def test_no_disruption_budget_prevents_the_drain_of_a_node(rendered: tuple[str, 
 def test_everything_is_in_one_namespace_and_allowed_by_the_argo_cd_project(rendered: tuple[str, Manifests]) -> None:
     _, manifests = rendered
     assert {manifest["metadata"]["namespace"] for manifest in manifests} == {"serving"}
-    project = yaml.safe_load((GITOPS / "argocd" / "project.yaml").read_text())
-    allowed = {(item["group"], item["kind"]) for item in project["spec"]["namespaceResourceWhitelist"]}
+    allowed = {(kind.group, kind.kind) for kind in MODEL_KINDS}
     for manifest in manifests:
         group = manifest["apiVersion"].rpartition("/")[0]
         assert (group, manifest["kind"]) in allowed
-    application = yaml.safe_load((GITOPS / "argocd" / "application.yaml").read_text())
-    assert (GITOPS / application["spec"]["source"]["path"] / "kustomization.yaml").is_file()
-    assert application["spec"]["source"]["repoURL"] in project["spec"]["sourceRepos"]
-    assert application["spec"]["project"] == project["metadata"]["name"]
+
+
+def test_the_application_of_applications_puts_the_stacks_source_into_the_others(tmp_path: Path) -> None:
+    settings = GitopsSettings(repository="https://git.example.com/team/ml.git", revision="v2", path="ml/stacks/aws-qa")
+    root = build_root_application(settings, "aws-qa")
+    assert root["spec"]["source"]["path"] == "ml/applications"
+    shutil.copytree(GITOPS / "applications", tmp_path / "applications")
+    file = tmp_path / "applications" / "kustomization.yaml"
+    # Argo CD adds the patches of the Application to the folder's kustomization.
+    kustomization = {**yaml.safe_load(file.read_text()), **root["spec"]["source"]["kustomize"]}
+    file.write_text(yaml.safe_dump(kustomization))
+    projects = {project["metadata"]["name"]: project["spec"] for project in build_projects(settings)}
+    for application in yaml.safe_load_all(kustomize(tmp_path / "applications")):
+        spec, project = application["spec"], projects[application["spec"]["project"]]
+        assert (spec["source"]["repoURL"], spec["source"]["targetRevision"]) == (settings.repository, "v2")
+        assert spec["destination"] in project["destinations"]
+        assert spec["source"]["repoURL"] in project["sourceRepos"]
+        assert application["metadata"]["namespace"] == "argocd"
+        if application["metadata"]["name"] == "models":
+            assert spec["source"]["path"] == "ml/stacks/aws-qa"
 
 
 @pytest.mark.parametrize("environment", Environment)

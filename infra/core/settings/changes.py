@@ -178,6 +178,8 @@ def _judge_disk(least_growth: float) -> Callable[[int, int], Change | None]:
 
 _UNUSED = Transitions(Change(Effect.NONE))
 _FREE = Transitions(Change(Effect.FREE))
+# Source: https://argo-cd.readthedocs.io/en/stable/user-guide/auto_sync/#automatic-pruning
+_OTHER_MODELS = Transitions(Change(Effect.INTERRUPTS, "models that are not in the new place are deleted"))
 _TAG = _per_cloud(
     Transitions(Change(Effect.FREE, "a tag of every resource")),
     # The tags of instances and volumes are part of a launch template, and a new version of that replaces the nodes.
@@ -275,6 +277,9 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "telemetry.alertEmail": _per_cloud(
         _FREE, Transitions(Change(Effect.FREE, "alerts arrive once the new address has confirmed the subscription"))
     ),
+    "gitops.repository": _both(_OTHER_MODELS),
+    "gitops.revision": _both(_OTHER_MODELS),
+    "gitops.path": _both(_OTHER_MODELS),
     "resilience.deletionProtection": _both(_FREE),
     "resilience.retainData": _per_cloud(_UNUSED, _FREE),
     # A standby is added and removed while the server runs.

@@ -32,8 +32,8 @@ from infra.core.settings.tag_rules import check_tags
 from infra.core.settings.versions import KUBERNETES
 
 
-def find_faults(settings: Settings) -> Iterator[Fault]:
-    """All rules that the settings break."""
+def find_faults(settings: Settings, stack: str) -> Iterator[Fault]:
+    """All rules that the settings of a stack break."""
     for rule in (
         _check_location,
         _check_organization,
@@ -51,6 +51,7 @@ def find_faults(settings: Settings) -> Iterator[Fault]:
         _check_retention,
     ):
         yield from rule(settings)
+    yield from _check_gitops_path(settings, stack)
 
 
 def _check_location(settings: Settings) -> Iterator[Fault]:
@@ -316,4 +317,23 @@ def _check_retention(settings: Settings) -> Iterator[Fault]:
             f"is longer than Log Analytics keeps logs, {AZURE_RETENTION_DAYS[-1]} days",
             f"use a value from {AZURE_RETENTION_DAYS[0]} to {AZURE_RETENTION_DAYS[-1]}",
             value=days,
+        )
+
+
+def _check_gitops_path(settings: Settings, stack: str) -> Iterator[Fault]:
+    path = settings.gitops.path
+    if path and path.rpartition("/")[2] != stack:
+        yield Fault(
+            "gitops.path",
+            f"does not end with the stack's name, {stack}: stacks that share a folder would roll out each other's "
+            "models",
+            f"write it like {path.rpartition('/')[0] or 'stacks'}/{stack}, or remove it",
+            value=path,
+        )
+    elif path and "/" not in path:
+        yield Fault(
+            "gitops.path",
+            "is at the root of the repository: `base`, `overlays` and `applications` are beside the folder above it",
+            f"write it like stacks/{stack}, or remove it",
+            value=path,
         )

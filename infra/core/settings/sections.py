@@ -12,7 +12,17 @@ from pydantic.alias_generators import to_camel
 
 from infra.core.settings.clouds import Cloud
 from infra.core.settings.limits import ADMINS, AWS_RETENTION_DAYS, AZURE_DATABASE_DISKS
-from infra.core.settings.values import AuthorizedRange, Cidr, Email, Switch, Unit, WholeNumber
+from infra.core.settings.values import (
+    AuthorizedRange,
+    Cidr,
+    Email,
+    GitFolder,
+    GitRepository,
+    GitRevision,
+    Switch,
+    Unit,
+    WholeNumber,
+)
 from infra.core.settings.versions import KUBERNETES
 
 Nodes = Annotated[WholeNumber, Unit("nodes")]
@@ -133,6 +143,23 @@ class TelemetrySettings(Section):
         "",
         examples=["ml-oncall@example.com"],
         description="address that alerts are sent to; none sends no alerts",
+    )
+
+
+class GitopsSettings(Section):
+    """The git repository from which Argo CD deploys models: `platform/gitops` is what it starts with."""
+
+    repository: GitRepository = Field(
+        "",
+        examples=["https://git.example.com/acme/models.git"],
+        description="https URL of the repository; none installs Argo CD without anything to deploy",
+    )
+    revision: GitRevision = Field("main", examples=["main"], description="branch, tag or commit that is deployed")
+    path: GitFolder = Field(
+        "",
+        examples=["ml/stacks/test"],
+        description="folder of the stack's models, which ends with the stack's name so that no two stacks share it; "
+        "none uses stacks/ and that name",
     )
 
 

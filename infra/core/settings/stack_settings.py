@@ -12,6 +12,7 @@ from infra.core.settings.defaults import defaults, merge
 from infra.core.settings.sections import (
     ClusterSettings,
     DatabaseSettings,
+    GitopsSettings,
     NetworkSettings,
     ResilienceSettings,
     Section,
@@ -60,6 +61,7 @@ class Settings(Section):
     database: DatabaseSettings
     training: TrainingSettings
     telemetry: TelemetrySettings
+    gitops: GitopsSettings = GitopsSettings()
     resilience: ResilienceSettings
 
     @model_validator(mode="before")

@@ -98,6 +98,42 @@ Email = Annotated[
         )
     ),
 ]
+
+
+def _validate_repository(value: str) -> str:
+    if re.match(r"\w+://[^/]*@", value):
+        raise rule_error(
+            "contains credentials, which would be in the stack's file and in its state",
+            "remove what is before the @ of the URL",
+        )
+    if not re.fullmatch(r"(https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d+)?(/[\w.~-]+)+)?", value):
+        raise rule_error(
+            "must be the https URL of a git repository", "write it like https://git.example.com/acme/models.git"
+        )
+    return value
+
+
+GitRepository = Annotated[str, AfterValidator(_validate_repository)]
+GitRevision = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            r"(?!.*(\.\.|//|@\{))[A-Za-z0-9][\w./@+-]*(?<![./])",
+            "must be a branch, a tag or a commit",
+            "write it like main or 3f2c1ab",
+        )
+    ),
+]
+GitFolder = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            r"((?!\.{1,2}(/|$))[\w.-]+(/(?!\.{1,2}(/|$))[\w.-]+)*)?",
+            "must be a folder of the repository, relative to its root",
+            "write it like stacks/azure-dev",
+        )
+    ),
+]
 AwsAccount = Annotated[
     str,
     AfterValidator(

@@ -110,6 +110,19 @@ _REMEDIES: Sequence[tuple[str, str]] = (
         "Change in the chart's values what the policy {name} denies, or change the policy.",
     ),
     (
+        r"app path does not exist",
+        "Add the stack's folder to the GitOps repository, as `make new-stack` writes it, or correct "
+        "groundwork:gitops.path.",
+    ),
+    (
+        r"unable to resolve '(?P<revision>[^']*)' to a commit",
+        "The GitOps repository has no {revision}: correct groundwork:gitops.revision.",
+    ),
+    (
+        r"failed to list refs|repository not found|serves no git repository",
+        "The cluster does not reach the GitOps repository: correct groundwork:gitops.repository.",
+    ),
+    (
         r"DeadlineExceeded",
         "Raise the Job's activeDeadlineSeconds in the chart's values, or find out what delays its pods.",
     ),

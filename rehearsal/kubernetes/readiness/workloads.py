@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 
 from kernel.paths import look_up
 from rehearsal.kubernetes.client import ApiClient, Object
-from rehearsal.kubernetes.readiness import capacity, kubelet_checks
+from rehearsal.kubernetes.readiness import applications, capacity, kubelet_checks
 from rehearsal.kubernetes.readiness.conditions import conditions_by_type, true_conditions
 from rehearsal.kubernetes.readiness.problem import Problem, ProblemsOfObjects, describe_object
 from rehearsal.kubernetes.readiness.remedies import find_remedy
@@ -43,21 +43,25 @@ _REPORTED_CONDITIONS = (
 )
 
 
-def find_problems(api: ApiClient, namespace: str = "", release: str = "") -> list[Problem]:
+def find_problems(
+    api: ApiClient, namespace: str = "", release: str = "", served_kinds: Collection[str] = ()
+) -> list[Problem]:
     """What is not ready now, and why; of one namespace and of one Helm release where they are named.
 
     A release has the objects that Helm installed and what controllers created for them, but not its hooks: Helm does
-    not mark those. Raises ApiUnreachableError.
+    not mark those. `served_kinds` are custom kinds that real controllers reconcile. Raises ApiUnreachableError.
     """
     snapshot = Snapshot(api, namespace)
     checks = _CHECKS if namespace else (*_CHECKS, _check_required_conditions)
     found = chain.from_iterable(check(snapshot) for check in checks)
+    if applications.KIND in served_kinds:
+        found = chain(found, applications.find_unsynced(snapshot, _NO_REASON))
     problems = {problem for owner, problem in found if not release or _find_release(snapshot, owner) == release}
     return sorted(problems, key=lambda problem: (problem.workload, problem.reason))
 
 
-def wait_until_stable(api: ApiClient, timeout: float) -> list[Problem]:
-    """Wait until everything is ready, or no longer changes; returns the remaining problems.
+def wait_until_stable(api: ApiClient, timeout: float, served_kinds: Collection[str] = ()) -> list[Problem]:
+    """Wait until everything is ready, or no longer changes; returns the remaining problems, as `find_problems` does.
 
     That is when every problem has a reason and none has changed for some seconds, or after `timeout` seconds. Raises
     ApiUnreachableError.
@@ -67,7 +71,7 @@ def wait_until_stable(api: ApiClient, timeout: float) -> list[Problem]:
 
     def is_stable() -> bool:
         nonlocal problems, unchanged_since
-        current = find_problems(api)
+        current = find_problems(api, served_kinds=served_kinds)
         if current != problems:
             problems, unchanged_since = current, time.monotonic()
         all_explained = not any(_NO_REASON in problem.reason for problem in problems)

@@ -1,6 +1,6 @@
-"""What a scenario gives Argo CD: the repository and the application of its stack.
+"""The GitOps repository of a rehearsal, and what a scenario changes in it.
 
-Proves the files only; that Argo CD syncs them is proven by the scenario itself, in tests/engine/test_lifecycle.py.
+Proves the files and commits only; that Argo CD syncs them is proven by rehearsals, in tests/cluster and tests/engine.
 """
 
 from __future__ import annotations
@@ -11,30 +11,39 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rehearsal import project
 from rehearsal.console import UserError
-from rehearsal.scenarios import argocd_application, model_lifecycle
-from rehearsal.scenarios.gitops_repository import GitOpsRepository
+from rehearsal.gitops_repository import GitOpsRepository
+from rehearsal.scenarios import model_lifecycle, pod_processes
 from rehearsal.scenarios.kubelet_stub import PROCESS_ANNOTATION
 
 pytestmark = pytest.mark.process
 
 
+def git(repository: GitOpsRepository, *arguments: str) -> str:
+    command = ["git", "-C", str(repository.folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_only_the_pods_of_the_stack_run_processes(tmp_path: Path) -> None:
-    repository = GitOpsRepository.create(tmp_path / "models.git", "aws-staging")
-    command = ["git", "-C", str(repository.folder), "diff", "--name-only", "main~1", "main"]
-    changed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    repository = GitOpsRepository.create(tmp_path / "models.git", project.current().require("gitops"))
+    pod_processes.commit_annotation(repository, "aws-staging")
+    changed = git(repository, "diff", "--name-only", "main~1", "main").split()
     assert changed == ["stacks/aws-staging/kustomization.yaml"]
-    shown = subprocess.run(
-        ["git", "-C", str(repository.folder), "show", f"main:{changed[0]}"], capture_output=True, text=True, check=True
-    )
-    kustomization = yaml.safe_load(shown.stdout)
+    kustomization = yaml.safe_load(git(repository, "show", f"main:{changed[0]}"))
     assert PROCESS_ANNOTATION.replace("/", "~1") in kustomization["patches"][0]["patch"]
 
 
-def test_the_application_has_the_folder_of_the_stack() -> None:
-    url, (declared, application) = argocd_application.load_manifests("aws-staging")
-    assert declared["spec"]["sourceRepos"] == [url] == [application["spec"]["source"]["repoURL"]]
-    assert application["spec"]["source"]["path"] == "stacks/aws-staging"
+def test_a_repository_follows_the_projects_folder(tmp_path: Path) -> None:
+    source = tmp_path / "gitops"
+    (source / "stacks").mkdir(parents=True)
+    (source / "old.yaml").write_text("old")
+    repository = GitOpsRepository.create(tmp_path / "models.git", source)
+    first = repository.head_commit()
+    assert GitOpsRepository.create(tmp_path / "models.git", source).head_commit() == first
+    (source / "old.yaml").rename(source / "stacks" / "new.yaml")
+    assert GitOpsRepository.create(tmp_path / "models.git", source).head_commit() != first
+    assert git(repository, "ls-tree", "-r", "--name-only", "main").split() == ["stacks/new.yaml"]
 
 
 def test_a_stack_without_a_folder_is_an_error_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:

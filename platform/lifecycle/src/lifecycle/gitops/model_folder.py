@@ -127,7 +127,7 @@ def _explain_errors(path: str) -> Iterator[None]:
 
 
 def _stack_path(settings: GitopsSettings) -> str:
-    return f"stacks/{settings.stack}"
+    return settings.path or f"stacks/{settings.stack}"
 
 
 def _stack_kustomization(settings: GitopsSettings) -> str:

@@ -20,7 +20,12 @@ class GitopsSettings(BaseSettings):
     branch: str = Field("main", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", description="the branch that Argo CD follows")
     stack: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$",
-        description="the stack that the models run on; the folder `stacks/<stack>` is written",
+        description="the stack that the models run on",
+    )
+    path: str = Field(
+        "",
+        pattern=r"^([\w-][\w.-]*(/[\w-][\w.-]*)*)?$",
+        description="the folder of its models that is written; none is `stacks/<stack>`",
     )
     mode: Literal["commit", "pull-request"] = Field(
         "commit",

@@ -1,0 +1,58 @@
+"""Argo CD's Applications that are not Synced and Healthy, and what Argo CD says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kernel.paths import look_up
+from rehearsal.kubernetes.client import Object
+from rehearsal.kubernetes.readiness.problem import Problem, ProblemsOfObjects, describe_object
+from rehearsal.kubernetes.readiness.remedies import find_remedy
+from rehearsal.kubernetes.readiness.snapshot import Snapshot
+
+KIND = "Application"
+_API_VERSION = "argoproj.io/v1alpha1"
+
+
+def find_unsynced(snapshot: Snapshot, no_reason: str) -> ProblemsOfObjects:
+    """Problems of all Applications; `no_reason` is what a problem has while Argo CD still works on it.
+
+    Only a controller that runs tells: where it is simulated, no Application has a status.
+    """
+    for application in snapshot.list(_API_VERSION, KIND):
+        for reason in _explain(application, no_reason):
+            yield application, Problem(describe_object(application), reason, find_remedy(reason))
+
+
+def _explain(application: Object, no_reason: str) -> Iterator[str]:
+    conditions = look_up(application, "status.conditions", ())
+    errors = [condition["message"] for condition in conditions if condition["type"].endswith("Error")]
+    sync, operation = (look_up(application, f"status.{part}", {}) for part in ("sync", "operationState"))
+    if errors:
+        yield _join_lines("; ".join(dict.fromkeys(errors)))
+    elif sync.get("status") != "Synced":
+        failed = operation.get("phase") in ("Failed", "Error") or operation.get("retryCount")
+        yield f"not synced: {_join_lines(operation.get('message', '')) if failed else no_reason}"
+    elif not _manages_applications(application):
+        health = look_up(application, "status.health", {})
+        if health.get("status") not in ("Healthy", "Suspended"):
+            known = "; ".join(_list_unhealthy(application)) or no_reason
+            yield f"{health.get('status', 'without health')}: {known}"
+
+
+def _manages_applications(application: Object) -> bool:
+    """Its health is that of the others, which have problems of their own."""
+    return any(resource["kind"] == KIND for resource in look_up(application, "status.resources", ()))
+
+
+def _list_unhealthy(application: Object) -> Iterator[str]:
+    """The objects that are at fault. One that makes progress is not yet."""
+    for resource in look_up(application, "status.resources", ()):
+        health = resource.get("health", {})
+        if health.get("status") in ("Degraded", "Missing", "Unknown"):
+            message = _join_lines(health.get("message", ""))
+            yield f"{resource['kind']} {resource['name']} is {health['status']}{f' ({message})' if message else ''}"
+
+
+def _join_lines(text: str) -> str:
+    return " ".join(text.split())
