@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,20 +47,27 @@ class Question:
 
 
 def _suggest_cloud(answers: Answers) -> str:
-    return next((cloud for cloud in Cloud if answers["STACK"].startswith(f"{cloud}-")), "")
+    return next((cloud for cloud in Cloud if cloud in _split_name(answers["STACK"])), "")
 
 
 def _suggest_environment(answers: Answers) -> str:
-    return next((one for one in Environment if one in answers["STACK"]), Environment.DEV)
+    return next((one for one in Environment if one in _split_name(answers["STACK"])), Environment.DEV)
+
+
+def _split_name(stack: str) -> list[str]:
+    """The words in a stack's name: `research-azure` -> research, azure."""
+    return re.split(r"[-_.]", stack.lower())
 
 
 QUESTIONS = (
     Question("STACK", "Name of the stack, such as azure-sandbox or aws-prod-eu"),
     Question("CLOUD", "Cloud: azure or aws", "cloud", _suggest_cloud),
     Question("ENVIRONMENT", "Class of defaults: dev, staging or prod", "environment", _suggest_environment),
-    Question("LOCATION", "Region with three availability zones, such as westeurope or eu-west-1", "location"),
+    Question("LOCATION", "Region, such as westeurope or eu-west-1; docs/settings.md lists all", "location"),
     Question(
-        "ORGANIZATION", "Organization, 2 to 8 letters and digits: the start of all names in the cloud", "organization"
+        "ORGANIZATION",
+        "Organization, 2 to 8 lower-case letters and digits: the start of all names in the cloud",
+        "organization",
     ),
     Question("OWNER", "Team that is responsible for the stack", "owner"),
     Question(
@@ -128,7 +136,11 @@ def check_answers(answers: Answers, root: Path) -> Settings:
         raise DeployError("\n".join(["A stack cannot have these settings:", *lines])) from None
     for file in list_files(stack):
         if (root / file).exists():
-            raise DeployError(f"There is a stack '{stack}' already: {file} exists.")
+            raise DeployError(
+                f"There is a stack '{stack}' already: {file} exists. Choose another name; or edit its settings and go "
+                f"on with `make rehearse STACK={stack}`; or delete what is left of a stack that is gone: "
+                f"{' and '.join(map(str, list_files(stack)))}."
+            )
     return settings
 
 
@@ -171,6 +183,7 @@ def write_files(answers: Answers, settings: Settings, root: Path) -> str:
             raise DeployError(f"{file} cannot be written: {error.strerror}.") from None
         written.append(file)
     lines = [f"Wrote {' and '.join(map(str, written))}."]
+    lines += _note_other_names(stack, settings, written)
     lines.append(f"Names in the cloud start with {Naming(settings, stack).prefix}.")
     if answers["AUTHORIZED_RANGES"] == _EXAMPLE_RANGE:
         lines.append(f"Before `make up`, replace {_EXAMPLE_RANGE} in the settings: nobody has these addresses.")
@@ -182,6 +195,18 @@ def write_files(answers: Answers, settings: Settings, root: Path) -> str:
             f"  make preview STACK={stack}    show what it would create on {settings.cloud}",
         ]
     )
+
+
+def _note_other_names(stack: str, settings: Settings, written: Sequence[Path]) -> list[str]:
+    """What is misleading in the stack's name: another cloud or environment than it has."""
+    has = (settings.cloud, settings.environment)
+    other = [one for kind in (Cloud, Environment) for one in kind if one in _split_name(stack) and one not in has]
+    if not other:
+        return []
+    return [
+        f"Note: its name says {' and '.join(other)}, and it is {settings.environment} on {settings.cloud}. "
+        f"If that is not what you mean, delete {' and '.join(map(str, written))} and begin again."
+    ]
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from deploy.engine import Engine
 from deploy.errors import DeployError
 from deploy.stack import Stack
 from infra.core import stack_config
+from kernel.deployed_settings import find_deployed_settings
 
 
 def describe(stack: Stack, engine: Engine, confirmed: Collection[str]) -> str:
@@ -22,11 +23,8 @@ def describe(stack: Stack, engine: Engine, confirmed: Collection[str]) -> str:
     resources = _export_resources(stack, engine)
     if not resources:
         return ""
-    outputs: Mapping[str, Any] = next(
-        (each.get("outputs", {}) for each in resources if each["type"] == "pulumi:pulumi:Stack"), {}
-    )
-    standing = outputs.get("settings")
-    if not isinstance(standing, Mapping):
+    standing = find_deployed_settings(resources)
+    if standing is None:
         return f"{stack.name} has no finished deployment that says what its settings were, so they are not compared."
     try:
         changes = stack_config.compare(stack.content, stack.name, standing, confirmed)

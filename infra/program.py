@@ -8,6 +8,7 @@ from infra import aws, azure, cluster
 from infra.contract import Foundation
 from infra.core import stack_config
 from infra.core.component import StackContext
+from infra.core.deployed_settings import DeployedSettings
 from infra.core.naming import Naming
 from infra.core.settings import Cloud
 
@@ -20,22 +21,25 @@ def deploy() -> None:
     context = StackContext(settings, Naming(settings, pulumi.get_stack()))
     foundation = _CREATE_FOUNDATION[settings.cloud](context)
     cluster.create_platform(context, foundation)
-    _export_outputs(foundation)
-    # What the next deployment is compared with, see infra/core/settings/changes.py.
-    pulumi.export("settings", settings.dump())
+    outputs = _list_outputs(foundation)
+    for name, value in outputs.items():
+        pulumi.export(name, value)
+    DeployedSettings(context, list(outputs.values()))
 
 
-def _export_outputs(foundation: Foundation) -> None:
+def _list_outputs(foundation: Foundation) -> dict[str, pulumi.Output[str] | str]:
     # Flat, because one secret in an object makes the whole object a secret (pulumi#17422).
-    pulumi.export("cluster", foundation.cluster.name)
-    pulumi.export("kubeconfig", foundation.cluster.kubeconfig)
-    pulumi.export("oidcIssuer", foundation.cluster.oidc_issuer)
-    pulumi.export("registry", foundation.registry.server)
-    pulumi.export("artifacts", foundation.artifacts.uri)
-    pulumi.export("trackingDatabase", foundation.tracking_db.host)
-    pulumi.export("experiments", foundation.experiments.endpoint)
-    pulumi.export("secrets", foundation.secrets.name)
-    pulumi.export("training", foundation.training.name)
-    pulumi.export("telemetry", foundation.telemetry.logs)
-    pulumi.export("audit", foundation.audit.destination)
-    pulumi.export("mlflow", cluster.MLFLOW_URL)
+    return {
+        "cluster": foundation.cluster.name,
+        "kubeconfig": foundation.cluster.kubeconfig,
+        "oidcIssuer": foundation.cluster.oidc_issuer,
+        "registry": foundation.registry.server,
+        "artifacts": foundation.artifacts.uri,
+        "trackingDatabase": foundation.tracking_db.host,
+        "experiments": foundation.experiments.endpoint,
+        "secrets": foundation.secrets.name,
+        "training": foundation.training.name,
+        "telemetry": foundation.telemetry.logs,
+        "audit": foundation.audit.destination,
+        "mlflow": cluster.MLFLOW_URL,
+    }

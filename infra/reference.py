@@ -24,7 +24,8 @@ from infra.core.settings.catalogue import (
     list_sections,
     list_settings,
 )
-from infra.core.settings.changes import CHANGES, MEANINGS
+from infra.core.settings.changes import CHANGES, MEANINGS, Effect
+from infra.core.settings.limits import LOCATIONS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -57,7 +58,8 @@ def _format_effects() -> list[str]:
     rows = [f"| {effect} | {meaning} |" for effect, meaning in MEANINGS.items()]
     return [
         "The last column says what changing a setting does to a stack that stands. `make rehearse`, `make preview` and",
-        "`make up` say it before anything starts: they compare with the last deployment's output `settings`.",
+        "`make up` say it before anything starts: they compare with the settings of the last deployment, which are in",
+        "the stack's state. Plain `pulumi` does not compare them.",
         "",
         "| changing it | means |",
         "|---|---|",
@@ -89,6 +91,17 @@ def _format_section(section: str) -> list[str]:
         "```yaml",
         *format_content(_nest({path: _example(path) for path in settings})),
         "```",
+        "",
+        *([] if section else _format_locations()),
+    ]
+
+
+def _format_locations() -> list[str]:
+    """The regions that a stack can be in."""
+    return [
+        "The regions with three availability zones that `location` can be:",
+        "",
+        *(f"- {cloud}: {', '.join(f'`{location}`' for location in LOCATIONS[cloud])}" for cloud in Cloud),
         "",
     ]
 
@@ -151,8 +164,9 @@ def _default(path: str) -> str:
     if path in _WAYS_TO_THE_API:
         return "one of the two is required"
     values = list(dict.fromkeys(defaults.values()))
+    used_on = [cloud for cloud in Cloud if CHANGES[path][cloud].usual.effect is not Effect.NONE]
     if len(values) == 1:
-        return values[0]
+        return values[0] if len(used_on) == len(Cloud) else f"{values[0]} ({', '.join(used_on)})"
     stacks = {value: {stack for stack, default in defaults.items() if default == value} for value in values}
     return "; ".join(f"{value} ({_name_stacks(stacks[value])})" for value in values)
 

@@ -9,6 +9,7 @@ of one key, of which the engine takes either.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,10 +29,16 @@ _BACKEND_KEYS = frozenset({"secretsprovider", "encryptedkey", "encryptionsalt", 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value is written: its line, from 1, and the text of a scalar as it stands there, None for the others."""
+    """Where a value is written.
+
+    line     from 1
+    text     of a scalar as it stands there, None for the others
+    comment  what YAML takes as a comment behind a scalar without quotes, from its `#` on
+    """
 
     line: int
     text: str | None
+    comment: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ class _Reader(Reader):
         value = super().read_value(node, keys)
         if self._is_in_config:
             text = node.value if isinstance(node, yaml.ScalarNode) else None
-            self.places[keys] = Place(node.start_mark.line + 1, text)
+            self.places[keys] = Place(node.start_mark.line + 1, text, _find_comment(node))
             if _is_encrypted(value):
                 self.encrypted.append(keys)
         return value
@@ -162,6 +169,15 @@ class _Reader(Reader):
                 return yaml_scalars.format_number(value)
             case _:
                 return value
+
+
+def _find_comment(node: yaml.Node) -> str:
+    """The comment in the line of a plain scalar; in the others a `#` has its place inside the quotes."""
+    end = node.end_mark
+    if node.tag != yaml_scalars.PLAIN or end.buffer is None:
+        return ""
+    rest = end.buffer[end.pointer :].partition("\n")[0].rstrip("\r\0 \t")
+    return rest.lstrip(" \t") if re.match(r"[ \t]+#", rest) else ""
 
 
 def _is_encrypted(value: Any) -> bool:

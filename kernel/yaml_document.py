@@ -103,8 +103,8 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> str:
     """Place, reason and remedy of a mistake in YAML's grammar, and the line that it is in."""
     problem = error.problem or error.context or "it cannot be parsed"
     remedy = next((remedy for pattern, remedy in _REMEDIES.items() if re.search(pattern, problem)), "")
-    unclosed = re.search(_END, problem)
-    mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
+    began_before = re.search(f"{_END}|{_NO_COLON}", problem)
+    mark = error.context_mark if began_before else error.problem_mark or error.context_mark
     if mark is None:
         return f"this is not YAML: {problem}."
     lines = text.split("\n")
@@ -115,12 +115,17 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> str:
 
 
 _END = "end of stream|stream end"
+_NO_COLON = "could not find expected ':'"
 # What to do about the mistakes that people make, by the parser's words for them.
 _REMEDIES = {
     _END: "Close the quotes or brackets that begin here.",
     r"'\\t'": "Indent with blanks, not with tabs.",
     r"character '[@`%]'": "Put text that begins with this character in quotes.",
-    r"mapping values are not allowed": "Put text that has a colon and a blank in quotes, or begin a new line.",
+    r"mapping values are not allowed": "Indent this line as far as the others of its section; put text that has a "
+    "colon and a blank in quotes.",
+    r"<block end>|<document start>": "Indent this line as far as the others of its section.",
+    _NO_COLON: "Write it as `key: value`.",
+    r"expected ',' or '[]}]'": "Close the brackets, or write a comma between two items.",
     r"undefined alias": "Put text that begins with `*` in quotes.",
 }
 

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable
 
 from kernel.proxies import loopback_exemptions
-from rehearsal import commands
+from rehearsal import commands, stack_rehearsal
 from rehearsal.console import UserError, info
 from rehearsal.machine_faults import describe_os_error
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "up": commands.up,
+    "up": stack_rehearsal.up,
     "destroy": commands.destroy,
     "reset": commands.reset,
     "shell": commands.shell,

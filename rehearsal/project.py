@@ -23,7 +23,7 @@ SettingsCheck = Callable[[StackFile, str], object]
 """Takes the content of a stack's file and the stack's name; raises ValueError."""
 
 SettingsComparison = Callable[[StackFile, str, Mapping[str, Any], Collection[str]], str]
-"""Takes also the last deployment's output `settings`, and the settings whose loss of data is confirmed.
+"""Takes also the settings of the last deployment (`kernel.deployed_settings`), and those that may lose data.
 
 Returns lines about what changes, or nothing; raises ValueError when it must not.
 """

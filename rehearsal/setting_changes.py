@@ -6,11 +6,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from kernel.deployed_settings import find_deployed_settings
 from rehearsal.console import UserError, info
 from rehearsal.session import Rehearsal
-
-# The output in which a program says what its settings are.
-_OUTPUT = "settings"
 
 
 def check(rehearsal: Rehearsal, confirmed: Collection[str]) -> str:
@@ -22,11 +20,8 @@ def check(rehearsal: Rehearsal, confirmed: Collection[str]) -> str:
     resources = _read_resources(rehearsal) if compare else []
     if compare is None or not resources:
         return ""
-    outputs: Mapping[str, Any] = next(
-        (each.get("outputs", {}) for each in resources if each["type"] == "pulumi:pulumi:Stack"), {}
-    )
-    standing = outputs.get(_OUTPUT)
-    if not isinstance(standing, Mapping):
+    standing = find_deployed_settings(resources)
+    if standing is None:
         info(f"{rehearsal.stack} has no finished deployment that says what its settings were: they are not compared.")
         return ""
     file = rehearsal.settings_in_force()

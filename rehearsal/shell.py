@@ -18,18 +18,20 @@ from rehearsal.engine.environment import RehearsalEnvironment
 
 _RED, _GREEN, _PLAIN = "\\033[31m", "\\033[32m", "\\033[0m"
 
-# Fails, having said so, where the environment is lost.
+# Fails where the environment is lost, and says so when that is new: the prompt shows it from then on. A plain sh runs
+# this in a process of its own, so that it cannot remember, and says it each time.
 _CHECK = """
 _rehearsal_lost() {{
 {check}
 }}
 _rehearsal_check() {{
   _rehearsal_names=$(_rehearsal_lost)
-  if [ -n "$_rehearsal_names" ]; then
+  if [ -n "$_rehearsal_names" ] && [ "$_rehearsal_names" != "${{_rehearsal_reported-}}" ]; then
     printf '{red}%s{plain}\\n' \
       "This shell is no longer in the rehearsal of {stack}:$_rehearsal_names changed." {remedy} >&2
-    return 1
   fi
+  _rehearsal_reported=$_rehearsal_names
+  [ -z "$_rehearsal_names" ]
 }}
 """
 
@@ -106,13 +108,16 @@ functions --query fish_prompt; and functions --copy fish_prompt _rehearsal_user_
 function fish_prompt
   set --local names (_rehearsal_lost)
   if test -n "$names"
-    printf '{red}%s{plain}\\n' "This shell is no longer in the rehearsal of {stack}: $names changed." {remedy} >&2
+    if test "$names" != "$_rehearsal_reported"
+      printf '{red}%s{plain}\\n' "This shell is no longer in the rehearsal of {stack}: $names changed." {remedy} >&2
+    end
     set_color red
     echo -n '(NOT rehearsal {stack}) '
   else
     set_color green
     echo -n '(rehearsal {stack}) '
   end
+  set --global _rehearsal_reported "$names"
   set_color normal
   functions --query _rehearsal_user_prompt; and _rehearsal_user_prompt; or echo -n '> '
 end

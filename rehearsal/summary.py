@@ -79,8 +79,16 @@ def render(
     lines = [f" Rehearsal of {stack}: {outcome} ".center(_WIDTH, "=")]
     for title, body in sections.items():
         lines += ["", title, *(f"  {line}" for line in body)]
-    lines += ["", f"{len(declared)} resources", "=" * _WIDTH]
+    lines += ["", _total(resources, len(declared)), "=" * _WIDTH]
     return "\n".join(lines)
+
+
+def _total(resources: Sequence[Mapping[str, Any]], declared: int) -> str:
+    """How many resources there are, and how that fits the engine's count, which has all in its state."""
+    providers = sum(item["type"].startswith("pulumi:providers:") for item in resources)
+    components = sum(not item.get("custom") and not item["type"].startswith("pulumi:") for item in resources)
+    others = f"{components} components, {providers} providers and the stack itself"
+    return f"{declared} resources; the engine counts {len(resources)}, with {others}"
 
 
 def policy_results(events: Iterable[Mapping[str, Any]]) -> PolicyResults:

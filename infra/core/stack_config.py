@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import difflib
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -17,12 +19,15 @@ from infra.core.settings.catalogue import NAMESPACE as NAMESPACE  # part of this
 from infra.core.settings.catalogue import find_example, list_settings
 from infra.core.settings.changes import find_changes
 from infra.core.settings.faults import Fault, join_path, split_path
-from infra.core.settings.messages import describe_error, describe_rewritten
+from infra.core.settings.messages import describe_commented, describe_error, describe_rewritten
 from infra.core.settings.rules import find_faults
 from kernel.stack_file import ENCRYPTED, StackFile
 
 # What a stack's file has beside `config:`.
 _OTHER_KEYS = frozenset({"config", "encryptionsalt", "encryptedkey", "secretsprovider", "environment"})
+
+# Settings whose text may be anything, `#` included.
+_FREE_TEXTS = ("owner", "costCenter", "tags")
 
 _NAME_REMEDY = "start it with a letter or digit, and use at most 100 letters, digits, hyphens, underscores and periods"
 
@@ -59,7 +64,7 @@ def parse(raw: Mapping[str, Any], stack: str, file: StackFile | None = None) -> 
     """
     settings, faults = _validate(raw, stack, _list_texts(file))
     if file:
-        faults = [*_find_misplaced(file, faults), *_find_rewritten(file, raw), *faults]
+        faults = [*_find_misplaced(file, faults), *_find_rewritten(file, raw), *_find_commented(file, raw), *faults]
     lines = _list_lines(file)
     problems = [fault.describe(lines.get(fault.setting)) for fault in faults]
     if not is_stack_name(stack):
@@ -72,8 +77,8 @@ def parse(raw: Mapping[str, Any], stack: str, file: StackFile | None = None) -> 
 def compare(file: StackFile, stack: str, standing: Mapping[str, Any], confirmed: Collection[str]) -> str:
     """What deploying a file would change in a stack that stands, in one line for each setting; empty for nothing.
 
-    `standing` is the output `settings` of the last deployment. Raises ValueError when a change cannot be made, or when
-    one that loses data is not among the `confirmed` settings.
+    `standing` are the settings of the last deployment, defaults included. Raises ValueError when a change cannot be
+    made, or when one that loses data is not among the `confirmed` settings.
     """
     changes = list(find_changes(standing, check(file, stack)))
     refused = [each for each in changes if each.is_refused(confirmed)]
@@ -100,11 +105,30 @@ def _validate(
         settings, faults = Settings.model_validate(raw), []
     except ValidationError as error:
         cloud = Cloud.AWS if raw.get("cloud") == Cloud.AWS else Cloud.AZURE
-        faults = [describe_error(item, cloud, texts) for item in error.errors()]
+        faults = _describe_errors(error, raw, cloud, texts)
         mended = _leave_out(raw, error, cloud)
         broken = [fault for fault in find_faults(mended, stack) if not _concern(fault, faults)] if mended else []
         return None, [*faults, *broken]
     return settings, list(find_faults(settings, stack))
+
+
+def _describe_errors(
+    error: ValidationError, raw: Mapping[str, Any], cloud: Cloud, texts: Mapping[Sequence[str], str | None]
+) -> list[Fault]:
+    """The faults of an error, without the settings that are missing because their name is misspelt."""
+    faults = [describe_error(item, cloud, texts) for item in error.errors()]
+    faults = [replace(fault, others=[one for one in fault.others if not _is_set(raw, one)]) for fault in faults]
+    missing = {join_path(tuple(map(str, item["loc"]))) for item in error.errors() if item["type"] == "missing"}
+    misspelt = {other for fault in faults for other in fault.others}
+    return [fault for fault in faults if fault.setting not in missing & misspelt]
+
+
+def _is_set(raw: Any, setting: str) -> bool:
+    for part in split_path(setting):
+        if not isinstance(raw, Mapping) or part not in raw:
+            return False
+        raw = raw[part]
+    return True
 
 
 def _leave_out(raw: Mapping[str, Any], error: ValidationError, cloud: Cloud) -> Settings | None:
@@ -167,6 +191,14 @@ def _find_rewritten(file: StackFile, raw: Mapping[str, Any]) -> Iterator[Fault]:
             )
         if isinstance(value, str) and text and value not in (text, "", ENCRYPTED):
             yield describe_rewritten(join_path(path), value, text)
+
+
+def _find_commented(file: StackFile, raw: Mapping[str, Any]) -> Iterator[Fault]:
+    """Free texts that YAML ends at a ` #` behind which no blank is, as in `owner: R&D #1`."""
+    cloud = Cloud.AWS if raw.get("cloud") == Cloud.AWS else Cloud.AZURE
+    for path, place in _list_places(file).items():
+        if path[0] in _FREE_TEXTS and place.text and re.match(r"#[^\s#]", place.comment):
+            yield describe_commented(join_path(path), place.text, place.comment[1:], cloud)
 
 
 def _list_texts(file: StackFile | None) -> dict[Sequence[str], str | None]:

@@ -12,8 +12,17 @@ from typing import Any, Final
 
 import yaml
 
+from kernel.yaml_document import compose, read_bytes
+
 FILE: Final = Path(__file__).resolve().parents[1] / "exceptions.yaml"
-_FIELDS: Final = {"control": str, "resource": str, "reason": str, "expires": date}
+_TEXT: Final = "a text, in quotes where it looks like something else"
+# The type of each field, and how to write it. A moment (datetime) is no day, though Python has it for one.
+_FIELDS: Final = {
+    "control": (str, _TEXT),
+    "resource": (str, _TEXT),
+    "reason": (str, _TEXT),
+    "expires": (date, "a day such as 2027-11-30"),
+}
 
 
 @dataclass(frozen=True)
@@ -36,10 +45,17 @@ class ReviewedException:
 
 def load(known_controls: Collection[str], path: Path = FILE) -> list[ReviewedException]:
     """The exceptions in a file. Raises ValueError with every malformed entry and what is wrong with it."""
-    entries = yaml.safe_load(path.read_text()) or []
+    name = f"{path.parent.name}/{path.name}"
+    compose(read_bytes(path, name), name)  # says where a file is not YAML, and what to do
+    try:
+        entries = yaml.safe_load(path.read_bytes()) or []
+    except (ValueError, yaml.YAMLError) as error:  # a day such as 2027-02-30, or a tag that nothing knows
+        raise ValueError(f"{name} has a value that cannot be read: {error}.") from None
+    if not isinstance(entries, list):
+        raise ValueError(f"{name} has to be a list, each entry with {', '.join(_FIELDS)}: begin each with `- `.")
     problems = [problem for entry in entries for problem in _problems(entry, known_controls)]
     if problems:
-        raise ValueError(f"{path.name}: {'; '.join(problems)}")
+        raise ValueError("\n".join(f"{name}: {problem}." for problem in problems))
     return [ReviewedException(**entry) for entry in entries]
 
 
@@ -54,13 +70,13 @@ def _problems(entry: Any, known_controls: Collection[str]) -> list[str]:
         return [f"{entry!r} is not an entry with {', '.join(_FIELDS)}"]
     name = f"the exception from '{entry.get('control')}' for '{entry.get('resource')}'"
     problems = [
-        f"{name} needs '{field}', a {kind.__name__}"
-        for field, kind in _FIELDS.items()
-        if not isinstance(entry.get(field), kind) or not entry[field]
+        f"{name} needs '{field}', {form}"
+        for field, (kind, form) in _FIELDS.items()
+        if type(entry.get(field)) is not kind or not entry[field]
     ]
     problems += [
         f"{name} has an unknown field '{field}' (known: {', '.join(_FIELDS)})"
-        for field in sorted(set(entry) - set(_FIELDS))
+        for field in sorted(map(str, set(entry) - set(_FIELDS)))
     ]
     if entry.get("control") not in known_controls:
         problems.append(f"{name} does not name a control (docs/controls.md lists them)")

@@ -87,7 +87,15 @@ class RehearsalEnvironment:
                 # A user's alias or function would be found before the programs on PATH.
                 *(f"unalias {program} 2>/dev/null || :; unset -f {program} || :" for program in PROGRAMS),
                 *(f"export {key}={shlex.quote(value)}" for key, value in sorted(self.variables.items())),
-                f'export PATH={shlex.quote(os.pathsep.join(self.path))}:"$PATH"',
+                # The folders come first, and once, however often this is evaluated.
+                '_path=":$PATH:"',
+                f"for _folder in {shlex.join(self.path)}; do",
+                '  while case "$_path" in *":$_folder:"*) true ;; *) false ;; esac; do',
+                '    _path=${_path%%":$_folder:"*}:${_path#*":$_folder:"}',
+                "  done",
+                "done",
+                "_path=${_path#:}",
+                f'export PATH={shlex.quote(os.pathsep.join(self.path))}:"${{_path%:}}"; unset _path _folder',
             ]
         )
 
@@ -118,6 +126,9 @@ class RehearsalEnvironment:
                 "  set --query $name; and set --global --unexport $name ''",
                 "end",
                 *(f"set --global --export {key} {_quote_fish(value)}" for key, value in sorted(self.variables.items())),
+                f"for folder in {' '.join(map(_quote_fish, self.path))}",
+                "  while set --local at (contains --index -- $folder $PATH); set --erase PATH[$at]; end",
+                "end",
                 f"set --global --export PATH {' '.join(map(_quote_fish, self.path))} $PATH",
             ]
         )

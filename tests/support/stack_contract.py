@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import pytest
 
 from infra.cluster.namespaces import MODEL_PROFILES, PROFILES, SERVICE_PROFILES
+from kernel.deployed_settings import find_deployed_settings
 from rehearsal.helm.charts import FOLDER_VARIABLE
 from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.summary import policy_results, read_events
@@ -61,7 +62,15 @@ class StackContract:
         assert graph.returncode == 0, graph.output
         outputs = stack.pulumi("stack", "output", "--json")
         assert json.loads(outputs.output)["kubeconfig"] == "[secret]"
+        assert "settings" not in json.loads(outputs.output)
         assert "kube-prometheus-stack" in (tmp_path / "graph.dot").read_text()
+
+    def test_the_state_keeps_the_settings_for_the_next_deployment(self, stack: Stack) -> None:
+        exported = stack.pulumi("stack", "export")
+        settings = find_deployed_settings(json.loads(exported.output)["deployment"]["resources"])
+        assert settings is not None
+        assert settings["environment"] == "dev"
+        assert settings["cluster"]["userPool"]["minimum"]
 
     def test_one_edited_setting_changes_just_what_it_is_about(self, stack: Stack) -> None:
         maximum = "groundwork:cluster:\n    userPool: {maximum: 12}"

@@ -108,7 +108,7 @@ class SettingChange:
 
 
 def find_changes(standing: Mapping[str, Any], settings: Settings) -> Iterator[SettingChange]:
-    """What differs between the settings of what stands, as `settings.dump` gives them, and those wanted.
+    """What differs between the settings of what stands, as `Settings.dump` gives them, and those wanted.
 
     A setting that what stands does not know is left out: it is newer than that.
     """

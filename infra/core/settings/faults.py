@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,3 +58,14 @@ def split_path(setting: str) -> tuple[str, ...]:
 def join_path(path: Sequence[str | int]) -> str:
     """The reverse of `split_path`."""
     return "".join(f"[{part}]" if str(part).isdigit() else f".{part}" for part in path).removeprefix(".")
+
+
+def find_close(name: str, known: Sequence[str]) -> str:
+    """The name that is nearly `name`, apart from case and separators, or nothing."""
+    simple = {_simplify(one): one for one in reversed(known)}
+    close = difflib.get_close_matches(_simplify(name), simple, n=1, cutoff=0.75)
+    return simple[close[0]] if close else ""
+
+
+def _simplify(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")

@@ -9,20 +9,20 @@ from infra.core.settings.clouds import Cloud
 
 # Regions with three availability zones.
 # Source: https://learn.microsoft.com/azure/reliability/regions-list
-AZURE_LOCATIONS = frozenset(
-    "australiaeast brazilsouth canadacentral centralindia centralus eastasia eastus eastus2 francecentral "
-    "germanywestcentral israelcentral italynorth japaneast japanwest koreacentral mexicocentral "
-    "newzealandnorth northeurope norwayeast polandcentral qatarcentral southafricanorth southcentralus "
-    "southeastasia spaincentral swedencentral switzerlandnorth uaenorth uksouth westeurope westus2 "
-    "westus3".split()
+AZURE_LOCATIONS = tuple(
+    "australiaeast austriaeast belgiumcentral brazilsouth canadacentral centralindia centralus chilecentral eastasia "
+    "eastus eastus2 francecentral germanywestcentral indonesiacentral israelcentral italynorth japaneast japanwest "
+    "koreacentral malaysiawest mexicocentral newzealandnorth northeurope norwayeast polandcentral qatarcentral "
+    "southafricanorth southcentralus southeastasia spaincentral swedencentral switzerlandnorth uaenorth uksouth "
+    "westeurope westus2 westus3".split()
 )
-# Source: https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html; us-west-1 is
+# Source: https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-availability-zones.html; us-west-1 is
 # missing because it offers new accounts only two zones.
-AWS_LOCATIONS = frozenset(
-    "af-south-1 ap-east-1 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 "
-    "ap-southeast-2 ap-southeast-3 ap-southeast-4 ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 "
-    "eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 sa-east-1 "
-    "us-east-1 us-east-2 us-west-2".split()
+AWS_LOCATIONS = tuple(
+    "af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 "
+    "ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-7 ca-central-1 ca-west-1 eu-central-1 "
+    "eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 "
+    "mx-central-1 sa-east-1 us-east-1 us-east-2 us-west-2".split()
 )
 LOCATIONS = {Cloud.AZURE: AZURE_LOCATIONS, Cloud.AWS: AWS_LOCATIONS}
 

@@ -20,7 +20,7 @@ from infra.core.settings.catalogue import (
     list_settings,
 )
 from infra.core.settings.clouds import Cloud
-from infra.core.settings.faults import NO_VALUE, Fault, join_path, split_path
+from infra.core.settings.faults import NO_VALUE, Fault, find_close, join_path, split_path
 
 
 def describe_error(error: ErrorDetails, cloud: Cloud, written: Mapping[Sequence[str], str | None]) -> Fault:
@@ -101,6 +101,22 @@ def describe_rewritten(setting: str, value: str, text: str) -> Fault:
     )
 
 
+def describe_commented(setting: str, text: str, comment: str, cloud: Cloud) -> Fault:
+    """A text that a `#` follows, which is more likely a part of it than the start of a comment."""
+    whole = f"{text} #{comment}"
+    part = (
+        "write it without #, which a tag on AWS cannot have"
+        if cloud is Cloud.AWS
+        else f"put it in quotes, as in {json.dumps(whole, ensure_ascii=False)}"
+    )
+    return Fault(
+        setting,
+        f"is followed by #{comment}, which YAML takes as a comment",
+        f"if that is part of the text, {part}; if it is a comment, write a blank after #",
+        value=text,
+    )
+
+
 def _describe_unknown(path: Sequence[str], value: Any) -> Fault:
     """A name that is not a setting, with the one that was probably meant."""
     setting, name = join_path(path), path[-1]
@@ -114,13 +130,14 @@ def _describe_unknown(path: Sequence[str], value: Any) -> Fault:
         )
     section = list_sections().get(join_path(path[:-1]))
     known = [str(field.alias) for field in section.model_fields.values()] if section else []
-    if close := _find_close(name, known):
-        return Fault(setting, "is not a setting", f"use '{close}', if that is what you mean")
+    if close := find_close(name, known):
+        meant = join_path((*path[:-1], close))
+        return Fault(setting, "is not a setting", f"use '{close}', if that is what you mean", others=(meant,))
     elsewhere = {other: other.rpartition(".")[2] for other in list_settings()}
-    if close := _find_close(name, list(elsewhere.values())):
+    if close := find_close(name, list(elsewhere.values())):
         meant = next(other for other, last in elsewhere.items() if last == close)
         lines = format_setting(split_path(meant), _fit(value, meant))
-        return Fault(setting, "is not a setting", f"use '{meant}', if that is what you mean", lines)
+        return Fault(setting, "is not a setting", f"use '{meant}', if that is what you mean", lines, others=(meant,))
     return Fault(setting, "is not a setting", f"remove it; the settings here are {', '.join(known)}")
 
 
@@ -128,14 +145,3 @@ def _fit(value: Any, setting: str) -> Any:
     """A value as another setting has it: outside of sections, the engine passes numbers and booleans as text."""
     values = describe_values(list_settings()[setting])
     return json.loads(value) if isinstance(value, str) and _is_quoted(value, values) and values != "text" else value
-
-
-def _find_close(name: str, known: Sequence[str]) -> str:
-    """The name that is nearly `name`, apart from case and separators, or nothing."""
-    simple = {_simplify(one): one for one in reversed(known)}
-    close = difflib.get_close_matches(_simplify(name), simple, n=1, cutoff=0.75)
-    return simple[close[0]] if close else ""
-
-
-def _simplify(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "")

@@ -9,7 +9,7 @@ from itertools import combinations
 
 from infra.core.settings.clouds import Cloud
 from infra.core.settings.defaults import DEDICATED_DATABASE_SIZES
-from infra.core.settings.faults import Fault
+from infra.core.settings.faults import Fault, find_close
 from infra.core.settings.limits import (
     ADMINS,
     AUTHORIZED_RANGES,
@@ -58,12 +58,14 @@ def _check_location(settings: Settings) -> Iterator[Fault]:
     if settings.location not in LOCATIONS[settings.cloud]:
         other = next((cloud for cloud in Cloud if settings.location in LOCATIONS[cloud]), None)
         example = "westeurope" if settings.cloud is Cloud.AZURE else "eu-west-1"
+        close = find_close(settings.location.replace(" ", ""), LOCATIONS[settings.cloud])
         yield Fault(
             "location",
             f"is a region of {other}, and cloud is {settings.cloud}"
             if other
             else f"is not a region of {settings.cloud} with three availability zones",
-            f"use a region such as {example}; infra/core/settings/limits.py lists them all",
+            (f"use {close}, if that is what you mean" if close else f"use a region such as {example}")
+            + "; docs/settings.md lists them all",
             value=settings.location,
             others=("cloud",),
         )
@@ -190,7 +192,7 @@ def _check_kubernetes_version(settings: Settings) -> Iterator[Fault]:
                 if end
                 else f"{calendar.service} has no such version"
             ),
-            f"use one of {', '.join(calendar.list_offered())} (infra/core/settings/versions.py; {calendar.source})",
+            f"use one of {', '.join(calendar.list_offered())} ({calendar.source})",
             value=version,
         )
 

@@ -28,7 +28,8 @@ class Settings(Section):
     cloud: Cloud = Field(examples=["azure", "aws"], description="the cloud that the stack is deployed to")
     environment: Environment = Field(examples=["dev"], description="class of defaults")
     location: str = Field(
-        examples=["westeurope", "eu-west-1"], description="region with three availability zones, as the cloud spells it"
+        examples=["westeurope", "eu-west-1"],
+        description="region with three availability zones, as the cloud spells it: one of those listed below",
     )
     organization: Organization = Field(
         examples=["acme"],

@@ -192,7 +192,7 @@ def test_only_yes_means_yes(make: Callable[..., str], variable: str, option: str
 
 def deployed(folder: Path, outputs: dict[str, object]) -> None:
     """Let Pulumi export the state of a deployment with these outputs."""
-    resources = [{"type": "pulumi:pulumi:Stack", "urn": "urn", "outputs": outputs}]
+    resources = [{"type": "groundwork:core:DeployedSettings", "urn": "urn", "outputs": outputs}]
     (folder / "pulumi.state").write_text(json.dumps({"version": 3, "deployment": {"resources": resources}}))
 
 

@@ -79,12 +79,44 @@ def test_a_stack_that_exists_is_not_written_over(tmp_path: Path, existing: Path)
     settings = check_answers(GIVEN, tmp_path)
     (tmp_path / existing).parent.mkdir(parents=True)
     (tmp_path / existing).write_text("config: {}\n")
-    with pytest.raises(DeployError, match=f"There is a stack 'azure-qa' already: {existing} exists"):
+    with pytest.raises(
+        DeployError, match=f"There is a stack 'azure-qa' already: {existing} exists. Choose another name; or edit"
+    ):
         write(tmp_path)
     with pytest.raises(DeployError, match=f"{existing} cannot be written: File exists"):
         write_files(GIVEN, settings, tmp_path)  # made by somebody else meanwhile
     assert (tmp_path / existing).read_text() == "config: {}\n"
     assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*.yaml")] == [existing]
+
+
+@pytest.mark.parametrize(
+    ("stack", "cloud", "location", "noted"),
+    [
+        ("research-azure", "aws", "eu-west-1", "its name says azure, and it is staging on aws"),
+        ("aws.prod.eu", "azure", "westeurope", "its name says aws and prod, and it is staging on azure"),
+        ("azure-qa", "azure", "westeurope", ""),
+        ("reproduction-awsome", "azure", "westeurope", ""),
+    ],
+)
+def test_a_name_that_says_something_else_is_noted(
+    tmp_path: Path, stack: str, cloud: str, location: str, noted: str
+) -> None:
+    told = write(tmp_path, STACK=stack, CLOUD=cloud, LOCATION=location)
+    assert noted in told
+    assert ("Note: " in told) is bool(noted)
+    assert not noted or f"delete stacks/Pulumi.{stack}.yaml and platform/gitops/stacks/{stack}" in told
+
+
+@pytest.mark.parametrize(("stack", "cloud"), [("research-azure", "azure"), ("AWS-eu", "aws"), ("awsome", "")])
+def test_a_cloud_in_the_name_is_suggested(tmp_path: Path, stack: str, cloud: str) -> None:
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return "azure"
+
+    ask_for_answers({**GIVEN, "STACK": stack, "CLOUD": ""}, tmp_path, answer)
+    assert asked == [f"Cloud: azure or aws{cloud and f' [{cloud}]'}: "]
 
 
 def test_all_that_is_wrong_is_reported_and_nothing_is_written(tmp_path: Path) -> None:

@@ -55,7 +55,12 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "cloud: Azure", "groundwork:cloud = 'Azure' (line 2): must be azure or aws.", "write azure"),
         (AZURE, "environment: produktion", "must be dev, staging or prod.", "use one of them"),
         (AZURE, "location: eu-west-1", "location = 'eu-west-1' (line 2): is a region of aws", "such as westeurope"),
-        (AWS, "location: us-west-1", "is not a region of aws with three availability zones", "such as eu-west-1"),
+        (AWS, "location: us-west-1", "is not a region of aws with three availability zones", "docs/settings.md lists"),
+        (AZURE, "location: West Europe", "is not a region of azure", "use westeurope, if that is what you mean"),
+        (AZURE, "location: nowhere", "is not a region of azure", "use a region such as westeurope; docs/settings.md"),
+        (AZURE, "owner: R&D #1", "owner = 'R&D' (line 2): is followed by #1, which YAML takes", 'quotes, as in "R&D'),
+        (AWS, "owner: Team #1", "owner = 'Team' (line 2): is followed by #1, which YAML takes", "write it without #"),
+        (AZURE, "tags: {a: b}\ncostCenter: a #b c", "costCenter = 'a' (line 3): is followed by #b c", "a blank after"),
         (AZURE, "organization: Acme Inc", "must be 2 to 8 lower-case letters and digits", "shorten it, such as acme"),
         (AZURE, "gitops: {repository: git.example.com/m}", "must be the https URL of a git repository", "like https://"),
         (AZURE, "gitops: {repository: 'http://git.example.com/models'}", "must be the https URL", "write it like https://"),
@@ -197,6 +202,22 @@ def test_a_value_that_is_written_wrongly(text: str, problem: str, remedy: list[s
     for line, expected in zip(lines[3:], remedy[1:], strict=False):
         assert line.startswith(f"        {expected}")
     assert len(lines) == 3 + len(remedy), "other faults are reported beside this one"
+
+
+@pytest.mark.parametrize("name", ["environmnt", "locaton", "Organisation", "ownr", "clod"])
+def test_a_misspelt_setting_is_not_missing_as_well(name: str) -> None:
+    meant = {"Organisation": "organization", "environmnt": "environment", "locaton": "location", "clod": "cloud"}
+    lines = (NEEDED[AZURE] + COMMON).replace(f"{meant.get(name, 'owner')}:", f"{name}:").splitlines()
+    text = "config:\n" + "\n".join(f"  {line}" for line in lines)
+    with pytest.raises(ValueError, match="not valid") as caught:
+        check(stack_file.parse(text.encode(), "groundwork", "stacks/Pulumi.test.yaml"), "test")
+    assert f"groundwork:{name} (line " in str(caught.value)
+    assert str(caught.value).count("  - ") == 1
+
+
+@pytest.mark.parametrize("text", ["owner: ml # one", "owner: ml  ## one", "owner: 'R&D #1'", "owner: a#b"])
+def test_a_comment_behind_a_text_is_one(text: str) -> None:
+    assert parse(text).owner in ("ml", "R&D #1", "a#b")
 
 
 def test_a_missing_setting_is_shown_as_it_is_written() -> None:

@@ -34,7 +34,8 @@ def rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
 
 def deploy(rehearsal: Rehearsal, outputs: object) -> None:
     """Write the state of a deployment with these outputs, as the engine does."""
-    resources = [{"type": "pulumi:pulumi:Stack", "urn": "urn", "outputs": outputs}]
+    other = {"type": "shop:index:Shelf", "urn": "urn", "custom": True, "outputs": {"settings": {"size": "none"}}}
+    resources = [other, {"type": "shop:core:Shop", "urn": "urn", "outputs": outputs}]
     file = rehearsal.backend / ".pulumi" / "stacks" / "shop" / "test.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"version": 3, "checkpoint": {"latest": {"resources": resources}}}))

@@ -161,6 +161,7 @@ def test_the_rehearsals_environment_wins_over_startup_files(
     real = ("AWS_PROFILE", "ARM_CLIENT_SECRET", "AWS_SECRET_ACCESS_KEY", "PULUMI_ACCESS_TOKEN", "PULUMI_STACK")
     assert [key for key in real if key in variables] == []
     assert "REHEARSED" in session.run("pulumi")
+    assert variables["PATH"].split(":").count(environment.path[0]) == 1
     assert "REAL" in session.run("kubectl"), "PATH of the startup file is still there, behind the rehearsal's"
 
 
@@ -179,6 +180,9 @@ def test_a_shell_that_loses_the_environment_says_so_in_red(session: Session, hom
     session.run(f"set -gx {lost} {home}/bin $PATH" if is_fish and lost == "PATH" else f'export {lost}="{value}"')
     output = session.run("true") + session.run("true")
     assert f"no longer in the rehearsal of aws-dev: {lost} changed" in output
+    if Path(session.command[0]).name in ("bash", "zsh", "fish"):
+        assert "no longer in" not in session.run("true"), "it is said again and again"
+        assert "NOT rehearsal aws-dev" in session.run("true")
     assert "NOT rehearsal aws-dev" in output
     assert re.search(r"\x1b\[(31m|.*31.*m)", output)
     way_back = re.search(r"Return to it with `(.+?)`", output.replace("\r\n", ""))

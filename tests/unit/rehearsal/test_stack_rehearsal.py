@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from rehearsal import commands, project
+from policies import load_exceptions
+from rehearsal import project, stack_rehearsal
 from rehearsal.console import UserError
 from rehearsal.toolchain import ROOT
 
@@ -28,14 +29,14 @@ def stack_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "stacks", tmp_path / "stacks")
     copy = replace(project.load(ROOT), root=tmp_path, stacks=tmp_path / "stacks")
     monkeypatch.setattr(project, "current", lambda: copy)
-    monkeypatch.setattr(commands, "preparing", lambda: pytest.fail("the rehearsal started"))
+    monkeypatch.setattr(stack_rehearsal, "preparing", lambda: pytest.fail("the rehearsal started"))
     return tmp_path / "stacks" / f"Pulumi.{STACK}.yaml"
 
 
 def run_up() -> str:
     """Run the command, which must fail; returns its message."""
     with pytest.raises(UserError) as raised:
-        commands.up(Namespace(stack=STACK, port=0, strict=False, confirm=""))
+        stack_rehearsal.up(Namespace(stack=STACK, port=0, strict=False, confirm=""))
     return str(raised.value)
 
 
@@ -72,6 +73,13 @@ def test_an_invalid_setting_is_an_error_with_a_remedy(
 def test_a_missing_setting_is_named(stack_file: Path) -> None:
     stack_file.write_text(stack_file.read_text().replace("groundwork:owner", "groundwork:costCenter"))
     assert "groundwork:owner is not set" in run_up()
+
+
+def test_exceptions_that_cannot_be_read_are_named(stack_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = stack_file.parent / "exceptions.yaml"
+    broken.write_text("- control: x\n   resource: y")
+    monkeypatch.setattr(stack_rehearsal, "load_exceptions", lambda: load_exceptions(broken))
+    assert "stacks/exceptions.yaml, line 2, column 12: this is not YAML" in run_up()
 
 
 def test_a_stack_file_that_is_not_yaml_is_named(stack_file: Path) -> None:

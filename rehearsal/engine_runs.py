@@ -1,0 +1,45 @@
+"""Runs of the engine on a rehearsal, in sight of the person or read by a program."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rehearsal.console import UserError
+from rehearsal.session import Rehearsal
+
+
+def run_engine(
+    rehearsal: Rehearsal, command: Sequence[str], environment: Mapping[str, str], events: Path | None = None
+) -> int:
+    """Run the engine in sight of the person; Ctrl-C reaches it, and it ends what it is doing in good order."""
+    colour = ["--color", "always" if sys.stdout.isatty() else "never"]
+    log = ["--event-log", str(events)] if events else []
+    if events:
+        events.unlink(missing_ok=True)
+    with interrupts_left_to_child() as interrupted:
+        code = rehearsal.pulumi([*command, *colour, *log], environment).returncode
+    if interrupted:
+        raise KeyboardInterrupt
+    return code
+
+
+def read_engine(rehearsal: Rehearsal, command: Sequence[str], environment: Mapping[str, str]) -> str:
+    reply = rehearsal.pulumi(command, environment, quiet=True)
+    if reply.returncode != 0:
+        raise UserError(f"`pulumi {' '.join(command)}` failed: {reply.stderr.strip()}")
+    return reply.stdout
+
+
+@contextmanager
+def interrupts_left_to_child() -> Iterator[list[int]]:
+    """Ctrl-C goes to the whole group: the child decides what to do, and this process waits for it."""
+    received: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, before)

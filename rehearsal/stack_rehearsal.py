@@ -1,0 +1,179 @@
+"""Rehearses a stack end to end: settings, preview, up, second preview, charts, cluster, summary, outcome."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from policies import ReviewedException, load_exceptions
+from rehearsal import setting_changes, summary
+from rehearsal.console import UserError, info, progress_hidden
+from rehearsal.engine_runs import read_engine, run_engine
+from rehearsal.helm import chart_policies
+from rehearsal.helm.chart_policies import ChartEvaluation
+from rehearsal.kubernetes.cluster import Cluster
+from rehearsal.outcome import Outcome
+from rehearsal.preparation import Preparation, preparing
+from rehearsal.session import Rehearsal
+from rehearsal.simulator.clouds import find_unmodelled
+from rehearsal.simulator.core.simulation import HOW_TO_ADD
+
+# What a rehearsal does, in the order in which people do it: look, do, look again.
+_STEPS = {
+    "preview": ["preview"],
+    "up": ["up", "--yes", "--skip-preview"],
+    "second preview": ["preview", "--expect-no-changes"],
+}
+
+
+def up(arguments: Namespace) -> int:
+    """Bring the stack up under its policies, verify that a second preview changes nothing, and summarize.
+
+    Where programs have to be built first, the first preview runs as soon as the engine is there.
+    """
+    rehearsal = Rehearsal(arguments.stack)
+    has_controls = rehearsal.project.policy_pack is not None
+    _check_settings(rehearsal)
+    exceptions = _load_exceptions() if has_controls else []
+    changes = setting_changes.check(rehearsal, arguments.confirm.split(","))
+    started = time.monotonic()
+    steps = list(_STEPS)
+    with preparing() as preparation:
+        conclude = partial(_conclude, rehearsal, preparation, started)
+        preparation.engine()
+        info(f"Rehearsing {rehearsal.stack}: real engine, real program, real policies; the clouds are simulated.")
+        _report_settings(rehearsal)
+        if rehearsal.is_new() and not preparation.is_complete():
+            with progress_hidden(), rehearsal.previewing(preparation, arguments.port) as environment:
+                code = _run_step(rehearsal, steps.pop(0), environment, changes)
+            if code != 0:
+                return conclude(["its preview"], "the engine says why above")
+            info("\nThe rest of the rehearsal needs programs that are still being built.")
+        with rehearsal.running(arguments.port, preparation=preparation) as running:
+            if running.unavailable_reason:
+                reason = running.unavailable_reason
+                info(f"There is no control plane, so Kubernetes objects are only checked offline: {reason}")
+            for step in steps:
+                code = _run_step(rehearsal, step, running.environment, changes)
+                if code != 0:
+                    _report_ended_processes(running.cluster)
+                    return conclude([f"its {step}"], "the engine says why above")
+            state = read_engine(rehearsal, ["stack", "export"], running.environment)
+            report = running.cluster.report(state) if running.cluster else None
+    info("\nEvaluating the charts and the cluster.")
+    charts = chart_policies.evaluate_releases(state, has_controls=has_controls)
+    events = {step: _events(rehearsal, step) for step in _STEPS}
+    # Where a rehearsal failed that the engine let pass: at its charts' objects, at its pods.
+    problems = {
+        "its charts": chart_policies.list_problems(charts, strict=arguments.strict),
+        "its cluster": report.problems if report else [],
+    }
+    failures = [place for place, found in problems.items() if found]
+    placeholders = rehearsal.placeholders()
+    text = summary.render(rehearsal.stack, state, events, charts, exceptions, report, failures, placeholders)
+    print(text, flush=True)
+    _report_problems(charts, problems.values())
+    return conclude(failures, "the reasons are above")
+
+
+def _conclude(
+    rehearsal: Rehearsal, preparation: Preparation, started: float, failures: Sequence[str], remedy: str
+) -> int:
+    """Print the outcome; returns the exit code. `started` is on the monotonic clock."""
+    builds = preparation.seconds_waited
+    outcome = Outcome(rehearsal.stack, failures, remedy, time.monotonic() - started - builds, builds)
+    info(outcome.render(rehearsal.project.shorten(rehearsal.project.stack_file(rehearsal.stack))))
+    return int(bool(failures))
+
+
+def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str], changes: str) -> int:
+    """Run one step under the policies; returns the engine's exit code. `changes` are those of settings."""
+    info(f"\n{step.capitalize()}:")
+    pack = rehearsal.project.policy_pack
+    policies = ["--policy-pack", str(pack)] if pack else []
+    code = run_engine(rehearsal, [*_STEPS[step], *policies], environment, _events(rehearsal, step))
+    if code != 0 and pack:
+        _report_partial_checks(rehearsal, step)
+    if code != 0 and changes:
+        info(f"\n{setting_changes.explain_failure(rehearsal, changes)}")
+    elif code == 0 and step == "preview":
+        _require_models(summary.list_types(summary.read_events(_events(rehearsal, step))))
+    return code
+
+
+def _report_partial_checks(rehearsal: Rehearsal, step: str) -> None:
+    """Beside the engine's own tick for a pack that found nothing: what it has seen when the engine stopped."""
+    log = _events(rehearsal, step)
+    results = summary.policy_results(summary.read_events(log)) if log.exists() else summary.PolicyResults()
+    if not results.failed:
+        info(
+            f"\nThe policies had made {results.passed} checks when the {step} stopped, and found nothing; the rest of "
+            "the program they have not seen."
+        )
+
+
+def _require_models(types: Iterable[str]) -> None:
+    """Raise UserError with every type that the simulated clouds have no model of."""
+    unmodelled = find_unmodelled(types)
+    if unmodelled:
+        listed = "".join(f"\n  {type_}" for type_ in unmodelled)
+        raise UserError(f"The simulated clouds have no model of these resource types:{listed}\n{HOW_TO_ADD}")
+
+
+def _check_settings(rehearsal: Rehearsal) -> None:
+    """Check the stack's settings by the project's own rules, so that a mistake is reported before anything starts.
+
+    Raises UserError.
+    """
+    settings = rehearsal.settings_in_force()
+    check = rehearsal.project.settings_check()
+    if check is None:
+        return
+    try:
+        check(settings, rehearsal.stack)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _load_exceptions() -> Sequence[ReviewedException]:
+    """The policy pack's exceptions. Raises UserError with all that is wrong in their file."""
+    try:
+        return load_exceptions()
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _report_settings(rehearsal: Rehearsal) -> None:
+    """Where the rehearsal's settings are not those of the stack's file."""
+    rehearsal.refresh_settings()
+    placeholders, changed = rehearsal.placeholders(), rehearsal.changed_settings()
+    if placeholders:
+        info(
+            f"Only the real stack can read its encrypted settings; placeholders stand for {', '.join(placeholders)}. "
+            "Where one will not do, set another for the rehearsal: `make shell`, `pulumi config set --secret`."
+        )
+    if changed:
+        file = rehearsal.project.shorten(rehearsal.project.stack_file(rehearsal.stack))
+        info(
+            f"Settings of this rehearsal, other than in {file}: {', '.join(changed)}. "
+            f"`make rehearse-reset STACK={rehearsal.stack}` forgets them."
+        )
+
+
+def _report_ended_processes(cluster: Cluster | None) -> None:
+    """Beside what the engine says: processes of the control plane that are gone."""
+    for fault in cluster.plane.problems() if cluster else ():
+        info(f"\n{fault}. The same command starts it again.")
+
+
+def _report_problems(charts: Sequence[ChartEvaluation], problems: Iterable[Sequence[str]]) -> None:
+    """Print in full what the engine did not see."""
+    for line in [*chart_policies.list_advisories(charts), *(line for found in problems for line in found)]:
+        info(f"\n{line}")
+
+
+def _events(rehearsal: Rehearsal, step: str) -> Path:
+    return rehearsal.folder / f"{step.replace(' ', '-')}-events.jsonl"
