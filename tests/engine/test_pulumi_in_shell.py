@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from rehearsal.engine.command_line import PATH_OPTIONS
-from rehearsal.preparation import preparing
 from rehearsal.toolchain import ROOT
 from tests.support import loopback_only
+from tests.support.small_projects import create_project
 
 pytestmark = pytest.mark.engine
 
@@ -62,14 +62,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("letters")
-    for name, content in FILES.items():
-        path = root / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(content)
-    with preparing() as preparation:
-        preparation.controllers()
-    return root
+    return create_project(tmp_path_factory.mktemp("letters"), FILES)
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
+from rehearsal.simulator.core.cloud import Cloud
 from rehearsal.simulator.core.errors import CloudError
-from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest, StateReader
 from rehearsal.simulator.core.rules import in_range, matches, one_of
+from rehearsal.simulator.core.standalone_provider import StandaloneProvider
 from rehearsal.simulator.core.transitions import only_grows
 
 SHELF, BOX, SAFE = "toy:index:Shelf", "toy:index:Box", "toy:index:Safe"
@@ -46,25 +47,21 @@ _MODELS = (
 )
 
 
-class _Toy:
-    name = "toy"
-    account: Mapping[str, str] = {"region": "attic"}
-    functions: Mapping[str, ProviderFunction] = {
-        "toy:index:getCode": lambda arguments, _state, account: {"code": f"{arguments['of']}-{account['region']}"}
-    }
-    secret_functions: Collection[str] = ("toy:index:getCode",)
-
+class _Toy(StandaloneProvider):
     def configure(self, variables: Mapping[str, Any]) -> Mapping[str, str]:
         if variables.get("region") == "cellar":
             raise CloudError("the cellar is flooded")
         return {"region": variables.get("region", "attic")}
-
-    def get_model(self, type_: str) -> ResourceModel | None:
-        return next((model for model in _MODELS if model.type == type_), None)
 
     def find_missing_reference(self, request: ResourceRequest, value: str) -> str | None:
         gone = value.startswith("shelf/") and request.state.find(value) is None
         return f"NotFound: {value}" if gone else None
 
 
-CLOUD: Cloud = _Toy()
+def _get_code(arguments: Mapping[str, Any], _: StateReader, account: Mapping[str, str]) -> Mapping[str, str]:
+    return {"code": f"{arguments['of']}-{account['region']}"}
+
+
+CLOUD: Cloud = _Toy(
+    "toy", _MODELS, {"region": "attic"}, {"toy:index:getCode": _get_code}, secret_functions=("toy:index:getCode",)
+)

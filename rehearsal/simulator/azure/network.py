@@ -106,23 +106,30 @@ def _find_occupant(request: ResourceRequest) -> str | None:
     return next((user.id for user in users if request.id in find_strings(user.inputs)), None)
 
 
+def _find_change_in_use(request: ResourceRequest, path: str) -> tuple[Any, Any, str] | None:
+    """The old and the new value of a property of a subnet, and the ID of something that is in the subnet."""
+    change, occupant = get_change(request, path), _find_occupant(request)
+    return (*change, occupant) if change and occupant else None
+
+
 def _refuse_move_in_use(request: ResourceRequest) -> str | None:
-    change, occupant = get_change(request, "addressPrefix"), _find_occupant(request)
-    if change is None or occupant is None:
+    change = _find_change_in_use(request, "addressPrefix")
+    if change is None:
         return None
+    old, new, occupant = change
     return request.fill(
-        f"InUsePrefixCannotBeDeleted: IpPrefix {change[0]} on Subnet {{subnetName}} has active allocations and cannot "
-        f"be deleted: it is used by {occupant}, so that it cannot become {change[1]}."
+        f"InUsePrefixCannotBeDeleted: IpPrefix {old} on Subnet {{subnetName}} has active allocations and cannot be "
+        f"deleted: it is used by {occupant}, so that it cannot become {new}."
     )
 
 
 def _refuse_other_delegation_in_use(request: ResourceRequest) -> str | None:
-    change = get_change(request, "delegations")
+    change = _find_change_in_use(request, "delegations")
     if change is None:
         return None
-    old, new = ([item.get("serviceName") for item in delegations or ()] for delegations in change)
-    occupant = _find_occupant(request)
-    if occupant is None or old == new or not old:
+    *delegations, occupant = change
+    old, new = ([item.get("serviceName") for item in one or ()] for one in delegations)
+    if old == new or not old:
         return None
     return request.fill(
         f"SubnetDelegationsCannotChange: Delegations of subnet {{subnetName}} cannot be changed from {old} to {new} "
