@@ -8,10 +8,9 @@ from collections.abc import Iterable
 
 from deploy.findings import Finding, missing, note, ok
 from infra.core.settings import Settings
+from infra.core.settings.limits import DOCUMENTATION_BLOCKS
 
 _SUBJECT = "way in"
-# Blocks for examples, which are routed nowhere. Source: RFC 5737
-_DOCUMENTATION = tuple(ipaddress.IPv4Network(block) for block in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
 
 
 def check_way_in(settings: Settings, source: str) -> Finding:
@@ -21,7 +20,7 @@ def check_way_in(settings: Settings, source: str) -> Finding:
     nobody has.
     """
     cluster = settings.cluster
-    examples = [text for text in cluster.authorized_ranges if _is_in(ipaddress.IPv4Network(text), _DOCUMENTATION)]
+    examples = list_examples(cluster.authorized_ranges)
     if examples:
         return missing(
             _SUBJECT,
@@ -39,6 +38,11 @@ def check_way_in(settings: Settings, source: str) -> Finding:
         f"{source or 'unknown'}",
         "deploy from a machine in one of these networks, if this one gets there by no other address",
     )
+
+
+def list_examples(ranges: Iterable[str]) -> list[str]:
+    """Those of some ranges that are meant for documentation."""
+    return [text for text in ranges if _is_in(ipaddress.IPv4Network(text), DOCUMENTATION_BLOCKS)]
 
 
 def find_source_address(settings: Settings) -> str:

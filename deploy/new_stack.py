@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from deploy import gitops
+from deploy.cluster_access import list_examples
 from deploy.errors import DeployError
 from infra.core import stack_config
 from infra.core.naming import Naming
@@ -149,8 +150,8 @@ def list_files(stack: str) -> tuple[Path, Path]:
     return Path("stacks", f"Pulumi.{stack}.yaml"), Path("platform", "gitops", "stacks", stack, "kustomization.yaml")
 
 
-def format_file(answers: Answers) -> str:
-    """The text of the stack's file: what every stack has to set."""
+def format_file(answers: Answers, *, has_examples: bool = False) -> str:
+    """The text of the stack's file: what every stack has to set. `has_examples` says so of its addresses."""
     config: dict[str, Any] = {
         f"{stack_config.NAMESPACE}:{question.setting}": str(answers[question.name])
         for question in QUESTIONS
@@ -161,7 +162,7 @@ def format_file(answers: Answers) -> str:
     text: str = yaml.safe_dump(
         {"config": config}, sort_keys=False, allow_unicode=True, width=1000, default_flow_style=None
     )
-    if ranges != [_EXAMPLE_RANGE]:
+    if not has_examples:
         return text
     comment = "    # An example, of a block that nobody has: the public addresses of your runners and operators.\n"
     return text.replace("    authorizedRanges:", f"{comment}    authorizedRanges:")
@@ -171,7 +172,8 @@ def write_files(answers: Answers, settings: Settings, root: Path) -> str:
     """Write the stack's files, all or none; returns what to tell their author. Raises DeployError if one cannot be."""
     stack = answers["STACK"]
     written: list[Path] = []
-    texts = format_file(answers), gitops.format_kustomization(settings, stack)
+    examples = list_examples(settings.cluster.authorized_ranges)
+    texts = format_file(answers, has_examples=bool(examples)), gitops.format_kustomization(settings, stack)
     for file, text in zip(list_files(stack), texts, strict=True):
         try:
             (root / file).parent.mkdir(parents=True, exist_ok=True)
@@ -185,8 +187,8 @@ def write_files(answers: Answers, settings: Settings, root: Path) -> str:
     lines = [f"Wrote {' and '.join(map(str, written))}."]
     lines += _note_other_names(stack, settings, written)
     lines.append(f"Names in the cloud start with {Naming(settings, stack).prefix}.")
-    if answers["AUTHORIZED_RANGES"] == _EXAMPLE_RANGE:
-        lines.append(f"Before `make up`, replace {_EXAMPLE_RANGE} in the settings: nobody has these addresses.")
+    if examples:
+        lines.append(f"Before `make up`, replace {', '.join(examples)} in the settings: nobody has these addresses.")
     return "\n".join(
         [
             *lines,

@@ -51,7 +51,12 @@ def test_a_pod_that_requests_more_than_any_node_has(cluster: NamespacedCluster) 
         (LARGE, {}, "it requests 2.5 CPU: pool user is full", "groundwork:cluster.userPool.maximum"),
         (WITH_GPU, {}, "it requests 1 nvidia.com/gpu, which no node offers", "LimitRange"),
         (SMALL, {"nodeSelector": {"disk": "fast"}}, "no node has the labels disk: fast", "label a node pool"),
-        (SMALL, {"serviceAccountName": "ghost"}, 'serviceaccount "ghost" not found', "infra/access.py"),
+        (
+            SMALL,
+            {"serviceAccountName": "ghost"},
+            'serviceaccount "ghost" not found',
+            "the ServiceAccount ghost",
+        ),
     ],
 )
 def test_a_pod_that_cannot_run_for_other_reasons(

@@ -195,6 +195,22 @@ _VERSION = Transitions(
     "fixed for an older version and for more than one minor version at once",
 )
 
+# AKS leaves nodes above a new maximum to its autoscaler. The number of nodes of an EKS group has to be within its
+# bounds, so that a deployment lowers it: nodes go after 15 minutes at most, whatever PodDisruptionBudgets allow.
+# Source: https://learn.microsoft.com/azure/aks/cluster-autoscaler-overview and
+# https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html
+_FEWER_NODES = Change(
+    Effect.INTERRUPTS, "nodes that there are above it are removed; their pods have 15 minutes to move to others"
+)
+_MAXIMUM = _per_cloud(
+    _FREE,
+    Transitions(
+        Change(Effect.FREE),
+        lambda old, new: _FEWER_NODES if new < old else None,
+        f"a lower value {_FEWER_NODES}",
+    ),
+)
+
 CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "cloud": _both(Transitions(Change(Effect.FIXED, _CREATED_WITH))),
     "environment": _per_cloud(
@@ -250,13 +266,13 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
         Transitions(Change(Effect.ROLLS_NODES, "a new node group is created before the old one is deleted")),
     ),
     "cluster.systemPool.minimum": _both(_FREE),
-    "cluster.systemPool.maximum": _both(_FREE),
+    "cluster.systemPool.maximum": _MAXIMUM,
     "cluster.userPool.size": _per_cloud(
         Transitions(Change(Effect.INTERRUPTS, "the pool is replaced; its pods wait for the new nodes")),
         Transitions(Change(Effect.ROLLS_NODES, "a new node group is created before the old one is deleted")),
     ),
     "cluster.userPool.minimum": _both(_FREE),
-    "cluster.userPool.maximum": _both(_FREE),
+    "cluster.userPool.maximum": _MAXIMUM,
     # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-scaling-resources and
     # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html
     "database.size": _both(Transitions(Change(Effect.INTERRUPTS, "the database server restarts"))),

@@ -61,6 +61,10 @@ SERVICE_PREFIXES = {Cloud.AZURE: (13, 28), Cloud.AWS: (12, 24)}
 # Source: https://learn.microsoft.com/azure/aks/azure-cni-overlay
 AZURE_PODS_PREFIX_OF_A_NODE = 24
 
+# Blocks for examples, which are routed nowhere. Those of IPv6 (RFC 3849) are no ranges that a setting can have.
+# Source: https://www.rfc-editor.org/rfc/rfc5737
+DOCUMENTATION_BLOCKS = tuple(map(ipaddress.IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))
+
 # How many ranges may reach a public API: https://learn.microsoft.com/azure/aks/api-server-authorized-ip-ranges and
 # https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html
 AUTHORIZED_RANGES = {Cloud.AZURE: 200, Cloud.AWS: 40}

@@ -1,4 +1,4 @@
-"""Remedies: which setting of the project to change for which reason."""
+"""Remedies: which setting, value of a chart or object to change for which reason."""
 
 from __future__ import annotations
 
@@ -52,6 +52,22 @@ _REMEDIES: Sequence[tuple[str, str]] = (
     (
         r"ProvisioningFailed|FailedBinding|unbound immediate PersistentVolumeClaims",
         "Set storageClassName in the chart's values to STORAGE_CLASS (infra/cluster/storage.py).",
+        "Set storageClassName in the chart's values to one of `kubectl get storageclass`: there is no default "
+        "StorageClass.",
+    ),
+    (
+        r'(storageclass\.storage\.k8s\.io|storage class) "(?P<name>[^"]*)" (not found|does not exist)',
+        "Set storageClassName in the chart's values to one of `kubectl get storageclass`: there is no StorageClass "
+        "{name}.",
+    ),
+    (
+        r"created either by the external provisioner '(?P<driver>[^']+)'",
+        "The CSI driver {driver} is not installed: add it to the cluster's add-ons, or set storageClassName in the "
+        "chart's values to a class of `kubectl get storageclass` whose driver is.",
+    ),
+    (
+        r"ProvisioningFailed|FailedBinding|unbound immediate PersistentVolumeClaims",
+        "Set storageClassName in the chart's values to one of `kubectl get storageclass`.",
     ),
     (
         r'persistentvolumeclaim "(?P<name>[^"]*)" not found',
@@ -74,28 +90,27 @@ _REMEDIES: Sequence[tuple[str, str]] = (
         "Raise groundwork:cluster.userPool.minimum, lower the replicas, or make the chart's rule a preference.",
     ),
     (
-        r"exceeded quota: \S+, requested: (?P<requested>\S+), used: \S+, limited: (?P<limited>\S+)",
+        r"exceeded quota: (?P<quota>[^\s,]+), requested: (?P<requested>\S+), used: \S+, limited: (?P<limited>\S+)",
         "Lower replicas or resources in the chart's values (another pod requests {requested}, the quota is {limited}), "
-        "or raise the namespace's limits in PROFILES, infra/cluster/namespaces.py.",
+        "or raise {limited} in the ResourceQuota {quota} of the namespace.",
     ),
     (
         r"failed quota: (?P<quota>[^:]+): must specify (?P<what>.+)",
-        "Set {what} in the chart's values, or a default in the namespace's LimitRange, infra/cluster/namespaces.py.",
+        "Set {what} in the chart's values, or a default in the namespace's LimitRange.",
     ),
     (
         r'violates PodSecurity "(?P<level>\w+)',
-        "Set the missing fields in the chart's securityContext values, or use a namespace with another Pod Security "
-        "level than {level}: PROFILES, infra/cluster/namespaces.py.",
+        "Set the missing fields in the chart's securityContext values, or use a namespace whose label "
+        "pod-security.kubernetes.io/enforce is not {level}.",
     ),
     (
         r"(maximum|minimum) (?P<what>\S+) usage per (?P<scope>\w+) is (?P<bound>[^\s,]+)",
-        "Keep {what} within {bound} in the chart's values, or change the namespace's LimitRange, "
-        "infra/cluster/namespaces.py.",
+        "Keep {what} within {bound} in the chart's values, or change it in the namespace's LimitRange.",
     ),
     (
         r'serviceaccount "(?P<name>[^"]*)" not found',
-        "Name one of the namespace's service accounts in the chart's values (serviceAccount.name), or declare {name} "
-        "in WORKLOADS, infra/access.py.",
+        "Name one of the namespace's service accounts in the chart's values (serviceAccount.name), or declare the "
+        "ServiceAccount {name}.",
     ),
     (
         r'failed calling webhook "(?P<name>[^"]*)"',
@@ -146,7 +161,7 @@ _REMEDIES: Sequence[tuple[str, str]] = (
     ),
     (
         r"metrics\.k8s\.io|unable to (get|fetch) metrics|no metrics returned",
-        "The cluster has no metrics API: AKS provides one, EKS needs the add-on metrics-server (infra/aws/cluster.py).",
+        "The cluster has no metrics API: AKS provides one, EKS needs the add-on metrics-server.",
     ),
     (
         r"load.?balancer",

@@ -27,7 +27,7 @@ GIVEN = {
     "LOCATION": "northeurope",
     "ORGANIZATION": "umbrella",
     "OWNER": "ml-platform",
-    "AUTHORIZED_RANGES": "198.51.100.0/24, 192.0.2.7/32",
+    "AUTHORIZED_RANGES": "192.88.99.0/24, 192.88.98.7/32",
 }
 SETTINGS = Path("stacks/Pulumi.azure-qa.yaml")
 KUSTOMIZATION = Path("platform/gitops/stacks/azure-qa/kustomization.yaml")
@@ -48,7 +48,7 @@ def test_the_file_has_the_answers_and_is_valid(tmp_path: Path) -> None:
         "  groundwork:organization: umbrella\n"
         "  groundwork:owner: ml-platform\n"
         "  groundwork:cluster:\n"
-        "    authorizedRanges: [198.51.100.0/24, 192.0.2.7/32]\n"
+        "    authorizedRanges: [192.88.99.0/24, 192.88.98.7/32]\n"
     )
     assert "umbrella-gw-qa" in told
     assert "make rehearse STACK=azure-qa" in told
@@ -66,12 +66,13 @@ def test_an_answer_is_text_whatever_it_looks_like(tmp_path: Path, owner: str) ->
     assert check(file, "azure-qa").owner == owner
 
 
-def test_an_example_of_addresses_is_named_as_one(tmp_path: Path) -> None:
-    told = write(tmp_path, AUTHORIZED_RANGES="203.0.113.0/24")
-    assert "replace 203.0.113.0/24" in told
+@pytest.mark.parametrize("example", ["203.0.113.0/24", "198.51.100.7/32", "192.0.2.128/25"])
+def test_an_example_of_addresses_is_named_as_one(tmp_path: Path, example: str) -> None:
+    told = write(tmp_path, AUTHORIZED_RANGES=example)
+    assert f"replace {example}" in told
     text = (tmp_path / SETTINGS).read_text()
     assert "# An example" in text
-    assert yaml.safe_load(text)["config"]["groundwork:cluster"] == {"authorizedRanges": ["203.0.113.0/24"]}
+    assert yaml.safe_load(text)["config"]["groundwork:cluster"] == {"authorizedRanges": [example]}
 
 
 @pytest.mark.parametrize("existing", [SETTINGS, KUSTOMIZATION])
@@ -121,7 +122,7 @@ def test_a_cloud_in_the_name_is_suggested(tmp_path: Path, stack: str, cloud: str
 
 def test_all_that_is_wrong_is_reported_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(DeployError) as raised:
-        write(tmp_path, STACK="azure qa", CLOUD="azur", ORGANIZATION="Acme Inc", AUTHORIZED_RANGES="198.51.100.1/24")
+        write(tmp_path, STACK="azure qa", CLOUD="azur", ORGANIZATION="Acme Inc", AUTHORIZED_RANGES="192.88.99.1/24")
     for part in (
         "'azure qa' is not a name",
         "groundwork:cloud = 'azur'",

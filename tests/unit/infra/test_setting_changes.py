@@ -93,6 +93,15 @@ def test_each_change_can_be_judged(cloud: Cloud, setting: str) -> None:
         (Cloud.AWS, "owner: ml", "owner: ml\n  database: {storageGb: 128}", "database.storageGb 64 -> 128: free."),
         (Cloud.AWS, "owner: ml", "owner: ml\n  account: '111122223333'", "account '' -> '111122223333': free."),
         (Cloud.AWS, "owner: ml", "owner: ml\n  network: {podCidr: 10.245.0.0/16}", "-> '10.245.0.0/16': no effect."),
+        (Cloud.AWS, '"1.35"', '"1.35"\n    userPool: {maximum: 12}', "userPool.maximum 10 -> 12: free."),
+        (Cloud.AZURE, '"1.35"', '"1.35"\n    userPool: {maximum: 5}', "userPool.maximum 10 -> 5: free."),
+        (
+            Cloud.AWS,
+            '"1.35"',
+            '"1.35"\n    userPool: {maximum: 5}',
+            "userPool.maximum 10 -> 5: interrupts: nodes that there are above it are removed; their pods have 15 "
+            "minutes to move to others.",
+        ),
         (
             Cloud.AWS,
             '"1.35"',
