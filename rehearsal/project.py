@@ -28,6 +28,9 @@ SettingsComparison = Callable[[StackFile, str, Mapping[str, Any], Collection[str
 Returns lines about what changes, or nothing; raises ValueError when it must not.
 """
 
+SettingsCauses = Callable[[StackFile, str, Mapping[str, str]], str]
+"""Takes also a cloud's refusals by the logical name of the resource; returns lines about settings, or nothing."""
+
 
 @dataclass(frozen=True)
 class Project:
@@ -38,6 +41,7 @@ class Project:
     stacks         folder of Pulumi.<stack>.yaml
     settings       entry point that checks a stack's settings, `package.module:function`; empty: only the program does
     changes        entry point that compares settings with those of the last deployment; empty: they are not compared
+    causes         entry point that finds settings which may be the cause of a refusal; empty: none are named
     policy_pack    folder of the policy pack; None: no policies
     charts         YAML file with version, repository and digest of each Helm chart, by name; None: no charts are pinned
     lifecycle      Python package whose model lifecycle can be rehearsed; None: there is none
@@ -50,6 +54,7 @@ class Project:
     stacks: Path
     settings: str = ""
     changes: str = ""
+    causes: str = ""
     policy_pack: Path | None = None
     charts: Path | None = None
     lifecycle: Path | None = None
@@ -97,6 +102,10 @@ class Project:
         """The project's own comparison of settings. Raises UserError when the entry point does not exist."""
         return cast("SettingsComparison | None", self._load_entry_point("changes", self.changes))
 
+    def settings_causes(self) -> SettingsCauses | None:
+        """The project's own search for causes. Raises UserError when the entry point does not exist."""
+        return cast("SettingsCauses | None", self._load_entry_point("causes", self.causes))
+
     def _load_entry_point(self, key: str, entry_point: str) -> object:
         if not entry_point:
             return None
@@ -113,7 +122,7 @@ def load(root: Path) -> Project:
     """The project in a folder. Raises UserError with what is wrong in its description."""
     description = _mapping(root / DESCRIPTION)
     folders = {"stacks", "policy_pack", "charts", "lifecycle", "gitops"}
-    texts = {"settings", "changes", "gitops_url"}
+    texts = {"settings", "changes", "causes", "gitops_url"}
     unknown = set(description) - folders - texts
     if unknown:
         known = ", ".join(sorted(folders | texts))

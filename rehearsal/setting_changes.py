@@ -34,12 +34,23 @@ def check(rehearsal: Rehearsal, confirmed: Collection[str]) -> str:
     return changes
 
 
-def explain_failure(rehearsal: Rehearsal, changes: str) -> str:
-    """Which settings may be the cause of what a cloud has refused: those that `check` has returned."""
+def explain_failure(rehearsal: Rehearsal, changes: str, refusals: Mapping[str, str]) -> str:
+    """Which settings may be the cause of what a cloud has refused; empty where none may.
+
+    changes   what `check` has returned
+    refusals  the cloud's words by the logical name of the resource
+    """
     file = rehearsal.project.shorten(rehearsal.project.stack_file(rehearsal.stack))
-    return (
-        f"Since the last deployment that succeeded, these settings in {file} have changed:\n{changes}\n"
-        "Where one of them is the cause, set it back to its old value, or take another way to the new one."
+    if changes:
+        return (
+            f"Since the last deployment that succeeded, these settings in {file} have changed:\n{changes}\n"
+            "Where one of them is the cause, set it back to its old value, or take another way to the new one."
+        )
+    find_causes = rehearsal.project.settings_causes()
+    causes = find_causes(rehearsal.settings_in_force(), rehearsal.stack, refusals) if find_causes and refusals else ""
+    return causes and (
+        f"What was refused depends on these settings in {file}:\n{causes}\n"
+        "Where one of them is the cause, give it another value: docs/settings.md says which it can have."
     )
 
 

@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from policies import ReviewedException, load_exceptions
 from rehearsal import setting_changes, summary
@@ -95,24 +96,22 @@ def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str], c
     pack = rehearsal.project.policy_pack
     policies = ["--policy-pack", str(pack)] if pack else []
     code = run_engine(rehearsal, [*_STEPS[step], *policies], environment, _events(rehearsal, step))
-    if code != 0 and pack:
-        _report_partial_checks(rehearsal, step)
-    if code != 0 and changes:
-        info(f"\n{setting_changes.explain_failure(rehearsal, changes)}")
-    elif code == 0 and step == "preview":
-        _require_models(summary.list_types(summary.read_events(_events(rehearsal, step))))
+    log = _events(rehearsal, step)
+    if code != 0:
+        _explain_stop(rehearsal, step, list(summary.read_events(log)) if log.exists() else [], changes)
+    elif step == "preview":
+        _require_models(summary.list_types(summary.read_events(log)))
     return code
 
 
-def _report_partial_checks(rehearsal: Rehearsal, step: str) -> None:
-    """Beside the engine's own tick for a pack that found nothing: what it has seen when the engine stopped."""
-    log = _events(rehearsal, step)
-    results = summary.policy_results(summary.read_events(log)) if log.exists() else summary.PolicyResults()
-    if not results.failed:
-        info(
-            f"\nThe policies had made {results.passed} checks when the {step} stopped, and found nothing; the rest of "
-            "the program they have not seen."
-        )
+def _explain_stop(rehearsal: Rehearsal, step: str, events: Sequence[Mapping[str, Any]], changes: str) -> None:
+    """What the engine does not say of a step that stopped: what the policies have seen, and what may be the cause."""
+    results = summary.policy_results(events)
+    if rehearsal.project.policy_pack and not results.failed:
+        # The engine has a tick for a pack that found nothing, however little it has seen.
+        info(f"\nThe policies had passed {results.passed} checks when the {step} stopped; the rest they have not seen.")
+    if causes := setting_changes.explain_failure(rehearsal, changes, summary.list_refusals(events)):
+        info(f"\n{causes}")
 
 
 def _require_models(types: Iterable[str]) -> None:

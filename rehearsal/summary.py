@@ -23,6 +23,8 @@ _SIMULATED = (
 _OFFLINE = "the clouds' APIs; Kubernetes: objects, charts' too, are checked offline and start no pods"
 # The policy pack's one message about checks that depend on values that are not known yet.
 _UNDECIDED = re.compile(r"(\d+) checks depend on values that are not known yet")
+# The engine's marks for colours, as in <{%fg 1%}>
+_STYLE = re.compile(r"<\{%.*?%\}>")
 
 
 @dataclass
@@ -117,6 +119,15 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
 def list_types(events: Iterable[Mapping[str, Any]]) -> set[str]:
     """The types of the resources that a run of the program declared."""
     return {event["resourcePreEvent"]["metadata"]["type"] for event in events if "resourcePreEvent" in event}
+
+
+def list_refusals(events: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """What a run's providers have refused, in their words, by the logical name of the resource."""
+    found = (event["diagnosticEvent"] for event in events if "diagnosticEvent" in event)
+    errors = ((each["urn"], each["message"]) for each in found if each["severity"] == "error" and each.get("urn"))
+    return {
+        urn.rsplit("::", 1)[-1]: _STYLE.sub("", message) for urn, message in errors if "pulumi:pulumi:Stack" not in urn
+    }
 
 
 def _policies(step: str, log: Path) -> list[str]:

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from infra.core.naming import is_stack_name
 from infra.core.settings import Cloud, Settings
 from infra.core.settings.catalogue import NAMESPACE as NAMESPACE  # part of this module's interface
-from infra.core.settings.catalogue import find_example, list_settings
+from infra.core.settings.catalogue import find_example, format_value, list_settings
+from infra.core.settings.causes import find_causes
 from infra.core.settings.changes import find_changes
 from infra.core.settings.faults import Fault, join_path, split_path
 from infra.core.settings.messages import describe_commented, describe_error, describe_rewritten
@@ -95,6 +96,27 @@ def compare(file: StackFile, stack: str, standing: Mapping[str, Any], confirmed:
             ]
         )
     )
+
+
+def explain(file: StackFile, stack: str, refusals: Mapping[str, str]) -> str:
+    """Which settings may be the cause of what a cloud has refused, in a line for each; empty where none may.
+
+    `refusals` has the cloud's words by the logical name of the resource.
+    """
+    settings, lines = check(file, stack), _list_lines(file)
+    found = [path for name, message in refusals.items() for path in find_causes(settings, name, message)]
+    values = {path: _find_value(settings.dump(), path) for path in found}
+    return "\n".join(
+        f"  - {NAMESPACE}:{path} = {format_value(value)}"
+        + (f" (line {lines[path]})" if path in lines else " (its default)")
+        for path, value in values.items()
+    )
+
+
+def _find_value(content: Any, path: str) -> Any:
+    for part in path.split("."):
+        content = content[part]
+    return content
 
 
 def _validate(

@@ -6,6 +6,7 @@ Proves that the project's own comparison gets what the engine's state says; what
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ def compare(file, stack, standing, confirmed):
     if standing["size"] == "huge" and "size" not in confirmed:
         raise ValueError(f"{stack}: size {standing['size']} -> {file.values['shop:size']} is not possible")
     return "  - size"
+
+
+def explain(file, stack, refusals):
+    return "\\n".join(f"  - size {file.values['shop:size']} of {name}: {words}" for name, words in refusals.items())
 """
 
 
@@ -72,8 +77,16 @@ def test_changes_are_listed(rehearsal: Rehearsal, capsys: pytest.CaptureFixture[
     captured = capsys.readouterr()
     assert "test stands, and its settings change:\n  - size" in captured.out + captured.err
     assert "these settings in Pulumi.test.yaml have changed:\n  - size" in setting_changes.explain_failure(
-        rehearsal, changes
+        rehearsal, changes, {}
     )
+
+
+def test_the_settings_behind_a_refusal_of_a_first_deployment_are_named(rehearsal: Rehearsal) -> None:
+    assert setting_changes.explain_failure(rehearsal, "", {"shelf": "too large"}) == ""
+    project = replace(rehearsal.project, causes="shop_changes:explain")
+    explained = setting_changes.explain_failure(Rehearsal("test", project=project), "", {"shelf": "too large"})
+    assert "depends on these settings in Pulumi.test.yaml:\n  - size 3 of shelf: too large\n" in explained
+    assert setting_changes.explain_failure(Rehearsal("test", project=project), "", {}) == ""
 
 
 def test_what_must_not_change_is_an_error_unless_it_is_confirmed(rehearsal: Rehearsal) -> None:

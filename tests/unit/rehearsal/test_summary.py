@@ -18,7 +18,7 @@ from rehearsal.helm.chart_policies import ChartEvaluation, Violation
 from rehearsal.helm.charts import Chart
 from rehearsal.helm.rendering import RenderedRelease
 from rehearsal.kubernetes.cluster import ClusterReport
-from rehearsal.summary import policy_results, render
+from rehearsal.summary import list_refusals, policy_results, render
 
 MLFLOW = Chart("mlflow", "1.0.0")
 
@@ -88,6 +88,20 @@ def test_outputs_are_shown_and_secrets_are_not(summary: Any) -> None:
     text = summary({"same": 6})
     assert "cluster            acme-gw-dev-aks" in text
     assert "kubeconfig         [secret]" in text
+
+
+def test_refusals_are_read_with_the_names_of_their_resources() -> None:
+    def diagnostic(message: str, severity: str = "error", urn: str = NODES) -> dict[str, Any]:
+        return {"diagnosticEvent": {"urn": urn, "message": message, "severity": severity}}
+
+    events = [
+        {"preludeEvent": {}},
+        diagnostic("<{%fg 9%}>error: <{%reset%}>NetcfgInvalidSubnet\n"),
+        diagnostic("one is deprecated", "warning", NETWORK),
+        diagnostic("update failed", urn=STACK),
+        diagnostic("preview failed", urn=""),
+    ]
+    assert list_refusals(events) == {"network-nodes": "error: NetcfgInvalidSubnet\n"}
 
 
 def test_settings_that_only_the_real_stack_can_read_are_named(summary: Any) -> None:

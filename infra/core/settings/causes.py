@@ -1,0 +1,94 @@
+"""Which settings may be the cause of what a cloud refuses.
+
+A refusal quotes values and names, seldom the setting that they come from. It is found by what they have in common: the
+value itself, a block within a setting's block, or, failing those, the settings of the part that the resource belongs
+to, which its logical name says (`cluster-user`, `database`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infra.core.settings.catalogue import list_settings
+from infra.core.settings.stack_settings import Settings
+
+# What each part of a stack is sized and placed by: words of logical names, and the settings to look at.
+_PARTS: Mapping[frozenset[str], tuple[str, ...]] = {
+    frozenset({"cluster", "system"}): ("cluster.systemPool.size", "cluster.systemPool.minimum", "location"),
+    frozenset({"cluster", "user"}): ("cluster.userPool.size", "cluster.userPool.minimum", "location"),
+    frozenset({"cluster"}): ("cluster.kubernetesVersion", "cluster.systemPool.size", "location"),
+    frozenset({"database"}): ("database.size", "database.storageGb", "resilience.multiZoneDatabase", "location"),
+    frozenset({"training"}): ("training.size", "training.maximumNodes", "location"),
+    frozenset({"network"}): ("network.cidr", "network.hub", "location"),
+    frozenset({"experiments"}): ("resilience.multiZoneExperiments", "resilience.provisionedThroughput", "location"),
+    frozenset({"observability"}): ("telemetry.retentionDays", "telemetry.alertEmail"),
+}
+# Part of names and tags everywhere, and so a cause only where a name is the matter.
+_IN_NAMES = ("organization",)
+_IN_TAGS = ("environment", "owner", "costCenter")
+_ABOUT_NAMES = r"already (exists|taken|in use|owned)|AlreadyExists|AlreadyTaken|AlreadyInUse|not available|[Rr]eserved"
+
+
+def find_causes(settings: Settings, name: str, message: str) -> list[str]:
+    """The settings that a refusal of the resource with this logical name is probably about; the likeliest first."""
+    values = dict(_list_values(settings))
+    quoted = [path for path, value in values.items() if _is_quoted(path, value, name, message)]
+    if quoted:
+        best = max(_count_common_words(path, name) for path in quoted)
+        return [path for path in quoted if _count_common_words(path, name) == best]
+    if re.search(_ABOUT_NAMES, message):
+        return list(_IN_NAMES)
+    words = _split_words(name)
+    return next((list(paths) for part, paths in _PARTS.items() if part <= words), [])
+
+
+def _list_values(settings: Settings) -> Iterator[tuple[str, Any]]:
+    content = settings.dump()
+    for path in list_settings():
+        value: Any = content
+        for part in path.split("."):
+            value = value[part]
+        yield path, value
+
+
+def _is_quoted(path: str, value: Any, name: str, message: str) -> bool:
+    """Whether a message has a setting's value in it."""
+    if isinstance(value, list):
+        return any(_is_quoted(path, item, name, message) for item in value)
+    if path in (*_IN_NAMES, *_IN_TAGS, "cloud") or isinstance(value, bool | dict) or value == "":
+        return False
+    if isinstance(value, int):  # of many numbers: one that the message gives a property of this name
+        return _has_token(str(value), message) and _count_common_words(path, f"{name} {message}") > 1
+    return _has_token(value, message) or _has_block_within(value, message)
+
+
+def _has_token(text: str, message: str) -> bool:
+    return bool(re.search(rf"(?<![\w./-]){re.escape(text)}(?![\w/-]|\.\d)", message))
+
+
+def _has_block_within(value: str, message: str) -> bool:
+    try:
+        block = ipaddress.IPv4Network(value)
+    except ValueError:
+        return False
+    return any(ipaddress.IPv4Network(found).subnet_of(block) for found in _find_blocks(message))
+
+
+def _find_blocks(message: str) -> Iterator[str]:
+    for found in re.findall(r"\d+(?:\.\d+){3}/\d+", message):
+        try:
+            yield str(ipaddress.IPv4Network(found))
+        except ValueError:
+            continue
+
+
+def _count_common_words(path: str, text: str) -> int:
+    return len(_split_words(path) & _split_words(text))
+
+
+def _split_words(text: str) -> set[str]:
+    """The words of `cluster-user` and `cluster.userPool.minimum`, in small letters."""
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", text)}
