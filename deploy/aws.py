@@ -74,6 +74,7 @@ def check(
 ) -> Iterator[Finding]:
     """Who the AWS CLI's credentials are of; for a deployment also what a fresh account lacks."""
     if not programs.find("aws"):
+        yield note("credentials", "only `aws` can tell whose they are", _SIGN_IN)
         return
     cli = _Cli(programs, settings.location)
     try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Collection
+from pathlib import Path
 
 from deploy import preflight, setting_changes
 from deploy.engine import Engine
@@ -56,7 +58,12 @@ def run(action: str, name: str, *, is_confirmed: bool = False, confirmed_losses:
     print(engine.select_stack(stack, create=action != "destroy"), file=sys.stderr)
     policies = [] if action == "destroy" else ["--policy-pack", str(_POLICY_PACK)]
     confirmation = ["--yes"] if is_confirmed and action in _CHANGES else []
-    return engine.run(action, "--stack", name, *policies, *confirmation)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "events.jsonl")
+        code = engine.run(action, "--stack", name, *policies, *confirmation, log=log)
+        if code and action in _WITH_SETTINGS and (causes := setting_changes.explain_failure(stack, log)):
+            print(causes, file=sys.stderr)
+    return code
 
 
 def _demand_confirmation(action: str, name: str) -> Finding:

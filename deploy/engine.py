@@ -16,8 +16,11 @@ from deploy.errors import DeployError
 from deploy.findings import Finding, missing, note, ok
 from deploy.programs import ROOT, Programs
 from deploy.stack import Stack
+from kernel.engine_events import LOG_VARIABLES
 
 _INSTALL_URL = "https://www.pulumi.com/docs/install/"
+# How to get at a backend.
+LOG_IN = "run `pulumi login`, or set PULUMI_ACCESS_TOKEN, or PULUMI_BACKEND_URL to a bucket or folder"
 _PASSPHRASE, _PASSPHRASE_FILE = "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"
 # Exit codes of the engine. Source: sdk/go/common/util/cmdutil/exit.go of its repository.
 _STACK_NOT_FOUND = 6
@@ -63,7 +66,7 @@ class Engine:
             yield missing(
                 "backend",
                 f"Pulumi cannot use its backend: {answer.reason}",
-                "run `pulumi login`, or set PULUMI_ACCESS_TOKEN, or PULUMI_BACKEND_URL to a bucket or folder",
+                LOG_IN,
             )
             return
         backend = json.loads(answer.output)
@@ -129,11 +132,13 @@ class Engine:
             return f"Stack '{stack.name}' is new in the backend."
         return f"Stack '{stack.name}' is new in the backend. Commit {stack.file.name}, which holds its encryption now."
 
-    def run(self, *arguments: str) -> int:
-        """Run the engine in sight of the person; returns its exit code."""
+    def run(self, *arguments: str, log: Path | None = None) -> int:
+        """Run the engine in sight of the person; returns its exit code. `log` is where it writes its events."""
         quiet = () if self.is_interactive else ("--non-interactive",)
-        command = [self.programs.find("pulumi"), *arguments, *quiet]
-        return subprocess.run(command, cwd=ROOT, env=dict(self.programs.environment), check=False).returncode
+        events = ("--event-log", str(log)) if log else ()
+        command = [self.programs.find("pulumi"), *arguments, *quiet, *events]
+        environment = {**self.programs.environment, **(LOG_VARIABLES if log else {})}
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 def _parse_version(text: str) -> tuple[int, ...]:

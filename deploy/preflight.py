@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from deploy import aws, azure
 from deploy.cluster_access import check_way_in, find_source_address
-from deploy.engine import Engine
-from deploy.findings import Finding, Status, missing, ok
+from deploy.engine import LOG_IN, Engine
+from deploy.findings import Finding, Status, missing, note, ok
 from deploy.stack import Stack
 from infra.core.settings import Cloud, Settings
 
@@ -23,6 +23,8 @@ def check(stack: Stack, engine: Engine, *, for_deployment: bool) -> list[Finding
     findings = [_check_settings(stack), program, *engine.check_attachment()]
     if program.status is Status.OK:
         findings += engine.check_state(stack)
+    else:
+        findings.append(note("backend", "only `pulumi` can tell whether it can be used", LOG_IN))
     if stack.cloud:
         findings += _CLOUDS[stack.cloud].check_programs(engine.programs)
     if stack.settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from deploy.engine import Engine
@@ -11,6 +12,7 @@ from deploy.errors import DeployError
 from deploy.stack import Stack
 from infra.core import stack_config
 from kernel.deployed_settings import find_deployed_settings
+from kernel.engine_events import list_refusals, read_events
 
 
 def describe(stack: Stack, engine: Engine, confirmed: Collection[str]) -> str:
@@ -31,6 +33,16 @@ def describe(stack: Stack, engine: Engine, confirmed: Collection[str]) -> str:
     except ValueError as error:
         raise DeployError(str(error)) from None
     return changes and f"{stack.name} stands, and its settings change:\n{changes}"
+
+
+def explain_failure(stack: Stack, log: Path) -> str:
+    """Which settings may be the cause of what the cloud has refused, by the engine's events; empty where none may."""
+    refusals = list_refusals(read_events(log))
+    causes = stack_config.explain(stack.content, stack.name, refusals) if stack.content and refusals else ""
+    return causes and (
+        f"What was refused depends on these settings in stacks/{stack.file.name}:\n{causes}\n"
+        "Where one of them is the cause, give it another value: docs/settings.md says which it can have."
+    )
 
 
 def _export_resources(stack: Stack, engine: Engine) -> Sequence[Mapping[str, Any]]:

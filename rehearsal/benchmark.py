@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from kernel.engine_events import read_events
 from rehearsal.console import UserError, info
 from rehearsal.engine import pulumi_cli
 from rehearsal.kubernetes.control_plane import programs
 from rehearsal.kubernetes.control_plane.control_plane import run_control_plane
 from rehearsal.session import Rehearsal
-from rehearsal.summary import read_events
 from rehearsal.toolchain import CACHE, ROOT
 
 REPORT = ROOT / "docs" / "benchmarks.md"

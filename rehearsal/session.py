@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from kernel.engine_events import LOG_VARIABLES
 from kernel.rehearsals import REHEARSED_STACK
 from kernel.stack_file import StackFile
 from kernel.stack_names import describe_unknown_stack
@@ -270,7 +271,7 @@ class Rehearsal:
             "KUBECONFIG": kubeconfig or str(nothing / "kubeconfig"),
             "PULUMI_BACKEND_URL": files.backend.as_uri(),
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(files.passphrase),
-            "PULUMI_DEBUG_COMMANDS": "true",  # makes --event-log a known flag
+            **LOG_VARIABLES,
             "PULUMI_DEBUG_PROVIDERS": providers,
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_HOME": str(CACHE / "pulumi-home"),

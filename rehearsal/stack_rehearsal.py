@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kernel.engine_events import list_refusals, read_events
 from policies import ReviewedException, load_exceptions
 from rehearsal import setting_changes, summary
 from rehearsal.console import UserError, info, progress_hidden
@@ -98,9 +99,9 @@ def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str], c
     code = run_engine(rehearsal, [*_STEPS[step], *policies], environment, _events(rehearsal, step))
     log = _events(rehearsal, step)
     if code != 0:
-        _explain_stop(rehearsal, step, list(summary.read_events(log)) if log.exists() else [], changes)
+        _explain_stop(rehearsal, step, list(read_events(log)), changes)
     elif step == "preview":
-        _require_models(summary.list_types(summary.read_events(log)))
+        _require_models(summary.list_types(read_events(log)))
     return code
 
 
@@ -110,7 +111,7 @@ def _explain_stop(rehearsal: Rehearsal, step: str, events: Sequence[Mapping[str,
     if rehearsal.project.policy_pack and not results.failed:
         # The engine has a tick for a pack that found nothing, however little it has seen.
         info(f"\nThe policies had passed {results.passed} checks when the {step} stopped; the rest they have not seen.")
-    if causes := setting_changes.explain_failure(rehearsal, changes, summary.list_refusals(events)):
+    if causes := setting_changes.explain_failure(rehearsal, changes, list_refusals(events)):
         info(f"\n{causes}")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kernel.engine_events import read_events
 from policies import ReviewedException
 from rehearsal.helm.chart_policies import ChartEvaluation, Violation
 from rehearsal.kubernetes.cluster import ClusterReport
@@ -23,8 +24,6 @@ _SIMULATED = (
 _OFFLINE = "the clouds' APIs; Kubernetes: objects, charts' too, are checked offline and start no pods"
 # The policy pack's one message about checks that depend on values that are not known yet.
 _UNDECIDED = re.compile(r"(\d+) checks depend on values that are not known yet")
-# The engine's marks for colours, as in <{%fg 1%}>
-_STYLE = re.compile(r"<\{%.*?%\}>")
 
 
 @dataclass
@@ -109,25 +108,9 @@ def policy_results(events: Iterable[Mapping[str, Any]]) -> PolicyResults:
     return run
 
 
-def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """The events of an engine's event log, one JSON object a line."""
-    with path.open() as lines:
-        for line in lines:
-            yield json.loads(line)
-
-
 def list_types(events: Iterable[Mapping[str, Any]]) -> set[str]:
     """The types of the resources that a run of the program declared."""
     return {event["resourcePreEvent"]["metadata"]["type"] for event in events if "resourcePreEvent" in event}
-
-
-def list_refusals(events: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """What a run's providers have refused, in their words, by the logical name of the resource."""
-    found = (event["diagnosticEvent"] for event in events if "diagnosticEvent" in event)
-    errors = ((each["urn"], each["message"]) for each in found if each["severity"] == "error" and each.get("urn"))
-    return {
-        urn.rsplit("::", 1)[-1]: _STYLE.sub("", message) for urn, message in errors if "pulumi:pulumi:Stack" not in urn
-    }
 
 
 def _policies(step: str, log: Path) -> list[str]:

@@ -18,8 +18,8 @@ from typing import Any
 
 import yaml
 
+from kernel.engine_events import read_events
 from rehearsal.preparation import preparing
-from rehearsal.summary import read_events
 from rehearsal.toolchain import ROOT
 from tests.support.waiting import eventually
 

@@ -17,9 +17,10 @@ import pytest
 
 from infra.cluster.namespaces import MODEL_PROFILES, PROFILES, SERVICE_PROFILES
 from kernel.deployed_settings import find_deployed_settings
+from kernel.engine_events import read_events
 from rehearsal.helm.charts import FOLDER_VARIABLE
 from rehearsal.simulator.core.state_store import StateStore
-from rehearsal.summary import policy_results, read_events
+from rehearsal.summary import policy_results
 from tests.support.project import Stack, changes, planned
 from tests.support.rehearsed_stacks import find_obstacle_to_guard
 

@@ -7,6 +7,7 @@ tests/engine/test_deployment.py proves that the real one does what they say.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from importlib.metadata import version
@@ -44,7 +45,7 @@ case "$1 $2" in
 "config set"|"stack select") test -e "$0.stack" || {{ echo "error: no stack named 'team' found" >&2; exit 6; }} ;;
 "stack export") cat "$0.state" 2>/dev/null || {{ echo "error: no stack named 'team' found" >&2; exit 6; }} ;;
 "stack init") touch "$0.stack"; echo "$@" >> "$0.log" ;;
-*) echo "$@" >> "$0.log"; exit 42 ;;
+*) echo "$@" >> "$0.log"; for last; do :; done; cp "$0.events" "$last" 2>/dev/null; exit 42 ;;
 esac
 """,
     "aws": AWS,
@@ -66,7 +67,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def log(folder: Path) -> list[str]:
     path = folder / "pulumi.log"
-    return path.read_text().splitlines() if path.exists() else []
+    text = path.read_text() if path.exists() else ""
+    return re.sub(r" --event-log \S+", "", text).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -142,6 +144,7 @@ def test_all_faults_are_reported_at_once_and_settings_first(folder: Path, capsys
     report = capsys.readouterr().err
     subjects = [line.split()[1] for line in report.splitlines() if line.startswith("  missing")]
     assert subjects == ["settings", "pulumi", "aws", "confirmation"]
+    assert "note     backend" in report
     assert "groundwork:organization = 'Acme Inc'" in report
 
 
@@ -207,6 +210,18 @@ def test_what_a_deployment_would_change_in_the_settings_is_said_first(
     commands.run("up", "team", is_confirmed=True)
     assert "team stands, and its settings change:\n  - groundwork:owner 'others' -> 'ml'" in capsys.readouterr().err
     assert [line for line in log(folder) if line.startswith("up ")]
+
+
+def test_the_settings_behind_a_refusal_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = "<{%fg 9%}>error: <{%reset%}>VpcLimitExceeded in eu-west-1"
+    event = {"urn": "urn:pulumi:team::p::aws:ec2/vpc:Vpc::network", "message": message, "severity": "error"}
+    (folder / "pulumi.events").write_text(json.dumps({"diagnosticEvent": event}) + "\n")
+    assert commands.run("up", "team", is_confirmed=True) == 42
+    report = capsys.readouterr().err
+    assert (
+        "depends on these settings in stacks/Pulumi.team.yaml:\n  - groundwork:location = 'eu-west-1' (line 4)"
+        in report
+    )
 
 
 @pytest.mark.parametrize("action", ["preview", "up"])

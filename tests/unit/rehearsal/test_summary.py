@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from kernel.engine_events import list_refusals
 from policies import ReviewedException, get_control
 from rehearsal.helm.chart_policies import ChartEvaluation, Violation
 from rehearsal.helm.charts import Chart
 from rehearsal.helm.rendering import RenderedRelease
 from rehearsal.kubernetes.cluster import ClusterReport
-from rehearsal.summary import list_refusals, policy_results, render
+from rehearsal.summary import policy_results, render
 
 MLFLOW = Chart("mlflow", "1.0.0")
 

@@ -1,0 +1,35 @@
+"""The engine's event log: one JSON object a line, as `--event-log` writes them.
+
+Source: sdk/go/common/apitype/events.go in https://github.com/pulumi/pulumi/tree/v3.255.0
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+# Makes the option `--event-log` known to the engine.
+LOG_VARIABLES = {"PULUMI_DEBUG_COMMANDS": "true"}
+
+# The engine's marks for colours, as in <{%fg 1%}>
+_STYLE = re.compile(r"<\{%.*?%\}>")
+
+
+def read_events(path: Path) -> Iterator[dict[str, Any]]:
+    """The events in a log; none where the engine has not begun one."""
+    if path.exists():
+        with path.open() as lines:
+            for line in lines:
+                yield json.loads(line)
+
+
+def list_refusals(events: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """What a run's providers have refused, in their words, by the logical name of the resource."""
+    found = (event["diagnosticEvent"] for event in events if "diagnosticEvent" in event)
+    errors = ((each["urn"], each["message"]) for each in found if each["severity"] == "error" and each.get("urn"))
+    return {
+        urn.rsplit("::", 1)[-1]: _STYLE.sub("", message) for urn, message in errors if "pulumi:pulumi:Stack" not in urn
+    }
