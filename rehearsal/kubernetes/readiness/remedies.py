@@ -36,22 +36,6 @@ _REMEDIES: Sequence[tuple[str, str]] = (
     ),
     (
         r"no persistent volumes available for this claim and no storage class is set",
-        "Set storageClassName in the chart's values to STORAGE_CLASS (infra/cluster/storage.py): there is no "
-        "default StorageClass.",
-    ),
-    (
-        r'(storageclass\.storage\.k8s\.io|storage class) "(?P<name>[^"]*)" (not found|does not exist)',
-        "Set storageClassName in the chart's values to STORAGE_CLASS (infra/cluster/storage.py): there is no "
-        "StorageClass {name}.",
-    ),
-    (
-        r"created either by the external provisioner '(?P<driver>[^']+)'",
-        "The CSI driver {driver} is not installed: add it to infra/azure/cluster.py or infra/aws/cluster.py, "
-        "or use STORAGE_CLASS (infra/cluster/storage.py).",
-    ),
-    (
-        r"ProvisioningFailed|FailedBinding|unbound immediate PersistentVolumeClaims",
-        "Set storageClassName in the chart's values to STORAGE_CLASS (infra/cluster/storage.py).",
         "Set storageClassName in the chart's values to one of `kubectl get storageclass`: there is no default "
         "StorageClass.",
     ),
