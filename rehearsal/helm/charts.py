@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import tarfile
 import tempfile
@@ -30,6 +31,9 @@ from rehearsal.simulator.core.errors import CloudError
 FOLDER_VARIABLE = "GROUNDWORK_CHARTS"
 """The environment variable that names a folder of chart packages."""
 
+# How Helm says that a repository, or an OCI registry, answers and does not have the version.
+_NOT_FOUND = re.compile(r'version "[^"]*" not found in|: not found\s*$')
+
 _PULL_TIMEOUT = 20  # seconds: a network without a route must not delay a rehearsal for long
 
 
@@ -39,6 +43,10 @@ class ChartUnavailableError(Exception):
 
 class DigestMismatchError(CloudError, UserError):
     """A pulled package whose digest is not the pinned one: the release is refused, and a person has to find out why."""
+
+
+class NoSuchVersionError(CloudError, UserError):
+    """A version that the chart's repository does not have: the release is refused, as Helm would refuse it."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +92,9 @@ def find_package(chart: Chart) -> Path | None:
 def fetch_package(chart: Chart) -> Path:
     """The chart's package, pulled from its repository where it is not on this machine.
 
-    Raises ChartUnavailableError where it cannot be pulled, and DigestMismatchError where the repository serves another
-    package than the pinned one. A failed pull is not repeated within a process: its cause rarely disappears that fast.
+    Raises ChartUnavailableError where it cannot be pulled, NoSuchVersionError where its repository lacks the version,
+    and DigestMismatchError where it serves another package than the pinned one. A pull that failed because the package
+    is unavailable is not repeated within a process: its cause rarely disappears that fast.
     """
     package = find_package(chart)
     if package:
@@ -105,7 +114,7 @@ def available_charts() -> list[str]:
 def _is_available(chart: Chart) -> bool:
     try:
         fetch_package(chart)
-    except (ChartUnavailableError, DigestMismatchError):
+    except (ChartUnavailableError, DigestMismatchError, NoSuchVersionError):
         return False
     return True
 
@@ -124,6 +133,8 @@ def _pull(chart: Chart) -> str:
             return f"its repository did not answer within {_PULL_TIMEOUT} s"
         except cli.HelmUnavailableError as error:
             return str(error)
+        if reply.returncode != 0 and _NOT_FOUND.search(reply.stderr):
+            raise NoSuchVersionError(_describe_missing_version(chart))
         if reply.returncode != 0:
             return cli.last_line(reply.stderr)
         pulled = Path(scratch) / chart.file_name
@@ -150,6 +161,16 @@ def _describe_mismatch(chart: Chart, package: Path) -> str:
         f"The package {chart.file_name} from {chart.repository or chart.name} does not have the pinned digest and was "
         f"removed: its SHA-256 is {digest}, {pins_file} pins {pinned['digest']}. The published "
         "package has changed: find out why before you pin the new digest."
+    )
+
+
+def _describe_missing_version(chart: Chart) -> str:
+    pins = project.current().charts
+    pinned = pins is not None and pinned_charts().get(chart.name.rpartition("/")[2], {}).get("version") == chart.version
+    where = f"in {project.current().shorten(pins)}" if pins and pinned else "of the release"
+    return (
+        f"The chart {chart.name} has no version {chart.version} in {chart.repository or chart.name}: set a version "
+        f"{where} that the repository lists."
     )
 
 

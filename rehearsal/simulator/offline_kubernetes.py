@@ -1,9 +1,10 @@
 """The simulated `kubernetes` provider, for machines without a control plane: objects are validated, nothing runs.
 
 Objects of built-in kinds are validated against the published schemas of the Kubernetes API (kubernetes-validate,
-strict: an unknown field is an error), and the namespace of any object must exist. A Helm release's values are validated
-against the chart's own schema; when the release is created or updated, Helm renders it, and every rendered object is
-validated like any other. The output `rendered` says where a chart is not available and was not rendered.
+strict: an unknown field is an error), and the namespace of any object must exist. A Helm release's values have to be
+values of the chart and to satisfy its schema; when the release is created or updated, Helm renders it, and every
+rendered object is validated like any other. The output `rendered` says where a chart is not available and was not
+rendered.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from kernel.paths import look_up
 from kernel.values import UNKNOWN
 from rehearsal.helm import charts, rendering
 from rehearsal.helm.charts import Chart
+from rehearsal.helm.known_values import find_unknown_values
 from rehearsal.helm.rendering import Release, RenderError
 from rehearsal.kubernetes import schemas
 from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
@@ -88,12 +90,17 @@ def _require_namespace(request: ResourceRequest) -> str | None:
 
 
 def _validate_values(request: ResourceRequest) -> str | None:
-    path = charts.find_package(Chart.from_inputs(request.inputs))
-    values = request.get("values", {})
-    complaints = charts.validate_values(path, values) if path and values is not UNKNOWN else []
-    if not complaints:
+    chart, values = Chart.from_inputs(request.inputs), request.get("values", {})
+    path = charts.find_package(chart)
+    if path is None or values is UNKNOWN:
         return None
-    return "values don't meet the specifications of the schema(s) in the chart: " + "; ".join(complaints)
+    unknown = "; ".join(found.message for found in find_unknown_values(path, values))
+    invalid = "; ".join(charts.validate_values(path, values))
+    problems = (
+        [f"Helm would ignore values that {chart.name} {chart.version} does not know: {unknown}"] if unknown else []
+    )
+    problems += [f"values don't meet the specifications of the schema(s) in the chart: {invalid}"] if invalid else []
+    return ". ".join(problems) or None
 
 
 def _validate_rendering(request: ResourceRequest) -> str | None:

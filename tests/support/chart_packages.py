@@ -14,10 +14,14 @@ def package(folder: Path, name: str, templates: Mapping[str, str]) -> Path:
     """Write the package `<name>-1.0.0.tgz` with these templates, by their file names; returns its path."""
     files = {"Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: {VERSION}\n"}
     files |= {f"templates/{file}": text for file, text in templates.items()}
-    path = folder / f"{name}-{VERSION}.tgz"
+    return write(folder / f"{name}-{VERSION}.tgz", {f"{name}/{file}": text for file, text in files.items()})
+
+
+def write(path: Path, files: Mapping[str, str]) -> Path:
+    """Write a package with these files, by their paths in it; returns its path."""
     with tarfile.open(path, "w:gz") as archive:
         for file, text in files.items():
-            member = tarfile.TarInfo(f"{name}/{file}")
+            member = tarfile.TarInfo(file)
             member.size = len(text.encode())
             archive.addfile(member, io.BytesIO(text.encode()))
     return path

@@ -17,7 +17,7 @@ import pytest
 from rehearsal import project, toolchain
 from rehearsal.console import UserError
 from rehearsal.helm import charts, cli, rendering
-from rehearsal.helm.charts import Chart, ChartUnavailableError, DigestMismatchError, fetch_package
+from rehearsal.helm.charts import Chart, ChartUnavailableError, DigestMismatchError, NoSuchVersionError, fetch_package
 from rehearsal.project import Project
 from rehearsal.simulator.core.errors import CloudError
 from tests.support import chart_packages
@@ -107,6 +107,22 @@ def test_each_failed_pull_has_a_reason(
     monkeypatch.setattr(charts, "_PULL_TIMEOUT", 0.2)
     with pytest.raises(ChartUnavailableError, match=reason):
         fetch_package(chart)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'chart "toy" version "1.0.0" not found in https://charts.example repository',
+        'failed to perform "FetchReference" on source: charts.example/toy:1.0.0: not found',
+    ],
+    ids=["repository", "registry"],
+)
+def test_a_version_that_does_not_exist_is_refused(machine: Path, message: str) -> None:
+    install_helm(machine, f"echo 'Error: {message}' >&2; exit 1")
+    with pytest.raises(
+        NoSuchVersionError, match=r"^The chart toy has no version 1\.0\.0 in https://charts\.example: set a"
+    ):
+        fetch_package(TOY)
 
 
 def test_without_helm_a_chart_is_unavailable(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,13 @@ def test_the_values_of_a_release_are_validated_by_the_charts_schema(kubernetes: 
 
 
 @pytest.mark.usefixtures("chart_with_schema")
+def test_a_value_that_the_chart_does_not_know_is_named_with_the_nearest(kubernetes: Simulation) -> None:
+    (reason,) = find_problems(kubernetes, RELEASE, release(values={"replcas": 1}))
+    assert "Helm would ignore values that" in reason
+    assert "replcas is not one of its values (the nearest is replicas)" in reason
+
+
+@pytest.mark.usefixtures("chart_with_schema")
 def test_an_unknown_value_does_not_hide_errors_in_others(kubernetes: Simulation) -> None:
     assert find_problems(kubernetes, RELEASE, release(values={"replicas": UNKNOWN})) == []
     (reason,) = find_problems(kubernetes, RELEASE, release(values={"image": {"tag": 1}, "replicas": UNKNOWN}))
