@@ -84,6 +84,28 @@ WORKLOADS = (
 )
 
 
+@dataclass(frozen=True)
+class Controller:
+    """A controller that acts on the cloud itself, where the cluster's cloud leaves that to it, and what it may do."""
+
+    name: str
+    namespace: str
+    service_account: str
+    may: str
+
+
+KARPENTER = Controller(
+    "karpenter", "karpenter", "karpenter", "start, tag and stop the cluster's nodes, and read what announces their end"
+)
+LOAD_BALANCER_CONTROLLER = Controller(
+    "load-balancer-controller",
+    "aws-load-balancer-controller",
+    "aws-load-balancer-controller",
+    "manage the cluster's network load balancers and their security groups",
+)
+EKS_CONTROLLERS = (KARPENTER, LOAD_BALANCER_CONTROLLER)
+
+
 def get_workload(name: str) -> Workload:
     """The row of the access table with this name."""
     return next(workload for workload in WORKLOADS if workload.name == name)

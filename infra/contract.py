@@ -162,10 +162,38 @@ class AuditContract:
 class Identity:
     """A workload's identity in the cloud, and what its pods need to use it."""
 
-    principal: pulumi.Output[str]
+    principal: pulumi.Output[str]  # known once pods can use the identity
     service_account_annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     pod_labels: Mapping[str, str] = field(default_factory=dict)
     token_endpoint: Endpoint | None = None  # where pods exchange their token for credentials
+
+
+@dataclass(frozen=True)
+class KarpenterContract:
+    """What Karpenter needs, where a cluster's nodes are added by it.
+
+    It reaches the cloud's services inside the network only, so it cannot look up prices or roles: its setting
+    `isolatedVPC` is true, and its node classes name the instance profile rather than a role.
+    """
+
+    identity: Identity
+    region: str
+    queue: pulumi.Output[str]  # name of the queue that announces the end of instances
+    instance_profile: pulumi.Output[str]  # name of that of the nodes, whose role may join the cluster
+    subnets: Sequence[pulumi.Output[str]]  # IDs
+    security_group: pulumi.Output[str]  # ID of that of the nodes
+    disk_key: pulumi.Output[str]  # ARN of the key of the nodes' disks
+    services: Endpoint  # the cloud's services
+
+
+@dataclass(frozen=True)
+class LoadBalancerControllerContract:
+    """What the AWS Load Balancer Controller needs, where load balancers are created by it."""
+
+    identity: Identity
+    region: str
+    vpc: pulumi.Output[str]  # ID of the network
+    services: Endpoint  # the cloud's services
 
 
 @dataclass(frozen=True)
@@ -185,3 +213,5 @@ class Foundation:
     audit: AuditContract
     identities: Mapping[str, Identity]  # by name of the workload, one for each row of the access table
     endpoints: Mapping[Store, Endpoint]  # by store
+    karpenter: KarpenterContract | None  # None where the cloud adds nodes itself
+    load_balancer_controller: LoadBalancerControllerContract | None  # None where the cloud creates them itself

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from infra.access import WORKLOADS, Store
+from infra.access import EKS_CONTROLLERS, WORKLOADS, Store
 from infra.core.settings import Cloud, Environment, Settings
 from infra.core.settings.catalogue import (
     NAMESPACE,
@@ -139,6 +139,9 @@ def format_access_matrix() -> str:
         + f" | {'call' if workload.calls_mlflow else '-'} |"
         for workload in WORKLOADS
     ]
+    controllers = [
+        f"| `{one.name}` | `{one.namespace}` / `{one.service_account}` | {one.may} |" for one in EKS_CONTROLLERS
+    ]
     return "\n".join(
         [
             "# Access matrix",
@@ -149,6 +152,12 @@ def format_access_matrix() -> str:
             f"| workload | namespace / service account | {header} | tracking server |",
             "|---|---|" + "---|" * len(Store) + "---|",
             *rows,
+            "",
+            "On EKS two controllers act on the account itself; on AKS, Azure does what they do.",
+            "",
+            "| controller | namespace / service account | may |",
+            "|---|---|---|",
+            *controllers,
             "",
         ]
     )

@@ -11,7 +11,7 @@ import pulumi
 import pulumiverse_time
 from pulumi_aws import ec2, eks, get_caller_identity, iam
 
-from infra.aws.iam import Role, RoleArgs, Statement, allow, trust_pods, trust_service
+from infra.aws.iam import Role, RoleArgs, allow, allow_disk_encryption, trust_pods, trust_service
 from infra.aws.kubeconfig import create_kubeconfig
 from infra.aws.network import HTTPS, Network, tcp_rule
 from infra.aws.nodes import NodeGroupsArgs, create_node_groups, define_node_pools
@@ -65,6 +65,12 @@ class Cluster(Component):
     def name(self) -> pulumi.Output[str]:
         name: pulumi.Output[str] = self._cluster.name
         return name
+
+    @property
+    def node_security_group(self) -> pulumi.Output[str]:
+        """ID of the group that EKS creates with the cluster, for all of its nodes."""
+        group: pulumi.Output[str] = self._cluster.vpc_config.cluster_security_group_id
+        return group
 
     @property
     def contract(self) -> ClusterContract:
@@ -244,7 +250,7 @@ class Cluster(Component):
             "ebs-csi",
             trust_pods(self._name, "kube-system", account),
             ["service-role/AmazonEBSCSIDriverPolicy"],
-            _disk_key_statements(self._args.secrets.key.arn),
+            allow_disk_encryption(self._args.secrets.key.arn),
         )
         volumes = self._create_addon(name, "aws-ebs-csi-driver", groups, identity=(account, role))
         return [dns, metrics, volumes]
@@ -302,13 +308,3 @@ class Cluster(Component):
 
     def _create_role(self, name: str, args: RoleArgs) -> Role:
         return Role(name, args, self.child_options())
-
-
-def _disk_key_statements(key: pulumi.Output[str]) -> Sequence[Statement]:
-    """What the EBS driver needs to create and attach disks that are encrypted with the platform's key.
-
-    Source: https://docs.aws.amazon.com/eks/latest/userguide/ebs-csi.html
-    """
-    grants = ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"]
-    use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
-    return [allow(grants, [key], {"Bool": {"kms:GrantIsForAWSResource": "true"}}), allow(use, [key])]

@@ -11,6 +11,8 @@ from infra.aws.cluster import Cluster, ClusterArgs
 from infra.aws.database import Database, DatabaseArgs
 from infra.aws.experiments import Experiments, ExperimentsArgs
 from infra.aws.identity import Identities, IdentitiesArgs
+from infra.aws.karpenter import Karpenter, KarpenterArgs
+from infra.aws.load_balancing import LoadBalancing, LoadBalancingArgs
 from infra.aws.network import Network, NetworkArgs
 from infra.aws.observability import Observability, ObservabilityArgs
 from infra.aws.registry import Registry, RegistryArgs
@@ -44,6 +46,8 @@ def create_foundation(context: StackContext) -> Foundation:
         IdentitiesArgs(context, secrets, registry, artifacts, telemetry_stores, experiments, cluster),
         opts,
     )
+    karpenter = Karpenter("karpenter", KarpenterArgs(context, account, network, secrets, cluster), opts)
+    load_balancing = LoadBalancing("load-balancing", LoadBalancingArgs(context, account, network, cluster), opts)
     training = Training("training", TrainingArgs(context, account, network, secrets, identities), opts)
     audit = Audit("audit", AuditArgs(context, account, network, observability, artifacts, experiments), opts)
 
@@ -61,4 +65,6 @@ def create_foundation(context: StackContext) -> Foundation:
         audit=audit.contract,
         identities=identities.contract,
         endpoints=network.endpoints,
+        karpenter=karpenter.contract,
+        load_balancer_controller=load_balancing.contract,
     )

@@ -34,6 +34,16 @@ def allow(
     return statement
 
 
+def allow_disk_encryption(key: pulumi.Output[str]) -> Sequence[Statement]:
+    """What it takes to create and attach disks that are encrypted with a key.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/ebs-csi.html
+    """
+    grants = ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"]
+    use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
+    return [allow(grants, [key], {"Bool": {"kms:GrantIsForAWSResource": "true"}}), allow(use, [key])]
+
+
 def trust_service(
     service: str, condition: Mapping[str, Any] | None = None, actions: Sequence[str] = ("sts:AssumeRole",)
 ) -> Statement:
@@ -99,6 +109,11 @@ class Role(Component):
                 opts=self.child_options(),
             )
         self.register_outputs({"arn": self.arn})
+
+    @property
+    def name(self) -> pulumi.Output[str]:
+        name: pulumi.Output[str] = self._role.name
+        return name
 
     @property
     def arn(self) -> pulumi.Output[str]:

@@ -9,22 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import eks
 
 from infra.access import WORKLOADS, Access, Store, Workload
 from infra.aws.artifacts import PREFIX, Artifacts
 from infra.aws.cluster import Cluster
 from infra.aws.experiments import Experiments
-from infra.aws.iam import Role, RoleArgs, Statement, allow, trust_pods
+from infra.aws.iam import Statement, allow
+from infra.aws.pod_identity import create_pod_identity
 from infra.aws.registry import Registry
 from infra.aws.secrets import Secrets
 from infra.aws.telemetry_stores import LOGS, TRACES, TelemetryStores
-from infra.contract import Endpoint, Identity
+from infra.contract import Identity
 from infra.core.component import Component, StackContext
-
-# The address of EKS's agent on each node, which gives pods their credentials.
-# Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
-_TOKENS = Endpoint(["169.254.170.23/32"], 80)
 
 
 @dataclass(frozen=True)
@@ -106,12 +102,12 @@ class Identities(Component):
     def __init__(self, name: str, args: IdentitiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        self._roles = {workload.name: self._create_identity(name, workload) for workload in WORKLOADS}
-        self.register_outputs({workload: role.arn for workload, role in self._roles.items()})
+        self._identities = {workload.name: self._create_identity(name, workload) for workload in WORKLOADS}
+        self.register_outputs({workload: identity.principal for workload, identity in self._identities.items()})
 
     @property
     def contract(self) -> Mapping[str, Identity]:
-        return {name: Identity(principal=role.arn, token_endpoint=_TOKENS) for name, role in self._roles.items()}
+        return self._identities
 
     def policy_statements(self, store: Store, access: Access) -> Sequence[Statement]:
         """The policy statements for one need."""
@@ -130,33 +126,12 @@ class Identities(Component):
             granted.append(allow(actions.any_resource, ["*"]))
         return granted
 
-    def _create_identity(self, name: str, workload: Workload) -> Role:
-        """A role that exactly one service account of the cluster can assume."""
+    def _create_identity(self, name: str, workload: Workload) -> Identity:
+        statements = [
+            statement for store, access in workload.needs.items() for statement in self.policy_statements(store, access)
+        ]
         args = self._args
-        role = Role(
-            f"{name}-{workload.name}",
-            RoleArgs(
-                args.context,
-                workload.name,
-                trust_pods(args.cluster.physical_name, workload.namespace, workload.service_account),
-                statements=[
-                    statement
-                    for store, access in workload.needs.items()
-                    for statement in self.policy_statements(store, access)
-                ],
-            ),
-            self.child_options(),
-        )
-        eks.PodIdentityAssociation(
-            f"{name}-{workload.name}",
-            cluster_name=args.cluster.name,
-            namespace=workload.namespace,
-            service_account=workload.service_account,
-            role_arn=role.arn,
-            tags=args.context.naming.tags,
-            opts=self.child_options(depends_on=[role]),
-        )
-        return role
+        return create_pod_identity(f"{name}-{workload.name}", workload, statements, args.context, args.cluster, self)
 
     def _store_arns(self, store: Store) -> Sequence[pulumi.Output[str]]:
         args = self._args

@@ -17,7 +17,12 @@ _ZONES = 3
 # Zones in which EKS places no control plane.
 # Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
 _ZONES_WITHOUT_EKS = ("use1-az3", "usw1-az2", "cac1-az3")
-_INTERFACE_SERVICES = ("ecr.api", "ecr.dkr", "secretsmanager", "sts", "logs", "kms")
+_INTERFACE_SERVICES = (
+    # of nodes and of workloads
+    *("ecr.api", "ecr.dkr", "eks-auth", "kms", "logs", "secretsmanager", "sts"),
+    # of the controllers of nodes, disks and load balancers
+    *("ec2", "eks", "elasticloadbalancing", "sqs", "ssm"),
+)
 _PRIVATE_BLOCKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")  # RFC 1918
 HTTPS = 443
 POSTGRES = 5432

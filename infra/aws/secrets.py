@@ -82,18 +82,24 @@ class Secrets(Component):
 
 
 def _node_disk_statements(account: pulumi.Output[str]) -> Sequence[Statement]:
-    """EC2 Auto Scaling starts nodes with its service-linked role, whose IAM policies cannot be changed.
+    """EC2 Auto Scaling, EC2 Fleet and EC2 Spot start nodes with service-linked roles, whose policies cannot be changed.
 
     Without these statements every node fails at launch with `Client.InternalError: Client error on launch`. AWS creates
-    the role with the account's first Auto Scaling group, and KMS refuses a principal that does not exist; so a
-    condition names the role, which holds in an account that has never used Auto Scaling too.
+    a role when the account first uses its service, and KMS refuses a principal that does not exist; so a condition
+    names the roles, which holds in an account that has used none of them too.
     Sources: https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html,
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html,
     https://github.com/hashicorp/terraform-provider-aws/issues/28644
     """
-    role = pulumi.Output.format(
-        "arn:aws:iam::{}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling", account
-    )
-    is_role = {"StringEquals": {"aws:PrincipalArn": role}}
+    roles = [
+        pulumi.Output.format("arn:aws:iam::{}:role/aws-service-role/{}", account, role)
+        for role in (
+            "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+            "ec2fleet.amazonaws.com/AWSServiceRoleForEC2Fleet",
+            "spot.amazonaws.com/AWSServiceRoleForEC2Spot",
+        )
+    ]
+    is_role = {"StringEquals": {"aws:PrincipalArn": roles}}
     use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
     for_disks = {**is_role, "Bool": {"kms:GrantIsForAWSResource": "true"}}
     anyone = {"AWS": "*"}

@@ -101,6 +101,8 @@ def create_foundation(context: StackContext) -> Foundation:
         audit=audit.contract,
         identities=identities.contract,
         endpoints=_list_endpoints(network),
+        karpenter=None,
+        load_balancer_controller=None,
     )
 
 

@@ -152,8 +152,11 @@ class Identities(Component):
         super().__init__(name, opts)
         self._args = args
         self._identities = {workload.name: self._create_identity(name, workload) for workload in WORKLOADS}
-        for workload in WORKLOADS:
-            self._assign_roles(name, workload)
+        # What a pod needs in order to use its identity.
+        self._grants: Mapping[str, Sequence[pulumi.CustomResource]] = {
+            workload.name: [self._trust_service_account(name, workload), *self._assign_roles(name, workload)]
+            for workload in WORKLOADS
+        }
         self._assign_cosmos_roles(name)
         self.register_outputs({name: identity.client_id for name, identity in self._identities.items()})
 
@@ -161,7 +164,9 @@ class Identities(Component):
     def contract(self) -> Mapping[str, Identity]:
         return {
             name: Identity(
-                principal=identity.principal_id,
+                principal=pulumi.Output.all(identity.principal_id, *[grant.id for grant in self._grants[name]]).apply(
+                    lambda known: str(known[0])
+                ),
                 service_account_annotations={"azure.workload.identity/client-id": identity.client_id},
                 pod_labels={"azure.workload.identity/use": "true"},
                 token_endpoint=TOKEN_ENDPOINT,
@@ -175,16 +180,19 @@ class Identities(Component):
         return identity
 
     def _create_identity(self, name: str, workload: Workload) -> managedidentity.UserAssignedIdentity:
-        """An identity that exactly one service account of the cluster can use."""
         naming = self._args.context.naming
-        identity = managedidentity.UserAssignedIdentity(
+        return managedidentity.UserAssignedIdentity(
             f"{name}-{workload.name}",
             resource_group_name=self._args.network.resource_group,
             resource_name_=naming.regional_name(workload.name, limit=128),
             tags=naming.tags,
             opts=self.child_options(),
         )
-        managedidentity.FederatedIdentityCredential(
+
+    def _trust_service_account(self, name: str, workload: Workload) -> managedidentity.FederatedIdentityCredential:
+        """Exactly one service account of the cluster can use a workload's identity."""
+        identity = self._identities[workload.name]
+        return managedidentity.FederatedIdentityCredential(
             f"{name}-{workload.name}",
             resource_group_name=self._args.network.resource_group,
             resource_name_=identity.name,
@@ -194,14 +202,20 @@ class Identities(Component):
             audiences=["api://AzureADTokenExchange"],
             opts=pulumi.ResourceOptions(parent=identity),
         )
-        return identity
 
-    def _assign_roles(self, name: str, workload: Workload) -> None:
+    def _assign_roles(self, name: str, workload: Workload) -> Sequence[authorization.RoleAssignment]:
         identity = self._identities[workload.name]
-        for store, access in workload.needs.items():
-            assignment = f"{name}-{workload.name}-{store.name.lower().replace('_', '-')}"
-            if store is not Store.EXPERIMENTS and access is not Access.CONNECT:
-                assign_role(assignment, ROLES[store, access], self._args.scopes[store], identity.principal_id, identity)
+        return [
+            assign_role(
+                f"{name}-{workload.name}-{store.name.lower().replace('_', '-')}",
+                ROLES[store, access],
+                self._args.scopes[store],
+                identity.principal_id,
+                identity,
+            )
+            for store, access in workload.needs.items()
+            if store is not Store.EXPERIMENTS and access is not Access.CONNECT
+        ]
 
     def _assign_cosmos_roles(self, name: str) -> None:
         """Roles on the Cosmos DB account, one by one: it refuses a change while another is in progress.

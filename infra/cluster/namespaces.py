@@ -23,6 +23,7 @@ from infra.core.component import Component
 
 MONITORING = "monitoring"
 NODE_EXPORTER = "node-exporter"
+_PRINCIPAL = "groundwork/principal"
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,11 @@ class Namespaces(Component):
         ServiceAccount(
             f"{namespace}-{name}",
             metadata=ObjectMetaArgs(
-                name=name, namespace=namespace, annotations=dict(identity.service_account_annotations)
+                name=name,
+                namespace=namespace,
+                # The first annotation is for people, and is known once pods of this account can use the identity: those
+                # that start before that have no credentials on EKS.
+                annotations={_PRINCIPAL: identity.principal, **identity.service_account_annotations},
             ),
             # Cloud identities use a projected token of their own, and no workload needs the Kubernetes API.
             automount_service_account_token=False,

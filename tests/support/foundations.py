@@ -63,4 +63,6 @@ def sample_foundation() -> Foundation:
             for workload in WORKLOADS
         },
         endpoints={store: Endpoint([f"10.9.{port % 256}.0/24"], port) for store, port in PORTS.items()},
+        karpenter=None,
+        load_balancer_controller=None,
     )

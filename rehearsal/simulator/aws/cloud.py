@@ -13,6 +13,7 @@ from rehearsal.simulator.aws import (
     cluster,
     databases,
     endpoints,
+    events,
     identity,
     network,
     nodes,
@@ -28,7 +29,7 @@ from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
 
 ACCOUNT = "111122223333"  # the account number of AWS's own documentation
-_REGIONAL = (network, endpoints, secrets, storage, databases, telemetry, cluster, nodes, training)
+_REGIONAL = (network, endpoints, secrets, storage, databases, telemetry, events, cluster, nodes, training)
 _GLOBAL = (identity,)
 
 

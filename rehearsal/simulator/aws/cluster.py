@@ -64,6 +64,8 @@ _ADDONS = (
 )
 
 
+# Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessEntry.html
+_ENTRY_TYPES = ("STANDARD", "EC2", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "HYBRID_LINUX", "HYPERPOD_LINUX")
 # Add-ons that are Deployments: they become healthy only when there are nodes.
 _ADDONS_ON_NODES = ("aws-ebs-csi-driver", "coredns", "metrics-server", "snapshot-controller")
 _PRIVATE_BLOCKS = [ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
@@ -193,6 +195,12 @@ def _build_endpoint(request: ResourceRequest) -> str:
     return f"https://{request.hex(32).upper()}.gr7.{request.account['region']}.eks.amazonaws.com"
 
 
+def _describe_network(request: ResourceRequest) -> dict[str, Any]:
+    """With the group that EKS creates for the cluster's nodes."""
+    config: dict[str, Any] = request.get("vpcConfig", {})
+    return {**config, "clusterSecurityGroupId": f"sg-{request.hex(17, 'security group')}"}
+
+
 def _build_issuer(request: ResourceRequest) -> str:
     return f"https://oidc.eks.{request.account['region']}.amazonaws.com/id/{request.hex(32).upper()}"
 
@@ -217,6 +225,7 @@ MODELS = (
             # Each Kubernetes version has platform versions of its own.
             "platformVersion": lambda request: f"eks.{1 + int(request.hex(1, str(request.get('version'))), 16)}",
             "status": lambda _: "ACTIVE",
+            "vpcConfig": _describe_network,
         },
         required=("roleArn", "vpcConfig.subnetIds"),
         defaults=auto_named(prefix_path=""),
@@ -299,6 +308,16 @@ MODELS = (
         required=("clusterName", "principalArn"),
         replace_on_changes=("clusterName", "principalArn", "type"),
         transitions=UNRESTRICTED,
+        rules=(
+            one_of("type", _ENTRY_TYPES, f"expected type to be one of [{' '.join(_ENTRY_TYPES)}], got {{value}}"),
+            refuse_when(
+                lambda request: (
+                    request.get("type", "STANDARD") not in ("STANDARD", UNKNOWN)
+                    and request.get("kubernetesGroups", UNKNOWN) is not UNKNOWN
+                ),
+                "InvalidParameterException: The kubernetesGroups of an access entry of type {type} cannot be set",
+            ),
+        ),
         state_rules=(REQUIRE_CLUSTER, _check_creators_entry),
     ),
     ResourceModel(

@@ -13,6 +13,7 @@ from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel,
 from rehearsal.simulator.core.rules import describe_unlisted, matches, refuse_while_used, require_existing, require_json
 
 ROLE, ROLE_POLICY = "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"
+INSTANCE_PROFILE = "aws:iam/instanceProfile:InstanceProfile"
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 
 # Managed policies of AWS by their path below arn:aws:iam::aws:policy/; a few of those at
@@ -120,6 +121,11 @@ MODELS = (
                 ATTACHMENT, "role", "DeleteConflict: Cannot delete entity, must detach all policies first."
             ),
             refuse_while_used(ROLE_POLICY, "role", "DeleteConflict: Cannot delete entity, must delete policies first."),
+            refuse_while_used(
+                INSTANCE_PROFILE,
+                "role",
+                "DeleteConflict: Cannot delete entity, must remove roles from instance profile first.",
+            ),
         ),
     ),
     ResourceModel(
@@ -134,6 +140,29 @@ MODELS = (
             _check_identity_policy,
             _limit_length(
                 "policy", 10240, "LimitExceeded: Maximum policy size of 10240 bytes exceeded for role {role}"
+            ),
+        ),
+        state_rules=(require_existing("role", ROLE, "NoSuchEntity: The role with name {value} cannot be found."),),
+    ),
+    ResourceModel(
+        INSTANCE_PROFILE,
+        id=get_name,
+        outputs={
+            "arn": lambda request: (
+                f"arn:aws:iam::{request.account['account']}:instance-profile{request.get('path', '/')}"
+                f"{request.get('name')}"
+            ),
+            "uniqueId": lambda request: f"AIPA{request.hex(17).upper()}",
+        },
+        defaults=auto_named(max_length=128),
+        replace_on_changes=("name", "path"),
+        transitions=UNRESTRICTED,
+        rules=(
+            matches(
+                "name",
+                r"[\w+=,.@-]{1,128}",
+                "ValidationError: 1 validation error detected: Value '{value}' at 'instanceProfileName' failed to "
+                "satisfy constraint: Member must have length less than or equal to 128 and satisfy [\\w+=,.@-]+",
             ),
         ),
         state_rules=(require_existing("role", ROLE, "NoSuchEntity: The role with name {value} cannot be found."),),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import ipaddress
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -19,9 +20,9 @@ import pulumi
 import pytest
 
 from infra import aws
-from infra.access import WORKLOADS, Store
+from infra.access import KARPENTER, LOAD_BALANCER_CONTROLLER, WORKLOADS, Controller, Store, Workload
 from infra.aws.network import SubnetBlocks
-from infra.contract import Foundation
+from infra.contract import Foundation, KarpenterContract
 from rehearsal.simulator.aws import functions as simulated_functions
 from rehearsal.simulator.aws import network as simulated_network
 from rehearsal.simulator.aws.cloud import ACCOUNT
@@ -43,6 +44,11 @@ class DeclaredStack:
         """The ID in the simulated account, which the resource's ARN ends with."""
         (resource,) = self.of_type(type_, name)
         return str(resource.outputs["arn"]).rpartition("/")[2]
+
+    @property
+    def karpenter(self) -> KarpenterContract:
+        assert self.foundation.karpenter is not None
+        return self.foundation.karpenter
 
     def single(self, type_: str, name: str) -> Mapping[str, Any]:
         (resource,) = self.of_type(type_, name)
@@ -197,18 +203,92 @@ def test_serving_reads_with_the_key_of_the_store_through_the_store_only(dev: Dec
     }
 
 
-@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
-def test_only_the_workloads_service_account_can_assume_its_role(dev: DeclaredStack, workload: Any) -> None:
-    role = dev.single("aws:iam/role:Role", f"identity-{workload.name}")
+IDENTITIES: Mapping[str, Workload | Controller] = {
+    **{f"identity-{workload.name}": workload for workload in WORKLOADS},
+    "karpenter": KARPENTER,
+    "load-balancing": LOAD_BALANCER_CONTROLLER,
+}
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_only_the_service_account_of_a_pod_can_assume_its_role(dev: DeclaredStack, name: str) -> None:
+    pod, role = IDENTITIES[name], dev.single("aws:iam/role:Role", name)
     (statement,) = json.loads(role["assumeRolePolicy"])["Statement"]
     assert statement["Principal"] == {"Service": "pods.eks.amazonaws.com"}
     assert statement["Condition"]["StringEquals"] == {
         "aws:RequestTag/eks-cluster-name": "acme-gw-dev-cluster",
-        "aws:RequestTag/kubernetes-namespace": workload.namespace,
-        "aws:RequestTag/kubernetes-service-account": workload.service_account,
+        "aws:RequestTag/kubernetes-namespace": pod.namespace,
+        "aws:RequestTag/kubernetes-service-account": pod.service_account,
     }
-    association = dev.single("aws:eks/podIdentityAssociation:PodIdentityAssociation", f"identity-{workload.name}")
-    assert (association["namespace"], association["serviceAccount"]) == (workload.namespace, workload.service_account)
+    association = dev.single("aws:eks/podIdentityAssociation:PodIdentityAssociation", name)
+    assert (association["namespace"], association["serviceAccount"]) == (pod.namespace, pod.service_account)
+
+
+def test_karpenter_changes_instances_of_its_cluster_only(dev: DeclaredStack) -> None:
+    """Whatever it creates has the cluster's tag and a node pool's, and so has whatever it changes or ends."""
+    owned = "kubernetes.io/cluster/acme-gw-dev-cluster"
+    for statement in _statements(dev, "karpenter"):
+        condition = statement.get("Condition", {})
+        for action in statement["Action"]:
+            if action in ("ec2:TerminateInstances", "ec2:DeleteLaunchTemplate"):
+                assert condition["StringEquals"] == {f"aws:ResourceTag/{owned}": "owned"}
+                assert condition["StringLike"] == {"aws:ResourceTag/karpenter.sh/nodepool": "*"}
+            elif action in ("ec2:CreateLaunchTemplate", "ec2:CreateTags"):
+                assert owned in str(condition["StringEquals"])
+    assert not any(":*" in action for one in _statements(dev, "karpenter") for action in one["Action"])
+
+
+def test_karpenter_passes_the_role_of_its_nodes_only_which_may_join_the_cluster(dev: DeclaredStack) -> None:
+    role = dev.of_type("aws:iam/role:Role", "karpenter-nodes")[0].outputs["arn"]
+    (passed,) = [one for one in _statements(dev, "karpenter") if one["Action"] == ["iam:PassRole"]]
+    assert passed["Resource"] == [role]
+    entry = dev.single("aws:eks/accessEntry:AccessEntry", "karpenter-nodes")
+    assert (entry["principalArn"], entry["type"]) == (role, "EC2_LINUX")
+    profile = dev.single("aws:iam/instanceProfile:InstanceProfile", "karpenter-nodes")
+    assert resolve(dev.karpenter.instance_profile) == profile["name"]
+    assert role.endswith(f"/{profile['role']}")
+
+
+def test_each_announcement_of_an_instances_end_reaches_karpenters_queue(dev: DeclaredStack) -> None:
+    """EventBridge drops without an error what the queue does not accept, and sends over TLS."""
+    (queue,) = dev.of_type("aws:sqs/queue:Queue")
+    rules = {rule.inputs["name"]: rule for rule in dev.of_type("aws:cloudwatch/eventRule:EventRule")}
+    targets = {
+        target.inputs["rule"]: target.inputs["arn"] for target in dev.of_type("aws:cloudwatch/eventTarget:EventTarget")
+    }
+    assert targets == dict.fromkeys(rules, queue.outputs["arn"])
+    (policy,) = dev.of_type("aws:sqs/queuePolicy:QueuePolicy")
+    accepted, refused = json.loads(policy.inputs["policy"])["Statement"]
+    assert set(accepted["Condition"]["ArnEquals"]["aws:SourceArn"]) == {rule.outputs["arn"] for rule in rules.values()}
+    assert (accepted["Resource"], accepted["Principal"]) == (
+        [queue.outputs["arn"]],
+        {"Service": "events.amazonaws.com"},
+    )
+    assert (refused["Effect"], refused["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    announced = {tuple(json.loads(rule.inputs["eventPattern"])["detail-type"]) for rule in rules.values()}
+    assert ("EC2 Spot Instance Interruption Warning",) in announced
+    assert resolve(dev.karpenter.queue) == queue.inputs["name"]
+
+
+def test_load_balancers_of_other_clusters_are_out_of_reach(dev: DeclaredStack) -> None:
+    tags = {"aws:ResourceTag/elbv2.k8s.aws/cluster", "aws:RequestTag/elbv2.k8s.aws/cluster"}
+    for statement in _statements(dev, "load-balancing"):
+        equal = statement.get("Condition", {}).get("StringEquals", {})
+        for action in statement["Action"]:
+            if action.partition(":")[2].startswith(("CreateLoadBalancer", "Delete", "ModifyLoadBalancer", "Register")):
+                is_listener = action.endswith("Listener")  # as in the published policy
+                assert is_listener or any(equal.get(tag) == "acme-gw-dev-cluster" for tag in tags), action
+
+
+def test_nodes_reach_the_services_of_aws_inside_the_network(dev: DeclaredStack) -> None:
+    """What Karpenter and the AWS Load Balancer Controller call, the agent of pod identities, and what pods call."""
+    called = {"ec2", "eks", "eks-auth", "elasticloadbalancing", "kms", "secretsmanager", "sqs", "ssm", "sts"}
+    services = {
+        one.inputs["serviceName"].rpartition(".")[2]
+        for one in dev.of_type("aws:ec2/vpcEndpoint:VpcEndpoint")
+        if one.inputs["vpcEndpointType"] == "Interface"
+    }
+    assert called <= services
 
 
 def test_only_actions_without_resources_use_the_wildcard_resource(dev: DeclaredStack) -> None:
@@ -219,13 +299,12 @@ def test_only_actions_without_resources_use_the_wildcard_resource(dev: DeclaredS
         if "*" in statement["Resource"]
         for action in statement["Action"]
     }
-    assert wild == {
+    # Karpenter and the AWS Load Balancer Controller look at the network, at sizes of nodes and at load balancers.
+    read = {
+        action for action in wild if re.match(r"(ec2|elasticloadbalancing):(Describe|GetSecurityGroupsForVpc)", action)
+    }
+    assert wild - read == {
         "cloudwatch:PutMetricData",
-        "ec2:DescribeDhcpOptions",
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeSecurityGroups",
-        "ec2:DescribeSubnets",
-        "ec2:DescribeVpcs",
         "ecr:GetAuthorizationToken",
         "logs:DescribeLogGroups",
     }
@@ -318,7 +397,8 @@ def test_the_listed_roles_and_the_one_that_deploys_first_administer_the_cluster(
     access = private.single("aws:eks/cluster:Cluster", "cluster")["accessConfig"]
     assert access["bootstrapClusterCreatorAdminPermissions"] is False
     for type_ in ("aws:eks/accessEntry:AccessEntry", "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"):
-        principals = sorted(resource.inputs["principalArn"] for resource in private.of_type(type_))
+        people = [one for one in private.of_type(type_) if one.inputs.get("type") != "EC2_LINUX"]
+        principals = sorted(resource.inputs["principalArn"] for resource in people)
         assert principals == [f"arn:aws:iam::{ACCOUNT}:role/rehearsal", ADMINS]
 
 
@@ -326,7 +406,8 @@ def test_a_deployment_by_another_identity_changes_no_access(monkeypatch: pytest.
     recorder = declare().recorder
     monkeypatch.setattr(simulated_functions, "CALLER", "somebody-else")
     entries = declare(recorder=recorder).of_type("aws:eks/accessEntry:AccessEntry")
-    assert [entry.inputs["principalArn"] for entry in entries] == [f"arn:aws:iam::{ACCOUNT}:role/rehearsal"]
+    people = [entry.inputs["principalArn"] for entry in entries if entry.inputs.get("type") != "EC2_LINUX"]
+    assert people == [f"arn:aws:iam::{ACCOUNT}:role/rehearsal"]
 
 
 def test_add_ons_have_the_version_of_the_clusters_kubernetes(dev: DeclaredStack) -> None:

@@ -116,7 +116,7 @@ def test_a_workload_has_its_service_account(platform: Recorder, workload: Any) -
         if item.inputs["metadata"]["name"] == workload.service_account
     ]
     assert account["metadata"]["namespace"] == workload.namespace
-    assert account["metadata"]["annotations"] == {"role": workload.name}
+    assert account["metadata"]["annotations"] == {"role": workload.name, "groundwork/principal": workload.name}
     assert account["automountServiceAccountToken"] is False
 
 

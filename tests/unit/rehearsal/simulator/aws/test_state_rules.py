@@ -17,14 +17,20 @@ from tests.support.aws_account import (
     BUCKET,
     BUCKET_POLICY,
     DATABASE,
+    EVENT_RULE,
+    EVENT_TARGET,
+    INSTANCE_PROFILE,
     ITEMS,
     LOGS,
     POSTGRES,
+    QUEUE,
+    QUEUE_POLICY,
     READ,
     ROLE,
     ROLE_POLICY,
     TABLE,
     TRAIL,
+    TRUST,
     Account,
     allow,
     policy,
@@ -37,6 +43,31 @@ def test_a_role_with_policies_cannot_be_deleted(account: Account) -> None:
         account.delete(ROLE, "nodes")
     with pytest.raises(CloudError, match="NoSuchEntity: The role with name gone"):
         account.create(ROLE_POLICY, name="p", role="gone", policy=READ)
+
+
+def test_a_role_in_an_instance_profile_cannot_be_deleted(account: Account) -> None:
+    with pytest.raises(CloudError, match="NoSuchEntity: The role with name nodes"):
+        account.create(INSTANCE_PROFILE, name="nodes", role="nodes")
+    account.create(ROLE, name="nodes", assumeRolePolicy=TRUST)
+    account.create(INSTANCE_PROFILE, name="nodes", role="nodes")
+    with pytest.raises(CloudError, match="must remove roles from instance profile first"):
+        account.delete(ROLE, "nodes")
+
+
+def test_an_event_rule_sends_to_a_queue_until_its_target_is_gone(account: Account) -> None:
+    url = account.create(QUEUE, name="ends")
+    account.create(QUEUE_POLICY, queueUrl=url, policy=policy())
+    with pytest.raises(CloudError, match="NonExistentQueue"):
+        account.create(QUEUE_POLICY, queueUrl=f"{url}-of-nodes", policy=policy())
+    target = {"rule": "ends", "arn": account.get_arn(QUEUE, url)}
+    with pytest.raises(CloudError, match="Rule ends does not exist"):
+        account.create(EVENT_TARGET, **target)
+    account.create(EVENT_RULE, name="ends", eventPattern="{}")
+    id_ = account.create(EVENT_TARGET, **target)
+    with pytest.raises(CloudError, match="can't be deleted since it has targets"):
+        account.delete(EVENT_RULE, "ends")
+    account.delete(EVENT_TARGET, id_)
+    account.delete(EVENT_RULE, "ends")
 
 
 def test_a_service_needs_the_permission_of_the_key_policy(account: Account) -> None:
