@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from deploy import aws, azure
 from deploy.cluster_access import check_way_in, find_source_address
@@ -10,6 +12,7 @@ from deploy.engine import LOG_IN, Engine
 from deploy.findings import Finding, Status, missing, note, ok
 from deploy.stack import Stack
 from infra.core.settings import Cloud, Settings
+from infra.core.settings.limits import EXAMPLE_HOSTS
 
 _CLOUDS = {Cloud.AZURE: azure, Cloud.AWS: aws}
 
@@ -42,4 +45,16 @@ def _check_cloud(settings: Settings, engine: Engine, *, for_deployment: bool) ->
     cloud, programs = _CLOUDS[settings.cloud], engine.programs
     if for_deployment:
         yield check_way_in(settings, find_source_address(settings))
+        yield from _check_example_hosts(settings)
     yield from cloud.check(settings, programs, is_interactive=engine.is_interactive, for_deployment=for_deployment)
+
+
+def _check_example_hosts(settings: Settings) -> Iterator[Finding]:
+    """Settings that still name the host of an example, at which nobody answers."""
+    hosts = {
+        "telemetry.alertEmail": settings.telemetry.alert_email.rpartition("@")[2],
+        "gitops.repository": urlsplit(settings.gitops.repository).hostname or "",
+    }
+    for setting, host in hosts.items():
+        if re.fullmatch(EXAMPLE_HOSTS, host):
+            yield note("example", f"{setting} names {host}, which is an example's host", "name your own, or none")

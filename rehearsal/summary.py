@@ -88,7 +88,7 @@ def _total(resources: Sequence[Mapping[str, Any]], declared: int) -> str:
     """How many resources there are, and how that fits the engine's count, which has all in its state."""
     providers = sum(item["type"].startswith("pulumi:providers:") for item in resources)
     components = sum(not item.get("custom") and not item["type"].startswith("pulumi:") for item in resources)
-    others = f"{components} components, {providers} providers and the stack itself"
+    others = f"components ({components}), providers ({providers}) and the stack itself"
     return f"{declared} resources; the engine counts {len(resources)}, with {others}"
 
 

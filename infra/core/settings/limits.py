@@ -65,6 +65,9 @@ AZURE_PODS_PREFIX_OF_A_NODE = 24
 # Source: https://www.rfc-editor.org/rfc/rfc5737
 DOCUMENTATION_BLOCKS = tuple(map(ipaddress.IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))
 
+# Hosts for examples, at which nobody answers. Source: https://www.rfc-editor.org/rfc/rfc2606
+EXAMPLE_HOSTS = r"(.+\.)?example(\.com|\.net|\.org)?|.+\.(test|invalid)"
+
 # How many ranges may reach a public API: https://learn.microsoft.com/azure/aks/api-server-authorized-ip-ranges and
 # https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html
 AUTHORIZED_RANGES = {Cloud.AZURE: 200, Cloud.AWS: 40}

@@ -135,6 +135,21 @@ def test_an_examples_way_into_the_cluster_is_enough_for_a_preview(folder: Path) 
         commands.run("up", "team", is_confirmed=True)
 
 
+def test_hosts_of_examples_are_noted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder / "stacks" / "Pulumi.team.yaml"
+    file.write_text(
+        f"{SETTINGS}  groundwork:telemetry: {{alertEmail: ops@example.org}}\n"
+        "  groundwork:gitops: {repository: 'https://git.acme.dev/acme/models.git'}\n"
+    )
+    commands.run("preflight", "team")
+    report = capsys.readouterr().err
+    assert "note     example      telemetry.alertEmail names example.org, which is an example's host" in report
+    assert "gitops.repository" not in report
+    file.write_text(f"{SETTINGS}  groundwork:gitops: {{repository: 'https://git.example.com/acme/models.git'}}\n")
+    commands.run("preflight", "team")
+    assert "gitops.repository names git.example.com" in capsys.readouterr().err
+
+
 def test_all_faults_are_reported_at_once_and_settings_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "stacks" / "Pulumi.team.yaml").write_text(SETTINGS.replace("acme", "Acme Inc"))
     for name in PROGRAMS:

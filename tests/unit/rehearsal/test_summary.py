@@ -76,7 +76,7 @@ def test_resources_are_counted_by_outermost_component_and_by_kind(summary: Any) 
     assert "     2  azure / network" in text
     assert "     1  stack" in text
     assert "     2  azure-native network" in text
-    assert "\n3 resources; the engine counts 6, with 1 components, 1 providers and the stack itself\n" in text
+    assert "\n3 resources; the engine counts 6, with components (1), providers (1) and the stack itself\n" in text
 
 
 def test_the_first_line_is_the_outcome(summary: Any) -> None:
