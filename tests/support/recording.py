@@ -190,5 +190,10 @@ def resolve(output: pulumi.Output[T]) -> T:
     return asyncio.get_event_loop().run_until_complete(output.future())  # type: ignore[return-value]
 
 
+def resolve_resources(output: pulumi.Output[Any]) -> set[pulumi.Resource]:
+    """The resources that an output depends on, after the program has run."""
+    return asyncio.get_event_loop().run_until_complete(output.resources())
+
+
 def is_secret(output: pulumi.Output[Any]) -> bool:
     return asyncio.get_event_loop().run_until_complete(output.is_secret())

@@ -45,6 +45,7 @@ def prod() -> Recorder:
     [
         ("containerregistry:Registry", "registry", "secrets-encryption-propagation", "10m"),
         ("storage:StorageAccount", "artifacts", "secrets-encryption-propagation", "10m"),
+        ("storage:StorageAccount", "telemetry", "secrets-encryption-propagation", "10m"),
         ("dbforpostgresql:Server", "database", "secrets-encryption-propagation", "10m"),
         ("cosmosdb:DatabaseAccount", "experiments", "secrets-encryption-propagation", "10m"),
         ("compute:DiskEncryptionSet", "cluster-disks", "secrets-encryption-propagation", "10m"),

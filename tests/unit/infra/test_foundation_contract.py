@@ -20,7 +20,7 @@ import pytest
 from infra.access import WORKLOADS, Store
 from infra.contract import Endpoint, Foundation
 from infra.core.component import Component
-from tests.support.recording import is_secret, record_program, resolve, stack_context
+from tests.support.recording import is_secret, record_program, resolve, resolve_resources, stack_context
 
 CLOUDS = ("azure", "aws")
 COMPONENTS: Mapping[str, str] = {
@@ -115,6 +115,13 @@ def test_every_workload_has_an_identity(resolved: ResolvedFoundation) -> None:
     assert set(resolved.foundation.identities) == {workload.name for workload in WORKLOADS}
     principals = [resolved.values[f"identities.{workload.name}.principal"] for workload in WORKLOADS]
     assert len(set(principals)) == len(WORKLOADS)
+
+
+def test_a_principal_is_known_once_pods_can_use_the_identity(resolved: ResolvedFoundation) -> None:
+    """Service accounts name it, and so pods wait: on EKS one that starts earlier has no credentials."""
+    uses = {"azure": "FederatedIdentityCredential", "aws": "PodIdentityAssociation"}[resolved.cloud]
+    for name, identity in resolved.foundation.identities.items():
+        assert uses in {type(one).__name__ for one in resolve_resources(identity.principal)}, name
 
 
 def test_identities_have_reachable_token_endpoints(resolved: ResolvedFoundation) -> None:
