@@ -80,7 +80,15 @@ WORKLOADS = (
         calls_mlflow=True,
         pod_labels=_named("promotion"),
     ),
-    Workload("rollout", "lifecycle", "rollout", calls_mlflow=True, pod_labels=_named("rollout")),
+    # Its test predictions are of rows that the version's training held out.
+    Workload(
+        "rollout",
+        "lifecycle",
+        "rollout",
+        {Store.ARTIFACTS: Access.READ},
+        calls_mlflow=True,
+        pod_labels=_named("rollout"),
+    ),
 )
 
 

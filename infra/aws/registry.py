@@ -14,7 +14,7 @@ from infra.contract import RegistryContract
 from infra.core.component import Component, StackContext
 
 # ECR requires a repository to exist before the first push.
-_IMAGES = ("training", "serving")
+_IMAGES = ("training", "serving", "promotion")
 
 
 @dataclass(frozen=True)

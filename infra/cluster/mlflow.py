@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+import pulumi_random as random
 from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
@@ -22,6 +24,7 @@ from infra.core.component import Component, StackContext
 _WORKLOAD = get_workload("mlflow")
 _POD_LABELS = {"app.kubernetes.io/name": "mlflow"}
 _DATABASE_SECRET = "mlflow-database"  # noqa: S105 the secret's name
+_WEBHOOK_SECRET = "mlflow-webhooks"  # noqa: S105 the secret's name
 
 _PORT = 5000  # of the pods
 _SERVER = Pods(_WORKLOAD.namespace, "mlflow", _POD_LABELS)
@@ -42,6 +45,10 @@ ALLOWED_HOSTS = (
     f"192.168.*:{_PORT}",
 )
 
+# Webhooks go to the promotion's receiver, by http and by an address of the cluster, which MLflow else refuses. Whoever
+# may register webhooks could so reach other services, which is why network policies allow the receiver only.
+_WEBHOOK_SETTINGS = {"MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http", "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"}
+
 
 @dataclass(frozen=True)
 class MlflowArgs:
@@ -61,8 +68,11 @@ class Mlflow(Component):
 
     def __init__(self, name: str, args: MlflowArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        secret = self._create_database_secret(f"{name}-database", args.foundation.tracking_db)
-        create_release(name, MLFLOW, _WORKLOAD.namespace, _values(args), self.child_options(depends_on=[secret]))
+        secrets = [
+            self._create_database_secret(f"{name}-database", args.foundation.tracking_db),
+            self._create_webhook_secret(f"{name}-webhooks"),
+        ]
+        create_release(name, MLFLOW, _WORKLOAD.namespace, _values(args), self.child_options(depends_on=secrets))
         replicas = args.context.settings.resilience.replicas
         create_disruption_budget(name, _WORKLOAD.namespace, replicas, _POD_LABELS, self.child_options())
         self.register_outputs({"url": URL})
@@ -72,6 +82,17 @@ class Mlflow(Component):
             name,
             metadata=ObjectMetaArgs(name=_DATABASE_SECRET, namespace=_WORKLOAD.namespace),
             string_data={"username": database.username, "password": database.password},
+            opts=self.child_options(),
+        )
+
+    def _create_webhook_secret(self, name: str) -> Secret:
+        """The key with which MLflow encrypts the secrets of webhooks in its database: 32 bytes in URL-safe Base64."""
+        key = random.RandomPassword(f"{name}-key", length=32, special=False, opts=self.child_options())
+        encoded = key.result.apply(lambda text: base64.urlsafe_b64encode(text.encode()).decode())
+        return Secret(
+            name,
+            metadata=ObjectMetaArgs(name=_WEBHOOK_SECRET, namespace=_WORKLOAD.namespace),
+            string_data={"MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": pulumi.Output.secret(encoded)},
             opts=self.child_options(),
         )
 
@@ -101,7 +122,8 @@ def _values(args: MlflowArgs) -> Mapping[str, Any]:
             "existingDatabaseSecret": {"name": _DATABASE_SECRET},
         },
         "artifactRoot": {"defaultArtifactRoot": foundation.artifacts.uri},
-        "extraEnvVars": dict(foundation.artifacts.environment),
+        "extraEnvVars": {**foundation.artifacts.environment, **_WEBHOOK_SETTINGS},
+        "extraSecretNamesForEnvFrom": [_WEBHOOK_SECRET],
         "serverAllowedHosts": list(ALLOWED_HOSTS),
         # By the service's port: without it, the chart's monitor refers to a port that does not exist.
         "serviceMonitor": {"enabled": True, "useServicePort": True, "namespace": _WORKLOAD.namespace},

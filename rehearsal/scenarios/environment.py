@@ -12,7 +12,7 @@ from rehearsal.gitops_repository import GitOpsRepository
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane, free_ports
 from rehearsal.scenarios import prometheus
-from rehearsal.scenarios.kubelet_stub import KubeletStub
+from rehearsal.scenarios.kubelet_stub import ImageProgram, KubeletStub
 from rehearsal.scenarios.network_proxy import NetworkProxy
 from rehearsal.scenarios.notification_stub import NotificationStub
 from rehearsal.scenarios.processes import LifecycleProcesses, build_environment, python, start_mlflow
@@ -59,7 +59,8 @@ def run_environment(
     mlflow_port, prometheus_port, receiver_port = free_ports(3)
     notifications = NotificationStub()
     serving = {"WORKERS": "1", "DRAIN_DELAY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    kubelet = KubeletStub(cluster.plane, [str(python()), "-m", "lifecycle.serving"], serving)
+    programs = {"serving": ImageProgram([str(python()), "-m", "lifecycle.serving"], serving)}
+    kubelet = KubeletStub(cluster.plane, programs)
     network = NetworkProxy(cluster.plane.api, kubelet, {_MLFLOW: mlflow_port, _PROMETHEUS: prometheus_port})
     with notifications.run() as notification_url, network.run() as proxy_url:
         variables = {

@@ -1,8 +1,8 @@
-"""A stub of the kubelets, for pods whose process can run on this machine: those of the serving image.
+"""A stub of the kubelets, for pods whose process can run on this machine: those of the platform's own images.
 
-kwok leaves pods with the annotation alone. The stub runs the process of such a pod's container, with the environment of
-its manifest, and sets the pod Ready when the process passes the container's own readiness probe. Images, filesystems,
-users, cgroups and pod networks are not modelled.
+kwok leaves pods with the annotation alone. The stub runs the process of such a pod's container, with the arguments, the
+environment and the mounted Secrets of its manifest, and sets the pod Ready when the process passes the container's own
+readiness probe. Images, users, cgroups, pod networks and all of the filesystem but mounted volumes are not modelled.
 """
 
 from __future__ import annotations
@@ -14,19 +14,34 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import requests
 
 from rehearsal.kubernetes.client import ApiError, ApiUnreachableError, Object
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane, free_ports
+from rehearsal.scenarios.pod_volumes import MissingObjectError, create_volumes, translate_path
 
 PROCESS_ANNOTATION = "rehearsal.groundwork/process"
 
 _POLL_INTERVAL = 0.5  # seconds between two looks at the pods
 _PROBE_TIMEOUT = 2.0  # seconds
 _MAX_RESTART_DELAY = 60.0  # seconds; the delay starts at 2 and doubles with each exit
+_SCRATCH = "/tmp"  # noqa: S108 a path in containers
 _POD_ADDRESS = "10.255.{}.{}"  # in no node's subnet
+
+
+@dataclass(frozen=True)
+class ImageProgram:
+    """What runs in place of an image.
+
+    entry_point  of the image
+    environment  takes precedence over the container's own
+    """
+
+    entry_point: Sequence[str]
+    environment: Mapping[str, str]
 
 
 @dataclass
@@ -34,6 +49,7 @@ class _PodProcess:
     """The process of one pod.
 
     name        of the pod, of the supervised process and of its log
+    volumes     folders by the path that they are mounted at
     restarts    how often it exited by itself
     restart_at  on the monotonic clock, 0 while it is running
     """
@@ -42,6 +58,7 @@ class _PodProcess:
     name: str
     address: str
     port: int
+    volumes: Mapping[str, Path]
     is_ready: bool = False
     restarts: int = 0
     restart_at: float = 0.0
@@ -51,11 +68,10 @@ class _PodProcess:
 class KubeletStub:
     """Runs the processes of annotated pods."""
 
-    def __init__(self, plane: ControlPlane, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """`command` replaces the image's entry point; `environment` takes precedence over the container's own."""
+    def __init__(self, plane: ControlPlane, programs: Mapping[str, ImageProgram]) -> None:
+        """`programs` are by the last part of their image's name; annotated pods of other images stay Pending."""
         self._plane = plane
-        self._command = command
-        self._environment = environment
+        self._programs = programs
         self._processes: dict[str, _PodProcess] = {}  # by the pod's UID
         self._stopped = threading.Event()
         self._pod_count = 0
@@ -91,10 +107,14 @@ class KubeletStub:
     def _reconcile_continuously(self) -> None:
         while not self._stopped.wait(_POLL_INTERVAL):
             with contextlib.suppress(ApiError, ApiUnreachableError):
-                pods = [pod for pod in self._plane.api.list("v1", "Pod") if _is_annotated_and_scheduled(pod)]
+                pods = [pod for pod in self._plane.api.list("v1", "Pod") if self._runs(pod)]
                 self._stop_orphans({pod["metadata"]["uid"] for pod in pods})
                 for pod in pods:
                     self._reconcile(pod)
+
+    def _runs(self, pod: Object) -> bool:
+        is_annotated = PROCESS_ANNOTATION in pod["metadata"].get("annotations", {})
+        return is_annotated and bool(pod["spec"].get("nodeName")) and _image_name(pod) in self._programs
 
     def _reconcile(self, pod: Object) -> None:
         process = self._processes.get(pod["metadata"]["uid"])
@@ -107,21 +127,33 @@ class KubeletStub:
             self._probe(pod, process)
 
     def _create(self, pod: Object) -> None:
+        metadata = pod["metadata"]
+        try:
+            volumes = create_volumes(self._plane.api, pod, self._plane.folder / "pods" / metadata["uid"])
+        except MissingObjectError:  # the rehearsal's summary names it
+            return
         self._pod_count += 1
         (port,) = free_ports(1)
-        metadata = pod["metadata"]
         address = _POD_ADDRESS.format(*divmod(self._pod_count, 250))
-        process = _PodProcess(metadata["namespace"], metadata["name"], address, port)
+        process = _PodProcess(metadata["namespace"], metadata["name"], address, port, volumes)
         self._processes[metadata["uid"]] = process
         self._start(pod, process)
         self._write_status(pod, process)
 
     def _start(self, pod: Object, process: _PodProcess) -> None:
-        log = self._plane.folder / "logs" / f"{process.name}.log"
-        variables = _main_container(pod).get("env", ())
-        declared = {variable["name"]: variable["value"] for variable in variables if "value" in variable}
-        environment = {**declared, **self._environment, "HOST": HOST, "PORT": str(process.port)}
-        self._plane.supervisor.start(process.name, self._command, log, environment, graceful=True)
+        container, program = _main_container(pod), self._programs[_image_name(pod)]
+        declared = {
+            variable["name"]: translate_path(variable["value"], process.volumes)
+            for variable in container.get("env", ())
+            if "value" in variable
+        }
+        own = {"HOST": HOST, "PORT": str(process.port)}
+        if _SCRATCH in process.volumes:
+            own["TMPDIR"] = str(process.volumes[_SCRATCH])
+        environment = {**declared, **program.environment, **own}
+        command = [*program.entry_point, *container.get("args", ())]
+        log = pod_log(self._plane, process.name)
+        self._plane.supervisor.start(process.name, command, log, environment, graceful=True)
 
     def _restart_if_exited(self, pod: Object, process: _PodProcess) -> None:
         """Restart a process that exited by itself, after a delay that grows with each exit, as kubelets do."""
@@ -172,9 +204,15 @@ class KubeletStub:
         self._plane.api.patch(pod, {"status": _build_status(pod, process)}, "/status")
 
 
-def _is_annotated_and_scheduled(pod: Object) -> bool:
-    is_annotated = PROCESS_ANNOTATION in pod["metadata"].get("annotations", {})
-    return is_annotated and bool(pod["spec"].get("nodeName"))
+def pod_log(plane: ControlPlane, pod: str) -> Path:
+    """The file with the output of a pod's process."""
+    return plane.folder / "logs" / f"{pod}.log"
+
+
+def _image_name(pod: Object) -> str:
+    """The last part of the name of a container's image, without tag and digest."""
+    name: str = _main_container(pod)["image"].partition("@")[0].rpartition("/")[2].partition(":")[0]
+    return name
 
 
 def _main_container(pod: Object) -> Mapping[str, Any]:

@@ -2,7 +2,8 @@
 
 With it as `http_proxy`, a process reaches `http://<service>.<namespace>.svc.cluster.local` by the Service's real
 EndpointSlices, a pod by its address, and a route's hostname by the weights of the real HTTPRoute, once a gateway has
-accepted that. Network policies are not enforced.
+accepted that. A client that uses no proxies calls it as a server, with the hostname as the first part of the path.
+Network policies are not enforced.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def _handle(self) -> None:
-        target = urlsplit(self.path)
+        target = urlsplit(self.path if "://" in self.path else f"http:/{self.path}")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             self._respond(*self._forward(target, body))

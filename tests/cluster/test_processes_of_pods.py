@@ -1,6 +1,7 @@
 """The kubelet stub and the network proxy, with real processes behind the pods of a real control plane.
 
-Proves that an annotated pod gets a process with the environment of its manifest; that it becomes Ready when the process
+Proves that an annotated pod gets a process with the arguments, the environment and the Secrets of its manifest, once
+these exist; that it becomes Ready when the process
 is ready, and not before; that an exited process is restarted and counted, and a deleted pod's process stopped; that
 services and routes lead to the processes of ready pods, routes by their weights. The process is a toy; the acceptance
 of the route is written by the test.
@@ -22,7 +23,7 @@ import requests
 
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.scenarios.kubelet_stub import PROCESS_ANNOTATION, KubeletStub
+from rehearsal.scenarios.kubelet_stub import PROCESS_ANNOTATION, ImageProgram, KubeletStub
 from rehearsal.scenarios.network_proxy import METRICS_HOST, NetworkProxy
 from tests.support.chart_installation import apply_gateway_api_definitions
 from tests.support.waiting import eventually
@@ -41,7 +42,9 @@ class Handler(BaseHTTPRequestHandler):
                 probes.write("x")
         self.send_response(200 if self.path != "/ready" or ready else 503)
         self.end_headers()
-        self.wfile.write(json.dumps({"who": os.environ["WHO"], "pid": os.getpid()}).encode())
+        secret = Path(os.environ["SECRETS_DIR"], "token").read_text()
+        facts = {"pid": os.getpid(), "arguments": sys.argv[1:], "secret": secret, "colour": os.environ["COLOUR"]}
+        self.wfile.write(json.dumps({"who": os.environ["WHO"], "path": self.path, **facts}).encode())
 
     def log_message(self, *_):
         pass
@@ -60,7 +63,7 @@ def switch(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def kubelet(plane: ControlPlane) -> Iterator[KubeletStub]:
-    running = KubeletStub(plane, [sys.executable, "-c", _SERVER], {})
+    running = KubeletStub(plane, {"toy": ImageProgram([sys.executable, "-c", _SERVER], {"COLOUR": "blue"})})
     with running.run():
         yield running
 
@@ -89,6 +92,25 @@ def test_a_pod_is_ready_when_its_process_is_ready(
     assert answer["who"] == "web"
     assert _get_answer(proxy, f"http://{pod['status']['podIP']}:8000/") == answer
     assert kubelet.find_port(pod["status"]["podIP"])
+    assert answer["arguments"] == ["serve", "--fast"]
+    assert answer["secret"] == "token of web"
+    assert answer["colour"] == "blue", "the program's own environment comes first"
+
+
+@pytest.mark.usefixtures("kubelet")
+def test_a_pod_waits_for_the_secret_that_it_mounts(
+    plane: ControlPlane, namespace: str, proxy: str, switch: Path
+) -> None:
+    switch.touch()
+    _deploy(plane, namespace, "web", switch, with_secret=False)
+    eventually(lambda: [pod for pod in _pods(plane, namespace) if pod["spec"].get("nodeName")])
+    assert not _pods(plane, namespace, phase="Running")
+    secret = {"apiVersion": "v1", "kind": "Secret", "stringData": {"token": "late"}}
+    plane.api.create({**secret, "metadata": {"name": "web-token", "namespace": namespace}})
+    assert eventually(lambda: _get_answer(proxy, f"http://web.{namespace}.svc.cluster.local/"))["secret"] == "late"
+    # As MLflow calls a webhook, which uses no proxies.
+    answer = _get_answer("", f"{proxy}/web.{namespace}.svc.cluster.local/hooks/one")
+    assert answer["path"] == "/hooks/one"
 
 
 @pytest.mark.usefixtures("kubelet")
@@ -148,21 +170,31 @@ def test_an_unknown_hostname_is_answered_with_503(proxy: str) -> None:
     assert (reply.status_code, reply.text) == (503, "no process is running for nobody.nowhere.svc.cluster.local\n")
 
 
-def _deploy(plane: ControlPlane, namespace: str, name: str, switch: Path) -> None:
-    """Create a Deployment with one pod, and a Service for it."""
+def _deploy(plane: ControlPlane, namespace: str, name: str, switch: Path, *, with_secret: bool = True) -> None:
+    """Create a Deployment with one pod, the Secret that it mounts, and a Service for it."""
     labels = {"app": name}
+    environment = {"WHO": name, "MAY_BE_READY": str(switch), "SECRETS_DIR": "/run/secrets/toy", "COLOUR": "red"}
     container = {
         "name": "main",
         "image": "registry.example/toy:1",
-        "env": [{"name": "WHO", "value": name}, {"name": "MAY_BE_READY", "value": str(switch)}],
+        "args": ["serve", "--fast"],
+        "env": [{"name": variable, "value": value} for variable, value in environment.items()],
+        "volumeMounts": [{"name": "secrets", "mountPath": "/run/secrets/toy"}],
         "readinessProbe": {"httpGet": {"path": "/ready", "port": 8000}},
     }
     pod = {
         "metadata": {"labels": labels, "annotations": {PROCESS_ANNOTATION: "real"}},
-        "spec": {"containers": [container]},
+        "spec": {
+            "containers": [container],
+            "volumes": [{"name": "secrets", "projected": {"sources": [{"secret": {"name": f"{name}-token"}}]}}],
+        },
     }
+    token = {"apiVersion": "v1", "kind": "Secret", "stringData": {"token": f"token of {name}"}}
+    token["metadata"] = {"name": f"{name}-token", "namespace": namespace}
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod}
     port = {"port": 80, "targetPort": 8000}
+    if with_secret:
+        plane.api.create(token)
     for manifest in (
         {"apiVersion": "apps/v1", "kind": "Deployment", "spec": spec},
         {"apiVersion": "v1", "kind": "Service", "spec": {"selector": labels, "ports": [port]}},
@@ -202,7 +234,7 @@ def _is_ready(pod: Object) -> bool:
 
 
 def _request(proxy: str, url: str) -> requests.Response:
-    return requests.get(url, proxies={"http": proxy}, timeout=10)
+    return requests.get(url, proxies={"http": proxy} if proxy else None, timeout=10)
 
 
 def _get_answer(proxy: str, url: str) -> dict[str, Any]:

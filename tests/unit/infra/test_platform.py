@@ -6,6 +6,7 @@ GROUNDWORK_CHARTS names a folder with the charts, Helm values are validated agai
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.foundations import PORTS, sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
 
+SECRET = "kubernetes:core/v1:Secret"
 NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 
 
@@ -124,9 +126,18 @@ def test_mlflow_uses_the_foundation(platform: Recorder) -> None:
     mlflow = values(platform, "mlflow")
     assert mlflow["backendStore"]["postgres"]["host"] == "db.example"
     assert mlflow["artifactRoot"]["defaultArtifactRoot"] == "s3://bucket/mlflow"
-    assert mlflow["extraEnvVars"] == {"REGION": "here"}
+    assert mlflow["extraEnvVars"]["REGION"] == "here"
     assert mlflow["extraPodLabels"] == {"identity": "on"}
     assert mlflow["serviceAccount"] == {"create": False, "name": "mlflow"}
+
+
+def test_mlflow_calls_webhooks_in_the_cluster_with_a_generated_key(platform: Recorder) -> None:
+    mlflow = values(platform, "mlflow")
+    assert mlflow["extraEnvVars"]["MLFLOW_WEBHOOK_ALLOWED_SCHEMES"] == "http"
+    (name,) = mlflow["extraSecretNamesForEnvFrom"]
+    (secret,) = (item.inputs for item in platform.of_type(SECRET) if item.inputs["metadata"]["name"] == name)
+    (key,) = secret["stringData"].values()
+    assert len(base64.urlsafe_b64decode(key)) == 32, "a key of Fernet"
 
 
 def test_only_secrets_contain_passwords(platform: Recorder) -> None:
