@@ -9,6 +9,8 @@ from __future__ import annotations
 import pytest
 
 from infra.core.settings import Cloud
+from infra.core.settings.catalogue import list_settings
+from infra.core.settings.causes import _PARTS
 from infra.core.stack_config import explain
 from kernel import stack_file
 from kernel.stack_file import StackFile
@@ -87,3 +89,7 @@ def test_a_refusal_without_a_value_names_what_its_part_is_sized_by(cloud: Cloud,
 )
 def test_a_refusal_that_no_setting_causes_names_none(cloud: Cloud, name: str, message: str) -> None:
     assert causes(cloud, name, message) == []
+
+
+def test_what_parts_are_sized_by_are_settings() -> None:
+    assert {path for paths in _PARTS.values() for path in paths} <= set(list_settings())
