@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Strict
 from pydantic_core import PydanticCustomError
 
 _RFC_1918 = tuple(ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+_ORGANIZATION = r"[a-z][a-z0-9]{1,7}"
 
 
 @dataclass(frozen=True)
@@ -73,21 +74,21 @@ def _parse_block(value: str, example: str) -> ipaddress.IPv4Network:
     raise rule_error(f"must be an IPv4 block in CIDR notation; this one {rule}", f"write it like {example}")
 
 
+def _validate_organization(value: str) -> str:
+    if re.fullmatch(_ORGANIZATION, value):
+        return value
+    lower = re.sub(r"[^a-z0-9]", "", value.lower())
+    raise rule_error(
+        "must be 2 to 8 lower-case letters and digits, starting with a letter, since it begins every name in the cloud",
+        f"write {lower}" if re.fullmatch(_ORGANIZATION, lower) else "shorten it, such as acme",
+    )
+
+
 WholeNumber = Annotated[int, Strict()]
 Switch = Annotated[bool, Strict()]
 Cidr = Annotated[str, AfterValidator(_validate_network)]
 AuthorizedRange = Annotated[str, AfterValidator(_validate_authorized_range)]
-Organization = Annotated[
-    str,
-    AfterValidator(
-        _require_form(
-            r"[a-z][a-z0-9]{1,7}",
-            "must be 2 to 8 lower-case letters and digits, starting with a letter, since it begins every name in the "
-            "cloud",
-            "shorten it, such as acme",
-        )
-    ),
-]
+Organization = Annotated[str, AfterValidator(_validate_organization)]
 Email = Annotated[
     str,
     AfterValidator(
