@@ -40,6 +40,7 @@ class Storage(Component):
             # Otherwise a disk may be created in a zone in which its pod finds no node.
             volume_binding_mode="WaitForFirstConsumer",
             allow_volume_expansion=True,
-            opts=self.child_options(),
+            # Kubernetes refuses another policy, and the provider does not replace the class for it.
+            opts=self.child_options(replace_on_changes=["reclaimPolicy"], delete_before_replace=True),
         )
         self.register_outputs({})

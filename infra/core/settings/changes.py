@@ -297,7 +297,9 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "gitops.revision": _both(_OTHER_MODELS),
     "gitops.path": _both(_OTHER_MODELS),
     "resilience.deletionProtection": _both(_FREE),
-    "resilience.retainData": _per_cloud(_UNUSED, _FREE),
+    "resilience.retainData": _both(
+        Transitions(Change(Effect.FREE, "volumes that exist are retained or deleted as they were to be when created"))
+    ),
     # A standby is added and removed while the server runs.
     # Source: https://learn.microsoft.com/azure/reliability/reliability-postgresql-flexible-server and
     # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.MultiAZSingleStandby.html

@@ -174,8 +174,8 @@ class ResilienceSettings(Section):
     )
     retain_data: Switch = Field(
         examples=[True],
-        description="leave data behind when the stack is destroyed: a final snapshot of the database and the keys, "
-        "and buckets and repositories that are not empty (AWS)",
+        description="leave data behind when the stack is destroyed: the disks of the cluster's volumes, and on AWS a "
+        "final snapshot of the database, the keys, and buckets and repositories that are not empty",
     )
     multi_zone_database: Switch = Field(
         examples=[True], description="a standby of the PostgreSQL server in a second zone"

@@ -106,6 +106,9 @@ def test_volumes_are_of_the_platforms_storage_class(environment: str, policy: st
     assert (declared["provisioner"], declared["parameters"]) == ("disks.example", {"key": "k"})
     assert (declared["reclaimPolicy"], declared["allowVolumeExpansion"]) == (policy, True)
     assert declared["volumeBindingMode"] == "WaitForFirstConsumer"
+    request = recorder.requests["kubernetes:storage.k8s.io/v1:StorageClass", "storage"]
+    assert list(request.replaceOnChanges) == ["reclaimPolicy"], "Kubernetes refuses to change it"
+    assert request.deleteBeforeReplace, "both have one name"
     text = str(values(recorder, "kube-prometheus-stack"))
     assert text.count("'storageClassName'") == text.count(f"'storageClassName': '{declared['metadata']['name']}'") == 2
 
