@@ -81,6 +81,7 @@ class ManagedCluster:
     pod_identity_associations   (namespace, service account) of EKS Pod Identity
     load_balancer_subnet_roles  roles of tagged subnets for load balancers: elb, internal-elb
     addon_configuration         configuration values of EKS's add-ons, by name
+    api_subnets                 subnets of EKS's network interfaces, from which the control plane calls nodes and pods
     """
 
     cloud: str
@@ -95,6 +96,7 @@ class ManagedCluster:
     pod_identity_associations: frozenset[tuple[str, str]] = frozenset()
     load_balancer_subnet_roles: frozenset[str] = frozenset()
     addon_configuration: Mapping[str, Any] = field(default_factory=dict)
+    api_subnets: tuple[str, ...] = ()
 
 
 def find_managed_cluster(state: StateStore) -> ManagedCluster | None:
@@ -230,6 +232,11 @@ def _read_eks(state: StateStore, record: ResourceRecord) -> ManagedCluster:
             for addon, inputs in addons.items()
             if isinstance(inputs.get("configurationValues"), str)
         },
+        api_subnets=tuple(
+            subnet.inputs["cidrBlock"]
+            for id_ in _items(look_up(record.inputs, "vpcConfig.subnetIds", ()))
+            if (subnet := state.find(str(id_)))
+        ),
     )
 
 

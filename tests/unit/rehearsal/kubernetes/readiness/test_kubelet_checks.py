@@ -9,41 +9,17 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import yaml
 
-from rehearsal.kubernetes.client import ApiClient, ClientConfig, Object
+from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.readiness import kubelet_checks
 from rehearsal.kubernetes.readiness.problem import Problem
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
-
-
-class FakeApiClient(ApiClient):
-    """An API client whose objects are in memory."""
-
-    def __init__(self, *objects: Object) -> None:
-        super().__init__(ClientConfig("", "", "", ""))
-        self._objects = objects
-
-    def current_resource_version(self) -> str:
-        return "1"
-
-    def list(
-        self,
-        api_version: str,
-        kind: str,
-        namespace: str = "",
-        *,
-        label_selector: str = "",
-        field_selector: str = "",
-        resource_version: str = "",
-    ) -> Sequence[Object]:
-        assert resource_version in ("", self.current_resource_version())
-        assert not namespace + label_selector + field_selector
-        return [item for item in self._objects if (item["apiVersion"], item["kind"]) == (api_version, kind)]
+from tests.support.objects_in_memory import FakeApiClient
 
 
 def object_manifest(api_version: str, kind: str, name: str, owner: Object | None = None, **fields: Any) -> Object:

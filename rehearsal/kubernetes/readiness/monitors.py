@@ -1,0 +1,206 @@
+"""Which targets the ServiceMonitors and PodMonitors of Prometheus resolve to, and which resolve to none.
+
+Prometheus says nothing about a monitor that selects nothing: its metrics are missing, and so are its alerts.
+Source: https://prometheus-operator.dev/docs/developer/getting-started/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rehearsal.kubernetes.client import Object
+from rehearsal.kubernetes.readiness.label_selectors import find_nearest, labels_of, matches
+from rehearsal.kubernetes.readiness.problem import Problem, describe_object
+from rehearsal.kubernetes.readiness.services import (
+    Target,
+    find_container_port,
+    list_running_pods,
+    list_selected_pods,
+    list_targets,
+)
+from rehearsal.kubernetes.readiness.snapshot import Snapshot
+
+API = "monitoring.coreos.com/v1"
+_SERVICE_MONITOR, _POD_MONITOR = "ServiceMonitor", "PodMonitor"
+_WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+
+
+@dataclass(frozen=True)
+class Scrape:
+    """A target that Prometheus scrapes for a monitor."""
+
+    monitor: Object
+    target: Target
+
+
+@dataclass(frozen=True)
+class _Unresolved:
+    """Why a part of a monitor has no target, and the nearest thing that there is."""
+
+    reason: str
+    remedy: str
+
+
+def find_problems(snapshot: Snapshot) -> list[Problem]:
+    """The monitors that no Prometheus selects, and the parts of monitors without a target."""
+    problems = [
+        Problem(describe_object(monitor), unresolved.reason, unresolved.remedy)
+        for monitor, found in _resolve_all(snapshot)
+        for unresolved in found
+        if isinstance(unresolved, _Unresolved)
+    ]
+    return [*problems, *_find_ignored(snapshot)]
+
+
+def list_scrapes(snapshot: Snapshot) -> list[Scrape]:
+    """Every target of every monitor."""
+    return [
+        Scrape(monitor, target)
+        for monitor, found in _resolve_all(snapshot)
+        for target in found
+        if isinstance(target, Target)
+    ]
+
+
+def list_selecting(snapshot: Snapshot, monitor: Object) -> list[Object]:
+    """The Prometheus objects that select a monitor."""
+    kind = monitor["kind"][0].lower() + monitor["kind"][1:]
+    namespace = monitor["metadata"]["namespace"]
+    selecting = []
+    for prometheus in snapshot.list(API, "Prometheus"):
+        spec = prometheus["spec"]
+        namespaces = spec.get(f"{kind}NamespaceSelector")
+        is_own = namespaces is None and prometheus["metadata"]["namespace"] == namespace
+        is_selected = is_own or matches(namespaces, _namespace_labels(snapshot, namespace))
+        if is_selected and matches(spec.get(f"{kind}Selector"), labels_of(monitor)):
+            selecting.append(prometheus)
+    return selecting
+
+
+def _find_ignored(snapshot: Snapshot) -> Iterator[Problem]:
+    if not snapshot.list(API, "Prometheus"):
+        return
+    for kind in (_SERVICE_MONITOR, _POD_MONITOR):
+        for monitor in snapshot.list(API, kind):
+            if not list_selecting(snapshot, monitor):
+                selector = f"{kind[0].lower()}{kind[1:]}Selector"
+                yield Problem(
+                    describe_object(monitor), "no Prometheus selects it", f"give it the labels of the {selector}"
+                )
+
+
+def _resolve_all(snapshot: Snapshot) -> Iterator[tuple[Object, list[Target | _Unresolved]]]:
+    for monitor in snapshot.list(API, _SERVICE_MONITOR):
+        yield monitor, list(_resolve_service_monitor(snapshot, monitor))
+    for monitor in snapshot.list(API, _POD_MONITOR):
+        yield monitor, list(_resolve_pod_monitor(snapshot, monitor))
+
+
+def _resolve_service_monitor(snapshot: Snapshot, monitor: Object) -> Iterator[Target | _Unresolved]:
+    selector = monitor["spec"].get("selector") or {}
+    services = _list_in_namespaces(monitor, snapshot.list("v1", "Service"))
+    selected = [service for service in services if matches(selector, labels_of(service))]
+    if not selected and services and _is_operated(snapshot):
+        yield _describe_unmatched(selector, "Service", services)
+    for service in selected:
+        for endpoint in monitor["spec"].get("endpoints") or ():
+            yield from _resolve_endpoint(snapshot, service, endpoint)
+
+
+def _resolve_endpoint(
+    snapshot: Snapshot, service: Object, endpoint: Mapping[str, Any]
+) -> Iterator[Target | _Unresolved]:
+    ports = service["spec"].get("ports") or ()
+    name = describe_object(service)
+    if endpoint.get("port"):
+        found = [port for port in ports if port.get("name") == endpoint["port"]]
+    else:
+        found = [port for port in ports if endpoint.get("targetPort") in (port.get("targetPort"), port["port"])]
+    if not found:
+        wanted = endpoint.get("port") or endpoint.get("targetPort")
+        known = ", ".join(str(port.get("name") or port["port"]) for port in ports) or "none"
+        yield _Unresolved(f"{name} has no port '{wanted}'", f"name one of its ports: {known}")
+        return
+    pods = list_selected_pods(snapshot, service)
+    selector = service["spec"].get("selector")
+    if selector and not pods:
+        if not _is_scaled_to_zero(snapshot, service):
+            yield _Unresolved(f"{name} selects no pods", _nearest_pod(snapshot, service))
+        return
+    targets = list_targets(snapshot, service, found[0])
+    if not targets:
+        where = "no container of its pods" if selector else "no address of it"
+        wanted = found[0].get("targetPort") or found[0]["port"]
+        yield _Unresolved(f"{name}: {where} has the port '{wanted}'", "name a port that its pods listen on")
+    yield from targets
+
+
+def _resolve_pod_monitor(snapshot: Snapshot, monitor: Object) -> Iterator[Target | _Unresolved]:
+    selector = monitor["spec"].get("selector") or {}
+    pods = _list_in_namespaces(monitor, list(list_running_pods(snapshot)))
+    selected = [pod for pod in pods if matches(selector, labels_of(pod))]
+    if not selected and pods:
+        yield _describe_unmatched(selector, "Pod", pods)
+    for endpoint in monitor["spec"].get("podMetricsEndpoints") or ():
+        port = endpoint.get("port") or endpoint.get("portNumber") or endpoint.get("targetPort") or ""
+        targets = [Target(pod, "", number) for pod in selected if (number := find_container_port(pod, port))]
+        if selected and not targets:
+            yield _Unresolved(
+                f"{describe_object(selected[0])} has no port '{port}'",
+                f"name one of its ports: {', '.join(_port_names(selected[0])) or 'it declares none'}",
+            )
+        yield from targets
+
+
+def _list_in_namespaces(monitor: Object, found: Sequence[Object] | Any) -> list[Object]:
+    """Those in the namespaces that a monitor selects. None at all means that nothing of it runs yet."""
+    selector = monitor["spec"].get("namespaceSelector") or {}
+    if selector.get("any"):
+        return list(found)
+    namespaces = selector.get("matchNames") or [monitor["metadata"]["namespace"]]
+    return [item for item in found if item["metadata"]["namespace"] in namespaces]
+
+
+def _describe_unmatched(selector: Mapping[str, Any], kind: str, candidates: Sequence[Object]) -> _Unresolved:
+    nearest = find_nearest(selector, candidates)
+    remedy = f"the nearest is {describe_object(nearest)} with {_format(labels_of(nearest))}" if nearest else ""
+    return _Unresolved(f"its selector {_format(selector.get('matchLabels') or selector)} matches no {kind}", remedy)
+
+
+def _nearest_pod(snapshot: Snapshot, service: Object) -> str:
+    namespace = service["metadata"]["namespace"]
+    pods = [pod for pod in list_running_pods(snapshot) if pod["metadata"]["namespace"] == namespace]
+    nearest = find_nearest({"matchLabels": service["spec"]["selector"]}, pods)
+    return f"the nearest is {describe_object(nearest)} with {_format(labels_of(nearest))}" if nearest else ""
+
+
+def _is_operated(snapshot: Snapshot) -> bool:
+    """Whether a real operator runs: it creates the Service of the kubelets."""
+    return any(prometheus.get("status") for prometheus in snapshot.list(API, "Prometheus"))
+
+
+def _is_scaled_to_zero(snapshot: Snapshot, service: Object) -> bool:
+    """Whether a workload has the pods of a Service as its template, and no pods now."""
+    selector, namespace = service["spec"]["selector"], service["metadata"]["namespace"]
+    workloads = (workload for kind in _WORKLOAD_KINDS for workload in snapshot.list("apps/v1", kind))
+    return any(
+        workload["metadata"]["namespace"] == namespace
+        and selector.items() <= (workload["spec"]["template"]["metadata"].get("labels") or {}).items()
+        for workload in workloads
+    )
+
+
+def _namespace_labels(snapshot: Snapshot, name: str) -> Mapping[str, str]:
+    namespace = snapshot.get("v1", "Namespace", name)
+    return labels_of(namespace) if namespace else {}
+
+
+def _port_names(pod: Object) -> list[str]:
+    ports = (port for container in pod["spec"]["containers"] for port in container.get("ports") or ())
+    return [str(port.get("name") or port["containerPort"]) for port in ports]
+
+
+def _format(labels: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in labels.items()) or "{}"

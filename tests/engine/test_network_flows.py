@@ -1,0 +1,36 @@
+"""The stack's network policies allow what its charts need, with the engine of each cloud; its monitors have targets.
+
+What is needed is read from the rendered charts, not from the flows that components state. `pytest -s` prints each
+connection and the policies that allow it. Needs the chart packages of GROUNDWORK_CHARTS. Does not prove what processes
+do beyond what their manifests show; a rehearsal evaluates the same on a cluster in which operators have run.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from infra.contract import NetworkPolicyEngine
+from rehearsal.helm.charts import FOLDER_VARIABLE
+from rehearsal.kubernetes.readiness import monitors, network_flows
+from tests.support.declared_cluster import NETWORKS, declare_cluster
+
+pytestmark = pytest.mark.skipif(
+    FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} names no folder with chart packages"
+)
+
+
+@pytest.mark.parametrize("engine", NetworkPolicyEngine)
+def test_every_needed_connection_is_allowed(engine: NetworkPolicyEngine) -> None:
+    snapshot = declare_cluster(engine)
+    evaluated = network_flows.evaluate_flows(snapshot, NETWORKS[engine])
+    print(f"\n{network_flows.format_table(evaluated, NETWORKS[engine].engine)}")
+    assert len(evaluated) > 50
+    assert [problem.message for problem in network_flows.find_problems(snapshot, NETWORKS[engine])] == []
+
+
+def test_every_monitor_has_targets() -> None:
+    snapshot = declare_cluster(NetworkPolicyEngine.VPC_CNI)
+    assert len(monitors.list_scrapes(snapshot)) > 10
+    assert [problem.message for problem in monitors.find_problems(snapshot)] == []

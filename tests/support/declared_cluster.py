@@ -1,0 +1,140 @@
+"""What a stack declares, as objects of a cluster in which nothing has run yet. Proves nothing.
+
+Charts are rendered; of each workload there is one pod, with what admission and operators would add: the token of its
+service account, and the labels by which Prometheus' operator marks its pods.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from infra import cluster
+from infra.contract import NetworkPolicyEngine
+from rehearsal.helm import rendering
+from rehearsal.helm.rendering import Release
+from rehearsal.kubernetes.client import Object
+from rehearsal.kubernetes.readiness.network_flows import ClusterNetwork
+from rehearsal.kubernetes.readiness.network_policies import Engine
+from rehearsal.kubernetes.readiness.snapshot import Snapshot
+from rehearsal.simulator.offline_kubernetes import RELEASE
+from tests.support.foundations import sample_foundation
+from tests.support.objects_in_memory import FakeApiClient
+from tests.support.recording import record_program, stack_context
+
+NODE_ADDRESS = "10.20.0.9"  # in the network of `stack_context`
+TUNNEL = {"app": "konnectivity-agent"}
+_API_CIDR = "10.20.0.0/20"  # of `sample_foundation`
+NETWORKS: Mapping[NetworkPolicyEngine, ClusterNetwork] = {
+    NetworkPolicyEngine.CILIUM: ClusterNetwork(Engine.CILIUM, tunnel=TUNNEL),
+    NetworkPolicyEngine.VPC_CNI: ClusterNetwork(Engine.VPC_CNI, (_API_CIDR,), (_API_CIDR,)),
+}
+_KUBELET = {"app.kubernetes.io/name": "kubelet", "k8s-app": "kubelet"}
+_TOKEN = {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+
+
+@cache
+def declare_cluster(engine: NetworkPolicyEngine) -> Snapshot:
+    """The objects of a stack whose cluster has this engine. Charts that are not available are missing."""
+
+    def declare() -> None:
+        sample = sample_foundation()
+        tunnel = TUNNEL if engine is NetworkPolicyEngine.CILIUM else None
+        changed = dataclasses.replace(sample.cluster, network_policy_engine=engine, api_tunnel=tunnel)
+        cluster.create_platform(stack_context("azure"), dataclasses.replace(sample, cluster=changed))
+
+    recorder, _ = record_program(declare)
+    objects: list[Object] = []
+    for resource in recorder.resources:
+        if resource.type == RELEASE:
+            release = Release.from_inputs(resource.inputs)
+            objects += [_place(found, release.namespace) for found in rendering.render(release).objects]
+        elif resource.type.startswith("kubernetes:") and "metadata" in resource.inputs:
+            objects.append(_name_namespace(resource.inputs))
+    objects = [_reconcile(found) for found in objects]
+    return Snapshot(FakeApiClient(*objects, *_list_cloud_objects(), *_list_pods(objects)))
+
+
+def _name_namespace(found: Object) -> Object:
+    """The object; a Namespace with the label that the API server gives it."""
+    if found["kind"] != "Namespace":
+        return found
+    metadata = found["metadata"]
+    labels = {**metadata.get("labels", {}), "kubernetes.io/metadata.name": metadata["name"]}
+    return {**found, "metadata": {**metadata, "labels": labels}}
+
+
+def _reconcile(found: Object) -> Object:
+    """The object; a Prometheus with the status that its operator gives it."""
+    return {**found, "status": {"replicas": 1}} if found["kind"] == "Prometheus" else found
+
+
+def _place(found: Object, namespace: str) -> Object:
+    return {**found, "metadata": {"namespace": namespace, **found["metadata"]}}
+
+
+def _list_cloud_objects() -> Iterator[Object]:
+    yield _name_namespace({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system"}})
+    addresses = {"addresses": [{"type": "InternalIP", "address": NODE_ADDRESS}]}
+    yield {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node"}, "status": addresses}
+    for name, labels in (("coredns", {"k8s-app": "kube-dns"}), ("tunnel", TUNNEL)):
+        metadata = {"name": name, "namespace": "kube-system", "labels": labels}
+        yield {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": []}}
+    # Prometheus' operator creates these for the kubelets.
+    metadata = {"name": "kubelet", "namespace": "kube-system", "labels": _KUBELET}
+    ports = [{"name": "https-metrics", "port": 10250}]
+    subsets = [{"addresses": [{"ip": NODE_ADDRESS}], "ports": ports}]
+    yield {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports}}
+    yield {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": subsets}
+
+
+def _list_pods(objects: list[Object]) -> Iterator[Object]:
+    """One pod of each workload, and of each Prometheus and Alertmanager, whose pods an operator creates."""
+    automounts = {
+        (found["metadata"]["namespace"], found["metadata"]["name"]): found.get("automountServiceAccountToken", True)
+        for found in objects
+        if found["kind"] == "ServiceAccount"
+    }
+    for found in objects:
+        if found["kind"] in ("Deployment", "StatefulSet", "DaemonSet", "Job") and found["spec"].get("replicas") != 0:
+            template = found["spec"]["template"]
+            yield _build_pod(found, template.get("metadata", {}).get("labels") or {}, template["spec"], automounts)
+        elif found["kind"] in ("Prometheus", "Alertmanager"):
+            yield _build_pod(found, _operated_labels(found), _operated_spec(found), automounts)
+
+
+def _build_pod(
+    owner: Object, labels: Mapping[str, str], spec: Mapping[str, Any], automounts: Mapping[Any, bool]
+) -> Object:
+    metadata, account = owner["metadata"], spec.get("serviceAccountName") or "default"
+    automount = spec.get("automountServiceAccountToken", automounts.get((metadata["namespace"], account), True))
+    reference = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": metadata["name"], "controller": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"{metadata['name']}-{owner['kind'].lower()}",
+            "namespace": metadata["namespace"],
+            "labels": dict(labels),
+            "ownerReferences": [reference],
+        },
+        "spec": {**spec, "volumes": [*(spec.get("volumes") or ()), *([_TOKEN] if automount else [])]},
+        "status": {"hostIP": NODE_ADDRESS},
+    }
+
+
+def _operated_labels(found: Object) -> Mapping[str, str]:
+    """Source: https://github.com/prometheus-operator/prometheus-operator/blob/main/pkg/prometheus/common.go"""
+    kind, name = found["kind"].lower(), found["metadata"]["name"]
+    labels = {"app.kubernetes.io/name": kind, "app.kubernetes.io/instance": name, kind: name}
+    return {**labels, "operator.prometheus.io/name": name} if kind == "prometheus" else labels
+
+
+def _operated_spec(found: Object) -> Mapping[str, Any]:
+    ports = {"Prometheus": 9090, "Alertmanager": 9093}
+    name = found["spec"].get("portName", "http-web")
+    reloader = {"name": "config-reloader", "ports": [{"name": "reloader-web", "containerPort": 8080}]}
+    main = {"name": "main", "ports": [{"name": name, "containerPort": ports[found["kind"]]}]}
+    return {"serviceAccountName": found["spec"].get("serviceAccountName"), "containers": [main, reloader]}
