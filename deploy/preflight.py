@@ -43,6 +43,12 @@ def _check_settings(stack: Stack) -> Finding:
 
 def _check_cloud(settings: Settings, engine: Engine, *, for_deployment: bool) -> Iterator[Finding]:
     cloud, programs = _CLOUDS[settings.cloud], engine.programs
+    if not settings.gitops.repository:
+        yield note(
+            "models",
+            "Argo CD is installed with nothing to deploy: gitops.repository is not set",
+            "push a copy of platform/gitops to a repository of yours and set its URL",
+        )
     if for_deployment:
         yield check_way_in(settings, find_source_address(settings))
         yield from _check_example_hosts(settings)

@@ -104,6 +104,7 @@ def test_a_preflight_reports_and_touches_nothing(folder: Path, capsys: pytest.Ca
     report = capsys.readouterr().err
     subjects = [line.split()[1] for line in report.splitlines() if line.startswith("  ok")]
     assert subjects == ["settings", "pulumi", "backend", "stack", "aws", "way", "credentials", "account", "quota"]
+    assert "gitops.repository is not set" in report
     assert "Everything that team needs is there." in report
 
 
