@@ -136,8 +136,16 @@ def load(root: Path) -> Project:
     name = _mapping(root / _PROJECT).get("name")
     if not name:
         raise UserError(f"{root / _PROJECT} names no project: set `name`.")
-    given = {key: str(description[key]) for key in texts if key in description}
-    return Project(root, str(name), **{"stacks": root, **paths, **given})
+    given = {key: str(description.get(key, "")) for key in texts}
+    return Project(
+        root,
+        str(name),
+        settings=given["settings"],
+        changes=given["changes"],
+        causes=given["causes"],
+        gitops_url=given["gitops_url"],
+        **{"stacks": root, **paths},
+    )
 
 
 @cache
