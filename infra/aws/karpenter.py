@@ -1,6 +1,7 @@
 """What Karpenter needs in order to add nodes: its permissions, its nodes' role, and the queue of interruptions.
 
-Sources: https://karpenter.sh/docs/reference/cloudformation/, and for a profile that is given rather than created
+The reasons for what it does not get are in docs/adr/0022-karpenter-without-iam.md. Sources:
+https://karpenter.sh/docs/reference/cloudformation/, and for a profile that is given rather than created
 https://karpenter.sh/docs/concepts/nodeclasses/#specinstanceprofile
 """
 
