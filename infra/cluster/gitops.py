@@ -1,4 +1,4 @@
-"""What Argo CD deploys: projects, which bound what it may apply where, and the application of applications.
+"""What Argo CD deploys: projects, which bound what it may apply where, and the app of apps.
 
 That one Application has the manifests of all others, from the folder `applications` of the GitOps repository, with the
 repository, the revision and the folder of this stack put into them. Pulumi declares it and no other: a new Application
@@ -65,7 +65,7 @@ class GitOpsArgs:
 
 
 class GitOps(Component):
-    """Argo CD's permissions, its projects and, where the stack names a repository, the application of applications."""
+    """Argo CD's permissions, its projects and, where the stack names a repository, the app of apps."""
 
     layer = "cluster"
 
@@ -120,7 +120,7 @@ class GitOps(Component):
 
 
 def build_projects(settings: GitopsSettings) -> Sequence[Mapping[str, Any]]:
-    """The AppProjects: one for the application of applications, one for models."""
+    """The AppProjects: one for the app of apps, one for models."""
     return (
         _build_project(ROOT, "Applications of this stack", settings, argocd.NAMESPACE, (_APPLICATION_KIND,)),
         _build_project(MODELS, "Models that were promoted", settings, _MODELS_NAMESPACE, MODEL_KINDS),
@@ -128,7 +128,7 @@ def build_projects(settings: GitopsSettings) -> Sequence[Mapping[str, Any]]:
 
 
 def build_root_application(settings: GitopsSettings, stack: str) -> Mapping[str, Any]:
-    """The application of applications, which puts the stack's source into the others by kustomize's patches."""
+    """The app of apps, which puts the stack's source into the others by kustomize's patches."""
     path = find_path(settings, stack)
     source = {"repoURL": settings.repository, "targetRevision": settings.revision}
     patches = [

@@ -1,4 +1,4 @@
-"""The status of the Argo CD Application of the models, which the stack's application of applications created."""
+"""The status of the Argo CD Application of the models, which the stack's app of apps created."""
 
 from __future__ import annotations
 

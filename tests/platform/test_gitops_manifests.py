@@ -105,7 +105,7 @@ def test_everything_is_in_one_namespace_and_allowed_by_the_argo_cd_project(rende
         assert (group, manifest["kind"]) in allowed
 
 
-def test_the_application_of_applications_puts_the_stacks_source_into_the_others(tmp_path: Path) -> None:
+def test_the_app_of_apps_puts_the_stacks_source_into_the_others(tmp_path: Path) -> None:
     settings = GitopsSettings(repository="https://git.example.com/team/ml.git", revision="v2", path="ml/stacks/aws-qa")
     root = build_root_application(settings, "aws-qa")
     assert root["spec"]["source"]["path"] == "ml/applications"
