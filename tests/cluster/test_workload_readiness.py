@@ -86,7 +86,7 @@ def test_a_claim_without_a_storage_class(cluster: NamespacedCluster, storage_cla
     cluster.create("PersistentVolumeClaim", "alone", spec=claim)
     problem = cluster.expect_problem(message)
     assert problem.workload == f"PersistentVolumeClaim {cluster.namespace}/alone"
-    assert "STORAGE_CLASS" in problem.remedy
+    assert "one of `kubectl get storageclass`" in problem.remedy
     cluster.api.delete("v1", "PersistentVolumeClaim", "alone", cluster.namespace)
 
     cluster.create_workload("StatefulSet", volumeClaimTemplates=[{"metadata": {"name": "data"}, "spec": claim}])
@@ -114,10 +114,8 @@ def test_an_exceeded_quota(cluster: NamespacedCluster, kind: str) -> None:
     problem = cluster.expect_problem("exceeded quota: quota, requested: requests.cpu=10m")
     assert problem.workload == f"{kind} {cluster.namespace}/web"
     assert "forbidden" not in problem.reason  # nor the name of the pod, which changes with each attempt
-    assert (
-        "another pod requests requests.cpu=10m, the quota is requests.cpu=5m), or raise the namespace's limits"
-        in problem.remedy
-    )
+    assert "another pod requests requests.cpu=10m, the quota is requests.cpu=5m)" in problem.remedy
+    assert "or raise requests.cpu=5m in the ResourceQuota quota of the namespace" in problem.remedy
 
 
 @pytest.mark.parametrize("kind", POD_CONTROLLERS)
