@@ -85,11 +85,14 @@ def render(
 
 
 def _total(resources: Sequence[Mapping[str, Any]], declared: int) -> str:
-    """How many resources there are, and how that fits the engine's count, which has all in its state."""
-    providers = sum(item["type"].startswith("pulumi:providers:") for item in resources)
+    """How many resources there are, and how that fits the engine's count, which leaves its default providers out."""
+    providers = sum(
+        item["type"].startswith("pulumi:providers:") and not item["urn"].rsplit("::", 1)[-1].startswith("default")
+        for item in resources
+    )
     components = sum(not item.get("custom") and not item["type"].startswith("pulumi:") for item in resources)
     others = f"components ({components}), providers ({providers}) and the stack itself"
-    return f"{declared} resources; the engine counts {len(resources)}, with {others}"
+    return f"{declared} resources; the engine counts {declared + components + providers + 1}, with {others}"
 
 
 def policy_results(events: Iterable[Mapping[str, Any]]) -> PolicyResults:

@@ -40,6 +40,7 @@ RESOURCES = [
         "outputs": {"cluster": "acme-gw-dev-aks", "kubeconfig": {SIGNATURE: "x", "ciphertext": "y"}},
     },
     {"urn": urn("pulumi:providers:aws", "aws"), "type": "pulumi:providers:aws", "custom": True, "parent": STACK},
+    {"urn": urn("pulumi:providers:time", "default_0_1_0"), "type": "pulumi:providers:time", "custom": True},
     {"urn": NETWORK, "type": "groundwork:azure:Network", "parent": STACK},
     {"urn": NODES, "type": "azure-native:network:Subnet", "custom": True, "parent": NETWORK},
     {"urn": NODES + "-child", "type": "azure-native:network:Route", "custom": True, "parent": NODES},
