@@ -213,7 +213,9 @@ def test_the_platforms_disks_are_encrypted_with_its_key_and_follow_pods_into_oth
     grants = [grant.inputs for grant in dev.of_type("authorization:RoleAssignment")]
     (grant,) = [grant for grant in grants if grant["scope"] == encryption]
     assert tail(grant["roleDefinitionId"]) == Role.READER
-    assert dev.recorder.state.find(control[0]).outputs["principalId"] == grant["principalId"]
+    reader = dev.recorder.state.find(control[0])
+    assert reader is not None
+    assert reader.outputs["principalId"] == grant["principalId"]
 
 
 def test_external_secrets_signs_in_to_the_vault_with_its_service_account(dev: DeclaredStack) -> None:
