@@ -65,7 +65,11 @@ def test_the_cli_is_looked_for_and_nothing_is_asked_without_it() -> None:
     (finding,) = aws.check_programs(FakePrograms({}))
     assert finding.status is Status.MISSING
     assert "kubeconfig" in finding.text
-    assert check({}) == []
+    programs = FakePrograms({})
+    (later,) = aws.check(settings(), programs, is_interactive=False, for_deployment=False)
+    assert (later.subject, later.status) == ("credentials", Status.NOTE)
+    assert "aws sso login" in later.remedy
+    assert programs.asked == []
 
 
 @pytest.mark.parametrize(
