@@ -30,6 +30,23 @@ def test_every_needed_connection_is_allowed(engine: NetworkPolicyEngine) -> None
     assert [problem.message for problem in network_flows.find_problems(snapshot, NETWORKS[engine])] == []
 
 
+def test_a_missing_policy_is_named_with_what_it_blocks() -> None:
+    engine = NetworkPolicyEngine.CILIUM
+    snapshot = declare_cluster(engine, without=("CiliumNetworkPolicy", "prometheus"))
+    problems = network_flows.find_problems(snapshot, NETWORKS[engine])
+    blocked = {
+        message.partition(", port ")[2].partition(" ")[0] for message in (problem.message for problem in problems)
+    }
+    assert {"9100", "10250"} <= blocked
+
+
+def test_a_monitor_of_a_missing_service_is_named() -> None:
+    snapshot = declare_cluster(NetworkPolicyEngine.VPC_CNI, without=("Service", "mlflow"))
+    (problem,) = monitors.find_problems(snapshot)
+    assert problem.workload == "ServiceMonitor mlflow/mlflow"
+    assert "matches no Service" in problem.reason
+
+
 def test_every_monitor_has_targets() -> None:
     snapshot = declare_cluster(NetworkPolicyEngine.VPC_CNI)
     assert len(monitors.list_scrapes(snapshot)) > 10

@@ -35,8 +35,16 @@ _KUBELET = {"app.kubernetes.io/name": "kubelet", "k8s-app": "kubelet"}
 _TOKEN = {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
 
 
+def declare_cluster(engine: NetworkPolicyEngine, *, without: tuple[str, str] = ("", "")) -> Snapshot:
+    """A cluster with the objects of a stack; without those of a kind and a name."""
+    objects = list_declared(engine)
+    return Snapshot(
+        FakeApiClient(*(found for found in objects if (found["kind"], found["metadata"]["name"]) != without))
+    )
+
+
 @cache
-def declare_cluster(engine: NetworkPolicyEngine) -> Snapshot:
+def list_declared(engine: NetworkPolicyEngine) -> tuple[Object, ...]:
     """The objects of a stack whose cluster has this engine. Charts that are not available are missing."""
 
     def declare() -> None:
@@ -54,7 +62,7 @@ def declare_cluster(engine: NetworkPolicyEngine) -> Snapshot:
         elif resource.type.startswith("kubernetes:") and "metadata" in resource.inputs:
             objects.append(_name_namespace(resource.inputs))
     objects = [_reconcile(found) for found in objects]
-    return Snapshot(FakeApiClient(*objects, *_list_cloud_objects(), *_list_pods(objects)))
+    return (*objects, *_list_cloud_objects(), *_list_pods(objects))
 
 
 def _name_namespace(found: Object) -> Object:

@@ -6,7 +6,7 @@ Source: https://prometheus-operator.dev/docs/developer/getting-started/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +102,8 @@ def _resolve_service_monitor(snapshot: Snapshot, monitor: Object) -> Iterator[Ta
     selector = monitor["spec"].get("selector") or {}
     services = _list_in_namespaces(monitor, snapshot.list("v1", "Service"))
     selected = [service for service in services if matches(selector, labels_of(service))]
-    if not selected and services and _is_operated(snapshot):
+    anything = services or _list_in_namespaces(monitor, list_running_pods(snapshot))
+    if not selected and anything and _is_operated(snapshot):
         yield _describe_unmatched(selector, "Service", services)
     for service in selected:
         for endpoint in monitor["spec"].get("endpoints") or ():
@@ -139,7 +140,7 @@ def _resolve_endpoint(
 
 def _resolve_pod_monitor(snapshot: Snapshot, monitor: Object) -> Iterator[Target | _Unresolved]:
     selector = monitor["spec"].get("selector") or {}
-    pods = _list_in_namespaces(monitor, list(list_running_pods(snapshot)))
+    pods = _list_in_namespaces(monitor, list_running_pods(snapshot))
     selected = [pod for pod in pods if matches(selector, labels_of(pod))]
     if not selected and pods:
         yield _describe_unmatched(selector, "Pod", pods)
@@ -154,7 +155,7 @@ def _resolve_pod_monitor(snapshot: Snapshot, monitor: Object) -> Iterator[Target
         yield from targets
 
 
-def _list_in_namespaces(monitor: Object, found: Sequence[Object] | Any) -> list[Object]:
+def _list_in_namespaces(monitor: Object, found: Iterable[Object]) -> list[Object]:
     """Those in the namespaces that a monitor selects. None at all means that nothing of it runs yet."""
     selector = monitor["spec"].get("namespaceSelector") or {}
     if selector.get("any"):

@@ -167,8 +167,7 @@ def test_a_call_by_way_of_the_tunnel_comes_from_its_pods() -> None:
 def test_prometheus_reaches_pods_in_the_network_of_nodes(
     network: ClusterNetwork, egress: Object, is_allowed: bool
 ) -> None:
-    exporter = pod("exporter", hostNetwork=True)
-    exporter["status"] = {"hostIP": "10.0.0.5"}
+    exporter = {**pod("exporter", hostNetwork=True), "status": {"hostIP": "10.0.0.5"}}
     prometheus = build(
         monitors.API, "Prometheus", "main", spec={"podMonitorSelector": {}, "podMonitorNamespaceSelector": {}}
     )
