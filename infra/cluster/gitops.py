@@ -56,6 +56,8 @@ _SHOWN = {
     "apps": ("deployments", "replicasets"),
     "autoscaling": ("horizontalpodautoscalers",),
     "argoproj.io": ("applications", "appprojects"),
+    # Kinds that come after Argo CD: what it does not watch it neither shows nor prunes.
+    "apiextensions.k8s.io": ("customresourcedefinitions",),
 }
 
 

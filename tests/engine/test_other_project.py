@@ -56,8 +56,8 @@ FILES = {
         "groups = [aws.cloudwatch.LogGroup(word, name=f'/letters/{word}', retention_in_days=30) for word in words]\n"
         "pulumi.export('groups', pulumi.Output.all(*(group.name for group in groups)))\n"
         "if 'queue' in words:\n"
-        "    queue = aws.sqs.Queue('queue')\n"
-        "    aws.ssm.Parameter('parameter', type='String', value=queue.arn)\n"
+        "    stream = aws.kinesis.Stream('stream', shard_count=1)\n"
+        "    aws.ssm.Parameter('parameter', type='String', value=stream.arn)\n"
         "\n"
         "bucket = aws.s3.Bucket('Reports')\n"
         "aws.s3.BucketVersioning(\n"
@@ -120,11 +120,11 @@ def test_all_types_without_a_model_are_listed_in_the_preview_and_nothing_is_crea
     assert run.returncode == 1
     assert (
         "error: The simulated clouds have no model of these resource types:\n"
-        "  aws:sqs/queue:Queue\n"
+        "  aws:kinesis/stream:Stream\n"
         "  aws:ssm/parameter:Parameter\n"
         "Groundwork's CONTRIBUTING.md says how to add one"
     ) in run.stdout
-    assert "the simulated aws has no model of aws:sqs/queue:Queue" in run.stdout
+    assert "the simulated aws has no model of aws:kinesis/stream:Stream" in run.stdout
     assert "\nUp:" not in run.stdout
 
 

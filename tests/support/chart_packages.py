@@ -10,9 +10,10 @@ from pathlib import Path
 VERSION = "1.0.0"
 
 
-def package(folder: Path, name: str, templates: Mapping[str, str]) -> Path:
-    """Write the package `<name>-1.0.0.tgz` with these templates, by their file names; returns its path."""
+def package(folder: Path, name: str, templates: Mapping[str, str], values: str = "") -> Path:
+    """Write the package `<name>-1.0.0.tgz` with templates, by file name, and the text of values.yaml."""
     files = {"Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: {VERSION}\n"}
+    files |= {"values.yaml": values} if values else {}
     files |= {f"templates/{file}": text for file, text in templates.items()}
     return write(folder / f"{name}-{VERSION}.tgz", {f"{name}/{file}": text for file, text in files.items()})
 

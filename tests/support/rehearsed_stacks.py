@@ -36,10 +36,7 @@ class RehearsedStacks:
         assert run.returncode == 0, run.output
         project = Project(folder, original)
         rehearsal = Path(".groundwork") / "rehearsals" / name
-        # Sockets cannot be copied, and the lock and the certificates are those of processes that have ended.
-        shutil.copytree(
-            original / rehearsal, folder / rehearsal, ignore=shutil.ignore_patterns("*.sock", "lock", "pki", "logs")
-        )
+        shutil.copytree(original / rehearsal, folder / rehearsal, ignore=_ignore_what_has_ended)
         return Stack(project, name, run.output, self._read_attempts(name))
 
     def _bring_up(self, name: str) -> tuple[Path, Run]:
@@ -67,3 +64,9 @@ def find_obstacle_to_guard() -> str:
     if FOLDER_VARIABLE not in os.environ:
         return f"charts are downloaded, unless {FOLDER_VARIABLE} names a folder with them"
     return find_obstacle()
+
+
+def _ignore_what_has_ended(folder: str, names: list[str]) -> set[str]:
+    """Sockets, which cannot be copied, and the lock, certificates and logs of processes that have ended."""
+    sockets = {name for name in names if (Path(folder) / name).is_socket()}
+    return sockets | ({"lock", "pki", "logs"} & {*names})
