@@ -112,7 +112,8 @@ def chart(namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     monkeypatch.setattr(toolchain, "CACHE", tmp_path / "cache")
 
     def create_chart(*templates: str, **inputs: Any) -> dict[str, Any]:
-        chart_packages.package(tmp_path, "toy", {f"{number}.yaml": text for number, text in enumerate(templates)})
+        files = {f"{number}.yaml": text for number, text in enumerate(templates)}
+        chart_packages.package(tmp_path, "toy", files, values="level: ''\ncode: 0\ncpu: ''\n")
         toy = {"chart": "toy", "version": chart_packages.VERSION, "name": namespace, "namespace": namespace}
         return {**toy, "values": {"level": "1", "cpu": "1", "code": "0"}, "timeout": 60, **inputs}
 

@@ -24,7 +24,7 @@ from tests.support.small_projects import create_project
 
 pytestmark = pytest.mark.engine
 
-TIMEOUT = 600  # seconds, on a machine that does other things too
+TIMEOUT = 1800  # seconds, on a machine that does other things too
 
 FILES = {
     "Pulumi.yaml": (

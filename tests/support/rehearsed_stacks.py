@@ -45,6 +45,7 @@ class RehearsedStacks:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
             if not result.exists():
+                shutil.rmtree(project, ignore_errors=True)  # of a run that did not end
                 fresh = Project(project)
                 guarded = [] if find_obstacle_to_guard() else guard([], self._attempts_file(name))
                 run = fresh.wait(fresh.start("up", name, prefix=guarded))
