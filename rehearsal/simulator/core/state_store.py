@@ -185,7 +185,8 @@ class StateStore:
 
 def _references(record: ResourceRecord) -> list[str]:
     arn = record.outputs.get("arn")
-    return [record.id, arn] if isinstance(arn, str) else [record.id]
+    # As an input it is another resource's, such as the queue of an EventTarget.
+    return [record.id, arn] if isinstance(arn, str) and "arn" not in record.inputs else [record.id]
 
 
 def _normalize(reference: str) -> str:

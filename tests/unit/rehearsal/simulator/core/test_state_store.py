@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal.simulator.core.simulation import Simulation
-from rehearsal.simulator.core.state_store import DamagedStateError, StateStore
+from rehearsal.simulator.core.state_store import DamagedStateError, ResourceRecord, StateStore
 from rehearsal.simulator.core.values import Values
 from tests.support.toy_cloud import CLOUD, SAFE
 
@@ -99,3 +99,17 @@ def test_only_azures_ids_are_case_insensitive() -> None:
     assert state.find("safe/s") is not None
     assert state.find("SAFE/S") is None
     state.close()
+
+
+def test_an_arn_that_is_an_input_is_anothers() -> None:
+    def target(rule: str) -> ResourceRecord:
+        inputs = {"rule": rule, "arn": "arn:toy:queue"}
+        return ResourceRecord("toy:index:Target", f"{rule}-target", f"urn::{rule}", 1, inputs, inputs)
+
+    queue = ResourceRecord("toy:index:Queue", "https://queue", "urn::queue", 1, {}, {"arn": "arn:toy:queue"})
+    state = StateStore(":memory:")
+    for record in (queue, target("one"), target("two")):
+        state.put(record)
+    assert state.find("arn:toy:queue") == queue
+    assert state.find_referrers(target("one")) == []
+    assert [user.id for user in state.find_referrers(queue)] == ["one-target", "two-target"]
