@@ -17,7 +17,7 @@ from lifecycle.core.names import CHALLENGER, DATA_VERSION_TAG, GIT_COMMIT_TAG, S
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
-    from mlflow.entities.webhook import Webhook
+    from mlflow.entities.webhook import Webhook, WebhookEventStr
 
 # By default MLflow's client retries seven times with growing pauses, minutes in all. Whatever calls this package (a
 # queue, a pipeline, a kubelet) retries anyway.
@@ -109,7 +109,7 @@ class ModelRegistry:
             if not token:
                 return models
 
-    def set_webhook(self, name: str, url: str, event: str, secret: str) -> None:
+    def set_webhook(self, name: str, url: str, event: WebhookEventStr, secret: str) -> None:
         """Make the webhook of this name the only one, active, with this address, event and secret.
 
         It is written even when it exists: MLflow does not reveal the secret that an existing one signs with.

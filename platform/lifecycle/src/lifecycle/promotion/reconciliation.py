@@ -10,6 +10,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Sequence
+from typing import Final
 
 from lifecycle.core import LifecycleError, ModelRegistry, ModelVersion, Status
 from lifecycle.promotion import metrics
@@ -17,7 +18,7 @@ from lifecycle.promotion.inbox import WAITING, Inbox
 from lifecycle.promotion.settings import WorkerSettings
 
 WEBHOOK_NAME = "groundwork-promotion"
-WEBHOOK_EVENT = "model_version_alias.created"
+WEBHOOK_EVENT: Final = "model_version_alias.created"
 
 _NOT_EVALUATED = ("", Status.REGISTERED)
 # Outcomes that leave the status as it was, so that only the inbox tells that the version is not new.
