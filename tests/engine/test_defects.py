@@ -41,7 +41,7 @@ def stack(rehearsed_stacks: RehearsedStacks, tmp_path_factory: pytest.TempPathFa
 
 def test_a_preview_with_values_that_a_chart_refuses_fails(stack: Stack) -> None:
     # On a first preview nothing is refused: the engine does not call a provider whose kubeconfig it does not know.
-    old, new = '"replicaCount": args.context.settings.resilience.replicas', '"replicaCount": "one"'
+    old, new = '"replicaCount": replicas,', '"replicaCount": "one",'
     with stack.project.edited(MLFLOW, old, new):
         preview = stack.pulumi("preview")
     assert preview.returncode != 0
@@ -74,7 +74,7 @@ NO_IDENTITY = (
     ["mlflow/mlflow", "azure.workload.identity/use"],
 )
 READS_ALL_SECRETS = (
-    ("infra/cluster/monitoring.py", '"collectorsExclude": ["secrets"], ', ""),
+    ("infra/cluster/monitoring.py", '"collectorsExclude": ["secrets"],', ""),
     [
         "ClusterRole/kube-prometheus-stack-kube-state-metrics: [high] k8s-rbac-secrets: ",
         "Remedy: use a Role in the namespace",
@@ -85,8 +85,9 @@ READS_ALL_SECRETS = (
 NO_FIXED_VERSION = (
     (
         "infra/cluster/monitoring.py",
-        '"retentionSize": "40GiB"',
-        '"retentionSize": "40GiB", "containers": [{"name": "more", "image": "docker.io/library/busybox", '
+        '"retentionSize": f"{size * 8 // 10}GiB"',
+        '"retentionSize": f"{size * 8 // 10}GiB", '
+        '"containers": [{"name": "more", "image": "docker.io/library/busybox", '
         '"securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, '
         '"readOnlyRootFilesystem": True}}]',
     ),
