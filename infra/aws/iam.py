@@ -34,14 +34,18 @@ def allow(
     return statement
 
 
+USE_KEY = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey")
+# A condition: grants are made for services of AWS, such as EC2 for its disks.
+FOR_SERVICES: Mapping[str, Any] = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+
+
 def allow_disk_encryption(key: pulumi.Output[str]) -> Sequence[Statement]:
     """What it takes to create and attach disks that are encrypted with a key.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/ebs-csi.html
     """
     grants = ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"]
-    use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
-    return [allow(grants, [key], {"Bool": {"kms:GrantIsForAWSResource": "true"}}), allow(use, [key])]
+    return [allow(grants, [key], FOR_SERVICES), allow(USE_KEY, [key])]
 
 
 def trust_service(

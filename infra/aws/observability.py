@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import cloudwatch, sns
 
-from infra.aws.iam import Statement, allow
+from infra.aws.iam import USE_KEY, Statement, allow
 from infra.aws.keys import Key, KeyArgs
 from infra.contract import TelemetryContract
 from infra.core.component import Component, StackContext
@@ -100,10 +100,9 @@ class Observability(Component):
         region = self._context.settings.location
         groups = pulumi.Output.format("arn:aws:logs:{}:{}:log-group:*", region, account)
         trails = pulumi.Output.format("arn:aws:cloudtrail:{}:{}:trail/*", region, account)
-        use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
         return [
             allow(
-                use,
+                USE_KEY,
                 ["*"],
                 {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
                 {"Service": f"logs.{region}.amazonaws.com"},

@@ -9,7 +9,7 @@ import pulumi
 from pulumi_aws import secretsmanager
 from pulumi_random import RandomId
 
-from infra.aws.iam import Statement, allow
+from infra.aws.iam import FOR_SERVICES, USE_KEY, Statement, allow
 from infra.aws.keys import Key, KeyArgs
 from infra.contract import SecretsContract
 from infra.core.component import Component, StackContext
@@ -100,7 +100,6 @@ def _node_disk_statements(account: pulumi.Output[str]) -> Sequence[Statement]:
         )
     ]
     is_role = {"StringEquals": {"aws:PrincipalArn": roles}}
-    use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
-    for_disks = {**is_role, "Bool": {"kms:GrantIsForAWSResource": "true"}}
+    for_disks = {**is_role, **FOR_SERVICES}
     anyone = {"AWS": "*"}
-    return [allow(use, ["*"], is_role, anyone), allow(["kms:CreateGrant"], ["*"], for_disks, anyone)]
+    return [allow(USE_KEY, ["*"], is_role, anyone), allow(["kms:CreateGrant"], ["*"], for_disks, anyone)]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import ec2
 
-from infra.access import WORKLOADS
-from infra.aws.iam import Role, RoleArgs, Statement, allow, trust_service
+from infra.access import get_workload
+from infra.aws.iam import FOR_SERVICES, Role, RoleArgs, Statement, allow, trust_service
 from infra.aws.identity import Identities
 from infra.aws.network import HTTPS, Network, tcp_rule
 from infra.aws.secrets import Secrets
@@ -17,7 +17,7 @@ from infra.contract import TrainingContract
 from infra.core.component import Component, StackContext
 
 # SageMaker training jobs need the same access as those in the cluster.
-_NEEDS = next(workload.needs for workload in WORKLOADS if workload.name == "training")
+_NEEDS = get_workload("training").needs
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,7 @@ class Training(Component):
         """Access to data, and to the jobs' disks, which SageMaker encrypts through a grant."""
         identities, key = self._args.identities, self._args.secrets.key.arn
         granted = [grant for store, access in _NEEDS.items() for grant in identities.policy_statements(store, access)]
-        disks = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
-        return [*granted, allow(["kms:CreateGrant"], [key], disks), allow(["kms:DescribeKey"], [key])]
+        return [*granted, allow(["kms:CreateGrant"], [key], FOR_SERVICES), allow(["kms:DescribeKey"], [key])]
 
     def _job_statements(self) -> Sequence[Statement]:
         """Jobs with the stack's name prefix and instance size, which run as this role; none if `maximumNodes` is 0.

@@ -9,6 +9,7 @@ from pulumi_azure_native import storage
 
 from infra.azure.network import Network
 from infra.azure.secrets import Secrets
+from infra.azure.storage_account import create_container, create_expiry, create_private_account, create_soft_delete
 from infra.contract import ArtifactsContract
 from infra.core.component import Component, StackContext
 
@@ -31,17 +32,13 @@ class Artifacts(Component):
     def __init__(self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        self._account = create_private_account(name, "st", args.context, args.network, args.secrets, parent=self)
+        context, network = args.context, args.network
+        self._account = create_private_account(name, "st", context, network, args.secrets, parent=self)
         self._account_id: pulumi.Output[str] = self._account.id
-        self._blob_service_id: pulumi.Output[str] = self._create_versioning(name).id
-        container = storage.BlobContainer(
-            name,
-            resource_group_name=args.network.resource_group,
-            account_name=self._account.name,
-            container_name=CONTAINER,
-            public_access="None",
-            opts=self.child_options(protect=args.context.settings.resilience.deletion_protection),
-        )
+        service = create_soft_delete(name, self._account, _SOFT_DELETE_DAYS, network, self, is_versioned=True)
+        self._blob_service_id: pulumi.Output[str] = service.id
+        create_expiry(name, self._account, "old-versions", self._delete_versions(), network, self)
+        container = create_container(name, self._account, CONTAINER, context, network, self)
         self._container_id: pulumi.Output[str] = container.id
         self.register_outputs({"uri": self._uri})
 
@@ -68,84 +65,8 @@ class Artifacts(Component):
     def _uri(self) -> pulumi.Output[str]:
         return pulumi.Output.concat("wasbs://", CONTAINER, "@", self._account.name, ".blob.core.windows.net/")
 
-    def _create_versioning(self, name: str) -> storage.BlobServiceProperties:
+    def _delete_versions(self) -> storage.ManagementPolicyActionArgs:
         """Replaced and deleted blobs can be restored for a limited time, after which they cost nothing."""
-        group, resilience = self._args.network.resource_group, self._args.context.settings.resilience
-        service = storage.BlobServiceProperties(
-            name,
-            resource_group_name=group,
-            account_name=self._account.name,
-            blob_services_name="default",
-            is_versioning_enabled=True,
-            delete_retention_policy=storage.DeleteRetentionPolicyArgs(enabled=True, days=_SOFT_DELETE_DAYS),
-            container_delete_retention_policy=storage.DeleteRetentionPolicyArgs(enabled=True, days=_SOFT_DELETE_DAYS),
-            opts=self.child_options(),
-        )
-        storage.ManagementPolicy(
-            name,
-            resource_group_name=group,
-            account_name=self._account.name,
-            management_policy_name="default",
-            policy=storage.ManagementPolicySchemaArgs(
-                rules=[
-                    storage.ManagementPolicyRuleArgs(
-                        name="old-versions",
-                        enabled=True,
-                        type="Lifecycle",
-                        definition=storage.ManagementPolicyDefinitionArgs(
-                            filters=storage.ManagementPolicyFilterArgs(blob_types=["blockBlob"]),
-                            actions=storage.ManagementPolicyActionArgs(
-                                version=storage.ManagementPolicyVersionArgs(
-                                    delete=storage.DateAfterCreationArgs(
-                                        days_after_creation_greater_than=resilience.artifact_version_days
-                                    )
-                                )
-                            ),
-                        ),
-                    )
-                ]
-            ),
-            opts=self.child_options(),
-        )
-        return service
-
-
-def create_private_account(
-    name: str, suffix: str, context: StackContext, network: Network, secrets: Secrets, parent: Component
-) -> storage.StorageAccount:
-    """A storage account without access keys or public access, encrypted with the platform's key."""
-    encryption = secrets.encryption
-    account = storage.StorageAccount(
-        name,
-        resource_group_name=network.resource_group,
-        account_name=context.naming.global_word(suffix, limit=24),
-        kind="StorageV2",
-        sku=storage.SkuArgs(name="Standard_ZRS"),
-        access_tier="Hot",
-        allow_blob_public_access=False,
-        allow_shared_key_access=False,
-        allow_cross_tenant_replication=False,
-        default_to_o_auth_authentication=True,
-        is_local_user_enabled=False,
-        enable_https_traffic_only=True,
-        minimum_tls_version="TLS1_2",
-        public_network_access="Disabled",
-        network_rule_set=storage.NetworkRuleSetArgs(default_action="Deny", bypass="AzureServices"),
-        identity=storage.IdentityArgs(type="UserAssigned", user_assigned_identities=[encryption.identity]),
-        encryption=storage.EncryptionArgs(
-            key_source="Microsoft.Keyvault",
-            encryption_identity=storage.EncryptionIdentityArgs(encryption_user_assigned_identity=encryption.identity),
-            key_vault_properties=storage.KeyVaultPropertiesArgs(
-                key_vault_uri=encryption.vault_uri, key_name=encryption.key_name
-            ),
-            require_infrastructure_encryption=True,
-            services=storage.EncryptionServicesArgs(
-                blob=storage.EncryptionServiceArgs(enabled=True, key_type="Account"),
-                file=storage.EncryptionServiceArgs(enabled=True, key_type="Account"),
-            ),
-        ),
-        tags=context.naming.tags,
-        opts=parent.child_options(protect=context.settings.resilience.deletion_protection),
-    )
-    network.create_private_endpoint(name, account.id, "blob", parent=parent)
-    return account
+        days = self._args.context.settings.resilience.artifact_version_days
+        expired = storage.DateAfterCreationArgs(days_after_creation_greater_than=days)
+        return storage.ManagementPolicyActionArgs(version=storage.ManagementPolicyVersionArgs(delete=expired))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import managedidentity, monitor, network, storage
 
-from infra.azure.artifacts import Artifacts, create_private_account
+from infra.azure.artifacts import Artifacts
 from infra.azure.cluster import Cluster
 from infra.azure.database import Database
 from infra.azure.experiments import Experiments
@@ -17,6 +17,7 @@ from infra.azure.network import Network
 from infra.azure.observability import Observability
 from infra.azure.registry import Registry
 from infra.azure.secrets import Secrets
+from infra.azure.storage_account import create_private_account
 from infra.azure.telemetry_stores import TelemetryStores
 from infra.azure.training import Training
 from infra.contract import AuditContract

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import storage
 
-from infra.azure.artifacts import create_private_account
 from infra.azure.network import Network
 from infra.azure.secrets import Secrets
+from infra.azure.storage_account import create_container, create_expiry, create_private_account, create_soft_delete
 from infra.contract import BlobContainer, TelemetryStoresContract
 from infra.core.component import Component, StackContext
 
@@ -35,9 +35,15 @@ class TelemetryStores(Component):
     def __init__(self, name: str, args: TelemetryStoresArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        self._account = create_private_account(name, "tel", args.context, args.network, args.secrets, parent=self)
-        self._blob_service_id: pulumi.Output[str] = self._create_expiry(name).id
-        self._containers = {kind: self._create_container(f"{name}-{kind}", kind) for kind in (LOGS, TRACES)}
+        context, network = args.context, args.network
+        self._account = create_private_account(name, "tel", context, network, args.secrets, parent=self)
+        service = create_soft_delete(name, self._account, _SOFT_DELETE_DAYS, network, self)
+        self._blob_service_id: pulumi.Output[str] = service.id
+        create_expiry(name, self._account, "expired", self._delete_expired(), network, self)
+        self._containers = {
+            kind: create_container(f"{name}-{kind}", self._account, kind, context, network, self)
+            for kind in (LOGS, TRACES)
+        }
         self.register_outputs({"account": self._account.name})
 
     @property
@@ -57,49 +63,8 @@ class TelemetryStores(Component):
     def _describe(self, kind: str) -> BlobContainer:
         return BlobContainer(self._containers[kind].name, self._account.name, "blob.core.windows.net")
 
-    def _create_container(self, name: str, kind: str) -> storage.BlobContainer:
-        return storage.BlobContainer(
-            name,
-            resource_group_name=self._args.network.resource_group,
-            account_name=self._account.name,
-            container_name=kind,
-            public_access="None",
-            opts=self.child_options(protect=self._args.context.settings.resilience.deletion_protection),
-        )
-
-    def _create_expiry(self, name: str) -> storage.BlobServiceProperties:
-        """Deleted blobs can be restored for a week, and blobs that outlived the retention period are deleted."""
-        group, days = self._args.network.resource_group, self._args.context.settings.telemetry.retention_days
-        service = storage.BlobServiceProperties(
-            name,
-            resource_group_name=group,
-            account_name=self._account.name,
-            blob_services_name="default",
-            delete_retention_policy=storage.DeleteRetentionPolicyArgs(enabled=True, days=_SOFT_DELETE_DAYS),
-            container_delete_retention_policy=storage.DeleteRetentionPolicyArgs(enabled=True, days=_SOFT_DELETE_DAYS),
-            opts=self.child_options(),
-        )
-        expired = storage.DateAfterModificationArgs(days_after_modification_greater_than=days + _GRACE_DAYS)
-        storage.ManagementPolicy(
-            name,
-            resource_group_name=group,
-            account_name=self._account.name,
-            management_policy_name="default",
-            policy=storage.ManagementPolicySchemaArgs(
-                rules=[
-                    storage.ManagementPolicyRuleArgs(
-                        name="expired",
-                        enabled=True,
-                        type="Lifecycle",
-                        definition=storage.ManagementPolicyDefinitionArgs(
-                            filters=storage.ManagementPolicyFilterArgs(blob_types=["blockBlob"]),
-                            actions=storage.ManagementPolicyActionArgs(
-                                base_blob=storage.ManagementPolicyBaseBlobArgs(delete=expired)
-                            ),
-                        ),
-                    )
-                ]
-            ),
-            opts=self.child_options(),
-        )
-        return service
+    def _delete_expired(self) -> storage.ManagementPolicyActionArgs:
+        """Blobs that outlived the retention period are deleted."""
+        days = self._args.context.settings.telemetry.retention_days + _GRACE_DAYS
+        expired = storage.DateAfterModificationArgs(days_after_modification_greater_than=days)
+        return storage.ManagementPolicyActionArgs(base_blob=storage.ManagementPolicyBaseBlobArgs(delete=expired))

@@ -128,7 +128,7 @@ def _prometheus_values(args: MonitoringArgs) -> Mapping[str, Any]:
             "probeSelectorNilUsesHelmValues": False,
             "scrapeConfigSelectorNilUsesHelmValues": False,
             "replicas": replicas,
-            "topologySpreadConstraints": zone_spread(replicas, {"app.kubernetes.io/name": "prometheus"}),
+            "topologySpreadConstraints": zone_spread(replicas, _PROMETHEUS.labels),
             "retention": f"{days}d",
             # The rest is for the write-ahead log and compactions.
             # Source: https://prometheus.io/docs/prometheus/latest/storage/#right-sizing-retention-size
@@ -145,7 +145,7 @@ def _alertmanager_values(args: MonitoringArgs) -> Mapping[str, Any]:
         "podDisruptionBudget": _budget(replicas),
         "alertmanagerSpec": {
             "replicas": replicas,
-            "topologySpreadConstraints": zone_spread(replicas, {"app.kubernetes.io/name": "alertmanager"}),
+            "topologySpreadConstraints": zone_spread(replicas, _ALERTMANAGER.labels),
             "resources": resources("25m", "64Mi", "256Mi"),
             "storage": _volume("5Gi"),
         },
@@ -156,7 +156,7 @@ def _grafana_values(replicas: int) -> Mapping[str, Any]:
     return {
         "replicas": replicas,
         "podDisruptionBudget": {"maxUnavailable": 1} if replicas > 1 else {},
-        "topologySpreadConstraints": list(zone_spread(replicas, {"app.kubernetes.io/name": "grafana"})),
+        "topologySpreadConstraints": list(zone_spread(replicas, _GRAFANA.labels)),
         "admin": {"existingSecret": _GRAFANA_ADMIN},
         # Dashboards come from ConfigMaps. Persistence would need an init container that runs as root.
         "persistence": {"enabled": False},

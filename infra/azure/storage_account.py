@@ -1,0 +1,115 @@
+"""Storage accounts, their containers, and what is kept of replaced and deleted blobs."""
+
+from __future__ import annotations
+
+from pulumi_azure_native import storage
+
+from infra.azure.network import Network
+from infra.azure.secrets import Secrets
+from infra.core.component import Component, StackContext
+
+
+def create_private_account(
+    name: str, suffix: str, context: StackContext, network: Network, secrets: Secrets, parent: Component
+) -> storage.StorageAccount:
+    """A storage account without access keys or public access, encrypted with the platform's key."""
+    encryption = secrets.encryption
+    account = storage.StorageAccount(
+        name,
+        resource_group_name=network.resource_group,
+        account_name=context.naming.global_word(suffix, limit=24),
+        kind="StorageV2",
+        sku=storage.SkuArgs(name="Standard_ZRS"),
+        access_tier="Hot",
+        allow_blob_public_access=False,
+        allow_shared_key_access=False,
+        allow_cross_tenant_replication=False,
+        default_to_o_auth_authentication=True,
+        is_local_user_enabled=False,
+        enable_https_traffic_only=True,
+        minimum_tls_version="TLS1_2",
+        public_network_access="Disabled",
+        network_rule_set=storage.NetworkRuleSetArgs(default_action="Deny", bypass="AzureServices"),
+        identity=storage.IdentityArgs(type="UserAssigned", user_assigned_identities=[encryption.identity]),
+        encryption=storage.EncryptionArgs(
+            key_source="Microsoft.Keyvault",
+            encryption_identity=storage.EncryptionIdentityArgs(encryption_user_assigned_identity=encryption.identity),
+            key_vault_properties=storage.KeyVaultPropertiesArgs(
+                key_vault_uri=encryption.vault_uri, key_name=encryption.key_name
+            ),
+            require_infrastructure_encryption=True,
+            services=storage.EncryptionServicesArgs(
+                blob=storage.EncryptionServiceArgs(enabled=True, key_type="Account"),
+                file=storage.EncryptionServiceArgs(enabled=True, key_type="Account"),
+            ),
+        ),
+        tags=context.naming.tags,
+        opts=parent.child_options(protect=context.settings.resilience.deletion_protection),
+    )
+    network.create_private_endpoint(name, account.id, "blob", parent=parent)
+    return account
+
+
+def create_container(
+    name: str,
+    account: storage.StorageAccount,
+    container: str,
+    context: StackContext,
+    network: Network,
+    parent: Component,
+) -> storage.BlobContainer:
+    """A container of an account, protected like the account."""
+    return storage.BlobContainer(
+        name,
+        resource_group_name=network.resource_group,
+        account_name=account.name,
+        container_name=container,
+        public_access="None",
+        opts=parent.child_options(protect=context.settings.resilience.deletion_protection),
+    )
+
+
+def create_soft_delete(
+    name: str,
+    account: storage.StorageAccount,
+    days: int,
+    network: Network,
+    parent: Component,
+    *,
+    is_versioned: bool | None = None,
+) -> storage.BlobServiceProperties:
+    """Deleted blobs and containers of an account can be restored for some days; with versions, replaced blobs too."""
+    return storage.BlobServiceProperties(
+        name,
+        resource_group_name=network.resource_group,
+        account_name=account.name,
+        blob_services_name="default",
+        is_versioning_enabled=is_versioned,
+        delete_retention_policy=storage.DeleteRetentionPolicyArgs(enabled=True, days=days),
+        container_delete_retention_policy=storage.DeleteRetentionPolicyArgs(enabled=True, days=days),
+        opts=parent.child_options(),
+    )
+
+
+def create_expiry(
+    name: str,
+    account: storage.StorageAccount,
+    rule: str,
+    actions: storage.ManagementPolicyActionArgs,
+    network: Network,
+    parent: Component,
+) -> None:
+    """Delete blobs of an account by one rule, when its actions say."""
+    definition = storage.ManagementPolicyDefinitionArgs(
+        filters=storage.ManagementPolicyFilterArgs(blob_types=["blockBlob"]), actions=actions
+    )
+    storage.ManagementPolicy(
+        name,
+        resource_group_name=network.resource_group,
+        account_name=account.name,
+        management_policy_name="default",
+        policy=storage.ManagementPolicySchemaArgs(
+            rules=[storage.ManagementPolicyRuleArgs(name=rule, enabled=True, type="Lifecycle", definition=definition)]
+        ),
+        opts=parent.child_options(),
+    )
