@@ -39,7 +39,9 @@ from tests.support.argocd_applications import (
     application_manifest,
     failed_operation,
     get_status,
+    is_healthy,
     is_synced,
+    project_manifest,
     render_config_map,
     render_manifest,
     render_mislabelled_deployment,
@@ -67,7 +69,7 @@ def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controller
     controllers = ControllerManager(plane, egress, found)
     with controllers.run():
         install_chart(plane, "argo-cd-10.1.1", NAMESPACE, *_VALUES)
-        plane.api.apply(_project(), "test")
+        plane.api.apply(project_manifest(), "test")
         yield controllers
         for application in plane.api.list(API_VERSION, "Application"):
             plane.api.delete(API_VERSION, "Application", application["metadata"]["name"], NAMESPACE)
@@ -256,7 +258,7 @@ def test_the_stacks_applications_are_synced_in_whatever_order_they_and_their_nee
 
     for name in ("applications", "models"):
         eventually(partial(is_synced, plane, name, repository.head_commit()))
-        eventually(partial(_is_healthy, plane, name))
+        eventually(partial(is_healthy, plane, name))
     assert plane.api.get(*_MONITOR, "models", "serving")
     assert find_problems(plane.api, NAMESPACE, served_kinds=["Application"]) == []
 
@@ -341,20 +343,6 @@ def test_a_controller_of_another_version_is_simulated(plane: ControlPlane, contr
     eventually(lambda: REPOSITORY_SERVER.name in _find_processes(plane))
 
 
-def _project() -> Object:
-    spec = {
-        "sourceRepos": ["*"],
-        "destinations": [{"server": "https://kubernetes.default.svc", "namespace": "*"}],
-        "namespaceResourceWhitelist": [{"group": "", "kind": "ConfigMap"}, {"group": "apps", "kind": "Deployment"}],
-    }
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "AppProject",
-        "metadata": {"name": "tests", "namespace": NAMESPACE},
-        "spec": spec,
-    }
-
-
 def _read_value(plane: ControlPlane, namespace: str, name: str) -> str | None:
     found = plane.api.get("v1", "ConfigMap", name, namespace)
     return found["data"]["value"] if found else None
@@ -371,10 +359,6 @@ def _may_patch_config_maps(plane: ControlPlane) -> bool:
 def _workload(plane: ControlPlane, kind: str, label: str) -> Object:
     (found,) = plane.api.list("apps/v1", kind, NAMESPACE, label_selector=label)
     return found
-
-
-def _is_healthy(plane: ControlPlane, application: str) -> bool:
-    return bool(get_status(plane, application)["health"]["status"] == "Healthy")
 
 
 def _is_gone(plane: ControlPlane, identity: tuple[str, str, str]) -> bool:

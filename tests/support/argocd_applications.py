@@ -47,6 +47,20 @@ class Repository:
         return run_git(self.clone, "rev-parse", "HEAD")
 
 
+def project_manifest() -> Object:
+    spec = {
+        "sourceRepos": ["*"],
+        "destinations": [{"server": "https://kubernetes.default.svc", "namespace": "*"}],
+        "namespaceResourceWhitelist": [{"group": "", "kind": "ConfigMap"}, {"group": "apps", "kind": "Deployment"}],
+    }
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "AppProject",
+        "metadata": {"name": "tests", "namespace": NAMESPACE},
+        "spec": spec,
+    }
+
+
 def application_manifest(namespace: str, source: Mapping[str, str], retry: Mapping[str, Any]) -> Object:
     automated = {"prune": True, "selfHeal": True}
     return {
@@ -103,3 +117,7 @@ def run_git(folder: Path, *arguments: str, **environment: str) -> str:
         text=True,
     )
     return reply.stdout.strip()
+
+
+def is_healthy(plane: ControlPlane, application: str) -> bool:
+    return bool(get_status(plane, application)["health"]["status"] == "Healthy")

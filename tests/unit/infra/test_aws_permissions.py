@@ -1,0 +1,227 @@
+"""What pods may do on AWS: the roles of workloads and of controllers, declared against the simulated account.
+
+Proves that each role has the permissions that its row in the access table asks for, on the stack's own resources, and
+that only its service account can assume it. What IAM makes of these documents is not proven here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pytest
+
+from infra.access import KARPENTER, LOAD_BALANCER_CONTROLLER, WORKLOADS, Controller, Workload
+from tests.support.aws_foundation import ALERTS, DeclaredStack, declare
+from tests.support.recording import resolve
+
+
+@pytest.fixture(scope="module")
+def dev() -> DeclaredStack:
+    return declare(**ALERTS, tags={"team": "recommendations"}, account="111122223333")
+
+
+READ_OBJECTS = {"s3:ListBucket", "s3:GetObject", "kms:Decrypt"}
+WRITE_OBJECTS = {
+    *READ_OBJECTS,
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+    "kms:GenerateDataKey",
+}
+WRITE_ITEMS = {
+    "dynamodb:GetItem",
+    "dynamodb:BatchGetItem",
+    "dynamodb:Query",
+    "dynamodb:DescribeTable",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+}
+READ_IMAGES = {
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:GetAuthorizationToken",
+}
+
+
+@pytest.mark.parametrize(
+    ("workload", "expected"),
+    [
+        ("mlflow", READ_OBJECTS),
+        ("training", WRITE_OBJECTS | WRITE_ITEMS | READ_IMAGES),
+        ("serving", READ_OBJECTS | WRITE_ITEMS | READ_IMAGES),
+        ("external-secrets", {"secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret", "kms:Decrypt"}),
+        ("loki", WRITE_OBJECTS),
+        ("tempo", WRITE_OBJECTS),
+        ("promotion", READ_OBJECTS),
+    ],
+)
+def test_a_workload_has_the_permissions_of_its_row_and_no_others(
+    dev: DeclaredStack, workload: str, expected: set[str]
+) -> None:
+    assert {
+        action for statement in _statements(dev, f"identity-{workload}") for action in statement["Action"]
+    } == expected
+
+
+def _statements(stack: DeclaredStack, role: str) -> list[dict[str, Any]]:
+    statements: list[dict[str, Any]] = json.loads(stack.single("aws:iam/rolePolicy:RolePolicy", role)["policy"])[
+        "Statement"
+    ]
+    return statements
+
+
+@pytest.mark.parametrize("workload", ["loki", "tempo"])
+def test_logs_and_traces_are_in_buckets_of_their_own(dev: DeclaredStack, workload: str) -> None:
+    kind = {"loki": "logs", "tempo": "traces"}[workload]
+    bucket = f"arn:aws:s3:::{dev.single('aws:s3/bucket:Bucket', f'telemetry-{kind}')['bucket']}"
+    on_bucket, on_objects, _ = _statements(dev, f"identity-{workload}")
+    assert (on_bucket["Resource"], on_objects["Resource"]) == ([bucket], [f"{bucket}/*"])
+
+
+def test_external_secrets_reads_the_secrets_of_its_stack_only(dev: DeclaredStack) -> None:
+    read, _ = _statements(dev, "identity-external-secrets")
+    assert read["Resource"] == ["arn:aws:secretsmanager:eu-west-1:111122223333:secret:acme-gw-dev/*"]
+    for secret in dev.of_type("aws:secretsmanager/secret:Secret"):
+        assert secret.inputs["name"].startswith("acme-gw-dev/")
+    assert dev.foundation.secrets.store_provider == {"aws": {"service": "SecretsManager", "region": "eu-west-1"}}
+
+
+def test_logs_and_traces_that_outlive_the_retention_period_are_deleted(dev: DeclaredStack) -> None:
+    """A week later than Loki and Tempo delete them, which read their stores until then."""
+    for kind in ("logs", "traces"):
+        (rule,) = dev.single("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", f"telemetry-{kind}")[
+            "rules"
+        ]
+        assert rule["expiration"] == {"days": ALERTS["telemetry"]["retentionDays"] + 7}
+
+
+def test_the_platforms_disks_are_encrypted_with_its_key_which_their_driver_can_use(dev: DeclaredStack) -> None:
+    key = dev.of_type("aws:kms/key:Key", "secrets-key")[0].outputs["arn"]
+    disks = dev.foundation.cluster.disks
+    known = {name: resolve(pulumi.Output.from_input(value)) for name, value in disks.parameters.items()}
+    assert known == {"type": "gp3", "encrypted": "true", "kmsKeyId": key}
+    (driver,) = dev.of_type("aws:iam/rolePolicy:RolePolicy", "cluster-aws-ebs-csi-driver")
+    grants, use = _statements(dev, driver.name)
+    assert grants["Resource"] == use["Resource"] == [key]
+    assert grants["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+    assert {"kms:Decrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"} <= set(use["Action"])
+
+
+def test_serving_reads_with_the_key_of_the_store_through_the_store_only(dev: DeclaredStack) -> None:
+    key = dev.of_type("aws:kms/key:Key", "secrets-key")[0].outputs["arn"]
+    granted = {
+        statement["Condition"]["StringEquals"]["kms:ViaService"]: (statement["Action"], statement["Resource"])
+        for statement in _statements(dev, "identity-serving")
+        if statement["Action"][0].startswith("kms:")
+    }
+    assert granted == {
+        "s3.eu-west-1.amazonaws.com": (["kms:Decrypt"], [key]),
+        "dynamodb.eu-west-1.amazonaws.com": (["kms:Decrypt", "kms:GenerateDataKey"], [key]),
+    }
+
+
+IDENTITIES: Mapping[str, Workload | Controller] = {
+    **{f"identity-{workload.name}": workload for workload in WORKLOADS},
+    "karpenter": KARPENTER,
+    "load-balancing": LOAD_BALANCER_CONTROLLER,
+}
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_only_the_service_account_of_a_pod_can_assume_its_role(dev: DeclaredStack, name: str) -> None:
+    pod, role = IDENTITIES[name], dev.single("aws:iam/role:Role", name)
+    (statement,) = json.loads(role["assumeRolePolicy"])["Statement"]
+    assert statement["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+    assert statement["Condition"]["StringEquals"] == {
+        "aws:RequestTag/eks-cluster-name": "acme-gw-dev-cluster",
+        "aws:RequestTag/kubernetes-namespace": pod.namespace,
+        "aws:RequestTag/kubernetes-service-account": pod.service_account,
+    }
+    association = dev.single("aws:eks/podIdentityAssociation:PodIdentityAssociation", name)
+    assert (association["namespace"], association["serviceAccount"]) == (pod.namespace, pod.service_account)
+
+
+def test_karpenter_changes_instances_of_its_cluster_only(dev: DeclaredStack) -> None:
+    """Whatever it creates has the cluster's tag and a node pool's, and so has whatever it changes or ends."""
+    owned = "kubernetes.io/cluster/acme-gw-dev-cluster"
+    for statement in _statements(dev, "karpenter"):
+        condition = statement.get("Condition", {})
+        for action in statement["Action"]:
+            if action in ("ec2:TerminateInstances", "ec2:DeleteLaunchTemplate"):
+                assert condition["StringEquals"] == {f"aws:ResourceTag/{owned}": "owned"}
+                assert condition["StringLike"] == {"aws:ResourceTag/karpenter.sh/nodepool": "*"}
+            elif action in ("ec2:CreateLaunchTemplate", "ec2:CreateTags"):
+                assert owned in str(condition["StringEquals"])
+    assert not any(":*" in action for one in _statements(dev, "karpenter") for action in one["Action"])
+
+
+def test_karpenter_passes_the_role_of_its_nodes_only_which_may_join_the_cluster(dev: DeclaredStack) -> None:
+    role = dev.of_type("aws:iam/role:Role", "karpenter-nodes")[0].outputs["arn"]
+    (passed,) = [one for one in _statements(dev, "karpenter") if one["Action"] == ["iam:PassRole"]]
+    assert passed["Resource"] == [role]
+    entry = dev.single("aws:eks/accessEntry:AccessEntry", "karpenter-nodes")
+    assert (entry["principalArn"], entry["type"]) == (role, "EC2_LINUX")
+    profile = dev.single("aws:iam/instanceProfile:InstanceProfile", "karpenter-nodes")
+    assert resolve(dev.karpenter.instance_profile) == profile["name"]
+    assert role.endswith(f"/{profile['role']}")
+
+
+def test_each_announcement_of_an_instances_end_reaches_karpenters_queue(dev: DeclaredStack) -> None:
+    """EventBridge drops without an error what the queue does not accept, and sends over TLS."""
+    (queue,) = dev.of_type("aws:sqs/queue:Queue")
+    rules = {rule.inputs["name"]: rule for rule in dev.of_type("aws:cloudwatch/eventRule:EventRule")}
+    targets = {
+        target.inputs["rule"]: target.inputs["arn"] for target in dev.of_type("aws:cloudwatch/eventTarget:EventTarget")
+    }
+    assert targets == dict.fromkeys(rules, queue.outputs["arn"])
+    (policy,) = dev.of_type("aws:sqs/queuePolicy:QueuePolicy")
+    accepted, refused = json.loads(policy.inputs["policy"])["Statement"]
+    assert set(accepted["Condition"]["ArnEquals"]["aws:SourceArn"]) == {rule.outputs["arn"] for rule in rules.values()}
+    assert (accepted["Resource"], accepted["Principal"]) == (
+        [queue.outputs["arn"]],
+        {"Service": "events.amazonaws.com"},
+    )
+    assert (refused["Effect"], refused["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    announced = {tuple(json.loads(rule.inputs["eventPattern"])["detail-type"]) for rule in rules.values()}
+    assert ("EC2 Spot Instance Interruption Warning",) in announced
+    assert resolve(dev.karpenter.queue) == queue.inputs["name"]
+
+
+def test_load_balancers_of_other_clusters_are_out_of_reach(dev: DeclaredStack) -> None:
+    tags = {"aws:ResourceTag/elbv2.k8s.aws/cluster", "aws:RequestTag/elbv2.k8s.aws/cluster"}
+    for statement in _statements(dev, "load-balancing"):
+        equal = statement.get("Condition", {}).get("StringEquals", {})
+        for action in statement["Action"]:
+            if action.partition(":")[2].startswith(("CreateLoadBalancer", "Delete", "ModifyLoadBalancer", "Register")):
+                is_listener = action.endswith("Listener")  # as in the published policy
+                assert is_listener or any(equal.get(tag) == "acme-gw-dev-cluster" for tag in tags), action
+
+
+def test_only_actions_without_resources_use_the_wildcard_resource(dev: DeclaredStack) -> None:
+    wild = {
+        action
+        for policy in dev.of_type("aws:iam/rolePolicy:RolePolicy")
+        for statement in _statements(dev, policy.name)
+        if "*" in statement["Resource"]
+        for action in statement["Action"]
+    }
+    # Karpenter and the AWS Load Balancer Controller look at the network, at sizes of nodes and at load balancers.
+    read = {
+        action for action in wild if re.match(r"(ec2|elasticloadbalancing):(Describe|GetSecurityGroupsForVpc)", action)
+    }
+    assert wild - read == {
+        "cloudwatch:PutMetricData",
+        "ecr:GetAuthorizationToken",
+        "logs:DescribeLogGroups",
+    }
