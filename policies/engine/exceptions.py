@@ -46,9 +46,10 @@ class ReviewedException:
 def load(known_controls: Collection[str], path: Path = FILE) -> list[ReviewedException]:
     """The exceptions in a file. Raises ValueError with every malformed entry and what is wrong with it."""
     name = f"{path.parent.name}/{path.name}"
-    compose(read_bytes(path, name), name)  # says where a file is not YAML, and what to do
+    content = read_bytes(path, name)
+    compose(content, name)  # says where a file is not YAML, and what to do
     try:
-        entries = yaml.safe_load(path.read_bytes()) or []
+        entries = yaml.safe_load(content) or []
     except (ValueError, yaml.YAMLError) as error:  # a day such as 2027-02-30, or a tag that nothing knows
         raise ValueError(f"{name} has a value that cannot be read: {error}.") from None
     if not isinstance(entries, list):

@@ -39,7 +39,7 @@ COMPONENTS: Mapping[str, str] = {
 }
 # Modules without a counterpart: what takes several resources on one cloud takes one on the other.
 HELPERS: Mapping[str, frozenset[str]] = {
-    "azure": frozenset({"kubeconfig", "nodes"}),
+    "azure": frozenset({"kubeconfig", "nodes", "storage_account"}),
     "aws": frozenset({"bucket", "iam", "karpenter", "keys", "kubeconfig", "load_balancing", "nodes", "pod_identity"}),
 }
 POOLS = {
