@@ -7,7 +7,6 @@ last step is done, and the repository knows which events are in its history.
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from lifecycle.core import (
     RegisteredVersion,
     Status,
 )
+from lifecycle.core.backoff import choose_delay
 from lifecycle.gate import GateReport
 from lifecycle.gitops.manifests import InvalidNameError, check_name
 from lifecycle.promotion import metrics
@@ -201,8 +201,7 @@ class Worker:
     def _defer(self, event: Event, error: Exception) -> None:
         """Retry the event with growing delays, for ever: the cause may be anywhere, and people are notified."""
         metrics.RETRIES.inc()
-        delay = min(self._settings.max_retry_delay, self._settings.retry_delay * 2**event.attempts)
-        delay *= random.uniform(0.5, 1)  # noqa: S311 (spreads the retries of what failed together)
+        delay = choose_delay(self._settings.retry_delay, event.attempts, self._settings.max_retry_delay)
         reason = str(error) or type(error).__name__
         _log.warning("%s version %s is retried in %.1f s: %s", event.model, event.version, delay, reason)
         if event.attempts + 1 == self._settings.stuck_after:

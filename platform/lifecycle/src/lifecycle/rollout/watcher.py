@@ -8,7 +8,6 @@ continues them.
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -16,6 +15,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
 from lifecycle.core import LifecycleError, ModelRegistry, Status
+from lifecycle.core.backoff import choose_delay
 from lifecycle.gitops.model_folder import list_models_with_challenger
 from lifecycle.gitops.repository import Repository
 from lifecycle.rollout import metrics
@@ -116,5 +116,5 @@ class Watcher:
 
     def _delay(self, failures: int) -> float:
         """Seconds until the next attempt after a number of failures in a row."""
-        delay = min(self._settings.poll_interval * 2**failures, self._settings.max_retry_delay)
-        return delay * random.uniform(0.5, 1) if failures else self._settings.poll_interval  # noqa: S311 (spreads retries)
+        interval = self._settings.poll_interval
+        return choose_delay(interval, failures, self._settings.max_retry_delay) if failures else interval
