@@ -15,6 +15,9 @@ RERUN_OPTION = $(if $(RERUNS),--reruns $(RERUNS))
 WITH_PROMETHEUS = GROUNDWORK_PROMETHEUS="$${GROUNDWORK_PROMETHEUS:-$$($(PYTHON) -m rehearsal.scenarios.prometheus)}" \
 	&& export GROUNDWORK_PROMETHEUS
 
+# Container images set it: then each of the many Python processes would compile every library that it imports, anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Make ignores a variable that nothing reads: with `stack=aws-dev` it would work on the default stack.
 OVERRIDES := $(foreach item,$(MAKEOVERRIDES),$(if $(findstring =,$(item)),$(firstword $(subst =, ,$(item)))))
 UNKNOWN := $(strip $(foreach name,$(filter-out $(NEW_STACK_ARGUMENTS),$(OVERRIDES)),$(shell grep -q '[({]$(name)[)},]' Makefile || echo '$(name)')))
