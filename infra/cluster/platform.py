@@ -6,13 +6,16 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from infra.cluster.admission import Admission
+from infra.cluster.alloy import Alloy, AlloyArgs
 from infra.cluster.argocd import ArgoCd, ArgoCdArgs
 from infra.cluster.gitops import GitOps, GitOpsArgs
+from infra.cluster.loki import Loki, LokiArgs
 from infra.cluster.mlflow import Mlflow, MlflowArgs
 from infra.cluster.monitoring import Monitoring, MonitoringArgs
 from infra.cluster.namespaces import MODEL_PROFILES, SERVICE_PROFILES, Namespaces, NamespacesArgs
 from infra.cluster.network_policies import NetworkPolicies, NetworkPoliciesArgs
 from infra.cluster.storage import Storage, StorageArgs
+from infra.cluster.tempo import Tempo, TempoArgs
 from infra.contract import Foundation
 from infra.core.component import StackContext
 
@@ -32,7 +35,8 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     def after(*others: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(providers=[provider], depends_on=list(others))
 
-    flows = [*Monitoring.flows, *Mlflow.flows, *ArgoCd.flows]
+    components = (Monitoring, Loki, Tempo, Alloy, Mlflow, ArgoCd)
+    flows = [flow for component in components for flow in component.flows]
     namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, SERVICE_PROFILES), after())
     policies = NetworkPolicies(
         "network-policies", NetworkPoliciesArgs(context, foundation, namespaces.by_name, flows), after(namespaces)
@@ -40,6 +44,9 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     admission = Admission("admission", after())
     storage = Storage("storage", StorageArgs(context, foundation.cluster.disks), after())
     monitoring = Monitoring("monitoring", MonitoringArgs(context), after(namespaces, policies, admission, storage))
+    Loki("loki", LokiArgs(context, foundation), after(policies, monitoring))
+    Tempo("tempo", TempoArgs(context, foundation), after(policies, monitoring))
+    Alloy("alloy", AlloyArgs(context), after(policies, monitoring))
     mlflow = Mlflow("mlflow", MlflowArgs(context, foundation), after(policies, monitoring))
     argo_cd = ArgoCd("argo-cd", ArgoCdArgs(context), after(policies, monitoring))
     models = Namespaces(

@@ -29,9 +29,12 @@ def _get_chart(name: str) -> Chart:
     return Chart(name, **_CHARTS[name])
 
 
+ALLOY = _get_chart("alloy")
 ARGO_CD = _get_chart("argo-cd")
 KUBE_PROMETHEUS_STACK = _get_chart("kube-prometheus-stack")
+LOKI = _get_chart("loki")
 MLFLOW = _get_chart("mlflow")
+TEMPO = _get_chart("tempo")
 
 # The chart's default, pinned here so that an update of the chart shows when it changes.
 MLFLOW_IMAGE_TAG = "3.15.1"
