@@ -105,21 +105,27 @@ def _resolve_service_monitor(snapshot: Snapshot, monitor: Object) -> Iterator[Ta
     anything = services or _list_in_namespaces(monitor, list_running_pods(snapshot))
     if not selected and anything and _is_operated(snapshot):
         yield _describe_unmatched(selector, "Service", services)
-    for service in selected:
-        for endpoint in monitor["spec"].get("endpoints") or ():
+    for endpoint in monitor["spec"].get("endpoints") or ():
+        # One without the port is no mistake while another has it: labels often select a headless Service as well.
+        with_port = [service for service in selected if _find_ports(service, endpoint)]
+        for service in with_port or selected:
             yield from _resolve_endpoint(snapshot, service, endpoint)
+
+
+def _find_ports(service: Object, endpoint: Mapping[str, Any]) -> list[Any]:
+    """The ports of a Service that an endpoint of a monitor names."""
+    ports = service["spec"].get("ports") or ()
+    if endpoint.get("port"):
+        return [port for port in ports if port.get("name") == endpoint["port"]]
+    return [port for port in ports if endpoint.get("targetPort") in (port.get("targetPort"), port["port"])]
 
 
 def _resolve_endpoint(
     snapshot: Snapshot, service: Object, endpoint: Mapping[str, Any]
 ) -> Iterator[Target | _Unresolved]:
-    ports = service["spec"].get("ports") or ()
-    name = describe_object(service)
-    if endpoint.get("port"):
-        found = [port for port in ports if port.get("name") == endpoint["port"]]
-    else:
-        found = [port for port in ports if endpoint.get("targetPort") in (port.get("targetPort"), port["port"])]
+    name, found = describe_object(service), _find_ports(service, endpoint)
     if not found:
+        ports = service["spec"].get("ports") or ()
         wanted = endpoint.get("port") or endpoint.get("targetPort")
         known = ", ".join(str(port.get("name") or port["port"]) for port in ports) or "none"
         yield _Unresolved(f"{name} has no port '{wanted}'", f"name one of its ports: {known}")

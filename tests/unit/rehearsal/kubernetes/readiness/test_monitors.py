@@ -114,6 +114,14 @@ def test_a_monitor_without_a_target_names_the_nearest(objects: tuple[Object, ...
     assert f"Monitor shop/web: {message}" in found
 
 
+def test_a_service_without_the_port_is_no_mistake_while_another_has_it() -> None:
+    members = {
+        **changed(SERVICE, ports=[{"name": "members", "port": 7946}]),
+        "metadata": {**SERVICE["metadata"], "name": "m"},
+    }
+    assert find_messages(monitor(), SERVICE, members, POD) == []
+
+
 def test_a_monitor_that_no_prometheus_selects_is_named() -> None:
     picky = changed(PROMETHEUS, serviceMonitorSelector={"matchLabels": {"release": "main"}})
     snapshot = Snapshot(FakeApiClient(picky, NAMESPACE, monitor(), SERVICE, POD))
