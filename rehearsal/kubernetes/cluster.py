@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,9 @@ CONVERGENCE_TIMEOUT = 60  # seconds for pods to become Ready after an update; si
 
 # The cloud resources that are a cluster. Without one in the state, what a former cluster held is deleted.
 _CLUSTER_TYPES = ("azure-native:containerservice:ManagedCluster", "aws:eks/cluster:Cluster")
+
+# The secrets in a cloud's store, and the input that has their name.
+_SECRET_NAMES = {"azure-native:keyvault:Secret": "secretName", "aws:secretsmanager/secret:Secret": "name"}
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,12 @@ def run_cluster(folder: Path, state: StateStore, programs: Mapping[str, Path]) -
     with egress.run(), run_control_plane(folder, egress.path) as plane:
         egress.attach(plane)
         cloud_controller = CloudController(plane, state, egress)
-        controllers = ControllerManager(plane, egress, programs)
+        controllers = ControllerManager(plane, egress, programs, lambda: _list_secrets(state))
         with cloud_controller.run(), controllers.run():
             provider = KubernetesProvider(plane, Releases(plane), state.append_to_journal)
             yield Cluster(plane, provider, ClusterDrain(plane.api), cloud_controller, controllers, egress)
+
+
+def _list_secrets(state: StateStore) -> Collection[str]:
+    """The names of the secrets in the simulated cloud's store."""
+    return {str(record.inputs.get(name)) for type_, name in _SECRET_NAMES.items() for record in state.all(type_)}
