@@ -21,7 +21,9 @@ from rehearsal.kubernetes.controllers.git_server import GitServer
 from rehearsal.kubernetes.controllers.manager import ControllerManager
 from rehearsal.kubernetes.provider.declared_objects import list_declared
 from rehearsal.kubernetes.provider.provider import KubernetesProvider
-from rehearsal.kubernetes.readiness import capacity, custom_objects, presence, workloads
+from rehearsal.kubernetes.readiness import capacity, custom_objects, monitors, network_flows, presence, workloads
+from rehearsal.kubernetes.readiness.problem import Problem
+from rehearsal.kubernetes.readiness.snapshot import Snapshot
 from rehearsal.simulator.core.node_drain import NodeDrain
 from rehearsal.simulator.core.state_store import StateStore
 
@@ -91,6 +93,7 @@ class Cluster:
         unready = workloads.wait_until_stable(api, CONVERGENCE_TIMEOUT, served_kinds)
         problems = [problem.message for problem in unready]
         problems += [workload.message for workload in find_workloads_without_identity(api)]
+        problems += [problem.message for problem in self._find_traffic_problems()]
         declared = [*installed_objects.list_installed(api), *list_declared(state)]
         problems += [problem.message for problem in presence.find_deviations(api, declared)]
         return ClusterReport(
@@ -108,6 +111,12 @@ class Cluster:
                 *problems,
             ],
         )
+
+    def _find_traffic_problems(self) -> list[Problem]:
+        """Monitors without targets, and needed connections that network policies block."""
+        snapshot, network = Snapshot(self.plane.api), self._cloud_controller.network()
+        blocked = network_flows.find_problems(snapshot, network) if network else []
+        return [*monitors.find_problems(snapshot), *blocked]
 
 
 @contextmanager
