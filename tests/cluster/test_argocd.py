@@ -51,6 +51,7 @@ _RBAC = "rbac.authorization.k8s.io/v1"
 _ROLE = "argo-cd-argocd-application-controller"
 _GITOPS = ROOT / "platform" / "gitops"
 _MONITOR = ("monitoring.coreos.com/v1", "ServiceMonitor")
+_DEFINITION = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 _VALUES = (
     f"global.image.tag=v{APPLICATION_CONTROLLER.tool.version}",
     "dex.enabled=false",
@@ -241,7 +242,7 @@ def test_the_stacks_applications_are_synced_in_whatever_order_they_and_their_nee
     repository = GitOpsRepository.create(tmp_path / "models.git", _GITOPS)
     _scale(plane, 0)
     eventually(lambda: "Application" not in controllers.served_kinds())
-    steps = [
+    steps: list[Callable[[], object]] = [
         partial(_scale, plane, 1),
         partial(controllers.git_server.add_repository, settings.repository, repository.folder),
         partial(plane.api.create, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "serving"}}),
@@ -254,8 +255,8 @@ def test_the_stacks_applications_are_synced_in_whatever_order_they_and_their_nee
         step()
 
     for name in ("applications", "models"):
-        eventually(lambda name=name: is_synced(plane, name, repository.head_commit()))
-        eventually(lambda name=name: get_status(plane, name)["health"]["status"] == "Healthy")
+        eventually(partial(is_synced, plane, name, repository.head_commit()))
+        eventually(partial(_is_healthy, plane, name))
     assert plane.api.get(*_MONITOR, "models", "serving")
     assert find_problems(plane.api, NAMESPACE, served_kinds=["Application"]) == []
 
@@ -263,10 +264,9 @@ def test_the_stacks_applications_are_synced_in_whatever_order_they_and_their_nee
     eventually(lambda: not get_status(plane, "applications"))
     assert not get_status(plane, "models")  # its finalizer deletes the others, and theirs what they applied
     assert plane.api.get(*_MONITOR, "models", "serving") is None
-    for kind, name in (("Namespace", "serving"), ("CustomResourceDefinition", "servicemonitors.monitoring.coreos.com")):
-        api_version = "v1" if kind == "Namespace" else "apiextensions.k8s.io/v1"
-        plane.api.delete(api_version, kind, name)
-        eventually(lambda api_version=api_version, kind=kind, name=name: plane.api.get(api_version, kind, name) is None)
+    for left in (("v1", "Namespace", "serving"), (*_DEFINITION, "servicemonitors.monitoring.coreos.com")):
+        plane.api.delete(*left)
+        eventually(partial(_is_gone, plane, left))
 
 
 @pytest.mark.usefixtures("controllers")
@@ -371,6 +371,14 @@ def _may_patch_config_maps(plane: ControlPlane) -> bool:
 def _workload(plane: ControlPlane, kind: str, label: str) -> Object:
     (found,) = plane.api.list("apps/v1", kind, NAMESPACE, label_selector=label)
     return found
+
+
+def _is_healthy(plane: ControlPlane, application: str) -> bool:
+    return bool(get_status(plane, application)["health"]["status"] == "Healthy")
+
+
+def _is_gone(plane: ControlPlane, identity: tuple[str, str, str]) -> bool:
+    return plane.api.get(*identity) is None
 
 
 def _scale(plane: ControlPlane, replicas: int) -> None:

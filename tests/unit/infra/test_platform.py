@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -167,13 +168,13 @@ def test_grafana_calls_nobody(platform: Recorder) -> None:
     assert configuration["security"]["disable_gravatar"] is True
 
 
+def _create_platform(environment: str) -> None:
+    cluster.create_platform(stack_context("azure", environment), sample_foundation())
+
+
 def test_metrics_have_room_for_their_retention() -> None:
     for environment, size, limit in (("dev", "20Gi", "16GiB"), ("prod", "60Gi", "48GiB")):
-        recorder, _ = record_program(
-            lambda environment=environment: cluster.create_platform(
-                stack_context("azure", environment), sample_foundation()
-            )
-        )
+        recorder, _ = record_program(partial(_create_platform, environment))
         spec = values(recorder, "kube-prometheus-stack")["prometheus"]["prometheusSpec"]
         claim = spec["storageSpec"]["volumeClaimTemplate"]["spec"]
         assert (claim["resources"]["requests"]["storage"], spec["retentionSize"]) == (size, limit)

@@ -13,7 +13,7 @@ import pytest
 
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.readiness import capacity
-from tests.unit.rehearsal.kubernetes.readiness.test_kubelet_checks import FakeApiClient
+from tests.support.objects_in_memory import FakeApiClient
 
 GPU = "nvidia.com/gpu"
 TAINT = {"key": "CriticalAddonsOnly", "value": "true", "effect": "NoSchedule"}
