@@ -25,6 +25,8 @@ from rehearsal.kubernetes.readiness.snapshot import Snapshot
 API = "monitoring.coreos.com/v1"
 _SERVICE_MONITOR, _POD_MONITOR = "ServiceMonitor", "PodMonitor"
 _WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+# Its Service has no addresses in a rehearsal, whose API server listens on a loopback address and advertises none.
+_API_SERVER = ("default", "kubernetes")
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _resolve_endpoint(
             yield _Unresolved(f"{name} selects no pods", _nearest_pod(snapshot, service))
         return
     targets = list_targets(snapshot, service, found[0])
-    if not targets:
+    if not targets and (service["metadata"]["namespace"], service["metadata"]["name"]) != _API_SERVER:
         where = "no container of its pods" if selector else "no address of it"
         wanted = found[0].get("targetPort") or found[0]["port"]
         yield _Unresolved(f"{name}: {where} has the port '{wanted}'", "name a port that its pods listen on")
