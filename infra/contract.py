@@ -76,6 +76,7 @@ class ClusterContract:
     # Labels of the pods in kube-system through which the API server may reach webhooks; None where it does so itself.
     api_tunnel: Mapping[str, str] | None
     disks: DiskContract
+    load_balancer_annotations: Mapping[str, str]  # of a Service whose load balancer only the network reaches
 
 
 @dataclass(frozen=True)

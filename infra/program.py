@@ -21,13 +21,13 @@ def deploy() -> None:
     context = StackContext(settings, Naming(settings, pulumi.get_stack()))
     foundation = _CREATE_FOUNDATION[settings.cloud](context)
     cluster.create_platform(context, foundation)
-    outputs = _list_outputs(foundation)
+    outputs = _list_outputs(context, foundation)
     for name, value in outputs.items():
         pulumi.export(name, value)
     DeployedSettings(context, list(outputs.values()))
 
 
-def _list_outputs(foundation: Foundation) -> dict[str, pulumi.Output[str] | str]:
+def _list_outputs(context: StackContext, foundation: Foundation) -> dict[str, pulumi.Output[str] | str]:
     # Flat, because one secret in an object makes the whole object a secret (pulumi#17422).
     return {
         "cluster": foundation.cluster.name,
@@ -42,4 +42,5 @@ def _list_outputs(foundation: Foundation) -> dict[str, pulumi.Output[str] | str]
         "telemetry": foundation.telemetry.logs,
         "audit": foundation.audit.destination,
         "mlflow": cluster.MLFLOW_URL,
+        "domain": context.naming.domain,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,18 +60,18 @@ class Preparation:
 
 
 @contextmanager
-def preparing(extra_charts: Collection[str] = ()) -> Iterator[Preparation]:
+def preparing() -> Iterator[Preparation]:
     """Prepare in the background; builds that still run when the context ends are cancelled.
 
-    Controllers are those of the project's charts, as far as their packages can be had, and of `extra_charts`.
+    Controllers are those of the project's charts, as far as their packages can be had.
     """
-    controllers_of = manager.programs_of([*charts.pinned_charts(), *extra_charts])
+    controllers_of = manager.programs_of(charts.pinned_charts())
     toolchain.announce_builds([pulumi_cli.TOOL, cli.TOOL, *programs.TOOLS, *controllers_of])
     pool = ThreadPoolExecutor(toolchain.concurrent_builds(3))
     engine = pool.submit(pulumi_cli.engine)
     pool.submit(cli.is_available)
     control_plane = pool.submit(programs.prepare)
-    controllers = pool.submit(_controllers, control_plane, extra_charts)
+    controllers = pool.submit(_controllers, control_plane)
     try:
         yield Preparation(engine, control_plane, controllers)
     finally:
@@ -80,8 +80,8 @@ def preparing(extra_charts: Collection[str] = ()) -> Iterator[Preparation]:
             pool.shutdown(wait=True)
 
 
-def _controllers(control_plane: Future[str], extra_charts: Collection[str]) -> Mapping[str, Path]:
+def _controllers(control_plane: Future[str]) -> Mapping[str, Path]:
     """Without a control plane nothing can run, and without its chart nothing installs a controller."""
     if control_plane.result():
         return {}
-    return manager.ensure_programs([*charts.available_charts(), *extra_charts])
+    return manager.ensure_programs(charts.available_charts())

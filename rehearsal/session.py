@@ -9,7 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,16 +104,14 @@ class Rehearsal:
         return self.files.background.exists() and self.is_running()
 
     @contextmanager
-    def running(
-        self, port: int = 0, extra_charts: Collection[str] = (), preparation: Preparation | None = None
-    ) -> Iterator[RunningRehearsal]:
+    def running(self, port: int = 0, preparation: Preparation | None = None) -> Iterator[RunningRehearsal]:
         """Run simulated clouds and a cluster for as long as the context lasts.
 
-        `extra_charts` are charts beside those of the project whose controllers may run; a `preparation` that has begun
-        is continued. Raises UserError when the rehearsal is already running or cannot run.
+        A `preparation` that has begun is continued. Raises UserError when the rehearsal is already running or cannot
+        run.
         """
         with ExitStack() as stack:
-            preparation = preparation or stack.enter_context(preparing(extra_charts))
+            preparation = preparation or stack.enter_context(preparing())
             engine, reason = preparation.engine(), preparation.control_plane()
             controllers = preparation.controllers()
             state = stack.enter_context(self._open_state())

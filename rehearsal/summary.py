@@ -154,7 +154,7 @@ def _chart(evaluation: ChartEvaluation, *, installed: bool) -> list[str]:
 
     `installed`: the API server has accepted its objects, whose schemas it knows, custom kinds included.
     """
-    title, rendered = f"{evaluation.chart.name} {evaluation.chart.version}:", evaluation.rendered
+    title, rendered = f"{evaluation.chart.short_name} {evaluation.chart.version}:", evaluation.rendered
     if rendered.skip_reason:
         return [f"{title} not rendered: {rendered.skip_reason}"]
     if not rendered.objects:

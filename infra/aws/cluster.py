@@ -27,6 +27,13 @@ _DEPLOYER_TAG = "deployer"
 _ACCESS_PROPAGATION = "1m"
 # As long as https://github.com/Smana/cloud-native-ref/pull/1669 waits at most.
 _DISK_DELETION = "5m"
+# A Network Load Balancer that sends requests to pods directly.
+# Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/service/annotations/
+_LOAD_BALANCER = {
+    "service.beta.kubernetes.io/aws-load-balancer-type": "external",
+    "service.beta.kubernetes.io/aws-load-balancer-scheme": "internal",
+    "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "ip",
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,7 @@ class Cluster(Component):
             disks=DiskContract(
                 "ebs.csi.aws.com", {"type": "gp3", "encrypted": "true", "kmsKeyId": self._args.secrets.key.arn}
             ),
+            load_balancer_annotations=_LOAD_BALANCER,
         )
 
     @property

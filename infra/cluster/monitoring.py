@@ -23,7 +23,7 @@ from infra.core.component import Component, StackContext
 
 _PROMETHEUS = Pods(MONITORING, "prometheus", {"app.kubernetes.io/name": "prometheus"})
 _ALERTMANAGER = Pods(MONITORING, "alertmanager", {"app.kubernetes.io/name": "alertmanager"})
-_GRAFANA = Pods(MONITORING, "grafana", {"app.kubernetes.io/name": "grafana"})
+GRAFANA = Pods(MONITORING, "grafana", {"app.kubernetes.io/name": "grafana"})
 _OPERATOR = Pods(MONITORING, "operator", {"app": "kube-prometheus-stack-operator"})
 
 _GRAFANA_ADMIN = "grafana-admin"
@@ -48,8 +48,8 @@ class Monitoring(Component):
         Flow(_PROMETHEUS, Place.NODES, 9100, "scrapes node exporters, which are in the nodes' network"),
         Flow(Pods(MONITORING), Place.API_SERVER, reason="watches monitors, targets, metrics' objects and dashboards"),
         Flow(Place.API_SERVER, _OPERATOR, 10250, "calls the operator's webhook"),
-        Flow(_GRAFANA, _PROMETHEUS, 9090, "queries"),
-        Flow(_GRAFANA, _ALERTMANAGER, 9093, "shows alerts"),
+        Flow(GRAFANA, _PROMETHEUS, 9090, "queries"),
+        Flow(GRAFANA, _ALERTMANAGER, 9093, "shows alerts"),
         Flow(_ALERTMANAGER, _ALERTMANAGER, reason="gossips with the other replicas"),
     )
 

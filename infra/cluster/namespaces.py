@@ -23,7 +23,13 @@ from infra.core.component import Component
 
 MONITORING = "monitoring"
 NODE_EXPORTER = "node-exporter"
+CERT_MANAGER = "cert-manager"
+GATEWAY = "gateway"
+KSERVE = "kserve"
 _PRINCIPAL = "groundwork/principal"
+
+# The namespaces whose services may be reached through the gateway.
+ROUTED_NAMESPACES = ("serving",)
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,9 @@ SERVICE_PROFILES: Mapping[str, Profile] = {
     NODE_EXPORTER: Profile("privileged", cpu="4", memory="8Gi", pods=120),
     "external-secrets": Profile("restricted", cpu="2", memory="4Gi", pods=20),
     "argocd": Profile("restricted", cpu="4", memory="12Gi", pods=20),
+    CERT_MANAGER: Profile("restricted", cpu="2", memory="4Gi", pods=20),
+    GATEWAY: Profile("restricted", cpu="4", memory="8Gi", pods=20),
+    KSERVE: Profile("restricted", cpu="2", memory="4Gi", pods=10),
     "mlflow": Profile("restricted", cpu="4", memory="12Gi", pods=20),
     "lifecycle": Profile("restricted", cpu="4", memory="8Gi", pods=20),
 }

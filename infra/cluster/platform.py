@@ -6,13 +6,21 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from infra.cluster.admission import Admission
+from infra.cluster.alloy import Alloy, AlloyArgs
 from infra.cluster.argocd import ArgoCd, ArgoCdArgs
+from infra.cluster.certificates import Certificates, CertificatesArgs
+from infra.cluster.envoy_gateway import EnvoyGateway, EnvoyGatewayArgs
+from infra.cluster.external_secrets import ExternalSecrets, ExternalSecretsArgs
+from infra.cluster.gateway import GATEWAY, Gateway, GatewayArgs
 from infra.cluster.gitops import GitOps, GitOpsArgs
+from infra.cluster.kserve import Kserve, KserveArgs
+from infra.cluster.loki import Loki, LokiArgs
 from infra.cluster.mlflow import Mlflow, MlflowArgs
 from infra.cluster.monitoring import Monitoring, MonitoringArgs
 from infra.cluster.namespaces import MODEL_PROFILES, SERVICE_PROFILES, Namespaces, NamespacesArgs
 from infra.cluster.network_policies import NetworkPolicies, NetworkPoliciesArgs
 from infra.cluster.storage import Storage, StorageArgs
+from infra.cluster.tempo import Tempo, TempoArgs
 from infra.contract import Foundation
 from infra.core.component import StackContext
 
@@ -32,7 +40,14 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     def after(*others: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(providers=[provider], depends_on=list(others))
 
-    flows = [*Monitoring.flows, *Mlflow.flows, *ArgoCd.flows]
+    components = (
+        *(Monitoring, Loki, Tempo, Alloy),
+        *(EnvoyGateway, Certificates, Gateway, Kserve, ExternalSecrets),
+        *(Mlflow, ArgoCd),
+    )
+    flows = [flow for component in components for flow in component.flows]
+    if context.settings.gateway.issuer == "acme":
+        flows += Certificates.acme_flows
     namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, SERVICE_PROFILES), after())
     policies = NetworkPolicies(
         "network-policies", NetworkPoliciesArgs(context, foundation, namespaces.by_name, flows), after(namespaces)
@@ -40,10 +55,27 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     admission = Admission("admission", after())
     storage = Storage("storage", StorageArgs(context, foundation.cluster.disks), after())
     monitoring = Monitoring("monitoring", MonitoringArgs(context), after(namespaces, policies, admission, storage))
+    Loki("loki", LokiArgs(context, foundation), after(policies, monitoring))
+    Tempo("tempo", TempoArgs(context, foundation), after(policies, monitoring))
+    Alloy("alloy", AlloyArgs(context), after(policies, monitoring))
+    # With the Gateway API's kinds, which cert-manager looks for when it starts.
+    envoy_gateway = EnvoyGateway(
+        "envoy-gateway",
+        EnvoyGatewayArgs(context, foundation.cluster.load_balancer_annotations),
+        after(policies, monitoring),
+    )
+    certificates = Certificates("certificates", CertificatesArgs(context, GATEWAY), after(envoy_gateway))
+    gateway = Gateway("gateway", GatewayArgs(context), after(envoy_gateway, certificates))
+    kserve = Kserve("kserve", KserveArgs(context.naming.domain), after(certificates, gateway))
+    external_secrets = ExternalSecrets(
+        "external-secrets", ExternalSecretsArgs(context, foundation), after(policies, monitoring)
+    )
     mlflow = Mlflow("mlflow", MlflowArgs(context, foundation), after(policies, monitoring))
     argo_cd = ArgoCd("argo-cd", ArgoCdArgs(context), after(policies, monitoring))
     models = Namespaces(
-        "model-namespaces", NamespacesArgs(foundation.identities, MODEL_PROFILES), after(mlflow, argo_cd)
+        "model-namespaces",
+        NamespacesArgs(foundation.identities, MODEL_PROFILES),
+        after(mlflow, argo_cd, kserve, external_secrets),
     )
     model_policies = NetworkPolicies(
         "model-network-policies", NetworkPoliciesArgs(context, foundation, models.by_name, flows), after(models)

@@ -10,6 +10,9 @@ from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
 from infra.cluster.versions import Chart
 
+# An annotation of custom objects with a condition `Ready`: whatever depends on them waits until it is true.
+WAIT_UNTIL_READY: Mapping[str, str] = {"pulumi.com/waitFor": "condition=Ready"}
+
 
 def create_release(
     name: str, chart: Chart, namespace: str, values: Mapping[str, Any], opts: pulumi.ResourceOptions
@@ -22,9 +25,9 @@ def create_release(
         name,
         name=chart.name,
         namespace=namespace,
-        chart=chart.name,
+        chart=chart.address,
         version=chart.version,
-        repository_opts=RepositoryOptsArgs(repo=chart.repository),
+        repository_opts=None if chart.is_in_registry else RepositoryOptsArgs(repo=chart.repository),
         values=values,
         atomic=True,
         cleanup_on_fail=True,

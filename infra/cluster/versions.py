@@ -21,6 +21,16 @@ class Chart:
     repository: str
     digest: str
 
+    @property
+    def is_in_registry(self) -> bool:
+        """Whether an OCI registry publishes it, rather than a repository with an index."""
+        return self.repository.startswith("oci://")
+
+    @property
+    def address(self) -> str:
+        """How a release refers to it: by its name in a repository, or by its whole address in a registry."""
+        return f"{self.repository}/{self.name}" if self.is_in_registry else self.name
+
 
 _CHARTS = yaml.safe_load(Path(__file__).with_name("charts.yaml").read_text())
 
@@ -29,9 +39,18 @@ def _get_chart(name: str) -> Chart:
     return Chart(name, **_CHARTS[name])
 
 
+ALLOY = _get_chart("alloy")
 ARGO_CD = _get_chart("argo-cd")
+CERT_MANAGER = _get_chart("cert-manager")
+ENVOY_GATEWAY = _get_chart("gateway-helm")
+EXTERNAL_SECRETS = _get_chart("external-secrets")
+KSERVE = _get_chart("kserve-resources")
+KSERVE_CRD = _get_chart("kserve-crd")
+KSERVE_RUNTIMES = _get_chart("kserve-runtime-configs")
 KUBE_PROMETHEUS_STACK = _get_chart("kube-prometheus-stack")
+LOKI = _get_chart("loki")
 MLFLOW = _get_chart("mlflow")
+TEMPO = _get_chart("tempo")
 
 # The chart's default, pinned here so that an update of the chart shows when it changes.
 MLFLOW_IMAGE_TAG = "3.15.1"

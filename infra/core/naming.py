@@ -71,6 +71,16 @@ class Naming:
         letters = re.sub(r"[^a-z0-9]", "", word.lower())[:_LABEL_LENGTH]
         return "-".join(filter(None, (letters, _digest(self.stack))))
 
+    @property
+    def domain(self) -> str:
+        """The domain of the stack's gateway; where none is set, `azure-dev.acme.internal`, which leads nowhere else.
+
+        `internal` is reserved for private use: https://www.icann.org/en/board-activities-and-meetings/materials/
+        approved-resolutions-special-meeting-of-the-icann-board-29-07-2024-en
+        """
+        settings = self._settings
+        return settings.gateway.domain or f"{settings.cloud}-{self._label}.{settings.organization}.internal"
+
     def regional_name(self, suffix: str, *, limit: int = 63) -> str:
         """A name unique in its account or resource group: `acme-gw-dev-<suffix>`.
 

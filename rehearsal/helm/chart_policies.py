@@ -68,11 +68,11 @@ def list_problems(charts: Iterable[ChartEvaluation], *, strict: bool) -> list[st
     problems = []
     for evaluation in charts:
         chart, rendered = evaluation.chart, evaluation.rendered
-        problems += [f"{chart.name}: {problem}" for problem in rendered.problems]
+        problems += [f"{chart.short_name}: {problem}" for problem in rendered.problems]
         problems += [violation.text for violation in evaluation.failed if violation.control.mandatory]
         if strict and rendered.skip_reason:
             problems.append(
-                f"{chart.name} was not rendered, which STRICT=1 does not allow: {rendered.skip_reason}. Set "
+                f"{chart.short_name} was not rendered, which STRICT=1 does not allow: {rendered.skip_reason}. Set "
                 f"{FOLDER_VARIABLE} to a folder that contains {chart.file_name}."
             )
     return problems

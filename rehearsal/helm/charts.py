@@ -63,9 +63,20 @@ class Chart:
         options = release.get("repositoryOpts") or {}
         return cls(str(release.get("chart")), str(release.get("version")), str(options.get("repo") or ""))
 
+    @classmethod
+    def from_pin(cls, name: str, pin: Mapping[str, str]) -> Chart:
+        """The chart of an entry of the project's pinned charts."""
+        repository = pin["repository"]
+        return cls(f"{repository}/{name}" if repository.startswith("oci://") else name, pin["version"], repository)
+
+    @property
+    def short_name(self) -> str:
+        """The name without the address of a registry."""
+        return self.name.rpartition("/")[2]
+
     @property
     def file_name(self) -> str:
-        return f"{self.name.rpartition('/')[2]}-{self.version}.tgz"
+        return f"{self.short_name}-{self.version}.tgz"
 
 
 def pinned_charts() -> Mapping[str, Mapping[str, str]]:
@@ -107,8 +118,7 @@ def fetch_package(chart: Chart) -> Path:
 
 def available_charts() -> list[str]:
     """The names of the project's charts whose packages are on this machine or can be pulled."""
-    charts = pinned_charts().items()
-    return [name for name, pin in charts if _is_available(Chart(name, pin["version"], pin["repository"]))]
+    return [name for name, pin in pinned_charts().items() if _is_available(Chart.from_pin(name, pin))]
 
 
 def _is_available(chart: Chart) -> bool:
@@ -149,7 +159,7 @@ def _pull(chart: Chart) -> str:
 
 def _describe_mismatch(chart: Chart, package: Path) -> str:
     """How a pulled package differs from the pinned one; empty where its digest matches, or where none is pinned."""
-    pinned = pinned_charts().get(chart.name.rpartition("/")[2], {})
+    pinned = pinned_charts().get(chart.short_name, {})
     if pinned.get("version") != chart.version:
         return ""
     digest = hashlib.sha256(package.read_bytes()).hexdigest()

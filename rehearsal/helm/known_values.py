@@ -150,7 +150,10 @@ def _know_chart(files: Mapping[str, str]) -> KnownValue:
     own = {name: text for name, text in files.items() if not name.startswith("charts/")}
     text = own.get("values.yaml", "")
     known = _know_defaults(yaml.load(text, Loader=yaml.CSafeLoader) or {})
-    templates = [text for name, text in own.items() if name.startswith("templates/") or name.endswith(".tpl")]
+    # Charts such as KServe's render what is in `files` by the function tpl.
+    templates = [
+        text for name, text in own.items() if name.startswith(("templates/", "files/")) or name.endswith(".tpl")
+    ]
     _add_references(known, templates)
     _add_comments(known, text)
     if "values.schema.json" in own:

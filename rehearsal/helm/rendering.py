@@ -100,7 +100,7 @@ def object_label(chart: Chart, manifest: _Manifest) -> str:
     """How messages and policy exceptions refer to a rendered object: `<chart>/<Kind>/<name>`."""
     metadata = manifest.get("metadata")
     name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    return f"{chart.name.rpartition('/')[2]}/{manifest['kind']}/{name}"
+    return f"{chart.short_name}/{manifest['kind']}/{name}"
 
 
 def _run_template(release: Release) -> str:

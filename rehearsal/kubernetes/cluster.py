@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,9 @@ from rehearsal.kubernetes.controllers.git_server import GitServer
 from rehearsal.kubernetes.controllers.manager import ControllerManager
 from rehearsal.kubernetes.provider.declared_objects import list_declared
 from rehearsal.kubernetes.provider.provider import KubernetesProvider
-from rehearsal.kubernetes.readiness import capacity, custom_objects, presence, workloads
+from rehearsal.kubernetes.readiness import capacity, custom_objects, monitors, network_flows, presence, workloads
+from rehearsal.kubernetes.readiness.problem import Problem
+from rehearsal.kubernetes.readiness.snapshot import Snapshot
 from rehearsal.simulator.core.node_drain import NodeDrain
 from rehearsal.simulator.core.state_store import StateStore
 
@@ -29,6 +31,9 @@ CONVERGENCE_TIMEOUT = 60  # seconds for pods to become Ready after an update; si
 
 # The cloud resources that are a cluster. Without one in the state, what a former cluster held is deleted.
 _CLUSTER_TYPES = ("azure-native:containerservice:ManagedCluster", "aws:eks/cluster:Cluster")
+
+# The secrets in a cloud's store, and the input that has their name.
+_SECRET_NAMES = {"azure-native:keyvault:Secret": "secretName", "aws:secretsmanager/secret:Secret": "name"}
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ class Cluster:
         unready = workloads.wait_until_stable(api, CONVERGENCE_TIMEOUT, served_kinds)
         problems = [problem.message for problem in unready]
         problems += [workload.message for workload in find_workloads_without_identity(api)]
+        problems += [problem.message for problem in self._find_traffic_problems()]
         declared = [*installed_objects.list_installed(api), *list_declared(state)]
         problems += [problem.message for problem in presence.find_deviations(api, declared)]
         return ClusterReport(
@@ -106,6 +112,12 @@ class Cluster:
             ],
         )
 
+    def _find_traffic_problems(self) -> list[Problem]:
+        """Monitors without targets, and needed connections that network policies block."""
+        snapshot, network = Snapshot(self.plane.api), self._cloud_controller.network()
+        blocked = network_flows.find_problems(snapshot, network) if network else []
+        return [*monitors.find_problems(snapshot), *blocked]
+
 
 @contextmanager
 def run_cluster(folder: Path, state: StateStore, programs: Mapping[str, Path]) -> Iterator[Cluster]:
@@ -119,7 +131,12 @@ def run_cluster(folder: Path, state: StateStore, programs: Mapping[str, Path]) -
     with egress.run(), run_control_plane(folder, egress.path) as plane:
         egress.attach(plane)
         cloud_controller = CloudController(plane, state, egress)
-        controllers = ControllerManager(plane, egress, programs)
+        controllers = ControllerManager(plane, egress, programs, lambda: _list_secrets(state))
         with cloud_controller.run(), controllers.run():
             provider = KubernetesProvider(plane, Releases(plane), state.append_to_journal)
             yield Cluster(plane, provider, ClusterDrain(plane.api), cloud_controller, controllers, egress)
+
+
+def _list_secrets(state: StateStore) -> Collection[str]:
+    """The names of the secrets in the simulated cloud's store."""
+    return {str(record.inputs.get(name)) for type_, name in _SECRET_NAMES.items() for record in state.all(type_)}

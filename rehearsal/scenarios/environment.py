@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rehearsal.console import UserError
 from rehearsal.gitops_repository import GitOpsRepository
+from rehearsal.kubernetes.client import ApiClient
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane, free_ports
 from rehearsal.scenarios import prometheus
@@ -66,6 +68,7 @@ def run_environment(
         variables = {
             **build_environment(proxy_url, f"http://{HOST}:{mlflow_port}", repository.folder, folder),
             "GITOPS_STACK": stack,
+            "GITOPS_DOMAIN": _find_domain(cluster.plane.api),
             "NOTIFY_SLACK_URL": notification_url,
             "PROMOTION_WEBHOOK_SECRET": secrets.token_urlsafe(32),
             "ROLLOUT_PROMETHEUS": f"http://{_PROMETHEUS}.svc.cluster.local:9090",
@@ -83,3 +86,12 @@ def run_environment(
                 receiver_port=receiver_port,
                 _prometheus_port=prometheus_port,
             )
+
+
+def _find_domain(api: ApiClient) -> str:
+    """The domain of the stack's Gateway. Raises UserError where no Gateway has a listener for one."""
+    for gateway in api.list("gateway.networking.k8s.io/v1", "Gateway"):
+        for listener in gateway["spec"]["listeners"]:
+            if listener.get("hostname", "").startswith("*."):
+                return str(listener["hostname"].removeprefix("*."))
+    raise UserError("No Gateway of the stack has a listener for the names of a domain, such as *.ml.example.com.")

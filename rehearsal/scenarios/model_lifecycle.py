@@ -12,7 +12,8 @@ from functools import partial
 from rehearsal import project, toolchain
 from rehearsal.console import UserError, info
 from rehearsal.gitops_repository import GitOpsRepository
-from rehearsal.scenarios import chart_installation, model_steps, pod_processes
+from rehearsal.helm import charts
+from rehearsal.scenarios import model_steps, pod_processes
 from rehearsal.scenarios.environment import ScenarioEnvironment, run_environment
 from rehearsal.scenarios.processes import python
 from rehearsal.scenarios.prometheus import PROMETHEUS
@@ -52,19 +53,15 @@ def run(stack: str, port: int = 0, challengers: Sequence[Challenger] = CHALLENGE
     """
     rehearsal = Rehearsal(stack, "lifecycle")
     _check_prerequisites(stack)
-    packages, prometheus_program = chart_installation.obtain_packages(), toolchain.ensure(PROMETHEUS)
+    prometheus_program = toolchain.ensure(PROMETHEUS)
     rehearsal.remove()  # each run starts with a new cluster
     runner = StepRunner()
     info(f"Rehearsing the model lifecycle on {stack}; the clouds, nodes and the cluster's network are simulated.")
-    with rehearsal.running(port, list(packages)) as running:
+    with rehearsal.running(port) as running:
         if running.cluster is None:
             raise UserError(f"Without a control plane no model can be served: {running.unavailable_reason}")
         cluster = running.cluster
         runner.run_step("Bring the stack up", lambda: _bring_up(rehearsal, running.environment))
-        for name, package in packages.items():
-            install = partial(chart_installation.install_chart, cluster.plane, name, package)
-            runner.run_step(f"Install {name}", install)
-        chart_installation.create_gateway_class(cluster.plane)
         folder = rehearsal.folder / "lifecycle"
         with run_environment(cluster, _require_repository(running, stack), stack, folder) as environment:
             _prepare_gitops(runner, environment, stack)
@@ -88,6 +85,12 @@ def _check_prerequisites(stack: str) -> None:
         )
     if not python().exists():
         raise UserError("platform/lifecycle has no virtual environment yet: run `make lifecycle`, which creates it.")
+    missing = charts.pinned_charts().keys() - set(charts.available_charts())
+    if missing:
+        raise UserError(
+            f"Models need the charts {', '.join(sorted(missing))}, which are not available: set "
+            f"{charts.FOLDER_VARIABLE} to a folder that contains them, or make their repositories reachable."
+        )
 
 
 def _bring_up(rehearsal: Rehearsal, environment: Mapping[str, str]) -> None:

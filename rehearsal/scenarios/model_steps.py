@@ -19,7 +19,6 @@ from rehearsal.scenarios.processes import package, python
 from rehearsal.scenarios.waiting import wait_for_step
 
 MODEL = "breast-cancer"  # the training's default
-MODEL_URL = f"http://{MODEL}.models.example.com/predict"  # the promotion gives this hostname to the model's route
 
 _NAMESPACE = "serving"
 _SERVING = "serving.kserve.io/v1beta1"
@@ -115,9 +114,9 @@ def roll_out(environment: ScenarioEnvironment, version: str, *, outlier_rate: fl
     """
     traffic, rollout = f"traffic-{version}", f"rollout-{version}"
     processes = environment.processes
-    processes.start(
-        traffic, [python(), package() / "rehearsal" / "traffic.py", MODEL_URL, str(_CLIENTS), str(outlier_rate)]
-    )
+    # The promotion gives this hostname to the model's route. No gateway runs that would redirect to HTTPS.
+    url = f"http://{MODEL}.{processes.environment['GITOPS_DOMAIN']}/predict"
+    processes.start(traffic, [python(), package() / "rehearsal" / "traffic.py", url, str(_CLIENTS), str(outlier_rate)])
     processes.start_module(rollout, "lifecycle.rollout", "run", MODEL, **_ROLLOUT_SETTINGS)
     processes.wait_until_finished(rollout, _ROLLOUT_TIMEOUT)
     environment.plane.supervisor.stop(traffic)

@@ -10,14 +10,13 @@ import sys
 from rehearsal import toolchain
 from rehearsal.console import UserError, info
 from rehearsal.preparation import preparing
-from rehearsal.scenarios import chart_installation
 from rehearsal.scenarios.prometheus import PROMETHEUS
 
 
 def build_programs() -> None:
     """Find or build every program. Raises UserError with the first that can neither be found nor built."""
     toolchain.announce_builds([PROMETHEUS])
-    with preparing(chart_installation.load_pins()) as preparation:
+    with preparing() as preparation:
         preparation.engine()
         unavailable = preparation.control_plane()
         preparation.controllers()

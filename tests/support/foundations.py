@@ -43,6 +43,7 @@ def sample_foundation() -> Foundation:
             network_policy_engine=NetworkPolicyEngine.VPC_CNI,
             api_tunnel=None,
             disks=DiskContract("disks.example", {"key": "k"}),
+            load_balancer_annotations={"load-balancer": "internal"},
         ),
         registry=RegistryContract(_output("registry.example")),
         artifacts=ArtifactsContract(_output("s3://bucket/mlflow"), {"REGION": "here"}),

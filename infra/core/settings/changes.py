@@ -273,6 +273,17 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     ),
     "cluster.userPool.minimum": _both(_FREE),
     "cluster.userPool.maximum": _MAXIMUM,
+    "gateway.domain": _both(
+        Transitions(Change(Effect.INTERRUPTS, "models and services have other names, which your DNS has to know"))
+    ),
+    "gateway.issuer": _both(
+        Transitions(Change(Effect.INTERRUPTS, "clients have to trust the new certificate's authority"))
+    ),
+    "gateway.acmeServer": _both(
+        Transitions(Change(Effect.INTERRUPTS, "clients have to trust the new certificate's authority"))
+    ),
+    "gateway.acmeEmail": _both(_FREE),
+    "gateway.acmeHosts": _both(Transitions(Change(Effect.FREE, "the certificate is issued anew"))),
     # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-scaling-resources and
     # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html
     "database.size": _both(Transitions(Change(Effect.INTERRUPTS, "the database server restarts"))),

@@ -49,6 +49,7 @@ def find_faults(settings: Settings, stack: str) -> Iterator[Fault]:
         _check_sizes,
         _check_database,
         _check_retention,
+        _check_gateway,
     ):
         yield from rule(settings)
     yield from _check_gitops_path(settings, stack)
@@ -338,4 +339,23 @@ def _check_gitops_path(settings: Settings, stack: str) -> Iterator[Fault]:
             "is at the root of the repository: `base`, `overlays` and `applications` are beside the folder above it",
             f"write it like stacks/{stack}, or remove it",
             value=path,
+        )
+
+
+def _check_gateway(settings: Settings) -> Iterator[Fault]:
+    gateway = settings.gateway
+    if gateway.issuer != "acme":
+        return
+    needed = {
+        "domain": gateway.domain,
+        "acmeServer": gateway.acme_server,
+        "acmeEmail": gateway.acme_email,
+        "acmeHosts": gateway.acme_hosts,
+    }
+    for name in (name for name, value in needed.items() if not value):
+        yield Fault(
+            f"gateway.{name}",
+            "is not set, and an ACME server issues no certificate without it (gateway.issuer)",
+            "set it, or set gateway.issuer to self-signed",
+            others=("gateway.issuer",),
         )

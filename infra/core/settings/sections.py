@@ -15,10 +15,13 @@ from infra.core.settings.limits import ADMINS, AWS_RETENTION_DAYS, AZURE_DATABAS
 from infra.core.settings.values import (
     AuthorizedRange,
     Cidr,
+    Domain,
     Email,
     GitFolder,
     GitRepository,
     GitRevision,
+    HostLabel,
+    HttpsUrl,
     Switch,
     Unit,
     WholeNumber,
@@ -126,6 +129,37 @@ class TrainingSettings(Section):
     size: str = Field(examples=["Standard_NC6s_v3", "ml.g5.xlarge"], description="instance size of training nodes")
     maximum_nodes: Nodes = Field(
         4, ge=0, le=100, examples=[8], description="maximum number of low-priority nodes; the minimum is 0"
+    )
+
+
+class GatewaySettings(Section):
+    """The gateway, behind an internal load balancer: by which names it is reached, and who certifies them.
+
+    With an ACME server the certificate has the names in `acmeHosts`, since it proves no wildcard over HTTP. The server
+    has to reach the load balancer at port 80, which public ones do not.
+    """
+
+    domain: Domain = Field(
+        "",
+        examples=["ml.example.com"],
+        description="domain of the names of models and services, such as mlflow.ml.example.com, which your DNS leads "
+        "to the load balancer; none uses one under `.internal`, which no public DNS has",
+    )
+    issuer: Literal["self-signed", "acme"] = Field(
+        "self-signed",
+        examples=["self-signed"],
+        description="who issues the certificate: an authority of the stack's own (self-signed), or an ACME server",
+    )
+    acme_server: HttpsUrl = Field(
+        "", examples=["https://acme.example.com/directory"], description="directory of the ACME server (acme)"
+    )
+    acme_email: Email = Field(
+        "", examples=["ml-platform@example.com"], description="contact of the account at the ACME server (acme)"
+    )
+    acme_hosts: tuple[HostLabel, ...] = Field(
+        (),
+        examples=[["mlflow", "churn"]],
+        description="names below the domain that the certificate is for, models among them (acme)",
     )
 
 

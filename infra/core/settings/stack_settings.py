@@ -12,6 +12,7 @@ from infra.core.settings.defaults import defaults, merge
 from infra.core.settings.sections import (
     ClusterSettings,
     DatabaseSettings,
+    GatewaySettings,
     GitopsSettings,
     NetworkSettings,
     ResilienceSettings,
@@ -59,6 +60,7 @@ class Settings(Section):
     )
     network: NetworkSettings = NetworkSettings()
     cluster: ClusterSettings
+    gateway: GatewaySettings = GatewaySettings()
     database: DatabaseSettings
     training: TrainingSettings
     telemetry: TelemetrySettings

@@ -99,6 +99,36 @@ Email = Annotated[
         )
     ),
 ]
+# Source: https://www.rfc-editor.org/rfc/rfc1123#section-2.1; the longest name of 253 leaves room for a host before it.
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+HostLabel = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            _LABEL,
+            "must be one label of a DNS name: lower-case letters, digits and hyphens",
+            "write mlflow for mlflow.<domain>",
+        )
+    ),
+]
+Domain = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            rf"((?=.{{1,189}}$){_LABEL}(\.{_LABEL})*\.(?!\d+$){_LABEL})?",
+            "must be a DNS name of two labels or more: lower-case letters, digits and hyphens, separated by periods",
+            "write it like ml.example.com, without scheme, wildcard, port or period at its end",
+        )
+    ),
+]
+HttpsUrl = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            r"(https://[^\s/]+(/\S*)?)?", "must be an https:// URL", "write it like https://acme.example.com/directory"
+        )
+    ),
+]
 
 
 def _validate_repository(value: str) -> str:

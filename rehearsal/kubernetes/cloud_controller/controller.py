@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.cloud_controller import cilium, identity, metrics, storage, system_workloads
 from rehearsal.kubernetes.cloud_controller.autoscaler import Autoscaler
+from rehearsal.kubernetes.cloud_controller.cluster_network import describe_network
 from rehearsal.kubernetes.cloud_controller.load_balancers import LoadBalancers
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, find_managed_cluster
 from rehearsal.kubernetes.cloud_controller.nodes import Nodes, describe_estimates
@@ -23,6 +24,7 @@ from rehearsal.kubernetes.cloud_controller.versions import describe_differences
 from rehearsal.kubernetes.cloud_controller.vm_sizes import UnknownVmSizeError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
+from rehearsal.kubernetes.readiness.network_flows import ClusterNetwork
 from rehearsal.kubernetes.watch import watch_objects
 from rehearsal.polling import WaitTimeoutError, wait_until
 from rehearsal.simulator.core.state_store import StateStore
@@ -89,6 +91,11 @@ class CloudController:
     def problems(self) -> list[str]:
         """What the last finished round could not do."""
         return list(self._problems)
+
+    def network(self) -> ClusterNetwork | None:
+        """What enforces network policies in the cluster; None where nothing does."""
+        cluster = find_managed_cluster(self._state)
+        return describe_network(cluster) if cluster else None
 
     def notes(self) -> list[str]:
         """What the simulated cloud did by itself or had to estimate, and how its cluster differs from the declared."""

@@ -6,13 +6,13 @@ Gateway API, https://gateway-api.sigs.k8s.io/reference/spec/, read in sigs.k8s.i
 
 from __future__ import annotations
 
-import datetime
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from rehearsal.kubernetes.client import ApiClient, Object
+from rehearsal.kubernetes.controllers.conditions import Failure, build_condition, write_status
 
 CONTROLLER = "rehearsal.groundwork/simulated-gateway"
 
@@ -26,7 +26,6 @@ _SIMULATED_MESSAGE = "simulated by the rehearsal: no traffic flows"
 _SELECTOR_EXPRESSIONS = {"In": "{} in ({})", "NotIn": "{} notin ({})", "Exists": "{}", "DoesNotExist": "!{}"}
 
 _Name: TypeAlias = tuple[str, str]  # namespace, name
-_Failure: TypeAlias = tuple[str, str]  # reason, message
 
 
 @dataclass(frozen=True)
@@ -50,15 +49,15 @@ def update_status(api: ApiClient) -> None:
         return
     for gateway_class in classes:
         accepted = _condition(gateway_class, "Accepted", None, "Accepted")
-        _write_status(api, gateway_class, {"conditions": [accepted]})
+        write_status(api, gateway_class, {"conditions": [accepted]})
     evaluation = _Evaluation(api, {gateway_class["metadata"]["name"] for gateway_class in classes})
     for route in api.list(_API_VERSION, "HTTPRoute"):
         other_parents = [
             parent for parent in route.get("status", {}).get("parents", ()) if parent["controllerName"] != CONTROLLER
         ]
-        _write_status(api, route, {"parents": [*other_parents, *evaluation.evaluate_route(route)]})
+        write_status(api, route, {"parents": [*other_parents, *evaluation.evaluate_route(route)]})
     for gateway in evaluation.gateways.values():
-        _write_status(api, gateway, evaluation.evaluate_gateway(gateway))
+        write_status(api, gateway, evaluation.evaluate_gateway(gateway))
 
 
 @dataclass
@@ -119,7 +118,7 @@ class _Evaluation:
 
     def _match_listeners(
         self, route: Object, parent: Mapping[str, Any], gateway: Object
-    ) -> tuple[Sequence[Mapping[str, Any]], _Failure | None]:
+    ) -> tuple[Sequence[Mapping[str, Any]], Failure | None]:
         """The listeners of a gateway that accept a route, or why none does."""
         name = f"gateway {'/'.join(_name(gateway))}"
         found = [
@@ -183,11 +182,11 @@ class _Evaluation:
 
     def _find_first_unresolved(
         self, namespace: str, references: Sequence[Mapping[str, Any]], reference_type: _ReferenceType
-    ) -> _Failure | None:
+    ) -> Failure | None:
         failures = (self._resolve(namespace, reference, reference_type) for reference in references)
         return next((failure for failure in failures if failure), None)
 
-    def _resolve(self, namespace: str, reference: Mapping[str, Any], reference_type: _ReferenceType) -> _Failure | None:
+    def _resolve(self, namespace: str, reference: Mapping[str, Any], reference_type: _ReferenceType) -> Failure | None:
         """Why a reference from a namespace is not resolved; None where it is."""
         kind = reference.get("kind", reference_type.target)
         target_namespace = reference.get("namespace") or namespace
@@ -239,40 +238,10 @@ def _address(gateway: Object) -> str:
     return f"203.0.113.{1 + zlib.crc32('/'.join(_name(gateway)).encode()) % 254}"
 
 
-def _condition(owner: Object, type_: str, failure: _Failure | None, success: str) -> dict[str, Any]:
+def _condition(owner: Object, type_: str, failure: Failure | None, success: str) -> dict[str, Any]:
     """A condition: true with the reason `success`, unless there is a failure."""
-    reason, message = failure or (success, _SIMULATED_MESSAGE)
-    return {
-        "type": type_,
-        "status": "False" if failure else "True",
-        "reason": reason,
-        "message": message,
-        "observedGeneration": owner["metadata"]["generation"],
-    }
+    return build_condition(owner, type_, failure, success, _SIMULATED_MESSAGE)
 
 
 def _is_false(status: Mapping[str, Any], type_: str) -> bool:
     return any(condition["type"] == type_ and condition["status"] == "False" for condition in status["conditions"])
-
-
-def _write_status(api: ApiClient, found: Object, status: Mapping[str, Any]) -> None:
-    """Write a status that differs from the current one in more than times."""
-    current = found.get("status", {})
-    if any(_without_times(current.get(field)) != _without_times(value) for field, value in status.items()):
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        api.patch(found, {"status": _with_times(status, now)}, "/status")
-
-
-def _without_times(status: Any) -> Any:
-    """A status without the times of its conditions."""
-    if isinstance(status, Mapping):
-        return {key: _without_times(value) for key, value in status.items() if key != "lastTransitionTime"}
-    return [_without_times(item) for item in status] if isinstance(status, list) else status
-
-
-def _with_times(status: Any, now: str) -> Any:
-    """A status whose conditions have a transition time."""
-    if isinstance(status, Mapping):
-        time = {"lastTransitionTime": now} if {"type", "status", "reason"} <= status.keys() else {}
-        return time | {key: _with_times(value, now) for key, value in status.items()}
-    return [_with_times(item, now) for item in status] if isinstance(status, list) else status

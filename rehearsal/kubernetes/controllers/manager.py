@@ -3,14 +3,15 @@
 The pods of a workload are simulated: they take up room on a node and do nothing. Where a pod would run one of the
 controllers known here, and its program is available, the program runs as long as the workload has a ready pod: with its
 container's arguments, with the permissions of its service account, and with its webhooks reachable from the API server.
-Otherwise the controller is simulated only, and nothing does its work. Gateways always have a simulated controller.
+Otherwise the controller is simulated only, and nothing does its work. Gateways, Certificates and
+ExternalSecrets always have simulated controllers.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from rehearsal.console import UserError, info
 from rehearsal.kubernetes.client import ApiError, ApiUnreachableError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
-from rehearsal.kubernetes.controllers import argocd, gateway
+from rehearsal.kubernetes.controllers import argocd, certificates, external_secrets, gateway
 from rehearsal.kubernetes.controllers.controller_process import ControllerProcess
 from rehearsal.kubernetes.controllers.git_server import GitServer
 from rehearsal.kubernetes.controllers.kserve import KSERVE
@@ -52,14 +53,24 @@ def ensure_programs(charts: Collection[str]) -> Mapping[str, Path]:
 
 
 class ControllerManager:
-    """Runs the real controllers of one control plane, and the simulated one for gateways.
+    """Runs the real controllers of one control plane, and the simulated ones that work without a program.
 
     git_server  serves them repositories on this machine in place of remote ones
     """
 
-    def __init__(self, plane: ControlPlane, egress: EgressProxy, programs: Mapping[str, Path]) -> None:
+    def __init__(
+        self,
+        plane: ControlPlane,
+        egress: EgressProxy,
+        programs: Mapping[str, Path],
+        list_secrets: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        """`list_secrets` returns the names of the secrets in the cloud's store."""
         self.git_server = GitServer(plane.certificate_authority)
         self._api = plane.api
+        self._authority = plane.certificate_authority
+        self._list_secrets = list_secrets
+        self._simulated: Sequence[str] = ()  # notes on the simulated controllers that have something to do
         self._stopped = threading.Event()
         self._processes = [
             ControllerProcess(
@@ -99,11 +110,20 @@ class ControllerManager:
             if process.simulated_because
         ]
         notes += [process.controller.substitute_note for process in self._processes if process.is_running]
+        notes += self._simulated
         return list(dict.fromkeys(filter(None, notes)))
 
     def problems(self) -> Sequence[str]:
         """The processes that exited while they were to run. Each is started again, as a kubelet does."""
         return [process.problem for process in self._processes if process.problem]
+
+    def _run_simulated(self) -> None:
+        has_issuers = certificates.issue_certificates(self._api, self._authority)
+        has_stores = external_secrets.sync_secrets(self._api, self._list_secrets())
+        gateway.update_status(self._api)
+        self._simulated = [
+            note for has, note in ((has_issuers, certificates.NOTE), (has_stores, external_secrets.NOTE)) if has
+        ]
 
     def _resolve_address(self, name: str, namespace: str) -> str:
         process = next(process for process in self._processes if process.controller.name == name)
@@ -115,4 +135,4 @@ class ControllerManager:
             with contextlib.suppress(ApiError, ApiUnreachableError):
                 for process in self._processes:
                     process.reconcile()
-                gateway.update_status(self._api)
+                self._run_simulated()

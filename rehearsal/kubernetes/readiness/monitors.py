@@ -25,6 +25,8 @@ from rehearsal.kubernetes.readiness.snapshot import Snapshot
 API = "monitoring.coreos.com/v1"
 _SERVICE_MONITOR, _POD_MONITOR = "ServiceMonitor", "PodMonitor"
 _WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+# Its Service has no addresses in a rehearsal, whose API server listens on a loopback address and advertises none.
+_API_SERVER = ("default", "kubernetes")
 
 
 @dataclass(frozen=True)
@@ -105,21 +107,27 @@ def _resolve_service_monitor(snapshot: Snapshot, monitor: Object) -> Iterator[Ta
     anything = services or _list_in_namespaces(monitor, list_running_pods(snapshot))
     if not selected and anything and _is_operated(snapshot):
         yield _describe_unmatched(selector, "Service", services)
-    for service in selected:
-        for endpoint in monitor["spec"].get("endpoints") or ():
+    for endpoint in monitor["spec"].get("endpoints") or ():
+        # One without the port is no mistake while another has it: labels often select a headless Service as well.
+        with_port = [service for service in selected if _find_ports(service, endpoint)]
+        for service in with_port or selected:
             yield from _resolve_endpoint(snapshot, service, endpoint)
+
+
+def _find_ports(service: Object, endpoint: Mapping[str, Any]) -> list[Any]:
+    """The ports of a Service that an endpoint of a monitor names."""
+    ports = service["spec"].get("ports") or ()
+    if endpoint.get("port"):
+        return [port for port in ports if port.get("name") == endpoint["port"]]
+    return [port for port in ports if endpoint.get("targetPort") in (port.get("targetPort"), port["port"])]
 
 
 def _resolve_endpoint(
     snapshot: Snapshot, service: Object, endpoint: Mapping[str, Any]
 ) -> Iterator[Target | _Unresolved]:
-    ports = service["spec"].get("ports") or ()
-    name = describe_object(service)
-    if endpoint.get("port"):
-        found = [port for port in ports if port.get("name") == endpoint["port"]]
-    else:
-        found = [port for port in ports if endpoint.get("targetPort") in (port.get("targetPort"), port["port"])]
+    name, found = describe_object(service), _find_ports(service, endpoint)
     if not found:
+        ports = service["spec"].get("ports") or ()
         wanted = endpoint.get("port") or endpoint.get("targetPort")
         known = ", ".join(str(port.get("name") or port["port"]) for port in ports) or "none"
         yield _Unresolved(f"{name} has no port '{wanted}'", f"name one of its ports: {known}")
@@ -131,7 +139,7 @@ def _resolve_endpoint(
             yield _Unresolved(f"{name} selects no pods", _nearest_pod(snapshot, service))
         return
     targets = list_targets(snapshot, service, found[0])
-    if not targets:
+    if not targets and (service["metadata"]["namespace"], service["metadata"]["name"]) != _API_SERVER:
         where = "no container of its pods" if selector else "no address of it"
         wanted = found[0].get("targetPort") or found[0]["port"]
         yield _Unresolved(f"{name}: {where} has the port '{wanted}'", "name a port that its pods listen on")

@@ -38,7 +38,7 @@ def policies(platform: Recorder, namespace: str) -> dict[str, Any]:
 
 
 def values(platform: Recorder, chart: str) -> Any:
-    (found,) = [item.inputs for item in platform.of_type(RELEASE) if item.inputs["chart"] == chart]
+    (found,) = [item.inputs for item in platform.of_type(RELEASE) if item.inputs["chart"].rpartition("/")[2] == chart]
     return found["values"]
 
 

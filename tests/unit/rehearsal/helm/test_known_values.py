@@ -64,6 +64,7 @@ def package(tmp_path: Path) -> Path:
         "values.schema.json": SCHEMA,
         "templates/web.yaml": TEMPLATE,
         "templates/_helpers.tpl": HELPERS,
+        "files/patch.yaml": "level: {{ .Values.patch.level }}",  # rendered by `tpl (.Files.Get ...)`
         "charts/store/Chart.yaml": "name: store",
         "charts/store/values.yaml": "persistence: {size: 8Gi}\nglobal: {storageClass: ''}",
     }
@@ -310,3 +311,8 @@ def _list_paths(values: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterat
         yield (*path, key)
         if isinstance(value, Mapping):
             yield from _list_paths(value, (*path, key))
+
+
+def test_values_that_only_a_rendered_file_reads_are_known(package: Path) -> None:
+    assert list(find_unknown_values(package, {"patch": {"level": "info"}})) == []
+    assert len(list(find_unknown_values(package, {"patch": {"lvl": "info"}}))) == 1

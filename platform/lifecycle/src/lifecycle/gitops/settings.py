@@ -45,8 +45,8 @@ class GitopsSettings(BaseSettings):
 
     # The route
     domain: str = Field("models.example.com", description="domain of the models' hostnames: `<model>.<domain>`")
-    gateway: str = Field("kserve-ingress-gateway", description="the Gateway that the routes are attached to")
-    gateway_namespace: str = Field("kserve", description="its namespace")
+    gateway: str = Field("platform", description="the Gateway that the routes are attached to")
+    gateway_namespace: str = Field("gateway", description="its namespace")
 
     @model_validator(mode="after")
     def _require_forge(self) -> GitopsSettings:

@@ -114,6 +114,27 @@ def test_a_monitor_without_a_target_names_the_nearest(objects: tuple[Object, ...
     assert f"Monitor shop/web: {message}" in found
 
 
+def test_the_api_server_needs_no_addresses_and_any_other_service_without_pods_does() -> None:
+    def find(namespace: str, name: str) -> list[str]:
+        ports = [{"name": "metrics", "port": 443, "targetPort": 6443}]
+        service = build("v1", "Service", name, APP, namespace, spec={"ports": ports})
+        return find_messages(monitor(namespaceSelector={"any": True}), service)
+
+    assert find("default", "kubernetes") == []
+    assert find("shop", "kubernetes") == [
+        "ServiceMonitor shop/web: Service shop/kubernetes: no address of it has the port '6443'. Remedy: name a port "
+        "that its pods listen on"
+    ]
+
+
+def test_a_service_without_the_port_is_no_mistake_while_another_has_it() -> None:
+    members = {
+        **changed(SERVICE, ports=[{"name": "members", "port": 7946}]),
+        "metadata": {**SERVICE["metadata"], "name": "m"},
+    }
+    assert find_messages(monitor(), SERVICE, members, POD) == []
+
+
 def test_a_monitor_that_no_prometheus_selects_is_named() -> None:
     picky = changed(PROMETHEUS, serviceMonitorSelector={"matchLabels": {"release": "main"}})
     snapshot = Snapshot(FakeApiClient(picky, NAMESPACE, monitor(), SERVICE, POD))

@@ -1,0 +1,87 @@
+"""External Secrets, which brings the values of the cloud's secrets into the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_kubernetes.apiextensions import CustomResource
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from infra.access import get_workload
+from infra.cluster.flows import Flow, Place, Pods
+from infra.cluster.pod_values import budget, resources, zone_spread
+from infra.cluster.release import WAIT_UNTIL_READY, create_release
+from infra.cluster.versions import EXTERNAL_SECRETS
+from infra.contract import Foundation
+from infra.core.component import Component, StackContext
+
+SECRET_STORE = "platform"  # noqa: S105 the name of the ClusterSecretStore
+_WORKLOAD = get_workload("external-secrets")
+_WEBHOOK = Pods(_WORKLOAD.namespace, "webhook", {"app.kubernetes.io/name": "external-secrets-webhook"})
+
+
+@dataclass(frozen=True)
+class ExternalSecretsArgs:
+    context: StackContext
+    foundation: Foundation
+
+
+class ExternalSecrets(Component):
+    """The operator, and a ClusterSecretStore on the stack's store of secrets, which it reads with its own identity."""
+
+    layer = "cluster"
+    flows = (
+        Flow(Pods(_WORKLOAD.namespace), Place.API_SERVER, reason="watches ExternalSecrets and writes Secrets"),
+        Flow(Place.API_SERVER, _WEBHOOK, 10250, "calls the webhook"),
+    )
+
+    def __init__(self, name: str, args: ExternalSecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        release = create_release(
+            EXTERNAL_SECRETS.name, EXTERNAL_SECRETS, _WORKLOAD.namespace, _values(args), self.child_options()
+        )
+        CustomResource(
+            f"{name}-store",
+            api_version="external-secrets.io/v1",
+            kind="ClusterSecretStore",
+            metadata=ObjectMetaArgs(name=SECRET_STORE, annotations=WAIT_UNTIL_READY),
+            spec={"provider": args.foundation.secrets.store_provider},
+            opts=self.child_options(depends_on=[release]),
+        )
+        self.register_outputs({"store": SECRET_STORE})
+
+
+def _values(args: ExternalSecretsArgs) -> Mapping[str, Any]:
+    replicas = args.context.settings.resilience.replicas
+    identity = args.foundation.identities[_WORKLOAD.name]
+    return {
+        **_deployment("external-secrets", replicas, resources("50m", "96Mi", "256Mi")),
+        "leaderElect": replicas > 1,
+        "serviceAccount": {"create": False, "name": _WORKLOAD.service_account},
+        "podLabels": dict(identity.pod_labels),
+        "serviceMonitor": {"enabled": True},
+        # Only stores and secrets: no other workload pushes secrets into the cloud, or generates them in the cluster.
+        "processClusterPushSecret": False,
+        "processPushSecret": False,
+        "processClusterGenerator": False,
+        "webhook": {
+            **_deployment("external-secrets-webhook", replicas, resources("20m", "48Mi", "128Mi")),
+            "metrics": {"service": {"enabled": True}},
+        },
+        "certController": {
+            **_deployment("external-secrets-cert-controller", replicas, resources("20m", "96Mi", "256Mi")),
+            "metrics": {"service": {"enabled": True}},
+        },
+    }
+
+
+def _deployment(name: str, replicas: int, size: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        "replicaCount": replicas,
+        "podDisruptionBudget": budget(replicas),
+        "topologySpreadConstraints": zone_spread(replicas, {"app.kubernetes.io/name": name}),
+        "resources": size,
+    }

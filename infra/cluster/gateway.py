@@ -1,0 +1,105 @@
+"""The gateway: the way into the cluster for people and for those who call models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_kubernetes.apiextensions import CustomResource
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from infra.cluster import certificates
+from infra.cluster.envoy_gateway import GATEWAY_CLASS, PROXIES
+from infra.cluster.flows import Flow, Pods
+from infra.cluster.namespaces import GATEWAY as NAMESPACE
+from infra.cluster.namespaces import ROUTED_NAMESPACES
+from infra.core.component import Component, StackContext
+
+GATEWAY = "platform"
+API_VERSION = "gateway.networking.k8s.io/v1"
+_CERTIFICATE = "gateway-certificate"
+
+
+@dataclass(frozen=True)
+class GatewayArgs:
+    context: StackContext
+
+
+class Gateway(Component):
+    """One Gateway for all names of the stack's domain, with TLS. Requests without it are redirected."""
+
+    layer = "cluster"
+    flows = tuple(Flow(PROXIES, Pods(routed), reason="forwards requests by routes") for routed in ROUTED_NAMESPACES)
+
+    def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        domain = args.context.naming.domain
+        # Neither waits for the other: an ACME server verifies the names through the gateway.
+        self._create_certificate(args)
+        gateway = self._create(
+            "Gateway",
+            GATEWAY,
+            {"gatewayClassName": GATEWAY_CLASS, "listeners": _listeners(domain)},
+            # Programmed once its load balancer has an address.
+            annotations={"pulumi.com/waitFor": "condition=Programmed"},
+        )
+        redirect = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "statusCode": 301}}
+        parent = {"name": GATEWAY, "sectionName": "http"}
+        self._create(
+            "HTTPRoute", "https-redirect", {"parentRefs": [parent], "rules": [{"filters": [redirect]}]}, gateway
+        )
+        self.register_outputs({"domain": domain})
+
+    def _create_certificate(self, args: GatewayArgs) -> None:
+        domain, hosts = args.context.naming.domain, args.context.settings.gateway.acme_hosts
+        names = [f"{host}.{domain}" for host in hosts] or [f"*.{domain}"]
+        CustomResource(
+            _CERTIFICATE,
+            api_version=certificates.API_VERSION,
+            kind="Certificate",
+            metadata=ObjectMetaArgs(name=_CERTIFICATE, namespace=NAMESPACE),
+            spec={
+                "secretName": _CERTIFICATE,
+                "dnsNames": names,
+                "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+                "issuerRef": {"kind": "ClusterIssuer", "name": certificates.ISSUER},
+            },
+            opts=self.child_options(),
+        )
+
+    def _create(
+        self,
+        kind: str,
+        name: str,
+        spec: Mapping[str, Any],
+        *after: pulumi.Resource,
+        annotations: Mapping[str, str] | None = None,
+    ) -> CustomResource:
+        return CustomResource(
+            f"{name}-{kind.lower()}",
+            api_version=API_VERSION,
+            kind=kind,
+            metadata=ObjectMetaArgs(name=name, namespace=NAMESPACE, annotations=annotations),
+            spec=spec,
+            opts=self.child_options(depends_on=after),
+        )
+
+
+def _listeners(domain: str) -> list[Mapping[str, Any]]:
+    """HTTPS for routes of the platform's namespaces, and HTTP for the redirect and for ACME's challenges only."""
+    routed = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(ROUTED_NAMESPACES)}
+    return [
+        {"name": "http", "protocol": "HTTP", "port": 80, "allowedRoutes": {"namespaces": {"from": "Same"}}},
+        {
+            "name": "https",
+            "protocol": "HTTPS",
+            "port": 443,
+            "hostname": f"*.{domain}",
+            "tls": {"mode": "Terminate", "certificateRefs": [{"name": _CERTIFICATE}]},
+            "allowedRoutes": {
+                "namespaces": {"from": "Selector", "selector": {"matchExpressions": [routed]}},
+            },
+        },
+    ]

@@ -1,0 +1,63 @@
+"""A simulated External Secrets: it brings what ExternalSecrets name from the simulated store of secrets into Secrets.
+
+A rehearsal keeps fingerprints of secrets only, so every key has the same placeholder for its value. What it proves is
+that each secret that an ExternalSecret names is in the store; that the operator's identity may read it is not proven.
+Source of conditions: https://external-secrets.io/latest/api/externalsecret/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from rehearsal.kubernetes.client import ApiClient, Object
+from rehearsal.kubernetes.controllers.conditions import build_condition, write_status
+
+NOTE = "External Secrets: Secrets have placeholders for values, for each key of an ExternalSecret that the store has"
+PLACEHOLDER = "simulated by the rehearsal"
+
+_API_VERSION = "external-secrets.io/v1"
+_FIELD_MANAGER = "groundwork-simulated-external-secrets"
+_STORE_KINDS = ("SecretStore", "ClusterSecretStore")
+
+
+def sync_secrets(api: ApiClient, stored: Collection[str]) -> bool:
+    """Make all stores ready, and sync all ExternalSecrets with the names of the secrets that are stored.
+
+    Returns whether there are any stores. Raises ApiError and ApiUnreachableError.
+    """
+    stores = [store for kind in _STORE_KINDS for store in api.list(_API_VERSION, kind)]
+    for store in stores:
+        write_status(api, store, {"conditions": [build_condition(store, "Ready", None, "Valid", PLACEHOLDER)]})
+    for external_secret in api.list(_API_VERSION, "ExternalSecret"):
+        missing = [key for key in _list_remote_keys(external_secret) if key not in stored]
+        failure = ("SecretSyncedError", f"the store has no secret {', '.join(missing)}") if missing else None
+        if not missing:
+            _ensure_secret(api, external_secret)
+        condition = build_condition(external_secret, "Ready", failure, "SecretSynced", PLACEHOLDER)
+        write_status(api, external_secret, {"conditions": [condition]})
+    return bool(stores)
+
+
+def _list_remote_keys(external_secret: Object) -> Iterator[str]:
+    spec = external_secret["spec"]
+    yield from (entry["remoteRef"]["key"] for entry in spec.get("data", ()))
+    yield from (entry["extract"]["key"] for entry in spec.get("dataFrom", ()) if "extract" in entry)
+
+
+def _ensure_secret(api: ApiClient, external_secret: Object) -> None:
+    """Apply the Secret, unless it has all keys already."""
+    metadata, spec = external_secret["metadata"], external_secret["spec"]
+    target = spec.get("target", {})
+    name, template = target.get("name") or metadata["name"], target.get("template", {})
+    keys = {*(entry["secretKey"] for entry in spec.get("data", ())), *template.get("data", {})}
+    found = api.get("v1", "Secret", name, metadata["namespace"])
+    if found and keys <= (found.get("data") or {}).keys():
+        return
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": metadata["namespace"]},
+        "type": template.get("type", "Opaque"),
+        "stringData": dict.fromkeys(sorted(keys), PLACEHOLDER),
+    }
+    api.apply(secret, _FIELD_MANAGER, force=True)

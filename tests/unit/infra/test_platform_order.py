@@ -1,0 +1,110 @@
+"""The order of what is in the cluster: the graph of dependencies that the engine creates by, and deletes against.
+
+Proves that no custom object exists without the release that brings its kind and its controller, so that a destroy
+deletes the object while the controller still runs, and that the namespaces of models go before the controllers of
+what is in them. That a destroy then leaves nothing behind is proven by the rehearsed stacks in tests/engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import pytest
+
+from infra import cluster
+from infra.cluster.namespaces import MODEL_PROFILES
+from rehearsal.simulator.offline_kubernetes import RELEASE
+from tests.support.foundations import sample_foundation
+from tests.support.recording import Recorder, record_program, stack_context
+
+# The release that brings the kinds of a group, and the controller that acts on their objects.
+CONTROLLERS = {
+    "argoproj.io": "argo-cd",
+    "cert-manager.io": "cert-manager",
+    "external-secrets.io": "external-secrets",
+    "gateway.envoyproxy.io": "gateway-helm",
+    "gateway.networking.k8s.io": "gateway-helm",
+    "monitoring.coreos.com": "kube-prometheus-stack",
+}
+# AKS brings Cilium with its kinds.
+OF_THE_CLOUD = {"cilium.io"}
+
+_NAMESPACE = "kubernetes:core/v1:Namespace"
+
+_Resource = tuple[str, str]  # type, name
+
+
+@pytest.fixture(scope="module")
+def dependencies() -> Mapping[_Resource, Collection[_Resource]]:
+    """All resources, each with those that it depends on in the end: its parent's dependencies are its own."""
+    context = stack_context("azure", gitops={"repository": "https://git.example.com/acme/models.git"})
+    recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation()))
+    direct = {resource: list_direct(recorder, resource) for resource in recorder.requests}
+
+    def collect(resource: _Resource) -> set[_Resource]:
+        found: set[_Resource] = set()
+        remaining = [resource]
+        while remaining:
+            new = set(direct.get(remaining.pop(), ())) - found
+            found |= new
+            remaining += new
+        return found
+
+    return {resource: collect(resource) for resource in direct}
+
+
+def list_direct(recorder: Recorder, resource: _Resource) -> set[_Resource]:
+    request = recorder.requests[resource]
+    return {split_urn(urn) for urn in (*request.dependencies, request.parent) if urn}
+
+
+def split_urn(urn: str) -> _Resource:
+    types, name = urn.split("::")[-2:]
+    return types.rpartition("$")[2], name
+
+
+def find_group(type_: str) -> str:
+    """The API group of a Kubernetes type: `cert-manager.io` of `kubernetes:cert-manager.io/v1:Certificate`."""
+    return type_.split(":")[1].partition("/")[0] if type_.startswith("kubernetes:") else ""
+
+
+def is_custom(group: str) -> bool:
+    """Whether the kinds of a group are neither Kubernetes' own nor Pulumi's."""
+    return group in CONTROLLERS or ("." in group and not group.endswith((".k8s.io", "helm.sh")))
+
+
+def test_every_custom_object_depends_on_its_controller(
+    dependencies: Mapping[_Resource, Collection[_Resource]],
+) -> None:
+    custom = {resource: group for resource in dependencies if is_custom(group := find_group(resource[0]))}
+    assert set(custom.values()) - OF_THE_CLOUD == CONTROLLERS.keys()
+    orphans = [
+        resource
+        for resource, group in custom.items()
+        if group in CONTROLLERS and (RELEASE, CONTROLLERS[group]) not in dependencies[resource]
+    ]
+    assert orphans == []
+
+
+@pytest.mark.parametrize(
+    ("release", "needs"),
+    [
+        ("cert-manager", "gateway-helm"),  # it looks for the Gateway API's kinds when it starts
+        ("cert-manager", "kube-prometheus-stack"),  # its monitor's kind
+        ("kserve-resources", "kserve-crd"),
+        ("kserve-resources", "cert-manager"),  # the certificate of its webhooks
+        ("kserve-runtime-configs", "kserve-resources"),  # whose webhook judges them
+    ],
+)
+def test_a_release_depends_on_what_it_needs_of_others(
+    dependencies: Mapping[_Resource, Collection[_Resource]], release: str, needs: str
+) -> None:
+    assert (RELEASE, needs) in dependencies[RELEASE, release]
+
+
+@pytest.mark.parametrize("namespace", MODEL_PROFILES)
+@pytest.mark.parametrize("controller", ["kserve-resources", "gateway-helm", "external-secrets", "argo-cd"])
+def test_the_namespaces_of_models_are_deleted_before_the_controllers(
+    dependencies: Mapping[_Resource, Collection[_Resource]], namespace: str, controller: str
+) -> None:
+    assert (RELEASE, controller) in dependencies[_NAMESPACE, namespace]

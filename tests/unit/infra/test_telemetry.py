@@ -1,0 +1,140 @@
+"""Loki, Tempo and Alloy, on a foundation of constant values.
+
+Proves which stores, sizes and addresses their values state. Does not prove that the programs accept their
+configurations: in a rehearsal the processes of their pods are simulated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from infra import cluster
+from infra.contract import BlobContainer, Foundation, TelemetryStoresContract
+from rehearsal.simulator.offline_kubernetes import RELEASE
+from tests.support.foundations import sample_foundation
+from tests.support.recording import Recorder, record_program, stack_context
+
+
+def declare(environment: str = "dev", create_foundation: Callable[[], Foundation] = sample_foundation) -> Recorder:
+    context = stack_context("azure", environment)
+    return record_program(lambda: cluster.create_platform(context, create_foundation()))[0]
+
+
+def create_foundation_with_blobs() -> Foundation:
+    account, suffix = pulumi.Output.from_input("store"), "blob.example"
+    containers = (BlobContainer(pulumi.Output.from_input(name), account, suffix) for name in ("logs", "traces"))
+    return dataclasses.replace(sample_foundation(), telemetry_stores=TelemetryStoresContract(*containers))
+
+
+def values(recorder: Recorder, chart: str) -> Any:
+    (found,) = [item.inputs for item in recorder.of_type(RELEASE) if item.inputs["chart"] == chart]
+    return found["values"]
+
+
+def tempo_configuration(recorder: Recorder) -> Any:
+    return json.loads(values(recorder, "tempo")["config"])
+
+
+@pytest.fixture(scope="module")
+def dev() -> Recorder:
+    return declare()
+
+
+@pytest.fixture(scope="module")
+def prod() -> Recorder:
+    return declare("prod")
+
+
+def test_logs_and_traces_are_kept_in_buckets(dev: Recorder) -> None:
+    storage = values(dev, "loki")["loki"]["storage"]
+    assert storage == {
+        "type": "s3",
+        "bucketNames": {"chunks": "logs"},
+        "s3": {"region": "here", "endpoint": "s3.example"},
+    }
+    trace = tempo_configuration(dev)["storage"]["trace"]
+    assert (trace["backend"], trace["s3"]) == ("s3", {"bucket": "traces", "endpoint": "s3.example", "region": "here"})
+
+
+def test_logs_and_traces_are_kept_in_blob_containers_with_federated_tokens() -> None:
+    recorder = declare(create_foundation=create_foundation_with_blobs)
+    loki = values(recorder, "loki")["loki"]
+    assert loki["storage"]["type"] == loki["schemaConfig"]["configs"][0]["object_store"] == "azure"
+    assert loki["storage"]["azure"] == {
+        "accountName": "store",
+        "useFederatedToken": True,
+        "endpointSuffix": "blob.example",
+    }
+    blob = tempo_configuration(recorder)["storage"]["trace"]["azure"]
+    assert (blob["storage_account_name"], blob["use_federated_token"]) == ("store", True)
+    assert not any("key" in name for name in blob)
+
+
+def test_logs_and_traces_are_kept_as_long_as_the_setting_says(dev: Recorder, prod: Recorder) -> None:
+    for recorder, hours in ((dev, "720h"), (prod, "2160h")):
+        loki = values(recorder, "loki")["loki"]
+        assert loki["limits_config"]["retention_period"] == hours
+        assert loki["compactor"]["retention_enabled"] is True  # without it Loki deletes nothing
+        assert tempo_configuration(recorder)["compactor"]["compaction"]["block_retention"] == hours
+
+
+def test_replicated_data_has_as_many_replicas_as_survive_the_loss_of_one(dev: Recorder, prod: Recorder) -> None:
+    for recorder, loki_replicas, tempo_replicas in ((dev, 1, 1), (prod, 3, 2)):
+        loki, tempo = values(recorder, "loki"), tempo_configuration(recorder)
+        assert loki["singleBinary"]["replicas"] == loki_replicas
+        assert loki["loki"]["commonConfig"]["replication_factor"] == loki_replicas
+        assert values(recorder, "tempo")["replicas"] == tempo_replicas
+        assert tempo["ingester"]["lifecycler"]["ring"]["replication_factor"] == tempo_replicas
+
+
+def test_pods_use_the_identities_of_their_workloads(dev: Recorder) -> None:
+    for pods, account in (
+        (values(dev, "loki")["loki"]["podLabels"], values(dev, "loki")["serviceAccount"]),
+        (values(dev, "tempo")["podLabels"], values(dev, "tempo")["serviceAccount"]),
+    ):
+        assert pods == {"identity": "on"}
+        assert account["create"] is False
+    assert values(dev, "loki")["serviceAccount"]["name"] == "loki"
+    assert values(dev, "tempo")["serviceAccount"]["name"] == "tempo"
+
+
+def test_none_of_them_calls_home(dev: Recorder) -> None:
+    assert values(dev, "loki")["loki"]["analytics"] == {"reporting_enabled": False}
+    assert tempo_configuration(dev)["usage_report"] == {"reporting_enabled": False}
+    assert values(dev, "alloy")["alloy"]["enableReporting"] is False
+
+
+def test_the_collector_may_read_pods_and_their_logs_and_nothing_else(dev: Recorder) -> None:
+    rbac = values(dev, "alloy")["rbac"]
+    allowed = {resource for rule in (*rbac["rules"], *rbac["clusterRules"]) for resource in rule["resources"]}
+    assert allowed == {"pods", "pods/log", "namespaces"}
+
+
+def test_the_collector_is_told_every_address_that_its_configuration_reads(dev: Recorder) -> None:
+    alloy = values(dev, "alloy")["alloy"]
+    told = {each["name"]: each["value"] for each in alloy["extraEnv"]}
+    assert told == {"LOKI_URL": "http://loki.monitoring.svc:3100", "TEMPO_ENDPOINT": "tempo.monitoring.svc:4317"}
+    assert all(f'sys.env("{name}")' in alloy["configMap"]["content"] for name in told)
+    assert alloy["configMap"]["content"].count("sys.env(") == len(told)
+
+
+def test_grafana_finds_logs_and_traces(dev: Recorder) -> None:
+    sources = [
+        source
+        for item in dev.of_type("kubernetes:core/v1:ConfigMap")
+        if item.inputs["metadata"].get("labels", {}).get("grafana_datasource") == "1"
+        for text in item.inputs["data"].values()
+        for source in json.loads(text)["datasources"]
+    ]
+    assert {source["type"]: source["url"] for source in sources} == {
+        "loki": "http://loki.monitoring.svc:3100",
+        "tempo": "http://tempo.monitoring.svc:3200",
+    }
+    # Each refers to the other by its identifier.
+    assert {source["uid"] for source in sources} == {"loki", "tempo"}
