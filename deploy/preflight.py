@@ -12,8 +12,10 @@ from deploy.engine import LOG_IN, Engine
 from deploy.findings import Finding, Status, missing, note, ok
 from deploy.stack import Stack
 from infra.core.settings import Cloud, Settings
+from infra.core.settings.catalogue import NAMESPACE
 from infra.core.settings.limits import EXAMPLE_HOSTS
 
+PLACEHOLDER_DIGEST = f"sha256:{'0' * 64}"
 _CLOUDS = {Cloud.AZURE: azure, Cloud.AWS: aws}
 
 
@@ -23,7 +25,7 @@ def check(stack: Stack, engine: Engine, *, for_deployment: bool) -> list[Finding
     for_deployment  also looks at the way into the cluster, and, for some seconds, at what a fresh account lacks
     """
     program = engine.check_program()
-    findings = [_check_settings(stack), program, *engine.check_attachment()]
+    findings = [_check_settings(stack), *check_images(stack), program, *engine.check_attachment()]
     if program.status is Status.OK:
         findings += engine.check_state(stack)
     else:
@@ -39,6 +41,16 @@ def _check_settings(stack: Stack) -> Finding:
     if stack.problem:
         return missing("settings", stack.problem)
     return ok("settings", f"{stack.file.parent.name}/{stack.file.name}")
+
+
+def check_images(stack: Stack) -> Iterator[Finding]:
+    """A rehearsal runs with the placeholder that the shipped stacks have; a real node would pull it for ever."""
+    if stack.settings and stack.settings.images.promotion == PLACEHOLDER_DIGEST:
+        yield missing(
+            "images",
+            f"{NAMESPACE}:images.promotion is a placeholder, which no registry has",
+            "set the digest of your image, or remove the setting until the first deployment has created the registry",
+        )
 
 
 def _check_cloud(settings: Settings, engine: Engine, *, for_deployment: bool) -> Iterator[Finding]:

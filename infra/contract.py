@@ -82,6 +82,7 @@ class ClusterContract:
 @dataclass(frozen=True)
 class RegistryContract:
     server: pulumi.Output[str]  # host name in the names of images
+    image_prefix: pulumi.Output[str]  # what comes before the name of an image of the platform, with a slash at its end
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class SecretsContract:
     # `spec.provider` of a ClusterSecretStore of External Secrets, which reads as the workload `external-secrets`.
     # Source: https://external-secrets.io/latest/api/spec/
     store_provider: Mapping[str, Any]
+    name_prefix: str  # what comes before the names that people give secrets, empty for nothing
 
 
 @dataclass(frozen=True)

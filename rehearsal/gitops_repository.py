@@ -28,6 +28,8 @@ class GitOpsRepository:
         """
         if not folder.exists():
             _git("init", "--quiet", "--bare", "--initial-branch=main", str(folder))
+            # Whoever reaches it may push by HTTP: the promotion and the rollout do.
+            _git("-C", str(folder), "config", "http.receivepack", "true")
         repository = cls(folder)
         repository.commit(lambda clone: _replace_content(clone, source), "Follow the project's GitOps folder")
         return repository

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -47,6 +47,7 @@ class Project:
     lifecycle      Python package whose model lifecycle can be rehearsed; None: there is none
     gitops         folder that a GitOps repository of the platform starts with; None: there is none
     gitops_url     path of the setting with the repository's URL, `section.name`; empty: there is none
+    given_secrets  names of secrets, or ends of them, that people put into the cloud's store before a deployment
     """
 
     root: Path
@@ -60,6 +61,7 @@ class Project:
     lifecycle: Path | None = None
     gitops: Path | None = None
     gitops_url: str = ""
+    given_secrets: Sequence[str] = ()
 
     @property
     def rehearsals(self) -> Path:
@@ -123,9 +125,10 @@ def load(root: Path) -> Project:
     description = _mapping(root / DESCRIPTION)
     folders = {"stacks", "policy_pack", "charts", "lifecycle", "gitops"}
     texts = {"settings", "changes", "causes", "gitops_url"}
-    unknown = set(description) - folders - texts
+    lists = {"given_secrets"}
+    unknown = set(description) - folders - texts - lists
     if unknown:
-        known = ", ".join(sorted(folders | texts))
+        known = ", ".join(sorted(folders | texts | lists))
         raise UserError(f"{root / DESCRIPTION}: '{min(unknown)}' is not a key; remove it. The keys are {known}.")
     paths = {key: root / str(description[key]) for key in folders if key in description}
     for key, path in paths.items():
@@ -144,6 +147,7 @@ def load(root: Path) -> Project:
         changes=given["changes"],
         causes=given["causes"],
         gitops_url=given["gitops_url"],
+        given_secrets=tuple(map(str, description.get("given_secrets", ()))),
         **{"stacks": root, **paths},
     )
 

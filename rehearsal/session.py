@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -107,15 +107,14 @@ class Rehearsal:
     def running(self, port: int = 0, preparation: Preparation | None = None) -> Iterator[RunningRehearsal]:
         """Run simulated clouds and a cluster for as long as the context lasts.
 
-        A `preparation` that has begun is continued. Raises UserError when the rehearsal is already running or cannot
-        run.
+        A `preparation` that has begun is continued. Raises UserError when the rehearsal is running or cannot run.
         """
         with ExitStack() as stack:
             preparation = preparation or stack.enter_context(preparing())
             engine, reason = preparation.engine(), preparation.control_plane()
             controllers = preparation.controllers()
             state = stack.enter_context(self._open_state())
-            simulated = nullcontext() if reason else cluster.run_cluster(self.files.cluster, state, controllers)
+            simulated = nullcontext() if reason else self._run_cluster(state, controllers)
             simulated_cluster = stack.enter_context(simulated)
             of_cluster = (simulated_cluster.provider, simulated_cluster.drain) if simulated_cluster else ()
             providers = stack.enter_context(serve_clouds(state, port, *of_cluster))
@@ -185,6 +184,9 @@ class Rehearsal:
             text=True,
             check=False,
         )
+
+    def _run_cluster(self, state: StateStore, controllers: Mapping[str, Path]) -> AbstractContextManager[Cluster]:
+        return cluster.run_cluster(self.files.cluster, state, controllers, self.project.given_secrets)
 
     def _serve_repository(self, cluster: Cluster) -> GitOpsRepository | None:
         """Serve the project's GitOps folder under the URL that the stack's settings have."""

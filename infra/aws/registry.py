@@ -40,7 +40,10 @@ class Registry(Component):
     @property
     def contract(self) -> RegistryContract:
         url = self._repositories[0].repository_url
-        return RegistryContract(server=url.apply(lambda url: str(url).partition("/")[0]))
+        return RegistryContract(
+            server=url.apply(lambda url: str(url).partition("/")[0]),
+            image_prefix=url.apply(lambda url: f"{str(url).rpartition('/')[0]}/"),
+        )
 
     def _create_repository(self, name: str, image: str, args: RegistryArgs) -> ecr.Repository:
         repository = ecr.Repository(

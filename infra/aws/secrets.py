@@ -55,6 +55,7 @@ class Secrets(Component):
             endpoint=pulumi.Output.from_input(f"https://secretsmanager.{region}.amazonaws.com"),
             # Without a form of authentication the operator uses its pod's identity.
             store_provider={"aws": {"service": "SecretsManager", "region": region}},
+            name_prefix=f"{self._context.naming.prefix}/",
         )
 
     @property

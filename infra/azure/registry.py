@@ -73,4 +73,5 @@ class Registry(Component):
 
     @property
     def contract(self) -> RegistryContract:
-        return RegistryContract(server=self._registry.login_server)
+        server = self._registry.login_server
+        return RegistryContract(server=server, image_prefix=pulumi.Output.format("{}/", server))

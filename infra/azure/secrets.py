@@ -123,6 +123,7 @@ class Secrets(Component):
                     "serviceAccountRef": {"name": reader.service_account, "namespace": reader.namespace},
                 }
             },
+            name_prefix="",
         )
 
     def store_secret(self, name: str, value: pulumi.Input[str]) -> None:

@@ -18,6 +18,7 @@ from infra.cluster.versions import EXTERNAL_SECRETS
 from infra.contract import Foundation
 from infra.core.component import Component, StackContext
 
+_API_VERSION = "external-secrets.io/v1"
 SECRET_STORE = "platform"  # noqa: S105 the name of the ClusterSecretStore
 _WORKLOAD = get_workload("external-secrets")
 _WEBHOOK = Pods(_WORKLOAD.namespace, "webhook", {"app.kubernetes.io/name": "external-secrets-webhook"})
@@ -45,13 +46,35 @@ class ExternalSecrets(Component):
         )
         CustomResource(
             f"{name}-store",
-            api_version="external-secrets.io/v1",
+            api_version=_API_VERSION,
             kind="ClusterSecretStore",
             metadata=ObjectMetaArgs(name=SECRET_STORE, annotations=WAIT_UNTIL_READY),
             spec={"provider": args.foundation.secrets.store_provider},
             opts=self.child_options(depends_on=[release]),
         )
         self.register_outputs({"store": SECRET_STORE})
+
+
+def create_external_secret(
+    name: str, namespace: str, keys: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> CustomResource:
+    """A Secret of this name with values of the stack's store: names of secrets there, by key of the Secret here.
+
+    Whatever depends on it waits until the store has them all.
+    """
+    return CustomResource(
+        f"{namespace}-{name}",
+        api_version=_API_VERSION,
+        kind="ExternalSecret",
+        metadata=ObjectMetaArgs(name=name, namespace=namespace, annotations=WAIT_UNTIL_READY),
+        spec={
+            "refreshInterval": "1h",
+            "secretStoreRef": {"kind": "ClusterSecretStore", "name": SECRET_STORE},
+            "target": {"name": name},
+            "data": [{"secretKey": key, "remoteRef": {"key": remote}} for key, remote in keys.items()],
+        },
+        opts=opts,
+    )
 
 
 def _values(args: ExternalSecretsArgs) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ _DATABASE_SECRET = "mlflow-database"  # noqa: S105 the secret's name
 _WEBHOOK_SECRET = "mlflow-webhooks"  # noqa: S105 the secret's name
 
 _PORT = 5000  # of the pods
-_SERVER = Pods(_WORKLOAD.namespace, "mlflow", _POD_LABELS)
+SERVER = Pods(_WORKLOAD.namespace, "mlflow", _POD_LABELS)
 
 _SERVICE = f"mlflow.{_WORKLOAD.namespace}.svc.cluster.local"
 URL = f"http://{_SERVICE}"
@@ -61,7 +61,7 @@ class Mlflow(Component):
 
     layer = "cluster"
     flows = tuple(
-        Flow(select_workload(workload), _SERVER, _PORT, f"{workload.name}: calls the tracking server")
+        Flow(select_workload(workload), SERVER, _PORT, f"{workload.name}: calls the tracking server")
         for workload in WORKLOADS
         if workload.calls_mlflow
     )

@@ -14,6 +14,7 @@ from infra.cluster.external_secrets import ExternalSecrets, ExternalSecretsArgs
 from infra.cluster.gateway import GATEWAY, Gateway, GatewayArgs
 from infra.cluster.gitops import GitOps, GitOpsArgs
 from infra.cluster.kserve import Kserve, KserveArgs
+from infra.cluster.lifecycle import Lifecycle, LifecycleArgs
 from infra.cluster.loki import Loki, LokiArgs
 from infra.cluster.mlflow import Mlflow, MlflowArgs
 from infra.cluster.monitoring import Monitoring, MonitoringArgs
@@ -43,7 +44,7 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     components = (
         *(Monitoring, Loki, Tempo, Alloy),
         *(EnvoyGateway, Certificates, Gateway, Kserve, ExternalSecrets),
-        *(Mlflow, ArgoCd),
+        *(Mlflow, ArgoCd, Lifecycle),
     )
     flows = [flow for component in components for flow in component.flows]
     if context.settings.gateway.issuer == "acme":
@@ -81,3 +82,5 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
         "model-network-policies", NetworkPoliciesArgs(context, foundation, models.by_name, flows), after(models)
     )
     GitOps("gitops", GitOpsArgs(context), after(model_policies))
+    # After the kinds of its secrets and monitors, and MLflow, which it registers its webhook in.
+    Lifecycle("lifecycle", LifecycleArgs(context, foundation), after(external_secrets, mlflow, model_policies))

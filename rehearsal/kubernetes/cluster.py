@@ -120,10 +120,13 @@ class Cluster:
 
 
 @contextmanager
-def run_cluster(folder: Path, state: StateStore, programs: Mapping[str, Path]) -> Iterator[Cluster]:
+def run_cluster(
+    folder: Path, state: StateStore, programs: Mapping[str, Path], given_secrets: Collection[str] = ()
+) -> Iterator[Cluster]:
     """Run a rehearsal's cluster while the context lasts. Its data stays in `folder`.
 
-    `programs` are those of the controllers that run for real. Raises UserError when the control plane does not start.
+    `programs` are those of the controllers that run for real, `given_secrets` what is in the cloud's store of secrets
+    beside the state's. Raises UserError when the control plane does not start.
     """
     if not any(record for type_ in _CLUSTER_TYPES for record in state.all(type_)):
         shutil.rmtree(folder, ignore_errors=True)
@@ -131,7 +134,7 @@ def run_cluster(folder: Path, state: StateStore, programs: Mapping[str, Path]) -
     with egress.run(), run_control_plane(folder, egress.path) as plane:
         egress.attach(plane)
         cloud_controller = CloudController(plane, state, egress)
-        controllers = ControllerManager(plane, egress, programs, lambda: _list_secrets(state))
+        controllers = ControllerManager(plane, egress, programs, lambda: {*_list_secrets(state), *given_secrets})
         with cloud_controller.run(), controllers.run():
             provider = KubernetesProvider(plane, Releases(plane), state.append_to_journal)
             yield Cluster(plane, provider, ClusterDrain(plane.api), cloud_controller, controllers, egress)

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal.console import UserError
 from rehearsal.gitops_repository import GitOpsRepository
-from rehearsal.kubernetes.client import ApiClient
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane, free_ports
 from rehearsal.scenarios import prometheus
 from rehearsal.scenarios.kubelet_stub import ImageProgram, KubeletStub
 from rehearsal.scenarios.network_proxy import NetworkProxy
 from rehearsal.scenarios.notification_stub import NotificationStub
-from rehearsal.scenarios.processes import LifecycleProcesses, build_environment, python, start_mlflow
+from rehearsal.scenarios.processes import LifecycleProcesses, build_environment, package, python, start_mlflow
 from rehearsal.scenarios.waiting import wait_for_step
 
 # Services of the stack whose pods are simulated: processes on this machine replace them.
 _MLFLOW = "mlflow.mlflow"
 _PROMETHEUS = "kube-prometheus-stack-prometheus.monitoring"
+# The receiver of MLflow's webhooks. MLflow uses no proxies, so it calls the network's as a server.
+_RECEIVER = "promotion-receiver.lifecycle.svc.cluster.local/webhooks/mlflow"
+
+# A rollout in minutes instead of hours. Its guardrails and tests are those of production, but for their limit of time:
+# a prediction takes some tenths of a second here, and several on a machine that does much else; the slow challenger's
+# takes longer than the limit on any.
+_ROLLOUT_SETTINGS = {
+    "ROLLOUT_INTERVAL": "8",
+    "ROLLOUT_POLL_INTERVAL": "1",
+    "ROLLOUT_MIN_REQUESTS": "20",
+    "ROLLOUT_MAX_P95": "4",
+}
 
 
 @dataclass(frozen=True)
 class ScenarioEnvironment:
     """What the steps of a scenario work with.
 
-    proxy_url      of the cluster's network
-    mlflow_url     of the tracking server and registry
-    receiver_port  on which the promotion's receiver is to listen
+    proxy_url   of the cluster's network
+    mlflow_url  of the tracking server and registry
+    inbox       the file of the promotion's inbox
     """
 
     plane: ControlPlane
@@ -40,7 +49,7 @@ class ScenarioEnvironment:
     proxy_url: str
     mlflow_url: str
     notifications: NotificationStub
-    receiver_port: int
+    inbox: Path
     _prometheus_port: int
 
     def start_prometheus(self, program: Path) -> None:
@@ -53,27 +62,34 @@ class ScenarioEnvironment:
 
 
 @contextmanager
-def run_environment(
-    cluster: Cluster, repository: GitOpsRepository, stack: str, folder: Path
-) -> Iterator[ScenarioEnvironment]:
+def run_environment(cluster: Cluster, repository: GitOpsRepository, folder: Path) -> Iterator[ScenarioEnvironment]:
     """Run the environment while the context lasts. `folder` must not exist yet."""
     folder.mkdir(parents=True)
-    mlflow_port, prometheus_port, receiver_port = free_ports(3)
-    notifications = NotificationStub()
-    serving = {"WORKERS": "1", "DRAIN_DELAY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    programs = {"serving": ImageProgram([str(python()), "-m", "lifecycle.serving"], serving)}
+    mlflow_port, prometheus_port = free_ports(2)
+    notifications, inbox = NotificationStub(), folder / "inbox.db"
+    programs: dict[str, ImageProgram] = {}  # filled in below: their environment has the proxy's address
     kubelet = KubeletStub(cluster.plane, programs)
     network = NetworkProxy(cluster.plane.api, kubelet, {_MLFLOW: mlflow_port, _PROMETHEUS: prometheus_port})
     with notifications.run() as notification_url, network.run() as proxy_url:
-        variables = {
-            **build_environment(proxy_url, f"http://{HOST}:{mlflow_port}", repository.folder, folder),
-            "GITOPS_STACK": stack,
-            "GITOPS_DOMAIN": _find_domain(cluster.plane.api),
-            "NOTIFY_SLACK_URL": notification_url,
-            "PROMOTION_WEBHOOK_SECRET": secrets.token_urlsafe(32),
-            "ROLLOUT_PROMETHEUS": f"http://{_PROMETHEUS}.svc.cluster.local:9090",
-        }
-        serving |= {"PYTHONPATH": variables["PYTHONPATH"], "http_proxy": proxy_url}
+        common = {"PYTHONPATH": str(package() / "src"), "http_proxy": proxy_url, "no_proxy": HOST}
+        programs["serving"] = ImageProgram(
+            [str(python()), "-m", "lifecycle.serving"],
+            {**common, "WORKERS": "1", "DRAIN_DELAY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"},
+        )
+        programs["promotion"] = ImageProgram(
+            [str(python()), "-m"],
+            {
+                **common,
+                **_git_settings(cluster),
+                **_ROLLOUT_SETTINGS,
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                "NOTIFY_SLACK_URL": notification_url,
+                # In place of the PostgreSQL database, which is simulated.
+                "PROMOTION_INBOX": f"sqlite:///{inbox}",
+                "PROMOTION_WEBHOOK_URL": f"{proxy_url}/{_RECEIVER}",
+            },
+        )
+        variables = build_environment(proxy_url, f"http://{HOST}:{mlflow_port}", folder)
         processes = LifecycleProcesses(cluster.plane, folder, variables)
         with kubelet.run():
             yield ScenarioEnvironment(
@@ -83,15 +99,12 @@ def run_environment(
                 proxy_url=proxy_url,
                 mlflow_url=start_mlflow(processes, mlflow_port),
                 notifications=notifications,
-                receiver_port=receiver_port,
+                inbox=inbox,
                 _prometheus_port=prometheus_port,
             )
 
 
-def _find_domain(api: ApiClient) -> str:
-    """The domain of the stack's Gateway. Raises UserError where no Gateway has a listener for one."""
-    for gateway in api.list("gateway.networking.k8s.io/v1", "Gateway"):
-        for listener in gateway["spec"]["listeners"]:
-            if listener.get("hostname", "").startswith("*."):
-                return str(listener["hostname"].removeprefix("*."))
-    raise UserError("No Gateway of the stack has a listener for the names of a domain, such as *.ml.example.com.")
+def _git_settings(cluster: Cluster) -> Mapping[str, str]:
+    """What makes git reach the repository under its own URL, as Argo CD does."""
+    authority = cluster.plane.certificate_authority.ca_file
+    return {"https_proxy": cluster.git_server.proxy_url, "GIT_SSL_CAINFO": str(authority)}

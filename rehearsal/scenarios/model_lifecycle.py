@@ -21,7 +21,10 @@ from rehearsal.scenarios.step_runner import StepRunner
 from rehearsal.session import Rehearsal, RunningRehearsal
 
 _WIDTH = 100
-_SIMULATED = "  the clouds; nodes, kubelets, the cluster's network and gateway; Argo CD's Redis; the models' users"
+_SIMULATED = (
+    "  the clouds, with the databases; nodes, kubelets, the cluster's network and gateway; External Secrets;\n"
+    "  Argo CD's Redis; the models' users"
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def run(stack: str, port: int = 0, challengers: Sequence[Challenger] = CHALLENGE
         cluster = running.cluster
         runner.run_step("Bring the stack up", lambda: _bring_up(rehearsal, running.environment))
         folder = rehearsal.folder / "lifecycle"
-        with run_environment(cluster, _require_repository(running, stack), stack, folder) as environment:
+        with run_environment(cluster, _require_repository(running, stack), folder) as environment:
             _prepare_gitops(runner, environment, stack)
             runner.run_step("Start Prometheus", lambda: environment.start_prometheus(prometheus_program))
             for number, challenger in enumerate(challengers, start=1):
@@ -106,10 +109,11 @@ def _require_repository(running: RunningRehearsal, stack: str) -> GitOpsReposito
 
 
 def _prepare_gitops(runner: StepRunner, environment: ScenarioEnvironment, stack: str) -> None:
-    """Have Argo CD sync the repository, which has no model yet, and connect MLflow with the promotion."""
+    """Have Argo CD sync the repository, which has no model yet, and run the processes of the stack's own services."""
     pod_processes.commit_annotation(environment.repository, stack)
     runner.run_step("Sync the empty repository", lambda: model_steps.wait_until_synced(environment))
-    runner.run_step("Register the promotion's webhook in MLflow", lambda: model_steps.start_promotion(environment))
+    runner.run_step("Start promotion and rollout", lambda: pod_processes.run_services(environment.plane.api))
+    runner.run_step("Webhook registered in MLflow", lambda: model_steps.wait_until_registered(environment))
 
 
 def _challenge(runner: StepRunner, environment: ScenarioEnvironment, challenger: Challenger, number: int) -> None:

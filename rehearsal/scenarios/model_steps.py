@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -12,9 +13,11 @@ from typing import Any
 import requests
 
 from rehearsal.console import UserError
-from rehearsal.kubernetes.control_plane.control_plane import HOST
+from rehearsal.polling import WaitTimeoutError, wait_until
 from rehearsal.scenarios import argocd_application
 from rehearsal.scenarios.environment import ScenarioEnvironment
+from rehearsal.scenarios.kubelet_stub import pod_log
+from rehearsal.scenarios.pod_processes import find_service_pod
 from rehearsal.scenarios.processes import package, python
 from rehearsal.scenarios.waiting import wait_for_step
 
@@ -26,15 +29,12 @@ _TRAINING_TIMEOUT = 600.0  # seconds; the pipeline takes about a minute
 _ROLLOUT_TIMEOUT = 600.0  # seconds
 _REQUEST_TIMEOUT = 10  # seconds
 
-# A rollout in minutes instead of hours. Its guardrails and tests are those of production.
-_ROLLOUT_SETTINGS = {
-    "ROLLOUT_INTERVAL": "8",
-    "ROLLOUT_POLL_INTERVAL": "1",
-    "ROLLOUT_MIN_REQUESTS": "20",
-    "ROLLOUT_MAX_P95": "1",
-}
 _CLIENTS = 4
-_WAITING_MESSAGES = ("guardrails pass", "evaluation inconclusive")
+_WAITING_MESSAGES = ("guardrails pass", "evaluation inconclusive", "waiting: ")
+_END = re.compile(r"(settled|rolled-back): version ")
+_FINAL = ("serving", "rolled-back")
+_INTERVAL = 0.5  # seconds between two looks at a rollout
+_SHOWN_MESSAGES = 5
 
 
 @dataclass(frozen=True)
@@ -49,25 +49,13 @@ class RolloutResult:
     responses: Mapping[str, int]
 
 
-def start_promotion(environment: ScenarioEnvironment) -> None:
-    """Start the promotion's receiver and worker, and register the receiver as a webhook of MLflow's."""
-    url = f"http://{HOST}:{environment.receiver_port}"
-    processes = environment.processes
-    processes.start_module("receiver", "lifecycle.promotion", "serve", PORT=str(environment.receiver_port))
-    processes.start_module("worker", "lifecycle.promotion", "work")
-    processes.wait_until_ready("receiver", f"{url}/health")
-    response = requests.post(
-        f"{environment.mlflow_url}/api/2.0/mlflow/webhooks",
-        json={
-            "name": "promotion",
-            "url": f"{url}/webhooks/mlflow",
-            "events": [{"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}],
-            "secret": processes.environment["PROMOTION_WEBHOOK_SECRET"],
-        },
-        timeout=_REQUEST_TIMEOUT,
+def wait_until_registered(environment: ScenarioEnvironment) -> None:
+    """Wait until the promotion's worker has registered its webhook in MLflow."""
+    url = f"{environment.mlflow_url}/api/2.0/mlflow/webhooks"
+    wait_for_step(
+        lambda: requests.get(url, timeout=_REQUEST_TIMEOUT).json().get("webhooks"),
+        "The promotion's worker has not registered its webhook in MLflow",
     )
-    if not response.ok:
-        raise UserError(f"MLflow rejects the webhook: {response.text[:300]}")
 
 
 def train(environment: ScenarioEnvironment, name: str) -> str:
@@ -108,21 +96,25 @@ def wait_until_ready(environment: ScenarioEnvironment, role: str) -> None:
 
 
 def roll_out(environment: ScenarioEnvironment, version: str, *, outlier_rate: float = 0.0) -> RolloutResult:
-    """Roll a challenger out to its end while users request predictions.
+    """Request predictions as users do, until the cluster's controller has rolled a challenger out, or back.
 
     `outlier_rate` is the share of requests with a value that no row of the training data has.
     """
-    traffic, rollout = f"traffic-{version}", f"rollout-{version}"
-    processes = environment.processes
-    # The promotion gives this hostname to the model's route. No gateway runs that would redirect to HTTPS.
-    url = f"http://{MODEL}.{processes.environment['GITOPS_DOMAIN']}/predict"
-    processes.start(traffic, [python(), package() / "rehearsal" / "traffic.py", url, str(_CLIENTS), str(outlier_rate)])
-    processes.start_module(rollout, "lifecycle.rollout", "run", MODEL, **_ROLLOUT_SETTINGS)
-    processes.wait_until_finished(rollout, _ROLLOUT_TIMEOUT)
+    traffic, processes = f"traffic-{version}", environment.processes
+    processes.start(
+        traffic,
+        [python(), package() / "rehearsal" / "traffic.py", _find_url(environment), str(_CLIENTS), str(outlier_rate)],
+    )
+    try:
+        wait_until(lambda: _get_status(environment, version) in _FINAL, timeout=_ROLLOUT_TIMEOUT, interval=_INTERVAL)
+    except WaitTimeoutError:
+        tail = "\n".join(_rollout_messages(environment)[-_SHOWN_MESSAGES:])
+        raise UserError(
+            f"The rollout of version {version} has not ended after {_ROLLOUT_TIMEOUT:g} s. Its last steps:\n{tail}"
+        ) from None
     environment.plane.supervisor.stop(traffic)
     counts = [line for line in processes.output_lines(traffic) if line.startswith("{")]
-    steps = [line for line in processes.output_lines(rollout) if line.startswith(f"{MODEL}: ")]
-    messages = [line for line in steps if not any(waiting in line for waiting in _WAITING_MESSAGES)]
+    messages = [line for line in _rollout_messages(environment) if not any(text in line for text in _WAITING_MESSAGES)]
     return RolloutResult(messages, json.loads(counts[-1]) if counts else {})
 
 
@@ -151,17 +143,46 @@ def get_challenger(environment: ScenarioEnvironment) -> str:
 
 def get_weights(environment: ScenarioEnvironment) -> Mapping[str, int]:
     """The weights of the HTTPRoute in the cluster by service, in percent."""
-    route = environment.plane.api.get("gateway.networking.k8s.io/v1", "HTTPRoute", MODEL, _NAMESPACE) or {}
-    rules = route.get("spec", {}).get("rules") or [{}]
+    rules = _get_route(environment).get("spec", {}).get("rules") or [{}]
     return {backend["name"]: backend["weight"] for backend in rules[0].get("backendRefs", ())}
+
+
+def _find_url(environment: ScenarioEnvironment) -> str:
+    """Where the model's users request predictions: under the hostname that the promotion gave its route."""
+    return f"http://{_get_route(environment)['spec']['hostnames'][0]}/predict"
+
+
+def _get_route(environment: ScenarioEnvironment) -> Mapping[str, Any]:
+    return environment.plane.api.get("gateway.networking.k8s.io/v1", "HTTPRoute", MODEL, _NAMESPACE) or {}
 
 
 def _promotion_time(environment: ScenarioEnvironment, version: str) -> float:
     """Seconds from an event's arrival in the inbox to its end; 0 while it has not ended."""
-    with closing(sqlite3.connect(environment.processes.folder / "inbox.db", timeout=_REQUEST_TIMEOUT)) as inbox:
+    with closing(sqlite3.connect(environment.inbox, timeout=_REQUEST_TIMEOUT)) as inbox:
         statement = "SELECT finished - received FROM event WHERE version = ? AND outcome = 'promoted'"
         row = inbox.execute(statement, (version,)).fetchone()
     return float(row[0]) if row else 0.0
+
+
+def _get_status(environment: ScenarioEnvironment, version: str) -> str:
+    """A version's status tag in the registry."""
+    url = f"{environment.mlflow_url}/api/2.0/mlflow/model-versions/get"
+    response = requests.get(url, params={"name": MODEL, "version": version}, timeout=_REQUEST_TIMEOUT)
+    tags = response.json().get("model_version", {}).get("tags", [])
+    return next((str(tag["value"]) for tag in tags if tag["key"] == "groundwork.status"), "")
+
+
+def _rollout_messages(environment: ScenarioEnvironment) -> list[str]:
+    """What the rollout's controller has written of the latest rollout."""
+    log = pod_log(environment.plane, find_service_pod(environment.plane.api, "rollout-controller"))
+    messages: list[str] = []
+    for line in log.read_text(errors="replace").splitlines():
+        _, found, message = line.partition(f" {MODEL}: ")
+        if found:
+            if messages and _END.match(messages[-1]):
+                messages = []
+            messages.append(message)
+    return messages
 
 
 def _get_inference_service(environment: ScenarioEnvironment, role: str) -> Mapping[str, Any]:

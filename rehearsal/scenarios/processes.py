@@ -1,4 +1,4 @@
-"""The processes of the model lifecycle on this machine: MLflow, and those of training, promotion and rollout.
+"""The processes of the model lifecycle that no pod of the stack has: MLflow, and those of training and of users.
 
 The control plane's supervisor owns them, so that none outlives the rehearsal.
 """
@@ -117,15 +117,13 @@ def _read_allowed_hosts(plane: ControlPlane) -> Sequence[str]:
     raise UserError("No ConfigMap in namespace mlflow sets MLFLOW_SERVER_ALLOWED_HOSTS, the hosts that MLflow allows.")
 
 
-def build_environment(proxy: str, mlflow: str, repository: Path, folder: Path) -> dict[str, str]:
-    """The environment that configures training, promotion and rollout."""
+def build_environment(proxy: str, mlflow: str, folder: Path) -> dict[str, str]:
+    """The environment of training, users and MLflow."""
     return {
         "PYTHONPATH": str(package() / "src"),
         "MLFLOW_TRACKING_URI": mlflow,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "GITOPS_REPOSITORY": str(repository),
-        "PROMOTION_INBOX": f"sqlite:///{folder / 'inbox.db'}",
         "TRAINING_DATA_REMOTE": str(folder / "data"),
         "http_proxy": proxy,
         "no_proxy": HOST,

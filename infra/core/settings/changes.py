@@ -307,6 +307,9 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "gitops.repository": _both(_OTHER_MODELS),
     "gitops.revision": _both(_OTHER_MODELS),
     "gitops.path": _both(_OTHER_MODELS),
+    "images.promotion": _both(Transitions(Change(Effect.FREE, "promotions and rollouts continue in new pods"))),
+    "lifecycle.gitToken": _both(_FREE),
+    "lifecycle.notifications": _both(_FREE),
     "resilience.deletionProtection": _both(_FREE),
     "resilience.retainData": _both(
         Transitions(Change(Effect.FREE, "volumes that exist are retained or deleted as they were to be when created"))

@@ -49,6 +49,7 @@ def find_faults(settings: Settings, stack: str) -> Iterator[Fault]:
         _check_sizes,
         _check_database,
         _check_retention,
+        _check_git_token,
         _check_gateway,
     ):
         yield from rule(settings)
@@ -358,4 +359,16 @@ def _check_gateway(settings: Settings) -> Iterator[Fault]:
             "is not set, and an ACME server issues no certificate without it (gateway.issuer)",
             "set it, or set gateway.issuer to self-signed",
             others=("gateway.issuer",),
+        )
+
+
+def _check_git_token(settings: Settings) -> Iterator[Fault]:
+    if settings.images.promotion and not settings.lifecycle.git_token:
+        yield Fault(
+            "lifecycle.gitToken",
+            "must name a secret: promotions are pushed to the GitOps repository with it",
+            "store a token that may push under a name such as git-token, and write that name here; or remove "
+            "images.promotion",
+            value="",
+            others=("images.promotion",),
         )

@@ -15,6 +15,7 @@ from infra.core.settings.limits import ADMINS, AWS_RETENTION_DAYS, AZURE_DATABAS
 from infra.core.settings.values import (
     AuthorizedRange,
     Cidr,
+    Digest,
     Domain,
     Email,
     GitFolder,
@@ -22,6 +23,7 @@ from infra.core.settings.values import (
     GitRevision,
     HostLabel,
     HttpsUrl,
+    SecretName,
     Switch,
     Unit,
     WholeNumber,
@@ -194,6 +196,35 @@ class GitopsSettings(Section):
         examples=["ml/stacks/test"],
         description="folder of the stack's models, which ends with the stack's name so that no two stacks share it; "
         "none uses stacks/ and that name",
+    )
+
+
+class ImageSettings(Section):
+    """The platform's own images in the stack's registry, each by its digest."""
+
+    promotion: Digest = Field(
+        "",
+        examples=["sha256:4f0c3d7a9b1e5c8d2f6a0b4e8c1d5f9a3b7e0c4d8f2a6b9e1c5d7f3a0b8e4c2d"],
+        description="digest of the image `promotion`, built from platform/lifecycle/images/promotion; none deploys "
+        "neither promotion nor rollout",
+    )
+
+
+class LifecycleSettings(Section):
+    """What promotion and rollout of models read from the stack's store of secrets.
+
+    On AWS each name is below the stack's prefix, as in acme-gw-dev/git-token.
+    """
+
+    git_token: SecretName = Field(
+        "git-token",
+        examples=["models-git-token"],
+        description="name of the secret with the token that may push to the GitOps repository",
+    )
+    notifications: SecretName = Field(
+        "",
+        examples=["slack-url"],
+        description="name of the secret with the URL of a Slack-compatible webhook; none sends no notifications",
     )
 
 

@@ -14,6 +14,8 @@ from infra.core.settings.sections import (
     DatabaseSettings,
     GatewaySettings,
     GitopsSettings,
+    ImageSettings,
+    LifecycleSettings,
     NetworkSettings,
     ResilienceSettings,
     Section,
@@ -65,6 +67,8 @@ class Settings(Section):
     training: TrainingSettings
     telemetry: TelemetrySettings
     gitops: GitopsSettings = GitopsSettings()
+    images: ImageSettings = ImageSettings()
+    lifecycle: LifecycleSettings = LifecycleSettings()
     resilience: ResilienceSettings
 
     @model_validator(mode="before")

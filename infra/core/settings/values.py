@@ -165,6 +165,29 @@ GitFolder = Annotated[
         )
     ),
 ]
+Digest = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            r"(sha256:[0-9a-f]{64})?",
+            "must be the digest of an image, sha256: and 64 hexadecimal digits, since a tag could be moved to another "
+            "image",
+            "copy it from the output of the push, or from `docker buildx imagetools inspect`",
+        )
+    ),
+]
+SecretName = Annotated[
+    str,
+    AfterValidator(
+        # Key Vault's names, which Secrets Manager allows as well:
+        # https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#vault-name-and-object-name
+        _require_form(
+            r"([0-9a-zA-Z-]{1,127})?",
+            "must be the name of a secret in the stack's store: 1 to 127 letters, digits and hyphens; never its value",
+            "store the value under a name such as git-token, and write that name here",
+        )
+    ),
+]
 AwsAccount = Annotated[
     str,
     AfterValidator(

@@ -29,7 +29,8 @@ def sync_secrets(api: ApiClient, stored: Collection[str]) -> bool:
     for store in stores:
         write_status(api, store, {"conditions": [build_condition(store, "Ready", None, "Valid", PLACEHOLDER)]})
     for external_secret in api.list(_API_VERSION, "ExternalSecret"):
-        missing = [key for key in _list_remote_keys(external_secret) if key not in stored]
+        # What people store has the stack's prefix before it on AWS.
+        missing = [key for key in _list_remote_keys(external_secret) if not {key, key.rpartition("/")[2]} & {*stored}]
         failure = ("SecretSyncedError", f"the store has no secret {', '.join(missing)}") if missing else None
         if not missing:
             _ensure_secret(api, external_secret)

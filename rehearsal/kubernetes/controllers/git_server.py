@@ -1,6 +1,7 @@
 """Serves git repositories on this machine under the https URLs of remote ones, as an HTTPS proxy.
 
-It answers with git's own HTTP backend, read-only, and authenticates as the URL's host with a certificate of the run's
+It answers with git's own HTTP backend, which accepts pushes where a repository's configuration does. It authenticates
+as the URL's host with a certificate of the run's
 authority. It refuses all other hosts: a rehearsal opens no connection beyond this machine.
 
 Protocol: https://git-scm.com/docs/git-http-backend

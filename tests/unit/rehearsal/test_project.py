@@ -49,6 +49,13 @@ def test_without_a_folder_stacks_are_beside_pulumi_yaml(root: Path) -> None:
     assert project.load(root).stack_names == ["test"]
 
 
+def test_secrets_that_people_store_are_a_list_of_names(root: Path) -> None:
+    describe(root, "given_secrets: [git-token, slack-url]\n")
+    assert project.load(root).given_secrets == ("git-token", "slack-url")
+    describe(root, "")
+    assert project.load(root).given_secrets == ()
+
+
 def test_a_missing_key_is_an_error_only_in_a_command_that_needs_it(root: Path) -> None:
     found = project.load(root)
     assert found.policy_pack is None

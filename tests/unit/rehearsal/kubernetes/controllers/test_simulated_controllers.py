@@ -104,6 +104,12 @@ def test_a_stored_secret_is_brought_into_the_cluster_without_its_value() -> None
     assert api.ready("ClusterSecretStore", "platform")[0] == api.ready("ExternalSecret", "database")[0] == "True"
 
 
+def test_a_secret_that_people_store_may_have_the_stacks_prefix() -> None:
+    api: Any = ApiStub(external_secret("acme/git-token"))
+    external_secrets.sync_secrets(api, {"git-token"})
+    assert api.ready("ExternalSecret", "database")[0] == "True"
+
+
 def test_a_secret_that_is_not_stored_is_named() -> None:
     api: Any = ApiStub(external_secret("acme/absent"))
     assert not external_secrets.sync_secrets(api, {"acme/database"})

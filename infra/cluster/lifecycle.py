@@ -1,0 +1,338 @@
+"""The platform's own services: promotion and rollout of models.
+
+The receiver takes MLflow's webhooks into its inbox, the worker promotes what waits there to a commit in the GitOps
+repository, and the rollout's controller moves requests to it. All run the image `promotion` of platform/lifecycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import pulumi
+import pulumi_random as random
+from pulumi_kubernetes.apiextensions import CustomResource
+from pulumi_kubernetes.apps.v1 import Deployment
+from pulumi_kubernetes.batch.v1 import Job
+from pulumi_kubernetes.core.v1 import Secret, Service
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from infra.access import Workload, get_workload
+from infra.cluster import mlflow, pod_values
+from infra.cluster.disruption_budget import create_disruption_budget
+from infra.cluster.external_secrets import create_external_secret
+from infra.cluster.flows import Flow, Place, Pods
+from infra.cluster.gateway import GATEWAY
+from infra.cluster.gitops import find_path
+from infra.cluster.namespaces import GATEWAY as GATEWAY_NAMESPACE
+from infra.cluster.namespaces import MONITORING
+from infra.contract import DatabaseContract, Foundation
+from infra.core.component import Component, StackContext
+
+IMAGE = "promotion"
+PORT = 8080  # of every process: webhooks, probes and metrics
+
+_PROMOTION, _ROLLOUT = get_workload("promotion"), get_workload("rollout")
+_NAMESPACE = _PROMOTION.namespace
+_USER = 10001  # the image's
+_SECRETS_PATH = "/run/secrets/groundwork"
+_PROMETHEUS = f"http://kube-prometheus-stack-prometheus.{MONITORING}.svc.cluster.local:9090"
+
+# Secrets in the cluster; their keys are the names of the files that the processes read.
+_INBOX, _ADMINISTRATOR, _WEBHOOK = "promotion-inbox", "promotion-administrator", "promotion-webhook"
+_GIT, _NOTIFICATIONS = "gitops-token", "notifications"
+
+
+@dataclass(frozen=True)
+class Process:
+    """One of the image's programs, which runs in a Deployment.
+
+    arguments    of the image's entry point
+    secrets      that it reads
+    environment  beside that of all processes
+    """
+
+    name: str
+    workload: Workload
+    arguments: Sequence[str]
+    resources: Mapping[str, Any]
+    secrets: Sequence[str]
+    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What selects its pods."""
+        return {**self.workload.pod_labels, "app.kubernetes.io/component": self.name}
+
+    @property
+    def pods(self) -> Pods:
+        return Pods(_NAMESPACE, self.name, self.labels)
+
+
+RECEIVER = Process(
+    "promotion-receiver",
+    _PROMOTION,
+    ("lifecycle.promotion", "serve"),
+    pod_values.resources("50m", "256Mi", "512Mi"),
+    (_INBOX, _WEBHOOK),
+)
+WEBHOOK_URL = f"http://{RECEIVER.name}.{_NAMESPACE}.svc.cluster.local/webhooks/mlflow"
+WORKER = Process(
+    "promotion-worker",
+    _PROMOTION,
+    ("lifecycle.promotion", "work"),
+    # Two gates at a time, each with a model and its held-out data in memory.
+    pod_values.resources("100m", "512Mi", "3Gi"),
+    (_INBOX, _WEBHOOK, _GIT, _NOTIFICATIONS),
+    {"PROMOTION_WEBHOOK_URL": WEBHOOK_URL, "PROMOTION_GATE_CONCURRENCY": "2"},
+)
+CONTROLLER = Process(
+    "rollout-controller",
+    _ROLLOUT,
+    ("lifecycle.rollout", "watch"),
+    pod_values.resources("50m", "384Mi", "1Gi"),
+    (_GIT, _NOTIFICATIONS),
+    {"ROLLOUT_PROMETHEUS": _PROMETHEUS},
+)
+
+_PROMETHEUS_PODS = Pods(MONITORING, "prometheus", {"app.kubernetes.io/name": "prometheus"})
+_MODELS = Pods("serving", "predictors", {"app.kubernetes.io/part-of": "groundwork"})
+
+
+@dataclass(frozen=True)
+class LifecycleArgs:
+    context: StackContext
+    foundation: Foundation
+
+
+class Lifecycle(Component):
+    """The processes with their secrets, their budget and their monitor; none without an image or a repository."""
+
+    layer = "cluster"
+    flows = (
+        Flow(mlflow.SERVER, RECEIVER.pods, PORT, "delivers webhooks"),
+        Flow(CONTROLLER.pods, _PROMETHEUS_PODS, 9090, "queries the metrics of challengers"),
+        Flow(CONTROLLER.pods, _MODELS, 8000, "requests test predictions"),
+        *(
+            Flow(process.pods, place, 443, "reads and writes the GitOps repository, and notifies")
+            for process in (WORKER, CONTROLLER)
+            for place in (Place.INTERNET, Place.PRIVATE_NETWORK)
+        ),
+    )
+
+    def __init__(self, name: str, args: LifecycleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._args = args
+        missing = find_missing_settings(args.context)
+        if missing:
+            # Not an error: the first deployment of a stack creates the registry that the image is pushed to.
+            pulumi.log.warn(f"Promotion and rollout are not deployed: {missing}", self)
+            self.register_outputs({})
+            return
+        generated, secrets = self._create_secrets(args.foundation), self._create_external_secrets()
+        database = self._create_database(generated)
+        replicas = args.context.settings.resilience.replicas
+        self._create_deployment(RECEIVER, replicas, [database])
+        self._create_receiver_service()
+        create_disruption_budget(RECEIVER.name, _NAMESPACE, replicas, RECEIVER.labels, self.child_options())
+        # One each: the processes are safe beside others of their kind, but no faster.
+        for process in (WORKER, CONTROLLER):
+            self._create_deployment(process, 1, [database, *secrets])
+        self._create_monitor()
+        self.register_outputs({"webhook": WEBHOOK_URL})
+
+    def _create_secrets(self, foundation: Foundation) -> Sequence[Secret]:
+        """Secrets that the stack generates."""
+        webhook = random.RandomPassword(_WEBHOOK, length=48, special=False, opts=self.child_options())
+        inbox = {"promotion_inbox": _format_url(foundation.lifecycle_db)}
+        administrator = {"promotion_administrator": _format_url(foundation.tracking_db)}
+        return [
+            self._create_secret(_INBOX, inbox),
+            self._create_secret(_ADMINISTRATOR, administrator),
+            self._create_secret(_WEBHOOK, {"promotion_webhook_secret": webhook.result}),
+        ]
+
+    def _create_secret(self, name: str, content: Mapping[str, pulumi.Input[str]]) -> Secret:
+        return Secret(name, metadata=_metadata(name), string_data=content, opts=self.child_options())
+
+    def _create_external_secrets(self) -> Sequence[pulumi.Resource]:
+        """Secrets that people put into the stack's store; External Secrets copies them."""
+        settings = self._args.context.settings.lifecycle
+        references = {_GIT: ("gitops_token", settings.git_token)}
+        if settings.notifications:
+            references[_NOTIFICATIONS] = ("notify_slack_url", settings.notifications)
+        return [
+            create_external_secret(
+                name, _NAMESPACE, {file: self._args.foundation.secrets.name_prefix + key}, self.child_options()
+            )
+            for name, (file, key) in references.items()
+        ]
+
+    def _create_database(self, secrets: Sequence[Secret]) -> Job:
+        """The inbox's database and login, by the administrator of the server. Again, when the image changes."""
+        name = "promotion-database"
+        arguments, read = ["lifecycle.promotion", "create-database"], (_INBOX, _ADMINISTRATOR)
+        process = Process(name, _PROMOTION, arguments, pod_values.resources("50m", "256Mi", "512Mi"), read)
+        pod = self._build_pod(process, 1, serves=False)
+        return Job(
+            name,
+            metadata=_metadata(name, process.labels),
+            spec={"backoffLimit": 6, "template": {**pod, "spec": {**pod["spec"], "restartPolicy": "OnFailure"}}},
+            # A Job cannot be changed, and its name is taken as long as it exists.
+            opts=self.child_options(depends_on=list(secrets), delete_before_replace=True, replace_on_changes=["spec"]),
+        )
+
+    def _create_deployment(self, process: Process, replicas: int, after: Sequence[pulumi.Resource]) -> None:
+        strategy = {"type": "Recreate"} if replicas == 1 else {"type": "RollingUpdate"}
+        Deployment(
+            process.name,
+            metadata=_metadata(process.name, process.labels),
+            spec={
+                "replicas": replicas,
+                "strategy": strategy,
+                "selector": {"matchLabels": dict(process.labels)},
+                "template": self._build_pod(process, replicas),
+            },
+            opts=self.child_options(depends_on=list(after)),
+        )
+
+    def _build_pod(self, process: Process, replicas: int, *, serves: bool = True) -> dict[str, Any]:
+        identity = self._args.foundation.identities[process.workload.name]
+        container = {
+            "name": process.name,
+            "image": self._image,
+            "args": list(process.arguments),
+            "env": [{"name": name, "value": value} for name, value in self._environment(process).items()],
+            "resources": process.resources,
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            },
+            "volumeMounts": [
+                {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 the container's
+                {"name": "secrets", "mountPath": _SECRETS_PATH, "readOnly": True},
+            ],
+        }
+        sources = [{"secret": {"name": name}} for name in process.secrets if name in self._secret_names]
+        return {
+            "metadata": {"labels": {**process.labels, **identity.pod_labels}},
+            "spec": {
+                "serviceAccountName": process.workload.service_account,
+                "automountServiceAccountToken": False,
+                "securityContext": {
+                    "runAsNonRoot": True,
+                    "runAsUser": _USER,
+                    "runAsGroup": _USER,
+                    "fsGroup": _USER,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+                "terminationGracePeriodSeconds": 60,
+                "topologySpreadConstraints": pod_values.zone_spread(replicas, process.labels),
+                "containers": [{**container, **(_PROBES if serves else {})}],
+                "volumes": [
+                    {"name": "tmp", "emptyDir": {"sizeLimit": "4Gi"}},  # clones, and models while they are tested
+                    {"name": "secrets", "projected": {"sources": sources, "defaultMode": 0o440}},
+                ],
+            },
+        }
+
+    @property
+    def _image(self) -> pulumi.Output[str]:
+        prefix = self._args.foundation.registry.image_prefix
+        return pulumi.Output.format("{}{}@{}", prefix, IMAGE, self._args.context.settings.images.promotion)
+
+    @property
+    def _secret_names(self) -> Sequence[str]:
+        optional = [_NOTIFICATIONS] if self._args.context.settings.lifecycle.notifications else []
+        return [_INBOX, _ADMINISTRATOR, _WEBHOOK, _GIT, *optional]
+
+    def _environment(self, process: Process) -> Mapping[str, pulumi.Input[str]]:
+        context = self._args.context
+        gitops = context.settings.gitops
+        return {
+            "HOST": "0.0.0.0",  # noqa: S104 the pod's own address
+            "PORT": str(PORT),
+            "MLFLOW_TRACKING_URI": mlflow.URL,
+            **self._args.foundation.artifacts.environment,
+            "GITOPS_REPOSITORY": gitops.repository,
+            "GITOPS_BRANCH": gitops.revision,
+            "GITOPS_STACK": context.naming.stack,
+            "GITOPS_DOMAIN": context.naming.domain,
+            "GITOPS_PATH": find_path(gitops, context.naming.stack),
+            "GITOPS_GATEWAY": GATEWAY,
+            "GITOPS_GATEWAY_NAMESPACE": GATEWAY_NAMESPACE,
+            "GITOPS_SECRETS_DIR": _SECRETS_PATH,
+            "PROMOTION_SECRETS_DIR": _SECRETS_PATH,
+            **process.environment,
+        }
+
+    def _create_receiver_service(self) -> None:
+        Service(
+            RECEIVER.name,
+            metadata=_metadata(RECEIVER.name, RECEIVER.labels),
+            spec={
+                "type": "ClusterIP",
+                "selector": dict(RECEIVER.labels),
+                "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
+            },
+            opts=self.child_options(),
+        )
+
+    def _create_monitor(self) -> None:
+        """Of pods, because only the receiver has a Service."""
+        names = [process.name for process in (RECEIVER, WORKER, CONTROLLER)]
+        component = {"key": "app.kubernetes.io/component", "operator": "In", "values": names}
+        CustomResource(
+            "lifecycle-monitor",
+            api_version="monitoring.coreos.com/v1",
+            kind="PodMonitor",
+            metadata=_metadata("lifecycle"),
+            spec={
+                "selector": {"matchExpressions": [component]},
+                "podMetricsEndpoints": [{"port": "http", "path": "/metrics"}],
+            },
+            opts=self.child_options(),
+        )
+
+
+def find_missing_settings(context: StackContext) -> str:
+    """Why the services cannot run with these settings, and the remedy; empty if they can."""
+    settings = context.settings
+    if not settings.images.promotion:
+        return (
+            "images.promotion is not set. Build platform/lifecycle/images/promotion, push it to the stack's registry, "
+            "and set images.promotion to its digest."
+        )
+    if not settings.gitops.repository:
+        return "gitops.repository is not set, so that there is nothing to commit to. Set it to the repository's URL."
+    return ""
+
+
+_PROBES = {
+    "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+    # Importing MLflow takes a process that shares its node with others some time.
+    "startupProbe": {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 2, "failureThreshold": 60},
+    "livenessProbe": {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 15, "timeoutSeconds": 5},
+    "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 5, "timeoutSeconds": 5},
+}
+
+
+def _metadata(name: str, labels: Mapping[str, str] | None = None) -> ObjectMetaArgs:
+    return ObjectMetaArgs(name=name, namespace=_NAMESPACE, labels=labels)
+
+
+def _format_url(database: DatabaseContract) -> pulumi.Output[str]:
+    """The URL of a database, a secret. The server requires TLS, and has a certificate of its cloud's own authority."""
+
+    def format_(host: str, password: str) -> str:
+        user = quote(database.username, safe="")
+        return (
+            f"postgresql://{user}:{quote(password, safe='')}@{host}:{database.port}/{database.database}?sslmode=require"
+        )
+
+    return pulumi.Output.secret(
+        pulumi.Output.all(database.host, database.password).apply(lambda parts: format_(str(parts[0]), str(parts[1])))
+    )

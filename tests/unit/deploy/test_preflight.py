@@ -1,0 +1,34 @@
+"""A preflight refuses the placeholder that rehearsals run with. test_commands proves what follows from that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from deploy.findings import render
+from deploy.preflight import PLACEHOLDER_DIGEST, check_images
+from deploy.stack import Stack
+from tests.support.recording import stack_context
+
+
+class _Stack:
+    def __init__(self, digest: str) -> None:
+        self.settings = stack_context("azure", images={"promotion": digest}).settings
+
+
+def test_a_placeholder_is_not_deployed() -> None:
+    text = render(list(check_images(cast("Stack", _Stack(PLACEHOLDER_DIGEST)))))
+    assert "groundwork:images.promotion is a placeholder, which no registry has" in text
+    assert "Remedy: set the digest of your image, or remove the setting" in text
+
+
+@pytest.mark.parametrize("digest", ["", f"sha256:{'a' * 64}"])
+def test_a_digest_or_none_is(digest: str) -> None:
+    assert list(check_images(cast("Stack", _Stack(digest)))) == []
+
+
+def test_it_is_the_shipped_stacks_digest() -> None:
+    for file in Path("stacks").glob("Pulumi.*.yaml"):
+        assert f"promotion: {PLACEHOLDER_DIGEST}" in file.read_text()

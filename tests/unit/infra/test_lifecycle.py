@@ -1,0 +1,163 @@
+"""The promotion's and the rollout's processes in the cluster, on a foundation of constant values.
+
+Proves what their pods run, read and may do, that no value of a secret is in them, and what is said where they cannot be
+deployed. That the processes start with it is proven by the rehearsed model lifecycle.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from infra.cluster.lifecycle import CONTROLLER, RECEIVER, WORKER, Lifecycle, LifecycleArgs
+from infra.cluster.mlflow import SERVER
+from infra.cluster.namespaces import SERVICE_PROFILES, Namespaces, NamespacesArgs
+from tests.support.foundations import sample_foundation
+from tests.support.recording import Recorder, record_program, stack_context
+
+DIGEST = f"sha256:{'a' * 64}"
+NEEDED = {"images": {"promotion": DIGEST}, "gitops": {"repository": "https://git.example.com/acme/models.git"}}
+
+
+def declare(environment: str = "dev", **settings: Any) -> Recorder:
+    context = stack_context("azure", environment, **{**NEEDED, **settings})
+
+    def program() -> None:
+        foundation = sample_foundation()
+        namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, SERVICE_PROFILES))
+        options = pulumi.ResourceOptions(depends_on=[namespaces])
+        Lifecycle("lifecycle", LifecycleArgs(context, foundation), options)
+
+    recorder, _ = record_program(program)
+    return recorder
+
+
+@pytest.fixture(scope="module")
+def declared() -> Recorder:
+    return declare("prod")
+
+
+def deployments(recorder: Recorder) -> dict[str, Any]:
+    found = [item.inputs for item in recorder.of_type("kubernetes:apps/v1:Deployment")]
+    return {item["metadata"]["name"]: item["spec"] for item in found}
+
+
+def pod(recorder: Recorder, name: str) -> Any:
+    return deployments(recorder)[name]["template"]["spec"]
+
+
+def environment(recorder: Recorder, name: str) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in pod(recorder, name)["containers"][0]["env"]}
+
+
+def test_three_processes_run_the_image_by_its_digest(declared: Recorder) -> None:
+    images = {name: pod(declared, name)["containers"][0]["image"] for name in deployments(declared)}
+    assert images == dict.fromkeys(
+        (RECEIVER.name, WORKER.name, CONTROLLER.name), f"registry.example/gw/promotion@{DIGEST}"
+    )
+    assert {name: spec["replicas"] for name, spec in deployments(declared).items()} == {
+        RECEIVER.name: 2,
+        WORKER.name: 1,
+        CONTROLLER.name: 1,
+    }
+    (budget,) = declared.of_type("kubernetes:policy/v1:PodDisruptionBudget")
+    assert budget.inputs["spec"]["selector"]["matchLabels"] == dict(RECEIVER.labels)
+
+
+def test_a_single_receiver_has_no_budget() -> None:
+    assert declare("dev").of_type("kubernetes:policy/v1:PodDisruptionBudget") == []
+
+
+@pytest.mark.parametrize("process", [RECEIVER, WORKER, CONTROLLER], ids=lambda process: process.name)
+def test_a_process_is_restricted_probed_and_bounded(declared: Recorder, process: Any) -> None:
+    spec = pod(declared, process.name)
+    (container,) = spec["containers"]
+    assert spec["serviceAccountName"] == process.workload.service_account
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert {"cpu", "memory"} == set(container["resources"]["requests"])
+    assert {probe: container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")} == {
+        "livenessProbe": "/health",
+        "readinessProbe": "/ready",
+    }
+    labels = deployments(declared)[process.name]["template"]["metadata"]["labels"]
+    assert labels == {**process.labels, "identity": "on"}
+
+
+def test_no_pod_has_the_value_of_a_secret(declared: Recorder) -> None:
+    holders = {item.type for item in declared.resources if "hunter" in str(item.inputs)}
+    assert holders == {"kubernetes:core/v1:Secret"}
+    (inbox,) = (
+        item.inputs
+        for item in declared.of_type("kubernetes:core/v1:Secret")
+        if item.inputs["metadata"]["name"] == "promotion-inbox"
+    )
+    url = "postgresql://lifecycle:hunter3@db.example:5432/lifecycle?sslmode=require"
+    assert inbox["stringData"] == {"promotion_inbox": url}
+
+
+@pytest.mark.parametrize(
+    ("process", "secrets"),
+    [
+        (RECEIVER, {"promotion-inbox", "promotion-webhook"}),
+        (WORKER, {"promotion-inbox", "promotion-webhook", "gitops-token"}),
+        (CONTROLLER, {"gitops-token"}),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_process_reads_the_secrets_that_it_needs_and_no_others(
+    declared: Recorder, process: Any, secrets: set[str]
+) -> None:
+    (volume,) = (volume for volume in pod(declared, process.name)["volumes"] if volume["name"] == "secrets")
+    assert {source["secret"]["name"] for source in volume["projected"]["sources"]} == secrets
+
+
+def test_only_the_job_that_creates_the_database_reads_the_administrators_login(declared: Recorder) -> None:
+    (job,) = declared.of_type("kubernetes:batch/v1:Job")
+    assert "promotion-administrator" in str(job.inputs)
+    assert job.inputs["spec"]["template"]["spec"]["containers"][0]["args"] == ["lifecycle.promotion", "create-database"]
+    assert not any("promotion-administrator" in str(spec) for spec in deployments(declared).values())
+
+
+def test_what_people_store_is_named_by_settings() -> None:
+    declared = declare(lifecycle={"gitToken": "bot", "notifications": "slack"})
+    kinds = [item.inputs for item in declared.resources if item.inputs.get("kind") == "ExternalSecret"]
+    keys = {item["metadata"]["name"]: item["spec"]["data"] for item in kinds}
+    assert keys == {
+        "gitops-token": [{"secretKey": "gitops_token", "remoteRef": {"key": "gw/bot"}}],
+        "notifications": [{"secretKey": "notify_slack_url", "remoteRef": {"key": "gw/slack"}}],
+    }
+    (volume,) = (volume for volume in pod(declared, WORKER.name)["volumes"] if volume["name"] == "secrets")
+    assert {"secret": {"name": "notifications"}} in volume["projected"]["sources"]
+
+
+def test_mlflow_reaches_the_receiver_and_the_processes_their_repository(declared: Recorder) -> None:
+    flows = {(str(flow.client), str(flow.server), flow.port) for flow in Lifecycle.flows}
+    assert (str(SERVER), f"lifecycle/{RECEIVER.name}", 8080) in flows
+    assert (f"lifecycle/{WORKER.name}", "Internet", 443) in flows
+    assert (f"lifecycle/{CONTROLLER.name}", "serving/predictors", 8000) in flows
+    assert environment(declared, WORKER.name)["GITOPS_REPOSITORY"] == NEEDED["gitops"]["repository"]
+    assert environment(declared, WORKER.name)["PROMOTION_WEBHOOK_URL"].startswith(
+        f"http://{RECEIVER.name}.lifecycle.svc"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"images": {}}, "images.promotion is not set. Build platform/lifecycle/images/promotion, push it to the"),
+        ({"gitops": {}}, "gitops.repository is not set, so that there is nothing to commit to. Set it to"),
+    ],
+)
+def test_without_image_or_repository_nothing_is_deployed_and_it_is_said(
+    settings: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
+    declared = declare(**settings)
+    assert deployments(declared) == {}
+    assert declared.of_type("kubernetes:core/v1:Secret") == []
+    assert [warning for warning in warnings if message in warning]
