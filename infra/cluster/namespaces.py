@@ -60,6 +60,8 @@ MODEL_PROFILES: Mapping[str, Profile] = {
     "training": Profile("restricted", cpu="64", memory="256Gi", pods=200),
     "serving": Profile("restricted", cpu="64", memory="256Gi", pods=200),
 }
+# What a controller gets that only some clouds leave to the platform.
+CONTROLLER_PROFILE = Profile("restricted", cpu="2", memory="4Gi", pods=10)
 PROFILES: Mapping[str, Profile] = {**SERVICE_PROFILES, **MODEL_PROFILES}
 
 

@@ -13,12 +13,15 @@ from infra.cluster.envoy_gateway import EnvoyGateway, EnvoyGatewayArgs
 from infra.cluster.external_secrets import ExternalSecrets, ExternalSecretsArgs
 from infra.cluster.gateway import GATEWAY, Gateway, GatewayArgs
 from infra.cluster.gitops import GitOps, GitOpsArgs
+from infra.cluster.karpenter import Karpenter, KarpenterArgs
 from infra.cluster.kserve import Kserve, KserveArgs
 from infra.cluster.lifecycle import Lifecycle, LifecycleArgs
+from infra.cluster.load_balancer_controller import LoadBalancerController, LoadBalancerControllerArgs
 from infra.cluster.loki import Loki, LokiArgs
+from infra.cluster.metrics_server import MetricsServer, MetricsServerArgs
 from infra.cluster.mlflow import Mlflow, MlflowArgs
 from infra.cluster.monitoring import Monitoring, MonitoringArgs
-from infra.cluster.namespaces import MODEL_PROFILES, SERVICE_PROFILES, Namespaces, NamespacesArgs
+from infra.cluster.namespaces import CONTROLLER_PROFILE, MODEL_PROFILES, SERVICE_PROFILES, Namespaces, NamespacesArgs
 from infra.cluster.network_policies import NetworkPolicies, NetworkPoliciesArgs
 from infra.cluster.storage import Storage, StorageArgs
 from infra.cluster.tempo import Tempo, TempoArgs
@@ -41,15 +44,24 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     def after(*others: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(providers=[provider], depends_on=list(others))
 
+    # What only some clouds leave to the platform.
+    needs = {
+        MetricsServer: not foundation.cluster.has_metrics_api,
+        LoadBalancerController: foundation.load_balancer_controller is not None,
+        Karpenter: foundation.karpenter is not None,
+    }
+    controllers = [component for component, is_needed in needs.items() if is_needed]
     components = (
         *(Monitoring, Loki, Tempo, Alloy),
         *(EnvoyGateway, Certificates, Gateway, Kserve, ExternalSecrets),
         *(Mlflow, ArgoCd, Lifecycle),
+        *controllers,
     )
+    profiles = {**SERVICE_PROFILES, **{controller.namespace: CONTROLLER_PROFILE for controller in controllers}}
     flows = [flow for component in components for flow in component.flows]
     if context.settings.gateway.issuer == "acme":
         flows += Certificates.acme_flows
-    namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, SERVICE_PROFILES), after())
+    namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, profiles), after())
     policies = NetworkPolicies(
         "network-policies", NetworkPoliciesArgs(context, foundation, namespaces.by_name, flows), after(namespaces)
     )
@@ -66,7 +78,23 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
         after(policies, monitoring),
     )
     certificates = Certificates("certificates", CertificatesArgs(context, GATEWAY), after(envoy_gateway))
-    gateway = Gateway("gateway", GatewayArgs(context), after(envoy_gateway, certificates))
+    before_gateway: list[pulumi.Resource] = [envoy_gateway, certificates]
+    if not foundation.cluster.has_metrics_api:
+        MetricsServer("metrics-server", MetricsServerArgs(context), after(certificates))
+    if foundation.load_balancer_controller:
+        # It deletes the gateway's load balancer, so it is deleted after the gateway.
+        before_gateway.append(
+            LoadBalancerController(
+                "load-balancer-controller",
+                LoadBalancerControllerArgs(context, foundation.cluster, foundation.load_balancer_controller),
+                after(certificates),
+            )
+        )
+    if foundation.karpenter:
+        Karpenter(
+            "karpenter", KarpenterArgs(context, foundation.cluster, foundation.karpenter), after(policies, monitoring)
+        )
+    gateway = Gateway("gateway", GatewayArgs(context), after(*before_gateway))
     kserve = Kserve("kserve", KserveArgs(context.naming.domain), after(certificates, gateway))
     external_secrets = ExternalSecrets(
         "external-secrets", ExternalSecretsArgs(context, foundation), after(policies, monitoring)

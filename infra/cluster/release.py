@@ -15,10 +15,17 @@ WAIT_UNTIL_READY: Mapping[str, str] = {"pulumi.com/waitFor": "condition=Ready"}
 
 
 def create_release(
-    name: str, chart: Chart, namespace: str, values: Mapping[str, Any], opts: pulumi.ResourceOptions
+    name: str,
+    chart: Chart,
+    namespace: str,
+    values: Mapping[str, Any],
+    opts: pulumi.ResourceOptions,
+    *,
+    skip_crds: bool = False,
 ) -> Release:
     """A Helm release with the chart's name; a failed upgrade is rolled back.
 
+    With `skip_crds` another release has the chart's CRDs: Helm installs those in a chart, and never upgrades them.
     `values` contain names of secrets, never their contents: the state stores the values of a release as plain text.
     """
     return Release(
@@ -29,6 +36,7 @@ def create_release(
         version=chart.version,
         repository_opts=None if chart.is_in_registry else RepositoryOptsArgs(repo=chart.repository),
         values=values,
+        skip_crds=skip_crds or None,
         atomic=True,
         cleanup_on_fail=True,
         timeout=600,  # seconds, for CRDs, hooks and image pulls of a first installation

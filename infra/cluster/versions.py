@@ -13,13 +13,13 @@ class Chart:
     """A version of a Helm chart, and the repository that publishes it.
 
     digest  SHA-256 of the package, in hexadecimal. Release resources cannot state it, so that only the rehearsal, which
-            reads charts.yaml, verifies what it pulls
+            reads charts.yaml, verifies what it pulls; empty for charts in OCI registries, which publish no index
     """
 
     name: str
     version: str
     repository: str
-    digest: str
+    digest: str = ""
 
     @property
     def is_in_registry(self) -> bool:
@@ -47,8 +47,12 @@ EXTERNAL_SECRETS = _get_chart("external-secrets")
 KSERVE = _get_chart("kserve-resources")
 KSERVE_CRD = _get_chart("kserve-crd")
 KSERVE_RUNTIMES = _get_chart("kserve-runtime-configs")
+AWS_LOAD_BALANCER_CONTROLLER = _get_chart("aws-load-balancer-controller")
+KARPENTER = _get_chart("karpenter")
+KARPENTER_CRD = _get_chart("karpenter-crd")
 KUBE_PROMETHEUS_STACK = _get_chart("kube-prometheus-stack")
 LOKI = _get_chart("loki")
+METRICS_SERVER = _get_chart("metrics-server")
 MLFLOW = _get_chart("mlflow")
 TEMPO = _get_chart("tempo")
 

@@ -160,7 +160,7 @@ def _pull(chart: Chart) -> str:
 def _describe_mismatch(chart: Chart, package: Path) -> str:
     """How a pulled package differs from the pinned one; empty where its digest matches, or where none is pinned."""
     pinned = pinned_charts().get(chart.short_name, {})
-    if pinned.get("version") != chart.version:
+    if pinned.get("version") != chart.version or "digest" not in pinned:
         return ""
     digest = hashlib.sha256(package.read_bytes()).hexdigest()
     if digest == pinned["digest"]:

@@ -15,6 +15,8 @@ from infra.contract import (
     ExperimentsContract,
     Foundation,
     Identity,
+    KarpenterContract,
+    LoadBalancerControllerContract,
     NetworkPolicyEngine,
     RegistryContract,
     S3Bucket,
@@ -31,8 +33,12 @@ def _output(value: str) -> pulumi.Output[str]:
     return pulumi.Output.from_input(value)
 
 
+def _identity(name: str) -> Identity:
+    return Identity(_output(name), {"role": name}, {"identity": "on"}, None)
+
+
 def sample_foundation() -> Foundation:
-    """A cloud that is neither Azure nor AWS."""
+    """A cloud that is neither Azure nor AWS, and leaves all that a cloud may leave to the platform."""
     return Foundation(
         cluster=ClusterContract(
             name=_output("c"),
@@ -44,6 +50,7 @@ def sample_foundation() -> Foundation:
             api_tunnel=None,
             disks=DiskContract("disks.example", {"key": "k"}),
             load_balancer_annotations={"load-balancer": "internal"},
+            has_metrics_api=False,
         ),
         registry=RegistryContract(_output("registry.example"), _output("registry.example/gw/")),
         artifacts=ArtifactsContract(_output("s3://bucket/mlflow"), {"REGION": "here"}),
@@ -59,11 +66,19 @@ def sample_foundation() -> Foundation:
             S3Bucket(_output("logs"), "here", "s3.example"), S3Bucket(_output("traces"), "here", "s3.example")
         ),
         audit=AuditContract(_output("a")),
-        identities={
-            workload.name: Identity(_output(workload.name), {"role": workload.name}, {"identity": "on"}, None)
-            for workload in WORKLOADS
-        },
+        identities={workload.name: _identity(workload.name) for workload in WORKLOADS},
         endpoints={store: Endpoint([f"10.9.{port % 256}.0/24"], port) for store, port in PORTS.items()},
-        karpenter=None,
-        load_balancer_controller=None,
+        karpenter=KarpenterContract(
+            identity=_identity("karpenter"),
+            region="here",
+            queue=_output("interruptions"),
+            instance_profile=_output("nodes"),
+            subnets=[_output("subnet-a"), _output("subnet-b")],
+            security_group=_output("sg-nodes"),
+            disk_key=_output("arn:key"),
+            services=Endpoint(["10.20.0.0/20"], 443),
+        ),
+        load_balancer_controller=LoadBalancerControllerContract(
+            _identity("load-balancer-controller"), "here", _output("vpc"), Endpoint(["10.20.0.0/20"], 443)
+        ),
     )

@@ -24,6 +24,8 @@ CONTROLLERS = {
     "external-secrets.io": "external-secrets",
     "gateway.envoyproxy.io": "gateway-helm",
     "gateway.networking.k8s.io": "gateway-helm",
+    "karpenter.k8s.aws": "karpenter",
+    "karpenter.sh": "karpenter",
     "monitoring.coreos.com": "kube-prometheus-stack",
 }
 # AKS brings Cilium with its kinds.

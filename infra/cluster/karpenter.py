@@ -1,0 +1,170 @@
+"""Nodes for pods that find none: Karpenter, where the cluster's cloud leaves that to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_kubernetes.apiextensions import CustomResource
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from infra.access import KARPENTER as WORKLOAD
+from infra.cluster.flows import Flow, Place, Pods
+from infra.cluster.pod_values import resources, zone_spread
+from infra.cluster.release import create_release
+from infra.cluster.versions import KARPENTER, KARPENTER_CRD
+from infra.contract import ClusterContract, KarpenterContract
+from infra.core.component import Component, StackContext
+
+SPOT_TAINT: Mapping[str, str] = {"key": "groundwork/spot", "value": "true", "effect": "NoSchedule"}
+
+_PODS = Pods(WORKLOAD.namespace, "controller", {"app.kubernetes.io/name": "karpenter"})
+_NODE_CLASS = "groundwork"
+_DISK_SIZE = "100Gi"  # as that of the node groups
+# A node is replaced after two weeks, and so gets the newest image.
+_NODE_LIFETIME = "336h"
+
+
+@dataclass(frozen=True)
+class KarpenterArgs:
+    context: StackContext
+    cluster: ClusterContract
+    karpenter: KarpenterContract
+
+
+class Karpenter(Component):
+    """The controller, and what nodes it may add: those of the user pool beyond its minimum, and spot instances."""
+
+    layer = "cluster"
+    namespace = WORKLOAD.namespace
+    flows = (
+        Flow(_PODS, Place.API_SERVER, reason="watches pods and nodes"),
+        Flow(_PODS, Place.PRIVATE_NETWORK, 443, "calls EC2 and the queue of interruptions by their private endpoints"),
+    )
+
+    def __init__(self, name: str, args: KarpenterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._args = args
+        crds = create_release(f"{name}-crd", KARPENTER_CRD, WORKLOAD.namespace, {}, self.child_options())
+        controller = create_release(
+            name, KARPENTER, WORKLOAD.namespace, _values(args), self.child_options(depends_on=[crds]), skip_crds=True
+        )
+        node_class = self._create("EC2NodeClass", "karpenter.k8s.aws/v1", _NODE_CLASS, _node_class(args), [controller])
+        # Deleted before the controller, which ends their nodes.
+        for pool, spec in _node_pools(args).items():
+            self._create("NodePool", "karpenter.sh/v1", pool, spec, [controller, node_class])
+        self.register_outputs({})
+
+    def _create(
+        self, kind: str, api_version: str, name: str, spec: Mapping[str, Any], after: Sequence[pulumi.Resource]
+    ) -> CustomResource:
+        return CustomResource(
+            f"karpenter-{kind.lower()}-{name}",
+            api_version=api_version,
+            kind=kind,
+            metadata=ObjectMetaArgs(name=name),
+            spec=spec,
+            opts=self.child_options(depends_on=list(after)),
+        )
+
+
+def _values(args: KarpenterArgs) -> Mapping[str, Any]:
+    replicas = args.context.settings.resilience.replicas
+    return {
+        "replicas": replicas,
+        "topologySpreadConstraints": list(zone_spread(replicas, _PODS.labels)),
+        "settings": {
+            "clusterName": args.cluster.name,
+            "interruptionQueue": args.karpenter.queue,
+            # Without prices from an API that has no private endpoint.
+            "isolatedVPC": True,
+        },
+        "controller": {
+            "env": [{"name": "AWS_REGION", "value": args.karpenter.region}],
+            "resources": resources("250m", "512Mi", "1Gi"),
+        },
+        "serviceAccount": {
+            "name": WORKLOAD.service_account,
+            "annotations": dict(args.karpenter.identity.service_account_annotations),
+        },
+        "podLabels": dict(args.karpenter.identity.pod_labels),
+        "serviceMonitor": {"enabled": True},
+    }
+
+
+def _node_class(args: KarpenterArgs) -> Mapping[str, Any]:
+    """Source: https://karpenter.sh/docs/concepts/nodeclasses/"""
+    karpenter = args.karpenter
+    disk = {
+        "volumeSize": _DISK_SIZE,
+        "volumeType": "gp3",
+        "encrypted": True,
+        "kmsKeyID": karpenter.disk_key,
+        "deleteOnTermination": True,
+    }
+    return {
+        "amiSelectorTerms": [{"alias": "al2023@latest"}],
+        "instanceProfile": karpenter.instance_profile,
+        "subnetSelectorTerms": [{"id": subnet} for subnet in karpenter.subnets],
+        "securityGroupSelectorTerms": [{"id": karpenter.security_group}],
+        "associatePublicIPAddress": False,
+        "blockDeviceMappings": [{"deviceName": "/dev/xvda", "ebs": disk}],
+        # One hop, so that pods cannot get the credentials of the node's role.
+        "metadataOptions": {"httpEndpoint": "enabled", "httpTokens": "required", "httpPutResponseHopLimit": 1},
+        "tags": dict(args.context.naming.tags),
+    }
+
+
+def _node_pools(args: KarpenterArgs) -> Mapping[str, Mapping[str, Any]]:
+    """By name. Source: https://karpenter.sh/docs/concepts/nodepools/"""
+    pool = args.context.settings.cluster.user_pool
+    size = {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": [pool.size]}
+    # Interruptions are rarer with many types to choose from.
+    family = {"key": "karpenter.k8s.aws/instance-category", "operator": "In", "values": ["c", "m", "r"]}
+    generation = {"key": "karpenter.k8s.aws/instance-generation", "operator": "Gt", "values": ["4"]}
+    architecture = {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}
+    cores = count_cores(pool.size)
+    return {
+        "user": _node_pool("user", "on-demand", [size], (pool.maximum - pool.minimum) * cores),
+        "spot": _node_pool("spot", "spot", [family, generation, architecture], pool.maximum * cores, [SPOT_TAINT]),
+    }
+
+
+def _node_pool(
+    name: str,
+    capacity: str,
+    requirements: Sequence[Mapping[str, Any]],
+    cores: int,
+    taints: Sequence[Mapping[str, str]] = (),
+) -> Mapping[str, Any]:
+    capacity_type = {"key": "karpenter.sh/capacity-type", "operator": "In", "values": [capacity]}
+    return {
+        "template": {
+            "metadata": {"labels": {"groundwork/pool": name}},
+            "spec": {
+                "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": _NODE_CLASS},
+                "requirements": [capacity_type, *requirements],
+                "taints": list(taints),
+                "expireAfter": _NODE_LIFETIME,
+            },
+        },
+        "limits": {"cpu": str(cores)},
+        "disruption": {
+            "consolidationPolicy": "WhenEmptyOrUnderutilized",
+            "consolidateAfter": "5m",
+            "budgets": [{"nodes": "10%"}],
+        },
+    }
+
+
+def count_cores(size: str) -> int:
+    """The vCPUs of an instance size, by its suffix: 4 for m6i.xlarge, 8 for m6i.2xlarge.
+
+    Source: https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
+    """
+    suffix = size.rpartition(".")[2]
+    multiple = re.fullmatch(r"(\d*)xlarge", suffix)
+    return 4 * int(multiple[1] or 1) if multiple else 2

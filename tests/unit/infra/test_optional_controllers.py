@@ -1,0 +1,123 @@
+"""metrics-server, the AWS Load Balancer Controller and Karpenter, which only some clouds leave to the platform.
+
+Proves when they are declared, with what, and that node pools have bounds. Does not prove that Karpenter makes nodes: in
+a rehearsal the process in its pods is simulated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from infra import cluster
+from infra.cluster.karpenter import SPOT_TAINT, count_cores
+from infra.contract import Foundation
+from rehearsal.simulator.offline_kubernetes import RELEASE
+from tests.support.foundations import sample_foundation
+from tests.support.recording import Recorder, record_program, stack_context
+
+CHARTS = {"metrics-server", "aws-load-balancer-controller", "karpenter", "karpenter-crd"}
+NAMESPACES = {"metrics-server", "aws-load-balancer-controller", "karpenter"}
+# The maximum of 5 nodes is three beyond the minimum, each of 8 cores.
+SIZES = {"userPool": {"size": "m6i.2xlarge", "minimum": 2, "maximum": 5}}
+
+
+def create_complete_cloud() -> Foundation:
+    """A foundation that leaves nothing to the platform."""
+    sample = sample_foundation()
+    complete = dataclasses.replace(sample.cluster, has_metrics_api=True)
+    return dataclasses.replace(sample, cluster=complete, karpenter=None, load_balancer_controller=None)
+
+
+@pytest.fixture(scope="module")
+def platform() -> Recorder:
+    context = stack_context("aws", cluster=SIZES)
+    return record_program(lambda: cluster.create_platform(context, sample_foundation()))[0]
+
+
+def releases(platform: Recorder) -> dict[str, Any]:
+    """The inputs of the releases, by the short name of their chart."""
+    return {item.inputs["chart"].rpartition("/")[2]: item.inputs for item in platform.of_type(RELEASE)}
+
+
+def custom_object(platform: Recorder, kind: str, name: str) -> Any:
+    (found,) = [
+        item.inputs["spec"]
+        for item in platform.resources
+        if item.type.endswith(f":{kind}") and item.inputs["metadata"]["name"] == name
+    ]
+    return found
+
+
+def namespaces(platform: Recorder) -> set[str]:
+    return {item.name for item in platform.of_type("kubernetes:core/v1:Namespace")}
+
+
+def test_they_are_installed_where_the_cloud_leaves_them_to_the_platform(platform: Recorder) -> None:
+    assert releases(platform).keys() >= CHARTS
+    assert namespaces(platform) >= NAMESPACES
+
+
+def test_neither_they_nor_their_namespaces_exist_where_the_cloud_has_them() -> None:
+    recorder, _ = record_program(lambda: cluster.create_platform(stack_context("azure"), create_complete_cloud()))
+    assert not releases(recorder).keys() & CHARTS
+    assert not namespaces(recorder) & NAMESPACES
+
+
+def test_certificates_come_from_cert_manager_and_not_from_each_rendering(platform: Recorder) -> None:
+    assert releases(platform)["aws-load-balancer-controller"]["values"]["enableCertManager"] is True
+    metrics_server = releases(platform)["metrics-server"]["values"]
+    assert metrics_server["tls"] == {"type": "cert-manager"}
+    assert metrics_server["apiService"]["insecureSkipTLSVerify"] is False
+
+
+def test_a_load_balancer_controller_that_is_away_keeps_no_service_from_being_created(platform: Recorder) -> None:
+    assert releases(platform)["aws-load-balancer-controller"]["values"]["enableServiceMutatorWebhook"] is False
+
+
+def test_controllers_use_what_the_foundation_made_for_them(platform: Recorder) -> None:
+    load_balancers = releases(platform)["aws-load-balancer-controller"]["values"]
+    assert (load_balancers["vpcId"], load_balancers["region"], load_balancers["clusterName"]) == ("vpc", "here", "c")
+    karpenter = releases(platform)["karpenter"]["values"]
+    assert karpenter["settings"] == {"clusterName": "c", "interruptionQueue": "interruptions", "isolatedVPC": True}
+    for name, values in (("load-balancer-controller", load_balancers), ("karpenter", karpenter)):
+        assert values["serviceAccount"]["annotations"] == {"role": name}
+        assert values["podLabels"] == {"identity": "on"}
+
+
+def test_the_crds_of_karpenter_have_one_owner(platform: Recorder) -> None:
+    assert releases(platform)["karpenter"]["skipCrds"] is True
+    before = platform.list_dependencies(RELEASE, "karpenter")
+    assert (RELEASE, "karpenter-crd") in before
+
+
+def test_nodes_have_encrypted_disks_and_keep_their_credentials_from_pods(platform: Recorder) -> None:
+    node_class = custom_object(platform, "EC2NodeClass", "groundwork")
+    (disk,) = [mapping["ebs"] for mapping in node_class["blockDeviceMappings"]]
+    assert (disk["encrypted"], disk["kmsKeyID"]) == (True, "arn:key")
+    assert node_class["metadataOptions"] == {
+        "httpEndpoint": "enabled",
+        "httpTokens": "required",
+        "httpPutResponseHopLimit": 1,
+    }
+    assert node_class["subnetSelectorTerms"] == [{"id": "subnet-a"}, {"id": "subnet-b"}]
+    assert node_class["associatePublicIPAddress"] is False
+
+
+@pytest.mark.parametrize(("pool", "cores", "taints"), [("user", "24", []), ("spot", "40", [dict(SPOT_TAINT)])])
+def test_node_pools_have_bounds_and_only_spot_nodes_a_taint(
+    platform: Recorder, pool: str, cores: str, taints: list[Any]
+) -> None:
+    spec = custom_object(platform, "NodePool", pool)
+    assert spec["limits"] == {"cpu": cores}
+    assert spec["template"]["spec"].get("taints", []) == taints
+    assert spec["disruption"]["consolidationPolicy"] == "WhenEmptyOrUnderutilized"
+
+
+@pytest.mark.parametrize(
+    ("size", "cores"), [("t3.medium", 2), ("m6i.large", 2), ("m6i.xlarge", 4), ("m6i.2xlarge", 8), ("c7g.16xlarge", 64)]
+)
+def test_cores_follow_from_the_size(size: str, cores: int) -> None:
+    assert count_cores(size) == cores
