@@ -77,7 +77,6 @@ class ClusterContract:
     api_tunnel: Mapping[str, str] | None
     disks: DiskContract
     load_balancer_annotations: Mapping[str, str]  # of a Service whose load balancer only the network reaches
-    has_metrics_api: bool  # whether metrics.k8s.io, which autoscalers read, comes with the cluster
 
 
 @dataclass(frozen=True)

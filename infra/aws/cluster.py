@@ -92,7 +92,6 @@ class Cluster(Component):
             api=Endpoint([f"{service}/32", *self._args.network.private_blocks], HTTPS),
             network_policy_engine=NetworkPolicyEngine.VPC_CNI,
             api_tunnel=None,
-            has_metrics_api=False,
             disks=DiskContract(
                 "ebs.csi.aws.com", {"type": "gp3", "encrypted": "true", "kmsKeyId": self._args.secrets.key.arn}
             ),

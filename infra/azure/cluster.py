@@ -89,7 +89,6 @@ class Cluster(Component):
             # Their calls have the address of a pod, also where the API server is in the network.
             # Source: https://github.com/tigera/operator/pull/5212, https://github.com/Azure/AKS/issues/4119
             api_tunnel={"app": "konnectivity-agent"},
-            has_metrics_api=True,
             disks=DiskContract("disk.csi.azure.com", {"skuName": _DISK_SKU, "diskEncryptionSetID": self._disks.id}),
             # Source: https://learn.microsoft.com/azure/aks/internal-lb
             load_balancer_annotations={"service.beta.kubernetes.io/azure-load-balancer-internal": "true"},

@@ -15,7 +15,7 @@ from infra.access import KARPENTER as WORKLOAD
 from infra.cluster.flows import Flow, Place, Pods
 from infra.cluster.pod_values import resources, zone_spread
 from infra.cluster.release import create_release
-from infra.cluster.versions import KARPENTER, KARPENTER_CRD
+from infra.cluster.versions import EKS_NODE_IMAGE, KARPENTER, KARPENTER_CRD
 from infra.contract import ClusterContract, KarpenterContract
 from infra.core.component import Component, StackContext
 
@@ -24,7 +24,7 @@ SPOT_TAINT: Mapping[str, str] = {"key": "groundwork/spot", "value": "true", "eff
 _PODS = Pods(WORKLOAD.namespace, "controller", {"app.kubernetes.io/name": "karpenter"})
 _NODE_CLASS = "groundwork"
 _DISK_SIZE = "100Gi"  # as that of the node groups
-# A node is replaced after two weeks, and so gets the newest image.
+# Longer-lived nodes differ from what a new one would be, and nobody notices until they are gone.
 _NODE_LIFETIME = "336h"
 
 
@@ -106,7 +106,7 @@ def _node_class(args: KarpenterArgs) -> Mapping[str, Any]:
         "deleteOnTermination": True,
     }
     return {
-        "amiSelectorTerms": [{"alias": "al2023@latest"}],
+        "amiSelectorTerms": [{"alias": EKS_NODE_IMAGE}],
         "instanceProfile": karpenter.instance_profile,
         "subnetSelectorTerms": [{"id": subnet} for subnet in karpenter.subnets],
         "securityGroupSelectorTerms": [{"id": karpenter.security_group}],

@@ -156,7 +156,7 @@ def _grafana_values(replicas: int) -> Mapping[str, Any]:
     return {
         "replicas": replicas,
         "podDisruptionBudget": {"maxUnavailable": 1} if replicas > 1 else {},
-        "topologySpreadConstraints": list(zone_spread(replicas, _GRAFANA.labels)),
+        "topologySpreadConstraints": list(zone_spread(replicas, GRAFANA.labels)),
         "admin": {"existingSecret": _GRAFANA_ADMIN},
         # Dashboards come from ConfigMaps. Persistence would need an init container that runs as root.
         "persistence": {"enabled": False},

@@ -18,7 +18,6 @@ from infra.cluster.kserve import Kserve, KserveArgs
 from infra.cluster.lifecycle import Lifecycle, LifecycleArgs
 from infra.cluster.load_balancer_controller import LoadBalancerController, LoadBalancerControllerArgs
 from infra.cluster.loki import Loki, LokiArgs
-from infra.cluster.metrics_server import MetricsServer, MetricsServerArgs
 from infra.cluster.mlflow import Mlflow, MlflowArgs
 from infra.cluster.monitoring import Monitoring, MonitoringArgs
 from infra.cluster.namespaces import CONTROLLER_PROFILE, MODEL_PROFILES, SERVICE_PROFILES, Namespaces, NamespacesArgs
@@ -46,7 +45,6 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
 
     # What only some clouds leave to the platform.
     needs = {
-        MetricsServer: not foundation.cluster.has_metrics_api,
         LoadBalancerController: foundation.load_balancer_controller is not None,
         Karpenter: foundation.karpenter is not None,
     }
@@ -79,8 +77,6 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     )
     certificates = Certificates("certificates", CertificatesArgs(context, GATEWAY), after(envoy_gateway))
     before_gateway: list[pulumi.Resource] = [envoy_gateway, certificates]
-    if not foundation.cluster.has_metrics_api:
-        MetricsServer("metrics-server", MetricsServerArgs(context), after(certificates))
     if foundation.load_balancer_controller:
         # It deletes the gateway's load balancer, so it is deleted after the gateway.
         before_gateway.append(
@@ -100,7 +96,8 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
         "external-secrets", ExternalSecretsArgs(context, foundation), after(policies, monitoring)
     )
     mlflow = Mlflow("mlflow", MlflowArgs(context, foundation), after(policies, monitoring))
-    argo_cd = ArgoCd("argo-cd", ArgoCdArgs(context), after(policies, monitoring))
+    # It lists the cluster anew for each kind that is added while it runs.
+    argo_cd = ArgoCd("argo-cd", ArgoCdArgs(context), after(policies, monitoring, kserve, external_secrets))
     models = Namespaces(
         "model-namespaces",
         NamespacesArgs(foundation.identities, MODEL_PROFILES),

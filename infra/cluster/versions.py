@@ -52,7 +52,6 @@ KARPENTER = _get_chart("karpenter")
 KARPENTER_CRD = _get_chart("karpenter-crd")
 KUBE_PROMETHEUS_STACK = _get_chart("kube-prometheus-stack")
 LOKI = _get_chart("loki")
-METRICS_SERVER = _get_chart("metrics-server")
 MLFLOW = _get_chart("mlflow")
 TEMPO = _get_chart("tempo")
 
@@ -61,3 +60,7 @@ MLFLOW_IMAGE_TAG = "3.15.1"
 # Newer than the chart's own v3.4.4: the nearest version whose controllers a rehearsal can build and run
 # (third_party/go/argo-cd). Both have the same custom resource definitions.
 ARGO_CD_IMAGE_TAG = "v3.4.6"
+
+# The image of the nodes that Karpenter adds; it exists for Kubernetes 1.31 to 1.36.
+# Source: https://github.com/awslabs/amazon-eks-ami/releases/tag/v20260903
+EKS_NODE_IMAGE = "al2023@v20260903"

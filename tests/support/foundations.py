@@ -50,7 +50,6 @@ def sample_foundation() -> Foundation:
             api_tunnel=None,
             disks=DiskContract("disks.example", {"key": "k"}),
             load_balancer_annotations={"load-balancer": "internal"},
-            has_metrics_api=False,
         ),
         registry=RegistryContract(_output("registry.example"), _output("registry.example/gw/")),
         artifacts=ArtifactsContract(_output("s3://bucket/mlflow"), {"REGION": "here"}),

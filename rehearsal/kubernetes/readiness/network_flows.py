@@ -32,6 +32,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "ssh": 22, "git": 9418}
 # Environment variables that the clouds' webhooks inject: where a pod gets its credentials.
 _CREDENTIALS = ("AZURE_AUTHORITY_HOST", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 
+# Names of variables that say at which address others reach a process, not whom it calls.
+_OWN_ADDRESS = re.compile(r"(WEBHOOK|CALLBACK|REDIRECT|EXTERNAL|PUBLIC|ROOT)_UR[IL]$")
+
 # An address with a scheme, a port, or both: `http://api`, `api.shop:8080`, `grpc://api.shop.svc.cluster.local:8080`.
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>[a-z][a-z0-9+]*)://(?:[^\s/@]*@)?)?(?<![\w.-])(?P<host>[a-z][a-z0-9.-]*[a-z0-9])(?::(?P<port>\d{2,5}))?"
@@ -260,6 +263,8 @@ class _Needs:
         for container in (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]):
             yield "its arguments", " ".join([*(container.get("command") or ()), *(container.get("args") or ())])
             for variable in container.get("env") or ():
+                if _OWN_ADDRESS.search(variable["name"]):
+                    continue
                 yield f"its variable {variable['name']}", variable.get("value") or ""
                 reference = variable.get("valueFrom", {}).get("configMapKeyRef")
                 references += [reference["name"]] if reference else []

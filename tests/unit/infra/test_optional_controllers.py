@@ -1,4 +1,4 @@
-"""metrics-server, the AWS Load Balancer Controller and Karpenter, which only some clouds leave to the platform.
+"""The AWS Load Balancer Controller and Karpenter, which only some clouds leave to the platform.
 
 Proves when they are declared, with what, and that node pools have bounds. Does not prove that Karpenter makes nodes: in
 a rehearsal the process in its pods is simulated.
@@ -7,6 +7,7 @@ a rehearsal the process in its pods is simulated.
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
@@ -18,17 +19,15 @@ from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.foundations import sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
 
-CHARTS = {"metrics-server", "aws-load-balancer-controller", "karpenter", "karpenter-crd"}
-NAMESPACES = {"metrics-server", "aws-load-balancer-controller", "karpenter"}
+CHARTS = {"aws-load-balancer-controller", "karpenter", "karpenter-crd"}
+NAMESPACES = {"aws-load-balancer-controller", "karpenter"}
 # The maximum of 5 nodes is three beyond the minimum, each of 8 cores.
 SIZES = {"userPool": {"size": "m6i.2xlarge", "minimum": 2, "maximum": 5}}
 
 
 def create_complete_cloud() -> Foundation:
     """A foundation that leaves nothing to the platform."""
-    sample = sample_foundation()
-    complete = dataclasses.replace(sample.cluster, has_metrics_api=True)
-    return dataclasses.replace(sample, cluster=complete, karpenter=None, load_balancer_controller=None)
+    return dataclasses.replace(sample_foundation(), karpenter=None, load_balancer_controller=None)
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +67,6 @@ def test_neither_they_nor_their_namespaces_exist_where_the_cloud_has_them() -> N
 
 def test_certificates_come_from_cert_manager_and_not_from_each_rendering(platform: Recorder) -> None:
     assert releases(platform)["aws-load-balancer-controller"]["values"]["enableCertManager"] is True
-    metrics_server = releases(platform)["metrics-server"]["values"]
-    assert metrics_server["tls"] == {"type": "cert-manager"}
-    assert metrics_server["apiService"]["insecureSkipTLSVerify"] is False
 
 
 def test_a_load_balancer_controller_that_is_away_keeps_no_service_from_being_created(platform: Recorder) -> None:
@@ -104,6 +100,11 @@ def test_nodes_have_encrypted_disks_and_keep_their_credentials_from_pods(platfor
     }
     assert node_class["subnetSelectorTerms"] == [{"id": "subnet-a"}, {"id": "subnet-b"}]
     assert node_class["associatePublicIPAddress"] is False
+
+
+def test_the_image_of_nodes_is_pinned(platform: Recorder) -> None:
+    (image,) = custom_object(platform, "EC2NodeClass", "groundwork")["amiSelectorTerms"]
+    assert re.fullmatch(r"al2023@v\d{8}", image["alias"])
 
 
 @pytest.mark.parametrize(("pool", "cores", "taints"), [("user", "24", []), ("spot", "40", [dict(SPOT_TAINT)])])

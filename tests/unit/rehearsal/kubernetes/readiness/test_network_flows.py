@@ -116,6 +116,12 @@ def test_what_is_no_address_of_a_service_is_no_connection(text: str) -> None:
     assert evaluate(VPC_CNI, pod("web", container={"args": [text]}), SERVER, service("api")) == []
 
 
+@pytest.mark.parametrize("name", ["PROMOTION_WEBHOOK_URL", "OAUTH_REDIRECT_URI", "GF_SERVER_ROOT_URL"])
+def test_the_address_at_which_others_reach_a_process_is_no_connection_of_it(name: str) -> None:
+    variable = {"name": name, "value": "http://api.shop.svc"}
+    assert evaluate(VPC_CNI, pod("web", container={"env": [variable]}), SERVER, service("api")) == []
+
+
 def test_a_problem_names_both_ends_the_port_and_the_side() -> None:
     snapshot = Snapshot(FakeApiClient(NAMESPACE, CLIENT, SERVER, service("api"), policy("in", policyTypes=["Ingress"])))
     (problem,) = find_problems(snapshot, VPC_CNI)
