@@ -26,6 +26,7 @@ from infra.core.settings.catalogue import (
 )
 from infra.core.settings.changes import CHANGES, MEANINGS, Effect
 from infra.core.settings.limits import LOCATIONS
+from infra.people import ROLES, Service
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -158,6 +159,15 @@ def format_access_matrix() -> str:
             "| controller | namespace / service account | may |",
             "|---|---|---|",
             *controllers,
+            "",
+            "## People",
+            "",
+            "What people may do, by the group that `sso.adminGroup` or `sso.viewerGroup` names. Generated from "
+            "`infra/people.py`. Without `sso.issuer` each service has one administrator with a generated password.",
+            "",
+            f"| role | {' | '.join(Service)} |",
+            "|---|" + "---|" * len(Service),
+            *(f"| {role.name} | {' | '.join(role.permissions[service] for service in Service)} |" for role in ROLES),
             "",
         ]
     )

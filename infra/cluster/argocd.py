@@ -5,6 +5,7 @@ Its controllers may read what they show, and write only where `gitops.py` lets t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from infra.cluster.pod_values import budget, resources, zone_spread
 from infra.cluster.release import create_release
 from infra.cluster.versions import ARGO_CD, ARGO_CD_IMAGE_TAG
 from infra.core.component import Component, StackContext
+from infra.core.settings import SsoSettings
+from infra.people import Permission, Service, list_groups
 
 NAMESPACE = "argocd"
 CONTROLLER = "argocd-application-controller"  # also the name of its service account
@@ -76,8 +79,7 @@ class ArgoCd(Component):
     def __init__(self, name: str, args: ArgoCdArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         secrets = [*self._create_admin(), self._create_redis_secret()]
-        replicas = args.context.settings.resilience.replicas
-        create_release(ARGO_CD.name, ARGO_CD, NAMESPACE, _values(replicas), self.child_options(depends_on=secrets))
+        create_release(ARGO_CD.name, ARGO_CD, NAMESPACE, _values(args.context), self.child_options(depends_on=secrets))
         self.register_outputs({})
 
     def _create_admin(self) -> tuple[Secret, Secret]:
@@ -107,9 +109,11 @@ class ArgoCd(Component):
         )
 
 
-def _values(replicas: int) -> Mapping[str, Any]:
+def _values(context: StackContext) -> Mapping[str, Any]:
+    replicas = context.settings.resilience.replicas
     return {
         "global": {
+            "domain": f"{Service.ARGO_CD}.{context.naming.domain}",
             "image": {"tag": ARGO_CD_IMAGE_TAG},
             # Those of the chart admit everybody; flows.py has what is needed.
             "networkPolicy": {"create": False},
@@ -123,10 +127,11 @@ def _values(replicas: int) -> Mapping[str, Any]:
                 # Only kinds that the controller may read are watched, which are those that it applies.
                 "resource.respectRBAC": "normal",
                 "resource.customizations.health.argoproj.io_Application": _APPLICATION_HEALTH,
+                **_sign_in(context.settings.sso),
             },
             # TLS ends at the gateway.
             "params": {"server.insecure": "true"},
-            "rbac": {"policy.default": "", "policy.csv": "", "scopes": "[groups]"},
+            "rbac": {"policy.default": "", "policy.csv": _format_roles(context.settings.sso), "scopes": "[groups]"},
             "secret": {"createSecret": False},
         },
         # One controller, which works on one cluster: more would share clusters out, not stand in for each other.
@@ -149,12 +154,31 @@ def _values(replicas: int) -> Mapping[str, Any]:
             "automountServiceAccountToken": False,
         },
         "redisSecretInit": {"enabled": False},
-        # Users sign in at an OIDC issuer without Dex in between, the platform generates no Applications, and
+        # People sign in at their issuer without Dex in between, the platform generates no Applications, and
         # promotions and rollouts notify by themselves.
         "dex": {"enabled": False},
         "applicationSet": {"replicas": 0, "resources": resources("50m", "64Mi", "256Mi")},
         "notifications": {"enabled": False},
     }
+
+
+def _sign_in(sso: SsoSettings) -> Mapping[str, str]:
+    """With an issuer nobody has a password. A public client with PKCE needs no secret."""
+    if not sso.issuer:
+        return {"admin.enabled": "true"}
+    client = {
+        "name": "SSO",
+        "issuer": sso.issuer,
+        "clientID": sso.client_id,
+        "enablePKCEAuthentication": True,
+        "requestedScopes": ["openid", "profile", "email", *sso.scopes],
+    }
+    return {"admin.enabled": "false", "oidc.config": json.dumps(client)}  # JSON is YAML
+
+
+def _format_roles(sso: SsoSettings) -> str:
+    roles = {Permission.WRITE: "role:admin", Permission.READ: "role:readonly"}
+    return "\n".join(f'g, "{group}", {roles[permission]}' for group, permission in list_groups(sso, Service.ARGO_CD))
 
 
 def _replicated(replicas: int, component: str) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from infra.cluster.flows import Flow, Place, Pods
 from infra.cluster.pod_values import budget, resources, zone_spread
 from infra.cluster.release import WAIT_UNTIL_READY, create_release
 from infra.cluster.versions import EXTERNAL_SECRETS
-from infra.contract import Foundation
+from infra.contract import Foundation, SecretsContract
 from infra.core.component import Component, StackContext
 
 _API_VERSION = "external-secrets.io/v1"
@@ -56,12 +56,21 @@ class ExternalSecrets(Component):
 
 
 def create_external_secret(
-    name: str, namespace: str, keys: Mapping[str, str], opts: pulumi.ResourceOptions
+    store: SecretsContract,
+    name: str,
+    namespace: str,
+    keys: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
+    template: Mapping[str, Any] | None = None,
 ) -> CustomResource:
-    """A Secret of this name with values of the stack's store: names of secrets there, by key of the Secret here.
+    """A Secret of this name with values of the stack's store.
+
+    keys      names of secrets in the store, as people gave them, by key of the Secret
+    template  what the Secret is made of instead of these keys, which its text refers to
 
     Whatever depends on it waits until the store has them all.
     """
+    data = [{"secretKey": key, "remoteRef": {"key": f"{store.name_prefix}{name}"}} for key, name in keys.items()]
     return CustomResource(
         f"{namespace}-{name}",
         api_version=_API_VERSION,
@@ -70,8 +79,8 @@ def create_external_secret(
         spec={
             "refreshInterval": "1h",
             "secretStoreRef": {"kind": "ClusterSecretStore", "name": SECRET_STORE},
-            "target": {"name": name},
-            "data": [{"secretKey": key, "remoteRef": {"key": remote}} for key, remote in keys.items()],
+            "target": {"name": name, **({"template": template} if template else {})},
+            "data": data,
         },
         opts=opts,
     )

@@ -31,7 +31,7 @@ class Gateway(Component):
     """One Gateway for all names of the stack's domain, with TLS. Requests without it are redirected."""
 
     layer = "cluster"
-    flows = tuple(Flow(PROXIES, Pods(routed), reason="forwards requests by routes") for routed in ROUTED_NAMESPACES)
+    flows = (Flow(PROXIES, Pods("serving"), reason="forwards requests for models by their routes"),)
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)

@@ -19,6 +19,8 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.rbac.v1 import ClusterRole, ClusterRoleBinding, Role, RoleBinding
 
 from infra.cluster import argocd
+from infra.cluster.external_secrets import create_external_secret
+from infra.contract import SecretsContract
 from infra.core.component import Component, StackContext
 from infra.core.settings import GitopsSettings
 
@@ -27,6 +29,7 @@ ROOT = "applications"
 MODELS = "models"
 
 _MODELS_NAMESPACE = "serving"
+_CREDENTIALS = "gitops-repository"
 _CLUSTER = "https://kubernetes.default.svc"
 _FINALIZER = "resources-finalizer.argocd.argoproj.io"  # deletes what an Application applied along with it
 
@@ -64,6 +67,7 @@ _SHOWN = {
 @dataclass(frozen=True)
 class GitOpsArgs:
     context: StackContext
+    secrets: SecretsContract
 
 
 class GitOps(Component):
@@ -77,7 +81,8 @@ class GitOps(Component):
         settings, stack = args.context.settings.gitops, args.context.naming.stack
         if settings.repository:
             projects = [self._create(manifest, permissions) for manifest in build_projects(settings)]
-            self._create(build_root_application(settings, stack), projects)
+            credentials = [self._copy_credentials(settings, args.secrets)] if settings.token_secret else []
+            self._create(build_root_application(settings, stack), [*projects, *credentials])
         self.register_outputs({})
 
     def _allow_reading(self) -> Iterator[pulumi.Resource]:
@@ -107,6 +112,20 @@ class GitOps(Component):
             role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
             subjects=[_subject(argocd.CONTROLLER)],
             opts=self.child_options(depends_on=[role]),
+        )
+
+    def _copy_credentials(self, settings: GitopsSettings, secrets: SecretsContract) -> CustomResource:
+        """The token, from the stack's store of secrets, in the form in which Argo CD looks for it.
+
+        Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#repositories
+        """
+        labels = {"argocd.argoproj.io/secret-type": "repository"}
+        # Forges ignore the name beside a token, but git sends none without it.
+        content = {"type": "git", "url": settings.repository, "username": "git", "password": "{{ .token }}"}
+        template = {"metadata": {"labels": labels}, "data": content}
+        keys = {"token": settings.token_secret}
+        return create_external_secret(
+            secrets, _CREDENTIALS, argocd.NAMESPACE, keys, self.child_options(), template=template
         )
 
     def _create(self, manifest: Mapping[str, Any], after: Sequence[pulumi.Resource]) -> CustomResource:

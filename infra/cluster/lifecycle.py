@@ -164,9 +164,7 @@ class Lifecycle(Component):
         if settings.notifications:
             references[_NOTIFICATIONS] = ("notify_slack_url", settings.notifications)
         return [
-            create_external_secret(
-                name, _NAMESPACE, {file: self._args.foundation.secrets.name_prefix + key}, self.child_options()
-            )
+            create_external_secret(self._args.foundation.secrets, name, _NAMESPACE, {file: key}, self.child_options())
             for name, (file, key) in references.items()
         ]
 

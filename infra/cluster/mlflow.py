@@ -20,6 +20,7 @@ from infra.cluster.release import create_release
 from infra.cluster.versions import MLFLOW, MLFLOW_IMAGE_TAG
 from infra.contract import DatabaseContract, Foundation
 from infra.core.component import Component, StackContext
+from infra.people import Service
 
 _WORKLOAD = get_workload("mlflow")
 _POD_LABELS = {"app.kubernetes.io/name": "mlflow"}
@@ -101,6 +102,7 @@ def _values(args: MlflowArgs) -> Mapping[str, Any]:
     foundation = args.foundation
     identity = foundation.identities[_WORKLOAD.name]
     replicas = args.context.settings.resilience.replicas
+    host = f"{Service.MLFLOW}.{args.context.naming.domain}"  # at the gateway
     return {
         "replicaCount": replicas,
         "affinity": zone_anti_affinity(replicas, _POD_LABELS),
@@ -124,7 +126,8 @@ def _values(args: MlflowArgs) -> Mapping[str, Any]:
         "artifactRoot": {"defaultArtifactRoot": foundation.artifacts.uri},
         "extraEnvVars": {**foundation.artifacts.environment, **_WEBHOOK_SETTINGS},
         "extraSecretNamesForEnvFrom": [_WEBHOOK_SECRET],
-        "serverAllowedHosts": list(ALLOWED_HOSTS),
+        "serverAllowedHosts": [*ALLOWED_HOSTS, host],
+        "corsAllowedOrigins": [f"https://{host}"],
         # By the service's port: without it, the chart's monitor refers to a port that does not exist.
         "serviceMonitor": {"enabled": True, "useServicePort": True, "namespace": _WORKLOAD.namespace},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from infra.cluster.release import create_release
 from infra.cluster.storage import STORAGE_CLASS
 from infra.cluster.versions import KUBE_PROMETHEUS_STACK
 from infra.core.component import Component, StackContext
+from infra.core.settings import SsoSettings
+from infra.people import ID_TOKEN_HEADER, Permission, Service, list_groups
 
 _PROMETHEUS = Pods(MONITORING, "prometheus", {"app.kubernetes.io/name": "prometheus"})
 _ALERTMANAGER = Pods(MONITORING, "alertmanager", {"app.kubernetes.io/name": "alertmanager"})
@@ -82,7 +85,6 @@ class Monitoring(Component):
 
 
 def _values(args: MonitoringArgs) -> Mapping[str, Any]:
-    settings = args.context.settings
     return {
         # Managed control planes do not expose these to scraping.
         "kubeEtcd": {"enabled": False},
@@ -97,7 +99,7 @@ def _values(args: MonitoringArgs) -> Mapping[str, Any]:
         },
         "prometheus": _prometheus_values(args),
         "alertmanager": _alertmanager_values(args),
-        "grafana": _grafana_values(settings.resilience.replicas),
+        "grafana": _grafana_values(args.context),
         "kube-state-metrics": {
             # Metrics about secrets would require read access to all of them.
             "collectorsExclude": ["secrets"],
@@ -152,7 +154,8 @@ def _alertmanager_values(args: MonitoringArgs) -> Mapping[str, Any]:
     }
 
 
-def _grafana_values(replicas: int) -> Mapping[str, Any]:
+def _grafana_values(context: StackContext) -> Mapping[str, Any]:
+    replicas = context.settings.resilience.replicas
     return {
         "replicas": replicas,
         "podDisruptionBudget": {"maxUnavailable": 1} if replicas > 1 else {},
@@ -170,7 +173,12 @@ def _grafana_values(replicas: int) -> Mapping[str, Any]:
         "rbac": {"useExistingClusterRole": _GRAFANA_ROLE},
         "containerSecurityContext": {"readOnlyRootFilesystem": True},
         "extraEmptyDirMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 plugins open their sockets there
-        "grafana.ini": _GRAFANA_SILENCE,
+        "grafana.ini": {
+            **_GRAFANA_SILENCE,
+            "server": {"root_url": f"https://{Service.GRAFANA}.{context.naming.domain}"},
+            "users": {"allow_sign_up": False},
+            **_grafana_sign_in(context.settings.sso),
+        },
         # Grafana's minimum is 512 MB: https://grafana.com/docs/grafana/latest/setup-grafana/installation/
         "resources": resources("100m", "384Mi", "768Mi"),
     }
@@ -190,6 +198,34 @@ _GRAFANA_SILENCE: Mapping[str, Any] = {
     "security": {"disable_gravatar": True},
     "snapshots": {"external_enabled": False},
 }
+
+
+def _grafana_sign_in(sso: SsoSettings) -> Mapping[str, Any]:
+    """The gateway passes on the token of whoever signed in, and Grafana reads the role from its groups.
+
+    Source: https://grafana.com/docs/grafana/latest/setup-grafana/configure-security/configure-authentication/jwt/
+    """
+    if not sso.issuer:
+        return {}
+    roles = {Permission.WRITE: "Admin", Permission.READ: "Viewer"}
+    by_group = [
+        f"contains(groups[*], '{group}') && '{roles[permission]}'"
+        for group, permission in list_groups(sso, Service.GRAFANA)
+    ]
+    return {
+        "auth": {"disable_login_form": True},
+        "auth.jwt": {
+            "enabled": True,
+            "header_name": ID_TOKEN_HEADER,
+            "jwk_set_url": sso.keys_url,
+            "expect_claims": json.dumps({"iss": sso.issuer, "aud": [sso.client_id]}),
+            "username_claim": "sub",
+            "email_claim": "email",
+            "auto_sign_up": True,
+            "role_attribute_path": " || ".join(by_group),
+            "role_attribute_strict": True,
+        },
+    }
 
 
 def _budget(replicas: int) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ KSERVE = "kserve"
 _PRINCIPAL = "groundwork/principal"
 
 # The namespaces whose services may be reached through the gateway.
-ROUTED_NAMESPACES = ("serving",)
+ROUTED_NAMESPACES = ("argocd", "mlflow", MONITORING, "serving")
 
 
 @dataclass(frozen=True)

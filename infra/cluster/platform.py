@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 
@@ -11,6 +13,7 @@ from infra.cluster.argocd import ArgoCd, ArgoCdArgs
 from infra.cluster.certificates import Certificates, CertificatesArgs
 from infra.cluster.envoy_gateway import EnvoyGateway, EnvoyGatewayArgs
 from infra.cluster.external_secrets import ExternalSecrets, ExternalSecretsArgs
+from infra.cluster.flows import Flow
 from infra.cluster.gateway import GATEWAY, Gateway, GatewayArgs
 from infra.cluster.gitops import GitOps, GitOpsArgs
 from infra.cluster.karpenter import Karpenter, KarpenterArgs
@@ -22,6 +25,7 @@ from infra.cluster.mlflow import Mlflow, MlflowArgs
 from infra.cluster.monitoring import Monitoring, MonitoringArgs
 from infra.cluster.namespaces import CONTROLLER_PROFILE, MODEL_PROFILES, SERVICE_PROFILES, Namespaces, NamespacesArgs
 from infra.cluster.network_policies import NetworkPolicies, NetworkPoliciesArgs
+from infra.cluster.sign_in import SignIn, SignInArgs
 from infra.cluster.storage import Storage, StorageArgs
 from infra.cluster.tempo import Tempo, TempoArgs
 from infra.contract import Foundation
@@ -30,82 +34,110 @@ from infra.core.component import StackContext
 
 def create_platform(context: StackContext, foundation: Foundation) -> None:
     """Declare the platform on a foundation, whichever cloud created it."""
-    provider = kubernetes.Provider(
-        "kubernetes",
-        kubeconfig=foundation.cluster.kubeconfig,
-        # Otherwise a change of the kubeconfig replaces the provider and all its resources (pulumi-kubernetes#4019).
-        cluster_identifier=foundation.cluster.name,
-        enable_server_side_apply=True,
-        enable_config_map_mutable=True,
-        enable_secret_mutable=True,
-    )
-
-    def after(*others: pulumi.Resource) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(providers=[provider], depends_on=list(others))
-
-    # What only some clouds leave to the platform.
-    needs = {
-        LoadBalancerController: foundation.load_balancer_controller is not None,
-        Karpenter: foundation.karpenter is not None,
-    }
-    controllers = [component for component, is_needed in needs.items() if is_needed]
-    components = (
-        *(Monitoring, Loki, Tempo, Alloy),
-        *(EnvoyGateway, Certificates, Gateway, Kserve, ExternalSecrets),
-        *(Mlflow, ArgoCd, Lifecycle),
-        *controllers,
-    )
-    profiles = {**SERVICE_PROFILES, **{controller.namespace: CONTROLLER_PROFILE for controller in controllers}}
-    flows = [flow for component in components for flow in component.flows]
-    if context.settings.gateway.issuer == "acme":
-        flows += Certificates.acme_flows
-    namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, profiles), after())
-    policies = NetworkPolicies(
-        "network-policies", NetworkPoliciesArgs(context, foundation, namespaces.by_name, flows), after(namespaces)
-    )
-    admission = Admission("admission", after())
-    storage = Storage("storage", StorageArgs(context, foundation.cluster.disks), after())
-    monitoring = Monitoring("monitoring", MonitoringArgs(context), after(namespaces, policies, admission, storage))
-    Loki("loki", LokiArgs(context, foundation), after(policies, monitoring))
-    Tempo("tempo", TempoArgs(context, foundation), after(policies, monitoring))
-    Alloy("alloy", AlloyArgs(context), after(policies, monitoring))
-    # With the Gateway API's kinds, which cert-manager looks for when it starts.
-    envoy_gateway = EnvoyGateway(
-        "envoy-gateway",
-        EnvoyGatewayArgs(context, foundation.cluster.load_balancer_annotations),
-        after(policies, monitoring),
-    )
-    certificates = Certificates("certificates", CertificatesArgs(context, GATEWAY), after(envoy_gateway))
-    before_gateway: list[pulumi.Resource] = [envoy_gateway, certificates]
-    if foundation.load_balancer_controller:
-        # It deletes the gateway's load balancer, so it is deleted after the gateway.
-        before_gateway.append(
-            LoadBalancerController(
-                "load-balancer-controller",
-                LoadBalancerControllerArgs(context, foundation.cluster, foundation.load_balancer_controller),
-                after(certificates),
-            )
-        )
-    if foundation.karpenter:
-        Karpenter(
-            "karpenter", KarpenterArgs(context, foundation.cluster, foundation.karpenter), after(policies, monitoring)
-        )
-    gateway = Gateway("gateway", GatewayArgs(context), after(*before_gateway))
-    kserve = Kserve("kserve", KserveArgs(context.naming.domain), after(certificates, gateway))
+    platform = _Platform(context, foundation)
+    base = platform.create_base()
+    telemetry = platform.create_telemetry(base)
     external_secrets = ExternalSecrets(
-        "external-secrets", ExternalSecretsArgs(context, foundation), after(policies, monitoring)
+        "external-secrets", ExternalSecretsArgs(context, foundation), platform.after(telemetry)
     )
-    mlflow = Mlflow("mlflow", MlflowArgs(context, foundation), after(policies, monitoring))
+    certificates, gateway = platform.create_gateway(telemetry)
+    kserve = Kserve("kserve", KserveArgs(context.naming.domain), platform.after(certificates, gateway))
+    mlflow = Mlflow("mlflow", MlflowArgs(context, foundation), platform.after(telemetry))
     # It lists the cluster anew for each kind that is added while it runs.
-    argo_cd = ArgoCd("argo-cd", ArgoCdArgs(context), after(policies, monitoring, kserve, external_secrets))
-    models = Namespaces(
-        "model-namespaces",
-        NamespacesArgs(foundation.identities, MODEL_PROFILES),
-        after(mlflow, argo_cd, kserve, external_secrets),
-    )
-    model_policies = NetworkPolicies(
-        "model-network-policies", NetworkPoliciesArgs(context, foundation, models.by_name, flows), after(models)
-    )
-    GitOps("gitops", GitOpsArgs(context), after(model_policies))
+    argo_cd = ArgoCd("argo-cd", ArgoCdArgs(context), platform.after(kserve, external_secrets))
+    SignIn("sign-in", SignInArgs(context, foundation.secrets), platform.after(gateway, mlflow, argo_cd))
+    models = platform.create_model_namespaces(mlflow, argo_cd)
+    GitOps("gitops", GitOpsArgs(context, foundation.secrets), platform.after(models))
     # After the kinds of its secrets and monitors, and MLflow, which it registers its webhook in.
-    Lifecycle("lifecycle", LifecycleArgs(context, foundation), after(external_secrets, mlflow, model_policies))
+    Lifecycle("lifecycle", LifecycleArgs(context, foundation), platform.after(models))
+
+
+class _Platform:
+    """Creates groups of components, each after others."""
+
+    def __init__(self, context: StackContext, foundation: Foundation) -> None:
+        self._context = context
+        self._foundation = foundation
+        self._provider = kubernetes.Provider(
+            "kubernetes",
+            kubeconfig=foundation.cluster.kubeconfig,
+            # Otherwise a change of the kubeconfig replaces the provider and all its resources (pulumi-kubernetes#4019).
+            cluster_identifier=foundation.cluster.name,
+            enable_server_side_apply=True,
+            enable_config_map_mutable=True,
+            enable_secret_mutable=True,
+        )
+
+    def after(self, *others: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(providers=[self._provider], depends_on=list(others))
+
+    def create_base(self) -> Sequence[pulumi.Resource]:
+        """What every service needs: namespaces with their policies, admission, and volumes."""
+        profiles = {
+            **SERVICE_PROFILES,
+            **{controller.namespace: CONTROLLER_PROFILE for controller in self._list_controllers()},
+        }
+        namespaces = Namespaces("namespaces", NamespacesArgs(self._foundation.identities, profiles), self.after())
+        policies = self._create_network_policies("network-policies", namespaces)
+        storage = Storage("storage", StorageArgs(self._context, self._foundation.cluster.disks), self.after())
+        return namespaces, policies, Admission("admission", self.after()), storage
+
+    def create_telemetry(self, base: Sequence[pulumi.Resource]) -> Monitoring:
+        """Metrics, logs and traces. All others need the kinds of monitors."""
+        context, foundation = self._context, self._foundation
+        monitoring = Monitoring("monitoring", MonitoringArgs(context), self.after(*base))
+        Loki("loki", LokiArgs(context, foundation), self.after(monitoring))
+        Tempo("tempo", TempoArgs(context, foundation), self.after(monitoring))
+        Alloy("alloy", AlloyArgs(context), self.after(monitoring))
+        if foundation.karpenter:
+            Karpenter(
+                "karpenter", KarpenterArgs(context, foundation.cluster, foundation.karpenter), self.after(monitoring)
+            )
+        return monitoring
+
+    def create_gateway(self, monitoring: Monitoring) -> tuple[Certificates, Gateway]:
+        context, cluster = self._context, self._foundation.cluster
+        # With the Gateway API's kinds, which cert-manager looks for when it starts.
+        envoy_gateway = EnvoyGateway(
+            "envoy-gateway", EnvoyGatewayArgs(context, cluster.load_balancer_annotations), self.after(monitoring)
+        )
+        certificates = Certificates("certificates", CertificatesArgs(context, GATEWAY), self.after(envoy_gateway))
+        needs: list[pulumi.Resource] = [envoy_gateway, certificates]
+        if self._foundation.load_balancer_controller:
+            args = LoadBalancerControllerArgs(context, cluster, self._foundation.load_balancer_controller)
+            # It deletes the gateway's load balancer, so it is deleted after the gateway.
+            needs.append(LoadBalancerController("load-balancer-controller", args, self.after(certificates)))
+        return certificates, Gateway("gateway", GatewayArgs(context), self.after(*needs))
+
+    def create_model_namespaces(self, *services: pulumi.Resource) -> NetworkPolicies:
+        """The namespaces of models, which are deleted while the services that end what is in them still run."""
+        args = NamespacesArgs(self._foundation.identities, MODEL_PROFILES)
+        return self._create_network_policies(
+            "model-network-policies", Namespaces("model-namespaces", args, self.after(*services))
+        )
+
+    def _create_network_policies(self, name: str, namespaces: Namespaces) -> NetworkPolicies:
+        args = NetworkPoliciesArgs(self._context, self._foundation, namespaces.by_name, list(self._list_flows()))
+        return NetworkPolicies(name, args, self.after(namespaces))
+
+    def _list_controllers(self) -> Iterator[type[LoadBalancerController | Karpenter]]:
+        """What only some clouds leave to the platform."""
+        if self._foundation.load_balancer_controller:
+            yield LoadBalancerController
+        if self._foundation.karpenter:
+            yield Karpenter
+
+    def _list_flows(self) -> Iterator[Flow]:
+        for component in (*_COMPONENTS, *self._list_controllers()):
+            yield from component.flows
+        if self._context.settings.gateway.issuer == "acme":
+            yield from Certificates.acme_flows
+        if self._context.settings.sso.issuer:
+            yield from SignIn.sso_flows
+
+
+_COMPONENTS = (
+    *(Monitoring, Loki, Tempo, Alloy),
+    *(EnvoyGateway, Certificates, Gateway, Kserve, ExternalSecrets),
+    *(Mlflow, ArgoCd, Lifecycle, SignIn),
+)

@@ -6,7 +6,7 @@ breaks and the remedy.
 """
 
 from infra.core.settings.clouds import Cloud, Environment
-from infra.core.settings.sections import GitopsSettings, NodePoolSettings
+from infra.core.settings.sections import GitopsSettings, NodePoolSettings, SsoSettings
 from infra.core.settings.stack_settings import Settings
 
-__all__ = ["Cloud", "Environment", "GitopsSettings", "NodePoolSettings", "Settings"]
+__all__ = ["Cloud", "Environment", "GitopsSettings", "NodePoolSettings", "Settings", "SsoSettings"]

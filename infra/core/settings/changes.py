@@ -180,6 +180,7 @@ _UNUSED = Transitions(Change(Effect.NONE))
 _FREE = Transitions(Change(Effect.FREE))
 # Source: https://argo-cd.readthedocs.io/en/stable/user-guide/auto_sync/#automatic-pruning
 _OTHER_MODELS = Transitions(Change(Effect.INTERRUPTS, "models that are not in the new place are deleted"))
+_SIGN_IN = Transitions(Change(Effect.INTERRUPTS, "people sign in anew"))
 _TAG = _per_cloud(
     Transitions(Change(Effect.FREE, "a tag of every resource")),
     # The tags of instances and volumes are part of a launch template, and a new version of that replaces the nodes.
@@ -310,6 +311,21 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "images.promotion": _both(Transitions(Change(Effect.FREE, "promotions and rollouts continue in new pods"))),
     "lifecycle.gitToken": _both(_FREE),
     "lifecycle.notifications": _both(_FREE),
+    "gitops.tokenSecret": _both(_FREE),
+    **{
+        f"sso.{name}": _both(_SIGN_IN)
+        for name in (
+            "issuer",
+            "authorizationUrl",
+            "tokenUrl",
+            "keysUrl",
+            "clientId",
+            "clientSecret",
+            "scopes",
+            "adminGroup",
+            "viewerGroup",
+        )
+    },
     "resilience.deletionProtection": _both(_FREE),
     "resilience.retainData": _both(
         Transitions(Change(Effect.FREE, "volumes that exist are retained or deleted as they were to be when created"))

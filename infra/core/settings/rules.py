@@ -51,6 +51,7 @@ def find_faults(settings: Settings, stack: str) -> Iterator[Fault]:
         _check_retention,
         _check_git_token,
         _check_gateway,
+        _check_sso,
     ):
         yield from rule(settings)
     yield from _check_gitops_path(settings, stack)
@@ -341,6 +342,28 @@ def _check_gitops_path(settings: Settings, stack: str) -> Iterator[Fault]:
             f"write it like stacks/{stack}, or remove it",
             value=path,
         )
+
+
+def _check_sso(settings: Settings) -> Iterator[Fault]:
+    sso = settings.sso
+    needed = {
+        "authorizationUrl": sso.authorization_url,
+        "tokenUrl": sso.token_url,
+        "keysUrl": sso.keys_url,
+        "clientId": sso.client_id,
+        "clientSecret": sso.client_secret,
+        "adminGroup": sso.admin_group,
+    }
+    for name, value in needed.items():
+        if sso.issuer and not value:
+            yield Fault(
+                f"sso.{name}",
+                "is not set, and nobody could sign in at the issuer without it (sso.issuer)",
+                "set it, or remove sso.issuer to sign in with generated passwords",
+                others=("sso.issuer",),
+            )
+        elif value and not sso.issuer:
+            yield Fault(f"sso.{name}", "has no meaning without sso.issuer", "set the issuer, or remove it", value=value)
 
 
 def _check_gateway(settings: Settings) -> Iterator[Fault]:

@@ -21,6 +21,7 @@ from infra.core.settings.values import (
     GitFolder,
     GitRepository,
     GitRevision,
+    GroupName,
     HostLabel,
     HttpsUrl,
     SecretName,
@@ -197,6 +198,52 @@ class GitopsSettings(Section):
         description="folder of the stack's models, which ends with the stack's name so that no two stacks share it; "
         "none uses stacks/ and that name",
     )
+    token_secret: SecretName = Field(
+        "",
+        examples=["gitops-token"],
+        description="name of the secret in the stack's vault or Secrets Manager that has a token for a private "
+        "repository; not the token itself",
+    )
+
+
+class SsoSettings(Section):
+    """How people sign in to Argo CD, Grafana and MLflow: at an issuer of OpenID Connect, whose groups give them roles.
+
+    The client at the issuer has the redirect URLs https://argocd.<domain>/pkce/verify, as a public client with PKCE,
+    https://grafana.<domain>/oauth2/callback and https://mlflow.<domain>/oauth2/callback. Its ID tokens have a claim
+    `groups`. Without an issuer there is one administrator of each service, with a generated password.
+    """
+
+    issuer: HttpsUrl = Field(
+        "",
+        examples=["https://login.example.com/acme"],
+        description="URL of the issuer; none lets people sign in with generated passwords",
+    )
+    authorization_url: HttpsUrl = Field(
+        "",
+        examples=["https://login.example.com/acme/authorize"],
+        description="`authorization_endpoint` of the issuer's /.well-known/openid-configuration",
+    )
+    token_url: HttpsUrl = Field(
+        "", examples=["https://login.example.com/acme/token"], description="`token_endpoint` there"
+    )
+    keys_url: HttpsUrl = Field(
+        "", examples=["https://login.example.com/acme/keys"], description="`jwks_uri` there: the keys that sign tokens"
+    )
+    client_id: str = Field("", examples=["ml-platform"], description="ID of the client")
+    client_secret: SecretName = Field(
+        "",
+        examples=["sso-client"],
+        description="name of the secret in the stack's vault or Secrets Manager that has the client's secret; not the "
+        "secret itself",
+    )
+    scopes: tuple[str, ...] = Field(
+        (), examples=[["groups"]], description="scopes beyond openid, profile and email that the claim `groups` needs"
+    )
+    admin_group: GroupName = Field(
+        "", examples=["ml-platform-admins"], description="group, as in the claim, that may do everything"
+    )
+    viewer_group: GroupName = Field("", examples=["data-scientists"], description="group that may look; none: nobody")
 
 
 class ImageSettings(Section):

@@ -19,6 +19,7 @@ from infra.core.settings.sections import (
     NetworkSettings,
     ResilienceSettings,
     Section,
+    SsoSettings,
     TelemetrySettings,
     TrainingSettings,
 )
@@ -69,6 +70,7 @@ class Settings(Section):
     gitops: GitopsSettings = GitopsSettings()
     images: ImageSettings = ImageSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
+    sso: SsoSettings = SsoSettings()
     resilience: ResilienceSettings
 
     @model_validator(mode="before")

@@ -165,6 +165,17 @@ GitFolder = Annotated[
         )
     ),
 ]
+# A quotation mark or a line break would end the group in a policy of Argo CD or an expression of Grafana.
+GroupName = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            r"([\w./:@-]+( [\w./:@-]+)*)?",
+            "must be a group's name or ID: letters, digits, blanks and ./:@-_",
+            "write it as the claim `groups` of a token has it",
+        )
+    ),
+]
 Digest = Annotated[
     str,
     AfterValidator(

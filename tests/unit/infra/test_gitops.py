@@ -24,8 +24,8 @@ RBAC = "kubernetes:rbac.authorization.k8s.io/v1"
 REPOSITORY = "https://git.example.com/acme/models.git"
 
 
-def record(repository: str = REPOSITORY, environment: str = "dev") -> Recorder:
-    context = stack_context("azure", environment, gitops={"repository": repository})
+def record(repository: str = REPOSITORY, environment: str = "dev", **gitops: str) -> Recorder:
+    context = stack_context("azure", environment, gitops={"repository": repository, **gitops})
     recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation()))
     return recorder
 
@@ -55,6 +55,17 @@ def test_one_application_is_declared_and_comes_last(platform: Recorder) -> None:
         "groundwork:cluster:GitOps", "gitops"
     )
     assert (RELEASE, "argo-cd") in platform.list_dependencies("groundwork:cluster:Namespaces", "model-namespaces")
+
+
+def test_the_token_of_a_private_repository_is_named_and_there_before_the_application() -> None:
+    platform = record(tokenSecret="gitops-token")
+    root = platform.single(APPLICATION)
+    (copy,) = [item for item in platform.resources if item.name == "gitops-repository"]
+    assert (copy.type, copy.name) in platform.list_dependencies(APPLICATION, root.name)
+    assert copy.inputs["spec"]["data"] == [{"secretKey": "token", "remoteRef": {"key": "gitops-token"}}]
+    template = copy.inputs["spec"]["target"]["template"]
+    assert template["metadata"]["labels"] == {"argocd.argoproj.io/secret-type": "repository"}
+    assert template["data"]["url"] == REPOSITORY
 
 
 def test_without_a_repository_nothing_is_to_be_deployed() -> None:

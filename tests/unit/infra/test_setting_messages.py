@@ -63,6 +63,11 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "tags: {a: b}\ncostCenter: a #b c", "costCenter = 'a' (line 3): is followed by #b c", "a blank after"),
         (AZURE, "organization: Acme Inc", "must be 2 to 8 lower-case letters and digits", "write acmeinc"),
         (AZURE, "organization: Umbrella Corp", "must be 2 to 8 lower-case letters", "shorten it, such as acme"),
+        (AZURE, "sso: {issuer: 'https://id.example.com'}", "sso.authorizationUrl is not set, and", "remove sso.issuer"),
+        (AZURE, "sso: {adminGroup: admins}", "adminGroup = 'admins' (line 2): has no meaning", "set the issuer, or"),
+        (AZURE, "sso: {issuer: id.example.com}", "must be an https:// URL", "write it like https://"),
+        (AZURE, "sso: {adminGroup: \"a', 'b\"}", "must be a group's name or ID", "as the claim `groups`"),
+        (AZURE, "sso: {clientSecret: 'p&ss word'}", "must be the name of a secret, not what is", "write its name"),
         (AZURE, "gitops: {repository: git.example.com/m}", "must be the https URL of a git repository", "like https://"),
         (AZURE, "gitops: {repository: 'http://git.example.com/models'}", "must be the https URL", "write it like https://"),
         (AZURE, "gitops: {repository: 'https://me:pw@git.example.com/m'}", "contains credentials", "before the @"),
@@ -326,6 +331,10 @@ def test_the_example_of_each_setting_is_allowed(setting: str, cloud: Cloud) -> N
     text = "\n".join(format_setting([first, *inner], find_example(setting, cloud))).replace("groundwork:", "")
     if first == "cluster" and not setting.endswith(("authorizedRanges", "privateAccessFrom")):
         text += "\n  privateAccessFrom: [10.0.0.0/24]"
+    if first == "sso":  # each needs the others
+        section = {name: find_example(name, cloud) for name in list_settings() if name.startswith("sso.")}
+        text = "\n".join(format_setting(["sso"], {name.removeprefix("sso."): value for name, value in section.items()}))
+        text = text.replace("groundwork:", "")
     if setting == "resilience.multiZoneDatabase":
         text += f"\ndatabase: {{size: {find_example('database.size', cloud)}}}"
     assert parse(text, cloud)
