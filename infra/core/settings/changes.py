@@ -308,10 +308,10 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "gitops.repository": _both(_OTHER_MODELS),
     "gitops.revision": _both(_OTHER_MODELS),
     "gitops.path": _both(_OTHER_MODELS),
+    "gitops.tokenSecret": _both(_FREE),
     "images.promotion": _both(Transitions(Change(Effect.FREE, "promotions and rollouts continue in new pods"))),
     "lifecycle.gitToken": _both(_FREE),
     "lifecycle.notifications": _both(_FREE),
-    "gitops.tokenSecret": _both(_FREE),
     **{
         f"sso.{name}": _both(_SIGN_IN)
         for name in (

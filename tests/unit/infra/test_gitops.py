@@ -60,9 +60,9 @@ def test_one_application_is_declared_and_comes_last(platform: Recorder) -> None:
 def test_the_token_of_a_private_repository_is_named_and_there_before_the_application() -> None:
     platform = record(tokenSecret="gitops-token")
     root = platform.single(APPLICATION)
-    (copy,) = [item for item in platform.resources if item.name == "gitops-repository"]
+    (copy,) = [item for item in platform.resources if item.name == "argocd-gitops-repository"]
     assert (copy.type, copy.name) in platform.list_dependencies(APPLICATION, root.name)
-    assert copy.inputs["spec"]["data"] == [{"secretKey": "token", "remoteRef": {"key": "gitops-token"}}]
+    assert copy.inputs["spec"]["data"] == [{"secretKey": "token", "remoteRef": {"key": "gw/gitops-token"}}]
     template = copy.inputs["spec"]["target"]["template"]
     assert template["metadata"]["labels"] == {"argocd.argoproj.io/secret-type": "repository"}
     assert template["data"]["url"] == REPOSITORY

@@ -99,7 +99,7 @@ def test_with_an_issuer_only_its_groups_pass_the_gateway(with_issuer: Recorder) 
         assert "basicAuth" not in spec
     secrets = of_kind(with_issuer, "ExternalSecret")
     assert policies.keys() <= secrets.keys()
-    assert secrets["mlflow"]["spec"]["data"][0]["remoteRef"] == {"key": "sso-client"}
+    assert secrets["mlflow"]["spec"]["data"][0]["remoteRef"] == {"key": "gw/sso-client"}
 
 
 @pytest.mark.parametrize(
