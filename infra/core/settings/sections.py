@@ -201,8 +201,8 @@ class GitopsSettings(Section):
     token_secret: SecretName = Field(
         "",
         examples=["gitops-token"],
-        description="name of the secret in the stack's vault or Secrets Manager, there without the stack's prefix, that "
-        "has a token for a private repository; not the token itself",
+        description="name of the secret in the stack's vault or Secrets Manager, there without the stack's prefix, "
+        "that has a token for a private repository; not the token itself",
     )
 
 
@@ -234,8 +234,8 @@ class SsoSettings(Section):
     client_secret: SecretName = Field(
         "",
         examples=["sso-client"],
-        description="name of the secret in the stack's vault or Secrets Manager, there without the stack's prefix, that "
-        "has the client's secret; not the secret itself",
+        description="name of the secret in the stack's vault or Secrets Manager, there without the stack's prefix, "
+        "that has the client's secret; not the secret itself",
     )
     scopes: tuple[str, ...] = Field(
         (), examples=[["groups"]], description="scopes beyond openid, profile and email that the claim `groups` needs"

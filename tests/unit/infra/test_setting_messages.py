@@ -67,7 +67,7 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "sso: {adminGroup: admins}", "adminGroup = 'admins' (line 2): has no meaning", "set the issuer, or"),
         (AZURE, "sso: {issuer: id.example.com}", "must be an https:// URL", "write it like https://"),
         (AZURE, "sso: {adminGroup: \"a', 'b\"}", "must be a group's name or ID", "as the claim `groups`"),
-        (AZURE, "sso: {clientSecret: 'p&ss word'}", "must be the name of a secret in the stack's store", "write that name"),
+        (AZURE, "sso: {clientSecret: 'p&ss word'}", "must be the name of a secret in", "write that name"),
         (AZURE, "gitops: {repository: git.example.com/m}", "must be the https URL of a git repository", "like https://"),
         (AZURE, "gitops: {repository: 'http://git.example.com/models'}", "must be the https URL", "write it like https://"),
         (AZURE, "gitops: {repository: 'https://me:pw@git.example.com/m'}", "contains credentials", "before the @"),
