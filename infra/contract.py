@@ -186,7 +186,6 @@ class KarpenterContract:
     subnets: Sequence[pulumi.Output[str]]  # IDs
     security_group: pulumi.Output[str]  # ID of that of the nodes
     disk_key: pulumi.Output[str]  # ARN of the key of the nodes' disks
-    services: Endpoint  # the cloud's services
 
 
 @dataclass(frozen=True)
@@ -196,7 +195,6 @@ class LoadBalancerControllerContract:
     identity: Identity
     region: str
     vpc: pulumi.Output[str]  # ID of the network
-    services: Endpoint  # the cloud's services
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from pulumi_aws import cloudwatch, eks, iam, sqs
 from infra.access import KARPENTER
 from infra.aws.cluster import Cluster
 from infra.aws.iam import Role, RoleArgs, Statement, allow, allow_disk_encryption, format_policy, trust_service
-from infra.aws.network import HTTPS, Network
+from infra.aws.network import Network
 from infra.aws.pod_identity import create_pod_identity
 from infra.aws.secrets import Secrets
-from infra.contract import Endpoint, KarpenterContract
+from infra.contract import KarpenterContract
 from infra.core.component import Component, StackContext
 
 # Events that announce the end of an instance: by their source and detail type.
@@ -77,7 +77,6 @@ class Karpenter(Component):
             subnets=network.private_subnets,
             security_group=self._args.cluster.node_security_group,
             disk_key=self._args.secrets.key.arn,
-            services=Endpoint(network.private_blocks, HTTPS),
         )
 
     def _create_queue(self, name: str) -> sqs.Queue:

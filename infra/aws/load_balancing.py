@@ -16,9 +16,9 @@ import pulumi
 from infra.access import LOAD_BALANCER_CONTROLLER
 from infra.aws.cluster import Cluster
 from infra.aws.iam import Statement, allow
-from infra.aws.network import HTTPS, Network
+from infra.aws.network import Network
 from infra.aws.pod_identity import create_pod_identity
-from infra.contract import Endpoint, LoadBalancerControllerContract
+from infra.contract import LoadBalancerControllerContract
 from infra.core.component import Component, StackContext
 
 _TAG = "elbv2.k8s.aws/cluster"  # which the controller gives to whatever it creates
@@ -92,7 +92,6 @@ class LoadBalancing(Component):
             identity=self._identity,
             region=self._args.context.settings.location,
             vpc=network.vpc_id,
-            services=Endpoint(network.private_blocks, HTTPS),
         )
 
     def _define_read_permissions(self) -> Sequence[Statement]:

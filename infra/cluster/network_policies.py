@@ -19,9 +19,9 @@ from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 
-from infra.access import WORKLOADS, Store
+from infra.access import KARPENTER, LOAD_BALANCER_CONTROLLER, WORKLOADS, Store
 from infra.cluster.flows import Client, Flow, Place, Pods, Server, select_workload
-from infra.contract import Endpoint, Foundation, NetworkPolicyEngine
+from infra.contract import Endpoint, Foundation, Identity, NetworkPolicyEngine
 from infra.core.component import Component, StackContext
 
 _KUBE_SYSTEM = "kube-system"
@@ -166,9 +166,16 @@ def _list_workload_flows(foundation: Foundation) -> Iterator[Flow]:
         pods = select_workload(workload)
         for store, access in workload.needs.items():
             yield Flow(pods, store, reason=f"{workload.name}: {access}")
-        token = foundation.identities[workload.name].token_endpoint
-        if token:
-            yield Flow(pods, token, reason=f"{workload.name}: credentials of its identity")
+        yield from _list_credentials(workload.name, pods, foundation.identities[workload.name])
+    controllers = (KARPENTER, foundation.karpenter), (LOAD_BALANCER_CONTROLLER, foundation.load_balancer_controller)
+    for controller, contract in controllers:
+        if contract:
+            yield from _list_credentials(controller.name, Pods(controller.namespace), contract.identity)
+
+
+def _list_credentials(name: str, pods: Pods, identity: Identity) -> Iterator[Flow]:
+    if identity.token_endpoint:
+        yield Flow(pods, identity.token_endpoint, reason=f"{name}: credentials of its identity")
 
 
 def _list_pods(namespaces: Collection[str], flows: Iterable[Flow]) -> list[Pods]:

@@ -34,7 +34,8 @@ def _output(value: str) -> pulumi.Output[str]:
 
 
 def _identity(name: str) -> Identity:
-    return Identity(_output(name), {"role": name}, {"identity": "on"}, None)
+    tokens = Endpoint(["169.254.170.23/32"], 80)
+    return Identity(_output(name), {"role": name}, {"identity": "on"}, tokens)
 
 
 def sample_foundation() -> Foundation:
@@ -75,9 +76,8 @@ def sample_foundation() -> Foundation:
             subnets=[_output("subnet-a"), _output("subnet-b")],
             security_group=_output("sg-nodes"),
             disk_key=_output("arn:key"),
-            services=Endpoint(["10.20.0.0/20"], 443),
         ),
         load_balancer_controller=LoadBalancerControllerContract(
-            _identity("load-balancer-controller"), "here", _output("vpc"), Endpoint(["10.20.0.0/20"], 443)
+            _identity("load-balancer-controller"), "here", _output("vpc")
         ),
     )

@@ -22,6 +22,7 @@ from tests.support.recording import Recorder, record_program, stack_context
 CHARTS = {"aws-load-balancer-controller", "karpenter", "karpenter-crd"}
 NAMESPACES = {"aws-load-balancer-controller", "karpenter"}
 # The maximum of 5 nodes is three beyond the minimum, each of 8 cores.
+TOKENS = {"ipBlock": {"cidr": "169.254.170.23/32"}}
 SIZES = {"userPool": {"size": "m6i.2xlarge", "minimum": 2, "maximum": 5}}
 
 
@@ -81,6 +82,17 @@ def test_controllers_use_what_the_foundation_made_for_them(platform: Recorder) -
     for name, values in (("load-balancer-controller", load_balancers), ("karpenter", karpenter)):
         assert values["serviceAccount"]["annotations"] == {"role": name}
         assert values["podLabels"] == {"identity": "on"}
+
+
+def test_they_may_fetch_the_credentials_of_their_identities(platform: Recorder) -> None:
+    for namespace in NAMESPACES:
+        (policy,) = [
+            item.inputs["spec"]
+            for item in platform.of_type("kubernetes:networking.k8s.io/v1:NetworkPolicy")
+            if (item.inputs["metadata"]["namespace"], item.inputs["metadata"]["name"]) == (namespace, "default")
+        ]
+        (port,) = [rule["ports"][0]["port"] for rule in policy["egress"] if rule["to"] == [TOKENS]]
+        assert port == 80
 
 
 def test_the_crds_of_karpenter_have_one_owner(platform: Recorder) -> None:
