@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from rehearsal.kubernetes.client import ApiClient, Object
-from rehearsal.kubernetes.controllers.conditions import build_condition, write_status
+from rehearsal.kubernetes.controllers.conditions import Failure, build_condition, write_status
 
 NOTE = "External Secrets: Secrets have placeholders for values, for each key of an ExternalSecret that the store has"
 PLACEHOLDER = "simulated by the rehearsal"
@@ -27,16 +27,22 @@ def sync_secrets(api: ApiClient, stored: Collection[str]) -> bool:
     """
     stores = [store for kind in _STORE_KINDS for store in api.list(_API_VERSION, kind)]
     for store in stores:
-        write_status(api, store, {"conditions": [build_condition(store, "Ready", None, "Valid", PLACEHOLDER)]})
+        _set_ready(api, store, None, "Valid")
     for external_secret in api.list(_API_VERSION, "ExternalSecret"):
         # What people store has the stack's prefix before it on AWS.
         missing = [key for key in _list_remote_keys(external_secret) if not {key, key.rpartition("/")[2]} & {*stored}]
         failure = ("SecretSyncedError", f"the store has no secret {', '.join(missing)}") if missing else None
         if not missing:
             _ensure_secret(api, external_secret)
-        condition = build_condition(external_secret, "Ready", failure, "SecretSynced", PLACEHOLDER)
-        write_status(api, external_secret, {"conditions": [condition]})
+        _set_ready(api, external_secret, failure, "SecretSynced")
     return bool(stores)
+
+
+def _set_ready(api: ApiClient, owner: Object, failure: Failure | None, reason: str) -> None:
+    condition = build_condition(owner, "Ready", failure, reason, PLACEHOLDER)
+    # Its kinds do not have it: the API server would drop it, and the status would seem to differ for ever.
+    del condition["observedGeneration"]
+    write_status(api, owner, {"conditions": [condition]})
 
 
 def _list_remote_keys(external_secret: Object) -> Iterator[str]:
