@@ -223,5 +223,5 @@ def _read_member(path: Path, name: str) -> Any:
         for member in archive:
             if member.name.count("/") == 1 and member.name.endswith(f"/{name}"):
                 file = archive.extractfile(member)
-                return yaml.safe_load(file) if file else None
+                return yaml.load(file, Loader=yaml.CSafeLoader) if file else None
     return None

@@ -44,7 +44,7 @@ def test_variables_that_a_target_reads_are_accepted() -> None:
 def test_what_python_compiles_is_kept() -> None:
     """Images for containers often set the variable; then each process compiles its libraries anew, for 15 seconds."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    command = ["make", "--silent", "--eval", 'show: ; @env', "show"]
+    command = ["make", "--silent", "--eval", "show: ; @env", "show"]
     reply = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert "PATH=" in reply.stdout
     assert "PYTHONDONTWRITEBYTECODE" not in reply.stdout

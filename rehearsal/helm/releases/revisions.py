@@ -15,8 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
+from rehearsal.helm.rendering import parse_manifests
 from rehearsal.kubernetes.client import ApiClient, Object
 
 _ROLLBACK = re.compile(r"Rollback to (\d+)")  # how Helm describes a revision that a rollback created
@@ -67,7 +66,7 @@ class Revision:
     @property
     def objects(self) -> Sequence[Object]:
         """The installed objects, without hooks and without the CRDs of the chart's `crds` folder."""
-        return [document for document in yaml.safe_load_all(self.record.get("manifest", "")) if document]
+        return list(parse_manifests(self.record.get("manifest", "")))
 
     @property
     def record(self) -> Mapping[str, Any]:
