@@ -8,7 +8,7 @@ from typing import Any
 from rehearsal.console import UserError
 from rehearsal.polling import WaitTimeoutError, wait_until
 
-TIMEOUT = 120.0  # seconds; the slowest, the installation of the largest chart, takes about twenty
+TIMEOUT = 360.0  # seconds; the slowest, a model server that gets ready, takes half a minute, and more beside other work
 _INTERVAL = 0.2  # seconds
 
 

@@ -19,7 +19,7 @@ from rehearsal.kubernetes.readiness import workloads
 from rehearsal.kubernetes.readiness.problem import Problem
 from rehearsal.polling import WaitTimeoutError, wait_until
 
-_READINESS_INTERVAL = 1.0  # seconds before the first readiness check (most releases are done by then) and between two
+_READINESS_INTERVAL = 3.0  # seconds before the first readiness check (most releases are done by then) and between two
 _POLL_INTERVAL = 0.05  # seconds between two checks whether Helm has exited
 _MAX_MESSAGE = 1200  # characters of an error message: Helm may quote whole documents
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,16 @@ class Controller:
     @property
     def name(self) -> str:
         return self.process_name or self.tool.command
+
+    def find_workload(self, workloads: Iterable[Object]) -> Object | None:
+        """The workload that runs this controller, among the cluster's Deployments and StatefulSets."""
+        return next(filter(self._is_run_by, workloads), None)
+
+    def _is_run_by(self, workload: Object) -> bool:
+        metadata = workload["metadata"]
+        key, _, value = self.label_selector.partition("=")
+        is_named = metadata["name"] == self.workload_name or metadata.get("labels", {}).get(key) == value
+        return workload["kind"] == self.workload_kind and is_named and self.find_container(workload) is not None
 
     def find_container(self, workload: Object) -> Object | None:
         """The container of a workload that runs this controller."""

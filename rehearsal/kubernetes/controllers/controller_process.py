@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -50,9 +50,9 @@ class ControllerProcess:
         self._exits = 0
         self._restart_at = 0.0  # on the monotonic clock
 
-    def reconcile(self) -> None:
-        """Start or stop the process as its workload requires."""
-        workload = self._find_workload()
+    def reconcile(self, workloads: Iterable[Object]) -> None:
+        """Start or stop the process as its workload requires, which is among `workloads` where it is installed."""
+        workload = self.controller.find_workload(workloads)
         self.simulated_because = self._explain_simulation(workload) if workload else ""
         if not workload or self.simulated_because:
             self._stop()
@@ -78,16 +78,6 @@ class ControllerProcess:
             proxy = self._proxies[namespace] = LazyProxy(lambda: self._port)
             self._egress.register(namespace, self.controller.service, proxy.address)
         return self._proxies[namespace]
-
-    def _find_workload(self) -> Object | None:
-        name = self.controller.workload_name
-        found = self._plane.api.list(
-            "apps/v1",
-            self.controller.workload_kind,
-            label_selector=self.controller.label_selector,
-            field_selector=f"metadata.name={name}" if name else "",
-        )
-        return next((workload for workload in found if self.controller.find_container(workload)), None)
 
     def _explain_simulation(self, workload: Object) -> str:
         container = self.controller.find_container(workload)

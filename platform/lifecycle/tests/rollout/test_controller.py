@@ -49,6 +49,13 @@ def test_five_rows_are_predicted_before_each_step(environment: RolloutEnvironmen
     assert [body["features"] for body in requests] == [{"a": number, "b": 0.5} for number in range(5)]
 
 
+def test_one_slow_response_to_a_test_prediction_is_no_failure(environment: RolloutEnvironment) -> None:
+    challenger = environment.services["challenger"]
+    challenger.delay, challenger.delayed_requests = 0.7, 1
+    assert environment.controller().step(environment.model).message == "10 %"
+    assert len(challenger.requests) == 6, "the slow one was repeated"
+
+
 def inject_fault(environment: RolloutEnvironment, fault: str) -> None:
     challenger = environment.services["challenger"]
     faults: dict[str, Callable[[], None]] = {

@@ -6,6 +6,7 @@ and labels of lifecycle.serving, for the real Prometheus to scrape.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ class Service:
     version: str | None
     failed_readiness_checks: int = 0
     delay: float = 0.0
+    delayed_requests: float = math.inf  # how many are delayed, from the first on
     status: int = 200
     prediction: Any = 1.0
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -75,7 +77,8 @@ class Services:
         if path.startswith("v2/models/"):
             return HttpResponse(200, {"inputs": [{"name": "a"}, {"name": "b"}]})
         service.requests.append(request.json())
-        time.sleep(service.delay)
+        if len(service.requests) <= service.delayed_requests:
+            time.sleep(service.delay)
         return HttpResponse(service.status, {"predictions": [service.prediction], "version": service.version})
 
 

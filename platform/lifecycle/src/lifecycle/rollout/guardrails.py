@@ -14,13 +14,14 @@ from typing import Any
 
 import httpx
 import pandas as pd
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_attempt, wait_fixed
+from tenacity import RetryError, Retrying, retry_if_exception_type, retry_if_result, stop_after_attempt, wait_fixed
 
 from lifecycle.core import CHALLENGER, LifecycleError, ModelRegistry, ModelVersion
 from lifecycle.core.names import HELD_OUT_PATH
 from lifecycle.gitops.manifests import service_name
 from lifecycle.rollout.settings import RolloutSettings
 
+_SLOW_RESPONSES = 3  # in a row, to the same request, after which a service has failed
 _TIMEOUT = 10.0  # seconds for a response of Prometheus, or of a service about itself
 _MIN_WINDOW = 5  # seconds; a range must contain two scrapes
 _ENDPOINTS = "predict|predict_v1|infer_v2"  # the endpoints in the metrics of lifecycle.serving
@@ -40,6 +41,10 @@ class Result(Enum):
 class Evaluation:
     result: Result
     reasons: Sequence[str] = field(default_factory=tuple)
+
+
+class _SlowResponseError(Exception):
+    """A response took longer than it may, or did not come."""
 
 
 class Guardrails:
@@ -109,19 +114,33 @@ class Guardrails:
             return []
 
     def _test_prediction(self, url: str, version: ModelVersion, row: Mapping[str, Any]) -> str:
-        """Request one prediction; returns what is wrong with the response, or an empty string."""
+        """Test one prediction; returns what is wrong with the response, or an empty string.
+
+        One slow response is no failure, since any pause on the way causes it: the metrics tell whether many are slow.
+        """
+        retrying = Retrying(
+            stop=stop_after_attempt(_SLOW_RESPONSES), retry=retry_if_exception_type(_SlowResponseError), reraise=True
+        )
+        try:
+            return retrying(self._request_prediction, url, version, row)
+        except _SlowResponseError as error:
+            return str(error)
+
+    def _request_prediction(self, url: str, version: ModelVersion, row: Mapping[str, Any]) -> str:
+        """What is wrong with the response, or an empty string. Raises _SlowResponseError."""
         body = {"features": row, "user_id": "groundwork-rollout"}
         limit = self._settings.max_p95
         started = time.monotonic()
         try:
             response = self._client.post(f"{url}/predict", json=body, timeout=limit)
         except httpx.HTTPError as error:
-            return f"a test prediction got no response within {limit:g} s ({type(error).__name__})"
+            message = f"a test prediction got no response within {limit:g} s ({type(error).__name__})"
+            raise _SlowResponseError(message) from None
         elapsed = time.monotonic() - started
         if response.status_code != httpx.codes.OK:
             return f"a test prediction got a response with status {response.status_code}"
         if elapsed > limit:
-            return f"a test prediction took {elapsed:.2f} s, more than {limit:g} s"
+            raise _SlowResponseError(f"a test prediction took {elapsed:.2f} s, more than {limit:g} s")
         return _check_response(response, version)
 
     def _evaluate_metrics(self, version: ModelVersion, window: int) -> Evaluation:
