@@ -27,12 +27,14 @@ _TRAINING_TIMEOUT = 600.0  # seconds; the pipeline takes about a minute
 _ROLLOUT_TIMEOUT = 600.0  # seconds
 _REQUEST_TIMEOUT = 10  # seconds
 
-# A rollout in minutes instead of hours. Its guardrails and tests are those of production.
+# A rollout in minutes instead of hours. Its guardrails and tests are those of production, but for their limit of time:
+# a prediction takes some tenths of a second here, and several on a machine that does much else; the slow challenger's
+# takes longer than the limit on any.
 _ROLLOUT_SETTINGS = {
     "ROLLOUT_INTERVAL": "8",
     "ROLLOUT_POLL_INTERVAL": "1",
     "ROLLOUT_MIN_REQUESTS": "20",
-    "ROLLOUT_MAX_P95": "1",
+    "ROLLOUT_MAX_P95": "4",
 }
 _CLIENTS = 4
 _WAITING_MESSAGES = ("guardrails pass", "evaluation inconclusive")

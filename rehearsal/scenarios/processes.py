@@ -18,7 +18,7 @@ from rehearsal.console import UserError
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane
 from rehearsal.polling import WaitTimeoutError, wait_until
 
-_START_TIMEOUT = 120.0  # seconds until a process has to answer
+_START_TIMEOUT = 360.0  # seconds until a process has to answer
 _REQUEST_TIMEOUT = 2  # seconds
 _LOG_TAIL = 500  # characters of a log that an error shows
 

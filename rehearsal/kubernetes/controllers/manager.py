@@ -28,6 +28,7 @@ from rehearsal.toolchain import Tool
 
 CONTROLLERS = (KSERVE, PROMETHEUS_OPERATOR, *argocd.CONTROLLERS)
 
+_WORKLOAD_KINDS = sorted({controller.workload_kind for controller in CONTROLLERS})
 _POLL_INTERVAL = 0.5  # seconds between two looks at the cluster
 
 
@@ -113,6 +114,7 @@ class ControllerManager:
     def _reconcile_continuously(self) -> None:
         while not self._stopped.wait(_POLL_INTERVAL):
             with contextlib.suppress(ApiError, ApiUnreachableError):
+                workloads = [found for kind in _WORKLOAD_KINDS for found in self._api.list("apps/v1", kind)]
                 for process in self._processes:
-                    process.reconcile()
+                    process.reconcile(workloads)
                 gateway.update_status(self._api)
