@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -45,8 +46,13 @@ def assert_in_order(subjects: Sequence[str], output: str) -> None:
 def list_leftover_processes(stack: str) -> list[str]:
     """The command lines of processes of the stack's scenario."""
     folder = str(ROOT / ".groundwork" / "rehearsals" / f"{stack}-lifecycle")
-    commands = [path.read_text(errors="replace") for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    return [command.replace("\0", " ") for command in commands if folder in command]
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            command = path.read_text(errors="replace").replace("\0", " ")
+            if folder in command:
+                found.append(command)
+    return found
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
