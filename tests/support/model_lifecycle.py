@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +14,7 @@ from rehearsal.helm import charts
 from rehearsal.scenarios.model_lifecycle import Challenger
 from rehearsal.scenarios.processes import python
 from rehearsal.toolchain import ROOT
+from tests.support.processes import list_processes
 
 _TIMEOUT = 2700  # seconds; the whole scenario takes six minutes on two cores that do nothing else
 
@@ -46,13 +45,8 @@ def assert_in_order(subjects: Sequence[str], output: str) -> None:
 def list_leftover_processes(stack: str) -> list[str]:
     """The command lines of processes of the stack's scenario."""
     folder = str(ROOT / ".groundwork" / "rehearsals" / f"{stack}-lifecycle")
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            command = path.read_text(errors="replace").replace("\0", " ")
-            if folder in command:
-                found.append(command)
-    return found
+    commands = (" ".join(arguments) for _, arguments in list_processes())
+    return [command for command in commands if folder in command]
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
