@@ -17,8 +17,8 @@ from rehearsal import project
 from rehearsal.console import UserError
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane
 from rehearsal.polling import WaitTimeoutError, wait_until
+from rehearsal.scenarios.waiting import TIMEOUT
 
-_START_TIMEOUT = 360.0  # seconds until a process has to answer
 _REQUEST_TIMEOUT = 2  # seconds
 _LOG_TAIL = 500  # characters of a log that an error shows
 
@@ -57,7 +57,7 @@ class LifecycleProcesses:
             return self.plane.supervisor.exit_code(name) is not None or requests.get(url, timeout=_REQUEST_TIMEOUT).ok
 
         try:
-            wait_until(is_ready_or_exited, timeout=_START_TIMEOUT, retry_on=requests.RequestException)
+            wait_until(is_ready_or_exited, timeout=TIMEOUT, retry_on=requests.RequestException)
         except WaitTimeoutError:
             raise UserError(self._failure(name, "does not answer")) from None
         if self.plane.supervisor.exit_code(name) is not None:

@@ -47,6 +47,7 @@ from tests.support.argocd_applications import (
     render_mislabelled_deployment,
 )
 from tests.support.chart_installation import apply_definitions, install_chart
+from tests.support.processes import list_processes
 from tests.support.waiting import eventually
 
 _RBAC = "rbac.authorization.k8s.io/v1"
@@ -377,12 +378,11 @@ def _use_image(plane: ControlPlane, workload: Object, container: Object, image: 
 def _find_processes(plane: ControlPlane) -> dict[str, int]:
     """The PIDs of this control plane's Argo CD processes, by controller."""
     found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
+    for process, (program, *_) in list_processes():
         with contextlib.suppress(OSError):  # it has exited meanwhile
-            program = (folder / "cmdline").read_text().partition("\0")[0]
-            environment = (folder / "environ").read_text().split("\0")
+            environment = Path(f"/proc/{process}/environ").read_text().split("\0")
             for each in CONTROLLERS:
                 own = f"TMPDIR={plane.folder / 'controllers' / each.name}"
                 if Path(program).name == each.tool.command and own in environment:
-                    found[each.name] = int(folder.name)
+                    found[each.name] = process
     return found

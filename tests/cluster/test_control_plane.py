@@ -6,7 +6,6 @@ Pods are simulated: kwok reports scheduled pods as running. What a cloud adds to
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 import resource
 import shutil
@@ -23,6 +22,7 @@ from rehearsal.console import UserError
 from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, ClientConfig
 from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, free_ports, run_control_plane
+from tests.support.processes import list_processes
 from tests.support.waiting import eventually
 
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
@@ -54,13 +54,11 @@ def _manifest(api_version: str, kind: str, name: str, namespace: str, spec: Any)
 
 def _processes(folder: Path) -> dict[int, str]:
     """The IDs of processes whose command line names the folder, with their programs."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # it ended in between
-            command = path.read_text().split("\0")
-            if any(f"={folder}/" in argument for argument in command):
-                found[int(path.parent.name)] = Path(command[0]).name
-    return found
+    return {
+        process: Path(command[0]).name
+        for process, command in list_processes()
+        if any(f"={folder}/" in argument for argument in command)
+    }
 
 
 def _listening(process: int) -> list[str]:

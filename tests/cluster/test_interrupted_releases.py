@@ -24,6 +24,7 @@ from rehearsal.helm.releases.resources import PartialReleaseError, Releases
 from rehearsal.kubernetes.client import ApiUnreachableError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane, run_control_plane
 from rehearsal.simulator.core.errors import CloudError
+from tests.support.processes import list_processes
 from tests.support.release_charts import SETTINGS, TOO_LARGE, WEB, change_values, read_level
 from tests.support.waiting import TIMEOUT, eventually
 
@@ -67,11 +68,10 @@ def kill_process(program: str, argument: str) -> None:
 
     Kills only processes of `program` whose command line contains `argument`.
     """
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # the process has ended in the meantime
-            command = path.read_text()
-            if Path(command.split("\0")[0]).name == program and argument in command:
-                os.kill(int(path.parent.name), signal.SIGKILL)
+    for process, command in list_processes():
+        if Path(command[0]).name == program and argument in "\0".join(command):
+            with contextlib.suppress(ProcessLookupError):  # it has ended in the meantime
+                os.kill(process, signal.SIGKILL)
 
 
 def run_remedy(message: str, plane: ControlPlane) -> None:

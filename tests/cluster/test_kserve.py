@@ -8,7 +8,6 @@ gateway.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -34,6 +33,7 @@ from tests.support.chart_installation import (
     install_chart,
 )
 from tests.support.gitops_rendering import build_deployment, render
+from tests.support.processes import list_processes
 from tests.support.waiting import eventually
 
 _NAMESPACE = "kserve"
@@ -270,10 +270,8 @@ def _scale(plane: ControlPlane, replicas: int) -> None:
 
 def _find_processes(plane: ControlPlane) -> list[int]:
     """The PIDs of this control plane's KServe controller."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has exited meanwhile
-            program, *arguments = (folder / "cmdline").read_text().split("\0")
-            if Path(program).name == KSERVE.name and str(plane.folder) in " ".join(arguments):
-                found.append(int(folder.name))
-    return found
+    return [
+        process
+        for process, (program, *arguments) in list_processes()
+        if Path(program).name == KSERVE.name and str(plane.folder) in " ".join(arguments)
+    ]

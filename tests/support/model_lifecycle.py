@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +14,7 @@ from rehearsal.helm import charts
 from rehearsal.scenarios.model_lifecycle import Challenger
 from rehearsal.scenarios.processes import python
 from rehearsal.toolchain import ROOT
+from tests.support.processes import list_processes
 
 _TIMEOUT = 2700  # seconds; the whole scenario takes six minutes on two cores that do nothing else
 
@@ -45,8 +45,8 @@ def assert_in_order(subjects: Sequence[str], output: str) -> None:
 def list_leftover_processes(stack: str) -> list[str]:
     """The command lines of processes of the stack's scenario."""
     folder = str(ROOT / ".groundwork" / "rehearsals" / f"{stack}-lifecycle")
-    commands = [path.read_text(errors="replace") for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    return [command.replace("\0", " ") for command in commands if folder in command]
+    commands = (" ".join(arguments) for _, arguments in list_processes())
+    return [command for command in commands if folder in command]
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -169,5 +169,5 @@ def start_sleeping(server: Server, pool: ThreadPoolExecutor, seconds: float) -> 
 def is_running(process: int) -> bool:
     try:
         return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
-    except FileNotFoundError:
+    except OSError:  # it may end between opening and reading, too
         return False

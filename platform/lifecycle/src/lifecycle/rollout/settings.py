@@ -33,7 +33,8 @@ class RolloutSettings(BaseSettings):
     max_p95: float = Field(
         2.0,
         gt=0,
-        description="maximum 95th percentile of the response times, and maximum time of a test prediction, in seconds",
+        description="maximum 95th percentile of the response times, and time after which a test prediction is "
+        "repeated, in seconds",
     )
     max_restarts: Annotated[int, Field(ge=0)] | None = Field(
         0, description="maximum restarts of the challenger's containers in a step; none without kube-state-metrics"

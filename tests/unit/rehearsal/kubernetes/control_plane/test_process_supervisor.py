@@ -51,7 +51,7 @@ def _has_ended(process: int) -> bool:
     """Whether a process has ended: it does not exist, or is a zombie that its new parent has not reaped yet."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except OSError:  # it may end between opening and reading, too
         return True
 
 
