@@ -11,8 +11,11 @@ import pytest
 # Shells have what they start in the background ignore Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Files that take minutes: a worker that began one of them last would work alone at the end.
-_LONGEST_FIRST = ("engine/test_lifecycle.py", "engine/test_defects.py", "engine/test_aws.py", "engine/test_azure.py")
+# Files that take minutes: a worker that began one of them last would work alone at the end. The first two bring up a
+# stack each, of which those after the third get copies.
+_LONGEST_FIRST = tuple(
+    f"engine/test_{name}.py" for name in ("lifecycle", "aws", "interruptions", "defects", "azure", "deployment")
+)
 
 
 # An option of pytest-xdist's, which need not be there.

@@ -49,15 +49,21 @@ CHALLENGERS = (
 )
 
 
-def run(stack: str, port: int = 0, challengers: Sequence[Challenger] = CHALLENGERS) -> int:
-    """Roll out one challenger after the other on a stack of its own; returns an exit code.
+def run(stack: str, port: int = 0) -> int:
+    """Roll out one challenger after the other on a new stack of its own; returns an exit code.
 
     Raises UserError when a step fails.
     """
     rehearsal = Rehearsal(stack, "lifecycle")
     _check_prerequisites(stack)
+    rehearsal.remove()
+    return run_on(rehearsal, port)
+
+
+def run_on(rehearsal: Rehearsal, port: int = 0, challengers: Sequence[Challenger] = CHALLENGERS) -> int:
+    """Do the same on a rehearsal that may have been brought up before, but has never had a model."""
+    stack = rehearsal.stack
     prometheus_program = toolchain.ensure(PROMETHEUS)
-    rehearsal.remove()  # each run starts with a new cluster
     runner = StepRunner()
     info(f"Rehearsing the model lifecycle on {stack}; the clouds, nodes and the cluster's network are simulated.")
     with rehearsal.running(port) as running:

@@ -1,10 +1,10 @@
 """Defects made on purpose in azure-dev while it is up.
 
-Proves that what would keep pods from running in production keeps an update, or the rehearsal, from passing, that the
-message has the scheduler's, the controller's or admission's own reason and names the setting to change, and that the
-rehearsal passes again once they are mended. The control plane, the charts and Helm are real; that pods which are
-scheduled run is simulated, and so are the clouds' APIs. What the API server alone would refuse is proven in
-tests/cluster.
+Proves that what would keep pods from running in production keeps an update, or the rehearsal, from passing, and that
+the message has the scheduler's, the controller's or admission's own reason and names the setting to change. The
+control plane, the charts and Helm are real; that pods which are scheduled run is simulated, and so are the clouds'
+APIs. What the API server alone would refuse is proven in tests/cluster; that a stack passes once its defects are
+mended, in tests/soak.
 
 All tests share one stack, and each starts from what the settings say: a test that leaves it half-changed makes the
 update of the next one longer, and changes nothing of its result.
@@ -120,10 +120,3 @@ def test_defects_that_only_appear_in_the_cluster_fail_the_rehearsal(stack: Stack
     for _, words in defects:
         assert [each for each in words if each not in complaint] == []
     assert f"The rehearsal of {AZURE} failed at its charts and its cluster" in complaint
-
-
-@pytest.mark.usefixtures("control_plane")
-def test_the_repaired_stack_passes_afterwards(stack: Stack) -> None:
-    run = stack.rehearse("up")
-    assert run.returncode == 0, run.output
-    assert "Pending" not in run.output

@@ -10,6 +10,7 @@ the kubelet, the network, and the models' users.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.support.model_lifecycle import (
     run_command,
     run_scenario,
 )
+from tests.support.rehearsed_stacks import RehearsedStacks
 
 pytestmark = pytest.mark.engine
 
@@ -46,13 +48,16 @@ _COMMITS = (
 
 
 @needs_models
-def test_a_model_is_promoted_rolled_out_and_rolled_back_by_itself() -> None:
-    run = run_scenario("azure-dev", _CHALLENGERS)
+def test_a_model_is_promoted_rolled_out_and_rolled_back_by_itself(
+    rehearsed_stacks: RehearsedStacks, tmp_path: Path
+) -> None:
+    stack = rehearsed_stacks.copy("azure-dev", tmp_path)
+    run = run_scenario(stack, _CHALLENGERS)
     assert run.returncode == 0, run.stderr[-5000:]
     assert "Traceback" not in run.stderr
     assert_in_order(_COMMITS, run.stdout)
     assert re.search(r"- error rate is 0\.\d+, more than 0\.05", run.stderr), "the failing one, at 10 %"
-    assert list_leftover_processes("azure-dev") == []
+    assert list_leftover_processes(tmp_path) == []
 
 
 def test_a_stack_that_does_not_exist_is_named_with_those_that_do() -> None:

@@ -10,6 +10,7 @@ import re
 
 import pytest
 
+from rehearsal.toolchain import ROOT
 from tests.support.model_lifecycle import assert_in_order, list_leftover_processes, needs_models, run_command
 
 pytestmark = pytest.mark.soak
@@ -41,4 +42,4 @@ def test_models_are_promoted_rolled_out_and_rolled_back_by_themselves(stack: str
     assert_in_order(_COMMITS, run.stdout)
     assert "- a test prediction got no response within 1 s" in run.stderr, "the slow one, before any request"
     assert re.search(r"- error rate is 0\.\d+, more than 0\.05", run.stderr), "the failing one, at 10 %"
-    assert list_leftover_processes(stack) == []
+    assert list_leftover_processes(ROOT / ".groundwork" / "rehearsals" / f"{stack}-lifecycle") == []

@@ -13,7 +13,7 @@ STACK = "research"
 
 
 def walk_to_the_end(machine: Deployment, new_stack: Collection[str], pin: str, remaining: Collection[str]) -> None:
-    """New stack, preflight, preview, deployment, the same again, one change, destruction.
+    """New stack, preflight, preview, deployment, one change, destruction.
 
     new_stack  arguments of `make new-stack`
     pin        lines of the stack's file that pin it to the simulated account
@@ -33,13 +33,10 @@ def walk_to_the_end(machine: Deployment, new_stack: Collection[str], pin: str, r
     assert created > 150
     assert f"Selected stack '{STACK}'." in first
 
-    again = _succeed(machine.make("up", STACK, "YES=1"))
-    assert _count(again, "unchanged") == created
-    assert not any(_count(again, word) for word in ("created", "updated", "replaced", "deleted"))
-
     machine.project.set(STACK, database={"backupDays": 9})
     changed = _succeed(machine.make("up", STACK, "YES=1"))
     assert (_count(changed, "updated"), _count(changed, "unchanged")) == (1, created - 1)
+    assert not any(_count(changed, word) for word in ("created", "replaced", "deleted"))
 
     _succeed(machine.make("destroy", STACK, "YES=1"))
     assert {record.type for record in machine.state.all()} == set(remaining)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from rehearsal.scenarios.model_lifecycle import Challenger
 from rehearsal.scenarios.processes import python
 from rehearsal.toolchain import ROOT
 from tests.support.processes import list_processes
+from tests.support.project import Stack
 
 _TIMEOUT = 2700  # seconds; the whole scenario takes six minutes on two cores that do nothing else
 
@@ -26,13 +28,18 @@ needs_models = pytest.mark.skipif(
 
 def run_command(stack: str) -> subprocess.CompletedProcess[str]:
     """Run the scenario as `make lifecycle` does."""
-    return _run("-m", "rehearsal", "lifecycle", stack)
+    return _run(ROOT, "-m", "rehearsal", "lifecycle", stack)
 
 
-def run_scenario(stack: str, challengers: Sequence[Challenger]) -> subprocess.CompletedProcess[str]:
-    """Run the scenario with these challengers."""
-    code = "import sys; from rehearsal.scenarios.model_lifecycle import Challenger, run; "
-    return _run("-c", f"{code}sys.exit(run({stack!r}, challengers={tuple(challengers)!r}))")
+def run_scenario(stack: Stack, challengers: Sequence[Challenger]) -> subprocess.CompletedProcess[str]:
+    """Run the scenario with these challengers on a stack that is up."""
+    code = (
+        "import sys\n"
+        "from rehearsal.scenarios.model_lifecycle import Challenger, run_on\n"
+        "from rehearsal.session import Rehearsal\n"
+        f"sys.exit(run_on(Rehearsal({stack.name!r}), challengers={tuple(challengers)!r}))"
+    )
+    return _run(stack.project.folder, "-c", code)
 
 
 def assert_in_order(subjects: Sequence[str], output: str) -> None:
@@ -42,14 +49,13 @@ def assert_in_order(subjects: Sequence[str], output: str) -> None:
     assert all(subject in remaining for subject in subjects), commits
 
 
-def list_leftover_processes(stack: str) -> list[str]:
-    """The command lines of processes of the stack's scenario."""
-    folder = str(ROOT / ".groundwork" / "rehearsals" / f"{stack}-lifecycle")
+def list_leftover_processes(folder: Path) -> list[str]:
+    """The command lines of processes of the rehearsal in `folder`."""
     commands = (" ".join(arguments) for _, arguments in list_processes())
-    return [command for command in commands if folder in command]
+    return [command for command in commands if str(folder) in command]
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=_TIMEOUT
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=_TIMEOUT
     )
