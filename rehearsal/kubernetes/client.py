@@ -178,17 +178,35 @@ class ApiClient:
             raise
         return True
 
-    def watch(
-        self, api_version: str, kind: str, timeout_seconds: int, resource_version: str = ""
-    ) -> Iterator[tuple[str, Object]]:
-        """Events of a kind's objects in all namespaces until the timeout: (ADDED | MODIFIED | DELETED | ERROR, object).
+    def list_with_version(self, api_version: str, kind: str) -> tuple[Sequence[Object], str]:
+        """All objects of a kind, and the resource version from which a watch reports what happens after that.
 
-        Without `resource_version` the objects that exist come first, as ADDED.
+        Raises NoKindMatchError.
         """
-        options = {"watch": "true", "timeoutSeconds": str(timeout_seconds), "resourceVersion": resource_version}
+        content = self.request("GET", self.discover(api_version, kind).cluster_path)
+        items = [{"apiVersion": api_version, "kind": kind, **item} for item in content["items"]]
+        return items, content["metadata"]["resourceVersion"]
+
+    def watch(
+        self, api_version: str, kind: str, timeout_seconds: int, resource_version: str
+    ) -> Iterator[tuple[str, Object]]:
+        """Events of a kind's objects in all namespaces until the timeout, each with its type and its object.
+
+        Types are ADDED, MODIFIED, DELETED, BOOKMARK and ERROR. A BOOKMARK, whose object has nothing but a resource
+        version, comes shortly before the timeout, or where nothing else happens for a minute.
+        Raises ApiError and ApiUnreachableError.
+        """
+        options = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(timeout_seconds),
+            "resourceVersion": resource_version,
+        }
         path = self.discover(api_version, kind).cluster_path
         timeout = timeout_seconds + _REQUEST_TIMEOUT
         with self._send("GET", path, options, timeout=timeout, stream=True) as response:
+            if response.status_code >= 400:
+                raise ApiError(response.status_code, "", response.text)
             for line in response.iter_lines(_WATCH_CHUNK):
                 event = json.loads(line)
                 yield event["type"], event["object"]

@@ -22,6 +22,9 @@ def watch_objects(api: ApiClient, api_version: str, kind: str, stop: threading.E
     resource_version = ""
     while not stop.is_set():
         try:
+            if not resource_version:
+                objects, resource_version = api.list_with_version(api_version, kind)
+                yield from (("ADDED", found) for found in objects)
             for event_type, changed in api.watch(api_version, kind, _WATCH_TIMEOUT, resource_version):
                 if stop.is_set():
                     return
@@ -29,7 +32,8 @@ def watch_objects(api: ApiClient, api_version: str, kind: str, stop: threading.E
                     resource_version = ""
                     break
                 resource_version = changed["metadata"]["resourceVersion"]
-                yield event_type, changed
+                if event_type != "BOOKMARK":
+                    yield event_type, changed
         except (ApiError, ApiUnreachableError, requests.RequestException):
             resource_version = ""
             stop.wait(_RETRY_INTERVAL)
