@@ -19,7 +19,9 @@ from rehearsal.kubernetes.readiness import workloads
 from rehearsal.kubernetes.readiness.problem import Problem
 from rehearsal.polling import WaitTimeoutError, wait_until
 
-_READINESS_INTERVAL = 3.0  # seconds before the first readiness check (most releases are done by then) and between two
+# Seconds before the first readiness check, when most releases are done, and at most between two. Each waits twice as
+# long as the one before, since it lists all that is in the cluster.
+_FIRST_CHECK, _MAX_INTERVAL = 3.0, 24.0
 _POLL_INTERVAL = 0.05  # seconds between two checks whether Helm has exited
 _MAX_MESSAGE = 1200  # characters of an error message: Helm may quote whole documents
 
@@ -76,17 +78,19 @@ class HelmRunner:
     def _watch(self, process: str, namespace: str, name: str, end: float) -> tuple[Sequence[Problem], str]:
         """What was last seen not ready, and why Helm had to be stopped, if it had to."""
         unready: Sequence[Problem] = ()
-        next_check = time.monotonic() + _READINESS_INTERVAL
+        interval = _FIRST_CHECK
+        next_check = time.monotonic() + interval
 
         def has_ended() -> bool:
-            nonlocal unready, next_check
+            nonlocal unready, next_check, interval
             ended = self._plane.supervisor.exit_code(process) is not None
             if self._plane.problems():
                 raise ApiUnreachableError("the control plane went down while Helm was running")
             if not ended and time.monotonic() > next_check:
                 current = self._find_unready(namespace, name)
                 unready = unready if current is None else current
-                next_check = time.monotonic() + _READINESS_INTERVAL
+                interval = min(2 * interval, _MAX_INTERVAL)
+                next_check = time.monotonic() + interval
             return ended
 
         try:

@@ -30,11 +30,8 @@ _POLL_INTERVAL = 1.0  # seconds
 _NO_REASON = "no reason given yet"
 
 # The condition that every object of a kind must have.
-_REQUIRED_CONDITIONS = (
-    ("v1", "Node", "Ready"),
-    ("apiregistration.k8s.io/v1", "APIService", "Available"),
-    ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "Established"),
-)
+_REQUIRED_CONDITIONS = (("v1", "Node", "Ready"), ("apiregistration.k8s.io/v1", "APIService", "Available"))
+_REQUIRED_OF_DEFINITIONS = (("apiextensions.k8s.io/v1", "CustomResourceDefinition", "Established"),)
 # The condition with which a controller that may run for real reports its work. Without the controller there is none.
 _REPORTED_CONDITIONS = (
     ("monitoring.coreos.com/v1", "Prometheus", "Reconciled"),
@@ -52,8 +49,12 @@ def find_problems(
     not mark those. `served_kinds` are custom kinds that real controllers reconcile. Raises ApiUnreachableError.
     """
     snapshot = Snapshot(api, namespace)
-    checks = _CHECKS if namespace else (*_CHECKS, _check_required_conditions)
-    found = chain.from_iterable(check(snapshot) for check in checks)
+    found = chain.from_iterable(check(snapshot) for check in _CHECKS)
+    if not namespace:
+        found = chain(found, _check_conditions(snapshot, _REQUIRED_CONDITIONS))
+    # Definitions are megabytes of JSON, too many for each look at a release that is waited for; Helm waits for its own.
+    if not namespace and not release:
+        found = chain(found, _check_conditions(snapshot, _REQUIRED_OF_DEFINITIONS))
     if applications.KIND in served_kinds:
         found = chain(found, applications.find_unsynced(snapshot, _NO_REASON))
     problems = {problem for owner, problem in found if not release or _find_release(snapshot, owner) == release}
@@ -264,10 +265,10 @@ def _check_namespaces(snapshot: Snapshot) -> ProblemsOfObjects:
             yield _problem_of(namespace, f"Terminating: {reasons or _NO_REASON}")
 
 
-def _check_required_conditions(snapshot: Snapshot) -> ProblemsOfObjects:
-    for api_version, kind, required in _REQUIRED_CONDITIONS:
-        # Listed at the current version, which costs the API server half: CustomResourceDefinitions are large, and
-        # nothing else in the snapshot is related to them.
+def _check_conditions(snapshot: Snapshot, conditions: Sequence[tuple[str, str, str]]) -> ProblemsOfObjects:
+    for api_version, kind, required in conditions:
+        # Listed at the current version, which costs the API server half: definitions are large, and nothing else in the
+        # snapshot is related to these kinds.
         for found in snapshot.api.list(api_version, kind):
             condition = conditions_by_type(found).get(required, {})
             if condition.get("status") != "True":
