@@ -36,7 +36,7 @@ def test_a_setting_that_is_fixed_is_refused_before_anything_starts(stack: Stack)
     """Compared with what stands: the program exported its settings, and the rehearsal's backend has them."""
     before = stack.journal()
     with stack.project.edited(f"stacks/Pulumi.{AZURE}.yaml", "westeurope", "northeurope"):
-        complaint = stack.rehearse("up").failure()
+        complaint = stack.project.rehearse("up", AZURE).failure()
     assert "groundwork:location 'westeurope' -> 'northeurope'" in complaint
     assert "Remedy: set it back to 'westeurope'" in complaint
     assert "Rehearsing" not in complaint
