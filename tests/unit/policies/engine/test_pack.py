@@ -5,6 +5,8 @@ secrets, that a misspelt configuration is refused over the wire, and that `polic
 Does not prove what the engine does with the answers.
 """
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime import proto
 from pulumi.runtime.proto import analyzer_pb2_grpc
 
-from policies import controls, evaluate_manifest
+from policies import IMAGE_REGISTRIES, controls, evaluate_manifest
 from policies.engine.pack import configuration_problems
 from tests.support.policies.analyzer import analyze, diagnostics, secret, servicer
 from tests.support.policies.aws_account_cases import POLICY
@@ -118,12 +120,29 @@ def test_manifests_are_evaluated_by_the_same_controls_without_a_protocol() -> No
     assert [control.id for control, _ in evaluate_manifest(namespace)] == ["k8s-namespace-pod-security"]
 
 
+def test_a_setting_of_the_stack_extends_the_default() -> None:
+    images = ("registry.example.com/ml/serving:1", "ghcr.io/acme/serving:1", "registry.example.com/serving:1")
+    containers = [{"name": f"c{number}", "image": image} for number, image in enumerate(images)]
+    pod = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": containers}}
+
+    def evaluate(configuration: dict[str, str]) -> list[str]:
+        found = evaluate_manifest(pod, configuration)
+        return [str(finding)[:18] for control, finding in found if control.id == "k8s-pod-image-registry"]
+
+    assert evaluate({"groundwork:images": '{"registries": ["registry.example.com/ml/*"]}'}) == ["spec.containers[2]"]
+    # What is no list of texts is the program's to report.
+    for other in ("{}", "[]", "text", '{"registries": "registry.example.com/ml/*"}', '{"registries": [1]}'):
+        assert evaluate({"groundwork:images": other}) == ["spec.containers[0]", "spec.containers[2]"]
+
+
 @pytest.fixture(scope="module")
 def running_pack() -> Iterator[Any]:
-    """The pack in a process of its own, started as Pulumi's language host starts it."""
+    """The pack in a process of its own, started as Pulumi's language host starts it, with a stack's configuration."""
+    configuration = {"groundwork:images": '{"registries": ["registry.example.com/ml/*"]}'}
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", str(ROOT / "policies")],
         cwd=ROOT / "policies",
+        env={**os.environ, "PULUMI_CONFIG": json.dumps(configuration)},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -141,6 +160,13 @@ def test_started_pack_serves_every_control(running_pack: Any) -> None:
     assert [policy.name for policy in info.policies] == [control.id for control in controls()]
     declared = {policy.name: set(policy.configSchema.properties) for policy in info.policies}
     assert declared == {control.id: set(control.settings) for control in controls()}
+
+
+def test_started_pack_has_the_settings_of_the_stack(running_pack: Any) -> None:
+    """The default in the schema is what the engine configures a control with."""
+    info = running_pack.GetAnalyzerInfo(empty_pb2.Empty())
+    (schema,) = [policy.configSchema for policy in info.policies if policy.name == "k8s-pod-image-registry"]
+    assert list(schema.properties["allowed"]["default"]) == [*IMAGE_REGISTRIES, "registry.example.com/ml/*"]
 
 
 def test_started_pack_refuses_a_misspelt_control(running_pack: Any) -> None:
