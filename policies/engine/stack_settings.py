@@ -1,7 +1,7 @@
 """Settings of a stack that extend the defaults of controls, so that one setting reaches the pack and the program.
 
-The engine gives a policy pack the stack's configuration as it gives it to a program, in PULUMI_CONFIG. Source:
-https://github.com/pulumi/pulumi/blob/v3.255.0/sdk/go/common/resource/plugin/analyzer_plugin.go (constructConfig)
+The engine sends a policy pack the stack's configuration, as a program gets it, when it starts the pack. Source:
+https://github.com/pulumi/pulumi/blob/v3.255.0/sdk/go/common/resource/plugin/analyzer_plugin.go (ConfigureStack)
 """
 
 import json

@@ -5,8 +5,6 @@ secrets, that a misspelt configuration is refused over the wire, and that `polic
 Does not prove what the engine does with the answers.
 """
 
-import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,15 +18,15 @@ from google.protobuf import empty_pb2
 from pulumi.runtime import proto
 from pulumi.runtime.proto import analyzer_pb2_grpc
 
-from policies import IMAGE_REGISTRIES, controls, evaluate_manifest
+from policies import controls, evaluate_manifest
 from policies.engine.pack import configuration_problems
-from tests.support.policies.analyzer import analyze, diagnostics, secret, servicer
+from tests.support.policies.analyzer import analyze, build_request, diagnostics, secret, servicer
 from tests.support.policies.aws_account_cases import POLICY
 from tests.support.policies.aws_cases import BLOCK, BUCKET, allow, block
 from tests.support.policies.azure_cases import CASES as AZURE
 from tests.support.policies.azure_cases import STORAGE
 from tests.support.policies.cases import UNKNOWN_TEXT, Declared
-from tests.support.policies.kubernetes_cases import CONFIG_MAP, RELEASE
+from tests.support.policies.kubernetes_cases import CONFIG_MAP, POD, RELEASE
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -137,12 +135,10 @@ def test_a_setting_of_the_stack_extends_the_default() -> None:
 
 @pytest.fixture(scope="module")
 def running_pack() -> Iterator[Any]:
-    """The pack in a process of its own, started as Pulumi's language host starts it, with a stack's configuration."""
-    configuration = {"groundwork:images": '{"registries": ["registry.example.com/ml/*"]}'}
+    """The pack in a process of its own, started as Pulumi's language host starts it."""
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", str(ROOT / "policies")],
         cwd=ROOT / "policies",
-        env={**os.environ, "PULUMI_CONFIG": json.dumps(configuration)},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -163,10 +159,30 @@ def test_started_pack_serves_every_control(running_pack: Any) -> None:
 
 
 def test_started_pack_has_the_settings_of_the_stack(running_pack: Any) -> None:
-    """The default in the schema is what the engine configures a control with."""
+    configuration = {"groundwork:images": '{"registries": ["registry.example.com/ml/*"]}'}
+    running_pack.ConfigureStack(proto.AnalyzerStackConfigureRequest(config=configuration))
+    running_pack.Configure(proto.ConfigureAnalyzerRequest())
+
+    def evaluate(image: str) -> list[str]:
+        pod = Declared(POD, {"spec": {"containers": [{"name": "main", "image": image}]}})
+        found = running_pack.Analyze(build_request(pod)).diagnostics
+        return [each.policyName for each in found if each.policyName == "k8s-pod-image-registry"]
+
+    assert evaluate("registry.example.com/ml/serving:1") == evaluate("ghcr.io/acme/serving:1") == []
+    assert evaluate("registry.example.com/serving:1") == ["k8s-pod-image-registry"]
+
+
+def test_started_pack_evaluates_a_stack(running_pack: Any) -> None:
+    """The SDK looks for a class of its own in the servicer's."""
+    assert not running_pack.AnalyzeStack(proto.AnalyzeStackRequest()).diagnostics
+
+
+def test_the_engine_is_told_no_default_that_the_stack_extends(running_pack: Any) -> None:
+    """It would send the default, as if a pack configuration had it."""
     info = running_pack.GetAnalyzerInfo(empty_pb2.Empty())
-    (schema,) = [policy.configSchema for policy in info.policies if policy.name == "k8s-pod-image-registry"]
-    assert list(schema.properties["allowed"]["default"]) == [*IMAGE_REGISTRIES, "registry.example.com/ml/*"]
+    schemas = {policy.name: policy.configSchema.properties for policy in info.policies}
+    assert "default" not in schemas["k8s-pod-image-registry"]["allowed"]
+    assert schemas["aws-rds-backups"]["minDays"]["default"] == 7
 
 
 def test_started_pack_refuses_a_misspelt_control(running_pack: Any) -> None:
