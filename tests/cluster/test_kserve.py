@@ -80,6 +80,8 @@ _VALUES = (
     "kserve.controller.deploymentMode=Standard",
     "kserve.controller.gateway.ingressGateway.enableGatewayApi=true",
     "kserve.controller.gateway.ingressGateway.createGateway=true",
+    # As the platform sets it: the storage initializer has to pass the rules of pods.
+    "kserve.storage.containerSecurityContext.readOnlyRootFilesystem=true",
 )
 
 
