@@ -21,7 +21,8 @@ from tests.support.admission import API_VERSION, POLICY_KIND, enforce_rules, fin
 from tests.support.chart_installation import apply_definitions
 from tests.support.namespaced_cluster import unique_name
 from tests.support.policies.cases import UNKNOWN_TEXT
-from tests.support.policies.kubernetes_cases import CASES, INFERENCE_SERVICE, annotated, needs
+from tests.support.policies.inference_service_cases import CASES, INFERENCE_SERVICE, annotated
+from tests.support.policies.kubernetes_cases import needs
 from tests.support.waiting import eventually
 
 SERVING = "serving.kserve.io/v1beta1"
