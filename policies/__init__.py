@@ -5,15 +5,19 @@ themselves, and `contents` the list of both. Pulumi starts the pack through `__m
 """
 
 from policies.contents import controls, controls_over, evaluate_manifest, get_control, load_exceptions
-from policies.controls.kubernetes.pod import IMAGE_REGISTRIES
+from policies.controls.kubernetes.images import CLOUD_REGISTRIES, IMAGE_REGISTRIES
+from policies.controls.kubernetes.inference_service import CONTAINER_FIELDS, LINEAGE_ANNOTATIONS
 from policies.controls.kubernetes.workload import INTERNAL_LOAD_BALANCER_ANNOTATIONS
 from policies.engine.control import Control
 from policies.engine.exceptions import ReviewedException
 from policies.engine.findings import Finding, Undecided
 
 __all__ = [
+    "CLOUD_REGISTRIES",
+    "CONTAINER_FIELDS",
     "IMAGE_REGISTRIES",
     "INTERNAL_LOAD_BALANCER_ANNOTATIONS",
+    "LINEAGE_ANNOTATIONS",
     "Control",
     "Finding",
     "ReviewedException",

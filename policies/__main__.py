@@ -21,4 +21,5 @@ try:
 except ValueError as error:
     sys.exit(f"error: {error}")
 
-PolicyPack(NAME, [as_policy(control, exceptions) for control in controls()])
+# The configuration is empty until the engine sends it, before the first resource.
+PolicyPack(NAME, [as_policy(control, exceptions, PackServicer.configuration) for control in controls()])

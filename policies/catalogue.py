@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from policies.contents import SERVICES, controls
-from policies.engine.control import Control
+from policies.engine.control import Control, Setting
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "controls.md"
 
@@ -18,6 +18,7 @@ marked *stack* evaluate all resources of a stack together. *References* are publ
 
 The level of a control, and the settings of some, can be changed with a pack configuration
 (`pulumi preview --policy-pack policies --policy-pack-config FILE`). Names that are not controls are refused.
+Where a setting of the stack extends a control's (docs/settings.md), the cluster's admission rules follow only that one.
 """
 
 
@@ -37,10 +38,15 @@ def _table(rows: list[Control]) -> str:
 def _row(control: Control) -> str:
     types = "<br>".join(f"`{name}`" for name in control.types)
     severity = f"{control.severity}, *stack*" if control.over_stack else control.severity
-    settings = [f"setting `{name}`, default `{item.default}`" for name, item in control.settings.items()]
+    settings = [_describe(name, setting) for name, setting in control.settings.items()]
     remedy = "; ".join([control.remedy, *settings]).replace("|", "\\|")
     references = ", ".join(control.references) or "none"
     return f"| `{control.id}` | {control.title} | {severity} | {types} | {references} | {remedy} |"
+
+
+def _describe(name: str, setting: Setting) -> str:
+    extension = f", extended by the stack's setting `{setting.extended_by}`" if setting.extended_by else ""
+    return f"setting `{name}`, default `{setting.default}`{extension}"
 
 
 if __name__ == "__main__":

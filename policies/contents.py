@@ -1,17 +1,19 @@
 """The pack's table of contents. Importing a service's module registers its controls."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
 from kernel.paths import look_up
 from policies.controls.aws import cloudtrail, dynamodb, ecr, eks, iam, kms, rds, s3, secretsmanager, vpc
 from policies.controls.azure import acr, aks, cosmos, keyvault, ml, monitor, network, postgres, storage
-from policies.controls.kubernetes import helm, pod, rbac, workload
+from policies.controls.kubernetes import helm, inference_service, pod, rbac, workload
 from policies.engine import exceptions
 from policies.engine.control import Control
 from policies.engine.exceptions import ReviewedException
 from policies.engine.findings import Finding, Props
 from policies.engine.registry import REGISTRY
+from policies.engine.stack_settings import extend_defaults
 
 SERVICES: tuple[tuple[str, ModuleType], ...] = (
     ("Azure Kubernetes Service", aks),
@@ -34,6 +36,7 @@ SERVICES: tuple[tuple[str, ModuleType], ...] = (
     ("Amazon VPC", vpc),
     ("AWS CloudTrail", cloudtrail),
     ("Kubernetes pods", pod),
+    ("KServe InferenceServices", inference_service),
     ("Kubernetes namespaces, services and configuration", workload),
     ("Kubernetes RBAC", rbac),
     ("Helm releases", helm),
@@ -65,9 +68,13 @@ def controls_over(manifest: Props) -> list[Control]:
     return [control for control in controls() if not control.over_stack and control.applies_to(type_)]
 
 
-def evaluate_manifest(manifest: Props) -> list[tuple[Control, Finding]]:
-    """The findings of those controls on the manifest, with default settings."""
-    return [(control, finding) for control in controls_over(manifest) for finding in control.evaluate(manifest)]
+def evaluate_manifest(manifest: Props, configuration: Mapping[str, str] | None = None) -> list[tuple[Control, Finding]]:
+    """The findings of those controls on the manifest, with the settings of a stack that has this configuration.
+
+    `configuration` is what a program gets: text by full key, with objects and lists as JSON.
+    """
+    in_force = [extend_defaults(control, configuration or {}) for control in controls_over(manifest)]
+    return [(control, finding) for control in in_force for finding in control.evaluate(manifest)]
 
 
 def load_exceptions(path: Path = exceptions.FILE) -> list[ReviewedException]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from infra.cluster.admission import Admission
+from infra.cluster.admission import Admission, AdmissionArgs
 from infra.cluster.alloy import Alloy, AlloyArgs
 from infra.cluster.argocd import ArgoCd, ArgoCdArgs
 from infra.cluster.certificates import Certificates, CertificatesArgs
@@ -80,7 +80,8 @@ class _Platform:
         namespaces = Namespaces("namespaces", NamespacesArgs(self._foundation.identities, profiles), self.after())
         policies = self._create_network_policies("network-policies", namespaces)
         storage = Storage("storage", StorageArgs(self._context, self._foundation.cluster.disks), self.after())
-        return namespaces, policies, Admission("admission", self.after()), storage
+        admission = Admission("admission", AdmissionArgs(self._context, self._foundation.registry), self.after())
+        return namespaces, policies, admission, storage
 
     def create_telemetry(self, base: Sequence[pulumi.Resource]) -> Monitoring:
         """Metrics, logs and traces. All others need the kinds of monitors."""

@@ -17,10 +17,15 @@ Severity: TypeAlias = Literal["critical", "high", "medium", "low"]
 
 @dataclass(frozen=True)
 class Setting:
-    """A control's setting: its JSON schema in the pack's configuration, and the default."""
+    """A control's setting: its JSON schema in the pack's configuration, and the default.
+
+    `extended_by` is a setting of the stack, `section.name`, whose list is added to the default: other than the pack's
+    configuration, the program reads it as well, so that it reaches admission too.
+    """
 
     schema: Mapping[str, Any]
     default: Any
+    extended_by: str = ""
 
 
 Settings: TypeAlias = Mapping[str, Setting]

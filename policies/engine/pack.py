@@ -1,6 +1,7 @@
 """The policy pack: controls served to Pulumi's engine over the SDK's analyzer protocol."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -19,11 +20,12 @@ from pulumi_policy.policy import _PolicyAnalyzerServicer
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError, _is_unknown
 
 from kernel.values import UNKNOWN
-from policies.engine.control import Control
+from policies.engine.control import Control, Setting
 from policies.engine.exceptions import ReviewedException, is_covered
 from policies.engine.findings import Finding, Undecided
 from policies.engine.registry import REGISTRY
 from policies.engine.stack import Resource
+from policies.engine.stack_settings import extend_defaults
 
 NAME: Final = "groundwork"
 
@@ -66,8 +68,10 @@ def configuration_problems(configuration: Mapping[str, Iterable[str]]) -> list[s
     return problems
 
 
-def as_policy(control: Control, exceptions: Exceptions = ()) -> Policy:
-    """A control as the policy that the SDK serves."""
+def as_policy(
+    control: Control, exceptions: Exceptions = (), configuration: Mapping[str, str] = MappingProxyType({})
+) -> Policy:
+    """A control as the policy that the SDK serves. `configuration` is the stack's; it may arrive later."""
     common: dict[str, Any] = {
         "name": control.id,
         "description": control.title,
@@ -80,7 +84,7 @@ def as_policy(control: Control, exceptions: Exceptions = ()) -> Policy:
     }
     if control.over_stack:
         return StackValidationPolicy(validate=_stack_validation(control, exceptions), **common)
-    return ResourceValidationPolicy(validate=_resource_validation(control, exceptions), **common)
+    return ResourceValidationPolicy(validate=_resource_validation(control, exceptions, configuration), **common)
 
 
 def to_plain(value: Any) -> Any:
@@ -100,14 +104,15 @@ def _read(container: Any, key: Any) -> Any:
 
 
 def _resource_validation(
-    control: Control, exceptions: Exceptions
+    control: Control, exceptions: Exceptions, configuration: Mapping[str, str]
 ) -> Callable[[ResourceValidationArgs, ReportViolation], None]:
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         if not control.applies_to(args.resource_type):
             args.not_applicable()
         if is_covered(exceptions, control.id, args.name):
             args.not_applicable("exempt by review, see policies/exceptions.yaml")
-        findings = control.evaluate(to_plain(args.props), to_plain(args.get_config()))
+        in_force = extend_defaults(control, configuration)
+        findings = in_force.evaluate(to_plain(args.props), to_plain(args.get_config()))
         _report(control, [(None, finding) for finding in findings], report)
 
     return validate
@@ -152,5 +157,9 @@ def _report(control: Control, findings: Sequence[tuple[Resource | None, Finding]
 def _schema(control: Control) -> PolicyConfigSchema | None:
     if not control.settings:
         return None
-    properties = {name: {**item.schema, "default": item.default} for name, item in control.settings.items()}
-    return PolicyConfigSchema(properties=properties)
+    return PolicyConfigSchema(properties={name: _property(setting) for name, setting in control.settings.items()})
+
+
+def _property(setting: Setting) -> dict[str, Any]:
+    """Without a default where the stack extends it: the engine would send the default, as if it had been configured."""
+    return {**setting.schema} if setting.extended_by else {**setting.schema, "default": setting.default}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import yaml
 from pulumi.runtime import proto
@@ -22,7 +22,12 @@ class PackServicer(AnalyzerServicer):
 
     By itself the SDK reports every undecided check in a message of its own, dozens in a first preview, and the engine
     counts each as failed. The engine starts a server for each run.
+
+    configuration  the stack's, as a program gets it, from the time that the engine sends it; the SDK leaves it unread.
+                   Of the class, because only the SDK creates a servicer, once in a process.
     """
+
+    configuration: ClassVar[dict[str, str]] = {}
 
     def __init__(self, name: str, version: str, *arguments: Any) -> None:
         # The SDK passes a version of its own, which would contradict the one that the engine reads and shows.
@@ -30,6 +35,10 @@ class PackServicer(AnalyzerServicer):
         super().__init__(name, _VERSION, *arguments)
         self._undecided: Counter[str] = Counter()
         self._counting = threading.Lock()
+
+    def ConfigureStack(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.configuration.update(request.config)
+        return super().ConfigureStack(request, context)
 
     def Analyze(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's name)
         return self._collect(super().Analyze(request, context))  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 """Evaluates the policy pack's Kubernetes controls on the objects that charts render, which the engine never sees.
 
-The controls, with default settings, and the reviewed exceptions are those for the program's own Kubernetes resources.
-Pods that an operator will create from a custom resource are not covered.
+The controls, with the stack's settings, and the reviewed exceptions are those for the program's own Kubernetes
+resources. Pods that an operator will create from a custom resource are not covered.
 """
 
 from __future__ import annotations
@@ -83,14 +83,20 @@ def list_advisories(charts: Iterable[ChartEvaluation]) -> list[str]:
     return [violation.text for chart in charts for violation in chart.failed if not violation.control.mandatory]
 
 
-def evaluate_releases(state: str, *, has_controls: bool) -> list[ChartEvaluation]:
-    """Evaluate every Helm release in the engine's exported state (JSON); without `has_controls`, only render it."""
+def evaluate_releases(state: str, configuration: Mapping[str, str], *, has_controls: bool) -> list[ChartEvaluation]:
+    """Evaluate every Helm release in the engine's exported state (JSON); without `has_controls`, only render it.
+
+    `configuration` is the stack's, as a program gets it.
+    """
     exceptions = load_exceptions() if has_controls else None
     resources = json.loads(state)["deployment"].get("resources", [])
-    return [evaluate_release(item["inputs"], exceptions) for item in resources if item["type"] == RELEASE]
+    releases = (item["inputs"] for item in resources if item["type"] == RELEASE)
+    return [evaluate_release(inputs, exceptions, configuration) for inputs in releases]
 
 
-def evaluate_release(inputs: Mapping[str, Any], exceptions: _Exceptions | None) -> ChartEvaluation:
+def evaluate_release(
+    inputs: Mapping[str, Any], exceptions: _Exceptions | None, configuration: Mapping[str, str] | None = None
+) -> ChartEvaluation:
     """Evaluate one release, given the inputs of its Release resource; no control applies if `exceptions` is None."""
     chart = Chart.from_inputs(inputs)
     if SIGNATURE in json.dumps(inputs):
@@ -104,16 +110,18 @@ def evaluate_release(inputs: Mapping[str, Any], exceptions: _Exceptions | None) 
         return ChartEvaluation(chart, rendered)
     passed, violations = 0, []
     for manifest in rendered.objects:
-        found = list(_find_violations(chart, manifest, exceptions))
+        found = list(_find_violations(chart, manifest, exceptions, configuration))
         passed += len(controls_over(manifest)) - len({violation.control.id for violation in found})
         violations += found
     return ChartEvaluation(chart, rendered, passed, violations)
 
 
-def _find_violations(chart: Chart, manifest: Mapping[str, Any], exceptions: _Exceptions) -> Iterator[Violation]:
+def _find_violations(
+    chart: Chart, manifest: Mapping[str, Any], exceptions: _Exceptions, configuration: Mapping[str, str] | None
+) -> Iterator[Violation]:
     today = datetime.now(UTC).date()
     name = rendering.object_label(chart, manifest)
-    for control, finding in evaluate_manifest(manifest):
+    for control, finding in evaluate_manifest(manifest, configuration):
         covering = (exception for exception in exceptions if exception.covers(control.id, name, today))
         yield Violation(name, control, _describe(finding), next(covering, None))
 

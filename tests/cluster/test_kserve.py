@@ -11,15 +11,17 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.cluster.admission import NAMESPACES, RULES
+from infra.cluster.admission import NAMESPACES
+from infra.cluster.admission_rules import RULES
 from infra.core.settings import Environment
+from policies import LINEAGE_ANNOTATIONS
 from rehearsal.kubernetes.client import ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
@@ -50,10 +52,36 @@ _VIOLATIONS: Mapping[str, Mapping[str, Any]] = {
     "k8s-pod-resources": {"resources": None},
 }
 
+# A change to an InferenceService that each of their rules denies. KServe's webhook sets resources of a first container,
+# so that only another can be without.
+_SERVICE_VIOLATIONS: Mapping[str, Callable[[Object], Object]] = {
+    "k8s-inference-service-lineage": lambda service: merge(
+        service, {"metadata": {"annotations": {"groundwork.dev/run-id": None}}}
+    ),
+    "k8s-inference-service-image-tag": lambda service: _with_service_container(
+        service, image="ghcr.io/models/server:latest"
+    ),
+    "k8s-inference-service-image-registry": lambda service: _with_service_container(
+        service, image="registry.example.com/server:1"
+    ),
+    "k8s-inference-service-resources": lambda service: _with_service_container(service, resources=None),
+}
+
+_LINEAGE = dict.fromkeys(LINEAGE_ANNOTATIONS, "known")
+_POD_SECURITY = {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}}
+_CONTAINER_SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+_RESOURCES = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
+
 _VALUES = (
     "kserve.controller.deploymentMode=Standard",
     "kserve.controller.gateway.ingressGateway.enableGatewayApi=true",
     "kserve.controller.gateway.ingressGateway.createGateway=true",
+    # As the platform sets it: the storage initializer has to pass the rules of pods.
+    "kserve.storage.containerSecurityContext.readOnlyRootFilesystem=true",
 )
 
 
@@ -119,6 +147,7 @@ def test_the_webhook_of_kserve_rejects_an_invalid_inference_service(plane: Contr
 def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: Environment, tmp_path: Path) -> None:
     """By KServe's webhooks and the API server, and their pods by Pod Security and the admission rules."""
     assert {rule for rule in RULES if rule.startswith("k8s-pod-")} == _VIOLATIONS.keys()
+    assert {rule for rule in RULES if rule.startswith("k8s-inference-")} == _SERVICE_VIOLATIONS.keys()
     plane.api.apply(_restricted_namespace("serving"), "test")
     manifests = render(environment, tmp_path)
     kinds = set()
@@ -127,12 +156,31 @@ def test_the_platforms_manifests_are_accepted(plane: ControlPlane, environment: 
             if manifest["kind"] != "ServiceMonitor":  # its operator is not in this cluster
                 kinds.add(plane.api.apply(manifest, "test", dry_run=True)["kind"])
             if manifest["kind"] == "InferenceService":
+                for control, break_rule in _SERVICE_VIOLATIONS.items():
+                    eventually(partial(_is_rejected, plane, break_rule(manifest), control))
+                plane.api.apply(manifest, "test", dry_run=True)  # now that the rules are in force
                 pod = _pod(manifest)
                 for control, change in _VIOLATIONS.items():
                     eventually(partial(_is_rejected, plane, _with_container_change(pod, change), control))
                 plane.api.apply(pod, "test", dry_run=True)
                 assert _is_rejected(plane, _pod(manifest, hostNetwork=True), "violates PodSecurity")
     assert kinds == {"HTTPRoute", "InferenceService", "NetworkPolicy", "PodDisruptionBudget"}
+
+
+@pytest.mark.usefixtures("controllers")
+def test_the_pods_that_kserve_creates_pass_the_rules(plane: ControlPlane, namespace: str) -> None:
+    """With the storage initializer, whose image and resources are KServe's own, and the image of a ServingRuntime."""
+    plane.api.apply(_restricted_namespace(namespace), "test")
+    service = _inference_service(namespace, securityContext=_POD_SECURITY)
+    service["spec"]["predictor"]["model"] |= {"securityContext": _CONTAINER_SECURITY, "resources": _RESOURCES}
+    with enforce_rules(plane.api, *RULES):
+        eventually(partial(_is_rejected, plane, service, "k8s-inference-service-lineage"))
+        plane.api.create(merge(service, {"metadata": {"annotations": _LINEAGE}}))
+        eventually(lambda: _get_if_ready(plane, namespace))
+        (pod,) = plane.api.list("v1", "Pod", namespace)
+        assert [each["name"] for each in pod["spec"]["initContainers"]] == ["storage-initializer"]
+        plane.api.delete(_SERVING, "InferenceService", "iris", namespace)
+        eventually(lambda: plane.api.get(_SERVING, "InferenceService", "iris", namespace) is None)
 
 
 @pytest.mark.usefixtures("controllers")
@@ -233,9 +281,15 @@ def _with_container_change(pod: Object, change: Mapping[str, Any]) -> Object:
     return {**pod, "spec": {**pod["spec"], "containers": [merge(container, change)]}}
 
 
-def _is_rejected(plane: ControlPlane, pod: Object, message: str) -> bool:
+def _with_service_container(service: Object, **change: Any) -> Object:
+    """The InferenceService with a second container, which is the first one with a change."""
+    first, *_ = service["spec"]["predictor"]["containers"]
+    return merge(service, {"spec": {"predictor": {"containers": [first, {**merge(first, change), "name": "second"}]}}})
+
+
+def _is_rejected(plane: ControlPlane, manifest: Object, message: str) -> bool:
     try:
-        plane.api.apply(pod, "test", dry_run=True)
+        plane.api.apply(manifest, "test", dry_run=True)
     except ApiError as error:
         return message in str(error)
     return False

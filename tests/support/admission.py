@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from infra.cluster.admission import build_binding_spec, build_policy_spec
-from rehearsal.kubernetes.client import ApiClient
+from policies import IMAGE_REGISTRIES
+from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 
 API_VERSION = "admissionregistration.k8s.io/v1"
 POLICY_KIND = "ValidatingAdmissionPolicy"
 
 
 @contextmanager
-def enforce_rules(api: ApiClient, *controls: str) -> Iterator[None]:
+def enforce_rules(api: ApiClient, *controls: str, registries: Sequence[str] = IMAGE_REGISTRIES) -> Iterator[None]:
     """Enforce rules as the platform declares them. The API server takes a moment to load them."""
     for control in controls:
         for kind, spec in (
-            (POLICY_KIND, build_policy_spec(control)),
+            (POLICY_KIND, build_policy_spec(control, registries)),
             (f"{POLICY_KIND}Binding", build_binding_spec(control)),
         ):
             api.create({"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": control}, "spec": spec})
@@ -28,6 +29,23 @@ def enforce_rules(api: ApiClient, *controls: str) -> Iterator[None]:
         for control in controls:
             api.delete(API_VERSION, f"{POLICY_KIND}Binding", control, propagation_policy="Background")
             api.delete(API_VERSION, POLICY_KIND, control, propagation_policy="Background")
+
+
+def find_denial(api: ApiClient, manifest: Object, debugger: Object | None = None) -> str:
+    """Why the API server denies a creation, or an ephemeral container; empty where it does not."""
+    kind = api.discover(manifest["apiVersion"], manifest["kind"])
+    metadata = manifest["metadata"]
+    try:
+        if debugger:
+            path = kind.object_path(metadata["namespace"], metadata["name"]) + "/ephemeralcontainers"
+            body = {"spec": {"ephemeralContainers": [debugger]}}
+            api.request("PATCH", path, {"dryRun": "All"}, body, "application/strategic-merge-patch+json")
+        else:
+            other = {**manifest, "metadata": {**metadata, "name": "other"}}
+            api.request("POST", kind.collection_path(metadata["namespace"]), {"dryRun": "All"}, other)
+    except ApiError as error:
+        return f"{error.reason}: {error}"
+    return ""
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

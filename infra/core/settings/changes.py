@@ -310,6 +310,7 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "gitops.path": _both(_OTHER_MODELS),
     "gitops.tokenSecret": _both(_FREE),
     "images.promotion": _both(Transitions(Change(Effect.FREE, "promotions and rollouts continue in new pods"))),
+    "images.registries": _both(Transitions(Change(Effect.FREE, "pods that run are kept, and new ones are evaluated"))),
     "lifecycle.gitToken": _both(_FREE),
     "lifecycle.notifications": _both(_FREE),
     **{

@@ -24,6 +24,7 @@ from infra.core.settings.values import (
     GroupName,
     HostLabel,
     HttpsUrl,
+    ImagePattern,
     SecretName,
     Switch,
     Unit,
@@ -247,13 +248,19 @@ class SsoSettings(Section):
 
 
 class ImageSettings(Section):
-    """The platform's own images in the stack's registry, each by its digest."""
+    """The platform's own images in the stack's registry, each by its digest, and where others may come from."""
 
     promotion: Digest = Field(
         "",
         examples=["sha256:4f0c3d7a9b1e5c8d2f6a0b4e8c1d5f9a3b7e0c4d8f2a6b9e1c5d7f3a0b8e4c2d"],
         description="digest of the image `promotion`, built from platform/lifecycle/images/promotion; none deploys "
         "neither promotion nor rollout",
+    )
+    registries: tuple[ImagePattern, ...] = Field(
+        (),
+        examples=[["registry.example.com/ml/*"]],
+        description="patterns of further images that pods and models may have, by the policy pack and by the cluster's "
+        "admission rules; both allow the stack's own registry and those that the platform's charts pull from",
     )
 
 

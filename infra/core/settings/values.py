@@ -187,6 +187,17 @@ Digest = Annotated[
         )
     ),
 ]
+# The registry has to be named: a star for all of them would leave nothing of the rule.
+ImagePattern = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            r"([a-z0-9*-]+\.)+[a-z0-9-]+(:\d+)?/[A-Za-z0-9._/:@*-]+",
+            "must be a pattern of images, a registry's host name, a slash and a path, where * is any text",
+            "write it like registry.example.com/ml/*",
+        )
+    ),
+]
 SecretName = Annotated[
     str,
     AfterValidator(

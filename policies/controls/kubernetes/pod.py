@@ -4,28 +4,15 @@ Evaluates pods by themselves, in workloads, and in the manifests of rendered cha
 """
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 from kernel.paths import look_up
 from kernel.values import ABSENT, as_list
+from policies.controls.kubernetes.images import ALLOWED, FIXED_TAG, REGISTRY_REMEDY, require_registry
 from policies.controls.kubernetes.pod_specs import POD_KINDS, expect_effective, expect_in_containers, pod_spec_path
-from policies.engine.control import Setting
 from policies.engine.expectations import IS_FALSE, IS_TRUE, Requirement, check_each, expect
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
-
-# The registries that the platform's charts pull from, and the clouds' own. A stack can allow others.
-IMAGE_REGISTRIES = (
-    "*.azurecr.io/*",
-    "*.dkr.ecr.*.amazonaws.com/*",
-    "public.ecr.aws/*",
-    "mcr.microsoft.com/*",
-    "registry.k8s.io/*",
-    "quay.io/*",
-    "ghcr.io/*",
-    "docker.io/*",
-)
 
 
 @control(
@@ -180,14 +167,7 @@ def host_port(props: Props) -> Findings:
     references=("CKV_K8S_14", "KSV-0013"),
 )
 def image_tag(props: Props) -> Findings:
-    fixed = Requirement("must have a fixed version tag or a digest", _has_fixed_tag)
-    yield from expect_in_containers(props, "image", fixed, "another image can be pulled under the same name")
-
-
-def _has_fixed_tag(image: Any) -> bool:
-    name, _, digest = str(image).partition("@")
-    _, _, tag = name.rpartition("/")[2].partition(":")
-    return bool(digest) or tag not in ("", "latest")
+    yield from expect_in_containers(props, "image", FIXED_TAG, "another image can be pulled under the same name")
 
 
 @control(
@@ -195,33 +175,13 @@ def _has_fixed_tag(image: Any) -> bool:
     title="Every image comes from an allowed registry",
     severity="high",
     types=POD_KINDS,
-    remedy="mirror the image, or add the registry to the control's setting `allowed`",
+    remedy=REGISTRY_REMEDY,
     references=("KSV-0125", "CIS 5.1.4", "AzPolicy:allowed-images"),
-    settings={
-        "allowed": Setting(
-            {"type": "array", "items": {"type": "string", "pattern": "/"}}, default=list(IMAGE_REGISTRIES)
-        ),
-    },
+    settings={"allowed": ALLOWED},
 )
 def image_registry(props: Props, settings: Mapping[str, Any]) -> Findings:
-    patterns = [pattern.split("/", 1) for pattern in settings["allowed"]]
-
-    def is_allowed(image: Any) -> bool:
-        # Host and path are matched separately: a star in a host must not match a slash.
-        host, path = _full_name(image).split("/", 1)
-        return any(fnmatchcase(host, where) and fnmatchcase(path, what) for where, what in patterns)
-
-    allowed = Requirement("must come from an allowed registry", is_allowed)
+    allowed = require_registry(settings)
     yield from expect_in_containers(props, "image", allowed, "an unreviewed source can supply the image")
-
-
-def _full_name(image: Any) -> str:
-    """The image's name with its registry. A first part without a dot or colon is a user of docker.io, as in Docker."""
-    first, slash, _ = str(image).partition("/")
-    is_host = slash and ("." in first or ":" in first or first == "localhost")
-    if is_host:
-        return str(image)
-    return f"docker.io/{image}" if slash else f"docker.io/library/{image}"
 
 
 @control(

@@ -54,10 +54,14 @@ def outcome(found: Sequence[Any]) -> Outcome:
 
 def analyze(server: AnalyzerServicer, resource: Declared) -> list[Any]:
     """The diagnostics of all controls that a server has on one resource."""
-    request = proto.AnalyzeRequest(
+    return list(server.Analyze(build_request(resource), None).diagnostics)  # type: ignore[no-untyped-call]
+
+
+def build_request(resource: Declared) -> Any:
+    """What the engine sends to have a resource evaluated."""
+    return proto.AnalyzeRequest(
         type=resource.type, urn=urn(resource), name=resource.name, properties=_struct(resource.props)
     )
-    return list(server.Analyze(request, None).diagnostics)  # type: ignore[no-untyped-call]
 
 
 def urn(resource: Declared) -> str:

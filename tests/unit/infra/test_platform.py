@@ -23,6 +23,7 @@ from tests.support.foundations import PORTS, sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
 
 SECRET = "kubernetes:core/v1:Secret"
+ADMISSION_POLICY = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
 NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 
 
@@ -40,6 +41,18 @@ def policies(platform: Recorder, namespace: str) -> dict[str, Any]:
 def values(platform: Recorder, chart: str) -> Any:
     (found,) = [item.inputs for item in platform.of_type(RELEASE) if item.inputs["chart"].rpartition("/")[2] == chart]
     return found["values"]
+
+
+def test_images_come_from_the_stacks_registry_and_those_of_its_setting_and_of_the_charts() -> None:
+    context = stack_context("azure", images={"registries": ["mirror.example.com/ml/*"]})
+    recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation()))
+    specs = {item.name: str(item.inputs["spec"]) for item in recorder.of_type(ADMISSION_POLICY)}
+    naming_registries = {name for name, spec in specs.items() if "ghcr" in spec}
+    assert naming_registries == {"k8s-pod-image-registry", "k8s-inference-service-image-registry"}
+    for name in naming_registries:
+        assert r"registry\\.example/.*|" in specs[name]
+        assert r"mirror\\.example\\.com/ml/.*)" in specs[name]
+        assert "azurecr" not in specs[name]  # of anybody's
 
 
 @pytest.mark.parametrize("namespace", PROFILES)

@@ -76,6 +76,8 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "gitops: {path: stacks/prod}", "does not end with the stack's name, test", "stacks/test, or remove it"),
         (AZURE, "gitops: {path: test}", "is at the root of the repository", "write it like stacks/test"),
         (AZURE, "images: {promotion: latest}", "promotion = 'latest' (line 2): must be the digest of an", "the push"),
+        (AZURE, "images: {registries: ['*/*']}", "must be a pattern of images", "like registry.example.com/ml/*"),
+        (AZURE, "images: {registries: [example.com]}", "must be a pattern of images", "like registry.example.com/"),
         (AZURE, "lifecycle: {gitToken: ghp_abc}", "must be the name of a secret in the stack's store", "as git-token"),
         (
             AWS,

@@ -15,11 +15,17 @@ from pulumi.runtime import proto
 
 from policies import Control, controls
 from policies.engine.stack import canonical_type
-from tests.support.policies import aws_account_cases, aws_cases, azure_cases, kubernetes_cases
+from tests.support.policies import aws_account_cases, aws_cases, azure_cases, inference_service_cases, kubernetes_cases
 from tests.support.policies.analyzer import diagnostics, is_violation, outcome
 from tests.support.policies.cases import Cases, Subject, with_type
 
-TABLE: dict[str, Cases] = {**azure_cases.CASES, **aws_cases.CASES, **aws_account_cases.CASES, **kubernetes_cases.CASES}
+TABLE: dict[str, Cases] = {
+    **azure_cases.CASES,
+    **aws_cases.CASES,
+    **aws_account_cases.CASES,
+    **kubernetes_cases.CASES,
+    **inference_service_cases.CASES,
+}
 EVERY_CONTROL = [pytest.param(control, id=control.id) for control in controls()]
 
 # Words of the clouds' interfaces that are plain English too.

@@ -20,13 +20,13 @@ from pulumi.runtime.proto import analyzer_pb2_grpc
 
 from policies import controls, evaluate_manifest
 from policies.engine.pack import configuration_problems
-from tests.support.policies.analyzer import analyze, diagnostics, secret, servicer
+from tests.support.policies.analyzer import analyze, build_request, diagnostics, secret, servicer
 from tests.support.policies.aws_account_cases import POLICY
 from tests.support.policies.aws_cases import BLOCK, BUCKET, allow, block
 from tests.support.policies.azure_cases import CASES as AZURE
 from tests.support.policies.azure_cases import STORAGE
 from tests.support.policies.cases import UNKNOWN_TEXT, Declared
-from tests.support.policies.kubernetes_cases import CONFIG_MAP, RELEASE
+from tests.support.policies.kubernetes_cases import CONFIG_MAP, POD, RELEASE
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -118,6 +118,21 @@ def test_manifests_are_evaluated_by_the_same_controls_without_a_protocol() -> No
     assert [control.id for control, _ in evaluate_manifest(namespace)] == ["k8s-namespace-pod-security"]
 
 
+def test_a_setting_of_the_stack_extends_the_default() -> None:
+    images = ("registry.example.com/ml/serving:1", "ghcr.io/acme/serving:1", "registry.example.com/serving:1")
+    containers = [{"name": f"c{number}", "image": image} for number, image in enumerate(images)]
+    pod = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": containers}}
+
+    def evaluate(configuration: dict[str, str]) -> list[str]:
+        found = evaluate_manifest(pod, configuration)
+        return [str(finding)[:18] for control, finding in found if control.id == "k8s-pod-image-registry"]
+
+    assert evaluate({"groundwork:images": '{"registries": ["registry.example.com/ml/*"]}'}) == ["spec.containers[2]"]
+    # What is no list of texts is the program's to report.
+    for other in ("{}", "[]", "text", '{"registries": "registry.example.com/ml/*"}', '{"registries": [1]}'):
+        assert evaluate({"groundwork:images": other}) == ["spec.containers[0]", "spec.containers[2]"]
+
+
 @pytest.fixture(scope="module")
 def running_pack() -> Iterator[Any]:
     """The pack in a process of its own, started as Pulumi's language host starts it."""
@@ -141,6 +156,33 @@ def test_started_pack_serves_every_control(running_pack: Any) -> None:
     assert [policy.name for policy in info.policies] == [control.id for control in controls()]
     declared = {policy.name: set(policy.configSchema.properties) for policy in info.policies}
     assert declared == {control.id: set(control.settings) for control in controls()}
+
+
+def test_started_pack_has_the_settings_of_the_stack(running_pack: Any) -> None:
+    configuration = {"groundwork:images": '{"registries": ["registry.example.com/ml/*"]}'}
+    running_pack.ConfigureStack(proto.AnalyzerStackConfigureRequest(config=configuration))
+    running_pack.Configure(proto.ConfigureAnalyzerRequest())
+
+    def evaluate(image: str) -> list[str]:
+        pod = Declared(POD, {"spec": {"containers": [{"name": "main", "image": image}]}})
+        found = running_pack.Analyze(build_request(pod)).diagnostics
+        return [each.policyName for each in found if each.policyName == "k8s-pod-image-registry"]
+
+    assert evaluate("registry.example.com/ml/serving:1") == evaluate("ghcr.io/acme/serving:1") == []
+    assert evaluate("registry.example.com/serving:1") == ["k8s-pod-image-registry"]
+
+
+def test_started_pack_evaluates_a_stack(running_pack: Any) -> None:
+    """The SDK looks for a class of its own in the servicer's."""
+    assert not running_pack.AnalyzeStack(proto.AnalyzeStackRequest()).diagnostics
+
+
+def test_the_engine_is_told_no_default_that_the_stack_extends(running_pack: Any) -> None:
+    """It would send the default, as if a pack configuration had it."""
+    info = running_pack.GetAnalyzerInfo(empty_pb2.Empty())
+    schemas = {policy.name: policy.configSchema.properties for policy in info.policies}
+    assert "default" not in schemas["k8s-pod-image-registry"]["allowed"]
+    assert schemas["aws-rds-backups"]["minDays"]["default"] == 7
 
 
 def test_started_pack_refuses_a_misspelt_control(running_pack: Any) -> None:

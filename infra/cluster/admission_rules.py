@@ -1,0 +1,112 @@
+"""The admission rules, each a control of the policy pack in CEL.
+
+Source: https://kubernetes.io/docs/reference/using-api/cel/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from policies import CONTAINER_FIELDS, IMAGE_REGISTRIES, INTERNAL_LOAD_BALANCER_ANNOTATIONS, LINEAGE_ANNOTATIONS
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A CEL expression, with its variables, that has to be true of every object of some resources."""
+
+    group: str
+    resources: Sequence[str]
+    expression: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    version: str = "v1"
+
+
+def build_rules(registries: Sequence[str]) -> Mapping[str, Rule]:
+    """The rules by control, where images may come from registries that these patterns match."""
+    is_allowed = f"({_FULL_NAME}).matches(r'{_match_images(registries)}')"
+    return {
+        "k8s-pod-read-only-root": _pod_rule(
+            "variables.containers.all(c, c.?securityContext.?readOnlyRootFilesystem.orValue(false))"
+        ),
+        "k8s-pod-image-tag": _pod_rule(f"variables.containers.all(c, {_HAS_FIXED_TAG})"),
+        "k8s-pod-image-registry": _pod_rule(f"variables.containers.all(c, {is_allowed})"),
+        # Kubernetes rejects resources of ephemeral containers, so the rule cannot require them.
+        "k8s-pod-resources": _pod_rule(f"variables.lasting.all(c, {_HAS_RESOURCES})"),
+        "k8s-inference-service-lineage": _inference_service_rule(_HAS_LINEAGE),
+        # A container without an image has that of its ServingRuntime, which the rules of pods see.
+        "k8s-inference-service-image-tag": _container_rule(f"!has(c.image) || {_HAS_FIXED_TAG}"),
+        "k8s-inference-service-image-registry": _container_rule(f"!has(c.image) || {is_allowed}"),
+        "k8s-inference-service-resources": _container_rule(_HAS_RESOURCES),
+        "k8s-service-public-load-balancer": Rule(
+            "", ("services",), f"object.spec.type != 'LoadBalancer' || {_INTERNAL}"
+        ),
+        "k8s-service-external-ips": Rule("", ("services",), "object.spec.?externalIPs.orValue([]).size() == 0"),
+        "k8s-ingress-tls": Rule("networking.k8s.io", ("ingresses",), "object.spec.?tls.orValue([]).size() > 0"),
+    }
+
+
+def _pod_rule(expression: str) -> Rule:
+    """A rule for `variables.containers` of a pod; `variables.lasting` excludes ephemeral containers."""
+    lasting = "object.spec.containers + object.spec.?initContainers.orValue([])"
+    every = "variables.lasting + object.spec.?ephemeralContainers.orValue([])"
+    return Rule("", ("pods", "pods/ephemeralcontainers"), expression, {"lasting": lasting, "containers": every})
+
+
+def _inference_service_rule(expression: str, variables: Mapping[str, str] | None = None) -> Rule:
+    return Rule("serving.kserve.io", ("inferenceservices",), expression, variables or {}, "v1beta1")
+
+
+def _container_rule(expression: str) -> Rule:
+    """A rule for every container `c` of an InferenceService. CEL cannot flatten a list of lists, so that it nests."""
+    return _inference_service_rule(
+        f"variables.pods.all(pod, ({_CONTAINERS}).all(c, {expression}))",
+        {
+            # Without types: those of a predictor and of its canaries differ, and CEL would not put both into one list.
+            "spec": "dyn(object.spec)",
+            "components": "[?variables.spec.?predictor, ?variables.spec.?transformer, ?variables.spec.?explainer] + "
+            "variables.spec.?canary.orValue([]).map(canary, canary.predictor)",
+            "pods": "variables.components + "
+            "variables.components.filter(one, has(one.workerSpec)).map(one, one.workerSpec)",
+        },
+    )
+
+
+def _match_images(patterns: Sequence[str]) -> str:
+    """An RE2 expression for names of images. A star in a host does not match a slash."""
+    split = (pattern.split("/", 1) for pattern in patterns)
+    each = (f"{_glob(host, '[^/]*')}/{_glob(path, '.*')}" for host, path in split)
+    return f"^({'|'.join(each)})$"
+
+
+def _glob(pattern: str, star: str) -> str:
+    return star.join(re.escape(part) for part in pattern.split("*"))
+
+
+# Docker's rule: a first part without a dot or a colon, other than `localhost`, is a namespace of docker.io.
+_FULL_NAME = (
+    "!c.image.contains('/') ? 'docker.io/library/' + c.image : "
+    "c.image.split('/')[0].matches('[.:]|^localhost$') ? c.image : 'docker.io/' + c.image"
+)
+_HAS_FIXED_TAG = "(c.image.contains('@') || c.image.matches('(^|/)[^/:]+:[^/:]+$') && !c.image.endsWith(':latest'))"
+_HAS_RESOURCES = " && ".join(
+    f"c.?resources.?{kind}.?{resource}.hasValue()"
+    for kind, resource in (("requests", "cpu"), ("requests", "memory"), ("limits", "memory"))
+)
+_HAS_LINEAGE = " && ".join(
+    f"object.metadata.?annotations[?'{annotation}'].orValue('') != ''" for annotation in LINEAGE_ANNOTATIONS
+)
+_CONTAINERS = (
+    "pod.?containers.orValue([]) + pod.?initContainers.orValue([]) + "
+    f"[{', '.join(f'?pod.?{name}' for name in CONTAINER_FIELDS)}]"
+)
+_INTERNAL = " || ".join(
+    f"object.metadata.?annotations[?'{key}'].orValue('').lowerAscii() == '{value}'"
+    for key, value in INTERNAL_LOAD_BALANCER_ANNOTATIONS.items()
+)
+
+
+RULES = build_rules(IMAGE_REGISTRIES)
+# Those that depend on the registries.
+REGISTRY_RULES = frozenset(control for control, rule in build_rules(()).items() if rule != RULES[control])

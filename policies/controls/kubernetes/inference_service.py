@@ -1,0 +1,111 @@
+"""InferenceServices of KServe: which model version they serve, and what their containers are.
+
+The controls of pods apply to the pods that KServe creates. Here the same is required of the object that promotions and
+people write, so that they get the reason, rather than a service without pods.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kernel.paths import each_value
+from kernel.values import ABSENT, UNKNOWN
+from policies.controls.kubernetes.images import ALLOWED, FIXED_TAG, REGISTRY_REMEDY, require_registry
+from policies.engine.expectations import Requirement, expect, expect_set
+from policies.engine.findings import Findings, Props, Undecided
+from policies.engine.registry import control
+
+INFERENCE_SERVICE = ("kubernetes:serving.kserve.io/v1beta1:InferenceService",)
+
+# What a promotion always writes: the gate rejects a version without a run. It leaves out the data's version and the
+# commit where the registry does not know them, so they are not required.
+LINEAGE_ANNOTATIONS: Final = tuple(f"groundwork.dev/{fact}" for fact in ("model", "version", "run-id"))
+
+# Where an InferenceService has pods: each is a pod specification with fields of KServe's own.
+_COMPONENTS: Final = ("predictor", "transformer", "explainer", "canary[*].predictor")
+_PODS: Final = (*_COMPONENTS, *(f"{component}.workerSpec" for component in _COMPONENTS))
+_CONTAINER_LISTS: Final = ("containers", "initContainers")
+# Fields that are a container each. KServe's webhook rewrites a framework's into `model`.
+# Source: https://github.com/kserve/kserve/blob/v0.20.0/pkg/apis/serving/v1beta1/predictor.go and explainer.go
+CONTAINER_FIELDS: Final = (
+    "model",
+    *("sklearn", "xgboost", "tensorflow", "pytorch", "triton", "onnx", "huggingface", "pmml", "lightgbm", "paddle"),
+    "art",
+)
+
+
+@control(
+    "k8s-inference-service-lineage",
+    title="Every InferenceService names its model version and the run that trained it",
+    severity="high",
+    types=INFERENCE_SERVICE,
+    remedy=f"let a promotion write it, or set the annotations {', '.join(LINEAGE_ANNOTATIONS)}",
+)
+def lineage(props: Props) -> Findings:
+    for annotation in LINEAGE_ANNOTATIONS:
+        path = f'metadata.annotations["{annotation}"]'
+        yield from expect_set(props, path, "nobody can tell what the served model was made from")
+
+
+@control(
+    "k8s-inference-service-image-registry",
+    title="Every image of an InferenceService comes from an allowed registry",
+    severity="high",
+    types=INFERENCE_SERVICE,
+    remedy=REGISTRY_REMEDY,
+    references=("KSV-0125", "CIS 5.1.4", "AzPolicy:allowed-images"),
+    settings={"allowed": ALLOWED},
+)
+def image_registry(props: Props, settings: Mapping[str, Any]) -> Findings:
+    yield from _expect_image(props, require_registry(settings), "an unreviewed source can supply the image")
+
+
+@control(
+    "k8s-inference-service-image-tag",
+    title="Every image of an InferenceService has a fixed version",
+    severity="medium",
+    types=INFERENCE_SERVICE,
+    remedy="name a version tag other than latest, or a digest",
+    references=("CKV_K8S_14", "KSV-0013"),
+)
+def image_tag(props: Props) -> Findings:
+    yield from _expect_image(props, FIXED_TAG, "another image can be pulled under the same name")
+
+
+@control(
+    "k8s-inference-service-resources",
+    title="Every container of an InferenceService requests CPU and memory and has a memory limit",
+    severity="medium",
+    types=INFERENCE_SERVICE,
+    remedy="set resources.requests.cpu, resources.requests.memory and resources.limits.memory",
+    references=("CKV_K8S_10", "CKV_K8S_12", "CKV_K8S_13", "KSV-0015", "KSV-0016", "KSV-0018"),
+)
+def resources(props: Props) -> Findings:
+    not_empty = Requirement("must not be empty", bool)
+    risk = "neither the scheduler nor the kubelet can reserve or limit what the container uses"
+    for path in ("requests.cpu", "requests.memory", "limits.memory"):
+        yield from _expect_in_containers(props, f"resources.{path}", not_empty, risk)
+
+
+def _expect_image(props: Props, requirement: Requirement, risk: str) -> Findings:
+    """A container without an image has that of its ServingRuntime, which the controls of pods see."""
+    yield from _expect_in_containers(props, "image", requirement, risk, absent_passes=True)
+
+
+def _expect_in_containers(
+    props: Props, path: str, requirement: Requirement, risk: str, *, absent_passes: bool = False
+) -> Findings:
+    """Require the same of every container."""
+    for where, container in _list_containers(props).items():
+        if container is UNKNOWN:
+            yield Undecided(where)
+            continue
+        for finding in expect(container, path, requirement, risk, absent_passes=absent_passes):
+            yield Undecided(f"{where}.{finding.path}") if isinstance(finding, Undecided) else f"{where}: {finding}"
+
+
+def _list_containers(props: Props) -> Mapping[str, Any]:
+    """Every container by its path. Where something above them is unknown, that stands for all of them."""
+    fields = (*(f"{name}[*]" for name in _CONTAINER_LISTS), *CONTAINER_FIELDS)
+    paths = (f"spec.{pod}.{field}" for pod in _PODS for field in fields)
+    found = (container for path in paths for container in each_value(props, path))
+    return {where: container for where, container in found if container is not ABSENT}
