@@ -30,6 +30,7 @@ class TestAws(StackContract):
         'image_tag_mutability="MUTABLE"',
         "aws-ecr-immutable-tags",
     )
+    CHANGED_BY_MAXIMUM = ("cluster-user", "karpenter-nodepool-user", "karpenter-nodepool-spot")
 
 
 def test_destroy_deletes_all_resources(stack: Stack) -> None:
