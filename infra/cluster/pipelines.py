@@ -169,7 +169,8 @@ class Pipelines(Component):
     def _generate(self, purpose: str) -> pulumi.Output[str]:
         name = f"pipelines-{purpose}"
         password = random.RandomPassword(name, length=32, special=False, opts=self.child_options())
-        return password.result
+        result: pulumi.Output[str] = password.result
+        return result
 
     def _create_secret(self, name: str, content: Mapping[str, pulumi.Input[str]]) -> None:
         Secret(

@@ -29,6 +29,8 @@ from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER, CONTROLLERS, REDIS, REPOSITORY_SERVER
 from rehearsal.kubernetes.controllers.manager import ControllerManager, ensure_programs
+from rehearsal.kubernetes.readiness.applications import list_unreachable
+from rehearsal.kubernetes.readiness.snapshot import Snapshot
 from rehearsal.kubernetes.readiness.workloads import find_problems
 from rehearsal.toolchain import ROOT
 from tests.support.argocd_applications import (
@@ -234,6 +236,21 @@ def test_other_hosts_are_refused(plane: ControlPlane, application: Callable[...,
     assert problem.workload == f"Application {NAMESPACE}/{namespace}"
     assert "\n" not in problem.message
     assert problem.message.endswith("does not reach the GitOps repository: correct groundwork:gitops.repository.")
+
+
+@pytest.mark.usefixtures("controllers")
+def test_manifests_of_other_hosts_are_a_note_and_no_problem(
+    plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
+) -> None:
+    remote = "https://elsewhere.example.com/acme/base//manifests?ref=v1"
+    repository.commit({"kustomization.yaml": json.dumps({"resources": [remote]})})
+    application()
+
+    (note,) = eventually(lambda: list_unreachable(Snapshot(plane.api)))
+
+    assert note.startswith(f"Application {NAMESPACE}/{namespace}: not rehearsed")
+    assert note.endswith("repositories of elsewhere.example.com")
+    assert find_problems(plane.api, NAMESPACE, served_kinds=["Application"]) == []
 
 
 @pytest.mark.parametrize("seed", range(3))
