@@ -101,9 +101,9 @@ def listens_for_administration_of_envoy(manifests: Manifests) -> bool:
 
 
 def floats(manifests: Manifests) -> bool:
-    """Whether a store or a controller has an image whose tag is less than a whole version."""
-    (database,), (controller,) = containers(manifests, "mysql"), containers(manifests, "workflow-controller")
-    return any(one["image"].rpartition(":")[2].count(".") != 2 for one in (database, controller))
+    """Whether an image has a tag that is less than a whole version; SeaweedFS's have two parts."""
+    images = {one["image"] for one in containers(manifests)}
+    return any(image.rpartition(":")[2].count(".") != 2 for image in images if "/seaweedfs:" not in image)
 
 
 # What is unsafe upstream, as a question to manifests. The comments name upstream's files in manifests/kustomize.
@@ -142,7 +142,7 @@ UNSAFE: Mapping[str, Callable[[Manifests], bool]] = {
     "pipelines of version 1 run": lambda them: config(them, "pipeline-install-config")["BLOCK_V1_PIPELINES"] != "true",
     # no automountServiceAccountToken in any of the manifests
     "pods have tokens that they do not use": mounts_needless_tokens,
-    # third-party/mysql/base/mysql-deployment.yaml, and workflow-controller-deployment.yaml of Argo Workflows
+    # mysql:8.4 and alpine:3.23, and workflow-controller:latest of Argo Workflows
     "tags of images float": floats,
     # workflow-controller-priorityclass.yaml of Argo Workflows
     "pods precede others of the cluster": lambda them: bool(find(them, "PriorityClass")),
@@ -198,6 +198,15 @@ def list_rules(manifests: Manifests, account: str) -> Sequence[Mapping[str, Any]
 def list_permissions(rules: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
     """Group, resource and verb of each permission."""
     return {one for rule in rules for one in itertools.product(rule["apiGroups"], rule["resources"], rule["verbs"])}
+
+
+def test_service_accounts_are_those_of_pods_and_that_of_runs_is_the_stacks(
+    upstream: Manifests, patched: Manifests
+) -> None:
+    """Two owners would take turns at that of runs."""
+    assert {WORKLOAD.service_account, "kubeflow-pipelines-container-builder"} < names(find(upstream, "ServiceAccount"))
+    used = {pod["serviceAccountName"] for pod in pods(patched) if "serviceAccountName" in pod}
+    assert names(find(patched, "ServiceAccount")) == used
 
 
 def test_everything_is_in_one_namespace_and_allowed_by_the_argo_cd_project(patched: Manifests) -> None:
