@@ -89,6 +89,15 @@ WORKLOADS = (
         calls_mlflow=True,
         pod_labels=_named("rollout"),
     ),
+    # Steps of Kubeflow Pipelines, which read data and log models as training does; only where `pipelines.enabled` is.
+    Workload(
+        "pipelines",
+        "kubeflow",
+        "pipeline-runner",
+        {Store.ARTIFACTS: Access.WRITE},
+        calls_mlflow=True,
+        pod_labels=_named("pipeline-run"),
+    ),
 )
 
 

@@ -130,7 +130,7 @@ def _values(context: StackContext) -> Mapping[str, Any]:
                 **_sign_in(context.settings.sso),
             },
             # TLS ends at the gateway.
-            "params": {"server.insecure": "true"},
+            "params": {"server.insecure": "true", **_wait_for_rendering(context)},
             "rbac": {"policy.default": "", "policy.csv": _format_roles(context.settings.sso), "scopes": "[groups]"},
             "secret": {"createSecret": False},
         },
@@ -145,6 +145,7 @@ def _values(context: StackContext) -> Mapping[str, Any]:
             "resources": resources("50m", "256Mi", "1Gi"),
             "copyutil": {"resources": resources("10m", "32Mi", "128Mi")},
             "automountServiceAccountToken": False,
+            "env": [{"name": "ARGOCD_EXEC_TIMEOUT", "value": "5m"}] if context.settings.pipelines.enabled else [],
         },
         # A cache, which Argo CD fills again within minutes: replicas with a quorum (redis-ha) would protect nothing.
         "redis": {
@@ -160,6 +161,11 @@ def _values(context: StackContext) -> Mapping[str, Any]:
         "applicationSet": {"replicas": 0, "resources": resources("50m", "64Mi", "256Mi")},
         "notifications": {"enabled": False},
     }
+
+
+def _wait_for_rendering(context: StackContext) -> Mapping[str, str]:
+    """Kustomize fetches the repositories of Kubeflow Pipelines, which takes longer than the 60 s of the default."""
+    return {"controller.repo.server.timeout.seconds": "300"} if context.settings.pipelines.enabled else {}
 
 
 def _sign_in(sso: SsoSettings) -> Mapping[str, str]:

@@ -18,18 +18,20 @@ from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.rbac.v1 import ClusterRole, ClusterRoleBinding, Role, RoleBinding
 
-from infra.cluster import argocd
+from infra.cluster import argocd, pipelines
 from infra.cluster.external_secrets import create_external_secret
 from infra.contract import SecretsContract
 from infra.core.component import Component, StackContext
-from infra.core.settings import GitopsSettings
+from infra.core.settings import GitopsSettings, Settings
 
 API_VERSION = "argoproj.io/v1alpha1"
 ROOT = "applications"
 MODELS = "models"
+PIPELINES = "pipelines"
 
 _MODELS_NAMESPACE = "serving"
 _CREDENTIALS = "gitops-repository"
+_READ = ("get", "list", "watch")
 _CLUSTER = "https://kubernetes.default.svc"
 _FINALIZER = "resources-finalizer.argocd.argoproj.io"  # deletes what an Application applied along with it
 
@@ -50,6 +52,31 @@ MODEL_KINDS = (
     Kind("policy", "PodDisruptionBudget", "poddisruptionbudgets"),
     Kind("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
     Kind("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
+)
+# What Kubeflow Pipelines consists of beside the roles and secrets that the stack declares.
+PIPELINE_KINDS = (
+    Kind("apps", "Deployment", "deployments"),
+    Kind("", "Service", "services"),
+    Kind("", "ConfigMap", "configmaps"),
+    Kind("", "ServiceAccount", "serviceaccounts"),
+    Kind("", "PersistentVolumeClaim", "persistentvolumeclaims"),
+)
+_DEFINITION_KIND = Kind("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions")
+PIPELINE_DEFINITIONS = (
+    "scheduledworkflows.kubeflow.org",
+    *(
+        f"{resource}.argoproj.io"
+        for resource in (
+            "clusterworkflowtemplates",
+            "cronworkflows",
+            "workflowartifactgctasks",
+            "workfloweventbindings",
+            "workflows",
+            "workflowtaskresults",
+            "workflowtasksets",
+            "workflowtemplates",
+        )
+    ),
 )
 _APPLICATION_KIND = Kind("argoproj.io", "Application", "applications")
 
@@ -77,37 +104,54 @@ class GitOps(Component):
 
     def __init__(self, name: str, args: GitOpsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        permissions = [*self._allow_reading(), *self._allow_writing()]
-        settings, stack = args.context.settings.gitops, args.context.naming.stack
-        if settings.repository:
+        settings, stack = args.context.settings, args.context.naming.stack
+        permissions = [*self._allow_reading(settings), *self._allow_writing(_MODELS_NAMESPACE, MODEL_KINDS)]
+        if settings.pipelines.enabled:
+            permissions += [*self._allow_writing(pipelines.NAMESPACE, PIPELINE_KINDS), *self._allow_definitions()]
+        if settings.gitops.repository:
             projects = [self._create(manifest, permissions) for manifest in build_projects(settings)]
-            credentials = [self._copy_credentials(settings, args.secrets)] if settings.token_secret else []
+            credentials = (
+                [self._copy_credentials(settings.gitops, args.secrets)] if settings.gitops.token_secret else []
+            )
             self._create(build_root_application(settings, stack), [*projects, *credentials])
         self.register_outputs({})
 
-    def _allow_reading(self) -> Iterator[pulumi.Resource]:
+    def _allow_reading(self, settings: Settings) -> Iterator[pulumi.Resource]:
         """Everywhere, because Argo CD's cache of a cluster has no namespaces."""
-        name = "argocd-read"
         resources = {**_SHOWN, **{kind.group: (kind.resource,) for kind in MODEL_KINDS}}
-        rules = [_rule(group, names, ("get", "list", "watch")) for group, names in resources.items()]
-        role = ClusterRole(name, metadata=ObjectMetaArgs(name=name), rules=rules, opts=self.child_options())
-        yield ClusterRoleBinding(
+        rules = [_rule(group, names, _READ) for group, names in resources.items()]
+        if settings.pipelines.enabled:
+            rules += [_rule(kind.group, (kind.resource,), _READ) for kind in PIPELINE_KINDS]
+        yield self._create_cluster_role("argocd-read", rules, (argocd.CONTROLLER, argocd.SERVER))
+
+    def _allow_definitions(self) -> Iterator[pulumi.Resource]:
+        """The custom resource definitions of Kubeflow Pipelines; a permission to create cannot name what."""
+        group, resources = _DEFINITION_KIND.group, (_DEFINITION_KIND.resource,)
+        named = {**_rule(group, resources, ("update", "patch", "delete")), "resourceNames": list(PIPELINE_DEFINITIONS)}
+        rules = [_rule(group, resources, ("create",)), named]
+        yield self._create_cluster_role("argocd-apply-definitions", rules, (argocd.CONTROLLER,))
+
+    def _create_cluster_role(
+        self, name: str, rules: Sequence[Mapping[str, Any]], accounts: Sequence[str]
+    ) -> ClusterRoleBinding:
+        role = ClusterRole(name, metadata=ObjectMetaArgs(name=name), rules=list(rules), opts=self.child_options())
+        return ClusterRoleBinding(
             name,
             metadata=ObjectMetaArgs(name=name),
             role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-            subjects=[_subject(argocd.CONTROLLER), _subject(argocd.SERVER)],
+            subjects=[_subject(account) for account in accounts],
             opts=self.child_options(depends_on=[role]),
         )
 
-    def _allow_writing(self) -> Iterator[pulumi.Resource]:
-        """In the namespace of models, the kinds that the project `models` allows; no person writes through Argo CD."""
+    def _allow_writing(self, namespace: str, kinds: Sequence[Kind]) -> Iterator[pulumi.Resource]:
+        """In the namespace of an Application, the kinds that its project allows; no person writes through Argo CD."""
         name = "argocd-apply"
-        metadata = ObjectMetaArgs(name=name, namespace=_MODELS_NAMESPACE)
+        metadata = ObjectMetaArgs(name=name, namespace=namespace)
         verbs = ("create", "update", "patch", "delete")
-        rules = [_rule(kind.group, (kind.resource,), verbs) for kind in MODEL_KINDS]
-        role = Role(f"{_MODELS_NAMESPACE}-{name}", metadata=metadata, rules=rules, opts=self.child_options())
+        rules = [_rule(kind.group, (kind.resource,), verbs) for kind in kinds]
+        role = Role(f"{namespace}-{name}", metadata=metadata, rules=rules, opts=self.child_options())
         yield RoleBinding(
-            f"{_MODELS_NAMESPACE}-{name}",
+            f"{namespace}-{name}",
             metadata=metadata,
             role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
             subjects=[_subject(argocd.CONTROLLER)],
@@ -140,22 +184,39 @@ class GitOps(Component):
         )
 
 
-def build_projects(settings: GitopsSettings) -> Sequence[Mapping[str, Any]]:
-    """The AppProjects: one for the app of apps, one for models."""
-    return (
-        _build_project(ROOT, "Applications of this stack", settings, argocd.NAMESPACE, (_APPLICATION_KIND,)),
-        _build_project(MODELS, "Models that were promoted", settings, _MODELS_NAMESPACE, MODEL_KINDS),
-    )
+def build_projects(settings: Settings) -> Sequence[Mapping[str, Any]]:
+    """The AppProjects: one for the app of apps, and one for each Application."""
+    repository = settings.gitops.repository
+    projects = [
+        _build_project(ROOT, "Applications of this stack", repository, argocd.NAMESPACE, (_APPLICATION_KIND,)),
+        _build_project(MODELS, "Models that were promoted", repository, _MODELS_NAMESPACE, MODEL_KINDS),
+    ]
+    if settings.pipelines.enabled:
+        projects.append(
+            _build_project(
+                PIPELINES,
+                "Kubeflow Pipelines",
+                repository,
+                pipelines.NAMESPACE,
+                PIPELINE_KINDS,
+                cluster_kinds=(_DEFINITION_KIND,),
+            )
+        )
+    return projects
 
 
-def build_root_application(settings: GitopsSettings, stack: str) -> Mapping[str, Any]:
+def build_root_application(settings: Settings, stack: str) -> Mapping[str, Any]:
     """The app of apps, which puts the stack's source into the others by kustomize's patches."""
-    path = find_path(settings, stack)
-    source = {"repoURL": settings.repository, "targetRevision": settings.revision}
+    path = find_path(settings.gitops, stack)
+    root = PurePosixPath(path).parent.parent
+    source = {"repoURL": settings.gitops.repository, "targetRevision": settings.gitops.revision}
     patches = [
         _patch({"kind": "Application"}, source),
         _patch({"kind": "Application", "name": MODELS}, {"path": path}),
+        _patch({"kind": "Application", "name": PIPELINES}, {"path": str(root / PIPELINES)}),
     ]
+    # Its folder in `applications`, a kustomize component, adds the Application.
+    components = {"components": [PIPELINES]} if settings.pipelines.enabled else {}
     return {
         "apiVersion": API_VERSION,
         "kind": "Application",
@@ -164,8 +225,8 @@ def build_root_application(settings: GitopsSettings, stack: str) -> Mapping[str,
             "project": ROOT,
             "source": {
                 **source,
-                "path": str(PurePosixPath(path).parent.parent / "applications"),
-                "kustomize": {"patches": patches},
+                "path": str(root / "applications"),
+                "kustomize": {"patches": patches, **components},
             },
             "destination": {"server": _CLUSTER, "namespace": argocd.NAMESPACE},
             "syncPolicy": {
@@ -189,7 +250,12 @@ def find_path(settings: GitopsSettings, stack: str) -> str:
 
 
 def _build_project(
-    name: str, description: str, settings: GitopsSettings, namespace: str, kinds: Sequence[Kind]
+    name: str,
+    description: str,
+    repository: str,
+    namespace: str,
+    kinds: Sequence[Kind],
+    cluster_kinds: Sequence[Kind] = (),
 ) -> Mapping[str, Any]:
     return {
         "apiVersion": API_VERSION,
@@ -197,12 +263,16 @@ def _build_project(
         "metadata": {"name": name, "namespace": argocd.NAMESPACE},
         "spec": {
             "description": description,
-            "sourceRepos": [settings.repository],
+            "sourceRepos": [repository],
             "destinations": [{"server": _CLUSTER, "namespace": namespace}],
-            "clusterResourceWhitelist": [],
-            "namespaceResourceWhitelist": [{"group": kind.group, "kind": kind.kind} for kind in kinds],
+            "clusterResourceWhitelist": _list_kinds(cluster_kinds),
+            "namespaceResourceWhitelist": _list_kinds(kinds),
         },
     }
+
+
+def _list_kinds(kinds: Sequence[Kind]) -> Sequence[Mapping[str, str]]:
+    return [{"group": kind.group, "kind": kind.kind} for kind in kinds]
 
 
 def _patch(target: Mapping[str, str], source: Mapping[str, str]) -> Mapping[str, Any]:

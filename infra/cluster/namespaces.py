@@ -60,6 +60,9 @@ MODEL_PROFILES: Mapping[str, Profile] = {
     "training": Profile("restricted", cpu="64", memory="256Gi", pods=200),
     "serving": Profile("restricted", cpu="64", memory="256Gi", pods=200),
 }
+# Where `pipelines.enabled` is set. Kubeflow Pipelines adds containers to the pods of runs whose root filesystems can be
+# written, which the admission rules do not allow where the level is `restricted`.
+PIPELINES_PROFILES: Mapping[str, Profile] = {"kubeflow": Profile("baseline", cpu="32", memory="128Gi", pods=200)}
 # What a controller gets that only some clouds leave to the platform.
 CONTROLLER_PROFILE = Profile("restricted", cpu="2", memory="4Gi", pods=10)
 PROFILES: Mapping[str, Profile] = {**SERVICE_PROFILES, **MODEL_PROFILES}
@@ -79,7 +82,7 @@ class Namespaces(Component):
     def __init__(self, name: str, args: NamespacesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         for workload in WORKLOADS:
-            if workload.namespace not in PROFILES:
+            if workload.namespace not in {**PROFILES, **PIPELINES_PROFILES}:
                 raise ValueError(
                     f"The workload '{workload.name}' is in the namespace '{workload.namespace}', which has no profile: "
                     "add one to PROFILES in infra/cluster/namespaces.py."

@@ -23,8 +23,16 @@ from infra.cluster.load_balancer_controller import LoadBalancerController, LoadB
 from infra.cluster.loki import Loki, LokiArgs
 from infra.cluster.mlflow import Mlflow, MlflowArgs
 from infra.cluster.monitoring import Monitoring, MonitoringArgs
-from infra.cluster.namespaces import CONTROLLER_PROFILE, MODEL_PROFILES, SERVICE_PROFILES, Namespaces, NamespacesArgs
+from infra.cluster.namespaces import (
+    CONTROLLER_PROFILE,
+    MODEL_PROFILES,
+    PIPELINES_PROFILES,
+    SERVICE_PROFILES,
+    Namespaces,
+    NamespacesArgs,
+)
 from infra.cluster.network_policies import NetworkPolicies, NetworkPoliciesArgs
+from infra.cluster.pipelines import Pipelines
 from infra.cluster.sign_in import SignIn, SignInArgs
 from infra.cluster.storage import Storage, StorageArgs
 from infra.cluster.tempo import Tempo, TempoArgs
@@ -47,7 +55,8 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     argo_cd = ArgoCd("argo-cd", ArgoCdArgs(context), platform.after(kserve, external_secrets))
     SignIn("sign-in", SignInArgs(context, foundation.secrets), platform.after(gateway, mlflow, argo_cd))
     models = platform.create_model_namespaces(mlflow, argo_cd)
-    GitOps("gitops", GitOpsArgs(context, foundation.secrets), platform.after(models))
+    pipelines = [Pipelines("pipelines", platform.after(models))] if context.settings.pipelines.enabled else []
+    GitOps("gitops", GitOpsArgs(context, foundation.secrets), platform.after(models, *pipelines))
     # After the kinds of its secrets and monitors, and MLflow, which it registers its webhook in.
     Lifecycle("lifecycle", LifecycleArgs(context, foundation), platform.after(models))
 
@@ -112,7 +121,8 @@ class _Platform:
 
     def create_model_namespaces(self, *services: pulumi.Resource) -> NetworkPolicies:
         """The namespaces of models, which are deleted while the services that end what is in them still run."""
-        args = NamespacesArgs(self._foundation.identities, MODEL_PROFILES)
+        optional = PIPELINES_PROFILES if self._context.settings.pipelines.enabled else {}
+        args = NamespacesArgs(self._foundation.identities, {**MODEL_PROFILES, **optional})
         return self._create_network_policies(
             "model-network-policies", Namespaces("model-namespaces", args, self.after(*services))
         )
@@ -135,6 +145,8 @@ class _Platform:
             yield from Certificates.acme_flows
         if self._context.settings.sso.issuer:
             yield from SignIn.sso_flows
+        if self._context.settings.pipelines.enabled:
+            yield from Pipelines.flows
 
 
 _COMPONENTS = (

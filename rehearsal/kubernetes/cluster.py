@@ -21,7 +21,15 @@ from rehearsal.kubernetes.controllers.git_server import GitServer
 from rehearsal.kubernetes.controllers.manager import ControllerManager
 from rehearsal.kubernetes.provider.declared_objects import list_declared
 from rehearsal.kubernetes.provider.provider import KubernetesProvider
-from rehearsal.kubernetes.readiness import capacity, custom_objects, monitors, network_flows, presence, workloads
+from rehearsal.kubernetes.readiness import (
+    applications,
+    capacity,
+    custom_objects,
+    monitors,
+    network_flows,
+    presence,
+    workloads,
+)
 from rehearsal.kubernetes.readiness.problem import Problem
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
 from rehearsal.simulator.core.node_drain import NodeDrain
@@ -100,7 +108,7 @@ class Cluster:
             version=self.plane.version,
             pods=Counter(pod.get("status", {}).get("phase", "Unknown") for pod in api.list("v1", "Pod")),
             capacity=capacity.summarize_capacity(api),
-            notes=[*self._cloud_controller.notes(), *self._controllers.notes()],
+            notes=[*self._cloud_controller.notes(), *self._controllers.notes(), *self._list_unreachable(served_kinds)],
             served_kinds=sorted(served_kinds),
             simulated_webhook_calls=self._egress.simulated_webhook_calls(),
             unserved_objects=custom_objects.count_unserved_objects(api, served_kinds),
@@ -111,6 +119,10 @@ class Cluster:
                 *problems,
             ],
         )
+
+    def _list_unreachable(self, served_kinds: Collection[str]) -> list[str]:
+        snapshot = Snapshot(self.plane.api)
+        return applications.list_unreachable(snapshot) if applications.KIND in served_kinds else []
 
     def _find_traffic_problems(self) -> list[Problem]:
         """Monitors without targets, and needed connections that network policies block."""

@@ -23,13 +23,14 @@ from typing import Any
 import pytest
 
 from infra.cluster.gitops import build_projects, build_root_application
-from infra.core.settings import GitopsSettings
 from rehearsal.gitops_repository import GitOpsRepository
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER, CONTROLLERS, REDIS, REPOSITORY_SERVER
 from rehearsal.kubernetes.controllers.manager import ControllerManager, ensure_programs
+from rehearsal.kubernetes.readiness.applications import list_unreachable
+from rehearsal.kubernetes.readiness.snapshot import Snapshot
 from rehearsal.kubernetes.readiness.workloads import find_problems
 from rehearsal.toolchain import ROOT
 from tests.support.argocd_applications import (
@@ -48,6 +49,7 @@ from tests.support.argocd_applications import (
 )
 from tests.support.chart_installation import apply_definitions, install_chart
 from tests.support.processes import list_processes
+from tests.support.recording import stack_context
 from tests.support.waiting import eventually
 
 _RBAC = "rbac.authorization.k8s.io/v1"
@@ -236,18 +238,34 @@ def test_other_hosts_are_refused(plane: ControlPlane, application: Callable[...,
     assert problem.message.endswith("does not reach the GitOps repository: correct groundwork:gitops.repository.")
 
 
+@pytest.mark.usefixtures("controllers")
+def test_manifests_of_other_hosts_are_a_note_and_no_problem(
+    plane: ControlPlane, repository: Repository, application: Callable[..., Object], namespace: str
+) -> None:
+    remote = "https://elsewhere.example.com/acme/base//manifests?ref=v1"
+    repository.commit({"kustomization.yaml": json.dumps({"resources": [remote]})})
+    application()
+
+    (note,) = eventually(lambda: list_unreachable(Snapshot(plane.api)))
+
+    assert note.startswith(f"Application {NAMESPACE}/{namespace}: not rehearsed")
+    assert note.endswith("repositories of elsewhere.example.com")
+    assert find_problems(plane.api, NAMESPACE, served_kinds=["Application"]) == []
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_stacks_applications_are_synced_in_whatever_order_they_and_their_needs_come_up(
     plane: ControlPlane, controllers: ControllerManager, tmp_path: Path, seed: int
 ) -> None:
-    settings = GitopsSettings(repository=f"https://git.example.com/order-{seed}/models.git")
+    url = f"https://git.example.com/order-{seed}/models.git"
+    settings = stack_context("azure", gitops={"repository": url}).settings
     root = build_root_application(settings, "azure-dev")
     repository = GitOpsRepository.create(tmp_path / "models.git", _GITOPS)
     _scale(plane, 0)
     eventually(lambda: "Application" not in controllers.served_kinds())
     steps: list[Callable[[], object]] = [
         partial(_scale, plane, 1),
-        partial(controllers.git_server.add_repository, settings.repository, repository.folder),
+        partial(controllers.git_server.add_repository, url, repository.folder),
         partial(plane.api.create, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "serving"}}),
         partial(apply_definitions, plane, "kube-prometheus-stack-88.5.3", _MONITOR, only_kind=True),
         *(partial(plane.api.apply, manifest, "test") for manifest in (*build_projects(settings), root)),

@@ -16,11 +16,12 @@ import yaml
 
 from infra.cluster.gitops import MODEL_KINDS, build_projects, build_root_application
 from infra.core import stack_config
-from infra.core.settings import Environment, GitopsSettings
+from infra.core.settings import Environment
 from kernel import stack_file
 from policies import Undecided, evaluate_manifest
 from rehearsal import project
 from tests.support.gitops_rendering import GITOPS, Manifests, build_deployment, kustomize, render, write_stack
+from tests.support.recording import stack_context
 
 
 @pytest.fixture(scope="module", params=Environment)
@@ -105,8 +106,18 @@ def test_everything_is_in_one_namespace_and_allowed_by_the_argo_cd_project(rende
         assert (group, manifest["kind"]) in allowed
 
 
-def test_the_app_of_apps_puts_the_stacks_source_into_the_others(tmp_path: Path) -> None:
-    settings = GitopsSettings(repository="https://git.example.com/team/ml.git", revision="v2", path="ml/stacks/aws-qa")
+@pytest.mark.parametrize(
+    ("enabled", "paths"),
+    [
+        (False, {"models": "ml/stacks/aws-qa"}),
+        (True, {"models": "ml/stacks/aws-qa", "pipelines": "ml/pipelines"}),
+    ],
+)
+def test_the_app_of_apps_puts_the_stacks_source_into_the_others(
+    tmp_path: Path, enabled: bool, paths: dict[str, str]
+) -> None:
+    gitops = {"repository": "https://git.example.com/team/ml.git", "revision": "v2", "path": "ml/stacks/aws-qa"}
+    settings = stack_context("aws", "dev", "aws-qa", gitops=gitops, pipelines={"enabled": enabled}).settings
     root = build_root_application(settings, "aws-qa")
     assert root["spec"]["source"]["path"] == "ml/applications"
     shutil.copytree(GITOPS / "applications", tmp_path / "applications")
@@ -115,14 +126,14 @@ def test_the_app_of_apps_puts_the_stacks_source_into_the_others(tmp_path: Path) 
     kustomization = {**yaml.safe_load(file.read_text()), **root["spec"]["source"]["kustomize"]}
     file.write_text(yaml.safe_dump(kustomization))
     projects = {project["metadata"]["name"]: project["spec"] for project in build_projects(settings)}
-    for application in yaml.safe_load_all(kustomize(tmp_path / "applications")):
+    applications = list(yaml.safe_load_all(kustomize(tmp_path / "applications")))
+    for application in applications:
         spec, project = application["spec"], projects[application["spec"]["project"]]
-        assert (spec["source"]["repoURL"], spec["source"]["targetRevision"]) == (settings.repository, "v2")
+        assert (spec["source"]["repoURL"], spec["source"]["targetRevision"]) == (gitops["repository"], "v2")
         assert spec["destination"] in project["destinations"]
         assert spec["source"]["repoURL"] in project["sourceRepos"]
         assert application["metadata"]["namespace"] == "argocd"
-        if application["metadata"]["name"] == "models":
-            assert spec["source"]["path"] == "ml/stacks/aws-qa"
+    assert {item["metadata"]["name"]: item["spec"]["source"]["path"] for item in applications} == paths
 
 
 @pytest.mark.parametrize("environment", Environment)

@@ -180,6 +180,7 @@ _UNUSED = Transitions(Change(Effect.NONE))
 _FREE = Transitions(Change(Effect.FREE))
 # Source: https://argo-cd.readthedocs.io/en/stable/user-guide/auto_sync/#automatic-pruning
 _OTHER_MODELS = Transitions(Change(Effect.INTERRUPTS, "models that are not in the new place are deleted"))
+_NO_PIPELINES = Change(Effect.LOSES_DATA, "pipelines, their runs and the artifacts of these are deleted")
 _SIGN_IN = Transitions(Change(Effect.INTERRUPTS, "people sign in anew"))
 _TAG = _per_cloud(
     Transitions(Change(Effect.FREE, "a tag of every resource")),
@@ -313,6 +314,14 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "images.registries": _both(Transitions(Change(Effect.FREE, "pods that run are kept, and new ones are evaluated"))),
     "lifecycle.gitToken": _both(_FREE),
     "lifecycle.notifications": _both(_FREE),
+    # Argo CD deletes what it applied, its volumes and the kinds of runs among them.
+    "pipelines.enabled": _both(
+        Transitions(
+            Change(Effect.FREE),
+            lambda old, new: _NO_PIPELINES if old and not new else None,
+            f"from true to false {_NO_PIPELINES}",
+        )
+    ),
     **{
         f"sso.{name}": _both(_SIGN_IN)
         for name in (

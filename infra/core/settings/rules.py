@@ -10,6 +10,7 @@ from itertools import combinations
 from infra.core.settings.clouds import Cloud
 from infra.core.settings.defaults import DEDICATED_DATABASE_SIZES
 from infra.core.settings.faults import Fault, find_close
+from infra.core.settings.gitops_rules import check_gitops, check_gitops_path
 from infra.core.settings.limits import (
     ADMINS,
     AUTHORIZED_RANGES,
@@ -49,12 +50,12 @@ def find_faults(settings: Settings, stack: str) -> Iterator[Fault]:
         _check_sizes,
         _check_database,
         _check_retention,
-        _check_git_token,
+        check_gitops,
         _check_gateway,
         _check_sso,
     ):
         yield from rule(settings)
-    yield from _check_gitops_path(settings, stack)
+    yield from check_gitops_path(settings, stack)
 
 
 def _check_location(settings: Settings) -> Iterator[Fault]:
@@ -325,25 +326,6 @@ def _check_retention(settings: Settings) -> Iterator[Fault]:
         )
 
 
-def _check_gitops_path(settings: Settings, stack: str) -> Iterator[Fault]:
-    path = settings.gitops.path
-    if path and path.rpartition("/")[2] != stack:
-        yield Fault(
-            "gitops.path",
-            f"does not end with the stack's name, {stack}: stacks that share a folder would roll out each other's "
-            "models",
-            f"write it like {path.rpartition('/')[0] or 'stacks'}/{stack}, or remove it",
-            value=path,
-        )
-    elif path and "/" not in path:
-        yield Fault(
-            "gitops.path",
-            "is at the root of the repository: `base`, `overlays` and `applications` are beside the folder above it",
-            f"write it like stacks/{stack}, or remove it",
-            value=path,
-        )
-
-
 def _check_sso(settings: Settings) -> Iterator[Fault]:
     sso = settings.sso
     needed = {
@@ -382,16 +364,4 @@ def _check_gateway(settings: Settings) -> Iterator[Fault]:
             "is not set, and an ACME server issues no certificate without it (gateway.issuer)",
             "set it, or set gateway.issuer to self-signed",
             others=("gateway.issuer",),
-        )
-
-
-def _check_git_token(settings: Settings) -> Iterator[Fault]:
-    if settings.images.promotion and not settings.lifecycle.git_token:
-        yield Fault(
-            "lifecycle.gitToken",
-            "must name a secret: promotions are pushed to the GitOps repository with it",
-            "store a token that may push under a name such as git-token, and write that name here; or remove "
-            "images.promotion",
-            value="",
-            others=("images.promotion",),
         )

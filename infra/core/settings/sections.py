@@ -282,6 +282,20 @@ class LifecycleSettings(Section):
     )
 
 
+class PipelinesSettings(Section):
+    """Kubeflow Pipelines, which Argo CD applies from `platform/gitops/pipelines` of the GitOps repository.
+
+    It keeps runs and their artifacts in a MySQL and an S3 server of its own in the cluster, has no sign-in, and is
+    reached by `kubectl port-forward` only.
+    """
+
+    enabled: Switch = Field(
+        False,
+        examples=[True],
+        description="deploy Kubeflow Pipelines: nine more pods with two volumes of 20 GiB, and the runs",
+    )
+
+
 class ResilienceSettings(Section):
     """Which failures and mistakes the stack and its data survive. Each fact costs money; the environment sets defaults.
 

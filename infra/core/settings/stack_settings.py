@@ -17,6 +17,7 @@ from infra.core.settings.sections import (
     ImageSettings,
     LifecycleSettings,
     NetworkSettings,
+    PipelinesSettings,
     ResilienceSettings,
     Section,
     SsoSettings,
@@ -70,6 +71,7 @@ class Settings(Section):
     gitops: GitopsSettings = GitopsSettings()
     images: ImageSettings = ImageSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
+    pipelines: PipelinesSettings = PipelinesSettings()
     sso: SsoSettings = SsoSettings()
     resilience: ResilienceSettings
 

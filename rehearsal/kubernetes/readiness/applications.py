@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from kernel.paths import look_up
 from rehearsal.kubernetes.client import Object
@@ -12,21 +14,40 @@ from rehearsal.kubernetes.readiness.snapshot import Snapshot
 
 KIND = "Application"
 _API_VERSION = "argoproj.io/v1alpha1"
+_REFUSED = r"serves no git repository of ([\w.-]+)"  # what the rehearsal's git server says of other hosts
 
 
 def find_unsynced(snapshot: Snapshot, no_reason: str) -> ProblemsOfObjects:
     """Problems of all Applications; `no_reason` is what a problem has while Argo CD still works on it.
 
-    Only a controller that runs tells: where it is simulated, no Application has a status.
+    Only a controller that runs tells: where it is simulated, no Application has a status. One that `list_unreachable`
+    names has no problem.
     """
     for application in snapshot.list(_API_VERSION, KIND):
+        if _find_foreign_host(application):
+            continue
         for reason in _explain(application, no_reason):
             yield application, Problem(describe_object(application), reason, find_remedy(reason))
 
 
+def list_unreachable(snapshot: Snapshot) -> list[str]:
+    """A note for each Application whose manifests refer to repositories beyond its own, which a rehearsal lacks."""
+    return [
+        f"{describe_object(application)}: not rehearsed, because its manifests refer to repositories of {host}"
+        for application in snapshot.list(_API_VERSION, KIND)
+        if (host := _find_foreign_host(application))
+    ]
+
+
+def _find_foreign_host(application: Object) -> str:
+    """The host that the rehearsal's git server refused, unless the Application's own repository is there."""
+    own = urlsplit(look_up(application, "spec.source.repoURL", "")).hostname
+    refused = re.search(_REFUSED, " ".join(_list_errors(application)))
+    return refused[1] if refused and refused[1] != own else ""
+
+
 def _explain(application: Object, no_reason: str) -> Iterator[str]:
-    conditions = look_up(application, "status.conditions", ())
-    errors = [condition["message"] for condition in conditions if condition["type"].endswith("Error")]
+    errors = _list_errors(application)
     sync, operation = (look_up(application, f"status.{part}", {}) for part in ("sync", "operationState"))
     if errors:
         yield _join_lines("; ".join(dict.fromkeys(errors)))
@@ -38,6 +59,11 @@ def _explain(application: Object, no_reason: str) -> Iterator[str]:
         if health.get("status") not in ("Healthy", "Suspended"):
             known = "; ".join(_list_unhealthy(application)) or no_reason
             yield f"{health.get('status', 'without health')}: {known}"
+
+
+def _list_errors(application: Object) -> list[str]:
+    conditions = look_up(application, "status.conditions", ())
+    return [condition["message"] for condition in conditions if condition["type"].endswith("Error")]
 
 
 def _manages_applications(application: Object) -> bool:

@@ -17,7 +17,7 @@ import pytest
 from infra import cluster
 from infra.access import WORKLOADS
 from infra.cluster import namespaces
-from infra.cluster.namespaces import PROFILES
+from infra.cluster.namespaces import PIPELINES_PROFILES, PROFILES
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.foundations import PORTS, sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
@@ -27,9 +27,18 @@ ADMISSION_POLICY = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissi
 NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 
 
+ALL_PROFILES = {**PROFILES, **PIPELINES_PROFILES}
+# Everything that a stack can have.
+SETTINGS: Any = {
+    "gitops": {"repository": "https://git.example.com/acme/models.git"},
+    "pipelines": {"enabled": True},
+}
+
+
 @pytest.fixture(scope="module")
 def platform() -> Recorder:
-    recorder, _ = record_program(lambda: cluster.create_platform(stack_context("azure"), sample_foundation()))
+    context = stack_context("azure", **SETTINGS)
+    recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation()))
     return recorder
 
 
@@ -55,7 +64,7 @@ def test_images_come_from_the_stacks_registry_and_those_of_its_setting_and_of_th
         assert "azurecr" not in specs[name]  # of anybody's
 
 
-@pytest.mark.parametrize("namespace", PROFILES)
+@pytest.mark.parametrize("namespace", ALL_PROFILES)
 def test_every_namespace_denies_traffic_by_default_and_has_limits_and_labels(
     platform: Recorder, namespace: str
 ) -> None:
@@ -70,7 +79,7 @@ def test_every_namespace_denies_traffic_by_default_and_has_limits_and_labels(
         for item in platform.of_type("kubernetes:core/v1:Namespace")
         if item.name == namespace
     )
-    assert labels["pod-security.kubernetes.io/enforce"] == PROFILES[namespace].level
+    assert labels["pod-security.kubernetes.io/enforce"] == ALL_PROFILES[namespace].level
     for kind in ("ResourceQuota", "LimitRange"):
         inside = [item.inputs["metadata"]["namespace"] for item in platform.of_type(f"kubernetes:core/v1:{kind}")]
         assert inside.count(namespace) == 1
@@ -84,7 +93,7 @@ def test_a_workload_in_a_namespace_without_a_profile_is_named(monkeypatch: pytes
 
 
 def test_only_node_exporter_is_privileged() -> None:
-    assert [name for name, profile in PROFILES.items() if profile.level == "privileged"] == ["node-exporter"]
+    assert [name for name, profile in ALL_PROFILES.items() if profile.level == "privileged"] == ["node-exporter"]
 
 
 def test_limit_ranges_set_requests_and_no_limit_but_memory(platform: Recorder) -> None:

@@ -75,6 +75,7 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "gitops: {path: ../models}", "must be a folder of the repository", "write it like stacks/azure-dev"),
         (AZURE, "gitops: {path: stacks/prod}", "does not end with the stack's name, test", "stacks/test, or remove it"),
         (AZURE, "gitops: {path: test}", "is at the root of the repository", "write it like stacks/test"),
+        (AZURE, "pipelines: {enabled: true}", "= true (line 2): needs gitops.repository", "set gitops.repository to"),
         (AZURE, "images: {promotion: latest}", "promotion = 'latest' (line 2): must be the digest of an", "the push"),
         (AZURE, "images: {registries: ['*/*']}", "must be a pattern of images", "like registry.example.com/ml/*"),
         (AZURE, "images: {registries: [example.com]}", "must be a pattern of images", "like registry.example.com/"),
@@ -337,6 +338,8 @@ def test_the_example_of_each_setting_is_allowed(setting: str, cloud: Cloud) -> N
         section = {name: find_example(name, cloud) for name in list_settings() if name.startswith("sso.")}
         text = "\n".join(format_setting(["sso"], {name.removeprefix("sso."): value for name, value in section.items()}))
         text = text.replace("groundwork:", "")
+    if setting == "pipelines.enabled":
+        text += "\ngitops: {repository: 'https://git.example.com/acme/models.git'}"
     if setting == "resilience.multiZoneDatabase":
         text += f"\ndatabase: {{size: {find_example('database.size', cloud)}}}"
     assert parse(text, cloud)

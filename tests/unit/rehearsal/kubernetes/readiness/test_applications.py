@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from rehearsal.kubernetes.readiness.applications import find_unsynced
+from rehearsal.kubernetes.readiness.applications import find_unsynced, list_unreachable
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
 
 _SYNCED = {"sync": {"status": "Synced"}}
@@ -25,7 +25,8 @@ class _OneApplication:
 
     def list(self, *_: str) -> list[Any]:
         metadata = {"namespace": "argocd", "name": "models"}
-        return [{"kind": "Application", "metadata": metadata, "status": self._status}]
+        spec = {"source": {"repoURL": "https://git.example.com/acme/models.git"}}
+        return [{"kind": "Application", "metadata": metadata, "spec": spec, "status": self._status}]
 
 
 def explain(status: Any) -> list[str]:
@@ -78,3 +79,16 @@ def test_an_application_that_is_not_synced_and_healthy_is_a_problem(status: Any,
 )
 def test_one_that_is_or_whose_applications_have_problems_of_their_own_is_none(status: Any) -> None:
     assert explain(status) == []
+
+
+@pytest.mark.parametrize(("host", "is_foreign"), [("github.com", True), ("git.example.com", False)])
+def test_repositories_beyond_its_own_are_a_note_and_no_problem(host: str, is_foreign: bool) -> None:
+    message = f'Get "https://{host}/a/b?ref=c": the rehearsal serves no git repository of {host}\': failed to run git'
+    status = {"conditions": [{"type": "ComparisonError", "message": message}]}
+    notes = list_unreachable(cast("Snapshot", _OneApplication(status)))
+    assert bool(explain(status)) is not is_foreign
+    assert notes == (
+        ["Application argocd/models: not rehearsed, because its manifests refer to repositories of github.com"]
+        if is_foreign
+        else []
+    )

@@ -1,0 +1,57 @@
+"""Rules over what is deployed from the GitOps repository."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from infra.core.settings.faults import Fault
+from infra.core.settings.stack_settings import Settings
+
+
+def check_gitops_path(settings: Settings, stack: str) -> Iterator[Fault]:
+    path = settings.gitops.path
+    if path and path.rpartition("/")[2] != stack:
+        yield Fault(
+            "gitops.path",
+            f"does not end with the stack's name, {stack}: stacks that share a folder would roll out each other's "
+            "models",
+            f"write it like {path.rpartition('/')[0] or 'stacks'}/{stack}, or remove it",
+            value=path,
+        )
+    elif path and "/" not in path:
+        yield Fault(
+            "gitops.path",
+            "is at the root of the repository: `base`, `overlays` and `applications` are beside the folder above it",
+            f"write it like stacks/{stack}, or remove it",
+            value=path,
+        )
+
+
+def check_gitops(settings: Settings) -> Iterator[Fault]:
+    """What needs a repository, or a token for it."""
+    yield from _check_git_token(settings)
+    yield from _check_pipelines(settings)
+
+
+def _check_git_token(settings: Settings) -> Iterator[Fault]:
+    if settings.images.promotion and not settings.lifecycle.git_token:
+        yield Fault(
+            "lifecycle.gitToken",
+            "must name a secret: promotions are pushed to the GitOps repository with it",
+            "store a token that may push under a name such as git-token, and write that name here; or remove "
+            "images.promotion",
+            value="",
+            others=("images.promotion",),
+        )
+
+
+def _check_pipelines(settings: Settings) -> Iterator[Fault]:
+    if settings.pipelines.enabled and not settings.gitops.repository:
+        yield Fault(
+            "pipelines.enabled",
+            "needs gitops.repository, which is not set: Argo CD applies Kubeflow Pipelines from there",
+            "set gitops.repository to the URL of a repository with the content of platform/gitops, or remove "
+            "pipelines.enabled",
+            value=True,
+            others=("gitops.repository",),
+        )
