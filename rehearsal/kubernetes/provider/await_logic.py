@@ -15,7 +15,9 @@ from rehearsal.kubernetes.provider.projection import describe, get_pulumi_annota
 from rehearsal.polling import WaitCancelledError, WaitTimeoutError, wait_until
 from rehearsal.simulator.core.errors import CloudError
 
-MAX_WAIT = 45.0  # seconds, whatever the program allows: simulated pods start at once
+# Seconds, whatever the program allows: simulated pods start at once. Real controllers take longer on a busy machine, as
+# Argo CD does that deletes an Application right after it has started.
+MAX_WAIT = 120.0
 
 _INTERVAL, _MAX_INTERVAL = 0.1, 1.0  # seconds between two checks of an object
 _RETRY_INTERVAL, _MAX_RETRY_INTERVAL = 0.5, 5.0  # seconds between two attempts to create one
