@@ -363,8 +363,8 @@ def test_no_two_stacks_can_have_the_same_folder() -> None:
     """Whatever two files say: the one that names the folder of the other is refused, and says whose it is."""
     message = refusal("gitops: {repository: 'https://git.example.com/m', path: stacks/azure-prod}")
     assert message.splitlines()[1:3] == [
-        "  - groundwork:gitops.path = 'stacks/azure-prod' (line 2): does not end with the stack's name, test, and would "
-        "be the folder of a stack azure-prod: stacks that share a folder would roll out each other's models.",
+        "  - groundwork:gitops.path = 'stacks/azure-prod' (line 2): does not end with the stack's name, test, and "
+        "would be the folder of a stack azure-prod: stacks that share a folder would roll out each other's models.",
         "    Remedy: write it like stacks/test, or remove it.",
     ]
 
