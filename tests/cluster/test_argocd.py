@@ -41,6 +41,7 @@ from tests.support.argocd_applications import (
     get_status,
     is_healthy,
     is_synced,
+    may_patch_config_maps,
     project_manifest,
     render_config_map,
     render_manifest,
@@ -48,6 +49,7 @@ from tests.support.argocd_applications import (
 )
 from tests.support.chart_installation import apply_definitions, install_chart
 from tests.support.processes import list_processes
+from tests.support.provider_client import Engine
 from tests.support.waiting import eventually
 
 _RBAC = "rbac.authorization.k8s.io/v1"
@@ -223,17 +225,35 @@ def test_a_kustomization_in_a_repository_with_a_file_url(
     assert _read_value(plane, namespace, "dark-colour") == "red"
 
 
-@pytest.mark.usefixtures("controllers")
-def test_other_hosts_are_refused(plane: ControlPlane, application: Callable[..., Object], namespace: str) -> None:
-    application(repoURL="https://elsewhere.example.com/settings.git")
+@pytest.mark.usefixtures("controllers", "repository")
+@pytest.mark.parametrize(
+    ("repository_url", "answer"),
+    [
+        ("https://elsewhere.invalid/models.git", "the rehearsal serves no git repository of elsewhere.invalid"),
+        ("https://git.example.com/absent/models.git", "repository not found"),
+    ],
+    ids=["no host", "no repository"],
+)
+def test_a_repository_that_does_not_answer_stops_no_deployment_and_its_application_says_why(
+    plane: ControlPlane, repository_url: str, answer: str
+) -> None:
+    settings = GitopsSettings(repository=repository_url)
+    declared = (*build_projects(settings), build_root_application(settings, "azure-dev"))
+    resources = [Engine.create(plane).resource(manifest) for manifest in declared]
+    for resource in resources:
+        resource.create(timeout=5)  # an error where the deployment would wait longer
 
-    note: Any = eventually(lambda: get_status(plane, namespace).get("conditions"))
-
-    assert "the rehearsal serves no git repository of elsewhere.example.com" in note[0]["message"]
+    conditions: Any = eventually(lambda: get_status(plane, "applications").get("conditions"))
+    assert conditions[0]["type"] == "ComparisonError"
+    assert answer in conditions[0]["message"]
     (problem,) = find_problems(plane.api, NAMESPACE, served_kinds=["Application"])
-    assert problem.workload == f"Application {NAMESPACE}/{namespace}"
-    assert "\n" not in problem.message
-    assert problem.message.endswith("does not reach the GitOps repository: correct groundwork:gitops.repository.")
+    about = f"Application {NAMESPACE}/applications: source {repository_url} (main, applications): "
+    assert re.fullmatch(rf"{re.escape(about)}.*{answer}.*", problem.message)
+    assert problem.remedy.startswith(f"The cluster does not reach groundwork:gitops.repository = '{repository_url}': ")
+    assert find_problems(plane.api, NAMESPACE, release="argo-cd", served_kinds=["Application"]) == []
+
+    for resource in reversed(resources):
+        resource.delete()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -284,10 +304,10 @@ def test_it_has_only_the_permissions_of_its_service_account(
     reading = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]
     plane.api.patch(role, {"rules": reading})
     try:
-        eventually(lambda: not _may_patch_config_maps(plane))
+        user = f"system:serviceaccount:{NAMESPACE}:{APPLICATION_CONTROLLER.name}"
+        eventually(lambda: not may_patch_config_maps(plane, user))
         second = repository.commit({"colour.yaml": render_config_map("colour", "blue")})
         operation = eventually(lambda: failed_operation(plane, namespace, second))
-        user = f"system:serviceaccount:{NAMESPACE}:{APPLICATION_CONTROLLER.name}"
         assert re.search(rf"User \W*{user}\W* cannot patch resource \W*configmaps\W* ", operation["message"])
     finally:
         plane.api.patch(role, {"rules": role["rules"]})
@@ -347,14 +367,6 @@ def test_a_controller_of_another_version_is_simulated(plane: ControlPlane, contr
 def _read_value(plane: ControlPlane, namespace: str, name: str) -> str | None:
     found = plane.api.get("v1", "ConfigMap", name, namespace)
     return found["data"]["value"] if found else None
-
-
-def _may_patch_config_maps(plane: ControlPlane) -> bool:
-    """Whether the API server already applies the changed role."""
-    user = f"system:serviceaccount:{NAMESPACE}:{APPLICATION_CONTROLLER.name}"
-    spec = {"user": user, "resourceAttributes": {"verb": "patch", "resource": "configmaps", "namespace": "default"}}
-    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
-    return bool(plane.api.create(review)["status"]["allowed"])
 
 
 def _workload(plane: ControlPlane, kind: str, label: str) -> Object:

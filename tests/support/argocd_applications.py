@@ -121,3 +121,10 @@ def run_git(folder: Path, *arguments: str, **environment: str) -> str:
 
 def is_healthy(plane: ControlPlane, application: str) -> bool:
     return bool(get_status(plane, application)["health"]["status"] == "Healthy")
+
+
+def may_patch_config_maps(plane: ControlPlane, user: str) -> bool:
+    """Whether a user may, by the roles that the API server already applies."""
+    spec = {"user": user, "resourceAttributes": {"verb": "patch", "resource": "configmaps", "namespace": "default"}}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+    return bool(plane.api.create(review)["status"]["allowed"])

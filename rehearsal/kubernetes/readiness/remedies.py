@@ -135,8 +135,9 @@ _REMEDIES: Sequence[tuple[str, str]] = (
         "The GitOps repository has no {revision}: correct groundwork:gitops.revision.",
     ),
     (
-        r"failed to list refs|repository not found|serves no git repository",
-        "The cluster does not reach the GitOps repository: correct groundwork:gitops.repository.",
+        r"^source (?P<repository>\S+) .*(failed to list refs|repository not found|serves no git repository)",
+        "The cluster does not reach groundwork:gitops.repository = '{repository}': correct the URL, or create the "
+        "repository and let the cluster's network resolve and reach its host.",
     ),
     (
         r"DeadlineExceeded",

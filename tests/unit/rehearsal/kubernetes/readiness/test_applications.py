@@ -20,16 +20,16 @@ _BROKEN = {"kind": "InferenceService", "name": "wine", "health": {"status": "Deg
 class _OneApplication:
     """A snapshot with one Application."""
 
-    def __init__(self, status: Any) -> None:
-        self._status = status
+    def __init__(self, status: Any, **rest: Any) -> None:
+        self._fields = {"status": status, **rest}
 
     def list(self, *_: str) -> list[Any]:
         metadata = {"namespace": "argocd", "name": "models"}
-        return [{"kind": "Application", "metadata": metadata, "status": self._status}]
+        return [{"kind": "Application", "metadata": metadata, **self._fields}]
 
 
-def explain(status: Any) -> list[str]:
-    found = find_unsynced(cast("Snapshot", _OneApplication(status)), "no reason yet")
+def explain(status: Any, **rest: Any) -> list[str]:
+    found = find_unsynced(cast("Snapshot", _OneApplication(status, **rest)), "no reason yet")
     return [problem.message for _, problem in found]
 
 
@@ -61,6 +61,26 @@ def test_an_application_that_is_not_synced_and_healthy_is_a_problem(status: Any,
     (found,) = explain(status)
     assert found.startswith("Application argocd/models: ")
     assert message in found
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        # Of a host without an answer, of one that has no such repository, and of the rehearsal's own.
+        'failed to list refs: Get "https://git.example.org/m.git/info/refs": dial tcp: no such host',
+        "failed to list refs: repository not found: Repository not found.",
+        "failed to list refs: the rehearsal serves no git repository of git.example.org",
+    ],
+)
+def test_a_repository_out_of_reach_is_named_with_its_setting(error: str) -> None:
+    source = {"repoURL": "https://git.example.org/m.git", "targetRevision": "main", "path": "stacks/azure-dev"}
+    status = {"conditions": [{"type": "ComparisonError", "message": f"Failed to load target state:\n{error}"}]}
+    assert explain(status, spec={"source": source}) == [
+        "Application argocd/models: source https://git.example.org/m.git (main, stacks/azure-dev): "
+        f"Failed to load target state: {error.rstrip('.')}. Remedy: The cluster does not reach "
+        "groundwork:gitops.repository = 'https://git.example.org/m.git': correct the URL, or create the repository and "
+        "let the cluster's network resolve and reach its host."
+    ]
 
 
 @pytest.mark.parametrize(
