@@ -240,20 +240,19 @@ def test_a_repository_that_does_not_answer_stops_no_deployment_and_its_applicati
     settings = GitopsSettings(repository=repository_url)
     declared = (*build_projects(settings), build_root_application(settings, "azure-dev"))
     resources = [Engine.create(plane).resource(manifest) for manifest in declared]
-    for resource in resources:
-        resource.create(timeout=5)  # an error where the deployment would wait longer
+    with contextlib.ExitStack() as stack:
+        for resource in resources:
+            resource.create(timeout=5)  # an error where the deployment would wait longer
+            stack.callback(resource.delete)
 
-    conditions: Any = eventually(lambda: get_status(plane, "applications").get("conditions"))
-    assert conditions[0]["type"] == "ComparisonError"
-    assert answer in conditions[0]["message"]
-    (problem,) = find_problems(plane.api, NAMESPACE, served_kinds=["Application"])
-    about = f"Application {NAMESPACE}/applications: source {repository_url} (main, applications): "
-    assert re.fullmatch(rf"{re.escape(about)}.*{answer}.*", problem.message)
-    assert problem.remedy.startswith(f"The cluster does not reach groundwork:gitops.repository = '{repository_url}': ")
-    assert find_problems(plane.api, NAMESPACE, release="argo-cd", served_kinds=["Application"]) == []
-
-    for resource in reversed(resources):
-        resource.delete()
+        conditions: Any = eventually(lambda: get_status(plane, "applications").get("conditions"))
+        assert conditions[0]["type"] == "ComparisonError"
+        assert answer in conditions[0]["message"]
+        (problem,) = find_problems(plane.api, NAMESPACE, served_kinds=["Application"])
+        about = f"Application {NAMESPACE}/applications: source {repository_url} (main, applications): "
+        assert re.fullmatch(rf"{re.escape(about)}.*{answer}.*", problem.message)
+        assert f"does not reach groundwork:gitops.repository = '{repository_url}': " in problem.remedy
+        assert find_problems(plane.api, NAMESPACE, release="argo-cd", served_kinds=["Application"]) == []
 
 
 @pytest.mark.parametrize("seed", range(3))
