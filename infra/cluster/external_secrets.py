@@ -17,6 +17,8 @@ from infra.cluster.release import WAIT_UNTIL_READY, create_release
 from infra.cluster.versions import EXTERNAL_SECRETS
 from infra.contract import Foundation, SecretsContract
 from infra.core.component import Component, StackContext
+from infra.core.settings.catalogue import NAMESPACE
+from kernel.annotations import SETTING
 
 _API_VERSION = "external-secrets.io/v1"
 SECRET_STORE = "platform"  # noqa: S105 the name of the ClusterSecretStore
@@ -60,12 +62,14 @@ def create_external_secret(
     name: str,
     namespace: str,
     keys: Mapping[str, str],
+    setting: str,
     opts: pulumi.ResourceOptions,
     template: Mapping[str, Any] | None = None,
 ) -> CustomResource:
     """A Secret of this name with values of the stack's store.
 
     keys      names of secrets in the store, as people gave them, by key of the Secret
+    setting   path of the setting that has these names
     template  what the Secret is made of instead of these keys, which its text refers to
 
     Whatever depends on it waits until the store has them all.
@@ -75,7 +79,9 @@ def create_external_secret(
         f"{namespace}-{name}",
         api_version=_API_VERSION,
         kind="ExternalSecret",
-        metadata=ObjectMetaArgs(name=name, namespace=namespace, annotations=WAIT_UNTIL_READY),
+        metadata=ObjectMetaArgs(
+            name=name, namespace=namespace, annotations={**WAIT_UNTIL_READY, SETTING: f"{NAMESPACE}:{setting}"}
+        ),
         spec={
             "refreshInterval": "1h",
             "secretStoreRef": {"kind": "ClusterSecretStore", "name": SECRET_STORE},

@@ -169,7 +169,13 @@ class GitOps(Component):
         template = {"metadata": {"labels": labels}, "data": content}
         keys = {"token": settings.token_secret}
         return create_external_secret(
-            secrets, _CREDENTIALS, argocd.NAMESPACE, keys, self.child_options(), template=template
+            secrets,
+            _CREDENTIALS,
+            argocd.NAMESPACE,
+            keys,
+            "gitops.tokenSecret",
+            self.child_options(),
+            template=template,
         )
 
     def _create(self, manifest: Mapping[str, Any], after: Sequence[pulumi.Resource]) -> CustomResource:

@@ -160,12 +160,13 @@ class Lifecycle(Component):
     def _create_external_secrets(self) -> Sequence[pulumi.Resource]:
         """Secrets that people put into the stack's store; External Secrets copies them."""
         settings = self._args.context.settings.lifecycle
-        references = {_GIT: ("gitops_token", settings.git_token)}
+        references = {_GIT: ({"gitops_token": settings.git_token}, "lifecycle.gitToken")}
         if settings.notifications:
-            references[_NOTIFICATIONS] = ("notify_slack_url", settings.notifications)
+            references[_NOTIFICATIONS] = ({"notify_slack_url": settings.notifications}, "lifecycle.notifications")
+        store = self._args.foundation.secrets
         return [
-            create_external_secret(self._args.foundation.secrets, name, _NAMESPACE, {file: key}, self.child_options())
-            for name, (file, key) in references.items()
+            create_external_secret(store, name, _NAMESPACE, keys, setting, self.child_options())
+            for name, (keys, setting) in references.items()
         ]
 
     def _create_database(self, secrets: Sequence[Secret]) -> Job:

@@ -134,7 +134,9 @@ class SignIn(Component):
     def _copy_client_secret(self, namespace: str) -> CustomResource:
         """The client's secret, from the stack's store of secrets."""
         keys = {"client-secret": self._sso.client_secret}
-        return create_external_secret(self._secrets, _CLIENT_SECRET, namespace, keys, self.child_options())
+        return create_external_secret(
+            self._secrets, _CLIENT_SECRET, namespace, keys, "sso.clientSecret", self.child_options()
+        )
 
     def _create_passwords(self) -> Secret:
         """A generated password, as the gateway compares it and, in a Secret of its own, as people type it."""

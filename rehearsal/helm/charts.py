@@ -178,9 +178,10 @@ def _describe_missing_version(chart: Chart) -> str:
     pins = project.current().charts
     pinned = pins is not None and pinned_charts().get(chart.name.rpartition("/")[2], {}).get("version") == chart.version
     where = f"in {project.current().shorten(pins)}" if pins and pinned else "of the release"
+    repository = "" if chart.name.startswith("oci://") else f" --repo {chart.repository}"
     return (
-        f"The chart {chart.name} has no version {chart.version} in {chart.repository or chart.name}: set a version "
-        f"{where} that the repository lists."
+        f"The chart {chart.name} has no version {chart.version} in {chart.repository or chart.name}. Remedy: set a "
+        f"version {where} that the repository has; `helm show chart {chart.name}{repository}` shows the latest."
     )
 
 

@@ -96,10 +96,14 @@ def _validate_values(request: ResourceRequest) -> str | None:
         return None
     unknown = "; ".join(found.message for found in find_unknown_values(path, values))
     invalid = "; ".join(charts.validate_values(path, values))
-    problems = (
-        [f"Helm would ignore values that {chart.name} {chart.version} does not know: {unknown}"] if unknown else []
-    )
-    problems += [f"values don't meet the specifications of the schema(s) in the chart: {invalid}"] if invalid else []
+    problems = []
+    if invalid:
+        problems.append(f"values don't meet the specifications of the schema(s) in the chart: {invalid}")
+    if unknown:
+        problems.append(
+            f"Helm would ignore values that {chart.name} {chart.version} does not know: {unknown}. "
+            "Remedy: correct or remove these keys in the values that the program passes to the release"
+        )
     return ". ".join(problems) or None
 
 

@@ -27,7 +27,7 @@ from rehearsal.gitops_repository import GitOpsRepository
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
-from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER, CONTROLLERS, REDIS, REPOSITORY_SERVER
+from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER, REDIS, REPOSITORY_SERVER
 from rehearsal.kubernetes.controllers.manager import ControllerManager, ensure_programs
 from rehearsal.kubernetes.readiness.applications import list_unreachable
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
@@ -39,16 +39,19 @@ from tests.support.argocd_applications import (
     Repository,
     application_manifest,
     failed_operation,
+    find_processes,
     get_status,
     is_healthy,
     is_synced,
+    may_patch_config_maps,
     project_manifest,
+    read_value,
     render_config_map,
     render_manifest,
     render_mislabelled_deployment,
 )
 from tests.support.chart_installation import apply_definitions, install_chart
-from tests.support.processes import list_processes
+from tests.support.provider_client import Engine
 from tests.support.recording import stack_context
 from tests.support.waiting import eventually
 
@@ -77,7 +80,7 @@ def controllers(plane: ControlPlane, egress: EgressProxy) -> Iterator[Controller
         for application in plane.api.list(API_VERSION, "Application"):
             plane.api.delete(API_VERSION, "Application", application["metadata"]["name"], NAMESPACE)
         eventually(lambda: not plane.api.list(API_VERSION, "Application"))
-    eventually(lambda: not _find_processes(plane))
+    eventually(lambda: not find_processes(plane))
 
 
 @pytest.fixture
@@ -113,12 +116,12 @@ def test_a_commit_is_applied_to_the_cluster(
     first = repository.commit({"colour.yaml": render_config_map("colour", "red")})
     application()
     eventually(lambda: is_synced(plane, namespace, first))
-    assert _read_value(plane, namespace, "colour") == "red"
+    assert read_value(plane, namespace, "colour") == "red"
 
     second = repository.commit({"colour.yaml": render_config_map("colour", "blue")})
 
     eventually(lambda: is_synced(plane, namespace, second))
-    assert _read_value(plane, namespace, "colour") == "blue"
+    assert read_value(plane, namespace, "colour") == "blue"
     assert {"Application", "AppProject"} <= set(controllers.served_kinds())
     assert [note for note in controllers.notes() if "Argo CD" in note] == [REDIS.substitute_note]
     assert not controllers.problems()
@@ -136,8 +139,8 @@ def test_an_object_removed_from_the_repository_is_pruned(
     second = repository.commit({"goes.yaml": None})
 
     eventually(lambda: is_synced(plane, namespace, second))
-    assert _read_value(plane, namespace, "goes") is None
-    assert _read_value(plane, namespace, "stays") == "red"
+    assert read_value(plane, namespace, "goes") is None
+    assert read_value(plane, namespace, "stays") == "red"
 
 
 @pytest.mark.usefixtures("controllers")
@@ -152,7 +155,7 @@ def test_a_manual_change_is_reverted(
 
     plane.api.patch(found, {"data": {"value": "green"}})
 
-    eventually(lambda: _read_value(plane, namespace, "colour") == "red")
+    eventually(lambda: read_value(plane, namespace, "colour") == "red")
 
 
 @pytest.mark.usefixtures("controllers")
@@ -222,20 +225,37 @@ def test_a_kustomization_in_a_repository_with_a_file_url(
     application(repoURL=f"file://{repository.folder}", path="deep")
 
     eventually(lambda: is_synced(plane, namespace, commit))
-    assert _read_value(plane, namespace, "dark-colour") == "red"
+    assert read_value(plane, namespace, "dark-colour") == "red"
 
 
-@pytest.mark.usefixtures("controllers")
-def test_other_hosts_are_refused(plane: ControlPlane, application: Callable[..., Object], namespace: str) -> None:
-    application(repoURL="https://elsewhere.example.com/settings.git")
+@pytest.mark.usefixtures("controllers", "repository")
+@pytest.mark.parametrize(
+    ("repository_url", "answer"),
+    [
+        ("https://elsewhere.invalid/models.git", "the rehearsal serves no git repository of elsewhere.invalid"),
+        ("https://git.example.com/absent/models.git", "repository not found"),
+    ],
+    ids=["no host", "no repository"],
+)
+def test_a_repository_that_does_not_answer_stops_no_deployment_and_its_application_says_why(
+    plane: ControlPlane, repository_url: str, answer: str
+) -> None:
+    settings = stack_context("azure", gitops={"repository": repository_url}).settings
+    declared = (*build_projects(settings), build_root_application(settings, "azure-dev"))
+    resources = [Engine.create(plane).resource(manifest) for manifest in declared]
+    with contextlib.ExitStack() as stack:
+        for resource in resources:
+            resource.create(timeout=5)  # an error where the deployment would wait longer
+            stack.callback(resource.delete)
 
-    note: Any = eventually(lambda: get_status(plane, namespace).get("conditions"))
-
-    assert "the rehearsal serves no git repository of elsewhere.example.com" in note[0]["message"]
-    (problem,) = find_problems(plane.api, NAMESPACE, served_kinds=["Application"])
-    assert problem.workload == f"Application {NAMESPACE}/{namespace}"
-    assert "\n" not in problem.message
-    assert problem.message.endswith("does not reach the GitOps repository: correct groundwork:gitops.repository.")
+        conditions: Any = eventually(lambda: get_status(plane, "applications").get("conditions"))
+        assert conditions[0]["type"] == "ComparisonError"
+        assert answer in conditions[0]["message"]
+        (problem,) = find_problems(plane.api, NAMESPACE, served_kinds=["Application"])
+        about = f"Application {NAMESPACE}/applications: source {repository_url} (main, applications): "
+        assert re.fullmatch(rf"{re.escape(about)}.*{answer}.*", problem.message)
+        assert f"does not reach groundwork:gitops.repository = '{repository_url}': " in problem.remedy
+        assert find_problems(plane.api, NAMESPACE, release="argo-cd", served_kinds=["Application"]) == []
 
 
 @pytest.mark.usefixtures("controllers")
@@ -302,10 +322,10 @@ def test_it_has_only_the_permissions_of_its_service_account(
     reading = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]
     plane.api.patch(role, {"rules": reading})
     try:
-        eventually(lambda: not _may_patch_config_maps(plane))
+        user = f"system:serviceaccount:{NAMESPACE}:{APPLICATION_CONTROLLER.name}"
+        eventually(lambda: not may_patch_config_maps(plane, user))
         second = repository.commit({"colour.yaml": render_config_map("colour", "blue")})
         operation = eventually(lambda: failed_operation(plane, namespace, second))
-        user = f"system:serviceaccount:{NAMESPACE}:{APPLICATION_CONTROLLER.name}"
         assert re.search(rf"User \W*{user}\W* cannot patch resource \W*configmaps\W* ", operation["message"])
     finally:
         plane.api.patch(role, {"rules": role["rules"]})
@@ -326,13 +346,13 @@ def test_a_killed_process_is_reported_and_restarted(
     first = repository.commit({"colour.yaml": render_config_map("colour", "red")})
     application()
     eventually(lambda: is_synced(plane, namespace, first))
-    before = _find_processes(plane)[name]
+    before = find_processes(plane)[name]
 
     os.kill(before, signal.SIGKILL)
 
     message = f"{name} exited unexpectedly once, last with signal 9; see its log "
     eventually(lambda: [note for note in controllers.problems() if note.startswith(message)])
-    eventually(lambda: _find_processes(plane).get(name, before) != before)
+    eventually(lambda: find_processes(plane).get(name, before) != before)
     second = repository.commit({"colour.yaml": render_config_map("colour", "blue")})
     eventually(lambda: is_synced(plane, namespace, second))
 
@@ -341,7 +361,7 @@ def test_it_runs_only_while_its_stateful_set_has_pods(plane: ControlPlane, contr
     _scale(plane, 0)
 
     eventually(lambda: "Application" not in controllers.served_kinds())
-    assert set(_find_processes(plane)) == {REDIS.name, REPOSITORY_SERVER.name}
+    assert set(find_processes(plane)) == {REDIS.name, REPOSITORY_SERVER.name}
 
     _scale(plane, 1)
     eventually(lambda: "Application" in controllers.served_kinds())
@@ -357,22 +377,9 @@ def test_a_controller_of_another_version_is_simulated(plane: ControlPlane, contr
 
     note = f"Argo CD's controllers: its image has version 0.0.1, the available program {tag[1:]}"
     eventually(lambda: note in controllers.notes())
-    eventually(lambda: REPOSITORY_SERVER.name not in _find_processes(plane))
+    eventually(lambda: REPOSITORY_SERVER.name not in find_processes(plane))
     change(container["image"])
-    eventually(lambda: REPOSITORY_SERVER.name in _find_processes(plane))
-
-
-def _read_value(plane: ControlPlane, namespace: str, name: str) -> str | None:
-    found = plane.api.get("v1", "ConfigMap", name, namespace)
-    return found["data"]["value"] if found else None
-
-
-def _may_patch_config_maps(plane: ControlPlane) -> bool:
-    """Whether the API server already applies the changed role."""
-    user = f"system:serviceaccount:{NAMESPACE}:{APPLICATION_CONTROLLER.name}"
-    spec = {"user": user, "resourceAttributes": {"verb": "patch", "resource": "configmaps", "namespace": "default"}}
-    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
-    return bool(plane.api.create(review)["status"]["allowed"])
+    eventually(lambda: REPOSITORY_SERVER.name in find_processes(plane))
 
 
 def _workload(plane: ControlPlane, kind: str, label: str) -> Object:
@@ -391,16 +398,3 @@ def _scale(plane: ControlPlane, replicas: int) -> None:
 
 def _use_image(plane: ControlPlane, workload: Object, container: Object, image: str) -> None:
     plane.api.patch(workload, {"spec": {"template": {"spec": {"containers": [{**container, "image": image}]}}}})
-
-
-def _find_processes(plane: ControlPlane) -> dict[str, int]:
-    """The PIDs of this control plane's Argo CD processes, by controller."""
-    found = {}
-    for process, (program, *_) in list_processes():
-        with contextlib.suppress(OSError):  # it has exited meanwhile
-            environment = Path(f"/proc/{process}/environ").read_text().split("\0")
-            for each in CONTROLLERS:
-                own = f"TMPDIR={plane.folder / 'controllers' / each.name}"
-                if Path(program).name == each.tool.command and own in environment:
-                    found[each.name] = process
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ import yaml
 
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.kubernetes.controllers.argocd import CONTROLLERS
+from tests.support.processes import list_processes
 
 NAMESPACE = "argocd"
 API_VERSION = "argoproj.io/v1alpha1"
@@ -121,3 +124,29 @@ def run_git(folder: Path, *arguments: str, **environment: str) -> str:
 
 def is_healthy(plane: ControlPlane, application: str) -> bool:
     return bool(get_status(plane, application)["health"]["status"] == "Healthy")
+
+
+def may_patch_config_maps(plane: ControlPlane, user: str) -> bool:
+    """Whether a user may, by the roles that the API server already applies."""
+    spec = {"user": user, "resourceAttributes": {"verb": "patch", "resource": "configmaps", "namespace": "default"}}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+    return bool(plane.api.create(review)["status"]["allowed"])
+
+
+def find_processes(plane: ControlPlane) -> dict[str, int]:
+    """The PIDs of this control plane's Argo CD processes, by controller."""
+    found = {}
+    for process, (program, *_) in list_processes():
+        with contextlib.suppress(OSError):  # it has exited meanwhile
+            environment = Path(f"/proc/{process}/environ").read_text().split("\0")
+            for each in CONTROLLERS:
+                own = f"TMPDIR={plane.folder / 'controllers' / each.name}"
+                if Path(program).name == each.tool.command and own in environment:
+                    found[each.name] = process
+    return found
+
+
+def read_value(plane: ControlPlane, namespace: str, name: str) -> str | None:
+    """The value in a ConfigMap of `render_config_map`; None where there is none."""
+    found = plane.api.get("v1", "ConfigMap", name, namespace)
+    return found["data"]["value"] if found else None

@@ -2,7 +2,7 @@
 
 A refusal quotes values and names, seldom the setting that they come from. It is found by what they have in common: the
 value itself, a block within a setting's block, or, failing those, the settings of the part that the resource belongs
-to, which its logical name says (`cluster-user`, `database`).
+to, which its logical name says (`cluster-user`, `database`). A refusal of a rehearsal may name the setting itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.core.settings.catalogue import list_settings
+from infra.core.settings.catalogue import NAMESPACE, list_settings
 from infra.core.settings.stack_settings import Settings
 
 # What each part of a stack is sized and placed by: words of logical names, and the settings to look at.
@@ -24,6 +24,11 @@ _PARTS: Mapping[frozenset[str], tuple[str, ...]] = {
     frozenset({"training"}): ("training.size", "training.maximumNodes", "location"),
     frozenset({"network"}): ("network.cidr", "network.hub", "location"),
     frozenset({"experiments"}): ("resilience.multiZoneExperiments", "resilience.provisionedThroughput", "location"),
+    # Copies of secrets that people store: what waits for one does not say which setting has its name.
+    frozenset({"gitops", "token"}): ("lifecycle.gitToken",),
+    frozenset({"notifications"}): ("lifecycle.notifications",),
+    frozenset({"gitops", "repository"}): ("gitops.tokenSecret",),
+    frozenset({"sso", "client"}): ("sso.clientSecret",),
     frozenset({"observability"}): ("telemetry.retentionDays", "telemetry.alertEmail"),
 }
 # Part of names and tags everywhere, and so a cause only where a name is the matter.
@@ -35,6 +40,8 @@ _ABOUT_NAMES = r"already (exists|taken|in use|owned)|AlreadyExists|AlreadyTaken|
 def find_causes(settings: Settings, name: str, message: str) -> list[str]:
     """The settings that a refusal of the resource with this logical name is probably about; the likeliest first."""
     values = dict(_list_values(settings))
+    if named := [path for path in values if re.search(rf"{NAMESPACE}:{re.escape(path)}\b(?!\.\w)", message)]:
+        return named
     quoted = [path for path, value in values.items() if _is_quoted(path, value, name, message)]
     if quoted:
         best = max(_count_common_words(path, name) for path in quoted)

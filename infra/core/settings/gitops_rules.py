@@ -10,12 +10,14 @@ from infra.core.settings.stack_settings import Settings
 
 def check_gitops_path(settings: Settings, stack: str) -> Iterator[Fault]:
     path = settings.gitops.path
-    if path and path.rpartition("/")[2] != stack:
+    parent, _, owner = path.rpartition("/")
+    if path and owner != stack:
+        # Two stacks have different names, so that no two files pass with one folder.
         yield Fault(
             "gitops.path",
-            f"does not end with the stack's name, {stack}: stacks that share a folder would roll out each other's "
-            "models",
-            f"write it like {path.rpartition('/')[0] or 'stacks'}/{stack}, or remove it",
+            f"does not end with the stack's name, {stack}, and would be the folder of a stack {owner}: stacks that "
+            "share a folder would roll out each other's models",
+            f"write it like {parent or 'stacks'}/{stack}, or remove it",
             value=path,
         )
     elif path and "/" not in path:

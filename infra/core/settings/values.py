@@ -99,28 +99,51 @@ Email = Annotated[
         )
     ),
 ]
-# Source: https://www.rfc-editor.org/rfc/rfc1123#section-2.1; the longest name of 253 leaves room for a host before it.
+# Source: https://www.rfc-editor.org/rfc/rfc1123#section-2.1, which Gateway API follows in lower case:
+# https://gateway-api.sigs.k8s.io/reference/spec/#hostname
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_LONGEST_DOMAIN = 253 - 64  # leaves room for the longest host before it, and a period
 HostLabel = Annotated[
     str,
     AfterValidator(
         _require_form(
             _LABEL,
-            "must be one label of a DNS name: lower-case letters, digits and hyphens",
+            "must be one label of a DNS name: at most 63 lower-case letters, digits and hyphens between them",
             "write mlflow for mlflow.<domain>",
         )
     ),
 ]
-Domain = Annotated[
-    str,
-    AfterValidator(
-        _require_form(
-            rf"((?=.{{1,189}}$){_LABEL}(\.{_LABEL})*\.(?!\d+$){_LABEL})?",
-            "must be a DNS name of two labels or more: lower-case letters, digits and hyphens, separated by periods",
+
+
+def _validate_domain(value: str) -> str:
+    if problem := _find_domain_problem(value):
+        raise rule_error(
+            f"must be a DNS name of two labels or more, as RFC 1123 has them; this one {problem}",
             "write it like ml.example.com, without scheme, wildcard, port or period at its end",
         )
-    ),
-]
+    return value
+
+
+def _find_domain_problem(value: str) -> str:
+    """What in a domain is none; empty for a domain, and for no text at all."""
+    labels = value.split(".")
+    wrong = next((label for label in labels if not re.fullmatch(_LABEL, label)), None)
+    if not value:
+        return ""
+    if len(value) > _LONGEST_DOMAIN:
+        return f"has {len(value)} characters; {_LONGEST_DOMAIN} leave room for a host before it"
+    if wrong == "":
+        return "has an empty label"
+    if wrong is not None and len(wrong) > 63:
+        return f"has a label of {len(wrong)} characters, and a label has at most 63"
+    if wrong is not None:
+        return f"has the label '{wrong}', which has more than lower-case letters, digits and hyphens between them"
+    if len(labels) == 1:
+        return "has one label"
+    return "ends with a number, as an IP address does" if labels[-1].isdigit() else ""
+
+
+Domain = Annotated[str, AfterValidator(_validate_domain)]
 HttpsUrl = Annotated[
     str,
     AfterValidator(
@@ -137,9 +160,10 @@ def _validate_repository(value: str) -> str:
             "contains credentials, which would be in the stack's file and in its state",
             "remove what is before the @ of the URL",
         )
-    if not re.fullmatch(r"(https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d+)?(/[\w.~-]+)+)?", value):
+    if not re.fullmatch(rf"(https://(?i:{_LABEL}(\.{_LABEL})*)(:\d{{1,5}})?(/[\w.~-]+)+)?", value):
         raise rule_error(
-            "must be the https URL of a git repository", "write it like https://git.example.com/acme/models.git"
+            "must be the https URL of a git repository: a host and a path, without query and blanks",
+            "write it like https://git.example.com/acme/models.git",
         )
     return value
 

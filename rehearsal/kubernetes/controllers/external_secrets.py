@@ -7,7 +7,7 @@ Source of conditions: https://external-secrets.io/latest/api/externalsecret/
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.controllers.conditions import Failure, build_condition, write_status
@@ -31,7 +31,8 @@ def sync_secrets(api: ApiClient, stored: Collection[str]) -> bool:
     for external_secret in api.list(_API_VERSION, "ExternalSecret"):
         # What people store has the stack's prefix before it on AWS.
         missing = [key for key in _list_remote_keys(external_secret) if not {key, key.rpartition("/")[2]} & {*stored}]
-        failure = ("SecretSyncedError", f"the store has no secret {', '.join(missing)}") if missing else None
+        described = f"{_describe_store(stores, external_secret)} has no secret {', '.join(missing)}"
+        failure = ("SecretSyncedError", described) if missing else None
         if not missing:
             _ensure_secret(api, external_secret)
         _set_ready(api, external_secret, failure, "SecretSynced")
@@ -43,6 +44,17 @@ def _set_ready(api: ApiClient, owner: Object, failure: Failure | None, reason: s
     # Its kinds do not have it: the API server would drop it, and the status would seem to differ for ever.
     del condition["observedGeneration"]
     write_status(api, owner, {"conditions": [condition]})
+
+
+def _describe_store(stores: Sequence[Object], external_secret: Object) -> str:
+    """The service behind the store that an ExternalSecret refers to, so that people know where to put a secret."""
+    reference = external_secret["spec"].get("secretStoreRef", {})
+    identity = (reference.get("kind", "SecretStore"), reference.get("name"))
+    found = next((store for store in stores if (store["kind"], store["metadata"]["name"]) == identity), None)
+    provider = found["spec"].get("provider", {}) if found else {}
+    if "azurekv" in provider:
+        return f"the vault {provider['azurekv']['vaultUrl']}"
+    return f"Secrets Manager in {provider['aws']['region']}" if "aws" in provider else "the store"
 
 
 def _list_remote_keys(external_secret: Object) -> Iterator[str]:

@@ -12,6 +12,7 @@ from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 from rehearsal.kubernetes.provider.await_diagnostics import explain_not_deleted, explain_not_ready
 from rehearsal.kubernetes.provider.await_rules import find_ready_rule
 from rehearsal.kubernetes.provider.projection import describe, get_pulumi_annotation
+from rehearsal.kubernetes.readiness.remedies import find_remedy
 from rehearsal.polling import WaitCancelledError, WaitTimeoutError, wait_until
 from rehearsal.simulator.core.errors import CloudError
 
@@ -59,11 +60,12 @@ class ReadinessWaiter:
         missing = self._wait_until_none(lambda: find_missing(self._api, self._refresh()))
         if missing is None:
             return self.live
-        reasons = explain_not_ready(self._api, self.live)
+        reasons, remedy = explain_not_ready(self._api, self.live), find_remedy(missing)
         raise CloudError(
             f"{describe(self.live)} was not ready after {self._timeout:g} s: {missing}"
             + (f". {reasons}" if reasons else "")
             + self._explain_timeout()
+            + (f". Remedy: {remedy}" if remedy else "")
         )
 
     def wait_until_deleted(self) -> None:

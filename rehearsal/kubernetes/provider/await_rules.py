@@ -14,6 +14,7 @@ from typing import Any
 from kernel.paths import look_up
 from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.provider.projection import describe, get_condition, get_status
+from rehearsal.kubernetes.readiness.conditions import explain_condition
 from rehearsal.simulator.core.errors import CloudError
 
 # Returns what an object still lacks, None when it is ready. Raises CloudError when it has failed for good.
@@ -186,7 +187,10 @@ def _parse_wait_for(wanted: str) -> ReadyRule:
     expressions = re.findall(r'"([^"]*)"', wanted) if wanted.startswith("[") else [wanted]
 
     def find_unmet(api: ApiClient, live: Object) -> str | None:  # noqa: ARG001
-        return next((expression for expression in expressions if not _is_met(expression, live)), None)
+        unmet = next((expression for expression in expressions if not _is_met(expression, live)), None)
+        condition = re.match(r"condition=(\w+)", unmet or "")
+        explanation = explain_condition(live, condition[1]) if condition else ""
+        return f"{unmet}: {explanation}" if explanation else unmet
 
     return find_unmet
 

@@ -50,7 +50,7 @@ def _explain(application: Object, no_reason: str) -> Iterator[str]:
     errors = _list_errors(application)
     sync, operation = (look_up(application, f"status.{part}", {}) for part in ("sync", "operationState"))
     if errors:
-        yield _join_lines("; ".join(dict.fromkeys(errors)))
+        yield _describe_source(application) + _join_lines("; ".join(dict.fromkeys(errors)))
     elif sync.get("status") != "Synced":
         failed = operation.get("phase") in ("Failed", "Error") or operation.get("retryCount")
         yield f"not synced: {_join_lines(operation.get('message', '')) if failed else no_reason}"
@@ -64,6 +64,14 @@ def _explain(application: Object, no_reason: str) -> Iterator[str]:
 def _list_errors(application: Object) -> list[str]:
     conditions = look_up(application, "status.conditions", ())
     return [condition["message"] for condition in conditions if condition["type"].endswith("Error")]
+
+
+def _describe_source(application: Object) -> str:
+    """What the errors of an Application are about: Argo CD's own words leave out the repository, or the rest."""
+    source = look_up(application, "spec.source", {})
+    if not source:
+        return ""
+    return f"source {source.get('repoURL')} ({source.get('targetRevision')}, {source.get('path')}): "
 
 
 def _manages_applications(application: Object) -> bool:

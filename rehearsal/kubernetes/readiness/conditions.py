@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kernel.annotations import SETTING
 from kernel.paths import look_up
 from rehearsal.kubernetes.client import Object
 
@@ -20,3 +21,11 @@ def conditions_by_type(found: Object) -> Mapping[str, Mapping[str, Any]]:
 def true_conditions(found: Object) -> Mapping[str, Mapping[str, Any]]:
     """Those of an object's conditions whose status is True, by their type."""
     return {type_: condition for type_, condition in conditions_by_type(found).items() if condition["status"] == "True"}
+
+
+def explain_condition(found: Object, type_: str) -> str:
+    """What a condition reports, with the setting that the object is declared for; empty where it reports nothing."""
+    condition = conditions_by_type(found).get(type_, {})
+    reason = str(condition.get("message") or condition.get("reason") or "")
+    setting = (found["metadata"].get("annotations") or {}).get(SETTING)
+    return f"{reason} (from the setting {setting})" if reason and setting else reason

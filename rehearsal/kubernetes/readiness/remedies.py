@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+# What people store by hand is in no program: a project's description names it.
+_GIVEN_SECRETS = "A rehearsal takes it for stored once its name is in given_secrets of rehearsal.yaml."
+
 # (pattern, remedy): the first pattern found in a reason decides. Names in braces are groups of the pattern.
 _REMEDIES: Sequence[tuple[str, str]] = (
     (
@@ -109,6 +112,20 @@ _REMEDIES: Sequence[tuple[str, str]] = (
         "Change in the chart's values what the policy {name} denies, or change the policy.",
     ),
     (
+        r"vault https://(?P<vault>[\w-]+)\S* has no secret (?P<key>[\w/-]+)",
+        "Store it, from within the network: `az keyvault secret set --vault-name {vault} --name {key} --file <file>`; "
+        f"or correct the setting. {_GIVEN_SECRETS}",
+    ),
+    (
+        r"Secrets Manager in (?P<region>\S+) has no secret (?P<key>[\w/-]+)",
+        "Store it: `aws secretsmanager create-secret --region {region} --name {key} --secret-string file://<file>`; or "
+        f"correct the setting. {_GIVEN_SECRETS}",
+    ),
+    (
+        r"store has no secret (?P<key>[\w/-]+)",
+        f"Store a secret {{key}}, or correct the name. {_GIVEN_SECRETS}",
+    ),
+    (
         r"app path does not exist",
         "Add the stack's folder to the GitOps repository, as `make new-stack` writes it, or correct "
         "groundwork:gitops.path.",
@@ -118,8 +135,9 @@ _REMEDIES: Sequence[tuple[str, str]] = (
         "The GitOps repository has no {revision}: correct groundwork:gitops.revision.",
     ),
     (
-        r"failed to list refs|repository not found|serves no git repository",
-        "The cluster does not reach the GitOps repository: correct groundwork:gitops.repository.",
+        r"^source (?P<repository>\S+) .*(failed to list refs|repository not found|serves no git repository)",
+        "The cluster does not reach groundwork:gitops.repository = '{repository}': correct the URL, or create the "
+        "repository and let the cluster's network resolve and reach its host.",
     ),
     (
         r"DeadlineExceeded",

@@ -15,7 +15,7 @@ from itertools import chain
 from kernel.paths import look_up
 from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.readiness import applications, capacity, kubelet_checks
-from rehearsal.kubernetes.readiness.conditions import conditions_by_type, true_conditions
+from rehearsal.kubernetes.readiness.conditions import conditions_by_type, explain_condition, true_conditions
 from rehearsal.kubernetes.readiness.problem import Problem, ProblemsOfObjects, describe_object
 from rehearsal.kubernetes.readiness.remedies import find_remedy
 from rehearsal.kubernetes.readiness.snapshot import Snapshot, strip_object_name
@@ -32,11 +32,12 @@ _NO_REASON = "no reason given yet"
 # The condition that every object of a kind must have.
 _REQUIRED_CONDITIONS = (("v1", "Node", "Ready"), ("apiregistration.k8s.io/v1", "APIService", "Available"))
 _REQUIRED_OF_DEFINITIONS = (("apiextensions.k8s.io/v1", "CustomResourceDefinition", "Established"),)
-# The condition with which a controller that may run for real reports its work. Without the controller there is none.
+# The condition with which a controller reports its work. Without the controller there is none.
 _REPORTED_CONDITIONS = (
     ("monitoring.coreos.com/v1", "Prometheus", "Reconciled"),
     ("monitoring.coreos.com/v1", "Alertmanager", "Reconciled"),
     ("serving.kserve.io/v1beta1", "InferenceService", "Ready"),
+    ("external-secrets.io/v1", "ExternalSecret", "Ready"),
 )
 
 
@@ -272,8 +273,7 @@ def _check_conditions(snapshot: Snapshot, conditions: Sequence[tuple[str, str, s
         for found in snapshot.api.list(api_version, kind):
             condition = conditions_by_type(found).get(required, {})
             if condition.get("status") != "True":
-                reason = condition.get("message") or condition.get("reason") or _NO_REASON
-                yield _problem_of(found, f"not {required}: {reason}")
+                yield _problem_of(found, f"not {required}: {explain_condition(found, required) or _NO_REASON}")
 
 
 def _check_reported_conditions(snapshot: Snapshot) -> ProblemsOfObjects:
@@ -281,8 +281,7 @@ def _check_reported_conditions(snapshot: Snapshot) -> ProblemsOfObjects:
         for found in snapshot.list(api_version, kind):
             condition = conditions_by_type(found).get(reported, {})
             if condition.get("status") == "False":
-                reason = condition.get("message") or condition.get("reason") or _NO_REASON
-                yield _problem_of(found, f"not {reported}: {reason}")
+                yield _problem_of(found, f"not {reported}: {explain_condition(found, reported) or _NO_REASON}")
 
 
 _CHECKS = (

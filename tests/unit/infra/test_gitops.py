@@ -13,6 +13,7 @@ import pytest
 from infra import cluster
 from infra.cluster.gitops import MODEL_KINDS
 from infra.cluster.versions import ARGO_CD_IMAGE_TAG
+from kernel.annotations import SETTING
 from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.foundations import sample_foundation
@@ -63,6 +64,7 @@ def test_the_token_of_a_private_repository_is_named_and_there_before_the_applica
     (copy,) = [item for item in platform.resources if item.name == "argocd-gitops-repository"]
     assert (copy.type, copy.name) in platform.list_dependencies(APPLICATION, root.name)
     assert copy.inputs["spec"]["data"] == [{"secretKey": "token", "remoteRef": {"key": "gw/gitops-token"}}]
+    assert copy.inputs["metadata"]["annotations"][SETTING] == "groundwork:gitops.tokenSecret"
     template = copy.inputs["spec"]["target"]["template"]
     assert template["metadata"]["labels"] == {"argocd.argoproj.io/secret-type": "repository"}
     assert template["data"]["url"] == REPOSITORY

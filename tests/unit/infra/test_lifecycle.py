@@ -14,6 +14,7 @@ import pytest
 from infra.cluster.lifecycle import CONTROLLER, RECEIVER, WORKER, Lifecycle, LifecycleArgs
 from infra.cluster.mlflow import SERVER
 from infra.cluster.namespaces import SERVICE_PROFILES, Namespaces, NamespacesArgs
+from kernel.annotations import SETTING
 from tests.support.foundations import sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
 
@@ -129,6 +130,11 @@ def test_what_people_store_is_named_by_settings() -> None:
     assert keys == {
         "gitops-token": [{"secretKey": "gitops_token", "remoteRef": {"key": "gw/bot"}}],
         "notifications": [{"secretKey": "notify_slack_url", "remoteRef": {"key": "gw/slack"}}],
+    }
+    settings = {item["metadata"]["name"]: item["metadata"]["annotations"][SETTING] for item in kinds}
+    assert settings == {
+        "gitops-token": "groundwork:lifecycle.gitToken",
+        "notifications": "groundwork:lifecycle.notifications",
     }
     (volume,) = (volume for volume in pod(declared, WORKER.name)["volumes"] if volume["name"] == "secrets")
     assert {"secret": {"name": "notifications"}} in volume["projected"]["sources"]

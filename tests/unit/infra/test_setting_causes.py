@@ -55,6 +55,9 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "cluster", "authorizedIPRanges: 203.0.113.0/24 is not allowed", "cluster.authorizedRanges = ["),
         (AZURE, "secrets", "VaultAlreadyExists: The vault name is already in use", "organization = 'acme' (line 5)"),
         (AWS, "artifacts", "BucketAlreadyExists: The requested bucket name is not available", "organization = 'acme'"),
+        (AZURE, "lifecycle-gitops-token", "timed out waiting for it", "lifecycle.gitToken = 'git-token' (its"),
+        (AWS, "argocd-gitops-repository", "timed out waiting for it", "gitops.tokenSecret = '' (its default)"),
+        (AWS, "x", "no secret (from the setting groundwork:lifecycle.gitToken)", "lifecycle.gitToken = 'git-token'"),
         (AZURE, "network", "LocationNotAvailableForResourceType: westeurope", "location = 'westeurope' (line 4)"),
     ],
 )  # fmt: skip

@@ -73,6 +73,9 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "gitops: {repository: 'https://me:pw@git.example.com/m'}", "contains credentials", "before the @"),
         (AZURE, "gitops: {revision: 'main..x'}", "must be a branch, a tag or a commit", "write it like main"),
         (AZURE, "gitops: {path: ../models}", "must be a folder of the repository", "write it like stacks/azure-dev"),
+        (AZURE, "gitops: {repository: 'git@git.example.com:acme/m'}", "must be the https URL of a git", "like https://"),
+        (AZURE, "gitops: {repository: 'https://git.example.com'}", "a host and a path", "git.example.com/acme/models"),
+        (AZURE, "gitops: {repository: 'https://git..example.com/m'}", "must be the https URL of a git", "like https://"),
         (AZURE, "gitops: {path: stacks/prod}", "does not end with the stack's name, test", "stacks/test, or remove it"),
         (AZURE, "gitops: {path: test}", "is at the root of the repository", "write it like stacks/test"),
         (AZURE, "pipelines: {enabled: true}", "= true (line 2): needs gitops.repository", "set gitops.repository to"),
@@ -96,8 +99,19 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "subscription: contoso", "must be an ID like 11111111-", "az account show"),
         (AZURE, "tenant: contoso.com", "must be an ID like 11111111-", "az account show"),
         (AZURE, "gateway: {domain: ml_ex}", "gateway.domain = 'ml_ex' (line 2): must be a DNS name", "ml.example.com"),
-        (AZURE, "gateway: {domain: '*.ml.example.com'}", "must be a DNS name of two labels", "without scheme, wild"),
-        (AZURE, "gateway: {domain: 10.20.0.4}", "must be a DNS name of two labels", "write it like ml.example.com"),
+        (AZURE, "gateway: {domain: '*.ml.example.com'}", "this one has the label '*'", "without scheme, wildcard"),
+        (AZURE, "gateway: {domain: 'https://ml.example.com'}", "has the label 'https://ml'", "without scheme"),
+        (AZURE, "gateway: {domain: 'a_b.example'}", "has the label 'a_b', which has more than lower", "ml.example.com"),
+        (AZURE, "gateway: {domain: Ml.example.com}", "has the label 'Ml', which has more than lower", "ml.example.com"),
+        (AZURE, "gateway: {domain: -a.com}", "has the label '-a', which has more than", "ml.example.com"),
+        (AZURE, "gateway: {domain: a-.com}", "has the label 'a-', which has more than", "ml.example.com"),
+        (AZURE, "gateway: {domain: 'ml.example.com:443'}", "has the label 'com:443'", "wildcard, port or period"),
+        (AZURE, "gateway: {domain: x..y}", "must be a DNS name of two labels or more", "ml.example.com"),
+        (AZURE, "gateway: {domain: ml.example.com.}", "has an empty label", "scheme, wildcard, port or period"),
+        (AZURE, "gateway: {domain: example}", "gateway.domain = 'example' (line 2): must be", "ml.example.com"),
+        (AZURE, "gateway: {domain: 10.20.0.4}", "this one ends with a number, as an IP address", "like ml.example.com"),
+        (AZURE, f"gateway: {{domain: {'a' * 64}.com}}", "of 64 characters, and a label has at most", "ml.example.com"),
+        (AZURE, f"gateway: {{domain: {'a.' * 94}com}}", "has 191 characters; 189 leave room for", "ml.example.com"),
         (AZURE, "gateway: {issuer: letsencrypt}", "gateway.issuer = 'letsencrypt' (line 2): must be", "use one of"),
         (AZURE, "gateway: {issuer: acme}", "gateway.domain is not set, and an ACME server", "to self-signed"),
         (AZURE, "gateway: {issuer: acme, domain: ml.example.com}", "gateway.acmeServer is not set", "self-signed"),
@@ -343,6 +357,21 @@ def test_the_example_of_each_setting_is_allowed(setting: str, cloud: Cloud) -> N
     if setting == "resilience.multiZoneDatabase":
         text += f"\ndatabase: {{size: {find_example('database.size', cloud)}}}"
     assert parse(text, cloud)
+
+
+@pytest.mark.parametrize("domain", ["a.b", "1.2.c", "xn--mnchen-3ya.example", f"{'a' * 63}.com", f"{'a.' * 93}com"])
+def test_a_domain_of_rfc_1123_is_allowed(domain: str) -> None:
+    assert parse(f"gateway: {{domain: {domain}}}").gateway.domain == domain
+
+
+def test_no_two_stacks_can_have_the_same_folder() -> None:
+    """Whatever two files say: the one that names the folder of the other is refused, and says whose it is."""
+    message = refusal("gitops: {repository: 'https://git.example.com/m', path: stacks/azure-prod}")
+    assert message.splitlines()[1:3] == [
+        "  - groundwork:gitops.path = 'stacks/azure-prod' (line 2): does not end with the stack's name, test, and "
+        "would be the folder of a stack azure-prod: stacks that share a folder would roll out each other's models.",
+        "    Remedy: write it like stacks/test, or remove it.",
+    ]
 
 
 def test_pods_have_no_block_of_their_own_on_aws() -> None:

@@ -15,6 +15,7 @@ import pytest
 from infra import cluster
 from infra.cluster.sign_in import format_password
 from infra.people import ID_TOKEN_HEADER
+from kernel.annotations import SETTING
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.foundations import sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
@@ -99,6 +100,7 @@ def test_with_an_issuer_only_its_groups_pass_the_gateway(with_issuer: Recorder) 
         assert "basicAuth" not in spec
     secrets = of_kind(with_issuer, "ExternalSecret")
     assert policies.keys() <= secrets.keys()
+    assert secrets["mlflow"]["metadata"]["annotations"][SETTING] == "groundwork:sso.clientSecret"
     assert secrets["mlflow"]["spec"]["data"][0]["remoteRef"] == {"key": "gw/sso-client"}
 
 

@@ -115,3 +115,19 @@ def test_a_secret_that_is_not_stored_is_named() -> None:
     assert not external_secrets.sync_secrets(api, {"acme/database"})
     assert api.applied == []
     assert api.ready("ExternalSecret", "database") == ("False", "the store has no secret acme/absent")
+
+
+@pytest.mark.parametrize(
+    ("provider", "described"),
+    [
+        ({"azurekv": {"vaultUrl": "https://acmekv.vault.azure.net"}}, "the vault https://acmekv.vault.azure.net"),
+        ({"aws": {"service": "SecretsManager", "region": "eu-west-1"}}, "Secrets Manager in eu-west-1"),
+        ({"fake": {}}, "the store"),
+    ],
+)
+def test_the_service_that_lacks_a_secret_is_named(provider: dict[str, Any], described: str) -> None:
+    owner = external_secret("absent")
+    owner["spec"]["secretStoreRef"] = {"kind": "ClusterSecretStore", "name": "platform"}
+    api: Any = ApiStub(custom("ClusterSecretStore", "platform", provider=provider), owner)
+    external_secrets.sync_secrets(api, ())
+    assert api.ready("ExternalSecret", "database") == ("False", f"{described} has no secret absent")

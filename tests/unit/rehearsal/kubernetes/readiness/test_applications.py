@@ -20,17 +20,16 @@ _BROKEN = {"kind": "InferenceService", "name": "wine", "health": {"status": "Deg
 class _OneApplication:
     """A snapshot with one Application."""
 
-    def __init__(self, status: Any) -> None:
-        self._status = status
+    def __init__(self, status: Any, **rest: Any) -> None:
+        self._fields = {"status": status, **rest}
 
     def list(self, *_: str) -> list[Any]:
         metadata = {"namespace": "argocd", "name": "models"}
-        spec = {"source": {"repoURL": "https://git.example.com/acme/models.git"}}
-        return [{"kind": "Application", "metadata": metadata, "spec": spec, "status": self._status}]
+        return [{"kind": "Application", "metadata": metadata, **self._fields}]
 
 
-def explain(status: Any) -> list[str]:
-    found = find_unsynced(cast("Snapshot", _OneApplication(status)), "no reason yet")
+def explain(status: Any, **rest: Any) -> list[str]:
+    found = find_unsynced(cast("Snapshot", _OneApplication(status, **rest)), "no reason yet")
     return [problem.message for _, problem in found]
 
 
@@ -65,6 +64,26 @@ def test_an_application_that_is_not_synced_and_healthy_is_a_problem(status: Any,
 
 
 @pytest.mark.parametrize(
+    "error",
+    [
+        # Of a host without an answer, of one that has no such repository, and of the rehearsal's own.
+        'failed to list refs: Get "https://git.example.org/m.git/info/refs": dial tcp: no such host',
+        "failed to list refs: repository not found: Repository not found.",
+        "failed to list refs: the rehearsal serves no git repository of git.example.org",
+    ],
+)
+def test_a_repository_out_of_reach_is_named_with_its_setting(error: str) -> None:
+    source = {"repoURL": "https://git.example.org/m.git", "targetRevision": "main", "path": "stacks/azure-dev"}
+    status = {"conditions": [{"type": "ComparisonError", "message": f"Failed to load target state:\n{error}"}]}
+    assert explain(status, spec={"source": source}) == [
+        "Application argocd/models: source https://git.example.org/m.git (main, stacks/azure-dev): "
+        f"Failed to load target state: {error.rstrip('.')}. Remedy: The cluster does not reach "
+        "groundwork:gitops.repository = 'https://git.example.org/m.git': correct the URL, or create the repository and "
+        "let the cluster's network resolve and reach its host."
+    ]
+
+
+@pytest.mark.parametrize(
     "status",
     [
         {**_SYNCED, "health": {"status": "Healthy"}},
@@ -85,8 +104,9 @@ def test_one_that_is_or_whose_applications_have_problems_of_their_own_is_none(st
 def test_repositories_beyond_its_own_are_a_note_and_no_problem(host: str, is_foreign: bool) -> None:
     message = f'Get "https://{host}/a/b?ref=c": the rehearsal serves no git repository of {host}\': failed to run git'
     status = {"conditions": [{"type": "ComparisonError", "message": message}]}
-    notes = list_unreachable(cast("Snapshot", _OneApplication(status)))
-    assert bool(explain(status)) is not is_foreign
+    spec = {"source": {"repoURL": "https://git.example.com/acme/models.git"}}
+    notes = list_unreachable(cast("Snapshot", _OneApplication(status, spec=spec)))
+    assert bool(explain(status, spec=spec)) is not is_foreign
     assert notes == (
         ["Application argocd/models: not rehearsed, because its manifests refer to repositories of github.com"]
         if is_foreign
