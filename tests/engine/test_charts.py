@@ -246,7 +246,13 @@ def test_the_platforms_charts_render_without_problems(platform: list[ChartEvalua
 
 def test_every_exception_of_a_rendered_object_is_needed(platform: list[ChartEvaluation]) -> None:
     reviewed = load_exceptions()
-    rendered = {exception for exception in reviewed if "/" in exception.resource}
+    # Those of Kubeflow Pipelines, which is no chart, are compared in tests/platform.
+    others = ("kubeflow-pipelines",)
+    rendered = {
+        exception
+        for exception in reviewed
+        if "/" in exception.resource and exception.resource.partition("/")[0] not in others
+    }
     used = {violation.exception for evaluation in platform for violation in evaluation.exempt}
     assert used == rendered
 
