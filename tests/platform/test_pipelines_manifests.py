@@ -19,7 +19,7 @@ from infra.cluster.flows import Pods
 from infra.cluster.gitops import PIPELINE_DEFINITIONS, PIPELINE_KINDS
 from infra.cluster.namespaces import PIPELINES_PROFILES
 from infra.cluster.pipelines import NAMESPACE, ROLES, Pipelines
-from policies import Undecided, evaluate_manifest, load_exceptions
+from policies import ReviewedException, Undecided, evaluate_manifest, load_exceptions
 from tests.support.gitops_rendering import Manifests
 from tests.support.pipelines_rendering import REMOTE, read_kustomization, render_pipelines, render_upstream
 
@@ -64,16 +64,29 @@ def config(manifests: Manifests, name: str) -> Mapping[str, str]:
     return data
 
 
-def violations(manifests: Manifests) -> set[tuple[str, str]]:
-    """Control and object of each violation that no reviewed exception covers."""
-    exceptions = [item for item in load_exceptions() if item.resource.startswith("kubeflow-pipelines/")]
-    found = {
+def find_exceptions() -> list[ReviewedException]:
+    return [item for item in load_exceptions() if item.resource.startswith("kubeflow-pipelines/")]
+
+
+def all_violations(manifests: Manifests) -> set[tuple[str, str]]:
+    """Control and object of each violation."""
+    return {
         (control.id, f"kubeflow-pipelines/{item['kind']}/{item['metadata']['name']}")
         for item in manifests
         for control, finding in evaluate_manifest(item)
         if not isinstance(finding, Undecided)
     }
-    return {one for one in found if not any(each.control == one[0] and each.matches(one[1]) for each in exceptions)}
+
+
+def covers(exception: ReviewedException, violation: tuple[str, str]) -> bool:
+    control, resource = violation
+    return exception.control == control and exception.matches(resource)
+
+
+def violations(manifests: Manifests) -> set[tuple[str, str]]:
+    """Those that no reviewed exception covers."""
+    exceptions = find_exceptions()
+    return {one for one in all_violations(manifests) if not any(covers(each, one) for each in exceptions)}
 
 
 def reads_all_secrets(manifests: Manifests) -> bool:
@@ -172,6 +185,11 @@ def test_upstream_violates_controls_of_the_policy_pack(control: str, upstream: M
 
 def test_the_patched_manifests_pass_every_control(patched: Manifests) -> None:
     assert violations(patched) == set()
+
+
+def test_every_exception_is_needed(patched: Manifests) -> None:
+    found = all_violations(patched)
+    assert [each for each in find_exceptions() if not any(covers(each, one) for one in found)] == []
 
 
 def test_roles_allow_less_than_upstreams(upstream: Manifests, patched: Manifests) -> None:
