@@ -158,12 +158,12 @@ class ApiClient:
         try:
             resource = self.discover(api_version, kind)
             path = resource.collection_path(namespace) if namespace else resource.cluster_path
-            items = self.request("GET", path, options)["items"]
+            content = self.request("GET", path, options)
         except ApiError as error:
             if error.status != 404:  # not served, or no longer
                 raise
             return []
-        return [{"apiVersion": api_version, "kind": kind, **item} for item in items]
+        return _list_items(content, api_version, kind)
 
     def delete(
         self, api_version: str, kind: str, name: str, namespace: str = "", *, propagation_policy: str = "Foreground"
@@ -184,8 +184,7 @@ class ApiClient:
         Raises NoKindMatchError.
         """
         content = self.request("GET", self.discover(api_version, kind).cluster_path)
-        items = [{"apiVersion": api_version, "kind": kind, **item} for item in content["items"]]
-        return items, content["metadata"]["resourceVersion"]
+        return _list_items(content, api_version, kind), content["metadata"]["resourceVersion"]
 
     def watch(
         self, api_version: str, kind: str, timeout_seconds: int, resource_version: str
@@ -284,3 +283,8 @@ class ApiClient:
             session.verify = self.config.ca_file
             session.cert = (self.config.cert_file, self.config.key_file)
         return session
+
+
+def _list_items(content: Object, api_version: str, kind: str) -> list[Object]:
+    """The objects of a list, whose items have neither apiVersion nor kind."""
+    return [{"apiVersion": api_version, "kind": kind, **item} for item in content["items"]]
