@@ -7,10 +7,10 @@ import os
 import sys
 from collections.abc import Callable
 
-from kernel.proxies import loopback_exemptions
 from rehearsal import commands, stack_rehearsal
 from rehearsal.console import UserError, info
 from rehearsal.machine_faults import describe_os_error
+from rehearsal.process_environment import configure_process
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "up": stack_rehearsal.up,
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--confirm", default="", help="settings that `up` may change although that loses data: a,b")
     arguments = parser.parse_args()
     os.umask(os.umask(0) & ~0o700)  # a umask that takes a user's own rights makes files that nobody can use
-    os.environ.update(loopback_exemptions(os.environ))  # for this process, and for all that it starts
+    configure_process()
     try:
         return _COMMANDS[arguments.command](arguments)
     except UserError as error:

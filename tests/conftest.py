@@ -8,6 +8,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from rehearsal.process_environment import configure_process
+
+configure_process()
+
 # Shells have what they start in the background ignore Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

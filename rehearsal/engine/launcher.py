@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernel.proxies import loopback_exemptions
 from kernel.rehearsals import REHEARSED_STACK
 from kernel.yaml_document import DocumentError
 from rehearsal import project
@@ -25,6 +24,7 @@ from rehearsal.engine.command_line import CommandLine
 from rehearsal.engine.environment import RehearsalEnvironment
 from rehearsal.engine.workspace import Workspace, find_project_file
 from rehearsal.folder import RehearsalFolder
+from rehearsal.process_environment import configure_process
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class _Target:
 
 def main() -> None:
     root, folder, engine, *arguments = sys.argv[1:]
-    os.environ.update(loopback_exemptions(os.environ))
+    configure_process()
     try:
         code = run(Path(root), RehearsalFolder(Path(folder)), engine, arguments)
     except (UserError, DocumentError) as error:

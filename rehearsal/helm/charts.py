@@ -228,8 +228,12 @@ def _merge_values(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dic
     return {key: value for key, value in merged.items() if value is not None or key not in values}
 
 
+@cache
 def _read_member(path: Path, name: str) -> Any:
-    """The parsed YAML or JSON file at the top level of a chart, or None. Those of subcharts lie deeper."""
+    """The parsed YAML or JSON file at the top level of a chart, or None. Those of subcharts lie deeper.
+
+    Do not change it: the engine has each release checked several times, and every caller gets the same object.
+    """
     with tarfile.open(path) as archive:
         for member in archive:
             if member.name.count("/") == 1 and member.name.endswith(f"/{name}"):

@@ -13,6 +13,10 @@ from rehearsal import toolchain
 from rehearsal.console import UserError
 from rehearsal.toolchain import GO_MODULES, Tool
 
+# By itself Helm sends an API server 5 requests a second after the first 100. The rehearsal's has nobody else to serve,
+# and kube-prometheus-stack takes some 300 (https://helm.sh/docs/helm/helm/, HELM_QPS and HELM_BURST_LIMIT).
+_RATE_LIMITS = ("HELM_QPS=500", "HELM_BURST_LIMIT=1000")
+
 # Helm 4 renders and names things its own way, and the Release resource of pulumi-kubernetes has Helm 3 built in.
 TOOL = Tool(
     name="helm",
@@ -74,7 +78,7 @@ def build_command(arguments: Sequence[str]) -> list[str]:
     home = toolchain.CACHE / "helm-home"
     folders = [f"HELM_{name}_HOME={home / name.lower()}" for name in ("CACHE", "CONFIG", "DATA")]
     inherited = [option for key in os.environ if key.startswith(("HELM_", "KUBE")) for option in ("-u", key)]
-    return ["env", *inherited, *folders, str(path), *arguments]
+    return ["env", *inherited, *folders, *_RATE_LIMITS, str(path), *arguments]
 
 
 def last_line(output: str) -> str:
