@@ -63,6 +63,8 @@ def run(action: str, name: str, *, is_confirmed: bool = False, confirmed_losses:
         code = engine.run(action, "--stack", name, *policies, *confirmation, log=log)
         if code and action in _WITH_SETTINGS and (causes := setting_changes.explain_failure(stack, log)):
             print(causes, file=sys.stderr)
+    if code and action == "destroy" and (reason := setting_changes.explain_protection(stack, engine)):
+        print(reason, file=sys.stderr)
     return code
 
 

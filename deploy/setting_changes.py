@@ -11,6 +11,7 @@ from deploy.engine import Engine
 from deploy.errors import DeployError
 from deploy.stack import Stack
 from infra.core import stack_config
+from kernel import protection
 from kernel.deployed_settings import find_deployed_settings
 from kernel.engine_events import list_refusals, read_events
 
@@ -43,6 +44,16 @@ def explain_failure(stack: Stack, log: Path) -> str:
         f"What was refused depends on these settings in stacks/{stack.file.name}:\n{causes}\n"
         "Where one of them is the cause, give it another value: docs/settings.md says which it can have."
     )
+
+
+def explain_protection(stack: Stack, engine: Engine) -> str:
+    """Why the stack could not be destroyed; empty where nothing in it is protected."""
+    remedy = (
+        f"if its data may be lost, set groundwork:resilience.deletionProtection to false in stacks/{stack.file.name}, "
+        f"and groundwork:resilience.retainData too if nothing is to be left; then `make up STACK={stack.name}`, and "
+        "destroy it again."
+    )
+    return protection.explain_protection(_export_resources(stack, engine), stack.name, remedy)
 
 
 def _export_resources(stack: Stack, engine: Engine) -> Sequence[Mapping[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -9,9 +10,10 @@ import subprocess
 import sys
 from argparse import Namespace
 
+from kernel.protection import explain_protection
 from kernel.rehearsals import REHEARSED_STACK
 from rehearsal.console import UserError, info, warn
-from rehearsal.engine_runs import interrupts_left_to_child, run_engine
+from rehearsal.engine_runs import interrupts_left_to_child, read_engine, run_engine
 from rehearsal.polling import wait_until
 from rehearsal.preparation import preparing
 from rehearsal.scenarios import model_lifecycle
@@ -23,7 +25,20 @@ def destroy(arguments: Namespace) -> int:
     """Destroy the rehearsed stack."""
     rehearsal = Rehearsal(arguments.stack)
     with rehearsal.running(arguments.port) as running:
-        return run_engine(rehearsal, ["destroy", "--yes"], running.environment)
+        code = run_engine(rehearsal, ["destroy", "--yes"], running.environment)
+        if code != 0:
+            state = json.loads(read_engine(rehearsal, ["stack", "export"], running.environment))
+            resources = (state.get("deployment") or {}).get("resources") or ()
+            if reason := explain_protection(resources, rehearsal.stack, _how_to_unprotect(rehearsal.stack)):
+                info(reason)
+        return code
+
+
+def _how_to_unprotect(stack: str) -> str:
+    return (
+        "as on the real clouds, have the program protect them no longer, by the setting that it reads for that; then "
+        f"`make rehearse STACK={stack}`, and destroy it again. `make rehearse-reset STACK={stack}` discards it at once."
+    )
 
 
 def reset(arguments: Namespace) -> int:

@@ -98,6 +98,24 @@ def test_only_what_is_there_is_destroyed(folder: Path) -> None:
     assert log(folder) == ["destroy --stack team --yes --non-interactive"]
 
 
+def test_what_keeps_a_stack_from_being_destroyed_is_named_with_the_setting(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "pulumi.stack").touch()
+    database = {"urn": "urn:pulumi:team::groundwork::groundwork:aws:Database$aws:rds/instance:Instance::database"}
+    for protect, words in (
+        (False, []),
+        (True, ["1 of its resources", "Instance database", "groundwork:resilience.deletionProtection to false"]),
+    ):
+        (folder / "pulumi.state").write_text(
+            json.dumps({"deployment": {"resources": [{**database, "protect": protect}]}})
+        )
+        assert commands.run("destroy", "team", is_confirmed=True) == 42
+        report = capsys.readouterr().err
+        assert [word for word in words if word not in report] == []
+        assert ("protects" in report) is protect
+
+
 def test_a_preflight_reports_and_touches_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.run("preflight", "team") == 0
     assert log(folder) == []
