@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from lifecycle.core import ModelVersion
+from lifecycle.serving.errors import RequestError
+from lifecycle.serving.model import Model
+from lifecycle.serving.schema import DATETIME, DOUBLE, STRING, Column, InputSchema
 from support.serving import FEATURES, Server, row
 from support.waiting import eventually
 
@@ -49,6 +53,11 @@ INVALID_VALUES: dict[str, tuple[str, Any, str]] = {
     "null for text": ("region", None, "'region' must not be null"),
     "beyond 32 bits, which trees use": ("income", -1e39, "'income' is too large: the model computes with float32"),
     "NaN for a number": ("income", float("nan"), "'income' must be finite"),
+    "a category of no training row": (
+        "region",
+        "nowhere",
+        "a value of 'member', 'region' is not one of the categories that the model was trained with",
+    ),
 }
 
 
@@ -76,6 +85,13 @@ INVALID_BODIES: dict[str, tuple[str, bytes, int, str]] = {
     "user_id of a wrong type": ("/predict", json.dumps({"features": row(), "user_id": 7}).encode(), 400, "user_id"),
     "too many rows": ("/predict", json.dumps({"features": [row()] * 33}).encode(), 413, "at most 32 (MAX_BATCH_SIZE)"),
     "too many bytes": ("/predict", b" " * 20_001, 413, "larger than 20000 bytes (MAX_BODY_BYTES)"),
+    "a lone surrogate in a name": ("/predict", b'{"features": {"\\ud800": 1}}', 400, "are missing"),
+    "a lone surrogate in an unknown name": (
+        "/predict",
+        json.dumps({"features": {**row(), "\ud800": 1}}).encode(),
+        400,
+        "'?' is unknown",
+    ),
     "another model": ("/v1/models/other:predict", b"{}", 404, "no model of that name"),
     "another version": ("/v2/models/plain/versions/9/infer", b"{}", 404, "no such version"),
 }
@@ -104,6 +120,12 @@ INVALID_TENSORS: dict[str, tuple[Any, list[str]]] = {
     "ragged": ([{**MATRIX, "shape": [2, 4], "data": [[1, 2, 3], [4, 5, 6, 7, 8]]}], ["length"]),
     "wrong width": ([{**MATRIX, "shape": [2, 2]}], ["has 2 columns, must have 4"]),
     "unknown datatype": ([{**MATRIX, "datatype": "FP128"}], ["datatype must be one of"]),
+    "an object as datatype": ([{**MATRIX, "datatype": {}}], ["datatype must be one of"]),
+    "a list as datatype": ([{**MATRIX, "datatype": ["FP64"]}], ["datatype must be one of"]),
+    "values beyond their datatype": (
+        [{**MATRIX, "datatype": "UINT8", "data": [1, -999, 3, 4]}],
+        ["'acid' has values outside of its datatype UINT8, from 0 to 255"],
+    ),
     "text for numbers": ([{**MATRIX, "datatype": "BYTES", "data": list("abcd")}], ["'alcohol' is FP64", "BYTES"]),
     "values unlike its datatype": ([{**MATRIX, "datatype": "INT64", "data": [1, 2.5, 3, 4]}], ["'acid' has values"]),
     "null": ([{**MATRIX, "data": [1, None, 3, 4]}], ["'acid' must not be null"]),
@@ -127,9 +149,48 @@ def test_invalid_tensors_are_rejected(server: Server, tensors: Any, phrases: lis
     assert_rejected(server, "/v2/models/plain/infer", {"inputs": tensors}, status, phrases)
 
 
-def test_an_output_that_the_model_does_not_have_is_rejected(server: Server) -> None:
-    body = {"inputs": [MATRIX], "outputs": [{"name": "probability"}]}
+@pytest.mark.parametrize("outputs", [[{"name": "probability"}], [{"name": []}], [{"name": {}}], [{}], [1], {}, 7, []])
+def test_an_output_that_the_model_does_not_have_is_rejected(server: Server, outputs: Any) -> None:
+    body = {"inputs": [MATRIX], "outputs": outputs}
     assert_rejected(server, "/v2/models/plain/infer", body, 400, ["outputs of the model: predict"])
+
+
+@pytest.mark.parametrize("id_", [7, 1.5, True, [], {}])
+def test_an_id_that_is_no_string_is_rejected(server: Server, id_: Any) -> None:
+    assert_rejected(server, "/v2/models/plain/infer", {"inputs": [MATRIX], "id": id_}, 400, ["id: must be a string"])
+
+
+@pytest.mark.parametrize(
+    "moment", ["9999-12-31T23:59:59-10:00", "0001-01-01T00:00:00+10:00", "1600-01-01", "2263-01-01"]
+)
+def test_a_time_that_nanoseconds_cannot_express_is_rejected(moment: str) -> None:
+    schema = InputSchema([Column("born", DATETIME)], 1)
+    with pytest.raises(RequestError, match="'born' must be between 1678 and 2261"):
+        schema.parse_rows([[moment]], "instances")
+
+
+@pytest.mark.parametrize(
+    ("message", "phrase"),
+    [
+        ("Input X contains NaN.\nLinearRegression does not accept missing values", "does not accept null for 'income'"),
+        ("Input X contains infinity or a value too large for dtype('float32').", "'income' is too large"),
+        ("Found unknown categories ['x'] in column 0 during transform", "a value of 'region' is not one of"),
+    ],
+)
+def test_values_that_only_the_model_rejects_are_the_clients_error(message: str, phrase: str) -> None:
+    """With scikit-learn's messages, which the serving contract pins; `mixed` proves two of them with real models."""
+    schema = InputSchema([Column("income", DOUBLE, required=False), Column("region", STRING)], 1)
+
+    def predict(error: str) -> None:
+        def fail(_: object) -> None:
+            raise ValueError(error)
+
+        Model(ModelVersion("m", "1"), schema, [], fail, accepts_arrays=False).predict([(None, "north")])
+
+    with pytest.raises(RequestError, match=phrase):
+        predict(message)
+    with pytest.raises(ValueError, match="the model's own failure"):
+        predict("the model's own failure")
 
 
 def test_rejected_requests_are_logged_with_their_id_and_without_values(server: Server) -> None:

@@ -65,6 +65,12 @@ def test_predict_accepts_one_row_or_many_and_returns_the_version(server: Server)
         }
 
 
+@pytest.mark.parametrize("path", ["/v2/", "/v1/models/", "/predict/", "/docs", "/openapi.json", "/"])
+def test_other_paths_get_404_and_no_redirect(server: Server, path: str) -> None:
+    response = server.client.get(path, headers={"host": "elsewhere.example"})
+    assert (response.status_code, "elsewhere" in str(response.headers)) == (404, False)
+
+
 def test_a_well_formed_request_id_of_a_client_is_returned(server: Server) -> None:
     body = {"features": row()}
     assert server.client.post("/predict", json=body, headers={"x-request-id": "a-1"}).headers["x-request-id"] == "a-1"

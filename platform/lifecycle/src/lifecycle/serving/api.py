@@ -84,7 +84,8 @@ class Api:
                 Route("/health", self.health),
                 Route("/ready", self.ready),
                 Route("/metrics", self.metrics),
-            ]
+            ],
+            redirect_slashes=False,  # a redirect would lead to whatever host the client names
         )
 
     async def predict_v1(self, request: Request) -> Response:

@@ -118,4 +118,6 @@ def _describe(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
 
 
 def _error_response(status: int, message: str, headers: Mapping[str, str]) -> Response:
-    return Response(orjson.dumps({"error": message}), status, headers, media_type="application/json")
+    # A message may quote a name from a request, in which JSON's escapes can put what UTF-8 has not: a lone surrogate.
+    text = message.encode(errors="replace").decode()
+    return Response(orjson.dumps({"error": text}), status, headers, media_type="application/json")

@@ -17,13 +17,17 @@ from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 from lifecycle.core import ModelVersion
 from lifecycle.serving import fast_path
 from lifecycle.serving import schema as schemas
+from lifecycle.serving.errors import RequestError
 from lifecycle.serving.model_source import DownloadedModel, ModelError
 from lifecycle.serving.schema import Column, ColumnType, InputSchema, Row
 
 OUTPUT = "predict"  # the name of an output that has none in the signature
 
-# The message of sklearn/utils/validation.py; the serving contract pins scikit-learn's version.
+# How scikit-learn words that values are not ones that it can predict for (sklearn/utils/validation.py and
+# sklearn/preprocessing/_encoders.py); the serving contract pins its version.
 _TOO_LARGE = re.compile(r"value too large for dtype\('(\w+)'\)")
+_MISSING = re.compile(r"^Input (\w+ )?contains NaN")
+_UNKNOWN_CATEGORY = re.compile(r"^Found unknown categories ")
 
 _COLUMN_TYPES: Mapping[DataType, ColumnType] = {
     DataType.boolean: schemas.BOOLEAN,
@@ -57,16 +61,14 @@ class Model:
     def predict(self, rows: Sequence[Row]) -> Outputs:
         """Predictions for checked rows.
 
-        Raises RequestError for a value too large for the model's dtype, ValueError when the number of predictions is
-        not that of the rows, and whatever else the model raises.
+        Raises RequestError for values that fit the signature but that the model cannot predict for, ValueError when the
+        number of predictions is not that of the rows, and whatever else the model raises.
         """
         try:
             data = self.schema.to_array(rows) if self.accepts_arrays else self.schema.to_frame(rows)
             outputs = self._name_outputs(self.call(data))
         except ValueError as error:
-            if too_large := _TOO_LARGE.search(str(error)):
-                raise self.schema.out_of_range(rows, too_large[1]) from None
-            raise
+            raise _explain_rejection(self.schema, rows, str(error)) or error from None
         for name, values in outputs.items():
             if len(values) != len(rows):
                 raise ValueError(f"the model returned {len(values)} values as '{name}' for {len(rows)} rows")
@@ -102,6 +104,17 @@ def load(downloaded: DownloadedModel, max_rows: int) -> Model:
     call = fast_path.accelerate(estimator, method, example)
     accepts_arrays = schema.is_plain and _predicts_arrays(call, example.to_numpy(), predicted)
     return Model(downloaded.model_version, schema, _outputs(signature.outputs), call, accepts_arrays)
+
+
+def _explain_rejection(schema: InputSchema, rows: Sequence[Row], message: str) -> RequestError | None:
+    """The client's error behind scikit-learn's message; None where the model itself fails."""
+    if too_large := _TOO_LARGE.search(message):
+        return schema.out_of_range(rows, too_large[1])
+    if _UNKNOWN_CATEGORY.search(message):
+        return schema.unknown_category()
+    if _MISSING.search(message):
+        return schema.missing_value(rows)
+    return None
 
 
 def datatype(dtype: np.dtype[Any]) -> str:

@@ -21,6 +21,8 @@ from lifecycle.serving.errors import RequestError, invalid_input, payload_too_la
 Row = tuple[Any, ...]
 _NUMBERS = frozenset({int, float})
 _MAX_NAMES = 5  # in one message
+# What nanoseconds in 64 bits can express; numpy converts other times to wrong ones, silently.
+_EARLIEST, _LATEST = pd.Timestamp.min.to_pydatetime(warn=False), pd.Timestamp.max.to_pydatetime(warn=False)
 
 
 class _InvalidValueError(Exception):
@@ -103,11 +105,23 @@ class InputSchema:
         columns = zip(self.columns, zip(*rows, strict=True), strict=True)
         return pd.DataFrame({column.name: _to_series(column, values) for column, values in columns})
 
-    def out_of_range(self, rows: Sequence[Row], dtype: str) -> RequestError:
-        """The error for rows whose largest value does not fit into the model's own dtype."""
+    def out_of_range(self, rows: Sequence[Row], dtype: str) -> RequestError | None:
+        """The error for rows whose largest value does not fit into the model's own dtype; None without numbers."""
         numeric = [index for index, column in enumerate(self.columns) if column.type.is_numeric]
+        if not numeric:
+            return None
         index = max(numeric, key=lambda index: max(abs(row[index] or 0) for row in rows))
         return invalid_input(f"feature '{self.names[index]}' is too large: the model computes with {dtype}")
+
+    def missing_value(self, rows: Sequence[Row]) -> RequestError | None:
+        """The error for a null that the signature allows and the model does not; None where no row has one."""
+        names = [name for index, name in enumerate(self.names) if any(row[index] is None for row in rows)]
+        return invalid_input(f"the model does not accept null for {_quote(names)}") if names else None
+
+    def unknown_category(self) -> RequestError:
+        """The error for a value that is none of those that the model's encoder has seen in training."""
+        names = [column.name for column in self.columns if not column.type.is_numeric] or self.names
+        return invalid_input(f"a value of {_quote(names)} is not one of the categories that the model was trained with")
 
     def to_mapping(self, row: Row) -> dict[str, Any]:
         """A row with its names, for the inference log."""
@@ -200,9 +214,14 @@ def _parse_datetime(value: Any) -> datetime:
     """A time without a zone, as data frames have it; one with a zone is converted to UTC."""
     try:
         moment = datetime.fromisoformat(_parse_string(value))
+        moment = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
     except ValueError:
         raise _InvalidValueError("must be a date and time in ISO 8601") from None
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except OverflowError:  # in UTC it is before the year 1, or after 9999
+        moment = datetime.min
+    if not _EARLIEST <= moment <= _LATEST:
+        raise _InvalidValueError(f"must be between {_EARLIEST.year + 1} and {_LATEST.year - 1}")
+    return moment
 
 
 _OBJECT = np.dtype(object)

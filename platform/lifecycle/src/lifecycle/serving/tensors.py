@@ -17,14 +17,18 @@ from lifecycle.serving.errors import RequestError, invalid_input
 from lifecycle.serving.model import Model, Outputs, datatype
 from lifecycle.serving.schema import Column, InputSchema, Row
 
-_INTEGERS = {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
+_BOUNDS: Mapping[str, tuple[int, int]] = {
+    **{f"INT{bits}": (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) for bits in (8, 16, 32, 64)},
+    **{f"UINT{bits}": (0, (1 << bits) - 1) for bits in (8, 16, 32, 64)},
+}
+_INTEGERS = frozenset(_BOUNDS)
 _TYPES: Mapping[str, frozenset[type]] = {
     **dict.fromkeys(_INTEGERS, frozenset({int})),
     **dict.fromkeys(("FP16", "FP32", "FP64"), frozenset({int, float})),
     "BOOL": frozenset({bool}),
     "BYTES": frozenset({str}),
 }
-_NUMERIC = frozenset(_INTEGERS | {"FP16", "FP32", "FP64"})
+_NUMERIC = _INTEGERS | {"FP16", "FP32", "FP64"}
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,11 @@ class _Tensor:
     data: list[Any]  # flat, row after row
 
 
-def parse(schema: InputSchema, body: object) -> list[Row]:
+def parse(schema: InputSchema, body: Mapping[str, Any]) -> list[Row]:
     """The checked rows of an inference request. Raises RequestError."""
-    inputs = body.get("inputs") if isinstance(body, dict) else None
+    if not isinstance(body.get("id"), str | None):
+        raise invalid_input("id: must be a string")
+    inputs = body.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise invalid_input("inputs: must be a list with at least one tensor")
     tensors = [_parse_tensor(item, f"inputs[{number}]") for number, item in enumerate(inputs)]
@@ -62,7 +68,7 @@ def render(model: Model, outputs: Outputs, body: Mapping[str, Any]) -> dict[str,
             for name in names
         ],
     }
-    if isinstance(body.get("id"), str):
+    if body.get("id") is not None:
         response["id"] = body["id"]
     return response
 
@@ -91,11 +97,11 @@ def _parse_tensor(item: object, path: str) -> _Tensor:
         or not all(type(side) is int and side >= 0 for side in shape)
     ):
         raise invalid_input(f"{path}: shape must be [rows] or [rows, columns]")
-    if datatype_ not in _TYPES:
+    if not isinstance(datatype_, str) or datatype_ not in _TYPES:
         raise invalid_input(f"{path}: datatype must be one of {', '.join(sorted(_TYPES))}")
     if not isinstance(data, list):
         raise invalid_input(f"{path}: data must be a list; binary tensors are not supported")
-    return _Tensor(str(name), shape, str(datatype_), _flatten(data, shape, path))
+    return _Tensor(str(name), shape, datatype_, _flatten(data, shape, path))
 
 
 def _flatten(data: list[Any], shape: Sequence[int], path: str) -> list[Any]:
@@ -145,6 +151,10 @@ def _check_type(column: Column, datatype_: str, values: Sequence[Any]) -> None:
         raise _type_error(column, f"is {expected}; a tensor of {datatype_} does not fit")
     if not (_TYPES[datatype_] | {type(None)}).issuperset(map(type, values)):
         raise _type_error(column, f"has values that are not of its datatype {datatype_}")
+    if datatype_ in _BOUNDS:
+        least, most = _BOUNDS[datatype_]
+        if not all(value is None or least <= value <= most for value in values):
+            raise _type_error(column, f"has values outside of its datatype {datatype_}, from {least} to {most}")
 
 
 def _type_error(column: Column, problem: str) -> RequestError:
@@ -159,6 +169,7 @@ def _requested_outputs(requested: object, outputs: Outputs) -> list[str]:
         if isinstance(requested, list)
         else []
     )
-    if not names or any(name not in outputs for name in names):
+    known = [name for name in names if isinstance(name, str) and name in outputs]
+    if not known or len(known) < len(names):
         raise invalid_input(f"outputs: must name outputs of the model: {', '.join(outputs)}")
-    return [str(name) for name in names]
+    return known
