@@ -10,15 +10,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from support.faulty_model import FAIL, SECRET, SLEEP
-from support.serving import FAULTY, Server, expected, row, serve
+from support.serving import FAULTY, Server, expected, row, serve, start_sleeping
 from support.waiting import TIMEOUT, eventually
 
 
@@ -123,7 +122,7 @@ def test_a_model_that_hangs_does_not_delay_the_end(registry: str, tmp_path: Path
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(TIMEOUT)
         assert time.monotonic() - started <= 9, "DRAIN_TIMEOUT is the latest end"
-        assert hung.result().status_code == 500
+        assert (hung.result().status_code, hung.result().headers["retry-after"]) == (503, "1")
     assert len(log.read_text().splitlines()) == 1, "the prediction is in the log"
 
 
@@ -155,15 +154,6 @@ def is_serving(server: Server) -> bool:
         except httpx.TransportError:
             continue
     return False
-
-
-def start_sleeping(server: Server, pool: ThreadPoolExecutor, seconds: float) -> Future[Any]:
-    """Start a prediction that keeps the model busy; returns when it is running."""
-    marker = server.path.parent / "asleep"
-    marker.unlink(missing_ok=True)
-    future = pool.submit(server.predict, row(SLEEP, 0, 0, seconds))
-    eventually(marker.exists, "the model sleeps")
-    return future
 
 
 def is_running(process: int) -> bool:

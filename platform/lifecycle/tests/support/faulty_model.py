@@ -1,11 +1,13 @@
 """Run as a module: the real server, whose model fails or sleeps (simulated) for certain rows.
 
-A row whose `alcohol` is FAIL makes predict raise, one with SLEEP makes it sleep for `salt` seconds.
+A row whose `alcohol` is FAIL makes predict raise, one with SLEEP makes it sleep for `salt` seconds, and one with CRASH
+ends the process as native code does that reads memory which is not its own.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -15,7 +17,7 @@ from typing import Any
 import numpy
 import sklearn.linear_model
 
-FAIL, SLEEP = -1001.0, -1002.0
+FAIL, SLEEP, CRASH = -1001.0, -1002.0, -1003.0
 SECRET = "4711.25"  # in the exception, as libraries quote values there; must reach no log and no client
 
 _predict = sklearn.linear_model.LinearRegression.predict
@@ -23,6 +25,8 @@ _predict = sklearn.linear_model.LinearRegression.predict
 
 def predict(self: Any, data: Any) -> Any:
     rows = numpy.asarray(data)  # alcohol first, salt last
+    if (rows[:, 0] == CRASH).any():
+        os.kill(os.getpid(), signal.SIGSEGV)
     if (rows[:, 0] == FAIL).any():
         raise ValueError(f"could not digest {SECRET}")
     durations = rows[rows[:, 0] == SLEEP, -1]

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from mlflow import MlflowClient
 from mlflow.models import infer_signature
 
 from lifecycle import contract
+from support.faulty_model import SLEEP
 from support.network import free_port
 from support.waiting import TIMEOUT, eventually
 
@@ -140,6 +142,15 @@ def is_ready(server: Server) -> bool:
         return server.client.get("/ready").status_code == 200
     except httpx.TransportError:
         return False
+
+
+def start_sleeping(server: Server, pool: ThreadPoolExecutor, seconds: float) -> Future[Any]:
+    """Start a prediction that keeps the model busy; returns when it is running."""
+    marker = server.path.parent / "asleep"
+    marker.unlink(missing_ok=True)
+    future = pool.submit(server.predict, row(SLEEP, 0, 0, seconds))
+    eventually(marker.exists, "the model sleeps")
+    return future
 
 
 def row(*values: float) -> dict[str, float]:

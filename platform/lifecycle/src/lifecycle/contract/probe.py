@@ -8,6 +8,9 @@ import json
 import platform
 import sys
 from importlib import metadata
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 
@@ -26,11 +29,20 @@ def predict(folder: str, rows: str | None) -> dict[str, Any]:
     import pandas
 
     model = mlflow.pyfunc.load_model(folder)
+    load_neighbour("native_structures").check_native_structures(model.get_raw_model())
     if rows is None:
         table = model.input_example
     else:
         table = pandas.read_parquet(rows, columns=model.metadata.get_input_schema().input_names())
     return {"predictions": [float(value) for value in model.predict(table)]}
+
+
+def load_neighbour(name: str) -> Any:
+    """The module beside this file, without the package that both are in."""
+    loader = SourceFileLoader(name, str(Path(__file__).with_name(f"{name}.py")))
+    module = ModuleType(name)
+    loader.exec_module(module)
+    return module
 
 
 def respond(request: dict[str, Any]) -> dict[str, Any]:

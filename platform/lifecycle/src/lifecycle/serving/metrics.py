@@ -1,24 +1,38 @@
-"""Prometheus metrics: counted in each worker, and aggregated over all of them at /metrics.
+"""Prometheus metrics: counted in each process, and aggregated over all of them at /metrics.
 
-prometheus_client decides at import, by PROMETHEUS_MULTIPROC_DIR, whether values are in files that workers share, so the
-variable is set before this module is imported.
+Requests received are requests answered, plus those lost with a worker that died, plus those in progress.
+
+prometheus_client keeps a process's values in files in PROMETHEUS_MULTIPROC_DIR, which is set before this module is
+imported. They are named by the worker's number, not by its process: the successor of a worker that died counts on in
+its files, so that no count is lost and the files do not become more.
 https://prometheus.github.io/client_python/multiprocess/
 """
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from lifecycle.core import ModelVersion
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _MODEL = ["model", "version"]
+_SUPERVISOR = "supervisor"
+NO_ENDPOINT = "other"  # the label of requests for none of the endpoints
 
-_REQUESTS = Counter("groundwork_requests_total", "Requests answered.", [*_MODEL, "endpoint", "status"])
+_process: str = _SUPERVISOR  # whose files this process counts in
+values.ValueClass = values.MultiProcessValue(lambda: _process)  # before the first metric is created
+
+_RECEIVED_NAME, _ANSWERED_NAME = "groundwork_requests_received_total", "groundwork_requests_total"
+_RECEIVED = Counter(_RECEIVED_NAME, "Requests whose headers a worker has read, answered or not.", _MODEL)
+_REQUESTS = Counter(_ANSWERED_NAME, "Requests answered.", [*_MODEL, "endpoint", "status"])
 _DURATION = Histogram(
     "groundwork_request_seconds",
     "Time from a request's arrival to its response.",
@@ -33,6 +47,18 @@ _LOGGED = Counter("groundwork_inference_log_events_total", "Events that the infe
 _DROPPED = Counter(
     "groundwork_inference_log_dropped_total", "Events that the inference log's sink or queue did not accept.", _MODEL
 )
+_LOST = Counter(
+    "groundwork_lost_requests_total",
+    "Requests that a worker had received, and had not answered when its process ended.",
+    _MODEL,
+)
+_DEATHS = Counter(
+    "groundwork_worker_deaths_total",
+    "Worker processes that ended though the server was not stopping; by cause: a signal, `hung`, or an exit code.",
+    [*_MODEL, "cause"],
+)
+# The series of these exist before the first death, which Prometheus' `increase` would not see in a new series.
+_CAUSES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGKILL", "hung")
 
 
 class Metrics:
@@ -40,6 +66,7 @@ class Metrics:
 
     def __init__(self, model_version: ModelVersion) -> None:
         self._labels = labels = (model_version.model, model_version.version)
+        self.record_request = _RECEIVED.labels(*labels).inc
         self._predict = _PREDICT.labels(*labels)
         self._batch = _BATCH.labels(*labels)
         self._ready = _READY.labels(*labels)
@@ -72,6 +99,46 @@ class Metrics:
 
     def record_dropped(self, events: int) -> None:
         self._dropped.inc(events)
+
+
+class WorkerMetrics:
+    """What the supervisor counts about its workers, by their numbers."""
+
+    def __init__(self, model_version: ModelVersion) -> None:
+        self._labels = (model_version.model, model_version.version)
+        for cause in _CAUSES:
+            _DEATHS.labels(*self._labels, cause)
+        self._lost = _LOST.labels(*self._labels)
+        self._lost_of: dict[int, int] = {}
+
+    def record_end(self, worker: int) -> int:
+        """A worker's process has ended; returns how many requests it lost."""
+        mark_process_dead(worker)  # type: ignore[no-untyped-call]
+        unanswered = _count_unanswered(worker)
+        lost = unanswered - self._lost_of.get(worker, 0)
+        self._lost_of[worker] = unanswered
+        self._lost.inc(lost)
+        return lost
+
+    def record_death(self, cause: str) -> None:
+        """A worker's process has ended by itself; `cause` is one of few words."""
+        _DEATHS.labels(*self._labels, cause).inc()
+
+
+def count_as(worker: int) -> None:
+    """Count in the files of the worker of this number, from its predecessor's values on. Called in a new process."""
+    global _process
+    _process = str(worker)
+
+
+def _count_unanswered(worker: int) -> int:
+    """Requests that all processes of this number have received and not answered, in their file of counters."""
+    path = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], f"counter_{worker}.db")
+    if not path.exists():  # it ended before it counted anything
+        return 0
+    signs = {_RECEIVED_NAME: 1, _ANSWERED_NAME: -1}
+    counts = MmapedDict.read_all_values_from_file(str(path))  # type: ignore[no-untyped-call]
+    return round(sum(value * signs.get(json.loads(key)[1], 0) for key, value, _, _ in counts))
 
 
 def render() -> bytes:

@@ -21,7 +21,7 @@ from lifecycle.serving import tracing
 from lifecycle.serving.batching import PredictError
 from lifecycle.serving.errors import RequestError
 from lifecycle.serving.logs import LOGGER
-from lifecycle.serving.metrics import Metrics
+from lifecycle.serving.metrics import NO_ENDPOINT, Metrics
 from lifecycle.serving.settings import ErrorHook
 
 _REQUEST_ID = re.compile(rb"[\w.:/+=@-]{1,128}")
@@ -39,6 +39,7 @@ class RequestMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
+        self._metrics.record_request()
         request_id = _request_id(scope)
         scope.update(app=self, started=started, request_id=request_id)  # with `app`, Starlette raises 404 and 405
         status = _CLIENT_CLOSED_REQUEST
@@ -73,6 +74,9 @@ class RequestMiddleware:
             await _error_response(error.status_code, error.detail, error.headers or {})(scope, receive, send)
         except ClientDisconnect:
             return
+        except asyncio.CancelledError:  # it did not end within DRAIN_TIMEOUT
+            self._metrics.record_request_error("stopping")
+            await _error_response(503, "this server stops; retry", {"retry-after": "1"})(scope, receive, send)
         except Exception as error:
             self._report_failure(scope, error)
             message = "the model failed on this request" if isinstance(error, PredictError) else "the server failed"
@@ -104,7 +108,7 @@ def _request_id(scope: Scope) -> str:
 
 
 def _endpoint(scope: Scope) -> str:
-    return getattr(scope.get("endpoint"), "__name__", "other")
+    return getattr(scope.get("endpoint"), "__name__", NO_ENDPOINT)
 
 
 def _describe(scope: Scope, status: int, seconds: float) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pandas as pd
 from mlflow.models import Model as Description
 from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 
+from lifecycle.contract.native_structures import check_native_structures
 from lifecycle.core import ModelVersion
 from lifecycle.serving import fast_path
 from lifecycle.serving import schema as schemas
@@ -86,6 +87,7 @@ def load(downloaded: DownloadedModel, max_rows: int) -> Model:
     try:
         description = Description.load(folder)
         estimator = _load_estimator(folder)
+        check_native_structures(estimator)
         method = description.flavors["python_function"].get("predict_fn", "predict")
     except Exception as error:  # a corrupt file raises anything at all
         raise ModelError(f"{subject} cannot be loaded ({_summarize(error)}). Train it again.") from None
