@@ -18,7 +18,7 @@ from lifecycle.core import NotificationSettings
 from lifecycle.gitops.settings import GitopsSettings
 from lifecycle.promotion import __main__ as command
 from lifecycle.promotion.inbox import Inbox
-from lifecycle.promotion.receiver import PATH, create_app
+from lifecycle.promotion.receiver import PATH, create_config
 from lifecycle.promotion.settings import ReceiverSettings
 from support.git_remote import GitRemote
 from support.promotion import Promotion, passing_gate
@@ -31,9 +31,8 @@ SECRET = "the-webhooks-own-secret"
 @pytest.fixture
 def address(inbox: Inbox) -> Iterator[str]:
     """The receiver on a real port."""
-    app = create_app(ReceiverSettings(webhook_secret=SECRET), inbox)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    server = uvicorn.Server(create_config(ReceiverSettings(webhook_secret=SECRET), inbox, "", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}{PATH}"

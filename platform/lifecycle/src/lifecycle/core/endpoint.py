@@ -5,18 +5,23 @@ GET /health and /ready, which are the same here, are for the kubelet, GET /metri
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, Router
 
+from lifecycle.core.http_server import HttpLimits, create_protocol
 from lifecycle.core.settings import EndpointSettings
 
 _MAX_SILENCE = 300.0  # seconds; the longest turn waits for git's and MLflow's timeouts, one after the other
-_CHECK_INTERVAL = 0.2  # seconds until the server notices that it shall stop
+_LIMITS = HttpLimits(connections=64, seconds=10)  # of a kubelet and a Prometheus or two
 
 
 class Heartbeat:
@@ -35,37 +40,39 @@ class Heartbeat:
 
 @contextmanager
 def serve_endpoint(settings: EndpointSettings, heartbeat: Heartbeat) -> Iterator[None]:
-    """Serve while the context lasts; nothing where the settings have no port."""
+    """Serve while the context lasts; nothing where the settings have no port. Raises OSError for a port in use."""
     if settings.port is None:
         yield
         return
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/metrics":
-                self._respond(200, CONTENT_TYPE_LATEST, generate_latest())
-            elif self.path not in ("/health", "/ready"):
-                self._respond(404, "text/plain", b"this process serves /health, /ready and /metrics\n")
-            elif heartbeat.has_stopped():
-                self._respond(503, "text/plain", b"the main loop does not turn any more\n")
-            else:
-                self._respond(200, "text/plain", b"healthy\n")
-
-        def _respond(self, status: int, content_type: str, content: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            """Probes every few seconds are not worth a line each."""
-
-    with ThreadingHTTPServer((settings.host, settings.port), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(_CHECK_INTERVAL,), daemon=True)
+    config = uvicorn.Config(
+        _create_app(heartbeat),
+        http=create_protocol(_LIMITS, lambda *_: None),
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.create_server((settings.host, settings.port), family=family) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:
             yield
         finally:
-            server.shutdown()
+            server.should_exit = True
             thread.join()
+
+
+def _create_app(heartbeat: Heartbeat) -> Router:
+    async def report_health(_: Request) -> Response:
+        if heartbeat.has_stopped():
+            return PlainTextResponse("the main loop does not turn any more\n", 503)
+        return PlainTextResponse("healthy\n")
+
+    async def report_metrics(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    routes = [Route("/health", report_health), Route("/ready", report_health), Route("/metrics", report_metrics)]
+    return Router(routes, redirect_slashes=False)

@@ -32,7 +32,7 @@ from lifecycle.promotion import metrics
 from lifecycle.promotion.database import create_database
 from lifecycle.promotion.inbox import Inbox, InboxError
 from lifecycle.promotion.publisher import Publisher
-from lifecycle.promotion.receiver import create_app
+from lifecycle.promotion.receiver import create_config
 from lifecycle.promotion.reconciliation import Reconciliation, add_missed_events
 from lifecycle.promotion.settings import DatabaseSettings, ReceiverSettings, WorkerSettings
 from lifecycle.promotion.worker import Gate, Worker
@@ -79,7 +79,7 @@ def _serve(options: argparse.Namespace) -> int:  # noqa: ARG001
     settings, endpoint = read_settings(ReceiverSettings), read_settings(EndpointSettings)
     inbox = Inbox(settings.inbox.get_secret_value())
     port = endpoint.port or _RECEIVER_PORT
-    uvicorn.run(create_app(settings, inbox), host=endpoint.host, port=port, access_log=False)
+    uvicorn.Server(create_config(settings, inbox, endpoint.host, port)).run()
     inbox.close()
     return 0
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field, ValidationError
 from starlette.applications import Starlette
@@ -16,12 +17,16 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from lifecycle.core import CHALLENGER
+from lifecycle.core.http_server import BodyTooLargeError, BodyTooSlowError, HttpLimits, create_protocol, read_body
 from lifecycle.promotion import metrics
 from lifecycle.promotion.inbox import Inbox, InboxError
 from lifecycle.promotion.settings import ReceiverSettings
 from lifecycle.promotion.webhook_signature import WebhookVerificationError, verify
 
 PATH = "/webhooks/mlflow"
+# A delivery has some 300 bytes, and MLflow sends each on a connection of its own, from a few threads.
+_LIMITS = HttpLimits(connections=128, seconds=10)
+_CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that disconnected before its response
 _RETRY_AFTER = "5"  # seconds; MLflow retries three times, and honours this
 
 _log = logging.getLogger(__name__)
@@ -44,8 +49,14 @@ class _AliasCreated(_Envelope):
     data: _Alias
 
 
-class _BodyTooLargeError(Exception):
-    """The body was not read to its end."""
+def create_config(
+    settings: ReceiverSettings, inbox: Inbox, host: str, port: int, limits: HttpLimits = _LIMITS
+) -> uvicorn.Config:
+    """The server around the application."""
+    protocol = create_protocol(limits, _count_refusal)
+    return uvicorn.Config(
+        create_app(settings, inbox), host, port, http=protocol, ws="none", lifespan="off", access_log=False
+    )
 
 
 def create_app(settings: ReceiverSettings, inbox: Inbox) -> Starlette:
@@ -53,7 +64,11 @@ def create_app(settings: ReceiverSettings, inbox: Inbox) -> Starlette:
     secret = settings.webhook_secret.get_secret_value()
 
     async def receive(request: Request) -> Response:
-        body = await _read_body(request, settings.max_body_bytes)
+        try:
+            body = await read_body(request, settings.max_body_bytes)
+        except BodyTooLargeError:
+            limit = f"{settings.max_body_bytes} bytes (PROMOTION_MAX_BODY_BYTES)"
+            return _respond(413, "rejected", f"the body is larger than {limit}")
         tolerance = settings.timestamp_tolerance
         delivery = verify(secret, request.headers, body, now=time.time(), tolerance=tolerance)
         alias = _parse_event(body)
@@ -72,7 +87,9 @@ def create_app(settings: ReceiverSettings, inbox: Inbox) -> Starlette:
 
     routes = [Route(PATH, receive, methods=["POST"]), Route("/ready", ready)]
     routes += [Route("/health", _report_health), Route("/metrics", _report_metrics)]
-    return Starlette(routes=routes, exception_handlers=_HANDLERS)
+    app = Starlette(routes=routes, exception_handlers=_HANDLERS)
+    app.router.redirect_slashes = False  # a redirect would lead to whatever host the sender names
+    return app
 
 
 async def _report_health(request: Request) -> Response:  # noqa: ARG001
@@ -89,8 +106,12 @@ async def _handle_unverified(request: Request, error: Exception) -> Response:  #
     return _respond(401, "rejected", str(error))
 
 
-async def _handle_too_large(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return _respond(413, "rejected", str(error))
+async def _handle_slow(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    return _respond(408, "rejected", "the body did not arrive in time")
+
+
+async def _handle_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    return _respond(_CLIENT_CLOSED_REQUEST, "rejected", "the sender disconnected")
 
 
 async def _handle_malformed(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -104,27 +125,18 @@ async def _handle_unavailable(request: Request, error: Exception) -> Response:  
     return _respond(503, "unavailable", "the inbox is unavailable; send the event again", {"Retry-After": _RETRY_AFTER})
 
 
+def _count_refusal(status: int, reason: str) -> None:  # noqa: ARG001
+    """Count what is no delivery: headers that are too large, or did not arrive, or are not HTTP."""
+    metrics.DELIVERIES.labels("rejected").inc()
+
+
 _HANDLERS: Mapping[Any, Any] = {
     WebhookVerificationError: _handle_unverified,
-    _BodyTooLargeError: _handle_too_large,
+    BodyTooSlowError: _handle_slow,
+    ClientDisconnect: _handle_disconnect,
     ValidationError: _handle_malformed,
     InboxError: _handle_unavailable,
 }
-
-
-async def _read_body(request: Request, max_bytes: int) -> bytes:
-    """Raises _BodyTooLargeError, without reading further than `max_bytes`."""
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > max_bytes:
-                raise _BodyTooLargeError(f"the body is larger than {max_bytes} bytes (PROMOTION_MAX_BODY_BYTES)")
-            parts.append(part)
-    except ClientDisconnect:
-        raise WebhookVerificationError("the sender disconnected") from None
-    return b"".join(parts)
 
 
 def _parse_event(body: bytes) -> _Alias | None:

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
+from lifecycle.core.http_server import BodyTooLargeError, BodyTooSlowError, read_body
 from lifecycle.serving import metrics, tensors
 from lifecycle.serving.batching import Batcher
 from lifecycle.serving.errors import RequestError, invalid_input, not_found, payload_too_large
@@ -167,15 +168,18 @@ class Api:
             raise not_found(f"there is no such version; this server has {served.version}")
 
     async def _read_body(self, request: Request) -> _Body:
-        limit = self._service.settings.max_body_bytes
-        if int(request.headers.get("content-length", 0)) > limit:
-            raise _body_too_large(limit)
-        received = bytearray()
-        async for chunk in request.stream():
-            received += chunk
-            if len(received) > limit:
-                raise _body_too_large(limit)
-        return _parse_body(bytes(received))
+        settings = self._service.settings
+        try:
+            if int(request.headers.get("content-length", 0)) > settings.max_body_bytes:
+                raise BodyTooLargeError
+            return _parse_body(await read_body(request, settings.max_body_bytes))
+        except BodyTooLargeError:
+            raise payload_too_large(
+                f"the body is larger than {settings.max_body_bytes} bytes (MAX_BODY_BYTES)"
+            ) from None
+        except BodyTooSlowError:
+            message = f"the body did not arrive within {settings.read_timeout:g} seconds (READ_TIMEOUT)"
+            raise RequestError(408, message, "slow") from None
 
     async def _predict(self, request: Request, rows: list[Row], user_id: str | None = None) -> Outputs:
         outputs = await self._service.batcher.submit(rows)
@@ -185,10 +189,6 @@ class Api:
                 Prediction(request.scope["request_id"], time.time(), seconds, rows, outputs, user_id)
             )
         return outputs
-
-
-def _body_too_large(limit: int) -> RequestError:
-    return payload_too_large(f"the body is larger than {limit} bytes (MAX_BODY_BYTES)")
 
 
 def _parse_body(body: bytes) -> _Body:

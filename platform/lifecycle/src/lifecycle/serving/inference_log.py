@@ -1,7 +1,7 @@
 """The inference log: one CloudEvent per prediction, sent in batches by a thread of its own.
 
-A request only puts its event into a bounded queue. Events lost to a full queue, a full disk or an unavailable sink are
-counted, and logged once; they never fail or delay a request.
+A request only puts its event into a queue, which is bounded in events and in bytes. Events lost to a full queue, a full
+disk or an unavailable sink are counted, and logged once; they never fail or delay a request.
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md (section 4: batches)
 """
 
@@ -33,12 +33,16 @@ from tenacity import (
 from lifecycle.serving.logs import LOGGER
 from lifecycle.serving.metrics import Metrics
 from lifecycle.serving.model import Model, Outputs
-from lifecycle.serving.schema import Row
+from lifecycle.serving.schema import InputSchema, Row
 from lifecycle.serving.settings import ServingSettings
 
 EVENT_TYPE = "dev.groundwork.inference"
 _MAX_QUEUE = 10_000  # events
+_MAX_QUEUE_BYTES = 32 << 20  # of one worker, in memory, with the batch that is being sent
 _MAX_BATCH = 500  # events
+_MAX_BATCH_BYTES = 4 << 20  # in memory; a batch is larger by one event at most
+_EVENT_BYTES = 2048  # in memory, of an event without its rows and outputs
+_MAX_RESPONSE_BYTES = 64 << 10  # that are read of a sink's response, to use its connection again
 _ATTEMPTS = 3
 _RETRY_DELAY = 0.5  # seconds; doubled after each attempt
 _SINK_TIMEOUT = 5.0  # seconds
@@ -55,6 +59,10 @@ class Prediction:
     outputs: Outputs
     user_id: str | None
 
+    def estimate_bytes(self, schema: InputSchema) -> int:
+        """The memory that it takes, roughly."""
+        return _EVENT_BYTES + schema.estimate_bytes(self.rows) + sum(each.nbytes for each in self.outputs.values())
+
 
 class Sink(Protocol):
     def send(self, events: Sequence[bytes]) -> None:
@@ -70,16 +78,24 @@ class InferenceLog:
         self._key = settings.user_id_key.get_secret_value().encode()
         self._sink: Sink = FileSink(settings.log_file) if settings.log_file else HttpSink(settings.inference_log_sink)
         self._queue: queue.Queue[Prediction | None] = queue.Queue(_MAX_QUEUE)
+        self._bytes = 0  # of the events in the queue, and in the batch that is being sent
+        self._bytes_lock = threading.Lock()
         self._is_healthy = True
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inference-log", daemon=True)
         self._thread.start()
 
     def record(self, prediction: Prediction) -> None:
+        size = prediction.estimate_bytes(self._model.schema)
+        if self._bytes + size > _MAX_QUEUE_BYTES:  # only this thread adds to it
+            self._record_loss(1, "its queue is full: the sink is slower than the requests")
+            return
         try:
             self._queue.put_nowait(prediction)
         except queue.Full:
             self._record_loss(1, "its queue is full: the sink is slower than the requests")
+        else:
+            self._count_bytes(size)
 
     def close(self, seconds: float) -> None:
         """Send what is queued, for at most `seconds`."""
@@ -93,30 +109,38 @@ class InferenceLog:
     def _run(self) -> None:
         """The thread's target."""
         while (batch := self._next_batch()) is not None:
-            events = [self._render(prediction) for prediction in batch]
-            try:
-                self._send(events)
-            except (OSError, httpx.HTTPError) as error:
-                self._record_loss(len(events), f"{type(error).__name__}: {error}")
-                continue
-            self._metrics.record_logged(len(events))
-            if not self._is_healthy:
-                self._is_healthy = True
-                LOGGER.warning("the inference log has recovered")
+            self._deliver([self._render(prediction) for prediction in batch])
+            self._count_bytes(-sum(prediction.estimate_bytes(self._model.schema) for prediction in batch))
 
     def _next_batch(self) -> list[Prediction] | None:
         """All that is queued, up to the size of a batch; None at the end."""
         first = self._queue.get()
         if first is None:
             return None
-        batch = [first]
-        while len(batch) < _MAX_BATCH and not self._queue.empty():
+        batch, size = [first], first.estimate_bytes(self._model.schema)
+        while len(batch) < _MAX_BATCH and size < _MAX_BATCH_BYTES and not self._queue.empty():
             prediction = self._queue.get()
             if prediction is None:
                 self._queue.put(None)  # the end, for the next call
                 break
             batch.append(prediction)
+            size += prediction.estimate_bytes(self._model.schema)
         return batch
+
+    def _deliver(self, events: Sequence[bytes]) -> None:
+        try:
+            self._send(events)
+        except (OSError, httpx.HTTPError) as error:
+            self._record_loss(len(events), f"{type(error).__name__}: {error}")
+            return
+        self._metrics.record_logged(len(events))
+        if not self._is_healthy:
+            self._is_healthy = True
+            LOGGER.warning("the inference log has recovered")
+
+    def _count_bytes(self, size: int) -> None:
+        with self._bytes_lock:
+            self._bytes += size
 
     def _send(self, events: Sequence[bytes]) -> None:
         """Send, with retries while an HTTP sink fails and the server does not stop."""
@@ -190,4 +214,11 @@ class HttpSink:
         self._url = url
 
     def send(self, events: Sequence[bytes]) -> None:
-        self._client.post(self._url, content=b"[" + b",".join(events) + b"]").raise_for_status()
+        content = b"[" + b",".join(events) + b"]"
+        with self._client.stream("POST", self._url, content=content) as response:
+            response.raise_for_status()
+            received = 0
+            for chunk in response.iter_raw():
+                received += len(chunk)
+                if received > _MAX_RESPONSE_BYTES:
+                    break  # the connection is closed

@@ -87,6 +87,13 @@ class Metrics:
     def record_request_error(self, reason: str) -> None:
         _REFUSALS.labels(*self._labels, reason).inc()
 
+    def record_refusal(self, status: int, reason: str) -> None:
+        """A request was refused before it was one for any endpoint; the status is 0 if it got no response."""
+        self.record_request_error(reason)
+        if status:
+            self.record_request()
+            _REQUESTS.labels(*self._labels, NO_ENDPOINT, str(status)).inc()
+
     def record_predict_call(self, rows: int, seconds: float) -> None:
         self._batch.observe(rows)
         self._predict.observe(seconds)

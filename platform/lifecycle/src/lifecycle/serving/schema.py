@@ -7,6 +7,7 @@ are made of checked rows only, for a whole batch at once.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from lifecycle.serving.errors import RequestError, invalid_input, payload_too_la
 Row = tuple[Any, ...]
 _NUMBERS = frozenset({int, float})
 _MAX_NAMES = 5  # in one message
+_VALUE_BYTES = 40  # in memory, of a number with its place in a row
 # What nanoseconds in 64 bits can express; numpy converts other times to wrong ones, silently.
 _EARLIEST, _LATEST = pd.Timestamp.min.to_pydatetime(warn=False), pd.Timestamp.max.to_pydatetime(warn=False)
 
@@ -65,6 +67,7 @@ class InputSchema:
         self._max_rows = max_rows
         self._index = pd.Index(self.names)
         self.is_plain = all(column.type is DOUBLE for column in columns)
+        self._text = [index for index, column in enumerate(columns) if column.type is STRING]
         self._known = frozenset(self.names)
         self._required = frozenset(column.name for column in columns if column.required)
         self._pick: Callable[[Any], Row] = (
@@ -122,6 +125,11 @@ class InputSchema:
         """The error for a value that is none of those that the model's encoder has seen in training."""
         names = [column.name for column in self.columns if not column.type.is_numeric] or self.names
         return invalid_input(f"a value of {_quote(names)} is not one of the categories that the model was trained with")
+
+    def estimate_bytes(self, rows: Sequence[Row]) -> int:
+        """The memory that checked rows take, roughly."""
+        text = sum(sys.getsizeof(row[index]) for row in rows for index in self._text) if self._text else 0
+        return text + _VALUE_BYTES * len(self.columns) * len(rows)
 
     def to_mapping(self, row: Row) -> dict[str, Any]:
         """A row with its names, for the inference log."""

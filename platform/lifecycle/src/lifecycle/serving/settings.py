@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import resource
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from lifecycle.core import CHAMPION
 
 SECRETS = Path("/run/secrets")
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+_OTHER_DESCRIPTORS = 64  # of a worker: libraries' files, metrics, the inference log's sink, the event loop
 MAX_DEFAULT_WORKERS = 4  # where WORKERS is not set, however many cores there are
 
 ErrorHook = Callable[[BaseException, Mapping[str, Any]], None]
@@ -59,6 +61,15 @@ class ServingSettings(BaseSettings):
     )
     max_queue: int = Field(256, ge=1, description="requests that wait in one worker before others get status 503")
     max_body_bytes: int = Field(1 << 20, ge=1, description="maximum size of a request's body, in bytes")
+    read_timeout: float = Field(
+        30, gt=0, le=3600, description="seconds in which a request has to arrive, and its response has to be taken"
+    )
+    max_connections: int = Field(
+        512,
+        ge=1,
+        description="connections of one worker, each of which takes a file descriptor; when it has as many, the one "
+        "that has waited longest for its request is closed for a new one",
+    )
     drain_delay: float = Field(
         5, ge=0, description="seconds that the server still serves after SIGTERM, while not ready"
     )
@@ -99,6 +110,17 @@ class ServingSettings(BaseSettings):
         if self.drain_delay >= self.drain_timeout:
             raise ValueError("DRAIN_DELAY must be shorter than DRAIN_TIMEOUT, which includes it; change one of them")
         return self
+
+    @field_validator("max_connections")
+    @classmethod
+    def _check_descriptors(cls, connections: int) -> int:
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if connections + _OTHER_DESCRIPTORS > limit:
+            raise ValueError(
+                f"must be at most {limit - _OTHER_DESCRIPTORS}, because this process may have {limit} file "
+                "descriptors (ulimit -n)"
+            )
+        return connections
 
     @property
     def version_selector(self) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import uvicorn
 import uvloop
 
+from lifecycle.core.http_server import HttpLimits, create_protocol
 from lifecycle.serving import model as models
 from lifecycle.serving import tracing
 from lifecycle.serving.api import Api, Service
@@ -109,9 +110,10 @@ class _Worker:
 
     def _create_config(self, app: RequestMiddleware) -> uvicorn.Config:
         settings = self._settings
+        limits = HttpLimits(settings.max_connections, settings.read_timeout)
         return uvicorn.Config(
             app,
-            http="httptools",
+            http=create_protocol(limits, self._metrics.record_refusal),
             loop="uvloop",
             ws="none",
             lifespan="off",

@@ -1,0 +1,255 @@
+"""Uvicorn's HTTP/1.1 with bounds: what one client can hold is limited in bytes, in seconds and in connections.
+
+Uvicorn itself waits for ever for the rest of a request, keeps headers of any size, and reads a body to its end that its
+application has refused. What is refused here never reaches the application, so it is reported to a callback.
+Imported by the servers only: the library is not everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from typing import Any, cast
+
+import httptools
+from starlette.requests import ClientDisconnect, Request
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+# Bytes of a request beside its body: request line, headers, trailers, sizes of chunks. A little more than the gateway
+# lets through: https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/network/http_connection_manager/
+# v3/http_connection_manager.proto (max_request_headers_kb, 60, and max_headers_count, 100)
+MAX_HEAD = 64 * 1024
+MAX_HEADERS = 100
+_MAX_PIPELINED = 16  # requests that wait behind another one of their connection
+# How long, and for how much, the rest of a refused request is read and thrown away. If the connection was closed with
+# unread data, the client would get a reset instead of the response.
+_LINGER = 2.0  # seconds
+_MAX_DISCARDED = 1 << 20  # bytes
+
+_TOO_SLOW = "lifecycle.too_slow"  # in an ASGI scope: the body did not arrive in time
+
+OnRefusal = Callable[[int, str], None]
+"""Called for a request that does not reach the application, with its status and a word for metrics.
+
+The status is 0 where the connection was closed without a response.
+"""
+
+
+@dataclass(frozen=True)
+class HttpLimits:
+    """
+    connections  of one process; each takes a file descriptor
+    seconds      in which a request has to arrive, and a response has to be taken
+    """
+
+    connections: int = 512
+    seconds: float = 30.0
+
+
+class BodyTooLargeError(Exception):
+    """The body is larger than it may be; the rest of it was not read."""
+
+
+class BodyTooSlowError(Exception):
+    """The body did not arrive in the time that a request has."""
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The whole body. Raises BodyTooLargeError, BodyTooSlowError, or Starlette's ClientDisconnect."""
+    received = bytearray()
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        if _TOO_SLOW in request.scope:
+            raise BodyTooSlowError
+        received += message.get("body", b"")
+        if len(received) > max_bytes:
+            raise BodyTooLargeError
+        if not message.get("more_body", False):
+            return bytes(received)
+
+
+def create_protocol(limits: HttpLimits, on_refusal: OnRefusal) -> type[asyncio.Protocol]:
+    """What uvicorn's option `http` takes; one for all connections of a server."""
+    return cast("type[asyncio.Protocol]", partial(_Protocol, _Bounds(limits, on_refusal)))
+
+
+class _Stage(Enum):
+    """What of a request has arrived."""
+
+    COMPLETE = 0  # or nothing of the next one
+    HEAD = 1
+    BODY = 2
+
+
+class _Bounds:
+    """What the connections of a server share. `waiting` are those without a complete request, the oldest first."""
+
+    def __init__(self, limits: HttpLimits, on_refusal: OnRefusal) -> None:
+        self.limits = limits
+        self.on_refusal = on_refusal
+        self.waiting: dict[_Protocol, None] = {}
+
+
+class _Protocol(HttpToolsProtocol):
+    """A connection. A request that arrives in one piece, as nearly all do, costs no timer."""
+
+    def __init__(self, bounds: _Bounds, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._bounds = bounds
+        self._seconds = bounds.limits.seconds
+        self._stage = _Stage.COMPLETE
+        self._deadline: asyncio.TimerHandle | None = None  # of the request, or of the end of the connection
+        self._write_deadline: asyncio.TimerHandle | None = None
+        self._fed = self._body_bytes = 0  # of the data that is being parsed
+        self._head_bytes = 0  # of earlier data of this request, without its body
+        self._refusal = (400, "malformed", "this is not an HTTP request")
+        self._is_refused = False
+        self._discarded = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self._bounds.limits.connections:
+            oldest = next(iter(self._bounds.waiting), None)
+            if oldest is None:
+                self._respond(503, "connections", "this server has as many connections as it may have; retry")
+                transport.close()
+                return
+            oldest._stop_waiting()  # it ends in the loop's next turn, and is not to be chosen again before
+            oldest.transport.abort()
+        self._wait(self._seconds, self._expire)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_waiting()
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            self._discard(len(data))
+            return
+        self._unset_keepalive_if_required()
+        self._fed, self._body_bytes = len(data), 0
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # the request is answered as if it did not ask for another protocol
+        except httptools.HttpParserError:
+            self._refuse(*self._refusal)
+            return
+        if self._stage is not _Stage.COMPLETE:
+            self._head_bytes += len(data) - self._body_bytes
+            if self._head_bytes > MAX_HEAD:
+                self._refuse(*_head_too_large())
+            elif self._deadline is None:
+                self._wait(self._seconds, self._expire)
+        elif self._deadline is not None:
+            self._stop_waiting()
+
+    def on_message_begin(self) -> None:
+        self._stage = _Stage.HEAD
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        if len(self.headers) > MAX_HEADERS or (
+            self._head_bytes + self._fed > MAX_HEAD
+            and len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD
+        ):
+            self._refusal = _head_too_large()
+            raise ValueError
+        if len(self.pipeline) >= _MAX_PIPELINED:
+            self._refusal = (400, "pipelined", "too many requests wait on this connection")
+            raise ValueError
+        self._stage = _Stage.BODY
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._stage = _Stage.COMPLETE
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._stage is _Stage.BODY and self.cycle.response_complete:
+            self._linger()
+        elif self.transport.is_closing() and self.transport.get_write_buffer_size():
+            self._wait(self._seconds, self.transport.abort)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_deadline = self.loop.call_later(self._seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+
+    def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()  # the client does not take its response
+        super().timeout_keep_alive_handler()
+
+    def _expire(self) -> None:
+        """The request did not arrive in time."""
+        if self._stage is _Stage.COMPLETE:  # nothing of it did
+            self.transport.close()
+        elif self._stage is _Stage.BODY and not self.cycle.response_complete:
+            # The application waits for the body, and responds itself.
+            cast("dict[str, Any]", self.scope)[_TOO_SLOW] = True
+            self.cycle.message_event.set()
+            self._wait(_LINGER, self.transport.abort)
+        else:
+            self._refuse(408, "slow", f"the request did not arrive within {self._seconds:g} seconds")
+
+    def _refuse(self, status: int, reason: str, message: str) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            # A response to this request would be taken for that of the one before it.
+            self._bounds.on_refusal(0, reason)
+            self.transport.abort()
+            return
+        self._respond(status, reason, message)
+        self._linger()
+
+    def _respond(self, status: int, reason: str, message: str) -> None:
+        self._bounds.on_refusal(status, reason)
+        content = f'{{"error":"{message}"}}'.encode()
+        head = [b"content-type: application/json", b"content-length: %d" % len(content), b"connection: close"]
+        self.transport.write(STATUS_LINE[status] + b"\r\n".join([*head, b"", content]))
+
+    def _linger(self) -> None:
+        self._is_refused = True
+        self._unset_keepalive_if_required()
+        self._wait(_LINGER, self.transport.abort)
+        self.flow.resume_reading()
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def _discard(self, size: int) -> None:
+        self._discarded += size
+        if self._discarded > _MAX_DISCARDED:
+            self.transport.abort()
+
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(seconds, then)
+        self._bounds.waiting.setdefault(self)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self._bounds.waiting.pop(self, None)
+
+
+def _head_too_large() -> tuple[int, str, str]:
+    return 431, "too-large", f"the headers are larger than {MAX_HEAD} bytes, or more than {MAX_HEADERS}"

@@ -1,0 +1,225 @@
+"""The bounds of bytes, seconds and connections that a client can hold, with raw sockets and a real uvicorn.
+
+Proven for uvicorn's asyncio loop; tests/serving proves the model server's, with uvloop, and tests/promotion the
+receiver's. Not proven: TLS, which the gateway terminates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, Router
+
+from lifecycle.core.http_server import (
+    MAX_HEAD,
+    MAX_HEADERS,
+    BodyTooLargeError,
+    BodyTooSlowError,
+    HttpLimits,
+    create_protocol,
+    read_body,
+)
+from support.waiting import TIMEOUT, eventually
+
+SECONDS, CONNECTIONS, MAX_BODY, LARGE = 1.0, 8, 100_000, 30 << 20
+HEAD = b"POST /echo HTTP/1.1\r\nhost: a\r\n"
+
+
+@dataclass
+class Running:
+    """A server, and what it has refused: statuses and reasons."""
+
+    port: int = 0
+    refusals: list[tuple[int, str]] = field(default_factory=list)
+    connections: set[object] = field(default_factory=set)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
+
+
+@pytest.fixture
+def server() -> Iterator[Running]:
+    running = Running()
+    protocol = create_protocol(HttpLimits(CONNECTIONS, SECONDS), lambda *refusal: running.refusals.append(refusal))
+    options = {"ws": "none", "lifespan": "off", "log_config": None, "timeout_graceful_shutdown": 1}
+    uvicorn_server = uvicorn.Server(uvicorn.Config(create_app(), http=protocol, loop="asyncio", **options))  # type: ignore[arg-type]
+    running.connections = uvicorn_server.server_state.connections  # type: ignore[assignment]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        running.port = listener.getsockname()[1]
+        thread = threading.Thread(target=uvicorn_server.run, args=([listener],))
+        thread.start()
+        yield running
+        uvicorn_server.should_exit = True
+        thread.join()
+
+
+def create_app() -> Router:
+    async def echo(request: Request) -> Response:
+        try:
+            return Response(await read_body(request, MAX_BODY))
+        except BodyTooLargeError:
+            return PlainTextResponse("too large", 413)
+        except BodyTooSlowError:
+            return PlainTextResponse("too slow", 408)
+
+    async def large(_: Request) -> Response:
+        return Response(b" " * LARGE)
+
+    async def wait(_: Request) -> Response:
+        await asyncio.sleep(3 * SECONDS)
+        return PlainTextResponse("done")
+
+    return Router([Route("/echo", echo, methods=["POST"]), Route("/large", large), Route("/wait", wait)])
+
+
+def test_requests_on_one_connection_are_answered_also_after_a_pause_and_in_pieces(server: Running) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as client:
+        for size in (0, 10, MAX_BODY):
+            assert client.post("/echo", content=b"x" * size).content == b"x" * size
+            time.sleep(1.2 * SECONDS)  # a pause between requests is no slow request
+        pieces = [b"ab"] * 100
+        assert client.post("/echo", content=iter(pieces)).content == b"".join(pieces)
+        assert client.get("/wait").text == "done", "the deadline is the request's, not the response's"
+    assert server.refusals == []
+
+
+ENDLESS = {
+    "request line": (b"GET /", b"a" * 4096),
+    "one header": (HEAD + b"x: ", b"a" * 4096),
+    "many headers": (HEAD, b"x: y\r\n" * 500),
+    "trailers": (HEAD + b"transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n", b"x: y\r\n" * 500),
+    "extensions of chunks": (HEAD + b"transfer-encoding: chunked\r\n\r\n1;", b"a=b;" * 1024),
+}
+
+
+@pytest.mark.parametrize(("start", "more"), ENDLESS.values(), ids=ENDLESS)
+def test_an_endless_head_is_refused_after_some_kilobytes(server: Running, start: bytes, more: bytes) -> None:
+    with server.connect() as client:
+        sent, response = send_endlessly(client, start, more)
+    assert sent < 16 << 20, "the server no longer reads"
+    assert server.refusals in ([(431, "too-large")], [(0, "too-large")])
+    assert response.startswith(b"HTTP/1.1 431") or server.refusals == [(0, "too-large")]
+
+
+@pytest.mark.parametrize("lines", [b"x: y\r\n" * MAX_HEADERS, b"x: " + b"a" * MAX_HEAD + b"\r\n"])
+def test_a_head_that_arrives_at_once_has_the_same_bounds(server: Running, lines: bytes) -> None:
+    with server.connect() as client:
+        client.sendall(HEAD + lines + b"content-length: 0\r\n\r\n")
+        assert read_all(client).startswith(b"HTTP/1.1 431")
+    assert server.refusals == [(431, "too-large")]
+
+
+def test_a_request_that_does_not_arrive_is_refused_in_time(server: Running) -> None:
+    started = time.monotonic()
+    with server.connect() as slow_head, server.connect() as slow_body, server.connect() as silent:
+        slow_body.sendall(HEAD + b"content-length: 10\r\n\r\n")
+        slow_head.sendall(HEAD)
+        for _ in range(5):
+            time.sleep(SECONDS / 10)
+            slow_body.sendall(b"x")
+            slow_head.sendall(b"x: y\r\n")
+        assert read_all(slow_head).startswith(b"HTTP/1.1 408")
+        assert read_all(slow_body).startswith(b"HTTP/1.1 408"), "by the application"
+        assert read_all(silent) == b"", "what was never asked for gets no response"
+    assert time.monotonic() - started < 5 * SECONDS
+    assert server.refusals == [(408, "slow")]
+
+
+def test_a_byte_after_a_response_does_not_hold_the_connection(server: Running) -> None:
+    with server.connect() as client:
+        client.sendall(HEAD + b"content-length: 0\r\n\r\n" + b"P")
+        started = time.monotonic()
+        assert read_all(client).count(b"HTTP/1.1 ") == 2
+        assert time.monotonic() - started < 5 * SECONDS
+    assert server.refusals == [(408, "slow")]
+
+
+def test_a_body_that_is_refused_is_not_read_to_its_end(server: Running) -> None:
+    for start in (HEAD, b"GET /other HTTP/1.1\r\nhost: a\r\n"):
+        with server.connect() as client:
+            sent, response = send_endlessly(client, start + b"content-length: 500000000\r\n\r\n", b"x" * 4096)
+        assert sent < 16 << 20
+        assert response.split()[1] in (b"413", b"404")
+
+
+def test_half_open_connections_make_room_for_requests(server: Running) -> None:
+    with contextlib.ExitStack() as stack:
+        for number in range(10 * CONNECTIONS):
+            half_open = stack.enter_context(server.connect())
+            if number % 2:
+                half_open.sendall(HEAD)
+        eventually(lambda: len(server.connections) == CONNECTIONS, "as many as may be")
+        assert httpx.post(f"http://127.0.0.1:{server.port}/echo", content=b"served").text == "served"
+
+
+def test_when_all_connections_are_in_use_another_one_is_refused(server: Running) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(CONNECTIONS):
+            stack.enter_context(server.connect()).sendall(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n")
+        eventually(lambda: len(server.connections) == CONNECTIONS, "all are connected")
+        eventually(lambda: refuses(server), "another one is refused")
+    assert (503, "connections") in server.refusals
+
+
+def refuses(server: Running) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.post(f"http://127.0.0.1:{server.port}/echo").status_code == 503
+    return False
+
+
+@pytest.mark.parametrize("connection", [b"keep-alive", b"close"])
+def test_a_client_that_does_not_take_its_response_is_disconnected(server: Running, connection: bytes) -> None:
+    with server.connect() as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nhost: a\r\nconnection: " + connection + b"\r\n\r\n")
+        eventually(lambda: len(server.connections) == 1, "it is connected")
+        eventually(lambda: not server.connections, "it is disconnected")
+        with contextlib.suppress(ConnectionResetError):
+            assert len(read_all(client)) < LARGE
+
+
+def test_only_some_requests_may_wait_on_one_connection(server: Running) -> None:
+    with server.connect() as client:
+        client.sendall(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n" * 1000)
+        with contextlib.suppress(ConnectionResetError):
+            assert read_all(client) == b""
+    assert server.refusals == [(0, "pipelined")]
+
+
+@pytest.mark.parametrize("text", [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", HEAD + b"content-length: x\r\n\r\n"])
+def test_what_is_not_http_gets_400(server: Running, text: bytes) -> None:
+    with server.connect() as client:
+        client.sendall(text)
+        assert read_all(client).startswith(b"HTTP/1.1 400")
+    assert server.refusals == [(400, "malformed")]
+
+
+def send_endlessly(client: socket.socket, start: bytes, more: bytes) -> tuple[int, bytes]:
+    """Send until the server no longer takes it; returns how many bytes that were, and the response."""
+    client.settimeout(0.5)
+    sent, response = len(start), b""
+    with contextlib.suppress(OSError):
+        client.sendall(start)
+        while sent < 64 << 20:
+            client.sendall(more)
+            sent += len(more)
+    with contextlib.suppress(OSError):
+        response = client.recv(4096)
+    return sent, response
+
+
+def read_all(client: socket.socket) -> bytes:
+    parts = []
+    while part := client.recv(1 << 16):
+        parts.append(part)
+    return b"".join(parts)

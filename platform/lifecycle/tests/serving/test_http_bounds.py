@@ -1,0 +1,99 @@
+"""What a client, or a sink, can hold of a real server: memory, connections and time, while others are served.
+
+tests/core/test_http_server.py proves each bound by itself; this proves that the server has them, with uvloop, and that
+what it refuses is counted. Memory is the kernel's account of the worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.dummy import DummyRegressor
+
+from support.serving import Server, register, row, serve
+from support.waiting import TIMEOUT, eventually
+
+MEGABYTE = 1 << 20
+PREDICT = b"POST /predict HTTP/1.1\r\nhost: a\r\n"
+
+
+@pytest.fixture(scope="module")
+def bounded(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(registry, tmp_path_factory.mktemp("bounded"), READ_TIMEOUT=2, MAX_CONNECTIONS=20) as running:
+        yield running
+
+
+def test_a_header_of_600_megabytes_takes_no_memory(bounded: Server) -> None:
+    before, sent, piece = memory(bounded), 0, b"a" * MEGABYTE
+    with connect(bounded) as client:
+        client.sendall(PREDICT + b"x: ")
+        with contextlib.suppress(OSError):
+            while sent < 600 * MEGABYTE:
+                client.sendall(piece)
+                sent += len(piece)
+    assert sent < 32 * MEGABYTE
+    assert memory(bounded) - before < 32 * MEGABYTE
+    assert bounded.metric("groundwork_refusals_total", 'reason="too-large"') >= 1
+    assert bounded.metric("groundwork_requests_total", 'endpoint="other"', 'status="431"') >= 1
+
+
+def test_slow_headers_and_bodies_end_in_time_and_are_no_server_errors(bounded: Server) -> None:
+    with connect(bounded) as slow_head, connect(bounded) as slow_body, connect(bounded) as silent:
+        slow_head.sendall(PREDICT)
+        slow_body.sendall(PREDICT + b"content-length: 100\r\n\r\n{")
+        assert slow_head.recv(4096).startswith(b"HTTP/1.1 408")
+        response = slow_body.recv(4096)
+        assert response.startswith(b"HTTP/1.1 408")
+        assert b"READ_TIMEOUT" in response
+        assert silent.recv(4096) == b""
+    eventually(lambda: bounded.metric("groundwork_requests_total", 'status="408"') == 2, "both are counted")
+    assert bounded.metric("groundwork_requests_total", 'status="5') == 0
+
+
+def test_half_open_connections_lock_nobody_out(bounded: Server) -> None:
+    (worker,) = bounded.workers()
+    with contextlib.ExitStack() as stack:
+        for number in range(200):
+            client = stack.enter_context(connect(bounded))
+            if number % 2:
+                client.sendall(PREDICT)
+        assert bounded.predict(row()).status_code == 200
+        sockets = [link for link in Path(f"/proc/{worker}/fd").iterdir() if link.readlink().name.startswith("socket:")]
+        assert len(sockets) < 20 + 15, "its connections, and sockets of its own"
+
+
+def test_a_hanging_sink_takes_no_more_than_the_queue_may(registry: str, tmp_path: Path) -> None:
+    """With rows of 0.95 megabytes, whose events were counted and not measured before."""
+    table = pd.DataFrame({"text": ["a", "b"] * 10, "number": np.arange(20.0)})
+    register("wordy", DummyRegressor(), table, table["number"])
+    body = {"features": {"text": "x" * 950_000, "number": 1.0}}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sink = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with serve(registry, tmp_path, model="wordy", INFERENCE_LOG_SINK=sink) as server:
+            assert server.client.post("/predict", json=body).status_code == 200
+            before = memory(server)
+            for _ in range(300):
+                assert server.client.post("/predict", json=body).status_code == 200
+            assert memory(server) - before < 120 * MEGABYTE
+            assert server.metric("groundwork_inference_log_dropped_total") > 200
+            server.process.kill()
+
+
+def memory(server: Server) -> int:
+    """The bytes of the one worker that are in memory."""
+    (worker,) = server.workers()
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{worker}/status").read_text())
+    assert found
+    return int(found[1]) * 1024
+
+
+def connect(server: Server) -> socket.socket:
+    url = server.client.base_url
+    return socket.create_connection((url.host, url.port or 0), TIMEOUT)
