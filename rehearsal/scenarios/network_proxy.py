@@ -1,9 +1,9 @@
 """The cluster's network, simulated as an HTTP proxy that resolves names of services, pod addresses and route hostnames.
 
 With it as `http_proxy`, a process reaches `http://<service>.<namespace>.svc.cluster.local` by the Service's real
-EndpointSlices, a pod by its address, and a route's hostname by the weights of the real HTTPRoute, once a gateway has
-accepted that. A client that uses no proxies calls it as a server, with the hostname as the first part of the path.
-Network policies are not enforced.
+EndpointSlices, a pod by its address, and a route's hostname by the paths and weights of the real HTTPRoute, once a
+gateway has accepted that; its other matches are not evaluated. A client that uses no proxies calls it as a server, with
+the hostname as the first part of the path. Network policies are not enforced.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ _HOP_BY_HOP_HEADERS = {
 }
 
 
+class _NoMatchError(Exception):
+    """No rule of the route is for the requested path."""
+
+
 class NetworkProxy:
     """Finds the port on this machine behind a hostname in the cluster."""
 
@@ -56,12 +60,12 @@ class NetworkProxy:
     def render_metrics(self) -> str:
         return self._kubelet.render_metrics()
 
-    def find_port(self, host: str) -> int | None:
-        """The port of one of the processes behind a hostname; None where there is none."""
+    def find_port(self, host: str, path: str) -> int | None:
+        """The port of one of the processes behind a hostname; None where there is none. Raises _NoMatchError."""
         if host.endswith(_DOMAIN):
             service, namespace = host.removesuffix(_DOMAIN).split(".", 1)
             return self._services.get(f"{service}.{namespace}") or self._find_service_port(namespace, service)
-        return self._kubelet.find_port(host) or self._find_route_port(host)
+        return self._kubelet.find_port(host) or self._find_route_port(host, path)
 
     def _find_service_port(self, namespace: str, name: str) -> int | None:
         addresses = [
@@ -76,10 +80,10 @@ class NetworkProxy:
         # Load balancing is no matter of security.
         return self._kubelet.find_port(random.choice(addresses)) if addresses else None  # noqa: S311
 
-    def _find_route_port(self, host: str) -> int | None:
+    def _find_route_port(self, host: str, path: str) -> int | None:
         for route in self._list("gateway.networking.k8s.io/v1", "HTTPRoute"):
             if host in route["spec"].get("hostnames", ()) and _is_accepted(route):
-                backends = route["spec"]["rules"][0]["backendRefs"]
+                backends = _find_rule(route, path)["backendRefs"]
                 weights = [backend.get("weight", 1) for backend in backends]
                 backend = random.choices(backends, weights)[0] if any(weights) else None  # noqa: S311
                 return self._find_service_port(route["metadata"]["namespace"], backend["name"]) if backend else None
@@ -98,6 +102,24 @@ def _is_accepted(route: Object) -> bool:
     parents = route.get("status", {}).get("parents", ())
     conditions = [condition for parent in parents for condition in parent["conditions"]]
     return any(condition["type"] == "Accepted" and condition["status"] == "True" for condition in conditions)
+
+
+def _find_rule(route: Object, path: str) -> Object:
+    """The first rule for a path, by https://gateway-api.sigs.k8s.io/reference/spec/#httproutematch.
+
+    Raises _NoMatchError.
+    """
+    for rule in route["spec"]["rules"]:
+        if any(_matches(match.get("path", {}), path) for match in rule.get("matches") or [{}]):
+            return rule
+    raise _NoMatchError
+
+
+def _matches(match: Mapping[str, str], path: str) -> bool:
+    value = match.get("value", "/")
+    if match.get("type", "PathPrefix") == "Exact":
+        return path == value
+    return path == value or path.startswith(value.rstrip("/") + "/")
 
 
 class _Server(ThreadingHTTPServer):
@@ -124,7 +146,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _forward(self, target: SplitResult, body: bytes) -> _Response:
         if target.hostname == METRICS_HOST:
             return 200, [("Content-Type", "text/plain")], self.server.network.render_metrics().encode()
-        port = self.server.network.find_port(target.hostname or "")
+        try:
+            port = self.server.network.find_port(target.hostname or "", target.path or "/")
+        except _NoMatchError:
+            return 404, [], f"no route of {target.hostname} is for {target.path}\n".encode()
         if port is None:
             return 503, [], f"no process is running for {target.hostname}\n".encode()
         connection = http.client.HTTPConnection(HOST, port, timeout=_RESPONSE_TIMEOUT)

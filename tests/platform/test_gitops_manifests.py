@@ -49,6 +49,16 @@ def test_manifests_and_their_pods_pass_every_control(rendered: tuple[str, Manife
     assert [control.id for control, _ in evaluate_manifest(broken)] == ["k8s-pod-privileged"]
 
 
+def test_only_the_models_own_route_publishes_it(rendered: tuple[str, Manifests]) -> None:
+    """KServe creates no route for this label: pkg/controller/.../ingress/httproute_reconciler.go (Reconcile)."""
+    _, manifests = rendered
+    for service in of_kind(manifests, "InferenceService"):
+        assert service["metadata"]["labels"]["networking.kserve.io/visibility"] == "cluster-local"
+    (route,) = of_kind(manifests, "HTTPRoute")
+    (rule,) = route["spec"]["rules"]
+    assert {match["path"]["value"] for match in rule["matches"]} == {"/predict", "/v1/models", "/v2"}
+
+
 def test_pods_are_configured_for_serving(rendered: tuple[str, Manifests]) -> None:
     _, manifests = rendered
     for service in of_kind(manifests, "InferenceService"):

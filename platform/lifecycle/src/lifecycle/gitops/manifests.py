@@ -27,6 +27,13 @@ _SERVICE = "{}-predictor"
 _PORT = 80
 _MAX_NAME = 63 - len(_SERVICE.format(f"-{CHALLENGER}"))
 _NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+# The InferenceServices of a model are called `<model>-<role>`, and KServe's own objects of them `<model>-<role>-...`. A
+# model of such a name would share them with another one.
+_RESERVED_NAME = re.compile(rf"-({'|'.join(ROLES)})(-predictor)?$")
+
+# What a model's users may request: https://gateway-api.sigs.k8s.io/api-types/httproute/#matches. Not the server's other
+# paths, /metrics and those of the probes, which only the cluster needs.
+_PUBLIC_PATHS = (("Exact", "/predict"), ("PathPrefix", "/v1/models"), ("PathPrefix", "/v2"))
 
 Manifest = Mapping[str, Any]
 Weights = Mapping[str, int]
@@ -43,6 +50,11 @@ def check_name(model: str) -> None:
         raise InvalidNameError(
             f"the registered model's name '{model}' is not valid as the name of a Service: use lower-case letters, "
             f"digits and hyphens, starting with a letter, at most {_MAX_NAME}; register the model under such a name"
+        )
+    if _RESERVED_NAME.search(model):
+        raise InvalidNameError(
+            f"the registered model's name '{model}' ends like the names of another model's InferenceServices, which "
+            f"are called {' and '.join(f'`<model>-{role}`' for role in ROLES)}; register the model under another name"
         )
 
 
@@ -94,6 +106,7 @@ def render_route(model: str, weights: Weights, settings: GitopsSettings) -> str:
     backends = [
         {"name": service_name(model, role), "port": _PORT, "weight": weights[role]} for role in ROLES if role in weights
     ]
+    matches = [{"path": {"type": type_, "value": path}} for type_, path in _PUBLIC_PATHS]
     labels = {"app.kubernetes.io/part-of": "groundwork", "app.kubernetes.io/name": model}
     return _dump(
         {
@@ -103,7 +116,7 @@ def render_route(model: str, weights: Weights, settings: GitopsSettings) -> str:
             "spec": {
                 "parentRefs": [{"name": settings.gateway, "namespace": settings.gateway_namespace}],
                 "hostnames": [f"{model}.{settings.domain}"],
-                "rules": [{"backendRefs": backends}],
+                "rules": [{"matches": matches, "backendRefs": backends}],
             },
         }
     )
