@@ -18,7 +18,7 @@ UV = HERE.parents[2] / ".venv" / "bin" / "uv"  # the project's; pip, which every
 WORKERS = min(len(os.sched_getaffinity(0)), 4)  # of every server; the serving's own default
 BATCH = 32  # rows of a predict call at most; the serving's own default
 
-Row = Sequence[float]
+Row = Sequence[float] | Sequence[str]
 
 
 class MissingPeerError(Exception):
@@ -35,6 +35,11 @@ class Subject:
     registry: str
     features: Sequence[str]
     row: Row
+
+    @property
+    def datatype(self) -> str:
+        """The Open Inference Protocol's name of the features' type."""
+        return "BYTES" if isinstance(self.row[0], str) else "FP64"
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,16 @@ def _named(subject: Subject) -> object:
 
 def _tensor(subject: Subject) -> object:
     shape = [1, len(subject.row)]
-    return {"inputs": [{"name": "predict", "shape": shape, "datatype": "FP64", "data": list(subject.row)}]}
+    return {"inputs": [{"name": "predict", "shape": shape, "datatype": subject.datatype, "data": list(subject.row)}]}
+
+
+def _text_columns(subject: Subject) -> object:
+    """As MLServer takes text: https://mlserver.readthedocs.io/en/latest/user-guide/content-type.html"""
+    text = {"shape": [1], "datatype": "BYTES", "parameters": {"content_type": "str"}}
+    columns = [
+        {**text, "name": name, "data": [value]} for name, value in zip(subject.features, subject.row, strict=True)
+    ]
+    return {"parameters": {"content_type": "pd"}, "inputs": columns}
 
 
 def _v1(response: object) -> object:
@@ -181,6 +195,11 @@ def v2(subject: Subject) -> tuple[str, object]:
     return f"/v2/models/{subject.name}/infer", _tensor(subject)
 
 
+def mlserver_v2(subject: Subject) -> tuple[str, object]:
+    path, body = v2(subject)
+    return path, _text_columns(subject) if subject.datatype == "BYTES" else body
+
+
 def invocation(subject: Subject) -> tuple[str, object]:
     return "/invocations", {"dataframe_split": {"columns": list(subject.features), "data": [list(subject.row)]}}
 
@@ -196,8 +215,8 @@ SERVERS: Mapping[str, Server] = {
     for server in (
         Server(GROUNDWORK, "features by name", groundwork, v1(_named), _v1),
         Server("lifecycle.serving, v2", "one tensor", groundwork, v2, _v2),
-        Server(f"{MLSERVER}, 1 ms", f"v2; {_BATCHES}, waits at most 1 ms", mlserver(0.001), v2, _v2),
-        Server(f"{MLSERVER}, 10 ms", f"v2; {_BATCHES}, waits at most 10 ms", mlserver(0.01), v2, _v2),
+        Server(f"{MLSERVER}, 1 ms", f"v2; {_BATCHES}, waits at most 1 ms", mlserver(0.001), mlserver_v2, _v2),
+        Server(f"{MLSERVER}, 10 ms", f"v2; {_BATCHES}, waits at most 10 ms", mlserver(0.01), mlserver_v2, _v2),
         Server(MLFLOW, "its own protocol; env-manager local", mlflow_serve, invocation, _v1),
         Server(KSERVE, "v1; no gRPC, no latency log", kserve, v1(_instances), _v1),
         Server("floor", "no batches", floor(False), v1(_instances), _v1, floor=True),
