@@ -28,7 +28,8 @@ _SUPERVISOR = "supervisor"
 NO_ENDPOINT = "other"  # the label of requests for none of the endpoints
 
 _process: str = _SUPERVISOR  # whose files this process counts in
-values.ValueClass = values.MultiProcessValue(lambda: _process)  # before the first metric is created
+# Before the first metric is created.
+values.ValueClass = values.MultiProcessValue(lambda: _process)  # type: ignore[no-untyped-call]
 
 _RECEIVED_NAME, _ANSWERED_NAME = "groundwork_requests_received_total", "groundwork_requests_total"
 _RECEIVED = Counter(_RECEIVED_NAME, "Requests whose headers a worker has read, answered or not.", _MODEL)
@@ -145,7 +146,8 @@ def _count_unanswered(worker: int) -> int:
         return 0
     signs = {_RECEIVED_NAME: 1, _ANSWERED_NAME: -1}
     counts = MmapedDict.read_all_values_from_file(str(path))  # type: ignore[no-untyped-call]
-    return round(sum(value * signs.get(json.loads(key)[1], 0) for key, value, _, _ in counts))
+    unanswered: float = sum(value * signs.get(json.loads(key)[1], 0) for key, value, _, _ in counts)
+    return round(unanswered)
 
 
 def render() -> bytes:
