@@ -109,7 +109,8 @@ def _find_rule(route: Object, path: str) -> Object:
 
     Raises _NoMatchError.
     """
-    for rule in route["spec"]["rules"]:
+    rules: Sequence[Object] = route["spec"]["rules"]
+    for rule in rules:
         if any(_matches(match.get("path", {}), path) for match in rule.get("matches") or [{}]):
             return rule
     raise _NoMatchError
