@@ -13,6 +13,7 @@ import pytest
 
 from lifecycle.core import ModelRegistry, ModelVersion, NotificationSettings, RegisteredVersion
 from lifecycle.gate import GateReport
+from lifecycle.gitops.git import InvalidFileError
 from lifecycle.gitops.repository import Change, Repository
 from lifecycle.gitops.settings import GitopsSettings
 from lifecycle.promotion.inbox import Inbox
@@ -69,7 +70,7 @@ def test_a_version_that_passes_is_one_commit_with_its_lineage(
     assert models.status(name, version) == "rolling-out"
     slack, plain = notifications.received
     commit = remote.git("rev-parse", "main")
-    assert slack == {"text": f"*{name}* version {version} (dev): promoted\n• {commit}"}
+    assert slack == {"text": f"{name} version {version} (dev): promoted\n• {commit}", "mrkdwn": False}
     assert plain == {
         "model": name,
         "version": version,
@@ -366,4 +367,29 @@ def test_events_are_examined_while_a_push_is_running(
     monkeypatch.setattr(promotion.publisher, "publish", publish_slowly)
     assert promotion.outcomes(("e1", first, models.create_version(first))) == ["promoted"]
     assert was_examined == [True]
+    assert remote.events() == ["e1", "e2"]
+
+
+def test_an_invalid_folder_in_the_same_push_delays_no_other_event(
+    promotion: Promotion, models: RegisteredModels, remote: GitRemote
+) -> None:
+    broken, sound = models.create(), models.create()
+    remote.push_bytes(f"stacks/dev/{broken}/challenger.yaml", b"\xff\xfe")
+    promotions = {name: ModelVersion(name, models.create_version(name)) for name in (broken, sound)}
+    published = promotion.publisher.publish(promotions)
+    assert isinstance(published[broken], InvalidFileError)
+    assert published[sound] == Publication(remote.git("rev-parse", "main"))
+    assert remote.events() == [sound]
+
+
+@pytest.mark.parametrize("tag", ["x\nGroundwork-Event: e2", "x\x1ey", "x\x00y"], ids=ascii)
+def test_a_hostile_tag_stops_no_other_models_promotion(
+    promotion: Promotion, models: RegisteredModels, remote: GitRemote, tag: str
+) -> None:
+    hostile, other = models.create(), models.create()
+    version = models.create_version(hostile)
+    models.client.set_model_version_tag(hostile, version, "groundwork.data_version", tag)
+    assert promotion.outcomes(("e1", hostile, version)) == ["promoted"]
+    promotion.publisher.close()  # another process reads the history anew
+    assert promotion.outcomes(("e2", other, models.create_version(other))) == ["promoted"]
     assert remote.events() == ["e1", "e2"]

@@ -61,16 +61,19 @@ class GitRemote:
     def files(self) -> list[str]:
         return self.git("ls-tree", "-r", "--name-only", "main").splitlines()
 
-    def push_file(self, path: str, text: str) -> None:
+    def push_file(self, path: str, text: str, message: str = "") -> None:
         """Commit and push a file, as another person would."""
+        self.push_bytes(path, text.encode(), message)
+
+    def push_bytes(self, path: str, content: bytes, message: str = "") -> None:
         work = self.path.with_name(f"clone-{uuid.uuid4()}")
         subprocess.run(["git", "clone", "--quiet", str(self.path), str(work)], check=True, capture_output=True)
         file = work / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        file.write_bytes(content)
         for arguments in (
             ["add", "."],
-            [*_AUTHOR, "commit", "--quiet", "-m", f"Another person writes {path}"],
+            [*_AUTHOR, "commit", "--quiet", "-m", message or f"Another person writes {path}"],
             ["push", "-q"],
         ):
             subprocess.run(["git", "-C", str(work), *arguments], check=True, capture_output=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -32,8 +33,10 @@ class RolloutEnvironment:
         self.prometheus = Prometheus()
         self.settings: dict[str, Any] = {}
 
-    def promote(self, alias: str = "challenger") -> str:
+    def promote(self, alias: str = "challenger", tags: Mapping[str, str] = MappingProxyType({})) -> str:
         version = self.models.create_version(self.model, alias)
+        for key, value in tags.items():
+            self.models.client.set_model_version_tag(self.model, version, key, value)
         registered = ModelRegistry(self.models.uri).find_version(self.model, version)
         assert registered is not None
         publisher = Publisher(self.gitops)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from lifecycle.core.model_version import ModelVersion
 from lifecycle.core.settings import NotificationSettings
+from lifecycle.core.text import to_line
 
 _log = logging.getLogger(__name__)
 
@@ -25,20 +27,29 @@ class Notification:
     details: Sequence[str] = ()
 
     @property
-    def text(self) -> str:
+    def lines(self) -> Sequence[str]:
+        """What happened, and one line for each detail."""
         version = self.model_version
-        first = f"*{version.model}* version {version.version} ({self.stack}): {self.outcome}"
-        return "\n".join([first, *(f"• {detail}" for detail in self.details)])
+        first = f"{version.model} version {version.version} ({self.stack}): {self.outcome}"
+        return [to_line(line) for line in (first, *(f"• {detail}" for detail in self.details))]
+
+    @property
+    def slack_message(self) -> dict[str, object]:
+        """The notification for a Slack-compatible incoming webhook, which shows it as it is, without mentions.
+
+        https://docs.slack.dev/messaging/formatting-message-text
+        """
+        return {"text": html.escape("\n".join(self.lines), quote=False), "mrkdwn": False}
 
     @property
     def content(self) -> dict[str, object]:
         """The notification as JSON."""
         return {
-            "model": self.model_version.model,
-            "version": self.model_version.version,
+            "model": to_line(self.model_version.model),
+            "version": to_line(self.model_version.version),
             "stack": self.stack,
             "outcome": self.outcome,
-            "details": list(self.details),
+            "details": [to_line(detail) for detail in self.details],
         }
 
 
@@ -50,8 +61,8 @@ class Notifier:
         self._client = httpx.Client(timeout=settings.timeout)
 
     def send(self, notification: Notification) -> None:
-        _log.info("%s", notification.text)
-        self._post("Slack", self._settings.slack_url, {"text": notification.text})
+        _log.info("%s", " ".join(notification.lines))
+        self._post("Slack", self._settings.slack_url, notification.slack_message)
         self._post("NOTIFY_URL", self._settings.url, notification.content)
 
     def _post(self, receiver: str, url: SecretStr | None, content: object) -> None:

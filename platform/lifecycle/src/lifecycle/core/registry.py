@@ -14,6 +14,7 @@ import httpx
 from lifecycle.core.errors import ArtifactError, RegistryError, UnreachableError
 from lifecycle.core.model_version import Lineage, ModelVersion, RegisteredVersion
 from lifecycle.core.names import CHALLENGER, DATA_VERSION_TAG, GIT_COMMIT_TAG, STATUS_TAG, Status
+from lifecycle.core.text import to_line
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
@@ -207,7 +208,9 @@ def _registered(version: MlflowVersion | None) -> RegisteredVersion | None:
     if version is None:
         return None
     tags = version.tags
-    lineage = Lineage(version.run_id or "", tags.get(DATA_VERSION_TAG, ""), tags.get(GIT_COMMIT_TAG, ""))
+    # Anybody may write tags, and a lineage goes into commits and manifests.
+    facts = (version.run_id or "", tags.get(DATA_VERSION_TAG, ""), tags.get(GIT_COMMIT_TAG, ""))
+    lineage = Lineage(*map(to_line, facts))
     model_version = ModelVersion(version.name, str(version.version), lineage)
     return RegisteredVersion(model_version, str(version.status), tags.get(STATUS_TAG, ""))
 

@@ -27,7 +27,8 @@ class Forge:
 
     def open_pull_request(self, branch: str, title: str, body: str) -> str:
         """Open a pull request for the branch unless there is one; returns its URL. Raises RepositoryError."""
-        content = {"title": title, "body": body, "head": branch, "base": self._settings.branch}
+        # The message quotes the registry: in a code block it mentions nobody and loads no image.
+        content = {"title": title, "body": f"```\n{body}```\n", "head": branch, "base": self._settings.branch}
         try:
             response = self._client.post("/pulls", json=content)
             if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:  # there is a pull request for the branch

@@ -16,6 +16,10 @@ class RepositoryError(LifecycleError):
     """The repository cannot be read or written at the moment; the message is git's own."""
 
 
+class InvalidFileError(RepositoryError):
+    """One file in the repository is not what it should be, which concerns no other; a person has to correct it."""
+
+
 class Git:
     """Commands on one bare clone."""
 
@@ -30,7 +34,7 @@ class Git:
         if process.returncode != 0:
             message = " ".join(process.stderr.decode(errors="replace").split())
             raise RepositoryError(f"git {arguments[0]} failed: {message[-500:]}")
-        return process.stdout.decode()
+        return process.stdout.decode(errors="replace")  # people commit in any encoding
 
     def try_run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """The finished command, whatever its exit status. Raises RepositoryError when it takes too long."""
@@ -62,17 +66,26 @@ class ObjectReader:
     def read(self, commit: str, path: str) -> str | None:
         """A file's text, or None when the commit does not have it.
 
-        Raises RepositoryError when there is no such commit, or git has ended.
+        Raises InvalidFileError when it is no text, RepositoryError when there is no such commit, or git has ended.
         """
-        text = self._read_object(f"{commit}:{path}", "blob")
-        if text is None and self._read_object(commit, "commit") is None:
-            raise RepositoryError(f"there is no commit {commit} in the clone")
-        return text
+        content = self._read_object(f"{commit}:{path}", "blob")
+        if content is None:
+            if self._read_object(commit, "commit") is None:
+                raise RepositoryError(f"there is no commit {commit} in the clone")
+            return None
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            raise InvalidFileError(
+                f"{path} in the repository is not UTF-8 text: correct it there, or remove it"
+            ) from None
 
-    def _read_object(self, name: str, kind: str) -> str | None:
+    def _read_object(self, name: str, kind: str) -> bytes | None:
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise RepositoryError("git cat-file has no pipes")
+        if "\n" in name:
+            raise InvalidFileError(f"git cat-file cannot read {name!r}: a path must be one line")
         try:
             stdin.write(f"{name}\n".encode())
             stdin.flush()
@@ -81,11 +94,13 @@ class ObjectReader:
         header = stdout.readline().split()
         if header[-1:] == [b"missing"]:
             return None
-        if len(header) != 3 or header[1].decode() != kind:
+        if len(header) != 3:
             raise RepositoryError(f"git cat-file cannot read {name}")
-        text = stdout.read(int(header[2])).decode()
+        content = stdout.read(int(header[2]))
         stdout.read(1)
-        return text
+        if header[1].decode() != kind:  # after reading it: the next answer follows
+            raise InvalidFileError(f"{name} in the repository is a {header[1].decode()}, not a {kind}")
+        return content
 
     def close(self) -> None:
         self._process.communicate()

@@ -13,8 +13,9 @@ from typing import Any
 
 import yaml
 
-from lifecycle.core import CHALLENGER, ROLES, ModelVersion
+from lifecycle.core import CHALLENGER, ROLES, LifecycleError, ModelVersion
 from lifecycle.core.names import ANNOTATION_DOMAIN
+from lifecycle.core.text import to_line
 from lifecycle.gitops.settings import GitopsSettings
 
 # The stacks' kustomizations replace this name with a registry, a repository and a digest.
@@ -40,16 +41,22 @@ Weights = Mapping[str, int]
 """Percent of the requests by role."""
 
 
-class InvalidNameError(ValueError):
+class InvalidNameError(LifecycleError):
     """A registered model's name that is not a valid name for objects in a cluster."""
+
+
+def is_valid_name(model: str) -> bool:
+    """Whether Services, routes and folders can have the model's name."""
+    return bool(_NAME.fullmatch(model)) and len(model) <= _MAX_NAME
 
 
 def check_name(model: str) -> None:
     """Raises InvalidNameError unless Services, routes and folders can have the model's name."""
-    if not _NAME.fullmatch(model) or len(model) > _MAX_NAME:
+    if not is_valid_name(model):
         raise InvalidNameError(
-            f"the registered model's name '{model}' is not valid as the name of a Service: use lower-case letters, "
-            f"digits and hyphens, starting with a letter, at most {_MAX_NAME}; register the model under such a name"
+            f"the registered model's name '{to_line(model)}' is not valid as the name of a Service: use lower-case "
+            f"letters, digits and hyphens, starting with a letter, at most {_MAX_NAME}; register the model under such "
+            "a name"
         )
     if _RESERVED_NAME.search(model):
         raise InvalidNameError(

@@ -11,7 +11,7 @@ import yaml
 
 from lifecycle.core import CHALLENGER, CHAMPION, ROLES, ModelVersion
 from lifecycle.gitops import manifests
-from lifecycle.gitops.git import RepositoryError
+from lifecycle.gitops.git import InvalidFileError, RepositoryError
 from lifecycle.gitops.manifests import Weights
 from lifecycle.gitops.settings import GitopsSettings
 
@@ -69,8 +69,16 @@ def list_models_with_challenger(files: Files, settings: GitopsSettings) -> set[s
     """The models of the stack that declare a challenger, readable or not. Raises RepositoryError."""
     text = _read_stack(files, settings)
     with _explain_errors(_stack_kustomization(settings)):
-        models = manifests.parse_first(text).get("resources") or ()
-        return {model for model in models if files.read(_path(settings, model, f"{CHALLENGER}.yaml")) is not None}
+        resources = manifests.parse_first(text).get("resources") or ()
+        models = [resource for resource in resources if manifests.is_valid_name(resource)]  # people add others
+        return {model for model in models if _has_challenger(files, settings, model)}
+
+
+def _has_challenger(files: Files, settings: GitopsSettings, model: str) -> bool:
+    try:
+        return files.read(_path(settings, model, f"{CHALLENGER}.yaml")) is not None
+    except InvalidFileError:
+        return True  # its own rollout says what is wrong
 
 
 def edit_folder(files: Files, settings: GitopsSettings, folder: ModelFolder) -> Edits:
@@ -120,7 +128,7 @@ def _explain_errors(path: str) -> Iterator[None]:
         yield
     except (yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError, StopIteration) as error:
         reason = " ".join(str(error).split())
-        raise RepositoryError(
+        raise InvalidFileError(
             f"{path} in the repository is not in the form that promotions write ({reason}): correct it there, or "
             "remove it"
         ) from None

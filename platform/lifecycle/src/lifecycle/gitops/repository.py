@@ -22,11 +22,15 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from lifecycle.core.names import EVENT_TRAILER
+from lifecycle.core.names import EVENT_TRAILER, TRAILERS
+from lifecycle.core.text import to_line
 from lifecycle.gitops.git import Git, ObjectReader, RepositoryError
 from lifecycle.gitops.model_folder import Edits
 from lifecycle.gitops.settings import GitopsSettings
 
+_LOG_FORMAT = "%x00".join(
+    ("%H", "%ct", *(f"%(trailers:key={key},valueonly,unfold,separator=%x0A)" for key in TRAILERS))
+)
 _GC_INTERVAL = 500  # commits of some seven files each, after which git is asked whether to pack them
 _MAX_PUSH_DELAY = 2.0  # seconds before a rejected push is retried
 
@@ -72,13 +76,13 @@ class Change:
 
     @property
     def message(self) -> str:
-        trailers = "\n".join(f"{key}: {value}" for key, value in {**self.trailers, EVENT_TRAILER: self.event}.items())
-        return "\n\n".join(part for part in (self.subject, self.body, trailers) if part) + "\n"
+        trailers = [to_line(f"{key}: {value}") for key, value in {**self.trailers, EVENT_TRAILER: self.event}.items()]
+        return "\n\n".join(part for part in (to_line(self.subject), self.body, "\n".join(trailers)) if part) + "\n"
 
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit in the history: its time (seconds since 1970), and its trailers."""
+    """A commit in the history: its time (seconds since 1970), and those of `TRAILERS` that it has."""
 
     sha: str
     time: float
@@ -264,13 +268,16 @@ class Repository:
 
 
 def _log(git: Git, *arguments: str) -> Iterator[Commit]:
-    """Commits as `git log` lists them; fields end with NUL, commits with an RS."""
-    listing = git.run("log", "--format=%H%x00%ct%x00%(trailers:only,unfold)%x1e", *arguments)
-    for record in listing.split("\x1e"):
-        if record.strip():
-            sha, time_, trailers = record.strip("\n").split("\x00")
-            pairs = (line.partition(": ") for line in trailers.splitlines())
-            yield Commit(sha, float(time_), {key: value for key, _, value in pairs})
+    """Commits as `git log` lists them, with the trailers that git itself finds in their messages.
+
+    Fields end with NUL, which no commit message contains. Of a trailer that is repeated, the last one counts.
+    """
+    fields = git.run("log", "-z", f"--format={_LOG_FORMAT}", *arguments).split("\0")
+    width = 2 + len(TRAILERS)
+    for start in range(0, len(fields) - width + 1, width):
+        sha, time_, *values = fields[start : start + width]
+        last = {key: value.rpartition("\n")[2] for key, value in zip(TRAILERS, values, strict=True)}
+        yield Commit(sha, float(time_), {key: value for key, value in last.items() if value})
 
 
 def _format_commit(mark: int, parent: str, message: str, edits: Edits, settings: GitopsSettings) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import math
 import signal
 import sys
@@ -26,6 +25,8 @@ from lifecycle.core import (
     read_settings,
 )
 from lifecycle.core.endpoint import Heartbeat, serve_endpoint
+from lifecycle.core.logs import configure_logging
+from lifecycle.core.text import to_line
 from lifecycle.gate import GateSettings, evaluate_version
 from lifecycle.gitops.settings import GitopsSettings
 from lifecycle.promotion import metrics
@@ -44,8 +45,7 @@ _RECEIVER_PORT = 8080
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 success, 1 not promoted or not possible, 2 wrong usage."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses, and Slack's are secrets
+    configure_logging()
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -119,7 +119,7 @@ def _promote(options: argparse.Namespace) -> int:
         event = inbox.find(id_)
     if event is None:
         return 1
-    print(f"{event.model} version {event.version}: {event.outcome} {event.detail}".rstrip())
+    print(to_line(f"{event.model} version {event.version}: {event.outcome} {event.detail}"))
     return 0 if event.outcome in _SUCCESSFUL else 1
 
 
@@ -127,7 +127,7 @@ def _scan(options: argparse.Namespace) -> int:  # noqa: ARG001
     registry = ModelRegistry(read_settings(RegistrySettings).mlflow_tracking_uri, fail_fast=True)
     inbox = Inbox(read_settings(WorkerSettings).inbox.get_secret_value())
     for missed in add_missed_events(registry, inbox):
-        print(f"{missed} was missed and is added")
+        print(to_line(f"{missed} was missed and is added"))
     inbox.close()
     return 0
 
@@ -141,8 +141,8 @@ def _status(options: argparse.Namespace) -> int:  # noqa: ARG001
     inbox = Inbox(read_settings(WorkerSettings).inbox.get_secret_value())
     print(", ".join(f"{count} {outcome}" for outcome, count in inbox.counts().items()) or "the inbox is empty")
     for event in inbox.latest(_LISTED_EVENTS):
-        state = f"{event.outcome}, {event.attempts} retries. {event.detail}".rstrip()
-        print(f"{event.model} version {event.version}: {state}")
+        state = f"{event.outcome}, {event.attempts} retries. {event.detail}"
+        print(to_line(f"{event.model} version {event.version}: {state}"))
     inbox.close()
     return 0
 

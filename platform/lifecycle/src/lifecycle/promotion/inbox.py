@@ -35,6 +35,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from lifecycle.core import LifecycleError
+from lifecycle.core.text import to_line
 
 WAITING = "waiting"  # the outcome of an event that is not finished
 _TIMEOUT = 30  # seconds to wait for the connection, or for another process's write to the file
@@ -104,11 +105,12 @@ class Inbox:
 
     def defer(self, event: Event, delay: float, detail: str) -> None:
         """Retry the event in `delay` seconds."""
-        changes = {"attempts": _EVENT.c.attempts + 1, "due": time.time() + delay, "detail": detail}
+        changes = {"attempts": _EVENT.c.attempts + 1, "due": time.time() + delay, "detail": to_line(detail)}
         self._execute(update(_EVENT).where(_EVENT.c.id == event.id, _IS_WAITING).values(changes))
 
     def finish(self, event: Event, outcome: str, detail: str) -> None:
-        changes = {"outcome": outcome, "detail": detail, "finished": time.time()}
+        # Text in PostgreSQL cannot contain NUL.
+        changes = {"outcome": outcome, "detail": to_line(detail), "finished": time.time()}
         self._execute(update(_EVENT).where(_EVENT.c.id == event.id).values(changes))
 
     def has_event(self, model: str, version: str, outcomes: Sequence[str]) -> bool:

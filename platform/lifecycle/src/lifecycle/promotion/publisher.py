@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lifecycle.core import CHALLENGER, CHAMPION, ModelVersion
 from lifecycle.gitops.forge import Forge
-from lifecycle.gitops.git import RepositoryError
+from lifecycle.gitops.git import InvalidFileError, RepositoryError
 from lifecycle.gitops.model_folder import Edits, ModelFolder, edit_folder, read_folder
 from lifecycle.gitops.repository import Change, Repository, Tree
 from lifecycle.gitops.settings import GitopsSettings
@@ -43,27 +43,42 @@ class Publisher:
             self._repository.close()
         self._repository = None
 
-    def publish(self, promotions: Mapping[str, ModelVersion]) -> Mapping[str, Publication]:
+    def publish(self, promotions: Mapping[str, ModelVersion]) -> Mapping[str, Publication | InvalidFileError]:
         """Declare versions as challengers, one commit per event; promotions and publications by event.
 
-        Raises RepositoryError. What was pushed before the error is found in the history when the event is retried.
+        A folder that cannot be read is the result of its own event only. Raises RepositoryError for what concerns all.
+        What was pushed before the error is found in the history when the event is retried.
         """
         self._repository = self._repository or Repository(self._settings)
-        changes = [self._create_change(event, model_version) for event, model_version in promotions.items()]
+        problems: dict[str, InvalidFileError] = {}
+        changes = [_create_change(event, version, self._settings, problems) for event, version in promotions.items()]
         try:
-            if self._forge is None:
-                commits = self._repository.commit(changes)
-                return {event: Publication(commit or "") for event, commit in commits.items()}
-            return {change.event: _open_pull_request(self._repository, self._forge, change) for change in changes}
+            return {**self._publish(self._repository, changes), **problems}
         except RepositoryError:
             self.close()
             raise
 
-    def _create_change(self, event: str, model_version: ModelVersion) -> Change:
-        def edit(tree: Tree) -> Edits:
-            return edit_challenger(tree, self._settings, model_version)
+    def _publish(self, repository: Repository, changes: Sequence[Change]) -> Mapping[str, Publication]:
+        if self._forge is None:
+            commits = repository.commit(changes)
+            return {event: Publication(commit or "") for event, commit in commits.items()}
+        return {change.event: _open_pull_request(repository, self._forge, change) for change in changes}
 
-        return Change(event, f"Promote {model_version} to {CHALLENGER}", edit, model_version.trailers)
+
+def _create_change(
+    event: str, model_version: ModelVersion, settings: GitopsSettings, problems: dict[str, InvalidFileError]
+) -> Change:
+    """The change of a promotion; one that is not possible changes nothing, and is added to `problems`."""
+
+    def edit(tree: Tree) -> Edits:
+        problems.pop(event, None)  # of an attempt that another push overtook
+        try:
+            return edit_challenger(tree, settings, model_version)
+        except InvalidFileError as error:
+            problems[event] = error
+            return {}
+
+    return Change(event, f"Promote {model_version} to {CHALLENGER}", edit, model_version.trailers)
 
 
 def _open_pull_request(repository: Repository, forge: Forge, change: Change) -> Publication:

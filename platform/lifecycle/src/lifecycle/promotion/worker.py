@@ -26,6 +26,7 @@ from lifecycle.core import (
 )
 from lifecycle.core.backoff import choose_delay
 from lifecycle.gate import GateReport
+from lifecycle.gitops.git import InvalidFileError
 from lifecycle.gitops.manifests import InvalidNameError, check_name
 from lifecycle.promotion import metrics
 from lifecycle.promotion.inbox import Event, Inbox, InboxError
@@ -88,7 +89,7 @@ class Worker:
         self._stack = stack
         self._examining: dict[Future[Decision], Event] = {}
         self._accepted: Batch = {}
-        self._pushing: dict[Future[Mapping[str, Publication]], Batch] = {}
+        self._pushing: dict[Future[Mapping[str, Publication | InvalidFileError]], Batch] = {}
         self._finishing: dict[Future[None], Event] = {}
 
     def run(self, stop: threading.Event, *, until_idle: bool = False, beat: Callable[[], None] = lambda: None) -> None:
@@ -164,7 +165,11 @@ class Worker:
             with self._defer_on_error(*(event for event, _ in batch.values())):
                 publications = pushed.result()
                 for event, decision in batch.values():
-                    self._finishing[finishers.submit(self._finish, event, decision, publications[event.id])] = event
+                    publication = publications[event.id]
+                    if isinstance(publication, InvalidFileError):
+                        self._defer(event, publication)
+                    else:
+                        self._finishing[finishers.submit(self._finish, event, decision, publication)] = event
         for finished, event in _pop_done(self._finishing):
             with self._defer_on_error(event):
                 finished.result()

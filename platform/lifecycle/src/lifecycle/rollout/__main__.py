@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import signal
 import sys
 import threading
@@ -23,6 +22,8 @@ from lifecycle.core import (
     read_settings,
 )
 from lifecycle.core.endpoint import Heartbeat, serve_endpoint
+from lifecycle.core.logs import configure_logging
+from lifecycle.core.text import to_line
 from lifecycle.gitops.git import RepositoryError
 from lifecycle.gitops.repository import Repository
 from lifecycle.gitops.settings import GitopsSettings
@@ -34,8 +35,7 @@ from lifecycle.rollout.watcher import Candidates, Watcher, find_candidates
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 success, 1 not possible, 2 wrong usage. A completed rollback is a success."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses, and Slack's are secrets
+    configure_logging()
     options = _parser().parse_args(arguments)
     try:
         settings = read_settings(RolloutSettings)
@@ -113,7 +113,7 @@ def _run(controller: Controller, name: str, poll_interval: float) -> None:
         except (RegistryError, RepositoryError) as error:
             result = StepResult(f"waiting: {error}")
         if result.message != printed:
-            print(f"{name}: {result.message}", flush=True)
+            print(to_line(f"{name}: {result.message}"), flush=True)
         printed = result.message
         if result.is_done:
             return
@@ -121,11 +121,11 @@ def _run(controller: Controller, name: str, poll_interval: float) -> None:
 
 
 def _step(controller: Controller, name: str, poll_interval: float) -> None:  # noqa: ARG001
-    print(f"{name}: {controller.step(name).message}")
+    print(to_line(f"{name}: {controller.step(name).message}"))
 
 
 def _abort(controller: Controller, name: str, poll_interval: float) -> None:  # noqa: ARG001
-    print(f"{name}: {controller.abort(name, 'aborted by hand').message}")
+    print(to_line(f"{name}: {controller.abort(name, 'aborted by hand').message}"))
 
 
 @contextmanager

@@ -28,6 +28,8 @@ from lifecycle.core import (
     Status,
 )
 from lifecycle.core.names import MODEL_TRAILER, REPLACED_TRAILER, ROLLOUT_TRAILER, VERSION_TRAILER
+from lifecycle.core.text import to_line
+from lifecycle.gitops.manifests import check_name
 from lifecycle.gitops.model_folder import (
     Edits,
     ModelFolder,
@@ -117,7 +119,7 @@ class Controller:
 
         Raises RolloutError when a person has to act.
         """
-        folder = read_folder(self._repository.refresh(), self._repository.settings, model)
+        folder = self._read_folder(model)
         if folder.challenger is None:
             return self._conclude(folder)
         rollout = self._read_rollout(folder, folder.challenger)
@@ -125,14 +127,23 @@ class Controller:
 
     def abort(self, model: str, reason: str) -> StepResult:
         """Roll back, whatever the evaluation says."""
-        folder = read_folder(self._repository.refresh(), self._repository.settings, model)
+        folder = self._read_folder(model)
         if folder.challenger is None:
             return self._conclude(folder)
         return self._roll_back(self._read_rollout(folder, folder.challenger), [reason])
 
+    def _read_folder(self, model: str) -> ModelFolder:
+        check_name(model)
+        return read_folder(self._repository.refresh(), self._repository.settings, model)
+
+    def _read_history(self, model: str) -> Sequence[Commit]:
+        """The latest commits of the model's promotions and rollouts, newest first."""
+        commits = self._repository.history(folder_path(self._repository.settings, model), _MAX_COMMITS)
+        return [commit for commit in commits if commit.trailers.get(MODEL_TRAILER) == model]
+
     def _read_rollout(self, folder: ModelFolder, challenger: ModelVersion) -> _Rollout:
         commits: list[Commit] = []
-        for commit in self._repository.history(folder_path(self._repository.settings, folder.model), _MAX_COMMITS):
+        for commit in self._read_history(folder.model):
             if ROLLOUT_TRAILER in commit.trailers:
                 commits.append(commit)
             elif commit.trailers.get(VERSION_TRAILER) == challenger.version:
@@ -207,7 +218,7 @@ class Controller:
                 return {}
             return {**restored, **edit_stack(tree, settings, model, present=existed)}
 
-        why = [f"At {rollout.weight} % of the requests:", *(f"- {' '.join(reason.split())}" for reason in reasons)]
+        why = [f"At {rollout.weight} % of the requests:", *(f"- {to_line(reason)}" for reason in reasons)]
         reverts = [f"This reverts commit {commit.sha}." for commit in rollout.commits]
         body = "\n\n".join("\n".join(lines) for lines in (why, [*reverts, f"{path} is as it was before them."]))
         change = Change("", f"Revert the rollout of {rollout.challenger}", edit, body=body)
@@ -246,9 +257,7 @@ class Controller:
 
     def _conclude(self, folder: ModelFolder) -> StepResult:
         """Make the registry agree with a folder without a challenger; the status comes last and says it is done."""
-        path = folder_path(self._repository.settings, folder.model)
-        commits = self._repository.history(path, _MAX_COMMITS)
-        last = next((commit for commit in commits if ROLLOUT_TRAILER in commit.trailers), None)
+        last = next((commit for commit in self._read_history(folder.model) if ROLLOUT_TRAILER in commit.trailers), None)
         if last is None or last.trailers[ROLLOUT_TRAILER] not in _FINAL_STATUS:
             return StepResult("there is no challenger to roll out", is_done=True)
         stage, version = last.trailers[ROLLOUT_TRAILER], last.trailers[VERSION_TRAILER]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from lifecycle.core import LifecycleError, ModelRegistry, Status
 from lifecycle.core.backoff import choose_delay
+from lifecycle.gitops.manifests import is_valid_name
 from lifecycle.gitops.model_folder import list_models_with_challenger
 from lifecycle.gitops.repository import Repository
 from lifecycle.rollout import metrics
@@ -41,7 +42,9 @@ def find_candidates(repository: Repository, registry: ModelRegistry) -> Candidat
     Raises RepositoryError or RegistryError.
     """
     declared = list_models_with_challenger(repository.refresh(), repository.settings)
-    return Candidates(repository.head, {*declared, *registry.list_models_with_status(Status.ROLLING_OUT)})
+    # Anybody may register a model under a name that is a path, and set its status.
+    open_ = {model for model in registry.list_models_with_status(Status.ROLLING_OUT) if is_valid_name(model)}
+    return Candidates(repository.head, declared | open_)
 
 
 class Watcher:
