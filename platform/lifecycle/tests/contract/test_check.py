@@ -61,6 +61,13 @@ def fake_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     return write
 
 
+class NamedClasses(RandomForestClassifier):
+    """Fitted to the names of two classes. Saved as the forest that it is."""
+
+    def fit(self, table: pd.DataFrame, classes: list[int]) -> RandomForestClassifier:
+        return RandomForestClassifier(3).fit(table, ["malignant" if each else "benign" for each in classes])
+
+
 def save(folder: Path, classifier: RandomForestClassifier, **options: Any) -> None:
     fitted = classifier.fit(TABLE, [0, 0, 1, 1])
     terms = contract.load()
@@ -120,7 +127,16 @@ def test_missing_weights_are_rejected(model: Path) -> None:
 def test_corrupt_weights_are_rejected_by_loading_them(model: Path) -> None:
     whole = (model / "model.skops").read_bytes()
     (model / "model.skops").write_bytes(whole[: len(whole) // 2])
-    assert "does not load in the serving environment" in rejection(model)
+    assert "The model's artifact is corrupt, so it does not load (BadZipFile: " in rejection(model)
+
+
+@pytest.mark.process
+def test_a_model_that_does_not_predict_is_not_called_corrupt(tmp_path: Path) -> None:
+    """It predicts names of classes, as its training data has them."""
+    save(tmp_path / "model", NamedClasses(3))
+    message = rejection(tmp_path / "model")
+    assert "and does not predict: ValueError: could not convert string to float: " in message
+    assert "corrupt" not in message
 
 
 def test_a_pickle_is_rejected_without_opening_it(tmp_path: Path) -> None:
@@ -142,7 +158,10 @@ def test_a_type_that_is_hidden_in_the_weights_is_not_built(tmp_path: Path) -> No
     untrusted = f"{UntrustedForest.__module__}.UntrustedForest"
     save(tmp_path / "model", UntrustedForest(3), skops_trusted_types=[*contract.load().trusted_types, untrusted])
     rewrite(tmp_path / "model", sklearn__skops_trusted_types=list(contract.load().trusted_types))
-    assert "UntrustedTypesFoundException" in rejection(tmp_path / "model")
+    message = rejection(tmp_path / "model")
+    assert "does not load in the serving environment" in message
+    assert "UntrustedTypesFoundException" in message
+    assert "corrupt" not in message
 
 
 @pytest.mark.parametrize("change", [{"python_function__loader_module": "os"}, {"python_function__code": "code"}])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
+from azure.core.exceptions import ResourceNotFoundError, ServiceRequestError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from mlflow.exceptions import MlflowException
 
 from lifecycle.core import ArtifactError, LifecycleError, ModelRegistry, RegistryError, UnreachableError
@@ -32,6 +35,38 @@ def test_transient_failures_differ_from_rejected_calls(message: str, error: type
     registry = ModelRegistry("http://mlflow")
     with pytest.raises(LifecycleError) as caught, registry.translate_errors():
         raise MlflowException(message)
+    assert type(caught.value) is error
+
+
+def with_status(status: int) -> ClientError:
+    return ClientError({"ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject")
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (with_status(404), ArtifactError),
+        (with_status(403), UnreachableError),
+        (with_status(503), UnreachableError),
+        (EndpointConnectionError(endpoint_url="https://s3"), UnreachableError),
+        (ServiceRequestError("no route to host"), UnreachableError),
+        (ResourceNotFoundError("gone"), ArtifactError),
+        (OSError(errno.ENOSPC, "No space left on device"), OSError),
+        (FileNotFoundError(errno.ENOENT, "No such file"), ArtifactError),
+    ],
+)
+def test_a_store_that_does_not_answer_is_no_missing_artifact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception, error: type[Exception]
+) -> None:
+    if isinstance(failure, ResourceNotFoundError):
+        failure.status_code = 404
+
+    def fail(*_: object, **__: object) -> str:
+        raise failure
+
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", fail)
+    with pytest.raises(error) as caught:
+        ModelRegistry("http://mlflow").download("runs:/run/evaluation", tmp_path)
     assert type(caught.value) is error
 
 

@@ -32,8 +32,7 @@ def predict_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Predict without an interpreter of its own, which tests/contract and the first test here prove."""
 
     def predict(artifact: Artifact, terms: object, settings: object, rows: Path) -> list[float]:  # noqa: ARG001
-        predictions: list[float] = probe.predict(str(artifact.folder), str(rows))["predictions"]
-        return predictions
+        return probe.predict(probe.load(str(artifact.folder)), str(rows))
 
     monkeypatch.setattr(contract, "predict", predict)
 

@@ -6,18 +6,27 @@ The gates here have fixed reports; test_worker_with_gate uses the real one.
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Mapping
 
 import pytest
 
-from lifecycle.core import ModelRegistry, ModelVersion, NotificationSettings, RegisteredVersion
+from lifecycle.core import (
+    ModelRegistry,
+    ModelVersion,
+    NotificationSettings,
+    RegisteredVersion,
+    RegistryError,
+    UnreachableError,
+)
 from lifecycle.gate import GateReport
 from lifecycle.gitops.git import InvalidFileError
 from lifecycle.gitops.repository import Change, Repository
 from lifecycle.gitops.settings import GitopsSettings
 from lifecycle.promotion.inbox import Inbox
 from lifecycle.promotion.publisher import Publication
+from lifecycle.promotion.reconciliation import add_missed_events
 from support.git_remote import GitRemote
 from support.network import UNUSED_URL, JsonReceiver, TcpProxy
 from support.promotion import (
@@ -196,7 +205,7 @@ def test_an_event_is_retried_until_the_registry_is_back(
     assert remote.events() == ["e1"]
 
 
-def test_a_gate_that_raises_is_retried_and_people_are_notified_once(
+def test_a_store_that_does_not_answer_is_retried_and_people_are_notified_once(
     inbox: Inbox,
     gitops: GitopsSettings,
     models: RegisteredModels,
@@ -209,7 +218,7 @@ def test_a_gate_that_raises_is_retried_and_people_are_notified_once(
         nonlocal attempts
         attempts += 1
         if attempts <= 7:
-            raise RuntimeError("the store does not answer")
+            raise UnreachableError("the store does not answer")
         return PASSED
 
     name = models.create()
@@ -221,6 +230,71 @@ def test_a_gate_that_raises_is_retried_and_people_are_notified_once(
     assert [notification["outcome"] for notification in notifications.received] == ["stuck", "promoted"]
     assert notifications.received[0]["details"] == ["5 attempts failed, the last one with: the store does not answer"]
     assert remote.events() == ["e1"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("Target is multiclass but average='binary'"), "ValueError: Target is multiclass"),
+        (KeyError("target"), "KeyError: 'target'"),
+        (RecursionError("maximum recursion depth exceeded"), "RecursionError: "),
+        (FileNotFoundError(2, "No such file or directory"), "FileNotFoundError: "),
+        (RegistryError("MLflow rejects the call: no such run"), "MLflow rejects the call: no such run"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_gate_that_raises_rejects_the_version_at_once_with_the_reason(
+    inbox: Inbox,
+    gitops: GitopsSettings,
+    models: RegisteredModels,
+    notifications: JsonReceiver,
+    error: Exception,
+    reason: str,
+) -> None:
+    calls = []
+
+    def raising(*arguments: object) -> GateReport:
+        calls.append(arguments)
+        raise error
+
+    name = models.create()
+    version = models.create_version(name)
+    promotion = Promotion(inbox, gitops, models.uri, raising, NotificationSettings(url=notifications.url))
+    assert promotion.outcomes(("e1", name, version)) == ["rejected"]
+    assert len(calls) == 1
+    (notification,) = notifications.received
+    assert notification["outcome"] == "rejected"
+    assert notification["details"][0].startswith(f"The gate cannot evaluate it: {reason}")
+    assert models.status(name, version) == "rejected"
+
+
+@pytest.mark.parametrize(
+    "error", [UnreachableError("no answer"), OSError(errno.ENOSPC, "No space left"), MemoryError()]
+)
+def test_an_event_whose_cause_does_not_pass_fails_in_the_end_and_is_not_added_again(
+    inbox: Inbox, gitops: GitopsSettings, models: RegisteredModels, notifications: JsonReceiver, error: Exception
+) -> None:
+    calls = []
+
+    def raising(*arguments: object) -> GateReport:
+        calls.append(arguments)
+        raise error
+
+    name = models.create()
+    version = models.create_version(name)
+    promotion = Promotion(inbox, gitops, models.uri, raising, NotificationSettings(url=notifications.url))
+    promotion.worker._settings = FAST_RETRIES.model_copy(update={"max_attempts": 3})
+    inbox.add("e1", name, version)
+    with promotion.working():
+        eventually(lambda: bool(inbox.counts().get("failed")))
+    assert len(calls) == 3
+    (notification,) = notifications.received
+    assert notification["outcome"] == "failed"
+    assert notification["details"][0].startswith("3 attempts failed, the last one with: ")
+    assert notification["details"][1] == f"`python -m lifecycle.promotion promote {name} {version}` tries again"
+    assert ModelVersion(name, version) not in [
+        ModelVersion(missed.model, missed.version) for missed in add_missed_events(promotion.registry, inbox)
+    ]
 
 
 def test_a_slow_gate_delays_no_other_event(

@@ -1,12 +1,15 @@
 """Runs in the serving environment's interpreter, which need not have this package: `probe.py REQUEST RESPONSE`.
 
 Both files are JSON. The request {"libraries": [names]} gets versions as the response; one with "model" (a folder) and
-"rows" (a Parquet file, or null for the model's own input example) gets predictions.
+"rows" (a Parquet file, or null for the model's own input example) gets predictions. An error has the step that failed,
+and whether a file could not be decoded.
 """
 
 import json
 import platform
 import sys
+import zipfile
+import zlib
 from importlib import metadata
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -24,17 +27,22 @@ def read_versions(names: list[str]) -> dict[str, Any]:
     return {"python": platform.python_version(), "libraries": versions}
 
 
-def predict(folder: str, rows: str | None) -> dict[str, Any]:
+def load(folder: str) -> Any:
     import mlflow.pyfunc
-    import pandas
 
     model = mlflow.pyfunc.load_model(folder)
     load_neighbour("native_structures").check_native_structures(model.get_raw_model())
+    return model
+
+
+def predict(model: Any, rows: str | None) -> list[float]:
+    import pandas
+
     if rows is None:
         table = model.input_example
     else:
         table = pandas.read_parquet(rows, columns=model.metadata.get_input_schema().input_names())
-    return {"predictions": [float(value) for value in model.predict(table)]}
+    return [float(value) for value in model.predict(table)]
 
 
 def load_neighbour(name: str) -> Any:
@@ -46,13 +54,21 @@ def load_neighbour(name: str) -> Any:
 
 
 def respond(request: dict[str, Any]) -> dict[str, Any]:
+    step = "read versions"
     try:
-        if "model" in request:
-            return predict(request["model"], request["rows"])
-        return read_versions(request["libraries"])
+        if "model" not in request:
+            return read_versions(request["libraries"])
+        step = "load"
+        model = load(request["model"])
+        step = "predict"
+        return {"predictions": predict(model, request["rows"])}
     except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}"}
+        is_corrupt = step == "load" and isinstance(error, _UNDECODABLE)
+        return {"error": f"{type(error).__name__}: {error}", "step": step, "is_corrupt": is_corrupt}
 
+
+# How a damaged zip file, compressed data, JSON and numpy's arrays fail; skops saves models as these.
+_UNDECODABLE = (zipfile.BadZipFile, zlib.error, EOFError, json.JSONDecodeError, UnicodeDecodeError)
 
 if __name__ == "__main__":
     with open(sys.argv[1]) as request_file:

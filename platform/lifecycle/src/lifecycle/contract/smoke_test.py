@@ -48,11 +48,22 @@ def _probe(python: Path, request: Mapping[str, Any], settings: ContractSettings)
         _run([str(python), "-I", str(_PROBE), str(request_file), str(response_file)], settings)
         response: dict[str, Any] = json.loads(response_file.read_text())
     if "error" in response:
-        raise ContractError(
-            f"The model does not load in the serving environment ({python}): {response['error'][:500]}. "
-            "The artifact is corrupt, or was not saved by this pipeline. Train it again."
-        )
+        raise ContractError(_explain(response, python))
     return response
+
+
+def _explain(response: Mapping[str, Any], python: Path) -> str:
+    error = response["error"][:500]
+    if response["is_corrupt"]:
+        return f"The model's artifact is corrupt, so it does not load ({error}). Train it again."
+    if response["step"] == "load":
+        return f"The model does not load in the serving environment ({python}): {error}. Correct that, and train again."
+    if response["step"] == "predict":
+        return (
+            f"The model loads in the serving environment ({python}) and does not predict: {error}. It has to return "
+            "a number for each row of its signature's columns."
+        )
+    return f"The serving environment ({python}) cannot be examined: {error}."
 
 
 def _run(command: list[str], settings: ContractSettings) -> None:

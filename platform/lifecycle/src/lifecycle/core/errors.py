@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
+_PASSING = frozenset(
+    (errno.EAGAIN, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC)
+)
+
 
 class LifecycleError(Exception):
     """A problem that a person has to fix. Command lines print the message without a traceback."""
@@ -21,3 +27,10 @@ class UnreachableError(RegistryError):
 
 class ArtifactError(LifecycleError):
     """An artifact is missing or unreadable. Trying again does not help."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying again later may help: a server does not answer, or a machine has no memory or disk left."""
+    if isinstance(error, OSError):
+        return isinstance(error, ConnectionError | TimeoutError) or error.errno in _PASSING
+    return isinstance(error, UnreachableError | MemoryError)

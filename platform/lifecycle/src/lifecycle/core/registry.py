@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
-from lifecycle.core.errors import ArtifactError, RegistryError, UnreachableError
+from lifecycle.core.errors import ArtifactError, LifecycleError, RegistryError, UnreachableError, is_transient
 from lifecycle.core.model_version import Lineage, ModelVersion, RegisteredVersion
 from lifecycle.core.names import CHALLENGER, DATA_VERSION_TAG, GIT_COMMIT_TAG, STATUS_TAG, Status
 from lifecycle.core.text import to_line
@@ -28,7 +28,9 @@ _HEALTH_TIMEOUT = 10.0  # seconds
 _MAX_MESSAGE = 300  # characters of an MLflow message that an error quotes
 
 # How MLflow's client words a failure that may pass; it has no type for it (mlflow/utils/rest_utils.py, 3.17).
-_TRANSIENT = re.compile(r"failed with (timeout )?exception|error code 5\d\d|Max retries exceeded|too many 5\d\d")
+_TRANSIENT = re.compile(
+    r"failed with (timeout )?exception|error code 5\d\d|Max retries exceeded|too many 5\d\d|error code 429"
+)
 # How the store words that something does not exist; error codes do not tell: an alias that is not set has the code of
 # a malformed request, and any web server's 404 has that of a missing model.
 # https://github.com/mlflow/mlflow/blob/v3.17.2/mlflow/store/model_registry/sqlalchemy_store.py
@@ -146,7 +148,7 @@ class ModelRegistry:
         """Download a model or another artifact into the folder `destination`; returns its path there.
 
         `uri` is `models:/<model>/<version>`, `models:/m-...` or `runs:/<run>/<path>`.
-        Raises ArtifactError when there is no such artifact.
+        Raises ArtifactError when there is no such artifact, UnreachableError when its store does not answer.
         """
         from mlflow import artifacts
 
@@ -155,10 +157,10 @@ class ModelRegistry:
             with self.translate_errors():
                 location = self._locate(uri)
                 path = Path(artifacts.download_artifacts(location, dst_path=str(destination), tracking_uri=self.uri))
-        except UnreachableError:
-            raise
-        except (RegistryError, OSError) as error:
-            raise ArtifactError(f"The artifact {uri} is missing from MLflow's store or unreadable: {error}") from None
+        except Exception as error:
+            if is_transient(error):
+                raise
+            raise _explain_download(uri, error) from None
         if path.is_dir() and not any(path.iterdir()):
             raise ArtifactError(f"The artifact {uri} is missing from MLflow's store: its folder is empty. Train again.")
         return path
@@ -219,6 +221,21 @@ def _unreachable(uri: str, error: Exception) -> UnreachableError:
     return UnreachableError(
         f"MLflow does not answer at {uri!r} ({_first_line(error)}). Start it, or set MLFLOW_TRACKING_URI to "
         "its address."
+    )
+
+
+def _explain_download(uri: str, error: Exception) -> LifecycleError:
+    """The clients of the clouds' stores have errors of their own, with the status of the response if there is one."""
+    missing = ArtifactError(f"The artifact {uri} is missing from MLflow's store or unreadable: {_first_line(error)}")
+    if not type(error).__module__.startswith(("botocore.", "azure.")):
+        return missing
+    response = getattr(error, "response", None)
+    metadata = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+    if metadata.get("HTTPStatusCode", getattr(error, "status_code", None)) == httpx.codes.NOT_FOUND:
+        return missing
+    return UnreachableError(
+        f"The store of the artifact {uri} does not give it ({type(error).__name__}: {_first_line(error)}). Check the "
+        "store, and the permissions of this process."
     )
 
 

@@ -17,8 +17,9 @@ import pandas as pd
 
 from lifecycle import contract
 from lifecycle.core import CHAMPION, ArtifactError, LifecycleError, ModelRegistry
+from lifecycle.core.errors import is_transient
 from lifecycle.core.names import GATE_REASONS_TAG, GATE_REPORT_PATH, GATE_TAG, HELD_OUT_PATH, SLICES_PATH
-from lifecycle.gate.scores import score
+from lifecycle.gate.scores import ScoringError, score
 from lifecycle.gate.settings import GateSettings
 
 # Metrics that a run logged and those of the loaded model differ at most by rounding.
@@ -64,7 +65,7 @@ def evaluate_model(registry: ModelRegistry, model: str, uri: str, run_id: str, s
         try:
             held_out = _HeldOutData(registry, run_id, Path(scratch))
             metrics = held_out.score(uri)
-        except ArtifactError as error:
+        except (ArtifactError, ScoringError) as error:
             return GateReport(False, [str(error)], {})
         reasons = [*_contradictions(registry, run_id, metrics), *_shortfalls(metrics, settings)]
         champion = registry.find_by_alias(model, CHAMPION)
@@ -72,7 +73,7 @@ def evaluate_model(registry: ModelRegistry, model: str, uri: str, run_id: str, s
             champion_uri = champion.model_version.uri
             try:
                 champion_metrics = held_out.score(champion_uri)
-            except ArtifactError as error:
+            except (ArtifactError, ScoringError) as error:
                 return GateReport(False, [*reasons, f"The champion cannot be compared with: {error}"], metrics)
             reasons += _regressions(metrics, champion_metrics, champion_uri, settings.margin)
             metrics |= {f"{CHAMPION}/{key}": value for key, value in champion_metrics.items()}
@@ -105,7 +106,11 @@ class _HeldOutData:
             self._rows = pd.read_parquet(self._path)
             self._slices: list[str] = json.loads(slices.read_text())
         except (ValueError, OSError) as error:
+            if is_transient(error):
+                raise
             raise ArtifactError(f"The held-out data of run {run_id} is unreadable: {error}. Train again.") from None
+        if not isinstance(self._slices, list):
+            raise ArtifactError(f"{SLICES_PATH} of run {run_id} is no list of columns. Train again.")
 
     def score(self, uri: str) -> dict[str, float]:
         """Load a model in the serving environment and score its predictions. Raises ArtifactError."""

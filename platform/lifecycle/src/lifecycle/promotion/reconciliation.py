@@ -22,7 +22,7 @@ WEBHOOK_EVENT: Final = "model_version_alias.created"
 
 _NOT_EVALUATED = ("", Status.REGISTERED)
 # Outcomes that leave the status as it was, so that only the inbox tells that the version is not new.
-_KNOWN_OUTCOMES = (WAITING, "requested", "unchanged")
+_KNOWN_OUTCOMES = (WAITING, "requested", "unchanged", "failed")
 
 _log = logging.getLogger(__name__)
 

@@ -52,6 +52,12 @@ class WorkerSettings(BaseSettings):
     poll_interval: float = Field(0.1, gt=0, description="seconds between two reads of the inbox")
     retry_delay: float = Field(1.0, gt=0, description="seconds before a failed event is retried; doubled each time")
     max_retry_delay: float = Field(60.0, gt=0, description="seconds up to which the delay is doubled")
+    max_attempts: int = Field(
+        2000,
+        ge=1,
+        description="attempts after which an event has failed; about a day, with the other defaults, of an MLflow or a "
+        "repository that does not answer",
+    )
     stuck_after: int = Field(5, ge=1, description="attempts after which a notification says that an event is stuck")
 
     webhook_url: str = Field(

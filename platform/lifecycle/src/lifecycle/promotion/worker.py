@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 
 from lifecycle.core import (
     CHALLENGER,
+    LifecycleError,
     ModelRegistry,
     ModelVersion,
     Notification,
@@ -25,6 +26,7 @@ from lifecycle.core import (
     Status,
 )
 from lifecycle.core.backoff import choose_delay
+from lifecycle.core.errors import is_transient
 from lifecycle.gate import GateReport
 from lifecycle.gitops.git import InvalidFileError
 from lifecycle.gitops.manifests import InvalidNameError, check_name
@@ -62,7 +64,7 @@ Batch = dict[str, tuple[Event, Decision]]
 """Events to commit, by ID."""
 
 
-class NotReadyError(Exception):
+class NotReadyError(LifecycleError):
     """The registration of the version has not finished."""
 
 
@@ -145,12 +147,23 @@ class Worker:
         if not registered.is_ready:
             raise NotReadyError(f"the version is {registered.state} in MLflow")
         with self._gate_slots:
-            report = self._gate(self._registry, event.model, event.version)
+            report = self._evaluate(event)
         # A gate takes long enough for a newer version to have become the challenger, and to have passed.
         current = self._registry.find_by_alias(event.model, CHALLENGER)
         if current is None or current.model_version != model_version:
             return _superseded(event, current)
         return Decision("promoted" if report.passed else "rejected", model_version, list(report.reasons))
+
+    def _evaluate(self, event: Event) -> GateReport:
+        """The gate's report. A gate that cannot evaluate the version rejects it, unless trying again may help."""
+        try:
+            return self._gate(self._registry, event.model, event.version)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            if not isinstance(error, LifecycleError):
+                _log.exception("The gate failed on %s version %s", event.model, event.version)
+            return GateReport(False, [f"The gate cannot evaluate it: {_describe(error)}"], {})
 
     def _collect(self, finishers: Executor) -> None:
         """Hand the results of a stage to the next stage; defer the events of those that failed."""
@@ -204,16 +217,31 @@ class Worker:
                 self._defer(event, error)
 
     def _defer(self, event: Event, error: Exception) -> None:
-        """Retry the event with growing delays, for ever: the cause may be anywhere, and people are notified."""
+        """Retry the event with growing delays; people are notified when it is stuck, and when it has failed."""
+        reason = _describe(error)
+        attempts = event.attempts + 1
+        if attempts >= self._settings.max_attempts:
+            self._notify(event, "failed", attempts, reason)
+            self._inbox.finish(event, "failed", reason)
+            metrics.EVENTS.labels("failed").inc()
+            return
         metrics.RETRIES.inc()
         delay = choose_delay(self._settings.retry_delay, event.attempts, self._settings.max_retry_delay)
-        reason = str(error) or type(error).__name__
         _log.warning("%s version %s is retried in %.1f s: %s", event.model, event.version, delay, reason)
-        if event.attempts + 1 == self._settings.stuck_after:
-            details = [f"{self._settings.stuck_after} attempts failed, the last one with: {reason}"]
-            model_version = ModelVersion(event.model, event.version)
-            self._notifier.send(Notification(model_version, self._stack, "stuck", details))
+        if attempts == self._settings.stuck_after:
+            self._notify(event, "stuck", attempts, reason)
         self._inbox.defer(event, delay, reason)
+
+    def _notify(self, event: Event, outcome: str, attempts: int, reason: str) -> None:
+        details = [f"{attempts} attempts failed, the last one with: {reason}"]
+        if outcome == "failed":
+            details.append(f"`python -m lifecycle.promotion promote {event.model} {event.version}` tries again")
+        self._notifier.send(Notification(ModelVersion(event.model, event.version), self._stack, outcome, details))
+
+
+def _describe(error: Exception) -> str:
+    """Errors of ours are messages for people; of others, the type says what the message alone may not."""
+    return str(error) if isinstance(error, LifecycleError) else f"{type(error).__name__}: {error}"
 
 
 def _superseded(event: Event, current: RegisteredVersion | None) -> Decision:
