@@ -7,68 +7,30 @@ GitHub's documentation: https://docs.github.com/en/rest/pulls/pulls#create-a-pul
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
 
 from lifecycle.core import Lineage, ModelVersion
 from lifecycle.gitops.git import RepositoryError
+from lifecycle.gitops.publication import Publication
 from lifecycle.gitops.settings import GitopsSettings
-from lifecycle.promotion.publisher import Publication, Publisher
+from lifecycle.promotion.publisher import Publisher
+from support.forge import TOKEN, SimulatedForge
 from support.git_remote import GitRemote
-from support.network import UNUSED_URL, HttpRequest, HttpResponse, serve_http
-
-TOKEN = "a-forge-token"
-
-
-class SimulatedForge:
-    def __init__(self) -> None:
-        self.url = ""
-        self.opened: dict[str, Any] = {}
-        self.status = 201
-        self.authorization: set[str] = set()
-
-    def respond(self, request: HttpRequest) -> HttpResponse:
-        self.authorization.add(request.headers["authorization"])
-        if request.method == "GET":
-            return self._find(request.path)
-        assert request.path == "/repos/groundwork/models/pulls"
-        return self._open(request.json())
-
-    def _open(self, content: dict[str, Any]) -> HttpResponse:
-        if self.status != 201:
-            return HttpResponse(self.status, {"message": "no"})
-        if content["head"] in self.opened:
-            return HttpResponse(422, {"message": "Validation Failed"})
-        self.opened[content["head"]] = content
-        return HttpResponse(201, {"html_url": f"https://forge.example/pull/{len(self.opened)}"})
-
-    def _find(self, path: str) -> HttpResponse:
-        head = parse_qs(urlsplit(path).query)["head"][0].removeprefix("groundwork:")
-        number = list(self.opened).index(head) + 1
-        return HttpResponse(200, [{"html_url": f"https://forge.example/pull/{number}"}])
+from support.network import UNUSED_URL
 
 
 @pytest.fixture
 def forge() -> Iterator[SimulatedForge]:
-    simulated = SimulatedForge()
-    with serve_http(simulated.respond) as simulated.url:
-        yield simulated
+    with SimulatedForge().running() as running:
+        yield running
 
 
 @pytest.fixture
 def publisher(remote: GitRemote, forge: SimulatedForge) -> Iterator[Publisher]:
-    settings = GitopsSettings(
-        stack="dev",
-        repository=str(remote.path),
-        mode="pull-request",
-        forge_url=forge.url,
-        project="groundwork/models",
-        token=TOKEN,
-    )
-    created = Publisher(settings)
+    created = Publisher(forge.settings(remote))
     yield created
     created.close()
 
@@ -77,8 +39,7 @@ def test_a_promotion_is_one_branch_and_one_pull_request(
     publisher: Publisher, remote: GitRemote, forge: SimulatedForge
 ) -> None:
     (published,) = publisher.publish({"e1": ModelVersion("wine", "3", Lineage("run-1"))}).values()
-    assert published == Publication(remote.git("rev-parse", "groundwork/e1"), "https://forge.example/pull/1")
-    assert published.outcome == "requested"
+    assert published == Publication(remote.git("rev-parse", "groundwork/e1"), "https://forge.example/pull/1", True)
     assert remote.events() == [], "nothing is on the branch before the merge"
     assert remote.events("groundwork/e1") == ["e1"]
     (opened,) = forge.opened.values()
@@ -91,8 +52,26 @@ def test_a_promotion_is_one_branch_and_one_pull_request(
 def test_a_retried_event_finds_its_pull_request(publisher: Publisher, remote: GitRemote, forge: SimulatedForge) -> None:
     first = publisher.publish({"e1": ModelVersion("wine", "3")})
     remote.push_file("stacks/dev/other", "text")
-    assert publisher.publish({"e1": ModelVersion("wine", "3")}) == first
+    assert publisher.publish({"e1": ModelVersion("wine", "3")}) == {"e1": replace(first["e1"], is_new=False)}
+    later = Publisher(forge.settings(remote))
+    assert later.publish({"e1": ModelVersion("wine", "3")}) == {"e1": replace(first["e1"], is_new=False)}
+    later.close()
     assert len(forge.opened) == 1
+
+
+def test_a_retried_event_that_was_merged_is_promoted(
+    publisher: Publisher, remote: GitRemote, forge: SimulatedForge
+) -> None:
+    (first,) = publisher.publish({"e1": ModelVersion("wine", "3")}).values()
+    forge.merge(remote)
+    assert publisher.publish({"e1": ModelVersion("wine", "3")}) == {"e1": Publication(first.commit)}
+
+
+def test_a_pull_request_shows_text_of_the_registry_as_it_is(publisher: Publisher, forge: SimulatedForge) -> None:
+    publisher.publish({"e1": ModelVersion("wine", "3", Lineage(git_commit="x\n```\n@everyone ![](https://evil)"))})
+    (opened,) = forge.opened.values()
+    lines = opened["body"].splitlines()
+    assert [line for line in lines if line.startswith("```")] == [lines[0], lines[-1]]
 
 
 def test_a_branch_without_a_pull_request_gets_one(

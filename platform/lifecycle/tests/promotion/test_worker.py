@@ -22,10 +22,10 @@ from lifecycle.core import (
 )
 from lifecycle.gate import GateReport
 from lifecycle.gitops.git import InvalidFileError
+from lifecycle.gitops.publication import Publication
 from lifecycle.gitops.repository import Change, Repository
 from lifecycle.gitops.settings import GitopsSettings
 from lifecycle.promotion.inbox import Inbox
-from lifecycle.promotion.publisher import Publication
 from lifecycle.promotion.reconciliation import add_missed_events
 from support.git_remote import GitRemote
 from support.network import UNUSED_URL, JsonReceiver, TcpProxy

@@ -174,26 +174,48 @@ class Repository:
         except RetryError as error:
             raise RepositoryError(
                 f"{self._settings.repository} rejected {self._settings.push_attempts} pushes to "
-                f"{self._settings.branch}: {error.last_attempt.exception()}"
+                f"{self._settings.branch}: {error.last_attempt.exception()}. Where people have to agree, set "
+                "GITOPS_MODE to pull-request"
             ) from None
 
     def commit_to_branch(self, change: Change, branch: str) -> str | None:
         """Push the change to a branch of its own, for a pull request; returns its commit, None for no change.
 
-        A branch of that name that exists already holds the change: its name contains the event.
+        A branch of that name that exists already holds the change: its name contains the event. Once it is merged, the
+        event is in the history.
         """
-        self.refresh()
-        created, _ = self._create_commits([change])
-        if not created:
+        tree = self.refresh()
+        if change.event in self._commits or not tree.apply(change.edit(tree)):
             return self._commits.get(change.event)
-        commit = created[change.event]
-        existing = self._git.run("ls-remote", self._settings.repository, f"refs/heads/{branch}").split()
+        existing = self.find_branch(branch)
         if existing:
-            return existing[0]
-        rejection = self._push(branch, "", commit)
+            return existing
+        created, _ = self._create_commits([change])
+        rejection = self._push(branch, "", created[change.event])
         if rejection:
             raise RepositoryError(f"{self._settings.repository} rejected the branch {branch}: {rejection}")
-        return commit
+        return created[change.event]
+
+    def find_branch(self, branch: str) -> str:
+        """The commit of a branch of the remote's; empty when it has none of this name."""
+        found = self._git.run("ls-remote", self._settings.repository, f"refs/heads/{branch}").split()
+        return found[0] if found else ""
+
+    def find_event(self, event: str) -> str:
+        """The event's commit in the history, as of the last fetch; empty when it has none."""
+        return self._commits.get(event, "")
+
+    def arrival_time(self, commit: Commit) -> float:
+        """When a commit reached the branch, in seconds since 1970: by a merge, later than it was made."""
+        since = f"{commit.sha}..{self._head}"
+        line = [
+            record.split()
+            for record in self._git.run("log", "--first-parent", "--format=%H %ct %P", since).splitlines()
+        ]
+        if not line or line[-1][2] == commit.sha:
+            return commit.time
+        descendants = set(self._git.run("rev-list", "--ancestry-path", since).split())
+        return next(float(time_) for sha, time_, *_ in reversed(line) if sha in descendants)
 
     def _refresh_before_retry(self, state: RetryCallState) -> None:
         if state.attempt_number > 1:

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from lifecycle.core import CHALLENGER, CHAMPION, ModelVersion
-from lifecycle.gitops.forge import Forge
 from lifecycle.gitops.git import InvalidFileError, RepositoryError
 from lifecycle.gitops.model_folder import Edits, ModelFolder, edit_folder, read_folder
+from lifecycle.gitops.publication import ChangePublisher, Publication
 from lifecycle.gitops.repository import Change, Repository, Tree
 from lifecycle.gitops.settings import GitopsSettings
-
-
-@dataclass(frozen=True)
-class Publication:
-    """The commit of a promotion, empty when nothing had to change, and the URL of its pull request if it has one."""
-
-    commit: str = ""
-    pull_request: str = ""
-
-    @property
-    def outcome(self) -> str:
-        if not self.commit:
-            return "unchanged"
-        return "requested" if self.pull_request else "promoted"
 
 
 class Publisher:
@@ -35,7 +20,7 @@ class Publisher:
 
     def __init__(self, settings: GitopsSettings) -> None:
         self._settings = settings
-        self._forge = Forge(settings) if settings.mode == "pull-request" else None
+        self._changes = ChangePublisher(settings)
         self._repository: Repository | None = None
 
     def close(self) -> None:
@@ -53,16 +38,10 @@ class Publisher:
         problems: dict[str, InvalidFileError] = {}
         changes = [_create_change(event, version, self._settings, problems) for event, version in promotions.items()]
         try:
-            return {**self._publish(self._repository, changes), **problems}
+            return {**self._changes.publish(self._repository, changes), **problems}
         except RepositoryError:
             self.close()
             raise
-
-    def _publish(self, repository: Repository, changes: Sequence[Change]) -> Mapping[str, Publication]:
-        if self._forge is None:
-            commits = repository.commit(changes)
-            return {event: Publication(commit or "") for event, commit in commits.items()}
-        return {change.event: _open_pull_request(repository, self._forge, change) for change in changes}
 
 
 def _create_change(
@@ -79,14 +58,6 @@ def _create_change(
             return {}
 
     return Change(event, f"Promote {model_version} to {CHALLENGER}", edit, model_version.trailers)
-
-
-def _open_pull_request(repository: Repository, forge: Forge, change: Change) -> Publication:
-    branch = f"groundwork/{change.event}"
-    commit = repository.commit_to_branch(change, branch)
-    if commit is None:
-        return Publication()
-    return Publication(commit, forge.open_pull_request(branch, change.subject, change.message))
 
 
 def edit_challenger(tree: Tree, settings: GitopsSettings, model_version: ModelVersion) -> Edits:

@@ -30,9 +30,10 @@ from lifecycle.core.errors import is_transient
 from lifecycle.gate import GateReport
 from lifecycle.gitops.git import InvalidFileError
 from lifecycle.gitops.manifests import InvalidNameError, check_name
+from lifecycle.gitops.publication import Publication
 from lifecycle.promotion import metrics
 from lifecycle.promotion.inbox import Event, Inbox, InboxError
-from lifecycle.promotion.publisher import Publication, Publisher
+from lifecycle.promotion.publisher import Publisher
 from lifecycle.promotion.settings import WorkerSettings
 
 _REGISTRY_THREADS = 16  # they mostly wait for MLflow; gates, which compute, are limited by the settings
@@ -199,7 +200,7 @@ class Worker:
         details = list(decision.details)
         outcome: str = decision.outcome
         if publication is not None:
-            outcome = publication.outcome
+            outcome = _name_outcome(publication)
             details += [detail for detail in (publication.commit, publication.pull_request) if detail]
         if outcome in _STATUS:
             self._registry.set_status(event.model, event.version, _STATUS[outcome])
@@ -242,6 +243,12 @@ class Worker:
 def _describe(error: Exception) -> str:
     """Errors of ours are messages for people; of others, the type says what the message alone may not."""
     return str(error) if isinstance(error, LifecycleError) else f"{type(error).__name__}: {error}"
+
+
+def _name_outcome(publication: Publication) -> str:
+    if not publication.commit:
+        return "unchanged"
+    return "requested" if publication.pull_request else "promoted"
 
 
 def _superseded(event: Event, current: RegisteredVersion | None) -> Decision:

@@ -38,6 +38,7 @@ from lifecycle.gitops.model_folder import (
     folder_path,
     read_folder,
 )
+from lifecycle.gitops.publication import ChangePublisher, Publication
 from lifecycle.gitops.repository import Change, Commit, Repository, Tree
 from lifecycle.rollout.guardrails import Evaluation, Guardrails, Result
 from lifecycle.rollout.settings import RolloutSettings
@@ -109,6 +110,7 @@ class Controller:
     ) -> None:
         self._settings = settings
         self._repository = repository
+        self._changes = ChangePublisher(repository.settings)
         self._registry = registry
         self._guardrails = guardrails
         self._notifier = notifier
@@ -123,6 +125,8 @@ class Controller:
         if folder.challenger is None:
             return self._conclude(folder)
         rollout = self._read_rollout(folder, folder.challenger)
+        if self._changes.is_requested(self._repository, _name_event(rollout, _ROLLED_BACK)):
+            return self._roll_back(rollout, [])  # it waits for people, whatever the guardrails say since
         return self._settle(rollout) if rollout.champion == rollout.challenger else self._advance(rollout)
 
     def abort(self, model: str, reason: str) -> StepResult:
@@ -155,7 +159,7 @@ class Controller:
         )
 
     def _advance(self, rollout: _Rollout) -> StepResult:
-        elapsed = self._clock() - rollout.latest.time
+        elapsed = self._elapsed(rollout.latest)
         has_requests = rollout.champion is not None and rollout.weight > 0
         evaluation = self._guardrails.evaluate(rollout.challenger, requests_for=elapsed if has_requests else None)
         if evaluation.result is Result.FAILED:
@@ -167,6 +171,10 @@ class Controller:
             return StepResult(f"guardrails pass at {rollout.weight} %, next step in {remaining:.0f} s")
         higher = [weight for weight in self._settings.steps if weight > rollout.weight]
         return self._set_weight(rollout, higher[0]) if higher else self._adopt(rollout)
+
+    def _elapsed(self, commit: Commit) -> float:
+        """Seconds since a commit reached the branch."""
+        return self._clock() - self._repository.arrival_time(commit)
 
     def _wait_or_fail(self, rollout: _Rollout, evaluation: Evaluation, elapsed: float) -> StepResult:
         deadline = self._settings.progress_deadline
@@ -196,7 +204,7 @@ class Controller:
             self._registry.set_status(model, replaced, Status.REGISTERED)
         evaluation = self._guardrails.probe(rollout.challenger, CHAMPION)
         if evaluation.result is not Result.PASSED:
-            return self._wait_or_fail(rollout, evaluation, self._clock() - rollout.latest.time)
+            return self._wait_or_fail(rollout, evaluation, self._elapsed(rollout.latest))
         target = ModelFolder(model, {CHAMPION: rollout.challenger}, {CHAMPION: 100})
         result = self._commit(rollout, target, _SETTLED, f"Let {rollout.challenger} serve alone")
         return self._conclude(target) if result.message == _SETTLED else result
@@ -222,7 +230,9 @@ class Controller:
         reverts = [f"This reverts commit {commit.sha}." for commit in rollout.commits]
         body = "\n\n".join("\n".join(lines) for lines in (why, [*reverts, f"{path} is as it was before them."]))
         change = Change("", f"Revert the rollout of {rollout.challenger}", edit, body=body)
-        self._push(rollout, change, _ROLLED_BACK)
+        publication = self._publish(rollout, change, _ROLLED_BACK, reasons)
+        if publication.pull_request:
+            return StepResult(f"the rollback is requested: {publication.pull_request}")
         return self._conclude(read_folder(self._repository.refresh(), settings, model))
 
     def _commit(
@@ -239,21 +249,26 @@ class Controller:
             is_unchanged = read_folder(tree, settings, target.model) == rollout.folder
             return edit_folder(tree, settings, target) if is_unchanged else {}
 
-        if self._push(rollout, Change("", subject, edit, trailers), stage):
-            return StepResult(f"{stage} %" if stage.isdigit() else stage)
-        return StepResult("another commit changed the folder meanwhile")
+        publication = self._publish(rollout, Change("", subject, edit, trailers), stage)
+        name = f"{stage} %" if stage.isdigit() else stage
+        if publication.pull_request:
+            return StepResult(f"{name} is requested: {publication.pull_request}")
+        return StepResult(name if publication.commit else "another commit changed the folder meanwhile")
 
-    def _push(self, rollout: _Rollout, change: Change, stage: str) -> bool:
-        """Commit a stage once, however many controllers try; False when the folder has changed since it was read."""
-        # The event contains the commit before: after a person's own revert the same stage may be reached again.
-        event = f"rollout-{rollout.latest.sha[:12]}-{stage}"
+    def _publish(self, rollout: _Rollout, change: Change, stage: str, reasons: Sequence[str] = ()) -> Publication:
+        """Publish a stage once, however many controllers try; no commit when the folder has changed meanwhile."""
+        event = _name_event(rollout, stage)
         trailers = {
             MODEL_TRAILER: rollout.folder.model,
             VERSION_TRAILER: rollout.challenger.version,
             ROLLOUT_TRAILER: stage,
         }
         change = replace(change, event=event, trailers={**trailers, **change.trailers})
-        return self._repository.commit([change])[event] is not None
+        publication = self._changes.publish(self._repository, [change])[event]
+        if publication.is_new:
+            details = [change.subject, *reasons, publication.pull_request]
+            self._notifier.send(Notification(rollout.challenger, self._repository.settings.stack, "requested", details))
+        return publication
 
     def _conclude(self, folder: ModelFolder) -> StepResult:
         """Make the registry agree with a folder without a challenger; the status comes last and says it is done."""
@@ -282,3 +297,8 @@ class Controller:
             if folder.champion.version != version:  # adopting the challenger had set another status
                 self._registry.set_status(model, folder.champion.version, Status.SERVING)
         self._registry.remove_alias(model, CHALLENGER, version)
+
+
+def _name_event(rollout: _Rollout, stage: str) -> str:
+    """It contains the commit before: after a person's own revert the same stage may be reached again."""
+    return f"rollout-{rollout.latest.sha[:12]}-{stage}"

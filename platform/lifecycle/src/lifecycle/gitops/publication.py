@@ -1,0 +1,55 @@
+"""How a change reaches the branch: as a commit, or as a pull request that people merge, as GITOPS_MODE says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lifecycle.gitops.forge import Forge
+from lifecycle.gitops.repository import Change, Repository
+from lifecycle.gitops.settings import GitopsSettings
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What became of a change.
+
+    commit        empty when nothing had to change
+    pull_request  the URL of the one that is to bring the commit to the branch; empty when it is there
+    is_new        whether this call opened the pull request
+    """
+
+    commit: str = ""
+    pull_request: str = ""
+    is_new: bool = False
+
+
+class ChangePublisher:
+    """Publishes changes in the settings' mode: one commit or pull request each, however often they are published."""
+
+    def __init__(self, settings: GitopsSettings) -> None:
+        self._forge = Forge(settings) if settings.mode == "pull-request" else None
+
+    def publish(self, repository: Repository, changes: Sequence[Change]) -> Mapping[str, Publication]:
+        """Publications by event. Raises RepositoryError."""
+        if self._forge is None:
+            commits = repository.commit(changes)
+            return {event: Publication(commit or "") for event, commit in commits.items()}
+        return {change.event: _request(repository, self._forge, change) for change in changes}
+
+    def is_requested(self, repository: Repository, event: str) -> bool:
+        """Whether the event's change waits for people to merge it, or did until somebody closed its pull request."""
+        return self._forge is not None and bool(repository.find_branch(_branch(event)))
+
+
+def _request(repository: Repository, forge: Forge, change: Change) -> Publication:
+    branch = _branch(change.event)
+    commit = repository.commit_to_branch(change, branch)
+    if commit is None or repository.find_event(change.event):
+        return Publication(commit or "")
+    pull_request = forge.open_pull_request(branch, change.subject, change.message)
+    return Publication(commit, pull_request.url, pull_request.is_new)
+
+
+def _branch(event: str) -> str:
+    return f"groundwork/{event}"
