@@ -23,15 +23,15 @@ _PROMETHEUS = "kube-prometheus-stack-prometheus.monitoring"
 # The receiver of MLflow's webhooks. MLflow uses no proxies, so it calls the network's as a server.
 _RECEIVER = "promotion-receiver.lifecycle.svc.cluster.local/webhooks/mlflow"
 
-# A rollout in minutes instead of hours. Its guardrails and tests are those of production, but for their limits of time:
-# a prediction takes some tenths of a second here, and several on a machine that does much else; the slow challenger's
-# takes longer than the limit on any, and its server some minutes to get ready.
+# A rollout in minutes instead of hours. Its guardrails and tests are those of production, but for the limit of response
+# times: a prediction takes some tenths of a second here, and several on a machine that does much else. The slow
+# challenger takes longer than the limit on any.
 _ROLLOUT_SETTINGS = {
     "ROLLOUT_INTERVAL": "8",
     "ROLLOUT_POLL_INTERVAL": "1",
+    "ROLLOUT_METRICS_BLOCK": "4",  # seconds, as Prometheus scrapes every second here
     "ROLLOUT_MIN_REQUESTS": "20",
-    "ROLLOUT_MAX_P95": "4",
-    "ROLLOUT_READINESS_FAILURE_THRESHOLD": "110",
+    "ROLLOUT_MAX_P95": "5",
 }
 
 

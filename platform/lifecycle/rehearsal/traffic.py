@@ -19,7 +19,7 @@ import httpx
 from lifecycle.training import data
 
 _PAUSE = 0.1  # seconds between a response and a client's next request
-_TIMEOUT = 10.0  # seconds for a response
+_TIMEOUT = 30.0  # seconds for a response, as a server lets a request wait
 _OUTLIER_RADIUS = 141.5
 
 

@@ -64,9 +64,11 @@ def inject_fault(environment: RolloutEnvironment, fault: str) -> None:
         "failing": lambda: setattr(challenger, "status", 500),
         "not a number": lambda: setattr(challenger, "prediction", float("nan")),
         "another version": lambda: setattr(challenger, "version", "1"),
-        "errors": lambda: setattr(environment.prometheus, "errors", 0.06),
-        "latency": lambda: setattr(environment.prometheus, "p95", 0.6),
+        "errors": lambda: setattr(environment.prometheus, "errors", 0.03),
+        "losses": lambda: setattr(environment.prometheus, "lost", 30),
+        "latency": lambda: setattr(environment.prometheus, "slow", 0.1),
         "restarts": lambda: setattr(environment.prometheus, "restarts", 1),
+        "deaths": lambda: setattr(environment.prometheus, "worker_deaths", 1),
     }
     faults[fault]()
 
@@ -79,9 +81,11 @@ def inject_fault(environment: RolloutEnvironment, fault: str) -> None:
         ("failing", "a test prediction got a response with status 500"),
         ("not a number", "the response to a test prediction is not one finite value"),
         ("another version", "answered by version 1, not 2"),
-        ("errors", "error rate is 0.06, more than 0.05"),
-        ("latency", "p95 in seconds is 0.6, more than 0.5"),
-        ("restarts", "restarts is 1, more than 0"),
+        ("errors", "30 of 1000 requests failed, of the champion's 0 of 1000"),
+        ("losses", "30 of 1030 requests failed, of the champion's 0 of 1000"),
+        ("latency", "100 of 1000 responses took longer than 0.5 s, more than 0.05"),
+        ("restarts", "restarts are 1, more than 0"),
+        ("deaths", "1 worker processes died, more than 0"),
     ],
 )
 def test_a_failing_challenger_is_rolled_back_from_any_step(
@@ -109,7 +113,7 @@ def test_a_failing_challenger_is_rolled_back_from_any_step(
     assert any(reason in detail for detail in notifications.received[0]["details"])
 
 
-@pytest.mark.parametrize("missing", ["requests", "errors", "p95", "restarts", "Prometheus"])
+@pytest.mark.parametrize("missing", ["requests", "slow", "restarts", "Prometheus"])
 def test_missing_data_is_inconclusive_and_in_the_end_a_failure(
     environment: RolloutEnvironment, remote: GitRemote, missing: str
 ) -> None:
@@ -125,9 +129,19 @@ def test_missing_data_is_inconclusive_and_in_the_end_a_failure(
     assert environment.run() == ["rolled-back: version 2"]
     message = remote.message()
     assert "At 10 % of the requests:\n- the evaluation was inconclusive for " in message
-    assert {"Prometheus": "Prometheus does not answer at http"}.get(missing, missing) in message.replace(
-        "error rate", "errors"
-    )
+    names = {"Prometheus": "Prometheus does not answer at http", "slow": "Prometheus has no response times"}
+    assert names.get(missing, missing) in message
+
+
+@pytest.mark.parametrize("errors", [0.0, 0.02, 0.2])
+def test_a_challenger_that_fails_as_often_as_its_champion_is_rolled_out_within_the_limit(
+    environment: RolloutEnvironment, errors: float
+) -> None:
+    environment.prometheus.errors = environment.prometheus.champion_errors = errors
+    environment.prometheus.slow = environment.prometheus.champion_slow = 0.02
+    expected = "25 %" if errors < 0.05 else "rolled-back: version 2"
+    controller = environment.controller()
+    assert [controller.step(environment.model).message for _ in range(2)] == ["10 %", expected]
 
 
 def test_a_step_waits_for_enough_requests(environment: RolloutEnvironment) -> None:
@@ -150,8 +164,12 @@ def test_a_step_lasts_for_its_interval_and_a_restart_does_not_shorten_it(environ
 
 
 def test_a_step_waits_for_a_service_to_become_ready(environment: RolloutEnvironment) -> None:
+    controller = environment.controller()
+    environment.services["challenger"].failed_readiness_checks = 1
+    assert "/ready is not ready yet for version 2" in controller.step(environment.model).message
+    assert controller.step(environment.model).message == "10 %"
     environment.services["challenger"].failed_readiness_checks = 2
-    assert environment.controller().step(environment.model).message == "10 %"
+    assert controller.step(environment.model).message == "25 %", "with requests, it is given a few checks"
 
 
 def test_a_champion_whose_new_pods_do_not_start_is_rolled_back_with_its_alias(
@@ -175,6 +193,8 @@ def test_a_first_version_that_fails_leaves_no_files(
     environment.model = environment.services.model = models.create()
     environment.promote()
     environment.services["challenger"] = Service(None)
+    assert "evaluation inconclusive at 100 %" in environment.controller().step(environment.model).message
+    environment.settings["progress_deadline"] = 0.001
     assert environment.run() == ["rolled-back: version 1"]
     assert environment.files() == []
     assert environment.model not in remote.manifests("stacks/dev/kustomization.yaml")[0]["resources"]
@@ -188,15 +208,15 @@ def test_the_rollbacks_commit_lists_reasons_and_reverted_commits(
     ten, quarter = remote.git("log", "-2", "--reverse", "--format=%H", "main").split()
     promoted = remote.git("rev-parse", "main~2")
     remote.push_file("stacks/dev/README", "of another topic")
-    environment.prometheus.errors, environment.prometheus.p95 = 0.06, 0.75
+    environment.prometheus.errors, environment.prometheus.worker_deaths = 0.03, 2
     controller.step(environment.model)
     assert (
         remote.message()
         == f"""Revert the rollout of {environment.model} version 2
 
 At 25 % of the requests:
-- error rate is 0.06, more than 0.05
-- p95 in seconds is 0.75, more than 0.5
+- 30 of 1000 requests failed, of the champion's 0 of 1000
+- 2 worker processes died, more than 0
 
 This reverts commit {quarter}.
 This reverts commit {ten}.

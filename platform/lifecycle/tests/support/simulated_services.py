@@ -7,6 +7,7 @@ and labels of lifecycle.serving, for the real Prometheus to scrape.
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ class Services:
         self._registry = registry
         labels = ["model", "version", "endpoint"]
         self._requests = Counter("groundwork_requests_total", "Requests.", [*labels, "status"], registry=registry)
+        self._lost = Counter("groundwork_lost_requests_total", "Lost.", labels[:2], registry=registry)
+        self._deaths = Counter("groundwork_worker_deaths_total", "Deaths.", labels[:2], registry=registry)
         self._seconds = Histogram(
             "groundwork_request_seconds", "Time.", labels, buckets=(0.01, 0.1, 0.5, 1, 2, 5), registry=registry
         )
@@ -58,6 +61,11 @@ class Services:
         for _ in range(number):
             self._requests.labels(self.model, version, "predict", str(status)).inc()
             self._seconds.labels(self.model, version, "predict").observe(seconds)
+
+    def lose_requests(self, version: str, number: int, *, deaths: int = 0) -> None:
+        """Add requests without a response, and workers that died; 0 starts the series, as a server does."""
+        self._lost.labels(self.model, version).inc(number)
+        self._deaths.labels(self.model, version).inc(deaths)
 
     @contextmanager
     def running(self) -> Iterator[Services]:
@@ -84,13 +92,22 @@ class Services:
 
 @dataclass
 class Prometheus:
-    """Values for the guardrails' queries, recognized by their text; None returns no series."""
+    """Values for the guardrails' queries, recognized by their text; None returns no series.
+
+    requests     answered by each version in a block of time, of which there is one
+    errors, slow  share of the challenger's requests that fail, or take long
+    champion_errors, champion_slow  the same of the champion's
+    """
 
     url: str = ""
     requests: float | None = 1000
     errors: float | None = 0.0
-    p95: float | None = 0.1
+    slow: float | None = 0.0
+    champion_errors: float = 0.0
+    champion_slow: float = 0.0
+    lost: float = 0.0
     restarts: float | None = 0
+    worker_deaths: float | None = 0
     is_down: bool = False
 
     @contextmanager
@@ -101,13 +118,40 @@ class Prometheus:
     def _respond(self, request: HttpRequest) -> HttpResponse:
         if self.is_down:
             return HttpResponse(503, {})
-        query = parse_qs(urlsplit(request.path).query)["query"][0]
+        target = urlsplit(request.path)
+        parameters = parse_qs(target.query)
+        query = parameters["query"][0]
+        if target.path.endswith("query_range"):
+            return self._respond_range(query, float(parameters["start"][0]))
         value = self.requests
         if "restarts" in query:
             value = self.restarts
-        elif "quantile" in query:
-            value = self.p95
-        elif "5.." in query:
-            value = self.errors
+        elif "worker_deaths" in query:
+            value = self.worker_deaths
         result = [] if value is None else [{"metric": {}, "value": [0, str(value)]}]
         return HttpResponse(200, {"status": "success", "data": {"resultType": "vector", "result": result}})
+
+    def _respond_range(self, query: str, time_: float) -> HttpResponse:
+        found = re.search(r'version=~"(\d+)[|](\d+)"', query)
+        assert found is not None, query
+        requests = self.requests or 0.0
+        series: list[tuple[dict[str, str], float | None]] = []
+        for version, errors, slow in (
+            (found[1], self.errors, self.slow),
+            (found[2], self.champion_errors, self.champion_slow),
+        ):
+            labels = {"version": version}
+            if "lost" in query:
+                series.append((labels, self.lost if version == found[1] else 0.0))
+            elif "bucket" in query:
+                fast = None if slow is None else requests * (1 - slow)
+                series += [
+                    ({**labels, "le": "0.5"}, fast),
+                    ({**labels, "le": "+Inf"}, None if slow is None else requests),
+                ]
+            elif "5.." in query:
+                series.append((labels, None if errors is None else requests * errors))
+            else:
+                series.append((labels, self.requests))
+        result = [{"metric": labels, "values": [[time_, str(value)]]} for labels, value in series if value is not None]
+        return HttpResponse(200, {"status": "success", "data": {"resultType": "matrix", "result": result}})

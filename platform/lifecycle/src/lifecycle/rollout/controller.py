@@ -40,7 +40,7 @@ from lifecycle.gitops.model_folder import (
 )
 from lifecycle.gitops.publication import ChangePublisher, Publication
 from lifecycle.gitops.repository import Change, Commit, Repository, Tree
-from lifecycle.rollout.guardrails import Evaluation, Guardrails, Result
+from lifecycle.rollout.guardrails import Evaluation, Guardrails, Periods, Result
 from lifecycle.rollout.settings import RolloutSettings
 
 _ADOPTED = "adopted"
@@ -161,7 +161,8 @@ class Controller:
     def _advance(self, rollout: _Rollout) -> StepResult:
         elapsed = self._elapsed(rollout.latest)
         has_requests = rollout.champion is not None and rollout.weight > 0
-        evaluation = self._guardrails.evaluate(rollout.challenger, requests_for=elapsed if has_requests else None)
+        periods = Periods(elapsed, self._elapsed(rollout.commits[-2])) if has_requests else None
+        evaluation = self._guardrails.evaluate(rollout.challenger, rollout.champion, periods)
         if evaluation.result is Result.FAILED:
             return self._roll_back(rollout, evaluation.reasons)
         if evaluation.result is Result.INCONCLUSIVE:
@@ -202,7 +203,7 @@ class Controller:
         replaced = rollout.latest.trailers.get(REPLACED_TRAILER)
         if replaced:
             self._registry.set_status(model, replaced, Status.REGISTERED)
-        evaluation = self._guardrails.probe(rollout.challenger, CHAMPION)
+        evaluation = self._guardrails.probe(rollout.challenger, CHAMPION, has_requests=False)
         if evaluation.result is not Result.PASSED:
             return self._wait_or_fail(rollout, evaluation, self._elapsed(rollout.latest))
         target = ModelFolder(model, {CHAMPION: rollout.challenger}, {CHAMPION: 100})

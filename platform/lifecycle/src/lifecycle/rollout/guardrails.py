@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,13 +17,14 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, retry_if_res
 
 from lifecycle.core import CHALLENGER, LifecycleError, ModelRegistry, ModelVersion
 from lifecycle.core.names import HELD_OUT_PATH
+from lifecycle.core.sequential import Floats, compare_rates, exceed_rate
 from lifecycle.gitops.manifests import service_name
+from lifecycle.rollout.measurements import Measurements, MissingMetricError, Requests
 from lifecycle.rollout.settings import RolloutSettings
 
 _SLOW_RESPONSES = 3  # in a row, to the same request, after which a service has failed
-_TIMEOUT = 10.0  # seconds for a response of Prometheus, or of a service about itself
-_MIN_WINDOW = 5  # seconds; a range must contain two scrapes
-_ENDPOINTS = "predict|predict_v1|infer_v2"  # the endpoints in the metrics of lifecycle.serving
+_TIMEOUT = 10.0  # seconds for a response of a service about itself
+_SLOW_SHARE = 0.05  # of the responses may take longer than a 95th percentile
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -43,6 +43,14 @@ class Evaluation:
     reasons: Sequence[str] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True)
+class Periods:
+    """For how many seconds a challenger has had requests: at its present weight, and in its rollout as a whole."""
+
+    step: float
+    rollout: float
+
+
 class _SlowResponseError(Exception):
     """A response took longer than it may, or did not come."""
 
@@ -54,22 +62,32 @@ class Guardrails:
         self._settings = settings
         self._rows = rows
         self._client = httpx.Client(timeout=_TIMEOUT)
+        self._measurements = Measurements(settings)
 
-    def evaluate(self, version: ModelVersion, *, requests_for: float | None) -> Evaluation:
-        """Evaluate the challenger; `requests_for` is how many seconds it has had requests, None if it has none."""
-        evaluation = self.probe(version, CHALLENGER)
-        if evaluation.result is Result.FAILED or requests_for is None:
+    def evaluate(self, challenger: ModelVersion, champion: ModelVersion | None, periods: Periods | None) -> Evaluation:
+        """Evaluate the challenger, beside the champion where it has requests; `periods` is None where it has none."""
+        if periods is None or champion is None:
+            return self.probe(challenger, CHALLENGER, has_requests=False)
+        evaluation = self.probe(challenger, CHALLENGER, has_requests=True)
+        if evaluation.result is Result.FAILED:
             return evaluation
         try:
-            return self._evaluate_metrics(version, max(_MIN_WINDOW, math.ceil(requests_for)))
+            return self._evaluate_metrics(challenger, champion, periods)
+        except MissingMetricError as error:
+            return Evaluation(Result.INCONCLUSIVE, [f"Prometheus has no {error}"])
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             problem = f"Prometheus does not answer at {self._settings.prometheus} ({type(error).__name__})"
             return Evaluation(Result.INCONCLUSIVE, [f"{problem}: start it, or set ROLLOUT_PROMETHEUS to its address"])
 
-    def probe(self, version: ModelVersion, role: str) -> Evaluation:
-        """Check the role's service itself: readiness, then test predictions."""
+    def probe(self, version: ModelVersion, role: str, *, has_requests: bool) -> Evaluation:
+        """Check the role's service itself: readiness, then test predictions.
+
+        Without requests of users, a service that is not ready yet may become so: its image is pulled, or a node added.
+        """
         settings = self._settings
         url = settings.service_url.format(service=service_name(version.model, role), namespace=settings.namespace)
+        if not has_requests and not self._is_ready(url):
+            return Evaluation(Result.INCONCLUSIVE, [f"{url}/ready is not ready yet for version {version.version}"])
         if not self._wait_until_ready(url):
             checks = f"{settings.readiness_failure_threshold} checks, {settings.readiness_period:g} s apart"
             return Evaluation(
@@ -129,55 +147,57 @@ class Guardrails:
     def _request_prediction(self, url: str, version: ModelVersion, row: Mapping[str, Any]) -> str:
         """What is wrong with the response, or an empty string. Raises _SlowResponseError."""
         body = {"features": row, "user_id": "groundwork-rollout"}
-        limit = self._settings.max_p95
-        started = time.monotonic()
+        limit = self._settings.test_timeout
         try:
             response = self._client.post(f"{url}/predict", json=body, timeout=limit)
         except httpx.HTTPError as error:
             message = f"a test prediction got no response within {limit:g} s ({type(error).__name__})"
             raise _SlowResponseError(message) from None
-        elapsed = time.monotonic() - started
         if response.status_code != httpx.codes.OK:
             return f"a test prediction got a response with status {response.status_code}"
-        if elapsed > limit:
-            raise _SlowResponseError(f"a test prediction took {elapsed:.2f} s, more than {limit:g} s")
         return _check_response(response, version)
 
-    def _evaluate_metrics(self, version: ModelVersion, window: int) -> Evaluation:
-        settings = self._settings
-        labels = f'model="{version.model}",version="{version.version}",endpoint=~"{_ENDPOINTS}"'
-        requests = f"sum(increase(groundwork_requests_total{{{labels}}}[{window}s]))"
-        failed = f'sum(increase(groundwork_requests_total{{{labels},status=~"5.."}}[{window}s])) or vector(0)'
-        buckets = f"sum by (le) (rate(groundwork_request_seconds_bucket{{{labels}}}[{window}s]))"
-        pods = f'namespace="{settings.namespace}",pod=~"{service_name(version.model, CHALLENGER)}-.*"'
-        restarts = f"sum(increase(kube_pod_container_status_restarts_total{{{pods}}}[{window}s]))"
-
-        count = self._query(requests)
-        if count is None or count < settings.min_requests:
-            counted = "none" if count is None else f"{count:.0f}"
-            reason = f"{counted} of {settings.min_requests} requests seen in {window} s"
-            return Evaluation(Result.INCONCLUSIVE, [reason])
-        limits: list[tuple[str, str, float]] = [
-            ("error rate", f"({failed}) / {requests}", settings.max_error_rate),
-            ("p95 in seconds", f"histogram_quantile(0.95, {buckets})", settings.max_p95),
-        ]
+    def _evaluate_metrics(self, challenger: ModelVersion, champion: ModelVersion, periods: Periods) -> Evaluation:
+        settings, measurements = self._settings, self._measurements
+        counted = measurements.count_requests(challenger, periods.step)
+        requests = measurements.read_requests(periods.rollout, challenger, champion)
+        excesses = find_excesses(requests[challenger.version], requests[champion.version], settings)
+        deaths = measurements.count_worker_deaths(challenger, periods.step)
+        if deaths > settings.max_worker_deaths:
+            excesses.append(f"{deaths:.0f} worker processes died, more than {settings.max_worker_deaths}")
+        if excesses:
+            return Evaluation(Result.FAILED, excesses)
         if settings.max_restarts is not None:
-            limits.append(("restarts", restarts, settings.max_restarts))
-        return _combine([_compare(name, self._query(query), limit) for name, query, limit in limits])
+            restarts = measurements.count_restarts(challenger, periods.step)
+            if restarts > settings.max_restarts:
+                return Evaluation(Result.FAILED, [f"restarts are {restarts:.0f}, more than {settings.max_restarts}"])
+        if counted < settings.min_requests:
+            reason = f"{counted:.0f} of {settings.min_requests} requests seen in {periods.step:.0f} s"
+            return Evaluation(Result.INCONCLUSIVE, [reason])
+        return Evaluation(Result.PASSED)
 
-    def _query(self, query: str) -> float | None:
-        """The value of an instant query; None when Prometheus has no data. Raises httpx.HTTPError.
 
-        https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
-        """
-        response = self._client.get(f"{self._settings.prometheus.rstrip('/')}/api/v1/query", params={"query": query})
-        response.raise_for_status()
-        try:
-            (series,) = response.json()["data"]["result"]
-            value = float(series["value"][1])
-        except (ValueError, KeyError, TypeError):
-            return None
-        return None if math.isnan(value) else value
+def find_excesses(challenger: Requests, champion: Requests, settings: RolloutSettings) -> list[str]:
+    """In what the challenger is worse than the champion, or beyond a limit, with the evidence that it is no chance.
+
+    For a challenger that is neither, the probability that this ever finds something during a rollout is at most
+    `settings.false_rollback_rate`. Half of it is for the comparison of failures, so that a rise is found soon.
+    """
+    rate = settings.false_rollback_rate
+    excesses = []
+    for event, counts, others, limit, level in (
+        ("requests failed", challenger.failed, champion.failed, settings.max_error_rate, rate / 2),
+        (f"responses took longer than {settings.max_p95:g} s", challenger.slow, champion.slow, _SLOW_SHARE, rate / 6),
+    ):
+        if _is_evident(compare_rates(counts, others), level):
+            excesses.append(f"{counts} {event}, of the champion's {others}")
+        if _is_evident(exceed_rate(counts, limit), rate / 6):
+            excesses.append(f"{counts} {event}, more than {limit:.3g}")
+    return excesses
+
+
+def _is_evident(evidence: Floats, level: float) -> bool:
+    return bool(evidence.max(initial=0.0) >= 1 / level)
 
 
 def held_out_rows(registry: ModelRegistry) -> Callable[[ModelVersion, int], Rows]:
@@ -214,20 +234,3 @@ def _check_response(response: httpx.Response, version: ModelVersion) -> str:
     if not is_single or any(isinstance(value, float) and not math.isfinite(value) for value in predictions):
         return "the response to a test prediction is not one finite value"
     return ""
-
-
-def _compare(name: str, value: float | None, limit: float) -> Evaluation:
-    if value is None:
-        return Evaluation(Result.INCONCLUSIVE, [f"Prometheus has no {name}"])
-    if value > limit:
-        return Evaluation(Result.FAILED, [f"{name} is {value:.3g}, more than {limit:g}"])
-    return Evaluation(Result.PASSED)
-
-
-def _combine(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """The worst result, with the reasons of all that have it."""
-    for result in (Result.FAILED, Result.INCONCLUSIVE):
-        reasons = [reason for each in evaluations if each.result is result for reason in each.reasons]
-        if reasons:
-            return Evaluation(result, reasons)
-    return Evaluation(Result.PASSED)

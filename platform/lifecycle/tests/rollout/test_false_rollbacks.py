@@ -1,0 +1,52 @@
+"""The guardrails in 10,000 simulated rollouts, seeded, with looks after each block of requests.
+
+Proves that at most 1 % of challengers which are as good as their champion are rolled back, and that worse ones are. The
+requests are simulated, without Prometheus: its estimates and the gateway's split are proven elsewhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lifecycle.core.sequential import Counts
+from lifecycle.rollout.guardrails import find_excesses
+from lifecycle.rollout.measurements import Requests
+from lifecycle.rollout.settings import RolloutSettings
+
+SETTINGS = RolloutSettings(prometheus="http://prometheus")
+SHARES = np.repeat([0.1, 0.25, 0.5, 1.0], 10)  # of the challenger, in ten blocks at each step
+BLOCK = 100  # requests
+
+
+def simulate(generator: np.random.Generator, failing: tuple[float, float], slow: tuple[float, float]) -> list[str]:
+    """The reasons for which a rollout is rolled back; the rates are the challenger's and the champion's."""
+    trials = generator.binomial(BLOCK, SHARES)
+    groups = []
+    for requests, failure_rate, slow_rate in zip((trials, BLOCK - trials), failing, slow, strict=True):
+        failed, late = generator.binomial(requests, failure_rate), generator.binomial(requests, slow_rate)
+        groups.append(Requests(*(Counts(requests.astype(float), events.astype(float)) for events in (failed, late))))
+    return find_excesses(*groups, SETTINGS)
+
+
+def test_one_healthy_challenger_in_a_hundred_is_rolled_back_at_most() -> None:
+    generator = np.random.default_rng(20261129)
+    rolled_back = sum(bool(simulate(generator, (0.02, 0.02), (0.02, 0.02))) for _ in range(10_000))
+    assert rolled_back <= 100
+
+
+@pytest.mark.parametrize(
+    ("failing", "slow", "reason"),
+    [
+        ((0.04, 0.01), (0, 0), "requests failed, of the champion's"),
+        ((0.1, 0.1), (0, 0), "requests failed, more than 0.05"),
+        ((0, 0), (0.05, 0.005), "responses took longer than 2 s, of the champion's"),
+        ((0, 0), (0.1, 0.1), "responses took longer than 2 s, more than 0.05"),
+    ],
+)
+def test_a_worse_challenger_is_rolled_back_with_its_reason(
+    failing: tuple[float, float], slow: tuple[float, float], reason: str
+) -> None:
+    generator = np.random.default_rng(20261129)
+    found = [simulate(generator, failing, slow) for _ in range(200)]
+    assert sum(any(reason in each for each in reasons) for reasons in found) >= 180
