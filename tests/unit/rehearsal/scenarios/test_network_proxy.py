@@ -27,7 +27,7 @@ class Api:
         spec = {"hostnames": ["wine.example.com"], "rules": rules}
         endpoints = [{"conditions": {"ready": True}, "addresses": ["10.0.0.1"]}]
         labels = {"kubernetes.io/service-name": "wine"}
-        self._objects = {
+        self._objects: dict[str, list[dict[str, Any]]] = {
             "HTTPRoute": [{"metadata": {"namespace": "serving"}, "spec": spec, "status": ACCEPTED}],
             "EndpointSlice": [{"metadata": {"namespace": "serving", "labels": labels}, "endpoints": endpoints}],
         }
