@@ -2,8 +2,8 @@
 
 Requests received are requests answered, plus those lost with a worker that died, plus those in progress.
 
-prometheus_client keeps a process's values in files in PROMETHEUS_MULTIPROC_DIR, which is set before this module is
-imported. They are named by the worker's number, not by its process: the successor of a worker that died counts on in
+prometheus_client keeps a process's values in files in PROMETHEUS_MULTIPROC_DIR, which a server sets before it imports
+this module. They are named by the worker's number, not by its process: the successor of a worker that died counts on in
 its files, so that no count is lost and the files do not become more.
 https://prometheus.github.io/client_python/multiprocess/
 """
@@ -24,12 +24,14 @@ from lifecycle.core import ModelVersion
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _MODEL = ["model", "version"]
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _SUPERVISOR = "supervisor"
 NO_ENDPOINT = "other"  # the label of requests for none of the endpoints
 
 _process: str = _SUPERVISOR  # whose files this process counts in
-# Before the first metric is created.
-values.ValueClass = values.MultiProcessValue(lambda: _process)  # type: ignore[no-untyped-call]
+# Before the first metric is created; as prometheus_client itself decides, whose files are named by processes.
+if _FOLDER in os.environ:
+    values.ValueClass = values.MultiProcessValue(lambda: _process)  # type: ignore[no-untyped-call]
 
 _RECEIVED_NAME, _ANSWERED_NAME = "groundwork_requests_received_total", "groundwork_requests_total"
 _RECEIVED = Counter(_RECEIVED_NAME, "Requests whose headers a worker has read, answered or not.", _MODEL)
@@ -141,7 +143,7 @@ def count_as(worker: int) -> None:
 
 def _count_unanswered(worker: int) -> int:
     """Requests that all processes of this number have received and not answered, in their file of counters."""
-    path = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], f"counter_{worker}.db")
+    path = Path(os.environ[_FOLDER], f"counter_{worker}.db")
     if not path.exists():  # it ended before it counted anything
         return 0
     signs = {_RECEIVED_NAME: 1, _ANSWERED_NAME: -1}
