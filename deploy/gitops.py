@@ -14,7 +14,7 @@ _NO_DIGEST = f"sha256:{'0' * 64}"
 
 
 def format_kustomization(settings: Settings, stack: str) -> str:
-    """The kustomization of a stack on which no model runs yet. Promotions add models to `resources`."""
+    """The kustomization of a stack on which no model runs yet. Promotions add models to two of its lists."""
     image = {"name": "groundwork-serving", "newName": _name_image(settings, stack), "digest": _NO_DIGEST}
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",

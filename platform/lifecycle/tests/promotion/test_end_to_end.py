@@ -63,7 +63,7 @@ def test_setting_the_alias_in_mlflow_becomes_a_commit(
         models.client.delete_webhook(webhook.webhook_id)
         promotion.publisher.close()
     assert len(remote.events()) == 1
-    annotations = remote.manifests(f"stacks/dev/{name}/challenger.yaml")[0]["metadata"]["annotations"]
+    annotations = remote.manifests(f"stacks/dev/{name}/generated/challenger.yaml")[0]["metadata"]["annotations"]
     assert annotations["groundwork.dev/version"] == version
 
 
@@ -107,7 +107,7 @@ def test_a_scan_finds_what_the_webhooks_missed(
         assert command.main(["scan"]) == 0
     assert capsys.readouterr().out.count(f"{name} version {version} was missed") == 1
     assert command.main(["work", "--once"]) == 0
-    assert remote.files().count(f"stacks/dev/{name}/challenger.yaml") == 1
+    assert remote.files().count(f"stacks/dev/{name}/generated/challenger.yaml") == 1
     assert command.main(["scan"]) == 0
     assert name not in capsys.readouterr().out
 

@@ -57,7 +57,7 @@ def test_a_version_that_passes_is_one_commit_with_its_lineage(
 
     assert remote.events() == ["e1"]
     assert remote.subjects()[-1] == f"Promote {name} version {version} to challenger"
-    service, budget = remote.manifests(f"stacks/dev/{name}/challenger.yaml")
+    service, budget = remote.manifests(f"stacks/dev/{name}/generated/challenger.yaml")
     run_id = models.run_id(name, version)
     assert service["metadata"]["annotations"] == {
         "groundwork.dev/model": name,
@@ -70,8 +70,9 @@ def test_a_version_that_passes_is_one_commit_with_its_lineage(
     assert container_environment(service) == {"MODEL_NAME": name, "MODEL_VERSION": version}
     assert budget["kind"] == "PodDisruptionBudget"
     assert f"Groundwork-Run-Id: {run_id}" in remote.message()
-    assert remote.manifests("stacks/dev/kustomization.yaml")[0]["resources"] == [name]
-    assert remote.manifests(f"stacks/dev/{name}/kustomization.yaml")[0]["resources"] == [
+    (stack,) = remote.manifests("stacks/dev/kustomization.yaml")
+    assert (stack["resources"], stack["components"]) == ([f"{name}/generated"], [name])
+    assert remote.manifests(f"stacks/dev/{name}/generated/kustomization.yaml")[0]["resources"] == [
         "challenger.yaml",
         "route.yaml",
     ]
@@ -94,16 +95,16 @@ def test_a_challenger_beside_a_champion_gets_no_requests_yet(
 ) -> None:
     name = models.create()
     promotion.run(("e1", name, models.create_version(name)))
-    champion = remote.read(f"stacks/dev/{name}/challenger.yaml").replace("challenger", "champion")
-    remote.push_file(f"stacks/dev/{name}/champion.yaml", champion)
+    champion = remote.read(f"stacks/dev/{name}/generated/challenger.yaml").replace("challenger", "champion")
+    remote.push_file(f"stacks/dev/{name}/generated/champion.yaml", champion)
     assert promotion.outcomes(("e2", name, models.create_version(name))) == ["promoted"]
-    (route,) = remote.manifests(f"stacks/dev/{name}/route.yaml")
+    (route,) = remote.manifests(f"stacks/dev/{name}/generated/route.yaml")
     backends = route["spec"]["rules"][0]["backendRefs"]
     assert [(backend["name"], backend["weight"]) for backend in backends] == [
         (f"{name}-champion-predictor", 100),
         (f"{name}-challenger-predictor", 0),
     ]
-    assert remote.read(f"stacks/dev/{name}/champion.yaml") == champion.strip()
+    assert remote.read(f"stacks/dev/{name}/generated/champion.yaml") == champion.strip()
 
 
 def test_a_version_that_fails_the_gate_is_tagged_and_notified_but_not_committed(
@@ -137,11 +138,11 @@ def test_a_duplicate_event_makes_no_second_commit_and_restarts_no_rollout(
     name = models.create()
     version = models.create_version(name)
     assert sorted(promotion.outcomes(("e1", name, version), ("e2", name, version))) == ["promoted", "unchanged"]
-    route = remote.read(f"stacks/dev/{name}/route.yaml").replace("weight: 100", "weight: 25")
-    remote.push_file(f"stacks/dev/{name}/route.yaml", route)
+    route = remote.read(f"stacks/dev/{name}/generated/route.yaml").replace("weight: 100", "weight: 25")
+    remote.push_file(f"stacks/dev/{name}/generated/route.yaml", route)
     assert promotion.outcomes(("e3", name, version)) == ["unchanged"]
     assert len(remote.events()) == 1
-    assert remote.read(f"stacks/dev/{name}/route.yaml") == route.strip()
+    assert remote.read(f"stacks/dev/{name}/generated/route.yaml") == route.strip()
     assert len(notifications.received) == 2, "only the promotion is sent, to two addresses"
 
 
@@ -152,7 +153,7 @@ def test_a_version_that_was_removed_by_others_can_be_promoted_again(
     version = models.create_version(name)
     promotion.run(("e1", name, version))
     other = Repository(gitops)
-    paths = [f"stacks/dev/{name}/{file}" for file in ("challenger.yaml", "route.yaml", "kustomization.yaml")]
+    paths = [f"stacks/dev/{name}/generated/{file}" for file in ("challenger.yaml", "route.yaml", "kustomization.yaml")]
     other.commit([Change("removed", "Remove it", lambda _: dict.fromkeys(paths))])
     other.close()
     assert promotion.outcomes(("e2", name, version)) == ["promoted"]
@@ -410,10 +411,10 @@ def test_an_invalid_folder_delays_no_other_event(
     promotion: Promotion, models: RegisteredModels, remote: GitRemote
 ) -> None:
     broken, sound = models.create(), models.create()
-    remote.push_file(f"stacks/dev/{broken}/challenger.yaml", "metadata: [\n")
+    remote.push_file(f"stacks/dev/{broken}/generated/challenger.yaml", "metadata: [\n")
     promotion.inbox.add("broken", broken, models.create_version(broken))
     promotion.inbox.add("sound", sound, models.create_version(sound))
-    message = f"stacks/dev/{broken} in the repository is not in the form that promotions write"
+    message = f"stacks/dev/{broken}/generated in the repository is not in the form that promotions write"
     with promotion.working():
         eventually(lambda: remote.events() == ["sound"])
         eventually(lambda: (event := promotion.inbox.find("broken")) is not None and message in event.detail)
@@ -448,7 +449,7 @@ def test_an_invalid_folder_in_the_same_push_delays_no_other_event(
     promotion: Promotion, models: RegisteredModels, remote: GitRemote
 ) -> None:
     broken, sound = models.create(), models.create()
-    remote.push_bytes(f"stacks/dev/{broken}/challenger.yaml", b"\xff\xfe")
+    remote.push_bytes(f"stacks/dev/{broken}/generated/challenger.yaml", b"\xff\xfe")
     promotions = {name: ModelVersion(name, models.create_version(name)) for name in (broken, sound)}
     published = promotion.publisher.publish(promotions)
     assert isinstance(published[broken], InvalidFileError)

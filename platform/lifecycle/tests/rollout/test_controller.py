@@ -96,13 +96,15 @@ def test_a_failing_challenger_is_rolled_back_from_any_step(
     fault: str,
     reason: str,
 ) -> None:
-    before = remote.git("rev-parse", f"main~1:stacks/dev/{environment.model}")
+    before = remote.git("rev-parse", f"main~1:stacks/dev/{environment.model}/generated")
     controller = environment.controller()
     assert [controller.step(environment.model).message for _ in range(2)] == ["10 %", "25 %"]
     inject_fault(environment, fault)
     assert controller.step(environment.model).message == "rolled-back: version 2"
 
-    assert remote.git("rev-parse", f"main:stacks/dev/{environment.model}") == before, "byte for byte as before"
+    assert remote.git("rev-parse", f"main:stacks/dev/{environment.model}/generated") == before, (
+        "byte for byte as before"
+    )
     assert remote.subjects()[-1] == f"Revert the rollout of {environment.model} version 2"
     assert reason in remote.message()
     assert len([subject for subject in remote.subjects() if " % of" in subject]) == 2, "the history is kept"
@@ -196,8 +198,8 @@ def test_a_first_version_that_fails_leaves_no_files(
     assert "evaluation inconclusive at 100 %" in environment.controller().step(environment.model).message
     environment.settings["progress_deadline"] = 0.001
     assert environment.run() == ["rolled-back: version 1"]
-    assert environment.files() == []
-    assert environment.model not in remote.manifests("stacks/dev/kustomization.yaml")[0]["resources"]
+    assert environment.files() == [f"stacks/dev/{environment.model}/kustomization.yaml"], "which is people's"
+    assert environment.model not in remote.read("stacks/dev/kustomization.yaml")
 
 
 def test_the_rollbacks_commit_lists_reasons_and_reverted_commits(
@@ -221,7 +223,7 @@ At 25 % of the requests:
 This reverts commit {quarter}.
 This reverts commit {ten}.
 This reverts commit {promoted}.
-stacks/dev/{environment.model} is as it was before them.
+stacks/dev/{environment.model}/generated is as it was before them.
 
 Groundwork-Model: {environment.model}
 Groundwork-Version: 2
@@ -251,24 +253,33 @@ def test_a_newer_challenger_starts_without_requests(environment: RolloutEnvironm
     assert models.alias(environment.model, "champion") == "3"
 
 
-def test_peoples_edits_stay_but_do_not_keep_bad_weights(environment: RolloutEnvironment, remote: GitRemote) -> None:
-    champion = f"stacks/dev/{environment.model}/champion.yaml"
-    edited = remote.read(f"{champion}") + "\n# a person's remark\n"
-    remote.push_file(champion, edited)
+@pytest.mark.parametrize("end", ["settled", "rolled back"])
+def test_peoples_files_survive_a_rollout_whatever_its_end(
+    environment: RolloutEnvironment, remote: GitRemote, end: str
+) -> None:
+    edited = {
+        f"stacks/dev/{environment.model}/kustomization.yaml": "kind: Component\npatches: []\n# people's settings\n",
+        f"stacks/dev/{environment.model}/diagram.png": "\ufffd",
+        "stacks/dev/kustomization.yaml": remote.read("stacks/dev/kustomization.yaml") + "\n# a person's remark\n",
+    }
     controller = environment.controller()
     controller.step(environment.model)
-    assert "a person's remark" in remote.read(f"{champion}")
-    remote.push_file("stacks/dev/README", "of another topic")
-    environment.prometheus.errors = 0.5
-    assert controller.step(environment.model).message == "rolled-back: version 2"
+    for path, text in edited.items():
+        remote.push_file(path, text)
+    remote.push_bytes(f"stacks/dev/{environment.model}/weights.bin", b"\xff\xfe")
+    environment.prometheus.errors = 0.0 if end == "settled" else 0.5
+    environment.run()
     assert environment.weights() == [100]
-    assert "stacks/dev/README" in remote.files()
+    assert environment.declared_version("champion") == ("2" if end == "settled" else "1")
+    for path, text in edited.items():
+        assert remote.read(path) == text.strip(), path
+    assert f"stacks/dev/{environment.model}/weights.bin" in remote.files()
 
 
 def test_a_challenger_without_a_promotion_needs_a_manual_decision(
     environment: RolloutEnvironment, remote: GitRemote
 ) -> None:
-    challenger = f"stacks/dev/{environment.model}/challenger.yaml"
+    challenger = f"stacks/dev/{environment.model}/generated/challenger.yaml"
     remote.push_file(challenger, remote.read(f"{challenger}").replace("'2'", "'7'"))
     with pytest.raises(RolloutError, match=r"promoted version 7 of .*remove its challenger\.yaml"):
         environment.controller().step(environment.model)

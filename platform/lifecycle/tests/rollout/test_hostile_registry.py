@@ -51,10 +51,10 @@ def test_a_name_that_is_a_path_is_no_candidate(environment: RolloutEnvironment, 
 def test_a_folder_that_cannot_be_read_is_a_candidate_and_hides_no_other(
     environment: RolloutEnvironment, remote: GitRemote, models: RegisteredModels
 ) -> None:
-    remote.push_bytes("stacks/dev/broken/challenger.yaml", b"\xff\xfe")
+    remote.push_bytes("stacks/dev/broken/generated/challenger.yaml", b"\xff\xfe")
     kustomization = remote.read("stacks/dev/kustomization.yaml")
     remote.push_file(
-        "stacks/dev/kustomization.yaml", kustomization.replace("resources:", "resources:\n- broken\n- ../x")
+        "stacks/dev/kustomization.yaml", kustomization.replace("resources:", "resources:\n- broken/generated\n- ../x")
     )
     repository = Repository(environment.gitops)
     found = find_candidates(repository, ModelRegistry(models.uri))
@@ -66,6 +66,6 @@ def test_a_commit_of_another_model_in_the_folder_is_no_stage(
     environment: RolloutEnvironment, remote: GitRemote
 ) -> None:
     """As when a person's commit, or its revert, touches two models."""
-    file = f"stacks/dev/{environment.model}/NOTES"
+    file = f"stacks/dev/{environment.model}/generated/NOTES"
     remote.push_file(file, "text", message="Two models\n\nGroundwork-Model: other\nGroundwork-Rollout: 50\n")
     assert environment.run()[-1] == "settled: version 2"

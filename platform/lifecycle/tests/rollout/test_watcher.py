@@ -82,10 +82,12 @@ def test_a_model_that_cannot_continue_delays_no_other(
     environment: RolloutEnvironment, models: RegisteredModels, remote: GitRemote, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    remote.push_file("stacks/dev/broken/challenger.yaml", "not a manifest")
+    remote.push_file("stacks/dev/broken/generated/challenger.yaml", "not a manifest")
     with watching(environment, "broken"):
         eventually(lambda: is_serving(models, environment.model, "2"), "the other model is rolled out")
-        eventually(lambda: "broken: waiting: stacks/dev/broken in the repository is not in the form" in caplog.text)
+        eventually(
+            lambda: "broken: waiting: stacks/dev/broken/generated in the repository is not in the form" in caplog.text
+        )
     assert caplog.text.count("broken: waiting") == 1, "the same message is logged once"
 
 

@@ -75,10 +75,12 @@ class RolloutEnvironment:
         return messages
 
     def declared_version(self, role: str) -> str:
-        return container_environment(self.remote.manifests(f"stacks/dev/{self.model}/{role}.yaml")[0])["MODEL_VERSION"]
+        return container_environment(self.remote.manifests(f"stacks/dev/{self.model}/generated/{role}.yaml")[0])[
+            "MODEL_VERSION"
+        ]
 
     def weights(self) -> list[int]:
-        (route,) = self.remote.manifests(f"stacks/dev/{self.model}/route.yaml")
+        (route,) = self.remote.manifests(f"stacks/dev/{self.model}/generated/route.yaml")
         return [backend["weight"] for backend in route["spec"]["rules"][0]["backendRefs"]]
 
     def files(self) -> list[str]:

@@ -1,10 +1,12 @@
 """What runs in a cluster, as files in a git repository: the layout of a model's folder, and commits that change it.
 
-    stacks/<stack>/kustomization.yaml             the stack's models, overlay and images
-    stacks/<stack>/<model>/champion.yaml          the version that serves
-    stacks/<stack>/<model>/challenger.yaml        the version that is being rolled out, if there is one
-    stacks/<stack>/<model>/route.yaml             the weights by which requests are split between the two
-    stacks/<stack>/<model>/kustomization.yaml
+    stacks/<stack>/kustomization.yaml                    the stack's models, overlay and images
+    stacks/<stack>/<model>/kustomization.yaml            people's settings of the model
+    stacks/<stack>/<model>/generated/champion.yaml       the version that serves
+    stacks/<stack>/<model>/generated/challenger.yaml     the version that is being rolled out, if there is one
+    stacks/<stack>/<model>/generated/route.yaml          the weights by which requests are split between the two
+    stacks/<stack>/<model>/generated/kustomization.yaml
 
-What all models have in common (replicas, probes, security) is in the repository's base and overlays.
+What all models have in common (replicas, probes, security) is in the repository's base and overlays. docs/gitops.md
+says which files are whose, and what is committed when.
 """

@@ -137,22 +137,65 @@ def parse_weights(model: str, text: str) -> Weights:
 
 
 def render_kustomization(resources: Iterable[str]) -> str:
-    return _dump(
-        {
-            "apiVersion": "kustomize.config.k8s.io/v1beta1",
-            "kind": "Kustomization",
-            "resources": sorted(resources),
-        }
-    )
+    content = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": sorted(resources),
+    }
+    return f"# Promotions and rollouts write these files. Settings are in ../kustomization.yaml.\n{_dump(content)}"
 
 
-def set_resource(text: str, resource: str, *, present: bool) -> str:
-    """A kustomization with or without a resource; the same text when nothing has to change."""
-    content = parse_first(text) or {}
-    resources = set(content.get("resources") or ())
-    if (resource in resources) == present:
+def render_settings(model: str) -> str:
+    """The kustomization with people's settings of a model, as it is before they have edited it."""
+    return _SETTINGS.format(model=model)
+
+
+_SETTINGS = """\
+# Settings of {model} on this stack. People edit this file; promotions and rollouts never do. It is applied after the
+# overlay. An example, as JSON Patch: five pods at least, with more CPU and memory.
+#   - target: {{kind: InferenceService, name: {model}-(champion|challenger)}}
+#     patch: |-
+#       - {{op: replace, path: /spec/predictor/minReplicas, value: 5}}
+#       - op: replace
+#         path: /spec/predictor/containers/0/resources
+#         value: {{requests: {{cpu: "1", memory: 2Gi}}, limits: {{cpu: "4", memory: 4Gi}}}}
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+patches: []
+"""
+
+
+def set_entry(text: str, key: str, entry: str, *, present: bool) -> str:
+    """A kustomization with or without an entry of a list; all other lines stay as they are.
+
+    A list in brackets becomes one with a line for each entry.
+    """
+    root: Any = yaml.compose(text, _LOADER)
+    pairs = {} if root is None else {name.value: (name, value) for name, value in root.value}
+    name, node = pairs.get(key, (None, None))
+    items = list(node.value) if isinstance(node, yaml.SequenceNode) else []
+    entries = [item.value for item in items]
+    if (entry in entries) == present:
         return text
-    return _dump({**content, "resources": sorted(resources ^ {resource})})
+    if present and items and not node.flow_style:
+        start, end = _find_line(text, items[-1])
+        line = text[start : items[-1].start_mark.index] + entry
+        return f"{text[:end].rstrip()}\n{line}\n{text[end:]}"
+    if not present and len(items) > 1 and not node.flow_style:
+        start, end = _find_line(text, items[entries.index(entry)])
+        return text[:start] + text[end:]
+    entries = [*entries, entry] if present else [each for each in entries if each != entry]
+    lines = f"{key}:\n" + "".join(f"- {each}\n" for each in entries) if entries else f"{key}: []\n"
+    if name is None:
+        return (f"{text.rstrip()}\n" if text.strip() else "") + lines
+    _, end = _find_line(text, items[-1] if items and not node.flow_style else node)
+    return text[: name.start_mark.index] + lines + text[end:]
+
+
+def _find_line(text: str, node: yaml.Node) -> tuple[int, int]:
+    """Where the lines of a node start and end, the line break included."""
+    end = text.find("\n", max(node.end_mark.index - 1, node.start_mark.index))
+    return text.rfind("\n", 0, node.start_mark.index) + 1, len(text) if end < 0 else end + 1
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,7 @@ from lifecycle.gitops.git import InvalidFileError, RepositoryError
 from lifecycle.gitops.manifests import Weights
 from lifecycle.gitops.settings import GitopsSettings
 
+_GENERATED = "generated"
 _ROUTE = "route.yaml"
 _KUSTOMIZATION = "kustomization.yaml"
 
@@ -50,16 +51,21 @@ class ModelFolder:
         return self.versions.get(CHALLENGER)
 
 
-def folder_path(settings: GitopsSettings, model: str) -> str:
-    """The folder's path in the repository."""
-    return f"{_stack_path(settings)}/{model}"
+def generated_path(settings: GitopsSettings, model: str) -> str:
+    """The path of the files that are written here; what else is in the model's folder is people's."""
+    return f"{_stack_path(settings)}/{_generated(model)}"
 
 
 def read_folder(files: Files, settings: GitopsSettings, model: str) -> ModelFolder:
     """The model's folder; empty when the model has never been promoted. Raises RepositoryError."""
     texts = {role: files.read(_path(settings, model, f"{role}.yaml")) for role in ROLES}
     route = files.read(_path(settings, model, _ROUTE))
-    with _explain_errors(folder_path(settings, model)):
+    if route is None and files.read(f"{_stack_path(settings)}/{model}/{_ROUTE}") is not None:
+        raise InvalidFileError(
+            f"{_stack_path(settings)}/{model}/{_ROUTE} is where a former version wrote it: move the model's files as "
+            "docs/gitops.md says"
+        )
+    with _explain_errors(generated_path(settings, model)):
         versions = {role: manifests.parse_model_version(text) for role, text in texts.items() if text is not None}
         weights = {} if route is None else manifests.parse_weights(model, route)
     return ModelFolder(model, versions, weights)
@@ -70,7 +76,8 @@ def list_models_with_challenger(files: Files, settings: GitopsSettings) -> set[s
     text = _read_stack(files, settings)
     with _explain_errors(_stack_kustomization(settings)):
         resources = manifests.parse_first(text).get("resources") or ()
-        models = [resource for resource in resources if manifests.is_valid_name(resource)]  # people add others
+        models = [str(resource).removesuffix(f"/{_GENERATED}") for resource in resources]
+        models = [model for model in models if manifests.is_valid_name(model)]  # people add other resources
         return {model for model in models if _has_challenger(files, settings, model)}
 
 
@@ -82,7 +89,7 @@ def _has_challenger(files: Files, settings: GitopsSettings, model: str) -> bool:
 
 
 def edit_folder(files: Files, settings: GitopsSettings, folder: ModelFolder) -> Edits:
-    """The edits that declare `folder`. A file that need not change keeps what people added to it."""
+    """The edits that declare `folder`, in generated files only; people's file is written where there is none."""
     model = folder.model
     current = read_folder(files, settings, model)
     edits: dict[str, str | None] = {
@@ -96,18 +103,24 @@ def edit_folder(files: Files, settings: GitopsSettings, folder: ModelFolder) -> 
         edits[_path(settings, model, _ROUTE)] = manifests.render_route(model, folder.weights, settings)
     resources = [*(f"{role}.yaml" for role in folder.versions), _ROUTE]
     edits[_path(settings, model, _KUSTOMIZATION)] = manifests.render_kustomization(resources)
+    own = f"{_stack_path(settings)}/{model}/{_KUSTOMIZATION}"
+    if files.read(own) is None:
+        edits[own] = manifests.render_settings(model)
     return {**edits, **edit_stack(files, settings, model, present=True)}
 
 
 def edit_stack(files: Files, settings: GitopsSettings, model: str, *, present: bool) -> Edits:
-    """The edit that adds the model's folder to its stack, or removes it.
+    """The edit that adds the model to its stack, or removes it; what else people wrote there, comments too, stays.
+
+    Its settings are a component after those of the overlay, over which they have precedence.
 
     Raises RepositoryError when the stack has no folder: without the overlay that it names no model would run.
     """
     text = _read_stack(files, settings)
     path = _stack_kustomization(settings)
     with _explain_errors(path):
-        return {path: manifests.set_resource(text, model, present=present)}
+        text = manifests.set_entry(text, "resources", _generated(model), present=present)
+        return {path: manifests.set_entry(text, "components", model, present=present)}
 
 
 def _read_stack(files: Files, settings: GitopsSettings) -> str:
@@ -143,4 +156,8 @@ def _stack_kustomization(settings: GitopsSettings) -> str:
 
 
 def _path(settings: GitopsSettings, model: str, file: str) -> str:
-    return f"{folder_path(settings, model)}/{file}"
+    return f"{generated_path(settings, model)}/{file}"
+
+
+def _generated(model: str) -> str:
+    return f"{model}/{_GENERATED}"

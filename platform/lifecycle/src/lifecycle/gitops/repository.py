@@ -155,7 +155,8 @@ class Repository:
 
     def changed_paths(self, since: str, path: str) -> Sequence[str]:
         """The files below `path` that differ between a commit and the head."""
-        return self._git.run("diff", "--name-only", "--no-renames", since, self._head, "--", path).splitlines()
+        listing = self._git.run("diff", "-z", "--name-only", "--no-renames", since, self._head, "--", path)
+        return listing.rstrip("\0").split("\0") if listing else []
 
     def commit(self, changes: Sequence[Change]) -> Mapping[str, str | None]:
         """Push one commit per change, all in one push; returns the commits by event, None where nothing had to change.

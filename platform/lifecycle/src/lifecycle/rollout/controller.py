@@ -35,7 +35,7 @@ from lifecycle.gitops.model_folder import (
     ModelFolder,
     edit_folder,
     edit_stack,
-    folder_path,
+    generated_path,
     read_folder,
 )
 from lifecycle.gitops.publication import ChangePublisher, Publication
@@ -142,7 +142,7 @@ class Controller:
 
     def _read_history(self, model: str) -> Sequence[Commit]:
         """The latest commits of the model's promotions and rollouts, newest first."""
-        commits = self._repository.history(folder_path(self._repository.settings, model), _MAX_COMMITS)
+        commits = self._repository.history(generated_path(self._repository.settings, model), _MAX_COMMITS)
         return [commit for commit in commits if commit.trailers.get(MODEL_TRAILER) == model]
 
     def _read_rollout(self, folder: ModelFolder, challenger: ModelVersion) -> _Rollout:
@@ -211,12 +211,12 @@ class Controller:
         return self._conclude(target) if result.message == _SETTLED else result
 
     def _roll_back(self, rollout: _Rollout, reasons: Sequence[str]) -> StepResult:
-        """Revert the whole rollout in one commit; the history keeps its commits, the files are as before it.
+        """Revert the whole rollout in one commit; the history keeps its commits, the generated files are as before it.
 
-        Files are replaced, where `git revert` would merge: what people edited meanwhile must not keep bad weights.
+        They are replaced, where `git revert` would merge: what people edited meanwhile must not keep bad weights.
         """
         settings, model = self._repository.settings, rollout.folder.model
-        path = folder_path(settings, model)
+        path = generated_path(settings, model)
         restored = self._repository.edits_to_restore(
             rollout.before, self._repository.changed_paths(rollout.before, path)
         )
