@@ -23,7 +23,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, QuantileTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, QuantileTransformer, StandardScaler
 
 from lifecycle.core import LifecycleError, ModelRegistry, read_settings
 from lifecycle.core.names import HELD_OUT_PATH, SLICES_PATH
@@ -34,7 +34,6 @@ from lifecycle.training.settings import TrainingSettings
 
 _SECONDS = 7.0  # of a slow prediction, whatever the number of rows; more than the scenario's ROLLOUT_MAX_P95
 _TIMED_STEPS = 100
-_RADII = np.arange(6.0, 30.0)  # micrometres, rounded down: those in the data set
 
 
 def slow() -> ClassifierMixin:
@@ -63,11 +62,10 @@ def _count_slow_steps() -> int:
 
 
 def failing() -> ClassifierMixin:
-    """Raises for radii that are not in the data set."""
-    known = OneHotEncoder(categories=[_RADII], handle_unknown="error", sparse_output=False)
-    rounded = make_pipeline(FunctionTransformer(np.floor), known)
+    """Raises for radii far beyond those in the data set, whose arc sine is not a number."""
+    angle = make_pipeline(MinMaxScaler((0, 0.5)), FunctionTransformer(np.arcsin))
     return make_pipeline(
-        make_column_transformer((rounded, ["mean_radius"]), remainder=StandardScaler()),
+        make_column_transformer((angle, ["mean_radius"]), remainder=StandardScaler()),
         LogisticRegression(max_iter=2000),
     )
 
