@@ -19,11 +19,10 @@ from pathlib import Path
 import numpy as np
 import skops.io
 from sklearn.base import ClassifierMixin
-from sklearn.compose import make_column_transformer
+from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, QuantileTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, QuantileTransformer
 
 from lifecycle.core import LifecycleError, ModelRegistry, read_settings
 from lifecycle.core.names import HELD_OUT_PATH, SLICES_PATH
@@ -39,8 +38,7 @@ _TIMED_STEPS = 100
 def slow() -> ClassifierMixin:
     """Computes features in hundreds of steps or more, and then ignores them."""
     features = FeatureUnion([("columns", "passthrough"), ("unused", _transform_repeatedly(_count_slow_steps()))])
-    columns = make_column_transformer(("passthrough", list(range(len(data.FEATURES)))))
-    return make_pipeline(features, columns, RandomForestClassifier(100, random_state=SEED))
+    return make_pipeline(features, _first_columns(), RandomForestClassifier(100, random_state=SEED))
 
 
 def _transform_repeatedly(steps: int) -> Pipeline:
@@ -63,11 +61,15 @@ def _count_slow_steps() -> int:
 
 def failing() -> ClassifierMixin:
     """Raises for radii far beyond those in the data set, whose arc sine is not a number."""
-    angle = make_pipeline(MinMaxScaler((0, 0.5)), FunctionTransformer(np.arcsin))
-    return make_pipeline(
-        make_column_transformer((angle, ["mean_radius"]), remainder=StandardScaler()),
-        LogisticRegression(max_iter=2000),
-    )
+    arc_sine = make_pipeline(MinMaxScaler((0, 0.5)), FunctionTransformer(np.arcsin))
+    features = make_column_transformer(("passthrough", data.FEATURES), (arc_sine, ["mean_radius"]))
+    finite = FunctionTransformer(validate=True)
+    return make_pipeline(features, finite, _first_columns(), RandomForestClassifier(100, random_state=SEED))
+
+
+def _first_columns() -> ColumnTransformer:
+    """Keeps the columns of the data set, and drops those computed from them."""
+    return make_column_transformer(("passthrough", list(range(len(data.FEATURES)))))
 
 
 CHALLENGERS = {"slow": slow, "failing": failing}
