@@ -6,6 +6,7 @@ Proven for /predict, v1 and v2 over HTTP. The list of invalid inputs is not comp
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from lifecycle.serving.errors import RequestError
 from lifecycle.serving.model import Model
 from lifecycle.serving.schema import DATETIME, DOUBLE, STRING, Column, InputSchema
 from support.serving import FEATURES, Server, row
-from support.waiting import eventually
+from support.waiting import TIMEOUT, eventually
 
 MIXED = {"age": 30, "income": 0.5, "member": True, "region": "north"}
 
@@ -106,6 +107,37 @@ def test_an_invalid_body_is_rejected(server: Server, path: str, body: bytes, sta
 def test_a_body_of_unknown_size_is_rejected_at_the_limit(server: Server) -> None:
     response = server.client.post("/predict", content=iter([b" " * 1000] * 30))
     assert response.status_code == 413
+
+
+ODD_REQUESTS: dict[str, tuple[bytes, int]] = {
+    "bytes that are no text in the path": (b"GET /v1/models/%ff%00 HTTP/1.1", 404),
+    "no ASCII in the path": ("GET /v1/models/é HTTP/1.1".encode(), 400),
+    "a path out of the prefix": (b"GET /v2/../metrics HTTP/1.1", 404),
+    "another host's address": (b"GET http://elsewhere.example/v2/ HTTP/1.1", 404),
+    "no path": (b"OPTIONS * HTTP/1.1", 404),
+    "a tunnel": (b"CONNECT elsewhere.example:443 HTTP/1.1", 400),
+    "a method of no endpoint": (b"DELETE /predict HTTP/1.1", 405),
+    "a websocket": (b"GET /predict HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket", 405),
+    "HTTP/2 over cleartext": (b"GET /v2 HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c", 200),
+    "a length that is no number": (b"POST /predict HTTP/1.1\r\ncontent-length: +1", 400),
+    "a negative length": (b"POST /predict HTTP/1.1\r\ncontent-length: -1", 400),
+    "two lengths": (b"POST /predict HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2", 400),
+    "a length of 20 digits": (b"POST /predict HTTP/1.1\r\ncontent-length: 18446744073709551615", 413),
+    "an unknown coding": (b"POST /predict HTTP/1.1\r\ntransfer-encoding: gzip", 400),
+    "an odd trace context": (b"POST /predict HTTP/1.1\r\ntraceparent: \xff\r\ncontent-length: 0", 400),
+}
+
+
+@pytest.mark.parametrize(("head", "status"), ODD_REQUESTS.values(), ids=ODD_REQUESTS)
+def test_an_odd_request_gets_no_server_error_and_is_counted(server: Server, head: bytes, status: int) -> None:
+    before = server.metric("groundwork_requests_total", f'status="{status}"')
+    url = server.client.base_url
+    with socket.create_connection((url.host, url.port or 0), TIMEOUT) as client:
+        client.sendall(head + b"\r\nhost: a\r\n\r\n")
+        response = client.recv(4096).decode()
+    assert int(response.split()[1]) == status
+    assert "elsewhere" not in response
+    eventually(lambda: server.metric("groundwork_requests_total", f'status="{status}"') > before, "it is counted")
 
 
 MATRIX = {"name": "x", "shape": [1, 4], "datatype": "FP64", "data": [1, 2, 3, 4]}

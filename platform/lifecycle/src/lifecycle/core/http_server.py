@@ -29,7 +29,8 @@ _MAX_PIPELINED = 16  # requests that wait behind another one of their connection
 _LINGER = 2.0  # seconds
 _MAX_DISCARDED = 1 << 20  # bytes
 
-_TOO_SLOW = "lifecycle.too_slow"  # in an ASGI scope: the body did not arrive in time
+_TOO_LARGE = 431  # Request Header Fields Too Large
+_PROBLEM = "lifecycle.body_problem"  # in an ASGI scope: the exception that `read_body` raises
 
 OnRefusal = Callable[[int, str], None]
 """Called for a request that does not reach the application, with its status and a word for metrics.
@@ -57,15 +58,22 @@ class BodyTooSlowError(Exception):
     """The body did not arrive in the time that a request has."""
 
 
+class MalformedBodyError(Exception):
+    """What arrived is no body by the request's headers, such as a chunk of another size than it says."""
+
+
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The whole body. Raises BodyTooLargeError, BodyTooSlowError, or Starlette's ClientDisconnect."""
+    """The whole body.
+
+    Raises BodyTooLargeError, BodyTooSlowError, MalformedBodyError, or Starlette's ClientDisconnect.
+    """
     received = bytearray()
     while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        if _TOO_SLOW in request.scope:
-            raise BodyTooSlowError
+        if _PROBLEM in request.scope:
+            raise request.scope[_PROBLEM]
         received += message.get("body", b"")
         if len(received) > max_bytes:
             raise BodyTooLargeError
@@ -166,8 +174,8 @@ class _Protocol(HttpToolsProtocol):
         if len(self.pipeline) >= _MAX_PIPELINED:
             self._refusal = (400, "pipelined", "too many requests wait on this connection")
             raise ValueError
-        self._stage = _Stage.BODY
         super().on_headers_complete()
+        self._stage = _Stage.BODY
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -202,15 +210,22 @@ class _Protocol(HttpToolsProtocol):
         """The request did not arrive in time."""
         if self._stage is _Stage.COMPLETE:  # nothing of it did
             self.transport.close()
-        elif self._stage is _Stage.BODY and not self.cycle.response_complete:
-            # The application waits for the body, and responds itself.
-            cast("dict[str, Any]", self.scope)[_TOO_SLOW] = True
-            self.cycle.message_event.set()
-            self._wait(_LINGER, self.transport.abort)
+        elif self._stage is _Stage.BODY:
+            self._fail_body(BodyTooSlowError())
         else:
             self._refuse(408, "slow", f"the request did not arrive within {self._seconds:g} seconds")
 
+    def _fail_body(self, problem: Exception) -> None:
+        """The application waits for the body, so that it has to respond."""
+        cast("dict[str, Any]", self.scope)[_PROBLEM] = problem
+        self.cycle.message_event.set()
+        self._is_refused = True
+        self._wait(_LINGER, self.transport.abort)
+
     def _refuse(self, status: int, reason: str, message: str) -> None:
+        if self._stage is _Stage.BODY:
+            self._fail_body(BodyTooLargeError() if status == _TOO_LARGE else MalformedBodyError())
+            return
         if self.cycle is not None and not self.cycle.response_complete:
             # A response to this request would be taken for that of the one before it.
             self._bounds.on_refusal(0, reason)
@@ -252,4 +267,4 @@ class _Protocol(HttpToolsProtocol):
 
 
 def _head_too_large() -> tuple[int, str, str]:
-    return 431, "too-large", f"the headers are larger than {MAX_HEAD} bytes, or more than {MAX_HEADERS}"
+    return _TOO_LARGE, "too-large", f"the headers are larger than {MAX_HEAD} bytes, or more than {MAX_HEADERS}"

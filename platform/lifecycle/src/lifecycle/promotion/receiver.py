@@ -17,7 +17,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from lifecycle.core import CHALLENGER
-from lifecycle.core.http_server import BodyTooLargeError, BodyTooSlowError, HttpLimits, create_protocol, read_body
+from lifecycle.core.http_server import (
+    BodyTooLargeError,
+    BodyTooSlowError,
+    HttpLimits,
+    MalformedBodyError,
+    create_protocol,
+    read_body,
+)
 from lifecycle.promotion import metrics
 from lifecycle.promotion.inbox import Inbox, InboxError
 from lifecycle.promotion.settings import ReceiverSettings
@@ -114,6 +121,10 @@ async def _handle_disconnect(request: Request, error: Exception) -> Response:  #
     return _respond(_CLIENT_CLOSED_REQUEST, "rejected", "the sender disconnected")
 
 
+async def _handle_malformed_body(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    return _respond(400, "rejected", "the body is not what the headers say")
+
+
 async def _handle_malformed(request: Request, error: Exception) -> Response:  # noqa: ARG001
     problems = error.errors(include_input=False, include_url=False) if isinstance(error, ValidationError) else []
     detail = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)
@@ -133,6 +144,7 @@ def _count_refusal(status: int, reason: str) -> None:  # noqa: ARG001
 _HANDLERS: Mapping[Any, Any] = {
     WebhookVerificationError: _handle_unverified,
     BodyTooSlowError: _handle_slow,
+    MalformedBodyError: _handle_malformed_body,
     ClientDisconnect: _handle_disconnect,
     ValidationError: _handle_malformed,
     InboxError: _handle_unavailable,

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from lifecycle.core.http_server import BodyTooLargeError, BodyTooSlowError, read_body
+from lifecycle.core.http_server import BodyTooLargeError, BodyTooSlowError, MalformedBodyError, read_body
 from lifecycle.serving import metrics, tensors
 from lifecycle.serving.batching import Batcher
 from lifecycle.serving.errors import RequestError, invalid_input, not_found, payload_too_large
@@ -177,6 +177,8 @@ class Api:
             raise payload_too_large(
                 f"the body is larger than {settings.max_body_bytes} bytes (MAX_BODY_BYTES)"
             ) from None
+        except MalformedBodyError:
+            raise invalid_input("the body is not what the request's headers say") from None
         except BodyTooSlowError:
             message = f"the body did not arrive within {settings.read_timeout:g} seconds (READ_TIMEOUT)"
             raise RequestError(408, message, "slow") from None
