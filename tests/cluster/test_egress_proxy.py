@@ -12,6 +12,7 @@ import os
 import ssl
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -195,6 +196,35 @@ def test_a_registered_process_gets_the_api_servers_connection(
     webhook("real")
     with serve_in_thread(server), pytest.raises(ApiError, match="a real process says no"):
         config_map(plane.api, namespace, "one")
+
+
+def test_a_webhook_is_trusted_before_it_has_a_ca_bundle(plane: ControlPlane, namespace: str) -> None:
+    """By its URL, since the CA injector would give a service's its bundle at once."""
+    with serve_in_thread(server := _refusing(plane, "127.0.0.1")):
+        name = f"early.{namespace}.example.com"
+        config = {
+            "name": name,
+            "clientConfig": {"url": f"https://127.0.0.1:{server.server_port}/review"},
+            "rules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
+            ],
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+        }
+        kind = "ValidatingWebhookConfiguration"
+        plane.api.create({"apiVersion": ADMISSION, "kind": kind, "metadata": {"name": name}, "webhooks": [config]})
+        eventually(lambda: "a real process says no" in _refusal(plane.api, namespace))
+        plane.api.delete(ADMISSION, kind, name)
+
+
+def _refusal(api: ApiClient, namespace: str) -> str:
+    """Why no ConfigMap can be created; empty where it can."""
+    try:
+        config_map(api, namespace, f"early-{uuid.uuid4().hex}")
+    except ApiError as error:
+        return str(error)
+    return ""
 
 
 def test_objects_of_a_simulated_operator_are_converted(

@@ -162,6 +162,9 @@ class _Launcher:
                 "proxy-client-key-file": front.key_file,
                 "profiling": "false",
             },
+            # A webhook without a caBundle is verified by the system's roots. These let its first calls succeed while
+            # the API server has not seen yet which bundle the CA injector has given it.
+            environment={"SSL_CERT_FILE": str(self.authority.ca_file)},
         )
 
     def start_controllers(self) -> None:
@@ -218,9 +221,16 @@ class _Launcher:
             path.write_text(yaml.safe_dump({**kind, "resources": [{"resources": ["secrets"], "providers": providers}]}))
         return path
 
-    def _start(self, name: str, options: Mapping[str, object], *, graceful: bool = False) -> None:
+    def _start(
+        self,
+        name: str,
+        options: Mapping[str, object],
+        environment: Mapping[str, str] | None = None,
+        *,
+        graceful: bool = False,
+    ) -> None:
         command = [str(programs.paths()[name]), *(f"--{option}={value}" for option, value in options.items())]
-        self.supervisor.start(name, command, _log_path(self.folder, name), graceful=graceful)
+        self.supervisor.start(name, command, _log_path(self.folder, name), environment, graceful=graceful)
 
 
 def _tls_files(pair: Certificate) -> Mapping[str, Path]:
