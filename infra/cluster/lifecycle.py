@@ -30,6 +30,8 @@ from infra.cluster.namespaces import GATEWAY as GATEWAY_NAMESPACE
 from infra.cluster.namespaces import MONITORING
 from infra.contract import DatabaseContract, Foundation
 from infra.core.component import Component, StackContext
+from infra.core.settings import Settings
+from infra.core.settings.gitops_rules import find_project
 
 IMAGE = "promotion"
 PORT = 8080  # of every process: webhooks, probes and metrics
@@ -264,6 +266,7 @@ class Lifecycle(Component):
             "GITOPS_GATEWAY": GATEWAY,
             "GITOPS_GATEWAY_NAMESPACE": GATEWAY_NAMESPACE,
             "GITOPS_SECRETS_DIR": _SECRETS_PATH,
+            **_describe_forge(context.settings),
             "PROMOTION_SECRETS_DIR": _SECRETS_PATH,
             **process.environment,
         }
@@ -295,6 +298,17 @@ class Lifecycle(Component):
             },
             opts=self.child_options(),
         )
+
+
+def _describe_forge(settings: Settings) -> Mapping[str, str]:
+    """Where pull requests are opened; nothing where changes are pushed."""
+    if not settings.lifecycle.pull_requests:
+        return {}
+    return {
+        "GITOPS_MODE": "pull-request",
+        "GITOPS_FORGE_URL": settings.lifecycle.forge_url,
+        "GITOPS_PROJECT": find_project(settings.gitops.repository),
+    }
 
 
 def find_missing_settings(context: StackContext) -> str:

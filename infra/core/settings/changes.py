@@ -313,6 +313,8 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "images.promotion": _both(Transitions(Change(Effect.FREE, "promotions and rollouts continue in new pods"))),
     "images.registries": _both(Transitions(Change(Effect.FREE, "pods that run are kept, and new ones are evaluated"))),
     "lifecycle.gitToken": _both(_FREE),
+    "lifecycle.pullRequests": _both(_FREE),
+    "lifecycle.forgeUrl": _both(_FREE),
     "lifecycle.notifications": _both(_FREE),
     # Argo CD deletes what it applied, its volumes and the kinds of runs among them.
     "pipelines.enabled": _both(

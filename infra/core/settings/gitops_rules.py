@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from infra.core.settings.faults import Fault
 from infra.core.settings.stack_settings import Settings
@@ -32,6 +33,7 @@ def check_gitops_path(settings: Settings, stack: str) -> Iterator[Fault]:
 def check_gitops(settings: Settings) -> Iterator[Fault]:
     """What needs a repository, or a token for it."""
     yield from _check_git_token(settings)
+    yield from _check_pull_requests(settings)
     yield from _check_pipelines(settings)
 
 
@@ -44,6 +46,33 @@ def _check_git_token(settings: Settings) -> Iterator[Fault]:
             "images.promotion",
             value="",
             others=("images.promotion",),
+        )
+
+
+def find_project(repository: str) -> str:
+    """The project of a repository's URL in its forge, `owner/name`; empty where the URL has no such path."""
+    owner, _, name = urlsplit(repository).path.strip("/").removesuffix(".git").partition("/")
+    return f"{owner}/{name}" if owner and name and "/" not in name else ""
+
+
+def _check_pull_requests(settings: Settings) -> Iterator[Fault]:
+    repository = settings.gitops.repository
+    if settings.lifecycle.pull_requests and not settings.lifecycle.forge_url:
+        yield Fault(
+            "lifecycle.forgeUrl",
+            "is empty, and pull requests are opened there",
+            "write the URL of the forge's REST API, or remove the setting for GitHub's",
+            value="",
+            others=("lifecycle.pullRequests",),
+        )
+    if settings.lifecycle.pull_requests and not find_project(repository):
+        yield Fault(
+            "lifecycle.pullRequests",
+            "needs a repository whose URL names a project of the forge, owner/name, and gitops.repository is "
+            f"{repository or 'not set'}",
+            "set gitops.repository to a URL like https://github.com/acme/models.git, or remove lifecycle.pullRequests",
+            value=True,
+            others=("gitops.repository",),
         )
 
 

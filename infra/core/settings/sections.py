@@ -265,15 +265,25 @@ class ImageSettings(Section):
 
 
 class LifecycleSettings(Section):
-    """What promotion and rollout of models read from the stack's store of secrets.
+    """How promotion and rollout change the GitOps repository, and which secrets of the stack's store they use.
 
-    On AWS each name is below the stack's prefix, as in acme-gw-dev/git-token.
+    On AWS each name of a secret is below the stack's prefix, as in acme-gw-dev/git-token.
     """
 
     git_token: SecretName = Field(
         "git-token",
         examples=["models-git-token"],
         description="name of the secret with the token that may push to the GitOps repository",
+    )
+    pull_requests: Switch = Field(
+        False,
+        examples=[True],
+        description="propose each change of a model in a pull request, for people to merge, rather than push it",
+    )
+    forge_url: HttpsUrl = Field(
+        "https://api.github.com",
+        examples=["https://git.example.com/api/v3"],
+        description="REST API of GitHub, or of a forge with the same, where pull requests are opened",
     )
     notifications: SecretName = Field(
         "",

@@ -140,6 +140,17 @@ def test_what_people_store_is_named_by_settings() -> None:
     assert {"secret": {"name": "notifications"}} in volume["projected"]["sources"]
 
 
+def test_changes_of_models_are_pushed_unless_a_setting_asks_for_pull_requests(declared: Recorder) -> None:
+    assert not {"GITOPS_MODE", "GITOPS_PROJECT", "GITOPS_FORGE_URL"} & environment(declared, WORKER.name).keys()
+    repository = "https://github.com/acme/models.git"
+    proposed = declare(lifecycle={"pullRequests": True}, gitops={"repository": repository})
+    for process in (WORKER, CONTROLLER):
+        variables = environment(proposed, process.name)
+        assert variables["GITOPS_MODE"] == "pull-request"
+        assert variables["GITOPS_PROJECT"] == "acme/models"
+        assert variables["GITOPS_FORGE_URL"] == "https://api.github.com"
+
+
 def test_mlflow_reaches_the_receiver_and_the_processes_their_repository(declared: Recorder) -> None:
     flows = {(str(flow.client), str(flow.server), flow.port) for flow in Lifecycle.flows}
     assert (str(SERVER), f"lifecycle/{RECEIVER.name}", 8080) in flows

@@ -84,6 +84,13 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "images: {registries: [example.com]}", "must be a pattern of images", "like registry.example.com/"),
         (AZURE, "lifecycle: {gitToken: ghp_abc}", "must be the name of a secret in the stack's store", "as git-token"),
         (
+            AZURE,
+            "gitops: {repository: 'https://git.example.com/models.git'}\nlifecycle: {pullRequests: true}",
+            "needs a repository whose URL names a project of the forge, owner/name",
+            "like https://github.com/acme/models.git",
+        ),
+        (AZURE, "lifecycle: {pullRequests: true, forgeUrl: ''}", "pull requests are opened there", "for GitHub's"),
+        (
             AWS,
             f"images: {{promotion: 'sha256:{'a' * 64}'}}\nlifecycle: {{gitToken: ''}}",
             "must name a secret: promotions are pushed to the GitOps repository with it",
@@ -352,7 +359,7 @@ def test_the_example_of_each_setting_is_allowed(setting: str, cloud: Cloud) -> N
         section = {name: find_example(name, cloud) for name in list_settings() if name.startswith("sso.")}
         text = "\n".join(format_setting(["sso"], {name.removeprefix("sso."): value for name, value in section.items()}))
         text = text.replace("groundwork:", "")
-    if setting == "pipelines.enabled":
+    if setting in ("pipelines.enabled", "lifecycle.pullRequests"):
         text += "\ngitops: {repository: 'https://git.example.com/acme/models.git'}"
     if setting == "resilience.multiZoneDatabase":
         text += f"\ndatabase: {{size: {find_example('database.size', cloud)}}}"
