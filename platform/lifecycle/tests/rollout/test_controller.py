@@ -67,6 +67,7 @@ def inject_fault(environment: RolloutEnvironment, fault: str) -> None:
         "errors": lambda: setattr(environment.prometheus, "errors", 0.03),
         "losses": lambda: setattr(environment.prometheus, "lost", 30),
         "latency": lambda: setattr(environment.prometheus, "slow", 0.1),
+        "rejections": lambda: setattr(environment.prometheus, "rejected", 0.1),
         "restarts": lambda: setattr(environment.prometheus, "restarts", 1),
         "deaths": lambda: setattr(environment.prometheus, "worker_deaths", 1),
     }
@@ -84,6 +85,7 @@ def inject_fault(environment: RolloutEnvironment, fault: str) -> None:
         ("errors", "30 of 1000 requests failed, of the champion's 0 of 1000"),
         ("losses", "30 of 1030 requests failed, of the champion's 0 of 1000"),
         ("latency", "100 of 1000 responses took longer than 0.5 s, more than 0.05"),
+        ("rejections", "100 of 1000 requests were rejected, of the champion's 0 of 1000"),
         ("restarts", "restarts are 1, more than 0"),
         ("deaths", "1 worker processes died, more than 0"),
     ],

@@ -19,34 +19,36 @@ SHARES = np.repeat([0.1, 0.25, 0.5, 1.0], 10)  # of the challenger, in ten block
 BLOCK = 100  # requests
 
 
-def simulate(generator: np.random.Generator, failing: tuple[float, float], slow: tuple[float, float]) -> list[str]:
-    """The reasons for which a rollout is rolled back; the rates are the challenger's and the champion's."""
+def simulate(generator: np.random.Generator, *rates: tuple[float, float]) -> list[str]:
+    """The reasons for which a rollout is rolled back.
+
+    The rates are the challenger's and the champion's, of requests that fail, take long, or are rejected.
+    """
     trials = generator.binomial(BLOCK, SHARES)
     groups = []
-    for requests, failure_rate, slow_rate in zip((trials, BLOCK - trials), failing, slow, strict=True):
-        failed, late = generator.binomial(requests, failure_rate), generator.binomial(requests, slow_rate)
-        groups.append(Requests(*(Counts(requests.astype(float), events.astype(float)) for events in (failed, late))))
+    for requests, *own in zip((trials, BLOCK - trials), *rates, strict=True):
+        events = (generator.binomial(requests, rate) for rate in own)
+        groups.append(Requests(*(Counts(requests.astype(float), each.astype(float)) for each in events)))
     return find_excesses(*groups, SETTINGS)
 
 
 def test_one_healthy_challenger_in_a_hundred_is_rolled_back_at_most() -> None:
     generator = np.random.default_rng(20261129)
-    rolled_back = sum(bool(simulate(generator, (0.02, 0.02), (0.02, 0.02))) for _ in range(10_000))
+    rolled_back = sum(bool(simulate(generator, *[(0.02, 0.02)] * 3)) for _ in range(10_000))
     assert rolled_back <= 100
 
 
 @pytest.mark.parametrize(
-    ("failing", "slow", "reason"),
+    ("rates", "reason"),
     [
-        ((0.04, 0.01), (0, 0), "requests failed, of the champion's"),
-        ((0.1, 0.1), (0, 0), "requests failed, more than 0.05"),
-        ((0, 0), (0.05, 0.005), "responses took longer than 2 s, of the champion's"),
-        ((0, 0), (0.1, 0.1), "responses took longer than 2 s, more than 0.05"),
+        ([(0.04, 0.01), (0, 0), (0, 0)], "requests failed, of the champion's"),
+        ([(0.1, 0.1), (0, 0), (0, 0)], "requests failed, more than 0.05"),
+        ([(0, 0), (0.05, 0.005), (0, 0)], "responses took longer than 2 s, of the champion's"),
+        ([(0, 0), (0.1, 0.1), (0, 0)], "responses took longer than 2 s, more than 0.05"),
+        ([(0, 0), (0, 0), (0.05, 0.005)], "requests were rejected, of the champion's"),
     ],
 )
-def test_a_worse_challenger_is_rolled_back_with_its_reason(
-    failing: tuple[float, float], slow: tuple[float, float], reason: str
-) -> None:
+def test_a_worse_challenger_is_rolled_back_with_its_reason(rates: list[tuple[float, float]], reason: str) -> None:
     generator = np.random.default_rng(20261129)
-    found = [simulate(generator, failing, slow) for _ in range(200)]
+    found = [simulate(generator, *rates) for _ in range(200)]
     assert sum(any(reason in each for each in reasons) for reasons in found) >= 180

@@ -120,6 +120,15 @@ def test_more_errors_than_the_champions_fail(services: Services, prometheus: str
     assert any(re.fullmatch(r"\d+ of \d+ requests failed, of the champion's 0 of \d+", reason) for reason in reasons)
 
 
+def test_inputs_are_rejected_no_more_often_than_by_the_champion(services: Services, prometheus: str) -> None:
+    services.count_requests("7", 1, status=400)
+    eventually(lambda: has_series(prometheus.removeprefix("http://"), "7", 400))
+    services.count_requests("7", 450)
+    services.count_requests("7", 50, status=400)
+    reasons = evaluate(services, prometheus, "7", Result.FAILED).reasons
+    assert any(re.fullmatch(r"\d+ of \d+ requests were rejected, of the champion's 0 of \d+", each) for each in reasons)
+
+
 def test_slow_responses_fail_with_the_limit(services: Services, prometheus: str) -> None:
     services.count_requests("3", 450)
     services.count_requests("3", 100, seconds=4)

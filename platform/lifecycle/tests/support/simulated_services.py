@@ -97,6 +97,7 @@ class Prometheus:
     requests     answered by each version in a block of time, of which there is one
     errors, slow  share of the challenger's requests that fail, or take long
     champion_errors, champion_slow  the same of the champion's
+    rejected     share of the challenger's requests whose input it rejects; the champion rejects none
     """
 
     url: str = ""
@@ -105,6 +106,7 @@ class Prometheus:
     slow: float | None = 0.0
     champion_errors: float = 0.0
     champion_slow: float = 0.0
+    rejected: float = 0.0
     lost: float = 0.0
     restarts: float | None = 0
     worker_deaths: float | None = 0
@@ -151,6 +153,8 @@ class Prometheus:
                 ]
             elif "5.." in query:
                 series.append((labels, None if errors is None else requests * errors))
+            elif 'status="400"' in query:
+                series.append((labels, requests * self.rejected if version == found[1] else 0.0))
             else:
                 series.append((labels, self.requests))
         result = [{"metric": labels, "values": [[time_, str(value)]]} for labels, value in series if value is not None]

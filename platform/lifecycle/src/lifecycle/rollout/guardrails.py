@@ -181,19 +181,32 @@ def find_excesses(challenger: Requests, champion: Requests, settings: RolloutSet
     """In what the challenger is worse than the champion, or beyond a limit, with the evidence that it is no chance.
 
     For a challenger that is neither, the probability that this ever finds something during a rollout is at most
-    `settings.false_rollback_rate`. Half of it is for the comparison of failures, so that a rise is found soon.
+    `settings.false_rollback_rate`. Half of it is for the comparison of failures, so that a rise is found soon. Inputs
+    that are rejected have no limit of their own, since clients send them: only the comparison tells whose fault it is.
     """
     rate = settings.false_rollback_rate
-    excesses = []
-    for event, counts, others, limit, level in (
-        ("requests failed", challenger.failed, champion.failed, settings.max_error_rate, rate / 2),
-        (f"responses took longer than {settings.max_p95:g} s", challenger.slow, champion.slow, _SLOW_SHARE, rate / 6),
-    ):
-        if _is_evident(compare_rates(counts, others), level):
-            excesses.append(f"{counts} {event}, of the champion's {others}")
-        if _is_evident(exceed_rate(counts, limit), rate / 6):
-            excesses.append(f"{counts} {event}, more than {limit:.3g}")
-    return excesses
+    slow = f"responses took longer than {settings.max_p95:g} s"
+    comparisons = (
+        ("requests failed", challenger.failed, champion.failed, rate / 2),
+        (slow, challenger.slow, champion.slow, rate / 8),
+        ("requests were rejected", challenger.rejected, champion.rejected, rate / 8),
+    )
+    limits = (
+        ("requests failed", challenger.failed, settings.max_error_rate, rate / 8),
+        (slow, challenger.slow, _SLOW_SHARE, rate / 8),
+    )
+    return [
+        *(
+            f"{counts} {event}, of the champion's {others}"
+            for event, counts, others, level in comparisons
+            if _is_evident(compare_rates(counts, others), level)
+        ),
+        *(
+            f"{counts} {event}, more than {limit:.3g}"
+            for event, counts, limit, level in limits
+            if _is_evident(exceed_rate(counts, limit), level)
+        ),
+    ]
 
 
 def _is_evident(evidence: Floats, level: float) -> bool:

@@ -37,12 +37,14 @@ class MissingMetricError(Exception):
 class Requests:
     """The requests of one version, in blocks of time.
 
-    failed  trials are responses and lost requests; events are responses with a status 5xx, and lost requests
-    slow    trials are responses; events are those that took longer than the limit
+    failed    trials are responses and lost requests; events are responses with a status 5xx, and lost requests
+    slow      trials are responses; events are those that took longer than the limit
+    rejected  trials are responses; events are those with the status 400, of inputs that a model does not accept
     """
 
     failed: Counts
     slow: Counts
+    rejected: Counts
 
 
 class Measurements:
@@ -85,16 +87,18 @@ class Measurements:
 
         answered = read("groundwork_requests_total", labels)
         failed = read("groundwork_requests_total", f'{labels},status=~"5.."')
+        rejected = read("groundwork_requests_total", f'{labels},status="400"')
         losses = read("groundwork_lost_requests_total", lost)
         buckets = read("groundwork_request_seconds_bucket", labels, "version,le")
         none = np.zeros(number)
 
         def combine(version: str) -> Requests:
             key = (version,)
-            lost_ = losses.get(key, none)
-            errors = Counts(answered.get(key, none) + lost_, failed.get(key, none) + lost_)
+            responses, lost_ = answered.get(key, none), losses.get(key, none)
+            errors = Counts(responses + lost_, failed.get(key, none) + lost_)
             times = {float(le): counts for (found, le), counts in buckets.items() if found == version}
-            return Requests(errors, self._count_slow(times, errors))
+            rejections = Counts(responses, rejected.get(key, none))
+            return Requests(errors, self._count_slow(times, errors), rejections)
 
         return {version.version: combine(version.version) for version in versions}
 
