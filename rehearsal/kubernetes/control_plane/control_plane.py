@@ -151,6 +151,10 @@ class _Launcher:
                 "service-cluster-ip-range": SERVICE_RANGE,
                 "encryption-provider-config": self._write_encryption_config(),
                 "allow-privileged": "true",
+                # Beside the default ones; AKS and EKS have it too.
+                # Source: https://learn.microsoft.com/azure/aks/faq and
+                # https://docs.aws.amazon.com/eks/latest/userguide/platform-versions.html
+                "enable-admission-plugins": "ExtendedResourceToleration",
                 "egress-selector-config-file": self._write_egress_selector(egress_socket),
                 # With these the API server authenticates to aggregated APIs.
                 "requestheader-client-ca-file": self.authority.ca_file,
