@@ -97,7 +97,7 @@ def check(
 
 def _check_nodes(cli: _Cli, settings: Settings) -> Iterator[Finding]:
     """Node sizes in the region, and quota for the least number of nodes."""
-    pools = {"systemPool": settings.cluster.system_pool, "userPool": settings.cluster.user_pool}
+    pools = settings.cluster.list_pools()
     sizes = sorted({pool.size for pool in pools.values()})
     offered: dict[str, int] = {}
     for size in sizes:

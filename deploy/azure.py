@@ -232,7 +232,7 @@ def _check_nodes(manager: ResourceManager, settings: Settings) -> Iterator[Findi
     location = settings.location
     answer = manager.get("/providers/Microsoft.Compute/skus", "2021-07-01", **{"$filter": f"location eq '{location}'"})
     offers = {item["name"]: item for item in answer["value"] if item["resourceType"] == "virtualMachines"}
-    pools = {"systemPool": settings.cluster.system_pool, "userPool": settings.cluster.user_pool}
+    pools = settings.cluster.list_pools()
     least, most = Counter[str](), Counter[str]()
     for name, pool in pools.items():
         problem = _find_size_problem(offers.get(pool.size))

@@ -14,6 +14,7 @@ from typing import Any
 import pulumi
 
 from infra.access import Store
+from infra.core.settings.sections import GpuPoolSettings
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,21 @@ class NodePool:
     taints: Sequence[Taint] = ()
 
 
+POOL_LABEL = "groundwork/pool"  # label of a node with the name of its pool
+# Named like the resource, so that pods which request it need no toleration of their own: the admission plugin
+# ExtendedResourceToleration, which AKS and EKS have, adds it. With `sku=gpu`, as in AKS' guide, each would need one.
+# Source: https://learn.microsoft.com/azure/aks/faq and
+# https://docs.aws.amazon.com/eks/latest/userguide/platform-versions.html
+GPU_TAINT = Taint("nvidia.com/gpu", "present", TaintEffect.NO_SCHEDULE)
+
+
+def define_gpu_pool(settings: GpuPoolSettings, zones: Sequence[str]) -> NodePool | None:
+    """The pool of nodes with GPUs, which is the same on every cloud; None where the settings have none."""
+    if not settings.size:
+        return None
+    return NodePool("gpu", settings.size, 0, settings.maximum, zones, {POOL_LABEL: "gpu"}, (GPU_TAINT,))
+
+
 class NetworkPolicyEngine(StrEnum):
     """What enforces network policies. Engines differ in what an address block selects."""
 
@@ -71,6 +87,7 @@ class ClusterContract:
     kubeconfig: pulumi.Output[str]  # a secret, even though it contains no credentials
     oidc_issuer: pulumi.Output[str]
     node_pools: Sequence[NodePool]
+    gpu_pool: NodePool | None  # of nodes that come when pods request GPUs; None where the settings have none
     api: Endpoint  # the API server, as seen by pods
     network_policy_engine: NetworkPolicyEngine
     # Labels of the pods in kube-system through which the API server may reach webhooks; None where it does so itself.

@@ -17,7 +17,7 @@ from infra.aws.network import HTTPS, Network, tcp_rule
 from infra.aws.nodes import NodeGroupsArgs, create_node_groups, define_node_pools
 from infra.aws.observability import Observability
 from infra.aws.secrets import Secrets
-from infra.contract import ClusterContract, DiskContract, Endpoint, NetworkPolicyEngine
+from infra.contract import ClusterContract, DiskContract, Endpoint, NetworkPolicyEngine, define_gpu_pool
 from infra.core.component import Component, StackContext
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
@@ -88,6 +88,7 @@ class Cluster(Component):
             kubeconfig=pulumi.Output.secret(create_kubeconfig(self._cluster, self._ready_name, settings.location)),
             oidc_issuer=self._cluster.identities[0].oidcs[0].issuer,
             node_pools=self._node_pools,
+            gpu_pool=define_gpu_pool(settings.cluster.gpu_pool, self._args.network.zones),
             # The service `kubernetes`, and EKS's network interfaces in the nodes' subnets behind it.
             api=Endpoint([f"{service}/32", *self._args.network.private_blocks], HTTPS),
             network_policy_engine=NetworkPolicyEngine.VPC_CNI,

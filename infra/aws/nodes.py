@@ -11,10 +11,9 @@ from pulumi_aws import ec2, eks, ssm
 
 from infra.aws.iam import Role
 from infra.aws.network import Network
-from infra.contract import NodePool, Taint, TaintEffect
+from infra.contract import POOL_LABEL, NodePool, Taint, TaintEffect
 from infra.core.component import Component, StackContext
 
-_POOL_LABEL = "groundwork/pool"
 _SYSTEM_TAINT = Taint("CriticalAddonsOnly", "true", TaintEffect.NO_SCHEDULE)
 _DISK_GB = 100  # GiB for images, logs and scratch; ML images take several GiB each
 
@@ -43,7 +42,7 @@ def define_node_pools(context: StackContext, zones: Sequence[str]) -> Sequence[N
     settings = context.settings.cluster
     pools = (("system", settings.system_pool, (_SYSTEM_TAINT,)), ("user", settings.user_pool, ()))
     return [
-        NodePool(name, pool.size, pool.minimum, pool.maximum, zones, {_POOL_LABEL: name}, taints)
+        NodePool(name, pool.size, pool.minimum, pool.maximum, zones, {POOL_LABEL: name}, taints)
         for name, pool, taints in pools
     ]
 
@@ -148,7 +147,7 @@ def _find_scaling(cluster: str, parent: Component) -> Mapping[str, _Scaling]:
     for name in eks.get_node_groups(cluster_name=cluster, opts=opts).names:
         group = eks.get_node_group(cluster_name=cluster, node_group_name=name, opts=opts)
         (scaling,) = group.scaling_configs
-        found[group.labels.get(_POOL_LABEL, "")] = _Scaling(scaling.min_size, scaling.max_size, scaling.desired_size)
+        found[group.labels.get(POOL_LABEL, "")] = _Scaling(scaling.min_size, scaling.max_size, scaling.desired_size)
     return found
 
 

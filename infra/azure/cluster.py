@@ -19,12 +19,12 @@ from infra.azure.identity import (
     wait_for_propagation,
 )
 from infra.azure.kubeconfig import set_login
-from infra.azure.network import Network
-from infra.azure.nodes import create_user_pool, define_node_pools, define_system_profile
+from infra.azure.network import ZONES, Network
+from infra.azure.nodes import create_pool, define_node_pools, define_system_profile
 from infra.azure.observability import Observability
 from infra.azure.registry import Registry
 from infra.azure.secrets import Secrets
-from infra.contract import ClusterContract, DiskContract, Endpoint, NetworkPolicyEngine
+from infra.contract import ClusterContract, DiskContract, Endpoint, NetworkPolicyEngine, define_gpu_pool
 from infra.core.component import Component, StackContext
 
 # What Container Insights collects. Containers' output is excluded: Loki stores it in the cluster at lower cost.
@@ -49,7 +49,7 @@ class ClusterArgs:
 
 
 class Cluster(Component):
-    """A cluster with a private API server, without local accounts, and with two node pools in three zones."""
+    """A cluster with a private API server, without local accounts, and with node pools in three zones."""
 
     layer = "azure"
 
@@ -57,6 +57,7 @@ class Cluster(Component):
         super().__init__(name, opts)
         self._args = args
         self._node_pools = define_node_pools(args.context)
+        self._gpu_pool = define_gpu_pool(args.context.settings.cluster.gpu_pool, ZONES)
         self._control = self._create_identity(f"{name}-control", "cluster")
         self._kubelet = self._create_identity(f"{name}-kubelet", "kubelet")
         self._disks = self._create_disk_encryption(f"{name}-disks")
@@ -64,7 +65,8 @@ class Cluster(Component):
         self._cluster = self._create_cluster(name, wait_for_propagation(f"{name}-control", grants, self))
         self._id: pulumi.Output[str] = self._cluster.id
         self._oidc_issuer: pulumi.Output[str] = self._cluster.oidc_issuer_profile.issuer_url
-        create_user_pool(f"{name}-user", self._node_pools[1], args.context, args.network, self._cluster, self)
+        for pool in filter(None, (self._node_pools[1], self._gpu_pool)):
+            create_pool(f"{name}-{pool.name}", pool, args.context, args.network, self._cluster, self)
         self._create_data_collection(f"{name}-insights")
         self._creator = wait_for_propagation(
             f"{name}-creator", [self._grant_creator(f"{name}-creator")], self, CLUSTER_PROPAGATION
@@ -83,6 +85,7 @@ class Cluster(Component):
             kubeconfig=self._kubeconfig,
             oidc_issuer=self._oidc_issuer,
             node_pools=self._node_pools,
+            gpu_pool=self._gpu_pool,
             # The service `kubernetes`, always the first address, and the API server's subnet behind it.
             api=Endpoint([f"{self._service_address(1)}/32", self._args.network.blocks.api], 443),
             network_policy_engine=NetworkPolicyEngine.CILIUM,

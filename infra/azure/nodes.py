@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pulumi_azure_native import containerservice
 
 from infra.azure.network import ZONES, Network
-from infra.contract import NodePool, Taint, TaintEffect
+from infra.contract import POOL_LABEL, NodePool, Taint, TaintEffect
 from infra.core.component import Component, StackContext
 
-_POOL_LABEL = "groundwork/pool"
 _SYSTEM_TAINT = Taint("CriticalAddonsOnly", "true", TaintEffect.NO_SCHEDULE)
 _MAXIMUM_PODS = 110  # per node, as Kubernetes recommends; the overlay would allow 250
 
@@ -21,9 +20,9 @@ def define_node_pools(context: StackContext) -> tuple[NodePool, NodePool]:
     system, user = settings.system_pool, settings.user_pool
     return (
         NodePool(
-            "system", system.size, system.minimum, system.maximum, ZONES, {_POOL_LABEL: "system"}, (_SYSTEM_TAINT,)
+            "system", system.size, system.minimum, system.maximum, ZONES, {POOL_LABEL: "system"}, (_SYSTEM_TAINT,)
         ),
-        NodePool("user", user.size, user.minimum, user.maximum, ZONES, {_POOL_LABEL: "user"}),
+        NodePool("user", user.size, user.minimum, user.maximum, ZONES, {POOL_LABEL: "user"}),
     )
 
 
@@ -36,7 +35,7 @@ def define_system_profile(
     )
 
 
-def create_user_pool(
+def create_pool(
     name: str,
     pool: NodePool,
     context: StackContext,
@@ -44,6 +43,7 @@ def create_user_pool(
     cluster: containerservice.ManagedCluster,
     parent: Component,
 ) -> containerservice.AgentPool:
+    """A pool beside the one that the cluster was created with."""
     return containerservice.AgentPool(
         name,
         resource_group_name=network.resource_group,
@@ -61,11 +61,12 @@ def create_user_pool(
 
 
 def _pool_args(pool: NodePool, context: StackContext, network: Network) -> dict[str, object]:
-    """The arguments that both pools have.
+    """The arguments that all pools have. AKS' image has the drivers of a size's GPUs, unless a pool declines them.
 
     Not the number of nodes: AKS starts with the minimum, and whoever states a number sets it back to that with every
     other change, against the autoscaler. Sources: https://github.com/Azure/AKS/issues/1627 and
-    https://github.com/Azure/ARO-HCP/pull/3659, where Microsoft's own clusters leave it out.
+    https://github.com/Azure/ARO-HCP/pull/3659, where Microsoft's own clusters leave it out. Of the drivers:
+    https://learn.microsoft.com/azure/aks/use-nvidia-gpu
     """
     return {
         "type": "VirtualMachineScaleSets",

@@ -16,10 +16,10 @@ from infra.cluster.flows import Flow, Place, Pods
 from infra.cluster.pod_values import resources, zone_spread
 from infra.cluster.release import create_release
 from infra.cluster.versions import EKS_NODE_IMAGE, KARPENTER, KARPENTER_CRD
-from infra.contract import ClusterContract, KarpenterContract
+from infra.contract import POOL_LABEL, ClusterContract, KarpenterContract, Taint, TaintEffect
 from infra.core.component import Component, StackContext
 
-SPOT_TAINT: Mapping[str, str] = {"key": "groundwork/spot", "value": "true", "effect": "NoSchedule"}
+SPOT_TAINT = Taint("groundwork/spot", "true", TaintEffect.NO_SCHEDULE)
 
 _PODS = Pods(WORKLOAD.namespace, "controller", {"app.kubernetes.io/name": "karpenter"})
 _NODE_CLASS = "groundwork"
@@ -36,7 +36,7 @@ class KarpenterArgs:
 
 
 class Karpenter(Component):
-    """The controller, and what nodes it may add: those of the user pool beyond its minimum, and spot instances."""
+    """The controller, and what nodes it may add: those of the user pool beyond its minimum, spot ones, and GPUs."""
 
     layer = "cluster"
     namespace = WORKLOAD.namespace
@@ -96,7 +96,11 @@ def _values(args: KarpenterArgs) -> Mapping[str, Any]:
 
 
 def _node_class(args: KarpenterArgs) -> Mapping[str, Any]:
-    """Source: https://karpenter.sh/docs/concepts/nodeclasses/"""
+    """One class for all pools: of an alias, Karpenter takes the image with NVIDIA's drivers for sizes with GPUs.
+
+    Source: https://karpenter.sh/docs/concepts/nodeclasses/ and
+    https://aws-samples.github.io/karpenter-blueprints/blueprints/nvidia-gpu-workload/
+    """
     karpenter = args.karpenter
     disk = {
         "volumeSize": _DISK_SIZE,
@@ -121,16 +125,23 @@ def _node_class(args: KarpenterArgs) -> Mapping[str, Any]:
 def _node_pools(args: KarpenterArgs) -> Mapping[str, Mapping[str, Any]]:
     """By name. Source: https://karpenter.sh/docs/concepts/nodepools/"""
     pool = args.context.settings.cluster.user_pool
-    size = {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": [pool.size]}
     # Interruptions are rarer with many types to choose from.
     family = {"key": "karpenter.k8s.aws/instance-category", "operator": "In", "values": ["c", "m", "r"]}
     generation = {"key": "karpenter.k8s.aws/instance-generation", "operator": "Gt", "values": ["4"]}
     architecture = {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}
     cores = count_cores(pool.size)
-    return {
-        "user": _node_pool("user", "on-demand", [size], (pool.maximum - pool.minimum) * cores),
+    pools = {
+        "user": _node_pool("user", "on-demand", [_require_size(pool.size)], (pool.maximum - pool.minimum) * cores),
         "spot": _node_pool("spot", "spot", [family, generation, architecture], pool.maximum * cores, [SPOT_TAINT]),
     }
+    if gpu := args.cluster.gpu_pool:
+        most = gpu.maximum * count_cores(gpu.size)
+        pools[gpu.name] = _node_pool(gpu.name, "on-demand", [_require_size(gpu.size)], most, gpu.taints)
+    return pools
+
+
+def _require_size(size: str) -> Mapping[str, Any]:
+    return {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": [size]}
 
 
 def _node_pool(
@@ -138,16 +149,16 @@ def _node_pool(
     capacity: str,
     requirements: Sequence[Mapping[str, Any]],
     cores: int,
-    taints: Sequence[Mapping[str, str]] = (),
+    taints: Sequence[Taint] = (),
 ) -> Mapping[str, Any]:
     capacity_type = {"key": "karpenter.sh/capacity-type", "operator": "In", "values": [capacity]}
     return {
         "template": {
-            "metadata": {"labels": {"groundwork/pool": name}},
+            "metadata": {"labels": {POOL_LABEL: name}},
             "spec": {
                 "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": _NODE_CLASS},
                 "requirements": [capacity_type, *requirements],
-                "taints": list(taints),
+                "taints": [{"key": one.key, "value": one.value, "effect": str(one.effect)} for one in taints],
                 "expireAfter": _NODE_LIFETIME,
             },
         },

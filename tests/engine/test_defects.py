@@ -63,7 +63,7 @@ NO_SUCH_DEVICE = (
         '"limits": {"cpu": "1", "memory": "2Gi"}',
         '"limits": {"cpu": "1", "memory": "2Gi", "nvidia.com/gpu": "1"}',
     ),
-    ["Deployment mlflow/mlflow", "Insufficient nvidia.com/gpu", "Add a node pool that has it", "rolled back"],
+    ["Deployment mlflow/mlflow", "Insufficient nvidia.com/gpu", "Set groundwork:cluster.gpuPool.size", "rolled back"],
 )
 NO_SUCH_SECRET = (
     (MLFLOW, '"existingDatabaseSecret": {"name": _DATABASE_SECRET}', '"existingDatabaseSecret": {"name": "mlflow-db"}'),

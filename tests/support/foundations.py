@@ -18,6 +18,7 @@ from infra.contract import (
     KarpenterContract,
     LoadBalancerControllerContract,
     NetworkPolicyEngine,
+    NodePool,
     RegistryContract,
     S3Bucket,
     SecretsContract,
@@ -38,7 +39,7 @@ def _identity(name: str) -> Identity:
     return Identity(_output(name), {"role": name}, {"identity": "on"}, tokens)
 
 
-def sample_foundation() -> Foundation:
+def sample_foundation(gpu_pool: NodePool | None = None) -> Foundation:
     """A cloud that is neither Azure nor AWS, and leaves all that a cloud may leave to the platform."""
     return Foundation(
         cluster=ClusterContract(
@@ -46,6 +47,7 @@ def sample_foundation() -> Foundation:
             kubeconfig=pulumi.Output.secret("clusters: [{name: c}]"),
             oidc_issuer=_output("https://issuer"),
             node_pools=(),
+            gpu_pool=gpu_pool,
             api=Endpoint(["10.20.0.0/20"], 443),
             network_policy_engine=NetworkPolicyEngine.VPC_CNI,
             api_tunnel=None,

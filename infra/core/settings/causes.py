@@ -19,6 +19,7 @@ from infra.core.settings.stack_settings import Settings
 _PARTS: Mapping[frozenset[str], tuple[str, ...]] = {
     frozenset({"cluster", "system"}): ("cluster.systemPool.size", "cluster.systemPool.minimum", "location"),
     frozenset({"cluster", "user"}): ("cluster.userPool.size", "cluster.userPool.minimum", "location"),
+    frozenset({"cluster", "gpu"}): ("cluster.gpuPool.size", "cluster.gpuPool.maximum", "location"),
     frozenset({"cluster"}): ("cluster.kubernetesVersion", "cluster.systemPool.size", "location"),
     frozenset({"database"}): ("database.size", "database.storageGb", "resilience.multiZoneDatabase", "location"),
     frozenset({"training"}): ("training.size", "training.maximumNodes", "location"),

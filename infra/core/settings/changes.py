@@ -164,6 +164,13 @@ def _judge_version(old: str, new: str) -> Change | None:
     return None
 
 
+def _judge_gpu_size(old: str, new: str) -> Change | None:
+    """Without a size there is no pool."""
+    if not old:
+        return Change(Effect.FREE)
+    return None if new else _NO_GPUS
+
+
 def _judge_disk(least_growth: float) -> Callable[[int, int], Change | None]:
     def judge(old: int, new: int) -> Change | None:
         if new < old:
@@ -181,6 +188,8 @@ _FREE = Transitions(Change(Effect.FREE))
 # Source: https://argo-cd.readthedocs.io/en/stable/user-guide/auto_sync/#automatic-pruning
 _OTHER_MODELS = Transitions(Change(Effect.INTERRUPTS, "models that are not in the new place are deleted"))
 _NO_PIPELINES = Change(Effect.LOSES_DATA, "pipelines, their runs and the artifacts of these are deleted")
+_NO_GPUS = Change(Effect.INTERRUPTS, "the pool is deleted; pods that request a GPU are ended and wait for a node")
+_WITHOUT_POOL = f"free from none; to none {_NO_GPUS}"
 _SIGN_IN = Transitions(Change(Effect.INTERRUPTS, "people sign in anew"))
 _TAG = _per_cloud(
     Transitions(Change(Effect.FREE, "a tag of every resource")),
@@ -275,6 +284,23 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     ),
     "cluster.userPool.minimum": _both(_FREE),
     "cluster.userPool.maximum": _MAXIMUM,
+    # Karpenter replaces nodes that no longer meet their pool's requirements, within the pool's disruption budget.
+    # Source: https://karpenter.sh/docs/concepts/disruption/#drift
+    "cluster.gpuPool.size": _per_cloud(
+        Transitions(
+            Change(Effect.INTERRUPTS, "the pool is replaced; its pods wait for the new nodes"),
+            _judge_gpu_size,
+            _WITHOUT_POOL,
+        ),
+        Transitions(
+            Change(Effect.ROLLS_NODES, "Karpenter replaces the nodes one after another"),
+            _judge_gpu_size,
+            _WITHOUT_POOL,
+        ),
+    ),
+    # Neither AKS' autoscaler nor Karpenter removes nodes in use that are above a new maximum.
+    # Source: https://karpenter.sh/docs/concepts/nodepools/#speclimits
+    "cluster.gpuPool.maximum": _both(_FREE),
     "gateway.domain": _both(
         Transitions(Change(Effect.INTERRUPTS, "models and services have other names, which your DNS has to know"))
     ),

@@ -80,6 +80,16 @@ NODE_SIZE_FORMS = {
     Cloud.AZURE: (r"Standard_[A-Z]+(\d+)(-\d+)?[a-z]*(_[A-Z0-9]+)*(_v\d+)?", "Standard_D4s_v5"),
     Cloud.AWS: (_AWS_SIZE, "m6i.xlarge"),
 }
+# Sizes with NVIDIA GPUs, whose drivers both clouds' node images have, and x86 processors. Not those with AMD GPUs, such
+# as ND_MI300X, NVv4 and g4ad; nor NV, for graphics, whose GPUs are shared; nor bare metal, whose names do not tell the
+# number of processors.
+# Source: https://learn.microsoft.com/azure/virtual-machines/sizes/overview#gpu-accelerated,
+# https://learn.microsoft.com/azure/aks/use-nvidia-gpu and
+# https://docs.aws.amazon.com/ec2/latest/instancetypes/ac.html
+GPU_SIZE_FORMS = {
+    Cloud.AZURE: (r"Standard_N[CD]\d+[a-z]*(_(T4|A100|H100|H200))?_v\d+", "Standard_NC4as_T4_v3"),
+    Cloud.AWS: (r"(g4dn|g5|g6|g6e|gr6|p3|p3dn|p4d|p4de|p5|p5e|p5en)\.\d*xlarge", "g5.xlarge"),
+}
 # Azure's machine learning machines and databases have the names of virtual machines.
 TRAINING_SIZE_FORMS = {
     Cloud.AZURE: (NODE_SIZE_FORMS[Cloud.AZURE][0], "Standard_D4s_v3"),

@@ -21,6 +21,7 @@ from infra.core.settings.limits import (
     AZURE_RETENTION_DAYS,
     AZURE_SYSTEM_POOL_PROCESSORS,
     DATABASE_SIZE_FORMS,
+    GPU_SIZE_FORMS,
     HUBS,
     LOCATIONS,
     NODE_SIZE_FORMS,
@@ -48,6 +49,7 @@ def find_faults(settings: Settings, stack: str) -> Iterator[Fault]:
         _check_access_to_api,
         _check_pools,
         _check_sizes,
+        _check_gpu_pool,
         _check_database,
         _check_retention,
         check_gitops,
@@ -169,18 +171,19 @@ def _check_blocks(settings: Settings) -> Iterator[Fault]:
 def _check_pod_block(settings: Settings) -> Iterator[Fault]:
     if settings.cloud is not Cloud.AZURE:
         return
-    block, cluster = ipaddress.IPv4Network(settings.network.pod_cidr), settings.cluster
+    block, pools = ipaddress.IPv4Network(settings.network.pod_cidr), settings.cluster.list_pools()
     room = 2 ** max(0, AZURE_PODS_PREFIX_OF_A_NODE - block.prefixlen) if block.prefixlen <= 24 else 0
-    needed = cluster.system_pool.maximum + cluster.user_pool.maximum + 2  # an upgrade adds a node to each pool
+    most = sum(pool.maximum for pool in pools.values())
+    needed = most + len(pools)  # an upgrade adds a node to each pool
     if room < needed:
         prefix = AZURE_PODS_PREFIX_OF_A_NODE - (needed - 1).bit_length()
         yield Fault(
             "network.podCidr",
-            f"has room for {room} nodes, each with a /{AZURE_PODS_PREFIX_OF_A_NODE}; both pools can have "
-            f"{needed - 2}, and an upgrade adds 2",
+            f"has room for {room} nodes, each with a /{AZURE_PODS_PREFIX_OF_A_NODE}; the pools can have {most}, and an "
+            f"upgrade adds {len(pools)}",
             f"use a /{prefix} or larger, or lower the pools' maximum",
             value=str(block),
-            others=("cluster.systemPool.maximum", "cluster.userPool.maximum"),
+            others=[f"cluster.{name}.maximum" for name in pools],
         )
 
 
@@ -281,6 +284,27 @@ def _check_sizes(settings: Settings) -> Iterator[Fault]:
             "burstable ones",
             f"use a size such as {example}",
             value=cluster.system_pool.size,
+        )
+
+
+def _check_gpu_pool(settings: Settings) -> Iterator[Fault]:
+    pool = settings.cluster.gpu_pool
+    form, example = GPU_SIZE_FORMS[settings.cloud]
+    if pool.size and not re.fullmatch(form, pool.size):
+        yield Fault(
+            "cluster.gpuPool.size",
+            f"is not a size of {settings.cloud} with NVIDIA GPUs, which pods of this pool wait for",
+            f"use a size such as {example}, or remove it for a cluster without GPUs",
+            value=pool.size,
+            others=("cloud",),
+        )
+    if not pool.size and "maximum" in pool.model_fields_set:
+        yield Fault(
+            "cluster.gpuPool.maximum",
+            "has no meaning without cluster.gpuPool.size",
+            f"set the size, such as {example}, or remove it",
+            value=pool.maximum,
+            others=("cluster.gpuPool.size",),
         )
 
 

@@ -5,13 +5,14 @@ Where two examples are given, the first is for Azure and the second for AWS.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from infra.core.settings.clouds import Cloud
-from infra.core.settings.limits import ADMINS, AWS_RETENTION_DAYS, AZURE_DATABASE_DISKS
+from infra.core.settings.limits import ADMINS, AWS_RETENTION_DAYS, AZURE_DATABASE_DISKS, GPU_SIZE_FORMS
 from infra.core.settings.values import (
     AuthorizedRange,
     Cidr,
@@ -74,6 +75,28 @@ class NodePoolSettings(Section):
     maximum: Nodes = Field(10, ge=1, le=100, examples=[12], description="maximum number of nodes")
 
 
+class GpuPoolSettings(Section):
+    """An optional pool of nodes with NVIDIA GPUs across the location's three zones, from zero nodes up.
+
+    Pods that request `nvidia.com/gpu` bring its nodes; others stay away, for the nodes have a taint of that name.
+    """
+
+    size: str = Field(
+        "",
+        examples=[GPU_SIZE_FORMS[Cloud.AZURE][1], GPU_SIZE_FORMS[Cloud.AWS][1]],
+        description="instance size, one with NVIDIA GPUs; none creates no such pool",
+    )
+    maximum: Nodes = Field(4, ge=1, le=100, examples=[8], description="maximum number of nodes; the minimum is 0")
+
+
+class PoolBounds(NamedTuple):
+    """The instance size of a pool, and how many nodes it has at least and at most."""
+
+    size: str
+    minimum: int
+    maximum: int
+
+
 def _describe_offers() -> str:
     return "; ".join(f"{calendar.service}: {', '.join(calendar.list_offered())}" for calendar in KUBERNETES.values())
 
@@ -110,6 +133,17 @@ class ClusterSettings(Section):
     )
     system_pool: NodePoolSettings = Field(description="The pool of nodes for the platform's own services.")
     user_pool: NodePoolSettings = Field(description="The pool of nodes for models, training and MLflow.")
+    gpu_pool: GpuPoolSettings = GpuPoolSettings()
+
+    def list_pools(self) -> Mapping[str, PoolBounds]:
+        """The pools of the cluster, by the name of their section."""
+        pools = {
+            name: PoolBounds(pool.size, pool.minimum, pool.maximum)
+            for name, pool in (("systemPool", self.system_pool), ("userPool", self.user_pool))
+        }
+        if self.gpu_pool.size:
+            pools["gpuPool"] = PoolBounds(self.gpu_pool.size, 0, self.gpu_pool.maximum)
+        return pools
 
 
 class DatabaseSettings(Section):

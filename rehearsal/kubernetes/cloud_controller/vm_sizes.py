@@ -99,6 +99,8 @@ _AZURE_TABLE: Mapping[str, tuple[int, int, int]] = {
     "Standard_NC96ads_A100_v4": (96, 880, 4),
     "Standard_NC40ads_H100_v5": (40, 320, 1),
     "Standard_NC80adis_H100_v5": (80, 640, 2),
+    "Standard_ND96asr_v4": (96, 900, 8),
+    "Standard_ND96isr_H100_v5": (96, 1900, 8),
 }
 
 _AWS_SIZE = re.compile(
@@ -130,9 +132,27 @@ _AWS_TABLE: Mapping[str, tuple[int, float, int, int]] = {
     "g5.16xlarge": (64, 256, 1, 234),
     "g5.24xlarge": (96, 384, 4, 737),
     "g5.48xlarge": (192, 768, 8, 345),
+    "g6.xlarge": (4, 16, 1, 58),
+    "g6.2xlarge": (8, 32, 1, 58),
+    "g6.4xlarge": (16, 64, 1, 234),
+    "g6.8xlarge": (32, 128, 1, 234),
+    "g6.12xlarge": (48, 192, 4, 234),
+    "g6.16xlarge": (64, 256, 1, 737),
+    "g6.24xlarge": (96, 384, 4, 737),
+    "g6.48xlarge": (192, 768, 8, 737),
+    "g6e.xlarge": (4, 32, 1, 58),
+    "g6e.2xlarge": (8, 64, 1, 58),
+    "g6e.4xlarge": (16, 128, 1, 234),
+    "g6e.8xlarge": (32, 256, 1, 234),
+    "g6e.12xlarge": (48, 384, 4, 292),
+    "g6e.16xlarge": (64, 512, 1, 737),
+    "g6e.24xlarge": (96, 768, 4, 492),
+    "g6e.48xlarge": (192, 1536, 8, 492),
     "p3.2xlarge": (8, 61, 1, 58),
     "p3.8xlarge": (32, 244, 4, 234),
     "p3.16xlarge": (64, 488, 8, 234),
+    "p4d.24xlarge": (96, 1152, 8, 737),
+    "p5.48xlarge": (192, 2048, 8, 100),
 }
 # (at most this many vCPUs, pods) in the families with a rule, from the same list.
 _AWS_PODS_BY_CPUS = ((1, 8), (2, 29), (8, 58), (48, 234), (1000, 737))

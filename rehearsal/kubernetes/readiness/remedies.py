@@ -15,6 +15,11 @@ _REMEDIES: Sequence[tuple[str, str]] = (
         "The nodes are not Ready: see their own problems.",
     ),
     (
+        r"nvidia\.com/gpu, which no node offers",
+        "Set groundwork:cluster.gpuPool.size, which adds a pool of nodes with GPUs and the plugin that offers them. If "
+        "the chart does not request it, a LimitRange with a `max` and no `default` does.",
+    ),
+    (
         r"which no node offers",
         "Add a node pool that has it. If the chart does not request it, a LimitRange with a `max` and no "
         "`default` does.",

@@ -50,6 +50,7 @@ SIZES = {
     "aws ec2 describe-instance-types --instance-types m6i.xlarge": described(4),
     "aws ec2 describe-instance-types --instance-types p5.48xlarge": described(192),
     "aws ec2 describe-instance-types --instance-types inf2.xlarge": described(4),
+    "aws ec2 describe-instance-types --instance-types g5.xlarge": described(4),
 }
 
 
@@ -115,6 +116,15 @@ def test_each_family_counts_towards_its_own_quota_and_rare_ones_towards_none() -
     finding = list(found)[-1]
     assert (finding.status, "P instances" in finding.text) == (Status.OK, True)
     assert "--quota-code L-417A185B" in programs.asked[-1]
+
+
+def test_a_pool_with_gpus_needs_a_quota_but_no_node_at_first() -> None:
+    *_, found = check_nodes(
+        {**SIZES, "aws service-quotas": quota(0)}, cluster={"gpuPool": {"size": "g5.xlarge", "maximum": 3}}
+    )
+    assert found.status is Status.NOTE
+    assert "G and VT instances" in found.text
+    assert "0 to 12" in found.text
 
 
 def test_a_size_that_the_region_does_not_offer_is_refused_with_its_setting() -> None:

@@ -247,6 +247,14 @@ def test_quota_is_compared_with_the_cores_of_all_pools(
     assert "need 16 to 52" in found.text
 
 
+def test_a_pool_with_gpus_needs_a_quota_but_no_node_at_first(programs: FakePrograms, answers: dict[str, Any]) -> None:
+    answers[f"{COMPUTE}/skus"]["value"].append(offer("Standard_NC4as_T4_v3", "standardNCASv3_T4Family", 4))
+    answers[f"{COMPUTE}/locations/westeurope/usages"] = {"value": [usage("standardNCASv3_T4Family", 0, 0)]}
+    found = check(programs, cluster={"gpuPool": {"size": "Standard_NC4as_T4_v3", "maximum": 3}})["quota"]
+    assert found.status is Status.NOTE
+    assert "need 0 to 12" in found.text
+
+
 def test_what_may_not_be_asked_is_noted_and_stops_nothing(programs: FakePrograms, answers: dict[str, Any]) -> None:
     answers[f"{COMPUTE}/skus"] = error("AuthorizationFailed", "no authorization")
     found = check(programs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -119,7 +120,7 @@ def test_the_image_of_nodes_is_pinned(platform: Recorder) -> None:
     assert re.fullmatch(r"al2023@v\d{8}", image["alias"])
 
 
-@pytest.mark.parametrize(("pool", "cores", "taints"), [("user", "24", []), ("spot", "40", [dict(SPOT_TAINT)])])
+@pytest.mark.parametrize(("pool", "cores", "taints"), [("user", "24", []), ("spot", "40", [asdict(SPOT_TAINT)])])
 def test_node_pools_have_bounds_and_only_spot_nodes_a_taint(
     platform: Recorder, pool: str, cores: str, taints: list[Any]
 ) -> None:

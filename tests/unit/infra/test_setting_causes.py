@@ -72,6 +72,7 @@ def test_the_setting_whose_value_is_refused_is_named(cloud: Cloud, name: str, me
     [
         ("cluster-system", "cluster.systemPool.size"),
         ("cluster-user", "cluster.userPool.size"),
+        ("cluster-gpu", "cluster.gpuPool.size"),
         ("database", "database.size"),
         ("training", "training.size"),
     ],

@@ -145,6 +145,21 @@ def test_what_is_fixed_is_refused_with_the_way_back(cloud: Cloud, old: str, new:
     assert "Remedy: set it back to " in message
 
 
+@pytest.mark.parametrize(
+    ("cloud", "old", "new", "effect"),
+    [
+        (Cloud.AZURE, "", "Standard_NC4as_T4_v3", "free"),
+        (Cloud.AWS, "", "g5.xlarge", "free"),
+        (Cloud.AZURE, "Standard_NC4as_T4_v3", "Standard_NC8as_T4_v3", "interrupts: the pool is replaced"),
+        (Cloud.AWS, "g5.xlarge", "g6.xlarge", "rolls nodes: Karpenter replaces"),
+        (Cloud.AZURE, "Standard_NC4as_T4_v3", "", "interrupts: the pool is deleted"),
+        (Cloud.AWS, "g5.xlarge", "", "interrupts: the pool is deleted"),
+    ],
+)
+def test_a_pool_with_gpus_comes_freely_and_goes_with_its_pods(cloud: Cloud, old: str, new: str, effect: str) -> None:
+    assert str(CHANGES["cluster.gpuPool.size"][cloud].find(old, new)).startswith(effect)
+
+
 def test_what_can_be_done_instead_is_said() -> None:
     assert "set it back to '1.35'; or deploy 1.36 first, then go on." in refusal('"1.35"', '"1.37"')
     larger = refusal("owner: ml", "owner: ml\n  database: {storageGb: 66}", Cloud.AWS)

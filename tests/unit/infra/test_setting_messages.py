@@ -136,7 +136,7 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "network: {serviceCidr: 172.20.0.0/29}", "must be between /13 and /28 on azure", "172.20.0.0/16"),
         (AWS, "network: {serviceCidr: 172.20.0.0/26}", "must be between /12 and /24 on aws", "172.20.0.0/16"),
         (AWS, "network: {cidr: 172.17.0.0/16}", "overlaps 172.17.0.0/16, which AWS reserves", "10.0.0.0/8"),
-        (AZURE, "network: {podCidr: 10.244.0.0/21}", "has room for 8 nodes, each with a /24; both pools can", "a /20"),
+        (AZURE, "network: {podCidr: 10.244.0.0/21}", "has room for 8 nodes, each with a /24; the pools can", "a /20"),
         (AZURE, "network: {hub: hub}", "does not have the form that azure gives such IDs", "virtualNetworks/hub"),
         (AZURE, cluster("admins: [ml]"), "cluster.admins[0] = 'ml' (line 2): does not have the form", "write it like"),
         (AZURE, cluster("kubernetesVersion: '1.20'"), "kubernetesVersion = '1.20' (line 2): is not offered", "1.36"),
@@ -145,6 +145,14 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, cluster("userPool: {size: m6i.xlarge}"), "is not spelled like a size of azure", "Standard_D4s_v5"),
         (AZURE, cluster("userPool: {size: standard_d4s_v5}"), "is not spelled like", "capitals and small letters"),
         (AWS, cluster("userPool: {size: Standard_D4s_v5}"), "is not spelled like a size of aws", "m6i.xlarge"),
+        (AZURE, cluster("gpuPool: {size: Standard_D4s_v5}"), "size = 'Standard_D4s_v5' (line 2): is not a", "T4_v3"),
+        (AZURE, cluster("gpuPool: {size: Standard_NV4as_v4}"), "is not a size of azure with NVIDIA GPUs", "_T4_v3"),
+        (AZURE, cluster("gpuPool: {size: g5.xlarge}"), "is not a size of azure with NVIDIA GPUs", "_T4_v3"),
+        (AWS, cluster("gpuPool: {size: m6i.xlarge}"), "'m6i.xlarge' (line 2): is not a size of aws with", "g5.xlarge"),
+        (AWS, cluster("gpuPool: {size: g4ad.xlarge}"), "is not a size of aws with NVIDIA GPUs", "or remove it"),
+        (AWS, cluster("gpuPool: {size: g5.xlarge, maximum: 0}"), "= 0 (line 2): must be 1 to 100 nodes", "1 to"),
+        (AZURE, cluster("gpuPool: {maximum: 2}"), "has no meaning without cluster.gpuPool.size", "or remove it"),
+        (AZURE, cluster("gpuPool: Standard_NC4as_T4_v3"), "is a section, not a setting", "size, maximum"),
         (AZURE, cluster("systemPool: {size: Standard_B4ms}"), "too small for AKS", "Standard_D4s_v5"),
         (AZURE, cluster("systemPool: {size: Standard_F1s}"), "too small for AKS", "Standard_D4s_v5"),
         (AZURE, cluster("login: interactive"), "must be azurecli, workloadidentity, msi, spn or device", "one of them"),
@@ -353,6 +361,8 @@ def test_the_example_of_each_setting_is_allowed(setting: str, cloud: Cloud) -> N
         return  # refused on the other cloud
     first, *inner = setting.split(".")
     text = "\n".join(format_setting([first, *inner], find_example(setting, cloud))).replace("groundwork:", "")
+    if setting == "cluster.gpuPool.maximum":
+        text += f"\n    size: {find_example('cluster.gpuPool.size', cloud)}"
     if first == "cluster" and not setting.endswith(("authorizedRanges", "privateAccessFrom")):
         text += "\n  privateAccessFrom: [10.0.0.0/24]"
     if first == "sso":  # each needs the others

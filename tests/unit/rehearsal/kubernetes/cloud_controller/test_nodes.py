@@ -7,11 +7,14 @@ real node of it reports to the last MiB.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from infra.core.settings.clouds import Cloud
+from infra.core.settings.limits import GPU_SIZE_FORMS
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.cloud_controller import storage, system_workloads, vm_sizes
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, NodePool, Taint, find_managed_cluster
@@ -94,7 +97,7 @@ def test_sizes_of_aws(size: str, cpus: int, memory: int, gpus: int, architecture
 
 @pytest.mark.parametrize(
     ("cloud", "size", "cpus"),
-    [("azure", "Standard_HB120rs_v3", 120), ("azure", "Standard_ND96isr_H100_v5", 96), ("aws", "z9.2xlarge", 8)],
+    [("azure", "Standard_HB120rs_v3", 120), ("azure", "Standard_ND96isr_H200_v5", 96), ("aws", "z9.2xlarge", 8)],
 )
 def test_the_memory_of_another_size_is_estimated_and_the_summary_says_so(cloud: str, size: str, cpus: int) -> None:
     found = vm_sizes.azure_vm_size(size) if cloud == "azure" else vm_sizes.aws_vm_size(size)
@@ -292,3 +295,15 @@ def test_every_add_on_of_aks_has_its_workloads(state: StateStore) -> None:
     }
     assert {"coredns", "ama-logs", "gatekeeper-audit", "cilium", "azure-wi-webhook-controller-manager"} <= names
     assert "kube-proxy" not in names
+
+
+def test_the_sizes_with_gpus_are_those_that_the_setting_allows() -> None:
+    """Of the sizes that the rehearsal knows: one that only either knows would have no GPU, or never be used."""
+    tables: Mapping[Cloud, Mapping[str, Sequence[Any]]] = {
+        Cloud.AZURE: vm_sizes._AZURE_TABLE,
+        Cloud.AWS: vm_sizes._AWS_TABLE,
+    }
+    for cloud, table in tables.items():
+        form, example = GPU_SIZE_FORMS[cloud]
+        assert example in table
+        assert {size for size in table if re.fullmatch(form, size)} == {size for size in table if table[size][2]}
