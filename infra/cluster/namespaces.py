@@ -23,6 +23,7 @@ from infra.core.component import Component
 
 MONITORING = "monitoring"
 NODE_EXPORTER = "node-exporter"
+DEVICE_PLUGIN = "nvidia-device-plugin"
 CERT_MANAGER = "cert-manager"
 GATEWAY = "gateway"
 KSERVE = "kserve"
@@ -63,6 +64,9 @@ MODEL_PROFILES: Mapping[str, Profile] = {
 # Where `pipelines.enabled` is set. Kubeflow Pipelines adds containers to the pods of runs whose root filesystems can be
 # written, which the admission rules do not allow where the level is `restricted`.
 PIPELINES_PROFILES: Mapping[str, Profile] = {"kubeflow": Profile("baseline", cpu="32", memory="128Gi", pods=200)}
+# Where `cluster.gpuPool.size` is set. The device plugin mounts a folder of its node, which only `privileged` allows.
+# There is room for one pod on each of the 100 nodes that a pool can have, and some of an update.
+DEVICE_PLUGIN_PROFILE = Profile("privileged", cpu="2", memory="8Gi", pods=120)
 # What a controller gets that only some clouds leave to the platform.
 CONTROLLER_PROFILE = Profile("restricted", cpu="2", memory="4Gi", pods=10)
 PROFILES: Mapping[str, Profile] = {**SERVICE_PROFILES, **MODEL_PROFILES}

@@ -11,6 +11,7 @@ from infra.cluster.admission import Admission, AdmissionArgs
 from infra.cluster.alloy import Alloy, AlloyArgs
 from infra.cluster.argocd import ArgoCd, ArgoCdArgs
 from infra.cluster.certificates import Certificates, CertificatesArgs
+from infra.cluster.device_plugin import DevicePlugin, DevicePluginArgs
 from infra.cluster.envoy_gateway import EnvoyGateway, EnvoyGatewayArgs
 from infra.cluster.external_secrets import ExternalSecrets, ExternalSecretsArgs
 from infra.cluster.flows import Flow
@@ -25,6 +26,7 @@ from infra.cluster.mlflow import Mlflow, MlflowArgs
 from infra.cluster.monitoring import Monitoring, MonitoringArgs
 from infra.cluster.namespaces import (
     CONTROLLER_PROFILE,
+    DEVICE_PLUGIN_PROFILE,
     MODEL_PROFILES,
     PIPELINES_PROFILES,
     SERVICE_PROFILES,
@@ -44,6 +46,8 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     """Declare the platform on a foundation, whichever cloud created it."""
     platform = _Platform(context, foundation)
     base = platform.create_base()
+    if pool := foundation.cluster.gpu_pool:
+        DevicePlugin("device-plugin", DevicePluginArgs(pool), platform.after(*base))
     telemetry = platform.create_telemetry(base)
     external_secrets = ExternalSecrets(
         "external-secrets", ExternalSecretsArgs(context, foundation), platform.after(telemetry)
@@ -86,6 +90,8 @@ class _Platform:
             **SERVICE_PROFILES,
             **{controller.namespace: CONTROLLER_PROFILE for controller in self._list_controllers()},
         }
+        if self._foundation.cluster.gpu_pool:
+            profiles[DevicePlugin.namespace] = DEVICE_PLUGIN_PROFILE
         namespaces = Namespaces("namespaces", NamespacesArgs(self._foundation.identities, profiles), self.after())
         policies = self._create_network_policies("network-policies", namespaces)
         storage = Storage("storage", StorageArgs(self._context, self._foundation.cluster.disks), self.after())

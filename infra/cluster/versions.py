@@ -61,6 +61,10 @@ MLFLOW_IMAGE_TAG = "3.15.1"
 # (third_party/go/argo-cd). Both have the same custom resource definitions.
 ARGO_CD_IMAGE_TAG = "v3.4.6"
 
+# The newest release, which NVIDIA's static manifest names.
+# Source: https://github.com/NVIDIA/k8s-device-plugin/releases/tag/v0.20.0
+NVIDIA_DEVICE_PLUGIN_IMAGE = "nvcr.io/nvidia/k8s-device-plugin:v0.20.0"
+
 # The image of the nodes that Karpenter adds; it exists for Kubernetes 1.31 to 1.36.
 # Source: https://github.com/awslabs/amazon-eks-ami/releases/tag/v20260903
 EKS_NODE_IMAGE = "al2023@v20260903"

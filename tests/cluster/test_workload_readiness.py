@@ -11,6 +11,7 @@ import re
 
 import pytest
 
+from kernel.annotations import NODES_ON_DEMAND
 from rehearsal.kubernetes.client import ApiError, Object
 from tests.support.namespaced_cluster import (
     HUGE,
@@ -49,7 +50,7 @@ def test_a_pod_that_requests_more_than_any_node_has(cluster: NamespacedCluster) 
     ("container", "pod", "message", "remedy"),
     [
         (LARGE, {}, "it requests 2.5 CPU: pool user is full", "groundwork:cluster.userPool.maximum"),
-        (WITH_GPU, {}, "it requests 1 nvidia.com/gpu, which no node offers", "LimitRange"),
+        (WITH_GPU, {}, "it requests 1 nvidia.com/gpu, which no node offers", "groundwork:cluster.gpuPool.size"),
         (SMALL, {"nodeSelector": {"disk": "fast"}}, "no node has the labels disk: fast", "label a node pool"),
         (
             SMALL,
@@ -75,6 +76,8 @@ def test_a_pod_without_the_toleration_that_it_needs(cluster: NamespacedCluster, 
 def test_a_daemon_set_that_selects_no_node(cluster: NamespacedCluster) -> None:
     cluster.create_workload("DaemonSet", pod={"nodeSelector": {"disk": "fast"}})
     assert "nodeSelector" in cluster.expect_problem("it selects no node of ").remedy
+    cluster.patch("apps/v1", "DaemonSet", "web", {"metadata": {"annotations": {NODES_ON_DEMAND: "true"}}})
+    cluster.expect_problems_of()  # its nodes come on demand
 
 
 @pytest.mark.parametrize(

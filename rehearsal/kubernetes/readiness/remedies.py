@@ -16,8 +16,9 @@ _REMEDIES: Sequence[tuple[str, str]] = (
     ),
     (
         r"nvidia\.com/gpu, which no node offers",
-        "Set groundwork:cluster.gpuPool.size, which adds a pool of nodes with GPUs and the plugin that offers them. If "
-        "the chart does not request it, a LimitRange with a `max` and no `default` does.",
+        "Set groundwork:cluster.gpuPool.size, which adds a pool of nodes with GPUs and the plugin that offers them; on "
+        "EKS Karpenter adds these nodes, whose process a rehearsal simulates. If the chart does not request it, a "
+        "LimitRange with a `max` and no `default` does.",
     ),
     (
         r"which no node offers",

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 
+from kernel.annotations import NODES_ON_DEMAND
 from kernel.paths import look_up
 from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.readiness import applications, capacity, kubelet_checks
@@ -139,9 +140,13 @@ def _explain_replicas(snapshot: Snapshot, controller: Object, pods: Sequence[Obj
         for reason in reasons or [snapshot.latest_event_message(controller, "FailedCreate") or _NO_REASON]:
             yield f"{ready}/{desired} pods ready: {reason}"
     elif controller["kind"] == "DaemonSet" and not desired and _is_observed(controller):
-        nodes = len(snapshot.list("v1", "Node"))
+        nodes = 0 if _waits_for_nodes(controller) else len(snapshot.list("v1", "Node"))
         if nodes:
             yield f"it selects no node of {nodes}"
+
+
+def _waits_for_nodes(daemon_set: Object) -> bool:
+    return bool(daemon_set["metadata"].get("annotations", {}).get(NODES_ON_DEMAND) == "true")
 
 
 def _count_replicas(controller: Object) -> tuple[int, int]:

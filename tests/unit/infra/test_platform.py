@@ -17,7 +17,9 @@ import pytest
 from infra import cluster
 from infra.access import WORKLOADS
 from infra.cluster import namespaces
-from infra.cluster.namespaces import PIPELINES_PROFILES, PROFILES
+from infra.cluster.namespaces import DEVICE_PLUGIN, DEVICE_PLUGIN_PROFILE, PIPELINES_PROFILES, PROFILES
+from infra.contract import define_gpu_pool
+from infra.core.settings.sections import GpuPoolSettings
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.foundations import PORTS, sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
@@ -27,7 +29,7 @@ ADMISSION_POLICY = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissi
 NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 
 
-ALL_PROFILES = {**PROFILES, **PIPELINES_PROFILES}
+ALL_PROFILES = {**PROFILES, **PIPELINES_PROFILES, DEVICE_PLUGIN: DEVICE_PLUGIN_PROFILE}
 # Everything that a stack can have.
 SETTINGS: Any = {
     "gitops": {"repository": "https://git.example.com/acme/models.git"},
@@ -38,7 +40,8 @@ SETTINGS: Any = {
 @pytest.fixture(scope="module")
 def platform() -> Recorder:
     context = stack_context("azure", **SETTINGS)
-    recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation()))
+    pool = define_gpu_pool(GpuPoolSettings(size="gpu.large", maximum=1), ("a",))
+    recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation(pool)))
     return recorder
 
 
@@ -92,8 +95,9 @@ def test_a_workload_in_a_namespace_without_a_profile_is_named(monkeypatch: pytes
         record_program(lambda: namespaces.Namespaces("namespaces", namespaces.NamespacesArgs({}, {})))
 
 
-def test_only_node_exporter_is_privileged() -> None:
-    assert [name for name, profile in ALL_PROFILES.items() if profile.level == "privileged"] == ["node-exporter"]
+def test_only_what_mounts_folders_of_its_node_is_privileged() -> None:
+    privileged = {name for name, profile in ALL_PROFILES.items() if profile.level == "privileged"}
+    assert privileged == {"node-exporter", "nvidia-device-plugin"}
 
 
 def test_limit_ranges_set_requests_and_no_limit_but_memory(platform: Recorder) -> None:

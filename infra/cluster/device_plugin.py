@@ -1,0 +1,85 @@
+"""NVIDIA's device plugin, which makes the GPUs of nodes a resource that pods request: `nvidia.com/gpu`.
+
+Not the chart, but its static manifest as an object of the program, for the reasons in docs/adr/0027-gpu-pool.md.
+Source: https://github.com/NVIDIA/k8s-device-plugin/blob/v0.20.0/deployments/static/nvidia-device-plugin.yml
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_kubernetes.apps.v1 import DaemonSet
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from infra.cluster.namespaces import DEVICE_PLUGIN as NAMESPACE
+from infra.cluster.pod_values import resources
+from infra.cluster.versions import NVIDIA_DEVICE_PLUGIN_IMAGE
+from infra.contract import NodePool
+from infra.core.component import Component
+from kernel.annotations import NODES_ON_DEMAND
+
+_NAME = "nvidia-device-plugin"
+_LABELS = {"app.kubernetes.io/name": _NAME}
+# Where a kubelet listens for device plugins, and they for it.
+# Source: https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/
+_SOCKETS = "/var/lib/kubelet/device-plugins"
+
+
+@dataclass(frozen=True)
+class DevicePluginArgs:
+    pool: NodePool
+
+
+class DevicePlugin(Component):
+    """A pod on each node of the pool with GPUs. It has no flows: it speaks with the kubelet alone, by sockets."""
+
+    layer = "cluster"
+    namespace = NAMESPACE
+
+    def __init__(self, name: str, args: DevicePluginArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        DaemonSet(
+            _NAME,
+            metadata=ObjectMetaArgs(
+                name=_NAME, namespace=NAMESPACE, labels=_LABELS, annotations={NODES_ON_DEMAND: "true"}
+            ),
+            spec={
+                "selector": {"matchLabels": _LABELS},
+                "template": {"metadata": {"labels": _LABELS}, "spec": _build_pod(args.pool)},
+            },
+            opts=self.child_options(),
+        )
+        self.register_outputs({})
+
+
+def _build_pod(pool: NodePool) -> Mapping[str, Any]:
+    """As root, which alone may write into the kubelet's folder, and with nothing else that root may do."""
+    container = {
+        "name": _NAME,
+        "image": NVIDIA_DEVICE_PLUGIN_IMAGE,
+        # Estimated: neither the manifest nor the chart states any.
+        "resources": resources("10m", "64Mi", "256Mi"),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "privileged": False,
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [{"name": "sockets", "mountPath": _SOCKETS}],
+    }
+    return {
+        "automountServiceAccountToken": False,
+        "nodeSelector": dict(pool.labels),
+        "tolerations": [
+            {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": str(taint.effect)}
+            for taint in pool.taints
+        ],
+        # Without it a node has no GPUs for anybody, so that it may displace other pods.
+        "priorityClassName": "system-node-critical",
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        "volumes": [{"name": "sockets", "hostPath": {"path": _SOCKETS, "type": "Directory"}}],
+    }
