@@ -14,11 +14,12 @@ from infra.contract import ExperimentsContract
 from infra.core.component import Component, StackContext
 
 DATABASE = "experiments"
-# Partition keys: a router reads the assignment of one user, an analysis all results of one experiment.
+# Partition keys: the assignments of one user are read at once; the results of one experiment are in several shards,
+# because a logical partition holds 20 GB: https://learn.microsoft.com/azure/cosmos-db/concepts-limits
 CONTAINERS: Mapping[str, Sequence[str]] = {
     "models": ("/name",),
     "assignments": ("/experiment", "/user"),
-    "results": ("/experiment",),
+    "results": ("/shard",),
 }
 # RU/s, the smallest maximum of autoscaling; the bill starts at a tenth of it.
 _MAXIMUM_THROUGHPUT = 1000

@@ -161,7 +161,7 @@ VALID_INPUTS: Mapping[str, dict[str, Any]] = {
         accountName="cosmos1",
         databaseName="experiments",
         containerName="results",
-        resource={"id": "results", "partitionKey": {"paths": ["/experiment"], "kind": "Hash"}},
+        resource={"id": "results", "partitionKey": {"paths": ["/shard"], "kind": "Hash"}},
     ),
     "cosmosdb:SqlResourceSqlRoleAssignment": in_group(
         accountName="cosmos1",
