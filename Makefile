@@ -129,11 +129,11 @@ COMPILE := "$(CURDIR)/$(VENV)/bin/uv" pip compile --quiet --no-header --universa
 lock: $(READY) ## Compile each requirements.txt from requirements.in or the lifecycle package's pyproject.toml
 	@$(COMPILE) requirements.in -o requirements.txt
 	@cd $(LIFECYCLE) && $(COMPILE) pyproject.toml --all-extras --group pyproject.toml:test -o requirements.txt
-	@cd $(LIFECYCLE) && for image in serving training promotion; do \
+	@cd $(LIFECYCLE) && for image in serving training promotion experiment; do \
 		$(COMPILE) pyproject.toml --extra $$image -c requirements.txt -o images/$$image/requirements.txt || exit 1; done
 
 bench: $(READY) ## Measure time and memory of rehearsals; writes docs/benchmarks.md
 	@$(PYTHON) -m rehearsal.benchmark
 
-bench-lifecycle: $(LIFECYCLE_READY) ## Measure serving and promotion; writes docs/benchmarks-lifecycle.md
+bench-lifecycle: $(LIFECYCLE_READY) ## Measure serving, promotion and the experiment router; writes docs/benchmarks-lifecycle.md
 	@cd $(LIFECYCLE) && .venv/bin/python -m bench "$(CURDIR)/docs/benchmarks-lifecycle.md"

@@ -76,6 +76,7 @@ def test_the_image_contains_neither_secrets_nor_remote_files(dockerfile: Dockerf
     [
         ("serving", '["python", "-m", "lifecycle.serving"]'),
         ("training", '["python", "-m", "lifecycle.training"]'),
+        ("experiment", '["python", "-m", "lifecycle.experiment"]'),  # the argument says: router or writer
         ("promotion", '["python", "-m"]'),  # the arguments say which of its programs
     ],
 )
@@ -84,7 +85,7 @@ def test_it_starts_python_itself_so_that_signals_reach_it(image: str, command: s
 
 
 def test_nothing_is_compiled_for_serving() -> None:
-    assert len(Dockerfile("serving").installs) == len(Dockerfile("promotion").installs) == 1
+    assert all(len(Dockerfile(image).installs) == 1 for image in ("serving", "promotion", "experiment"))
 
 
 def test_promotion_has_git_and_no_index_of_packages() -> None:

@@ -3,6 +3,7 @@
 Layers, each of which imports only those below it (import-linter, see pyproject.toml):
 
     training | serving | promotion | rollout      features: none imports another
+    | experiment
     gate | gitops                                 what several features need: evaluation, the GitOps repository
     contract                                      what a model must satisfy to be served
     core                                          model versions, their lineage, the model registry, settings, errors

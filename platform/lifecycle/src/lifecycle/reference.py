@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings
 
 from lifecycle.contract import ContractSettings
 from lifecycle.core.settings import EndpointSettings, NotificationSettings, RegistrySettings, variable_name
+from lifecycle.experiment.settings import RouterSettings, SpoolSettings
+from lifecycle.experiment.settings import WriterSettings as ExperimentWriterSettings
 from lifecycle.gate import GateSettings
 from lifecycle.gitops.settings import GitopsSettings
 from lifecycle.promotion.settings import DatabaseSettings, ReceiverSettings, WorkerSettings
@@ -28,13 +30,16 @@ _SECTIONS: Mapping[str, type[BaseSettings]] = {
     "Serving contract": ContractSettings,
     "Serving": ServingSettings,
     "Model registry": RegistrySettings,
-    "Endpoint of the promotion's and rollout's processes": EndpointSettings,
+    "Endpoint of the promotion's, the rollout's and the experiments' writer's processes": EndpointSettings,
     "Promotion, receiver": ReceiverSettings,
     "Promotion, worker": WorkerSettings,
     "Promotion, creation of the database": DatabaseSettings,
     "Notifications": NotificationSettings,
     "GitOps repository": GitopsSettings,
     "Rollout": RolloutSettings,
+    "Experiments, router": RouterSettings,
+    "Experiments, writer": ExperimentWriterSettings,
+    "Experiments, spool of both": SpoolSettings,
 }
 _HEADER = """# Settings of the model lifecycle
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -34,6 +35,7 @@ class HttpResponse:
     status: int = 200
     content: Any = None
     content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def body(self) -> bytes:
@@ -41,8 +43,8 @@ class HttpResponse:
 
 
 @contextmanager
-def serve_http(respond: Callable[[HttpRequest], HttpResponse]) -> Iterator[str]:
-    """Serve HTTP on a free port while the context is open; yields the URL, without a slash at its end."""
+def serve_http(respond: Callable[[HttpRequest], HttpResponse], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Serve HTTP(S) on a free port while the context is open; yields the URL, without a slash at its end."""
 
     class Handler(BaseHTTPRequestHandler):
         def handle_request(self) -> None:
@@ -53,6 +55,8 @@ def serve_http(respond: Callable[[HttpRequest], HttpResponse]) -> Iterator[str]:
                 self.send_response(response.status)
                 self.send_header("Content-Type", response.content_type)
                 self.send_header("Content-Length", str(len(response.body)))
+                for name, value in response.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(response.body)
 
@@ -63,10 +67,12 @@ def serve_http(respond: Callable[[HttpRequest], HttpResponse]) -> Iterator[str]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()

@@ -25,7 +25,7 @@ class RegistrySettings(BaseSettings):
 
 
 class EndpointSettings(BaseSettings):
-    """Where the promotion's and the rollout's processes answer kubelet, Prometheus and, the receiver, MLflow."""
+    """Where processes that serve no models answer kubelet, Prometheus and, the promotion's receiver, MLflow."""
 
     model_config = SettingsConfigDict(extra="ignore")
 

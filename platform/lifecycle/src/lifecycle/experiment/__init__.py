@@ -1,0 +1,9 @@
+"""A/B tests of a challenger against the champion.
+
+router       assigns users to variants, calls champion or challenger, falls back to the champion
+recorder     hands records to the spool, off the requests' way
+spool        a bounded queue on disk, between the router's process and the writer's
+writer       moves records from the spool to the store
+stores       SQLite, DynamoDB, Cosmos DB: one interface
+results      joins predictions and outcomes
+"""

@@ -1,0 +1,190 @@
+"""The router's HTTP interface.
+
+    POST /v2/models/<model>/infer                   a prediction, by champion or challenger; the bodies are theirs
+    GET  /v2/models/<model>, .../ready              the champion's metadata and readiness
+    GET  /ab-test/experiments/<name>/assignment     the variant of the user in the header x-user-id
+    POST /ab-test/outcomes                          outcomes of earlier predictions
+    GET  /ab-test/stats                             what this process has counted
+    GET  /health, /ready, /metrics
+
+Responses to predictions have the headers x-request-id, and in an experiment x-experiment, x-variant, and x-fallback
+where the champion answered for the challenger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Lifespan
+
+from lifecycle.experiment import backends
+from lifecycle.experiment.assignment import UserIdError, decide, parse_user_id
+from lifecycle.experiment.definitions import DefinitionsFile, Experiment
+from lifecycle.experiment.outcomes import OutcomeError, Outcomes
+from lifecycle.experiment.router import Router
+from lifecycle.experiment.settings import RouterSettings
+from lifecycle.experiment.spool import SpoolError
+from lifecycle.experiment.stats import summarize
+from lifecycle.gitops.manifests import InvalidNameError, check_name
+
+_REQUEST_ID = re.compile(rb"[\w.:/+=@-]{1,128}", re.ASCII)  # the serving's rule
+_RETRY_AFTER = "5"  # seconds until the writer may have made room in the spool
+
+
+class Api:
+    """The endpoints."""
+
+    def __init__(
+        self, settings: RouterSettings, definitions: DefinitionsFile, router: Router, outcomes: Outcomes
+    ) -> None:
+        self._settings = settings
+        self._definitions = definitions
+        self._router = router
+        self._outcomes = outcomes
+        self._user_header = settings.user_id_header.encode()
+
+    def create_app(self, lifespan: Lifespan[Starlette]) -> Starlette:
+        routes = [
+            Route("/v2/models/{model}/infer", self._infer, methods=["POST"]),
+            Route("/v2/models/{model}", self._pass),
+            Route("/v2/models/{model}/ready", self._pass),
+            Route("/ab-test/experiments/{name}/assignment", self._show_assignment),
+            Route("/ab-test/outcomes", self._accept_outcomes, methods=["POST"]),
+            Route("/ab-test/stats", self._show_stats),
+            Route("/health", _report_health),
+            Route("/ready", _report_health),  # it listens only after it has read the experiments
+            Route("/metrics", _report_metrics),
+        ]
+        return Starlette(routes=routes, exception_handlers=_HANDLERS, lifespan=lifespan)
+
+    async def _infer(self, request: Request) -> Response:
+        forwarded = await self._forward(request)
+        user_id = _find(request, self._user_header)
+        routed = await self._router.predict(request.path_params["model"], user_id, forwarded)
+        headers = [*routed.response.headers, (b"x-request-id", forwarded.request_id.encode())]
+        if routed.experiment:
+            headers += [(b"x-experiment", routed.experiment.encode()), (b"x-variant", routed.variant.encode())]
+        if routed.fallback:
+            headers.append((b"x-fallback", routed.fallback.encode()))
+        return _respond(routed.response, headers)
+
+    async def _pass(self, request: Request) -> Response:
+        forwarded = await self._forward(request)
+        response = await self._router.pass_to_champion(request.path_params["model"], forwarded)
+        return _respond(response, [*response.headers, (b"x-request-id", forwarded.request_id.encode())])
+
+    async def _show_assignment(self, request: Request) -> Response:
+        experiment = self._find_experiment(request.path_params["name"])
+        try:
+            user = parse_user_id(_find(request, self._user_header))
+        except UserIdError as error:
+            raise HTTPException(400, f"{error}: set the header {self._settings.user_id_header}") from None
+        share = experiment.challenger_share if experiment.is_running else 0
+        decision = decide(experiment.name, user, share)
+        content = {"experiment": experiment.name, "variant": decision.variant, "bucket": decision.bucket}
+        return _json({**content, "challenger_buckets": share, "state": experiment.state})
+
+    async def _accept_outcomes(self, request: Request) -> Response:
+        body = await self._read_body(request)
+        return _json({"accepted": await self._outcomes.accept(body)}, 202)
+
+    async def _show_stats(self, request: Request) -> Response:  # noqa: ARG002
+        return _json(summarize(self._definitions))
+
+    async def _forward(self, request: Request) -> backends.Request:
+        """The request as a service gets it. Raises HTTPException for what is none of a model."""
+        try:
+            check_name(request.path_params["model"])
+        except InvalidNameError as error:
+            raise HTTPException(404, str(error)) from None
+        raw_path: bytes = request.scope["raw_path"]
+        query: bytes = request.scope["query_string"]
+        path = (raw_path + b"?" + query if query else raw_path).decode("ascii", "replace")
+        body = await self._read_body(request)
+        headers = backends.select_headers(request.scope["headers"])
+        return backends.Request(request.method, path, headers, body, _request_id(request))
+
+    async def _read_body(self, request: Request) -> bytes:
+        limit = self._settings.max_body_bytes
+        parts: list[bytes] = []
+        size = 0
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise HTTPException(413, f"the body is larger than {limit} bytes (EXPERIMENT_MAX_BODY_BYTES)")
+            parts.append(part)
+        return b"".join(parts)
+
+    def _find_experiment(self, name: str) -> Experiment:
+        experiment = self._definitions.current.by_name.get(name)
+        if experiment is None:
+            known = ", ".join(self._definitions.current.by_name) or "none"
+            raise HTTPException(404, f"there is no experiment of that name; there are: {known}")
+        return experiment
+
+
+async def _report_health(request: Request) -> Response:  # noqa: ARG001
+    return PlainTextResponse("healthy\n")
+
+
+async def _report_metrics(request: Request) -> Response:  # noqa: ARG001
+    return Response(await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _handle_http_error(request: Request, error: HTTPException) -> Response:  # noqa: ARG001
+    return _json({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _handle_outcome_error(request: Request, error: OutcomeError) -> Response:  # noqa: ARG001
+    return _json({"error": str(error)}, error.status)
+
+
+async def _handle_spool_error(request: Request, error: SpoolError) -> Response:  # noqa: ARG001
+    return _json(
+        {"error": f"the outcomes were not stored, send them again: {error}"}, 503, {"retry-after": _RETRY_AFTER}
+    )
+
+
+async def _handle_disconnect(request: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001
+    return Response(status_code=499)  # nobody reads it
+
+
+_HANDLERS: Mapping[Any, Any] = {
+    HTTPException: _handle_http_error,
+    OutcomeError: _handle_outcome_error,
+    SpoolError: _handle_spool_error,
+    ClientDisconnect: _handle_disconnect,
+}
+
+
+def _find(request: Request, header: bytes) -> bytes | None:
+    return next((value for name, value in request.scope["headers"] if name == header), None)
+
+
+def _request_id(request: Request) -> str:
+    """The client's ID for its request, if it is well-formed; else a new one."""
+    value = _find(request, b"x-request-id")
+    if value is not None and _REQUEST_ID.fullmatch(value):
+        return value.decode()
+    return f"{random.getrandbits(128):032x}"
+
+
+def _respond(response: backends.Response, headers: backends.Headers) -> Response:
+    result = Response(response.body, response.status)
+    result.raw_headers.extend(headers)
+    return result
+
+
+def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")

@@ -1,0 +1,44 @@
+"""Prometheus metrics of the router and the writer. Each process has those that it changes; the others stay 0."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+# Of the router. Requests without an experiment have none in the label.
+REQUESTS = Counter(
+    "groundwork_experiment_requests_total",
+    "Requests answered, by assigned variant, and by the role that answered.",
+    ["experiment", "variant", "served_by", "status"],
+)
+SECONDS = Histogram(
+    "groundwork_experiment_request_seconds",
+    "Time from a request's arrival to its response.",
+    ["experiment", "variant"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30),
+)
+FALLBACKS = Counter(
+    "groundwork_experiment_fallbacks_total",
+    "Requests that the champion answered because the challenger failed or was slow.",
+    ["experiment", "reason"],
+)
+UNASSIGNED = Counter(
+    "groundwork_experiment_unassigned_total",
+    "Requests without a usable user ID, which the champion answered outside of the experiment.",
+    ["experiment", "reason"],
+)
+OUTCOMES = Counter("groundwork_experiment_outcomes_total", "Outcomes received.", ["experiment", "result"])
+DEFINITIONS_VALID = Gauge(
+    "groundwork_experiment_definitions_valid", "1 while the experiments' file, as it is, is in force; else 0."
+)
+
+# Of both.
+LOST = Counter("groundwork_experiment_lost_records_total", "Records that no store will have.", ["kind", "reason"])
+
+# Of the writer.
+WRITTEN = Counter("groundwork_experiment_written_records_total", "Records that the store has taken.", ["kind"])
+WRITE_FAILURES = Counter(
+    "groundwork_experiment_write_failures_total", "Writes that failed and are repeated.", ["reason"]
+)
+SPOOL_RECORDS = Gauge("groundwork_experiment_spool_records", "Records that wait in the spool.")
+SPOOL_BYTES = Gauge("groundwork_experiment_spool_bytes", "Bytes of the spool that are in use.")
+SPOOL_AGE = Gauge("groundwork_experiment_spool_age_seconds", "How long the oldest record in the spool has waited.")

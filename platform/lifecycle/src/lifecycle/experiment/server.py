@@ -1,0 +1,86 @@
+"""The router's process: an event loop for HTTP, and a thread for the spool."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from lifecycle.core import LifecycleError
+from lifecycle.experiment import metrics
+from lifecycle.experiment.api import Api
+from lifecycle.experiment.backends import Backends
+from lifecycle.experiment.definitions import DefinitionsFile
+from lifecycle.experiment.outcomes import Outcomes
+from lifecycle.experiment.recorder import Recorder
+from lifecycle.experiment.router import Router
+from lifecycle.experiment.settings import RouterSettings, SpoolSettings
+from lifecycle.experiment.spool import Spool
+
+_BACKUP = "experiments.valid.yaml"
+_FLUSH_TIMEOUT = 5.0  # seconds for the spool to take what is queued
+
+
+class ServerError(LifecycleError):
+    """The router cannot listen."""
+
+
+def run(settings: RouterSettings, spool_settings: SpoolSettings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises SpoolError, DefinitionsError or ServerError when it cannot start."""
+    server = create_server(settings, spool_settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it has stopped
+    gc.freeze()  # else each full collection, in which requests wait, would visit all objects of the libraries
+    try:
+        server.run()
+    except SystemExit:  # uvicorn has logged the reason
+        raise ServerError(
+            f"EXPERIMENT_PORT {settings.port} of {settings.host} is not available: free it, or set another"
+        ) from None
+
+
+def create_server(settings: RouterSettings, spool_settings: SpoolSettings) -> uvicorn.Server:
+    """The server, which listens when it runs. Raises SpoolError, DefinitionsError."""
+    config = uvicorn.Config(
+        create_app(settings, spool_settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=round(settings.drain_timeout),
+    )
+    return uvicorn.Server(config)
+
+
+def create_app(settings: RouterSettings, spool_settings: SpoolSettings) -> Starlette:
+    """The ASGI application. Raises SpoolError, DefinitionsError."""
+    spool = Spool(spool_settings.folder, spool_settings.spool_max_bytes)
+    definitions = DefinitionsFile(settings.file, spool_settings.folder / _BACKUP)
+    backends, recorder = Backends(settings.service_url), Recorder(spool)
+    router = Router(settings, definitions, backends, recorder)
+    outcomes = Outcomes(definitions, recorder, settings.max_clock_difference)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await backends.open()
+        reloading = asyncio.create_task(_keep_reloading(definitions, settings.reload_interval))
+        yield
+        reloading.cancel()
+        await backends.close()
+        await asyncio.to_thread(recorder.close, _FLUSH_TIMEOUT)
+
+    return Api(settings, definitions, router, outcomes).create_app(lifespan)
+
+
+async def _keep_reloading(definitions: DefinitionsFile, interval: float) -> None:
+    while True:
+        metrics.DEFINITIONS_VALID.set(not definitions.problem)
+        await asyncio.sleep(interval)
+        await asyncio.to_thread(definitions.reload)

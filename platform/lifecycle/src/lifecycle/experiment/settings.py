@@ -1,0 +1,71 @@
+"""Settings of the router and the writer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_CONFIG = SettingsConfigDict(
+    env_prefix="EXPERIMENT_", secrets_dir=os.environ.get("EXPERIMENT_SECRETS_DIR"), extra="ignore"
+)
+
+
+class SpoolSettings(BaseSettings):
+    """Where router and writer meet: a folder that both have, which survives a restart of either."""
+
+    model_config = _CONFIG
+
+    folder: Path = Field(Path("experiment"), description="the folder of the spool, which router and writer share")
+    spool_max_bytes: int = Field(
+        256 << 20,
+        ge=1 << 16,
+        description="maximum size of the spool in bytes, besides 4 MB of its journal; a record has some 500",
+    )
+
+
+class RouterSettings(BaseSettings):
+    """From `EXPERIMENT_*`, or from files of these names in the folder EXPERIMENT_SECRETS_DIR."""
+
+    model_config = _CONFIG
+
+    file: Path = Field(description="the experiments' file, which git holds; its format is in `definitions.py`")
+    reload_interval: float = Field(5.0, gt=0, description="seconds between two looks at the file")
+    host: str = Field("127.0.0.1", description="the address to listen on; `0.0.0.0` in a pod")
+    port: int = Field(8000, ge=1, le=65535, description="the port to listen on")
+    service_url: str = Field(
+        "http://{service}.serving.svc.cluster.local",
+        pattern=r"^https?://.*\{service\}",
+        description="URL of a Service, with {service}: `<model>-champion-predictor` or `<model>-challenger-predictor`",
+    )
+    timeout: float = Field(30.0, gt=0, le=3600, description="seconds that the champion has for a response")
+    max_body_bytes: int = Field(1 << 20, ge=1, description="maximum size of a request's body, in bytes")
+    drain_timeout: float = Field(25.0, gt=0, description="seconds that requests have to end after SIGTERM")
+    user_id_header: str = Field(
+        "x-user-id", pattern=r"^[a-z0-9-]+$", description="the request's header with the user's ID, in lower case"
+    )
+    user_id_key: SecretStr = Field(
+        min_length=16,
+        validation_alias="USER_ID_KEY",
+        description="key of the hash that is stored for a user; the serving's, so that its inference log has the same",
+    )
+    max_clock_difference: float = Field(
+        300.0, ge=0, description="seconds by which an outcome's own time may be later than the router's"
+    )
+
+
+class WriterSettings(BaseSettings):
+    """From `EXPERIMENT_*`."""
+
+    model_config = _CONFIG
+
+    store: str = Field(
+        "sqlite:///experiments.db",
+        description="`sqlite:///<path>`, `dynamodb://<prefix of the tables>` or `cosmosdb://<host>/<database>`",
+    )
+    batch_size: int = Field(500, ge=1, le=10_000, description="records of one write")
+    poll_interval: float = Field(0.5, gt=0, description="seconds between two looks at an empty spool")
+    retry_delay: float = Field(0.5, gt=0, description="seconds before a failed write is repeated; doubled each time")
+    max_retry_delay: float = Field(30.0, gt=0, description="seconds up to which the delay is doubled")
