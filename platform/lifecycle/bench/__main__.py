@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
-_BENCHMARKS = ("serving.py", "promotion.py")
+_BENCHMARKS = ("serving.py", "promotion.py", "experiment_router.py")
 
 
 def main(report: Path) -> None:
