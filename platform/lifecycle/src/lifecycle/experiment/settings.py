@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _CONFIG = SettingsConfigDict(
@@ -54,6 +54,15 @@ class RouterSettings(BaseSettings):
     max_clock_difference: float = Field(
         300.0, ge=0, description="seconds by which an outcome's own time may be later than the router's"
     )
+
+    @field_validator("service_url")
+    @classmethod
+    def _check_braces(cls, url: str) -> str:
+        try:
+            url.format(service="")
+        except (IndexError, KeyError, ValueError):
+            raise ValueError("only {service} may be in braces") from None
+        return url
 
 
 class WriterSettings(BaseSettings):
