@@ -100,6 +100,7 @@ def test_the_run_has_metrics_parameters_and_lineage(
         "data/table.csv.dvc",
         "evaluation/held-out.parquet",
         "evaluation/slices.json",
+        "drift/reference.json",
         "gate/report.json",
         "tuning/random-forest.json",
         "tuning/gradient-boosting.json",

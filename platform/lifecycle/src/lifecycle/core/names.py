@@ -21,7 +21,11 @@ FAILURE_TAG = "groundwork.failure"
 HELD_OUT_PATH = "evaluation/held-out.parquet"
 SLICES_PATH = "evaluation/slices.json"
 GATE_REPORT_PATH = "gate/report.json"
+REFERENCE_PATH = "drift/reference.json"
 CONTRACT_PATH = "environment/contract.yaml"
+
+# The name of an output that a model's signature does not name, as in the inference log.
+DEFAULT_OUTPUT = "predict"
 
 # Annotations and labels of Kubernetes objects start with this domain.
 ANNOTATION_DOMAIN = "groundwork.dev"

@@ -16,8 +16,9 @@ from mlflow.models import infer_signature
 
 from lifecycle import contract
 from lifecycle.core import CHALLENGER, ModelVersion, Status
-from lifecycle.core.names import HELD_OUT_PATH, STATUS_TAG
-from lifecycle.gate import GateReport, score
+from lifecycle.core.names import DEFAULT_OUTPUT, HELD_OUT_PATH, REFERENCE_PATH, STATUS_TAG
+from lifecycle.core.reference_profile import AccuracyProfile, ReferenceProfile, profile_column, profile_table
+from lifecycle.gate import TARGET, GateReport, score
 from lifecycle.training import models
 from lifecycle.training.data import FEATURES, SLICES
 from lifecycle.training.run import TrainingRun
@@ -52,7 +53,7 @@ def log_candidates(
     trained_on: pd.DataFrame,
     files: Mapping[str, Path],
 ) -> LoggedModel:
-    """Log searches and files of all candidates, and the best model by cross-validation.
+    """Log searches and files of all candidates, and the best model by cross-validation with its reference.
 
     tunings     one per family, as `models.Tuning` has it
     weights     skops files, in the same order
@@ -73,6 +74,8 @@ def log_candidates(
         for artifact, path in files.items():
             client.log_artifact(run.id, str(path), str(Path(artifact).parent))
         _log_metrics(client, run.id, scores[best])
+        reference = profile_reference(models.load(weights[best]), trained_on, held_out)
+        client.log_text(run.id, reference.model_dump_json(), REFERENCE_PATH)
         client.log_param(run.id, "family", tunings[best]["family"])
         for key, value in tunings[best]["parameters"].items():
             client.log_param(run.id, key, value)
@@ -94,6 +97,20 @@ def register(run: TrainingRun, logged: LoggedModel, report: GateReport) -> Model
         client.set_registered_model_alias(run.model, CHALLENGER, created.version)
         client.set_terminated(run.id)
     return ModelVersion(run.model, str(created.version), run.lineage)
+
+
+def profile_reference(model: Any, trained_on: pd.DataFrame, held_out: pd.DataFrame) -> ReferenceProfile:
+    """What inferences are compared with: the inputs of all rows, and the predictions of the held-out rows.
+
+    A model predicts the rows that it was trained on better than any others, so these are left out.
+    """
+    predictions = pd.Series(model.predict(held_out[FEATURES]), name=DEFAULT_OUTPUT)
+    correct = int((predictions == held_out[TARGET].to_numpy()).sum())
+    return ReferenceProfile(
+        inputs=profile_table(pd.concat([trained_on[FEATURES], held_out[FEATURES]], ignore_index=True)),
+        outputs={DEFAULT_OUTPUT: profile_column(predictions)},
+        accuracy=AccuracyProfile(rows=len(held_out), correct=correct),
+    )
 
 
 def _score(weights: Path, held_out: pd.DataFrame) -> dict[str, float]:
