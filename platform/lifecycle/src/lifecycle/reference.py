@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings
 
 from lifecycle.contract import ContractSettings
 from lifecycle.core.settings import EndpointSettings, NotificationSettings, RegistrySettings, variable_name
+from lifecycle.drift.settings import DriftSettings
 from lifecycle.experiment.settings import RouterSettings, SpoolSettings
 from lifecycle.experiment.settings import WriterSettings as ExperimentWriterSettings
 from lifecycle.gate import GateSettings
@@ -40,6 +41,7 @@ _SECTIONS: Mapping[str, type[BaseSettings]] = {
     "Experiments, router": RouterSettings,
     "Experiments, writer": ExperimentWriterSettings,
     "Experiments, spool of both": SpoolSettings,
+    "Drift": DriftSettings,
 }
 _HEADER = """# Settings of the model lifecycle
 

@@ -60,7 +60,7 @@ def serve_http(respond: Callable[[HttpRequest], HttpResponse], tls: ssl.SSLConte
                 self.end_headers()
                 self.wfile.write(response.body)
 
-        do_GET = do_POST = handle_request  # noqa: N815 (http.server's names)
+        do_GET = do_POST = do_PUT = handle_request  # noqa: N815 (http.server's names)
 
         def log_message(self, *_: object) -> None:
             pass

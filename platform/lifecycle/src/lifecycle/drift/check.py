@@ -1,0 +1,119 @@
+"""The whole check of a model: find its version and reference, analyse the log, and publish the result."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lifecycle.core import CHAMPION, ArtifactError, ModelRegistry, ModelVersion
+from lifecycle.core.names import REFERENCE_PATH
+from lifecycle.core.reference_profile import ReferenceProfile
+from lifecycle.drift import events, layout, metrics, report
+from lifecycle.drift.analysis import analyse
+from lifecycle.drift.engines import open_engine
+from lifecycle.drift.errors import InputError
+from lifecycle.drift.report import DriftReport, Outcome
+from lifecycle.drift.settings import DriftSettings
+from lifecycle.drift.store import ArtifactStore
+from lifecycle.drift.window import Window, WindowReader
+
+
+def check_model(
+    registry: ModelRegistry,
+    model: str,
+    settings: DriftSettings,
+    *,
+    version: str = "",
+    until: datetime | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> tuple[DriftReport, str]:
+    """Check a version of a model, the champion unless told; returns the report and the URI of its JSON.
+
+    until  the end of the window; the last full hour unless told
+
+    Raises InputError when the log or the reference is missing, broken or does not fit; UnreachableError when MLflow
+    does not answer; LifecycleError when the store, the Pushgateway or the receiver of events fails.
+    """
+    now = clock()
+    end = (until or now.replace(minute=0, second=0, microsecond=0)).astimezone(UTC)
+    if end > now:
+        raise InputError(f"The window would end at {end:%Y-%m-%d %H:%M} UTC, in the future. Pass an earlier time.")
+    window = Window(_find_version(registry, model, version), end - timedelta(hours=settings.window_hours), end)
+    store = ArtifactStore(settings.store)
+    with tempfile.TemporaryDirectory() as scratch:
+        reference = read_reference(registry, window.model_version, Path(scratch, "reference"))
+        found = _analyse(store, window, reference, settings, Path(scratch, "log"), now)
+        uri = _publish(found, window, store, settings, Path(scratch, "report"))
+    return found, uri
+
+
+def read_reference(registry: ModelRegistry, version: ModelVersion, scratch: Path) -> ReferenceProfile:
+    """The training reference of a version. Raises InputError where it has none, or one that is not readable."""
+    uri = f"runs:/{version.lineage.run_id}/{REFERENCE_PATH}"
+    try:
+        if not version.lineage.run_id:
+            raise ArtifactError("it has no run in MLflow")
+        path = registry.download(uri, scratch)
+    except ArtifactError as error:
+        raise InputError(f"The training reference of {version} is missing: {error} Train the model again.") from None
+    try:
+        return ReferenceProfile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise InputError(
+            f"The training reference of {version}, {uri}, is not readable: {where} {problem['msg']}. Train the model "
+            "again with this version of the package."
+        ) from None
+
+
+def _find_version(registry: ModelRegistry, model: str, version: str) -> ModelVersion:
+    found = registry.find_version(model, version) if version else registry.find_by_alias(model, CHAMPION)
+    if found is None:
+        missing = f"version {version}" if version else f"alias {CHAMPION}"
+        raise InputError(
+            f"MLflow at {registry.uri} has no model {model} with the {missing}. Register or promote it first."
+        )
+    return found.model_version
+
+
+def _analyse(
+    store: ArtifactStore,
+    window: Window,
+    reference: ReferenceProfile,
+    settings: DriftSettings,
+    scratch: Path,
+    now: datetime,
+) -> DriftReport:
+    with open_engine(settings.spark_master) as engine:
+        reader = WindowReader(store, engine, scratch, timedelta(seconds=settings.clock_tolerance))
+        inferences = reader.read_inferences(window, reference, now)
+        outcomes = None
+        if reference.accuracy is not None:
+            (output,) = reference.outputs.values()
+            outcomes = reader.read_outcomes(window, output, now)
+        return analyse(engine, window, inferences, outcomes, reference, settings)
+
+
+def _publish(found: DriftReport, window: Window, store: ArtifactStore, settings: DriftSettings, scratch: Path) -> str:
+    """The report first: whoever reacts to metrics or the event finds it."""
+    version = window.model_version
+    folder = layout.report_folder(version.model, version.version, window.end)
+    uris = {file.name: store.upload(file, folder) for file in report.write(found, scratch)}
+    if settings.pushgateway:
+        metrics.push(found, settings.pushgateway)
+    if settings.event_sink and found.outcome == Outcome.DRIFT:
+        events.open_sink(settings.event_sink).send(events.describe(found, uris[report.JSON_NAME]))
+    return uris[report.JSON_NAME]
+
+
+def to_json(found: DriftReport, uri: str) -> str:
+    """What the command prints: the outcome in short."""
+    summary = {"model": found.model, "version": found.version, "start": found.start, "end": found.end}
+    summary |= {"outcome": str(found.outcome)}
+    return json.dumps({**summary, "rows": found.rows, "reasons": list(found.reasons), "report": uri}, indent=2)

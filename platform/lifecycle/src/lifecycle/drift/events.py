@@ -1,0 +1,98 @@
+"""The event of drift, which starts whatever reacts to it, such as retraining: a CloudEvent in JSON.
+
+Its ID derives from model version and window: whoever gets an event twice, since a job was repeated, can tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from lifecycle.core import LifecycleError
+from lifecycle.drift.report import DriftReport
+
+EVENT_TYPE = "dev.groundwork.drift"
+_ATTEMPTS = 3
+_TIMEOUT = 10.0  # seconds
+
+
+class EventSink(Protocol):
+    def send(self, event: dict[str, Any]) -> None:
+        """Deliver an event. Raises LifecycleError when that fails."""
+
+
+def describe(report: DriftReport, report_uri: str) -> dict[str, Any]:
+    """The event of a report. `data.columns` names what has drifted, `data.accuracy_dropped` whether accuracy has."""
+    window = f"{report.model}/{report.version}/{report.end}"
+    return {
+        "specversion": "1.0",
+        "id": hashlib.sha256(window.encode()).hexdigest()[:32],
+        "source": f"/models/{report.model}/versions/{report.version}",
+        "type": EVENT_TYPE,
+        "time": datetime.now(UTC).isoformat(),
+        "datacontenttype": "application/json",
+        "data": {
+            "model": report.model,
+            "model_version": report.version,
+            "window": {"start": report.start, "end": report.end, "rows": report.rows},
+            "columns": [f"{column.role}/{column.name}" for column in report.columns if column.has_drifted],
+            "accuracy_dropped": report.accuracy is not None and report.accuracy.has_dropped,
+            "reasons": list(report.reasons),
+            "report": report_uri,
+        },
+    }
+
+
+def open_sink(uri: str) -> EventSink:
+    """The sink at `http(s)://...` or `file:///...`."""
+    return FileSink(urlsplit(uri).path) if uri.startswith("file:") else HttpSink(uri)
+
+
+class FileSink:
+    """A file of JSON lines."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def send(self, event: dict[str, Any]) -> None:
+        line = json.dumps(event).encode() + b"\n"
+        try:
+            with open(self._path, "ab") as file:
+                file.write(line)
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise LifecycleError(f"The event cannot be written to DRIFT_EVENT_SINK {self._path}: {error}.") from None
+
+
+class HttpSink:
+    """A receiver of CloudEvents in structured content mode."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def send(self, event: dict[str, Any]) -> None:
+        retrying = Retrying(
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_exponential(multiplier=0.5),
+            retry=retry_if_exception_type(httpx.HTTPError),
+            reraise=True,
+        )
+        try:
+            retrying(self._post, json.dumps(event))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # An address may have a token in it.
+            raise LifecycleError(
+                f"The receiver at DRIFT_EVENT_SINK does not take the event ({type(error).__name__}). Start it, or "
+                "correct its address."
+            ) from None
+
+    def _post(self, content: str) -> None:
+        headers = {"content-type": "application/cloudevents+json"}
+        httpx.post(self._url, content=content, headers=headers, timeout=_TIMEOUT).raise_for_status()

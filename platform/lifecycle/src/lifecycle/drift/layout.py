@@ -1,0 +1,35 @@
+"""Where the inference log, the outcomes and the reports are in the artifact store, and the columns of their tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+# The columns of an inference, of which an event has one per row of its request; then those of its inputs and outputs.
+EVENT_ID, REQUEST_ID, ROW, TIME, LATENCY, USER = "event_id", "request_id", "row", "time", "latency_ms", "user"
+INPUT, OUTPUT = "input_", "output_"  # and the name of the feature, or of the output
+# The further column of an outcome, which has request ID, row and time (of the outcome) too.
+OUTCOME = "outcome"
+
+
+def log_folder(model: str, version: str) -> str:
+    """The inference log of a model version; it has a folder for each day, in UTC, as `2026-11-29`."""
+    return f"inference-log/{model}/{version}"
+
+
+def outcome_folder(model: str) -> str:
+    """The outcomes of all versions of a model, in folders by the day on which they became known."""
+    return f"outcomes/{model}"
+
+
+def report_folder(model: str, version: str, end: datetime) -> str:
+    """The report on the window that ends at `end`."""
+    return f"drift/{model}/{version}/{end.astimezone(UTC):%Y-%m-%dT%H%MZ}"
+
+
+def days_between(start: datetime, end: datetime) -> Iterator[date]:
+    """The days, in UTC, of the times from `start` to before `end`."""
+    day, last = start.astimezone(UTC).date(), (end.astimezone(UTC) - timedelta(microseconds=1)).date()
+    while day <= last:
+        yield day
+        day += timedelta(days=1)

@@ -1,0 +1,60 @@
+"""Settings of the analysis of drift."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class StoreSettings(BaseSettings):
+    """Where the inference log is; from `DRIFT_*`."""
+
+    model_config = SettingsConfigDict(env_prefix="DRIFT_", extra="ignore")
+
+    store: str = Field(
+        min_length=1,
+        description="the artifact store with inference log, outcomes and reports: a folder, s3://bucket/path, or "
+        "wasbs://container@account.../path",
+    )
+    clock_tolerance: float = Field(
+        300, ge=0, description="seconds by which clocks may differ; later than that, a time is in the future"
+    )
+
+
+class DriftSettings(StoreSettings):
+    """What is compared, and what counts as drift; from `DRIFT_*`."""
+
+    window_hours: int = Field(24, ge=1, le=24 * 92, description="hours of the window that is analysed")
+    min_rows: int = Field(500, ge=100, description="rows of a window below which the analysis is inconclusive")
+    false_alarm_rate: float = Field(
+        1e-4,
+        gt=0,
+        le=0.05,
+        description="maximum probability that a window without any drift raises an alarm, over all columns",
+    )
+    min_psi: float = Field(
+        0.1, ge=0, description="population stability index below which a significant difference is not drift"
+    )
+    min_accuracy_drop: float = Field(
+        0.02, ge=0, le=1, description="how far below the reference a significantly lower accuracy is drift"
+    )
+    spark_master: str = Field(
+        "", description="where queries run on Spark: `spark://...`, `k8s://...`, `local[2]`; in this process if unset"
+    )
+    pushgateway: str = Field(
+        "", pattern="^(https?://.+)?$", description="the Prometheus Pushgateway that gets the metrics; none if unset"
+    )
+    event_sink: str = Field(
+        "", description="where events of drift go: `http(s)://...` or `file:///...`; nowhere if unset"
+    )
+
+    @field_validator("event_sink")
+    @classmethod
+    def _check_sink(cls, sink: str) -> str:
+        parts = urlsplit(sink)
+        is_file = parts.scheme == "file" and not parts.netloc and len(parts.path) > 1
+        if sink and not is_file and not (parts.scheme in ("http", "https") and parts.netloc):
+            raise ValueError("must be http://..., https://... or file:///an/absolute/path")
+        return sink

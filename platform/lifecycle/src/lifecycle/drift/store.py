@@ -1,0 +1,61 @@
+"""The artifact store, by MLflow's adapters: on either cloud with a pod's identity, or a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from lifecycle.core import LifecycleError
+
+
+class ArtifactStore:
+    """The files below a URI: `s3://...`, `wasbs://...` or a folder. Methods raise LifecycleError when it fails."""
+
+    def __init__(self, uri: str) -> None:
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        self._uri = (uri if "://" in uri else Path(uri).resolve().as_uri()).rstrip("/")
+        with self._translate_errors():
+            self._repository = get_artifact_repository(self._uri)
+
+    def locate(self, path: str) -> str:
+        """The URI of a file."""
+        return f"{self._uri}/{path}"
+
+    def list_folders(self, folder: str) -> list[str]:
+        """The names of the folders in a folder; none where that does not exist."""
+        with self._translate_errors():
+            return [PurePosixPath(item.path).name for item in self._repository.list_artifacts(folder) if item.is_dir]
+
+    def list_files(self, folder: str, suffix: str) -> list[str]:
+        """The paths of the files in a folder whose names have this ending, in order."""
+        with self._translate_errors():
+            found = self._repository.list_artifacts(folder)
+        return sorted(item.path for item in found if not item.is_dir and item.path.endswith(suffix))
+
+    def download(self, path: str, destination: Path) -> Path:
+        """A local copy of a file, below the folder `destination`; the file itself where the store is a folder."""
+        with self._translate_errors():
+            if self._uri.startswith("file://"):
+                return Path(self._repository.download_artifacts(path))
+            destination.mkdir(parents=True, exist_ok=True)
+            return Path(self._repository.download_artifacts(path, str(destination)))
+
+    def upload(self, file: Path, folder: str) -> str:
+        """Write a local file into a folder of the store, in place of one of this name; returns its URI."""
+        with self._translate_errors():
+            self._repository.log_artifact(str(file), folder)
+        return self.locate(f"{folder}/{file.name}")
+
+    @contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        """The clouds' clients raise exceptions of any type."""
+        try:
+            yield
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise LifecycleError(
+                f"The artifact store {self._uri} fails with {type(error).__name__}: {reason}. Set DRIFT_STORE to the "
+                "stack's artifact store, and give this process access to it."
+            ) from None

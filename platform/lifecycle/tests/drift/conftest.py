@@ -1,0 +1,42 @@
+"""Fixtures of real parts for the analysis of drift."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from lifecycle.core.reference_profile import ReferenceProfile
+from lifecycle.drift.engines import Engine, open_engine
+from support.drift import make_reference
+from support.fixtures import models
+
+__all__ = ["models"]
+
+
+@pytest.fixture
+def generator() -> np.random.Generator:
+    return np.random.default_rng(5)
+
+
+@pytest.fixture(scope="session")
+def reference() -> ReferenceProfile:
+    return make_reference(np.random.default_rng(4))
+
+
+@pytest.fixture
+def duckdb() -> Iterator[Engine]:
+    with open_engine() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Engine]:
+    """Spark in this process, with two threads; it is real, and no cluster."""
+    pytest.importorskip("pyspark")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java 17 or 21, and `java` is not on PATH")
+    with open_engine("local[2]") as engine:
+        yield engine

@@ -1,0 +1,208 @@
+"""The whole path with real parts: a trained model in MLflow, the log that a real server wrote, the command.
+
+Simulated: the Pushgateway and the receiver of events, which are HTTP servers that keep what they get; and requests,
+which are rows of the held-out data with one feature changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from lifecycle.core import CHAMPION, ModelRegistry, ModelVersion
+from lifecycle.core.names import REFERENCE_PATH
+from lifecycle.drift import events, layout
+from lifecycle.drift.check import check_model, read_reference
+from lifecycle.drift.compaction import Compactor
+from lifecycle.drift.errors import InputError
+from lifecycle.drift.report import DriftReport, Outcome
+from lifecycle.drift.settings import DriftSettings
+from lifecycle.drift.store import ArtifactStore
+from lifecycle.training import data
+from support.drift import settings
+from support.network import UNUSED_URL, HttpRequest, HttpResponse, JsonReceiver, serve_http
+from support.registered_models import RegisteredModels
+from support.serving import serve
+from support.training import train_and_register
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIFTED = "mean_texture"
+
+
+@pytest.fixture(scope="module")
+def registry(mlflow_server: str) -> ModelRegistry:
+    return ModelRegistry.connect(mlflow_server)
+
+
+@pytest.fixture(scope="module")
+def trained(registry: ModelRegistry, tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
+    """A champion that was trained on the real data."""
+    version = train_and_register(registry, tmp_path_factory.mktemp("trained"), "drifting")
+    registry.client.set_registered_model_alias(version.model, CHAMPION, version.version)
+    return version
+
+
+@pytest.fixture(scope="module")
+def store(registry: ModelRegistry, trained: ModelVersion, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the log of a server whose requests have one feature changed."""
+    folder = tmp_path_factory.mktemp("served")
+    log = folder / "inference.jsonl"
+    rows = data.load_shipped()[data.FEATURES].sample(600, replace=True, random_state=7)
+    rows[SHIFTED] += rows[SHIFTED].std()
+    with serve(
+        registry.uri, folder, model=trained.model, INFERENCE_LOG_SINK=log.as_uri(), MAX_BATCH_SIZE=100
+    ) as server:
+        for first in range(0, 600, 100):
+            batch = rows[first : first + 100].to_dict("records")
+            assert server.client.post("/predict", json={"features": batch}).status_code == 200
+        assert server.stop() == 0
+    os.utime(log, (0, 0))
+    summary = Compactor(log, ArtifactStore(str(folder / "store")), tolerance=300).run()
+    assert (summary.rows, summary.rejected) == (600, 0)
+    return folder / "store"
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lifecycle.drift", *arguments]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment}
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+
+
+def next_hour() -> datetime:
+    """The log is from now, and a window ends at a full hour."""
+    return (datetime.now(UTC) + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
+
+
+def check(registry: ModelRegistry, store: Path, **changes: Any) -> tuple[DriftReport, str]:
+    end = next_hour()
+    return check_model(registry, "drifting", settings(store, **changes), until=end, clock=lambda: end)
+
+
+def test_training_keeps_a_reference_with_every_input_the_output_and_the_accuracy(
+    registry: ModelRegistry, trained: ModelVersion, tmp_path: Path
+) -> None:
+    reference = read_reference(registry, trained, tmp_path)
+    assert list(reference.inputs) == data.FEATURES
+    assert {sum(profile.counts[0]) for profile in reference.inputs.values()} == {len(data.load_shipped())}
+    _, held_out = data.split(data.load_shipped())
+    assert reference.outputs["predict"].kind == "category"
+    assert reference.accuracy is not None
+    assert reference.accuracy.rows == len(held_out)
+    run = registry.client.get_run(trained.lineage.run_id)
+    assert reference.accuracy.correct / reference.accuracy.rows == pytest.approx(run.data.metrics["accuracy"])
+
+
+def test_drift_in_what_a_server_logged_ends_in_reports_metrics_and_an_event(
+    registry: ModelRegistry, trained: ModelVersion, store: Path
+) -> None:
+    pushed: list[HttpRequest] = []
+
+    def receive(request: HttpRequest) -> HttpResponse:
+        pushed.append(request)
+        return HttpResponse(200)
+
+    with serve_http(receive) as gateway, JsonReceiver().running() as receiver:
+        report, uri = check(registry, store, pushgateway=gateway, event_sink=receiver.url)
+    assert report.outcome == Outcome.DRIFT
+    assert [column.name for column in report.columns if column.has_drifted] == [SHIFTED]
+    written = Path(uri.removeprefix("file://"))
+    assert written.parent == store / layout.report_folder("drifting", "1", next_hour())
+    assert json.loads(written.read_text())["reasons"] == list(report.reasons)
+    page = written.with_name("report.html").read_text()
+    assert f"input {SHIFTED} has drifted" in page
+    assert page.count("<svg") == len(data.FEATURES) + 1
+    [request] = pushed
+    assert (request.method, request.path) == ("PUT", "/metrics/job/groundwork-drift/model/drifting")
+    assert f'groundwork_drift_detected{{model="drifting",version="{trained.version}"}} 1.0' in request.body.decode()
+    [event] = receiver.received
+    assert (event["type"], event["data"]["report"]) == ("dev.groundwork.drift", uri)
+    assert event["data"]["columns"] == [f"input/{SHIFTED}"]
+    assert event["id"] == events.describe(report, uri)["id"], "whoever gets it twice can tell"
+
+
+def test_a_window_with_too_few_rows_sends_no_event(registry: ModelRegistry, store: Path) -> None:
+    with JsonReceiver().running() as receiver:
+        report, _ = check(registry, store, event_sink=receiver.url, min_rows=601)
+    assert report.outcome == Outcome.INCONCLUSIVE
+    assert receiver.received == []
+
+
+def test_a_receiver_or_gateway_that_does_not_answer_is_an_error(registry: ModelRegistry, store: Path) -> None:
+    for variable, name in (("pushgateway", "DRIFT_PUSHGATEWAY"), ("event_sink", "DRIFT_EVENT_SINK")):
+        with pytest.raises(Exception, match=name):
+            check(registry, store, **{variable: UNUSED_URL})
+
+
+def test_names_are_escaped_in_the_page_and_in_metrics(registry: ModelRegistry, store: Path) -> None:
+    from dataclasses import replace
+
+    from lifecycle.drift.report import render_html
+
+    report = replace(check(registry, store)[0], model='<script>"')
+    assert "<script>" not in render_html(report)
+
+
+def test_a_version_without_a_reference_is_an_error(models: RegisteredModels, registry: ModelRegistry) -> None:
+    name = models.create()
+    models.create_version(name, CHAMPION)
+    with pytest.raises(
+        InputError, match=rf"training reference of {name} version 1 is missing: .* Train the model again"
+    ):
+        check_model(registry, name, settings(Path("unused")))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{", "not readable: .*Invalid JSON"), ('{"format": 2}', "not readable: format Input should be 1")],
+)
+def test_a_broken_reference_is_an_error(
+    models: RegisteredModels, registry: ModelRegistry, content: str, message: str
+) -> None:
+    name = models.create()
+    version = models.create_version(name, CHAMPION)
+    MlflowClient(models.uri).log_text(models.run_id(name, version), content, REFERENCE_PATH)
+    with pytest.raises(InputError, match=message):
+        check_model(registry, name, settings(Path("unused")))
+
+
+def test_the_command_prints_its_result_or_one_message(
+    registry: ModelRegistry, trained: ModelVersion, store: Path, tmp_path: Path
+) -> None:
+    variables = {"MLFLOW_TRACKING_URI": registry.uri, "DRIFT_STORE": str(store)}
+    empty = run("check", trained.model, "--until", "2020-01-01T00:00", **variables)
+    assert (empty.returncode, empty.stdout) == (1, "")
+    assert re.fullmatch(r"error: There is nothing in the inference log of drifting version 1 .*\n", empty.stderr)
+    unknown = run("check", "nobody", **variables)
+    assert unknown.returncode == 1
+    assert "has no model nobody with the alias champion" in unknown.stderr
+    unset = run("check", trained.model, MLFLOW_TRACKING_URI=registry.uri)
+    assert (unset.returncode, unset.stderr) == (1, "error: DRIFT_STORE is not set and has no default: set it\n")
+    log = tmp_path / "inference.jsonl"
+    log.write_text("no event\n")
+    os.utime(log, (0, 0))
+    rejected = run("compact", str(log), **variables)
+    assert rejected.returncode == 1
+    assert json.loads(rejected.stdout) == {"files": [], "rows": 0, "repeated": 0}
+    assert f"1 lines of {log} are no inference events" in rejected.stderr
+
+
+@pytest.mark.parametrize("sink", ["ftp://x", "file://host/x", "file:///", "x"])
+def test_a_sink_that_is_none_is_refused(sink: str) -> None:
+    with pytest.raises(ValueError, match="must be http"):
+        DriftSettings.model_validate({"store": "s", "event_sink": sink})
+
+
+def test_events_of_a_file_are_lines(tmp_path: Path) -> None:
+    sink = events.open_sink((tmp_path / "events.jsonl").as_uri())
+    sink.send({"id": "1"})
+    sink.send({"id": "2"})
+    assert [json.loads(line)["id"] for line in (tmp_path / "events.jsonl").read_text().splitlines()] == ["1", "2"]
