@@ -24,7 +24,7 @@ UNKNOWN := $(strip $(foreach name,$(filter-out $(NEW_STACK_ARGUMENTS),$(OVERRIDE
 $(if $(UNKNOWN),$(error This Makefile reads no variable '$(UNKNOWN)'; they are written in capitals, as in STACK=aws-dev))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle lock bench bench-lifecycle
+.PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle lock bench bench-lifecycle bench-experiment
 
 help: ## List the targets
 	@echo "make <target> [STACK=<stack>], by default azure-dev"
@@ -137,3 +137,6 @@ bench: $(READY) ## Measure time and memory of rehearsals; writes docs/benchmarks
 
 bench-lifecycle: $(LIFECYCLE_READY) ## Measure serving, promotion and the experiment router; writes docs/benchmarks-lifecycle.md
 	@cd $(LIFECYCLE) && .venv/bin/python -m bench "$(CURDIR)/docs/benchmarks-lifecycle.md"
+
+bench-experiment: $(LIFECYCLE_READY) ## Measure the analysis of drift; writes docs/benchmarks-experiments.md
+	@cd $(LIFECYCLE) && .venv/bin/python bench/drift.py "$(CURDIR)/docs/benchmarks-experiments.md"
