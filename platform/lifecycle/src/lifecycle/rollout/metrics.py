@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge
 
+from lifecycle.core.names import Status
+
 RUNNING = Gauge("groundwork_rollouts_running", "Models that are being rolled out.")
 FINISHED = Counter("groundwork_rollouts_finished_total", "Rollouts concluded, by the version's status.", ["status"])
 FAILURES = Counter(
@@ -11,3 +13,7 @@ FAILURES = Counter(
     "Steps that failed and are repeated; the label is empty for all models.",
     ["model"],
 )
+
+# Prometheus sees no increase of a series that begins with 1, which the first rollback of a process would be.
+for _status in (Status.SERVING, Status.ROLLED_BACK):
+    FINISHED.labels(_status)
