@@ -10,19 +10,22 @@ import sys
 from rehearsal import toolchain
 from rehearsal.console import UserError, info
 from rehearsal.preparation import preparing
-from rehearsal.scenarios.prometheus import PROMETHEUS
+from rehearsal.scenarios.prometheus import AMTOOL, PROMETHEUS, PROMTOOL
+
+_TOOLS = (PROMETHEUS, PROMTOOL, AMTOOL)
 
 
 def build_programs() -> None:
     """Find or build every program. Raises UserError with the first that can neither be found nor built."""
-    toolchain.announce_builds([PROMETHEUS])
+    toolchain.announce_builds(_TOOLS)
     with preparing() as preparation:
         preparation.engine()
         unavailable = preparation.control_plane()
         preparation.controllers()
     if unavailable:
         raise UserError(unavailable)
-    toolchain.ensure(PROMETHEUS)
+    for tool in _TOOLS:
+        toolchain.ensure(tool)
 
 
 if __name__ == "__main__":

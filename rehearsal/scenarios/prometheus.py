@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,28 @@ PROMETHEUS = Tool(
     minimum_version="3.0.0",
     # Of some thirty kinds of service discovery the operator uses one; without the others the build takes half the time.
     tags=("remove_all_sd", "enable_kubernetes_sd"),
+)
+# Of the same module: what checks rules, and Alertmanager's configuration. Tests run them, rehearsals do not.
+PROMTOOL = replace(
+    PROMETHEUS,
+    name="promtool",
+    title="promtool",
+    command="promtool",
+    package="github.com/prometheus/prometheus/cmd/promtool",
+    build_minutes=1,
+)
+AMTOOL = replace(
+    PROMETHEUS,
+    name="amtool",
+    title="amtool",
+    command="amtool",
+    module="github.com/prometheus/alertmanager",
+    package="github.com/prometheus/alertmanager/cmd/amtool",
+    version_variables={"github.com/prometheus/common/version.Version": "github.com/prometheus/alertmanager"},
+    build_minutes=1,
+    install_url="https://prometheus.io/download/#alertmanager",
+    minimum_version="",
+    tags=(),
 )
 
 _SCRAPE_INTERVAL = "1s"  # with the ServiceMonitor's own fifteen seconds, a step of a rollout would take minutes
