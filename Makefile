@@ -24,7 +24,7 @@ UNKNOWN := $(strip $(foreach name,$(filter-out $(NEW_STACK_ARGUMENTS),$(OVERRIDE
 $(if $(UNKNOWN),$(error This Makefile reads no variable '$(UNKNOWN)'; they are written in capitals, as in STACK=aws-dev))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle lock bench bench-lifecycle bench-experiment
+.PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle observability lock bench bench-lifecycle bench-experiment
 
 help: ## List the targets
 	@echo "make <target> [STACK=<stack>], by default azure-dev"
@@ -123,6 +123,9 @@ docs: $(READY) ## Generate the reference documentation from the code: settings, 
 
 docs-lifecycle: $(LIFECYCLE_READY) ## Generate the reference of the settings of platform/lifecycle
 	@cd $(LIFECYCLE) && PYTHONPATH=src .venv/bin/python -m lifecycle.reference --write "$(CURDIR)/docs/lifecycle-settings.md"
+
+observability: $(READY) ## Generate the rules of SLOs and Grafana's dashboards from the code of observability
+	@$(PYTHON) -m observability --write
 
 COMPILE := "$(CURDIR)/$(VENV)/bin/uv" pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes
 

@@ -1,0 +1,5 @@
+"""Grafana's dashboards, by subject."""
+
+from observability.dashboards.catalogue import render_dashboards
+
+__all__ = ["render_dashboards"]
