@@ -14,6 +14,13 @@ from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.rbac.v1 import ClusterRole
 
+from infra.cluster.alert_receivers import (
+    ALERTMANAGER,
+    build_configuration,
+    has_receivers,
+    list_unsent,
+    mount_secrets,
+)
 from infra.cluster.flows import Flow, Place, Pods
 from infra.cluster.namespaces import MONITORING, NODE_EXPORTER
 from infra.cluster.pod_values import resources, zone_spread
@@ -25,7 +32,6 @@ from infra.core.settings import SsoSettings
 from infra.people import ID_TOKEN_HEADER, Permission, Service, list_groups
 
 _PROMETHEUS = Pods(MONITORING, "prometheus", {"app.kubernetes.io/name": "prometheus"})
-_ALERTMANAGER = Pods(MONITORING, "alertmanager", {"app.kubernetes.io/name": "alertmanager"})
 GRAFANA = Pods(MONITORING, "grafana", {"app.kubernetes.io/name": "grafana"})
 _OPERATOR = Pods(MONITORING, "operator", {"app": "kube-prometheus-stack-operator"})
 
@@ -34,6 +40,21 @@ _GRAFANA_ROLE = "grafana-dashboards"
 # GiB: 3,000 samples a second, as of 90,000 series every 30 seconds, of 2 bytes, and a fifth more.
 # Source: https://prometheus.io/docs/prometheus/latest/storage/#operational-aspects
 _METRICS_GIB_PER_DAY = 0.6
+# Labels of nodes that rules and dashboards group by; kube-state-metrics has none of its own accord.
+_NODE_LABELS = ("groundwork/pool", "node.kubernetes.io/instance-type")
+# Alerts of the chart that those in platform/alerts take the place of, with an owner, a dashboard and a runbook. The one
+# that inhibits alerts of severity `info` has nothing to do: Prometheus does not send them.
+REPLACED_ALERTS = (
+    "InfoInhibitor",
+    "KubeDeploymentReplicasMismatch",
+    "KubeHpaMaxedOut",
+    "KubePersistentVolumeFillingUp",
+    "KubePodCrashLooping",
+    "KubeStatefulSetReplicasMismatch",
+    "NodeFilesystemAlmostOutOfSpace",
+    "NodeMemoryHighUtilization",
+    "Watchdog",
+)
 
 
 @dataclass(frozen=True)
@@ -52,8 +73,8 @@ class Monitoring(Component):
         Flow(Pods(MONITORING), Place.API_SERVER, reason="watches monitors, targets, metrics' objects and dashboards"),
         Flow(Place.API_SERVER, _OPERATOR, 10250, "calls the operator's webhook"),
         Flow(GRAFANA, _PROMETHEUS, 9090, "queries"),
-        Flow(GRAFANA, _ALERTMANAGER, 9093, "shows alerts"),
-        Flow(_ALERTMANAGER, _ALERTMANAGER, reason="gossips with the other replicas"),
+        Flow(GRAFANA, ALERTMANAGER, 9093, "shows alerts"),
+        Flow(ALERTMANAGER, ALERTMANAGER, reason="gossips with the other replicas"),
     )
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -91,6 +112,10 @@ def _values(args: MonitoringArgs) -> Mapping[str, Any]:
         "kubeScheduler": {"enabled": False},
         "kubeControllerManager": {"enabled": False},
         "kubeProxy": {"enabled": False},
+        "defaultRules": {
+            "disabled": dict.fromkeys(REPLACED_ALERTS, True),
+            "additionalRuleLabels": {"owner": "platform"},
+        },
         "prometheusOperator": {
             # The requests that the chart recommends.
             "resources": resources("100m", "100Mi", "256Mi"),
@@ -103,6 +128,7 @@ def _values(args: MonitoringArgs) -> Mapping[str, Any]:
         "kube-state-metrics": {
             # Metrics about secrets would require read access to all of them.
             "collectorsExclude": ["secrets"],
+            "metricLabelsAllowlist": [f"nodes=[{','.join(_NODE_LABELS)}]"],
             # Source: https://github.com/kubernetes/kube-state-metrics#resource-recommendation
             "resources": resources("100m", "250Mi", "512Mi"),
         },
@@ -129,6 +155,9 @@ def _prometheus_values(args: MonitoringArgs) -> Mapping[str, Any]:
             "ruleSelectorNilUsesHelmValues": False,
             "probeSelectorNilUsesHelmValues": False,
             "scrapeConfigSelectorNilUsesHelmValues": False,
+            # Whoever gets alerts of several stacks sees which one is meant.
+            "externalLabels": {"stack": args.context.naming.stack, "environment": str(settings.environment)},
+            "additionalAlertRelabelConfigs": list(list_unsent(settings)),
             "replicas": replicas,
             "topologySpreadConstraints": zone_spread(replicas, _PROMETHEUS.labels),
             "retention": f"{days}d",
@@ -142,12 +171,17 @@ def _prometheus_values(args: MonitoringArgs) -> Mapping[str, Any]:
 
 
 def _alertmanager_values(args: MonitoringArgs) -> Mapping[str, Any]:
-    replicas = args.context.settings.resilience.replicas
+    settings = args.context.settings
+    replicas = settings.resilience.replicas
+    receives = has_receivers(settings)
     return {
+        "enabled": receives,
+        **({"config": build_configuration(settings)} if receives else {}),
         "podDisruptionBudget": _budget(replicas),
         "alertmanagerSpec": {
+            **mount_secrets(),
             "replicas": replicas,
-            "topologySpreadConstraints": zone_spread(replicas, _ALERTMANAGER.labels),
+            "topologySpreadConstraints": zone_spread(replicas, ALERTMANAGER.labels),
             "resources": resources("25m", "64Mi", "256Mi"),
             "storage": _volume("5Gi"),
         },
@@ -165,7 +199,10 @@ def _grafana_values(context: StackContext) -> Mapping[str, Any]:
         "persistence": {"enabled": False},
         "sidecar": {
             "dashboards": {"searchNamespace": "ALL", "resource": "configmap"},
-            "datasources": {"resource": "configmap"},
+            "datasources": {
+                "resource": "configmap",
+                "alertmanager": {"enabled": has_receivers(context.settings)},
+            },
             "securityContext": {"readOnlyRootFilesystem": True},
             "resources": resources("20m", "96Mi", "192Mi"),
         },

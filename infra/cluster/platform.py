@@ -7,10 +7,14 @@ from collections.abc import Iterator, Sequence
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from infra.cluster import alert_receivers
 from infra.cluster.admission import Admission, AdmissionArgs
+from infra.cluster.alert_receivers import AlertReceivers, AlertReceiversArgs
+from infra.cluster.alerts import Alerts, AlertsArgs
 from infra.cluster.alloy import Alloy, AlloyArgs
 from infra.cluster.argocd import ArgoCd, ArgoCdArgs
 from infra.cluster.certificates import Certificates, CertificatesArgs
+from infra.cluster.dashboards import Dashboards
 from infra.cluster.device_plugin import DevicePlugin, DevicePluginArgs
 from infra.cluster.envoy_gateway import EnvoyGateway, EnvoyGatewayArgs
 from infra.cluster.external_secrets import ExternalSecrets, ExternalSecretsArgs
@@ -52,6 +56,7 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     external_secrets = ExternalSecrets(
         "external-secrets", ExternalSecretsArgs(context, foundation), platform.after(telemetry)
     )
+    AlertReceivers("alert-receivers", AlertReceiversArgs(context, foundation.secrets), platform.after(external_secrets))
     certificates, gateway = platform.create_gateway(telemetry)
     kserve = Kserve("kserve", KserveArgs(context.naming.domain), platform.after(certificates, gateway))
     mlflow = Mlflow("mlflow", MlflowArgs(context, foundation), platform.after(telemetry))
@@ -102,6 +107,8 @@ class _Platform:
         """Metrics, logs and traces. All others need the kinds of monitors."""
         context, foundation = self._context, self._foundation
         monitoring = Monitoring("monitoring", MonitoringArgs(context), self.after(*base))
+        Alerts("alerts", AlertsArgs(context), self.after(monitoring))
+        Dashboards("dashboards", self.after(monitoring))
         Loki("loki", LokiArgs(context, foundation), self.after(monitoring))
         Tempo("tempo", TempoArgs(context, foundation), self.after(monitoring))
         Alloy("alloy", AlloyArgs(context), self.after(monitoring))
@@ -147,6 +154,7 @@ class _Platform:
     def _list_flows(self) -> Iterator[Flow]:
         for component in (*_COMPONENTS, *self._list_controllers()):
             yield from component.flows
+        yield from alert_receivers.list_flows(self._context.settings)
         if self._context.settings.gateway.issuer == "acme":
             yield from Certificates.acme_flows
         if self._context.settings.sso.issuer:

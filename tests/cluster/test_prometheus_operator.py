@@ -1,7 +1,8 @@
 """The Prometheus operator is a real process beside the control plane, once its chart is installed.
 
 Proves that it creates the StatefulSets of Prometheus and Alertmanager, with the volumes and requests that count on the
-nodes, and that its webhook rejects a rule that is not PromQL. Does not prove that anything is scraped.
+nodes, and that its webhook accepts the platform's rules and rejects one that is not PromQL. Does not prove that anything
+is scraped.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from infra.cluster.alerts import Alerts, AlertsArgs
 from rehearsal.kubernetes.client import ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.manager import ControllerManager, ensure_programs
 from rehearsal.kubernetes.readiness import workloads
 from tests.support.chart_installation import find_condition, install_chart
+from tests.support.recording import record_program, stack_context
 from tests.support.waiting import eventually
 
 _NAMESPACE = "prometheus-operator"
@@ -68,6 +71,16 @@ def test_alertmanager_gets_its_stateful_set(plane: ControlPlane) -> None:
     name = "alertmanager-kube-prometheus-stack-alertmanager"
 
     eventually(lambda: plane.api.get("apps/v1", "StatefulSet", name, _NAMESPACE))
+
+
+@pytest.mark.usefixtures("controllers")
+def test_the_webhook_of_the_operator_accepts_every_rule_of_the_platform(plane: ControlPlane, namespace: str) -> None:
+    recorder, _ = record_program(lambda: Alerts("alerts", AlertsArgs(stack_context("azure"))))
+    rules = [item.inputs for item in recorder.resources if item.inputs.get("kind") == "PrometheusRule"]
+    assert rules
+    for rule in rules:
+        created = plane.api.create({**rule, "metadata": {**rule["metadata"], "namespace": namespace}})
+        assert created["spec"] == rule["spec"]
 
 
 @pytest.mark.usefixtures("controllers")

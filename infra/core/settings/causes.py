@@ -30,6 +30,9 @@ _PARTS: Mapping[frozenset[str], tuple[str, ...]] = {
     frozenset({"notifications"}): ("lifecycle.notifications",),
     frozenset({"gitops", "repository"}): ("gitops.tokenSecret",),
     frozenset({"sso", "client"}): ("sso.clientSecret",),
+    frozenset({"alert", "receivers"}): (
+        *("alerting.slack", "alerting.teams", "alerting.pagerduty", "alerting.heartbeat", "alerting.smtpPassword"),
+    ),
     frozenset({"observability"}): ("telemetry.retentionDays", "telemetry.alertEmail"),
 }
 # Part of names and tags everywhere, and so a cause only where a name is the matter.

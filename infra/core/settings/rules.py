@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from itertools import combinations
 
+from infra.core.settings.alerting_rules import check_alerting
 from infra.core.settings.clouds import Cloud
 from infra.core.settings.defaults import DEDICATED_DATABASE_SIZES
 from infra.core.settings.faults import Fault, find_close
@@ -52,6 +53,7 @@ def find_faults(settings: Settings, stack: str) -> Iterator[Fault]:
         _check_gpu_pool,
         _check_database,
         _check_retention,
+        check_alerting,
         check_gitops,
         _check_gateway,
         _check_sso,

@@ -23,6 +23,7 @@ from infra.core.settings.values import (
     GitRepository,
     GitRevision,
     GroupName,
+    HostAndPort,
     HostLabel,
     HttpsUrl,
     ImagePattern,
@@ -215,6 +216,46 @@ class TelemetrySettings(Section):
         "",
         examples=["ml-oncall@example.com"],
         description="address that alerts are sent to; none sends no alerts",
+    )
+
+
+class AlertingSettings(Section):
+    """Where Alertmanager sends alerts: each stack has receivers of its own, by names of secrets.
+
+    The secrets are in the stack's vault or Secrets Manager, there without the stack's prefix. Without a receiver there
+    is no Alertmanager, and alerts are shown in Grafana only. Warnings go to `slack`, `teams` and
+    `telemetry.alertEmail`; critical alerts go there too, and to `pagerduty`.
+    """
+
+    slack: SecretName = Field(
+        "", examples=["alerts-slack"], description="secret with the URL of a Slack-compatible webhook"
+    )
+    teams: SecretName = Field(
+        "", examples=["alerts-teams"], description="secret with the URL of a Microsoft Teams workflow's webhook"
+    )
+    pagerduty: SecretName = Field(
+        "",
+        examples=["alerts-pagerduty"],
+        description="secret with the integration key of a PagerDuty service (Events API v2) for critical alerts",
+    )
+    heartbeat: SecretName = Field(
+        "",
+        examples=["alerts-heartbeat"],
+        description="secret with a URL outside of the cluster that is called every 5 minutes while alerts work, and "
+        "raises an alert when it no longer is (dead man's switch)",
+    )
+    smtp_host: HostAndPort = Field(
+        "",
+        examples=["smtp.example.com:587"],
+        description="mail server with port, which must offer TLS, for alerts by e-mail to `telemetry.alertEmail`",
+    )
+    smtp_user: str = Field("", examples=["ml-platform"], description="user at the mail server; none signs in as nobody")
+    smtp_password: SecretName = Field("", examples=["alerts-smtp"], description="secret with that user's password")
+    runbooks: HttpsUrl = Field(
+        "",
+        examples=["https://git.example.com/acme/groundwork/src/main/platform/runbooks"],
+        description="URL of the folder platform/runbooks where people read it, for links in alerts; none names files "
+        "of the repository",
     )
 
 

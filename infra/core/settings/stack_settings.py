@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from infra.core.settings.clouds import Cloud, Environment
 from infra.core.settings.defaults import defaults, merge
 from infra.core.settings.sections import (
+    AlertingSettings,
     ClusterSettings,
     DatabaseSettings,
     GatewaySettings,
@@ -68,6 +69,7 @@ class Settings(Section):
     database: DatabaseSettings
     training: TrainingSettings
     telemetry: TelemetrySettings
+    alerting: AlertingSettings = AlertingSettings()
     gitops: GitopsSettings = GitopsSettings()
     images: ImageSettings = ImageSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()

@@ -153,6 +153,17 @@ HttpsUrl = Annotated[
     ),
 ]
 
+HostAndPort = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            rf"({_LABEL}(\.{_LABEL})*:[1-9]\d{{0,4}})?",
+            "must be a host's name in lower case and a port",
+            "write it like smtp.example.com:587",
+        )
+    ),
+]
+
 
 def _validate_repository(value: str) -> str:
     if re.match(r"\w+://[^/]*@", value):

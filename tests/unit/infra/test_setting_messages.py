@@ -175,6 +175,15 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "telemetry: {retentionDays: 5}", "must be 30 to 731 days", "use a value from 30 to 731 days"),
         (AZURE, "telemetry: {retentionDays: 731}", "longer than Log Analytics keeps logs, 730 days", "30 to 730"),
         (AWS, "telemetry: {retentionDays: 100}", "is not a time that CloudWatch keeps logs for", "use 120"),
+        (AZURE, "alerting: {smtpHost: smtp.example.com}", "must be a host's name in lower case and a port", "587"),
+        (AZURE, "alerting: {smtpHost: 'smtp.example.com:587'}", "has nobody to send e-mail", "set telemetry"),
+        (AZURE, "alerting: {smtpUser: robot}", "has no meaning without alerting.smtpHost", "set it, or remove"),
+        (
+            AZURE,
+            "alerting: {smtpHost: 'smtp.example.com:25', smtpUser: robot}\ntelemetry: {alertEmail: a@example.com}",
+            "is set without alerting.smtpPassword",
+            "set alerting.smtpPassword too",
+        ),
         (AZURE, "telemetry: {alertEmail: nobody}", "must be one e-mail address", "ml-oncall@example.com"),
         (AZURE, "telemetry: {alertEmail: 'a@example.com, b@example.com'}", "must be one e-mail", "address of a group"),
     ],
@@ -369,6 +378,10 @@ def test_the_example_of_each_setting_is_allowed(setting: str, cloud: Cloud) -> N
         section = {name: find_example(name, cloud) for name in list_settings() if name.startswith("sso.")}
         text = "\n".join(format_setting(["sso"], {name.removeprefix("sso."): value for name, value in section.items()}))
         text = text.replace("groundwork:", "")
+    if setting.startswith("alerting.smtp"):
+        section = {name: find_example(f"alerting.{name}", cloud) for name in ("smtpHost", "smtpUser", "smtpPassword")}
+        text = "\n".join(format_setting(["alerting"], section)).replace("groundwork:", "")
+        text += "\ntelemetry: {alertEmail: ml-oncall@example.com}"
     if setting in ("pipelines.enabled", "lifecycle.pullRequests"):
         text += "\ngitops: {repository: 'https://git.example.com/acme/models.git'}"
     if setting == "resilience.multiZoneDatabase":

@@ -1,0 +1,210 @@
+"""Where alerts go: Alertmanager's configuration, from the settings of `alerting`, and the secrets that it reads.
+
+Alertmanager reads each secret from a file when it notifies, so that it starts before External Secrets has brought them,
+and keeps running when one is replaced.
+Source: https://prometheus.io/docs/alerting/latest/configuration/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from infra.cluster.external_secrets import create_external_secret
+from infra.cluster.flows import Flow, Place, Pods
+from infra.cluster.namespaces import MONITORING
+from infra.contract import SecretsContract
+from infra.core.component import Component, StackContext
+from infra.core.settings import Settings
+
+ALERTMANAGER = Pods(MONITORING, "alertmanager", {"app.kubernetes.io/name": "alertmanager"})
+
+_SECRET = "alert-receivers"  # noqa: S105 the Secret's name
+_FOLDER = "/etc/alertmanager/receivers"
+_TEAM, _PAGE, _HEARTBEAT = "team", "page", "heartbeat"
+# What a person needs to begin: what is wrong, where, how to look at it, and what to do.
+_TEXT = (
+    "{{ range .Alerts }}{{ .Annotations.description }}\n"
+    "Stack {{ .Labels.stack }}, severity {{ .Labels.severity }}, owner {{ .Labels.owner }}\n"
+    "Dashboard: {{ .Annotations.dashboard }}\nRunbook: {{ or .Annotations.runbook .Annotations.runbook_url }}\n"
+    "{{ end }}"
+)
+_TITLE = "{{ .Status | toUpper }} {{ .CommonLabels.alertname }}: {{ .CommonAnnotations.summary }}"
+
+
+@dataclass(frozen=True)
+class AlertReceiversArgs:
+    context: StackContext
+    secrets: SecretsContract
+
+
+class AlertReceivers(Component):
+    """A Secret with the URLs and keys of the receivers, from the stack's store; none where no receiver has one."""
+
+    layer = "cluster"
+
+    def __init__(self, name: str, args: AlertReceiversArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        keys = dict(_list_secrets(args.context.settings))
+        if keys:
+            setting = f"alerting.{next(iter(keys))}"
+            create_external_secret(args.secrets, _SECRET, MONITORING, keys, setting, self.child_options())
+        if not has_receivers(args.context.settings):
+            pulumi.log.warn(
+                "Alerts are shown in Grafana and sent to nobody: no receiver is set. Set alerting.slack, "
+                "alerting.teams, alerting.pagerduty or alerting.smtpHost.",
+                self,
+            )
+        self.register_outputs({})
+
+
+def has_receivers(settings: Settings) -> bool:
+    """Whether a person gets alerts. A heartbeat alone says only that nobody would."""
+    alerting = settings.alerting
+    return bool(alerting.slack or alerting.teams or alerting.pagerduty or alerting.smtp_host)
+
+
+def list_flows(settings: Settings) -> Iterator[Flow]:
+    """Of Alertmanager to its receivers, which may be in a connected network."""
+    if not has_receivers(settings):
+        return
+    alerting = settings.alerting
+    ports = {443} if alerting.slack or alerting.teams or alerting.pagerduty or alerting.heartbeat else set()
+    if alerting.smtp_host:
+        ports.add(int(alerting.smtp_host.rpartition(":")[2]))
+    for port in sorted(ports):
+        for place in (Place.INTERNET, Place.PRIVATE_NETWORK):
+            yield Flow(ALERTMANAGER, place, port, "notifies the receivers of alerts")
+
+
+def mount_secrets() -> Mapping[str, Any]:
+    """Values of the chart's `alertmanagerSpec` that put the secrets into files; optional, since they come later."""
+    return {
+        "volumes": [{"name": _SECRET, "secret": {"secretName": _SECRET, "optional": True}}],
+        "volumeMounts": [{"name": _SECRET, "mountPath": _FOLDER, "readOnly": True}],
+    }
+
+
+def list_unsent(settings: Settings) -> Sequence[Mapping[str, Any]]:
+    """Prometheus' relabeling of alerts: those that are shown and sent to nobody.
+
+    The chart's alerts of severity `info` explain others. Without a heartbeat nobody waits for what always fires.
+    """
+    unsent = [{"source_labels": ["severity"], "regex": "info", "action": "drop"}]
+    if not settings.alerting.heartbeat:
+        unsent.append({"source_labels": ["severity"], "regex": "none", "action": "drop"})
+    return unsent
+
+
+def build_configuration(settings: Settings) -> Mapping[str, Any]:
+    """Alertmanager's configuration: by severity to the team or to a pager, and the heartbeat outside of the cluster."""
+    team, page = _list_channels(settings), _list_pagers(settings)
+    routes: list[Mapping[str, Any]] = []
+    receivers = [{"name": _TEAM, **(team or page)}]
+    if settings.alerting.heartbeat:
+        # Whoever is called raises an alert when it is not called for longer.
+        every = {"group_wait": "0s", "group_interval": "1m", "repeat_interval": "5m"}
+        routes.append({"receiver": _HEARTBEAT, "matchers": ['severity="none"'], **every})
+        call = {"url_file": _file("heartbeat"), "send_resolved": False}
+        receivers.append({"name": _HEARTBEAT, "webhook_configs": [call]})
+    if page:
+        receivers.append({"name": _PAGE, **team, **page})
+        routes.append({"receiver": _PAGE, "matchers": ['severity="critical"'], "repeat_interval": "1h"})
+    return {
+        "global": {"resolve_timeout": "5m", **_build_mail_server(settings)},
+        "route": {
+            "receiver": _TEAM,
+            "group_by": ["alertname", "namespace", "model"],
+            "group_wait": "30s",
+            "group_interval": "5m",
+            "repeat_interval": "12h",
+            "routes": routes,
+        },
+        "inhibit_rules": _INHIBITIONS,
+        "receivers": receivers,
+    }
+
+
+# What follows from something worse is not said again.
+_INHIBITIONS: Sequence[Mapping[str, Any]] = (
+    {
+        "source_matchers": ['severity="critical"'],
+        "target_matchers": ['severity="warning"'],
+        "equal": ["alertname", "namespace", "model"],
+    },
+    {
+        "source_matchers": ['alertname="ModelNotServing"'],
+        "target_matchers": ['alertname=~"Model(ErrorRateHigh|LatencyHigh|RequestsStopped|.*BudgetBurn)"'],
+        "equal": ["namespace", "model"],
+    },
+    {
+        "source_matchers": ['alertname="MlflowDown"'],
+        "target_matchers": ['alertname=~"MlflowErrorRateHigh|Promotion.*"'],
+    },
+    {
+        "source_matchers": ['alertname="ArgoCdDown"'],
+        "target_matchers": ['alertname=~"ArgoCd(OutOfSync|Unhealthy|SyncFailing)"'],
+    },
+    {
+        "source_matchers": ['alertname="WorkloadUnavailable"'],
+        "target_matchers": ['alertname="DeploymentReplicasMismatch"'],
+        "equal": ["namespace", "deployment"],
+    },
+)
+
+
+def _list_secrets(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Files of the Secret, which have the names of the settings, and the names of the secrets in the store."""
+    alerting = settings.alerting
+    secrets = {
+        "slack": alerting.slack,
+        "teams": alerting.teams,
+        "pagerduty": alerting.pagerduty,
+        "heartbeat": alerting.heartbeat,
+        "smtpPassword": alerting.smtp_password,
+    }
+    yield from ((key, name) for key, name in secrets.items() if name)
+
+
+def _list_channels(settings: Settings) -> dict[str, Any]:
+    """Where people read when they are at work."""
+    alerting, message = settings.alerting, {"send_resolved": True, "title": _TITLE, "text": _TEXT}
+    channels: dict[str, Any] = {}
+    if alerting.slack:
+        channels["slack_configs"] = [{"api_url_file": _file("slack"), **message}]
+    if alerting.teams:
+        channels["msteamsv2_configs"] = [{"webhook_url_file": _file("teams"), **message}]
+    if alerting.smtp_host:
+        mail = {"to": settings.telemetry.alert_email, "send_resolved": True, "headers": {"Subject": _TITLE}}
+        channels["email_configs"] = [{**mail, "text": _TEXT, "html": ""}]
+    return channels
+
+
+def _list_pagers(settings: Settings) -> dict[str, Any]:
+    """What wakes somebody up."""
+    if not settings.alerting.pagerduty:
+        return {}
+    details = {"text": _TEXT}
+    pager = {"routing_key_file": _file("pagerduty"), "severity": "{{ .CommonLabels.severity }}"}
+    return {"pagerduty_configs": [{**pager, "description": _TITLE, "details": details, "send_resolved": True}]}
+
+
+def _build_mail_server(settings: Settings) -> Mapping[str, Any]:
+    alerting = settings.alerting
+    if not alerting.smtp_host:
+        return {}
+    server = {"smtp_smarthost": alerting.smtp_host, "smtp_from": settings.telemetry.alert_email}
+    if not alerting.smtp_user:
+        return server
+    return {
+        **server,
+        "smtp_auth_username": alerting.smtp_user,
+        "smtp_auth_password_file": _file("smtpPassword"),
+    }
+
+
+def _file(key: str) -> str:
+    return f"{_FOLDER}/{key}"

@@ -1,0 +1,36 @@
+"""Rules between the settings of alerting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from infra.core.settings.faults import Fault
+from infra.core.settings.stack_settings import Settings
+
+
+def check_alerting(settings: Settings) -> Iterator[Fault]:
+    """E-mail needs a server and an address; whoever signs in there has a name and a password."""
+    alerting = settings.alerting
+    if alerting.smtp_host and not settings.telemetry.alert_email:
+        yield Fault(
+            "alerting.smtpHost",
+            "has nobody to send e-mail to: telemetry.alertEmail is not set",
+            "set telemetry.alertEmail, or remove it",
+            value=alerting.smtp_host,
+            others=("telemetry.alertEmail",),
+        )
+    for name, value, other in (
+        ("smtpUser", alerting.smtp_user, "smtpPassword"),
+        ("smtpPassword", alerting.smtp_password, "smtpUser"),
+    ):
+        if value and not alerting.smtp_host:
+            yield Fault(
+                f"alerting.{name}", "has no meaning without alerting.smtpHost", "set it, or remove this", value=value
+            )
+        elif value and not (alerting.smtp_user and alerting.smtp_password):
+            yield Fault(
+                f"alerting.{name}",
+                f"is set without alerting.{other}, and nobody can sign in to the mail server with one of them",
+                f"set alerting.{other} too, or remove it",
+                value=value,
+            )
