@@ -19,8 +19,8 @@ class _Keys:
     sort: str
 
 
-# What each table is queried for: the versions of a model; the variants of a user, by experiment and time; the results of
-# an experiment by time, in several shards, because one partition takes 1,000 writes per second:
+# What each table is queried for: the versions of a model; the variants of a user, by experiment and time; the results
+# of an experiment by time, in several shards, because one partition takes 1,000 writes per second:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 _TABLES = {
     "models": _Keys("name", "version"),

@@ -1,8 +1,8 @@
 """The Prometheus operator is a real process beside the control plane, once its chart is installed.
 
 Proves that it creates the StatefulSets of Prometheus and Alertmanager, with the volumes and requests that count on the
-nodes, and that its webhook accepts the platform's rules and rejects one that is not PromQL. Does not prove that anything
-is scraped.
+nodes, and that its webhook accepts the platform's rules and rejects one that is not PromQL. Does not prove that
+anything is scraped.
 """
 
 from __future__ import annotations
