@@ -88,6 +88,8 @@ def compare(name: str, role: str, profile: ColumnProfile, window: WindowCounts) 
     by_season = window.counts.sum(axis=1) + window.missing
     reference = statistics.weigh_seasons(np.array(profile.counts, float), np.array(profile.missing, float), by_season)
     sample = Sample.of(window.counts.sum(axis=0), float(window.missing.sum()))
+    distance: float | None = None
+    wasserstein: float | None = None
     if profile.kind == "number":
         test, groups, labels = "kolmogorov-smirnov", *_group_numbers(profile, reference)
         distance, p_value = statistics.kolmogorov_smirnov(reference, sample)
@@ -97,9 +99,8 @@ def compare(name: str, role: str, profile: ColumnProfile, window: WindowCounts) 
     else:
         test, groups = "chi-square", np.arange(profile.bins)
         labels = [*(f"{value:g}" if isinstance(value, float) else value for value in profile.categories), "others"]
-        distance = wasserstein = None
-        counts = (np.append(each.counts, each.missing) for each in (reference, sample))
-        p_value = statistics.chi_square(*counts, reference.rows)
+        by_category, in_window = (np.append(each.counts, each.missing) for each in (reference, sample))
+        p_value = statistics.chi_square(by_category, in_window, reference.rows)
     return ColumnResult(
         name=name,
         role=role,
@@ -168,5 +169,5 @@ def _wasserstein(
 
 
 def _compare_missing(reference: Sample, window: Sample) -> float:
-    counts = (np.array([each.counts.sum(), each.missing]) for each in (reference, window))
-    return statistics.chi_square(*counts, reference.rows)
+    before, now = (np.array([each.counts.sum(), each.missing]) for each in (reference, window))
+    return statistics.chi_square(before, now, reference.rows)

@@ -50,7 +50,7 @@ class Sample:
     @property
     def shares(self) -> Counts:
         """Of the rows with values, by bin."""
-        return self.counts / self.counts.sum()
+        return np.asarray(self.counts / self.counts.sum())
 
 
 def weigh_seasons(counts: Counts, missing: Counts, window: Counts) -> Sample:
@@ -150,4 +150,4 @@ def _group_with_missing(sample: Sample, groups: NDArray[np.int64]) -> Counts:
 
 def _add_half(counts: Counts) -> Counts:
     smoothed = counts + 0.5
-    return smoothed / smoothed.sum()
+    return np.asarray(smoothed / smoothed.sum())

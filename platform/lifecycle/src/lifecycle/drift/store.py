@@ -38,14 +38,14 @@ class ArtifactStore:
         """A local copy of a file, below the folder `destination`; the file itself where the store is a folder."""
         with self._translate_errors():
             if self._uri.startswith("file://"):
-                return Path(self._repository.download_artifacts(path))
+                return Path(self._repository.download_artifacts(path))  # type: ignore[no-untyped-call]
             destination.mkdir(parents=True, exist_ok=True)
-            return Path(self._repository.download_artifacts(path, str(destination)))
+            return Path(self._repository.download_artifacts(path, str(destination)))  # type: ignore[no-untyped-call]
 
     def upload(self, file: Path, folder: str) -> str:
         """Write a local file into a folder of the store, in place of one of this name; returns its URI."""
         with self._translate_errors():
-            self._repository.log_artifact(str(file), folder)
+            self._repository.log_artifact(str(file), folder)  # type: ignore[no-untyped-call]
         return self.locate(f"{folder}/{file.name}")
 
     @contextmanager
