@@ -21,11 +21,12 @@ def _configure(monkeypatch: pytest.MonkeyPatch, gibibytes: int) -> dict[str, str
 
 
 def test_go_programs_collect_garbage_less_often_where_memory_is_plenty(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _configure(monkeypatch, 16)["GOGC"] == "300"
+    found = _configure(monkeypatch, 16)
+    assert (found["GOGC"], found["GOMEMLIMIT"]) == ("300", "2GiB")
 
 
 def test_they_keep_gos_default_where_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "GOGC" not in _configure(monkeypatch, 7)
+    assert not {"GOGC", "GOMEMLIMIT"} & set(_configure(monkeypatch, 7))
 
 
 def test_a_value_of_the_users_own_stays(monkeypatch: pytest.MonkeyPatch) -> None:
