@@ -51,10 +51,9 @@ class Alerts(Component):
         )
 
     def _record_settings(self) -> Iterator[Mapping[str, Any]]:
-        cluster = self._context.settings.cluster
-        for pool, maximum in (("system", cluster.system_pool.maximum), ("user", cluster.user_pool.maximum)):
-            labels = {"label_groundwork_pool": pool}
-            yield {"record": "groundwork_node_pool_maximum_nodes", "expr": f"vector({maximum})", "labels": labels}
+        for section, pool in self._context.settings.cluster.list_pools().items():
+            labels = {"label_groundwork_pool": section.removesuffix("Pool")}
+            yield {"record": "groundwork_node_pool_maximum_nodes", "expr": f"vector({pool.maximum})", "labels": labels}
 
     def _link(self, group: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**group, "rules": [self._link_rule(rule) for rule in group["rules"]]}

@@ -33,4 +33,4 @@ class TestAws(StackContract):
         'image_tag_mutability="MUTABLE"',
         "aws-ecr-immutable-tags",
     )
-    CHANGED_BY_MAXIMUM = ("cluster-user", "karpenter-nodepool-user", "karpenter-nodepool-spot")
+    CHANGED_BY_MAXIMUM = ("cluster-user", "karpenter-nodepool-user", "karpenter-nodepool-spot", "alerts-stack")

@@ -103,6 +103,18 @@ def test_the_settings_that_rules_compare_with_are_recorded(declared: Recorder) -
     assert {rule["record"] for rule in recorded} == set(listed)
 
 
+def test_the_maximum_of_a_pool_with_gpus_is_recorded_too() -> None:
+    pool = {"size": "Standard_NC4as_T4_v3", "maximum": 3}
+    context = stack_context("azure", "prod", cluster={"gpuPool": pool}, **EMAIL)
+    recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation()))
+    recorded = {
+        rule["labels"]["label_groundwork_pool"]: rule["expr"]
+        for group in rules(recorder)["groundwork-stack"]
+        for rule in group["rules"]
+    }
+    assert recorded["gpu"] == "vector(3)"
+
+
 def test_each_of_the_charts_alerts_that_ours_replace_exists_and_no_name_is_used_twice() -> None:
     folder = os.environ.get("GROUNDWORK_CHARTS")
     if not folder:
