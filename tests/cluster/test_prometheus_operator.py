@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from infra.cluster.alerts import Alerts, AlertsArgs
+from infra.cluster import create_platform
 from rehearsal.kubernetes.client import ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.manager import ControllerManager, ensure_programs
 from rehearsal.kubernetes.readiness import workloads
 from tests.support.chart_installation import find_condition, install_chart
+from tests.support.foundations import sample_foundation
 from tests.support.recording import record_program, stack_context
 from tests.support.waiting import eventually
 
@@ -75,7 +76,7 @@ def test_alertmanager_gets_its_stateful_set(plane: ControlPlane) -> None:
 
 @pytest.mark.usefixtures("controllers")
 def test_the_webhook_of_the_operator_accepts_every_rule_of_the_platform(plane: ControlPlane, namespace: str) -> None:
-    recorder, _ = record_program(lambda: Alerts("alerts", AlertsArgs(stack_context("azure"))))
+    recorder, _ = record_program(lambda: create_platform(stack_context("azure"), sample_foundation()))
     rules = [item.inputs for item in recorder.resources if item.inputs.get("kind") == "PrometheusRule"]
     assert rules
     for rule in rules:
