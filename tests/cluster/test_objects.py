@@ -121,6 +121,14 @@ def test_values_that_the_api_server_normalizes_to_the_same_are_no_change(engine:
     assert resource.diff(values(claim(namespace, size="1024Mi"))).changes == NONE
 
 
+@pytest.mark.parametrize("property_", ["apiVersion", "kind", "metadata", "spec"])
+def test_a_property_that_is_not_known_yet_is_a_change(engine: Engine, namespace: str, property_: str) -> None:
+    """The engine asks so about an object that depends on a resource which a preview deletes before it is replaced."""
+    resource = engine.resource(claim(namespace))
+    resource.create()
+    assert resource.diff(values({**claim(namespace), property_: UNKNOWN})).changes == SOME
+
+
 def test_a_change_is_an_update_in_place(plane: ControlPlane, engine: Engine, namespace: str) -> None:
     resource = engine.resource(config_map(namespace, a="b"))
     resource.create()

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from kernel.paths import Path, format_path, overlaps
+from kernel.paths import Path, format_path, look_up, overlaps
 from rehearsal.kubernetes import schemas
 from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, NoKindMatchError, Object
 from rehearsal.kubernetes.provider.await_logic import ReadinessWaiter
@@ -260,8 +260,8 @@ class Objects:
 
 def _identify(manifest: Object) -> tuple[Any, ...]:
     """What identifies an object: when it changes, it is another object."""
-    metadata = manifest.get("metadata", {})
-    return api_group(manifest), manifest.get("kind"), metadata.get("namespace"), metadata.get("name")
+    names = (look_up(manifest, ("metadata", step), None) for step in ("namespace", "name"))
+    return api_group(manifest), manifest.get("kind"), *names
 
 
 def _undo_string_data(path: Path, texts: set[str]) -> Path:
