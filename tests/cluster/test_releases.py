@@ -216,6 +216,15 @@ def test_only_name_and_namespace_replace_a_release(releases: Releases, chart: Ca
     assert releases.diff(inputs, {**inputs, "namespace": "other"}).replaces == ["namespace"]
 
 
+@pytest.mark.parametrize("input_", ["chart", "name", "namespace", "values", "version", "timeout"])
+def test_an_input_that_is_not_known_yet_is_a_change(
+    releases: Releases, chart: Callable[..., dict[str, Any]], input_: str
+) -> None:
+    """The engine asks so about a release that depends on a resource which a preview deletes before it is replaced."""
+    inputs = chart(SETTINGS)
+    assert input_ in releases.diff(inputs, {**inputs, input_: UNKNOWN}).changed
+
+
 def test_an_unavailable_chart_is_installed_once_it_is_available(
     releases: Releases, chart: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
