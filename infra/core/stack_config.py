@@ -19,7 +19,7 @@ from infra.core.settings.catalogue import NAMESPACE as NAMESPACE  # part of this
 from infra.core.settings.catalogue import find_example, format_value, list_settings
 from infra.core.settings.causes import find_causes
 from infra.core.settings.changes import find_changes
-from infra.core.settings.faults import Fault, join_path, split_path
+from infra.core.settings.faults import Fault, find_close, join_path, split_path
 from infra.core.settings.messages import describe_commented, describe_error, describe_rewritten
 from infra.core.settings.rules import find_faults
 from kernel.stack_file import ENCRYPTED, StackFile
@@ -79,8 +79,9 @@ def compare(file: StackFile, stack: str, standing: Mapping[str, Any], confirmed:
     """What deploying a file would change in a stack that stands, in one line for each setting; empty for nothing.
 
     `standing` are the settings of the last deployment, defaults included. Raises ValueError when a change cannot be
-    made, or when one that loses data is not among the `confirmed` settings.
+    made, when one that loses data is not among the `confirmed` settings, or when one of those is no setting.
     """
+    _check_confirmed(confirmed)
     changes = list(find_changes(standing, check(file, stack)))
     refused = [each for each in changes if each.is_refused(confirmed)]
     if not refused:
@@ -96,6 +97,17 @@ def compare(file: StackFile, stack: str, standing: Mapping[str, Any], confirmed:
             ]
         )
     )
+
+
+def _check_confirmed(confirmed: Collection[str]) -> None:
+    known = list(list_settings())
+    for name in confirmed:
+        if name in known:
+            continue
+        last = {path.rpartition(".")[2]: path for path in reversed(known)}
+        close = last.get(name) or find_close(name, known)
+        meant = f"it to {close}, if that is what you mean" if close else "it to settings of docs/settings.md"
+        raise ValueError(f"CONFIRM={name} names no setting; nothing has been touched. Remedy: set {meant}.")
 
 
 def explain(file: StackFile, stack: str, refusals: Mapping[str, str]) -> str:

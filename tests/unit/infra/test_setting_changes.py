@@ -68,6 +68,20 @@ def test_each_setting_says_what_changing_it_does_on_both_clouds() -> None:
     assert set(MEANINGS) == set(Effect)
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("artifactVersionDays", "set it to resilience.artifactVersionDays, if that is what you mean."),
+        ("resilience.artifact-version-days", "set it to resilience.artifactVersionDays, if that is what you mean."),
+        ("everything", "set it to settings of docs/settings.md."),
+    ],
+)
+def test_a_confirmation_of_what_is_no_setting_is_refused(name: str, remedy: str) -> None:
+    assert f"CONFIRM={name} names no setting; nothing has been touched. Remedy: {remedy}" in refusal(
+        "owner: ml", "owner: ds", confirmed=[name]
+    )
+
+
 @pytest.mark.parametrize("cloud", Cloud)
 def test_the_same_settings_change_nothing(cloud: Cloud) -> None:
     assert compare_with("owner: ml", "owner: 'ml'", cloud) == ""
