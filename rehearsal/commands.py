@@ -22,15 +22,21 @@ from rehearsal.toolchain import ROOT
 
 
 def destroy(arguments: Namespace) -> int:
-    """Destroy the rehearsed stack."""
+    """Destroy the rehearsed stack. Raises UserError when it has never been up."""
     rehearsal = Rehearsal(arguments.stack)
+    stack = rehearsal.stack
+    if not rehearsal.backend.exists():
+        raise UserError(f"There is no rehearsal of {stack} to destroy. `make rehearse STACK={stack}` begins one.")
+    info(f"Destroying the rehearsal of {stack}; the clouds are simulated.")
     with rehearsal.running(arguments.port) as running:
         code = run_engine(rehearsal, ["destroy", "--yes"], running.environment)
         if code != 0:
             state = json.loads(read_engine(rehearsal, ["stack", "export"], running.environment))
             resources = (state.get("deployment") or {}).get("resources") or ()
-            if reason := explain_protection(resources, rehearsal.stack, _how_to_unprotect(rehearsal.stack)):
+            if reason := explain_protection(resources, stack, _how_to_unprotect(stack)):
                 info(reason)
+        else:
+            info(f"The rehearsal of {stack} is destroyed. `make rehearse-reset STACK={stack}` removes its files, too.")
         return code
 
 

@@ -112,7 +112,16 @@ def test_it_is_rehearsed_from_its_own_folder_and_leaves_its_files_alone(folder: 
     assert "exempt" not in run.stdout, "this project has no policies, and so no exceptions"
     assert {name: (folder / name).read_text() for name in FILES} == FILES
     assert (folder / ".groundwork" / "rehearsals" / "test").is_dir()
-    assert rehearse(folder, "destroy", "test").returncode == 0
+    destroyed = rehearse(folder, "destroy", "test")
+    assert destroyed.returncode == 0
+    assert "The rehearsal of test is destroyed." in destroyed.stdout
+
+
+def test_a_rehearsal_that_never_began_is_not_destroyed(folder: Path) -> None:
+    reply = rehearse(folder, "destroy", "more")
+    assert reply.returncode == 1
+    assert "There is no rehearsal of more to destroy. `make rehearse STACK=more` begins one." in reply.stdout
+    assert not (folder / ".groundwork" / "rehearsals" / "more").exists()
 
 
 def test_all_types_without_a_model_are_listed_in_the_preview_and_nothing_is_created(folder: Path) -> None:
