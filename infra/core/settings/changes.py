@@ -192,7 +192,15 @@ _NO_GPUS = Change(Effect.INTERRUPTS, "the pool is deleted; pods that request a G
 _WITHOUT_POOL = f"free from none; to none {_NO_GPUS}"
 _SIGN_IN = Transitions(Change(Effect.INTERRUPTS, "people sign in anew"))
 _TAG = _per_cloud(
-    Transitions(Change(Effect.FREE, "a tag of every resource")),
+    # The provider's preview of an update does not know what the cloud will return, not even an identity's principal.
+    # Source: https://github.com/pulumi/pulumi-azure-native/issues/1080
+    Transitions(
+        Change(
+            Effect.FREE,
+            "a tag of every resource; the preview lists role assignments of identities as replaced, and what waits for "
+            "them, because it does not know that their principals stay; the update replaces nothing",
+        )
+    ),
     # The tags of instances and volumes are part of a launch template, and a new version of that replaces the nodes.
     # Source: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html
     Transitions(Change(Effect.ROLLS_NODES, "a tag of every resource, nodes included")),

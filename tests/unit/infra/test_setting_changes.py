@@ -100,7 +100,7 @@ def test_each_change_can_be_judged(cloud: Cloud, setting: str) -> None:
 @pytest.mark.parametrize(
     ("cloud", "old", "new", "line"),
     [
-        (Cloud.AZURE, "owner: ml", "owner: ops", "groundwork:owner 'ml' -> 'ops': free: a tag of every resource."),
+        (Cloud.AZURE, "owner: ml", "owner: ops", "that their principals stay; the update replaces nothing."),
         (Cloud.AWS, "owner: ml", "owner: ops", "'ops': rolls nodes: a tag of every resource, nodes included."),
         (Cloud.AZURE, '"1.35"', '"1.36"', "'1.35' -> '1.36': rolls nodes: the control plane first, then all nodes."),
         (Cloud.AZURE, "203.0.113.0/24", "198.51.100.0/24", '["198.51.100.0/24"]: free.'),
