@@ -87,7 +87,7 @@ def compare(file: StackFile, stack: str, standing: Mapping[str, Any], confirmed:
     if not refused:
         return "\n".join(f"  - {NAMESPACE}:{each}." for each in changes)
     lines = _list_lines(file)
-    problems = [each.describe(lines.get(each.setting)) for each in refused]
+    problems = [each.describe(_find_place(each.setting, lines)) for each in refused]
     raise ValueError(
         "\n".join(
             [
@@ -97,6 +97,10 @@ def compare(file: StackFile, stack: str, standing: Mapping[str, Any], confirmed:
             ]
         )
     )
+
+
+def _find_place(setting: str, lines: Mapping[str, int]) -> str:
+    return f"line {lines[setting]}" if setting in lines else "not in the file: the default of its cloud and environment"
 
 
 def _check_confirmed(confirmed: Collection[str]) -> None:

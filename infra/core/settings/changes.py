@@ -92,17 +92,17 @@ class SettingChange:
         effect = self.change.effect
         return effect is Effect.FIXED or (effect is Effect.LOSES_DATA and self.setting not in confirmed)
 
-    def describe(self, line: int | None) -> list[str]:
-        """Why the change is refused, and what to do."""
+    def describe(self, place: str) -> list[str]:
+        """Why the change is refused, and what to do; `place` is where the new value comes from."""
         back = f"set it back to {format_value(self.old)}"
         remedy = (
             f"{back}; {self.change.instead}"
             if self.change.effect is Effect.FIXED
             else f"{back}, or confirm it with CONFIRM={self.setting}"
         )
-        place = f" (line {line})" if line else ""
+        values = f"{format_value(self.old)} -> {format_value(self.new)}"
         return [
-            f"{NAMESPACE}:{self.setting} {format_value(self.old)} -> {format_value(self.new)}{place}: {self.change}.",
+            f"{NAMESPACE}:{self.setting} {values} ({place}): {self.change}.",
             f"Remedy: {remedy}.",
         ]
 

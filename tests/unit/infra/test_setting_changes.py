@@ -200,7 +200,8 @@ def test_a_loss_of_data_has_to_be_confirmed() -> None:
 
 def test_another_environment_changes_the_settings_whose_defaults_it_has() -> None:
     message = refusal("environment: prod", "environment: dev")
-    assert "groundwork:resilience.provisionedThroughput true -> false: fixed: " in message
+    default = "not in the file: the default of its cloud and environment"
+    assert f"groundwork:resilience.provisionedThroughput true -> false ({default}): fixed: " in message
     assert "CONFIRM=telemetry.retentionDays" in message
 
 
