@@ -7,6 +7,7 @@ import sys
 
 from deploy import commands
 from deploy.errors import DeployError
+from kernel.command_line import add_confirm_option
 
 
 def main() -> int:
@@ -14,11 +15,11 @@ def main() -> int:
     parser.add_argument("action", choices=commands.ACTIONS)
     parser.add_argument("stack")
     parser.add_argument("--yes", action="store_true", help="`up` and `destroy` do not ask before they change anything")
-    parser.add_argument("--confirm", default="", help="settings that `up` may change although that loses data: a,b")
+    add_confirm_option(parser)
     arguments = parser.parse_args()
-    losses = [setting.strip() for setting in arguments.confirm.split(",")]
+    confirmed = arguments.confirm
     try:
-        return commands.run(arguments.action, arguments.stack, is_confirmed=arguments.yes, confirmed_losses=losses)
+        return commands.run(arguments.action, arguments.stack, is_confirmed=arguments.yes, confirmed_losses=confirmed)
     except DeployError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from kernel.command_line import add_confirm_option
 from rehearsal import commands, stack_rehearsal
 from rehearsal.console import UserError, info
 from rehearsal.machine_faults import describe_os_error
@@ -30,7 +31,7 @@ def main() -> int:
     parser.add_argument("stack")
     parser.add_argument("--port", type=int, default=0, help="port of the simulated clouds; a free one if not given")
     parser.add_argument("--strict", action="store_true", help="`up` fails where a chart could not be rendered")
-    parser.add_argument("--confirm", default="", help="settings that `up` may change although that loses data: a,b")
+    add_confirm_option(parser)
     arguments = parser.parse_args()
     os.umask(os.umask(0) & ~0o700)  # a umask that takes a user's own rights makes files that nobody can use
     configure_process()

@@ -40,7 +40,7 @@ def up(arguments: Namespace) -> int:
     has_controls = rehearsal.project.policy_pack is not None
     _check_settings(rehearsal)
     exceptions = _load_exceptions() if has_controls else []
-    changes = setting_changes.check(rehearsal, arguments.confirm.split(","))
+    changes = setting_changes.check(rehearsal, arguments.confirm)
     started = time.monotonic()
     steps = list(_STEPS)
     with preparing() as preparation:

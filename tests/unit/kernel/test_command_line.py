@@ -1,0 +1,23 @@
+"""Which settings a command line confirms; not what a confirmation allows."""
+
+from argparse import ArgumentParser
+
+import pytest
+
+from kernel.command_line import add_confirm_option
+
+
+@pytest.mark.parametrize(
+    ("arguments", "confirmed"),
+    [
+        ([], []),
+        (["--confirm", ""], []),
+        (["--confirm", " , "], []),
+        (["--confirm", "groundwork:location"], ["groundwork:location"]),
+        (["--confirm", "a, b,"], ["a", "b"]),
+    ],
+)
+def test_names_are_listed_and_nothing_is_no_name(arguments: list[str], confirmed: list[str]) -> None:
+    parser = ArgumentParser()
+    add_confirm_option(parser)
+    assert parser.parse_args(arguments).confirm == confirmed
