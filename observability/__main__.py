@@ -35,9 +35,8 @@ def render_files() -> Mapping[Path, str]:
     return {_PLATFORM / "alerts" / "slos.yaml": slos, **dashboards}
 
 
-def find_outdated() -> list[Path]:
+def find_outdated(files: Mapping[Path, str]) -> list[Path]:
     """The files that differ from what is generated, and dashboards that no longer are."""
-    files = render_files()
     stray = set((_PLATFORM / "dashboards").glob("*.json")) - set(files)
     return sorted(stray | {path for path, text in files.items() if not path.exists() or path.read_text() != text})
 
@@ -45,15 +44,16 @@ def find_outdated() -> list[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m observability", description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the files")
-    if parser.parse_args().write:
-        for path in find_outdated():
-            text = render_files().get(path)
+    options, files = parser.parse_args(), render_files()
+    outdated = find_outdated(files)
+    if options.write:
+        for path in outdated:
+            text = files.get(path)
             if text is None:
                 path.unlink()
             else:
                 path.write_text(text)
         return
-    outdated = find_outdated()
     if outdated:
         names = ", ".join(path.name for path in outdated)
         sys.exit(f"Not up to date: {names}. `make observability` writes them.")

@@ -13,7 +13,8 @@ from typing import Any
 
 Rule = Mapping[str, Any]
 
-_PREDICTIONS = 'endpoint=~"predict|predict_v1|infer_v2"'  # of lifecycle.serving
+# Selects predictions of the metrics of lifecycle.serving, which have probes and metadata as endpoints, too.
+PREDICTIONS = 'endpoint=~"predict|predict_v1|infer_v2"'
 _BY = "by (namespace, model)"
 _REQUESTS = "model:groundwork_slo_requests:rate5m"
 _ERRORS = "model:groundwork_slo_errors:rate5m"
@@ -57,13 +58,13 @@ class BurnRate:
 
 
 _FAILED = (
-    f'sum {_BY} (rate(groundwork_requests_total{{{_PREDICTIONS}, status=~"5.."}}[5m]))'
+    f'sum {_BY} (rate(groundwork_requests_total{{{PREDICTIONS}, status=~"5.."}}[5m]))'
     # Before the first failure there is no series of failures.
-    f" or 0 * sum {_BY} (rate(groundwork_requests_total{{{_PREDICTIONS}}}[5m]))"
+    f" or 0 * sum {_BY} (rate(groundwork_requests_total{{{PREDICTIONS}}}[5m]))"
 )
 _SLOW = (
-    f"sum {_BY} (rate(groundwork_request_seconds_count{{{_PREDICTIONS}}}[5m]))"
-    f' - sum {_BY} (rate(groundwork_request_seconds_bucket{{{_PREDICTIONS}, le="0.5"}}[5m]))'
+    f"sum {_BY} (rate(groundwork_request_seconds_count{{{PREDICTIONS}}}[5m]))"
+    f' - sum {_BY} (rate(groundwork_request_seconds_bucket{{{PREDICTIONS}, le="0.5"}}[5m]))'
 )
 # The targets are the platform's own decision (docs/observability.md); 0.5 s is a bucket of the histogram.
 OBJECTIVES: Sequence[Objective] = (
@@ -89,7 +90,7 @@ def build_groups() -> Sequence[Mapping[str, Any]]:
 
 def _build_recordings(objective: Objective) -> Iterator[Rule]:
     labels = {"slo": objective.name}
-    requests = f"sum {_BY} (rate(groundwork_requests_total{{{_PREDICTIONS}}}[5m]))"
+    requests = f"sum {_BY} (rate(groundwork_requests_total{{{PREDICTIONS}}}[5m]))"
     yield {"record": _REQUESTS, "expr": requests, "labels": labels}
     yield {"record": _ERRORS, "expr": objective.errors, "labels": labels}
     windows = dict.fromkeys(window for rate in BURN_RATES for window in (rate.short, rate.long))

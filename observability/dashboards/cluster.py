@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from observability.dashboards.layout import Board, Graph, Number, Row, Variable
+from observability.slos import PREDICTIONS
 
 OVERVIEW = Board(
     "platform-overview",
@@ -30,7 +31,7 @@ OVERVIEW = Board(
                     "reqps",
                     {
                         "{{model}}": "sum by (model) "
-                        '(rate(groundwork_requests_total{endpoint=~"predict|predict_v1|infer_v2"}[$__rate_interval]))'
+                        f"(rate(groundwork_requests_total{{{PREDICTIONS}}}[$__rate_interval]))"
                     },
                 ),
                 Graph(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from observability.dashboards.layout import Board, Graph, Number, Row, Variable
-from observability.slos import BURN_RATES, OBJECTIVES, Objective
+from observability.slos import BURN_RATES, OBJECTIVES, PREDICTIONS, Objective
 
-_PREDICTIONS = 'endpoint=~"predict|predict_v1|infer_v2", model=~"$model", version=~"$version"'
 _MODEL = 'model=~"$model", version=~"$version"'
+_PREDICTIONS = f"{PREDICTIONS}, {_MODEL}"
 _BY_VERSION = "by (model, version)"
 _VERSION = "{{model}} {{version}}"
 
