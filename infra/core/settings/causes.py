@@ -31,7 +31,11 @@ _PARTS: Mapping[frozenset[str], tuple[str, ...]] = {
     frozenset({"gitops", "repository"}): ("gitops.tokenSecret",),
     frozenset({"sso", "client"}): ("sso.clientSecret",),
     frozenset({"alert", "receivers"}): (
-        *("alerting.slack", "alerting.teams", "alerting.pagerduty", "alerting.heartbeat", "alerting.smtpPassword"),
+        "alerting.slack",
+        "alerting.teams",
+        "alerting.pagerduty",
+        "alerting.heartbeat",
+        "alerting.smtpPassword",
     ),
     frozenset({"observability"}): ("telemetry.retentionDays", "telemetry.alertEmail"),
 }
