@@ -24,8 +24,9 @@ from infra.core.settings.catalogue import (
     list_sections,
     list_settings,
 )
-from infra.core.settings.changes import CHANGES, MEANINGS, Effect
+from infra.core.settings.changes import CHANGES
 from infra.core.settings.limits import LOCATIONS
+from infra.core.settings.transitions import MEANINGS, Effect
 from infra.people import ROLES, Service
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

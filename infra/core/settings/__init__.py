@@ -6,7 +6,8 @@ breaks and the remedy.
 """
 
 from infra.core.settings.clouds import Cloud, Environment
-from infra.core.settings.sections import GitopsSettings, NodePoolSettings, SsoSettings
+from infra.core.settings.sections import NodePoolSettings
+from infra.core.settings.service_sections import GitopsSettings, SsoSettings
 from infra.core.settings.stack_settings import Settings
 
 __all__ = ["Cloud", "Environment", "GitopsSettings", "NodePoolSettings", "Settings", "SsoSettings"]

@@ -10,20 +10,22 @@ from pydantic import Field, model_validator
 from infra.core.settings.clouds import Cloud, Environment
 from infra.core.settings.defaults import defaults, merge
 from infra.core.settings.sections import (
-    AlertingSettings,
     ClusterSettings,
     DatabaseSettings,
+    NetworkSettings,
+    ResilienceSettings,
+    Section,
+    TelemetrySettings,
+    TrainingSettings,
+)
+from infra.core.settings.service_sections import (
+    AlertingSettings,
     GatewaySettings,
     GitopsSettings,
     ImageSettings,
     LifecycleSettings,
-    NetworkSettings,
     PipelinesSettings,
-    ResilienceSettings,
-    Section,
     SsoSettings,
-    TelemetrySettings,
-    TrainingSettings,
 )
 from infra.core.settings.values import AwsAccount, Organization, Tags, TagValue, Uuid
 

@@ -13,7 +13,8 @@ import pytest
 
 from infra.core.settings import Cloud
 from infra.core.settings.catalogue import find_example, list_settings
-from infra.core.settings.changes import CHANGES, MEANINGS, Effect
+from infra.core.settings.changes import CHANGES
+from infra.core.settings.transitions import MEANINGS, Effect
 from infra.core.stack_config import check, compare
 from kernel import stack_file
 from kernel.stack_file import StackFile
