@@ -1,38 +1,19 @@
 """What a setting may be, and what is said of one that is wrong: the setting, its line, the rule and the remedy.
 
-Proves it from the text of a stack's file to the message, for each rule and each way to write a value wrongly. The
-limits themselves are the clouds' documentation, which infra/core/settings/limits.py quotes: no test can prove those.
-tests/engine proves that the engine shows the same and stops before it changes anything.
+Proves it from the text of a stack's file to the message, for each rule and each way to write a value wrongly;
+test_setting_examples tries any value. The limits themselves are the clouds' documentation, which
+infra/core/settings/limits.py quotes: no test can prove those. tests/engine proves that the engine shows
+the same and stops before it changes anything.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from infra.core.settings import Cloud, Settings
-from infra.core.settings.catalogue import describe_values, find_example, find_unit, format_setting, list_settings
+from infra.core.settings import Cloud
 from infra.core.stack_config import check
 from kernel import stack_file
-
-NEEDED = {
-    Cloud.AZURE: "cloud: azure\nlocation: westeurope\n",
-    Cloud.AWS: "cloud: aws\nlocation: eu-west-1\n",
-}
-COMMON = "environment: dev\norganization: acme\nowner: ml\ncluster: {privateAccessFrom: [10.0.0.0/24]}\n"
-
-
-def parse(text: str, cloud: Cloud = Cloud.AZURE) -> Settings:
-    """The settings of a stack's file with these lines and what each stack needs beside them."""
-    needed = [line for line in (NEEDED[cloud] + COMMON).splitlines() if f"{line.split(':')[0]}:" not in _keys(text)]
-    lines = [*text.splitlines(), *needed]
-    content = "config:\n" + "\n".join(f"  {line}" for line in lines) + "\n"
-    return check(stack_file.parse(content.encode(), "groundwork", "stacks/Pulumi.test.yaml"), "test")
-
-
-def _keys(text: str) -> set[str]:
-    return {line.split(" ")[0].removeprefix("groundwork:") for line in text.splitlines()}
+from tests.support.setting_texts import COMMON, NEEDED, parse
 
 
 def refusal(text: str, cloud: Cloud = Cloud.AZURE) -> str:
@@ -327,66 +308,6 @@ def test_a_setting_that_the_engine_does_not_find(content: str, message: str) -> 
         check(stack_file.parse(content.encode(), "groundwork", "stacks/Pulumi.test.yaml"), "test")
     assert message in str(caught.value)
     assert "owner is not set" not in str(caught.value)
-
-
-@pytest.mark.parametrize("setting", list_settings())
-def test_each_setting_has_a_description_and_a_valid_example(setting: str) -> None:
-    field = list_settings()[setting]
-    assert field.description
-    assert describe_values(field)
-    assert field.examples
-    assert find_unit(field) or field.annotation is not int
-
-
-@pytest.mark.parametrize("setting", list_settings())
-@pytest.mark.parametrize("value", ["nonsense", -1, 1.5, True, None, "", [], {}, ["nonsense"], [1], {"a": 1}])
-def test_no_message_is_the_validators(setting: str, value: Any) -> None:
-    """Whatever is written for a setting, it is either taken or refused in the words of this project."""
-    *sections, name = setting.split(".")
-    content: dict[str, Any] = {name: value}
-    for section in reversed(sections):
-        content = {section: content}
-    first, inner = next(iter(content.items()))
-    raw = {"cloud": "azure", "environment": "dev", "location": "westeurope", "organization": "acme", "owner": "ml"}
-    raw["cluster"] = {"privateAccessFrom": ["10.0.0.0/24"]}  # type: ignore[assignment]
-    if first == "cluster":
-        inner = {**raw["cluster"], **inner}  # type: ignore[dict-item]
-    text = stack_file.format_content({"config": {**raw, first: inner}})
-    try:
-        check(stack_file.parse(text.encode(), "groundwork", "stacks/Pulumi.test.yaml"), "test")
-    except ValueError as error:
-        message = str(error)
-    else:
-        return
-    assert "nothing has been touched" in message
-    assert "Input should" not in message
-    assert "valid string" not in message
-
-
-@pytest.mark.parametrize("cloud", Cloud)
-@pytest.mark.parametrize("setting", list_settings())
-def test_the_example_of_each_setting_is_allowed(setting: str, cloud: Cloud) -> None:
-    if setting in {Cloud.AZURE: ("account",), Cloud.AWS: ("subscription", "tenant")}[cloud]:
-        return  # refused on the other cloud
-    first, *inner = setting.split(".")
-    text = "\n".join(format_setting([first, *inner], find_example(setting, cloud))).replace("groundwork:", "")
-    if setting == "cluster.gpuPool.maximum":
-        text += f"\n    size: {find_example('cluster.gpuPool.size', cloud)}"
-    if first == "cluster" and not setting.endswith(("authorizedRanges", "privateAccessFrom")):
-        text += "\n  privateAccessFrom: [10.0.0.0/24]"
-    if first == "sso":  # each needs the others
-        section = {name: find_example(name, cloud) for name in list_settings() if name.startswith("sso.")}
-        text = "\n".join(format_setting(["sso"], {name.removeprefix("sso."): value for name, value in section.items()}))
-        text = text.replace("groundwork:", "")
-    if setting.startswith("alerting.smtp"):
-        section = {name: find_example(f"alerting.{name}", cloud) for name in ("smtpHost", "smtpUser", "smtpPassword")}
-        text = "\n".join(format_setting(["alerting"], section)).replace("groundwork:", "")
-        text += "\ntelemetry: {alertEmail: ml-oncall@example.com}"
-    if setting in ("pipelines.enabled", "lifecycle.pullRequests"):
-        text += "\ngitops: {repository: 'https://git.example.com/acme/models.git'}"
-    if setting == "resilience.multiZoneDatabase":
-        text += f"\ndatabase: {{size: {find_example('database.size', cloud)}}}"
-    assert parse(text, cloud)
 
 
 @pytest.mark.parametrize("domain", ["a.b", "1.2.c", "xn--mnchen-3ya.example", f"{'a' * 63}.com", f"{'a.' * 93}com"])

@@ -1,0 +1,76 @@
+"""Each setting by the catalogue: it is described, its example is allowed, and any value gets a message of this project.
+
+test_setting_messages has the messages of each rule.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from infra.core.settings import Cloud
+from infra.core.settings.catalogue import describe_values, find_example, find_unit, format_setting, list_settings
+from infra.core.stack_config import check
+from kernel import stack_file
+from tests.support.setting_texts import parse
+
+
+@pytest.mark.parametrize("setting", list_settings())
+def test_each_setting_has_a_description_and_a_valid_example(setting: str) -> None:
+    field = list_settings()[setting]
+    assert field.description
+    assert describe_values(field)
+    assert field.examples
+    assert find_unit(field) or field.annotation is not int
+
+
+@pytest.mark.parametrize("setting", list_settings())
+@pytest.mark.parametrize("value", ["nonsense", -1, 1.5, True, None, "", [], {}, ["nonsense"], [1], {"a": 1}])
+def test_no_message_is_the_validators(setting: str, value: Any) -> None:
+    """Whatever is written for a setting, it is either taken or refused in the words of this project."""
+    *sections, name = setting.split(".")
+    content: dict[str, Any] = {name: value}
+    for section in reversed(sections):
+        content = {section: content}
+    first, inner = next(iter(content.items()))
+    raw = {"cloud": "azure", "environment": "dev", "location": "westeurope", "organization": "acme", "owner": "ml"}
+    raw["cluster"] = {"privateAccessFrom": ["10.0.0.0/24"]}  # type: ignore[assignment]
+    if first == "cluster":
+        inner = {**raw["cluster"], **inner}  # type: ignore[dict-item]
+    text = stack_file.format_content({"config": {**raw, first: inner}})
+    try:
+        check(stack_file.parse(text.encode(), "groundwork", "stacks/Pulumi.test.yaml"), "test")
+    except ValueError as error:
+        message = str(error)
+    else:
+        return
+    assert "nothing has been touched" in message
+    assert "Input should" not in message
+    assert "valid string" not in message
+
+
+@pytest.mark.parametrize("cloud", Cloud)
+@pytest.mark.parametrize("setting", list_settings())
+def test_the_example_of_each_setting_is_allowed(setting: str, cloud: Cloud) -> None:
+    if setting in {Cloud.AZURE: ("account",), Cloud.AWS: ("subscription", "tenant")}[cloud]:
+        return  # refused on the other cloud
+    first, *inner = setting.split(".")
+    text = "\n".join(format_setting([first, *inner], find_example(setting, cloud))).replace("groundwork:", "")
+    if setting == "cluster.gpuPool.maximum":
+        text += f"\n    size: {find_example('cluster.gpuPool.size', cloud)}"
+    if first == "cluster" and not setting.endswith(("authorizedRanges", "privateAccessFrom")):
+        text += "\n  privateAccessFrom: [10.0.0.0/24]"
+    if first == "sso":  # each needs the others
+        section = {name: find_example(name, cloud) for name in list_settings() if name.startswith("sso.")}
+        text = "\n".join(format_setting(["sso"], {name.removeprefix("sso."): value for name, value in section.items()}))
+        text = text.replace("groundwork:", "")
+    if setting.startswith("alerting.smtp"):
+        section = {name: find_example(f"alerting.{name}", cloud) for name in ("smtpHost", "smtpUser", "smtpPassword")}
+        text = "\n".join(format_setting(["alerting"], section)).replace("groundwork:", "")
+        text += "\ntelemetry: {alertEmail: ml-oncall@example.com}"
+    if setting in ("pipelines.enabled", "lifecycle.pullRequests"):
+        text += "\ngitops: {repository: 'https://git.example.com/acme/models.git'}"
+    if setting == "resilience.multiZoneDatabase":
+        text += f"\ndatabase: {{size: {find_example('database.size', cloud)}}}"
+    assert parse(text, cloud)
