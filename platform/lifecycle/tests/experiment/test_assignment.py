@@ -24,7 +24,6 @@ from lifecycle.experiment.assignment import (
     decide,
     find_bucket,
     parse_user_id,
-    pseudonym,
 )
 
 USERS = 1_000_000
@@ -104,8 +103,3 @@ def test_what_is_no_user_id_has_a_reason(value: bytes | None, reason: str) -> No
     with pytest.raises(UserIdError) as error:
         parse_user_id(value)
     assert error.value.reason == reason
-
-
-def test_a_pseudonym_depends_on_the_key_and_does_not_contain_the_user() -> None:
-    assert pseudonym(b"one", "Zoë") != pseudonym(b"another", "Zoë")
-    assert len(pseudonym(b"one", "Zoë" * 1000)) == 64

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.experiment.assignment import pseudonym
+from lifecycle.core.http_requests import pseudonym
 from lifecycle.experiment.records import Assignment, Prediction
 from support.experiment import (
     EXPERIMENT,

@@ -14,8 +14,6 @@ where the champion answered for the challenger.
 from __future__ import annotations
 
 import asyncio
-import random
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +26,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
+from lifecycle.core.http_requests import CLIENT_CLOSED_REQUEST, choose_request_id
 from lifecycle.experiment import backends
 from lifecycle.experiment.assignment import UserIdError, decide, parse_user_id
 from lifecycle.experiment.definitions import DefinitionsFile, Experiment
@@ -38,7 +37,6 @@ from lifecycle.experiment.spool import SpoolError
 from lifecycle.experiment.stats import summarize
 from lifecycle.gitops.manifests import InvalidNameError, check_name
 
-_REQUEST_ID = re.compile(rb"[\w.:/+=@-]{1,128}", re.ASCII)  # the serving's rule
 _RETRY_AFTER = "5"  # seconds until the writer may have made room in the spool
 
 
@@ -113,7 +111,7 @@ class Api:
         path = (raw_path + b"?" + query if query else raw_path).decode("ascii", "replace")
         body = await self._read_body(request)
         headers = backends.select_headers(request.scope["headers"])
-        return backends.Request(request.method, path, headers, body, _request_id(request))
+        return backends.Request(request.method, path, headers, body, choose_request_id(request.scope["headers"]))
 
     async def _read_body(self, request: Request) -> bytes:
         limit = self._settings.max_body_bytes
@@ -157,7 +155,7 @@ async def _handle_spool_error(request: Request, error: SpoolError) -> Response: 
 
 
 async def _handle_disconnect(request: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001
-    return Response(status_code=499)  # nobody reads it
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 _HANDLERS: Mapping[Any, Any] = {
@@ -170,14 +168,6 @@ _HANDLERS: Mapping[Any, Any] = {
 
 def _find(request: Request, header: bytes) -> bytes | None:
     return next((value for name, value in request.scope["headers"] if name == header), None)
-
-
-def _request_id(request: Request) -> str:
-    """The client's ID for its request, if it is well-formed; else a new one."""
-    value = _find(request, b"x-request-id")
-    if value is not None and _REQUEST_ID.fullmatch(value):
-        return value.decode()
-    return f"{random.getrandbits(128):032x}"
 
 
 def _respond(response: backends.Response, headers: backends.Headers) -> Response:

@@ -12,7 +12,6 @@ user's bucket. Users in a bucket below the challenger's share, in hundredths of 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import unicodedata
 from dataclasses import dataclass
 
@@ -69,8 +68,3 @@ def parse_user_id(value: bytes | None) -> str:
     if not text:
         raise UserIdError(EMPTY, "the user's ID is empty")
     return text
-
-
-def pseudonym(key: bytes, user: str) -> str:
-    """What is stored instead of a user's ID: HMAC-SHA-256, the same as in the serving's inference log."""
-    return hmac.new(key, user.encode(), hashlib.sha256).hexdigest()

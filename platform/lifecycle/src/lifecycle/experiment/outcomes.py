@@ -15,6 +15,7 @@ from typing import Annotated
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from lifecycle.core.http_requests import REQUEST_ID
 from lifecycle.experiment import metrics
 from lifecycle.experiment.definitions import DefinitionsFile
 from lifecycle.experiment.recorder import Recorder
@@ -36,7 +37,7 @@ class _Reported(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     experiment: str
-    request_id: Annotated[str, Field(pattern=r"^[\w.:/+=@-]{1,128}$")]
+    request_id: Annotated[str, Field(pattern=f"^{REQUEST_ID}$")]
     name: str
     value: Annotated[float, Field(allow_inf_nan=False)]
     time: Annotated[float, Field(allow_inf_nan=False)] | None = None

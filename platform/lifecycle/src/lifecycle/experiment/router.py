@@ -7,8 +7,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from lifecycle.core import CHALLENGER, CHAMPION
+from lifecycle.core.http_requests import pseudonym
 from lifecycle.experiment import metrics
-from lifecycle.experiment.assignment import Decision, UserIdError, decide, parse_user_id, pseudonym
+from lifecycle.experiment.assignment import Decision, UserIdError, decide, parse_user_id
 from lifecycle.experiment.backends import TIMEOUT, BackendError, Backends, Request, Response
 from lifecycle.experiment.definitions import DefinitionsFile, Experiment
 from lifecycle.experiment.recorder import Recorder

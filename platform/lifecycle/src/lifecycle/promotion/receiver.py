@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from lifecycle.core import CHALLENGER
+from lifecycle.core.http_requests import CLIENT_CLOSED_REQUEST
 from lifecycle.core.http_server import (
     BodyTooLargeError,
     BodyTooSlowError,
@@ -33,7 +34,6 @@ from lifecycle.promotion.webhook_signature import WebhookVerificationError, veri
 PATH = "/webhooks/mlflow"
 # A delivery has some 300 bytes, and MLflow sends each on a connection of its own, from a few threads.
 _LIMITS = HttpLimits(connections=128, seconds=10)
-_CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that disconnected before its response
 _RETRY_AFTER = "5"  # seconds; MLflow retries three times, and honours this
 
 _log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ async def _handle_slow(request: Request, error: Exception) -> Response:  # noqa:
 
 
 async def _handle_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return _respond(_CLIENT_CLOSED_REQUEST, "rejected", "the sender disconnected")
+    return _respond(CLIENT_CLOSED_REQUEST, "rejected", "the sender disconnected")
 
 
 async def _handle_malformed_body(request: Request, error: Exception) -> Response:  # noqa: ARG001

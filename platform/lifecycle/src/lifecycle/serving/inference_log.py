@@ -7,8 +7,6 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import queue
 import threading
@@ -30,6 +28,7 @@ from tenacity import (
     wait_exponential,
 )
 
+from lifecycle.core.http_requests import pseudonym
 from lifecycle.serving.logs import LOGGER
 from lifecycle.serving.metrics import Metrics
 from lifecycle.serving.model import Model, Outputs
@@ -171,7 +170,7 @@ class InferenceLog:
             "outputs": {name: values.tolist() for name, values in prediction.outputs.items()},
         }
         if prediction.user_id is not None and self._key:
-            data["user"] = hmac.new(self._key, prediction.user_id.encode(), hashlib.sha256).hexdigest()
+            data["user"] = pseudonym(self._key, prediction.user_id)
         event = {
             "specversion": "1.0",
             "id": str(uuid.uuid4()),  # a client may use a request ID twice

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -17,15 +15,13 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lifecycle.core.http_requests import CLIENT_CLOSED_REQUEST, choose_request_id
 from lifecycle.serving import tracing
 from lifecycle.serving.batching import PredictError
 from lifecycle.serving.errors import RequestError
 from lifecycle.serving.logs import LOGGER
 from lifecycle.serving.metrics import NO_ENDPOINT, Metrics
 from lifecycle.serving.settings import ErrorHook
-
-_REQUEST_ID = re.compile(rb"[\w.:/+=@-]{1,128}")
-_CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that disconnected before its response
 
 
 class RequestMiddleware:
@@ -40,9 +36,9 @@ class RequestMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         self._metrics.record_request()
-        request_id = _request_id(scope)
+        request_id = choose_request_id(scope["headers"])
         scope.update(app=self, started=started, request_id=request_id)  # with `app`, Starlette raises 404 and 405
-        status = _CLIENT_CLOSED_REQUEST
+        status = CLIENT_CLOSED_REQUEST
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -97,14 +93,6 @@ def _call_hook(hook: ErrorHook, error: BaseException, request: Mapping[str, Any]
         hook(error, request)
     except Exception:
         LOGGER.exception("the error hook failed")
-
-
-def _request_id(scope: Scope) -> str:
-    """The client's ID for its request, if it is well-formed; else a new one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return str(value, "ascii")
-    return f"{random.getrandbits(128):032x}"
 
 
 def _endpoint(scope: Scope) -> str:
