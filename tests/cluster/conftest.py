@@ -22,6 +22,7 @@ from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.simulator.core.state_store import StateStore
 from tests.support import chart_packages
 from tests.support.namespaced_cluster import NamespacedCluster, build_manifest, create_temporarily, unique_name
+from tests.support.provider_client import Engine
 from tests.support.waiting import TIMEOUT, eventually
 
 POOL = "user"
@@ -56,6 +57,12 @@ def namespace(plane: ControlPlane) -> Iterator[str]:
     plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
     plane.api.delete("v1", "Namespace", name)
+
+
+@pytest.fixture
+def engine(plane: ControlPlane) -> Engine:
+    """A client of the provider, whose cluster is the control plane."""
+    return Engine.create(plane)
 
 
 @pytest.fixture

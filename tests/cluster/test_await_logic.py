@@ -24,11 +24,6 @@ from tests.support.waiting import eventually
 SHORT = 5.0  # seconds for objects that never become ready; the controllers report why within one
 
 
-@pytest.fixture
-def engine(plane: ControlPlane) -> Engine:
-    return Engine.create(plane)
-
-
 def pod_spec(**changed: Any) -> dict[str, Any]:
     container = {"name": "main", "image": "registry.example.com/app:1", **changed.pop("container", {})}
     return {"containers": [container], **changed}

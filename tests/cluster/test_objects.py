@@ -1,14 +1,13 @@
-"""Objects through the simulated provider, on a real API server: previews, differences, replacements, deletions, drift.
+"""Objects through the simulated provider, on a real API server: previews, differences, replacements, drift.
 
 Tests what the provider returns for single objects. That the engine acts on it is tested in tests/engine; waiting for
-objects is tested in test_await_logic.
+objects is tested in test_await_logic, deletions in test_object_deletion.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -17,21 +16,10 @@ from pulumi.runtime.proto import provider_pb2
 from kernel.values import UNKNOWN
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.simulator.core.values import Values
+from tests.support.api_objects import config_map, data_of, values
 from tests.support.provider_client import SETTINGS, AbortedError, Engine
 
 NONE, SOME = provider_pb2.DiffResponse.DIFF_NONE, provider_pb2.DiffResponse.DIFF_SOME
-# Seconds for the namespace controller to list all kinds, twenty a second; other tests' charts install many.
-_NAMESPACE_TIMEOUT = 30
-
-
-@pytest.fixture
-def engine(plane: ControlPlane) -> Engine:
-    return Engine.create(plane)
-
-
-def config_map(namespace: str, name: str = "settings", **data: Any) -> dict[str, Any]:
-    metadata = {"name": name, "namespace": namespace}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
 def secret(namespace: str, **texts: Any) -> dict[str, Any]:
@@ -42,15 +30,6 @@ def claim(namespace: str, size: str = "1Gi", class_: str = "none") -> dict[str, 
     spec = {"storageClassName": class_, "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
     metadata = {"name": "disk", "namespace": namespace, "annotations": {"pulumi.com/skipAwait": "true"}}
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
-
-
-def values(manifest: Mapping[str, Any]) -> Values:
-    return Values({key: value for key, value in manifest.items() if value is not None})
-
-
-def data_of(plane: ControlPlane, namespace: str, kind: str = "ConfigMap", name: str = "settings") -> Any:
-    live = plane.api.get("v1", kind, name, namespace)
-    return live and live.get("data")
 
 
 def test_a_created_object_is_in_the_cluster_and_in_the_outputs(
@@ -282,49 +261,6 @@ def test_an_import_returns_the_fields_that_can_be_declared(plane: ControlPlane, 
     resource = engine.resource({"apiVersion": "v1", "kind": "ConfigMap"})
     resource.inputs, resource.id = Values(), f"{namespace}/settings"
     assert Values.from_wire(resource.read().inputs).plain == values(config_map(namespace, a="b")).plain
-
-
-def test_an_object_that_was_deleted_outside_is_reported_as_such(
-    plane: ControlPlane, engine: Engine, namespace: str
-) -> None:
-    resource = engine.resource(config_map(namespace, a="b"))
-    resource.create()
-    plane.api.delete("v1", "ConfigMap", "settings", namespace, propagation_policy="Background")
-    assert resource.read().id == ""
-    assert resource.diff(resource.inputs).changes == NONE
-    with pytest.raises(AbortedError, match=r"deleted outside Pulumi"):
-        resource.update(values(config_map(namespace, a="c")))
-    resource.delete()
-
-
-def test_a_delete_waits_until_the_object_is_deleted(plane: ControlPlane, engine: Engine, namespace: str) -> None:
-    resource = engine.resource(config_map(namespace, a="b"))
-    resource.create()
-    resource.delete()
-    assert data_of(plane, namespace) is None
-    assert [entry[0] for entry in engine.journal] == ["create", "delete"]
-
-
-def test_a_delete_that_times_out_names_the_finalizer(plane: ControlPlane, engine: Engine, namespace: str) -> None:
-    manifest = config_map(namespace, a="b")
-    manifest["metadata"]["finalizers"] = ["example.com/gone"]
-    resource = engine.resource(manifest)
-    resource.create()
-    with pytest.raises(AbortedError, match=r"not deleted after 0\.5 s: finalizer example\.com/gone\..*controller"):
-        resource.delete(timeout=0.5)
-    plane.api.patch(manifest, {"metadata": {"finalizers": None}})
-
-
-def test_a_namespace_delete_that_times_out_names_its_remaining_contents(plane: ControlPlane, engine: Engine) -> None:
-    space = engine.resource({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "held"}})
-    space.create()
-    manifest = config_map("held", a="b")
-    manifest["metadata"]["finalizers"] = ["example.com/gone"]
-    plane.api.create(manifest)
-    with pytest.raises(AbortedError, match=r"configmaps\. has 1 resource instances.*example\.com/gone in 1") as caught:
-        space.delete(timeout=_NAMESPACE_TIMEOUT)
-    assert "its controller" in str(caught.value)
-    plane.api.patch(manifest, {"metadata": {"finalizers": None}})
 
 
 def test_a_custom_kind_works_like_any_other(engine: Engine, namespace: str) -> None:

@@ -43,11 +43,6 @@ Make = Callable[..., Resource]
 
 
 @pytest.fixture
-def engine(plane: ControlPlane) -> Engine:
-    return Engine.create(plane)
-
-
-@pytest.fixture
 def release(engine: Engine, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Builds a release of a chart with a ConfigMap and a Job, whose exit code is an argument."""
     if not cli.is_available():
