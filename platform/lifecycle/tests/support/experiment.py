@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 from prometheus_client import REGISTRY
 
+from lifecycle.core.http_server import HttpLimits
 from lifecycle.experiment.assignment import decide
 from lifecycle.experiment.records import Assignment, Outcome, Prediction, Record
 from lifecycle.experiment.server import create_server
@@ -41,6 +42,7 @@ experiments:
 """
 INFER = f"/v2/models/{MODEL}/infer"
 SPOOL_BYTES = 1 << 22
+LIMITS = HttpLimits()
 TIME = 1_790_000_000.0  # seconds since 1970
 
 
@@ -103,7 +105,9 @@ class RunningRouter:
 
 
 @contextmanager
-def run_router(folder: Path, file: str = FILE, **settings: object) -> Iterator[RunningRouter]:
+def run_router(
+    folder: Path, file: str = FILE, limits: HttpLimits = LIMITS, **settings: object
+) -> Iterator[RunningRouter]:
     """A router in this process, with simulated services."""
     services = Services()
     (folder / "experiments.yaml").write_text(file)
@@ -118,7 +122,8 @@ def run_router(folder: Path, file: str = FILE, **settings: object) -> Iterator[R
                 **settings,
             }
         )
-        server = create_server(router_settings, SpoolSettings(folder=folder, spool_max_bytes=SPOOL_BYTES))
+        spool_settings = SpoolSettings(folder=folder, spool_max_bytes=SPOOL_BYTES)
+        server = create_server(router_settings, spool_settings, limits)
         thread = threading.Thread(target=server.run)
         thread.start()
         try:

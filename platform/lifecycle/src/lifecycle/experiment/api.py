@@ -27,6 +27,7 @@ from starlette.routing import Route
 from starlette.types import Lifespan
 
 from lifecycle.core.http_requests import CLIENT_CLOSED_REQUEST, choose_request_id
+from lifecycle.core.http_server import BodyTooLargeError, BodyTooSlowError, MalformedBodyError, read_body
 from lifecycle.experiment import backends
 from lifecycle.experiment.assignment import UserIdError, decide, parse_user_id
 from lifecycle.experiment.definitions import DefinitionsFile, Experiment
@@ -115,14 +116,11 @@ class Api:
 
     async def _read_body(self, request: Request) -> bytes:
         limit = self._settings.max_body_bytes
-        parts: list[bytes] = []
-        size = 0
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise HTTPException(413, f"the body is larger than {limit} bytes (EXPERIMENT_MAX_BODY_BYTES)")
-            parts.append(part)
-        return b"".join(parts)
+        try:
+            return await read_body(request, limit)
+        except BodyTooLargeError:
+            message = f"the body is larger than {limit} bytes (EXPERIMENT_MAX_BODY_BYTES)"
+            raise HTTPException(413, message) from None
 
     def _find_experiment(self, name: str) -> Experiment:
         experiment = self._definitions.current.by_name.get(name)
@@ -154,6 +152,14 @@ async def _handle_spool_error(request: Request, error: SpoolError) -> Response: 
     )
 
 
+async def _handle_slow_body(request: Request, error: BodyTooSlowError) -> Response:  # noqa: ARG001
+    return _json({"error": "the body did not arrive in time"}, 408)
+
+
+async def _handle_malformed_body(request: Request, error: MalformedBodyError) -> Response:  # noqa: ARG001
+    return _json({"error": "the body is not what the headers say"}, 400)
+
+
 async def _handle_disconnect(request: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
@@ -162,6 +168,8 @@ _HANDLERS: Mapping[Any, Any] = {
     HTTPException: _handle_http_error,
     OutcomeError: _handle_outcome_error,
     SpoolError: _handle_spool_error,
+    BodyTooSlowError: _handle_slow_body,
+    MalformedBodyError: _handle_malformed_body,
     ClientDisconnect: _handle_disconnect,
 }
 

@@ -26,6 +26,11 @@ UNASSIGNED = Counter(
     "Requests without a usable user ID, which the champion answered outside of the experiment.",
     ["experiment", "reason"],
 )
+REFUSALS = Counter(
+    "groundwork_experiment_refusals_total",
+    "Requests refused before they were read: headers that are too large, too slow or malformed, too many connections.",
+    ["reason"],
+)
 OUTCOMES = Counter("groundwork_experiment_outcomes_total", "Outcomes received.", ["experiment", "result"])
 DEFINITIONS_VALID = Gauge(
     "groundwork_experiment_definitions_valid", "1 while the experiments' file, as it is, is in force; else 0."

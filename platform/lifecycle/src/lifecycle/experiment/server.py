@@ -12,6 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from lifecycle.core import LifecycleError
+from lifecycle.core.http_server import HttpLimits, create_protocol
 from lifecycle.experiment import metrics
 from lifecycle.experiment.api import Api
 from lifecycle.experiment.backends import Backends
@@ -23,6 +24,9 @@ from lifecycle.experiment.settings import RouterSettings, SpoolSettings
 from lifecycle.experiment.spool import Spool
 
 _BACKUP = "experiments.valid.yaml"
+# As many connections as Envoy, behind which the router is, opens to a service by default:
+# https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/cluster/v3/circuit_breaker.proto (max_connections)
+_LIMITS = HttpLimits(connections=1024)
 _FLUSH_TIMEOUT = 5.0  # seconds for the spool to take what is queued
 
 
@@ -44,14 +48,17 @@ def run(settings: RouterSettings, spool_settings: SpoolSettings) -> None:
         ) from None
 
 
-def create_server(settings: RouterSettings, spool_settings: SpoolSettings) -> uvicorn.Server:
+def create_server(
+    settings: RouterSettings, spool_settings: SpoolSettings, limits: HttpLimits = _LIMITS
+) -> uvicorn.Server:
     """The server, which listens when it runs. Raises SpoolError, DefinitionsError."""
     config = uvicorn.Config(
         create_app(settings, spool_settings),
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=create_protocol(limits, _count_refusal),
+        ws="none",
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=round(settings.drain_timeout),
@@ -77,6 +84,10 @@ def create_app(settings: RouterSettings, spool_settings: SpoolSettings) -> Starl
         await asyncio.to_thread(recorder.close, _FLUSH_TIMEOUT)
 
     return Api(settings, definitions, router, outcomes).create_app(lifespan)
+
+
+def _count_refusal(status: int, reason: str) -> None:  # noqa: ARG001
+    metrics.REFUSALS.labels(reason).inc()
 
 
 async def _keep_reloading(definitions: DefinitionsFile, interval: float) -> None:
