@@ -1,4 +1,4 @@
-"""Logs of the promotion's and the rollout's processes: one line a message, whatever text it quotes."""
+"""Logs of the processes of promotion, rollout and experiments: one line a message, whatever text it quotes."""
 
 from __future__ import annotations
 

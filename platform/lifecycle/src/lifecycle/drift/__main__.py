@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lifecycle.core import LifecycleError, RegistrySettings, read_settings
+from lifecycle.core.command_line import report_errors
 from lifecycle.drift.settings import DriftSettings, StoreSettings
 
 
+@report_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; results go to standard output.
 
@@ -23,14 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     usage.
     """
     options = _parser().parse_args(arguments)
-    try:
-        if options.command == "compact":
-            _compact(options.file)
-        else:
-            _check(options.name, options.version, options.until)
-    except LifecycleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    if options.command == "compact":
+        _compact(options.file)
+    else:
+        _check(options.name, options.version, options.until)
     return 0
 
 

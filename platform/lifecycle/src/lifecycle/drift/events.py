@@ -9,13 +9,14 @@ import hashlib
 import json
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from lifecycle.core import LifecycleError
+from lifecycle.core.event_sink import find_sink_file
 from lifecycle.drift.report import DriftReport
 
 EVENT_TYPE = "dev.groundwork.drift"
@@ -52,19 +53,20 @@ def describe(report: DriftReport, report_uri: str) -> dict[str, Any]:
 
 def open_sink(uri: str) -> EventSink:
     """The sink at `http(s)://...` or `file:///...`."""
-    return FileSink(urlsplit(uri).path) if uri.startswith("file:") else HttpSink(uri)
+    file = find_sink_file(uri)
+    return HttpSink(uri) if file is None else FileSink(file)
 
 
 class FileSink:
     """A file of JSON lines."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
 
     def send(self, event: dict[str, Any]) -> None:
         line = json.dumps(event).encode() + b"\n"
         try:
-            with open(self._path, "ab") as file:
+            with self._path.open("ab") as file:
                 file.write(line)
                 os.fsync(file.fileno())
         except OSError as error:

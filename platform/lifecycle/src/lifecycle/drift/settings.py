@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lifecycle.core.event_sink import check_sink
 
 
 class StoreSettings(BaseSettings):
@@ -53,8 +53,4 @@ class DriftSettings(StoreSettings):
     @field_validator("event_sink")
     @classmethod
     def _check_sink(cls, sink: str) -> str:
-        parts = urlsplit(sink)
-        is_file = parts.scheme == "file" and not parts.netloc and len(parts.path) > 1
-        if sink and not is_file and not (parts.scheme in ("http", "https") and parts.netloc):
-            raise ValueError("must be http://..., https://... or file:///an/absolute/path")
-        return sink
+        return check_sink(sink)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from lifecycle.core import ROLES, EndpointSettings, LifecycleError, read_settings
+from lifecycle.core import ROLES, EndpointSettings, read_settings
+from lifecycle.core.command_line import report_errors, stop_on_signals
 from lifecycle.core.endpoint import Heartbeat, serve_endpoint
+from lifecycle.core.logs import configure_logging
 from lifecycle.experiment.definitions import DefinitionsError, parse
 from lifecycle.experiment.results import join
 from lifecycle.experiment.settings import RouterSettings, SpoolSettings, WriterSettings
@@ -23,16 +23,13 @@ from lifecycle.experiment.writer import Writer
 _DAY = 24 * 3600.0  # seconds
 
 
+@report_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 success, 1 not possible, 2 wrong usage."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    configure_logging()
     logging.getLogger("azure").setLevel(logging.WARNING)  # it logs every request
     options = _parser().parse_args(arguments)
-    try:
-        options.run(options)
-    except LifecycleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    options.run(options)
     return 0
 
 
@@ -61,9 +58,7 @@ def _serve(options: argparse.Namespace) -> None:  # noqa: ARG001
 
 
 def _write(options: argparse.Namespace) -> None:
-    stop, heartbeat = threading.Event(), Heartbeat()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop, heartbeat = stop_on_signals(), Heartbeat()
     settings, spool_settings = read_settings(WriterSettings), read_settings(SpoolSettings)
     spool = Spool(spool_settings.folder, spool_settings.spool_max_bytes)
     with (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import signal
 import sys
 import threading
 import uuid
@@ -17,13 +16,13 @@ import uvicorn
 from lifecycle.core import (
     CHALLENGER,
     EndpointSettings,
-    LifecycleError,
     ModelRegistry,
     NotificationSettings,
     Notifier,
     RegistrySettings,
     read_settings,
 )
+from lifecycle.core.command_line import report_errors, stop_on_signals
 from lifecycle.core.endpoint import Heartbeat, serve_endpoint
 from lifecycle.core.logs import configure_logging
 from lifecycle.core.text import to_line
@@ -43,15 +42,12 @@ _LISTED_EVENTS = 20
 _RECEIVER_PORT = 8080
 
 
+@report_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 success, 1 not promoted or not possible, 2 wrong usage."""
     configure_logging()
     options = _parser().parse_args(arguments)
-    try:
-        return int(options.run(options))
-    except LifecycleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return int(options.run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,9 +81,7 @@ def _serve(options: argparse.Namespace) -> int:  # noqa: ARG001
 
 
 def _work(options: argparse.Namespace) -> int:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_on_signals()
     settings, heartbeat = read_settings(WorkerSettings), Heartbeat()
     with serve_endpoint(read_settings(EndpointSettings), heartbeat), _create_worker() as (worker, inbox, registry):
         metrics.WAITING_EVENTS.set_function(partial(_count_waiting, inbox))

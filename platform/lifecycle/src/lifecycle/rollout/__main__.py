@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,7 +11,6 @@ from functools import partial
 
 from lifecycle.core import (
     EndpointSettings,
-    LifecycleError,
     ModelRegistry,
     NotificationSettings,
     Notifier,
@@ -21,6 +18,7 @@ from lifecycle.core import (
     RegistrySettings,
     read_settings,
 )
+from lifecycle.core.command_line import report_errors, stop_on_signals
 from lifecycle.core.endpoint import Heartbeat, serve_endpoint
 from lifecycle.core.logs import configure_logging
 from lifecycle.core.text import to_line
@@ -33,18 +31,15 @@ from lifecycle.rollout.settings import RolloutSettings
 from lifecycle.rollout.watcher import Candidates, Watcher, find_candidates
 
 
+@report_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 success, 1 not possible, 2 wrong usage. A completed rollback is a success."""
     configure_logging()
     options = _parser().parse_args(arguments)
-    try:
-        settings = read_settings(RolloutSettings)
-        read_settings(GitopsSettings)
-        registry = ModelRegistry(read_settings(RegistrySettings).mlflow_tracking_uri, fail_fast=True)
-        options.run(options, settings, registry)
-    except LifecycleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    settings = read_settings(RolloutSettings)
+    read_settings(GitopsSettings)
+    registry = ModelRegistry(read_settings(RegistrySettings).mlflow_tracking_uri, fail_fast=True)
+    options.run(options, settings, registry)
     return 0
 
 
@@ -65,9 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _watch(options: argparse.Namespace, settings: RolloutSettings, registry: ModelRegistry) -> None:  # noqa: ARG001
-    stop, heartbeat = threading.Event(), Heartbeat()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop, heartbeat = stop_on_signals(), Heartbeat()
     finder = _CandidateFinder(registry)
     watcher = Watcher(settings, finder.find, partial(_open_controller, settings, registry))
     with serve_endpoint(read_settings(EndpointSettings), heartbeat), closing(finder):

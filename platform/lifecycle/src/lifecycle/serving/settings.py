@@ -8,12 +8,12 @@ import resource
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lifecycle.core import CHAMPION
+from lifecycle.core.event_sink import check_sink, find_sink_file
 
 SECRETS = Path("/run/secrets")
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
@@ -93,10 +93,7 @@ class ServingSettings(BaseSettings):
     @field_validator("inference_log_sink")
     @classmethod
     def _check_sink(cls, sink: str) -> str:
-        parts = urlsplit(sink)
-        if sink and not (parts.scheme in ("http", "https") and parts.netloc) and not _is_file_url(sink):
-            raise ValueError("must be http://..., https://... or file:///an/absolute/path")
-        return sink
+        return check_sink(sink)
 
     @field_validator("error_hook")
     @classmethod
@@ -137,7 +134,7 @@ class ServingSettings(BaseSettings):
     @property
     def log_file(self) -> Path | None:
         """The inference log where it is a file."""
-        return Path(urlsplit(self.inference_log_sink).path) if _is_file_url(self.inference_log_sink) else None
+        return find_sink_file(self.inference_log_sink)
 
 
 def load_hook(name: str) -> ErrorHook:
@@ -163,8 +160,3 @@ def count_cores() -> int:
     except (OSError, ValueError):
         return cores
     return cores if quota == "max" else max(1, min(cores, round(int(quota) / int(period))))
-
-
-def _is_file_url(sink: str) -> bool:
-    parts = urlsplit(sink)
-    return parts.scheme == "file" and not parts.netloc and len(parts.path) > 1

@@ -1,0 +1,36 @@
+"""What the commands of the features share: how they report an error, and how they are stopped."""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import ParamSpec
+
+from lifecycle.core.errors import LifecycleError
+
+P = ParamSpec("P")
+
+
+def report_errors(main: Callable[P, int]) -> Callable[P, int]:
+    """Decorates a command: a LifecycleError becomes its message on standard error, and the exit status 1."""
+
+    @functools.wraps(main)
+    def run(*arguments: P.args, **options: P.kwargs) -> int:
+        try:
+            return main(*arguments, **options)
+        except LifecycleError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+
+    return run
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set, from now on and in place of what they did."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
