@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +12,8 @@ os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"
 import nannyml
 import pandas as pd
 
+from drift_peer import measure
+
 
 def finds_drift(reference: pd.DataFrame, window: pd.DataFrame) -> bool:
     """Whether any column alerts in a window that is one chunk; the reference has ten, as by default."""
@@ -21,25 +21,14 @@ def finds_drift(reference: pd.DataFrame, window: pd.DataFrame) -> bool:
         column_names=list(reference.columns), treat_as_categorical=["predict"], chunk_number=10
     )
     calculator.fit(reference)
-    calculator._chunker = nannyml.chunk.CountBasedChunker(1)
+    calculator.chunker = nannyml.chunk.CountBasedChunker(1)
     results = calculator.calculate(window).filter(period="analysis").to_df()
     return bool(results.xs("alert", axis=1, level=-1).any(axis=None))
 
 
-def main(folder: Path) -> None:
-    reference, window = pd.read_parquet(folder / "reference.parquet"), pd.read_parquet(next(folder.glob("part-*")))
-    window = window.rename(columns=lambda name: name.removeprefix("input_").removeprefix("output_"))
-    started = time.perf_counter()
-    finds_drift(reference, window[reference.columns])
-    seconds = time.perf_counter() - started
-    counts = {"same": 0, "shifted": 0}
-    for file in sorted((folder / "windows").glob("*-reference.parquet")):
-        for kind in counts:
-            window = pd.read_parquet(file.with_name(file.name.replace("reference", kind)))
-            counts[kind] += finds_drift(pd.read_parquet(file), window)
-    title = f"NannyML {version('nannyml')}, UnivariateDriftCalculator, an alarm for any column"
-    print(json.dumps({"title": title, "seconds": seconds, "false_alarms": counts["same"], "found": counts["shifted"]}))
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    measure(
+        f"NannyML {version('nannyml')}, UnivariateDriftCalculator, an alarm for any column",
+        Path(sys.argv[1]),
+        finds_drift,
+    )
