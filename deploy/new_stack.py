@@ -92,21 +92,21 @@ def parse_arguments(arguments: Sequence[str]) -> dict[str, str]:
     return {name: value for name, value in answers.items() if value}
 
 
-def complete_answers(given: Answers) -> dict[str, str]:
-    """The given answers, where nobody can be asked for more. Raises DeployError with all that are missing."""
-    missing = [question for question in QUESTIONS if question.name not in given and not question.is_optional]
+def complete_answers(provided: Answers) -> dict[str, str]:
+    """The provided answers, where nobody can be asked for more. Raises DeployError with all that are missing."""
+    missing = [question for question in QUESTIONS if question.name not in provided and not question.is_optional]
     if missing:
         lines = [f"  {question.name}=...  {question.text}" for question in missing]
         raise DeployError("\n".join(["A new stack needs a terminal that can be asked, or these arguments:", *lines]))
-    return {question.name: given.get(question.name) or question.suggest(given) for question in QUESTIONS}
+    return {question.name: provided.get(question.name) or question.suggest(provided) for question in QUESTIONS}
 
 
-def ask_for_answers(given: Answers, root: Path, read_line: Callable[[str], str] = input) -> dict[str, str]:
-    """The given answers and those of the person at the terminal, who is asked again while an answer is not valid."""
+def ask_for_answers(provided: Answers, root: Path, read_line: Callable[[str], str] = input) -> dict[str, str]:
+    """The provided answers and those of the person at the terminal, who is asked again while an answer is not valid."""
     answers: dict[str, str] = {}
     for question in QUESTIONS:
         suggestion = question.suggest(answers)
-        answer = given.get(question.name, "")
+        answer = provided.get(question.name, "")
         while not answer or not _is_valid({**answers, question.name: answer}, root):
             answer = read_line(f"{question.text}{suggestion and f' [{suggestion}]'}: ").strip() or suggestion
         answers[question.name] = answer
@@ -213,8 +213,8 @@ def _note_other_names(stack: str, settings: Settings, written: Sequence[Path]) -
 
 def main() -> int:
     try:
-        given = parse_arguments(sys.argv[1:])
-        answers = ask_for_answers(given, ROOT) if sys.stdin.isatty() else complete_answers(given)
+        provided = parse_arguments(sys.argv[1:])
+        answers = ask_for_answers(provided, ROOT) if sys.stdin.isatty() else complete_answers(provided)
         print(write_files(answers, check_answers(answers, ROOT), ROOT))
     except DeployError as error:
         print(f"error: {error}", file=sys.stderr)

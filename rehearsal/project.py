@@ -139,14 +139,14 @@ def load(root: Path) -> Project:
     name = _mapping(root / _PROJECT).get("name")
     if not name:
         raise UserError(f"{root / _PROJECT} names no project: set `name`.")
-    given = {key: str(description.get(key, "")) for key in texts}
+    values = {key: str(description.get(key, "")) for key in texts}
     return Project(
         root,
         str(name),
-        settings=given["settings"],
-        changes=given["changes"],
-        causes=given["causes"],
-        gitops_url=given["gitops_url"],
+        settings=values["settings"],
+        changes=values["changes"],
+        causes=values["causes"],
+        gitops_url=values["gitops_url"],
         given_secrets=tuple(map(str, description.get("given_secrets", ()))),
         **{"stacks": root, **paths},
     )

@@ -74,7 +74,7 @@ class LoadBalancing(Component):
         # Conditions: on what is created with the cluster's tag, on what has it, and on changes that leave it alone.
         self._creates = {"StringEquals": {f"aws:RequestTag/{_TAG}": cluster}}
         self._owns = {"StringEquals": {f"aws:ResourceTag/{_TAG}": cluster}}
-        self._keeps = {**self._owns, "Null": {f"aws:RequestTag/{_TAG}": "true"}}
+        self._leaves_tag = {**self._owns, "Null": {f"aws:RequestTag/{_TAG}": "true"}}
         statements = [
             *self._define_read_permissions(),
             *self._define_group_permissions(),
@@ -116,7 +116,7 @@ class LoadBalancing(Component):
             allow(create, [self._arn("ec2", "vpc", self._args.network.vpc_id)]),
             allow(create, [groups], self._creates),
             allow(["ec2:CreateTags"], [groups], created),
-            allow(["ec2:CreateTags", "ec2:DeleteTags"], [groups], self._keeps),
+            allow(["ec2:CreateTags", "ec2:DeleteTags"], [groups], self._leaves_tag),
             allow([*_CHANGE_RULES, "ec2:DeleteSecurityGroup"], [groups], self._owns),
             allow(_CHANGE_RULES, [nodes]),
         ]
@@ -133,7 +133,7 @@ class LoadBalancing(Component):
         return [
             allow(_elb("CreateLoadBalancer", "CreateTargetGroup"), [balancers, targets], self._creates),
             allow(_elb("AddTags"), [balancers, targets], creating),
-            allow(_elb("AddTags", "RemoveTags"), [balancers, targets], self._keeps),
+            allow(_elb("AddTags", "RemoveTags"), [balancers, targets], self._leaves_tag),
             # The published policy has no condition on the tag of listeners.
             allow(_elb("CreateListener"), [balancers]),
             allow(

@@ -48,7 +48,7 @@ def test_it_is_a_dashboard_by_the_schema(dashboard: dict[str, Any]) -> None:
 def test_panels_are_told_apart_and_do_not_overlap(dashboard: dict[str, Any]) -> None:
     panels = dashboard["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
-    taken: set[tuple[int, int]] = set()
+    occupied: set[tuple[int, int]] = set()
     for panel in panels:
         place = panel["gridPos"]
         cells = {
@@ -56,9 +56,9 @@ def test_panels_are_told_apart_and_do_not_overlap(dashboard: dict[str, Any]) -> 
             for x in range(place["x"], place["x"] + place["w"])
             for y in range(place["y"], place["y"] + place["h"])
         }
-        assert not cells & taken, panel["title"]
+        assert not cells & occupied, panel["title"]
         assert place["x"] + place["w"] <= 24
-        taken |= cells
+        occupied |= cells
 
 
 def test_queries_use_variables_that_exist(dashboard: dict[str, Any]) -> None:

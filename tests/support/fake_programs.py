@@ -1,4 +1,4 @@
-"""Programs that answer as told, for tests that start no process."""
+"""Programs with fixed answers, for tests that start no process."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from deploy.programs import Answer, Programs
 class FakePrograms(Programs):
     """Has the programs that `answers` names.
 
-    answers  what a program answers to the command lines that begin so, the longest that fits: text or an object for
-             standard output, or a whole Answer; other command lines fail
-    asked    the command lines so far
+    answers   what a program answers to the command lines that begin so, the longest that fits: text or an object for
+              standard output, or a whole Answer; other command lines fail
+    commands  the command lines so far
     """
 
     answers: Mapping[str, Any]
-    asked: list[str]
+    commands: list[str]
 
     def __init__(self, answers: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
         super().__init__(environment or {})
         object.__setattr__(self, "answers", answers)
-        object.__setattr__(self, "asked", [])
+        object.__setattr__(self, "commands", [])
 
     def find(self, name: str) -> str:
         return f"/bin/{name}" if any(line.split()[0] == name for line in self.answers) else ""
 
     def ask(self, name: str, *arguments: str) -> Answer:
         line = " ".join((name, *arguments))
-        self.asked.append(line)
+        self.commands.append(line)
         known = max((key for key in self.answers if line.startswith(key)), key=len, default="")
         answer = self.answers[known] if known else Answer(1, "", f"error: no answer to {line}")
         if isinstance(answer, Answer):

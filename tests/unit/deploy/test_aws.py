@@ -59,7 +59,7 @@ def test_aws_is_asked_who_we_are_in_the_stacks_region() -> None:
     found = list(aws.check(settings(), programs, is_interactive=False, for_deployment=False))
     assert [finding.status for finding in found] == [Status.OK, Status.OK]
     assert found[0].text == ROLE
-    assert programs.asked == ["aws sts get-caller-identity --region eu-west-1 --output json"]
+    assert programs.commands == ["aws sts get-caller-identity --region eu-west-1 --output json"]
 
 
 def test_the_cli_is_looked_for_and_nothing_is_asked_without_it() -> None:
@@ -70,7 +70,7 @@ def test_the_cli_is_looked_for_and_nothing_is_asked_without_it() -> None:
     (later,) = aws.check(settings(), programs, is_interactive=False, for_deployment=False)
     assert (later.subject, later.status) == ("credentials", Status.NOTE)
     assert "aws sso login" in later.remedy
-    assert programs.asked == []
+    assert programs.commands == []
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_each_family_counts_towards_its_own_quota_and_rare_ones_towards_none() -
     found = aws.check(settings(cluster=pools), programs, is_interactive=False, for_deployment=True)
     finding = list(found)[-1]
     assert (finding.status, "P instances" in finding.text) == (Status.OK, True)
-    assert "--quota-code L-417A185B" in programs.asked[-1]
+    assert "--quota-code L-417A185B" in programs.commands[-1]
 
 
 def test_a_pool_with_gpus_needs_a_quota_but_no_node_at_first() -> None:

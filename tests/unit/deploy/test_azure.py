@@ -84,7 +84,7 @@ def test_without_programs_all_that_are_missing_are_named() -> None:
 def test_the_pinned_subscription_and_tenant_are_asked_for(programs: FakePrograms) -> None:
     found = check(programs, subscription=SUBSCRIPTION, tenant=TENANT)
     assert {finding.status for finding in found.values()} == {Status.OK}
-    assert f"az account show --subscription {SUBSCRIPTION} --output json" in programs.asked
+    assert f"az account show --subscription {SUBSCRIPTION} --output json" in programs.commands
 
 
 def test_another_tenant_than_the_pinned_one_is_refused(programs: FakePrograms) -> None:
@@ -131,7 +131,7 @@ def test_a_login_that_has_expired_is_reported_in_the_clis_words(programs: FakePr
 )
 def test_kubelogin_signs_in_as_the_kubeconfig_lets_it(programs: FakePrograms, login: str, arguments: str) -> None:
     assert check(programs, cluster={"login": login}, tenant=TENANT)["kubelogin"].status is Status.OK
-    assert f"kubelogin get-token {arguments}" in programs.asked[-1]
+    assert f"kubelogin get-token {arguments}" in programs.commands[-1]
 
 
 def test_a_login_that_fails_is_refused_before_the_cluster_is_made(programs: FakePrograms) -> None:
@@ -147,7 +147,7 @@ def test_a_device_code_needs_somebody_who_types_it(programs: FakePrograms) -> No
     assert check(by_variable)["kubelogin"].status is Status.MISSING
     found = check(by_variable, is_interactive=True)["kubelogin"]
     assert found.status is Status.OK
-    assert not any("kubelogin" in line for line in programs.asked), "it would wait for a person"
+    assert not any("kubelogin" in line for line in programs.commands), "it would wait for a person"
 
 
 def test_providers_of_all_declared_types_have_to_be_registered(programs: FakePrograms, answers: dict[str, Any]) -> None:

@@ -80,7 +80,7 @@ def test_a_stack_that_is_not_in_the_backend_is_no_fault(stack: Stack) -> None:
 def test_a_stack_in_the_backend_is_tried_with_a_copy_of_its_file(stack: Stack) -> None:
     tried = engine({"pulumi whoami": FOLDER, "pulumi config set": ""}, PULUMI_CONFIG_PASSPHRASE="")
     assert [finding.status for finding in tried.check_state(stack)] == [Status.OK, Status.OK]
-    command = tried.programs.asked[-1]  # type: ignore[attr-defined]
+    command = tried.programs.commands[-1]  # type: ignore[attr-defined]
     assert command.startswith("pulumi config set --secret probe word --stack team --config-file ")
     assert str(stack.file) not in command
 

@@ -39,7 +39,7 @@ def write(root: Path, **changed: str) -> str:
 
 
 def test_the_file_has_the_answers_and_is_valid(tmp_path: Path) -> None:
-    told = write(tmp_path)
+    output = write(tmp_path)
     assert (tmp_path / SETTINGS).read_text() == (
         "config:\n"
         "  groundwork:cloud: azure\n"
@@ -50,10 +50,10 @@ def test_the_file_has_the_answers_and_is_valid(tmp_path: Path) -> None:
         "  groundwork:cluster:\n"
         "    authorizedRanges: [192.88.99.0/24, 192.88.98.7/32]\n"
     )
-    assert "umbrella-gw-qa" in told
-    assert "make rehearse STACK=azure-qa" in told
-    assert "make preview STACK=azure-qa" in told
-    assert "replace" not in told
+    assert "umbrella-gw-qa" in output
+    assert "make rehearse STACK=azure-qa" in output
+    assert "make preview STACK=azure-qa" in output
+    assert "replace" not in output
     kustomization = yaml.safe_load((tmp_path / KUSTOMIZATION).read_text())
     assert kustomization["components"] == ["../../overlays/staging"]
     assert re.fullmatch(r"umbrellagwqacr[0-9a-f]{5}\.azurecr\.io/serving", kustomization["images"][0]["newName"])
@@ -68,8 +68,8 @@ def test_an_answer_is_text_whatever_it_looks_like(tmp_path: Path, owner: str) ->
 
 @pytest.mark.parametrize("example", ["203.0.113.0/24", "198.51.100.7/32", "192.0.2.128/25"])
 def test_an_example_of_addresses_is_named_as_one(tmp_path: Path, example: str) -> None:
-    told = write(tmp_path, AUTHORIZED_RANGES=example)
-    assert f"replace {example}" in told
+    output = write(tmp_path, AUTHORIZED_RANGES=example)
+    assert f"replace {example}" in output
     text = (tmp_path / SETTINGS).read_text()
     assert "# An example" in text
     assert yaml.safe_load(text)["config"]["groundwork:cluster"] == {"authorizedRanges": [example]}
@@ -102,22 +102,22 @@ def test_a_stack_that_exists_is_not_written_over(tmp_path: Path, existing: Path)
 def test_a_name_that_says_something_else_is_noted(
     tmp_path: Path, stack: str, cloud: str, location: str, noted: str
 ) -> None:
-    told = write(tmp_path, STACK=stack, CLOUD=cloud, LOCATION=location)
-    assert noted in told
-    assert ("Note: " in told) is bool(noted)
-    assert not noted or f"delete stacks/Pulumi.{stack}.yaml and platform/gitops/stacks/{stack}" in told
+    output = write(tmp_path, STACK=stack, CLOUD=cloud, LOCATION=location)
+    assert noted in output
+    assert ("Note: " in output) is bool(noted)
+    assert not noted or f"delete stacks/Pulumi.{stack}.yaml and platform/gitops/stacks/{stack}" in output
 
 
 @pytest.mark.parametrize(("stack", "cloud"), [("research-azure", "azure"), ("AWS-eu", "aws"), ("awsome", "")])
 def test_a_cloud_in_the_name_is_suggested(tmp_path: Path, stack: str, cloud: str) -> None:
-    asked: list[str] = []
+    questions: list[str] = []
 
     def answer(question: str) -> str:
-        asked.append(question)
+        questions.append(question)
         return "azure"
 
     ask_for_answers({**GIVEN, "STACK": stack, "CLOUD": ""}, tmp_path, answer)
-    assert asked == [f"Cloud: azure or aws{cloud and f' [{cloud}]'}: "]
+    assert questions == [f"Cloud: azure or aws{cloud and f' [{cloud}]'}: "]
 
 
 def test_all_that_is_wrong_is_reported_and_nothing_is_written(tmp_path: Path) -> None:
@@ -158,11 +158,11 @@ def test_a_terminal_is_asked_for_the_rest_and_again_after_a_bad_answer(
     (tmp_path / "stacks").mkdir()
     (tmp_path / "stacks" / "Pulumi.aws-dev.yaml").touch()
     lines = ["aws-dev", "my stack", "aws-prod-eu", "", "", "westeurope", "eu-west-1", "ACME", "acme", "", "ml", ""]
-    asked: list[str] = []
+    questions: list[str] = []
     replies = iter(lines)
 
     def answer(question: str) -> str:
-        asked.append(question)
+        questions.append(question)
         return next(replies)
 
     answers = ask_for_answers({}, tmp_path, answer)
@@ -176,11 +176,11 @@ def test_a_terminal_is_asked_for_the_rest_and_again_after_a_bad_answer(
         "AUTHORIZED_RANGES": "203.0.113.0/24",
     }
     assert next(replies, None) is None
-    assert "Cloud: azure or aws [aws]: " in asked
-    assert "Class of defaults: dev, staging or prod [prod]: " in asked
-    said = capsys.readouterr().err
+    assert "Cloud: azure or aws [aws]: " in questions
+    assert "Class of defaults: dev, staging or prod [prod]: " in questions
+    printed = capsys.readouterr().err
     for part in ("There is a stack 'aws-dev' already", "'my stack' is not a name", "is a region of azure", "'ACME'"):
-        assert part in said
+        assert part in printed
 
 
 def test_what_is_given_is_not_asked_and_a_bad_one_is_asked_again(tmp_path: Path) -> None:

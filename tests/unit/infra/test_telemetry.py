@@ -118,10 +118,10 @@ def test_the_collector_may_read_pods_and_their_logs_and_nothing_else(dev: Record
 
 def test_the_collector_is_told_every_address_that_its_configuration_reads(dev: Recorder) -> None:
     alloy = values(dev, "alloy")["alloy"]
-    told = {each["name"]: each["value"] for each in alloy["extraEnv"]}
-    assert told == {"LOKI_URL": "http://loki.monitoring.svc:3100", "TEMPO_ENDPOINT": "tempo.monitoring.svc:4317"}
-    assert all(f'sys.env("{name}")' in alloy["configMap"]["content"] for name in told)
-    assert alloy["configMap"]["content"].count("sys.env(") == len(told)
+    environment = {each["name"]: each["value"] for each in alloy["extraEnv"]}
+    assert environment == {"LOKI_URL": "http://loki.monitoring.svc:3100", "TEMPO_ENDPOINT": "tempo.monitoring.svc:4317"}
+    assert all(f'sys.env("{name}")' in alloy["configMap"]["content"] for name in environment)
+    assert alloy["configMap"]["content"].count("sys.env(") == len(environment)
 
 
 def test_grafana_finds_logs_and_traces(dev: Recorder) -> None:
