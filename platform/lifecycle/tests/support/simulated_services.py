@@ -151,11 +151,14 @@ class Prometheus:
                     ({**labels, "le": "0.5"}, fast),
                     ({**labels, "le": "+Inf"}, None if slow is None else requests),
                 ]
-            elif "5.." in query:
-                series.append((labels, None if errors is None else requests * errors))
-            elif 'status="400"' in query:
-                series.append((labels, requests * self.rejected if version == found[1] else 0.0))
             else:
-                series.append((labels, self.requests))
+                failed = requests * (errors or 0.0)
+                rejected = requests * self.rejected if version == found[1] else 0.0
+                succeeded = None if self.requests is None else requests - failed - rejected
+                series += [
+                    ({**labels, "status": "200"}, succeeded),
+                    ({**labels, "status": "400"}, rejected),
+                    ({**labels, "status": "500"}, None if errors is None else failed),
+                ]
         result = [{"metric": labels, "values": [[time_, str(value)]]} for labels, value in series if value is not None]
         return HttpResponse(200, {"status": "success", "data": {"resultType": "matrix", "result": result}})

@@ -85,19 +85,21 @@ class Measurements:
             query = f"sum by ({by}) (increase({metric}{{{selector}}}[{math.ceil(block)}s]))"
             return self._query_range(query, by.split(","), start, number)
 
-        answered = read("groundwork_requests_total", labels)
-        failed = read("groundwork_requests_total", f'{labels},status=~"5.."')
-        rejected = read("groundwork_requests_total", f'{labels},status="400"')
+        responses = read("groundwork_requests_total", labels, "version,status")
         losses = read("groundwork_lost_requests_total", lost)
         buckets = read("groundwork_request_seconds_bucket", labels, "version,le")
         none = np.zeros(number)
 
+        def count(version: str, prefix: str = "") -> Floats:
+            """Responses whose status begins so."""
+            by_status = (counts for key, counts in responses.items() if key[0] == version and key[1].startswith(prefix))
+            return sum(by_status, start=none)
+
         def combine(version: str) -> Requests:
-            key = (version,)
-            responses, lost_ = answered.get(key, none), losses.get(key, none)
-            errors = Counts(responses + lost_, failed.get(key, none) + lost_)
+            answered, lost_ = count(version), losses.get((version,), none)
+            errors = Counts(answered + lost_, count(version, "5") + lost_)
             times = {float(le): counts for (found, le), counts in buckets.items() if found == version}
-            rejections = Counts(responses, rejected.get(key, none))
+            rejections = Counts(answered, count(version, "400"))
             return Requests(errors, self._count_slow(times, errors), rejections)
 
         return {version.version: combine(version.version) for version in versions}
