@@ -13,13 +13,13 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, Object
 from rehearsal.kubernetes.control_plane.control_plane import HOST
-from rehearsal.kubernetes.http_server import serve_in_thread
+from rehearsal.kubernetes.http_server import SilentHandler, serve_in_thread
 from rehearsal.scenarios.kubelet_stub import KubeletStub
 
 METRICS_HOST = "kubelet.rehearsal"  # the hostname of the kubelet stub's metrics
@@ -130,11 +130,10 @@ class _Server(ThreadingHTTPServer):
         """Ignore clients that close their connection."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(SilentHandler):
     """Forwards a request to the process behind its URL."""
 
     server: _Server
-    protocol_version = "HTTP/1.1"
 
     def _handle(self) -> None:
         target = urlsplit(self.path if "://" in self.path else f"http:/{self.path}")
@@ -163,15 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
             connection.close()
 
     def _respond(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-        self.send_response_only(status)
-        for key, value in headers:
-            if key.lower() not in {*_HOP_BY_HOP_HEADERS, "content-length"}:
-                self.send_header(key, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        dropped = {*_HOP_BY_HOP_HEADERS, "content-length"}
+        self.respond(status, body, [(key, value) for key, value in headers if key.lower() not in dropped])
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 the library's names
-
-    def log_message(self, *_: Any) -> None:
-        """Keep requests out of the rehearsal's output."""

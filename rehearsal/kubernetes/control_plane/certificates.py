@@ -7,6 +7,8 @@ the rehearsal trusts the authority.
 from __future__ import annotations
 
 import os
+import ssl
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +79,25 @@ class CertificateAuthority:
         }
         _write_private(path, yaml.safe_dump(config).encode())
         return path
+
+
+class ServerContexts:
+    """The TLS contexts of servers in this process, with certificates of one authority; each is created once."""
+
+    def __init__(self, authority: CertificateAuthority) -> None:
+        self._authority = authority
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._lock = threading.Lock()
+
+    def find(self, name: str, *aliases: str) -> ssl.SSLContext:
+        """The context of a server at the host `name`, whose certificate is for the aliases too."""
+        with self._lock:
+            if name not in self._contexts:
+                files = self._authority.issue_certificate(name, hosts=[name, *aliases])
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(files.cert_file, files.key_file)
+                self._contexts[name] = context
+            return self._contexts[name]
 
 
 def _write_private(path: Path, content: bytes) -> None:

@@ -20,17 +20,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
 from typing import Any
 
 from rehearsal.kubernetes.client import ApiClient, ApiError, ApiUnreachableError, Object
 from rehearsal.kubernetes.control_plane.ca_injector import CaInjector
-from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority
+from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority, ServerContexts
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.simulated_kubelet import KubeletHandler
-from rehearsal.kubernetes.http_server import serve_in_thread
+from rehearsal.kubernetes.http_server import ConnectHandler, SilentHandler, serve_in_thread
 
 # (method, path with its query, parsed body or None) -> (HTTP status, response body)
 Handler = Callable[[str, str, Any], tuple[int, Any]]
@@ -172,8 +171,7 @@ class _Services:
     injector: CaInjector
 
     def __post_init__(self) -> None:
-        self._tls_contexts: dict[tuple[str, str], ssl.SSLContext] = {}
-        self._issuing = threading.Lock()
+        self._tls_contexts = ServerContexts(self.authority)
 
     def find(self, address: str) -> Object:
         """The service at `<cluster IP>:<port>`. Raises ServiceUnavailableError."""
@@ -197,14 +195,8 @@ class _Services:
         return any(endpoint.get("conditions", {}).get("ready", True) for endpoint in endpoints)
 
     def tls_context(self, namespace: str, service: str) -> ssl.SSLContext:
-        with self._issuing:
-            if (namespace, service) not in self._tls_contexts:
-                name = f"{service}.{namespace}.svc"
-                files = self.authority.issue_certificate(name, hosts=[name, f"{name}.cluster.local"])
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-                context.load_cert_chain(files.cert_file, files.key_file)
-                self._tls_contexts[namespace, service] = context
-            return self._tls_contexts[namespace, service]
+        name = f"{service}.{namespace}.svc"
+        return self._tls_contexts.find(name, f"{name}.cluster.local")
 
 
 class _Server(ThreadingUnixStreamServer):
@@ -217,25 +209,20 @@ class _Server(ThreadingUnixStreamServer):
         """Print nothing: the API server reports broken connections itself."""
 
 
-class _ConnectHandler(BaseHTTPRequestHandler):
+class _ConnectHandler(ConnectHandler):
     """Handles one CONNECT request, and the connection that it opens."""
 
-    protocol_version = "HTTP/1.1"
     server: _Server
 
-    def do_CONNECT(self) -> None:
-        self.close_connection = True
+    def open_tunnel(self) -> None:
         proxy = self.server.proxy
         try:
             destination = proxy.resolve(self.path)
             process = socket.create_connection(destination.process, _IDLE_TIMEOUT) if destination.process else None
         except (ServiceUnavailableError, OSError) as error:
-            self.send_response_only(503, str(error))
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.refuse_tunnel(503, str(error))
             return
-        self.send_response_only(200, "Connection established")
-        self.end_headers()
+        self.accept_tunnel()
         if process is None:
             self._serve(proxy, destination)
         else:
@@ -249,14 +236,10 @@ class _ConnectHandler(BaseHTTPRequestHandler):
             else:
                 _ServiceHandler(secure, self.client_address, self.server, destination)
 
-    def log_message(self, *_: Any) -> None:
-        """Keep the rehearsal's output free of access logs."""
 
-
-class _ServiceHandler(BaseHTTPRequestHandler):
+class _ServiceHandler(SilentHandler):
     """Handles the requests to one service on one connection."""
 
-    protocol_version = "HTTP/1.1"
     server: _Server
 
     def __init__(self, connection: Any, client: Any, server: _Server, destination: Destination) -> None:
@@ -273,19 +256,10 @@ class _ServiceHandler(BaseHTTPRequestHandler):
             status, answer = proxy.answer_for_pods(self._destination, self.command, self.path, body)
             # The next request opens a new connection, for which the pods' readiness is checked again.
             self.close_connection = True
-        content = json.dumps(answer).encode()
-        self.send_response_only(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(content)
+        headers = [("Content-Type", "application/json"), *([("Connection", "close")] if self.close_connection else [])]
+        self.respond(status, json.dumps(answer).encode(), headers)
 
     do_GET = do_POST = _handle_request  # noqa: N815 http.server's names
-
-    def log_message(self, *_: Any) -> None:
-        """Keep the rehearsal's output free of access logs."""
 
 
 def _call(handler: Handler, method: str, path: str, body: Any) -> tuple[int, Any]:

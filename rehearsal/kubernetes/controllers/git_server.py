@@ -12,17 +12,16 @@ from __future__ import annotations
 import os
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority
+from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority, ServerContexts
 from rehearsal.kubernetes.control_plane.control_plane import HOST
-from rehearsal.kubernetes.http_server import serve_in_thread
+from rehearsal.kubernetes.http_server import ConnectHandler, SilentHandler, serve_in_thread
 
 _Response: TypeAlias = tuple[int, Mapping[str, str], bytes]  # HTTP status, headers, content
 
@@ -38,10 +37,8 @@ class GitServer:
 
     def __init__(self, certificate_authority: CertificateAuthority) -> None:
         self.proxy_url = ""
-        self._certificate_authority = certificate_authority
         self._repositories: dict[str, Path] = {}  # folders by URL without its scheme
-        self._tls_contexts: dict[str, ssl.SSLContext] = {}  # by host
-        self._tls_lock = threading.Lock()
+        self._tls_contexts = ServerContexts(certificate_authority)
 
     @contextmanager
     def run(self) -> Iterator[None]:
@@ -69,13 +66,7 @@ class GitServer:
 
     def tls_context(self, host: str) -> ssl.SSLContext:
         """A server context with a certificate for a host."""
-        with self._tls_lock:
-            if host not in self._tls_contexts:
-                certificate = self._certificate_authority.issue_certificate(host, hosts=[host])
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-                context.load_cert_chain(certificate.cert_file, certificate.key_file)
-                self._tls_contexts[host] = context
-            return self._tls_contexts[host]
+        return self._tls_contexts.find(host)
 
 
 class _Server(ThreadingHTTPServer):
@@ -87,34 +78,25 @@ class _Server(ThreadingHTTPServer):
         """Git itself reports a broken connection."""
 
 
-class _ConnectHandler(BaseHTTPRequestHandler):
+class _ConnectHandler(ConnectHandler):
     """Handles one CONNECT request and the TLS connection that it opens."""
 
-    protocol_version = "HTTP/1.1"
     server: _Server
 
-    def do_CONNECT(self) -> None:
-        self.close_connection = True
+    def open_tunnel(self) -> None:
         host, git_server = self.path.rpartition(":")[0], self.server.git_server
         if not git_server.serves_host(host):
-            self.send_response_only(502, f"the rehearsal serves no git repository of {host}")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.refuse_tunnel(502, f"the rehearsal serves no git repository of {host}")
             return
-        self.send_response_only(200, "Connection established")
-        self.end_headers()
+        self.accept_tunnel()
         self.connection.settimeout(_IDLE_TIMEOUT)
         with git_server.tls_context(host).wrap_socket(self.connection, server_side=True) as connection:
             _GitHandler(connection, self.client_address, self.server, host)
 
-    def log_message(self, *_: Any) -> None:
-        """Keep requests out of the rehearsal's output."""
 
-
-class _GitHandler(BaseHTTPRequestHandler):
+class _GitHandler(SilentHandler):
     """Handles the requests to one host."""
 
-    protocol_version = "HTTP/1.1"
     server: _Server
 
     def __init__(self, connection: Any, client: Any, server: _Server, host: str) -> None:
@@ -127,12 +109,7 @@ class _GitHandler(BaseHTTPRequestHandler):
         found = self.server.git_server.find_repository(self._host, url.path)
         response = _run_git_backend(self._cgi_variables(*found, url.query), body) if found else _NOT_FOUND
         status, headers, content = response
-        self.send_response_only(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        self.respond(status, content, headers.items())
 
     do_GET = do_POST = _handle  # noqa: N815 the library's names
 
@@ -147,9 +124,6 @@ class _GitHandler(BaseHTTPRequestHandler):
             "CONTENT_TYPE": self.headers.get("Content-Type", ""),
             "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
         }
-
-    def log_message(self, *_: Any) -> None:
-        """Keep requests out of the rehearsal's output."""
 
 
 def _without_scheme(url: str) -> str:
