@@ -1,60 +1,111 @@
-"""aws-dev comes up in spite of what happens meanwhile.
+"""Ctrl-C in the middle of an update, on a project of a few resources.
 
-Proves that a rehearsal which is interrupted, or loses its API server, leaves no process behind, says what happened, and
-goes on where it was. tests/soak goes through more such accidents, up to the run that passes.
+Proves that a rehearsal which is interrupted leaves no process behind, says how to go on, and goes on where it was. The
+engine, the language host and the control plane are those of a large stack; tests/soak interrupts and kills the runs of
+such stacks, and their API servers, at several points.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from kernel.engine_events import read_events
 from rehearsal.kubernetes.control_plane import programs
-from tests.support.interruptions import InterruptedRun, interrupt_after, kill_api_server
-from tests.support.project import Project
+from rehearsal.toolchain import ROOT
+from tests.support.processes import list_processes
+from tests.support.project import changes
+from tests.support.small_projects import create_project
+from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("control_plane")]
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("engine", "control_plane")]
 
-AWS = "aws-dev"
+TIMEOUT = 600.0  # seconds, on a machine that does other things too
 
-
-@pytest.fixture(scope="module")
-def project(control_plane: None, engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:  # noqa: ARG001
-    """A copy of the project for all tests of this file."""
-    return Project(tmp_path_factory.mktemp("project"))
-
-
-@pytest.fixture(scope="module")
-def interrupted(project: Project) -> InterruptedRun:
-    """The first run, with Ctrl-C pressed once twenty resources are there."""
-    return interrupt_after(project, AWS, 20)
-
-
-@pytest.fixture(scope="module")
-def deprived(project: Project, interrupted: InterruptedRun) -> InterruptedRun:  # noqa: ARG001 comes first
-    """The second, whose API server is killed."""
-    return kill_api_server(project, AWS)
-
-
-def test_ctrl_c_in_the_middle_leaves_no_process_and_says_how_to_go_on(interrupted: InterruptedRun) -> None:
-    assert {tool.command for tool in programs.PROCESSES} <= set(interrupted.processes)
-    assert interrupted.run.returncode == 130
-    assert interrupted.leftover == {}
-    assert "Traceback" not in interrupted.run.output
-    assert "the same command goes on from here" in interrupted.run.output
-    assert 20 <= interrupted.created < 150, "it was over before it was interrupted"
-
-
-def test_the_next_run_continues_where_the_interrupted_one_stopped(
-    project: Project, interrupted: InterruptedRun, deprived: InterruptedRun
-) -> None:
-    assert deprived.created > interrupted.created
-    assert set(deprived.changed.values()) == {"create"}
-    assert [outcome for _, _, outcome in project.journal(AWS) if "already exists" in outcome] == []
+FILES = {
+    "Pulumi.yaml": "name: letters\nruntime: python\nstackConfigDir: stacks\n",
+    "rehearsal.yaml": "stacks: stacks\n",
+    "stacks/Pulumi.test.yaml": "config:\n  aws:region: eu-west-1\n",
+    # While the file `held` exists, an update has made the first of two log groups, and waits.
+    "__main__.py": (
+        "import time\n"
+        "from pathlib import Path\n"
+        "\n"
+        "import pulumi\n"
+        "import pulumi_aws as aws\n"
+        "\n"
+        "\n"
+        "def follow(name):\n"
+        "    while not pulumi.runtime.is_dry_run() and Path('held').exists():\n"
+        "        time.sleep(0.05)\n"
+        "    return f'{name}-too'\n"
+        "\n"
+        "\n"
+        "first = aws.cloudwatch.LogGroup('first', name='/letters/first', retention_in_days=30)\n"
+        "aws.cloudwatch.LogGroup('second', name=first.name.apply(follow), retention_in_days=30)\n"
+    ),
+}
 
 
-def test_an_api_server_that_is_killed_during_a_run_ends_the_run(deprived: InterruptedRun) -> None:
-    assert "kube-apiserver ended unexpectedly (signal 9)" in deprived.run.failure()
-    assert f"The rehearsal of {AWS} failed at its up" in deprived.run.output
-    assert deprived.leftover == {}
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return create_project(tmp_path / "letters", FILES)
+
+
+def test_ctrl_c_leaves_no_process_and_the_next_run_goes_on(folder: Path) -> None:
+    (folder / "held").touch()
+    run = start_up(folder)
+    eventually(lambda: created(folder) == ["first"], TIMEOUT)
+    programs_at_work = list_programs(folder)
+    os.killpg(run.pid, signal.SIGINT)
+    output, _ = run.communicate(timeout=TIMEOUT)
+
+    assert {tool.command for tool in programs.PROCESSES} <= programs_at_work
+    assert run.returncode == 130, output
+    assert "the same command goes on from here" in output
+    assert "Traceback" not in output
+    eventually(lambda: list_programs(folder) == set())
+
+    (folder / "held").unlink()
+    run = start_up(folder)
+    output, _ = run.communicate(timeout=TIMEOUT)
+    assert run.returncode == 0, output
+    assert {name: operation for name, operation in changes(events(folder)).items() if name != "letters-test"} == {
+        "second": "create"
+    }
+
+
+def start_up(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "rehearsal", "up", "test"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # so that Ctrl-C can be sent to all of it
+    )
+
+
+def created(folder: Path) -> list[str]:
+    """The names of the log groups that the latest update has created so far."""
+    if not events(folder).exists():
+        return []
+    urns = [each.get("resOutputsEvent", {}).get("metadata", {}).get("urn", "") for each in read_events(events(folder))]
+    return [urn.rpartition("::")[2] for urn in urns if "LogGroup" in urn]
+
+
+def events(folder: Path) -> Path:
+    return folder / ".groundwork" / "rehearsals" / "test" / "up-events.jsonl"
+
+
+def list_programs(folder: Path) -> set[str]:
+    """The programs of the processes that work on the rehearsal's folder."""
+    rehearsal = str(folder / ".groundwork" / "rehearsals")
+    return {Path(command[0]).name for _, command in list_processes() if any(rehearsal in each for each in command[1:])}
