@@ -28,7 +28,7 @@ from rehearsal.engine.environment import RehearsalEnvironment
 from rehearsal.engine.workspace import Workspace
 from rehearsal.folder import LockedError, RehearsalFolder
 from rehearsal.gitops_repository import GitOpsRepository
-from rehearsal.helm import cli
+from rehearsal.helm import charts, cli
 from rehearsal.kubernetes import cluster
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.kubernetes.control_plane import programs
@@ -111,7 +111,8 @@ class Rehearsal:
         """
         with ExitStack() as stack:
             preparation = preparation or stack.enter_context(preparing())
-            engine, reason = preparation.engine(), preparation.control_plane()
+            # Without charts there are no controllers and no custom kinds, for which an update would wait in vain.
+            engine, reason = preparation.engine(), preparation.control_plane() or charts.explain_none_available()
             controllers = preparation.controllers()
             state = stack.enter_context(self._open_state())
             simulated = nullcontext() if reason else self._run_cluster(state, controllers)

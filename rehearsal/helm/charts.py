@@ -49,6 +49,9 @@ class NoSuchVersionError(CloudError, UserError):
     """A version that the chart's repository does not have: the release is refused, as Helm would refuse it."""
 
 
+_UNAVAILABLE = (ChartUnavailableError, DigestMismatchError, NoSuchVersionError)
+
+
 @dataclass(frozen=True)
 class Chart:
     """A chart as a release refers to it. `name` may be an `oci://` address, which includes the repository."""
@@ -121,10 +124,34 @@ def available_charts() -> list[str]:
     return [name for name, pin in pinned_charts().items() if _is_available(Chart.from_pin(name, pin))]
 
 
+def explain_none_available() -> str:
+    """Why not one of the project's charts can be had, with the first one's reason; empty where one can.
+
+    Also empty where the project pins none.
+    """
+    pinned = [Chart.from_pin(name, pin) for name, pin in pinned_charts().items()]
+    if not pinned or available_charts():
+        return ""
+    try:
+        fetch_package(pinned[0])
+    except _UNAVAILABLE as error:
+        reason = f"{pinned[0].short_name}: {error}"
+    return (
+        f"none of the project's {len(pinned)} charts is on this machine or can be pulled ({reason}). "
+        f"Set {FOLDER_VARIABLE} to a folder with them, or make their repositories reachable"
+    )
+
+
+def list_unavailable() -> list[str]:
+    """The names of the project's charts that can neither be found on this machine nor be pulled."""
+    available = available_charts()
+    return [name for name in pinned_charts() if name not in available]
+
+
 def _is_available(chart: Chart) -> bool:
     try:
         fetch_package(chart)
-    except (ChartUnavailableError, DigestMismatchError, NoSuchVersionError):
+    except _UNAVAILABLE:
         return False
     return True
 

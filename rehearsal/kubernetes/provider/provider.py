@@ -19,8 +19,9 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 
 from kernel.paths import look_up
 from kernel.values import UNKNOWN
+from rehearsal.helm import charts
 from rehearsal.helm.releases.resources import Releases
-from rehearsal.kubernetes.client import ApiError, ApiUnreachableError
+from rehearsal.kubernetes.client import ApiError, ApiUnreachableError, NoKindMatchError
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.provider.errors import InitializationError, format_error
 from rehearsal.kubernetes.provider.object_request import ObjectRequest, ObjectSettings
@@ -143,8 +144,10 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
             self._journal(operation, request.type, request.urn, "done")
 
     def _format_error(self, error: Exception) -> str:
-        problems = self._plane.problems() if isinstance(error, ApiUnreachableError) else []
-        return ". ".join([format_error(error), *problems])
+        causes = self._plane.problems() if isinstance(error, ApiUnreachableError) else []
+        if isinstance(error, NoKindMatchError) and (missing := charts.list_unavailable()):
+            causes = [f"Not rendered, as they are not on this machine and cannot be pulled: {', '.join(missing)}"]
+        return ". ".join([format_error(error).rstrip("." if causes else ""), *causes])
 
 
 def _parse_request(request: Any, **fields: Any) -> ObjectRequest:

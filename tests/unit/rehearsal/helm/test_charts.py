@@ -202,6 +202,27 @@ def test_a_version_other_than_the_pinned_one_is_not_compared_with_the_digest(
     assert fetch_package(Chart("toy", "2.0.0", TOY.repository)).read_text() == "other\n"
 
 
+def test_that_no_chart_can_be_had_is_told_from_that_one_cannot(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_helm(machine, FAILS)
+    assert sorted(charts.list_unavailable()) == sorted(charts.pinned_charts())
+    reason = charts.explain_none_available()
+    assert reason.startswith(f"none of the project's {len(charts.pinned_charts())} charts is on this machine")
+    assert "lookup charts.example: no such host" in reason
+    assert f"Set {charts.FOLDER_VARIABLE} to a folder" in reason
+
+    name, pin = next(iter(charts.pinned_charts().items()))
+    (machine / f"{name}-{pin['version']}.tgz").touch()
+    monkeypatch.setenv(charts.FOLDER_VARIABLE, str(machine))
+    assert charts.explain_none_available() == ""
+    assert name not in charts.list_unavailable()
+
+
+def test_a_project_that_pins_no_chart_misses_none(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_helm(machine, FAILS)
+    monkeypatch.setattr(charts, "pinned_charts", dict)
+    assert charts.explain_none_available() == ""
+
+
 def test_every_chart_of_a_repository_with_an_index_is_pinned_with_its_digest() -> None:
     pins = charts.pinned_charts().items()
     indexed = {name: pin for name, pin in pins if not pin["repository"].startswith("oci://")}
