@@ -91,7 +91,7 @@ def test_every_answered_request_is_in_the_store_though_the_writer_is_killed_and_
     assert sum(counts) == 30
     assert all(counts)
     assert f"challenger: {counts[1]} predictions, {counts[1]} with outcomes" in printed
-    assert "0 repeated predictions, 0 repeated, 0 late and 1 unmatched outcomes" in printed
+    assert "0 repeated predictions, 0 repeated, 0 late, 1 unmatched and 0 invalid outcomes" in printed
     store.close()
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import math
+
+import pytest
 
 from lifecycle.experiment.records import Result
-from lifecycle.experiment.results import Join, join
+from lifecycle.experiment.results import Join, Joined, join
 from support.experiment import TIME, outcome, prediction
 
 DAY = 24 * 3600.0
@@ -21,6 +25,10 @@ def counts(joined: Join) -> tuple[int, int, int, int]:
     )
 
 
+def values(row: Joined) -> dict[str, float]:
+    return {name: outcome.value for name, outcome in row.outcomes.items()}
+
+
 def test_outcomes_are_joined_in_whatever_order_they_are_stored() -> None:
     results: list[Result] = [
         prediction("r1"),
@@ -30,8 +38,8 @@ def test_outcomes_are_joined_in_whatever_order_they_are_stored() -> None:
     ]
     for order in itertools.permutations(results):
         joined = join(order, WINDOW)
-        values = {row.prediction.request_id: dict(row.outcomes) for row in joined.rows}
-        assert values == {"r1": {"converted": 1.0, "revenue": 9.5}, "r2": {}}, "the second is still missing"
+        found = {row.prediction.request_id: values(row) for row in joined.rows}
+        assert found == {"r1": {"converted": 1.0, "revenue": 9.5}, "r2": {}}, "the second is still missing"
         assert counts(joined) == (0, 0, 0, 0)
 
 
@@ -39,28 +47,37 @@ def test_of_what_is_reported_twice_the_first_counts() -> None:
     results = [outcome(at=TIME + 20, value=0), outcome(at=TIME + 10, value=1), prediction(), prediction(at=TIME + 5)]
     joined = join(results, WINDOW)
     (row,) = joined.rows
-    assert (row.prediction.time, row.outcomes) == (TIME, {"converted": 1.0})
+    assert (row.prediction.time, values(row)) == (TIME, {"converted": 1.0})
     assert counts(joined) == (1, 1, 0, 0)
 
 
 def test_an_outcome_days_late_counts_until_the_window_ends() -> None:
     results = [prediction("r1"), outcome("r1", at=TIME + WINDOW), prediction("r2"), outcome("r2", at=TIME + WINDOW + 1)]
     joined = join(results, WINDOW)
-    assert [row.outcomes for row in joined.rows] == [{"converted": 1.0}, {}]
+    assert [values(row) for row in joined.rows] == [{"converted": 1.0}, {}]
     assert counts(joined) == (0, 0, 1, 0)
 
 
 def test_an_outcome_without_a_prediction_does_not_count() -> None:
     joined = join([outcome("unknown"), prediction("r1")], WINDOW)
-    assert [row.outcomes for row in joined.rows] == [{}]
+    assert [values(row) for row in joined.rows] == [{}]
     assert counts(joined) == (0, 0, 0, 1)
 
 
 def test_an_outcome_counts_though_another_routers_clock_is_behind() -> None:
     joined = join([prediction("r1"), outcome("r1", at=TIME - 30)], WINDOW)
-    assert joined.rows[0].outcomes == {"converted": 1.0}
+    assert values(joined.rows[0]) == {"converted": 1.0}
     assert counts(joined) == (0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, None, "1"])
+def test_an_outcome_that_is_no_finite_number_does_not_count_nor_hide_a_later_one(value: object) -> None:
+    """As a store may hold it: JSON has null for NaN. The router refuses it."""
+    broken = dataclasses.replace(outcome("r1", at=TIME + 1), value=value)  # type: ignore[arg-type]
+    joined = join([prediction("r1"), broken, outcome("r1", at=TIME + 2)], WINDOW)
+    assert values(joined.rows[0]) == {"converted": 1.0}
+    assert (joined.invalid_outcomes, counts(joined)) == (1, (0, 0, 0, 0))
+
+
 def test_no_results_are_no_rows() -> None:
-    assert join([], WINDOW) == Join([], 0, 0, 0, 0)
+    assert join([], WINDOW) == Join([], 0, 0, 0, 0, 0)

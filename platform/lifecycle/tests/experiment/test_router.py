@@ -71,6 +71,7 @@ def test_a_users_prediction_and_assignment_are_recorded_without_the_users_id(rou
     for record, request_id in zip(predictions, ("first", "second"), strict=True):
         assert isinstance(record, Prediction)
         assert (record.request_id, record.user, record.variant) == (request_id, assigned.user, "challenger")
+        assert record.share == 5000, "the one that was in force"
         assert (record.served_by, record.fallback, record.status) == ("challenger", "", 200)
         assert record.response == router.services["challenger"].response.body.decode()
         assert 0 < record.seconds < 60

@@ -157,7 +157,8 @@ def metric(name: str, **labels: str) -> float:
 
 def prediction(request_id: str = "r1", at: float = TIME, **changes: object) -> Prediction:
     fields = {"user": "u1", "variant": "challenger", "served_by": "challenger", "fallback": ""}
-    fields |= {"status": 200, "seconds": 0.25, "response": '{"outputs": []}', "experiment": EXPERIMENT, **changes}
+    fields |= {"status": 200, "seconds": 0.25, "response": '{"outputs": []}', "experiment": EXPERIMENT, "share": 5000}
+    fields |= changes
     return Prediction(request_id=request_id, time=at, **fields)  # type: ignore[arg-type]
 
 

@@ -78,7 +78,7 @@ def _show_results(options: argparse.Namespace) -> None:
         print(f"{variant}: {len(rows)} predictions, {with_outcome} with outcomes")
     print(
         f"not counted: {joined.repeated_predictions} repeated predictions, {joined.repeated_outcomes} repeated, "
-        f"{joined.late_outcomes} late and {joined.unmatched_outcomes} unmatched outcomes"
+        f"{joined.late_outcomes} late, {joined.unmatched_outcomes} unmatched and {joined.invalid_outcomes} invalid outcomes"
     )
 
 

@@ -33,16 +33,17 @@ class UserIdError(ValueError):
 
 @dataclass(frozen=True)
 class Decision:
-    """The variant of a user, and the bucket that led to it."""
+    """The variant of a user, and the bucket and the challenger's share that led to it."""
 
     variant: str
     bucket: int
+    share: int
 
 
 def decide(experiment: str, user: str, challenger_share: int) -> Decision:
     """The variant of a user; `challenger_share` in hundredths of a percent, which is a number of buckets."""
     bucket = find_bucket(experiment, user)
-    return Decision(CHALLENGER if bucket < challenger_share else CHAMPION, bucket)
+    return Decision(CHALLENGER if bucket < challenger_share else CHAMPION, bucket, challenger_share)
 
 
 def find_bucket(experiment: str, user: str) -> int:

@@ -68,6 +68,7 @@ class Prediction(_Result):
     fallback   why it did: `timeout`, `connection` or `status`; empty where it did not
     seconds    from the request's arrival to its response
     response   the response's body as text; empty where it is longer than MAX_RESPONSE bytes
+    share      the challenger's, in hundredths of a percent, which with the user's bucket led to the variant
     """
 
     kind: ClassVar = "prediction"
@@ -79,6 +80,7 @@ class Prediction(_Result):
     status: int
     seconds: float
     response: str
+    share: int
 
 
 @dataclass(frozen=True)

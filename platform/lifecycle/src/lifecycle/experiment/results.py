@@ -1,11 +1,13 @@
 """Joins an experiment's predictions with their outcomes, by request ID.
 
 Of what was reported twice, what arrived first counts. A late outcome is one that arrived after the experiment's
-window. An outcome whose time is before its prediction's has the clock of another router, and counts.
+window. An outcome whose time is before its prediction's has the clock of another router, and counts. An outcome that is
+no finite number does not count: the router refuses it, so something else has written it.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,10 +17,10 @@ from lifecycle.experiment.records import Outcome, Prediction, Result
 
 @dataclass(frozen=True)
 class Joined:
-    """A prediction with the values of its outcomes, by name. What is missing may still arrive."""
+    """A prediction with its outcomes, by name. What is missing may still arrive."""
 
     prediction: Prediction
-    outcomes: Mapping[str, float]
+    outcomes: Mapping[str, Outcome]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Join:
     repeated_outcomes     an outcome of this name was there already
     late_outcomes         arrived after the window
     unmatched_outcomes    of no prediction: of an unknown request, or its record was lost
+    invalid_outcomes      NaN, infinite, or no number
     """
 
     rows: list[Joined]
@@ -36,6 +39,7 @@ class Join:
     repeated_outcomes: int
     late_outcomes: int
     unmatched_outcomes: int
+    invalid_outcomes: int
 
 
 def join(results: Iterable[Result], window: float) -> Join:
@@ -45,15 +49,18 @@ def join(results: Iterable[Result], window: float) -> Join:
     dropped: Counter[str] = Counter()
     for result in sorted(results, key=lambda result: result.time):
         if isinstance(result, Outcome):
-            outcomes.append(result)
+            if _is_finite(result.value):
+                outcomes.append(result)
+            else:
+                dropped["invalid"] += 1
         elif result.request_id in predictions:
             dropped["repeated-prediction"] += 1
         else:
             predictions[result.request_id] = result
-    values: dict[str, dict[str, float]] = {}
+    matched: dict[str, dict[str, Outcome]] = {}
     for outcome in outcomes:
         prediction = predictions.get(outcome.request_id)
-        known = values.setdefault(outcome.request_id, {})
+        known = matched.setdefault(outcome.request_id, {})
         if prediction is None:
             dropped["unmatched"] += 1
         elif outcome.time - prediction.time > window:
@@ -61,6 +68,18 @@ def join(results: Iterable[Result], window: float) -> Join:
         elif outcome.name in known:
             dropped["repeated"] += 1
         else:
-            known[outcome.name] = outcome.value
-    rows = [Joined(prediction, values.get(request_id, {})) for request_id, prediction in predictions.items()]
-    return Join(rows, dropped["repeated-prediction"], dropped["repeated"], dropped["late"], dropped["unmatched"])
+            known[outcome.name] = outcome
+    rows = [Joined(prediction, matched.get(request_id, {})) for request_id, prediction in predictions.items()]
+    return Join(
+        rows,
+        dropped["repeated-prediction"],
+        dropped["repeated"],
+        dropped["late"],
+        dropped["unmatched"],
+        dropped["invalid"],
+    )
+
+
+def _is_finite(value: object) -> bool:
+    """What a store holds need not have the declared type: JSON has null for NaN."""
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -110,6 +110,7 @@ class Router:
             routed.response.status,
             seconds,
             body.decode(errors="replace") if len(body) <= Prediction.MAX_RESPONSE else "",
+            decision.share,
         )
         if self._is_known(routed.experiment, user, routed.variant):
             self._recorder.record(prediction)
