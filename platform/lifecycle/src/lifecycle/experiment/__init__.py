@@ -6,4 +6,7 @@ spool        a bounded queue on disk, between the router's process and the write
 writer       moves records from the spool to the store
 stores       SQLite, DynamoDB, Cosmos DB: one interface
 results      joins predictions and outcomes
+users        what is compared: one row of measures for each user
+statistics   tests of a difference; planning: what they take
+analysis     figures, verdict and report of an experiment
 """

@@ -1,26 +1,27 @@
-"""Experiments on the command line: the router, the writer, results, and a check of the experiments' file."""
+"""Experiments on the command line: the router, the writer, results, plans, verdicts, and a check of their file."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from lifecycle.core import ROLES, EndpointSettings, read_settings
 from lifecycle.core.command_line import report_errors, stop_on_signals
 from lifecycle.core.endpoint import Heartbeat, serve_endpoint
 from lifecycle.core.logs import configure_logging
-from lifecycle.experiment.definitions import DefinitionsError, parse
+from lifecycle.experiment.criteria import Criteria
+from lifecycle.experiment.definitions import DAY, DefinitionsError, Experiment, parse
 from lifecycle.experiment.results import join
-from lifecycle.experiment.settings import RouterSettings, SpoolSettings, WriterSettings
+from lifecycle.experiment.settings import FileSettings, RouterSettings, SpoolSettings, StoreSettings, WriterSettings
 from lifecycle.experiment.spool import Spool
 from lifecycle.experiment.store import open_store
 from lifecycle.experiment.writer import Writer
-
-_DAY = 24 * 3600.0  # seconds
 
 
 @report_errors
@@ -45,6 +46,22 @@ def _parser() -> argparse.ArgumentParser:
     results.add_argument("experiment")
     results.add_argument("--window-days", type=float, default=7.0, help="days in which an outcome counts (7)")
     results.set_defaults(run=_show_results)
+    plan = commands.add_parser("plan", help="how many users and days an experiment takes")
+    plan.add_argument("experiment")
+    plan.add_argument("--users-per-day", type=float, required=True, help="new users of both variants")
+    plan.add_argument("--mean", type=float, help="the champion's share of ones, for a binary outcome")
+    plan.add_argument(
+        "--deviation",
+        type=float,
+        help="the standard deviation over users, for a continuous outcome; for latency, of the seconds' logarithm",
+    )
+    plan.set_defaults(run=_plan)
+    analyse = commands.add_parser("analyse", help="compare the variants, say what to do, and write a report")
+    analyse.add_argument("experiment")
+    analyse.add_argument("--report", type=Path, default=Path("."), help="the report's folder (this one)")
+    analyse.add_argument("--covariate", type=Path, help="a CSV file with what was known of users before: covariate.py")
+    analyse.add_argument("--until", type=_parse_time, metavar="TIME", help="ignore what is later, in ISO 8601 (now)")
+    analyse.set_defaults(run=_analyse)
     check = commands.add_parser("check", help="check an experiments' file, before it is committed")
     check.add_argument("file", type=Path)
     check.set_defaults(run=_check)
@@ -70,24 +87,76 @@ def _write(options: argparse.Namespace) -> None:
 
 
 def _show_results(options: argparse.Namespace) -> None:
-    with closing(open_store(read_settings(WriterSettings).store)) as store:
-        joined = join(store.read_results(options.experiment), options.window_days * _DAY)
+    with closing(open_store(read_settings(StoreSettings).store)) as store:
+        joined = join(store.read_results(options.experiment), options.window_days * DAY)
     for variant in ROLES:
         rows = [row for row in joined.rows if row.prediction.variant == variant]
         with_outcome = sum(bool(row.outcomes) for row in rows)
         print(f"{variant}: {len(rows)} predictions, {with_outcome} with outcomes")
     print(
         f"not counted: {joined.repeated_predictions} repeated predictions, {joined.repeated_outcomes} repeated, "
-        f"{joined.late_outcomes} late, {joined.unmatched_outcomes} unmatched and {joined.invalid_outcomes} invalid outcomes"
+        f"{joined.late_outcomes} late, {joined.unmatched_outcomes} unmatched and {joined.invalid_outcomes} invalid "
+        "outcomes"
     )
 
 
-def _check(options: argparse.Namespace) -> None:
+def _plan(options: argparse.Namespace) -> None:
+    from lifecycle.experiment.planning import plan
+
+    experiment, criteria = _find_experiment(options.experiment)
+    planned = plan(experiment, criteria, options.users_per_day, options.mean, options.deviation)
+    power = f"{100 * criteria.power:g} %"
+    for label, duration in (
+        (f"looked at any time, decided in {power} of experiments", planned.sequential),
+        ("looked at any time, decided in half of them", planned.half),
+        (f"looked at once, at a power of {power}", planned.fixed),
+    ):
+        print(f"{label}: {duration.users:,} users, {duration.days:.1f} days")
+    if not planned.fits:
+        print(
+            f"That is more than criteria.maximum_days, {criteria.maximum_days:g}: raise challenger_percent towards 50, "
+            "the minimum effect or the maximum."
+        )
+
+
+def _analyse(options: argparse.Namespace) -> None:
+    from lifecycle.experiment import analysis, covariate, report
+
+    experiment, criteria = _find_experiment(options.experiment)
+    observations = None if options.covariate is None else covariate.read(options.covariate)
+    until = time.time() if options.until is None else options.until
+    with closing(open_store(read_settings(StoreSettings).store)) as store:
+        found = analysis.analyse(store.read_results(experiment.name), experiment, criteria, until, observations)
+    paths = report.write(found, options.report)
+    print(f"{experiment.name}: {found.findings.verdict.action}")
+    for reason in found.findings.verdict.reasons:
+        print(f"  {reason}")
+    print(f"report: {', '.join(map(str, paths))}")
+
+
+def _find_experiment(name: str) -> tuple[Experiment, Criteria]:
+    """Of the file that EXPERIMENT_FILE names."""
+    from lifecycle.experiment.analysis import find_experiment
+
+    path = read_settings(FileSettings).file
+    return find_experiment(parse(_read(path), str(path)), name, str(path))
+
+
+def _parse_time(text: str) -> float:
+    """Seconds since 1970; a time without a zone is in UTC."""
+    found = datetime.fromisoformat(text)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _read(path: Path) -> bytes:
     try:
-        content = options.file.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise DefinitionsError(f"{options.file} cannot be read: {error.strerror}; pass the path of a file") from None
-    definitions = parse(content, str(options.file))
+        raise DefinitionsError(f"{path} cannot be read: {error.strerror}; pass the path of a file") from None
+
+
+def _check(options: argparse.Namespace) -> None:
+    definitions = parse(_read(options.file), str(options.file))
     print(f"{options.file} is valid: {', '.join(definitions.by_name) or 'no experiments'}")
 
 

@@ -6,9 +6,13 @@ experiments:
     challenger_percent: 10    # 0 to 100, in steps of 0.01
     state: running            # or ended: all traffic to the champion, outcomes are still accepted
     challenger_timeout: 1.0   # seconds after which the champion answers instead
-    outcome_window_days: 7    # an outcome that arrives later is kept, and not counted
+    outcome_window_days: 7    # an outcome that arrives later after its prediction is kept, and not counted
+    user_window_days: 7       # what happens later after a user's first prediction is not counted
     outcomes:                 # what is accepted as an outcome: binary (0 or 1), or continuous
       converted: binary
+    criteria:                 # by what the experiment is decided: criteria.py; without it, it is not
+      outcome: converted
+      minimum_effect: 0.01
 """
 
 from __future__ import annotations
@@ -24,10 +28,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lifecycle.core import LifecycleError
 from lifecycle.experiment.assignment import BUCKETS
+from lifecycle.experiment.criteria import BUILT_IN, LATENCY, Criteria
 from lifecycle.gitops.manifests import InvalidNameError, check_name
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """A DNS label: safe in metrics, headers and the stores' keys, and without the hash's slash."""
+
+DAY = 24 * 3600.0  # seconds
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +54,9 @@ class Experiment(BaseModel):
     state: Literal["running", "ended"] = "running"
     challenger_timeout: float = Field(1.0, gt=0, le=60, allow_inf_nan=False)
     outcome_window_days: float = Field(7, gt=0, le=366, allow_inf_nan=False)
+    user_window_days: float = Field(7, gt=0, le=366, allow_inf_nan=False)
     outcomes: Mapping[Name, Literal["binary", "continuous"]] = Field(default_factory=dict)
+    criteria: Criteria | None = None
 
     @field_validator("model")
     @classmethod
@@ -65,6 +74,26 @@ class Experiment(BaseModel):
             raise ValueError("must be a multiple of 0.01: there are 10,000 buckets")
         return percent
 
+    @model_validator(mode="after")
+    def _check_criteria(self) -> Self:
+        if taken := sorted(set(self.outcomes) & set(BUILT_IN)):
+            raise ValueError(f"the outcome {', '.join(taken)} has the name of a built-in measure; choose another name")
+        if self.criteria is None:
+            return self
+        known = {*self.outcomes, LATENCY}
+        if self.criteria.outcome not in known:
+            raise ValueError(f"criteria.outcome is {self.criteria.outcome!r}; there are: {', '.join(sorted(known))}")
+        for guardrail in self.criteria.guardrails:
+            if guardrail.outcome not in {*known, *BUILT_IN}:
+                names = ", ".join(sorted({*known, *BUILT_IN}))
+                raise ValueError(f"a guardrail's outcome is {guardrail.outcome!r}; there are: {names}")
+        if self.user_window_days >= self.criteria.maximum_days:
+            raise ValueError(
+                f"user_window_days is {self.user_window_days:g}: it must be below criteria.maximum_days, "
+                f"{self.criteria.maximum_days:g}, as users count when their window has closed"
+            )
+        return self
+
     @property
     def challenger_share(self) -> int:
         """Buckets of the challenger."""
@@ -77,7 +106,12 @@ class Experiment(BaseModel):
     @property
     def outcome_window(self) -> float:
         """Seconds."""
-        return self.outcome_window_days * 24 * 3600
+        return self.outcome_window_days * DAY
+
+    @property
+    def user_window(self) -> float:
+        """Seconds."""
+        return self.user_window_days * DAY
 
 
 class _File(BaseModel):
@@ -189,4 +223,6 @@ def _explain(problem: Mapping[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"{place} is missing: add it"
     rule = problem["msg"].removeprefix("Value error, ")
-    return f"{place} is {problem['input']!r}: {rule[:1].lower()}{rule[1:]}" if place else rule
+    if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):  # a rule between fields
+        return f"{place}: {rule}" if place else rule
+    return f"{place} is {problem['input']!r}: {rule[:1].lower()}{rule[1:]}"

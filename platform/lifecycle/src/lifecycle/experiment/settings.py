@@ -26,12 +26,28 @@ class SpoolSettings(BaseSettings):
     )
 
 
-class RouterSettings(BaseSettings):
-    """From `EXPERIMENT_*`, or from files of these names in the folder EXPERIMENT_SECRETS_DIR."""
+class StoreSettings(BaseSettings):
+    """Where the records are; from `EXPERIMENT_*`."""
+
+    model_config = _CONFIG
+
+    store: str = Field(
+        "sqlite:///experiments.db",
+        description="`sqlite:///<path>`, `dynamodb://<prefix of the tables>` or `cosmosdb://<host>/<database>`",
+    )
+
+
+class FileSettings(BaseSettings):
+    """Which experiments there are; from `EXPERIMENT_*`."""
 
     model_config = _CONFIG
 
     file: Path = Field(description="the experiments' file, which git holds; its format is in `definitions.py`")
+
+
+class RouterSettings(FileSettings):
+    """From `EXPERIMENT_*`, or from files of these names in the folder EXPERIMENT_SECRETS_DIR."""
+
     reload_interval: float = Field(5.0, gt=0, description="seconds between two looks at the file")
     host: str = Field("127.0.0.1", description="the address to listen on; `0.0.0.0` in a pod")
     port: int = Field(8000, ge=1, le=65535, description="the port to listen on")
@@ -65,15 +81,9 @@ class RouterSettings(BaseSettings):
         return url
 
 
-class WriterSettings(BaseSettings):
+class WriterSettings(StoreSettings):
     """From `EXPERIMENT_*`."""
 
-    model_config = _CONFIG
-
-    store: str = Field(
-        "sqlite:///experiments.db",
-        description="`sqlite:///<path>`, `dynamodb://<prefix of the tables>` or `cosmosdb://<host>/<database>`",
-    )
     batch_size: int = Field(500, ge=1, le=10_000, description="records of one write")
     poll_interval: float = Field(0.5, gt=0, description="seconds between two looks at an empty spool")
     retry_delay: float = Field(0.5, gt=0, description="seconds before a failed write is repeated; doubled each time")

@@ -1,0 +1,148 @@
+"""Tests of a difference between the variants' means: one user is one value, and users are independent.
+
+Two kinds, of which each has its use:
+
+- for one look, at a size that was planned: Welch's test, and for values of 0 and 1 the test of two proportions;
+- for any number of looks: a confidence sequence (core/sequential.py). Verdicts rest on it alone.
+
+Users who came in while the challenger had another share are another stratum. Variants are compared within a stratum,
+and the differences averaged with the strata's effective sizes as weights. The weighted difference, times the effective
+size, is a sum over users, which is what a confidence sequence is of.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from lifecycle.core.sequential import find_p_value, widen
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The values of one variant's users, of a stratum. `hits` are the ones among zeros and ones, else None."""
+
+    size: int
+    mean: float
+    variance: float
+    hits: int | None = None
+
+    @classmethod
+    def of(cls, values: Floats, *, is_share: bool) -> Sample:
+        """Of two values at least.
+
+        is_share  they are 0 to 1. Where nearly all are 0, their variance is mostly underestimated, or 0: two values, a
+                  0 and a 1, are added for it. A. Agresti and B. Caffo, The American Statistician 54 (2000).
+        """
+        spread = np.append(values, (0.0, 1.0)) if is_share else values
+        hits = int(values.sum()) if is_share and bool(((values == 0) | (values == 1)).all()) else None
+        with np.errstate(all="ignore"):  # of sums beyond a float's range, which `pool` refuses
+            return cls(values.size, float(values.mean()), float(spread.var(ddof=1)), hits)
+
+    @property
+    def error(self) -> float:
+        """The variance of the mean."""
+        return self.variance / self.size
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The challenger's mean less the champion's, over all strata.
+
+    means    the challenger's and the champion's, which the strata have the same weights in
+    size     the effective number of users: of one stratum, the product of both variants' divided by the sum
+    degrees  of freedom, of Student's distribution
+    """
+
+    means: tuple[float, float]
+    standard_error: float
+    size: float
+    degrees: float
+
+    @property
+    def estimate(self) -> float:
+        return self.means[0] - self.means[1]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a difference is, at a level, and how surprising it would be if there was none."""
+
+    test: str
+    low: float
+    high: float
+    p_value: float
+
+
+Stratum = tuple[Sample, Sample]
+"""Challenger and champion."""
+
+
+def pool(strata: Sequence[Stratum]) -> Difference | None:
+    """The difference over the strata; None where it or its error is not known: no users, or all are alike."""
+    pairs = list(strata)
+    if not pairs:
+        return None
+    sizes = np.array([one.size * other.size / (one.size + other.size) for one, other in pairs])
+    weights = sizes / sizes.sum()
+    with np.errstate(all="ignore"):  # of sums beyond a float's range
+        first, second = (float(weights @ [pair[variant].mean for pair in pairs]) for variant in (0, 1))
+        parts = np.array([[sample.error for sample in pair] for pair in pairs]) * weights[:, None] ** 2
+        freedom = np.array([[sample.size - 1 for sample in pair] for pair in pairs])
+        variance = float(parts.sum())
+        degrees = variance**2 / float((parts**2 / freedom).sum()) if variance > 0 else math.nan
+    if not (variance > 0 and math.isfinite(first - second) and math.isfinite(variance) and math.isfinite(degrees)):
+        return None
+    return Difference((first, second), math.sqrt(variance), float(sizes.sum()), degrees)
+
+
+def look_once(strata: Sequence[Stratum], difference: Difference, level: float) -> Interval:
+    """For one look. Two proportions of one stratum have a test of their own."""
+    (first, second), *others = strata
+    if not others and first.hits is not None and second.hits is not None:
+        return compare_proportions((first.hits, first.size), (second.hits, second.size), level)
+    return compare_means(difference, level)
+
+
+def compare_means(difference: Difference, level: float) -> Interval:
+    """Welch's test; over strata, with the degrees of freedom of the sum."""
+    distribution = stats.t(difference.degrees)
+    margin = float(distribution.isf(level / 2)) * difference.standard_error
+    p_value = 2 * float(distribution.sf(abs(difference.estimate) / difference.standard_error))
+    return Interval("welch", difference.estimate - margin, difference.estimate + margin, p_value)
+
+
+def compare_proportions(challenger: tuple[int, int], champion: tuple[int, int], level: float) -> Interval:
+    """The test of two proportions, each of (hits, users), with Newcombe's interval.
+
+    The test is Pearson's chi-square test of the table. R. G. Newcombe, Statistics in Medicine 17 (1998), method 10.
+    """
+    (first, first_low, first_high), (second, second_low, second_high) = (
+        _score(hits, size, level) for hits, size in (challenger, champion)
+    )
+    low = first - second - math.hypot(first - first_low, second_high - second)
+    high = first - second + math.hypot(first_high - first, second - second_low)
+    table = [[hits, size - hits] for hits, size in (challenger, champion)]
+    is_constant = min(sum(column) for column in zip(*table, strict=True)) == 0
+    p_value = 1.0 if is_constant else float(stats.chi2_contingency(table, correction=False).pvalue)
+    return Interval("two proportions", low, high, p_value)
+
+
+def look_any_time(difference: Difference, level: float) -> Interval:
+    """For any number of looks: with probability `level` at most, the true difference is ever outside of an interval."""
+    margin = widen(difference.size, level) * difference.standard_error
+    p_value = find_p_value(difference.estimate / difference.standard_error, difference.size, level)
+    return Interval("confidence sequence", difference.estimate - margin, difference.estimate + margin, p_value)
+
+
+def _score(hits: int, size: int, level: float) -> tuple[float, float, float]:
+    """A proportion, with Wilson's interval."""
+    interval = stats.binomtest(hits, size).proportion_ci(1 - level, method="wilson")
+    return hits / size, float(interval.low), float(interval.high)

@@ -1,0 +1,130 @@
+"""The users of an experiment: what is compared, one row for each.
+
+A user is in a stratum: variant, and the challenger's share, of the first prediction. All that counts of a user happened
+
+- within the experiment's user window from the first prediction, so that early and late users are compared on equal
+  terms;
+- before the user's first prediction with another share, after which the variant may be another one. Shares change for
+  all users at once, so that cuts both variants alike.
+
+Clients' clocks play no part, and routers' clocks that differ shift both variants' times alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lifecycle.core import CHALLENGER
+from lifecycle.experiment.definitions import Experiment
+from lifecycle.experiment.measures import Measure, measure
+from lifecycle.experiment.records import Prediction, Result
+from lifecycle.experiment.results import Join, Joined, join
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Users:
+    """Arrays of one length, in no order.
+
+    names          pseudonyms
+    share          the challenger's, in hundredths of a percent, when the user came in
+    is_challenger  the assigned variant
+    first, closed  seconds since 1970: the first prediction, and the end of the user's window
+    values         by measure; NaN where nothing is known of a user
+    """
+
+    names: Sequence[str]
+    share: NDArray[np.int64]
+    is_challenger: Mask
+    first: Floats
+    closed: Floats
+    values: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.share)
+
+    def select(self, mask: Mask) -> Users:
+        """Those of the mask."""
+        names = [name for name, is_selected in zip(self.names, mask, strict=True) if is_selected] if self.names else ()
+        values = {name: array[mask] for name, array in self.values.items()}
+        first, closed = self.first[mask], self.closed[mask]
+        return Users(names, self.share[mask], self.is_challenger[mask], first, closed, values)
+
+    def with_values(self, name: str, values: Floats) -> Users:
+        """With a measure replaced."""
+        return replace(self, values={**self.values, name: values})
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """Users, and what did not count.
+
+    join                what `results` reports
+    later_predictions   after the time of the analysis: it is in the past, or a router's clock is ahead
+    other_predictions   after a user's window, or with another share or variant than the user's first
+    """
+
+    users: Users
+    join: Join
+    later_predictions: int
+    other_predictions: int
+
+
+def aggregate(
+    results: Iterable[Result], experiment: Experiment, measures: Sequence[Measure], until: float
+) -> Aggregation:
+    """The users until a time, in seconds since 1970."""
+    known: list[Result] = []
+    later = 0
+    for result in results:
+        if result.time <= until:
+            known.append(result)
+        else:
+            later += isinstance(result, Prediction)
+    joined = join(known, experiment.outcome_window)
+    by_user: dict[str, list[Joined]] = {}
+    for row in joined.rows:  # which are in the order of time
+        by_user.setdefault(row.prediction.user, []).append(row)
+    kept = {user: _keep(rows, experiment.user_window) for user, rows in by_user.items()}
+    others = len(joined.rows) - sum(map(len, kept.values()))
+    return Aggregation(_tabulate(kept, measures, experiment.user_window), joined, later, others)
+
+
+def _keep(rows: Sequence[Joined], window: float) -> list[Joined]:
+    """What counts of a user's predictions."""
+    first = rows[0].prediction
+    kept: list[Joined] = []
+    for row in rows:
+        prediction = row.prediction
+        if prediction.time - first.time > window:
+            break
+        if (prediction.share, prediction.variant) != (first.share, first.variant):
+            break
+        kept.append(row)
+    return kept
+
+
+def _tabulate(by_user: Mapping[str, Sequence[Joined]], measures: Sequence[Measure], window: float) -> Users:
+    firsts = [rows[0].prediction for rows in by_user.values()]
+    times = np.array([prediction.time for prediction in firsts], dtype=float)
+    closed = times + window
+    values = {
+        each.name: np.array(
+            [measure(rows, each, end) for rows, end in zip(by_user.values(), closed, strict=True)], dtype=float
+        )
+        for each in measures
+    }
+    return Users(
+        list(by_user),
+        np.array([prediction.share for prediction in firsts], dtype=np.int64),
+        np.array([prediction.variant == CHALLENGER for prediction in firsts], dtype=bool),
+        times,
+        closed,
+        values,
+    )

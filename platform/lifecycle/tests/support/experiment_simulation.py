@@ -1,0 +1,89 @@
+"""Simulated users of experiments, seeded: no records, but what `users.aggregate` makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lifecycle.experiment.analysis import evaluate
+from lifecycle.experiment.definitions import DAY, Experiment
+from lifecycle.experiment.measures import Measure, find_measures
+from lifecycle.experiment.users import Users
+from lifecycle.experiment.verdict import Action, Verdict
+from support.experiment import TIME
+
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Simulation:
+    """Users who arrive evenly over the days, with the values that a test draws.
+
+    shares  the challenger's, in percent, from a day on
+    """
+
+    experiment: Experiment
+    users: int
+    days: int
+    seed: int
+    shares: Mapping[float, float] = field(default_factory=lambda: {0: 50})
+
+    def __post_init__(self) -> None:
+        assert self.experiment.criteria is not None
+        self.criteria = self.experiment.criteria
+        self.generator = np.random.default_rng(self.seed)
+        self.arrival = np.sort(self.generator.uniform(0, self.days, self.users))
+        starts = np.array(list(self.shares))
+        percents = np.array(list(self.shares.values()))
+        self.share = (100 * percents[np.searchsorted(starts, self.arrival, side="right") - 1]).astype(np.int64)
+        self.is_challenger = self.generator.integers(0, 10_000, self.users) < self.share
+
+    @property
+    def measures(self) -> list[Measure]:
+        return find_measures(self.experiment, self.criteria)
+
+    def create(self, **values: Floats) -> Users:
+        """The users; measures that are not given have values that are the same for both variants."""
+        draw = self.generator
+        defaults = {
+            "latency": draw.normal(-3, 0.5, self.users),
+            "errors": (draw.random(self.users) < 0.002).astype(float),
+            "fallbacks": np.zeros(self.users),
+        }
+        first = TIME + self.arrival * DAY
+        closed = first + self.experiment.user_window
+        return Users((), self.share, self.is_challenger, first, closed, {**defaults, **values})
+
+    def look_daily(self, users: Users) -> Iterator[Verdict]:
+        """The verdict at the end of each day, until one is acted upon."""
+        for day in range(1, self.days + 1 + int(self.experiment.user_window_days)):
+            until = TIME + day * DAY
+            verdict = evaluate(users.select(users.first <= until), self.measures, self.criteria, until).verdict
+            yield verdict
+            if verdict.action in (Action.PROMOTE, Action.STOP):
+                return
+
+    def decide(self, users: Users) -> Verdict:
+        """The verdict that is acted upon, or the last one."""
+        *_, last = self.look_daily(users)
+        return last
+
+
+def experiment(kind: str = "binary", window: float = 1, **criteria: object) -> Experiment:
+    """One with an outcome `converted`, or `latency`, that decides."""
+    name = "latency" if kind == "latency" else "converted"
+    merged = {"outcome": name, "minimum_effect": 0.1, "maximum_days": 28, **criteria}
+    if kind == "latency":
+        merged.setdefault("guardrails", [{"outcome": "errors", "tolerance": 0.01}])
+    return Experiment.model_validate(
+        {
+            "name": "churn-forest",
+            "model": "churn",
+            "user_window_days": window,
+            "outcomes": {} if kind == "latency" else {"converted": kind},
+            "criteria": merged,
+        }
+    )
