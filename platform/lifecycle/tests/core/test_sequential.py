@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from lifecycle.core.sequential import Counts, compare_rates, exceed_rate
+from lifecycle.core.sequential import Counts, compare_rates, deviate_from_share, exceed_rate, find_p_value, widen
 
 ALPHA = 0.01
 BLOCK = 50  # requests between two looks
@@ -101,3 +101,46 @@ def test_a_treatment_group_that_is_better_is_no_evidence() -> None:
 def test_an_event_that_must_not_happen_is_evident_at_once() -> None:
     assert exceed_rate(counts((50, 0), (50, 1)), 0.0).tolist() == [1, math.inf]
     assert exceed_rate(counts((50, 50)), 1.0).tolist() == pytest.approx([1])
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
+def test_a_share_that_is_right_deviates_in_one_run_of_a_hundred_at_most(share: float) -> None:
+    generator = np.random.default_rng(20261129)
+    block = 20 * BLOCK
+    hits = np.cumsum(generator.binomial(block, share, (1000, 100)), axis=1)
+    found = [
+        any(deviate_from_share(hits[run, at], block * (at + 1), share) >= -math.log(ALPHA) for at in range(100))
+        for run in range(1000)
+    ]
+    assert 0 < sum(found) <= 10
+
+
+def test_48_in_place_of_50_percent_deviates() -> None:
+    """The likelihood's mean, at the level of a sample ratio mismatch."""
+    assert deviate_from_share(480, 1000, 0.5) < 1
+    assert deviate_from_share(9_600, 20_000, 0.5) > -math.log(0.0005)
+    assert deviate_from_share(10_400, 20_000, 0.5) > -math.log(0.0005)
+    assert deviate_from_share(10_000, 20_000, 0.5) < 0
+
+
+@pytest.mark.parametrize(("hits", "share"), [(1, 0.0), (9, 1.0)])
+def test_what_cannot_happen_is_evident_at_once(hits: int, share: float) -> None:
+    assert deviate_from_share(hits, 10, share) == math.inf
+    assert deviate_from_share(10 * share, 10, share) == 0
+
+
+@pytest.mark.parametrize("level", [0.01, 0.05])
+def test_a_mean_is_ever_outside_of_its_confidence_sequence_as_often_as_the_level_at_most(level: float) -> None:
+    paths = np.cumsum(np.random.default_rng(20261129).standard_normal((2000, 5000)), axis=1)[:, 99:]
+    sizes = np.arange(100, 5001)
+    bounds = np.sqrt(sizes) * [widen(size, level) for size in sizes]
+    outside = (np.abs(paths) > bounds).any(axis=1).mean()
+    assert level / 10 < outside <= level
+    fixed = (np.abs(paths) > NormalDist().inv_cdf(1 - level / 2) * np.sqrt(sizes)).any(axis=1).mean()
+    assert fixed > 5 * level, "of an interval for one look, by contrast"
+
+
+def test_a_p_value_is_the_level_at_which_the_confidence_sequence_ends() -> None:
+    for size in (50, 1000, 1e6):
+        assert find_p_value(widen(size, 0.05), size, 0.05) == pytest.approx(0.05)
+    assert find_p_value(0, 1000, 0.05) == 1
