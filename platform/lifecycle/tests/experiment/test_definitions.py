@@ -18,6 +18,21 @@ def test_the_defaults_are_90_to_10_for_a_week() -> None:
     experiment = parse(VALID.encode(), "file").running["churn"]
     assert (experiment.challenger_percent, experiment.challenger_share) == (10, 1000)
     assert (experiment.challenger_timeout, experiment.outcome_window) == (1.0, 7 * 24 * 3600)
+    assert (experiment.user_window, experiment.criteria) == (7 * 24 * 3600, None)
+
+
+def test_the_defaults_of_the_criteria_guard_latency_errors_and_fallbacks() -> None:
+    content = (
+        "experiments: [{name: one, model: churn, outcomes: {a: binary}, criteria: {outcome: a, minimum_effect: 1}}]"
+    )
+    criteria = parse(content.encode(), "file").by_name["one"].criteria
+    assert criteria is not None
+    assert (criteria.level, criteria.power, criteria.minimum_users, criteria.maximum_days) == (0.05, 0.8, 100, 28)
+    assert [(each.outcome, each.is_lower_better) for each in criteria.guardrails] == [
+        ("latency", True),
+        ("errors", True),
+        ("fallbacks", True),
+    ]
 
 
 @pytest.mark.parametrize("content", ["", "experiments: []", "# none\n"])
@@ -61,6 +76,46 @@ def test_an_invalid_file_has_a_clear_message(content: str, message: str) -> None
         parse(content.encode(), "file")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("criteria", "message"),
+    [
+        ("outcome: b, minimum_effect: 1", "experiments.0: criteria.outcome is 'b'; there are: a, latency"),
+        ("outcome: a", "experiments.0.criteria.minimum_effect is missing: add it"),
+        ("outcome: a, minimum_effect: 0", "minimum_effect is 0: input should be greater than 0"),
+        ("outcome: a, minimum_effect: .nan", "minimum_effect is nan: input should be"),
+        ("outcome: a, minimum_effect: 1, minimum_users: 99", "minimum_users is 99: input should be greater than or"),
+        ("outcome: errors, minimum_effect: 1", "experiments.0.criteria: errors cannot decide"),
+        ("outcome: latency, minimum_effect: 0.1, better: higher", "criteria: higher latency cannot be better"),
+        ("outcome: latency, minimum_effect: 1, guardrails: []", "a share below 1"),
+        ("outcome: latency, minimum_effect: 0.1", "latency decides, so it cannot be a guardrail too"),
+        (
+            "outcome: a, minimum_effect: 1, guardrails: [{outcome: b, tolerance: 1}]",
+            "a guardrail's outcome is 'b'; there are: a, errors, fallbacks, latency",
+        ),
+        (
+            "outcome: a, minimum_effect: 1, guardrails: [{outcome: a1, tolerance: 1}, {outcome: a1, tolerance: 2}]",
+            "the guardrail a1 appears more than once; keep one",
+        ),
+        (
+            "outcome: a, minimum_effect: 1, maximum_days: 7",
+            "user_window_days is 7: it must be below criteria.maximum_days, 7",
+        ),
+    ],
+)
+def test_invalid_criteria_have_a_clear_message(criteria: str, message: str) -> None:
+    content = f"experiments: [{{name: one, model: churn, outcomes: {{a: binary}}, criteria: {{{criteria}}}}}]"
+    with pytest.raises(DefinitionsError) as error:
+        parse(content.encode(), "file")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_outcome_cannot_have_the_name_of_a_built_in_measure() -> None:
+    content = "experiments: [{name: one, model: churn, outcomes: {errors: binary}}]"
+    with pytest.raises(DefinitionsError, match="the outcome errors has the name of a built-in measure"):
+        parse(content.encode(), "file")
 
 
 def test_a_changed_file_is_in_force_soon_and_keeps_who_is_in(router: RunningRouter) -> None:
