@@ -15,8 +15,9 @@ from lifecycle.experiment.measures import Measure
 from lifecycle.experiment.statistics import Floats, Interval, Sample, Stratum, look_any_time, look_once, pool
 from lifecycle.experiment.users import Mask, Users
 
-# A mismatch makes every figure doubtful, so a false one has to be rare, and a true one is found anyway, only later: of
-# 48 instead of 50 % in some 20,000 users. A. Fabijan et al., Diagnosing Sample Ratio Mismatch, KDD 2019, use 0.0005.
+# A mismatch makes every figure doubtful, so a false one has to be rare; a true one only takes some more users to be
+# found: of 48 instead of 50 %, some 20,000. Causes: A. Fabijan et al., Diagnosing Sample Ratio Mismatch in Online
+# Controlled Experiments, KDD 2019, https://doi.org/10.1145/3292500.3330722.
 MISMATCH_LEVEL = 0.0005
 
 
