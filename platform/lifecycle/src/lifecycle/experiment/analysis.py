@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from lifecycle.experiment.comparison import Comparison, RatioCheck, check_ratios
 from lifecycle.experiment.covariate import Covariate, Observation
 from lifecycle.experiment.criteria import Criteria
 from lifecycle.experiment.definitions import DAY, Definitions, Experiment
-from lifecycle.experiment.measures import Measure, find_measures
+from lifecycle.experiment.measures import OUTCOME, Measure, find_measures
 from lifecycle.experiment.records import Result
 from lifecycle.experiment.users import Aggregation, Users, aggregate
 from lifecycle.experiment.verdict import Verdict, decide
@@ -93,7 +93,7 @@ def analyse(
     users = aggregation.users
     known_before = None if observations is None else covariate.match(users, observations)
     if known_before is not None:
-        users = users.with_values(_COVARIATE, known_before.values)
+        users = replace(users, covariate=known_before.values)
     findings = evaluate(users, measures, criteria, until)
     return Analysis(
         experiment,
@@ -116,14 +116,11 @@ def evaluate(users: Users, measures: Sequence[Measure], criteria: Criteria, unti
     return Findings(len(users), len(closed), started, checks, comparisons, decide(criteria, days, checks, comparisons))
 
 
-_COVARIATE = "covariate of before"  # no outcome has such a name
-
-
 def _compare(measure: Measure, closed: Users, criteria: Criteria) -> Comparison:
-    """Guardrails share the level, so that all of them together keep it."""
-    level = criteria.level if measure.role == "outcome" else criteria.level / len(criteria.guardrails)
-    known_before = closed.values.get(_COVARIATE) if measure.role == "outcome" else None
-    return compare(measure, closed, level, known_before)
+    """Guardrails share the level, so that all of them together keep it. A covariate is one of the outcome."""
+    if measure.role == OUTCOME:
+        return compare(measure, closed, criteria.level, closed.covariate)
+    return compare(measure, closed, criteria.level / len(criteria.guardrails))
 
 
 def _look_back(users: Users, measures: Sequence[Measure], criteria: Criteria, until: float) -> Iterator[Look]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lifecycle.experiment.analysis import Look
 from lifecycle.experiment.comparison import Comparison
+from lifecycle.experiment.measures import OUTCOME
 from lifecycle.experiment.statistics import Interval
 
 WIDTH, HEIGHT = 720.0, 220.0  # of the history, in pixels
@@ -66,7 +67,7 @@ def draw_bar(comparison: Comparison) -> Bar | None:
     if improvement is None or once is None or any_time is None:
         return None
     ranges = [_orient(interval, is_reversed=comparison.measure.is_lower_better) for interval in (once, any_time)]
-    threshold = comparison.measure.threshold * (1 if comparison.measure.role == "outcome" else -1)
+    threshold = comparison.measure.threshold * (1 if comparison.measure.role == OUTCOME else -1)
     scale = Scale.around([0.0, threshold, improvement, *ranges[0], *ranges[1]], ROW_WIDTH)
     first, second = ((scale(low), scale(high)) for low, high in ranges)
     return Bar(scale(0.0), scale(threshold), scale(improvement), first, second)

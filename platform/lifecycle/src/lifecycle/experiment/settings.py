@@ -1,4 +1,4 @@
-"""Settings of the router and the writer."""
+"""Settings of the router, the writer and the analysis."""
 
 from __future__ import annotations
 

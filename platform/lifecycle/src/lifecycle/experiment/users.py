@@ -13,7 +13,7 @@ Clients' clocks play no part, and routers' clocks that differ shift both variant
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ class Users:
     is_challenger  the assigned variant
     first, closed  seconds since 1970: the first prediction, and the end of the user's window
     values         by measure; NaN where nothing is known of a user
+    covariate      what was known of a user before, NaN where nothing was; None without one
     """
 
     names: Sequence[str]
@@ -45,6 +46,7 @@ class Users:
     first: Floats
     closed: Floats
     values: Mapping[str, Floats]
+    covariate: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.share)
@@ -54,11 +56,8 @@ class Users:
         names = [name for name, is_selected in zip(self.names, mask, strict=True) if is_selected] if self.names else ()
         values = {name: array[mask] for name, array in self.values.items()}
         first, closed = self.first[mask], self.closed[mask]
-        return Users(names, self.share[mask], self.is_challenger[mask], first, closed, values)
-
-    def with_values(self, name: str, values: Floats) -> Users:
-        """With a measure replaced."""
-        return replace(self, values={**self.values, name: values})
+        covariate = None if self.covariate is None else self.covariate[mask]
+        return Users(names, self.share[mask], self.is_challenger[mask], first, closed, values, covariate)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from enum import StrEnum
 
 from lifecycle.experiment.comparison import Comparison, RatioCheck
 from lifecycle.experiment.criteria import Criteria
+from lifecycle.experiment.measures import OUTCOME
 
 
 class Action(StrEnum):
@@ -125,8 +126,8 @@ def _describe(comparison: Comparison) -> str:
         return f"no difference of {measure.name} is known"
     difference = comparison.means[0] - comparison.means[1]
     format_ = format_ratio if measure.is_ratio else format_difference
-    rule = "worth a change from" if measure.role == "outcome" else "tolerated up to"
-    sign = -1 if measure.is_lower_better == (measure.role == "outcome") else 1
+    rule = "worth a change from" if measure.role == OUTCOME else "tolerated up to"
+    sign = -1 if measure.is_lower_better == (measure.role == OUTCOME) else 1
     return (
         f"{measure.name} differs by {format_(difference)}, between {format_(interval.low)} and "
         f"{format_(interval.high)}, {rule} {format_(sign * measure.threshold)}"
