@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from lifecycle.core.sequential import widen
 from lifecycle.experiment.analysis import evaluate
 from lifecycle.experiment.definitions import DAY, Experiment
 from lifecycle.experiment.measures import Measure, find_measures
@@ -16,6 +17,7 @@ from lifecycle.experiment.verdict import Action, Verdict
 from support.experiment import TIME
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass
@@ -87,3 +89,52 @@ def experiment(kind: str = "binary", window: float = 1, **criteria: object) -> E
             "criteria": merged,
         }
     )
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Many experiments of one stratum, each looked at several times: arrays of experiments by looks.
+
+    The same figures as `comparison.compare` has, from sums instead of users, which is a hundred times as fast.
+    """
+
+    estimate: Floats
+    error: Floats
+    size: Floats
+    fewest: Floats
+
+    @classmethod
+    def of(cls, weights: Floats, sums: Floats, squares: Floats, treated: Mask, looks: int, *, is_share: bool) -> Looks:
+        """Of arrays of experiments by users, who come in order.
+
+        weights, sums, squares  of each user's values: how many, their sum, and the sum of their squares
+        """
+        means, errors, counts = [], [], []
+        for mask in (treated, ~treated):
+            count, total, square = (_accumulate(array * mask, looks) for array in (weights, sums, squares))
+            means.append(total / count)
+            added = 1.0 if is_share else 0.0  # a 0 and a 1
+            spread = (square + added - (total + added) ** 2 / (count + 2 * added)) / (count + 2 * added - 1)
+            errors.append(spread / count)
+            counts.append(count)
+        size = counts[0] * counts[1] / (counts[0] + counts[1])
+        return cls(means[0] - means[1], np.sqrt(errors[0] + errors[1]), size, np.minimum(*counts))
+
+    def find(self, factors: Floats | float, minimum: int = 100) -> Mask:
+        """In which experiments any look of enough users finds a difference: a mean that is so many errors from 0."""
+        found: Mask = ((np.abs(self.estimate) > factors * self.error) & (self.fewest >= minimum)).any(axis=1)
+        return found
+
+    def find_better(self, factors: Floats | float, minimum: int = 100) -> Mask:
+        """The same, of a challenger whose mean is higher."""
+        found: Mask = ((self.estimate > factors * self.error) & (self.fewest >= minimum)).any(axis=1)
+        return found
+
+    def widen(self, level: float) -> Floats:
+        """The factors of a confidence sequence."""
+        return np.vectorize(lambda size: widen(size, level))(self.size)
+
+
+def _accumulate(array: Floats, looks: int) -> Floats:
+    starts = np.linspace(0, array.shape[1], looks, endpoint=False).astype(int)
+    return np.cumsum(np.add.reduceat(array, starts, axis=1), axis=1)
