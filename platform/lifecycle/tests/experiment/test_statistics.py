@@ -89,8 +89,19 @@ def test_a_confidence_sequence_is_wider_than_an_interval_for_one_look_around_the
     found = difference((sample(GENERATOR.normal(0, 1, 500)), sample(GENERATOR.normal(0, 1, 500))))
     once, any_time = compare_means(found, 0.05), look_any_time(found, 0.05)
     assert any_time.low < once.low < found.estimate < once.high < any_time.high
-    assert any_time.high - found.estimate == pytest.approx(widen(250, 0.05) * found.standard_error)
+    assert any_time.high - found.estimate == pytest.approx(widen(250, 0.05) * found.cautious_error)
     assert any_time.p_value > once.p_value
+
+
+def test_a_small_sample_that_varies_less_than_the_large_one_is_not_trusted() -> None:
+    large = GENERATOR.normal(0, 3, 900)
+    small = GENERATOR.normal(0, 1, 100)
+    found = difference((sample(small), sample(large)))
+    common = (99 * small.var(ddof=1) + 899 * large.var(ddof=1)) / 998
+    assert found.cautious_error == pytest.approx(np.sqrt(common / 100 + large.var(ddof=1) / 900))
+    assert found.standard_error < found.cautious_error
+    more = difference((sample(3 * small), sample(large / 3)))
+    assert more.cautious_error == more.standard_error
 
 
 def test_a_share_of_zeros_only_has_an_error_all_the_same() -> None:

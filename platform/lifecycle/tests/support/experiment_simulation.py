@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +101,7 @@ class Looks:
 
     estimate: Floats
     error: Floats
+    cautious_error: Floats
     size: Floats
     fewest: Floats
 
@@ -109,30 +111,36 @@ class Looks:
 
         weights, sums, squares  of each user's values: how many, their sum, and the sum of their squares
         """
-        means, errors, counts = [], [], []
+        means, variances, counts = [], [], []
         for mask in (treated, ~treated):
             count, total, square = (_accumulate(array * mask, looks) for array in (weights, sums, squares))
+            count = np.maximum(count, 2)  # fewer users have no variance, and their looks do not count
             means.append(total / count)
             added = 1.0 if is_share else 0.0  # a 0 and a 1
-            spread = (square + added - (total + added) ** 2 / (count + 2 * added)) / (count + 2 * added - 1)
-            errors.append(spread / count)
+            spread = square + added - (total + added) ** 2 / (count + 2 * added)
+            variances.append(spread / (count + 2 * added - 1))
             counts.append(count)
         size = counts[0] * counts[1] / (counts[0] + counts[1])
-        return cls(means[0] - means[1], np.sqrt(errors[0] + errors[1]), size, np.minimum(*counts))
+        freedom = counts[0] + counts[1] - 2
+        common = ((counts[0] - 1) * variances[0] + (counts[1] - 1) * variances[1]) / freedom
+        error, cautious = np.zeros_like(size), np.zeros_like(size)
+        for count, other, variance in ((*counts, variances[0]), (*counts[::-1], variances[1])):
+            error += variance / count
+            cautious += np.where(count < other, np.maximum(variance, common), variance) / count
+        return cls(means[0] - means[1], np.sqrt(error), np.sqrt(cautious), size, np.minimum(*counts))
 
-    def find(self, factors: Floats | float, minimum: int = 100) -> Mask:
-        """In which experiments any look of enough users finds a difference: a mean that is so many errors from 0."""
-        found: Mask = ((np.abs(self.estimate) > factors * self.error) & (self.fewest >= minimum)).any(axis=1)
+    def find_any_time(self, *, level: float = 0.05, is_better: bool = False) -> Mask:
+        """In which experiments any look of enough users finds a difference, or only a higher mean of the challenger."""
+        return self._find(np.vectorize(lambda size: widen(size, level))(self.size) * self.cautious_error, is_better)
+
+    def find_once(self, *, level: float = 0.05, is_better: bool = False) -> Mask:
+        """The same, of a test that is made for one look."""
+        return self._find(NormalDist().inv_cdf(1 - level / 2) * self.error, is_better)
+
+    def _find(self, margin: Floats, is_better: bool) -> Mask:
+        difference = self.estimate if is_better else np.abs(self.estimate)
+        found: Mask = ((difference > margin) & (self.fewest >= 100)).any(axis=1)
         return found
-
-    def find_better(self, factors: Floats | float, minimum: int = 100) -> Mask:
-        """The same, of a challenger whose mean is higher."""
-        found: Mask = ((self.estimate > factors * self.error) & (self.fewest >= minimum)).any(axis=1)
-        return found
-
-    def widen(self, level: float) -> Floats:
-        """The factors of a confidence sequence."""
-        return np.vectorize(lambda size: widen(size, level))(self.size)
 
 
 def _accumulate(array: Floats, looks: int) -> Floats:

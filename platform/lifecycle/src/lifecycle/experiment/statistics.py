@@ -56,13 +56,15 @@ class Sample:
 class Difference:
     """The challenger's mean less the champion's, over all strata.
 
-    means    the challenger's and the champion's, which the strata have the same weights in
-    size     the effective number of users: of one stratum, the product of both variants' divided by the sum
-    degrees  of freedom, of Student's distribution
+    means           the challenger's and the champion's, which the strata have the same weights in
+    cautious_error  the standard error if the smaller variant's values vary at least as much as both variants' do
+    size            the effective number of users: of one stratum, the product of both variants' divided by the sum
+    degrees         of freedom, of Student's distribution
     """
 
     means: tuple[float, float]
     standard_error: float
+    cautious_error: float
     size: float
     degrees: float
 
@@ -95,12 +97,13 @@ def pool(strata: Sequence[Stratum]) -> Difference | None:
     with np.errstate(all="ignore"):  # of sums beyond a float's range
         first, second = (float(weights @ [pair[variant].mean for pair in pairs]) for variant in (0, 1))
         parts = np.array([[sample.error for sample in pair] for pair in pairs]) * weights[:, None] ** 2
+        cautious = float(weights**2 @ [_find_cautious_error(*pair) for pair in pairs])
         freedom = np.array([[sample.size - 1 for sample in pair] for pair in pairs])
         variance = float(parts.sum())
         degrees = variance**2 / float((parts**2 / freedom).sum()) if variance > 0 else math.nan
-    if not (variance > 0 and math.isfinite(first - second) and math.isfinite(variance) and math.isfinite(degrees)):
+    if not (variance > 0 and all(map(math.isfinite, (first - second, variance, cautious, degrees)))):
         return None
-    return Difference((first, second), math.sqrt(variance), float(sizes.sum()), degrees)
+    return Difference((first, second), math.sqrt(variance), math.sqrt(cautious), float(sizes.sum()), degrees)
 
 
 def look_once(strata: Sequence[Stratum], difference: Difference, level: float) -> Interval:
@@ -138,9 +141,21 @@ def compare_proportions(challenger: tuple[int, int], champion: tuple[int, int], 
 
 def look_any_time(difference: Difference, level: float) -> Interval:
     """For any number of looks: with probability `level` at most, the true difference is ever outside of an interval."""
-    margin = widen(difference.size, level) * difference.standard_error
-    p_value = find_p_value(difference.estimate / difference.standard_error, difference.size, level)
+    margin = widen(difference.size, level) * difference.cautious_error
+    p_value = find_p_value(difference.estimate / difference.cautious_error, difference.size, level)
     return Interval("confidence sequence", difference.estimate - margin, difference.estimate + margin, p_value)
+
+
+def _find_cautious_error(first: Sample, second: Sample) -> float:
+    """The variance of the difference.
+
+    A small sample of skewed values, such as sums of money, mostly lacks the large ones: then its mean is too low, and
+    so is its variance, by which the mean looks certain. With the larger sample's values that is less so.
+    """
+    smaller, larger = sorted((first, second), key=lambda sample: sample.size)
+    freedom = (smaller.size - 1, larger.size - 1)
+    common = (smaller.variance * freedom[0] + larger.variance * freedom[1]) / sum(freedom)
+    return max(smaller.variance, common) / smaller.size + larger.error
 
 
 def _score(hits: int, size: int, level: float) -> tuple[float, float, float]:
