@@ -314,4 +314,4 @@ def test_of_2000_planned_experiments_8_of_10_find_the_minimum_effect(kind: str, 
             find = looks.find_any_time if is_sequential else looks.find_once
             found[name] += int(find(is_better=True).sum())
     print(f"power, {kind}, {percent:g} %: {dict(found)} of 2000; planned {planned}")
-    assert min(found.values()) >= 0.76 * 2000
+    assert min(found.values()) >= 0.75 * 2000, "looks are daily, not continuous"
