@@ -43,9 +43,19 @@ class Audit(Component):
             "arn:aws:cloudtrail:{}:{}:trail/{}", args.context.settings.location, args.account_id, self._trail_name
         )
         self._bucket = self._create_bucket(name)
-        self._create_trail(name)
-        self._create_flow_log(f"{name}-network")
+        self._trail_log_group = self._create_trail(name)
+        self._flow_log_group = self._create_flow_log(f"{name}-network")
         self.register_outputs({"destination": self._bucket.name})
+
+    @property
+    def trail_log_group(self) -> pulumi.Output[str]:
+        """Name of the log group of API calls."""
+        return self._trail_log_group
+
+    @property
+    def flow_log_group(self) -> pulumi.Output[str]:
+        """Name of the log group of the network's flows."""
+        return self._flow_log_group
 
     @property
     def contract(self) -> AuditContract:
@@ -78,7 +88,7 @@ class Audit(Component):
             allow(["s3:PutObject"], [objects], owned, service),
         ]
 
-    def _create_trail(self, name: str) -> None:
+    def _create_trail(self, name: str) -> pulumi.Output[str]:
         args = self._args
         logs = self._create_log_group(name, "audit")
         writer = self._create_writer_role(
@@ -110,8 +120,10 @@ class Audit(Component):
             # CloudTrail writes to the bucket and the log group before it creates the trail.
             opts=self.child_options(depends_on=[self._bucket, writer]),
         )
+        group: pulumi.Output[str] = logs.name
+        return group
 
-    def _create_flow_log(self, name: str) -> None:
+    def _create_flow_log(self, name: str) -> pulumi.Output[str]:
         args = self._args
         logs = self._create_log_group(name, "network")
         flows = pulumi.Output.format(
@@ -131,6 +143,8 @@ class Audit(Component):
             tags=args.context.naming.tags,
             opts=self.child_options(depends_on=[writer]),
         )
+        group: pulumi.Output[str] = logs.name
+        return group
 
     def _create_log_group(self, name: str, path: str) -> cloudwatch.LogGroup:
         prefix = self._args.context.naming.prefix

@@ -74,6 +74,11 @@ class Cluster(Component):
         return name
 
     @property
+    def log_group(self) -> pulumi.Output[str]:
+        """Name of the log group that the control plane writes to."""
+        return self._log_group
+
+    @property
     def node_security_group(self) -> pulumi.Output[str]:
         """ID of the group that EKS creates with the cluster, for all of its nodes."""
         group: pulumi.Output[str] = self._cluster.vpc_config.cluster_security_group_id
@@ -130,6 +135,7 @@ class Cluster(Component):
         )
         # EKS writes to the log group of this name. One that it creates would be unencrypted and never expire.
         logs = self._args.observability.create_log_group(name, f"/aws/eks/{self._name}/cluster", self.child_options())
+        self._log_group: pulumi.Output[str] = logs.name
         return eks.Cluster(
             name,
             name=self._name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import cloudwatch, ec2, rds
+from pulumi_aws import ec2, rds
 from pulumi_random import RandomId, RandomPassword
 
 from infra.aws.network import POSTGRES, Network, tcp_rule
@@ -48,13 +48,24 @@ class Database(Component):
         logs = args.observability.create_log_group(
             name, f"/aws/rds/instance/{self._identifier}/postgresql", self.child_options()
         )
+        self._log_group: pulumi.Output[str] = logs.name
         self._instance = self._create_instance(
             name,
             args,
             self.child_options(depends_on=[logs], protect=args.context.settings.resilience.deletion_protection),
         )
-        self._create_alarm(name, args.observability)
         self.register_outputs({"host": self._instance.address})
+
+    @property
+    def identifier(self) -> pulumi.Output[str]:
+        """The instance's name, by which CloudWatch knows it."""
+        identifier: pulumi.Output[str] = self._instance.identifier
+        return identifier
+
+    @property
+    def log_group(self) -> pulumi.Output[str]:
+        """Name of the log group that RDS writes to."""
+        return self._log_group
 
     @property
     def tracking_contract(self) -> DatabaseContract:
@@ -159,25 +170,6 @@ class Database(Component):
             parameters=[
                 rds.ParameterGroupParameterArgs(name=parameter, value=value) for parameter, value in parameters.items()
             ],
-            tags=self._context.naming.tags,
-            opts=self.child_options(),
-        )
-
-    def _create_alarm(self, name: str, observability: Observability) -> None:
-        cloudwatch.MetricAlarm(
-            f"{name}-cpu",
-            name=self._context.naming.regional_name("database-cpu", limit=255),
-            alarm_description="MLflow's database has been busy for a quarter of an hour",
-            namespace="AWS/RDS",
-            metric_name="CPUUtilization",
-            dimensions={"DBInstanceIdentifier": self._instance.identifier},
-            statistic="Average",
-            comparison_operator="GreaterThanThreshold",
-            threshold=80,
-            period=300,
-            evaluation_periods=3,
-            alarm_actions=observability.alert_topics,
-            ok_actions=observability.alert_topics,
             tags=self._context.naming.tags,
             opts=self.child_options(),
         )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pulumi
 from pulumi_aws import Provider, get_caller_identity_output
 
+from infra.aws.alerts import Alerts, AlertsArgs
 from infra.aws.artifacts import Artifacts, ArtifactsArgs
 from infra.aws.audit import Audit, AuditArgs
+from infra.aws.budget import Budget, BudgetArgs
 from infra.aws.cluster import Cluster, ClusterArgs
 from infra.aws.database import Database, DatabaseArgs
 from infra.aws.experiments import Experiments, ExperimentsArgs
@@ -15,6 +17,7 @@ from infra.aws.karpenter import Karpenter, KarpenterArgs
 from infra.aws.load_balancing import LoadBalancing, LoadBalancingArgs
 from infra.aws.network import Network, NetworkArgs
 from infra.aws.observability import Observability, ObservabilityArgs
+from infra.aws.queries import Queries, QueriesArgs
 from infra.aws.registry import Registry, RegistryArgs
 from infra.aws.secrets import Secrets, SecretsArgs
 from infra.aws.telemetry_stores import TelemetryStores, TelemetryStoresArgs
@@ -50,6 +53,9 @@ def create_foundation(context: StackContext) -> Foundation:
     load_balancing = LoadBalancing("load-balancing", LoadBalancingArgs(context, account, network, cluster), opts)
     training = Training("training", TrainingArgs(context, account, network, secrets, identities), opts)
     audit = Audit("audit", AuditArgs(context, account, network, observability, artifacts, experiments), opts)
+    Queries("queries", QueriesArgs(context, network, database, cluster, audit), opts)
+    Alerts("alerts", AlertsArgs(context, network, observability, database, cluster, audit), opts)
+    Budget("budget", BudgetArgs(context), opts)
 
     return Foundation(
         cluster=cluster.contract,

@@ -68,8 +68,8 @@ class Network(Component):
             name, "private", self._blocks.private, {"kubernetes.io/role/internal-elb": "1"}
         )
         self._data = self._create_subnets(name, "data", self._blocks.data, {})
-        gateways = self._create_nat_gateways(name)
-        tables = self._create_private_route_tables(name, gateways, self._create_hub_routes(f"{name}-hub"))
+        self._gateways = self._create_nat_gateways(name)
+        tables = self._create_private_route_tables(name, self._gateways, self._create_hub_routes(f"{name}-hub"))
         self._associate_route_tables(
             name,
             "data",
@@ -101,6 +101,11 @@ class Network(Component):
     @property
     def data_subnets(self) -> Sequence[pulumi.Output[str]]:
         return [subnet.id for subnet in self._data]
+
+    @property
+    def nat_gateways(self) -> Sequence[pulumi.Output[str]]:
+        """IDs of the gateways to the internet."""
+        return [gateway.id for gateway in self._gateways]
 
     @property
     def endpoints(self) -> Mapping[Store, Endpoint]:

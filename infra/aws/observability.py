@@ -54,8 +54,8 @@ class Observability(Component):
         return self._key
 
     @property
-    def alert_topics(self) -> Sequence[pulumi.Output[str]]:
-        """ARNs of the topics that receive alarms; empty without an address for alerts."""
+    def alert_receivers(self) -> Sequence[pulumi.Output[str]]:
+        """ARNs of the topics that receive alerts; empty without an address for alerts."""
         return [topic.arn for topic in self._topics]
 
     @property

@@ -8,14 +8,17 @@ import pulumi
 from pulumi_azure_native import Provider
 
 from infra.access import Store
+from infra.azure.alerts import Alerts, AlertsArgs
 from infra.azure.artifacts import Artifacts, ArtifactsArgs
 from infra.azure.audit import Audit, AuditArgs
+from infra.azure.budget import Budget, BudgetArgs
 from infra.azure.cluster import Cluster, ClusterArgs
 from infra.azure.database import PORT, Database, DatabaseArgs
 from infra.azure.experiments import Experiments, ExperimentsArgs
 from infra.azure.identity import Identities, IdentitiesArgs
 from infra.azure.network import Network, NetworkArgs
 from infra.azure.observability import Observability, ObservabilityArgs
+from infra.azure.queries import Queries, QueriesArgs
 from infra.azure.registry import Registry, RegistryArgs
 from infra.azure.secrets import Secrets, SecretsArgs
 from infra.azure.telemetry_stores import LOGS, TRACES, TelemetryStores, TelemetryStoresArgs
@@ -86,6 +89,9 @@ def create_foundation(context: StackContext) -> Foundation:
         ),
         opts,
     )
+    Queries("queries", QueriesArgs(context, network, observability), opts)
+    Alerts("alerts", AlertsArgs(context, network, observability, secrets, database, cluster), opts)
+    Budget("budget", BudgetArgs(context), opts)
 
     return Foundation(
         cluster=cluster.contract,

@@ -78,6 +78,7 @@ class Network(Component):
             opts=self.child_options(),
         )
         self._id: pulumi.Output[str] = self._network.id
+        self._gateway = self._create_nat_gateway(f"{name}-outbound")
         self._subnets: Mapping[str, pulumi.Output[str]] = {
             kind: subnet.id for kind, subnet in self._create_subnets(name, self._peer_with_hub(f"{name}-hub")).items()
         }
@@ -111,6 +112,12 @@ class Network(Component):
     def api_subnet(self) -> pulumi.Output[str]:
         """ID of the subnet delegated to the Kubernetes API server."""
         return self._subnets["api"]
+
+    @property
+    def nat_gateway(self) -> pulumi.Output[str]:
+        """ID of the gateway to the internet."""
+        gateway: pulumi.Output[str] = self._gateway.id
+        return gateway
 
     @property
     def database_zone(self) -> pulumi.Output[str]:
@@ -166,8 +173,7 @@ class Network(Component):
 
     def _create_subnets(self, name: str, peering: network.VirtualNetworkPeering | None) -> Mapping[str, network.Subnet]:
         blocks = self.blocks
-        gateway = self._create_nat_gateway(f"{name}-outbound")
-        nodes = self._create_subnet(f"{name}-nodes", blocks.nodes, rules=[], gateway=gateway, after=peering)
+        nodes = self._create_subnet(f"{name}-nodes", blocks.nodes, rules=[], gateway=self._gateway, after=peering)
         endpoints = self._create_subnet(
             f"{name}-endpoints",
             blocks.endpoints,

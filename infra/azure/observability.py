@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -51,8 +52,7 @@ class Observability(Component):
             opts=self.child_options(),
         )
         self._insights_id: pulumi.Output[str] = insights.id
-        if settings.telemetry.alert_email:
-            self._create_action_group(name, args)
+        self._groups = self._create_action_group(name, args)
         self.register_outputs({"logs": self._workspace.name})
 
     @property
@@ -66,12 +66,19 @@ class Observability(Component):
         return self._insights_id
 
     @property
+    def alert_receivers(self) -> Sequence[pulumi.Output[str]]:
+        """IDs of the groups that receive alerts; empty without an address for alerts."""
+        return [group.id for group in self._groups]
+
+    @property
     def contract(self) -> TelemetryContract:
         return TelemetryContract(logs=self._workspace.name)
 
-    def _create_action_group(self, name: str, args: ObservabilityArgs) -> None:
+    def _create_action_group(self, name: str, args: ObservabilityArgs) -> Sequence[monitor.ActionGroup]:
         naming, address = args.context.naming, args.context.settings.telemetry.alert_email
-        monitor.ActionGroup(
+        if not address:
+            return ()
+        group = monitor.ActionGroup(
             name,
             resource_group_name=args.network.resource_group,
             action_group_name=naming.regional_name("alerts", limit=260),
@@ -86,3 +93,4 @@ class Observability(Component):
             tags=naming.tags,
             opts=self.child_options(),
         )
+        return (group,)

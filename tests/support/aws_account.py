@@ -25,6 +25,12 @@ BUCKET, BUCKET_POLICY = "aws:s3/bucket:Bucket", "aws:s3/bucketPolicy:BucketPolic
 DATABASE, TABLE = "aws:rds/instance:Instance", "aws:dynamodb/table:Table"
 CLUSTER, NODES, ADDON = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup", "aws:eks/addon:Addon"
 ECR, DOMAIN = "aws:ecr/repository:Repository", "aws:sagemaker/domain:Domain"
+ALARM, DASHBOARD = "aws:cloudwatch/metricAlarm:MetricAlarm", "aws:cloudwatch/dashboard:Dashboard"
+METRIC_FILTER, QUERY = (
+    "aws:cloudwatch/logMetricFilter:LogMetricFilter",
+    "aws:cloudwatch/queryDefinition:QueryDefinition",
+)
+BUDGET = "aws:budgets/budget:Budget"
 SECRET, TEMPLATE = "aws:secretsmanager/secret:Secret", "aws:ec2/launchTemplate:LaunchTemplate"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 AUTOSCALING = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
@@ -50,6 +56,30 @@ POSTGRES = {
     "username": "mlflow",
     "password": "correcthorsebatterystaple",
     "backupRetentionPeriod": 7,
+}
+CPU_ALARM = {
+    "name": "cpu",
+    "namespace": "AWS/RDS",
+    "metricName": "CPUUtilization",
+    "statistic": "Average",
+    "comparisonOperator": "GreaterThanThreshold",
+    "evaluationPeriods": 1,
+    "period": 300,
+    "treatMissingData": "ignore",
+}
+FILTER = {
+    "name": "errors",
+    "logGroupName": "/acme/a",
+    "pattern": "ERROR",
+    "metricTransformation": {"name": "errors", "namespace": "Acme", "value": "1"},
+}
+MONTHLY_BUDGET = {
+    "name": "monthly",
+    "budgetType": "COST",
+    "timeUnit": "MONTHLY",
+    "limitAmount": "5000",
+    "limitUnit": "USD",
+    "notifications": [{"subscriberEmailAddresses": ["ml@example.com"]}],
 }
 EKS = {
     "name": "acme",

@@ -10,7 +10,10 @@ from infra import aws
 from infra.contract import Foundation, KarpenterContract
 from tests.support.recording import RecordedResource, Recorder, record_program, stack_context
 
-ALERTS: dict[str, Any] = {"telemetry": {"alertEmail": "ml@example.com", "retentionDays": 45}}
+ALERTS: dict[str, Any] = {
+    "telemetry": {"alertEmail": "ml@example.com", "retentionDays": 45},
+    "cost": {"monthlyBudget": 5000},
+}
 
 
 @dataclass(frozen=True)

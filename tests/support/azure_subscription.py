@@ -109,6 +109,61 @@ VALID_INPUTS: Mapping[str, dict[str, Any]] = {
         "workspaceId": f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/logs",
         "logs": [{"category": "AuditEvent", "enabled": True}],
     },
+    "monitor:MetricAlert": in_group(
+        ruleName="vault",
+        location="global",
+        enabled=True,
+        severity=1,
+        scopes=[VAULT],
+        evaluationFrequency="PT5M",
+        windowSize="PT15M",
+        criteria={
+            "allOf": [
+                {
+                    "name": "available",
+                    "metricName": "Availability",
+                    "timeAggregation": "Average",
+                    "operator": "LessThan",
+                    "threshold": 99,
+                }
+            ]
+        },
+    ),
+    "monitor:ScheduledQueryRule": in_group(
+        ruleName="pool",
+        severity=2,
+        scopes=[f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/logs"],
+        evaluationFrequency="PT15M",
+        windowSize="PT15M",
+        criteria={
+            "allOf": [
+                {
+                    "query": "KubeNodeInventory | summarize Nodes = count()",
+                    "timeAggregation": "Minimum",
+                    "metricMeasureColumn": "Nodes",
+                    "operator": "GreaterThanOrEqual",
+                    "threshold": 3,
+                    "failingPeriods": {"numberOfEvaluationPeriods": 1, "minFailingPeriodsToAlert": 1},
+                }
+            ]
+        },
+    ),
+    "applicationinsights:Workbook": in_group(
+        resourceName="0a1b2c3d-0000-4000-8000-000000000000",
+        displayName="acme-gw-dev",
+        kind="shared",
+        category="workbook",
+        serializedData='{"version": "Notebook/1.0", "items": []}',
+    ),
+    "consumption:Budget": {
+        "scope": f"/subscriptions/{CLOUD.account['subscriptionId']}",
+        "budgetName": "monthly",
+        "category": "Cost",
+        "timeGrain": "Monthly",
+        "amount": 5000,
+        "timePeriod": {"startDate": "2026-11-01T00:00:00Z"},
+        "notifications": {"Actual": {"enabled": True}},
+    },
     "monitor:DataCollectionRule": in_group(
         dataCollectionRuleName="rule",
         destinations={"logAnalytics": [{"name": "logs"}]},

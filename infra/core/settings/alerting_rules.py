@@ -1,4 +1,4 @@
-"""Rules between the settings of alerting."""
+"""Rules between the settings of alerting, and of the budget that alerts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from infra.core.settings.stack_settings import Settings
 
 def check_alerting(settings: Settings) -> Iterator[Fault]:
     """E-mail needs a server and an address; whoever signs in there has a name and a password."""
-    alerting = settings.alerting
+    alerting, budget = settings.alerting, settings.cost.monthly_budget
+    if budget and not settings.telemetry.alert_email:
+        yield Fault(
+            "cost.monthlyBudget",
+            "has nobody to tell: telemetry.alertEmail is not set",
+            "set telemetry.alertEmail, or remove it",
+            value=budget,
+            others=("telemetry.alertEmail",),
+        )
     if alerting.smtp_host and not settings.telemetry.alert_email:
         yield Fault(
             "alerting.smtpHost",

@@ -37,6 +37,7 @@ _PARTS: Mapping[frozenset[str], tuple[str, ...]] = {
         "alerting.heartbeat",
         "alerting.smtpPassword",
     ),
+    frozenset({"budget"}): ("cost.monthlyBudget", "telemetry.alertEmail"),
     frozenset({"observability"}): ("telemetry.retentionDays", "telemetry.alertEmail"),
 }
 # Part of names and tags everywhere, and so a cause only where a name is the matter.

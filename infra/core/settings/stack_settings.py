@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from infra.core.settings.clouds import Cloud, Environment
+from infra.core.settings.cost import CostSettings
 from infra.core.settings.defaults import defaults, merge
 from infra.core.settings.sections import (
     ClusterSettings,
@@ -72,6 +73,7 @@ class Settings(Section):
     training: TrainingSettings
     telemetry: TelemetrySettings
     alerting: AlertingSettings = AlertingSettings()
+    cost: CostSettings = CostSettings()
     gitops: GitopsSettings = GitopsSettings()
     images: ImageSettings = ImageSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()

@@ -10,11 +10,13 @@ from typing import Any
 
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws import (
+    billing,
     cluster,
     databases,
     endpoints,
     events,
     identity,
+    monitoring,
     network,
     nodes,
     references,
@@ -29,8 +31,8 @@ from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
 
 ACCOUNT = "111122223333"  # the account number of AWS's own documentation
-_REGIONAL = (network, endpoints, secrets, storage, databases, telemetry, events, cluster, nodes, training)
-_GLOBAL = (identity,)
+_REGIONAL = (network, endpoints, secrets, storage, databases, telemetry, monitoring, events, cluster, nodes, training)
+_GLOBAL = (identity, billing)
 
 
 def _add_region(model: ResourceModel) -> ResourceModel:

@@ -1,4 +1,4 @@
-"""CloudWatch logs and alarms, SNS, CloudTrail and VPC flow logs."""
+"""CloudWatch logs, SNS, CloudTrail and VPC flow logs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, get_name, key_allows, require_trust
 from rehearsal.simulator.aws.storage import BUCKET, BUCKET_POLICY
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
-from rehearsal.simulator.core.rules import matches, one_of, refuse_when, require_any, require_existing, require_unique
+from rehearsal.simulator.core.rules import matches, one_of, refuse_when, require_existing, require_unique
 
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 
@@ -70,11 +70,6 @@ def _check_trail_logs(request: ResourceRequest) -> str | None:
     return None
 
 
-def _has_invalid_period(request: ResourceRequest) -> bool:
-    period = request.get("period", UNKNOWN)
-    return period is not UNKNOWN and period not in (10, 20, 30) and period % 60 != 0
-
-
 MODELS = (
     ResourceModel(
         LOG_GROUP,
@@ -97,27 +92,6 @@ MODELS = (
             ),
         ),
         state_rules=(_check_log_key,),
-    ),
-    ResourceModel(
-        "aws:cloudwatch/metricAlarm:MetricAlarm",
-        id=get_name,
-        outputs={"arn": lambda request: request.fill(arn_template("cloudwatch", "alarm:")) + get_name(request)},
-        defaults=auto_named(prefix_path=""),
-        replace_on_changes=("name",),
-        transitions=UNRESTRICTED,
-        rules=(
-            *(
-                require_any(
-                    [path, "evaluationCriteria"],
-                    f"ValidationError: 1 validation error detected: Value null at '{path}' failed to satisfy "
-                    "constraint: Member must not be null",
-                )
-                for path in ("comparisonOperator", "evaluationPeriods")
-            ),
-            refuse_when(
-                _has_invalid_period, "ValidationError: Metric period {period} is not 10, 20, 30 or a multiple of 60"
-            ),
-        ),
     ),
     ResourceModel(
         "aws:sns/topic:Topic",

@@ -7,11 +7,13 @@ from typing import Any
 
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure import (
+    billing,
     cluster,
     databases,
     endpoints,
     identity,
     kubeconfig,
+    monitoring,
     network,
     nodes,
     references,
@@ -34,6 +36,8 @@ MODELS: Mapping[str, ResourceModel] = {
         storage,
         databases,
         telemetry,
+        monitoring,
+        billing,
         cluster,
         nodes,
         training,

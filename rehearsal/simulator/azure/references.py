@@ -26,6 +26,8 @@ def find_missing_reference(request: ResourceRequest, value: str) -> str | None:
     subscription = scope.split("/")[2]
     if subscription.lower() != request.account["subscriptionId"].lower():
         return f"SubscriptionNotFound: The subscription '{subscription}' could not be found."
+    if value.count("/") == 2:
+        return None  # the subscription itself
     if request.state.find(_IMPLICIT_CHILD.sub("", value)) or f"/{WATCHER_GROUP}/".lower() in value.lower():
         return None
     if request.type.startswith("azure-native:network:"):

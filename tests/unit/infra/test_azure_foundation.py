@@ -30,6 +30,7 @@ UNTAGGED = frozenset(
     f"azure-native:{type_}"
     for type_ in (
         "authorization:RoleAssignment",
+        "consumption:Budget",
         "cosmosdb:SqlResourceSqlContainer",
         "cosmosdb:SqlResourceSqlDatabase",
         "cosmosdb:SqlResourceSqlRoleAssignment",
@@ -95,6 +96,7 @@ def dev() -> DeclaredStack:
         },
         network={"hub": HUB},
         telemetry={"alertEmail": "ml@example.com"},
+        cost={"monthlyBudget": 5000},
         subscription=SUBSCRIPTION,
         tenant=TENANT,
         tags={"team": "recommendations"},

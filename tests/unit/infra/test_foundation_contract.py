@@ -36,6 +36,9 @@ COMPONENTS: Mapping[str, str] = {
     "identity": "Identities",
     "training": "Training",
     "audit": "Audit",
+    "queries": "Queries",
+    "alerts": "Alerts",
+    "budget": "Budget",
 }
 # Modules without a counterpart: what takes several resources on one cloud takes one on the other.
 HELPERS: Mapping[str, frozenset[str]] = {
@@ -62,7 +65,9 @@ class ResolvedFoundation:
 @pytest.fixture(scope="module", params=CLOUDS)
 def resolved(request: pytest.FixtureRequest) -> ResolvedFoundation:
     cloud = import_module(f"infra.{request.param}")
-    context = stack_context(request.param, cluster=POOLS)
+    context = stack_context(
+        request.param, cluster=POOLS, telemetry={"alertEmail": "ml@example.com"}, cost={"monthlyBudget": 5000}
+    )
     recorder, foundation = record_program(lambda: cloud.create_foundation(context), stack=f"{request.param}-dev")
     outputs = dict(outputs_of(foundation))
     return ResolvedFoundation(

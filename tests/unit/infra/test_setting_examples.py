@@ -69,6 +69,8 @@ def test_the_example_of_each_setting_is_allowed(setting: str, cloud: Cloud) -> N
         section = {name: find_example(f"alerting.{name}", cloud) for name in ("smtpHost", "smtpUser", "smtpPassword")}
         text = "\n".join(format_setting(["alerting"], section)).replace("groundwork:", "")
         text += "\ntelemetry: {alertEmail: ml-oncall@example.com}"
+    if setting == "cost.monthlyBudget":
+        text += "\ntelemetry: {alertEmail: ml-oncall@example.com}"
     if setting in ("pipelines.enabled", "lifecycle.pullRequests"):
         text += "\ngitops: {repository: 'https://git.example.com/acme/models.git'}"
     if setting == "resilience.multiZoneDatabase":

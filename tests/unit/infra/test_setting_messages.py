@@ -165,6 +165,7 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
             "is set without alerting.smtpPassword",
             "set alerting.smtpPassword too",
         ),
+        (AZURE, "cost: {monthlyBudget: 500}", "has nobody to tell", "set telemetry.alertEmail"),
         (AZURE, "telemetry: {alertEmail: nobody}", "must be one e-mail address", "ml-oncall@example.com"),
         (AZURE, "telemetry: {alertEmail: 'a@example.com, b@example.com'}", "must be one e-mail", "address of a group"),
     ],

@@ -51,6 +51,12 @@ AZURE = [
         "AuditEvents",
         "whether vaults have logs of the category 'AuditEvents', did you mean 'AuditEvent'?",
     ),
+    (
+        "monitor:MetricAlert",
+        "criteria.allOf.0.metricName",
+        "Availibility",
+        "whether vaults have the metric 'Availibility', did you mean 'Availability'?",
+    ),
     ("storage:StorageAccount", "sku.name", "StandardV2_LRS", "the SKU 'StandardV2_LRS', did you mean 'Standard_LRS'?"),
     ("dbforpostgresql:Configuration", "configurationName", "log_connections", "the parameter 'log_connections'"),
     ("containerservice:ManagedCluster", "kubernetesVersion", "1.99", "whether AKS offers Kubernetes 1.99"),

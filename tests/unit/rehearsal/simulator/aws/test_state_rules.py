@@ -19,9 +19,11 @@ from tests.support.aws_account import (
     DATABASE,
     EVENT_RULE,
     EVENT_TARGET,
+    FILTER,
     INSTANCE_PROFILE,
     ITEMS,
     LOGS,
+    METRIC_FILTER,
     POSTGRES,
     QUEUE,
     QUEUE_POLICY,
@@ -35,6 +37,13 @@ from tests.support.aws_account import (
     allow,
     policy,
 )
+
+
+def test_a_metric_is_counted_in_a_log_group_that_exists(account: Account) -> None:
+    with pytest.raises(CloudError, match="log group does not exist"):
+        account.create(METRIC_FILTER, **FILTER)
+    account.create(LOGS, name="/acme/a")
+    account.create(METRIC_FILTER, **FILTER)
 
 
 def test_a_role_with_policies_cannot_be_deleted(account: Account) -> None:

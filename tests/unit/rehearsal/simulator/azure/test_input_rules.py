@@ -18,6 +18,7 @@ from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import Values
 from tests.support.azure_subscription import GROUP, ROLES, VALID_INPUTS, Subscription, identity_id, with_change
 
+CONDITION = "criteria.allOf.0"
 SCALE = "properties.properties.scaleSettings"
 
 # type, path, a value that Azure refuses there, and a part of the error message.
@@ -51,6 +52,36 @@ REFUSED = [
     ("applicationinsights:Component", "workspaceResourceId", None, "WorkspaceResourceId"),
     ("monitor:ActionGroup", "groupShortName", "thirteen chars", "12 characters"),
     ("monitor:DiagnosticSetting", "workspaceId", None, "data sink"),
+    ("monitor:MetricAlert", "location", "westeurope", "is not 'global'"),
+    ("monitor:MetricAlert", "scopes", [], "needs a scope"),
+    ("monitor:MetricAlert", "severity", 5, "severity 5"),
+    ("monitor:MetricAlert", "evaluationFrequency", "PT10M", "evaluationFrequency 'PT10M'"),
+    ("monitor:MetricAlert", "windowSize", "PT45M", "windowSize 'PT45M'"),
+    ("monitor:MetricAlert", "windowSize", "PT1M", "not be shorter"),
+    ("monitor:MetricAlert", "criteria.allOf", [], "needs a condition"),
+    ("monitor:MetricAlert", f"{CONDITION}.operator", "Above", "operator 'Above'"),
+    ("monitor:MetricAlert", f"{CONDITION}.timeAggregation", "Median", "timeAggregation 'Median'"),
+    ("monitor:ScheduledQueryRule", "scopes", [], "needs a scope"),
+    ("monitor:ScheduledQueryRule", "evaluationFrequency", "PT7M", "evaluationFrequency 'PT7M'"),
+    ("monitor:ScheduledQueryRule", "windowSize", "PT12H", "windowSize 'PT12H'"),
+    ("monitor:ScheduledQueryRule", "windowSize", "PT5M", "not be shorter"),
+    ("monitor:ScheduledQueryRule", "criteria.allOf", [], "needs a condition"),
+    ("monitor:ScheduledQueryRule", f"{CONDITION}.query", "// nothing but a comment", "query must not be empty"),
+    ("monitor:ScheduledQueryRule", f"{CONDITION}.operator", "GreaterOrLessThan", "operator 'GreaterOrLessThan'"),
+    ("monitor:ScheduledQueryRule", f"{CONDITION}.timeAggregation", "Median", "timeAggregation 'Median'"),
+    ("monitor:ScheduledQueryRule", f"{CONDITION}.metricMeasureColumn", None, "metricMeasureColumn is required"),
+    ("monitor:ScheduledQueryRule", f"{CONDITION}.dimensions", [{"name": "a"}] * 7, "at most 6 dimensions"),
+    ("monitor:ScheduledQueryRule", f"{CONDITION}.failingPeriods.numberOfEvaluationPeriods", 7, "1 to 6"),
+    ("applicationinsights:Workbook", "resourceName", "overview", "must be a GUID"),
+    ("applicationinsights:Workbook", "kind", "user", "must be 'shared'"),
+    ("applicationinsights:Workbook", "serializedData", "Notebook/1.0", "as JSON"),
+    ("applicationinsights:Workbook", "displayName", "", "needs the property displayName"),
+    ("consumption:Budget", "budgetName", "a month", "budget name"),
+    ("consumption:Budget", "timeGrain", "Daily", "time grain"),
+    ("consumption:Budget", "amount", -1, "not be negative"),
+    ("consumption:Budget", "timePeriod.startDate", "2026-11-02T00:00:00Z", "first of a month"),
+    ("consumption:Budget", "timePeriod.startDate", "2017-05-01T00:00:00Z", "June 1, 2017"),
+    ("consumption:Budget", "notifications", {str(number): {} for number in range(6)}, "at most 5 notifications"),
     ("monitor:DataCollectionRule", "dataFlows.0.destinations", ["elsewhere"], "InvalidPayload"),
     ("keyvault:Vault", "vaultName", "kv--one", "VaultNameNotValid"),
     ("keyvault:Vault", "vaultName", "a" * 25, "VaultNameNotValid"),
@@ -145,6 +176,16 @@ def test_unknown_inputs_pass(type_: str, path: str) -> None:
     assert Subscription().check(type_, with_change(VALID_INPUTS[type_], path, UNKNOWN)) == []
     whole = path.split(".", 1)[0]
     assert Subscription().check(type_, with_change(VALID_INPUTS[type_], whole, UNKNOWN)) == []
+
+
+def test_an_alert_on_logs_looks_back_two_days_at_most() -> None:
+    rule = with_change(VALID_INPUTS["monitor:ScheduledQueryRule"], "windowSize", "P2D")
+    assert Subscription().check("monitor:ScheduledQueryRule", rule) == []
+    periods = {"numberOfEvaluationPeriods": 2, "minFailingPeriodsToAlert": 1}
+    (reason,) = Subscription().check(
+        "monitor:ScheduledQueryRule", with_change(rule, f"{CONDITION}.failingPeriods", periods)
+    )
+    assert "longer than two days" in reason
 
 
 def test_an_unknown_azure_environment_is_refused() -> None:

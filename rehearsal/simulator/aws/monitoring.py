@@ -1,0 +1,229 @@
+"""CloudWatch alarms, dashboards, saved queries, and metrics that are counted in logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kernel.values import UNKNOWN
+from rehearsal.simulator.aws.naming import auto_named
+from rehearsal.simulator.aws.rules import arn_template, get_name
+from rehearsal.simulator.aws.telemetry import LOG_GROUP
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
+from rehearsal.simulator.core.rules import (
+    in_range,
+    list_objects,
+    matches,
+    one_of,
+    parse_json,
+    refuse_when,
+    require_any,
+    require_existing,
+)
+
+# Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+_HOUR, _DAY, _WEEK = 3600, 86_400, 604_800  # seconds
+_MAXIMUM_ACTIONS = 5
+_STATISTICS = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
+_MISSING_DATA = ("breaching", "notBreaching", "ignore", "missing")
+_OPERATORS = (
+    "GreaterThanOrEqualToThreshold",
+    "GreaterThanThreshold",
+    "LessThanThreshold",
+    "LessThanOrEqualToThreshold",
+    "LessThanLowerOrGreaterThanUpperThreshold",
+    "LessThanLowerThreshold",
+    "GreaterThanUpperThreshold",
+)
+# Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
+_WIDGETS = ("alarm", "custom", "explorer", "log", "metric", "text")
+_MAXIMUM_WIDGETS, _GRID_WIDTH, _GRID_HEIGHT = 500, 24, 1000
+
+
+def _has_invalid_period(request: ResourceRequest) -> bool:
+    period = request.get("period", UNKNOWN)
+    return period is not UNKNOWN and period not in (10, 20, 30) and period % 60 != 0
+
+
+def _evaluates_too_long(request: ResourceRequest) -> bool:
+    period, periods = request.get("period", UNKNOWN), request.get("evaluationPeriods", UNKNOWN)
+    if UNKNOWN in (period, periods):
+        return False
+    return bool(period * periods > (_DAY if period < _HOUR else _WEEK))
+
+
+def _has_more_points_than_periods(request: ResourceRequest) -> bool:
+    points, periods = request.get("datapointsToAlarm", UNKNOWN), request.get("evaluationPeriods", UNKNOWN)
+    return UNKNOWN not in (points, periods) and points > periods
+
+
+def _has_too_many_actions(request: ResourceRequest) -> bool:
+    lists = (request.get(path) for path in ("alarmActions", "okActions", "insufficientDataActions"))
+    return any(isinstance(actions, list) and len(actions) > _MAXIMUM_ACTIONS for actions in lists)
+
+
+def _lacks_metric(request: ResourceRequest) -> bool:
+    return request.get("metricName") is not None and request.get("namespace") is None
+
+
+def _returns_not_one(request: ResourceRequest) -> bool:
+    queries = list(list_objects(request, "metricQueries"))
+    returned = [query.get("returnData") for query in queries]
+    return bool(queries) and UNKNOWN not in returned and returned.count(True) != 1
+
+
+def _check_dashboard_body(request: ResourceRequest) -> str | None:
+    body = parse_json(request.get("dashboardBody"))
+    if body is UNKNOWN:
+        return None
+    problem = next(_find_body_problems(body), None)
+    return problem and f"InvalidParameterInput: The dashboard body is invalid, there are 1 validation errors: {problem}"
+
+
+def _find_body_problems(body: Any) -> Iterator[str]:
+    if not isinstance(body, Mapping):
+        yield "The field DashboardBody must be a valid JSON object"
+        return
+    widgets = body.get("widgets")
+    if not isinstance(widgets, list):
+        yield 'Should have required property "widgets"'
+        return
+    if len(widgets) > _MAXIMUM_WIDGETS:
+        yield f"widgets: Should not have more than {_MAXIMUM_WIDGETS} items"
+    for number, widget in enumerate(widgets):
+        yield from (f"/widgets/{number}: {problem}" for problem in _find_widget_problems(widget))
+
+
+def _find_widget_problems(widget: Mapping[str, Any]) -> Iterator[str]:
+    kind, properties = widget.get("type"), widget.get("properties")
+    if kind not in _WIDGETS:
+        yield f"type: Should match one of {', '.join(_WIDGETS)}"
+    if not isinstance(properties, Mapping):
+        yield 'Should have required property "properties"'
+    elif kind == "metric" and not properties.get("metrics"):
+        yield 'properties: Should have required property "metrics"'
+    elif kind in ("log", "metric") and not properties.get("region"):
+        yield 'properties: Should have required property "region"'
+    for side, maximum in (("width", _GRID_WIDTH), ("height", _GRID_HEIGHT)):
+        if not 1 <= widget.get(side, 1) <= maximum:
+            yield f"{side}: Should be from 1 to {maximum}"
+
+
+def _lacks_query(request: ResourceRequest) -> bool:
+    query = request.get("queryString", UNKNOWN)
+    return query is not UNKNOWN and not 1 <= len(str(query).strip()) <= 10_000
+
+
+MODELS = (
+    ResourceModel(
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        id=get_name,
+        outputs={"arn": lambda request: request.fill(arn_template("cloudwatch", "alarm:")) + get_name(request)},
+        defaults=auto_named(prefix_path=""),
+        replace_on_changes=("name",),
+        transitions=UNRESTRICTED,
+        rules=(
+            *(
+                require_any(
+                    [path, "evaluationCriteria"],
+                    f"ValidationError: 1 validation error detected: Value null at '{path}' failed to satisfy "
+                    "constraint: Member must not be null",
+                )
+                for path in ("comparisonOperator", "evaluationPeriods")
+            ),
+            require_any(
+                ["metricName", "metricQueries", "evaluationCriteria"],
+                "ValidationError: Exactly one of MetricName, Metrics and EvaluationCriteria is required",
+            ),
+            refuse_when(_lacks_metric, "ValidationError: Metric {metricName} has no Namespace"),
+            matches("namespace", r"[^:].{0,254}", "ValidationError: Value '{value}' at 'namespace' failed: [^:].*"),
+            one_of("comparisonOperator", _OPERATORS, "expected comparison_operator to be valid, got {value}"),
+            one_of("statistic", _STATISTICS, "expected statistic to be valid, got {value}"),
+            one_of("treatMissingData", _MISSING_DATA, "expected treat_missing_data to be valid, got {value}"),
+            in_range("evaluationPeriods", 1, _WEEK, "expected evaluation_periods to be at least (1), got {value}"),
+            refuse_when(
+                _has_invalid_period, "ValidationError: Metric period {period} is not 10, 20, 30 or a multiple of 60"
+            ),
+            refuse_when(
+                _evaluates_too_long,
+                "ValidationError: Metrics cannot be checked across more than a day (EvaluationPeriods * Period must "
+                "be <= 86400), and with periods of an hour or more across more than seven days (<= 604800)",
+            ),
+            refuse_when(
+                _has_more_points_than_periods,
+                "ValidationError: DatapointsToAlarm {datapointsToAlarm} is more than EvaluationPeriods "
+                "{evaluationPeriods}",
+            ),
+            refuse_when(_has_too_many_actions, f"ValidationError: at most {_MAXIMUM_ACTIONS} actions for a state"),
+            refuse_when(
+                _returns_not_one, "ValidationError: Exactly one element of the metrics list should return data"
+            ),
+        ),
+    ),
+    # Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutMetricFilter.html
+    ResourceModel(
+        "aws:cloudwatch/logMetricFilter:LogMetricFilter",
+        id=get_name,
+        required=("logGroupName", "metricTransformation", "pattern"),
+        defaults=auto_named(prefix_path=""),
+        replace_on_changes=("name", "logGroupName"),
+        transitions=UNRESTRICTED,
+        rules=(
+            matches("name", r"[^:*]{1,512}", "InvalidParameterException: filterName '{value}' must match [^:*]*"),
+            matches("pattern", r"(?s).{0,1024}", "InvalidParameterException: filterPattern is over 1024 characters"),
+            matches("metricTransformation.name", r"[^:*$]{1,255}", "InvalidParameterException: metricName '{value}'"),
+            matches(
+                "metricTransformation.namespace",
+                r"[^:*$]{1,255}",
+                "InvalidParameterException: metricNamespace '{value}' must match [^:*$]*",
+            ),
+            refuse_when(
+                lambda request: (
+                    request.get("metricTransformation.dimensions") is not None
+                    and request.get("metricTransformation.defaultValue") is not None
+                ),
+                "InvalidParameterException: A metric with dimensions cannot have a default value",
+            ),
+        ),
+        state_rules=(
+            require_existing(
+                "logGroupName", LOG_GROUP, "ResourceNotFoundException: The specified log group does not exist."
+            ),
+        ),
+    ),
+    # Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutQueryDefinition.html
+    ResourceModel(
+        "aws:cloudwatch/queryDefinition:QueryDefinition",
+        id="{uuid}",
+        name_path="name",
+        outputs={"queryDefinitionId": "{id}"},
+        required=("queryString",),
+        defaults=auto_named(prefix_path=""),
+        transitions=UNRESTRICTED,
+        rules=(
+            matches("name", r".{1,255}", "InvalidParameterException: the name must have 1 to 255 characters"),
+            refuse_when(
+                _lacks_query, "InvalidParameterException: queryString must have 1 to 10000 characters of a query"
+            ),
+        ),
+    ),
+    # Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
+    ResourceModel(
+        "aws:cloudwatch/dashboard:Dashboard",
+        id="{dashboardName}",
+        outputs={"dashboardArn": "arn:aws:cloudwatch::{account}:dashboard/{dashboardName}"},
+        required=("dashboardBody",),
+        defaults=auto_named("dashboardName", prefix_path=""),
+        replace_on_changes=("dashboardName",),
+        transitions=UNRESTRICTED,
+        rules=(
+            matches(
+                "dashboardName",
+                r"[A-Za-z0-9_-]{1,255}",
+                "InvalidParameterInput: The value {value} for field DashboardName contains invalid characters. It "
+                "can only contain alphanumerics, dash (-) and underscore (_).",
+            ),
+            _check_dashboard_body,
+        ),
+    ),
+)
