@@ -209,7 +209,7 @@ class Alerts(Component):
             enabled=True,
             auto_mitigate=True,
             scopes=[self._args.observability.workspace_id],
-            # Every 15 minutes is billed at a third of every 5: https://azure.microsoft.com/pricing/details/monitor/
+            # Alerts on logs are billed by how often they run: https://azure.microsoft.com/pricing/details/monitor/
             evaluation_frequency="PT15M",
             window_size="PT15M",
             # A new workspace has a table only once something is in it.

@@ -1,4 +1,4 @@
-"""Microsoft's parser of KQL, from its npm package, whose version and digest are pinned beside check.js. Proves nothing."""
+"""Microsoft's parser of KQL, from its npm package: version and digest are pinned beside check.js. Proves nothing."""
 
 from __future__ import annotations
 

@@ -62,7 +62,6 @@ from tests.support.aws_account import (
     policy,
 )
 
-
 WIDGET = {"type": "metric", "width": 12, "properties": {"region": "eu-west-1", "metrics": [["AWS/RDS", "CPU"]]}}
 BODY = json.dumps({"widgets": [WIDGET]})
 
