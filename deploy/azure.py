@@ -27,6 +27,7 @@ NAMESPACES = {
     "applicationinsights": "Microsoft.Insights",
     "authorization": "Microsoft.Authorization",
     "compute": "Microsoft.Compute",
+    "consumption": "Microsoft.Consumption",
     "containerregistry": "Microsoft.ContainerRegistry",
     "containerservice": "Microsoft.ContainerService",
     "cosmosdb": "Microsoft.DocumentDB",

@@ -15,8 +15,8 @@ TENANT = "00000000-0000-0000-0000-000000000002"
 
 _COMPUTE = "/providers/Microsoft.Compute"
 NAMESPACES = (
-    "Authorization Compute ContainerRegistry ContainerService DBforPostgreSQL DocumentDB Insights KeyVault "
-    "MachineLearningServices ManagedIdentity Network OperationalInsights PolicyInsights Resources Storage"
+    "Authorization Compute Consumption ContainerRegistry ContainerService DBforPostgreSQL DocumentDB Insights "
+    "KeyVault MachineLearningServices ManagedIdentity Network OperationalInsights PolicyInsights Resources Storage"
 ).split()
 
 
