@@ -20,6 +20,7 @@ from rehearsal.simulator.core.rules import (
     require_any,
     require_existing,
 )
+from rehearsal.simulator.core.values import has_unknown
 
 # Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 _HOUR, _DAY, _WEEK = 3600, 86_400, 604_800  # seconds
@@ -67,9 +68,10 @@ def _lacks_metric(request: ResourceRequest) -> bool:
 
 
 def _returns_not_one(request: ResourceRequest) -> bool:
-    queries = list(list_objects(request, "metricQueries"))
-    returned = [query.get("returnData") for query in queries]
-    return bool(queries) and UNKNOWN not in returned and returned.count(True) != 1
+    if has_unknown(request.get("metricQueries")):
+        return False
+    returned = [query.get("returnData") for query in list_objects(request, "metricQueries")]
+    return bool(returned) and returned.count(True) != 1
 
 
 def _check_dashboard_body(request: ResourceRequest) -> str | None:
@@ -178,9 +180,9 @@ MODELS = (
                 "InvalidParameterException: metricNamespace '{value}' must match [^:*$]*",
             ),
             refuse_when(
-                lambda request: (
-                    request.get("metricTransformation.dimensions") is not None
-                    and request.get("metricTransformation.defaultValue") is not None
+                lambda request: all(
+                    request.get(f"metricTransformation.{name}") not in (None, UNKNOWN)
+                    for name in ("dimensions", "defaultValue")
                 ),
                 "InvalidParameterException: A metric with dimensions cannot have a default value",
             ),

@@ -88,9 +88,8 @@ def _has_short_window(request: ResourceRequest) -> bool:
 
 def _evaluates_too_long(request: ResourceRequest) -> bool:
     window = _MINUTES.get(str(request.get("windowSize")), 0)
-    numbers = [
-        condition.get("failingPeriods", {}).get("numberOfEvaluationPeriods", 1) for condition in _conditions(request)
-    ]
+    periods = [condition.get("failingPeriods") for condition in _conditions(request)]
+    numbers = [each.get("numberOfEvaluationPeriods", 1) for each in periods if isinstance(each, Mapping)]
     return any(isinstance(number, int) and window * number > _LONGEST_RANGE for number in numbers)
 
 
@@ -98,8 +97,8 @@ def _conditions(request: ResourceRequest) -> list[Mapping[str, Any]]:
     return list(list_objects(request, "criteria.allOf"))
 
 
-def _require_scope(request: ResourceRequest) -> str | None:
-    return "BadRequest: An alert needs a scope." if request.get("scopes") in (None, []) else None
+def _require_item(path: str, what: str) -> Rule:
+    return refuse_when(lambda request: request.get(path) in (None, []), f"BadRequest: An alert needs a {what}.")
 
 
 def _check_metric_conditions(request: ResourceRequest) -> str | None:
@@ -108,10 +107,7 @@ def _check_metric_conditions(request: ResourceRequest) -> str | None:
             value = condition.get(name)
             if value is not UNKNOWN and value not in allowed:
                 return f"BadRequest: The {name} '{value}' is not one of {', '.join(allowed)}."
-    return None if _conditions(request) or request.get("criteria", UNKNOWN) is UNKNOWN else _NO_CONDITION
-
-
-_NO_CONDITION = "BadRequest: An alert needs a condition."
+    return None
 
 
 def _check_log_condition(condition: Mapping[str, Any]) -> str | None:
@@ -145,12 +141,8 @@ def _check_periods(periods: Mapping[str, Any]) -> str | None:
 
 
 def _check_log_conditions(request: ResourceRequest) -> str | None:
-    if request.get("criteria", UNKNOWN) is UNKNOWN:
-        return None
-    conditions = _conditions(request)
-    if not conditions:
-        return _NO_CONDITION
-    return next((problem for condition in conditions if (problem := _check_log_condition(condition))), None)
+    problems = (_check_log_condition(condition) for condition in _conditions(request))
+    return next(filter(None, problems), None)
 
 
 def _note_metrics(request: ResourceRequest) -> str | None:
@@ -182,7 +174,8 @@ def _alert_rules(frequencies: tuple[str, ...], windows: tuple[str, ...]) -> tupl
             "{evaluationFrequency}.",
         ),
         in_range("severity", 0, 4, "BadRequest: The severity {value} is not 0 to 4."),
-        _require_scope,
+        _require_item("scopes", "scope"),
+        _require_item("criteria.allOf", "condition"),
     )
 
 
@@ -205,7 +198,6 @@ MODELS = (
         "Microsoft.Insights/scheduledQueryRules/{ruleName}",
         transitions=UNRESTRICTED,
         located=True,
-        required=("criteria", "scopes"),
         rules=(
             *_alert_rules(_LOG_FREQUENCIES, _LOG_WINDOWS),
             refuse_when(
