@@ -28,6 +28,7 @@ from rehearsal.kubernetes.readiness import (
     monitors,
     network_flows,
     presence,
+    services,
     workloads,
 )
 from rehearsal.kubernetes.readiness.problem import Problem
@@ -108,7 +109,7 @@ class Cluster:
             version=self.plane.version,
             pods=Counter(pod.get("status", {}).get("phase", "Unknown") for pod in api.list("v1", "Pod")),
             capacity=capacity.summarize_capacity(api),
-            notes=[*self._cloud_controller.notes(), *self._controllers.notes(), *self._list_unreachable(served_kinds)],
+            notes=[*self._cloud_controller.notes(), *self._controllers.notes(), *self._list_unchecked(served_kinds)],
             served_kinds=sorted(served_kinds),
             simulated_webhook_calls=self._egress.simulated_webhook_calls(),
             unserved_objects=custom_objects.count_unserved_objects(api, served_kinds),
@@ -120,9 +121,11 @@ class Cluster:
             ],
         )
 
-    def _list_unreachable(self, served_kinds: Collection[str]) -> list[str]:
+    def _list_unchecked(self, served_kinds: Collection[str]) -> list[str]:
+        """Notes of what in the cluster could not be checked."""
         snapshot = Snapshot(self.plane.api)
-        return applications.list_unreachable(snapshot) if applications.KIND in served_kinds else []
+        unreachable = applications.list_unreachable(snapshot) if applications.KIND in served_kinds else []
+        return [*unreachable, *services.list_departed(snapshot)]
 
     def _find_traffic_problems(self) -> list[Problem]:
         """Monitors without targets, and needed connections that network policies block."""

@@ -30,6 +30,9 @@ def _build_options(context: LaunchContext) -> LaunchOptions:
             f"--web.listen-address={HOST}:{context.port}",
             f"--web.cert-file={context.certificate.cert_file}",
             f"--web.key-file={context.certificate.key_file}",
+            # It writes the nodes' addresses into the Service of the kubelets every three minutes by default, longer
+            # than a rehearsal waits after nodes were replaced.
+            "--kubelet-sync-period=5s",
         ],
         {"KUBECONFIG": str(context.kubeconfig)},
     )

@@ -16,6 +16,7 @@ from rehearsal.kubernetes.readiness.problem import Problem, describe_object
 from rehearsal.kubernetes.readiness.services import (
     Target,
     find_container_port,
+    has_addresses,
     list_running_pods,
     list_selected_pods,
     list_targets,
@@ -139,7 +140,8 @@ def _resolve_endpoint(
             yield _Unresolved(f"{name} selects no pods", _nearest_pod(snapshot, service))
         return
     targets = list_targets(snapshot, service, found[0])
-    if not targets and (service["metadata"]["namespace"], service["metadata"]["name"]) != _API_SERVER:
+    is_api_server = (service["metadata"]["namespace"], service["metadata"]["name"]) == _API_SERVER
+    if not targets and not has_addresses(snapshot, service, found[0]) and not is_api_server:
         where = "no container of its pods" if selector else "no address of it"
         wanted = found[0].get("targetPort") or found[0]["port"]
         yield _Unresolved(f"{name}: {where} has the port '{wanted}'", "name a port that its pods listen on")

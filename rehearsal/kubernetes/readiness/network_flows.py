@@ -332,7 +332,9 @@ class _Needs:
             return self._describe_pod(target.pod), self._end_of(target.pod)
         if target.address in self._node_addresses:
             return "nodes", End(EndKind.NODE, addresses=(f"{target.address}/32",))
-        return "API server", End(EndKind.API_SERVER, addresses=self._network.api_servers)
+        if f"{target.address}/32" in self._network.api_servers:
+            return "API server", End(EndKind.API_SERVER, addresses=self._network.api_servers)
+        return target.address, End(EndKind.OUTSIDE, addresses=(f"{target.address}/32",))
 
     def _end_of(self, pod: Object) -> End:
         if not pod["spec"].get("hostNetwork"):

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kernel.paths import look_up
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.readiness.label_selectors import labels_of
+from rehearsal.kubernetes.readiness.problem import describe_object
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
 
 
@@ -50,14 +52,65 @@ def list_targets(snapshot: Snapshot, service: Object, port: Mapping[str, Any]) -
     pods = list_selected_pods(snapshot, service)
     if service["spec"].get("selector"):
         return [Target(pod, "", number) for pod in pods if (number := find_container_port(pod, target))]
-    endpoints = snapshot.get("v1", "Endpoints", service["metadata"]["name"], service["metadata"]["namespace"]) or {}
     return [
-        Target(None, address["ip"], int(listed["port"]))
-        for subset in endpoints.get("subsets") or ()
-        for listed in subset.get("ports") or ()
-        if listed.get("name") == port.get("name")
-        for address in subset.get("addresses") or ()
+        target
+        for address, number in _list_addresses(snapshot, service, port)
+        if (target := _find_holder(snapshot, address, number))
     ]
+
+
+def has_addresses(snapshot: Snapshot, service: Object, port: Mapping[str, Any]) -> bool:
+    """Whether a Service without a selector lists addresses with the port, of whatever is there or has been."""
+    return any(_list_addresses(snapshot, service, port))
+
+
+def list_departed(snapshot: Snapshot) -> list[str]:
+    """A note for each Service that lists addresses of nodes or pods which are gone.
+
+    Whoever wrote the addresses looks again in time: the Prometheus operator at kubelets after its sync period.
+    """
+    notes = []
+    for service in snapshot.list("v1", "Service"):
+        ports = () if service["spec"].get("selector") else service["spec"].get("ports") or ()
+        addresses = (address for port in ports for address, _ in _list_addresses(snapshot, service, port))
+        departed = {address["ip"] for address in addresses if _find_holder(snapshot, address, 0) is None}
+        if departed:
+            listed = ", ".join(sorted(departed))
+            notes.append(
+                f"{describe_object(service)} still lists addresses that no node or pod has any more, to which "
+                f"connections were not checked: {listed}"
+            )
+    return notes
+
+
+def _list_addresses(
+    snapshot: Snapshot, service: Object, port: Mapping[str, Any]
+) -> Iterator[tuple[Mapping[str, Any], int]]:
+    """The addresses that somebody has written for a port of a Service without a selector, each with the port's number.
+
+    An address is of the form `{"ip": ..., "nodeName": ..., "targetRef": ...}`; the last two may be absent.
+    """
+    endpoints = snapshot.get("v1", "Endpoints", service["metadata"]["name"], service["metadata"]["namespace"]) or {}
+    for subset in endpoints.get("subsets") or ():
+        for listed in subset.get("ports") or ():
+            if listed.get("name") == port.get("name"):
+                for address in subset.get("addresses") or ():
+                    yield address, int(listed["port"])
+
+
+def _find_holder(snapshot: Snapshot, address: Mapping[str, Any], number: int) -> Target | None:
+    """What has an address; None where it was a node's or a pod's that is gone, or has another address now."""
+    reference, ip = address.get("targetRef") or {}, address["ip"]
+    match reference.get("kind"):
+        case "Node":
+            node = snapshot.get("v1", "Node", reference["name"])
+            held = [each["address"] for each in look_up(node, "status.addresses", ())] if node else []
+            return Target(None, ip, number) if ip in held else None
+        case "Pod":
+            pod = snapshot.get("v1", "Pod", reference["name"], reference["namespace"])
+            return Target(pod, "", number) if pod and look_up(pod, "status.podIP", "") == ip else None
+        case _:
+            return Target(None, ip, number)
 
 
 def find_container_port(pod: Object, port: int | str) -> int | None:

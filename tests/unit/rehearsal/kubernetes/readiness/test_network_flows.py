@@ -20,6 +20,7 @@ from rehearsal.kubernetes.readiness.network_flows import (
     format_table,
 )
 from rehearsal.kubernetes.readiness.network_policies import Engine
+from rehearsal.kubernetes.readiness.services import list_departed
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
 from tests.support.objects_in_memory import FakeApiClient
 
@@ -187,6 +188,65 @@ def test_prometheus_reaches_pods_in_the_network_of_nodes(
     (found,) = evaluate(network, NODE, exporter, prometheus, monitor, scraper, egress)
     assert (found.flow.client, found.flow.server) == ("Pod shop/prometheus", "Pod shop/exporter")
     assert found.is_allowed is is_allowed
+
+
+def kubelet_objects(*addresses: Any) -> list[Object]:
+    """The Service of the kubelets as the Prometheus operator writes it, and a Prometheus that scrapes them."""
+    return [
+        build(
+            "v1", "Service", "kubelet", labels={"app": "kubelet"}, spec={"ports": [{"name": "https", "port": 10250}]}
+        ),
+        build(
+            "v1",
+            "Endpoints",
+            "kubelet",
+            subsets=[{"addresses": addresses, "ports": [{"name": "https", "port": 10250}]}],
+        ),
+        build(
+            monitors.API,
+            "Prometheus",
+            "main",
+            spec={"serviceMonitorSelector": {}, "serviceMonitorNamespaceSelector": {}},
+        ),
+        build(
+            monitors.API,
+            "ServiceMonitor",
+            "kubelet",
+            spec={"selector": {"matchLabels": {"app": "kubelet"}}, "endpoints": [{"port": "https"}]},
+        ),
+        pod("prometheus", labels={"operator.prometheus.io/name": "main"}),
+        cilium_policy("out", egress=[{"toEntities": ["host", "remote-node"]}]),
+    ]
+
+
+def address_of(kind: str, name: str, ip: str) -> Any:
+    return {"ip": ip, "targetRef": {"kind": kind, "name": name, "namespace": "shop" if kind == "Pod" else ""}}
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [address_of("Node", "old", "10.0.0.9"), address_of("Node", "n", "10.0.0.9"), address_of("Pod", "old", "10.0.0.9")],
+    ids=["the node is gone", "a node of the same name came", "the pod is gone"],
+)
+@pytest.mark.parametrize(
+    "there", [[], [address_of("Node", "n", "10.0.0.5")]], ids=["alone", "beside one that is there"]
+)
+def test_addresses_of_what_is_gone_are_not_checked_and_a_note_says_so(gone: Any, there: list[Any]) -> None:
+    snapshot = Snapshot(FakeApiClient(NAMESPACE, NODE, *kubelet_objects(gone, *there)))
+    assert find_problems(snapshot, CILIUM) == []
+    assert [found.flow.server for found in evaluate_flows(snapshot, CILIUM)] == ["nodes"] * len(there)
+    assert monitors.find_problems(snapshot) == []
+    assert list_departed(snapshot) == [
+        "Service shop/kubelet still lists addresses that no node or pod has any more, to which connections were not "
+        "checked: 10.0.0.9"
+    ]
+
+
+def test_addresses_that_somebody_wrote_by_hand_are_outside() -> None:
+    snapshot = Snapshot(FakeApiClient(NAMESPACE, NODE, *kubelet_objects({"ip": "192.0.2.7"})))
+    (problem,) = find_problems(snapshot, CILIUM)
+    assert "its connection to 192.0.2.7, port 10250" in problem.message
+    assert list_departed(snapshot) == []
 
 
 @pytest.mark.parametrize(
