@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rehearsal.helm.releases import installed_objects
 from rehearsal.helm.releases.resources import Releases
-from rehearsal.kubernetes.client import ApiUnreachableError
+from rehearsal.kubernetes.client import ApiUnreachableError, Object
 from rehearsal.kubernetes.cloud_controller.controller import CloudController
 from rehearsal.kubernetes.cloud_controller.drain import ClusterDrain
 from rehearsal.kubernetes.cloud_controller.identity import find_workloads_without_identity
@@ -100,11 +100,14 @@ class Cluster:
         self._cloud_controller.wait_until_converged(CONVERGENCE_TIMEOUT)
         served_kinds = self._controllers.served_kinds()
         unready = workloads.wait_until_stable(api, CONVERGENCE_TIMEOUT, served_kinds)
-        problems = [problem.message for problem in unready]
-        problems += [workload.message for workload in find_workloads_without_identity(api)]
-        problems += [problem.message for problem in self._find_traffic_problems()]
         declared = [*installed_objects.list_installed(api), *list_declared(state)]
-        problems += [problem.message for problem in presence.find_deviations(api, declared)]
+        deviations = list(presence.find_deviations(api, declared))
+        missing = [deviation.missing for deviation in deviations if deviation.missing]
+        # Causes come first: what somebody deleted or edited is often why something else is not ready.
+        problems = [deviation.problem.message for deviation in deviations]
+        problems += [problem.message for problem in unready]
+        problems += [workload.message for workload in find_workloads_without_identity(api)]
+        problems += [problem.message for problem in self._find_traffic_problems(missing)]
         return ClusterReport(
             version=self.plane.version,
             pods=Counter(pod.get("status", {}).get("phase", "Unknown") for pod in api.list("v1", "Pod")),
@@ -127,11 +130,11 @@ class Cluster:
         unreachable = applications.list_unreachable(snapshot) if applications.KIND in served_kinds else []
         return [*unreachable, *services.list_departed(snapshot)]
 
-    def _find_traffic_problems(self) -> list[Problem]:
+    def _find_traffic_problems(self, missing: Collection[Object]) -> list[Problem]:
         """Monitors without targets, and needed connections that network policies block."""
         snapshot, network = Snapshot(self.plane.api), self._cloud_controller.network()
         blocked = network_flows.find_problems(snapshot, network) if network else []
-        return [*monitors.find_problems(snapshot), *blocked]
+        return [*monitors.find_problems(snapshot, missing), *blocked]
 
 
 @contextmanager

@@ -38,7 +38,7 @@ spec:
 
 def _find_problems(api: ApiClient, namespace: str) -> list[str]:
     groups = [group for group in list_installed(api) if group.namespace == namespace]
-    return [problem.message for problem in find_deviations(api, groups)]
+    return [deviation.problem.message for deviation in find_deviations(api, groups)]
 
 
 @pytest.mark.skipif(not cli.is_available(), reason="no Helm on this machine, and none could be built")
@@ -85,8 +85,8 @@ def test_what_was_deleted_of_the_programs_objects_is_found(plane: ControlPlane, 
         {"type": f"kubernetes:core/v1:{found['kind']}", "custom": True, "outputs": found} for found in (kept, gone)
     ]
     (found,) = find_deviations(plane.api, list_declared(json.dumps({"deployment": {"resources": resources}})))
-    assert found.workload == f"ConfigMap {namespace}/gone"
-    assert found.remedy == "`pulumi refresh`, then `pulumi up`, make it again."
+    assert found.problem.workload == f"ConfigMap {namespace}/gone"
+    assert found.problem.remedy == "`pulumi refresh`, then `pulumi up`, make it again."
 
 
 def test_what_an_autoscaler_changes_is_no_edit(

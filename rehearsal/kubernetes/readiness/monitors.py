@@ -6,10 +6,11 @@ Source: https://prometheus-operator.dev/docs/developer/getting-started/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kernel.paths import look_up
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.readiness.label_selectors import find_nearest, labels_of, matches
 from rehearsal.kubernetes.readiness.problem import Problem, describe_object
@@ -40,21 +41,35 @@ class Scrape:
 
 @dataclass(frozen=True)
 class _Unresolved:
-    """Why a part of a monitor has no target, and the nearest thing that there is."""
+    """Why a part of a monitor has no target, and the nearest thing that there is.
+
+    sought  the selector that selects nothing, as a label selector; None where that is not the reason
+    """
 
     reason: str
     remedy: str
+    sought: Mapping[str, Any] | None = None
 
 
-def find_problems(snapshot: Snapshot) -> list[Problem]:
-    """The monitors that no Prometheus selects, and the parts of monitors without a target."""
+def find_problems(snapshot: Snapshot, missing: Collection[Object] = ()) -> list[Problem]:
+    """The monitors that no Prometheus selects, and the parts of monitors without a target.
+
+    `missing` are declared objects that somebody deleted: what only follows from that is left out.
+    """
     problems = [
         Problem(describe_object(monitor), unresolved.reason, unresolved.remedy)
         for monitor, found in _resolve_all(snapshot)
         for unresolved in found
-        if isinstance(unresolved, _Unresolved)
+        if isinstance(unresolved, _Unresolved) and not any(_would_satisfy(item, unresolved) for item in missing)
     ]
     return [*problems, *_find_ignored(snapshot)]
+
+
+def _would_satisfy(missing: Object, unresolved: _Unresolved) -> bool:
+    """Whether a missing object, or the pods that it would have, are what a selector seeks."""
+    pod_labels = look_up(missing, "spec.template.metadata.labels", {})
+    sought = unresolved.sought
+    return sought is not None and any(matches(sought, labels) for labels in (labels_of(missing), pod_labels))
 
 
 def list_scrapes(snapshot: Snapshot) -> list[Scrape]:
@@ -137,7 +152,7 @@ def _resolve_endpoint(
     selector = service["spec"].get("selector")
     if selector and not pods:
         if not _is_scaled_to_zero(snapshot, service):
-            yield _Unresolved(f"{name} selects no pods", _nearest_pod(snapshot, service))
+            yield _Unresolved(f"{name} selects no pods", _nearest_pod(snapshot, service), {"matchLabels": selector})
         return
     targets = list_targets(snapshot, service, found[0])
     is_api_server = (service["metadata"]["namespace"], service["metadata"]["name"]) == _API_SERVER
@@ -177,7 +192,9 @@ def _list_in_namespaces(monitor: Object, found: Iterable[Object]) -> list[Object
 def _describe_unmatched(selector: Mapping[str, Any], kind: str, candidates: Sequence[Object]) -> _Unresolved:
     nearest = find_nearest(selector, candidates)
     remedy = f"the nearest is {describe_object(nearest)} with {_format(labels_of(nearest))}" if nearest else ""
-    return _Unresolved(f"its selector {_format(selector.get('matchLabels') or selector)} matches no {kind}", remedy)
+    return _Unresolved(
+        f"its selector {_format(selector.get('matchLabels') or selector)} matches no {kind}", remedy, selector
+    )
 
 
 def _nearest_pod(snapshot: Snapshot, service: Object) -> str:

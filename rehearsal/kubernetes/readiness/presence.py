@@ -38,7 +38,18 @@ class DeclaredObjects:
     namespace: str = ""
 
 
-def find_deviations(api: ApiClient, declared: Iterable[DeclaredObjects]) -> Iterator[Problem]:
+@dataclass(frozen=True)
+class Deviation:
+    """What is not as declared.
+
+    missing  the manifest of an object that is not there; None for one that was edited
+    """
+
+    problem: Problem
+    missing: Object | None = None
+
+
+def find_deviations(api: ApiClient, declared: Iterable[DeclaredObjects]) -> Iterator[Deviation]:
     """The declared objects that are missing, or edited. Raises ApiUnreachableError."""
     live = _LiveObjects(api)
     for group in declared:
@@ -47,11 +58,11 @@ def find_deviations(api: ApiClient, declared: Iterable[DeclaredObjects]) -> Iter
             found = live.find(manifest)
             if found is None and not _ends_by_itself(manifest):
                 reason = f"it is missing: {group.declarer} declares it, and somebody deleted it by other means"
-                yield Problem(describe_object(manifest), reason, group.remedy)
+                yield Deviation(Problem(describe_object(manifest), reason, group.remedy), manifest)
             changes = _list_edits(api, live, manifest, found) if found else []
             if changes:
                 reason = f"{', '.join(changes)} not as {group.declarer} declares: somebody edited it by other means"
-                yield Problem(describe_object(manifest), reason, group.remedy)
+                yield Deviation(Problem(describe_object(manifest), reason, group.remedy))
 
 
 class _LiveObjects:

@@ -69,6 +69,14 @@ def changed(found: Object, **spec: Any) -> Object:
     return result
 
 
+def changed_labels(found: Object, labels: Any) -> Object:
+    return {**found, "metadata": {**found["metadata"], "labels": labels}}
+
+
+def deployment(name: str, labels: Any) -> Object:
+    return build("apps/v1", "Deployment", name, spec={"template": {"metadata": {"labels": labels}}})
+
+
 @pytest.mark.parametrize(
     ("found", "objects"), [(monitor(), (SERVICE, POD)), (monitor("PodMonitor"), (POD,))], ids=["service", "pod"]
 )
@@ -112,6 +120,25 @@ def test_a_monitor_resolves_to_the_ports_of_pods(found: Object, objects: tuple[O
 def test_a_monitor_without_a_target_names_the_nearest(objects: tuple[Object, ...], message: str) -> None:
     (found,) = find_messages(*objects)
     assert f"Monitor shop/web: {message}" in found
+
+
+@pytest.mark.parametrize(
+    ("found", "objects", "missing", "is_left_out"),
+    [
+        (monitor(), (SERVICE,), deployment("web", APP), True),
+        (monitor(), (SERVICE,), deployment("other", {"app": "other"}), False),
+        (monitor(), (POD,), SERVICE, True),
+        (monitor("PodMonitor"), (changed_labels(POD, {"app": "other"}),), deployment("web", APP), True),
+        (monitor(endpoints=[{"port": "metrcs"}]), (SERVICE, POD), deployment("web", APP), False),
+    ],
+    ids=["its Deployment", "another Deployment", "its Service", "of a PodMonitor", "another reason"],
+)
+def test_what_follows_from_a_missing_object_is_left_out(
+    found: Object, objects: tuple[Object, ...], missing: Object, is_left_out: bool
+) -> None:
+    snapshot = Snapshot(FakeApiClient(PROMETHEUS, NAMESPACE, found, *objects))
+    assert len(monitors.find_problems(snapshot)) == 1
+    assert len(monitors.find_problems(snapshot, [missing])) == (0 if is_left_out else 1)
 
 
 def test_the_api_server_needs_no_addresses_and_any_other_service_without_pods_does() -> None:
