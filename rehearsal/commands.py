@@ -26,7 +26,10 @@ def destroy(arguments: Namespace) -> int:
     rehearsal = Rehearsal(arguments.stack)
     stack = rehearsal.stack
     if not rehearsal.backend.exists():
-        raise UserError(f"There is no rehearsal of {stack} to destroy. `make rehearse STACK={stack}` begins one.")
+        raise UserError(f"There is no rehearsal of {stack} to destroy. {_how_to_begin(stack)}")
+    if not rehearsal.read_resources():
+        info(f"Nothing of {stack} stands, so that there is nothing to destroy. {_how_to_begin(stack)}")
+        return 0
     info(f"Destroying the rehearsal of {stack}; the clouds are simulated.")
     with rehearsal.running(arguments.port) as running:
         code = run_engine(rehearsal, ["destroy", "--yes"], running.environment)
@@ -50,9 +53,25 @@ def _how_to_unprotect(stack: str) -> str:
 def reset(arguments: Namespace) -> int:
     """Forget the rehearsal: its simulated resources and its state."""
     rehearsal = Rehearsal(arguments.stack)
+    if not rehearsal.folder.exists():
+        info(f"There is no rehearsal of {rehearsal.stack} to discard. {_how_to_begin(rehearsal.stack)}")
+        return 0
     rehearsal.remove()
     info(f"The rehearsal of {rehearsal.stack} is discarded: its simulated resources, its cluster and its state.")
     return 0
+
+
+def _report_empty(rehearsal: Rehearsal) -> None:
+    """Say so where somebody opens a rehearsal that was never brought up, or was destroyed or discarded."""
+    if not rehearsal.read_resources():
+        info(
+            f"Nothing of {rehearsal.stack} stands in this rehearsal: `pulumi up` brings it up. Without this shell, "
+            f"`make rehearse STACK={rehearsal.stack}` does so, and checks charts and cluster, too."
+        )
+
+
+def _how_to_begin(stack: str) -> str:
+    return f"`make rehearse STACK={stack}` begins one."
 
 
 def shell(arguments: Namespace) -> int:
@@ -62,6 +81,7 @@ def shell(arguments: Namespace) -> int:
         info(f"`pulumi` now works on a rehearsal of {rehearsal.stack}; the clouds are simulated. Leave with `exit`.")
         if running.cluster:
             info("So do `kubectl` and `helm`: the control plane is real, the pods' processes are simulated.")
+        _report_empty(rehearsal)
         program = os.environ.get("SHELL", "/bin/sh")
         start = rehearsal.prepare_shell(program)
         if not start.is_protected:
@@ -118,6 +138,7 @@ def env(arguments: Namespace) -> int:
 
         wait_until(is_serving, timeout=math.inf)
         info(f"Simulated clouds of {rehearsal.stack} are serving; `make stop STACK={rehearsal.stack}` ends them.")
+    _report_empty(rehearsal)
     print(rehearsal.files.shell_script.read_text(), end="")
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shlex
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from kernel.engine_events import LOG_VARIABLES
@@ -92,6 +94,22 @@ class Rehearsal:
     def workspace(self) -> Workspace:
         """The project as the engine sees it."""
         return Workspace(self.project.root / "Pulumi.yaml", self.files.workspace)
+
+    def read_resources(self) -> Sequence[Mapping[str, Any]]:
+        """What stands, as the engine's state has it; nothing where the stack has never been up, or was destroyed.
+
+        Read from the engine's file, https://www.pulumi.com/docs/iac/concepts/state-and-backends/, since an engine needs
+        a second to start. Raises UserError when the file cannot be read.
+        """
+        path = self.backend / ".pulumi" / "stacks" / self.project.name / f"{self.stack}.json"
+        if not path.exists():
+            return []
+        try:
+            deployment = json.loads(path.read_text())["checkpoint"].get("latest")
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"The rehearsal's state {path} cannot be read: {error!r}. {self.reset_hint}") from None
+        resources: Sequence[Mapping[str, Any]] | None = (deployment or {}).get("resources")
+        return resources or []
 
     def is_new(self) -> bool:
         """Whether no cluster has been started yet, so that there is nothing in it."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping
 
 from kernel.deployed_settings import find_deployed_settings
 from rehearsal.console import UserError, info
@@ -17,7 +15,7 @@ def check(rehearsal: Rehearsal, confirmed: Collection[str]) -> str:
     Raises UserError when that cannot be, or has to be confirmed first.
     """
     compare = rehearsal.project.settings_comparison()
-    resources = _read_resources(rehearsal) if compare else []
+    resources = rehearsal.read_resources() if compare else []
     if compare is None or not resources:
         return ""
     standing = find_deployed_settings(resources)
@@ -52,20 +50,3 @@ def explain_failure(rehearsal: Rehearsal, changes: str, refusals: Mapping[str, s
         f"What was refused depends on these settings in {file}:\n{causes}\n"
         "Where one of them is the cause, give it another value: docs/settings.md says which it can have."
     )
-
-
-def _read_resources(rehearsal: Rehearsal) -> Sequence[Mapping[str, Any]]:
-    """The resources in the rehearsal's state.
-
-    Read from the engine's file, https://www.pulumi.com/docs/iac/concepts/state-and-backends/, since an engine needs a
-    second to start. Raises UserError when the file cannot be read.
-    """
-    path = rehearsal.backend / ".pulumi" / "stacks" / rehearsal.project.name / f"{rehearsal.stack}.json"
-    if not path.exists():
-        return []
-    try:
-        deployment = json.loads(path.read_text())["checkpoint"].get("latest")
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"The rehearsal's state {path} cannot be read: {error!r}. {rehearsal.reset_hint}") from None
-    resources: Sequence[Mapping[str, Any]] | None = (deployment or {}).get("resources")
-    return resources or []
