@@ -39,14 +39,14 @@ def _require_form(pattern: str, rule: str, remedy: str) -> Callable[[str], str]:
 
 
 def _validate_network(value: str) -> str:
-    block = _parse_block(value, "10.20.0.0/16")
+    block = _parse_block(value, "10.20.0.0/16", 16)
     if not any(block.subnet_of(private) for private in _RFC_1918):
         raise rule_error("must be in a private range (RFC 1918)", "use a block of 10/8, 172.16/12 or 192.168/16")
     return str(block)
 
 
 def _validate_authorized_range(value: str) -> str:
-    block = _parse_block(value, "203.0.113.0/24")
+    block = _parse_block(value, "203.0.113.0/24", 32)
     if block.prefixlen < 8:
         raise rule_error(
             "opens the Kubernetes API to most of the internet",
@@ -61,17 +61,24 @@ def _validate_authorized_range(value: str) -> str:
     return str(block)
 
 
-def _parse_block(value: str, example: str) -> ipaddress.IPv4Network:
+def _parse_block(value: str, example: str, usual_prefix: int) -> ipaddress.IPv4Network:
+    """`usual_prefix` is the prefix length to name where there is none, which Python and the clouds take for /32."""
     try:
-        return ipaddress.IPv4Network(value)
+        block = ipaddress.IPv4Network(value)
     except ipaddress.AddressValueError:
-        rule = "is not an IPv4 address"
+        rule, remedy = "is not an IPv4 address", f"write it like {example}"
     except ipaddress.NetmaskValueError:
-        rule = "has no prefix length from /0 to /32"
+        rule, remedy = "has no prefix length from /0 to /32", f"write it like {example}"
     except ValueError:  # addresses beyond the first of their block
         first = ipaddress.IPv4Network(value, strict=False)
         raise rule_error(f"is not the first address of its block, {first}", f"write {first}") from None
-    raise rule_error(f"must be an IPv4 block in CIDR notation; this one {rule}", f"write it like {example}")
+    else:
+        if "/" in value:
+            return block
+        usual = ipaddress.IPv4Network(f"{value}/{usual_prefix}", strict=False)
+        rule = "has no prefix length"
+        remedy = f"write it with one, as in {usual}{' for a single address' if usual == block else ''}"
+    raise rule_error(f"must be an IPv4 block in CIDR notation; this one {rule}", remedy)
 
 
 def _validate_organization(value: str) -> str:
