@@ -33,7 +33,11 @@ def check_alerting(settings: Settings) -> Iterator[Fault]:
     ):
         if value and not alerting.smtp_host:
             yield Fault(
-                f"alerting.{name}", "has no meaning without alerting.smtpHost", "set it, or remove this", value=value
+                f"alerting.{name}",
+                "has no meaning without alerting.smtpHost",
+                "set it, or remove this",
+                value=value,
+                others=("alerting.smtpHost",),
             )
         elif value and not (alerting.smtp_user and alerting.smtp_password):
             yield Fault(
@@ -41,4 +45,5 @@ def check_alerting(settings: Settings) -> Iterator[Fault]:
                 f"is set without alerting.{other}, and nobody can sign in to the mail server with one of them",
                 f"set alerting.{other} too, or remove it",
                 value=value,
+                others=(f"alerting.{other}",),
             )

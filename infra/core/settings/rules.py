@@ -371,7 +371,13 @@ def _check_sso(settings: Settings) -> Iterator[Fault]:
                 others=("sso.issuer",),
             )
         elif value and not sso.issuer:
-            yield Fault(f"sso.{name}", "has no meaning without sso.issuer", "set the issuer, or remove it", value=value)
+            yield Fault(
+                f"sso.{name}",
+                "has no meaning without sso.issuer",
+                "set the issuer, or remove it",
+                value=value,
+                others=("sso.issuer",),
+            )
 
 
 def _check_gateway(settings: Settings) -> Iterator[Fault]:
