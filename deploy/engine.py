@@ -6,8 +6,10 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +19,7 @@ from deploy.findings import Finding, missing, note, ok
 from deploy.programs import ROOT, Programs
 from deploy.stack import Stack
 from kernel.engine_events import LOG_VARIABLES
+from kernel.engine_progress import NO_DOTS, report_waits
 
 _INSTALL_URL = "https://www.pulumi.com/docs/install/"
 # How to get at a backend.
@@ -136,9 +139,15 @@ class Engine:
         """Run the engine in sight of the person; returns its exit code. `log` is where it writes its events."""
         quiet = () if self.is_interactive else ("--non-interactive",)
         events = ("--event-log", str(log)) if log else ()
-        command = [self.programs.find("pulumi"), *arguments, *quiet, *events]
+        dots, waits = (NO_DOTS, report_waits(log, _say)) if log and not self.is_interactive else ((), nullcontext())
+        command = [self.programs.find("pulumi"), *arguments, *quiet, *dots, *events]
         environment = {**self.programs.environment, **(LOG_VARIABLES if log else {})}
-        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+        with waits:
+            return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _parse_version(text: str) -> tuple[int, ...]:

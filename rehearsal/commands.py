@@ -32,7 +32,9 @@ def destroy(arguments: Namespace) -> int:
         return 0
     info(f"Destroying the rehearsal of {stack}; the clouds are simulated.")
     with rehearsal.running(arguments.port) as running:
-        code = run_engine(rehearsal, ["destroy", "--yes"], running.environment)
+        code = run_engine(
+            rehearsal, ["destroy", "--yes"], running.environment, rehearsal.folder / "destroy-events.jsonl"
+        )
         if code != 0:
             state = json.loads(read_engine(rehearsal, ["stack", "export"], running.environment))
             resources = (state.get("deployment") or {}).get("resources") or ()

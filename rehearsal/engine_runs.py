@@ -5,23 +5,24 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from rehearsal.console import UserError
+from kernel.engine_progress import NO_DOTS, report_waits, shows_progress
+from rehearsal.console import UserError, info
 from rehearsal.session import Rehearsal
 
 
-def run_engine(
-    rehearsal: Rehearsal, command: Sequence[str], environment: Mapping[str, str], events: Path | None = None
-) -> int:
-    """Run the engine in sight of the person; Ctrl-C reaches it, and it ends what it is doing in good order."""
+def run_engine(rehearsal: Rehearsal, command: Sequence[str], environment: Mapping[str, str], events: Path) -> int:
+    """Run the engine in sight of the person; Ctrl-C reaches it, and it ends what it is doing in good order.
+
+    `events` is the file for its event log.
+    """
     colour = ["--color", "always" if sys.stdout.isatty() else "never"]
-    log = ["--event-log", str(events)] if events else []
-    if events:
-        events.unlink(missing_ok=True)
-    with interrupts_left_to_child() as interrupted:
-        code = rehearsal.pulumi([*command, *colour, *log], environment).returncode
+    events.unlink(missing_ok=True)
+    dots, waits = ((), nullcontext()) if shows_progress() else (NO_DOTS, report_waits(events, info))
+    with interrupts_left_to_child() as interrupted, waits:
+        code = rehearsal.pulumi([*command, *colour, *dots, "--event-log", str(events)], environment).returncode
     if interrupted:
         raise KeyboardInterrupt
     return code

@@ -63,9 +63,9 @@ def up(arguments: Namespace) -> int:
                 if code != 0:
                     _report_ended_processes(running.cluster)
                     return conclude([f"its {step}"], "the engine says why above")
+            info("\nEvaluating the charts and the cluster.")
             state = read_engine(rehearsal, ["stack", "export"], running.environment)
             report = running.cluster.report(state) if running.cluster else None
-    info("\nEvaluating the charts and the cluster.")
     charts = chart_policies.evaluate_releases(state, rehearsal.settings_in_force().values, has_controls=has_controls)
     events = {step: _events(rehearsal, step) for step in _STEPS}
     # Where a rehearsal failed that the engine let pass: at its charts' objects, at its pods.

@@ -50,6 +50,7 @@ esac
 """,
     "aws": AWS,
 }
+QUIET = "--non-interactive --suppress-progress"
 
 
 @pytest.fixture
@@ -74,8 +75,8 @@ def log(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("action", "is_confirmed", "runs"),
     [
-        ("preview", False, ["stack init team --non-interactive", f"preview --stack team {POLICIES} --non-interactive"]),
-        ("up", True, ["stack init team --non-interactive", f"up --stack team {POLICIES} --yes --non-interactive"]),
+        ("preview", False, ["stack init team --non-interactive", f"preview --stack team {POLICIES} {QUIET}"]),
+        ("up", True, ["stack init team --non-interactive", f"up --stack team {POLICIES} --yes {QUIET}"]),
     ],
 )
 def test_the_stack_is_created_and_pulumi_runs_in_it_under_the_policies(
@@ -95,7 +96,7 @@ def test_only_what_is_there_is_destroyed(folder: Path) -> None:
     assert log(folder) == []
     (folder / "pulumi.stack").touch()
     assert commands.run("destroy", "team", is_confirmed=True) == 42
-    assert log(folder) == ["destroy --stack team --yes --non-interactive"]
+    assert log(folder) == [f"destroy --stack team --yes {QUIET}"]
 
 
 def test_what_keeps_a_stack_from_being_destroyed_is_named_with_the_setting(
