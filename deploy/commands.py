@@ -43,8 +43,9 @@ def run(action: str, name: str, *, is_confirmed: bool = False, confirmed_losses:
         findings.append(_demand_confirmation(action, name))
     print(f"{name}, on its real cloud:\n{render(findings)}", file=sys.stderr)
     if list_missing(findings):
+        purpose = "to be deployed" if action == "preflight" else f"for `make {action}`"
         raise DeployError(
-            f"{name} is not ready for `make {action}`: see `missing` above. Nothing has been touched. "
+            f"{name} is not ready {purpose}: see `missing` above. Nothing has been touched. "
             f"`make rehearse STACK={name}` needs no cloud."
         )
     if action == "preflight":

@@ -13,19 +13,32 @@ from rehearsal.console import UserError, info
 from rehearsal.session import Rehearsal
 
 
-def run_engine(rehearsal: Rehearsal, command: Sequence[str], environment: Mapping[str, str], events: Path) -> int:
+def run_engine(
+    rehearsal: Rehearsal,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    events: Path,
+    *,
+    shown_on_failure: bool = False,
+) -> int:
     """Run the engine in sight of the person; Ctrl-C reaches it, and it ends what it is doing in good order.
 
-    `events` is the file for its event log.
+    events            the file for its event log
+    shown_on_failure  whether what it prints is of use only where it fails
     """
     colour = ["--color", "always" if sys.stdout.isatty() else "never"]
     events.unlink(missing_ok=True)
-    dots, waits = ((), nullcontext()) if shows_progress() else (NO_DOTS, report_waits(events, info))
+    is_live = shows_progress() and not shown_on_failure
+    dots, waits = ((), nullcontext()) if is_live else (NO_DOTS, report_waits(events, info))
+    arguments = [*command, *colour, *dots, "--event-log", str(events)]
     with interrupts_left_to_child() as interrupted, waits:
-        code = rehearsal.pulumi([*command, *colour, *dots, "--event-log", str(events)], environment).returncode
+        reply = rehearsal.pulumi(arguments, environment, quiet=shown_on_failure)
+    if shown_on_failure and reply.returncode != 0:
+        print(reply.stdout, end="", flush=True)
+        info(reply.stderr)
     if interrupted:
         raise KeyboardInterrupt
-    return code
+    return reply.returncode
 
 
 def read_engine(rehearsal: Rehearsal, command: Sequence[str], environment: Mapping[str, str]) -> str:

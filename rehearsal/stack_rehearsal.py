@@ -96,12 +96,16 @@ def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str], c
     info(f"\n{step.capitalize()}:")
     pack = rehearsal.project.policy_pack
     policies = ["--policy-pack", str(pack)] if pack else []
-    code = run_engine(rehearsal, [*_STEPS[step], *policies], environment, _events(rehearsal, step))
     log = _events(rehearsal, step)
+    # One that finds nothing would repeat the warnings of the first.
+    is_repeated = step == "second preview"
+    code = run_engine(rehearsal, [*_STEPS[step], *policies], environment, log, shown_on_failure=is_repeated)
     if code != 0:
         _explain_stop(rehearsal, step, list(read_events(log)), changes)
     elif step == "preview":
         _require_models(summary.list_types(read_events(log)))
+    elif is_repeated:
+        info("  nothing would change")
     return code
 
 

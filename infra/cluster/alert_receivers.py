@@ -53,10 +53,9 @@ class AlertReceivers(Component):
             setting = f"alerting.{next(iter(keys))}"
             create_external_secret(args.secrets, _SECRET, MONITORING, keys, setting, self.child_options())
         if not has_receivers(args.context.settings):
-            pulumi.log.warn(
+            self.warn(
                 "Alerts are shown in Grafana and sent to nobody: no receiver is set. Set alerting.slack, "
-                "alerting.teams, alerting.pagerduty or alerting.smtpHost.",
-                self,
+                "alerting.teams, alerting.pagerduty or alerting.smtpHost."
             )
         self.register_outputs({})
 

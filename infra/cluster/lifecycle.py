@@ -130,7 +130,7 @@ class Lifecycle(Component):
         missing = find_missing_settings(args.context)
         if missing:
             # Not an error: the first deployment of a stack creates the registry that the image is pushed to.
-            pulumi.log.warn(f"Promotion and rollout are not deployed: {missing}", self)
+            self.warn(f"Promotion and rollout are not deployed: {missing}")
             self.register_outputs({})
             return
         generated, secrets = self._create_secrets(args.foundation), self._create_external_secrets()

@@ -34,3 +34,8 @@ class Component(pulumi.ComponentResource):
     def child_options(self, **options: Any) -> pulumi.ResourceOptions:
         """Resource options with this component as the parent."""
         return pulumi.ResourceOptions(parent=self, **options)
+
+    def warn(self, message: str) -> None:
+        """Print a warning in a preview, with which each update begins: the update would repeat it."""
+        if pulumi.runtime.is_dry_run():
+            pulumi.log.warn(message, self)

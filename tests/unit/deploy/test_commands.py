@@ -127,6 +127,12 @@ def test_a_preflight_reports_and_touches_nothing(folder: Path, capsys: pytest.Ca
     assert "Everything that team needs is there." in report
 
 
+def test_a_preflight_that_misses_something_does_not_call_for_itself(folder: Path) -> None:
+    (folder / "aws").unlink()
+    with pytest.raises(DeployError, match="team is not ready to be deployed: see `missing` above"):
+        commands.run("preflight", "team")
+
+
 @pytest.mark.parametrize("action", commands.ACTIONS)
 def test_a_shell_of_a_rehearsal_is_not_for_real_clouds(
     folder: Path, monkeypatch: pytest.MonkeyPatch, action: str

@@ -188,6 +188,9 @@ def test_without_a_receiver_there_is_no_alertmanager_and_it_is_said(monkeypatch:
     monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
     alertmanager = values(declare())["alertmanager"]
     assert alertmanager["enabled"] is False
+    assert warnings == [], "the preview before has said it"
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
+    declare()
     assert [text for text in warnings if "Alerts are shown in Grafana and sent to nobody" in text]
     assert list(list_flows(settings())) == []
     assert not has_receivers(settings(heartbeat="a"))  # it says only that nobody is told

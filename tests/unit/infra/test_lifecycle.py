@@ -174,6 +174,7 @@ def test_without_image_or_repository_nothing_is_deployed_and_it_is_said(
 ) -> None:
     warnings: list[str] = []
     monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
     declared = declare(**settings)
     assert deployments(declared) == {}
     assert declared.of_type("kubernetes:core/v1:Secret") == []
