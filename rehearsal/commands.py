@@ -28,7 +28,8 @@ def destroy(arguments: Namespace) -> int:
     if not rehearsal.backend.exists():
         raise UserError(f"There is no rehearsal of {stack} to destroy. {_how_to_begin(stack)}")
     if not rehearsal.read_resources():
-        info(f"Nothing of {stack} stands, so that there is nothing to destroy. {_how_to_begin(stack)}")
+        remedy = f"`make rehearse STACK={stack}` brings it up."
+        info(f"Nothing of {stack} stands, so that there is nothing to destroy. {remedy}")
         return 0
     info(f"Destroying the rehearsal of {stack}; the clouds are simulated.")
     with rehearsal.running(arguments.port) as running:

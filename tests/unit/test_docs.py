@@ -1,4 +1,6 @@
-"""Documentation agrees with the tree: the ADR index, and every relative link of a page.
+"""Documentation agrees with the tree: the ADR index, every relative link of a page, the helpers that a recipe names.
+
+Nor does a page say how long commands take, which docs/benchmarks.md does: a command writes it.
 
 Not proven: that what a page says is true, beyond what is generated (tests/unit/infra, tests/unit/policies).
 """
@@ -31,3 +33,28 @@ def test_the_adr_index_lists_every_adr_with_title_status_and_date() -> None:
 def test_relative_links_lead_to_a_file(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("cloud", ["azure", "aws"])
+def test_the_helpers_for_cloud_resources_exist(cloud: str) -> None:
+    recipe = (ROOT / "CONTRIBUTING.md").read_text().partition("### Add a cloud resource")[2].partition("###")[0]
+    rows = [row.split("|")[1:-1] for row in recipe.splitlines() if row.startswith("   | ")]
+    column = [cell.strip() for cell in rows[0]].index({"azure": "on Azure", "aws": "on AWS"}[cloud])
+    cells = [row[column] for row in rows[2:]]
+    code = {path.name: path.read_text() for path in (ROOT / "infra" / cloud).glob("*.py")}
+    named = [name for cell in cells for name in re.findall(r"`([\w.]+)`", cell)]
+    assert len(named) > 8
+    missing = [
+        name
+        for name in named
+        if name not in code and not re.search(rf"\b(def|class) {name.rpartition('.')[2]}\b", "\n".join(code.values()))
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/deploying.md", "docs/architecture.md"])
+def test_a_page_does_not_say_how_long_a_command_takes(page: str) -> None:
+    durations = (
+        r"^\s+\d[\d.]* s  |(PASSED|FAILED) in \d|make [a-z-]+.*(about|than|least) (\d+|a|some|several) (minute|second)"
+    )
+    assert re.findall(durations, (ROOT / page).read_text(), re.MULTILINE) == []
