@@ -28,13 +28,31 @@ def check_gitops_path(settings: Settings, stack: str) -> Iterator[Fault]:
             f"write it like stacks/{stack}, or remove it",
             value=path,
         )
+    elif path and not settings.gitops.repository:
+        yield _describe_without_repository("gitops.path", path)
 
 
 def check_gitops(settings: Settings) -> Iterator[Fault]:
     """What needs a repository, or a token for it."""
+    yield from _check_token(settings)
     yield from _check_git_token(settings)
     yield from _check_pull_requests(settings)
     yield from _check_pipelines(settings)
+
+
+def _check_token(settings: Settings) -> Iterator[Fault]:
+    if settings.gitops.token_secret and not settings.gitops.repository:
+        yield _describe_without_repository("gitops.tokenSecret", settings.gitops.token_secret)
+
+
+def _describe_without_repository(setting: str, value: str) -> Fault:
+    return Fault(
+        setting,
+        "has no meaning without gitops.repository, which is not set: nothing is deployed from git",
+        "set gitops.repository, or remove it",
+        value=value,
+        others=("gitops.repository",),
+    )
 
 
 def _check_git_token(settings: Settings) -> Iterator[Fault]:

@@ -11,6 +11,7 @@ from infra.core.settings.alerting_rules import check_alerting
 from infra.core.settings.clouds import Cloud
 from infra.core.settings.defaults import DEDICATED_DATABASE_SIZES
 from infra.core.settings.faults import Fault, find_close
+from infra.core.settings.gateway_rules import check_gateway
 from infra.core.settings.gitops_rules import check_gitops, check_gitops_path
 from infra.core.settings.limits import (
     ADMINS,
@@ -55,7 +56,7 @@ def find_faults(settings: Settings, stack: str) -> Iterator[Fault]:
         _check_retention,
         check_alerting,
         check_gitops,
-        _check_gateway,
+        check_gateway,
         _check_sso,
     ):
         yield from rule(settings)
@@ -378,22 +379,3 @@ def _check_sso(settings: Settings) -> Iterator[Fault]:
                 value=value,
                 others=("sso.issuer",),
             )
-
-
-def _check_gateway(settings: Settings) -> Iterator[Fault]:
-    gateway = settings.gateway
-    if gateway.issuer != "acme":
-        return
-    needed = {
-        "domain": gateway.domain,
-        "acmeServer": gateway.acme_server,
-        "acmeEmail": gateway.acme_email,
-        "acmeHosts": gateway.acme_hosts,
-    }
-    for name in (name for name, value in needed.items() if not value):
-        yield Fault(
-            f"gateway.{name}",
-            "is not set, and an ACME server issues no certificate without it (gateway.issuer)",
-            "set it, or set gateway.issuer to self-signed",
-            others=("gateway.issuer",),
-        )

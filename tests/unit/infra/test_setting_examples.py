@@ -50,6 +50,16 @@ def test_no_message_is_the_validators(setting: str, value: Any) -> None:
     assert "valid string" not in message
 
 
+# What the example of a setting has no meaning without.
+_REPOSITORY = "repository: https://git.example.com/acme/models.git"
+NEEDED_BY_EXAMPLES = {
+    "gitops.path": f"\n  {_REPOSITORY}",
+    "gitops.tokenSecret": f"\n  {_REPOSITORY}",
+    "pipelines.enabled": f"\ngitops:\n  {_REPOSITORY}",
+    "lifecycle.pullRequests": f"\ngitops:\n  {_REPOSITORY}",
+}
+
+
 @pytest.mark.parametrize("cloud", Cloud)
 @pytest.mark.parametrize("setting", list_settings())
 def test_the_example_of_each_setting_is_allowed(setting: str, cloud: Cloud) -> None:
@@ -71,8 +81,11 @@ def test_the_example_of_each_setting_is_allowed(setting: str, cloud: Cloud) -> N
         text += "\ntelemetry: {alertEmail: ml-oncall@example.com}"
     if setting == "cost.monthlyBudget":
         text += "\ntelemetry: {alertEmail: ml-oncall@example.com}"
-    if setting in ("pipelines.enabled", "lifecycle.pullRequests"):
-        text += "\ngitops: {repository: 'https://git.example.com/acme/models.git'}"
+    if setting.startswith("gateway.acme"):  # each needs the others
+        section = {name: find_example(f"gateway.{name}", cloud) for name in ("acmeServer", "acmeEmail", "acmeHosts")}
+        section |= {"issuer": "acme", "domain": "ml.example.com"}
+        text = "\n".join(format_setting(["gateway"], section)).replace("groundwork:", "")
+    text += NEEDED_BY_EXAMPLES.get(setting, "")
     if setting == "resilience.multiZoneDatabase":
         text += f"\ndatabase: {{size: {find_example('database.size', cloud)}}}"
     assert parse(text, cloud)
