@@ -129,6 +129,10 @@ class CommandLine:
         """The command, if it has no place in a rehearsal."""
         return next((" ".join(words) for words in (self.words[:1], self.words[:2]) if words in _REFUSED), "")
 
+    @property
+    def shows_debug_messages(self) -> bool:
+        return bool({"--debug", "--debug=true", "-d"} & {*self.arguments})
+
     def needs_policies(self) -> bool:
         """Whether policies are to be checked that the person did not name."""
         asks_for_help = any(argument in ("--help", "-h") for argument in self.arguments)

@@ -26,6 +26,9 @@ from rehearsal.engine.workspace import Workspace, find_project_file
 from rehearsal.folder import RehearsalFolder
 from rehearsal.process_environment import configure_process
 
+# Has programs send their debug messages; `program_runner`, which imports nothing of this project, has the name, too.
+DEBUG = "GROUNDWORK_DEBUG"
+
 
 @dataclass(frozen=True)
 class _Target:
@@ -113,7 +116,8 @@ def _run_in_workspace(engine: str, line: CommandLine, target: _Target) -> int:
         end = arguments.index("--") if "--" in arguments else len(arguments)
         arguments[end:end] = ["--policy-pack", str(target.policy_pack)]
     before = (workspace.patch(), workspace.secrets())
-    code = _wait([engine, *arguments], target.environment, workspace.folder)
+    debug = {DEBUG: "true"} if line.shows_debug_messages else {}
+    code = _wait([engine, *arguments], {**target.environment, **debug}, workspace.folder)
     _offer_changes(workspace, before)
     return code
 

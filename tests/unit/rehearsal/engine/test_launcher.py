@@ -19,7 +19,7 @@ import pytest
 
 from kernel.rehearsals import REHEARSED_STACK
 from rehearsal.console import UserError
-from rehearsal.engine import launcher
+from rehearsal.engine import launcher, program_runner
 from rehearsal.engine.environment import RehearsalEnvironment
 from rehearsal.folder import RehearsalFolder
 
@@ -89,6 +89,17 @@ def test_the_engine_works_on_the_copy_and_checks_the_policies(
     assert call["cwd"] == str(folder.workspace)
     plan = ["--save-plan", str(project / "plan.json")]
     assert call["arguments"] == ["preview", *plan, "--policy-pack", str(project / "policies")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"), [(["--debug"], True), (["-d"], True), (["--debug=false"], False), ([], False)]
+)
+def test_programs_send_debug_messages_where_somebody_wants_them(
+    project: Path, folder: RehearsalFolder, engine: Path, arguments: list[str], expected: bool
+) -> None:
+    assert program_runner.DEBUG == launcher.DEBUG
+    call = run(project, folder, engine, "preview", *arguments)
+    assert (launcher.DEBUG in call["environment"]) is expected
 
 
 @pytest.mark.parametrize("arguments", [["logs"], ["config", "set", "a", "b"], ["stack", "rm"], ["unheard-of"]])
