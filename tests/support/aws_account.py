@@ -67,13 +67,13 @@ CPU_ALARM = {
     "period": 300,
     "treatMissingData": "ignore",
 }
-FILTER = {
+FILTER: dict[str, Any] = {
     "name": "errors",
     "logGroupName": "/acme/a",
     "pattern": "ERROR",
     "metricTransformation": {"name": "errors", "namespace": "Acme", "value": "1"},
 }
-MONTHLY_BUDGET = {
+MONTHLY_BUDGET: dict[str, Any] = {
     "name": "monthly",
     "budgetType": "COST",
     "timeUnit": "MONTHLY",

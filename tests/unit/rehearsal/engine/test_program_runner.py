@@ -7,6 +7,8 @@ programs run as under the official language host is proven in tests/engine.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import pulumi
 import pytest
@@ -25,13 +27,20 @@ async def resolve(value: int, later: float) -> int:
     return value
 
 
+def from_coroutine(coroutine: Coroutine[Any, Any, Any]) -> pulumi.Output[Any]:
+    output: pulumi.Output[Any] = pulumi.Output.from_input(coroutine)
+    return output
+
+
 def test_outputs_that_others_make_while_they_are_waited_for_are_known_too() -> None:
     known: list[int] = []
 
+    def follow(value: int) -> pulumi.Output[Any]:
+        return from_coroutine(resolve(value, 0.01)).apply(known.append)
+
     async def run() -> None:
         for number in range(3):
-            first = pulumi.Output.from_input(resolve(number, 0.01 * number))
-            first.apply(lambda value: pulumi.Output.from_input(resolve(value, 0.01)).apply(known.append))
+            from_coroutine(resolve(number, 0.01 * number)).apply(follow)
         await wait_for_outputs()
 
     asyncio.run(run())
@@ -44,7 +53,7 @@ def test_an_output_that_cannot_be_known_ends_the_wait_at_once() -> None:
 
     async def run() -> None:
         never = pulumi.Output.from_input(asyncio.get_running_loop().create_future())
-        pulumi.Output.from_input(fail())
+        from_coroutine(fail())
         await asyncio.wait_for(wait_for_outputs(), timeout=30)
         assert not never._data.done()
 
