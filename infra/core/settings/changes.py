@@ -282,11 +282,11 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "telemetry.alertEmail": _per_cloud(
         _FREE, Transitions(Change(Effect.FREE, "alerts arrive once the new address has confirmed the subscription"))
     ),
-    "cost.monthlyBudget": _both(_FREE),
     **{
         f"alerting.{name}": _both(_FREE)
         for name in ("slack", "teams", "pagerduty", "heartbeat", "smtpHost", "smtpUser", "smtpPassword", "runbooks")
     },
+    "cost.monthlyBudget": _both(_FREE),
     "gitops.repository": _both(_OTHER_MODELS),
     "gitops.revision": _both(_OTHER_MODELS),
     "gitops.path": _both(_OTHER_MODELS),
