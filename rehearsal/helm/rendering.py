@@ -71,15 +71,17 @@ _lock = threading.Lock()  # rendering two releases at the same time would only s
 
 
 def render(release: Release) -> RenderedRelease:
-    """Render and validate every object of a release, with its CRDs and hooks; cached per process for equal values.
+    """Render and validate every object of a release, with its CRDs and hooks.
 
-    Raises RenderError where the chart is available and does not render.
+    Cached per process for equal values, but not where the chart was missing, which may come. Raises RenderError where
+    the chart is available and does not render.
     """
     key = json.dumps([repr(release.chart), release.name, release.namespace, release.values], sort_keys=True)
     with _lock:
-        if key not in _rendered:
-            _rendered[key] = _render_and_validate(release)
-        return _rendered[key]
+        rendered = _rendered.get(key) or _render_and_validate(release)
+        if not rendered.skip_reason:
+            _rendered[key] = rendered
+        return rendered
 
 
 def _render_and_validate(release: Release) -> RenderedRelease:

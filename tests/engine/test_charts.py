@@ -219,6 +219,17 @@ def test_an_unavailable_chart_is_reported_and_is_a_problem_when_strict(
     assert "nowhere-1.0.0.tgz" in problem
 
 
+def test_a_release_whose_chart_was_missing_is_rendered_once_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toolchain, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv(charts.FOLDER_VARIABLE, str(tmp_path / "empty"))
+    release = rendering.Release.from_inputs(create_release_inputs(tmp_path, config=CONFIG_MAP))
+    assert "names no repository" in rendering.render(release).skip_reason
+    monkeypatch.setenv(charts.FOLDER_VARIABLE, str(tmp_path))
+    assert [each["kind"] for each in rendering.render(release).objects] == ["ConfigMap"]
+
+
 @pytest.fixture(scope="module", params=["dev", "prod"])
 def recorded(request: pytest.FixtureRequest) -> Recorder:
     """The platform as an environment declares it; a release that breaks a schema fails."""
