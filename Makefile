@@ -132,7 +132,7 @@ COMPILE := "$(CURDIR)/$(VENV)/bin/uv" pip compile --quiet --no-header --universa
 lock: $(READY) ## Compile each requirements.txt from requirements.in or the lifecycle package's pyproject.toml
 	@$(COMPILE) requirements.in -o requirements.txt
 	@cd $(LIFECYCLE) && $(COMPILE) pyproject.toml --all-extras --group pyproject.toml:test -o requirements.txt
-	@cd $(LIFECYCLE) && for image in serving training promotion experiment; do \
+	@cd $(LIFECYCLE) && for image in serving training promotion experiment drift; do \
 		$(COMPILE) pyproject.toml --extra $$image -c requirements.txt -o images/$$image/requirements.txt || exit 1; done
 
 bench: $(READY) ## Measure time and memory of rehearsals; writes docs/benchmarks.md

@@ -77,6 +77,7 @@ def test_the_image_contains_neither_secrets_nor_remote_files(dockerfile: Dockerf
         ("serving", '["python", "-m", "lifecycle.serving"]'),
         ("training", '["python", "-m", "lifecycle.training"]'),
         ("experiment", '["python", "-m", "lifecycle.experiment"]'),  # the argument says: router or writer
+        ("drift", '["python", "-m", "lifecycle.drift"]'),  # the argument says: the collector or a check
         ("promotion", '["python", "-m"]'),  # the arguments say which of its programs
     ],
 )
@@ -85,7 +86,7 @@ def test_it_starts_python_itself_so_that_signals_reach_it(image: str, command: s
 
 
 def test_nothing_is_compiled_for_serving() -> None:
-    assert all(len(Dockerfile(image).installs) == 1 for image in ("serving", "promotion", "experiment"))
+    assert all(len(Dockerfile(image).installs) == 1 for image in ("serving", "promotion", "experiment", "drift"))
 
 
 def test_promotion_has_git_and_no_index_of_packages() -> None:

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings
 
 from lifecycle.contract import ContractSettings
 from lifecycle.core.settings import EndpointSettings, NotificationSettings, RegistrySettings, variable_name
-from lifecycle.drift.settings import DriftSettings
+from lifecycle.drift.settings import CollectorSettings, DriftSettings
 from lifecycle.experiment.settings import RouterSettings, SpoolSettings
 from lifecycle.experiment.settings import WriterSettings as ExperimentWriterSettings
 from lifecycle.gate import GateSettings
@@ -31,7 +31,7 @@ _SECTIONS: Mapping[str, type[BaseSettings]] = {
     "Serving contract": ContractSettings,
     "Serving": ServingSettings,
     "Model registry": RegistrySettings,
-    "Endpoint of the promotion's, the rollout's and the experiments' writer's processes": EndpointSettings,
+    "Endpoint of processes other than serving and the experiments' router": EndpointSettings,
     "Promotion, receiver": ReceiverSettings,
     "Promotion, worker": WorkerSettings,
     "Promotion, creation of the database": DatabaseSettings,
@@ -41,7 +41,8 @@ _SECTIONS: Mapping[str, type[BaseSettings]] = {
     "Experiments, router": RouterSettings,
     "Experiments, writer": ExperimentWriterSettings,
     "Experiments, spool of both": SpoolSettings,
-    "Drift": DriftSettings,
+    "Drift, analysis": DriftSettings,
+    "Drift, collector": CollectorSettings,
 }
 _HEADER = """# Settings of the model lifecycle
 

@@ -1,7 +1,7 @@
 """The whole path with real parts: a trained model in MLflow, the log that a real server wrote, the command.
 
-Simulated: the Pushgateway and the receiver of events, which are HTTP servers that keep what they get; and requests,
-which are rows of the held-out data with one feature changed.
+Simulated: the receiver of events, which is an HTTP server that keeps what it gets; and requests, which are rows of the
+held-out data with one feature changed.
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from prometheus_client import CollectorRegistry, generate_latest
 
 from lifecycle.core import CHAMPION, ModelRegistry, ModelVersion
 from lifecycle.core.names import REFERENCE_PATH
 from lifecycle.drift import events, layout
 from lifecycle.drift.check import check_model, read_reference
+from lifecycle.drift.collector import read_latest_reports
 from lifecycle.drift.compaction import Compactor
 from lifecycle.drift.errors import InputError
+from lifecycle.drift.metrics import ReportMetrics
 from lifecycle.drift.report import DriftReport, Outcome
 from lifecycle.drift.settings import DriftSettings
 from lifecycle.drift.store import ArtifactStore
 from lifecycle.training import data
 from support.drift import settings
-from support.network import UNUSED_URL, HttpRequest, HttpResponse, JsonReceiver, serve_http
+from support.network import UNUSED_URL, JsonReceiver
 from support.registered_models import RegisteredModels
 from support.serving import serve
 from support.training import train_and_register
@@ -77,6 +80,15 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
 
 
+def expose(store: Path) -> str:
+    """The metrics of the last reports in a store, as Prometheus gets them."""
+    exposed = CollectorRegistry()
+    report_metrics = ReportMetrics()
+    report_metrics.reports = read_latest_reports(ArtifactStore(str(store)))
+    exposed.register(report_metrics)
+    return generate_latest(exposed).decode()
+
+
 def next_hour() -> datetime:
     """The log is from now, and a window ends at a full hour."""
     return (datetime.now(UTC) + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
@@ -104,14 +116,8 @@ def test_training_keeps_a_reference_with_every_input_the_output_and_the_accuracy
 def test_drift_in_what_a_server_logged_ends_in_reports_metrics_and_an_event(
     registry: ModelRegistry, trained: ModelVersion, store: Path
 ) -> None:
-    pushed: list[HttpRequest] = []
-
-    def receive(request: HttpRequest) -> HttpResponse:
-        pushed.append(request)
-        return HttpResponse(200)
-
-    with serve_http(receive) as gateway, JsonReceiver().running() as receiver:
-        report, uri = check(registry, store, pushgateway=gateway, event_sink=receiver.url)
+    with JsonReceiver().running() as receiver:
+        report, uri = check(registry, store, event_sink=receiver.url)
     assert report.outcome == Outcome.DRIFT
     assert [column.name for column in report.columns if column.has_drifted] == [SHIFTED]
     written = Path(uri.removeprefix("file://"))
@@ -120,9 +126,10 @@ def test_drift_in_what_a_server_logged_ends_in_reports_metrics_and_an_event(
     page = written.with_name("report.html").read_text()
     assert f"input {SHIFTED} has drifted" in page
     assert page.count("<svg") == len(data.FEATURES) + 1
-    [request] = pushed
-    assert (request.method, request.path) == ("PUT", "/metrics/job/groundwork-drift/model/drifting")
-    assert f'groundwork_drift_detected{{model="drifting",version="{trained.version}"}} 1.0' in request.body.decode()
+    exposed = expose(store)
+    assert f'groundwork_drift_detected{{model="drifting",version="{trained.version}"}} 1.0' in exposed
+    labels = f'column="{SHIFTED}",model="drifting",role="input",version="{trained.version}"'
+    assert f"groundwork_drift_column{{{labels}}} 1.0" in exposed
     [event] = receiver.received
     assert (event["type"], event["data"]["report"]) == ("dev.groundwork.drift", uri)
     assert event["data"]["columns"] == [f"input/{SHIFTED}"]
@@ -136,13 +143,39 @@ def test_a_window_with_too_few_rows_sends_no_event(registry: ModelRegistry, stor
     assert receiver.received == []
 
 
-def test_a_receiver_or_gateway_that_does_not_answer_is_an_error(registry: ModelRegistry, store: Path) -> None:
-    for variable, name in (("pushgateway", "DRIFT_PUSHGATEWAY"), ("event_sink", "DRIFT_EVENT_SINK")):
-        with pytest.raises(Exception, match=name):
-            check(registry, store, **{variable: UNUSED_URL})
+def test_a_receiver_that_does_not_answer_is_an_error(registry: ModelRegistry, store: Path) -> None:
+    with pytest.raises(Exception, match="DRIFT_EVENT_SINK"):
+        check(registry, store, event_sink=UNUSED_URL)
 
 
-def test_names_are_escaped_in_the_page_and_in_metrics(registry: ModelRegistry, store: Path) -> None:
+def test_metrics_are_those_of_the_last_report_and_what_is_none_is_left_out(
+    registry: ModelRegistry, store: Path
+) -> None:
+    check(registry, store)
+    check(registry, store, min_rows=601)
+    (store / layout.LATEST_REPORTS / "broken.json").write_text("{")
+    exposed = expose(store)
+    assert len(re.findall("(?m)^groundwork_drift_detected{", exposed)) == 1
+    assert re.search("(?m)^groundwork_drift_inconclusive{.*} 1.0$", exposed)
+
+
+def test_all_champions_are_checked_whatever_one_of_them_lacks(
+    models: RegisteredModels, registry: ModelRegistry, store: Path
+) -> None:
+    lacking = models.create()
+    models.create_version(lacking, CHAMPION)
+    end = next_hour() - timedelta(hours=1)
+    variables = {"MLFLOW_TRACKING_URI": registry.uri, "DRIFT_STORE": str(store)}
+    result = run("check", "--all", "--until", end.isoformat(), **variables)
+    assert result.returncode == 1
+    assert f"error: The training reference of {lacking} version 1 is missing" in result.stderr
+    assert re.search(f"were not checked, for the reasons above: .*{lacking}", result.stderr)
+    assert '"model": "drifting"' in result.stdout or "inference log of drifting" in result.stderr
+    unclear = run("check", "drifting", "--all", **variables)
+    assert (unclear.returncode, unclear.stdout) == (2, "")
+
+
+def test_names_are_escaped_in_the_page(registry: ModelRegistry, store: Path) -> None:
     from dataclasses import replace
 
     from lifecycle.drift.report import render_html

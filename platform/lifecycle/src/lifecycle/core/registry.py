@@ -98,8 +98,20 @@ class ModelRegistry:
 
     def list_challengers(self) -> list[RegisteredVersion]:
         """The version that each model's challenger alias points to."""
-        found = (self.find_by_alias(model, CHALLENGER) for model in self._models_with_challenger())
+        found = (self.find_by_alias(model, CHALLENGER) for model in self.list_models_with_alias(CHALLENGER))
         return [version for version in found if version is not None]
+
+    def list_models_with_alias(self, alias: str) -> list[str]:
+        """The models that have a version with this alias."""
+        token: str | None = None
+        models: list[str] = []
+        while True:
+            with self.translate_errors():
+                page = self.client.search_registered_models(page_token=token)
+            models += [model.name for model in page if alias in model.aliases]
+            token = page.token
+            if not token:
+                return models
 
     def list_models_with_status(self, status: Status) -> set[str]:
         """The models that have a version with this status."""
@@ -173,16 +185,6 @@ class ModelRegistry:
             model, version = uri.removeprefix("models:/").rsplit("/", 1)
             return self._locate(str(self.client.get_model_version(model, version).source))
         return uri
-
-    def _models_with_challenger(self) -> Iterator[str]:
-        token: str | None = None
-        while True:
-            with self.translate_errors():
-                page = self.client.search_registered_models(page_token=token)
-            yield from (model.name for model in page if CHALLENGER in model.aliases)
-            token = page.token
-            if not token:
-                return
 
     def _webhooks(self) -> Iterator[Webhook]:
         token: str | None = None

@@ -1,4 +1,4 @@
-"""`python -m lifecycle.drift`: write the inference log to the artifact store, and check a model for drift.
+"""`python -m lifecycle.drift`: collect the inference log in the artifact store, and check models for drift.
 
 Configured by environment variables (see settings.py).
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lifecycle.core import LifecycleError, RegistrySettings, read_settings
+from lifecycle.core import EndpointSettings, LifecycleError, RegistrySettings, read_settings
 from lifecycle.core.command_line import report_errors
+from lifecycle.core.logs import configure_logging
 from lifecycle.drift.settings import DriftSettings, StoreSettings
 
 
@@ -24,9 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns the exit status: 0 where the command did its work, whatever it found; 1 where it could not; 2 for wrong
     usage.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "check" and bool(options.name) == options.all:
+        parser.error("check takes the name of a model, or --all")
+    if options.command == "check" and options.all and options.version:
+        parser.error("--version is of one model; leave it out with --all")
     if options.command == "compact":
         _compact(options.file)
+    elif options.command == "collect":
+        _collect()
+    elif options.all:
+        _check_all(options.until)
     else:
         _check(options.name, options.version, options.until)
     return 0
@@ -37,8 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     compact = commands.add_parser("compact", help="move the events of serving's log file to the artifact store")
     compact.add_argument("file", type=Path, help="the file of INFERENCE_LOG_SINK")
+    commands.add_parser("collect", help="take the events that serving sends, and write them to the artifact store")
     check = commands.add_parser("check", help="compare a model's inferences with its training reference")
-    check.add_argument("name", help="the registered model's name")
+    check.add_argument("name", nargs="?", default="", help="the registered model's name")
+    check.add_argument("--all", action="store_true", help="check the champion of each model, whatever others report")
     check.add_argument("--version", default="", help="the version; the champion unless given")
     check.add_argument(
         "--until",
@@ -67,6 +80,33 @@ def _compact(file: Path) -> None:
             f"{summary.rejected} lines of {file} are no inference events, the first because {summary.reason}. They are "
             f"in {summary.rejected_file}; all others have been compacted."
         )
+
+
+def _collect() -> None:
+    from lifecycle.drift import collector  # with libraries that an analysis does without
+    from lifecycle.drift.settings import CollectorSettings
+
+    configure_logging()
+    logging.getLogger("azure").setLevel(logging.WARNING)  # it logs every request
+    collector.run(read_settings(CollectorSettings), read_settings(EndpointSettings))
+
+
+def _check_all(until: datetime | None) -> None:
+    """Check all champions. Raises LifecycleError at the end where any could not be checked."""
+    from lifecycle.core import CHAMPION, ModelRegistry
+    from lifecycle.drift.check import check_model, to_json
+
+    settings = read_settings(DriftSettings)
+    registry = ModelRegistry.connect(read_settings(RegistrySettings).mlflow_tracking_uri)
+    failed = []
+    for name in registry.list_models_with_alias(CHAMPION):
+        try:
+            print(to_json(*check_model(registry, name, settings, until=until)), flush=True)
+        except LifecycleError as error:
+            print(f"error: {error}", file=sys.stderr)
+            failed.append(name)
+    if failed:
+        raise LifecycleError(f"These models were not checked, for the reasons above: {', '.join(failed)}.")
 
 
 def _check(name: str, version: str, until: datetime | None) -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from lifecycle.core import CHAMPION, ArtifactError, ModelRegistry, ModelVersion
 from lifecycle.core.names import REFERENCE_PATH
 from lifecycle.core.reference_profile import ReferenceProfile
-from lifecycle.drift import events, layout, metrics, report
+from lifecycle.drift import events, layout, report
 from lifecycle.drift.analysis import analyse
 from lifecycle.drift.engines import open_engine
 from lifecycle.drift.errors import InputError
@@ -37,7 +37,7 @@ def check_model(
     until  the end of the window; the last full hour unless told
 
     Raises InputError when the log or the reference is missing, broken or does not fit; UnreachableError when MLflow
-    does not answer; LifecycleError when the store, the Pushgateway or the receiver of events fails.
+    does not answer; LifecycleError when the store or the receiver of events fails.
     """
     now = clock()
     end = (until or now.replace(minute=0, second=0, microsecond=0)).astimezone(UTC)
@@ -101,12 +101,12 @@ def _analyse(
 
 
 def _publish(found: DriftReport, window: Window, store: ArtifactStore, settings: DriftSettings, scratch: Path) -> str:
-    """The report first: whoever reacts to metrics or the event finds it."""
+    """The report first: whoever reacts to metrics, which are those of the last report, or to the event finds it."""
     version = window.model_version
     folder = layout.report_folder(version.model, version.version, window.end)
     uris = {file.name: store.upload(file, folder) for file in report.write(found, scratch)}
-    if settings.pushgateway:
-        metrics.push(found, settings.pushgateway)
+    latest = scratch / report.JSON_NAME
+    store.upload(latest.rename(scratch / layout.latest_report(version.model)), layout.LATEST_REPORTS)
     if settings.event_sink and found.outcome == Outcome.DRIFT:
         events.open_sink(settings.event_sink).send(events.describe(found, uris[report.JSON_NAME]))
     return uris[report.JSON_NAME]

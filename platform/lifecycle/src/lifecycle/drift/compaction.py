@@ -82,16 +82,20 @@ class _Part:
 class Compactor:
     """Compacts the events of one file, and of those that it was renamed to before."""
 
-    def __init__(self, log_file: Path, store: ArtifactStore, tolerance: float) -> None:
-        """`tolerance`: seconds by which the clocks of serving and of this process may differ."""
+    def __init__(self, log_file: Path, store: ArtifactStore, tolerance: float, settle: float = _SETTLED) -> None:
+        """
+        tolerance  seconds by which the clocks of serving and of this process may differ
+        settle     seconds after a file's last write in which it is left alone; 0 where nobody writes any more
+        """
         self._log_file = log_file
         self._store = store
         self._tolerance = timedelta(seconds=tolerance)
+        self._settle = settle
 
     def run(self) -> Summary:
         """Compact what has settled. Raises LifecycleError when the store fails; then nothing is removed."""
         self._rotate()
-        settled = time.time() - _SETTLED
+        settled = time.time() - self._settle
         pattern = f"{self._log_file.name}.*{_ROTATED}"
         files = [path for path in sorted(self._log_file.parent.glob(pattern)) if path.stat().st_mtime <= settled]
         summary, parts = Summary(), defaultdict[Key, _Part](_Part)

@@ -11,6 +11,9 @@ INPUT, OUTPUT = "input_", "output_"  # and the name of the feature, or of the ou
 # The further column of an outcome, which has request ID, row and time (of the outcome) too.
 OUTCOME = "outcome"
 
+# The folder with the last report on each model, whichever version it is on: metrics are read from it.
+LATEST_REPORTS = "latest-drift"
+
 
 def log_folder(model: str, version: str) -> str:
     """The inference log of a model version; it has a folder for each day, in UTC, as `2026-11-29`."""
@@ -25,6 +28,16 @@ def outcome_folder(model: str) -> str:
 def report_folder(model: str, version: str, end: datetime) -> str:
     """The report on the window that ends at `end`."""
     return f"drift/{model}/{version}/{end.astimezone(UTC):%Y-%m-%dT%H%MZ}"
+
+
+def latest_report(model: str) -> str:
+    """The name of the last report on a model, in `LATEST_REPORTS`."""
+    return f"{model}.json"
+
+
+def rejected_folder(day: date) -> str:
+    """The lines that the collector took for events, and that are none."""
+    return f"rejected-events/{day}"
 
 
 def days_between(start: datetime, end: datetime) -> Iterator[date]:

@@ -1,55 +1,81 @@
-"""Metrics of the last analysis of a model, pushed to a Prometheus Pushgateway.
+"""Prometheus metrics of the collector: of its own work, and of the last analysis of each model.
 
-An analysis runs as a job and has ended before Prometheus would scrape it; its result concerns a model, not a machine.
-That is what a Pushgateway is for (https://prometheus.io/docs/practices/pushing/). A text file for the node exporter
-would need a folder of the node, and stay there when the job runs on another one. The gateway adds the time of the last
-push, `push_time_seconds`, by which an alert finds that no analysis succeeds any more.
+An analysis runs as a job, which has ended before Prometheus would scrape it. It leaves its report in the store, and the
+collector, which runs anyway, has the figures of the last report on each model. So they survive a restart of either, and
+the age of the window tells when no analysis succeeds any more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Gauge, push_to_gateway
+from prometheus_client import Counter, Gauge
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
-from lifecycle.core import LifecycleError
 from lifecycle.drift.report import DriftReport, Outcome
 
-JOB = "groundwork-drift"
+EVENTS = Counter(
+    "groundwork_drift_collected_events_total", "Events of serving's requests, by what became of them.", ["result"]
+)
+WAITING_BYTES = Gauge("groundwork_drift_waiting_bytes", "Bytes of events that wait for the artifact store.")
+ROWS = Counter("groundwork_drift_written_rows_total", "Inferences written to the artifact store.")
+REJECTED = Counter("groundwork_drift_rejected_events_total", "Lines that are no inference events.")
+STORE_FAILURES = Counter("groundwork_drift_store_failures_total", "Turns in which the artifact store failed.")
+LAST_TURN = Gauge(
+    "groundwork_drift_last_turn_timestamp_seconds", "When the collector last found nothing left to write."
+)
+
+_LABELS = ("model", "version")
 
 
-def collect(report: DriftReport) -> CollectorRegistry:
-    """The report as gauges with the labels `model` and `version`."""
-    registry = CollectorRegistry()
-    labels = (report.model, report.version)
+class ReportMetrics(Collector):
+    """Gauges with the labels `model` and `version`, of the reports that it was last given."""
 
-    def add(name: str, text: str, value: float) -> None:
-        Gauge(f"groundwork_drift_{name}", text, ["model", "version"], registry=registry).labels(*labels).set(value)
+    def __init__(self) -> None:
+        self.reports: Sequence[DriftReport] = ()
 
-    add("detected", "1 where the last analysis found drift.", report.outcome == Outcome.DRIFT)
-    add("inconclusive", "1 where the last analysis had too few inferences.", report.outcome == Outcome.INCONCLUSIVE)
-    add("window_rows", "Inferences in the last analysed window.", report.rows)
-    end = datetime.fromisoformat(report.end).timestamp()
-    add("window_end_timestamp_seconds", "End of the last analysed window.", end)
-    if report.accuracy is not None and report.accuracy.accuracy is not None:
-        add("accuracy", "Accuracy over the known outcomes.", report.accuracy.accuracy)
-        add("reference_accuracy", "Accuracy over the rows that training held out.", report.accuracy.reference)
-        add("accuracy_dropped", "1 where the accuracy is significantly lower.", report.accuracy.has_dropped)
-    names = ["model", "version", "role", "column"]
-    psi = Gauge("groundwork_drift_psi", "Population stability index of a column.", names, registry=registry)
-    drifted = Gauge("groundwork_drift_column", "1 for a column that has drifted.", names, registry=registry)
-    for column in report.columns:
-        psi.labels(*labels, column.role, column.name).set(column.psi)
-        drifted.labels(*labels, column.role, column.name).set(column.has_drifted)
-    return registry
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        reports = self.reports
+        yield _gauge("detected", "1 where the last analysis found drift.", _rate(reports, Outcome.DRIFT))
+        yield _gauge("inconclusive", "1 where it had too few inferences.", _rate(reports, Outcome.INCONCLUSIVE))
+        yield _gauge("window_rows", "Inferences in the last analysed window.", [(each, each.rows) for each in reports])
+        ends = [(each, datetime.fromisoformat(each.end).timestamp()) for each in reports]
+        yield _gauge("window_end_timestamp_seconds", "End of the last analysed window.", ends)
+        yield from _describe_accuracy(reports)
+        yield from _describe_columns(reports)
 
 
-def push(report: DriftReport, gateway: str) -> None:
-    """Replace the model's metrics at the gateway. Raises LifecycleError when it does not take them."""
-    try:
-        push_to_gateway(gateway, JOB, collect(report), grouping_key={"model": report.model})
-    except OSError as error:  # urllib's errors are
-        raise LifecycleError(
-            f"The Pushgateway at DRIFT_PUSHGATEWAY {gateway} does not take metrics: {error}. Start it, or correct its "
-            "address."
-        ) from None
+def _rate(reports: Sequence[DriftReport], outcome: Outcome) -> list[tuple[DriftReport, float]]:
+    return [(each, float(each.outcome == outcome)) for each in reports]
+
+
+def _describe_accuracy(reports: Sequence[DriftReport]) -> Iterator[GaugeMetricFamily]:
+    """Of the reports whose outcomes are known."""
+    known = [(each, each.accuracy) for each in reports if each.accuracy is not None]
+    measured = [(each, found.accuracy) for each, found in known if found.accuracy is not None]
+    yield _gauge("accuracy", "Accuracy over the known outcomes.", measured)
+    references = [(each, found.reference) for each, found in known]
+    yield _gauge("reference_accuracy", "Accuracy over the rows that training held out.", references)
+    dropped = [(each, float(found.has_dropped)) for each, found in known]
+    yield _gauge("accuracy_dropped", "1 where the accuracy is significantly lower.", dropped)
+
+
+def _describe_columns(reports: Sequence[DriftReport]) -> Iterator[GaugeMetricFamily]:
+    labels = [*_LABELS, "role", "column"]
+    psi = GaugeMetricFamily("groundwork_drift_psi", "Population stability index of a column.", labels=labels)
+    drifted = GaugeMetricFamily("groundwork_drift_column", "1 for a column that has drifted.", labels=labels)
+    for report in reports:
+        for column in report.columns:
+            values = [report.model, report.version, column.role, column.name]
+            psi.add_metric(values, column.psi)
+            drifted.add_metric(values, float(column.has_drifted))
+    yield from (psi, drifted)
+
+
+def _gauge(name: str, text: str, values: Sequence[tuple[DriftReport, float]]) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(f"groundwork_drift_{name}", text, labels=_LABELS)
+    for report, value in values:
+        gauge.add_metric([report.model, report.version], value)
+    return gauge

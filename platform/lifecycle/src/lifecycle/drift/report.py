@@ -103,6 +103,13 @@ def write(report: DriftReport, folder: Path) -> list[Path]:
     return [folder / name for name in contents]
 
 
+def read(content: bytes) -> DriftReport:
+    """The report of a `report.json`. Raises ValueError where it is none."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(DriftReport).validate_json(content)
+
+
 def render_html(report: DriftReport) -> str:
     """The page, which loads nothing from elsewhere. The most drifted columns come first."""
     from jinja2 import Environment, StrictUndefined

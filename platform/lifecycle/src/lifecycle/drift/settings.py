@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -23,6 +25,24 @@ class StoreSettings(BaseSettings):
     )
 
 
+class CollectorSettings(StoreSettings):
+    """How events get from serving into the store; from `DRIFT_*`."""
+
+    collect_folder: Path = Field(
+        Path("collected"), description="the folder in which events wait for the store; on a disk of its own size"
+    )
+    collect_interval: float = Field(
+        300, gt=0, le=3600, description="seconds between two writes to the store, each of one file per model version"
+    )
+    collect_max_bytes: int = Field(
+        64 << 20,
+        ge=1 << 20,
+        description="bytes of events that wait, beyond which new ones are refused; writing them takes some 25 times "
+        "as much memory",
+    )
+    collect_max_body_bytes: int = Field(16 << 20, ge=1 << 10, description="maximum size of a request's body, in bytes")
+
+
 class DriftSettings(StoreSettings):
     """What is compared, and what counts as drift; from `DRIFT_*`."""
 
@@ -42,9 +62,6 @@ class DriftSettings(StoreSettings):
     )
     spark_master: str = Field(
         "", description="where queries run on Spark: `spark://...`, `k8s://...`, `local[2]`; in this process if unset"
-    )
-    pushgateway: str = Field(
-        "", pattern="^(https?://.+)?$", description="the Prometheus Pushgateway that gets the metrics; none if unset"
     )
     event_sink: str = Field(
         "", description="where events of drift go: `http(s)://...` or `file:///...`; nowhere if unset"

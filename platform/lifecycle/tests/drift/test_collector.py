@@ -1,0 +1,152 @@
+"""The collector: what serving sends ends as Parquet in the store, also when the store is away or the process ends.
+
+Proves, with the command as a process and serving's own sink as the client, that what was accepted is in the store after
+SIGTERM; that what cannot be kept is refused, and what is no event is kept aside. Not proven: a cloud's store, which is
+a folder here; that events survive the loss of the disk, since they do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+from starlette.applications import Starlette
+
+from drift.test_compaction import event
+from lifecycle.core.endpoint import Heartbeat
+from lifecycle.drift.collector import Collector, EventFile, FullError, create_app
+from lifecycle.drift.settings import CollectorSettings
+from lifecycle.serving.inference_log import HttpSink
+from support.network import free_port
+from support.waiting import TIMEOUT, eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+BATCH = {"content-type": "application/cloudevents-batch+json"}
+
+
+def settings(folder: Path, **changes: Any) -> CollectorSettings:
+    content = {"store": str(folder / "store"), "collect_folder": folder / "events", **changes}
+    return CollectorSettings.model_validate(content)
+
+
+def read_rows(folder: Path) -> list[Mapping[str, Any]]:
+    return [row for path in folder.glob("store/inference-log/**/*.parquet") for row in pq.read_table(path).to_pylist()]
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    port = free_port()
+    variables = {"DRIFT_STORE": str(tmp_path / "store"), "DRIFT_COLLECT_FOLDER": str(tmp_path / "events")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PORT": str(port), **variables}
+    command = [sys.executable, "-m", "lifecycle.drift", "collect"]
+    with subprocess.Popen(command, env=environment) as started:
+        url = f"http://127.0.0.1:{port}"
+        eventually(lambda: is_ready(url), "the collector is ready")
+        yield started, url
+        started.kill()
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/ready").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.mark.process
+def test_what_serving_sent_is_in_the_store_when_the_process_has_ended(
+    process: tuple[subprocess.Popen[bytes], str], tmp_path: Path
+) -> None:
+    started, url = process
+    sink = HttpSink(f"{url}/events")
+    sink.send([json.dumps(event(1)).encode(), json.dumps(event(2)).encode()])
+    sink.send([json.dumps(event(3)).encode()])
+    assert 'groundwork_drift_collected_events_total{result="accepted"} 3.0' in httpx.get(f"{url}/metrics").text
+    started.send_signal(signal.SIGTERM)
+    assert started.wait(TIMEOUT) == 0
+    assert {row["event_id"] for row in read_rows(tmp_path)} == {"e-1", "e-2", "e-3"}
+    assert list((tmp_path / "events").iterdir()) == []
+
+
+def test_events_wait_while_the_store_is_away(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file, where the folder should be")
+    collector, events = create_collector(tmp_path)
+    events.add([event(1)])
+    collector.start()
+    collector.close()
+    assert events.measure() > 0
+    (tmp_path / "store").unlink()
+    collector, _ = create_collector(tmp_path)
+    collector.start()
+    collector.close()
+    assert [row["event_id"] for row in read_rows(tmp_path)] == ["e-1", "e-1"], "both rows of the request"
+    assert events.measure() == 0
+
+
+def create_collector(folder: Path) -> tuple[Collector, EventFile]:
+    events = EventFile(folder / "events", 1 << 20)
+    return Collector(settings(folder), events, Heartbeat()), events
+
+
+def test_a_line_that_is_no_event_is_kept_aside_in_the_store(tmp_path: Path) -> None:
+    collector, events = create_collector(tmp_path)
+    events.add([event(1), {"type": "dev.acme.other"}])
+    collector.start()
+    collector.close()
+    (kept,) = tmp_path.glob("store/rejected-events/*/*.jsonl")
+    assert json.loads(kept.read_text()) == {"type": "dev.acme.other"}
+    assert len(read_rows(tmp_path)) == 2
+    assert events.measure() == 0
+    assert list((tmp_path / "events").iterdir()) == []
+
+
+def post(app: Starlette, content: str, headers: Mapping[str, str]) -> httpx.Response:
+    async def send() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://collector") as client:
+            return await client.post("/events", content=content, headers=headers)
+
+    return asyncio.run(send())
+
+
+def test_what_does_not_fit_is_refused_as_a_whole(tmp_path: Path) -> None:
+    events = EventFile(tmp_path / "events", 1 << 20)
+    large = [event(1, note="x" * (1 << 19))]
+    events.add(large)
+    before = events.measure()
+    with pytest.raises(FullError):
+        events.add([*large, *large])
+    assert events.measure() == before
+    app = create_app(settings(tmp_path), events, Heartbeat())
+    response = post(app, json.dumps([*large, *large]), BATCH)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "message"),
+    [
+        ("[]", {"content-type": "application/json"}, 415, "application/cloudevents-batch+json"),
+        ("{}", BATCH, 400, "must be a JSON array"),
+        ("[1]", BATCH, 400, "must be a JSON array"),
+        ("[", BATCH, 400, "is not JSON"),
+        ("[" + " " * 2000 + "]", BATCH, 413, "larger than 1024 bytes (DRIFT_COLLECT_MAX_BODY_BYTES)"),
+    ],
+)
+def test_a_request_that_is_no_batch_of_events_is_refused(
+    content: str, headers: dict[str, str], status: int, message: str, tmp_path: Path
+) -> None:
+    events = EventFile(tmp_path / "events", 1 << 20)
+    app = create_app(settings(tmp_path, collect_max_body_bytes=1024), events, Heartbeat())
+    response = post(app, content, headers)
+    assert response.status_code == status
+    assert message in response.json()["error"]
+    assert events.measure() == 0
