@@ -117,7 +117,7 @@ def test_a_router_that_is_killed_has_what_it_acknowledged_in_the_spool(
         ({"USER_ID_KEY": None}, "USER_ID_KEY is not set and has no default: set it"),
         ({"USER_ID_KEY": "short"}, "USER_ID_KEY is set: value should have at least 16"),
         ({"EXPERIMENT_FILE": None}, "EXPERIMENT_FILE is not set"),
-        ({"EXPERIMENT_FILE": "/missing.yaml"}, "/missing.yaml cannot be read: No such file or directory; create it"),
+        ({"EXPERIMENT_FILE": "/missing/e.yaml"}, "/missing/e.yaml cannot be read: No such file or directory; create"),
         ({"EXPERIMENT_SERVICE_URL": "http://x"}, "EXPERIMENT_SERVICE_URL is 'http://x': string should match"),
         ({"EXPERIMENT_SERVICE_URL": "http://{service}.{ns}"}, "only {service} may be in braces; change it"),
         ({"EXPERIMENT_FOLDER": "/dev/null/spool"}, "the spool /dev/null/spool/spool.db cannot be used"),

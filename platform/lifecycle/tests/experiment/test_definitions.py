@@ -157,13 +157,25 @@ def test_a_process_that_starts_with_an_invalid_file_takes_the_last_valid_one(tmp
 
 
 def test_without_any_valid_file_a_process_does_not_start(tmp_path: Path) -> None:
-    file = tmp_path / "experiments.yaml"
     with pytest.raises(DefinitionsError, match="cannot be read: No such file or directory"):
-        DefinitionsFile(file, tmp_path / "backup.yaml")
+        DefinitionsFile(tmp_path / "missing" / "experiments.yaml", tmp_path / "backup.yaml")
+    file = tmp_path / "experiments.yaml"
     file.write_text("experiments: [{name: one}]")
     (tmp_path / "backup.yaml").write_text("experiments: [")
     with pytest.raises(DefinitionsError, match="model is missing"):
         DefinitionsFile(file, tmp_path / "backup.yaml")
+
+
+def test_a_file_that_has_never_been_synced_is_no_experiment_yet(tmp_path: Path) -> None:
+    file = tmp_path / "experiments.yaml"
+    definitions = DefinitionsFile(file, tmp_path / "backup.yaml")
+    assert definitions.current.by_name == {}
+    assert "cannot be read" in definitions.problem
+    file.write_text(VALID)
+    assert definitions.reload()
+    assert list(definitions.current.by_name) == ["one"]
+    file.unlink()
+    assert list(DefinitionsFile(file, tmp_path / "backup.yaml").current.by_name) == ["one"], "it was there before"
 
 
 def test_a_file_can_be_checked_before_it_is_committed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

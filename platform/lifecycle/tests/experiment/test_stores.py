@@ -12,13 +12,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 
+from lifecycle.experiment.dynamodb_store import EXPIRY, DynamoDbStore
 from lifecycle.experiment.records import SHARDS, Outcome, Record
 from lifecycle.experiment.sqlite_store import SqliteStore
 from lifecycle.experiment.store import StoreError, UnavailableError, open_store
 from support.experiment import EXPERIMENT, TIME, assignment, outcome, prediction
 from support.experiment_stores import (
+    PREFIX,
     STORES,
     StoreUnderTest,
     open_store_under_test,
@@ -129,6 +132,19 @@ def test_throttling_is_told_apart_with_the_time_that_the_store_asks_for(
         assert error.value.retry_after == (0.25 if tested.has_retry_after else 0)
         tested.store.write([prediction("r1")])
         assert len(list(tested.store.read_results(EXPERIMENT))) == 2
+
+
+def test_dynamodb_is_told_when_a_record_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_store_under_test("dynamodb", tmp_path, monkeypatch):
+        store = DynamoDbStore(PREFIX, retention_days=30)
+        store.write([prediction(), assignment()])
+        items = [
+            item
+            for table in read_tables()
+            for item in boto3.client("dynamodb").scan(TableName=f"{PREFIX}-{table}")["Items"]
+        ]
+        assert [item[EXPIRY] for item in items] == [{"N": str(math.ceil(TIME) + 30 * 24 * 3600)}] * 2
+        assert list(store.read_results(EXPERIMENT)) == [prediction()]
 
 
 @pytest.mark.parametrize("name", STORES)

@@ -31,6 +31,15 @@ def test_a_name_of_another_models_objects_is_rejected(name: str) -> None:
         check_name(name)
 
 
-@pytest.mark.parametrize("name", ["wine", "challenger", "champion-wine", "wine-challengers", "wine-predictor"])
+@pytest.mark.parametrize("name", ["argocd", "experiments", "grafana", "mlflow"])
+def test_a_name_of_a_service_of_the_platform_is_rejected(name: str) -> None:
+    with pytest.raises(InvalidNameError, match=f"'{name}' is that of one of the platform's services"):
+        check_name(name)
+    assert not manifests.is_valid_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["mlflow-demo", "wine", "challenger", "champion-wine", "wine-challengers", "wine-predictor"]
+)
 def test_other_names_are_accepted(name: str) -> None:
     check_name(name)

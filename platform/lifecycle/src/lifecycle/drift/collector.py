@@ -77,7 +77,7 @@ class EventFile:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LifecycleError(
-                f"DRIFT_COLLECT_FOLDER {folder} cannot be created: {error.strerror}; set a folder that can be written to"
+                f"DRIFT_COLLECT_FOLDER {folder} cannot be created: {error.strerror}; set one that can be written to"
             ) from None
 
     def add(self, events: list[Any]) -> None:

@@ -80,7 +80,7 @@ def _write(options: argparse.Namespace) -> None:
     spool = Spool(spool_settings.folder, spool_settings.spool_max_bytes)
     with (
         closing(spool),
-        closing(open_store(settings.store)) as store,
+        closing(open_store(settings.store, settings.retention_days)) as store,
         serve_endpoint(read_settings(EndpointSettings), heartbeat),
     ):
         Writer(settings, spool, store).run(stop, heartbeat.beat, until_empty=options.once)

@@ -161,11 +161,12 @@ def parse(content: bytes, source: str) -> Definitions:
 class DefinitionsFile:
     """The file, read again when it has changed. An invalid one leaves the last valid one in force.
 
-    `backup` keeps that for a process that starts when the file is invalid.
+    `backup` keeps that for a process that starts when the file is invalid. Where there is neither file nor backup, but
+    the file's folder, there are no experiments yet: whatever syncs the file from git may come up after the router.
     """
 
     def __init__(self, path: Path, backup: Path) -> None:
-        """Raises DefinitionsError when neither the file nor the backup is valid."""
+        """Raises DefinitionsError when neither the file nor the backup is valid, or the file's folder is missing."""
         self._path = path
         self._backup = backup
         self._content: bytes | None = None
@@ -200,6 +201,9 @@ class DefinitionsFile:
         self.problem = problem
 
     def _read_backup(self) -> Definitions:
+        if not self._path.exists() and self._path.parent.is_dir() and not self._backup.exists():
+            _log.warning("There are no experiments until %s appears", self._path)
+            return Definitions()
         try:
             definitions = parse(self._backup.read_bytes(), str(self._backup))
         except (OSError, DefinitionsError):

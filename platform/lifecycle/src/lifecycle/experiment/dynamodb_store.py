@@ -1,10 +1,12 @@
 """The store in two DynamoDB tables, whose keys infra/aws/experiments.py declares.
 
-An item is its keys and the record as JSON text: DynamoDB's own numbers do not hold every float.
+An item is its keys and the record as JSON text: DynamoDB's own numbers do not hold every float. Where records are kept
+for a limited time, it also has the second at which DynamoDB deletes it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -27,20 +29,24 @@ _REJECTED = frozenset({"ValidationException", "ItemCollectionSizeLimitExceededEx
 # The writer backs off itself, for as long as it takes.
 _CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1})
 
+EXPIRY = "expires"  # the attribute that infra/aws/experiments.py declares, in seconds since 1970
+_DAY = 24 * 3600
+
 Item = Mapping[str, Any]
 
 
 class DynamoDbStore:
     """Implements Store."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, retention_days: int | None = None) -> None:
         """Raises UnavailableError when no region is configured."""
         self._prefix = prefix
+        self._retention = retention_days * _DAY if retention_days else None
         with self._translate_errors():
             self._client = boto3.client("dynamodb", config=_CONFIG)
 
     def write(self, records: Sequence[Record]) -> None:
-        items = {_key(record): _put(record) for record in records}  # one call must not contain an item twice
+        items = {_key(record): self._put(record) for record in records}  # one call must not contain an item twice
         for batch in split(list(items.items()), _MAX_BATCH):
             requests: dict[str, list[Item]] = {}
             for (table, *_), request in batch:
@@ -78,6 +84,15 @@ class DynamoDbStore:
                 for item in page["Items"]:
                     yield from_document(orjson.loads(item["document"]["S"]))
 
+    def _put(self, record: Record) -> Item:
+        table, partition, sort = _key(record)
+        values = {("user" if table == ASSIGNMENTS else "shard"): partition, "recorded": sort}
+        values["document"] = orjson.dumps(to_document(record)).decode()
+        item: dict[str, Any] = {name: {"S": value} for name, value in values.items()}
+        if self._retention is not None:
+            item[EXPIRY] = {"N": str(math.ceil(record.time + self._retention))}
+        return {"PutRequest": {"Item": item}}
+
     def _table(self, name: str) -> str:
         return f"{self._prefix}-{name}"
 
@@ -99,10 +114,3 @@ def _key(record: Record) -> tuple[str, str, str]:
     if isinstance(record, Assignment):
         return ASSIGNMENTS, record.user, f"{record.experiment}~{record.recorded}"
     return RESULTS, record.shard, record.recorded
-
-
-def _put(record: Record) -> Item:
-    table, partition, sort = _key(record)
-    item = {("user" if table == ASSIGNMENTS else "shard"): partition, "recorded": sort}
-    item["document"] = orjson.dumps(to_document(record)).decode()
-    return {"PutRequest": {"Item": {name: {"S": value} for name, value in item.items()}}}

@@ -84,6 +84,11 @@ class RouterSettings(FileSettings):
 class WriterSettings(StoreSettings):
     """From `EXPERIMENT_*`."""
 
+    retention_days: int | None = Field(
+        None,
+        ge=1,
+        description="days after which DynamoDB deletes a record, as Cosmos DB does by itself; it is kept if unset",
+    )
     batch_size: int = Field(500, ge=1, le=10_000, description="records of one write")
     poll_interval: float = Field(0.5, gt=0, description="seconds between two looks at an empty spool")
     retry_delay: float = Field(0.5, gt=0, description="seconds before a failed write is repeated; doubled each time")

@@ -65,8 +65,12 @@ def split(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def open_store(url: str) -> Store:
-    """Raises StoreError. The libraries of a cloud are imported only where it is used: they take seconds."""
+def open_store(url: str, retention_days: int | None = None) -> Store:
+    """
+    retention_days  of records in DynamoDB, which keeps them for ever if None
+
+    Raises StoreError. The libraries of a cloud are imported only where it is used: they take seconds.
+    """
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
         from lifecycle.experiment.sqlite_store import SqliteStore
@@ -75,7 +79,7 @@ def open_store(url: str) -> Store:
     if scheme == "dynamodb" and rest:
         from lifecycle.experiment.dynamodb_store import DynamoDbStore
 
-        return DynamoDbStore(rest)
+        return DynamoDbStore(rest, retention_days)
     parts = urlsplit(url)
     if scheme == "cosmosdb" and parts.netloc and len(parts.path) > 1:
         from lifecycle.experiment.cosmosdb_store import CosmosDbStore

@@ -32,6 +32,10 @@ _NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 # model of such a name would share them with another one.
 _RESERVED_NAME = re.compile(rf"-({'|'.join(ROLES)})(-predictor)?$")
 
+# The platform's services, by the first label of their names at the gateway, where a model's route would collide with
+# theirs: the project's infra/people.py. A stack's folder of experiments has such a name too.
+SERVICE_NAMES = ("argocd", "experiments", "grafana", "mlflow")
+
 # What a model's users may request: https://gateway-api.sigs.k8s.io/api-types/httproute/#matches. Not the server's other
 # paths, /metrics and those of the probes, which only the cluster needs.
 _PUBLIC_PATHS = (("Exact", "/predict"), ("PathPrefix", "/v1/models"), ("PathPrefix", "/v2"))
@@ -47,11 +51,16 @@ class InvalidNameError(LifecycleError):
 
 def is_valid_name(model: str) -> bool:
     """Whether Services, routes and folders can have the model's name."""
-    return bool(_NAME.fullmatch(model)) and len(model) <= _MAX_NAME
+    return bool(_NAME.fullmatch(model)) and len(model) <= _MAX_NAME and model not in SERVICE_NAMES
 
 
 def check_name(model: str) -> None:
     """Raises InvalidNameError unless Services, routes and folders can have the model's name."""
+    if model in SERVICE_NAMES:
+        raise InvalidNameError(
+            f"the registered model's name '{model}' is that of one of the platform's services ({', '.join(SERVICE_NAMES)}) "
+            "and would share its host name at the gateway; register the model under another name"
+        )
     if not is_valid_name(model):
         raise InvalidNameError(
             f"the registered model's name '{to_line(model)}' is not valid as the name of a Service: use lower-case "
