@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import yaml
 
 from infra.core.naming import Naming
@@ -26,6 +28,32 @@ def format_kustomization(settings: Settings, stack: str) -> str:
     }
     text: str = yaml.safe_dump(content, sort_keys=False)
     return text
+
+
+# The files of a stack's experiments, by their names in its folder `experiments`: none runs yet.
+EXPERIMENT_FILES: Mapping[str, str] = {
+    "kustomization.yaml": """\
+# What Argo CD's Application `experiments` applies: the experiments' file, and routes that lead to their router.
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: serving
+resources: []
+configMapGenerator:
+  - name: experiments
+    files: [experiments.yaml]
+generatorOptions:
+  # The router reads the file anew when it changes, so that its pods need no other name for each content.
+  disableNameSuffixHash: true
+""",
+    "experiments.yaml": """\
+# The stack's experiments: a commit here starts, changes or ends one. docs/gitops.md explains the fields.
+#   - name: churn-forest
+#     model: churn
+#     challenger_percent: 10
+#     outcomes: {converted: binary}
+experiments: []
+""",
+}
 
 
 def _name_image(settings: Settings, stack: str) -> str:

@@ -140,14 +140,22 @@ def check_answers(answers: Answers, root: Path) -> Settings:
             raise DeployError(
                 f"There is a stack '{stack}' already: {file} exists. Choose another name; or edit its settings and go "
                 f"on with `make rehearse STACK={stack}`; or delete what is left of a stack that is gone: "
-                f"{' and '.join(map(str, list_files(stack)))}."
+                f"{_describe_files(stack)}."
             )
     return settings
 
 
-def list_files(stack: str) -> tuple[Path, Path]:
+def list_files(stack: str) -> Sequence[Path]:
     """The files of a stack in the project: its settings, and its folder in the GitOps repository."""
-    return Path("stacks", f"Pulumi.{stack}.yaml"), Path("platform", "gitops", "stacks", stack, "kustomization.yaml")
+    folder = Path("platform", "gitops", "stacks", stack)
+    experiments = [folder / "experiments" / name for name in gitops.EXPERIMENT_FILES]
+    return [Path("stacks", f"Pulumi.{stack}.yaml"), folder / "kustomization.yaml", *experiments]
+
+
+def _describe_files(stack: str) -> str:
+    """The settings and the folder of a stack, for people."""
+    settings, kustomization, *_ = list_files(stack)
+    return f"{settings} and {kustomization.parent}"
 
 
 def format_file(answers: Answers, *, has_examples: bool = False) -> str:
@@ -173,7 +181,11 @@ def write_files(answers: Answers, settings: Settings, root: Path) -> str:
     stack = answers["STACK"]
     written: list[Path] = []
     examples = list_examples(settings.cluster.authorized_ranges)
-    texts = format_file(answers, has_examples=bool(examples)), gitops.format_kustomization(settings, stack)
+    texts = [
+        format_file(answers, has_examples=bool(examples)),
+        gitops.format_kustomization(settings, stack),
+        *gitops.EXPERIMENT_FILES.values(),
+    ]
     for file, text in zip(list_files(stack), texts, strict=True):
         try:
             (root / file).parent.mkdir(parents=True, exist_ok=True)
@@ -184,8 +196,8 @@ def write_files(answers: Answers, settings: Settings, root: Path) -> str:
                 (root / other).unlink()
             raise DeployError(f"{file} cannot be written: {error.strerror}.") from None
         written.append(file)
-    lines = [f"Wrote {' and '.join(map(str, written))}."]
-    lines += _note_other_names(stack, settings, written)
+    lines = [f"Wrote {_describe_files(stack)}."]
+    lines += _note_other_names(stack, settings)
     lines.append(f"Names in the cloud start with {Naming(settings, stack).prefix}.")
     if examples:
         lines.append(f"Before `make up`, replace {', '.join(examples)} in the settings: nobody has these addresses.")
@@ -199,7 +211,7 @@ def write_files(answers: Answers, settings: Settings, root: Path) -> str:
     )
 
 
-def _note_other_names(stack: str, settings: Settings, written: Sequence[Path]) -> list[str]:
+def _note_other_names(stack: str, settings: Settings) -> list[str]:
     """What is misleading in the stack's name: another cloud or environment than it has."""
     has = (settings.cloud, settings.environment)
     other = [one for kind in (Cloud, Environment) for one in kind if one in _split_name(stack) and one not in has]
@@ -207,7 +219,7 @@ def _note_other_names(stack: str, settings: Settings, written: Sequence[Path]) -
         return []
     return [
         f"Note: its name says {' and '.join(other)}, and it is {settings.environment} on {settings.cloud}. "
-        f"If that is not what you mean, delete {' and '.join(map(str, written))} and begin again."
+        f"If that is not what you mean, delete {_describe_files(stack)} and begin again."
     ]
 
 

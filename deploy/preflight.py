@@ -45,10 +45,11 @@ def _check_settings(stack: Stack) -> Finding:
 
 def check_images(stack: Stack) -> Iterator[Finding]:
     """A rehearsal runs with the placeholder that the shipped stacks have; a real node would pull it for ever."""
-    if stack.settings and stack.settings.images.promotion == PLACEHOLDER_DIGEST:
+    images = stack.settings.images.model_dump() if stack.settings else {}
+    for name in (name for name, value in images.items() if value == PLACEHOLDER_DIGEST):
         yield missing(
             "images",
-            f"{NAMESPACE}:images.promotion is a placeholder, which no registry has",
+            f"{NAMESPACE}:images.{name} is a placeholder, which no registry has",
             "set the digest of your image, or remove the setting until the first deployment has created the registry",
         )
 

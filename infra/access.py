@@ -6,7 +6,7 @@ workload that is missing has no identity in the cloud, and access that is missin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -15,6 +15,7 @@ class Store(StrEnum):
     """The foundation's services that workloads access."""
 
     ARTIFACTS = "artifacts"
+    INFERENCES = "inferences"
     REGISTRY = "registry"
     EXPERIMENTS = "experiments"
     TRACKING_DB = "tracking database"
@@ -35,6 +36,7 @@ class Access(StrEnum):
 class Workload:
     """A kind of pod: its namespace, its service account, its access, and whether it calls the tracking server.
 
+    tables      of the store of experiments: the DynamoDB tables or Cosmos DB containers that its access is to
     pod_labels  what selects its pods among those of other workloads in its namespace
     """
 
@@ -43,6 +45,7 @@ class Workload:
     service_account: str
     needs: Mapping[Store, Access] = field(default_factory=dict)
     calls_mlflow: bool = False
+    tables: Sequence[str] = ()
     pod_labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,13 +62,25 @@ WORKLOADS = (
         "training",
         {Store.ARTIFACTS: Access.WRITE, Store.EXPERIMENTS: Access.WRITE, Store.REGISTRY: Access.READ},
         calls_mlflow=True,
+        tables=("models",),
     ),
     Workload(
         "serving",
         "serving",
         "serving",
-        {Store.ARTIFACTS: Access.READ, Store.EXPERIMENTS: Access.WRITE, Store.REGISTRY: Access.READ},
+        {Store.ARTIFACTS: Access.READ, Store.REGISTRY: Access.READ},
         calls_mlflow=True,
+        # Of all models: the GitOps repository's base has it.
+        pod_labels={"app.kubernetes.io/part-of": "groundwork"},
+    ),
+    # Routes requests to champion and challenger, and writes what it records of them.
+    Workload(
+        "experiment-router",
+        "serving",
+        "experiment-router",
+        {Store.EXPERIMENTS: Access.WRITE},
+        tables=("assignments", "results"),
+        pod_labels=_named("experiment-router"),
     ),
     # Brings the values of secrets into the cluster; other workloads have no access to the store of secrets.
     Workload("external-secrets", "external-secrets", "external-secrets", {Store.SECRETS: Access.READ}),
@@ -88,6 +103,23 @@ WORKLOADS = (
         {Store.ARTIFACTS: Access.READ},
         calls_mlflow=True,
         pod_labels=_named("rollout"),
+    ),
+    # Takes the inference log from serving.
+    Workload(
+        "drift-collector",
+        "lifecycle",
+        "drift-collector",
+        {Store.INFERENCES: Access.WRITE},
+        pod_labels=_named("drift-collector"),
+    ),
+    # Compares inferences with the training reference, an artifact, and leaves reports beside them.
+    Workload(
+        "drift-check",
+        "lifecycle",
+        "drift-check",
+        {Store.ARTIFACTS: Access.READ, Store.INFERENCES: Access.WRITE},
+        calls_mlflow=True,
+        pod_labels=_named("drift-check"),
     ),
     # Steps of Kubeflow Pipelines, which read data and log models as training does; only where `pipelines.enabled` is.
     Workload(

@@ -104,7 +104,7 @@ class RegistryContract:
 
 @dataclass(frozen=True)
 class ArtifactsContract:
-    uri: pulumi.Output[str]  # MLflow's artifact root: s3://bucket/mlflow or wasbs://mlflow@account.../
+    uri: pulumi.Output[str]  # a folder of an object store: s3://bucket/mlflow or wasbs://mlflow@account.../
     environment: Mapping[str, pulumi.Input[str]]  # environment variables of clients; never a secret
 
 
@@ -125,6 +125,8 @@ class ExperimentsContract:
 
     name: pulumi.Output[str]
     endpoint: pulumi.Output[str]  # URL
+    store: pulumi.Output[str]  # as the writer of experiments names it: dynamodb://prefix or cosmosdb://host/database
+    environment: Mapping[str, pulumi.Input[str]]  # environment variables of clients; never a secret
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,8 @@ class Foundation:
 
     cluster: ClusterContract
     registry: RegistryContract
-    artifacts: ArtifactsContract
+    artifacts: ArtifactsContract  # MLflow's root
+    inferences: ArtifactsContract  # the inference log, and the reports on drift
     tracking_db: DatabaseContract  # MLflow's; its login administers the server
     lifecycle_db: DatabaseContract  # the promotion's inbox; the platform creates it and its login
     experiments: ExperimentsContract

@@ -17,6 +17,7 @@ class Service(StrEnum):
     """A service that people use; also the first label of its name below the stack's domain."""
 
     ARGO_CD = "argocd"
+    EXPERIMENTS = "experiments"
     GRAFANA = "grafana"
     MLFLOW = "mlflow"
 
@@ -36,7 +37,7 @@ class Role:
     permissions: Mapping[Service, Permission]
 
 
-# Of MLflow's API the gateway admits readers to what only reads.
+# Of MLflow's and the experiments' API the gateway admits readers to what only reads.
 ADMIN = Role("admin", dict.fromkeys(Service, Permission.WRITE))
 VIEWER = Role("viewer", dict.fromkeys(Service, Permission.READ))
 ROLES = (ADMIN, VIEWER)

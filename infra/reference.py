@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from infra.access import EKS_CONTROLLERS, WORKLOADS, Store
+from infra.access import EKS_CONTROLLERS, WORKLOADS, Store, Workload
 from infra.core.settings import Cloud, Environment, Settings
 from infra.core.settings.catalogue import (
     NAMESPACE,
@@ -137,7 +137,7 @@ def format_access_matrix() -> str:
     header = " | ".join(store.value for store in Store)
     rows = [
         f"| `{workload.name}` | `{workload.namespace}` / `{workload.service_account}` | "
-        + " | ".join(workload.needs[store].value if store in workload.needs else "-" for store in Store)
+        + " | ".join(_describe_access(workload, store) for store in Store)
         + f" | {'call' if workload.calls_mlflow else '-'} |"
         for workload in WORKLOADS
     ]
@@ -172,6 +172,13 @@ def format_access_matrix() -> str:
             "",
         ]
     )
+
+
+def _describe_access(workload: Workload, store: Store) -> str:
+    access = workload.needs.get(store)
+    if access is None:
+        return "-"
+    return f"{access} ({', '.join(workload.tables)})" if store is Store.EXPERIMENTS else access.value
 
 
 def _default(path: str) -> str:

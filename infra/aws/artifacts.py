@@ -1,4 +1,4 @@
-"""The object store of models and runs."""
+"""The object store of models and runs, and of the inference log."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from infra.contract import ArtifactsContract
 from infra.core.component import Component, StackContext
 
 PREFIX = "mlflow"
+INFERENCES_PREFIX = "inferences"
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class ArtifactsArgs:
 
 
 class Artifacts(Component):
-    """A bucket with one prefix, under which MLflow keeps its artifacts."""
+    """A bucket with two prefixes: under one MLflow keeps its artifacts, under the other inferences expire."""
 
     layer = "aws"
 
@@ -35,6 +36,7 @@ class Artifacts(Component):
                 name_suffix="artifacts",
                 key=args.secrets.key.arn,
                 noncurrent_days=args.context.settings.resilience.artifact_version_days,
+                expiring={f"{INFERENCES_PREFIX}/": args.context.settings.drift.retention_days},
             ),
             self.child_options(),
         )
@@ -46,9 +48,16 @@ class Artifacts(Component):
 
     @property
     def contract(self) -> ArtifactsContract:
+        return self._describe(PREFIX)
+
+    @property
+    def inferences_contract(self) -> ArtifactsContract:
+        return self._describe(INFERENCES_PREFIX)
+
+    def _describe(self, prefix: str) -> ArtifactsContract:
         region = self._context.settings.location
         return ArtifactsContract(
-            uri=pulumi.Output.concat("s3://", self._bucket.name, "/", PREFIX),
+            uri=pulumi.Output.concat("s3://", self._bucket.name, "/", prefix),
             # The Python SDK reads the second, all others the first.
             environment={"AWS_REGION": region, "AWS_DEFAULT_REGION": region},
         )

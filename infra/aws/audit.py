@@ -98,7 +98,7 @@ class Audit(Component):
             type="AWS::S3::Object", values=[pulumi.Output.concat(args.artifacts.bucket_arn, "/")]
         )
         items = cloudtrail.TrailEventSelectorDataResourceArgs(
-            type="AWS::DynamoDB::Table", values=args.experiments.table_arns
+            type="AWS::DynamoDB::Table", values=list(args.experiments.table_arns.values())
         )
         cloudtrail.Trail(
             name,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_aws import s3
@@ -23,6 +23,7 @@ class BucketArgs:
     key: pulumi.Output[str]
     noncurrent_days: int  # days that replaced and deleted objects can be restored
     expiration_days: int | None = None  # days until objects expire; None keeps them
+    expiring: Mapping[str, int] = field(default_factory=dict)  # by prefix, days until the objects under it expire
     statements: Callable[[pulumi.Output[str]], Sequence[Statement]] = (
         _no_statements  # of the bucket policy, for the bucket's ARN
     )
@@ -120,10 +121,20 @@ class Bucket(Component):
                         if args.expiration_days
                         else None
                     ),
-                )
+                ),
+                *(_expire_prefix(prefix, days) for prefix, days in args.expiring.items()),
             ],
             opts=self.child_options(depends_on=[versioning]),
         )
+
+
+def _expire_prefix(prefix: str, days: int) -> s3.BucketLifecycleConfigurationRuleArgs:
+    return s3.BucketLifecycleConfigurationRuleArgs(
+        id=f"expire-{prefix.rstrip('/')}",
+        status="Enabled",
+        filter=s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=prefix),
+        expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(days=days),
+    )
 
 
 def _deny_plain_http(arn: pulumi.Output[str]) -> Statement:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -17,6 +17,10 @@ from infra.core.component import Component, StackContext
 class _Keys:
     partition: str
     sort: str
+
+
+# The attribute by which items expire, which the writer of experiments sets.
+_EXPIRY = "expires"
 
 
 # What each table is queried for: the versions of a model; the variants of a user, by experiment and time; the results
@@ -43,20 +47,25 @@ class Experiments(Component):
     def __init__(self, name: str, args: ExperimentsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._context = args.context
-        self._tables = [
-            self._create_table(f"{name}-{table}", table, keys, args.secrets) for table, keys in _TABLES.items()
-        ]
+        self._tables = {
+            table: self._create_table(f"{name}-{table}", table, keys, args.secrets) for table, keys in _TABLES.items()
+        }
         self.register_outputs({"name": self.contract.name})
 
     @property
-    def table_arns(self) -> Sequence[pulumi.Output[str]]:
-        return [table.arn for table in self._tables]
+    def table_arns(self) -> Mapping[str, pulumi.Output[str]]:
+        """By the name that the access table has for each."""
+        return {name: table.arn for name, table in self._tables.items()}
 
     @property
     def contract(self) -> ExperimentsContract:
+        region = self._context.settings.location
+        name = pulumi.Output.all(*[table.name for table in self._tables.values()]).apply(lambda _: self._prefix)
         return ExperimentsContract(
-            name=pulumi.Output.all(*[table.name for table in self._tables]).apply(lambda _: self._prefix),
-            endpoint=pulumi.Output.from_input(f"https://dynamodb.{self._context.settings.location}.amazonaws.com"),
+            name=name,
+            endpoint=pulumi.Output.from_input(f"https://dynamodb.{region}.amazonaws.com"),
+            store=pulumi.Output.concat("dynamodb://", name),
+            environment={"AWS_REGION": region, "AWS_DEFAULT_REGION": region},
         )
 
     def _create_table(self, name: str, table: str, keys: _Keys, secrets: Secrets) -> dynamodb.Table:
@@ -70,6 +79,7 @@ class Experiments(Component):
             attributes=[dynamodb.TableAttributeArgs(name=key, type="S") for key in (keys.partition, keys.sort)],
             server_side_encryption=dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=secrets.key.arn),
             point_in_time_recovery=dynamodb.TablePointInTimeRecoveryArgs(enabled=True),
+            ttl=dynamodb.TableTtlArgs(enabled=True, attribute_name=_EXPIRY),
             deletion_protection_enabled=protected,
             tags=self._context.naming.tags,
             opts=self.child_options(protect=protected),

@@ -61,6 +61,7 @@ def create_foundation(context: StackContext) -> Foundation:
         cluster=cluster.contract,
         registry=registry.contract,
         artifacts=artifacts.contract,
+        inferences=artifacts.inferences_contract,
         tracking_db=database.tracking_contract,
         lifecycle_db=database.lifecycle_contract,
         experiments=experiments.contract,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.access import WORKLOADS, Access, Store, Workload
-from infra.aws.artifacts import PREFIX, Artifacts
+from infra.aws.artifacts import INFERENCES_PREFIX, PREFIX, Artifacts
 from infra.aws.cluster import Cluster
 from infra.aws.experiments import Experiments
 from infra.aws.iam import Statement, allow
@@ -55,6 +55,8 @@ _WRITE_BUCKET = Actions(("s3:ListBucket",), _READ_OBJECTS + _WRITE_OBJECTS, _ENC
 ACTIONS: Mapping[tuple[Store, Access], Actions] = {
     (Store.ARTIFACTS, Access.READ): _READ_BUCKET,
     (Store.ARTIFACTS, Access.WRITE): _WRITE_BUCKET,
+    (Store.INFERENCES, Access.READ): _READ_BUCKET,
+    (Store.INFERENCES, Access.WRITE): _WRITE_BUCKET,
     (Store.LOGS, Access.READ): _READ_BUCKET,
     (Store.LOGS, Access.WRITE): _WRITE_BUCKET,
     (Store.TRACES, Access.READ): _READ_BUCKET,
@@ -74,13 +76,14 @@ ACTIONS: Mapping[tuple[Store, Access], Actions] = {
 # The only service through which a workload may use the key, by store.
 _SERVICES = {
     Store.ARTIFACTS: "s3",
+    Store.INFERENCES: "s3",
     Store.LOGS: "s3",
     Store.TRACES: "s3",
     Store.EXPERIMENTS: "dynamodb",
     Store.SECRETS: "secretsmanager",
 }
 # Where a workload's access is to a part of a bucket only.
-_PREFIXES = {Store.ARTIFACTS: PREFIX}
+_PREFIXES = {Store.ARTIFACTS: PREFIX, Store.INFERENCES: INFERENCES_PREFIX}
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,9 @@ class Identities(Component):
     def contract(self) -> Mapping[str, Identity]:
         return self._identities
 
-    def policy_statements(self, store: Store, access: Access) -> Sequence[Statement]:
-        """The policy statements for one need."""
-        actions, stores = ACTIONS[store, access], self._store_arns(store)
+    def policy_statements(self, workload: Workload, store: Store) -> Sequence[Statement]:
+        """The policy statements for one need of a workload."""
+        actions, stores = ACTIONS[store, workload.needs[store]], self._store_arns(workload, store)
         granted = []
         if actions.store:
             granted.append(allow(actions.store, stores))
@@ -127,17 +130,17 @@ class Identities(Component):
         return granted
 
     def _create_identity(self, name: str, workload: Workload) -> Identity:
-        statements = [
-            statement for store, access in workload.needs.items() for statement in self.policy_statements(store, access)
-        ]
+        statements = [statement for store in workload.needs for statement in self.policy_statements(workload, store)]
         args = self._args
         return create_pod_identity(f"{name}-{workload.name}", workload, statements, args.context, args.cluster, self)
 
-    def _store_arns(self, store: Store) -> Sequence[pulumi.Output[str]]:
+    def _store_arns(self, workload: Workload, store: Store) -> Sequence[pulumi.Output[str]]:
         args = self._args
+        tables = args.experiments.table_arns
         stores = {
             Store.ARTIFACTS: [args.artifacts.bucket_arn],
-            Store.EXPERIMENTS: args.experiments.table_arns,
+            Store.INFERENCES: [args.artifacts.bucket_arn],
+            Store.EXPERIMENTS: [tables[name] for name in workload.tables],
             Store.REGISTRY: args.registry.repository_arns,
             Store.SECRETS: [args.secrets.secrets_arn],
             Store.LOGS: [args.telemetry_stores.bucket_arn(LOGS)],

@@ -113,6 +113,7 @@ class Network(Component):
         buckets, database = Endpoint(self._s3.cidr_blocks, HTTPS), Endpoint(self._blocks.data, POSTGRES)
         return {
             Store.ARTIFACTS: buckets,
+            Store.INFERENCES: buckets,
             Store.EXPERIMENTS: Endpoint(self._dynamodb.cidr_blocks, HTTPS),
             Store.REGISTRY: Endpoint(self._blocks.private, HTTPS),
             Store.TRACKING_DB: database,

@@ -14,7 +14,7 @@ from infra.contract import RegistryContract
 from infra.core.component import Component, StackContext
 
 # ECR requires a repository to exist before the first push.
-_IMAGES = ("training", "serving", "promotion")
+_IMAGES = ("training", "serving", "promotion", "experiment", "drift")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from infra.contract import TrainingContract
 from infra.core.component import Component, StackContext
 
 # SageMaker training jobs need the same access as those in the cluster.
-_NEEDS = get_workload("training").needs
+_WORKLOAD = get_workload("training")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Training(Component):
     def _data_statements(self) -> Sequence[Statement]:
         """Access to data, and to the jobs' disks, which SageMaker encrypts through a grant."""
         identities, key = self._args.identities, self._args.secrets.key.arn
-        granted = [grant for store, access in _NEEDS.items() for grant in identities.policy_statements(store, access)]
+        granted = [grant for store in _WORKLOAD.needs for grant in identities.policy_statements(_WORKLOAD, store)]
         return [*granted, allow(["kms:CreateGrant"], [key], FOR_SERVICES), allow(["kms:DescribeKey"], [key])]
 
     def _job_statements(self) -> Sequence[Statement]:

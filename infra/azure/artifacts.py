@@ -1,7 +1,8 @@
-"""The object store of models and runs."""
+"""The object store of models and runs, and of the inference log."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -9,11 +10,18 @@ from pulumi_azure_native import storage
 
 from infra.azure.network import Network
 from infra.azure.secrets import Secrets
-from infra.azure.storage_account import create_container, create_expiry, create_private_account, create_soft_delete
+from infra.azure.storage_account import (
+    Expiry,
+    create_container,
+    create_expiry,
+    create_private_account,
+    create_soft_delete,
+)
 from infra.contract import ArtifactsContract
 from infra.core.component import Component, StackContext
 
 CONTAINER = "mlflow"
+INFERENCES_CONTAINER = "inferences"
 _SOFT_DELETE_DAYS = 30
 
 
@@ -25,7 +33,7 @@ class ArtifactsArgs:
 
 
 class Artifacts(Component):
-    """A storage account with one container, in which MLflow keeps its artifacts."""
+    """A storage account with two containers: in one MLflow keeps its artifacts, in the other inferences expire."""
 
     layer = "azure"
 
@@ -37,10 +45,14 @@ class Artifacts(Component):
         self._account_id: pulumi.Output[str] = self._account.id
         service = create_soft_delete(name, self._account, _SOFT_DELETE_DAYS, network, self, is_versioned=True)
         self._blob_service_id: pulumi.Output[str] = service.id
-        create_expiry(name, self._account, "old-versions", self._delete_versions(), network, self)
+        create_expiry(name, self._account, self._list_expiry(), network, self)
         container = create_container(name, self._account, CONTAINER, context, network, self)
         self._container_id: pulumi.Output[str] = container.id
-        self.register_outputs({"uri": self._uri})
+        inferences = create_container(
+            f"{name}-{INFERENCES_CONTAINER}", self._account, INFERENCES_CONTAINER, context, network, self
+        )
+        self._inferences_id: pulumi.Output[str] = inferences.id
+        self.register_outputs({"uri": self._describe(CONTAINER).uri})
 
     @property
     def account_id(self) -> pulumi.Output[str]:
@@ -58,15 +70,37 @@ class Artifacts(Component):
         return self._container_id
 
     @property
-    def contract(self) -> ArtifactsContract:
-        return ArtifactsContract(uri=self._uri, environment={"AZURE_STORAGE_ACCOUNT_NAME": self._account.name})
+    def inferences_id(self) -> pulumi.Output[str]:
+        """ID of the container of inferences."""
+        return self._inferences_id
 
     @property
-    def _uri(self) -> pulumi.Output[str]:
-        return pulumi.Output.concat("wasbs://", CONTAINER, "@", self._account.name, ".blob.core.windows.net/")
+    def contract(self) -> ArtifactsContract:
+        return self._describe(CONTAINER)
 
-    def _delete_versions(self) -> storage.ManagementPolicyActionArgs:
+    @property
+    def inferences_contract(self) -> ArtifactsContract:
+        return self._describe(INFERENCES_CONTAINER)
+
+    def _describe(self, container: str) -> ArtifactsContract:
+        return ArtifactsContract(
+            uri=pulumi.Output.concat("wasbs://", container, "@", self._account.name, ".blob.core.windows.net/"),
+            environment={"AZURE_STORAGE_ACCOUNT_NAME": self._account.name},
+        )
+
+    def _list_expiry(self) -> Sequence[Expiry]:
         """Replaced and deleted blobs can be restored for a limited time, after which they cost nothing."""
-        days = self._args.context.settings.resilience.artifact_version_days
-        expired = storage.DateAfterCreationArgs(days_after_creation_greater_than=days)
-        return storage.ManagementPolicyActionArgs(version=storage.ManagementPolicyVersionArgs(delete=expired))
+        settings = self._args.context.settings
+        old = storage.DateAfterCreationArgs(days_after_creation_greater_than=settings.resilience.artifact_version_days)
+        expired = storage.DateAfterModificationArgs(days_after_modification_greater_than=settings.drift.retention_days)
+        return [
+            Expiry(
+                "old-versions",
+                storage.ManagementPolicyActionArgs(version=storage.ManagementPolicyVersionArgs(delete=old)),
+            ),
+            Expiry(
+                "expired-inferences",
+                storage.ManagementPolicyActionArgs(base_blob=storage.ManagementPolicyBaseBlobArgs(delete=expired)),
+                prefix=f"{INFERENCES_CONTAINER}/",
+            ),
+        ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import pulumi
 from pulumi_azure_native import cosmosdb
@@ -21,6 +22,9 @@ CONTAINERS: Mapping[str, Sequence[str]] = {
     "assignments": ("/experiment", "/user"),
     "results": ("/shard",),
 }
+# Their items are deleted some time after they were written; models are not.
+_EXPIRING = ("assignments", "results")
+_DAY = 24 * 3600  # seconds
 # RU/s, the smallest maximum of autoscaling; the bill starts at a tenth of it.
 _MAXIMUM_THROUGHPUT = 1000
 
@@ -76,7 +80,13 @@ class Experiments(Component):
 
     @property
     def contract(self) -> ExperimentsContract:
-        return ExperimentsContract(name=self._database.name, endpoint=self._account.document_endpoint)
+        host = self._account.document_endpoint.apply(lambda url: urlsplit(str(url)).netloc)
+        return ExperimentsContract(
+            name=self._database.name,
+            endpoint=self._account.document_endpoint,
+            store=pulumi.Output.concat("cosmosdb://", host, "/", self._database.name),
+            environment={},
+        )
 
     @property
     def _throughput(self) -> cosmosdb.CreateUpdateOptionsArgs | None:
@@ -131,6 +141,7 @@ class Experiments(Component):
 
     def _create_container(self, name: str, container: str, keys: Sequence[str]) -> cosmosdb.SqlResourceSqlContainer:
         hierarchical = len(keys) > 1
+        retention_days = self._args.context.settings.experiments.retention_days
         return cosmosdb.SqlResourceSqlContainer(
             name,
             resource_group_name=self._args.network.resource_group,
@@ -142,6 +153,7 @@ class Experiments(Component):
                 partition_key=cosmosdb.ContainerPartitionKeyArgs(
                     paths=keys, kind="MultiHash" if hierarchical else "Hash", version=2
                 ),
+                default_ttl=retention_days * _DAY if container in _EXPIRING else None,
             ),
             opts=self.child_options(protect=self._args.context.settings.resilience.deletion_protection),
         )

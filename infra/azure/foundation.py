@@ -14,6 +14,7 @@ from infra.azure.audit import Audit, AuditArgs
 from infra.azure.budget import Budget, BudgetArgs
 from infra.azure.cluster import Cluster, ClusterArgs
 from infra.azure.database import PORT, Database, DatabaseArgs
+from infra.azure.experiments import DATABASE as EXPERIMENTS_DATABASE
 from infra.azure.experiments import Experiments, ExperimentsArgs
 from infra.azure.identity import Identities, IdentitiesArgs
 from infra.azure.network import Network, NetworkArgs
@@ -49,6 +50,7 @@ def create_foundation(context: StackContext) -> Foundation:
     cluster = Cluster("cluster", ClusterArgs(context, network, observability, secrets, registry), opts)
     scopes = {
         Store.ARTIFACTS: artifacts.container_id,
+        Store.INFERENCES: artifacts.inferences_id,
         Store.REGISTRY: registry.id,
         Store.EXPERIMENTS: experiments.id,
         Store.SECRETS: secrets.vault_id,
@@ -63,6 +65,7 @@ def create_foundation(context: StackContext) -> Foundation:
             cluster.contract.oidc_issuer,
             scopes,
             experiments.account_name,
+            EXPERIMENTS_DATABASE,
             experiments.containers,
         ),
         opts,
@@ -97,6 +100,7 @@ def create_foundation(context: StackContext) -> Foundation:
         cluster=cluster.contract,
         registry=registry.contract,
         artifacts=artifacts.contract,
+        inferences=artifacts.inferences_contract,
         tracking_db=database.tracking_contract,
         lifecycle_db=database.lifecycle_contract,
         experiments=experiments.contract,

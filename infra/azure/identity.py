@@ -53,6 +53,8 @@ class CosmosRole(StrEnum):
 ROLES: Mapping[tuple[Store, Access], Role] = {
     (Store.ARTIFACTS, Access.READ): Role.BLOB_DATA_READER,
     (Store.ARTIFACTS, Access.WRITE): Role.BLOB_DATA_CONTRIBUTOR,
+    (Store.INFERENCES, Access.READ): Role.BLOB_DATA_READER,
+    (Store.INFERENCES, Access.WRITE): Role.BLOB_DATA_CONTRIBUTOR,
     (Store.REGISTRY, Access.READ): Role.ACR_PULL,
     (Store.REGISTRY, Access.WRITE): Role.ACR_PUSH,
     (Store.SECRETS, Access.READ): Role.KEY_VAULT_SECRETS_USER,
@@ -140,6 +142,7 @@ class IdentitiesArgs:
     oidc_issuer: pulumi.Output[str]
     scopes: Mapping[Store, pulumi.Output[str]]  # ID of each store's resource
     experiments_account_name: pulumi.Output[str]  # of the Cosmos DB account
+    experiments_database: str  # its name in the account
     experiments_containers: Sequence[pulumi.Resource]  # created before roles on the account are assigned
 
 
@@ -218,7 +221,10 @@ class Identities(Component):
         ]
 
     def _assign_cosmos_roles(self, name: str) -> None:
-        """Roles on the Cosmos DB account, one by one: it refuses a change while another is in progress.
+        """Roles on containers of Cosmos DB, one by one: the account refuses a change while another is in progress.
+
+        A role on a container lets its clients read the metadata of that container only, which they need.
+        Source: https://learn.microsoft.com/azure/cosmos-db/nosql/reference-data-plane-security#metadata-requests
 
         Unlike Azure's roles these are assigned only to a principal that Entra ID already finds.
         Sources: https://github.com/hashicorp/terraform-provider-azurerm/issues/15842 and
@@ -233,14 +239,16 @@ class Identities(Component):
             if Store.EXPERIMENTS not in workload.needs:
                 continue
             identity, role = self._identities[workload.name], COSMOS_ROLES[workload.needs[Store.EXPERIMENTS]]
-            assignment = cosmosdb.SqlResourceSqlRoleAssignment(
-                f"{name}-{workload.name}-experiments",
-                resource_group_name=self._args.network.resource_group,
-                account_name=self._args.experiments_account_name,
-                role_assignment_id=assignment_name(account, role, identity.principal_id),
-                role_definition_id=pulumi.Output.concat(account, "/sqlRoleDefinitions/", role.value),
-                scope=account,
-                principal_id=identity.principal_id,
-                opts=pulumi.ResourceOptions(parent=identity, depends_on=waits_for),
-            )
-            waits_for = [assignment]
+            for table in workload.tables:
+                scope = pulumi.Output.concat(account, f"/dbs/{self._args.experiments_database}/colls/{table}")
+                assignment = cosmosdb.SqlResourceSqlRoleAssignment(
+                    f"{name}-{workload.name}-{table}",
+                    resource_group_name=self._args.network.resource_group,
+                    account_name=self._args.experiments_account_name,
+                    role_assignment_id=assignment_name(scope, role, identity.principal_id),
+                    role_definition_id=pulumi.Output.concat(account, "/sqlRoleDefinitions/", role.value),
+                    scope=scope,
+                    principal_id=identity.principal_id,
+                    opts=pulumi.ResourceOptions(parent=identity, depends_on=waits_for),
+                )
+                waits_for = [assignment]

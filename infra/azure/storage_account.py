@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from pulumi_azure_native import storage
 
 from infra.azure.network import Network
 from infra.azure.secrets import Secrets
 from infra.core.component import Component, StackContext
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """A rule by which blobs of an account are deleted.
+
+    prefix  of their names, which starts with their container's; empty for all blobs
+    """
+
+    name: str
+    actions: storage.ManagementPolicyActionArgs
+    prefix: str = ""
 
 
 def create_private_account(
@@ -94,22 +109,30 @@ def create_soft_delete(
 def create_expiry(
     name: str,
     account: storage.StorageAccount,
-    rule: str,
-    actions: storage.ManagementPolicyActionArgs,
+    rules: Sequence[Expiry],
     network: Network,
     parent: Component,
 ) -> None:
-    """Delete blobs of an account by one rule, when its actions say."""
-    definition = storage.ManagementPolicyDefinitionArgs(
-        filters=storage.ManagementPolicyFilterArgs(blob_types=["blockBlob"]), actions=actions
-    )
+    """Delete blobs of an account by rules; it has one policy, which has all of them."""
     storage.ManagementPolicy(
         name,
         resource_group_name=network.resource_group,
         account_name=account.name,
         management_policy_name="default",
         policy=storage.ManagementPolicySchemaArgs(
-            rules=[storage.ManagementPolicyRuleArgs(name=rule, enabled=True, type="Lifecycle", definition=definition)]
+            rules=[
+                storage.ManagementPolicyRuleArgs(
+                    name=rule.name, enabled=True, type="Lifecycle", definition=_define_expiry(rule)
+                )
+                for rule in rules
+            ]
         ),
         opts=parent.child_options(),
     )
+
+
+def _define_expiry(rule: Expiry) -> storage.ManagementPolicyDefinitionArgs:
+    filters = storage.ManagementPolicyFilterArgs(
+        blob_types=["blockBlob"], prefix_match=[rule.prefix] if rule.prefix else None
+    )
+    return storage.ManagementPolicyDefinitionArgs(filters=filters, actions=rule.actions)

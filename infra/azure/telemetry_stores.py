@@ -9,7 +9,13 @@ from pulumi_azure_native import storage
 
 from infra.azure.network import Network
 from infra.azure.secrets import Secrets
-from infra.azure.storage_account import create_container, create_expiry, create_private_account, create_soft_delete
+from infra.azure.storage_account import (
+    Expiry,
+    create_container,
+    create_expiry,
+    create_private_account,
+    create_soft_delete,
+)
 from infra.contract import BlobContainer, TelemetryStoresContract
 from infra.core.component import Component, StackContext
 
@@ -39,7 +45,7 @@ class TelemetryStores(Component):
         self._account = create_private_account(name, "tel", context, network, args.secrets, parent=self)
         service = create_soft_delete(name, self._account, _SOFT_DELETE_DAYS, network, self)
         self._blob_service_id: pulumi.Output[str] = service.id
-        create_expiry(name, self._account, "expired", self._delete_expired(), network, self)
+        create_expiry(name, self._account, [Expiry("expired", self._delete_expired())], network, self)
         self._containers = {
             kind: create_container(f"{name}-{kind}", self._account, kind, context, network, self)
             for kind in (LOGS, TRACES)

@@ -28,6 +28,7 @@ API_VERSION = "argoproj.io/v1alpha1"
 ROOT = "applications"
 MODELS = "models"
 PIPELINES = "pipelines"
+EXPERIMENTS = "experiments"  # also the folder of a stack's experiments, in that of its models
 
 _MODELS_NAMESPACE = "serving"
 _CREDENTIALS = "gitops-repository"
@@ -52,6 +53,11 @@ MODEL_KINDS = (
     Kind("policy", "PodDisruptionBudget", "poddisruptionbudgets"),
     Kind("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
     Kind("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
+)
+# The experiments' file, and routes of models' hosts that lead to their router.
+EXPERIMENT_KINDS = (
+    Kind("", "ConfigMap", "configmaps"),
+    Kind("gateway.networking.k8s.io", "HTTPRoute", "httproutes"),
 )
 # What Kubeflow Pipelines consists of beside the roles and secrets that the stack declares.
 PIPELINE_KINDS = (
@@ -105,7 +111,8 @@ class GitOps(Component):
     def __init__(self, name: str, args: GitOpsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         settings, stack = args.context.settings, args.context.naming.stack
-        permissions = [*self._allow_reading(settings), *self._allow_writing(_MODELS_NAMESPACE, MODEL_KINDS)]
+        kinds = dict.fromkeys((*MODEL_KINDS, *(EXPERIMENT_KINDS if settings.images.experiment else ())))
+        permissions = [*self._allow_reading(settings), *self._allow_writing(_MODELS_NAMESPACE, list(kinds))]
         if settings.pipelines.enabled:
             permissions += [*self._allow_writing(pipelines.NAMESPACE, PIPELINE_KINDS), *self._allow_definitions()]
         if settings.gitops.repository:
@@ -120,8 +127,11 @@ class GitOps(Component):
         """Everywhere, because Argo CD's cache of a cluster has no namespaces."""
         resources = {**_SHOWN, **{kind.group: (kind.resource,) for kind in MODEL_KINDS}}
         rules = [_rule(group, names, _READ) for group, names in resources.items()]
-        if settings.pipelines.enabled:
-            rules += [_rule(kind.group, (kind.resource,), _READ) for kind in PIPELINE_KINDS]
+        optional = (
+            *(EXPERIMENT_KINDS if settings.images.experiment else ()),
+            *(PIPELINE_KINDS if settings.pipelines.enabled else ()),
+        )
+        rules += [_rule(kind.group, (kind.resource,), _READ) for kind in dict.fromkeys(optional)]
         yield self._create_cluster_role("argocd-read", rules, (argocd.CONTROLLER, argocd.SERVER))
 
     def _allow_definitions(self) -> Iterator[pulumi.Resource]:
@@ -197,6 +207,10 @@ def build_projects(settings: Settings) -> Sequence[Mapping[str, Any]]:
         _build_project(ROOT, "Applications of this stack", repository, argocd.NAMESPACE, (_APPLICATION_KIND,)),
         _build_project(MODELS, "Models that were promoted", repository, _MODELS_NAMESPACE, MODEL_KINDS),
     ]
+    if settings.images.experiment:
+        projects.append(
+            _build_project(EXPERIMENTS, "Experiments with models", repository, _MODELS_NAMESPACE, EXPERIMENT_KINDS)
+        )
     if settings.pipelines.enabled:
         projects.append(
             _build_project(
@@ -219,10 +233,13 @@ def build_root_application(settings: Settings, stack: str) -> Mapping[str, Any]:
     patches = [
         _patch({"kind": "Application"}, source),
         _patch({"kind": "Application", "name": MODELS}, {"path": path}),
+        _patch({"kind": "Application", "name": EXPERIMENTS}, {"path": f"{path}/{EXPERIMENTS}"}),
         _patch({"kind": "Application", "name": PIPELINES}, {"path": str(root / PIPELINES)}),
     ]
-    # Its folder in `applications`, a kustomize component, adds the Application.
-    components = {"components": [PIPELINES]} if settings.pipelines.enabled else {}
+    # Their folders in `applications`, kustomize components, add the Applications.
+    optional = {EXPERIMENTS: settings.images.experiment, PIPELINES: settings.pipelines.enabled}
+    wanted = [name for name, is_wanted in optional.items() if is_wanted]
+    components = {"components": wanted} if wanted else {}
     return {
         "apiVersion": API_VERSION,
         "kind": "Application",

@@ -23,7 +23,7 @@ from infra.access import Workload, get_workload
 from infra.cluster import mlflow, pod_values
 from infra.cluster.disruption_budget import create_disruption_budget
 from infra.cluster.external_secrets import create_external_secret
-from infra.cluster.flows import Flow, Place, Pods
+from infra.cluster.flows import Flow, Place, Pods, select_workload
 from infra.cluster.gateway import GATEWAY
 from infra.cluster.gitops import find_path
 from infra.cluster.namespaces import GATEWAY as GATEWAY_NAMESPACE
@@ -38,7 +38,7 @@ PORT = 8080  # of every process: webhooks, probes and metrics
 
 _PROMOTION, _ROLLOUT = get_workload("promotion"), get_workload("rollout")
 _NAMESPACE = _PROMOTION.namespace
-_USER = 10001  # the image's
+IMAGE_USER = 10001  # of all of the platform's own images
 _SECRETS_PATH = "/run/secrets/groundwork"
 _PROMETHEUS = f"http://kube-prometheus-stack-prometheus.{MONITORING}.svc.cluster.local:9090"
 
@@ -100,7 +100,7 @@ CONTROLLER = Process(
 )
 
 _PROMETHEUS_PODS = Pods(MONITORING, "prometheus", {"app.kubernetes.io/name": "prometheus"})
-_MODELS = Pods("serving", "predictors", {"app.kubernetes.io/part-of": "groundwork"})
+MODELS = select_workload(get_workload("serving"))
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Lifecycle(Component):
     flows = (
         Flow(mlflow.SERVER, RECEIVER.pods, PORT, "delivers webhooks"),
         Flow(CONTROLLER.pods, _PROMETHEUS_PODS, 9090, "queries the metrics of challengers"),
-        Flow(CONTROLLER.pods, _MODELS, 8000, "requests test predictions"),
+        Flow(CONTROLLER.pods, MODELS, 8000, "requests test predictions"),
         *(
             Flow(process.pods, place, 443, "reads and writes the GitOps repository, and notifies")
             for process in (WORKER, CONTROLLER)
@@ -207,11 +207,7 @@ class Lifecycle(Component):
             "args": list(process.arguments),
             "env": [{"name": name, "value": value} for name, value in self._environment(process).items()],
             "resources": process.resources,
-            "securityContext": {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            },
+            "securityContext": pod_values.RESTRICTED_CONTAINER,
             "volumeMounts": [
                 {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 the container's
                 {"name": "secrets", "mountPath": _SECRETS_PATH, "readOnly": True},
@@ -223,13 +219,7 @@ class Lifecycle(Component):
             "spec": {
                 "serviceAccountName": process.workload.service_account,
                 "automountServiceAccountToken": False,
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": _USER,
-                    "runAsGroup": _USER,
-                    "fsGroup": _USER,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
+                "securityContext": pod_values.restrict_pod(IMAGE_USER),
                 "terminationGracePeriodSeconds": 60,
                 "topologySpreadConstraints": pod_values.zone_spread(replicas, process.labels),
                 "containers": [{**container, **(_PROBES if serves else {})}],
@@ -326,10 +316,7 @@ def find_missing_settings(context: StackContext) -> str:
 
 _PROBES = {
     "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-    # Importing MLflow takes a process that shares its node with others some time.
-    "startupProbe": {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 2, "failureThreshold": 60},
-    "livenessProbe": {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 15, "timeoutSeconds": 5},
-    "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 5, "timeoutSeconds": 5},
+    **pod_values.probe("http"),
 }
 
 

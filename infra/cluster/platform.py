@@ -16,7 +16,9 @@ from infra.cluster.argocd import ArgoCd, ArgoCdArgs
 from infra.cluster.certificates import Certificates, CertificatesArgs
 from infra.cluster.dashboards import Dashboards
 from infra.cluster.device_plugin import DevicePlugin, DevicePluginArgs
+from infra.cluster.drift import Drift, DriftArgs
 from infra.cluster.envoy_gateway import EnvoyGateway, EnvoyGatewayArgs
+from infra.cluster.experiments import Experiments, ExperimentsArgs
 from infra.cluster.external_secrets import ExternalSecrets, ExternalSecretsArgs
 from infra.cluster.flows import Flow
 from infra.cluster.gateway import GATEWAY, Gateway, GatewayArgs
@@ -66,8 +68,10 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     models = platform.create_model_namespaces(mlflow, argo_cd)
     pipelines = [Pipelines("pipelines", platform.after(models))] if context.settings.pipelines.enabled else []
     GitOps("gitops", GitOpsArgs(context, foundation.secrets), platform.after(models, *pipelines))
-    # After the kinds of its secrets and monitors, and MLflow, which it registers its webhook in.
+    # After the kinds of their secrets and monitors, and MLflow, which promotion registers its webhook in.
     Lifecycle("lifecycle", LifecycleArgs(context, foundation), platform.after(models))
+    Experiments("experiments", ExperimentsArgs(context, foundation), platform.after(models))
+    Drift("drift", DriftArgs(context, foundation), platform.after(models))
 
 
 class _Platform:
@@ -166,5 +170,5 @@ class _Platform:
 _COMPONENTS = (
     *(Monitoring, Loki, Tempo, Alloy),
     *(EnvoyGateway, Certificates, Gateway, Kserve, ExternalSecrets),
-    *(Mlflow, ArgoCd, Lifecycle, SignIn),
+    *(Mlflow, ArgoCd, Lifecycle, Experiments, Drift, SignIn),
 )

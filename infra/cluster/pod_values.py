@@ -16,6 +16,35 @@ def resources(cpu: str, memory: str, limit: str) -> Mapping[str, Any]:
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": limit}}
 
 
+# Of containers that need no privileges; each has an emptyDir for what it writes.
+RESTRICTED_CONTAINER: Mapping[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+def restrict_pod(user: int) -> Mapping[str, Any]:
+    """The securityContext of a pod that runs as this user and group."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": user,
+        "runAsGroup": user,
+        "fsGroup": user,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def probe(port: str) -> Mapping[str, Any]:
+    """The probes of the platform's own services, at a named port."""
+    return {
+        # Importing MLflow takes a process that shares its node with others some time.
+        "startupProbe": {"httpGet": {"path": "/health", "port": port}, "periodSeconds": 2, "failureThreshold": 60},
+        "livenessProbe": {"httpGet": {"path": "/health", "port": port}, "periodSeconds": 15, "timeoutSeconds": 5},
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": port}, "periodSeconds": 5, "timeoutSeconds": 5},
+    }
+
+
 def zone_spread(replicas: int, labels: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
     """The topologySpreadConstraints of a workload with several replicas, whose pods have these labels.
 

@@ -1,5 +1,5 @@
 """How people reach the services of the platform and sign in: a route for each, and a policy where the gateway asks who
-they are.
+they are. Experiments, which are in a namespace of models, have theirs in `experiment_routes.py`.
 
 Argo CD asks by itself. For Grafana and MLflow the gateway does, by OIDC, and lets the groups of the table in
 `infra/people.py` pass. Without an issuer, people sign in with generated passwords: to MLflow at the gateway, since it
@@ -8,23 +8,17 @@ would be open otherwise. Workloads in the cluster do not come this way.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_random as random
 from pulumi_kubernetes.apiextensions import CustomResource
-from pulumi_kubernetes.core.v1 import Secret
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from infra.cluster import gateway
 from infra.cluster.envoy_gateway import PROXIES
 from infra.cluster.external_secrets import create_external_secret
 from infra.cluster.flows import Flow, Place, Pods
-from infra.cluster.namespaces import GATEWAY as GATEWAY_NAMESPACE
+from infra.cluster.gateway_access import create_passwords, create_policy, create_route, require_password
 from infra.contract import SecretsContract
 from infra.core.component import Component, StackContext
 from infra.core.settings import SsoSettings
@@ -88,72 +82,28 @@ class SignIn(Component):
         super().__init__(name, opts)
         self._domain, self._sso = args.context.naming.domain, args.context.settings.sso
         self._secrets = args.secrets
-        for service in Service:
-            policies = self._require_sign_in(service)
-            self._create_route(service, policies)
+        for service, backend in _BACKENDS.items():
+            rule = {"backendRefs": [{"name": backend.name, "port": backend.port}]}
+            policies, host = self._require_sign_in(service), f"{service}.{self._domain}"
+            create_route(self, service.value, backend.namespace, host, [rule], policies)
         self.register_outputs({})
 
     def _require_sign_in(self, service: Service) -> Sequence[CustomResource]:
-        """The policy, before the route: in between, the route would be open."""
+        namespace = _BACKENDS[service].namespace
         if self._sso.issuer and service in _AT_THE_GATEWAY:
-            secret = self._copy_client_secret(_BACKENDS[service].namespace)
+            secret = copy_client_secret(self, self._sso, self._secrets, namespace)
             spec = build_oidc_policy(self._sso, service, f"{service}.{self._domain}")
-            return [self._create_policy(service, spec, secret)]
+            return [create_policy(self, service.value, namespace, spec, secret)]
         if not self._sso.issuer and service is Service.MLFLOW:
-            return [
-                self._create_policy(service, {"basicAuth": {"users": {"name": _PASSWORDS}}}, self._create_passwords())
-            ]
+            passwords = create_passwords(self, "admin", _ADMIN, _PASSWORDS, namespace)
+            return [create_policy(self, service.value, namespace, require_password(_PASSWORDS), passwords)]
         return []
 
-    def _create_policy(self, service: Service, spec: Mapping[str, Any], secret: pulumi.Resource) -> CustomResource:
-        target = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": service.value}
-        return CustomResource(
-            f"{service}-sign-in",
-            api_version="gateway.envoyproxy.io/v1alpha1",
-            kind="SecurityPolicy",
-            metadata=ObjectMetaArgs(name=service.value, namespace=_BACKENDS[service].namespace),
-            spec={"targetRefs": [target], **spec},
-            opts=self.child_options(depends_on=[secret]),
-        )
 
-    def _create_route(self, service: Service, policies: Sequence[CustomResource]) -> None:
-        backend = _BACKENDS[service]
-        CustomResource(
-            f"{service}-route",
-            api_version=gateway.API_VERSION,
-            kind="HTTPRoute",
-            metadata=ObjectMetaArgs(name=service.value, namespace=backend.namespace),
-            spec={
-                "parentRefs": [{"name": gateway.GATEWAY, "namespace": GATEWAY_NAMESPACE, "sectionName": "https"}],
-                "hostnames": [f"{service}.{self._domain}"],
-                "rules": [{"backendRefs": [{"name": backend.name, "port": backend.port}]}],
-            },
-            opts=self.child_options(depends_on=policies),
-        )
-
-    def _copy_client_secret(self, namespace: str) -> CustomResource:
-        """The client's secret, from the stack's store of secrets."""
-        keys = {"client-secret": self._sso.client_secret}
-        return create_external_secret(
-            self._secrets, _CLIENT_SECRET, namespace, keys, "sso.clientSecret", self.child_options()
-        )
-
-    def _create_passwords(self) -> Secret:
-        """A generated password, as the gateway compares it and, in a Secret of its own, as people type it."""
-        namespace = _BACKENDS[Service.MLFLOW].namespace
-        password = random.RandomPassword(f"{_ADMIN}-password", length=32, special=False, opts=self.child_options())
-        Secret(
-            _ADMIN,
-            metadata=ObjectMetaArgs(name=_ADMIN, namespace=namespace),
-            string_data={"username": "admin", "password": password.result},
-            opts=self.child_options(),
-        )
-        return Secret(
-            _PASSWORDS,
-            metadata=ObjectMetaArgs(name=_PASSWORDS, namespace=namespace),
-            string_data={".htpasswd": password.result.apply(lambda known: format_password("admin", known))},
-            opts=self.child_options(),
-        )
+def copy_client_secret(parent: Component, sso: SsoSettings, secrets: SecretsContract, namespace: str) -> CustomResource:
+    """The client's secret, from the stack's store of secrets."""
+    keys = {"client-secret": sso.client_secret}
+    return create_external_secret(secrets, _CLIENT_SECRET, namespace, keys, "sso.clientSecret", parent.child_options())
 
 
 def build_oidc_policy(sso: SsoSettings, service: Service, host: str) -> Mapping[str, Any]:
@@ -191,19 +141,12 @@ def build_oidc_policy(sso: SsoSettings, service: Service, host: str) -> Mapping[
 
 
 def _allow(service: Service, group: str, permission: Permission) -> Sequence[Mapping[str, Any]]:
-    """Grafana distinguishes readers by itself; of MLflow's API, the gateway admits them to what only reads."""
+    """Grafana distinguishes readers by itself; of the other APIs, the gateway admits them to what only reads."""
     claim = {"name": "groups", "valueType": "StringArray", "values": [group]}
     rule = {"action": "Allow", "principal": {"jwt": {"provider": "sso", "claims": [claim]}}}
-    if service is not Service.MLFLOW or permission is Permission.WRITE:
+    if service is Service.GRAFANA or permission is Permission.WRITE:
         return [rule]
-    reads = {"methods": ["POST"], "path": {"type": "RegularExpression", "value": _MLFLOW_READS}}
-    return [{**rule, "operation": {"methods": ["GET", "HEAD"]}}, {**rule, "operation": reads}]
-
-
-def format_password(user: str, password: str) -> str:
-    """A line of a password file, in the one form that Envoy reads: SHA-1. The password is too long to be guessed.
-
-    Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/basic_auth_filter
-    """
-    digest = base64.b64encode(hashlib.sha1(password.encode(), usedforsecurity=False).digest()).decode()
-    return f"{user}:{{SHA}}{digest}"
+    operations: list[Mapping[str, Any]] = [{"methods": ["GET", "HEAD"]}]
+    if service is Service.MLFLOW:
+        operations.append({"methods": ["POST"], "path": {"type": "RegularExpression", "value": _MLFLOW_READS}})
+    return [{**rule, "operation": operation} for operation in operations]

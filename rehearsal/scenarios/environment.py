@@ -90,6 +90,11 @@ def run_environment(cluster: Cluster, repository: GitOpsRepository, folder: Path
                 "PROMOTION_WEBHOOK_URL": f"{proxy_url}/{_RECEIVER}",
             },
         )
+        programs["drift"] = ImageProgram(
+            [str(python()), "-m", "lifecycle.drift"],
+            # In place of the cloud's object store, which is simulated.
+            {**common, "DRIFT_STORE": str(folder / "inferences"), "MLFLOW_DISABLE_TELEMETRY": "true"},
+        )
         variables = build_environment(proxy_url, f"http://{HOST}:{mlflow_port}", folder)
         processes = LifecycleProcesses(cluster.plane, folder, variables)
         with kubelet.run():

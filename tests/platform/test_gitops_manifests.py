@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.cluster.gitops import MODEL_KINDS, build_projects, build_root_application
+from infra.cluster.experiments import CONFIG_MAP
+from infra.cluster.gitops import EXPERIMENT_KINDS, MODEL_KINDS, build_projects, build_root_application
 from infra.core import stack_config
 from infra.core.settings import Environment
 from kernel import stack_file
 from policies import Undecided, evaluate_manifest
 from rehearsal import project
+from rehearsal.toolchain import ROOT
 from tests.support.gitops_rendering import GITOPS, Manifests, build_deployment, kustomize, render, write_stack
 from tests.support.recording import stack_context
 
@@ -120,14 +122,22 @@ def test_everything_is_in_one_namespace_and_allowed_by_the_argo_cd_project(rende
     ("enabled", "paths"),
     [
         (False, {"models": "ml/stacks/aws-qa"}),
-        (True, {"models": "ml/stacks/aws-qa", "pipelines": "ml/pipelines"}),
+        (
+            True,
+            {
+                "models": "ml/stacks/aws-qa",
+                "pipelines": "ml/pipelines",
+                "experiments": "ml/stacks/aws-qa/experiments",
+            },
+        ),
     ],
 )
 def test_the_app_of_apps_puts_the_stacks_source_into_the_others(
     tmp_path: Path, enabled: bool, paths: dict[str, str]
 ) -> None:
     gitops = {"repository": "https://git.example.com/team/ml.git", "revision": "v2", "path": "ml/stacks/aws-qa"}
-    settings = stack_context("aws", "dev", "aws-qa", gitops=gitops, pipelines={"enabled": enabled}).settings
+    optional = {"pipelines": {"enabled": True}, "images": {"experiment": f"sha256:{'a' * 64}"}} if enabled else {}
+    settings = stack_context("aws", "dev", "aws-qa", gitops=gitops, **optional).settings
     root = build_root_application(settings, "aws-qa")
     assert root["spec"]["source"]["path"] == "ml/applications"
     shutil.copytree(GITOPS / "applications", tmp_path / "applications")
@@ -150,6 +160,30 @@ def test_the_app_of_apps_puts_the_stacks_source_into_the_others(
 def test_a_stack_without_models_renders(environment: Environment, tmp_path: Path) -> None:
     shutil.copytree(GITOPS, tmp_path / "gitops")
     assert "kind: NetworkPolicy" in kustomize(write_stack(tmp_path / "gitops", environment))
+
+
+def test_the_experiments_are_the_config_map_that_the_router_mounts(tmp_path: Path) -> None:
+    """Whatever its content, it has one name; a route beside it is one of the kinds that may be applied."""
+    shutil.copytree(GITOPS, tmp_path / "gitops")
+    folder = write_stack(tmp_path / "gitops", Environment.DEV) / "experiments"
+    example = (ROOT / "docs" / "gitops.md").read_text().partition("kind: HTTPRoute")[2].partition("```")[0]
+    (folder / "route.yaml").write_text(
+        f"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute{example}"  # as people are told to write it
+    )
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump({**kustomization, "resources": ["route.yaml"]}))
+    manifests = list(yaml.safe_load_all(kustomize(folder)))
+    assert {manifest["metadata"]["namespace"] for manifest in manifests} == {"serving"}
+    (config_map,) = of_kind(manifests, "ConfigMap")
+    assert config_map["metadata"]["name"] == CONFIG_MAP
+    assert yaml.safe_load(config_map["data"]["experiments.yaml"]) == {"experiments": []}
+    (route,) = of_kind(manifests, "HTTPRoute")
+    assert route["spec"]["rules"][0]["backendRefs"] == [{"name": "experiment-router", "port": 80}]
+    assert route["spec"]["rules"][0]["matches"][0]["path"]["type"] == "Exact", (
+        "else the model's own route might precede"
+    )
+    allowed = {kind.kind for kind in EXPERIMENT_KINDS}
+    assert {manifest["kind"] for manifest in manifests} == allowed
 
 
 @pytest.mark.parametrize("stack", project.current().stack_names)

@@ -56,11 +56,14 @@ def sample_foundation(gpu_pool: NodePool | None = None) -> Foundation:
         ),
         registry=RegistryContract(_output("registry.example"), _output("registry.example/gw/")),
         artifacts=ArtifactsContract(_output("s3://bucket/mlflow"), {"REGION": "here"}),
+        inferences=ArtifactsContract(_output("s3://bucket/inferences"), {"REGION": "here"}),
         tracking_db=DatabaseContract(_output("db.example"), 5432, "mlflow", "mlflow", pulumi.Output.secret("hunter2")),
         lifecycle_db=DatabaseContract(
             _output("db.example"), 5432, "lifecycle", "lifecycle", pulumi.Output.secret("hunter3")
         ),
-        experiments=ExperimentsContract(_output("e"), _output("https://e")),
+        experiments=ExperimentsContract(
+            _output("e"), _output("https://e"), _output("dynamodb://e"), {"REGION": "here"}
+        ),
         secrets=SecretsContract(_output("s"), _output("https://s"), {"example": {"url": _output("https://s")}}, "gw/"),
         training=TrainingContract(_output("t")),
         telemetry=TelemetryContract(_output("l")),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.gitops import format_kustomization
+from deploy.gitops import EXPERIMENT_FILES, format_kustomization
 from rehearsal.scenarios.processes import package, python
 from rehearsal.toolchain import ROOT
 from tests.support.recording import stack_context
@@ -63,6 +63,9 @@ def write_stack(gitops: Path, environment: str) -> Path:
     folder.mkdir()
     settings = stack_context("azure", environment, STACK).settings
     (folder / "kustomization.yaml").write_text(format_kustomization(settings, STACK))
+    (folder / "experiments").mkdir()
+    for name, text in EXPERIMENT_FILES.items():
+        (folder / "experiments" / name).write_text(text)
     return folder
 
 

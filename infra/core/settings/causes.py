@@ -24,7 +24,14 @@ _PARTS: Mapping[frozenset[str], tuple[str, ...]] = {
     frozenset({"database"}): ("database.size", "database.storageGb", "resilience.multiZoneDatabase", "location"),
     frozenset({"training"}): ("training.size", "training.maximumNodes", "location"),
     frozenset({"network"}): ("network.cidr", "network.hub", "location"),
-    frozenset({"experiments"}): ("resilience.multiZoneExperiments", "resilience.provisionedThroughput", "location"),
+    frozenset({"experiments"}): (
+        *(
+            "resilience.multiZoneExperiments",
+            "resilience.provisionedThroughput",
+            "experiments.retentionDays",
+            "location",
+        ),
+    ),
     # Copies of secrets that people store: what waits for one does not say which setting has its name.
     frozenset({"gitops", "token"}): ("lifecycle.gitToken",),
     frozenset({"notifications"}): ("lifecycle.notifications",),

@@ -292,11 +292,20 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "gitops.path": _both(_OTHER_MODELS),
     "gitops.tokenSecret": _both(_FREE),
     "images.promotion": _both(Transitions(Change(Effect.FREE, "promotions and rollouts continue in new pods"))),
+    "images.experiment": _both(Transitions(Change(Effect.FREE, "requests go through new pods, one after the other"))),
+    "images.drift": _both(Transitions(Change(Effect.FREE, "the inference log is taken by new pods"))),
     "images.registries": _both(Transitions(Change(Effect.FREE, "pods that run are kept, and new ones are evaluated"))),
     "lifecycle.gitToken": _both(_FREE),
     "lifecycle.pullRequests": _both(_FREE),
     "lifecycle.forgeUrl": _both(_FREE),
     "lifecycle.notifications": _both(_FREE),
+    # Source: https://learn.microsoft.com/azure/cosmos-db/nosql/time-to-live: items count from when they were written.
+    # DynamoDB's items have the time at which they expire; those that there are keep it.
+    "experiments.retentionDays": _per_cloud(
+        _shorter("older assignments, predictions and outcomes"),
+        Transitions(Change(Effect.FREE, "it holds for what is written from then on")),
+    ),
+    "drift.retentionDays": _both(_shorter("older inferences and reports")),
     # Argo CD deletes what it applied, its volumes and the kinds of runs among them.
     "pipelines.enabled": _both(
         Transitions(

@@ -30,6 +30,8 @@ def defaults(cloud: Cloud, environment: Environment) -> dict[str, Any]:
         },
         "database": {"size": databases[cloud], "backupDays": 35 if production else 7},
         "training": {"size": TRAINING_SIZES[cloud]},
+        "experiments": {"retentionDays": 365 if production else 90},
+        "drift": {"retentionDays": 90 if production else 30},
         "telemetry": {"retentionDays": 90 if production else 30},
         "resilience": {
             "deletionProtection": production,

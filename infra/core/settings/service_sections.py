@@ -122,10 +122,10 @@ class GitopsSettings(Section):
 
 
 class SsoSettings(Section):
-    """How people sign in to Argo CD, Grafana and MLflow: at an issuer of OpenID Connect, whose groups give them roles.
+    """How people sign in to Argo CD, Grafana, MLflow and experiments: at an issuer of OpenID Connect, by their groups.
 
     The client at the issuer has the redirect URLs https://argocd.<domain>/pkce/verify, as a public client with PKCE,
-    https://grafana.<domain>/oauth2/callback and https://mlflow.<domain>/oauth2/callback. Its ID tokens have a claim
+    and https://<service>.<domain>/oauth2/callback of grafana, mlflow and experiments. Its ID tokens have a claim
     `groups`. Without an issuer there is one administrator of each service, with a generated password.
     """
 
@@ -169,6 +169,18 @@ class ImageSettings(Section):
         examples=["sha256:4f0c3d7a9b1e5c8d2f6a0b4e8c1d5f9a3b7e0c4d8f2a6b9e1c5d7f3a0b8e4c2d"],
         description="digest of the image `promotion`, built from platform/lifecycle/images/promotion; none deploys "
         "neither promotion nor rollout",
+    )
+    experiment: Digest = Field(
+        "",
+        examples=["sha256:9c3e1a7f5d0b8e2c6a4f1d9b3e7c5a0f8d2b6e4c1a9f7d3b5e0c8a2f6d4b1e7c"],
+        description="digest of the image `experiment`, built from platform/lifecycle/images/experiment; none deploys "
+        "no router of experiments",
+    )
+    drift: Digest = Field(
+        "",
+        examples=["sha256:1b7d4f0a8c2e6d9b3f5a1c7e0d4b8f2a6c9e3d7b5f1a0c4e8d2b6f9a3c7e5d1b"],
+        description="digest of the image `drift`, built from platform/lifecycle/images/drift; none deploys neither the "
+        "collector of the inference log nor the check for drift",
     )
     registries: tuple[ImagePattern, ...] = Field(
         (),

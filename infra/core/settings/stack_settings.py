@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from infra.core.settings.clouds import Cloud, Environment
 from infra.core.settings.cost import CostSettings
 from infra.core.settings.defaults import defaults, merge
+from infra.core.settings.experiment_sections import DriftSettings, ExperimentsSettings
 from infra.core.settings.sections import (
     ClusterSettings,
     DatabaseSettings,
@@ -77,6 +78,8 @@ class Settings(Section):
     gitops: GitopsSettings = GitopsSettings()
     images: ImageSettings = ImageSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
+    experiments: ExperimentsSettings
+    drift: DriftSettings
     pipelines: PipelinesSettings = PipelinesSettings()
     sso: SsoSettings = SsoSettings()
     resilience: ResilienceSettings

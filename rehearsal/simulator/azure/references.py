@@ -10,6 +10,9 @@ from rehearsal.simulator.core.resource_model import ResourceRequest
 
 # Children that exist as soon as their parent does, without a request of their own.
 _IMPLICIT_CHILD = re.compile(r"/sqlRoleDefinitions/[^/]+$", re.IGNORECASE)
+# How Cosmos DB's own roles name a database and a container, which are resources by another path.
+# Source: https://learn.microsoft.com/azure/cosmos-db/nosql/reference-data-plane-security
+_DATA_PATH = re.compile(r"(/databaseAccounts/[^/]+)/dbs/([^/]+)(?:/colls/([^/]+))?$", re.IGNORECASE)
 _KEY_URL = re.compile(r"(https://[a-z0-9-]+\.vault\.azure\.net/keys/[^/]+)(/[^/]+)?")
 
 
@@ -28,7 +31,10 @@ def find_missing_reference(request: ResourceRequest, value: str) -> str | None:
         return f"SubscriptionNotFound: The subscription '{subscription}' could not be found."
     if value.count("/") == 2:
         return None  # the subscription itself
-    if request.state.find(_IMPLICIT_CHILD.sub("", value)) or f"/{WATCHER_GROUP}/".lower() in value.lower():
+    if (
+        request.state.find(_DATA_PATH.sub(_name_resource, _IMPLICIT_CHILD.sub("", value)))
+        or f"/{WATCHER_GROUP}/".lower() in value.lower()
+    ):
         return None
     if request.type.startswith("azure-native:network:"):
         return (
@@ -36,6 +42,11 @@ def find_missing_reference(request: ResourceRequest, value: str) -> str | None:
             "make sure that the referenced resource exists, and that both resources are in the same region."
         )
     return f"ResourceNotFound: The Resource '{rest or scope}' was not found."
+
+
+def _name_resource(match: re.Match[str]) -> str:
+    account, database, container = match.groups()
+    return f"{account}/sqlDatabases/{database}" + (f"/containers/{container}" if container else "")
 
 
 def _find_missing_key(request: ResourceRequest, url: str) -> str | None:

@@ -16,6 +16,7 @@ import yaml
 
 from deploy import new_stack
 from deploy.errors import DeployError
+from deploy.gitops import EXPERIMENT_FILES
 from deploy.new_stack import ask_for_answers, check_answers, complete_answers, parse_arguments, write_files
 from infra.core.stack_config import check
 from kernel import stack_file
@@ -198,7 +199,16 @@ def test_the_command_writes_once(
     assert new_stack.main() == 0
     assert new_stack.main() == 1
     assert "error: There is a stack 'azure-qa' already" in capsys.readouterr().err
-    assert {path.relative_to(tmp_path) for path in tmp_path.rglob("*.yaml")} == {SETTINGS, KUSTOMIZATION}
+    written = {path.relative_to(tmp_path) for path in tmp_path.rglob("*.yaml")}
+    experiments = {KUSTOMIZATION.parent / "experiments" / name for name in EXPERIMENT_FILES}
+    assert written == {SETTINGS, KUSTOMIZATION, *experiments}
+
+
+def test_the_shipped_stacks_have_no_experiment_and_what_makes_one_a_commit() -> None:
+    folders = [file.parent for file in Path("platform/gitops/stacks").glob("*/kustomization.yaml")]
+    assert folders
+    for folder in folders:
+        assert {file.name: file.read_text() for file in (folder / "experiments").iterdir()} == EXPERIMENT_FILES
 
 
 def test_make_passes_what_is_on_its_command_line_only() -> None:

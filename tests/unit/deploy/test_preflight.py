@@ -14,13 +14,14 @@ from tests.support.recording import stack_context
 
 
 class _Stack:
-    def __init__(self, digest: str) -> None:
-        self.settings = stack_context("azure", images={"promotion": digest}).settings
+    def __init__(self, digest: str, name: str = "promotion") -> None:
+        self.settings = stack_context("azure", images={name: digest}).settings
 
 
-def test_a_placeholder_is_not_deployed() -> None:
-    text = render(list(check_images(cast("Stack", _Stack(PLACEHOLDER_DIGEST)))))
-    assert "groundwork:images.promotion is a placeholder, which no registry has" in text
+@pytest.mark.parametrize("name", ["promotion", "experiment", "drift"])
+def test_a_placeholder_is_not_deployed(name: str) -> None:
+    text = render(list(check_images(cast("Stack", _Stack(PLACEHOLDER_DIGEST, name)))))
+    assert f"groundwork:images.{name} is a placeholder, which no registry has" in text
     assert "Remedy: set the digest of your image, or remove the setting" in text
 
 
@@ -31,4 +32,5 @@ def test_a_digest_or_none_is(digest: str) -> None:
 
 def test_it_is_the_shipped_stacks_digest() -> None:
     for file in Path("stacks").glob("Pulumi.*.yaml"):
-        assert f"promotion: {PLACEHOLDER_DIGEST}" in file.read_text()
+        for name in ("promotion", "experiment", "drift"):
+            assert f"{name}: {PLACEHOLDER_DIGEST}" in file.read_text()

@@ -59,7 +59,10 @@ READ_IMAGES = {
     [
         ("mlflow", READ_OBJECTS),
         ("training", WRITE_OBJECTS | WRITE_ITEMS | READ_IMAGES),
-        ("serving", READ_OBJECTS | WRITE_ITEMS | READ_IMAGES),
+        ("serving", READ_OBJECTS | READ_IMAGES),
+        ("experiment-router", WRITE_ITEMS),
+        ("drift-collector", WRITE_OBJECTS),
+        ("drift-check", WRITE_OBJECTS),
         ("external-secrets", {"secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret", "kms:Decrypt"}),
         ("loki", WRITE_OBJECTS),
         ("tempo", WRITE_OBJECTS),
@@ -79,6 +82,41 @@ def _statements(stack: DeclaredStack, role: str) -> list[dict[str, Any]]:
         "Statement"
     ]
     return statements
+
+
+@pytest.mark.parametrize(
+    ("workload", "tables"), [("experiment-router", {"assignments", "results"}), ("training", {"models"})]
+)
+def test_a_workload_reaches_its_tables_of_experiments_only(dev: DeclaredStack, workload: str, tables: set[str]) -> None:
+    arns = {
+        arn
+        for statement in _statements(dev, f"identity-{workload}")
+        if "dynamodb:PutItem" in statement["Action"]
+        for arn in statement["Resource"]
+    }
+    assert {arn.rpartition("-")[2] for arn in arns} == tables
+
+
+def test_the_collector_writes_inferences_and_no_models(dev: DeclaredStack) -> None:
+    bucket = f"arn:aws:s3:::{dev.single('aws:s3/bucket:Bucket', 'artifacts')['bucket']}"
+    _, on_objects, _ = _statements(dev, "identity-drift-collector")
+    assert on_objects["Resource"] == [f"{bucket}/inferences/*"]
+    written = {
+        resource
+        for statement in _statements(dev, "identity-drift-check")
+        if "s3:PutObject" in statement["Action"]
+        for resource in statement["Resource"]
+    }
+    assert written == {f"{bucket}/inferences/*"}
+
+
+def test_inferences_and_records_of_experiments_expire(dev: DeclaredStack) -> None:
+    rules = dev.single("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "artifacts")["rules"]
+    expiring = {rule["filter"]["prefix"]: rule.get("expiration") for rule in rules}
+    assert expiring == {"": None, "inferences/": {"days": 30}}
+    for table in ("assignments", "results"):
+        declared = dev.single("aws:dynamodb/table:Table", f"experiments-{table}")
+        assert declared["ttl"] == {"enabled": True, "attributeName": "expires"}
 
 
 @pytest.mark.parametrize("workload", ["loki", "tempo"])
@@ -127,7 +165,6 @@ def test_serving_reads_with_the_key_of_the_store_through_the_store_only(dev: Dec
     }
     assert granted == {
         "s3.eu-west-1.amazonaws.com": (["kms:Decrypt"], [key]),
-        "dynamodb.eu-west-1.amazonaws.com": (["kms:Decrypt", "kms:GenerateDataKey"], [key]),
     }
 
 

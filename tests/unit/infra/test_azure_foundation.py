@@ -139,10 +139,11 @@ def test_the_longest_names_are_accepted(stack: str) -> None:
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
 def test_a_workload_has_the_roles_of_its_row_and_no_other(dev: DeclaredStack, workload: Workload) -> None:
-    """Roles are assigned on the registry, the vault, the containers and the Cosmos DB account."""
+    """Roles are assigned on the registry, the vault, and the containers of the object stores and of Cosmos DB."""
     (vault,) = [resource for resource in dev.of_type("keyvault:Vault") if resource.name == "secrets"]
     ends = {
         Store.ARTIFACTS: "/containers/mlflow",
+        Store.INFERENCES: "/containers/inferences",
         Store.REGISTRY: dev.single("containerregistry:Registry")["registryName"],
         Store.SECRETS: vault.inputs["vaultName"],
         Store.LOGS: "/containers/logs",
@@ -172,6 +173,22 @@ def test_a_workload_has_the_roles_of_its_row_and_no_other(dev: DeclaredStack, wo
     } == expected
     assert len(granted) == len(expected)
     assert {grant["roleDefinitionId"][-1] for grant in data} == cosmos
+    scopes = {grant["scope"].partition("/dbs/")[2] for grant in data}
+    assert scopes == {f"experiments/colls/{table}" for table in workload.tables}
+
+
+def test_inferences_and_records_of_experiments_expire(dev: DeclaredStack) -> None:
+    (policy,) = (one for one in dev.of_type("storage:ManagementPolicy") if one.name == "artifacts")
+    rules = {rule["name"]: rule["definition"] for rule in policy.inputs["policy"]["rules"]}
+    assert rules["expired-inferences"]["filters"]["prefixMatch"] == ["inferences/"]
+    deletion = rules["expired-inferences"]["actions"]["baseBlob"]["delete"]
+    assert deletion == {"daysAfterModificationGreaterThan": 30}
+    assert "prefixMatch" not in rules["old-versions"]["filters"]
+    kept = {
+        one.inputs["containerName"]: one.inputs["resource"].get("defaultTtl")
+        for one in dev.of_type("cosmosdb:SqlResourceSqlContainer")
+    }
+    assert kept == {"models": None, "assignments": 90 * 24 * 3600, "results": 90 * 24 * 3600}
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
@@ -194,6 +211,8 @@ def test_every_role_is_a_built_in_role_known_elsewhere_by_its_name() -> None:
     assert {pair: KNOWN_ROLES[role] for pair, role in ROLES.items()} == {
         (Store.ARTIFACTS, Access.READ): "Storage Blob Data Reader",
         (Store.ARTIFACTS, Access.WRITE): "Storage Blob Data Contributor",
+        (Store.INFERENCES, Access.READ): "Storage Blob Data Reader",
+        (Store.INFERENCES, Access.WRITE): "Storage Blob Data Contributor",
         (Store.REGISTRY, Access.READ): "AcrPull",
         (Store.REGISTRY, Access.WRITE): "AcrPush",
         (Store.SECRETS, Access.READ): "Key Vault Secrets User",

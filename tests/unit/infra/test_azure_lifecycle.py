@@ -51,7 +51,7 @@ def prod() -> Recorder:
         ("compute:DiskEncryptionSet", "cluster-disks", "secrets-encryption-propagation", "10m"),
         ("containerservice:ManagedCluster", "cluster", "cluster-control-propagation", "10m"),
         ("machinelearningservices:Workspace", "training", "training-propagation", "10m"),
-        ("cosmosdb:SqlResourceSqlRoleAssignment", "identity-training-experiments", "identity-propagation", "10m"),
+        ("cosmosdb:SqlResourceSqlRoleAssignment", "identity-training-models", "identity-propagation", "10m"),
     ],
 )
 def test_what_uses_a_role_waits_until_it_acts(dev: Recorder, type_: str, name: str, wait: str, duration: str) -> None:
@@ -91,8 +91,9 @@ def test_changes_of_the_cosmos_account_follow_one_another(dev: Recorder) -> None
         ("azure-native:network:PrivateEndpoint", "experiments"),
         ("azure-native:cosmosdb:SqlResourceSqlDatabase", "experiments"),
         ("azure-native:cosmosdb:SqlResourceSqlContainer", "experiments-results"),
-        (COSMOS_ASSIGNMENT, "identity-training-experiments"),
-        (COSMOS_ASSIGNMENT, "identity-serving-experiments"),
+        (COSMOS_ASSIGNMENT, "identity-training-models"),
+        (COSMOS_ASSIGNMENT, "identity-experiment-router-assignments"),
+        (COSMOS_ASSIGNMENT, "identity-experiment-router-results"),
     ]
     for before, after in pairwise(steps):
         assert before in dev.list_dependencies(*after)

@@ -155,7 +155,7 @@ def test_mlflow_reaches_the_receiver_and_the_processes_their_repository(declared
     flows = {(str(flow.client), str(flow.server), flow.port) for flow in Lifecycle.flows}
     assert (str(SERVER), f"lifecycle/{RECEIVER.name}", 8080) in flows
     assert (f"lifecycle/{WORKER.name}", "Internet", 443) in flows
-    assert (f"lifecycle/{CONTROLLER.name}", "serving/predictors", 8000) in flows
+    assert (f"lifecycle/{CONTROLLER.name}", "serving/serving", 8000) in flows
     assert environment(declared, WORKER.name)["GITOPS_REPOSITORY"] == NEEDED["gitops"]["repository"]
     assert environment(declared, WORKER.name)["PROMOTION_WEBHOOK_URL"].startswith(
         f"http://{RECEIVER.name}.lifecycle.svc"

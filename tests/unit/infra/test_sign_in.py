@@ -1,4 +1,4 @@
-"""How people reach Argo CD, Grafana and MLflow, with an issuer of OpenID Connect and without one.
+"""How people reach Argo CD, Grafana, MLflow and experiments, with an issuer of OpenID Connect and without one.
 
 Proves what is declared, from one table of roles. That Envoy Gateway's kind accepts it is proven by rehearsals; that a
 person can sign in at an issuer is proven by nothing here.
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from infra import cluster
-from infra.cluster.sign_in import format_password
+from infra.cluster.gateway_access import format_password
 from infra.people import ID_TOKEN_HEADER
 from kernel.annotations import SETTING
 from rehearsal.simulator.offline_kubernetes import RELEASE

@@ -58,8 +58,8 @@ def check_name(model: str) -> None:
     """Raises InvalidNameError unless Services, routes and folders can have the model's name."""
     if model in SERVICE_NAMES:
         raise InvalidNameError(
-            f"the registered model's name '{model}' is that of one of the platform's services ({', '.join(SERVICE_NAMES)}) "
-            "and would share its host name at the gateway; register the model under another name"
+            f"the registered model's name '{model}' is that of one of the platform's services, whose host name at the "
+            f"gateway it would share ({', '.join(SERVICE_NAMES)}); register the model under another name"
         )
     if not is_valid_name(model):
         raise InvalidNameError(

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lifecycle.core import CHAMPION
 from lifecycle.core.event_sink import check_sink, find_sink_file
 
-SECRETS = Path("/run/secrets")
+SECRETS = Path(os.environ.get("SERVING_SECRETS_DIR", "/run/secrets"))
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _OTHER_DESCRIPTORS = 64  # of a worker: libraries' files, metrics, the inference log's sink, the event loop
 MAX_DEFAULT_WORKERS = 4  # where WORKERS is not set, however many cores there are

@@ -147,6 +147,21 @@ def test_a_request_that_contradicts_the_state_is_refused(
         azure.create(type_, inputs)
 
 
+def test_a_role_of_cosmos_db_is_on_a_container_that_exists(azure: Subscription) -> None:
+    """The data plane has another path of it than Azure Resource Manager."""
+    azure.create_valid(
+        "cosmosdb:DatabaseAccount", "cosmosdb:SqlResourceSqlDatabase", "cosmosdb:SqlResourceSqlContainer"
+    )
+    assignment = "cosmosdb:SqlResourceSqlRoleAssignment"
+    valid = VALID_INPUTS[assignment]
+    database = f"{valid['scope']}/dbs/experiments"
+    with pytest.raises(CloudError, match=r"ResourceNotFound.*/colls/missing"):
+        azure.create(assignment, {**valid, "scope": f"{database}/colls/missing"})
+    for number, scope in enumerate((database, f"{database}/colls/results")):
+        identifier = f"0a1b2c3d-0000-4000-8000-00000000000{number}"
+        azure.create(assignment, {**valid, "scope": scope, "roleAssignmentId": identifier})
+
+
 def test_valid_requests_of_the_same_types_succeed(azure: Subscription) -> None:
     azure.create("network:Subnet", subnet_inputs("near", "10.0.99.0/24"))
     azure.create_valid("containerregistry:Registry", "privatedns:PrivateZone", "storage:StorageAccount")

@@ -1,0 +1,179 @@
+"""Drift: the collector, which takes the inference log from serving, and the check of all champions each night.
+
+Both run the image `drift` of platform/lifecycle. The metrics of a check are the collector's: it reads the last report
+on each model, which the check leaves beside the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_kubernetes.apiextensions import CustomResource
+from pulumi_kubernetes.apps.v1 import Deployment
+from pulumi_kubernetes.batch.v1 import CronJob
+from pulumi_kubernetes.core.v1 import Service
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from infra.access import Workload, get_workload
+from infra.cluster import mlflow, pod_values
+from infra.cluster.disruption_budget import create_disruption_budget
+from infra.cluster.flows import Flow, select_workload
+from infra.cluster.lifecycle import IMAGE_USER, MODELS
+from infra.contract import Foundation
+from infra.core.component import Component, StackContext
+
+IMAGE = "drift"
+PORT = 8080
+SCHEDULE = "0 2 * * *"  # at night, when a window of 24 hours has the whole of a day, and before people come
+
+COLLECTOR, CHECK = get_workload("drift-collector"), get_workload("drift-check")
+_NAMESPACE = COLLECTOR.namespace
+_SPOOL = "/var/spool/drift"
+
+
+@dataclass(frozen=True)
+class DriftArgs:
+    context: StackContext
+    foundation: Foundation
+
+
+class Drift(Component):
+    """The collector with its Service, budget and monitor, and the CronJob; none without an image."""
+
+    layer = "cluster"
+    flows = (Flow(MODELS, select_workload(COLLECTOR), PORT, "sends the inference log"),)
+
+    def __init__(self, name: str, args: DriftArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._args = args
+        if not args.context.settings.images.drift:
+            # Not an error: the first deployment of a stack creates the registry that the image is pushed to.
+            pulumi.log.warn(
+                "The inference log is not collected, and nothing is checked for drift: images.drift is not set. Build "
+                "platform/lifecycle/images/drift, push it to the stack's registry, and set images.drift to its digest.",
+                self,
+            )
+            self.register_outputs({})
+            return
+        replicas = args.context.settings.resilience.replicas
+        self._create_collector(replicas)
+        create_disruption_budget(COLLECTOR.name, _NAMESPACE, replicas, COLLECTOR.pod_labels, self.child_options())
+        self._create_service()
+        self._create_monitor()
+        self._create_check()
+        self.register_outputs({})
+
+    def _create_collector(self, replicas: int) -> None:
+        container = {
+            **self._build_container(COLLECTOR, ["collect"], pod_values.resources("50m", "256Mi", "2Gi")),
+            "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+            **pod_values.probe("http"),
+        }
+        # As long as the pod exists, events wait there for the store.
+        spool = {"name": "spool", "emptyDir": {"sizeLimit": "1Gi"}}
+        container["volumeMounts"] = [*container["volumeMounts"], {"name": "spool", "mountPath": _SPOOL}]
+        pod = self._build_pod(COLLECTOR, container)
+        pod["spec"]["volumes"].append(spool)
+        pod["spec"]["topologySpreadConstraints"] = pod_values.zone_spread(replicas, COLLECTOR.pod_labels)
+        Deployment(
+            COLLECTOR.name,
+            metadata=_metadata(COLLECTOR.name, COLLECTOR.pod_labels),
+            spec={
+                "replicas": replicas,
+                "selector": {"matchLabels": dict(COLLECTOR.pod_labels)},
+                "template": pod,
+            },
+            opts=self.child_options(),
+        )
+
+    def _create_check(self) -> None:
+        container = self._build_container(CHECK, ["check", "--all"], pod_values.resources("250m", "512Mi", "3Gi"))
+        pod = self._build_pod(CHECK, container)
+        pod["spec"]["restartPolicy"] = "Never"
+        CronJob(
+            CHECK.name,
+            metadata=_metadata(CHECK.name, CHECK.pod_labels),
+            spec={
+                "schedule": SCHEDULE,
+                "timeZone": "Etc/UTC",
+                "concurrencyPolicy": "Forbid",
+                "startingDeadlineSeconds": 3600,
+                "jobTemplate": {
+                    # A model that cannot be checked fails again; what may pass is tried once more.
+                    "spec": {"backoffLimit": 1, "activeDeadlineSeconds": 6 * 3600, "template": pod}
+                },
+            },
+            opts=self.child_options(),
+        )
+
+    def _build_container(
+        self, workload: Workload, arguments: list[str], resources: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        prefix = self._args.foundation.registry.image_prefix
+        return {
+            "name": workload.name,
+            "image": pulumi.Output.format("{}{}@{}", prefix, IMAGE, self._args.context.settings.images.drift),
+            "args": arguments,
+            "env": [{"name": name, "value": value} for name, value in self._environment(workload).items()],
+            "resources": resources,
+            "securityContext": pod_values.RESTRICTED_CONTAINER,
+            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 the container's
+        }
+
+    def _build_pod(self, workload: Workload, container: Mapping[str, Any]) -> dict[str, Any]:
+        identity = self._args.foundation.identities[workload.name]
+        return {
+            "metadata": {"labels": {**workload.pod_labels, **identity.pod_labels}},
+            "spec": {
+                "serviceAccountName": workload.service_account,
+                "automountServiceAccountToken": False,
+                "securityContext": pod_values.restrict_pod(IMAGE_USER),
+                "terminationGracePeriodSeconds": 60,  # for what waits, which the collector writes at its end
+                "containers": [container],
+                "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "8Gi"}}],  # the downloaded log of a window
+            },
+        }
+
+    def _environment(self, workload: Workload) -> Mapping[str, pulumi.Input[str]]:
+        inferences = self._args.foundation.inferences
+        store = {"DRIFT_STORE": inferences.uri, **inferences.environment}
+        if workload is CHECK:
+            return {"MLFLOW_TRACKING_URI": mlflow.URL, **store}
+        return {
+            "HOST": "0.0.0.0",  # noqa: S104 the pod's own address
+            "PORT": str(PORT),
+            "DRIFT_COLLECT_FOLDER": _SPOOL,
+            **store,
+        }
+
+    def _create_service(self) -> None:
+        Service(
+            COLLECTOR.name,
+            metadata=_metadata(COLLECTOR.name, COLLECTOR.pod_labels),
+            spec={
+                "type": "ClusterIP",
+                "selector": dict(COLLECTOR.pod_labels),
+                "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
+            },
+            opts=self.child_options(),
+        )
+
+    def _create_monitor(self) -> None:
+        CustomResource(
+            f"{COLLECTOR.name}-monitor",
+            api_version="monitoring.coreos.com/v1",
+            kind="ServiceMonitor",
+            metadata=_metadata(COLLECTOR.name),
+            spec={
+                "selector": {"matchLabels": dict(COLLECTOR.pod_labels)},
+                "endpoints": [{"port": "http", "path": "/metrics"}],
+            },
+            opts=self.child_options(),
+        )
+
+
+def _metadata(name: str, labels: Mapping[str, str] | None = None) -> ObjectMetaArgs:
+    return ObjectMetaArgs(name=name, namespace=_NAMESPACE, labels=labels)

@@ -1,0 +1,203 @@
+"""The router of experiments and its writer in the cluster, on a foundation of constant values.
+
+Proves what their pods run, mount and may do, which paths the gateway lets whom through to, and what is said where they
+are not deployed. That the processes start with it is not proven here: platform/lifecycle runs both from the same
+variables.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pulumi
+import pytest
+
+from infra.cluster.experiments import ROUTER, Experiments, ExperimentsArgs
+from infra.cluster.gitops import EXPERIMENT_KINDS, build_projects, build_root_application
+from infra.cluster.namespaces import PROFILES, Namespaces, NamespacesArgs
+from infra.people import Service
+from rehearsal.toolchain import ROOT
+from tests.support.foundations import sample_foundation
+from tests.support.recording import Recorder, record_program, stack_context
+from tests.unit.infra.test_sign_in import SSO
+
+DIGEST = f"sha256:{'b' * 64}"
+HOST = "experiments.ml.example.com"
+STATEFUL_SET = "kubernetes:apps/v1:StatefulSet"
+
+
+def declare(environment: str = "dev", **settings: Any) -> Recorder:
+    given = {"images": {"experiment": DIGEST}, "gateway": {"domain": "ml.example.com"}, **settings}
+    context = stack_context("azure", environment, **given)
+
+    def program() -> None:
+        foundation = sample_foundation()
+        namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, PROFILES))
+        options = pulumi.ResourceOptions(depends_on=[namespaces])
+        Experiments("experiments", ExperimentsArgs(context, foundation), options)
+
+    recorder, _ = record_program(program)
+    return recorder
+
+
+@pytest.fixture(scope="module")
+def declared() -> Recorder:
+    return declare("prod")
+
+
+def stateful_set(recorder: Recorder) -> Any:
+    return recorder.single(STATEFUL_SET).inputs["spec"]
+
+
+def containers(recorder: Recorder) -> dict[str, Any]:
+    return {one["name"]: one for one in stateful_set(recorder)["template"]["spec"]["containers"]}
+
+
+def environment(container: Any) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in container["env"]}
+
+
+def test_router_and_writer_run_one_image_by_its_digest_in_one_pod(declared: Recorder) -> None:
+    found = containers(declared)
+    assert {name: one["args"] for name, one in found.items()} == {"router": ["serve"], "writer": ["write"]}
+    assert {one["image"] for one in found.values()} == {f"registry.example/gw/experiment@{DIGEST}"}
+    assert stateful_set(declared)["replicas"] == 2
+    (budget,) = declared.of_type("kubernetes:policy/v1:PodDisruptionBudget")
+    assert budget.inputs["spec"]["selector"]["matchLabels"] == dict(ROUTER.labels)
+    assert declare("dev").of_type("kubernetes:policy/v1:PodDisruptionBudget") == []
+
+
+def test_both_share_the_spool_on_a_volume_that_outlives_the_pod(declared: Recorder) -> None:
+    (claim,) = stateful_set(declared)["volumeClaimTemplates"]
+    assert claim["spec"]["resources"] == {"requests": {"storage": "1Gi"}}
+    assert claim["spec"]["storageClassName"] == "groundwork"
+    for container in containers(declared).values():
+        (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == claim["metadata"]["name"]]
+        variables = environment(container)
+        assert variables["EXPERIMENT_FOLDER"] == mount["mountPath"]
+        assert int(variables["EXPERIMENT_SPOOL_MAX_BYTES"]) < 1 << 30
+
+
+def test_the_writer_alone_knows_the_store_and_how_long_it_keeps_records(declared: Recorder) -> None:
+    router, writer = (environment(containers(declared)[name]) for name in ("router", "writer"))
+    assert "EXPERIMENT_STORE" not in router
+    assert writer["EXPERIMENT_STORE"] == "dynamodb://e"
+    assert writer["EXPERIMENT_RETENTION_DAYS"] == "365"
+    assert writer["REGION"] == "here"
+
+
+def test_the_experiments_may_be_synced_after_the_router_has_started(declared: Recorder) -> None:
+    volumes = {volume["name"]: volume for volume in stateful_set(declared)["template"]["spec"]["volumes"]}
+    assert volumes["experiments"]["configMap"] == {"name": "experiments", "optional": True}
+    (mount,) = [one for one in containers(declared)["router"]["volumeMounts"] if one["name"] == "experiments"]
+    assert environment(containers(declared)["router"])["EXPERIMENT_FILE"] == f"{mount['mountPath']}/experiments.yaml"
+    assert "subPath" not in mount, "the kubelet updates no such mount"
+
+
+@pytest.mark.parametrize("name", ["router", "writer"])
+def test_a_container_is_restricted_probed_and_bounded(declared: Recorder, name: str) -> None:
+    container = containers(declared)[name]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert {"cpu", "memory"} == set(container["resources"]["requests"])
+    assert {probe: container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")} == {
+        "livenessProbe": "/health",
+        "readinessProbe": "/ready",
+    }
+    spec = stateful_set(declared)["template"]["spec"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["serviceAccountName"] == "experiment-router"
+    assert stateful_set(declared)["template"]["metadata"]["labels"]["identity"] == "on"
+
+
+def test_a_service_does_not_wait_for_itself(declared: Recorder) -> None:
+    """Pulumi's Service is there once pods are ready, so that pods must not come after it."""
+    before = declared.list_dependencies(STATEFUL_SET, "experiment-router")
+    assert ("kubernetes:core/v1:Service", "experiment-router") not in before
+    assert ("kubernetes:core/v1:Secret", "user-id-key") in before
+
+
+def routes(recorder: Recorder) -> dict[str, list[tuple[str, str]]]:
+    found = [item.inputs for item in recorder.resources if item.inputs.get("kind") == "HTTPRoute"]
+    assert {host for route in found for host in route["spec"]["hostnames"]} == {HOST}
+    return {
+        route["metadata"]["name"]: [
+            (match["path"]["type"], match["path"]["value"]) for match in route["spec"]["rules"][0]["matches"]
+        ]
+        for route in found
+    }
+
+
+def policies(recorder: Recorder) -> dict[str, Any]:
+    found = [item.inputs["spec"] for item in recorder.resources if item.inputs.get("kind") == "SecurityPolicy"]
+    return {spec["targetRefs"][0]["name"]: spec for spec in found}
+
+
+def test_all_but_predictions_takes_a_generated_password(declared: Recorder) -> None:
+    assert routes(declared) == {
+        "experiments": [("PathPrefix", "/v2/models")],
+        "experiments-api": [("PathPrefix", "/ab-test")],
+        "experiments-outcomes": [("Exact", "/ab-test/outcomes")],
+    }
+    found = policies(declared)
+    assert found.keys() == {"experiments-api", "experiments-outcomes"}
+    assert {spec["basicAuth"]["users"]["name"] for spec in found.values()} == {"experiments-passwords"}
+    for name in found:
+        before = declared.list_dependencies("kubernetes:gateway.networking.k8s.io/v1:HTTPRoute", f"{name}-route")
+        assert f"{name}-sign-in" in {other for _, other in before}
+
+
+def test_with_an_issuer_people_sign_in_and_programs_keep_the_password() -> None:
+    declared = declare(sso=SSO)
+    assert ("PathPrefix", "/oauth2") in routes(declared)["experiments-api"]
+    found = policies(declared)
+    assert found["experiments-outcomes"]["basicAuth"]
+    api = found["experiments-api"]
+    assert api["oidc"]["redirectURL"] == f"https://{HOST}/oauth2/callback"
+    reading = [rule for rule in api["authorization"]["rules"] if "operation" in rule]
+    assert [rule["operation"] for rule in reading] == [{"methods": ["GET", "HEAD"]}], "viewers only look"
+
+
+def test_the_gateway_reaches_the_router_and_the_router_the_models() -> None:
+    flows = {(str(flow.client), str(flow.server), flow.port) for flow in Experiments.flows}
+    assert ("gateway/proxies", "serving/experiment-router", 8000) in flows
+    assert ("serving/experiment-router", "serving/serving", 8000) in flows
+
+
+def test_without_an_image_there_is_the_key_that_serving_needs_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
+    declared = declare(images={})
+    assert declared.of_type(STATEFUL_SET) == []
+    assert [one.name for one in declared.of_type("kubernetes:core/v1:Secret")] == ["user-id-key"]
+    assert any("images.experiment is not set. Build platform/lifecycle/images/experiment" in text for text in warnings)
+
+
+def test_no_pod_has_the_value_of_a_secret(declared: Recorder) -> None:
+    keys = {item.outputs["result"] for item in declared.of_type("random:index/randomPassword:RandomPassword")}
+    assert keys
+    for item in declared.resources:
+        if item.type.startswith("kubernetes:") and item.type != "kubernetes:core/v1:Secret":
+            assert not [key for key in keys if key in str(item.inputs)]
+
+
+def test_experiments_are_applied_from_the_folder_of_the_stack() -> None:
+    repository = {"repository": "https://git.example.com/acme/models.git"}
+    settings = stack_context("azure", images={"experiment": DIGEST}, gitops=repository).settings
+    (project,) = [one for one in build_projects(settings) if one["metadata"]["name"] == "experiments"]
+    allowed = {(item["group"], item["kind"]) for item in project["spec"]["namespaceResourceWhitelist"]}
+    assert allowed == {(kind.group, kind.kind) for kind in EXPERIMENT_KINDS}
+    kustomize = build_root_application(settings, "azure-dev")["spec"]["source"]["kustomize"]
+    assert kustomize["components"] == ["experiments"]
+    (patch,) = [one for one in kustomize["patches"] if one["target"].get("name") == "experiments"]
+    assert '"/spec/source/path", "value": "stacks/azure-dev/experiments"' in patch["patch"]
+    without = stack_context("azure", gitops=repository).settings
+    assert "components" not in build_root_application(without, "azure-dev")["spec"]["source"]["kustomize"]
+
+
+def test_no_model_can_have_the_name_of_a_service() -> None:
+    """Its route would have the same host. The package is in another environment, so its source is read."""
+    source = (ROOT / "platform/lifecycle/src/lifecycle/gitops/manifests.py").read_text()
+    (names,) = re.findall(r"^SERVICE_NAMES = \((.*)\)$", source, re.MULTILINE)
+    assert set(re.findall(r'"([a-z]+)"', names)) == {service.value for service in Service}
