@@ -56,10 +56,9 @@ class Alerts(Component):
             self._watch_network()
             self._watch_cluster()
         else:
-            pulumi.log.warn(
+            self.warn(
                 "The cloud has no alerts of its own, which say that the cluster is away: nobody would receive them. "
-                "Set telemetry.alertEmail.",
-                self,
+                "Set telemetry.alertEmail."
             )
         self.register_outputs({})
 

@@ -51,10 +51,9 @@ class Drift(Component):
         self._args = args
         if not args.context.settings.images.drift:
             # Not an error: the first deployment of a stack creates the registry that the image is pushed to.
-            pulumi.log.warn(
+            self.warn(
                 "The inference log is not collected, and nothing is checked for drift: images.drift is not set. Build "
-                "platform/lifecycle/images/drift, push it to the stack's registry, and set images.drift to its digest.",
-                self,
+                "platform/lifecycle/images/drift, push it to the stack's registry, and set images.drift to its digest."
             )
             self.register_outputs({})
             return

@@ -64,11 +64,10 @@ class Experiments(Component):
         key = self._create_key()
         if not args.context.settings.images.experiment:
             # Not an error: the first deployment of a stack creates the registry that the image is pushed to.
-            pulumi.log.warn(
+            self.warn(
                 "The router of experiments is not deployed: images.experiment is not set. Build "
                 "platform/lifecycle/images/experiment, push it to the stack's registry, and set images.experiment to "
-                "its digest.",
-                self,
+                "its digest."
             )
             self.register_outputs({})
             return

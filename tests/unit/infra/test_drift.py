@@ -110,6 +110,7 @@ def test_serving_sends_to_the_collectors_service(declared: Recorder) -> None:
 def test_without_an_image_nothing_is_deployed_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     warnings: list[str] = []
     monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
     declared = declare(images={})
     assert declared.of_type("kubernetes:apps/v1:Deployment") == []
     assert any("images.drift is not set. Build platform/lifecycle/images/drift" in text for text in warnings)

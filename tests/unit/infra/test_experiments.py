@@ -168,6 +168,7 @@ def test_the_gateway_reaches_the_router_and_the_router_the_models() -> None:
 def test_without_an_image_there_is_the_key_that_serving_needs_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     warnings: list[str] = []
     monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
     declared = declare(images={})
     assert declared.of_type(STATEFUL_SET) == []
     assert [one.name for one in declared.of_type("kubernetes:core/v1:Secret")] == ["user-id-key"]
