@@ -57,7 +57,7 @@ POSTGRES = {
     "password": "correcthorsebatterystaple",
     "backupRetentionPeriod": 7,
 }
-CPU_ALARM = {
+CPU_ALARM: dict[str, Any] = {
     "name": "cpu",
     "namespace": "AWS/RDS",
     "metricName": "CPUUtilization",
