@@ -26,6 +26,7 @@ _CONTAINER = "kserve-container"
 # https://github.com/kserve/kserve/blob/v0.20.0/pkg/constants/constants.go (PredictorServiceName, CommonDefaultHttpPort)
 _SERVICE = "{}-predictor"
 _PORT = 80
+_MAX_DEPTH = 64  # of a YAML file; a manifest has some ten
 _MAX_NAME = 63 - len(_SERVICE.format(f"-{CHALLENGER}"))
 _NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 # The InferenceServices of a model are called `<model>-<role>`, and KServe's own objects of them `<model>-<role>-...`. A
@@ -113,8 +114,11 @@ def render_inference_service(model_version: ModelVersion, role: str) -> str:
 
 
 def parse_model_version(text: str) -> ModelVersion:
-    """The version that an InferenceService's annotations name."""
-    return ModelVersion.from_annotations(parse_first(text)["metadata"].get("annotations", {}))
+    """The version that an InferenceService's annotations name. Raises ValueError when one of them is no string."""
+    annotations = parse_first(text)["metadata"].get("annotations", {})
+    if not all(isinstance(value, str) for value in annotations.values()):
+        raise ValueError("annotations must be strings: quote them")
+    return ModelVersion.from_annotations(annotations)
 
 
 def render_route(model: str, weights: Weights, settings: GitopsSettings) -> str:
@@ -179,6 +183,7 @@ def set_entry(text: str, key: str, entry: str, *, present: bool) -> str:
 
     A list in brackets becomes one with a line for each entry.
     """
+    _check_depth(text)
     root: Any = yaml.compose(text, _LOADER)
     pairs = {} if root is None else {name.value: (name, value) for name, value in root.value}
     name, node = pairs.get(key, (None, None))
@@ -207,9 +212,22 @@ def _find_line(text: str, node: yaml.Node) -> tuple[int, int]:
     return text.rfind("\n", 0, node.start_mark.index) + 1, len(text) if end < 0 else end + 1
 
 
+def _check_depth(text: str) -> None:
+    """Raises ValueError for a text that is nested too deeply.
+
+    libyaml composes nodes recursively in native code, where a deep text ends the process. Events are not nested.
+    """
+    depth = 0
+    for event in yaml.parse(text, _LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"it is nested more than {_MAX_DEPTH} levels deep")
+
+
 @lru_cache(maxsize=256)
 def parse_first(text: str) -> Manifest:
     """The first manifest in a YAML file. Cached: callers must not change it."""
+    _check_depth(text)
     manifest: Manifest = next(yaml.load_all(text, _LOADER))
     return manifest
 

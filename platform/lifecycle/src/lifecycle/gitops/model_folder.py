@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-import yaml
-
 from lifecycle.core import CHALLENGER, CHAMPION, ROLES, ModelVersion
+from lifecycle.core.text import to_line
 from lifecycle.gitops import manifests
 from lifecycle.gitops.git import InvalidFileError, RepositoryError
 from lifecycle.gitops.manifests import Weights
@@ -18,6 +17,7 @@ from lifecycle.gitops.settings import GitopsSettings
 _GENERATED = "generated"
 _ROUTE = "route.yaml"
 _KUSTOMIZATION = "kustomization.yaml"
+_MAX_REASON = 300  # characters
 
 Edits = Mapping[str, str | None]
 """New texts by path; None removes the file."""
@@ -67,6 +67,8 @@ def read_folder(files: Files, settings: GitopsSettings, model: str) -> ModelFold
         )
     with _explain_errors(generated_path(settings, model)):
         versions = {role: manifests.parse_model_version(text) for role, text in texts.items() if text is not None}
+        if others := {version.model for version in versions.values()} - {model}:
+            raise ValueError(f"it declares versions of {', '.join(map(repr, sorted(others)))}")
         weights = {} if route is None else manifests.parse_weights(model, route)
     return ModelFolder(model, versions, weights)
 
@@ -136,11 +138,13 @@ def _read_stack(files: Files, settings: GitopsSettings) -> str:
 
 @contextmanager
 def _explain_errors(path: str) -> Iterator[None]:
-    """People edit these files too, so anything may be in them."""
+    """People edit these files too, so anything may be in them, and nothing of it may concern another model."""
     try:
         yield
-    except (yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError, StopIteration) as error:
-        reason = " ".join(str(error).split())
+    except RepositoryError:
+        raise
+    except Exception as error:
+        reason = to_line(str(error))[:_MAX_REASON]
         raise InvalidFileError(
             f"{path} in the repository is not in the form that promotions write ({reason}): correct it there, or "
             "remove it"
