@@ -22,18 +22,20 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 
 from lifecycle.core.http_server import (
+    LARGE_BODY,
     MAX_HEAD,
     MAX_HEADERS,
     BodyTooLargeError,
     BodyTooSlowError,
     HttpLimits,
     MalformedBodyError,
+    TooManyBodiesError,
     create_protocol,
     read_body,
 )
 from support.waiting import TIMEOUT, eventually
 
-SECONDS, CONNECTIONS, MAX_BODY, LARGE = 1.0, 8, 100_000, 30 << 20
+SECONDS, CONNECTIONS, LARGE_BODIES, MAX_BODY, LARGE = 1.0, 8, 2, 100_000, 30 << 20
 HEAD = b"POST /echo HTTP/1.1\r\nhost: a\r\n"
 
 
@@ -51,8 +53,14 @@ class Running:
 
 @pytest.fixture
 def server() -> Iterator[Running]:
+    with serve(HttpLimits(CONNECTIONS, SECONDS, LARGE_BODIES)) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def serve(limits: HttpLimits) -> Iterator[Running]:
     running = Running()
-    protocol = create_protocol(HttpLimits(CONNECTIONS, SECONDS), lambda *refusal: running.refusals.append(refusal))
+    protocol = create_protocol(limits, lambda *refusal: running.refusals.append(refusal))
     options = {"ws": "none", "lifespan": "off", "log_config": None, "timeout_graceful_shutdown": 1}
     uvicorn_server = uvicorn.Server(uvicorn.Config(create_app(), http=protocol, loop="asyncio", **options))  # type: ignore[arg-type]
     running.connections = uvicorn_server.server_state.connections  # type: ignore[assignment]
@@ -73,6 +81,8 @@ def create_app() -> Router:
             return PlainTextResponse("too large", 413)
         except BodyTooSlowError:
             return PlainTextResponse("too slow", 408)
+        except TooManyBodiesError:
+            return PlainTextResponse("too many", 503)
         except MalformedBodyError:
             return PlainTextResponse("malformed", 400)
 
@@ -83,7 +93,9 @@ def create_app() -> Router:
         await asyncio.sleep(3 * SECONDS)
         return PlainTextResponse("done")
 
-    return Router([Route("/echo", echo, methods=["POST"]), Route("/large", large), Route("/wait", wait)])
+    return Router(
+        [Route("/echo", echo, methods=["POST"]), Route("/large", large), Route("/wait", wait, methods=["GET", "POST"])]
+    )
 
 
 def test_requests_on_one_connection_are_answered_also_after_a_pause_and_in_pieces(server: Running) -> None:
@@ -165,6 +177,45 @@ def test_a_body_that_is_none_by_its_headers_gets_400_of_the_application(server: 
         client.sendall(HEAD + body)
         assert read_all(client).startswith(b"HTTP/1.1 400")
     assert server.refusals == []
+
+
+def test_a_large_body_waits_until_another_one_is_gone_and_small_ones_do_not() -> None:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serve(HttpLimits(CONNECTIONS, TIMEOUT, LARGE_BODIES)))
+        clients = [stack.enter_context(server.connect()) for _ in range(LARGE_BODIES + 2)]
+        for number, client in enumerate(clients, start=1):
+            start_large_body(client)
+            held = max(0, number - LARGE_BODIES)
+            eventually(lambda: count_held(server) == held, "those that are too many wait")  # noqa: B023
+        *first, abandoned, last = clients
+        abandoned.close()
+        for client in (*first, last):
+            client.sendall(b"x" * (MAX_BODY - LARGE_BODY - 1))
+        assert httpx.post(f"http://127.0.0.1:{server.port}/echo", content=b"small").text == "small"
+        for client in (*first, last):
+            assert client.recv(12) == b"HTTP/1.1 200"
+        assert count_held(server) == 0
+
+
+def test_a_large_body_that_finds_no_room_is_refused_in_time(server: Running) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(LARGE_BODIES):
+            client = stack.enter_context(server.connect())
+            client.sendall(HEAD.replace(b"echo", b"wait") + b"content-length: %d\r\n\r\n" % (LARGE_BODY + 1))
+            client.sendall(b"x" * (LARGE_BODY + 1))
+        late = stack.enter_context(server.connect())
+        start_large_body(late)
+        assert read_all(late).startswith(b"HTTP/1.1 503")
+        assert count_held(server) == 0
+    eventually(lambda: not server.connections, "all are disconnected")
+
+
+def start_large_body(client: socket.socket) -> None:
+    client.sendall(HEAD + b"content-length: %d\r\n\r\n" % MAX_BODY + b"x" * (LARGE_BODY + 1))
+
+
+def count_held(server: Running) -> int:
+    return sum(connection.flow.is_held for connection in list(server.connections))  # type: ignore[attr-defined]
 
 
 def test_half_open_connections_make_room_for_requests(server: Running) -> None:

@@ -134,6 +134,8 @@ def test_the_same_event_in_another_delivery_is_accepted_and_left_to_the_worker(
         event(version="0"),
         event(name=""),
         event(name="x" * 300),
+        event(name="x\0y"),
+        event(name="\ud800"),
     ],
     ids=lambda body: body[:24].decode(errors="replace") + f" ({len(body)} bytes)",
 )

@@ -7,6 +7,8 @@ what it refuses is counted. Memory is the kernel's account of the worker.
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -17,7 +19,8 @@ import pandas as pd
 import pytest
 from sklearn.dummy import DummyRegressor
 
-from support.serving import Server, register, row, serve
+from support.faulty_model import SLEEP
+from support.serving import FAULTY, Server, register, row, serve
 from support.waiting import TIMEOUT, eventually
 
 MEGABYTE = 1 << 20
@@ -84,6 +87,22 @@ def test_a_hanging_sink_takes_no_more_than_the_queue_may(registry: str, tmp_path
             assert memory(server) - before < 120 * MEGABYTE
             assert server.metric("groundwork_inference_log_dropped_total") > 200
             server.process.kill()
+
+
+def test_pipelined_requests_of_a_client_that_disconnects_are_counted_and_no_server_errors(
+    registry: str, tmp_path: Path
+) -> None:
+    asleep = tmp_path / "asleep"
+    body = json.dumps({"features": row(SLEEP, 0, 0, 3)}).encode()
+    request = PREDICT + b"content-length: %d\r\n\r\n%b" % (len(body), body)
+    with serve(registry, tmp_path, module=FAULTY, ASLEEP_FILE=asleep) as server:
+        with connect(server) as client:
+            client.sendall(2 * request)
+            eventually(asleep.exists, "the first one is predicted")
+        received = 'endpoint="predict"'
+        eventually(lambda: server.metric("groundwork_requests_total", received) == 1, "it is counted")
+        assert server.metric("groundwork_refusals_total", 'reason="server-error"') == 0
+        assert not server.find_logged("Exception in ASGI application")
 
 
 def read_to_end(client: socket.socket) -> bytes:

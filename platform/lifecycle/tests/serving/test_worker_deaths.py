@@ -20,7 +20,7 @@ from support.faulty_model import CRASH
 from support.serving import FAULTY, Server, is_ready, row, serve, start_sleeping
 from support.waiting import eventually
 
-RECEIVED, ANSWERED = "groundwork_requests_received_total", "groundwork_requests_total"
+ANSWERED = "groundwork_requests_total"
 LOST, DEATHS = "groundwork_lost_requests_total", "groundwork_worker_deaths_total"
 
 
@@ -29,14 +29,14 @@ def test_requests_that_a_killed_worker_was_processing_are_counted_as_lost(regist
     with serve(registry, tmp_path, **environment) as server, ThreadPoolExecutor() as pool:
         sent = [start_sleeping(server, pool, 60)]
         sent += [pool.submit(server.predict, row()) for _ in range(5)]
-        eventually(lambda: count_in_progress(server) == 7, "six predictions, and the request for the metrics")
+        eventually(lambda: server.count_in_progress() == 7, "six predictions, and the request for the metrics")
         assert (server.metric(LOST), server.metric(DEATHS)) == (0, 0)
         os.kill(server.workers()[0], signal.SIGKILL)
         assert {type(request.exception()) for request in sent} <= {httpx.ReadError, httpx.RemoteProtocolError}
         eventually(lambda: is_serving(server), "its successor serves")
         assert server.metric(LOST) == 6
         assert server.metric(DEATHS, 'cause="SIGKILL"') == server.metric(DEATHS) == 1
-        assert count_in_progress(server) == 1, "the request for the metrics"
+        assert server.count_in_progress() == 1, "the request for the metrics"
         [line] = server.find_logged("a worker died")
         assert (line["cause"], line["lost_requests"]) == ("SIGKILL", server.metric(LOST))
 
@@ -55,7 +55,7 @@ def test_no_request_is_unaccounted_for_while_workers_crash_under_load(registry: 
         assert 1 <= server.metric(DEATHS, 'cause="SIGSEGV"') == server.metric(DEATHS) <= crashes
         assert 1 <= server.metric(LOST) <= results["lost"], "a lower bound of what clients see"
         assert server.metric(ANSWERED, 'endpoint="predict"') - before >= results["200"]
-        assert count_in_progress(server) == 1, "the request for the metrics"
+        assert server.count_in_progress() == 1, "the request for the metrics"
         assert count_metrics_files(tmp_path) <= files, "none per death"
         assert server.stop() == 0
 
@@ -95,16 +95,6 @@ def is_serving(server: Server) -> bool:
         return is_ready(server)
     except httpx.TransportError:
         return False
-
-
-def count_in_progress(server: Server) -> float:
-    """What was received and is neither answered nor lost, in one reading of the metrics."""
-    lines = server.client.get("/metrics").text.splitlines()
-
-    def total(name: str) -> float:
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"{name}{{"))
-
-    return total(RECEIVED) - total(ANSWERED) - total(LOST)
 
 
 def count_metrics_files(folder: Path) -> int:

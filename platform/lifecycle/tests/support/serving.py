@@ -62,6 +62,15 @@ class Server:
         ]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(label in line for label in labels))
 
+    def count_in_progress(self) -> float:
+        """Requests that were received and are neither answered nor lost, the one for the metrics among them."""
+        lines = self.client.get("/metrics").text.splitlines()
+
+        def total(name: str) -> float:
+            return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"groundwork_{name}_total{{"))
+
+        return total("requests_received") - total("requests") - total("lost_requests")
+
     def predict(self, values: Mapping[str, float], request_id: str = "a-request") -> httpx.Response:
         """Request a prediction on a new connection."""
         return httpx.post(

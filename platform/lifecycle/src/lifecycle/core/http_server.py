@@ -16,13 +16,15 @@ from typing import Any, cast
 
 import httptools
 from starlette.requests import ClientDisconnect, Request
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 # Bytes of a request beside its body: request line, headers, trailers, sizes of chunks. A little more than the gateway
 # lets through: https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/network/http_connection_manager/
 # v3/http_connection_manager.proto (max_request_headers_kb, 60, and max_headers_count, 100)
 MAX_HEAD = 64 * 1024
 MAX_HEADERS = 100
+LARGE_BODY = 64 * 1024  # bytes from which a body is large; less than uvicorn buffers of any body
 _MAX_PIPELINED = 16  # requests that wait behind another one of their connection
 # How long, and for how much, the rest of a refused request is read and thrown away. If the connection was closed with
 # unread data, the client would get a reset instead of the response.
@@ -42,12 +44,14 @@ The status is 0 where the connection was closed without a response.
 @dataclass(frozen=True)
 class HttpLimits:
     """
-    connections  of one process; each takes a file descriptor
-    seconds      in which a request has to arrive, and a response has to be taken
+    connections   of one process; each takes a file descriptor
+    seconds       in which a request has to arrive, and a response has to be taken
+    large_bodies  that are in memory at a time, until their responses; others are not read before one of them is gone
     """
 
     connections: int = 512
     seconds: float = 30.0
+    large_bodies: int = 32
 
 
 class BodyTooLargeError(Exception):
@@ -58,6 +62,10 @@ class BodyTooSlowError(Exception):
     """The body did not arrive in the time that a request has."""
 
 
+class TooManyBodiesError(Exception):
+    """The body is large, and as many as may be were in memory for the time that a request has."""
+
+
 class MalformedBodyError(Exception):
     """What arrived is no body by the request's headers, such as a chunk of another size than it says."""
 
@@ -65,7 +73,7 @@ class MalformedBodyError(Exception):
 async def read_body(request: Request, max_bytes: int) -> bytes:
     """The whole body.
 
-    Raises BodyTooLargeError, BodyTooSlowError, MalformedBodyError, or Starlette's ClientDisconnect.
+    Raises BodyTooLargeError, BodyTooSlowError, TooManyBodiesError, MalformedBodyError, or Starlette's ClientDisconnect.
     """
     received = bytearray()
     while True:
@@ -95,12 +103,38 @@ class _Stage(Enum):
 
 
 class _Bounds:
-    """What the connections of a server share. `waiting` are those without a complete request, the oldest first."""
+    """What the connections of a server share.
+
+    waiting  those without a complete request, the oldest first
+    large    those with a large body
+    held     those that have to wait with theirs, the oldest first
+    """
 
     def __init__(self, limits: HttpLimits, on_refusal: OnRefusal) -> None:
         self.limits = limits
         self.on_refusal = on_refusal
         self.waiting: dict[_Protocol, None] = {}
+        self.large: set[_Protocol] = set()
+        self.held: dict[_Protocol, None] = {}
+
+
+class _Flow(FlowControl):
+    """Flow control that can hold a connection: whoever resumes it meanwhile, nothing more is read of it."""
+
+    is_held = False
+
+    def hold(self) -> None:
+        self.is_held = True
+        self.pause_reading()
+
+    def release(self) -> None:
+        self.is_held = False
+        if not self._transport.is_closing():
+            self.resume_reading()
+
+    def resume_reading(self) -> None:
+        if not self.is_held:
+            super().resume_reading()
 
 
 class _Protocol(HttpToolsProtocol):
@@ -111,16 +145,19 @@ class _Protocol(HttpToolsProtocol):
         self._bounds = bounds
         self._seconds = bounds.limits.seconds
         self._stage = _Stage.COMPLETE
+        self._running: RequestResponseCycle | None = None  # `cycle` is that of the last request that has arrived
         self._deadline: asyncio.TimerHandle | None = None  # of the request, or of the end of the connection
         self._write_deadline: asyncio.TimerHandle | None = None
         self._fed = self._body_bytes = 0  # of the data that is being parsed
         self._head_bytes = 0  # of earlier data of this request, without its body
+        self._arrived = 0  # bytes of this request's body
         self._refusal = (400, "malformed", "this is not an HTTP request")
         self._is_refused = False
         self._discarded = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow: _Flow = _Flow(transport)
         if len(self.connections) > self._bounds.limits.connections:
             oldest = next(iter(self._bounds.waiting), None)
             if oldest is None:
@@ -133,7 +170,13 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            # Otherwise its response would be written to a closed connection, which raises.
+            self._running.disconnected = True
+            self._running.message_event.set()
         self._stop_waiting()
+        self._leave()
         if self._write_deadline is not None:
             self._write_deadline.cancel()
 
@@ -161,7 +204,7 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._stage = _Stage.HEAD
-        self._head_bytes = 0
+        self._head_bytes = self._arrived = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -179,14 +222,23 @@ class _Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
+        self._arrived += len(body)
+        if self._arrived > LARGE_BODY:
+            self._enter()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._stage = _Stage.COMPLETE
         super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self.cycle.response_complete:
+            self._leave()
         if self._stage is _Stage.BODY and self.cycle.response_complete:
             self._linger()
         elif self.transport.is_closing() and self.transport.get_write_buffer_size():
@@ -211,7 +263,7 @@ class _Protocol(HttpToolsProtocol):
         if self._stage is _Stage.COMPLETE:  # nothing of it did
             self.transport.close()
         elif self._stage is _Stage.BODY:
-            self._fail_body(BodyTooSlowError())
+            self._fail_body(TooManyBodiesError() if self.flow.is_held else BodyTooSlowError())
         else:
             self._refuse(408, "slow", f"the request did not arrive within {self._seconds:g} seconds")
 
@@ -252,6 +304,31 @@ class _Protocol(HttpToolsProtocol):
         self._discarded += size
         if self._discarded > _MAX_DISCARDED:
             self.transport.abort()
+
+    def _enter(self) -> None:
+        """Count this connection's body as large, or hold the connection until there is room for it."""
+        bounds = self._bounds
+        if self in bounds.large or self in bounds.held:
+            return
+        if len(bounds.large) < bounds.limits.large_bodies:
+            bounds.large.add(self)
+        else:
+            bounds.held[self] = None
+            self.flow.hold()
+
+    def _leave(self) -> None:
+        """The body is gone, so that the connection that has been held longest may go on."""
+        bounds = self._bounds
+        if self in bounds.held:
+            del bounds.held[self]
+            self.flow.release()
+        elif self in bounds.large:
+            bounds.large.remove(self)
+            if bounds.held:
+                following = next(iter(bounds.held))
+                del bounds.held[following]
+                bounds.large.add(following)
+                following.flow.release()
 
     def _wait(self, seconds: float, then: Callable[[], None]) -> None:
         if self._deadline is not None:

@@ -23,6 +23,7 @@ from lifecycle.core.http_server import (
     BodyTooSlowError,
     HttpLimits,
     MalformedBodyError,
+    TooManyBodiesError,
     create_protocol,
     read_body,
 )
@@ -40,7 +41,8 @@ _log = logging.getLogger(__name__)
 
 
 class _Alias(BaseModel):
-    name: Annotated[str, Field(min_length=1, max_length=256)]
+    # Text in PostgreSQL cannot contain NUL.
+    name: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
     alias: Annotated[str, Field(min_length=1, max_length=256)]
     version: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}$")]
 
@@ -117,6 +119,11 @@ async def _handle_slow(request: Request, error: Exception) -> Response:  # noqa:
     return _respond(408, "rejected", "the body did not arrive in time")
 
 
+async def _handle_crowd(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    detail = "this receiver has as many large bodies as it may have; send the event again"
+    return _respond(503, "unavailable", detail, {"Retry-After": _RETRY_AFTER})
+
+
 async def _handle_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001
     return _respond(CLIENT_CLOSED_REQUEST, "rejected", "the sender disconnected")
 
@@ -144,6 +151,7 @@ def _count_refusal(status: int, reason: str) -> None:  # noqa: ARG001
 _HANDLERS: Mapping[Any, Any] = {
     WebhookVerificationError: _handle_unverified,
     BodyTooSlowError: _handle_slow,
+    TooManyBodiesError: _handle_crowd,
     MalformedBodyError: _handle_malformed_body,
     ClientDisconnect: _handle_disconnect,
     ValidationError: _handle_malformed,

@@ -6,6 +6,7 @@ https://kserve.github.io/website/docs/concepts/architecture/data-plane
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import Mapping
@@ -18,7 +19,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from lifecycle.core.http_server import BodyTooLargeError, BodyTooSlowError, MalformedBodyError, read_body
+from lifecycle.core.http_server import (
+    LARGE_BODY,
+    BodyTooLargeError,
+    BodyTooSlowError,
+    MalformedBodyError,
+    TooManyBodiesError,
+    read_body,
+)
 from lifecycle.serving import metrics, tensors
 from lifecycle.serving.batching import Batcher
 from lifecycle.serving.errors import RequestError, invalid_input, not_found, payload_too_large
@@ -182,6 +190,8 @@ class Api:
         except BodyTooSlowError:
             message = f"the body did not arrive within {settings.read_timeout:g} seconds (READ_TIMEOUT)"
             raise RequestError(408, message, "slow") from None
+        except TooManyBodiesError:
+            raise RequestError(503, "this server has as many large bodies as it may have", "overload", 1) from None
 
     async def _predict(self, request: Request, rows: list[Row], user_id: str | None = None) -> Outputs:
         outputs = await self._service.batcher.submit(rows)
@@ -197,7 +207,7 @@ def _parse_body(body: bytes) -> _Body:
     """Raises RequestError for a body that is not a JSON object. What orjson rejects goes to json, which accepts NaN."""
     problem = ""
     try:
-        data = orjson.loads(body)
+        data = _load(body)
     except orjson.JSONDecodeError as error:
         problem = f"the body is not JSON: {error}"
         try:
@@ -207,6 +217,17 @@ def _parse_body(body: bytes) -> _Body:
     if not isinstance(data, dict):
         raise invalid_input("the body must be a JSON object")
     return _Body(data, problem)
+
+
+def _load(body: bytes) -> Any:
+    """Parse a body; a large one without garbage collections, which are four fifths of the time of one full of `[]`."""
+    if len(body) <= LARGE_BODY:
+        return orjson.loads(body)
+    gc.disable()
+    try:
+        return orjson.loads(body)
+    finally:
+        gc.enable()
 
 
 def _to_v1(outputs: Outputs) -> Any:

@@ -47,17 +47,19 @@ class RequestMiddleware:
                 message["headers"].append((b"x-request-id", request_id.encode()))
             await send(message)
 
-        if self._tracer is None or scope["method"] != "POST":
-            await self._call_app(scope, receive, send_with_id)
-        else:
-            with tracing.start_span(self._tracer, scope) as span:
+        try:
+            if self._tracer is None or scope["method"] != "POST":
                 await self._call_app(scope, receive, send_with_id)
-                tracing.complete_span(span, _endpoint(scope), status, request_id)
-        seconds = time.perf_counter() - started
-        self._metrics.record_response(_endpoint(scope), status, seconds)
-        level = logging.ERROR if status >= 500 else logging.INFO if status >= 400 else logging.DEBUG
-        if LOGGER.isEnabledFor(level):
-            LOGGER.log(level, "request", extra=_describe(scope, status, seconds))
+            else:
+                with tracing.start_span(self._tracer, scope) as span:
+                    await self._call_app(scope, receive, send_with_id)
+                    tracing.complete_span(span, _endpoint(scope), status, request_id)
+        finally:  # also a request whose response cannot be sent is counted
+            seconds = time.perf_counter() - started
+            self._metrics.record_response(_endpoint(scope), status, seconds)
+            level = logging.ERROR if status >= 500 else logging.INFO if status >= 400 else logging.DEBUG
+            if LOGGER.isEnabledFor(level):
+                LOGGER.log(level, "request", extra=_describe(scope, status, seconds))
 
     async def _call_app(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

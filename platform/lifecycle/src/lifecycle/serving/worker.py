@@ -30,6 +30,9 @@ EXIT_MODEL = 3
 EXIT_STUCK = 4
 READY = b"r"
 _FLUSH_TIMEOUT = 2.0  # seconds for the inference log and the traces to send what is queued
+# Of the bodies of requests in progress, in memory; not of those below 64 KiB, which connections bound.
+_MAX_BODIES_BYTES = 32 << 20
+_MIN_LARGE_BODIES = 4  # whatever MAX_BODY_BYTES is
 _EXIT_MARGIN = 1.0  # seconds of DRAIN_TIMEOUT for the process to exit before the supervisor kills it
 
 
@@ -110,7 +113,8 @@ class _Worker:
 
     def _create_config(self, app: RequestMiddleware) -> uvicorn.Config:
         settings = self._settings
-        limits = HttpLimits(settings.max_connections, settings.read_timeout)
+        large_bodies = max(_MIN_LARGE_BODIES, _MAX_BODIES_BYTES // settings.max_body_bytes)
+        limits = HttpLimits(settings.max_connections, settings.read_timeout, large_bodies)
         return uvicorn.Config(
             app,
             http=create_protocol(limits, self._metrics.record_refusal),
