@@ -40,9 +40,13 @@ class _Request:
 
 @dataclass
 class _Call:
-    """One predict call, for one or more requests; `outcomes` are in their order."""
+    """One predict call, for one or more requests; `outcomes` are in their order.
+
+    The thread sets `has_returned`. A busy event loop may learn of it only after timers that have expired meanwhile.
+    """
 
     requests: Sequence[_Request]
+    has_returned: bool = False
     seconds: float = 0.0
     outcomes: list[Outputs | BaseException] = field(default_factory=list)
 
@@ -125,7 +129,7 @@ class Batcher:
         if self._running is not None or not self._queue:
             return
         self._running = call = _Call(self._next_batch())
-        self._stuck = self._loop.call_later(2 * self._timeout, self._on_stuck)
+        self._stuck = self._loop.call_later(2 * self._timeout, self._report_stuck, call)
         self._calls.put(call)
 
     def _next_batch(self) -> list[_Request]:
@@ -142,6 +146,7 @@ class Batcher:
             started = time.perf_counter()
             call.outcomes = self._predict(call.requests)
             call.seconds = time.perf_counter() - started
+            call.has_returned = True
             with contextlib.suppress(RuntimeError):  # the loop is closed, so no request waits
                 self._loop.call_soon_threadsafe(self._finish, call)
 
@@ -175,7 +180,13 @@ class Batcher:
                 request.expiry.cancel()
                 request.predictions.set_result(outcome)
 
+    def _report_stuck(self, call: _Call) -> None:
+        if not call.has_returned:
+            self._on_stuck()
+
     def _expire(self, request: _Request) -> None:
+        if self._running is not None and self._running.has_returned and request in self._running.requests:
+            return
         with contextlib.suppress(ValueError):  # it is no longer in the queue, but in a call
             self._queue.remove(request)
         message = f"no prediction within {self._timeout:g} seconds (INFERENCE_TIMEOUT)"
