@@ -59,7 +59,7 @@ class LifecycleProcesses:
         try:
             wait_until(is_ready_or_exited, timeout=TIMEOUT, retry_on=requests.RequestException)
         except WaitTimeoutError:
-            raise UserError(self._failure(name, "does not answer")) from None
+            raise UserError(self._failure(name, f"has not answered after {TIMEOUT:g} s")) from None
         if self.plane.supervisor.exit_code(name) is not None:
             raise UserError(self._failure(name, "exited"))
 

@@ -70,7 +70,9 @@ def test_a_process_that_does_not_become_ready_is_an_error(
     lifecycle: LifecycleProcesses, url: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "TIMEOUT", 0.3)
-    with pytest.raises(UserError, match=r"^receiver does not answer\. The end of its log .*/logs/receiver\.log:"):
+    with pytest.raises(
+        UserError, match=r"^receiver has not answered after .* s\. The end of its log .*/logs/receiver\.log:"
+    ):
         lifecycle.wait_until_ready("receiver", f"{url}{path}" if path else _UNUSED_URL)
 
 
