@@ -120,7 +120,11 @@ def _resolve_service_monitor(snapshot: Snapshot, monitor: Object) -> Iterator[Ta
     selector = monitor["spec"].get("selector") or {}
     services = _list_in_namespaces(monitor, snapshot.list("v1", "Service"))
     selected = [service for service in services if matches(selector, labels_of(service))]
-    anything = services or _list_in_namespaces(monitor, list_running_pods(snapshot))
+    if services:
+        # Where others select every Service, those of this one are not there yet: a namespace of models has them later.
+        anything = [service for service in services if not _is_selected_by_another(snapshot, service, monitor)]
+    else:
+        anything = _list_in_namespaces(monitor, list_running_pods(snapshot))
     if not selected and anything and _is_operated(snapshot):
         yield _describe_unmatched(selector, "Service", services)
     for endpoint in monitor["spec"].get("endpoints") or ():
@@ -128,6 +132,14 @@ def _resolve_service_monitor(snapshot: Snapshot, monitor: Object) -> Iterator[Ta
         with_port = [service for service in selected if _find_ports(service, endpoint)]
         for service in with_port or selected:
             yield from _resolve_endpoint(snapshot, service, endpoint)
+
+
+def _is_selected_by_another(snapshot: Snapshot, service: Object, monitor: Object) -> bool:
+    others = (other for other in snapshot.list(API, _SERVICE_MONITOR) if other["metadata"] != monitor["metadata"])
+    return any(
+        _list_in_namespaces(other, [service]) and matches(other["spec"].get("selector") or {}, labels_of(service))
+        for other in others
+    )
 
 
 def _find_ports(service: Object, endpoint: Mapping[str, Any]) -> list[Any]:

@@ -173,3 +173,14 @@ def test_what_does_not_run_yet_raises_no_alarm() -> None:
     deployment = build("apps/v1", "Deployment", "web", spec={"template": {"metadata": {"labels": APP}}})
     assert find_messages(monitor(), SERVICE, deployment) == []
     assert find_messages(monitor("PodMonitor")) == []
+
+
+def test_a_monitor_of_what_comes_later_may_match_nothing_beside_services_that_others_select() -> None:
+    models = {"part-of": "models"}
+    later = build(monitors.API, "ServiceMonitor", "models", spec={"selector": {"matchLabels": models}, "endpoints": []})
+    assert find_messages(monitor(), later, SERVICE, POD) == []
+    unselected = changed_labels(
+        {**SERVICE, "metadata": {**SERVICE["metadata"], "name": "other"}}, {"part-of": "modles"}
+    )
+    (message,) = find_messages(monitor(), later, SERVICE, POD, unselected)
+    assert "part-of=models matches no Service" in message
