@@ -34,6 +34,11 @@ class RehearsalFolder:
         return self.path / "backend"
 
     @property
+    def unsaved(self) -> Path:
+        """Exists while the engine makes changes that it has not saved yet."""
+        return self.path / "unsaved"
+
+    @property
     def passphrase(self) -> Path:
         """What the engine encrypts with."""
         return self.path / "passphrase"

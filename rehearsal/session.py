@@ -27,6 +27,7 @@ from rehearsal.atomic_file import link, write_if_changed, write_script
 from rehearsal.console import UserError
 from rehearsal.engine import pulumi_cli
 from rehearsal.engine.environment import RehearsalEnvironment
+from rehearsal.engine.saving import CHANGING_COMMANDS, SAVE_AT_END, is_state_lost
 from rehearsal.engine.workspace import Workspace
 from rehearsal.folder import LockedError, RehearsalFolder
 from rehearsal.gitops_repository import GitOpsRepository
@@ -194,15 +195,21 @@ class Rehearsal:
     ) -> subprocess.CompletedProcess[str]:
         """Run the engine's command line on the rehearsal; paths in the arguments have to be absolute."""
         self.refresh_settings()
-        return subprocess.run(
+        changes = arguments[0] in CHANGING_COMMANDS
+        if changes:
+            self.files.unsaved.touch()
+        run = subprocess.run(
             # The engine itself: the environment's `pulumi` starts Python first.
             [str(pulumi_cli.engine()), *arguments],
             cwd=self.workspace.folder,
-            env=dict(environment),
+            env={**environment, **(SAVE_AT_END if changes else {})},
             capture_output=quiet,
             text=True,
             check=False,
         )
+        if changes and run.returncode >= 0:  # otherwise it was killed
+            self.files.unsaved.unlink()
+        return run
 
     def _run_cluster(self, state: StateStore, controllers: Mapping[str, Path]) -> AbstractContextManager[Cluster]:
         return cluster.run_cluster(self.files.cluster, state, controllers, self.project.given_secrets)
@@ -318,7 +325,14 @@ class Rehearsal:
         return [str(folder), str(engine.parent)]
 
     def _prepare_backend(self, environment: Mapping[str, str]) -> None:
-        """Create and select the stack in the rehearsal's own backend, and clear the lock of a run that was killed."""
+        """Create and select the stack in the rehearsal's own backend, and clear the lock of a run that was killed.
+
+        Raises UserError where the backend cannot be used.
+        """
+        if is_state_lost(self.files.unsaved, self.backend, self.stack):
+            raise UserError(
+                f"The engine was killed before it saved what it had created of {self.stack}. {self.reset_hint}"
+            )
         if any((self.files.backend / ".pulumi" / "locks").rglob("*.json")):
             # Nobody else can hold it: this process holds the rehearsal's lock.
             self.pulumi(["cancel", "--yes", "--stack", self.stack], environment, quiet=True)

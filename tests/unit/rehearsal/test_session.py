@@ -6,6 +6,8 @@ commands in it are proven in tests/unit/rehearsal/engine.
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,51 @@ def test_only_one_rehearsal_of_a_stack_runs_at_a_time(rehearsal: Rehearsal) -> N
     assert not rehearsal.is_running()
     rehearsal.remove()
     assert not rehearsal.folder.exists()
+
+
+@pytest.fixture
+def run_engine(
+    rehearsal: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a script as the engine, after which the session prepares the backend for the next run."""
+
+    def run(command: str, script: str) -> subprocess.CompletedProcess[str]:
+        def engine(content: str) -> Path:
+            atomic_file.write_script(tmp_path / "engine", content)
+            return tmp_path / "engine"
+
+        monkeypatch.setattr(pulumi_cli, "engine", lambda: engine(script))
+        completed = rehearsal.pulumi([command, "--yes"], {}, quiet=True)
+        monkeypatch.setattr(pulumi_cli, "engine", lambda: engine("exit 0"))
+        rehearsal._prepare_backend({})
+        return completed
+
+    return run
+
+
+@pytest.mark.parametrize("command", ["up", "destroy", "preview"])
+def test_a_run_that_changes_something_saves_its_state_at_its_end(
+    run_engine: Callable[..., subprocess.CompletedProcess[str]], command: str
+) -> None:
+    completed = run_engine(command, 'echo "$PULUMI_SKIP_CHECKPOINTS"; exit 1')
+    assert completed.stdout.strip() == ("" if command == "preview" else "true")
+
+
+def test_an_engine_that_was_killed_before_it_saved_is_no_ground_to_go_on_from(
+    run_engine: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    with pytest.raises(
+        UserError, match=r"killed before it saved .* of azure-dev\. .*`make rehearse-reset STACK=azure-"
+    ):
+        run_engine("up", "kill -9 $$")
+
+
+def test_an_engine_that_saved_after_its_rehearsal_was_killed_goes_on(
+    rehearsal: Rehearsal, run_engine: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    state = rehearsal.backend / ".pulumi" / "stacks" / "groundwork" / "azure-dev.json"
+    assert run_engine("up", f"sleep 0.05; mkdir -p {state.parent}; touch {state}; kill -9 $$").returncode < 0
+    assert rehearsal.files.unsaved.exists()
 
 
 def test_a_file_is_replaced_atomically_and_only_when_it_changes(tmp_path: Path) -> None:
