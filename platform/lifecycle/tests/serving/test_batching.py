@@ -1,7 +1,7 @@
 """A busy event loop is not a model that hangs: what the model has answered is answered, however late the loop is.
 
-The thread and the loop are real, the model is a function. tests/serving/test_failures.py proves what becomes of a model
-that does hang.
+The thread and the loop, uvloop as in a worker, are real; the model is a function. tests/serving/test_failures.py proves
+what becomes of a model that does hang.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import uvloop
 
 from lifecycle.serving.batching import Batcher
 
@@ -32,7 +33,7 @@ def test_a_call_that_returned_while_the_loop_was_busy_is_neither_stuck_nor_late(
         finally:
             batcher.close()
 
-    assert asyncio.run(run()) == [[1.0]]
+    assert uvloop.run(run()) == [[1.0]]
     assert stuck == []
 
 
