@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 import yaml
 from pulumi.runtime import proto
+from pulumi_policy import EnforcementLevel
 
 from policies.engine.pack import NAME, AnalyzerServicer
+from policies.engine.registry import REGISTRY
 
 # What the SDK puts before the message of an UndecidedError.
 _UNDECIDED: Final = "can't run policy "
+_POLICIES: Final = "_PolicyAnalyzerServicer__policies"  # the SDK's attribute
 _VERSION: Final = yaml.safe_load((Path(__file__).parents[1] / "PulumiPolicy.yaml").read_text())["version"]
+
+
+class _ForType(NamedTuple):
+    """What concerns the resources of one type: a server of the policies that apply, and what it answers of the rest."""
+
+    server: PackServicer
+    not_applicable: list[Any]
 
 
 class PackServicer(AnalyzerServicer):
@@ -35,19 +46,44 @@ class PackServicer(AnalyzerServicer):
         super().__init__(name, _VERSION, *arguments)
         self._undecided: Counter[str] = Counter()
         self._counting = threading.Lock()
+        self._by_type: dict[str, _ForType] = {}
+
+    def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
+        response = super().Configure(request, context)
+        self._by_type = {}
+        return response
 
     def ConfigureStack(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.configuration.update(request.config)
+        self._by_type = {}
         return super().ConfigureStack(request, context)
 
     def Analyze(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's name)
-        return self._collect(super().Analyze(request, context))  # type: ignore[no-untyped-call]
+        """The SDK's answer, which would decode a resource anew for each policy, whether it applies or not."""
+        found = self._by_type.get(request.type) or self._by_type.setdefault(request.type, self._split(request.type))
+        response = super(PackServicer, found.server).Analyze(request, context)  # type: ignore[no-untyped-call]
+        response.not_applicable.extend(found.not_applicable)
+        return self._collect(response)
 
     def AnalyzeStack(self, request: Any, context: Any) -> Any:  # noqa: N802
         response = self._collect(super().AnalyzeStack(request, context))  # type: ignore[no-untyped-call]
         if self._undecided:
             response.diagnostics.append(self._summarize())
         return response
+
+    def _split(self, type_: str) -> _ForType:
+        policies = getattr(self, _POLICIES)
+        applicable = [policy for policy in policies if REGISTRY[policy.name].applies_to(type_)]
+        others = [
+            proto.PolicyNotApplicable(policy_name=policy.name)
+            for policy in policies
+            if policy not in applicable
+            and not REGISTRY[policy.name].over_stack
+            and self._get_enforcement_level(policy) is not EnforcementLevel.DISABLED
+        ]
+        server = copy.copy(self)
+        setattr(server, _POLICIES, applicable)
+        return _ForType(server, others)
 
     def _collect(self, response: Any) -> Any:
         """The response in which an undecided check is neither passed nor failed, but did not apply."""

@@ -7,15 +7,16 @@ tests/unit/rehearsal/test_summary.py and, with a real engine, by tests/engine.
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from pulumi.runtime import proto
-from pulumi_policy import EnforcementLevel
+from pulumi_policy import EnforcementLevel, deserialize, policy
 
-from policies import get_control
+from policies import controls, get_control
 from policies.engine.pack import NAME, as_policy
 from policies.engine.servicer import PackServicer
-from tests.support.policies.analyzer import analyze, analyze_stack
+from tests.support.policies.analyzer import analyze, analyze_stack, build_request
 from tests.support.policies.azure_cases import STORAGE
 from tests.support.policies.cases import UNKNOWN_TEXT, Declared
 
@@ -44,6 +45,28 @@ def test_violations_are_reported_where_they_are_found(server: PackServicer) -> N
     [found] = analyze(server, account("one", True))
     assert "Remedy: " in found.message
     assert analyze_stack(server, ()) == []
+
+
+def test_a_resource_is_decoded_for_the_policies_that_apply_to_it_and_all_others_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    policies = [as_policy(control) for control in controls()]
+    server = PackServicer(NAME, "0.0.1", policies, EnforcementLevel.ADVISORY)
+    decode = Mock(wraps=deserialize.deserialize_properties)
+    monkeypatch.setattr(policy, "deserialize_properties", decode)
+    response = server.Analyze(build_request(account("one", False)), None)
+    applying = [control for control in controls() if control.applies_to(STORAGE) and not control.over_stack]
+    assert 0 < decode.call_count == len(applying) < 30
+    answered = {found.policy_name for found in response.not_applicable}
+    others = {control.id for control in controls() if not control.over_stack} - {control.id for control in applying}
+    assert others <= answered
+
+
+def test_a_policy_that_is_disabled_later_is_no_longer_applied(server: PackServicer) -> None:
+    assert len(analyze(server, account("one", True))) == 1
+    configured = proto.PolicyConfig(enforcementLevel=proto.DISABLED)
+    server.Configure(proto.ConfigureAnalyzerRequest(policyConfig={BLOB_ACCESS: configured}), None)
+    assert analyze(server, account("one", True)) == []
 
 
 def test_the_packs_version_is_the_one_that_the_engine_reads(server: PackServicer) -> None:
