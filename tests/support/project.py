@@ -69,8 +69,8 @@ class Project:
             else:
                 shutil.copy(source / part, folder / part)
         (folder / ".venv").symlink_to(sys.prefix)
-        shutil.copytree(source / "platform" / "gitops", folder / "platform" / "gitops")
-        # No test edits it, and its environment is large.
+        # No test edits the lifecycle, and its environment is large.
+        shutil.copytree(source / "platform", folder / "platform", ignore=shutil.ignore_patterns("lifecycle"))
         (folder / "platform" / "lifecycle").symlink_to(ROOT / "platform" / "lifecycle")
         (folder / ".groundwork").mkdir()
         with preparing() as preparation:
