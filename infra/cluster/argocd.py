@@ -152,6 +152,9 @@ def _values(context: StackContext) -> Mapping[str, Any]:
             # The chart's own registry is an alias of this one.
             "image": {"repository": "public.ecr.aws/docker/library/redis"},
             "resources": resources("50m", "64Mi", "256Mi"),
+            # Off by default in the chart; a cache that hangs would stop Argo CD.
+            "livenessProbe": {"enabled": True},
+            "readinessProbe": {"enabled": True, "initialDelaySeconds": 5},
             "automountServiceAccountToken": False,
         },
         "redisSecretInit": {"enabled": False},

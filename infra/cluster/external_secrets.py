@@ -98,6 +98,9 @@ def _values(args: ExternalSecretsArgs) -> Mapping[str, Any]:
     return {
         **_deployment("external-secrets", replicas, resources("50m", "96Mi", "256Mi")),
         "leaderElect": replicas > 1,
+        # Off by default in the chart. Its webhook and certificate controller answer /readyz only, which is on.
+        "livenessProbe": {"enabled": True},
+        "readinessProbe": {"enabled": True},
         "serviceAccount": {"create": False, "name": _WORKLOAD.service_account},
         "podLabels": dict(identity.pod_labels),
         "serviceMonitor": {"enabled": True},

@@ -66,6 +66,7 @@ kind: Job
 metadata: {name: hook, annotations: {helm.sh/hook: pre-install}}
 spec: {template: {spec: {restartPolicy: Never, hostPID: true, containers: [{name: main, image: "busybox:1"}]}}}
 """
+RUNNING_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 REQUIRES = '{{ required "say how many" .Values.replicas }}'
 
 
@@ -266,6 +267,36 @@ def test_every_exception_of_a_rendered_object_is_needed(platform: list[ChartEval
     }
     used = {violation.exception for evaluation in platform for violation in evaluation.exempt}
     assert used == rendered
+
+
+PROBES = {"livenessProbe", "readinessProbe"}
+# What containers lack, reviewed.
+UNPROBED = {
+    # /-/healthy fails along with a store that Alloy sends to, which a restart would not mend.
+    "alloy: alloy": {"livenessProbe"},
+    # The charts have no values for these, and nobody but Prometheus calls them.
+    "argo-cd: application-controller": {"livenessProbe"},
+    "cert-manager: cert-manager-cainjector": PROBES,
+    "cert-manager: cert-manager-controller": {"readinessProbe"},
+    # They answer /readyz only.
+    "external-secrets: cert-controller": {"livenessProbe"},
+    "external-secrets: webhook": {"livenessProbe"},
+    # Sidecars of containers that are probed.
+    "kserve-resources: kube-rbac-proxy": PROBES,
+    "kube-prometheus-stack: grafana-sc-dashboard": PROBES,
+    "kube-prometheus-stack: grafana-sc-datasources": PROBES,
+}
+
+
+def test_containers_are_probed(platform: list[ChartEvaluation]) -> None:
+    unprobed = {}
+    for evaluation in platform:
+        for manifest in evaluation.rendered.objects:
+            if manifest["kind"] in RUNNING_KINDS and look_up(manifest, "spec.replicas", 1):
+                for container in look_up(manifest, "spec.template.spec.containers", ()):
+                    if missing := PROBES - container.keys():
+                        unprobed[f"{evaluation.chart.short_name}: {container['name']}"] = missing
+    assert unprobed == UNPROBED
 
 
 def test_no_container_gets_a_cpu_limit_that_it_does_not_declare(
