@@ -135,7 +135,7 @@ WORKLOADS = (
 
 @dataclass(frozen=True)
 class Controller:
-    """A controller that acts on the cloud itself, where the cluster's cloud leaves that to it, and what it may do."""
+    """A controller that acts on the cloud itself, where that leaves it to the platform, or on the cluster."""
 
     name: str
     namespace: str
@@ -153,6 +153,14 @@ LOAD_BALANCER_CONTROLLER = Controller(
     "manage the cluster's network load balancers and their security groups",
 )
 EKS_CONTROLLERS = (KARPENTER, LOAD_BALANCER_CONTROLLER)
+
+# Starts training in the cluster, by the Kubernetes API alone: it has no identity in the cloud.
+RETRAINING = Controller(
+    "retraining",
+    "lifecycle",
+    "retraining",
+    "create, list and annotate Jobs, and list pods, in the namespace `training`",
+)
 
 
 def get_workload(name: str) -> Workload:

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from infra.access import EKS_CONTROLLERS, WORKLOADS, Store, Workload
+from infra.access import EKS_CONTROLLERS, RETRAINING, WORKLOADS, Controller, Store, Workload
 from infra.core.settings import Cloud, Environment, Settings
 from infra.core.settings.catalogue import (
     NAMESPACE,
@@ -141,9 +141,7 @@ def format_access_matrix() -> str:
         + f" | {'call' if workload.calls_mlflow else '-'} |"
         for workload in WORKLOADS
     ]
-    controllers = [
-        f"| `{one.name}` | `{one.namespace}` / `{one.service_account}` | {one.may} |" for one in EKS_CONTROLLERS
-    ]
+    controllers = [_format_controller(one) for one in EKS_CONTROLLERS]
     return "\n".join(
         [
             "# Access matrix",
@@ -161,6 +159,12 @@ def format_access_matrix() -> str:
             "|---|---|---|",
             *controllers,
             "",
+            "One service starts workloads by the Kubernetes API, and has no identity in the cloud.",
+            "",
+            "| service | namespace / service account | may |",
+            "|---|---|---|",
+            _format_controller(RETRAINING),
+            "",
             "## People",
             "",
             "What people may do, by the group that `sso.adminGroup` or `sso.viewerGroup` names. Generated from "
@@ -172,6 +176,10 @@ def format_access_matrix() -> str:
             "",
         ]
     )
+
+
+def _format_controller(one: Controller) -> str:
+    return f"| `{one.name}` | `{one.namespace}` / `{one.service_account}` | {one.may} |"
 
 
 def _describe_access(workload: Workload, store: Store) -> str:

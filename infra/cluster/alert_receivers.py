@@ -16,6 +16,7 @@ import pulumi
 from infra.cluster.external_secrets import create_external_secret
 from infra.cluster.flows import Flow, Place, Pods
 from infra.cluster.namespaces import MONITORING
+from infra.cluster.retraining_access import ALERTS, TOKEN_KEY, TOKEN_SECRET, URL, is_deployed
 from infra.contract import SecretsContract
 from infra.core.component import Component, StackContext
 from infra.core.settings import Settings
@@ -24,7 +25,8 @@ ALERTMANAGER = Pods(MONITORING, "alertmanager", {"app.kubernetes.io/name": "aler
 
 _SECRET = "alert-receivers"  # noqa: S105 the Secret's name
 _FOLDER = "/etc/alertmanager/receivers"
-_TEAM, _PAGE, _HEARTBEAT = "team", "page", "heartbeat"
+_TEAM, _PAGE, _HEARTBEAT, _RETRAINING = "team", "page", "heartbeat", "retraining"
+_TOKEN_FOLDER = "/etc/alertmanager/retraining"  # noqa: S105
 # What a person needs to begin: what is wrong, where, how to look at it, and what to do.
 _TEXT = (
     "{{ range .Alerts }}{{ .Annotations.description }}\n"
@@ -79,11 +81,12 @@ def list_flows(settings: Settings) -> Iterator[Flow]:
             yield Flow(ALERTMANAGER, place, port, "notifies the receivers of alerts")
 
 
-def mount_secrets() -> Mapping[str, Any]:
+def mount_secrets(settings: Settings) -> Mapping[str, Any]:
     """Values of the chart's `alertmanagerSpec` that put the secrets into files; optional, since they come later."""
+    folders = {_SECRET: _FOLDER, **({TOKEN_SECRET: _TOKEN_FOLDER} if is_deployed(settings) else {})}
     return {
-        "volumes": [{"name": _SECRET, "secret": {"secretName": _SECRET, "optional": True}}],
-        "volumeMounts": [{"name": _SECRET, "mountPath": _FOLDER, "readOnly": True}],
+        "volumes": [{"name": name, "secret": {"secretName": name, "optional": True}} for name in folders],
+        "volumeMounts": [{"name": name, "mountPath": path, "readOnly": True} for name, path in folders.items()],
     }
 
 
@@ -99,7 +102,10 @@ def list_unsent(settings: Settings) -> Sequence[Mapping[str, Any]]:
 
 
 def build_configuration(settings: Settings) -> Mapping[str, Any]:
-    """Alertmanager's configuration: by severity to the team or to a pager, and the heartbeat outside of the cluster."""
+    """Alertmanager's configuration: by severity to the team or to a pager, and the heartbeat outside of the cluster.
+
+    What retraining acts on goes there, and on to people.
+    """
     team, page = _list_channels(settings), _list_pagers(settings)
     routes: list[Mapping[str, Any]] = []
     receivers = [{"name": _TEAM, **(team or page)}]
@@ -109,6 +115,9 @@ def build_configuration(settings: Settings) -> Mapping[str, Any]:
         routes.append({"receiver": _HEARTBEAT, "matchers": ['severity="none"'], **every})
         call = {"url_file": _file("heartbeat"), "send_resolved": False}
         receivers.append({"name": _HEARTBEAT, "webhook_configs": [call]})
+    if is_deployed(settings):
+        routes.append({"receiver": _RETRAINING, "matchers": [f'alertname=~"{"|".join(ALERTS)}"'], "continue": True})
+        receivers.append({"name": _RETRAINING, "webhook_configs": [_build_retraining_call()]})
     if page:
         receivers.append({"name": _PAGE, **team, **page})
         routes.append({"receiver": _PAGE, "matchers": ['severity="critical"'], "repeat_interval": "1h"})
@@ -125,6 +134,12 @@ def build_configuration(settings: Settings) -> Mapping[str, Any]:
         "inhibit_rules": _INHIBITIONS,
         "receivers": receivers,
     }
+
+
+def _build_retraining_call() -> Mapping[str, Any]:
+    """Alertmanager repeats it where the answer is 5xx. That a model drifts no more starts nothing."""
+    token = {"type": "Bearer", "credentials_file": f"{_TOKEN_FOLDER}/{TOKEN_KEY}"}
+    return {"url": f"{URL}/alerts", "send_resolved": False, "http_config": {"authorization": token}}
 
 
 # What follows from something worse is not said again.

@@ -22,6 +22,7 @@ from infra.cluster import mlflow, pod_values
 from infra.cluster.disruption_budget import create_disruption_budget
 from infra.cluster.flows import Flow, select_workload
 from infra.cluster.lifecycle import IMAGE_USER, MODELS
+from infra.cluster.retraining_access import TOKEN_KEY, TOKEN_SECRET, URL, is_deployed
 from infra.contract import Foundation
 from infra.core.component import Component, StackContext
 
@@ -31,7 +32,16 @@ SCHEDULE = "0 2 * * *"  # at night, when a window of 24 hours has the whole of a
 
 COLLECTOR, CHECK = get_workload("drift-collector"), get_workload("drift-check")
 _NAMESPACE = COLLECTOR.namespace
-_SPOOL = "/var/spool/drift"
+_SPOOL, _SECRETS = "/var/spool/drift", "/run/secrets/groundwork"
+_TOKEN_MOUNT = {"name": "token", "mountPath": _SECRETS, "readOnly": True}
+_TOKEN_VOLUME = {
+    "name": "token",
+    "secret": {
+        "secretName": TOKEN_SECRET,
+        "items": [{"key": TOKEN_KEY, "path": "drift_event_token"}],
+        "defaultMode": 0o440,
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,9 @@ class Drift(Component):
         container = self._build_container(CHECK, ["check", "--all"], pod_values.resources("250m", "512Mi", "3Gi"))
         pod = self._build_pod(CHECK, container)
         pod["spec"]["restartPolicy"] = "Never"
+        if is_deployed(self._args.context.settings):
+            container["volumeMounts"] = [*container["volumeMounts"], _TOKEN_MOUNT]
+            pod["spec"]["volumes"].append(_TOKEN_VOLUME)
         CronJob(
             CHECK.name,
             metadata=_metadata(CHECK.name, CHECK.pod_labels),
@@ -140,13 +153,19 @@ class Drift(Component):
         inferences = self._args.foundation.inferences
         store = {"DRIFT_STORE": inferences.uri, **inferences.environment}
         if workload is CHECK:
-            return {"MLFLOW_TRACKING_URI": mlflow.URL, **store}
+            return {"MLFLOW_TRACKING_URI": mlflow.URL, **store, **self._describe_sink()}
         return {
             "HOST": "0.0.0.0",  # noqa: S104 the pod's own address
             "PORT": str(PORT),
             "DRIFT_COLLECT_FOLDER": _SPOOL,
             **store,
         }
+
+    def _describe_sink(self) -> Mapping[str, str]:
+        """Where the event of drift goes: to what retrains models, if that is there."""
+        if not is_deployed(self._args.context.settings):
+            return {}
+        return {"DRIFT_EVENT_SINK": f"{URL}/events", "PROMOTION_SECRETS_DIR": _SECRETS}
 
     def _create_service(self) -> None:
         Service(

@@ -179,7 +179,7 @@ def _alertmanager_values(args: MonitoringArgs) -> Mapping[str, Any]:
         **({"config": build_configuration(settings)} if receives else {}),
         "podDisruptionBudget": _budget(replicas),
         "alertmanagerSpec": {
-            **mount_secrets(),
+            **mount_secrets(settings),
             "replicas": replicas,
             "topologySpreadConstraints": zone_spread(replicas, ALERTMANAGER.labels),
             "resources": resources("25m", "64Mi", "256Mi"),

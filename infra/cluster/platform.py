@@ -41,6 +41,7 @@ from infra.cluster.namespaces import (
 )
 from infra.cluster.network_policies import NetworkPolicies, NetworkPoliciesArgs
 from infra.cluster.pipelines import Pipelines
+from infra.cluster.retraining import Retraining, RetrainingArgs
 from infra.cluster.sign_in import SignIn, SignInArgs
 from infra.cluster.storage import Storage, StorageArgs
 from infra.cluster.tempo import Tempo, TempoArgs
@@ -71,6 +72,7 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     # After the kinds of their secrets and monitors, and MLflow, which promotion registers its webhook in.
     Lifecycle("lifecycle", LifecycleArgs(context, foundation), platform.after(models))
     Experiments("experiments", ExperimentsArgs(context, foundation), platform.after(models))
+    Retraining("retraining", RetrainingArgs(context, foundation), platform.after(models))
     Drift("drift", DriftArgs(context, foundation), platform.after(models))
 
 
@@ -170,5 +172,5 @@ class _Platform:
 _COMPONENTS = (
     *(Monitoring, Loki, Tempo, Alloy),
     *(EnvoyGateway, Certificates, Gateway, Kserve, ExternalSecrets),
-    *(Mlflow, ArgoCd, Lifecycle, Experiments, Drift, SignIn),
+    *(Mlflow, ArgoCd, Lifecycle, Experiments, Drift, Retraining, SignIn),
 )

@@ -88,6 +88,8 @@ def run_environment(cluster: Cluster, repository: GitOpsRepository, folder: Path
                 # In place of the PostgreSQL database, which is simulated.
                 "PROMOTION_INBOX": f"sqlite:///{inbox}",
                 "PROMOTION_WEBHOOK_URL": f"{proxy_url}/{_RECEIVER}",
+                # In place of kubernetes.default.svc, whose address no process outside of a pod can reach.
+                "RETRAINING_API_SERVER": cluster.plane.api.config.server,
             },
         )
         programs["drift"] = ImageProgram(

@@ -9,6 +9,8 @@ from typing import Any
 
 from rehearsal.kubernetes.client import ApiClient, Object
 
+_TOKEN_SECONDS = 24 * 3600
+
 
 class MissingObjectError(Exception):
     """An object that a pod mounts does not exist; a kubelet waits for it."""
@@ -29,6 +31,10 @@ def create_volumes(api: ApiClient, pod: Object, folder: Path) -> Mapping[str, Pa
         for source in (volume, *volume.get("projected", {}).get("sources", ())):
             for name, content in _read_files(api, namespace, source):
                 (path / name).write_bytes(content)
+            # Tokens for others than the API server are left out: the clouds that take them are simulated.
+            if "audience" not in source.get("serviceAccountToken", {"audience": ""}):
+                token = _request_token(api, namespace, spec["serviceAccountName"])
+                (path / source["serviceAccountToken"]["path"]).write_text(token)
         mounted[mount["mountPath"]] = path
     return mounted
 
@@ -42,7 +48,7 @@ def translate_path(text: str, mounted: Mapping[str, Path]) -> str:
 
 
 def _read_files(api: ApiClient, namespace: str, source: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """The files of a volume, or of a source of a projected one. Tokens of service accounts are left out."""
+    """The files of a volume, or of a source of a projected one; none for a token."""
     for kind, key, name_key in (("Secret", "secret", "secretName"), ("ConfigMap", "configMap", "name")):
         if key in source:
             reference = source[key]
@@ -52,3 +58,11 @@ def _read_files(api: ApiClient, namespace: str, source: Mapping[str, Any]) -> It
                 raise MissingObjectError(f'{kind.lower()} "{name}" not found')
             for file, text in ((found or {}).get("data") or {}).items():
                 yield file, base64.b64decode(text) if kind == "Secret" else text.encode()
+
+
+def _request_token(api: ApiClient, namespace: str, account: str) -> str:
+    """A service account's token for the API server. The kubelet stub replaces none: a scenario ends within a day."""
+    path = api.discover("v1", "ServiceAccount").object_path(namespace, account)
+    manifest = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
+    reply = api.request("POST", f"{path}/token", body={**manifest, "spec": {"expirationSeconds": _TOKEN_SECONDS}})
+    return str(reply["status"]["token"])

@@ -294,6 +294,7 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "images.promotion": _both(Transitions(Change(Effect.FREE, "promotions and rollouts continue in new pods"))),
     "images.experiment": _both(Transitions(Change(Effect.FREE, "requests go through new pods, one after the other"))),
     "images.drift": _both(Transitions(Change(Effect.FREE, "the inference log is taken by new pods"))),
+    "images.training": _both(Transitions(Change(Effect.FREE, "runs that have started end with the former image"))),
     "images.registries": _both(Transitions(Change(Effect.FREE, "pods that run are kept, and new ones are evaluated"))),
     "lifecycle.gitToken": _both(_FREE),
     "lifecycle.pullRequests": _both(_FREE),
@@ -306,6 +307,9 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
         Transitions(Change(Effect.FREE, "it holds for what is written from then on")),
     ),
     "drift.retentionDays": _both(_shorter("older inferences and reports")),
+    "retraining.models": _both(Transitions(Change(Effect.FREE, "runs that have started end"))),
+    "retraining.scheduled": _both(_FREE),
+    "retraining.coolDownHours": _both(_FREE),
     # Argo CD deletes what it applied, its volumes and the kinds of runs among them.
     "pipelines.enabled": _both(
         Transitions(

@@ -31,6 +31,7 @@ from infra.core.settings.limits import (
     SERVICE_PREFIXES,
     TRAINING_SIZE_FORMS,
 )
+from infra.core.settings.retraining_rules import check_retraining
 from infra.core.settings.stack_settings import Settings
 from infra.core.settings.tag_rules import check_tags
 from infra.core.settings.versions import KUBERNETES
@@ -57,6 +58,7 @@ def find_faults(settings: Settings, stack: str) -> Iterator[Fault]:
         check_alerting,
         check_gitops,
         check_gateway,
+        check_retraining,
         _check_sso,
     ):
         yield from rule(settings)

@@ -182,6 +182,12 @@ class ImageSettings(Section):
         description="digest of the image `drift`, built from platform/lifecycle/images/drift; none deploys neither the "
         "collector of the inference log nor the check for drift",
     )
+    training: Digest = Field(
+        "",
+        examples=["sha256:7a2d5c8e0f4b1d9a6c3e8f2b5d7a0c4e9b1f6d3a8c5e2b7f0d4a9c6e1b8f3d5a"],
+        description="digest of the image `training`, built from platform/lifecycle/images/training; none retrains no "
+        "models",
+    )
     registries: tuple[ImagePattern, ...] = Field(
         (),
         examples=[["registry.example.com/ml/*"]],

@@ -11,6 +11,7 @@ from infra.core.settings.clouds import Cloud, Environment
 from infra.core.settings.cost import CostSettings
 from infra.core.settings.defaults import defaults, merge
 from infra.core.settings.experiment_sections import DriftSettings, ExperimentsSettings
+from infra.core.settings.retraining_section import RetrainingSettings
 from infra.core.settings.sections import (
     ClusterSettings,
     DatabaseSettings,
@@ -80,6 +81,7 @@ class Settings(Section):
     lifecycle: LifecycleSettings = LifecycleSettings()
     experiments: ExperimentsSettings
     drift: DriftSettings
+    retraining: RetrainingSettings = RetrainingSettings()
     pipelines: PipelinesSettings = PipelinesSettings()
     sso: SsoSettings = SsoSettings()
     resilience: ResilienceSettings

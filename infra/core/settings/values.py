@@ -240,6 +240,18 @@ ImagePattern = Annotated[
         )
     ),
 ]
+# That of lifecycle.training, whose Jobs have the name in theirs.
+ModelName = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            r"[a-z]([-a-z0-9]{0,40}[a-z0-9])?",
+            "must be the name of a registered model: at most 42 lower-case letters, digits and hyphens, starting with "
+            "a letter",
+            "register the model under such a name, like churn-weekly",
+        )
+    ),
+]
 SecretName = Annotated[
     str,
     AfterValidator(

@@ -1,7 +1,7 @@
 """The metrics that alerts and dashboards may name are those that the processes have.
 
-Proves that the recorded list equals the registries of serving, promotion and rollout, and that a first rollback is seen
-as an increase. Does not prove when they change: the tests of each package do.
+Proves that the recorded list equals the registries of serving, promotion, rollout, retraining and drift, and that a
+first rollback is seen as an increase. Does not prove when they change: the tests of each package do.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from prometheus_client import REGISTRY
 other = {family.name for family in REGISTRY.collect()}
 from lifecycle.promotion import metrics
 from lifecycle.rollout import metrics
+from lifecycle.retraining import metrics
+from lifecycle.drift.metrics import ReportMetrics
+REGISTRY.register(ReportMetrics())
 from lifecycle.serving import metrics
 for family in REGISTRY.collect():
     if family.name not in other:

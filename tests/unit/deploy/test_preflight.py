@@ -18,7 +18,7 @@ class _Stack:
         self.settings = stack_context("azure", images={name: digest}).settings
 
 
-@pytest.mark.parametrize("name", ["promotion", "experiment", "drift"])
+@pytest.mark.parametrize("name", ["promotion", "experiment", "drift", "training"])
 def test_a_placeholder_is_not_deployed(name: str) -> None:
     text = render(list(check_images(cast("Stack", _Stack(PLACEHOLDER_DIGEST, name)))))
     assert f"groundwork:images.{name} is a placeholder, which no registry has" in text
@@ -32,5 +32,5 @@ def test_a_digest_or_none_is(digest: str) -> None:
 
 def test_it_is_the_shipped_stacks_digest() -> None:
     for file in Path("stacks").glob("Pulumi.*.yaml"):
-        for name in ("promotion", "experiment", "drift"):
+        for name in ("promotion", "experiment", "drift", "training"):
             assert f"{name}: {PLACEHOLDER_DIGEST}" in file.read_text()

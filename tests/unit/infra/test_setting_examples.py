@@ -53,6 +53,8 @@ def test_no_message_is_the_validators(setting: str, value: Any) -> None:
 # What the example of a setting has no meaning without.
 _REPOSITORY = "repository: https://git.example.com/acme/models.git"
 NEEDED_BY_EXAMPLES = {
+    "cost.monthlyBudget": "\ntelemetry: {alertEmail: ml-oncall@example.com}",
+    "retraining.scheduled": "\n  models: [churn]",
     "gitops.path": f"\n  {_REPOSITORY}",
     "gitops.tokenSecret": f"\n  {_REPOSITORY}",
     "pipelines.enabled": f"\ngitops:\n  {_REPOSITORY}",
@@ -78,8 +80,6 @@ def test_the_example_of_each_setting_is_allowed(setting: str, cloud: Cloud) -> N
     if setting.startswith("alerting.smtp"):
         section = {name: find_example(f"alerting.{name}", cloud) for name in ("smtpHost", "smtpUser", "smtpPassword")}
         text = "\n".join(format_setting(["alerting"], section)).replace("groundwork:", "")
-        text += "\ntelemetry: {alertEmail: ml-oncall@example.com}"
-    if setting == "cost.monthlyBudget":
         text += "\ntelemetry: {alertEmail: ml-oncall@example.com}"
     if setting.startswith("gateway.acme"):  # each needs the others
         section = {name: find_example(f"gateway.{name}", cloud) for name in ("acmeServer", "acmeEmail", "acmeHosts")}

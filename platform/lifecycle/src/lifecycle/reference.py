@@ -20,6 +20,7 @@ from lifecycle.experiment.settings import WriterSettings as ExperimentWriterSett
 from lifecycle.gate import GateSettings
 from lifecycle.gitops.settings import GitopsSettings
 from lifecycle.promotion.settings import DatabaseSettings, ReceiverSettings, WorkerSettings
+from lifecycle.retraining.settings import RetrainingSettings, ScheduleSettings
 from lifecycle.rollout.settings import RolloutSettings
 from lifecycle.serving.settings import ServingSettings
 from lifecycle.training.settings import SubmitSettings, TrainingSettings
@@ -43,6 +44,8 @@ _SECTIONS: Mapping[str, type[BaseSettings]] = {
     "Experiments, spool of both": SpoolSettings,
     "Drift, analysis": DriftSettings,
     "Drift, collector": CollectorSettings,
+    "Retraining, service": RetrainingSettings,
+    "Retraining, schedule": ScheduleSettings,
 }
 _HEADER = """# Settings of the model lifecycle
 

@@ -80,3 +80,16 @@ def test_a_remote_that_cannot_be_written_is_named(table: Path) -> None:
 )
 def test_a_stacks_artifact_store_is_configured_as_dvcs_remote(remote: str, settings: dict[str, str]) -> None:
     assert data_versions.remote_config(remote) == settings
+
+
+def test_the_latest_file_of_a_remote_is_copied(tmp_path: Path) -> None:
+    remote = tmp_path / "remote"
+    (remote / "weekly").mkdir(parents=True)
+    (remote / "weekly" / "churn.csv").write_text("a,b\n3,4\n")
+    data_versions.download("weekly/churn.csv", tmp_path / "table.csv", str(remote))
+    assert (tmp_path / "table.csv").read_text() == "a,b\n3,4\n"
+
+
+def test_a_file_that_the_remote_does_not_have_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LifecycleError, match=r"churn.csv cannot be copied from the remote .* Put it there, or correct"):
+        data_versions.download("churn.csv", tmp_path / "table.csv", str(tmp_path / "remote"))

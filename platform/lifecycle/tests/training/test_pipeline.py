@@ -20,12 +20,14 @@ from mlflow.entities import Run
 
 from lifecycle import contract
 from lifecycle.core import ModelRegistry
+from lifecycle.core.training_report import TrainingOutcome, TrainingReport
 from lifecycle.training import data, pipeline
 from lifecycle.training.__main__ import main
 from lifecycle.training.settings import SubmitSettings
 from support.network import UNUSED_URL
 
 ROOT = Path(__file__).resolve().parents[2]
+_REPORT = "termination-log"
 CHECKED_IN = ROOT / "pipelines" / "training.yaml"
 
 
@@ -38,10 +40,11 @@ def configuration(tmp_path_factory: pytest.TempPathFactory, mlflow_server: str) 
 
 @pytest.fixture(scope="module")
 def trained(configuration: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    process = run(configuration, tmp_path_factory.mktemp("work"))
+    folder = tmp_path_factory.mktemp("work")
+    process = run(configuration, folder)
     assert process.returncode == 0, process.stderr
     printed: dict[str, Any] = json.loads(process.stdout)
-    return printed
+    return {**printed, "report": read_report(folder)}
 
 
 @pytest.fixture
@@ -56,8 +59,13 @@ def client(registry: ModelRegistry) -> MlflowClient:
 
 def run(settings: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **settings}
-    command = [sys.executable, "-m", "lifecycle.training", "run"]
+    command = [sys.executable, "-m", "lifecycle.training", "run", "--report", str(folder / _REPORT)]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def read_report(folder: Path) -> TrainingReport:
+    """What a Job's container leaves for whoever started it."""
+    return TrainingReport.model_validate_json((folder / _REPORT).read_text())
 
 
 def last_run(client: MlflowClient, experiment: str) -> Run:
@@ -146,6 +154,9 @@ def test_data_that_breaks_its_schema_fails_the_run_with_column_and_rule(
     assert "validate |   - column radius_error is missing" in process.stderr
     assert "Traceback" not in process.stderr
     failed = last_run(client, "spoiled")
+    report = read_report(tmp_path)
+    assert (report.outcome, report.run_id, report.version) == (TrainingOutcome.FAILED, failed.info.run_id, "")
+    assert any("column radius_error is missing" in reason for reason in report.reasons)
     assert failed.info.status == "FAILED"
     assert "radius_error is missing" in failed.data.tags["groundwork.failure"]
 
@@ -178,11 +189,42 @@ def test_a_model_that_the_gate_rejects_is_not_registered(
     assert not (tmp_path / "report").exists()
 
 
+def test_the_report_of_a_run_names_the_version(trained: dict[str, Any]) -> None:
+    report = trained["report"]
+    assert report.outcome is TrainingOutcome.RETRAINED
+    assert (report.version, report.run_id) == (trained["version"], trained["run_id"])
+
+
+def test_a_run_on_the_latest_data_of_the_remote_that_the_gate_rejects_reports_why(
+    configuration: Mapping[str, str], tmp_path: Path, client: MlflowClient
+) -> None:
+    remote = tmp_path / "remote"
+    remote.mkdir()
+    data.load_shipped().to_csv(remote / "latest.csv", index=False)
+    changed = {
+        "TRAINING_DATA_REMOTE": str(remote),
+        "TRAINING_SOURCE": "remote:latest.csv",
+        "TRAINING_EXPERIMENT": "rejected",
+        "TRAINING_MODEL": "rejected",
+        "GATE_MIN_ACCURACY": "1",
+    }
+    process = run({**configuration, "TRAINING_TRIALS": "1", **changed}, tmp_path)
+    assert process.returncode == 1, process.stderr
+    report, rejected = read_report(tmp_path), last_run(client, "rejected")
+    assert (report.outcome, report.run_id) == (TrainingOutcome.GATE_REFUSED, rejected.info.run_id)
+    assert any(reason.endswith("the threshold is 1") for reason in report.reasons), report.reasons
+    assert len(rejected.data.tags["groundwork.data_version"]) == 32
+    assert client.search_model_versions("name = 'rejected'") == []
+
+
 def test_an_unreachable_mlflow_is_one_message(configuration: Mapping[str, str], tmp_path: Path) -> None:
     process = run({**configuration, "MLFLOW_TRACKING_URI": UNUSED_URL}, tmp_path)
     assert process.returncode == 1
     assert "MLflow does not answer at 'http://127.0.0.1:9'" in process.stderr
     assert "Traceback" not in process.stderr
+    report = read_report(tmp_path)
+    assert (report.outcome, report.run_id) == (TrainingOutcome.FAILED, "")
+    assert "MLflow does not answer" in report.reasons[0]
 
 
 def test_a_setting_out_of_bounds_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

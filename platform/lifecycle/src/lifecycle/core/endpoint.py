@@ -45,7 +45,7 @@ def serve_endpoint(settings: EndpointSettings, heartbeat: Heartbeat) -> Iterator
         yield
         return
     config = uvicorn.Config(
-        _create_app(heartbeat),
+        Router(create_routes(heartbeat), redirect_slashes=False),
         http=create_protocol(_LIMITS, lambda *_: None),
         ws="none",
         lifespan="off",
@@ -65,7 +65,9 @@ def serve_endpoint(settings: EndpointSettings, heartbeat: Heartbeat) -> Iterator
             thread.join()
 
 
-def _create_app(heartbeat: Heartbeat) -> Router:
+def create_routes(heartbeat: Heartbeat) -> list[Route]:
+    """The routes, for servers that have others too."""
+
     async def report_health(_: Request) -> Response:
         if heartbeat.has_stopped():
             return PlainTextResponse("the main loop does not turn any more\n", 503)
@@ -74,5 +76,4 @@ def _create_app(heartbeat: Heartbeat) -> Router:
     async def report_metrics(_: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    routes = [Route("/health", report_health), Route("/ready", report_health), Route("/metrics", report_metrics)]
-    return Router(routes, redirect_slashes=False)
+    return [Route("/health", report_health), Route("/ready", report_health), Route("/metrics", report_metrics)]

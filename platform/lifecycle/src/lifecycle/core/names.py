@@ -27,6 +27,10 @@ CONTRACT_PATH = "environment/contract.yaml"
 # The name of an output that a model's signature does not name, as in the inference log.
 DEFAULT_OUTPUT = "predict"
 
+# Types of CloudEvents: a model's inferences have drifted, and there is new data to train a model on.
+DRIFT_EVENT = "dev.groundwork.drift"
+NEW_DATA_EVENT = "dev.groundwork.new-data"
+
 # Annotations and labels of Kubernetes objects start with this domain.
 ANNOTATION_DOMAIN = "groundwork.dev"
 

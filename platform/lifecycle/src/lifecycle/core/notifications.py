@@ -19,7 +19,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Notification:
-    """What happened to a model version: `outcome` in one word, reasons and addresses in `details`."""
+    """What happened to a model version: `outcome` in one word, reasons and addresses in `details`.
+
+    The version is empty where a model has none yet, since its training failed.
+    """
 
     model_version: ModelVersion
     stack: str
@@ -30,7 +33,8 @@ class Notification:
     def lines(self) -> Sequence[str]:
         """What happened, and one line for each detail."""
         version = self.model_version
-        first = f"{version.model} version {version.version} ({self.stack}): {self.outcome}"
+        subject = str(version) if version.version else version.model
+        first = f"{subject} ({self.stack}): {self.outcome}"
         return [to_line(line) for line in (first, *(f"• {detail}" for detail in self.details))]
 
     @property

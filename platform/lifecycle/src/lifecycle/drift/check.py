@@ -108,7 +108,7 @@ def _publish(found: DriftReport, window: Window, store: ArtifactStore, settings:
     latest = scratch / report.JSON_NAME
     store.upload(latest.rename(scratch / layout.latest_report(version.model)), layout.LATEST_REPORTS)
     if settings.event_sink and found.outcome == Outcome.DRIFT:
-        events.open_sink(settings.event_sink).send(events.describe(found, uris[report.JSON_NAME]))
+        events.open_sink(settings.event_sink, settings.event_token).send(events.describe(found, uris[report.JSON_NAME]))
     return uris[report.JSON_NAME]
 
 

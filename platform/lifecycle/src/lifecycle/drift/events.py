@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
+from pydantic import SecretStr
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from lifecycle.core import LifecycleError
 from lifecycle.core.event_sink import find_sink_file
+from lifecycle.core.names import DRIFT_EVENT
 from lifecycle.drift.report import DriftReport
 
-EVENT_TYPE = "dev.groundwork.drift"
 _ATTEMPTS = 3
 _TIMEOUT = 10.0  # seconds
 
@@ -36,7 +37,7 @@ def describe(report: DriftReport, report_uri: str) -> dict[str, Any]:
         "specversion": "1.0",
         "id": hashlib.sha256(window.encode()).hexdigest()[:32],
         "source": f"/models/{report.model}/versions/{report.version}",
-        "type": EVENT_TYPE,
+        "type": DRIFT_EVENT,
         "time": datetime.now(UTC).isoformat(),
         "datacontenttype": "application/json",
         "data": {
@@ -51,10 +52,10 @@ def describe(report: DriftReport, report_uri: str) -> dict[str, Any]:
     }
 
 
-def open_sink(uri: str) -> EventSink:
-    """The sink at `http(s)://...` or `file:///...`."""
+def open_sink(uri: str, token: SecretStr | None = None) -> EventSink:
+    """The sink at `http(s)://...`, whose receiver may ask for a token, or `file:///...`."""
     file = find_sink_file(uri)
-    return HttpSink(uri) if file is None else FileSink(file)
+    return HttpSink(uri, token) if file is None else FileSink(file)
 
 
 class FileSink:
@@ -76,8 +77,11 @@ class FileSink:
 class HttpSink:
     """A receiver of CloudEvents in structured content mode."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: SecretStr | None = None) -> None:
         self._url = url
+        self._headers = {"content-type": "application/cloudevents+json"}
+        if token is not None:
+            self._headers["authorization"] = f"Bearer {token.get_secret_value()}"
 
     def send(self, event: dict[str, Any]) -> None:
         retrying = Retrying(
@@ -96,5 +100,4 @@ class HttpSink:
             ) from None
 
     def _post(self, content: str) -> None:
-        headers = {"content-type": "application/cloudevents+json"}
-        httpx.post(self._url, content=content, headers=headers, timeout=_TIMEOUT).raise_for_status()
+        httpx.post(self._url, content=content, headers=self._headers, timeout=_TIMEOUT).raise_for_status()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lifecycle.core.event_sink import check_sink
+from lifecycle.core.settings import SECRETS_DIR
 
 
 class StoreSettings(BaseSettings):
@@ -44,7 +45,9 @@ class CollectorSettings(StoreSettings):
 
 
 class DriftSettings(StoreSettings):
-    """What is compared, and what counts as drift; from `DRIFT_*`."""
+    """What is compared, and what counts as drift; from `DRIFT_*`, or files in PROMOTION_SECRETS_DIR."""
+
+    model_config = SettingsConfigDict(env_prefix="DRIFT_", secrets_dir=SECRETS_DIR, extra="ignore")
 
     window_hours: int = Field(24, ge=1, le=24 * 92, description="hours of the window that is analysed")
     min_rows: int = Field(500, ge=100, description="rows of a window below which the analysis is inconclusive")
@@ -65,6 +68,9 @@ class DriftSettings(StoreSettings):
     )
     event_sink: str = Field(
         "", description="where events of drift go: `http(s)://...` or `file:///...`; nowhere if unset"
+    )
+    event_token: SecretStr | None = Field(
+        None, min_length=16, description="the bearer token that the receiver of events asks for; none if unset"
     )
 
     @field_validator("event_sink")

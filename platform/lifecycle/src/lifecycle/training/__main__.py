@@ -8,12 +8,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lifecycle.core import LifecycleError, read_settings
+from lifecycle.core.training_report import TrainingOutcome, TrainingReport
 from lifecycle.gate import GateSettings
 from lifecycle.training.console import info
 from lifecycle.training.settings import SubmitSettings, Target, TrainingSettings
 from lifecycle.training.steps import STEPS, parameters, run_step
+
+if TYPE_CHECKING:
+    from lifecycle.training.tracking import TrainingResult
 
 # Each command imports what it needs, so that a step on a cluster does not import the pipeline.
 
@@ -27,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif rest:
             raise LifecycleError(f"The argument {' '.join(rest)} is unknown; `--help` lists all arguments.")
         elif options.command == "run":
-            _run()
+            _run(options.report)
         elif options.command == "compile":
             _compile(options.output)
         else:
@@ -41,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lifecycle.training", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="run the pipeline here, with kfp's local runner; prints the model version as JSON")
+    running = commands.add_parser(
+        "run", help="run the pipeline here, with kfp's local runner; prints the model version as JSON"
+    )
+    running.add_argument("--report", type=Path, metavar="FILE", help="write how the run ended as JSON, for a Job")
     compiling = commands.add_parser("compile", help="write the pipeline file for Kubeflow")
     compiling.add_argument("--output", type=Path, required=True, metavar="FILE")
     submitting = commands.add_parser("submit", help="start the same steps on a cloud's training service")
@@ -52,11 +60,34 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run() -> None:
+def _run(report: Path | None) -> None:
+    try:
+        result = _train()
+    except LifecycleError as error:
+        _write(report, _describe_failure(error))
+        raise
+    outcome = TrainingOutcome.RETRAINED
+    _write(report, TrainingReport(outcome=outcome, version=result.version, run_id=result.run_id))
+    print(json.dumps(asdict(result), indent=2))
+
+
+def _train() -> TrainingResult:
     from lifecycle.training.pipeline import run
 
-    result = run(read_settings(TrainingSettings), read_settings(GateSettings), read_settings(SubmitSettings).image)
-    print(json.dumps(asdict(result), indent=2))
+    return run(read_settings(TrainingSettings), read_settings(GateSettings), read_settings(SubmitSettings).image)
+
+
+def _describe_failure(error: LifecycleError) -> TrainingReport:
+    from lifecycle.training.pipeline import TrainingFailedError
+
+    if isinstance(error, TrainingFailedError):
+        return error.report
+    return TrainingReport(outcome=TrainingOutcome.FAILED, reasons=[str(error)])
+
+
+def _write(file: Path | None, report: TrainingReport) -> None:
+    if file is not None:
+        file.write_text(report.to_line())
 
 
 def _compile(output: Path) -> None:

@@ -83,7 +83,8 @@ def read(path: Path) -> pd.DataFrame:
         return pd.read_csv(path)
     except FileNotFoundError:
         raise LifecycleError(
-            f"The data file {path} does not exist. Set TRAINING_SOURCE to a CSV file, `shipped` or `dvc:<hash>`."
+            f"The data file {path} does not exist. Set TRAINING_SOURCE to a CSV file, `shipped`, `dvc:<hash>` or "
+            "`remote:<path>`."
         ) from None
     except (ValueError, OSError) as error:
         raise LifecycleError(f"The data in {path} cannot be read as CSV: {error}. Correct the file.") from None

@@ -60,6 +60,23 @@ def fetch(version: str, table: Path, remote: str) -> None:
         shutil.copy(pointer_path(copy), pointer_path(table))
 
 
+def download(name: str, table: Path, remote: str) -> None:
+    """Copy a file of the remote that is no version of DVC's, such as the latest data, to the file `table`.
+
+    Raises LifecycleError when the remote does not have it, or does not answer.
+    """
+    with _repository(remote) as repository:
+        store = repository.cloud.get_remote()
+        try:
+            store.fs.get_file(store.fs.join(store.path, name), str(table))
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise LifecycleError(
+                f"{name} cannot be copied from the remote {remote}: {type(error).__name__}: {reason}. Put it there, or "
+                "correct TRAINING_SOURCE or TRAINING_DATA_REMOTE, and give this process access to it."
+            ) from None
+
+
 def remote_config(remote: str) -> dict[str, str]:
     """DVC's configuration of a remote: an object store's URL in MLflow's form, or a folder.
 

@@ -20,13 +20,37 @@ import yaml
 from kfp import compiler, dsl, local
 
 from lifecycle.core import LifecycleError
+from lifecycle.core.training_report import TrainingOutcome, TrainingReport
 from lifecycle.gate import GateSettings
 from lifecycle.training import components
 from lifecycle.training.console import StepOutput
+from lifecycle.training.run import TrainingRun
 from lifecycle.training.settings import TrainingSettings
 from lifecycle.training.tracking import TrainingResult
 
 NAME = "groundwork-training"
+_GATE = "gate"  # the step that refuses a model
+
+
+class TrainingFailedError(LifecycleError):
+    """A step has failed.
+
+    step     its name
+    reasons  what it said, line by line
+    run_id   of the MLflow run; empty where the step before has not started one
+    """
+
+    def __init__(self, step: str, reasons: list[str], message: str) -> None:
+        super().__init__(message)
+        self.step = step
+        self.reasons = reasons
+        self.run_id = ""
+
+    @property
+    def report(self) -> TrainingReport:
+        """What is told to whoever started the run."""
+        outcome = TrainingOutcome.GATE_REFUSED if self.step == _GATE and self.reasons else TrainingOutcome.FAILED
+        return TrainingReport(outcome=outcome, run_id=self.run_id, reasons=self.reasons or [str(self)])
 
 
 def build(image: str) -> Any:
@@ -122,14 +146,18 @@ def git_commit() -> str:
 def run(training: TrainingSettings, gate: GateSettings, image: str) -> TrainingResult:
     """Run the pipeline here, each step in a process of its own, as on a cluster.
 
-    Raises LifecycleError when a step fails; the reason is on standard error and in its MLflow run.
+    Raises TrainingFailedError when a step fails; the reason is on standard error and in its MLflow run.
     """
     # The steps' processes must find this package even if it is not installed.
     sources = str(Path(__file__).resolve().parents[2])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sources, os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryDirectory() as root:
         local.init(local.SubprocessRunner(use_venv=False), pipeline_root=root)
-        _execute(build(image), arguments(training, gate))
+        try:
+            _execute(build(image), arguments(training, gate))
+        except TrainingFailedError as error:
+            error.run_id = next((TrainingRun.read(file.parent).id for file in Path(root).glob("**/run/run.json")), "")
+            raise
         (version,) = Path(root).glob("**/version/version.json")
         return TrainingResult(**json.loads(version.read_text()))
 
@@ -143,8 +171,8 @@ def _execute(pipeline: Any, values: dict[str, str | int | float]) -> None:
             pipeline(**values)
     except RuntimeError as error:
         step = re.findall(r"'([a-z]+)[-0-9]*'", str(error))[-1]
-        has_message = any(line.startswith(f"{step} |") for line in output.messages)
-        reason = "Its message is above." if has_message else "\n".join(output.other)[-3000:]
-        raise LifecycleError(f"Training failed in the step {step}. {reason}") from None
+        said = [line.removeprefix(f"{step} | ") for line in output.messages if line.startswith(f"{step} |")]
+        reason = "Its message is above." if said else "\n".join(output.other)[-3000:]
+        raise TrainingFailedError(step, said, f"Training failed in the step {step}. {reason}") from None
     finally:
         logging.disable(logging.NOTSET)

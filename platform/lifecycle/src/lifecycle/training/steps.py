@@ -47,6 +47,9 @@ def ingest(
     if source.startswith("dvc:"):
         version = source.removeprefix("dvc:")
         data_versions.fetch(version, file, remote)
+    elif source.startswith("remote:"):
+        data_versions.download(source.removeprefix("remote:"), file, remote)
+        version = data_versions.record(file, remote)
     else:
         frame = data.load_shipped() if source == "shipped" else data.read(Path(source))
         frame.to_csv(file, index=False)

@@ -1,0 +1,123 @@
+"""`python -m lifecycle.retraining`: serve, ask the service for the models of the schedule, or start a run by hand."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import httpx
+import uvicorn
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from lifecycle.core import EndpointSettings, LifecycleError, NotificationSettings, Notifier, read_settings
+from lifecycle.core.endpoint import Heartbeat
+from lifecycle.core.logs import configure_logging
+from lifecycle.core.text import to_line
+from lifecycle.retraining.jobs import read_template
+from lifecycle.retraining.kubernetes_client import KubernetesClient
+from lifecycle.retraining.notices import NoticeSender
+from lifecycle.retraining.server import create_config
+from lifecycle.retraining.settings import RetrainingSettings, ScheduleSettings
+from lifecycle.retraining.starter import Answer, Starter
+from lifecycle.retraining.triggers import TrainingRequest, Trigger
+
+_PORT = 8080
+_ATTEMPTS = 5
+_TIMEOUT = 60.0  # seconds; the service calls the API server for each model
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0 success, 1 refused or not possible, 2 wrong usage."""
+    configure_logging()
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except LifecycleError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lifecycle.retraining", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="start runs when alerts, events and the schedule ask for them")
+    serve.set_defaults(run=_serve)
+    schedule = commands.add_parser("schedule", help="ask the service for the models whose schedule is on, for timers")
+    schedule.set_defaults(run=_schedule)
+    start = commands.add_parser("start", help="start a run of a model now")
+    start.add_argument("model")
+    start.add_argument("--force", action="store_true", help="also where the model is cooling down")
+    start.set_defaults(run=_start)
+    return parser
+
+
+@contextmanager
+def _connect(settings: RetrainingSettings) -> Iterator[KubernetesClient]:
+    client = KubernetesClient(settings.api_server, settings.api_credentials, settings.namespace)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _serve(options: argparse.Namespace) -> int:  # noqa: ARG001
+    settings, endpoint = read_settings(RetrainingSettings), read_settings(EndpointSettings)
+    read_template(settings.template)  # a template that is none is better found now than by an alert
+    stop, heartbeat, port = threading.Event(), Heartbeat(), endpoint.port or _PORT
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it has stopped
+    with _connect(settings) as client:
+        sender = NoticeSender(settings, client, Notifier(read_settings(NotificationSettings)))
+        thread = threading.Thread(target=sender.run, args=(stop, heartbeat.beat))
+        thread.start()
+        try:
+            config = create_config(settings, Starter(settings, client), heartbeat, endpoint.host, port)
+            uvicorn.Server(config).run()
+        except SystemExit:  # uvicorn has logged the reason
+            raise LifecycleError(f"PORT {port} of {endpoint.host} is not available: free it, or set another") from None
+        finally:
+            stop.set()
+            thread.join()
+    return 0
+
+
+def _schedule(options: argparse.Namespace) -> int:  # noqa: ARG001
+    settings = read_settings(ScheduleSettings)
+    retrying = Retrying(
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_exponential(multiplier=1, max=30),
+        retry=retry_if_exception_type(httpx.HTTPError),
+        reraise=True,
+    )
+    try:
+        reply = retrying(_ask, settings)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        reason = str(error.response.status_code) if isinstance(error, httpx.HTTPStatusError) else type(error).__name__
+        raise LifecycleError(
+            f"The service at RETRAINING_URL {settings.url} does not take the request ({reason}): look at its log"
+        ) from None
+    for decision in reply.json()["requests"]:
+        print(to_line(f"{decision['model']}: {decision['answer']}: {decision['reason']}"))
+    return 0
+
+
+def _ask(settings: ScheduleSettings) -> httpx.Response:
+    headers = {"authorization": f"Bearer {settings.token.get_secret_value()}"}
+    return httpx.post(f"{settings.url}/schedule", headers=headers, timeout=_TIMEOUT).raise_for_status()
+
+
+def _start(options: argparse.Namespace) -> int:
+    settings = read_settings(RetrainingSettings)
+    with _connect(settings) as client:
+        request = TrainingRequest(options.model, Trigger.PERSON)
+        decision = Starter(settings, client).start(request, is_forced=options.force)
+    print(to_line(f"{decision.model}: {decision.answer}: {decision.reason}"))
+    return 0 if decision.answer is Answer.STARTED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

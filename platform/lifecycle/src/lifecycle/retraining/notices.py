@@ -1,0 +1,97 @@
+"""The notice of each run's end: what became of the model, and why.
+
+An annotation of the Job says that its notice is being sent, and then that it was. Of two processes only one can set it,
+since it has to be of the Job as it was read. A process that ends in between leaves a claim that expires, so that its
+notice is sent by another one; only then it may arrive twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from lifecycle.core import LifecycleError, ModelVersion, Notification, Notifier
+from lifecycle.core.training_report import TrainingOutcome, TrainingReport
+from lifecycle.retraining import metrics
+from lifecycle.retraining.jobs import NOTICE, OUTCOME, REASON, Job
+from lifecycle.retraining.kubernetes_client import ConflictError, KubernetesClient
+from lifecycle.retraining.results import read_result
+from lifecycle.retraining.settings import RetrainingSettings
+
+_CLAIMED, _SENT = "claimed", "sent"
+_CLAIM = timedelta(minutes=5)  # longer than it takes to send a notice, by its timeouts
+
+_log = logging.getLogger(__name__)
+
+
+class NoticeSender:
+    """Looks at the Jobs again and again."""
+
+    def __init__(
+        self,
+        settings: RetrainingSettings,
+        client: KubernetesClient,
+        notifier: Notifier,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._notifier = notifier
+        self._clock = clock
+
+    def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
+        while not stop.is_set():
+            beat()
+            try:
+                self.run_turn()
+            except LifecycleError as error:
+                metrics.FAILURES.inc()
+                _log.error("Runs that ended cannot be looked at; this is tried again: %s", error)
+            stop.wait(self._settings.poll_interval)
+
+    def run_turn(self) -> None:
+        """Send the notices that are due. Raises UnavailableError."""
+        jobs = self._client.list_jobs()
+        metrics.RUNNING.set(sum(job.is_active for job in jobs))
+        for job in jobs:
+            if not job.is_active and self._is_due(job):
+                self._send(job)
+
+    def _is_due(self, job: Job) -> bool:
+        state, _, time = job.annotations.get(NOTICE, "").partition(" ")
+        if state == _SENT:
+            return False
+        try:
+            return state != _CLAIMED or self._clock() >= datetime.fromisoformat(time) + _CLAIM
+        except (ValueError, TypeError):  # somebody else wrote it
+            return True
+
+    def _send(self, job: Job) -> None:
+        result = read_result(job, self._client.list_pods(job))
+        try:
+            claimed = self._annotate(job, _CLAIMED, result)
+        except ConflictError:
+            return  # another process sends it, or somebody has changed the Job: the next turn decides
+        self._notifier.send(self._describe(job, result))
+        metrics.FINISHED.labels(str(result.outcome)).inc()
+        try:
+            self._annotate(claimed, _SENT, result)
+        except ConflictError:
+            _log.warning("The Job %s was changed while its notice was sent, which may be sent again", job.name)
+
+    def _annotate(self, job: Job, state: str, result: TrainingReport) -> Job:
+        notice = f"{state} {self._clock().isoformat(timespec='seconds')}"
+        return self._client.annotate(job, {NOTICE: notice, OUTCOME: str(result.outcome)})
+
+    def _describe(self, job: Job, result: TrainingReport) -> Notification:
+        reason = job.annotations.get(REASON, "")
+        details = [f"retraining was started by {job.trigger}{f': {reason}' if reason else ''}", *result.reasons]
+        if result.outcome is TrainingOutcome.RETRAINED and result.version:
+            details.append("the gate passed; the version is the challenger, which promotion takes from there")
+        else:
+            details.append(f"Job {job.name} in the namespace {self._settings.namespace}")
+        if result.run_id and self._settings.run_url:
+            details.append(self._settings.run_url.replace("{run}", result.run_id))
+        return Notification(ModelVersion(job.model, result.version), self._settings.stack, result.outcome, details)
