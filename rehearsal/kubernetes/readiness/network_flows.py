@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
+
+from kernel.paths import look_up
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.readiness import monitors
 from rehearsal.kubernetes.readiness.label_selectors import labels_of
@@ -273,7 +276,8 @@ class _Needs:
         for name in dict.fromkeys(references):
             found = self._snapshot.get("v1", "ConfigMap", name, namespace)
             for text in (found or {}).get("data", {}).values():
-                yield f"ConfigMap {name}", _without_comments(text)
+                if not _is_workload(text):
+                    yield f"ConfigMap {name}", _without_comments(text)
 
     def _connect_to_service(self, pod: Object, service: Object, number: int, origin: str) -> Iterator[Flow]:
         for port in service["spec"].get("ports") or ():
@@ -348,3 +352,16 @@ class _Needs:
 
 def _without_comments(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+
+
+def _is_workload(text: str) -> bool:
+    """Whether a text is the manifest of a pod, or of what has pods: its addresses are theirs, not the reader's."""
+    if "apiVersion" not in text:
+        return False
+    try:
+        manifest = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return False
+    return isinstance(manifest, Mapping) and bool(
+        look_up(manifest, "spec.template.spec.containers", None) or look_up(manifest, "spec.containers", None)
+    )

@@ -6,6 +6,7 @@ the engines themselves behave so is not proven here: their documentation is the 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -110,6 +111,14 @@ def test_addresses_are_read_from_arguments_and_config_maps(container: Any) -> No
     settings = build("v1", "ConfigMap", "c", data={"url": "http://api.shop.svc"})
     (found,) = evaluate(VPC_CNI, pod("web", container=container), SERVER, service("api"), settings)
     assert found.flow.server == "Pod shop/api"
+
+
+def test_addresses_of_a_job_that_a_process_creates_from_a_config_map_are_the_jobs() -> None:
+    container = {"name": "main", "args": ["http://api.shop.svc"]}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": {"spec": {"containers": [container]}}}}
+    template = build("v1", "ConfigMap", "c", data={"job.yaml": json.dumps(job)})
+    reader = pod("web", container={"envFrom": [{"configMapRef": {"name": "c"}}]})
+    assert evaluate(VPC_CNI, reader, SERVER, service("api"), template) == []
 
 
 @pytest.mark.parametrize("text", ["api", "api:81", "https://api.example.com", "http://other.shop", "my-api:80"])
