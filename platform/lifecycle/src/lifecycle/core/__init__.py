@@ -2,8 +2,9 @@
 
 from lifecycle.core.errors import ArtifactError, LifecycleError, RegistryError, SettingsError, UnreachableError
 from lifecycle.core.model_version import Lineage, ModelVersion, RegisteredVersion
-from lifecycle.core.names import CHALLENGER, CHAMPION, ROLES, Status
+from lifecycle.core.names import CHALLENGER, CHAMPION, ROLES, Action, Status
 from lifecycle.core.notifications import Notification, Notifier
+from lifecycle.core.participations import Decision, Participation, Participations
 from lifecycle.core.registry import ModelRegistry
 from lifecycle.core.settings import EndpointSettings, NotificationSettings, RegistrySettings, read_settings
 
@@ -11,7 +12,9 @@ __all__ = [
     "CHALLENGER",
     "CHAMPION",
     "ROLES",
+    "Action",
     "ArtifactError",
+    "Decision",
     "EndpointSettings",
     "LifecycleError",
     "Lineage",
@@ -20,6 +23,8 @@ __all__ = [
     "Notification",
     "NotificationSettings",
     "Notifier",
+    "Participation",
+    "Participations",
     "RegisteredVersion",
     "RegistryError",
     "RegistrySettings",

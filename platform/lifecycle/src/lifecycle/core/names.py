@@ -16,6 +16,11 @@ GIT_COMMIT_TAG = "groundwork.git_commit"
 GATE_TAG = "groundwork.gate"
 GATE_REASONS_TAG = "groundwork.gate_reasons"
 FAILURE_TAG = "groundwork.failure"
+EXPERIMENT_TAG = "groundwork.experiment"
+EXPERIMENT_SINCE_TAG = "groundwork.experiment_since"
+VERDICT_TAG = "groundwork.verdict"
+VERDICT_REASONS_TAG = "groundwork.verdict_reasons"
+VERDICT_TIME_TAG = "groundwork.verdict_time"
 
 # Artifacts of a training run, by their path below the run.
 HELD_OUT_PATH = "evaluation/held-out.parquet"
@@ -23,6 +28,7 @@ SLICES_PATH = "evaluation/slices.json"
 GATE_REPORT_PATH = "gate/report.json"
 REFERENCE_PATH = "drift/reference.json"
 CONTRACT_PATH = "environment/contract.yaml"
+EXPERIMENTS_PATH = "experiments"  # a folder for each
 
 # The name of an output that a model's signature does not name, as in the inference log.
 DEFAULT_OUTPUT = "predict"
@@ -52,3 +58,12 @@ class Status(StrEnum):
     ROLLING_OUT = "rolling-out"
     SERVING = "serving"
     ROLLED_BACK = "rolled-back"
+
+
+class Action(StrEnum):
+    """What an experiment's verdict says to do with the challenger; the first two are final."""
+
+    PROMOTE = "promote"
+    STOP = "stop"
+    CONTINUE = "continue"
+    NO_DECISION = "no decision"

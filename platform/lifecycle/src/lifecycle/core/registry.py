@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -140,9 +141,30 @@ class ModelRegistry:
 
     def set_status(self, model: str, version: str, status: str) -> None:
         """Set the version's status tag; a version that no longer exists is left alone."""
+        self.set_tags(model, version, {STATUS_TAG: status})
+
+    def set_tags(self, model: str, version: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a version in their order, not at once; a version that no longer exists is left alone."""
         # The client's own method first asks whether the model is a prompt, which doubles the load on the server.
         store = self.client._get_registry_client()  # type: ignore[no-untyped-call]
-        self._find(lambda: store.set_model_version_tag(model, version, STATUS_TAG, status))
+        for key, value in tags.items():
+            self._find(partial(store.set_model_version_tag, model, version, key, value))
+
+    def find_tags(self, model: str, version: str) -> Mapping[str, str] | None:
+        """All tags of a version; None when it does not exist."""
+        found = self._find(lambda: self.client.get_model_version(model, version))
+        return None if found is None else dict(found.tags)
+
+    def list_versions_with_tag(self, model: str, key: str, value: str) -> list[str]:
+        """The versions of a model that have a tag with this value, which has no quotation mark."""
+        query, token, versions = f"tags.`{key}` = '{value}'", None, list[str]()
+        while True:
+            with self.translate_errors():
+                page = self.client.search_model_versions(query, page_token=token)
+            versions += [str(version.version) for version in page if version.name == model]
+            token = page.token
+            if not token:
+                return versions
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias to a version, unless it points there already: each call fires MLflow's webhooks."""
