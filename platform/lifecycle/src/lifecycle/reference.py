@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings
 from lifecycle.contract import ContractSettings
 from lifecycle.core.settings import EndpointSettings, NotificationSettings, RegistrySettings, variable_name
 from lifecycle.drift.settings import CollectorSettings, DriftSettings
-from lifecycle.experiment.settings import RouterSettings, SpoolSettings
+from lifecycle.experiment.settings import DecisionSettings, RouterSettings, SpoolSettings
 from lifecycle.experiment.settings import WriterSettings as ExperimentWriterSettings
 from lifecycle.gate import GateSettings
 from lifecycle.gitops.settings import GitopsSettings
@@ -42,6 +42,7 @@ _SECTIONS: Mapping[str, type[BaseSettings]] = {
     "Experiments, router": RouterSettings,
     "Experiments, writer": ExperimentWriterSettings,
     "Experiments, spool of both": SpoolSettings,
+    "Experiments, decisions": DecisionSettings,
     "Drift, analysis": DriftSettings,
     "Drift, collector": CollectorSettings,
     "Retraining, service": RetrainingSettings,

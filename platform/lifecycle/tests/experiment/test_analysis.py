@@ -19,9 +19,9 @@ import pytest
 from lifecycle.experiment import report
 from lifecycle.experiment.__main__ import main
 from lifecycle.experiment.analysis import Analysis, analyse
-from lifecycle.experiment.definitions import DAY
 from lifecycle.experiment.records import Record, Result
 from lifecycle.experiment.sqlite_store import SqliteStore
+from lifecycle.gitops.experiments import DAY
 from support.experiment import EXPERIMENT, TIME, outcome, prediction
 from support.experiment_simulation import experiment
 

@@ -14,7 +14,6 @@ import pytest
 from scipy import stats
 
 from lifecycle.experiment.assignment import (
-    BUCKETS,
     EMPTY,
     INVALID,
     MAX_USER_BYTES,
@@ -25,6 +24,7 @@ from lifecycle.experiment.assignment import (
     find_bucket,
     parse_user_id,
 )
+from lifecycle.gitops.experiments import BUCKETS
 
 USERS = 1_000_000
 SIGNIFICANCE = 0.001  # a correct hash would fail for one in a thousand sets of users; this one passes

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lifecycle.experiment.__main__ import main
-from lifecycle.experiment.definitions import DefinitionsError, DefinitionsFile, parse
+from lifecycle.experiment.definitions import DefinitionsFile
+from lifecycle.gitops.experiments import DefinitionsError, parse
 from support.experiment import EXPERIMENT, FILE, INFER, RunningRouter, metric, user_of
 from support.waiting import eventually
 

@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lifecycle.core.names import Action
 from lifecycle.core.sequential import deviate_from_share, widen
 from lifecycle.experiment.analysis import evaluate
 from lifecycle.experiment.comparison import compare
-from lifecycle.experiment.definitions import DAY
 from lifecycle.experiment.planning import plan
 from lifecycle.experiment.users import Users
-from lifecycle.experiment.verdict import Action
+from lifecycle.gitops.experiments import DAY
 from support.experiment import TIME
 from support.experiment_simulation import Floats, Looks, Simulation, experiment
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from lifecycle.experiment.definitions import DAY, Experiment
 from lifecycle.experiment.measures import find_measures
 from lifecycle.experiment.records import Result
 from lifecycle.experiment.users import Aggregation, aggregate
+from lifecycle.gitops.experiments import DAY, Experiment
 from support.experiment import TIME, outcome, prediction
 from support.experiment_simulation import experiment
 

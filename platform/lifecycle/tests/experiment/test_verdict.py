@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 
+from lifecycle.core.names import Action
 from lifecycle.experiment.analysis import evaluate
-from lifecycle.experiment.definitions import DAY
 from lifecycle.experiment.users import Users
-from lifecycle.experiment.verdict import Action, Verdict
+from lifecycle.experiment.verdict import Verdict
+from lifecycle.gitops.experiments import DAY
 from support.experiment import TIME
 from support.experiment_simulation import Floats, Simulation, experiment
 

@@ -9,12 +9,13 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from lifecycle.core.names import Action
 from lifecycle.core.sequential import widen
 from lifecycle.experiment.analysis import evaluate
-from lifecycle.experiment.definitions import DAY, Experiment
 from lifecycle.experiment.measures import Measure, find_measures
 from lifecycle.experiment.users import Users
-from lifecycle.experiment.verdict import Action, Verdict
+from lifecycle.experiment.verdict import Verdict
+from lifecycle.gitops.experiments import DAY, Experiment
 from support.experiment import TIME
 
 Floats = NDArray[np.float64]

@@ -4,24 +4,41 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lifecycle.core import ROLES, EndpointSettings, read_settings
+from lifecycle.core import (
+    ROLES,
+    EndpointSettings,
+    LifecycleError,
+    NotificationSettings,
+    Notifier,
+    RegistrySettings,
+    read_settings,
+)
 from lifecycle.core.command_line import report_errors, stop_on_signals
 from lifecycle.core.endpoint import Heartbeat, serve_endpoint
 from lifecycle.core.logs import configure_logging
-from lifecycle.experiment.criteria import Criteria
-from lifecycle.experiment.definitions import DAY, DefinitionsError, Experiment, parse
+from lifecycle.core.text import to_line
 from lifecycle.experiment.results import join
-from lifecycle.experiment.settings import FileSettings, RouterSettings, SpoolSettings, StoreSettings, WriterSettings
+from lifecycle.experiment.settings import (
+    DecisionSettings,
+    FileSettings,
+    RouterSettings,
+    SpoolSettings,
+    StoreSettings,
+    WriterSettings,
+)
 from lifecycle.experiment.spool import Spool
 from lifecycle.experiment.store import open_store
 from lifecycle.experiment.writer import Writer
+from lifecycle.gitops.criteria import Criteria
+from lifecycle.gitops.experiments import DAY, DefinitionsError, Experiment, parse
 
 
 @report_errors
@@ -60,8 +77,14 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument("experiment")
     analyse.add_argument("--report", type=Path, default=Path("."), help="the report's folder (this one)")
     analyse.add_argument("--covariate", type=Path, help="a CSV file with what was known of users before: covariate.py")
+    analyse.add_argument("--since", type=_parse_time, metavar="TIME", help="ignore earlier predictions (none)")
     analyse.add_argument("--until", type=_parse_time, metavar="TIME", help="ignore what is later, in ISO 8601 (now)")
     analyse.set_defaults(run=_analyse)
+    decide = commands.add_parser("decide", help="analyse running experiments, and let rollouts act upon the verdicts")
+    which = decide.add_mutually_exclusive_group(required=True)
+    which.add_argument("experiment", nargs="?", help="a running one")
+    which.add_argument("--all", action="store_true", help="all that run, whatever becomes of others")
+    decide.set_defaults(run=_decide)
     check = commands.add_parser("check", help="check an experiments' file, before it is committed")
     check.add_argument("file", type=Path)
     check.set_defaults(run=_check)
@@ -125,13 +148,53 @@ def _analyse(options: argparse.Namespace) -> None:
     experiment, criteria = _find_experiment(options.experiment)
     observations = None if options.covariate is None else covariate.read(options.covariate)
     until = time.time() if options.until is None else options.until
+    since = -math.inf if options.since is None else options.since
     with closing(open_store(read_settings(StoreSettings).store)) as store:
-        found = analysis.analyse(store.read_results(experiment.name), experiment, criteria, until, observations)
+        results = store.read_results(experiment.name)
+        found = analysis.analyse(results, experiment, criteria, until, observations, since)
     paths = report.write(found, options.report)
     print(f"{experiment.name}: {found.findings.verdict.action}")
     for reason in found.findings.verdict.reasons:
         print(f"  {reason}")
     print(f"report: {', '.join(map(str, paths))}")
+
+
+def _decide(options: argparse.Namespace) -> None:
+    """Raises DecisionError at the end where an experiment could not be decided on."""
+    from lifecycle.core import ModelRegistry
+    from lifecycle.experiment.decisions import Decider, DecisionError
+
+    settings = read_settings(DecisionSettings)
+    notifier = Notifier(read_settings(NotificationSettings))
+    experiments = _find_running(settings.file, options.experiment)
+    registry = ModelRegistry.connect(read_settings(RegistrySettings).mlflow_tracking_uri)
+    failed = []
+    with closing(open_store(settings.store)) as store:
+        decider = Decider(settings.stack, store, registry, notifier)
+        for experiment in experiments:
+            try:
+                print(to_line(f"{experiment.name}: {decider.decide(experiment)}"), flush=True)
+            except LifecycleError as error:
+                print(f"error: {experiment.name}: {error}", file=sys.stderr)
+                failed.append(experiment.name)
+    if failed:
+        raise DecisionError(f"These experiments were not decided on, for the reasons above: {', '.join(failed)}.")
+
+
+def _find_running(path: Path, name: str | None) -> list[Experiment]:
+    """All experiments that run, or one. Without a file there are none: whatever syncs it from git may come up later."""
+    if name is None and not path.exists() and path.parent.is_dir():
+        print(f"There are no experiments until {path} appears.")
+        return []
+    running = parse(_read(path), str(path)).running.values()
+    found = [experiment for experiment in running if name in (None, experiment.name)]
+    if name is not None and not found:
+        raise DefinitionsError(f"{path} has no running experiment {name!r}; there are: {_join(running)}")
+    return found
+
+
+def _join(experiments: Iterable[Experiment]) -> str:
+    return ", ".join(experiment.name for experiment in experiments) or "none"
 
 
 def _find_experiment(name: str) -> tuple[Experiment, Criteria]:

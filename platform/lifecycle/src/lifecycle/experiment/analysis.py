@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,12 +12,12 @@ from lifecycle.core import LifecycleError
 from lifecycle.experiment import covariate
 from lifecycle.experiment.comparison import Comparison, RatioCheck, check_ratios, compare
 from lifecycle.experiment.covariate import Covariate, Observation
-from lifecycle.experiment.criteria import Criteria
-from lifecycle.experiment.definitions import DAY, Definitions, Experiment
 from lifecycle.experiment.measures import OUTCOME, Measure, find_measures
-from lifecycle.experiment.records import Result
+from lifecycle.experiment.records import Prediction, Result
 from lifecycle.experiment.users import Aggregation, Users, aggregate
 from lifecycle.experiment.verdict import Verdict, decide
+from lifecycle.gitops.criteria import Criteria
+from lifecycle.gitops.experiments import DAY, Definitions, Experiment
 
 _MAX_LOOKS = 60  # of the report's history
 
@@ -86,9 +87,15 @@ def analyse(
     criteria: Criteria,
     until: float,
     observations: Sequence[Observation] | None = None,
+    since: float = -math.inf,
 ) -> Analysis:
-    """Analyse what happened until a time, in seconds since 1970; `observations` are of a covariate."""
+    """Analyse what happened until a time, in seconds since 1970.
+
+    observations  of a covariate
+    since         predictions before it do not count, such as those without a challenger, or with an earlier one
+    """
     measures = find_measures(experiment, criteria)
+    results = (each for each in results if not isinstance(each, Prediction) or each.time >= since)
     aggregation = aggregate(results, experiment, measures, until)
     users = aggregation.users
     known_before = None if observations is None else covariate.match(users, observations)

@@ -30,12 +30,13 @@ from lifecycle.core.http_requests import CLIENT_CLOSED_REQUEST, choose_request_i
 from lifecycle.core.http_server import BodyTooLargeError, BodyTooSlowError, MalformedBodyError, read_body
 from lifecycle.experiment import backends
 from lifecycle.experiment.assignment import UserIdError, decide, parse_user_id
-from lifecycle.experiment.definitions import DefinitionsFile, Experiment
+from lifecycle.experiment.definitions import DefinitionsFile
 from lifecycle.experiment.outcomes import OutcomeError, Outcomes
 from lifecycle.experiment.router import Router
 from lifecycle.experiment.settings import RouterSettings
 from lifecycle.experiment.spool import SpoolError
 from lifecycle.experiment.stats import summarize
+from lifecycle.gitops.experiments import Experiment
 from lifecycle.gitops.manifests import InvalidNameError, check_name
 
 _RETRY_AFTER = "5"  # seconds until the writer may have made room in the spool

@@ -16,8 +16,8 @@ import unicodedata
 from dataclasses import dataclass
 
 from lifecycle.core import CHALLENGER, CHAMPION
+from lifecycle.gitops.experiments import BUCKETS
 
-BUCKETS = 10_000
 MAX_USER_BYTES = 1024  # longer ones are no IDs but, mostly, tokens
 
 MISSING, EMPTY, TOO_LONG, INVALID = "missing", "empty", "too-long", "invalid"

@@ -10,10 +10,10 @@ import numpy as np
 
 from lifecycle.core.sequential import deviate_from_share
 from lifecycle.experiment import covariate
-from lifecycle.experiment.assignment import BUCKETS
 from lifecycle.experiment.measures import Measure
 from lifecycle.experiment.statistics import Floats, Interval, Sample, Stratum, look_any_time, look_once, pool
 from lifecycle.experiment.users import Mask, Users
+from lifecycle.gitops.experiments import BUCKETS
 
 # A mismatch makes every figure doubtful, so a false one has to be rare; a true one only takes some more users to be
 # found: of 48 instead of 50 %, some 20,000. Causes: A. Fabijan et al., Diagnosing Sample Ratio Mismatch in Online

@@ -1,161 +1,13 @@
-"""The experiments' file, which git holds: which experiment runs for which model, with which share.
-
-experiments:
-  - name: churn-forest        # part of the hash: a new experiment needs a new name
-    model: churn              # the registered model, whose champion and challenger are compared
-    challenger_percent: 10    # 0 to 100, in steps of 0.01
-    state: running            # or ended: all traffic to the champion, outcomes are still accepted
-    challenger_timeout: 1.0   # seconds after which the champion answers instead
-    outcome_window_days: 7    # an outcome that arrives later after its prediction is kept, and not counted
-    user_window_days: 7       # what happens later after a user's first prediction is not counted
-    outcomes:                 # what is accepted as an outcome: binary (0 or 1), or continuous
-      converted: binary
-    criteria:                 # by what the experiment is decided: criteria.py; without it, it is not
-      outcome: converted
-      minimum_effect: 0.01
-"""
+"""The experiments' file as a router has it: a file that changes beside it, and may be invalid for a while."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-from lifecycle.core import LifecycleError
-from lifecycle.experiment.assignment import BUCKETS
-from lifecycle.experiment.criteria import BUILT_IN, LATENCY, Criteria
-from lifecycle.gitops.manifests import InvalidNameError, check_name
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-"""A DNS label: safe in metrics, headers and the stores' keys, and without the hash's slash."""
-
-DAY = 24 * 3600.0  # seconds
+from lifecycle.gitops.experiments import Definitions, DefinitionsError, parse
 
 _log = logging.getLogger(__name__)
-
-
-class DefinitionsError(LifecycleError):
-    """The experiments' file is missing or invalid."""
-
-
-class Experiment(BaseModel):
-    """One entry of the file; the module's docstring explains the fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Name
-    model: str
-    challenger_percent: float = Field(10, ge=0, le=100, allow_inf_nan=False)
-    state: Literal["running", "ended"] = "running"
-    challenger_timeout: float = Field(1.0, gt=0, le=60, allow_inf_nan=False)
-    outcome_window_days: float = Field(7, gt=0, le=366, allow_inf_nan=False)
-    user_window_days: float = Field(7, gt=0, le=366, allow_inf_nan=False)
-    outcomes: Mapping[Name, Literal["binary", "continuous"]] = Field(default_factory=dict)
-    criteria: Criteria | None = None
-
-    @field_validator("model")
-    @classmethod
-    def _check_model(cls, model: str) -> str:
-        try:
-            check_name(model)
-        except InvalidNameError as error:
-            raise ValueError(str(error)) from None
-        return model
-
-    @field_validator("challenger_percent")
-    @classmethod
-    def _check_step(cls, percent: float) -> float:
-        if round(percent, 2) != percent:
-            raise ValueError("must be a multiple of 0.01: there are 10,000 buckets")
-        return percent
-
-    @model_validator(mode="after")
-    def _check_criteria(self) -> Self:
-        if taken := sorted(set(self.outcomes) & set(BUILT_IN)):
-            raise ValueError(f"the outcome {', '.join(taken)} has the name of a built-in measure; choose another name")
-        if self.criteria is None:
-            return self
-        known = {*self.outcomes, LATENCY}
-        if self.criteria.outcome not in known:
-            raise ValueError(f"criteria.outcome is {self.criteria.outcome!r}; there are: {', '.join(sorted(known))}")
-        for guardrail in self.criteria.guardrails:
-            if guardrail.outcome not in {*known, *BUILT_IN}:
-                names = ", ".join(sorted({*known, *BUILT_IN}))
-                raise ValueError(f"a guardrail's outcome is {guardrail.outcome!r}; there are: {names}")
-        if self.user_window_days >= self.criteria.maximum_days:
-            raise ValueError(
-                f"user_window_days is {self.user_window_days:g}: it must be below criteria.maximum_days, "
-                f"{self.criteria.maximum_days:g}, as users count when their window has closed"
-            )
-        return self
-
-    @property
-    def challenger_share(self) -> int:
-        """Buckets of the challenger."""
-        return round(self.challenger_percent * BUCKETS / 100)
-
-    @property
-    def is_running(self) -> bool:
-        return self.state == "running"
-
-    @property
-    def outcome_window(self) -> float:
-        """Seconds."""
-        return self.outcome_window_days * DAY
-
-    @property
-    def user_window(self) -> float:
-        """Seconds."""
-        return self.user_window_days * DAY
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    experiments: tuple[Experiment, ...] = ()
-
-    @model_validator(mode="after")
-    def _check_unique(self) -> Self:
-        for what, values in (
-            ("the name", [experiment.name for experiment in self.experiments]),
-            ("a running experiment of the model", [each.model for each in self.experiments if each.is_running]),
-        ):
-            if twice := sorted({value for value in values if values.count(value) > 1}):
-                raise ValueError(f"{what} {', '.join(twice)} appears more than once; keep one")
-        return self
-
-
-@dataclass(frozen=True)
-class Definitions:
-    """The experiments of a valid file."""
-
-    by_name: Mapping[str, Experiment] = field(default_factory=dict)
-    running: Mapping[str, Experiment] = field(default_factory=dict)
-    """By model."""
-
-
-def parse(content: bytes, source: str) -> Definitions:
-    """Raises DefinitionsError with one line per problem."""
-    try:
-        data: Any = yaml.safe_load(content) or {}
-        if not isinstance(data, dict):
-            raise DefinitionsError(f"{source} must be a mapping with the key `experiments`; add that")
-        experiments = _File.model_validate(data).experiments
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise DefinitionsError(f"{source} is not YAML: {reason}; correct it") from None
-    except ValidationError as error:
-        lines = [f"{source}: {_explain(problem)}" for problem in error.errors(include_url=False)]
-        raise DefinitionsError("\n".join(lines)) from None
-    return Definitions(
-        {experiment.name: experiment for experiment in experiments},
-        {experiment.model: experiment for experiment in experiments if experiment.is_running},
-    )
 
 
 class DefinitionsFile:
@@ -219,14 +71,3 @@ class DefinitionsFile:
             draft.replace(self._backup)
         except OSError as error:
             _log.warning("%s cannot be written (%s): it is needed only where the file is invalid", draft, error)
-
-
-def _explain(problem: Mapping[str, Any]) -> str:
-    """One line: place, value, rule."""
-    place = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "missing":
-        return f"{place} is missing: add it"
-    rule = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):  # a rule between fields
-        return f"{place}: {rule}" if place else rule
-    return f"{place} is {problem['input']!r}: {rule[:1].lower()}{rule[1:]}"

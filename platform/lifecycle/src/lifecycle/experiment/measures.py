@@ -20,9 +20,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lifecycle.experiment.criteria import ERRORS, FALLBACKS, LATENCY, Criteria, Guardrail
-from lifecycle.experiment.definitions import Experiment
 from lifecycle.experiment.results import Joined
+from lifecycle.gitops.criteria import ERRORS, FALLBACKS, LATENCY, Criteria, Guardrail
+from lifecycle.gitops.experiments import Experiment
 
 _SHORTEST = 1e-6  # seconds: shorter ones are no measurement, and 0 has no logarithm
 OUTCOME, GUARDRAIL = "outcome", "guardrail"

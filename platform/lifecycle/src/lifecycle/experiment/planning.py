@@ -14,9 +14,9 @@ from scipy import stats
 
 from lifecycle.core import LifecycleError
 from lifecycle.core.sequential import widen
-from lifecycle.experiment.criteria import LATENCY, Criteria
-from lifecycle.experiment.definitions import Experiment
 from lifecycle.experiment.measures import find_measures
+from lifecycle.gitops.criteria import LATENCY, Criteria
+from lifecycle.gitops.experiments import Experiment
 
 _PATHS, _LOOKS, _SEED = 4000, 400, 20261129
 _FARTHEST = 8.0  # times the fixed test's size, where nearly all paths have been decided

@@ -11,10 +11,11 @@ from lifecycle.core.http_requests import pseudonym
 from lifecycle.experiment import metrics
 from lifecycle.experiment.assignment import Decision, UserIdError, decide, parse_user_id
 from lifecycle.experiment.backends import TIMEOUT, BackendError, Backends, Request, Response
-from lifecycle.experiment.definitions import DefinitionsFile, Experiment
+from lifecycle.experiment.definitions import DefinitionsFile
 from lifecycle.experiment.recorder import Recorder
 from lifecycle.experiment.records import Assignment, Prediction
 from lifecycle.experiment.settings import RouterSettings
+from lifecycle.gitops.experiments import Experiment
 
 _MAX_KNOWN = 100_000  # users whose assignment is not recorded again; a forgotten one is, which changes nothing
 # Statuses that say that the challenger is broken, overloaded or not there. Other 4xx are the request's fault.

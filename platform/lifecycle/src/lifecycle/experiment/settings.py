@@ -42,7 +42,13 @@ class FileSettings(BaseSettings):
 
     model_config = _CONFIG
 
-    file: Path = Field(description="the experiments' file, which git holds; its format is in `definitions.py`")
+    file: Path = Field(description="the experiments' file, which git holds; docs/experiments.md has its format")
+
+
+class DecisionSettings(FileSettings, StoreSettings):
+    """From `EXPERIMENT_*`, and the stack from `GITOPS_STACK`."""
+
+    stack: str = Field(validation_alias="GITOPS_STACK", description="the stack that notifications name")
 
 
 class RouterSettings(FileSettings):

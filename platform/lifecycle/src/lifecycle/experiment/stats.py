@@ -11,7 +11,8 @@ from prometheus_client import Histogram
 
 from lifecycle.core import ROLES
 from lifecycle.experiment import metrics
-from lifecycle.experiment.definitions import DefinitionsFile, Experiment
+from lifecycle.experiment.definitions import DefinitionsFile
+from lifecycle.gitops.experiments import Experiment
 
 
 def summarize(definitions: DefinitionsFile) -> Mapping[str, Any]:

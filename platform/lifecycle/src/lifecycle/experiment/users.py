@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifecycle.core import CHALLENGER
-from lifecycle.experiment.definitions import Experiment
 from lifecycle.experiment.measures import Measure, measure
 from lifecycle.experiment.records import Prediction, Result
 from lifecycle.experiment.results import Join, Joined, join
+from lifecycle.gitops.experiments import Experiment
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

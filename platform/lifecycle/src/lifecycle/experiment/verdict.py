@@ -16,20 +16,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
+from lifecycle.core.names import Action
 from lifecycle.experiment.comparison import Comparison, RatioCheck
-from lifecycle.experiment.criteria import Criteria
 from lifecycle.experiment.measures import OUTCOME
-
-
-class Action(StrEnum):
-    """What to do with the challenger."""
-
-    PROMOTE = "promote"
-    STOP = "stop"
-    CONTINUE = "continue"
-    NO_DECISION = "no decision"
+from lifecycle.gitops.criteria import Criteria
 
 
 @dataclass(frozen=True)

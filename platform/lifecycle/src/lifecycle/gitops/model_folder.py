@@ -53,16 +53,16 @@ class ModelFolder:
 
 def generated_path(settings: GitopsSettings, model: str) -> str:
     """The path of the files that are written here; what else is in the model's folder is people's."""
-    return f"{_stack_path(settings)}/{_generated(model)}"
+    return f"{stack_path(settings)}/{_generated(model)}"
 
 
 def read_folder(files: Files, settings: GitopsSettings, model: str) -> ModelFolder:
     """The model's folder; empty when the model has never been promoted. Raises RepositoryError."""
     texts = {role: files.read(_path(settings, model, f"{role}.yaml")) for role in ROLES}
     route = files.read(_path(settings, model, _ROUTE))
-    if route is None and files.read(f"{_stack_path(settings)}/{model}/{_ROUTE}") is not None:
+    if route is None and files.read(f"{stack_path(settings)}/{model}/{_ROUTE}") is not None:
         raise InvalidFileError(
-            f"{_stack_path(settings)}/{model}/{_ROUTE} is where a former version wrote it: move the model's files as "
+            f"{stack_path(settings)}/{model}/{_ROUTE} is where a former version wrote it: move the model's files as "
             "docs/gitops.md says"
         )
     with _explain_errors(generated_path(settings, model)):
@@ -105,7 +105,7 @@ def edit_folder(files: Files, settings: GitopsSettings, folder: ModelFolder) -> 
         edits[_path(settings, model, _ROUTE)] = manifests.render_route(model, folder.weights, settings)
     resources = [*(f"{role}.yaml" for role in folder.versions), _ROUTE]
     edits[_path(settings, model, _KUSTOMIZATION)] = manifests.render_kustomization(resources)
-    own = f"{_stack_path(settings)}/{model}/{_KUSTOMIZATION}"
+    own = f"{stack_path(settings)}/{model}/{_KUSTOMIZATION}"
     if files.read(own) is None:
         edits[own] = manifests.render_settings(model)
     return {**edits, **edit_stack(files, settings, model, present=True)}
@@ -151,12 +151,13 @@ def _explain_errors(path: str) -> Iterator[None]:
         ) from None
 
 
-def _stack_path(settings: GitopsSettings) -> str:
+def stack_path(settings: GitopsSettings) -> str:
+    """The folder of the stack's files."""
     return settings.path or f"stacks/{settings.stack}"
 
 
 def _stack_kustomization(settings: GitopsSettings) -> str:
-    return f"{_stack_path(settings)}/{_KUSTOMIZATION}"
+    return f"{stack_path(settings)}/{_KUSTOMIZATION}"
 
 
 def _path(settings: GitopsSettings, model: str, file: str) -> str:

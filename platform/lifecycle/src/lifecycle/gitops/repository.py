@@ -140,6 +140,10 @@ class Repository:
             self._tree = Tree(self._objects, self._head)
         return self._tree.fork()
 
+    def tree(self) -> Tree:
+        """The files as of the last fetch or push."""
+        return self._tree.fork()
+
     def history(self, path: str, limit: int) -> Sequence[Commit]:
         """The latest commits that changed a path, newest first, as of the last fetch."""
         return list(_log(self._git, "-n", str(limit), self._head, "--", path))
