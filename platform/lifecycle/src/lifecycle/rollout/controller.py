@@ -5,8 +5,9 @@
 
 Adopted: champion.yaml names the challenger's version while the challenger still serves every request, so that the
 champion's pods are replaced without an effect on users. Settled: the champion serves every request, the challenger
-is removed. The controller has no state of its own between two steps; any other controller can replace one that was
-killed.
+is removed. While an experiment decides on the challenger, the rollout waits at 0 %, then goes on or back; at its end
+the experiment's entry says `ended`. The controller has no state of its own between two steps; any other controller can
+replace one that was killed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from lifecycle.core import (
     CHALLENGER,
     CHAMPION,
     ROLES,
+    Action,
     LifecycleError,
     ModelRegistry,
     ModelVersion,
@@ -40,6 +42,7 @@ from lifecycle.gitops.model_folder import (
 )
 from lifecycle.gitops.publication import ChangePublisher, Publication
 from lifecycle.gitops.repository import Change, Commit, Repository, Tree
+from lifecycle.rollout.experiments import Experiments, Ruling
 from lifecycle.rollout.guardrails import Evaluation, Guardrails, Periods, Result
 from lifecycle.rollout.settings import RolloutSettings
 
@@ -112,6 +115,7 @@ class Controller:
         self._repository = repository
         self._changes = ChangePublisher(repository.settings)
         self._registry = registry
+        self._experiments = Experiments(repository, registry)
         self._guardrails = guardrails
         self._notifier = notifier
         self._clock = clock
@@ -159,6 +163,11 @@ class Controller:
         )
 
     def _advance(self, rollout: _Rollout) -> StepResult:
+        ruling = self._consult_experiment(rollout)
+        if ruling.action is Action.STOP:
+            return self._roll_back(rollout, ruling.explain())
+        if ruling.is_waiting and ruling.has_entered and rollout.weight == 0:
+            return StepResult(f"waiting: {ruling.message}")  # the router answers for it, and its guardrails guard
         elapsed = self._elapsed(rollout.latest)
         has_requests = rollout.champion is not None and rollout.weight > 0
         periods = Periods(elapsed, self._elapsed(rollout.commits[-2])) if has_requests else None
@@ -166,12 +175,30 @@ class Controller:
         if evaluation.result is Result.FAILED:
             return self._roll_back(rollout, evaluation.reasons)
         if evaluation.result is Result.INCONCLUSIVE:
-            return self._wait_or_fail(rollout, evaluation, elapsed)
+            waited = min(elapsed, self._clock() - self._experiments.find_start(ruling))
+            return self._wait_or_fail(rollout, evaluation, waited)
+        if ruling.is_waiting:
+            return self._hold(rollout, ruling)
         if has_requests and elapsed < self._settings.interval:
             remaining = self._settings.interval - elapsed
             return StepResult(f"guardrails pass at {rollout.weight} %, next step in {remaining:.0f} s")
         higher = [weight for weight in self._settings.steps if weight > rollout.weight]
-        return self._set_weight(rollout, higher[0]) if higher else self._adopt(rollout)
+        return self._set_weight(rollout, higher[0], ruling.explain()) if higher else self._adopt(rollout)
+
+    def _consult_experiment(self, rollout: _Rollout) -> Ruling:
+        """A first version is compared with none."""
+        if rollout.champion is None:
+            return Ruling()
+        return self._experiments.consult(self._repository.tree(), rollout.challenger)
+
+    def _hold(self, rollout: _Rollout, ruling: Ruling) -> StepResult:
+        """Wait for the experiment, with no requests but those of its router: two splits would mix its users."""
+        if ruling.experiment is None:
+            return StepResult(f"waiting: {ruling.message}")
+        if rollout.weight > 0:
+            return self._set_weight(rollout, 0, [f"The experiment {ruling.experiment.name} gives it requests."])
+        self._experiments.enter(ruling.experiment, rollout.challenger, self._clock())
+        return StepResult(f"waiting: {ruling.message}")
 
     def _elapsed(self, commit: Commit) -> float:
         """Seconds since a commit reached the branch."""
@@ -184,11 +211,12 @@ class Controller:
             return self._roll_back(rollout, [reason, *evaluation.reasons])
         return StepResult(f"evaluation inconclusive at {rollout.weight} %: {'; '.join(evaluation.reasons)}")
 
-    def _set_weight(self, rollout: _Rollout, weight: int) -> StepResult:
+    def _set_weight(self, rollout: _Rollout, weight: int, why: Sequence[str]) -> StepResult:
         folder = rollout.folder
         self._registry.set_status(folder.model, rollout.challenger.version, Status.ROLLING_OUT)
         target = ModelFolder(folder.model, folder.versions, {CHAMPION: 100 - weight, CHALLENGER: weight})
-        return self._commit(rollout, target, str(weight), f"Give {rollout.challenger} {weight} % of the requests")
+        subject = f"Give {rollout.challenger} {weight} % of the requests"
+        return self._commit(rollout, target, str(weight), subject, body=to_line(" ".join(why)))
 
     def _adopt(self, rollout: _Rollout) -> StepResult:
         folder = rollout.folder
@@ -225,7 +253,8 @@ class Controller:
         def edit(tree: Tree) -> Edits:
             if read_folder(tree, settings, model).challenger != rollout.challenger:
                 return {}
-            return {**restored, **edit_stack(tree, settings, model, present=existed)}
+            ended = self._experiments.edit_end(tree, rollout.challenger)
+            return {**restored, **edit_stack(tree, settings, model, present=existed), **ended}
 
         why = [f"At {rollout.weight} % of the requests:", *(f"- {to_line(reason)}" for reason in reasons)]
         reverts = [f"This reverts commit {commit.sha}." for commit in rollout.commits]
@@ -243,14 +272,17 @@ class Controller:
         stage: str,
         subject: str,
         trailers: Mapping[str, str] = _NO_TRAILERS,
+        body: str = "",
     ) -> StepResult:
         settings = self._repository.settings
 
         def edit(tree: Tree) -> Edits:
-            is_unchanged = read_folder(tree, settings, target.model) == rollout.folder
-            return edit_folder(tree, settings, target) if is_unchanged else {}
+            if read_folder(tree, settings, target.model) != rollout.folder:
+                return {}
+            ended = self._experiments.edit_end(tree, rollout.challenger) if stage == _SETTLED else {}
+            return {**edit_folder(tree, settings, target), **ended}
 
-        publication = self._publish(rollout, Change("", subject, edit, trailers), stage)
+        publication = self._publish(rollout, Change("", subject, edit, trailers, body), stage)
         name = f"{stage} %" if stage.isdigit() else stage
         if publication.pull_request:
             return StepResult(f"{name} is requested: {publication.pull_request}")
