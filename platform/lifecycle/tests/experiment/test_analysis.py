@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 
 from lifecycle.experiment import report
 from lifecycle.experiment.__main__ import main
 from lifecycle.experiment.analysis import Analysis, analyse
-from lifecycle.experiment.records import Record, Result
+from lifecycle.experiment.records import Record
 from lifecycle.experiment.sqlite_store import SqliteStore
 from lifecycle.gitops.experiments import DAY
-from support.experiment import EXPERIMENT, TIME, outcome, prediction
+from support.experiment import EXPERIMENT, TIME, create_results
 from support.experiment_simulation import experiment
 
 FILE = f"""
@@ -37,22 +36,6 @@ experiments:
     model: other
 """
 UNTIL = "2026-10-05T00:00:00"
-
-
-def create_results(users: int, effect: float, seed: int = 1) -> list[Result]:
-    """Two requests of each user, who come within ten days."""
-    draw = np.random.default_rng(seed)
-    results: list[Result] = []
-    for user in range(users):
-        variant = ("champion", "challenger")[int(draw.integers(2))]
-        at = TIME + draw.uniform(0, 10) * DAY
-        for number in range(2):
-            name = f"{user}-{number}"
-            seconds = float(draw.lognormal(-3, 0.5))
-            results.append(prediction(name, at + number, user=f"u{user}", variant=variant, seconds=seconds))
-            value = float(draw.random() < 0.3 + effect * (variant == "challenger"))
-            results.append(outcome(name, at + number + 60, value))
-    return results
 
 
 @pytest.fixture

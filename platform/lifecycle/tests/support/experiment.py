@@ -14,14 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import numpy as np
 from prometheus_client import REGISTRY
 
 from lifecycle.core.http_server import HttpLimits
 from lifecycle.experiment.assignment import decide
-from lifecycle.experiment.records import Assignment, Outcome, Prediction, Record
+from lifecycle.experiment.records import Assignment, Outcome, Prediction, Record, Result
 from lifecycle.experiment.server import create_server
 from lifecycle.experiment.settings import RouterSettings, SpoolSettings
 from lifecycle.experiment.spool import Spool, SpoolFullError
+from lifecycle.gitops.experiments import DAY
 from support.network import HttpRequest, HttpResponse, free_port, serve_http
 from support.waiting import TIMEOUT, eventually
 
@@ -168,3 +170,21 @@ def outcome(request_id: str = "r1", at: float = TIME + 60, value: float = 1.0, n
 
 def assignment(user: str = "u1", variant: str = "challenger", at: float = TIME) -> Assignment:
     return Assignment(EXPERIMENT, user, variant, 4711, at)
+
+
+def create_results(users: int, effect: float, seed: int = 1, start: float = TIME, bias: float = 0.0) -> list[Result]:
+    """Two requests of each user, who come within ten days; `bias` is the share of the challenger's that is missing."""
+    draw = np.random.default_rng(seed)
+    results: list[Result] = []
+    for user in range(users):
+        variant = ("champion", "challenger")[int(draw.integers(2))]
+        if variant == "challenger" and draw.random() < bias:
+            continue
+        at = start + draw.uniform(0, 10) * DAY
+        for number in range(2):
+            name = f"{user}-{number}"
+            seconds = float(draw.lognormal(-3, 0.5))
+            results.append(prediction(name, at + number, user=f"u{user}", variant=variant, seconds=seconds))
+            value = float(draw.random() < 0.3 + effect * (variant == "challenger"))
+            results.append(outcome(name, at + number + 60, value))
+    return results

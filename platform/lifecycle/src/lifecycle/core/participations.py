@@ -48,7 +48,7 @@ class Participation:
 
     since       seconds since 1970 from which on requests count: its service answered
     is_current  whether the version is being rolled out
-    decision    the last one, if there is any
+    decision    the last one since then, if there is any
     """
 
     model: str
@@ -75,7 +75,7 @@ class Participations:
         return None if tags is None else _parse(model, version, experiment, tags)
 
     def find_latest(self, model: str, experiment: str) -> Participation | None:
-        """That of the version which entered last: a later challenger replaces an earlier one."""
+        """That of the version which entered last: what a later challenger answers is no evidence on an earlier one."""
         versions = self._registry.list_versions_with_tag(model, EXPERIMENT_TAG, experiment)
         found = (self.find(model, version, experiment) for version in versions)
         return max((each for each in found if each), key=lambda each: each.since, default=None)
@@ -116,13 +116,13 @@ def _parse(model: str, version: str, experiment: str, tags: Mapping[str, str]) -
     if tags.get(EXPERIMENT_TAG) != experiment or since is None:
         return None
     is_current = tags.get(STATUS_TAG) == Status.ROLLING_OUT
-    return Participation(model, version, experiment, since, is_current, _parse_decision(experiment, tags))
+    return Participation(model, version, experiment, since, is_current, _parse_decision(experiment, since, tags))
 
 
-def _parse_decision(experiment: str, tags: Mapping[str, str]) -> Decision | None:
+def _parse_decision(experiment: str, since: float, tags: Mapping[str, str]) -> Decision | None:
     name, _, action = tags.get(VERDICT_TAG, "").partition(_SEPARATOR)
     time = _parse_time(tags.get(VERDICT_TIME_TAG, ""))
-    if name != experiment or action not in list(Action) or time is None:
+    if name != experiment or action not in list(Action) or time is None or time < since:
         return None
     return Decision(Action(action), to_line(tags.get(VERDICT_REASONS_TAG, "")), time)
 

@@ -65,7 +65,7 @@ class Decider:
         if experiment.criteria is None:
             return "no criteria, so people decide"
         found = self._participations.find_latest(experiment.model, experiment.name)
-        if found is None or not found.is_current:
+        if found is None or not found.is_current:  # none yet, or its rollout is over
             return f"no challenger of {experiment.model} takes part; a rollout lets one in when its service answers"
         if found.is_decided and found.decision is not None:
             return f"{found.decision.action}, as decided for version {found.version}: {found.decision.reasons}"

@@ -253,8 +253,12 @@ class Controller:
         def edit(tree: Tree) -> Edits:
             if read_folder(tree, settings, model).challenger != rollout.challenger:
                 return {}
+            edits = {**restored, **edit_stack(tree, settings, model, present=existed)}
             ended = self._experiments.edit_end(tree, rollout.challenger)
-            return {**restored, **edit_stack(tree, settings, model, present=existed), **ended}
+            after = tree.fork()
+            after.apply(edits)
+            is_alone = read_folder(after, settings, model).challenger is None  # else an earlier challenger is back
+            return {**edits, **ended} if is_alone else edits
 
         why = [f"At {rollout.weight} % of the requests:", *(f"- {to_line(reason)}" for reason in reasons)]
         reverts = [f"This reverts commit {commit.sha}." for commit in rollout.commits]

@@ -80,8 +80,10 @@ class Experiments:
             return Ruling(problem=f"it is not known whether an experiment runs: {error}")
         if experiment is None:
             return Ruling()
-        found = self._participations.find(challenger.model, challenger.version, experiment.name)
-        return Ruling(experiment, found is not None, found.decision if found else None)
+        found = self._participations.find_latest(challenger.model, experiment.name)
+        if found is None or found.version != challenger.version:
+            return Ruling(experiment)
+        return Ruling(experiment, has_entered=True, decision=found.decision)
 
     def enter(self, experiment: Experiment, challenger: ModelVersion, time: float) -> None:
         """Let the challenger take part from a time on, in seconds since 1970. Raises RegistryError."""
