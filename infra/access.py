@@ -82,6 +82,16 @@ WORKLOADS = (
         tables=("assignments", "results"),
         pod_labels=_named("experiment-router"),
     ),
+    # Analyses what the router recorded, and leaves reports in the runs of the challengers' versions.
+    Workload(
+        "experiments-decide",
+        "serving",
+        "experiments-decide",
+        {Store.ARTIFACTS: Access.WRITE, Store.EXPERIMENTS: Access.READ},
+        calls_mlflow=True,
+        tables=("results",),
+        pod_labels=_named("experiments-decide"),
+    ),
     # Brings the values of secrets into the cluster; other workloads have no access to the store of secrets.
     Workload("external-secrets", "external-secrets", "external-secrets", {Store.SECRETS: Access.READ}),
     Workload("loki", "monitoring", "loki", {Store.LOGS: Access.WRITE}, pod_labels=_named("loki")),

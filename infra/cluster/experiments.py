@@ -1,8 +1,8 @@
-"""Experiments: the router, which answers for champion and challenger, and the writer of what it records.
+"""Experiments: the router, which answers for champion and challenger, the writer of what it records, and decisions.
 
-Both run in one pod of a StatefulSet: the router adds records to a spool on the pod's own volume, and the writer moves
-them to the stack's store. While that is away they wait on the volume, which outlives the pod. The experiments
-themselves are a file in the GitOps repository, which Argo CD brings as a ConfigMap.
+Router and writer run in one pod of a StatefulSet: the router adds records to a spool on the pod's own volume, and the
+writer moves them to the stack's store. While that is away they wait on the volume, which outlives the pod. The
+experiments themselves are a file in the GitOps repository, which Argo CD brings as a ConfigMap.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from infra.access import get_workload
 from infra.cluster import pod_values
 from infra.cluster.disruption_budget import create_disruption_budget
+from infra.cluster.experiment_decisions import ExperimentDecisions, ExperimentDecisionsArgs
 from infra.cluster.experiment_routes import ExperimentRoutes, ExperimentRoutesArgs
 from infra.cluster.flows import Flow, select_workload
 from infra.cluster.lifecycle import IMAGE_USER, MODELS
@@ -54,6 +55,7 @@ class Experiments(Component):
     layer = "cluster"
     flows = (
         *ExperimentRoutes.flows,
+        *ExperimentDecisions.flows,
         Flow(ROUTER, MODELS, ROUTER_PORT, "requests predictions of champion and challenger"),
     )
 
@@ -65,9 +67,9 @@ class Experiments(Component):
         if not args.context.settings.images.experiment:
             # Not an error: the first deployment of a stack creates the registry that the image is pushed to.
             self.warn(
-                "The router of experiments is not deployed: images.experiment is not set. Build "
-                "platform/lifecycle/images/experiment, push it to the stack's registry, and set images.experiment to "
-                "its digest."
+                "The router of experiments is not deployed, and nothing decides on them: images.experiment is not set. "
+                "Build platform/lifecycle/images/experiment, push it to the stack's registry, and set "
+                "images.experiment to its digest."
             )
             self.register_outputs({})
             return
@@ -79,7 +81,14 @@ class Experiments(Component):
         self._create_monitor()
         routes = ExperimentRoutesArgs(args.context, args.foundation.secrets, _NAME)
         ExperimentRoutes(f"{name}-routes", routes, self.child_options(depends_on=[service]))
+        decisions = ExperimentDecisionsArgs(args.context, args.foundation, self._image, CONFIG_MAP)
+        ExperimentDecisions(f"{name}-decisions", decisions, self.child_options())
         self.register_outputs({})
+
+    @property
+    def _image(self) -> pulumi.Output[str]:
+        prefix = self._args.foundation.registry.image_prefix
+        return pulumi.Output.format("{}{}@{}", prefix, IMAGE, self._args.context.settings.images.experiment)
 
     def _create_key(self) -> Secret:
         key = random.RandomPassword(USER_ID_KEY, length=48, special=False, opts=self.child_options())
@@ -180,11 +189,9 @@ class Experiments(Component):
         mounts: Sequence[Mapping[str, Any]],
     ) -> Mapping[str, Any]:
         shared = {"EXPERIMENT_FOLDER": _SPOOL, "EXPERIMENT_SPOOL_MAX_BYTES": str(_SPOOL_BYTES)}
-        prefix = self._args.foundation.registry.image_prefix
-        image = pulumi.Output.format("{}{}@{}", prefix, IMAGE, self._args.context.settings.images.experiment)
         return {
             "name": name,
-            "image": image,
+            "image": self._image,
             "args": [argument],
             "env": [{"name": key, "value": value} for key, value in {**shared, **environment}.items()],
             "ports": [{"name": port[0], "containerPort": port[1], "protocol": "TCP"}],

@@ -33,17 +33,20 @@ WRITE_OBJECTS = {
     "s3:ListMultipartUploadParts",
     "kms:GenerateDataKey",
 }
-WRITE_ITEMS = {
+READ_ITEMS = {
     "dynamodb:GetItem",
     "dynamodb:BatchGetItem",
     "dynamodb:Query",
     "dynamodb:DescribeTable",
+    "kms:Decrypt",
+}
+WRITE_ITEMS = {
+    *READ_ITEMS,
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
     "dynamodb:DeleteItem",
     "dynamodb:BatchWriteItem",
     "dynamodb:ConditionCheckItem",
-    "kms:Decrypt",
     "kms:GenerateDataKey",
 }
 READ_IMAGES = {
@@ -61,6 +64,7 @@ READ_IMAGES = {
         ("training", WRITE_OBJECTS | WRITE_ITEMS | READ_IMAGES),
         ("serving", READ_OBJECTS | READ_IMAGES),
         ("experiment-router", WRITE_ITEMS),
+        ("experiments-decide", WRITE_OBJECTS | READ_ITEMS),
         ("drift-collector", WRITE_OBJECTS),
         ("drift-check", WRITE_OBJECTS),
         ("external-secrets", {"secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret", "kms:Decrypt"}),
@@ -85,13 +89,14 @@ def _statements(stack: DeclaredStack, role: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("workload", "tables"), [("experiment-router", {"assignments", "results"}), ("training", {"models"})]
+    ("workload", "tables"),
+    [("experiment-router", {"assignments", "results"}), ("experiments-decide", {"results"}), ("training", {"models"})],
 )
 def test_a_workload_reaches_its_tables_of_experiments_only(dev: DeclaredStack, workload: str, tables: set[str]) -> None:
     arns = {
         arn
         for statement in _statements(dev, f"identity-{workload}")
-        if "dynamodb:PutItem" in statement["Action"]
+        if "dynamodb:Query" in statement["Action"]
         for arn in statement["Resource"]
     }
     assert {arn.rpartition("-")[2] for arn in arns} == tables

@@ -1,4 +1,4 @@
-"""The router of experiments and its writer in the cluster, on a foundation of constant values.
+"""The router of experiments, its writer and the decisions in the cluster, on a foundation of constant values.
 
 Proves what their pods run, mount and may do, which paths the gateway lets whom through to, and what is said where they
 are not deployed. That the processes start with it is not proven here: platform/lifecycle runs both from the same
@@ -24,7 +24,7 @@ from tests.unit.infra.test_sign_in import SSO
 
 DIGEST = f"sha256:{'b' * 64}"
 HOST = "experiments.ml.example.com"
-STATEFUL_SET = "kubernetes:apps/v1:StatefulSet"
+STATEFUL_SET, CRON_JOB = "kubernetes:apps/v1:StatefulSet", "kubernetes:batch/v1:CronJob"
 
 
 def declare(environment: str = "dev", **settings: Any) -> Recorder:
@@ -159,6 +159,50 @@ def test_with_an_issuer_people_sign_in_and_programs_keep_the_password() -> None:
     assert [rule["operation"] for rule in reading] == [{"methods": ["GET", "HEAD"]}], "viewers only look"
 
 
+def cron_job(recorder: Recorder) -> Any:
+    return recorder.single(CRON_JOB).inputs["spec"]
+
+
+def test_decisions_are_made_by_one_run_at_a_time_that_the_next_repeats(declared: Recorder) -> None:
+    job = cron_job(declared)
+    assert (job["schedule"], job["concurrencyPolicy"]) == ("*/15 * * * *", "Forbid")
+    spec = job["jobTemplate"]["spec"]
+    assert spec["backoffLimit"] == 0
+    assert spec["activeDeadlineSeconds"] > 0
+    assert spec["template"]["spec"]["serviceAccountName"] == "experiments-decide"
+    assert spec["template"]["metadata"]["labels"]["identity"] == "on"
+
+
+def test_decisions_read_what_the_router_reads_and_the_writer_writes(declared: Recorder) -> None:
+    pod = cron_job(declared)["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["args"] == ["decide", "--all"]
+    assert container["image"] == f"registry.example/gw/experiment@{DIGEST}"
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert {"cpu", "memory"} == set(container["resources"]["requests"])
+    variables = environment(container)
+    router, writer = (environment(containers(declared)[name]) for name in ("router", "writer"))
+    assert variables["EXPERIMENT_FILE"] == router["EXPERIMENT_FILE"]
+    assert variables["EXPERIMENT_STORE"] == writer["EXPERIMENT_STORE"]
+    assert variables["MLFLOW_TRACKING_URI"] == "http://mlflow.mlflow.svc.cluster.local"
+    assert variables["GITOPS_STACK"] == "azure-prod"
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes["experiments"]["configMap"] == {"name": "experiments", "optional": True}
+
+
+def test_decisions_are_notified_where_a_stack_has_an_address(declared: Recorder) -> None:
+    assert [one for one in declared.resources if one.inputs.get("kind") == "ExternalSecret"] == []
+    notified = declare(lifecycle={"notifications": "slack"})
+    (secret,) = [one for one in notified.resources if one.inputs.get("kind") == "ExternalSecret"]
+    assert secret.inputs["spec"]["data"] == [{"secretKey": "notify_slack_url", "remoteRef": {"key": "gw/slack"}}]
+    pod = cron_job(notified)["jobTemplate"]["spec"]["template"]["spec"]
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes["secrets"]["secret"]["secretName"] == secret.inputs["metadata"]["name"]
+    assert secret.inputs["metadata"]["namespace"] == "serving"
+    (mount,) = [one for one in pod["containers"][0]["volumeMounts"] if one["name"] == "secrets"]
+    assert environment(pod["containers"][0])["PROMOTION_SECRETS_DIR"] == mount["mountPath"]
+
+
 def test_the_gateway_reaches_the_router_and_the_router_the_models() -> None:
     flows = {(str(flow.client), str(flow.server), flow.port) for flow in Experiments.flows}
     assert ("gateway/proxies", "serving/experiment-router", 8000) in flows
@@ -171,6 +215,7 @@ def test_without_an_image_there_is_the_key_that_serving_needs_and_it_is_said(mon
     monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
     declared = declare(images={})
     assert declared.of_type(STATEFUL_SET) == []
+    assert declared.of_type(CRON_JOB) == []
     assert [one.name for one in declared.of_type("kubernetes:core/v1:Secret")] == ["user-id-key"]
     assert any("images.experiment is not set. Build platform/lifecycle/images/experiment" in text for text in warnings)
 

@@ -1,4 +1,4 @@
-"""The experiments' file as the rollout reads and edits it: an experiment is ended, and all else stays as people wrote it.
+"""The experiments' file as the rollout reads and edits it: one is ended, all else stays as people wrote it.
 
 What the fields mean is proven in tests/experiment/test_definitions.py; real repositories are in tests/rollout.
 """
