@@ -76,7 +76,7 @@ class TestAzure(StackContract):
         'public_network_access="Enabled"',
         "azure-acr-public-network",
     )
-    CHANGED_BY_MAXIMUM = ("cluster-user", "alerts-stack")
+    CHANGED_BY_MAXIMUM = ("cluster-user", "alerts-stack", "alerts-node-pool-at-maximum-user")
 
 
 def test_destroy_deletes_all_resources(stack: Stack) -> None:
