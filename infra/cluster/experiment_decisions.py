@@ -70,8 +70,10 @@ class ExperimentDecisions(Component):
     def _create_notifications(self, secret: str) -> pulumi.Resource:
         """As promotion and rollout have it, in their namespace."""
         keys, store = {"notify_slack_url": secret}, self._args.foundation.secrets
-        setting = "lifecycle.notifications"
-        return create_external_secret(store, _NOTIFICATIONS, _NAMESPACE, keys, setting, self.child_options())
+        created: pulumi.Resource = create_external_secret(
+            store, _NOTIFICATIONS, _NAMESPACE, keys, "lifecycle.notifications", self.child_options()
+        )
+        return created
 
     @property
     def _pod(self) -> Mapping[str, Any]:

@@ -1,21 +1,24 @@
 """Every verb in every mode: a commit on the branch, or a pull request whose merge has the same effect.
 
-Proves for promote, step, adopt, settle, rollback and abort that `pull-request` pushes nothing to a branch that rejects
-it, that each has one pull request and one notification however often it is repeated, and that a requested rollback
-stays requested. The forge is simulated, its merges are real merge commits.
+Proves for promote, step, adopt, settle, rollback and abort, and for what an experiment decides, that `pull-request`
+pushes nothing to a branch that rejects it, that each has one pull request and one notification however often it is
+repeated, and that a requested rollback stays requested. The forge is simulated, its merges are real merge commits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from lifecycle.core import Action
 from lifecycle.rollout.controller import Controller
 from support.forge import SimulatedForge
 from support.git_remote import GitRemote
 from support.registered_models import RegisteredModels
 from support.rollout_environment import RolloutEnvironment
+from support.running_experiment import NAME, RunningExperiment
 from support.simulated_services import Service
 
 Verb = Callable[[], str]
@@ -43,6 +46,14 @@ class Mode:
 
     def promote(self) -> str:
         return f"version {self.environment.promote()}"
+
+    def define(self, experiment: RunningExperiment, **changes: str) -> None:
+        """People's commits reach a protected branch too."""
+        hook = self.remote.path / "hooks" / "update"
+        hook.unlink(missing_ok=True)
+        experiment.define(**changes)
+        if self.forge:
+            self.forge.protect(self.remote)
 
     def check(self, verb: Verb, message: str, subject: str) -> None:
         """The verb has this message, and then a commit with this subject is on the branch."""
@@ -97,6 +108,46 @@ def test_a_rollout_and_back(mode: Mode, models: RegisteredModels, verb: str) -> 
     assert environment.weights() == [100]
     assert models.alias(environment.model, "champion") == "1"
     assert models.status(environment.model, "2") == "rolled-back"
+
+
+@pytest.fixture
+def experiment(mode: Mode, tmp_path: Path) -> RunningExperiment:
+    return RunningExperiment(mode.environment, tmp_path)
+
+
+def test_a_rollout_that_an_experiment_lets_go_on(mode: Mode, experiment: RunningExperiment) -> None:
+    mode.define(experiment)
+    before = mode.remote.git("rev-parse", "main")
+    for _ in range(2):
+        assert mode.step() == f"waiting: the experiment {NAME} decides"
+    assert mode.remote.git("rev-parse", "main") == before
+    assert not mode.forge or not mode.forge.opened, "nothing is requested while it decides"
+    experiment.write(Action.PROMOTE)
+    mode.check(mode.step, "100 %", f"Give {mode.environment.model} version 2 100 % of the requests")
+    mode.check(mode.step, "adopted", f"Make {mode.environment.model} version 2 the champion")
+    assert experiment.state == "running"
+    mode.check(mode.step, "settled: version 2", f"Let {mode.environment.model} version 2 serve alone")
+    assert experiment.state == "ended"
+
+
+def test_a_rollout_that_an_experiment_stops(mode: Mode, experiment: RunningExperiment) -> None:
+    mode.define(experiment)
+    mode.step()
+    experiment.write(Action.STOP, "It is worse.")
+    mode.check(mode.step, "rolled-back: version 2", f"Revert the rollout of {mode.environment.model} version 2")
+    assert mode.step() == "rolled-back: version 2"
+    assert experiment.state == "ended"
+    details = [line for each in mode.environment.notifications.received for line in each["details"]]
+    assert any(f"The experiment {NAME} says stop. It is worse." in line for line in details)
+
+
+def test_a_rollout_that_makes_way_for_an_experiment(mode: Mode, experiment: RunningExperiment) -> None:
+    mode.environment.settings["steps"] = (50, 100)
+    mode.check(mode.step, "50 %", f"Give {mode.environment.model} version 2 50 % of the requests")
+    mode.define(experiment)
+    mode.check(mode.step, "0 %", f"Give {mode.environment.model} version 2 0 % of the requests")
+    assert mode.environment.weights() == [100, 0]
+    assert mode.step() == f"waiting: the experiment {NAME} decides"
 
 
 def test_a_promotion(mode: Mode) -> None:
