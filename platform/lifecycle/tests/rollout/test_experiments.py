@@ -15,6 +15,7 @@ import pytest
 from lifecycle.core import Action, ModelRegistry, RegistryError, UnreachableError
 from lifecycle.core.names import EXPERIMENT_SINCE_TAG, VERDICT_TAG
 from lifecycle.core.participations import shorten
+from lifecycle.gitops.experiments import DAY
 from support.git_remote import GitRemote
 from support.network import JsonReceiver
 from support.registered_models import RegisteredModels
@@ -70,11 +71,14 @@ def test_a_worse_challenger_is_rolled_back_with_the_reasons(
 def test_an_undecided_experiment_waits_and_is_written_once(
     experiment: RunningExperiment, models: RegisteredModels, remote: GitRemote, notifications: JsonReceiver
 ) -> None:
-    experiment.record(effect=0.03)
+    experiment.record(effect=0.02)
     before = remote.git("rev-parse", "main")
-    assert experiment.decide().startswith("continue for version 2")
+    first = experiment.decide(days=9)
+    assert first.startswith("continue for version 2")
     version = models.client.get_model_version(experiment.environment.model, "2")
-    assert experiment.decide(days=12.5).startswith("continue for version 2")
+    second = experiment.decide(days=12)
+    assert second.startswith("continue for version 2")
+    assert second != first, "other figures"
     again = models.client.get_model_version(experiment.environment.model, "2")
     assert (again.last_updated_timestamp, again.tags) == (version.last_updated_timestamp, version.tags)
     message = experiment.step()
@@ -199,15 +203,16 @@ def test_a_broken_file_holds_the_rollout_which_says_so(
     assert controller.step(environment.model).message == "rolled-back: version 2", "its guardrails still hold"
 
 
-def test_days_of_waiting_are_not_taken_for_a_step_that_makes_no_progress(
-    experiment: RunningExperiment, remote: GitRemote
+@pytest.mark.parametrize(("days", "expected"), [(10, "evaluation inconclusive at 0 %"), (5, "rolled-back: version 2")])
+def test_a_challenger_has_as_long_to_be_ready_after_the_decision_as_after_a_step(
+    experiment: RunningExperiment, days: float, expected: str
 ) -> None:
-    experiment.environment.settings["progress_deadline"] = 60
-    remote.set_time("main", 1_000_000_000)
-    experiment.write(Action.PROMOTE)
+    """The decision on a day; the next look on the tenth, at a challenger that is not ready then."""
+    experiment.write(Action.PROMOTE, after=days * DAY)
     experiment.environment.services["challenger"].failed_readiness_checks = 1
-    assert "evaluation inconclusive at 0 %" in experiment.step()
-    assert experiment.step() == "10 %"
+    controller = experiment.environment.controller()
+    controller._clock = lambda: experiment.began + 10 * DAY + 60
+    assert controller.step(experiment.environment.model).message.startswith(expected)
 
 
 def test_a_person_aborts_during_an_experiment(experiment: RunningExperiment, remote: GitRemote) -> None:

@@ -178,7 +178,7 @@ def create_results(users: int, effect: float, seed: int = 1, start: float = TIME
     results: list[Result] = []
     for user in range(users):
         variant = ("champion", "challenger")[int(draw.integers(2))]
-        if variant == "challenger" and draw.random() < bias:
+        if bias and variant == "challenger" and draw.random() < bias:
             continue
         at = start + draw.uniform(0, 10) * DAY
         for number in range(2):

@@ -87,11 +87,11 @@ class RunningExperiment:
         found = self.participations.find(self.environment.model, version, NAME)
         return found.decision.action if found and found.decision else None
 
-    def write(self, action: Action, reasons: str = "As tests say.") -> None:
-        """Decide as a test wants."""
+    def write(self, action: Action, reasons: str = "As tests say.", after: float = 1) -> None:
+        """Decide as a test wants, so many seconds after the challenger came in."""
         found = self.participations.find_latest(self.environment.model, NAME)
         assert found is not None
-        self.participations.decide(found, action, [reasons], found.since + 1)
+        self.participations.decide(found, action, [reasons], found.since + after)
 
     def step(self) -> str:
         return self.environment.controller().step(self.environment.model).message
