@@ -51,7 +51,8 @@ def list_declared(engine: NetworkPolicyEngine) -> tuple[Object, ...]:
         sample = sample_foundation()
         tunnel = TUNNEL if engine is NetworkPolicyEngine.CILIUM else None
         changed = dataclasses.replace(sample.cluster, network_policy_engine=engine, api_tunnel=tunnel)
-        cluster.create_platform(stack_context("azure"), dataclasses.replace(sample, cluster=changed))
+        context = stack_context("azure", images=dict.fromkeys(("experiment", "drift"), f"sha256:{'a' * 64}"))
+        cluster.create_platform(context, dataclasses.replace(sample, cluster=changed))
 
     recorder, _ = record_program(declare)
     objects: list[Object] = []
