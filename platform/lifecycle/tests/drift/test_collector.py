@@ -14,18 +14,24 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pyarrow.parquet as pq
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 
 from drift.test_compaction import event
 from lifecycle.core.endpoint import Heartbeat
-from lifecycle.drift.collector import Collector, EventFile, FullError, create_app
+from lifecycle.drift import layout
+from lifecycle.drift.collector import Collector, EventFile, FullError, create_app, read_latest_reports
+from lifecycle.drift.metrics import ReportMetrics
+from lifecycle.drift.report import AccuracyResult, ColumnResult, DriftReport, Outcome, write
 from lifecycle.drift.settings import CollectorSettings
+from lifecycle.drift.store import ArtifactStore
 from lifecycle.serving.inference_log import HttpSink
 from support.network import free_port
 from support.waiting import TIMEOUT, eventually
@@ -150,3 +156,43 @@ def test_a_request_that_is_no_batch_of_events_is_refused(
     assert response.status_code == status
     assert message in response.json()["error"]
     assert events.measure() == 0
+
+
+def test_metrics_are_those_of_the_last_report_on_each_model(tmp_path: Path) -> None:
+    column = ColumnResult("age", "input", "chi-square", 0.0, 0.5, None, None, 0.0, 0.0, True, ["a"], [1.0], [1.0])
+    accuracy = AccuracyResult(100, 80, 0, 0.9, 0.001, 0.002, True)
+    found = DriftReport(
+        "wine",
+        "3",
+        "run",
+        "2026-11-25T00:00:00+00:00",
+        "2026-11-26T00:00:00+00:00",
+        700,
+        1,
+        Outcome.DRIFT,
+        ["x"],
+        [column],
+        accuracy,
+    )
+    folder = tmp_path / "store" / layout.LATEST_REPORTS
+    for report in (found, replace(found, model="beer", outcome=Outcome.INCONCLUSIVE, columns=[], accuracy=None)):
+        written = {file.name: file for file in write(report, tmp_path / report.model)}
+        folder.mkdir(parents=True, exist_ok=True)
+        written["report.json"].rename(folder / layout.latest_report(report.model))
+    (folder / "broken.json").write_text("{")
+    reports = read_latest_reports(ArtifactStore(str(tmp_path / "store")))
+    assert found in [replace(each, columns=list(each.columns), reasons=list(each.reasons)) for each in reports]
+    exposed, report_metrics = CollectorRegistry(), ReportMetrics()
+    report_metrics.reports = reports
+    exposed.register(report_metrics)
+    text = generate_latest(exposed).decode()
+    for line in (
+        'groundwork_drift_detected{model="wine",version="3"} 1.0',
+        'groundwork_drift_detected{model="beer",version="3"} 0.0',
+        'groundwork_drift_inconclusive{model="beer",version="3"} 1.0',
+        'groundwork_drift_accuracy{model="wine",version="3"} 0.8',
+        'groundwork_drift_accuracy_dropped{model="wine",version="3"} 1.0',
+        'groundwork_drift_column{column="age",model="wine",role="input",version="3"} 1.0',
+    ):
+        assert line in text
+    assert "broken" not in text
