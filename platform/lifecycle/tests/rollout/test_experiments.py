@@ -269,6 +269,8 @@ def test_the_report_is_in_the_run_before_the_decision(
 def test_tags_that_are_not_as_decisions_write_them_count_for_nothing(
     experiment: RunningExperiment, models: RegisteredModels, key: str, value: str
 ) -> None:
+    experiment.write(Action.CONTINUE)  # with reasons and time, so that the tag alone is in doubt
+    assert "; continue: " in experiment.step()
     models.client.set_model_version_tag(experiment.environment.model, "2", key, value)
     assert experiment.step() == WAITING
     assert experiment.environment.weights() == [100, 0]
