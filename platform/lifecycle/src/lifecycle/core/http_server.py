@@ -8,6 +8,7 @@ Imported by the servers only: the library is not everywhere.
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -15,9 +16,12 @@ from functools import partial
 from typing import Any, cast
 
 import httptools
+import uvicorn
 from starlette.requests import ClientDisconnect, Request
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from lifecycle.core.errors import LifecycleError
 
 # Bytes of a request beside its body: request line, headers, trailers, sizes of chunks. A little more than the gateway
 # lets through: https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/network/http_connection_manager/
@@ -92,6 +96,20 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 def create_protocol(limits: HttpLimits, on_refusal: OnRefusal) -> type[asyncio.Protocol]:
     """What uvicorn's option `http` takes; one for all connections of a server."""
     return cast("type[asyncio.Protocol]", partial(_Protocol, _Bounds(limits, on_refusal)))
+
+
+def run_until_stopped(server: uvicorn.Server, port_setting: str) -> None:
+    """Serve until SIGTERM or SIGINT, which then do nothing else. Raises LifecycleError when the port is not available.
+
+    port_setting  the name of the setting that has the port
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it has stopped
+    try:
+        server.run()
+    except SystemExit:  # uvicorn has logged the reason
+        place = f"{port_setting} {server.config.port} of {server.config.host}"
+        raise LifecycleError(f"{place} is not available: free it, or set another") from None
 
 
 class _Stage(Enum):

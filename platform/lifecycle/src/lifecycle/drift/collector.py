@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import tempfile
 import threading
 import time
@@ -32,13 +31,16 @@ from starlette.routing import Route
 
 from lifecycle.core import EndpointSettings, LifecycleError
 from lifecycle.core.endpoint import Heartbeat
+from lifecycle.core.http_requests import CLIENT_CLOSED_REQUEST
 from lifecycle.core.http_server import (
     BodyTooLargeError,
     BodyTooSlowError,
     HttpLimits,
     MalformedBodyError,
+    TooManyBodiesError,
     create_protocol,
     read_body,
+    run_until_stopped,
 )
 from lifecycle.drift import layout, metrics
 from lifecycle.drift.compaction import Compactor, Summary
@@ -52,7 +54,6 @@ _BATCH_TYPE = "application/cloudevents-batch+json"
 _FILE = "inference.jsonl"
 _REJECTED = ".rejected.jsonl"
 _LIMITS = HttpLimits(connections=256, seconds=10)  # of some models' pods, a few workers each
-_CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that disconnected before its response
 _RETRY_AFTER = "5"  # seconds
 _FULL = 0.5  # of the bytes that may wait: then they are written before the interval has passed
 _LOOK = 1.0  # seconds between two looks at that
@@ -199,13 +200,9 @@ def run(settings: CollectorSettings, endpoint: EndpointSettings) -> None:
         log_config=None,
         timeout_graceful_shutdown=_DRAIN_TIMEOUT,
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it has stopped
     collector.start()
     try:
-        uvicorn.Server(config).run()
-    except SystemExit:  # uvicorn has logged the reason
-        raise LifecycleError(f"PORT {port} of {endpoint.host} is not available: free it, or set another") from None
+        run_until_stopped(uvicorn.Server(config), "PORT")
     finally:
         collector.close()
 
@@ -262,18 +259,24 @@ async def _handle_slow(request: Request, error: Exception) -> Response:  # noqa:
     return _respond(408, "malformed", "the body did not arrive in time")
 
 
+async def _handle_crowd(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    detail = "as many large bodies as may be are in memory; send these events again"
+    return _respond(503, "refused", detail, {"Retry-After": _RETRY_AFTER})
+
+
 async def _handle_malformed(request: Request, error: Exception) -> Response:  # noqa: ARG001
     return _respond(400, "malformed", "the body is not JSON, or not what the headers say")
 
 
 async def _handle_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return Response(status_code=_CLIENT_CLOSED_REQUEST)  # nobody reads it
+    return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
 
 
 _HANDLERS: Mapping[Any, Any] = {
     FullError: _handle_full,
     OSError: _handle_disk,
     BodyTooSlowError: _handle_slow,
+    TooManyBodiesError: _handle_crowd,
     MalformedBodyError: _handle_malformed,
     ValueError: _handle_malformed,
     ClientDisconnect: _handle_disconnect,

@@ -27,7 +27,13 @@ from starlette.routing import Route
 from starlette.types import Lifespan
 
 from lifecycle.core.http_requests import CLIENT_CLOSED_REQUEST, choose_request_id
-from lifecycle.core.http_server import BodyTooLargeError, BodyTooSlowError, MalformedBodyError, read_body
+from lifecycle.core.http_server import (
+    BodyTooLargeError,
+    BodyTooSlowError,
+    MalformedBodyError,
+    TooManyBodiesError,
+    read_body,
+)
 from lifecycle.experiment import backends
 from lifecycle.experiment.assignment import UserIdError, decide, parse_user_id
 from lifecycle.experiment.definitions import DefinitionsFile
@@ -157,6 +163,11 @@ async def _handle_slow_body(request: Request, error: BodyTooSlowError) -> Respon
     return _json({"error": "the body did not arrive in time"}, 408)
 
 
+async def _handle_crowd(request: Request, error: TooManyBodiesError) -> Response:  # noqa: ARG001
+    detail = "as many large bodies as may be are in memory; send the request again"
+    return _json({"error": detail}, 503, {"retry-after": _RETRY_AFTER})
+
+
 async def _handle_malformed_body(request: Request, error: MalformedBodyError) -> Response:  # noqa: ARG001
     return _json({"error": "the body is not what the headers say"}, 400)
 
@@ -170,6 +181,7 @@ _HANDLERS: Mapping[Any, Any] = {
     OutcomeError: _handle_outcome_error,
     SpoolError: _handle_spool_error,
     BodyTooSlowError: _handle_slow_body,
+    TooManyBodiesError: _handle_crowd,
     MalformedBodyError: _handle_malformed_body,
     ClientDisconnect: _handle_disconnect,
 }

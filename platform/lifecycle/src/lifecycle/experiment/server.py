@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
 
-from lifecycle.core import LifecycleError
-from lifecycle.core.http_server import HttpLimits, create_protocol
+from lifecycle.core.http_server import HttpLimits, create_protocol, run_until_stopped
 from lifecycle.experiment import metrics
 from lifecycle.experiment.api import Api
 from lifecycle.experiment.backends import Backends
@@ -30,22 +28,11 @@ _LIMITS = HttpLimits(connections=1024)
 _FLUSH_TIMEOUT = 5.0  # seconds for the spool to take what is queued
 
 
-class ServerError(LifecycleError):
-    """The router cannot listen."""
-
-
 def run(settings: RouterSettings, spool_settings: SpoolSettings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises SpoolError, DefinitionsError or ServerError when it cannot start."""
+    """Serve until SIGTERM or SIGINT. Raises LifecycleError when it cannot start."""
     server = create_server(settings, spool_settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it has stopped
     gc.freeze()  # else each full collection, in which requests wait, would visit all objects of the libraries
-    try:
-        server.run()
-    except SystemExit:  # uvicorn has logged the reason
-        raise ServerError(
-            f"EXPERIMENT_PORT {settings.port} of {settings.host} is not available: free it, or set another"
-        ) from None
+    run_until_stopped(server, "EXPERIMENT_PORT")
 
 
 def create_server(

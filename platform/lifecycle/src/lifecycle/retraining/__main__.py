@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,9 @@ import uvicorn
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from lifecycle.core import EndpointSettings, LifecycleError, NotificationSettings, Notifier, read_settings
+from lifecycle.core.command_line import report_errors
 from lifecycle.core.endpoint import Heartbeat
+from lifecycle.core.http_server import run_until_stopped
 from lifecycle.core.logs import configure_logging
 from lifecycle.core.text import to_line
 from lifecycle.retraining.jobs import read_template
@@ -30,15 +31,12 @@ _ATTEMPTS = 5
 _TIMEOUT = 60.0  # seconds; the service calls the API server for each model
 
 
+@report_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 success, 1 refused or not possible, 2 wrong usage."""
     configure_logging()
     options = _parser().parse_args(arguments)
-    try:
-        return int(options.run(options))
-    except LifecycleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return int(options.run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,17 +66,13 @@ def _serve(options: argparse.Namespace) -> int:  # noqa: ARG001
     settings, endpoint = read_settings(RetrainingSettings), read_settings(EndpointSettings)
     read_template(settings.template)  # a template that is none is better found now than by an alert
     stop, heartbeat, port = threading.Event(), Heartbeat(), endpoint.port or _PORT
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it has stopped
     with _connect(settings) as client:
         sender = NoticeSender(settings, client, Notifier(read_settings(NotificationSettings)))
         thread = threading.Thread(target=sender.run, args=(stop, heartbeat.beat))
         thread.start()
         try:
             config = create_config(settings, Starter(settings, client), heartbeat, endpoint.host, port)
-            uvicorn.Server(config).run()
-        except SystemExit:  # uvicorn has logged the reason
-            raise LifecycleError(f"PORT {port} of {endpoint.host} is not available: free it, or set another") from None
+            run_until_stopped(uvicorn.Server(config), "PORT")
         finally:
             stop.set()
             thread.join()

@@ -23,11 +23,13 @@ from starlette.routing import Route
 
 from lifecycle.core import LifecycleError
 from lifecycle.core.endpoint import Heartbeat, create_routes
+from lifecycle.core.http_requests import CLIENT_CLOSED_REQUEST
 from lifecycle.core.http_server import (
     BodyTooLargeError,
     BodyTooSlowError,
     HttpLimits,
     MalformedBodyError,
+    TooManyBodiesError,
     create_protocol,
     read_body,
 )
@@ -37,7 +39,6 @@ from lifecycle.retraining.starter import Decision, Starter
 from lifecycle.retraining.triggers import TrainingRequest, Trigger, parse_alerts, parse_event
 
 _LIMITS = HttpLimits(connections=64, seconds=10)  # of Alertmanager's peers, kubelet, Prometheus and some jobs
-_CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that disconnected before its response
 _RETRY_AFTER = "30"  # seconds
 _MAX_PROBLEMS = 5  # of a body, that an answer lists
 
@@ -112,8 +113,13 @@ async def _handle_slow(request: Request, error: Exception) -> Response:  # noqa:
     return _reject(408, "slow", "the body did not arrive in time")
 
 
+async def _handle_crowd(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    detail = "as many large bodies as may be are in memory; send the request again"
+    return _reject(503, "crowd", detail, {"Retry-After": _RETRY_AFTER})
+
+
 async def _handle_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return Response(status_code=_CLIENT_CLOSED_REQUEST)  # nobody reads it
+    return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
 
 
 async def _handle_malformed_body(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -137,6 +143,7 @@ async def _handle_failure(request: Request, error: Exception) -> Response:  # no
 _HANDLERS: Mapping[Any, Any] = {
     _UnauthorizedError: _handle_unauthorized,
     BodyTooSlowError: _handle_slow,
+    TooManyBodiesError: _handle_crowd,
     MalformedBodyError: _handle_malformed_body,
     ClientDisconnect: _handle_disconnect,
     ValidationError: _handle_malformed,
@@ -144,6 +151,6 @@ _HANDLERS: Mapping[Any, Any] = {
 }
 
 
-def _reject(status: int, reason: str, detail: str) -> Response:
+def _reject(status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     metrics.REJECTED.labels(reason).inc()
-    return JSONResponse({"error": detail}, status)
+    return JSONResponse({"error": detail}, status, headers)

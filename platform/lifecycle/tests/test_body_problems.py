@@ -1,0 +1,31 @@
+"""Each server answers whatever can be wrong with a body, so that nothing of a client's becomes a server error.
+
+Proves that each problem has a handler; what it answers is proven beside the servers. The model server handles them in
+its own code, which tests/serving proves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from starlette.requests import ClientDisconnect
+
+from lifecycle.core.http_server import BodyTooSlowError, MalformedBodyError, TooManyBodiesError
+from lifecycle.drift import collector
+from lifecycle.experiment import api
+from lifecycle.promotion import receiver
+from lifecycle.retraining import server
+
+# What `read_body` raises, but BodyTooLargeError, whose answer names a setting.
+PROBLEMS = {BodyTooSlowError, TooManyBodiesError, MalformedBodyError, ClientDisconnect}
+
+
+@pytest.mark.parametrize(
+    "handlers",
+    [api._HANDLERS, collector._HANDLERS, receiver._HANDLERS, server._HANDLERS],
+    ids=["experiment", "drift", "promotion", "retraining"],
+)
+def test_every_problem_of_a_body_has_an_answer(handlers: Mapping[Any, Any]) -> None:
+    assert handlers.keys() >= PROBLEMS
