@@ -101,6 +101,10 @@ class RegistryContract:
     server: pulumi.Output[str]  # host name in the names of images
     image_prefix: pulumi.Output[str]  # what comes before the name of an image of the platform, with a slash at its end
 
+    def locate(self, image: str, digest: str) -> pulumi.Output[str]:
+        """Where an image of the platform is pulled from."""
+        return pulumi.Output.format("{}{}@{}", self.image_prefix, image, digest)
+
 
 @dataclass(frozen=True)
 class ArtifactsContract:

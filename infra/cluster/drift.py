@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.batch.v1 import CronJob
-from pulumi_kubernetes.core.v1 import Service
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.access import Workload, get_workload
 from infra.cluster import mlflow, pod_values
 from infra.cluster.disruption_budget import create_disruption_budget
 from infra.cluster.flows import Flow, select_workload
+from infra.cluster.http_service import create_service, create_service_monitor
 from infra.cluster.lifecycle import IMAGE_USER, MODELS
 from infra.cluster.retraining_access import TOKEN_KEY, TOKEN_SECRET, URL, is_deployed
 from infra.contract import Foundation
@@ -70,8 +69,8 @@ class Drift(Component):
         replicas = args.context.settings.resilience.replicas
         self._create_collector(replicas)
         create_disruption_budget(COLLECTOR.name, _NAMESPACE, replicas, COLLECTOR.pod_labels, self.child_options())
-        self._create_service()
-        self._create_monitor()
+        create_service(COLLECTOR.name, _NAMESPACE, COLLECTOR.pod_labels, self.child_options())
+        create_service_monitor(COLLECTOR.name, _NAMESPACE, COLLECTOR.pod_labels, self.child_options())
         self._create_check()
         self.register_outputs({})
 
@@ -124,10 +123,9 @@ class Drift(Component):
     def _build_container(
         self, workload: Workload, arguments: list[str], resources: Mapping[str, Any]
     ) -> dict[str, Any]:
-        prefix = self._args.foundation.registry.image_prefix
         return {
             "name": workload.name,
-            "image": pulumi.Output.format("{}{}@{}", prefix, IMAGE, self._args.context.settings.images.drift),
+            "image": self._args.foundation.registry.locate(IMAGE, self._args.context.settings.images.drift),
             "args": arguments,
             "env": [{"name": name, "value": value} for name, value in self._environment(workload).items()],
             "resources": resources,
@@ -166,31 +164,6 @@ class Drift(Component):
         if not is_deployed(self._args.context.settings):
             return {}
         return {"DRIFT_EVENT_SINK": f"{URL}/events", "PROMOTION_SECRETS_DIR": _SECRETS}
-
-    def _create_service(self) -> None:
-        Service(
-            COLLECTOR.name,
-            metadata=_metadata(COLLECTOR.name, COLLECTOR.pod_labels),
-            spec={
-                "type": "ClusterIP",
-                "selector": dict(COLLECTOR.pod_labels),
-                "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
-            },
-            opts=self.child_options(),
-        )
-
-    def _create_monitor(self) -> None:
-        CustomResource(
-            f"{COLLECTOR.name}-monitor",
-            api_version="monitoring.coreos.com/v1",
-            kind="ServiceMonitor",
-            metadata=_metadata(COLLECTOR.name),
-            spec={
-                "selector": {"matchLabels": dict(COLLECTOR.pod_labels)},
-                "endpoints": [{"port": "http", "path": "/metrics"}],
-            },
-            opts=self.child_options(),
-        )
 
 
 def _metadata(name: str, labels: Mapping[str, str] | None = None) -> ObjectMetaArgs:

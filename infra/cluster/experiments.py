@@ -13,9 +13,8 @@ from typing import Any
 
 import pulumi
 import pulumi_random as random
-from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.apps.v1 import StatefulSet
-from pulumi_kubernetes.core.v1 import Secret, Service
+from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.access import get_workload
@@ -24,6 +23,7 @@ from infra.cluster.disruption_budget import create_disruption_budget
 from infra.cluster.experiment_decisions import ExperimentDecisions, ExperimentDecisionsArgs
 from infra.cluster.experiment_routes import ExperimentRoutes, ExperimentRoutesArgs
 from infra.cluster.flows import Flow, select_workload
+from infra.cluster.http_service import HTTP, create_service, create_service_monitor
 from infra.cluster.lifecycle import IMAGE_USER, MODELS
 from infra.cluster.storage import STORAGE_CLASS
 from infra.contract import Foundation
@@ -32,6 +32,7 @@ from infra.core.component import Component, StackContext
 IMAGE = "experiment"
 CONFIG_MAP = "experiments"  # with the key `experiments.yaml`; the GitOps repository's
 ROUTER_PORT, WRITER_PORT = 8000, 8080
+_WRITER = {"name": "writer", "port": WRITER_PORT, "targetPort": "writer", "protocol": "TCP"}
 
 _WORKLOAD = get_workload("experiment-router")
 ROUTER = select_workload(_WORKLOAD)
@@ -75,10 +76,10 @@ class Experiments(Component):
             return
         replicas = args.context.settings.resilience.replicas
         # Each waits for the other: a Service is there once it has endpoints.
-        service = self._create_service()
+        service = create_service(_NAME, _NAMESPACE, _LABELS, self.child_options(), (HTTP, _WRITER))
         self._create_stateful_set(replicas, key)
         create_disruption_budget(_NAME, _NAMESPACE, replicas, _LABELS, self.child_options())
-        self._create_monitor()
+        create_service_monitor(_NAME, _NAMESPACE, _LABELS, self.child_options(), ("http", "writer"))
         routes = ExperimentRoutesArgs(args.context, args.foundation.secrets, _NAME)
         ExperimentRoutes(f"{name}-routes", routes, self.child_options(depends_on=[service]))
         decisions = ExperimentDecisionsArgs(args.context, args.foundation, self._image, CONFIG_MAP)
@@ -87,28 +88,12 @@ class Experiments(Component):
 
     @property
     def _image(self) -> pulumi.Output[str]:
-        prefix = self._args.foundation.registry.image_prefix
-        return pulumi.Output.format("{}{}@{}", prefix, IMAGE, self._args.context.settings.images.experiment)
+        return self._args.foundation.registry.locate(IMAGE, self._args.context.settings.images.experiment)
 
     def _create_key(self) -> Secret:
         key = random.RandomPassword(USER_ID_KEY, length=48, special=False, opts=self.child_options())
         content = {"user_id_key": key.result}
         return Secret(USER_ID_KEY, metadata=_metadata(USER_ID_KEY), string_data=content, opts=self.child_options())
-
-    def _create_service(self) -> Service:
-        return Service(
-            _NAME,
-            metadata=_metadata(_NAME, _LABELS),
-            spec={
-                "type": "ClusterIP",
-                "selector": dict(_LABELS),
-                "ports": [
-                    {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"},
-                    {"name": "writer", "port": WRITER_PORT, "targetPort": "writer", "protocol": "TCP"},
-                ],
-            },
-            opts=self.child_options(),
-        )
 
     def _create_stateful_set(self, replicas: int, key: Secret) -> None:
         claim = {
@@ -204,19 +189,6 @@ class Experiments(Component):
             ],
             **pod_values.probe(port[0]),
         }
-
-    def _create_monitor(self) -> None:
-        CustomResource(
-            f"{_NAME}-monitor",
-            api_version="monitoring.coreos.com/v1",
-            kind="ServiceMonitor",
-            metadata=_metadata(_NAME),
-            spec={
-                "selector": {"matchLabels": dict(_LABELS)},
-                "endpoints": [{"port": port, "path": "/metrics"} for port in ("http", "writer")],
-            },
-            opts=self.child_options(),
-        )
 
 
 def _metadata(name: str, labels: Mapping[str, str] | None = None) -> ObjectMetaArgs:

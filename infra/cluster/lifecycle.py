@@ -16,7 +16,7 @@ import pulumi_random as random
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.batch.v1 import Job
-from pulumi_kubernetes.core.v1 import Secret, Service
+from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.access import Workload, get_workload
@@ -26,6 +26,7 @@ from infra.cluster.external_secrets import create_external_secret
 from infra.cluster.flows import Flow, Place, Pods, select_workload
 from infra.cluster.gateway import GATEWAY
 from infra.cluster.gitops import find_path
+from infra.cluster.http_service import create_service
 from infra.cluster.namespaces import GATEWAY as GATEWAY_NAMESPACE
 from infra.cluster.namespaces import MONITORING
 from infra.contract import DatabaseContract, Foundation
@@ -137,7 +138,7 @@ class Lifecycle(Component):
         database = self._create_database(generated)
         replicas = args.context.settings.resilience.replicas
         self._create_deployment(RECEIVER, replicas, [database])
-        self._create_receiver_service()
+        create_service(RECEIVER.name, _NAMESPACE, RECEIVER.labels, self.child_options())
         create_disruption_budget(RECEIVER.name, _NAMESPACE, replicas, RECEIVER.labels, self.child_options())
         # One each: the processes are safe beside others of their kind, but no faster.
         for process in (WORKER, CONTROLLER):
@@ -232,8 +233,7 @@ class Lifecycle(Component):
 
     @property
     def _image(self) -> pulumi.Output[str]:
-        prefix = self._args.foundation.registry.image_prefix
-        return pulumi.Output.format("{}{}@{}", prefix, IMAGE, self._args.context.settings.images.promotion)
+        return self._args.foundation.registry.locate(IMAGE, self._args.context.settings.images.promotion)
 
     @property
     def _secret_names(self) -> Sequence[str]:
@@ -260,18 +260,6 @@ class Lifecycle(Component):
             "PROMOTION_SECRETS_DIR": _SECRETS_PATH,
             **process.environment,
         }
-
-    def _create_receiver_service(self) -> None:
-        Service(
-            RECEIVER.name,
-            metadata=_metadata(RECEIVER.name, RECEIVER.labels),
-            spec={
-                "type": "ClusterIP",
-                "selector": dict(RECEIVER.labels),
-                "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
-            },
-            opts=self.child_options(),
-        )
 
     def _create_monitor(self) -> None:
         """Of pods, because only the receiver has a Service."""

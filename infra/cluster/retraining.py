@@ -12,10 +12,9 @@ from typing import Any
 
 import pulumi
 import pulumi_random as random
-from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.batch.v1 import CronJob
-from pulumi_kubernetes.core.v1 import ConfigMap, Secret, Service, ServiceAccount
+from pulumi_kubernetes.core.v1 import ConfigMap, Secret, ServiceAccount
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.rbac.v1 import Role, RoleBinding
 
@@ -25,6 +24,7 @@ from infra.cluster.alert_receivers import ALERTMANAGER
 from infra.cluster.disruption_budget import create_disruption_budget
 from infra.cluster.drift import CHECK
 from infra.cluster.flows import Flow, Place, Pods, select_workload
+from infra.cluster.http_service import create_service, create_service_monitor
 from infra.cluster.lifecycle import IMAGE, IMAGE_USER
 from infra.cluster.namespaces import MONITORING
 from infra.cluster.retraining_access import (
@@ -39,7 +39,7 @@ from infra.cluster.retraining_access import (
 from infra.cluster.training_job import TRAINING_IMAGE, build_job
 from infra.contract import Foundation
 from infra.core.component import Component, StackContext
-from infra.people import Service as PublicService
+from infra.people import Service
 
 SCHEDULE = "0 2 * * *"
 
@@ -93,18 +93,17 @@ class Retraining(Component):
         needed = [account, *self._allow(), *self._create_tokens(), self._create_template()]
         self._create_deployment(replicas, needed)
         create_disruption_budget(_NAME, _NAMESPACE, replicas, _LABELS, self.child_options())
-        self._create_service()
-        self._create_monitor()
+        create_service(_NAME, _NAMESPACE, _LABELS, self.child_options())
+        create_service_monitor(_NAME, _NAMESPACE, _LABELS, self.child_options())
         self._create_schedule(needed)
         self.register_outputs({})
 
     def _warn(self, image: str) -> None:
         if image:
             # Not an error: the first deployment of a stack creates the registry that the image is pushed to.
-            pulumi.log.warn(
+            self.warn(
                 f"No model is retrained: images.{image} is not set. Build platform/lifecycle/images/{image}, push it "
-                f"to the stack's registry, and set images.{image} to its digest.",
-                self,
+                f"to the stack's registry, and set images.{image} to its digest."
             )
 
     def _allow(self) -> Sequence[pulumi.Resource]:
@@ -134,7 +133,9 @@ class Retraining(Component):
         ]
 
     def _create_template(self) -> ConfigMap:
-        job = build_job(self._args.foundation, self._image(TRAINING_IMAGE, self._settings.images.training))
+        job = build_job(
+            self._args.foundation, self._args.foundation.registry.locate(TRAINING_IMAGE, self._settings.images.training)
+        )
         return ConfigMap(
             _TEMPLATE,
             metadata=_metadata(_TEMPLATE),
@@ -184,7 +185,7 @@ class Retraining(Component):
         folders = {"tmp": "/tmp", "secrets": _SECRETS, **mounts}  # noqa: S108 the container's
         return {
             "name": _NAME,
-            "image": self._image(IMAGE, self._settings.images.promotion),
+            "image": self._args.foundation.registry.locate(IMAGE, self._settings.images.promotion),
             "args": ["lifecycle.retraining", command],
             "env": [
                 {"name": name, "value": value}
@@ -228,33 +229,8 @@ class Retraining(Component):
             "RETRAINING_NAMESPACE": _TRAINING.namespace,
             "RETRAINING_API_CREDENTIALS": _CREDENTIALS,
             "RETRAINING_STACK": context.naming.stack,
-            "RETRAINING_RUN_URL": f"https://{PublicService.MLFLOW}.{context.naming.domain}/#/runs/{{run}}",
+            "RETRAINING_RUN_URL": f"https://{Service.MLFLOW}.{context.naming.domain}/#/runs/{{run}}",
         }
-
-    def _image(self, name: str, digest: str) -> pulumi.Output[str]:
-        return pulumi.Output.format("{}{}@{}", self._args.foundation.registry.image_prefix, name, digest)
-
-    def _create_service(self) -> None:
-        Service(
-            _NAME,
-            metadata=_metadata(_NAME, _LABELS),
-            spec={
-                "type": "ClusterIP",
-                "selector": _LABELS,
-                "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
-            },
-            opts=self.child_options(),
-        )
-
-    def _create_monitor(self) -> None:
-        CustomResource(
-            f"{_NAME}-monitor",
-            api_version="monitoring.coreos.com/v1",
-            kind="ServiceMonitor",
-            metadata=_metadata(_NAME),
-            spec={"selector": {"matchLabels": _LABELS}, "endpoints": [{"port": "http", "path": "/metrics"}]},
-            opts=self.child_options(),
-        )
 
 
 # What a pod's automatic mount has, for the one container that asks the API server.
