@@ -261,5 +261,6 @@ def test_without_an_image_nothing_is_deployed_and_it_is_said(monkeypatch: pytest
 def test_without_models_nothing_is_deployed_and_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     warnings: list[str] = []
     monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
     assert list_objects(declare(retraining={})) == []
     assert warnings == []
