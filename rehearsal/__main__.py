@@ -10,6 +10,7 @@ from collections.abc import Callable
 from kernel.command_line import add_confirm_option
 from rehearsal import commands, stack_rehearsal
 from rehearsal.console import UserError, info
+from rehearsal.interrupts import interrupt_on_termination
 from rehearsal.machine_faults import describe_os_error
 from rehearsal.process_environment import configure_process
 
@@ -35,6 +36,7 @@ def main() -> int:
     arguments = parser.parse_args()
     os.umask(os.umask(0) & ~0o700)  # a umask that takes a user's own rights makes files that nobody can use
     configure_process()
+    interrupt_on_termination()
     try:
         return _COMMANDS[arguments.command](arguments)
     except UserError as error:

@@ -13,7 +13,8 @@ from argparse import Namespace
 from kernel.protection import explain_protection
 from kernel.rehearsals import REHEARSED_STACK
 from rehearsal.console import UserError, info, warn
-from rehearsal.engine_runs import interrupts_left_to_child, read_engine, run_engine
+from rehearsal.engine_runs import read_engine, run_engine
+from rehearsal.interrupts import interrupts_left_to_child
 from rehearsal.polling import wait_until
 from rehearsal.preparation import preparing
 from rehearsal.scenarios import model_lifecycle

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from kernel.engine_progress import NO_DOTS, report_waits, shows_progress
 from rehearsal.console import UserError, info
+from rehearsal.interrupts import interrupts_left_to_child
 from rehearsal.session import Rehearsal
 
 
@@ -46,14 +46,3 @@ def read_engine(rehearsal: Rehearsal, command: Sequence[str], environment: Mappi
     if reply.returncode != 0:
         raise UserError(f"`pulumi {' '.join(command)}` failed: {reply.stderr.strip()}")
     return reply.stdout
-
-
-@contextmanager
-def interrupts_left_to_child() -> Iterator[list[int]]:
-    """Ctrl-C goes to the whole group: the child decides what to do, and this process waits for it."""
-    received: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
-    try:
-        yield received
-    finally:
-        signal.signal(signal.SIGINT, before)

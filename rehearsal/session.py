@@ -32,6 +32,7 @@ from rehearsal.engine.workspace import Workspace
 from rehearsal.folder import LockedError, RehearsalFolder
 from rehearsal.gitops_repository import GitOpsRepository
 from rehearsal.helm import charts, cli
+from rehearsal.interrupts import termination_as_interrupt
 from rehearsal.kubernetes import cluster
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.kubernetes.control_plane import programs
@@ -198,18 +199,25 @@ class Rehearsal:
         changes = arguments[0] in CHANGING_COMMANDS
         if changes:
             self.files.unsaved.touch()
-        run = subprocess.run(
-            # The engine itself: the environment's `pulumi` starts Python first.
-            [str(pulumi_cli.engine()), *arguments],
-            cwd=self.workspace.folder,
-            env={**environment, **(SAVE_AT_END if changes else {})},
-            capture_output=quiet,
-            text=True,
-            check=False,
-        )
-        if changes and run.returncode >= 0:  # otherwise it was killed
+        # The engine itself: the environment's `pulumi` starts Python first.
+        command = [str(pulumi_cli.engine()), *arguments]
+        output = subprocess.PIPE if quiet else None
+        saving = SAVE_AT_END if changes else {}
+        with (
+            subprocess.Popen(
+                command,
+                cwd=self.workspace.folder,
+                env={**environment, **saving},
+                stdout=output,
+                stderr=output,
+                text=True,
+            ) as process,
+            termination_as_interrupt(process),
+        ):
+            stdout, stderr = process.communicate()
+        if changes and process.returncode >= 0:  # otherwise it was killed
             self.files.unsaved.unlink()
-        return run
+        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
     def _run_cluster(self, state: StateStore, controllers: Mapping[str, Path]) -> AbstractContextManager[Cluster]:
         return cluster.run_cluster(self.files.cluster, state, controllers, self.project.given_secrets)

@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of an update, on a project of a few resources.
+"""Ctrl-C, or the signal by which CI ends a command, in the middle of an update, on a project of a few resources.
 
 Proves that a rehearsal which is interrupted leaves no process behind, says how to go on, and goes on where it was. The
 engine, the language host and the control plane are those of a large stack; tests/soak interrupts and kills the runs of
@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,12 +58,23 @@ def folder(tmp_path: Path) -> Path:
     return create_project(tmp_path / "letters", FILES)
 
 
-def test_ctrl_c_leaves_no_process_and_the_next_run_goes_on(folder: Path) -> None:
+def press_ctrl_c(run: subprocess.Popen[str]) -> None:
+    os.killpg(run.pid, signal.SIGINT)
+
+
+def terminate(run: subprocess.Popen[str]) -> None:
+    run.terminate()
+
+
+@pytest.mark.parametrize("end", [press_ctrl_c, terminate])
+def test_an_ended_run_leaves_no_process_and_the_next_one_goes_on(
+    folder: Path, end: Callable[[subprocess.Popen[str]], None]
+) -> None:
     (folder / "held").touch()
     run = start_up(folder)
     eventually(lambda: created(folder) == ["first"], TIMEOUT)
     programs_at_work = list_programs(folder)
-    os.killpg(run.pid, signal.SIGINT)
+    end(run)
     output, _ = run.communicate(timeout=TIMEOUT)
 
     assert {tool.command for tool in programs.PROCESSES} <= programs_at_work
