@@ -24,7 +24,7 @@ UNKNOWN := $(strip $(foreach name,$(filter-out $(NEW_STACK_ARGUMENTS),$(OVERRIDE
 $(if $(UNKNOWN),$(error This Makefile reads no variable '$(UNKNOWN)'; they are written in capitals, as in STACK=aws-dev))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle observability lock bench bench-lifecycle bench-experiment
+.PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle observability lock bench bench-first bench-lifecycle bench-experiment
 
 help: ## List the targets
 	@echo "make <target> [STACK=<stack>], by default azure-dev"
@@ -137,6 +137,9 @@ lock: $(READY) ## Compile each requirements.txt from requirements.in or the life
 
 bench: $(READY) ## Measure time and memory of rehearsals; writes docs/benchmarks.md
 	@$(PYTHON) -m rehearsal.benchmark
+
+bench-first: $(READY) ## Measure the first rehearsal of a fresh clone with empty caches; writes docs/benchmarks-first.md
+	@$(PYTHON) -m rehearsal.first_run_benchmark
 
 bench-lifecycle: $(LIFECYCLE_READY) ## Measure serving, promotion and the experiment router; writes docs/benchmarks-lifecycle.md
 	@cd $(LIFECYCLE) && .venv/bin/python -m bench "$(CURDIR)/docs/benchmarks-lifecycle.md"
