@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kernel.paths import look_up
-from kernel.values import ABSENT, Truth, all_hold, any_holds, as_list
+from kernel.values import ABSENT, UNKNOWN, Truth, all_hold, any_holds, as_list
 from policies.engine.expectations import any_matches
 from policies.engine.findings import Props
 
@@ -52,7 +52,8 @@ def allows_every_verb(rule: Props) -> Truth:
 
 def is_unnamed(rule: Props) -> bool:
     """Whether a rule is not limited to objects of certain names."""
-    return look_up(rule, "resourceNames") in (ABSENT, [])
+    names = as_list(look_up(rule, "resourceNames"))
+    return not any(name is UNKNOWN or (isinstance(name, str) and name) for name in names)
 
 
 def _covers(rule: Props, element: str, wanted: str) -> Truth:
@@ -66,4 +67,4 @@ def _matches_resource(pattern: Any, resource: str) -> bool:
     """
     name, _, subresource = resource.partition("/")
     patterns = {"*", resource} | ({f"*/{subresource}", f"{name}/*", "*/*"} if subresource else set())
-    return pattern in patterns
+    return isinstance(pattern, str) and pattern in patterns

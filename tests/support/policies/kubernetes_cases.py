@@ -249,9 +249,8 @@ CASES: dict[str, Cases] = {
         INGRESS,
         "spec.tls",
         good=([{"secretName": "front"}],),
-        bad=([],),
+        bad=([], [{}], ["text"]),
         absent="fails",
-        unknown="passes",
         other=INGRESS_CLASS,
     ),
     "k8s-config-map-secrets": resource_cases(
