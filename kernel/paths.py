@@ -79,8 +79,8 @@ def look_up(values: Any, path: str | Path, default: Any = ABSENT) -> Any:
 def each_value(values: Any, path: str | Path) -> Iterator[tuple[str, Any]]:
     """Every value at a path such as `rules[*].name`, each with its own path: `rules[0].name`.
 
-    A missing or an unknown list is reported once, as ABSENT with the requested path or as UNKNOWN with the list's
-    path; an empty list yields nothing. Where `[*]` meets a single value, that counts as a list of one: providers
+    A missing or an empty list is reported once, as ABSENT with the requested path; an unknown one as UNKNOWN with its
+    own path. Where `[*]` meets a single value, that counts as a list of one: providers
     bridged from Terraform flatten lists that can hold one item only.
     """
     return _walk(values, _steps(path), ())
@@ -101,7 +101,10 @@ def _walk(value: Any, steps: Path, here: Path) -> Iterator[tuple[str, Any]]:
     elif value is ABSENT:
         yield format_path(here + steps), ABSENT
     elif steps[0] == EVERY:
-        for index, item in enumerate(as_list(value)):
+        items = as_list(value)
+        if not items:
+            yield format_path(here + steps), ABSENT
+        for index, item in enumerate(items):
             yield from _walk(item, steps[1:], (*here, index))
     else:
         yield from _walk(_child(value, steps[0]), steps[1:], (*here, steps[0]))

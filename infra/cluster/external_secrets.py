@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+from pulumi_kubernetes.rbac.v1 import Role, RoleBinding
 
 from infra.access import get_workload
 from infra.cluster.flows import Flow, Place, Pods
@@ -52,9 +53,29 @@ class ExternalSecrets(Component):
             kind="ClusterSecretStore",
             metadata=ObjectMetaArgs(name=SECRET_STORE, annotations=WAIT_UNTIL_READY),
             spec={"provider": args.foundation.secrets.store_provider},
-            opts=self.child_options(depends_on=[release]),
+            opts=self.child_options(depends_on=[release, self._allow_own_tokens()]),
         )
         self.register_outputs({"store": SECRET_STORE})
+
+    def _allow_own_tokens(self) -> pulumi.Resource:
+        """Let the operator create tokens of its own service account, which a store may name as its identity."""
+        name = "external-secrets-tokens"
+        metadata = ObjectMetaArgs(name=name, namespace=_WORKLOAD.namespace)
+        rule = {
+            "apiGroups": [""],
+            "resources": ["serviceaccounts/token"],
+            "resourceNames": [_WORKLOAD.service_account],
+            "verbs": ["create"],
+        }
+        role = Role(name, metadata=metadata, rules=[rule], opts=self.child_options())
+        binding: pulumi.Resource = RoleBinding(
+            name,
+            metadata=metadata,
+            role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            subjects=[{"kind": "ServiceAccount", "name": _WORKLOAD.service_account, "namespace": _WORKLOAD.namespace}],
+            opts=self.child_options(depends_on=[role]),
+        )
+        return binding
 
 
 def create_external_secret(
@@ -102,6 +123,8 @@ def _values(args: ExternalSecretsArgs) -> Mapping[str, Any]:
         "livenessProbe": {"enabled": True},
         "readinessProbe": {"enabled": True},
         "serviceAccount": {"create": False, "name": _WORKLOAD.service_account},
+        # The chart's default lets the operator act as any service account; it may act as its own, by a role beside it.
+        "rbac": {"serviceAccountTokenCreate": False},
         "podLabels": dict(identity.pod_labels),
         "serviceMonitor": {"enabled": True},
         # Only stores and secrets: no other workload pushes secrets into the cloud, or generates them in the cluster.

@@ -4,7 +4,7 @@ import ipaddress
 from typing import Any
 
 from kernel.paths import look_up
-from kernel.values import ABSENT
+from kernel.values import as_list
 from policies.engine.expectations import check_each
 from policies.engine.findings import Findings, Props
 
@@ -23,6 +23,15 @@ def is_whole_internet(address: Any) -> bool:
     return network.prefixlen < 8 and not network.is_private
 
 
+def is_range(address: Any) -> bool:
+    """Whether a value is an address or a range of addresses."""
+    try:
+        ipaddress.ip_network(address if isinstance(address, str) else "", strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 def has_admin_port(first: Any, last: Any) -> bool:
     """Whether a range of ports includes SSH or RDP. Clouds refuse ranges that are not numbers."""
     try:
@@ -35,9 +44,12 @@ def expect_narrow_ranges(props: Props, path: str) -> Findings:
     """Require address ranges at `path` that admit clients to a public API server, and none that admits everyone."""
 
     def check(where: str, address: Any) -> Findings:
-        if is_whole_internet(address):
+        if not is_range(address):
+            yield f"{where} must be an address range"
+        elif is_whole_internet(address):
             yield f"{where} must not admit the whole Internet"
 
-    if look_up(props, path) in (ABSENT, []):
+    listed = look_up(props, path)
+    if not as_list(listed):
         yield f"{path} must list address ranges, otherwise the public API server accepts connections from anywhere"
     yield from check_each(props, f"{path}[*]", check)

@@ -51,14 +51,24 @@ class Control:
     over_stack: bool
 
     def evaluate(self, props: Props, configured: Mapping[str, Any] | None = None) -> list[Finding]:
-        """The findings of a control over single resources on one of them."""
-        return list(self._call(props, configured))
+        """The findings of a control over single resources on one of them.
+
+        A control that fails itself has not found a resource compliant: that is a violation too.
+        """
+        try:
+            return list(self._call(props, configured))
+        except Exception as error:
+            return [_describe_failure(error)]
 
     def evaluate_stack(
         self, stack: Stack, configured: Mapping[str, Any] | None = None
     ) -> list[tuple[Resource, Finding]]:
-        """The findings of a stack control on all resources together."""
-        return list(self._call(stack, configured))
+        """The findings of a stack control on all resources together; see `evaluate`."""
+        try:
+            return list(self._call(stack, configured))
+        except Exception as error:
+            judged = [resource for resource in stack if self.applies_to(resource.type)]
+            return [(resource, _describe_failure(error)) for resource in judged]
 
     @property
     def mandatory(self) -> bool:
@@ -77,3 +87,8 @@ class Control:
             return self.function(subject)
         defaults = {name: setting.default for name, setting in self.settings.items()}
         return self.function(subject, {**defaults, **(configured or {})})
+
+
+def _describe_failure(error: Exception) -> str:
+    """A finding that says that a control failed, without the error's text, in which there may be a secret value."""
+    return f"could not be judged, because of a fault of this control ({type(error).__name__}): please report it"

@@ -39,7 +39,7 @@ def one_of(*allowed: str) -> Requirement:
 def none_of(text: str, *refused: str) -> Requirement:
     """The value is none of these strings, in any case. `text` does not repeat them, as one may be the actual value."""
     lowered = {word.lower() for word in refused}
-    return Requirement(text, lambda value: str(value).lower() not in lowered)
+    return Requirement(text, lambda value: isinstance(value, str) and value != "" and value.lower() not in lowered)
 
 
 def at_least(minimum: float) -> Requirement:
@@ -67,10 +67,10 @@ def expect(props: object, path: str, requirement: Requirement, risk: str, *, abs
             yield f"{where} {requirement.text}, otherwise {risk}"
 
 
-def expect_set(props: object, path: str, risk: str) -> Findings:
-    """Require that something is set. An unknown value will be set to something, so it counts."""
+def expect_set(props: object, path: str, risk: str, shape: type = str) -> Findings:
+    """Require that something of a shape is set. An unknown value will be set to something, so it counts."""
     for where, value in each_value(props, path):
-        if value is ABSENT or value in ("", [], {}):
+        if value is not UNKNOWN and not (isinstance(value, shape) and value):
             yield f"{where} must be set, otherwise {risk}"
 
 

@@ -1,6 +1,7 @@
 """AWS CloudTrail: API activity is recorded in every region, and the record cannot be altered unnoticed."""
 
-from policies.engine.expectations import IS_TRUE, expect, expect_set
+from policies.controls.aws.customer_keys import expect_customer_key
+from policies.engine.expectations import IS_TRUE, expect
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
@@ -52,4 +53,4 @@ def validation(props: Props) -> Findings:
     references=("CKV_AWS_35", "FSBP CloudTrail.2", "AWS-0015", "CIS-AWS6 4.5"),
 )
 def kms(props: Props) -> Findings:
-    yield from expect_set(props, "kmsKeyId", "everyone who can read the bucket can read the logs")
+    yield from expect_customer_key(props, "kmsKeyId", "everyone who can read the bucket can read the logs")

@@ -1,6 +1,7 @@
 """Amazon DynamoDB: the tables of experiments."""
 
-from policies.engine.expectations import IS_TRUE, expect, expect_set
+from policies.controls.aws.customer_keys import expect_customer_key
+from policies.engine.expectations import IS_TRUE, expect
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
@@ -31,6 +32,6 @@ def kms(props: Props) -> Findings:
     yield from expect(
         props, "serverSideEncryption.enabled", IS_TRUE, "the table is not encrypted with a customer-managed key"
     )
-    yield from expect_set(
+    yield from expect_customer_key(
         props, "serverSideEncryption.kmsKeyArn", "the table is not encrypted with a customer-managed key"
     )

@@ -3,13 +3,13 @@
 from kernel.paths import look_up
 from kernel.values import UNKNOWN, as_list
 from policies.controls.addresses import expect_narrow_ranges
+from policies.controls.aws.customer_keys import expect_customer_key
 from policies.engine.expectations import (
     IS_FALSE,
     IS_TRUE,
     Requirement,
     at_most,
     expect,
-    expect_set,
     one_of,
     pass_if_any,
 )
@@ -57,7 +57,9 @@ def private_endpoint(props: Props) -> Findings:
     references=("CKV_AWS_58", "FSBP EKS.3", "AWS-0039", "CIS-EKS 5.3.1"),
 )
 def secrets_encryption(props: Props) -> Findings:
-    yield from expect_set(props, "encryptionConfig.provider.keyArn", "everyone who can read etcd can read the secrets")
+    yield from expect_customer_key(
+        props, "encryptionConfig.provider.keyArn", "everyone who can read etcd can read the secrets"
+    )
     yield from expect(
         props,
         "encryptionConfig.resources",

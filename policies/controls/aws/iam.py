@@ -1,9 +1,20 @@
 """AWS IAM: no policy grants everything, no role trusts everyone."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from kernel.iam import Statement
+from kernel.values import as_list
 from policies.controls.aws.policy_statements import check_statements, trusts_everyone
+from policies.controls.aws.statement_meaning import (
+    covers_action,
+    covers_every_action,
+    covers_every_resource,
+    covers_every_role,
+    covers_whole_service,
+    limits_audience,
+    limits_subject,
+)
 from policies.engine.expectations import Requirement, expect
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
@@ -30,10 +41,6 @@ def _check_policies(props: Props, find_problem: Callable[[Statement], str | None
         yield from check_statements(props, path, find_problem)
 
 
-def _covers_every_resource(statement: Statement) -> bool:
-    return "*" in statement.resources or statement.has("NotResource")
-
-
 @control(
     "aws-iam-administrator",
     title="No policy allows every action on every resource",
@@ -47,8 +54,7 @@ def administrator(props: Props) -> Findings:
 
 
 def _allows_everything(statement: Statement) -> str | None:
-    every_action = {"*", "*:*"} & set(statement.actions) or statement.has("NotAction")
-    allowed = every_action and _covers_every_resource(statement)
+    allowed = covers_every_action(statement) and covers_every_resource(statement)
     return "must not allow every action on every resource" if allowed else None
 
 
@@ -65,7 +71,8 @@ def service_wildcard(props: Props) -> Findings:
 
 
 def _allows_whole_service(statement: Statement) -> str | None:
-    whole = any(str(action).endswith(":*") for action in statement.actions)
+    # What allows everything is reported by aws-iam-administrator.
+    whole = covers_whole_service(statement) and not _allows_everything(statement)
     return "must not allow every action of a service" if whole else None
 
 
@@ -82,7 +89,7 @@ def pass_role(props: Props) -> Findings:
 
 
 def _passes_any_role(statement: Statement) -> str | None:
-    passes = statement.names_action("iam:PassRole") is True and _covers_every_resource(statement)
+    passes = covers_action(statement, "iam:PassRole") and covers_every_role(statement)
     return "must not allow iam:PassRole on every role, otherwise its holder can act as any of them" if passes else None
 
 
@@ -112,19 +119,30 @@ def oidc_trust(props: Props) -> Findings:
 
 def _trusts_whole_provider(statement: Statement) -> str | None:
     principal = statement.elements.get("Principal")
-    if not isinstance(principal, Mapping) or "Federated" not in principal:
-        return None
-    restricted = {
-        condition.key.rpartition(":")[2]
-        for condition in statement.conditions
-        if condition.values and all(str(value).strip("*?:") for value in condition.values)
-    }
-    missing = [claim for claim in ("aud", "sub") if claim not in restricted]
+    providers = as_list(principal.get("Federated")) if isinstance(principal, Mapping) else []
+    conditions = statement.conditions
+    missing = []
+    if any(map(_needs_audience, providers)) and not any(
+        limits_audience(each, "aud", "app_id", "client_id") for each in conditions
+    ):
+        missing.append("aud")
+    if any(map(_needs_subject, providers)) and not any(map(limits_subject, conditions)):
+        missing.append("sub")
     return (
         f"must have a condition on {' and '.join(missing)}, otherwise any workload's token is accepted"
         if missing
         else None
     )
+
+
+def _needs_audience(provider: Any) -> bool:
+    """Whether a provider gives tokens to others too. SAML's is an organization's own."""
+    return ":saml-provider/" not in str(provider)
+
+
+def _needs_subject(provider: Any) -> bool:
+    """Whether a provider's tokens are workloads'. Those of Amazon Cognito are people's, of one pool by the audience."""
+    return _needs_audience(provider) and "cognito-identity.amazonaws.com" not in str(provider)
 
 
 @control(

@@ -23,7 +23,7 @@ def rotation(props: Props) -> Findings:
     spec = look_up(props, "customerMasterKeySpec")
     if spec is UNKNOWN:
         yield Undecided("customerMasterKeySpec")
-    elif spec in ("SYMMETRIC_DEFAULT", None) or not isinstance(spec, str):  # AWS rotates symmetric keys only
+    elif spec in ("SYMMETRIC_DEFAULT", "") or not isinstance(spec, str):  # AWS rotates symmetric keys only
         yield from expect(props, "enableKeyRotation", IS_TRUE, "the key material never changes")
 
 

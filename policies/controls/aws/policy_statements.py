@@ -1,44 +1,51 @@
-"""Checks on the statements of AWS policy documents, which are known only once every ARN in them is."""
+"""Checks on the statements of AWS policy documents, of which a preview may not know every ARN."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from kernel.iam import Statement, parse_document, statements
 from kernel.paths import each_value
-from kernel.values import ABSENT, UNKNOWN
+from kernel.values import ABSENT, UNKNOWN, as_list
+from policies.controls.aws.statement_meaning import concerns_everyone, with_unknowns_as
 from policies.engine.findings import Findings, Props, Undecided
 
-# Conditions on these keys limit the principal "*" to named callers, networks or resources.
-NARROWING_KEYS: Final = frozenset(
-    {
-        "aws:principalorgid",
-        "aws:principalaccount",
-        "aws:principalarn",
-        "aws:sourceaccount",
-        "aws:sourcearn",
-        "aws:sourcevpc",
-        "aws:sourcevpce",
-        "kms:calleraccount",
-    }
-)
+# What an unknown value may turn out to be: a name that somebody chose, or everything.
+_BEST: Final = "arn:aws:s3:::a-name-that-is-not-known-yet"
+_WORST: Final = "*"
 
 
 def check_statements(props: Props, path: str, find_problem: Callable[[Statement], str | None]) -> Findings:
-    """Report what `find_problem` returns for each Allow statement. An absent document allows nothing."""
+    """Report what `find_problem` returns for each Allow statement. An absent document allows nothing.
+
+    A statement with unknown values is undecided where its problem depends on them.
+    """
     for where, value in each_value(props, path):
         if value is UNKNOWN:
             yield Undecided(where)
-        elif value is not ABSENT and parse_document(value) is None:
-            yield f"{where} must be a policy document in JSON"
+        elif value is not ABSENT and not _is_document(value):
+            yield f"{where} must be a policy document in JSON with statements"
         else:
             for index, statement in enumerate(statements(value)):
-                problem = find_problem(statement) if statement.is_allow else None
-                if problem:
-                    yield f"{where}, statement {index}, {problem}"
+                yield from _check_statement(f"{where}, statement {index},", statement, find_problem)
+
+
+def _is_document(value: Any) -> bool:
+    document = parse_document(value)
+    if document is UNKNOWN or document is None:
+        return document is UNKNOWN
+    return all(each is UNKNOWN or isinstance(each, dict) for each in as_list(document.get("Statement")))
+
+
+def _check_statement(where: str, statement: Statement, find_problem: Callable[[Statement], str | None]) -> Findings:
+    if not statement.is_allow:
+        return
+    problem = find_problem(Statement(with_unknowns_as(_BEST, statement.elements)))
+    if problem:
+        yield f"{where} {problem}"
+    elif find_problem(Statement(with_unknowns_as(_WORST, statement.elements))):
+        yield Undecided(where.rstrip(","))
 
 
 def trusts_everyone(statement: Statement) -> str | None:
     """The problem of a statement whose principal is everyone, and that has no condition on whom that means."""
-    narrowed = NARROWING_KEYS & {condition.key.lower() for condition in statement.conditions}
-    everyone = "*" in statement.principals("AWS") and not narrowed
-    return "must name its principals, otherwise every AWS account has access" if everyone else None
+    return "must name its principals, otherwise every AWS account has access" if concerns_everyone(statement) else None

@@ -1,9 +1,12 @@
 """Amazon S3. Most settings of a bucket are resources of their own, so most controls here evaluate the whole stack."""
 
-from kernel.iam import Statement, statements
+from typing import Any
+
+from kernel.iam import Condition, Statement, statements
 from kernel.paths import look_up
 from kernel.values import UNKNOWN
 from policies.controls.aws.policy_statements import check_statements, trusts_everyone
+from policies.controls.aws.statement_meaning import covers_action, covers_resource
 from policies.engine.expectations import IS_TRUE, expect, none_of, one_of
 from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control, stack_control
@@ -134,17 +137,40 @@ def _expect_plain_http_denied(policy: Resource) -> Findings:
     document = look_up(policy.props, "policy")
     if document is UNKNOWN:
         yield Undecided(f"{policy.name}.policy")
-    elif not any(_denies_plain_http(statement) for statement in statements(document)):
-        yield "the bucket's policy must deny requests without TLS"
+    elif not any(_denies_plain_http(statement, look_up(policy.props, "bucket")) for statement in statements(document)):
+        yield "the bucket's policy must deny requests without TLS to the bucket and its objects"
 
 
-def _denies_plain_http(statement: Statement) -> bool:
+def _denies_plain_http(statement: Statement, bucket: Any) -> bool:
     # All conditions must hold together: a second one would let some unencrypted requests pass.
-    conditions = [
-        (condition.operator, condition.key.lower(), [str(value).lower() for value in condition.values])
-        for condition in statement.conditions
-    ]
-    on_plain_http = conditions == [("Bool", "aws:securetransport", ["false"])]
-    every_action = {"*", "s3:*"} & set(statement.actions)
-    everyone = statement.elements.get("Principal") in ("*", {"AWS": "*"})
-    return statement.is_deny and on_plain_http and bool(every_action) and everyone
+    on_plain_http = len(statement.conditions) == 1 and _holds_without_tls(statement.conditions[0])
+    everyone = statement.elements.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
+    return (
+        statement.is_deny
+        and on_plain_http
+        and everyone
+        and all(covers_action(statement, action) for action in ("s3:GetObject", "s3:PutObject", "s3:ListBucket"))
+        and _covers_bucket(statement, bucket)
+    )
+
+
+def _holds_without_tls(condition: Condition) -> bool:
+    """Whether a condition holds for each request without TLS, in which `s3:TlsVersion` is absent."""
+    operator, key = condition.operator.lower(), condition.key.lower()
+    values = [str(value).lower() for value in condition.values]
+    if key == "aws:securetransport":
+        return operator in ("bool", "boolifexists") and values == ["false"]
+    return key == "s3:tlsversion" and (operator, values == ["true"]) in (
+        ("numericlessthanifexists", False),
+        ("null", True),
+    )
+
+
+def _covers_bucket(statement: Statement, bucket: Any) -> bool:
+    """Whether a statement covers a bucket and its objects; an unknown name is taken for the right one."""
+    if not isinstance(bucket, str):
+        return True
+    name = bucket.removeprefix("arn:aws:s3:::")
+    arns = (f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/any-object")
+    unknown = any(each is UNKNOWN for each in statement.resources)
+    return unknown or all(covers_resource(statement, arn) for arn in arns)

@@ -1,7 +1,7 @@
 """AWS Secrets Manager: encryption and access."""
 
+from policies.controls.aws.customer_keys import expect_customer_key
 from policies.controls.aws.policy_statements import check_statements, trusts_everyone
-from policies.engine.expectations import expect_set
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
@@ -18,7 +18,7 @@ POLICY = ("aws:secretsmanager/secretPolicy:SecretPolicy",)
     references=("CKV_AWS_149", "AWS-0098"),
 )
 def kms(props: Props) -> Findings:
-    yield from expect_set(props, "kmsKeyId", "the secret is not encrypted with a customer-managed key")
+    yield from expect_customer_key(props, "kmsKeyId", "the secret is not encrypted with a customer-managed key")
 
 
 @control(

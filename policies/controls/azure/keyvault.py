@@ -1,6 +1,8 @@
 """Azure Key Vault: protection from deletion, authorization, network access, and rotation."""
 
-from policies.engine.expectations import IS_TRUE, expect, expect_set, one_of
+from kernel.paths import each_value
+from kernel.values import UNKNOWN
+from policies.engine.expectations import IS_TRUE, any_matches, expect, fail_if_all, one_of
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
@@ -64,8 +66,12 @@ def public_network(props: Props) -> Findings:
     title="Keys rotate automatically",
     severity="medium",
     types=KEY,
-    remedy="give the key a properties.rotationPolicy",
+    remedy="give the key a properties.rotationPolicy with a lifetime action of type rotate",
     references=("CIS-Azure5 8.3.9",),
 )
 def key_rotation(props: Props) -> Findings:
-    yield from expect_set(props, "properties.rotationPolicy", "the key is never replaced")
+    path = "properties.rotationPolicy.lifetimeActions"
+    kinds = (kind for _, kind in each_value(props, f"{path}[*].action.type"))
+    rotates = any_matches(kinds, lambda kind: str(kind).lower() == "rotate")
+    problem = "must have a lifetime action that rotates the key, otherwise it is never replaced"
+    yield from fail_if_all(path, [UNKNOWN if rotates is UNKNOWN else not rotates], problem)

@@ -72,13 +72,13 @@ def subnet_security_group(props: Props) -> Findings:
 
     def check(where: str, subnet: Any) -> Findings:
         if look_up(subnet, "name") not in MANAGED_SUBNETS:
-            for finding in expect_set(subnet, "networkSecurityGroup", risk):
+            for finding in expect_set(subnet, "networkSecurityGroup.id", risk):
                 yield f"{where}.{finding}"
 
     if look_up(props, "addressSpace") is not ABSENT:  # a network that declares its subnets inline
         yield from check_each(props, "subnets[*]", check)
     elif look_up(props, "subnetName") not in MANAGED_SUBNETS:
-        yield from expect_set(props, "networkSecurityGroup", risk)
+        yield from expect_set(props, "networkSecurityGroup.id", risk)
 
 
 @stack_control(

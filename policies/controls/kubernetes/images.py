@@ -30,7 +30,7 @@ REGISTRY_REMEDY = (
 
 
 def _has_fixed_tag(image: Any) -> bool:
-    name, _, digest = str(image).partition("@")
+    name, _, digest = image.partition("@") if isinstance(image, str) else ("", "", "")
     _, _, tag = name.rpartition("/")[2].partition(":")
     return bool(digest) or tag not in ("", "latest")
 
@@ -43,6 +43,8 @@ def require_registry(settings: Mapping[str, Any]) -> Requirement:
     patterns = [pattern.split("/", 1) for pattern in settings["allowed"]]
 
     def is_allowed(image: Any) -> bool:
+        if not isinstance(image, str) or not image:
+            return False
         # Host and path are matched separately: a star in a host must not match a slash.
         host, path = _full_name(image).split("/", 1)
         return any(fnmatchcase(host, where) and fnmatchcase(path, what) for where, what in patterns)
@@ -50,10 +52,10 @@ def require_registry(settings: Mapping[str, Any]) -> Requirement:
     return Requirement("must come from an allowed registry", is_allowed)
 
 
-def _full_name(image: Any) -> str:
+def _full_name(image: str) -> str:
     """The image's name with its registry. A first part without a dot or colon is a user of docker.io, as in Docker."""
-    first, slash, _ = str(image).partition("/")
+    first, slash, _ = image.partition("/")
     is_host = slash and ("." in first or ":" in first or first == "localhost")
     if is_host:
-        return str(image)
+        return image
     return f"docker.io/{image}" if slash else f"docker.io/library/{image}"

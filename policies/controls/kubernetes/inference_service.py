@@ -10,6 +10,7 @@ from typing import Any, Final
 from kernel.paths import each_value
 from kernel.values import ABSENT, UNKNOWN
 from policies.controls.kubernetes.images import ALLOWED, FIXED_TAG, REGISTRY_REMEDY, require_registry
+from policies.controls.kubernetes.pod_specs import IS_QUANTITY
 from policies.engine.expectations import Requirement, expect, expect_set
 from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control
@@ -80,10 +81,9 @@ def image_tag(props: Props) -> Findings:
     references=("CKV_K8S_10", "CKV_K8S_12", "CKV_K8S_13", "KSV-0015", "KSV-0016", "KSV-0018"),
 )
 def resources(props: Props) -> Findings:
-    not_empty = Requirement("must not be empty", bool)
     risk = "neither the scheduler nor the kubelet can reserve or limit what the container uses"
     for path in ("requests.cpu", "requests.memory", "limits.memory"):
-        yield from _expect_in_containers(props, f"resources.{path}", not_empty, risk)
+        yield from _expect_in_containers(props, f"resources.{path}", IS_QUANTITY, risk)
 
 
 def _expect_image(props: Props, requirement: Requirement, risk: str) -> Findings:

@@ -9,7 +9,13 @@ from typing import Any
 from kernel.paths import look_up
 from kernel.values import ABSENT, as_list
 from policies.controls.kubernetes.images import ALLOWED, FIXED_TAG, REGISTRY_REMEDY, require_registry
-from policies.controls.kubernetes.pod_specs import POD_KINDS, expect_effective, expect_in_containers, pod_spec_path
+from policies.controls.kubernetes.pod_specs import (
+    IS_QUANTITY,
+    POD_KINDS,
+    expect_effective,
+    expect_in_containers,
+    pod_spec_path,
+)
 from policies.engine.expectations import IS_FALSE, IS_TRUE, Requirement, check_each, expect
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
@@ -66,7 +72,10 @@ def privilege_escalation(props: Props) -> Findings:
     references=("CKV_K8S_23", "CKV_K8S_40", "KSV-0012", "KSV-0105", "PSS-restricted"),
 )
 def non_root(props: Props) -> Findings:
-    not_root = Requirement("must not be 0", lambda user: user != 0)
+    def is_user(user: Any) -> bool:
+        return user is ABSENT or (isinstance(user, int | float) and user is not True and user > 0)
+
+    not_root = Requirement("must be the number of a user other than 0", is_user)
     yield from expect_effective(props, "runAsNonRoot", IS_TRUE, "the container can run as root")
     yield from expect_effective(props, "runAsUser", not_root, "the container runs as root")
 
@@ -195,7 +204,6 @@ def image_registry(props: Props, settings: Mapping[str, Any]) -> Findings:
 def resources(props: Props) -> Findings:
     # Kubernetes refuses resources of ephemeral containers.
     lists = ("containers", "initContainers")
-    not_empty = Requirement("must not be empty", bool)
     risk = "neither the scheduler nor the kubelet can reserve or limit what the container uses"
     for path in ("requests.cpu", "requests.memory", "limits.memory"):
-        yield from expect_in_containers(props, f"resources.{path}", not_empty, risk, lists=lists)
+        yield from expect_in_containers(props, f"resources.{path}", IS_QUANTITY, risk, lists=lists)

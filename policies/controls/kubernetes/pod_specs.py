@@ -17,6 +17,9 @@ POD_KINDS: Final = (
     "kubernetes:batch/v1:Job",
     "kubernetes:batch/v1:CronJob",
 )
+IS_QUANTITY: Final = Requirement(
+    "must be a quantity", lambda value: isinstance(value, str | int | float) and value not in ("", True, False)
+)
 CONTAINER_LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
 
 

@@ -1,10 +1,11 @@
 """Kubernetes RBAC: no role or binding amounts to an administrator."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from kernel.paths import look_up
-from kernel.values import ABSENT, Truth, as_list
+from kernel.values import UNKNOWN, Truth, all_hold, any_holds
+from policies.controls.kubernetes.rbac_rules import allows_any, allows_every_verb, allows_everything, is_unnamed
 from policies.engine.expectations import any_matches, check_each, fail_if_all
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
@@ -17,17 +18,24 @@ BINDINGS = (
 )
 
 
-def _fail_rules(props: Props, conditions: Callable[[Props], list[Truth]], problem: str) -> Findings:
-    """Report the problem for every rule for which all conditions hold."""
+RBAC: Final = "rbac.authorization.k8s.io"
+READ: Final = ("get", "list", "watch")
+WRITE: Final = ("create", "update", "patch", "delete", "deletecollection")
+
+
+def _fail_rules(props: Props, condition: Callable[[Props], Truth], problem: str) -> Findings:
+    """Report the problem for every rule for which the condition holds."""
 
     def check(where: str, rule: Any) -> Findings:
-        yield from fail_if_all(where, conditions(rule), problem)
+        yield from fail_if_all(where, [condition(rule)], problem)
 
     yield from check_each(props, "rules[*]", check)
 
 
-def _includes(rule: Props, field: str, *names: str) -> Truth:
-    return any_matches(as_list(look_up(rule, field)), lambda value: value in names)
+def _but_not_everything(held: Truth, rule: Props) -> Truth:
+    """What a rule that allows everything allows too is reported once, by k8s-rbac-wildcard."""
+    everything = allows_everything(rule)
+    return all_hold((held, UNKNOWN if everything is UNKNOWN else not everything))
 
 
 @control(
@@ -36,28 +44,61 @@ def _includes(rule: Props, field: str, *names: str) -> Truth:
     severity="critical",
     types=ROLES,
     remedy="list the verbs and resources that are needed",
-    references=("CKV_K8S_49", "KSV-0044", "KSV-0045", "CIS 4.1.3"),
+    references=("KSV-0044", "CIS 4.1.3"),
 )
 def wildcard(props: Props) -> Findings:
-    def conditions(rule: Props) -> list[Truth]:
-        return [_includes(rule, "verbs", "*"), _includes(rule, "resources", "*")]
+    yield from _fail_rules(props, allows_everything, "must not allow every verb on every resource")
 
-    yield from _fail_rules(props, conditions, "must not allow every verb on every resource")
+
+@control(
+    "k8s-rbac-wildcard-verb",
+    title="Roles list the verbs that they allow",
+    severity="medium",
+    types=ROLES,
+    remedy="list the verbs that are needed",
+    references=("KSV-0045", "CIS 4.1.3"),
+)
+def wildcard_verb(props: Props) -> Findings:
+    def condition(rule: Props) -> Truth:
+        return _but_not_everything(allows_every_verb(rule), rule)
+
+    yield from _fail_rules(props, condition, "must not allow every verb, among which are those of later versions")
 
 
 @control(
     "k8s-rbac-cluster-admin",
-    title="No subject is bound to cluster-admin",
+    title="No subject is bound to an administrator's role",
     severity="critical",
     types=BINDINGS,
     remedy="bind a role with the permissions that are needed",
-    references=("KSV-0111", "CIS 4.1.1", "AzPolicy:cluster-admin"),
+    references=("CIS 4.1.1", "AzPolicy:cluster-admin"),
 )
 def cluster_admin(props: Props) -> Findings:
-    admin = any_matches([look_up(props, "roleRef.name")], lambda name: name == "cluster-admin")
+    # `admin` and `edit` are meant for RoleBindings: in each namespace they read secrets and run pods.
+    everywhere = look_up(props, "kind") == "ClusterRoleBinding"
+    roles = ("cluster-admin", "system:masters", *(("admin", "edit") if everywhere else ()))
+    admin = any_matches([look_up(props, "roleRef.name")], lambda name: name in roles)
     yield from fail_if_all(
-        "roleRef.name", [admin], "must not be cluster-admin, otherwise the subjects can do everything"
+        "roleRef.name", [admin], "must not be an administrator's role, otherwise the subjects can do everything"
     )
+
+
+@control(
+    "k8s-rbac-anonymous",
+    title="No role is bound to everybody",
+    severity="critical",
+    types=BINDINGS,
+    remedy="bind the role to named users, groups or service accounts",
+    references=("CIS 4.1.7", "CIS-EKS 4.1.7"),
+)
+def anonymous(props: Props) -> Findings:
+    everybody = ("system:anonymous", "system:unauthenticated", "system:authenticated", "system:serviceaccounts")
+
+    def check(where: str, subject: Any) -> Findings:
+        named = any_matches([look_up(subject, "name")], lambda name: name in everybody)
+        yield from fail_if_all(f"{where}.name", [named], "must not be everybody or every workload")
+
+    yield from check_each(props, "subjects[*]", check)
 
 
 @control(
@@ -65,38 +106,44 @@ def cluster_admin(props: Props) -> Findings:
     title="No role allows privilege escalation",
     severity="critical",
     types=ROLES,
-    remedy="remove the verbs escalate, bind and impersonate",
+    remedy="remove the verbs escalate, bind and impersonate, and the creation of service accounts' tokens",
     references=("CKV_K8S_157", "CKV_K8S_158", "KSV-0050", "CIS-EKS 4.1.8"),
 )
 def escalation(props: Props) -> Findings:
-    def conditions(rule: Props) -> list[Truth]:
-        return [_includes(rule, "verbs", "escalate", "bind", "impersonate")]
+    roles = [(RBAC, name) for name in ("roles", "clusterroles", "rolebindings", "clusterrolebindings")]
+    identities = [("", name) for name in ("users", "groups", "serviceaccounts")]
+
+    def condition(rule: Props) -> Truth:
+        allowed = any_holds(
+            (
+                allows_any(rule, ("escalate", "bind"), *roles),
+                allows_any(rule, ("impersonate",), *identities),
+                allows_any(rule, ("create",), ("", "serviceaccounts/token")) if is_unnamed(rule) else False,
+            )
+        )
+        return _but_not_everything(allowed, rule)
 
     yield from _fail_rules(
         props,
-        conditions,
+        condition,
         "must not allow privilege escalation, otherwise its subjects can extend their own permissions",
     )
 
 
 @control(
     "k8s-rbac-secrets",
-    title="No cluster role reads the secrets of every namespace",
+    title="No cluster role reads or changes the secrets of every namespace",
     severity="high",
     types=CLUSTER_ROLE,
     remedy="use a Role in the namespace, or name the secrets in resourceNames",
-    references=("CKV2_K8S_5", "KSV-0041", "CIS 4.1.2"),
+    references=("CKV2_K8S_5", "CIS 4.1.2"),
 )
 def secrets(props: Props) -> Findings:
-    def conditions(rule: Props) -> list[Truth]:
-        return [
-            _includes(rule, "apiGroups", "", "*"),
-            _includes(rule, "resources", "secrets", "*"),
-            _includes(rule, "verbs", "get", "list", "watch", "*"),
-            look_up(rule, "resourceNames") in (ABSENT, []),
-        ]
+    def condition(rule: Props) -> Truth:
+        allowed = allows_any(rule, (*READ, *WRITE), ("", "secrets"))
+        return _but_not_everything(allowed, rule) if is_unnamed(rule) else False
 
-    yield from _fail_rules(props, conditions, "must not read the secrets of every namespace")
+    yield from _fail_rules(props, condition, "must not read or change the secrets of every namespace")
 
 
 @control(
@@ -104,15 +151,22 @@ def secrets(props: Props) -> Findings:
     title="No role runs commands in pods or reaches kubelets",
     severity="high",
     types=ROLES,
-    remedy="remove pods/exec, pods/attach and nodes/proxy",
+    remedy="remove pods/exec, pods/attach, pods/ephemeralcontainers and nodes/proxy",
     references=("CKV2_K8S_2", "KSV-0047", "KSV-0053", "CIS-EKS 4.1.10"),
 )
 def exec_in_pods(props: Props) -> Findings:
-    def conditions(rule: Props) -> list[Truth]:
-        return [_includes(rule, "resources", "pods/exec", "pods/attach", "nodes/proxy")]
+    def condition(rule: Props) -> Truth:
+        allowed = any_holds(
+            (
+                allows_any(rule, ("get", "create"), ("", "pods/exec"), ("", "pods/attach")),
+                allows_any(rule, ("update", "patch"), ("", "pods/ephemeralcontainers")),
+                allows_any(rule, (*READ, *WRITE), ("", "nodes/proxy")),
+            )
+        )
+        return _but_not_everything(allowed, rule)
 
     yield from _fail_rules(
         props,
-        conditions,
+        condition,
         "must not allow commands in pods or access to kubelets, otherwise its subjects can act as other pods",
     )

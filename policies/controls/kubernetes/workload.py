@@ -1,11 +1,12 @@
 """Namespaces, services, ingresses and ConfigMaps."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from kernel.paths import look_up
-from kernel.values import ABSENT, UNKNOWN, as_list
+from kernel.values import UNKNOWN, as_list
 from policies.controls.kubernetes.plain_text_secrets import find_plain_text_secrets
-from policies.engine.expectations import Requirement, expect, expect_set, pass_if_any
+from policies.engine.expectations import Requirement, expect, pass_if_any
 from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control, stack_control
 from policies.engine.stack import Resource, Stack, StackFindings, of_type
@@ -81,7 +82,7 @@ def public_load_balancer(props: Props) -> Findings:
 
 def _expect_internal(annotations: Any) -> Findings:
     """Require an annotation that makes the load balancer an internal one."""
-    known = annotations if annotations not in (ABSENT, UNKNOWN) else {}
+    known = annotations if isinstance(annotations, Mapping) else {}
     if annotations is UNKNOWN or any(known.get(key) is UNKNOWN for key in INTERNAL_LOAD_BALANCER_ANNOTATIONS):
         yield Undecided("metadata.annotations")
     elif not any(str(known.get(key)).lower() == value for key, value in INTERNAL_LOAD_BALANCER_ANNOTATIONS.items()):
@@ -111,7 +112,11 @@ def external_ips(props: Props) -> Findings:
     references=("CIS 5.4.5", "AzPolicy:https-only"),
 )
 def ingress_tls(props: Props) -> Findings:
-    yield from expect_set(props, "spec.tls", "requests are not encrypted")
+    def is_named(entry: Any) -> bool:
+        return isinstance(entry, Mapping) and any(entry.get(key) for key in ("hosts", "secretName"))
+
+    names_hosts = Requirement("must name hosts or a secret", is_named)
+    yield from expect(props, "spec.tls[*]", names_hosts, "requests are not encrypted")
 
 
 @control(

@@ -173,6 +173,6 @@ CASES: dict[str, Cases] = {
         TRAIL, "enableLogFileValidation", good=(True,), bad=(False,), absent="fails", other=LAKE
     ),
     "aws-cloudtrail-kms": property_cases(
-        TRAIL, "kmsKeyId", good=(ARN,), bad=("",), absent="fails", unknown="passes", other=LAKE
+        TRAIL, "kmsKeyId", good=(ARN,), bad=("", "alias/aws/s3"), absent="fails", unknown="passes", other=LAKE
     ),
 }

@@ -133,6 +133,7 @@ CASES: dict[str, Cases] = {
         ],
         bad=[
             {"encryptionConfig": {"provider": {"keyArn": ARN}, "resources": []}},
+            {"encryptionConfig": {"provider": {"keyArn": f"{ARN}:alias/aws/eks"}, "resources": ["secrets"]}},
             {"encryptionConfig": {"provider": {}, "resources": ["secrets"]}},
         ],
         absent=("fails", {}),

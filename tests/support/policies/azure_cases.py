@@ -225,9 +225,8 @@ CASES: dict[str, Cases] = {
         KEY,
         "properties.rotationPolicy",
         good=({"lifetimeActions": [{"action": {"type": "rotate"}}]},),
-        bad=({},),
+        bad=({}, {"lifetimeActions": []}, {"lifetimeActions": [{"action": {"type": "notify"}}]}),
         absent="fails",
-        unknown="passes",
         other=VAULT,
     ),
     "azure-cosmos-public-network": property_cases(

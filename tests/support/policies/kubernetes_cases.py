@@ -30,6 +30,7 @@ INGRESS, INGRESS_CLASS = (
     "kubernetes:networking.k8s.io/v1:IngressClass",
 )
 CLUSTER_ROLE, ROLE = (f"kubernetes:rbac.authorization.k8s.io/v1:{kind}" for kind in ("ClusterRole", "Role"))
+RBAC = "rbac.authorization.k8s.io"
 CLUSTER_BINDING, BINDING = (
     f"kubernetes:rbac.authorization.k8s.io/v1:{kind}" for kind in ("ClusterRoleBinding", "RoleBinding")
 )
@@ -86,6 +87,10 @@ def secure(**settings: object) -> dict[str, Any]:
 
 def needs(cpu: object, memory: object, limit: object) -> dict[str, Any]:
     return {"name": "main", "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": limit}}}
+
+
+def subjects(*names: str) -> dict[str, Any]:
+    return {"subjects": [{"kind": "Group", "name": name} for name in names]}
 
 
 def rules(*verbs: str, groups: tuple[str, ...] = ("",), resources: tuple[str, ...], **more: Any) -> dict[str, Any]:
@@ -244,9 +249,8 @@ CASES: dict[str, Cases] = {
         INGRESS,
         "spec.tls",
         good=([{"secretName": "front"}],),
-        bad=([],),
+        bad=([], [{}], ["text"]),
         absent="fails",
-        unknown="passes",
         other=INGRESS_CLASS,
     ),
     "k8s-config-map-secrets": resource_cases(
@@ -274,6 +278,15 @@ CASES: dict[str, Cases] = {
         other=ACCOUNT,
         more_bad=[[Declared(ROLE, rules("get", "*", resources=("pods", "*")))]],
     ),
+    "k8s-rbac-wildcard-verb": resource_cases(
+        CLUSTER_ROLE,
+        good=[rules("get", "list", resources=("*",)), rules("*", resources=("*",))],
+        bad=[rules("*", resources=("pods",))],
+        absent=("passes", {}),
+        unknown=("undecided", rules(UNKNOWN_TEXT, resources=("pods",))),
+        other=ACCOUNT,
+        more_bad=[[Declared(ROLE, rules("get", "*", resources=("pods",)))]],
+    ),
     "k8s-rbac-cluster-admin": property_cases(
         (CLUSTER_BINDING, BINDING),
         "roleRef.name",
@@ -282,25 +295,42 @@ CASES: dict[str, Cases] = {
         absent="passes",
         other=ACCOUNT,
     ),
+    "k8s-rbac-anonymous": resource_cases(
+        CLUSTER_BINDING,
+        good=[subjects("platform-team", "system:serviceaccount:mlflow:mlflow")],
+        bad=[
+            subjects("mlflow", f"system:{name}")
+            for name in ("anonymous", "unauthenticated", "authenticated", "serviceaccounts")
+        ],
+        absent=("passes", {}),
+        unknown=("undecided", subjects(UNKNOWN_TEXT)),
+        other=ACCOUNT,
+        more_bad=[[Declared(BINDING, subjects("system:authenticated"))]],
+    ),
     "k8s-rbac-escalation": resource_cases(
         CLUSTER_ROLE,
         good=[rules("get", "update", resources=("roles",))],
-        bad=[rules(verb, resources=("roles",)) for verb in ("escalate", "bind", "impersonate")],
+        bad=[
+            *(rules(verb, groups=(RBAC,), resources=("roles",)) for verb in ("escalate", "bind", "*")),
+            *(rules("impersonate", resources=(name,)) for name in ("users", "groups", "serviceaccounts", "*")),
+            rules("create", resources=("serviceaccounts/token",)),
+        ],
         absent=("passes", {}),
-        unknown=("undecided", rules("get", UNKNOWN_TEXT, resources=("roles",))),
+        unknown=("undecided", rules("get", UNKNOWN_TEXT, groups=(RBAC,), resources=("roles",))),
         other=ACCOUNT,
-        more_bad=[[Declared(ROLE, rules("get", "bind", resources=("roles",)))]],
+        more_bad=[[Declared(ROLE, rules("get", "bind", groups=(RBAC,), resources=("roles",)))]],
     ),
     "k8s-rbac-secrets": resource_cases(
         CLUSTER_ROLE,
         good=[
-            rules("create", resources=("secrets",)),
+            rules("*", resources=("*",)),
             rules("get", resources=("secrets",), resourceNames=["webhook-ca"]),
             rules("get", groups=("apps",), resources=("*",)),
         ],
         bad=[
             rules("get", resources=("configmaps", "secrets")),
-            rules("*", groups=("*",), resources=("*",)),
+            *(rules(verb, resources=("secrets",)) for verb in ("create", "update", "patch", "deletecollection", "*")),
+            rules("get", groups=("*",), resources=("*",)),
             rules("watch", resources=("secrets",), resourceNames=[]),
         ],
         absent=("passes", {}),
@@ -310,7 +340,12 @@ CASES: dict[str, Cases] = {
     "k8s-rbac-exec": resource_cases(
         CLUSTER_ROLE,
         good=[rules("get", resources=("pods", "pods/log"))],
-        bad=[rules("create", resources=(name,)) for name in ("pods/exec", "pods/attach", "nodes/proxy")],
+        bad=[
+            *(rules("create", resources=(name,)) for name in ("pods/exec", "pods/attach", "nodes/proxy")),
+            *(rules("create", resources=(name,)) for name in ("*", "pods/*", "*/exec", "*/*")),
+            rules("get", groups=("*",), resources=("pods/exec",)),
+            rules("patch", resources=("pods/ephemeralcontainers",)),
+        ],
         absent=("passes", {}),
         unknown=("undecided", rules("create", resources=(UNKNOWN_TEXT,))),
         other=ACCOUNT,

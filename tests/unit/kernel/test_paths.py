@@ -120,7 +120,7 @@ def test_the_default_replaces_absent_values_but_not_unknown_ones() -> None:
         ("list[*]", [("list[0]", {"c": 1}), ("list[1]", UNKNOWN), ("list[2]", {"d": 2}), ("list[3]", ABSENT)]),
         ("unknown_list[*].c", [("unknown_list", UNKNOWN)]),
         ("nowhere[*].c", [("nowhere[*].c", ABSENT)]),
-        ("empty[*].c", []),
+        ("empty[*].c", [("empty[*].c", ABSENT)]),
         ("single[*].c", [("single[0].c", 3)]),
         ("list[0].c", [("list[0].c", 1)]),
     ],

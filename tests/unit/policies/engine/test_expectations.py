@@ -68,7 +68,7 @@ def test_single_values(props: Any, path: str, value: object) -> None:
         ("list[*].c", [("list[0].c", 1), ("list[1]", UNKNOWN), ("list[2].c", ABSENT)]),
         ("unknown_list[*].c", [("unknown_list", UNKNOWN)]),
         ("nowhere[*].c", [("nowhere[*].c", ABSENT)]),
-        ("empty[*].c", []),
+        ("empty[*].c", [("empty[*].c", ABSENT)]),
         ("single[*].c", [("single[0].c", 3)]),
     ],
 )

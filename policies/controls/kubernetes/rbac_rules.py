@@ -1,0 +1,70 @@
+"""What a rule of a Role or ClusterRole allows, as the API server's RBAC authorizer decides it.
+
+Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/ and ResourceMatches in
+https://github.com/kubernetes/kubernetes/blob/master/pkg/apis/rbac/v1/evaluation_helpers.go
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kernel.paths import look_up
+from kernel.values import ABSENT, UNKNOWN, Truth, all_hold, any_holds, as_list
+from policies.engine.expectations import any_matches
+from policies.engine.findings import Props
+
+# No API has such a verb, group or resource: a rule that covers it covers whatever there is.
+_SOME_NAME = "groundwork7probe"
+
+
+def allows(rule: Props, verbs: Iterable[str], group: str, resource: str) -> Truth:
+    """Whether a rule allows one of the verbs on a resource such as `pods/exec` of a group, `""` being the core's."""
+    return all_hold(
+        (
+            any_holds(_covers(rule, "verbs", verb) for verb in verbs),
+            _covers(rule, "apiGroups", group),
+            any_matches(as_list(look_up(rule, "resources")), lambda pattern: _matches_resource(pattern, resource)),
+        )
+    )
+
+
+def allows_any(rule: Props, verbs: Iterable[str], *resources: tuple[str, str]) -> Truth:
+    """Whether a rule allows one of the verbs on one of the resources, each given with its group."""
+    wanted = tuple(verbs)
+    return any_holds(allows(rule, wanted, group, resource) for group, resource in resources)
+
+
+def allows_everything(rule: Props) -> Truth:
+    """Whether a rule allows every verb on every resource of some group."""
+    return all_hold(
+        (
+            _covers(rule, "verbs", _SOME_NAME),
+            any_matches(as_list(look_up(rule, "resources")), lambda pattern: _matches_resource(pattern, _SOME_NAME)),
+        )
+    )
+
+
+def allows_every_verb(rule: Props) -> Truth:
+    """Whether a rule allows every verb on resources that it may name."""
+    return all_hold((_covers(rule, "verbs", _SOME_NAME), look_up(rule, "resources") not in (ABSENT, [])))
+
+
+def is_unnamed(rule: Props) -> bool:
+    """Whether a rule is not limited to objects of certain names."""
+    names = as_list(look_up(rule, "resourceNames"))
+    return not any(name is UNKNOWN or (isinstance(name, str) and name) for name in names)
+
+
+def _covers(rule: Props, element: str, wanted: str) -> Truth:
+    return any_matches(as_list(look_up(rule, element)), lambda value: value in ("*", wanted))
+
+
+def _matches_resource(pattern: Any, resource: str) -> bool:
+    """Whether a rule's resource covers one: itself, `*`, or `*/exec`.
+
+    The authorizer gives `pods/*` no meaning; whoever writes it means every subresource, and so does this function.
+    """
+    name, _, subresource = resource.partition("/")
+    patterns = {"*", resource} | ({f"*/{subresource}", f"{name}/*", "*/*"} if subresource else set())
+    return isinstance(pattern, str) and pattern in patterns
