@@ -7,7 +7,7 @@ from types import ModuleType
 from kernel.paths import look_up
 from policies.controls.aws import cloudtrail, dynamodb, ecr, eks, iam, kms, rds, s3, secretsmanager, vpc
 from policies.controls.azure import acr, aks, cosmos, keyvault, ml, monitor, network, postgres, storage
-from policies.controls.kubernetes import helm, inference_service, pod, rbac, workload
+from policies.controls.kubernetes import helm, inference_service, pod, pod_security, rbac, workload
 from policies.engine import exceptions
 from policies.engine.control import Control
 from policies.engine.exceptions import ReviewedException
@@ -36,6 +36,7 @@ SERVICES: tuple[tuple[str, ModuleType], ...] = (
     ("Amazon VPC", vpc),
     ("AWS CloudTrail", cloudtrail),
     ("Kubernetes pods", pod),
+    ("Kubernetes pods: further Pod Security Standards", pod_security),
     ("KServe InferenceServices", inference_service),
     ("Kubernetes namespaces, services and configuration", workload),
     ("Kubernetes RBAC", rbac),

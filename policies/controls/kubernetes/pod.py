@@ -14,6 +14,7 @@ from policies.controls.kubernetes.pod_specs import (
     POD_KINDS,
     expect_effective,
     expect_in_containers,
+    is_windows,
     pod_spec_path,
 )
 from policies.engine.expectations import IS_FALSE, IS_TRUE, Requirement, check_each, expect
@@ -59,6 +60,8 @@ def host_namespaces(props: Props) -> Findings:
     references=("CKV_K8S_20", "KSV-0001", "PSS-restricted"),
 )
 def privilege_escalation(props: Props) -> Findings:
+    if is_windows(props):
+        return
     path = "securityContext.allowPrivilegeEscalation"
     yield from expect_in_containers(props, path, IS_FALSE, "a setuid program can become root")
 
@@ -89,6 +92,8 @@ def non_root(props: Props) -> Findings:
     references=("CKV_K8S_37", "CKV_K8S_28", "KSV-0106", "PSS-restricted"),
 )
 def drop_capabilities(props: Props) -> Findings:
+    if is_windows(props):
+        return
     path = "securityContext.capabilities.drop"
     drops_all = Requirement("must include ALL", lambda drop: "ALL" in as_list(drop))
     yield from expect_in_containers(props, path, drops_all, "the container keeps Linux capabilities")
@@ -120,6 +125,8 @@ def added_capabilities(props: Props) -> Findings:
     references=("CKV_K8S_31", "KSV-0104", "PSS-restricted"),
 )
 def seccomp(props: Props) -> Findings:
+    if is_windows(props):
+        return
     profile = Requirement("must select a profile", lambda kind: kind in ("RuntimeDefault", "Localhost"))
     yield from expect_effective(props, "seccompProfile.type", profile, "the container can make every system call")
 

@@ -16,6 +16,8 @@ POD_KINDS: Final = (
     "kubernetes:apps/v1:ReplicaSet",
     "kubernetes:batch/v1:Job",
     "kubernetes:batch/v1:CronJob",
+    "kubernetes:core/v1:ReplicationController",
+    "kubernetes:core/v1:PodTemplate",
 )
 IS_QUANTITY: Final = Requirement(
     "must be a quantity", lambda value: isinstance(value, str | int | float) and value not in ("", True, False)
@@ -25,9 +27,20 @@ CONTAINER_LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
 
 def pod_spec_path(props: Props) -> str:
     """The path of the pod specification. The shape of the properties decides, so that manifests need no type."""
-    if look_up(props, "spec.jobTemplate") is not ABSENT:
-        return "spec.jobTemplate.spec.template.spec"
-    return "spec" if look_up(props, "spec.template") is ABSENT else "spec.template.spec"
+    for template in ("spec.jobTemplate.spec.template", "spec.template", "template"):
+        if look_up(props, template.removesuffix(".spec.template")) is not ABSENT:
+            return f"{template}.spec"
+    return "spec"
+
+
+def pod_metadata_path(props: Props) -> str:
+    """The path of the metadata beside the pod specification."""
+    return f"{pod_spec_path(props)}.".removesuffix("spec.") + "metadata"
+
+
+def is_windows(props: Props) -> bool:
+    """Whether the pod is for Windows, where settings of Linux mean nothing and the API server refuses some of them."""
+    return bool(look_up(props, f"{pod_spec_path(props)}.os.name") == "windows")
 
 
 def expect_in_containers(
@@ -45,6 +58,13 @@ def expect_in_containers(
         yield from expect(container, path, requirement, risk, absent_passes=absent_passes)
 
     yield from _check_containers(props, lists, check)
+
+
+def expect_in_pod_and_containers(props: Props, setting: str, requirement: Requirement, risk: str) -> Findings:
+    """Require the same of a security setting of the pod and of every container, where it is set."""
+    pod_wide = f"{pod_spec_path(props)}.securityContext.{setting}"
+    yield from expect(props, pod_wide, requirement, risk, absent_passes=True)
+    yield from expect_in_containers(props, f"securityContext.{setting}", requirement, risk, absent_passes=True)
 
 
 def expect_effective(props: Props, setting: str, requirement: Requirement, risk: str) -> Findings:

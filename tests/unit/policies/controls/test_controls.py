@@ -15,7 +15,15 @@ from pulumi.runtime import proto
 
 from policies import Control, controls
 from policies.engine.stack import canonical_type
-from tests.support.policies import aws_account_cases, aws_cases, azure_cases, inference_service_cases, kubernetes_cases
+from tests.support.policies import (
+    aws_account_cases,
+    aws_cases,
+    azure_cases,
+    inference_service_cases,
+    kubernetes_cases,
+    pod_security_cases,
+    rbac_cases,
+)
 from tests.support.policies.analyzer import diagnostics, is_violation, outcome
 from tests.support.policies.cases import Cases, Subject, with_type
 
@@ -24,6 +32,8 @@ TABLE: dict[str, Cases] = {
     **aws_cases.CASES,
     **aws_account_cases.CASES,
     **kubernetes_cases.CASES,
+    **pod_security_cases.CASES,
+    **rbac_cases.CASES,
     **inference_service_cases.CASES,
 }
 EVERY_CONTROL = [pytest.param(control, id=control.id) for control in controls()]
