@@ -5,9 +5,22 @@ from pathlib import Path
 from types import ModuleType
 
 from kernel.paths import look_up
-from policies.controls.aws import cloudtrail, dynamodb, ecr, eks, iam, kms, rds, s3, secretsmanager, vpc
-from policies.controls.azure import acr, aks, cosmos, keyvault, ml, monitor, network, postgres, storage
-from policies.controls.kubernetes import helm, inference_service, pod, pod_security, rbac, workload
+from policies.controls.aws import (
+    cloudtrail,
+    dynamodb,
+    ecr,
+    eks,
+    iam,
+    kms,
+    logs,
+    messaging,
+    rds,
+    s3,
+    secretsmanager,
+    vpc,
+)
+from policies.controls.azure import acr, aks, cosmos, identity, keyvault, ml, monitor, network, postgres, storage
+from policies.controls.kubernetes import cluster_objects, helm, inference_service, pod, pod_security, rbac, workload
 from policies.engine import exceptions
 from policies.engine.control import Control
 from policies.engine.exceptions import ReviewedException
@@ -25,6 +38,7 @@ SERVICES: tuple[tuple[str, ModuleType], ...] = (
     ("Azure Machine Learning", ml),
     ("Azure networking", network),
     ("Azure Monitor", monitor),
+    ("Azure roles and identities", identity),
     ("Amazon EKS and its nodes", eks),
     ("Amazon ECR", ecr),
     ("Amazon S3", s3),
@@ -35,10 +49,13 @@ SERVICES: tuple[tuple[str, ModuleType], ...] = (
     ("AWS IAM", iam),
     ("Amazon VPC", vpc),
     ("AWS CloudTrail", cloudtrail),
+    ("Amazon CloudWatch Logs", logs),
+    ("Amazon SNS and SQS", messaging),
     ("Kubernetes pods", pod),
     ("Kubernetes pods: further Pod Security Standards", pod_security),
     ("KServe InferenceServices", inference_service),
     ("Kubernetes namespaces, services and configuration", workload),
+    ("Kubernetes objects beside workloads", cluster_objects),
     ("Kubernetes RBAC", rbac),
     ("Helm releases", helm),
 )

@@ -1,15 +1,17 @@
 """Amazon EKS: access to the API server, authentication, logs, encryption, and the instance metadata of nodes."""
 
 from kernel.paths import look_up
-from kernel.values import UNKNOWN, as_list
+from kernel.values import ABSENT, UNKNOWN, Truth, as_list
 from policies.controls.addresses import expect_narrow_ranges
 from policies.controls.aws.customer_keys import expect_customer_key
 from policies.engine.expectations import (
     IS_FALSE,
     IS_TRUE,
     Requirement,
+    any_matches,
     at_most,
     expect,
+    fail_if_all,
     one_of,
     pass_if_any,
 )
@@ -18,6 +20,7 @@ from policies.engine.registry import control
 
 CLUSTER = ("aws:eks/cluster:Cluster",)
 NODES = ("aws:ec2/launchTemplate:LaunchTemplate",)
+NODE_GROUP = ("aws:eks/nodeGroup:NodeGroup",)
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 
 
@@ -128,3 +131,19 @@ def node_metadata_hops(props: Props) -> Findings:
         "pods can read the node's credentials from the metadata service",
         absent_passes=True,
     )
+
+
+@control(
+    "aws-eks-node-ssh",
+    title="Nodes accept no SSH from everywhere",
+    severity="high",
+    types=NODE_GROUP,
+    remedy="remove remoteAccess, or name remoteAccess.sourceSecurityGroupIds; Session Manager needs neither",
+    references=("CKV_AWS_100",),
+)
+def node_ssh(props: Props) -> Findings:
+    opened = any_matches([look_up(props, "remoteAccess.ec2SshKey")], lambda key: key is not ABSENT)
+    sources = look_up(props, "remoteAccess.sourceSecurityGroupIds")
+    groups = any_matches(as_list(sources), lambda group: isinstance(group, str) and group != "")
+    unlimited: Truth = UNKNOWN if groups is UNKNOWN else not groups
+    yield from fail_if_all("remoteAccess", [opened, unlimited], "must not open SSH to every address")

@@ -9,6 +9,7 @@ from policies.controls.aws.policy_statements import check_statements, trusts_eve
 from policies.controls.aws.statement_meaning import (
     covers_action,
     covers_every_action,
+    covers_every_key,
     covers_every_resource,
     covers_every_role,
     covers_whole_service,
@@ -31,6 +32,20 @@ ATTACHMENTS = (
     "aws:iam/userPolicyAttachment:UserPolicyAttachment",
     "aws:iam/groupPolicyAttachment:GroupPolicyAttachment",
     "aws:iam/policyAttachment:PolicyAttachment",
+)
+# Each lets its holder give permissions to itself, if it may be used on any role or user.
+# Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_job-functions.html and
+# https://github.com/bridgecrewio/checkov, check CKV_AWS_286
+ESCALATIONS = (
+    "AttachGroupPolicy",
+    "AttachRolePolicy",
+    "AttachUserPolicy",
+    "CreatePolicyVersion",
+    "PutGroupPolicy",
+    "PutRolePolicy",
+    "PutUserPolicy",
+    "SetDefaultPolicyVersion",
+    "UpdateAssumeRolePolicy",
 )
 ADMINISTRATORS = ("/AdministratorAccess", "/IAMFullAccess", "/PowerUserAccess")
 
@@ -82,7 +97,7 @@ def _allows_whole_service(statement: Statement) -> str | None:
     severity="high",
     types=POLICIES + ROLE,
     remedy="name the roles that iam:PassRole may pass",
-    references=("CKV_AWS_286", "AWS-0342"),
+    references=("AWS-0342",),
 )
 def pass_role(props: Props) -> Findings:
     yield from _check_policies(props, _passes_any_role)
@@ -91,6 +106,48 @@ def pass_role(props: Props) -> Findings:
 def _passes_any_role(statement: Statement) -> str | None:
     passes = covers_action(statement, "iam:PassRole") and covers_every_role(statement)
     return "must not allow iam:PassRole on every role, otherwise its holder can act as any of them" if passes else None
+
+
+@control(
+    "aws-iam-escalation",
+    title="No policy lets its holder extend its own permissions",
+    severity="high",
+    types=POLICIES + ROLE,
+    remedy="name the users, roles and policies that the actions of IAM may change",
+    references=("CKV_AWS_286",),
+)
+def escalation(props: Props) -> Findings:
+    yield from _check_policies(props, _extends_own_permissions)
+
+
+def _extends_own_permissions(statement: Statement) -> str | None:
+    extends = any(covers_action(statement, f"iam:{action}") for action in ESCALATIONS) and covers_every_role(statement)
+    return (
+        "must not allow changes of any role's permissions, otherwise its holder can grant itself everything"
+        if extends and not _allows_everything(statement)
+        else None
+    )
+
+
+@control(
+    "aws-iam-kms-decrypt",
+    title="No policy allows decryption with every key",
+    severity="medium",
+    types=POLICIES + ROLE,
+    remedy="name the keys that kms:Decrypt and kms:ReEncryptFrom may use",
+    references=("FSBP KMS.1", "FSBP KMS.2"),
+)
+def kms_decrypt(props: Props) -> Findings:
+    yield from _check_policies(props, _decrypts_with_every_key)
+
+
+def _decrypts_with_every_key(statement: Statement) -> str | None:
+    decrypts = any(covers_action(statement, action) for action in ("kms:Decrypt", "kms:ReEncryptFrom"))
+    return (
+        "must not allow decryption with every key"
+        if decrypts and covers_every_key(statement) and not _allows_everything(statement)
+        else None
+    )
 
 
 @control(

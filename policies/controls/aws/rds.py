@@ -37,6 +37,19 @@ def encryption(props: Props) -> Findings:
 
 
 @control(
+    "aws-rds-iam-authentication",
+    title="Databases accept IAM's identities",
+    severity="medium",
+    types=INSTANCE,
+    remedy="set iamDatabaseAuthenticationEnabled to true",
+    references=("CKV_AWS_161", "FSBP RDS.10", "AWS-0176"),
+)
+def iam_authentication(props: Props) -> Findings:
+    path = "iamDatabaseAuthenticationEnabled"
+    yield from expect(props, path, IS_TRUE, "workloads need passwords, which do not expire")
+
+
+@control(
     "aws-rds-backups",
     title="RDS databases keep backups long enough",
     severity="medium",

@@ -2,6 +2,7 @@
 
 from policies.controls.aws.customer_keys import expect_customer_key
 from policies.controls.aws.policy_statements import check_statements, trusts_everyone
+from policies.engine.expectations import at_least, expect
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
@@ -19,6 +20,19 @@ POLICY = ("aws:secretsmanager/secretPolicy:SecretPolicy",)
 )
 def kms(props: Props) -> Findings:
     yield from expect_customer_key(props, "kmsKeyId", "the secret is not encrypted with a customer-managed key")
+
+
+@control(
+    "aws-secretsmanager-recovery",
+    title="Deleted secrets can be recovered",
+    severity="medium",
+    types=SECRET,
+    remedy="set recoveryWindowInDays to 7 or more",
+)
+def recovery(props: Props) -> Findings:
+    # Absent means 30 days; 0 deletes at once.
+    risk = "a deleted secret is lost at once"
+    yield from expect(props, "recoveryWindowInDays", at_least(7), risk, absent_passes=True)
 
 
 @control(

@@ -89,6 +89,14 @@ def covers_every_resource(statement: Statement) -> bool:
     )
 
 
+def covers_every_key(statement: Statement) -> bool:
+    """Whether it covers any key of AWS KMS in some account."""
+    return any(
+        covers_resource(statement, f"arn:aws:kms:eu-west-1:{account}:key/{_SOME_NAME}")
+        for account in _example_accounts(statement)
+    )
+
+
 def covers_every_role(statement: Statement) -> bool:
     """Whether it covers any role of some account."""
     return any(

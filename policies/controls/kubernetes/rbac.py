@@ -102,6 +102,24 @@ def anonymous(props: Props) -> Findings:
 
 
 @control(
+    "k8s-rbac-default-account",
+    title="No role is bound to a default service account",
+    severity="medium",
+    types=BINDINGS,
+    remedy="give the workload a service account of its own and bind that",
+    references=("CKV_K8S_42", "CIS 4.1.5"),
+)
+def default_account(props: Props) -> Findings:
+    def check(where: str, subject: Any) -> Findings:
+        is_account = any_matches([look_up(subject, "kind")], lambda kind: kind == "ServiceAccount")
+        is_default = any_matches([look_up(subject, "name")], lambda name: name == "default")
+        problem = "must not be the default service account, which every pod without its own has"
+        yield from fail_if_all(f"{where}.name", [is_account, is_default], problem)
+
+    yield from check_each(props, "subjects[*]", check)
+
+
+@control(
     "k8s-rbac-escalation",
     title="No role allows privilege escalation",
     severity="critical",

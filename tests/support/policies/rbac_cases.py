@@ -16,6 +16,10 @@ def subjects(*names: str) -> dict[str, Any]:
     return {"subjects": [{"kind": "Group", "name": name} for name in names]}
 
 
+def account(*names: str) -> dict[str, Any]:
+    return {"subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "mlflow"} for name in names]}
+
+
 def rules(*verbs: str, groups: tuple[str, ...] = ("",), resources: tuple[str, ...], **more: Any) -> dict[str, Any]:
     rule = {"apiGroups": list(groups), "resources": list(resources), "verbs": list(verbs), **more}
     return {"rules": [rule]}
@@ -59,6 +63,15 @@ CASES: dict[str, Cases] = {
         unknown=("undecided", subjects(UNKNOWN_TEXT)),
         other=ACCOUNT,
         more_bad=[[Declared(BINDING, subjects("system:authenticated"))]],
+    ),
+    "k8s-rbac-default-account": resource_cases(
+        CLUSTER_BINDING,
+        good=[account("mlflow"), subjects("default")],
+        bad=[account("mlflow", "default")],
+        absent=("passes", {}),
+        unknown=("undecided", account(UNKNOWN_TEXT)),
+        other=ACCOUNT,
+        more_bad=[[Declared(BINDING, account("default"))]],
     ),
     "k8s-rbac-escalation": resource_cases(
         CLUSTER_ROLE,

@@ -19,6 +19,8 @@ from tests.support.policies import (
     aws_account_cases,
     aws_cases,
     azure_cases,
+    cluster_object_cases,
+    further_aws_cases,
     inference_service_cases,
     kubernetes_cases,
     pod_security_cases,
@@ -34,6 +36,8 @@ TABLE: dict[str, Cases] = {
     **kubernetes_cases.CASES,
     **pod_security_cases.CASES,
     **rbac_cases.CASES,
+    **cluster_object_cases.CASES,
+    **further_aws_cases.CASES,
     **inference_service_cases.CASES,
 }
 EVERY_CONTROL = [pytest.param(control, id=control.id) for control in controls()]

@@ -31,6 +31,7 @@ Path = tuple[Any, ...]
 
 # An odd value here makes another thing of the resource: no subnet, no rule for incoming traffic, one named secret.
 MEANS_SOMETHING_ELSE: Final = {
+    ("aws-eks-node-ssh", "sourceSecurityGroupIds"),
     ("aws-vpc-admin-ports", "type"),
     ("k8s-rbac-secrets", "resourceNames"),
     ("azure-network-subnet-security-group", "addressSpace"),

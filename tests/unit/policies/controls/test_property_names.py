@@ -40,7 +40,8 @@ def _sources(token: str) -> tuple[Path, ...]:
         folder = root / group.replace("helm.sh", "helm").split(".")[0] / version
         return (folder / f"{name}.py", folder / "_inputs.py")
     folder = root / module.split("/")[0]
-    return (folder / f"{_snake(name)}.py", folder / "_inputs.py")
+    nested = folder / "_inputs.py"  # a module whose types have no nested inputs has none
+    return (folder / f"{_snake(name)}.py", *([nested] if nested.exists() else []))
 
 
 @cache
