@@ -5,6 +5,7 @@ from pathlib import Path
 
 from policies.contents import SERVICES, controls
 from policies.engine.control import Control, Setting
+from policies.engine.unjudged import listed
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "controls.md"
 
@@ -21,13 +22,22 @@ The level of a control, and the settings of some, can be changed with a pack con
 Where a setting of the stack extends a control's (docs/settings.md), the cluster's admission rules follow only that one.
 """
 
+UNJUDGED = """From `policies/unjudged.yaml`. A run names its resources of types that no control looks at and that are
+not in this list: a stack that passes is not thereby a stack of which everything was judged."""
+
 
 def page() -> str:
     sections = [INTRODUCTION.format(count=len(controls()))]
     for heading, module in SERVICES:
         own = [control for control in controls() if control.function.__module__ == module.__name__]
         sections.append(f"## {heading}\n\n{_table(own)}\n")
+    sections.append(f"## Types that need no control\n\n{UNJUDGED}\n\n{_unjudged_table()}\n")
     return "\n".join(sections)
+
+
+def _unjudged_table() -> str:
+    rows = [f"| `{pattern}` | {reason} |" for pattern, reason in listed()]
+    return "\n".join(["| types | reason |", "|---|---|", *rows])
 
 
 def _table(rows: list[Control]) -> str:

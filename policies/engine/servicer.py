@@ -14,6 +14,7 @@ from pulumi_policy import EnforcementLevel
 
 from policies.engine.pack import NAME, AnalyzerServicer
 from policies.engine.registry import REGISTRY
+from policies.engine.unjudged import describe_unjudged
 
 # What the SDK puts before the message of an UndecidedError.
 _UNDECIDED: Final = "can't run policy "
@@ -69,6 +70,9 @@ class PackServicer(AnalyzerServicer):
         response = self._collect(super().AnalyzeStack(request, context))  # type: ignore[no-untyped-call]
         if self._undecided:
             response.diagnostics.append(self._summarize())
+        unjudged = describe_unjudged(resource.type for resource in request.resources)
+        if unjudged:
+            response.diagnostics.append(_advise("unjudged", unjudged, "Resources that no control looks at"))
         return response
 
     def _split(self, type_: str) -> _ForType:
@@ -98,12 +102,20 @@ class PackServicer(AnalyzerServicer):
 
     def _summarize(self) -> Any:
         controls = ", ".join(f"{control} ({count})" for control, count in sorted(self._undecided.items()))
-        return proto.AnalyzeDiagnostic(
-            policyName="undecided",
-            policyPackName=NAME,
-            policyPackVersion=_VERSION,
-            message=f"{self._undecided.total()} checks depend on values that are not known yet; the next run decides "
+        return _advise(
+            "undecided",
+            f"{self._undecided.total()} checks depend on values that are not known yet; the next run decides "
             f"them: {controls}",
-            description="Checks that depend on values that are not known yet",
-            enforcementLevel=proto.ADVISORY,
+            "Checks that depend on values that are not known yet",
         )
+
+
+def _advise(name: str, message: str, description: str) -> Any:
+    return proto.AnalyzeDiagnostic(
+        policyName=name,
+        policyPackName=NAME,
+        policyPackVersion=_VERSION,
+        message=message,
+        description=description,
+        enforcementLevel=proto.ADVISORY,
+    )

@@ -1,0 +1,59 @@
+"""Which of a stack's resources no control looks at: a run that passes says nothing about those."""
+
+from collections import Counter
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from policies.engine.registry import REGISTRY
+from policies.engine.stack import canonical_type
+
+FILE: Final = Path(__file__).resolve().parents[1] / "unjudged.yaml"
+_LONGEST: Final = 12  # types in one message
+
+# The engine's own types, and those that only make a number or a pause.
+_NO_RESOURCES: Final = ("pulumi:", "random:", "time:", "command:")
+# Types of the provider that Azure's native one replaces, of which no control knows the properties.
+_CLASSIC: Final = "azure:"
+
+
+@cache
+def listed() -> tuple[tuple[str, str], ...]:
+    """The patterns of types that need no control, each with its reason."""
+    groups: list[Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return tuple((pattern, group["reason"]) for group in groups for pattern in group["types"])
+
+
+def is_judged(resource_type: str) -> bool:
+    """Whether a control looks at the resources of a type."""
+    return any(control.applies_to(resource_type) for control in REGISTRY.values())
+
+
+def is_listed(resource_type: str) -> bool:
+    """Whether a type needs no control, for a reason in unjudged.yaml."""
+    return any(fnmatchcase(canonical_type(resource_type), pattern) for pattern, _ in listed())
+
+
+def describe_unjudged(types: Iterable[str]) -> str:
+    """A message about the resources of these types that no control looks at and no list has; none for nothing."""
+    counts = Counter(type_ for type_ in types if _is_resource(type_) and not is_judged(type_) and not is_listed(type_))
+    if not counts:
+        return ""
+    named = [f"{type_} ({count})" for type_, count in counts.most_common(_LONGEST)]
+    more = [f"{len(counts) - _LONGEST} more types"] if len(counts) > _LONGEST else []
+    classic = any(type_.startswith(_CLASSIC) for type_ in counts)
+    hint = " Controls know azure-native, not the classic provider azure." if classic else ""
+    return f"no control looks at {counts.total()} resources, so that nothing is said of them: " + (
+        f"{', '.join(named + more)}.{hint}"
+    )
+
+
+def _is_resource(resource_type: str) -> bool:
+    """Whether a type is a provider's, in a package of its own; components have no provider."""
+    if resource_type.startswith(_NO_RESOURCES):
+        return False
+    return resource_type.startswith(("aws:", "azure-native", _CLASSIC, "kubernetes:"))

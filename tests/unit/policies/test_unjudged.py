@@ -1,0 +1,68 @@
+"""What no control looks at is said.
+
+Proves that each type which the platform declares is judged or is listed with a reason, that no pattern of the list is
+left over or hides a type with a control, and that a run names all other resources with their number.
+Does not prove that the reasons are good: they are reviewed.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from infra import cluster
+from policies import controls
+from policies.engine.unjudged import describe_unjudged, is_judged, is_listed, listed
+from tests.support.foundations import sample_foundation
+from tests.support.recording import record_program, stack_context
+
+NAMES = Path(__file__).parents[1] / "infra" / "logical_names"
+# Declared by stacks with Karpenter, with a repository for GitOps, and with Cilium as the network's engine.
+OPTIONAL = ("kubernetes:karpenter", "kubernetes:argoproj.io", "kubernetes:cilium.io")
+PROVIDERS = ("aws:", "azure-native:", "kubernetes:")
+
+
+@pytest.fixture(scope="module")
+def declared() -> set[str]:
+    """The types of both foundations, and of what is deployed into their clusters."""
+    types = {line.split()[0] for file in NAMES.glob("*.txt") for line in file.read_text().splitlines() if line}
+    for cloud in ("aws", "azure"):
+        context = stack_context(cloud, "prod")
+        recorder, _ = record_program(partial(cluster.create_platform, context, sample_foundation()))
+        types |= {resource.type for resource in recorder.resources}
+    return {type_ for type_ in types if type_.startswith(PROVIDERS)}
+
+
+def test_each_declared_type_is_judged_or_listed(declared: set[str]) -> None:
+    assert len(declared) > 80
+    assert {type_ for type_ in declared if not is_judged(type_) and not is_listed(type_)} == set()
+
+
+def test_each_listed_pattern_is_needed(declared: set[str]) -> None:
+    left = {type_ for type_ in declared if not is_judged(type_)}
+    patterns = {pattern for pattern, _ in listed() if not pattern.startswith(OPTIONAL)}
+    assert {pattern for pattern in patterns if not any(fnmatchcase(type_, pattern) for type_ in left)} == set()
+
+
+def test_no_type_is_both_judged_and_listed() -> None:
+    judged = {type_ for control in controls() for type_ in control.types}
+    assert judged & {pattern for pattern, _ in listed()} == set()
+
+
+def test_a_run_names_what_no_control_looks_at() -> None:
+    types = ["aws:mq/broker:Broker", "aws:mq/broker:Broker", "aws:s3/bucket:Bucket", "pulumi:pulumi:Stack", "acme:App"]
+    message = describe_unjudged([*types, "azure:core/resourceGroup:ResourceGroup"])
+    assert "3 resources" in message
+    assert "aws:mq/broker:Broker (2), azure:core/resourceGroup:ResourceGroup (1)." in message
+    assert "not the classic provider" in message
+    assert "Bucket:" not in message
+    assert describe_unjudged(["aws:s3/bucket:Bucket", "aws:kms/alias:Alias"]) == ""
+
+
+def test_a_message_has_a_bound() -> None:
+    message = describe_unjudged(f"aws:new/type{number}:Type{number}" for number in range(100))
+    assert "88 more types" in message
+    assert len(message) < 1_000
