@@ -25,13 +25,16 @@ OPTIONAL = ("kubernetes:karpenter", "kubernetes:argoproj.io", "kubernetes:cilium
 PROVIDERS = ("aws:", "azure-native:", "kubernetes:")
 
 
+def declare_platform(cloud: str) -> None:
+    cluster.create_platform(stack_context(cloud, "prod"), sample_foundation())
+
+
 @pytest.fixture(scope="module")
 def declared() -> set[str]:
     """The types of both foundations, and of what is deployed into their clusters."""
     types = {line.split()[0] for file in NAMES.glob("*.txt") for line in file.read_text().splitlines() if line}
     for cloud in ("aws", "azure"):
-        context = stack_context(cloud, "prod")
-        recorder, _ = record_program(partial(cluster.create_platform, context, sample_foundation()))
+        recorder, _ = record_program(partial(declare_platform, cloud))
         types |= {resource.type for resource in recorder.resources}
     return {type_ for type_ in types if type_.startswith(PROVIDERS)}
 
