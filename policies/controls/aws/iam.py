@@ -53,7 +53,8 @@ ADMINISTRATORS = ("/AdministratorAccess", "/IAMFullAccess", "/PowerUserAccess")
 def _check_policies(props: Props, find_problem: Callable[[Statement], str | None]) -> Findings:
     """Check a policy that is a resource of its own, or those that are inline in a role."""
     for path in ("policy", "inlinePolicies[*].policy"):
-        yield from check_statements(props, path, find_problem)
+        is_first = find_problem is _allows_everything
+        yield from check_statements(props, path, find_problem, reports_malformed=is_first)
 
 
 @control(
@@ -104,7 +105,9 @@ def pass_role(props: Props) -> Findings:
 
 
 def _passes_any_role(statement: Statement) -> str | None:
-    passes = covers_action(statement, "iam:PassRole") and covers_every_role(statement)
+    passes = (
+        covers_action(statement, "iam:PassRole") and covers_every_role(statement) and not _allows_everything(statement)
+    )
     return "must not allow iam:PassRole on every role, otherwise its holder can act as any of them" if passes else None
 
 
@@ -171,7 +174,7 @@ def trust_principal(props: Props) -> Findings:
     references=("CKV_AWS_393", "CIS-EKS 5.2.1"),
 )
 def oidc_trust(props: Props) -> Findings:
-    yield from check_statements(props, "assumeRolePolicy", _trusts_whole_provider)
+    yield from check_statements(props, "assumeRolePolicy", _trusts_whole_provider, reports_malformed=False)
 
 
 def _trusts_whole_provider(statement: Statement) -> str | None:

@@ -14,16 +14,20 @@ _BEST: Final = "arn:aws:s3:::a-name-that-is-not-known-yet"
 _WORST: Final = "*"
 
 
-def check_statements(props: Props, path: str, find_problem: Callable[[Statement], str | None]) -> Findings:
+def check_statements(
+    props: Props, path: str, find_problem: Callable[[Statement], str | None], *, reports_malformed: bool = True
+) -> Findings:
     """Report what `find_problem` returns for each Allow statement. An absent document allows nothing.
 
-    A statement with unknown values is undecided where its problem depends on them.
+    A statement with unknown values is undecided where its problem depends on them. Of several controls over one
+    document, one reports that it is none.
     """
     for where, value in each_value(props, path):
         if value is UNKNOWN:
             yield Undecided(where)
         elif value is not ABSENT and not _is_document(value):
-            yield f"{where} must be a policy document in JSON with statements"
+            if reports_malformed:
+                yield f"{where} must be a policy document in JSON with statements"
         else:
             for index, statement in enumerate(statements(value)):
                 yield from _check_statement(f"{where}, statement {index},", statement, find_problem)

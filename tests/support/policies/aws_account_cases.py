@@ -60,13 +60,14 @@ CASES: dict[str, Cases] = {
     "aws-iam-administrator": identity_policy(
         good=(allow("s3:GetObject"), allow("*", ARN), document({"Effect": "Deny", "Action": "*", "Resource": "*"})),
         bad=(
+            "not JSON",
             allow("*"),
             allow(["s3:GetObject", "*:*"], ["*"]),
             document({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}),
         ),
     ),
     "aws-iam-service-wildcard": identity_policy(
-        good=(allow("s3:Get*", ARN),), bad=(allow(["ec2:DescribeVpcs", "s3:*"], ARN), "not JSON")
+        good=(allow("s3:Get*", ARN),), bad=(allow(["ec2:DescribeVpcs", "s3:*"], ARN),)
     ),
     "aws-iam-pass-role": identity_policy(
         good=(allow("iam:PassRole", "arn:aws:iam::111122223333:role/node"), allow("iam:GetRole")),

@@ -1,0 +1,128 @@
+"""The platform's own resources, each broken on purpose.
+
+Proves for each control over single resources that it reports a resource of the platform which passed, after its
+properties were changed to those of one of the control's violating cases, and that no other control reports the change
+but those that are declared to overlap. Prints how many changes were found, and which controls had no resource to break.
+Does not prove anything about controls over whole stacks, whose cases are in `controls`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache, partial
+from importlib import import_module
+from typing import Any, Final
+
+import pytest
+
+from infra import cluster
+from policies import Control, Undecided, controls
+from policies.engine.stack import canonical_type
+from tests.support.foundations import sample_foundation
+from tests.support.policies.cases import Declared
+from tests.support.recording import RecordedResource, record_program, stack_context
+from tests.unit.policies.controls.test_controls import find_cases
+from tests.unit.policies.controls.test_odd_input import plain
+
+# What breaks the first breaks the others too: a wildcard among the actions or verbs covers what they name.
+_IAM: Final = frozenset({"aws-iam-escalation", "aws-iam-kms-decrypt", "aws-iam-pass-role", "aws-iam-service-wildcard"})
+_RBAC: Final = frozenset({"k8s-rbac-escalation", "k8s-rbac-exec", "k8s-rbac-secrets", "k8s-rbac-wildcard-verb"})
+OVERLAPS: Final[Mapping[str, frozenset[str]]] = {**dict.fromkeys(_IAM, _IAM), **dict.fromkeys(_RBAC, _RBAC)}
+
+
+@cache
+def list_resources() -> tuple[RecordedResource, ...]:
+    """What both foundations and the platform declare in production."""
+    found: list[RecordedResource] = []
+    for cloud in ("azure", "aws"):
+        found += record_program(partial(declare_foundation, cloud))[0].resources
+        found += record_program(partial(declare_platform, cloud))[0].resources
+    return tuple(found)
+
+
+def declare_foundation(cloud: str) -> None:
+    import_module(f"infra.{cloud}").create_foundation(stack_context(cloud, "prod"))
+
+
+def declare_platform(cloud: str) -> None:
+    images = dict.fromkeys(("drift", "experiment", "promotion", "training"), f"sha256:{'a' * 64}")
+    cluster.create_platform(stack_context(cloud, "prod", images=images), sample_foundation())
+
+
+def list_violated(resource_type: str, props: Mapping[str, Any]) -> set[str]:
+    return {
+        control.id
+        for control in controls()
+        if not control.over_stack
+        and control.applies_to(resource_type)
+        and any(not isinstance(finding, Undecided) for finding in control.evaluate(props))
+    }
+
+
+def break_resource(control: Control, properties: Mapping[str, Any], broken: Mapping[str, Any]) -> Any:
+    """Properties without those by which a case complies, and with those of a violating case."""
+    for [subject, *_] in find_cases(control).compliant:
+        properties = without(properties, subject.props)
+    return merge(properties, broken)
+
+
+def without(properties: Any, removed: Any) -> Any:
+    """Properties without the leaves of others."""
+    if isinstance(properties, list) and isinstance(removed, list) and all(isinstance(each, dict) for each in removed):
+        return [without(each, removed[0]) for each in properties] if removed else properties
+    if not isinstance(properties, Mapping) or not isinstance(removed, Mapping):
+        return properties
+    kept = {
+        key: without(value, removed[key])
+        for key, value in properties.items()
+        if isinstance(removed.get(key), dict | list)
+    }
+    return {**{key: value for key, value in properties.items() if key not in removed}, **kept}
+
+
+def merge(properties: Any, broken: Any) -> Any:
+    """Properties with those of a case in their place; of a list of mappings, the first is changed."""
+    if isinstance(properties, Mapping) and isinstance(broken, Mapping):
+        return {**properties, **{key: merge(properties.get(key), value) for key, value in broken.items()}}
+    if isinstance(properties, list) and isinstance(broken, list) and _begins_alike(properties, broken):
+        return [merge(properties[0], broken[0]), *broken[1:], *properties[1:]]
+    return broken
+
+
+def _begins_alike(*lists: list[Any]) -> bool:
+    """Whether lists begin with mappings, the second with one that says something: an empty one is a break by itself."""
+    return all(each and isinstance(each[0], Mapping) and each[0] for each in lists)
+
+
+def mutations(control: Control) -> Iterator[tuple[RecordedResource, Declared]]:
+    """Each violating case of a control with a resource of the platform of its type that passes.
+
+    A further container would break other controls as well: those cases are tried by themselves in `controls` only.
+    """
+    for subject in find_cases(control).violating:
+        if any(name in repr(subject[0].props) for name in ("initContainers", "ephemeralContainers")):
+            continue
+        same_type = (each for each in list_resources() if canonical_type(each.type) == canonical_type(subject[0].type))
+        passing = (each for each in same_type if not control.evaluate(each.inputs))
+        resource = next(passing, None)
+        if resource is not None:
+            yield resource, subject[0]
+
+
+SINGLE = [control for control in controls() if not control.over_stack]
+
+
+@pytest.mark.parametrize("control", SINGLE, ids=lambda control: control.id)
+def test_a_broken_resource_is_reported_by_its_control_alone(control: Control) -> None:
+    for resource, case in mutations(control):
+        before = list_violated(resource.type, resource.inputs)
+        after = list_violated(resource.type, break_resource(control, resource.inputs, plain(case.props))) - before
+        assert control.id in after, (resource.name, case)
+        assert after - {control.id} <= OVERLAPS.get(control.id, frozenset()), (resource.name, case)
+
+
+def test_most_controls_have_a_resource_to_break() -> None:
+    counts = {control.id: len(list(mutations(control))) for control in SINGLE}
+    without = sorted(name for name, count in counts.items() if count == 0)
+    print(f"{sum(counts.values())} changes of {len(counts) - len(without)} controls; no resource for {without}")
+    assert len(without) < len(counts) / 8
