@@ -19,15 +19,17 @@ BUDGET = ("kubernetes:policy/v1:PodDisruptionBudget",)
 
 @control(
     "k8s-service-account-token",
-    title="Pods get no token of the API server unless they ask for one",
-    severity="low",
+    title="Pods without a service account of their own get no token of the API server",
+    severity="medium",
     types=SERVICE_ACCOUNT,
-    remedy="set automountServiceAccountToken to false, and to true in the pods that call the API server",
-    references=("CKV_K8S_38", "KSV-0036", "CIS 4.1.6"),
+    remedy="set automountServiceAccountToken of the service account default to false",
+    references=("CIS 4.1.5",),
 )
 def service_account_token(props: Props) -> Findings:
-    path = "automountServiceAccountToken"
-    yield from expect(props, path, IS_FALSE, "a program that is taken over can call the API server")
+    # Those with a name of their own are of workloads that somebody gave one, often because they call the API server.
+    if look_up(props, "metadata.name") == "default":
+        path = "automountServiceAccountToken"
+        yield from expect(props, path, IS_FALSE, "a program that is taken over can call the API server")
 
 
 @control(

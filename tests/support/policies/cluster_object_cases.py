@@ -42,7 +42,13 @@ def annotate(key: str) -> dict[str, Any]:
 
 CASES: dict[str, Cases] = {
     "k8s-service-account-token": property_cases(
-        ACCOUNT, "automountServiceAccountToken", good=(False,), bad=(True,), absent="fails", other=SECRET
+        ACCOUNT,
+        "automountServiceAccountToken",
+        good=(False,),
+        bad=(True,),
+        absent="fails",
+        other=SECRET,
+        beside={"metadata": {"name": "default"}},
     ),
     "k8s-network-policy-open": resource_cases(
         POLICY,
