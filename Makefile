@@ -1,5 +1,8 @@
 STACK ?= azure-dev
 PORT ?= 0
+# Python takes the place of a recipe's shell (`exec`): a signal to what `make` has started reaches it.
+quote = '$(subst ','\'',$(1))'
+QUOTED_STACK = $(call quote,$(value STACK))
 NEW_STACK_ARGUMENTS := STACK CLOUD ENVIRONMENT LOCATION ORGANIZATION OWNER AUTHORIZED_RANGES
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -21,10 +24,16 @@ unexport PYTHONDONTWRITEBYTECODE
 # Make ignores a variable that nothing reads: with `stack=aws-dev` it would work on the default stack.
 OVERRIDES := $(foreach item,$(MAKEOVERRIDES),$(if $(findstring =,$(item)),$(firstword $(subst =, ,$(item)))))
 UNKNOWN := $(strip $(foreach name,$(filter-out $(NEW_STACK_ARGUMENTS),$(OVERRIDES)),$(shell grep -q '[({]$(name)[)},]' Makefile || echo '$(name)')))
-$(if $(UNKNOWN),$(error This Makefile reads no variable '$(UNKNOWN)'; they are written in capitals, as in STACK=aws-dev))
+$(if $(UNKNOWN),$(error This Makefile reads no variable '$(UNKNOWN)'; those that it reads are in capitals, as in STACK=aws-dev))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle observability lock bench bench-first bench-lifecycle bench-experiment
+
+# Folders are no targets, but `make` would find them up to date.
+FOLDERS := infra kernel platform policies rehearsal stacks tests
+.PHONY: $(FOLDERS)
+$(FOLDERS):
+	@echo "'$@' is a folder, not a target: 'make help' lists the targets." >&2; exit 2
 
 help: ## List the targets
 	@echo "make <target> [STACK=<stack>], by default azure-dev"
@@ -37,33 +46,33 @@ $(READY): requirements.txt
 	@scripts/create-environment $(VENV) $< 2 $(UV)
 	@touch $@
 
-# Names of settings are common in environments, so only what is on the command line counts; `make` exports that.
+# Names of settings are common in environments, so only what is on the command line counts, as it is written there.
 new-stack: $(READY) ## Write the settings of a new stack, which a terminal is asked for unless given: STACK= CLOUD= ...
-	@$(PYTHON) -m deploy.new_stack $(foreach name,$(NEW_STACK_ARGUMENTS),$(if $(findstring command,$(origin $(name))),$(name)="$$$(name)"))
+	@exec $(PYTHON) -m deploy.new_stack $(foreach name,$(NEW_STACK_ARGUMENTS),$(if $(findstring command,$(origin $(name))),$(name)=$(call quote,$(value $(name)))))
 
 rehearse: $(READY) ## Bring STACK up on simulated clouds; with STRICT=1, a chart that cannot be rendered is an error
-	@$(PYTHON) -m rehearsal up "$(STACK)" --port $(PORT) $(if $(STRICT),--strict) $(if $(CONFIRM),--confirm "$(CONFIRM)")
+	@exec $(PYTHON) -m rehearsal up $(QUOTED_STACK) --port $(PORT) $(if $(STRICT),--strict) $(if $(CONFIRM),--confirm "$(CONFIRM)")
 
 rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
-	@$(PYTHON) -m rehearsal destroy $(STACK) --port $(PORT)
+	@exec $(PYTHON) -m rehearsal destroy $(QUOTED_STACK) --port $(PORT)
 
 rehearse-reset: $(READY) ## Discard the rehearsal of STACK: its simulated resources and its state
-	@$(PYTHON) -m rehearsal reset $(STACK)
+	@exec $(PYTHON) -m rehearsal reset $(QUOTED_STACK)
 
 lifecycle: $(READY) $(LIFECYCLE_READY) ## Train, promote, serve, roll out and roll back models on the rehearsed STACK
-	@$(PYTHON) -m rehearsal lifecycle $(STACK) --port $(PORT)
+	@exec $(PYTHON) -m rehearsal lifecycle $(QUOTED_STACK) --port $(PORT)
 
 shell: $(READY) ## Open a shell in which `pulumi` acts on the rehearsed STACK
-	@$(PYTHON) -m rehearsal shell $(STACK) --port $(PORT)
+	@exec $(PYTHON) -m rehearsal shell $(QUOTED_STACK) --port $(PORT)
 
 env: $(READY) ## Serve the simulated clouds in the background; eval "$$(make -s env)" to use them
-	@$(PYTHON) -m rehearsal env $(STACK) --port $(PORT)
+	@exec $(PYTHON) -m rehearsal env $(QUOTED_STACK) --port $(PORT)
 
 stop: $(READY) ## Stop what `make env` started
-	@$(PYTHON) -m rehearsal stop $(STACK)
+	@exec $(PYTHON) -m rehearsal stop $(QUOTED_STACK)
 
 preflight preview up destroy: $(READY)
-	@$(PYTHON) -m deploy $@ "$(STACK)" $(if $(filter 1 yes true,$(YES)),--yes) $(if $(CONFIRM),--confirm "$(CONFIRM)")
+	@exec $(PYTHON) -m deploy $@ $(QUOTED_STACK) $(if $(filter 1 yes true,$(YES)),--yes) $(if $(CONFIRM),--confirm "$(CONFIRM)")
 
 preflight: ## Check what STACK needs on its real cloud: settings, tools, backend, credentials, account
 preview: ## Preview STACK on its real cloud

@@ -80,7 +80,7 @@ def check(
     try:
         caller = cli.ask("sts", "get-caller-identity")
     except _RefusedError as error:
-        yield missing("credentials", f"AWS does not say who they are of: {error}", _SIGN_IN)
+        yield missing("credentials", f"AWS did not accept them: {error}", _SIGN_IN)
         return
     yield ok("credentials", caller["Arn"])
     if settings.account and settings.account != caller["Account"]:

@@ -89,7 +89,7 @@ class Waits:
         self._last_line = now
         names = list(self._pending.values())
         rest = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-        waits = f"waiting for {', '.join(names[:_NAMES])}{rest}" if names else "waiting for program and policies"
+        waits = f"waiting for {', '.join(names[:_NAMES])}{rest}" if names else "waiting for the engine"
         return f"  {now - self._started:.0f} s: {self._done} done, {waits}"
 
 

@@ -94,9 +94,9 @@ def shell(arguments: Namespace) -> int:
                 "fish and sh are protected from that. Choose one with `SHELL=/bin/bash make shell`."
             )
         with interrupts_left_to_child():
-            return subprocess.run(
-                start.command, cwd=rehearsal.project.root, env=start.variables, check=False
-            ).returncode
+            left = subprocess.run(start.command, cwd=rehearsal.project.root, env=start.variables, check=False)
+            # That of the last command, which matters to a script and not to a person who leaves.
+            return 0 if sys.stdin.isatty() else left.returncode
 
 
 def serve(arguments: Namespace) -> int:

@@ -241,7 +241,7 @@ class Rehearsal:
         """A person's shell on the rehearsal while it runs."""
         environment = RehearsalEnvironment.read(self.files.environment)
         script, folder = self.files.shell_script, self.files.path / "shell"
-        return prepare_shell(program, environment, script, folder, os.environ)
+        return prepare_shell(program, environment, script, folder, self.project.root, os.environ)
 
     @contextmanager
     def _open_state(self) -> Iterator[StateStore]:

@@ -37,6 +37,7 @@ _rehearsal_check() {{
 
 _BASH = """
 if [ -f ~/.bashrc ]; then . ~/.bashrc; fi
+cd {project}
 . {environment}
 {check}
 _rehearsal_prompt() {{
@@ -70,6 +71,7 @@ ZDOTDIR=$_REHEARSAL_ZDOTDIR
 unset _REHEARSAL_ZDOTDIR
 if [[ $HISTFILE == {folder}/* ]]; then HISTFILE=$ZDOTDIR/.zsh_history; fi
 if [[ -f $ZDOTDIR/.zshrc ]]; then . "$ZDOTDIR/.zshrc"; fi
+cd {project}
 . {environment}
 {check}
 _rehearsal_prompt() {{
@@ -87,6 +89,7 @@ precmd_functions+=(_rehearsal_prompt)
 
 _SH = """
 if [ -f {user_file} ]; then . {user_file}; fi
+cd {project}
 . {environment}
 {check}
 _rehearsal_prompt() {{
@@ -100,6 +103,7 @@ PS1='$(_rehearsal_prompt)'$PS1
 """
 
 _FISH = """
+cd {project}
 {environment}
 function _rehearsal_lost
 {check}
@@ -138,13 +142,19 @@ class ShellStart:
 
 
 def prepare_shell(
-    shell: str, environment: RehearsalEnvironment, script: Path, folder: Path, inherited: Mapping[str, str]
+    shell: str,
+    environment: RehearsalEnvironment,
+    script: Path,
+    folder: Path,
+    project: Path,
+    inherited: Mapping[str, str],
 ) -> ShellStart:
     """Write the startup files for a shell.
 
     shell      its path
     script     sets the environment in a POSIX shell
     folder     for the startup files
+    project    the folder in which the shell begins, also where a person's own startup files go elsewhere
     inherited  the environment of this process
     """
     folder.mkdir(exist_ok=True)
@@ -154,6 +164,7 @@ def prepare_shell(
         "stack": environment.stack,
         "environment": shlex.quote(str(script)),
         "folder": shlex.quote(str(folder)),
+        "project": shlex.quote(str(project)),
         "red": _RED,
         "green": _GREEN,
         "plain": _PLAIN,

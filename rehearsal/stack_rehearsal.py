@@ -139,7 +139,19 @@ def _check_settings(rehearsal: Rehearsal) -> None:
     try:
         check(settings, rehearsal.stack)
     except ValueError as error:
-        raise UserError(str(error)) from None
+        raise UserError(f"{error}{_describe_own_settings(rehearsal)}") from None
+
+
+def _describe_own_settings(rehearsal: Rehearsal) -> str:
+    """The settings that this rehearsal alone has, since a message about one of them names the stack's file."""
+    own = rehearsal.changed_settings()
+    if not own:
+        return ""
+    return (
+        f"\nOf these, the rehearsal has its own, set by `pulumi config set`: {', '.join(own)}. `make shell "
+        f"STACK={rehearsal.stack}` and `pulumi config rm <key>` remove one, `make rehearse-reset "
+        f"STACK={rehearsal.stack}` removes all, with what stands."
+    )
 
 
 def _load_exceptions() -> Sequence[ReviewedException]:

@@ -38,6 +38,7 @@ FILES = {
     "stacks/Pulumi.more.yaml": (
         "config:\n  letters:words: 'queue,parameter'\n  aws:region: eu-west-1\n  azure-native:location: northeurope\n"
     ),
+    "stacks/Pulumi.nowhere.yaml": "config:\n  letters:words: 'north'\n  aws:region: eu-west-1\n",
     "stacks/Pulumi.wrong.yaml": "config:\n  letters:wrods: 'alpha'\n",
     "letters/__init__.py": "",
     "letters/settings.py": (
@@ -66,6 +67,9 @@ FILES = {
         "trust = {'Effect': 'Allow', 'Principal': {'Service': 'ec2.amazonaws.com'}, 'Action': 'sts:AssumeRole'}\n"
         "policy = json.dumps({'Version': '2012-10-17', 'Statement': [trust]})\n"
         "role = aws.iam.Role('reader', assume_role_policy=policy)\n"
+        "if 'north' in words:\n"
+        "    north = pulumi.ResourceOptions(provider=azure.Provider('north', location='northeurope'))\n"
+        "    azure.resources.ResourceGroup('north', opts=north)\n"
         "group = azure.resources.ResourceGroup('data')\n"
         "account = azure.storage.StorageAccount(\n"
         "    'data', resource_group_name=group.name, sku={'name': 'Standard_LRS'}, kind='StorageV2'\n"
@@ -137,6 +141,14 @@ def test_all_types_without_a_model_are_listed_in_the_preview_and_nothing_is_crea
     assert "\nUp:" not in run.stdout
 
 
+def test_each_instance_of_a_provider_has_its_own_configuration(folder: Path) -> None:
+    """What the program configures a provider of its own with is nothing that the default provider knows."""
+    run = rehearse(folder, "up", "nowhere")
+    assert run.returncode == 1
+    assert "missing required property 'location'" in run.stdout
+    assert "azure-native:resources:ResourceGroup north created" not in run.stdout
+
+
 def test_its_own_check_of_settings_comes_before_the_engine(folder: Path) -> None:
     run = rehearse(folder, "up", "wrong")
     assert (run.returncode, run.stdout.strip()) == (1, "error: letters:words is not set in wrong")
@@ -144,4 +156,4 @@ def test_its_own_check_of_settings_comes_before_the_engine(folder: Path) -> None
 
 def test_an_unknown_stack_is_an_error_that_lists_this_projects_stacks(folder: Path) -> None:
     run = rehearse(folder, "up", "azure-dev")
-    assert "stacks/Pulumi.azure-dev.yaml does not exist. Stacks are more, test, wrong" in run.stdout
+    assert "stacks/Pulumi.azure-dev.yaml does not exist. Stacks are more, nowhere, test, wrong" in run.stdout

@@ -38,7 +38,31 @@ def test_a_variable_that_nothing_reads_is_refused(variable: str) -> None:
 def test_variables_that_a_target_reads_are_accepted() -> None:
     reply = make("rehearse", "STACK=aws-dev", "PORT=4711", "STRICT=1")
     assert reply.returncode == 0, reply.stderr
-    assert 'rehearsal up "aws-dev" --port 4711 --strict' in reply.stdout
+    assert "rehearsal up 'aws-dev' --port 4711 --strict" in reply.stdout
+
+
+@pytest.mark.parametrize("target", ["rehearse", "rehearse-destroy", "lifecycle", "shell", "env", "preview", "up"])
+def test_a_signal_reaches_python(target: str) -> None:
+    """A shell between `make` and Python takes a signal, and leaves what it started running."""
+    command = make(target).stdout.strip().splitlines()[-1]
+    assert command.startswith("exec ")
+
+
+@pytest.mark.parametrize("target", ["rehearse", "rehearse-destroy", "rehearse-reset", "shell", "stop", "up"])
+def test_the_name_of_a_stack_is_one_argument(target: str) -> None:
+    assert r"'my stack;it'\''s'" in make(target, "STACK=my stack;it's").stdout
+
+
+def test_arguments_of_a_new_stack_arrive_as_they_were_written() -> None:
+    reply = make("new-stack", "STACK=research", "OWNER=a$b 'c'")
+    assert r"OWNER='a$b '\''c'\'''" in reply.stdout
+
+
+@pytest.mark.parametrize("folder", ["tests", "platform"])
+def test_a_folder_is_no_target(folder: str) -> None:
+    reply = subprocess.run(["make", folder], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert reply.returncode != 0
+    assert "is a folder, not a target" in reply.stderr
 
 
 def test_what_python_compiles_is_kept() -> None:

@@ -291,7 +291,7 @@ def _tag_value(maximum: int) -> AfterValidator:
         _require_form(
             rf"(?!\s)[^\x00-\x1f\x7f\u2028\u2029]{{1,{maximum}}}(?<!\s)",
             f"is a tag's value, which must be one line of 1 to {maximum} characters without blanks at its ends",
-            "shorten it",
+            f"write 1 to {maximum} characters in one line, such as ml-platform",
         )
     )
 

@@ -35,7 +35,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
+        self._instances: dict[str, Simulation] = {}
         self._engine = ""
+
+    def _instance(self, context: Any) -> Simulation:
+        """The simulation for one instance of the provider, such as the default one, by the engine's connection to it.
+
+        Requests do not name their instance, and the engine connects once for each.
+        """
+        return self._instances.setdefault(context.peer(), self._simulation.with_own_configuration())
 
     def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 the protocol's names
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, supports_autonaming_configuration=True)
@@ -56,13 +64,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         variables = Values.from_wire(request.args).plain
-        _answer(context, lambda: self._simulation.configure(variables))
+        _answer(context, lambda: self._instance(context).configure(variables))
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
-    def Check(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_ = type_from_urn(request.urn)
         news, olds = Values.from_wire(request.news), Values.from_wire(request.olds)
-        inputs, reasons = self._simulation.check(request.urn, type_, news, olds, NamingHints.from_check(request))
+        inputs, reasons = self._instance(context).check(request.urn, type_, news, olds, NamingHints.from_check(request))
         failures = [provider_pb2.CheckFailure(reason=reason) for reason in reasons]
         return provider_pb2.CheckResponse(inputs=inputs.to_wire(), failures=failures)
 
@@ -71,7 +79,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         old, new = Values.from_wire(request.old_inputs), Values.from_wire(request.news)
         if type_.startswith(_PROVIDER_TYPE):
             return build_diff_response(Difference(changed=[] if old.plain == new.plain else ["config"]))
-        difference = _answer(context, lambda: self._simulation.diff(request.urn, type_, request.id, old, new))
+        difference = _answer(context, lambda: self._instance(context).diff(request.urn, type_, request.id, old, new))
         return build_diff_response(difference)
 
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -79,35 +87,34 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview and not self._simulation.has_model(type_):
             self._report_error(request.urn, self._simulation.describe_missing(type_))
         id_, outputs = _answer(
-            context, lambda: self._simulation.create(request.urn, type_, inputs, preview=request.preview)
+            context, lambda: self._instance(context).create(request.urn, type_, inputs, preview=request.preview)
         )
         return provider_pb2.CreateResponse(id=id_, properties=outputs.to_wire())
 
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_ = type_from_urn(request.urn)
         inputs, outputs = Values.from_wire(request.inputs), Values.from_wire(request.properties)
-        resource = _answer(context, lambda: self._simulation.read(type_, request.id, inputs, outputs))
+        resource = _answer(context, lambda: self._instance(context).read(type_, request.id, inputs, outputs))
         if resource is None:
             return provider_pb2.ReadResponse()
         return provider_pb2.ReadResponse(id=request.id, inputs=resource[0].to_wire(), properties=resource[1].to_wire())
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
-        type_ = type_from_urn(request.urn)
+        type_, instance = type_from_urn(request.urn), self._instance(context)
         inputs, old = Values.from_wire(request.news), Values.from_wire(request.olds)
         outputs = _answer(
-            context,
-            lambda: self._simulation.update(request.urn, type_, request.id, inputs, old, preview=request.preview),
+            context, lambda: instance.update(request.urn, type_, request.id, inputs, old, preview=request.preview)
         )
         return provider_pb2.UpdateResponse(properties=outputs.to_wire())
 
     def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_ = type_from_urn(request.urn)
-        _answer(context, lambda: self._simulation.delete(request.urn, type_, request.id))
+        _answer(context, lambda: self._instance(context).delete(request.urn, type_, request.id))
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
         arguments = Values.from_wire(request.args)
-        result = _answer(context, lambda: self._simulation.invoke(request.tok, arguments))
+        result = _answer(context, lambda: self._instance(context).invoke(request.tok, arguments))
         return provider_pb2.InvokeResponse(**{"return": result.to_wire()})
 
     def _report_error(self, urn: str, message: str) -> None:

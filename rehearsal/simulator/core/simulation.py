@@ -52,6 +52,10 @@ class Simulation:
     def cloud(self) -> Cloud:
         return self._cloud
 
+    def with_own_configuration(self) -> Simulation:
+        """The same cloud as another instance of its provider sees it, which has a configuration of its own."""
+        return Simulation(self._cloud, self._state, self._drain)
+
     def configure(self, variables: Mapping[str, Any]) -> None:
         self._account.update(self._cloud.configure(variables))
 

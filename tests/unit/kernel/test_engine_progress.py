@@ -41,14 +41,14 @@ def test_what_the_engine_prints_no_line_for_ends_no_silence() -> None:
     waits.add(event("resourcePreEvent", "a", "same"), 20.0)
     waits.add(event("resOutputsEvent", "a", "same"), 21.0)
     waits.add({"diagnosticEvent": {"urn": "", "message": "", "severity": "debug"}}, 22.0)
-    assert waits.describe(30.0) == "  30 s: 1 done, waiting for program and policies"
+    assert waits.describe(30.0) == "  30 s: 1 done, waiting for the engine"
 
 
 def test_an_update_counts_anew_after_its_preview() -> None:
     waits = Waits(0.0)
     waits.add(event("resourcePreEvent", "a"), 1.0)
     waits.add({"preludeEvent": {"config": {}}}, 2.0)
-    assert waits.describe(40.0) == "  40 s: 0 done, waiting for program and policies"
+    assert waits.describe(40.0) == "  40 s: 0 done, waiting for the engine"
 
 
 def test_the_log_is_followed_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,7 @@ def test_the_log_is_followed_while_it_is_written(tmp_path: Path, monkeypatch: py
     log, said = tmp_path / "events.jsonl", list[str]()
     whole, begun = json.dumps(event("resourcePreEvent", "a")), json.dumps(event("resourcePreEvent", "b"))
     with report_waits(log, said.append):
-        eventually(lambda: any("program and policies" in line for line in said))
+        eventually(lambda: any("the engine" in line for line in said))
         with log.open("w") as output:
             output.write(f"{whole}\n{begun[:20]}")
             output.flush()

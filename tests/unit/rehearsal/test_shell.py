@@ -20,7 +20,7 @@ import pytest
 from kernel.rehearsals import REHEARSED_STACK
 from rehearsal.engine.environment import RehearsalEnvironment
 from rehearsal.shell import prepare_shell
-from rehearsal.toolchain import REHEARSAL_MARK
+from rehearsal.toolchain import REHEARSAL_MARK, ROOT
 
 pytestmark = pytest.mark.process
 
@@ -92,7 +92,7 @@ def session(shell: str, home: Path, environment: RehearsalEnvironment, tmp_path:
         "PULUMI_ACCESS_TOKEN": "real",
         **{key: os.environ[key] for key in ("FPATH", "LD_LIBRARY_PATH") if key in os.environ},
     }
-    start = prepare_shell(shell, environment, script, tmp_path / "rehearsal" / "shell", inherited)
+    start = prepare_shell(shell, environment, script, tmp_path / "rehearsal" / "shell", ROOT, inherited)
     assert start.is_protected
     opened = Session(start.command, start.variables)
     try:
@@ -127,19 +127,28 @@ class Session:
 
 
 ALIAS = "alias pulumi='echo the wrong one'"
+ELSEWHERE = "cd /"
 
 
 def startup_text(shell: str, home: Path) -> str:
     if shell == "fish":
         exports = [f"set -gx {key} {value}" for key, value in EXPORTS.items()]
         return (
-            "\n".join([*exports, f"set -gx PATH {home}/bin $PATH", "function fish_prompt; echo 'mine> '; end", ALIAS])
+            "\n".join(
+                [
+                    *exports,
+                    f"set -gx PATH {home}/bin $PATH",
+                    "function fish_prompt; echo 'mine> '; end",
+                    ALIAS,
+                    ELSEWHERE,
+                ]
+            )
             + "\n"
         )
     prompt = "PROMPT='mine> '" if shell == "zsh" else "PS1='mine> '"
     exports = [f"export {key}={value}" for key, value in EXPORTS.items()]
     bash_prompt = ["PROMPT_COMMAND='PS1=\"mine> \";'"] if shell == "bash" else []
-    return "\n".join([*exports, f'export PATH="{home}/bin:$PATH"', prompt, *bash_prompt, ALIAS]) + "\n"
+    return "\n".join([*exports, f'export PATH="{home}/bin:$PATH"', prompt, *bash_prompt, ALIAS, ELSEWHERE]) + "\n"
 
 
 def write_program(path: Path, line: str) -> None:
@@ -192,8 +201,12 @@ def test_a_shell_that_loses_the_environment_says_so_in_red(session: Session, hom
     assert "NOT rehearsal" not in session.run("true")
 
 
+def test_it_begins_in_the_project_wherever_startup_files_go(session: Session) -> None:
+    assert str(ROOT) in session.run("pwd")
+
+
 def test_an_unknown_shell_is_reported(environment: RehearsalEnvironment, tmp_path: Path) -> None:
-    start = prepare_shell("/usr/bin/tcsh", environment, tmp_path / "environment.sh", tmp_path / "shell", {})
+    start = prepare_shell("/usr/bin/tcsh", environment, tmp_path / "environment.sh", tmp_path / "shell", ROOT, {})
     assert start.command == ["/usr/bin/tcsh"]
     assert not start.is_protected
     assert start.variables["KUBECONFIG"] == environment.variables["KUBECONFIG"]

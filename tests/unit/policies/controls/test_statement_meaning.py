@@ -60,7 +60,7 @@ def grant(action: Any = "s3:GetObject", resource: Any = "*", **elements: Any) ->
         ("aws-iam-pass-role", grant("iam:PassRole", "arn:aws:iam::*:role/*"), "fails"),
         ("aws-iam-pass-role", grant("iam:passrole", f"arn:aws:iam::{ACCOUNT}:role/*"), "fails"),
         ("aws-iam-pass-role", grant("*:Pass*", "arn:aws:iam::*:*"), "fails"),
-        ("aws-iam-pass-role", {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}, "fails"),
+        ("aws-iam-pass-role", {"Effect": "Allow", "NotAction": "s3:*", "Resource": "arn:aws:iam::*:role/*"}, "fails"),
         ("aws-iam-pass-role", grant("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/models-*"), "passes"),
         ("aws-iam-pass-role", grant("iam:PassRole", UNKNOWN), "undecided"),
     ],
