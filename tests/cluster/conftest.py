@@ -1,6 +1,7 @@
 """One control plane with two nodes for all tests of a worker; without the programs for it, the tests are skipped.
 
-Tests share it, so each works in a namespace of its own and asserts on nothing else.
+Tests share it, so each works in a namespace of its own and asserts on nothing else. It ends with the last test of this
+folder: even idle, it takes processor time from the tests that follow.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ _SIZE = {"cpu": "4", "memory": "16Gi", "pods": "60"}
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def egress() -> Iterator[EgressProxy]:
     proxy = EgressProxy()
     with proxy.run():
         yield proxy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plane(egress: EgressProxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     reason = programs.prepare()
     if reason:

@@ -3,8 +3,8 @@
 Proves that what would keep pods from running in production keeps an update, or the rehearsal, from passing, and that
 the message has the scheduler's, the controller's or admission's own reason and names the setting to change. The
 control plane, the charts and Helm are real; that pods which are scheduled run is simulated, and so are the clouds'
-APIs. What the API server alone would refuse is proven in tests/cluster; that a stack passes once its defects are
-mended, in tests/soak.
+APIs. What a chart or the API server refuses at once is proven in tests/cluster and, with the engine, in tests/soak, as
+is that a stack passes once its defects are mended.
 
 All tests share one stack, and each starts from what the settings say: a test that leaves it half-changed makes the
 update of the next one longer, and changes nothing of its result.
@@ -37,23 +37,6 @@ def stack(rehearsed_stacks: RehearsedStacks, tmp_path_factory: pytest.TempPathFa
     copy = rehearsed_stacks.copy(AZURE, tmp_path_factory.mktemp("project"))
     yield copy
     copy.stop_serving()
-
-
-def test_a_preview_with_values_that_a_chart_refuses_fails(stack: Stack) -> None:
-    # On a first preview nothing is refused: the engine does not call a provider whose kubeconfig it does not know.
-    old, new = '"replicaCount": replicas,', '"replicaCount": "one",'
-    with stack.project.edited(MLFLOW, old, new):
-        preview = stack.pulumi("preview")
-    assert preview.returncode != 0
-    assert "replicaCount: 'one' is not of type 'integer'" in preview.output
-
-
-@pytest.mark.usefixtures("control_plane")
-def test_a_manifest_that_the_api_server_refuses_fails(stack: Stack) -> None:
-    with stack.project.edited("infra/cluster/namespaces.py", '"pods": str(profile.pods)', '"pods": "many"'):
-        complaint = stack.pulumi("up", "--yes", "--skip-preview").failure()
-    assert "-quota" in complaint
-    assert "quantities must match the regular expression" in complaint
 
 
 # Edits of the program, and words of the message about each.

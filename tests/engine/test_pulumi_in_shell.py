@@ -3,7 +3,7 @@
 Proves that such a stack is rehearsed without that backend, its keys or the network; that no command changes a file of
 the project; that other projects have a state of their own; and that the shell is of use when the clouds have ended. How
 a shell gets the environment is proven in tests/unit/rehearsal/test_shell.py, what is copied and printed in
-tests/unit/rehearsal/engine, and that the policies are checked in test_aws and test_azure.
+tests/unit/rehearsal/engine, and that the policies are checked in test_azure.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from typing import Any
 import yaml
 
 from kernel.engine_events import read_events
+from rehearsal.engine import pulumi_cli
+from rehearsal.folder import RehearsalFolder
 from rehearsal.preparation import preparing
 from rehearsal.toolchain import ROOT
 from tests.support.waiting import eventually
@@ -229,6 +231,19 @@ class Stack:
         """Run plain `pulumi`, as in the shell of `make env`."""
         self._exports = self._exports or self.project.serve(self.name)
         return self.project.pulumi(self._exports, *arguments)
+
+    def read_state_with_secrets(self) -> Any:
+        """What the engine keeps of the stack, its secrets in plain text; needs no clouds."""
+        folder = RehearsalFolder(self.project.rehearsal(self.name))
+        variables = {
+            "PULUMI_BACKEND_URL": folder.backend.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": folder.passphrase.read_text(),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+        }
+        command = [str(pulumi_cli.engine()), "stack", "export", "--show-secrets", "--stack", self.name]
+        environment = {**_environment(), **variables}
+        reply = subprocess.run(command, cwd=folder.workspace, env=environment, capture_output=True, check=True)
+        return json.loads(reply.stdout)
 
     def stop_serving(self) -> None:
         """Stop the clouds that serve in the background, if any do."""

@@ -16,18 +16,29 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 import yaml
 
 from infra import cluster
-from infra.cluster.alert_receivers import build_configuration, has_receivers, list_flows, list_unsent
-from infra.cluster.monitoring import REPLACED_ALERTS
+from infra.cluster.alert_receivers import (
+    AlertReceivers,
+    AlertReceiversArgs,
+    build_configuration,
+    has_receivers,
+    list_flows,
+    list_unsent,
+)
+from infra.cluster.alerts import Alerts, AlertsArgs
+from infra.cluster.monitoring import REPLACED_ALERTS, Monitoring, MonitoringArgs
 from infra.cluster.versions import KUBE_PROMETHEUS_STACK
+from infra.contract import Foundation
 from rehearsal.scenarios.prometheus import AMTOOL
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.alert_rules import DASHBOARDS, PLATFORM, RULE_FILES, list_alerts, require
 from tests.support.foundations import sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.sample_platform import record_components
 
 EMAIL: dict[str, Any] = {"telemetry": {"alertEmail": "ml-oncall@acme.org"}}
 ALL: dict[str, Any] = {
@@ -45,14 +56,22 @@ RECEIVERS = [{"slack": "a"}, {"teams": "a"}, {"pagerduty": "a"}, {"smtpHost": "s
 RULE = "kubernetes:monitoring.coreos.com/v1:PrometheusRule"
 
 
-def declare(**alerting: Any) -> Recorder:
-    context = stack_context("azure", "prod", alerting=alerting, **EMAIL)
-    return record_program(lambda: cluster.create_platform(context, sample_foundation()))[0]
+def declare_components(**given: Any) -> Recorder:
+    """Those that alerting is about, alone."""
+    context = stack_context("azure", "prod", **EMAIL, **given)
+
+    def create(foundation: Foundation, options: pulumi.ResourceOptions) -> None:
+        Monitoring("monitoring", MonitoringArgs(context), options)
+        Alerts("alerts", AlertsArgs(context), options)
+        AlertReceivers("alert-receivers", AlertReceiversArgs(context, foundation.secrets), options)
+
+    return record_components(create)
 
 
 @pytest.fixture(scope="module")
 def declared() -> Recorder:
-    return declare(**ALL)
+    context = stack_context("azure", "prod", alerting=ALL, **EMAIL)
+    return record_program(lambda: cluster.create_platform(context, sample_foundation()))[0]
 
 
 def settings(**alerting: Any) -> Any:
@@ -105,8 +124,7 @@ def test_the_settings_that_rules_compare_with_are_recorded(declared: Recorder) -
 
 def test_the_maximum_of_a_pool_with_gpus_is_recorded_too() -> None:
     pool = {"size": "Standard_NC4as_T4_v3", "maximum": 3}
-    context = stack_context("azure", "prod", cluster={"gpuPool": pool}, **EMAIL)
-    recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation()))
+    recorder = declare_components(cluster={"gpuPool": pool})
     recorded = {
         rule["labels"]["label_groundwork_pool"]: rule["expr"]
         for group in rules(recorder)["groundwork-stack"]
@@ -186,11 +204,11 @@ def test_critical_alerts_reach_the_team_as_well_as_the_pager() -> None:
 def test_without_a_receiver_there_is_no_alertmanager_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     warnings: list[str] = []
     monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
-    alertmanager = values(declare())["alertmanager"]
+    alertmanager = values(declare_components())["alertmanager"]
     assert alertmanager["enabled"] is False
     assert warnings == [], "the preview before has said it"
     monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
-    declare()
+    declare_components()
     assert [text for text in warnings if "Alerts are shown in Grafana and sent to nobody" in text]
     assert list(list_flows(settings())) == []
     assert not has_receivers(settings(heartbeat="a"))  # it says only that nobody is told

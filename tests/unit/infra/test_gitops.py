@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from infra import cluster
+from infra.cluster.argocd import ArgoCd, ArgoCdArgs
 from infra.cluster.gitops import MODEL_KINDS
 from infra.cluster.versions import ARGO_CD_IMAGE_TAG
 from kernel.annotations import SETTING
@@ -18,6 +19,7 @@ from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.foundations import sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.sample_platform import record_components
 
 APPLICATION = "kubernetes:argoproj.io/v1alpha1:Application"
 PROJECT = "kubernetes:argoproj.io/v1alpha1:AppProject"
@@ -25,8 +27,8 @@ RBAC = "kubernetes:rbac.authorization.k8s.io/v1"
 REPOSITORY = "https://git.example.com/acme/models.git"
 
 
-def record(repository: str = REPOSITORY, environment: str = "dev", **gitops: str) -> Recorder:
-    context = stack_context("azure", environment, gitops={"repository": repository, **gitops})
+def record(repository: str = REPOSITORY, **gitops: str) -> Recorder:
+    context = stack_context("azure", gitops={"repository": repository, **gitops})
     recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation()))
     return recorder
 
@@ -103,7 +105,9 @@ def test_secrets_are_named_and_nobody_is_anonymous(platform: Recorder) -> None:
 
 
 def test_production_has_no_single_replica_but_the_controller_and_the_cache() -> None:
-    values = argo_cd_values(record(environment="prod"))
+    context = stack_context("azure", "prod")
+    recorder = record_components(lambda _, options: ArgoCd("argo-cd", ArgoCdArgs(context), options))
+    values = argo_cd_values(recorder)
     for part in ("server", "repoServer"):
         assert values[part]["replicas"] == 2
         assert values[part]["pdb"] == {"enabled": True, "maxUnavailable": 1}

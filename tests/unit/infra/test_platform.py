@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from infra.core.settings.sections import GpuPoolSettings
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.foundations import PORTS, sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.sample_platform import record_platform
 
 SECRET = "kubernetes:core/v1:Secret"
 ADMISSION_POLICY = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
@@ -126,9 +126,7 @@ def test_workloads_that_share_a_namespace_are_told_apart_by_labels() -> None:
 
 @pytest.mark.parametrize(("environment", "policy"), [("dev", "Delete"), ("prod", "Retain")])
 def test_volumes_are_of_the_platforms_storage_class(environment: str, policy: str) -> None:
-    recorder, _ = record_program(
-        lambda: cluster.create_platform(stack_context("azure", environment), sample_foundation())
-    )
+    recorder = record_platform(environment)
     (declared,) = [item.inputs for item in recorder.of_type("kubernetes:storage.k8s.io/v1:StorageClass")]
     assert (declared["provisioner"], declared["parameters"]) == ("disks.example", {"key": "k"})
     assert (declared["reclaimPolicy"], declared["allowVolumeExpansion"]) == (policy, True)
@@ -194,23 +192,16 @@ def test_grafana_calls_nobody(platform: Recorder) -> None:
     assert configuration["security"]["disable_gravatar"] is True
 
 
-def _create_platform(environment: str) -> None:
-    cluster.create_platform(stack_context("azure", environment), sample_foundation())
-
-
 def test_metrics_have_room_for_their_retention() -> None:
     for environment, size, limit in (("dev", "20Gi", "16GiB"), ("prod", "60Gi", "48GiB")):
-        recorder, _ = record_program(partial(_create_platform, environment))
-        spec = values(recorder, "kube-prometheus-stack")["prometheus"]["prometheusSpec"]
+        spec = values(record_platform(environment), "kube-prometheus-stack")["prometheus"]["prometheusSpec"]
         claim = spec["storageSpec"]["volumeClaimTemplate"]["spec"]
         assert (claim["resources"]["requests"]["storage"], spec["retentionSize"]) == (size, limit)
 
 
 @pytest.mark.parametrize(("environment", "replicas"), [("dev", 1), ("staging", 2), ("prod", 2)])
 def test_only_dev_has_single_replicas(environment: str, replicas: int) -> None:
-    recorder, _ = record_program(
-        lambda: cluster.create_platform(stack_context("azure", environment), sample_foundation())
-    )
+    recorder = record_platform(environment)
     monitoring = values(recorder, "kube-prometheus-stack")
     found: Sequence[int] = [
         values(recorder, "mlflow")["replicaCount"],

@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pulumi
 import pytest
 
-from infra import cluster
+from infra.cluster.loki import Loki, LokiArgs
+from infra.cluster.tempo import Tempo, TempoArgs
 from infra.contract import BlobContainer, Foundation, TelemetryStoresContract
 from rehearsal.simulator.offline_kubernetes import RELEASE
-from tests.support.foundations import sample_foundation
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder, stack_context
+from tests.support.sample_platform import record_components, record_platform
 
 
-def declare(environment: str = "dev", create_foundation: Callable[[], Foundation] = sample_foundation) -> Recorder:
-    context = stack_context("azure", environment)
-    return record_program(lambda: cluster.create_platform(context, create_foundation()))[0]
-
-
-def create_foundation_with_blobs() -> Foundation:
+def create_stores_of_blobs() -> TelemetryStoresContract:
     account, suffix = pulumi.Output.from_input("store"), "blob.example"
     containers = (BlobContainer(pulumi.Output.from_input(name), account, suffix) for name in ("logs", "traces"))
-    return dataclasses.replace(sample_foundation(), telemetry_stores=TelemetryStoresContract(*containers))
+    return TelemetryStoresContract(*containers)
 
 
 def values(recorder: Recorder, chart: str) -> Any:
@@ -43,12 +38,12 @@ def tempo_configuration(recorder: Recorder) -> Any:
 
 @pytest.fixture(scope="module")
 def dev() -> Recorder:
-    return declare()
+    return record_platform()
 
 
 @pytest.fixture(scope="module")
 def prod() -> Recorder:
-    return declare("prod")
+    return record_platform("prod")
 
 
 def test_logs_and_traces_are_kept_in_buckets(dev: Recorder) -> None:
@@ -63,7 +58,14 @@ def test_logs_and_traces_are_kept_in_buckets(dev: Recorder) -> None:
 
 
 def test_logs_and_traces_are_kept_in_blob_containers_with_federated_tokens() -> None:
-    recorder = declare(create_foundation=create_foundation_with_blobs)
+    context = stack_context("azure")
+
+    def create(foundation: Foundation, options: pulumi.ResourceOptions) -> None:
+        with_blobs = dataclasses.replace(foundation, telemetry_stores=create_stores_of_blobs())
+        Loki("loki", LokiArgs(context, with_blobs), options)
+        Tempo("tempo", TempoArgs(context, with_blobs), options)
+
+    recorder = record_components(create)
     loki = values(recorder, "loki")["loki"]
     assert loki["storage"]["type"] == loki["schemaConfig"]["configs"][0]["object_store"] == "azure"
     assert loki["storage"]["azure"] == {
