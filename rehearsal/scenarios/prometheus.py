@@ -37,7 +37,7 @@ PROMETHEUS = Tool(
     # Of some thirty kinds of service discovery the operator uses one; without the others the build takes half the time.
     tags=("remove_all_sd", "enable_kubernetes_sd"),
 )
-# Of the same module: what checks rules, and Alertmanager's configuration. Tests run them, rehearsals do not.
+# Of the same module: what checks rules, Alertmanager, and what checks its configuration. Tests run them, rehearsals do not.
 PROMTOOL = replace(
     PROMETHEUS,
     name="promtool",
@@ -46,18 +46,25 @@ PROMTOOL = replace(
     package="github.com/prometheus/prometheus/cmd/promtool",
     build_minutes=1,
 )
-AMTOOL = replace(
+ALERTMANAGER = replace(
     PROMETHEUS,
-    name="amtool",
-    title="amtool",
-    command="amtool",
+    name="alertmanager",
+    title="Alertmanager",
+    command="alertmanager",
     module="github.com/prometheus/alertmanager",
-    package="github.com/prometheus/alertmanager/cmd/amtool",
+    package="github.com/prometheus/alertmanager/cmd/alertmanager",
     version_variables={"github.com/prometheus/common/version.Version": "github.com/prometheus/alertmanager"},
     build_minutes=1,
     install_url="https://prometheus.io/download/#alertmanager",
     minimum_version="",
     tags=(),
+)
+AMTOOL = replace(
+    ALERTMANAGER,
+    name="amtool",
+    title="amtool",
+    command="amtool",
+    package="github.com/prometheus/alertmanager/cmd/amtool",
 )
 
 _SCRAPE_INTERVAL = "1s"  # with the ServiceMonitor's own fifteen seconds, a step of a rollout would take minutes
