@@ -187,12 +187,21 @@ def _rollout_messages(environment: ScenarioEnvironment) -> list[str]:
     log = pod_log(environment.plane, find_service_pod(environment.plane.api, "rollout-controller"))
     messages: list[str] = []
     for line in log.read_text(errors="replace").splitlines():
-        _, found, message = line.partition(f" {MODEL}: ")
-        if found:
+        message = _read_message(line)
+        if message:
             if messages and _END.match(messages[-1]):
                 messages = []
             messages.append(message)
     return messages
+
+
+def _read_message(line: str) -> str:
+    """What a line of JSON says of the model's rollout; empty for any other line."""
+    try:
+        text = json.loads(line)["message"]
+    except (ValueError, TypeError, KeyError):
+        return ""
+    return text.removeprefix(f"{MODEL}: ") if str(text).startswith(f"{MODEL}: ") else ""
 
 
 def _get_inference_service(environment: ScenarioEnvironment, role: str) -> Mapping[str, Any]:
