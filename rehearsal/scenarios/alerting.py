@@ -146,7 +146,8 @@ def _be_slow(runner: StepRunner, scene: Scene) -> Timeline:
     with _expect(scene, "ModelLatencyHigh", f"version {version}") as timeline:
         runbook = scene.runbook(timeline.alert)
         labels, log = runbook.follow("How to see it", model=model_steps.MODEL)
-        _check("challenger" in labels and "request" in log, "The runbook does not show the challenger and its log")
+        is_shown = "challenger" in labels and f'"version": "{version}"' in log
+        _check(is_shown, "The runbook does not show the challenger and its log")
         runbook.follow("First five minutes", model=model_steps.MODEL)
         wait_for_step(lambda: "Revert" in environment.repository.head_message(), "The rollout is not reverted")
         model_steps.wait_until_synced(environment)

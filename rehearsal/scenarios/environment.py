@@ -87,7 +87,9 @@ def run_environment(
         exporter_port = stack.enter_context(run_exporter(f"http://{HOST}:{mlflow_port}/health"))
         exporters = {_MLFLOW: exporter_port, _ARGO_CD: argo_cd_port}
         proxy_url = stack.enter_context(NetworkProxy(cluster.plane.api, kubelet, services, exporters).run())
-        common = {"PYTHONPATH": str(package() / "src"), "http_proxy": proxy_url, "no_proxy": HOST}
+        # The pods of the collector of traces are simulated.
+        own = {"PYTHONPATH": str(package() / "src"), "OTEL_SDK_DISABLED": "true"}
+        common = {**own, "http_proxy": proxy_url, "no_proxy": HOST}
         programs["serving"] = ImageProgram(
             [str(python()), "-m", "lifecycle.serving"],
             {**common, "WORKERS": "1", "DRAIN_DELAY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"},
