@@ -151,7 +151,8 @@ def _with_stubs(tool: Tool, go: str, environment: dict[str, str], scratch: Path)
     form = "{{.ImportPath}} {{.Module.Path}} {{.Module.Dir}}"
     copies: dict[str, Path] = {}
     homes: dict[str, Path] = {}
-    for line in _list(tool, go, ["-find", "-f", form, *sorted(packages)], environment):
+    # With -e also packages that lack what they embed: it is their stubs that are built.
+    for line in _list(tool, go, ["-e", "-find", "-f", form, *sorted(packages)], environment):
         package, module, folder = line.split(" ", 2)
         if module not in copies:
             copies[module] = _writable_copy(Path(folder), scratch / f"module-{len(copies)}")

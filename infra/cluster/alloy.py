@@ -1,4 +1,4 @@
-"""Alloy, which sends the logs of all pods to Loki, and the traces that pods send it to Tempo."""
+"""Alloy, which sends the logs of all pods and the cluster's events to Loki, and the traces of pods to Tempo."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from infra.core.component import Component, StackContext
 _PORT = 12345
 _PODS = Pods(MONITORING, "alloy", {"app.kubernetes.io/name": "alloy"})
 _OTLP_PORTS: Mapping[str, int] = {"otlp-grpc": 4317, "otlp-http": 4318}
+OTLP_URL = f"http://alloy.{MONITORING}.svc.cluster.local:{_OTLP_PORTS['otlp-http']}"
 _CONFIGURATION = Path(__file__).with_name("telemetry.alloy").read_text()
 _USER = 473  # that of the image
 
@@ -39,7 +40,7 @@ class Alloy(Component):
     layer = "cluster"
     flows = (
         *(Flow(Place.ALL_PODS, _PODS, port, "sends traces") for port in _OTLP_PORTS.values()),
-        Flow(_PODS, Place.API_SERVER, reason="watches pods and reads their logs"),
+        Flow(_PODS, Place.API_SERVER, reason="watches pods and events, and reads logs"),
         Flow(_PODS, loki.LOKI_PODS, loki.PORT, "writes logs"),
         Flow(_PODS, tempo.TEMPO_PODS, tempo.OTLP_PORT, "writes traces"),
         Flow(_PODS, _PODS, _PORT, "shares the pods out with the other replicas"),
@@ -88,7 +89,9 @@ def _values(replicas: int) -> Mapping[str, Any]:
         "configReloader": {"enabled": False},
         # The chart's own can also read the secrets of all namespaces.
         "rbac": {
-            "rules": [{"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get", "list", "watch"]}],
+            "rules": [
+                {"apiGroups": [""], "resources": ["pods", "pods/log", "events"], "verbs": ["get", "list", "watch"]}
+            ],
             "clusterRules": [{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]}],
         },
         "controller": {

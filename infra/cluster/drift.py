@@ -16,7 +16,7 @@ from pulumi_kubernetes.batch.v1 import CronJob
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.access import Workload, get_workload
-from infra.cluster import mlflow, pod_values
+from infra.cluster import mlflow, pod_values, process_telemetry
 from infra.cluster.disruption_budget import create_disruption_budget
 from infra.cluster.flows import Flow, select_workload
 from infra.cluster.http_service import create_service, create_service_monitor
@@ -82,9 +82,11 @@ class Drift(Component):
         }
         # As long as the pod exists, events wait there for the store.
         spool = {"name": "spool", "emptyDir": {"sizeLimit": "1Gi"}}
-        container["volumeMounts"] = [*container["volumeMounts"], {"name": "spool", "mountPath": _SPOOL}]
+        settings = self._args.context.settings
+        mounts = [{"name": "spool", "mountPath": _SPOOL}, *process_telemetry.list_mounts(settings)]
+        container["volumeMounts"] = [*container["volumeMounts"], *mounts]
         pod = self._build_pod(COLLECTOR, container)
-        pod["spec"]["volumes"].append(spool)
+        pod["spec"]["volumes"] += [spool, *process_telemetry.list_volumes(settings)]
         pod["spec"]["topologySpreadConstraints"] = pod_values.zone_spread(replicas, COLLECTOR.pod_labels)
         Deployment(
             COLLECTOR.name,
@@ -156,6 +158,7 @@ class Drift(Component):
             "HOST": "0.0.0.0",  # noqa: S104 the pod's own address
             "PORT": str(PORT),
             "DRIFT_COLLECT_FOLDER": _SPOOL,
+            **process_telemetry.describe_environment(self._args.context),
             **store,
         }
 

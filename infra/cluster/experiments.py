@@ -18,7 +18,7 @@ from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.access import get_workload
-from infra.cluster import pod_values
+from infra.cluster import pod_values, process_telemetry
 from infra.cluster.disruption_budget import create_disruption_budget
 from infra.cluster.experiment_decisions import ExperimentDecisions, ExperimentDecisionsArgs
 from infra.cluster.experiment_routes import ExperimentRoutes, ExperimentRoutesArgs
@@ -134,6 +134,7 @@ class Experiments(Component):
                     # It may be synced after the router has started, which then reads it.
                     {"name": "experiments", "configMap": {"name": CONFIG_MAP, "optional": True}},
                     {"name": "secrets", "secret": {"secretName": USER_ID_KEY, "defaultMode": 0o440}},
+                    *process_telemetry.list_volumes(self._args.context.settings),
                 ],
             },
         }
@@ -173,7 +174,11 @@ class Experiments(Component):
         environment: Mapping[str, pulumi.Input[str]],
         mounts: Sequence[Mapping[str, Any]],
     ) -> Mapping[str, Any]:
-        shared = {"EXPERIMENT_FOLDER": _SPOOL, "EXPERIMENT_SPOOL_MAX_BYTES": str(_SPOOL_BYTES)}
+        shared = {
+            "EXPERIMENT_FOLDER": _SPOOL,
+            "EXPERIMENT_SPOOL_MAX_BYTES": str(_SPOOL_BYTES),
+            **process_telemetry.describe_environment(self._args.context),
+        }
         return {
             "name": name,
             "image": self._image,
@@ -186,6 +191,7 @@ class Experiments(Component):
                 {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 the container's
                 {"name": "spool", "mountPath": _SPOOL},
                 *mounts,
+                *process_telemetry.list_mounts(self._args.context.settings),
             ],
             **pod_values.probe(port[0]),
         }

@@ -20,7 +20,7 @@ from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.access import Workload, get_workload
-from infra.cluster import mlflow, pod_values
+from infra.cluster import mlflow, pod_values, process_telemetry
 from infra.cluster.disruption_budget import create_disruption_budget
 from infra.cluster.external_secrets import create_external_secret
 from infra.cluster.flows import Flow, Place, Pods, select_workload
@@ -212,6 +212,7 @@ class Lifecycle(Component):
             "volumeMounts": [
                 {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 the container's
                 {"name": "secrets", "mountPath": _SECRETS_PATH, "readOnly": True},
+                *process_telemetry.list_mounts(self._args.context.settings),
             ],
         }
         sources = [{"secret": {"name": name}} for name in process.secrets if name in self._secret_names]
@@ -227,6 +228,7 @@ class Lifecycle(Component):
                 "volumes": [
                     {"name": "tmp", "emptyDir": {"sizeLimit": "4Gi"}},  # clones, and models while they are tested
                     {"name": "secrets", "projected": {"sources": sources, "defaultMode": 0o440}},
+                    *process_telemetry.list_volumes(self._args.context.settings),
                 ],
             },
         }
@@ -258,6 +260,7 @@ class Lifecycle(Component):
             "GITOPS_SECRETS_DIR": _SECRETS_PATH,
             **_describe_forge(context.settings),
             "PROMOTION_SECRETS_DIR": _SECRETS_PATH,
+            **process_telemetry.describe_environment(context),
             **process.environment,
         }
 

@@ -160,6 +160,10 @@ def _prometheus_values(args: MonitoringArgs) -> Mapping[str, Any]:
             "additionalAlertRelabelConfigs": list(list_unsent(settings)),
             "replicas": replicas,
             "topologySpreadConstraints": zone_spread(replicas, _PROMETHEUS.labels),
+            # From response times to traces. Each takes some 100 bytes:
+            # https://prometheus.io/docs/prometheus/latest/feature_flags/#exemplars-storage
+            "enableFeatures": ["exemplar-storage"],
+            "exemplars": {"maxSize": 100_000},
             "retention": f"{days}d",
             # The rest is for the write-ahead log and compactions.
             # Source: https://prometheus.io/docs/prometheus/latest/storage/#right-sizing-retention-size
@@ -201,6 +205,7 @@ def _grafana_values(context: StackContext) -> Mapping[str, Any]:
             "dashboards": {"searchNamespace": "ALL", "resource": "configmap"},
             "datasources": {
                 "resource": "configmap",
+                "exemplarTraceIdDestinations": {"datasourceUid": "tempo", "traceIdLabelName": "trace_id"},
                 "alertmanager": {"enabled": has_receivers(context.settings)},
             },
             "securityContext": {"readOnlyRootFilesystem": True},

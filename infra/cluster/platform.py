@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from infra.cluster import alert_receivers
+from infra.cluster import alert_receivers, process_telemetry
 from infra.cluster.admission import Admission, AdmissionArgs
 from infra.cluster.alert_receivers import AlertReceivers, AlertReceiversArgs
 from infra.cluster.alerts import Alerts, AlertsArgs
@@ -41,6 +41,7 @@ from infra.cluster.namespaces import (
 )
 from infra.cluster.network_policies import NetworkPolicies, NetworkPoliciesArgs
 from infra.cluster.pipelines import Pipelines
+from infra.cluster.process_telemetry import ErrorTracking, ErrorTrackingArgs
 from infra.cluster.retraining import Retraining, RetrainingArgs
 from infra.cluster.sign_in import SignIn, SignInArgs
 from infra.cluster.storage import Storage, StorageArgs
@@ -69,6 +70,9 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     models = platform.create_model_namespaces(mlflow, argo_cd)
     pipelines = [Pipelines("pipelines", platform.after(models))] if context.settings.pipelines.enabled else []
     GitOps("gitops", GitOpsArgs(context, foundation.secrets), platform.after(models, *pipelines))
+    if context.settings.telemetry.error_tracking:
+        tracking = ErrorTrackingArgs(context, foundation.secrets)
+        ErrorTracking("error-tracking", tracking, platform.after(external_secrets, models))
     # After the kinds of their secrets and monitors, and MLflow, which promotion registers its webhook in.
     Lifecycle("lifecycle", LifecycleArgs(context, foundation), platform.after(models))
     Experiments("experiments", ExperimentsArgs(context, foundation), platform.after(models))
@@ -161,6 +165,7 @@ class _Platform:
         for component in (*_COMPONENTS, *self._list_controllers()):
             yield from component.flows
         yield from alert_receivers.list_flows(self._context.settings)
+        yield from process_telemetry.list_flows(self._context.settings)
         if self._context.settings.gateway.issuer == "acme":
             yield from Certificates.acme_flows
         if self._context.settings.sso.issuer:

@@ -19,7 +19,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.rbac.v1 import Role, RoleBinding
 
 from infra.access import RETRAINING, get_workload
-from infra.cluster import pod_values
+from infra.cluster import pod_values, process_telemetry
 from infra.cluster.alert_receivers import ALERTMANAGER
 from infra.cluster.disruption_budget import create_disruption_budget
 from infra.cluster.drift import CHECK
@@ -146,10 +146,12 @@ class Retraining(Component):
     def _create_deployment(self, replicas: int, after: Sequence[pulumi.Resource]) -> None:
         mounts = {"template": _TEMPLATE_FOLDER, "kubernetes": _CREDENTIALS}
         container = self._build_container("serve", self._describe_environment(), mounts)
+        container["volumeMounts"] += process_telemetry.list_mounts(self._settings)
         container |= {"ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}], **pod_values.probe("http")}
         spec = self._build_pod_spec(container, [TOKEN_SECRET, *self._notifications])
         spec["topologySpreadConstraints"] = pod_values.zone_spread(replicas, _LABELS)
         spec["volumes"] += [{"name": "template", "configMap": {"name": _TEMPLATE}}, _API_VOLUME]
+        spec["volumes"] += process_telemetry.list_volumes(self._settings)
         Deployment(
             _NAME,
             metadata=_metadata(_NAME, _LABELS),
@@ -229,6 +231,7 @@ class Retraining(Component):
             "RETRAINING_NAMESPACE": _TRAINING.namespace,
             "RETRAINING_API_CREDENTIALS": _CREDENTIALS,
             "RETRAINING_STACK": context.naming.stack,
+            **process_telemetry.describe_environment(context),
             "RETRAINING_RUN_URL": f"https://{Service.MLFLOW}.{context.naming.domain}/#/runs/{{run}}",
         }
 

@@ -26,12 +26,16 @@ _HEIGHTS = {"graph": 8, "number": 4}
 
 @dataclass(frozen=True)
 class Graph:
-    """Lines over time: PromQL by legend. `unit` is one of Grafana's, as in `s`, `percentunit` and `reqps`."""
+    """Lines over time: PromQL by legend. `unit` is one of Grafana's, as in `s`, `percentunit` and `reqps`.
+
+    has_exemplars  whether points on the graph lead to traces
+    """
 
     title: str
     unit: str
     queries: Mapping[str, str]
     description: str = ""
+    has_exemplars: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,5 +126,5 @@ def _build_panel(panel: Graph | Number, width: int) -> _Panel:
     graph.datasource(PROMETHEUS).height(_HEIGHTS["graph"]).span(width).min(0)
     for index, (legend, query) in enumerate(panel.queries.items()):
         target = prometheus.Dataquery().expr(query).range().legend_format(legend).ref_id(chr(ord("A") + index))
-        graph.with_target(target)
+        graph.with_target(target.exemplar(True) if panel.has_exemplars else target)
     return graph

@@ -51,6 +51,7 @@ SERVING = Board(
                         f"p99 {_VERSION}": _quantile(0.99, "groundwork_request_seconds", _PREDICTIONS),
                     },
                     "A rollout stops at a p95 of 2 s",
+                    has_exemplars=True,
                 ),
             ],
         ),

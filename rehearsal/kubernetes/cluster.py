@@ -85,6 +85,10 @@ class Cluster:
         """The git repositories on this machine that controllers get in place of remote ones."""
         return self._controllers.git_server
 
+    def locate_controller(self, name: str, namespace: str) -> int:
+        """The port on this machine on which a real controller serves."""
+        return self._controllers.locate(name, namespace)
+
     def report(self, state: str = "") -> ClusterReport:
         """Report on the cluster once it has converged, or after CONVERGENCE_TIMEOUT.
 

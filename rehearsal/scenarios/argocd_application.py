@@ -8,7 +8,7 @@ from typing import Any
 from rehearsal.console import UserError
 from rehearsal.kubernetes.client import ApiClient
 
-_NAME, _NAMESPACE = "models", "argocd"
+_NAME, NAMESPACE = "models", "argocd"
 _API_VERSION = "argoproj.io/v1alpha1"
 
 
@@ -32,6 +32,6 @@ def describe_out_of_sync(api: ApiClient) -> str:
 
 
 def _get_status(api: ApiClient) -> Mapping[str, Any]:
-    application = api.get(_API_VERSION, "Application", _NAME, _NAMESPACE) or {}
+    application = api.get(_API_VERSION, "Application", _NAME, NAMESPACE) or {}
     status: Mapping[str, Any] = application.get("status", {})
     return status

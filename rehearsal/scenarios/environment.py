@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal.gitops_repository import GitOpsRepository
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane, free_ports
-from rehearsal.scenarios import prometheus
+from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER
+from rehearsal.scenarios import argocd_application, prometheus
 from rehearsal.scenarios.kubelet_stub import ImageProgram, KubeletStub
+from rehearsal.scenarios.mlflow_exporter import run_exporter
 from rehearsal.scenarios.network_proxy import NetworkProxy
 from rehearsal.scenarios.notification_stub import NotificationStub
 from rehearsal.scenarios.processes import LifecycleProcesses, build_environment, package, python, start_mlflow
@@ -19,6 +21,7 @@ from rehearsal.scenarios.waiting import wait_for_step
 
 # Services of the stack whose pods are simulated: processes on this machine replace them.
 _MLFLOW = "mlflow.mlflow"
+_ARGO_CD = "argocd-application-controller-metrics.argocd"
 _PROMETHEUS = "kube-prometheus-stack-prometheus.monitoring"
 # The receiver of MLflow's webhooks. MLflow uses no proxies, so it calls the network's as a server.
 _RECEIVER = "promotion-receiver.lifecycle.svc.cluster.local/webhooks/mlflow"
@@ -42,6 +45,7 @@ class ScenarioEnvironment:
     proxy_url   of the cluster's network
     mlflow_url  of the tracking server and registry
     inbox       the file of the promotion's inbox
+    prometheus_port  on which the network expects Prometheus
     """
 
     plane: ControlPlane
@@ -51,7 +55,7 @@ class ScenarioEnvironment:
     mlflow_url: str
     notifications: NotificationStub
     inbox: Path
-    _prometheus_port: int
+    prometheus_port: int
 
     def start_prometheus(self, program: Path) -> None:
         """Start Prometheus, once its operator has written scrape configurations for the models."""
@@ -59,20 +63,33 @@ class ScenarioEnvironment:
             lambda: prometheus.find_scrape_configs(self.plane),
             "The Prometheus operator has not processed the ServiceMonitor `models`",
         )
-        prometheus.start_prometheus(self.processes, program, self._prometheus_port, self.proxy_url)
+        prometheus.start_prometheus(self.processes, program, self.prometheus_port, self.proxy_url)
 
 
 @contextmanager
-def run_environment(cluster: Cluster, repository: GitOpsRepository, folder: Path) -> Iterator[ScenarioEnvironment]:
-    """Run the environment while the context lasts. `folder` must not exist yet."""
+def run_environment(
+    cluster: Cluster, repository: GitOpsRepository, folder: Path, rollout: Mapping[str, str] = _ROLLOUT_SETTINGS
+) -> Iterator[ScenarioEnvironment]:
+    """Run the environment while the context lasts.
+
+    folder   must not exist yet
+    rollout  settings of the rollout's controller, beside those of the stack
+    """
     folder.mkdir(parents=True)
     mlflow_port, prometheus_port = free_ports(2)
     notifications, inbox = NotificationStub(), folder / "inbox.db"
     programs: dict[str, ImageProgram] = {}  # filled in below: their environment has the proxy's address
     kubelet = KubeletStub(cluster.plane, programs)
-    network = NetworkProxy(cluster.plane.api, kubelet, {_MLFLOW: mlflow_port, _PROMETHEUS: prometheus_port})
-    with notifications.run() as notification_url, network.run() as proxy_url:
-        common = {"PYTHONPATH": str(package() / "src"), "http_proxy": proxy_url, "no_proxy": HOST}
+    services = {_MLFLOW: mlflow_port, _PROMETHEUS: prometheus_port}
+    argo_cd_port = cluster.locate_controller(APPLICATION_CONTROLLER.name, argocd_application.NAMESPACE)
+    with ExitStack() as stack:
+        notification_url = stack.enter_context(notifications.run())
+        exporter_port = stack.enter_context(run_exporter(f"http://{HOST}:{mlflow_port}/health"))
+        exporters = {_MLFLOW: exporter_port, _ARGO_CD: argo_cd_port}
+        proxy_url = stack.enter_context(NetworkProxy(cluster.plane.api, kubelet, services, exporters).run())
+        # The pods of the collector of traces are simulated.
+        own = {"PYTHONPATH": str(package() / "src"), "OTEL_SDK_DISABLED": "true"}
+        common = {**own, "http_proxy": proxy_url, "no_proxy": HOST}
         programs["serving"] = ImageProgram(
             [str(python()), "-m", "lifecycle.serving"],
             {**common, "WORKERS": "1", "DRAIN_DELAY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"},
@@ -82,7 +99,7 @@ def run_environment(cluster: Cluster, repository: GitOpsRepository, folder: Path
             {
                 **common,
                 **_git_settings(cluster),
-                **_ROLLOUT_SETTINGS,
+                **rollout,
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 "NOTIFY_SLACK_URL": notification_url,
                 # In place of the PostgreSQL database, which is simulated.
@@ -99,17 +116,17 @@ def run_environment(cluster: Cluster, repository: GitOpsRepository, folder: Path
         )
         variables = build_environment(proxy_url, f"http://{HOST}:{mlflow_port}", folder)
         processes = LifecycleProcesses(cluster.plane, folder, variables)
-        with kubelet.run():
-            yield ScenarioEnvironment(
-                plane=cluster.plane,
-                repository=repository,
-                processes=processes,
-                proxy_url=proxy_url,
-                mlflow_url=start_mlflow(processes, mlflow_port),
-                notifications=notifications,
-                inbox=inbox,
-                _prometheus_port=prometheus_port,
-            )
+        stack.enter_context(kubelet.run())
+        yield ScenarioEnvironment(
+            plane=cluster.plane,
+            repository=repository,
+            processes=processes,
+            proxy_url=proxy_url,
+            mlflow_url=start_mlflow(processes, mlflow_port),
+            notifications=notifications,
+            inbox=inbox,
+            prometheus_port=prometheus_port,
+        )
 
 
 def _git_settings(cluster: Cluster) -> Mapping[str, str]:

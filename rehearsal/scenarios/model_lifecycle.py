@@ -70,10 +70,10 @@ def run_on(rehearsal: Rehearsal, port: int = 0, challengers: Sequence[Challenger
         if running.cluster is None:
             raise UserError(f"Without a control plane no model can be served: {running.unavailable_reason}")
         cluster = running.cluster
-        runner.run_step("Bring the stack up", lambda: _bring_up(rehearsal, running.environment))
+        runner.run_step("Bring the stack up", lambda: bring_up(rehearsal, running.environment))
         folder = rehearsal.folder / "lifecycle"
-        with run_environment(cluster, _require_repository(running, stack), folder) as environment:
-            _prepare_gitops(runner, environment, stack)
+        with run_environment(cluster, require_repository(running, stack), folder) as environment:
+            prepare_gitops(runner, environment, stack)
             runner.run_step("Start Prometheus", lambda: environment.start_prometheus(prometheus_program))
             for number, challenger in enumerate(challengers, start=1):
                 _challenge(runner, environment, challenger, number)
@@ -102,19 +102,21 @@ def _check_prerequisites(stack: str) -> None:
         )
 
 
-def _bring_up(rehearsal: Rehearsal, environment: Mapping[str, str]) -> None:
+def bring_up(rehearsal: Rehearsal, environment: Mapping[str, str]) -> None:
+    """Raises UserError with the end of what the engine said where it fails."""
     process = rehearsal.pulumi(["up", "--yes", "--skip-preview"], environment, quiet=True)
     if process.returncode != 0:
         raise UserError(f"`pulumi up` of the stack failed:\n{process.stdout[-3000:]}{process.stderr[-1000:]}")
 
 
-def _require_repository(running: RunningRehearsal, stack: str) -> GitOpsRepository:
+def require_repository(running: RunningRehearsal, stack: str) -> GitOpsRepository:
+    """The repository that models are deployed from. Raises UserError where the stack has none."""
     if running.repository is None:
         raise UserError(f"{stack} has no repository that models are deployed from: set groundwork:gitops.repository.")
     return running.repository
 
 
-def _prepare_gitops(runner: StepRunner, environment: ScenarioEnvironment, stack: str) -> None:
+def prepare_gitops(runner: StepRunner, environment: ScenarioEnvironment, stack: str) -> None:
     """Have Argo CD sync the repository, which has no model yet, and run the processes of the stack's own services."""
     pod_processes.commit_annotation(environment.repository, stack)
     runner.run_step("Sync the empty repository", lambda: model_steps.wait_until_synced(environment))
@@ -131,7 +133,7 @@ def _challenge(runner: StepRunner, environment: ScenarioEnvironment, challenger:
     else:
         register = partial(model_steps.register_faulty_challenger, environment, challenger.kind, f"training-{number}")
         version = runner.run_step(f"Train a {challenger.kind} challenger", register)
-    _promote(runner, environment, version)
+    promote(runner, environment, version)
     title = f"Roll version {version} out" + (", and back" if challenger.is_rolled_back else "")
     roll_out = partial(model_steps.roll_out, environment, version, outlier_rate=challenger.outlier_rate)
     _show_result(environment, runner.run_step(title, roll_out))
@@ -140,7 +142,8 @@ def _challenge(runner: StepRunner, environment: ScenarioEnvironment, challenger:
         raise UserError(f"The {challenger.kind} challenger was not rolled back.")
 
 
-def _promote(runner: StepRunner, environment: ScenarioEnvironment, version: str) -> None:
+def promote(runner: StepRunner, environment: ScenarioEnvironment, version: str) -> None:
+    """Wait until a registered challenger is committed, synced and ready."""
     seconds = runner.run_step(
         f"Promote version {version} by webhook", lambda: model_steps.wait_until_promoted(environment, version)
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,22 +100,32 @@ def roll_out(environment: ScenarioEnvironment, version: str, *, outlier_rate: fl
 
     `outlier_rate` is the share of requests with a value that no row of the training data has.
     """
-    traffic, processes = f"traffic-{version}", environment.processes
-    processes.start(
-        traffic,
-        [python(), package() / "rehearsal" / "traffic.py", _find_url(environment), str(_CLIENTS), str(outlier_rate)],
-    )
-    try:
-        wait_until(lambda: _get_status(environment, version) in _FINAL, timeout=_ROLLOUT_TIMEOUT, interval=_INTERVAL)
-    except WaitTimeoutError:
-        tail = "\n".join(_rollout_messages(environment)[-_SHOWN_MESSAGES:])
-        raise UserError(
-            f"The rollout of version {version} has not ended after {_ROLLOUT_TIMEOUT:g} s. Its last steps:\n{tail}"
-        ) from None
-    environment.plane.supervisor.stop(traffic)
-    counts = [line for line in processes.output_lines(traffic) if line.startswith("{")]
+    with requesting(environment, f"traffic-{version}", outlier_rate):
+        try:
+            wait_until(
+                lambda: _get_status(environment, version) in _FINAL, timeout=_ROLLOUT_TIMEOUT, interval=_INTERVAL
+            )
+        except WaitTimeoutError:
+            tail = "\n".join(_rollout_messages(environment)[-_SHOWN_MESSAGES:])
+            raise UserError(
+                f"The rollout of version {version} has not ended after {_ROLLOUT_TIMEOUT:g} s. Its last steps:\n{tail}"
+            ) from None
+    lines = environment.processes.output_lines(f"traffic-{version}")
+    counts = [line for line in lines if line.startswith("{")]
     messages = [line for line in _rollout_messages(environment) if not any(text in line for text in _WAITING_MESSAGES)]
     return RolloutResult(messages, json.loads(counts[-1]) if counts else {})
+
+
+@contextmanager
+def requesting(environment: ScenarioEnvironment, name: str, outlier_rate: float = 0.0) -> Iterator[None]:
+    """Request predictions as users do, while the context lasts, by a process of this name."""
+    program = package() / "rehearsal" / "traffic.py"
+    arguments = [_find_url(environment), str(_CLIENTS), str(outlier_rate)]
+    environment.processes.start(name, [python(), program, *arguments])
+    try:
+        yield
+    finally:
+        environment.plane.supervisor.stop(name)
 
 
 def wait_until_deleted(environment: ScenarioEnvironment, role: str) -> None:
@@ -177,12 +187,21 @@ def _rollout_messages(environment: ScenarioEnvironment) -> list[str]:
     log = pod_log(environment.plane, find_service_pod(environment.plane.api, "rollout-controller"))
     messages: list[str] = []
     for line in log.read_text(errors="replace").splitlines():
-        _, found, message = line.partition(f" {MODEL}: ")
-        if found:
+        message = _read_message(line)
+        if message:
             if messages and _END.match(messages[-1]):
                 messages = []
             messages.append(message)
     return messages
+
+
+def _read_message(line: str) -> str:
+    """What a line of JSON says of the model's rollout; empty for any other line."""
+    try:
+        text = json.loads(line)["message"]
+    except (ValueError, TypeError, KeyError):
+        return ""
+    return text.removeprefix(f"{MODEL}: ") if str(text).startswith(f"{MODEL}: ") else ""
 
 
 def _get_inference_service(environment: ScenarioEnvironment, role: str) -> Mapping[str, Any]:

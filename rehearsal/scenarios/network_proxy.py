@@ -42,11 +42,17 @@ class _NoMatchError(Exception):
 class NetworkProxy:
     """Finds the port on this machine behind a hostname in the cluster."""
 
-    def __init__(self, api: ApiClient, kubelet: KubeletStub, services: Mapping[str, int]) -> None:
-        """`services` are the ports of processes that replace a Service's simulated pods, by `<service>.<namespace>`."""
+    def __init__(
+        self, api: ApiClient, kubelet: KubeletStub, services: Mapping[str, int], exporters: Mapping[str, int]
+    ) -> None:
+        """
+        services   the ports of processes that replace a Service's simulated pods, by `<service>.<namespace>`
+        exporters  the same, for whoever calls one of the pods by its address, as Prometheus does
+        """
         self._api = api
         self._kubelet = kubelet
         self._services = services
+        self._exporters = exporters
         self._cache: dict[str, tuple[float, Sequence[Object]]] = {}
 
     @contextmanager
@@ -65,7 +71,17 @@ class NetworkProxy:
         if host.endswith(_DOMAIN):
             service, namespace = host.removesuffix(_DOMAIN).split(".", 1)
             return self._services.get(f"{service}.{namespace}") or self._find_service_port(namespace, service)
-        return self._kubelet.find_port(host) or self._find_route_port(host, path)
+        return self._kubelet.find_port(host) or self._find_replaced_pod(host) or self._find_route_port(host, path)
+
+    def _find_replaced_pod(self, address: str) -> int | None:
+        """The port of what stands for one of the simulated pods, by the pod's address."""
+        for endpoint_slice in self._list("discovery.k8s.io/v1", "EndpointSlice"):
+            metadata = endpoint_slice["metadata"]
+            service = metadata.get("labels", {}).get("kubernetes.io/service-name")
+            port = self._exporters.get(f"{service}.{metadata['namespace']}")
+            if port and any(address in endpoint["addresses"] for endpoint in endpoint_slice.get("endpoints") or ()):
+                return port
+        return None
 
     def _find_service_port(self, namespace: str, name: str) -> int | None:
         addresses = [

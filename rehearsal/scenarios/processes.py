@@ -89,7 +89,7 @@ class LifecycleProcesses:
 def start_mlflow(processes: LifecycleProcesses, port: int) -> str:
     """Start an MLflow server with its database and its artifacts in a folder; returns its URL."""
     folder = processes.folder / "mlflow"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [python(), "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
     command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
     command += ["--artifacts-destination", folder / "artifacts"]

@@ -10,9 +10,9 @@ import sys
 from rehearsal import toolchain
 from rehearsal.console import UserError, info
 from rehearsal.preparation import preparing
-from rehearsal.scenarios.prometheus import AMTOOL, PROMETHEUS, PROMTOOL
+from rehearsal.scenarios.prometheus import ALERTMANAGER, AMTOOL, PROMETHEUS, PROMTOOL
 
-_TOOLS = (PROMETHEUS, PROMTOOL, AMTOOL)
+_TOOLS = (PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL)
 
 
 def build_programs() -> None:

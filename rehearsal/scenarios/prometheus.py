@@ -37,7 +37,7 @@ PROMETHEUS = Tool(
     # Of some thirty kinds of service discovery the operator uses one; without the others the build takes half the time.
     tags=("remove_all_sd", "enable_kubernetes_sd"),
 )
-# Of the same module: what checks rules, and Alertmanager's configuration. Tests run them, rehearsals do not.
+# Of the same module: what checks rules, Alertmanager, and what checks its configuration. Only tests run these.
 PROMTOOL = replace(
     PROMETHEUS,
     name="promtool",
@@ -46,21 +46,29 @@ PROMTOOL = replace(
     package="github.com/prometheus/prometheus/cmd/promtool",
     build_minutes=1,
 )
-AMTOOL = replace(
+ALERTMANAGER = replace(
     PROMETHEUS,
-    name="amtool",
-    title="amtool",
-    command="amtool",
+    name="alertmanager",
+    title="Alertmanager",
+    command="alertmanager",
     module="github.com/prometheus/alertmanager",
-    package="github.com/prometheus/alertmanager/cmd/amtool",
+    package="github.com/prometheus/alertmanager/cmd/alertmanager",
     version_variables={"github.com/prometheus/common/version.Version": "github.com/prometheus/alertmanager"},
     build_minutes=1,
     install_url="https://prometheus.io/download/#alertmanager",
     minimum_version="",
     tags=(),
 )
+AMTOOL = replace(
+    ALERTMANAGER,
+    name="amtool",
+    title="amtool",
+    command="amtool",
+    package="github.com/prometheus/alertmanager/cmd/amtool",
+)
 
-_SCRAPE_INTERVAL = "1s"  # with the ServiceMonitor's own fifteen seconds, a step of a rollout would take minutes
+# With the ServiceMonitor's own fifteen seconds, a step of a rollout would take minutes.
+_INTERVALS = {"scrape_interval": "1s", "scrape_timeout": "1s"}
 _MODELS_JOB = "serviceMonitor/serving/models/"  # prefix of the jobs that the operator generates
 
 
@@ -69,12 +77,16 @@ def start_prometheus(processes: LifecycleProcesses, program: Path, port: int, pr
     folder = processes.folder / "prometheus"
     folder.mkdir(parents=True)
     config_file = folder / "prometheus.yml"
-    jobs = [_adapt_job(job, processes.plane.kubeconfig, proxy) for job in find_scrape_configs(processes.plane)]
+    jobs = [
+        {**connect_job(job, processes.plane.kubeconfig, proxy), **_INTERVALS}
+        for job in find_scrape_configs(processes.plane)
+    ]
     kubelet_job = {
         "job_name": "kubelet stub",
         "static_configs": [{"targets": [METRICS_HOST]}],
         "honor_labels": True,
-        **_scrape_settings(proxy),
+        "proxy_url": proxy,
+        **_INTERVALS,
     }
     config_file.write_text(yaml.safe_dump({"scrape_configs": [*jobs, kubelet_job]}))
     command: list[str | Path] = [program, f"--config.file={config_file}", f"--storage.tsdb.path={folder / 'data'}"]
@@ -95,14 +107,10 @@ def find_scrape_configs(plane: ControlPlane) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def _adapt_job(job: Mapping[str, Any], kubeconfig: Path, proxy: str) -> Mapping[str, Any]:
+def connect_job(job: Mapping[str, Any], kubeconfig: Path, proxy: str) -> Mapping[str, Any]:
     """A job of the operator's for a Prometheus outside of the cluster, which needs a kubeconfig and the proxy."""
     discovery = [{**config, "kubeconfig_file": str(kubeconfig)} for config in job["kubernetes_sd_configs"]]
-    return {**job, "kubernetes_sd_configs": discovery, **_scrape_settings(proxy)}
-
-
-def _scrape_settings(proxy: str) -> Mapping[str, str]:
-    return {"proxy_url": proxy, "scrape_interval": _SCRAPE_INTERVAL, "scrape_timeout": _SCRAPE_INTERVAL}
+    return {**job, "kubernetes_sd_configs": discovery, "proxy_url": proxy}
 
 
 if __name__ == "__main__":

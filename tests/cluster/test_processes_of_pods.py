@@ -70,7 +70,7 @@ def kubelet(plane: ControlPlane) -> Iterator[KubeletStub]:
 
 @pytest.fixture
 def proxy(plane: ControlPlane, kubelet: KubeletStub) -> Iterator[str]:
-    with NetworkProxy(plane.api, kubelet, {}).run() as address:
+    with NetworkProxy(plane.api, kubelet, {}, {}).run() as address:
         yield address
 
 

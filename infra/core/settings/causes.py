@@ -35,6 +35,7 @@ _PARTS: Mapping[frozenset[str], tuple[str, ...]] = {
     # Copies of secrets that people store: what waits for one does not say which setting has its name.
     frozenset({"gitops", "token"}): ("lifecycle.gitToken",),
     frozenset({"notifications"}): ("lifecycle.notifications",),
+    frozenset({"error", "tracking"}): ("telemetry.errorTracking",),
     frozenset({"gitops", "repository"}): ("gitops.tokenSecret",),
     frozenset({"sso", "client"}): ("sso.clientSecret",),
     frozenset({"alert", "receivers"}): (

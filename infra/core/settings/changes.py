@@ -282,6 +282,8 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "telemetry.alertEmail": _per_cloud(
         _FREE, Transitions(Change(Effect.FREE, "alerts arrive once the new address has confirmed the subscription"))
     ),
+    "telemetry.tracePercent": _both(_FREE),
+    "telemetry.errorTracking": _both(_FREE),
     **{
         f"alerting.{name}": _both(_FREE)
         for name in ("slack", "teams", "pagerduty", "heartbeat", "smtpHost", "smtpUser", "smtpPassword", "runbooks")

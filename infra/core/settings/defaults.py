@@ -32,7 +32,8 @@ def defaults(cloud: Cloud, environment: Environment) -> dict[str, Any]:
         "training": {"size": TRAINING_SIZES[cloud]},
         "experiments": {"retentionDays": 365 if production else 90},
         "drift": {"retentionDays": 90 if production else 30},
-        "telemetry": {"retentionDays": 90 if production else 30},
+        # In production there are more requests than anybody looks at.
+        "telemetry": {"retentionDays": 90 if production else 30, "tracePercent": 10 if production else 100},
         "resilience": {
             "deletionProtection": production,
             "retainData": production,

@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 
 from infra.core.settings.clouds import Cloud
 from infra.core.settings.limits import ADMINS, AWS_RETENTION_DAYS, AZURE_DATABASE_DISKS, GPU_SIZE_FORMS
-from infra.core.settings.values import AuthorizedRange, Cidr, Email, Switch, Unit, WholeNumber
+from infra.core.settings.values import AuthorizedRange, Cidr, Email, SecretName, Switch, Unit, WholeNumber
 from infra.core.settings.versions import KUBERNETES
 
 Nodes = Annotated[WholeNumber, Unit("nodes")]
@@ -168,6 +168,18 @@ class TelemetrySettings(Section):
         "",
         examples=["ml-oncall@example.com"],
         description="address that alerts are sent to; none sends no alerts",
+    )
+    trace_percent: Annotated[WholeNumber, Unit("percent")] = Field(
+        ge=0,
+        le=100,
+        examples=[10],
+        description="share of the requests of which a trace is kept, unless who sends a request has decided that",
+    )
+    error_tracking: SecretName = Field(
+        "",
+        examples=["error-tracking"],
+        description="name of the secret with the address (DSN) of a project at a service that speaks Sentry's "
+        "protocol, which errors of models and of the platform's own processes are reported to; none reports nothing",
     )
 
 

@@ -1,6 +1,7 @@
 """The metrics that alerts and dashboards may name are those that the processes have.
 
-Proves that the recorded list equals the registries of serving, promotion, rollout, retraining and drift, and that a
+Proves that the recorded list equals the registries of serving, promotion, rollout, retraining, drift and
+experiments, and that a
 first rollback is seen as an increase. Does not prove when they change: the tests of each package do.
 """
 
@@ -23,6 +24,7 @@ other = {family.name for family in REGISTRY.collect()}
 from lifecycle.promotion import metrics
 from lifecycle.rollout import metrics
 from lifecycle.retraining import metrics
+from lifecycle.experiment import metrics
 from lifecycle.drift.metrics import ReportMetrics
 REGISTRY.register(ReportMetrics())
 from lifecycle.serving import metrics

@@ -38,7 +38,8 @@ _TOOL = Tool(
 def _application_controller(context: LaunchContext) -> LaunchOptions:
     """Flags: https://argo-cd.readthedocs.io/en/stable/operator-manual/server-commands/argocd-application-controller/
 
-    None sets the address of its metrics: it serves them on all addresses, unlike the rest of the control plane.
+    It serves nothing but its metrics. None sets their address: they are served on all addresses, unlike the rest of the
+    control plane.
     """
     return LaunchOptions(
         [
@@ -49,7 +50,7 @@ def _application_controller(context: LaunchContext) -> LaunchOptions:
             f"--redis={context.resolve_address(REDIS.name)}",
             f"--app-resync={_REFRESH_INTERVAL}",
             "--app-resync-jitter=0",
-            "--metrics-port=0",
+            f"--metrics-port={context.port}",
         ],
         {
             "ARGOCD_BINARY_NAME": APPLICATION_CONTROLLER.name,

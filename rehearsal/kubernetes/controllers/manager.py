@@ -101,6 +101,10 @@ class ControllerManager:
                 for process in self._processes:
                     process.close()
 
+    def locate(self, name: str, namespace: str) -> int:
+        """The port on this machine on which a controller serves, by its name; open before the controller runs."""
+        return int(self._resolve_address(name, namespace).rpartition(":")[2])
+
     def served_kinds(self) -> Collection[str]:
         """The custom kinds that a running process reconciles."""
         return [kind for process in self._processes if process.is_running for kind in process.controller.kinds]

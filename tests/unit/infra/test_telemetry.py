@@ -1,7 +1,8 @@
-"""Loki, Tempo and Alloy, on a foundation of constant values.
+"""Loki, Tempo and Alloy, and what the platform's own processes send them, on a foundation of constant values.
 
-Proves which stores, sizes and addresses their values state. Does not prove that the programs accept their
-configurations: in a rehearsal the processes of their pods are simulated.
+Proves which stores, sizes and addresses their values state, which share of traces is kept, that metrics lead to traces,
+and that errors are reported nowhere unless a setting names a secret. What their configurations have is checked by
+tests/platform/test_telemetry_configurations.py.
 """
 
 from __future__ import annotations
@@ -112,10 +113,10 @@ def test_none_of_them_calls_home(dev: Recorder) -> None:
     assert values(dev, "alloy")["alloy"]["enableReporting"] is False
 
 
-def test_the_collector_may_read_pods_and_their_logs_and_nothing_else(dev: Recorder) -> None:
+def test_the_collector_may_read_pods_their_logs_and_events_and_nothing_else(dev: Recorder) -> None:
     rbac = values(dev, "alloy")["rbac"]
     allowed = {resource for rule in (*rbac["rules"], *rbac["clusterRules"]) for resource in rule["resources"]}
-    assert allowed == {"pods", "pods/log", "namespaces"}
+    assert allowed == {"pods", "pods/log", "namespaces", "events"}
 
 
 def test_the_collector_is_told_every_address_that_its_configuration_reads(dev: Recorder) -> None:
@@ -140,3 +141,71 @@ def test_grafana_finds_logs_and_traces(dev: Recorder) -> None:
     }
     # Each refers to the other by its identifier.
     assert {source["uid"] for source in sources} == {"loki", "tempo"}
+
+
+DIGEST = f"sha256:{'a' * 64}"
+SERVERS = {
+    *("promotion-receiver", "promotion-worker", "rollout-controller", "drift-collector", "retraining"),
+    *("router", "writer"),
+}
+
+
+def declare_processes(environment: str = "dev", **telemetry: Any) -> Recorder:
+    """A stack with all of the platform's own processes."""
+    settings: dict[str, Any] = {
+        "images": dict.fromkeys(("promotion", "experiment", "drift", "training"), DIGEST),
+        "gitops": {"repository": "https://git.example.com/acme/models.git"},
+        "retraining": {"models": ["churn"]},
+    }
+    context = stack_context("azure", environment, telemetry=telemetry, **settings)
+    return record_program(lambda: cluster.create_platform(context, sample_foundation()))[0]
+
+
+def list_containers(recorder: Recorder) -> dict[str, tuple[Any, Any]]:
+    """The containers of Deployments and StatefulSets of the program, and their pods, by name."""
+    types = ("kubernetes:apps/v1:Deployment", "kubernetes:apps/v1:StatefulSet")
+    pods = [item.inputs["spec"]["template"]["spec"] for type_ in types for item in recorder.of_type(type_)]
+    return {each["name"]: (each, pod) for pod in pods for each in pod["containers"] if each["name"] in SERVERS}
+
+
+def read_environment(container: Any) -> dict[str, str]:
+    return {each["name"]: each["value"] for each in container["env"]}
+
+
+@pytest.mark.parametrize(("environment", "ratio"), [("dev", "1"), ("prod", "0.1")])
+def test_every_process_sends_traces_of_a_share_of_its_requests(environment: str, ratio: str) -> None:
+    containers = list_containers(declare_processes(environment))
+    assert set(containers) == SERVERS
+    for container, pod in containers.values():
+        variables = read_environment(container)
+        assert variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://alloy.monitoring.svc.cluster.local:4318"
+        assert variables["OTEL_TRACES_SAMPLER"] == "parentbased_traceidratio"
+        assert variables["OTEL_TRACES_SAMPLER_ARG"] == ratio
+        assert f"deployment.environment.name={environment}" in variables["OTEL_RESOURCE_ATTRIBUTES"]
+        assert "SENTRY_DSN_FILE" not in variables
+        assert "error-tracking" not in [volume["name"] for volume in pod["volumes"]]
+
+
+def test_errors_are_reported_where_a_setting_names_the_secret() -> None:
+    recorder = declare_processes(errorTracking="sentry")
+    for container, pod in list_containers(recorder).values():
+        assert read_environment(container)["SENTRY_DSN_FILE"] == "/run/secrets/error-tracking/sentry_dsn"
+        (mount,) = [each for each in container["volumeMounts"] if each["name"] == "error-tracking"]
+        assert mount["readOnly"]
+        (volume,) = [each for each in pod["volumes"] if each["name"] == "error-tracking"]
+        assert volume["secret"]["optional"], "a process runs without it"
+    secrets = [item.inputs for item in recorder.resources if item.inputs.get("kind") == "ExternalSecret"]
+    found = [item for item in secrets if item["metadata"]["name"] == "error-tracking"]
+    assert {item["metadata"]["namespace"] for item in found} == {"lifecycle", "serving"}
+    assert {each["remoteRef"]["key"].rpartition("/")[2] for item in found for each in item["spec"]["data"]} == {
+        "sentry"
+    }
+
+
+def test_metrics_lead_to_traces(dev: Recorder) -> None:
+    found = values(dev, "kube-prometheus-stack")
+    prometheus = found["prometheus"]["prometheusSpec"]
+    assert "exemplar-storage" in prometheus["enableFeatures"]
+    assert prometheus["exemplars"]["maxSize"] > 0
+    destination = found["grafana"]["sidecar"]["datasources"]["exemplarTraceIdDestinations"]
+    assert destination == {"datasourceUid": "tempo", "traceIdLabelName": "trace_id"}

@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from lifecycle.contract import ContractSettings
+from lifecycle.core.error_tracking import ErrorTrackingSettings
 from lifecycle.core.settings import EndpointSettings, NotificationSettings, RegistrySettings, variable_name
 from lifecycle.drift.settings import CollectorSettings, DriftSettings
 from lifecycle.experiment.settings import DecisionSettings, RouterSettings, SpoolSettings
@@ -33,6 +34,7 @@ _SECTIONS: Mapping[str, type[BaseSettings]] = {
     "Serving": ServingSettings,
     "Model registry": RegistrySettings,
     "Endpoint of processes other than serving and the experiments' router": EndpointSettings,
+    "Reports of errors, of all servers": ErrorTrackingSettings,
     "Promotion, receiver": ReceiverSettings,
     "Promotion, worker": WorkerSettings,
     "Promotion, creation of the database": DatabaseSettings,
@@ -51,7 +53,8 @@ _SECTIONS: Mapping[str, type[BaseSettings]] = {
 _HEADER = """# Settings of the model lifecycle
 
 All are environment variables. This page is generated from the code by `make docs-lifecycle`. Each program checks its
-settings when it starts, and names the variables that are missing or invalid.
+settings when it starts, and names the variables that are missing or invalid. Traces have OpenTelemetry's own variables:
+[observability](observability.md#traces).
 """
 
 

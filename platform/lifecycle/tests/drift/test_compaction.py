@@ -94,7 +94,7 @@ def test_a_model_with_a_list_per_row_has_a_column_per_element(log: Path) -> None
         (b'{"specversion": "1.0", "id": "e-', "it is not an inference event (JSONDecodeError"),
         (b"[]", "it is not an inference event (TypeError"),
         (b"\xff\xfe", "it is not an inference event (UnicodeDecodeError"),
-        (json.dumps({**event(9), "type": "other"}).encode(), "its type is 'other'"),
+        (json.dumps({**event(9), "type": "other"}).encode(), "its type is another"),
         (json.dumps(event(9, outputs={"predict": [1]})).encode(), "it has 2 inputs and 1 values of 'predict'"),
         (json.dumps(event(9, inputs=[{"alcohol": {}}], outputs={"predict": [1]})).encode(), "is a dict"),
         (

@@ -52,6 +52,6 @@ class Kubelet:
     ],
 )
 def test_only_the_paths_of_a_rule_lead_to_its_service(rule: Mapping[str, Any], path: str, status: int) -> None:
-    network = NetworkProxy(cast("ApiClient", Api(rule)), cast("KubeletStub", Kubelet()), {})
+    network = NetworkProxy(cast("ApiClient", Api(rule)), cast("KubeletStub", Kubelet()), {}, {})
     with network.run() as proxy:
         assert requests.get(f"http://wine.example.com{path}", proxies={"http": proxy}, timeout=10).status_code == status

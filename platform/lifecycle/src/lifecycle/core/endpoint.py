@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 
 from lifecycle.core.http_server import HttpLimits, create_protocol
+from lifecycle.core.metrics_page import render_metrics
 from lifecycle.core.settings import EndpointSettings
 
 _MAX_SILENCE = 300.0  # seconds; the longest turn waits for git's and MLflow's timeouts, one after the other
@@ -73,7 +73,7 @@ def create_routes(heartbeat: Heartbeat) -> list[Route]:
             return PlainTextResponse("the main loop does not turn any more\n", 503)
         return PlainTextResponse("healthy\n")
 
-    async def report_metrics(_: Request) -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    async def report_metrics(request: Request) -> Response:
+        return render_metrics(request)
 
     return [Route("/health", report_health), Route("/ready", report_health), Route("/metrics", report_metrics)]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from lifecycle.core import EndpointSettings, LifecycleError, RegistrySettings, read_settings
 from lifecycle.core.command_line import report_errors
-from lifecycle.core.logs import configure_logging
+from lifecycle.core.telemetry import observe
 from lifecycle.drift.settings import DriftSettings, StoreSettings
 
 
@@ -86,9 +85,8 @@ def _collect() -> None:
     from lifecycle.drift import collector  # with libraries that an analysis does without
     from lifecycle.drift.settings import CollectorSettings
 
-    configure_logging()
-    logging.getLogger("azure").setLevel(logging.WARNING)  # it logs every request
-    collector.run(read_settings(CollectorSettings), read_settings(EndpointSettings))
+    with observe("drift-collector"):
+        collector.run(read_settings(CollectorSettings), read_settings(EndpointSettings))
 
 
 def _check_all(until: datetime | None) -> None:

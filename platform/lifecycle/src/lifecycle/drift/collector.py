@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import REGISTRY
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -42,6 +42,8 @@ from lifecycle.core.http_server import (
     read_body,
     run_until_stopped,
 )
+from lifecycle.core.metrics_page import render_metrics
+from lifecycle.core.request_telemetry import RequestTelemetry
 from lifecycle.drift import layout, metrics
 from lifecycle.drift.compaction import Compactor, Summary
 from lifecycle.drift.report import DriftReport, read
@@ -190,7 +192,7 @@ def run(settings: CollectorSettings, endpoint: EndpointSettings) -> None:
     REGISTRY.register(collector.report_metrics)
     port = endpoint.port or PORT
     config = uvicorn.Config(
-        create_app(settings, events, heartbeat),
+        RequestTelemetry(create_app(settings, events, heartbeat)),
         endpoint.host,
         port,
         http=create_protocol(_LIMITS, lambda *_: metrics.EVENTS.labels("malformed").inc()),
@@ -240,8 +242,8 @@ def create_app(settings: CollectorSettings, events: EventFile, heartbeat: Heartb
     return app
 
 
-async def _report_metrics(request: Request) -> Response:  # noqa: ARG001
-    return Response(await run_in_threadpool(generate_latest), media_type=CONTENT_TYPE_LATEST)
+async def _report_metrics(request: Request) -> Response:
+    return await run_in_threadpool(render_metrics, request)
 
 
 async def _handle_full(request: Request, error: Exception) -> Response:  # noqa: ARG001

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import math
 import sys
 import time
@@ -24,6 +23,7 @@ from lifecycle.core import (
 from lifecycle.core.command_line import report_errors, stop_on_signals
 from lifecycle.core.endpoint import Heartbeat, serve_endpoint
 from lifecycle.core.logs import configure_logging
+from lifecycle.core.telemetry import observe
 from lifecycle.core.text import to_line
 from lifecycle.experiment.results import join
 from lifecycle.experiment.settings import (
@@ -45,7 +45,6 @@ from lifecycle.gitops.experiments import DAY, DefinitionsError, Experiment, pars
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 success, 1 not possible, 2 wrong usage."""
     configure_logging()
-    logging.getLogger("azure").setLevel(logging.WARNING)  # it logs every request
     options = _parser().parse_args(arguments)
     options.run(options)
     return 0
@@ -94,7 +93,8 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace) -> None:  # noqa: ARG001
     from lifecycle.experiment import server  # with libraries that the writer does without
 
-    server.run(read_settings(RouterSettings), read_settings(SpoolSettings))
+    with observe("experiment-router"):
+        server.run(read_settings(RouterSettings), read_settings(SpoolSettings))
 
 
 def _write(options: argparse.Namespace) -> None:
@@ -102,6 +102,7 @@ def _write(options: argparse.Namespace) -> None:
     settings, spool_settings = read_settings(WriterSettings), read_settings(SpoolSettings)
     spool = Spool(spool_settings.folder, spool_settings.spool_max_bytes)
     with (
+        observe("experiment-writer"),
         closing(spool),
         closing(open_store(settings.store, settings.retention_days)) as store,
         serve_endpoint(read_settings(EndpointSettings), heartbeat),

@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -26,7 +25,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
-from lifecycle.core.http_requests import CLIENT_CLOSED_REQUEST, choose_request_id
+from lifecycle.core.http_requests import CLIENT_CLOSED_REQUEST
 from lifecycle.core.http_server import (
     BodyTooLargeError,
     BodyTooSlowError,
@@ -34,6 +33,8 @@ from lifecycle.core.http_server import (
     TooManyBodiesError,
     read_body,
 )
+from lifecycle.core.metrics_page import render_metrics
+from lifecycle.core.request_telemetry import USER
 from lifecycle.experiment import backends
 from lifecycle.experiment.assignment import UserIdError, decide, parse_user_id
 from lifecycle.experiment.definitions import DefinitionsFile
@@ -78,6 +79,8 @@ class Api:
         forwarded = await self._forward(request)
         user_id = _find(request, self._user_header)
         routed = await self._router.predict(request.path_params["model"], user_id, forwarded)
+        if routed.user:
+            request.scope[USER] = routed.user
         headers = [*routed.response.headers, (b"x-request-id", forwarded.request_id.encode())]
         if routed.experiment:
             headers += [(b"x-experiment", routed.experiment.encode()), (b"x-variant", routed.variant.encode())]
@@ -119,7 +122,7 @@ class Api:
         path = (raw_path + b"?" + query if query else raw_path).decode("ascii", "replace")
         body = await self._read_body(request)
         headers = backends.select_headers(request.scope["headers"])
-        return backends.Request(request.method, path, headers, body, choose_request_id(request.scope["headers"]))
+        return backends.Request(request.method, path, headers, body, request.scope["request_id"])
 
     async def _read_body(self, request: Request) -> bytes:
         limit = self._settings.max_body_bytes
@@ -141,8 +144,8 @@ async def _report_health(request: Request) -> Response:  # noqa: ARG001
     return PlainTextResponse("healthy\n")
 
 
-async def _report_metrics(request: Request) -> Response:  # noqa: ARG001
-    return Response(await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)
+async def _report_metrics(request: Request) -> Response:
+    return await asyncio.to_thread(render_metrics, request)
 
 
 async def _handle_http_error(request: Request, error: HTTPException) -> Response:  # noqa: ARG001

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import aiohttp
 from yarl import URL
 
+from lifecycle.core import tracing
 from lifecycle.gitops.manifests import service_name
 
 Headers = list[tuple[bytes, bytes]]
@@ -32,6 +33,7 @@ _OWN_HEADERS = frozenset(
         b"x-request-id",
     }
 )
+_TRACE_HEADERS = ("traceparent", "tracestate")
 # Shorter than uvicorn's keep-alive of 5 seconds: a connection that the server is about to close is not used.
 _KEEP_ALIVE = 3.0
 
@@ -107,6 +109,10 @@ class Backends:
     async def _send_once(self, url: URL, request: Request) -> Response:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers]
         headers.append(("x-request-id", request.request_id))
+        traced: dict[str, str] = {}
+        tracing.inject(traced)
+        if traced:  # the service's span is a child of this request's, rather than of the client's
+            headers = [pair for pair in headers if pair[0].lower() not in _TRACE_HEADERS] + list(traced.items())
         async with self._session.request(
             request.method, url, data=request.body, headers=headers, allow_redirects=False
         ) as response:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from lifecycle.core import CHALLENGER, CHAMPION
+from lifecycle.core import CHALLENGER, CHAMPION, tracing
 from lifecycle.core.http_requests import pseudonym
 from lifecycle.experiment import metrics
 from lifecycle.experiment.assignment import Decision, UserIdError, decide, parse_user_id
@@ -25,13 +25,14 @@ _UNANSWERED = {TIMEOUT: 504}  # any other reason is 502
 
 @dataclass(frozen=True)
 class Routed:
-    """A response, and how it came about; `experiment` and `variant` are empty outside of an experiment."""
+    """A response, and how it came about; `experiment`, `variant` and the user's pseudonym are empty outside of one."""
 
     response: Response
     experiment: str = ""
     variant: str = ""
     served_by: str = CHAMPION
     fallback: str = ""
+    user: str = ""
 
 
 class Router:
@@ -75,7 +76,8 @@ class Router:
         else:
             response = await self._call_champion(experiment.model, request)
             routed = Routed(response, experiment.name, CHAMPION)
-        self._record(routed, decision, pseudonym(self._key, user), request.request_id, time.perf_counter() - started)
+        routed = replace(routed, user=pseudonym(self._key, user))
+        self._record(routed, decision, request.request_id, time.perf_counter() - started)
         return routed
 
     async def _call_challenger(self, experiment: Experiment, request: Request) -> Routed:
@@ -97,8 +99,8 @@ class Router:
         except BackendError as error:
             return Response(_UNANSWERED.get(error.reason, 502), [], str(error).encode())
 
-    def _record(self, routed: Routed, decision: Decision, user: str, request_id: str, seconds: float) -> None:
-        now = time.time()
+    def _record(self, routed: Routed, decision: Decision, request_id: str, seconds: float) -> None:
+        now, user = time.time(), routed.user
         body = routed.response.body
         prediction = Prediction(
             routed.experiment,
@@ -133,4 +135,4 @@ class Router:
 def _count(routed: Routed, seconds: float) -> None:
     status = str(routed.response.status)
     metrics.REQUESTS.labels(routed.experiment, routed.variant, routed.served_by, status).inc()
-    metrics.SECONDS.labels(routed.experiment, routed.variant).observe(seconds)
+    metrics.SECONDS.labels(routed.experiment, routed.variant).observe(seconds, tracing.find_exemplar())

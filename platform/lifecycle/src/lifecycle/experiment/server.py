@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from lifecycle.core.http_server import HttpLimits, create_protocol, run_until_stopped
+from lifecycle.core.request_telemetry import RequestTelemetry
 from lifecycle.experiment import metrics
 from lifecycle.experiment.api import Api
 from lifecycle.experiment.backends import Backends
@@ -53,7 +55,7 @@ def create_server(
     return uvicorn.Server(config)
 
 
-def create_app(settings: RouterSettings, spool_settings: SpoolSettings) -> Starlette:
+def create_app(settings: RouterSettings, spool_settings: SpoolSettings) -> ASGIApp:
     """The ASGI application. Raises SpoolError, DefinitionsError."""
     spool = Spool(spool_settings.folder, spool_settings.spool_max_bytes)
     definitions = DefinitionsFile(settings.file, spool_settings.folder / _BACKUP)
@@ -70,7 +72,7 @@ def create_app(settings: RouterSettings, spool_settings: SpoolSettings) -> Starl
         await backends.close()
         await asyncio.to_thread(recorder.close, _FLUSH_TIMEOUT)
 
-    return Api(settings, definitions, router, outcomes).create_app(lifespan)
+    return RequestTelemetry(Api(settings, definitions, router, outcomes).create_app(lifespan))
 
 
 def _count_refusal(status: int, reason: str) -> None:  # noqa: ARG001

@@ -8,7 +8,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 
 import uvicorn
@@ -25,6 +25,7 @@ from lifecycle.core import (
 from lifecycle.core.command_line import report_errors, stop_on_signals
 from lifecycle.core.endpoint import Heartbeat, serve_endpoint
 from lifecycle.core.logs import configure_logging
+from lifecycle.core.telemetry import observe
 from lifecycle.core.text import to_line
 from lifecycle.gate import GateSettings, evaluate_version
 from lifecycle.gitops.settings import GitopsSettings
@@ -73,17 +74,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(options: argparse.Namespace) -> int:  # noqa: ARG001
     settings, endpoint = read_settings(ReceiverSettings), read_settings(EndpointSettings)
-    inbox = Inbox(settings.inbox.get_secret_value())
     port = endpoint.port or _RECEIVER_PORT
-    uvicorn.Server(create_config(settings, inbox, endpoint.host, port)).run()
-    inbox.close()
+    with observe("promotion-receiver"), closing(Inbox(settings.inbox.get_secret_value())) as inbox:
+        uvicorn.Server(create_config(settings, inbox, endpoint.host, port)).run()
     return 0
 
 
 def _work(options: argparse.Namespace) -> int:
     stop = stop_on_signals()
     settings, heartbeat = read_settings(WorkerSettings), Heartbeat()
-    with serve_endpoint(read_settings(EndpointSettings), heartbeat), _create_worker() as (worker, inbox, registry):
+    with (
+        observe("promotion-worker"),
+        serve_endpoint(read_settings(EndpointSettings), heartbeat),
+        _create_worker() as (worker, inbox, registry),
+    ):
         metrics.WAITING_EVENTS.set_function(partial(_count_waiting, inbox))
         reconciliation = Reconciliation(settings, registry, inbox)
         if settings.webhook_url and not options.once:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -27,6 +26,8 @@ from lifecycle.core.http_server import (
     create_protocol,
     read_body,
 )
+from lifecycle.core.metrics_page import render_metrics
+from lifecycle.core.request_telemetry import RequestTelemetry
 from lifecycle.promotion import metrics
 from lifecycle.promotion.inbox import Inbox, InboxError
 from lifecycle.promotion.settings import ReceiverSettings
@@ -64,7 +65,14 @@ def create_config(
     """The server around the application."""
     protocol = create_protocol(limits, _count_refusal)
     return uvicorn.Config(
-        create_app(settings, inbox), host, port, http=protocol, ws="none", lifespan="off", access_log=False
+        RequestTelemetry(create_app(settings, inbox)),
+        host,
+        port,
+        http=protocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
     )
 
 
@@ -106,8 +114,8 @@ async def _report_health(request: Request) -> Response:  # noqa: ARG001
     return PlainTextResponse("healthy\n")
 
 
-async def _report_metrics(request: Request) -> Response:  # noqa: ARG001
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+async def _report_metrics(request: Request) -> Response:
+    return render_metrics(request)
 
 
 async def _handle_unverified(request: Request, error: Exception) -> Response:  # noqa: ARG001

@@ -24,9 +24,11 @@ from lifecycle.core import (
     Notifier,
     RegisteredVersion,
     Status,
+    tracing,
 )
 from lifecycle.core.backoff import choose_delay
 from lifecycle.core.errors import is_transient
+from lifecycle.core.logs import log_context
 from lifecycle.gate import GateReport
 from lifecycle.gitops.git import InvalidFileError
 from lifecycle.gitops.manifests import InvalidNameError, check_name
@@ -131,7 +133,7 @@ class Worker:
         busy = {event.id for event in (*self._examining.values(), *self._finishing.values())}.union(*batches)
         for event in self._inbox.due(_PREFETCH + len(busy) - len(self._examining)):
             if event.id not in busy:
-                self._examining[examiners.submit(self._examine, event)] = event
+                self._examining[examiners.submit(_follow(event, "examine", self._examine), event)] = event
 
     def _examine(self, event: Event) -> Decision:
         """Decide by the registry, not by the event, which may be late, out of order, or about a deleted version."""
@@ -174,7 +176,7 @@ class Worker:
                 if decision.outcome == "promoted":
                     self._accepted[event.id] = (event, decision)
                 else:
-                    self._finishing[finishers.submit(self._finish, event, decision, None)] = event
+                    self._submit_finish(finishers, event, decision, None)
         for pushed, batch in _pop_done(self._pushing):
             with self._defer_on_error(*(event for event, _ in batch.values())):
                 publications = pushed.result()
@@ -183,7 +185,7 @@ class Worker:
                     if isinstance(publication, InvalidFileError):
                         self._defer(event, publication)
                     else:
-                        self._finishing[finishers.submit(self._finish, event, decision, publication)] = event
+                        self._submit_finish(finishers, event, decision, publication)
         for finished, event in _pop_done(self._finishing):
             with self._defer_on_error(event):
                 finished.result()
@@ -194,6 +196,12 @@ class Worker:
             promotions = {id_: decision.model_version for id_, (_, decision) in self._accepted.items()}
             self._pushing[pusher.submit(self._publisher.publish, promotions)] = self._accepted
             self._accepted = {}
+
+    def _submit_finish(
+        self, finishers: Executor, event: Event, decision: Decision, publication: Publication | None
+    ) -> None:
+        finish = _follow(event, "finish", self._finish)
+        self._finishing[finishers.submit(finish, event, decision, publication)] = event
 
     def _finish(self, event: Event, decision: Decision, publication: Publication | None) -> None:
         """Set the status, notify, and mark the event as finished, in this order."""
@@ -207,7 +215,7 @@ class Worker:
             self._notifier.send(Notification(decision.model_version, self._stack, outcome, details))
         self._inbox.finish(event, outcome, "; ".join(details))
         metrics.EVENTS.labels(outcome).inc()
-        metrics.DURATION.observe(time.time() - event.received)
+        metrics.DURATION.observe(time.time() - event.received, tracing.find_exemplar())
 
     @contextmanager
     def _defer_on_error(self, *events: Event) -> Iterator[None]:
@@ -228,7 +236,8 @@ class Worker:
             return
         metrics.RETRIES.inc()
         delay = choose_delay(self._settings.retry_delay, event.attempts, self._settings.max_retry_delay)
-        _log.warning("%s version %s is retried in %.1f s: %s", event.model, event.version, delay, reason)
+        with log_context(**_describe_event(event)):
+            _log.warning("%s version %s is retried in %.1f s: %s", event.model, event.version, delay, reason)
         if attempts == self._settings.stuck_after:
             self._notify(event, "stuck", attempts, reason)
         self._inbox.defer(event, delay, reason)
@@ -238,6 +247,21 @@ class Worker:
         if outcome == "failed":
             details.append(f"`python -m lifecycle.promotion promote {event.model} {event.version}` tries again")
         self._notifier.send(Notification(ModelVersion(event.model, event.version), self._stack, outcome, details))
+
+
+def _follow(event: Event, stage: str, work: Callable[..., T]) -> Callable[..., T]:
+    """The work on an event, with a span of its own, and the event in every line of the log; in whichever thread."""
+
+    def run(*arguments: Any) -> T:
+        fields = _describe_event(event)
+        with log_context(**fields), tracing.span(f"promotion.{stage}", **fields):
+            return work(*arguments)
+
+    return run
+
+
+def _describe_event(event: Event) -> dict[str, str]:
+    return {"event": event.id, "model": event.model, "version": event.version}
 
 
 def _describe(error: Exception) -> str:

@@ -17,6 +17,7 @@ from lifecycle.core.command_line import report_errors
 from lifecycle.core.endpoint import Heartbeat
 from lifecycle.core.http_server import run_until_stopped
 from lifecycle.core.logs import configure_logging
+from lifecycle.core.telemetry import observe
 from lifecycle.core.text import to_line
 from lifecycle.retraining.jobs import read_template
 from lifecycle.retraining.kubernetes_client import KubernetesClient
@@ -66,7 +67,7 @@ def _serve(options: argparse.Namespace) -> int:  # noqa: ARG001
     settings, endpoint = read_settings(RetrainingSettings), read_settings(EndpointSettings)
     read_template(settings.template)  # a template that is none is better found now than by an alert
     stop, heartbeat, port = threading.Event(), Heartbeat(), endpoint.port or _PORT
-    with _connect(settings) as client:
+    with observe("retraining"), _connect(settings) as client:
         sender = NoticeSender(settings, client, Notifier(read_settings(NotificationSettings)))
         thread = threading.Thread(target=sender.run, args=(stop, heartbeat.beat))
         thread.start()

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from lifecycle.core import LifecycleError
+from lifecycle.core import LifecycleError, tracing
 from lifecycle.retraining.jobs import MANAGER, MANAGER_LABEL, MODEL_LABEL, Job, Manifest
 
 _TIMEOUT = 10.0  # seconds
@@ -73,8 +73,9 @@ class KubernetesClient:
     def _request(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **content: Any) -> Any:
         try:
             # Read each time: the kubelet replaces it within the hour.
-            authorization = {"authorization": f"Bearer {self._token.read_text().strip()}"}
-            reply = self._client.request(method, path, headers={**authorization, **(headers or {})}, **content)
+            sent = {"authorization": f"Bearer {self._token.read_text().strip()}", **(headers or {})}
+            tracing.inject(sent)
+            reply = self._client.request(method, path, headers=sent, **content)
             if reply.status_code == _CONFLICT:
                 raise ConflictError
             if reply.is_error:

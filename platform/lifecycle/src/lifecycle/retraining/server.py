@@ -33,6 +33,7 @@ from lifecycle.core.http_server import (
     create_protocol,
     read_body,
 )
+from lifecycle.core.request_telemetry import RequestTelemetry
 from lifecycle.retraining import metrics
 from lifecycle.retraining.settings import RetrainingSettings
 from lifecycle.retraining.starter import Decision, Starter
@@ -56,7 +57,7 @@ def create_config(
 ) -> uvicorn.Config:
     """The server around the application."""
     return uvicorn.Config(
-        create_app(settings, starter, heartbeat),
+        RequestTelemetry(create_app(settings, starter, heartbeat)),
         host,
         port,
         http=create_protocol(_LIMITS, lambda _, reason: metrics.REJECTED.labels(reason).inc()),

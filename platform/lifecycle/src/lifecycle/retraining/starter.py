@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from lifecycle.core import tracing
+from lifecycle.core.logs import log_context
 from lifecycle.retraining import metrics
 from lifecycle.retraining.jobs import EVENT, Job, build_manifest, read_template
 from lifecycle.retraining.kubernetes_client import ConflictError, KubernetesClient
@@ -55,9 +57,10 @@ class Starter:
 
         Raises UnavailableError; LifecycleError when the template is none.
         """
-        decision = self._decide(request, is_forced)
-        metrics.REQUESTS.labels(str(request.trigger), str(decision.answer)).inc()
-        _log.info("%s: %s (%s): %s", request.model, request.trigger, decision.answer, decision.reason)
+        with log_context(model=request.model), tracing.span("retraining.start", model=request.model):
+            decision = self._decide(request, is_forced)
+            metrics.REQUESTS.labels(str(request.trigger), str(decision.answer)).inc()
+            _log.info("%s: %s (%s): %s", request.model, request.trigger, decision.answer, decision.reason)
         return decision
 
     def _decide(self, request: TrainingRequest, is_forced: bool) -> Decision:

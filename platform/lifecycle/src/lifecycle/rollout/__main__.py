@@ -21,6 +21,7 @@ from lifecycle.core import (
 from lifecycle.core.command_line import report_errors, stop_on_signals
 from lifecycle.core.endpoint import Heartbeat, serve_endpoint
 from lifecycle.core.logs import configure_logging
+from lifecycle.core.telemetry import observe
 from lifecycle.core.text import to_line
 from lifecycle.gitops.git import RepositoryError
 from lifecycle.gitops.repository import Repository
@@ -63,7 +64,11 @@ def _watch(options: argparse.Namespace, settings: RolloutSettings, registry: Mod
     stop, heartbeat = stop_on_signals(), Heartbeat()
     finder = _CandidateFinder(registry)
     watcher = Watcher(settings, finder.find, partial(_open_controller, settings, registry))
-    with serve_endpoint(read_settings(EndpointSettings), heartbeat), closing(finder):
+    with (
+        observe("rollout-controller"),
+        serve_endpoint(read_settings(EndpointSettings), heartbeat),
+        closing(finder),
+    ):
         watcher.run(stop, heartbeat.beat)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from lifecycle.core import CHALLENGER, ModelVersion
+from lifecycle.core import CHALLENGER, ModelVersion, tracing
 from lifecycle.core.sequential import Counts, Floats
 from lifecycle.gitops.manifests import service_name
 from lifecycle.rollout.settings import RolloutSettings
@@ -141,7 +141,9 @@ class Measurements:
         return found
 
     def _request(self, path: str, parameters: Mapping[str, Any]) -> list[Any]:
-        response = self._client.get(path, params=dict(parameters))
+        headers: dict[str, str] = {}
+        tracing.inject(headers)
+        response = self._client.get(path, params=dict(parameters), headers=headers)
         response.raise_for_status()
         try:
             result = response.json()["data"]["result"]

@@ -14,8 +14,9 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
-from lifecycle.core import LifecycleError, ModelRegistry, Status
+from lifecycle.core import LifecycleError, ModelRegistry, Status, tracing
 from lifecycle.core.backoff import choose_delay
+from lifecycle.core.logs import log_context
 from lifecycle.gitops.manifests import is_valid_name
 from lifecycle.gitops.model_folder import list_models_with_challenger
 from lifecycle.gitops.repository import Repository
@@ -95,11 +96,13 @@ class Watcher:
         """Step until nothing is left to roll out, or `stop` is set."""
         logged, failures = "", 0
         with ExitStack() as stack:
+            stack.enter_context(log_context(model=model))
             controller: Controller | None = None
             while not stop.is_set():
                 try:
                     controller = controller or stack.enter_context(self._open_controller())
-                    result = controller.step(model)
+                    with tracing.span("rollout.step", model=model):
+                        result = controller.step(model)
                     message, failures = result.message, 0
                 except Exception as error:
                     # A person's correction, or a dependency that is back, ends this as well as a later step.

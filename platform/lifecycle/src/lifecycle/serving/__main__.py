@@ -23,7 +23,7 @@ def main() -> int:
     except SettingsError as error:
         print(f"The server's settings are invalid:\n{error}", file=sys.stderr)
         return _EXIT_SETTINGS
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, service="serving", model=settings.model_name)
     with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         from lifecycle.serving import supervisor  # numeric libraries and metrics read the environment when imported

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -27,10 +26,12 @@ from lifecycle.core.http_server import (
     TooManyBodiesError,
     read_body,
 )
+from lifecycle.core.metrics_page import render_metrics
 from lifecycle.serving import metrics, tensors
 from lifecycle.serving.batching import Batcher
 from lifecycle.serving.errors import RequestError, invalid_input, not_found, payload_too_large
 from lifecycle.serving.inference_log import InferenceLog, Prediction
+from lifecycle.serving.middleware import USER_ID
 from lifecycle.serving.model import Model, Outputs
 from lifecycle.serving.schema import Row
 from lifecycle.serving.settings import ServingSettings
@@ -116,6 +117,7 @@ class Api:
         features, user_id = body.data.get("features"), body.data.get("user_id")
         if user_id is not None and not (isinstance(user_id, str) and len(user_id) <= _MAX_USER_ID):
             raise invalid_input(f"user_id: must be a string of at most {_MAX_USER_ID} characters")
+        request.scope[USER_ID] = user_id
         schema, is_batch = (
             self._model.schema,
             isinstance(features, list) and (not features or isinstance(features[0], dict | list)),
@@ -158,9 +160,9 @@ class Api:
         version = self._model.model_version
         return self._readiness({"model": version.model, "version": version.version})
 
-    async def metrics(self, _: Request) -> Response:
+    async def metrics(self, request: Request) -> Response:
         # Reading every worker's files takes milliseconds, which would delay predictions.
-        return Response(await asyncio.to_thread(metrics.render), media_type=CONTENT_TYPE_LATEST)
+        return await asyncio.to_thread(render_metrics, request, metrics.AllWorkers())
 
     def _readiness(self, content: Mapping[str, Any]) -> Response:
         reason = self._service.unready_reason

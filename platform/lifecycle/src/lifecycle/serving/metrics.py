@@ -12,19 +12,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, values
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 from lifecycle.core import ModelVersion
+from lifecycle.serving.exemplars import SECONDS, add_exemplar, read_exemplars
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _MODEL = ["model", "version"]
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+DURATION_NAME = "groundwork_request_seconds"
 _SUPERVISOR = "supervisor"
 NO_ENDPOINT = "other"  # the label of requests for none of the endpoints
 
@@ -37,13 +39,13 @@ _RECEIVED_NAME, _ANSWERED_NAME = "groundwork_requests_received_total", "groundwo
 _RECEIVED = Counter(_RECEIVED_NAME, "Requests whose headers a worker has read, answered or not.", _MODEL)
 _REQUESTS = Counter(_ANSWERED_NAME, "Requests answered.", [*_MODEL, "endpoint", "status"])
 _DURATION = Histogram(
-    "groundwork_request_seconds",
+    DURATION_NAME,
     "Time from a request's arrival to its response.",
     [*_MODEL, "endpoint"],
-    buckets=_SECONDS,
+    buckets=SECONDS,
 )
 _REFUSALS = Counter("groundwork_refusals_total", "Requests without a prediction, by reason.", [*_MODEL, "reason"])
-_PREDICT = Histogram("groundwork_predict_seconds", "Duration of one predict call.", _MODEL, buckets=_SECONDS)
+_PREDICT = Histogram("groundwork_predict_seconds", "Duration of one predict call.", _MODEL, buckets=SECONDS)
 _BATCH = Histogram("groundwork_batch_rows", "Rows of one predict call.", _MODEL, buckets=_ROWS)
 _READY = Gauge("groundwork_ready_workers", "Workers that accept requests.", _MODEL, multiprocess_mode="livesum")
 _LOGGED = Counter("groundwork_inference_log_events_total", "Events that the inference log's sink accepted.", _MODEL)
@@ -152,8 +154,13 @@ def _count_unanswered(worker: int) -> int:
     return round(unanswered)
 
 
-def render() -> bytes:
-    """All workers' metrics, in Prometheus' text format."""
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+class AllWorkers(Collector):
+    """All workers' metrics, and the exemplars that they have left of response times."""
+
+    def collect(self) -> Iterator[Metric]:
+        collector = MultiProcessCollector(CollectorRegistry())  # type: ignore[no-untyped-call]
+        exemplars = read_exemplars(Path(os.environ[_FOLDER]))
+        for metric in collector.collect():  # type: ignore[no-untyped-call]
+            if metric.name == DURATION_NAME:
+                metric.samples = [add_exemplar(sample, exemplars) for sample in metric.samples]
+            yield metric

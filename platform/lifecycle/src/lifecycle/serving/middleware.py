@@ -9,29 +9,33 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from opentelemetry.trace import Tracer
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lifecycle.core.http_requests import CLIENT_CLOSED_REQUEST, choose_request_id
-from lifecycle.serving import tracing
+from lifecycle.core import tracing
+from lifecycle.core.http_requests import CLIENT_CLOSED_REQUEST, choose_request_id, pseudonym
 from lifecycle.serving.batching import PredictError
 from lifecycle.serving.errors import RequestError
+from lifecycle.serving.exemplars import ExemplarWriter
 from lifecycle.serving.logs import LOGGER
 from lifecycle.serving.metrics import NO_ENDPOINT, Metrics
 from lifecycle.serving.settings import ErrorHook
+
+USER_ID = "lifecycle.user_id"
+"""In an ASGI scope: the ID of the user behind the request, in clear."""
 
 
 class RequestMiddleware:
     """An ASGI application around another one, whose exceptions it turns into responses."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, tracer: Tracer | None, hook: ErrorHook | None) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, hook: ErrorHook | None, user_key: bytes) -> None:
+        """`user_key` is the key of users' pseudonyms, which logs have; without it they have none."""
         self._app = app
         self._metrics = metrics
-        self._tracer = tracer
         self._hook = hook
+        self._user_key = user_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -48,18 +52,29 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            if self._tracer is None or scope["method"] != "POST":
-                await self._call_app(scope, receive, send_with_id)
-            else:
-                with tracing.start_span(self._tracer, scope) as span:
-                    await self._call_app(scope, receive, send_with_id)
-                    tracing.complete_span(span, _endpoint(scope), status, request_id)
+            await self._call_app(scope, receive, send_with_id)
         finally:  # also a request whose response cannot be sent is counted
-            seconds = time.perf_counter() - started
-            self._metrics.record_response(_endpoint(scope), status, seconds)
-            level = logging.ERROR if status >= 500 else logging.INFO if status >= 400 else logging.DEBUG
-            if LOGGER.isEnabledFor(level):
-                LOGGER.log(level, "request", extra=_describe(scope, status, seconds))
+            self._record(scope, status, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        self._metrics.record_response(_endpoint(scope), status, seconds)
+        level = logging.ERROR if status >= 500 else logging.INFO if status >= 400 else logging.DEBUG
+        if LOGGER.isEnabledFor(level):
+            LOGGER.log(level, "request", extra=self._describe(scope, status, seconds))
+
+    def _describe(self, scope: Scope, status: int, seconds: float) -> dict[str, Any]:
+        fields = {
+            "request_id": scope["request_id"],
+            "method": scope["method"],
+            "endpoint": _endpoint(scope),
+            "status": status,
+            "duration_ms": round(seconds * 1000, 3),
+        }
+        if trace_id := tracing.find_trace_id(scope["headers"]):
+            fields["trace_id"] = trace_id
+        if self._user_key and (user_id := scope.get(USER_ID)):
+            fields["user"] = pseudonym(self._user_key, user_id)
+        return fields
 
     async def _call_app(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -89,6 +104,27 @@ class RequestMiddleware:
             asyncio.get_running_loop().run_in_executor(None, _call_hook, self._hook, cause, request)
 
 
+class TracingMiddleware(RequestMiddleware):
+    """The same with a span for each prediction, to which the histogram of response times leads by exemplars."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, hook: ErrorHook | None, user_key: bytes) -> None:
+        super().__init__(app, metrics, hook, user_key)
+        self._exemplars = ExemplarWriter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            await super().__call__(scope, receive, send)
+            return
+        with tracing.server_span(scope["headers"]):
+            await super().__call__(scope, receive, send)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        super()._record(scope, status, seconds)
+        tracing.complete_server_span(scope["method"], _endpoint(scope), status, scope["request_id"])
+        if exemplar := tracing.find_exemplar():
+            self._exemplars.record(_endpoint(scope), seconds, exemplar)
+
+
 def _call_hook(hook: ErrorHook, error: BaseException, request: Mapping[str, Any]) -> None:
     """Runs off the event loop, because a hook may use the network."""
     try:
@@ -99,16 +135,6 @@ def _call_hook(hook: ErrorHook, error: BaseException, request: Mapping[str, Any]
 
 def _endpoint(scope: Scope) -> str:
     return getattr(scope.get("endpoint"), "__name__", NO_ENDPOINT)
-
-
-def _describe(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
-    return {
-        "request_id": scope["request_id"],
-        "method": scope["method"],
-        "endpoint": _endpoint(scope),
-        "status": status,
-        "duration_ms": round(seconds * 1000, 3),
-    }
 
 
 def _error_response(status: int, message: str, headers: Mapping[str, str]) -> Response:

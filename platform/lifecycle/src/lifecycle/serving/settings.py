@@ -6,13 +6,15 @@ import importlib
 import os
 import resource
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lifecycle.core import CHAMPION
+from lifecycle.core import CHAMPION, read_settings
+from lifecycle.core.error_tracking import ErrorTrackingSettings
 from lifecycle.core.event_sink import check_sink, find_sink_file
 
 SECRETS = Path(os.environ.get("SERVING_SECRETS_DIR", "/run/secrets"))
@@ -118,6 +120,11 @@ class ServingSettings(BaseSettings):
                 "descriptors (ulimit -n)"
             )
         return connections
+
+    @cached_property
+    def error_tracking(self) -> ErrorTrackingSettings:
+        """Where errors are reported; from variables of its own."""
+        return read_settings(ErrorTrackingSettings)
 
     @property
     def version_selector(self) -> str:

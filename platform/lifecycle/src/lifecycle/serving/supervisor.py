@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifecycle.core.backoff import choose_delay
-from lifecycle.serving import metrics, model_source, worker
+from lifecycle.serving import logs, metrics, model_source, worker
 from lifecycle.serving.logs import LOGGER
 from lifecycle.serving.model_source import ModelError
 from lifecycle.serving.settings import ServingSettings
@@ -58,6 +58,7 @@ def run(settings: ServingSettings) -> int:
             LOGGER.error(str(error))
             return worker.EXIT_MODEL
         version = downloaded.model_version
+        logs.add_fields(version=version.version)
         fields = {"model": version.model, "version": version.version, "workers": settings.workers}
         LOGGER.info(f"serving on port {settings.port}", extra=fields)
         counts = metrics.WorkerMetrics(version)

@@ -8,23 +8,28 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import uvicorn
 import uvloop
 
+from lifecycle.core import tracing
+from lifecycle.core.error_tracking import start_error_tracking
 from lifecycle.core.http_server import HttpLimits, create_protocol
 from lifecycle.serving import model as models
-from lifecycle.serving import tracing
 from lifecycle.serving.api import Api, Service
 from lifecycle.serving.batching import Batcher
 from lifecycle.serving.inference_log import InferenceLog
 from lifecycle.serving.logs import LOGGER
 from lifecycle.serving.metrics import Metrics
-from lifecycle.serving.middleware import RequestMiddleware
+from lifecycle.serving.middleware import RequestMiddleware, TracingMiddleware
 from lifecycle.serving.model import Model
 from lifecycle.serving.model_source import DownloadedModel, ModelError
 from lifecycle.serving.settings import ServingSettings, load_hook
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
 
 EXIT_MODEL = 3
 EXIT_STUCK = 4
@@ -82,15 +87,17 @@ class _Worker:
 
     async def serve(self, listener: socket.socket, lifeline: int, ready_pipe: int) -> None:
         settings, loop = self._settings, asyncio.get_running_loop()
-        traces = tracing.create_provider(settings, self._model.model_version)
+        finish_reports = self._start_error_tracking()
+        traces = self._start_tracing()
         log = None
         if settings.inference_log_sink and settings.feature_inference_log:
             log = InferenceLog(self._model, settings, self._metrics)
         batcher = Batcher(self._model, settings, self._metrics, self._handle_stuck)
         self._service = Service(self._model, settings, batcher, log)
-        tracer = traces.get_tracer("lifecycle.serving") if traces else None
         hook = load_hook(settings.error_hook) if settings.error_hook else None
-        app = RequestMiddleware(Api(self._service).router(), self._metrics, tracer, hook)
+        middleware = TracingMiddleware if traces else RequestMiddleware
+        user_key = settings.user_id_key.get_secret_value().encode()
+        app = middleware(Api(self._service).router(), self._metrics, hook, user_key)
         self._server = _Server(self._create_config(app), self._listening)
         loop.add_signal_handler(signal.SIGTERM, self._drain)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the supervisor forwards it
@@ -105,6 +112,20 @@ class _Worker:
             log.close(_FLUSH_TIMEOUT)
         if traces is not None:
             traces.force_flush(max(0, round((deadline - time.monotonic()) * 1000)))
+        finish_reports()
+
+    def _start_tracing(self) -> TracerProvider | None:
+        if not self._settings.feature_tracing:
+            return None
+        version = self._model.model_version
+        attributes = {"groundwork.model": version.model, "groundwork.model_version": version.version}
+        return tracing.start(version.model, attributes)
+
+    def _start_error_tracking(self) -> Callable[[], None]:
+        """In each worker, since the thread that sends does not survive a fork."""
+        version = self._model.model_version
+        tags = {"service": "serving", "model": version.model, "version": version.version}
+        return start_error_tracking(self._settings.error_tracking, **tags)
 
     async def _report_ready(self, ready_pipe: int) -> None:
         await self._listening.wait()

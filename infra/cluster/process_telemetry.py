@@ -1,0 +1,83 @@
+"""What the platform's own processes tell of themselves, beside their logs: traces, and reports of errors.
+
+Traces go to Alloy, which is there on every stack. Errors are reported to a service outside, whose address is a secret
+of the stack's store. Models have the same by platform/gitops/base, which finds the secret in their namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from infra.access import get_workload
+from infra.cluster import alloy
+from infra.cluster.external_secrets import create_external_secret
+from infra.cluster.flows import Flow, Place, Pods
+from infra.contract import SecretsContract
+from infra.core.component import Component, StackContext
+from infra.core.settings import Settings
+
+_NAMESPACES = tuple(dict.fromkeys(get_workload(name).namespace for name in ("promotion", "serving")))
+_SECRET, _KEY = "error-tracking", "sentry_dsn"
+_FOLDER = "/run/secrets/error-tracking"
+
+
+@dataclass(frozen=True)
+class ErrorTrackingArgs:
+    context: StackContext
+    secrets: SecretsContract
+
+
+class ErrorTracking(Component):
+    """The Secret with the address that errors are reported to, in each namespace with processes of ours."""
+
+    layer = "cluster"
+
+    def __init__(self, name: str, args: ErrorTrackingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        keys = {_KEY: args.context.settings.telemetry.error_tracking}
+        for namespace in _NAMESPACES:
+            create_external_secret(
+                args.secrets, _SECRET, namespace, keys, "telemetry.errorTracking", self.child_options()
+            )
+        self.register_outputs({})
+
+
+def list_flows(settings: Settings) -> Iterator[Flow]:
+    """To a service that may be in a connected network."""
+    if settings.telemetry.error_tracking:
+        for namespace in _NAMESPACES:
+            for place in (Place.INTERNET, Place.PRIVATE_NETWORK):
+                yield Flow(Pods(namespace), place, 443, "reports errors")
+
+
+def describe_environment(context: StackContext) -> Mapping[str, str]:
+    """Variables of a process.
+
+    Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+    """
+    telemetry, environment = context.settings.telemetry, str(context.settings.environment)
+    attributes = {"deployment.environment.name": environment, "groundwork.stack": context.naming.stack}
+    traces = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": alloy.OTLP_URL,
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": f"{telemetry.trace_percent / 100:g}",
+        "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{name}={value}" for name, value in attributes.items()),
+    }
+    if not telemetry.error_tracking:
+        return traces
+    return {**traces, "SENTRY_DSN_FILE": f"{_FOLDER}/{_KEY}", "SENTRY_ENVIRONMENT": environment}
+
+
+def list_mounts(settings: Settings) -> Sequence[Mapping[str, Any]]:
+    """Of a container whose process reads the address."""
+    return [{"name": _SECRET, "mountPath": _FOLDER, "readOnly": True}] if settings.telemetry.error_tracking else []
+
+
+def list_volumes(settings: Settings) -> Sequence[Mapping[str, Any]]:
+    """Of its pod. Optional: a process runs without the address."""
+    secret = {"secretName": _SECRET, "optional": True, "defaultMode": 0o440}
+    return [{"name": _SECRET, "secret": secret}] if settings.telemetry.error_tracking else []

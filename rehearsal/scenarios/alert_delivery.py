@@ -1,0 +1,75 @@
+"""The way of an alert, with the programs and the configuration of a stack: Prometheus, Alertmanager, and a receiver.
+
+Two things differ from the stack. The files that have the receivers' addresses, which External Secrets would bring, name
+a receiver on this machine. And no alert has to hold for longer than a minute before it fires.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rehearsal.kubernetes.control_plane.control_plane import HOST
+
+LONGEST_FOR = 60  # seconds; what of a rule's `for` a rehearsal waits for
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+Document = Mapping[str, Any]
+
+
+def read_duration(text: str) -> int:
+    """Seconds of a duration as Prometheus writes it: `1h30m`."""
+    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhd])", text))
+
+
+def shorten(rule: Document) -> Document:
+    """The rule, with a `for` of at most LONGEST_FOR seconds; everything else is as it was."""
+    if read_duration(rule.get("for", "0s")) <= LONGEST_FOR:
+        return rule
+    return {**rule, "for": f"{LONGEST_FOR}s"}
+
+
+def write_rules(groups: Iterable[Document], file: Path) -> None:
+    """Write groups of rules that wait for at most LONGEST_FOR seconds."""
+    shortened = [{**group, "rules": [shorten(rule) for rule in group["rules"]]} for group in groups]
+    file.write_text(yaml.safe_dump({"groups": shortened}))
+
+
+def write_alertmanager_config(config: Document, folder: Path, receiver: str) -> Path:
+    """Write Alertmanager's configuration, and files for its secrets, which have addresses of `receiver`.
+
+    The address in a file ends with the file's name, which is that of the setting: `/slack`. Returns the file's path.
+    """
+    text = json.dumps(config)
+    secrets = folder / "receivers"
+    secrets.mkdir()
+    for path in set(re.findall(r'_file": "([^"]+)"', text)):
+        name = Path(path).name
+        (secrets / name).write_text(f"{receiver}/{name}")
+        text = text.replace(f'"{path}"', json.dumps(str(secrets / name)))
+    file = folder / "alertmanager.yml"
+    file.write_text(text)  # JSON is YAML
+    return file
+
+
+def build_alertmanager_command(program: Path, config: Path, port: int) -> list[str]:
+    """One replica, which gossips with none."""
+    storage = config.parent / "alertmanager"
+    options = [f"--config.file={config}", f"--storage.path={storage}", f"--web.listen-address={HOST}:{port}"]
+    return [str(program), *options, "--cluster.listen-address="]
+
+
+def build_prometheus_command(program: Path, config: Path, port: int) -> list[str]:
+    """Prometheus, with its data beside its configuration."""
+    storage = config.parent / "prometheus"
+    return [
+        str(program),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={storage}",
+        f"--web.listen-address={HOST}:{port}",
+    ]
