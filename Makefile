@@ -24,7 +24,7 @@ UNKNOWN := $(strip $(foreach name,$(filter-out $(NEW_STACK_ARGUMENTS),$(OVERRIDE
 $(if $(UNKNOWN),$(error This Makefile reads no variable '$(UNKNOWN)'; they are written in capitals, as in STACK=aws-dev))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle observability lock bench bench-lifecycle bench-experiment
+.PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset cost duration prices lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle observability lock bench bench-lifecycle bench-experiment
 
 help: ## List the targets
 	@echo "make <target> [STACK=<stack>], by default azure-dev"
@@ -49,6 +49,15 @@ rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
 
 rehearse-reset: $(READY) ## Discard the rehearsal of STACK: its simulated resources and its state
 	@$(PYTHON) -m rehearsal reset $(STACK)
+
+cost: $(READY) ## Estimate what STACK costs a month; DIFF=<stack or commit> compares, FORMAT=text, json or markdown
+	@$(PYTHON) -m rehearsal cost "$(STACK)" --port $(PORT) $(if $(DIFF),--diff "$(DIFF)") $(if $(FORMAT),--format "$(FORMAT)")
+
+duration: $(READY) ## Estimate how long a first deployment of STACK takes, by its critical path; FORMAT= as of cost
+	@$(PYTHON) -m rehearsal duration "$(STACK)" --port $(PORT) $(if $(FORMAT),--format "$(FORMAT)")
+
+prices: $(READY) ## Read the clouds' public price lists again, and write the prices that estimates use
+	@$(PYTHON) -m estimates
 
 lifecycle: $(READY) $(LIFECYCLE_READY) ## Train, promote, serve, roll out and roll back models on the rehearsed STACK
 	@$(PYTHON) -m rehearsal lifecycle $(STACK) --port $(PORT)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from estimates.resources import Resource
 
@@ -33,11 +33,13 @@ class Charge:
 class Stack:
     """All resources of a stack, and what it is assumed to use in a month.
 
-    usage  assumptions by name, as `logsGb`: what no resource says
+    usage   assumptions by name, as `logsGb`: what no resource says
+    charts  the objects that a release's chart renders, by the URN of the release
     """
 
     resources: Sequence[Resource]
     usage: Mapping[str, float]
+    charts: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     def count(self, *types: str) -> int:
         return sum(resource.type in types for resource in self.resources)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from estimates import catalogue as catalogue  # fills CATALOGUE
@@ -118,14 +119,20 @@ class Estimate:
         }
 
 
-def monthly_cost(resources: Sequence[Resource], prices: PriceTable, usage: Mapping[str, float]) -> Estimate:
+def monthly_cost(
+    resources: Sequence[Resource],
+    prices: PriceTable,
+    usage: Mapping[str, float],
+    charts: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
+) -> Estimate:
     """What the resources of a stack cost in a month.
 
-    usage  assumptions by name; what each means is said where a project sets them
+    usage   assumptions by name; what each means is said where a project sets them
+    charts  the objects that charts render, by the URN of their release: their volumes are charged, too
 
     Raises UsageError when one is missing that a resource is charged by.
     """
-    stack = Stack(resources, usage)
+    stack = Stack(resources, usage, charts)
     by_urn = {resource.urn: resource for resource in resources}
     region = find_region(resources)
     rows, missing, free, unknown = [], [], [], []

@@ -27,6 +27,12 @@ def _charge_declared_volumes(resource: Resource, stack: Stack) -> Charges:
     yield from charge_volumes(resource.inputs, stack)
 
 
+@CATALOGUE.charges_for("kubernetes:helm.sh/v3:Release")
+def _charge_volumes_of_chart(release: Resource, stack: Stack) -> Charges:
+    for manifest in stack.charts.get(release.urn, ()):
+        yield from charge_volumes(manifest, stack)
+
+
 def charge_volumes(manifest: Mapping[str, Any], stack: Stack) -> Charges:
     """The disks of an object's volumes, in the stack's storage class."""
     for gigabytes in list_volumes(manifest):
