@@ -60,7 +60,7 @@ def describe_schedule(schedule: Schedule) -> str:
     longest = sorted(schedule.path, key=lambda step: -step.seconds)[:4]
     names = ", ".join(f"{step.name} {step.seconds / 60:.0f}" for step in sorted(longest, key=lambda step: step.start_s))
     unknown = f"; no duration of {', '.join(schedule.unknown)}" if schedule.unknown else ""
-    return f"about {schedule.critical_path_s / 60:.0f} min from nothing, most of them for {names} min{unknown}"
+    return f"about {schedule.critical_path_s / 60:.0f} min, most of them for {names} min{unknown}"
 
 
 def render_cost(document: Document, style: str) -> str:
