@@ -27,7 +27,7 @@ UNKNOWN := $(strip $(foreach name,$(filter-out $(NEW_STACK_ARGUMENTS),$(OVERRIDE
 $(if $(UNKNOWN),$(error This Makefile reads no variable '$(UNKNOWN)'; those that it reads are in capitals, as in STACK=aws-dev))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle observability lock bench bench-first bench-lifecycle bench-experiment
+.PHONY: $(shell awk -F: '/^[a-z-]+:.*\#\# / { print $$1 }' Makefile)
 
 # Folders are no targets, but `make` would find them up to date.
 FOLDERS := infra kernel platform policies rehearsal stacks tests
@@ -58,6 +58,15 @@ rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
 
 rehearse-reset: $(READY) ## Discard the rehearsal of STACK: its simulated resources and its state
 	@exec $(PYTHON) -m rehearsal reset $(QUOTED_STACK)
+
+cost: $(READY) ## Estimate what STACK costs a month; DIFF=<stack or commit> compares, FORMAT=text, json or markdown
+	@exec $(PYTHON) -m rehearsal cost $(QUOTED_STACK) --port $(PORT) $(if $(DIFF),--diff "$(DIFF)") $(if $(FORMAT),--format "$(FORMAT)")
+
+duration: $(READY) ## Estimate how long a first deployment of STACK takes, by its critical path; FORMAT= as of cost
+	@exec $(PYTHON) -m rehearsal duration $(QUOTED_STACK) --port $(PORT) $(if $(FORMAT),--format "$(FORMAT)")
+
+prices: $(READY) ## Read the clouds' public price lists again, and write the prices that estimates use
+	@$(PYTHON) -m estimates
 
 lifecycle: $(READY) $(LIFECYCLE_READY) ## Train, promote, serve, roll out and roll back models on the rehearsed STACK
 	@exec $(PYTHON) -m rehearsal lifecycle $(QUOTED_STACK) --port $(PORT)
@@ -129,6 +138,9 @@ format: $(READY) ## Format the code and apply automatic fixes
 docs: $(READY) ## Generate the reference documentation from the code: settings, access table, controls
 	@$(PYTHON) -m infra.reference --write
 	@$(PYTHON) -m policies.catalogue --write
+
+docs-cost: $(READY) ## Compute the figures of docs/cost.md from the stacks
+	@$(PYTHON) -m tests.support.cost_page
 
 docs-lifecycle: $(LIFECYCLE_READY) ## Generate the reference of the settings of platform/lifecycle
 	@cd $(LIFECYCLE) && PYTHONPATH=src .venv/bin/python -m lifecycle.reference --write "$(CURDIR)/docs/lifecycle-settings.md"

@@ -33,6 +33,7 @@ _PARTS = (
     "Pulumi.yaml",
     "__main__.py",
     "deploy",
+    "estimates",
     "infra",
     "kernel",
     "policies",
