@@ -14,11 +14,13 @@ from typing import Any
 import pulumi
 import pytest
 
+from infra import cluster
 from infra.cluster.loki import Loki, LokiArgs
 from infra.cluster.tempo import Tempo, TempoArgs
 from infra.contract import BlobContainer, Foundation, TelemetryStoresContract
 from rehearsal.simulator.offline_kubernetes import RELEASE
-from tests.support.recording import Recorder, stack_context
+from tests.support.foundations import sample_foundation
+from tests.support.recording import Recorder, record_program, stack_context
 from tests.support.sample_platform import record_components, record_platform
 
 
