@@ -33,6 +33,7 @@ _PARTS = (
     "deploy",
     "infra",
     "kernel",
+    "operations",
     "policies",
     "rehearsal",
     "rehearsal.yaml",

@@ -362,4 +362,6 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     # Source: https://learn.microsoft.com/azure/cosmos-db/continuous-backup-restore-introduction
     "resilience.experimentsBackupDays": _per_cloud(_shorter("older backups"), _UNUSED),
     "resilience.secretRecoveryDays": _per_cloud(_UNUSED, _FREE),
+    "resilience.backupStore": _both(Transitions(Change(Effect.FREE, "backups that were made stay where they are"))),
+    "resilience.standby": _both(_FREE),
 }

@@ -31,6 +31,7 @@ from infra.core.settings.limits import (
     SERVICE_PREFIXES,
     TRAINING_SIZE_FORMS,
 )
+from infra.core.settings.recovery_rules import check_standby
 from infra.core.settings.retraining_rules import check_retraining
 from infra.core.settings.stack_settings import Settings
 from infra.core.settings.tag_rules import check_tags
@@ -63,6 +64,7 @@ def find_faults(settings: Settings, stack: str) -> Iterator[Fault]:
     ):
         yield from rule(settings)
     yield from check_gitops_path(settings, stack)
+    yield from check_standby(settings, stack)
 
 
 def _check_location(settings: Settings) -> Iterator[Fault]:

@@ -14,7 +14,16 @@ from pydantic.alias_generators import to_camel
 
 from infra.core.settings.clouds import Cloud
 from infra.core.settings.limits import ADMINS, AWS_RETENTION_DAYS, AZURE_DATABASE_DISKS, GPU_SIZE_FORMS
-from infra.core.settings.values import AuthorizedRange, Cidr, Email, Switch, Unit, WholeNumber
+from infra.core.settings.values import (
+    AuthorizedRange,
+    BackupStore,
+    Cidr,
+    Email,
+    StackName,
+    Switch,
+    Unit,
+    WholeNumber,
+)
 from infra.core.settings.versions import KUBERNETES
 
 Nodes = Annotated[WholeNumber, Unit("nodes")]
@@ -219,4 +228,15 @@ class ResilienceSettings(Section):
         le=30,
         examples=[14],
         description="how long a deleted secret can be restored (AWS; Azure vaults always have 90 days)",
+    )
+    backup_store: BackupStore = Field(
+        "",
+        examples=["https://acmebackups.blob.core.windows.net/stacks", "s3://acme-backups/stacks"],
+        description="where `make backup` puts what it saves, a folder for each stack: a bucket or container in another "
+        "region; none makes no backups beside the cloud's own",
+    )
+    standby: StackName = Field(
+        "",
+        examples=["azure-prod-north", "aws-prod-west"],
+        description="name of the stack in another region that `make failover` moves to; none has no such stack",
     )
