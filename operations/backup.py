@@ -1,14 +1,13 @@
 """Backups of a stack: the database, its artifacts, the engine's state, and what of git was deployed.
 
-Below `resilience.backupStore` each stack has a folder: `artifacts`, which grows, and one for each backup, named after
-the time of what it holds, in UTC. Its manifest is written last: without one, a backup is none.
+Below `resilience.backupStore` each stack has a folder: `artifacts`, which grows, and below `backups` one for each
+backup, named after the time of what it holds, in UTC. Its manifest is written last: without one, a backup is none.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ SCHEMA = 1
 _TIME = "%Y%m%dT%H%M%SZ"
 _DUMP, _STATE, _MANIFEST = "database.dump", "state.json", "manifest.json"
 _SCRATCH = "restore_test"
+FOLDER = "backups"
 # Its age is that of the newest backup: kube-state-metrics has the time at which it was created.
 MARK = "last-backup"
 
@@ -107,19 +107,19 @@ def create(target: Target) -> Backup:
         )
         folder.joinpath(_MANIFEST).write_text(backup.to_json())
         for file in (_DUMP, _STATE, _MANIFEST):
-            store.upload(folder / file, f"{name}/{file}")
+            store.upload(folder / file, f"{FOLDER}/{name}/{file}")
     _mark(target, name)
     return backup
 
 
 def find_newest(store: Store) -> Backup | None:
     """The newest complete backup; None where there is none."""
-    names = [name for name in store.list_names(f"/{_MANIFEST}") if re.fullmatch(rf"\d{{8}}T\d{{6}}Z/{_MANIFEST}", name)]
+    names = store.child(FOLDER).list_names(f"/{_MANIFEST}")
     if not names:
         return None
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, _MANIFEST)
-        store.download(names[-1], file)
+        store.download(f"{FOLDER}/{names[-1]}", file)
         return Backup.from_json(file.read_text())
 
 
@@ -133,7 +133,7 @@ def require_newest(store: Store) -> Backup:
 def fetch(store: Store, backup: Backup, file: str, folder: Path) -> Path:
     """Download a file of a backup. Raises DeployError where it is not what was stored."""
     path = folder / file
-    store.download(f"{backup.name}/{file}", path)
+    store.download(f"{FOLDER}/{backup.name}/{file}", path)
     if _digest_file(path) != backup.files[file]:
         raise DeployError(
             f"{file} of the backup {backup.name} in {store.url} is damaged: its digest is not that of the manifest. "

@@ -13,7 +13,7 @@ from operations import backup
 from operations.store import Store
 from operations.target import Target, read_target
 
-_RECORD = "active.json"
+_FOLDER, _RECORD = "active", "record.json"
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,12 @@ class Pair:
 
     def read_active(self) -> Active:
         """Which of the two serves; the primary where nobody has moved anything."""
-        if _RECORD not in self.store.list_names(_RECORD):
+        place = self.store.child(_FOLDER)
+        if _RECORD not in place.list_names(_RECORD):
             return Active(self.primary.name, "", "")
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch, _RECORD)
-            self.store.download(_RECORD, file)
+            place.download(_RECORD, file)
             return Active(**json.loads(file.read_text()))
 
     def record_active(self, target: Target, name: str) -> None:
@@ -53,7 +54,7 @@ class Pair:
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch, _RECORD)
             file.write_text(json.dumps(record))
-            self.store.upload(file, _RECORD)
+            self.store.child(_FOLDER).upload(file, _RECORD)
 
 
 def read_pair(name: str) -> Pair:

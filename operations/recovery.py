@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,13 +86,18 @@ def fail_back(name: str, *, kept: str = "") -> None:
 
 def list_signs_of_life(target: Target) -> list[str]:
     """What of a stack answers; nothing where even the engine's state is away."""
+    checks = {
+        "its Kubernetes API is ready": lambda: not health.check_api(target).remedy,
+        "its database takes logins": lambda: not find_database(target).find_fault(),
+    }
+    return [sign for sign, check in checks.items() if _holds(check)]
+
+
+def _holds(check: Callable[[], bool]) -> bool:
     try:
-        signs = [] if health.check_api(target).remedy else ["its Kubernetes API is ready"]
-        if not find_database(target).find_fault():
-            signs.append("its database takes logins")
+        return check()
     except DeployError:
-        return []
-    return signs
+        return False
 
 
 def _fill(target: Target, source: Target, store: Store, newest: Backup, timeline: Timeline) -> None:
@@ -165,7 +171,7 @@ def _settle_divergence(pair: Pair, active: Active, kept: str) -> str:
 def _read_rows(pair: Pair, name: str) -> Rows:
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, "manifest.json")
-        pair.store.download(f"{name}/manifest.json", file)
+        pair.store.download(f"{backup.FOLDER}/{name}/manifest.json", file)
         return Backup.from_json(file.read_text()).rows
 
 

@@ -63,7 +63,8 @@ def run_server(folder: Path) -> Iterator[PostgresServer]:
     """Run a server with its data in `folder`, which does not exist yet and has a short path."""
     (port,) = free_ports(1)
     folder.mkdir(parents=True)
-    if os.getuid() == 0:  # PostgreSQL does not run as root
+    if os.getuid() == 0:  # PostgreSQL does not run as root, and temporary folders are closed to others
+        folder.parent.chmod(0o755)
         shutil.chown(folder, _user())
     _run("initdb", "--pgdata", str(folder), "--username=super", "--auth-local=trust", "--auth-host=scram-sha-256")
     options = f"-p {port} -k {folder} -c listen_addresses={HOST} -c fsync=off"
