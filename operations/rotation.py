@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploy.errors import DeployError
+from deploy.programs import ROOT
 from operations import backup
 from operations.database import NAMESPACE, find_database, read_login
 from operations.recovery import MLFLOW
@@ -27,7 +28,8 @@ def rotate_database_password(target: Target, *, is_confirmed: bool) -> str:
         raise DeployError(f"Nothing has been changed. `make rotate-password STACK={target.name} YES=1` asks nobody.")
     _, before = read_login(target)
     # Only the password and what depends on it: the server, the store of secrets, the cluster's Secret.
-    options = ["--yes", "--skip-preview", f"--target-replace={urn}", "--target-dependents", "--stack", target.name]
+    options = ["--yes", "--skip-preview", f"--target-replace={urn}", "--target-dependents"]
+    options += ["--policy-pack", str(ROOT / "policies"), "--stack", target.name]
     target.call("pulumi", "up", *options, "--non-interactive")
     _, now = read_login(target)
     if now == before:
@@ -43,7 +45,14 @@ def _verify(target: Target, before: str) -> str:
     database = find_database(target)
     if not target.programs.find("psql"):
         return "`psql` is not on PATH, so that nobody has tried it: `make smoke-test` of the stack does."
-    if fault := database.find_fault():
+    fault = database.find_fault()
+    if "authentication failed" in fault:
+        raise DeployError(
+            f"The database of {target.name} refuses the new password: MLflow cannot log in after its restart. The cloud "
+            f"may still be applying it: try `make smoke-test STACK={target.name}` again, and if it stays so, rotate once "
+            "more."
+        )
+    if fault:
         return f"This machine could not try it ({fault}): MLflow's pods are ready with it."
     if not database.find_fault(password=before):
         raise DeployError(f"The database of {target.name} still takes the former password: change it in the cloud.")

@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import json
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -144,6 +146,40 @@ def test_a_backup_is_complete_marked_and_restorable(standing: Standing) -> None:
     assert "restores to the rows that were backed up" in standing.succeed("restore-test")
     (folder / "database.dump").write_bytes(b"damaged")
     assert "is damaged: its digest is not that of the manifest" in standing.fail("restore-test")
+
+
+def test_a_rotated_password_reaches_the_pods_and_the_former_is_refused(standing: Standing) -> None:
+    before = read_password(standing.exports)
+    assert "Nothing has been changed" in standing.fail("rotate-password")
+    pods = standing.kubectl("get", "pods", "--namespace=mlflow", "--output=name")
+    with applied_passwords(standing):
+        assert "It takes the new one, and refuses the former." in standing.succeed("rotate-password", "YES=1")
+    assert read_password(standing.exports) != before
+    assert standing.kubectl("get", "pods", "--namespace=mlflow", "--output=name") != pods
+    assert "takes the login that MLflow has" in standing.succeed("smoke-test")
+
+
+@contextmanager
+def applied_passwords(standing: Standing) -> Iterator[None]:
+    """In the place of the simulated cloud, give the real server the password that the stack's has."""
+    ended = threading.Event()
+
+    def apply() -> None:
+        known = read_password(standing.exports)
+        while not ended.is_set():
+            password = read_password(standing.exports)
+            if password != known:
+                standing.database.execute(f"ALTER ROLE mlflow PASSWORD '{password}'")
+                known = password
+            ended.wait(0.2)
+
+    thread = threading.Thread(target=apply)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_a_deployment_ends_with_health_and_smoke_test(standing: Standing) -> None:

@@ -38,6 +38,7 @@ class FakeAzure(Programs):
         return name
 
     def ask(self, name: str, *arguments: str) -> Answer:
+        assert name == "az"
         words = list(takewhile(lambda each: not each.startswith("--"), arguments))
         subject = words[-2]
         if words[-1] == "show":

@@ -31,7 +31,7 @@ pytestmark = [
 ONE, TWO = "s3://one/mlflow", "s3://two/mlflow"
 TABLES = (
     "CREATE TABLE runs (id int PRIMARY KEY, artifact_uri varchar(200), note text)",
-    f"INSERT INTO runs VALUES (1, '{ONE}/1/a', 'it''s'), (2, 's3://elsewhere/2', NULL)",
+    "INSERT INTO runs VALUES (1, 's3://one/mlflow/1/a', 'it''s'), (2, 's3://elsewhere/2', NULL)",
     "CREATE TABLE webhooks (id int)",
     "INSERT INTO webhooks VALUES (7)",
 )
