@@ -48,9 +48,8 @@ def _verify(target: Target, before: str) -> str:
     fault = database.find_fault()
     if "authentication failed" in fault:
         raise DeployError(
-            f"The database of {target.name} refuses the new password: MLflow cannot log in after its restart. The cloud "
-            f"may still be applying it: try `make smoke-test STACK={target.name}` again, and if it stays so, rotate once "
-            "more."
+            f"The database of {target.name} refuses the new password, so that MLflow cannot log in after its restart. "
+            f"Try `make smoke-test STACK={target.name}` again in a minute; where it stays so, rotate once more."
         )
     if fault:
         return f"This machine could not try it ({fault}): MLflow's pods are ready with it."

@@ -72,7 +72,8 @@ class Store:
         """Copy what is new or has changed to another place; what was deleted here stays there."""
         if self._folder and other._folder:
             other._folder.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(self._folder, other._folder, dirs_exist_ok=True)
+            if self._folder.is_dir():  # a bucket without objects is no folder
+                shutil.copytree(self._folder, other._folder, dirs_exist_ok=True)
         elif self._is_s3 or other._is_s3:
             self.target.call("aws", "s3", "sync", "--only-show-errors", self._argument, other._argument)
         else:
