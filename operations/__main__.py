@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from deploy.errors import DeployError
+from deploy.findings import Finding
 from operations import (
     backup,
     bootstrap,
@@ -52,7 +53,7 @@ def main() -> int:
         return 130
 
 
-def _report(title: str, check: Callable[[], list[deployment.Finding]]) -> int:
+def _report(title: str, check: Callable[[], list[Finding]]) -> int:
     return 0 if deployment.report(title, check()) else 1
 
 

@@ -235,6 +235,12 @@ class ResilienceSettings(Section):
         description="where `make backup` puts what it saves, a folder for each stack: a bucket or container in another "
         "region; none makes no backups beside the cloud's own",
     )
+    second_location: str = Field(
+        "",
+        examples=["northeurope", "eu-central-1"],
+        description="region in which the cloud itself keeps copies of artifacts, generated secrets and the database's "
+        "backups, on Azure the one that is paired with `location`; none keeps none",
+    )
     standby: StackName = Field(
         "",
         examples=["azure-prod-north", "aws-prod-west"],

@@ -160,6 +160,9 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
         (AZURE, "resilience: {multiZoneDatabase: true}", "is burstable, and such servers cannot", "Standard_D2ds_v5"),
         (AZURE, "resilience: {experimentsBackupDays: 8}", "must be 7 or 30 days", "use one of them"),
         (AZURE, "resilience: {secretRecoveryDays: 5}", "must be 7 to 30 days", "use a value from 7 to 30 days"),
+        (AZURE, "resilience: {secondLocation: uksouth}", "is not the region that Azure pairs with", "use northeurope"),
+        (AWS, "resilience: {secondLocation: eu-west-1}", "is the stack's own region", "name another, such as eu-c"),
+        (AWS, "resilience: {secondLocation: westus}", "is not a region that stacks can be in", "name another"),
         (AWS, "resilience: {backupStore: acme-backups}", "must be the URL of a bucket", "s3://acme-backups/stacks"),
         (AWS, "resilience: {standby: aws-west}", "has no meaning without resilience.backupStore", "set resilience.b"),
         (

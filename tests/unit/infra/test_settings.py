@@ -62,6 +62,7 @@ PRODUCTION = {
     "experiments_backup_days": 30,
     "secret_recovery_days": 30,
     "backup_store": "",
+    "second_location": "",
     "standby": "",
 }
 ELSEWHERE = {
@@ -71,6 +72,7 @@ ELSEWHERE = {
     "experiments_backup_days": 7,
     "secret_recovery_days": 7,
     "backup_store": "",
+    "second_location": "",
     "standby": "",
 }
 
