@@ -86,6 +86,8 @@ def _is_ready(item: _Object) -> bool:
 
 
 def _has_its_replicas(item: _Object) -> bool:
+    if look_up(item, "status.observedGeneration", 0) < look_up(item, "metadata.generation", 0):
+        return False  # its controller has not seen the last change yet
     wanted, served = next(paths for kind, paths in _COUNTS.items() if kind.startswith(f"{item['kind'].lower()}s"))
     return int(look_up(item, served, 0) or 0) >= int(look_up(item, wanted, 1) or 0)
 

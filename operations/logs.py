@@ -29,6 +29,7 @@ def show(target: Target, workload: str, since: str) -> Iterator[str]:
         events = target.ask_kubectl("events", *place, "--for", f"pod/{pod_name}")
         yield from events.output.splitlines() if events.code == 0 else ()
         options = ["--all-containers", "--prefix", f"--since={since}", f"--tail={_LINES}"]
+        options.append("--request-timeout=20s")
         answer = target.ask_kubectl("logs", pod_name, *place, *options)
         if answer.code:
             elsewhere = "its processes are simulated" if target.is_rehearsed else "Grafana has them, in Loki"

@@ -185,16 +185,12 @@ def _find_fault(target: Target) -> str:
 
 
 def _stop_mlflow(target: Target) -> None:
+    """Returns once no pod of it is left, which could still write."""
     target.kubectl("scale", MLFLOW, "--namespace", NAMESPACE, "--replicas=0")
-    target.kubectl(
-        "wait",
-        "pods",
-        "--namespace",
-        NAMESPACE,
-        "--selector=app.kubernetes.io/name=mlflow",
-        "--for=delete",
-        "--timeout=180s",
-    )
+    place = ["pods", "--namespace", NAMESPACE, "--selector", "app.kubernetes.io/name=mlflow"]
+    answer = target.ask_kubectl("wait", *place, "--for=delete", "--timeout=180s")
+    if answer.code and "no matching resources found" not in answer.error:
+        raise DeployError(f"MLflow of {target.name} does not stop: {answer.reason}. `kubectl get pods` shows why.")
 
 
 def _start_mlflow(target: Target) -> None:

@@ -59,6 +59,6 @@ def _describe_backup(target: Target) -> Finding:
     except DeployError as error:
         return note("backup", str(error))
     if newest is None:
-        return missing("backup", "there is none", f"`make backup STACK={target.name}`")
+        return note("backup", "there is none", f"`make backup STACK={target.name}`")
     age = datetime.now(UTC) - newest.time
     return ok("backup", f"the newest is {newest.name}, {age.total_seconds() / 60:.0f} min old")

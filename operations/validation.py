@@ -25,8 +25,8 @@ def validate(name: str) -> list[Finding]:
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
         "health": lambda: _check_well(serving),
         "preview": lambda: _check_state(serving),
-        "models": lambda: _check_models(serving, _require_reference(pair, serving)),
-        "backup": lambda: _check_backup(serving, _require_reference(pair, serving)),
+        "models": lambda: _check_models(serving, _require_reference(pair, serving, active.since)),
+        "backup": lambda: _check_backup(serving, _require_reference(pair, serving, active.since)),
         "standby": lambda: _check_other(pair, other),
     }
     for subject, check in checks.items():
@@ -34,12 +34,11 @@ def validate(name: str) -> list[Finding]:
     return findings
 
 
-def _require_reference(pair: Pair, serving: Target) -> Backup:
-    """What the stack is to have: its own newest backup, or the primary's if that is newer, from which it was filled."""
+def _require_reference(pair: Pair, serving: Target, since: str) -> Backup:
+    """What the stack is to have: its own newest backup; before it has made one, that from which it was filled."""
     own = backup.find_newest(backup.find_store(serving))
-    filled = backup.find_newest(pair.store) if serving is pair.standby else None
-    found = [each for each in (own, filled) if each]
-    return max(found, key=lambda each: each.time) if found else backup.require_newest(pair.store)
+    is_filled = serving is pair.standby and (own is None or own.time < datetime.fromisoformat(since))
+    return backup.require_newest(pair.store) if is_filled or own is None else own
 
 
 def _guard(subject: str, check: Callable[[], Iterator[Finding]]) -> list[Finding]:

@@ -20,6 +20,7 @@ from tests.support import postgresql
 from tests.support.operated_stack import ObjectStore, Operator, read_kubectl, served
 from tests.support.postgresql import PostgresServer
 from tests.support.rehearsed_stacks import RehearsedStacks
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.engine,
@@ -94,6 +95,7 @@ def test_health_finds_what_is_ill(standing: Standing) -> None:
     assert "all" in standing.succeed("health")
     standing.kubectl("patch", "deployment/mlflow", "--namespace=mlflow", "--type=json", f"--patch={UNSCHEDULABLE}")
     try:
+        eventually(lambda: standing.operator.make("health", STACK).returncode != 0)
         text = standing.fail("health")
         assert "mlflow/mlflow" in text
         assert "WorkloadUnavailable.md" in text
