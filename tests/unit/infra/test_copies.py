@@ -11,6 +11,8 @@ import json
 import pytest
 
 from infra import aws, azure
+from policies import controls
+from policies.engine.stack import Resource
 from tests.support.aws_account import BUCKET
 from tests.support.recording import Recorder, record_program, stack_context
 
@@ -87,3 +89,27 @@ def test_nothing_is_elsewhere_without_the_setting() -> None:
     assert {each.inputs["region"] for each in without.resources if "region" in each.inputs} <= {"eu-west-1", None}
     server = declare("azure", is_copied=False).single("azure-native:dbforpostgresql:Server").inputs
     assert server["backup"]["geoRedundantBackup"] == "Disabled"
+
+
+@pytest.mark.parametrize("cloud", ["aws", "azure"])
+def test_the_copies_add_no_violation(cloud: str, request: pytest.FixtureRequest) -> None:
+    """Without an engine, which knows of the resources' references by more than their names."""
+    copied: Recorder = request.getfixturevalue(f"on_{cloud}")
+    assert list_violations(copied) - list_violations(declare(cloud, is_copied=False)) == set()
+
+
+def list_violations(recorder: Recorder) -> set[tuple[str, str]]:
+    """Control and problem of each. Those of companions are found of every resource, since references are not known."""
+    stack = [
+        Resource(each.type, each.name, f"urn::{each.type}::{each.name}", each.outputs) for each in recorder.resources
+    ]
+    found = set()
+    for control in controls():
+        if control.over_stack:
+            of_stack = control.evaluate_stack(stack)
+            found |= {(control.id, str(finding)) for _, finding in of_stack}
+            continue
+        for resource in stack:
+            if control.applies_to(resource.type):
+                found |= {(control.id, str(each)) for each in control.evaluate(resource.props)}
+    return found
