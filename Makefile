@@ -4,6 +4,7 @@ PORT ?= 0
 quote = '$(subst ','\'',$(1))'
 QUOTED_STACK = $(call quote,$(value STACK))
 NEW_STACK_ARGUMENTS := STACK CLOUD ENVIRONMENT LOCATION ORGANIZATION OWNER AUTHORIZED_RANGES
+OPERATIONS := status health smoke-test validate-config scale logs backup restore-test failover failback validate rotate-password
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 UV := uv==0.13.8
@@ -23,11 +24,12 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Make ignores a variable that nothing reads: with `stack=aws-dev` it would work on the default stack.
 OVERRIDES := $(foreach item,$(MAKEOVERRIDES),$(if $(findstring =,$(item)),$(firstword $(subst =, ,$(item)))))
-UNKNOWN := $(strip $(foreach name,$(filter-out $(NEW_STACK_ARGUMENTS),$(OVERRIDES)),$(shell grep -q '[({]$(name)[)},]' Makefile || echo '$(name)')))
+UNKNOWN := $(strip $(foreach name,$(filter-out $(NEW_STACK_ARGUMENTS),$(OVERRIDES)),$(shell grep -q '[({,]$(name)[)},]' Makefile || echo '$(name)')))
 $(if $(UNKNOWN),$(error This Makefile reads no variable '$(UNKNOWN)'; those that it reads are in capitals, as in STACK=aws-dev))
 
 .DEFAULT_GOAL := help
-.PHONY: $(shell awk -F: '/^[a-z-]+:.*\#\# / { print $$1 }' Makefile)
+# Targets with a description, and those that `OPERATIONS` lists.
+.PHONY: $(OPERATIONS) $(shell awk -F: '/^[a-z-]+:.*\#\# / { print $$1 }' Makefile)
 
 # Folders are no targets, but `make` would find them up to date.
 FOLDERS := infra kernel platform policies rehearsal stacks tests
@@ -87,6 +89,33 @@ preflight: ## Check what STACK needs on its real cloud: settings, tools, backend
 preview: ## Preview STACK on its real cloud
 up: ## Deploy STACK to its real cloud; with YES=1, without asking; CONFIRM=<setting> changes what loses data
 destroy: ## Destroy STACK on its real cloud; with YES=1, without asking
+
+# What the action does not read is not passed on: names of such variables are common in environments.
+OPTION = $(if $(findstring command,$(origin $(1))),$(2) "$($(1))")
+$(OPERATIONS): $(READY)
+	@$(PYTHON) -m operations $@ "$(STACK)" $(call OPTION,WORKLOAD,--workload) $(call OPTION,REPLICAS,--replicas) \
+		$(call OPTION,POOL,--pool) $(call OPTION,MINIMUM,--minimum) $(call OPTION,MAXIMUM,--maximum) $(call OPTION,SINCE,--since) \
+		$(call OPTION,KEEP,--keep) $(if $(filter 1 yes true,$(PLANNED)),--planned) $(if $(filter 1 yes true,$(YES)),--yes)
+
+deploy: $(READY) ## Deploy ENV=<dev|staging|prod>, or STACK, to its real cloud, then check its health and test it; YES=1 asks nobody
+	@$(PYTHON) -m operations deploy $(if $(findstring command,$(origin STACK)),"$(STACK)") $(call OPTION,ENV,--env) \
+		$(call OPTION,CLOUD,--cloud) $(if $(filter 1 yes true,$(YES)),--yes)
+
+bootstrap: $(READY) ## Create BACKEND=<s3://..., azblob://...>, which keeps states and backups, in LOCATION; says so first, YES=1 creates
+	@$(PYTHON) -m operations bootstrap $(call OPTION,BACKEND,--backend) $(call OPTION,LOCATION,--location) $(if $(filter 1 yes true,$(YES)),--yes)
+
+status: ## Show what of STACK stands: resources, outputs, nodes, models, backup
+health: ## Check that everything that STACK runs is well
+smoke-test: ## Check that STACK admits, refuses and runs pods, and that its services answer
+validate-config: ## Check the settings of STACK, without a cloud
+scale: ## Scale WORKLOAD=<namespace>/<name> to REPLICAS, or POOL=<system|user|gpu> to MINIMUM and MAXIMUM nodes
+logs: ## Show pods, events and output of WORKLOAD=<namespace>/<name> of STACK, SINCE=1h
+backup: ## Save database, artifacts and engine state of STACK to its resilience.backupStore
+restore-test: ## Restore the newest backup of STACK into a database of its own, compare it, and drop it
+failover: ## Have the standby of STACK, whose region is away, serve from its newest backup; PLANNED=1 although it answers
+failback: ## Have STACK serve again with what its standby wrote; KEEP=<standby> where both have written
+validate: ## Check that what serves has what was backed up, that its preview is empty, and that its standby answers
+rotate-password: ## Give the database of STACK another password, and restart MLflow with it; YES=1 asks nobody
 
 # Builds come first: beside them, tests that need a quick answer from a process would fail.
 test: $(READY) $(LIFECYCLE_READY) ## Run all tests except those of `make soak`

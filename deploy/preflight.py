@@ -25,7 +25,7 @@ def check(stack: Stack, engine: Engine, *, for_deployment: bool) -> list[Finding
     for_deployment  also looks at the way into the cluster, and, for some seconds, at what a fresh account lacks
     """
     program = engine.check_program()
-    findings = [_check_settings(stack), *check_images(stack), program, *engine.check_attachment()]
+    findings = [*check_offline(stack), program, *engine.check_attachment()]
     if program.status is Status.OK:
         findings += engine.check_state(stack)
     else:
@@ -35,6 +35,12 @@ def check(stack: Stack, engine: Engine, *, for_deployment: bool) -> list[Finding
     if stack.settings:
         findings += _check_cloud(stack.settings, engine, for_deployment=for_deployment)
     return findings
+
+
+def check_offline(stack: Stack) -> Iterator[Finding]:
+    """What the stack's file alone tells."""
+    yield _check_settings(stack)
+    yield from check_images(stack)
 
 
 def _check_settings(stack: Stack) -> Finding:

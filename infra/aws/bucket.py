@@ -27,6 +27,7 @@ class BucketArgs:
     statements: Callable[[pulumi.Output[str]], Sequence[Statement]] = (
         _no_statements  # of the bucket policy, for the bucket's ARN
     )
+    region: str | None = None  # another than the stack's own
 
 
 class Bucket(Component):
@@ -39,6 +40,7 @@ class Bucket(Component):
         resilience = args.context.settings.resilience
         self._bucket = s3.Bucket(
             name,
+            region=args.region,
             bucket=args.context.naming.global_name(args.name_suffix, limit=63),
             # Without this, a bucket that is not empty stops `pulumi destroy`.
             force_destroy=not resilience.retain_data,
@@ -48,28 +50,37 @@ class Bucket(Component):
         block = s3.BucketPublicAccessBlock(
             name,
             bucket=self._bucket.id,
+            region=args.region,
             block_public_acls=True,
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
             opts=self.child_options(),
         )
-        self._create_encryption(name, args.key)
+        self._create_encryption(name, args)
         versioning = s3.BucketVersioning(
             name,
             bucket=self._bucket.id,
+            region=args.region,
             versioning_configuration=s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
             opts=self.child_options(),
         )
+        self._versioning = versioning
         self._create_lifecycle(name, args, versioning)
         # S3 returns 409 OperationAborted when policy and public access block are written concurrently.
         s3.BucketPolicy(
             name,
             bucket=self._bucket.id,
+            region=args.region,
             policy=format_policy([_deny_plain_http(self.arn), *args.statements(self.arn)]),
             opts=self.child_options(depends_on=[block]),
         )
         self.register_outputs({"name": self.name})
+
+    @property
+    def versioning(self) -> s3.BucketVersioning:
+        """Whatever copies objects depends on it."""
+        return self._versioning
 
     @property
     def name(self) -> pulumi.Output[str]:
@@ -81,15 +92,16 @@ class Bucket(Component):
         """Derived from the name, which previews know, so that policies are evaluated before the bucket exists."""
         return pulumi.Output.concat("arn:aws:s3:::", self._bucket.bucket)
 
-    def _create_encryption(self, name: str, key: pulumi.Output[str]) -> None:
+    def _create_encryption(self, name: str, args: BucketArgs) -> None:
         s3.BucketServerSideEncryptionConfiguration(
             name,
             bucket=self._bucket.id,
+            region=args.region,
             rules=[
                 s3.BucketServerSideEncryptionConfigurationRuleArgs(
                     apply_server_side_encryption_by_default=(
                         s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-                            sse_algorithm="aws:kms", kms_master_key_id=key
+                            sse_algorithm="aws:kms", kms_master_key_id=args.key
                         )
                     ),
                     bucket_key_enabled=True,  # a bucket-level key rather than one call to KMS per object
@@ -103,6 +115,7 @@ class Bucket(Component):
         s3.BucketLifecycleConfiguration(
             name,
             bucket=self._bucket.id,
+            region=args.region,
             rules=[
                 s3.BucketLifecycleConfigurationRuleArgs(
                     id="expire",

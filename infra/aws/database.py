@@ -8,6 +8,7 @@ import pulumi
 from pulumi_aws import ec2, rds
 from pulumi_random import RandomId, RandomPassword
 
+from infra.aws.keys import Key
 from infra.aws.network import POSTGRES, Network, tcp_rule
 from infra.aws.observability import Observability
 from infra.aws.secrets import Secrets
@@ -54,6 +55,8 @@ class Database(Component):
             args,
             self.child_options(depends_on=[logs], protect=args.context.settings.resilience.deletion_protection),
         )
+        if args.secrets.copy_key:
+            self._copy_backups(f"{name}-copy", args.secrets.copy_key)
         self.register_outputs({"host": self._instance.address})
 
     @property
@@ -131,6 +134,18 @@ class Database(Component):
             performance_insights_retention_period=7,  # days, which are free of charge
             tags=self._context.naming.tags,
             opts=opts,
+        )
+
+    def _copy_backups(self, name: str, key: Key) -> None:
+        """Have RDS keep snapshots and logs in the second region too, from which a new instance can be made there."""
+        resilience, settings = self._context.settings.resilience, self._context.settings.database
+        rds.InstanceAutomatedBackupsReplication(
+            name,
+            region=resilience.second_location,
+            source_db_instance_arn=self._instance.arn,
+            kms_key_id=key.arn,
+            retention_period=settings.backup_days,
+            opts=self.child_options(),
         )
 
     def _create_snapshot_name(self, name: str) -> pulumi.Output[str]:

@@ -19,6 +19,7 @@ class KeyArgs:
     account_id: pulumi.Output[str]
     purpose: str
     statements: Sequence[Statement] = ()  # for services that act without an identity in this account
+    region: str | None = None  # another than the stack's own
 
 
 class Key(Component):
@@ -33,6 +34,7 @@ class Key(Component):
         root = allow(["kms:*"], ["*"], principal={"AWS": pulumi.Output.format("arn:aws:iam::{}:root", args.account_id)})
         self._key = kms.Key(
             name,
+            region=args.region,
             description=f"{naming.prefix}: {args.purpose}",
             enable_key_rotation=True,
             # The longest that KMS allows: a key that is scheduled for deletion costs nothing.
@@ -44,6 +46,7 @@ class Key(Component):
         )
         kms.Alias(
             name,
+            region=args.region,
             name=f"alias/{naming.regional_name(args.name_suffix)}",
             target_key_id=self._key.key_id,
             opts=self.child_options(),

@@ -41,11 +41,17 @@ class Secrets(Component):
             ),
             self.child_options(),
         )
+        self._copy_key = self._create_copy_key(f"{name}-copy-key")
         self.register_outputs({"name": self.contract.name})
 
     @property
     def key(self) -> Key:
         return self._key
+
+    @property
+    def copy_key(self) -> Key | None:
+        """The key of what is copied to the second region; None where nothing is."""
+        return self._copy_key
 
     @property
     def contract(self) -> SecretsContract:
@@ -73,6 +79,7 @@ class Secrets(Component):
             name,
             name=pulumi.Output.format("{}/{}-{}", self._context.naming.prefix, name, suffix.hex),
             kms_key_id=self._key.arn,
+            replicas=self._list_replicas(),
             recovery_window_in_days=self._context.settings.resilience.secret_recovery_days,
             tags=self._context.naming.tags,
             opts=self.child_options(),
@@ -80,6 +87,19 @@ class Secrets(Component):
         secretsmanager.SecretVersion(
             name, secret_id=secret.id, secret_string=pulumi.Output.secret(value), opts=self.child_options()
         )
+
+    def _create_copy_key(self, name: str) -> Key | None:
+        region = self._context.settings.resilience.second_location
+        if not region:
+            return None
+        arguments = KeyArgs(self._context, "copies", self._account_id, "copies of data and secrets", region=region)
+        return Key(name, arguments, self.child_options())
+
+    def _list_replicas(self) -> Sequence[secretsmanager.SecretReplicaArgs] | None:
+        if self._copy_key is None:
+            return None
+        region = self._context.settings.resilience.second_location
+        return [secretsmanager.SecretReplicaArgs(region=region, kms_key_id=self._copy_key.arn)]
 
 
 def _node_disk_statements(account: pulumi.Output[str]) -> Sequence[Statement]:

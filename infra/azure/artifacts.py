@@ -41,7 +41,15 @@ class Artifacts(Component):
         super().__init__(name, opts)
         self._args = args
         context, network = args.context, args.network
-        self._account = create_private_account(name, "st", context, network, args.secrets, parent=self)
+        self._account = create_private_account(
+            name,
+            "st",
+            context,
+            network,
+            args.secrets,
+            parent=self,
+            is_copied=bool(context.settings.resilience.second_location),
+        )
         self._account_id: pulumi.Output[str] = self._account.id
         service = create_soft_delete(name, self._account, _SOFT_DELETE_DAYS, network, self, is_versioned=True)
         self._blob_service_id: pulumi.Output[str] = service.id

@@ -64,6 +64,8 @@ class Audit(Component):
         )
         # Loki and Tempo read and write all the time, and say so themselves.
         self._create_diagnostic_setting(f"{name}-telemetry", args.telemetry_stores.blob_service_id, ["StorageDelete"])
+        if args.secrets.copy_encryption:
+            self._create_diagnostic_setting(f"{name}-copies", args.secrets.copy_encryption.vault, ["AuditEvent"])
         self._create_diagnostic_setting(f"{name}-database", args.database.id, ["PostgreSQLLogs"])
         self._create_diagnostic_setting(
             f"{name}-experiments", args.experiments.id, ["ControlPlaneRequests", "DataPlaneRequests"]

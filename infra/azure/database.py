@@ -77,6 +77,8 @@ class Database(Component):
     def _create_server(self, name: str) -> dbforpostgresql.Server:
         context, network, encryption = self._args.context, self._args.network, self._args.secrets.encryption
         settings, resilience = context.settings.database, context.settings.resilience
+        copy = self._args.secrets.copy_encryption
+        identities = [encryption.identity, *([copy.identity] if copy else [])]
         return dbforpostgresql.Server(
             name,
             resource_group_name=network.resource_group,
@@ -101,18 +103,19 @@ class Database(Component):
             ),
             identity=dbforpostgresql.UserAssignedIdentityArgs(
                 type="UserAssigned",
-                user_assigned_identities=encryption.identity.apply(
-                    lambda id_: {id_: dbforpostgresql.UserIdentityArgs()}
+                user_assigned_identities=pulumi.Output.all(*identities).apply(
+                    lambda ids: {id_: dbforpostgresql.UserIdentityArgs() for id_ in ids}
                 ),
             ),
             data_encryption=dbforpostgresql.DataEncryptionArgs(
                 type="AzureKeyVault",
                 primary_key_uri=encryption.key_version,
                 primary_user_assigned_identity_id=encryption.identity,
+                geo_backup_key_uri=copy.key_version if copy else None,
+                geo_backup_user_assigned_identity_id=copy.identity if copy else None,
             ),
-            # A copy in the paired region would need a vault and a key in that region.
             backup=dbforpostgresql.BackupArgs(
-                backup_retention_days=settings.backup_days, geo_redundant_backup="Disabled"
+                backup_retention_days=settings.backup_days, geo_redundant_backup="Enabled" if copy else "Disabled"
             ),
             # Azure chooses the zones. A failover swaps them, which the next update would otherwise revert or refuse.
             # Source: https://github.com/hashicorp/terraform-provider-azurerm/issues/13443

@@ -33,6 +33,15 @@ class Encryption:
 
 
 @dataclass(frozen=True)
+class CopyEncryption:
+    """What a service needs in order to encrypt what it keeps in the second region."""
+
+    vault: pulumi.Output[str]  # ID
+    identity: pulumi.Output[str]  # ID; known once the identity can use the key
+    key_version: pulumi.Output[str]  # URI with version
+
+
+@dataclass(frozen=True)
 class SecretsArgs:
     context: StackContext
     network: Network
@@ -56,27 +65,7 @@ class Secrets(Component):
         self._vault = create_private_vault(name, "kv", context, network, parent=self)
         self._vault_id: pulumi.Output[str] = self._vault.id
         self._vault_uri: pulumi.Output[str] = self._vault.properties.vault_uri
-        self._key = keyvault.Key(
-            f"{name}-key",
-            resource_group_name=network.resource_group,
-            vault_name=self._vault.name,
-            key_name="platform",
-            properties=keyvault.KeyPropertiesArgs(
-                kty="RSA",
-                key_size=3072,
-                rotation_policy=keyvault.RotationPolicyArgs(
-                    attributes=keyvault.KeyRotationPolicyAttributesArgs(expiry_time=_EXPIRE_AFTER),
-                    lifetime_actions=[
-                        keyvault.LifetimeActionArgs(
-                            action=keyvault.ActionArgs(type="rotate"),
-                            trigger=keyvault.TriggerArgs(time_after_create=_ROTATE_AFTER),
-                        )
-                    ],
-                ),
-            ),
-            tags=context.naming.tags,
-            opts=self.child_options(retain_on_delete=True, protect=context.settings.resilience.deletion_protection),
-        )
+        self._key = self._create_key(f"{name}-key", self._vault)
         self._identity = managedidentity.UserAssignedIdentity(
             f"{name}-encryption",
             resource_group_name=network.resource_group,
@@ -88,6 +77,7 @@ class Secrets(Component):
             f"{name}-encryption", Role.KEY_VAULT_ENCRYPTION_USER, self._vault.id, self._identity.principal_id, self
         )
         self._propagation = wait_for_propagation(f"{name}-encryption", [role], self)
+        self._copy_encryption = self._create_copy_encryption(f"{name}-copy")
         self.register_outputs({"name": self._vault.name, "endpoint": self._vault_uri})
 
     @property
@@ -109,6 +99,11 @@ class Secrets(Component):
         )
 
     @property
+    def copy_encryption(self) -> CopyEncryption | None:
+        """None where nothing is copied to a second region."""
+        return self._copy_encryption
+
+    @property
     def contract(self) -> SecretsContract:
         reader = get_workload("external-secrets")
         account = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=self))
@@ -126,6 +121,54 @@ class Secrets(Component):
             name_prefix="",
         )
 
+    def _create_key(self, name: str, vault: keyvault.Vault) -> keyvault.Key:
+        context = self._args.context
+        return keyvault.Key(
+            name,
+            resource_group_name=self._args.network.resource_group,
+            vault_name=vault.name,
+            key_name="platform",
+            properties=keyvault.KeyPropertiesArgs(
+                kty="RSA",
+                key_size=3072,
+                rotation_policy=keyvault.RotationPolicyArgs(
+                    attributes=keyvault.KeyRotationPolicyAttributesArgs(expiry_time=_EXPIRE_AFTER),
+                    lifetime_actions=[
+                        keyvault.LifetimeActionArgs(
+                            action=keyvault.ActionArgs(type="rotate"),
+                            trigger=keyvault.TriggerArgs(time_after_create=_ROTATE_AFTER),
+                        )
+                    ],
+                ),
+            ),
+            tags=context.naming.tags,
+            opts=self.child_options(retain_on_delete=True, protect=context.settings.resilience.deletion_protection),
+        )
+
+    def _create_copy_encryption(self, name: str) -> CopyEncryption | None:
+        """A vault, a key and an identity in the second region, where nothing of the first can be relied on."""
+        context, network = self._args.context, self._args.network
+        location = context.settings.resilience.second_location
+        if not location:
+            return None
+        vault = create_private_vault(name, "kc", context, network, parent=self, location=location)
+        key = self._create_key(f"{name}-key", vault)
+        identity = managedidentity.UserAssignedIdentity(
+            name,
+            resource_group_name=network.resource_group,
+            resource_name_=context.naming.regional_name("copies", limit=128),
+            location=location,
+            tags=context.naming.tags,
+            opts=self.child_options(),
+        )
+        role = assign_role(name, Role.KEY_VAULT_ENCRYPTION_USER, vault.id, identity.principal_id, self)
+        propagation = wait_for_propagation(name, [role], self)
+        return CopyEncryption(
+            vault=vault.id,
+            identity=pulumi.Output.all(identity.id, propagation.triggers).apply(lambda ids: str(ids[0])),
+            key_version=key.key_uri_with_version,
+        )
+
     def store_secret(self, name: str, value: pulumi.Input[str]) -> None:
         """Store a secret value in the vault under this name."""
         keyvault.Secret(
@@ -140,9 +183,17 @@ class Secrets(Component):
 
 
 def create_private_vault(
-    name: str, suffix: str, context: StackContext, network: Network, parent: Component
+    name: str,
+    suffix: str,
+    context: StackContext,
+    network: Network,
+    parent: Component,
+    *,
+    location: str | None = None,
 ) -> keyvault.Vault:
     """A vault that only the network and trusted Azure services can reach, with purge protection.
+
+    `location` is another than the stack's own.
 
     A deleted vault keeps its name for 90 days, within which nobody can purge it. The name of each new vault ends with
     digits of its own, so that a stack can be destroyed and brought up again.
@@ -152,6 +203,7 @@ def create_private_vault(
     vault = keyvault.Vault(
         name,
         resource_group_name=network.resource_group,
+        location=location,
         vault_name=pulumi.Output.concat(context.naming.global_word(suffix, limit=24 - 8), digits.hex),
         properties=keyvault.VaultPropertiesArgs(
             tenant_id=account.tenant_id,

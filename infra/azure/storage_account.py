@@ -25,16 +25,26 @@ class Expiry:
 
 
 def create_private_account(
-    name: str, suffix: str, context: StackContext, network: Network, secrets: Secrets, parent: Component
+    name: str,
+    suffix: str,
+    context: StackContext,
+    network: Network,
+    secrets: Secrets,
+    parent: Component,
+    *,
+    is_copied: bool = False,
 ) -> storage.StorageAccount:
-    """A storage account without access keys or public access, encrypted with the platform's key."""
+    """A storage account without access keys or public access, encrypted with the platform's key.
+
+    A copied one can be read in the paired region, too.
+    """
     encryption = secrets.encryption
     account = storage.StorageAccount(
         name,
         resource_group_name=network.resource_group,
         account_name=context.naming.global_word(suffix, limit=24),
         kind="StorageV2",
-        sku=storage.SkuArgs(name="Standard_ZRS"),
+        sku=storage.SkuArgs(name="Standard_RAGZRS" if is_copied else "Standard_ZRS"),
         access_tier="Hot",
         allow_blob_public_access=False,
         allow_shared_key_access=False,

@@ -17,6 +17,8 @@ from tests.support.alert_rules import RUNBOOKS, list_alerts
 from tests.support.declared_cluster import list_declared
 
 PAGES = sorted(path for path in RUNBOOKS.glob("*.md") if path.name != "README.md")
+ROOT = RUNBOOKS.parents[1]
+MAKEFILE = (ROOT / "Makefile").read_text().splitlines()
 SECTIONS = ["What it means", "How to see it", "First five minutes", "Mend", "Verify", "Afterwards"]
 PROGRAMS = {"curl", "git", "helm", "kubectl", "make"}
 # What people decide to do, rather than are alerted to.
@@ -58,6 +60,12 @@ def list_workloads() -> set[tuple[str, str, str]]:
     }
     # The sample has no image of these.
     return found | {("lifecycle", "deployment", process.name) for process in (RECEIVER, WORKER, CONTROLLER)}
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "docs" / "operations.md"], ids=lambda page: page.stem)
+def test_its_targets_of_make_exist(page: Path) -> None:
+    targets = {target for line in MAKEFILE for target in re.findall(r"^([a-z-]+):.*## ", line)}
+    assert set(re.findall(r"(?:`|\$ |, `)make ([a-z-]+)", page.read_text())) - targets == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

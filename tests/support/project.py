@@ -36,6 +36,7 @@ _PARTS = (
     "estimates",
     "infra",
     "kernel",
+    "operations",
     "policies",
     "rehearsal",
     "rehearsal.yaml",

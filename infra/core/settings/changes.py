@@ -371,4 +371,14 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     # Source: https://learn.microsoft.com/azure/cosmos-db/continuous-backup-restore-introduction
     "resilience.experimentsBackupDays": _per_cloud(_shorter("older backups"), _UNUSED),
     "resilience.secretRecoveryDays": _per_cloud(_UNUSED, _FREE),
+    "resilience.backupStore": _both(Transitions(Change(Effect.FREE, "backups that were made stay where they are"))),
+    # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-backup-restore and
+    # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ReplicateBackups.html
+    "resilience.secondLocation": _per_cloud(
+        Transitions(
+            Change(Effect.FIXED, "Azure keeps the backups of a server in a second region from its creation on")
+        ),
+        Transitions(Change(Effect.FREE, "copies in the former region are deleted")),
+    ),
+    "resilience.standby": _both(_FREE),
 }

@@ -24,6 +24,19 @@ AWS_LOCATIONS = tuple(
     "eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 "
     "mx-central-1 sa-east-1 us-east-1 us-east-2 us-west-2".split()
 )
+# The only region in which Azure keeps copies of one; those without a pair keep none.
+# Source: https://learn.microsoft.com/azure/reliability/regions-paired
+AZURE_PAIRS = dict(
+    pair.split(":")
+    for pair in (
+        "australiaeast:australiasoutheast brazilsouth:southcentralus canadacentral:canadaeast centralindia:southindia "
+        "centralus:eastus2 eastasia:southeastasia eastus:westus eastus2:centralus francecentral:francesouth "
+        "germanywestcentral:germanynorth japaneast:japanwest japanwest:japaneast koreacentral:koreasouth "
+        "northeurope:westeurope norwayeast:norwaywest southafricanorth:southafricawest southcentralus:northcentralus "
+        "southeastasia:eastasia swedencentral:swedensouth switzerlandnorth:switzerlandwest uaenorth:uaecentral "
+        "uksouth:ukwest westeurope:northeurope westus2:westcentralus westus3:eastus"
+    ).split()
+)
 LOCATIONS = {Cloud.AZURE: AZURE_LOCATIONS, Cloud.AWS: AWS_LOCATIONS}
 
 # Premium SSD sizes, GiB. Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage

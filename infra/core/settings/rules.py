@@ -31,6 +31,7 @@ from infra.core.settings.limits import (
     SERVICE_PREFIXES,
     TRAINING_SIZE_FORMS,
 )
+from infra.core.settings.recovery_rules import check_second_location, check_standby
 from infra.core.settings.retraining_rules import check_retraining
 from infra.core.settings.stack_settings import Settings
 from infra.core.settings.tag_rules import check_tags
@@ -59,10 +60,12 @@ def find_faults(settings: Settings, stack: str) -> Iterator[Fault]:
         check_gitops,
         check_gateway,
         check_retraining,
+        check_second_location,
         _check_sso,
     ):
         yield from rule(settings)
     yield from check_gitops_path(settings, stack)
+    yield from check_standby(settings, stack)
 
 
 def _check_location(settings: Settings) -> Iterator[Fault]:

@@ -14,7 +14,17 @@ from pydantic.alias_generators import to_camel
 
 from infra.core.settings.clouds import Cloud
 from infra.core.settings.limits import ADMINS, AWS_RETENTION_DAYS, AZURE_DATABASE_DISKS, GPU_SIZE_FORMS
-from infra.core.settings.values import AuthorizedRange, Cidr, Email, SecretName, Switch, Unit, WholeNumber
+from infra.core.settings.values import (
+    AuthorizedRange,
+    BackupStore,
+    Cidr,
+    Email,
+    SecretName,
+    StackName,
+    Switch,
+    Unit,
+    WholeNumber,
+)
 from infra.core.settings.versions import KUBERNETES
 
 Nodes = Annotated[WholeNumber, Unit("nodes")]
@@ -231,4 +241,21 @@ class ResilienceSettings(Section):
         le=30,
         examples=[14],
         description="how long a deleted secret can be restored (AWS; Azure vaults always have 90 days)",
+    )
+    backup_store: BackupStore = Field(
+        "",
+        examples=["https://acmebackups.blob.core.windows.net/stacks", "s3://acme-backups/stacks"],
+        description="where `make backup` puts what it saves, a folder for each stack: a bucket or container in another "
+        "region; none makes no backups beside the cloud's own",
+    )
+    second_location: str = Field(
+        "",
+        examples=["northeurope", "eu-central-1"],
+        description="region in which the cloud itself keeps copies of artifacts, generated secrets and the database's "
+        "backups, on Azure the one that is paired with `location`; none keeps none",
+    )
+    standby: StackName = Field(
+        "",
+        examples=["azure-prod-north", "aws-prod-west"],
+        description="name of the stack in another region that `make failover` moves to; none has no such stack",
     )

@@ -264,6 +264,28 @@ SecretName = Annotated[
         )
     ),
 ]
+BackupStore = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            r"(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*"
+            r"|https://[a-z0-9]{3,24}\.blob\.core\.windows\.net/[a-z0-9][a-z0-9-]{2,62}(/[\w.-]+)*"
+            r"|file:///[^\s?#]+)?",
+            "must be the URL of a bucket, or of a container of Azure Blob Storage, and optionally a folder in it",
+            "write it like s3://acme-backups/stacks or https://acmebackups.blob.core.windows.net/stacks",
+        )
+    ),
+]
+StackName = Annotated[
+    str,
+    AfterValidator(
+        _require_form(
+            r"([A-Za-z0-9][\w.-]{0,99})?",
+            "must be the name of a stack, which has a file in `stacks`",
+            "write it like aws-prod-west",
+        )
+    ),
+]
 AwsAccount = Annotated[
     str,
     AfterValidator(

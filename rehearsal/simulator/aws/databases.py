@@ -198,7 +198,34 @@ def _check_key_attributes(request: ResourceRequest) -> str | None:
     return f"all attributes must be indexed. Unused attributes: {unused}" if unused else None
 
 
+def _require_backups(request: ResourceRequest) -> str | None:
+    """Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/AutomatedBackups.Replicating.Enable.html"""
+    source = request.state.find(str(request.get("sourceDbInstanceArn")))
+    if request.get("sourceDbInstanceArn", UNKNOWN) is UNKNOWN:
+        return None
+    if source is None or source.type != _DATABASE:
+        return f"DBInstanceNotFound: DBInstance {request.get('sourceDbInstanceArn')} not found."
+    if source.inputs.get("region") == request.get("region"):
+        return "InvalidParameterValue: the source and the destination of automated backups are in one region."
+    if not source.inputs.get("backupRetentionPeriod"):
+        return "InvalidDBInstanceState: Automated backups are not enabled for the source DB instance."
+    if source.inputs.get("storageEncrypted") and request.get("kmsKeyId") is None:
+        return "InvalidParameterValue: KmsKeyId is required for the backups of an encrypted DB instance."
+    return None
+
+
 MODELS = (
+    ResourceModel(
+        "aws:rds/instanceAutomatedBackupsReplication:InstanceAutomatedBackupsReplication",
+        id=lambda request: request.fill(arn_template("rds", "auto-backup:ab-")) + request.hex(8),
+        required=("sourceDbInstanceArn",),
+        replace_on_changes=("kmsKeyId", "retentionPeriod", "sourceDbInstanceArn"),
+        transitions=UNRESTRICTED,
+        rules=(
+            in_range("retentionPeriod", 1, 35, "expected retention_period to be in the range (1 - 35), got {value}"),
+        ),
+        state_rules=(_require_backups,),
+    ),
     ResourceModel(
         _SUBNET_GROUP,
         id=get_name,

@@ -26,6 +26,7 @@ from rehearsal.simulator.core.transitions import refuse_change_when
 
 BUCKET, BUCKET_POLICY = "aws:s3/bucket:Bucket", "aws:s3/bucketPolicy:BucketPolicy"
 _ACCESS_BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+_VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
 _REPOSITORY = "aws:ecr/repository:Repository"
 _REQUIRE_BUCKET = require_existing("bucket", BUCKET, "NoSuchBucket: The specified bucket does not exist: {value}")
 
@@ -107,6 +108,26 @@ def _list_days(rule: Any) -> list[Any]:
     return [days for days in (look_up(rule, path, None) for path in paths) if days is not None]
 
 
+def _copies_undecrypted(rule: Any) -> bool:
+    key = look_up(rule, "destination.encryptionConfiguration.replicaKmsKeyId", None)
+    return key is not None and look_up(rule, "sourceSelectionCriteria.sseKmsEncryptedObjects.status", None) is None
+
+
+def _require_versions(request: ResourceRequest) -> str | None:
+    """Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-requirements.html"""
+    versioned = {
+        f"arn:aws:s3:::{each.inputs.get('bucket')}"
+        for each in request.state.all(_VERSIONING)
+        if look_up(each.inputs, "versioningConfiguration.status", None) == "Enabled"
+    }
+    if f"arn:aws:s3:::{request.get('bucket')}" not in versioned:
+        return "InvalidRequest: Versioning must be 'Enabled' on the bucket to apply a replication configuration"
+    targets = {look_up(rule, "destination.bucket", UNKNOWN) for rule in as_list(request.get("rules", []))}
+    if targets - versioned - {UNKNOWN}:
+        return "InvalidRequest: Destination bucket must have versioning enabled."
+    return None
+
+
 def _bucket_setting(
     type_: str,
     *rules: Rule,
@@ -147,7 +168,7 @@ MODELS = (
         required=("rules",),
     ),
     _bucket_setting(
-        "aws:s3/bucketVersioning:BucketVersioning",
+        _VERSIONING,
         one_of(
             "versioningConfiguration.status",
             ("Enabled", "Suspended", "Disabled"),
@@ -173,6 +194,16 @@ MODELS = (
             ["rules"],
             "MalformedXML: The XML you provided was not well-formed or did not validate against our published schema",
         ),
+    ),
+    _bucket_setting(
+        "aws:s3/bucketReplicationConfig:BucketReplicationConfig",
+        refuse_items_when(
+            "rules",
+            _copies_undecrypted,
+            "InvalidRequest: SseKmsEncryptedObjects must be specified if EncryptionConfiguration is present.",
+        ),
+        required=("role", "rules"),
+        state_rules=(_require_versions,),
     ),
     _bucket_setting(
         BUCKET_POLICY,

@@ -115,6 +115,23 @@ def _require_new_server(request: ResourceRequest) -> str | None:
     return f"InvalidParameterValue: the server is incomplete: set {', '.join(missing)}." if missing else None
 
 
+def _require_geo_key(request: ResourceRequest) -> str | None:
+    """With a key of the customer's, copies of backups need one of their region, and an identity of that region.
+
+    Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-data-encryption
+    """
+    is_copied = request.get("backup.geoRedundantBackup") == "Enabled"
+    if not is_copied or request.get("dataEncryption.type") != "AzureKeyVault":
+        return None
+    paths = ("dataEncryption.geoBackupKeyURI", "dataEncryption.geoBackupUserAssignedIdentityId")
+    missing = [path for path in paths if request.get(path) is None]
+    return (
+        f"InvalidParameterValue: geo-redundant backups need a key of their region: set {', '.join(missing)}."
+        if missing
+        else None
+    )
+
+
 def _size_differs_from_tier(request: ResourceRequest) -> bool:
     size, tier = request.get("sku.name"), request.get("sku.tier")
     if not isinstance(size, str) or not isinstance(tier, str):
@@ -317,6 +334,7 @@ MODELS = (
                 "InvalidParameterValue: '{value}' is reserved, or not a valid administrator login.",
             ),
             _require_new_server,
+            _require_geo_key,
             refuse_when(_has_weak_password, "The password does not meet the complexity requirements."),
             refuse_when(
                 _size_differs_from_tier, "InvalidParameterValue: the size {sku.name} is not one of the tier {sku.tier}."

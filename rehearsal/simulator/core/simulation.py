@@ -100,6 +100,7 @@ class Simulation:
         if preview:
             return "", _merge_outputs(model, inputs, dict.fromkeys(model.outputs, UNKNOWN))
         with self._journaled("create", type_, urn):
+            self._require_region(self._request(model, urn, inputs).account)
             generation = self._state.next_generation(urn)
             request = self._request(model, urn, inputs, generation=generation)
             id_ = str(render_template(model.id, request))
@@ -120,6 +121,7 @@ class Simulation:
             stored = defaults.hide(inputs.replace_secrets(self._state.key))
             return _merge_outputs(model, inputs, _preview_outputs(model, request, stored, old_outputs))
         with self._journaled("update", type_, urn):
+            self._require_region(request.account)
             if record is None:
                 raise CloudError(f"{id_} was not found: it has been deleted outside Pulumi (run a refresh)")
             self._require_acceptable(model, request)
@@ -130,7 +132,9 @@ class Simulation:
 
         The state holds no secrets: they are taken from the `inputs` and `outputs` that the engine sends.
         """
-        record = self._state.get(type_, id_)
+        record, model = self._state.get(type_, id_), self._cloud.get_model(type_)
+        if model:
+            self._require_region(self._request(model, "", inputs).account)
         if record is None:
             return None
         key = self._state.key
@@ -143,6 +147,7 @@ class Simulation:
         if record is None:
             return
         with self._journaled("delete", type_, urn):
+            self._require_region(self._request(model, urn, Values(dict(record.inputs))).account)
             users = [user.id for user in self._state.find_referrers(record)]
             if users:
                 raise CloudError(f"{id_} is in use by {', '.join(sorted(users)[:3])} and cannot be deleted")
@@ -158,6 +163,7 @@ class Simulation:
         if function is None:
             raise CloudError(self.describe_missing(token))
         with self._journaled("invoke", token, ""):
+            self._require_region(self._account)
             result = Values(dict(function(arguments.plain, self._state, self._account)))
         if token in self._cloud.secret_functions:
             result.secrets = {(name,) for name in result.plain}
@@ -183,6 +189,13 @@ class Simulation:
         own = {name: inputs.plain[name] for name in model.defaults if isinstance(inputs.plain.get(name), str)}
         account = {name: own.get(name, value) for name, value in self._account.items()}
         return ResourceRequest(model.type, urn, defaults.hide(inputs.plain), self._state, account, generation, id_)
+
+    def _require_region(self, account: Mapping[str, Any]) -> None:
+        """Raise CloudError where the region of a request answers nothing."""
+        for region in self._state.read_outages() & {account.get("region"), account.get("location")}:
+            raise CloudError(
+                f"RequestError: send request failed: the endpoints of {region} do not answer (i/o timeout)"
+            )
 
     def _require_acceptable(self, model: ResourceModel, request: ResourceRequest) -> None:
         reasons = list(_apply_rules((*model.rules, *model.transitions, *model.state_rules), request))

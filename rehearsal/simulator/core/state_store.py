@@ -10,7 +10,7 @@ import re
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,6 +156,17 @@ class StateStore:
                 "INSERT INTO journal (operation, type, urn, outcome) VALUES (?, ?, ?, ?)",
                 (operation, type_, urn, outcome),
             )
+
+    def set_outages(self, regions: Collection[str]) -> None:
+        """Have these regions, or on Azure locations, answer nothing; none ends all outages."""
+        with self._lock:
+            self._database.execute("INSERT OR REPLACE INTO meta VALUES ('outages', ?)", (json.dumps(sorted(regions)),))
+
+    def read_outages(self) -> frozenset[str]:
+        """The regions that answer nothing, which another process may set while the clouds are served."""
+        with self._lock:
+            row = self._database.execute("SELECT value FROM meta WHERE key = 'outages'").fetchone()
+            return frozenset(json.loads(row[0])) if row else frozenset()
 
     def _open(self) -> None:
         version = self._database.execute("PRAGMA user_version").fetchone()[0]

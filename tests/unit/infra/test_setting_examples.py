@@ -86,6 +86,8 @@ def test_the_example_of_each_setting_is_allowed(setting: str, cloud: Cloud) -> N
         section |= {"issuer": "acme", "domain": "ml.example.com"}
         text = "\n".join(format_setting(["gateway"], section)).replace("groundwork:", "")
     text += NEEDED_BY_EXAMPLES.get(setting, "")
+    if setting == "resilience.standby":
+        text += f"\n  backupStore: {find_example('resilience.backupStore', cloud)}"
     if setting == "resilience.multiZoneDatabase":
         text += f"\ndatabase: {{size: {find_example('database.size', cloud)}}}"
     assert parse(text, cloud)

@@ -61,6 +61,9 @@ PRODUCTION = {
     "artifact_version_days": 90,
     "experiments_backup_days": 30,
     "secret_recovery_days": 30,
+    "backup_store": "",
+    "second_location": "",
+    "standby": "",
 }
 ELSEWHERE = {
     **dict.fromkeys((name for name, value in PRODUCTION.items() if value is True), False),
@@ -68,6 +71,9 @@ ELSEWHERE = {
     "artifact_version_days": 30,
     "experiments_backup_days": 7,
     "secret_recovery_days": 7,
+    "backup_store": "",
+    "second_location": "",
+    "standby": "",
 }
 
 

@@ -1,0 +1,190 @@
+"""The commands for a stack that stands, on one rehearsed stack that they share, in the order in which people use them.
+
+Proves what each says of the stack, what it changes, and what it refuses. PostgreSQL and the control plane are real;
+nodes, processes in pods and the object store are simulated: logs and answers of services are not proven here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support import postgresql
+from tests.support.operated_stack import ObjectStore, Operator, read_kubectl, served
+from tests.support.postgresql import PostgresServer
+from tests.support.rehearsed_stacks import RehearsedStacks
+from tests.support.waiting import eventually
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.skipif(bool(postgresql.find_obstacle()), reason=postgresql.find_obstacle() or "there is a server"),
+]
+
+STACK = "aws-dev"
+
+
+class Standing:
+    """The stack, and who operates it."""
+
+    def __init__(self, operator: Operator, exports: str, database: PostgresServer, backups: Path) -> None:
+        self.operator, self.exports, self.database, self.backups = operator, exports, database, backups
+
+    def succeed(self, target: str, *variables: str) -> str:
+        return self.operator.succeed(target, STACK, *variables)
+
+    def fail(self, target: str, *variables: str) -> str:
+        return self.operator.make(target, STACK, *variables).failure()
+
+    def kubectl(self, *arguments: str) -> str:
+        return read_kubectl(self.exports, *arguments)
+
+
+@pytest.fixture(scope="module")
+def standing(
+    rehearsed_stacks: RehearsedStacks,
+    control_plane: None,  # noqa: ARG001 skips where there is none
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Standing]:
+    folder = tmp_path_factory.mktemp("operations")
+    stack = rehearsed_stacks.copy(STACK, folder / "project")
+    backups = folder / "backups"
+    stack.project.set(STACK, resilience={"backupStore": backups.as_uri()})
+    store = ObjectStore(folder / "objects")
+    with served(stack.project, STACK) as exports, postgresql.run_server(short_folder("operations")) as database:
+        database.create_login("mlflow", read_password(exports))
+        operator = Operator(stack.project, store.programs)
+        operator.reach(STACK, exports, **database.access)
+        yield Standing(operator, exports, database, backups)
+
+
+def short_folder(name: str) -> Path:
+    """A socket's path has at most 107 characters."""
+    return Path(tempfile.mkdtemp(prefix="gw-")) / name
+
+
+def read_password(exports: str) -> str:
+    text = read_kubectl(exports, "get", "secret", "mlflow-database", "--namespace=mlflow", "--output=json")
+    return base64.b64decode(json.loads(text)["data"]["password"]).decode()
+
+
+def test_help_names_every_command(standing: Standing) -> None:
+    text = standing.operator.succeed("help", STACK)
+    for command in "validate-config preflight status health smoke-test scale backup logs deploy failover".split():
+        assert f"\n  {command} " in text
+
+
+def test_its_settings_are_valid(standing: Standing) -> None:
+    assert f"ok       settings  stacks/Pulumi.{STACK}.yaml" in standing.succeed("validate-config")
+
+
+def test_status_says_what_stands(standing: Standing) -> None:
+    text = standing.succeed("status")
+    for part in (" resources, the last changed at ", "the Kubernetes API answers", "in pool user", " Running"):
+        assert part in text
+    assert "`make backup STACK=aws-dev`" in text
+
+
+def test_health_finds_what_is_ill(standing: Standing) -> None:
+    assert "all" in standing.succeed("health")
+    standing.kubectl("patch", "deployment/mlflow", "--namespace=mlflow", "--type=json", f"--patch={UNSCHEDULABLE}")
+    try:
+        eventually(lambda: standing.operator.make("health", STACK).returncode != 0)
+        text = standing.fail("health")
+        assert "mlflow/mlflow" in text
+        assert "WorkloadUnavailable.md" in text
+    finally:
+        standing.kubectl("rollout", "undo", "deployment/mlflow", "--namespace=mlflow")
+        standing.kubectl("rollout", "status", "deployment/mlflow", "--namespace=mlflow", "--timeout=120s")
+
+
+# Pods that no node takes, and none of the old ones beside them.
+UNSCHEDULABLE = json.dumps(
+    [
+        {"op": "add", "path": "/spec/template/spec/nodeSelector", "value": {"nowhere": "true"}},
+        {"op": "replace", "path": "/spec/strategy", "value": {"type": "Recreate"}},
+    ]
+)
+
+
+def test_the_smoke_test_runs_a_pod_and_leaves_nothing(standing: Standing) -> None:
+    text = standing.succeed("smoke-test")
+    for part in ("a privileged pod is refused", "a new pod is admitted, scheduled and runs", "takes the login"):
+        assert part in text
+    assert "smoke-test" not in standing.kubectl("get", "pods", "--namespace=mlflow")
+
+
+def test_a_workload_is_scaled_and_the_way_back_named(standing: Standing) -> None:
+    assert "1 -> 2 replicas" in standing.succeed("scale", "WORKLOAD=mlflow/mlflow", "REPLICAS=2")
+    assert "2 -> 1 replicas" in standing.succeed("scale", "WORKLOAD=mlflow/mlflow", "REPLICAS=1")
+    assert "not of the form <namespace>/<name>" in standing.fail("scale", "WORKLOAD=mlflow", "REPLICAS=2")
+    assert "What is to be scaled?" in standing.fail("scale")
+
+
+def test_a_pool_is_scaled_by_its_settings(standing: Standing) -> None:
+    assert "2 to 10 -> 2 to 12 nodes" in standing.succeed("scale", "POOL=user", "MAXIMUM=12")
+    assert "are no bounds of a pool" in standing.fail("scale", "POOL=user", "MINIMUM=200")
+
+
+def test_logs_show_pods_and_events(standing: Standing) -> None:
+    text = standing.succeed("logs", "WORKLOAD=mlflow/mlflow")
+    assert "== mlflow/mlflow-" in text
+    assert "its processes are simulated" in text
+    assert "No pod of mlflow/nothing" in standing.succeed("logs", "WORKLOAD=mlflow/nothing")
+
+
+def test_a_backup_is_complete_marked_and_restorable(standing: Standing) -> None:
+    text = standing.succeed("backup")
+    assert "Backup 2" in text
+    (folder,) = (path for path in (standing.backups / STACK / "backups").iterdir())
+    assert {path.name for path in folder.iterdir()} == {"database.dump", "state.json", "manifest.json"}
+    assert folder.name in standing.kubectl("get", "configmap", "last-backup", "--namespace=mlflow", "--output=yaml")
+    assert "restores to the rows that were backed up" in standing.succeed("restore-test")
+    (folder / "database.dump").write_bytes(b"damaged")
+    assert "is damaged: its digest is not that of the manifest" in standing.fail("restore-test")
+
+
+def test_a_rotated_password_reaches_the_pods_and_the_former_is_refused(standing: Standing) -> None:
+    before = read_password(standing.exports)
+    assert "Nothing has been changed" in standing.fail("rotate-password")
+    pods = standing.kubectl("get", "pods", "--namespace=mlflow", "--output=name")
+    with applied_passwords(standing):
+        assert "It takes the new one, and refuses the former." in standing.succeed("rotate-password", "YES=1")
+    assert read_password(standing.exports) != before
+    assert standing.kubectl("get", "pods", "--namespace=mlflow", "--output=name") != pods
+    assert "takes the login that MLflow has" in standing.succeed("smoke-test")
+
+
+@contextmanager
+def applied_passwords(standing: Standing) -> Iterator[None]:
+    """In the place of the simulated cloud, give the real server the password that the stack's has."""
+    ended = threading.Event()
+
+    def apply() -> None:
+        known = read_password(standing.exports)
+        while not ended.is_set():
+            password = read_password(standing.exports)
+            if password != known:
+                standing.database.execute(f"ALTER ROLE mlflow PASSWORD '{password}'")
+                known = password
+            ended.wait(0.2)
+
+    thread = threading.Thread(target=apply)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_deployment_ends_with_health_and_smoke_test(standing: Standing) -> None:
+    run = standing.operator.make("deploy", STACK, "YES=1")
+    assert run.returncode == 0, run.output
+    assert "Smoke test of aws-dev" in run.output

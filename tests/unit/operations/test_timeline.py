@@ -1,0 +1,44 @@
+"""The simulated clock of a recovery, and its table of durations."""
+
+from __future__ import annotations
+
+import pytest
+
+from operations.timeline import RTO, Duration, Step, Timeline, load_durations
+
+DURATIONS = {"copy": Duration(100, "assumed", "a reason", "2026-11-30")}
+
+
+def test_a_step_takes_as_long_as_the_longer_of_measured_and_expected() -> None:
+    assert [Step("a", 5, 100).seconds, Step("a", 150, 100).seconds] == [100, 150]
+
+
+def test_steps_are_one_after_the_other() -> None:
+    timeline = Timeline(DURATIONS)
+    with timeline.step("Copy", "copy"):
+        pass
+    timeline.expect("Others copy", "copy")
+    assert timeline.seconds == 200
+    assert "   100 s     0.0 s     100 s  Others copy" in timeline.render()
+    assert "within the 15 min of the RTO" in timeline.render()
+
+
+def test_more_than_the_objective_is_said() -> None:
+    timeline = Timeline({"copy": Duration(RTO + 1, "assumed", "a reason", "2026-11-30")})
+    timeline.expect("Copy", "copy")
+    assert "MORE THAN the 15 min" in timeline.render()
+
+
+def test_a_step_that_fails_is_not_counted() -> None:
+    timeline = Timeline(DURATIONS)
+    with pytest.raises(ValueError, match="no"), timeline.step("Copy", "copy"):
+        raise ValueError("no")
+    assert timeline.steps == []
+
+
+@pytest.mark.parametrize("name", load_durations())
+def test_each_duration_has_its_basis_and_source(name: str) -> None:
+    duration = load_durations()[name]
+    assert duration.seconds > 0
+    assert duration.basis in ("documented", "assumed")
+    assert ("https://" in duration.source) == (duration.basis == "documented")

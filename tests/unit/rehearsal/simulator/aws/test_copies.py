@@ -1,0 +1,38 @@
+"""What AWS refuses of copies in a second region: of objects, and of a database's backups.
+
+Not proven: that AWS has these rules. No test calls AWS.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from rehearsal.simulator.core.errors import CloudError
+from tests.support.aws_account import BUCKET, DATABASE, POSTGRES, Account
+
+REPLICATION = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
+BACKUPS = "aws:rds/instanceAutomatedBackupsReplication:InstanceAutomatedBackupsReplication"
+VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
+
+
+def test_aws_copies_versions_only(account: Account) -> None:
+    for bucket in ("one", "two"):
+        account.create(BUCKET, bucket=f"acme-{bucket}")
+    rules = [{"status": "Enabled", "destination": {"bucket": "arn:aws:s3:::acme-two"}}]
+    inputs = {"bucket": "acme-one", "role": "arn:aws:iam::111122223333:role/copies", "rules": rules}
+    with pytest.raises(CloudError, match="Versioning must be 'Enabled' on the bucket"):
+        account.create(REPLICATION, **inputs)
+    account.create(VERSIONING, bucket="acme-one", versioningConfiguration={"status": "Enabled"})
+    with pytest.raises(CloudError, match="Destination bucket must have versioning enabled"):
+        account.create(REPLICATION, **inputs)
+
+
+def test_aws_copies_backups_to_another_region_with_a_key_of_it(account: Account) -> None:
+    account.create(DATABASE, **{**POSTGRES, "storageEncrypted": True})
+    arn = account.get_arn(DATABASE, "acme-db")
+    with pytest.raises(CloudError, match="are in one region"):
+        account.create(BACKUPS, sourceDbInstanceArn=arn, region="eu-west-1")
+    with pytest.raises(CloudError, match="KmsKeyId is required"):
+        account.create(BACKUPS, sourceDbInstanceArn=arn, region="eu-central-1")
+    with pytest.raises(CloudError, match="DBInstanceNotFound"):
+        account.create(BACKUPS, sourceDbInstanceArn=f"{arn}x", region="eu-central-1", kmsKeyId="k")
