@@ -19,7 +19,7 @@ from lifecycle.experiment.settings import DecisionSettings, RouterSettings, Spoo
 from lifecycle.experiment.settings import WriterSettings as ExperimentWriterSettings
 from lifecycle.gate import GateSettings
 from lifecycle.gitops.settings import GitopsSettings
-from lifecycle.promotion.settings import DatabaseSettings, ReceiverSettings, WorkerSettings
+from lifecycle.promotion.settings import DatabaseSettings, DispatchSettings, ReceiverSettings, WorkerSettings
 from lifecycle.retraining.settings import RetrainingSettings, ScheduleSettings
 from lifecycle.rollout.settings import RolloutSettings
 from lifecycle.serving.settings import ServingSettings
@@ -35,6 +35,7 @@ _SECTIONS: Mapping[str, type[BaseSettings]] = {
     "Endpoint of processes other than serving and the experiments' router": EndpointSettings,
     "Promotion, receiver": ReceiverSettings,
     "Promotion, worker": WorkerSettings,
+    "Promotion, dispatch to a workflow": DispatchSettings,
     "Promotion, creation of the database": DatabaseSettings,
     "Notifications": NotificationSettings,
     "GitOps repository": GitopsSettings,

@@ -25,13 +25,13 @@ from lifecycle.core import (
     RegisteredVersion,
     Status,
 )
-from lifecycle.core.backoff import choose_delay
 from lifecycle.core.errors import is_transient
 from lifecycle.gate import GateReport
 from lifecycle.gitops.git import InvalidFileError
 from lifecycle.gitops.manifests import InvalidNameError, check_name
 from lifecycle.gitops.publication import Publication
 from lifecycle.promotion import metrics
+from lifecycle.promotion.deferral import Deferral, describe
 from lifecycle.promotion.inbox import Event, Inbox, InboxError
 from lifecycle.promotion.publisher import Publisher
 from lifecycle.promotion.settings import WorkerSettings
@@ -90,6 +90,7 @@ class Worker:
         self._publisher = publisher
         self._notifier = notifier
         self._stack = stack
+        self._deferral = Deferral(settings, inbox, notifier, stack)
         self._examining: dict[Future[Decision], Event] = {}
         self._accepted: Batch = {}
         self._pushing: dict[Future[Mapping[str, Publication | InvalidFileError]], Batch] = {}
@@ -164,7 +165,7 @@ class Worker:
                 raise
             if not isinstance(error, LifecycleError):
                 _log.exception("The gate failed on %s version %s", event.model, event.version)
-            return GateReport(False, [f"The gate cannot evaluate it: {_describe(error)}"], {})
+            return GateReport(False, [f"The gate cannot evaluate it: {describe(error)}"], {})
 
     def _collect(self, finishers: Executor) -> None:
         """Hand the results of a stage to the next stage; defer the events of those that failed."""
@@ -181,7 +182,7 @@ class Worker:
                 for event, decision in batch.values():
                     publication = publications[event.id]
                     if isinstance(publication, InvalidFileError):
-                        self._defer(event, publication)
+                        self._deferral.defer(event, publication)
                     else:
                         self._finishing[finishers.submit(self._finish, event, decision, publication)] = event
         for finished, event in _pop_done(self._finishing):
@@ -215,34 +216,7 @@ class Worker:
             yield
         except Exception as error:
             for event in events:
-                self._defer(event, error)
-
-    def _defer(self, event: Event, error: Exception) -> None:
-        """Retry the event with growing delays; people are notified when it is stuck, and when it has failed."""
-        reason = _describe(error)
-        attempts = event.attempts + 1
-        if attempts >= self._settings.max_attempts:
-            self._notify(event, "failed", attempts, reason)
-            self._inbox.finish(event, "failed", reason)
-            metrics.EVENTS.labels("failed").inc()
-            return
-        metrics.RETRIES.inc()
-        delay = choose_delay(self._settings.retry_delay, event.attempts, self._settings.max_retry_delay)
-        _log.warning("%s version %s is retried in %.1f s: %s", event.model, event.version, delay, reason)
-        if attempts == self._settings.stuck_after:
-            self._notify(event, "stuck", attempts, reason)
-        self._inbox.defer(event, delay, reason)
-
-    def _notify(self, event: Event, outcome: str, attempts: int, reason: str) -> None:
-        details = [f"{attempts} attempts failed, the last one with: {reason}"]
-        if outcome == "failed":
-            details.append(f"`python -m lifecycle.promotion promote {event.model} {event.version}` tries again")
-        self._notifier.send(Notification(ModelVersion(event.model, event.version), self._stack, outcome, details))
-
-
-def _describe(error: Exception) -> str:
-    """Errors of ours are messages for people; of others, the type says what the message alone may not."""
-    return str(error) if isinstance(error, LifecycleError) else f"{type(error).__name__}: {error}"
+                self._deferral.defer(event, error)
 
 
 def _name_outcome(publication: Publication) -> str:
