@@ -24,7 +24,7 @@ UNKNOWN := $(strip $(foreach name,$(filter-out $(NEW_STACK_ARGUMENTS),$(OVERRIDE
 $(if $(UNKNOWN),$(error This Makefile reads no variable '$(UNKNOWN)'; they are written in capitals, as in STACK=aws-dev))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle observability lock bench bench-lifecycle bench-experiment
+.PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset lifecycle shell env stop preflight preview drift up destroy changed-stacks audit test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle observability lock bench bench-lifecycle bench-experiment
 
 help: ## List the targets
 	@echo "make <target> [STACK=<stack>], by default azure-dev"
@@ -62,13 +62,20 @@ env: $(READY) ## Serve the simulated clouds in the background; eval "$$(make -s 
 stop: $(READY) ## Stop what `make env` started
 	@$(PYTHON) -m rehearsal stop $(STACK)
 
-preflight preview up destroy: $(READY)
-	@$(PYTHON) -m deploy $@ "$(STACK)" $(if $(filter 1 yes true,$(YES)),--yes) $(if $(CONFIRM),--confirm "$(CONFIRM)")
+preflight preview drift up destroy: $(READY)
+	@$(PYTHON) -m deploy $@ "$(STACK)" $(if $(filter 1 yes true,$(YES)),--yes) $(if $(CONFIRM),--confirm "$(CONFIRM)") $(if $(LOG),--log "$(LOG)")
 
 preflight: ## Check what STACK needs on its real cloud: settings, tools, backend, credentials, account
-preview: ## Preview STACK on its real cloud
+preview: ## Preview STACK on its real cloud; LOG=<file> keeps the engine's events
+drift: ## Compare STACK's real cloud with its program, and fail where they differ
 up: ## Deploy STACK to its real cloud; with YES=1, without asking; CONFIRM=<setting> changes what loses data
 destroy: ## Destroy STACK on its real cloud; with YES=1, without asking
+
+changed-stacks: $(READY) ## List the stacks that the change from BASE=<commit or branch> concerns
+	@$(PYTHON) -m delivery changed-stacks "$(BASE)"
+
+audit: $(READY) ## Write what the policies found of STACK to SARIF=<file>, from LOG=<file> or the events of its last rehearsal
+	@$(PYTHON) -m delivery sarif "$(STACK)" "$(or $(LOG),.groundwork/rehearsals/$(STACK)/up-events.jsonl)" "$(or $(SARIF),policies.sarif)"
 
 # Builds come first: beside them, tests that need a quick answer from a process would fail.
 test: $(READY) $(LIFECYCLE_READY) ## Run all tests except those of `make soak`
@@ -100,6 +107,7 @@ lint: $(READY) $(ACTIONLINT) ## Check style, types, imports, YAML, shell scripts
 	@$(VENV)/bin/yamllint --strict .
 	@$(VENV)/bin/shellcheck .ci/run scripts/*
 	@$(VENV)/bin/hadolint $(LIFECYCLE)/images/*/Dockerfile
+	@$(VENV)/bin/zizmor --offline --quiet --no-progress .github
 	@if test -s $(ACTIONLINT); then PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(ACTIONLINT); \
 		else echo "Workflows were not checked: actionlint is built with Go, which is not on PATH." >&2; fi
 
