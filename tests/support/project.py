@@ -30,6 +30,7 @@ _PARTS = (
     "Makefile",
     "Pulumi.yaml",
     "__main__.py",
+    "delivery",
     "deploy",
     "infra",
     "kernel",
