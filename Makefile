@@ -82,11 +82,12 @@ env: $(READY) ## Serve the simulated clouds in the background; eval "$$(make -s 
 stop: $(READY) ## Stop what `make env` started
 	@exec $(PYTHON) -m rehearsal stop $(QUOTED_STACK)
 
-preflight preview up destroy: $(READY)
-	@exec $(PYTHON) -m deploy $@ $(QUOTED_STACK) $(if $(filter 1 yes true,$(YES)),--yes) $(if $(CONFIRM),--confirm "$(CONFIRM)")
+preflight preview drift up destroy: $(READY)
+	@exec $(PYTHON) -m deploy $@ $(QUOTED_STACK) $(if $(filter 1 yes true,$(YES)),--yes) $(if $(CONFIRM),--confirm "$(CONFIRM)") $(if $(LOG),--log "$(LOG)")
 
 preflight: ## Check what STACK needs on its real cloud: settings, tools, backend, credentials, account
-preview: ## Preview STACK on its real cloud
+preview: ## Preview STACK on its real cloud; LOG=<file> keeps the engine's events
+drift: ## Compare STACK's real cloud with its program, and fail where they differ
 up: ## Deploy STACK to its real cloud; with YES=1, without asking; CONFIRM=<setting> changes what loses data
 destroy: ## Destroy STACK on its real cloud; with YES=1, without asking
 
@@ -116,6 +117,12 @@ failover: ## Have the standby of STACK, whose region is away, serve from its new
 failback: ## Have STACK serve again with what its standby wrote; KEEP=<standby> where both have written
 validate: ## Check that what serves has what was backed up, that its preview is empty, and that its standby answers
 rotate-password: ## Give the database of STACK another password, and restart MLflow with it; YES=1 asks nobody
+
+changed-stacks: $(READY) ## List the stacks that the change from BASE=<commit or branch> concerns
+	@$(PYTHON) -m delivery changed-stacks "$(BASE)"
+
+audit: $(READY) ## Write what the policies found of STACK to SARIF=<file>, from LOG=<file> or the events of its last rehearsal
+	@$(PYTHON) -m delivery sarif "$(STACK)" "$(or $(LOG),.groundwork/rehearsals/$(STACK)/up-events.jsonl)" "$(or $(SARIF),policies.sarif)"
 
 # Builds come first: beside them, tests that need a quick answer from a process would fail.
 test: $(READY) $(LIFECYCLE_READY) ## Run all tests except those of `make soak`
@@ -147,6 +154,7 @@ lint: $(READY) $(ACTIONLINT) ## Check style, types, imports, YAML, shell scripts
 	@$(VENV)/bin/yamllint --strict .
 	@$(VENV)/bin/shellcheck .ci/run scripts/*
 	@$(VENV)/bin/hadolint $(LIFECYCLE)/images/*/Dockerfile
+	@$(VENV)/bin/zizmor --offline --quiet --no-progress .github
 	@if test -s $(ACTIONLINT); then PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(ACTIONLINT); \
 		else echo "Workflows were not checked: actionlint is built with Go, which is not on PATH." >&2; fi
 

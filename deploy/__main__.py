@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from deploy import commands
 from deploy.errors import DeployError
@@ -16,10 +17,16 @@ def main() -> int:
     parser.add_argument("stack")
     parser.add_argument("--yes", action="store_true", help="`up` and `destroy` do not ask before they change anything")
     add_confirm_option(parser)
+    parser.add_argument("--log", type=Path, metavar="FILE", help="keep the engine's events, one JSON object a line")
     arguments = parser.parse_args()
-    confirmed = arguments.confirm
     try:
-        return commands.run(arguments.action, arguments.stack, is_confirmed=arguments.yes, confirmed_losses=confirmed)
+        return commands.run(
+            arguments.action,
+            arguments.stack,
+            is_confirmed=arguments.yes,
+            confirmed_losses=arguments.confirm,
+            event_log=arguments.log.resolve() if arguments.log else None,
+        )
     except DeployError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

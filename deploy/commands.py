@@ -5,32 +5,42 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from deploy import preflight, setting_changes
+from deploy import expired_credentials, preflight, setting_changes
 from deploy.creation_time import describe_creation
 from deploy.engine import Engine
 from deploy.errors import DeployError
 from deploy.findings import Finding, list_missing, missing, render
 from deploy.programs import ROOT, Programs
-from deploy.stack import read_stack
+from deploy.stack import Stack, read_stack
 from infra.core.settings.catalogue import list_settings
 from kernel.rehearsals import REHEARSED_STACK
 
-ACTIONS = ("preflight", "preview", "up", "destroy")
+ACTIONS = ("preflight", "preview", "drift", "up", "destroy")
+# What the engine runs for an action that is not a command of its own.
+_ENGINE_COMMANDS = {"drift": ("preview", "--refresh", "--expect-no-changes")}
 _CHANGES = ("up", "destroy")
 _WITH_SETTINGS = ("preview", "up")
 _STACKS = ROOT / "stacks"
 _POLICY_PACK = ROOT / "policies"
 
 
-def run(action: str, name: str, *, is_confirmed: bool = False, confirmed_losses: Collection[str] = ()) -> int:
+def run(
+    action: str,
+    name: str,
+    *,
+    is_confirmed: bool = False,
+    confirmed_losses: Collection[str] = (),
+    event_log: Path | None = None,
+) -> int:
     """Run one of `ACTIONS` for a stack on its real cloud and return the exit code.
 
     Previews and updates run under the policy pack, in the stack of the backend, which is created when it is not there.
     Raises DeployError when there is no such stack, when something is missing, after a report of all that is, or when a
-    setting cannot be changed. `confirmed_losses` are settings that may be changed although that loses data.
+    setting cannot be changed. `confirmed_losses` are settings that may be changed although that loses data, `event_log`
+    is where the engine's events are kept; without it they are discarded.
     """
     if REHEARSED_STACK in os.environ:
         raise DeployError(
@@ -56,19 +66,34 @@ def run(action: str, name: str, *, is_confirmed: bool = False, confirmed_losses:
         # A preview loses nothing, so that it needs no confirmation to show what would be lost.
         losses = confirmed_losses if action == "up" else list_settings()
         _say(setting_changes.describe(stack, engine, losses))
-    print(engine.select_stack(stack, create=action != "destroy"), file=sys.stderr)
+    print(engine.select_stack(stack, create=action in _WITH_SETTINGS), file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        log, plan = event_log or Path(folder, "events.jsonl"), Path(folder, "plan.json")
+        log.unlink(missing_ok=True)  # the engine would add to another run's
+        saving = ["--save-plan", str(plan)] if action == "preview" else []
+        code = _run_engine(engine, action, name, log, saving, is_confirmed=is_confirmed)
+        _say(describe_creation(log, plan))
+        for explanation in _explain_failure(action, stack, engine, log) if code else ():
+            _say(explanation)
+    return code
+
+
+def _run_engine(
+    engine: Engine, action: str, name: str, log: Path, options: Sequence[str], *, is_confirmed: bool
+) -> int:
     policies = [] if action == "destroy" else ["--policy-pack", str(_POLICY_PACK)]
     confirmation = ["--yes"] if is_confirmed and action in _CHANGES else []
-    with tempfile.TemporaryDirectory() as folder:
-        log, plan = Path(folder, "events.jsonl"), Path(folder, "plan.json")
-        saving = ["--save-plan", str(plan)] if action == "preview" else []
-        code = engine.run(action, "--stack", name, *policies, *confirmation, *saving, log=log)
-        _say(describe_creation(log, plan))
-        if code and action in _WITH_SETTINGS and (causes := setting_changes.explain_failure(stack, log)):
-            print(causes, file=sys.stderr)
-    if code and action == "destroy" and (reason := setting_changes.explain_protection(stack, engine)):
-        print(reason, file=sys.stderr)
-    return code
+    command = _ENGINE_COMMANDS.get(action, (action,))
+    return engine.run(*command, "--stack", name, *policies, *confirmation, *options, log=log)
+
+
+def _explain_failure(action: str, stack: Stack, engine: Engine, log: Path) -> Iterator[str]:
+    """What can be said of a run that failed beside what the engine has said; texts may be empty."""
+    if action in _WITH_SETTINGS:
+        yield setting_changes.explain_failure(stack, log)
+    yield expired_credentials.explain(action, stack.name, log)
+    if action == "destroy":
+        yield setting_changes.explain_protection(stack, engine)
 
 
 def _say(text: str) -> None:

@@ -40,11 +40,13 @@ class Programs:
         """Path of a program on PATH; empty if it is not there."""
         return shutil.which(name, path=self.environment.get("PATH", "")) or ""
 
-    def ask(self, name: str, *arguments: str) -> Answer:
+    def ask(self, name: str, *arguments: str, timeout: float = _TIMEOUT) -> Answer:
         """Run a program that is on PATH, without a terminal, and wait for its answer.
 
-        One that does not answer in time is answered for, with code 124.
+        One that does not answer in `timeout` seconds is answered for, with code 124; one that is not there, with 127.
         """
+        if not self.find(name):
+            return Answer(127, "", f"`{name}` is not on PATH")
         try:
             reply = subprocess.run(
                 [self.find(name), *arguments],
@@ -54,8 +56,8 @@ class Programs:
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=_TIMEOUT,
+                timeout=timeout,
             )
         except subprocess.TimeoutExpired:
-            return Answer(124, "", f"`{name} {' '.join(arguments[:2])}` did not answer within {_TIMEOUT:.0f} s")
+            return Answer(124, "", f"`{name} {' '.join(arguments[:2])}` did not answer within {timeout:.0f} s")
         return Answer(reply.returncode, reply.stdout, reply.stderr)

@@ -45,7 +45,7 @@ _PROMETHEUS = f"http://kube-prometheus-stack-prometheus.{MONITORING}.svc.cluster
 
 # Secrets in the cluster; their keys are the names of the files that the processes read.
 _INBOX, _ADMINISTRATOR, _WEBHOOK = "promotion-inbox", "promotion-administrator", "promotion-webhook"
-_GIT, _NOTIFICATIONS = "gitops-token", "notifications"
+_GIT, _NOTIFICATIONS, _DISPATCH = "gitops-token", "notifications", "dispatch-token"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ WORKER = Process(
     ("lifecycle.promotion", "work"),
     # Two gates at a time, each with a model and its held-out data in memory.
     pod_values.resources("100m", "512Mi", "3Gi"),
-    (_INBOX, _WEBHOOK, _GIT, _NOTIFICATIONS),
+    (_INBOX, _WEBHOOK, _GIT, _NOTIFICATIONS, _DISPATCH),
     {"PROMOTION_WEBHOOK_URL": WEBHOOK_URL, "PROMOTION_GATE_CONCURRENCY": "2"},
 )
 CONTROLLER = Process(
@@ -166,6 +166,8 @@ class Lifecycle(Component):
         references = {_GIT: ({"gitops_token": settings.git_token}, "lifecycle.gitToken")}
         if settings.notifications:
             references[_NOTIFICATIONS] = ({"notify_slack_url": settings.notifications}, "lifecycle.notifications")
+        if settings.dispatch_project:
+            references[_DISPATCH] = ({"promotion_dispatch_token": settings.dispatch_token}, "lifecycle.dispatchToken")
         store = self._args.foundation.secrets
         return [
             create_external_secret(store, name, _NAMESPACE, keys, setting, self.child_options())
@@ -239,8 +241,9 @@ class Lifecycle(Component):
 
     @property
     def _secret_names(self) -> Sequence[str]:
-        optional = [_NOTIFICATIONS] if self._args.context.settings.lifecycle.notifications else []
-        return [_INBOX, _ADMINISTRATOR, _WEBHOOK, _GIT, *optional]
+        settings = self._args.context.settings.lifecycle
+        optional = {_NOTIFICATIONS: settings.notifications, _DISPATCH: settings.dispatch_project}
+        return [_INBOX, _ADMINISTRATOR, _WEBHOOK, _GIT, *(name for name, value in optional.items() if value)]
 
     def _environment(self, process: Process) -> Mapping[str, pulumi.Input[str]]:
         context = self._args.context
@@ -261,6 +264,7 @@ class Lifecycle(Component):
             **_describe_forge(context.settings),
             "PROMOTION_SECRETS_DIR": _SECRETS_PATH,
             **process_telemetry.describe_environment(context),
+            **(_describe_dispatch(context.settings) if _DISPATCH in process.secrets else {}),
             **process.environment,
         }
 
@@ -289,6 +293,16 @@ def _describe_forge(settings: Settings) -> Mapping[str, str]:
         "GITOPS_MODE": "pull-request",
         "GITOPS_FORGE_URL": settings.lifecycle.forge_url,
         "GITOPS_PROJECT": find_project(settings.gitops.repository),
+    }
+
+
+def _describe_dispatch(settings: Settings) -> Mapping[str, str]:
+    """Which workflow promotes; nothing where the worker does."""
+    if not settings.lifecycle.dispatch_project:
+        return {}
+    return {
+        "PROMOTION_DISPATCH_PROJECT": settings.lifecycle.dispatch_project,
+        "PROMOTION_DISPATCH_URL": settings.lifecycle.forge_url,
     }
 
 

@@ -28,7 +28,7 @@ class FakePrograms(Programs):
     def find(self, name: str) -> str:
         return f"/bin/{name}" if any(line.split()[0] == name for line in self.answers) else ""
 
-    def ask(self, name: str, *arguments: str) -> Answer:
+    def ask(self, name: str, *arguments: str, timeout: float = 0) -> Answer:  # noqa: ARG002
         line = " ".join((name, *arguments))
         self.commands.append(line)
         known = max((key for key in self.answers if line.startswith(key)), key=len, default="")

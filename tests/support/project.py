@@ -32,6 +32,7 @@ _PARTS = (
     "Makefile",
     "Pulumi.yaml",
     "__main__.py",
+    "delivery",
     "deploy",
     "estimates",
     "infra",

@@ -34,6 +34,7 @@ _PARTS: Mapping[frozenset[str], tuple[str, ...]] = {
     ),
     # Copies of secrets that people store: what waits for one does not say which setting has its name.
     frozenset({"gitops", "token"}): ("lifecycle.gitToken",),
+    frozenset({"dispatch", "token"}): ("lifecycle.dispatchToken",),
     frozenset({"notifications"}): ("lifecycle.notifications",),
     frozenset({"error", "tracking"}): ("telemetry.errorTracking",),
     frozenset({"gitops", "repository"}): ("gitops.tokenSecret",),

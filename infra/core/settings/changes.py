@@ -308,6 +308,8 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "lifecycle.gitToken": _both(_FREE),
     "lifecycle.pullRequests": _both(_FREE),
     "lifecycle.forgeUrl": _both(_FREE),
+    "lifecycle.dispatchProject": _both(Transitions(Change(Effect.FREE, "challengers that wait take the other way"))),
+    "lifecycle.dispatchToken": _both(_FREE),
     "lifecycle.notifications": _both(_FREE),
     # Source: https://learn.microsoft.com/azure/cosmos-db/nosql/time-to-live: items count from when they were written.
     # DynamoDB's items have the time at which they expire; those that there are keep it.

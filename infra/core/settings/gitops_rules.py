@@ -37,6 +37,7 @@ def check_gitops(settings: Settings) -> Iterator[Fault]:
     yield from _check_token(settings)
     yield from _check_git_token(settings)
     yield from _check_pull_requests(settings)
+    yield from _check_dispatch(settings)
     yield from _check_pipelines(settings)
 
 
@@ -91,6 +92,27 @@ def _check_pull_requests(settings: Settings) -> Iterator[Fault]:
             "set gitops.repository to a URL like https://github.com/acme/models.git, or remove lifecycle.pullRequests",
             value=True,
             others=("gitops.repository",),
+        )
+
+
+def _check_dispatch(settings: Settings) -> Iterator[Fault]:
+    lifecycle = settings.lifecycle
+    if lifecycle.dispatch_project and not lifecycle.dispatch_token:
+        yield Fault(
+            "lifecycle.dispatchToken",
+            "must name a secret: events are sent to the repository in lifecycle.dispatchProject with it",
+            "store a token that may write that repository's contents under a name such as dispatch-token, and write "
+            "that name here; or remove lifecycle.dispatchProject",
+            value="",
+            others=("lifecycle.dispatchProject",),
+        )
+    if lifecycle.dispatch_project and not lifecycle.forge_url:
+        yield Fault(
+            "lifecycle.forgeUrl",
+            "is empty, and events are sent there",
+            "write the URL of the forge's REST API, or remove the setting for GitHub's",
+            value="",
+            others=("lifecycle.dispatchProject",),
         )
 
 

@@ -14,6 +14,7 @@ from infra.core.settings.values import (
     Digest,
     Domain,
     Email,
+    ForgeProject,
     GitFolder,
     GitRepository,
     GitRevision,
@@ -216,6 +217,18 @@ class LifecycleSettings(Section):
         "https://api.github.com",
         examples=["https://git.example.com/api/v3"],
         description="REST API of GitHub, or of a forge with the same, where pull requests are opened",
+    )
+    dispatch_project: ForgeProject = Field(
+        "",
+        examples=["acme/ml-platform"],
+        description="repository whose workflow promotes models, told of each challenger by an event `model-promotion`; "
+        "none promotes them in the cluster",
+    )
+    dispatch_token: SecretName = Field(
+        "dispatch-token",
+        examples=["workflow-token"],
+        description="name of the secret with the token that may send events to that repository; read only with "
+        "lifecycle.dispatchProject",
     )
     notifications: SecretName = Field(
         "",

@@ -286,6 +286,17 @@ StackName = Annotated[
         )
     ),
 ]
+ForgeProject = Annotated[
+    str,
+    AfterValidator(
+        # https://docs.github.com/en/repositories/creating-and-managing-repositories/about-repositories
+        _require_form(
+            r"([A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9_.-]{1,100})?",
+            "must name a repository of the forge by its owner and its name",
+            "write it like acme/ml-platform",
+        )
+    ),
+]
 AwsAccount = Annotated[
     str,
     AfterValidator(

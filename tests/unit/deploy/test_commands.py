@@ -99,6 +99,29 @@ def test_only_what_is_there_is_destroyed(folder: Path) -> None:
     assert log(folder) == [f"destroy --stack team --yes {QUIET}"]
 
 
+def test_drift_is_a_preview_that_asks_the_cloud_and_expects_no_changes(folder: Path) -> None:
+    with pytest.raises(DeployError, match="no stack named 'team' found"):
+        commands.run("drift", "team")
+    (folder / "pulumi.stack").touch()
+    assert commands.run("drift", "team") == 42
+    assert log(folder) == [f"preview --refresh --expect-no-changes --stack team {POLICIES} {QUIET}"]
+
+
+def test_the_engines_events_are_kept_where_somebody_wants_them(folder: Path) -> None:
+    kept = folder / "kept.jsonl"
+    kept.write_text("of another run")
+    (folder / "pulumi.events").write_text("{}\n")
+    commands.run("preview", "team", event_log=kept)
+    assert kept.read_text() == "{}\n"
+
+
+def test_expired_credentials_are_explained(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    event = {"urn": "", "message": "ExpiredToken: it is expired", "severity": "error"}
+    (folder / "pulumi.events").write_text(json.dumps({"diagnosticEvent": event}) + "\n")
+    assert commands.run("up", "team", is_confirmed=True) == 42
+    assert "The credentials expired while team was changed." in capsys.readouterr().err
+
+
 def test_what_keeps_a_stack_from_being_destroyed_is_named_with_the_setting(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

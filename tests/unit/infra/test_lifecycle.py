@@ -151,6 +151,22 @@ def test_changes_of_models_are_pushed_unless_a_setting_asks_for_pull_requests(de
         assert variables["GITOPS_FORGE_URL"] == "https://api.github.com"
 
 
+def test_the_worker_hands_promotions_to_a_workflow_where_a_setting_names_one(declared: Recorder) -> None:
+    assert not any(name.startswith("PROMOTION_DISPATCH") for name in environment(declared, WORKER.name))
+    dispatched = declare(lifecycle={"dispatchProject": "acme/ml-platform", "dispatchToken": "bot"})
+    variables = environment(dispatched, WORKER.name)
+    assert variables["PROMOTION_DISPATCH_PROJECT"] == "acme/ml-platform"
+    assert variables["PROMOTION_DISPATCH_URL"] == "https://api.github.com"
+    kinds = [item.inputs for item in dispatched.resources if item.inputs.get("kind") == "ExternalSecret"]
+    keys = {item["metadata"]["name"]: item["spec"]["data"] for item in kinds}
+    assert keys["dispatch-token"] == [{"secretKey": "promotion_dispatch_token", "remoteRef": {"key": "gw/bot"}}]
+    for process in (RECEIVER, WORKER, CONTROLLER):
+        (volume,) = (volume for volume in pod(dispatched, process.name)["volumes"] if volume["name"] == "secrets")
+        reads = {"secret": {"name": "dispatch-token"}} in volume["projected"]["sources"]
+        assert reads == (process is WORKER), "the token is read by the process that sends"
+        assert ("PROMOTION_DISPATCH_PROJECT" in environment(dispatched, process.name)) == (process is WORKER)
+
+
 def test_mlflow_reaches_the_receiver_and_the_processes_their_repository(declared: Recorder) -> None:
     flows = {(str(flow.client), str(flow.server), flow.port) for flow in Lifecycle.flows}
     assert (str(SERVER), f"lifecycle/{RECEIVER.name}", 8080) in flows

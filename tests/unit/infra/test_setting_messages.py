@@ -72,6 +72,9 @@ AZURE, AWS = Cloud.AZURE, Cloud.AWS
             "needs a repository whose URL names a project of the forge, owner/name",
             "like https://github.com/acme/models.git",
         ),
+        (AZURE, "lifecycle: {dispatchProject: ml-platform}", "by its owner and its name", "write it like acme/ml-"),
+        (AZURE, "lifecycle: {dispatchProject: a/b, dispatchToken: ''}", "events are sent to", "such as dispatch-token"),
+        (AZURE, "lifecycle: {dispatchProject: a/b, forgeUrl: ''}", "events are sent there", "for GitHub's"),
         (AZURE, "lifecycle: {pullRequests: true, forgeUrl: ''}", "pull requests are opened there", "for GitHub's"),
         (
             AWS,

@@ -37,7 +37,7 @@ class FakeAzure(Programs):
     def find(self, name: str) -> str:
         return name
 
-    def ask(self, name: str, *arguments: str) -> Answer:
+    def ask(self, name: str, *arguments: str, timeout: float = 60.0) -> Answer:
         assert name == "az"
         words = list(takewhile(lambda each: not each.startswith("--"), arguments))
         subject = words[-2]

@@ -20,7 +20,7 @@ from lifecycle.experiment.settings import DecisionSettings, RouterSettings, Spoo
 from lifecycle.experiment.settings import WriterSettings as ExperimentWriterSettings
 from lifecycle.gate import GateSettings
 from lifecycle.gitops.settings import GitopsSettings
-from lifecycle.promotion.settings import DatabaseSettings, ReceiverSettings, WorkerSettings
+from lifecycle.promotion.settings import DatabaseSettings, DispatchSettings, ReceiverSettings, WorkerSettings
 from lifecycle.retraining.settings import RetrainingSettings, ScheduleSettings
 from lifecycle.rollout.settings import RolloutSettings
 from lifecycle.serving.settings import ServingSettings
@@ -37,6 +37,7 @@ _SECTIONS: Mapping[str, type[BaseSettings]] = {
     "Reports of errors, of all servers": ErrorTrackingSettings,
     "Promotion, receiver": ReceiverSettings,
     "Promotion, worker": WorkerSettings,
+    "Promotion, dispatch to a workflow": DispatchSettings,
     "Promotion, creation of the database": DatabaseSettings,
     "Notifications": NotificationSettings,
     "GitOps repository": GitopsSettings,

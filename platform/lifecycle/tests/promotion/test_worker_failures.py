@@ -120,8 +120,8 @@ def test_an_event_whose_cause_does_not_pass_fails_in_the_end_and_is_not_added_ag
     gate = RaisingGate(error)
     name = models.create()
     version = models.create_version(name)
-    promotion = Promotion(inbox, gitops, models.uri, gate, NotificationSettings(url=notifications.url))
-    promotion.worker._settings = FAST_RETRIES.model_copy(update={"max_attempts": 3})
+    settings = FAST_RETRIES.model_copy(update={"max_attempts": 3})
+    promotion = Promotion(inbox, gitops, models.uri, gate, NotificationSettings(url=notifications.url), settings)
     inbox.add("e1", name, version)
     with promotion.working():
         eventually(lambda: bool(inbox.counts().get("failed")))

@@ -15,6 +15,7 @@ from tenacity import wait_none
 from lifecycle.core import SettingsError, read_settings
 from lifecycle.retraining import __main__ as command
 from lifecycle.retraining.settings import RetrainingSettings
+from lifecycle.retraining.triggers import Trigger, parse_event
 from support.network import UNUSED_URL, HttpRequest, HttpResponse, serve_http
 
 TOKEN = "a-token-of-these-tests"
@@ -117,6 +118,18 @@ def test_the_timer_asks_again_until_the_service_answers(
         assert command.main(["schedule"]) == 0
     assert [request.path for request in requests] == ["/schedule"] * 3
     assert requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+    assert capsys.readouterr().out == "churn: running: the run retrain-churn-1 has not ended\n"
+
+
+def test_new_data_are_one_event_however_often_they_are_reported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serve(monkeypatch, 503, 202) as requests:
+        assert command.main(["new-data", "churn", "--source", "/pipelines", "--id", "7"]) == 0
+    assert [request.path for request in requests] == ["/events"] * 2
+    assert requests[0].body == requests[1].body
+    parsed = parse_event(requests[0].body)
+    assert (parsed.model, parsed.trigger, parsed.event) == ("churn", Trigger.NEW_DATA, "/pipelines 7")
     assert capsys.readouterr().out == "churn: running: the run retrain-churn-1 has not ended\n"
 
 

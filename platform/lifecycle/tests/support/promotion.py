@@ -32,13 +32,19 @@ class Promotion:
     """A worker with its parts; `run` lets it work until nothing is due."""
 
     def __init__(
-        self, inbox: Inbox, gitops: GitopsSettings, uri: str, gate: Gate, notifications: NotificationSettings
+        self,
+        inbox: Inbox,
+        gitops: GitopsSettings,
+        uri: str,
+        gate: Gate,
+        notifications: NotificationSettings,
+        settings: WorkerSettings = FAST_RETRIES,
     ) -> None:
         self.inbox = inbox
         self.publisher = Publisher(gitops)
         self.registry = ModelRegistry(uri, fail_fast=True)
         notifier = Notifier(notifications)
-        self.worker = Worker(FAST_RETRIES, inbox, self.registry, gate, self.publisher, notifier, gitops.stack)
+        self.worker = Worker(settings, inbox, self.registry, gate, self.publisher, notifier, gitops.stack)
 
     def run(self, *events: tuple[str, str, str]) -> list[Event | None]:
         for event in events:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 import threading
 import uuid
@@ -31,16 +32,19 @@ from lifecycle.gate import GateSettings, evaluate_version
 from lifecycle.gitops.settings import GitopsSettings
 from lifecycle.promotion import metrics
 from lifecycle.promotion.database import create_database
+from lifecycle.promotion.deferral import Deferral
+from lifecycle.promotion.dispatcher import COMMAND_PREFIX, Dispatcher
 from lifecycle.promotion.inbox import Inbox, InboxError
 from lifecycle.promotion.publisher import Publisher
 from lifecycle.promotion.receiver import create_config
-from lifecycle.promotion.reconciliation import Reconciliation, add_missed_events
-from lifecycle.promotion.settings import DatabaseSettings, ReceiverSettings, WorkerSettings
+from lifecycle.promotion.reconciliation import Reconciliation, add_missed_events, list_unpromoted
+from lifecycle.promotion.settings import DatabaseSettings, DispatchSettings, ReceiverSettings, WorkerSettings
 from lifecycle.promotion.worker import Gate, Worker
 
 _SUCCESSFUL = ("promoted", "requested", "unchanged")
 _LISTED_EVENTS = 20
 _RECEIVER_PORT = 8080
+_EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 
 
 @report_errors
@@ -56,13 +60,17 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="receive MLflow's webhooks")
     serve.set_defaults(run=_serve)
-    work = commands.add_parser("work", help="promote what waits in the inbox")
+    work = commands.add_parser("work", help="promote what waits in the inbox, or dispatch it to a workflow")
     work.add_argument("--once", action="store_true", help="end when nothing is due, for timers")
     work.set_defaults(run=_work)
     promote = commands.add_parser("promote", help=f"set the alias `{CHALLENGER}` on a version and promote it now")
     promote.add_argument("name")
     promote.add_argument("version")
+    promote.add_argument("--keep-alias", action="store_true", help=f"only if it is the `{CHALLENGER}` still")
+    promote.add_argument("--event", type=_parse_event_id, metavar="ID", help="promote once for all calls with this ID")
     promote.set_defaults(run=_promote)
+    retry = commands.add_parser("retry", help="promote every challenger that nothing has come of, for timers")
+    retry.set_defaults(run=_retry)
     scan = commands.add_parser("scan", help="add to the inbox what the webhooks missed, for timers")
     scan.set_defaults(run=_scan)
     create = commands.add_parser("create-database", help="create the inbox's database and login in PostgreSQL")
@@ -82,7 +90,7 @@ def _serve(options: argparse.Namespace) -> int:  # noqa: ARG001
 
 def _work(options: argparse.Namespace) -> int:
     stop = stop_on_signals()
-    settings, heartbeat = read_settings(WorkerSettings), Heartbeat()
+    settings, dispatch, heartbeat = read_settings(WorkerSettings), read_settings(DispatchSettings), Heartbeat()
     with (
         observe("promotion-worker"),
         serve_endpoint(read_settings(EndpointSettings), heartbeat),
@@ -93,8 +101,15 @@ def _work(options: argparse.Namespace) -> int:
         if settings.webhook_url and not options.once:
             # Its calls are short, and a process that ends in the middle of one does no harm.
             threading.Thread(target=reconciliation.run, args=(stop,), daemon=True).start()
-        worker.run(stop, until_idle=options.once, beat=heartbeat.beat)
+        dispatcher = _create_dispatcher(dispatch, settings, inbox) if dispatch.project else None
+        (dispatcher or worker).run(stop, until_idle=options.once, beat=heartbeat.beat)
     return 0
+
+
+def _create_dispatcher(dispatch: DispatchSettings, settings: WorkerSettings, inbox: Inbox) -> Dispatcher:
+    stack = read_settings(GitopsSettings).stack
+    deferral = Deferral(settings, inbox, Notifier(read_settings(NotificationSettings)), stack)
+    return Dispatcher(dispatch, settings, inbox, deferral, stack)
 
 
 def _count_waiting(inbox: Inbox) -> float:
@@ -105,20 +120,48 @@ def _count_waiting(inbox: Inbox) -> float:
         return math.nan
 
 
+def _parse_event_id(text: str) -> str:
+    """It becomes a key in the inbox, a line in a commit, and perhaps part of a branch's name."""
+    if not _EVENT_ID.fullmatch(text):
+        raise argparse.ArgumentTypeError("an ID has up to 100 letters, digits and hyphens")
+    return text
+
+
 def _promote(options: argparse.Namespace) -> int:
-    id_ = f"manual-{uuid.uuid4()}"
+    id_ = f"{COMMAND_PREFIX}{options.event or uuid.uuid4()}"
     with _create_worker() as (worker, inbox, registry):
         if registry.find_version(options.name, options.version) is None:
             print(f"error: the registry has no version {options.version} of {options.name}", file=sys.stderr)
             return 1
-        registry.set_alias(options.name, CHALLENGER, options.version)
+        if not options.keep_alias:
+            registry.set_alias(options.name, CHALLENGER, options.version)
         inbox.add(id_, options.name, options.version)
         worker.run(threading.Event(), until_idle=True)
-        event = inbox.find(id_)
+        outcome = _report(inbox, id_)
+    # A newer challenger has events of its own, so that there is nothing left to do for whoever came with the older one.
+    return 0 if outcome in (*_SUCCESSFUL, *(("superseded",) if options.keep_alias else ())) else 1
+
+
+def _retry(options: argparse.Namespace) -> int:  # noqa: ARG001
+    with _create_worker() as (worker, inbox, registry):
+        versions = list_unpromoted(registry, inbox)
+        ids = [f"{COMMAND_PREFIX}{uuid.uuid4()}" for _ in versions]
+        for id_, model_version in zip(ids, versions, strict=True):
+            inbox.add(id_, model_version.model, model_version.version)
+        worker.run(threading.Event(), until_idle=True)
+        outcomes = [_report(inbox, id_) for id_ in ids]
+    if not outcomes:
+        print("No challenger waits for its promotion.")
+    return 0 if all(outcome in (*_SUCCESSFUL, "superseded") for outcome in outcomes) else 1
+
+
+def _report(inbox: Inbox, id_: str) -> str:
+    """Print what became of an event; returns its outcome."""
+    event = inbox.find(id_)
     if event is None:
-        return 1
+        return ""
     print(to_line(f"{event.model} version {event.version}: {event.outcome} {event.detail}"))
-    return 0 if event.outcome in _SUCCESSFUL else 1
+    return event.outcome
 
 
 def _scan(options: argparse.Namespace) -> int:  # noqa: ARG001

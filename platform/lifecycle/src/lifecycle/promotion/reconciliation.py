@@ -22,7 +22,9 @@ WEBHOOK_EVENT: Final = "model_version_alias.created"
 
 _NOT_EVALUATED = ("", Status.REGISTERED)
 # Outcomes that leave the status as it was, so that only the inbox tells that the version is not new.
-_KNOWN_OUTCOMES = (WAITING, "requested", "unchanged", "failed")
+_KNOWN_OUTCOMES = (WAITING, "requested", "unchanged", "failed", "dispatched")
+# Of these only people could make more than there is; the others may have come to nothing.
+_LASTING_OUTCOMES = ("requested", "unchanged")
 
 _log = logging.getLogger(__name__)
 
@@ -61,12 +63,22 @@ class Reconciliation:
 
 def add_missed_events(registry: ModelRegistry, inbox: Inbox) -> Sequence[ModelVersion]:
     """Add an event for each challenger that was never examined; returns those versions."""
-    missed = [
-        registered.model_version
-        for registered in registry.list_challengers()
-        if registered.status in _NOT_EVALUATED
-        and not inbox.has_event(registered.model_version.model, registered.model_version.version, _KNOWN_OUTCOMES)
-    ]
+    missed = _list_challengers(registry, inbox, _KNOWN_OUTCOMES)
     for model_version in missed:
         inbox.add(f"scan-{uuid.uuid4()}", model_version.model, model_version.version)
     return missed
+
+
+def list_unpromoted(registry: ModelRegistry, inbox: Inbox) -> Sequence[ModelVersion]:
+    """The challengers that nothing has come of: not seen, given to a workflow that failed, or failed themselves."""
+    return _list_challengers(registry, inbox, _LASTING_OUTCOMES)
+
+
+def _list_challengers(registry: ModelRegistry, inbox: Inbox, without: Sequence[str]) -> Sequence[ModelVersion]:
+    """The challengers that were not evaluated, without those that have an event of such an outcome."""
+    return [
+        registered.model_version
+        for registered in registry.list_challengers()
+        if registered.status in _NOT_EVALUATED
+        and not inbox.has_event(registered.model_version.model, registered.model_version.version, without)
+    ]

@@ -40,6 +40,34 @@ class DatabaseSettings(BaseSettings):
     administrator: SecretStr = Field(description="the same with the login and database of the server's administrator")
 
 
+class DispatchSettings(BaseSettings):
+    """Who promotes instead of the worker: a workflow of a forge, which is told of each challenger.
+
+    From `PROMOTION_DISPATCH_*`, the token also from a file of this name in PROMOTION_SECRETS_DIR.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PROMOTION_DISPATCH_", secrets_dir=SECRETS_DIR, extra="ignore")
+
+    project: str = Field(
+        "",
+        pattern=r"^([\w.-]+/[\w.-]+)?$",
+        description="`owner/name` of the repository whose workflow promotes; none lets the worker promote by itself",
+    )
+    token: SecretStr | None = Field(None, description="a token that may send events to that repository")
+    url: str = Field(
+        "https://api.github.com", pattern="^https?://.+$", description="REST API of GitHub or a compatible forge"
+    )
+    timeout: float = Field(10.0, gt=0, description="seconds for one call of the forge")
+
+    @model_validator(mode="after")
+    def _require_token(self) -> Self:
+        if self.project and self.token is None:
+            raise ValueError(
+                "PROMOTION_DISPATCH_PROJECT needs PROMOTION_DISPATCH_TOKEN, with which events are sent: set both"
+            )
+        return self
+
+
 class WorkerSettings(BaseSettings):
     """From `PROMOTION_*`, like the receiver's."""
 

@@ -26,7 +26,6 @@ from lifecycle.core import (
     Status,
     tracing,
 )
-from lifecycle.core.backoff import choose_delay
 from lifecycle.core.errors import is_transient
 from lifecycle.core.logs import log_context
 from lifecycle.gate import GateReport
@@ -34,6 +33,7 @@ from lifecycle.gitops.git import InvalidFileError
 from lifecycle.gitops.manifests import InvalidNameError, check_name
 from lifecycle.gitops.publication import Publication
 from lifecycle.promotion import metrics
+from lifecycle.promotion.deferral import Deferral, describe, describe_event
 from lifecycle.promotion.inbox import Event, Inbox, InboxError
 from lifecycle.promotion.publisher import Publisher
 from lifecycle.promotion.settings import WorkerSettings
@@ -92,6 +92,7 @@ class Worker:
         self._publisher = publisher
         self._notifier = notifier
         self._stack = stack
+        self._deferral = Deferral(settings, inbox, notifier, stack)
         self._examining: dict[Future[Decision], Event] = {}
         self._accepted: Batch = {}
         self._pushing: dict[Future[Mapping[str, Publication | InvalidFileError]], Batch] = {}
@@ -166,7 +167,7 @@ class Worker:
                 raise
             if not isinstance(error, LifecycleError):
                 _log.exception("The gate failed on %s version %s", event.model, event.version)
-            return GateReport(False, [f"The gate cannot evaluate it: {_describe(error)}"], {})
+            return GateReport(False, [f"The gate cannot evaluate it: {describe(error)}"], {})
 
     def _collect(self, finishers: Executor) -> None:
         """Hand the results of a stage to the next stage; defer the events of those that failed."""
@@ -183,7 +184,7 @@ class Worker:
                 for event, decision in batch.values():
                     publication = publications[event.id]
                     if isinstance(publication, InvalidFileError):
-                        self._defer(event, publication)
+                        self._deferral.defer(event, publication)
                     else:
                         self._submit_finish(finishers, event, decision, publication)
         for finished, event in _pop_done(self._finishing):
@@ -223,50 +224,18 @@ class Worker:
             yield
         except Exception as error:
             for event in events:
-                self._defer(event, error)
-
-    def _defer(self, event: Event, error: Exception) -> None:
-        """Retry the event with growing delays; people are notified when it is stuck, and when it has failed."""
-        reason = _describe(error)
-        attempts = event.attempts + 1
-        if attempts >= self._settings.max_attempts:
-            self._notify(event, "failed", attempts, reason)
-            self._inbox.finish(event, "failed", reason)
-            metrics.EVENTS.labels("failed").inc()
-            return
-        metrics.RETRIES.inc()
-        delay = choose_delay(self._settings.retry_delay, event.attempts, self._settings.max_retry_delay)
-        with log_context(**_describe_event(event)):
-            _log.warning("%s version %s is retried in %.1f s: %s", event.model, event.version, delay, reason)
-        if attempts == self._settings.stuck_after:
-            self._notify(event, "stuck", attempts, reason)
-        self._inbox.defer(event, delay, reason)
-
-    def _notify(self, event: Event, outcome: str, attempts: int, reason: str) -> None:
-        details = [f"{attempts} attempts failed, the last one with: {reason}"]
-        if outcome == "failed":
-            details.append(f"`python -m lifecycle.promotion promote {event.model} {event.version}` tries again")
-        self._notifier.send(Notification(ModelVersion(event.model, event.version), self._stack, outcome, details))
+                self._deferral.defer(event, error)
 
 
 def _follow(event: Event, stage: str, work: Callable[..., T]) -> Callable[..., T]:
     """The work on an event, with a span of its own, and the event in every line of the log; in whichever thread."""
 
     def run(*arguments: Any) -> T:
-        fields = _describe_event(event)
+        fields = describe_event(event)
         with log_context(**fields), tracing.span(f"promotion.{stage}", **fields):
             return work(*arguments)
 
     return run
-
-
-def _describe_event(event: Event) -> dict[str, str]:
-    return {"event": event.id, "model": event.model, "version": event.version}
-
-
-def _describe(error: Exception) -> str:
-    """Errors of ours are messages for people; of others, the type says what the message alone may not."""
-    return str(error) if isinstance(error, LifecycleError) else f"{type(error).__name__}: {error}"
 
 
 def _name_outcome(publication: Publication) -> str:

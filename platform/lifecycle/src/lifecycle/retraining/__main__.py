@@ -1,12 +1,13 @@
-"""`python -m lifecycle.retraining`: serve, ask the service for the models of the schedule, or start a run by hand."""
+"""`python -m lifecycle.retraining`: serve, ask the service for runs (schedule, new data), or start a run by hand."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import uvicorn
@@ -17,6 +18,7 @@ from lifecycle.core.command_line import report_errors
 from lifecycle.core.endpoint import Heartbeat
 from lifecycle.core.http_server import run_until_stopped
 from lifecycle.core.logs import configure_logging
+from lifecycle.core.names import NEW_DATA_EVENT
 from lifecycle.core.telemetry import observe
 from lifecycle.core.text import to_line
 from lifecycle.retraining.jobs import read_template
@@ -47,6 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     schedule = commands.add_parser("schedule", help="ask the service for the models whose schedule is on, for timers")
     schedule.set_defaults(run=_schedule)
+    new_data = commands.add_parser("new-data", help="tell the service that a model's data are new, for pipelines")
+    new_data.add_argument("model")
+    new_data.add_argument("--source", required=True, help="who tells so; with the ID it identifies the event")
+    new_data.add_argument("--id", required=True, help="of the event, which starts one run however often it is sent")
+    new_data.set_defaults(run=_report_new_data)
     start = commands.add_parser("start", help="start a run of a model now")
     start.add_argument("model")
     start.add_argument("--force", action="store_true", help="also where the model is cooling down")
@@ -81,6 +88,18 @@ def _serve(options: argparse.Namespace) -> int:  # noqa: ARG001
 
 
 def _schedule(options: argparse.Namespace) -> int:  # noqa: ARG001
+    _send("/schedule")
+    return 0
+
+
+def _report_new_data(options: argparse.Namespace) -> int:
+    event = {"specversion": "1.0", "type": NEW_DATA_EVENT, "source": options.source, "id": options.id}
+    answers = _send("/events", {**event, "data": {"model": options.model}})
+    return 1 if Answer.UNKNOWN in answers else 0
+
+
+def _send(path: str, event: Mapping[str, Any] | None = None) -> Sequence[str]:
+    """Send a request to the service until it takes it, and print its decisions; returns its answers."""
     settings = read_settings(ScheduleSettings)
     retrying = Retrying(
         stop=stop_after_attempt(_ATTEMPTS),
@@ -89,20 +108,21 @@ def _schedule(options: argparse.Namespace) -> int:  # noqa: ARG001
         reraise=True,
     )
     try:
-        reply = retrying(_ask, settings)
+        reply = retrying(_post, settings, path, event)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error.response.status_code) if isinstance(error, httpx.HTTPStatusError) else type(error).__name__
         raise LifecycleError(
             f"The service at RETRAINING_URL {settings.url} does not take the request ({reason}): look at its log"
         ) from None
-    for decision in reply.json()["requests"]:
+    decisions = reply.json()["requests"]
+    for decision in decisions:
         print(to_line(f"{decision['model']}: {decision['answer']}: {decision['reason']}"))
-    return 0
+    return [decision["answer"] for decision in decisions]
 
 
-def _ask(settings: ScheduleSettings) -> httpx.Response:
+def _post(settings: ScheduleSettings, path: str, event: Mapping[str, Any] | None) -> httpx.Response:
     headers = {"authorization": f"Bearer {settings.token.get_secret_value()}"}
-    return httpx.post(f"{settings.url}/schedule", headers=headers, timeout=_TIMEOUT).raise_for_status()
+    return httpx.post(f"{settings.url}{path}", headers=headers, json=event, timeout=_TIMEOUT).raise_for_status()
 
 
 def _start(options: argparse.Namespace) -> int:

@@ -1,0 +1,29 @@
+"""In which order stacks are deployed: dev, staging, prod, each only after all stacks of the one before stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from delivery.errors import DeliveryError
+from delivery.stacks import find_stacks
+
+ORDER = ("dev", "staging", "prod")
+
+
+def order_stacks(folder: Path, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """The named stacks by environment, each environment's in the order given.
+
+    Raises DeliveryError for a stack without a file, named twice, or without an environment in its file.
+    """
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DeliveryError(f"Stacks are named twice: {', '.join(repeated)}. Name each once.")
+    stacks = find_stacks(folder, names)
+    for stack in stacks:
+        if stack.environment not in ORDER:
+            raise DeliveryError(
+                f"stacks/Pulumi.{stack.name}.yaml has the environment '{stack.environment}', which has no place in the "
+                f"order of deployments: set groundwork:environment to one of {', '.join(ORDER)}."
+            )
+    return {environment: [stack.name for stack in stacks if stack.environment == environment] for environment in ORDER}

@@ -1,0 +1,7 @@
+"""The error that the commands report to people."""
+
+from __future__ import annotations
+
+
+class DeliveryError(Exception):
+    """Something that a person has to mend; the message says what and how. Shown without a traceback."""

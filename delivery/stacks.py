@@ -1,0 +1,54 @@
+"""The stacks that have a file, and what pipelines have to know of each: its cloud and its environment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from delivery.errors import DeliveryError
+from infra.core import stack_config
+from kernel import stack_file
+from kernel.stack_names import describe_unknown_stack, list_stacks
+from kernel.yaml_document import DocumentError
+
+# Pulumi's own rule, without what would be an option. A name becomes a part of commands, and anybody may propose a file.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+@dataclass(frozen=True)
+class DeclaredStack:
+    """A stack by its file; `cloud` and `environment` are empty where the file does not say them."""
+
+    name: str
+    cloud: str
+    environment: str
+
+
+def read_stacks(folder: Path) -> Sequence[DeclaredStack]:
+    """All stacks of a folder, by name; those whose names no command may have are left out."""
+    return [_read(folder, name) for name in list_stacks(folder) if _NAME.fullmatch(name)]
+
+
+def find_stacks(folder: Path, names: Sequence[str]) -> Sequence[DeclaredStack]:
+    """The stacks of these names, in their order. Raises DeliveryError for those without a file."""
+    stacks = {stack.name: stack for stack in read_stacks(folder)}
+    unknown = [name for name in names if name not in stacks]
+    if unknown:
+        file = f"{folder.name}/Pulumi.{unknown[0]}.yaml"
+        raise DeliveryError(describe_unknown_stack(unknown[0], file, list(stacks)))
+    return [stacks[name] for name in names]
+
+
+def _read(folder: Path, name: str) -> DeclaredStack:
+    path = folder / f"Pulumi.{name}.yaml"
+    try:
+        values = stack_file.read(path, stack_config.NAMESPACE).values
+    except DocumentError:
+        return DeclaredStack(name, "", "")  # the rehearsal says what is wrong with the file
+    return DeclaredStack(
+        name,
+        values.get(f"{stack_config.NAMESPACE}:cloud", ""),
+        values.get(f"{stack_config.NAMESPACE}:environment", ""),
+    )

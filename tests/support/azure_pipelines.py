@@ -1,0 +1,84 @@
+"""Azure Pipelines' templates, expanded as far as these pipelines use them: parameters, loops, `replace`, templates.
+
+Source: https://learn.microsoft.com/azure/devops/pipelines/process/template-expressions. Proves nothing by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
+_EACH = re.compile(r"\$\{\{\s*each (\w+) in (.+?)\s*\}\}")
+_CALL = re.compile(r"replace\((.+), '(.*)', '(.*)'\)")
+
+Names = Mapping[str, Any]
+
+
+def expand(path: Path, parameters: Names | None = None) -> dict[str, Any]:
+    """The pipeline or template in a file, with its templates in it.
+
+    Raises AssertionError for what is not known here.
+    """
+    content = yaml.safe_load(path.read_text())
+    declared = {each["name"]: each.get("default") for each in content.pop("parameters", ())}
+    given = dict(parameters or {})
+    assert given.keys() <= declared.keys(), f"{path.name} has no parameter {given.keys() - declared.keys()}"
+    values = {**declared, **given}
+    missing = [name for name, value in values.items() if value is None]
+    assert not missing, f"{path.name} needs {missing}"
+    expanded: dict[str, Any] = _expand(content, {f"parameters.{name}": value for name, value in values.items()}, path)
+    return expanded
+
+
+def list_steps(node: Any) -> Iterator[dict[str, Any]]:
+    """All steps of an expanded pipeline, in their order."""
+    if isinstance(node, list):
+        for item in node:
+            yield from list_steps(item)
+    elif isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "steps":
+                yield from value
+            else:
+                yield from list_steps(value)
+
+
+def _expand(node: Any, names: Names, path: Path) -> Any:
+    if isinstance(node, str):
+        return _evaluate_text(node, names)
+    if isinstance(node, list):
+        return [each for item in node for each in _expand_item(item, names, path)]
+    if isinstance(node, Mapping):
+        return {key: _expand(value, names, path) for key, value in node.items()}
+    return node
+
+
+def _expand_item(item: Any, names: Names, path: Path) -> list[Any]:
+    """The items that one of a list becomes: several by a loop or a template."""
+    if isinstance(item, Mapping) and len(item) == 1 and (loop := _EACH.fullmatch(next(iter(item)))):
+        (body,) = item.values()
+        return [each for value in _evaluate(loop[2], names) for each in _expand(body, {**names, loop[1]: value}, path)]
+    if isinstance(item, Mapping) and "template" in item:
+        parameters = _expand(item.get("parameters", {}), names, path)
+        (items,) = expand(path.parent / item["template"], parameters).values()
+        return list(items)
+    return [_expand(item, names, path)]
+
+
+def _evaluate_text(text: str, names: Names) -> Any:
+    whole = _EXPRESSION.fullmatch(text)
+    if whole and "}}" not in whole[1]:
+        return _evaluate(whole[1], names)
+    return _EXPRESSION.sub(lambda found: str(_evaluate(found[1], names)), text)
+
+
+def _evaluate(expression: str, names: Names) -> Any:
+    if call := _CALL.fullmatch(expression):
+        return str(_evaluate(call[1], names)).replace(call[2], call[3])
+    assert expression in names, f"{expression} is not known here"
+    return names[expression]

@@ -1,0 +1,156 @@
+"""Runs the `run:` steps of workflows on this machine, with programs of a folder that is first on PATH.
+
+A step's command is run by bash with the options that GitHub gives it, in the folder that it names, with the variables
+of workflow, job and step, and with files for its outputs and its summary. Expressions in variables are looked up in
+what the test gives; a step whose command has an expression itself cannot be run, because its text would become a part
+of the command (https://docs.github.com/actions/concepts/security/script-injections). Proves nothing by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rehearsal.toolchain import ROOT
+from tests.support.cloud_programs import write_program
+
+WORKFLOWS = ROOT / ".github" / "workflows"
+ACTIONS = ROOT / ".github" / "actions"
+_EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
+_SECONDS = 900
+# Writes down what it was called with, one JSON object a line, then runs what the test has for it.
+_RECORDER = """\
+python3 - "$0" "$@" <<'EOF_RECORD'
+import json, os, sys
+with open(os.path.join(os.path.dirname(sys.argv[1]), "calls.jsonl"), "a") as calls:
+    calls.write(json.dumps([os.path.basename(sys.argv[1]), *sys.argv[2:]]) + "\\n")
+EOF_RECORD
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step with the variables that it runs with, from the outermost on."""
+
+    workflow: str
+    job: str
+    index: int
+    content: Mapping[str, Any]
+    variables: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        return f"{self.workflow}:{self.job}:{self.index}"
+
+    @property
+    def command(self) -> str:
+        return str(self.content.get("run", ""))
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    printed: str
+    outputs: Mapping[str, str]
+    summary: str
+    calls: list[list[str]] = field(default_factory=list)
+
+    def called(self, name: str) -> list[list[str]]:
+        """The arguments of each call of a program."""
+        return [call[1:] for call in self.calls if call[0] == name]
+
+
+def list_workflows() -> list[Path]:
+    return sorted(path for path in WORKFLOWS.iterdir() if path.suffix in (".yaml", ".yml"))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A workflow; `on`, which YAML 1.1 takes for true, is under its name."""
+    content: dict[Any, Any] = yaml.safe_load(path.read_text())
+    return {("on" if key is True else key): value for key, value in content.items()}
+
+
+def list_steps(path: Path) -> Iterator[Step]:
+    """All steps of a workflow's jobs; reusable workflows have steps of their own."""
+    content = read(path)
+    for name, job in content.get("jobs", {}).items():
+        for index, step in enumerate(job.get("steps", ())):
+            variables = {**content.get("env", {}), **job.get("env", {}), **step.get("env", {})}
+            yield Step(path.name, name, index, step, {key: str(value) for key, value in variables.items()})
+
+
+def find_step(workflow: str, job: str, part: str) -> Step:
+    """The one step of a job whose command contains a text."""
+    (found,) = (step for step in list_steps(WORKFLOWS / workflow) if step.job == job and part in step.command)
+    return found
+
+
+class Machine:
+    """A runner: programs, and files of a run.
+
+    programs  shell scripts by name; each is recorded, then run with the arguments that it got
+    """
+
+    def __init__(self, folder: Path, programs: Mapping[str, str], workspace: Path = ROOT) -> None:
+        self.folder = folder
+        self.workspace = workspace
+        self.bin = folder / "bin"
+        self.temp = folder / "temp"
+        for path in (self.bin, self.temp):
+            path.mkdir(parents=True)
+        for name, script in programs.items():
+            write_program(self.bin / name, f"{_RECORDER}{script}\n")
+
+    def run(self, step: Step, expressions: Mapping[str, str], **environment: str) -> Result:
+        """Run a step. Raises AssertionError for an expression that the test does not know."""
+        assert not _EXPRESSION.search(step.command), f"{step.label} has an expression in its command"
+        output, summary, calls = (self.folder / name for name in ("output", "summary", "bin/calls.jsonl"))
+        for file in (output, summary, calls):
+            file.write_text("")
+        variables = {name: _resolve(value, expressions, step) for name, value in step.variables.items()}
+        inherited = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+        reply = subprocess.run(
+            # https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#defaultsrunshell
+            ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step.command],
+            cwd=self.workspace / step.content.get("working-directory", ""),
+            env={
+                **inherited,
+                "PATH": os.pathsep.join([str(self.bin), os.environ["PATH"]]),
+                "GITHUB_OUTPUT": str(output),
+                "GITHUB_REPOSITORY": "acme/ml-platform",
+                "GITHUB_RUN_ATTEMPT": "1",
+                "GITHUB_RUN_ID": "77",
+                "GITHUB_SERVER_URL": "https://github.com",
+                "GITHUB_SHA": "c" * 40,
+                "GITHUB_STEP_SUMMARY": str(summary),
+                "GITHUB_WORKSPACE": str(self.workspace),
+                "RUNNER_TEMP": str(self.temp),
+                **variables,
+                **environment,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+        )
+        outputs = dict(line.partition("=")[::2] for line in output.read_text().splitlines())
+        recorded = [json.loads(line) for line in calls.read_text().splitlines()]
+        return Result(reply.returncode, reply.stdout, outputs, summary.read_text(), recorded)
+
+
+def _resolve(text: str, expressions: Mapping[str, str], step: Step) -> str:
+    def look_up(found: re.Match[str]) -> str:
+        assert found[1] in expressions, f"{step.label} reads {found[1]}, which the test does not give"
+        return expressions[found[1]]
+
+    return _EXPRESSION.sub(look_up, text)

@@ -1,0 +1,38 @@
+"""The order of deployments: by environment, and refused where a stack has no place in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from delivery.environments import order_stacks
+from delivery.errors import DeliveryError
+from deploy.programs import ROOT
+
+
+def test_the_shipped_stacks_are_ordered_by_their_environments() -> None:
+    ordered = order_stacks(ROOT / "stacks", ["aws-prod", "azure-dev", "aws-dev", "azure-staging"])
+    assert ordered == {"dev": ["azure-dev", "aws-dev"], "staging": ["azure-staging"], "prod": ["aws-prod"]}
+
+
+def test_no_stacks_are_no_deployments() -> None:
+    assert order_stacks(ROOT / "stacks", []) == {"dev": [], "staging": [], "prod": []}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["aws-dve"], r"There is no stack 'aws-dve'.*Did you mean 'aws-dev'\?"),
+        (["aws-dev", "aws-dev"], "named twice: aws-dev"),
+    ],
+)
+def test_a_stack_that_cannot_be_deployed_is_refused(names: list[str], message: str) -> None:
+    with pytest.raises(DeliveryError, match=message):
+        order_stacks(ROOT / "stacks", names)
+
+
+def test_a_stack_without_an_environment_has_no_place_in_the_order(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.a.yaml").write_text("config:\n  groundwork:environment: test\n")
+    with pytest.raises(DeliveryError, match=r"Pulumi\.a\.yaml has the environment 'test'.*one of dev, staging, prod"):
+        order_stacks(tmp_path, ["a"])

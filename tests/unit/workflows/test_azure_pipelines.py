@@ -1,0 +1,90 @@
+"""The pipelines of Azure DevOps: valid by the published schema with their templates expanded, and in the same order.
+
+The schema is Microsoft's (azure-pipelines-vscode, MIT), as the package check-jsonschema has it. It knows the tasks and
+their inputs. Templates are expanded by tests/support/azure_pipelines.py, as far as they are used; Azure DevOps itself
+has not run them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import best_match
+
+from rehearsal.toolchain import ROOT
+from tests.support.azure_pipelines import expand, list_steps
+
+MAIN = ROOT / "azure-pipelines.yml"
+PROMOTION = ROOT / ".azure-pipelines" / "model-promotion.yml"
+
+
+def to_schema(node: Any, *, is_input: bool = False) -> Any:
+    """The schema takes every scalar for a text, as the pipelines' reader of YAML does, but for booleans of tasks."""
+    if isinstance(node, dict):
+        return {key: to_schema(value, is_input=is_input or key == "inputs") for key, value in node.items()}
+    if isinstance(node, list):
+        return [to_schema(value, is_input=is_input) for value in node]
+    if isinstance(node, bool):
+        return node if is_input else str(node).lower()
+    return str(node) if isinstance(node, int) else node
+
+
+def validate(pipeline: dict[str, Any]) -> None:
+    pytest.importorskip("check_jsonschema", reason="check-jsonschema, which has the schema, is missing: `make setup`")
+    schema = files("check_jsonschema").joinpath("builtin_schemas", "vendor", "azure-pipelines.json")
+    validator, instance = Draft7Validator(json.loads(schema.read_text())), to_schema(pipeline)
+    # All errors of all alternatives take much longer to find than one.
+    assert validator.is_valid(instance), best_match(validator.iter_errors(instance))
+
+
+@pytest.mark.parametrize("path", [MAIN, PROMOTION], ids=lambda path: path.name)
+def test_a_pipeline_is_valid_with_its_templates(path: Path) -> None:
+    validate(expand(path))
+
+
+def test_the_schema_refuses_what_is_none() -> None:
+    pipeline = expand(MAIN)
+    next(step for step in list_steps(pipeline) if step.get("task") == "AzureCLI@2")["inputs"]["scriptTyp"] = "bash"
+    with pytest.raises(AssertionError):
+        validate(pipeline)
+
+
+def test_each_environment_is_deployed_after_the_one_before() -> None:
+    stages = {stage["stage"]: stage for stage in expand(MAIN)["stages"]}
+    assert [stages[f"deploy_{name}"]["dependsOn"] for name in ("dev", "staging", "prod")] == [
+        ["check", "rehearse"],
+        ["deploy_dev"],
+        ["deploy_staging"],
+    ]
+    for name in ("dev", "staging", "prod"):
+        (job,) = stages[f"deploy_{name}"]["jobs"]
+        assert job["environment"] == f"azure-{name}"
+        *_, step = list_steps(job)
+        assert step["inputs"]["inlineScript"].split("\n")[:4] == [
+            "set -e",
+            "make preflight",
+            "make up YES=1",
+            "make smoke-test",
+        ]
+
+
+def test_a_fork_gets_no_service_connection() -> None:
+    for stage in expand(MAIN)["stages"]:
+        if any(step.get("task") == "AzureCLI@2" for step in list_steps(stage)):
+            condition = stage["condition"]
+            assert "IsFork'], 'True')" in condition or "'refs/heads/main')" in condition, stage["stage"]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("path", [MAIN, PROMOTION], ids=lambda path: path.name)
+def test_every_script_is_one_that_bash_understands(path: Path) -> None:
+    scripts = [step.get("script") or step.get("inputs", {}).get("inlineScript") for step in list_steps(expand(path))]
+    for script in filter(None, scripts):
+        reply = subprocess.run(["bash", "-n", "-c", script], capture_output=True, text=True, check=False)
+        assert reply.returncode == 0, reply.stderr
