@@ -8,6 +8,7 @@ from typing import Any
 from rehearsal.simulator import offline_kubernetes, random_provider, time_provider
 from rehearsal.simulator.aws import cloud as aws
 from rehearsal.simulator.azure import cloud as azure
+from rehearsal.simulator.core.circumstances import USUAL, Circumstances
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 from rehearsal.simulator.core.resource_model import ResourceRequest
 from rehearsal.simulator.core.simulation import Simulation
@@ -26,7 +27,7 @@ def find_unmodelled(types: Iterable[str]) -> list[str]:
     )
 
 
-def list_notes(resources: Iterable[Mapping[str, Any]]) -> list[str]:
+def list_notes(resources: Iterable[Mapping[str, Any]], circumstances: Circumstances = USUAL) -> list[str]:
     """What the simulated clouds did not check of the resources in the engine's state, a line each."""
     state, clouds = StateStore(":memory:"), {cloud.name: cloud for cloud in _CLOUDS}
     lines: list[str] = []
@@ -36,11 +37,14 @@ def list_notes(resources: Iterable[Mapping[str, Any]]) -> list[str]:
         model = cloud.get_model(type_) if cloud else None
         if cloud is None or model is None:
             continue
-        request = ResourceRequest(type_, urn, resource.get("inputs", {}), state, cloud.account)
+        inputs = resource.get("inputs", {})
+        request = ResourceRequest(type_, urn, inputs, state, cloud.account, circumstances=circumstances)
         lines += [f"{request.name}: {note}" for note in (rule(request) for rule in model.notes) if note]
     return lines
 
 
-def create_simulations(state: StateStore, drain: NodeDrain = NO_CLUSTER) -> dict[str, Simulation]:
+def create_simulations(
+    state: StateStore, drain: NodeDrain = NO_CLUSTER, circumstances: Circumstances = USUAL
+) -> dict[str, Simulation]:
     """A simulation of every cloud, all with the same state and cluster, by the name of the Pulumi package."""
-    return {cloud.name: Simulation(cloud, state, drain) for cloud in _CLOUDS}
+    return {cloud.name: Simulation(cloud, state, drain, circumstances) for cloud in _CLOUDS}

@@ -196,8 +196,9 @@ def _check_pod_block(settings: Settings) -> Iterator[Fault]:
 
 
 def _check_kubernetes_version(settings: Settings) -> Iterator[Fault]:
-    version, calendar = settings.cluster.kubernetes_version, KUBERNETES[settings.cloud]
-    if version not in calendar.list_offered():
+    version, offer = settings.cluster.kubernetes_version, KUBERNETES[settings.cloud]
+    if version not in offer.list_offered():
+        calendar = offer.calendar
         end = calendar.ends.get(version)
         yield Fault(
             "cluster.kubernetesVersion",
@@ -207,7 +208,7 @@ def _check_kubernetes_version(settings: Settings) -> Iterator[Fault]:
                 if end
                 else f"{calendar.service} has no such version"
             ),
-            f"use one of {', '.join(calendar.list_offered())} ({calendar.source})",
+            f"use one of {', '.join(offer.list_offered())} ({calendar.source})",
             value=version,
         )
 

@@ -92,7 +92,7 @@ class PoolBounds(NamedTuple):
 
 
 def _describe_offers() -> str:
-    return "; ".join(f"{calendar.service}: {', '.join(calendar.list_offered())}" for calendar in KUBERNETES.values())
+    return "; ".join(f"{offer.calendar.service}: {', '.join(offer.list_offered())}" for offer in KUBERNETES.values())
 
 
 class ClusterSettings(Section):

@@ -7,6 +7,7 @@ from typing import Any
 
 from kernel.iam import allows
 from kernel.paths import look_up
+from kernel.support_calendars import EKS
 from kernel.values import UNKNOWN, as_list
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import (
@@ -17,15 +18,14 @@ from rehearsal.simulator.aws.rules import (
     get_name,
     require_trust,
 )
+from rehearsal.simulator.core.calendar import note_support, refuse_unsupported
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import (
     matches,
-    note_newer,
     note_unlisted,
     one_of,
     parse_cidr,
     refuse_items_when,
-    refuse_older,
     refuse_when,
     refuse_while_used,
     require_existing,
@@ -43,9 +43,6 @@ REQUIRE_CLUSTER = require_existing(
 )
 
 
-# In standard or extended support on 2026-11-28. Outdated some months from now: AWS adds and retires versions, see
-# https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
-_OLDEST, _NEWEST = "1.32", "1.36"
 # Minor versions that nodes may be behind the control plane.
 # Source: https://kubernetes.io/releases/version-skew-policy/#kubelet
 _MAX_SKEW = 3
@@ -74,6 +71,11 @@ _PRIVATE_BLOCKS = [ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172
 def _is_private(value: Any) -> bool:
     network = parse_cidr(value)
     return network is not None and any(network.subnet_of(block) for block in _PRIVATE_BLOCKS)
+
+
+def _accepts_extended_support(request: ResourceRequest) -> bool:
+    """Source: https://docs.aws.amazon.com/eks/latest/userguide/view-upgrade-policy.html (EXTENDED is the default)"""
+    return bool(request.get("upgradePolicy.supportType", "EXTENDED") != "STANDARD")
 
 
 def _require_api_endpoint(request: ResourceRequest) -> str | None:
@@ -262,7 +264,12 @@ MODELS = (
             ),
             unless_unchanged(
                 "version",
-                refuse_older("version", _OLDEST, "InvalidParameterException: unsupported Kubernetes version {value}"),
+                refuse_unsupported(
+                    "version",
+                    EKS,
+                    "InvalidParameterException: unsupported Kubernetes version {value}",
+                    _accepts_extended_support,
+                ),
             ),
             one_of(
                 "accessConfig.authenticationMode",
@@ -299,7 +306,7 @@ MODELS = (
             ),
             refuse_while_used(NODE_GROUP, "clusterName", "ResourceInUseException: Cluster has nodegroups attached"),
         ),
-        notes=(note_newer("version", _NEWEST, "whether EKS offers Kubernetes"),),
+        notes=(note_support("version", EKS, "Kubernetes"),),
     ),
     ResourceModel(
         _ACCESS_ENTRY,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from kernel.support_calendars import RDS_POSTGRESQL
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, get_availability_zones, get_name
+from rehearsal.simulator.core.calendar import note_support, refuse_unsupported
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import (
     in_range,
@@ -16,6 +18,7 @@ from rehearsal.simulator.core.rules import (
     refuse_when,
     refuse_while_used,
     require_existing,
+    unless_unchanged,
 )
 from rehearsal.simulator.core.transitions import compare_versions, get_change, only_grows, parse_version
 from rehearsal.simulator.core.values import has_unknown
@@ -28,6 +31,11 @@ _PARAMETER_GROUP = "aws:rds/parameterGroup:ParameterGroup"
 # Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
 _STRIPED_FROM = 400  # GiB
 _STRIPED_IOPS = 12_000
+
+
+def _accepts_extended_support(request: ResourceRequest) -> bool:
+    """Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/extended-support.html (it is the default)"""
+    return bool(request.get("engineLifecycleSupport") != "open-source-rds-extended-support-disabled")
 
 
 def _require_two_zones(request: ResourceRequest) -> str | None:
@@ -315,6 +323,15 @@ MODELS = (
                 35,
                 "InvalidParameterValue: Invalid backup retention period: {value}. Must be between 0 and 35.",
             ),
+            unless_unchanged(
+                "engineVersion",
+                refuse_unsupported(
+                    "engineVersion",
+                    RDS_POSTGRESQL,
+                    "InvalidParameterCombination: Cannot find version {value} for postgres",
+                    _accepts_extended_support,
+                ),
+            ),
             _require_new_database,
             _check_storage_size,
             _check_performance,
@@ -347,6 +364,7 @@ MODELS = (
                 "final_snapshot_identifier is required when skip_final_snapshot is false",
             ),
         ),
+        notes=(note_support("engineVersion", RDS_POSTGRESQL, "PostgreSQL"),),
     ),
     ResourceModel(
         "aws:dynamodb/table:Table",

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
+from kernel.support_calendars import AKS
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, get_location
 from rehearsal.simulator.azure.identity import has_role
@@ -20,13 +21,12 @@ from rehearsal.simulator.azure.nodes import (
     list_pools,
     require_drainable_nodes,
 )
+from rehearsal.simulator.core.calendar import note_support, refuse_unsupported
 from rehearsal.simulator.core.resource_model import ResourceRequest
 from rehearsal.simulator.core.rules import (
     list_objects,
     matches,
-    note_newer,
     parse_cidr,
-    refuse_older,
     refuse_when,
     require_any,
     unless_unchanged,
@@ -34,29 +34,18 @@ from rehearsal.simulator.core.rules import (
 from rehearsal.simulator.core.transitions import get_change, parse_version, refuse_change_when, stays, step_by_minor
 from rehearsal.simulator.core.values import has_unknown
 
-# In standard support on 2026-11-28. Outdated some months from now: Azure adds and retires versions, see
-# https://learn.microsoft.com/azure/aks/supported-kubernetes-versions
-_OLDEST, _NEWEST = "1.34", "1.37"
+# Long-term support, whose versions are not known here, begins where standard support ends.
+_LONG_TERM = "AKSLongTermSupport"
 
 
-_REFUSE_OLDER = refuse_older(
-    "kubernetesVersion",
-    _OLDEST,
-    "K8sVersionNotSupported: Managed cluster is on version {value}, which is not supported in this region. Please use "
-    "[az aks get-versions] command to get the supported version list in this region.",
-)
-
-
-def _check_version(request: ResourceRequest) -> str | None:
-    """Long-term support, whose versions are not known here, begins where standard support ends."""
-    return None if request.get("supportPlan") in ("AKSLongTermSupport", UNKNOWN) else _REFUSE_OLDER(request)
+def _accepts_long_term_support(request: ResourceRequest) -> bool:
+    return request.get("supportPlan") in (_LONG_TERM, UNKNOWN)
 
 
 def _note_version(request: ResourceRequest) -> str | None:
-    version = request.get("kubernetesVersion")
-    if request.get("supportPlan") == "AKSLongTermSupport":
-        return f"whether AKS has long-term support for Kubernetes {version}"
-    return note_newer("kubernetesVersion", _NEWEST, "whether AKS offers Kubernetes")(request)
+    if request.get("supportPlan") == _LONG_TERM:
+        return request.fill("whether AKS has long-term support for Kubernetes {kubernetesVersion}")
+    return note_support("kubernetesVersion", AKS, "Kubernetes")(request)
 
 
 def _lacks_system_pool(request: ResourceRequest) -> bool:
@@ -301,7 +290,18 @@ MODELS = (
                 r"[A-Za-z0-9]([A-Za-z0-9-]{0,52}[A-Za-z0-9])?",
                 "InvalidParameter: The DNS prefix '{value}' must be 1 to 54 letters, digits or '-'.",
             ),
-            unless_unchanged("kubernetesVersion", _check_version),
+            unless_unchanged(
+                "kubernetesVersion",
+                refuse_unsupported(
+                    "kubernetesVersion",
+                    AKS,
+                    "K8sVersionNotSupported: Managed cluster is on version {value}, which is not supported in this "
+                    "region, or only available for Long-Term Support (LTS). If you intend to onboard to LTS, please "
+                    "ensure the cluster is in Premium tier and LTS support plan. Otherwise, use [az aks get-versions] "
+                    "command to get the supported version list in this region.",
+                    _accepts_long_term_support,
+                ),
+            ),
             require_any(
                 ["dnsPrefix", "fqdnSubdomain"],
                 "InvalidParameter: Required parameter properties.dnsPrefix is missing (null).",

@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from kernel.support_calendars import AZURE_POSTGRESQL
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, find_in_group
 from rehearsal.simulator.azure.identity import GUID, require_principal
+from rehearsal.simulator.core.calendar import note_support, refuse_unsupported
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
 from rehearsal.simulator.core.rules import (
     in_range,
@@ -18,6 +20,7 @@ from rehearsal.simulator.core.rules import (
     parse_cidr,
     refuse_when,
     require_any,
+    unless_unchanged,
 )
 from rehearsal.simulator.core.transitions import (
     compare_versions,
@@ -333,6 +336,11 @@ MODELS = (
                 rf"(?!pg_|({'|'.join(_RESERVED_LOGINS)})$)[A-Za-z0-9_]{{1,63}}",
                 "InvalidParameterValue: '{value}' is reserved, or not a valid administrator login.",
             ),
+            # The message is not Azure's own.
+            unless_unchanged(
+                "version",
+                refuse_unsupported("version", AZURE_POSTGRESQL, "ParameterOutOfRange: version {value} is retired."),
+            ),
             _require_new_server,
             _require_geo_key,
             refuse_when(_has_weak_password, "The password does not meet the complexity requirements."),
@@ -366,6 +374,7 @@ MODELS = (
             ),
         ),
         state_rules=(_check_delegated_subnet, _check_dns_zone),
+        notes=(note_support("version", AZURE_POSTGRESQL, "PostgreSQL"),),
     ),
     arm_model(
         "dbforpostgresql:Database",

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from kernel.paths import look_up
 from kernel.values import UNKNOWN
+from rehearsal.simulator.core.circumstances import USUAL, Circumstances
 from rehearsal.simulator.core.naming import NO_HINTS, NamingHints
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 
@@ -51,6 +52,7 @@ class ResourceRequest:
     hints       what the engine says of names that the provider makes
     previous    the resource that an update changes; None for a creation
     drain       the cluster's nodes, which an update may have to drain
+    circumstances  the day, the caller and the kind of account
     """
 
     type: str
@@ -63,6 +65,7 @@ class ResourceRequest:
     hints: NamingHints = NO_HINTS
     previous: Resource | None = None
     drain: NodeDrain = NO_CLUSTER
+    circumstances: Circumstances = USUAL
 
     @property
     def name(self) -> str:

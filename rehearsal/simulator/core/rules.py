@@ -15,7 +15,6 @@ from typing import Any
 
 from kernel.values import UNKNOWN, as_list
 from rehearsal.simulator.core.resource_model import ResourceRequest, Rule
-from rehearsal.simulator.core.transitions import compare_versions
 
 
 def matches(path: str, pattern: str, message: str) -> Rule:
@@ -75,25 +74,6 @@ def note_unlisted(path: str, known: Collection[str], what: str) -> Rule:
     def rule(request: ResourceRequest) -> str | None:
         value = request.get(path)
         return describe_unlisted(what, value, known) if isinstance(value, str) and value not in known else None
-
-    return rule
-
-
-def refuse_older(path: str, oldest: str, message: str) -> Rule:
-    """The version at `path` has a minor version of `oldest` or later: `1.33`, `1.33.2`."""
-
-    def is_offered(value: Any) -> bool:
-        return bool(re.fullmatch(r"\d+\.\d+(\.\d+)?", str(value))) and compare_versions(oldest, value) >= 0
-
-    return _check_value(path, is_offered, message)
-
-
-def note_newer(path: str, newest: str, what: str) -> Rule:
-    """For notes: the version at `path` has a minor version of `newest` or earlier."""
-
-    def rule(request: ResourceRequest) -> str | None:
-        version = request.get(path)
-        return f"{what} {version}" if compare_versions(newest, version) > 0 else None
 
     return rule
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from kernel.paths import Path, format_path, look_up, overlaps
 from kernel.values import UNKNOWN
 from rehearsal.simulator.core import defaults
+from rehearsal.simulator.core.circumstances import USUAL, Circumstances
 from rehearsal.simulator.core.cloud import Cloud
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.naming import NO_HINTS, NamingHints
@@ -42,10 +43,17 @@ class Difference:
 class Simulation:
     """Answers as the provider of one cloud does; raises CloudError where the cloud refuses a request."""
 
-    def __init__(self, cloud: Cloud, state: StateStore, drain: NodeDrain = NO_CLUSTER) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        state: StateStore,
+        drain: NodeDrain = NO_CLUSTER,
+        circumstances: Circumstances = USUAL,
+    ) -> None:
         self._cloud = cloud
         self._state = state
         self._drain = drain
+        self._circumstances = circumstances
         self._account = dict(cloud.account)
 
     @property
@@ -54,7 +62,7 @@ class Simulation:
 
     def with_own_configuration(self) -> Simulation:
         """The same cloud as another instance of its provider sees it, which has a configuration of its own."""
-        return Simulation(self._cloud, self._state, self._drain)
+        return Simulation(self._cloud, self._state, self._drain, self._circumstances)
 
     def configure(self, variables: Mapping[str, Any]) -> None:
         self._account.update(self._cloud.configure(variables))
@@ -188,7 +196,16 @@ class Simulation:
         # What the resource says of itself, such as its region, precedes what the provider was configured with.
         own = {name: inputs.plain[name] for name in model.defaults if isinstance(inputs.plain.get(name), str)}
         account = {name: own.get(name, value) for name, value in self._account.items()}
-        return ResourceRequest(model.type, urn, defaults.hide(inputs.plain), self._state, account, generation, id_)
+        return ResourceRequest(
+            model.type,
+            urn,
+            defaults.hide(inputs.plain),
+            self._state,
+            account,
+            generation,
+            id_,
+            circumstances=self._circumstances,
+        )
 
     def _require_region(self, account: Mapping[str, Any]) -> None:
         """Raise CloudError where the region of a request answers nothing."""

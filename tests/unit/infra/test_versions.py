@@ -11,48 +11,48 @@ from datetime import date, timedelta
 import pytest
 
 from infra.core.settings import Cloud
-from infra.core.settings.versions import CHECKED, KUBERNETES, POSTGRESQL, Calendar
+from infra.core.settings.versions import KUBERNETES, POSTGRESQL, Offer
+from kernel.support_calendars import CHECKED, LONGEST_WITHOUT_CHECK, SupportCalendar
 from tests.support.recording import stack_context
 
-# Kubernetes appears three times a year, so within this time one of the clouds adds or retires a version.
-LONGEST_WITHOUT_CHECK = timedelta(days=90)
-CALENDARS = [calendar for calendars in (KUBERNETES, POSTGRESQL) for calendar in calendars.values()]
+OFFERS = [offer for offers in (KUBERNETES, POSTGRESQL) for offer in offers.values()]
 
 
-def find_stale(calendar: Calendar, today: date) -> list[str]:
-    """What has to be looked up before the calendar may be used on that day."""
-    look_up = f"compare infra/core/settings/versions.py with {calendar.source} and set CHECKED to the day of the check"
-    if today > CHECKED + LONGEST_WITHOUT_CHECK:
-        return [f"{calendar.service} was last checked on {CHECKED}: {look_up}"]
+def find_stale(offer: Offer, today: date) -> list[str]:
+    """What has to be looked up before the offer may be used on that day."""
+    calendar = offer.calendar
+    look_up = f"compare kernel/support_calendars.py with {calendar.source} and set CHECKED to the day of the check"
+    if age := calendar.describe_age(today):
+        return [f"{age}: {look_up}"]
     return [
         f"{calendar.service} {version} is offered, but its standard support ends on {calendar.ends[version]}: {look_up}"
-        for version in calendar.list_offered()
-        if version not in calendar.list_offered(today)
+        for version in offer.list_offered()
+        if version not in offer.list_offered(today)
     ]
 
 
-@pytest.mark.parametrize("calendar", CALENDARS, ids=lambda calendar: calendar.service)
-def test_no_calendar_is_stale(calendar: Calendar) -> None:
-    assert find_stale(calendar, date.today()) == []
+@pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer.calendar.service)
+def test_no_calendar_is_stale(offer: Offer) -> None:
+    assert find_stale(offer, date.today()) == []
 
 
-@pytest.mark.parametrize("calendar", CALENDARS, ids=lambda calendar: calendar.service)
-def test_the_default_is_offered(calendar: Calendar) -> None:
-    assert calendar.default in calendar.list_offered()
+@pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer.calendar.service)
+def test_the_default_is_offered(offer: Offer) -> None:
+    assert offer.default in offer.list_offered()
 
 
 def test_a_calendar_is_stale_some_time_after_its_check() -> None:
-    calendar = Calendar("EKS", {"1.1": date.max}, "1.1", "https://example.com")
-    assert find_stale(calendar, CHECKED + LONGEST_WITHOUT_CHECK) == []
-    (message,) = find_stale(calendar, CHECKED + LONGEST_WITHOUT_CHECK + timedelta(days=1))
-    assert message.startswith(f"EKS was last checked on {CHECKED}: compare")
-    assert "https://example.com" in message
+    offer = Offer(SupportCalendar("EKS", {"1.1": date.max}, "https://example.com"), "1.1")
+    assert find_stale(offer, CHECKED + LONGEST_WITHOUT_CHECK) == []
+    (message,) = find_stale(offer, CHECKED + LONGEST_WITHOUT_CHECK + timedelta(days=1))
+    assert message.startswith("EKS's calendar of versions was last compared with https://example.com on")
+    assert f"{CHECKED}: compare kernel/support_calendars.py" in message
 
 
 def test_a_calendar_is_stale_when_a_version_that_it_offers_ends() -> None:
-    calendar = Calendar("EKS", {"1.1": CHECKED + timedelta(days=31)}, "1.1", "https://example.com")
-    assert find_stale(calendar, CHECKED + timedelta(days=1)) == []
-    (message,) = find_stale(calendar, CHECKED + timedelta(days=2))
+    offer = Offer(SupportCalendar("EKS", {"1.1": CHECKED + timedelta(days=31)}, "https://example.com"), "1.1")
+    assert find_stale(offer, CHECKED + timedelta(days=1)) == []
+    (message,) = find_stale(offer, CHECKED + timedelta(days=2))
     assert "EKS 1.1 is offered, but its standard support ends on" in message
 
 

@@ -1,0 +1,80 @@
+"""Support calendars of what the clouds manage: dated data, with sources and the day of the check.
+
+The program offers versions by them, and the simulated clouds refuse versions by them, on the day that a rehearsal is
+given. No other module states them. A test fails when they are stale, and says what to look up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+CHECKED = date(2026, 11, 28)
+# Kubernetes appears three times a year, so within this time one of the clouds adds or retires a version.
+LONGEST_WITHOUT_CHECK = timedelta(days=90)
+
+
+@dataclass(frozen=True)
+class SupportCalendar:
+    """The support calendar of a managed service.
+
+    ends      last day of standard support, by version, oldest version first
+    source    URL of the calendar
+    extended  how long support at extra cost follows standard support, for whoever asks for it; None: unknown
+    has_gaps  whether it lacks versions that the service supports: those that no stack uses
+    """
+
+    service: str
+    ends: Mapping[str, date]
+    source: str
+    extended: timedelta | None = None
+    has_gaps: bool = False
+
+    def describe_age(self, today: date) -> str:
+        """Why the calendar may not be used on a day without a new look at its source; empty where it may."""
+        if today <= CHECKED + LONGEST_WITHOUT_CHECK:
+            return ""
+        return f"{self.service}'s calendar of versions was last compared with {self.source} on {CHECKED}"
+
+
+AKS = SupportCalendar(
+    "AKS",
+    # Ends on the last day of the month that the calendar names. The calendar, dated 2026-08-05, announces 1.37 for
+    # October 2026; `az aks get-versions --location <location>` tells whether a region has it.
+    {
+        "1.32": date(2026, 3, 31),
+        "1.33": date(2026, 7, 31),
+        "1.34": date(2026, 11, 30),
+        "1.35": date(2027, 3, 31),
+        "1.36": date(2027, 6, 30),
+        "1.37": date(2027, 10, 31),
+    },
+    "https://learn.microsoft.com/azure/aks/supported-kubernetes-versions",
+)
+EKS = SupportCalendar(
+    "EKS",
+    {
+        "1.32": date(2026, 3, 23),
+        "1.33": date(2026, 7, 29),
+        "1.34": date(2026, 12, 2),
+        "1.35": date(2027, 3, 27),
+        "1.36": date(2027, 8, 2),
+    },
+    "https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html",
+    timedelta(days=365),
+)
+# Major versions of PostgreSQL; the clouds choose and update the minor version.
+AZURE_POSTGRESQL = SupportCalendar(
+    "Azure Database for PostgreSQL",
+    {"16": date(2028, 11, 9)},
+    "https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-version-policy",
+    has_gaps=True,
+)
+RDS_POSTGRESQL = SupportCalendar(
+    "RDS for PostgreSQL",
+    {"16": date(2029, 2, 28)},
+    "https://docs.aws.amazon.com/AmazonRDS/latest/PostgreSQLReleaseNotes/postgresql-release-calendar.html",
+    timedelta(days=3 * 365),
+    has_gaps=True,
+)
