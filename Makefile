@@ -52,11 +52,14 @@ $(READY): requirements.txt
 new-stack: $(READY) ## Write the settings of a new stack, which a terminal is asked for unless given: STACK= CLOUD= ...
 	@exec $(PYTHON) -m deploy.new_stack $(foreach name,$(NEW_STACK_ARGUMENTS),$(if $(findstring command,$(origin $(name))),$(name)=$(call quote,$(value $(name)))))
 
+# Circumstances of a rehearsal. Only the day may come from the environment too, where the other names are common.
+SCENE = $(if $(TODAY),--today "$(TODAY)") $(call OPTION,CALLER,--caller) $(call OPTION,ACCOUNT,--account)
+
 rehearse: $(READY) ## Bring STACK up on simulated clouds; with STRICT=1, a chart that cannot be rendered is an error
-	@exec $(PYTHON) -m rehearsal up $(QUOTED_STACK) --port $(PORT) $(if $(STRICT),--strict) $(if $(CONFIRM),--confirm "$(CONFIRM)")
+	@exec $(PYTHON) -m rehearsal up $(QUOTED_STACK) --port $(PORT) $(if $(STRICT),--strict) $(if $(CONFIRM),--confirm "$(CONFIRM)") $(SCENE)
 
 rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
-	@exec $(PYTHON) -m rehearsal destroy $(QUOTED_STACK) --port $(PORT)
+	@exec $(PYTHON) -m rehearsal destroy $(QUOTED_STACK) --port $(PORT) $(SCENE)
 
 rehearse-reset: $(READY) ## Discard the rehearsal of STACK: its simulated resources and its state
 	@exec $(PYTHON) -m rehearsal reset $(QUOTED_STACK)
@@ -74,7 +77,7 @@ lifecycle: $(READY) $(LIFECYCLE_READY) ## Train, promote, serve, roll out and ro
 	@exec $(PYTHON) -m rehearsal lifecycle $(QUOTED_STACK) --port $(PORT)
 
 shell: $(READY) ## Open a shell in which `pulumi` acts on the rehearsed STACK
-	@exec $(PYTHON) -m rehearsal shell $(QUOTED_STACK) --port $(PORT)
+	@exec $(PYTHON) -m rehearsal shell $(QUOTED_STACK) --port $(PORT) $(SCENE)
 
 env: $(READY) ## Serve the simulated clouds in the background; eval "$$(make -s env)" to use them
 	@exec $(PYTHON) -m rehearsal env $(QUOTED_STACK) --port $(PORT)

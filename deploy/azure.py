@@ -171,12 +171,17 @@ def _check_kubelogin(program: str, settings: Settings, programs: Programs, *, is
     )
 
 
+def list_namespaces() -> list[str]:
+    """The resource providers that a subscription has to have registered."""
+    return sorted({*NAMESPACES.values(), _ADDON_NAMESPACE})
+
+
 def _check_providers(manager: ResourceManager, settings: Settings) -> Iterator[Finding]:  # noqa: ARG001
     answer = manager.get("/providers", "2021-04-01", **{"$select": "namespace,registrationState"})
     registered = {
         provider["namespace"].lower() for provider in answer["value"] if provider["registrationState"] == "Registered"
     }
-    wanted = sorted({*NAMESPACES.values(), _ADDON_NAMESPACE})
+    wanted = list_namespaces()
     absent = [namespace for namespace in wanted if namespace.lower() not in registered]
     if absent:
         commands = "; ".join(f"az provider register --wait --namespace {namespace}" for namespace in absent)

@@ -13,6 +13,7 @@ from rehearsal.console import UserError, info
 from rehearsal.interrupts import interrupt_on_termination
 from rehearsal.machine_faults import describe_os_error
 from rehearsal.process_environment import configure_process
+from rehearsal.scene import ACCOUNTS, CALLERS
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "up": stack_rehearsal.up,
@@ -37,6 +38,9 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="`up` fails where a chart could not be rendered")
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text", help="of an estimate")
     parser.add_argument("--diff", default="", help="another stack, or a commit, that `cost` compares with")
+    parser.add_argument("--today", default="", help="the day in the clouds, as 2027-06-01; the present one if empty")
+    parser.add_argument("--caller", default="", help=f"who deploys, and from where: {', '.join(CALLERS)}")
+    parser.add_argument("--account", default="", help=f"what the account has seen before: {', '.join(ACCOUNTS)}")
     add_confirm_option(parser)
     arguments = parser.parse_args()
     os.umask(os.umask(0) & ~0o700)  # a umask that takes a user's own rights makes files that nobody can use

@@ -18,13 +18,14 @@ from rehearsal.interrupts import interrupts_left_to_child
 from rehearsal.polling import wait_until
 from rehearsal.preparation import preparing
 from rehearsal.scenarios import model_lifecycle
+from rehearsal.scene import Scene
 from rehearsal.session import Rehearsal
 from rehearsal.toolchain import ROOT
 
 
 def destroy(arguments: Namespace) -> int:
     """Destroy the rehearsed stack. Raises UserError when it has never been up."""
-    rehearsal = Rehearsal(arguments.stack)
+    rehearsal = Rehearsal(arguments.stack, scene=Scene.parse(arguments))
     stack = rehearsal.stack
     if not rehearsal.backend.exists():
         raise UserError(f"There is no rehearsal of {stack} to destroy. {_how_to_begin(stack)}")
@@ -80,7 +81,7 @@ def _how_to_begin(stack: str) -> str:
 
 def shell(arguments: Namespace) -> int:
     """A shell in which plain `pulumi`, and `kubectl` and `helm` if they are there, work on the rehearsal."""
-    rehearsal = Rehearsal(arguments.stack)
+    rehearsal = Rehearsal(arguments.stack, scene=Scene.parse(arguments))
     with rehearsal.running(arguments.port) as running:
         info(f"`pulumi` now works on a rehearsal of {rehearsal.stack}; the clouds are simulated. Leave with `exit`.")
         if running.cluster:

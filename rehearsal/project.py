@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -46,11 +46,14 @@ class Project:
     changes        entry point that compares settings with those of the last deployment; empty: they are not compared
     causes         entry point that finds settings which may be the cause of a refusal; empty: none are named
     cost           entry point that says budget and assumptions for estimates of cost; empty: there is neither
+    registered     entry point that lists the resource providers of a prepared Azure subscription; empty: all are
     policy_pack    folder of the policy pack; None: no policies
     charts         YAML file with version, repository and digest of each Helm chart, by name; None: no charts are pinned
     lifecycle      Python package whose model lifecycle can be rehearsed; None: there is none
     gitops         folder that a GitOps repository of the platform starts with; None: there is none
     gitops_url     path of the setting with the repository's URL, `section.name`; empty: there is none
+    callers        paths of the settings, `section.name`, that let people in: `public` and `private` address blocks from
+                   which the Kubernetes API is reached, and `admins`, roles or groups that administer the cluster
     given_secrets  names of secrets, or ends of them, that people put into the cloud's store before a deployment
     """
 
@@ -61,12 +64,14 @@ class Project:
     changes: str = ""
     causes: str = ""
     cost: str = ""
+    registered: str = ""
     policy_pack: Path | None = None
     charts: Path | None = None
     lifecycle: Path | None = None
     gitops: Path | None = None
     gitops_url: str = ""
     given_secrets: Sequence[str] = ()
+    callers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rehearsals(self) -> Path:
@@ -117,6 +122,11 @@ class Project:
         """The project's budget and assumptions. Raises UserError when the entry point does not exist."""
         return cast("CostSettings | None", self._load_entry_point("cost", self.cost))
 
+    def registered_providers(self) -> Collection[str] | None:
+        """The resource providers of a prepared subscription; None where the project does not say."""
+        function = cast("Callable[[], Collection[str]] | None", self._load_entry_point("registered", self.registered))
+        return function() if function else None
+
     def _load_entry_point(self, key: str, entry_point: str) -> object:
         if not entry_point:
             return None
@@ -133,11 +143,12 @@ def load(root: Path) -> Project:
     """The project in a folder. Raises UserError with what is wrong in its description."""
     description = _mapping(root / DESCRIPTION)
     folders = {"stacks", "policy_pack", "charts", "lifecycle", "gitops"}
-    texts = {"settings", "changes", "causes", "cost", "gitops_url"}
+    texts = {"settings", "changes", "causes", "cost", "registered", "gitops_url"}
     lists = {"given_secrets"}
-    unknown = set(description) - folders - texts - lists
+    mappings = {"callers"}
+    unknown = set(description) - folders - texts - lists - mappings
     if unknown:
-        known = ", ".join(sorted(folders | texts | lists))
+        known = ", ".join(sorted(folders | texts | lists | mappings))
         raise UserError(f"{root / DESCRIPTION}: '{min(unknown)}' is not a key; remove it. The keys are {known}.")
     paths = {key: root / str(description[key]) for key in folders if key in description}
     for key, path in paths.items():
@@ -156,10 +167,20 @@ def load(root: Path) -> Project:
         changes=values["changes"],
         causes=values["causes"],
         cost=values["cost"],
+        registered=values["registered"],
         gitops_url=values["gitops_url"],
+        callers=_read_callers(root, description.get("callers", {})),
         given_secrets=tuple(map(str, description.get("given_secrets", ()))),
         **{"stacks": root, **paths},
     )
+
+
+def _read_callers(root: Path, value: Any) -> Mapping[str, str]:
+    keys = ("public", "private", "admins")
+    if not isinstance(value, Mapping) or not set(value) <= set(keys):
+        rule = f"Map some of {', '.join(keys)} to settings."
+        raise UserError(f"{root / DESCRIPTION}: callers = {value!r} is wrong. {rule}")
+    return {str(key): str(path) for key, path in value.items()}
 
 
 @cache

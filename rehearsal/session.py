@@ -38,7 +38,11 @@ from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.kubernetes.control_plane import programs
 from rehearsal.preparation import Preparation, preparing
 from rehearsal.project import Project
+from rehearsal.scene import USUAL_SCENE, Scene
 from rehearsal.shell import ShellStart, prepare_shell
+from rehearsal.simulator.clouds import describe_doors
+from rehearsal.simulator.core.circumstances import Circumstances
+from rehearsal.simulator.core.node_drain import NO_CLUSTER
 from rehearsal.simulator.core.state_store import DamagedStateError, StateStore
 from rehearsal.simulator.server import serve_clouds
 from rehearsal.toolchain import CACHE, REHEARSAL_MARK, ROOT, search_path
@@ -68,11 +72,13 @@ class Rehearsal:
     """The rehearsal of one stack. Its folder may be removed at any time: it holds nothing real.
 
     purpose  tells apart several rehearsals of a stack, each with a folder of its own
+    scene    when, by whom and in what kind of account
     """
 
     stack: str
     purpose: str = ""
     project: Project = field(default_factory=lambda: project.current())
+    scene: Scene = USUAL_SCENE
 
     def __post_init__(self) -> None:
         if self.stack not in self.project.stack_names:
@@ -137,8 +143,11 @@ class Rehearsal:
             state = stack.enter_context(self._open_state())
             simulated = nullcontext() if reason else self._run_cluster(state, controllers)
             simulated_cluster = stack.enter_context(simulated)
-            of_cluster = (simulated_cluster.provider, simulated_cluster.drain) if simulated_cluster else ()
-            providers = stack.enter_context(serve_clouds(state, port, *of_cluster))
+            provider, drain = (
+                (simulated_cluster.provider, simulated_cluster.drain) if simulated_cluster else (None, NO_CLUSTER)
+            )
+            served = serve_clouds(state, port, provider, drain, self.resolve_circumstances())
+            providers = stack.enter_context(served)
             kubeconfig = str(simulated_cluster.plane.kubeconfig) if simulated_cluster else ""
             variables = stack.enter_context(self._environment(engine, providers, kubeconfig))
             repository = self._serve_repository(simulated_cluster) if simulated_cluster else None
@@ -153,7 +162,7 @@ class Rehearsal:
         engine = preparation.engine()
         with (
             self._open_state() as state,
-            serve_clouds(state, port) as providers,
+            serve_clouds(state, port, circumstances=self.resolve_circumstances()) as providers,
             self._environment(engine, providers, "") as variables,
         ):
             yield variables
@@ -181,6 +190,17 @@ class Rehearsal:
             return self.workspace.stack_copy(self.stack).settings_in_force()
         except DocumentError as error:
             raise UserError(str(error)) from None
+
+    def resolve_circumstances(self) -> Circumstances:
+        """In which circumstances it takes place. Raises UserError when the settings cannot be read."""
+        return self.scene.resolve(self.project, self.settings_in_force().config)
+
+    def find_closed_doors(self) -> list[str]:
+        """What the caller does not get to of what stands in the clouds, a line each."""
+        caller = self.resolve_circumstances().caller
+        with closing(StateStore(self.files.state)) as state:
+            doors = [door for door in describe_doors(state, caller) if door.refusal]
+        return [f"{door.service:15} {door.resource}: {door.refusal}" for door in doors]
 
     def placeholders(self) -> list[str]:
         """Settings that are encrypted in the stack's file, and for which the rehearsal has placeholders."""

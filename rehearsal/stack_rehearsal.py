@@ -20,6 +20,7 @@ from rehearsal.helm.chart_policies import ChartEvaluation
 from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.outcome import Outcome
 from rehearsal.preparation import Preparation, preparing
+from rehearsal.scene import Scene
 from rehearsal.session import Rehearsal
 from rehearsal.simulator.clouds import find_unmodelled
 from rehearsal.simulator.core.simulation import HOW_TO_ADD
@@ -37,7 +38,7 @@ def up(arguments: Namespace) -> int:
 
     Where programs have to be built first, the first preview runs as soon as the engine is there.
     """
-    rehearsal = Rehearsal(arguments.stack)
+    rehearsal = Rehearsal(arguments.stack, scene=Scene.parse(arguments))
     has_controls = rehearsal.project.policy_pack is not None
     _check_settings(rehearsal)
     exceptions = _load_exceptions() if has_controls else []
@@ -49,6 +50,8 @@ def up(arguments: Namespace) -> int:
         preparation.engine()
         info(f"Rehearsing {rehearsal.stack}: real engine, real program, real policies; the clouds are simulated.")
         _report_settings(rehearsal)
+        if unusual := rehearsal.scene.describe():
+            info(f"Circumstances of this rehearsal: {unusual}.")
         if rehearsal.is_new() and not preparation.is_complete():
             with progress_hidden(), rehearsal.previewing(preparation, arguments.port) as environment:
                 code = _run_step(rehearsal, steps.pop(0), environment, changes)
@@ -78,7 +81,19 @@ def up(arguments: Namespace) -> int:
     }
     failures = [place for place, found in problems.items() if found]
     placeholders = rehearsal.placeholders()
-    text = summary.render(rehearsal.stack, state, events, charts, exceptions, report, failures, placeholders, estimate)
+    text = summary.render(
+        rehearsal.stack,
+        state,
+        events,
+        charts,
+        exceptions,
+        report,
+        failures,
+        placeholders,
+        estimate,
+        circumstances=rehearsal.resolve_circumstances(),
+        closed_doors=rehearsal.find_closed_doors(),
+    )
     print(text, flush=True)
     _report_problems(charts, problems.values())
     return conclude(failures, "the reasons are above")

@@ -15,7 +15,8 @@ from policies import ReviewedException
 from rehearsal.estimation import StackEstimate
 from rehearsal.helm.chart_policies import ChartEvaluation, Violation
 from rehearsal.kubernetes.cluster import ClusterReport
-from rehearsal.simulator.clouds import list_notes
+from rehearsal.simulator.clouds import list_notes, list_old_calendars
+from rehearsal.simulator.core.circumstances import USUAL, Circumstances
 from rehearsal.simulator.core.values import SIGNATURE
 
 _WIDTH = 100
@@ -47,6 +48,8 @@ def render(
     failures: Sequence[str],
     placeholders: Sequence[str],
     estimate: StackEstimate | None,
+    circumstances: Circumstances = USUAL,
+    closed_doors: Sequence[str] = (),
 ) -> str:
     """The whole summary.
 
@@ -58,6 +61,8 @@ def render(
     failures      where the rehearsal failed; none if it passed
     placeholders  settings whose encrypted values only the real stack can read
     estimate      what the stack costs, and how long a deployment takes; None where the project has no settings of cost
+    circumstances  in which the rehearsal took place
+    closed_doors   services that the caller does not get to, and why
     """
     resources = json.loads(state)["deployment"].get("resources", [])
     declared = [item for item in resources if item.get("custom") and not item["type"].startswith("pulumi:")]
@@ -74,7 +79,8 @@ def render(
         "Estimates": estimate.summary_lines() if estimate else ["none"],
         "Outputs": _outputs(resources),
         "Second preview": [_second_preview(logs["second preview"])],
-        "Not checked": list_notes(declared) or ["none"],
+        "Closed to the caller": list(closed_doors) or ["nothing"],
+        "Not checked": [*list_old_calendars(circumstances.today), *list_notes(declared, circumstances)] or ["none"],
         "Simulated": [
             _SIMULATED if cluster else _OFFLINE,
             *(f"{'placeholder':15} {key}: encrypted in the stack's file" for key in placeholders),

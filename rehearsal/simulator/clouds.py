@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
+from kernel.support_calendars import AKS, AZURE_POSTGRESQL, EKS, RDS_POSTGRESQL
 from rehearsal.simulator import offline_kubernetes, random_provider, time_provider
+from rehearsal.simulator.aws import access as aws_access
 from rehearsal.simulator.aws import cloud as aws
+from rehearsal.simulator.azure import access as azure_access
 from rehearsal.simulator.azure import cloud as azure
-from rehearsal.simulator.core.circumstances import USUAL, Circumstances
+from rehearsal.simulator.core.access import Door
+from rehearsal.simulator.core.circumstances import USUAL, Caller, Circumstances
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
-from rehearsal.simulator.core.resource_model import ResourceRequest
+from rehearsal.simulator.core.resource_model import ResourceRequest, StateReader
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
 
@@ -41,6 +46,24 @@ def list_notes(resources: Iterable[Mapping[str, Any]], circumstances: Circumstan
         request = ResourceRequest(type_, urn, inputs, state, cloud.account, circumstances=circumstances)
         lines += [f"{request.name}: {note}" for note in (rule(request) for rule in model.notes) if note]
     return lines
+
+
+def list_old_calendars(today: date) -> list[str]:
+    """Support calendars that were compared with their source too long before that day to be complete on it."""
+    ages = (calendar.describe_age(today) for calendar in (AKS, EKS, AZURE_POSTGRESQL, RDS_POSTGRESQL))
+    return [f"{age}, too long before {today} to have all versions of that day" for age in ages if age]
+
+
+def describe_doors(state: StateReader, caller: Caller) -> Iterator[Door]:
+    """What of the clouds has a way in of its own, as the caller finds it."""
+    yield from aws_access.describe_doors(state, caller)
+    yield from azure_access.describe_doors(state, caller)
+
+
+def find_cluster_refusal(state: StateReader, caller: Caller) -> str:
+    """Why the caller does not get to the stack's cluster; empty where it does, or there is none."""
+    doors = describe_doors(state, caller)
+    return next((door.refusal for door in doors if door.service == "Kubernetes API" and door.refusal), "")
 
 
 def create_simulations(

@@ -10,7 +10,9 @@ import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from rehearsal.console import UserError
-from rehearsal.simulator.clouds import create_simulations
+from rehearsal.simulator.clouds import create_simulations, find_cluster_refusal
+from rehearsal.simulator.cluster_gate import ClusterGate
+from rehearsal.simulator.core.circumstances import USUAL, Circumstances
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 from rehearsal.simulator.core.provider import Provider
 from rehearsal.simulator.core.state_store import StateStore
@@ -28,7 +30,11 @@ _OPTIONS = [
 
 @contextmanager
 def serve_clouds(
-    state: StateStore, port: int = 0, kubernetes: Servicer | None = None, drain: NodeDrain = NO_CLUSTER
+    state: StateStore,
+    port: int = 0,
+    kubernetes: Servicer | None = None,
+    drain: NodeDrain = NO_CLUSTER,
+    circumstances: Circumstances = USUAL,
 ) -> Iterator[str]:
     """Serve the clouds of one rehearsal; yields the value of PULUMI_DEBUG_PROVIDERS.
 
@@ -37,10 +43,10 @@ def serve_clouds(
     a port is taken.
     """
     providers: dict[str, Servicer] = {
-        name: Provider(simulation) for name, simulation in create_simulations(state, drain).items()
+        name: Provider(simulation) for name, simulation in create_simulations(state, drain, circumstances).items()
     }
-    if kubernetes is not None:
-        providers["kubernetes"] = kubernetes
+    objects = providers["kubernetes"] if kubernetes is None else kubernetes
+    providers["kubernetes"] = ClusterGate(objects, lambda: find_cluster_refusal(state, circumstances.caller))
     with ExitStack() as servers:
         addresses = []
         for index, (package, provider) in enumerate(providers.items()):

@@ -19,6 +19,7 @@ from infra.core.component import StackContext
 from infra.core.naming import Naming
 from infra.core.settings import Settings
 from rehearsal.simulator.clouds import create_simulations
+from rehearsal.simulator.core.circumstances import USUAL, Circumstances
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import Values
@@ -43,16 +44,16 @@ class Recorder(pulumi.runtime.Mocks):
     A program that runs again with the same recorder updates what stands, as the second deployment of a stack does;
     it fails where that would replace a resource.
 
-    state     what exists in the clouds, which tests may change between two runs
+    state     what exists in the clouds, which tests may change between two runs, or give
     requests  what the engine was asked for, with the resource options, by type and name
     """
 
-    def __init__(self) -> None:
+    def __init__(self, circumstances: Circumstances = USUAL, state: StateStore | None = None) -> None:
         self.resources: list[RecordedResource] = []
-        self.state = StateStore(":memory:")
+        self.state = state or StateStore(":memory:")
         self.requests: dict[tuple[str, str], Any] = {}
         self._standing: dict[str, tuple[str, Values, Values]] = {}
-        self.simulations = create_simulations(self.state)
+        self.simulations = create_simulations(self.state, circumstances=circumstances)
 
     def of_type(self, type_: str) -> list[RecordedResource]:
         """The resources with this type token."""

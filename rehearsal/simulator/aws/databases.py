@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from kernel.support_calendars import RDS_POSTGRESQL
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.naming import auto_named
+from rehearsal.simulator.aws.remains import FINAL_SNAPSHOT
 from rehearsal.simulator.aws.rules import arn_template, get_availability_zones, get_name
 from rehearsal.simulator.core.calendar import note_support, refuse_unsupported
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
@@ -289,6 +290,7 @@ MODELS = (
             "status": lambda _: "available",
         },
         required=("instanceClass",),
+        tombstone=FINAL_SNAPSHOT,
         defaults=auto_named("identifier", separator="", prefix_path="identifierPrefix"),
         replace_on_changes=(
             "identifier",

@@ -8,7 +8,7 @@ from typing import Any
 
 from rehearsal.simulator.aws.cluster import CLUSTER, NODE_GROUP
 from rehearsal.simulator.aws.network import get_zone_id, list_zone_names
-from rehearsal.simulator.aws.rules import CALLER
+from rehearsal.simulator.aws.rules import get_caller_role
 from rehearsal.simulator.aws.telemetry import LOG_GROUP
 from rehearsal.simulator.core.cloud import ProviderFunction
 from rehearsal.simulator.core.errors import CloudError
@@ -25,13 +25,14 @@ _IMAGE_RELEASE = re.compile(
 )
 
 
-def _get_caller_identity(arguments: Arguments, state: StateReader, account: Account) -> Mapping[str, Any]:  # noqa: ARG001 the same for every caller
-    number = account["account"]
+def _get_caller_identity(arguments: Arguments, state: StateReader, account: Account) -> Mapping[str, Any]:  # noqa: ARG001 of the caller, whatever exists
+    arn = get_caller_role(account)
+    number, role = arn.split(":")[4], arn.rpartition("/")[2]
     return {
-        "accountId": number,
-        "arn": f"arn:aws:sts::{number}:assumed-role/{CALLER}/{CALLER}",
-        "id": number,
-        "userId": f"AROAEXAMPLE:{CALLER}",
+        "accountId": account["account"],
+        "arn": f"arn:aws:sts::{number}:assumed-role/{role}/{role}",
+        "id": account["account"],
+        "userId": f"AROAEXAMPLE:{role}",
     }
 
 

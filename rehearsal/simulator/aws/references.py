@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rehearsal.simulator.aws.rules import get_caller_role
+from rehearsal.simulator.aws.rules import is_callers_role
 from rehearsal.simulator.core.resource_model import ResourceRequest
 
 # EC2's error, by the prefix of the ID.
@@ -53,7 +53,7 @@ def _find_missing_arn(request: ResourceRequest, value: str) -> str | None:
     base = re.sub(r"(:\*|/\*?)$", "", value)
     if service == "s3":
         base = base.split("/", 1)[0]
-    if base == get_caller_role(request.account):
+    if is_callers_role(request.account, base):
         return None
     if "*" in base or request.state.find(base) is not None:
         return None

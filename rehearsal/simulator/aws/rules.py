@@ -6,14 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from kernel.iam import PrincipalKind, allows, statements
+from rehearsal.simulator.core.circumstances import Person
 from rehearsal.simulator.core.resource_model import Resource, ResourceRequest, Rule
 
-CALLER = "rehearsal"  # the role that deploys, which exists before the stack does
+# Roles that exist before the stack does, by who deploys.
+CALLER_ROLES = {Person.DEPLOYER: "rehearsal", Person.PIPELINE: "pipeline", Person.COLLEAGUE: "colleague"}
 
 
 def get_caller_role(account: Mapping[str, str]) -> str:
-    """The ARN of the role that deploys."""
-    return f"arn:aws:iam::{account['account']}:role/{CALLER}"
+    """The ARN of the role that deploys: one that people gave access to, or the caller's own."""
+    own = CALLER_ROLES[Person(account.get("caller", Person.DEPLOYER))]
+    return account.get("principal") or f"arn:aws:iam::{account['account']}:role/{own}"
+
+
+def is_callers_role(account: Mapping[str, str], arn: str) -> bool:
+    """Whether a role exists outside of the stack, for somebody who deploys it."""
+    own = (f"arn:aws:iam::{account['account']}:role/{name}" for name in CALLER_ROLES.values())
+    return arn in (*own, get_caller_role(account))
 
 
 def get_name(request: ResourceRequest) -> str:

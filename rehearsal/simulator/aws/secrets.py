@@ -5,7 +5,9 @@ from __future__ import annotations
 from kernel.iam import allows, statements
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.naming import auto_named
+from rehearsal.simulator.aws.remains import SECRET
 from rehearsal.simulator.aws.rules import arn_template, get_name
+from rehearsal.simulator.core.remains import is_account_used
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import in_range, matches, one_of, parse_json, require_json, require_unique
 from rehearsal.simulator.core.transitions import get_change
@@ -27,10 +29,11 @@ def _check_key_administrator(request: ResourceRequest) -> str | None:
 
 
 def _require_principals(request: ResourceRequest) -> str | None:
-    """Roles of the policy exist. The account is a new one, in which no service has created its service-linked role."""
+    """Roles of the policy exist; in a fresh account no service has created its service-linked role yet."""
     for statement in statements(request.get("policy")):
         for principal in statement.principals("AWS"):
-            is_accepted = principal == "*" or principal.endswith(":root")
+            is_service_role = is_account_used(request) and ":role/aws-service-role/" in principal
+            is_accepted = principal == "*" or principal.endswith(":root") or is_service_role
             if not is_accepted and request.state.find(principal) is None:
                 return (
                     "MalformedPolicyDocumentException: Policy contains a statement with one or more invalid principals."
@@ -109,6 +112,7 @@ MODELS = (
         ),
         name_path="name",
         outputs={"arn": "{id}"},
+        tombstone=SECRET,
         defaults=auto_named(),
         replace_on_changes=("name",),
         transitions=UNRESTRICTED,

@@ -7,6 +7,7 @@ from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, get_name, key_allows, require_trust
 from rehearsal.simulator.aws.storage import BUCKET, BUCKET_POLICY
+from rehearsal.simulator.core.remains import ByProduct, is_account_used
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import matches, one_of, refuse_when, require_existing, require_unique
 
@@ -70,6 +71,16 @@ def _check_trail_logs(request: ResourceRequest) -> str | None:
     return None
 
 
+# EKS and RDS write the last logs of what was deleted after its log group went, and create one for them then.
+# Source: https://github.com/terraform-aws-modules/terraform-aws-eks/issues/2763
+_LATE_LOGS = ByProduct(
+    LOG_GROUP,
+    get_name,
+    lambda request: {"name": get_name(request)},
+    {"arn": _build_group_arn},
+    lambda request: is_account_used(request) and get_name(request).startswith(("/aws/eks/", "/aws/rds/")),
+)
+
 MODELS = (
     ResourceModel(
         LOG_GROUP,
@@ -77,6 +88,7 @@ MODELS = (
         outputs={"arn": _build_group_arn},
         defaults=auto_named(),
         replace_on_changes=("name", "logGroupClass"),
+        made_on_deletion=(_LATE_LOGS,),
         transitions=UNRESTRICTED,
         rules=(
             matches(

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from rehearsal.simulator.azure.defaults import auto_named, default_location
+from rehearsal.simulator.core.remains import ByProduct, Tombstone, is_account_used
 from rehearsal.simulator.core.resource_model import (
     Resource,
     ResourceModel,
@@ -16,7 +17,8 @@ from rehearsal.simulator.core.resource_model import (
     Transition,
 )
 
-# Azure creates this group, and a network watcher in it, in every subscription that has a virtual network.
+# Azure creates this group, and a network watcher in it, for the first virtual network of a subscription in a location.
+# Source: https://learn.microsoft.com/azure/network-watcher/network-watcher-create
 WATCHER_GROUP = "NetworkWatcherRG"
 _GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 
@@ -36,6 +38,8 @@ def arm_model(
     state_rules: Collection[Rule] = (),
     delete_rules: Collection[Rule] = (),
     notes: Collection[Rule] = (),
+    tombstone: Tombstone | None = None,
+    made_on_creation: Collection[ByProduct] = (),
 ) -> ResourceModel:
     """The model of a resource type of Azure Resource Manager.
 
@@ -67,9 +71,16 @@ def arm_model(
         transitions=transitions,
         stable_outputs=STABLE_OUTPUTS,
         rules=(*((require_location,) if located else ()), *rules),
-        state_rules=(_require_group, *((_require_parent(kind, parent),) if parent else ()), *state_rules),
+        state_rules=(
+            _require_registration(steps[0]),
+            _require_group,
+            *((_require_parent(kind, parent),) if parent else ()),
+            *state_rules,
+        ),
         delete_rules=delete_rules,
         notes=notes,
+        tombstone=tombstone,
+        made_on_creation=made_on_creation,
     )
 
 
@@ -102,15 +113,33 @@ def require_location(request: ResourceRequest) -> str | None:
     )
 
 
+def _require_registration(namespace: str) -> Rule:
+    """The subscription has the resource provider registered, where it is known what it has been prepared with.
+
+    Source: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-register-resource-provider
+    """
+
+    def rule(request: ResourceRequest) -> str | None:
+        registered = request.circumstances.registered
+        if registered is None or is_account_used(request) or namespace in registered:
+            return None
+        return (
+            f"MissingSubscriptionRegistration: The subscription is not registered to use namespace '{namespace}'. See "
+            "https://aka.ms/rps-not-found for how to register subscriptions."
+        )
+
+    return rule
+
+
 def _require_group(request: ResourceRequest) -> str | None:
-    if request.get("resourceGroupName") == WATCHER_GROUP or request.state.find(request.fill(_GROUP)):
+    if request.state.find(request.fill(_GROUP)):
         return None
     return request.fill("ResourceGroupNotFound: Resource group '{resourceGroupName}' could not be found.")
 
 
 def _require_parent(kind: str, parent: str) -> Rule:
     def rule(request: ResourceRequest) -> str | None:
-        if request.get("resourceGroupName") == WATCHER_GROUP or find_in_group(request, parent):
+        if find_in_group(request, parent):
             return None
         return (
             f"ParentResourceNotFound: Failed to perform 'write' on resource(s) of type '{kind.partition('/')[2]}', "

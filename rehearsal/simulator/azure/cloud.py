@@ -22,6 +22,7 @@ from rehearsal.simulator.azure import (
     telemetry,
     training,
 )
+from rehearsal.simulator.core.circumstances import Person
 from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, StateReader
@@ -55,7 +56,8 @@ def _get_client_config(
     state: StateReader,  # noqa: ARG001 it depends on nothing that exists
     account: Mapping[str, str],
 ) -> Mapping[str, Any]:
-    return {key: account[key] for key in ("clientId", "objectId", "subscriptionId", "tenantId")}
+    known = {key: account[key] for key in ("clientId", "subscriptionId", "tenantId")}
+    return {**known, "objectId": identity.get_object_id(account)}
 
 
 class _Azure:
@@ -65,7 +67,7 @@ class _Azure:
         "subscriptionId": "00000000-0000-4000-8000-000000000001",
         "tenantId": "00000000-0000-4000-8000-000000000002",
         "clientId": "00000000-0000-4000-8000-000000000003",
-        "objectId": "00000000-0000-4000-8000-000000000004",
+        "objectId": identity.OBJECT_IDS[Person.DEPLOYER],
     }
     functions: Mapping[str, ProviderFunction] = {
         "azure-native:authorization:getClientConfig": _get_client_config,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from rehearsal.simulator.azure.arm import STABLE_OUTPUTS, arm_model, get_location, require_location
 from rehearsal.simulator.azure.defaults import auto_named, default_location
+from rehearsal.simulator.core.circumstances import Person
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest, Rule, StateReader
 from rehearsal.simulator.core.rules import matches, refuse_when
 from rehearsal.simulator.core.transitions import refuse_change
@@ -35,7 +36,14 @@ ROLES: Mapping[str, str] = {
 }
 
 
+# Of whoever deploys. Obviously artificial, so that nobody takes them for real ones.
+OBJECT_IDS = {person: f"00000000-0000-4000-8000-00000000000{4 + number}" for number, person in enumerate(Person)}
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def get_object_id(account: Mapping[str, str]) -> str:
+    """Of the identity that deploys, in the directory."""
+    return OBJECT_IDS[Person(account["caller"])]
 
 
 def has_role(state: StateReader, principal: str, role: str, target: str) -> bool:
@@ -60,7 +68,7 @@ def require_principal(path: str, type_path: str = "") -> Rule:
             return None
         principal = request.get(path)
         principals = [identity.outputs["principalId"] for identity in request.state.all(IDENTITY)]
-        if principal in (*principals, request.account["objectId"]):
+        if principal in (*principals, get_object_id(request.account)):
             return None
         return request.fill(f"PrincipalNotFound: Principal {principal} does not exist in the directory {{tenantId}}.")
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from kernel.paths import look_up
 from kernel.values import UNKNOWN
-from rehearsal.simulator.azure.arm import arm_model, find_in_group
+from rehearsal.simulator.azure.arm import WATCHER_GROUP, arm_model, find_in_group, get_location
+from rehearsal.simulator.core.remains import ByProduct
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, Resource, ResourceRequest, Rule, Transition
 from rehearsal.simulator.core.rules import in_range, list_objects, matches, parse_cidr, refuse_when, require_any
 from rehearsal.simulator.core.transitions import get_change, refuse_change
@@ -197,12 +198,28 @@ def _targets_security_group(request: ResourceRequest) -> bool:
     return "/networksecuritygroups/" in str(request.get("targetResourceId")).lower()
 
 
+_WATCHER_GROUP_ID = f"/subscriptions/{{subscriptionId}}/resourceGroups/{WATCHER_GROUP}"
+_WATCHERS = (
+    ByProduct(
+        "azure-native:resources:ResourceGroup", _WATCHER_GROUP_ID, lambda _: {"resourceGroupName": WATCHER_GROUP}
+    ),
+    ByProduct(
+        "azure-native:network:NetworkWatcher",
+        lambda request: (
+            f"{request.fill(_WATCHER_GROUP_ID)}/providers/Microsoft.Network/networkWatchers/"
+            f"NetworkWatcher_{get_location(request)}"
+        ),
+        lambda request: {"resourceGroupName": WATCHER_GROUP, "location": get_location(request)},
+    ),
+)
+
 MODELS = (
     arm_model(
         "network:VirtualNetwork",
         _VNET,
         located=True,
         outputs={"resourceGuid": "{uuid}", "provisioningState": "Succeeded"},
+        made_on_creation=_WATCHERS,
         transitions=(_require_space_of_subnets,),
         rules=(
             require_any(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from rehearsal.simulator.azure.arm import WATCHER_GROUP
 from rehearsal.simulator.azure.network import PEERING
 from rehearsal.simulator.core.resource_model import ResourceRequest
 
@@ -31,10 +30,7 @@ def find_missing_reference(request: ResourceRequest, value: str) -> str | None:
         return f"SubscriptionNotFound: The subscription '{subscription}' could not be found."
     if value.count("/") == 2:
         return None  # the subscription itself
-    if (
-        request.state.find(_DATA_PATH.sub(_name_resource, _IMPLICIT_CHILD.sub("", value)))
-        or f"/{WATCHER_GROUP}/".lower() in value.lower()
-    ):
+    if request.state.find(_DATA_PATH.sub(_name_resource, _IMPLICIT_CHILD.sub("", value))):
         return None
     if request.type.startswith("azure-native:network:"):
         return (

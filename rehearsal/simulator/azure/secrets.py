@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
+from rehearsal.simulator.azure.access import find_vault_refusal
 from rehearsal.simulator.azure.arm import arm_model, find_in_group
+from rehearsal.simulator.core.remains import Tombstone
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
 from rehearsal.simulator.core.rules import in_range, matches, one_of, refuse_when, require_any
 from rehearsal.simulator.core.transitions import refuse_change_when, stays
@@ -36,6 +39,15 @@ def _build_secret_properties(request: ResourceRequest) -> Mapping[str, Any]:
     return {**visible, "secretUri": uri, "secretUriWithVersion": f"{uri}/{request.hex(32)}"}
 
 
+def _require_data_plane(request: ResourceRequest) -> str | None:
+    """The provider deletes keys and secrets by the vault's data plane, unlike all else.
+
+    Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/resources/customresources/custom_keyvault.go
+    """
+    vault = find_in_group(request, _VAULT_PATH)
+    return find_vault_refusal(request.state, vault, request.circumstances.caller) or None if vault else None
+
+
 def _require_premium_vault(request: ResourceRequest) -> str | None:
     vault = find_in_group(request, _VAULT_PATH)
     if vault is None or not str(request.get("properties.kty")).endswith("-HSM"):
@@ -52,6 +64,14 @@ MODELS = (
         located=True,
         outputs={"properties": _build_properties},
         required=("properties.sku.name", "properties.tenantId"),
+        # Purge protection, which this project's vaults have, and on which the message does not depend, is for as long.
+        tombstone=Tombstone(
+            lambda request: str(request.get("vaultName")).lower(),
+            lambda request: timedelta(days=request.get("properties.softDeleteRetentionInDays", _DEFAULT_RETENTION)),
+            "ConflictError: A vault with the same name {vaultName} already exists in deleted state. You need to either "
+            "recover or purge existing key vault. Follow this link https://go.microsoft.com/fwlink/?linkid=2149745 for "
+            "more information on soft delete.",
+        ),
         transitions=(
             refuse_change_when(
                 "properties.softDeleteRetentionInDays",
@@ -120,6 +140,7 @@ MODELS = (
             ),
         ),
         state_rules=(_require_premium_vault,),
+        delete_rules=(_require_data_plane,),
     ),
     arm_model(
         "keyvault:Secret",
@@ -139,5 +160,6 @@ MODELS = (
                 "BadParameter: The secret value exceeds the maximum length of 25k bytes.",
             ),
         ),
+        delete_rules=(_require_data_plane,),
     ),
 )

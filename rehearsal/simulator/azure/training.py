@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, find_in_group, get_location
+from rehearsal.simulator.core.remains import Tombstone
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
 from rehearsal.simulator.core.rules import matches, one_of, refuse_when, require_any
 from rehearsal.simulator.core.transitions import refuse_change_when
@@ -64,6 +67,12 @@ MODELS = (
             "provisioningState": "Succeeded",
         },
         replace_on_changes=("storageAccount", "keyVault", "encryption.status", "hbiWorkspace"),
+        # Source: https://learn.microsoft.com/azure/machine-learning/concept-soft-delete
+        tombstone=Tombstone(
+            lambda request: request.fill("{resourceGroupName}/{workspaceName}").lower(),
+            lambda _: timedelta(days=14),
+            "BadRequest: Soft-deleted workspace exists. Please purge or recover it. https://aka.ms/wsoftdelete",
+        ),
         transitions=(
             # Documented at https://learn.microsoft.com/azure/machine-learning/how-to-managed-network (limitations)
             refuse_change_when(

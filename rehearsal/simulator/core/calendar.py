@@ -33,7 +33,7 @@ def refuse_unsupported(
             return message.format(value=value)
         end = find_end(calendar, value)
         if end is None:
-            is_newer = compare_versions(next(reversed(calendar.ends)), value) > 0
+            is_newer = compare_versions([*calendar.ends][-1], value) > 0
             return None if is_newer or calendar.has_gaps else message.format(value=value)
         if is_extended(request):
             end = date.max if calendar.extended is None else end + calendar.extended

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -40,6 +40,10 @@ class Caller:
     principals: Collection[str] = ()
     remedies: Collection[tuple[str, str]] = ()
 
+    def describe(self) -> Mapping[str, str]:
+        """The person as a part of the account that requests see: `caller`, and `principal`, empty for its own."""
+        return {"caller": self.person.value, "principal": next(iter(self.principals), "")}
+
     def name_setting(self, what: str) -> str:
         """The project's setting that gives what is lacking, as an end of a message; empty where none is described."""
         setting = dict(self.remedies).get(what, "")
@@ -50,13 +54,13 @@ class Caller:
 class Circumstances:
     """
     today       the day in the clouds; by default that on which their calendars were checked
-    registered  on Azure, the resource providers that a fresh subscription has been prepared with
+    registered  on Azure, the resource providers that a fresh subscription has been prepared with; None: all
     """
 
     today: date = CHECKED
     caller: Caller = field(default_factory=Caller)
     account: Account = Account.FRESH
-    registered: Collection[str] = ()
+    registered: Collection[str] | None = None
 
 
 USUAL = Circumstances()

@@ -10,13 +10,16 @@ import hashlib
 import string
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kernel.paths import look_up
 from kernel.values import UNKNOWN
 from rehearsal.simulator.core.circumstances import USUAL, Circumstances
 from rehearsal.simulator.core.naming import NO_HINTS, NamingHints
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
+
+if TYPE_CHECKING:
+    from rehearsal.simulator.core.remains import ByProduct, Tombstone
 
 
 class Resource(Protocol):
@@ -159,6 +162,9 @@ class ResourceModel:
     state_rules         checks against what exists, when the resource is created or updated
     delete_rules        checks against what exists, when the resource is deleted
     secrets             outputs that are secret
+    tombstone           the name that stays taken after a deletion
+    made_on_creation    what the service makes itself when the resource is created
+    made_on_deletion    what it makes when the resource is deleted
     notes               what of the inputs is not checked because the simulation does not know enough: each returns what
                         it is, or None
     """
@@ -176,6 +182,9 @@ class ResourceModel:
     state_rules: Collection[Rule] = ()
     delete_rules: Collection[Rule] = ()
     secrets: Collection[str] = ()
+    tombstone: Tombstone | None = None
+    made_on_creation: Collection[ByProduct] = ()
+    made_on_deletion: Collection[ByProduct] = ()
     notes: Collection[Rule] = ()
 
 

@@ -19,6 +19,7 @@ from rehearsal.simulator.core.cloud import Cloud
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.naming import NO_HINTS, NamingHints
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
+from rehearsal.simulator.core.remains import ByProduct
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, Template, render_template
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 from rehearsal.simulator.core.values import Values, find_strings, has_unknown
@@ -54,7 +55,7 @@ class Simulation:
         self._state = state
         self._drain = drain
         self._circumstances = circumstances
-        self._account = dict(cloud.account)
+        self._account = {**cloud.account, **circumstances.caller.describe()}
 
     @property
     def cloud(self) -> Cloud:
@@ -114,8 +115,11 @@ class Simulation:
             id_ = str(render_template(model.id, request))
             if self._state.get(type_, id_) is not None:
                 raise CloudError(f'a resource with the ID "{id_}" already exists: its name is taken')
+            self._require_free_name(model, request, on_deletion=False)
             self._require_acceptable(model, request)
-            return id_, self._store(model, replace(request, id=id_), inputs)
+            outputs = self._store(model, replace(request, id=id_), inputs)
+            self._make(model.made_on_creation, request)
+            return id_, outputs
 
     def update(self, urn: str, type_: str, id_: str, inputs: Values, old_outputs: Values, *, preview: bool) -> Values:
         """The new outputs. A preview refuses what the cloud would refuse for what exists, and changes nothing."""
@@ -163,7 +167,10 @@ class Simulation:
             request = self._request(model, urn, inputs, generation=record.generation, id_=id_)
             for reason in _apply_rules(model.delete_rules, request):
                 raise CloudError(reason)
+            self._require_free_name(model, request, on_deletion=True)
             self._state.remove(record)
+            self._bury(model, request)
+            self._make(model.made_on_deletion, request)
 
     def invoke(self, token: str, arguments: Values) -> Values:
         """The result of a provider function."""
@@ -218,6 +225,28 @@ class Simulation:
         reasons = list(_apply_rules((*model.rules, *model.transitions, *model.state_rules), request))
         missing = (self._cloud.find_missing_reference(request, text) for text in find_strings(request.inputs))
         _require_none([*reasons, *filter(None, missing)])
+
+    def _require_free_name(self, model: ResourceModel, request: ResourceRequest, *, on_deletion: bool) -> None:
+        """Raise CloudError where the name belongs to something that was deleted, or was left by a deletion."""
+        stone, today = model.tombstone, self._circumstances.today
+        if stone is None or stone.is_left_by_deletion is not on_deletion or stone.duration(request) is None:
+            return
+        if self._state.is_buried(model.type, str(render_template(stone.name, request)), today):
+            raise CloudError(request.fill(stone.message))
+
+    def _bury(self, model: ResourceModel, request: ResourceRequest) -> None:
+        duration = model.tombstone.duration(request) if model.tombstone else None
+        if model.tombstone and duration:
+            name = str(render_template(model.tombstone.name, request))
+            self._state.bury(model.type, name, self._circumstances.today + duration)
+
+    def _make(self, by_products: Iterable[ByProduct], request: ResourceRequest) -> None:
+        """What a service makes itself. It has no URN: no program declares it."""
+        for each in by_products:
+            made = replace(request, id=str(render_template(each.id, request)))
+            if each.is_made(made) and self._state.get(each.type, made.id) is None:
+                outputs = {name: render_template(template, made) for name, template in each.outputs.items()}
+                self._state.put(ResourceRecord(each.type, made.id, "", 0, each.inputs(made), outputs))
 
     def _store(
         self, model: ResourceModel, request: ResourceRequest, inputs: Values, old: Values | None = None

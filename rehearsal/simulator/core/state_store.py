@@ -13,6 +13,7 @@ import threading
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,11 @@ CREATE TABLE generation (urn TEXT PRIMARY KEY, last INTEGER NOT NULL);
 CREATE TABLE journal (
     seq INTEGER PRIMARY KEY, at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ')),
     operation TEXT NOT NULL, type TEXT NOT NULL, urn TEXT NOT NULL, outcome TEXT NOT NULL);
+"""
+# Added to states of the same format that have none.
+_TOMBSTONES = """
+CREATE TABLE IF NOT EXISTS tombstone (
+    type TEXT NOT NULL, name TEXT NOT NULL, until TEXT NOT NULL, PRIMARY KEY (type, name));
 """
 
 
@@ -143,6 +149,19 @@ class StateStore:
             for name in _references(record):
                 self._by_reference.pop(_normalize(name), None)
 
+    def bury(self, type_: str, name: str, until: date) -> None:
+        """Have the name of a deleted resource stay taken up to and including a day."""
+        with self._lock:
+            self._database.execute(
+                "INSERT OR REPLACE INTO tombstone VALUES (?, ?, ?)", (type_, name, until.isoformat())
+            )
+
+    def is_buried(self, type_: str, name: str, today: date) -> bool:
+        """Whether the name of a deleted resource is still taken."""
+        with self._lock:
+            query = "SELECT 1 FROM tombstone WHERE type = ? AND name = ? AND until >= ?"
+            return self._database.execute(query, (type_, name, today.isoformat())).fetchone() is not None
+
     def read_journal(self) -> list[JournalEntry]:
         """Every operation on the simulated clouds, oldest first."""
         with self._lock:
@@ -177,6 +196,7 @@ class StateStore:
             self._database.execute(f"PRAGMA user_version = {FORMAT}")
         elif version != FORMAT:
             raise DamagedStateError(self._describe_damage(f"has format {version}, this Groundwork reads {FORMAT}"))
+        self._database.executescript(_TOMBSTONES)
         # Write-ahead log: a crash must not lose what the engine was told has been created.
         self._database.execute("PRAGMA journal_mode = WAL")
         self._key: bytes = self._database.execute("SELECT value FROM meta WHERE key = 'key'").fetchone()[0]

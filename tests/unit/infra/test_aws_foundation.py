@@ -20,9 +20,10 @@ import pytest
 
 from infra.access import WORKLOADS, Store
 from infra.aws.network import SubnetBlocks
-from rehearsal.simulator.aws import functions as simulated_functions
 from rehearsal.simulator.aws import network as simulated_network
 from rehearsal.simulator.aws.cloud import ACCOUNT
+from rehearsal.simulator.aws.rules import CALLER_ROLES
+from rehearsal.simulator.core.circumstances import Person
 from rehearsal.simulator.core.state_store import ResourceRecord
 from tests.support.aws_foundation import ALERTS, DeclaredStack, declare
 from tests.support.recording import Recorder, is_secret, resolve, stack_context
@@ -169,7 +170,7 @@ def test_the_listed_roles_and_the_one_that_deploys_first_administer_the_cluster(
 
 def test_a_deployment_by_another_identity_changes_no_access(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = declare().recorder
-    monkeypatch.setattr(simulated_functions, "CALLER", "somebody-else")
+    monkeypatch.setitem(CALLER_ROLES, Person.DEPLOYER, "somebody-else")
     entries = declare(recorder=recorder).of_type("aws:eks/accessEntry:AccessEntry")
     people = [entry.inputs["principalArn"] for entry in entries if entry.inputs.get("type") != "EC2_LINUX"]
     assert people == [f"arn:aws:iam::{ACCOUNT}:role/rehearsal"]

@@ -64,7 +64,7 @@ def list_support_notes(today: date, type_: str, inputs: dict[str, Any]) -> list[
 @each_service
 def test_a_version_is_refused_from_the_day_after_its_support(case: Case) -> None:
     type_, inputs, path, calendar, message = case
-    version, end = next(reversed(calendar.ends.items()))
+    version, end = [*calendar.ends.items()][-1]
     wanted = with_change(inputs, path, version)
     assert message not in check(end, type_, wanted)
     assert message in check(end + timedelta(days=1), type_, wanted)
@@ -74,7 +74,7 @@ def test_a_version_is_refused_from_the_day_after_its_support(case: Case) -> None
 @each_service
 def test_what_stands_keeps_a_version_that_is_not_supported_any_more(case: Case) -> None:
     type_, inputs, path, calendar, message = case
-    version, end = next(reversed(calendar.ends.items()))
+    version, end = [*calendar.ends.items()][-1]
     wanted = with_change(inputs, path, version)
     assert message not in check(end + timedelta(days=400), type_, wanted, wanted)
 
@@ -82,7 +82,7 @@ def test_what_stands_keeps_a_version_that_is_not_supported_any_more(case: Case) 
 @each_service
 def test_the_summary_warns_ahead_of_the_end_and_after_it(case: Case) -> None:
     type_, inputs, path, calendar, _ = case
-    version, end = next(reversed(calendar.ends.items()))
+    version, end = [*calendar.ends.items()][-1]
     wanted = with_change(inputs, path, version)
     assert list_support_notes(end - timedelta(days=61), type_, wanted) == []
     (ahead,) = list_support_notes(end - timedelta(days=60), type_, wanted)

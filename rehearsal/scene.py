@@ -1,0 +1,89 @@
+"""The options of a rehearsal that say in which circumstances it takes place: TODAY, CALLER, ACCOUNT."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from argparse import Namespace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from rehearsal.console import UserError
+from rehearsal.project import Project
+from rehearsal.simulator.core.circumstances import Account, Caller, Circumstances, Person
+
+INSIDE, OUTSIDE = "inside", "outside"
+CALLERS = (INSIDE, OUTSIDE, Person.PIPELINE.value, Person.COLLEAGUE.value)
+ACCOUNTS = tuple(account.value for account in Account)
+# An address of the internet that no stack should list: documentation only (RFC 5737).
+_ELSEWHERE = "198.51.100.7"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """
+    today    ISO 8601; empty: the day on which the rehearsal takes place
+    caller   `inside` and `outside`: whoever deploys first, from where the settings let people in, or from elsewhere;
+             `ci` and `operator`: somebody else, from where the settings let people in
+    account  `fresh` or `used`
+    """
+
+    today: str = ""
+    caller: str = INSIDE
+    account: str = Account.FRESH.value
+
+    @classmethod
+    def parse(cls, arguments: Namespace) -> Scene:
+        """The scene of a command's options, where an empty one is not given. Raises UserError."""
+        given = {name: value for name in ("today", "caller", "account") if (value := vars(arguments).get(name))}
+        scene = cls(**given)
+        _require_one_of("CALLER", scene.caller, CALLERS)
+        _require_one_of("ACCOUNT", scene.account, ACCOUNTS)
+        scene.get_day()
+        return scene
+
+    def get_day(self) -> date:
+        """Raises UserError where it is none."""
+        try:
+            return date.fromisoformat(self.today) if self.today else date.today()
+        except ValueError as error:
+            raise UserError(f"TODAY='{self.today}' is no day: {error}. Write it as 2027-06-01.") from None
+
+    def describe(self) -> str:
+        """What is unusual about it, for people; empty where nothing is."""
+        unusual = {"TODAY": self.today, "CALLER": self.caller, "ACCOUNT": self.account}
+        usual = {"TODAY": "", "CALLER": INSIDE, "ACCOUNT": Account.FRESH.value}
+        return ", ".join(f"{name}={value}" for name, value in unusual.items() if value != usual[name])
+
+    def resolve(self, project: Project, config: Mapping[str, Any]) -> Circumstances:
+        """The circumstances for a stack with these settings."""
+        caller, registered = self._find_caller(project, config), project.registered_providers()
+        return Circumstances(self.get_day(), caller, Account(self.account), registered)
+
+    def _find_caller(self, project: Project, config: Mapping[str, Any]) -> Caller:
+        listed = {what: _look_up(project, config, path) for what, path in project.callers.items()}
+        blocks = [*listed.get("private", ()), *listed.get("public", ())]
+        address = str(next(ipaddress.IPv4Network(blocks[0]).hosts())) if blocks else ""
+        remedies = tuple(project.callers.items())
+        if self.caller in (INSIDE, OUTSIDE):
+            return Caller(Person.DEPLOYER, _ELSEWHERE if self.caller == OUTSIDE else address, (), remedies)
+        return Caller(Person(self.caller), address, tuple(listed.get("admins", ())), remedies)
+
+
+def _look_up(project: Project, config: Mapping[str, Any], path: str) -> list[str]:
+    section, _, name = path.partition(".")
+    content = config.get(f"{project.name}:{section}", {})
+    values = content.get(name, ()) if isinstance(content, Mapping) else ()
+    return [str(value) for value in values] if isinstance(values, list) else []
+
+
+def _require_one_of(name: str, value: str, allowed: Collection[str]) -> None:
+    if value not in allowed:
+        (similar, *_) = [*difflib.get_close_matches(value, allowed, n=1), ""]
+        hint = f"Did you mean {similar}? " if similar else ""
+        raise UserError(f"{name}='{value}' is unknown. {hint}Use one of {', '.join(allowed)}.")
+
+
+USUAL_SCENE = Scene()

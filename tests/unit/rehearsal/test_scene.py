@@ -1,0 +1,75 @@
+"""The circumstances of a rehearsal, from its options and the stack's settings.
+
+Proves who the caller is and from where for each option, and that a wrong option is one message. What follows from the
+circumstances is proven by the tests of the simulated clouds.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal.console import UserError
+from rehearsal.project import Project
+from rehearsal.scene import Scene
+from rehearsal.simulator.core.circumstances import Account, Caller, Person
+
+CALLERS = {"public": "door.front", "private": "door.back", "admins": "door.keys"}
+
+
+def find_caller(name: str, **door: Any) -> Caller:
+    project = Project(Path("/shop"), "shop", Path("/shop/stacks"), callers=CALLERS)
+    return Scene(caller=name).resolve(project, {"shop:door": door}).caller
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"today": "2027-13-01"}, r"TODAY='2027-13-01' is no day: .* Write it as 2027-06-01\."),
+        ({"today": "tomorrow"}, "TODAY='tomorrow' is no day"),
+        (
+            {"caller": "insde"},
+            r"CALLER='insde' is unknown\. Did you mean inside\? Use one of inside, outside, ci",
+        ),
+        ({"account": "old"}, r"ACCOUNT='old' is unknown\. Use one of fresh, used\."),
+    ],
+)
+def test_a_wrong_option_is_one_message(given: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Scene.parse(Namespace(**given))
+
+
+def test_what_is_not_given_is_usual() -> None:
+    scene = Scene.parse(Namespace(today="", caller=""))
+    assert scene == Scene()
+    assert scene.describe() == ""
+    assert scene.get_day() == date.today()
+
+
+def test_what_is_unusual_is_said() -> None:
+    scene = Scene.parse(Namespace(today="2027-06-01", caller="outside", account="used"))
+    assert scene.describe() == "TODAY=2027-06-01, CALLER=outside, ACCOUNT=used"
+    circumstances = scene.resolve(Project(Path("/shop"), "shop", Path("/shop")), {})
+    assert (circumstances.today, circumstances.account) == (date(2027, 6, 1), Account.USED)
+
+
+def test_inside_is_where_the_settings_let_people_in() -> None:
+    assert find_caller("inside", front=["203.0.113.0/24"]).address == "203.0.113.1"
+    assert find_caller("inside", front=["203.0.113.0/24"], back=["10.90.0.0/16"]).address == "10.90.0.1"
+    assert find_caller("inside").address == ""
+
+
+def test_outside_is_in_no_setting() -> None:
+    caller = find_caller("outside", front=["203.0.113.0/24"], keys=["somebody"])
+    assert (caller.person, caller.address, list(caller.principals)) == (Person.DEPLOYER, "198.51.100.7", [])
+
+
+@pytest.mark.parametrize("name", ["ci", "operator"])
+def test_another_person_acts_as_whom_the_settings_give_access(name: str) -> None:
+    caller = find_caller(name, front=["203.0.113.0/24"], keys=["admins"])
+    assert (caller.person.value, caller.address, list(caller.principals)) == (name, "203.0.113.1", ["admins"])
+    assert caller.name_setting("admins") == " The stack's setting for that is door.keys."
