@@ -6,15 +6,20 @@ import ipaddress
 from dataclasses import dataclass
 
 from infra.core.settings.clouds import Cloud
+from kernel.regional_offers import AKS_API_IN_NETWORK
 
-# Regions with three availability zones.
+# Regions with three availability zones, in which API servers can be in a stack's network.
 # Source: https://learn.microsoft.com/azure/reliability/regions-list
 AZURE_LOCATIONS = tuple(
-    "australiaeast austriaeast belgiumcentral brazilsouth canadacentral centralindia centralus chilecentral eastasia "
-    "eastus eastus2 francecentral germanywestcentral indonesiacentral israelcentral italynorth japaneast japanwest "
-    "koreacentral malaysiawest mexicocentral newzealandnorth northeurope norwayeast polandcentral qatarcentral "
-    "southafricanorth southcentralus southeastasia spaincentral swedencentral switzerlandnorth uaenorth uksouth "
-    "westeurope westus2 westus3".split()
+    location
+    for location in (
+        "australiaeast austriaeast belgiumcentral brazilsouth canadacentral centralindia centralus chilecentral "
+        "eastasia eastus eastus2 francecentral germanywestcentral indonesiacentral israelcentral italynorth japaneast "
+        "japanwest koreacentral malaysiawest mexicocentral newzealandnorth northeurope norwayeast polandcentral "
+        "qatarcentral southafricanorth southcentralus southeastasia spaincentral swedencentral switzerlandnorth "
+        "uaenorth uksouth westeurope westus2 westus3"
+    ).split()
+    if location not in AKS_API_IN_NETWORK.missing_in
 )
 # Source: https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-availability-zones.html; us-west-1 is
 # missing because it offers new accounts only two zones.

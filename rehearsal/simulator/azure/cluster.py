@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
+from kernel.regional_offers import AKS_API_IN_NETWORK
 from kernel.support_calendars import AKS
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, get_location
@@ -329,6 +330,14 @@ MODELS = (
                     and request.get("apiServerAccessProfile.authorizedIPRanges", []) not in ([], UNKNOWN)
                 ),
                 "BadRequest: Private cluster cannot be enabled with AuthorizedIPRanges.",
+            ),
+            # The message is not Azure's own.
+            refuse_when(
+                lambda request: (
+                    request.get("apiServerAccessProfile.enableVnetIntegration") is True
+                    and get_location(request) in AKS_API_IN_NETWORK.missing_in
+                ),
+                "BadRequest: API Server VNet Integration is not available in region {location}.",
             ),
             refuse_when(
                 lambda request: (

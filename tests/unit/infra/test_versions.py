@@ -11,7 +11,10 @@ from datetime import date, timedelta
 import pytest
 
 from infra.core.settings import Cloud
+from infra.core.settings.limits import AZURE_LOCATIONS
 from infra.core.settings.versions import KUBERNETES, POSTGRESQL, Offer
+from kernel.regional_offers import AKS_API_IN_NETWORK
+from kernel.regional_offers import LONGEST_WITHOUT_CHECK as OFFERS_WITHOUT_CHECK
 from kernel.support_calendars import CHECKED, LONGEST_WITHOUT_CHECK, SupportCalendar
 from tests.support.recording import stack_context
 
@@ -39,6 +42,17 @@ def test_no_calendar_is_stale(offer: Offer) -> None:
 @pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer.calendar.service)
 def test_the_default_is_offered(offer: Offer) -> None:
     assert offer.default in offer.list_offered()
+
+
+def test_regional_offers_are_not_stale() -> None:
+    offer = AKS_API_IN_NETWORK
+    look_up = f"compare {offer.feature} in kernel/regional_offers.py with {offer.source}, and set its day"
+    assert date.today() <= offer.checked + OFFERS_WITHOUT_CHECK, look_up
+
+
+def test_a_location_without_what_every_stack_uses_is_not_offered() -> None:
+    assert set(AZURE_LOCATIONS).isdisjoint(AKS_API_IN_NETWORK.missing_in)
+    assert "westeurope" in AZURE_LOCATIONS
 
 
 def test_a_calendar_is_stale_some_time_after_its_check() -> None:

@@ -135,6 +135,7 @@ REFUSED = [
     ("containerservice:ManagedCluster", "agentPoolProfiles.0.maxCount", None, "must be set"),
     ("containerservice:ManagedCluster", "agentPoolProfiles.0.count", 9, "must lie between"),
     ("containerservice:ManagedCluster", "kubernetesVersion", "1.20", "K8sVersionNotSupported"),
+    ("containerservice:ManagedCluster", "location", "Qatar Central", "not available in region Qatar Central"),
     ("containerservice:ManagedCluster", "networkProfile.dnsServiceIP", "172.21.0.10", "not in the service CIDR"),
     ("containerservice:ManagedCluster", "networkProfile.dnsServiceIP", "172.20.0.1", "first address"),
     ("containerservice:ManagedCluster", "networkProfile.podCidr", "172.16.0.0/12", "overlaps the service CIDR"),
