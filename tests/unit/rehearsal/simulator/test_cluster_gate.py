@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import grpc
 import pytest
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from rehearsal.simulator.cluster_gate import ClusterGate
+from rehearsal.simulator.core.circumstances import Caller, Circumstances
+from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
+from rehearsal.simulator.core.values import Values
+from rehearsal.simulator.server import serve_clouds
 from tests.support.provider_client import AbortedError, Context
 
 REQUESTS = {
@@ -45,3 +51,25 @@ def test_previews_and_all_else_pass() -> None:
     others = dict.fromkeys(("Configure", "Check", "Diff", "GetPluginInfo", "Handshake"))
     for name, request in {**previews, **others}.items():
         assert getattr(gate, name)(request, Context()) == name
+
+
+def test_a_served_cluster_is_behind_the_gate() -> None:
+    """Over gRPC, with a private cluster in the clouds' state and a caller outside of it."""
+    state, type_ = StateStore(":memory:"), "aws:eks/cluster:Cluster"
+    private = {"vpcConfig": {"endpointPublicAccess": False, "endpointPrivateAccess": True}}
+    outputs = {"arn": "arn:aws:eks:eu-west-1:111122223333:cluster/c", "endpoint": "https://c"}
+    caller = Caller(address="198.51.100.7", remedies=(("private", "door.back"),))
+    namespace = Values({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
+    request = provider_pb2.CreateRequest(
+        urn="urn:pulumi:s::p::kubernetes:core/v1:Namespace::n", properties=namespace.to_wire()
+    )
+    with serve_clouds(state, circumstances=Circumstances(caller=caller)) as providers:
+        port = dict(each.split(":") for each in providers.split(","))["kubernetes"]
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = provider_pb2_grpc.ResourceProviderStub(channel)
+            assert stub.GetPluginInfo(empty_pb2.Empty()).version
+            assert stub.Create(request).id == "n"
+            state.put(ResourceRecord(type_, "c", "urn", 0, private, outputs))
+            with pytest.raises(grpc.RpcError) as refused:
+                stub.Create(request)
+    assert refused.value.details().endswith("The stack's setting for that is door.back.")
