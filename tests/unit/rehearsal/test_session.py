@@ -6,8 +6,10 @@ commands in it are proven in tests/unit/rehearsal/engine.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,9 @@ from rehearsal.console import UserError
 from rehearsal.engine import pulumi_cli
 from rehearsal.folder import LockedError
 from rehearsal.project import Project
+from rehearsal.scene import Scene
 from rehearsal.session import Rehearsal
+from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 
 
 @pytest.fixture
@@ -32,6 +36,16 @@ def rehearsal(tmp_path: Path) -> Rehearsal:
 def test_an_unknown_stack_is_an_error_that_lists_the_stacks(rehearsal: Rehearsal) -> None:
     with pytest.raises(UserError, match=r"no stack 'azure-prod'.*Stacks are azure-dev;"):
         Rehearsal(rehearsal.stack.replace("dev", "prod"), project=rehearsal.project)
+
+
+@pytest.mark.parametrize(("caller", "closed"), [("outside", 1), ("inside", 0)])
+def test_services_that_the_caller_does_not_get_to_are_listed(rehearsal: Rehearsal, caller: str, closed: int) -> None:
+    with contextlib.closing(StateStore(rehearsal.files.state)) as state:
+        server = {"network": {"delegatedSubnetResourceId": "/subnets/database"}}
+        state.put(ResourceRecord("azure-native:dbforpostgresql:Server", "/servers/pg", "urn", 0, server, {}))
+    lines = replace(rehearsal, scene=Scene(caller=caller)).find_closed_doors()
+    assert len(lines) == closed
+    assert all(line.startswith("database        pg: connection timed out") for line in lines)
 
 
 @pytest.mark.parametrize("content", ["config: [unclosed", "- a list", "just text"])

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kernel.engine_events import list_refusals
+from kernel.support_calendars import CHECKED, EKS, LONGEST_WITHOUT_CHECK
 from policies import ReviewedException, get_control
 from rehearsal.helm.chart_policies import ChartEvaluation, Violation
 from rehearsal.helm.charts import Chart
 from rehearsal.helm.rendering import RenderedRelease
 from rehearsal.kubernetes.cluster import ClusterReport
+from rehearsal.simulator.core.circumstances import USUAL, Circumstances
 from rehearsal.summary import policy_results, render
 
 MLFLOW = Chart("mlflow", "1.0.0")
@@ -62,12 +64,26 @@ def summary(tmp_path: Path) -> Any:
         cluster: ClusterReport | None = None,
         failures: Sequence[str] = (),
         placeholders: Sequence[str] = (),
+        circumstances: Circumstances = USUAL,
+        closed_doors: Sequence[str] = (),
     ) -> str:
         log = tmp_path / "events.jsonl"
         log.write_text(json.dumps({"summaryEvent": {"resourceChanges": changes}}) + "\n")
         steps = dict.fromkeys(("preview", "up", "second preview"), log)
         state = json.dumps({"deployment": {"resources": RESOURCES}})
-        return render("azure-dev", state, steps, charts, [], cluster, failures, placeholders, None)
+        return render(
+            "azure-dev",
+            state,
+            steps,
+            charts,
+            [],
+            cluster,
+            failures,
+            placeholders,
+            None,
+            circumstances=circumstances,
+            closed_doors=closed_doors,
+        )
 
     return summarize
 
@@ -104,6 +120,19 @@ def test_refusals_are_read_with_the_names_of_their_resources() -> None:
         diagnostic("preview failed", urn=""),
     ]
     assert list_refusals(events) == {"network-nodes": "error: NetcfgInvalidSubnet\n"}
+
+
+def test_what_is_closed_to_the_caller_is_listed(summary: Any) -> None:
+    assert "Closed to the caller\n  nothing\n" in summary({"same": 6})
+    assert "Closed to the caller\n  vault kv\n" in summary({"same": 6}, closed_doors=["vault kv"])
+
+
+def test_calendars_that_are_too_old_for_the_day_are_listed(summary: Any) -> None:
+    assert "calendar of versions" not in summary({"same": 6})
+    later = Circumstances(CHECKED + LONGEST_WITHOUT_CHECK + timedelta(days=1))
+    assert f"EKS's calendar of versions was last compared with {EKS.source}" in summary(
+        {"same": 6}, circumstances=later
+    )
 
 
 def test_settings_that_only_the_real_stack_can_read_are_named(summary: Any) -> None:
