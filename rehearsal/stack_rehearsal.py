@@ -147,7 +147,7 @@ def _check_settings(rehearsal: Rehearsal) -> None:
 
 def _describe_own_settings(rehearsal: Rehearsal) -> str:
     """The settings that this rehearsal alone has, since a message about one of them names the stack's file."""
-    own = rehearsal.changed_settings()
+    own = rehearsal.changed_settings() if rehearsal.backend.exists() else []
     if not own:
         return ""
     return (
