@@ -21,7 +21,7 @@ from rehearsal.scenarios.waiting import wait_for_step
 
 # Services of the stack whose pods are simulated: processes on this machine replace them.
 _MLFLOW = "mlflow.mlflow"
-_ARGO_CD = "argocd-application-controller-metrics.argocd"
+_ARGO_CD = "argo-cd-argocd-application-controller-metrics.argocd"
 _PROMETHEUS = "kube-prometheus-stack-prometheus.monitoring"
 # The receiver of MLflow's webhooks. MLflow uses no proxies, so it calls the network's as a server.
 _RECEIVER = "promotion-receiver.lifecycle.svc.cluster.local/webhooks/mlflow"
