@@ -31,5 +31,10 @@ def list_refusals(events: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     found = (event["diagnosticEvent"] for event in events if "diagnosticEvent" in event)
     errors = ((each["urn"], each["message"]) for each in found if each["severity"] == "error" and each.get("urn"))
     return {
-        urn.rsplit("::", 1)[-1]: _STYLE.sub("", message) for urn, message in errors if "pulumi:pulumi:Stack" not in urn
+        urn.rsplit("::", 1)[-1]: strip_style(message) for urn, message in errors if "pulumi:pulumi:Stack" not in urn
     }
+
+
+def strip_style(message: str) -> str:
+    """A message without the engine's marks for colours."""
+    return _STYLE.sub("", message)

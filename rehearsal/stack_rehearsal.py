@@ -11,12 +11,12 @@ from typing import Any
 
 from kernel.engine_events import list_refusals, read_events
 from policies import ReviewedException, load_exceptions
-from rehearsal import setting_changes, summary
+from rehearsal import record, setting_changes, summary
 from rehearsal.console import UserError, info, progress_hidden
 from rehearsal.engine_runs import read_engine, run_engine
 from rehearsal.helm import chart_policies
 from rehearsal.helm.chart_policies import ChartEvaluation
-from rehearsal.kubernetes.cluster import Cluster
+from rehearsal.kubernetes.cluster import Cluster, ClusterReport
 from rehearsal.outcome import Outcome
 from rehearsal.preparation import Preparation, preparing
 from rehearsal.session import Rehearsal
@@ -42,6 +42,8 @@ def up(arguments: Namespace) -> int:
     exceptions = _load_exceptions() if has_controls else []
     changes = setting_changes.check(rehearsal, arguments.confirm)
     started = time.monotonic()
+    for left in (rehearsal.folder / record.FILE, *(_events(rehearsal, step) for step in _STEPS)):  # by the last one
+        left.unlink(missing_ok=True)
     steps = list(_STEPS)
     with preparing() as preparation:
         conclude = partial(_conclude, rehearsal, preparation, started)
@@ -49,7 +51,7 @@ def up(arguments: Namespace) -> int:
         info(f"Rehearsing {rehearsal.stack}: real engine, real program, real policies; the clouds are simulated.")
         _report_settings(rehearsal)
         if rehearsal.is_new() and not preparation.is_complete():
-            with progress_hidden(), rehearsal.previewing(preparation, arguments.port) as environment:
+            with progress_hidden(), rehearsal.previewing(preparation.engine(), arguments.port) as environment:
                 code = _run_step(rehearsal, steps.pop(0), environment, changes)
             if code != 0:
                 return conclude(["its preview"], "the engine says why above")
@@ -78,15 +80,24 @@ def up(arguments: Namespace) -> int:
     text = summary.render(rehearsal.stack, state, events, charts, exceptions, report, failures, placeholders)
     print(text, flush=True)
     _report_problems(charts, problems.values())
-    return conclude(failures, "the reasons are above")
+    return conclude(failures, "the reasons are above", charts, report, running.unavailable_reason)
 
 
 def _conclude(
-    rehearsal: Rehearsal, preparation: Preparation, started: float, failures: Sequence[str], remedy: str
+    rehearsal: Rehearsal,
+    preparation: Preparation,
+    started: float,
+    failures: Sequence[str],
+    remedy: str,
+    charts: Sequence[ChartEvaluation] = (),
+    report: ClusterReport | None = None,
+    no_cluster_reason: str = "",
 ) -> int:
-    """Print the outcome; returns the exit code. `started` is on the monotonic clock."""
+    """Record and print the outcome; returns the exit code. `started` is on the monotonic clock."""
     builds = preparation.seconds_waited
     outcome = Outcome(rehearsal.stack, failures, remedy, time.monotonic() - started - builds, builds)
+    logs = {step: _events(rehearsal, step) for step in _STEPS}
+    record.write(rehearsal, logs, outcome.seconds, failures, charts, report, no_cluster_reason)
     info(outcome.render(rehearsal.project.shorten(rehearsal.project.stack_file(rehearsal.stack))))
     return int(bool(failures))
 
