@@ -1,0 +1,54 @@
+"""`python -m reports` with arguments that are wrong: one message each, before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rehearsal import record
+from rehearsal.console import UserError
+from reports import __main__ as command
+from reports import collection
+
+
+@pytest.fixture(autouse=True)
+def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collection.pulumi_cli, "engine", lambda: pytest.fail("the engine was asked for"))
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["reports", *arguments])
+    return command.main()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["azure-dev", "--format", "pdf"], "FORMAT='pdf' is not a format of reports. Choose markdown or html."),
+        (["azure-dev", "--format", ""], "FORMAT='' is not a format of reports"),
+        (["azure-dev", "--out", "none/such/report.html"], "is in a folder that does not exist"),
+        (["azure-dve"], "There is no stack 'azure-dve'"),
+    ],
+    ids=["format", "no-format", "folder", "stack"],
+)
+def test_a_wrong_argument_has_one_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert run(monkeypatch, *arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+
+
+def test_a_record_of_another_version_is_refused(tmp_path: Path) -> None:
+    class Stub:
+        stack, folder = "azure-dev", tmp_path
+
+    assert record.read(Stub()) is None  # type: ignore[arg-type]
+    problems = {'{"version": 99}': "has version 99, not 1", "[]": "has version None", "{": "is not JSON"}
+    for content, problem in problems.items():
+        (tmp_path / record.FILE).write_text(content)
+        with pytest.raises(UserError, match="make rehearse STACK=azure-dev") as raised:
+            record.read(Stub())  # type: ignore[arg-type]
+        assert problem in str(raised.value)
