@@ -27,7 +27,7 @@ UNKNOWN := $(strip $(foreach name,$(filter-out $(NEW_STACK_ARGUMENTS) $(REPORT_A
 $(if $(UNKNOWN),$(error This Makefile reads no variable '$(UNKNOWN)'; they are written in capitals, as in STACK=aws-dev))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset report lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-lifecycle docs-site observability lock bench bench-lifecycle bench-experiment
+.PHONY: help setup new-stack rehearse rehearse-destroy rehearse-reset report cost duration prices lifecycle shell env stop preflight preview up destroy test test-fast test-lifecycle soak lint lint-lifecycle format docs docs-cost docs-lifecycle docs-site observability lock bench bench-lifecycle bench-experiment
 
 help: ## List the targets
 	@echo "make <target> [STACK=<stack>], by default azure-dev"
@@ -56,6 +56,15 @@ rehearse-reset: $(READY) ## Discard the rehearsal of STACK: its simulated resour
 # The shell expands what make exports, so that a reference or a path is never part of the command.
 report: $(READY) ## Report on STACK: FORMAT=markdown or html, against BASE=<git reference> if given, into OUT=<file>
 	@$(PYTHON) -m reports "$(STACK)" $(foreach name,$(REPORT_ARGUMENTS),$(if $(findstring command,$(origin $(name))),--$(shell echo $(name) | tr A-Z a-z) "$$$(name)"))
+
+cost: $(READY) ## Estimate what STACK costs a month; DIFF=<stack or commit> compares, FORMAT=text, json or markdown
+	@$(PYTHON) -m rehearsal cost "$(STACK)" --port $(PORT) $(if $(DIFF),--diff "$(DIFF)") $(if $(FORMAT),--format "$(FORMAT)")
+
+duration: $(READY) ## Estimate how long a first deployment of STACK takes, by its critical path; FORMAT= as of cost
+	@$(PYTHON) -m rehearsal duration "$(STACK)" --port $(PORT) $(if $(FORMAT),--format "$(FORMAT)")
+
+prices: $(READY) ## Read the clouds' public price lists again, and write the prices that estimates use
+	@$(PYTHON) -m estimates
 
 lifecycle: $(READY) $(LIFECYCLE_READY) ## Train, promote, serve, roll out and roll back models on the rehearsed STACK
 	@$(PYTHON) -m rehearsal lifecycle $(STACK) --port $(PORT)
@@ -127,6 +136,9 @@ format: $(READY) ## Format the code and apply automatic fixes
 docs: $(READY) ## Generate the reference documentation from the code: settings, access table, controls
 	@$(PYTHON) -m infra.reference --write
 	@$(PYTHON) -m policies.catalogue --write
+
+docs-cost: $(READY) ## Compute the figures of docs/cost.md from the stacks
+	@$(PYTHON) -m tests.support.cost_page
 
 docs-lifecycle: $(LIFECYCLE_READY) ## Generate the reference of the settings of platform/lifecycle
 	@cd $(LIFECYCLE) && PYTHONPATH=src .venv/bin/python -m lifecycle.reference --write "$(CURDIR)/docs/lifecycle-settings.md"

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from deploy import preflight, setting_changes
+from deploy.creation_time import describe_creation
 from deploy.engine import Engine
 from deploy.errors import DeployError
 from deploy.findings import Finding, list_missing, missing, render
@@ -54,19 +55,25 @@ def run(action: str, name: str, *, is_confirmed: bool = False, confirmed_losses:
     if action in _WITH_SETTINGS:
         # A preview loses nothing, so that it needs no confirmation to show what would be lost.
         losses = confirmed_losses if action == "up" else list_settings()
-        if changes := setting_changes.describe(stack, engine, losses):
-            print(changes, file=sys.stderr)
+        _say(setting_changes.describe(stack, engine, losses))
     print(engine.select_stack(stack, create=action != "destroy"), file=sys.stderr)
     policies = [] if action == "destroy" else ["--policy-pack", str(_POLICY_PACK)]
     confirmation = ["--yes"] if is_confirmed and action in _CHANGES else []
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder, "events.jsonl")
-        code = engine.run(action, "--stack", name, *policies, *confirmation, log=log)
+        log, plan = Path(folder, "events.jsonl"), Path(folder, "plan.json")
+        saving = ["--save-plan", str(plan)] if action == "preview" else []
+        code = engine.run(action, "--stack", name, *policies, *confirmation, *saving, log=log)
+        _say(describe_creation(log, plan))
         if code and action in _WITH_SETTINGS and (causes := setting_changes.explain_failure(stack, log)):
             print(causes, file=sys.stderr)
     if code and action == "destroy" and (reason := setting_changes.explain_protection(stack, engine)):
         print(reason, file=sys.stderr)
     return code
+
+
+def _say(text: str) -> None:
+    if text:
+        print(text, file=sys.stderr)
 
 
 def _demand_confirmation(action: str, name: str) -> Finding:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from kernel.command_line import add_confirm_option
-from rehearsal import commands, stack_rehearsal
+from rehearsal import commands, estimation, stack_rehearsal
 from rehearsal.console import UserError, info
 from rehearsal.machine_faults import describe_os_error
 from rehearsal.process_environment import configure_process
@@ -22,6 +22,9 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": commands.serve,
     "stop": commands.stop,
     "lifecycle": commands.lifecycle,
+    "cost": estimation.print_cost,
+    "duration": estimation.print_duration,
+    "resources": estimation.print_resources,
 }
 
 
@@ -31,6 +34,8 @@ def main() -> int:
     parser.add_argument("stack")
     parser.add_argument("--port", type=int, default=0, help="port of the simulated clouds; a free one if not given")
     parser.add_argument("--strict", action="store_true", help="`up` fails where a chart could not be rendered")
+    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text", help="of an estimate")
+    parser.add_argument("--diff", default="", help="another stack, or a commit, that `cost` compares with")
     add_confirm_option(parser)
     arguments = parser.parse_args()
     os.umask(os.umask(0) & ~0o700)  # a umask that takes a user's own rights makes files that nobody can use

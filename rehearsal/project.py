@@ -31,6 +31,9 @@ Returns lines about what changes, or nothing; raises ValueError when it must not
 SettingsCauses = Callable[[StackFile, str, Mapping[str, str]], str]
 """Takes also a cloud's refusals by the logical name of the resource; returns lines about settings, or nothing."""
 
+CostSettings = Callable[[StackFile, str], tuple[float, Mapping[str, float]]]
+"""Returns the monthly budget, 0 for none, and assumptions about a month by name; raises ValueError."""
+
 
 @dataclass(frozen=True)
 class Project:
@@ -42,6 +45,7 @@ class Project:
     settings       entry point that checks a stack's settings, `package.module:function`; empty: only the program does
     changes        entry point that compares settings with those of the last deployment; empty: they are not compared
     causes         entry point that finds settings which may be the cause of a refusal; empty: none are named
+    cost           entry point that says budget and assumptions for estimates of cost; empty: there is neither
     policy_pack    folder of the policy pack; None: no policies
     charts         YAML file with version, repository and digest of each Helm chart, by name; None: no charts are pinned
     lifecycle      Python package whose model lifecycle can be rehearsed; None: there is none
@@ -56,6 +60,7 @@ class Project:
     settings: str = ""
     changes: str = ""
     causes: str = ""
+    cost: str = ""
     policy_pack: Path | None = None
     charts: Path | None = None
     lifecycle: Path | None = None
@@ -108,6 +113,10 @@ class Project:
         """The project's own search for causes. Raises UserError when the entry point does not exist."""
         return cast("SettingsCauses | None", self._load_entry_point("causes", self.causes))
 
+    def cost_settings(self) -> CostSettings | None:
+        """The project's budget and assumptions. Raises UserError when the entry point does not exist."""
+        return cast("CostSettings | None", self._load_entry_point("cost", self.cost))
+
     def _load_entry_point(self, key: str, entry_point: str) -> object:
         if not entry_point:
             return None
@@ -124,7 +133,7 @@ def load(root: Path) -> Project:
     """The project in a folder. Raises UserError with what is wrong in its description."""
     description = _mapping(root / DESCRIPTION)
     folders = {"stacks", "policy_pack", "charts", "lifecycle", "gitops"}
-    texts = {"settings", "changes", "causes", "gitops_url"}
+    texts = {"settings", "changes", "causes", "cost", "gitops_url"}
     lists = {"given_secrets"}
     unknown = set(description) - folders - texts - lists
     if unknown:
@@ -146,6 +155,7 @@ def load(root: Path) -> Project:
         settings=values["settings"],
         changes=values["changes"],
         causes=values["causes"],
+        cost=values["cost"],
         gitops_url=values["gitops_url"],
         given_secrets=tuple(map(str, description.get("given_secrets", ()))),
         **{"stacks": root, **paths},

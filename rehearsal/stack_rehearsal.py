@@ -14,6 +14,7 @@ from policies import ReviewedException, load_exceptions
 from rehearsal import record, setting_changes, summary
 from rehearsal.console import UserError, info, progress_hidden
 from rehearsal.engine_runs import read_engine, run_engine
+from rehearsal.estimation import estimate_state
 from rehearsal.helm import chart_policies
 from rehearsal.helm.chart_policies import ChartEvaluation
 from rehearsal.kubernetes.cluster import Cluster, ClusterReport
@@ -69,15 +70,17 @@ def up(arguments: Namespace) -> int:
             state = read_engine(rehearsal, ["stack", "export"], running.environment)
             report = running.cluster.report(state) if running.cluster else None
     charts = chart_policies.evaluate_releases(state, rehearsal.settings_in_force().values, has_controls=has_controls)
+    estimate = estimate_state(rehearsal, state)
     events = {step: _events(rehearsal, step) for step in _STEPS}
     # Where a rehearsal failed that the engine let pass: at its charts' objects, at its pods.
     problems = {
         "its charts": chart_policies.list_problems(charts, strict=arguments.strict),
         "its cluster": report.problems if report else [],
+        "its cost": estimate.list_problems() if estimate else [],
     }
     failures = [place for place, found in problems.items() if found]
     placeholders = rehearsal.placeholders()
-    text = summary.render(rehearsal.stack, state, events, charts, exceptions, report, failures, placeholders)
+    text = summary.render(rehearsal.stack, state, events, charts, exceptions, report, failures, placeholders, estimate)
     print(text, flush=True)
     _report_problems(charts, problems.values())
     return conclude(failures, "the reasons are above", charts, report, running.unavailable_reason)

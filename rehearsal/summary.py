@@ -12,6 +12,7 @@ from typing import Any
 
 from kernel.engine_events import read_events
 from policies import ReviewedException
+from rehearsal.estimation import StackEstimate
 from rehearsal.helm.chart_policies import ChartEvaluation, Violation
 from rehearsal.kubernetes.cluster import ClusterReport
 from rehearsal.simulator.clouds import list_notes
@@ -45,6 +46,7 @@ def render(
     cluster: ClusterReport | None,
     failures: Sequence[str],
     placeholders: Sequence[str],
+    estimate: StackEstimate | None,
 ) -> str:
     """The whole summary.
 
@@ -55,6 +57,7 @@ def render(
     cluster       the cluster's state at the end; None without a control plane
     failures      where the rehearsal failed; none if it passed
     placeholders  settings whose encrypted values only the real stack can read
+    estimate      what the stack costs, and how long a deployment takes; None where the project has no settings of cost
     """
     resources = json.loads(state)["deployment"].get("resources", [])
     declared = [item for item in resources if item.get("custom") and not item["type"].startswith("pulumi:")]
@@ -68,6 +71,7 @@ def render(
         ],
         "Charts": [line for chart in charts for line in _chart(chart, installed=cluster is not None)] or ["none"],
         "Cluster": _cluster(cluster),
+        "Estimates": estimate.summary_lines() if estimate else ["none"],
         "Outputs": _outputs(resources),
         "Second preview": [_second_preview(logs["second preview"])],
         "Not checked": list_notes(declared) or ["none"],

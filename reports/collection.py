@@ -18,6 +18,7 @@ from rehearsal.summary import list_types
 from reports import data_loss
 from reports.base import Base, NotComparableError, bring_up, find_base
 from reports.changes import read_preview
+from reports.estimation import Estimated, estimate
 from reports.findings import Findings
 from reports.policy_results import read_results
 from reports.resources import list_declared
@@ -44,9 +45,11 @@ def collect(stack: str, reference: str) -> Findings:
     not_compared = _prepare_base(rehearsal, base, engine)
     standing = rehearsal.read_resources()
     setting_changes, refused = _compare_settings(rehearsal, standing)
-    events, failure = _preview(rehearsal, engine)
+    events, refusals = _preview(rehearsal, engine)
     preview = read_preview(events)
     resources = list_declared(events)
+    # Where something was refused, the engine stopped, and the rest of the stack is not known.
+    estimated = Estimated() if refusals else estimate(rehearsal, events, _plan(rehearsal), standing, reference)
     return Findings(
         stack,
         _describe_commit(rehearsal.project.root),
@@ -54,14 +57,21 @@ def collect(stack: str, reference: str) -> Findings:
         read_results(events),
         base,
         not_compared,
-        failure,
+        refusals,
         setting_changes,
         refused,
         data_loss.list_warnings(preview.changes),
         resources,
-        not_rehearsed=_list_unchecked(resources, last),
-        record=last,
+        estimated.cost,
+        estimated.duration,
+        estimated.change_duration,
+        [*([estimated.problem] if estimated.problem else []), *_list_unchecked(resources, last)],
+        last,
     )
+
+
+def _plan(rehearsal: Rehearsal) -> Path:
+    return rehearsal.folder / "preview-plan.json"
 
 
 def _check_settings(rehearsal: Rehearsal) -> None:
@@ -108,7 +118,8 @@ def _preview(rehearsal: Rehearsal, engine: Path) -> tuple[list[dict[str, Any]], 
     log = rehearsal.folder / "preview-events.jsonl"
     policies = ["--policy-pack", str(pack)] if pack else []
     with rehearsal.previewing(engine, renders_charts=False) as environment:
-        command = ["preview", "--color", "never", "--suppress-progress", *policies, "--event-log", str(log)]
+        files = ["--event-log", str(log), "--save-plan", str(_plan(rehearsal))]
+        command = ["preview", "--color", "never", "--suppress-progress", *policies, *files]
         reply = rehearsal.pulumi(command, environment, quiet=True)
     events = list(read_events(log))
     if unmodelled := find_unmodelled(list_types(events)):

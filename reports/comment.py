@@ -150,7 +150,7 @@ def _render_duration(findings: Findings) -> Iterator[Section]:
     duration = findings.change_duration or findings.duration
     if duration is None:
         return
-    of = "this change" if findings.change_duration else "a deployment from nothing"
+    of = "what this change creates" if findings.change_duration else "a deployment from nothing"
     rows = [
         f"| {format_seconds(step['startSeconds'])} | {format_seconds(step['endSeconds'])} "
         f"| {code(str(step['name']))} | {code(str(step['type']))} |\n"

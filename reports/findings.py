@@ -27,7 +27,7 @@ class Findings:
     resources        what the stack consists of, as in the engine's state
     cost             as `make cost FORMAT=json`; None where it was not estimated
     duration         as `make duration FORMAT=json`, of a deployment from nothing; None where it was not estimated
-    change_duration  the same of what the change creates or updates
+    change_duration  the same of what the change creates; None where it creates nothing
     not_rehearsed    what nobody has checked, a sentence each
     record           of the last `make rehearse` of the stack; None without one
     """

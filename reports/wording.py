@@ -65,7 +65,7 @@ def _summarize_duration(findings: Findings) -> str:
     whole = f"{format_seconds(findings.duration['criticalPathSeconds'])} from nothing"
     if findings.change_duration is None:
         return whole
-    return f"{format_seconds(findings.change_duration['criticalPathSeconds'])} for this change, {whole}"
+    return f"{format_seconds(findings.change_duration['criticalPathSeconds'])} for what this change creates, {whole}"
 
 
 def _summarize_record(record: Mapping[str, Any] | None) -> str:

@@ -51,6 +51,7 @@ _SECURITY_CONTEXT: Mapping[str, Any] = {
 @dataclass(frozen=True)
 class KserveArgs:
     domain: str
+    certificates: pulumi.Resource  # the authority of the webhooks' certificates; the kinds need none
 
 
 class Kserve(Component):
@@ -66,7 +67,11 @@ class Kserve(Component):
         super().__init__(name, opts)
         kinds = create_release(KSERVE_CRD.name, KSERVE_CRD, NAMESPACE, {}, self.child_options())
         controller = create_release(
-            KSERVE.name, KSERVE, NAMESPACE, _values(args.domain), self.child_options(depends_on=[kinds])
+            KSERVE.name,
+            KSERVE,
+            NAMESPACE,
+            _values(args.domain),
+            self.child_options(depends_on=[kinds, args.certificates]),
         )
         # Its webhook judges runtimes.
         runtimes = self.child_options(depends_on=[controller])

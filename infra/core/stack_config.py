@@ -75,6 +75,15 @@ def parse(raw: Mapping[str, Any], stack: str, file: StackFile | None = None) -> 
     return settings
 
 
+def describe_cost(file: StackFile, stack: str) -> tuple[float, Mapping[str, float]]:
+    """The monthly budget, 0 for none, and what the stack is assumed to use in a month, by the name of the setting.
+
+    Raises ValueError as `check` does.
+    """
+    cost = check(file, stack).cost
+    return float(cost.monthly_budget), cost.usage.model_dump(by_alias=True)
+
+
 def compare(file: StackFile, stack: str, standing: Mapping[str, Any], confirmed: Collection[str]) -> str:
     """What deploying a file would change in a stack that stands, in one line for each setting; empty for nothing.
 

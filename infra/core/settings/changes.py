@@ -287,6 +287,13 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
         for name in ("slack", "teams", "pagerduty", "heartbeat", "smtpHost", "smtpUser", "smtpPassword", "runbooks")
     },
     "cost.monthlyBudget": _both(_FREE),
+    **{
+        f"cost.usage.{name}": _both(Transitions(Change(Effect.FREE, "only estimates change")))
+        for name in (
+            *("nodeHours", "databaseHours", "trainingHours", "networkGb", "objectsGb", "imagesGb", "logsGb"),
+            *("flowLogsGb", "tableGb", "tableRequestsMillion", "requestsMillion"),
+        )
+    },
     "gitops.repository": _both(_OTHER_MODELS),
     "gitops.revision": _both(_OTHER_MODELS),
     "gitops.path": _both(_OTHER_MODELS),

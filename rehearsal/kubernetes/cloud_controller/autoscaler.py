@@ -14,11 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+from kernel.pod_resources import ResourceAmounts, pod_requests
 from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.cloud_controller import nodes, vm_sizes
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, NodePool
 from rehearsal.kubernetes.cloud_controller.reconciler import SIMULATED_SELECTOR
-from rehearsal.kubernetes.readiness.capacity import ResourceAmounts, node_allocatable, pod_requests, tolerates
+from rehearsal.kubernetes.readiness.capacity import node_allocatable, tolerates
 
 _SCALE_UP_COOLDOWN = 20  # seconds in which a pod causes one node at most: the scheduler retries it after up to ten
 _IDLE_TIME = 60  # seconds after which a node without work is removed; AKS waits ten minutes

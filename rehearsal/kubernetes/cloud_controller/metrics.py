@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from kernel.pod_resources import ResourceAmounts, container_requests, pod_requests
 from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster
 from rehearsal.kubernetes.cloud_controller.system_workloads import METRICS_SERVER, NAMESPACE
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
-from rehearsal.kubernetes.readiness.capacity import ResourceAmounts, container_requests, pod_requests
 
 _GROUP_VERSION = "metrics.k8s.io/v1beta1"
 _API_SERVICE = "v1beta1.metrics.k8s.io"

@@ -18,11 +18,11 @@ from contextlib import suppress
 from typing import Any
 
 from kernel.paths import look_up
+from kernel.pod_resources import parse_quantity
 from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 from rehearsal.kubernetes.cloud_controller import vm_sizes
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, NodePool
 from rehearsal.kubernetes.cloud_controller.reconciler import SIMULATED_LABELS, SIMULATED_SELECTOR
-from rehearsal.kubernetes.readiness.capacity import parse_quantity
 
 KWOK_ANNOTATIONS = {"kwok.x-k8s.io/node": "fake"}  # kwok is the kubelet of the nodes that carry it
 GPU_RESOURCE = "nvidia.com/gpu"

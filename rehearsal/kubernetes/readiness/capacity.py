@@ -5,32 +5,18 @@ Amounts are exact: cores, bytes and counts as fractions.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias
 
+from kernel.pod_resources import ResourceAmounts, parse_amounts, pod_requests, sum_amounts
 from rehearsal.kubernetes.client import ApiClient, Object
-
-ResourceAmounts: TypeAlias = Mapping[str, Fraction]
-"""Amounts by resource, as Kubernetes names them: cpu, memory, pods, nvidia.com/gpu."""
 
 # The label that names a node's pool: this project's own, then those of AKS and EKS.
 # Source: https://learn.microsoft.com/azure/aks/use-labels, https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html
 _POOL_LABELS = ("groundwork/pool", "kubernetes.azure.com/agentpool", "eks.amazonaws.com/nodegroup")
 _GIB = 2**30
 _NONE = Fraction(0)
-
-# Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-_QUANTITY = re.compile(
-    r"(?P<number>[+-]?(\d+\.?\d*|\.\d+))((?P<suffix>[KMGTPE]i|[numkMGTPE])|[eE](?P<exponent>[+-]?\d+))?"
-)
-_SUFFIXES: Mapping[str, Fraction] = {
-    **{f"{letter}i": Fraction(1024**power) for power, letter in enumerate("KMGTPE", 1)},
-    **{letter: Fraction(1000**power) for power, letter in enumerate("kMGTPE", 1)},
-    **{letter: Fraction(1, 1000**power) for power, letter in enumerate("mun", 1)},
-}
 
 
 @dataclass(frozen=True)
@@ -63,44 +49,9 @@ class NodePoolUsage:
         return "   ".join(columns).rstrip()
 
 
-def parse_quantity(text: str | float) -> Fraction:
-    """A quantity as Kubernetes writes it: `100m`, `1.5Gi`, `12e6`. Raises ValueError where it is not one."""
-    match = _QUANTITY.fullmatch(str(text))
-    if match is None:
-        raise ValueError(
-            f"{text!r} is not a quantity: write a number, then a suffix such as m, k, M, Gi, or an exponent such as e3"
-        )
-    scale = Fraction(10) ** int(match["exponent"] or 0)
-    return Fraction(match["number"]) * scale * _SUFFIXES.get(match["suffix"], Fraction(1))
-
-
-def pod_requests(pod: Object) -> ResourceAmounts:
-    """What the scheduler reserves for a pod.
-
-    The sum over containers and sidecars (init containers that are always restarted), or the largest sum over an init
-    container and the sidecars before it where that is more; and the overhead of the runtime class.
-    Source: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers
-    """
-    spec = pod["spec"]
-    sidecars: ResourceAmounts = {}
-    peak: ResourceAmounts = {}
-    for container in spec.get("initContainers", ()):
-        current = _sum([sidecars, container_requests(container)])
-        peak = _maximum(peak, current)
-        if container.get("restartPolicy") == "Always":
-            sidecars = current
-    running = _sum([sidecars, *map(container_requests, spec["containers"])])
-    return _sum([_maximum(peak, running), _parse_amounts(spec.get("overhead", {}))])
-
-
-def container_requests(container: Object) -> ResourceAmounts:
-    """What one container requests."""
-    return _parse_amounts(container.get("resources", {}).get("requests", {}))
-
-
 def node_allocatable(node: Object) -> ResourceAmounts:
     """What a node has for pods."""
-    return _parse_amounts(node.get("status", {}).get("allocatable", {}))
+    return parse_amounts(node.get("status", {}).get("allocatable", {}))
 
 
 def node_pool_name(node: Object) -> str:
@@ -120,7 +71,7 @@ def summarize_capacity(api: ApiClient) -> list[str]:
     lines = [usage.summary_line for usage in list_pool_usage(api)]
     unscheduled = [pod for pod in _select_active(api.list("v1", "Pod")) if not pod["spec"].get("nodeName")]
     if unscheduled:
-        requested = _sum(pod_requests(pod) for pod in unscheduled)
+        requested = sum_amounts(pod_requests(pod) for pod in unscheduled)
         gpu = f"   gpu {_count_gpus(requested)}" if _count_gpus(requested) else ""
         count = f"{len(unscheduled)} pod{'s' if len(unscheduled) != 1 else ''}"
         cpu, memory = _one_decimal(requested.get("cpu", _NONE)), _one_decimal(requested.get("memory", _NONE) / _GIB)
@@ -190,7 +141,7 @@ def _format_amount(resource: str, amount: Fraction) -> str:
 def _measure_pool(name: str, nodes: Sequence[Object], pods: Iterable[Object]) -> NodePoolUsage:
     node_names = {node["metadata"]["name"] for node in nodes}
     on_pool = [pod for pod in pods if pod["spec"].get("nodeName") in node_names]
-    requested, allocatable = _sum(map(pod_requests, on_pool)), _sum(map(node_allocatable, nodes))
+    requested, allocatable = sum_amounts(map(pod_requests, on_pool)), sum_amounts(map(node_allocatable, nodes))
     return NodePoolUsage(
         name or "no pool",
         len(nodes),
@@ -215,22 +166,6 @@ def _group_by_pool(nodes: Iterable[Object]) -> dict[str, list[Object]]:
 def _select_active(pods: Iterable[Object]) -> list[Object]:
     """The pods that hold their requests or wait for them; completed ones do neither."""
     return [pod for pod in pods if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
-
-
-def _parse_amounts(resources: Mapping[str, str]) -> ResourceAmounts:
-    return {name: parse_quantity(amount) for name, amount in resources.items()}
-
-
-def _sum(amounts: Iterable[ResourceAmounts]) -> ResourceAmounts:
-    total: dict[str, Fraction] = {}
-    for summand in amounts:
-        for name, amount in summand.items():
-            total[name] = total.get(name, _NONE) + amount
-    return total
-
-
-def _maximum(one: ResourceAmounts, other: ResourceAmounts) -> ResourceAmounts:
-    return {name: max(one.get(name, _NONE), other.get(name, _NONE)) for name in {*one, *other}}
 
 
 def _count_gpus(amounts: ResourceAmounts) -> Fraction:

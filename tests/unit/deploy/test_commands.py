@@ -69,7 +69,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def log(folder: Path) -> list[str]:
     path = folder / "pulumi.log"
     text = path.read_text() if path.exists() else ""
-    return re.sub(r" --event-log \S+", "", text).splitlines()
+    return re.sub(r" --(event-log|save-plan) \S+", "", text).splitlines()
 
 
 @pytest.mark.parametrize(

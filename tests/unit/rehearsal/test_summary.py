@@ -67,7 +67,7 @@ def summary(tmp_path: Path) -> Any:
         log.write_text(json.dumps({"summaryEvent": {"resourceChanges": changes}}) + "\n")
         steps = dict.fromkeys(("preview", "up", "second preview"), log)
         state = json.dumps({"deployment": {"resources": RESOURCES}})
-        return render("azure-dev", state, steps, charts, [], cluster, failures, placeholders)
+        return render("azure-dev", state, steps, charts, [], cluster, failures, placeholders, None)
 
     return summarize
 

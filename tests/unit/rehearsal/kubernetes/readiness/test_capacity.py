@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from kernel import pod_resources
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.readiness import capacity
 from tests.support.objects_in_memory import FakeApiClient
@@ -88,13 +89,13 @@ def number_pods(*pods: Object) -> list[Object]:
 )
 def test_quantities_are_read_exactly(text: str, amount: Fraction) -> None:
     """https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/ has most of them as examples."""
-    assert capacity.parse_quantity(text) == amount
+    assert pod_resources.parse_quantity(text) == amount
 
 
 @pytest.mark.parametrize("text", ["", "m", "1K", "1ki", "1 Gi", "1e", "1.2.3", "0x10", "1Gi "])
 def test_an_invalid_quantity_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="is not a quantity"):
-        capacity.parse_quantity(text)
+        pod_resources.parse_quantity(text)
 
 
 @pytest.mark.parametrize(
@@ -112,11 +113,11 @@ def test_an_invalid_quantity_is_an_error(text: str) -> None:
     ],
 )
 def test_requests_of_a_pod_are_what_the_scheduler_reserves(spec: Object, cpu: str) -> None:
-    assert capacity.pod_requests(spec).get("cpu", Fraction(0)) == Fraction(cpu)
+    assert pod_resources.pod_requests(spec).get("cpu", Fraction(0)) == Fraction(cpu)
 
 
 def test_each_resource_of_a_pod_is_computed_separately() -> None:
-    requests = capacity.pod_requests(
+    requests = pod_resources.pod_requests(
         pod(container("1", memory="1Gi"), initContainers=[container("100m", memory="4Gi")])
     )
     assert requests == {"cpu": 1, "memory": 4 * 2**30}

@@ -1,0 +1,132 @@
+"""What an estimate says of resources without a price, of free and unknown ones, of volumes, and of two versions.
+
+Proves the rules on single resources. Amounts are proven in test_hand_computed.py, whole stacks in test_stacks.py.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+
+from estimates import PriceTable, UsageError, compare, load_prices, monthly_cost
+from estimates.prices import Price
+from estimates.resources import Resource, find_group
+from tests.support.estimated_resources import USAGE, provider, resource
+
+PRICES = load_prices()
+NAT = "aws:ec2/natGateway:NatGateway"
+NODES = "aws:eks/nodeGroup:NodeGroup"
+
+
+def test_a_part_without_a_price_is_named_and_the_rest_is_counted() -> None:
+    group = resource(NODES, instanceTypes=["x9.huge"], scalingConfig={"minSize": 2})
+    estimate = monthly_cost([provider("aws"), group, resource(NAT)], PRICES, USAGE)
+    assert [(each.what, each.reason) for each in estimate.missing] == [
+        ("nodes", "no price of node/x9.huge in eu-west-1")
+    ]
+    assert not estimate.is_complete
+    assert estimate.total_usd == pytest.approx(39.84)
+    assert [row.type for row in estimate.rows] == [NAT]
+
+
+def test_another_regions_price_does_not_stand_in() -> None:
+    elsewhere = Resource("urn::provider", "pulumi:providers:aws", {"region": "eu-central-1"})
+    estimate = monthly_cost([elsewhere, resource(NAT)], PRICES, USAGE)
+    assert estimate.total_usd == 0
+    assert {each.reason for each in estimate.missing} == {
+        "no price of nat-gateway in eu-central-1",
+        "no price of nat-gateway-data in eu-central-1",
+    }
+
+
+def test_what_costs_nothing_has_a_source_and_what_nobody_knows_is_unknown() -> None:
+    stack = [provider("aws"), resource("aws:iam/role:Role"), resource("aws:quantum/computer:Computer")]
+    estimate = monthly_cost(stack, PRICES, USAGE)
+    sources = {free.type: free.source for free in estimate.free}
+    assert sources["aws:iam/role:Role"].startswith("https://aws.amazon.com/")
+    assert [type_ for _, type_ in estimate.unknown] == ["aws:quantum/computer:Computer"]
+    assert not estimate.is_complete
+
+
+def test_an_assumption_that_is_not_made_is_an_error_and_not_a_zero() -> None:
+    with pytest.raises(UsageError, match="networkGb"):
+        monthly_cost([provider("aws"), resource(NAT)], PRICES, {})
+
+
+def test_values_that_a_preview_does_not_know_count_as_not_set() -> None:
+    unknown = resource("aws:rds/instance:Instance", multiAz="04da6b54-80e4-46f7-96ec-b56ff0331ba9")
+    assert unknown.get("multiAz") is None
+
+
+@pytest.mark.parametrize(
+    ("manifest", "gigabytes"),
+    [
+        ({"kind": "PersistentVolumeClaim", "spec": {"resources": {"requests": {"storage": "10Gi"}}}}, 10),
+        (
+            {
+                "kind": "StatefulSet",
+                "spec": {
+                    "replicas": 3,
+                    "volumeClaimTemplates": [{"spec": {"resources": {"requests": {"storage": "8Gi"}}}}],
+                },
+            },
+            24,
+        ),
+        (
+            {
+                "kind": "Prometheus",
+                "spec": {
+                    "replicas": 2,
+                    "storage": {"volumeClaimTemplate": {"spec": {"resources": {"requests": {"storage": "50Gi"}}}}},
+                },
+            },
+            100,
+        ),
+        ({"kind": "Deployment", "spec": {"replicas": 3}}, 0),
+    ],
+)
+def test_volumes_of_charts_are_charged(manifest: dict[str, Any], gigabytes: float) -> None:
+    release = resource("kubernetes:helm.sh/v3:Release", "chart")
+    estimate = monthly_cost([provider("aws"), release], PRICES, USAGE, {release.urn: [manifest]})
+    assert estimate.total_usd == pytest.approx(gigabytes * 0.088)
+
+
+def test_volumes_on_azure_are_sold_by_size_in_the_class_of_the_stack() -> None:
+    release = resource("kubernetes:helm.sh/v3:Release", "chart")
+    storage = resource("kubernetes:storage.k8s.io/v1:StorageClass", parameters={"skuName": "StandardSSD_ZRS"})
+    claim = {"kind": "PersistentVolumeClaim", "spec": {"resources": {"requests": {"storage": "50Gi"}}}}
+    estimate = monthly_cost([provider("azure-native"), storage, release], PRICES, USAGE, {release.urn: [claim]})
+    assert estimate.total_usd == pytest.approx(7.20)  # of 64 GiB
+
+
+def test_a_difference_has_what_came_went_and_changed() -> None:
+    before = monthly_cost([provider("aws"), resource(NAT, "a"), resource("aws:kms/key:Key")], PRICES, USAGE)
+    after = monthly_cost([provider("aws"), resource(NAT, "a"), resource(NAT, "b")], PRICES, USAGE)
+    difference = compare(before, after)
+    assert {
+        change.name: (round(change.before_usd, 2), round(change.after_usd, 2)) for change in difference.changes
+    } == {
+        "b": (0, 37.44),
+        "a": (39.84, 37.44),  # the traffic is shared
+        "one": (4.00, 0),
+    }
+    assert difference.total_usd == pytest.approx(after.total_usd - before.total_usd)
+
+
+def test_a_group_is_the_outermost_component() -> None:
+    stack = Resource("s", "pulumi:pulumi:Stack")
+    outer = Resource("a::network", "groundwork:aws:Network", parent="s")
+    inner = Resource("a::bucket", "groundwork:aws:Bucket", parent=outer.urn)
+    one = Resource("a::one", NAT, parent=inner.urn)
+    by_urn = {each.urn: each for each in (stack, outer, inner, one)}
+    assert (find_group(one, by_urn), find_group(outer, by_urn)) == ("network", "other")
+
+
+def test_a_table_finds_exact_regions_only() -> None:
+    day = datetime.date(2026, 11, 30)
+    table = PriceTable([Price("a", "here", "hour", 1.0, "https://example.com", day, "by hand")])
+    assert table.find("a", "there") is None
+    assert table.oldest("here") == day
+    assert table.oldest("there") is None
