@@ -117,6 +117,7 @@ def _preview(rehearsal: Rehearsal, engine: Path) -> tuple[list[dict[str, Any]], 
     pack = rehearsal.project.policy_pack
     log = rehearsal.folder / "preview-events.jsonl"
     policies = ["--policy-pack", str(pack)] if pack else []
+    _plan(rehearsal).unlink(missing_ok=True)
     with rehearsal.previewing(engine, renders_charts=False) as environment:
         files = ["--event-log", str(log), "--save-plan", str(_plan(rehearsal))]
         command = ["preview", "--color", "never", "--suppress-progress", *policies, *files]

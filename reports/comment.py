@@ -10,6 +10,7 @@ from reports.changes import Kind, PropertyChange, ResourceChange
 from reports.escaping import code, escape
 from reports.findings import Findings
 from reports.sections import LIMIT, Section, render_sections
+from reports.topology import list_exposures
 from reports.wording import describe_value, find_verdict, format_seconds, format_signed, summarize, summarize_cost
 
 _SHOWN_PROPERTIES = 8  # of one resource
@@ -25,6 +26,7 @@ def render(findings: Findings, limit: int = LIMIT) -> str:
         Section("", _render_head(findings)),
         *_render_stops(findings),
         *_render_data_losses(findings),
+        *_render_exposures(findings),
         _render_changes(findings),
         *_render_settings(findings),
         *_render_cost(findings),
@@ -84,6 +86,13 @@ def _render_data_losses(findings: Findings) -> Iterator[Section]:
     if findings.data_losses:
         rows = [f"- {code(change.name)} {escape(text)}\n" for change, text in findings.data_losses]
         yield Section("Data loss", rows=rows, what="warnings")
+
+
+def _render_exposures(findings: Findings) -> Iterator[Section]:
+    exposures = list_exposures(findings.resources, {change.urn for change in findings.preview.changes})
+    if exposures:
+        rows = [f"- {code(group)} lets in {code(rule)}\n" for group, rule in exposures]
+        yield Section("Open to the internet", rows=rows, what="rules")
 
 
 def _render_changes(findings: Findings) -> Section:

@@ -22,7 +22,7 @@ class Estimated:
     cost             as `make cost FORMAT=json`; None where it cannot be estimated
     duration         as `make duration FORMAT=json`; None likewise
     change_duration  the same of what a change creates; None where it creates nothing, or nothing stands
-    problem          why something is None, in a sentence; empty where nothing is
+    problem          why something is None or less certain, in a sentence; empty where nothing is
     """
 
     cost: Mapping[str, Any] | None = None
@@ -41,26 +41,34 @@ def estimate(
     """Estimate what a preview declares, and the difference to what stands.
 
     events     the engine's log of the preview, of all resources
-    plan       what it wrote with `--save-plan`, with the dependencies; a preview that failed wrote none
+    plan       what it wrote with `--save-plan`, with the dependencies; a preview that failed wrote none, and then they
+               are those of what stands
     standing   what it was compared with; empty for nothing
     reference  how people call that
     """
     if not rehearsal.project.cost:
         return Estimated()
-    has_plan = plan.exists()
-    resources = estimates.read_preview(events, json.loads(plan.read_text()) if has_plan else None)
+    dependencies = json.loads(plan.read_text()) if plan.exists() else _read_dependencies(standing)
+    resources = estimates.read_preview(events, dependencies)
     try:
         after = estimate_resources(rehearsal, resources)
         before = estimate_resources(rehearsal, estimates.read_state(standing)) if standing else None
     except UserError as error:
         return Estimated(problem=f"Cost and duration were not estimated: {error}")
     cost = _compare(after, before, reference)
-    if not has_plan:
-        return Estimated(
-            cost, problem="The deployment's duration was not estimated: the preview failed before its end."
-        )
     duration = {"stack": rehearsal.stack, **after.schedule.to_json()}
-    return Estimated(cost, duration, _estimate_change(resources, events) if before else None)
+    if plan.exists():
+        return Estimated(cost, duration, _estimate_change(resources, events) if before else None)
+    if before is None:
+        return Estimated(cost, problem="The duration was not estimated: the preview failed before its end.")
+    problem = "The preview failed before its end: durations are by the dependencies of the base."
+    return Estimated(cost, duration, _estimate_change(resources, events), problem)
+
+
+def _read_dependencies(standing: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What stands, in the form of a plan."""
+    plans = {each["urn"]: {"goal": {"dependencies": each.get("dependencies") or []}} for each in standing}
+    return {"resourcePlans": plans}
 
 
 def _compare(after: StackEstimate, before: StackEstimate | None, reference: str) -> Mapping[str, Any]:

@@ -66,6 +66,7 @@ def render(findings: Findings) -> str:
     text = _ENVIRONMENT.get_template("report.html").render(
         findings=findings,
         record=findings.record,
+        exposures=topology.list_exposures(findings.resources, {each.urn for each in findings.preview.changes}),
         kinds=list(Kind),
         verdict=wording.find_verdict(findings),
         tiles=list(wording.summarize(findings)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from kernel.paths import look_up
 from kernel.values import ABSENT
 from reports.resources import list_custom
 
+_GROUPS = ("NetworkSecurityGroup", "SecurityGroup")
 # What a rule's source is when anybody may be it.
 _ANYBODY = frozenset({"*", "0.0.0.0/0", "::/0", "Internet", "Any"})
 
@@ -49,13 +50,19 @@ def read_networks(resources: Sequence[Mapping[str, Any]]) -> list[Network]:
     """The networks of a stack, which has one."""
     custom = list_custom(resources)
     subnets = tuple(_read_subnet(each) for each in custom if _has_kind(each, "Subnet"))
-    groups = tuple(_read_group(each) for each in custom if _has_kind(each, "NetworkSecurityGroup", "SecurityGroup"))
+    groups = tuple(_read_group(each) for each in custom if _has_kind(each, *_GROUPS))
     endpoints = sum(_has_kind(each, "PrivateEndpoint", "VpcEndpoint") for each in custom)
     return [
         Network(_name(each), _read_blocks(each), subnets, groups, endpoints)
         for each in custom
         if _has_kind(each, "VirtualNetwork", "Vpc")
     ]
+
+
+def list_exposures(resources: Sequence[Mapping[str, Any]], urns: Collection[str]) -> list[tuple[str, str]]:
+    """Rules by which the internet may come in, of those security groups that are among some URNs: group and rule."""
+    groups = [each for each in list_custom(resources) if each["urn"] in urns and _has_kind(each, *_GROUPS)]
+    return [(_name(each), rule.text) for each in groups for rule in _read_group(each).rules if rule.is_open]
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,16 @@ def test_data_loss_is_a_section_of_its_own() -> None:
     assert "warnings of data loss: 1" in text
 
 
+def test_a_group_that_lets_the_internet_in_is_named() -> None:
+    rule = {"direction": "Inbound", "access": "Allow", "protocol": "Tcp", "destinationPortRange": "443"}
+    inputs = {"securityRules": [{**rule, "sourceAddressPrefix": "Internet"}]}
+    group = {"urn": OPENED_GROUP.urn, "type": OPENED_GROUP.type, "custom": True, "inputs": inputs}
+    assert (
+        "### Open to the internet\n\n- <code>network-nodes</code> lets in <code>Tcp 443 from Internet</code>\n"
+        in comment.render(findings(resources=[group]))
+    )
+
+
 def test_a_new_stack_says_that_nothing_is_compared() -> None:
     alone = comment.render(findings(base=None))
     assert "as a new stack: no base to compare with was named" in alone

@@ -31,7 +31,7 @@ HOSTILE = [
 
 
 def render(markdown: str) -> str:
-    return MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
+    return str(MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
