@@ -1,7 +1,7 @@
 STACK ?= azure-dev
 PORT ?= 0
 NEW_STACK_ARGUMENTS := STACK CLOUD ENVIRONMENT LOCATION ORGANIZATION OWNER AUTHORIZED_RANGES
-REPORT_ARGUMENTS := FORMAT BASE OUT
+REPORT_ARGUMENTS := FORMAT BASE LIMIT OUT
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 UV := uv==0.13.8
@@ -55,7 +55,7 @@ rehearse-reset: $(READY) ## Discard the rehearsal of STACK: its simulated resour
 
 # The shell expands what make exports, so that a reference or a path is never part of the command.
 report: $(READY) ## Report on STACK: FORMAT=markdown or html, against BASE=<git reference> if given, into OUT=<file>
-	@$(PYTHON) -m reports "$(STACK)" $(foreach name,$(REPORT_ARGUMENTS),$(if $(findstring command,$(origin $(name))),--$(shell echo $(name) | tr A-Z a-z) "$$$(name)"))
+	@$(PYTHON) -m reporting "$(STACK)" $(foreach name,$(REPORT_ARGUMENTS),$(if $(findstring command,$(origin $(name))),--$(shell echo $(name) | tr A-Z a-z) "$$$(name)"))
 
 cost: $(READY) ## Estimate what STACK costs a month; DIFF=<stack or commit> compares, FORMAT=text, json or markdown
 	@$(PYTHON) -m rehearsal cost "$(STACK)" --port $(PORT) $(if $(DIFF),--diff "$(DIFF)") $(if $(FORMAT),--format "$(FORMAT)")

@@ -67,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def report(folder: Path, stack: str, *arguments: str) -> str:
     reply = subprocess.run(
-        [sys.executable, "-m", "reports", stack, *arguments],
+        [sys.executable, "-m", "reporting", stack, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

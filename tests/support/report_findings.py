@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.base import Base
-from reports.changes import Kind, Preview, PropertyChange, ResourceChange
-from reports.findings import Findings
-from reports.policy_results import PolicyResults, Violation
+from reporting.base import Base
+from reporting.changes import Kind, Preview, PropertyChange, ResourceChange
+from reporting.findings import Findings
+from reporting.policy_results import PolicyResults, Violation
 
 GROUP = "azure-native:network:NetworkSecurityGroup"
 POOL = "azure-native:containerservice:AgentPool"

@@ -9,7 +9,7 @@ from typing import Any
 from infra.access import WORKLOADS, Access, Store
 from kernel.paths import look_up
 from kernel.values import ABSENT
-from reports.resources import list_custom
+from reporting.resources import list_custom
 
 _GROUPS = ("NetworkSecurityGroup", "SecurityGroup")
 # What a rule's source is when anybody may be it.

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kernel.values import ABSENT
-from reports.changes import Kind, PropertyChange, ResourceChange
-from reports.escaping import code, escape
-from reports.findings import Findings
-from reports.sections import LIMIT, Section, render_sections
-from reports.topology import list_exposures
-from reports.wording import describe_value, find_verdict, format_seconds, format_signed, summarize, summarize_cost
+from reporting.changes import Kind, PropertyChange, ResourceChange
+from reporting.escaping import code, escape
+from reporting.findings import Findings
+from reporting.sections import LIMIT, Section, render_sections
+from reporting.topology import list_exposures
+from reporting.wording import describe_value, find_verdict, format_seconds, format_signed, summarize, summarize_cost
 
 _SHOWN_PROPERTIES = 8  # of one resource
 _SHOWN_COST_CHANGES = 20
@@ -19,7 +19,7 @@ _SIGNS = {Kind.ADDED: "+", Kind.CHANGED: "~", Kind.REPLACED: "±", Kind.DELETED:
 
 
 def render(findings: Findings, limit: int = LIMIT) -> str:
-    """The whole comment, at most `limit` bytes. Its first line is how a workflow finds it among others."""
+    """The whole comment, at most `limit` bytes."""
     base = f" BASE={findings.base.reference}" if findings.base else ""
     command = f"make report STACK={findings.stack}{base} FORMAT=html OUT=report.html"
     sections = [
@@ -41,14 +41,8 @@ def escape_command(command: str) -> str:
     return "".join(character for character in command if character.isprintable() and character not in "`<>|@#&")
 
 
-def find_marker(stack: str) -> str:
-    """The first line of a stack's comment."""
-    return f"<!-- groundwork report: {''.join(each for each in stack if each.isalnum() or each in '-_.')} -->"
-
-
 def _render_head(findings: Findings) -> str:
     lines = [
-        find_marker(findings.stack),
         f"## {code(findings.stack)}: {find_verdict(findings)}",
         "",
         _describe_comparison(findings),

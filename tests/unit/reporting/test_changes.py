@@ -10,7 +10,7 @@ import pytest
 
 from kernel.values import ABSENT
 from rehearsal.console import UserError
-from reports.changes import HIDDEN, UNKNOWN_TEXT, Kind, PropertyChange, read_preview
+from reporting.changes import HIDDEN, UNKNOWN_TEXT, Kind, PropertyChange, read_preview
 from tests.support.report_findings import GROUP, POOL, event
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"

@@ -12,7 +12,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
-from reports.escaping import code, escape, make_visible
+from reporting.escaping import code, escape, make_visible
 
 HOSTILE = [
     "**bold** _it_ ~~gone~~ `code`",

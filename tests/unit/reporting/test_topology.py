@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from infra.access import WORKLOADS
-from reports.topology import draw_access, list_exposures, read_networks
+from reporting.topology import draw_access, list_exposures, read_networks
 from tests.support.report_findings import urn
 
 AWS_GROUP = "aws:ec2/securityGroup:SecurityGroup"

@@ -17,7 +17,7 @@ import pytest
 import estimates
 from rehearsal.console import UserError
 from rehearsal.estimation import StackEstimate
-from reports import estimation
+from reporting import estimation
 from tests.support.report_findings import POOL, event, urn
 
 STANDING = [{"urn": urn(POOL, "pool"), "type": POOL, "dependencies": [urn("a:b:C", "network")]}]

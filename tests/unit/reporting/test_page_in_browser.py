@@ -21,9 +21,9 @@ from typing import Any
 
 import pytest
 
-from reports import page
+from reporting import page
 from tests.support.report_findings import OPEN_PORT, cost, duration, findings
-from tests.unit.reports.test_page import RECORD, RESOURCES
+from tests.unit.reporting.test_page import RECORD, RESOURCES
 
 pytestmark = pytest.mark.process
 

@@ -15,13 +15,13 @@ from rehearsal.engine import pulumi_cli
 from rehearsal.session import Rehearsal
 from rehearsal.simulator.clouds import find_unmodelled, list_notes
 from rehearsal.summary import list_types
-from reports import data_loss
-from reports.base import Base, NotComparableError, bring_up, find_base
-from reports.changes import read_preview
-from reports.estimation import Estimated, estimate
-from reports.findings import Findings
-from reports.policy_results import read_results
-from reports.resources import list_declared
+from reporting import data_loss
+from reporting.base import Base, NotComparableError, bring_up, find_base
+from reporting.changes import read_preview
+from reporting.estimation import Estimated, estimate
+from reporting.findings import Findings
+from reporting.policy_results import read_results
+from reporting.resources import list_declared
 
 _PURPOSE = "report"
 # What the engine adds to every failure.

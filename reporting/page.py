@@ -9,11 +9,11 @@ from typing import Any
 import jinja2
 
 from infra.parity import list_capabilities
-from reports import topology, wording
-from reports.changes import Kind
-from reports.escaping import make_visible
-from reports.findings import Findings
-from reports.resources import group_by_layer, list_custom
+from reporting import topology, wording
+from reporting.changes import Kind
+from reporting.escaping import make_visible
+from reporting.findings import Findings
+from reporting.resources import group_by_layer, list_custom
 
 _SHOWN_STEPS = 60  # of a deployment: those of the critical path, and the longest others
 _SHOWN_COSTS = 15
@@ -29,7 +29,7 @@ def _make_visible(value: Any) -> Any:
 
 
 _ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("reports"),
+    loader=jinja2.PackageLoader("reporting"),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     finalize=_make_visible,

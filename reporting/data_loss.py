@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reports.changes import Kind, ResourceChange
+from reporting.changes import Kind, ResourceChange
 
 # What is in a resource of each type, and is gone with it. An object in a cluster is named by the end of its type.
 _HOLDINGS = {

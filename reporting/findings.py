@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reports.base import Base
-from reports.changes import Preview, ResourceChange
-from reports.policy_results import PolicyResults
+from reporting.base import Base
+from reporting.changes import Preview, ResourceChange
+from reporting.policy_results import PolicyResults
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`python -m reports` with arguments that are wrong: one message each, before anything starts."""
+"""`python -m reporting` with arguments that are wrong: one message each, before anything starts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from rehearsal import record
 from rehearsal.console import UserError
-from reports import __main__ as command
-from reports import collection
+from reporting import __main__ as command
+from reporting import collection
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr("sys.argv", ["reports", *arguments])
+    monkeypatch.setattr("sys.argv", ["reporting", *arguments])
     return command.main()
 
 
@@ -28,9 +28,11 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (["azure-dev", "--format", "pdf"], "FORMAT='pdf' is not a format of reports. Choose markdown or html."),
         (["azure-dev", "--format", ""], "FORMAT='' is not a format of reports"),
         (["azure-dev", "--out", "none/such/report.html"], "is in a folder that does not exist"),
+        (["azure-dev", "--limit", "many"], "LIMIT='many' is not a length of a comment"),
+        (["azure-dev", "--limit", "80000"], "Give bytes between 8192 and 65536"),
         (["azure-dve"], "There is no stack 'azure-dve'"),
     ],
-    ids=["format", "no-format", "folder", "stack"],
+    ids=["format", "no-format", "folder", "limit", "long-limit", "stack"],
 )
 def test_a_wrong_argument_has_one_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str

@@ -15,8 +15,8 @@ import pytest
 from rehearsal import project
 from rehearsal.console import UserError
 from rehearsal.session import Rehearsal
-from reports import base
-from reports.base import Base, NotComparableError, bring_up, find_base
+from reporting import base
+from reporting.base import Base, NotComparableError, bring_up, find_base
 
 pytestmark = pytest.mark.process
 

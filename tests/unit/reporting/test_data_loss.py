@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reports.changes import Kind, PropertyChange
-from reports.data_loss import list_warnings
+from reporting.changes import Kind, PropertyChange
+from reporting.data_loss import list_warnings
 from tests.support.report_findings import POOL, change
 
 DATABASE = "aws:rds/instance:Instance"

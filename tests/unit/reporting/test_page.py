@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from reports import page
-from reports.changes import Kind, PropertyChange, ResourceChange
-from reports.policy_results import Violation
+from reporting import page
+from reporting.changes import Kind, PropertyChange, ResourceChange
+from reporting.policy_results import Violation
 from tests.support.report_findings import GROUP, OPEN_PORT, POOL, cost, duration, findings, urn
 
 RESOURCES: list[dict[str, Any]] = [

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from reports.sections import LIMIT, Section, render_sections
+from reporting.sections import LIMIT, Section, render_sections
 
 COMMAND = "make report STACK=azure-dev FORMAT=html"
 

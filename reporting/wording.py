@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kernel.values import ABSENT
-from reports.changes import Kind
-from reports.findings import Findings
+from reporting.changes import Kind
+from reporting.findings import Findings
 
 
 def summarize(findings: Findings) -> Iterator[tuple[str, str]]:
