@@ -6,6 +6,8 @@ another engine. tests/engine/test_report.py proves that the real engine logs wha
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kernel.values import ABSENT
@@ -76,8 +78,8 @@ def test_secrets_stay_hidden_and_unknown_values_are_named() -> None:
 
 
 def test_what_differs_inside_of_a_value_is_named() -> None:
-    old = {"rules": [{"port": 1, "name": "a"}, {"port": 2}], "zones": ["1", "2"]}
-    new = {"rules": [{"port": 1, "name": "a"}, {"port": 3}, {"port": 4}], "zones": ["0", "1", "2"]}
+    old: dict[str, Any] = {"rules": [{"port": 1, "name": "a"}, {"port": 2}], "zones": ["1", "2"]}
+    new: dict[str, Any] = {"rules": [{"port": 1, "name": "a"}, {"port": 3}, {"port": 4}], "zones": ["0", "1", "2"]}
     [change] = read_preview([event("update", POOL, "p", old, new, {"rules": "update", "zones": "update"})]).changes
     assert [(each.path, each.before, each.after) for each in change.properties] == [
         ("rules", old["rules"], new["rules"]),

@@ -8,13 +8,13 @@ import pytest
 
 from rehearsal import record
 from rehearsal.console import UserError
+from rehearsal.engine import pulumi_cli
 from reporting import __main__ as command
-from reporting import collection
 
 
 @pytest.fixture(autouse=True)
 def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collection.pulumi_cli, "engine", lambda: pytest.fail("the engine was asked for"))
+    monkeypatch.setattr(pulumi_cli, "engine", lambda: pytest.fail("the engine was asked for"))
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

@@ -7,6 +7,7 @@ about is in the other tests of this folder and in tests/engine/test_report.py.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
@@ -20,7 +21,7 @@ from tests.support.report_findings import OPEN_PORT, OPENED_GROUP, RESIZED_POOL,
 
 
 def test_a_change_that_opens_a_group_and_resizes_a_pool() -> None:
-    schedules = {"duration": duration(), "change_duration": duration(1)}
+    schedules: dict[str, Any] = {"duration": duration(), "change_duration": duration(1)}
     text = comment.render(findings(violations=[OPEN_PORT], cost=cost(), **schedules))
     assert text.startswith("## <code>azure-dev</code>: cannot be deployed like this\n")
     assert "0 added, 1 changed, 1 replaced, 0 deleted; 407 unchanged" in text

@@ -50,7 +50,7 @@ def estimate(plan: Path, standing: Sequence[dict[str, Any]], cost: str = "settin
 @pytest.fixture
 def plan(tmp_path: Path) -> Path:
     path = tmp_path / "plan.json"
-    goals = {urn(POOL, "pool"): {"goal": {"dependencies": []}}}
+    goals: dict[str, Any] = {urn(POOL, "pool"): {"goal": {"dependencies": []}}}
     path.write_text(json.dumps({"resourcePlans": goals}))
     return path
 
