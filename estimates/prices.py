@@ -83,6 +83,6 @@ def _read_row(path: Path, row: Any) -> Price:
         )
     if not isinstance(row["usd"], int | float) or row["usd"] <= 0:
         raise PriceTableError(f"{place}: usd = {row['usd']!r} is not a price. A price that is not known is left out.")
-    if not isinstance(row["checked"], datetime.date) or not str(row["source"]).startswith("https://"):
-        raise PriceTableError(f"{place}: `checked` has to be a day, as 2026-11-30, and `source` an https URL.")
+    if not isinstance(row["checked"], datetime.date) or not str(row["source"]).startswith(("https://", "http://")):
+        raise PriceTableError(f"{place}: `checked` has to be a day, as 2026-11-30, and `source` a URL.")
     return Price(**{key: row[key] for key in _REQUIRED}, query=row.get("query") or {})

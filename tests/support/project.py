@@ -31,6 +31,7 @@ _PARTS = (
     "Pulumi.yaml",
     "__main__.py",
     "deploy",
+    "estimates",
     "infra",
     "kernel",
     "policies",

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from estimates import __main__ as command
-from estimates.prices import read_prices
+from estimates.prices import PRICES, read_prices
 from estimates.refresh import PriceListError, aws, lists, refresh
 
 DAY = datetime.date(2027, 1, 15)
@@ -232,7 +232,7 @@ def test_the_command_says_in_one_line_what_could_not_be_reached(
 def test_the_projects_tables_can_be_rewritten_row_by_row() -> None:
     """Every row has the form that a refresh rewrites."""
     for cloud in ("azure", "aws"):
-        path = lists.PRICES / f"{cloud}.yaml"
+        path = PRICES / f"{cloud}.yaml"
         text = path.read_text()
         for price in read_prices(path):
             changed = lists._rewrite_row(text, price, 12345.678, "https://example.com/new", DAY)

@@ -77,7 +77,8 @@ def test_serving_does_not_wait_for_the_gateways_load_balancer(resources: Sequenc
     """Which takes minutes, and which KServe only names in the routes of models."""
     by_urn = {resource.urn: resource for resource in resources}
     (controller,) = [urn for urn in by_urn if urn.endswith("Release::kserve-resources")]
-    needed, remaining = set(), [controller]
+    needed: set[str] = set()
+    remaining = [controller]
     while remaining:
         new = set(by_urn[remaining.pop()].dependencies) & by_urn.keys() - needed
         needed |= new

@@ -52,9 +52,9 @@ def test_no_price_is_there_twice() -> None:
     [
         ({"usd": 0}, "is not a price"),
         ({"usd": "cheap"}, "is not a price"),
-        ({"source": "somewhere"}, "an https URL"),
+        ({"source": "somewhere"}, "`source` a URL"),
         ({"checked": "yesterday"}, "has to be a day"),
-        ({"source": None}, "an https URL"),
+        ({"source": None}, "`source` a URL"),
     ],
 )
 def test_a_row_that_is_not_a_sourced_price_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
