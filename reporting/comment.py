@@ -20,8 +20,7 @@ _SIGNS = {Kind.ADDED: "+", Kind.CHANGED: "~", Kind.REPLACED: "±", Kind.DELETED:
 
 def render(findings: Findings, limit: int = LIMIT) -> str:
     """The whole comment, at most `limit` bytes."""
-    base = f" BASE={findings.base.reference}" if findings.base else ""
-    command = f"make report STACK={findings.stack}{base} FORMAT=html OUT=report.html"
+    command = f"make report STACK={_escape_command(findings.stack)} FORMAT=html"
     sections = [
         Section("", _render_head(findings)),
         *_render_stops(findings),
@@ -33,12 +32,12 @@ def render(findings: Findings, limit: int = LIMIT) -> str:
         *_render_duration(findings),
         _render_unchecked(findings),
     ]
-    return render_sections(sections, escape_command(command), limit)
+    return render_sections(sections, command, limit)
 
 
-def escape_command(command: str) -> str:
-    """A command for a code span, which a backtick would end."""
-    return "".join(character for character in command if character.isprintable() and character not in "`<>|@#&")
+def _escape_command(text: str) -> str:
+    """A name for a code span with a command, which a backtick would end."""
+    return "".join(character for character in text if character.isalnum() or character in "-_.")[:100]
 
 
 def _render_head(findings: Findings) -> str:
@@ -133,14 +132,19 @@ def _render_cost(findings: Findings) -> Iterator[Section]:
     difference = findings.cost.get("difference") or {"rows": []}
     changed = sorted(difference["rows"], key=lambda row: -abs(row["afterUsd"] - row["beforeUsd"]))
     rows = [_render_cost_change(row) for row in changed[:_SHOWN_COST_CHANGES]]
-    for missing in findings.cost.get("missing", ()):
-        rows.append(f"| no price | {code(str(missing['what']))} | {escape(str(missing['reason']))} | |\n")
+    rows += [_render_missing(row["urn"], f"{row['what']}: {row['reason']}") for row in findings.cost["missing"]]
+    rows += [_render_missing(row["urn"], "nobody knows whether it costs anything") for row in findings.cost["unknown"]]
     head = "| | before | after | change |\n|---|---|---|---|\n"
-    lead = f"{summarize_cost(findings.cost)}, by list prices of {escape(str(findings.cost.get('pricesChecked', '')))}."
-    budget = findings.cost.get("budget")
+    checked = escape(str(findings.cost["pricesChecked"] or "no day"))
+    lead = f"The estimate is {summarize_cost(findings.cost)}, by list prices of {checked} or later."
+    budget = findings.cost["budget"]
     if budget and budget["isExceeded"]:
         lead += f" **The budget of {budget['usd']:,.0f} USD is exceeded.**"
     yield Section("Cost", lead, rows, "rows", head)
+
+
+def _render_missing(urn: str, reason: str) -> str:
+    return f"| {code(str(urn).rsplit('::', 1)[-1])} | | no price | {escape(reason)} |\n"
 
 
 def _render_cost_change(row: Mapping[str, Any]) -> str:
@@ -159,7 +163,8 @@ def _render_duration(findings: Findings) -> Iterator[Section]:
         f"| {code(str(step['name']))} | {code(str(step['type']))} |\n"
         for step in duration["path"]
     ]
-    lead = f"The critical path of {of} takes {format_seconds(duration['criticalPathSeconds'])}, by published durations."
+    takes = format_seconds(duration["criticalPathSeconds"])
+    lead = f"The critical path of {of} takes {takes}, by public logs of deployments."
     yield Section("Critical path", lead, rows, "steps", "| from | to | resource | type |\n|---|---|---|---|\n")
 
 

@@ -11,8 +11,8 @@ LIMIT = 65_536
 Source: https://github.com/orgs/community/discussions/27190
 """
 
-_NOTICE = "\n_{left} of {total} {what} are left out: a comment of GitHub has no more room. `{command}` shows all._\n"
-_NOTICE_ROOM = 400  # bytes
+_NOTICE = "\n_{left} of {total} {what} are left out for want of room; `{command}` shows all._\n"
+_NOTICE_ROOM = 250  # bytes, with a command of at most 150
 
 
 @dataclass(frozen=True)

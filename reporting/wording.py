@@ -55,8 +55,8 @@ def summarize_cost(cost: Mapping[str, Any] | None) -> str:
         return "not estimated"
     difference = cost.get("difference")
     change = f" ({format_signed(difference['totalUsd'])})" if difference else ""
-    missing = "" if cost.get("isComplete", True) else "; prices are missing"
-    return f"{cost['totalUsd']:,.2f} USD a month{change}{missing}"
+    least = "" if cost["isComplete"] else "at least "
+    return f"{least}{cost['totalUsd']:,.2f} USD a month{change}"
 
 
 def _summarize_duration(findings: Findings) -> str:

@@ -87,6 +87,7 @@ def cost(**others: Any) -> dict[str, Any]:
         "isComplete": True,
         "groups": [{"group": "cluster", "usd": 904.0}, {"group": "network", "usd": 110.5}],
         "missing": [],
+        "unknown": [],
         "budget": None,
         "difference": {"against": "main", "totalUsd": 302.0, "rows": [row]},
         **others,

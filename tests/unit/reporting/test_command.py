@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from rehearsal import record
-from rehearsal.console import UserError
 from rehearsal.engine import pulumi_cli
 from reporting import __main__ as command
 
@@ -41,16 +37,3 @@ def test_a_wrong_argument_has_one_message(
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert message in error
-
-
-def test_a_record_of_another_version_is_refused(tmp_path: Path) -> None:
-    class Stub:
-        stack, folder = "azure-dev", tmp_path
-
-    assert record.read(Stub()) is None  # type: ignore[arg-type]
-    problems = {'{"version": 99}': "has version 99, not 1", "[]": "has version None", "{": "is not JSON"}
-    for content, problem in problems.items():
-        (tmp_path / record.FILE).write_text(content)
-        with pytest.raises(UserError, match="make rehearse STACK=azure-dev") as raised:
-            record.read(Stub())  # type: ignore[arg-type]
-        assert problem in str(raised.value)

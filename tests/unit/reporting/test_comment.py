@@ -87,8 +87,8 @@ def test_a_price_that_is_missing_is_named() -> None:
     text = comment.render(
         findings(cost=cost(missing=missing, isComplete=False, budget={"usd": 800, "isExceeded": True}))
     )
-    assert "prices are missing" in text
-    assert "| no price | <code>nodes</code> | no price of Standard&#95;X | |" in text
+    assert "| Cost | at least 1,014.50 USD a month (+302.00 USD) |" in text
+    assert "| <code>cluster-user</code> | | no price | nodes: no price of Standard&#95;X |" in text
     assert "The budget of 800 USD is exceeded" in text
 
 
@@ -126,6 +126,29 @@ def test_names_of_others_are_no_markup() -> None:
     }  # fmt: skip
     assert len(re.findall("<h3>", page)) == 8
     assert "\u202e" not in text
+
+
+@pytest.mark.parametrize("limit", [8192, LIMIT])
+def test_the_worst_of_texts_keeps_to_the_limit(limit: int) -> None:
+    worst = "&" * 2000
+    many = [change(Kind.REPLACED, worst, worst, PropertyChange(worst, worst, worst))] * 500
+    text = comment.render(
+        findings(
+            many,
+            [Violation(worst, worst, worst, is_mandatory=number % 2 == 0) for number in range(500)],
+            base=Base(worst, "b" * 40),
+            not_compared=worst,
+            refusals={f"{worst}{number}": worst for number in range(500)},
+            refused_settings=f"{worst}\n" * 500,
+            setting_changes=[worst] * 500,
+            data_losses=[(many[0], worst)] * 500,
+            not_rehearsed=[worst] * 500,
+            cost=cost(pricesChecked=worst, missing=[{"urn": worst, "what": worst, "reason": worst}] * 500),
+            duration=duration(500),
+        ),
+        limit,
+    )
+    assert len(text.encode()) <= limit
 
 
 @pytest.mark.parametrize("count", [31, 5000])
