@@ -43,8 +43,6 @@ def up(arguments: Namespace) -> int:
     exceptions = _load_exceptions() if has_controls else []
     changes = setting_changes.check(rehearsal, arguments.confirm)
     started = time.monotonic()
-    for left in (rehearsal.folder / record.FILE, *(_events(rehearsal, step) for step in _STEPS)):  # by the last one
-        left.unlink(missing_ok=True)
     steps = list(_STEPS)
     with preparing() as preparation:
         conclude = partial(_conclude, rehearsal, preparation, started)
@@ -110,6 +108,8 @@ def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str], c
     info(f"\n{step.capitalize()}:")
     pack = rehearsal.project.policy_pack
     policies = ["--policy-pack", str(pack)] if pack else []
+    if step == "preview":
+        _forget_last(rehearsal)
     log = _events(rehearsal, step)
     # One that finds nothing would repeat the warnings of the first.
     is_repeated = step == "second preview"
@@ -121,6 +121,12 @@ def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str], c
     elif is_repeated:
         info("  nothing would change")
     return code
+
+
+def _forget_last(rehearsal: Rehearsal) -> None:
+    """Remove what the last rehearsal left for reports, so that this one's record has nothing of it."""
+    for path in (rehearsal.folder / record.FILE, *(_events(rehearsal, step) for step in _STEPS)):
+        path.unlink(missing_ok=True)
 
 
 def _explain_stop(rehearsal: Rehearsal, step: str, events: Sequence[Mapping[str, Any]], changes: str) -> None:

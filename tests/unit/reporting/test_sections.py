@@ -43,6 +43,11 @@ def test_a_small_section_is_whole_beside_a_large_one() -> None:
     assert "left out" not in comment.partition("### Small")[2]
 
 
+def test_sections_that_are_too_large_share_the_room() -> None:
+    one, other = render_sections([section("One", 5000), section("Other", 5000)], COMMAND).split("### Other")
+    assert abs(one.count("| x") - other.count("| x")) <= 1
+
+
 def test_a_row_that_is_too_long_is_left_out_rather_than_cut() -> None:
     comment = render_sections([Section("One", rows=["a" * LIMIT], what="rows")], COMMAND)
     assert "_1 of 1 rows are left out" in comment
