@@ -120,8 +120,11 @@ def _extract(root: Path, base: Base, folder: Path) -> None:
     if archive.returncode != 0:
         raise UserError(f"git cannot read {base.commit}: {archive.stderr.decode(errors='replace').strip()}")
     folder.mkdir(parents=True)
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
-        files.extractall(folder, filter="data")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+            files.extractall(folder, filter="data")
+    except tarfile.TarError as error:  # such as a link that leads out of the project
+        raise NotComparableError(f"The files of {base.reference} cannot be unpacked: {error}") from None
 
 
 def _find_simulator_digest() -> str:

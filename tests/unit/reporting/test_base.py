@@ -90,3 +90,12 @@ def test_what_was_brought_up_is_kept_by_commit(repository: Path, monkeypatch: py
     marker.write_text(json.dumps({"version": 0}))
     bring_up(found, rehearsal, Path("engine"))
     assert (rehearsal.folder / "state.db").read_text() == "state 2"
+
+
+def test_a_base_with_a_link_out_of_the_project_is_not_unpacked(repository: Path) -> None:
+    (repository / "passwords").symlink_to("/etc/passwd")
+    git(repository, "add", "passwords")
+    git(repository, "commit", "--quiet", "--message", "Link")
+    rehearsal = Rehearsal("test", "report", project.load(repository))
+    with pytest.raises(NotComparableError, match="The files of main cannot be unpacked"):
+        bring_up(find_base(repository, "main"), rehearsal, Path("engine"))
