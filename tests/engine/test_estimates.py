@@ -48,7 +48,7 @@ def test_a_preview_is_priced_and_compared_with_an_earlier_version(project: Proje
     assert document["unknown"] == []
     assert {row["name"] for row in document["rows"]} >= {"cluster", "cluster-user"}
     assert document["totalUsd"] == pytest.approx(sum(row["usd"] for row in document["rows"]), abs=0.5)
-    # A budget without the addresses that it tells costs nothing itself.
+    # A budget itself costs nothing.
     assert document["difference"]["against"] == "HEAD"
     assert document["difference"]["totalUsd"] == pytest.approx(0, abs=0.5)
 
