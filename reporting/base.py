@@ -13,12 +13,11 @@ import json
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import rehearsal as rehearsal_package
-from kernel.engine_events import list_refusals, read_events
+from kernel.engine_events import list_program_errors, list_refusals, read_events
 from rehearsal import project
 from rehearsal.console import UserError, info
 from rehearsal.session import Rehearsal
@@ -106,12 +105,12 @@ def _describe_missing(base: Base, rehearsal: Rehearsal, tree: Path, reason: str)
 
 
 def _find_reason(log: Path, stderr: str) -> str:
-    """What the cloud refused first, else the last lines of the engine."""
-    refusals: Mapping[str, str] = list_refusals(read_events(log))
-    if refusals:
-        name, message = next(iter(refusals.items()))
+    """What the cloud refused first, else the last line of the program's error, else that of the engine."""
+    events = list(read_events(log))
+    for name, message in list_refusals(events).items():
         return f"{name}: {message.strip()}"
-    return " ".join(stderr.split())[-500:] or "the engine gave no reason"
+    lines = "\n".join([stderr, *list_program_errors(events)]).strip().splitlines()
+    return lines[-1].strip() if lines else "the engine gave no reason"
 
 
 def _extract(root: Path, base: Base, folder: Path) -> None:

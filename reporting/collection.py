@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel.deployed_settings import find_deployed_settings
-from kernel.engine_events import list_refusals, read_events, strip_style
+from kernel.engine_events import list_program_errors, list_refusals, read_events
 from rehearsal import record
 from rehearsal.console import UserError, info
 from rehearsal.engine import pulumi_cli
@@ -24,8 +24,6 @@ from reporting.policy_results import read_results
 from reporting.resources import list_declared
 
 _PURPOSE = "report"
-# What the engine adds to every failure.
-_SAYS_NOTHING = frozenset({"preview failed", "update failed"})
 _SIMULATED = (
     "The clouds' APIs are simulated. No cluster runs for this report: objects are checked offline, no chart is "
     "rendered, no pod starts, which is what a rehearsal adds."
@@ -127,18 +125,12 @@ def _preview(rehearsal: Rehearsal, engine: Path) -> tuple[list[dict[str, Any]], 
         return events, dict.fromkeys(unmodelled, "the simulated clouds have no model of this type")
     if reply.returncode == 0:
         return events, {}
-    refusals = list_refusals(events) or _list_errors(events)
+    refusals = list_refusals(events)
+    if not refusals and (errors := list_program_errors(events)):
+        refusals = {"program": "\n".join(errors)}
     if refusals or any(each.is_mandatory for each in read_results(events).violations):
         return events, refusals
     return events, {"engine": " ".join(reply.stderr.split())[-1000:] or "the preview failed without a reason"}
-
-
-def _list_errors(events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Errors of the program itself, which belong to no resource but the stack."""
-    found = (event["diagnosticEvent"] for event in events if "diagnosticEvent" in event)
-    errors = [strip_style(each["message"]).strip() for each in found if each.get("severity") == "error"]
-    told = [error for error in errors if error not in _SAYS_NOTHING]
-    return {"program": "\n".join(told)} if told else {}
 
 
 def _list_unchecked(resources: Sequence[Mapping[str, Any]], last: Mapping[str, Any] | None) -> list[str]:

@@ -104,7 +104,7 @@ def test_a_base_without_the_stack_makes_all_of_it_new(folder: Path) -> None:
 
 def test_a_base_that_does_not_come_up_is_said(folder: Path) -> None:
     text = report(folder, "test", "--base", "broken")
-    assert "test at broken cannot be brought up: " in text
+    assert "test at broken cannot be brought up: ValueError: the program of the branch" in text
     assert "| Resources | 4 added," in text
 
 
