@@ -17,10 +17,10 @@ from rehearsal.simulator.clouds import find_unmodelled, list_notes
 from rehearsal.summary import list_types
 from reporting import data_loss
 from reporting.base import Base, NotComparableError, bring_up, find_base
-from reporting.changes import read_preview
+from reporting.changes import Preview, read_preview
 from reporting.estimation import Estimated, estimate
 from reporting.findings import Findings
-from reporting.policy_results import read_results
+from reporting.policy_results import PolicyResults, read_results
 from reporting.resources import list_declared
 
 _PURPOSE = "report"
@@ -33,13 +33,18 @@ _SIMULATED = (
 def collect(stack: str, reference: str) -> Findings:
     """Everything that a report on a stack says.
 
-    `reference` is a git reference to compare with; empty for none. Raises UserError.
+    `reference` is a git reference to compare with; empty for none. Settings that are wrong are part of the report.
+    Raises UserError for arguments that are.
     """
     last = record.read(Rehearsal(stack))
     rehearsal = Rehearsal(stack, _PURPOSE)
-    _check_settings(rehearsal)
-    engine = pulumi_cli.engine()
+    commit = _describe_commit(rehearsal.project.root)
     base = find_base(rehearsal.project.root, reference) if reference else None
+    try:
+        _check_settings(rehearsal)
+    except UserError as error:
+        return _describe_unpreviewed(stack, commit, base, str(error))
+    engine = pulumi_cli.engine()
     not_compared = _prepare_base(rehearsal, base, engine)
     standing = rehearsal.read_resources()
     setting_changes, refused = _compare_settings(rehearsal, standing)
@@ -50,7 +55,7 @@ def collect(stack: str, reference: str) -> Findings:
     estimated = Estimated() if refusals else estimate(rehearsal, events, _plan(rehearsal), standing, reference)
     return Findings(
         stack,
-        _describe_commit(rehearsal.project.root),
+        commit,
         preview,
         read_results(events),
         base,
@@ -66,6 +71,13 @@ def collect(stack: str, reference: str) -> Findings:
         [*([estimated.problem] if estimated.problem else []), *_list_unchecked(resources, last)],
         last,
     )
+
+
+def _describe_unpreviewed(stack: str, commit: str, base: Base | None, problem: str) -> Findings:
+    """The findings on a stack whose settings are wrong, of which nothing else can be known."""
+    preview, policies = Preview((), 0), PolicyResults(0, 0, ())
+    reason = "its settings are wrong." if base else ""
+    return Findings(stack, commit, preview, policies, base, reason, {"settings": problem}, is_previewed=False)
 
 
 def _plan(rehearsal: Rehearsal) -> Path:

@@ -67,12 +67,17 @@ def _render_stops(findings: Findings) -> Iterator[Section]:
     mandatory = [each for each in findings.policies.violations if each.is_mandatory]
     advisories = [each for each in findings.policies.violations if not each.is_mandatory]
     if findings.refusals:
-        rows = [f"- {code(name)}: {escape(message, 600)}\n" for name, message in findings.refusals.items()]
+        rows = [f"- {code(name)}: {_escape_lines(message)}\n" for name, message in findings.refusals.items()]
         yield Section("Refused", rows=rows, what="refusals")
     for title, violations in (("Policies failed", mandatory), ("Advisories", advisories)):
         if violations:
             rows = [f"- {code(each.resource or findings.stack)}: {escape(each.message, 600)}\n" for each in violations]
             yield Section(title, rows=rows, what="violations")
+
+
+def _escape_lines(message: str) -> str:
+    """A message of several lines in a list's item, at most twenty of them."""
+    return "<br>".join(escape(line.strip(), 300) for line in message.strip().splitlines()[:20])
 
 
 def _render_data_losses(findings: Findings) -> Iterator[Section]:
@@ -90,7 +95,7 @@ def _render_exposures(findings: Findings) -> Iterator[Section]:
 
 def _render_changes(findings: Findings) -> Section:
     if not findings.preview.changes:
-        return Section("Resources", "Nothing changes.")
+        return Section("Resources", "Nothing changes." if findings.is_previewed else "Nothing was previewed.")
     rows = [_render_change(change) for change in findings.preview.changes]
     head = "| | resource | type | what changes |\n|---|---|---|---|\n"
     if len(rows) <= 30:

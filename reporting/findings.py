@@ -30,6 +30,7 @@ class Findings:
     change_duration  the same of what the change creates; None where it creates nothing
     not_rehearsed    what nobody has checked, a sentence each
     record           of the last `make rehearse` of the stack; None without one
+    is_previewed     whether a preview was made: not where the settings are wrong
     """
 
     stack: str
@@ -48,6 +49,7 @@ class Findings:
     change_duration: Mapping[str, Any] | None = None
     not_rehearsed: Sequence[str] = ()
     record: Mapping[str, Any] | None = None
+    is_previewed: bool = True
 
     @property
     def is_compared(self) -> bool:

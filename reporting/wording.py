@@ -14,6 +14,9 @@ from reporting.findings import Findings
 
 def summarize(findings: Findings) -> Iterator[tuple[str, str]]:
     """The report in six lines of plain text: what it is about, and what was found."""
+    if not findings.is_previewed:
+        yield "Preview", "not made: the settings are wrong"
+        return
     yield "Resources", _count_changes(findings)
     yield "Policies", _count_checks(findings)
     yield "Data", _count_data_losses(findings)
