@@ -41,6 +41,11 @@ def list_notes(resources: Iterable[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def create_simulations(state: StateStore, drain: NodeDrain = NO_CLUSTER) -> dict[str, Simulation]:
+def create_simulations(
+    state: StateStore, drain: NodeDrain = NO_CLUSTER, *, renders_charts: bool = True
+) -> dict[str, Simulation]:
     """A simulation of every cloud, all with the same state and cluster, by the name of the Pulumi package."""
-    return {cloud.name: Simulation(cloud, state, drain) for cloud in _CLOUDS}
+    clouds = {cloud.name: cloud for cloud in _CLOUDS}
+    if not renders_charts:
+        clouds[offline_kubernetes.UNRENDERED.name] = offline_kubernetes.UNRENDERED
+    return {name: Simulation(cloud, state, drain) for name, cloud in clouds.items()}

@@ -28,17 +28,21 @@ _OPTIONS = [
 
 @contextmanager
 def serve_clouds(
-    state: StateStore, port: int = 0, kubernetes: Servicer | None = None, drain: NodeDrain = NO_CLUSTER
+    state: StateStore,
+    port: int = 0,
+    kubernetes: Servicer | None = None,
+    drain: NodeDrain = NO_CLUSTER,
+    *,
+    renders_charts: bool = True,
 ) -> Iterator[str]:
     """Serve the clouds of one rehearsal; yields the value of PULUMI_DEBUG_PROVIDERS.
 
     `kubernetes` is the provider of a real control plane, and `drain` its nodes; without them Kubernetes objects are
-    checked offline. The clouds listen on consecutive ports from `port` on; with 0, on free ones. Raises UserError where
-    a port is taken.
+    checked offline, and charts rendered unless `renders_charts` is false. The clouds listen on consecutive ports from
+    `port` on; with 0, on free ones. Raises UserError where a port is taken.
     """
-    providers: dict[str, Servicer] = {
-        name: Provider(simulation) for name, simulation in create_simulations(state, drain).items()
-    }
+    simulations = create_simulations(state, drain, renders_charts=renders_charts)
+    providers: dict[str, Servicer] = {name: Provider(simulation) for name, simulation in simulations.items()}
     if kubernetes is not None:
         providers["kubernetes"] = kubernetes
     with ExitStack() as servers:
