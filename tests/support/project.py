@@ -30,7 +30,6 @@ _PARTS = (
     "Makefile",
     "Pulumi.yaml",
     "__main__.py",
-    "delivery",
     "deploy",
     "infra",
     "kernel",
