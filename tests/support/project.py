@@ -32,7 +32,6 @@ _PARTS = (
     "Makefile",
     "Pulumi.yaml",
     "__main__.py",
-    "delivery",
     "deploy",
     "estimates",
     "infra",
