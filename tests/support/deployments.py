@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from tests.support.project import TIMEOUT, Project, Run
 
 # What a developer's own environment must not add to that of a test.
 _FOREIGN = ("AAD_", "ACTIONS_", "ARM_", "AWS_", "AZURE_", "PULUMI_", "PYTHONDONTWRITEBYTECODE")
+_MAKE = 'make() { command make --no-print-directory --old-file=.venv/.ready "$@"; }'
 
 
 class Deployment:
@@ -37,9 +38,17 @@ class Deployment:
 
     def make(self, target: str, stack: str, *variables: str, **environment: str) -> Run:
         """Run a target of the Makefile without a terminal; `variables` are like `YES=1`."""
+        # The test's own Python environment is in place, and not to be synchronized.
+        make = ("make", "--no-print-directory", "--old-file=.venv/.ready")
+        return self._run([*make, target, f"STACK={stack}", *variables], environment)
+
+    def run(self, script: str, environment: Mapping[str, str]) -> Run:
+        """Run a script of bash, as a step of a pipeline; its `make` leaves the Python environment alone, too."""
+        return self._run(["bash", "-e", "-o", "pipefail", "-c", f"{_MAKE}\n{script}"], environment)
+
+    def _run(self, command: Sequence[str], environment: Mapping[str, str]) -> Run:
         reply = subprocess.run(
-            # The test's own Python environment is in place, and not to be synchronized.
-            ["make", "--no-print-directory", "--old-file=.venv/.ready", target, f"STACK={stack}", *variables],
+            command,
             cwd=self.project.folder,
             env={**self._environment, **environment},
             stdin=subprocess.DEVNULL,

@@ -32,6 +32,7 @@ _PARTS = (
     "Makefile",
     "Pulumi.yaml",
     "__main__.py",
+    "delivery",
     "deploy",
     "estimates",
     "infra",
@@ -40,6 +41,7 @@ _PARTS = (
     "policies",
     "rehearsal",
     "rehearsal.yaml",
+    "reporting",
     "stacks",
     "third_party",
 )
