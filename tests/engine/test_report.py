@@ -39,7 +39,7 @@ BROKEN = 'raise ValueError("the program of the branch `broken`")\n'
 FILES = {
     "Pulumi.yaml": "name: letters\nruntime: python\nstackConfigDir: stacks\n",
     "rehearsal.yaml": "stacks: stacks\n",
-    ".gitignore": ".groundwork/\n",
+    ".gitignore": ".groundwork/\n__pycache__/\n",
     "stacks/Pulumi.test.yaml": "config:\n  aws:region: eu-west-1\n",
     "__main__.py": BROKEN,
 }
