@@ -176,6 +176,9 @@ docs: $(READY) ## Generate the reference documentation from the code: settings, 
 	@$(PYTHON) -m infra.reference --write
 	@$(PYTHON) -m policies.catalogue --write
 
+policy-pack: $(READY) ## Write the policy pack for other projects to FOLDER=<folder>, by default dist/policy-pack
+	@$(PYTHON) -m policies.distribution "$(or $(FOLDER),dist/policy-pack)"
+
 docs-cost: $(READY) ## Compute the figures of docs/cost.md from the stacks
 	@$(PYTHON) -m tests.support.cost_page
 
