@@ -216,8 +216,8 @@ def test_what_is_wrong_with_exceptions_is_one_message(
         (project / "exceptions.yaml").write_text(content)
     with started(pack, project) as analyzer, pytest.raises(grpc.RpcError) as caught:
         configure(analyzer, file="exceptions.yaml", **settings)
-    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
-    assert message in caught.value.details()  # type: ignore[attr-defined]
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert message in caught.value.details()
 
 
 def test_the_command_overwrites_a_pack_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
