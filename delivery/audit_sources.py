@@ -44,7 +44,13 @@ def read_log(stack: str, log: Path) -> list[Finding]:
 def analyze_stack(stack: str, stacks: Path, programs: Programs) -> list[Finding]:
     """What the policies find in the state of a stack in its backend, without an update. Raises DeliveryError."""
     content = read_stack(stack, stacks).content
-    events = _analyze(["--stack", stack], content.values if content else {}, programs)
+    with tempfile.TemporaryDirectory() as folder:
+        export = Path(folder) / "export.json"
+        # The file rather than the stack is analyzed: in a rehearsal's shell `pulumi policy` is of no project.
+        answer = programs.ask("pulumi", "stack", "export", "--stack", stack, "--file", str(export), timeout=_TIMEOUT)
+        if answer.code:
+            raise DeliveryError(f"The state of {stack} cannot be read: {answer.reason}.")
+        events = _analyze(export, content.values if content else {}, programs)
     return read_findings(events, _settings_file(stack))
 
 
@@ -56,7 +62,7 @@ def analyze_export(export: Path, stacks: Path, programs: Programs) -> tuple[str,
     stack = _find_exported_stack(export)
     is_ours = (stacks / f"Pulumi.{stack}.yaml").is_file()
     content = read_stack(stack, stacks).content if is_ours else None
-    events = _analyze(["--file", str(export.resolve())], content.values if content else {}, programs)
+    events = _analyze(export.resolve(), content.values if content else {}, programs)
     return stack, read_findings(events, _show_path(export))
 
 
@@ -164,13 +170,13 @@ def _name_stack(export: Path, resources: Sequence[Any]) -> str:
     return named.pop()
 
 
-def _analyze(source: Sequence[str], configuration: Mapping[str, str], programs: Programs) -> list[dict[str, Any]]:
+def _analyze(export: Path, configuration: Mapping[str, str], programs: Programs) -> list[dict[str, Any]]:
     """The events of `pulumi policy analyze`, to which the engine does not send the stack's configuration."""
     with tempfile.TemporaryDirectory() as folder:
         pack_configuration = Path(folder) / "policies.json"
         pack_configuration.write_text(json.dumps(policies.configure_pack(configuration)))
         options = ["--policy-pack", str(_PACK), "--policy-pack-config", str(pack_configuration), "--json"]
-        answer = programs.ask("pulumi", "policy", "analyze", *source, *options, timeout=_TIMEOUT)
+        answer = programs.ask("pulumi", "policy", "analyze", "--file", str(export), *options, timeout=_TIMEOUT)
     try:
         events = [json.loads(line) for line in answer.output.splitlines() if line.startswith("{")]
     except ValueError:

@@ -49,8 +49,12 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     script = folder / "pulumi"
     script.write_text(
         f"#!{sys.executable}\nimport json, pathlib, sys\nhere = pathlib.Path(__file__).parent\n"
+        "if sys.argv[1] == 'stack':\n"
+        "    sys.exit(pathlib.Path(sys.argv[-1]).write_text(' '.join(sys.argv[1:])) * 0)\n"
         "config = sys.argv[sys.argv.index('--policy-pack-config') + 1]\n"
-        "asked = {'arguments': sys.argv[1:], 'configuration': json.loads(pathlib.Path(config).read_text())}\n"
+        "file = pathlib.Path(sys.argv[4])\n"
+        "asked = {'arguments': sys.argv[1:], 'state': file.read_text(),\n"
+        " 'configuration': json.loads(pathlib.Path(config).read_text())}\n"
         "(here / 'asked').write_text(json.dumps(asked))\n"
         "print((here / 'answer').read_text())\n"
         "print('error: passphrase must be set', file=sys.stderr)\nsys.exit(1)\n"
@@ -93,7 +97,8 @@ def test_a_stack_is_analyzed_with_its_settings(engine: Path) -> None:
     answer(engine, SUMMARY)
     assert audit() == 0
     asked = json.loads((engine / "asked").read_text())
-    assert asked["arguments"][:4] == ["policy", "analyze", "--stack", "azure-dev"]
+    assert asked["state"].startswith("stack export --stack azure-dev --file ")
+    assert not Path(asked["arguments"][3]).exists(), "a state is not left behind"
     assert "docker.io/*" in asked["configuration"]["k8s-pod-image-registry"]["allowed"]
 
 
@@ -219,6 +224,12 @@ def test_an_engine_that_fails_is_quoted(engine: Path, tmp_path: Path, capsys: py
     answer(engine)
     assert audit("--file", export(tmp_path)) == 1
     assert "The state could not be analyzed: passphrase must be set." in complaint(capsys)
+
+
+def test_a_stack_that_is_not_in_the_backend_is_named(engine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (engine / "pulumi").write_text("#!/bin/sh\necho \"error: no stack named 'azure-dev' found\" >&2\nexit 255\n")
+    assert audit() == 1
+    assert "The state of azure-dev cannot be read: no stack named 'azure-dev' found." in complaint(capsys)
 
 
 def test_without_an_engine_that_is_said(
