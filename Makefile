@@ -128,8 +128,9 @@ rotate-password: ## Give the database of STACK another password, and restart MLf
 changed-stacks: $(READY) ## List the stacks that the change from BASE=<commit or branch> concerns
 	@$(PYTHON) -m delivery changed-stacks "$(BASE)"
 
-audit: $(READY) ## Write what the policies found of STACK to SARIF=<file>, from LOG=<file> or the events of its last rehearsal
-	@$(PYTHON) -m delivery sarif "$(STACK)" "$(or $(LOG),.groundwork/rehearsals/$(STACK)/up-events.jsonl)" "$(or $(SARIF),policies.sarif)"
+audit: $(READY) ## Evaluate the state of STACK, FILE=<export>, LOG=<events> or MANIFESTS=<folder>; FORMAT=table, json, sarif, junit
+	@$(PYTHON) -m delivery audit "$(STACK)" $(call OPTION,FILE,--file) $(call OPTION,LOG,--log) $(call OPTION,MANIFESTS,--manifests) \
+		$(call OPTION,FORMAT,--format) $(call OPTION,OUTPUT,--output) $(call OPTION,LEVEL,--level)
 
 # Builds come first: beside them, tests that need a quick answer from a process would fail.
 test: $(READY) $(LIFECYCLE_READY) ## Run all tests except those of `make soak`
@@ -182,6 +183,9 @@ format: $(READY) ## Format the code and apply automatic fixes
 docs: $(READY) ## Generate the reference documentation from the code: settings, access table, controls
 	@$(PYTHON) -m infra.reference --write
 	@$(PYTHON) -m policies.catalogue --write
+
+policy-pack: $(READY) ## Write the policy pack for other projects to FOLDER=<folder>, by default dist/policy-pack
+	@$(PYTHON) -m policies.distribution "$(or $(FOLDER),dist/policy-pack)"
 
 docs-cost: $(READY) ## Compute the figures of docs/cost.md from the stacks
 	@$(PYTHON) -m tests.support.cost_page

@@ -116,7 +116,7 @@ def test_at_night_what_the_policies_found_is_written_as_sarif(tmp_path: Path, ma
     assert drift.called("make") == [["drift", f"LOG={log}"]]
     log.write_text(json.dumps({"summaryEvent": {}}) + "\n")
     step = find("audit")
-    command = step.command.replace("SARIF=policies.sarif", f"SARIF={tmp_path / 'policies.sarif'}")
+    command = step.command.replace("OUTPUT=policies.sarif", f"OUTPUT={tmp_path / 'policies.sarif'}")
     audit = Step(step.workflow, step.job, step.index, {"run": command}, step.variables)
     assert "aws-dev: 0 violations of policies" in succeed(machine.run(audit, expressions)).summary
     assert json.loads((tmp_path / "policies.sarif").read_text())["version"] == "2.1.0"
