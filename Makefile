@@ -5,6 +5,7 @@ quote = '$(subst ','\'',$(1))'
 QUOTED_STACK = $(call quote,$(value STACK))
 NEW_STACK_ARGUMENTS := STACK CLOUD ENVIRONMENT LOCATION ORGANIZATION OWNER AUTHORIZED_RANGES
 OPERATIONS := status health smoke-test validate-config scale logs backup restore-test failover failback validate rotate-password
+REPORT_ARGUMENTS := FORMAT BASE LIMIT OUT
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 UV := uv==0.13.8
@@ -12,6 +13,8 @@ READY := $(VENV)/.ready
 ACTIONLINT := .groundwork/actionlint
 LIFECYCLE := platform/lifecycle
 LIFECYCLE_READY := $(LIFECYCLE)/.venv/.ready
+SITE_VENV := .venv-docs
+SITE_READY := $(SITE_VENV)/.ready
 # Workers get whole files, in the order of pytest's `testpaths`. RERUNS=1 repeats each failed test once.
 PYTEST_OPTIONS := --numprocesses auto --dist loadfile --no-loadscope-reorder
 RERUN_OPTION = $(if $(RERUNS),--reruns $(RERUNS))
@@ -24,7 +27,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Make ignores a variable that nothing reads: with `stack=aws-dev` it would work on the default stack.
 OVERRIDES := $(foreach item,$(MAKEOVERRIDES),$(if $(findstring =,$(item)),$(firstword $(subst =, ,$(item)))))
-UNKNOWN := $(strip $(foreach name,$(filter-out $(NEW_STACK_ARGUMENTS),$(OVERRIDES)),$(shell grep -q '[({,]$(name)[)},]' Makefile || echo '$(name)')))
+UNKNOWN := $(strip $(foreach name,$(filter-out $(NEW_STACK_ARGUMENTS) $(REPORT_ARGUMENTS),$(OVERRIDES)),$(shell grep -q '[({,]$(name)[)},]' Makefile || echo '$(name)')))
 $(if $(UNKNOWN),$(error This Makefile reads no variable '$(UNKNOWN)'; those that it reads are in capitals, as in STACK=aws-dev))
 
 .DEFAULT_GOAL := help
@@ -63,6 +66,10 @@ rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
 
 rehearse-reset: $(READY) ## Discard the rehearsal of STACK: its simulated resources and its state
 	@exec $(PYTHON) -m rehearsal reset $(QUOTED_STACK)
+
+# The shell expands what make exports, so that a reference or a path is never part of the command.
+report: $(READY) ## Report on STACK: FORMAT=markdown or html, against BASE=<git reference> if given, into OUT=<file>
+	@$(PYTHON) -m reporting "$(STACK)" $(foreach name,$(REPORT_ARGUMENTS),$(if $(findstring command,$(origin $(name))),--$(shell echo $(name) | tr A-Z a-z) "$$$(name)"))
 
 cost: $(READY) ## Estimate what STACK costs a month; DIFF=<stack or commit> compares, FORMAT=text, json or markdown
 	@exec $(PYTHON) -m rehearsal cost $(QUOTED_STACK) --port $(PORT) $(if $(DIFF),--diff "$(DIFF)") $(if $(FORMAT),--format "$(FORMAT)")
@@ -124,8 +131,9 @@ rotate-password: ## Give the database of STACK another password, and restart MLf
 changed-stacks: $(READY) ## List the stacks that the change from BASE=<commit or branch> concerns
 	@$(PYTHON) -m delivery changed-stacks "$(BASE)"
 
-audit: $(READY) ## Write what the policies found of STACK to SARIF=<file>, from LOG=<file> or the events of its last rehearsal
-	@$(PYTHON) -m delivery sarif "$(STACK)" "$(or $(LOG),.groundwork/rehearsals/$(STACK)/up-events.jsonl)" "$(or $(SARIF),policies.sarif)"
+audit: $(READY) ## Evaluate the state of STACK, FILE=<export>, LOG=<events> or MANIFESTS=<folder>; FORMAT=table, json, sarif, junit
+	@$(PYTHON) -m delivery audit "$(STACK)" $(call OPTION,FILE,--file) $(call OPTION,LOG,--log) $(call OPTION,MANIFESTS,--manifests) \
+		$(call OPTION,FORMAT,--format) $(call OPTION,OUTPUT,--output) $(call OPTION,LEVEL,--level)
 
 # Builds come first: beside them, tests that need a quick answer from a process would fail.
 test: $(READY) $(LIFECYCLE_READY) ## Run all tests except those of `make soak`
@@ -155,7 +163,7 @@ lint: $(READY) $(ACTIONLINT) ## Check style, types, imports, YAML, shell scripts
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/yamllint --strict .
-	@$(VENV)/bin/shellcheck .ci/run scripts/*
+	@$(VENV)/bin/shellcheck .ci/run scripts/create-environment
 	@$(VENV)/bin/hadolint $(LIFECYCLE)/images/*/Dockerfile
 	@$(VENV)/bin/zizmor --offline --quiet --no-progress .github
 	@if test -s $(ACTIONLINT); then PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(ACTIONLINT); \
@@ -179,11 +187,22 @@ docs: $(READY) ## Generate the reference documentation from the code: settings, 
 	@$(PYTHON) -m infra.reference --write
 	@$(PYTHON) -m policies.catalogue --write
 
+policy-pack: $(READY) ## Write the policy pack for other projects to FOLDER=<folder>, by default dist/policy-pack
+	@$(PYTHON) -m policies.distribution "$(or $(FOLDER),dist/policy-pack)"
+
 docs-cost: $(READY) ## Compute the figures of docs/cost.md from the stacks
 	@$(PYTHON) -m tests.support.cost_page
 
 docs-lifecycle: $(LIFECYCLE_READY) ## Generate the reference of the settings of platform/lifecycle
 	@cd $(LIFECYCLE) && PYTHONPATH=src .venv/bin/python -m lifecycle.reference --write "$(CURDIR)/docs/lifecycle-settings.md"
+
+# MkDocs has an environment of its own: nothing else needs it.
+$(SITE_READY): requirements-docs.txt
+	@scripts/create-environment $(SITE_VENV) $< 1 $(UV)
+	@touch $@
+
+docs-site: $(SITE_READY) ## Build the documentation's site into site/; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(SITE_VENV)/bin/mkdocs build --strict
 
 observability: $(READY) ## Generate the rules of SLOs and Grafana's dashboards from the code of observability
 	@$(PYTHON) -m observability --write
@@ -192,6 +211,7 @@ COMPILE := "$(CURDIR)/$(VENV)/bin/uv" pip compile --quiet --no-header --universa
 
 lock: $(READY) ## Compile each requirements.txt from requirements.in or the lifecycle package's pyproject.toml
 	@$(COMPILE) requirements.in -o requirements.txt
+	@$(COMPILE) requirements-docs.in -o requirements-docs.txt
 	@cd $(LIFECYCLE) && $(COMPILE) pyproject.toml --all-extras --group pyproject.toml:test -o requirements.txt
 	@cd $(LIFECYCLE) && for image in serving training promotion experiment drift; do \
 		$(COMPILE) pyproject.toml --extra $$image -c requirements.txt -o images/$$image/requirements.txt || exit 1; done

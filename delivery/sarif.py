@@ -1,4 +1,4 @@
-"""What the policies found in a run of the engine, as SARIF 2.1.0, which code scanning services read.
+"""What the policies found, as SARIF 2.1.0, which code scanning services read.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01-os-complete.html
 
@@ -9,10 +9,12 @@ Helm chart renders is not in it, because the engine does not see that; the summa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import policies
+from delivery.findings import Finding
 from policies import Control
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -23,14 +25,10 @@ _SECURITY_SEVERITY = {"critical": "9.5", "high": "8.0", "medium": "5.5", "low": 
 _LEVELS = {"critical": "error", "high": "error", "medium": "error", "low": "warning"}
 
 
-def render(stack: str, events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The log of one run.
-
-    events  the engine's, of a preview or an update under the policy pack
-    """
+def render(subject: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    """The log of one run over a stack, or a folder of manifests."""
     known = {control.id: control for control in policies.controls()}
-    found = [event["policyEvent"] for event in events if "policyEvent" in event]
-    rules = sorted({event["policyName"] for event in found} & known.keys())
+    rules = sorted({finding.policy for finding in findings} & known.keys())
     return {
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -43,17 +41,12 @@ def render(stack: str, events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
                         "rules": [_describe_rule(known[name]) for name in rules],
                     }
                 },
-                "automationDetails": {"id": f"policies/{stack}/"},
+                "automationDetails": {"id": f"policies/{subject}/"},
                 "columnKind": "unicodeCodePoints",
-                "results": _list_results(stack, found, rules),
+                "results": [_describe_result(subject, finding, rules) for finding in findings],
             }
         ],
     }
-
-
-def count_violations(log: Mapping[str, Any]) -> int:
-    """The results of a log that stop a deployment."""
-    return sum(result["level"] == "error" for run in log["runs"] for result in run["results"])
 
 
 def _describe_rule(control: Control) -> dict[str, Any]:
@@ -70,45 +63,27 @@ def _describe_rule(control: Control) -> dict[str, Any]:
     }
 
 
-def _list_results(stack: str, found: Sequence[Mapping[str, Any]], rules: Sequence[str]) -> list[dict[str, Any]]:
-    results: dict[str, dict[str, Any]] = {}
-    for event in found:
-        result = _describe_result(stack, event, rules)
-        # The engine reports a violation in each of its phases.
-        results.setdefault(result["partialFingerprints"]["policyOnResource/v1"], result)
-    return list(results.values())
-
-
-def _describe_result(stack: str, event: Mapping[str, Any], rules: Sequence[str]) -> dict[str, Any]:
-    name, urn = event["policyName"], event.get("resourceUrn", "")
-    message = " ".join(event.get("message", "").split()) or "violated, without a message"
-    fingerprint = hashlib.sha256("\0".join((stack, name, urn, message)).encode()).hexdigest()
+def _describe_result(subject: str, finding: Finding, rules: Sequence[str]) -> dict[str, Any]:
+    identity = (subject, finding.policy, finding.resource, finding.message)
     result: dict[str, Any] = {
-        "ruleId": name,
-        "level": _find_level(event, rules),
-        "message": {"text": message},
+        "ruleId": finding.policy,
+        "level": finding.level,
+        "message": {"text": finding.message},
         "locations": [
             {
                 # A resource is declared by the program and configured here; a scanning service wants a file and a line.
                 "physicalLocation": {
-                    "artifactLocation": {"uri": f"stacks/Pulumi.{stack}.yaml"},
-                    "region": {"startLine": 1},
+                    "artifactLocation": {"uri": quote(finding.file)},
+                    "region": {"startLine": finding.line},
                 },
-                **({"logicalLocations": [_locate(urn)]} if urn else {}),
+                **({"logicalLocations": [_locate(finding)]} if finding.resource else {}),
             }
         ],
-        "partialFingerprints": {"policyOnResource/v1": fingerprint},
+        "partialFingerprints": {"policyOnResource/v1": hashlib.sha256("\0".join(identity).encode()).hexdigest()},
     }
     # Messages of the engine itself, such as of what is undecided, are of no control.
-    return {**result, "ruleIndex": rules.index(name)} if name in rules else result
+    return {**result, "ruleIndex": rules.index(finding.policy)} if finding.policy in rules else result
 
 
-def _find_level(event: Mapping[str, Any], rules: Sequence[str]) -> str:
-    """What stops a deployment is an error, a control's advice a warning, and what is undecided a note."""
-    if event.get("enforcementLevel") == "mandatory":
-        return "error"
-    return "warning" if event["policyName"] in rules else "note"
-
-
-def _locate(urn: str) -> dict[str, str]:
-    return {"name": urn.rsplit("::", 1)[-1], "fullyQualifiedName": urn, "kind": "resource"}
+def _locate(finding: Finding) -> dict[str, str]:
+    return {"name": finding.name, "fullyQualifiedName": finding.resource, "kind": "resource"}

@@ -154,7 +154,7 @@ def _render_section(title: str, columns: Sequence[str], rows: Sequence[Sequence[
         return ["", f"### {title}", "", *table]
     widths = [max(len(row[number]) for row in rows) for number in range(len(columns))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return ["", title, *(f"  {line}" for line in lines)]
+    return ["", f"{title} ({', '.join(columns)})", *(f"  {line}" for line in lines)]
 
 
 def _clock(seconds: float) -> str:

@@ -79,12 +79,13 @@ def critical_path(resources: Sequence[Resource], durations: DurationTable) -> Sc
     steps: dict[str, Step] = {}
     for resource in sort_by_dependencies(resources):
         known = [steps[urn] for urn in resource.dependencies if urn in steps]
-        last = max(known, key=lambda step: step.end_s, default=None)
+        # Of several that end at once, the same in every run: the engine registers in no fixed order.
+        last = max(known, key=lambda step: (step.end_s, step.urn), default=None)
         start = last.end_s if last else 0.0
         end = start + (durations.estimate(resource) or 0.0)
         steps[resource.urn] = Step(resource.urn, resource.type, start, end, last.urn if last else "")
     unknown = sorted({each.type for each in resources if durations.estimate(each) is None})
-    ordered = sorted(steps.values(), key=lambda step: (step.start_s, step.end_s))
+    ordered = sorted(steps.values(), key=lambda step: (step.start_s, step.end_s, step.urn))
     return Schedule(tuple(ordered), tuple(_follow(steps)), tuple(unknown))
 
 
@@ -147,7 +148,7 @@ def _invert(resources: Iterable[Resource]) -> dict[str, list[str]]:
 
 def _follow(steps: Mapping[str, Step]) -> list[Step]:
     """From the step that ends last back to the first that it waits for."""
-    step = max(steps.values(), key=lambda each: each.end_s, default=None)
+    step = max(steps.values(), key=lambda each: (each.end_s, each.urn), default=None)
     path: list[Step] = []
     while step is not None:
         if step.seconds:

@@ -1,4 +1,4 @@
-"""Generates docs/settings.md and docs/access-matrix.md from the code.
+"""Generates docs/settings.md, docs/access-matrix.md and docs/parity.md from the code.
 
 `python -m infra.reference` prints them, `--write` writes them. A test fails when they are out of date.
 """
@@ -27,6 +27,7 @@ from infra.core.settings.catalogue import (
 from infra.core.settings.changes import CHANGES
 from infra.core.settings.limits import LOCATIONS
 from infra.core.settings.transitions import MEANINGS, Effect
+from infra.parity import format_parity
 from infra.people import ROLES, Service
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -47,7 +48,11 @@ _LOCATIONS = {Cloud.AZURE: "westeurope", Cloud.AWS: "eu-west-1"}
 
 def documents() -> dict[str, str]:
     """The text of each generated document, by file name."""
-    return {"settings.md": format_settings(), "access-matrix.md": format_access_matrix()}
+    return {
+        "settings.md": format_settings(),
+        "access-matrix.md": format_access_matrix(),
+        "parity.md": format_parity(),
+    }
 
 
 def format_settings() -> str:

@@ -17,6 +17,9 @@ LOG_VARIABLES = {"PULUMI_DEBUG_COMMANDS": "true"}
 # The engine's marks for colours, as in <{%fg 1%}>
 _STYLE = re.compile(r"<\{%.*?%\}>")
 
+# What the engine adds to every failure.
+_SAYS_NOTHING = frozenset({"preview failed", "update failed"})
+
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
     """The events in a log; none where the engine has not begun one."""
@@ -31,5 +34,22 @@ def list_refusals(events: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     found = (event["diagnosticEvent"] for event in events if "diagnosticEvent" in event)
     errors = ((each["urn"], each["message"]) for each in found if each["severity"] == "error" and each.get("urn"))
     return {
-        urn.rsplit("::", 1)[-1]: _STYLE.sub("", message) for urn, message in errors if "pulumi:pulumi:Stack" not in urn
+        urn.rsplit("::", 1)[-1]: strip_style(message) for urn, message in errors if "pulumi:pulumi:Stack" not in urn
     }
+
+
+def list_program_errors(events: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Errors of a run that belong to no resource but the stack: the program's own, such as a traceback."""
+    found = (event["diagnosticEvent"] for event in events if "diagnosticEvent" in event)
+    errors = (each for each in found if each["severity"] == "error")
+    messages = [strip_style(each["message"]).strip() for each in errors if _belongs_to_stack(each.get("urn", ""))]
+    return [message for message in messages if message and message not in _SAYS_NOTHING]
+
+
+def _belongs_to_stack(urn: str) -> bool:
+    return not urn or "pulumi:pulumi:Stack" in urn.rpartition("::")[0].rpartition("::")[2]
+
+
+def strip_style(message: str) -> str:
+    """A message without the engine's marks for colours."""
+    return _STYLE.sub("", message)

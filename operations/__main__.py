@@ -96,6 +96,10 @@ def _logs(arguments: _Arguments) -> int:
 
 
 def _deploy(arguments: _Arguments) -> int:
+    if not (arguments.stack or arguments.env):
+        raise DeployError(
+            "Deploy what? ENV=dev, ENV=staging or ENV=prod, with CLOUD=aws or CLOUD=azure; or STACK=<stack>."
+        )
     name = arguments.stack or deployment.find_stack(arguments.env, arguments.cloud)
     return deployment.deploy(name, is_confirmed=arguments.yes)
 

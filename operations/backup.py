@@ -89,7 +89,13 @@ def create(target: Target) -> Backup:
     name = datetime.now(UTC).strftime(_TIME)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        folder.joinpath(_STATE).write_text(export_state(target))
+        state = export_state(target)
+        if not has_resources(state):
+            raise DeployError(
+                f"The engine's state of {target.name} has no resources, and would replace a good one as the newest "
+                f"backup: `make up STACK={target.name}`, or restore the state (platform/runbooks/failover.md)."
+            )
+        folder.joinpath(_STATE).write_text(state)
         rows = database.dump(folder / _DUMP)
         target.call("pg_restore", "--list", str(folder / _DUMP))  # reads its table of contents
         versions = database.list_versions()
@@ -188,6 +194,11 @@ def digest_models(target: Target, root: str, artifacts: Store, versions: list[Ve
 def export_state(target: Target) -> str:
     """The engine's state of the stack, with its secrets as they are encrypted in it."""
     return target.call("pulumi", "stack", "export", "--stack", target.name, "--non-interactive")
+
+
+def has_resources(state: str) -> bool:
+    """Whether anything stands, by an export of the engine's state."""
+    return bool((json.loads(state).get("deployment") or {}).get("resources"))
 
 
 def _find_revision(target: Target) -> str:

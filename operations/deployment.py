@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -10,7 +9,6 @@ from deploy import commands, preflight
 from deploy.errors import DeployError
 from deploy.findings import Finding, list_missing, render
 from deploy.stack import Stack, read_stack
-from kernel.rehearsals import REHEARSED_STACK
 from kernel.stack_names import list_stacks
 from operations import health, smoke_test
 from operations.target import STACKS, Target, read_target
@@ -49,8 +47,9 @@ def deploy(name: str, *, is_confirmed: bool) -> int:
 
 def check_settings(name: str) -> list[Finding]:
     """What can be said of a stack's settings without a cloud. A rehearsal runs with placeholders of images."""
-    findings = list(preflight.check_offline(_read(name)))
-    return findings[:1] if REHEARSED_STACK in os.environ else findings
+    target = read_target(name)
+    findings = list(preflight.check_offline(target.stack))
+    return findings[:1] if target.is_rehearsed else findings
 
 
 def report(title: str, findings: Sequence[Finding]) -> bool:

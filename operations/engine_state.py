@@ -11,7 +11,9 @@ from operations.target import Target
 
 
 def is_there(target: Target) -> bool:
-    return target.ask("pulumi", "stack", "export", "--stack", target.name, "--non-interactive").code == 0
+    """Whether the backend has resources of the stack: one that was lost may have been created again, empty."""
+    answer = target.ask("pulumi", "stack", "export", "--stack", target.name, "--non-interactive")
+    return answer.code == 0 and backup.has_resources(answer.output)
 
 
 def restore(target: Target) -> str:

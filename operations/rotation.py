@@ -42,9 +42,9 @@ def rotate_database_password(target: Target, *, is_confirmed: bool) -> str:
 
 
 def _verify(target: Target, before: str) -> str:
-    database = find_database(target)
     if not target.programs.find("psql"):
         return "`psql` is not on PATH, so that nobody has tried it: `make smoke-test` of the stack does."
+    database = find_database(target)
     fault = database.find_fault()
     if "authentication failed" in fault:
         raise DeployError(

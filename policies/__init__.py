@@ -4,13 +4,21 @@ This is the pack's public interface. `engine/` has what controls are written wit
 themselves, and `contents` the list of both. Pulumi starts the pack through `__main__`.
 """
 
-from policies.contents import controls, controls_over, evaluate_manifest, get_control, load_exceptions
+from policies.contents import (
+    configure_pack,
+    controls,
+    controls_over,
+    evaluate_manifest,
+    get_control,
+    load_exceptions,
+)
 from policies.controls.kubernetes.images import CLOUD_REGISTRIES, IMAGE_REGISTRIES
 from policies.controls.kubernetes.inference_service import CONTAINER_FIELDS, LINEAGE_ANNOTATIONS
 from policies.controls.kubernetes.workload import INTERNAL_LOAD_BALANCER_ANNOTATIONS
 from policies.engine.control import Control
 from policies.engine.exceptions import ReviewedException
 from policies.engine.findings import Finding, Undecided
+from policies.manifests import ManifestFinding, evaluate_manifests
 
 __all__ = [
     "CLOUD_REGISTRIES",
@@ -20,11 +28,14 @@ __all__ = [
     "LINEAGE_ANNOTATIONS",
     "Control",
     "Finding",
+    "ManifestFinding",
     "ReviewedException",
     "Undecided",
+    "configure_pack",
     "controls",
     "controls_over",
     "evaluate_manifest",
+    "evaluate_manifests",
     "get_control",
     "load_exceptions",
 ]

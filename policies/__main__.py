@@ -10,6 +10,7 @@ from pulumi_policy import PolicyPack
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from policies import controls, load_exceptions
+from policies.engine import exception_register
 from policies.engine.pack import NAME, as_policy
 from policies.engine.servicer import PackServicer
 
@@ -17,9 +18,10 @@ from policies.engine.servicer import PackServicer
 pulumi_policy.policy._PolicyAnalyzerServicer = PackServicer  # type: ignore[assignment,misc]
 
 try:
-    exceptions = load_exceptions()
+    PackServicer.exceptions.replace(load_exceptions())
 except ValueError as error:
     sys.exit(f"error: {error}")
 
 # The configuration is empty until the engine sends it, before the first resource.
-PolicyPack(NAME, [as_policy(control, exceptions, PackServicer.configuration) for control in controls()])
+policies = [as_policy(control, PackServicer.exceptions, PackServicer.configuration) for control in controls()]
+PolicyPack(NAME, [*policies, exception_register.as_policy(PackServicer.exceptions)])

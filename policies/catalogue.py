@@ -1,5 +1,6 @@
 """docs/controls.md, generated: `python -m policies.catalogue` prints it, `--write` writes it."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -22,6 +23,18 @@ The level of a control, and the settings of some, can be changed with a pack con
 Where a setting of the stack extends a control's (docs/settings.md), the cluster's admission rules follow only that one.
 """
 
+# Frameworks, and how the references to their rules begin.
+FRAMEWORKS: dict[str, str] = {
+    "CIS Azure Kubernetes Service Benchmark": "CIS-AKS",
+    "CIS Amazon EKS Benchmark": "CIS-EKS",
+    "Pod Security Standards": "PSS",
+    "AWS Foundational Security Best Practices": "FSBP",
+    "Azure Policy's built-in definitions": "AzPolicy",
+}
+
+COVERAGE = """Which rules of public frameworks the controls require too, by the references above. A framework has more
+rules than those here: what is not listed, the pack does not require."""
+
 UNJUDGED = """From `policies/unjudged.yaml`. A run names its resources of types that no control looks at and that are
 not in this list: a stack that passes is not thereby a stack of which everything was judged."""
 
@@ -31,8 +44,32 @@ def page() -> str:
     for heading, module in SERVICES:
         own = [control for control in controls() if control.function.__module__ == module.__name__]
         sections.append(f"## {heading}\n\n{_table(own)}\n")
+    sections.append(f"## Frameworks\n\n{COVERAGE}\n\n{_coverage()}\n")
     sections.append(f"## Types that need no control\n\n{UNJUDGED}\n\n{_unjudged_table()}\n")
     return "\n".join(sections)
+
+
+def _coverage() -> str:
+    return "\n\n".join(_framework(name, prefix) for name, prefix in FRAMEWORKS.items())
+
+
+def _framework(name: str, prefix: str) -> str:
+    """One framework's rules, each with the controls that require the same."""
+    requiring: dict[str, list[str]] = {}
+    for control in controls():
+        for reference in control.references:
+            if re.match(rf"{prefix}\b", reference):
+                rule = reference.removeprefix(prefix).lstrip(" -:")
+                requiring.setdefault(rule or name, []).append(f"`{control.id}`")
+    rows = [f"| {rule} | {', '.join(requiring[rule])} |" for rule in sorted(requiring, key=_natural_order)]
+    distinct = {control for names in requiring.values() for control in names}
+    counted = f"{len(rows)} rules, by {len(distinct)} controls."
+    return "\n".join([f"### {name}\n", f"{counted}\n", "| rule | controls |", "|---|---|", *rows])
+
+
+def _natural_order(text: str) -> list[tuple[str, int]]:
+    """Sorts 5.4.10 after 5.4.2."""
+    return [(word, int(number or 0)) for word, number in re.findall(r"(\D*)(\d*)", text)]
 
 
 def _unjudged_table() -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from kernel.paths import look_up
 from policies.controls.aws import (
@@ -80,10 +81,27 @@ def get_control(control_id: str) -> Control:
 
 def controls_over(manifest: Props) -> list[Control]:
     """The controls over single resources that apply to a Kubernetes manifest."""
+    type_ = manifest_type(manifest)
+    return [control for control in controls() if not control.over_stack and control.applies_to(type_)]
+
+
+def manifest_type(manifest: Props) -> str:
+    """The type that a Kubernetes manifest has as a resource of a program."""
     api_version, kind = look_up(manifest, "apiVersion"), look_up(manifest, "kind")
     group = api_version if "/" in str(api_version) else f"core/{api_version}"
-    type_ = f"kubernetes:{group}:{kind}"
-    return [control for control in controls() if not control.over_stack and control.applies_to(type_)]
+    return f"kubernetes:{group}:{kind}"
+
+
+def configure_pack(configuration: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """What a pack's configuration has to say where the engine does not send the stack's: the settings that it extends.
+
+    `configuration` is what a program gets.
+    """
+    return {
+        control.id: {name: setting.default for name, setting in extended.settings.items() if setting.extended_by}
+        for control in controls()
+        if (extended := extend_defaults(control, configuration)) is not control
+    }
 
 
 def evaluate_manifest(manifest: Props, configuration: Mapping[str, str] | None = None) -> list[tuple[Control, Finding]]:

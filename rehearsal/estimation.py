@@ -137,7 +137,7 @@ def preview_resources(rehearsal: Rehearsal, port: int) -> list[Resource]:
     events.unlink(missing_ok=True)
     plan.unlink(missing_ok=True)
     info(f"Previewing {rehearsal.stack} for an estimate; the clouds are simulated.")
-    with preparing() as preparation, rehearsal.previewing(preparation, port) as environment:
+    with preparing() as preparation, rehearsal.previewing(preparation.engine(), port) as environment:
         command = ["preview", "--event-log", str(events), "--save-plan", str(plan), "--color", "never"]
         reply = rehearsal.pulumi(command, environment, quiet=True)
     if reply.returncode != 0:

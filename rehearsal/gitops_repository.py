@@ -52,6 +52,14 @@ class GitOpsRepository:
         """A line for each commit, the oldest first."""
         return _git("-C", str(self.folder), "log", "--reverse", "--format=%h %an: %s", "main").rstrip()
 
+    def messages(self) -> list[str]:
+        """The whole messages of all commits, the latest first."""
+        return _git("-C", str(self.folder), "log", "-z", "--format=%B", "main").split("\0")
+
+    def read(self, path: str) -> str:
+        """A file's text in the latest commit."""
+        return _git("-C", str(self.folder), "show", f"main:{path}")
+
     def head_message(self) -> str:
         """The whole message of the latest commit."""
         return _git("-C", str(self.folder), "log", "-1", "--format=%B", "main").strip()

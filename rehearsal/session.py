@@ -154,15 +154,17 @@ class Rehearsal:
             yield RunningRehearsal(variables, simulated_cluster, reason, repository)
 
     @contextmanager
-    def previewing(self, preparation: Preparation, port: int = 0) -> Iterator[Mapping[str, str]]:
+    def previewing(self, engine: Path, port: int = 0, *, renders_charts: bool = True) -> Iterator[Mapping[str, str]]:
         """Run the simulated clouds without a cluster: enough for the first preview, which finds nothing in one.
 
-        Gives the environment for the engine. Kubernetes objects are checked offline.
+        Gives the environment for the engine. Kubernetes objects are checked offline; without `renders_charts`, only the
+        values of releases are checked.
         """
-        engine = preparation.engine()
         with (
             self._open_state() as state,
-            serve_clouds(state, port, circumstances=self.resolve_circumstances()) as providers,
+            serve_clouds(
+                state, port, circumstances=self.resolve_circumstances(), renders_charts=renders_charts
+            ) as providers,
             self._environment(engine, providers, "") as variables,
         ):
             yield variables

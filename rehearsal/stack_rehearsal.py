@@ -11,13 +11,13 @@ from typing import Any
 
 from kernel.engine_events import list_refusals, read_events
 from policies import ReviewedException, load_exceptions
-from rehearsal import setting_changes, summary
+from rehearsal import record, setting_changes, summary
 from rehearsal.console import UserError, info, progress_hidden
 from rehearsal.engine_runs import read_engine, run_engine
 from rehearsal.estimation import estimate_state
 from rehearsal.helm import chart_policies
 from rehearsal.helm.chart_policies import ChartEvaluation
-from rehearsal.kubernetes.cluster import Cluster
+from rehearsal.kubernetes.cluster import Cluster, ClusterReport
 from rehearsal.outcome import Outcome
 from rehearsal.preparation import Preparation, preparing
 from rehearsal.scene import Scene
@@ -53,7 +53,7 @@ def up(arguments: Namespace) -> int:
         if unusual := rehearsal.scene.describe():
             info(f"Circumstances of this rehearsal: {unusual}.")
         if rehearsal.is_new() and not preparation.is_complete():
-            with progress_hidden(), rehearsal.previewing(preparation, arguments.port) as environment:
+            with progress_hidden(), rehearsal.previewing(preparation.engine(), arguments.port) as environment:
                 code = _run_step(rehearsal, steps.pop(0), environment, changes)
             if code != 0:
                 return conclude(["its preview"], "the engine says why above")
@@ -96,15 +96,24 @@ def up(arguments: Namespace) -> int:
     )
     print(text, flush=True)
     _report_problems(charts, problems.values())
-    return conclude(failures, "the reasons are above")
+    return conclude(failures, "the reasons are above", charts, report, running.unavailable_reason)
 
 
 def _conclude(
-    rehearsal: Rehearsal, preparation: Preparation, started: float, failures: Sequence[str], remedy: str
+    rehearsal: Rehearsal,
+    preparation: Preparation,
+    started: float,
+    failures: Sequence[str],
+    remedy: str,
+    charts: Sequence[ChartEvaluation] = (),
+    report: ClusterReport | None = None,
+    no_cluster_reason: str = "",
 ) -> int:
-    """Print the outcome; returns the exit code. `started` is on the monotonic clock."""
+    """Record and print the outcome; returns the exit code. `started` is on the monotonic clock."""
     builds = preparation.seconds_waited
     outcome = Outcome(rehearsal.stack, failures, remedy, time.monotonic() - started - builds, builds)
+    logs = {step: _events(rehearsal, step) for step in _STEPS}
+    record.write(rehearsal, logs, outcome.seconds, failures, charts, report, no_cluster_reason)
     info(outcome.render(rehearsal.project.shorten(rehearsal.project.stack_file(rehearsal.stack))))
     return int(bool(failures))
 
@@ -114,6 +123,8 @@ def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str], c
     info(f"\n{step.capitalize()}:")
     pack = rehearsal.project.policy_pack
     policies = ["--policy-pack", str(pack)] if pack else []
+    if step == "preview":
+        _forget_last(rehearsal)
     log = _events(rehearsal, step)
     # One that finds nothing would repeat the warnings of the first.
     is_repeated = step == "second preview"
@@ -125,6 +136,12 @@ def _run_step(rehearsal: Rehearsal, step: str, environment: Mapping[str, str], c
     elif is_repeated:
         info("  nothing would change")
     return code
+
+
+def _forget_last(rehearsal: Rehearsal) -> None:
+    """Remove what the last rehearsal left for reports, so that this one's record has nothing of it."""
+    for path in (rehearsal.folder / record.FILE, *(_events(rehearsal, step) for step in _STEPS)):
+        path.unlink(missing_ok=True)
 
 
 def _explain_stop(rehearsal: Rehearsal, step: str, events: Sequence[Mapping[str, Any]], changes: str) -> None:
@@ -162,7 +179,7 @@ def _check_settings(rehearsal: Rehearsal) -> None:
 
 def _describe_own_settings(rehearsal: Rehearsal) -> str:
     """The settings that this rehearsal alone has, since a message about one of them names the stack's file."""
-    own = rehearsal.changed_settings()
+    own = rehearsal.changed_settings() if rehearsal.backend.exists() else []
     if not own:
         return ""
     return (

@@ -25,7 +25,7 @@ _SIMULATED = (
 )
 _OFFLINE = "the clouds' APIs; Kubernetes: objects, charts' too, are checked offline and start no pods"
 # The policy pack's one message about checks that depend on values that are not known yet.
-_UNDECIDED = re.compile(r"(\d+) checks depend on values that are not known yet")
+UNDECIDED = re.compile(r"(\d+) checks depend on values that are not known yet")
 
 
 @dataclass
@@ -113,7 +113,7 @@ def policy_results(events: Iterable[Mapping[str, Any]]) -> PolicyResults:
             run.passed += len(event.get(name, {}).get("passed", ()))
             run.failed += len(event.get(name, {}).get("failed", ()))
         policy = event.get("policyEvent", {})
-        if undecided := _UNDECIDED.search(policy.get("message", "")):
+        if undecided := UNDECIDED.search(policy.get("message", "")):
             run.undecided += int(undecided[1])
             run.failed -= 1  # the engine counts every policy with an advisory as failed
         elif policy.get("enforcementLevel") == "warning":

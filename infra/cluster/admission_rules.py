@@ -43,7 +43,12 @@ def build_rules(registries: Sequence[str]) -> Mapping[str, Rule]:
             "", ("services",), f"object.spec.type != 'LoadBalancer' || {_INTERNAL}"
         ),
         "k8s-service-external-ips": Rule("", ("services",), "object.spec.?externalIPs.orValue([]).size() == 0"),
-        "k8s-ingress-tls": Rule("networking.k8s.io", ("ingresses",), "object.spec.?tls.orValue([]).size() > 0"),
+        "k8s-ingress-tls": Rule(
+            "networking.k8s.io",
+            ("ingresses",),
+            "object.spec.?tls.orValue([]).size() > 0 && object.spec.tls.all(entry, "
+            "entry.?hosts.orValue([]).size() > 0 || entry.?secretName.orValue('') != '')",
+        ),
     }
 
 

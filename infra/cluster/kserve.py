@@ -51,7 +51,6 @@ _SECURITY_CONTEXT: Mapping[str, Any] = {
 @dataclass(frozen=True)
 class KserveArgs:
     domain: str
-    certificates: pulumi.Resource  # the authority of the webhooks' certificates; the kinds need none
 
 
 class Kserve(Component):
@@ -67,11 +66,7 @@ class Kserve(Component):
         super().__init__(name, opts)
         kinds = create_release(KSERVE_CRD.name, KSERVE_CRD, NAMESPACE, {}, self.child_options())
         controller = create_release(
-            KSERVE.name,
-            KSERVE,
-            NAMESPACE,
-            _values(args.domain),
-            self.child_options(depends_on=[kinds, args.certificates]),
+            KSERVE.name, KSERVE, NAMESPACE, _values(args.domain), self.child_options(depends_on=[kinds])
         )
         # Its webhook judges runtimes.
         runtimes = self.child_options(depends_on=[controller])

@@ -62,13 +62,13 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     )
     AlertReceivers("alert-receivers", AlertReceiversArgs(context, foundation.secrets), platform.after(external_secrets))
     certificates, gateway = platform.create_gateway(telemetry)
-    # It names the gateway in the routes of models, and needs it no sooner.
-    kserve = Kserve("kserve", KserveArgs(context.naming.domain, certificates), platform.after(telemetry))
+    # After the gateway that its configuration names: what is in use cannot be deleted, so that KServe has to go first.
+    kserve = Kserve("kserve", KserveArgs(context.naming.domain), platform.after(certificates, gateway))
     mlflow = Mlflow("mlflow", MlflowArgs(context, foundation), platform.after(telemetry))
     # It lists the cluster anew for each kind that is added while it runs.
     argo_cd = ArgoCd("argo-cd", ArgoCdArgs(context), platform.after(kserve, external_secrets))
     SignIn("sign-in", SignInArgs(context, foundation.secrets), platform.after(gateway, mlflow, argo_cd))
-    models = platform.create_model_namespaces(gateway, mlflow, argo_cd)
+    models = platform.create_model_namespaces(mlflow, argo_cd)
     pipelines = [Pipelines("pipelines", platform.after(models))] if context.settings.pipelines.enabled else []
     GitOps("gitops", GitOpsArgs(context, foundation.secrets), platform.after(models, *pipelines))
     if context.settings.telemetry.error_tracking:

@@ -1,11 +1,11 @@
-"""Reviewed exceptions from controls, each with a reason and an expiry date.
+"""Reviewed exceptions from controls, each with an owner, a reason and an expiry date.
 
 They name resources as the program does, and objects that charts render as `<chart>/<Kind>/<name>`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
@@ -13,38 +13,80 @@ from typing import Any, Final
 import yaml
 
 from kernel.yaml_document import compose, read_bytes
+from policies.engine.stack import canonical_type
 
 FILE: Final = Path(__file__).resolve().parents[1] / "exceptions.yaml"
+LONGEST_TERM: Final = 366
+"""Days from today to the last day that an exception may name, unless the pack's configuration says otherwise."""
+
 _TEXT: Final = "a text, in quotes where it looks like something else"
 # The type of each field, and how to write it. A moment (datetime) is no day, though Python has it for one.
 _FIELDS: Final = {
     "control": (str, _TEXT),
     "resource": (str, _TEXT),
+    "owner": (str, _TEXT),
     "reason": (str, _TEXT),
     "expires": (date, "a day such as 2027-11-30"),
+    "type": (str, _TEXT),
+    "stack": (str, _TEXT),
 }
+_OPTIONAL: Final = ("type", "stack")
+_REQUIRED: Final = ", ".join(field for field in _FIELDS if field not in _OPTIONAL)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an exception is looked for; `type` and `stack` are empty where they are not known."""
+
+    name: str
+    type: str = ""
+    stack: str = ""
 
 
 @dataclass(frozen=True)
 class ReviewedException:
-    """Takes resources out of a control up to and including the day `expires`; `resource` is a shell pattern."""
+    """Takes resources out of a control up to and including the day `expires`.
+
+    `resource`, `type` and `stack` are shell patterns. One that is not a star matches nothing that is not known.
+    """
 
     control: str
     resource: str
     reason: str
     expires: date
+    owner: str = ""
+    type: str = "*"
+    stack: str = "*"
 
-    def covers(self, control: str, resource: str, today: date) -> bool:
-        return self.control == control and self.matches(resource) and today <= self.expires
+    def covers(self, control: str, resource: str | Subject, today: date) -> bool:
+        return self.concerns(control, resource) and today <= self.expires
+
+    def concerns(self, control: str, resource: str | Subject) -> bool:
+        """Whether the exception is from this control for this resource, expired or not."""
+        subject = Subject(resource) if isinstance(resource, str) else resource
+        return self.control == control and self.selects(subject)
+
+    def selects(self, subject: Subject) -> bool:
+        """Whether the exception is for this resource, whatever the control."""
+        is_type = fnmatchcase(canonical_type(subject.type), self.type) or fnmatchcase(subject.type, self.type)
+        return is_type and fnmatchcase(subject.stack, self.stack) and self.matches(subject.name)
 
     def matches(self, resource: str) -> bool:
         """Whether the pattern matches a name, compared part by part: a star does not match a slash."""
         patterns, parts = self.resource.split("/"), resource.split("/")
         return len(patterns) == len(parts) and all(map(fnmatchcase, parts, patterns))
 
+    def __str__(self) -> str:
+        return f"the exception from '{self.control}' for '{self.resource}'"
 
-def load(known_controls: Collection[str], path: Path = FILE) -> list[ReviewedException]:
-    """The exceptions in a file. Raises ValueError with every malformed entry and what is wrong with it."""
+
+def load(
+    known_controls: Collection[str], path: Path = FILE, longest_term: int = LONGEST_TERM
+) -> list[ReviewedException]:
+    """The exceptions in a file. Raises ValueError with every malformed entry and what is wrong with it.
+
+    `longest_term` is in days from today.
+    """
     name = f"{path.parent.name}/{path.name}"
     content = read_bytes(path, name)
     compose(content, name)  # says where a file is not YAML, and what to do
@@ -53,27 +95,27 @@ def load(known_controls: Collection[str], path: Path = FILE) -> list[ReviewedExc
     except (ValueError, yaml.YAMLError) as error:  # a day such as 2027-02-30, or a tag that nothing knows
         raise ValueError(f"{name} has a value that cannot be read: {error}.") from None
     if not isinstance(entries, list):
-        raise ValueError(f"{name} has to be a list, each entry with {', '.join(_FIELDS)}: begin each with `- `.")
-    problems = [problem for entry in entries for problem in _problems(entry, known_controls)]
+        raise ValueError(f"{name} has to be a list, each entry with {_REQUIRED}: begin each with `- `.")
+    last = find_today() + timedelta(days=longest_term)
+    problems = [problem for entry in entries for problem in _problems(entry, known_controls, last)]
     if problems:
         raise ValueError("\n".join(f"{name}: {problem}." for problem in problems))
     return [ReviewedException(**entry) for entry in entries]
 
 
-def is_covered(exceptions: Iterable[ReviewedException], control: str, resource: str) -> bool:
-    """Whether an exception that has not expired (today is the date in UTC) takes the resource out of the control."""
-    today = datetime.now(UTC).date()
-    return any(exception.covers(control, resource, today) for exception in exceptions)
+def find_today() -> date:
+    """The date in UTC, which decides whether an exception has expired."""
+    return datetime.now(UTC).date()
 
 
-def _problems(entry: Any, known_controls: Collection[str]) -> list[str]:
+def _problems(entry: Any, known_controls: Collection[str], last: date) -> list[str]:
     if not isinstance(entry, Mapping):
-        return [f"{entry!r} is not an entry with {', '.join(_FIELDS)}"]
+        return [f"{entry!r} is not an entry with {_REQUIRED}"]
     name = f"the exception from '{entry.get('control')}' for '{entry.get('resource')}'"
     problems = [
         f"{name} needs '{field}', {form}"
         for field, (kind, form) in _FIELDS.items()
-        if type(entry.get(field)) is not kind or not entry[field]
+        if (field in entry or field not in _OPTIONAL) and (type(entry.get(field)) is not kind or not entry[field])
     ]
     problems += [
         f"{name} has an unknown field '{field}' (known: {', '.join(_FIELDS)})"
@@ -81,4 +123,7 @@ def _problems(entry: Any, known_controls: Collection[str]) -> list[str]:
     ]
     if entry.get("control") not in known_controls:
         problems.append(f"{name} does not name a control (docs/controls.md lists them)")
+    expires = entry.get("expires")
+    if type(expires) is date and expires > last:
+        problems.append(f"{name} expires on {expires}, later than the longest term allows: at most on {last}")
     return problems

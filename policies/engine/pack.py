@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import grpc
 from pulumi_policy import (
@@ -21,15 +21,15 @@ from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError, _is_unk
 
 from kernel.values import UNKNOWN
 from policies.engine.control import Control, Setting
-from policies.engine.exceptions import ReviewedException, is_covered
+from policies.engine.exception_register import NAME as EXCEPTIONS
+from policies.engine.exception_register import SETTINGS, ExceptionRegister, find_stack
+from policies.engine.exceptions import Subject
 from policies.engine.findings import Finding, Undecided
 from policies.engine.registry import REGISTRY
 from policies.engine.stack import Resource
 from policies.engine.stack_settings import extend_defaults
 
 NAME: Final = "groundwork"
-
-Exceptions: TypeAlias = Sequence[ReviewedException]
 
 
 class UndecidedError(UnknownValueError):
@@ -57,21 +57,21 @@ def configuration_problems(configuration: Mapping[str, Iterable[str]]) -> list[s
     for name, settings in sorted(configuration.items()):
         if name == "all":  # the engine's own name for every control
             continue
-        if name not in REGISTRY:
+        if name not in REGISTRY and name != EXCEPTIONS:
             problems.append(f"there is no control '{name}' (docs/controls.md lists them)")
             continue
-        problems += [
-            f"control '{name}' has no setting '{setting}'"
-            for setting in sorted(settings)
-            if setting not in REGISTRY[name].settings
-        ]
+        known = SETTINGS if name == EXCEPTIONS else REGISTRY[name].settings
+        problems += [f"'{name}' has no setting '{setting}'" for setting in sorted(settings) if setting not in known]
     return problems
 
 
 def as_policy(
-    control: Control, exceptions: Exceptions = (), configuration: Mapping[str, str] = MappingProxyType({})
+    control: Control,
+    exceptions: ExceptionRegister | None = None,
+    configuration: Mapping[str, str] = MappingProxyType({}),
 ) -> Policy:
     """A control as the policy that the SDK serves. `configuration` is the stack's; it may arrive later."""
+    exceptions = exceptions or ExceptionRegister()
     common: dict[str, Any] = {
         "name": control.id,
         "description": control.title,
@@ -104,22 +104,24 @@ def _read(container: Any, key: Any) -> Any:
 
 
 def _resource_validation(
-    control: Control, exceptions: Exceptions, configuration: Mapping[str, str]
+    control: Control, exceptions: ExceptionRegister, configuration: Mapping[str, str]
 ) -> Callable[[ResourceValidationArgs, ReportViolation], None]:
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         if not control.applies_to(args.resource_type):
             args.not_applicable()
-        if is_covered(exceptions, control.id, args.name):
-            args.not_applicable("exempt by review, see policies/exceptions.yaml")
         in_force = extend_defaults(control, configuration)
         findings = in_force.evaluate(to_plain(args.props), to_plain(args.get_config()))
-        _report(control, [(None, finding) for finding in findings], report)
+        subject = Subject(args.name, args.resource_type, find_stack(args.urn))
+        if findings and exceptions.excuses(control.id, subject):
+            args.not_applicable("exempt by review")
+        expired = exceptions.explain_expired(control.id, subject)
+        _report(control, [(None, _add(finding, expired)) for finding in findings], report)
 
     return validate
 
 
 def _stack_validation(
-    control: Control, exceptions: Exceptions
+    control: Control, exceptions: ExceptionRegister
 ) -> Callable[[StackValidationArgs, ReportViolation], None]:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
         stack = [
@@ -135,10 +137,18 @@ def _stack_validation(
             for resource in args.resources
         ]
         findings = control.evaluate_stack(stack, to_plain(args.get_config()))
-        in_force = [found for found in findings if not is_covered(exceptions, control.id, found[0].name)]
-        _report(control, in_force, report)
+        left: list[tuple[Resource | None, Finding]] = []
+        for resource, finding in findings:
+            subject = Subject(resource.name, resource.type, find_stack(resource.urn))
+            if not exceptions.excuses(control.id, subject):
+                left.append((resource, _add(finding, exceptions.explain_expired(control.id, subject))))
+        _report(control, left, report)
 
     return validate
+
+
+def _add(finding: Finding, text: str) -> Finding:
+    return finding if isinstance(finding, Undecided) else f"{finding}{text}"
 
 
 def _report(control: Control, findings: Sequence[tuple[Resource | None, Finding]], report: ReportViolation) -> None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import copy
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
+import grpc
 import yaml
+from google.protobuf import json_format
 from pulumi.runtime import proto
 from pulumi_policy import EnforcementLevel
 
+from policies.engine import exception_register, exceptions
+from policies.engine.exception_register import ExceptionRegister
 from policies.engine.pack import NAME, AnalyzerServicer
 from policies.engine.registry import REGISTRY
 from policies.engine.unjudged import describe_unjudged
@@ -37,9 +42,11 @@ class PackServicer(AnalyzerServicer):
 
     configuration  the stack's, as a program gets it, from the time that the engine sends it; the SDK leaves it unread.
                    Of the class, because only the SDK creates a servicer, once in a process.
+    exceptions     those that the pack comes with, or those of the file that its configuration names
     """
 
     configuration: ClassVar[dict[str, str]] = {}
+    exceptions: ClassVar[ExceptionRegister] = ExceptionRegister()
 
     def __init__(self, name: str, version: str, *arguments: Any) -> None:
         # The SDK passes a version of its own, which would contradict the one that the engine reads and shows.
@@ -52,6 +59,9 @@ class PackServicer(AnalyzerServicer):
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         response = super().Configure(request, context)
         self._by_type = {}
+        settings = json_format.MessageToDict(request.policyConfig[exception_register.NAME].properties)
+        if settings:
+            self._read_exceptions(settings, context)
         return response
 
     def ConfigureStack(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -75,8 +85,16 @@ class PackServicer(AnalyzerServicer):
             response.diagnostics.append(_advise("unjudged", unjudged, "Resources that no control looks at"))
         return response
 
+    def _read_exceptions(self, settings: Mapping[str, Any], context: Any) -> None:
+        path = Path(settings.get("file", exceptions.FILE))
+        term = int(settings.get("longestTermDays", exceptions.LONGEST_TERM))
+        try:
+            self.exceptions.replace(exceptions.load(REGISTRY.keys(), path.resolve(), term))
+        except ValueError as error:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"policy pack {NAME}: {error}")
+
     def _split(self, type_: str) -> _ForType:
-        policies = getattr(self, _POLICIES)
+        policies = [policy for policy in getattr(self, _POLICIES) if policy.name in REGISTRY]
         applicable = [policy for policy in policies if REGISTRY[policy.name].applies_to(type_)]
         others = [
             proto.PolicyNotApplicable(policy_name=policy.name)

@@ -114,7 +114,8 @@ class Cluster:
         problems += [problem.message for problem in self._find_traffic_problems(missing)]
         return ClusterReport(
             version=self.plane.version,
-            pods=Counter(pod.get("status", {}).get("phase", "Unknown") for pod in api.list("v1", "Pod")),
+            # A plain mapping: dataclasses.asdict makes pairs the keys of a Counter.
+            pods=dict(Counter(pod.get("status", {}).get("phase", "Unknown") for pod in api.list("v1", "Pod"))),
             capacity=capacity.summarize_capacity(api),
             notes=[*self._cloud_controller.notes(), *self._controllers.notes(), *self._list_unchecked(served_kinds)],
             served_kinds=sorted(served_kinds),

@@ -1,7 +1,7 @@
 """The way of an alert, with the programs and the configuration of a stack: Prometheus, Alertmanager, and a receiver.
 
 Two things differ from the stack. The files that have the receivers' addresses, which External Secrets would bring, name
-a receiver on this machine. And no alert has to hold for longer than a minute before it fires.
+a receiver on this machine. And no alert has to hold for longer than a minute, or less, before it fires.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ def read_duration(text: str) -> int:
     return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhd])", text))
 
 
-def shorten(rule: Document) -> Document:
-    """The rule, with a `for` of at most LONGEST_FOR seconds; everything else is as it was."""
-    if read_duration(rule.get("for", "0s")) <= LONGEST_FOR:
+def shorten(rule: Document, longest: int) -> Document:
+    """The rule, with a `for` of at most so many seconds; everything else is as it was."""
+    if read_duration(rule.get("for", "0s")) <= longest:
         return rule
-    return {**rule, "for": f"{LONGEST_FOR}s"}
+    return {**rule, "for": f"{longest}s"}
 
 
-def write_rules(groups: Iterable[Document], file: Path) -> None:
-    """Write groups of rules that wait for at most LONGEST_FOR seconds."""
-    shortened = [{**group, "rules": [shorten(rule) for rule in group["rules"]]} for group in groups]
+def write_rules(groups: Iterable[Document], file: Path, longest: int = LONGEST_FOR) -> None:
+    """Write groups of rules that wait for at most `longest` seconds."""
+    shortened = [{**group, "rules": [shorten(rule, longest) for rule in group["rules"]]} for group in groups]
     file.write_text(yaml.safe_dump({"groups": shortened}))
 
 

@@ -22,9 +22,12 @@ from rehearsal.console import UserError, info
 from rehearsal.scenarios import model_lifecycle, model_steps
 from rehearsal.scenarios.alert_receiver import AlertReceiver
 from rehearsal.scenarios.environment import ScenarioEnvironment, run_environment
+from rehearsal.scenarios.model_registry import MODEL
+from rehearsal.scenarios.model_steps import Traffic
 from rehearsal.scenarios.monitoring import Monitoring, start_monitoring
 from rehearsal.scenarios.processes import start_mlflow
 from rehearsal.scenarios.prometheus import ALERTMANAGER, PROMETHEUS
+from rehearsal.scenarios.rollout_stage import promote
 from rehearsal.scenarios.runbooks import Runbook
 from rehearsal.scenarios.step_runner import StepRunner
 from rehearsal.scenarios.waiting import wait_for_step
@@ -37,6 +40,7 @@ _ROLLOUT_SETTINGS = {
     "ROLLOUT_PROGRESS_DEADLINE": "3600",
     "ROLLOUT_POLL_INTERVAL": "1",
 }
+_TRAFFIC = Traffic("first-camera")
 _STUCK_FILE = "stuck.yaml"
 # Of a kind that the project of the models does not admit.
 _STUCK = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: stuck}\n"
@@ -85,7 +89,7 @@ def run_on(rehearsal: Rehearsal, result: Path, port: int = 0) -> int:
         runner.run_step("Bring the stack up", lambda: model_lifecycle.bring_up(rehearsal, running.environment))
         repository = model_lifecycle.require_repository(running, rehearsal.stack)
         folder = rehearsal.folder / "alerting"
-        with run_environment(running.cluster, repository, folder, _ROLLOUT_SETTINGS) as environment:
+        with run_environment(rehearsal.stack, running.cluster, repository, folder, _ROLLOUT_SETTINGS) as environment:
             model_lifecycle.prepare_gitops(runner, environment, rehearsal.stack)
             monitoring = runner.run_step(
                 "Start Prometheus and Alertmanager", lambda: start_monitoring(environment, programs, address)
@@ -106,12 +110,11 @@ def run_on(rehearsal: Rehearsal, result: Path, port: int = 0) -> int:
 
 def _play(runner: StepRunner, scene: Scene) -> Sequence[Timeline]:
     environment = scene.environment
-    version = _promote(
-        runner, environment, "failing"
-    )  # without the requests that it cannot answer it is as good as any
-    runner.run_step("Roll out", lambda: model_steps.roll_out(environment, version))
+    version = _promote(runner, environment, "sound")
+    with model_steps.users(environment, f"traffic-{version}", _TRAFFIC):
+        runner.run_step("Roll out", lambda: model_steps.wait_until_rolled_out(environment, version))
     _wait_until_up(scene.monitoring)
-    with model_steps.requesting(environment, "users"):
+    with model_steps.users(environment, "users", _TRAFFIC):
         slow = runner.run_step("A slow challenger", lambda: _be_slow(runner, scene))
     stuck = runner.run_step("A commit that cannot be synced", lambda: _be_stuck(scene))
     dead = runner.run_step("MLflow ends", lambda: _be_dead(scene))
@@ -133,9 +136,9 @@ def _are_all_up(monitoring: Monitoring) -> bool:
 
 
 def _promote(runner: StepRunner, environment: ScenarioEnvironment, kind: str) -> str:
-    register = lambda: model_steps.register_faulty_challenger(environment, kind, f"training-{kind}")  # noqa: E731
-    version = runner.run_step(f"Train a {kind} challenger", register)
-    model_lifecycle.promote(runner, environment, version)
+    train = partial(model_steps.register_challenger, environment, kind, _TRAFFIC.population, f"training-{kind}")
+    version = runner.run_step(f"Train a {kind} challenger", train)
+    promote(runner, environment, version)
     return version
 
 
@@ -145,10 +148,10 @@ def _be_slow(runner: StepRunner, scene: Scene) -> Timeline:
     wait_for_step(lambda: _get_share(environment) == 10, f"Version {version} is not given requests")
     with _expect(scene, "ModelLatencyHigh", f"version {version}") as timeline:
         runbook = scene.runbook(timeline.alert)
-        labels, log = runbook.follow("How to see it", model=model_steps.MODEL)
+        labels, log = runbook.follow("How to see it", model=MODEL)
         is_shown = "challenger" in labels and f'"version": "{version}"' in log
         _check(is_shown, "The runbook does not show the challenger and its log")
-        runbook.follow("First five minutes", model=model_steps.MODEL)
+        runbook.follow("First five minutes", model=MODEL)
         wait_for_step(lambda: "Revert" in environment.repository.head_message(), "The rollout is not reverted")
         model_steps.wait_until_synced(environment)
         model_steps.wait_until_deleted(environment, "challenger")

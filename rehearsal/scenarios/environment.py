@@ -12,7 +12,8 @@ from rehearsal.kubernetes.cluster import Cluster
 from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane, free_ports
 from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER
 from rehearsal.scenarios import argocd_application, prometheus
-from rehearsal.scenarios.kubelet_stub import ImageProgram, KubeletStub
+from rehearsal.scenarios.container_process import ImageProgram
+from rehearsal.scenarios.kubelet_stub import KubeletStub
 from rehearsal.scenarios.mlflow_exporter import run_exporter
 from rehearsal.scenarios.network_proxy import NetworkProxy
 from rehearsal.scenarios.notification_stub import NotificationStub
@@ -21,7 +22,7 @@ from rehearsal.scenarios.waiting import wait_for_step
 
 # Services of the stack whose pods are simulated: processes on this machine replace them.
 _MLFLOW = "mlflow.mlflow"
-_ARGO_CD = "argocd-application-controller-metrics.argocd"
+_ARGO_CD = "argo-cd-argocd-application-controller-metrics.argocd"
 _PROMETHEUS = "kube-prometheus-stack-prometheus.monitoring"
 # The receiver of MLflow's webhooks. MLflow uses no proxies, so it calls the network's as a server.
 _RECEIVER = "promotion-receiver.lifecycle.svc.cluster.local/webhooks/mlflow"
@@ -31,23 +32,31 @@ _RECEIVER = "promotion-receiver.lifecycle.svc.cluster.local/webhooks/mlflow"
 # challenger takes longer than the limit on any.
 _ROLLOUT_SETTINGS = {
     "ROLLOUT_INTERVAL": "8",
-    "ROLLOUT_POLL_INTERVAL": "1",
+    "ROLLOUT_POLL_INTERVAL": "2",
     "ROLLOUT_METRICS_BLOCK": "4",  # seconds, as Prometheus scrapes every second here
     "ROLLOUT_MIN_REQUESTS": "20",
     "ROLLOUT_MAX_P95": "5",
 }
+# A check of drift within minutes of what users did. What counts as drift is as in production.
+WINDOW = 180.0  # seconds
+_DRIFT_SETTINGS = {"DRIFT_WINDOW_HOURS": str(WINDOW / 3600), "DRIFT_COLLECT_INTERVAL": "5"}
+_TRAINING_SETTINGS = {"TRAINING_TRIALS": "2"}  # of each family: the search is the larger part of a small run
 
 
 @dataclass(frozen=True)
 class ScenarioEnvironment:
     """What the steps of a scenario work with.
 
+    stack       its name
     proxy_url   of the cluster's network
     mlflow_url  of the tracking server and registry
     inbox       the file of the promotion's inbox
+    inferences  the folder in place of the artifact store's inference log
+    data        the folder in place of the artifact store's `data`
     prometheus_port  on which the network expects Prometheus
     """
 
+    stack: str
     plane: ControlPlane
     repository: GitOpsRepository
     processes: LifecycleProcesses
@@ -55,6 +64,8 @@ class ScenarioEnvironment:
     mlflow_url: str
     notifications: NotificationStub
     inbox: Path
+    inferences: Path
+    data: Path
     prometheus_port: int
 
     def start_prometheus(self, program: Path) -> None:
@@ -68,7 +79,11 @@ class ScenarioEnvironment:
 
 @contextmanager
 def run_environment(
-    cluster: Cluster, repository: GitOpsRepository, folder: Path, rollout: Mapping[str, str] = _ROLLOUT_SETTINGS
+    stack: str,
+    cluster: Cluster,
+    repository: GitOpsRepository,
+    folder: Path,
+    rollout: Mapping[str, str] = _ROLLOUT_SETTINGS,
 ) -> Iterator[ScenarioEnvironment]:
     """Run the environment while the context lasts.
 
@@ -77,47 +92,22 @@ def run_environment(
     """
     folder.mkdir(parents=True)
     mlflow_port, prometheus_port = free_ports(2)
-    notifications, inbox = NotificationStub(), folder / "inbox.db"
+    notifications, inbox, inferences = NotificationStub(), folder / "inbox.db", folder / "inferences"
     programs: dict[str, ImageProgram] = {}  # filled in below: their environment has the proxy's address
     kubelet = KubeletStub(cluster.plane, programs)
     services = {_MLFLOW: mlflow_port, _PROMETHEUS: prometheus_port}
     argo_cd_port = cluster.locate_controller(APPLICATION_CONTROLLER.name, argocd_application.NAMESPACE)
-    with ExitStack() as stack:
-        notification_url = stack.enter_context(notifications.run())
-        exporter_port = stack.enter_context(run_exporter(f"http://{HOST}:{mlflow_port}/health"))
+    with ExitStack() as started:
+        notification_url = started.enter_context(notifications.run())
+        exporter_port = started.enter_context(run_exporter(f"http://{HOST}:{mlflow_port}/health"))
         exporters = {_MLFLOW: exporter_port, _ARGO_CD: argo_cd_port}
-        proxy_url = stack.enter_context(NetworkProxy(cluster.plane.api, kubelet, services, exporters).run())
-        # The pods of the collector of traces are simulated.
-        own = {"PYTHONPATH": str(package() / "src"), "OTEL_SDK_DISABLED": "true"}
-        common = {**own, "http_proxy": proxy_url, "no_proxy": HOST}
-        programs["serving"] = ImageProgram(
-            [str(python()), "-m", "lifecycle.serving"],
-            {**common, "WORKERS": "1", "DRAIN_DELAY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"},
-        )
-        programs["promotion"] = ImageProgram(
-            [str(python()), "-m"],
-            {
-                **common,
-                **_git_settings(cluster),
-                **rollout,
-                "MLFLOW_DISABLE_TELEMETRY": "true",
-                "NOTIFY_SLACK_URL": notification_url,
-                # In place of the PostgreSQL database, which is simulated.
-                "PROMOTION_INBOX": f"sqlite:///{inbox}",
-                "PROMOTION_WEBHOOK_URL": f"{proxy_url}/{_RECEIVER}",
-                # In place of kubernetes.default.svc, whose address no process outside of a pod can reach.
-                "RETRAINING_API_SERVER": cluster.plane.api.config.server,
-            },
-        )
-        programs["drift"] = ImageProgram(
-            [str(python()), "-m", "lifecycle.drift"],
-            # In place of the cloud's object store, which is simulated.
-            {**common, "DRIFT_STORE": str(folder / "inferences"), "MLFLOW_DISABLE_TELEMETRY": "true"},
-        )
+        proxy_url = started.enter_context(NetworkProxy(cluster.plane.api, kubelet, services, exporters).run())
         variables = build_environment(proxy_url, f"http://{HOST}:{mlflow_port}", folder)
-        processes = LifecycleProcesses(cluster.plane, folder, variables)
-        stack.enter_context(kubelet.run())
+        programs |= _describe_programs(cluster, proxy_url, notification_url, folder, inbox, inferences, rollout)
+        processes = LifecycleProcesses(cluster.plane, folder, {**variables, **_TRAINING_SETTINGS})
+        started.enter_context(kubelet.run())
         yield ScenarioEnvironment(
+            stack=stack,
             plane=cluster.plane,
             repository=repository,
             processes=processes,
@@ -125,8 +115,57 @@ def run_environment(
             mlflow_url=start_mlflow(processes, mlflow_port),
             notifications=notifications,
             inbox=inbox,
+            inferences=inferences,
+            data=Path(variables["TRAINING_DATA_REMOTE"]),
             prometheus_port=prometheus_port,
         )
+
+
+def _describe_programs(
+    cluster: Cluster,
+    proxy_url: str,
+    notification_url: str,
+    folder: Path,
+    inbox: Path,
+    inferences: Path,
+    rollout: Mapping[str, str],
+) -> Mapping[str, ImageProgram]:
+    """What runs in place of the platform's images; stores that are simulated are files in `folder`."""
+    common = {
+        "PYTHONPATH": str(package() / "src"),
+        "http_proxy": proxy_url,
+        "no_proxy": HOST,
+        # The pods of the collector of traces are simulated.
+        "OTEL_SDK_DISABLED": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    }
+    environments: Mapping[str, Mapping[str, str]] = {
+        "serving": {"WORKERS": "1", "DRAIN_DELAY": "1"},
+        "promotion": {
+            **_git_settings(cluster),
+            **rollout,
+            "NOTIFY_SLACK_URL": notification_url,
+            # In place of the PostgreSQL database, which is simulated.
+            "PROMOTION_INBOX": f"sqlite:///{inbox}",
+            "PROMOTION_WEBHOOK_URL": f"{proxy_url}/{_RECEIVER}",
+            # In place of kubernetes.default.svc, whose address no process outside of a pod can reach.
+            "RETRAINING_API_SERVER": cluster.plane.api.config.server,
+        },
+        "experiment": {
+            # In place of Cosmos DB or DynamoDB, which are simulated.
+            "EXPERIMENT_STORE": f"sqlite:///{folder / 'experiments.db'}",
+            # The router uses no proxies, so it calls the network's as a server.
+            "EXPERIMENT_SERVICE_URL": f"{proxy_url}/{{service}}.serving.svc.cluster.local",
+            "NOTIFY_SLACK_URL": notification_url,
+        },
+        # In place of the cloud's object store, which is simulated.
+        "drift": {**_DRIFT_SETTINGS, "DRIFT_STORE": str(inferences)},
+        "training": {**_TRAINING_SETTINGS, "TRAINING_DATA_REMOTE": str(folder / "data")},
+    }
+    entry_points = {name: [str(python()), "-m", f"lifecycle.{name}"] for name in environments}
+    entry_points["promotion"] = [str(python()), "-m"]
+    return {name: ImageProgram(entry_points[name], {**common, **own}) for name, own in environments.items()}
 
 
 def _git_settings(cluster: Cluster) -> Mapping[str, str]:

@@ -1,8 +1,9 @@
-"""A stub of the kubelets, for pods whose process can run on this machine: those of the platform's own images.
+"""A stub of the kubelets, for pods whose processes can run on this machine: those of the platform's own images.
 
-kwok leaves pods with the annotation alone. The stub runs the process of such a pod's container, with the arguments, the
-environment and the mounted Secrets of its manifest, and sets the pod Ready when the process passes the container's own
-readiness probe. Images, users, cgroups, pod networks and all of the filesystem but mounted volumes are not modelled.
+kwok leaves pods with the label alone. The stub runs the process of each container of such a pod, with the
+arguments, the environment and the mounted volumes of its manifest, and sets the pod Ready when the processes pass the
+containers' own readiness probes; the pod of a Job succeeds or fails with its process. Images, users, cgroups, pod
+networks, init containers and all of the filesystem but mounted volumes are not modelled.
 """
 
 from __future__ import annotations
@@ -17,62 +18,63 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from rehearsal.kubernetes.client import ApiError, ApiUnreachableError, Object
-from rehearsal.kubernetes.control_plane.control_plane import HOST, ControlPlane, free_ports
-from rehearsal.scenarios.pod_volumes import MissingObjectError, create_volumes, translate_path
+from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
+from rehearsal.scenarios.container_process import ALWAYS, ContainerProcess, ImageProgram
+from rehearsal.scenarios.pod_volumes import MissingObjectError, create_volumes, refresh_config_maps
 
-PROCESS_ANNOTATION = "rehearsal.groundwork/process"
+PROCESS_LABEL = "rehearsal.groundwork/process"
 
 _POLL_INTERVAL = 0.5  # seconds between two looks at the pods
-_PROBE_TIMEOUT = 2.0  # seconds
-_MAX_RESTART_DELAY = 60.0  # seconds; the delay starts at 2 and doubles with each exit
-_SCRATCH = "/tmp"  # noqa: S108 a path in containers
+_REFRESH_INTERVAL = 3.0  # seconds between two looks at a pod's ConfigMaps; kubelets take up to a minute
 _POD_ADDRESS = "10.255.{}.{}"  # in no node's subnet
 
 
-@dataclass(frozen=True)
-class ImageProgram:
-    """What runs in place of an image.
-
-    entry_point  of the image
-    environment  takes precedence over the container's own
-    """
-
-    entry_point: Sequence[str]
-    environment: Mapping[str, str]
-
-
 @dataclass
-class _PodProcess:
-    """The process of one pod.
+class _RunningPod:
+    """The processes of one pod.
 
-    name        of the pod, of the supervised process and of its log
-    volumes     folders by the path that they are mounted at
-    restarts    how often it exited by itself
-    restart_at  on the monotonic clock, 0 while it is running
+    containers  in the order of the manifest
+    reported    what its status says: whether it is ready, and its containers' restarts; None before the first
     """
 
     namespace: str
     name: str
     address: str
-    port: int
     volumes: Mapping[str, Path]
-    is_ready: bool = False
-    restarts: int = 0
-    restart_at: float = 0.0
+    containers: Sequence[ContainerProcess]
+    reported: tuple[bool, Sequence[int]] | None = None
+    has_ended: bool = False
+    refreshed_at: float = 0.0
     stop_thread: threading.Thread | None = field(default=None, repr=False)
+
+    @property
+    def is_ready(self) -> bool:
+        return all(container.is_ready for container in self.containers)
+
+    @property
+    def restarts(self) -> Sequence[int]:
+        return [container.restarts for container in self.containers]
+
+    def find_port(self, container_port: int | None) -> int | None:
+        """Where the container with this port listens; of a pod with one container, that one, whatever its port is."""
+        if len(self.containers) == 1:
+            return self.containers[0].port
+        return next((each.port for each in self.containers if each.container_port == container_port), None)
+
+    def stop(self) -> None:
+        for container in self.containers:
+            container.stop()
 
 
 class KubeletStub:
-    """Runs the processes of annotated pods."""
+    """Runs the processes of labelled pods."""
 
     def __init__(self, plane: ControlPlane, programs: Mapping[str, ImageProgram]) -> None:
-        """`programs` are by the last part of their image's name; annotated pods of other images stay Pending."""
+        """`programs` are by the last part of their image's name; labelled pods of other images stay Pending."""
         self._plane = plane
         self._programs = programs
-        self._processes: dict[str, _PodProcess] = {}  # by the pod's UID
+        self._pods: dict[str, _RunningPod] = {}  # by UID
         self._stopped = threading.Event()
         self._pod_count = 0
 
@@ -86,12 +88,13 @@ class KubeletStub:
         finally:
             self._stopped.set()
             thread.join()
-            for process in self._processes.values():
-                self._plane.supervisor.stop(process.name)
+            for running in self._pods.values():
+                running.stop()
 
-    def find_port(self, address: str) -> int | None:
-        """The port on this machine of the process whose pod has an address; None where there is none."""
-        return next((process.port for process in list(self._processes.values()) if process.address == address), None)
+    def find_port(self, address: str, container_port: int | None = None) -> int | None:
+        """The port on this machine of the process behind a port of the pod with an address; None if there is none."""
+        found = next((each for each in list(self._pods.values()) if each.address == address), None)
+        return found.find_port(container_port) if found else None
 
     def render_metrics(self) -> str:
         """The pods' restarts, as kube-state-metrics exposes them:
@@ -99,92 +102,86 @@ class KubeletStub:
         """
         metric = "kube_pod_container_status_restarts_total"
         lines = [
-            f'{metric}{{namespace="{process.namespace}",pod="{process.name}"}} {process.restarts}'
-            for process in list(self._processes.values())
+            f'{metric}{{namespace="{pod.namespace}",pod="{pod.name}",container="{each.name}"}} {each.restarts}'
+            for pod in list(self._pods.values())
+            for each in pod.containers
         ]
         return "\n".join([f"# TYPE {metric} counter", *lines, ""])
 
     def _reconcile_continuously(self) -> None:
         while not self._stopped.wait(_POLL_INTERVAL):
             with contextlib.suppress(ApiError, ApiUnreachableError):
-                pods = [pod for pod in self._plane.api.list("v1", "Pod") if self._runs(pod)]
+                pods = [
+                    pod for pod in self._plane.api.list("v1", "Pod", label_selector=PROCESS_LABEL) if self._runs(pod)
+                ]
                 self._stop_orphans({pod["metadata"]["uid"] for pod in pods})
                 for pod in pods:
                     self._reconcile(pod)
 
     def _runs(self, pod: Object) -> bool:
-        is_annotated = PROCESS_ANNOTATION in pod["metadata"].get("annotations", {})
-        return is_annotated and bool(pod["spec"].get("nodeName")) and _image_name(pod) in self._programs
+        is_scheduled = bool(pod["spec"].get("nodeName"))
+        return is_scheduled and all(_image_name(each) in self._programs for each in pod["spec"]["containers"])
 
     def _reconcile(self, pod: Object) -> None:
-        process = self._processes.get(pod["metadata"]["uid"])
+        running = self._pods.get(pod["metadata"]["uid"])
         if pod["metadata"].get("deletionTimestamp"):
-            self._terminate(pod, process)
-        elif process is None:
+            self._terminate(pod, running)
+        elif running is None:
             self._create(pod)
-        else:
-            self._restart_if_exited(pod, process)
-            self._probe(pod, process)
+        elif not running.has_ended:
+            self._look_after(pod, running)
 
     def _create(self, pod: Object) -> None:
         metadata = pod["metadata"]
+        folder = self._plane.folder / "pods" / metadata["uid"]
         try:
-            volumes = create_volumes(self._plane.api, pod, self._plane.folder / "pods" / metadata["uid"])
+            volumes = create_volumes(self._plane.api, pod, folder)
         except MissingObjectError:  # the rehearsal's summary names it
             return
         self._pod_count += 1
-        (port,) = free_ports(1)
         address = _POD_ADDRESS.format(*divmod(self._pod_count, 250))
-        process = _PodProcess(metadata["namespace"], metadata["name"], address, port, volumes)
-        self._processes[metadata["uid"]] = process
-        self._start(pod, process)
-        self._write_status(pod, process)
+        containers = [
+            self._create_container(pod, container, volumes, folder) for container in pod["spec"]["containers"]
+        ]
+        running = _RunningPod(metadata["namespace"], metadata["name"], address, volumes, containers)
+        self._pods[metadata["uid"]] = running
+        for container in containers:
+            container.start()
+        self._report(pod, running)
 
-    def _start(self, pod: Object, process: _PodProcess) -> None:
-        container, program = _main_container(pod), self._programs[_image_name(pod)]
-        declared = {
-            variable["name"]: translate_path(variable["value"], process.volumes)
-            for variable in container.get("env", ())
-            if "value" in variable
-        }
-        own = {"HOST": HOST, "PORT": str(process.port)}
-        if _SCRATCH in process.volumes:
-            own["TMPDIR"] = str(process.volumes[_SCRATCH])
-        environment = {**declared, **program.environment, **own}
-        command = [*program.entry_point, *container.get("args", ())]
-        log = pod_log(self._plane, process.name)
-        self._plane.supervisor.start(process.name, command, log, environment, graceful=True)
+    def _create_container(
+        self, pod: Object, container: Mapping[str, Any], volumes: Mapping[str, Path], folder: Path
+    ) -> ContainerProcess:
+        pod_name = str(pod["metadata"]["name"])
+        name = pod_name if len(pod["spec"]["containers"]) == 1 else f"{pod_name}-{container['name']}"
+        folder.mkdir(parents=True, exist_ok=True)
+        program, log = self._programs[_image_name(container)], pod_log(self._plane, name)
+        return ContainerProcess(self._plane.supervisor, name, container, program, volumes, log, folder)
 
-    def _restart_if_exited(self, pod: Object, process: _PodProcess) -> None:
-        """Restart a process that exited by itself, after a delay that grows with each exit, as kubelets do."""
-        has_exited = self._plane.supervisor.exit_code(process.name) is not None
-        if has_exited and not process.restart_at:
-            process.restarts += 1
-            process.restart_at = time.monotonic() + min(2.0**process.restarts, _MAX_RESTART_DELAY)
-        elif has_exited and time.monotonic() >= process.restart_at:
-            process.restart_at = 0.0
-            self._start(pod, process)
+    def _look_after(self, pod: Object, running: _RunningPod) -> None:
+        policy = str(pod["spec"].get("restartPolicy", ALWAYS))
+        for container in running.containers:
+            if not container.has_ended(policy):
+                container.restart_if_exited()
+                container.probe()
+        running.has_ended = all(container.has_ended(policy) for container in running.containers)
+        if time.monotonic() - running.refreshed_at > _REFRESH_INTERVAL:
+            with contextlib.suppress(MissingObjectError):  # deleted meanwhile: what was in it stays
+                refresh_config_maps(self._plane.api, pod, running.volumes)
+            running.refreshed_at = time.monotonic()
+        if running.has_ended or (running.is_ready, running.restarts) != running.reported:
+            self._report(pod, running)
 
-    def _probe(self, pod: Object, process: _PodProcess) -> None:
-        path = _main_container(pod)["readinessProbe"]["httpGet"]["path"]
-        is_ready = False
-        with contextlib.suppress(requests.RequestException):
-            response = requests.get(f"http://{HOST}:{process.port}{path}", timeout=_PROBE_TIMEOUT)
-            is_ready = response.status_code == 200
-        if is_ready != process.is_ready or process.restarts != _reported_restarts(pod):
-            process.is_ready = is_ready
-            self._write_status(pod, process)
-
-    def _terminate(self, pod: Object, process: _PodProcess | None) -> None:
-        """Stop the process of a deleted pod in a thread of its own: draining takes seconds."""
-        if process is None:
+    def _terminate(self, pod: Object, running: _RunningPod | None) -> None:
+        """Stop the processes of a deleted pod in a thread of its own: draining takes seconds."""
+        if running is None:
             self._delete(pod)
-        elif process.stop_thread is None:
-            process.stop_thread = threading.Thread(target=self._stop, args=(pod, process), daemon=True)
-            process.stop_thread.start()
+        elif running.stop_thread is None:
+            running.stop_thread = threading.Thread(target=self._stop, args=(pod, running), daemon=True)
+            running.stop_thread.start()
 
-    def _stop(self, pod: Object, process: _PodProcess) -> None:
-        self._plane.supervisor.stop(process.name)
+    def _stop(self, pod: Object, running: _RunningPod) -> None:
+        running.stop()
         with contextlib.suppress(ApiError, ApiUnreachableError):
             self._delete(pod)
 
@@ -195,59 +192,71 @@ class KubeletStub:
 
     def _stop_orphans(self, existing: set[str]) -> None:
         """Stop processes whose pods were deleted by force or with their namespace."""
-        for uid in set(self._processes) - existing:
-            process = self._processes.pop(uid)
-            if process.stop_thread is None:
-                threading.Thread(target=self._plane.supervisor.stop, args=(process.name,), daemon=True).start()
+        for uid in set(self._pods) - existing:
+            running = self._pods.pop(uid)
+            if running.stop_thread is None:
+                threading.Thread(target=running.stop, daemon=True).start()
 
-    def _write_status(self, pod: Object, process: _PodProcess) -> None:
-        self._plane.api.patch(pod, {"status": _build_status(pod, process)}, "/status")
-
-
-def pod_log(plane: ControlPlane, pod: str) -> Path:
-    """The file with the output of a pod's process."""
-    return plane.folder / "logs" / f"{pod}.log"
+    def _report(self, pod: Object, running: _RunningPod) -> None:
+        self._plane.api.patch(pod, {"status": _build_status(pod, running)}, "/status")
+        running.reported = (running.is_ready, running.restarts)
 
 
-def _image_name(pod: Object) -> str:
+def pod_log(plane: ControlPlane, name: str) -> Path:
+    """The file with the output of the process of a pod, which has the pod's name where it has one container."""
+    return plane.folder / "logs" / f"{name}.log"
+
+
+def _image_name(container: Mapping[str, Any]) -> str:
     """The last part of the name of a container's image, without tag and digest."""
-    name: str = _main_container(pod)["image"].partition("@")[0].rpartition("/")[2].partition(":")[0]
+    name: str = container["image"].partition("@")[0].rpartition("/")[2].partition(":")[0]
     return name
 
 
-def _main_container(pod: Object) -> Mapping[str, Any]:
-    container: Mapping[str, Any] = pod["spec"]["containers"][0]
-    return container
-
-
-def _reported_restarts(pod: Object) -> int:
-    statuses = pod.get("status", {}).get("containerStatuses") or [{}]
-    return int(statuses[0].get("restartCount", 0))
-
-
-def _build_status(pod: Object, process: _PodProcess) -> Mapping[str, Any]:
+def _build_status(pod: Object, running: _RunningPod) -> Mapping[str, Any]:
     """Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/"""
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    is_ready = process.is_ready
+    now = _format_time(time.time())
+    is_ready = running.is_ready
     conditions = {"Initialized": True, "ContainersReady": is_ready, "Ready": is_ready, "PodScheduled": True}
-    container = _main_container(pod)
     return {
-        "phase": "Running",
-        "podIP": process.address,
-        "podIPs": [{"ip": process.address}],
+        "phase": _find_phase(running),
+        "podIP": running.address,
+        "podIPs": [{"ip": running.address}],
         "startTime": pod["metadata"]["creationTimestamp"],
         "conditions": [
             {"type": type_, "status": str(holds), "lastTransitionTime": now} for type_, holds in conditions.items()
         ],
-        "containerStatuses": [
-            {
-                "name": container["name"],
-                "image": container["image"],
-                "imageID": "",
-                "ready": is_ready,
-                "started": is_ready,
-                "restartCount": process.restarts,
-                "state": {"running": {"startedAt": now}},
-            }
-        ],
+        "containerStatuses": [_describe_container(each, has_ended=running.has_ended) for each in running.containers],
     }
+
+
+def _find_phase(running: _RunningPod) -> str:
+    if not running.has_ended:
+        return "Running"
+    return "Failed" if any(container.exit_code for container in running.containers) else "Succeeded"
+
+
+def _describe_container(container: ContainerProcess, *, has_ended: bool) -> Mapping[str, Any]:
+    state: Mapping[str, Any] = {"running": {"startedAt": _format_time(container.started_at)}}
+    if has_ended:
+        terminated = {
+            "exitCode": container.exit_code,
+            "reason": "Error" if container.exit_code else "Completed",
+            "message": container.read_message(),
+            "startedAt": _format_time(container.started_at),
+            "finishedAt": _format_time(container.ended_at),
+        }
+        state = {"terminated": terminated}
+    return {
+        "name": container.name,
+        "image": container.image,
+        "imageID": "",
+        "ready": container.is_ready,
+        "started": container.is_ready,
+        "restartCount": container.restarts,
+        "state": state,
+    }
+
+
+def _format_time(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

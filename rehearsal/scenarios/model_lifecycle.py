@@ -1,56 +1,49 @@
-"""The model lifecycle scenario: good versions of a model are rolled out, faulty ones are rolled back.
+"""The model lifecycle scenario: stages in which versions of one model come, and stay or go.
 
-Its summary has the duration of each step and the resulting git log.
+Guardrails or an experiment decide on them; drift brings another one. The summary has the duration of each step and the
+resulting git log.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from typing import TypeAlias
 
 from rehearsal import project, toolchain
 from rehearsal.console import UserError, info
 from rehearsal.gitops_repository import GitOpsRepository
 from rehearsal.helm import charts
 from rehearsal.scenarios import model_steps, pod_processes
+from rehearsal.scenarios.drift_stage import DriftStage
 from rehearsal.scenarios.environment import ScenarioEnvironment, run_environment
+from rehearsal.scenarios.experiment_stage import PROMOTE, STOP, ExperimentStage
+from rehearsal.scenarios.model_steps import Traffic
 from rehearsal.scenarios.processes import python
 from rehearsal.scenarios.prometheus import PROMETHEUS
+from rehearsal.scenarios.rollout_stage import RolloutStage
 from rehearsal.scenarios.step_runner import StepRunner
 from rehearsal.session import Rehearsal, RunningRehearsal
 
 _WIDTH = 100
 _SIMULATED = (
-    "  the clouds, with the databases; nodes, kubelets, the cluster's network and gateway; External Secrets;\n"
-    "  Argo CD's Redis; the models' users"
+    "  the clouds, with the databases and stores, which are files here; nodes, kubelets, the cluster's network and\n"
+    "  gateway; External Secrets; Argo CD's Redis; the models' users, and people who start a scheduled job at once"
 )
 
+Stage: TypeAlias = RolloutStage | ExperimentStage | DriftStage
 
-@dataclass(frozen=True)
-class Challenger:
-    """A new version of the model.
-
-    kind            who trains it: `pipeline`, or which of the challengers made for rehearsals of a rollback it is
-    is_rolled_back  whether its rollout is to end with the champion that was there before
-    outlier_rate    share of the requests, from 0 to 1, that the kind `failing` cannot answer
-    """
-
-    kind: str
-    is_rolled_back: bool = False
-    outlier_rate: float = 0.0
-
-
-CHALLENGERS = (
-    Challenger("pipeline"),
-    Challenger("pipeline"),
-    Challenger("slow", is_rolled_back=True),
-    Challenger("failing", is_rolled_back=True, outlier_rate=0.3),
+STAGES: Sequence[Stage] = (
+    RolloutStage("pipeline"),
+    ExperimentStage("second-camera", "two-cameras", PROMOTE),
+    ExperimentStage("old-data", "first-camera", STOP),
+    DriftStage("two-cameras", "new-camera"),
+    RolloutStage("slow", "new-camera", is_rolled_back=True, traffic=Traffic("new-camera")),
+    RolloutStage("failing", "new-camera", is_rolled_back=True, traffic=Traffic("new-camera", outlier_rate=0.3)),
 )
 
 
 def run(stack: str, port: int = 0) -> int:
-    """Roll out one challenger after the other on a new stack of its own; returns an exit code.
+    """Run all stages on a new stack of its own; returns an exit code.
 
     Raises UserError when a step fails.
     """
@@ -60,8 +53,8 @@ def run(stack: str, port: int = 0) -> int:
     return run_on(rehearsal, port)
 
 
-def run_on(rehearsal: Rehearsal, port: int = 0, challengers: Sequence[Challenger] = CHALLENGERS) -> int:
-    """Do the same on a rehearsal that may have been brought up before, but has never had a model."""
+def run_on(rehearsal: Rehearsal, port: int = 0, stages: Sequence[Stage] = STAGES) -> int:
+    """Do the same on a rehearsal that has never had a model; its stack is brought up unless it stands."""
     stack = rehearsal.stack
     prometheus_program = toolchain.ensure(PROMETHEUS)
     runner = StepRunner()
@@ -70,14 +63,15 @@ def run_on(rehearsal: Rehearsal, port: int = 0, challengers: Sequence[Challenger
         if running.cluster is None:
             raise UserError(f"Without a control plane no model can be served: {running.unavailable_reason}")
         cluster = running.cluster
-        runner.run_step("Bring the stack up", lambda: bring_up(rehearsal, running.environment))
+        if not rehearsal.read_resources():
+            runner.run_step("Bring the stack up", lambda: bring_up(rehearsal, running.environment))
         folder = rehearsal.folder / "lifecycle"
-        with run_environment(cluster, require_repository(running, stack), folder) as environment:
+        with run_environment(stack, cluster, require_repository(running, stack), folder) as environment:
             prepare_gitops(runner, environment, stack)
             runner.run_step("Start Prometheus", lambda: environment.start_prometheus(prometheus_program))
-            for number, challenger in enumerate(challengers, start=1):
-                _challenge(runner, environment, challenger, number)
-            problems = cluster.plane.problems()
+            for number, stage in enumerate(stages, start=1):
+                stage.run(runner, environment, number)
+            problems = [*runner.problems, *cluster.plane.problems()]
             log = environment.repository.log()
     print(_render_summary(stack, runner, log), flush=True)
     for problem in problems:
@@ -118,57 +112,10 @@ def require_repository(running: RunningRehearsal, stack: str) -> GitOpsRepositor
 
 def prepare_gitops(runner: StepRunner, environment: ScenarioEnvironment, stack: str) -> None:
     """Have Argo CD sync the repository, which has no model yet, and run the processes of the stack's own services."""
-    pod_processes.commit_annotation(environment.repository, stack)
+    pod_processes.commit_label(environment.repository, stack)
     runner.run_step("Sync the empty repository", lambda: model_steps.wait_until_synced(environment))
-    runner.run_step("Start promotion and rollout", lambda: pod_processes.run_services(environment.plane.api))
+    runner.run_step("Start the stack's own services", lambda: pod_processes.run_services(environment.plane.api))
     runner.run_step("Webhook registered in MLflow", lambda: model_steps.wait_until_registered(environment))
-
-
-def _challenge(runner: StepRunner, environment: ScenarioEnvironment, challenger: Challenger, number: int) -> None:
-    """Train the challenger, promote it and roll it out, to the end that it is made for."""
-    champion = model_steps.get_aliases(environment).get("champion", "")
-    if challenger.kind == "pipeline":
-        train = partial(model_steps.train, environment, f"training-{number}")
-        version = runner.run_step("Train, gate and register", train)
-    else:
-        register = partial(model_steps.register_faulty_challenger, environment, challenger.kind, f"training-{number}")
-        version = runner.run_step(f"Train a {challenger.kind} challenger", register)
-    promote(runner, environment, version)
-    title = f"Roll version {version} out" + (", and back" if challenger.is_rolled_back else "")
-    roll_out = partial(model_steps.roll_out, environment, version, outlier_rate=challenger.outlier_rate)
-    _show_result(environment, runner.run_step(title, roll_out))
-    _check_consistency(environment, champion if challenger.is_rolled_back else version)
-    if challenger.is_rolled_back and "Revert" not in environment.repository.head_message():
-        raise UserError(f"The {challenger.kind} challenger was not rolled back.")
-
-
-def promote(runner: StepRunner, environment: ScenarioEnvironment, version: str) -> None:
-    """Wait until a registered challenger is committed, synced and ready."""
-    seconds = runner.run_step(
-        f"Promote version {version} by webhook", lambda: model_steps.wait_until_promoted(environment, version)
-    )
-    info(f"  webhook to commit: {seconds:.1f} s, including the smoke test of the model")
-    runner.run_step("Sync by Argo CD", lambda: model_steps.wait_until_synced(environment))
-    runner.run_step("InferenceService Ready", lambda: model_steps.wait_until_ready(environment, "challenger"))
-
-
-def _show_result(environment: ScenarioEnvironment, result: model_steps.RolloutResult) -> None:
-    responses = f"responses by version and status: {dict(result.responses)}"
-    for line in [*result.messages, responses, *environment.notifications.latest_lines()]:
-        info(f"  {line}")
-
-
-def _check_consistency(environment: ScenarioEnvironment, champion: str) -> None:
-    """Check that git, the cluster and the registry agree, as they must after every rollout, however it ended."""
-    model_steps.wait_until_synced(environment)
-    model_steps.wait_until_deleted(environment, "challenger")
-    model_steps.wait_until_ready(environment, "champion")
-    aliases, weights = model_steps.get_aliases(environment), model_steps.get_weights(environment)
-    if aliases != {"champion": champion} or list(weights.values()) != [100]:
-        raise UserError(
-            f"After the rollout version {champion} should be the champion and get all requests; the registry has "
-            f"the aliases {aliases}, the route the weights {weights}."
-        )
 
 
 def _render_summary(stack: str, runner: StepRunner, log: str) -> str:

@@ -31,7 +31,7 @@ from rehearsal.scenarios.waiting import wait_for_step
 _NAMESPACE = "monitoring"
 # The monitors of which every target has a process; pods of all others are simulated, and expose nothing.
 _SCRAPED = re.compile(
-    r"(serviceMonitor/(serving/models|lifecycle/|mlflow/|argocd/argocd-application-controller)|podMonitor/lifecycle/)"
+    r"serviceMonitor/(serving/models|lifecycle/|mlflow/|argocd/argo-cd-argocd-application-controller)|podMonitor/lifecycle/"
 )
 _TIMEOUT = 10  # seconds
 

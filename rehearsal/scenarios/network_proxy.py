@@ -1,9 +1,10 @@
 """The cluster's network, simulated as an HTTP proxy that resolves names of services, pod addresses and route hostnames.
 
 With it as `http_proxy`, a process reaches `http://<service>.<namespace>.svc.cluster.local` by the Service's real
-EndpointSlices, a pod by its address, and a route's hostname by the paths and weights of the real HTTPRoute, once a
-gateway has accepted that; its other matches are not evaluated. A client that uses no proxies calls it as a server, with
-the hostname as the first part of the path. Network policies are not enforced.
+EndpointSlices, a pod by its address, and a hostname of routes by the paths and weights of the real HTTPRoutes, once a
+gateway has accepted them; their other matches are not evaluated. A client that uses no proxies calls it as a server,
+with the hostname as the first part of the path. Policies are not enforced: neither the network's, nor those of routes
+that ask for a password.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ METRICS_HOST = "kubelet.rehearsal"  # the hostname of the kubelet stub's metrics
 
 _Response: TypeAlias = tuple[int, Sequence[tuple[str, str]], bytes]  # HTTP status, headers, content
 
-_CACHE_TIME = 0.3  # seconds for which objects are cached; kube-proxy and gateways lag behind as well
+_CACHE_TIME = 0.5  # seconds for which objects are cached; kube-proxy and gateways lag behind as well
 _RESPONSE_TIMEOUT = 60.0  # seconds
 _DOMAIN = ".svc.cluster.local"
+_HTTP_PORT = 80
 _HOP_BY_HOP_HEADERS = {
     *("connection", "keep-alive", "proxy-connection", "proxy-authorization"),
     *("te", "trailer", "transfer-encoding"),
@@ -66,12 +68,12 @@ class NetworkProxy:
     def render_metrics(self) -> str:
         return self._kubelet.render_metrics()
 
-    def find_port(self, host: str, path: str) -> int | None:
+    def find_port(self, host: str, path: str, port: int = _HTTP_PORT) -> int | None:
         """The port of one of the processes behind a hostname; None where there is none. Raises _NoMatchError."""
         if host.endswith(_DOMAIN):
             service, namespace = host.removesuffix(_DOMAIN).split(".", 1)
-            return self._services.get(f"{service}.{namespace}") or self._find_service_port(namespace, service)
-        return self._kubelet.find_port(host) or self._find_replaced_pod(host) or self._find_route_port(host, path)
+            return self._services.get(f"{service}.{namespace}") or self._find_service_port(namespace, service, port)
+        return self._kubelet.find_port(host, port) or self._find_replaced_pod(host) or self._find_route_port(host, path)
 
     def _find_replaced_pod(self, address: str) -> int | None:
         """The port of what stands for one of the simulated pods, by the pod's address."""
@@ -83,9 +85,9 @@ class NetworkProxy:
                 return port
         return None
 
-    def _find_service_port(self, namespace: str, name: str) -> int | None:
+    def _find_service_port(self, namespace: str, name: str, port: int) -> int | None:
         addresses = [
-            address
+            (address, self._find_target_port(namespace, name, port, endpoint_slice))
             for endpoint_slice in self._list("discovery.k8s.io/v1", "EndpointSlice")
             if endpoint_slice["metadata"]["namespace"] == namespace
             and endpoint_slice["metadata"].get("labels", {}).get("kubernetes.io/service-name") == name
@@ -94,16 +96,36 @@ class NetworkProxy:
             for address in endpoint["addresses"]
         ]
         # Load balancing is no matter of security.
-        return self._kubelet.find_port(random.choice(addresses)) if addresses else None  # noqa: S311
+        return self._kubelet.find_port(*random.choice(addresses)) if addresses else None  # noqa: S311
+
+    def _find_target_port(self, namespace: str, name: str, port: int, endpoint_slice: Object) -> int | None:
+        """The containers' port behind one of a Service, which has the same name in its EndpointSlices."""
+        ports = endpoint_slice.get("ports") or ()
+        targets: Mapping[str, int] = {str(each.get("name") or ""): each["port"] for each in ports}
+        if len(targets) == 1:
+            return next(iter(targets.values()))
+        for service in self._list("v1", "Service"):
+            if (service["metadata"]["namespace"], service["metadata"]["name"]) == (namespace, name):
+                names = [str(each.get("name") or "") for each in service["spec"]["ports"] if each["port"] == port]
+                return next((targets[each] for each in names if each in targets), None)
+        return None
 
     def _find_route_port(self, host: str, path: str) -> int | None:
-        for route in self._list("gateway.networking.k8s.io/v1", "HTTPRoute"):
-            if host in route["spec"].get("hostnames", ()) and _is_accepted(route):
-                backends = _find_rule(route, path)["backendRefs"]
-                weights = [backend.get("weight", 1) for backend in backends]
-                backend = random.choices(backends, weights)[0] if any(weights) else None  # noqa: S311
-                return self._find_service_port(route["metadata"]["namespace"], backend["name"]) if backend else None
-        return None
+        routes = [
+            route
+            for route in self._list("gateway.networking.k8s.io/v1", "HTTPRoute")
+            if host in route["spec"].get("hostnames", ()) and _is_accepted(route)
+        ]
+        if not routes:
+            return None
+        route, rule = _find_rule(routes, path)
+        backends = rule["backendRefs"]
+        weights = [backend.get("weight", 1) for backend in backends]
+        if not any(weights):
+            return None
+        (backend,) = random.choices(backends, weights)  # noqa: S311
+        namespace, port = route["metadata"]["namespace"], backend.get("port", _HTTP_PORT)
+        return self._find_service_port(namespace, backend["name"], port)
 
     def _list(self, api_version: str, kind: str) -> Sequence[Object]:
         now = time.monotonic()
@@ -120,16 +142,26 @@ def _is_accepted(route: Object) -> bool:
     return any(condition["type"] == "Accepted" and condition["status"] == "True" for condition in conditions)
 
 
-def _find_rule(route: Object, path: str) -> Object:
-    """The first rule for a path, by https://gateway-api.sigs.k8s.io/reference/spec/#httproutematch.
+def _find_rule(routes: Sequence[Object], path: str) -> tuple[Object, Object]:
+    """The route and the rule with the most specific match of a path: an exact one, or else that of most characters.
 
-    Raises _NoMatchError.
+    Of equals the first, by https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule. Raises _NoMatchError.
     """
-    rules: Sequence[Object] = route["spec"]["rules"]
-    for rule in rules:
-        if any(_matches(match.get("path", {}), path) for match in rule.get("matches") or [{}]):
-            return rule
-    raise _NoMatchError
+    found = [
+        (_rate_match(match.get("path", {})), route, rule)
+        for route in routes
+        for rule in route["spec"]["rules"]
+        for match in rule.get("matches") or [{}]
+        if _matches(match.get("path", {}), path)
+    ]
+    if not found:
+        raise _NoMatchError
+    _, route, rule = max(found, key=lambda each: each[0])
+    return route, rule
+
+
+def _rate_match(match: Mapping[str, str]) -> tuple[bool, int]:
+    return match.get("type") == "Exact", len(match.get("value", "/"))
 
 
 def _matches(match: Mapping[str, str], path: str) -> bool:
@@ -163,7 +195,7 @@ class _Handler(SilentHandler):
         if target.hostname == METRICS_HOST:
             return 200, [("Content-Type", "text/plain")], self.server.network.render_metrics().encode()
         try:
-            port = self.server.network.find_port(target.hostname or "", target.path or "/")
+            port = self.server.network.find_port(target.hostname or "", target.path or "/", target.port or _HTTP_PORT)
         except _NoMatchError:
             return 404, [], f"no route of {target.hostname} is for {target.path}\n".encode()
         if port is None:

@@ -1,40 +1,64 @@
 """Makes kwok leave pods to the kubelet stub, which runs their processes.
 
-One annotation of pods does it: of the models' in the GitOps repository, of the stack's own services in the cluster. It
-is the only difference to production.
+One label of pods does it: of the models' in the GitOps repository, of the stack's own services, of the Jobs of its
+CronJobs and of training runs in the cluster. Beside the number of a model's pods, it is the only difference to
+production.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from rehearsal.console import UserError
 from rehearsal.gitops_repository import GitOpsRepository
 from rehearsal.kubernetes.client import ApiClient, Object
-from rehearsal.scenarios.kubelet_stub import PROCESS_ANNOTATION
+from rehearsal.scenarios.kubelet_stub import PROCESS_LABEL
 from rehearsal.scenarios.waiting import wait_for_step
 
-_NAMESPACE = "lifecycle"
-_KIND = ("apps/v1", "Deployment")
+_NAMESPACE, _MODELS = "lifecycle", "serving"
+_DEPLOYMENT, _STATEFUL_SET = ("apps/v1", "Deployment"), ("apps/v1", "StatefulSet")
+_CRON_JOB = ("batch/v1", "CronJob")
+_TRAINING = ("retraining-job", "job.json")  # the ConfigMap with the Job of training runs, and its file
+_LABELLED: Mapping[str, Any] = {"metadata": {"labels": {PROCESS_LABEL: "real"}}}
 
 
 def run_services(api: ApiClient) -> None:
     """Run the processes of the stack's own services, in new pods. Raises UserError where the stack has none."""
-    services = api.list(*_KIND, _NAMESPACE)
-    if not services:
+    if not api.list(*_DEPLOYMENT, _NAMESPACE):
         raise UserError(
             "The stack does not deploy promotion and rollout: `pulumi up` says why. Set groundwork:images.promotion."
         )
-    for service in services:
-        metadata = {"annotations": {PROCESS_ANNOTATION: "real"}}
-        api.patch(service, {"spec": {"template": {"metadata": metadata}}})
+    _label_jobs(api)
+    for service in _list_services(api):
+        api.patch(service, {"spec": {"template": _LABELLED}})
     wait_for_step(
-        lambda: all(_is_complete(service) for service in api.list(*_KIND, _NAMESPACE)),
-        "The processes of the namespace lifecycle are not ready",
+        lambda: not _list_incomplete(api),
+        "The processes of the stack's own services are not ready",
         lambda: f"Not ready: {', '.join(_list_incomplete(api))}; their output is in the rehearsal's folder `logs`.",
     )
+
+
+def _list_services(api: ApiClient) -> list[Object]:
+    """Those of the platform, and the router of experiments, which is among the models."""
+    return [*api.list(*_DEPLOYMENT, _NAMESPACE), *api.list(*_STATEFUL_SET, _MODELS)]
+
+
+def _label_jobs(api: ApiClient) -> None:
+    """The pods of Jobs that CronJobs create from now on, and of those that retraining does."""
+    for namespace in (_NAMESPACE, _MODELS):
+        for cron_job in api.list(*_CRON_JOB, namespace):
+            api.patch(cron_job, {"spec": {"jobTemplate": {"spec": {"template": _LABELLED}}}})
+    name, file = _TRAINING
+    config_map = api.get("v1", "ConfigMap", name, _NAMESPACE)
+    if config_map is not None:
+        job = json.loads(config_map["data"][file])
+        job["spec"]["template"]["metadata"]["labels"][PROCESS_LABEL] = "real"
+        api.patch(config_map, {"data": {file: json.dumps(job)}})
 
 
 def find_service_pod(api: ApiClient, service: str) -> str:
@@ -44,7 +68,7 @@ def find_service_pod(api: ApiClient, service: str) -> str:
 
 
 def _list_incomplete(api: ApiClient) -> list[str]:
-    return [each["metadata"]["name"] for each in api.list(*_KIND, _NAMESPACE) if not _is_complete(each)]
+    return [each["metadata"]["name"] for each in _list_services(api) if not _is_complete(each)]
 
 
 def _is_complete(service: Object) -> bool:
@@ -54,18 +78,21 @@ def _is_complete(service: Object) -> bool:
     return status.get("observedGeneration") == service["metadata"]["generation"] and counts == [wanted] * 3
 
 
-def commit_annotation(repository: GitOpsRepository, stack: str) -> None:
-    """Make kwok leave the pods of the stack's models to the kubelet stub."""
+def commit_label(repository: GitOpsRepository, stack: str) -> None:
+    """Make kwok leave the pods of the stack's models to the kubelet stub, one for each role: this is one machine."""
     repository.commit(
-        lambda clone: _annotate(clone / "stacks" / stack / "kustomization.yaml"),
+        lambda clone: _label(clone / "stacks" / stack / "kustomization.yaml"),
         "Rehearse: run the processes of the models' pods for real",
     )
 
 
-def _annotate(file: Path) -> None:
+def _label(file: Path) -> None:
     kustomization = yaml.safe_load(file.read_text())
-    path = "/spec/predictor/annotations/" + PROCESS_ANNOTATION.replace("/", "~1")
-    patch = [{"op": "add", "path": path, "value": "real"}]
+    path = "/spec/predictor/labels/" + PROCESS_LABEL.replace("/", "~1")
+    patch = [
+        {"op": "add", "path": path, "value": "real"},
+        {"op": "replace", "path": "/spec/predictor/minReplicas", "value": 1},
+    ]
     kustomization.setdefault("patches", []).append(
         {"target": {"kind": "InferenceService"}, "patch": yaml.safe_dump(patch, sort_keys=False)}
     )

@@ -1,4 +1,4 @@
-"""The volumes of a pod whose process runs on this machine: folders, with the content of its Secrets and ConfigMaps."""
+"""The volumes of a pod whose processes run on this machine: folders, with the content of its Secrets and ConfigMaps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from rehearsal.kubernetes.client import ApiClient, Object
 
 _TOKEN_SECONDS = 24 * 3600
+_CLAIMS = "claims"  # the folder of volumes that outlive their pods
 
 
 class MissingObjectError(Exception):
@@ -17,26 +18,34 @@ class MissingObjectError(Exception):
 
 
 def create_volumes(api: ApiClient, pod: Object, folder: Path) -> Mapping[str, Path]:
-    """Create a folder for each volume of a pod's container; returns them by the path that it is mounted at.
+    """Create a folder for each volume of a pod, below its own; returns them by the volume's name.
 
-    Raises MissingObjectError.
+    The volume of a claim is beside the pod's folder, where the claim's next pod finds it. Raises MissingObjectError.
     """
-    namespace, spec = pod["metadata"]["namespace"], pod["spec"]
-    volumes = {volume["name"]: volume for volume in spec.get("volumes", ())}
-    mounted = {}
-    for mount in spec["containers"][0].get("volumeMounts", ()):
-        volume = volumes[mount["name"]]
-        path = folder / mount["name"]
+    volumes = {}
+    for volume in pod["spec"].get("volumes", ()):
+        path = _find_folder(pod, volume, folder)
         path.mkdir(parents=True, exist_ok=True)
-        for source in (volume, *volume.get("projected", {}).get("sources", ())):
-            for name, content in _read_files(api, namespace, source):
-                (path / name).write_bytes(content)
+        _write_files(api, pod, volume, path)
+        for source in volume.get("projected", {}).get("sources", ()):
             # Tokens for others than the API server are left out: the clouds that take them are simulated.
             if "audience" not in source.get("serviceAccountToken", {"audience": ""}):
-                token = _request_token(api, namespace, spec["serviceAccountName"])
+                token = _request_token(api, pod["metadata"]["namespace"], pod["spec"]["serviceAccountName"])
                 (path / source["serviceAccountToken"]["path"]).write_text(token)
-        mounted[mount["mountPath"]] = path
-    return mounted
+        volumes[volume["name"]] = path
+    return volumes
+
+
+def refresh_config_maps(api: ApiClient, pod: Object, volumes: Mapping[str, Path]) -> None:
+    """Bring the files of ConfigMaps up to date, as kubelets do while a pod runs. Those of Secrets stay as they are."""
+    for volume in pod["spec"].get("volumes", ()):
+        if "configMap" in volume:
+            _write_files(api, pod, volume, volumes[volume["name"]])
+
+
+def find_mounts(container: Mapping[str, Any], volumes: Mapping[str, Path]) -> Mapping[str, Path]:
+    """The folders of a container's volumes by the path that they are mounted at."""
+    return {mount["mountPath"]: volumes[mount["name"]] for mount in container.get("volumeMounts", ())}
 
 
 def translate_path(text: str, mounted: Mapping[str, Path]) -> str:
@@ -45,6 +54,24 @@ def translate_path(text: str, mounted: Mapping[str, Path]) -> str:
         if text == mount_path or text.startswith(f"{mount_path}/"):
             return f"{folder}{text.removeprefix(mount_path)}"
     return text
+
+
+def _find_folder(pod: Object, volume: Mapping[str, Any], folder: Path) -> Path:
+    claim = volume.get("persistentVolumeClaim")
+    if claim is None:
+        return folder / str(volume["name"])
+    return folder.parent / _CLAIMS / str(pod["metadata"]["namespace"]) / str(claim["claimName"])
+
+
+def _write_files(api: ApiClient, pod: Object, volume: Mapping[str, Any], path: Path) -> None:
+    for source in (volume, *volume.get("projected", {}).get("sources", ())):
+        for name, content in _read_files(api, pod["metadata"]["namespace"], source):
+            file = path / name
+            if not file.exists() or file.read_bytes() != content:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                draft = file.with_name(f".{file.name}.draft")  # readers find the former content, or all of the new one
+                draft.write_bytes(content)
+                draft.replace(file)
 
 
 def _read_files(api: ApiClient, namespace: str, source: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
@@ -56,8 +83,11 @@ def _read_files(api: ApiClient, namespace: str, source: Mapping[str, Any]) -> It
             found = api.get("v1", kind, name, namespace)
             if found is None and not reference.get("optional"):
                 raise MissingObjectError(f'{kind.lower()} "{name}" not found')
-            for file, text in ((found or {}).get("data") or {}).items():
-                yield file, base64.b64decode(text) if kind == "Secret" else text.encode()
+            data = (found or {}).get("data") or {}
+            names = {item["key"]: item["path"] for item in reference.get("items", ())} or {key: key for key in data}
+            for item, path in names.items():
+                if item in data:
+                    yield path, base64.b64decode(data[item]) if kind == "Secret" else data[item].encode()
 
 
 def _request_token(api: ApiClient, namespace: str, account: str) -> str:

@@ -18,9 +18,14 @@ _T = TypeVar("_T")
 
 @dataclass
 class StepRunner:
-    """Runs steps; `durations` has the title and the seconds of each that has finished."""
+    """Runs steps.
+
+    durations  the title and the seconds of each that has finished
+    problems   what was wrong, and no reason to leave out the steps after it
+    """
 
     durations: list[tuple[str, float]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def run_step(self, title: str, step: Callable[[], _T]) -> _T:
         info(f"{title} ...")

@@ -9,15 +9,19 @@ from rehearsal.console import UserError
 from rehearsal.polling import WaitTimeoutError, wait_until
 
 TIMEOUT = 360.0  # seconds; the slowest, a model server that gets ready, takes half a minute, and more beside other work
-_INTERVAL = 0.2  # seconds
+_INTERVAL = 0.4  # seconds
 
 
-def wait_for_step(check: Callable[[], Any], failure: str, describe: Callable[[], str] = str) -> None:
+def wait_for_step(
+    check: Callable[[], Any], failure: str, describe: Callable[[], str] = str, timeout: float | None = None
+) -> None:
     """Wait until `check` returns a true value.
 
-    `failure` says what has not happened, `describe` returns more about it. Raises UserError with both after TIMEOUT.
+    `failure` says what has not happened, `describe` returns more about it. Raises UserError with both after so many
+    seconds, TIMEOUT unless told.
     """
+    timeout = TIMEOUT if timeout is None else timeout
     try:
-        wait_until(check, timeout=TIMEOUT, interval=_INTERVAL)
+        wait_until(check, timeout=timeout, interval=_INTERVAL)
     except WaitTimeoutError:
-        raise UserError(f"{failure} after {TIMEOUT:g} s. {describe()}".rstrip()) from None
+        raise UserError(f"{failure} after {timeout:g} s. {describe()}".rstrip()) from None

@@ -67,7 +67,14 @@ def find_cluster_refusal(state: StateReader, caller: Caller) -> str:
 
 
 def create_simulations(
-    state: StateStore, drain: NodeDrain = NO_CLUSTER, circumstances: Circumstances = USUAL
+    state: StateStore,
+    drain: NodeDrain = NO_CLUSTER,
+    circumstances: Circumstances = USUAL,
+    *,
+    renders_charts: bool = True,
 ) -> dict[str, Simulation]:
     """A simulation of every cloud, all with the same state and cluster, by the name of the Pulumi package."""
-    return {cloud.name: Simulation(cloud, state, drain, circumstances) for cloud in _CLOUDS}
+    clouds = {cloud.name: cloud for cloud in _CLOUDS}
+    if not renders_charts:
+        clouds[offline_kubernetes.UNRENDERED.name] = offline_kubernetes.UNRENDERED
+    return {name: Simulation(cloud, state, drain, circumstances) for name, cloud in clouds.items()}

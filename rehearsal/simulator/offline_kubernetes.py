@@ -10,6 +10,7 @@ rendered.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -155,12 +156,20 @@ _RELEASE_MODEL = ResourceModel(
     state_rules=(_require_namespace, _validate_rendering),
 )
 
+# For comparing two versions of a program, both of which a rehearsal renders when it is theirs.
+_UNRENDERED_MODEL = replace(
+    _RELEASE_MODEL, outputs={"status": _RELEASE_MODEL.outputs["status"]}, state_rules=(_require_namespace,)
+)
+
 
 class _Kubernetes:
     name = "kubernetes"
     account: Mapping[str, str] = {}
     functions: Mapping[str, ProviderFunction] = {}
     secret_functions: Collection[str] = ()
+
+    def __init__(self, release_model: ResourceModel) -> None:
+        self._release_model = release_model
 
     def configure(self, variables: Mapping[str, Any]) -> Mapping[str, str]:
         kubeconfig = variables.get("kubeconfig", UNKNOWN)
@@ -176,7 +185,7 @@ class _Kubernetes:
 
     def get_model(self, type_: str) -> ResourceModel | None:
         if type_ == RELEASE:
-            return _RELEASE_MODEL
+            return self._release_model
         kind = type_.rsplit(":", 1)[-1]
         return ResourceModel(
             type_,
@@ -197,4 +206,6 @@ class _Kubernetes:
         return None
 
 
-CLOUD: Cloud = _Kubernetes()
+CLOUD: Cloud = _Kubernetes(_RELEASE_MODEL)
+UNRENDERED: Cloud = _Kubernetes(_UNRENDERED_MODEL)
+"""Checks the values of releases, and renders none."""

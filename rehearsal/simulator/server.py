@@ -35,16 +35,17 @@ def serve_clouds(
     kubernetes: Servicer | None = None,
     drain: NodeDrain = NO_CLUSTER,
     circumstances: Circumstances = USUAL,
+    *,
+    renders_charts: bool = True,
 ) -> Iterator[str]:
     """Serve the clouds of one rehearsal; yields the value of PULUMI_DEBUG_PROVIDERS.
 
     `kubernetes` is the provider of a real control plane, and `drain` its nodes; without them Kubernetes objects are
-    checked offline. The clouds listen on consecutive ports from `port` on; with 0, on free ones. Raises UserError where
-    a port is taken.
+    checked offline, and charts rendered unless `renders_charts` is false. The clouds listen on consecutive ports from
+    `port` on; with 0, on free ones. Raises UserError where a port is taken.
     """
-    providers: dict[str, Servicer] = {
-        name: Provider(simulation) for name, simulation in create_simulations(state, drain, circumstances).items()
-    }
+    simulations = create_simulations(state, drain, circumstances, renders_charts=renders_charts)
+    providers: dict[str, Servicer] = {name: Provider(simulation) for name, simulation in simulations.items()}
     objects = providers["kubernetes"] if kubernetes is None else kubernetes
     providers["kubernetes"] = ClusterGate(objects, lambda: find_cluster_refusal(state, circumstances.caller))
     with ExitStack() as servers:

@@ -1,10 +1,12 @@
 """The kubelet stub and the network proxy, with real processes behind the pods of a real control plane.
 
-Proves that an annotated pod gets a process with the arguments, the environment and the Secrets of its manifest, once
+Proves that a labelled pod gets a process with the arguments, the environment and the Secrets of its manifest, once
 these exist; that it becomes Ready when the process
 is ready, and not before; that an exited process is restarted and counted, and a deleted pod's process stopped; that
-services and routes lead to the processes of ready pods, routes by their weights. The process is a toy; the acceptance
-of the route is written by the test.
+services and routes lead to the processes of ready pods, routes by their weights; that each container of a
+StatefulSet's pod has a process, a port and the pod's volume, which outlives the pod; that changes of a ConfigMap arrive
+in a running pod; and that a Job ends as its process does, with its message. The processes are toys; the acceptance of
+the route is written by the test.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ import requests
 
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from rehearsal.scenarios.kubelet_stub import PROCESS_ANNOTATION, ImageProgram, KubeletStub
+from rehearsal.scenarios.container_process import ImageProgram
+from rehearsal.scenarios.kubelet_stub import PROCESS_LABEL, KubeletStub
 from rehearsal.scenarios.network_proxy import METRICS_HOST, NetworkProxy
 from tests.support.chart_installation import apply_gateway_api_definitions
 from tests.support.waiting import eventually
@@ -32,6 +35,10 @@ _SERVER = """
 import json, os, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+
+if "EXIT" in os.environ:
+    Path(sys.argv[2]).write_text(os.environ["COPY"])
+    sys.exit(int(os.environ["EXIT"]))
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -42,14 +49,18 @@ class Handler(BaseHTTPRequestHandler):
                 probes.write("x")
         self.send_response(200 if self.path != "/ready" or ready else 503)
         self.end_headers()
-        secret = Path(os.environ["SECRETS_DIR"], "token").read_text()
-        facts = {"pid": os.getpid(), "arguments": sys.argv[1:], "secret": secret, "colour": os.environ["COLOUR"]}
+        facts = {"pid": os.getpid(), "arguments": sys.argv[1:], "colour": os.environ["COLOUR"]}
+        if "SECRETS_DIR" in os.environ:
+            facts["secret"] = Path(os.environ["SECRETS_DIR"], "token").read_text()
+        else:
+            facts |= {"folder": os.environ["FOLDER"], "setting": Path(os.environ["SETTING"]).read_text()}
         self.wfile.write(json.dumps({"who": os.environ["WHO"], "path": self.path, **facts}).encode())
 
     def log_message(self, *_):
         pass
 
-HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
+port = os.environ.get("TOY_PORT") or os.environ["PORT"]
+HTTPServer((os.environ["HOST"], int(port)), Handler).serve_forever()
 """
 _ROUTE = "gateway.networking.k8s.io/v1"
 _REQUESTS = 200
@@ -126,7 +137,8 @@ def test_an_exited_process_is_restarted_and_counted(
 
     eventually(lambda: _get_answer(proxy, url).get("pid", before["pid"]) != before["pid"])
     (pod,) = _pods(plane, namespace)
-    counted = f'kube_pod_container_status_restarts_total{{namespace="{namespace}",pod="{pod["metadata"]["name"]}"}} 1'
+    labels = f'namespace="{namespace}",pod="{pod["metadata"]["name"]}",container="main"'
+    counted = f"kube_pod_container_status_restarts_total{{{labels}}} 1"
     assert counted in _request(proxy, f"http://{METRICS_HOST}/metrics").text.splitlines()
     eventually(lambda: _pods(plane, namespace)[0]["status"]["containerStatuses"][0]["restartCount"] == 1)
 
@@ -165,6 +177,87 @@ def test_an_accepted_route_splits_requests_by_weight(
     assert counts["old"] + counts["new"] == _REQUESTS
 
 
+@pytest.mark.usefixtures("kubelet")
+def test_the_containers_of_a_stateful_sets_pod_share_a_volume_that_outlives_it(
+    plane: ControlPlane, namespace: str, proxy: str, switch: Path
+) -> None:
+    switch.touch()
+    settings = _create(plane, "v1", "ConfigMap", "settings", namespace, data={"who.txt": "first"})
+    containers = [_container(name, port, switch) for name, port in (("one", 8000), ("two", 8001))]
+    volumes = [
+        {"name": "secrets", "secret": {"secretName": "none", "optional": True}},
+        {"name": "settings", "configMap": {"name": "settings", "items": [{"key": "who.txt", "path": "renamed"}]}},
+    ]
+    spec = {
+        "serviceName": "pair",
+        "replicas": 1,
+        "selector": {"matchLabels": {"app": "pair"}},
+        "template": {
+            "metadata": {"labels": {"app": "pair", PROCESS_LABEL: "real"}},
+            "spec": {"containers": containers, "volumes": volumes},
+        },
+        "volumeClaimTemplates": [
+            {
+                "metadata": {"name": "data"},
+                "spec": {
+                    "accessModes": ["ReadWriteOnce"],
+                    "storageClassName": "",
+                    "resources": {"requests": {"storage": "1Gi"}},
+                },
+            }
+        ],
+    }
+    _create_volume(plane, namespace, "data-pair-0")
+    _create(plane, "apps/v1", "StatefulSet", "pair", namespace, spec=spec)
+    ports = [{"name": name, "port": port, "targetPort": port + 7920} for name, port in (("one", 80), ("two", 81))]
+    _create(plane, "v1", "Service", "pair", namespace, spec={"selector": {"app": "pair"}, "ports": ports})
+    host = f"http://pair.{namespace}.svc.cluster.local"
+
+    one = eventually(lambda: _get_answer(proxy, f"{host}/"))
+    two = eventually(lambda: _get_answer(proxy, f"{host}:81/"))
+
+    assert (one["who"], two["who"]) == ("one", "two")
+    assert one["folder"] == two["folder"]
+    (pod,) = _pods(plane, namespace, phase="Running")
+    assert [each["name"] for each in pod["status"]["containerStatuses"]] == ["one", "two"]
+    assert one["setting"] == "first"
+    plane.api.patch(settings, {"data": {"who.txt": "second"}})
+    assert eventually(lambda: _get_answer(proxy, f"{host}/").get("setting") == "second")
+    plane.api.delete("v1", "Pod", "pair-0", namespace)
+    replaced = eventually(lambda: _find_other(_get_answer(proxy, f"{host}/"), one["pid"]))
+    assert replaced["folder"] == one["folder"], "the claim's"
+
+
+@pytest.mark.usefixtures("kubelet")
+@pytest.mark.parametrize(("code", "condition", "phase"), [(0, "Complete", "Succeeded"), (3, "Failed", "Failed")])
+def test_a_job_ends_as_its_process_does(
+    plane: ControlPlane, namespace: str, code: int, condition: str, phase: str
+) -> None:
+    environment = {"WHO": "job", "EXIT": str(code), "COPY": "$(WHO) of $(NONE), $$(WHO)"}
+    container = {
+        "name": "main",
+        "image": "registry.example/toy:1",
+        "args": ["--report", "/dev/termination-log"],
+        "terminationMessagePath": "/dev/termination-log",
+        "env": [{"name": name, "value": value} for name, value in environment.items()],
+    }
+    template = {
+        "metadata": {"labels": {PROCESS_LABEL: "real"}},
+        "spec": {"restartPolicy": "Never", "containers": [container]},
+    }
+    _create(plane, "batch/v1", "Job", "once", namespace, spec={"backoffLimit": 0, "template": template})
+
+    def has_ended() -> bool:
+        job = plane.api.get("batch/v1", "Job", "once", namespace) or {}
+        conditions = job.get("status", {}).get("conditions") or ()
+        return condition in [each["type"] for each in conditions if each["status"] == "True"]
+
+    eventually(has_ended)
+    (pod,) = _pods(plane, namespace, phase=phase)
+    terminated = pod["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert (terminated["exitCode"], terminated["message"]) == (code, "job of $(NONE), $(WHO)")
+
+
 def test_an_unknown_hostname_is_answered_with_503(proxy: str) -> None:
     reply = _request(proxy, "http://nobody.nowhere.svc.cluster.local/")
     assert (reply.status_code, reply.text) == (503, "no process is running for nobody.nowhere.svc.cluster.local\n")
@@ -183,7 +276,7 @@ def _deploy(plane: ControlPlane, namespace: str, name: str, switch: Path, *, wit
         "readinessProbe": {"httpGet": {"path": "/ready", "port": 8000}},
     }
     pod = {
-        "metadata": {"labels": labels, "annotations": {PROCESS_ANNOTATION: "real"}},
+        "metadata": {"labels": {**labels, PROCESS_LABEL: "real"}},
         "spec": {
             "containers": [container],
             "volumes": [{"name": "secrets", "projected": {"sources": [{"secret": {"name": f"{name}-token"}}]}}],
@@ -200,6 +293,42 @@ def _deploy(plane: ControlPlane, namespace: str, name: str, switch: Path, *, wit
         {"apiVersion": "v1", "kind": "Service", "spec": {"selector": labels, "ports": [port]}},
     ):
         plane.api.create({**manifest, "metadata": {"name": name, "namespace": namespace}})
+
+
+def _container(name: str, port: int, switch: Path) -> Mapping[str, Any]:
+    environment = {"WHO": name, "MAY_BE_READY": str(switch), "TOY_PORT": str(port), "FOLDER": "/data"}
+    environment |= {"SETTING": "/etc/toy/renamed", "COLOUR": "red"}
+    return {
+        "name": name,
+        "image": "registry.example/toy:1",
+        "env": [{"name": variable, "value": value} for variable, value in environment.items()],
+        "ports": [{"containerPort": port}],
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "settings", "mountPath": "/etc/toy"}],
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": port}},
+    }
+
+
+def _create(plane: ControlPlane, api_version: str, kind: str, name: str, namespace: str, **fields: Any) -> Object:
+    metadata = {"name": name, "namespace": namespace}
+    return plane.api.create({"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields})
+
+
+def _create_volume(plane: ControlPlane, namespace: str, claim: str) -> None:
+    """A volume for a claim, which no cloud creates here."""
+    spec = {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "",
+        "hostPath": {"path": "/data"},
+        "claimRef": {"namespace": namespace, "name": claim},
+    }
+    metadata = {"name": f"{namespace}-{claim}"}
+    plane.api.create({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec})
+
+
+def _find_other(answer: Mapping[str, Any], pid: int) -> Mapping[str, Any]:
+    """An answer of another process; nothing else."""
+    return answer if answer.get("pid", pid) != pid else {}
 
 
 def _route(namespace: str, weights: Mapping[str, int]) -> Object:

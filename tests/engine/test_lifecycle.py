@@ -1,10 +1,11 @@
 """The model lifecycle on a rehearsed stack, in its shortest form.
 
-Proves that training, gate, registry, webhook, promotion, git, Argo CD, KServe, serving, routes, Prometheus and rollout
-fit together: a good version gets all requests step by step, a bad one is rolled back, and git, the cluster and the
-registry agree afterwards, which the scenario itself checks after each rollout. tests/soak runs the whole scenario as
-people do, on both clouds; each part's own behaviour is proven in platform/lifecycle/tests. Simulated are the clouds,
-the kubelet, the network, and the models' users.
+Proves that gate, registry, webhook, promotion, git, Argo CD, KServe, serving, routes, the router of experiments with
+its writer, the job that decides, Prometheus and rollout fit together: a version that an experiment finds better gets
+all requests step by step, a bad one is rolled back by guardrails, and git, the cluster and the registry agree
+afterwards, which the scenario itself checks after each rollout. tests/soak runs the whole scenario as people do, on
+both clouds: with the pipeline, a version that an experiment stops, drift and retraining. Each part's own behaviour is
+proven in platform/lifecycle/tests. Simulated are the clouds, the kubelet, the network, and the models' users.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.scenarios.model_lifecycle import Challenger
+from rehearsal.scenarios.experiment_stage import PROMOTE, ExperimentStage
+from rehearsal.scenarios.model_steps import Traffic
+from rehearsal.scenarios.rollout_stage import RolloutStage
 from tests.support.model_lifecycle import (
     assert_in_order,
     list_leftover_processes,
@@ -26,36 +29,38 @@ from tests.support.rehearsed_stacks import RehearsedStacks
 
 pytestmark = pytest.mark.engine
 
-_CHALLENGERS = (
-    Challenger("pipeline"),
-    Challenger("failing", is_rolled_back=True, outlier_rate=0.3),
-    Challenger("failing"),  # without the requests that it cannot answer it is as good as any
+_STAGES = (
+    RolloutStage("sound"),
+    ExperimentStage("second-camera", "two-cameras", PROMOTE),
+    RolloutStage("failing", "two-cameras", is_rolled_back=True, traffic=Traffic("two-cameras", outlier_rate=0.3)),
 )
 _COMMITS = (
     "Promote breast-cancer version 1 to challenger",
     "Let breast-cancer version 1 serve alone",
+    "Compare challengers: second-camera",
     "Promote breast-cancer version 2 to challenger",
     "Give breast-cancer version 2 10 % of the requests",
-    "Revert the rollout of breast-cancer version 2",
+    "Give breast-cancer version 2 25 % of the requests",
+    "Give breast-cancer version 2 50 % of the requests",
+    "Give breast-cancer version 2 100 % of the requests",
+    "Make breast-cancer version 2 the champion",
+    "Let breast-cancer version 2 serve alone",
     "Promote breast-cancer version 3 to challenger",
     "Give breast-cancer version 3 10 % of the requests",
-    "Give breast-cancer version 3 25 % of the requests",
-    "Give breast-cancer version 3 50 % of the requests",
-    "Give breast-cancer version 3 100 % of the requests",
-    "Make breast-cancer version 3 the champion",
-    "Let breast-cancer version 3 serve alone",
+    "Revert the rollout of breast-cancer version 3",
 )
 
 
 @needs_models
-def test_a_model_is_promoted_rolled_out_and_rolled_back_by_itself(
+def test_models_are_rolled_out_by_an_experiments_verdict_and_rolled_back_by_guardrails(
     rehearsed_stacks: RehearsedStacks, tmp_path: Path
 ) -> None:
     stack = rehearsed_stacks.copy("azure-dev", tmp_path)
-    run = run_scenario(stack, _CHALLENGERS)
+    run = run_scenario(stack, _STAGES)
     assert run.returncode == 0, run.stderr[-5000:]
     assert "Traceback" not in run.stderr
     assert_in_order(_COMMITS, run.stdout)
+    assert "  promote: The challenger is better: correct differs by +0." in run.stderr
     assert re.search(r"\d+ of \d+ requests failed, of the champion's \d+ of \d+", run.stderr), (
         "the failing one, at 10 %"
     )

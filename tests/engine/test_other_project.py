@@ -6,6 +6,7 @@ rehearsed on both clouds, and that all types without a model are listed at once.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -115,7 +116,8 @@ def test_it_is_rehearsed_from_its_own_folder_and_leaves_its_files_alone(folder: 
     assert re.search(r"location +northeurope\n", run.stdout)
     assert "exempt" not in run.stdout, "this project has no policies, and so no exceptions"
     assert {name: (folder / name).read_text() for name in FILES} == FILES
-    assert (folder / ".groundwork" / "rehearsals" / "test").is_dir()
+    record = json.loads((folder / ".groundwork" / "rehearsals" / "test" / "record.json").read_text())
+    assert (record["failures"], list(record["steps"])) == ([], ["preview", "up", "second preview"])
     destroyed = rehearse(folder, "destroy", "test")
     assert destroyed.returncode == 0
     assert "The rehearsal of test is destroyed." in destroyed.stdout

@@ -49,8 +49,8 @@ class Drill:
         """Have commands find the stack; returns the URI of its artifacts."""
         database.create_login("mlflow", read_password(exports))
         self.reach_again(stack, exports, database)
-        outputs = self.project.pulumi(exports, "stack", "output", "artifacts").output
-        return outputs.strip()
+        (root,) = re.findall(r"s3://\S+", self.project.pulumi(exports, "stack", "output", "artifacts").output)
+        return str(root)
 
     def reach_again(self, stack: str, exports: str, database: PostgresServer) -> None:
         # What the cluster deploys from, under the URL that its settings have.

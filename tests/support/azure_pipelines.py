@@ -1,4 +1,4 @@
-"""Azure Pipelines' templates, expanded as far as these pipelines use them: parameters, loops, `replace`, templates.
+"""Azure Pipelines' templates, expanded as far as they are used here: parameters, variables, loops, `replace`.
 
 Source: https://learn.microsoft.com/azure/devops/pipelines/process/template-expressions. Proves nothing by itself.
 """
@@ -19,8 +19,10 @@ _CALL = re.compile(r"replace\((.+), '(.*)', '(.*)'\)")
 Names = Mapping[str, Any]
 
 
-def expand(path: Path, parameters: Names | None = None) -> dict[str, Any]:
+def expand(path: Path, parameters: Names | None = None, variables: Names | None = None) -> dict[str, Any]:
     """The pipeline or template in a file, with its templates in it.
+
+    variables  of the pipeline, by expression, that a template reads
 
     Raises AssertionError for what is not known here.
     """
@@ -31,7 +33,9 @@ def expand(path: Path, parameters: Names | None = None) -> dict[str, Any]:
     values = {**declared, **given}
     missing = [name for name, value in values.items() if value is None]
     assert not missing, f"{path.name} needs {missing}"
-    expanded: dict[str, Any] = _expand(content, {f"parameters.{name}": value for name, value in values.items()}, path)
+    own = {f"variables.{each['name']}": each["value"] for each in content.get("variables", ()) if "name" in each}
+    names = {**(variables or {}), **own, **{f"parameters.{name}": value for name, value in values.items()}}
+    expanded: dict[str, Any] = _expand(content, names, path)
     return expanded
 
 
@@ -65,7 +69,8 @@ def _expand_item(item: Any, names: Names, path: Path) -> list[Any]:
         return [each for value in _evaluate(loop[2], names) for each in _expand(body, {**names, loop[1]: value}, path)]
     if isinstance(item, Mapping) and "template" in item:
         parameters = _expand(item.get("parameters", {}), names, path)
-        (items,) = expand(path.parent / item["template"], parameters).values()
+        variables = {name: value for name, value in names.items() if name.startswith("variables.")}
+        (items,) = expand(path.parent / item["template"], parameters, variables).values()
         return list(items)
     return [_expand(item, names, path)]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal.helm import charts
-from rehearsal.scenarios.model_lifecycle import Challenger
+from rehearsal.scenarios.model_lifecycle import Stage
 from rehearsal.scenarios.processes import python
 from rehearsal.toolchain import ROOT
 from tests.support.processes import list_processes
@@ -31,13 +31,13 @@ def run_command(stack: str) -> subprocess.CompletedProcess[str]:
     return _run(ROOT, "-m", "rehearsal", "lifecycle", stack)
 
 
-def run_scenario(stack: Stack, challengers: Sequence[Challenger]) -> subprocess.CompletedProcess[str]:
-    """Run the scenario with these challengers on a stack that is up."""
+def run_scenario(stack: Stack, stages: Sequence[Stage]) -> subprocess.CompletedProcess[str]:
+    """Run the scenario with these stages on a stack that is up."""
     code = (
         "import sys\n"
-        "from rehearsal.scenarios.model_lifecycle import Challenger, run_on\n"
+        "from rehearsal.scenarios.model_lifecycle import *\n"
         "from rehearsal.session import Rehearsal\n"
-        f"sys.exit(run_on(Rehearsal({stack.name!r}), challengers={tuple(challengers)!r}))"
+        f"sys.exit(run_on(Rehearsal({stack.name!r}), stages={tuple(stages)!r}))"
     )
     return _run(stack.project.folder, "-c", code)
 

@@ -78,6 +78,14 @@ class ObjectStore:
         self._away.write_text("")
 
 
+# What a developer's own environment must not add to that of a rehearsal.
+_FOREIGN = ("AAD_", "ARM_", "AWS_", "AZURE_", "CLOUDSDK_", "KUBECONFIG", "PULUMI_")
+
+
+def _list_own_variables() -> Mapping[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+
+
 class Operator:
     """Somebody at a terminal of this machine, in the project's folder."""
 
@@ -91,7 +99,7 @@ class Operator:
         reply = subprocess.run(
             command,
             cwd=self._project.folder,
-            env={**os.environ, "PATH": self._path},
+            env={**_list_own_variables(), "PATH": self._path},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

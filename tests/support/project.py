@@ -41,6 +41,7 @@ _PARTS = (
     "policies",
     "rehearsal",
     "rehearsal.yaml",
+    "reporting",
     "stacks",
     "third_party",
 )

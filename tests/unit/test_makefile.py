@@ -65,6 +65,12 @@ def test_a_folder_is_no_target(folder: str) -> None:
     assert "is a folder, not a target" in reply.stderr
 
 
+def test_a_reference_of_a_report_is_not_part_of_the_command() -> None:
+    reply = make("report", "STACK=aws-dev", "BASE=$(id) `id`", "OUT=a b.md")
+    assert reply.returncode == 0, reply.stderr
+    assert 'reporting "aws-dev" --base "$BASE" --out "$OUT"' in " ".join(reply.stdout.split())
+
+
 def test_what_python_compiles_is_kept() -> None:
     """Images for containers often set the variable; then each process compiles its libraries anew, for 15 seconds."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}

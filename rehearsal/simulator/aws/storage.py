@@ -110,7 +110,8 @@ def _list_days(rule: Any) -> list[Any]:
 
 def _copies_undecrypted(rule: Any) -> bool:
     key = look_up(rule, "destination.encryptionConfiguration.replicaKmsKeyId", None)
-    return key is not None and look_up(rule, "sourceSelectionCriteria.sseKmsEncryptedObjects.status", None) is None
+    known = key is not None and key is not UNKNOWN
+    return known and look_up(rule, "sourceSelectionCriteria.sseKmsEncryptedObjects.status", None) is None
 
 
 def _require_versions(request: ResourceRequest) -> str | None:

@@ -14,7 +14,9 @@ from pulumi_policy import EnforcementLevel
 from pulumi_policy.deserialize import SPECIAL_SECRET_SIG, SPECIAL_SIG_KEY
 
 from policies import Control, get_control
-from policies.engine.pack import NAME, AnalyzerServicer, Exceptions, as_policy
+from policies.engine.exception_register import ExceptionRegister
+from policies.engine.exceptions import ReviewedException
+from policies.engine.pack import NAME, AnalyzerServicer, as_policy
 from tests.support.policies.cases import Declared, Outcome, Subject
 
 
@@ -23,13 +25,14 @@ def secret(value: object) -> dict[str, Any]:
     return {SPECIAL_SIG_KEY: SPECIAL_SECRET_SIG, "value": value}
 
 
-def servicer(controls: Sequence[Control], exceptions: Exceptions = ()) -> AnalyzerServicer:
+def servicer(controls: Sequence[Control], exceptions: Sequence[ReviewedException] = ()) -> AnalyzerServicer:
     """A server of these controls, with the exceptions in force."""
     level = EnforcementLevel.ADVISORY
-    return AnalyzerServicer(NAME, "0.0.1", [as_policy(control, exceptions) for control in controls], level)
+    register = ExceptionRegister(exceptions)
+    return AnalyzerServicer(NAME, "0.0.1", [as_policy(control, register) for control in controls], level)
 
 
-def violations(control_id: str, subject: Subject, exceptions: Exceptions = ()) -> list[str]:
+def violations(control_id: str, subject: Subject, exceptions: Sequence[ReviewedException] = ()) -> list[str]:
     """The messages of a case's violations, with the exceptions in force."""
     found = _diagnose(servicer([get_control(control_id)], exceptions), control_id, subject)
     return [each.message for each in found if is_violation(each)]

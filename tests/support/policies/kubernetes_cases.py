@@ -238,7 +238,7 @@ CASES: dict[str, Cases] = {
         INGRESS,
         "spec.tls",
         good=([{"secretName": "front"}],),
-        bad=([], [{}], ["text"]),
+        bad=([], [{}]),
         absent="fails",
         other=INGRESS_CLASS,
     ),

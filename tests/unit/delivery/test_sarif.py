@@ -9,15 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft4Validator
 
 import policies
-from delivery import __main__ as command
 from delivery import sarif
+from delivery.findings import Finding, count_failing, read_findings
 
 OASIS_DIGEST = "c3b4bb2d6093897483348925aaa73af03b3e3f4bd4ca38cef26dcb4212a2682e"
 URN = "urn:pulumi:team::groundwork::aws:s3/bucket:Bucket::artifacts"
@@ -36,6 +35,10 @@ def event(policy: str, level: str, message: str = MESSAGE, urn: str = URN) -> di
     }
 
 
+def render(*events: dict[str, Any]) -> dict[str, Any]:
+    return sarif.render("team", read_findings(events, "stacks/Pulumi.team.yaml"))
+
+
 def control(severity: str) -> str:
     return next(each.id for each in policies.controls() if each.severity == severity)
 
@@ -51,7 +54,7 @@ def test_results_are_valid_and_each_is_there_once() -> None:
     high, low = control("high"), control("low")
     violation = event(high, "mandatory")
     undecided = event("undecided", "advisory", "20 checks depend on values that are not known yet", "")
-    log = sarif.render("team", [violation, violation, event(low, "advisory"), undecided, {"summaryEvent": {}}])
+    log = render(violation, violation, event(low, "advisory"), undecided, {"summaryEvent": {}})
     validate(log)
     (run,) = log["runs"]
     assert [(result["ruleId"], result["level"]) for result in run["results"]] == [
@@ -67,39 +70,32 @@ def test_results_are_valid_and_each_is_there_once() -> None:
     rules = run["tool"]["driver"]["rules"]
     assert rules[first["ruleIndex"]]["id"] == high
     assert rules[first["ruleIndex"]]["properties"]["security-severity"] == "8.0"
-    assert sarif.count_violations(log) == 1
+
+
+@pytest.mark.parametrize(("level", "count"), [("", 2), ("critical", 1), ("high", 2), ("medium", 2), ("low", 3)])
+def test_findings_fail_from_a_severity_on_and_notes_never(level: str, count: int) -> None:
+    events = [event("undecided", "advisory"), event(control("low"), "advisory"), event("exceptions", "mandatory")]
+    undecided = Finding(control("critical"), "critical", "note", "not known", URN, "")
+    findings = [undecided, *read_findings([*events, event(control("high"), "mandatory")], "")]
+    assert count_failing(findings, level) == count
 
 
 def test_every_control_can_be_a_rule() -> None:
     everything = [event(each.id, "mandatory") for each in policies.controls()]
-    log = sarif.render("team", everything)
+    log = render(*everything)
     validate(log)
     assert len(log["runs"][0]["tool"]["driver"]["rules"]) == len(everything) > 100
 
 
 def test_a_run_without_findings_is_valid() -> None:
-    log = sarif.render("team", [])
+    log = render()
     validate(log)
     assert log["runs"][0]["results"] == []
 
 
-def test_the_command_fails_for_violations_and_writes_the_file_all_the_same(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    events, output = tmp_path / "events.jsonl", tmp_path / "policies.sarif"
-    events.write_text(json.dumps(event(control("high"), "mandatory")) + "\n")
-    assert command.main(["sarif", "team", str(events), str(output)]) == 1
-    assert "team: 1 violations of policies, 0 notes" in capsys.readouterr().out
-    validate(json.loads(output.read_text()))
-
-
-@pytest.mark.parametrize(
-    ("content", "message"), [("", "There are no events in"), ("not json\n", "is not a log of the")]
-)
-def test_a_log_that_is_none_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, message: str
-) -> None:
-    events = tmp_path / "events.jsonl"
-    events.write_text(content)
-    assert command.main(["sarif", "team", str(events), str(tmp_path / "out")]) == 1
-    assert message in capsys.readouterr().err
+def test_a_manifest_is_where_it_is_written() -> None:
+    found = Finding(control("high"), "high", "error", "open", "Namespace/web", "my manifests/all.yaml", 12)
+    log = sarif.render("manifests", [found])
+    validate(log)
+    place = log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+    assert place == {"artifactLocation": {"uri": "my%20manifests/all.yaml"}, "region": {"startLine": 12}}

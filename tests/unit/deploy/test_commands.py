@@ -249,12 +249,12 @@ def make() -> Callable[..., str]:
 
 @pytest.mark.parametrize("action", commands.ACTIONS)
 def test_make_runs_each_command(make: Callable[..., str], action: str) -> None:
-    assert make(action, "STACK=team-b") == f'{action} "team-b"'
+    assert make(action, "STACK=team-b") == f"{action} 'team-b'"
 
 
 @pytest.mark.parametrize(("variable", "option"), [("YES=1", " --yes"), ("YES=0", ""), ("YES=", ""), ("YES=no", "")])
 def test_only_yes_means_yes(make: Callable[..., str], variable: str, option: str) -> None:
-    assert make("up", "STACK=team", variable) == f'up "team"{option}'
+    assert make("up", "STACK=team", variable) == f"up 'team'{option}"
 
 
 def deployed(folder: Path, outputs: dict[str, object]) -> None:

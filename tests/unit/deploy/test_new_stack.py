@@ -6,6 +6,7 @@ Proves the questions, the file and its settings. That a stack of a free name com
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from io import StringIO
@@ -222,4 +223,4 @@ def test_make_passes_what_is_on_its_command_line_only() -> None:
         check=True,
     )
     (line,) = [line for line in run.stdout.splitlines() if "deploy.new_stack" in line]
-    assert line.split("deploy.new_stack ")[1].split() == ['STACK="$STACK"', 'OWNER="$OWNER"']
+    assert shlex.split(line.split("deploy.new_stack ")[1]) == ["STACK=aws-qa", "OWNER=a 'b' team"]

@@ -189,3 +189,15 @@ def test_the_disks_of_a_node_group_are_those_of_its_launch_template() -> None:
 def test_traffic_of_the_stack_is_shared_by_its_gateways() -> None:
     stack = [provider("aws"), *(resource(NAT, name) for name in ("one", "two", "three"))]
     assert monthly_cost(stack, PRICES, USAGE).total_usd == pytest.approx(3 * 35.04 + 4.80, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("cloud", "cluster", "expected"),
+    [
+        ("aws", EKS, 73.00 + 18.396),
+        ("azure-native", AKS, 18.25),
+    ],  # 730 hours of 0.0252, and of 0.025 beside a free cluster
+)
+def test_a_gateway_has_a_load_balancer_of_the_clusters_cloud(cloud: str, cluster: str, expected: float) -> None:
+    stack = [provider(cloud), resource(cluster), resource("kubernetes:gateway.networking.k8s.io/v1:Gateway")]
+    assert monthly_cost(stack, PRICES, USAGE).total_usd == pytest.approx(expected, rel=0.01)

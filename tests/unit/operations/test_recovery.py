@@ -68,11 +68,9 @@ class StandIn(Target):
         if program != "pulumi":
             return super().ask(program, *arguments, text=text, **variables)
         self.log.append(" ".join(("pulumi", *arguments)))
-        if arguments[:2] == ("stack", "export") and self.facts.get("state_is_lost"):
-            return Answer(6, "", "error: no stack named it")
         if arguments[:2] == ("stack", "import"):
-            self.facts["state_is_lost"] = False
-        return Answer(0, '{"deployment": {}}', "")
+            self.facts["resources"] = [{"urn": "one"}]
+        return Answer(0, json.dumps({"deployment": {"resources": self.facts["resources"]}}), "")
 
     def _require_region(self) -> None:
         if self.facts["is_away"]:
@@ -144,7 +142,12 @@ def make_region(name: str, server: PostgresServer, artifacts: Path, resilience: 
         "resilience": stack.settings.resilience.model_copy(update=resilience),
     }
     stack = dataclasses.replace(stack, settings=stack.settings.model_copy(update=changes))
-    facts = {"is_away": False, "artifacts": artifacts.as_uri(), "trackingDatabase": "db.example.com"}
+    facts = {
+        "is_away": False,
+        "resources": [{"urn": "one"}],
+        "artifacts": artifacts.as_uri(),
+        "trackingDatabase": "db.example.com",
+    }
     return Region(StandIn(stack, {**os.environ, **server.access}, is_rehearsed=True, facts=facts), artifacts)
 
 
@@ -180,10 +183,17 @@ def test_a_primary_that_answers_is_left_alone_unless_it_is_planned(regions: tupl
 
 def test_a_lost_state_of_the_engine_is_restored_first(regions: tuple[Region, Region]) -> None:
     primary, standby = regions
-    standby.target.facts["state_is_lost"] = True
+    standby.target.facts["resources"] = []
     fail_over(primary)
     told = [" ".join(line.split()[:3]) for line in standby.target.log if line.startswith("pulumi ")]
     assert told.index("pulumi stack import") < told.index("pulumi refresh --yes")
+
+
+def test_an_empty_state_is_not_backed_up(regions: tuple[Region, Region]) -> None:
+    primary, _ = regions
+    primary.target.facts["resources"] = []
+    with pytest.raises(DeployError, match="has no resources, and would replace a good one"):
+        backup.create(primary.target)
 
 
 def test_without_a_backup_there_is_nothing_to_serve(regions: tuple[Region, Region], tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ Proves that the page on disk is the one the controls generate, and that every co
 the public rules named as references require the same.
 """
 
+import re
 from pathlib import Path
 
 import pytest
 
 from policies import contents, controls
-from policies.catalogue import PAGE, page
+from policies.catalogue import FRAMEWORKS, PAGE, page
 
 
 def test_page_is_up_to_date() -> None:
@@ -19,7 +20,16 @@ def test_page_is_up_to_date() -> None:
 def test_every_control_is_on_the_page_once() -> None:
     text = page()
     for control in controls():
-        assert text.count(f"| `{control.id}` |") == 1
+        assert text.count(f"\n| `{control.id}` |") == 1
+
+
+def test_every_reference_to_a_framework_is_in_its_table_and_no_framework_is_empty() -> None:
+    text = page()
+    for name, prefix in FRAMEWORKS.items():
+        section = text.partition(f"### {name}\n")[2].partition("\n#")[0]
+        referring = {each.id for each in controls() for reference in each.references if reference.startswith(prefix)}
+        assert referring, f"no control refers to {name}"
+        assert referring == set(re.findall(r"`([a-z0-9-]+)`", section))
 
 
 def test_every_module_with_a_control_is_in_the_contents() -> None:

@@ -42,7 +42,7 @@ def install(path: Path, name: str, script: str) -> None:
 
 # Go's module cache is the folder on PATH: a stub's package has a module of its own there.
 GO = """case "$1 $2" in
-"list -find") shift 4; for package; do echo "$package $package ${{0%/*}}"; done ;;
+"list -e") shift 5; for package; do echo "$package $package ${{0%/*}}"; done ;;
 list*) printf 'one\\ntwo\\nthree\\n' ;;
 build*) echo one >&2; echo two >&2; {ending} ;;
 esac"""
@@ -166,7 +166,7 @@ def test_stubs_take_the_place_of_packages_and_files(machine: Path, tmp_path: Pat
         "go",
         f"""PATH=/usr/bin:/bin
 case "$1 $2" in
-"list -find") shift 4; {modules} ;;
+"list -e") shift 5; {modules} ;;
 list*) {{ {listing}; }} > {seen} ;;
 build*) head -n 1 "${{PWD}}"/unused 2>/dev/null; for copy in {machine.parent}/cache/tools/*/*/module-*; do
           (cd "$copy" && grep -H . *) ; done >> {seen}; {WRITES} ;;

@@ -3,8 +3,8 @@
 Real: bash with GitHub's options, the commands of `delivery` with all that they read (stacks, settings, git, policies),
 `make changed-stacks` and `make audit`, git with a remote of its own. Simulated, each by a script that is earlier on
 PATH, writes down its arguments and gives the answer of the real one: docker, trivy, cosign, gh, aws, az, kubectl,
-pulumi, and `make` for targets that have tests of their own (checks, rehearsals, reports, deployments; the steps of a
-deployment are run on simulated clouds by tests/engine/test_workflows.py). Actions (`uses:`) are not run, and neither
+pulumi, and `make` for targets that have tests of their own (checks, rehearsals, reports, deployments; those of a
+deployment are run on simulated clouds by tests/engine/test_deployment.py). Actions (`uses:`) are not run, and neither
 are conditions: what GitHub makes of them is actionlint's to check.
 """
 
@@ -116,7 +116,7 @@ def test_at_night_what_the_policies_found_is_written_as_sarif(tmp_path: Path, ma
     assert drift.called("make") == [["drift", f"LOG={log}"]]
     log.write_text(json.dumps({"summaryEvent": {}}) + "\n")
     step = find("audit")
-    command = step.command.replace("SARIF=policies.sarif", f"SARIF={tmp_path / 'policies.sarif'}")
+    command = step.command.replace("OUTPUT=policies.sarif", f"OUTPUT={tmp_path / 'policies.sarif'}")
     audit = Step(step.workflow, step.job, step.index, {"run": command}, step.variables)
     assert "aws-dev: 0 violations of policies" in succeed(machine.run(audit, expressions)).summary
     assert json.loads((tmp_path / "policies.sarif").read_text())["version"] == "2.1.0"

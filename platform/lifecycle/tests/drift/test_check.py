@@ -99,6 +99,20 @@ def check(registry: ModelRegistry, store: Path, **changes: Any) -> tuple[DriftRe
     return check_model(registry, "drifting", settings(store, **changes), until=end, clock=lambda: end)
 
 
+@pytest.mark.parametrize(("hours", "minutes"), [(24.0, 0), (1.0, 0), (0.5, 17)])
+def test_a_window_ends_with_the_last_full_hour_or_minute(
+    registry: ModelRegistry, store: Path, hours: float, minutes: int
+) -> None:
+    now = next_hour() + timedelta(minutes=17, seconds=45)
+    start = now.replace(minute=minutes, second=0) - timedelta(hours=hours)
+    if hours < 1:  # nothing is in it
+        with pytest.raises(InputError, match=f"from {start:%Y-%m-%d %H:%M} to"):
+            check_model(registry, "drifting", settings(store, window_hours=hours), clock=lambda: now)
+        return
+    found, _ = check_model(registry, "drifting", settings(store, window_hours=hours), clock=lambda: now)
+    assert (found.start, found.rows) == (start.isoformat(), 600)
+
+
 def test_training_keeps_a_reference_with_every_input_the_output_and_the_accuracy(
     registry: ModelRegistry, trained: ModelVersion, tmp_path: Path
 ) -> None:

@@ -18,7 +18,13 @@ import yaml
 from lifecycle.core import ModelVersion
 from lifecycle.gitops.git import InvalidFileError, RepositoryError
 from lifecycle.gitops.manifests import set_entry
-from lifecycle.gitops.model_folder import ModelFolder, edit_folder, edit_stack, read_folder
+from lifecycle.gitops.model_folder import (
+    ModelFolder,
+    edit_folder,
+    edit_stack,
+    list_models_with_challenger,
+    read_folder,
+)
 from lifecycle.gitops.settings import GitopsSettings
 
 SETTINGS = GitopsSettings(repository=".", stack="dev")
@@ -127,6 +133,19 @@ def test_files_of_a_former_version_are_named(files: Files) -> None:
     files["stacks/dev/wine/route.yaml"] = "a route"
     with pytest.raises(InvalidFileError, match=r"stacks/dev/wine/route.yaml is where a former version wrote it"):
         files.declare("1")
+
+
+@pytest.mark.parametrize("role", ["champion", "challenger"])
+def test_a_manifest_copied_from_another_model_is_named_and_concerns_no_other(files: Files, role: str) -> None:
+    files.declare("1", "2")
+    beer = {"champion": ModelVersion("beer", "1"), "challenger": ModelVersion("beer", "2")}
+    weights = {"champion": 90, "challenger": 10}
+    files.apply(edit_folder(files, SETTINGS, ModelFolder("beer", beer, weights)))
+    files[f"stacks/dev/wine/generated/{role}.yaml"] = files[f"stacks/dev/beer/generated/{role}.yaml"]
+    with pytest.raises(InvalidFileError, match=r"stacks/dev/wine/generated .*it declares versions of 'beer'.*correct"):
+        read_folder(files, SETTINGS, "wine")
+    assert read_folder(files, SETTINGS, "beer").versions == beer
+    assert list_models_with_challenger(files, SETTINGS) == {"wine", "beer"}, "its own rollout says what is wrong"
 
 
 def test_a_stack_without_a_folder_is_an_error_that_names_it(files: Files) -> None:

@@ -54,7 +54,6 @@ class RolloutEnvironment:
                 "readiness_period": 0.01,
                 "readiness_failure_threshold": 3,
                 "max_p95": 0.5,
-                "test_timeout": 0.5,
                 **self.settings,
             }
         )

@@ -6,9 +6,8 @@ and labels of lifecycle.serving, for the real Prometheus to scrape.
 
 from __future__ import annotations
 
-import math
 import re
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,8 +25,7 @@ class Service:
 
     version: str | None
     failed_readiness_checks: int = 0
-    delay: float = 0.0
-    delayed_requests: float = math.inf  # how many are delayed, from the first on
+    hanging_requests: float = 0  # how many get no response before the end of the test, from the first on
     status: int = 200
     prediction: Any = 1.0
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -40,6 +38,7 @@ class Services:
         self.model = model
         self.url = ""
         self.by_name: dict[str, Service] = {}
+        self._ended = threading.Event()
         registry = CollectorRegistry()
         self._registry = registry
         labels = ["model", "version", "endpoint"]
@@ -70,7 +69,10 @@ class Services:
     @contextmanager
     def running(self) -> Iterator[Services]:
         with serve_http(self._respond) as self.url:
-            yield self
+            try:
+                yield self
+            finally:
+                self._ended.set()
 
     def _respond(self, request: HttpRequest) -> HttpResponse:
         if request.path == "/metrics":
@@ -85,8 +87,8 @@ class Services:
         if path.startswith("v2/models/"):
             return HttpResponse(200, {"inputs": [{"name": "a"}, {"name": "b"}]})
         service.requests.append(request.json())
-        if len(service.requests) <= service.delayed_requests:
-            time.sleep(service.delay)
+        if len(service.requests) <= service.hanging_requests:
+            self._ended.wait()
         return HttpResponse(service.status, {"predictions": [service.prediction], "version": service.version})
 
 

@@ -68,25 +68,37 @@ def test_a_star_does_not_match_a_slash(pattern: str, matches: bool) -> None:
 @pytest.mark.parametrize(
     ("entry", "complaint"),
     [
-        ("- just text", "is not an entry with control, resource, reason, expires"),
-        (f"- {{control: {CONTROL}, resource: x, expires: 2030-01-01}}", "needs 'reason'"),
-        (f"- {{control: {CONTROL}, resource: x, reason: '', expires: 2030-01-01}}", "needs 'reason'"),
+        ("- just text", "is not an entry with control, resource, owner, reason, expires"),
+        (f"- {{control: {CONTROL}, resource: x, owner: me, expires: 2030-01-01}}", "needs 'reason'"),
+        (f"- {{control: {CONTROL}, resource: x, owner: me, reason: '', expires: 2030-01-01}}", "needs 'reason'"),
         (
-            f"- {{control: {CONTROL}, resource: x, reason: y, expires: soon}}",
+            f"- {{control: {CONTROL}, resource: x, owner: me, reason: y, expires: soon}}",
             "needs 'expires', a day such as",
         ),
-        (f"- {{control: {CONTROL}, resource: x, reason: y, expires: 2030-01-01 10:00:00}}", "needs 'expires', a day"),
         (
-            f"- {{control: {CONTROL}, resource: x, reason: y, expires: 2030-02-30}}",
+            f"- {{control: {CONTROL}, resource: x, owner: me, reason: y, expires: 2030-01-01 10:00:00}}",
+            "needs 'expires', a day",
+        ),
+        (
+            f"- {{control: {CONTROL}, resource: x, owner: me, reason: y, expires: 2030-02-30}}",
             "has a value that cannot be read:",
         ),
-        (f"- {{control: {CONTROL}, resource: x, reason: y, expires: 2030-01-01, 1: 2, a: b}}", "unknown field '1'"),
-        (f"control: {CONTROL}", "has to be a list, each entry with control, resource, reason, expires"),
+        (
+            f"- {{control: {CONTROL}, resource: x, owner: me, reason: y, expires: 2030-01-01, 1: 2, a: b}}",
+            "unknown field '1'",
+        ),
+        (f"control: {CONTROL}", "has to be a list, each entry with control, resource, owner, reason, expires"),
         ("just text", "has to be a list"),
         ("- control: x\n   resource: y", r"line 2, column 12: this is not YAML: .* Indent this line"),
         ("- control: !x y", "has a value that cannot be read"),
-        (f"- {{control: {CONTROL}, resource: x, reason: y, expires: 2030-01-01, by: me}}", "unknown field 'by'"),
-        ("- {control: k8s-nonsense, resource: x, reason: y, expires: 2030-01-01}", "does not name a control"),
+        (
+            f"- {{control: {CONTROL}, resource: x, owner: me, reason: y, expires: 2030-01-01, by: me}}",
+            "unknown field 'by'",
+        ),
+        (
+            "- {control: k8s-nonsense, resource: x, owner: me, reason: y, expires: 2030-01-01}",
+            "does not name a control",
+        ),
     ],
 )
 def test_a_malformed_exception_is_refused(tmp_path: Path, entry: str, complaint: str) -> None:

@@ -96,7 +96,7 @@ def test_problems_of_a_configuration_name_what_is_misspelt() -> None:
     assert configuration_problems({"all": [], "aws-rds-backups": ["minDays"]}) == []
     assert configuration_problems({"aws-rds-backup": [], "aws-rds-backups": ["min_days"]}) == [
         "there is no control 'aws-rds-backup' (docs/controls.md lists them)",
-        "control 'aws-rds-backups' has no setting 'min_days'",
+        "'aws-rds-backups' has no setting 'min_days'",
     ]
 
 
@@ -153,9 +153,12 @@ def running_pack() -> Iterator[Any]:
 def test_started_pack_serves_every_control(running_pack: Any) -> None:
     info = running_pack.GetAnalyzerInfo(empty_pb2.Empty())
     assert info.name == "groundwork"
-    assert [policy.name for policy in info.policies] == [control.id for control in controls()]
+    assert [policy.name for policy in info.policies] == [*(control.id for control in controls()), "exceptions"]
     declared = {policy.name: set(policy.configSchema.properties) for policy in info.policies}
-    assert declared == {control.id: set(control.settings) for control in controls()}
+    assert declared == {
+        **{control.id: set(control.settings) for control in controls()},
+        "exceptions": {"file", "longestTermDays"},
+    }
 
 
 def test_started_pack_has_the_settings_of_the_stack(running_pack: Any) -> None:

@@ -15,7 +15,7 @@ from rehearsal import project
 from rehearsal.console import UserError
 from rehearsal.gitops_repository import GitOpsRepository
 from rehearsal.scenarios import model_lifecycle, pod_processes
-from rehearsal.scenarios.kubelet_stub import PROCESS_ANNOTATION
+from rehearsal.scenarios.kubelet_stub import PROCESS_LABEL
 
 pytestmark = pytest.mark.process
 
@@ -27,11 +27,11 @@ def git(repository: GitOpsRepository, *arguments: str) -> str:
 
 def test_only_the_pods_of_the_stack_run_processes(tmp_path: Path) -> None:
     repository = GitOpsRepository.create(tmp_path / "models.git", project.current().require("gitops"))
-    pod_processes.commit_annotation(repository, "aws-staging")
+    pod_processes.commit_label(repository, "aws-staging")
     changed = git(repository, "diff", "--name-only", "main~1", "main").split()
     assert changed == ["stacks/aws-staging/kustomization.yaml"]
     kustomization = yaml.safe_load(git(repository, "show", f"main:{changed[0]}"))
-    assert PROCESS_ANNOTATION.replace("/", "~1") in kustomization["patches"][0]["patch"]
+    assert PROCESS_LABEL.replace("/", "~1") in kustomization["patches"][0]["patch"]
 
 
 def test_a_repository_follows_the_projects_folder(tmp_path: Path) -> None:

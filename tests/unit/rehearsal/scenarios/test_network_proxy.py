@@ -1,4 +1,4 @@
-"""A route's hostname in the simulated network leads to the service of the rule for the path, as the Gateway API has it.
+"""Where the simulated network leads: by routes, as the Gateway API has them, and by the ports of Services.
 
 The API server and the kubelet are simulated. Not proven: matches of headers and methods, which are not evaluated.
 """
@@ -20,16 +20,35 @@ PATHS = [{"path": {"type": "Exact", "value": "/predict"}}, {"path": {"type": "Pa
 
 
 class Api:
-    """An API server with one route, of the hostname wine.example.com, and the endpoints of its service."""
+    """An API server with routes of the hostname wine.example.com, and the Service `wine` with two ports."""
 
-    def __init__(self, rule: Mapping[str, Any]) -> None:
-        rules = [{**rule, "backendRefs": [{"name": "wine", "port": 80}]}]
-        spec = {"hostnames": ["wine.example.com"], "rules": rules}
+    def __init__(self, *rules: Mapping[str, Any], port: int = 80) -> None:
+        backends = [{"name": "wine", "port": port}]
+        namespace = {"namespace": "serving"}
         endpoints = [{"conditions": {"ready": True}, "addresses": ["10.0.0.1"]}]
         labels = {"kubernetes.io/service-name": "wine"}
         self._objects: dict[str, list[dict[str, Any]]] = {
-            "HTTPRoute": [{"metadata": {"namespace": "serving"}, "spec": spec, "status": ACCEPTED}],
-            "EndpointSlice": [{"metadata": {"namespace": "serving", "labels": labels}, "endpoints": endpoints}],
+            "HTTPRoute": [
+                {
+                    "metadata": namespace,
+                    "spec": {"hostnames": ["wine.example.com"], "rules": [{"backendRefs": backends, **rule}]},
+                    "status": ACCEPTED,
+                }
+                for rule in rules
+            ],
+            "Service": [
+                {
+                    "metadata": {**namespace, "name": "wine"},
+                    "spec": {"ports": [{"name": "http", "port": 80}, {"name": "metrics", "port": 9090}]},
+                }
+            ],
+            "EndpointSlice": [
+                {
+                    "metadata": {**namespace, "labels": labels},
+                    "endpoints": endpoints,
+                    "ports": [{"name": "metrics", "port": 9000}, {"name": "http", "port": 8000}],
+                }
+            ],
         }
 
     def list(self, _: str, kind: str) -> Sequence[Mapping[str, Any]]:
@@ -37,10 +56,19 @@ class Api:
 
 
 class Kubelet:
-    """Runs no process, so that a request which a route accepts ends with 503."""
+    """Runs no process, so that a request which a route accepts ends with 503; keeps where it would have gone."""
 
-    def find_port(self, _: str) -> int | None:
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int | None]] = []
+
+    def find_port(self, address: str, container_port: int | None = None) -> int | None:
+        self.asked.append((address, container_port))
         return None
+
+
+def create_network(*rules: Mapping[str, Any], port: int = 80) -> tuple[NetworkProxy, Kubelet]:
+    kubelet = Kubelet()
+    return NetworkProxy(cast("ApiClient", Api(*rules, port=port)), cast("KubeletStub", kubelet), {}, {}), kubelet
 
 
 @pytest.mark.parametrize(
@@ -52,6 +80,39 @@ class Kubelet:
     ],
 )
 def test_only_the_paths_of_a_rule_lead_to_its_service(rule: Mapping[str, Any], path: str, status: int) -> None:
-    network = NetworkProxy(cast("ApiClient", Api(rule)), cast("KubeletStub", Kubelet()), {}, {})
+    network, _ = create_network(rule)
     with network.run() as proxy:
         assert requests.get(f"http://wine.example.com{path}", proxies={"http": proxy}, timeout=10).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("path", "target"), [("/a", 8000), ("/a/b/c", 9000), ("/a/b", 9000), ("/a/bc", 8000), ("/exact", 9000)]
+)
+def test_of_several_routes_of_a_host_the_most_specific_match_counts(path: str, target: int) -> None:
+    """Whichever comes first."""
+
+    def rule(type_: str, value: str, port: int) -> Mapping[str, Any]:
+        return {
+            "matches": [{"path": {"type": type_, "value": value}}],
+            "backendRefs": [{"name": "wine", "port": port}],
+        }
+
+    rules = [rule("PathPrefix", "/", 80), rule("PathPrefix", "/a/b", 9090), rule("Exact", "/exact", 9090)]
+    for order in (rules, rules[::-1]):
+        network, kubelet = create_network(*order)
+        network.find_port("wine.example.com", path)
+        assert kubelet.asked[-1] == ("10.0.0.1", target)
+
+
+@pytest.mark.parametrize(("port", "target"), [(80, 8000), (9090, 9000), (81, None)])
+def test_a_port_of_a_service_leads_to_the_pods_port_of_its_name(port: int, target: int | None) -> None:
+    network, kubelet = create_network()
+    network.find_port("wine.serving.svc.cluster.local", "/", port)
+    assert kubelet.asked == [("10.0.0.1", target)]
+
+
+def test_a_request_to_a_pod_names_its_port() -> None:
+    network, kubelet = create_network()
+    with network.run() as proxy:
+        requests.get("http://10.0.0.1:9000/metrics", proxies={"http": proxy}, timeout=10)
+    assert kubelet.asked == [("10.0.0.1", 9000)]

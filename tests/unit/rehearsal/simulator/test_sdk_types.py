@@ -22,6 +22,7 @@ from rehearsal.simulator.core.values import Values
 from tests.support.aws_account import Account
 from tests.support.azure_subscription import VALID_INPUTS, Subscription
 from tests.support.sdk_types import has_input, has_output, inputs_class, required_inputs, requires_input
+from tests.unit.rehearsal.simulator.aws import test_copies
 from tests.unit.rehearsal.simulator.aws.test_input_rules import RULES
 
 URN = "urn:pulumi:s::p::t::thing"
@@ -30,6 +31,7 @@ MODELS = {**AWS, **AZURE}
 OUTPUTS_OF_THE_API_ALONE = {"azure-native:network:PrivateDnsZoneGroup": {"type"}}
 VALID = {
     **{rule.type: dict(rule.valid) for rule in RULES},
+    **test_copies.VALID_INPUTS,
     **{f"azure-native:{type_}": inputs for type_, inputs in VALID_INPUTS.items()},
 }
 

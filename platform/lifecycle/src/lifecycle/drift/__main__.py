@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         "--until",
         type=_parse_time,
         metavar="TIME",
-        help="end of the window in ISO 8601; the last full hour unless given",
+        help="end of the window in ISO 8601; the last full hour unless given, or minute for a window of less than one",
     )
     return parser
 

@@ -34,13 +34,13 @@ def check_model(
 ) -> tuple[DriftReport, str]:
     """Check a version of a model, the champion unless told; returns the report and the URI of its JSON.
 
-    until  the end of the window; the last full hour unless told
+    until  the end of the window; the last full hour unless told, or minute for windows of less than an hour
 
     Raises InputError when the log or the reference is missing, broken or does not fit; UnreachableError when MLflow
     does not answer; LifecycleError when the store or the receiver of events fails.
     """
     now = clock()
-    end = (until or now.replace(minute=0, second=0, microsecond=0)).astimezone(UTC)
+    end = (until or _find_last_end(now, settings.window_hours)).astimezone(UTC)
     if end > now:
         raise InputError(f"The window would end at {end:%Y-%m-%d %H:%M} UTC, in the future. Pass an earlier time.")
     window = Window(_find_version(registry, model, version), end - timedelta(hours=settings.window_hours), end)
@@ -50,6 +50,12 @@ def check_model(
         found = _analyse(store, window, reference, settings, Path(scratch, "log"), now)
         uri = _publish(found, window, store, settings, Path(scratch, "report"))
     return found, uri
+
+
+def _find_last_end(now: datetime, window_hours: float) -> datetime:
+    """Where a repeated check finds the same window, so that its event is known as the same."""
+    minute = now.replace(second=0, microsecond=0)
+    return minute if window_hours < 1 else minute.replace(minute=0)
 
 
 def read_reference(registry: ModelRegistry, version: ModelVersion, scratch: Path) -> ReferenceProfile:

@@ -49,7 +49,13 @@ class DriftSettings(StoreSettings):
 
     model_config = SettingsConfigDict(env_prefix="DRIFT_", secrets_dir=SECRETS_DIR, extra="ignore")
 
-    window_hours: int = Field(24, ge=1, le=24 * 92, description="hours of the window that is analysed")
+    window_hours: float = Field(
+        24,
+        gt=1 / 60,
+        le=24 * 92,
+        description="hours of the window that is analysed; it ends with the last full hour, one of less than an hour "
+        "with the last full minute",
+    )
     min_rows: int = Field(500, ge=100, description="rows of a window below which the analysis is inconclusive")
     false_alarm_rate: float = Field(
         1e-4,

@@ -5,6 +5,9 @@ Not proven: that AWS has these rules. No test calls AWS.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from rehearsal.simulator.core.errors import CloudError
@@ -13,13 +16,24 @@ from tests.support.aws_account import BUCKET, DATABASE, POSTGRES, Account
 REPLICATION = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
 BACKUPS = "aws:rds/instanceAutomatedBackupsReplication:InstanceAutomatedBackupsReplication"
 VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
+VALID_INPUTS: Mapping[str, Mapping[str, Any]] = {
+    REPLICATION: {
+        "bucket": "acme-one",
+        "role": "arn:aws:iam::111122223333:role/copies",
+        "rules": [{"status": "Enabled", "destination": {"bucket": "arn:aws:s3:::acme-two"}}],
+    },
+    BACKUPS: {
+        "sourceDbInstanceArn": "arn:aws:rds:eu-west-1:111122223333:db:acme-db",
+        "region": "eu-central-1",
+        "kmsKeyId": "arn:aws:kms:eu-central-1:111122223333:key/1234",
+    },
+}
 
 
 def test_aws_copies_versions_only(account: Account) -> None:
     for bucket in ("one", "two"):
         account.create(BUCKET, bucket=f"acme-{bucket}")
-    rules = [{"status": "Enabled", "destination": {"bucket": "arn:aws:s3:::acme-two"}}]
-    inputs = {"bucket": "acme-one", "role": "arn:aws:iam::111122223333:role/copies", "rules": rules}
+    inputs = VALID_INPUTS[REPLICATION]
     with pytest.raises(CloudError, match="Versioning must be 'Enabled' on the bucket"):
         account.create(REPLICATION, **inputs)
     account.create(VERSIONING, bucket="acme-one", versioningConfiguration={"status": "Enabled"})

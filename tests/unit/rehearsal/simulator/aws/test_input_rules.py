@@ -169,6 +169,18 @@ RULES = [
         "one of [Enabled Suspended Disabled]",
     ),
     Rule(
+        "aws:s3/bucketReplicationConfig:BucketReplicationConfig",
+        {"bucket": "b", "role": "r", "rules": [{"status": "Enabled", "destination": {"bucket": "arn:aws:s3:::c"}}]},
+        {"rules": [{"status": "Enabled", "destination": {"encryptionConfiguration": {"replicaKmsKeyId": "k"}}}]},
+        "SseKmsEncryptedObjects must be specified",
+    ),
+    Rule(
+        "aws:rds/instanceAutomatedBackupsReplication:InstanceAutomatedBackupsReplication",
+        {"sourceDbInstanceArn": "arn:aws:rds:eu-west-1:111122223333:db:a", "retentionPeriod": 7},
+        {"retentionPeriod": 36},
+        "range (1 - 35)",
+    ),
+    Rule(
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         {"bucket": "b", "rules": [{"expiration": {"days": 1}}]},
         {"rules": [{"expiration": {"days": 0}}]},

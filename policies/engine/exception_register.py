@@ -1,0 +1,97 @@
+"""The exceptions of one run: which are in force, which a resource has needed, and what to say of the others."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from pulumi_policy import (
+    EnforcementLevel,
+    PolicyConfigSchema,
+    ReportViolation,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
+
+from policies.engine.exceptions import ReviewedException, Subject, find_today
+
+NAME: Final = "exceptions"
+"""The pack's entry about exceptions in its configuration and in the engine's messages; no control has this ID."""
+
+SETTINGS: Final[Mapping[str, Any]] = {
+    "file": {"type": "string", "minLength": 1},
+    "longestTermDays": {"type": "integer", "minimum": 1},
+}
+
+_NOTICE: Final = timedelta(days=30)
+
+
+class ExceptionRegister:
+    """Exceptions, and what has been asked of them."""
+
+    def __init__(self, exceptions: Iterable[ReviewedException] = ()) -> None:
+        self._exceptions = list(exceptions)
+        self._needed: set[ReviewedException] = set()
+
+    def replace(self, exceptions: Iterable[ReviewedException]) -> None:
+        """Other exceptions instead, none of them needed yet."""
+        self._exceptions, self._needed = list(exceptions), set()
+
+    def excuses(self, control: str, subject: Subject) -> bool:
+        """Whether an exception in force covers a resource that does not meet a control. That one is needed then."""
+        concerned = self._concerned(control, subject)
+        self._needed.update(concerned)
+        return any(exception.expires >= find_today() for exception in concerned)
+
+    def explain_expired(self, control: str, subject: Subject) -> str:
+        """What to add to the message about a violation that an exception covered once; empty where none did."""
+        for exception in self._concerned(control, subject):
+            return f", and its exception expired on {exception.expires} (owner: {exception.owner or 'not named'})"
+        return ""
+
+    def describe(self, resources: Iterable[Subject]) -> Iterator[str]:
+        """What the owners of exceptions should know after a run over all resources of a stack.
+
+        Exceptions for what charts render are left out: the engine does not see it.
+        """
+        resources = list(resources)
+        stacks = {resource.stack for resource in resources}
+        for exception in self._exceptions:
+            if "/" in exception.resource:
+                continue
+            owner = f"owner: {exception.owner or 'not named'}"
+            if exception in self._needed:
+                if find_today() <= exception.expires <= find_today() + _NOTICE:
+                    remedy = "mend the resource until then, or renew it"
+                    yield f"{exception} expires on {exception.expires}: {remedy} ({owner})"
+            elif any(exception.selects(resource) for resource in resources):
+                yield f"{exception} is not used, since the resource meets the control: remove it ({owner})"
+            elif exception.stack in stacks:
+                yield f"{exception} is not used, since {exception.stack} has no such resource: remove it ({owner})"
+
+    def _concerned(self, control: str, subject: Subject) -> list[ReviewedException]:
+        return [exception for exception in self._exceptions if exception.concerns(control, subject)]
+
+
+def find_stack(urn: str) -> str:
+    """The stack in a URN, `urn:pulumi:<stack>::<project>::...`."""
+    return urn.split("::", 1)[0].rpartition(":")[2]
+
+
+def as_policy(register: ExceptionRegister) -> StackValidationPolicy:
+    """The entry that reports on exceptions, and whose settings say where they are. It has to be the pack's last."""
+
+    def validate(args: StackValidationArgs, report: ReportViolation) -> None:
+        subjects = [Subject(each.name, each.resource_type, find_stack(each.urn)) for each in args.resources]
+        messages = list(register.describe(subjects))
+        if not messages:
+            args.not_applicable("every exception is in use for a while")
+        for message in messages:
+            report(message, None)
+
+    return StackValidationPolicy(
+        name=NAME,
+        description="Exceptions from controls are in use and do not expire soon",
+        validate=validate,
+        enforcement_level=EnforcementLevel.ADVISORY,
+        config_schema=PolicyConfigSchema(properties={name: dict(schema) for name, schema in SETTINGS.items()}),
+    )

@@ -1,0 +1,76 @@
+"""`make report`: what a stack is and what changes it, for a pull request or as one page of HTML."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rehearsal.console import UserError, info
+from rehearsal.machine_faults import describe_os_error
+from rehearsal.process_environment import configure_process
+from reporting import comment, page
+from reporting.collection import collect
+from reporting.findings import Findings
+from reporting.sections import LIMIT
+
+_FORMATS: dict[str, Callable[[Findings, int], str]] = {
+    "markdown": comment.render,
+    "html": lambda findings, _: page.render(findings),
+}
+_LEAST_LIMIT = 8_192  # bytes: room for all headings
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m reporting", description=__doc__)
+    parser.add_argument("stack")
+    parser.add_argument("--format", default="markdown", help=" or ".join(_FORMATS))
+    parser.add_argument("--base", default="", help="git reference to compare with; without it everything is new")
+    parser.add_argument("--limit", default=str(LIMIT), help="bytes of a comment, where several become one")
+    parser.add_argument("--out", default="", help="file to write to; standard output if not given")
+    arguments = parser.parse_args()
+    os.umask(os.umask(0) & ~0o700)
+    configure_process()
+    try:
+        _write(arguments)
+    except UserError as error:
+        info(f"error: {error}")
+        return 1
+    except OSError as error:
+        message = describe_os_error(error)
+        if not message:
+            raise
+        info(f"error: {message}")
+        return 1
+    return 0
+
+
+def _write(arguments: argparse.Namespace) -> None:
+    """Write one report. Raises UserError before anything starts where an argument is wrong."""
+    render = _FORMATS.get(arguments.format)
+    if render is None:
+        raise UserError(f"FORMAT='{arguments.format}' is not a format of reports. Choose {' or '.join(_FORMATS)}.")
+    limit = _read_limit(arguments.limit)
+    out = Path(arguments.out) if arguments.out else None
+    if out and not out.absolute().parent.is_dir():
+        raise UserError(f"OUT='{out}' is in a folder that does not exist. Create it, or name another one.")
+    text = render(collect(arguments.stack, arguments.base), limit)
+    if out is None:
+        print(text)
+        return
+    out.write_text(text)
+    info(f"Written to {out}.")
+
+
+def _read_limit(text: str) -> int:
+    if text.isdecimal() and _LEAST_LIMIT <= int(text) <= LIMIT:
+        return int(text)
+    raise UserError(
+        f"LIMIT='{text}' is not a length of a comment. Give bytes between {_LEAST_LIMIT} and {LIMIT}, GitHub's limit."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

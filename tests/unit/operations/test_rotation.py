@@ -1,0 +1,67 @@
+"""What a rotation tells the engine and the cluster, and when it stops; on a rehearsed stack in tests/engine."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from deploy.errors import DeployError
+from deploy.programs import Answer
+from operations import rotation
+from tests.support.fake_target import FakeTarget, fake_target
+
+URN = "urn:pulumi:aws-dev::groundwork::random:index/randomPassword:RandomPassword::database-password"
+STATE = {"deployment": {"resources": [{"urn": URN, "type": "random:index/randomPassword:RandomPassword"}]}}
+
+
+def secret(password: str) -> Answer:
+    user, encoded = (base64.b64encode(text.encode()).decode() for text in ("mlflow", password))
+    return Answer(0, f'{{"data": {{"username": "{user}", "password": "{encoded}"}}}}', "")
+
+
+def standing(*passwords: str, **more: Any) -> FakeTarget:
+    """A stack whose Secret has these passwords, one after the other."""
+    return fake_target(
+        {
+            "pulumi stack export": STATE,
+            "pulumi up": "done",
+            "kubectl get secret": [secret(each) for each in passwords],
+            "kubectl rollout": "done",
+            **more,
+        },
+        PATH="/nowhere",
+    )
+
+
+def test_only_the_password_and_what_depends_on_it_change() -> None:
+    target = standing("old", "new")
+    text = rotation.rotate_database_password(target, is_confirmed=True)
+    assert "another password" in text
+    (up,) = (line for line in target.commands if line.startswith("pulumi up"))
+    assert f"--target-replace={URN} --target-dependents --policy-pack " in up
+    restart, status = (line for line in target.commands if line.startswith("kubectl rollout"))
+    assert restart == "kubectl rollout restart deployment/mlflow --namespace mlflow"
+    assert "status" in status
+
+
+def test_nothing_changes_unasked() -> None:
+    target = standing("old", "new")
+    with pytest.raises(DeployError, match=r"Nothing has been changed. `make rotate-password STACK=aws-dev YES=1`"):
+        rotation.rotate_database_password(target, is_confirmed=False)
+    assert not any(line.startswith(("pulumi up", "kubectl")) for line in target.commands)
+
+
+def test_a_password_that_stays_is_reported_before_any_restart() -> None:
+    target = standing("old", "old")
+    with pytest.raises(DeployError, match="is what it was"):
+        rotation.rotate_database_password(target, is_confirmed=True)
+    assert not any("restart" in line for line in target.commands)
+
+
+def test_a_stack_without_a_database_is_named() -> None:
+    with pytest.raises(DeployError, match="has no database whose password could change"):
+        rotation.rotate_database_password(
+            standing("old", **{"pulumi stack export": {"deployment": {}}}), is_confirmed=True
+        )

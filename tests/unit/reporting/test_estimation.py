@@ -1,0 +1,101 @@
+"""Cost and duration in a report: which are there, and what is said where they are not.
+
+The estimates themselves are replaced; tests/unit/estimates proves them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import estimates
+from rehearsal.console import UserError
+from rehearsal.estimation import StackEstimate
+from reporting import estimation
+from tests.support.report_findings import POOL, event, urn
+
+STANDING = [{"urn": urn(POOL, "pool"), "type": POOL, "dependencies": [urn("a:b:C", "network")]}]
+EVENTS = [event("same", POOL, "pool", {}, {}), event("create", POOL, "another", None, {})]
+for each in EVENTS:
+    metadata = each["resourcePreEvent"]["metadata"]
+    metadata["new"] |= {"urn": metadata["urn"], "type": metadata["type"]}
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[estimates.Resource]]:
+    """The resources of each estimate."""
+    calls: list[Sequence[estimates.Resource]] = []
+
+    def estimate_resources(_: Any, resources: Sequence[estimates.Resource]) -> StackEstimate:
+        calls.append(resources)
+        cost = estimates.Estimate("westeurope", (), (), (), (), datetime.date(2026, 11, 28))
+        schedule = estimates.critical_path(resources, estimates.load_durations())
+        return StackEstimate(cost.to_json(), cost, schedule, "stacks/Pulumi.azure-dev.yaml")
+
+    monkeypatch.setattr(estimation, "estimate_resources", estimate_resources)
+    return calls
+
+
+def estimate(plan: Path, standing: Sequence[dict[str, Any]], cost: str = "settings") -> estimation.Estimated:
+    rehearsal: Any = SimpleNamespace(stack="azure-dev", project=SimpleNamespace(cost=cost))
+    return estimation.estimate(rehearsal, EVENTS, plan, standing, "main")
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    path = tmp_path / "plan.json"
+    goals: dict[str, Any] = {urn(POOL, "pool"): {"goal": {"dependencies": []}}}
+    path.write_text(json.dumps({"resourcePlans": goals}))
+    return path
+
+
+@pytest.mark.usefixtures("seen")
+def test_a_change_has_a_difference_and_a_duration_of_its_own(plan: Path) -> None:
+    found = estimate(plan, STANDING)
+    assert found.cost is not None
+    assert found.cost["difference"]["against"] == "main"
+    assert found.duration is not None
+    assert len(found.duration["steps"]) == 2
+    assert found.change_duration is not None
+    assert [step["name"] for step in found.change_duration["steps"]] == ["another"]
+    assert found.problem == ""
+
+
+@pytest.mark.usefixtures("seen")
+def test_a_new_stack_has_neither(plan: Path) -> None:
+    found = estimate(plan, [])
+    assert found.cost is not None
+    assert "difference" not in found.cost
+    assert found.change_duration is None
+
+
+def test_without_a_plan_dependencies_are_those_of_what_stands(
+    tmp_path: Path, seen: list[Sequence[estimates.Resource]]
+) -> None:
+    found = estimate(tmp_path / "none", STANDING)
+    assert "by the dependencies of the base" in found.problem
+    [pool] = [each for each in seen[0] if each.name == "pool"]
+    assert urn("a:b:C", "network") in pool.dependencies
+    alone = estimate(tmp_path / "none", [])
+    assert alone.duration is None
+    assert "the preview failed" in alone.problem
+
+
+def test_what_cannot_be_estimated_is_said(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> StackEstimate:
+        raise UserError("nobody says how many requests there are")
+
+    monkeypatch.setattr(estimation, "estimate_resources", fail)
+    assert estimate(plan, STANDING).problem == (
+        "Cost and duration were not estimated: nobody says how many requests there are"
+    )
+
+
+def test_a_project_without_settings_of_cost_has_no_estimates(plan: Path) -> None:
+    assert estimate(plan, STANDING, cost="") == estimation.Estimated()
