@@ -107,8 +107,12 @@ class StateStore:
             return [record for record in self._records.values() if type_ in ("", record.type)]
 
     def find_referrers(self, record: ResourceRecord) -> list[ResourceRecord]:
-        """The resources of the same cloud whose inputs contain this one's ID or ARN."""
-        names = {_normalize(name) for name in _references(record) if _UNAMBIGUOUS_ID.search(name)}
+        """The resources of the same cloud whose inputs contain this one's ID or ARN.
+
+        An ARN that its own inputs contain too is that of what it belongs to: a version of a secret has the secret's.
+        """
+        own = {_normalize(text) for text in find_strings(record.inputs)}
+        names = {_normalize(name) for name in _references(record) if _UNAMBIGUOUS_ID.search(name)} - own
         package = record.type.split(":", 1)[0]
         return [
             other

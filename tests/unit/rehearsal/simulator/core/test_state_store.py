@@ -113,3 +113,18 @@ def test_an_arn_that_is_an_input_is_anothers() -> None:
     assert state.find("arn:toy:queue") == queue
     assert state.find_referrers(target("one")) == []
     assert [user.id for user in state.find_referrers(queue)] == ["one-target", "two-target"]
+
+
+def test_what_only_belongs_to_a_resource_is_not_used_by_its_siblings() -> None:
+    def version(number: str) -> ResourceRecord:
+        arn = "arn:toy:secret"
+        return ResourceRecord(
+            "toy:index:Version", f"{arn}|{number}", f"urn::{number}", 1, {"secretId": arn}, {"arn": arn}
+        )
+
+    secret = ResourceRecord("toy:index:Secret", "arn:toy:secret", "urn::secret", 1, {}, {"arn": "arn:toy:secret"})
+    state = StateStore(":memory:")
+    for record in (secret, version("former"), version("latter")):
+        state.put(record)
+    assert state.find_referrers(version("former")) == []
+    assert len(state.find_referrers(secret)) == 2
