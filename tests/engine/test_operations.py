@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal.helm.charts import FOLDER_VARIABLE
 from tests.support import postgresql
 from tests.support.operated_stack import ObjectStore, Operator, read_kubectl, served
 from tests.support.postgresql import PostgresServer
@@ -24,6 +26,7 @@ from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.engine,
+    pytest.mark.skipif(FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} names no folder with the charts"),
     pytest.mark.skipif(bool(postgresql.find_obstacle()), reason=postgresql.find_obstacle() or "there is a server"),
 ]
 

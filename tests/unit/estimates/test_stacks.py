@@ -69,12 +69,12 @@ def test_a_deployment_takes_no_longer_than_its_critical_path(resources: Sequence
     assert find_makespan(resources, durations, _RUNNER) <= 1.05 * schedule.critical_path_s
 
 
-def test_a_deployment_takes_at_most_45_minutes(resources: Sequence[Resource]) -> None:
-    assert 15 * 60 < critical_path(resources, load_durations()).critical_path_s < 45 * 60
+def test_a_deployment_takes_at_most_50_minutes(resources: Sequence[Resource]) -> None:
+    assert 15 * 60 < critical_path(resources, load_durations()).critical_path_s < 50 * 60
 
 
-def test_serving_does_not_wait_for_the_gateways_load_balancer(resources: Sequence[Resource]) -> None:
-    """Which takes minutes, and which KServe only names in the routes of models."""
+def test_serving_outlives_nothing_that_it_uses(resources: Sequence[Resource]) -> None:
+    """KServe waits for the gateway that it names, so that it is deleted before it: what is in use cannot be deleted."""
     by_urn = {resource.urn: resource for resource in resources}
     (controller,) = [urn for urn in by_urn if urn.endswith("Release::kserve-resources")]
     needed: set[str] = set()
@@ -84,7 +84,7 @@ def test_serving_does_not_wait_for_the_gateways_load_balancer(resources: Sequenc
         needed |= new
         remaining += new
     assert any(urn.endswith("Release::cert-manager") for urn in needed)
-    assert not any(urn.endswith("Gateway::platform-gateway") for urn in needed)
+    assert any(urn.endswith("Gateway::platform-gateway") for urn in needed)
 
 
 def test_the_figures_of_the_page_are_those_of_the_stacks() -> None:
