@@ -20,7 +20,10 @@ pytestmark = pytest.mark.engine
 AZURE = "azure-dev"
 
 # They go with their vault: only its data plane could delete them, which the deploying machine need not reach.
-REMAINING = {"azure-native:keyvault:Key", "azure-native:keyvault:Secret"}
+IN_THE_VAULT = {"azure-native:keyvault:Key", "azure-native:keyvault:Secret"}
+# Azure makes them with the first network of a region, for the whole subscription.
+OF_AZURE = {"azure-native:network:NetworkWatcher", "azure-native:resources:ResourceGroup"}
+REMAINING = IN_THE_VAULT | OF_AZURE
 
 
 @pytest.fixture(scope="module")
