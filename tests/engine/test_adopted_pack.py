@@ -9,7 +9,6 @@ only as far as its requirements list what it imports.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -23,11 +22,9 @@ import yaml
 from policies.distribution import write_pack
 from policies.engine.exceptions import find_today
 from rehearsal.toolchain import ROOT
-from tests.support.small_projects import create_project
+from tests.support.small_projects import create_project, run, variables
 
 pytestmark = pytest.mark.engine
-
-TIMEOUT = 1800  # seconds, on a machine that does other things too
 
 FILES = {
     "Pulumi.yaml": "name: shop\nruntime: python\n",
@@ -86,24 +83,6 @@ def exports(folder: Path) -> Iterator[str]:
     )
     yield served.stdout
     run(folder, [sys.executable, "-m", "rehearsal", "stop", "test"])
-
-
-def variables() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
-
-
-def run(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=variables(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=TIMEOUT,
-    )
 
 
 def run_there(folder: Path, exports: str, *command: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,6 @@ tests/unit/rehearsal/engine, and that the policies are checked in test_azure.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -18,13 +17,10 @@ from pathlib import Path
 import pytest
 
 from rehearsal.engine.command_line import PATH_OPTIONS
-from rehearsal.toolchain import ROOT
 from tests.support import loopback_only
-from tests.support.small_projects import create_project
+from tests.support.small_projects import create_project, run, variables
 
 pytestmark = pytest.mark.engine
-
-TIMEOUT = 1800  # seconds, on a machine that does other things too
 
 FILES = {
     "Pulumi.yaml": (
@@ -86,24 +82,6 @@ def exports(folder: Path, up: subprocess.CompletedProcess[str]) -> Iterator[str]
 
 def rehearsal_command(command: str, stack: str) -> list[str]:
     return [sys.executable, "-m", "rehearsal", command, stack]
-
-
-def variables() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
-
-
-def run(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=variables(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=TIMEOUT,
-    )
 
 
 def pulumi(folder: Path, exports: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rehearsal.preparation import preparing
+from rehearsal.toolchain import ROOT
+
+TIMEOUT = 1800  # seconds, on a machine that does other things too
 
 
 def create_project(root: Path, files: Mapping[str, str]) -> Path:
@@ -17,3 +22,23 @@ def create_project(root: Path, files: Mapping[str, str]) -> Path:
     with preparing() as preparation:
         preparation.controllers()
     return root
+
+
+def variables() -> dict[str, str]:
+    """The environment in which a project of a few files finds the rehearsal."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def run(folder: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command in a project's folder, with what it prints and its errors together."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=variables(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
