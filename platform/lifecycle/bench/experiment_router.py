@@ -79,8 +79,7 @@ def main(report: Path | None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes are stopped too
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch, running(Path(scratch)) as (direct, routed):
         results = compare(direct, routed)
-        sent = count_answered(routed)
-        stored = wait_until_stored(Path(scratch) / "experiments.db", sent)
+        sent, stored = wait_until_stored(Path(scratch) / "experiments.db", routed)
     text = "\n".join(render(results, sent, stored))
     print(text)
     if report is not None:
@@ -158,14 +157,18 @@ def count_answered(port: int) -> int:
     return round(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)))
 
 
-def wait_until_stored(path: Path, expected: int) -> int:
-    """Predictions in the store, once there are as many as expected, or no more come."""
-    deadline, stored = time.monotonic() + TIMEOUT, -1
+def wait_until_stored(path: Path, port: int) -> tuple[int, int]:
+    """What the router has answered, and predictions in the store: once they are as many, or no more come.
+
+    The load ends in the middle of requests, which the router answers, and counts, a little later.
+    """
+    deadline, sent, stored = time.monotonic() + TIMEOUT, 0, -1
     with contextlib.closing(sqlite3.connect(path)) as database:
-        while stored != expected and time.monotonic() < deadline:
+        while stored != sent and time.monotonic() < deadline:
             time.sleep(0.5)
+            sent = count_answered(port)
             (stored,) = database.execute("SELECT count(*) FROM results").fetchone()
-    return stored
+    return sent, stored
 
 
 def render(results: Mapping[int, Comparison], sent: int, stored: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -39,6 +40,9 @@ from lifecycle.experiment.store import open_store
 from lifecycle.experiment.writer import Writer
 from lifecycle.gitops.criteria import Criteria
 from lifecycle.gitops.experiments import DAY, DefinitionsError, Experiment, parse
+
+# Where router and writer share a core, requests come first.
+_WRITER_NICENESS = 10
 
 
 @report_errors
@@ -98,6 +102,7 @@ def _serve(options: argparse.Namespace) -> None:  # noqa: ARG001
 
 
 def _write(options: argparse.Namespace) -> None:
+    os.nice(_WRITER_NICENESS)
     stop, heartbeat = stop_on_signals(), Heartbeat()
     settings, spool_settings = read_settings(WriterSettings), read_settings(SpoolSettings)
     spool = Spool(spool_settings.folder, spool_settings.spool_max_bytes)
