@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -104,7 +104,7 @@ _TYPES: Mapping[str, type[Record]] = {type_.kind: type_ for type_ in (Assignment
 
 def to_document(record: Record) -> dict[str, Any]:
     """The record as JSON has it."""
-    return {"kind": record.kind, **asdict(record)}
+    return {"kind": record.kind, **vars(record)}
 
 
 def from_document(document: Mapping[str, Any]) -> Record:
