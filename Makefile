@@ -187,6 +187,9 @@ docs: $(READY) ## Generate the reference documentation from the code: settings, 
 	@$(PYTHON) -m infra.reference --write
 	@$(PYTHON) -m policies.catalogue --write
 
+plan-guard: $(READY) ## Have what a preview would lose approved, of any Pulumi project: FILE=<its JSON> APPROVALS=<file>
+	@$(PYTHON) -m plan_guard "$(FILE)" --approvals "$(or $(APPROVALS),stacks/approvals.yaml)"
+
 policy-pack: $(READY) ## Write the policy pack for other projects to FOLDER=<folder>, by default dist/policy-pack
 	@$(PYTHON) -m policies.distribution "$(or $(FOLDER),dist/policy-pack)"
 

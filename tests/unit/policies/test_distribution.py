@@ -26,7 +26,7 @@ from pulumi.runtime.proto import analyzer_pb2_grpc
 
 from policies import controls
 from policies.distribution import REQUIREMENTS, main, select_requirements, write_pack
-from policies.engine.exceptions import find_today
+from kernel.reviewed_entries import find_today
 from tests.support.policies.analyzer import build_request, urn
 from tests.support.policies.azure_cases import STORAGE
 from tests.support.policies.cases import Declared
