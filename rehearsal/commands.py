@@ -19,6 +19,7 @@ from rehearsal.polling import wait_until
 from rehearsal.preparation import preparing
 from rehearsal.scenarios import model_lifecycle
 from rehearsal.scene import Scene
+from rehearsal.secret_leaks import report_leaks
 from rehearsal.session import Rehearsal
 from rehearsal.toolchain import ROOT
 
@@ -45,7 +46,8 @@ def destroy(arguments: Namespace) -> int:
                 info(reason)
         else:
             info(f"The rehearsal of {stack} is destroyed. `make rehearse-reset STACK={stack}` removes its files, too.")
-        return code
+    has_leaks = report_leaks(rehearsal)
+    return code or int(has_leaks)
 
 
 def _how_to_unprotect(stack: str) -> str:
@@ -96,8 +98,10 @@ def shell(arguments: Namespace) -> int:
             )
         with interrupts_left_to_child():
             left = subprocess.run(start.command, cwd=rehearsal.project.root, env=start.variables, check=False)
-            # That of the last command, which matters to a script and not to a person who leaves.
-            return 0 if sys.stdin.isatty() else left.returncode
+    if report_leaks(rehearsal):
+        return 1
+    # That of the last command, which matters to a script and not to a person who leaves.
+    return 0 if sys.stdin.isatty() else left.returncode
 
 
 def serve(arguments: Namespace) -> int:
