@@ -83,6 +83,9 @@ prices: $(READY) ## Read the clouds' public price lists again, and write the pri
 lifecycle: $(READY) $(LIFECYCLE_READY) ## Train, promote, serve, roll out and roll back models on the rehearsed STACK
 	@exec $(PYTHON) -m rehearsal lifecycle $(QUOTED_STACK) --port $(PORT)
 
+scenario: $(READY) ## Take STACK through NAME=<scenario>, as in docs/scenarios.md, which it writes: NAME=destroy-then-up
+	@exec $(PYTHON) -m rehearsal scenario $(QUOTED_STACK) $(call OPTION,NAME,--name)
+
 shell: $(READY) ## Open a shell in which `pulumi` acts on the rehearsed STACK
 	@exec $(PYTHON) -m rehearsal shell $(QUOTED_STACK) --port $(PORT) $(SCENE)
 

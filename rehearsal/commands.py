@@ -12,6 +12,7 @@ from argparse import Namespace
 
 from kernel.protection import explain_protection
 from kernel.rehearsals import REHEARSED_STACK
+from rehearsal import scenario_runs
 from rehearsal.console import UserError, info, warn
 from rehearsal.engine_runs import read_engine, run_engine
 from rehearsal.interrupts import interrupts_left_to_child
@@ -26,7 +27,7 @@ from rehearsal.toolchain import ROOT
 
 def destroy(arguments: Namespace) -> int:
     """Destroy the rehearsed stack. Raises UserError when it has never been up."""
-    rehearsal = Rehearsal(arguments.stack, scene=Scene.parse(arguments))
+    rehearsal = Rehearsal(arguments.stack, arguments.purpose, scene=Scene.parse(arguments))
     stack = rehearsal.stack
     if not rehearsal.backend.exists():
         raise UserError(f"There is no rehearsal of {stack} to destroy. {_how_to_begin(stack)}")
@@ -165,6 +166,11 @@ def stop(arguments: Namespace) -> int:
             f'or serve again with `eval "$(make -s env STACK={rehearsal.stack})"`.'
         )
     return 0
+
+
+def scenario(arguments: Namespace) -> int:
+    """Take a stack through circumstances that change."""
+    return scenario_runs.run(arguments.name, arguments.stack)
 
 
 def lifecycle(arguments: Namespace) -> int:

@@ -39,7 +39,7 @@ def up(arguments: Namespace) -> int:
 
     Where programs have to be built first, the first preview runs as soon as the engine is there.
     """
-    rehearsal = Rehearsal(arguments.stack, scene=Scene.parse(arguments))
+    rehearsal = Rehearsal(arguments.stack, arguments.purpose, scene=Scene.parse(arguments))
     has_controls = rehearsal.project.policy_pack is not None
     _check_settings(rehearsal)
     exceptions = _load_exceptions() if has_controls else []
