@@ -95,7 +95,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_ = type_from_urn(request.urn)
         inputs, outputs = Values.from_wire(request.inputs), Values.from_wire(request.properties)
-        self._simulation.remember(request.urn, type_, outputs)
+        self._remember(request.urn, request.properties)
         resource = _answer(context, lambda: self._instance(context).read(type_, request.id, inputs, outputs))
         if resource is None:
             return provider_pb2.ReadResponse()
@@ -122,7 +122,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _remember(self, urn: str, outputs: Any) -> None:
         """Have the simulation take note of what it generated in an earlier command."""
-        self._simulation.remember(urn, type_from_urn(urn), Values.from_wire(outputs))
+        type_ = type_from_urn(urn)
+        if self._simulation.generates_secrets(type_):
+            self._simulation.remember(urn, type_, Values.from_wire(outputs))
 
     def _report_error(self, urn: str, message: str) -> None:
         """Have the engine show an error of a resource, and go on."""

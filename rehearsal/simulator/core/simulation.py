@@ -188,6 +188,10 @@ class Simulation:
             self._canaries.add_result(result.plain.values(), token)
         return result
 
+    def generates_secrets(self, type_: str) -> bool:
+        model = self._cloud.get_model(type_)
+        return model is not None and bool(model.secrets)
+
     def remember(self, urn: str, type_: str, outputs: Values) -> None:
         """Take note of the secrets that a resource was given when it was created, which the engine sends back."""
         model = self._cloud.get_model(type_)
