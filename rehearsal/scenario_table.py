@@ -28,6 +28,7 @@ def note(
     """
     cells = _read(page.read_text()) if page.exists() else {}
     cells[scenario, stack] = f"{'passed' if has_passed else '**failed**'} {date.today()}"
+    page.parent.mkdir(exist_ok=True)
     write_if_changed(page, _render(summaries, stacks, cells))
 
 
