@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from kernel.reviewed_entries import find_today
+from kernel.stack_names import list_stacks
 from plan_guard import ApprovalError, load_approvals
+from rehearsal.toolchain import ROOT
 from tests.support.previews import DATABASE, urn
 
 TODAY = find_today()
@@ -86,3 +88,9 @@ def test_what_is_no_entry_and_no_list_is_said(tmp_path: Path) -> None:
     file.write_text("- stack: [team")
     with pytest.raises(ApprovalError, match="line 1, column 10: this is not YAML"):
         load_approvals(file)
+
+
+def test_the_projects_own_approvals_are_well_formed_and_in_force() -> None:
+    stacks = ROOT / "stacks"
+    approvals = load_approvals(stacks / "approvals.yaml", list_stacks(stacks))
+    assert [str(each) for each in approvals if each.expires < TODAY] == []
