@@ -23,6 +23,7 @@ from plan_guard import judge, read_plan
 from rehearsal import scenario_table
 from rehearsal.console import UserError, info
 from rehearsal.interruption import interrupt_at, list_created_twice, list_orphans
+from rehearsal.interrupts import interrupts_left_to_child
 from rehearsal.session import Rehearsal
 from rehearsal.shared_account import find_neighbour, list_collisions, share_account
 from rehearsal.toolchain import ROOT
@@ -40,7 +41,7 @@ class ScenarioRun:
 
     def succeed(self, title: str, command: str, *options: str) -> None:
         """Run a command that has to succeed, and whose preview may lose no data. Raises UserError."""
-        if self.start(title, command, *options).wait() != 0:
+        if _wait(self.start(title, command, *options)) != 0:
             raise UserError(f"It failed at '{title}': the command says why above.")
         if command == "up":
             plan = read_plan(self._log("preview").read_text(), "The preview")
@@ -51,7 +52,7 @@ class ScenarioRun:
         """Run a command that has to be refused, with one of some words. Raises UserError where it is not."""
         for step in ("preview", "up"):
             self._log(step).unlink(missing_ok=True)
-        if self.start(title, command, *options).wait() == 0:
+        if _wait(self.start(title, command, *options)) == 0:
             raise UserError(f"It failed at '{title}': nobody has refused it.")
         errors = [error for step in ("preview", "up") for error in list_errors(read_events(self._log(step)))]
         if not any(word in error for word in words for error in errors):
@@ -88,6 +89,15 @@ class ScenarioRun:
 
     def _log(self, step: str) -> Path:
         return self.rehearsal.folder / f"{step}-events.jsonl"
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a command, which gets Ctrl-C itself and ends in good order."""
+    with interrupts_left_to_child() as interrupted:
+        code = process.wait()
+    if interrupted:
+        raise KeyboardInterrupt
+    return code
 
 
 def _come_up_in_a_fresh_account(run: ScenarioRun) -> None:
