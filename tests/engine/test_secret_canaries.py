@@ -29,7 +29,7 @@ import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
 leak = pulumi.Config().require("leak")
-password = random.RandomPassword("db", length=24)
+password = random.RandomPassword("db", length=24, override_special="&<", min_special=2)
 pulumi.export("password", password.result)
 
 
@@ -79,12 +79,12 @@ def test_a_secret_that_is_kept_is_found_nowhere(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("leak", "form", "place"),
     [
-        ("log", "plain", "up-events.jsonl, resource pulumi:pulumi:Stack::shop-log,"),
-        ("output", "", "the engine's export, resource pulumi:pulumi:Stack::shop-output,"),
+        ("log", "in JSON", "up-events.jsonl, resource pulumi:pulumi:Stack::shop-log,"),
+        ("output", "in JSON", "the engine's export, resource pulumi:pulumi:Stack::shop-output,"),
         ("url", "URL-encoded", "the engine's export, resource pulumi:pulumi:Stack::shop-url,"),
         ("base64", "in base64", "the engine's export, resource pulumi:pulumi:Stack::shop-base64,"),
-        ("config-map", "", "the engine's export, resource kubernetes:core/v1:ConfigMap::settings,"),
-        ("group", "", "state.db"),
+        ("config-map", "in JSON", "the engine's export, resource kubernetes:core/v1:ConfigMap::settings,"),
+        ("group", "plain", "state.db"),
     ],
 )
 def test_a_leak_fails_the_rehearsal_with_place_and_secret(folder: Path, leak: str, form: str, place: str) -> None:
