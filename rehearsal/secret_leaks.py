@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rehearsal.console import info
@@ -19,7 +19,6 @@ from rehearsal.session import Rehearsal
 # Copies of what is searched beside them: the engine's former states, and etcd's journal; and the objects of the
 # repository, which are compressed: git reads them.
 _SKIPPED = ("backend/.pulumi/backups", "backend/.pulumi/history", "cluster/etcd/member/wal", "gitops.git/objects")
-_BACKUP = ".bak"
 
 
 def find_leaks(rehearsal: Rehearsal, texts: Mapping[str, str] | None = None) -> list[str]:
@@ -32,7 +31,7 @@ def find_leaks(rehearsal: Rehearsal, texts: Mapping[str, str] | None = None) -> 
     search = SecretSearch(rehearsal.canaries)
     found = [leak for place, text in (texts or {}).items() for leak in search.search_text(place, text)]
     found += [leak for place, path in _list_files(rehearsal.folder) for leak in search.search_file(place, path)]
-    found += search.search_text("the GitOps repository", _read_objects(rehearsal.files.gitops))
+    found += _search_objects(search, rehearsal.files.gitops)
     return _describe(found, rehearsal.stack)
 
 
@@ -65,13 +64,19 @@ def _list_files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Every file that is searched, with its path in the folder."""
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder).as_posix()
-        if path.suffix != _BACKUP and not place.startswith(_SKIPPED) and path.is_file() and not path.is_symlink():
+        if not _is_copy(place) and path.is_file() and not path.is_symlink():
             yield place, path
 
 
-def _read_objects(repository: Path) -> bytes:
-    """The content of all commits, trees and files of a repository; nothing where there is none."""
+def _is_copy(place: str) -> bool:
+    return place.startswith(_SKIPPED) or (place.startswith("backend/") and place.endswith(".bak"))
+
+
+def _search_objects(search: SecretSearch, repository: Path) -> Iterator[Leak]:
+    """Search the content of all commits, trees and files of a repository; there need not be one."""
     if not repository.exists():
-        return b""
-    command: Sequence[str] = ["git", "-C", str(repository), "cat-file", "--batch-all-objects", "--batch", "--unordered"]
-    return subprocess.run(command, capture_output=True, check=False).stdout
+        return
+    command = ["git", "-C", str(repository), "cat-file", "--batch-all-objects", "--batch", "--unordered"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as git:
+        if git.stdout:
+            yield from search.search_stream("the GitOps repository", git.stdout)

@@ -10,10 +10,10 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 from urllib.parse import quote, quote_plus
 
 REMEDY = (
@@ -65,18 +65,27 @@ class SecretSearch:
                 yield Leak(owner, name, place + _describe_context(context))
 
     def search_file(self, place: str, path: Path) -> Iterator[Leak]:
-        """The same for a file, of which a part is in memory at a time. One that is gone meanwhile has no secret."""
+        """The same for a file. One that is gone meanwhile has no secret."""
         try:
             with path.open("rb") as stream:
-                for offset, part in self._read_parts(stream):
-                    for form, (owner, name) in self._forms.items():
-                        if (position := part.find(form)) >= 0:
-                            yield Leak(owner, name, place + _describe_context(_read_before(path, offset + position)))
+                yield from self.search_stream(place, stream, lambda position: _read_before(path, position))
         except FileNotFoundError:
             return
 
-    def _read_parts(self, stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        """Parts of a file with their offsets, which overlap so that no secret is divided."""
+    def search_stream(
+        self, place: str, stream: IO[bytes], read_before: Callable[[int], bytes] = lambda _: b""
+    ) -> Iterator[Leak]:
+        """The same for a stream, of which a part is in memory at a time; one leak for each part that has it.
+
+        `read_before` gives what is before a position, to say what is there.
+        """
+        for offset, part in self._read_parts(stream):
+            for form, (owner, name) in self._forms.items():
+                if (position := part.find(form)) >= 0:
+                    yield Leak(owner, name, place + _describe_context(read_before(offset + position)))
+
+    def _read_parts(self, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+        """Parts of a stream with their offsets, which overlap so that no secret is divided."""
         kept, offset = b"", 0
         while data := stream.read(_PART):
             part = kept + data
