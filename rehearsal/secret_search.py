@@ -25,6 +25,7 @@ _PART = 1 << 18  # bytes of a file at once: as much as stays in a processor's ca
 _CONTEXT = 1 << 16  # bytes before a finding in which it is looked for what it belongs to
 # What a resource in the engine's state and events, or an object in etcd, begins with.
 _URN = re.compile(rb'"urn"\s*:\s*"([^"]+)"')
+_LOG_LINE = b'"diagnosticEvent"'
 _OBJECT = re.compile(rb"/registry/([!-~]+)\x10")
 
 
@@ -125,14 +126,17 @@ def _list_base64(data: bytes) -> Iterator[bytes]:
 
 
 def _read_before(path: Path, position: int) -> bytes:
-    """The part of a file before a position that says what is there."""
+    """The part of a file before a position that says what is there; of an event log, the present line."""
     with path.open("rb") as stream:
         stream.seek(max(0, position - _CONTEXT))
-        return stream.read(min(position, _CONTEXT))
+        before = stream.read(min(position, _CONTEXT))
+    return before.rpartition(b"\n")[2] if path.suffix == ".jsonl" else before
 
 
 def _describe_context(before: bytes) -> str:
     """The resource or object that a finding in a state, an event log or etcd belongs to; empty elsewhere."""
+    if _LOG_LINE in before:
+        return ", a line of the log,"
     for pattern, words in ((_OBJECT, "object"), (_URN, "resource")):
         if found := list(pattern.finditer(before)):
             name = found[-1][1].decode(errors="replace").split("::", 2)[-1]

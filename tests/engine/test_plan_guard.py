@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.small_projects import create_project, run, variables
+from tests.support.small_projects import OFFLINE_DESCRIPTION, OFFLINE_FILES, create_project, run, variables
 
 pytestmark = pytest.mark.engine
 
@@ -32,7 +32,8 @@ PROGRAM = (
 )
 FILES = {
     "Pulumi.yaml": "name: shop\nruntime: python\n",
-    "rehearsal.yaml": "stacks: .\n",
+    "rehearsal.yaml": f"stacks: .\n{OFFLINE_DESCRIPTION}",
+    **OFFLINE_FILES,
     "Pulumi.test.yaml": "config:\n  aws:region: eu-west-1\n  shop:bucket: shop-assets\n",
     "__main__.py": PROGRAM,
 }

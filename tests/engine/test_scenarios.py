@@ -14,16 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.small_projects import create_project, run
+from tests.support.small_projects import OFFLINE_DESCRIPTION, OFFLINE_FILES, create_project, run
 
 pytestmark = pytest.mark.engine
 
 FILES = {
     "Pulumi.yaml": "name: shop\nruntime: python\n",
     "rehearsal.yaml": (
-        "stacks: .\n"
+        f"stacks: .\n{OFFLINE_DESCRIPTION}"
         "scenarios: {account: cloud, unprotected: {keep: false}, table: scenarios.md}\n"
     ),
+    **OFFLINE_FILES,
     # Both stacks keep their visits, until somebody says otherwise; one of `clash` has the other's name.
     **{
         f"Pulumi.{stack}.yaml": f"config:\n  aws:region: eu-west-1\n  shop:cloud: {cloud}\n  shop:name: {name}\n"

@@ -82,3 +82,20 @@ def test_the_resource_or_object_is_named(tmp_path: Path, before: bytes, what: st
     assert [str(leak) for leak in SecretSearch([(PASSWORD, OWNER)]).search_file("db", file)] == [
         f"db, {what}, has {OWNER}, plain"
     ]
+
+
+def test_an_event_is_described_by_its_own_line(tmp_path: Path) -> None:
+    file = tmp_path / "up-events.jsonl"
+    other = '{"resourcePreEvent":{"metadata":{"urn":"urn:pulumi:test::shop::aws:s3/bucket:Bucket::assets"}}}'
+    for line, what in (
+        ('{"diagnosticEvent":{"message":"the password is ', ", a line of the log,"),
+        ('{"stdoutEvent":{"message":"', ""),
+        (
+            '{"resOutputsEvent":{"metadata":{"urn":"urn:pulumi:test::shop::x:y:Z::z","new":{"a":"',
+            ", resource x:y:Z::z,",
+        ),
+    ):
+        file.write_text(f"{other}\n{line}{PASSWORD}")
+        assert [str(leak) for leak in SecretSearch([(PASSWORD, OWNER)]).search_file("up-events.jsonl", file)] == [
+            f"up-events.jsonl{what} has {OWNER}, plain"
+        ]
