@@ -83,6 +83,9 @@ prices: $(READY) ## Read the clouds' public price lists again, and write the pri
 lifecycle: $(READY) $(LIFECYCLE_READY) ## Train, promote, serve, roll out and roll back models on the rehearsed STACK
 	@exec $(PYTHON) -m rehearsal lifecycle $(QUOTED_STACK) --port $(PORT)
 
+scenario: $(READY) ## Take STACK through NAME=<scenario>, as in docs/scenarios.md, which it writes: NAME=destroy-then-up
+	@exec $(PYTHON) -m rehearsal scenario $(QUOTED_STACK) $(call OPTION,NAME,--name)
+
 shell: $(READY) ## Open a shell in which `pulumi` acts on the rehearsed STACK
 	@exec $(PYTHON) -m rehearsal shell $(QUOTED_STACK) --port $(PORT) $(SCENE)
 
@@ -186,6 +189,9 @@ format: $(READY) ## Format the code and apply automatic fixes
 docs: $(READY) ## Generate the reference documentation from the code: settings, access table, controls
 	@$(PYTHON) -m infra.reference --write
 	@$(PYTHON) -m policies.catalogue --write
+
+plan-guard: $(READY) ## Have what a preview would lose approved, of any Pulumi project: FILE=<its JSON> APPROVALS=<file>
+	@$(PYTHON) -m plan_guard "$(FILE)" --approvals "$(or $(APPROVALS),stacks/approvals.yaml)"
 
 policy-pack: $(READY) ## Write the policy pack for other projects to FOLDER=<folder>, by default dist/policy-pack
 	@$(PYTHON) -m policies.distribution "$(or $(FOLDER),dist/policy-pack)"

@@ -32,6 +32,7 @@ _UNREAD = (
     "platform/lifecycle/bench/*",
     "platform/lifecycle/tests/*",
     "renovate.json",
+    "stacks/approvals.yaml",
     "tests/*",
 )
 

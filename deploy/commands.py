@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from deploy import expired_credentials, preflight, setting_changes
+from deploy import expired_credentials, plan_approval, preflight, setting_changes
 from deploy.creation_time import describe_creation
 from deploy.engine import Engine
 from deploy.errors import DeployError
@@ -17,12 +17,14 @@ from deploy.programs import ROOT, Programs
 from deploy.stack import Stack, read_stack
 from infra.core.settings.catalogue import list_settings
 from kernel.rehearsals import REHEARSED_STACK
+from plan_guard import Approval
 
 ACTIONS = ("preflight", "preview", "drift", "up", "destroy")
 # What the engine runs for an action that is not a command of its own.
 _ENGINE_COMMANDS = {"drift": ("preview", "--refresh", "--expect-no-changes")}
 _CHANGES = ("up", "destroy")
 _WITH_SETTINGS = ("preview", "up")
+_WITH_APPROVALS = ("preflight", "preview", "up")
 _STACKS = ROOT / "stacks"
 _POLICY_PACK = ROOT / "policies"
 
@@ -38,9 +40,11 @@ def run(
     """Run one of `ACTIONS` for a stack on its real cloud and return the exit code.
 
     Previews and updates run under the policy pack, in the stack of the backend, which is created when it is not there.
-    Raises DeployError when there is no such stack, when something is missing, after a report of all that is, or when a
-    setting cannot be changed. `confirmed_losses` are settings that may be changed although that loses data, `event_log`
-    is where the engine's events are kept; without it they are discarded.
+    Raises DeployError when there is no such stack, when something is missing, after a report of all that is, when a
+    setting cannot be changed, or when data would be lost that nobody has approved to lose.
+
+    confirmed_losses  settings that may be changed although that loses data
+    event_log         where the engine's events are kept; without it they are discarded
     """
     if REHEARSED_STACK in os.environ:
         raise DeployError(
@@ -59,6 +63,7 @@ def run(
             f"{name} is not ready {purpose}: see `missing` above. Nothing has been touched. "
             f"`make rehearse STACK={name}` needs no cloud."
         )
+    approvals = plan_approval.read_approvals(stack) if action in _WITH_APPROVALS else []
     if action == "preflight":
         print(f"Everything that {name} needs is there.", file=sys.stderr)
         return 0
@@ -70,21 +75,53 @@ def run(
     with tempfile.TemporaryDirectory() as folder:
         log, plan = event_log or Path(folder, "events.jsonl"), Path(folder, "plan.json")
         log.unlink(missing_ok=True)  # the engine would add to another run's
-        saving = ["--save-plan", str(plan)] if action == "preview" else []
-        code = _run_engine(engine, action, name, log, saving, is_confirmed=is_confirmed)
+        if action == "up":
+            code = _deploy(engine, stack, log, approvals, is_confirmed=is_confirmed)
+        else:
+            saving = ["--save-plan", str(plan)] if action == "preview" else []
+            confirmation = ["--yes"] if is_confirmed and action == "destroy" else []
+            code = _run_engine(engine, action, name, log, [*confirmation, *saving])
+            if action == "preview" and code == 0:
+                _warn_of_losses(stack, log, approvals)
         _say(describe_creation(log, plan))
         for explanation in _explain_failure(action, stack, engine, log) if code else ():
             _say(explanation)
     return code
 
 
-def _run_engine(
-    engine: Engine, action: str, name: str, log: Path, options: Sequence[str], *, is_confirmed: bool
-) -> int:
+def _deploy(engine: Engine, stack: Stack, log: Path, approvals: Sequence[Approval], *, is_confirmed: bool) -> int:
+    """Preview, have what is lost approved, ask, update: what is judged is what a person sees. Raises DeployError."""
+    if code := _run_engine(engine, "preview", stack.name, log):
+        return code
+    text, refusal = plan_approval.judge_preview(stack, log, approvals)
+    _say(text)
+    if refusal:
+        raise DeployError(f"Nothing has been touched: {refusal}")
+    if not is_confirmed and not _ask(f"Deploy this to {stack.name}?"):
+        print("Nothing has been touched.", file=sys.stderr)
+        return 1
+    return _run_engine(engine, "up", stack.name, log, ["--yes", "--skip-preview"])
+
+
+def _warn_of_losses(stack: Stack, log: Path, approvals: Sequence[Approval]) -> None:
+    """What a deployment would say and refuse."""
+    text, refusal = plan_approval.judge_preview(stack, log, approvals)
+    _say(text)
+    _say(refusal and f"`make up` refuses this: {refusal}")
+
+
+def _run_engine(engine: Engine, action: str, name: str, log: Path, options: Sequence[str] = ()) -> int:
     policies = [] if action == "destroy" else ["--policy-pack", str(_POLICY_PACK)]
-    confirmation = ["--yes"] if is_confirmed and action in _CHANGES else []
     command = _ENGINE_COMMANDS.get(action, (action,))
-    return engine.run(*command, "--stack", name, *policies, *confirmation, *options, log=log)
+    return engine.run(*command, "--stack", name, *policies, *options, log=log)
+
+
+def _ask(question: str) -> bool:
+    """Whether a person at the terminal says yes; the end of input means no."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def _explain_failure(action: str, stack: Stack, engine: Engine, log: Path) -> Iterator[str]:

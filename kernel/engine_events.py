@@ -14,6 +14,15 @@ from typing import Any
 # Makes the option `--event-log` known to the engine.
 LOG_VARIABLES = {"PULUMI_DEBUG_COMMANDS": "true"}
 
+OPERATIONS = frozenset(
+    {
+        *("same", "create", "update", "delete", "replace", "create-replacement", "delete-replaced"),
+        *("read", "read-replacement", "refresh", "discard", "discard-replaced", "remove-pending-replace"),
+        *("import", "import-replacement", "diff", "extend-parameterize"),
+    }
+)
+"""All that the engine does to a resource. Source: pkg/resource/deploy/step.go."""
+
 # The engine's marks for colours, as in <{%fg 1%}>
 _STYLE = re.compile(r"<\{%.*?%\}>")
 
@@ -36,6 +45,13 @@ def list_refusals(events: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {
         urn.rsplit("::", 1)[-1]: strip_style(message) for urn, message in errors if "pulumi:pulumi:Stack" not in urn
     }
+
+
+def list_errors(events: Iterable[Mapping[str, Any]]) -> list[str]:
+    """All errors of a run, whatever they belong to."""
+    found = (event["diagnosticEvent"] for event in events if "diagnosticEvent" in event)
+    messages = (strip_style(each["message"]).strip() for each in found if each["severity"] == "error")
+    return [message for message in messages if message]
 
 
 def list_program_errors(events: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kernel.paths import look_up
+from kernel.reviewed_entries import find_today
 from policies.contents import controls, evaluate_manifest, manifest_type
 from policies.engine.control import Control
-from policies.engine.exceptions import ReviewedException, Subject, find_today
+from policies.engine.exceptions import ReviewedException, Subject
 from policies.engine.findings import Finding, Props
 from policies.engine.stack import Resource
 

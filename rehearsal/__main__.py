@@ -24,6 +24,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": commands.serve,
     "stop": commands.stop,
     "lifecycle": commands.lifecycle,
+    "scenario": commands.scenario,
     "cost": estimation.print_cost,
     "duration": estimation.print_duration,
     "resources": estimation.print_resources,
@@ -41,6 +42,8 @@ def main() -> int:
     parser.add_argument("--today", default="", help="the day in the clouds, as 2027-06-01; the present one if empty")
     parser.add_argument("--caller", default="", help=f"who deploys, and from where: {', '.join(CALLERS)}")
     parser.add_argument("--account", default="", help=f"what the account has seen before: {', '.join(ACCOUNTS)}")
+    parser.add_argument("--name", default="", help="of a `scenario`")
+    parser.add_argument("--purpose", default="", help="a rehearsal beside the usual one, for `up` and `destroy`")
     add_confirm_option(parser)
     arguments = parser.parse_args()
     os.umask(os.umask(0) & ~0o700)  # a umask that takes a user's own rights makes files that nobody can use

@@ -12,6 +12,7 @@ from argparse import Namespace
 
 from kernel.protection import explain_protection
 from kernel.rehearsals import REHEARSED_STACK
+from rehearsal import scenario_runs
 from rehearsal.console import UserError, info, warn
 from rehearsal.engine_runs import read_engine, run_engine
 from rehearsal.interrupts import interrupts_left_to_child
@@ -19,13 +20,14 @@ from rehearsal.polling import wait_until
 from rehearsal.preparation import preparing
 from rehearsal.scenarios import model_lifecycle
 from rehearsal.scene import Scene
+from rehearsal.secret_leaks import report_leaks
 from rehearsal.session import Rehearsal
 from rehearsal.toolchain import ROOT
 
 
 def destroy(arguments: Namespace) -> int:
     """Destroy the rehearsed stack. Raises UserError when it has never been up."""
-    rehearsal = Rehearsal(arguments.stack, scene=Scene.parse(arguments))
+    rehearsal = Rehearsal(arguments.stack, arguments.purpose, scene=Scene.parse(arguments))
     stack = rehearsal.stack
     if not rehearsal.backend.exists():
         raise UserError(f"There is no rehearsal of {stack} to destroy. {_how_to_begin(stack)}")
@@ -45,7 +47,8 @@ def destroy(arguments: Namespace) -> int:
                 info(reason)
         else:
             info(f"The rehearsal of {stack} is destroyed. `make rehearse-reset STACK={stack}` removes its files, too.")
-        return code
+    has_leaks = report_leaks(rehearsal)
+    return code or int(has_leaks)
 
 
 def _how_to_unprotect(stack: str) -> str:
@@ -96,8 +99,10 @@ def shell(arguments: Namespace) -> int:
             )
         with interrupts_left_to_child():
             left = subprocess.run(start.command, cwd=rehearsal.project.root, env=start.variables, check=False)
-            # That of the last command, which matters to a script and not to a person who leaves.
-            return 0 if sys.stdin.isatty() else left.returncode
+    if report_leaks(rehearsal):
+        return 1
+    # That of the last command, which matters to a script and not to a person who leaves.
+    return 0 if sys.stdin.isatty() else left.returncode
 
 
 def serve(arguments: Namespace) -> int:
@@ -161,6 +166,11 @@ def stop(arguments: Namespace) -> int:
             f'or serve again with `eval "$(make -s env STACK={rehearsal.stack})"`.'
         )
     return 0
+
+
+def scenario(arguments: Namespace) -> int:
+    """Take a stack through circumstances that change."""
+    return scenario_runs.run(arguments.name, arguments.stack)
 
 
 def lifecycle(arguments: Namespace) -> int:

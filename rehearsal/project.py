@@ -36,6 +36,21 @@ CostSettings = Callable[[StackFile, str], tuple[float, Mapping[str, float]]]
 
 
 @dataclass(frozen=True)
+class ScenarioSettings:
+    """
+    account      setting that stacks have in common which can stand in one account, `section.name` or `name`
+    admins       somebody who may administer a cluster, by the value of that setting
+    unprotected  settings, by their paths, with which a stack can be destroyed
+    table        page of the project with how scenarios ended; None: they write none
+    """
+
+    account: str = ""
+    admins: Mapping[str, str] = field(default_factory=dict)
+    unprotected: Mapping[str, Any] = field(default_factory=dict)
+    table: Path | None = None
+
+
+@dataclass(frozen=True)
 class Project:
     """A Pulumi project to rehearse.
 
@@ -52,6 +67,7 @@ class Project:
     lifecycle      Python package whose model lifecycle can be rehearsed; None: there is none
     gitops         folder that a GitOps repository of the platform starts with; None: there is none
     gitops_url     path of the setting with the repository's URL, `section.name`; empty: there is none
+    scenarios      what scenarios have to know of the settings
     callers        paths of the settings, `section.name`, that let people in: `public` and `private` address blocks from
                    which the Kubernetes API is reached, and `admins`, roles or groups that administer the cluster
     given_secrets  names of secrets, or ends of them, that people put into the cloud's store before a deployment
@@ -72,6 +88,7 @@ class Project:
     gitops_url: str = ""
     given_secrets: Sequence[str] = ()
     callers: Mapping[str, str] = field(default_factory=dict)
+    scenarios: ScenarioSettings = field(default_factory=ScenarioSettings)
 
     @property
     def rehearsals(self) -> Path:
@@ -145,7 +162,7 @@ def load(root: Path) -> Project:
     folders = {"stacks", "policy_pack", "charts", "lifecycle", "gitops"}
     texts = {"settings", "changes", "causes", "cost", "registered", "gitops_url"}
     lists = {"given_secrets"}
-    mappings = {"callers"}
+    mappings = {"callers", "scenarios"}
     unknown = set(description) - folders - texts - lists - mappings
     if unknown:
         known = ", ".join(sorted(folders | texts | lists | mappings))
@@ -170,6 +187,7 @@ def load(root: Path) -> Project:
         registered=values["registered"],
         gitops_url=values["gitops_url"],
         callers=_read_callers(root, description.get("callers", {})),
+        scenarios=_read_scenarios(root, description.get("scenarios", {})),
         given_secrets=tuple(map(str, description.get("given_secrets", ()))),
         **{"stacks": root, **paths},
     )
@@ -181,6 +199,15 @@ def _read_callers(root: Path, value: Any) -> Mapping[str, str]:
         rule = f"Map some of {', '.join(keys)} to settings."
         raise UserError(f"{root / DESCRIPTION}: callers = {value!r} is wrong. {rule}")
     return {str(key): str(path) for key, path in value.items()}
+
+
+def _read_scenarios(root: Path, value: Any) -> ScenarioSettings:
+    keys = {"account": str, "admins": Mapping, "unprotected": Mapping, "table": str}
+    if not isinstance(value, Mapping) or not all(isinstance(value[key], keys.get(key, ())) for key in value):
+        rule = "Set some of account and table, which are texts, and admins and unprotected, which are mappings."
+        raise UserError(f"{root / DESCRIPTION}: scenarios = {value!r} is wrong. {rule}")
+    table = root / value["table"] if "table" in value else None
+    return ScenarioSettings(**{**value, "table": table})
 
 
 @cache

@@ -41,6 +41,7 @@ from rehearsal.project import Project
 from rehearsal.scene import USUAL_SCENE, Scene
 from rehearsal.shell import ShellStart, prepare_shell
 from rehearsal.simulator.clouds import describe_doors
+from rehearsal.simulator.core.canaries import Canaries
 from rehearsal.simulator.core.circumstances import Circumstances
 from rehearsal.simulator.core.node_drain import NO_CLUSTER
 from rehearsal.simulator.core.state_store import DamagedStateError, StateStore
@@ -71,14 +72,16 @@ class RunningRehearsal:
 class Rehearsal:
     """The rehearsal of one stack. Its folder may be removed at any time: it holds nothing real.
 
-    purpose  tells apart several rehearsals of a stack, each with a folder of its own
-    scene    when, by whom and in what kind of account
+    purpose   tells apart several rehearsals of a stack, each with a folder of its own
+    scene     when, by whom and in what kind of account
+    canaries  the secrets that its clouds have generated, as far as this process has seen them
     """
 
     stack: str
     purpose: str = ""
     project: Project = field(default_factory=lambda: project.current())
     scene: Scene = USUAL_SCENE
+    canaries: Canaries = field(default_factory=Canaries, compare=False)
 
     def __post_init__(self) -> None:
         if self.stack not in self.project.stack_names:
@@ -146,7 +149,7 @@ class Rehearsal:
             provider, drain = (
                 (simulated_cluster.provider, simulated_cluster.drain) if simulated_cluster else (None, NO_CLUSTER)
             )
-            served = serve_clouds(state, port, provider, drain, self.resolve_circumstances())
+            served = serve_clouds(state, port, provider, drain, self.resolve_circumstances(), canaries=self.canaries)
             providers = stack.enter_context(served)
             kubeconfig = str(simulated_cluster.plane.kubeconfig) if simulated_cluster else ""
             variables = stack.enter_context(self._environment(engine, providers, kubeconfig))
@@ -163,7 +166,11 @@ class Rehearsal:
         with (
             self._open_state() as state,
             serve_clouds(
-                state, port, circumstances=self.resolve_circumstances(), renders_charts=renders_charts
+                state,
+                port,
+                circumstances=self.resolve_circumstances(),
+                renders_charts=renders_charts,
+                canaries=self.canaries,
             ) as providers,
             self._environment(engine, providers, "") as variables,
         ):

@@ -50,6 +50,7 @@ def render(
     estimate: StackEstimate | None,
     circumstances: Circumstances = USUAL,
     closed_doors: Sequence[str] = (),
+    secrets: str = "",
 ) -> str:
     """The whole summary.
 
@@ -63,6 +64,7 @@ def render(
     estimate      what the stack costs, and how long a deployment takes; None where the project has no settings of cost
     circumstances  in which the rehearsal took place
     closed_doors   services that the caller does not get to, and why
+    secrets        where generated secrets were found
     """
     resources = json.loads(state)["deployment"].get("resources", [])
     declared = [item for item in resources if item.get("custom") and not item["type"].startswith("pulumi:")]
@@ -80,6 +82,7 @@ def render(
         "Outputs": _outputs(resources),
         "Second preview": [_second_preview(logs["second preview"])],
         "Closed to the caller": list(closed_doors) or ["nothing"],
+        **({"Secrets": [secrets]} if secrets else {}),
         "Not checked": [*list_old_calendars(circumstances.today), *list_notes(declared, circumstances)] or ["none"],
         "Simulated": [
             _SIMULATED if cluster else _OFFLINE,

@@ -11,6 +11,8 @@ from pathlib import Path
 from rehearsal.console import UserError, info
 from rehearsal.machine_faults import describe_os_error
 from rehearsal.process_environment import configure_process
+from rehearsal.secret_search import REMEDY, SecretSearch
+from rehearsal.simulator.core.canaries import Canaries
 from reporting import comment, page
 from reporting.collection import collect
 from reporting.findings import Findings
@@ -56,7 +58,10 @@ def _write(arguments: argparse.Namespace) -> None:
     out = Path(arguments.out) if arguments.out else None
     if out and not out.absolute().parent.is_dir():
         raise UserError(f"OUT='{out}' is in a folder that does not exist. Create it, or name another one.")
-    text = render(collect(arguments.stack, arguments.base), limit)
+    canaries = Canaries()
+    text = render(collect(arguments.stack, arguments.base, canaries), limit)
+    if leaks := list(SecretSearch(canaries).search_text("The report", text)):
+        raise UserError(f"{leaks[0]}, so that it is not written. {REMEDY}")
     if out is None:
         print(text)
         return

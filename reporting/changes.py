@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from kernel.engine_events import OPERATIONS
 from kernel.paths import Path, format_path, look_up, parse_path
 from kernel.values import ABSENT
 from rehearsal.console import UserError
@@ -40,8 +41,7 @@ class Kind(StrEnum):
     ADDED = "added"
 
 
-# Source: sdk/go/common/apitype/history.go in https://github.com/pulumi/pulumi/tree/v3.255.0. A replacement is logged as
-# three operations, of which `replace` is the one that has both states.
+# A replacement is logged as three operations, of which `replace` is the one that has both states.
 _KINDS = {
     "create": Kind.ADDED,
     "update": Kind.CHANGED,
@@ -51,8 +51,6 @@ _KINDS = {
     "import-replacement": Kind.REPLACED,
 }
 _SAME = "same"
-_OTHERS = frozenset({"create-replacement", "delete-replaced", "discard-replaced", "read", "read-replacement",
-                     "read-discard", "refresh", "discard", "remove-pending-replace"})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def _read_metadata(event: Any) -> Mapping[str, Any]:
     expected = ("op", "urn", "type")
     if not isinstance(metadata, Mapping) or not all(isinstance(metadata.get(key), str) for key in expected):
         raise _other_version("a resource without operation, URN or type")
-    if metadata["op"] not in _KINDS and metadata["op"] != _SAME and metadata["op"] not in _OTHERS:
+    if metadata["op"] not in OPERATIONS:
         raise _other_version(f"the operation '{metadata['op']}'")
     return metadata
 

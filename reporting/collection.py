@@ -14,6 +14,7 @@ from rehearsal.console import UserError, info
 from rehearsal.engine import pulumi_cli
 from rehearsal.session import Rehearsal
 from rehearsal.simulator.clouds import find_unmodelled, list_notes
+from rehearsal.simulator.core.canaries import Canaries
 from rehearsal.summary import list_types
 from reporting import data_loss
 from reporting.base import Base, NotComparableError, bring_up, find_base
@@ -30,14 +31,15 @@ _SIMULATED = (
 )
 
 
-def collect(stack: str, reference: str) -> Findings:
+def collect(stack: str, reference: str, canaries: Canaries) -> Findings:
     """Everything that a report on a stack says.
 
-    `reference` is a git reference to compare with; empty for none. Settings that are wrong are part of the report.
-    Raises UserError for arguments that are.
+    `reference` is a git reference to compare with; empty for none. `canaries` gets the secrets that the simulated
+    clouds generate or have generated. Settings that are wrong are part of the report. Raises UserError for arguments
+    that are.
     """
     last = record.read(Rehearsal(stack))
-    rehearsal = Rehearsal(stack, _PURPOSE)
+    rehearsal = Rehearsal(stack, _PURPOSE, canaries=canaries)
     commit = _describe_commit(rehearsal.project.root)
     base = find_base(rehearsal.project.root, reference) if reference else None
     try:

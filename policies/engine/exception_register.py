@@ -12,7 +12,8 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-from policies.engine.exceptions import ReviewedException, Subject, find_today
+from kernel.reviewed_entries import find_today
+from policies.engine.exceptions import ReviewedException, Subject
 
 NAME: Final = "exceptions"
 """The pack's entry about exceptions in its configuration and in the engine's messages; no control has this ID."""

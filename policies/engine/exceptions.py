@@ -5,33 +5,29 @@ They name resources as the program does, and objects that charts render as `<cha
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
-from kernel.yaml_document import compose, read_bytes
+from kernel.reviewed_entries import DAY, TEXT, find_today, list_field_problems, read_entries, shorten
 from policies.engine.stack import canonical_type
 
 FILE: Final = Path(__file__).resolve().parents[1] / "exceptions.yaml"
 LONGEST_TERM: Final = 366
 """Days from today to the last day that an exception may name, unless the pack's configuration says otherwise."""
 
-_TEXT: Final = "a text, in quotes where it looks like something else"
-# The type of each field, and how to write it. A moment (datetime) is no day, though Python has it for one.
 _FIELDS: Final = {
-    "control": (str, _TEXT),
-    "resource": (str, _TEXT),
-    "owner": (str, _TEXT),
-    "reason": (str, _TEXT),
-    "expires": (date, "a day such as 2027-11-30"),
-    "type": (str, _TEXT),
-    "stack": (str, _TEXT),
+    "control": TEXT,
+    "resource": TEXT,
+    "owner": TEXT,
+    "reason": TEXT,
+    "expires": DAY,
+    "type": TEXT,
+    "stack": TEXT,
 }
 _OPTIONAL: Final = ("type", "stack")
-_REQUIRED: Final = ", ".join(field for field in _FIELDS if field not in _OPTIONAL)
+_REQUIRED: Final = [field for field in _FIELDS if field not in _OPTIONAL]
 
 
 @dataclass(frozen=True)
@@ -87,40 +83,19 @@ def load(
 
     `longest_term` is in days from today.
     """
-    name = f"{path.parent.name}/{path.name}"
-    content = read_bytes(path, name)
-    compose(content, name)  # says where a file is not YAML, and what to do
-    try:
-        entries = yaml.safe_load(content) or []
-    except (ValueError, yaml.YAMLError) as error:  # a day such as 2027-02-30, or a tag that nothing knows
-        raise ValueError(f"{name} has a value that cannot be read: {error}.") from None
-    if not isinstance(entries, list):
-        raise ValueError(f"{name} has to be a list, each entry with {_REQUIRED}: begin each with `- `.")
+    entries = read_entries(path, _REQUIRED)
     last = find_today() + timedelta(days=longest_term)
     problems = [problem for entry in entries for problem in _problems(entry, known_controls, last)]
     if problems:
-        raise ValueError("\n".join(f"{name}: {problem}." for problem in problems))
+        raise ValueError("\n".join(f"{shorten(path)}: {problem}." for problem in problems))
     return [ReviewedException(**entry) for entry in entries]
-
-
-def find_today() -> date:
-    """The date in UTC, which decides whether an exception has expired."""
-    return datetime.now(UTC).date()
 
 
 def _problems(entry: Any, known_controls: Collection[str], last: date) -> list[str]:
     if not isinstance(entry, Mapping):
-        return [f"{entry!r} is not an entry with {_REQUIRED}"]
+        return [f"{entry!r} is not an entry with {', '.join(_REQUIRED)}"]
     name = f"the exception from '{entry.get('control')}' for '{entry.get('resource')}'"
-    problems = [
-        f"{name} needs '{field}', {form}"
-        for field, (kind, form) in _FIELDS.items()
-        if (field in entry or field not in _OPTIONAL) and (type(entry.get(field)) is not kind or not entry[field])
-    ]
-    problems += [
-        f"{name} has an unknown field '{field}' (known: {', '.join(_FIELDS)})"
-        for field in sorted(map(str, set(entry) - set(_FIELDS)))
-    ]
+    problems = list(list_field_problems(entry, name, _FIELDS, _OPTIONAL))
     if entry.get("control") not in known_controls:
         problems.append(f"{name} does not name a control (docs/controls.md lists them)")
     expires = entry.get("expires")

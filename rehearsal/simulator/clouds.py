@@ -13,6 +13,7 @@ from rehearsal.simulator.aws import cloud as aws
 from rehearsal.simulator.azure import access as azure_access
 from rehearsal.simulator.azure import cloud as azure
 from rehearsal.simulator.core.access import Door
+from rehearsal.simulator.core.canaries import Canaries
 from rehearsal.simulator.core.circumstances import USUAL, Caller, Circumstances
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 from rehearsal.simulator.core.resource_model import ResourceRequest, StateReader
@@ -72,9 +73,14 @@ def create_simulations(
     circumstances: Circumstances = USUAL,
     *,
     renders_charts: bool = True,
+    canaries: Canaries | None = None,
 ) -> dict[str, Simulation]:
-    """A simulation of every cloud, all with the same state and cluster, by the name of the Pulumi package."""
+    """A simulation of every cloud, all with the same state and cluster, by the name of the Pulumi package.
+
+    `canaries` gets the secrets that they generate.
+    """
     clouds = {cloud.name: cloud for cloud in _CLOUDS}
     if not renders_charts:
         clouds[offline_kubernetes.UNRENDERED.name] = offline_kubernetes.UNRENDERED
-    return {name: Simulation(cloud, state, drain, circumstances) for name, cloud in clouds.items()}
+    canaries = Canaries() if canaries is None else canaries
+    return {name: Simulation(cloud, state, drain, circumstances, canaries) for name, cloud in clouds.items()}

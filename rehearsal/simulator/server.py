@@ -12,6 +12,7 @@ from pulumi.runtime.proto import provider_pb2_grpc
 from rehearsal.console import UserError
 from rehearsal.simulator.clouds import create_simulations, find_cluster_refusal
 from rehearsal.simulator.cluster_gate import ClusterGate
+from rehearsal.simulator.core.canaries import Canaries
 from rehearsal.simulator.core.circumstances import USUAL, Circumstances
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 from rehearsal.simulator.core.provider import Provider
@@ -37,14 +38,16 @@ def serve_clouds(
     circumstances: Circumstances = USUAL,
     *,
     renders_charts: bool = True,
+    canaries: Canaries | None = None,
 ) -> Iterator[str]:
     """Serve the clouds of one rehearsal; yields the value of PULUMI_DEBUG_PROVIDERS.
 
     `kubernetes` is the provider of a real control plane, and `drain` its nodes; without them Kubernetes objects are
-    checked offline, and charts rendered unless `renders_charts` is false. The clouds listen on consecutive ports from
+    checked offline, and charts rendered unless `renders_charts` is false. `canaries` gets the secrets that they
+    generate. The clouds listen on consecutive ports from
     `port` on; with 0, on free ones. Raises UserError where a port is taken.
     """
-    simulations = create_simulations(state, drain, circumstances, renders_charts=renders_charts)
+    simulations = create_simulations(state, drain, circumstances, renders_charts=renders_charts, canaries=canaries)
     providers: dict[str, Servicer] = {name: Provider(simulation) for name, simulation in simulations.items()}
     objects = providers["kubernetes"] if kubernetes is None else kubernetes
     providers["kubernetes"] = ClusterGate(objects, lambda: find_cluster_refusal(state, circumstances.caller))

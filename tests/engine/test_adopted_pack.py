@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kernel.reviewed_entries import find_today
 from policies.distribution import write_pack
-from policies.engine.exceptions import find_today
 from rehearsal.toolchain import ROOT
 from tests.support.small_projects import create_project, run, variables
 

@@ -38,6 +38,7 @@ _PARTS = (
     "infra",
     "kernel",
     "operations",
+    "plan_guard",
     "policies",
     "rehearsal",
     "rehearsal.yaml",

@@ -46,9 +46,13 @@ class Recorder(pulumi.runtime.Mocks):
 
     state     what exists in the clouds, which tests may change between two runs, or give
     requests  what the engine was asked for, with the resource options, by type and name
+    stack     in the resources' URNs, which differ between two stacks of one account
     """
 
-    def __init__(self, circumstances: Circumstances = USUAL, state: StateStore | None = None) -> None:
+    def __init__(
+        self, circumstances: Circumstances = USUAL, state: StateStore | None = None, stack: str = "test"
+    ) -> None:
+        self.stack = stack
         self.resources: list[RecordedResource] = []
         self.state = state or StateStore(":memory:")
         self.requests: dict[tuple[str, str], Any] = {}
@@ -77,7 +81,7 @@ class Recorder(pulumi.runtime.Mocks):
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         values = _values(args.inputs)
         inputs = values.plain
-        urn = f"urn:pulumi:test::groundwork::{args.typ}::{args.name}"
+        urn = f"urn:pulumi:{self.stack}::groundwork::{args.typ}::{args.name}"
         if args.typ.startswith(("pulumi:", "groundwork:")):
             if args.typ.startswith("pulumi:providers:"):
                 self.simulations[args.typ.rsplit(":", 1)[-1]].configure(inputs)

@@ -79,6 +79,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         old, new = Values.from_wire(request.old_inputs), Values.from_wire(request.news)
         if type_.startswith(_PROVIDER_TYPE):
             return build_diff_response(Difference(changed=[] if old.plain == new.plain else ["config"]))
+        self._remember(request.urn, request.olds)
         difference = _answer(context, lambda: self._instance(context).diff(request.urn, type_, request.id, old, new))
         return build_diff_response(difference)
 
@@ -94,6 +95,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_ = type_from_urn(request.urn)
         inputs, outputs = Values.from_wire(request.inputs), Values.from_wire(request.properties)
+        self._remember(request.urn, request.properties)
         resource = _answer(context, lambda: self._instance(context).read(type_, request.id, inputs, outputs))
         if resource is None:
             return provider_pb2.ReadResponse()
@@ -109,6 +111,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_ = type_from_urn(request.urn)
+        self._remember(request.urn, request.properties)
         _answer(context, lambda: self._instance(context).delete(request.urn, type_, request.id))
         return empty_pb2.Empty()
 
@@ -116,6 +119,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         arguments = Values.from_wire(request.args)
         result = _answer(context, lambda: self._instance(context).invoke(request.tok, arguments))
         return provider_pb2.InvokeResponse(**{"return": result.to_wire()})
+
+    def _remember(self, urn: str, outputs: Any) -> None:
+        """Have the simulation take note of what it generated in an earlier command."""
+        type_ = type_from_urn(urn)
+        if self._simulation.generates_secrets(type_):
+            self._simulation.remember(urn, type_, Values.from_wire(outputs))
 
     def _report_error(self, urn: str, message: str) -> None:
         """Have the engine show an error of a resource, and go on."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 from kernel.paths import Path, format_path, look_up, overlaps
 from kernel.values import UNKNOWN
 from rehearsal.simulator.core import defaults
+from rehearsal.simulator.core.canaries import Canaries
 from rehearsal.simulator.core.circumstances import USUAL, Circumstances
 from rehearsal.simulator.core.cloud import Cloud
 from rehearsal.simulator.core.errors import CloudError
@@ -50,11 +51,13 @@ class Simulation:
         state: StateStore,
         drain: NodeDrain = NO_CLUSTER,
         circumstances: Circumstances = USUAL,
+        canaries: Canaries | None = None,
     ) -> None:
         self._cloud = cloud
         self._state = state
         self._drain = drain
         self._circumstances = circumstances
+        self._canaries = Canaries() if canaries is None else canaries
         self._account = {**cloud.account, **circumstances.caller.describe()}
 
     @property
@@ -63,7 +66,7 @@ class Simulation:
 
     def with_own_configuration(self) -> Simulation:
         """The same cloud as another instance of its provider sees it, which has a configuration of its own."""
-        return Simulation(self._cloud, self._state, self._drain, self._circumstances)
+        return Simulation(self._cloud, self._state, self._drain, self._circumstances, self._canaries)
 
     def configure(self, variables: Mapping[str, Any]) -> None:
         self._account.update(self._cloud.configure(variables))
@@ -182,7 +185,19 @@ class Simulation:
             result = Values(dict(function(arguments.plain, self._state, self._account)))
         if token in self._cloud.secret_functions:
             result.secrets = {(name,) for name in result.plain}
+            self._canaries.add_result(result.plain.values(), token)
         return result
+
+    def generates_secrets(self, type_: str) -> bool:
+        model = self._cloud.get_model(type_)
+        return model is not None and bool(model.secrets)
+
+    def remember(self, urn: str, type_: str, outputs: Values) -> None:
+        """Take note of the secrets that a resource was given when it was created, which the engine sends back."""
+        model = self._cloud.get_model(type_)
+        for name in model.secrets if model else ():
+            owner = f"{type_.rpartition(':')[2]} {urn.rpartition('::')[2]}"
+            self._canaries.add(outputs.plain.get(name), f"the {name} of {owner}")
 
     def has_model(self, type_: str) -> bool:
         return self._cloud.get_model(type_) is not None
@@ -257,6 +272,7 @@ class Simulation:
             name: kept.get(name) or render_template(template, request) for name, template in model.outputs.items()
         }
         outputs = _merge_outputs(model, inputs, computed)
+        self.remember(request.urn, model.type, outputs)
         key = self._state.key
         stored_inputs, stored_outputs = inputs.replace_secrets(key), outputs.replace_secrets(key)
         self._state.put(

@@ -34,6 +34,7 @@ ALL = ["aws-dev", "azure-dev", "odd"]
         ("policies/exceptions.yaml", ALL),
         ("requirements.txt", ALL),
         ("platform/gitops/base/kustomization.yaml", ALL),
+        ("stacks/approvals.yaml", []),
         ("README.md", []),
         ("docs/settings.md", []),
         ("platform/runbooks/LokiDown.md", []),

@@ -16,11 +16,14 @@ from pathlib import Path
 import pytest
 
 from deploy import commands
+from deploy.engine import Engine
 from deploy.errors import DeployError
 from deploy.programs import ROOT
 from infra.core.stack_config import check
 from kernel import stack_file
+from kernel.reviewed_entries import find_today
 from tests.support.cloud_programs import AWS, write_program
+from tests.support.previews import DATABASE, events, step, urn
 
 pytestmark = pytest.mark.process
 
@@ -45,12 +48,13 @@ case "$1 $2" in
 "config set"|"stack select") test -e "$0.stack" || {{ echo "error: no stack named 'team' found" >&2; exit 6; }} ;;
 "stack export") cat "$0.state" 2>/dev/null || {{ echo "error: no stack named 'team' found" >&2; exit 6; }} ;;
 "stack init") touch "$0.stack"; echo "$@" >> "$0.log" ;;
-*) echo "$@" >> "$0.log"; for last; do :; done; cp "$0.events" "$last" 2>/dev/null; exit 42 ;;
+*) echo "$@" >> "$0.log"; for last; do :; done; cp "$0.events" "$last" 2>/dev/null; exit $(cat "$0.$1") ;;
 esac
 """,
     "aws": AWS,
 }
 QUIET = "--non-interactive --suppress-progress"
+PREVIEW = f"preview --stack team {POLICIES} {QUIET}"
 
 
 @pytest.fixture
@@ -61,6 +65,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     stacks = tmp_path / "stacks"
     stacks.mkdir()
     (stacks / "Pulumi.team.yaml").write_text(SETTINGS)
+    for action, code in {"preview": 0, "up": 42, "destroy": 42}.items():
+        (tmp_path / f"pulumi.{action}").write_text(str(code))
+    (tmp_path / "pulumi.events").write_text(events())
     monkeypatch.setattr(commands, "_STACKS", stacks)
     monkeypatch.setattr("os.environ", {"PATH": f"{tmp_path}:/bin:/usr/bin"})
     return tmp_path
@@ -73,20 +80,20 @@ def log(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("action", "is_confirmed", "runs"),
+    ("action", "code", "runs"),
     [
-        ("preview", False, ["stack init team --non-interactive", f"preview --stack team {POLICIES} {QUIET}"]),
-        ("up", True, ["stack init team --non-interactive", f"up --stack team {POLICIES} --yes {QUIET}"]),
+        ("preview", 0, [PREVIEW]),
+        ("up", 42, [PREVIEW, f"up --stack team {POLICIES} --yes --skip-preview {QUIET}"]),
     ],
 )
 def test_the_stack_is_created_and_pulumi_runs_in_it_under_the_policies(
-    folder: Path, capsys: pytest.CaptureFixture[str], action: str, is_confirmed: bool, runs: list[str]
+    folder: Path, capsys: pytest.CaptureFixture[str], action: str, code: int, runs: list[str]
 ) -> None:
-    assert commands.run(action, "team", is_confirmed=is_confirmed) == 42, "the exit code is Pulumi's"
-    assert log(folder) == runs
+    assert commands.run(action, "team", is_confirmed=True) == code, "the exit code is Pulumi's"
+    assert log(folder) == ["stack init team --non-interactive", *runs]
     assert "Stack 'team' is new in the backend." in capsys.readouterr().err
-    assert commands.run(action, "team", is_confirmed=is_confirmed) == 42
-    assert log(folder) == [*runs, runs[-1]], "it is created once"
+    assert commands.run(action, "team", is_confirmed=True) == code
+    assert log(folder)[1:] == [*runs, *runs], "it is created once"
     assert "Selected stack 'team'." in capsys.readouterr().err
 
 
@@ -103,21 +110,21 @@ def test_drift_is_a_preview_that_asks_the_cloud_and_expects_no_changes(folder: P
     with pytest.raises(DeployError, match="no stack named 'team' found"):
         commands.run("drift", "team")
     (folder / "pulumi.stack").touch()
-    assert commands.run("drift", "team") == 42
+    assert commands.run("drift", "team") == 0
     assert log(folder) == [f"preview --refresh --expect-no-changes --stack team {POLICIES} {QUIET}"]
 
 
 def test_the_engines_events_are_kept_where_somebody_wants_them(folder: Path) -> None:
     kept = folder / "kept.jsonl"
     kept.write_text("of another run")
-    (folder / "pulumi.events").write_text("{}\n")
     commands.run("preview", "team", event_log=kept)
-    assert kept.read_text() == "{}\n"
+    assert kept.read_text() == events()
 
 
 def test_expired_credentials_are_explained(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     event = {"urn": "", "message": "ExpiredToken: it is expired", "severity": "error"}
     (folder / "pulumi.events").write_text(json.dumps({"diagnosticEvent": event}) + "\n")
+    (folder / "pulumi.preview").write_text("42")
     assert commands.run("up", "team", is_confirmed=True) == 42
     assert "The credentials expired while team was changed." in capsys.readouterr().err
 
@@ -179,7 +186,7 @@ def test_a_change_without_a_terminal_has_to_be_confirmed(
 def test_an_examples_way_into_the_cluster_is_enough_for_a_preview(folder: Path) -> None:
     file = folder / "stacks" / "Pulumi.team.yaml"
     file.write_text(SETTINGS.replace("192.88.99.0", "203.0.113.0"))
-    assert commands.run("preview", "team") == 42
+    assert commands.run("preview", "team") == 0
     with pytest.raises(DeployError, match="not ready for `make up`"):
         commands.run("up", "team", is_confirmed=True)
 
@@ -280,6 +287,7 @@ def test_the_settings_behind_a_refusal_are_named(folder: Path, capsys: pytest.Ca
     message = "<{%fg 9%}>error: <{%reset%}>VpcLimitExceeded in eu-west-1"
     event = {"urn": "urn:pulumi:team::p::aws:ec2/vpc:Vpc::network", "message": message, "severity": "error"}
     (folder / "pulumi.events").write_text(json.dumps({"diagnosticEvent": event}) + "\n")
+    (folder / "pulumi.preview").write_text("42")
     assert commands.run("up", "team", is_confirmed=True) == 42
     report = capsys.readouterr().err
     assert (
@@ -305,7 +313,7 @@ def test_a_loss_of_data_is_shown_by_a_preview_and_confirmed_for_a_deployment(
     with pytest.raises(DeployError, match=r"CONFIRM=telemetry\.retentionDays"):
         commands.run("up", "team", is_confirmed=True)
     commands.run("up", "team", is_confirmed=True, confirmed_losses=["telemetry.retentionDays"])
-    assert [line.split()[0] for line in log(folder)] == ["stack", "preview", "up"]
+    assert [line.split()[0] for line in log(folder)] == ["stack", "preview", "preview", "up"]
 
 
 def test_a_deployment_that_does_not_know_its_settings_is_not_compared(
@@ -314,3 +322,46 @@ def test_a_deployment_that_does_not_know_its_settings_is_not_compared(
     deployed(folder, {})
     commands.run("preview", "team")
     assert "so they are not compared" in capsys.readouterr().err
+
+
+def test_what_would_lose_data_stops_a_deployment_until_it_is_approved(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "pulumi.events").write_text(events(step("replace", causes=["storageEncrypted"])))
+    loss = "team would lose data that nobody has approved to lose"
+    assert commands.run("preview", "team") == 0
+    assert f"`make up` refuses this: {loss}" in capsys.readouterr().err
+    with pytest.raises(DeployError, match=f"Nothing has been touched: {loss}"):
+        commands.run("up", "team", is_confirmed=True)
+    approval = {"stack": "team", "urn": urn(DATABASE, "orders"), "operation": "replace", "reason": "new"}
+    entry = [*(f"{key}: {value}" for key, value in approval.items()), f"approver: ada, expires: {find_today()}"]
+    (folder / "stacks" / "approvals.yaml").write_text(f"- {{{', '.join(entry)}}}\n")
+    assert commands.run("up", "team", is_confirmed=True) == 42
+    assert [line.split()[0] for line in log(folder)] == ["stack", "preview", "preview", "preview", "up"]
+    assert "approved by ada" in capsys.readouterr().err
+
+
+def test_a_preview_that_does_not_say_what_it_would_lose_stops_a_deployment(folder: Path) -> None:
+    for text in ("", events(step("vanish"))):
+        (folder / "pulumi.events").write_text(text)
+        with pytest.raises(DeployError, match="What the preview of team would lose is not known: The preview "):
+            commands.run("up", "team", is_confirmed=True)
+    assert [line for line in log(folder) if line.startswith("up ")] == []
+
+
+@pytest.mark.parametrize("action", ["preflight", "preview", "up"])
+def test_approvals_that_cannot_be_read_are_said_before_anything_starts(folder: Path, action: str) -> None:
+    (folder / "stacks" / "approvals.yaml").write_text("- stack: taem")
+    with pytest.raises(DeployError, match=r"stacks/approvals.yaml: the approval for None None in taem needs 'operat"):
+        commands.run(action, "team", is_confirmed=True)
+    assert log(folder) == []
+
+
+@pytest.mark.parametrize(("answer", "runs"), [("y", ["preview", "up"]), ("", ["preview"]), ("no", ["preview"])])
+def test_a_person_is_asked_after_the_preview(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str, runs: list[str]
+) -> None:
+    monkeypatch.setattr(commands, "Engine", lambda programs, **_: Engine(programs, is_interactive=True))
+    monkeypatch.setattr("builtins.input", lambda question: answer if "Deploy this to team? [y/N]" in question else "")
+    commands.run("up", "team")
+    assert [line.split()[0] for line in log(folder)][1:] == runs

@@ -19,7 +19,7 @@ from rehearsal.project import Project
 from rehearsal.session import Rehearsal, RunningRehearsal
 from rehearsal.shell import ShellStart
 
-ARGUMENTS = Namespace(stack="test", port=0)
+ARGUMENTS = Namespace(stack="test", purpose="", port=0)
 NOTHING = "Nothing of test stands"
 
 

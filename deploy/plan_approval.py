@@ -1,0 +1,35 @@
+"""Reads which losses of data are approved, and which of them a preview has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.errors import DeployError
+from deploy.stack import Stack
+from kernel.reviewed_entries import find_today, shorten
+from kernel.stack_names import list_stacks
+from plan_guard import Approval, ApprovalError, PlanError, judge, load_approvals, read_plan
+
+FILE = "approvals.yaml"
+"""Beside the stacks' files."""
+
+
+def read_approvals(stack: Stack) -> Sequence[Approval]:
+    """The approvals for all stacks. Raises DeployError with all that is wrong in them."""
+    try:
+        return load_approvals(stack.file.parent / FILE, list_stacks(stack.file.parent))
+    except ApprovalError as error:
+        raise DeployError(str(error)) from None
+
+
+def judge_preview(stack: Stack, log: Path, approvals: Sequence[Approval]) -> tuple[str, str]:
+    """What is to be said of a preview, and why it may not be carried out; either may be empty.
+
+    `log` has the engine's events of the preview. Raises DeployError where they do not say what it would lose.
+    """
+    try:
+        judgement = judge(read_plan(log.read_text(encoding="utf-8"), "The preview"), approvals, find_today())
+    except (OSError, PlanError) as error:
+        raise DeployError(f"What the preview of {stack.name} would lose is not known: {error}") from None
+    return judgement.describe(), judgement.refuse(shorten(stack.file.parent / FILE), find_today())

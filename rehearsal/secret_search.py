@@ -1,0 +1,144 @@
+"""Searches texts and files for secrets, in the forms in which people and programs write them.
+
+One search of a text for each form: the substring search of bytes is faster than one pass of Python's regular
+expressions for all of them, or of any automaton in Python (docs/adr/0044). Memory is bounded by a part of a file.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote, quote_plus
+
+REMEDY = (
+    "Remedy: keep it secret up to where it is read, by `pulumi.Output.secret`, `additional_secret_outputs`, or a "
+    "Secret in place of a ConfigMap and of a chart's plain values; and log nothing of it."
+)
+
+_PART = 1 << 18  # bytes of a file at once: as much as stays in a processor's cache
+_CONTEXT = 1 << 16  # bytes before a finding in which it is looked for what it belongs to
+# What a resource in the engine's state and events, or an object in etcd, begins with.
+_URN = re.compile(rb'"urn"\s*:\s*"([^"]+)"')
+_LOG_LINE = b'"diagnosticEvent"'
+_OBJECT = re.compile(rb"/registry/([!-~]+)\x10")
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A secret where none may be. It has no value, so that it may be printed.
+
+    owner  `the result of RandomPassword database-password`
+    form   how it is written there: `plain`
+    place  file or text, and what in it
+    """
+
+    owner: str
+    form: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.place} has {self.owner}, {self.form}"
+
+
+@dataclass
+class SecretSearch:
+    """The forms of some secrets, each with what it belongs to."""
+
+    secrets: Iterable[tuple[str, str]]
+    _forms: Mapping[bytes, tuple[str, str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._forms = {form: (owner, name) for value, owner in self.secrets for form, name in list_forms(value)}
+        self._overlap = max(map(len, self._forms), default=1) - 1
+
+    def search_text(self, place: str, text: str | bytes) -> Iterator[Leak]:
+        """One leak for each secret and form in a text that messages call `place`."""
+        data = text if isinstance(text, bytes) else text.encode()
+        for form, (owner, name) in self._forms.items():
+            if (position := data.find(form)) >= 0:
+                context = data[max(0, position - _CONTEXT) : position]
+                yield Leak(owner, name, place + _describe_context(context))
+
+    def search_file(self, place: str, path: Path) -> Iterator[Leak]:
+        """The same for a file. One that is gone meanwhile has no secret."""
+        try:
+            with path.open("rb") as stream:
+                yield from self.search_stream(place, stream, lambda position: _read_before(path, position))
+        except FileNotFoundError:
+            return
+
+    def search_stream(
+        self, place: str, stream: IO[bytes], read_before: Callable[[int], bytes] = lambda _: b""
+    ) -> Iterator[Leak]:
+        """The same for a stream, of which a part is in memory at a time; one leak for each part that has it.
+
+        `read_before` gives what is before a position, to say what is there.
+        """
+        for offset, part in self._read_parts(stream):
+            for form, (owner, name) in self._forms.items():
+                if (position := part.find(form)) >= 0:
+                    yield Leak(owner, name, place + _describe_context(read_before(offset + position)))
+
+    def _read_parts(self, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+        """Parts of a stream with their offsets, which overlap so that no secret is divided."""
+        kept, offset = b"", 0
+        while data := stream.read(_PART):
+            part = kept + data
+            yield offset - len(kept), part
+            offset += len(data)
+            kept = part[-self._overlap :] if self._overlap else b""
+
+
+def list_forms(value: str) -> Iterator[tuple[bytes, str]]:
+    """How a secret may be written, and what people call that."""
+    escaped = json.dumps(value)[1:-1]
+    go_escaped = re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", escaped)
+    texts = {
+        "plain": [value],
+        "in JSON": [escaped, go_escaped],
+        "in HTML": [html.escape(value)],
+        "URL-encoded": [quote(value), quote(value, safe=""), quote_plus(value)],
+    }
+    forms: dict[bytes, str] = {}
+    for name, variants in texts.items():
+        for text in variants:
+            forms.setdefault(text.encode(), name)
+    for text in [value, quote(value, safe="")]:
+        for encoded in _list_base64(text.encode()):
+            forms.setdefault(encoded, "in base64")
+    yield from forms.items()
+
+
+def _list_base64(data: bytes) -> Iterator[bytes]:
+    """What is in the base64 of any text that has `data` in it, which begins at any of three places in a group."""
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + data)
+        begin, end = (before * 8 + 5) // 6, (before + len(data)) * 8 // 6
+        certain = encoded[begin:end]
+        yield certain
+        yield certain.translate(bytes.maketrans(b"+/", b"-_"))
+
+
+def _read_before(path: Path, position: int) -> bytes:
+    """The part of a file before a position that says what is there; of an event log, the present line."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, position - _CONTEXT))
+        before = stream.read(min(position, _CONTEXT))
+    return before.rpartition(b"\n")[2] if path.suffix == ".jsonl" else before
+
+
+def _describe_context(before: bytes) -> str:
+    """The resource or object that a finding in a state, an event log or etcd belongs to; empty elsewhere."""
+    if _LOG_LINE in before:
+        return ", a line of the log,"
+    for pattern, words in ((_OBJECT, "object"), (_URN, "resource")):
+        if found := list(pattern.finditer(before)):
+            name = found[-1][1].decode(errors="replace").split("::", 2)[-1]
+            return f", {words} {name.rpartition('$')[2]},"
+    return ""

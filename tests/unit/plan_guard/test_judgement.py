@@ -1,0 +1,137 @@
+"""Which losses stop a deployment, what approves them, and what is said of approvals that approve nothing.
+
+Proves the judgement of plans, and the command on files. tests/engine/test_plan_guard.py has the real engine's files.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kernel.reviewed_entries import find_today
+from plan_guard import Approval, Judgement, judge, read_plan
+from plan_guard.__main__ import main
+from tests.support.previews import BUCKET, DATABASE, RULE, document, step, urn
+
+TODAY = find_today()
+
+
+def judged(*steps: object, approvals: list[Approval] | None = None) -> Judgement:
+    return judge(read_plan(document(*steps), "p"), approvals or [], TODAY)  # type: ignore[arg-type]
+
+
+def approval(operation: str = "replace", days: int = 0, **other: str) -> Approval:
+    subject = other if "urn" in other else {"type": DATABASE, "name": "orders", **other}
+    return Approval(**{"stack": "team", **subject}, operation=operation, reason="why", approver="ada",
+                    expires=TODAY + timedelta(days=days))  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", ["replace", "delete"])
+def test_a_loss_that_nobody_has_approved_is_refused_with_an_entry_to_review(operation: str) -> None:
+    refusal = judged(step(operation, causes=["location"])).refuse("stacks/approvals.yaml", TODAY)
+    verb = {"replace": "replaced because of location", "delete": "deleted"}[operation]
+    loss = f"{DATABASE} orders is {verb}, and with it its databases"
+    assert refusal.startswith(f"team would lose data that nobody has approved to lose:\n  - {loss}\n")
+    [entry] = yaml.safe_load(refusal[refusal.index("- stack:") :])
+    assert (entry["urn"], entry["operation"], entry["stack"]) == (urn(DATABASE, "orders"), operation, "team")
+
+
+def test_other_changes_and_what_holds_nothing_are_no_loss() -> None:
+    judgement = judged(step("update"), step("create", BUCKET), step("replace", RULE), step("delete", RULE, "old"))
+    assert (judgement.refuse("f", TODAY), judgement.describe()) == ("", "")
+
+
+@pytest.mark.parametrize("by", [{}, {"urn": urn(DATABASE, "orders")}])
+def test_an_approval_lets_one_loss_pass_to_the_end_of_its_last_day(by: dict[str, str]) -> None:
+    judgement = judged(step("replace"), step("delete", BUCKET, "files"), approvals=[approval("replace", 0, **by)])
+    assert f"{DATABASE} orders is replaced, and with it its databases: approved by ada" in judgement.describe()
+    assert f"{DATABASE} orders" not in judgement.refuse("f", TODAY)
+    assert f"{BUCKET} files is deleted" in judgement.refuse("f", TODAY)
+
+
+def test_an_expired_approval_is_named_and_approves_nothing() -> None:
+    refusal = judged(step("replace"), approvals=[approval(days=-1)]).refuse("f", TODAY)
+    assert f"its databases. The approval of ada expired on {TODAY - timedelta(days=1)}" in refusal
+
+
+@pytest.mark.parametrize(
+    ("idle", "hint"),
+    [
+        (approval(name="ordres"), f"Did you mean '{DATABASE} orders'?"),
+        (approval("delete"), "It is planned to replace it."),
+        (approval(type=BUCKET, name="files"), "Remove it."),
+    ],
+)
+def test_an_approval_of_what_is_not_planned_is_warned_of_and_approves_nothing(idle: Approval, hint: str) -> None:
+    judgement = judged(step("replace"), approvals=[idle])
+    assert judgement.describe() == f"T{str(idle)[1:]} is of what is not planned. {hint}"
+    assert judgement.refuse("f", TODAY)
+
+
+def test_an_approval_of_another_stack_is_neither_used_nor_warned_of() -> None:
+    judgement = judged(step("replace"), approvals=[approval(stack="other")])
+    assert judgement.refuse("f", TODAY)
+    assert judgement.describe() == ""
+
+
+def test_one_approval_does_not_cover_two_resources_of_a_name() -> None:
+    other = {**step("replace"), "urn": f"urn:pulumi:team::shop::{DATABASE}::orders"}
+    refusal = judged(step("replace"), other, approvals=[approval()]).refuse("f", TODAY)
+    assert refusal.count("names several resources: give the `urn` of each") == 2
+
+
+def test_what_leaves_the_stack_and_stays_in_the_cloud_is_no_loss_unless_an_empty_one_takes_its_place() -> None:
+    judgement = judged(step("delete", retain=True))
+    assert judgement.refuse("f", TODAY) == ""
+    assert "orders leaves the stack and stays in the cloud with its data" in judgement.describe()
+    refusal = judged(step("replace", retain=True)).refuse("f", TODAY)
+    assert "the old one stays in the cloud, and the new one is empty" in refusal
+
+
+def test_packages_that_the_list_does_not_know_are_named() -> None:
+    judgement = judged(step("delete", "gcp:sql/databaseInstance:DatabaseInstance"), step("replace", "gcp:x/y:Y", "z"))
+    assert judgement.refuse("f", TODAY) == ""
+    assert judgement.describe().startswith("Not judged: 2 of the package 'gcp'")
+
+
+@pytest.mark.parametrize(
+    "version", ["azure-native:cosmosdb/v20240515:DatabaseAccount", "azure-native:documentdb:DatabaseAccount"]
+)
+def test_versions_of_azures_api_and_former_names_make_no_difference(version: str) -> None:
+    assert "its databases" in judged(step("delete", version)).refuse("f", TODAY)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["plan_guard", *map(str, arguments)])
+    code = main()
+    return code, capsys.readouterr().err
+
+
+def test_the_command_stops_until_what_it_asks_for_is_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preview, approvals = tmp_path / "preview.json", tmp_path / "approvals.yaml"
+    preview.write_text(document(step("replace")))
+    code, error = run(monkeypatch, capsys, preview, "--approvals", approvals)
+    assert (code, error.count("error: ")) == (1, 1)
+    entry = re.sub(r"(reason|approver):", r"\1: ada", error[error.index("- stack:") :])
+    approvals.write_text(entry)
+    code, error = run(monkeypatch, capsys, preview, "--approvals", approvals)
+    assert code == 0
+    assert "approved by ada" in error
+
+
+def test_the_command_has_one_message_for_what_it_cannot_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, capsys, tmp_path / "none.json") == (
+        1,
+        f"error: {tmp_path / 'none.json'} cannot be read: No such file or directory.\n",
+    )
+    (tmp_path / "p.json").write_bytes(b"\xff")
+    assert "cannot be read: it is not UTF-8" in run(monkeypatch, capsys, tmp_path / "p.json")[1]

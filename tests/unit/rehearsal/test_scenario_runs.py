@@ -1,0 +1,184 @@
+"""Scenarios: which commands they run in which circumstances, and how their ends are judged.
+
+Proves the order of the commands and the judgement, with stand-ins for the commands. tests/soak/test_scenarios.py runs
+the real ones.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rehearsal import scenario_runs
+from rehearsal.console import UserError
+from rehearsal.project import Project, ScenarioSettings
+from rehearsal.scenario_runs import SCENARIOS, ScenarioRun, run
+from rehearsal.session import Rehearsal
+from tests.support.previews import events, step
+
+CALLERS = {"public": "door.front", "admins": "door.keys"}
+OUTSIDE = "no. The stack's setting for that is door.front."
+UNKNOWN = "no. The stack's setting for that is door.keys."
+
+
+class Ended:
+    def __init__(self, code: int) -> None:
+        self._code = code
+
+    def wait(self) -> int:
+        return self._code
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
+    (tmp_path / "Pulumi.test.yaml").write_text("config:\n  shop:cloud: aws\n  shop:door: {front: [192.0.2.0/24]}\n")
+    settings = ScenarioSettings("cloud", {"aws": "arn:role"}, {"door.lock": False}, tmp_path / "scenarios.md")
+    found = Project(tmp_path, "shop", tmp_path, callers=CALLERS, scenarios=settings)
+    monkeypatch.setattr("rehearsal.project.current", lambda: found)
+    return found
+
+
+@pytest.fixture
+def commands(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The commands that are run. Somebody outside, and an operator without the setting, are refused."""
+    ran: list[str] = []
+    assert project.callers
+
+    def start(self: ScenarioRun, title: str, command: str, *options: str) -> Any:
+        assert title
+        ran.append(" ".join([self.rehearsal.stack, command, *options]))
+        folder = self.rehearsal.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        config = self.rehearsal.settings_in_force().config
+        refusal = OUTSIDE if "outside" in options else UNKNOWN if "operator" in options else ""
+        if "arn:role" in config["shop:door"].get("keys", []):
+            refusal = ""
+        error = {"timestamp": 1, "diagnosticEvent": {"severity": "error", "message": refusal, "urn": ""}}
+        (folder / "preview-events.jsonl").write_text(events() if not refusal else json.dumps(error))
+        return Ended(int(bool(refusal)))
+
+    monkeypatch.setattr(ScenarioRun, "start", start)
+    return ran
+
+
+DAY = date.today() + timedelta(days=396)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("fresh-account", ["up --account fresh"]),
+        ("Fresh account", ["up --account fresh"]),
+        ("outside-the-network", ["up --caller outside", "up", "up --caller outside"]),
+        ("second-operator", ["up", "up --caller operator", "up", "up --caller operator"]),
+        ("destroy-then-up", ["up", "destroy", "up"]),
+        ("thirteen-months-later", ["up", f"up --today {DAY}"]),
+    ],
+)
+def test_a_scenario_runs_its_commands_and_is_noted(
+    project: Project, commands: list[str], name: str, expected: list[str]
+) -> None:
+    assert run(name, "test") == 0
+    assert commands == [f"test {each}" for each in expected]
+    assert f"passed {date.today()}" in (project.root / "scenarios.md").read_text()
+
+
+def test_settings_of_a_scenario_are_the_rehearsals_alone(project: Project, commands: list[str]) -> None:
+    before = (project.root / "Pulumi.test.yaml").read_text()
+    assert run("destroy-then-up", "test") == 0
+    rehearsal = Rehearsal("test", "scenario-destroy-then-up")
+    assert rehearsal.settings_in_force().config["shop:door"] == {"front": ["192.0.2.0/24"], "lock": False}
+    assert (project.root / "Pulumi.test.yaml").read_text() == before
+    assert commands
+
+
+def scenario_run(project: Project) -> ScenarioRun:
+    rehearsal = Rehearsal("test", "scenario-x", project=project)
+    rehearsal.folder.mkdir(parents=True)
+    return ScenarioRun(rehearsal)
+
+
+def end_with(code: int, log: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(self: ScenarioRun, title: str, command: str, *options: str) -> Any:  # noqa: ARG001
+        self.rehearsal.folder.mkdir(parents=True, exist_ok=True)
+        (self.rehearsal.folder / "preview-events.jsonl").write_text(log)
+        return Ended(code)
+
+    monkeypatch.setattr(ScenarioRun, "start", start)
+
+
+def test_a_command_that_loses_data_fails(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    end_with(0, events(step("replace", causes=["location"])), monkeypatch)
+    with pytest.raises(UserError, match=r"failed at 'up later': .*\n  - aws:rds.* orders is replaced because of loc"):
+        scenario_run(project).succeed("up later", "up")
+
+
+def test_a_command_that_fails_fails(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    end_with(1, "", monkeypatch)
+    with pytest.raises(UserError, match="failed at 'up': the command says why"):
+        scenario_run(project).succeed("up", "up")
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "complaint"),
+    [(0, "", "nobody has refused it"), (1, "out of memory", "the refusal names none of the door")],
+)
+def test_what_should_be_refused_fails_where_it_is_not_or_for_another_reason(
+    project: Project, monkeypatch: pytest.MonkeyPatch, code: int, message: str, complaint: str
+) -> None:
+    error = {"diagnosticEvent": {"severity": "error", "message": message, "urn": ""}}
+    end_with(code, json.dumps(error) if message else "", monkeypatch)
+    with pytest.raises(UserError, match=complaint):
+        scenario_run(project).fail("up from outside", ["the door"], "up")
+
+
+def test_a_scenario_that_fails_is_noted(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    end_with(1, "", monkeypatch)
+    assert run("fresh-account", "test") == 1
+    assert f"**failed** {date.today()}" in (project.root / "scenarios.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("destroy-than-up", " Did you mean destroy-then-up?"), ("", ""), ("zzz", "")],
+)
+def test_an_unknown_scenario_has_one_message(project: Project, name: str, hint: str) -> None:
+    with pytest.raises(UserError) as error:
+        run(name, "test")
+    assert str(error.value) == f"NAME='{name}' is no scenario.{hint} Scenarios are {', '.join(SCENARIOS)}."
+    assert not (project.root / "scenarios.md").exists()
+
+
+def test_an_unknown_stack_is_said_before_anything_starts(project: Project) -> None:
+    with pytest.raises(UserError, match=r"There is no stack 'tset'.*Did you mean 'test'\?"):
+        run("fresh-account", "tset")
+    assert not (project.root / "scenarios.md").exists()
+
+
+@pytest.mark.parametrize("value", [{"acount": "cloud"}, {"admins": "x"}, "cloud"])
+def test_a_wrong_description_has_one_message(tmp_path: Path, value: object) -> None:
+    from rehearsal.project import load
+
+    (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
+    (tmp_path / "rehearsal.yaml").write_text(yaml.safe_dump({"stacks": ".", "scenarios": value}))
+    with pytest.raises(UserError, match=r"scenarios = .* is wrong. Set some of account and table"):
+        load(tmp_path)
+
+
+def test_each_point_of_interruption_is_a_run(monkeypatch: pytest.MonkeyPatch, commands: list[str]) -> None:
+    shares: list[float] = []
+
+    def interrupt(process: Any, rehearsal: Rehearsal, reached: int, share: float) -> int:  # noqa: ARG001
+        shares.append(share)
+        return reached + 1
+
+    monkeypatch.setattr(scenario_runs, "interrupt_at", interrupt)
+    assert run("kill-at-any-point", "test") == 0
+    assert shares == [point / 26 for point in range(1, 26)]
+    assert commands == ["test up"] * 26

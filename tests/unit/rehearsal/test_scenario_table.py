@@ -1,0 +1,48 @@
+"""The page of scenarios, which each run completes.
+
+Proves what a run writes, and what of other runs it leaves. That the page in the tree has a row for each scenario and a
+column for each stack, too.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from rehearsal import project
+from rehearsal.scenario_runs import SCENARIOS
+from rehearsal.scenario_table import note
+from rehearsal.toolchain import ROOT
+
+SUMMARIES = {"rain": "gets wet", "snow": "gets cold"}
+TODAY = date.today()
+
+
+def test_a_run_writes_its_cell_and_leaves_the_others(tmp_path: Path) -> None:
+    page = tmp_path / "scenarios.md"
+    note(page, SUMMARIES, ["a", "b"], "rain", "b", has_passed=True)
+    note(page, SUMMARIES, ["a", "b"], "snow", "a", has_passed=False)
+    assert [line for line in page.read_text().splitlines() if line.startswith("|")] == [
+        "| scenario | a | b |",
+        "|---|---|---|",
+        f"| `rain` | not run | passed {TODAY} |",
+        f"| `snow` | **failed** {TODAY} | not run |",
+    ]
+    assert "- `rain`: a stack gets wet." in page.read_text()
+
+
+def test_what_is_no_longer_there_goes_and_what_is_new_is_not_run(tmp_path: Path) -> None:
+    page = tmp_path / "scenarios.md"
+    note(page, {"wind": "is shaken", **SUMMARIES}, ["a", "old"], "rain", "a", has_passed=True)
+    note(page, SUMMARIES, ["a", "new"], "snow", "new", has_passed=True)
+    assert [line for line in page.read_text().splitlines() if line.startswith("|")][2:] == [
+        f"| `rain` | passed {TODAY} | not run |",
+        f"| `snow` | not run | passed {TODAY} |",
+    ]
+
+
+def test_the_projects_page_has_every_scenario_and_stack() -> None:
+    lines = (ROOT / "docs" / "scenarios.md").read_text().splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
+    assert rows[0][1:] == project.find(ROOT).stack_names
+    assert [row[0].strip("`") for row in rows[2:]] == list(SCENARIOS)
