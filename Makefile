@@ -80,6 +80,9 @@ duration: $(READY) ## Estimate how long a first deployment of STACK takes, by it
 prices: $(READY) ## Read the clouds' public price lists again, and write the prices that estimates use
 	@$(PYTHON) -m estimates
 
+constraints: $(READY) $(LIFECYCLE_READY) ## Read again what the clouds' descriptions of their APIs say of inputs, for the simulated clouds
+	@$(PYTHON) -m rehearsal.api_constraints
+
 lifecycle: $(READY) $(LIFECYCLE_READY) ## Train, promote, serve, roll out and roll back models on the rehearsed STACK
 	@exec $(PYTHON) -m rehearsal lifecycle $(QUOTED_STACK) --port $(PORT)
 

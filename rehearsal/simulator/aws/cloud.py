@@ -25,6 +25,7 @@ from rehearsal.simulator.aws import (
     telemetry,
     training,
 )
+from rehearsal.simulator.aws.api_constraints import constrain
 from rehearsal.simulator.aws.functions import FUNCTIONS
 from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
 from rehearsal.simulator.core.errors import CloudError
@@ -48,7 +49,7 @@ def _add_region(model: ResourceModel) -> ResourceModel:
 
 
 MODELS: Mapping[str, ResourceModel] = {
-    model.type: model
+    model.type: constrain(model)
     for model in (
         *(_add_region(model) for module in _REGIONAL for model in module.MODELS),
         *(model for module in _GLOBAL for model in module.MODELS),

@@ -20,6 +20,7 @@ _ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
 # What nodes without a route to the internet need endpoints for.
 # Source: https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html
 _NODE_SERVICES = ("ec2", "ecr.api", "ecr.dkr", "s3")
+_TAINT_EFFECTS = ("NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE")
 _FAILED_TO_JOIN = (
     "NodeCreationFailure: Instances failed to join the kubernetes cluster (the simulation knows the cause: {cause})"
 )
@@ -227,7 +228,7 @@ MODELS = (
             one_of("capacityType", ("ON_DEMAND", "SPOT", "CAPACITY_BLOCK"), "expected capacity_type, got {value}"),
             refuse_items_when(
                 "taints",
-                lambda taint: taint.get("effect") not in (UNKNOWN, "NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE"),
+                lambda taint: taint.get("effect", UNKNOWN) not in (UNKNOWN, *_TAINT_EFFECTS),
                 "expected taint.0.effect to be one of [NO_SCHEDULE NO_EXECUTE PREFER_NO_SCHEDULE], got {value[effect]}",
             ),
             _check_scaling_bounds,

@@ -69,10 +69,10 @@ def test_nodes_need_a_disk_key_that_auto_scaling_may_use(account: Account, eks: 
         disk = {"deviceName": "/dev/xvda", "ebs": {"kmsKeyId": key}}
         template = account.create(TEMPLATE, name=f"nodes-{is_allowed}", blockDeviceMappings=[disk])
         if is_allowed:
-            eks.create_node_group(role, launchTemplate={"id": template})
+            eks.create_node_group(role, launchTemplate={"id": template, "version": "1"})
         else:
             with pytest.raises(CloudError, match=r"Client\.InternalError: Client error on launch"):
-                eks.create_node_group(role, launchTemplate={"id": template})
+                eks.create_node_group(role, launchTemplate={"id": template, "version": "1"})
 
 
 def test_a_pod_identity_needs_a_role_that_trusts_eks_and_exists_once(account: Account, eks: EksCluster) -> None:
