@@ -41,6 +41,7 @@ def main() -> int:
     parser.add_argument("--today", default="", help="the day in the clouds, as 2027-06-01; the present one if empty")
     parser.add_argument("--caller", default="", help=f"who deploys, and from where: {', '.join(CALLERS)}")
     parser.add_argument("--account", default="", help=f"what the account has seen before: {', '.join(ACCOUNTS)}")
+    parser.add_argument("--sold-out", default="", help="machines that are out of stock, as eu-west-1a/m6i.xlarge")
     add_confirm_option(parser)
     arguments = parser.parse_args()
     os.umask(os.umask(0) & ~0o700)  # a umask that takes a user's own rights makes files that nobody can use

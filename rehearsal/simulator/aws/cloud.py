@@ -26,6 +26,7 @@ from rehearsal.simulator.aws import (
     training,
 )
 from rehearsal.simulator.aws.api_constraints import constrain
+from rehearsal.simulator.aws.capacity import limit
 from rehearsal.simulator.aws.functions import FUNCTIONS
 from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
 from rehearsal.simulator.core.errors import CloudError
@@ -49,7 +50,7 @@ def _add_region(model: ResourceModel) -> ResourceModel:
 
 
 MODELS: Mapping[str, ResourceModel] = {
-    model.type: constrain(model)
+    model.type: limit(constrain(model))
     for model in (
         *(_add_region(model) for module in _REGIONAL for model in module.MODELS),
         *(model for module in _GLOBAL for model in module.MODELS),

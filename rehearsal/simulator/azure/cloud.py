@@ -23,13 +23,14 @@ from rehearsal.simulator.azure import (
     training,
 )
 from rehearsal.simulator.azure.api_constraints import constrain
+from rehearsal.simulator.azure.capacity import limit
 from rehearsal.simulator.core.circumstances import Person
 from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, StateReader
 
 MODELS: Mapping[str, ResourceModel] = {
-    model.type: constrain(model)
+    model.type: limit(constrain(model))
     for module in (
         network,
         endpoints,
