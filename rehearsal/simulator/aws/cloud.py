@@ -35,6 +35,7 @@ from rehearsal.simulator.core.resource_model import ResourceModel, ResourceReque
 ACCOUNT = "111122223333"  # the account number of AWS's own documentation
 _REGIONAL = (network, endpoints, secrets, storage, databases, telemetry, monitoring, events, cluster, nodes, training)
 _GLOBAL = (identity, billing)
+MODULES = (*_REGIONAL, *_GLOBAL)
 
 
 def _add_region(model: ResourceModel) -> ResourceModel:

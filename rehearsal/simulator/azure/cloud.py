@@ -29,23 +29,22 @@ from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, StateReader
 
+MODULES = (
+    network,
+    endpoints,
+    identity,
+    secrets,
+    storage,
+    databases,
+    telemetry,
+    monitoring,
+    billing,
+    cluster,
+    nodes,
+    training,
+)
 MODELS: Mapping[str, ResourceModel] = {
-    model.type: limit(constrain(model))
-    for module in (
-        network,
-        endpoints,
-        identity,
-        secrets,
-        storage,
-        databases,
-        telemetry,
-        monitoring,
-        billing,
-        cluster,
-        nodes,
-        training,
-    )
-    for model in module.MODELS
+    model.type: limit(constrain(model)) for module in MODULES for model in module.MODELS
 }
 # The current ones among the values at
 # https://www.pulumi.com/registry/packages/azure-native/installation-configuration/
