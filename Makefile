@@ -67,6 +67,9 @@ rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
 rehearse-reset: $(READY) ## Discard the rehearsal of STACK: its simulated resources and its state
 	@exec $(PYTHON) -m rehearsal reset $(QUOTED_STACK)
 
+rehearse-move: $(READY) ## Let ACTOR=<autoscaler|growth|failover|patch|rotation|end-of-support|person> move the rehearsed STACK
+	@exec $(PYTHON) -m rehearsal move $(QUOTED_STACK) --port $(PORT) $(call OPTION,ACTOR,--actor) $(SCENE)
+
 # The shell expands what make exports, so that a reference or a path is never part of the command.
 report: $(READY) ## Report on STACK: FORMAT=markdown or html, against BASE=<git reference> if given, into OUT=<file>
 	@$(PYTHON) -m reporting "$(STACK)" $(foreach name,$(REPORT_ARGUMENTS),$(if $(findstring command,$(origin $(name))),--$(shell echo $(name) | tr A-Z a-z) "$$$(name)"))

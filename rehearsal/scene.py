@@ -53,8 +53,8 @@ class Scene:
             name: value for name in ("today", "caller", "account", "sold_out") if (value := vars(arguments).get(name))
         }
         scene = cls(**given)
-        _require_one_of("CALLER", scene.caller, CALLERS)
-        _require_one_of("ACCOUNT", scene.account, ACCOUNTS)
+        require_one_of("CALLER", scene.caller, CALLERS)
+        require_one_of("ACCOUNT", scene.account, ACCOUNTS)
         scene.get_day()
         scene.list_shortages()
         return scene
@@ -88,7 +88,8 @@ class Scene:
                     f"SOLD_OUT='{self.sold_out}' names {each.place}, and the stack is in {location}: name that region, "
                     f"or a zone of it, as {_EXAMPLES[each.size.startswith('Standard_')]}."
                 )
-        return Circumstances(self.get_day(), caller, account, registered, shortages)
+        admins = _look_up(project, config, project.callers.get("admins", ""))
+        return Circumstances(self.get_day(), caller, account, registered, shortages, tuple(admins))
 
     def _find_caller(self, project: Project, config: Mapping[str, Any]) -> Caller:
         listed = {what: _look_up(project, config, path) for what, path in project.callers.items()}
@@ -122,7 +123,8 @@ def _is_in(place: str, location: str) -> bool:
     return bool(re.fullmatch(rf"{re.escape(location)}([a-z]|-\d)?", place))
 
 
-def _require_one_of(name: str, value: str, allowed: Collection[str]) -> None:
+def require_one_of(name: str, value: str, allowed: Collection[str]) -> None:
+    """Raise UserError where the value of an option is none of those that it takes."""
     if value not in allowed:
         (similar, *_) = [*difflib.get_close_matches(value, allowed, n=1), ""]
         hint = f"Did you mean {similar}? " if similar else ""

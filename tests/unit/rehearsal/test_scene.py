@@ -90,6 +90,13 @@ def test_inside_is_where_the_settings_let_people_in() -> None:
     assert find_caller("inside").address == ""
 
 
+def test_what_the_settings_give_access_exists_whoever_deploys() -> None:
+    project = Project(Path("/shop"), "shop", Path("/shop/stacks"), callers=CALLERS)
+    circumstances = Scene().resolve(project, {"shop:door": {"keys": ["arn:aws:iam::111122223333:role/admins"]}})
+    assert circumstances.principals == ("arn:aws:iam::111122223333:role/admins",)
+    assert list(circumstances.caller.principals) == []
+
+
 def test_outside_is_in_no_setting() -> None:
     caller = find_caller("outside", front=["203.0.113.0/24"], keys=["somebody"])
     assert (caller.person, caller.address, list(caller.principals)) == (Person.DEPLOYER, "198.51.100.7", [])

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import pytest
 
-from rehearsal.simulator.aws.cloud import ACCOUNT
+from rehearsal.simulator.aws.cloud import ACCOUNT, CLOUD
+from rehearsal.simulator.core.circumstances import Circumstances
 from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.values import Values
 from tests.support.aws_account import (
+    ACCESS_ENTRY,
     AUTOSCALING,
     CLUSTER,
     DOMAIN,
@@ -148,3 +151,13 @@ def test_an_updated_launch_template_has_a_new_version(account: Account) -> None:
     changed = Values({"name": "nodes", "description": "now with a description"})
     account.simulation.update("urn::resource-1", TEMPLATE, id_, changed, Values(), preview=False)
     assert account.get_outputs(TEMPLATE, id_)["latestVersion"] == 2
+
+
+def test_an_administrator_that_the_settings_name_exists_beside_the_stack(account: Account, eks: EksCluster) -> None:
+    role = f"arn:aws:iam::{ACCOUNT}:role/ml-admins"
+    inputs = {"clusterName": "acme", "principalArn": role}
+    with pytest.raises(CloudError, match="role/ml-admins cannot be found"):
+        account.create(ACCESS_ENTRY, **inputs)
+    account.simulation = Simulation(CLOUD, account.state, circumstances=Circumstances(principals=[role]))
+    account.simulation.configure({"region": "eu-west-1"})
+    account.create(ACCESS_ENTRY, **inputs)
