@@ -98,7 +98,7 @@ def read_table(module: ModuleType, name: str, about: str) -> Mapping[str, list[S
     if not isinstance(table, ast.Dict):
         raise TypeError(f"{module.__name__}.{name} is no mapping that is written out")
     return {
-        _evaluate(module, key): [_describe(source, item, about) for item in _split(source, value)]
+        _evaluate(module, key): [_describe(source, item, about) for item in _split(value)]
         for key, value in zip(table.keys, table.values, strict=True)
         if key is not None
     }
@@ -115,7 +115,7 @@ def _read_model(source: _Source, call: ast.Call) -> Iterator[SourcedRule]:
     for keyword in call.keywords:
         if keyword.arg in _PARTS:
             is_whole = keyword.arg in ("replace_on_changes", "tombstone")
-            items = [keyword.value] if is_whole else _split(source, keyword.value)
+            items = [keyword.value] if is_whole else _split(keyword.value)
             yield from (_describe(source, item, _PARTS[keyword.arg], keyword.arg) for item in items)
     helper = source.definitions.get(call.func.id) if isinstance(call.func, ast.Name) else None
     for inner in ast.walk(helper) if isinstance(helper, ast.FunctionDef) else ():
@@ -142,6 +142,8 @@ def _name(node: ast.AST) -> str:
         names = [_name(each) for each in node.args if isinstance(each, ast.Name)]
         inner = [_name(each) for each in node.args if isinstance(each, ast.Call)]
         function = _name(node.func)
+        if function == "refuse when" or function == "refuse items when":
+            return names[0] if names else f'{function} "{_shorten(node)}"'
         if function in ("map", "unless unchanged", "of unprepared account") and (names or inner):
             return (names or inner)[0]
         return f"{function}{path}"
@@ -150,6 +152,14 @@ def _name(node: ast.AST) -> str:
     if isinstance(node, ast.Name):
         return node.id.strip("_").replace("_", " ").lower()
     return ast.unparse(node)[:60]
+
+
+def _shorten(call: ast.Call) -> str:
+    """The beginning of the message in a rule, behind its code."""
+    texts = [each.value for each in ast.walk(call) if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    message = max(texts, key=len, default="").partition(": ")
+    text = (message[2] or message[0]).replace("|", "/").replace("`", "'")
+    return f"{text[:57]}..." if len(text) > 60 else text
 
 
 def _list_all_urls(source: _Source, node: ast.AST, seen: set[tuple[str, str]], depth: int) -> Iterator[str]:
@@ -182,17 +192,13 @@ def _get_items(source: _Source, name: str) -> list[ast.expr]:
     return list(value.elts) if isinstance(value, ast.Tuple | ast.List) else []
 
 
-def _split(source: _Source, value: ast.expr) -> list[ast.expr]:
-    """The rules of a part: a tuple's items, where it is one or names one."""
+def _split(value: ast.expr) -> list[ast.expr]:
+    """The rules of a part: a tuple's items. What a helper is given is in the call of the helper."""
     if isinstance(value, ast.Tuple | ast.List):
-        return [inner for item in value.elts for inner in (_split(source, item.value) if _is_written(item) else [item])]
-    if isinstance(value, ast.Name) and value.id == "UNRESTRICTED":
-        return []
-    return [value]
-
-
-def _is_written(item: ast.expr) -> bool:
-    return isinstance(item, ast.Starred) and isinstance(item.value, ast.Tuple)
+        return [inner for item in value.elts for inner in _split(item)]
+    if isinstance(value, ast.Starred):
+        return _split(value.value) if isinstance(value.value, ast.Tuple | ast.Name) else [value]
+    return [] if isinstance(value, ast.Name) and value.id in ("UNRESTRICTED", *_PARTS) else [value]
 
 
 def _evaluate(module: ModuleType, node: ast.expr) -> str:

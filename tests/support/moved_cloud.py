@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from rehearsal.movement_harm import PlannedStep
 from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import Values
 from tests.support.recording import Recorder
 
@@ -21,6 +25,17 @@ class PlanningRecorder(Recorder):
         self.refusals: list[str] = []
         self._is_planning = False
 
+    @contextmanager
+    def moving(self) -> Iterator[StateStore]:
+        """The state, which an actor may change; what was there is there again afterwards."""
+        records, standing = list(self.state.all()), dict(self._standing)
+        try:
+            yield self.state
+        finally:
+            for record in records:
+                self.state.put(record)
+            self._standing, self._is_planning = standing, False
+
     def refresh(self) -> None:
         """Read what exists, as `pulumi refresh` does."""
         for urn, (id_, inputs, outputs) in list(self._standing.items()):
@@ -28,6 +43,8 @@ class PlanningRecorder(Recorder):
             found = self.simulations[type_.split(":", 1)[0]].read(type_, id_, inputs, outputs)
             if found is not None:
                 self._standing[urn] = id_, *found
+        self.steps.clear()
+        self.refusals.clear()
         self._is_planning = True
 
     def _apply(self, urn: str, type_: str, values: Values) -> tuple[str, Values]:

@@ -29,6 +29,7 @@ _AUTOSCALING_ROLE = (
 )
 
 
+# Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_NodegroupScalingConfig.html
 def _check_scaling_bounds(request: ResourceRequest) -> str | None:
     low, high = request.get("scalingConfig.minSize", UNKNOWN), request.get("scalingConfig.maxSize", UNKNOWN)
     desired = request.get("scalingConfig.desiredSize", UNKNOWN)
@@ -111,6 +112,7 @@ def _list_addons(request: ResourceRequest) -> Iterator[Resource]:
     )
 
 
+# Source: https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html
 def _check_disk_keys(request: ResourceRequest) -> str | None:
     """Disks can be decrypted: EC2 Auto Scaling uses its service-linked role, which the key's policy must allow."""
     template = request.state.find(str(request.get("launchTemplate.id")))
@@ -144,6 +146,7 @@ def _require_drainable_nodes(request: ResourceRequest) -> str | None:
     )
 
 
+# Source: https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html
 def _check_node_role_trust(request: ResourceRequest) -> str | None:
     role = request.state.find(str(request.get("nodeRoleArn")))
     if role is None or is_trusted_by(role, "ec2.amazonaws.com"):
@@ -256,12 +259,14 @@ MODELS = (
         replace_on_changes=("name",),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplate.html
             matches(
                 "name",
                 r"[A-Za-z0-9().\-/_]{3,128}",
                 "InvalidLaunchTemplateName.MalformedException: A launch template name must be between 3 and 128 "
                 "characters, and may contain letters, numbers, and the following characters: - ( ) . / _.",
             ),
+            # Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceMetadataOptionsRequest.html
             in_range(
                 "metadataOptions.httpPutResponseHopLimit",
                 1,

@@ -8,8 +8,9 @@ controllers in the cluster, whose objects no foundation has.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -30,7 +31,9 @@ _IDLE = {("aws", "growth"), ("aws", "end-of-support"), ("azure", "end-of-support
 _REFUSED = {("azure", "growth"): "storage size cannot be reduced"}
 
 
+@cache
 def deploy(cloud: str) -> tuple[PlanningRecorder, Any]:
+    """A foundation that stands, and its program."""
     context = stack_context(cloud, "prod")
     program = partial(_FOUNDATIONS[cloud].create_foundation, context)
     recorder = PlanningRecorder()
@@ -44,10 +47,11 @@ def deploy(cloud: str) -> tuple[PlanningRecorder, Any]:
 )
 def test_after_a_move_the_next_deployment_harms_nothing(cloud: str, actor: str) -> None:
     recorder, program = deploy(cloud)
-    lines = move_clouds(recorder.state, actor, CHECKED)
-    assert bool(lines) is ((cloud, actor) not in _IDLE)
-    recorder.refresh()
-    record_program(program, f"{cloud}-prod", recorder)
+    with recorder.moving() as state:
+        lines = move_clouds(state, actor, CHECKED)
+        assert bool(lines) is ((cloud, actor) not in _IDLE)
+        recorder.refresh()
+        record_program(program, f"{cloud}-prod", recorder)
     expected = _REFUSED.get((cloud, actor), "")
     assert re.search(expected, "; ".join(recorder.refusals)) if expected else recorder.refusals == []
     if not expected:
@@ -56,9 +60,10 @@ def test_after_a_move_the_next_deployment_harms_nothing(cloud: str, actor: str) 
 
 def test_what_moved_is_said() -> None:
     recorder, _ = deploy("aws")
-    lines = move_clouds(recorder.state, "autoscaler", CHECKED)
+    with recorder.moving() as state:
+        lines = move_clouds(state, "autoscaler", CHECKED)
+        assert move_clouds(state, "autoscaler", CHECKED) == [], "nothing more to scale"
     assert any(re.search(r"\(NodeGroup\): scalingConfig\.desiredSize from \d to \d", line) for line in lines)
-    assert move_clouds(recorder.state, "autoscaler", CHECKED) == [], "nothing more to scale"
 
 
 @pytest.mark.parametrize(
@@ -67,9 +72,10 @@ def test_what_moved_is_said() -> None:
 )
 def test_a_cluster_past_its_support_is_upgraded(cloud: str, today: date, path: str) -> None:
     recorder, _ = deploy(cloud)
-    (cluster,) = [each for each in recorder.state.all() if each.type.endswith((":Cluster", ":ManagedCluster"))]
-    recorder.state.put(type(cluster)(**{**vars(cluster), "inputs": {**cluster.inputs, path: "1.34"}}))
-    lines = move_clouds(recorder.state, "end-of-support", today)
+    with recorder.moving() as state:
+        (cluster,) = [each for each in state.all() if each.type.endswith((":Cluster", ":ManagedCluster"))]
+        state.put(replace(cluster, inputs={**cluster.inputs, path: "1.34"}))
+        lines = move_clouds(state, "end-of-support", today)
     assert len(lines) == 1
     assert re.search(rf"{path} from .* to 1\.3[5-7]$", lines[0])
 

@@ -153,7 +153,8 @@ def test_an_updated_launch_template_has_a_new_version(account: Account) -> None:
     assert account.get_outputs(TEMPLATE, id_)["latestVersion"] == 2
 
 
-def test_an_administrator_that_the_settings_name_exists_beside_the_stack(account: Account, eks: EksCluster) -> None:
+@pytest.mark.usefixtures("eks")
+def test_an_administrator_that_the_settings_name_exists_beside_the_stack(account: Account) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/ml-admins"
     inputs = {"clusterName": "acme", "principalArn": role}
     with pytest.raises(CloudError, match="role/ml-admins cannot be found"):
