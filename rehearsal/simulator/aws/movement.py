@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from kernel.support_calendars import EKS
 from rehearsal.simulator.aws.cluster import CLUSTER, NODE_GROUP
 from rehearsal.simulator.aws.network import VPC
-from rehearsal.simulator.core.movement import Actor, Move, find_next_supported, is_past_extended_support
+from rehearsal.simulator.core.calendar import find_end
+from rehearsal.simulator.core.movement import Actor, Move, find_next_supported
 from rehearsal.simulator.core.resource_model import StateReader
 from rehearsal.simulator.core.transitions import parse_version
 
@@ -59,14 +60,15 @@ def _patch(state: StateReader, _today: date) -> Iterator[Move]:
 
 
 def _end_support(state: StateReader, today: date) -> Iterator[Move]:
-    """EKS upgrades the control plane of a version whose extended support has ended.
+    """EKS upgrades the control plane of a version whose extended support has ended to the oldest that still has it.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html#version-deprecation
     """
     for cluster in state.all(CLUSTER):
         version = str(cluster.inputs.get("version", ""))
-        is_over = is_past_extended_support(EKS, version, today)
-        if later := find_next_supported(EKS, version, today, is_over=is_over):
+        end, begun = find_end(EKS, version), today - (EKS.extended or timedelta())
+        later = find_next_supported(EKS, version, begun) if end and end < begun else None
+        if later:
             yield Move(cluster, "version", later)
 
 

@@ -87,7 +87,8 @@ def _end_support(state: StateReader, today: date) -> Iterator[Move]:
     for cluster in state.all(_CLUSTER):
         version = str(cluster.inputs.get("kubernetesVersion", ""))
         behind = parse_version(oldest)[1] - parse_version(version)[1] if oldest and parse_version(version) else 0
-        if later := find_next_supported(AKS, version, today, is_over=behind >= 2):
+        later = find_next_supported(AKS, version, today) if behind >= 2 else None
+        if later:
             yield Move(cluster, "kubernetesVersion", later)
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from kernel.paths import Path, format_path, look_up, parse_path
 from kernel.support_calendars import SupportCalendar
-from rehearsal.simulator.core.calendar import find_end
 from rehearsal.simulator.core.resource_model import Resource, StateReader
 from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.transitions import compare_versions
@@ -56,18 +55,10 @@ def each_item(record: Resource, path: str) -> Iterator[tuple[str, Mapping[str, A
         yield format_path((*parse_path(path), index)), item
 
 
-def find_next_supported(calendar: SupportCalendar, version: str, today: date, *, is_over: bool) -> str | None:
-    """The oldest version above one whose support `is_over` that is supported on a day; None where there is none."""
-    if not is_over:
-        return None
-    supported = (each for each, end in calendar.ends.items() if end >= today and compare_versions(version, each) > 0)
+def find_next_supported(calendar: SupportCalendar, version: str, day: date) -> str | None:
+    """The oldest version above another one that has standard support on a day; None where there is none."""
+    supported = (each for each, end in calendar.ends.items() if end >= day and compare_versions(version, each) > 0)
     return next(supported, None)
-
-
-def is_past_extended_support(calendar: SupportCalendar, version: str, today: date) -> bool:
-    """Whether neither standard nor extended support of a version lasts until a day."""
-    end = find_end(calendar, version)
-    return end is not None and calendar.extended is not None and end + calendar.extended < today
 
 
 def _is_declared(inputs: Mapping[str, Any], path: Path) -> bool:

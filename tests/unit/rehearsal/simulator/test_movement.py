@@ -68,7 +68,7 @@ def test_what_moved_is_said() -> None:
 
 @pytest.mark.parametrize(
     ("cloud", "today", "path"),
-    [("aws", date(2028, 9, 1), "version"), ("azure", date(2027, 7, 15), "kubernetesVersion")],
+    [("aws", date(2028, 3, 1), "version"), ("azure", date(2027, 7, 15), "kubernetesVersion")],
 )
 def test_a_cluster_past_its_support_is_upgraded(cloud: str, today: date, path: str) -> None:
     recorder, _ = deploy(cloud)
