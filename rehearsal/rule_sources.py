@@ -94,7 +94,7 @@ def read_rules(module: ModuleType) -> Mapping[str, list[SourcedRule]]:
 def read_table(module: ModuleType, name: str, about: str) -> Mapping[str, list[SourcedRule]]:
     """The rules in a mapping of rules by resource type."""
     source = _read(module)
-    table = source.definitions[name].value
+    table = _get_value(source, name)
     if not isinstance(table, ast.Dict):
         raise TypeError(f"{module.__name__}.{name} is no mapping that is written out")
     return {
@@ -188,8 +188,14 @@ def _list_references(source: _Source, node: ast.AST) -> Iterator[tuple[_Source, 
 
 
 def _get_items(source: _Source, name: str) -> list[ast.expr]:
-    value = source.definitions[name].value
+    value = _get_value(source, name)
     return list(value.elts) if isinstance(value, ast.Tuple | ast.List) else []
+
+
+def _get_value(source: _Source, name: str) -> ast.expr | None:
+    """What a constant is set to; None for a function."""
+    definition = source.definitions[name]
+    return None if isinstance(definition, ast.FunctionDef) else definition.value
 
 
 def _split(value: ast.expr) -> list[ast.expr]:
