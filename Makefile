@@ -56,7 +56,7 @@ new-stack: $(READY) ## Write the settings of a new stack, which a terminal is as
 	@exec $(PYTHON) -m deploy.new_stack $(foreach name,$(NEW_STACK_ARGUMENTS),$(if $(findstring command,$(origin $(name))),$(name)=$(call quote,$(value $(name)))))
 
 # Circumstances of a rehearsal. Only the day may come from the environment too, where the other names are common.
-SCENE = $(if $(TODAY),--today "$(TODAY)") $(call OPTION,CALLER,--caller) $(call OPTION,ACCOUNT,--account)
+SCENE = $(if $(TODAY),--today "$(TODAY)") $(call OPTION,CALLER,--caller) $(call OPTION,ACCOUNT,--account) $(call OPTION,SOLD_OUT,--sold-out)
 
 rehearse: $(READY) ## Bring STACK up on simulated clouds; with STRICT=1, a chart that cannot be rendered is an error
 	@exec $(PYTHON) -m rehearsal up $(QUOTED_STACK) --port $(PORT) $(if $(STRICT),--strict) $(if $(CONFIRM),--confirm "$(CONFIRM)") $(SCENE)
@@ -66,6 +66,9 @@ rehearse-destroy: $(READY) ## Destroy the rehearsed STACK
 
 rehearse-reset: $(READY) ## Discard the rehearsal of STACK: its simulated resources and its state
 	@exec $(PYTHON) -m rehearsal reset $(QUOTED_STACK)
+
+rehearse-move: $(READY) ## Let ACTOR=<autoscaler|growth|failover|patch|rotation|end-of-support|person> move the rehearsed STACK
+	@exec $(PYTHON) -m rehearsal move $(QUOTED_STACK) --port $(PORT) $(call OPTION,ACTOR,--actor) $(SCENE)
 
 # The shell expands what make exports, so that a reference or a path is never part of the command.
 report: $(READY) ## Report on STACK: FORMAT=markdown or html, against BASE=<git reference> if given, into OUT=<file>
@@ -79,6 +82,9 @@ duration: $(READY) ## Estimate how long a first deployment of STACK takes, by it
 
 prices: $(READY) ## Read the clouds' public price lists again, and write the prices that estimates use
 	@$(PYTHON) -m estimates
+
+constraints: $(READY) $(LIFECYCLE_READY) ## Read again what the clouds' descriptions of their APIs say of inputs, for the simulated clouds
+	@$(PYTHON) -m rehearsal.api_constraints
 
 lifecycle: $(READY) $(LIFECYCLE_READY) ## Train, promote, serve, roll out and roll back models on the rehearsed STACK
 	@exec $(PYTHON) -m rehearsal lifecycle $(QUOTED_STACK) --port $(PORT)

@@ -7,7 +7,6 @@ finds them: profiles and SSO, variables, web identity, containers' and instances
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,22 +15,13 @@ from typing import Any
 from deploy.findings import Finding, missing, note, ok
 from deploy.programs import Programs
 from infra.core.settings import Settings
+from kernel.service_quotas import ServiceQuota, find_instance_quota
 
 _INSTALL_URL = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
 _SIGN_IN = (
     "sign in with `aws sso login` and set AWS_PROFILE, or run where a role is provided: by OIDC in CI (AWS_ROLE_ARN "
     "and AWS_WEB_IDENTITY_TOKEN_FILE), by an instance, a container or CodeBuild"
 )
-# Quotas of on-demand instances, in vCPU, and the letters that their instance families begin with.
-# Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html#ec2-on-demand-instances-limits
-_VCPU_QUOTAS = {
-    "L-1216C47A": (
-        "Running On-Demand Standard instances",
-        frozenset({"a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"}),
-    ),
-    "L-DB2E81BA": ("Running On-Demand G and VT instances", frozenset({"g", "gr", "vt"})),
-    "L-417A185B": ("Running On-Demand P instances", frozenset({"p"})),
-}
 
 
 class _RefusedError(Exception):
@@ -111,9 +101,9 @@ def _check_nodes(cli: _Cli, settings: Settings) -> Iterator[Finding]:
                 )
             else:
                 yield note("node size", f"{size} could not be looked up: {error}")
-    least, most = Counter[str](), Counter[str]()
+    least, most = Counter[ServiceQuota](), Counter[ServiceQuota]()
     for pool in pools.values():
-        if pool.size in offered and (quota := _find_quota(pool.size)):
+        if pool.size in offered and (quota := find_instance_quota(pool.size)):
             least[quota] += pool.minimum * offered[pool.size]
             most[quota] += pool.maximum * offered[pool.size]
     for quota in least:
@@ -125,14 +115,8 @@ def _find_vcpus(cli: _Cli, size: str) -> int:
     return int(described["InstanceTypes"][0]["VCpuInfo"]["DefaultVCpus"])
 
 
-def _find_quota(size: str) -> str:
-    """Code of the quota that an instance size counts towards; empty for the rare ones."""
-    family = re.match("[a-z]+", size)
-    return next((code for code, (_, families) in _VCPU_QUOTAS.items() if family and family.group() in families), "")
-
-
-def _check_quota(cli: _Cli, code: str, least: int, most: int) -> Finding:
-    name = _VCPU_QUOTAS[code][0]
+def _check_quota(cli: _Cli, quota: ServiceQuota, least: int, most: int) -> Finding:
+    name, code = quota.name, quota.code
     try:
         answer = cli.ask("service-quotas", "get-service-quota", "--service-code", "ec2", "--quota-code", code)
     except _RefusedError as error:

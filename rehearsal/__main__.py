@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from kernel.command_line import add_confirm_option
-from rehearsal import commands, estimation, stack_rehearsal
+from rehearsal import commands, estimation, movement, stack_rehearsal
 from rehearsal.console import UserError, info
 from rehearsal.interrupts import interrupt_on_termination
 from rehearsal.machine_faults import describe_os_error
@@ -25,6 +25,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "stop": commands.stop,
     "lifecycle": commands.lifecycle,
     "scenario": commands.scenario,
+    "move": movement.move,
     "cost": estimation.print_cost,
     "duration": estimation.print_duration,
     "resources": estimation.print_resources,
@@ -44,6 +45,8 @@ def main() -> int:
     parser.add_argument("--account", default="", help=f"what the account has seen before: {', '.join(ACCOUNTS)}")
     parser.add_argument("--name", default="", help="of a `scenario`")
     parser.add_argument("--purpose", default="", help="a rehearsal beside the usual one, for `up` and `destroy`")
+    parser.add_argument("--sold-out", default="", help="machines that are out of stock, as eu-west-1a/m6i.xlarge")
+    parser.add_argument("--actor", default="", help="what `move` lets move, such as an autoscaler")
     add_confirm_option(parser)
     arguments = parser.parse_args()
     os.umask(os.umask(0) & ~0o700)  # a umask that takes a user's own rights makes files that nobody can use

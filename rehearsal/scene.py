@@ -1,9 +1,10 @@
-"""The options of a rehearsal that say in which circumstances it takes place: TODAY, CALLER, ACCOUNT."""
+"""The options of a rehearsal that say in which circumstances it takes place: TODAY, CALLER, ACCOUNT, SOLD_OUT."""
 
 from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 from argparse import Namespace
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -12,13 +13,22 @@ from typing import Any
 
 from rehearsal.console import UserError
 from rehearsal.project import Project
-from rehearsal.simulator.core.circumstances import Account, Caller, Circumstances, Person
+from rehearsal.simulator.core.circumstances import (
+    REGISTERED_BY_DEFAULT,
+    Account,
+    Caller,
+    Circumstances,
+    Person,
+    Shortage,
+)
 
 INSIDE, OUTSIDE = "inside", "outside"
 CALLERS = (INSIDE, OUTSIDE, Person.PIPELINE.value, Person.COLLEAGUE.value)
 ACCOUNTS = tuple(account.value for account in Account)
 # An address of the internet that no stack should list: documentation only (RFC 5737).
 _ELSEWHERE = "198.51.100.7"
+_SHORTAGE = re.compile(r"(?P<place>[a-z][a-z0-9-]+)/(?P<size>Standard_\w+(-\w+)?|(db\.)?[a-z0-9-]+\.[a-z0-9-]+)")
+_EXAMPLES = {False: "eu-west-1a/m6i.xlarge", True: "westeurope-1/Standard_D4s_v5"}
 
 
 @dataclass(frozen=True)
@@ -27,21 +37,26 @@ class Scene:
     today    ISO 8601; empty: the day on which the rehearsal takes place
     caller   `inside` and `outside`: whoever deploys first, from where the settings let people in, or from elsewhere;
              `ci` and `operator`: somebody else, from where the settings let people in
-    account  `fresh` or `used`
+    account  `fresh`, `unprepared` or `used`
+    sold_out sizes of machines that are out of stock, by region or zone: `eu-west-1a/m6i.xlarge,eu-west-1/db.m6g.large`
     """
 
     today: str = ""
     caller: str = INSIDE
     account: str = Account.FRESH.value
+    sold_out: str = ""
 
     @classmethod
     def parse(cls, arguments: Namespace) -> Scene:
         """The scene of a command's options, where an empty one is not given. Raises UserError."""
-        given = {name: value for name in ("today", "caller", "account") if (value := vars(arguments).get(name))}
+        given = {
+            name: value for name in ("today", "caller", "account", "sold_out") if (value := vars(arguments).get(name))
+        }
         scene = cls(**given)
-        _require_one_of("CALLER", scene.caller, CALLERS)
-        _require_one_of("ACCOUNT", scene.account, ACCOUNTS)
+        require_one_of("CALLER", scene.caller, CALLERS)
+        require_one_of("ACCOUNT", scene.account, ACCOUNTS)
         scene.get_day()
+        scene.list_shortages()
         return scene
 
     def get_day(self) -> date:
@@ -51,16 +66,30 @@ class Scene:
         except ValueError as error:
             raise UserError(f"TODAY='{self.today}' is no day: {error}. Write it as 2027-06-01.") from None
 
+    def list_shortages(self) -> list[Shortage]:
+        """Raises UserError where what is sold out is none."""
+        return [_read_shortage(text.strip()) for text in self.sold_out.split(",") if self.sold_out]
+
     def describe(self) -> str:
         """What is unusual about it, for people; empty where nothing is."""
-        unusual = {"TODAY": self.today, "CALLER": self.caller, "ACCOUNT": self.account}
-        usual = {"TODAY": "", "CALLER": INSIDE, "ACCOUNT": Account.FRESH.value}
+        unusual = {"TODAY": self.today, "CALLER": self.caller, "ACCOUNT": self.account, "SOLD_OUT": self.sold_out}
+        usual = {"TODAY": "", "CALLER": INSIDE, "ACCOUNT": Account.FRESH.value, "SOLD_OUT": ""}
         return ", ".join(f"{name}={value}" for name, value in unusual.items() if value != usual[name])
 
     def resolve(self, project: Project, config: Mapping[str, Any]) -> Circumstances:
-        """The circumstances for a stack with these settings."""
-        caller, registered = self._find_caller(project, config), project.registered_providers()
-        return Circumstances(self.get_day(), caller, Account(self.account), registered)
+        """The circumstances for a stack with these settings. Raises UserError where they cannot be those of it."""
+        caller, account = self._find_caller(project, config), Account(self.account)
+        registered = REGISTERED_BY_DEFAULT if account is Account.UNPREPARED else project.registered_providers()
+        shortages = self.list_shortages()
+        location = config.get(f"{project.name}:location")
+        for each in shortages:
+            if isinstance(location, str) and not _is_in(each.place, location):
+                raise UserError(
+                    f"SOLD_OUT='{self.sold_out}' names {each.place}, and the stack is in {location}: name that region, "
+                    f"or a zone of it, as {_EXAMPLES[each.size.startswith('Standard_')]}."
+                )
+        admins = _look_up(project, config, project.callers.get("admins", ""))
+        return Circumstances(self.get_day(), caller, account, registered, shortages, tuple(admins))
 
     def _find_caller(self, project: Project, config: Mapping[str, Any]) -> Caller:
         listed = {what: _look_up(project, config, path) for what, path in project.callers.items()}
@@ -79,7 +108,23 @@ def _look_up(project: Project, config: Mapping[str, Any], path: str) -> list[str
     return [str(value) for value in values] if isinstance(values, list) else []
 
 
-def _require_one_of(name: str, value: str, allowed: Collection[str]) -> None:
+def _read_shortage(text: str) -> Shortage:
+    match = _SHORTAGE.fullmatch(text)
+    if match is None:
+        raise UserError(
+            f"SOLD_OUT='{text}' is no size of machines in a region or zone. Write it as {_EXAMPLES[False]} or "
+            f"{_EXAMPLES[True]}, several of them separated by commas."
+        )
+    return Shortage(match["place"], match["size"])
+
+
+def _is_in(place: str, location: str) -> bool:
+    """Whether a place is a region, or one of its zones: `eu-west-1a` on AWS, `westeurope-1` on Azure."""
+    return bool(re.fullmatch(rf"{re.escape(location)}([a-z]|-\d)?", place))
+
+
+def require_one_of(name: str, value: str, allowed: Collection[str]) -> None:
+    """Raise UserError where the value of an option is none of those that it takes."""
     if value not in allowed:
         (similar, *_) = [*difflib.get_close_matches(value, allowed, n=1), ""]
         hint = f"Did you mean {similar}? " if similar else ""

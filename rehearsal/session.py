@@ -143,7 +143,7 @@ class Rehearsal:
             # Without charts there are no controllers and no custom kinds, for which an update would wait in vain.
             engine, reason = preparation.engine(), preparation.control_plane() or charts.explain_none_available()
             controllers = preparation.controllers()
-            state = stack.enter_context(self._open_state())
+            state = stack.enter_context(self.open_state())
             simulated = nullcontext() if reason else self._run_cluster(state, controllers)
             simulated_cluster = stack.enter_context(simulated)
             provider, drain = (
@@ -164,7 +164,7 @@ class Rehearsal:
         values of releases are checked.
         """
         with (
-            self._open_state() as state,
+            self.open_state() as state,
             serve_clouds(
                 state,
                 port,
@@ -273,7 +273,7 @@ class Rehearsal:
         return prepare_shell(program, environment, script, folder, self.project.root, os.environ)
 
     @contextmanager
-    def _open_state(self) -> Iterator[StateStore]:
+    def open_state(self) -> Iterator[StateStore]:
         """The simulated clouds' state, for this process alone."""
         try:
             with self.files.locked(), closing(StateStore(self.files.state)) as state:

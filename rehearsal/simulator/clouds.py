@@ -10,11 +10,14 @@ from kernel.support_calendars import AKS, AZURE_POSTGRESQL, EKS, RDS_POSTGRESQL
 from rehearsal.simulator import offline_kubernetes, random_provider, time_provider
 from rehearsal.simulator.aws import access as aws_access
 from rehearsal.simulator.aws import cloud as aws
+from rehearsal.simulator.aws import movement as aws_movement
 from rehearsal.simulator.azure import access as azure_access
 from rehearsal.simulator.azure import cloud as azure
+from rehearsal.simulator.azure import movement as azure_movement
 from rehearsal.simulator.core.access import Door
 from rehearsal.simulator.core.canaries import Canaries
 from rehearsal.simulator.core.circumstances import USUAL, Caller, Circumstances
+from rehearsal.simulator.core.movement import apply_moves
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 from rehearsal.simulator.core.resource_model import ResourceRequest, StateReader
 from rehearsal.simulator.core.simulation import Simulation
@@ -65,6 +68,17 @@ def find_cluster_refusal(state: StateReader, caller: Caller) -> str:
     """Why the caller does not get to the stack's cluster; empty where it does, or there is none."""
     doors = describe_doors(state, caller)
     return next((door.refusal for door in doors if door.service == "Kubernetes API" and door.refusal), "")
+
+
+def list_actors() -> list[str]:
+    """The names of what moves in one cloud or the other."""
+    return sorted({*aws_movement.ACTORS, *azure_movement.ACTORS})
+
+
+def move_clouds(state: StateStore, actor: str, today: date) -> list[str]:
+    """Have an actor change what exists; returns a line for each change."""
+    acting = (actors[actor] for actors in (aws_movement.ACTORS, azure_movement.ACTORS) if actor in actors)
+    return [line for act in acting for line in apply_moves(state, list(act(state, today)))]
 
 
 def create_simulations(

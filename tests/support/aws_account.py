@@ -79,7 +79,15 @@ MONTHLY_BUDGET: dict[str, Any] = {
     "timeUnit": "MONTHLY",
     "limitAmount": "5000",
     "limitUnit": "USD",
-    "notifications": [{"subscriberEmailAddresses": ["ml@example.com"]}],
+    "notifications": [
+        {
+            "comparisonOperator": "GREATER_THAN",
+            "notificationType": "ACTUAL",
+            "threshold": 80,
+            "thresholdType": "PERCENTAGE",
+            "subscriberEmailAddresses": ["ml@example.com"],
+        }
+    ],
 }
 EKS = {
     "name": "acme",

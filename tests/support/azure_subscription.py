@@ -54,8 +54,8 @@ VALID_INPUTS: Mapping[str, dict[str, Any]] = {
     "network:NetworkSecurityGroup": in_group(
         networkSecurityGroupName="nsg",
         securityRules=[
-            {"name": "one", "priority": 100, "direction": "Inbound"},
-            {"name": "two", "priority": 110, "direction": "Inbound"},
+            {"name": name, "priority": priority, "direction": "Inbound", "access": "Allow", "protocol": "Tcp"}
+            for name, priority in (("one", 100), ("two", 110))
         ],
     ),
     "network:VirtualNetworkPeering": in_group(
@@ -118,15 +118,17 @@ VALID_INPUTS: Mapping[str, dict[str, Any]] = {
         evaluationFrequency="PT5M",
         windowSize="PT15M",
         criteria={
+            "odataType": "Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria",
             "allOf": [
                 {
+                    "criterionType": "StaticThresholdCriterion",
                     "name": "available",
                     "metricName": "Availability",
                     "timeAggregation": "Average",
                     "operator": "LessThan",
                     "threshold": 99,
                 }
-            ]
+            ],
         },
     ),
     "monitor:ScheduledQueryRule": in_group(
@@ -162,7 +164,14 @@ VALID_INPUTS: Mapping[str, dict[str, Any]] = {
         "timeGrain": "Monthly",
         "amount": 5000,
         "timePeriod": {"startDate": "2026-11-01T00:00:00Z"},
-        "notifications": {"Actual": {"enabled": True}},
+        "notifications": {
+            "Actual": {
+                "enabled": True,
+                "operator": "GreaterThan",
+                "threshold": 80,
+                "contactEmails": ["ml@example.com"],
+            }
+        },
     },
     "monitor:DataCollectionRule": in_group(
         dataCollectionRuleName="rule",

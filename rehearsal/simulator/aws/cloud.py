@@ -25,6 +25,8 @@ from rehearsal.simulator.aws import (
     telemetry,
     training,
 )
+from rehearsal.simulator.aws.api_constraints import constrain
+from rehearsal.simulator.aws.capacity import limit
 from rehearsal.simulator.aws.functions import FUNCTIONS
 from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
 from rehearsal.simulator.core.errors import CloudError
@@ -33,6 +35,7 @@ from rehearsal.simulator.core.resource_model import ResourceModel, ResourceReque
 ACCOUNT = "111122223333"  # the account number of AWS's own documentation
 _REGIONAL = (network, endpoints, secrets, storage, databases, telemetry, monitoring, events, cluster, nodes, training)
 _GLOBAL = (identity, billing)
+MODULES = (*_REGIONAL, *_GLOBAL)
 
 
 def _add_region(model: ResourceModel) -> ResourceModel:
@@ -48,7 +51,7 @@ def _add_region(model: ResourceModel) -> ResourceModel:
 
 
 MODELS: Mapping[str, ResourceModel] = {
-    model.type: model
+    model.type: limit(constrain(model))
     for model in (
         *(_add_region(model) for module in _REGIONAL for model in module.MODELS),
         *(model for module in _GLOBAL for model in module.MODELS),

@@ -96,6 +96,7 @@ def _check_service_cidr(request: ResourceRequest) -> str | None:
     )
 
 
+# Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
 def _require_two_zones(request: ResourceRequest) -> str | None:
     has_two = len(get_availability_zones(request, "vpcConfig.subnetIds")) >= 2
     return None if has_two else "InvalidParameterException: Subnets specified must be in at least two different AZs"
@@ -163,6 +164,7 @@ def _require_nodes(request: ResourceRequest) -> str | None:
     )
 
 
+# Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
 def _check_pod_role_trust(request: ResourceRequest) -> str | None:
     associations = as_list(request.get("podIdentityAssociations")) if request.type == ADDON else []
     arns = [association.get("roleArn") for association in associations]

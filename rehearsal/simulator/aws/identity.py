@@ -33,6 +33,7 @@ _MANAGED_POLICIES = frozenset(
 )
 
 
+# Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 def _check_trust_policy(request: ResourceRequest) -> str | None:
     for statement in statements(request.get("assumeRolePolicy")):
         if statement.has("Resource"):
@@ -42,6 +43,7 @@ def _check_trust_policy(request: ResourceRequest) -> str | None:
     return None
 
 
+# Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 def _check_identity_policy(request: ResourceRequest) -> str | None:
     for statement in statements(request.get("policy")):
         defect = _find_defect(statement)

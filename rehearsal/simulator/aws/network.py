@@ -52,7 +52,10 @@ def get_zone_id(name: str) -> str:
 
 
 def _check_cidr_size(code: str) -> Rule:
-    """EC2 accepts blocks between /16 and /28 for VPCs and subnets."""
+    """EC2 accepts blocks between /16 and /28 for VPCs and subnets.
+
+    Source: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
+    """
 
     def rule(request: ResourceRequest) -> str | None:
         value = request.get("cidrBlock", UNKNOWN)
@@ -64,6 +67,7 @@ def _check_cidr_size(code: str) -> Rule:
     return rule
 
 
+# Source: https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
 def _check_subnet_cidr(request: ResourceRequest) -> str | None:
     block, vpc = parse_cidr(request.get("cidrBlock")), request.state.find(request.get("vpcId", ""))
     vpc_block = parse_cidr(vpc.inputs.get("cidrBlock")) if vpc else None
@@ -104,6 +108,7 @@ def _note_zone(request: ResourceRequest) -> str | None:
     return f"whether the region has the zone '{zone}'"
 
 
+# Source: https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-working-with.html
 def _require_internet_gateway(request: ResourceRequest) -> str | None:
     subnet = request.state.find(request.get("subnetId", ""))
     vpc = subnet.inputs.get("vpcId") if subnet else None
@@ -139,6 +144,7 @@ def _list_group_rules(request: ResourceRequest) -> Iterator[Any]:
         yield from rules if isinstance(rules, list) else []
 
 
+# Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
 def _check_descriptions(request: ResourceRequest) -> str | None:
     for rule in _list_group_rules(request):
         text = rule.get("description", "") if isinstance(rule, dict) else ""

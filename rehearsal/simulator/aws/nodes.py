@@ -20,6 +20,7 @@ _ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
 # What nodes without a route to the internet need endpoints for.
 # Source: https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html
 _NODE_SERVICES = ("ec2", "ecr.api", "ecr.dkr", "s3")
+_TAINT_EFFECTS = ("NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE")
 _FAILED_TO_JOIN = (
     "NodeCreationFailure: Instances failed to join the kubernetes cluster (the simulation knows the cause: {cause})"
 )
@@ -28,6 +29,7 @@ _AUTOSCALING_ROLE = (
 )
 
 
+# Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_NodegroupScalingConfig.html
 def _check_scaling_bounds(request: ResourceRequest) -> str | None:
     low, high = request.get("scalingConfig.minSize", UNKNOWN), request.get("scalingConfig.maxSize", UNKNOWN)
     desired = request.get("scalingConfig.desiredSize", UNKNOWN)
@@ -110,6 +112,7 @@ def _list_addons(request: ResourceRequest) -> Iterator[Resource]:
     )
 
 
+# Source: https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html
 def _check_disk_keys(request: ResourceRequest) -> str | None:
     """Disks can be decrypted: EC2 Auto Scaling uses its service-linked role, which the key's policy must allow."""
     template = request.state.find(str(request.get("launchTemplate.id")))
@@ -143,6 +146,7 @@ def _require_drainable_nodes(request: ResourceRequest) -> str | None:
     )
 
 
+# Source: https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html
 def _check_node_role_trust(request: ResourceRequest) -> str | None:
     role = request.state.find(str(request.get("nodeRoleArn")))
     if role is None or is_trusted_by(role, "ec2.amazonaws.com"):
@@ -227,7 +231,7 @@ MODELS = (
             one_of("capacityType", ("ON_DEMAND", "SPOT", "CAPACITY_BLOCK"), "expected capacity_type, got {value}"),
             refuse_items_when(
                 "taints",
-                lambda taint: taint.get("effect") not in (UNKNOWN, "NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE"),
+                lambda taint: taint.get("effect", UNKNOWN) not in (UNKNOWN, *_TAINT_EFFECTS),
                 "expected taint.0.effect to be one of [NO_SCHEDULE NO_EXECUTE PREFER_NO_SCHEDULE], got {value[effect]}",
             ),
             _check_scaling_bounds,
@@ -255,12 +259,14 @@ MODELS = (
         replace_on_changes=("name",),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplate.html
             matches(
                 "name",
                 r"[A-Za-z0-9().\-/_]{3,128}",
                 "InvalidLaunchTemplateName.MalformedException: A launch template name must be between 3 and 128 "
                 "characters, and may contain letters, numbers, and the following characters: - ( ) . / _.",
             ),
+            # Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceMetadataOptionsRequest.html
             in_range(
                 "metadataOptions.httpPutResponseHopLimit",
                 1,

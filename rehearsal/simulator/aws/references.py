@@ -53,7 +53,7 @@ def _find_missing_arn(request: ResourceRequest, value: str) -> str | None:
     base = re.sub(r"(:\*|/\*?)$", "", value)
     if service == "s3":
         base = base.split("/", 1)[0]
-    if is_callers_role(request.account, base):
+    if is_callers_role(request.account, base) or base in request.circumstances.principals:
         return None
     if "*" in base or request.state.find(base) is not None:
         return None

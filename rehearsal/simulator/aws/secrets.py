@@ -15,6 +15,7 @@ from rehearsal.simulator.core.transitions import get_change
 _KEY = "aws:kms/key:Key"
 
 
+# Source: https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
 def _check_key_administrator(request: ResourceRequest) -> str | None:
     policy = request.get("policy", UNKNOWN)
     root = f"arn:aws:iam::{request.account['account']}:root"
@@ -123,6 +124,7 @@ MODELS = (
                 "ValidationException: Invalid name. Must be a valid name containing alphanumeric characters, or any "
                 "of the following: -/_+=.@!",
             ),
+            # Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
             one_of(
                 "recoveryWindowInDays",
                 (0, *range(7, 31)),

@@ -66,6 +66,7 @@ def _check_policy_resources(request: ResourceRequest) -> str | None:
     return None
 
 
+# Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
 def _refuse_public_policy(request: ResourceRequest) -> str | None:
     blocks = (
         block for block in request.state.all(_ACCESS_BLOCK) if block.inputs.get("bucket") == request.get("bucket")
@@ -89,6 +90,7 @@ def _check_encryption_key(request: ResourceRequest) -> str | None:
     return None
 
 
+# Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
 def _check_image_lifecycle(request: ResourceRequest) -> str | None:
     policy = parse_json(request.get("policy"))
     rules = policy.get("rules") if isinstance(policy, Mapping) else None

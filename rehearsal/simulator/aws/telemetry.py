@@ -36,6 +36,7 @@ def _check_log_key(request: ResourceRequest) -> str | None:
     )
 
 
+# Source: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
 def _check_trail_bucket(request: ResourceRequest) -> str | None:
     bucket = request.get("s3BucketName")
     policies = (found.inputs.get("policy") for found in request.state.all(BUCKET_POLICY) if found.id == bucket)
@@ -46,6 +47,7 @@ def _check_trail_bucket(request: ResourceRequest) -> str | None:
     return f"InsufficientS3BucketPolicyException: Incorrect S3 bucket policy is detected for bucket: {bucket}"
 
 
+# Source: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
 def _check_trail_key(request: ResourceRequest) -> str | None:
     key = request.get("kmsKeyId")
     if key is None or key_allows(request, key, "Service", "cloudtrail.amazonaws.com", "kms:GenerateDataKey"):
@@ -91,6 +93,7 @@ MODELS = (
         made_on_deletion=(_LATE_LOGS,),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-trail-naming-requirements.html
             matches(
                 "name",
                 r"[.\-_/#A-Za-z0-9]{1,512}",

@@ -103,6 +103,7 @@ def _list_placeholders(path: str) -> list[str]:
     return re.findall(r"\{(\w+)\}", path)
 
 
+# Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/provider.go (validateType)
 def require_location(request: ResourceRequest) -> str | None:
     """The provider's check of a type that has a location."""
     if request.get("location"):
@@ -131,12 +132,14 @@ def _require_registration(namespace: str) -> Rule:
     return rule
 
 
+# Source: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-not-found
 def _require_group(request: ResourceRequest) -> str | None:
     if request.state.find(request.fill(_GROUP)):
         return None
     return request.fill("ResourceGroupNotFound: Resource group '{resourceGroupName}' could not be found.")
 
 
+# Source: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-parent-resource
 def _require_parent(kind: str, parent: str) -> Rule:
     def rule(request: ResourceRequest) -> str | None:
         if find_in_group(request, parent):

@@ -22,28 +22,29 @@ from rehearsal.simulator.azure import (
     telemetry,
     training,
 )
+from rehearsal.simulator.azure.api_constraints import constrain
+from rehearsal.simulator.azure.capacity import limit
 from rehearsal.simulator.core.circumstances import Person
 from rehearsal.simulator.core.cloud import Cloud, ProviderFunction
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, StateReader
 
+MODULES = (
+    network,
+    endpoints,
+    identity,
+    secrets,
+    storage,
+    databases,
+    telemetry,
+    monitoring,
+    billing,
+    cluster,
+    nodes,
+    training,
+)
 MODELS: Mapping[str, ResourceModel] = {
-    model.type: model
-    for module in (
-        network,
-        endpoints,
-        identity,
-        secrets,
-        storage,
-        databases,
-        telemetry,
-        monitoring,
-        billing,
-        cluster,
-        nodes,
-        training,
-    )
-    for model in module.MODELS
+    model.type: limit(constrain(model)) for module in MODULES for model in module.MODELS
 }
 # The current ones among the values at
 # https://www.pulumi.com/registry/packages/azure-native/installation-configuration/

@@ -281,6 +281,7 @@ MODELS = (
             ),
         ),
         rules=(
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftcontainerservice
             matches(
                 "resourceName",
                 r"[A-Za-z0-9]([\w-]{0,61}[A-Za-z0-9])?",

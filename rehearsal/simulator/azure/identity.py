@@ -118,6 +118,7 @@ MODELS = (
         stable_outputs=STABLE_OUTPUTS,
         rules=(
             require_location,
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftresources
             matches(
                 "resourceGroupName",
                 r"[\w.()-]{0,89}[\w()-]",
@@ -138,6 +139,7 @@ MODELS = (
             "tenantId": "{tenantId}",
         },
         rules=(
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftmanagedidentity
             matches(
                 "resourceName",
                 r"[A-Za-z0-9][\w-]{2,127}",

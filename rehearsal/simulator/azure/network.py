@@ -25,7 +25,10 @@ _VNET = "Microsoft.Network/virtualNetworks/{virtualNetworkName}"
 
 
 def check_name(path: str, max_length: int) -> Rule:
-    """The name at `path` follows the rule that most network resources share."""
+    """The name at `path` follows the rule that most network resources share.
+
+    Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftnetwork
+    """
     return matches(
         path,
         rf"[A-Za-z0-9]([\w.-]{{0,{max_length - 2}}}\w)?",
@@ -163,6 +166,7 @@ _REFUSE_OTHER_ZONES: Transition = refuse_change(
 )
 
 
+# Source: https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview
 def _check_priorities(request: ResourceRequest) -> str | None:
     rules = list(list_objects(request, "securityRules"))
     for rule in rules:

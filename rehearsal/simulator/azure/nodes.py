@@ -49,6 +49,7 @@ def list_pools(request: ResourceRequest) -> Iterator[Mapping[str, Any]]:
         yield from list_objects(request, "agentPoolProfiles")
 
 
+# Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftcontainerservice
 def check_pool_names(request: ResourceRequest) -> str | None:
     for pool in list_pools(request):
         name = pool.get("name", UNKNOWN)
@@ -183,6 +184,7 @@ MODELS = (
         ),
         rules=(
             require_any(["activeKey.keyUrl"], "InvalidParameter: The key is missing: set activeKey.keyUrl."),
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftcompute
             matches(
                 "diskEncryptionSetName",
                 r"[\w-]{1,80}",

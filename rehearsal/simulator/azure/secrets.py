@@ -94,6 +94,7 @@ MODELS = (
             ),
         ),
         rules=(
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
             matches(
                 "vaultName",
                 r"(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]",
@@ -127,6 +128,7 @@ MODELS = (
         transitions=UNRESTRICTED,
         rules=(
             require_any(["properties.kty"], "BadParameter: The key has no type: set properties.kty."),
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
             matches("keyName", _NAME, "BadParameter: The key name '{value}' is not 1 to 127 letters, digits or '-'."),
             one_of(
                 "properties.kty",
@@ -150,6 +152,7 @@ MODELS = (
         transitions=UNRESTRICTED,
         rules=(
             require_any(["properties.value"], "BadParameter: The secret has no value: set properties.value."),
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
             matches(
                 "secretName", _NAME, "BadParameter: The secret name '{value}' is not 1 to 127 letters, digits or '-'."
             ),

@@ -105,6 +105,7 @@ MODELS = (
         replace_on_changes=("zoneRedundancy", "encryption.status"),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftcontainerregistry
             matches(
                 "registryName",
                 r"[A-Za-z0-9]{5,50}",
@@ -159,6 +160,7 @@ MODELS = (
             ),
         ),
         rules=(
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftstorage
             matches(
                 "accountName",
                 r"[a-z0-9]{3,24}",
@@ -189,6 +191,7 @@ MODELS = (
         transitions=UNRESTRICTED,
         parent=_ACCOUNT,
         rules=(
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftstorage
             matches(
                 "containerName",
                 r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",

@@ -118,6 +118,7 @@ MODELS = (
         located=True,
         outputs={"customerId": "{uuid}", "provisioningState": "Succeeded"},
         rules=(
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftoperationalinsights
             matches(
                 "workspaceName",
                 r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",

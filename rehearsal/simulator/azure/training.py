@@ -82,6 +82,7 @@ MODELS = (
             ),
         ),
         rules=(
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftmachinelearningservices
             matches(
                 "workspaceName",
                 r"[A-Za-z0-9][\w-]{2,32}",

@@ -19,9 +19,10 @@ class Person(StrEnum):
 
 
 class Account(StrEnum):
-    """What the account has seen before: nothing, or other deployments."""
+    """What the account has seen before: nothing but the preparation that preflight demands, nothing, or deployments."""
 
     FRESH = "fresh"
+    UNPREPARED = "unprepared"
     USED = "used"
 
 
@@ -51,9 +52,23 @@ class Caller:
 
 
 @dataclass(frozen=True)
+class Shortage:
+    """A size of virtual machine that a region or a zone has no machines of, such as `eu-west-1a` and `m6i.xlarge`."""
+
+    place: str
+    size: str
+
+    def concerns(self, region: str, zone: str) -> bool:
+        """Whether machines in a zone are lacking; `zone` is empty for machines that are in none."""
+        return self.place in (region, zone)
+
+
+@dataclass(frozen=True)
 class Circumstances:
     """
     today       the day in the clouds; by default that on which their calendars were checked
+    sold_out    sizes of machines that are out of stock
+    principals  roles and groups that exist beside the stack, since its settings give them access
     registered  on Azure, the resource providers that a fresh subscription has been prepared with; None: all
     """
 
@@ -61,6 +76,22 @@ class Circumstances:
     caller: Caller = field(default_factory=Caller)
     account: Account = Account.FRESH
     registered: Collection[str] | None = None
+    sold_out: Collection[Shortage] = ()
+    principals: Collection[str] = ()
+
+    def is_sold_out(self, size: str, region: str, zone: str = "") -> bool:
+        """Whether a zone of a region has no machines of a size."""
+        return any(each.size == size and each.concerns(region, zone) for each in self.sold_out)
 
 
 USUAL = Circumstances()
+
+# On Azure, the resource providers of a subscription for which nobody has registered any. Source:
+# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-providers-and-types
+REGISTERED_BY_DEFAULT = frozenset(
+    f"Microsoft.{name}"
+    for name in (
+        "Advisor Authorization Billing ClassicSubscription Commerce Consumption CostManagement Features "
+        "MarketplaceOrdering Portal ResourceGraph ResourceHealth ResourceIntelligence Resources SerialConsole Support"
+    ).split()
+)

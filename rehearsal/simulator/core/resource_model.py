@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kernel.paths import look_up
 from kernel.values import UNKNOWN
 from rehearsal.simulator.core.circumstances import USUAL, Circumstances
+from rehearsal.simulator.core.constraints import NO_CONSTRAINTS, InputConstraints
 from rehearsal.simulator.core.naming import NO_HINTS, NamingHints
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 
@@ -158,6 +159,7 @@ class ResourceModel:
     transitions         checks of an update against what it changes, in previews too: UNKNOWN must pass. Each type says
                         them, or that it is UNRESTRICTED
     stable_outputs      outputs that a preview of an update knows; None: all that do not depend on what changes
+    constraints         what the cloud's API says of single inputs, in previews too
     rules               checks of the inputs alone, in previews too: UNKNOWN must pass
     state_rules         checks against what exists, when the resource is created or updated
     delete_rules        checks against what exists, when the resource is deleted
@@ -178,6 +180,7 @@ class ResourceModel:
     replace_on_changes: Collection[str] = ()
     transitions: Collection[Transition] = field(kw_only=True)
     stable_outputs: Collection[str] | None = None
+    constraints: InputConstraints = NO_CONSTRAINTS
     rules: Collection[Rule] = ()
     state_rules: Collection[Rule] = ()
     delete_rules: Collection[Rule] = ()

@@ -89,7 +89,9 @@ class Simulation:
         previous = ResourceRecord(type_, "", urn, 0, defaults.hide(old.plain), {}) if old and old.plain else None
         request = replace(self._request(model, urn, complete), previous=previous)
         unset = [f"missing required property '{path}'" for path in sorted(model.required) if request.get(path) is None]
-        return complete, unset + list(_apply_rules(model.rules, request))
+        problems = unset + list(_apply_rules(model.rules, request))
+        # The provider refuses before the API does: its messages are the better ones.
+        return complete, problems or model.constraints.find_problems(request.inputs, complete.secrets)
 
     def diff(self, urn: str, type_: str, id_: str, old: Values, new: Values) -> Difference:
         model = self._get_model(type_)
@@ -119,7 +121,7 @@ class Simulation:
             if self._state.get(type_, id_) is not None:
                 raise CloudError(f'a resource with the ID "{id_}" already exists: its name is taken')
             self._require_free_name(model, request, on_deletion=False)
-            self._require_acceptable(model, request)
+            self._require_acceptable(model, request, inputs.secrets)
             outputs = self._store(model, replace(request, id=id_), inputs)
             self._make(model.made_on_creation, request)
             return id_, outputs
@@ -139,7 +141,7 @@ class Simulation:
             self._require_region(request.account)
             if record is None:
                 raise CloudError(f"{id_} was not found: it has been deleted outside Pulumi (run a refresh)")
-            self._require_acceptable(model, request)
+            self._require_acceptable(model, request, inputs.secrets)
             return self._store(model, request, inputs, old_outputs)
 
     def read(self, type_: str, id_: str, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
@@ -236,8 +238,9 @@ class Simulation:
                 f"RequestError: send request failed: the endpoints of {region} do not answer (i/o timeout)"
             )
 
-    def _require_acceptable(self, model: ResourceModel, request: ResourceRequest) -> None:
+    def _require_acceptable(self, model: ResourceModel, request: ResourceRequest, secrets: Iterable[Path]) -> None:
         reasons = list(_apply_rules((*model.rules, *model.transitions, *model.state_rules), request))
+        reasons = reasons or model.constraints.find_problems(request.inputs, secrets)
         missing = (self._cloud.find_missing_reference(request, text) for text in find_strings(request.inputs))
         _require_none([*reasons, *filter(None, missing)])
 

@@ -35,7 +35,12 @@ def find_caller(name: str, **door: Any) -> Caller:
             {"caller": "insde"},
             r"CALLER='insde' is unknown\. Did you mean inside\? Use one of inside, outside, ci",
         ),
-        ({"account": "old"}, r"ACCOUNT='old' is unknown\. Use one of fresh, used\."),
+        ({"account": "old"}, r"ACCOUNT='old' is unknown\. Use one of fresh, unprepared, used\."),
+        *(
+            ({"sold_out": value}, rf"SOLD_OUT='{last}' is no size .* Write it as eu-west-1a/m6i\.xlarge or westeu")
+            for value, last in (("m6i.xlarge", "m6i.xlarge"), ("eu-west-1/", "eu-west-1/"), ("a/b", "a/b"))
+        ),
+        ({"sold_out": "eu-west-1/m6i.large,m5"}, r"SOLD_OUT='m5' is no size"),
     ],
 )
 def test_a_wrong_option_is_one_message(given: dict[str, str], message: str) -> None:
@@ -57,10 +62,39 @@ def test_what_is_unusual_is_said() -> None:
     assert (circumstances.today, circumstances.account) == (date(2027, 6, 1), Account.USED)
 
 
+def test_machines_are_out_of_stock_where_the_stack_is() -> None:
+    project, given = Project(Path("/shop"), "shop", Path("/shop")), "eu-west-1a/m6i.xlarge, eu-west-1/db.m6g.large"
+    scene = Scene.parse(Namespace(sold_out=given))
+    assert scene.describe() == f"SOLD_OUT={given}"
+    circumstances = scene.resolve(project, {"shop:location": "eu-west-1"})
+    assert circumstances.is_sold_out("m6i.xlarge", "eu-west-1", "eu-west-1a")
+    assert not circumstances.is_sold_out("m6i.xlarge", "eu-west-1", "eu-west-1b")
+    assert circumstances.is_sold_out("db.m6g.large", "eu-west-1", "eu-west-1b")
+    with pytest.raises(
+        UserError, match=r"names eu-west-1a, and the stack is in eu-west-2: name that region, or a zone"
+    ):
+        scene.resolve(project, {"shop:location": "eu-west-2"})
+
+
+def test_an_unprepared_subscription_has_few_resource_providers() -> None:
+    scene = Scene.parse(Namespace(account="unprepared"))
+    registered = scene.resolve(Project(Path("/shop"), "shop", Path("/shop")), {}).registered
+    assert registered is not None
+    assert "Microsoft.Resources" in registered
+    assert "Microsoft.ContainerService" not in registered
+
+
 def test_inside_is_where_the_settings_let_people_in() -> None:
     assert find_caller("inside", front=["203.0.113.0/24"]).address == "203.0.113.1"
     assert find_caller("inside", front=["203.0.113.0/24"], back=["10.90.0.0/16"]).address == "10.90.0.1"
     assert find_caller("inside").address == ""
+
+
+def test_what_the_settings_give_access_exists_whoever_deploys() -> None:
+    project = Project(Path("/shop"), "shop", Path("/shop/stacks"), callers=CALLERS)
+    circumstances = Scene().resolve(project, {"shop:door": {"keys": ["arn:aws:iam::111122223333:role/admins"]}})
+    assert circumstances.principals == ("arn:aws:iam::111122223333:role/admins",)
+    assert list(circumstances.caller.principals) == []
 
 
 def test_outside_is_in_no_setting() -> None:

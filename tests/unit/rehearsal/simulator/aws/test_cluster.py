@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import pytest
 
-from rehearsal.simulator.aws.cloud import ACCOUNT
+from rehearsal.simulator.aws.cloud import ACCOUNT, CLOUD
+from rehearsal.simulator.core.circumstances import Circumstances
 from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.values import Values
 from tests.support.aws_account import (
+    ACCESS_ENTRY,
     AUTOSCALING,
     CLUSTER,
     DOMAIN,
@@ -69,10 +72,10 @@ def test_nodes_need_a_disk_key_that_auto_scaling_may_use(account: Account, eks: 
         disk = {"deviceName": "/dev/xvda", "ebs": {"kmsKeyId": key}}
         template = account.create(TEMPLATE, name=f"nodes-{is_allowed}", blockDeviceMappings=[disk])
         if is_allowed:
-            eks.create_node_group(role, launchTemplate={"id": template})
+            eks.create_node_group(role, launchTemplate={"id": template, "version": "1"})
         else:
             with pytest.raises(CloudError, match=r"Client\.InternalError: Client error on launch"):
-                eks.create_node_group(role, launchTemplate={"id": template})
+                eks.create_node_group(role, launchTemplate={"id": template, "version": "1"})
 
 
 def test_a_pod_identity_needs_a_role_that_trusts_eks_and_exists_once(account: Account, eks: EksCluster) -> None:
@@ -148,3 +151,14 @@ def test_an_updated_launch_template_has_a_new_version(account: Account) -> None:
     changed = Values({"name": "nodes", "description": "now with a description"})
     account.simulation.update("urn::resource-1", TEMPLATE, id_, changed, Values(), preview=False)
     assert account.get_outputs(TEMPLATE, id_)["latestVersion"] == 2
+
+
+@pytest.mark.usefixtures("eks")
+def test_an_administrator_that_the_settings_name_exists_beside_the_stack(account: Account) -> None:
+    role = f"arn:aws:iam::{ACCOUNT}:role/ml-admins"
+    inputs = {"clusterName": "acme", "principalArn": role}
+    with pytest.raises(CloudError, match="role/ml-admins cannot be found"):
+        account.create(ACCESS_ENTRY, **inputs)
+    account.simulation = Simulation(CLOUD, account.state, circumstances=Circumstances(principals=[role]))
+    account.simulation.configure({"region": "eu-west-1"})
+    account.create(ACCESS_ENTRY, **inputs)

@@ -76,8 +76,10 @@ class Rule:
     message: str
 
 
+EXPIRY = {"rulePriority": 1, "description": "Keep few", "selection": {"countType": "imageCountMoreThan"}, "action": {}}
 S3 = {"vpcId": UNKNOWN, "serviceName": "com.amazonaws.eu-west-1.s3", "vpcEndpointType": "Gateway"}
-OPEN = {"vpcId": UNKNOWN, "name": "db", "description": "Database", "ingress": [{"cidrBlocks": ["10.0.0.0/8"]}]}
+POSTGRES_PORT = {"protocol": "tcp", "fromPort": 5432, "toPort": 5432, "cidrBlocks": ["10.0.0.0/8"]}
+OPEN = {"vpcId": UNKNOWN, "name": "db", "description": "Database", "ingress": [POSTGRES_PORT]}
 FLOWS = {"vpcId": UNKNOWN, "trafficType": "ALL", "iamRoleArn": UNKNOWN, "maxAggregationInterval": 600}
 
 RULES = [
@@ -182,7 +184,7 @@ RULES = [
     ),
     Rule(
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
-        {"bucket": "b", "rules": [{"expiration": {"days": 1}}]},
+        {"bucket": "b", "rules": [{"id": "old", "status": "Enabled", "expiration": {"days": 1}}]},
         {"rules": [{"expiration": {"days": 0}}]},
         "must be a positive integer",
     ),
@@ -190,7 +192,7 @@ RULES = [
     Rule(ECR, {"name": "acme"}, {"imageTagMutability": "FIXED"}, "image_tag_mutability"),
     Rule(
         "aws:ecr/lifecyclePolicy:LifecyclePolicy",
-        {"repository": "a", "policy": json.dumps({"rules": [{"rulePriority": 1, "selection": {}, "action": {}}]})},
+        {"repository": "acme", "policy": json.dumps({"rules": [EXPIRY]})},
         {"policy": json.dumps({"rules": [{"rulePriority": 1}]})},
         "Lifecycle policy validation failure",
     ),

@@ -37,7 +37,9 @@ LINK = in_group(
     location="global",
     virtualNetwork={"id": VNET},
 )
-UNPROTECTED_VAULT = in_group(vaultName="kv-two", properties={"tenantId": "t", "sku": {"name": "standard"}})
+UNPROTECTED_VAULT = in_group(
+    vaultName="kv-two", properties={"tenantId": "t", "sku": {"family": "A", "name": "standard"}}
+)
 ROLE = VALID_INPUTS["authorization:RoleAssignment"]
 
 # The resources to create first, then a type, its inputs, and a part of the error message.

@@ -1,0 +1,136 @@
+"""Quotas of the clouds' services that a deployment may meet: dated data, with sources and the day of the check.
+
+The simulated clouds refuse by them, and preflight names the same ones. An account's own quotas may be higher, which
+preflight asks; those that cannot be raised are limits of the settings too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+CHECKED = date(2026, 11, 30)
+# Clouds raise quotas more often than they lower them: one that is too low is refused by a rehearsal alone.
+LONGEST_WITHOUT_CHECK = timedelta(days=365)
+
+_VPC = "https://docs.aws.amazon.com/general/latest/gr/vpc-service.html"
+_EC2 = "https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html"
+_EKS = "https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html"
+_IAM = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"
+_AZURE = "https://learn.microsoft.com/azure/azure-resource-manager/management/azure-subscription-service-limits"
+
+
+@dataclass(frozen=True)
+class ServiceQuota:
+    """
+    name    what is limited, and in what it is counted
+    limit   of an account that asked for no more
+    source  URL of the service's list
+    code    what AWS calls it where it can be raised
+    """
+
+    name: str
+    limit: int
+    source: str
+    code: str = ""
+
+
+VPCS = ServiceQuota("VPCs of a region", 5, _VPC, "L-F678F1CE")
+INTERNET_GATEWAYS = ServiceQuota("internet gateways of a region", 5, _VPC, "L-A4707A72")
+ADDRESSES = ServiceQuota(
+    "Elastic IP addresses of a region",
+    5,
+    "https://docs.aws.amazon.com/general/latest/gr/ec2-service.html",
+    "L-0263D0A3",
+)
+NAT_GATEWAYS = ServiceQuota("NAT gateways of an availability zone", 5, _VPC, "L-FE5A380F")
+SUBNETS = ServiceQuota("subnets of a VPC", 200, _VPC, "L-407747CB")
+INTERFACE_ENDPOINTS = ServiceQuota("interface and gateway load balancer endpoints of a VPC", 50, _VPC, "L-29B6F2EB")
+RULES_OF_A_GROUP = ServiceQuota("rules of a security group in one direction", 60, _VPC, "L-0EA8095F")
+CLUSTERS = ServiceQuota("EKS clusters of a region", 100, _EKS, "L-1194D53C")
+NODE_GROUPS = ServiceQuota("managed node groups of a cluster", 30, _EKS, "L-6D54EA21")
+NODES_OF_A_GROUP = ServiceQuota("nodes of a managed node group", 450, _EKS, "L-BD136A63")
+ROLES = ServiceQuota("IAM roles of an account", 1000, _IAM, "L-FE177D64")
+POLICIES_OF_A_ROLE = ServiceQuota("managed policies of an IAM role", 10, _IAM, "L-0DA4ABF3")
+INLINE_POLICIES_SIZE = ServiceQuota("characters of all inline policies of an IAM role, without blanks", 10240, _IAM)
+TRAILS = ServiceQuota(
+    "trails of a region", 5, "https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html"
+)
+TARGETS_OF_A_RULE = ServiceQuota(
+    "targets of an EventBridge rule", 5, "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html"
+)
+DATABASES = ServiceQuota(
+    "RDS instances of a region",
+    40,
+    "https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html",
+    "L-7B6409FD",
+)
+
+# On-demand instances of a region, in vCPU, by the letters that their families begin with.
+STANDARD_INSTANCES = ServiceQuota("Running On-Demand Standard instances", 5, _EC2, "L-1216C47A")
+GRAPHICS_INSTANCES = ServiceQuota("Running On-Demand G and VT instances", 0, _EC2, "L-DB2E81BA")
+ACCELERATED_INSTANCES = ServiceQuota("Running On-Demand P instances", 0, _EC2, "L-417A185B")
+_FAMILIES: Mapping[ServiceQuota, frozenset[str]] = {
+    STANDARD_INSTANCES: frozenset({"a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"}),
+    GRAPHICS_INSTANCES: frozenset({"g", "gr", "vt"}),
+    ACCELERATED_INSTANCES: frozenset({"p"}),
+}
+
+REGIONAL_CORES = ServiceQuota("Total Regional vCPUs", 20, _AZURE)
+FAMILY_CORES = ServiceQuota("vCPUs of a series of virtual machines in a region", 20, _AZURE)
+AGENT_POOLS = ServiceQuota(
+    "node pools of a cluster",
+    100,
+    "https://learn.microsoft.com/azure/aks/quotas-skus-regions#service-quotas-and-limits",
+)
+FEDERATED_CREDENTIALS = ServiceQuota(
+    "federated credentials of an identity",
+    20,
+    "https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations",
+)
+DIAGNOSTIC_SETTINGS = ServiceQuota(
+    "diagnostic settings of a resource",
+    5,
+    "https://learn.microsoft.com/azure/azure-monitor/essentials/diagnostic-settings",
+)
+STORAGE_ACCOUNTS = ServiceQuota("storage accounts of a region", 250, _AZURE)
+ROLE_ASSIGNMENTS = ServiceQuota(
+    "role assignments of a subscription",
+    4000,
+    "https://learn.microsoft.com/azure/role-based-access-control/troubleshoot-limits",
+)
+
+
+def find_instance_quota(size: str) -> ServiceQuota | None:
+    """The quota that an EC2 instance size counts towards; None for the rare ones."""
+    family = re.match("[a-z]+", size)
+    return next((quota for quota, families in _FAMILIES.items() if family and family.group() in families), None)
+
+
+def count_instance_vcpus(size: str) -> int:
+    """The vCPU of an EC2 instance size, by its name; 0 where the name does not tell, as of bare metal.
+
+    Source: https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-types.html
+    """
+    family, _, extent = size.partition(".")
+    if match := re.fullmatch(r"(\d*)xlarge", extent):
+        return 4 * int(match[1] or 1)
+    small = {"large": 2, "medium": 2 if family.startswith("t") else 1, "small": 2, "micro": 2, "nano": 2}
+    return small.get(extent, 0)
+
+
+def count_machine_vcpus(size: str) -> int:
+    """The vCPU of an Azure size, by its name; 0 where the name does not tell.
+
+    Source: https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions
+    """
+    match = re.fullmatch(r"Standard_[A-Z]+?(\d+)(?:-(\d+))?[a-z]*(?:_.*)?", size)
+    return int(match[2] or match[1]) if match else 0
+
+
+def name_machine_family(size: str) -> str:
+    """The series of an Azure size as quotas name it: `standardDSv5Family` of Standard_D4s_v5."""
+    match = re.fullmatch(r"Standard_([A-Z]+?)\d+(?:-\d+)?([a-z]*)(?:_[A-Z]\w*?)?(?:_(v\d+))?", size)
+    return f"standard{match[1]}{match[2].upper()}{match[3] or ''}Family" if match else size

@@ -1,0 +1,1 @@
+"""Reads what the clouds' own descriptions of their APIs say of inputs, for the simulated clouds."""

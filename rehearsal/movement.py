@@ -1,0 +1,47 @@
+"""`make rehearse-move`: let the simulated cloud move by itself, and see what the next deployment would do."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from kernel.engine_events import list_refusals, read_events
+from rehearsal.console import UserError, info
+from rehearsal.engine_runs import run_engine
+from rehearsal.movement_harm import find_harm, read_steps
+from rehearsal.scene import Scene, require_one_of
+from rehearsal.session import Rehearsal
+from rehearsal.simulator.clouds import list_actors, move_clouds
+
+
+def move(arguments: Namespace) -> int:
+    """Have an actor change what exists, refresh, and preview. Fails where the preview would harm something.
+
+    Raises UserError where the actor is unknown, or nothing stands.
+    """
+    rehearsal = Rehearsal(arguments.stack, scene=Scene.parse(arguments))
+    require_one_of("ACTOR", arguments.actor, list_actors())
+    if not rehearsal.read_resources():
+        raise UserError(f"Nothing of {rehearsal.stack} stands: `make rehearse STACK={rehearsal.stack}` brings it up.")
+    with rehearsal.open_state() as state:
+        lines = move_clouds(state, arguments.actor, rehearsal.scene.get_day())
+    if not lines:
+        info(f"The actor {arguments.actor} has nothing to move on {rehearsal.stack}.")
+        return 0
+    info("The cloud has moved:" + "".join(f"\n  {line}" for line in lines))
+    events = rehearsal.folder / "moved-events.jsonl"
+    with rehearsal.running(arguments.port) as running:
+        if code := run_engine(rehearsal, ["refresh", "--yes"], running.environment, events):
+            return code
+        code = run_engine(rehearsal, ["preview"], running.environment, events)
+    if code:
+        refused = "".join(f"\n  {name}: {reason}" for name, reason in list_refusals(read_events(events)).items())
+        info(f"\nThe next deployment is refused, and harms nothing; the settings have to follow the cloud.{refused}")
+        return code
+    steps = read_steps(read_events(events))
+    harm = [line for step in steps for line in find_harm(step)]
+    if harm:
+        info("\nThe next deployment would do harm:" + "".join(f"\n  {line}" for line in harm))
+        return 1
+    planned = ", ".join(sorted(f"{step.operation} {step.label}" for step in steps)) or "nothing"
+    info(f"\nThe next deployment would harm nothing. It plans: {planned}.")
+    return 0

@@ -1,0 +1,65 @@
+"""A program's second deployment, planned without doing it, after the cloud has moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rehearsal.movement_harm import PlannedStep
+from rehearsal.simulator.core.errors import CloudError
+from rehearsal.simulator.core.state_store import StateStore
+from rehearsal.simulator.core.values import Values
+from tests.support.recording import Recorder
+
+
+class PlanningRecorder(Recorder):
+    """Deploys a program the first time; after `refresh` it only notes what the next deployment would do.
+
+    steps     what it would do to what exists
+    refusals  what the clouds would refuse of it, in previews too
+    """
+
+    def __init__(self, **arguments: object) -> None:
+        super().__init__(**arguments)  # type: ignore[arg-type]
+        self.steps: list[PlannedStep] = []
+        self.refusals: list[str] = []
+        self._is_planning = False
+
+    @contextmanager
+    def moving(self) -> Iterator[StateStore]:
+        """The state, which an actor may change; what was there is there again afterwards."""
+        records, standing = list(self.state.all()), dict(self._standing)
+        try:
+            yield self.state
+        finally:
+            for record in records:
+                self.state.put(record)
+            self._standing, self._is_planning = standing, False
+
+    def refresh(self) -> None:
+        """Read what exists, as `pulumi refresh` does."""
+        for urn, (id_, inputs, outputs) in list(self._standing.items()):
+            type_ = urn.split("::")[2]
+            found = self.simulations[type_.split(":", 1)[0]].read(type_, id_, inputs, outputs)
+            if found is not None:
+                self._standing[urn] = id_, *found
+        self.steps.clear()
+        self.refusals.clear()
+        self._is_planning = True
+
+    def _apply(self, urn: str, type_: str, values: Values) -> tuple[str, Values]:
+        if not self._is_planning or urn not in self._standing:
+            return super()._apply(urn, type_, values)
+        simulation = self.simulations[type_.split(":", 1)[0]]
+        id_, old, outputs = self._standing[urn]
+        difference = simulation.diff(urn, type_, id_, old, values)
+        if difference.changed:
+            operation = "replace" if difference.replaces else "update"
+            name = urn.rpartition("::")[2]
+            self.steps.append(PlannedStep(operation, type_, name, old.plain, values.plain, difference.changed))
+        try:
+            if difference.changed and not difference.replaces:
+                simulation.update(urn, type_, id_, values, outputs, preview=True)
+        except CloudError as error:
+            self.refusals.append(str(error))
+        return id_, outputs

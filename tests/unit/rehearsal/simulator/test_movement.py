@@ -1,0 +1,122 @@
+"""A cloud that moves by itself between two deployments: what each actor changes, and what the next deployment does.
+
+Proves that after each actor a refresh and a plan of the foundations replace, delete, shrink and set back nothing, in a
+standard stack of each cloud. What is refused is said here, with the message. Not proven: that the clouds move so; and
+controllers in the cluster, whose objects no foundation has.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date
+from functools import cache, partial
+from typing import Any
+
+import pytest
+
+from infra import aws, azure
+from kernel.support_calendars import CHECKED
+from rehearsal.movement_harm import PlannedStep, find_harm, read_steps
+from rehearsal.simulator.aws.movement import ACTORS as AWS_ACTORS
+from rehearsal.simulator.azure.movement import ACTORS as AZURE_ACTORS
+from rehearsal.simulator.clouds import list_actors, move_clouds
+from tests.support.moved_cloud import PlanningRecorder
+from tests.support.recording import record_program, stack_context
+
+_FOUNDATIONS = {"aws": aws, "azure": azure}
+# What moves nothing on a cloud, in the stacks as they are: RDS has no bound to grow to, and no version is past its end.
+_IDLE = {("aws", "growth"), ("aws", "end-of-support"), ("azure", "end-of-support")}
+# What the next deployment is refused until the settings follow, and by which message.
+_REFUSED = {("azure", "growth"): "storage size cannot be reduced"}
+
+
+@cache
+def deploy(cloud: str) -> tuple[PlanningRecorder, Any]:
+    """A foundation that stands, and its program."""
+    context = stack_context(cloud, "prod")
+    program = partial(_FOUNDATIONS[cloud].create_foundation, context)
+    recorder = PlanningRecorder()
+    record_program(program, f"{cloud}-prod", recorder)
+    return recorder, program
+
+
+@pytest.mark.parametrize(
+    ("cloud", "actor"),
+    [*(("aws", actor) for actor in AWS_ACTORS), *(("azure", actor) for actor in AZURE_ACTORS)],
+)
+def test_after_a_move_the_next_deployment_harms_nothing(cloud: str, actor: str) -> None:
+    recorder, program = deploy(cloud)
+    with recorder.moving() as state:
+        lines = move_clouds(state, actor, CHECKED)
+        assert bool(lines) is ((cloud, actor) not in _IDLE)
+        recorder.refresh()
+        record_program(program, f"{cloud}-prod", recorder)
+    expected = _REFUSED.get((cloud, actor), "")
+    assert re.search(expected, "; ".join(recorder.refusals)) if expected else recorder.refusals == []
+    if not expected:
+        assert [line for step in recorder.steps for line in find_harm(step)] == []
+
+
+def test_what_moved_is_said() -> None:
+    recorder, _ = deploy("aws")
+    with recorder.moving() as state:
+        lines = move_clouds(state, "autoscaler", CHECKED)
+        assert move_clouds(state, "autoscaler", CHECKED) == [], "nothing more to scale"
+    assert any(re.search(r"\(NodeGroup\): scalingConfig\.desiredSize from \d to \d", line) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("cloud", "today", "path"),
+    [("aws", date(2028, 3, 1), "version"), ("azure", date(2027, 7, 15), "kubernetesVersion")],
+)
+def test_a_cluster_past_its_support_is_upgraded(cloud: str, today: date, path: str) -> None:
+    recorder, _ = deploy(cloud)
+    with recorder.moving() as state:
+        (cluster,) = [each for each in state.all() if each.type.endswith((":Cluster", ":ManagedCluster"))]
+        state.put(replace(cluster, inputs={**cluster.inputs, path: "1.34"}))
+        lines = move_clouds(state, "end-of-support", today)
+    assert len(lines) == 1
+    assert re.search(rf"{path} from .* to 1\.3[5-7]$", lines[0])
+
+
+def test_all_actors_have_names_that_a_person_can_choose() -> None:
+    assert list_actors() == sorted({*AWS_ACTORS, *AZURE_ACTORS})
+
+
+@pytest.mark.parametrize(
+    ("step", "harm"),
+    [
+        (PlannedStep("replace", "a:b:Database", "db"), ["the next deployment would replace it"]),
+        (PlannedStep("delete-replaced", "a:b:Database", "db"), ["would delete replaced it"]),
+        (PlannedStep("update", "a:b:C", "x", {"n": {"count": 7}}, {"n": {"count": 2}}, ["n.count"]), ["shrink from 7"]),
+        (PlannedStep("update", "a:b:C", "x", {"n": {"count": 7}}, {"n": {"count": 2}}, ["n"]), ["shrink from 7"]),
+        (PlannedStep("update", "a:b:C", "x", {"p": [{"n": 3}]}, {"p": [{"n": 1}]}, ["p"]), [r"p\[0\].n would shrink"]),
+        (
+            PlannedStep("update", "a:b:C", "x", {"version": "1.37"}, {"version": "1.36"}, ["version"]),
+            ["version would go back from 1.37 to 1.36"],
+        ),
+        (PlannedStep("update", "a:b:C", "x", {"n": 2}, {"n": 7}, ["n"]), []),
+        (PlannedStep("update", "a:b:C", "x", {"open": True}, {"open": False}, ["open"]), []),
+        (PlannedStep("create", "a:b:C", "x"), []),
+    ],
+)
+def test_harm_is_what_goes_smaller_back_or_away(step: PlannedStep, harm: list[str]) -> None:
+    found = list(find_harm(step))
+    assert len(found) == len(harm)
+    assert all(re.search(expected, line) for expected, line in zip(harm, found, strict=True))
+
+
+def test_steps_are_read_from_the_engines_events() -> None:
+    metadata = {
+        "op": "update",
+        "urn": "urn:pulumi:s::p::aws:eks/nodeGroup:NodeGroup::pool",
+        "type": "aws:eks/nodeGroup:NodeGroup",
+        "old": {"inputs": {"scalingConfig": {"desiredSize": 6}}},
+        "new": {"inputs": {"scalingConfig": {"desiredSize": 2}}},
+        "detailedDiff": {"scalingConfig.desiredSize": {"diffKind": "update"}},
+    }
+    unchanged = {**metadata, "op": "same"}
+    events = [{"resourcePreEvent": {"metadata": each}} for each in (metadata, unchanged)] + [{"summaryEvent": {}}]
+    (step,) = read_steps(iter(events))
+    assert list(find_harm(step)) == ["pool (NodeGroup): scalingConfig.desiredSize would shrink from 6 to 2"]

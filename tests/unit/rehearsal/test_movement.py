@@ -1,0 +1,30 @@
+"""`make rehearse-move`: what is wrong with what a person asks for is one message, before anything starts.
+
+What actors do is proven by tests/unit/rehearsal/simulator/test_movement.py. Not proven: the engine's part of it.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+import pytest
+
+from rehearsal import movement
+from rehearsal.console import UserError
+from rehearsal.session import Rehearsal
+
+
+def test_an_unknown_actor_is_one_message() -> None:
+    with pytest.raises(UserError, match=r"ACTOR='autoscalr' is unknown\. Did you mean autoscaler\? Use one of autosc"):
+        movement.move(Namespace(stack="aws-dev", actor="autoscalr", port=0))
+
+
+def test_no_actor_is_one_message() -> None:
+    with pytest.raises(UserError, match=r"ACTOR='' is unknown\. Use one of autoscaler, end-of-support, failover"):
+        movement.move(Namespace(stack="aws-dev", actor="", port=0))
+
+
+def test_nothing_moves_where_nothing_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rehearsal, "read_resources", lambda _: [])
+    with pytest.raises(UserError, match="Nothing of aws-dev stands: `make rehearse STACK=aws-dev` brings it up"):
+        movement.move(Namespace(stack="aws-dev", actor="autoscaler", port=0))
