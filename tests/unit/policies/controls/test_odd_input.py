@@ -35,6 +35,8 @@ MEANS_SOMETHING_ELSE: Final = {
     ("aws-vpc-admin-ports", "type"),
     ("k8s-rbac-secrets", "resourceNames"),
     ("azure-network-subnet-security-group", "addressSpace"),
+    ("azure-network-default-outbound", "addressSpace"),
+    ("aws-vpc-internet-ports", "type"),
     ("k8s-ingress-tls", "secretName"),
 }
 
