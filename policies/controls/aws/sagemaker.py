@@ -3,7 +3,7 @@
 from typing import Any
 
 from kernel.paths import look_up
-from kernel.values import ABSENT
+from kernel.values import UNKNOWN
 from policies.controls.aws.customer_keys import expect_customer_key
 from policies.engine.expectations import IS_TRUE, at_least, check_each, expect, expect_set, one_of
 from policies.engine.findings import Findings, Props
@@ -122,7 +122,8 @@ def endpoint_kms(props: Props) -> Findings:
 )
 def endpoint_instances(props: Props) -> Findings:
     def check(where: str, variant: Any) -> Findings:
-        if look_up(variant, "serverlessConfig") is ABSENT:
+        concurrency = look_up(variant, "serverlessConfig.maxConcurrency")
+        if concurrency is not UNKNOWN and not at_least(1).accepts(concurrency):
             risk = "the loss of one zone stops the endpoint"
             yield from expect(props, f"{where}.initialInstanceCount", at_least(2), risk)
 

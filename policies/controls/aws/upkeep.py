@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kernel.paths import each_value
-from kernel.values import UNKNOWN
+from kernel.paths import each_value, look_up
+from kernel.values import UNKNOWN, as_list
 from policies.controls.tags import REQUIRED, expect_tags
 from policies.engine.expectations import (
     IS_TRUE,
@@ -13,7 +13,6 @@ from policies.engine.expectations import (
     any_matches,
     at_most,
     expect,
-    expect_set,
     fail_if_all,
     pass_if_any,
 )
@@ -104,7 +103,9 @@ def repository_lifecycle(stack: Stack) -> StackFindings:
     references=("FSBP CloudWatch.15", "FSBP CloudWatch.17"),
 )
 def alarm_receivers(props: Props) -> Findings:
-    yield from expect_set(props, "alarmActions", "nobody hears of the alarm", list)
+    actions = as_list(look_up(props, "alarmActions"))
+    if not any(each is UNKNOWN or (isinstance(each, str) and each.startswith("arn:")) for each in actions):
+        yield "alarmActions must list a topic, otherwise nobody hears of the alarm"
     yield from expect(props, "actionsEnabled", IS_TRUE, "nobody hears of the alarm", absent_passes=True)
 
 
@@ -121,7 +122,7 @@ def budget(props: Props) -> Findings:
         for kind in ("subscriberEmailAddresses", "subscriberSnsTopicArns")
         for _, value in each_value(props, f"notifications[*].{kind}[*]")
     )
-    heard = any_matches(receivers, lambda value: isinstance(value, str) and value != "")
+    heard = any_matches(receivers, lambda value: isinstance(value, str) and ("@" in value or value.startswith("arn:")))
     problem = "must have receivers, otherwise nobody hears when the budget is spent"
     yield from fail_if_all("notifications", [UNKNOWN if heard is UNKNOWN else not heard], problem)
 

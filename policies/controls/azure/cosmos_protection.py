@@ -5,8 +5,17 @@ from typing import Any
 
 from kernel.paths import look_up
 from kernel.values import as_list
+from policies.controls.addresses import is_range
 from policies.controls.tags import EXEMPT, is_exempt
-from policies.engine.expectations import IS_TRUE, any_matches, expect, expect_set, fail_if_all, pass_if_any
+from policies.engine.expectations import (
+    IS_TRUE,
+    Requirement,
+    any_matches,
+    expect,
+    expect_set,
+    fail_if_all,
+    pass_if_any,
+)
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
@@ -23,7 +32,7 @@ ACCOUNT = ("azure-native:cosmosdb:DatabaseAccount",)
 )
 def firewall(props: Props) -> Findings:
     risk = "the account is open to every network as soon as public access is enabled"
-    listed = expect_set(props, "ipRules", risk, list)
+    listed = expect(props, "ipRules[*].ipAddressOrRange", Requirement("must be an address range", is_range), risk)
     filtered = expect(props, "isVirtualNetworkFilterEnabled", IS_TRUE, risk)
     yield from pass_if_any([listed, filtered])
 

@@ -1,5 +1,6 @@
 """What a stack on Azure costs, and whom: tags, and budgets that say when they are spent."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ TAGGED = (
     "azure-native:storage:StorageAccount",
 )
 BUDGET = ("azure-native:consumption:Budget",)
+# Whom a budget notifies, and what their names are like.
+RECEIVERS = {"contactEmails": r".+@.+", "contactGroups": r"/.+", "contactRoles": r"\w.*"}
 
 
 @control(
@@ -58,10 +61,10 @@ def budget(props: Props) -> Findings:
 
 
 def _reaches_somebody(notification: Any) -> bool:
-    receivers = (
-        value
-        for kind in ("contactEmails", "contactGroups", "contactRoles")
-        for _, value in each_value(notification, f"{kind}[*]")
-    )
-    reached = any(value is UNKNOWN or (isinstance(value, str) and value != "") for value in receivers)
+    receivers = [(kind, value) for kind in RECEIVERS for _, value in each_value(notification, f"{kind}[*]")]
+    reached = any(value is UNKNOWN or _is_receiver(kind, value) for kind, value in receivers)
     return look_up(notification, "enabled") in (True, UNKNOWN) and reached
+
+
+def _is_receiver(kind: str, value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(RECEIVERS[kind], value) is not None

@@ -60,4 +60,4 @@ def retention(props: Props, settings: Mapping[str, Any]) -> Findings:
     remedy="list an action group in actions",
 )
 def alert_receivers(props: Props) -> Findings:
-    yield from expect_set(props, "actions", "nobody hears of the alert", list)
+    yield from expect_set(props, "actions[*].actionGroupId", "nobody hears of the alert")

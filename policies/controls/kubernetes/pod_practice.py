@@ -3,8 +3,10 @@
 These controls advise: admission does not enforce them.
 """
 
+from typing import Any
+
 from kernel.paths import each_value, look_up
-from kernel.values import ABSENT, UNKNOWN
+from kernel.values import ABSENT, UNKNOWN, as_list
 from policies.controls.kubernetes.pod_specs import POD_KINDS, expect_in_containers, pod_spec_path
 from policies.engine.expectations import IS_FALSE, Requirement, any_matches, expect, fail_if_all
 from policies.engine.findings import Findings, Props
@@ -15,7 +17,17 @@ LASTING_KINDS = tuple(
     kind for kind in POD_KINDS if kind not in ("kubernetes:batch/v1:Job", "kubernetes:batch/v1:CronJob")
 )
 UNSET = Requirement("must not be set", lambda _: False)
-IS_PROBE = Requirement("must be a probe", lambda value: isinstance(value, dict) and bool(value))
+
+
+def _is_probe(value: Any) -> bool:
+    """Whether a probe runs a command or connects to a port."""
+    if as_list(look_up(value, "exec.command")):
+        return True
+    ports = [look_up(value, f"{handler}.port") for handler in ("grpc", "httpGet", "tcpSocket")]
+    return any(port is UNKNOWN or (isinstance(port, int | float | str) and port not in ("", False)) for port in ports)
+
+
+IS_PROBE = Requirement("must be a probe", _is_probe)
 
 
 @control(

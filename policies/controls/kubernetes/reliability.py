@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kernel.paths import look_up
-from kernel.values import UNKNOWN, Truth, all_hold, any_holds
+from kernel.paths import each_value, look_up
+from kernel.values import UNKNOWN, Truth, any_holds
 from policies.controls.kubernetes.pod_specs import pod_spec_path
 from policies.engine.control import Setting
 from policies.engine.expectations import (
@@ -32,7 +32,12 @@ QUOTA = "kubernetes:core/v1:ResourceQuota"
 STORAGE_CLASS = ("kubernetes:storage.k8s.io/v1:StorageClass",)
 SERVICE = ("kubernetes:core/v1:Service",)
 BUILT_IN = ("default", "kube-system", "kube-public", "kube-node-lease")
-SPREADS = ("topologySpreadConstraints", "affinity.podAntiAffinity")
+# Where the key of nodes or zones is over which pods are spread.
+SPREADS = (
+    "topologySpreadConstraints[*].topologyKey",
+    "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[*].topologyKey",
+    "affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[*].podAffinityTerm.topologyKey",
+)
 
 
 @control(
@@ -61,12 +66,10 @@ def replicas(props: Props, settings: Mapping[str, Any]) -> Findings:
 def spread(props: Props) -> Findings:
     pod = pod_spec_path(props)
     several = any_matches([look_up(props, "spec.replicas")], lambda count: _is_number(count) and count > 1)
-    gathered = all_hold(
-        any_matches([look_up(props, f"{pod}.{key}")], lambda value: not isinstance(value, Mapping | list) or not value)
-        for key in SPREADS
-    )
+    keys = (value for path in SPREADS for _, value in each_value(props, f"{pod}.{path}"))
+    apart = any_matches(keys, lambda key: isinstance(key, str) and key != "")
     problem = "must be spread, otherwise the loss of one node can stop all replicas"
-    yield from fail_if_all(pod, [several, gathered], problem)
+    yield from fail_if_all(pod, [several, UNKNOWN if apart is UNKNOWN else not apart], problem)
 
 
 def _is_number(value: Any) -> bool:

@@ -172,7 +172,7 @@ CASES: dict[str, Cases] = {
     "azure-alert-receivers": property_cases(
         ALERT,
         "actions",
-        good=([{"actionGroupId": UNKNOWN_TEXT}],),
+        good=([{"actionGroupId": "/ids/alerts"}], [{"actionGroupId": UNKNOWN_TEXT}]),
         bad=([],),
         absent="fails",
         unknown="passes",

@@ -26,7 +26,9 @@ STORAGE_CLASS, VOLUME = "kubernetes:storage.k8s.io/v1:StorageClass", "kubernetes
 ADMISSION, CERTIFICATES = "admissionregistration.k8s.io", "certificates.k8s.io"
 DIGEST = f"registry.k8s.io/pause@sha256:{'a' * 64}"
 PROBE = {"httpGet": {"path": "/healthz", "port": 8080}}
-ZONES = [{"topologyKey": "topology.kubernetes.io/zone", "maxSkew": 1}]
+ZONE = "topology.kubernetes.io/zone"
+PREFERRED = {"preferredDuringSchedulingIgnoredDuringExecution": [{"podAffinityTerm": {"topologyKey": ZONE}}]}
+ZONES = [{"topologyKey": ZONE, "maxSkew": 1}]
 
 
 def from_secret(reference: object) -> dict[str, Any]:
@@ -111,7 +113,7 @@ CASES: dict[str, Cases] = {
         DEPLOYMENT,
         good=[
             replicated(2, topologySpreadConstraints=ZONES),
-            replicated(3, affinity={"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": ZONES}}),
+            replicated(3, affinity={"podAntiAffinity": PREFERRED}),
             replicated(1),
         ],
         bad=[replicated(2), replicated(2, topologySpreadConstraints=[], affinity={"podAntiAffinity": {}})],
