@@ -234,6 +234,9 @@ bench: $(READY) ## Measure time and memory of rehearsals; writes docs/benchmarks
 bench-first: $(READY) ## Measure the first rehearsal of a fresh clone with empty caches; writes docs/benchmarks-first.md
 	@$(PYTHON) -m rehearsal.first_run_benchmark
 
+bench-policies: $(READY) ## Measure what the policy pack costs a preview, and each control; writes docs/benchmarks-policies.md
+	@$(PYTHON) -m rehearsal.policy_benchmark
+
 bench-lifecycle: $(LIFECYCLE_READY) ## Measure serving, promotion and the experiment router; writes docs/benchmarks-lifecycle.md
 	@cd $(LIFECYCLE) && .venv/bin/python -m bench "$(CURDIR)/docs/benchmarks-lifecycle.md"
 

@@ -18,6 +18,7 @@ from policies.controls.kubernetes.workload import INTERNAL_LOAD_BALANCER_ANNOTAT
 from policies.engine.control import Control
 from policies.engine.exceptions import ReviewedException
 from policies.engine.findings import Finding, Undecided
+from policies.engine.stack import Resource
 from policies.manifests import ManifestFinding, evaluate_manifests
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Control",
     "Finding",
     "ManifestFinding",
+    "Resource",
     "ReviewedException",
     "Undecided",
     "configure_pack",

@@ -1,8 +1,10 @@
-"""The server of the policy pack: the SDK's, with one message for all that is undecided, and the pack's own version."""
+"""The server of the policy pack: the SDK's, with one message for all that is undecided, and the pack's own version.
+
+It decodes a resource once for all policies, where the SDK does so for each, and that for a whole stack.
+"""
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -13,24 +15,24 @@ import grpc
 import yaml
 from google.protobuf import json_format
 from pulumi.runtime import proto
-from pulumi_policy import EnforcementLevel
+from pulumi_policy import EnforcementLevel, ResourceValidationArgs, StackValidationArgs, StackValidationPolicy
+from pulumi_policy.policy import _NotApplicableError
 
 from policies.engine import exception_register, exceptions
+from policies.engine.decoding import read_properties, read_resources
 from policies.engine.exception_register import ExceptionRegister
-from policies.engine.pack import NAME, AnalyzerServicer
+from policies.engine.pack import NAME, AnalyzerServicer, UndecidedError
 from policies.engine.registry import REGISTRY
 from policies.engine.unjudged import describe_unjudged
 
-# What the SDK puts before the message of an UndecidedError.
-_UNDECIDED: Final = "can't run policy "
 _POLICIES: Final = "_PolicyAnalyzerServicer__policies"  # the SDK's attribute
 _VERSION: Final = yaml.safe_load((Path(__file__).parents[1] / "PulumiPolicy.yaml").read_text())["version"]
 
 
 class _ForType(NamedTuple):
-    """What concerns the resources of one type: a server of the policies that apply, and what it answers of the rest."""
+    """What concerns the resources of one type: the policies that apply, and what the engine hears of the rest."""
 
-    server: PackServicer
+    policies: list[Any]
     not_applicable: list[Any]
 
 
@@ -70,20 +72,48 @@ class PackServicer(AnalyzerServicer):
         return super().ConfigureStack(request, context)
 
     def Analyze(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's name)
-        """The SDK's answer, which would decode a resource anew for each policy, whether it applies or not."""
+        del context
         found = self._by_type.get(request.type) or self._by_type.setdefault(request.type, self._split(request.type))
-        response = super(PackServicer, found.server).Analyze(request, context)  # type: ignore[no-untyped-call]
-        response.not_applicable.extend(found.not_applicable)
-        return self._collect(response)
+        response = proto.AnalyzeResponse(not_applicable=found.not_applicable)
+        properties = read_properties(request.properties)
+        for policy in found.policies:
+            settings = self._get_policy_config(policy.name)  # type: ignore[no-untyped-call]
+            args = ResourceValidationArgs(request.type, properties, request.urn, request.name, None, None, settings)
+            self._validate(policy, args, response)
+        return response
 
     def AnalyzeStack(self, request: Any, context: Any) -> Any:  # noqa: N802
-        response = self._collect(super().AnalyzeStack(request, context))  # type: ignore[no-untyped-call]
+        del context
+        response = proto.AnalyzeResponse()
+        resources = read_resources(request.resources)
+        for policy in getattr(self, _POLICIES):
+            if isinstance(policy, StackValidationPolicy):
+                settings = self._get_policy_config(policy.name)  # type: ignore[no-untyped-call]
+                self._validate(policy, StackValidationArgs(resources, settings), response)
         if self._undecided:
             response.diagnostics.append(self._summarize())
         unjudged = describe_unjudged(resource.type for resource in request.resources)
         if unjudged:
             response.diagnostics.append(_advise("unjudged", unjudged, "Resources that no control looks at"))
         return response
+
+    def _validate(self, policy: Any, args: ResourceValidationArgs | StackValidationArgs, response: Any) -> None:
+        """Add to the response what a policy finds. What is undecided neither passes nor fails, but does not apply."""
+        level = self._get_enforcement_level(policy)  # type: ignore[no-untyped-call]
+        if level is EnforcementLevel.DISABLED:
+            return
+        if level is EnforcementLevel.REMEDIATE:  # no policy of this pack does
+            level = EnforcementLevel.MANDATORY
+        report = self._create_report_violation(response, policy.name, policy.description, level, policy.severity)
+        try:
+            policy.validate(args, report)
+        except UndecidedError as error:
+            with self._counting:
+                self._undecided[policy.name] += 1
+            response.not_applicable.append(proto.PolicyNotApplicable(policy_name=policy.name, reason=error.message))
+        except _NotApplicableError as error:
+            reason = error.reason or ""
+            response.not_applicable.append(proto.PolicyNotApplicable(policy_name=policy.name, reason=reason))
 
     def _read_exceptions(self, settings: Mapping[str, Any], context: Any) -> None:
         path = Path(settings.get("file", exceptions.FILE))
@@ -94,29 +124,18 @@ class PackServicer(AnalyzerServicer):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"policy pack {NAME}: {error}")
 
     def _split(self, type_: str) -> _ForType:
-        policies = [policy for policy in getattr(self, _POLICIES) if policy.name in REGISTRY]
-        applicable = [policy for policy in policies if REGISTRY[policy.name].applies_to(type_)]
+        single = [
+            policy
+            for policy in getattr(self, _POLICIES)
+            if policy.name in REGISTRY and not REGISTRY[policy.name].over_stack
+        ]
+        applicable = [policy for policy in single if REGISTRY[policy.name].applies_to(type_)]
         others = [
             proto.PolicyNotApplicable(policy_name=policy.name)
-            for policy in policies
-            if policy not in applicable
-            and not REGISTRY[policy.name].over_stack
-            and self._get_enforcement_level(policy) is not EnforcementLevel.DISABLED
+            for policy in single
+            if policy not in applicable and self._get_enforcement_level(policy) is not EnforcementLevel.DISABLED
         ]
-        server = copy.copy(self)
-        setattr(server, _POLICIES, applicable)
-        return _ForType(server, others)
-
-    def _collect(self, response: Any) -> Any:
-        """The response in which an undecided check is neither passed nor failed, but did not apply."""
-        undecided = [found for found in response.diagnostics if found.message.startswith(_UNDECIDED)]
-        for found in undecided:
-            response.diagnostics.remove(found)
-            reason = found.message.partition(" during preview: ")[2]
-            response.not_applicable.append(proto.PolicyNotApplicable(policy_name=found.policyName, reason=reason))
-        with self._counting:
-            self._undecided.update(found.policyName for found in undecided)
-        return response
+        return _ForType(applicable, others)
 
     def _summarize(self) -> Any:
         controls = ", ".join(f"{control} ({count})" for control, count in sorted(self._undecided.items()))

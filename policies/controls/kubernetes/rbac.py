@@ -1,11 +1,17 @@
 """Kubernetes RBAC: no role or binding amounts to an administrator."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from kernel.paths import look_up
-from kernel.values import UNKNOWN, Truth, all_hold, any_holds
-from policies.controls.kubernetes.rbac_rules import allows_any, allows_every_verb, allows_everything, is_unnamed
+from kernel.values import Truth, any_holds
+from policies.controls.kubernetes.rbac_rules import (
+    allows_any,
+    allows_every_verb,
+    allows_everything,
+    but_not_everything,
+    fail_rules,
+    is_unnamed,
+)
 from policies.engine.expectations import any_matches, check_each, fail_if_all
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
@@ -23,21 +29,6 @@ READ: Final = ("get", "list", "watch")
 WRITE: Final = ("create", "update", "patch", "delete", "deletecollection")
 
 
-def _fail_rules(props: Props, condition: Callable[[Props], Truth], problem: str) -> Findings:
-    """Report the problem for every rule for which the condition holds."""
-
-    def check(where: str, rule: Any) -> Findings:
-        yield from fail_if_all(where, [condition(rule)], problem)
-
-    yield from check_each(props, "rules[*]", check)
-
-
-def _but_not_everything(held: Truth, rule: Props) -> Truth:
-    """What a rule that allows everything allows too is reported once, by k8s-rbac-wildcard."""
-    everything = allows_everything(rule)
-    return all_hold((held, UNKNOWN if everything is UNKNOWN else not everything))
-
-
 @control(
     "k8s-rbac-wildcard",
     title="No role allows every verb on every resource",
@@ -47,7 +38,7 @@ def _but_not_everything(held: Truth, rule: Props) -> Truth:
     references=("KSV-0044", "CIS 4.1.3"),
 )
 def wildcard(props: Props) -> Findings:
-    yield from _fail_rules(props, allows_everything, "must not allow every verb on every resource")
+    yield from fail_rules(props, allows_everything, "must not allow every verb on every resource")
 
 
 @control(
@@ -60,9 +51,9 @@ def wildcard(props: Props) -> Findings:
 )
 def wildcard_verb(props: Props) -> Findings:
     def condition(rule: Props) -> Truth:
-        return _but_not_everything(allows_every_verb(rule), rule)
+        return but_not_everything(allows_every_verb(rule), rule)
 
-    yield from _fail_rules(props, condition, "must not allow every verb, among which are those of later versions")
+    yield from fail_rules(props, condition, "must not allow every verb, among which are those of later versions")
 
 
 @control(
@@ -139,9 +130,9 @@ def escalation(props: Props) -> Findings:
                 allows_any(rule, ("create",), ("", "serviceaccounts/token")) if is_unnamed(rule) else False,
             )
         )
-        return _but_not_everything(allowed, rule)
+        return but_not_everything(allowed, rule)
 
-    yield from _fail_rules(
+    yield from fail_rules(
         props,
         condition,
         "must not allow privilege escalation, otherwise its subjects can extend their own permissions",
@@ -159,9 +150,9 @@ def escalation(props: Props) -> Findings:
 def secrets(props: Props) -> Findings:
     def condition(rule: Props) -> Truth:
         allowed = allows_any(rule, (*READ, *WRITE), ("", "secrets"))
-        return _but_not_everything(allowed, rule) if is_unnamed(rule) else False
+        return but_not_everything(allowed, rule) if is_unnamed(rule) else False
 
-    yield from _fail_rules(props, condition, "must not read or change the secrets of every namespace")
+    yield from fail_rules(props, condition, "must not read or change the secrets of every namespace")
 
 
 @control(
@@ -181,9 +172,9 @@ def exec_in_pods(props: Props) -> Findings:
                 allows_any(rule, (*READ, *WRITE), ("", "nodes/proxy")),
             )
         )
-        return _but_not_everything(allowed, rule)
+        return but_not_everything(allowed, rule)
 
-    yield from _fail_rules(
+    yield from fail_rules(
         props,
         condition,
         "must not allow commands in pods or access to kubelets, otherwise its subjects can act as other pods",

@@ -6,13 +6,13 @@ https://github.com/kubernetes/kubernetes/blob/master/pkg/apis/rbac/v1/evaluation
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from kernel.paths import look_up
 from kernel.values import ABSENT, UNKNOWN, Truth, all_hold, any_holds, as_list
-from policies.engine.expectations import any_matches
-from policies.engine.findings import Props
+from policies.engine.expectations import any_matches, check_each, fail_if_all
+from policies.engine.findings import Findings, Props
 
 # No API has such a verb, group or resource: a rule that covers it covers whatever there is.
 _SOME_NAME = "groundwork7probe"
@@ -54,6 +54,21 @@ def is_unnamed(rule: Props) -> bool:
     """Whether a rule is not limited to objects of certain names."""
     names = as_list(look_up(rule, "resourceNames"))
     return not any(name is UNKNOWN or (isinstance(name, str) and name) for name in names)
+
+
+def but_not_everything(held: Truth, rule: Props) -> Truth:
+    """What a rule that allows everything allows too is reported once, by k8s-rbac-wildcard."""
+    everything = allows_everything(rule)
+    return all_hold((held, UNKNOWN if everything is UNKNOWN else not everything))
+
+
+def fail_rules(props: Props, condition: Callable[[Props], Truth], problem: str) -> Findings:
+    """Report the problem for every rule of a role for which the condition holds."""
+
+    def check(where: str, rule: Any) -> Findings:
+        yield from fail_if_all(where, [condition(rule)], problem)
+
+    yield from check_each(props, "rules[*]", check)
 
 
 def _covers(rule: Props, element: str, wanted: str) -> Truth:

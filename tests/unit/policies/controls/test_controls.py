@@ -18,24 +18,34 @@ from policies.engine.stack import canonical_type
 from tests.support.policies import (
     aws_account_cases,
     aws_cases,
+    aws_exposure_cases,
+    aws_service_cases,
     azure_cases,
+    azure_cluster_cases,
+    azure_store_cases,
     cluster_object_cases,
     further_aws_cases,
     inference_service_cases,
     kubernetes_cases,
     pod_security_cases,
     rbac_cases,
+    workload_cases,
 )
 from tests.support.policies.analyzer import diagnostics, is_violation, outcome
 from tests.support.policies.cases import Cases, Subject, with_type
 
 TABLE: dict[str, Cases] = {
     **azure_cases.CASES,
+    **azure_cluster_cases.CASES,
+    **azure_store_cases.CASES,
     **aws_cases.CASES,
+    **aws_exposure_cases.CASES,
+    **aws_service_cases.CASES,
     **aws_account_cases.CASES,
     **kubernetes_cases.CASES,
     **pod_security_cases.CASES,
     **rbac_cases.CASES,
+    **workload_cases.CASES,
     **cluster_object_cases.CASES,
     **further_aws_cases.CASES,
     **inference_service_cases.CASES,

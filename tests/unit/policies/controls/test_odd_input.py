@@ -33,8 +33,13 @@ Path = tuple[Any, ...]
 MEANS_SOMETHING_ELSE: Final = {
     ("aws-eks-node-ssh", "sourceSecurityGroupIds"),
     ("aws-vpc-admin-ports", "type"),
+    ("aws-rds-log-exports", "enabledCloudwatchLogsExports"),
+    ("k8s-rbac-certificates", "resourceNames"),
     ("k8s-rbac-secrets", "resourceNames"),
+    ("k8s-rbac-webhooks", "resourceNames"),
     ("azure-network-subnet-security-group", "addressSpace"),
+    ("azure-network-default-outbound", "addressSpace"),
+    ("aws-vpc-internet-ports", "type"),
     ("k8s-ingress-tls", "secretName"),
 }
 

@@ -19,7 +19,8 @@ from tests.unit.policies.controls.test_controls import find_cases
 
 # Kinds that a chart brings and no SDK knows: tests/cluster/test_inference_service_admission.py has them served.
 CUSTOM_RESOURCES = {"kubernetes:serving.kserve.io/v1beta1:InferenceService"}
-FREE_FORM = {"tags", "ingress"}  # `ingress` mixes the properties of three types of rules
+# `ingress` and `egress` mix the properties of three types of rules; the others have keys that users choose.
+FREE_FORM = {"tags", "ingress", "egress", "addonProfiles", "notifications"}
 
 
 def _snake(name: str) -> str:

@@ -101,10 +101,12 @@ def test_problems_of_a_configuration_name_what_is_misspelt() -> None:
 
 
 def test_manifests_are_evaluated_by_the_same_controls_without_a_protocol() -> None:
+    pod = {"hostNetwork": True, "automountServiceAccountToken": False, "containers": []}
+    job = {"activeDeadlineSeconds": 60, "template": {"spec": pod}}
     manifest = {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
-        "spec": {"jobTemplate": {"spec": {"template": {"spec": {"hostNetwork": True, "containers": []}}}}},
+        "spec": {"concurrencyPolicy": "Forbid", "jobTemplate": {"spec": job}},
     }
     found = [(control.id, finding) for control, finding in evaluate_manifest(manifest)]
     assert found == [

@@ -1,0 +1,166 @@
+"""Amazon RDS: protection from loss, failure of a zone, patches, logs, and transport encryption."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kernel.paths import look_up
+from kernel.values import UNKNOWN, Truth, any_holds, as_list
+from policies.controls.aws.customer_keys import expect_customer_key
+from policies.controls.tags import EXEMPT, is_exempt
+from policies.engine.expectations import (
+    IS_FALSE,
+    IS_TRUE,
+    Requirement,
+    any_matches,
+    expect,
+    fail_if_all,
+)
+from policies.engine.findings import Findings, Props, Undecided
+from policies.engine.registry import control
+
+INSTANCE = ("aws:rds/instance:Instance",)
+CLUSTER = ("aws:rds/cluster:Cluster",)
+PARAMETERS = ("aws:rds/parameterGroup:ParameterGroup",)
+
+
+@control(
+    "aws-rds-deletion-protection",
+    title="RDS databases are protected from deletion",
+    severity="medium",
+    types=INSTANCE + CLUSTER,
+    remedy="set deletionProtection to true",
+    references=("CKV_AWS_293", "FSBP RDS.7", "FSBP RDS.8", "AWS-0177"),
+    settings={"exemptEnvironments": EXEMPT},
+)
+def deletion_protection(props: Props, settings: Mapping[str, Any]) -> Findings:
+    if is_exempt(props, settings["exemptEnvironments"]):
+        return
+    yield from expect(props, "deletionProtection", IS_TRUE, "one wrong command deletes the database")
+
+
+@control(
+    "aws-rds-final-snapshot",
+    title="RDS keeps a snapshot of a database that is deleted",
+    severity="low",
+    types=INSTANCE + CLUSTER,
+    remedy="leave skipFinalSnapshot unset or set it to false, with finalSnapshotIdentifier",
+    settings={"exemptEnvironments": EXEMPT},
+)
+def final_snapshot(props: Props, settings: Mapping[str, Any]) -> Findings:
+    if is_exempt(props, settings["exemptEnvironments"]):
+        return
+    yield from expect(props, "skipFinalSnapshot", IS_FALSE, "a deletion is final", absent_passes=True)
+
+
+@control(
+    "aws-rds-kms",
+    title="RDS databases are encrypted with a customer-managed key",
+    severity="medium",
+    types=INSTANCE + CLUSTER,
+    remedy="set kmsKeyId; it cannot be changed later",
+)
+def kms(props: Props) -> Findings:
+    yield from expect_customer_key(props, "kmsKeyId", "disks and snapshots are not encrypted with a key of the account")
+
+
+@control(
+    "aws-rds-multi-az",
+    title="RDS databases have a standby in another zone",
+    severity="low",
+    types=INSTANCE,
+    remedy="set multiAz to true",
+    references=("CKV_AWS_157", "FSBP RDS.5"),
+    settings={"exemptEnvironments": EXEMPT},
+)
+def multi_az(props: Props, settings: Mapping[str, Any]) -> Findings:
+    if is_exempt(props, settings["exemptEnvironments"]):
+        return
+    yield from expect(props, "multiAz", IS_TRUE, "the loss of one zone stops the database")
+
+
+@control(
+    "aws-rds-minor-upgrades",
+    title="RDS installs patches of databases",
+    severity="medium",
+    types=INSTANCE,
+    remedy="leave autoMinorVersionUpgrade unset or set it to true",
+    references=("FSBP RDS.13",),
+)
+def minor_upgrades(props: Props) -> Findings:
+    path = "autoMinorVersionUpgrade"
+    yield from expect(props, path, IS_TRUE, "known vulnerabilities stay", absent_passes=True)
+
+
+@control(
+    "aws-rds-log-exports",
+    title="RDS databases send their logs to CloudWatch",
+    severity="medium",
+    types=INSTANCE,
+    remedy="list the engine's log types in enabledCloudwatchLogsExports",
+    references=("CKV_AWS_129", "FSBP RDS.9"),
+)
+def log_exports(props: Props) -> Findings:
+    def names_logs(value: Any) -> bool:
+        return any(each is UNKNOWN or (isinstance(each, str) and each != "") for each in as_list(value))
+
+    path = "enabledCloudwatchLogsExports"
+    some = Requirement("must list log types", names_logs)
+    yield from expect(props, path, some, "logs of connections and errors are lost with the database")
+
+
+@control(
+    "aws-rds-snapshot-tags",
+    title="Snapshots of RDS databases have the database's tags",
+    severity="low",
+    types=INSTANCE + CLUSTER,
+    remedy="set copyTagsToSnapshot to true",
+    references=("CKV2_AWS_60", "FSBP RDS.16", "FSBP RDS.17"),
+)
+def snapshot_tags(props: Props) -> Findings:
+    yield from expect(props, "copyTagsToSnapshot", IS_TRUE, "nobody knows whose the snapshots are")
+
+
+@control(
+    "aws-rds-insights-kms",
+    title="Performance Insights is encrypted with a customer-managed key",
+    severity="low",
+    types=INSTANCE,
+    remedy="set performanceInsightsKmsKeyId; it cannot be changed later",
+    references=("CKV_AWS_354", "AWS-0078"),
+)
+def insights_kms(props: Props) -> Findings:
+    enabled = look_up(props, "performanceInsightsEnabled")
+    if enabled is UNKNOWN:
+        yield Undecided("performanceInsightsEnabled")
+    elif enabled is True:
+        yield from expect_customer_key(
+            props, "performanceInsightsKmsKeyId", "the text of queries is not encrypted with a key of the account"
+        )
+
+
+@control(
+    "aws-rds-tls",
+    title="PostgreSQL databases require TLS",
+    severity="high",
+    types=PARAMETERS,
+    remedy="set the parameter rds.force_ssl to 1",
+    references=("FSBP RDS.38",),
+)
+def tls(props: Props) -> Findings:
+    family, parameters = look_up(props, "family"), as_list(look_up(props, "parameters"))
+    settings = [each for each in parameters if look_up(each, "name") in ("rds.force_ssl", UNKNOWN)]
+    is_postgres = any_matches([family], lambda name: str(name).startswith("postgres"))
+    # Since version 15 connections without TLS are refused where nobody sets the parameter.
+    unforced = any_holds(map(_leaves_tls_open, settings)) if settings else any_matches([family], _defaults_to_no_tls)
+    problem = "must set rds.force_ssl to 1, otherwise clients can connect without encryption"
+    yield from fail_if_all("parameters", [is_postgres, unforced], problem)
+
+
+def _leaves_tls_open(parameter: Any) -> Truth:
+    name, value = look_up(parameter, "name"), look_up(parameter, "value")
+    return UNKNOWN if UNKNOWN in (name, value) else str(value) not in ("1", "1.0")
+
+
+def _defaults_to_no_tls(family: Any) -> bool:
+    version = str(family).removeprefix("postgres")
+    return not version.isdigit() or int(version) < 15

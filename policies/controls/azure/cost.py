@@ -1,0 +1,70 @@
+"""What a stack on Azure costs, and whom: tags, and budgets that say when they are spent."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from kernel.paths import each_value, look_up
+from kernel.values import UNKNOWN
+from policies.controls.tags import REQUIRED, expect_tags
+from policies.engine.expectations import any_matches, fail_if_all
+from policies.engine.findings import Findings, Props, Undecided
+from policies.engine.registry import control
+
+TAGGED = (
+    "azure-native:resources:ResourceGroup",
+    "azure-native:containerservice:ManagedCluster",
+    "azure-native:containerservice:AgentPool",
+    "azure-native:containerregistry:Registry",
+    "azure-native:cosmosdb:DatabaseAccount",
+    "azure-native:dbforpostgresql:Server",
+    "azure-native:keyvault:Vault",
+    "azure-native:machinelearningservices:Compute",
+    "azure-native:machinelearningservices:Workspace",
+    "azure-native:operationalinsights:Workspace",
+    "azure-native:storage:StorageAccount",
+)
+BUDGET = ("azure-native:consumption:Budget",)
+# Whom a budget notifies, and what their names are like.
+RECEIVERS = {"contactEmails": r".+@.+", "contactGroups": r"/.+", "contactRoles": r"\w.*"}
+
+
+@control(
+    "azure-cost-tags",
+    title="What costs money says whose it is",
+    severity="low",
+    types=TAGGED,
+    remedy="set the tags that the setting required lists",
+    references=("AzPolicy:require-tag",),
+    settings={"required": REQUIRED},
+)
+def tags(props: Props, settings: Mapping[str, Any]) -> Findings:
+    yield from expect_tags(props, settings["required"])
+
+
+@control(
+    "azure-cost-budget",
+    title="Somebody hears when a budget is spent",
+    severity="low",
+    types=BUDGET,
+    remedy="set notifications with enabled true, and contactEmails, contactGroups or contactRoles",
+)
+def budget(props: Props) -> Findings:
+    notifications = look_up(props, "notifications")
+    if notifications is UNKNOWN:
+        yield Undecided("notifications")
+        return
+    each = notifications.values() if isinstance(notifications, Mapping) else ()
+    heard = any_matches(each, _reaches_somebody)
+    problem = "must have one that is enabled and has receivers, otherwise nobody hears when the budget is spent"
+    yield from fail_if_all("notifications", [UNKNOWN if heard is UNKNOWN else not heard], problem)
+
+
+def _reaches_somebody(notification: Any) -> bool:
+    receivers = [(kind, value) for kind in RECEIVERS for _, value in each_value(notification, f"{kind}[*]")]
+    reached = any(value is UNKNOWN or _is_receiver(kind, value) for kind, value in receivers)
+    return look_up(notification, "enabled") in (True, UNKNOWN) and reached
+
+
+def _is_receiver(kind: str, value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(RECEIVERS[kind], value) is not None

@@ -1,0 +1,32 @@
+"""Versions of Kubernetes that the clouds' managed clusters run, which both clouds support for about a year."""
+
+import re
+from typing import Any
+
+from kernel.support_calendars import SupportCalendar
+from policies.engine.exceptions import find_today
+from policies.engine.expectations import Requirement, expect
+from policies.engine.findings import Findings, Props
+
+
+def expect_supported(props: Props, path: str, calendar: SupportCalendar) -> Findings:
+    """Require a version in standard support today at `path`. Where none is set, the cloud takes one that is."""
+    supported = Requirement(
+        f"must be a version in {calendar.service}'s standard support", lambda version: is_supported(version, calendar)
+    )
+    yield from expect(props, path, supported, "the cluster gets no patches, or is billed extra", absent_passes=True)
+
+
+def is_supported(version: Any, calendar: SupportCalendar) -> bool:
+    """Whether a version is in standard support today, or newer than those that the calendar knows."""
+    found = re.match(r"(\d+)\.(\d+)(\.|$)", version) if isinstance(version, str) else None
+    if not found:
+        return False
+    minor = f"{found[1]}.{found[2]}"
+    if minor in calendar.ends:
+        return find_today() <= calendar.ends[minor]
+    return _as_numbers(minor) > max(map(_as_numbers, calendar.ends))
+
+
+def _as_numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split("."))

@@ -1,0 +1,36 @@
+"""What the engine sends of resources, decoded once for all policies: the SDK would do it anew for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from google.protobuf import json_format
+from pulumi_policy.deserialize import deserialize_properties
+from pulumi_policy.policy import PolicyResource
+from pulumi_policy.proxy import unknown_checking_proxy
+
+from policies.engine.pack import to_plain
+
+
+def read_properties(message: Any) -> Mapping[str, Any]:
+    """Properties as controls read them: without the SDK's proxies, with UNKNOWN for what is not known."""
+    decoded = deserialize_properties(json_format.MessageToDict(message))  # type: ignore[no-untyped-call]
+    properties: Mapping[str, Any] = to_plain(unknown_checking_proxy(decoded))
+    return properties
+
+
+def read_resources(messages: Iterable[Any]) -> list[PolicyResource]:
+    """All resources of a stack, each with those that its properties came from. Options and providers are left out."""
+    sent = list(messages)
+    found = {
+        each.urn: PolicyResource(  # type: ignore[no-untyped-call]
+            each.type, read_properties(each.properties), each.urn, each.name, None, None, None, [], {}
+        )
+        for each in sent
+    }
+    for each in sent:
+        for name, dependency in each.propertyDependencies.items():
+            known = [found[urn] for urn in dependency.urns if urn in found]
+            found[each.urn].property_dependencies[name] = known
+    return list(found.values())

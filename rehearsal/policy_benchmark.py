@@ -1,0 +1,227 @@
+"""`make bench-policies`: measures what the policy pack costs, and writes docs/benchmarks-policies.md.
+
+Seconds depend on the machine. What carries over to others is the ratio of a stack's preview with the pack to the same
+preview without it, measured alternately in one run. The resources that controls are timed on are those of previews.
+"""
+
+from __future__ import annotations
+
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from kernel.engine_events import read_events
+from kernel.values import UNKNOWN
+from policies import Control, Resource, controls
+from rehearsal import project
+from rehearsal.console import UserError, info
+from rehearsal.engine import pulumi_cli
+from rehearsal.measurement import Measurement, compare, describe_measurement, run
+from rehearsal.session import Rehearsal
+from rehearsal.toolchain import ROOT
+
+REPORT = ROOT / "docs" / "benchmarks-policies.md"
+PAIRED_STACKS = ("azure-prod", "aws-prod")
+PAIRS = 5
+STARTS = 5
+ROUNDS = 20
+SLOWEST = 10
+RATIO_GOAL = 1.15
+
+# A value that a preview does not know, as the engine's events have it.
+_UNKNOWN_TEXT: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The resources that a stack's preview declares."""
+
+    name: str
+    resources: Sequence[Resource]
+
+
+@dataclass(frozen=True)
+class Previews:
+    """Alternating previews of one stack with the pack and without it."""
+
+    stack: str
+    resources: int
+    with_pack: Sequence[Measurement]
+    without: Sequence[Measurement]
+
+    @property
+    def ratio(self) -> float:
+        return statistics.median(a.seconds / b.seconds for a, b in zip(self.with_pack, self.without, strict=True))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one control takes: microseconds on one resource that it applies to, or on all of a stack together."""
+
+    control: Control
+    evaluations: int
+    microseconds: float
+
+
+def main() -> int:
+    try:
+        stacks, previews = _run_previews()
+        starts = [_start_pack() for _ in range(STARTS)]
+    except UserError as error:
+        info(f"error: {error}")
+        return 1
+    costs = [_measure_control(control, stacks) for control in controls()]
+    REPORT.write_text(_report(stacks, previews, starts, costs))
+    info(f"Written to {REPORT.relative_to(ROOT)}.")
+    return 0
+
+
+def _run_previews() -> tuple[list[Stack], list[Previews]]:
+    stacks, previews = [], []
+    for name in project.current().stack_names:
+        rehearsal = Rehearsal(name, "bench-policies")
+        rehearsal.remove()
+        with rehearsal.running() as running:
+            events = rehearsal.folder / "bench-events.jsonl"
+            without = [str(pulumi_cli.engine()), "--cwd", str(rehearsal.workspace.folder), "preview"]
+            info(f"  {name}: the resources of its preview")
+            run([*without, "--event-log", str(events)], running.environment)
+            stacks.append(Stack(name, _read_resources(events)))
+            if name in PAIRED_STACKS:
+                with_pack = [*without, "--policy-pack", str(rehearsal.project.require("policy_pack"))]
+                run(with_pack, running.environment)  # fills caches
+                pairs = []
+                for number in range(PAIRS):
+                    info(f"  {name}: preview with and without the pack, pair {number + 1} of {PAIRS}")
+                    pairs.append((run(with_pack, running.environment), run(without, running.environment)))
+                count = len(stacks[-1].resources)
+                previews.append(Previews(name, count, [a for a, _ in pairs], [b for _, b in pairs]))
+        rehearsal.remove()
+    return stacks, previews
+
+
+def _read_resources(events: Path) -> list[Resource]:
+    found = [event["resourcePreEvent"]["metadata"] for event in read_events(events) if "resourcePreEvent" in event]
+    declared = [each for each in found if each.get("new")]
+    return [
+        Resource(each["type"], each["urn"].rsplit("::", 1)[-1], each["urn"], _to_plain(each["new"].get("inputs") or {}))
+        for each in declared
+    ]
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _to_plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_to_plain(each) for each in value]
+    return UNKNOWN if value == _UNKNOWN_TEXT else value
+
+
+def _start_pack() -> float:
+    """Seconds until the pack's process says on which port it serves, as Pulumi's language host starts it."""
+    pack = project.current().require("policy_pack")
+    command = [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", str(pack)]
+    started = time.monotonic()
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    port = process.stdout.readline() if process.stdout else ""
+    seconds = time.monotonic() - started
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    if not port.strip().isdigit():
+        raise UserError(f"the policy pack did not start:\n{errors[-2000:]}")
+    return seconds
+
+
+def _measure_control(control: Control, stacks: Sequence[Stack]) -> Cost:
+    """The mean over all stacks, each control in a loop by itself."""
+    if control.over_stack:
+        subjects = [stack.resources for stack in stacks]
+        started = time.perf_counter()
+        for resources in subjects:
+            for _ in range(ROUNDS):
+                control.evaluate_stack(resources)
+        return _as_cost(control, len(subjects), time.perf_counter() - started)
+    inputs = [each.props for stack in stacks for each in stack.resources if control.applies_to(each.type)]
+    started = time.perf_counter()
+    for props in inputs:
+        for _ in range(ROUNDS):
+            control.evaluate(props)
+    return _as_cost(control, len(inputs), time.perf_counter() - started)
+
+
+def _as_cost(control: Control, evaluations: int, seconds: float) -> Cost:
+    return Cost(control, evaluations, seconds / ROUNDS / evaluations * 1e6 if evaluations else 0)
+
+
+def _report(
+    stacks: Sequence[Stack], previews: Sequence[Previews], starts: Sequence[float], costs: Sequence[Cost]
+) -> str:
+    single = [cost for cost in costs if not cost.control.over_stack]
+    together = [cost for cost in costs if cost.control.over_stack]
+    evaluations = sum(cost.evaluations for cost in single)
+    total = sum(cost.evaluations * cost.microseconds for cost in single)
+    count = sum(len(stack.resources) for stack in stacks)
+    lines = [
+        "# Benchmarks of the policy pack",
+        "",
+        f"{describe_measurement('make bench-policies')}.",
+        "",
+        "## Preview of a stack with its policies, against the same preview without",
+        "",
+        f"On the same engine and the same simulated provider, alternately, {PAIRS} pairs; medians. The ratio is the "
+        "median of the pairs' ratios.",
+        "",
+        "| stack | resources | with policies | without | ratio | goal | met |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {item.stack} | {item.resources} | {_median(item.with_pack):.1f} s | {_median(item.without):.1f} s "
+            f"| {item.ratio:.2f} | {RATIO_GOAL} | {compare(item.ratio, RATIO_GOAL)} |"
+            for item in previews
+        ),
+        "",
+        "## The pack's start",
+        "",
+        f"From the start of its process to its port: {statistics.median(starts):.2f} s (median of {len(starts)}, "
+        f"{min(starts):.2f} to {max(starts):.2f} s).",
+        "",
+        "## Controls",
+        "",
+        f"{len(costs)} controls on the {count} resources of {', '.join(stack.name for stack in stacks)}, in one "
+        f"process, without the engine's protocol; means of {ROUNDS} rounds.",
+        "",
+        f"- {len(single)} controls over single resources: {evaluations} evaluations, on average "
+        f"{total / evaluations:.0f} µs for a control and a resource, {total / len(stacks) / 1000:.0f} ms for a stack.",
+        f"- {len(together)} controls over a stack: "
+        f"{sum(cost.microseconds for cost in together) / 1000:.0f} ms for a stack, all together.",
+        "",
+        f"The {SLOWEST} controls that take most of a stack:",
+        "",
+        "| control | evaluations | µs each | ms for a stack |",
+        "|---|---|---|---|",
+        *(
+            f"| `{cost.control.id}` | {cost.evaluations} | {cost.microseconds:.0f} "
+            f"| {_for_stack(cost, len(stacks)):.1f} |"
+            for cost in sorted(costs, key=lambda cost: -_for_stack(cost, len(stacks)))[:SLOWEST]
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _for_stack(cost: Cost, stacks: int) -> float:
+    """Milliseconds of a control for one stack, on average."""
+    return cost.evaluations * cost.microseconds / stacks / 1000
+
+
+def _median(runs: Sequence[Measurement]) -> float:
+    return statistics.median(run.seconds for run in runs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""Cases of AKS beyond access to its API server, and of registries, log workspaces, alerts, tags and budgets."""
+
+from typing import Any, Final
+
+from kernel.support_calendars import AKS as CALENDAR
+from policies.controls.azure.cost import TAGGED
+from tests.support.policies.azure_cases import ACR, AKS, CACHE, POOL, VNET
+from tests.support.policies.cases import UNKNOWN_TEXT, Cases, Declared, nested, property_cases, resource_cases
+
+LOGS, TABLE = "azure-native:operationalinsights:Workspace", "azure-native:operationalinsights:Table"
+ALERT, ACTIONS = "azure-native:monitor:MetricAlert", "azure-native:monitor:ActionGroup"
+BUDGET, LOCK = "azure-native:consumption:Budget", "azure-native:authorization:ManagementLockByScope"
+DISKS, DISK = "azure-native:compute:DiskEncryptionSet", "azure-native:compute:Disk"
+GROUP = "azure-native:resources:ResourceGroup"
+OWNED: Final = {"environment": "dev", "owner": "ml-platform"}
+
+
+def in_pools(setting: str, *, good: tuple[object, ...], bad: tuple[object, ...], absent_passes: bool = False) -> Cases:
+    """Cases for a setting of nodes: in the cluster's list of pools, and in a pool that is a resource of its own."""
+    listed = f"agentPoolProfiles[*].{setting}"
+    return resource_cases(
+        AKS,
+        good=[nested(listed, value) for value in good],
+        bad=[nested(listed, value) for value in bad],
+        absent=("passes" if absent_passes else "fails", {"agentPoolProfiles": [{"name": "system"}]}),
+        unknown=("undecided", nested(listed, UNKNOWN_TEXT)),
+        other=VNET,
+        more_good=[[Declared(POOL, nested(setting, value))] for value in good],
+        more_bad=[[Declared(POOL, nested(setting, value))] for value in bad],
+    )
+
+
+def addon(name: str, *, enabled: bool) -> Cases:
+    """Cases for an add-on that has to be enabled or, left out too, disabled."""
+    path = f"addonProfiles.{name}.enabled"
+    return resource_cases(
+        AKS,
+        good=[nested(path, enabled), nested(path.replace(name, name.lower()), enabled)],
+        bad=[nested(path, not enabled), nested(path.replace(name, name.upper()), not enabled)],
+        absent=("fails" if enabled else "passes", {}),
+        unknown=("undecided", {"addonProfiles": UNKNOWN_TEXT}),
+        other=POOL,
+    )
+
+
+def rotated(enabled: object, rotation: object) -> dict[str, Any]:
+    provider = {"enabled": enabled, "config": {"enableSecretRotation": rotation}}
+    return {"addonProfiles": {"azureKeyvaultSecretsProvider": provider}}
+
+
+def system_pool(*taints: object, mode: object = "System") -> dict[str, Any]:
+    return {"mode": mode, "nodeTaints": list(taints)}
+
+
+def notified(**notification: Any) -> dict[str, Any]:
+    return {"notifications": {"Actual": {"enabled": True, **notification}}}
+
+
+NEWEST: Final = max(CALENDAR.ends, key=lambda version: int(version.partition(".")[2]))
+RESERVED: Final = "CriticalAddonsOnly=true:NoSchedule"
+
+CASES: dict[str, Cases] = {
+    "azure-aks-node-encryption": in_pools("enableEncryptionAtHost", good=(True,), bad=(False,)),
+    "azure-aks-node-ssh": in_pools("securityProfile.sshAccess", good=("Disabled", "EntraId"), bad=("LocalUser",)),
+    "azure-aks-node-zones": in_pools("availabilityZones", good=(["1", "2", "3"],), bad=(["1"], [])),
+    "azure-aks-node-autoscaling": in_pools("enableAutoScaling", good=(True,), bad=(False,)),
+    "azure-aks-node-scale-sets": in_pools(
+        "type", good=("VirtualMachineScaleSets",), bad=("AvailabilitySet",), absent_passes=True
+    ),
+    "azure-aks-node-pods": in_pools("maxPods", good=(50, 110), bad=(30,)),
+    "azure-aks-node-system-taint": resource_cases(
+        AKS,
+        good=[{"agentPoolProfiles": [system_pool(RESERVED), system_pool(mode="User")]}],
+        bad=[{"agentPoolProfiles": [system_pool()]}, {"agentPoolProfiles": [system_pool("gpu=true:NoSchedule")]}],
+        absent=("passes", {}),
+        unknown=("undecided", {"agentPoolProfiles": [system_pool(UNKNOWN_TEXT)]}),
+        other=VNET,
+        more_bad=[[Declared(POOL, system_pool())]],
+    ),
+    "azure-aks-version": property_cases(
+        AKS,
+        "kubernetesVersion",
+        good=(NEWEST, f"{NEWEST}.3", "1.99"),
+        bad=("1.20", "1.20.7", "latest"),
+        absent="passes",
+        other=POOL,
+    ),
+    "azure-aks-dashboard": addon("kubeDashboard", enabled=False),
+    "azure-aks-run-command": property_cases(
+        AKS, "apiServerAccessProfile.disableRunCommand", good=(True,), bad=(False,), absent="fails", other=POOL
+    ),
+    "azure-aks-secrets-encryption": property_cases(
+        AKS, "securityProfile.azureKeyVaultKms.enabled", good=(True,), bad=(False,), absent="fails", other=POOL
+    ),
+    "azure-aks-disk-encryption": property_cases(
+        AKS, "diskEncryptionSetID", good=("/ids/disks",), bad=("",), absent="fails", unknown="passes", other=POOL
+    ),
+    "azure-aks-defender": property_cases(
+        AKS,
+        "securityProfile.defender.securityMonitoring.enabled",
+        good=(True,),
+        bad=(False,),
+        absent="fails",
+        other=POOL,
+    ),
+    "azure-aks-monitoring": addon("omsagent", enabled=True),
+    "azure-aks-azure-policy": addon("azurepolicy", enabled=True),
+    "azure-aks-http-routing": addon("httpApplicationRouting", enabled=False),
+    "azure-aks-secret-rotation": resource_cases(
+        AKS,
+        good=[rotated(True, "true"), rotated(False, "false")],
+        bad=[rotated(True, "false")],
+        absent=("passes", {}),
+        unknown=("undecided", rotated(UNKNOWN_TEXT, "false")),
+        other=POOL,
+    ),
+    "azure-aks-outbound": property_cases(
+        AKS,
+        "networkProfile.outboundType",
+        good=("userAssignedNATGateway", "managedNATGateway", "userDefinedRouting"),
+        bad=("loadBalancer",),
+        absent="fails",
+        other=POOL,
+    ),
+    "azure-aks-network-plugin": property_cases(
+        AKS, "networkProfile.networkPlugin", good=("azure",), bad=("kubenet",), absent="fails", other=POOL
+    ),
+    "azure-aks-image-cleaner": property_cases(
+        AKS, "securityProfile.imageCleaner.enabled", good=(True,), bad=(False,), absent="fails", other=POOL
+    ),
+    "azure-aks-paid-tier": property_cases(
+        AKS, "sku.tier", good=("Standard", "Premium"), bad=("Free",), absent="fails", other=POOL
+    ),
+    "azure-acr-network-default": property_cases(
+        ACR, "networkRuleSet.defaultAction", good=("Deny",), bad=("Allow",), absent="fails", other=CACHE
+    ),
+    "azure-acr-kms": property_cases(
+        ACR, "encryption.status", good=("enabled",), bad=("disabled",), absent="fails", other=CACHE
+    ),
+    "azure-acr-export": property_cases(
+        ACR, "policies.exportPolicy.status", good=("disabled",), bad=("enabled",), absent="fails", other=CACHE
+    ),
+    "azure-acr-data-endpoints": property_cases(
+        ACR, "dataEndpointEnabled", good=(True,), bad=(False,), absent="fails", other=CACHE
+    ),
+    "azure-acr-zones": property_cases(
+        ACR, "zoneRedundancy", good=("Enabled",), bad=("Disabled",), absent="fails", other=CACHE
+    ),
+    "azure-acr-retention": property_cases(
+        ACR, "policies.retentionPolicy.status", good=("enabled",), bad=("disabled",), absent="fails", other=CACHE
+    ),
+    "azure-logs-local-auth": property_cases(
+        LOGS, "features.disableLocalAuth", good=(True,), bad=(False,), absent="fails", other=TABLE
+    ),
+    "azure-logs-public-network": resource_cases(
+        LOGS,
+        good=[{"publicNetworkAccessForIngestion": "Disabled", "publicNetworkAccessForQuery": "Disabled"}],
+        bad=[
+            {"publicNetworkAccessForQuery": "Enabled"},
+            {"publicNetworkAccessForIngestion": "Enabled"},
+        ],
+        absent=("fails", {}),
+        unknown=(
+            "undecided",
+            {"publicNetworkAccessForIngestion": UNKNOWN_TEXT, "publicNetworkAccessForQuery": "Disabled"},
+        ),
+        other=TABLE,
+    ),
+    "azure-logs-retention": property_cases(
+        LOGS, "retentionInDays", good=(30, 90), bad=(7,), absent="passes", other=TABLE
+    ),
+    "azure-alert-receivers": property_cases(
+        ALERT,
+        "actions",
+        good=([{"actionGroupId": "/ids/alerts"}], [{"actionGroupId": UNKNOWN_TEXT}]),
+        bad=([],),
+        absent="fails",
+        unknown="passes",
+        other=ACTIONS,
+    ),
+    "azure-cost-tags": property_cases(
+        TAGGED,
+        "tags",
+        good=(OWNED, {"Environment": "dev", "Owner": UNKNOWN_TEXT, "more": "x"}),
+        bad=({"environment": "dev"}, {**OWNED, "owner": ""}),
+        absent="fails",
+        other=LOCK,
+    ),
+    "azure-cost-budget": resource_cases(
+        BUDGET,
+        good=[notified(contactEmails=["a@b.c"]), notified(contactGroups=[UNKNOWN_TEXT])],
+        bad=[
+            notified(contactEmails=[], contactGroups=[], contactRoles=[]),
+            notified(enabled=False, contactEmails=["a@b.c"]),
+        ],
+        absent=("fails", {}),
+        unknown=("undecided", {"notifications": UNKNOWN_TEXT}),
+        other=LOCK,
+    ),
+    "azure-disk-key-rotation": property_cases(
+        DISKS, "rotationToLatestKeyVersionEnabled", good=(True,), bad=(False,), absent="fails", other=DISK
+    ),
+}
