@@ -29,7 +29,8 @@ _BACKUP = "experiments.valid.yaml"
 # https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/cluster/v3/circuit_breaker.proto (max_connections)
 _LIMITS = HttpLimits(connections=1024)
 _FLUSH_TIMEOUT = 5.0  # seconds for the spool to take what is queued
-_SWITCH_INTERVAL = 0.0002  # seconds for which the spool's thread keeps the interpreter from requests; Python's own: 5 ms
+# Seconds for which the spool's thread may keep the interpreter from requests. Python's default is 0.005.
+_SWITCH_INTERVAL = 0.0002
 
 
 def run(settings: RouterSettings, spool_settings: SpoolSettings) -> None:
