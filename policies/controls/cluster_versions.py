@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
+from kernel.reviewed_entries import find_today
 from kernel.support_calendars import SupportCalendar
-from policies.engine.exceptions import find_today
 from policies.engine.expectations import Requirement, expect
 from policies.engine.findings import Findings, Props
 

@@ -12,10 +12,13 @@ from pulumi_policy.proxy import unknown_checking_proxy
 
 from policies.engine.pack import to_plain
 
+# In the place of options, which no control reads.
+UNREAD: Any = None
+
 
 def read_properties(message: Any) -> Mapping[str, Any]:
     """Properties as controls read them: without the SDK's proxies, with UNKNOWN for what is not known."""
-    decoded = deserialize_properties(json_format.MessageToDict(message))  # type: ignore[no-untyped-call]
+    decoded = deserialize_properties(json_format.MessageToDict(message))
     properties: Mapping[str, Any] = to_plain(unknown_checking_proxy(decoded))
     return properties
 
@@ -24,8 +27,8 @@ def read_resources(messages: Iterable[Any]) -> list[PolicyResource]:
     """All resources of a stack, each with those that its properties came from. Options and providers are left out."""
     sent = list(messages)
     found = {
-        each.urn: PolicyResource(  # type: ignore[no-untyped-call]
-            each.type, read_properties(each.properties), each.urn, each.name, None, None, None, [], {}
+        each.urn: PolicyResource(
+            each.type, read_properties(each.properties), each.urn, each.name, UNREAD, None, None, [], {}
         )
         for each in sent
     }
