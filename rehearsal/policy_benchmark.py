@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import policies
 from kernel.engine_events import read_events
 from kernel.values import UNKNOWN
-from policies import Control, Resource, controls
+from policies import Control, Resource
 from rehearsal import project
 from rehearsal.console import UserError, info
 from rehearsal.engine import pulumi_cli
@@ -76,7 +77,7 @@ def main() -> int:
     except UserError as error:
         info(f"error: {error}")
         return 1
-    costs = [_measure_control(control, stacks) for control in controls()]
+    costs = [_measure_control(control, stacks) for control in policies.controls()]
     REPORT.write_text(_report(stacks, previews, starts, costs))
     info(f"Written to {REPORT.relative_to(ROOT)}.")
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf import json_format
 from pulumi_policy.deserialize import deserialize_properties
@@ -12,10 +12,13 @@ from pulumi_policy.proxy import unknown_checking_proxy
 
 from policies.engine.pack import to_plain
 
+# No control reads a resource's options.
+NO_OPTIONS: Final[Any] = None
+
 
 def read_properties(message: Any) -> Mapping[str, Any]:
     """Properties as controls read them: without the SDK's proxies, with UNKNOWN for what is not known."""
-    decoded = deserialize_properties(json_format.MessageToDict(message))  # type: ignore[no-untyped-call]
+    decoded = deserialize_properties(json_format.MessageToDict(message))
     properties: Mapping[str, Any] = to_plain(unknown_checking_proxy(decoded))
     return properties
 
@@ -24,8 +27,8 @@ def read_resources(messages: Iterable[Any]) -> list[PolicyResource]:
     """All resources of a stack, each with those that its properties came from. Options and providers are left out."""
     sent = list(messages)
     found = {
-        each.urn: PolicyResource(  # type: ignore[no-untyped-call]
-            each.type, read_properties(each.properties), each.urn, each.name, None, None, None, [], {}
+        each.urn: PolicyResource(
+            each.type, read_properties(each.properties), each.urn, each.name, NO_OPTIONS, None, None, [], {}
         )
         for each in sent
     }

@@ -19,7 +19,7 @@ from pulumi_policy import EnforcementLevel, ResourceValidationArgs, StackValidat
 from pulumi_policy.policy import _NotApplicableError
 
 from policies.engine import exception_register, exceptions
-from policies.engine.decoding import read_properties, read_resources
+from policies.engine.decoding import NO_OPTIONS, read_properties, read_resources
 from policies.engine.exception_register import ExceptionRegister
 from policies.engine.pack import NAME, AnalyzerServicer, UndecidedError
 from policies.engine.registry import REGISTRY
@@ -77,8 +77,10 @@ class PackServicer(AnalyzerServicer):
         response = proto.AnalyzeResponse(not_applicable=found.not_applicable)
         properties = read_properties(request.properties)
         for policy in found.policies:
-            settings = self._get_policy_config(policy.name)  # type: ignore[no-untyped-call]
-            args = ResourceValidationArgs(request.type, properties, request.urn, request.name, None, None, settings)
+            settings = self._get_policy_config(policy.name)
+            args = ResourceValidationArgs(
+                request.type, properties, request.urn, request.name, NO_OPTIONS, None, settings
+            )
             self._validate(policy, args, response)
         return response
 
@@ -88,7 +90,7 @@ class PackServicer(AnalyzerServicer):
         resources = read_resources(request.resources)
         for policy in getattr(self, _POLICIES):
             if isinstance(policy, StackValidationPolicy):
-                settings = self._get_policy_config(policy.name)  # type: ignore[no-untyped-call]
+                settings = self._get_policy_config(policy.name)
                 self._validate(policy, StackValidationArgs(resources, settings), response)
         if self._undecided:
             response.diagnostics.append(self._summarize())
@@ -99,7 +101,7 @@ class PackServicer(AnalyzerServicer):
 
     def _validate(self, policy: Any, args: ResourceValidationArgs | StackValidationArgs, response: Any) -> None:
         """Add to the response what a policy finds. What is undecided neither passes nor fails, but does not apply."""
-        level = self._get_enforcement_level(policy)  # type: ignore[no-untyped-call]
+        level = self._get_enforcement_level(policy)
         if level is EnforcementLevel.DISABLED:
             return
         if level is EnforcementLevel.REMEDIATE:  # no policy of this pack does
