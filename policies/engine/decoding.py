@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf import json_format
 from pulumi_policy.deserialize import deserialize_properties
@@ -12,8 +12,8 @@ from pulumi_policy.proxy import unknown_checking_proxy
 
 from policies.engine.pack import to_plain
 
-# In the place of options, which no control reads.
-UNREAD: Any = None
+# No control reads a resource's options.
+NO_OPTIONS: Final[Any] = None
 
 
 def read_properties(message: Any) -> Mapping[str, Any]:
@@ -28,7 +28,7 @@ def read_resources(messages: Iterable[Any]) -> list[PolicyResource]:
     sent = list(messages)
     found = {
         each.urn: PolicyResource(
-            each.type, read_properties(each.properties), each.urn, each.name, UNREAD, None, None, [], {}
+            each.type, read_properties(each.properties), each.urn, each.name, NO_OPTIONS, None, None, [], {}
         )
         for each in sent
     }

@@ -19,7 +19,7 @@ from pulumi_policy import EnforcementLevel, ResourceValidationArgs, StackValidat
 from pulumi_policy.policy import _NotApplicableError
 
 from policies.engine import exception_register, exceptions
-from policies.engine.decoding import UNREAD, read_properties, read_resources
+from policies.engine.decoding import NO_OPTIONS, read_properties, read_resources
 from policies.engine.exception_register import ExceptionRegister
 from policies.engine.pack import NAME, AnalyzerServicer, UndecidedError
 from policies.engine.registry import REGISTRY
@@ -78,7 +78,9 @@ class PackServicer(AnalyzerServicer):
         properties = read_properties(request.properties)
         for policy in found.policies:
             settings = self._get_policy_config(policy.name)
-            args = ResourceValidationArgs(request.type, properties, request.urn, request.name, UNREAD, None, settings)
+            args = ResourceValidationArgs(
+                request.type, properties, request.urn, request.name, NO_OPTIONS, None, settings
+            )
             self._validate(policy, args, response)
         return response
 

@@ -12,6 +12,7 @@ from policies.engine.expectations import (
     Requirement,
     any_matches,
     at_most,
+    check_each,
     expect,
     fail_if_all,
     pass_if_any,
@@ -117,14 +118,18 @@ def alarm_receivers(props: Props) -> Findings:
     remedy="list subscriberEmailAddresses or subscriberSnsTopicArns in notifications",
 )
 def budget(props: Props) -> Findings:
-    receivers = (
-        value
-        for kind in ("subscriberEmailAddresses", "subscriberSnsTopicArns")
-        for _, value in each_value(props, f"notifications[*].{kind}[*]")
-    )
-    heard = any_matches(receivers, lambda value: isinstance(value, str) and ("@" in value or value.startswith("arn:")))
-    problem = "must have receivers, otherwise nobody hears when the budget is spent"
-    yield from fail_if_all("notifications", [UNKNOWN if heard is UNKNOWN else not heard], problem)
+    risk = "nobody hears when the budget is spent"
+
+    def check(where: str, notification: Any) -> Findings:
+        kinds = ("subscriberEmailAddresses", "subscriberSnsTopicArns")
+        receivers = [value for kind in kinds for _, value in each_value(notification, f"{kind}[*]")]
+        heard = any_matches(receivers, lambda value: isinstance(value, str) and ("@" in value or value[:4] == "arn:"))
+        problem = f"must have receivers, otherwise {risk}"
+        yield from fail_if_all(where, [UNKNOWN if heard is UNKNOWN else not heard], problem)
+
+    if not as_list(look_up(props, "notifications")):
+        yield f"notifications must have one, otherwise {risk}"
+    yield from check_each(props, "notifications[*]", check)
 
 
 @control(

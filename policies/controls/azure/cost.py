@@ -7,7 +7,6 @@ from typing import Any
 from kernel.paths import each_value, look_up
 from kernel.values import UNKNOWN
 from policies.controls.tags import REQUIRED, expect_tags
-from policies.engine.expectations import any_matches, fail_if_all
 from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control
 
@@ -25,6 +24,7 @@ TAGGED = (
     "azure-native:storage:StorageAccount",
 )
 BUDGET = ("azure-native:consumption:Budget",)
+_RISK = "nobody hears when the budget is spent"
 # Whom a budget notifies, and what their names are like.
 RECEIVERS = {"contactEmails": r".+@.+", "contactGroups": r"/.+", "contactRoles": r"\w.*"}
 
@@ -54,16 +54,18 @@ def budget(props: Props) -> Findings:
     if notifications is UNKNOWN:
         yield Undecided("notifications")
         return
-    each = notifications.values() if isinstance(notifications, Mapping) else ()
-    heard = any_matches(each, _reaches_somebody)
-    problem = "must have one that is enabled and has receivers, otherwise nobody hears when the budget is spent"
-    yield from fail_if_all("notifications", [UNKNOWN if heard is UNKNOWN else not heard], problem)
+    written = notifications if isinstance(notifications, Mapping) else {}
+    enabled = {name: each for name, each in written.items() if look_up(each, "enabled") in (True, UNKNOWN)}
+    if not enabled:
+        yield f"notifications must have one that is enabled, otherwise {_RISK}"
+    for name, notification in enabled.items():
+        if not _reaches_somebody(notification):
+            yield f"notifications.{name} must have receivers, otherwise {_RISK}"
 
 
 def _reaches_somebody(notification: Any) -> bool:
     receivers = [(kind, value) for kind in RECEIVERS for _, value in each_value(notification, f"{kind}[*]")]
-    reached = any(value is UNKNOWN or _is_receiver(kind, value) for kind, value in receivers)
-    return look_up(notification, "enabled") in (True, UNKNOWN) and reached
+    return any(value is UNKNOWN or _is_receiver(kind, value) for kind, value in receivers)
 
 
 def _is_receiver(kind: str, value: Any) -> bool:

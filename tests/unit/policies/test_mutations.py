@@ -24,10 +24,37 @@ from tests.support.recording import RecordedResource, record_program, stack_cont
 from tests.unit.policies.controls.test_controls import find_cases
 from tests.unit.policies.controls.test_odd_input import plain
 
-# What breaks the first breaks the others too: a wildcard among the actions or verbs covers what they name.
+# What breaks the first breaks the others too: a wildcard among the actions, verbs or resources covers what they name.
 _IAM: Final = frozenset({"aws-iam-escalation", "aws-iam-kms-decrypt", "aws-iam-pass-role", "aws-iam-service-wildcard"})
-_RBAC: Final = frozenset({"k8s-rbac-escalation", "k8s-rbac-exec", "k8s-rbac-secrets", "k8s-rbac-wildcard-verb"})
-OVERLAPS: Final[Mapping[str, frozenset[str]]] = {**dict.fromkeys(_IAM, _IAM), **dict.fromkeys(_RBAC, _RBAC)}
+_RBAC: Final = frozenset(
+    {
+        "k8s-rbac-escalation",
+        "k8s-rbac-exec",
+        "k8s-rbac-persistent-volumes",
+        "k8s-rbac-secrets",
+        "k8s-rbac-wildcard-verb",
+    }
+)
+# A pool, subnet or rule that a case adds has none of the settings that others require of it.
+_POOLS: Final = frozenset(f"azure-aks-node-{what}" for what in ("autoscaling", "encryption", "pods", "ssh", "zones"))
+_SUBNETS: Final = frozenset({"azure-network-default-outbound", "azure-network-subnet-security-group"})
+_DESCRIBED: Final = frozenset({"aws-vpc-group-description"})
+_IMAGES: Final = frozenset({"k8s-pod-image-digest", "k8s-pod-image-tag"})
+OVERLAPS: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(_IAM, _IAM),
+    **dict.fromkeys(_RBAC, _RBAC),
+    **dict.fromkeys(_SUBNETS, _SUBNETS),
+    # An image without a version has no digest either.
+    **dict.fromkeys(_IMAGES, _IMAGES),
+    **dict.fromkeys(("aws-vpc-admin-ports", "aws-vpc-internet-ports", "aws-vpc-open-egress"), _DESCRIBED),
+    # A case has one probe of the two.
+    "k8s-pod-host-probes": frozenset({"k8s-pod-probes"}),
+    "azure-aks-node-public-ip": _POOLS,
+    # A case is compute of another kind, which has to stop by itself.
+    "azure-ml-node-public-ip": frozenset({"azure-ml-compute-idle-shutdown"}),
+    # A case opens two ports, of which each control reports one.
+    "azure-network-admin-ports": frozenset({"azure-network-internet-ports"}),
+}
 
 
 @cache
@@ -41,7 +68,8 @@ def list_resources() -> tuple[RecordedResource, ...]:
 
 
 def declare_foundation(cloud: str) -> None:
-    import_module(f"infra.{cloud}").create_foundation(stack_context(cloud, "prod"))
+    context = stack_context(cloud, "prod", telemetry={"alertEmail": "ml@example.com"}, cost={"monthlyBudget": 5000})
+    import_module(f"infra.{cloud}").create_foundation(context)
 
 
 def declare_platform(cloud: str) -> None:

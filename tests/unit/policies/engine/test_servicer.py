@@ -11,10 +11,10 @@ from unittest.mock import Mock
 
 import pytest
 from pulumi.runtime import proto
-from pulumi_policy import EnforcementLevel, deserialize
+from pulumi_policy import EnforcementLevel
+from pulumi_policy.deserialize import deserialize_properties
 
 from policies import controls, get_control
-from policies.engine import decoding
 from policies.engine.pack import NAME, as_policy
 from policies.engine.servicer import PackServicer
 from tests.support.policies.analyzer import analyze, analyze_stack, build_request, diagnostics
@@ -52,8 +52,8 @@ def test_violations_are_reported_where_they_are_found(server: PackServicer) -> N
 def test_a_resource_is_decoded_once_and_all_policies_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     policies = [as_policy(control) for control in controls()]
     server = PackServicer(NAME, "0.0.1", policies, EnforcementLevel.ADVISORY)
-    decode = Mock(wraps=deserialize.deserialize_properties)
-    monkeypatch.setattr(decoding, "deserialize_properties", decode)
+    decode = Mock(wraps=deserialize_properties)
+    monkeypatch.setattr("policies.engine.decoding.deserialize_properties", decode)
     response = server.Analyze(build_request(account("one", False)), None)
     assert decode.call_count == 1
     applying = {control.id for control in controls() if control.applies_to(STORAGE) and not control.over_stack}
@@ -67,8 +67,8 @@ def test_a_resource_is_decoded_once_and_all_policies_are_answered(monkeypatch: p
 def test_a_stack_is_decoded_once_for_all_policies(monkeypatch: pytest.MonkeyPatch) -> None:
     policies = [as_policy(control) for control in controls()]
     server = PackServicer(NAME, "0.0.1", policies, EnforcementLevel.ADVISORY)
-    decode = Mock(wraps=deserialize.deserialize_properties)
-    monkeypatch.setattr(decoding, "deserialize_properties", decode)
+    decode = Mock(wraps=deserialize_properties)
+    monkeypatch.setattr("policies.engine.decoding.deserialize_properties", decode)
     found = analyze_stack(server, [account("one", False), account("two", False)])
     assert decode.call_count == 2
     assert {"azure-storage-soft-delete", "azure-network-private-endpoints"} <= {each.policyName for each in found}
