@@ -129,7 +129,7 @@ def _finish(target: Target, timeline: Timeline) -> None:
     domain = target.settings.gateway.domain or "the stack's domain"
     _say(f"  names     have {domain} lead to the gateway: `kubectl get gateway --namespace gateway`")
     _say("  check     `make validate` of the same stack; it also shows a preview, which is to be empty")
-    _say(f"  backups   `make backup STACK={target.name}` every half hour from now on")
+    _say(f"  backups   `make backup STACK={target.name}` now; its pipeline has to name the stack (docs/operations.md)")
 
 
 def _require_active(pair: Pair, expected: Target, instead: str) -> Active:

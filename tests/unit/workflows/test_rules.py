@@ -54,6 +54,7 @@ WRITES = {
     ("continuous-training.yaml", "new-data"): {"id-token"},
     ("continuous-training.yaml", "schedule"): {"id-token"},
     ("nightly.yaml", "stack"): {"id-token", "security-events"},
+    ("backup.yaml", "stack"): {"id-token"},
     ("pull-request.yaml", "preview"): {"id-token"},
     ("pull-request-comment.yaml", "comment"): {"pull-requests"},
 }

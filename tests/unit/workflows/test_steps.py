@@ -83,6 +83,7 @@ STACKS = "aws-prod azure-dev aws-staging"
         ("dispatch-list", "vars.DISPATCHING_STACKS"),
         ("training-list", "vars.TRAINING_STACKS"),
     ],
+        ("backup-list", "vars.DEPLOYED_STACKS"),
 )
 def test_stacks_are_listed_by_environment(machine: Machine, name: str, expression: str) -> None:
     outputs = succeed(machine.run(find(name), {expression: STACKS})).outputs
@@ -95,6 +96,7 @@ def test_stacks_are_listed_by_environment(machine: Machine, name: str, expressio
     assert json.loads(succeed(machine.run(find(name), {expression: ""})).outputs["all"]) == []
     unknown = machine.run(find(name), {expression: "aws-dve"})
     assert (unknown.code, unknown.outputs) == (1, {})
+        "backed_up": [],  # the shipped stacks have no place for backups
     assert "Did you mean 'aws-dev'?" in unknown.printed
 
 
