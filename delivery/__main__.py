@@ -64,7 +64,11 @@ def _list_changed_stacks(options: argparse.Namespace) -> int:
     changed = find_changed_stacks(ROOT, require_base(options.base))
     for stack in changed.removed:
         print(describe_removed(stack), file=sys.stderr)
-    write_outputs(stacks=json.dumps(list(changed.stacks)), removed=json.dumps(list(changed.removed)))
+    write_outputs(
+        stacks=json.dumps(list(changed.stacks)),
+        removed=json.dumps(list(changed.removed)),
+        limit=str(comment.find_share(len(changed.stacks))),
+    )
     return 0
 
 

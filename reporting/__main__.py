@@ -20,7 +20,7 @@ _FORMATS: dict[str, Callable[[Findings, int], str]] = {
     "markdown": comment.render,
     "html": lambda findings, _: page.render(findings),
 }
-_LEAST_LIMIT = 8_192  # bytes: room for all headings
+LEAST_LIMIT = 8_192  # bytes: room for all headings
 
 
 def main() -> int:
@@ -65,10 +65,10 @@ def _write(arguments: argparse.Namespace) -> None:
 
 
 def _read_limit(text: str) -> int:
-    if text.isdecimal() and _LEAST_LIMIT <= int(text) <= LIMIT:
+    if text.isdecimal() and LEAST_LIMIT <= int(text) <= LIMIT:
         return int(text)
     raise UserError(
-        f"LIMIT='{text}' is not a length of a comment. Give bytes between {_LEAST_LIMIT} and {LIMIT}, GitHub's limit."
+        f"LIMIT='{text}' is not a length of a comment. Give bytes between {LEAST_LIMIT} and {LIMIT}, GitHub's limit."
     )
 
 
