@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from rehearsal.console import UserError, info
-from rehearsal.machine_faults import describe_os_error
-from rehearsal.process_environment import configure_process
+from rehearsal.entry_point import run_command
 from reporting import comment, page
 from reporting.collection import collect
 from reporting.findings import Findings
@@ -31,24 +29,11 @@ def main() -> int:
     parser.add_argument("--limit", default=str(LIMIT), help="bytes of a comment, where several become one")
     parser.add_argument("--out", default="", help="file to write to; standard output if not given")
     arguments = parser.parse_args()
-    os.umask(os.umask(0) & ~0o700)
-    configure_process()
-    try:
-        _write(arguments)
-    except UserError as error:
-        info(f"error: {error}")
-        return 1
-    except OSError as error:
-        message = describe_os_error(error)
-        if not message:
-            raise
-        info(f"error: {message}")
-        return 1
-    return 0
+    return run_command(lambda: _write(arguments))
 
 
-def _write(arguments: argparse.Namespace) -> None:
-    """Write one report. Raises UserError before anything starts where an argument is wrong."""
+def _write(arguments: argparse.Namespace) -> int:
+    """Write one report; returns the exit status. Raises UserError before anything starts where an argument is wrong."""
     render = _FORMATS.get(arguments.format)
     if render is None:
         raise UserError(f"FORMAT='{arguments.format}' is not a format of reports. Choose {' or '.join(_FORMATS)}.")
@@ -59,9 +44,10 @@ def _write(arguments: argparse.Namespace) -> None:
     text = render(collect(arguments.stack, arguments.base), limit)
     if out is None:
         print(text)
-        return
+        return 0
     out.write_text(text)
     info(f"Written to {out}.")
+    return 0
 
 
 def _read_limit(text: str) -> int:
