@@ -172,7 +172,7 @@ lint: $(READY) $(ACTIONLINT) ## Check style, types, imports, YAML, shell scripts
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/yamllint --strict .
-	@$(VENV)/bin/shellcheck .ci/run scripts/create-environment
+	@$(VENV)/bin/shellcheck .ci/run scripts/commit-digests scripts/create-environment scripts/publish-image
 	@$(VENV)/bin/hadolint $(LIFECYCLE)/images/*/Dockerfile
 	@$(VENV)/bin/zizmor --offline --quiet --no-progress .github
 	@if test -s $(ACTIONLINT); then PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(ACTIONLINT); \

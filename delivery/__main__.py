@@ -11,7 +11,7 @@ from pathlib import Path
 
 from delivery import audit, comment, image_digests, model_commands, slack
 from delivery.changed_stacks import describe_removed, find_changed_stacks, require_base
-from delivery.environments import order_stacks
+from delivery.environments import list_backed_up, order_stacks
 from delivery.errors import DeliveryError
 from delivery.outputs import write_outputs
 from deploy.errors import DeployError
@@ -45,9 +45,11 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     add("changed-stacks", _list_changed_stacks, "list the stacks that a change concerns", "base")
-    add("environments", _list_environments, "list stacks by environment, in the order of deployment").add_argument(
-        "stacks", nargs="*"
-    )
+    add(
+        "environments",
+        _list_environments,
+        "list stacks by environment, in the order of deployment, and those that are backed up",
+    ).add_argument("stacks", nargs="*")
     images = add("set-images", _set_images, "write digests of images into a stack's file", "stack")
     images.add_argument("digests", nargs="+", metavar="IMAGE=DIGEST")
     posting = add("comment", _comment, "write the comment of a pull request", "project", "commit")
@@ -62,7 +64,11 @@ def _list_changed_stacks(options: argparse.Namespace) -> int:
     changed = find_changed_stacks(ROOT, require_base(options.base))
     for stack in changed.removed:
         print(describe_removed(stack), file=sys.stderr)
-    write_outputs(stacks=json.dumps(list(changed.stacks)), removed=json.dumps(list(changed.removed)))
+    write_outputs(
+        stacks=json.dumps(list(changed.stacks)),
+        removed=json.dumps(list(changed.removed)),
+        limit=str(comment.find_share(len(changed.stacks))),
+    )
     return 0
 
 
@@ -72,7 +78,8 @@ def _list_environments(options: argparse.Namespace) -> int:
         print("No stack is named, so that nothing is deployed: docs/delivery.md says where to name them.")
     ordered = order_stacks(_STACKS, names)
     every = [stack for stacks in ordered.values() for stack in stacks]
-    write_outputs(**{name: json.dumps(list(stacks)) for name, stacks in {**ordered, "all": every}.items()})
+    lists = {**ordered, "all": every, "backed_up": list_backed_up(_STACKS, every)}
+    write_outputs(**{name: json.dumps(list(stacks)) for name, stacks in lists.items()})
     return 0
 
 

@@ -17,6 +17,8 @@ from deploy.programs import Answer, Programs
 MARKER = "<!-- groundwork: the report of the rehearsals -->"
 # https://docs.github.com/rest/issues/comments: a body has 65536 characters at most.
 _MAX_LENGTH = 65_000
+_OWN = 1_000  # characters beside the reports: the marker, lines between them, what keeps names from being mentions
+_LEAST_SHARE = 8_192  # bytes, which `make report` needs at least
 _CUT = "\n\n_The report is longer than a comment may be; the run's summary has all of it._\n"
 _MAX_REPORT = 1 << 20  # bytes of a file that are read
 _SHA = re.compile(r"[0-9a-f]{40}")
@@ -50,6 +52,11 @@ def compose(reports: Iterable[str]) -> str:
     texts = [_disarm(text.strip()) for text in reports]
     text = f"{MARKER}\n" + ("\n\n---\n\n".join(filter(None, texts)) or "No stack is concerned by this change.") + "\n"
     return text if len(text) <= _MAX_LENGTH else text[: _MAX_LENGTH - len(_CUT)] + _CUT
+
+
+def find_share(reports: int) -> int:
+    """How many bytes each of several reports may have, for all to be in the comment; from eight on not all of it is."""
+    return max((_MAX_LENGTH - _OWN) // max(reports, 1), _LEAST_SHARE)
 
 
 def read_report(path: Path) -> str:

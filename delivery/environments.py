@@ -1,4 +1,7 @@
-"""In which order stacks are deployed: dev, staging, prod, each only after all stacks of the one before stand."""
+"""The named stacks as workflows take them: by environment, in the order of deployment, and those that are backed up.
+
+The order is dev, staging, prod, each only after all stacks of the one before stand.
+"""
 
 from __future__ import annotations
 
@@ -27,3 +30,8 @@ def order_stacks(folder: Path, names: Sequence[str]) -> Mapping[str, Sequence[st
                 f"order of deployments: set groundwork:environment to one of {', '.join(ORDER)}."
             )
     return {environment: [stack.name for stack in stacks if stack.environment == environment] for environment in ORDER}
+
+
+def list_backed_up(folder: Path, names: Sequence[str]) -> Sequence[str]:
+    """Those of the named stacks that have a place for backups. Raises DeliveryError for a stack without a file."""
+    return [stack.name for stack in find_stacks(folder, names) if stack.is_backed_up]

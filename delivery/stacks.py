@@ -1,9 +1,10 @@
-"""The stacks that have a file, and what pipelines have to know of each: its cloud and its environment."""
+"""The stacks that have a file, and what pipelines have to know of each: cloud, environment, whether it is backed up."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +20,16 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 @dataclass(frozen=True)
 class DeclaredStack:
-    """A stack by its file; `cloud` and `environment` are empty where the file does not say them."""
+    """A stack by its file.
+
+    cloud, environment  empty where the file does not say them
+    is_backed_up        whether it has a `resilience.backupStore`
+    """
 
     name: str
     cloud: str
     environment: str
+    is_backed_up: bool = False
 
 
 def read_stacks(folder: Path) -> Sequence[DeclaredStack]:
@@ -51,4 +57,13 @@ def _read(folder: Path, name: str) -> DeclaredStack:
         name,
         values.get(f"{stack_config.NAMESPACE}:cloud", ""),
         values.get(f"{stack_config.NAMESPACE}:environment", ""),
+        _has_backup_store(values),
     )
+
+
+def _has_backup_store(values: Mapping[str, str]) -> bool:
+    try:
+        resilience = json.loads(values.get(f"{stack_config.NAMESPACE}:resilience", "{}"))
+    except json.JSONDecodeError:
+        return False  # the rehearsal says what is wrong with it
+    return isinstance(resilience, dict) and bool(resilience.get("backupStore"))

@@ -5,7 +5,7 @@ The package knows neither program nor engine: it gets resources, tables of price
 
 from estimates.charts import ChartCost, NodeSize, Pool, PoolUse, list_pools, list_workloads, share_pools
 from estimates.cost import Difference, Estimate, UsageError, compare, monthly_cost
-from estimates.durations import DurationTable, load_durations
+from estimates.durations import Duration, DurationTable, load_durations, load_steps
 from estimates.prices import PriceTable, PriceTableError, load_prices
 from estimates.report import (
     add_difference,
@@ -24,6 +24,7 @@ __all__ = [
     "ChartCost",
     "CyclicDependencyError",
     "Difference",
+    "Duration",
     "DurationTable",
     "Estimate",
     "NodeSize",
@@ -48,6 +49,7 @@ __all__ = [
     "list_workloads",
     "load_durations",
     "load_prices",
+    "load_steps",
     "monthly_cost",
     "read_preview",
     "read_state",

@@ -1,10 +1,10 @@
-"""The table of durations: how long it takes to create a resource of a type, and where that is published."""
+"""The table of durations: how long it takes to create a resource of a type, or a step of a failover, by what source."""
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,14 +20,14 @@ _SLEEP_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}  # of Go's durati
 
 @dataclass(frozen=True)
 class Duration:
-    """How long it takes to create a resource of one of the types.
+    """How long something takes.
 
-    pattern  of types, as of a shell
+    subject  what is created, by a pattern of types as of a shell; or the name of a step
     how      what it rests on; the head of the file explains the words
     origin   the durations that were found, or the type that it is taken from
     """
 
-    pattern: str
+    subject: str
     seconds: float
     how: str
     source: str
@@ -42,7 +42,7 @@ class DurationTable:
         self.durations = tuple(durations)
 
     def find(self, type_: str) -> Duration | None:
-        return next((each for each in self.durations if fnmatchcase(type_, each.pattern)), None)
+        return next((each for each in self.durations if fnmatchcase(type_, each.subject)), None)
 
     def estimate(self, resource: Resource) -> float | None:
         """Seconds until a resource is there; None where no row fits its type. Components are there at once."""
@@ -55,11 +55,18 @@ class DurationTable:
 
 
 def load_durations(path: Path = DURATIONS) -> DurationTable:
-    rows = yaml.safe_load(path.read_text())
-    return DurationTable(
-        Duration(row["type"], float(row["seconds"]), row["how"], row["source"], row["checked"], row.get("from", ""))
-        for row in rows
-    )
+    """How long creations take."""
+    return DurationTable(_read(path, "creations", "type"))
+
+
+def load_steps(path: Path = DURATIONS) -> Mapping[str, Duration]:
+    """How long the steps of a failover take, by their names."""
+    return {each.subject: each for each in _read(path, "steps", "step")}
+
+
+def _read(path: Path, section: str, key: str) -> Iterable[Duration]:
+    for row in yaml.safe_load(path.read_text())[section]:
+        yield Duration(row[key], float(row["seconds"]), row["how"], row["source"], row["checked"], row.get("from", ""))
 
 
 def _parse_sleep(text: str) -> float:

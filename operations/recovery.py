@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.errors import DeployError
+from estimates import load_steps
 from operations import backup, engine_state, health, publication
 from operations.backup import Backup
 from operations.database import NAMESPACE, Rows, find_database, list_differences
 from operations.pair import Active, Pair, read_pair
 from operations.store import Store, find_artifacts
 from operations.target import Target
-from operations.timeline import RPO, Timeline, load_durations
+from operations.timeline import RPO, Timeline
 
 MLFLOW = "deployment/mlflow"
 # A database in which each of these is empty holds nothing that anybody could lose.
@@ -37,7 +38,7 @@ def fail_over(name: str, *, is_planned: bool) -> None:
             f"touched. Where it is to move all the same, `make failover STACK={name} PLANNED=1` stops MLflow there and "
             "moves its last write too; where only its models are ill, see platform/runbooks/rollback.md."
         )
-    timeline = Timeline(load_durations())
+    timeline = Timeline(load_steps())
     if signs:
         with timeline.step(f"Stop MLflow of {name}, and back it up", "stop-mlflow"):
             _stop_mlflow(pair.primary)
@@ -71,7 +72,7 @@ def fail_back(name: str, *, kept: str = "") -> None:
             f"{name} up with `make up STACK={name}`."
         )
     saved = _settle_divergence(pair, active, kept)
-    timeline = Timeline(load_durations())
+    timeline = Timeline(load_steps())
     with timeline.step(f"Stop MLflow of {pair.standby.name}, and back it up", "stop-mlflow"):
         _stop_mlflow(pair.standby)
         newest = backup.create(pair.standby)
@@ -129,7 +130,7 @@ def _finish(target: Target, timeline: Timeline) -> None:
     domain = target.settings.gateway.domain or "the stack's domain"
     _say(f"  names     have {domain} lead to the gateway: `kubectl get gateway --namespace gateway`")
     _say("  check     `make validate` of the same stack; it also shows a preview, which is to be empty")
-    _say(f"  backups   `make backup STACK={target.name}` every half hour from now on")
+    _say(f"  backups   `make backup STACK={target.name}` now; its pipeline has to name the stack (docs/operations.md)")
 
 
 def _require_active(pair: Pair, expected: Target, instead: str) -> Active:

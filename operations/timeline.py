@@ -7,26 +7,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import yaml
+from estimates import Duration
 
 RTO = 15 * 60.0  # seconds from the decision to models that answer
 RPO = 60 * 60.0  # seconds of writes that a disaster may cost
-_TABLE = Path(__file__).with_name("durations.yaml")
-
-
-@dataclass(frozen=True)
-class Duration:
-    """
-    seconds  that a step takes
-    basis    `documented`, with its source, or `assumed`, with the reason
-    """
-
-    seconds: float
-    basis: str
-    source: str
-    checked: str
 
 
 @dataclass(frozen=True)
@@ -50,7 +35,7 @@ class Timeline:
 
     @contextmanager
     def step(self, title: str, kind: str = "") -> Iterator[None]:
-        """`kind` is a name in the table of durations; without one only what is measured counts."""
+        """`kind` is a name of a step in the table of durations; without one only what is measured counts."""
         print(f"  {title} ...", file=sys.stderr, flush=True)
         started = time.monotonic()
         yield
@@ -76,8 +61,3 @@ class Timeline:
             f"{begin:6.0f} s  in all, each step at the longer of both: {verdict} the {RTO / 60:.0f} min of the RTO"
         )
         return "\n".join(lines)
-
-
-def load_durations(path: Path = _TABLE) -> Mapping[str, Duration]:
-    content = yaml.safe_load(path.read_text())
-    return {name: Duration(**{**each, "checked": str(each["checked"])}) for name, each in content.items()}

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 
 from kernel.command_line import add_confirm_option
 from rehearsal import commands, estimation, movement, stack_rehearsal
-from rehearsal.console import UserError, info
-from rehearsal.interrupts import interrupt_on_termination
-from rehearsal.machine_faults import describe_os_error
-from rehearsal.process_environment import configure_process
+from rehearsal.entry_point import run_command
 from rehearsal.scene import ACCOUNTS, CALLERS
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -49,23 +45,7 @@ def main() -> int:
     parser.add_argument("--actor", default="", help="what `move` lets move, such as an autoscaler")
     add_confirm_option(parser)
     arguments = parser.parse_args()
-    os.umask(os.umask(0) & ~0o700)  # a umask that takes a user's own rights makes files that nobody can use
-    configure_process()
-    interrupt_on_termination()
-    try:
-        return _COMMANDS[arguments.command](arguments)
-    except UserError as error:
-        info(f"error: {error}")
-        return 1
-    except OSError as error:
-        message = describe_os_error(error)
-        if not message:
-            raise
-        info(f"error: {message}")
-        return 1
-    except KeyboardInterrupt:
-        info("\nInterrupted. Nothing is lost: the same command goes on from here.")
-        return 130
+    return run_command(lambda: _COMMANDS[arguments.command](arguments))
 
 
 if __name__ == "__main__":

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from rehearsal.console import UserError, info
-from rehearsal.machine_faults import describe_os_error
-from rehearsal.process_environment import configure_process
+from rehearsal.entry_point import run_command
 from rehearsal.secret_search import REMEDY, SecretSearch
 from rehearsal.simulator.core.canaries import Canaries
 from reporting import comment, page
@@ -22,7 +20,7 @@ _FORMATS: dict[str, Callable[[Findings, int], str]] = {
     "markdown": comment.render,
     "html": lambda findings, _: page.render(findings),
 }
-_LEAST_LIMIT = 8_192  # bytes: room for all headings
+LEAST_LIMIT = 8_192  # bytes: room for all headings
 
 
 def main() -> int:
@@ -33,24 +31,11 @@ def main() -> int:
     parser.add_argument("--limit", default=str(LIMIT), help="bytes of a comment, where several become one")
     parser.add_argument("--out", default="", help="file to write to; standard output if not given")
     arguments = parser.parse_args()
-    os.umask(os.umask(0) & ~0o700)
-    configure_process()
-    try:
-        _write(arguments)
-    except UserError as error:
-        info(f"error: {error}")
-        return 1
-    except OSError as error:
-        message = describe_os_error(error)
-        if not message:
-            raise
-        info(f"error: {message}")
-        return 1
-    return 0
+    return run_command(lambda: _write(arguments))
 
 
-def _write(arguments: argparse.Namespace) -> None:
-    """Write one report. Raises UserError before anything starts where an argument is wrong."""
+def _write(arguments: argparse.Namespace) -> int:
+    """Write one report; returns the exit status. Raises UserError before anything starts where an argument is wrong."""
     render = _FORMATS.get(arguments.format)
     if render is None:
         raise UserError(f"FORMAT='{arguments.format}' is not a format of reports. Choose {' or '.join(_FORMATS)}.")
@@ -64,16 +49,17 @@ def _write(arguments: argparse.Namespace) -> None:
         raise UserError(f"{leaks[0]}, so that it is not written. {REMEDY}")
     if out is None:
         print(text)
-        return
+        return 0
     out.write_text(text)
     info(f"Written to {out}.")
+    return 0
 
 
 def _read_limit(text: str) -> int:
-    if text.isdecimal() and _LEAST_LIMIT <= int(text) <= LIMIT:
+    if text.isdecimal() and LEAST_LIMIT <= int(text) <= LIMIT:
         return int(text)
     raise UserError(
-        f"LIMIT='{text}' is not a length of a comment. Give bytes between {_LEAST_LIMIT} and {LIMIT}, GitHub's limit."
+        f"LIMIT='{text}' is not a length of a comment. Give bytes between {LEAST_LIMIT} and {LIMIT}, GitHub's limit."
     )
 
 

@@ -54,6 +54,8 @@ class Alerts(Component):
         for section, pool in self._context.settings.cluster.list_pools().items():
             labels = {"label_groundwork_pool": section.removesuffix("Pool")}
             yield {"record": "groundwork_node_pool_maximum_nodes", "expr": f"vector({pool.maximum})", "labels": labels}
+        repositories = 1 if self._context.settings.gitops.repository else 0
+        yield {"record": "groundwork_gitops_repositories", "expr": f"vector({repositories})"}
 
     def _link(self, group: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**group, "rules": [self._link_rule(rule) for rule in group["rules"]]}

@@ -41,7 +41,7 @@ from infra.cluster.namespaces import (
 )
 from infra.cluster.network_policies import NetworkPolicies, NetworkPoliciesArgs
 from infra.cluster.pipelines import Pipelines
-from infra.cluster.process_telemetry import ErrorTracking, ErrorTrackingArgs
+from infra.cluster.process_telemetry import ErrorTracking, ErrorTrackingArgs, ModelTelemetry, ModelTelemetryArgs
 from infra.cluster.retraining import Retraining, RetrainingArgs
 from infra.cluster.sign_in import SignIn, SignInArgs
 from infra.cluster.storage import Storage, StorageArgs
@@ -69,8 +69,9 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
     argo_cd = ArgoCd("argo-cd", ArgoCdArgs(context), platform.after(kserve, external_secrets))
     SignIn("sign-in", SignInArgs(context, foundation.secrets), platform.after(gateway, mlflow, argo_cd))
     models = platform.create_model_namespaces(mlflow, argo_cd)
+    telemetry_of_models = ModelTelemetry("model-telemetry", ModelTelemetryArgs(context), platform.after(models))
     pipelines = [Pipelines("pipelines", platform.after(models))] if context.settings.pipelines.enabled else []
-    GitOps("gitops", GitOpsArgs(context, foundation.secrets), platform.after(models, *pipelines))
+    GitOps("gitops", GitOpsArgs(context, foundation.secrets), platform.after(models, telemetry_of_models, *pipelines))
     if context.settings.telemetry.error_tracking:
         tracking = ErrorTrackingArgs(context, foundation.secrets)
         ErrorTracking("error-tracking", tracking, platform.after(external_secrets, models))

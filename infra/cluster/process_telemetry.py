@@ -1,7 +1,8 @@
 """What the platform's own processes tell of themselves, beside their logs: traces, and reports of errors.
 
 Traces go to Alloy, which is there on every stack. Errors are reported to a service outside, whose address is a secret
-of the stack's store. Models have the same by platform/gitops/base, which finds the secret in their namespace.
+of the stack's store. Models have the same by platform/gitops/base, which finds the secret, and a ConfigMap with what
+depends on the stack's settings, in their namespace.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+from pulumi_kubernetes.core.v1 import ConfigMap
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.access import get_workload
 from infra.cluster import alloy
@@ -20,7 +23,9 @@ from infra.contract import SecretsContract
 from infra.core.component import Component, StackContext
 from infra.core.settings import Settings
 
-_NAMESPACES = tuple(dict.fromkeys(get_workload(name).namespace for name in ("promotion", "serving")))
+_SERVING = get_workload("serving").namespace
+_NAMESPACES = tuple(dict.fromkeys((get_workload("promotion").namespace, _SERVING)))
+_CONFIG_MAP = "process-telemetry"  # platform/gitops/base names it
 _SECRET, _KEY = "error-tracking", "sentry_dsn"
 _FOLDER = "/run/secrets/error-tracking"
 
@@ -43,6 +48,27 @@ class ErrorTracking(Component):
             create_external_secret(
                 args.secrets, _SECRET, namespace, keys, "telemetry.errorTracking", self.child_options()
             )
+        self.register_outputs({})
+
+
+@dataclass(frozen=True)
+class ModelTelemetryArgs:
+    context: StackContext
+
+
+class ModelTelemetry(Component):
+    """The ConfigMap with the variables of the models' processes; a pod takes what it has when it starts."""
+
+    layer = "cluster"
+
+    def __init__(self, name: str, args: ModelTelemetryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        ConfigMap(
+            _CONFIG_MAP,
+            metadata=ObjectMetaArgs(name=_CONFIG_MAP, namespace=_SERVING),
+            data=describe_environment(args.context),
+            opts=self.child_options(),
+        )
         self.register_outputs({})
 
 

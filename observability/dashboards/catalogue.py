@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from observability.dashboards import cluster, lifecycle, models
+from observability.dashboards import cluster, feedback, lifecycle, models
 from observability.dashboards.layout import Board, render
 
 BOARDS: Sequence[Board] = (
@@ -17,6 +17,8 @@ BOARDS: Sequence[Board] = (
     lifecycle.MLFLOW,
     lifecycle.ARGO_CD,
     lifecycle.ROLLOUTS,
+    feedback.EXPERIMENTS,
+    feedback.DRIFT,
 )
 
 

@@ -7,8 +7,32 @@ from observability.dashboards.layout import Board, Graph, Number, Row
 TRAINING = Board(
     "training",
     "Training runs",
-    "The pods of training runs. Their metrics and parameters are in MLflow",
+    "The pods of training runs, and the service that starts them. Their metrics and parameters are in MLflow",
     [
+        Row(
+            "Continuous training",
+            [
+                Graph(
+                    "Requests for a run, by answer",
+                    "short",
+                    {"{{answer}}": "sum by (answer) (increase(groundwork_retraining_requests_total[1h]))"},
+                ),
+                Graph(
+                    "Runs that ended, by outcome",
+                    "short",
+                    {"{{outcome}}": "sum by (outcome) (increase(groundwork_retraining_runs_finished_total[1d]))"},
+                ),
+                Graph(
+                    "What failed",
+                    "short",
+                    {
+                        "calls of the Kubernetes API": "sum(increase(groundwork_retraining_api_failures_total[15m]))",
+                        "messages that are no request": "sum(increase(groundwork_retraining_rejected_total[15m]))",
+                    },
+                    "An alert fires at four failed calls in a quarter of an hour",
+                ),
+            ],
+        ),
         Row(
             "Runs",
             [

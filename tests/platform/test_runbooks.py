@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.access import RETRAINING
 from infra.cluster.lifecycle import CONTROLLER, RECEIVER, WORKER
 from infra.contract import NetworkPolicyEngine
 from tests.support.alert_rules import RUNBOOKS, list_alerts
@@ -59,7 +60,7 @@ def list_workloads() -> set[tuple[str, str, str]]:
         (item["metadata"].get("namespace", ""), item["kind"].lower(), item["metadata"]["name"]) for item in declared
     }
     # The sample has no image of these.
-    return found | {("lifecycle", "deployment", process.name) for process in (RECEIVER, WORKER, CONTROLLER)}
+    return found | {("lifecycle", "deployment", process.name) for process in (RECEIVER, WORKER, CONTROLLER, RETRAINING)}
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "docs" / "operations.md"], ids=lambda page: page.stem)

@@ -12,11 +12,27 @@ from typing import Any
 
 import yaml
 
+from rehearsal.toolchain import ROOT
+
+_FOLDER = ROOT / ".azure-pipelines"
+# What a person has to give when a run is started.
+_REQUIRED = {"mlops-pipeline.yml": {"model": "churn"}}
 _EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
 _EACH = re.compile(r"\$\{\{\s*each (\w+) in (.+?)\s*\}\}")
 _CALL = re.compile(r"replace\((.+), '(.*)', '(.*)'\)")
 
 Names = Mapping[str, Any]
+
+
+def list_pipelines() -> list[Path]:
+    """The files of pipelines; the others are templates, which have no trigger."""
+    own = sorted(path for path in _FOLDER.glob("*.yml") if "trigger" in yaml.safe_load(path.read_text()))
+    return [ROOT / "azure-pipelines.yml", *own]
+
+
+def expand_pipeline(path: Path) -> dict[str, Any]:
+    """A pipeline as a run with its default parameters has it."""
+    return expand(path, _REQUIRED.get(path.name))
 
 
 def expand(path: Path, parameters: Names | None = None, variables: Names | None = None) -> dict[str, Any]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -18,10 +17,8 @@ from rehearsal.engine import pulumi_cli
 from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.server import serve_clouds
 from tests.support.cloud_programs import write_program
-from tests.support.project import TIMEOUT, Project, Run
+from tests.support.project import Project, Run, list_own_variables, make_command, run_command
 
-# What a developer's own environment must not add to that of a test.
-_FOREIGN = ("AAD_", "ACTIONS_", "ARM_", "AWS_", "AZURE_", "PULUMI_", "PYTHONDONTWRITEBYTECODE")
 _MAKE = 'make() { command make --no-print-directory --old-file=.venv/.ready "$@"; }'
 
 
@@ -38,27 +35,13 @@ class Deployment:
 
     def make(self, target: str, stack: str, *variables: str, **environment: str) -> Run:
         """Run a target of the Makefile without a terminal; `variables` are like `YES=1`."""
-        # The test's own Python environment is in place, and not to be synchronized.
-        make = ("make", "--no-print-directory", "--old-file=.venv/.ready")
-        return self._run([*make, target, f"STACK={stack}", *variables], environment)
+        command = make_command(target, stack, *variables)
+        return run_command(command, self.project.folder, {**self._environment, **environment})
 
     def run(self, script: str, environment: Mapping[str, str]) -> Run:
         """Run a script of bash, as a step of a pipeline; its `make` leaves the Python environment alone, too."""
-        return self._run(["bash", "-e", "-o", "pipefail", "-c", f"{_MAKE}\n{script}"], environment)
-
-    def _run(self, command: Sequence[str], environment: Mapping[str, str]) -> Run:
-        reply = subprocess.run(
-            command,
-            cwd=self.project.folder,
-            env={**self._environment, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=TIMEOUT,
-        )
-        return Run(reply.returncode, reply.stdout)
+        command = ["bash", "-e", "-o", "pipefail", "-c", f"{_MAKE}\n{script}"]
+        return run_command(command, self.project.folder, {**self._environment, **environment})
 
     def settings(self, stack: str) -> str:
         return (self.project.folder / "stacks" / f"Pulumi.{stack}.yaml").read_text()
@@ -80,7 +63,7 @@ def deployment(project: Project, folder: Path, programs: Mapping[str, str]) -> I
     write_program(commands / "pulumi-language-python", f'exec {sys.executable} -u {host} "$@"\n')
     for name, script in programs.items():
         write_program(commands / name, script)
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
+    inherited = list_own_variables()
     with closing(StateStore(folder / "state.db")) as state, serve_clouds(state) as providers:
         environment = {
             **inherited,

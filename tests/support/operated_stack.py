@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.cloud_programs import write_program
-from tests.support.project import TIMEOUT, Project, Run
+from tests.support.project import TIMEOUT, Project, Run, list_own_variables, make_command, run_command
 
 _OBJECT_STORE = """
 import json, shutil, sys
@@ -78,14 +78,6 @@ class ObjectStore:
         self._away.write_text("")
 
 
-# What a developer's own environment must not add to that of a rehearsal.
-_FOREIGN = ("AAD_", "ARM_", "AWS_", "AZURE_", "CLOUDSDK_", "KUBECONFIG", "PULUMI_")
-
-
-def _list_own_variables() -> Mapping[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-
-
 class Operator:
     """Somebody at a terminal of this machine, in the project's folder."""
 
@@ -95,19 +87,8 @@ class Operator:
 
     def make(self, target: str, stack: str, *variables: str) -> Run:
         """Run a target of the Makefile; `variables` are like `YES=1`."""
-        command = ["make", "--no-print-directory", "--old-file=.venv/.ready", target, f"STACK={stack}", *variables]
-        reply = subprocess.run(
-            command,
-            cwd=self._project.folder,
-            env={**_list_own_variables(), "PATH": self._path},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=TIMEOUT,
-        )
-        return Run(reply.returncode, reply.stdout)
+        environment = {**list_own_variables(), "PATH": self._path}
+        return run_command(make_command(target, stack, *variables), self._project.folder, environment)
 
     def succeed(self, target: str, stack: str, *variables: str) -> str:
         run = self.make(target, stack, *variables)

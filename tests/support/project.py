@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -60,6 +60,39 @@ class Run:
         assert self.returncode != 0, f"succeeded, but should not have:\n{self.output}"
         assert "Traceback" not in self.output, self.output
         return self.output
+
+
+# What a developer's own environment must not add to that of a test.
+_FOREIGN = (
+    *("AAD_", "ACTIONS_", "ARM_", "AWS_", "AZURE_", "CLOUDSDK_"),
+    *("KUBECONFIG", "PULUMI_", "PYTHONDONTWRITEBYTECODE"),
+)
+
+
+def list_own_variables() -> dict[str, str]:
+    """This process's variables, but for those of clouds, of clusters and of pipelines."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+
+
+def run_command(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Run:
+    """Run a command to its end, without a terminal, with what it prints and its errors together."""
+    reply = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+    return Run(reply.returncode, reply.stdout)
+
+
+def make_command(target: str, stack: str, *variables: str) -> list[str]:
+    """A target of the Makefile; the test's own Python environment is in place, and not to be synchronized."""
+    return ["make", "--no-print-directory", "--old-file=.venv/.ready", target, f"STACK={stack}", *variables]
 
 
 class Project:

@@ -35,11 +35,16 @@ esac
 """
 PROGRAMS = {
     "make": MAKE,
-    "pulumi": 'echo "kind: Config"',
+    "pulumi": """
+case "$*" in
+"stack output registry"*) echo acmegwdev.azurecr.io ;;
+*) echo "kind: Config" ;;
+esac
+""",
     "kubectl": KUBECTL,
     "docker": f"""
 case "$1 $2" in
-"image inspect") printf 'elsewhere/serving@sha256:0\\nregistry.example/serving@{DIGEST}\\n' ;;
+"image inspect") printf '%s@%s\\n' elsewhere/serving sha256:0 "$NAME" {DIGEST} ;;
 "login --username") cat > /dev/null ;;
 esac
 """,
@@ -72,7 +77,8 @@ TARGETS = [
     ("notify.yaml", "notify", ["setup"]),
     ("nightly.yaml", "soak", ["soak"]),
     ("nightly.yaml", "stacks", ["setup"]),
-    ("nightly.yaml", "stack", ["backup"]),
+    ("backup.yaml", "stacks", ["setup"]),
+    ("backup.yaml", "stack", ["backup"]),
     ("nightly.yaml", "stack", ["restore-test"]),
     ("mlops-pipeline.yaml", "plan", ["setup"]),
     ("mlops-pipeline.yaml", "deploy", ["smoke-test"]),
@@ -86,17 +92,18 @@ OTHERS = {
     "comment": ("pull-request-comment.yaml", "comment", "delivery comment"),
     "order": ("deploy.yaml", "order", "delivery environments"),
     "notify": ("notify.yaml", "notify", "delivery notify"),
+    "backup-list": ("backup.yaml", "stacks", "delivery environments"),
     "nightly-list": ("nightly.yaml", "stacks", "delivery environments"),
     "drift": ("nightly.yaml", "stack", "make drift"),
     "audit": ("nightly.yaml", "stack", "make audit"),
-    "build": ("images.yaml", "build", "docker build"),
-    "scan": ("images.yaml", "build", "trivy image"),
+    "build": ("images.yaml", "build", "publish-image build"),
+    "scan": ("images.yaml", "build", "publish-image scan"),
     "login-aws": ("images.yaml", "build", "get-login-password"),
     "login-azure": ("images.yaml", "build", "az acr login"),
-    "push": ("images.yaml", "build", "docker push"),
-    "sign": ("images.yaml", "build", "cosign sign"),
+    "push": ("images.yaml", "build", "publish-image push"),
+    "sign": ("images.yaml", "build", "publish-image sign"),
     "serving": ("images.yaml", "commit", "set-serving-image"),
-    "digests": ("images.yaml", "commit", "set-images"),
+    "digests": ("images.yaml", "commit", "commit-digests"),
     "plan": ("mlops-pipeline.yaml", "plan", "delivery plan"),
     "train": ("mlops-pipeline.yaml", "train", "delivery train"),
     "deploy": ("mlops-pipeline.yaml", "deploy", "delivery promote"),

@@ -26,6 +26,7 @@ WORKFLOWS = ROOT / ".github" / "workflows"
 ACTIONS = ROOT / ".github" / "actions"
 _EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
 _SECONDS = 900
+COMMIT = "c" * 40
 # Writes down what it was called with, one JSON object a line, then runs what the test has for it.
 _RECORDER = """\
 python3 - "$0" "$@" <<'EOF_RECORD'
@@ -94,10 +95,14 @@ def find_step(workflow: str, job: str, part: str) -> Step:
 
 
 class Machine:
-    """A runner: programs, and files of a run.
+    """A runner of GitHub: programs, and files of a run.
 
     programs  shell scripts by name; each is recorded, then run with the arguments that it got
     """
+
+    # https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#defaultsrunshell
+    shell: tuple[str, ...] = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c")
+    expression = _EXPRESSION
 
     def __init__(self, folder: Path, programs: Mapping[str, str], workspace: Path = ROOT) -> None:
         self.folder = folder
@@ -111,28 +116,19 @@ class Machine:
 
     def run(self, step: Step, expressions: Mapping[str, str], **environment: str) -> Result:
         """Run a step. Raises AssertionError for an expression that the test does not know."""
-        assert not _EXPRESSION.search(step.command), f"{step.label} has an expression in its command"
-        output, summary, calls = (self.folder / name for name in ("output", "summary", "bin/calls.jsonl"))
-        for file in (output, summary, calls):
+        assert not self.expression.search(step.command), f"{step.label} has an expression in its command"
+        calls = self.bin / "calls.jsonl"
+        for file in (self._output, self._summary, calls):
             file.write_text("")
-        variables = {name: _resolve(value, expressions, step) for name, value in step.variables.items()}
+        variables = {name: self._resolve(value, expressions, step) for name, value in step.variables.items()}
         inherited = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
         reply = subprocess.run(
-            # https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#defaultsrunshell
-            ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step.command],
+            [*self.shell, step.command],
             cwd=self.workspace / step.content.get("working-directory", ""),
             env={
                 **inherited,
                 "PATH": os.pathsep.join([str(self.bin), os.environ["PATH"]]),
-                "GITHUB_OUTPUT": str(output),
-                "GITHUB_REPOSITORY": "acme/ml-platform",
-                "GITHUB_RUN_ATTEMPT": "1",
-                "GITHUB_RUN_ID": "77",
-                "GITHUB_SERVER_URL": "https://github.com",
-                "GITHUB_SHA": "c" * 40,
-                "GITHUB_STEP_SUMMARY": str(summary),
-                "GITHUB_WORKSPACE": str(self.workspace),
-                "RUNNER_TEMP": str(self.temp),
+                **self.list_variables(),
                 **variables,
                 **environment,
             },
@@ -143,14 +139,38 @@ class Machine:
             check=False,
             timeout=_SECONDS,
         )
-        outputs = dict(line.partition("=")[::2] for line in output.read_text().splitlines())
         recorded = [json.loads(line) for line in calls.read_text().splitlines()]
-        return Result(reply.returncode, reply.stdout, outputs, summary.read_text(), recorded)
+        outputs, summary = self.read_outputs(reply.stdout), self._summary.read_text()
+        return Result(reply.returncode, reply.stdout, outputs, summary, recorded)
 
+    def list_variables(self) -> Mapping[str, str]:
+        """The variables that every step has."""
+        return {
+            "GITHUB_OUTPUT": str(self._output),
+            "GITHUB_REPOSITORY": "acme/ml-platform",
+            "GITHUB_RUN_ATTEMPT": "1",
+            "GITHUB_RUN_ID": "77",
+            "GITHUB_SERVER_URL": "https://github.com",
+            "GITHUB_SHA": COMMIT,
+            "GITHUB_STEP_SUMMARY": str(self._summary),
+            "GITHUB_WORKSPACE": str(self.workspace),
+            "RUNNER_TEMP": str(self.temp),
+        }
 
-def _resolve(text: str, expressions: Mapping[str, str], step: Step) -> str:
-    def look_up(found: re.Match[str]) -> str:
-        assert found[1] in expressions, f"{step.label} reads {found[1]}, which the test does not give"
-        return expressions[found[1]]
+    def read_outputs(self, printed: str) -> Mapping[str, str]:  # noqa: ARG002 other runners take them from there
+        return dict(line.partition("=")[::2] for line in self._output.read_text().splitlines())
 
-    return _EXPRESSION.sub(look_up, text)
+    @property
+    def _output(self) -> Path:
+        return self.folder / "output"
+
+    @property
+    def _summary(self) -> Path:
+        return self.folder / "summary"
+
+    def _resolve(self, text: str, expressions: Mapping[str, str], step: Step) -> str:
+        def look_up(found: re.Match[str]) -> str:
+            assert found[1] in expressions, f"{step.label} reads {found[1]}, which the test does not give"
+            return expressions[found[1]]
+
+        return self.expression.sub(look_up, text)

@@ -282,7 +282,7 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "telemetry.alertEmail": _per_cloud(
         _FREE, Transitions(Change(Effect.FREE, "alerts arrive once the new address has confirmed the subscription"))
     ),
-    "telemetry.tracePercent": _both(_FREE),
+    "telemetry.tracePercent": _both(Transitions(Change(Effect.FREE, "pods of models take it when they start next"))),
     "telemetry.errorTracking": _both(_FREE),
     **{
         f"alerting.{name}": _both(_FREE)

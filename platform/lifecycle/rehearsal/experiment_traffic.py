@@ -8,15 +8,15 @@ share of them was right. Prints a line of JSON per second, of what there was so 
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
+from clients import run_clients
 from prediction_client import ROWS, Answer, PredictionClient
 
 _PAUSE = 0.05  # seconds between a response and a client's next request
@@ -35,16 +35,12 @@ class Users:
         self._outcomes: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def start(self, clients: int) -> None:
-        for _ in range(clients):
-            threading.Thread(target=self._run_client, daemon=True).start()
-
     def describe(self) -> Mapping[str, Any]:
         with self._lock:
             counts = {"responses": dict(self._responses), "outcomes": dict(self._outcomes)}
             return {"users": len(self._came), **counts}
 
-    def _run_client(self) -> None:
+    def run_client(self) -> NoReturn:
         client, outcomes = PredictionClient(*self._arguments), httpx.Client(timeout=_TIMEOUT)
         while True:
             with self._lock:
@@ -72,7 +68,4 @@ class Users:
 
 if __name__ == "__main__":
     users = Users(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
-    users.start(int(sys.argv[5]))
-    while True:
-        time.sleep(1)
-        print(json.dumps(users.describe()), flush=True)
+    run_clients(int(sys.argv[5]), users.run_client, users.describe)

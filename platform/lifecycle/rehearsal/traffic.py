@@ -6,14 +6,14 @@ Prints a line of JSON per second, of what there was so far: `responses`, their n
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
+from clients import run_clients
 from prediction_client import ROWS, PredictionClient
 
 _PAUSE = 0.25  # seconds between a response and a client's next request
@@ -29,16 +29,12 @@ class Traffic:
         self._answered: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def start(self, clients: int) -> None:
-        for _ in range(clients):
-            threading.Thread(target=self._run_client, daemon=True).start()
-
     def describe(self) -> Mapping[str, Any]:
         with self._lock:
             right = {version: self._right[version] / (ROWS * count) for version, count in self._answered.items()}
             return {"responses": dict(self._responses), "right": right}
 
-    def _run_client(self) -> None:
+    def run_client(self) -> NoReturn:
         client = PredictionClient(*self._arguments)
         while True:
             answer = client.ask()
@@ -52,7 +48,4 @@ class Traffic:
 
 if __name__ == "__main__":
     traffic = Traffic(sys.argv[1], sys.argv[3], float(sys.argv[4]))
-    traffic.start(int(sys.argv[2]))
-    while True:
-        time.sleep(1)
-        print(json.dumps(traffic.describe()), flush=True)
+    run_clients(int(sys.argv[2]), traffic.run_client, traffic.describe)

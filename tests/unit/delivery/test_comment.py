@@ -12,6 +12,8 @@ import pytest
 
 from delivery import comment
 from delivery.errors import DeliveryError
+from reporting.__main__ import LEAST_LIMIT
+from reporting.sections import LIMIT
 from tests.support.fake_programs import FakePrograms, refuse
 
 PROJECT, COMMIT = "acme/platform", "a" * 40
@@ -50,6 +52,22 @@ def test_a_commit_that_is_no_head_any_more_is_not_commented_on(tmp_path: Path) -
     programs = github([], commit="c" * 40)
     assert "No open pull request" in comment.post(programs, PROJECT, COMMIT, [report(tmp_path, "x")])
     assert written(programs) == []
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_reports_of_the_share_that_each_has_are_all_in_the_comment(number: int) -> None:
+    reports = [f"{index}" * comment.find_share(number) for index in range(number)]
+    text = comment.compose(reports)
+    assert all(report in text for report in reports)
+
+
+def test_more_reports_than_a_comment_has_room_for_are_cut_and_it_says_so() -> None:
+    text = comment.compose(["x" * comment.find_share(9)] * 9)
+    assert text.endswith("the run's summary has all of it._\n")
+
+
+def test_a_share_is_a_length_that_reports_take() -> None:
+    assert {LEAST_LIMIT <= comment.find_share(number) <= LIMIT for number in range(20)} == {True}
 
 
 def test_a_text_of_any_length_fits_and_says_that_it_was_cut() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from delivery.environments import order_stacks
+from delivery.environments import list_backed_up, order_stacks
 from delivery.errors import DeliveryError
 from deploy.programs import ROOT
 
@@ -36,3 +36,19 @@ def test_a_stack_without_an_environment_has_no_place_in_the_order(tmp_path: Path
     (tmp_path / "Pulumi.a.yaml").write_text("config:\n  groundwork:environment: test\n")
     with pytest.raises(DeliveryError, match=r"Pulumi\.a\.yaml has the environment 'test'.*one of dev, staging, prod"):
         order_stacks(tmp_path, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "is_backed_up"),
+    [
+        ("groundwork:resilience: {backupStore: 's3://acme-backups/stacks'}", True),
+        ('groundwork:resilience: \'{"backupStore": "s3://acme-backups/stacks"}\'', True),
+        ("groundwork:resilience: {backupStore: ''}", False),
+        ("groundwork:resilience: {deletionProtection: true}", False),
+        ("groundwork:resilience: everything", False),
+        ("groundwork:location: eu-central-1", False),
+    ],
+)
+def test_a_stack_with_a_place_for_backups_is_backed_up(tmp_path: Path, setting: str, *, is_backed_up: bool) -> None:
+    (tmp_path / "Pulumi.a.yaml").write_text(f"config:\n  groundwork:environment: dev\n  {setting}\n")
+    assert list_backed_up(tmp_path, ["a"]) == (["a"] if is_backed_up else [])

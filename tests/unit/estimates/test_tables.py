@@ -82,7 +82,7 @@ def test_every_duration_has_a_source_and_says_what_it_rests_on() -> None:
     for duration in load_durations().durations:
         assert duration.source.startswith("https://")
         assert duration.how in {"logs", "like", "api", "declared"}
-        assert duration.origin or duration.how in {"api", "declared"}, duration.pattern
+        assert duration.origin or duration.how in {"api", "declared"}, duration.subject
         assert duration.checked == datetime.date(2026, 11, 30)
 
 

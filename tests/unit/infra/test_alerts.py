@@ -83,6 +83,16 @@ def rules(recorder: Recorder) -> dict[str, Any]:
     return {item["metadata"]["name"]: item["spec"]["groups"] for item in found}
 
 
+def list_recorded(recorder: Recorder) -> list[Any]:
+    return [rule for group in rules(recorder)["groundwork-stack"] for rule in group["rules"]]
+
+
+def list_maxima(recorder: Recorder) -> dict[str, Any]:
+    return {
+        rule["labels"]["label_groundwork_pool"]: rule["expr"] for rule in list_recorded(recorder) if "labels" in rule
+    }
+
+
 def values(recorder: Recorder) -> Any:
     releases = [item.inputs for item in recorder.of_type(RELEASE)]
     (found,) = [item["values"] for item in releases if item["chart"] == "kube-prometheus-stack"]
@@ -111,8 +121,8 @@ def test_links_lead_to_this_stacks_dashboards_and_runbooks(declared: Recorder) -
 
 
 def test_the_settings_that_rules_compare_with_are_recorded(declared: Recorder) -> None:
-    recorded = [rule for group in rules(declared)["groundwork-stack"] for rule in group["rules"]]
-    maxima = {rule["labels"]["label_groundwork_pool"]: rule["expr"] for rule in recorded}
+    recorded = list_recorded(declared)
+    maxima = list_maxima(declared)
     pools = settings().cluster
     assert maxima == {
         "system": f"vector({pools.system_pool.maximum})",
@@ -125,12 +135,13 @@ def test_the_settings_that_rules_compare_with_are_recorded(declared: Recorder) -
 def test_the_maximum_of_a_pool_with_gpus_is_recorded_too() -> None:
     pool = {"size": "Standard_NC4as_T4_v3", "maximum": 3}
     recorder = declare_components(cluster={"gpuPool": pool})
-    recorded = {
-        rule["labels"]["label_groundwork_pool"]: rule["expr"]
-        for group in rules(recorder)["groundwork-stack"]
-        for rule in group["rules"]
-    }
-    assert recorded["gpu"] == "vector(3)"
+    assert list_maxima(recorder)["gpu"] == "vector(3)"
+
+
+@pytest.mark.parametrize(("gitops", "number"), [({}, 0), ({"repository": "https://git.example.com/a/models.git"}, 1)])
+def test_whether_there_is_a_gitops_repository_is_recorded(gitops: dict[str, Any], number: int) -> None:
+    recorded = {rule["record"]: rule["expr"] for rule in list_recorded(declare_components(gitops=gitops))}
+    assert recorded["groundwork_gitops_repositories"] == f"vector({number})"
 
 
 def test_each_of_the_charts_alerts_that_ours_replace_exists_and_no_name_is_used_twice() -> None:

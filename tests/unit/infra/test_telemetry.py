@@ -13,12 +13,14 @@ from typing import Any
 
 import pulumi
 import pytest
+import yaml
 
 from infra import cluster
 from infra.cluster.loki import Loki, LokiArgs
 from infra.cluster.tempo import Tempo, TempoArgs
 from infra.contract import BlobContainer, Foundation, TelemetryStoresContract
 from rehearsal.simulator.offline_kubernetes import RELEASE
+from rehearsal.toolchain import ROOT
 from tests.support.foundations import sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
 from tests.support.sample_platform import record_components, record_platform
@@ -186,6 +188,25 @@ def test_every_process_sends_traces_of_a_share_of_its_requests(environment: str,
         assert f"deployment.environment.name={environment}" in variables["OTEL_RESOURCE_ATTRIBUTES"]
         assert "SENTRY_DSN_FILE" not in variables
         assert "error-tracking" not in [volume["name"] for volume in pod["volumes"]]
+
+
+@pytest.mark.parametrize(("given", "ratio"), [({"environment": "prod"}, "0.1"), ({"tracePercent": 25}, "0.25")])
+def test_models_send_traces_of_the_same_share(given: dict[str, Any], ratio: str) -> None:
+    """By the ConfigMap that the GitOps folder's InferenceServices read."""
+    maps = [item.inputs for item in declare_processes(**given).of_type("kubernetes:core/v1:ConfigMap")]
+    (found,) = [item for item in maps if item["metadata"]["name"] == "process-telemetry"]
+    patch = yaml.safe_load((ROOT / "platform" / "gitops" / "base" / "inference-service.yaml").read_text())
+    added = [operation["value"] for operation in patch if operation["path"].endswith("/env/-")]
+    references = {each["name"]: each["valueFrom"]["configMapKeyRef"] for each in added if "valueFrom" in each}
+    assert {reference["name"] for reference in references.values()} == {found["metadata"]["name"]}
+    assert found["metadata"]["namespace"] == "serving"
+    assert found["data"][references["OTEL_TRACES_SAMPLER_ARG"]["key"]] == ratio
+    assert "groundwork.stack=" in found["data"][references["OTEL_RESOURCE_ATTRIBUTES"]["key"]]
+    assert all(reference["optional"] for reference in references.values()), "a pod starts without it"
+    constant = {each["name"]: each["value"] for each in added if "value" in each}
+    assert {name: constant[name] for name in constant.keys() & found["data"].keys()} == {
+        name: found["data"][name] for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER")
+    }
 
 
 def test_errors_are_reported_where_a_setting_names_the_secret() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
-from operations.timeline import RTO, Duration, Step, Timeline, load_durations
+from estimates import Duration, load_steps
+from operations.timeline import RTO, Step, Timeline
 
-DURATIONS = {"copy": Duration(100, "assumed", "a reason", "2026-11-30")}
+DAY = datetime.date(2026, 11, 30)
+DURATIONS = {"copy": Duration("copy", 100, "assumed", "a reason", DAY)}
 
 
 def test_a_step_takes_as_long_as_the_longer_of_measured_and_expected() -> None:
@@ -24,7 +28,7 @@ def test_steps_are_one_after_the_other() -> None:
 
 
 def test_more_than_the_objective_is_said() -> None:
-    timeline = Timeline({"copy": Duration(RTO + 1, "assumed", "a reason", "2026-11-30")})
+    timeline = Timeline({"copy": Duration("copy", RTO + 1, "assumed", "a reason", DAY)})
     timeline.expect("Copy", "copy")
     assert "MORE THAN the 15 min" in timeline.render()
 
@@ -36,9 +40,9 @@ def test_a_step_that_fails_is_not_counted() -> None:
     assert timeline.steps == []
 
 
-@pytest.mark.parametrize("name", load_durations())
-def test_each_duration_has_its_basis_and_source(name: str) -> None:
-    duration = load_durations()[name]
+@pytest.mark.parametrize("duration", load_steps().values(), ids=lambda duration: duration.subject)
+def test_each_step_has_what_its_duration_rests_on(duration: Duration) -> None:
     assert duration.seconds > 0
-    assert duration.basis in ("documented", "assumed")
-    assert ("https://" in duration.source) == (duration.basis == "documented")
+    assert duration.how in ("documented", "assumed")
+    assert ("https://" in duration.source) == (duration.how == "documented")
+    assert duration.checked <= DAY

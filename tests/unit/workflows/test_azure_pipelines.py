@@ -18,10 +18,11 @@ from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
 
 from rehearsal.toolchain import ROOT
-from tests.support.azure_pipelines import expand, list_steps
+from tests.support.azure_pipelines import expand, expand_pipeline, list_pipelines, list_steps
+from tests.support.azure_steps import find_script
 
 MAIN = ROOT / "azure-pipelines.yml"
-PROMOTION = ROOT / ".azure-pipelines" / "model-promotion.yml"
+PIPELINES = list_pipelines()
 
 
 def to_schema(node: Any, *, is_input: bool = False) -> Any:
@@ -43,9 +44,9 @@ def validate(pipeline: dict[str, Any]) -> None:
     assert validator.is_valid(instance), best_match(validator.iter_errors(instance))
 
 
-@pytest.mark.parametrize("path", [MAIN, PROMOTION], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.name)
 def test_a_pipeline_is_valid_with_its_templates(path: Path) -> None:
-    validate(expand(path))
+    validate(expand_pipeline(path))
 
 
 def test_the_schema_refuses_what_is_none() -> None:
@@ -74,6 +75,13 @@ def test_each_environment_is_deployed_after_the_one_before() -> None:
         ]
 
 
+def test_every_file_is_a_pipeline_or_a_template_of_one() -> None:
+    folder = ROOT / ".azure-pipelines"
+    texts = [path.read_text() for path in (MAIN, *folder.glob("*.yml"))]
+    templates = {path.name for path in folder.glob("*.yml")} - {path.name for path in PIPELINES}
+    assert [name for name in sorted(templates) if not any(f"{name}\n" in text for text in texts)] == []
+
+
 def test_a_fork_gets_no_service_connection() -> None:
     for stage in expand(MAIN)["stages"]:
         if any(step.get("task") == "AzureCLI@2" for step in list_steps(stage)):
@@ -82,9 +90,8 @@ def test_a_fork_gets_no_service_connection() -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("path", [MAIN, PROMOTION], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.name)
 def test_every_script_is_one_that_bash_understands(path: Path) -> None:
-    scripts = [step.get("script") or step.get("inputs", {}).get("inlineScript") for step in list_steps(expand(path))]
-    for script in filter(None, scripts):
+    for script in filter(None, map(find_script, list_steps(expand_pipeline(path)))):
         reply = subprocess.run(["bash", "-n", "-c", script], capture_output=True, text=True, check=False)
         assert reply.returncode == 0, reply.stderr

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from rehearsal.toolchain import ROOT
-from tests.support import azure_pipelines
+from tests.support.azure_pipelines import list_pipelines
+from tests.support.azure_steps import list_scripts
 from tests.support.workflow_steps import ACTIONS, WORKFLOWS, list_steps, list_workflows, read
 
 PATHS = list_workflows()
@@ -53,6 +54,7 @@ WRITES = {
     ("deploy-on-model-promotion.yml", "retry"): {"id-token"},
     ("continuous-training.yaml", "new-data"): {"id-token"},
     ("continuous-training.yaml", "schedule"): {"id-token"},
+    ("backup.yaml", "stack"): {"id-token"},
     ("nightly.yaml", "stack"): {"id-token", "security-events"},
     ("pull-request.yaml", "preview"): {"id-token"},
     ("pull-request-comment.yaml", "comment"): {"pull-requests"},
@@ -132,11 +134,11 @@ def test_credentials_of_git_are_not_left_behind(path: Path) -> None:
 
 
 def list_commands() -> list[str]:
+    """Those of all steps, and of the scripts that they call."""
     steps = [step.command for path in PATHS for step in list_steps(path)]
-    for pipeline in (ROOT / "azure-pipelines.yml", ROOT / ".azure-pipelines" / "model-promotion.yml"):
-        for step in azure_pipelines.list_steps(azure_pipelines.expand(pipeline)):
-            steps.append(str(step.get("script", step.get("inputs", {}).get("inlineScript", ""))))
-    return steps
+    steps += [step.command for path in list_pipelines() for step in list_scripts(path)]
+    scripts = {name for text in steps for name in re.findall(r"\bscripts/([a-z-]+)", text)}
+    return [*steps, *((ROOT / "scripts" / name).read_text() for name in sorted(scripts))]
 
 
 def test_every_target_that_is_made_is_in_the_makefile() -> None:

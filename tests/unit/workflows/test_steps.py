@@ -37,7 +37,8 @@ def test_a_target_is_made_for_the_stack_of_the_job(
     step = find_target(workflow, job, arguments)
     expressions = {**MODEL, **BACKEND, "matrix.stack": "aws-dev", "needs.train.outputs.version || inputs.version": "3"}
     expressions["github.event.pull_request.base.sha || github.event.before"] = "HEAD"
-    result = succeed(machine.run(step, {**expressions, **dict.fromkeys(["github.token", "vars.DEPLOYED_STACKS"], "x")}))
+    others = dict.fromkeys(["github.token", "needs.stacks.outputs.limit", "vars.DEPLOYED_STACKS"], "x")
+    result = succeed(machine.run(step, {**expressions, **others}))
     assert result.called("make") == [arguments]
 
 
@@ -48,6 +49,7 @@ def test_changed_stacks_are_an_output_that_a_matrix_takes(machine: Machine) -> N
     result = succeed(machine.run(find("changed"), {BASE: "HEAD"}))
     assert isinstance(json.loads(result.outputs["stacks"]), list)
     assert json.loads(result.outputs["removed"]) == []
+    assert 8_192 <= int(result.outputs["limit"]) <= 64_000
     first = machine.run(find("changed"), {BASE: "0" * 40})
     assert first.code != 0
     assert "error: There is no commit to compare with" in first.printed
@@ -55,8 +57,10 @@ def test_changed_stacks_are_an_output_that_a_matrix_takes(machine: Machine) -> N
 
 def test_a_report_becomes_an_artifact_and_the_runs_summary(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "machine", PROGRAMS, tmp_path)
-    result = succeed(machine.run(find("report"), {BASE: "c0ffee", "matrix.stack": "aws-dev"}))
-    assert result.called("make") == [["report", "FORMAT=markdown", "BASE=c0ffee", "OUT=reports/aws-dev.md"]]
+    expressions = {BASE: "c0ffee", "matrix.stack": "aws-dev", "needs.stacks.outputs.limit": "32000"}
+    result = succeed(machine.run(find("report"), expressions))
+    made = ["report", "FORMAT=markdown", "BASE=c0ffee", "LIMIT=32000", "OUT=reports/aws-dev.md"]
+    assert result.called("make") == [made]
     assert (tmp_path / "reports" / "aws-dev.md").read_text() == result.summary == "3 resources are added\n"
 
 
@@ -79,6 +83,7 @@ STACKS = "aws-prod azure-dev aws-staging"
     ("name", "expression"),
     [
         ("order", "inputs.stacks || vars.DEPLOYED_STACKS"),
+        ("backup-list", "vars.DEPLOYED_STACKS"),
         ("nightly-list", "vars.DEPLOYED_STACKS"),
         ("dispatch-list", "vars.DISPATCHING_STACKS"),
         ("training-list", "vars.TRAINING_STACKS"),
@@ -91,6 +96,7 @@ def test_stacks_are_listed_by_environment(machine: Machine, name: str, expressio
         "staging": ["aws-staging"],
         "prod": ["aws-prod"],
         "all": ["azure-dev", "aws-staging", "aws-prod"],
+        "backed_up": [],  # the shipped stacks have no place for backups
     }
     assert json.loads(succeed(machine.run(find(name), {expression: ""})).outputs["all"]) == []
     unknown = machine.run(find(name), {expression: "aws-dve"})

@@ -172,6 +172,21 @@ def test_a_trace_goes_on_through_a_server_and_exemplars_lead_to_it(
     assert (line["trace_id"], line["span_id"]) == (TRACE, refused.span_id.hex())
 
 
+@pytest.mark.parametrize(("share", "kept"), [("0", 0), ("1", 20), ("0.5", None)])
+def test_a_share_of_the_traces_is_kept(monkeypatch: pytest.MonkeyPatch, share: str, kept: int | None) -> None:
+    """Which of them at 0.5 is a matter of their random IDs: all or none of twenty would be one time in 500,000."""
+    with receive() as (url, received):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+        monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", share)
+        with observe("a-server"):
+            client = TestClient(create_app())
+            for _ in range(20):
+                client.get("/good")
+    spans = [] if received.empty() else find_spans(received)
+    assert len(spans) == kept if kept is not None else 0 < len(spans) < 20
+
+
 def test_a_collector_that_hangs_delays_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
 
