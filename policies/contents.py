@@ -110,7 +110,8 @@ def evaluate_manifest(manifest: Props, configuration: Mapping[str, str] | None =
     `configuration` is what a program gets: text by full key, with objects and lists as JSON.
     """
     in_force = [extend_defaults(control, configuration or {}) for control in controls_over(manifest)]
-    return [(control, finding) for control in in_force for finding in control.evaluate(manifest)]
+    type_ = manifest_type(manifest)
+    return [(control, finding) for control in in_force for finding in control.evaluate_resource(type_, manifest)]
 
 
 def load_exceptions(path: Path = exceptions.FILE) -> list[ReviewedException]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import yaml
 
 from kernel.yaml_document import compose, read_bytes
-from policies.engine.stack import canonical_type
+from policies.engine.type_names import canonical_type
 
 FILE: Final = Path(__file__).resolve().parents[1] / "exceptions.yaml"
 LONGEST_TERM: Final = 366

@@ -10,14 +10,17 @@ from kernel.paths import look_up
 from kernel.values import ABSENT, as_list
 from policies.controls.kubernetes.images import ALLOWED, FIXED_TAG, REGISTRY_REMEDY, require_registry
 from policies.controls.kubernetes.pod_specs import (
-    IS_QUANTITY,
     POD_KINDS,
+    REQUIRED_RESOURCES,
+    check_containers,
+    expect_containers,
     expect_effective,
     expect_in_containers,
+    expect_resource,
     is_windows,
     pod_spec_path,
 )
-from policies.engine.expectations import IS_FALSE, IS_TRUE, Requirement, check_each, expect
+from policies.engine.expectations import IS_FALSE, IS_TRUE, Requirement, check_each, expect, pass_if_any
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
@@ -140,6 +143,8 @@ def seccomp(props: Props) -> Findings:
     references=("CKV_K8S_22", "KSV-0014"),
 )
 def read_only_root(props: Props) -> Findings:
+    if is_windows(props):  # has no such setting
+        return
     path = "securityContext.readOnlyRootFilesystem"
     yield from expect_in_containers(props, path, IS_TRUE, "an attacker can change the container's programs")
 
@@ -209,8 +214,15 @@ def image_registry(props: Props, settings: Mapping[str, Any]) -> Findings:
     references=("CKV_K8S_10", "CKV_K8S_12", "CKV_K8S_13", "KSV-0015", "KSV-0016", "KSV-0018"),
 )
 def resources(props: Props) -> Findings:
+    pod = pod_spec_path(props)
+    yield from expect_containers(props)
+
+    def check(container: Props) -> Findings:
+        for path in REQUIRED_RESOURCES:
+            # The whole pod can have resources, too. Source:
+            # https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#pod-level-resource-specification
+            pod_wide = expect_resource(props, path, f"{pod}.resources")
+            yield from pass_if_any([pod_wide, expect_resource(container, path)])
+
     # Kubernetes refuses resources of ephemeral containers.
-    lists = ("containers", "initContainers")
-    risk = "neither the scheduler nor the kubelet can reserve or limit what the container uses"
-    for path in ("requests.cpu", "requests.memory", "limits.memory"):
-        yield from expect_in_containers(props, f"resources.{path}", IS_QUANTITY, risk, lists=lists)
+    yield from check_containers(props, ("containers", "initContainers"), check)

@@ -17,7 +17,7 @@ import pytest
 
 from infra import cluster
 from policies import Control, Undecided, controls
-from policies.engine.stack import canonical_type
+from policies.engine.type_names import canonical_type
 from tests.support.foundations import sample_foundation
 from tests.support.policies.cases import Declared
 from tests.support.recording import RecordedResource, record_program, stack_context

@@ -14,7 +14,7 @@ import pytest
 from pulumi.runtime import proto
 
 from policies import Control, controls
-from policies.engine.stack import canonical_type
+from policies.engine.type_names import canonical_type
 from tests.support.policies import (
     aws_account_cases,
     aws_cases,
