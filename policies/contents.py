@@ -16,11 +16,13 @@ from policies.controls.aws import (
     logs,
     messaging,
     rds,
+    regions,
     s3,
     secretsmanager,
     vpc,
 )
 from policies.controls.azure import acr, aks, cosmos, identity, keyvault, ml, monitor, network, postgres, storage
+from policies.controls.azure import regions as azure_regions
 from policies.controls.kubernetes import cluster_objects, helm, inference_service, pod, pod_security, rbac, workload
 from policies.engine import exceptions
 from policies.engine.control import Control
@@ -40,6 +42,7 @@ SERVICES: tuple[tuple[str, ModuleType], ...] = (
     ("Azure networking", network),
     ("Azure Monitor", monitor),
     ("Azure roles and identities", identity),
+    ("Azure regions", azure_regions),
     ("Amazon EKS and its nodes", eks),
     ("Amazon ECR", ecr),
     ("Amazon S3", s3),
@@ -52,6 +55,7 @@ SERVICES: tuple[tuple[str, ModuleType], ...] = (
     ("AWS CloudTrail", cloudtrail),
     ("Amazon CloudWatch Logs", logs),
     ("Amazon SNS and SQS", messaging),
+    ("AWS regions", regions),
     ("Kubernetes pods", pod),
     ("Kubernetes pods: further Pod Security Standards", pod_security),
     ("KServe InferenceServices", inference_service),

@@ -133,7 +133,7 @@ def _with_pods(carried: Carried) -> Iterator[Carried]:
 class _Partial(dict[str, Any]):
     """Properties of which the others are elsewhere, and not known."""
 
-    def get(self, key: str, default: Any = None) -> Any:  # type: ignore[override]
+    def get(self, key: str, default: Any = None) -> Any:
         del default
         return super().get(key, UNKNOWN)
 

@@ -31,13 +31,12 @@ _COMPLETE: Final = (
     "machinelearning.seldon.io:SeldonDeployment",
     *(f"ray.io:{kind}" for kind in ("RayCluster", "RayJob", "RayService")),
     *(f"serving.knative.dev:{kind}" for kind in ("Service", "Configuration", "Revision")),
-    *(f"serving.kserve.io:{kind}" for kind in ("ServingRuntime", "ClusterServingRuntime")),
 )
 # Kinds whose pods have what the resource says, and the rest from another: a runtime, a template, or a default.
 _INFERENCE_SERVICE: Final = "serving.kserve.io:InferenceService"
 _MERGED: Final = (
     _INFERENCE_SERVICE,
-    *(f"serving.kserve.io:{kind}" for kind in ("LLMInferenceService", "LLMInferenceServiceConfig")),
+    *(f"serving.kserve.io:{kind}" for kind in ("*ServingRuntime", "LLMInferenceService", "LLMInferenceServiceConfig")),
     *(f"trainer.kubeflow.org:{kind}" for kind in ("TrainJob", "TrainingRuntime", "ClusterTrainingRuntime")),
 )
 # Groups of the API server's own kinds, and what the SDK has in modules of its own.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kernel.paths import look_up
-from kernel.values import ABSENT, as_list
+from kernel.values import ABSENT, UNKNOWN, as_list
 from policies.controls.kubernetes.images import ALLOWED, FIXED_TAG, REGISTRY_REMEDY, require_registry
 from policies.controls.kubernetes.pod_specs import (
     POD_KINDS,
@@ -21,7 +21,7 @@ from policies.controls.kubernetes.pod_specs import (
     pod_spec_path,
 )
 from policies.engine.expectations import IS_FALSE, IS_TRUE, Requirement, check_each, expect, pass_if_any
-from policies.engine.findings import Findings, Props
+from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control
 
 
@@ -159,7 +159,10 @@ def read_only_root(props: Props) -> Findings:
 )
 def host_path(props: Props) -> Findings:
     def check(where: str, volume: Any) -> Findings:
-        if look_up(volume, "hostPath") is not ABSENT:
+        host_path = look_up(volume, "hostPath")
+        if host_path is UNKNOWN:
+            yield Undecided(f"{where}.hostPath")
+        elif host_path is not ABSENT:
             yield f"{where} must not be a hostPath volume, otherwise the pod can read or change files of its node"
 
     yield from check_each(props, f"{pod_spec_path(props)}.volumes[*]", check)

@@ -84,11 +84,12 @@ def change(subject: list[Resource], index: int, path: Path, value: Any) -> list[
 
 def judge(control: Control, subject: list[Resource]) -> str:
     """The outcome of the control's own function, whose exceptions `Control.evaluate` would report as violations."""
+    defaults = {name: setting.default for name, setting in control.settings.items()}
+    settings = [{**defaults, **TABLE[control.id].settings}] if defaults else []
     if control.over_stack:
-        findings = [finding for _, finding in control.function(subject)]
+        findings = [finding for _, finding in control.function(subject, *settings)]
     else:
-        configured = {name: setting.default for name, setting in control.settings.items()}
-        findings = list(control.function(subject[0].props, *([configured] if configured else [])))
+        findings = list(control.function(subject[0].props, *settings))
     if not findings:
         return "passes"
     return "undecided" if all(isinstance(finding, Undecided) for finding in findings) else "fails"

@@ -70,6 +70,8 @@ def _keys(tree: Any) -> Iterator[str]:
 )
 def test_types_exist(control: Control) -> None:
     for token in control.types:
+        if token.startswith("pulumi:providers:"):
+            continue  # Pulumi's name of an SDK's provider
         assert f'"{token}"' in _sources(token)[0].read_text(encoding="utf-8").replace("'", '"')
 
 
@@ -81,5 +83,5 @@ def test_types_exist(control: Control) -> None:
 def test_properties_exist(control: Control) -> None:
     cases = find_cases(control)
     for subject in [*cases.compliant, *cases.violating]:
-        for resource in subject:
+        for resource in (each for each in subject if not each.type.startswith("pulumi:providers:")):
             assert set(_keys(resource.props)) <= _names(resource.type)

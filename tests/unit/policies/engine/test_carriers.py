@@ -65,6 +65,13 @@ def test_a_patch_is_judged_by_what_it_sets(control: Any) -> None:
         assert control.evaluate_resource(f"{subject.type}Patch", plain(subject.props)) == []
 
 
+def test_a_patch_of_a_volume_says_nothing_of_other_volumes() -> None:
+    """An operator's template merges it with a volume of the same name."""
+    volumes = [{"name": "tmp", "emptyDir": {}}]
+    template = {"spec": {"containers": [{"name": "main"}], "volumes": volumes}}
+    assert violated(custom("gateway.envoyproxy.io/v1alpha1", "EnvoyProxy", {"patch": {"template": template}})) == set()
+
+
 def test_a_patch_cannot_break_what_a_resource_may_not() -> None:
     """Most violating cases set something; those which leave something out are no violations of a patch."""
     found = total = 0
@@ -133,11 +140,11 @@ COMPLETE = {
     "AnalysisTemplate": custom(
         "argoproj.io/v1alpha1", "AnalysisTemplate", {"metrics": [{"provider": {"job": {"spec": TEMPLATE}}}]}
     ),
-    "ServingRuntime": custom("serving.kserve.io/v1alpha1", "ServingRuntime", POD["spec"]),
-    "ClusterServingRuntime": custom("serving.kserve.io/v1alpha1", "ClusterServingRuntime", POD["spec"]),
     "JobSet": custom("jobset.x-k8s.io/v1alpha2", "JobSet", {"replicatedJobs": [{"template": {"spec": TEMPLATE}}]}),
 }
 MERGED = {
+    "ServingRuntime": custom("serving.kserve.io/v1alpha1", "ServingRuntime", POD["spec"]),
+    "ClusterServingRuntime": custom("serving.kserve.io/v1alpha1", "ClusterServingRuntime", POD["spec"]),
     "InferenceService": custom("serving.kserve.io/v1beta1", "InferenceService", {"predictor": POD["spec"]}),
     "InferenceService's model": custom(
         "serving.kserve.io/v1beta1", "InferenceService", {"predictor": {"model": PRIVILEGED}}
