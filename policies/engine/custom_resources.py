@@ -19,6 +19,7 @@ from policies.engine.findings import Props
 _WORKFLOWS: Final = tuple(
     f"argoproj.io:{kind}" for kind in ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
 )
+_SERVING_RUNTIME: Final = "serving.kserve.io:*ServingRuntime"
 # Kinds, by group, whose pods are what the resource says.
 _COMPLETE: Final = (
     *_WORKFLOWS,
@@ -31,12 +32,13 @@ _COMPLETE: Final = (
     "machinelearning.seldon.io:SeldonDeployment",
     *(f"ray.io:{kind}" for kind in ("RayCluster", "RayJob", "RayService")),
     *(f"serving.knative.dev:{kind}" for kind in ("Service", "Configuration", "Revision")),
+    _SERVING_RUNTIME,
 )
 # Kinds whose pods have what the resource says, and the rest from another: a runtime, a template, or a default.
 _INFERENCE_SERVICE: Final = "serving.kserve.io:InferenceService"
 _MERGED: Final = (
     _INFERENCE_SERVICE,
-    *(f"serving.kserve.io:{kind}" for kind in ("*ServingRuntime", "LLMInferenceService", "LLMInferenceServiceConfig")),
+    *(f"serving.kserve.io:{kind}" for kind in ("LLMInferenceService", "LLMInferenceServiceConfig")),
     *(f"trainer.kubeflow.org:{kind}" for kind in ("TrainJob", "TrainingRuntime", "ClusterTrainingRuntime")),
 )
 # Groups of the API server's own kinds, and what the SDK has in modules of its own.
@@ -87,6 +89,8 @@ def find_pods(resource_type: str, props: Props) -> Iterator[CarriedPod]:
     """The pods in a custom resource. Other operators than those that are known may merge a pod with another."""
     is_complete = _is_one_of(resource_type, _COMPLETE)
     spec = look_up(props, "spec")
+    if _is_one_of(resource_type, (_SERVING_RUNTIME,)) and look_up(spec, "disabled") is True:
+        return  # KServe chooses it for no model
     if _is_one_of(resource_type, _WORKFLOWS):
         yield from _find_workflow_pods(props)
     elif _is_one_of(resource_type, (_INFERENCE_SERVICE,)):
@@ -141,7 +145,7 @@ def _find_workflow_pods(props: Props) -> Iterator[CarriedPod]:
 def _build_workflow_pod(spec: Any, template: Any) -> Any:
     if template is UNKNOWN:
         return UNKNOWN
-    single = [each for key in ("container", "script") if (each := look_up(template, key)) is not ABSENT]
+    single = [_name_main(each) for key in ("container", "script") if (each := look_up(template, key)) is not ABSENT]
     lists = ("containerSet.containers", "sidecars")
     containers = [*single, *(each for name in lists for each in as_list(look_up(template, name)))]
     pod = {
@@ -153,6 +157,11 @@ def _build_workflow_pod(spec: Any, template: Any) -> Any:
     if look_up(spec, "hostNetwork") is not ABSENT:
         pod["hostNetwork"] = look_up(spec, "hostNetwork")
     return pod
+
+
+def _name_main(container: Any) -> Any:
+    """Argo names a template's container."""
+    return {"name": "main", **container} if isinstance(container, Mapping) else container
 
 
 def _find_model_pods(value: Any, path: Path) -> Iterator[CarriedPod]:

@@ -9,7 +9,11 @@ from typing import Final
 
 # Azure's types under names that no longer have a module. Versions are taken off before.
 _AZURE: Final = {
-    "azure-native:insights:DiagnosticSetting": "azure-native:monitor:DiagnosticSetting",
+    "azure-native:cosmosdb:FirewallRule": "azure-native:cosmosdb:MongoClusterFirewallRule",
+    **{
+        f"azure-native:insights:{scope}DiagnosticSetting": f"azure-native:monitor:{scope}DiagnosticSetting"
+        for scope in ("", "Subscription", "ManagementGroup")
+    },
     "azure-native:machinelearningservices:MachineLearningCompute": "azure-native:machinelearningservices:Compute",
     "azure-native:network:InterfaceEndpoint": "azure-native:network:PrivateEndpoint",
 }

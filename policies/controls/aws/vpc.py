@@ -68,7 +68,7 @@ def _opens_admin_port(rule: Mapping[str, Any]) -> Iterator[Truth]:
     # Rules of network ACLs, which also deny.
     yield any_matches([look_up(rule, "egress")], lambda value: value is not True)
     actions = [look_up(rule, key) for key in ("action", "ruleAction")]
-    yield any_matches([action for action in actions if action is not ABSENT] or ["allow"], _is_allow)
+    yield any_matches([action for action in actions if action is not ABSENT] or ["allow"], _is_not_deny)
     yield any_matches([source for key in SOURCES for source in as_list(look_up(rule, key))], is_whole_internet)
     protocols = [value for key in ("protocol", "ipProtocol") for value in as_list(look_up(rule, key))]
     first, last = look_up(rule, "fromPort"), look_up(rule, "toPort")
@@ -79,8 +79,8 @@ def _opens_admin_port(rule: Mapping[str, Any]) -> Iterator[Truth]:
         yield has_admin_port(first, last)
 
 
-def _is_allow(action: Any) -> bool:
-    return str(action).lower() == "allow"
+def _is_not_deny(action: Any) -> bool:
+    return str(action).lower() != "deny"
 
 
 @control(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from kernel.paths import each_value, look_up, parse_path
-from kernel.values import ABSENT, UNKNOWN
+from kernel.values import ABSENT, UNKNOWN, is_list
 from policies.engine.expectations import Requirement, expect, pass_if_any
 from policies.engine.findings import Findings, Props, Undecided
 
@@ -99,9 +99,15 @@ def expect_effective(props: Props, setting: str, requirement: Requirement, risk:
 
 def expect_containers(props: Props) -> Findings:
     """Require that there are containers. Of the controls of pods one reports it, as without any the others pass."""
-    for where, container in each_value(props, f"{pod_spec_path(props)}.containers[*]"):
-        if container is not UNKNOWN and not (isinstance(container, Mapping) and container):
-            yield f"{where} must describe a container, otherwise nothing is known of the pod"
+    path = f"{pod_spec_path(props)}.containers"
+    listed = look_up(props, path)
+    if listed is not UNKNOWN and not (is_list(listed) and listed and all(map(_is_container, listed))):
+        yield f"{path} must list containers with their names, otherwise nothing is known of the pod"
+
+
+def _is_container(value: Any) -> bool:
+    name = look_up(value, "name")
+    return name is UNKNOWN or (isinstance(name, str) and name != "")
 
 
 def check_containers(props: Props, lists: tuple[str, ...], check: Callable[[Props], Findings]) -> Findings:

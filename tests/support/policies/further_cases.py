@@ -343,10 +343,10 @@ VIOLATING: Final[Mapping[str, Sequence[Subject]]] = {
         in_namespace(policyTypes=["Egress"], egress=[{}]),
     ],
     "k8s-network-policy-open": [
-        admit({"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}),
-        admit({"from": [{"podSelector": {}}, {"ipBlock": {"cidr": "::/0"}}]}),
-        admit({"ports": [{"protocol": "TCP"}]}),
-        admit({"ports": [{"port": 1, "endPort": 65535}]}),
+        admit({"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": []}),
+        admit({"from": [{"podSelector": {}}, {"ipBlock": {"cidr": "::/0"}}], "ports": []}),
+        admit({"from": [], "ports": [{"protocol": "TCP", "port": None}]}),
+        admit({"from": [], "ports": [{"port": 1, "endPort": 65535}]}),
     ],
     "k8s-service-public-load-balancer": [
         balancer(azure="true", aws="internet-facing"),

@@ -29,13 +29,16 @@ ODD: Final[tuple[Any, ...]] = (
 AT_LEAST = 100_000
 Path = tuple[Any, ...]
 
-# An odd value here makes another thing of the resource: no subnet, no rule for incoming traffic, one named secret.
+# An odd value here makes another thing of the resource: no subnet, no rule for incoming traffic, one named secret, or
+# all pods.
 MEANS_SOMETHING_ELSE: Final = {
     ("aws-eks-node-ssh", "sourceSecurityGroupIds"),
     ("aws-vpc-admin-ports", "type"),
     ("k8s-rbac-secrets", "resourceNames"),
     ("azure-network-subnet-security-group", "addressSpace"),
     ("k8s-ingress-tls", "secretName"),
+    ("k8s-network-policy-open", "podSelector"),
+    ("k8s-network-policy-open", "namespaceSelector"),
 }
 
 

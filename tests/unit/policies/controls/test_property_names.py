@@ -39,7 +39,7 @@ def _sources(token: str) -> tuple[Path, ...]:
         group, version = module.removesuffix(".k8s.io").split("/")
         folder = root / group.replace("helm.sh", "helm").split(".")[0] / version
         return (folder / f"{name}.py", folder / "_inputs.py")
-    folder = root / module.split("/")[0]
+    folder = root / {"lambda": "lambda_"}.get(module.split("/")[0], module.split("/")[0])
     nested = folder / "_inputs.py"  # a module whose types have no nested inputs has none
     return (folder / f"{_snake(name)}.py", *([nested] if nested.exists() else []))
 
