@@ -13,9 +13,10 @@ from policies.contents import (
     load_exceptions,
 )
 from policies.controls.kubernetes.images import CLOUD_REGISTRIES, IMAGE_REGISTRIES
-from policies.controls.kubernetes.inference_service import CONTAINER_FIELDS, LINEAGE_ANNOTATIONS
+from policies.controls.kubernetes.inference_service import LINEAGE_ANNOTATIONS
 from policies.controls.kubernetes.workload import INTERNAL_LOAD_BALANCER_ANNOTATIONS
 from policies.engine.control import Control
+from policies.engine.custom_resources import CONTAINER_FIELDS
 from policies.engine.exceptions import ReviewedException
 from policies.engine.findings import Finding, Undecided
 from policies.engine.stack import Resource

@@ -21,6 +21,7 @@ from policies.controls.aws import (
     messaging,
     rds,
     rds_operation,
+    regions,
     s3,
     s3_operation,
     sagemaker,
@@ -54,6 +55,7 @@ from policies.controls.azure import (
     storage_protection,
     telemetry,
 )
+from policies.controls.azure import regions as azure_regions
 from policies.controls.kubernetes import (
     cluster_objects,
     helm,
@@ -97,6 +99,7 @@ SERVICES: tuple[tuple[str, ModuleType], ...] = (
     ("Azure Log Analytics and alerts", telemetry),
     ("Azure roles and identities", identity),
     ("Cost on Azure", cost),
+    ("Azure regions", azure_regions),
     ("Amazon EKS and its nodes", eks),
     ("Amazon EKS: operation", eks_operation),
     ("Amazon ECR", ecr),
@@ -119,6 +122,7 @@ SERVICES: tuple[tuple[str, ModuleType], ...] = (
     ("Amazon SNS and SQS", messaging),
     ("Amazon SageMaker", sagemaker),
     ("Upkeep and cost on AWS", upkeep),
+    ("AWS regions", regions),
     ("Kubernetes pods", pod),
     ("Kubernetes pods: further Pod Security Standards", pod_security),
     ("Kubernetes pods: practice", pod_practice),
@@ -181,7 +185,8 @@ def evaluate_manifest(manifest: Props, configuration: Mapping[str, str] | None =
     `configuration` is what a program gets: text by full key, with objects and lists as JSON.
     """
     in_force = [extend_defaults(control, configuration or {}) for control in controls_over(manifest)]
-    return [(control, finding) for control in in_force for finding in control.evaluate(manifest)]
+    type_ = manifest_type(manifest)
+    return [(control, finding) for control in in_force for finding in control.evaluate_resource(type_, manifest)]
 
 
 def load_exceptions(path: Path = exceptions.FILE) -> list[ReviewedException]:

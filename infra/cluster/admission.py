@@ -4,7 +4,8 @@ The pack evaluates what a program or a chart declares. Only the API server sees 
 create, and what defaults and webhooks change. Each rule is named after a control of the pack and states it in CEL;
 tests run the control's cases against both. The rules apply to pods rather than to workloads: only pods contain the
 limits that a LimitRange sets and the containers that an operator adds. InferenceServices, which bring models, have
-rules of their own.
+rules of their own. They hold in every namespace with a level of the Pod Security Standards, and a namespace without one
+is refused.
 
 Source: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
 """
@@ -20,13 +21,10 @@ import pulumi
 from pulumi_kubernetes.admissionregistration.v1 import ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from infra.cluster.admission_rules import REGISTRY_RULES, RULES, build_rules
+from infra.cluster.admission_rules import LEVEL_LABEL, REGISTRY_RULES, RULES, build_rules
 from infra.contract import RegistryContract
 from infra.core.component import Component, StackContext
 from policies import CLOUD_REGISTRIES, IMAGE_REGISTRIES, get_control
-
-# The label of the namespaces in which the rules apply: those with the strictest Pod Security Standard.
-NAMESPACES = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,9 @@ def build_policy_spec(control: str, registries: Sequence[str] = IMAGE_REGISTRIES
 
 def build_binding_spec(control: str) -> Mapping[str, Any]:
     """The specification of the ValidatingAdmissionPolicyBinding that puts a rule in force."""
-    return {
-        "policyName": control,
-        "validationActions": ["Deny", "Audit"],
-        "matchResources": {"namespaceSelector": {"matchLabels": NAMESPACES}},
-    }
+    binding = {"policyName": control, "validationActions": ["Deny", "Audit"]}
+    levels = RULES[control].levels
+    if not levels:  # the selector would select namespaces by their own labels
+        return binding
+    of_levels = {"key": LEVEL_LABEL, "operator": "In", "values": [*levels]}
+    return {**binding, "matchResources": {"namespaceSelector": {"matchExpressions": [of_levels]}}}

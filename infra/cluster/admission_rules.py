@@ -9,36 +9,67 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from infra.cluster.namespaces import DEVICE_PLUGIN, NODE_EXPORTER, PIPELINES
 from policies import CONTAINER_FIELDS, IMAGE_REGISTRIES, INTERNAL_LOAD_BALANCER_ANNOTATIONS, LINEAGE_ANNOTATIONS
+
+# The label by which Pod Security and these rules select namespaces, and its values: the Pod Security Standards.
+LEVEL_LABEL = "pod-security.kubernetes.io/enforce"
+LEVELS = ("restricted", "baseline", "privileged")
+# The namespaces that may have the last level, each of pods which need their node; and those that Kubernetes and the
+# clouds create without a level. Sources: https://learn.microsoft.com/azure/aks/ (each add-on's page),
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/install-CloudWatch-Observability-EKS-addon.html
+PRIVILEGED_NAMESPACES = (NODE_EXPORTER, DEVICE_PLUGIN)
+CLOUD_NAMESPACES = (
+    *("default", "kube-node-lease", "kube-public", "kube-system"),
+    *("aks-command", "aks-istio-egress", "aks-istio-ingress", "aks-istio-system", "app-routing-system"),
+    *("calico-system", "dapr-system", "flux-system", "gatekeeper-system", "tigera-operator"),
+    *("amazon-cloudwatch", "amazon-guardduty", "aws-observability"),
+)
+# What single namespaces pull besides, as the policy pack's exceptions say with their reasons.
+NAMESPACE_REGISTRIES: Mapping[str, Sequence[str]] = {
+    PIPELINES: ("gcr.io/tfx-oss-public/*",),
+    DEVICE_PLUGIN: ("nvcr.io/nvidia/*",),
+}
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A CEL expression, with its variables, that has to be true of every object of some resources."""
+    """A CEL expression, with its variables, that has to be true of every object of some resources.
+
+    It applies in the namespaces of some levels; with none, to objects without a namespace.
+    """
 
     group: str
     resources: Sequence[str]
     expression: str
     variables: Mapping[str, str] = field(default_factory=dict)
     version: str = "v1"
+    levels: Sequence[str] = LEVELS
 
 
 def build_rules(registries: Sequence[str]) -> Mapping[str, Rule]:
     """The rules by control, where images may come from registries that these patterns match."""
     is_allowed = f"({_FULL_NAME}).matches(r'{_match_images(registries)}')"
     return {
+        # Not where the level is `baseline`: runs of Kubeflow Pipelines have containers that write into their own files.
         "k8s-pod-read-only-root": _pod_rule(
-            "variables.containers.all(c, c.?securityContext.?readOnlyRootFilesystem.orValue(false))"
+            "object.spec.?os.?name.orValue('') == 'windows' || "
+            "variables.containers.all(c, c.?securityContext.?readOnlyRootFilesystem.orValue(false))",
+            levels=("restricted", "privileged"),
         ),
         "k8s-pod-image-tag": _pod_rule(f"variables.containers.all(c, {_HAS_FIXED_TAG})"),
-        "k8s-pod-image-registry": _pod_rule(f"variables.containers.all(c, {is_allowed})"),
-        # Kubernetes rejects resources of ephemeral containers, so the rule cannot require them.
-        "k8s-pod-resources": _pod_rule(f"variables.lasting.all(c, {_HAS_RESOURCES})"),
+        "k8s-pod-image-registry": _pod_rule(
+            f"variables.containers.all(c, {is_allowed} || {_allow_in_namespaces(NAMESPACE_REGISTRIES)})"
+        ),
+        # Kubernetes rejects resources of ephemeral containers, so the rule cannot require them. The API server has put
+        # limits in the place of requests that are not set.
+        "k8s-pod-resources": _pod_rule(f"variables.lasting.all(c, {_require_resources('c', 'object.spec')})"),
+        "k8s-namespace-pod-security": Rule("", ("namespaces",), _HAS_LEVEL, levels=()),
         "k8s-inference-service-lineage": _inference_service_rule(_HAS_LINEAGE),
         # A container without an image has that of its ServingRuntime, which the rules of pods see.
         "k8s-inference-service-image-tag": _container_rule(f"!has(c.image) || {_HAS_FIXED_TAG}"),
         "k8s-inference-service-image-registry": _container_rule(f"!has(c.image) || {is_allowed}"),
-        "k8s-inference-service-resources": _container_rule(_HAS_RESOURCES),
+        "k8s-inference-service-resources": _container_rule(_require_resources("c")),
         "k8s-service-public-load-balancer": Rule(
             "", ("services",), f"object.spec.type != 'LoadBalancer' || {_INTERNAL}"
         ),
@@ -52,11 +83,12 @@ def build_rules(registries: Sequence[str]) -> Mapping[str, Rule]:
     }
 
 
-def _pod_rule(expression: str) -> Rule:
+def _pod_rule(expression: str, levels: Sequence[str] = LEVELS) -> Rule:
     """A rule for `variables.containers` of a pod; `variables.lasting` excludes ephemeral containers."""
     lasting = "object.spec.containers + object.spec.?initContainers.orValue([])"
     every = "variables.lasting + object.spec.?ephemeralContainers.orValue([])"
-    return Rule("", ("pods", "pods/ephemeralcontainers"), expression, {"lasting": lasting, "containers": every})
+    variables = {"lasting": lasting, "containers": every}
+    return Rule("", ("pods", "pods/ephemeralcontainers"), expression, variables, levels=levels)
 
 
 def _inference_service_rule(expression: str, variables: Mapping[str, str] | None = None) -> Rule:
@@ -78,6 +110,27 @@ def _container_rule(expression: str) -> Rule:
     )
 
 
+def _require_resources(*owners: str) -> str:
+    """That each quantity is set by one of the owners: a container, or its pod. A limit stands for a request."""
+    quantities = (("requests", "cpu"), ("requests", "memory"), ("limits", "memory"))
+    alternatives = (
+        [
+            f"{owner}.?resources.?{each}.?{name}.hasValue()"
+            for owner in owners
+            for each in dict.fromkeys((kind, "limits"))
+        ]
+        for kind, name in quantities
+    )
+    return " && ".join(f"({' || '.join(each)})" for each in alternatives)
+
+
+def _allow_in_namespaces(registries: Mapping[str, Sequence[str]]) -> str:
+    return " || ".join(
+        f"namespaceObject.metadata.name == '{namespace}' && ({_FULL_NAME}).matches(r'{_match_images(patterns)}')"
+        for namespace, patterns in registries.items()
+    )
+
+
 def _match_images(patterns: Sequence[str]) -> str:
     """An RE2 expression for names of images. A star in a host does not match a slash."""
     split = (pattern.split("/", 1) for pattern in patterns)
@@ -95,10 +148,6 @@ _FULL_NAME = (
     "c.image.split('/')[0].matches('[.:]|^localhost$') ? c.image : 'docker.io/' + c.image"
 )
 _HAS_FIXED_TAG = "(c.image.contains('@') || c.image.matches('(^|/)[^/:]+:[^/:]+$') && !c.image.endsWith(':latest'))"
-_HAS_RESOURCES = " && ".join(
-    f"c.?resources.?{kind}.?{resource}.hasValue()"
-    for kind, resource in (("requests", "cpu"), ("requests", "memory"), ("limits", "memory"))
-)
 _HAS_LINEAGE = " && ".join(
     f"object.metadata.?annotations[?'{annotation}'].orValue('') != ''" for annotation in LINEAGE_ANNOTATIONS
 )
@@ -106,9 +155,21 @@ _CONTAINERS = (
     "pod.?containers.orValue([]) + pod.?initContainers.orValue([]) + "
     f"[{', '.join(f'?pod.?{name}' for name in CONTAINER_FIELDS)}]"
 )
-_INTERNAL = " || ".join(
-    f"object.metadata.?annotations[?'{key}'].orValue('').lowerAscii() == '{value}'"
-    for key, value in INTERNAL_LOAD_BALANCER_ANNOTATIONS.items()
+# One annotation has to say so, and none, which may be that of the service's cloud, the opposite.
+_INTERNAL = "({}) && {}".format(
+    " || ".join(f"object.metadata.?annotations[?'{key}'].hasValue()" for key in INTERNAL_LOAD_BALANCER_ANNOTATIONS),
+    " && ".join(
+        f"object.metadata.?annotations[?'{key}'].orValue('{value}').lowerAscii() == '{value}'"
+        for key, value in INTERNAL_LOAD_BALANCER_ANNOTATIONS.items()
+    ),
+)
+# An older namespace may be changed in other respects.
+_LEVEL = f"metadata.?labels[?'{LEVEL_LABEL}'].orValue('')"
+_HAS_LEVEL = (
+    f"object.{_LEVEL} in ['restricted', 'baseline'] || "
+    f"object.metadata.name in {[*PRIVILEGED_NAMESPACES]} && object.{_LEVEL} == 'privileged' || "
+    f"object.metadata.name in {[*CLOUD_NAMESPACES]} || "
+    f"request.operation == 'UPDATE' && object.{_LEVEL} == oldObject.{_LEVEL}"
 )
 
 

@@ -24,6 +24,7 @@ from infra.core.component import Component
 MONITORING = "monitoring"
 NODE_EXPORTER = "node-exporter"
 DEVICE_PLUGIN = "nvidia-device-plugin"
+PIPELINES = "kubeflow"
 CERT_MANAGER = "cert-manager"
 GATEWAY = "gateway"
 KSERVE = "kserve"
@@ -62,8 +63,8 @@ MODEL_PROFILES: Mapping[str, Profile] = {
     "serving": Profile("restricted", cpu="64", memory="256Gi", pods=200),
 }
 # Where `pipelines.enabled` is set. Kubeflow Pipelines adds containers to the pods of runs whose root filesystems can be
-# written, which the admission rules do not allow where the level is `restricted`.
-PIPELINES_PROFILES: Mapping[str, Profile] = {"kubeflow": Profile("baseline", cpu="32", memory="128Gi", pods=200)}
+# written, which an admission rule allows where the level is `baseline` alone.
+PIPELINES_PROFILES: Mapping[str, Profile] = {PIPELINES: Profile("baseline", cpu="32", memory="128Gi", pods=200)}
 # Where `cluster.gpuPool.size` is set. The device plugin mounts a folder of its node, which only `privileged` allows.
 # There is room for one pod on each of the 100 nodes that a pool can have, and some of an update.
 DEVICE_PLUGIN_PROFILE = Profile("privileged", cpu="2", memory="8Gi", pods=120)

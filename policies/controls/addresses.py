@@ -9,12 +9,15 @@ from policies.engine.expectations import check_each
 from policies.engine.findings import Findings, Props
 
 ADMIN_PORTS = (22, 3389)  # SSH and RDP
+_WIDEST_RANGE = 2**24  # addresses, as many as a /8 has
 
 
 def is_whole_internet(address: Any) -> bool:
     """Whether an address range or tag means the whole Internet, or one of the few large ranges that together do."""
     text = str(address).lower()
     if text in {"*", "any", "internet", "0.0.0.0", "::"}:  # noqa: S104 (refused, not listened on)
+        return True
+    if text.partition(".")[0] == "azurecloud":  # the addresses of all of Azure's customers, or those in a region
         return True
     try:
         network = ipaddress.ip_network(text, strict=False)
@@ -32,12 +35,26 @@ def is_range(address: Any) -> bool:
     return True
 
 
-def has_admin_port(first: Any, last: Any) -> bool:
-    """Whether a range of ports includes SSH or RDP. Clouds refuse ranges that are not numbers."""
+def is_wide_range(first: Any, last: Any) -> bool:
+    """Whether the addresses from one to another are more than a network that somebody owns."""
     try:
-        return any(float(first) <= port <= float(last) for port in ADMIN_PORTS)
+        start, end = ipaddress.IPv4Address(first), ipaddress.IPv4Address(last)
+    except ValueError:
+        return False
+    return int(end) - int(start) >= _WIDEST_RANGE and not (start.is_private and end.is_private)
+
+
+def has_port(first: Any, last: Any, port: int) -> bool:
+    """Whether a range of ports includes one. Clouds refuse ranges that are not numbers."""
+    try:
+        return float(first) <= port <= float(last)
     except (TypeError, ValueError):
         return False
+
+
+def has_admin_port(first: Any, last: Any) -> bool:
+    """Whether a range of ports includes SSH or RDP."""
+    return any(has_port(first, last, port) for port in ADMIN_PORTS)
 
 
 def expect_narrow_ranges(props: Props, path: str) -> Findings:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from policies.engine.carriers import expand_lists, find_carried, may_carry
 from policies.engine.findings import Finding, Props
-from policies.engine.stack import Resource, Stack, canonical_type
+from policies.engine.stack import Resource, Stack
 
 Severity: TypeAlias = Literal["critical", "high", "medium", "low"]
 
@@ -60,12 +61,22 @@ class Control:
         except Exception as error:
             return [_describe_failure(error)]
 
+    def evaluate_resource(
+        self, resource_type: str, props: Props, configured: Mapping[str, Any] | None = None
+    ) -> list[Finding]:
+        """The findings on a resource and on all that it carries of the control's types; see `evaluate`."""
+        try:
+            carried = [each for each in find_carried(resource_type, props) if each.type in self.types]
+        except Exception as error:
+            return [_describe_failure(error)]
+        return [finding for each in carried for finding in each.locate(self.evaluate(each.props, configured))]
+
     def evaluate_stack(
         self, stack: Stack, configured: Mapping[str, Any] | None = None
     ) -> list[tuple[Resource, Finding]]:
         """The findings of a stack control on all resources together; see `evaluate`."""
         try:
-            return list(self._call(stack, configured))
+            return list(self._call(expand_lists(stack), configured))
         except Exception as error:
             judged = [resource for resource in stack if self.applies_to(resource.type)]
             return [(resource, _describe_failure(error)) for resource in judged]
@@ -76,7 +87,8 @@ class Control:
         return self.severity != "low"
 
     def applies_to(self, resource_type: str) -> bool:
-        return canonical_type(resource_type) in self.types
+        """Whether a resource of the type is judged, or may carry what is."""
+        return may_carry(resource_type, self.types)
 
     def violation_message(self, problem: str) -> str:
         """The message that people read. `problem` names properties and never values: any value may be a secret."""

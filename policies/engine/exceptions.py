@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kernel.reviewed_entries import DAY, TEXT, find_today, list_field_problems, read_entries, shorten
-from policies.engine.stack import canonical_type
+from policies.engine.type_names import canonical_type
 
 FILE: Final = Path(__file__).resolve().parents[1] / "exceptions.yaml"
 LONGEST_TERM: Final = 366

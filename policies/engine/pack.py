@@ -110,7 +110,7 @@ def _resource_validation(
         if not control.applies_to(args.resource_type):
             args.not_applicable()
         in_force = extend_defaults(control, configuration)
-        findings = in_force.evaluate(to_plain(args.props), to_plain(args.get_config()))
+        findings = in_force.evaluate_resource(args.resource_type, to_plain(args.props), to_plain(args.get_config()))
         subject = Subject(args.name, args.resource_type, find_stack(args.urn))
         if findings and exceptions.excuses(control.id, subject):
             args.not_applicable("exempt by review")

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from policies.engine.control import Control, Settings, Severity
 from policies.engine.findings import Findings
-from policies.engine.stack import Stack, StackFindings
+from policies.engine.stack import StackFindings
 
 REGISTRY: Final[dict[str, Control]] = {}
 
@@ -32,9 +32,10 @@ def stack_control(
     types: Sequence[str],
     remedy: str,
     references: Sequence[str] = (),
-) -> Callable[[Callable[[Stack], StackFindings]], Callable[[Stack], StackFindings]]:
+    settings: Settings | None = None,
+) -> Callable[[Callable[..., StackFindings]], Callable[..., StackFindings]]:
     """Register a function that evaluates a whole stack; `types` are those that it reports findings on."""
-    return _registrar(control_id, title, severity, types, remedy, references, None, over_stack=True)
+    return _registrar(control_id, title, severity, types, remedy, references, settings, over_stack=True)
 
 
 def _registrar(

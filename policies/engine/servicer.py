@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
 import grpc
 import yaml
@@ -19,6 +19,7 @@ from pulumi_policy import EnforcementLevel, ResourceValidationArgs, StackValidat
 from pulumi_policy.policy import _NotApplicableError
 
 from policies.engine import exception_register, exceptions
+from policies.engine.carriers import certain_types, possible_types
 from policies.engine.decoding import NO_OPTIONS, read_properties, read_resources
 from policies.engine.exception_register import ExceptionRegister
 from policies.engine.pack import NAME, AnalyzerServicer, UndecidedError
@@ -27,6 +28,10 @@ from policies.engine.unjudged import describe_unjudged
 
 _POLICIES: Final = "_PolicyAnalyzerServicer__policies"  # the SDK's attribute
 _VERSION: Final = yaml.safe_load((Path(__file__).parents[1] / "PulumiPolicy.yaml").read_text())["version"]
+
+
+_CONTAINERS: Final = b"containers"
+_FindTypes: TypeAlias = Callable[[str], tuple[str, ...]]
 
 
 class _ForType(NamedTuple):
@@ -56,7 +61,7 @@ class PackServicer(AnalyzerServicer):
         super().__init__(name, _VERSION, *arguments)
         self._undecided: Counter[str] = Counter()
         self._counting = threading.Lock()
-        self._by_type: dict[str, _ForType] = {}
+        self._by_type: dict[tuple[str, _FindTypes], _ForType] = {}
 
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         response = super().Configure(request, context)
@@ -73,9 +78,12 @@ class PackServicer(AnalyzerServicer):
 
     def Analyze(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's name)
         del context
-        found = self._by_type.get(request.type) or self._by_type.setdefault(request.type, self._split(request.type))
+        # Only what has containers is an unknown operator's pod, and most of its policies would find none.
+        types = possible_types if _CONTAINERS in request.properties.SerializeToString() else certain_types
+        kind = (request.type, types)
+        found = self._by_type.get(kind) or self._by_type.setdefault(kind, self._split(*kind))
         response = proto.AnalyzeResponse(not_applicable=found.not_applicable)
-        properties = read_properties(request.properties)
+        properties = read_properties(request.properties) if found.policies else {}
         for policy in found.policies:
             settings = self._get_policy_config(policy.name)
             args = ResourceValidationArgs(
@@ -125,13 +133,14 @@ class PackServicer(AnalyzerServicer):
         except ValueError as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"policy pack {NAME}: {error}")
 
-    def _split(self, type_: str) -> _ForType:
+    def _split(self, type_: str, find_types: _FindTypes) -> _ForType:
         single = [
             policy
             for policy in getattr(self, _POLICIES)
             if policy.name in REGISTRY and not REGISTRY[policy.name].over_stack
         ]
-        applicable = [policy for policy in single if REGISTRY[policy.name].applies_to(type_)]
+        types = set(find_types(type_))
+        applicable = [policy for policy in single if types.intersection(REGISTRY[policy.name].types)]
         others = [
             proto.PolicyNotApplicable(policy_name=policy.name)
             for policy in single

@@ -1,6 +1,5 @@
 """A stack's resources as stack controls see them, and the checks that relate one resource to another."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -9,6 +8,7 @@ from kernel.paths import each_value, parse_path
 from kernel.values import UNKNOWN
 from policies.engine.expectations import any_matches, pass_if_any
 from policies.engine.findings import Finding, Findings, Props, Undecided
+from policies.engine.type_names import canonical_type
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,6 @@ Stack: TypeAlias = Sequence[Resource]
 StackFindings: TypeAlias = Iterator[tuple[Resource, Finding]]
 
 
-def canonical_type(resource_type: str) -> str:
-    """One spelling per type: without Azure's API version, without the V2 of the S3 resources."""
-    if resource_type.startswith("azure-native"):
-        unversioned = re.sub(r"^azure-native_\w+?_v\d{8}\w*:", "azure-native:", resource_type)
-        return re.sub(r"/v\d{8}\w*:", ":", unversioned)
-    return re.sub(r"^aws:s3/(\w+)V2:(\w+)V2$", r"aws:s3/\1:\2", resource_type)
-
-
 def of_type(stack: Stack, *types: str) -> list[Resource]:
     """The resources of these types, in any of the types' spellings."""
     return [resource for resource in stack if canonical_type(resource.type) in types]
@@ -58,12 +50,23 @@ def expect_companion(
     path: str,
     missing: str,
     check: Callable[[Resource], Findings] = lambda _: iter(()),
+    *,
+    others: Iterable[Resource] = (),
+    check_alone: Callable[[Resource], Findings] | None = None,
 ) -> StackFindings:
-    """Require of every owner a companion that names it at `path` and passes `check`; else report `missing`."""
-    candidates = list(companions)
+    """Require of every owner a companion that names it at `path` and passes `check`; else report `missing`.
+
+    A companion of none of them, and of none of the `others` of which nothing is required, belongs to what is deployed
+    elsewhere: it has to pass `check_alone` by itself, which is `check` unless it is given.
+    """
+    owners, candidates = list(owners), list(companions)
     for owner in owners:
         answers = [(companion, companion.refers_to(owner, path)) for companion in candidates]
         possible = [[answer] for _, answer in answers if isinstance(answer, Undecided)]
         own = [check(companion) for companion, answer in answers if answer is True]
         for finding in pass_if_any([*possible, *(own or [iter([missing])])]):
             yield owner, finding
+    known = [*owners, *others]
+    for companion in candidates:
+        if all(companion.refers_to(owner, path) is False for owner in known):
+            yield from ((companion, finding) for finding in (check_alone or check)(companion))

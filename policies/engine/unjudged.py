@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import yaml
 
+from policies.engine.carriers import certain_types
 from policies.engine.registry import REGISTRY
-from policies.engine.stack import canonical_type
+from policies.engine.type_names import canonical_type
 
 FILE: Final = Path(__file__).resolve().parents[1] / "unjudged.yaml"
 _LONGEST: Final = 12  # types in one message
@@ -30,7 +31,8 @@ def listed() -> tuple[tuple[str, str], ...]:
 
 def is_judged(resource_type: str) -> bool:
     """Whether a control looks at the resources of a type."""
-    return any(control.applies_to(resource_type) for control in REGISTRY.values())
+    types = set(certain_types(resource_type))
+    return any(types.intersection(control.types) for control in REGISTRY.values())
 
 
 def is_listed(resource_type: str) -> bool:

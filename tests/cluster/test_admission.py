@@ -1,9 +1,10 @@
 """The API server admits what the policy pack passes: the pack's own cases, evaluated by a real API server.
 
-Proves for each admission rule that it denies what its control reports, denies nothing else, and applies only to
-namespaces of the strictest Pod Security level; and for all other controls of pods that Pod Security at that level
-denies what they report, so that every control of pods is enforced at admission. Does not prove that Pod Security admits
-all that the pack passes: it is stricter, about volumes for instance.
+Proves for each admission rule that it denies what its control reports, denies nothing else, and applies to namespaces
+of its levels only; and for all other controls of pods that Pod Security at the strictest level denies what they report,
+so that every control of pods is enforced at admission. Proves that the API server and the pack agree on each of
+Kubernetes' own cases, and that a namespace without a level is refused. Does not prove that Pod Security admits all that
+the pack passes.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from infra.cluster.admission import NAMESPACES
-from infra.cluster.admission_rules import RULES
+from infra.cluster.admission_rules import CLOUD_NAMESPACES, LEVEL_LABEL, PRIVILEGED_NAMESPACES, RULES
 from policies import controls, get_control
-from rehearsal.kubernetes.client import ApiClient, Object
+from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.readiness import workloads
 from tests.support.admission import API_VERSION, POLICY_KIND, enforce_rules, find_denial, merge
 from tests.support.policies.cases import UNKNOWN_TEXT, Outcome
-from tests.support.policies.kubernetes_cases import CASES, DEPLOYMENT, INGRESS, POD, SERVICE
+from tests.support.policies.kubernetes_cases import DEPLOYMENT, INGRESS, POD, SERVICE
 from tests.support.waiting import eventually
+from tests.unit.policies.controls.test_controls import TABLE
+from tests.unit.policies.controls.test_pod_security_standards import read_pods, violated
 
 _numbers = itertools.count(1)
 
@@ -77,7 +80,9 @@ def pod(case: Mapping[str, Any], control: str) -> dict[str, Any]:
 
 def cases(control: str, kind: str) -> Iterator[tuple[str, Outcome, Object]]:
     """The cases of a control without unknown values: (name, outcome, properties)."""
-    for name, outcome, (first, *_) in CASES[control].expectations():
+    for name, outcome, (first, *_) in TABLE[control].expectations():
+        if not is_whole(first.props, kind):
+            continue
         props = first.props
         if (kind, first.type, name) == (POD, DEPLOYMENT, "absent"):
             if control.startswith("k8s-pod-image-"):
@@ -89,14 +94,33 @@ def cases(control: str, kind: str) -> Iterator[tuple[str, Outcome, Object]]:
             yield name, outcome, props
 
 
+def is_whole(props: Mapping[str, Any], kind: str) -> bool:
+    """Whether the API server can see a case: it refuses pods without containers, and drops fields of later versions."""
+    spec = props.get("spec", {})
+    listed = spec.get("containers", []) if isinstance(spec, Mapping) else None
+    described = isinstance(listed, list) and all(isinstance(each, Mapping) and each for each in listed)
+    is_empty = spec in ({}, {"containers": []})
+    return kind != POD or (described and "spec" in props and not is_empty and "resources" not in spec)
+
+
 @pytest.fixture
 def restricted(plane: ControlPlane) -> Iterator[str]:
     """A namespace that the rules apply to, with a pod for ephemeral containers."""
-    name = f"restricted-{next(_numbers)}"
-    plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": NAMESPACES}})
-    eventually(lambda: plane.api.create(complete_manifest("Pod", name, {"spec": pod({}, "")})))
+    with namespace_of_level(plane.api, "restricted") as name:
+        yield name
+
+
+@contextmanager
+def namespace_of_level(api: ApiClient, level: str) -> Iterator[str]:
+    name = f"{level}-{next(_numbers)}"
+    api.create(build_namespace(name, {LEVEL_LABEL: level}))
+    eventually(lambda: api.create(complete_manifest("Pod", name, {"spec": pod({}, "")})))
     yield name
-    plane.api.delete("v1", "Namespace", name)
+    api.delete("v1", "Namespace", name)
+
+
+def build_namespace(name: str, labels: Mapping[str, str]) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}}
 
 
 def complete_manifest(kind: str, namespace: str, props: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,9 +144,12 @@ def evaluate_case(api: ApiClient, namespace: str, control: str, props: Mapping[s
     return find_denial(api, complete_manifest("Ingress", namespace, {**props, "spec": spec}))
 
 
-@pytest.mark.parametrize("control", [name for name, rule in RULES.items() if rule.group != "serving.kserve.io"])
+NAMESPACED = [name for name, rule in RULES.items() if rule.levels and rule.group != "serving.kserve.io"]
+
+
+@pytest.mark.parametrize("control", NAMESPACED)
 def test_a_rule_agrees_with_its_control(plane: ControlPlane, restricted: str, namespace: str, control: str) -> None:
-    (type_,) = {POD, SERVICE, INGRESS} & {first.type for _, _, (first, *_) in CASES[control].expectations()}
+    (type_,) = {POD, SERVICE, INGRESS} & {first.type for _, _, (first, *_) in TABLE[control].expectations()}
     found = list(cases(control, type_))
     assert {outcome for _, outcome, _ in found} == {"passes", "fails"}
     mark = f"{POLICY_KIND} '{control}'"
@@ -135,6 +162,10 @@ def test_a_rule_agrees_with_its_control(plane: ControlPlane, restricted: str, na
                 f"{name}: {props}: {message}"
             )
         assert evaluate_case(plane.api, namespace, control, bad, type_) == ""
+        for level in ("baseline", "privileged"):
+            with namespace_of_level(plane.api, level) as other:
+                message = evaluate_case(plane.api, other, control, bad, type_)
+                assert (mark in message) == (level in RULES[control].levels), (level, message)
         policy = plane.api.get(API_VERSION, POLICY_KIND, control)
         assert policy
         assert policy["status"].get("typeChecking", {}).get("expressionWarnings", []) == []
@@ -192,3 +223,76 @@ def test_pod_security_rejects_what_other_controls_report(plane: ControlPlane, re
         if outcome == "fails":
             message = evaluate_case(plane.api, restricted, control, props, POD)
             assert re.search(POD_SECURITY_MESSAGES[control], message), f"{name}: {props}: {message}"
+
+
+@contextmanager
+def levels_required(api: ApiClient) -> Iterator[str]:
+    """Every namespace needs a level, until the end: the API server takes a moment to forget a rule as well."""
+
+    def find_reason() -> str:
+        return find_denial(api, build_namespace("models", {}), name="models")
+
+    control = "k8s-namespace-pod-security"
+    mark = f"{POLICY_KIND} '{control}'"
+    with enforce_rules(api, control):
+        eventually(lambda: mark in find_reason())
+        yield mark
+    eventually(lambda: find_reason() == "")
+
+
+def test_a_namespace_without_a_level_is_refused(plane: ControlPlane) -> None:
+    """As the control reports it; the platform's own privileged ones and the clouds' are admitted by their names."""
+    control = "k8s-namespace-pod-security"
+    with levels_required(plane.api) as mark:
+        assert mark in find_denial(plane.api, build_namespace("models", {LEVEL_LABEL: "privileged"}), name="models")
+        for level in ("", "Restricted"):  # which Pod Security itself does not know
+            assert find_denial(plane.api, build_namespace("models", {LEVEL_LABEL: level}), name="models") != ""
+        for level in ("restricted", "baseline"):
+            assert find_denial(plane.api, build_namespace("models", {LEVEL_LABEL: level}), name="models") == ""
+        for name in PRIVILEGED_NAMESPACES:
+            assert find_denial(plane.api, build_namespace(name, {LEVEL_LABEL: "privileged"}), name=name) == ""
+            assert mark in find_denial(plane.api, build_namespace(name, {}), name=name)
+        for name in set(CLOUD_NAMESPACES) - {each["metadata"]["name"] for each in plane.api.list("v1", "Namespace")}:
+            assert find_denial(plane.api, build_namespace(name, {}), name=name) == ""
+        policy = plane.api.get(API_VERSION, POLICY_KIND, control)
+        assert policy
+        assert policy["status"].get("typeChecking", {}).get("expressionWarnings", []) == []
+
+
+def test_an_older_namespace_keeps_its_level_and_may_change_otherwise(plane: ControlPlane, namespace: str) -> None:
+    older = build_namespace(namespace, {})
+    with levels_required(plane.api) as mark:
+        plane.api.patch(older, {"metadata": {"labels": {"team": "ml"}}})
+        plane.api.patch(older, {"metadata": {"labels": {LEVEL_LABEL: "baseline"}}})
+        with pytest.raises(ApiError, match=mark):
+            plane.api.patch(older, {"metadata": {"labels": {LEVEL_LABEL: None}}})
+
+
+def test_a_namespace_pulls_from_the_registries_that_are_its_own(plane: ControlPlane, restricted: str) -> None:
+    control, (device_plugin, image) = "k8s-pod-image-registry", ("nvidia-device-plugin", "nvcr.io/nvidia/plugin:1")
+    spec = {"spec": {"containers": [{"image": image}]}}
+    plane.api.create(build_namespace(device_plugin, {LEVEL_LABEL: "privileged"}))
+    try:
+        with enforce_rules(plane.api, control):
+            eventually(lambda: control in evaluate_case(plane.api, restricted, control, spec, POD))
+            assert evaluate_case(plane.api, device_plugin, control, spec, POD) == ""
+            other = {"spec": {"containers": [{"image": "nvcr.io/others/plugin:1"}]}}
+            assert control in evaluate_case(plane.api, device_plugin, control, other, POD)
+    finally:
+        plane.api.delete("v1", "Namespace", device_plugin)
+
+
+@pytest.mark.parametrize("outcome", ["pass", "fail"])
+def test_the_api_server_and_the_pack_agree_on_kubernetes_own_cases(
+    plane: ControlPlane, restricted: str, outcome: str
+) -> None:
+    # Later versions refuse more than the server does, such as hosts in probes.
+    server = plane.api.request("GET", "/version", {})
+    pods = read_pods(outcome, f"v1.{server['minor'].rstrip('+')}")
+    denials = {
+        name: find_denial(plane.api, {**each, "metadata": {**each["metadata"], "namespace": restricted}})
+        for name, each in pods.items()
+    }
+    disagreeing = {name: denial for name, denial in denials.items() if bool(denial) != bool(violated(pods[name]))}
+    assert disagreeing == {}
+    assert {bool(denial) for denial in denials.values()} == {outcome == "fail"}

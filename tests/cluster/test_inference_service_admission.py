@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from infra.cluster.admission import NAMESPACES, list_registries
+from infra.cluster.admission import list_registries
 from infra.cluster.admission_rules import RULES
 from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
-from tests.support.admission import API_VERSION, POLICY_KIND, enforce_rules, find_denial
+from tests.support.admission import API_VERSION, POLICY_KIND, RESTRICTED, enforce_rules, find_denial
 from tests.support.chart_installation import apply_definitions
 from tests.support.namespaced_cluster import unique_name
 from tests.support.policies.cases import UNKNOWN_TEXT
@@ -45,7 +45,7 @@ def definition(plane: ControlPlane) -> None:
 def models(plane: ControlPlane) -> Iterator[str]:
     """A namespace of models."""
     name = unique_name("models")
-    plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": NAMESPACES}})
+    plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}})
     yield name
     plane.api.delete("v1", "Namespace", name)
 

@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 
-from infra.cluster.admission import NAMESPACES
 from infra.cluster.admission_rules import RULES
 from infra.core.settings import Environment
 from policies import LINEAGE_ANNOTATIONS
@@ -27,7 +26,7 @@ from rehearsal.kubernetes.control_plane.control_plane import ControlPlane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers.kserve import KSERVE
 from rehearsal.kubernetes.controllers.manager import ControllerManager, ensure_programs
-from tests.support.admission import enforce_rules, merge
+from tests.support.admission import RESTRICTED, enforce_rules, merge
 from tests.support.chart_installation import (
     apply_definitions,
     apply_gateway_api_definitions,
@@ -264,7 +263,7 @@ def _inference_service(namespace: str, **predictor: Any) -> Object:
 
 
 def _restricted_namespace(name: str) -> Object:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": NAMESPACES}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
 
 
 def _pod(inference_service: Mapping[str, Any], **more: Any) -> Object:

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from infra.cluster.admission import build_binding_spec, build_policy_spec
+from infra.cluster.admission_rules import LEVEL_LABEL
 from policies import IMAGE_REGISTRIES
 from rehearsal.kubernetes.client import ApiClient, ApiError, Object
 
 API_VERSION = "admissionregistration.k8s.io/v1"
 POLICY_KIND = "ValidatingAdmissionPolicy"
+RESTRICTED = {LEVEL_LABEL: "restricted"}
 
 
 @contextmanager
@@ -31,8 +33,8 @@ def enforce_rules(api: ApiClient, *controls: str, registries: Sequence[str] = IM
             api.delete(API_VERSION, POLICY_KIND, control, propagation_policy="Background")
 
 
-def find_denial(api: ApiClient, manifest: Object, debugger: Object | None = None) -> str:
-    """Why the API server denies a creation, or an ephemeral container; empty where it does not."""
+def find_denial(api: ApiClient, manifest: Object, debugger: Object | None = None, *, name: str = "other") -> str:
+    """Why the API server denies a creation under a name, or an ephemeral container; empty where it does not."""
     kind = api.discover(manifest["apiVersion"], manifest["kind"])
     metadata = manifest["metadata"]
     try:
@@ -41,8 +43,8 @@ def find_denial(api: ApiClient, manifest: Object, debugger: Object | None = None
             body = {"spec": {"ephemeralContainers": [debugger]}}
             api.request("PATCH", path, {"dryRun": "All"}, body, "application/strategic-merge-patch+json")
         else:
-            other = {**manifest, "metadata": {**metadata, "name": "other"}}
-            api.request("POST", kind.collection_path(metadata["namespace"]), {"dryRun": "All"}, other)
+            other = {**manifest, "metadata": {**metadata, "name": name}}
+            api.request("POST", kind.collection_path(metadata.get("namespace", "")), {"dryRun": "All"}, other)
     except ApiError as error:
         return f"{error.reason}: {error}"
     return ""

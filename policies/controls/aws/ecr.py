@@ -6,14 +6,18 @@ from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
 REPOSITORY = ("aws:ecr/repository:Repository",)
-POLICY = ("aws:ecr/repositoryPolicy:RepositoryPolicy",)
+TEMPLATE = ("aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate",)
+POLICY = (
+    "aws:ecr/repositoryPolicy:RepositoryPolicy",
+    "aws:ecr/registryPolicy:RegistryPolicy",
+)
 
 
 @control(
     "aws-ecr-immutable-tags",
     title="Image tags can't be moved to other images",
     severity="high",
-    types=REPOSITORY,
+    types=REPOSITORY + TEMPLATE,
     remedy="set imageTagMutability to IMMUTABLE",
     references=("CKV_AWS_51", "FSBP ECR.2", "AWS-0031"),
 )
@@ -40,7 +44,7 @@ def scan_on_push(props: Props) -> Findings:
     "aws-ecr-kms",
     title="Images are encrypted with KMS",
     severity="low",
-    types=REPOSITORY,
+    types=REPOSITORY + TEMPLATE,
     remedy="set encryptionConfigurations with encryptionType KMS; it can't be changed later",
     references=("CKV_AWS_136", "AWS-0033"),
 )
@@ -54,9 +58,10 @@ def kms_encryption(props: Props) -> Findings:
     "aws-ecr-public-policy",
     title="Repositories are not open to every AWS account",
     severity="critical",
-    types=POLICY,
+    types=POLICY + TEMPLATE,
     remedy="name the accounts or roles in the policy's Principal",
     references=("CKV_AWS_32", "AWS-0032"),
 )
 def public_policy(props: Props) -> Findings:
-    yield from check_statements(props, "policy", trusts_everyone)
+    for path in ("policy", "repositoryPolicy"):
+        yield from check_statements(props, path, trusts_everyone)

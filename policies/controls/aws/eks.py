@@ -19,7 +19,12 @@ from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control
 
 CLUSTER = ("aws:eks/cluster:Cluster",)
-NODES = ("aws:ec2/launchTemplate:LaunchTemplate",)
+NODES = (
+    "aws:ec2/launchTemplate:LaunchTemplate",
+    "aws:ec2/instance:Instance",
+    "aws:ec2/spotInstanceRequest:SpotInstanceRequest",
+    "aws:ec2/launchConfiguration:LaunchConfiguration",
+)
 NODE_GROUP = ("aws:eks/nodeGroup:NodeGroup",)
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 

@@ -1,9 +1,11 @@
 """AWS IAM: no policy grants everything, no role trusts everyone."""
 
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from kernel.iam import Statement
+from kernel.paths import look_up
 from kernel.values import as_list
 from policies.controls.aws.policy_statements import check_statements, trusts_everyone
 from policies.controls.aws.statement_meaning import (
@@ -16,6 +18,7 @@ from policies.controls.aws.statement_meaning import (
     limits_audience,
     limits_subject,
 )
+from policies.engine.control import Setting
 from policies.engine.expectations import Requirement, expect
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
@@ -25,6 +28,7 @@ POLICIES = (
     "aws:iam/rolePolicy:RolePolicy",
     "aws:iam/userPolicy:UserPolicy",
     "aws:iam/groupPolicy:GroupPolicy",
+    "aws:ssoadmin/permissionSetInlinePolicy:PermissionSetInlinePolicy",
 )
 ROLE = ("aws:iam/role:Role",)
 ATTACHMENTS = (
@@ -32,7 +36,55 @@ ATTACHMENTS = (
     "aws:iam/userPolicyAttachment:UserPolicyAttachment",
     "aws:iam/groupPolicyAttachment:GroupPolicyAttachment",
     "aws:iam/policyAttachment:PolicyAttachment",
+    "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive",
+    "aws:iam/userPolicyAttachmentsExclusive:UserPolicyAttachmentsExclusive",
+    "aws:iam/groupPolicyAttachmentsExclusive:GroupPolicyAttachmentsExclusive",
+    "aws:ssoadmin/managedPolicyAttachment:ManagedPolicyAttachment",
+    "aws:ssoadmin/managedPolicyAttachmentsExclusive:ManagedPolicyAttachmentsExclusive",
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
 )
+# Policies of resources whose services have no controls of their own.
+RESOURCE_POLICIES = (
+    "aws:acmpca/policy:Policy",
+    "aws:amp/resourcePolicy:ResourcePolicy",
+    "aws:apigateway/restApi:RestApi",
+    "aws:apigateway/restApiPolicy:RestApiPolicy",
+    "aws:backup/vaultPolicy:VaultPolicy",
+    "aws:bedrock/agentcoreResourcePolicy:AgentcoreResourcePolicy",
+    "aws:cloudwatch/eventBusPolicy:EventBusPolicy",
+    "aws:cloudwatch/logDestinationPolicy:LogDestinationPolicy",
+    "aws:cloudwatch/logResourcePolicy:LogResourcePolicy",
+    "aws:codeartifact/domainPermissions:DomainPermissions",
+    "aws:codeartifact/repositoryPermissionsPolicy:RepositoryPermissionsPolicy",
+    "aws:codebuild/resourcePolicy:ResourcePolicy",
+    "aws:dsql/clusterPolicy:ClusterPolicy",
+    "aws:dynamodb/resourcePolicy:ResourcePolicy",
+    "aws:ecrpublic/repositoryPolicy:RepositoryPolicy",
+    "aws:efs/fileSystemPolicy:FileSystemPolicy",
+    "aws:elasticsearch/domain:Domain",
+    "aws:elasticsearch/domainPolicy:DomainPolicy",
+    "aws:glacier/vault:Vault",
+    "aws:glue/resourcePolicy:ResourcePolicy",
+    "aws:kinesis/resourcePolicy:ResourcePolicy",
+    "aws:lambda/resourcePolicy:ResourcePolicy",
+    "aws:mediastore/containerPolicy:ContainerPolicy",
+    "aws:msk/clusterPolicy:ClusterPolicy",
+    "aws:oam/sinkPolicy:SinkPolicy",
+    "aws:opensearch/domain:Domain",
+    "aws:opensearch/domainPolicy:DomainPolicy",
+    "aws:opensearchingest/resourcePolicy:ResourcePolicy",
+    "aws:redshift/resourcePolicy:ResourcePolicy",
+    "aws:redshiftserverless/resourcePolicy:ResourcePolicy",
+    "aws:sagemaker/modelPackageGroupPolicy:ModelPackageGroupPolicy",
+    "aws:schemas/registryPolicy:RegistryPolicy",
+    "aws:ses/identityPolicy:IdentityPolicy",
+    "aws:sesv2/emailIdentityPolicy:EmailIdentityPolicy",
+    "aws:vpclattice/authPolicy:AuthPolicy",
+    "aws:vpclattice/resourcePolicy:ResourcePolicy",
+    "aws:xray/resourcePolicy:ResourcePolicy",
+)
+DOCUMENTS = ("policy", "policyDocument", "resourcePolicy", "accessPolicy", "accessPolicies")
+ATTACHED = ("policyArn", "policyArns[*]", "managedPolicyArn", "managedPolicyArns[*]")
 # Each lets its holder give permissions to itself, if it may be used on any role or user.
 # Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_job-functions.html and
 # https://github.com/bridgecrewio/checkov, check CKV_AWS_286
@@ -47,12 +99,15 @@ ESCALATIONS = (
     "SetDefaultPolicyVersion",
     "UpdateAssumeRolePolicy",
 )
-ADMINISTRATORS = ("/AdministratorAccess", "/IAMFullAccess", "/PowerUserAccess")
+ADMINISTRATORS = (
+    *("/AdministratorAccess", "/IAMFullAccess", "/PowerUserAccess"),
+    *("/AmazonEKSClusterAdminPolicy", "/AmazonEKSAdminPolicy"),
+)
 
 
 def _check_policies(props: Props, find_problem: Callable[[Statement], str | None]) -> Findings:
-    """Check a policy that is a resource of its own, or those that are inline in a role."""
-    for path in ("policy", "inlinePolicies[*].policy"):
+    """Check a policy that is a resource of its own, or those that are inline in a role or a set of permissions."""
+    for path in ("policy", "inlinePolicies[*].policy", "inlinePolicy"):
         is_first = find_problem is _allows_everything
         yield from check_statements(props, path, find_problem, reports_malformed=is_first)
 
@@ -212,13 +267,27 @@ def _needs_subject(provider: Any) -> bool:
     types=ATTACHMENTS + ROLE,
     remedy="attach a policy with the actions the workload needs",
     references=("CKV_AWS_274", "CKV2_AWS_56"),
+    settings={"allowed": Setting({"type": "array", "items": {"type": "string"}}, default=[])},
 )
-def administrator_attached(props: Props) -> Findings:
-    for path in ("policyArn", "managedPolicyArns[*]"):
-        yield from expect(
-            props,
-            path,
-            Requirement("must not be an administrator policy", lambda arn: not str(arn).endswith(ADMINISTRATORS)),
-            "its holder can do everything in the account",
-            absent_passes=True,
-        )
+def administrator_attached(props: Props, settings: Mapping[str, Any]) -> Findings:
+    def is_limited(arn: Any) -> bool:
+        allowed = any(fnmatchcase(str(arn), pattern) for pattern in settings["allowed"])
+        return allowed or not str(arn).endswith(ADMINISTRATORS)
+
+    if look_up(props, "accessScope.type") == "namespace":  # of Amazon EKS, in some namespaces only
+        return
+    limited = Requirement("must not be an administrator policy", is_limited)
+    for path in ATTACHED:
+        yield from expect(props, path, limited, "its holder can do everything in the account", absent_passes=True)
+
+
+@control(
+    "aws-iam-resource-policy-principal",
+    title="Policies of further services' resources do not trust everyone",
+    severity="critical",
+    types=RESOURCE_POLICIES,
+    remedy="name the accounts, roles or services in the policy's Principal",
+)
+def resource_policy_principal(props: Props) -> Findings:
+    for path in DOCUMENTS:
+        yield from check_statements(props, path, trusts_everyone)

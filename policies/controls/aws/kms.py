@@ -9,6 +9,12 @@ from policies.engine.registry import control
 
 KEY = ("aws:kms/key:Key",)
 POLICY = ("aws:kms/keyPolicy:KeyPolicy",)
+# Their material is another key's or the owner's, so that AWS does not rotate them.
+OTHERS = (
+    "aws:kms/replicaKey:ReplicaKey",
+    "aws:kms/externalKey:ExternalKey",
+    "aws:kms/replicaExternalKey:ReplicaExternalKey",
+)
 
 
 @control(
@@ -31,7 +37,7 @@ def rotation(props: Props) -> Findings:
     "aws-kms-policy-principal",
     title="Key policies do not trust everyone",
     severity="critical",
-    types=KEY + POLICY,
+    types=KEY + POLICY + OTHERS,
     remedy="name the accounts or roles in the policy's Principal",
     references=("CKV_AWS_33", "FSBP KMS.5"),
 )

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from kernel.paths import look_up
+from kernel.values import UNKNOWN
 from policies.engine.control import Setting
 from policies.engine.expectations import IS_FALSE, IS_TRUE, at_least, expect
 from policies.engine.findings import Findings, Props
@@ -10,13 +12,16 @@ from policies.engine.registry import control
 
 INSTANCE = ("aws:rds/instance:Instance",)
 CLUSTER = ("aws:rds/cluster:Cluster",)
+MEMBER = ("aws:rds/clusterInstance:ClusterInstance",)  # whose storage and backups are its cluster's
+SHARDS = ("aws:rds/shardGroup:ShardGroup",)
+GLOBAL = ("aws:rds/globalCluster:GlobalCluster",)
 
 
 @control(
     "aws-rds-public-access",
     title="RDS databases have no public addresses",
     severity="critical",
-    types=INSTANCE + CLUSTER,
+    types=INSTANCE + CLUSTER + MEMBER + SHARDS,
     remedy="leave publiclyAccessible unset or set it to false",
     references=("CKV_AWS_17", "FSBP RDS.2"),
 )
@@ -28,19 +33,33 @@ def public_access(props: Props) -> Findings:
     "aws-rds-encryption",
     title="RDS storage is encrypted",
     severity="high",
-    types=INSTANCE + CLUSTER,
+    types=INSTANCE + CLUSTER + GLOBAL,
     remedy="set storageEncrypted to true; it can't be changed later",
     references=("CKV_AWS_16", "CKV_AWS_96", "FSBP RDS.3"),
 )
 def encryption(props: Props) -> Findings:
-    yield from expect(props, "storageEncrypted", IS_TRUE, "disks and snapshots are not encrypted")
+    risk = "disks and snapshots are not encrypted"
+    yield from expect(props, "storageEncrypted", IS_TRUE, risk, absent_passes=_is_copy(props))
+
+
+def _is_copy(props: Props) -> bool:
+    """Whether a database gets its encryption from the one that it is made of.
+
+    Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.Encryption.html
+    """
+    sources = ("replicateSourceDb", "replicationSourceIdentifier", "sourceDbClusterIdentifier")
+    return any(_is_named(look_up(props, source)) for source in sources)
+
+
+def _is_named(source: Any) -> bool:
+    return source is UNKNOWN or (isinstance(source, str) and source != "")
 
 
 @control(
     "aws-rds-iam-authentication",
     title="Databases accept IAM's identities",
     severity="medium",
-    types=INSTANCE,
+    types=INSTANCE + CLUSTER,
     remedy="set iamDatabaseAuthenticationEnabled to true",
     references=("CKV_AWS_161", "FSBP RDS.10", "AWS-0176"),
 )
@@ -60,4 +79,6 @@ def iam_authentication(props: Props) -> Findings:
 )
 def backups(props: Props, settings: Mapping[str, Any]) -> Findings:
     enough = at_least(settings["minDays"])
-    yield from expect(props, "backupRetentionPeriod", enough, "backups are deleted too early, or never taken")
+    # A replica has the backups of its source; those of its own are for replicas of the replica.
+    if not _is_named(look_up(props, "replicateSourceDb")):
+        yield from expect(props, "backupRetentionPeriod", enough, "backups are deleted too early, or never taken")

@@ -1,10 +1,13 @@
 """Azure Cosmos DB: network access, authentication, and backups."""
 
-from policies.engine.expectations import IS_TRUE, expect, none_of, one_of
+from kernel.paths import look_up
+from policies.controls.addresses import is_whole_internet, is_wide_range
+from policies.engine.expectations import IS_TRUE, Requirement, expect, one_of
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
 ACCOUNT = ("azure-native:cosmosdb:DatabaseAccount",)
+FIREWALL = ("azure-native:cosmosdb:MongoClusterFirewallRule",)
 
 
 @control(
@@ -33,20 +36,22 @@ def local_auth(props: Props) -> Findings:
 
 @control(
     "azure-cosmos-azure-datacenters",
-    title="Cosmos DB firewalls do not admit all of Azure",
+    title="Cosmos DB firewalls admit neither all of Azure nor the Internet",
     severity="high",
-    types=ACCOUNT,
+    types=ACCOUNT + FIREWALL,
     remedy="remove the ipRules entry 0.0.0.0 and use a private endpoint",
     references=("AzPolicy:no-all-Azure-data-centers",),
 )
 def azure_datacenters(props: Props) -> Findings:
-    yield from expect(
-        props,
-        "ipRules[*].ipAddressOrRange",
-        none_of("must not mean all of Azure", "0.0.0.0", "0.0.0.0/0"),  # noqa: S104 (refused, not listened on)
-        "machines of every Azure customer can connect",
-        absent_passes=True,
+    risk = "machines of every Azure customer can connect"
+    narrow = Requirement(
+        "must not mean all of Azure or the Internet",
+        lambda address: isinstance(address, str) and address != "" and not is_whole_internet(address),
     )
+    for path in ("ipRules[*].ipAddressOrRange", "startIpAddress"):
+        yield from expect(props, path, narrow, risk, absent_passes=True)
+    if is_wide_range(look_up(props, "startIpAddress"), look_up(props, "endIpAddress")):
+        yield "endIpAddress must end a range of clients' addresses, otherwise the Internet can connect"
 
 
 @control(

@@ -1,9 +1,11 @@
 """Azure roles and identities: no assignment amounts to an owner, and federated credentials name one subject."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from kernel.paths import look_up
 from kernel.values import Truth
+from policies.engine.control import Setting
 from policies.engine.expectations import Requirement, any_matches, expect, fail_if_all
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
@@ -17,6 +19,7 @@ GRANTS_ROLES: Final = (
     "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",  # User Access Administrator
     "f58310d9-a9f6-439a-9e8d-f62e7b41a168",  # Role Based Access Control Administrator
 )
+ALLOWED_ROLES: Final = Setting({"type": "array", "items": {"type": "string"}}, default=[])
 CONTRIBUTOR: Final = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 
 
@@ -27,9 +30,11 @@ CONTRIBUTOR: Final = "b24988ac-6180-42a0-ab88-20f7382dd24c"
     types=ASSIGNMENT,
     remedy="assign a role with the permissions that are needed, at the resource that needs them",
     references=("CIS-Azure5 5.23",),
+    settings={"allowed": ALLOWED_ROLES},
 )
-def owner(props: Props) -> Findings:
-    held = any_matches([look_up(props, "roleDefinitionId")], lambda role: _is_role(role, *GRANTS_ROLES))
+def owner(props: Props, settings: Mapping[str, Any]) -> Findings:
+    refused = _without(GRANTS_ROLES, settings)
+    held = any_matches([look_up(props, "roleDefinitionId")], lambda role: _is_role(role, *refused))
     yield from fail_if_all("roleDefinitionId", [held], "must not be a role that assigns roles")
 
 
@@ -39,14 +44,22 @@ def owner(props: Props) -> Findings:
     severity="high",
     types=ASSIGNMENT,
     remedy="assign the role at a resource group or a resource",
+    settings={"allowed": ALLOWED_ROLES},
 )
-def subscription_scope(props: Props) -> Findings:
-    contributes = any_matches([look_up(props, "roleDefinitionId")], lambda role: _is_role(role, CONTRIBUTOR))
+def subscription_scope(props: Props, settings: Mapping[str, Any]) -> Findings:
+    refused = _without((CONTRIBUTOR,), settings)
+    contributes = any_matches([look_up(props, "roleDefinitionId")], lambda role: _is_role(role, *refused))
     yield from fail_if_all("scope", [contributes, _is_wide(props)], "must not be a subscription or a management group")
 
 
+def _without(roles: Sequence[str], settings: Mapping[str, Any]) -> list[str]:
+    """The roles but for those that the setting allows, by their IDs."""
+    allowed = {str(role).lower() for role in settings["allowed"]}
+    return [role for role in roles if role not in allowed]
+
+
 def _is_role(value: Any, *roles: str) -> bool:
-    return isinstance(value, str) and value.lower().endswith(roles)
+    return isinstance(value, str) and bool(roles) and value.lower().endswith(roles)
 
 
 def _is_wide(props: Props) -> Truth:

@@ -7,6 +7,7 @@ from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
 VAULT = ("azure-native:keyvault:Vault",)
+HSM = ("azure-native:keyvault:ManagedHsm",)
 KEY = ("azure-native:keyvault:Key",)
 
 
@@ -14,7 +15,7 @@ KEY = ("azure-native:keyvault:Key",)
     "azure-keyvault-purge-protection",
     title="Key vaults can't be purged before their retention ends",
     severity="high",
-    types=VAULT,
+    types=VAULT + HSM,
     remedy="set properties.enablePurgeProtection to true; it can't be undone",
     references=("CKV_AZURE_110", "AZU-0016", "AzPolicy:deletion-protection"),
 )
@@ -26,7 +27,7 @@ def purge_protection(props: Props) -> Findings:
     "azure-keyvault-soft-delete",
     title="Deleted key vaults can be recovered",
     severity="high",
-    types=VAULT,
+    types=VAULT + HSM,
     remedy="leave properties.enableSoftDelete unset or set it to true",
     references=("CKV_AZURE_111", "AzPolicy:soft-delete"),
 )
@@ -52,7 +53,7 @@ def rbac(props: Props) -> Findings:
     "azure-keyvault-public-network",
     title="Key vaults are reached through private endpoints only",
     severity="high",
-    types=VAULT,
+    types=VAULT + HSM,
     remedy="set properties.publicNetworkAccess to Disabled",
     references=("CKV_AZURE_189", "AzPolicy:public-network"),
 )

@@ -2,24 +2,27 @@
 
 from kernel.paths import look_up
 from kernel.values import UNKNOWN
-from policies.engine.expectations import IS_FALSE, expect, one_of
+from policies.engine.expectations import IS_FALSE, expect, one_of, pass_if_any
 from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control
 
-WORKSPACE = ("azure-native:machinelearningservices:Workspace",)
+WORKSPACE = ("azure-native:machinelearningservices:Workspace", "azure-native:machinelearningservices:Registry")
+ENDPOINT = ("azure-native:machinelearningservices:OnlineEndpoint",)
 COMPUTE = ("azure-native:machinelearningservices:Compute",)
 
 
 @control(
     "azure-ml-public-network",
-    title="Machine Learning workspaces are reached through private endpoints only",
+    title="Machine Learning workspaces, registries and online endpoints are reached through private endpoints only",
     severity="high",
-    types=WORKSPACE,
+    types=WORKSPACE + ENDPOINT,
     remedy="set publicNetworkAccess to Disabled",
     references=("CKV_AZURE_144", "CKV2_AZURE_49", "AzPolicy:public-network"),
 )
 def public_network(props: Props) -> Findings:
-    yield from expect(props, "publicNetworkAccess", one_of("Disabled"), "the workspace is reachable from the Internet")
+    risk = "it is reachable from the Internet"
+    paths = ("properties.publicNetworkAccess", "publicNetworkAccess")  # an endpoint's, and the others'
+    yield from pass_if_any(expect(props, path, one_of("Disabled"), risk) for path in paths)
 
 
 @control(

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kernel.paths import look_up
-from kernel.values import ABSENT, Truth, as_list
+from kernel.paths import each_value, look_up
+from kernel.values import ABSENT, UNKNOWN, Truth, any_holds, as_list
 from policies.controls.addresses import has_admin_port, is_whole_internet
 from policies.engine.expectations import any_matches, check_each, expect_set, fail_if_all
-from policies.engine.findings import Findings, Props
+from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control, stack_control
-from policies.engine.stack import Stack, StackFindings, expect_companion, of_type
+from policies.engine.stack import Stack, StackFindings, of_type
 
 GROUP = ("azure-native:network:NetworkSecurityGroup",)
 RULE = ("azure-native:network:SecurityRule",)
+ADMIN_RULE = ("azure-native:network:AdminRule",)  # of a network manager: AlwaysAllow comes before all security groups
 NETWORK = ("azure-native:network:VirtualNetwork",)
 SUBNET = ("azure-native:network:Subnet",)
 ENDPOINT = "azure-native:network:PrivateEndpoint"
@@ -31,7 +32,7 @@ MANAGED_SUBNETS = ("GatewaySubnet", "AzureFirewallSubnet", "AzureBastionSubnet")
     "azure-network-admin-ports",
     title="SSH and RDP are not reachable from the Internet",
     severity="critical",
-    types=GROUP + RULE,
+    types=GROUP + RULE + ADMIN_RULE,
     remedy="remove the rule, or name the administrators' addresses as its source",
     references=("CKV_AZURE_9", "CKV_AZURE_10", "AZU-0048", "AZU-0050"),
 )
@@ -44,9 +45,11 @@ def admin_ports(props: Props) -> Findings:
 
 
 def _opens_admin_port(rule: Props) -> Iterator[Truth]:
-    yield any_matches([look_up(rule, "access")], lambda value: str(value).lower() == "allow")
+    yield any_matches([look_up(rule, "access")], lambda value: str(value).lower() in ("allow", "alwaysallow"))
     yield any_matches([look_up(rule, "direction")], lambda value: str(value).lower() == "inbound")
-    yield any_matches(_single_and_several(rule, "sourceAddressPrefix", "sourceAddressPrefixes"), is_whole_internet)
+    sources = _single_and_several(rule, "sourceAddressPrefix", "sourceAddressPrefixes")
+    listed = [prefix for _, prefix in each_value(rule, "sources[*].addressPrefix")]
+    yield any_matches([*sources, *listed], is_whole_internet)
     yield any_matches(_single_and_several(rule, "destinationPortRange", "destinationPortRanges"), _has_admin_port)
 
 
@@ -90,6 +93,16 @@ def subnet_security_group(props: Props) -> Findings:
     references=("CKV2_AZURE_32", "CKV2_AZURE_33", "CKV_AZURE_243"),
 )
 def private_endpoints(stack: Stack) -> StackFindings:
-    path = "privateLinkServiceConnections[*].privateLinkServiceId"
-    missing = "the resource must have a PrivateEndpoint"
-    yield from expect_companion(of_type(stack, *PRIVATE_SERVICES), of_type(stack, ENDPOINT), path, missing)
+    # The second list is of connections that the service's owner approves.
+    lists = ("privateLinkServiceConnections", "manualPrivateLinkServiceConnections")
+    services, endpoints = of_type(stack, *PRIVATE_SERVICES), of_type(stack, ENDPOINT)
+    for service in services:
+        named = any_holds(
+            UNKNOWN if isinstance(answer, Undecided) else answer
+            for endpoint in endpoints
+            for answer in (endpoint.refers_to(service, f"{name}[*].privateLinkServiceId") for name in lists)
+        )
+        if named is UNKNOWN:
+            yield service, Undecided("the private endpoints' privateLinkServiceId")
+        elif not named:
+            yield service, "the resource must have a PrivateEndpoint"

@@ -5,13 +5,18 @@ from typing import Any
 
 from kernel.paths import look_up
 from kernel.values import UNKNOWN
+from policies.controls.addresses import is_wide_range
 from policies.engine.control import Setting
 from policies.engine.expectations import at_least, expect, expect_set, none_of, one_of, pass_if_any
 from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control
 
 SERVER = ("azure-native:dbforpostgresql:Server",)
-FIREWALL = ("azure-native:dbforpostgresql:FirewallRule",)
+FIREWALL = (
+    "azure-native:dbforpostgresql:FirewallRule",
+    "azure-native:dbforpostgresql:ServerGroupFirewallRule",
+    "azure-native:dbforpostgresql:SingleServerFirewallRule",
+)
 CONFIGURATION = ("azure-native:dbforpostgresql:Configuration",)
 
 
@@ -32,7 +37,7 @@ def public_network(props: Props) -> Findings:
 
 @control(
     "azure-postgres-open-firewall",
-    title="PostgreSQL firewalls do not admit all of Azure",
+    title="PostgreSQL firewalls admit neither all of Azure nor the Internet",
     severity="high",
     types=FIREWALL,
     remedy="list the addresses of clients, or use a private endpoint instead",
@@ -42,7 +47,10 @@ def open_firewall(props: Props) -> Findings:
     # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-firewall-rules
     refused = "0.0.0.0"  # noqa: S104 (refused, not listened on)
     risk = "machines of other Azure customers can connect"
-    yield from expect(props, "startIpAddress", none_of("must be a client's address", refused), risk, absent_passes=True)
+    path = "startIpAddress"
+    yield from expect(props, path, none_of("must be a client's address", refused), risk, absent_passes=True)
+    if is_wide_range(look_up(props, path), look_up(props, "endIpAddress")):
+        yield "endIpAddress must end a range of clients' addresses, otherwise the Internet can connect"
 
 
 @control(

@@ -1,5 +1,10 @@
 """Azure Storage: encrypted transport, anonymous access, account keys, and recovery after deletion."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from policies.controls.public_tags import PUBLIC_TAG, has_tag
+from policies.engine.control import Setting
 from policies.engine.expectations import IS_FALSE, IS_TRUE, expect, one_of
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control, stack_control
@@ -41,9 +46,11 @@ def tls(props: Props) -> Findings:
     types=ACCOUNT,
     remedy="set allowBlobPublicAccess to false",
     references=("CKV_AZURE_190", "CKV2_AZURE_47", "CIS-Azure5 9.3.8"),
+    settings={"publicTag": PUBLIC_TAG},
 )
-def anonymous_blobs(props: Props) -> Findings:
-    yield from expect(props, "allowBlobPublicAccess", IS_FALSE, "containers can be made public")
+def anonymous_blobs(props: Props, settings: Mapping[str, Any]) -> Findings:
+    if not has_tag(props, settings["publicTag"]):
+        yield from expect(props, "allowBlobPublicAccess", IS_FALSE, "containers can be made public")
 
 
 @control(
@@ -53,9 +60,12 @@ def anonymous_blobs(props: Props) -> Findings:
     types=CONTAINER,
     remedy="leave publicAccess unset or set it to None",
     references=("CKV_AZURE_34", "AZU-0007"),
+    settings={"allowed": Setting({"type": "array", "items": {"enum": ["None", "Blob", "Container"]}}, ["None"])},
 )
-def public_container(props: Props) -> Findings:
-    yield from expect(props, "publicAccess", one_of("None"), "anyone can read the container", absent_passes=True)
+def public_container(props: Props, settings: Mapping[str, Any]) -> Findings:
+    # In an account that forbids anonymous access, as azure-storage-anonymous-blobs requires, none is public.
+    allowed = one_of(*settings["allowed"])
+    yield from expect(props, "publicAccess", allowed, "anyone can read the container", absent_passes=True)
 
 
 @control(
@@ -86,7 +96,7 @@ def shared_key(props: Props) -> Findings:
     "azure-storage-soft-delete",
     title="Deleted blobs and containers can be recovered",
     severity="medium",
-    types=ACCOUNT,
+    types=(*ACCOUNT, BLOB_SERVICE),
     remedy="declare BlobServiceProperties for the account with both retention policies enabled",
     references=("CKV2_AZURE_38", "AZU-0056", "CIS-Azure5 9.2.1", "CIS-Azure5 9.2.2"),
 )

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kernel.paths import look_up
-from kernel.values import UNKNOWN, as_list
+from kernel.values import UNKNOWN
+from policies.controls.kubernetes.network_rules import admits_everything
 from policies.engine.expectations import IS_FALSE, Requirement, check_each, expect, pass_if_any
 from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control
@@ -13,7 +14,6 @@ SERVICE_ACCOUNT = ("kubernetes:core/v1:ServiceAccount",)
 NETWORK_POLICY = ("kubernetes:networking.k8s.io/v1:NetworkPolicy",)
 STORAGE_CLASS = ("kubernetes:storage.k8s.io/v1:StorageClass",)
 INGRESS = ("kubernetes:networking.k8s.io/v1:Ingress",)
-LIMITS = {"from": {"ipBlock", "namespaceSelector", "podSelector"}, "ports": {"port", "protocol"}}
 BUDGET = ("kubernetes:policy/v1:PodDisruptionBudget",)
 
 
@@ -41,15 +41,10 @@ def service_account_token(props: Props) -> Findings:
 )
 def network_policy_open(props: Props) -> Findings:
     def check(where: str, rule: Any) -> Findings:
-        if not any(_limits(look_up(rule, key), LIMITS[key]) for key in LIMITS):
+        if admits_everything(rule):
             yield f"{where} must have sources or ports, otherwise it admits every connection"
 
     yield from check_each(props, "spec.ingress[*]", check)
-
-
-def _limits(entries: Any, keys: set[str]) -> bool:
-    """Whether one of the sources or ports of a rule names something."""
-    return any(each is UNKNOWN or (isinstance(each, Mapping) and bool(keys & set(each))) for each in as_list(entries))
 
 
 @control(

@@ -4,13 +4,15 @@ The controls of pods apply to the pods that KServe creates. Here the same is req
 people write, so that they get the reason, rather than a service without pods.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from kernel.paths import each_value
 from kernel.values import ABSENT, UNKNOWN
 from policies.controls.kubernetes.images import ALLOWED, FIXED_TAG, REGISTRY_REMEDY, require_registry
-from policies.controls.kubernetes.pod_specs import IS_QUANTITY
+from policies.controls.kubernetes.pod_specs import REQUIRED_RESOURCES, expect_resource
+from policies.engine.custom_resources import CONTAINER_FIELDS
 from policies.engine.expectations import Requirement, expect, expect_set
 from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control
@@ -25,13 +27,6 @@ LINEAGE_ANNOTATIONS: Final = tuple(f"groundwork.dev/{fact}" for fact in ("model"
 _COMPONENTS: Final = ("predictor", "transformer", "explainer", "canary[*].predictor")
 _PODS: Final = (*_COMPONENTS, *(f"{component}.workerSpec" for component in _COMPONENTS))
 _CONTAINER_LISTS: Final = ("containers", "initContainers")
-# Fields that are a container each. KServe's webhook rewrites a framework's into `model`.
-# Source: https://github.com/kserve/kserve/blob/v0.20.0/pkg/apis/serving/v1beta1/predictor.go and explainer.go
-CONTAINER_FIELDS: Final = (
-    "model",
-    *("sklearn", "xgboost", "tensorflow", "pytorch", "triton", "onnx", "huggingface", "pmml", "lightgbm", "paddle"),
-    "art",
-)
 
 
 @control(
@@ -81,25 +76,24 @@ def image_tag(props: Props) -> Findings:
     references=("CKV_K8S_10", "CKV_K8S_12", "CKV_K8S_13", "KSV-0015", "KSV-0016", "KSV-0018"),
 )
 def resources(props: Props) -> Findings:
-    risk = "neither the scheduler nor the kubelet can reserve or limit what the container uses"
-    for path in ("requests.cpu", "requests.memory", "limits.memory"):
-        yield from _expect_in_containers(props, f"resources.{path}", IS_QUANTITY, risk)
+    for path in REQUIRED_RESOURCES:
+        yield from _check_containers(props, partial(expect_resource, path=path))
 
 
 def _expect_image(props: Props, requirement: Requirement, risk: str) -> Findings:
     """A container without an image has that of its ServingRuntime, which the controls of pods see."""
-    yield from _expect_in_containers(props, "image", requirement, risk, absent_passes=True)
+    yield from _check_containers(
+        props, lambda container: expect(container, "image", requirement, risk, absent_passes=True)
+    )
 
 
-def _expect_in_containers(
-    props: Props, path: str, requirement: Requirement, risk: str, *, absent_passes: bool = False
-) -> Findings:
-    """Require the same of every container."""
+def _check_containers(props: Props, check: Callable[[Props], Findings]) -> Findings:
+    """The findings of `check` on every container."""
     for where, container in _list_containers(props).items():
         if container is UNKNOWN:
             yield Undecided(where)
             continue
-        for finding in expect(container, path, requirement, risk, absent_passes=absent_passes):
+        for finding in check(container):
             yield Undecided(f"{where}.{finding.path}") if isinstance(finding, Undecided) else f"{where}: {finding}"
 
 

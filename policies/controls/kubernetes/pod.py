@@ -7,18 +7,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from kernel.paths import look_up
-from kernel.values import ABSENT, as_list
+from kernel.values import ABSENT, UNKNOWN, as_list
 from policies.controls.kubernetes.images import ALLOWED, FIXED_TAG, REGISTRY_REMEDY, require_registry
 from policies.controls.kubernetes.pod_specs import (
-    IS_QUANTITY,
     POD_KINDS,
+    REQUIRED_RESOURCES,
+    check_containers,
+    expect_containers,
     expect_effective,
     expect_in_containers,
+    expect_resource,
     is_windows,
     pod_spec_path,
 )
-from policies.engine.expectations import IS_FALSE, IS_TRUE, Requirement, check_each, expect
-from policies.engine.findings import Findings, Props
+from policies.engine.expectations import IS_FALSE, IS_TRUE, Requirement, check_each, expect, pass_if_any
+from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control
 
 
@@ -140,6 +143,8 @@ def seccomp(props: Props) -> Findings:
     references=("CKV_K8S_22", "KSV-0014"),
 )
 def read_only_root(props: Props) -> Findings:
+    if is_windows(props):  # has no such setting
+        return
     path = "securityContext.readOnlyRootFilesystem"
     yield from expect_in_containers(props, path, IS_TRUE, "an attacker can change the container's programs")
 
@@ -154,7 +159,10 @@ def read_only_root(props: Props) -> Findings:
 )
 def host_path(props: Props) -> Findings:
     def check(where: str, volume: Any) -> Findings:
-        if look_up(volume, "hostPath") is not ABSENT:
+        host_path = look_up(volume, "hostPath")
+        if host_path is UNKNOWN:
+            yield Undecided(f"{where}.hostPath")
+        elif host_path is not ABSENT:
             yield f"{where} must not be a hostPath volume, otherwise the pod can read or change files of its node"
 
     yield from check_each(props, f"{pod_spec_path(props)}.volumes[*]", check)
@@ -209,8 +217,15 @@ def image_registry(props: Props, settings: Mapping[str, Any]) -> Findings:
     references=("CKV_K8S_10", "CKV_K8S_12", "CKV_K8S_13", "KSV-0015", "KSV-0016", "KSV-0018"),
 )
 def resources(props: Props) -> Findings:
+    pod = pod_spec_path(props)
+    yield from expect_containers(props)
+
+    def check(container: Props) -> Findings:
+        for path in REQUIRED_RESOURCES:
+            # The whole pod can have resources, too. Source:
+            # https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#pod-level-resource-specification
+            pod_wide = expect_resource(props, path, f"{pod}.resources")
+            yield from pass_if_any([pod_wide, expect_resource(container, path)])
+
     # Kubernetes refuses resources of ephemeral containers.
-    lists = ("containers", "initContainers")
-    risk = "neither the scheduler nor the kubelet can reserve or limit what the container uses"
-    for path in ("requests.cpu", "requests.memory", "limits.memory"):
-        yield from expect_in_containers(props, f"resources.{path}", IS_QUANTITY, risk, lists=lists)
+    yield from check_containers(props, ("containers", "initContainers"), check)

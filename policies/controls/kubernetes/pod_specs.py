@@ -1,11 +1,11 @@
 """The pod specification, and all its containers, in any workload that has one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from kernel.paths import each_value, look_up
-from kernel.values import ABSENT, UNKNOWN
-from policies.engine.expectations import Requirement, expect
+from kernel.paths import each_value, look_up, parse_path
+from kernel.values import ABSENT, UNKNOWN, is_list
+from policies.engine.expectations import Requirement, expect, pass_if_any
 from policies.engine.findings import Findings, Props, Undecided
 
 POD_KINDS: Final = (
@@ -22,15 +22,23 @@ POD_KINDS: Final = (
 IS_QUANTITY: Final = Requirement(
     "must be a quantity", lambda value: isinstance(value, str | int | float) and value not in ("", True, False)
 )
+REQUIRED_RESOURCES: Final = ("requests.cpu", "requests.memory", "limits.memory")
 CONTAINER_LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
 
 
 def pod_spec_path(props: Props) -> str:
     """The path of the pod specification. The shape of the properties decides, so that manifests need no type."""
     for template in ("spec.jobTemplate.spec.template", "spec.template", "template"):
-        if look_up(props, template.removesuffix(".spec.template")) is not ABSENT:
+        if _is_written(props, template.removesuffix(".spec.template")):
             return f"{template}.spec"
     return "spec"
+
+
+def _is_written(props: Props, path: str) -> bool:
+    """Whether something is written at a path; what a patch leaves out is not, though it is not absent either."""
+    *above, key = parse_path(path)
+    parent = look_up(props, tuple(above))
+    return isinstance(parent, Mapping) and key in parent and parent[key] is not None
 
 
 def pod_metadata_path(props: Props) -> str:
@@ -57,7 +65,7 @@ def expect_in_containers(
     def check(container: Props) -> Findings:
         yield from expect(container, path, requirement, risk, absent_passes=absent_passes)
 
-    yield from _check_containers(props, lists, check)
+    yield from check_containers(props, lists, check)
 
 
 def expect_in_pod_and_containers(props: Props, setting: str, requirement: Requirement, risk: str) -> Findings:
@@ -65,6 +73,13 @@ def expect_in_pod_and_containers(props: Props, setting: str, requirement: Requir
     pod_wide = f"{pod_spec_path(props)}.securityContext.{setting}"
     yield from expect(props, pod_wide, requirement, risk, absent_passes=True)
     yield from expect_in_containers(props, f"securityContext.{setting}", requirement, risk, absent_passes=True)
+
+
+def expect_resource(props: object, path: str, resources: str = "resources") -> Findings:
+    """Require a quantity at a path such as `requests.cpu` of resources. A limit stands for a request that is absent."""
+    risk = "neither the scheduler nor the kubelet can reserve or limit what the container uses"
+    limit = path.replace("requests.", "limits.")
+    yield from pass_if_any(expect(props, f"{resources}.{each}", IS_QUANTITY, risk) for each in (limit, path))
 
 
 def expect_effective(props: Props, setting: str, requirement: Requirement, risk: str) -> Findings:
@@ -79,10 +94,23 @@ def expect_effective(props: Props, setting: str, requirement: Requirement, risk:
         elif not requirement.accepts(value):
             yield f"{path} {requirement.text}, otherwise {risk}"
 
-    yield from _check_containers(props, CONTAINER_LISTS, check)
+    yield from check_containers(props, CONTAINER_LISTS, check)
 
 
-def _check_containers(props: Props, lists: tuple[str, ...], check: Callable[[Props], Findings]) -> Findings:
+def expect_containers(props: Props) -> Findings:
+    """Require that there are containers. Of the controls of pods one reports it, as without any the others pass."""
+    path = f"{pod_spec_path(props)}.containers"
+    listed = look_up(props, path)
+    if listed is not UNKNOWN and not (is_list(listed) and listed and all(map(_is_container, listed))):
+        yield f"{path} must list containers with their names, otherwise nothing is known of the pod"
+
+
+def _is_container(value: Any) -> bool:
+    name = look_up(value, "name")
+    return name is UNKNOWN or (isinstance(name, str) and name != "")
+
+
+def check_containers(props: Props, lists: tuple[str, ...], check: Callable[[Props], Findings]) -> Findings:
     """The findings of `check` on every container, their paths starting at the workload; problems say its name too."""
     for where, container in _containers(props, lists):
         if container is UNKNOWN:

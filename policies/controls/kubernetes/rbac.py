@@ -1,5 +1,6 @@
 """Kubernetes RBAC: no role or binding amounts to an administrator."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from kernel.paths import look_up
@@ -12,6 +13,7 @@ from policies.controls.kubernetes.rbac_rules import (
     fail_rules,
     is_unnamed,
 )
+from policies.engine.control import Setting
 from policies.engine.expectations import any_matches, check_each, fail_if_all
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
@@ -63,12 +65,14 @@ def wildcard_verb(props: Props) -> Findings:
     types=BINDINGS,
     remedy="bind a role with the permissions that are needed",
     references=("CIS 4.1.1", "AzPolicy:cluster-admin"),
+    settings={"allowed": Setting({"type": "array", "items": {"type": "string"}}, default=[])},
 )
-def cluster_admin(props: Props) -> Findings:
+def cluster_admin(props: Props, settings: Mapping[str, Any]) -> Findings:
     # `admin` and `edit` are meant for RoleBindings: in each namespace they read secrets and run pods.
     everywhere = look_up(props, "kind") == "ClusterRoleBinding"
     roles = ("cluster-admin", "system:masters", *(("admin", "edit") if everywhere else ()))
-    admin = any_matches([look_up(props, "roleRef.name")], lambda name: name in roles)
+    refused = [role for role in roles if role not in settings["allowed"]]
+    admin = any_matches([look_up(props, "roleRef.name")], lambda name: name in refused)
     yield from fail_if_all(
         "roleRef.name", [admin], "must not be an administrator's role, otherwise the subjects can do everything"
     )

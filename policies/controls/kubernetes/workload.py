@@ -1,10 +1,12 @@
 """Namespaces, services, ingresses and ConfigMaps."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from kernel.paths import look_up
 from kernel.values import UNKNOWN, as_list
+from policies.controls.kubernetes.network_rules import find_open_rules
 from policies.controls.kubernetes.plain_text_secrets import find_plain_text_secrets
 from policies.engine.expectations import Requirement, expect, pass_if_any
 from policies.engine.findings import Findings, Props, Undecided
@@ -40,7 +42,7 @@ def pod_security(props: Props) -> Findings:
 
 @stack_control(
     "k8s-namespace-network-policy",
-    title="Every namespace has a network policy",
+    title="Every namespace has a network policy that limits its connections",
     severity="high",
     types=(NAMESPACE,),
     remedy="declare a NetworkPolicy in the namespace that denies by default",
@@ -50,7 +52,7 @@ def network_policy(stack: Stack) -> StackFindings:
     policies = of_type(stack, NETWORK_POLICY)
     for namespace in of_type(stack, NAMESPACE):
         if look_up(namespace.props, "metadata.name") not in BUILT_IN:
-            alternatives = [_expect_in(policy, namespace) for policy in policies]
+            alternatives = [chain(_expect_limits(policy), _expect_in(policy, namespace)) for policy in policies]
             for finding in pass_if_any([*alternatives, ["the namespace must have a NetworkPolicy"]]):
                 yield namespace, finding
 
@@ -64,6 +66,15 @@ def _expect_in(policy: Resource, namespace: Resource) -> Findings:
         yield Undecided(f"{policy.name}.metadata.namespace")
     elif policy_namespace != name:
         yield "the namespace must have a NetworkPolicy"
+
+
+def _expect_limits(policy: Resource) -> Findings:
+    """Require that the policy is one of incoming connections, as it is unless it says otherwise, and refuses some."""
+    kinds = as_list(look_up(policy.props, "spec.policyTypes")) or ["Ingress"]
+    if not {"Ingress", UNKNOWN} & {kind for kind in kinds if isinstance(kind, str) or kind is UNKNOWN}:
+        yield "the namespace must have a NetworkPolicy of incoming connections"
+    if any(find_open_rules(policy.props)):
+        yield "the namespace must have a NetworkPolicy that does not admit everything"
 
 
 @control(
@@ -85,8 +96,11 @@ def _expect_internal(annotations: Any) -> Findings:
     known = annotations if isinstance(annotations, Mapping) else {}
     if annotations is UNKNOWN or any(known.get(key) is UNKNOWN for key in INTERNAL_LOAD_BALANCER_ANNOTATIONS):
         yield Undecided("metadata.annotations")
-    elif not any(str(known.get(key)).lower() == value for key, value in INTERNAL_LOAD_BALANCER_ANNOTATIONS.items()):
-        yield "metadata.annotations must make the load balancer internal, otherwise it is on the Internet"
+    else:
+        # One that says the opposite may be that of the cloud on which the service is.
+        written = {key: value for key, value in INTERNAL_LOAD_BALANCER_ANNOTATIONS.items() if key in known}
+        if not written or any(str(known[key]).lower() != value for key, value in written.items()):
+            yield "metadata.annotations must make the load balancer internal, otherwise it is on the Internet"
 
 
 @control(

@@ -5,6 +5,7 @@ those of a real run.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -38,9 +39,16 @@ def violations(control_id: str, subject: Subject, exceptions: Sequence[ReviewedE
     return [each.message for each in found if is_violation(each)]
 
 
-def diagnostics(control_id: str, subject: Subject) -> list[Any]:
-    """The diagnostics that the engine would get for a case."""
-    return _diagnose(_servicer_of(control_id), control_id, subject)
+def diagnostics(control_id: str, subject: Subject, settings: Mapping[str, Any] | None = None) -> list[Any]:
+    """The diagnostics that the engine would get for a case, with these settings in the place of defaults."""
+    server = servicer([configure(get_control(control_id), settings)]) if settings else _servicer_of(control_id)
+    return _diagnose(server, control_id, subject)
+
+
+def configure(control: Control, settings: Mapping[str, Any]) -> Control:
+    """The control with other defaults."""
+    changed = {name: replace(control.settings[name], default=value) for name, value in settings.items()}
+    return replace(control, settings={**control.settings, **changed})
 
 
 def is_violation(diagnostic: Any) -> bool:

@@ -20,7 +20,7 @@ OLD_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
 NEW_RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 EGRESS_RULE = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 VPC, SUBNET = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet"
-DEFAULT_VPC, FLOW_LOG = "aws:ec2/defaultVpc:DefaultVpc", "aws:ec2/flowLog:FlowLog"
+FLOW_LOG = "aws:ec2/flowLog:FlowLog"
 TRAIL, LAKE = "aws:cloudtrail/trail:Trail", "aws:cloudtrail/eventDataStore:EventDataStore"
 OIDC = "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
 
@@ -142,12 +142,14 @@ CASES: dict[str, Cases] = {
     "aws-vpc-subnet-public-addresses": resource_cases(
         SUBNET,
         good=[
-            {"mapPublicIpOnLaunch": False},
-            {"mapPublicIpOnLaunch": True, "tags": {"kubernetes.io/role/elb": "1"}},
+            {"vpcId": "vpc-1", "mapPublicIpOnLaunch": False},
+            {"vpcId": "vpc-1", "mapPublicIpOnLaunch": True, "tags": {"kubernetes.io/role/elb": "1"}},
         ],
-        bad=[{"mapPublicIpOnLaunch": True, "tags": {"kubernetes.io/role/internal-elb": "1"}}],
-        absent=("passes", {}),
-        unknown=("undecided", {"mapPublicIpOnLaunch": UNKNOWN_TEXT}),
+        bad=[
+            {"vpcId": "vpc-1", "mapPublicIpOnLaunch": True, "tags": {"kubernetes.io/role/internal-elb": "1"}},
+        ],
+        absent=("passes", {"vpcId": "vpc-1"}),
+        unknown=("undecided", {"vpcId": "vpc-1", "mapPublicIpOnLaunch": UNKNOWN_TEXT}),
         other=VPC,
     ),
     "aws-vpc-flow-log": Cases(
@@ -155,14 +157,14 @@ CASES: dict[str, Cases] = {
         violating=[[Declared(VPC)], [Declared(VPC, name="second"), *in_vpc(FLOW_LOG, {})]],
         absent=("fails", [Declared(VPC), Declared(FLOW_LOG, {"subnetId": "subnet-1"}, "of-a-subnet")]),
         unknown=("undecided", [Declared(VPC), Declared(FLOW_LOG, {"vpcId": UNKNOWN_TEXT}, "of-some-vpc")]),
-        other_type=[Declared(DEFAULT_VPC)],
+        other_type=[Declared(SUBNET)],
     ),
     "aws-vpc-default-security-group": Cases(
         compliant=[in_vpc(DEFAULT_GROUP, {}), in_vpc(DEFAULT_GROUP, {"ingress": [], "egress": []})],
         violating=[in_vpc(DEFAULT_GROUP, {"egress": [ssh()]}), in_vpc(DEFAULT_GROUP, {"ingress": [ssh()]})],
         absent=("fails", [Declared(VPC)]),
         unknown=("undecided", in_vpc(DEFAULT_GROUP, {"ingress": UNKNOWN_TEXT})),
-        other_type=[Declared(DEFAULT_VPC)],
+        other_type=[Declared(SUBNET)],
     ),
     "aws-cloudtrail-logging": property_cases(
         TRAIL, "enableLogging", good=(True,), bad=(False,), absent="passes", other=LAKE

@@ -1,6 +1,7 @@
 """The five cases of every control on AWS clusters, stores and keys."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from tests.support.policies.cases import (
@@ -15,8 +16,16 @@ from tests.support.policies.cases import (
 )
 
 EKS, ADDON = "aws:eks/cluster:Cluster", "aws:eks/addon:Addon"
-TEMPLATE, INSTANCE = "aws:ec2/launchTemplate:LaunchTemplate", "aws:ec2/instance:Instance"
+MACHINES = (
+    "aws:ec2/launchTemplate:LaunchTemplate",
+    "aws:ec2/instance:Instance",
+    "aws:ec2/spotInstanceRequest:SpotInstanceRequest",
+    "aws:ec2/launchConfiguration:LaunchConfiguration",
+)
+PLACEMENT = "aws:ec2/placementGroup:PlacementGroup"
 ECR, ECR_POLICY = "aws:ecr/repository:Repository", "aws:ecr/repositoryPolicy:RepositoryPolicy"
+ECR_TEMPLATE = "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate"
+REGISTRY_POLICY = "aws:ecr/registryPolicy:RegistryPolicy"
 PULL_THROUGH = "aws:ecr/pullThroughCacheRule:PullThroughCacheRule"
 BUCKET, BUCKET_V2 = "aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2"
 ACL, ACL_V2 = "aws:s3/bucketAcl:BucketAcl", "aws:s3/bucketAclV2:BucketAclV2"
@@ -25,12 +34,38 @@ SSE = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryption
 SSE_V2 = "aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2"
 VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
 BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
-LOGGING, OBJECT = "aws:s3/bucketLogging:BucketLogging", "aws:s3/bucketObject:BucketObject"
+LOGGING, NOTIFICATION = "aws:s3/bucketLogging:BucketLogging", "aws:s3/bucketNotification:BucketNotification"
+OBJECTS = (
+    "aws:s3/bucketObject:BucketObject",
+    "aws:s3/bucketObjectv2:BucketObjectv2",
+    "aws:s3/objectCopy:ObjectCopy",
+)
+ACCOUNT_BLOCK = "aws:s3/accountPublicAccessBlock:AccountPublicAccessBlock"
+S3_POLICIES = (
+    BUCKET,
+    BUCKET_POLICY,
+    "aws:s3/accessPoint:AccessPoint",
+    "aws:s3/filesFileSystemPolicy:FilesFileSystemPolicy",
+    "aws:s3/vectorsVectorBucketPolicy:VectorsVectorBucketPolicy",
+    "aws:s3control/accessGrantsInstanceResourcePolicy:AccessGrantsInstanceResourcePolicy",
+    "aws:s3control/accessPointPolicy:AccessPointPolicy",
+    "aws:s3control/bucketPolicy:BucketPolicy",
+    "aws:s3control/objectLambdaAccessPointPolicy:ObjectLambdaAccessPointPolicy",
+)
+S3_TABLE_POLICIES = ("aws:s3tables/tableBucketPolicy:TableBucketPolicy", "aws:s3tables/tablePolicy:TablePolicy")
 TABLE, ITEM = "aws:dynamodb/table:Table", "aws:dynamodb/tableItem:TableItem"
+REPLICA = "aws:dynamodb/tableReplica:TableReplica"
 RDS, AURORA, PROXY = "aws:rds/instance:Instance", "aws:rds/cluster:Cluster", "aws:rds/proxy:Proxy"
+MEMBER, SHARDS = "aws:rds/clusterInstance:ClusterInstance", "aws:rds/shardGroup:ShardGroup"
+GLOBAL = "aws:rds/globalCluster:GlobalCluster"
 SECRET, SECRET_VERSION = "aws:secretsmanager/secret:Secret", "aws:secretsmanager/secretVersion:SecretVersion"
 SECRET_POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
 KEY, KEY_POLICY, ALIAS = "aws:kms/key:Key", "aws:kms/keyPolicy:KeyPolicy", "aws:kms/alias:Alias"
+OTHER_KEYS = (
+    "aws:kms/replicaKey:ReplicaKey",
+    "aws:kms/externalKey:ExternalKey",
+    "aws:kms/replicaExternalKey:ReplicaExternalKey",
+)
 
 LOGS = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 ARN = "arn:aws:kms:eu-west-1:111122223333:key/0a1b2c3d"
@@ -49,9 +84,9 @@ def trust(principal: Any, **more: Any) -> str:
     return document({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, **more})
 
 
-def resource_policy(types: tuple[str, ...], other: str) -> Cases:
-    """Cases for the controls that read a resource's own policy for principals."""
-    return property_cases(
+def resource_policy(types: tuple[str, ...], other: str, **further: str) -> Cases:
+    """Cases for the controls that read a resource's own policy for principals. `further` are types by property."""
+    cases = property_cases(
         types,
         "policy",
         good=(
@@ -63,6 +98,8 @@ def resource_policy(types: tuple[str, ...], other: str) -> Cases:
         absent="passes",
         other=other,
     )
+    public = [[Declared(kind, nested(path, trust("*")))] for path, kind in further.items()]
+    return replace(cases, violating=[*cases.violating, *public])
 
 
 def bucket_with(kind: str, props: dict[str, Any], bucket: str = BUCKET) -> Subject:
@@ -78,16 +115,21 @@ def beside_bucket(
     """Cases for the controls that ask for another resource beside every bucket."""
     by_name = [Declared(BUCKET, {"bucket": "models-1"}), Declared(kind, {"bucket": "models-1", **good}, "beside")]
     return Cases(
-        compliant=[bucket_with(kind, good), bucket_with(kind, good, BUCKET_V2), by_name, *more_good],
+        compliant=[
+            *(bucket_with(kind, good), bucket_with(kind, good, BUCKET_V2), by_name, *more_good),
+            [Declared(kind, {"bucket": "models-1", **good})],
+        ],
         violating=[
             *(bucket_with(kind, props) for props in bad),
             [Declared(BUCKET)],
             [Declared(BUCKET_V2)],
             [Declared(BUCKET, name="bare"), *bucket_with(kind, good)],
+            # of a bucket that is deployed elsewhere
+            *([Declared(kind, {"bucket": "models-1", **props})] for props in bad),
         ],
         absent=("fails", bucket_with(kind, {})),
         unknown=("undecided", bucket_with(kind, unknown)),
-        other_type=with_type([Declared(BUCKET)], OBJECT),
+        other_type=with_type([Declared(BUCKET)], NOTIFICATION),
     )
 
 
@@ -157,23 +199,28 @@ CASES: dict[str, Cases] = {
         other=ADDON,
     ),
     "aws-eks-node-metadata-tokens": property_cases(
-        TEMPLATE,
+        MACHINES,
         "metadataOptions.httpTokens",
         good=("required",),
         bad=("optional",),
         absent="fails",
-        other=INSTANCE,
+        other=PLACEMENT,
     ),
     "aws-eks-node-metadata-hops": property_cases(
-        TEMPLATE,
+        MACHINES,
         "metadataOptions.httpPutResponseHopLimit",
         good=(1,),
         bad=(2,),
         absent="passes",
-        other=INSTANCE,
+        other=PLACEMENT,
     ),
     "aws-ecr-immutable-tags": property_cases(
-        ECR, "imageTagMutability", good=("IMMUTABLE",), bad=("MUTABLE",), absent="fails", other=PULL_THROUGH
+        (ECR, ECR_TEMPLATE),
+        "imageTagMutability",
+        good=("IMMUTABLE",),
+        bad=("MUTABLE",),
+        absent="fails",
+        other=PULL_THROUGH,
     ),
     "aws-ecr-scan-on-push": property_cases(
         ECR,
@@ -184,23 +231,23 @@ CASES: dict[str, Cases] = {
         other=PULL_THROUGH,
     ),
     "aws-ecr-kms": property_cases(
-        ECR,
+        (ECR, ECR_TEMPLATE),
         "encryptionConfigurations[*].encryptionType",
         good=("KMS", "KMS_DSSE"),
         bad=("AES256",),
         absent="fails",
         other=PULL_THROUGH,
     ),
-    "aws-ecr-public-policy": resource_policy((ECR_POLICY,), ECR),
+    "aws-ecr-public-policy": resource_policy((ECR_POLICY, REGISTRY_POLICY), ECR, repositoryPolicy=ECR_TEMPLATE),
     "aws-s3-public-acl": property_cases(
-        (BUCKET, BUCKET_V2, ACL, ACL_V2),
+        (BUCKET, BUCKET_V2, ACL, ACL_V2, *OBJECTS),
         "acl",
         good=("private", "log-delivery-write"),
         bad=("public-read", "public-read-write", "authenticated-read"),
         absent="passes",
-        other=OBJECT,
+        other=NOTIFICATION,
     ),
-    "aws-s3-policy-principal": resource_policy((BUCKET_POLICY,), OBJECT),
+    "aws-s3-policy-principal": resource_policy(S3_POLICIES, NOTIFICATION),
     "aws-s3-public-access-block": beside_bucket(
         BLOCK, block(), [block(**{flag: False}) for flag in FLAGS], block(blockPublicAcls=UNKNOWN_TEXT)
     ),
@@ -256,7 +303,7 @@ CASES: dict[str, Cases] = {
         other=ITEM,
     ),
     "aws-rds-public-access": property_cases(
-        (RDS, AURORA), "publiclyAccessible", good=(False,), bad=(True,), absent="passes", other=PROXY
+        (RDS, AURORA, MEMBER, SHARDS), "publiclyAccessible", good=(False,), bad=(True,), absent="passes", other=PROXY
     ),
     "aws-rds-encryption": property_cases(
         (RDS, AURORA), "storageEncrypted", good=(True,), bad=(False,), absent="fails", other=PROXY
@@ -277,5 +324,5 @@ CASES: dict[str, Cases] = {
         also_undecided=[[Declared(KEY, {"customerMasterKeySpec": UNKNOWN_TEXT})]],
         other=ALIAS,
     ),
-    "aws-kms-policy-principal": resource_policy((KEY, KEY_POLICY), ALIAS),
+    "aws-kms-policy-principal": resource_policy((KEY, KEY_POLICY, *OTHER_KEYS), ALIAS),
 }

@@ -10,7 +10,6 @@ from tests.support.policies.cases import (
     nested,
     property_cases,
     resource_cases,
-    with_type,
 )
 
 AKS, POOL = "azure-native:containerservice:ManagedCluster", "azure-native:containerservice:AgentPool"
@@ -84,7 +83,11 @@ def endpoint(kind: str, refs: dict[str, str]) -> Subject:
 
 
 def logged(kind: str, enabled: object) -> Subject:
-    setting = {"resourceUri": UNKNOWN_TEXT, "logs": [{"categoryGroup": "audit", "enabled": enabled}]}
+    setting = {
+        "resourceUri": UNKNOWN_TEXT,
+        "workspaceId": UNKNOWN_TEXT,
+        "logs": [{"categoryGroup": "audit", "enabled": enabled}],
+    }
     return [Declared(kind, name="service"), Declared(DIAGNOSTICS, setting, "setting", {"resourceUri": "service"})]
 
 
@@ -202,7 +205,7 @@ CASES: dict[str, Cases] = {
         violating=[retention(True, False), retention(False, True), [Declared(STORAGE)]],
         absent=("fails", [Declared(STORAGE, name="a"), Declared(BLOBS, {}, "b", {"accountName": "a"})]),
         unknown=("undecided", retention(True, UNKNOWN_TEXT)),
-        other_type=with_type(retention(True, False), SHARE),
+        other_type=[Declared(SHARE)],
     ),
     "azure-keyvault-purge-protection": property_cases(
         VAULT, "properties.enablePurgeProtection", good=(True,), bad=(False,), absent="fails", other=KEY

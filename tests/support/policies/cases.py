@@ -30,7 +30,10 @@ Subject: TypeAlias = Sequence[Declared]
 
 @dataclass(frozen=True)
 class Cases:
-    """The cases that every control must have. `also_undecided` has further unknown values that leave it undecided."""
+    """The cases that every control must have. `also_undecided` has further unknown values that leave it undecided.
+
+    `settings` are in force in all of them, where a control finds nothing with its defaults.
+    """
 
     compliant: Sequence[Subject]
     violating: Sequence[Subject]
@@ -38,6 +41,7 @@ class Cases:
     unknown: tuple[Outcome, Subject]
     other_type: Subject
     also_undecided: Sequence[Subject] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def expectations(self) -> list[tuple[str, Outcome, Subject]]:
         """Every case with a name and the expected outcome."""

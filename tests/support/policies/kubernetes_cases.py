@@ -190,7 +190,10 @@ CASES: dict[str, Cases] = {
         absent="fails",
     ),
     "k8s-pod-resources": pods(
-        good=[run(needs("1", "1Gi", "1Gi")), run({"name": "debug"}, "ephemeralContainers")],
+        good=[
+            run(needs("1", "1Gi", "1Gi")),
+            {**run(needs("1", "1Gi", "1Gi")), "ephemeralContainers": [{"name": "debug"}]},
+        ],
         bad=[run(needs("1", "1Gi", None)), run(needs(None, "1Gi", "1Gi"), "initContainers")],
         absent=("fails", run({"name": "main"})),
         unknown=run(needs("1", "1Gi", UNKNOWN_TEXT)),

@@ -16,8 +16,8 @@ from typing import Any, Final
 import pytest
 
 from infra import cluster
-from policies import Control, Undecided, controls
-from policies.engine.stack import canonical_type
+from policies import Control, Finding, Undecided, controls
+from policies.engine.type_names import canonical_type
 from tests.support.foundations import sample_foundation
 from tests.support.policies.cases import Declared
 from tests.support.recording import RecordedResource, record_program, stack_context
@@ -83,8 +83,13 @@ def list_violated(resource_type: str, props: Mapping[str, Any]) -> set[str]:
         for control in controls()
         if not control.over_stack
         and control.applies_to(resource_type)
-        and any(not isinstance(finding, Undecided) for finding in control.evaluate(props))
+        and any(not isinstance(finding, Undecided) for finding in evaluate(control, props))
     }
+
+
+def evaluate(control: Control, props: Mapping[str, Any]) -> list[Finding]:
+    """A control's findings with the settings of its cases."""
+    return control.evaluate(props, find_cases(control).settings)
 
 
 def break_resource(control: Control, properties: Mapping[str, Any], broken: Mapping[str, Any]) -> Any:
@@ -131,7 +136,7 @@ def mutations(control: Control) -> Iterator[tuple[RecordedResource, Declared]]:
         if any(name in repr(subject[0].props) for name in ("initContainers", "ephemeralContainers")):
             continue
         same_type = (each for each in list_resources() if canonical_type(each.type) == canonical_type(subject[0].type))
-        passing = (each for each in same_type if not control.evaluate(each.inputs))
+        passing = (each for each in same_type if not evaluate(control, each.inputs))
         resource = next(passing, None)
         if resource is not None:
             yield resource, subject[0]

@@ -14,7 +14,7 @@ import pytest
 from pulumi.runtime import proto
 
 from policies import Control, controls
-from policies.engine.stack import canonical_type
+from policies.engine.type_names import canonical_type
 from tests.support.policies import (
     aws_account_cases,
     aws_cases,
@@ -29,31 +29,36 @@ from tests.support.policies import (
     kubernetes_cases,
     pod_security_cases,
     rbac_cases,
+    settings_cases,
     workload_cases,
 )
 from tests.support.policies.analyzer import diagnostics, is_violation, outcome
 from tests.support.policies.cases import Cases, Subject, with_type
+from tests.support.policies.further_cases import add_further
 
-TABLE: dict[str, Cases] = {
-    **azure_cases.CASES,
-    **azure_cluster_cases.CASES,
-    **azure_store_cases.CASES,
-    **aws_cases.CASES,
-    **aws_exposure_cases.CASES,
-    **aws_service_cases.CASES,
-    **aws_account_cases.CASES,
-    **kubernetes_cases.CASES,
-    **pod_security_cases.CASES,
-    **rbac_cases.CASES,
-    **workload_cases.CASES,
-    **cluster_object_cases.CASES,
-    **further_aws_cases.CASES,
-    **inference_service_cases.CASES,
-}
+TABLE: dict[str, Cases] = add_further(
+    {
+        **azure_cases.CASES,
+        **azure_cluster_cases.CASES,
+        **azure_store_cases.CASES,
+        **aws_cases.CASES,
+        **aws_exposure_cases.CASES,
+        **aws_service_cases.CASES,
+        **aws_account_cases.CASES,
+        **kubernetes_cases.CASES,
+        **pod_security_cases.CASES,
+        **rbac_cases.CASES,
+        **workload_cases.CASES,
+        **cluster_object_cases.CASES,
+        **further_aws_cases.CASES,
+        **inference_service_cases.CASES,
+        **settings_cases.CASES,
+    }
+)
 EVERY_CONTROL = [pytest.param(control, id=control.id) for control in controls()]
 
 # Words of the clouds' interfaces that are plain English too.
-PROSE = {"Internet", "secrets"}
+PROSE = {"Internet", "internal", "secrets"}
 
 
 def find_cases(control: Control) -> Cases:
@@ -88,8 +93,9 @@ def test_every_type_of_a_control_has_a_violating_case(control: Control) -> None:
 
 @pytest.mark.parametrize("control", EVERY_CONTROL)
 def test_outcome_and_messages(control: Control) -> None:
-    for name, expected, subject in find_cases(control).expectations():
-        found = diagnostics(control.id, subject)
+    cases = find_cases(control)
+    for name, expected, subject in cases.expectations():
+        found = diagnostics(control.id, subject, cases.settings)
         assert outcome(found) == expected, f"{name}: {subject}: {[each.message for each in found]}"
         for each in found:
             if is_violation(each):
@@ -105,7 +111,7 @@ def _assert_complete(control: Control, subject: Subject, violation: Any) -> None
     assert violation.enforcementLevel == (proto.ADVISORY if control.severity == "low" else proto.MANDATORY)
     assert violation.severity == proto.PolicySeverity.Value(f"POLICY_SEVERITY_{control.severity.upper()}")
     if control.over_stack:
-        assert violation.urn.endswith(f"::{subject[0].name}")
+        assert violation.urn.rpartition("::")[2] in {resource.name for resource in subject}
 
 
 def _assert_repeats_no_value(control: Control, subject: Subject, diagnostic: Any) -> None:

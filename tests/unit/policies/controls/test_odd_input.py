@@ -29,7 +29,8 @@ ODD: Final[tuple[Any, ...]] = (
 AT_LEAST = 100_000
 Path = tuple[Any, ...]
 
-# An odd value here makes another thing of the resource: no subnet, no rule for incoming traffic, one named secret.
+# An odd value here makes another thing of the resource: no subnet, no rule for incoming traffic, one named secret, or
+# all pods.
 MEANS_SOMETHING_ELSE: Final = {
     ("aws-eks-node-ssh", "sourceSecurityGroupIds"),
     ("aws-vpc-admin-ports", "type"),
@@ -41,6 +42,8 @@ MEANS_SOMETHING_ELSE: Final = {
     ("azure-network-default-outbound", "addressSpace"),
     ("aws-vpc-internet-ports", "type"),
     ("k8s-ingress-tls", "secretName"),
+    ("k8s-network-policy-open", "podSelector"),
+    ("k8s-network-policy-open", "namespaceSelector"),
 }
 
 
@@ -89,11 +92,12 @@ def change(subject: list[Resource], index: int, path: Path, value: Any) -> list[
 
 def judge(control: Control, subject: list[Resource]) -> str:
     """The outcome of the control's own function, whose exceptions `Control.evaluate` would report as violations."""
+    defaults = {name: setting.default for name, setting in control.settings.items()}
+    settings = [{**defaults, **TABLE[control.id].settings}] if defaults else []
     if control.over_stack:
-        findings = [finding for _, finding in control.function(subject)]
+        findings = [finding for _, finding in control.function(subject, *settings)]
     else:
-        configured = {name: setting.default for name, setting in control.settings.items()}
-        findings = list(control.function(subject[0].props, *([configured] if configured else [])))
+        findings = list(control.function(subject[0].props, *settings))
     if not findings:
         return "passes"
     return "undecided" if all(isinstance(finding, Undecided) for finding in findings) else "fails"

@@ -48,8 +48,8 @@ WORKLOADS: Final[Mapping[str, Callable[[Pod], Mapping[str, Any]]]] = {
 
 
 @cache
-def find_cases() -> Path:
-    """The folder of the module's cases of `restricted`. Skips the test where it cannot be had."""
+def find_cases(version: str = VERSION) -> Path:
+    """The folder of the module's cases of `restricted` in a version. Skips the test where it cannot be had."""
     go = shutil.which("go")
     if not go:
         pytest.skip("Go, which downloads Kubernetes' cases, is not on PATH")
@@ -57,11 +57,12 @@ def find_cases() -> Path:
     reply = subprocess.run(command, cwd=MODULE, capture_output=True, text=True, check=False)
     if reply.returncode != 0:
         pytest.skip(f"Kubernetes' cases could not be downloaded: {reply.stderr.strip() or reply.stdout.strip()}")
-    return Path(json.loads(reply.stdout)["Dir"]) / "test" / "testdata" / "restricted" / VERSION
+    return Path(json.loads(reply.stdout)["Dir"]) / "test" / "testdata" / "restricted" / version
 
 
-def read_pods(outcome: str) -> dict[str, Pod]:
-    return {file.stem: yaml.safe_load(file.read_text()) for file in sorted((find_cases() / outcome).glob("*.yaml"))}
+def read_pods(outcome: str, version: str = VERSION) -> dict[str, Pod]:
+    files = sorted((find_cases(version) / outcome).glob("*.yaml"))
+    return {file.stem: yaml.safe_load(file.read_text()) for file in files}
 
 
 def violated(props: Mapping[str, Any]) -> list[str]:

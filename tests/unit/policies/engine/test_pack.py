@@ -114,7 +114,12 @@ def test_manifests_are_evaluated_by_the_same_controls_without_a_protocol() -> No
             "k8s-pod-host-namespaces",
             "spec.jobTemplate.spec.template.spec.hostNetwork must be false, "
             "otherwise the pod shares that namespace with its node",
-        )
+        ),
+        (
+            "k8s-pod-resources",
+            "spec.jobTemplate.spec.template.spec.containers must list containers with their names, "
+            "otherwise nothing is known of the pod",
+        ),
     ]
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mlflow"}}
     assert [control.id for control, _ in evaluate_manifest(namespace)] == ["k8s-namespace-pod-security"]

@@ -99,3 +99,21 @@ def test_a_policy_that_is_disabled_later_is_no_longer_applied(server: PackServic
 def test_the_packs_version_is_the_one_that_the_engine_reads(server: PackServicer) -> None:
     [found] = analyze(server, account("one", True))
     assert found.policyPackVersion == "1.0.0"
+
+
+def test_a_custom_resource_is_decoded_for_the_policies_of_pods_only_where_it_has_containers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = PackServicer(NAME, "0.0.1", [as_policy(get_control("k8s-pod-privileged"))], EnforcementLevel.ADVISORY)
+    decode = Mock(wraps=deserialize_properties)
+    monkeypatch.setattr("policies.engine.decoding.deserialize_properties", decode)
+    app = "kubernetes:example.com/v1:App"
+    assert analyze(server, Declared(app, {"spec": {"replicas": 2}})) == []
+    assert decode.call_count == 0
+    privileged = {"securityContext": {"privileged": True}}
+    [found] = analyze(server, Declared(app, {"spec": {"template": {"spec": {"containers": [privileged]}}}}))
+    assert "k8s-pod-privileged" in found.message
+    # Of an operator that runs pods, what is not known yet is undecided.
+    assert analyze(server, Declared("kubernetes:ray.io/v1:RayCluster", {"spec": UNKNOWN_TEXT}, "cluster")) == []
+    [summary] = analyze_stack(server, ())
+    assert "k8s-pod-privileged (1)" in summary.message

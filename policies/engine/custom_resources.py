@@ -1,0 +1,198 @@
+"""The pods in custom resources, which their operators create.
+
+A pod's specification is known by its list of containers, wherever it stands, so that no operator has to be known. What
+is known of some is whether they run a pod as it is written, or add to it what it leaves out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any, Final
+
+from kernel.paths import Path, look_up
+from kernel.values import ABSENT, UNKNOWN, as_list, is_list
+from policies.engine.findings import Props
+
+_WORKFLOWS: Final = tuple(
+    f"argoproj.io:{kind}" for kind in ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
+)
+_SERVING_RUNTIME: Final = "serving.kserve.io:*ServingRuntime"
+# Kinds, by group, whose pods are what the resource says.
+_COMPLETE: Final = (
+    *_WORKFLOWS,
+    *(f"argoproj.io:{kind}" for kind in ("Rollout", "Experiment", "AnalysisRun", "*AnalysisTemplate")),
+    "batch.volcano.sh:Job",
+    "jobset.x-k8s.io:JobSet",
+    "keda.sh:ScaledJob",
+    *(f"kubeflow.org:{kind}" for kind in ("*Job", "Notebook", "Experiment", "Trial")),
+    "leaderworkerset.x-k8s.io:LeaderWorkerSet",
+    "machinelearning.seldon.io:SeldonDeployment",
+    *(f"ray.io:{kind}" for kind in ("RayCluster", "RayJob", "RayService")),
+    *(f"serving.knative.dev:{kind}" for kind in ("Service", "Configuration", "Revision")),
+    _SERVING_RUNTIME,
+)
+# Kinds whose pods have what the resource says, and the rest from another: a runtime, a template, or a default.
+_INFERENCE_SERVICE: Final = "serving.kserve.io:InferenceService"
+_MERGED: Final = (
+    _INFERENCE_SERVICE,
+    *(f"serving.kserve.io:{kind}" for kind in ("LLMInferenceService", "LLMInferenceServiceConfig")),
+    *(f"trainer.kubeflow.org:{kind}" for kind in ("TrainJob", "TrainingRuntime", "ClusterTrainingRuntime")),
+)
+# Groups of the API server's own kinds, and what the SDK has in modules of its own.
+_BUILT_IN: Final = frozenset(
+    f"{group}.k8s.io"
+    for group in (
+        *("admissionregistration", "apiextensions", "apiregistration", "auditregistration", "authentication"),
+        *("authorization", "certificates", "coordination", "discovery", "events", "flowcontrol.apiserver"),
+        *("internal.apiserver", "networking", "node", "rbac.authorization", "resource", "scheduling", "settings"),
+        *("storage", "storagemigration"),
+    )
+) | {"helm.sh", "yaml", "kustomize"}
+
+# Fields of an InferenceService's components that are a container each. KServe's webhook rewrites a framework's into
+# `model`. Source: https://github.com/kserve/kserve/blob/v0.20.0/pkg/apis/serving/v1beta1/predictor.go and explainer.go
+CONTAINER_FIELDS: Final = (
+    "model",
+    *("sklearn", "xgboost", "tensorflow", "pytorch", "triton", "onnx", "huggingface", "pmml", "lightgbm", "paddle"),
+    "art",
+)
+
+
+@dataclass(frozen=True)
+class CarriedPod:
+    """A pod in a custom resource: `props` are its metadata and spec, `path` is where those stand."""
+
+    path: Path
+    props: Props
+    is_partial: bool
+
+
+@cache
+def is_custom(resource_type: str) -> bool:
+    """Whether a type is a custom resource of Kubernetes."""
+    if not resource_type.startswith("kubernetes:"):
+        return False
+    group = _find_group(resource_type)
+    return "." in group and group not in _BUILT_IN
+
+
+@cache
+def runs_pods(resource_type: str) -> bool:
+    """Whether a type is known to run pods."""
+    return is_custom(resource_type) and _is_one_of(resource_type, (*_COMPLETE, *_MERGED))
+
+
+def find_pods(resource_type: str, props: Props) -> Iterator[CarriedPod]:
+    """The pods in a custom resource. Other operators than those that are known may merge a pod with another."""
+    is_complete = _is_one_of(resource_type, _COMPLETE)
+    spec = look_up(props, "spec")
+    if _is_one_of(resource_type, (_SERVING_RUNTIME,)) and look_up(spec, "disabled") is True:
+        return  # KServe chooses it for no model
+    if _is_one_of(resource_type, _WORKFLOWS):
+        yield from _find_workflow_pods(props)
+    elif _is_one_of(resource_type, (_INFERENCE_SERVICE,)):
+        yield from _find_model_pods(spec, ("spec",))
+    else:
+        yield from _search(spec, ("spec",), props, is_complete=is_complete)
+
+
+def _search(value: Any, path: Path, parent: Any, *, is_complete: bool) -> Iterator[CarriedPod]:
+    """The pods below a value, which stands in `parent`."""
+    if value is UNKNOWN:
+        if is_complete and str(path[-1]).lower().endswith(("spec", "specs", "template", "templates")):
+            yield CarriedPod(path, {"spec": UNKNOWN}, is_partial=False)
+    elif isinstance(value, Mapping):
+        if _has_containers(value, is_complete=is_complete):
+            is_in_template = path[-1] == "spec"
+            metadata = {"metadata": look_up(parent, "metadata", {})} if is_in_template else {}
+            yield CarriedPod(path[:-1] if is_in_template else path, {**metadata, "spec": value}, not is_complete)
+        else:
+            for key, each in value.items():
+                yield from _search(each, (*path, str(key)), value, is_complete=is_complete)
+    elif is_list(value):
+        for index, each in enumerate(value):
+            yield from _search(each, (*path, index), value, is_complete=is_complete)
+
+
+def _has_containers(value: Props, *, is_complete: bool) -> bool:
+    containers = value.get("containers")
+    if containers is UNKNOWN and "containers" in value:
+        return is_complete
+    named = is_list(containers) and all(each is UNKNOWN or isinstance(each, Mapping) for each in as_list(containers))
+    return named and (is_complete or bool(containers))
+
+
+def _find_workflow_pods(props: Props) -> Iterator[CarriedPod]:
+    """The pods of Argo's workflows: one for each template with a container, a script or a set of containers.
+
+    Source: https://argo-workflows.readthedocs.io/en/latest/fields/#template
+    """
+    name = "workflowSpec" if look_up(props, "spec.workflowSpec") is not ABSENT else ""
+    path: Path = ("spec", name) if name else ("spec",)
+    spec = look_up(props, path)
+    templates = look_up(spec, "templates")
+    if templates is UNKNOWN:
+        yield CarriedPod((*path, "templates"), {"spec": UNKNOWN}, is_partial=False)
+    for index, template in enumerate(templates if is_list(templates) else ()):
+        pod = _build_workflow_pod(spec, template)
+        if pod is UNKNOWN or pod["containers"]:
+            yield CarriedPod((*path, "templates", index), {"spec": pod}, is_partial=False)
+
+
+def _build_workflow_pod(spec: Any, template: Any) -> Any:
+    if template is UNKNOWN:
+        return UNKNOWN
+    single = [_name_main(each) for key in ("container", "script") if (each := look_up(template, key)) is not ABSENT]
+    lists = ("containerSet.containers", "sidecars")
+    containers = [*single, *(each for name in lists for each in as_list(look_up(template, name)))]
+    pod = {
+        "containers": containers,
+        "initContainers": as_list(look_up(template, "initContainers")),
+        "volumes": [each for part in (spec, template) for each in as_list(look_up(part, "volumes"))],
+        "securityContext": look_up(template, "securityContext", look_up(spec, "securityContext", {})),
+    }
+    if look_up(spec, "hostNetwork") is not ABSENT:
+        pod["hostNetwork"] = look_up(spec, "hostNetwork")
+    return pod
+
+
+def _name_main(container: Any) -> Any:
+    """Argo names a template's container."""
+    return {"name": "main", **container} if isinstance(container, Mapping) else container
+
+
+def _find_model_pods(value: Any, path: Path) -> Iterator[CarriedPod]:
+    """The pods of an InferenceService, without what the controls of InferenceServices judge: images and resources."""
+    if isinstance(value, Mapping):
+        containers = {name: look_up(value, name) for name in ("containers", "initContainers")}
+        listed = {name: _strip(found) for name, found in containers.items() if is_list(found)}
+        if listed:
+            yield CarriedPod(path, {"spec": {**value, **listed}}, is_partial=True)
+        for key, each in value.items():
+            if key in CONTAINER_FIELDS and isinstance(each, Mapping):
+                yield CarriedPod((*path, key), {"spec": {"containers": _strip([each])}}, is_partial=True)
+            elif key not in containers:
+                yield from _find_model_pods(each, (*path, key))
+    elif is_list(value):
+        for index, each in enumerate(value):
+            yield from _find_model_pods(each, (*path, index))
+
+
+def _strip(containers: list[Any]) -> list[Any]:
+    judged = ("image", "resources")
+    return [
+        {key: value for key, value in each.items() if key not in judged} if isinstance(each, Mapping) else each
+        for each in containers
+    ]
+
+
+def _find_group(resource_type: str) -> str:
+    return resource_type.partition(":")[2].partition("/")[0]
+
+
+def _is_one_of(resource_type: str, patterns: tuple[str, ...]) -> bool:
+    name = f"{_find_group(resource_type)}:{resource_type.rpartition(':')[2]}"
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
