@@ -17,7 +17,14 @@ from infra.aws.network import HTTPS, Network, tcp_rule
 from infra.aws.nodes import NodeGroupsArgs, create_node_groups, define_node_pools
 from infra.aws.observability import Observability
 from infra.aws.secrets import Secrets
-from infra.contract import ClusterContract, DiskContract, Endpoint, NetworkPolicyEngine, define_gpu_pool
+from infra.contract import (
+    ClusterContract,
+    DiskContract,
+    Endpoint,
+    NetworkPolicyEngine,
+    TelemetryContract,
+    define_gpu_pool,
+)
 from infra.core.component import Component, StackContext
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
@@ -103,6 +110,11 @@ class Cluster(Component):
             ),
             load_balancer_annotations=_LOAD_BALANCER,
         )
+
+    @property
+    def telemetry_contract(self) -> TelemetryContract:
+        """The log group that most queries read; those of the database, the trail and the network are beside it."""
+        return TelemetryContract(logs=self._log_group)
 
     @property
     def _invoke_options(self) -> pulumi.InvokeOptions:

@@ -67,7 +67,7 @@ def create_foundation(context: StackContext) -> Foundation:
         experiments=experiments.contract,
         secrets=secrets.contract,
         training=training.contract,
-        telemetry=observability.contract,
+        telemetry=cluster.telemetry_contract,
         telemetry_stores=telemetry_stores.contract,
         audit=audit.contract,
         identities=identities.contract,

@@ -10,7 +10,6 @@ from pulumi_aws import cloudwatch, sns
 
 from infra.aws.iam import USE_KEY, Statement, allow
 from infra.aws.keys import Key, KeyArgs
-from infra.contract import TelemetryContract
 from infra.core.component import Component, StackContext
 
 # Retention periods of CloudWatch in days, up to the maximum of the setting.
@@ -43,11 +42,8 @@ class Observability(Component):
             ),
             self.child_options(),
         )
-        self._platform = self.create_log_group(
-            f"{name}-platform", f"/groundwork/{args.context.naming.prefix}", self.child_options()
-        )
         self._topics = self._create_alert_topic(f"{name}-alerts", args.context.settings.telemetry.alert_email)
-        self.register_outputs({"logs": self._platform.name})
+        self.register_outputs({"key": self._key.arn})
 
     @property
     def key(self) -> Key:
@@ -57,10 +53,6 @@ class Observability(Component):
     def alert_receivers(self) -> Sequence[pulumi.Output[str]]:
         """ARNs of the topics that receive alerts; empty without an address for alerts."""
         return [topic.arn for topic in self._topics]
-
-    @property
-    def contract(self) -> TelemetryContract:
-        return TelemetryContract(logs=self._platform.name)
 
     def create_log_group(self, name: str, path: str, opts: pulumi.ResourceOptions) -> cloudwatch.LogGroup:
         """A log group with the stack's key and retention.

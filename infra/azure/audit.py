@@ -12,7 +12,7 @@ from infra.azure.artifacts import Artifacts
 from infra.azure.cluster import Cluster
 from infra.azure.database import Database
 from infra.azure.experiments import Experiments
-from infra.azure.identity import Role, assign_role
+from infra.azure.identity import Role, assign_role, wait_for_propagation
 from infra.azure.network import Network
 from infra.azure.observability import Observability
 from infra.azure.registry import Registry
@@ -132,5 +132,5 @@ class Audit(Component):
             format=network.FlowLogFormatParametersArgs(type="JSON", version=2),
             retention_policy=network.RetentionPolicyParametersArgs(enabled=True, days=_FLOW_LOG_DAYS),
             tags=context.naming.tags,
-            opts=self.child_options(depends_on=[write_role]),
+            opts=self.child_options(depends_on=[wait_for_propagation(name, [write_role], self)]),
         )

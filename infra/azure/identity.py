@@ -155,12 +155,16 @@ class Identities(Component):
         super().__init__(name, opts)
         self._args = args
         self._identities = {workload.name: self._create_identity(name, workload) for workload in WORKLOADS}
+        on_experiments = self._assign_cosmos_roles(name)
         # What a pod needs in order to use its identity.
         self._grants: Mapping[str, Sequence[pulumi.CustomResource]] = {
-            workload.name: [self._trust_service_account(name, workload), *self._assign_roles(name, workload)]
+            workload.name: [
+                self._trust_service_account(name, workload),
+                *self._assign_roles(name, workload),
+                *on_experiments.get(workload.name, ()),
+            ]
             for workload in WORKLOADS
         }
-        self._assign_cosmos_roles(name)
         self.register_outputs({name: identity.client_id for name, identity in self._identities.items()})
 
     @property
@@ -220,8 +224,8 @@ class Identities(Component):
             if store is not Store.EXPERIMENTS and access is not Access.CONNECT
         ]
 
-    def _assign_cosmos_roles(self, name: str) -> None:
-        """Roles on containers of Cosmos DB, one by one: the account refuses a change while another is in progress.
+    def _assign_cosmos_roles(self, name: str) -> Mapping[str, Sequence[pulumi.CustomResource]]:
+        """Roles on containers of Cosmos DB by workload, one by one: the account refuses a change during another.
 
         A role on a container lets its clients read the metadata of that container only, which they need.
         Source: https://learn.microsoft.com/azure/cosmos-db/nosql/reference-data-plane-security#metadata-requests
@@ -235,6 +239,7 @@ class Identities(Component):
             *self._args.experiments_containers,
         ]
         account = self._args.scopes[Store.EXPERIMENTS]
+        assigned: dict[str, list[pulumi.CustomResource]] = {}
         for workload in WORKLOADS:
             if Store.EXPERIMENTS not in workload.needs:
                 continue
@@ -252,3 +257,5 @@ class Identities(Component):
                     opts=pulumi.ResourceOptions(parent=identity, depends_on=waits_for),
                 )
                 waits_for = [assignment]
+                assigned.setdefault(workload.name, []).append(assignment)
+        return assigned

@@ -13,7 +13,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.access import KARPENTER as WORKLOAD
 from infra.cluster.flows import Flow, Place, Pods
-from infra.cluster.pod_values import resources, zone_spread
+from infra.cluster.pod_values import annotate_account, resources, zone_spread
 from infra.cluster.release import create_release
 from infra.cluster.versions import EKS_NODE_IMAGE, KARPENTER, KARPENTER_CRD
 from infra.contract import POOL_LABEL, ClusterContract, KarpenterContract, Taint, TaintEffect
@@ -88,7 +88,7 @@ def _values(args: KarpenterArgs) -> Mapping[str, Any]:
         },
         "serviceAccount": {
             "name": WORKLOAD.service_account,
-            "annotations": dict(args.karpenter.identity.service_account_annotations),
+            "annotations": annotate_account(args.karpenter.identity),
         },
         "podLabels": dict(args.karpenter.identity.pod_labels),
         "serviceMonitor": {"enabled": True},

@@ -10,7 +10,7 @@ import pulumi
 
 from infra.access import LOAD_BALANCER_CONTROLLER
 from infra.cluster.flows import Flow, Place, Pods
-from infra.cluster.pod_values import resources, zone_spread
+from infra.cluster.pod_values import annotate_account, resources, zone_spread
 from infra.cluster.release import create_release
 from infra.cluster.versions import AWS_LOAD_BALANCER_CONTROLLER
 from infra.contract import ClusterContract, LoadBalancerControllerContract
@@ -76,7 +76,7 @@ def _values(args: LoadBalancerControllerArgs) -> Mapping[str, Any]:
         "enableWafv2": False,
         "serviceAccount": {
             "name": LOAD_BALANCER_CONTROLLER.service_account,
-            "annotations": dict(args.controller.identity.service_account_annotations),
+            "annotations": annotate_account(args.controller.identity),
         },
         "podLabels": dict(args.controller.identity.pod_labels),
         "podSecurityContext": {"fsGroup": 65534, "seccompProfile": {"type": "RuntimeDefault"}},

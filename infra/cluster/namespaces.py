@@ -18,6 +18,7 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.access import WORKLOADS
+from infra.cluster.pod_values import annotate_account
 from infra.contract import Identity
 from infra.core.component import Component
 
@@ -28,7 +29,6 @@ PIPELINES = "kubeflow"
 CERT_MANAGER = "cert-manager"
 GATEWAY = "gateway"
 KSERVE = "kserve"
-_PRINCIPAL = "groundwork/principal"
 
 # The namespaces whose services may be reached through the gateway.
 ROUTED_NAMESPACES = ("argocd", "mlflow", MONITORING, "serving")
@@ -142,9 +142,7 @@ class Namespaces(Component):
             metadata=ObjectMetaArgs(
                 name=name,
                 namespace=namespace,
-                # The first annotation is for people, and is known once pods of this account can use the identity: those
-                # that start before that have no credentials on EKS.
-                annotations={_PRINCIPAL: identity.principal, **identity.service_account_annotations},
+                annotations=annotate_account(identity),
             ),
             # Cloud identities use a projected token of their own, and no workload needs the Kubernetes API.
             automount_service_account_token=False,

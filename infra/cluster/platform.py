@@ -76,9 +76,10 @@ def create_platform(context: StackContext, foundation: Foundation) -> None:
         tracking = ErrorTrackingArgs(context, foundation.secrets)
         ErrorTracking("error-tracking", tracking, platform.after(external_secrets, models))
     # After the kinds of their secrets and monitors, and MLflow, which promotion registers its webhook in.
-    Lifecycle("lifecycle", LifecycleArgs(context, foundation), platform.after(models))
+    lifecycle = Lifecycle("lifecycle", LifecycleArgs(context, foundation), platform.after(models))
     Experiments("experiments", ExperimentsArgs(context, foundation), platform.after(models))
-    Retraining("retraining", RetrainingArgs(context, foundation), platform.after(models))
+    # It notifies as the lifecycle's processes do, with their Secret.
+    Retraining("retraining", RetrainingArgs(context, foundation), platform.after(models, lifecycle))
     Drift("drift", DriftArgs(context, foundation), platform.after(models))
 
 

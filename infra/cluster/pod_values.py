@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pulumi
+
+from infra.contract import Identity
+
 _TOPOLOGY_KEYS = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
 
 
@@ -81,3 +85,12 @@ def zone_anti_affinity(replicas: int, labels: Mapping[str, str]) -> Mapping[str,
         for key in _TOPOLOGY_KEYS
     ]
     return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}}
+
+
+def annotate_account(identity: Identity) -> Mapping[str, pulumi.Input[str]]:
+    """The annotations of a service account with an identity in the cloud.
+
+    The first is for people, and is known once pods of this account can use the identity: those that start before that
+    have no credentials on EKS.
+    """
+    return {"groundwork/principal": identity.principal, **identity.service_account_annotations}

@@ -23,8 +23,10 @@ from rehearsal.helm import charts, cli
 from rehearsal.helm.charts import Chart, ChartUnavailableError
 from rehearsal.kubernetes import schemas
 
-# API versions that the cluster serves beside the built-in ones: charts test for them before they add a ServiceMonitor.
-_API_VERSIONS = ("monitoring.coreos.com/v1",)
+# API versions that the cluster serves beside the built-in ones, with their kinds, as Helm lists both: charts test for
+# one or the other before they add a monitor.
+_MONITORING = "monitoring.coreos.com/v1"
+_API_VERSIONS = (_MONITORING, *(f"{_MONITORING}/{kind}" for kind in ("PodMonitor", "PrometheusRule", "ServiceMonitor")))
 
 _TIMEOUT = 60  # seconds; the largest chart takes a few
 _MAX_MESSAGE = 600  # characters of an error message: Helm may quote whole documents

@@ -6,23 +6,31 @@ service account, and the labels by which Prometheus' operator marks its pods.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
-from collections.abc import Iterator, Mapping
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
+
+import yaml
 
 from infra import cluster
 from infra.contract import NetworkPolicyEngine
 from rehearsal.helm import rendering
 from rehearsal.helm.rendering import Release
 from rehearsal.kubernetes.client import Object
+from rehearsal.kubernetes.cloud_controller import storage, system_workloads
+from rehearsal.kubernetes.cloud_controller.identity import inject_identity
+from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster
 from rehearsal.kubernetes.readiness.network_flows import ClusterNetwork
 from rehearsal.kubernetes.readiness.network_policies import Engine
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.foundations import sample_foundation
 from tests.support.objects_in_memory import FakeApiClient
-from tests.support.recording import record_program, stack_context
+from tests.support.recording import RecordedResource, record_program, stack_context
 
 NODE_ADDRESS = "10.20.0.9"  # in the network of `stack_context`
 TUNNEL = {"app": "konnectivity-agent"}
@@ -31,6 +39,15 @@ NETWORKS: Mapping[NetworkPolicyEngine, ClusterNetwork] = {
     NetworkPolicyEngine.CILIUM: ClusterNetwork(Engine.CILIUM, tunnel=TUNNEL),
     NetworkPolicyEngine.VPC_CNI: ClusterNetwork(Engine.VPC_CNI, (_API_CIDR,), (_API_CIDR,)),
 }
+_HOOK = "helm.sh/hook"
+# Kinds without a namespace, as far as charts have them.
+_OF_THE_CLUSTER = frozenset(
+    """
+    APIService ClusterRole ClusterRoleBinding ClusterServingRuntime CustomResourceDefinition GatewayClass IngressClass
+    MutatingWebhookConfiguration PriorityClass StorageClass ValidatingAdmissionPolicy
+    ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration
+    """.split()
+)
 _KUBELET = {"app.kubernetes.io/name": "kubelet", "k8s-app": "kubelet"}
 _TOKEN = {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
 
@@ -55,15 +72,62 @@ def list_declared(engine: NetworkPolicyEngine) -> tuple[Object, ...]:
         cluster.create_platform(context, dataclasses.replace(sample, cluster=changed))
 
     recorder, _ = record_program(declare)
+    return build_objects(recorder.resources)
+
+
+def build_objects(resources: Iterable[RecordedResource], managed: ManagedCluster | None = None) -> tuple[Object, ...]:
+    """The objects of declared resources, those that clouds have, and their pods.
+
+    `managed` is the cloud's own cluster: pods get their identities from it, and what it runs itself is there.
+    """
     objects: list[Object] = []
-    for resource in recorder.resources:
+    for resource in resources:
         if resource.type == RELEASE:
             release = Release.from_inputs(resource.inputs)
-            objects += [_place(found, release.namespace) for found in rendering.render(release).objects]
+            rendered = [_place(found, release.namespace) for found in rendering.render(release).objects]
+            objects += [*rendered, _build_release_record(release, rendered)]
         elif resource.type.startswith("kubernetes:") and "metadata" in resource.inputs:
-            objects.append(_name_namespace(resource.inputs))
-    objects = [_reconcile(found) for found in objects]
-    return (*objects, *_list_cloud_objects(), *_list_pods(objects))
+            objects.append(_complete(resource.inputs))
+    own = [*system_workloads.build_manifests(managed), *storage.build_manifests(managed)] if managed else []
+    published = [_publish_root(found) for found in (*objects, *own) if found["kind"] == "Namespace"]
+    objects = [_reconcile(found) for found in (*objects, *own, *published)]
+    pods = list(_list_pods(objects))
+    if managed:
+        pods = [_inject_identity(pod, objects, managed) for pod in pods]
+    return (*objects, *_list_cloud_objects(), *pods)
+
+
+def _inject_identity(pod: Object, objects: Iterable[Object], managed: ManagedCluster) -> Object:
+    wanted = pod["metadata"]["namespace"], pod["spec"].get("serviceAccountName") or "default"
+    accounts = (found for found in objects if found["kind"] == "ServiceAccount")
+    named = (found for found in accounts if (found["metadata"]["namespace"], found["metadata"]["name"]) == wanted)
+    return inject_identity(pod, next(named, {"metadata": {}}), managed) or pod
+
+
+def _publish_root(namespace: Object) -> Object:
+    """What Kubernetes itself puts into each namespace: the certificate of its API server."""
+    metadata = {"name": "kube-root-ca.crt", "namespace": namespace["metadata"]["name"]}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": ""}}
+
+
+def _build_release_record(release: Release, rendered: Iterable[Object]) -> Object:
+    """Helm's own record of a release, with its hooks alone."""
+    hooks = [
+        {"manifest": yaml.safe_dump(found), "events": found["metadata"]["annotations"][_HOOK].split(",")}
+        for found in rendered
+        if _HOOK in (found["metadata"].get("annotations") or {})
+    ]
+    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps({"hooks": hooks}).encode()))).decode()
+    metadata = {"name": f"sh.helm.release.v1.{release.name}.v1", "namespace": release.namespace}
+    data = {"release": packed}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "helm.sh/release.v1", "data": data}
+
+
+def _complete(found: Object) -> Object:
+    """The object with what the API server makes of it: a Secret has its keys in one place."""
+    if found["kind"] != "Secret":
+        return _name_namespace(found)
+    return {**found, "data": {**(found.get("data") or {}), **dict.fromkeys(found.get("stringData") or {}, "")}}
 
 
 def _name_namespace(found: Object) -> Object:
@@ -81,6 +145,8 @@ def _reconcile(found: Object) -> Object:
 
 
 def _place(found: Object, namespace: str) -> Object:
+    if found["kind"] in _OF_THE_CLUSTER:
+        return found
     return {**found, "metadata": {"namespace": namespace, **found["metadata"]}}
 
 
@@ -144,6 +210,7 @@ def _operated_labels(found: Object) -> Mapping[str, str]:
 def _operated_spec(found: Object) -> Mapping[str, Any]:
     ports = {"Prometheus": 9090, "Alertmanager": 9093}
     name = found["spec"].get("portName", "http-web")
-    reloader = {"name": "config-reloader", "ports": [{"name": "reloader-web", "containerPort": 8080}]}
-    main = {"name": "main", "ports": [{"name": name, "containerPort": ports[found["kind"]]}]}
+    image = found["spec"].get("image", "operator/default")  # the operator's own where a chart names none
+    reloader = {"name": "config-reloader", "image": image, "ports": [{"name": "reloader-web", "containerPort": 8080}]}
+    main = {"name": "main", "image": image, "ports": [{"name": name, "containerPort": ports[found["kind"]]}]}
     return {"serviceAccountName": found["spec"].get("serviceAccountName"), "containers": [main, reloader]}

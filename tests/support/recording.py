@@ -56,6 +56,7 @@ class Recorder(pulumi.runtime.Mocks):
         self.resources: list[RecordedResource] = []
         self.state = state or StateStore(":memory:")
         self.requests: dict[tuple[str, str], Any] = {}
+        self.circumstances = circumstances
         self._standing: dict[str, tuple[str, Values, Values]] = {}
         self.simulations = create_simulations(self.state, circumstances=circumstances)
 

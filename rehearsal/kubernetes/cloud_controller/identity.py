@@ -11,7 +11,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from rehearsal.kubernetes.client import ApiClient, Object
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster
@@ -33,9 +33,6 @@ _WORKLOAD_KINDS = (
     ("batch/v1", "CronJob"),
     ("v1", "Pod"),
 )
-
-_Mutation: TypeAlias = Callable[[Object, Object, ManagedCluster], Object | None]
-"""From a pod, its service account and the cluster: the pod with an identity, None where it gets none."""
 
 
 @dataclass(frozen=True)
@@ -131,20 +128,25 @@ def _build_webhook_configuration(
 def register_webhooks(egress: EgressProxy, api: ApiClient, find_cluster: Callable[[], ManagedCluster | None]) -> None:
     """Handle the requests to both webhooks; `find_cluster` is called for each pod."""
 
-    def build_handler(mutate: _Mutation) -> Callable[[str, str, Any], tuple[int, Any]]:
-        def handle(method: str, path: str, body: Any) -> tuple[int, Any]:  # noqa: ARG001 a handler's signature
-            request, cluster = body["request"], find_cluster()
-            mutated = None
-            if cluster:
-                name = request["object"]["spec"].get("serviceAccountName") or "default"
-                account = api.get("v1", "ServiceAccount", name, request["namespace"])
-                mutated = mutate(request["object"], account or {"metadata": {}}, cluster)
-            return 200, {**body, "response": _admission_response(request["uid"], mutated)}
+    def handle(method: str, path: str, body: Any) -> tuple[int, Any]:  # noqa: ARG001 a handler's signature
+        request, cluster = body["request"], find_cluster()
+        mutated = None
+        if cluster:
+            name = request["object"]["spec"].get("serviceAccountName") or "default"
+            account = api.get("v1", "ServiceAccount", name, request["namespace"])
+            mutated = inject_identity(request["object"], account or {"metadata": {}}, cluster)
+        return 200, {**body, "response": _admission_response(request["uid"], mutated)}
 
-        return handle
+    egress.register(NAMESPACE, WORKLOAD_IDENTITY_WEBHOOK, handle)
+    egress.register(NAMESPACE, _EKS_WEBHOOK, handle)
 
-    egress.register(NAMESPACE, WORKLOAD_IDENTITY_WEBHOOK, build_handler(_inject_azure_identity))
-    egress.register(NAMESPACE, _EKS_WEBHOOK, build_handler(_inject_aws_identity))
+
+def inject_identity(pod: Object, account: Object, cluster: ManagedCluster) -> Object | None:
+    """The pod with its service account's identity, as the cluster's webhook injects it; None where it gets none."""
+    if cluster.cloud == "aws":
+        return _inject_aws_identity(pod, account, cluster)
+    is_selected = pod["metadata"].get("labels", {}).get(_USE_LABEL) == "true"
+    return _inject_azure_identity(pod, account, cluster) if is_selected else None
 
 
 def _admission_response(uid: str, mutated: Object | None) -> Mapping[str, Any]:

@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
-from kernel.paths import look_up
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.readiness import monitors
 from rehearsal.kubernetes.readiness.label_selectors import labels_of
 from rehearsal.kubernetes.readiness.network_policies import Decision, End, EndKind, Engine, NetworkPolicies
+from rehearsal.kubernetes.readiness.pod_texts import list_texts
 from rehearsal.kubernetes.readiness.problem import Problem, describe_object
 from rehearsal.kubernetes.readiness.services import Target, list_running_pods, list_selected_pods, list_targets
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
@@ -34,9 +32,6 @@ _DNS_PORT = 53
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ssh": 22, "git": 9418}
 # Environment variables that the clouds' webhooks inject: where a pod gets its credentials.
 _CREDENTIALS = ("AZURE_AUTHORITY_HOST", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
-
-# Names of variables that say at which address others reach a process, not whom it calls.
-_OWN_ADDRESS = re.compile(r"(WEBHOOK|CALLBACK|REDIRECT|EXTERNAL|PUBLIC|ROOT)_UR[IL]$")
 
 # An address with a scheme, a port, or both: `http://api`, `api.shop:8080`, `grpc://api.shop.svc.cluster.local:8080`.
 _ADDRESS = re.compile(
@@ -242,7 +237,7 @@ class _Needs:
 
     def _list_addressed_services(self) -> Iterator[Flow]:
         for pod in self._pods:
-            for origin, text in self._list_texts(pod):
+            for origin, text in list_texts(self._snapshot, pod["metadata"]["namespace"], pod["spec"]):
                 for match in _ADDRESS.finditer(text):
                     port = match["port"] or _DEFAULT_PORTS.get(match["scheme"] or "")
                     service = self._find_service(match["host"], pod["metadata"]["namespace"]) if port else None
@@ -256,28 +251,6 @@ class _Needs:
         if rest[1:2] not in ([], ["svc"]) or (place, name) == _API_SERVICE:
             return None
         return self._snapshot.get("v1", "Service", name, place)
-
-    def _list_texts(self, pod: Object) -> Iterator[tuple[str, str]]:
-        """Texts that a pod's processes read, each with where it stands."""
-        namespace = pod["metadata"]["namespace"]
-        references = [
-            volume["configMap"]["name"] for volume in pod["spec"].get("volumes") or () if "configMap" in volume
-        ]
-        for container in (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]):
-            yield "its arguments", " ".join([*(container.get("command") or ()), *(container.get("args") or ())])
-            for variable in container.get("env") or ():
-                if _OWN_ADDRESS.search(variable["name"]):
-                    continue
-                yield f"its variable {variable['name']}", variable.get("value") or ""
-                reference = variable.get("valueFrom", {}).get("configMapKeyRef")
-                references += [reference["name"]] if reference else []
-            sources = (source.get("configMapRef") for source in container.get("envFrom") or ())
-            references += [source["name"] for source in sources if source]
-        for name in dict.fromkeys(references):
-            found = self._snapshot.get("v1", "ConfigMap", name, namespace)
-            for text in (found or {}).get("data", {}).values():
-                if not _is_workload(text):
-                    yield f"ConfigMap {name}", _without_comments(text)
 
     def _connect_to_service(self, pod: Object, service: Object, number: int, origin: str) -> Iterator[Flow]:
         for port in service["spec"].get("ports") or ():
@@ -348,20 +321,3 @@ class _Needs:
 
     def _describe_pod(self, pod: Object) -> str:
         return describe_object(self._snapshot.find_workload(pod))
-
-
-def _without_comments(text: str) -> str:
-    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-
-
-def _is_workload(text: str) -> bool:
-    """Whether a text is the manifest of a pod, or of what has pods: its addresses are theirs, not the reader's."""
-    if "apiVersion" not in text:
-        return False
-    try:
-        manifest = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return False
-    return isinstance(manifest, Mapping) and bool(
-        look_up(manifest, "spec.template.spec.containers", None) or look_up(manifest, "spec.containers", None)
-    )

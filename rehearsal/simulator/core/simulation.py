@@ -21,7 +21,14 @@ from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.naming import NO_HINTS, NamingHints
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 from rehearsal.simulator.core.remains import ByProduct
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest, Rule, Template, render_template
+from rehearsal.simulator.core.resource_model import (
+    ResourceModel,
+    ResourceRequest,
+    Rule,
+    StateReader,
+    Template,
+    render_template,
+)
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 from rehearsal.simulator.core.values import Values, find_strings, has_unknown
 
@@ -176,6 +183,14 @@ class Simulation:
             self._state.remove(record)
             self._bury(model, request)
             self._make(model.made_on_deletion, request)
+
+    def find_refusals(self, record: ResourceRecord, state: StateReader) -> list[str]:
+        """What the cloud would refuse of a resource that exists, had `state` been all there was when it was created."""
+        model = self._get_model(record.type)
+        request = self._request(model, record.urn, Values(dict(record.inputs)), generation=record.generation)
+        request = replace(request, state=state)
+        missing = (self._cloud.find_missing_reference(request, text) for text in find_strings(request.inputs))
+        return [*_apply_rules(model.state_rules, request), *filter(None, missing)]
 
     def invoke(self, token: str, arguments: Values) -> Values:
         """The result of a provider function."""

@@ -81,7 +81,7 @@ def test_controllers_use_what_the_foundation_made_for_them(platform: Recorder) -
     karpenter = releases(platform)["karpenter"]["values"]
     assert karpenter["settings"] == {"clusterName": "c", "interruptionQueue": "interruptions", "isolatedVPC": True}
     for name, values in (("load-balancer-controller", load_balancers), ("karpenter", karpenter)):
-        assert values["serviceAccount"]["annotations"] == {"role": name}
+        assert values["serviceAccount"]["annotations"] == {"groundwork/principal": name, "role": name}
         assert values["podLabels"] == {"identity": "on"}
 
 

@@ -1,0 +1,100 @@
+"""A declared stack with something changed in its clouds or in its cluster. Proves nothing."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from kernel.paths import parse_path
+from rehearsal.kubernetes.readiness.snapshot import Snapshot
+from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
+from rehearsal.wiring.graph import Wiring
+from tests.support.declared_stack import DeclaredStack
+from tests.support.objects_in_memory import FakeApiClient
+
+Change = Callable[[Any], Any]
+"""From a record of the clouds' state, or an object of the cluster, to another; None where it is gone."""
+
+
+def without(kind: str, name: str = "") -> Change:
+    """Nothing of a kind: a type's last part, or an object's kind; of one name, if given."""
+    return lambda found: None if _is_meant(found, kind, name) else found
+
+
+def changed(kind: str, path: str, value: Any, name: str = "") -> Change:
+    """Another value at a path of an input, or of an object; None takes it away."""
+
+    def change(found: Any) -> Any:
+        if not _is_meant(found, kind, name):
+            return found
+        if isinstance(found, ResourceRecord):
+            return replace(found, inputs=_set(found.inputs, path, value))
+        return _set(found, path, value)
+
+    return change
+
+
+def replaced(kind: str, old: str, new: str, name: str = "") -> Change:
+    """Another text in place of one, wherever it is in a resource's inputs or in an object."""
+
+    def change(found: Any) -> Any:
+        if not _is_meant(found, kind, name):
+            return found
+        if isinstance(found, ResourceRecord):
+            return replace(found, inputs=_replace(found.inputs, old, new))
+        return _replace(found, old, new)
+
+    return change
+
+
+def change_wiring(stack: DeclaredStack, *changes: Change) -> Wiring:
+    """The wiring of a stack after changes, of which each must change something."""
+    state, objects = StateStore(":memory:"), []
+    left = {*changes}
+    for record in stack.recorder.state.all():
+        if (kept := _apply(record, changes, left)) is not None:
+            state.put(kept)
+    for found in stack.cluster.api._objects:  # type: ignore[attr-defined]
+        if (kept := _apply(found, changes, left)) is not None:
+            objects.append(kept)
+    assert not left, "a change has changed nothing"
+    return Wiring(state, Snapshot(FakeApiClient(*objects)))
+
+
+def _apply(found: Any, changes: Iterable[Change], left: set[Change]) -> Any:
+    current = found
+    for change in changes:
+        result = change(current) if current is not None else None
+        if result != current:
+            left.discard(change)
+        current = result
+    return current
+
+
+def _is_meant(found: Any, kind: str, name: str) -> bool:
+    if isinstance(found, ResourceRecord):
+        return found.type.endswith(f":{kind}") and name in ("", found.urn.rsplit("::", 1)[-1])
+    return bool(found["kind"] == kind and name in ("", found["metadata"]["name"]))
+
+
+def _set(values: Any, path: str, value: Any) -> Any:
+    changed_values = copy.deepcopy(dict(values))
+    *sections, last = parse_path(path)
+    target: Any = changed_values
+    for section in sections:
+        target = target[section]
+    if value is None:
+        del target[last]
+    else:
+        target[last] = value
+    return changed_values
+
+
+def _replace(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _replace(item, old, new) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_replace(item, old, new) for item in value]
+    return value.replace(old, new) if isinstance(value, str) else value
