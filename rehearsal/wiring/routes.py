@@ -34,9 +34,9 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
         if wiring.find_one(_ASSOCIATION, "routeTableId", table.id) is None:
             yield Problem(describe(table), "no subnet uses it", "associate it with a subnet")
     for gateway in wiring.clouds.all(_NAT):
-        subnet = wiring.clouds.find(str(gateway.inputs.get("subnetId")))
-        if subnet and not any(route.get("gatewayId") for route in _list_routes(wiring, subnet)):
-            reason = f"its subnet {subnet.id} has no route to an internet gateway"
+        public = wiring.clouds.find(str(gateway.inputs.get("subnetId")))
+        if public and not any(route.get("gatewayId") for route in _list_routes(wiring, public)):
+            reason = f"its subnet {public.id} has no route to an internet gateway"
             yield Problem(describe(gateway), reason, "put it into a public subnet")
     for endpoint in wiring.clouds.all(_ENDPOINT):
         if endpoint.inputs.get("vpcEndpointType", "Gateway") == "Gateway":

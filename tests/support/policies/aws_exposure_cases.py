@@ -4,7 +4,6 @@ from typing import Any
 
 from tests.support.policies.aws_account_cases import (
     DEFAULT_GROUP,
-    DEFAULT_VPC,
     EGRESS_RULE,
     GROUP,
     LAKE,
@@ -25,6 +24,7 @@ from tests.support.policies.cases import (
     resource_cases,
 )
 
+DEFAULT_VPC = "aws:ec2/defaultVpc:DefaultVpc"
 PREFIXES = "aws:ec2/managedPrefixList:ManagedPrefixList"
 ACL, ACL_RULE = "aws:ec2/networkAcl:NetworkAcl", "aws:ec2/networkAclRule:NetworkAclRule"
 ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"

@@ -13,16 +13,13 @@ from tests.support.policies.aws_cases import (
     BUCKET_V2,
     ECR,
     EKS,
-    INSTANCE,
     ITEM,
-    OBJECT,
     PROXY,
     PULL_THROUGH,
     RDS,
     SECRET,
     SECRET_VERSION,
     TABLE,
-    TEMPLATE,
     beside_bucket,
     bucket_with,
 )
@@ -35,6 +32,8 @@ from tests.support.policies.cases import (
     resource_cases,
 )
 
+TEMPLATE, INSTANCE = "aws:ec2/launchTemplate:LaunchTemplate", "aws:ec2/instance:Instance"
+OBJECT = "aws:s3/bucketObject:BucketObject"
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 PARAMETERS, OPTIONS = "aws:rds/parameterGroup:ParameterGroup", "aws:rds/optionGroup:OptionGroup"
 SCALING = "aws:appautoscaling/target:Target"
