@@ -97,9 +97,8 @@ def test_all_champions_are_checked_at_two_and_one_check_at_a_time(declared: Reco
 
 def test_serving_sends_to_the_collectors_service(declared: Recorder) -> None:
     patches = yaml.safe_load((ROOT / "platform/gitops/base/inference-service.yaml").read_text())
-    values = {
-        one["value"]["name"]: one["value"]["value"] for one in patches if one["path"].endswith("/containers/0/env/-")
-    }
+    variables = [one["value"] for one in patches if one["path"].endswith("/containers/0/env/-")]
+    values = {each["name"]: each.get("value") for each in variables}  # some come from a ConfigMap
     metadata = declared.single("kubernetes:core/v1:Service").inputs["metadata"]
     host = f"{metadata['name']}.{metadata['namespace']}.svc.cluster.local"
     assert values["INFERENCE_LOG_SINK"] == f"http://{host}/events"
