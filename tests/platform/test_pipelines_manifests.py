@@ -85,7 +85,7 @@ def covers(exception: ReviewedException, violation: tuple[str, str]) -> bool:
 
 def violations(manifests: Manifests) -> set[tuple[str, str]]:
     """Those that no reviewed exception covers."""
-    exceptions = find_exceptions()
+    exceptions = load_exceptions()
     return {one for one in all_violations(manifests) if not any(covers(each, one) for each in exceptions)}
 
 

@@ -191,7 +191,11 @@ CASES: dict[str, Cases] = {
         good=[notified(contactEmails=["a@b.c"]), notified(contactGroups=[UNKNOWN_TEXT])],
         bad=[
             notified(contactEmails=[], contactGroups=[], contactRoles=[]),
-            notified(enabled=False, contactEmails=["a@b.c"]),
+            {
+                "notifications": {
+                    kind: {"enabled": False, "contactEmails": ["a@b.c"]} for kind in ("Actual", "Forecasted")
+                }
+            },
         ],
         absent=("fails", {}),
         unknown=("undecided", {"notifications": UNKNOWN_TEXT}),
