@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterable
 
 from kernel.engine_events import list_refusals, read_events
 from rehearsal.console import UserError, info
 from rehearsal.engine_runs import run_engine
-from rehearsal.movement_harm import find_harm, read_steps
+from rehearsal.movement_harm import PlannedStep, find_harm, read_steps
 from rehearsal.scene import Scene, require_one_of
 from rehearsal.session import Rehearsal
 from rehearsal.simulator.clouds import list_actors, move_clouds
@@ -42,6 +43,10 @@ def move(arguments: Namespace) -> int:
     if harm:
         info("\nThe next deployment would do harm:" + "".join(f"\n  {line}" for line in harm))
         return 1
-    planned = ", ".join(sorted(f"{step.operation} {step.label}" for step in steps)) or "nothing"
-    info(f"\nThe next deployment would harm nothing. It plans: {planned}.")
+    info(f"\nThe next deployment would harm nothing. It would change {_list_updates(steps)}.")
     return 0
+
+
+def _list_updates(steps: Iterable[PlannedStep]) -> str:
+    """What a plan changes of what exists; what it creates did not move."""
+    return ", ".join(sorted(step.label for step in steps if step.operation == "update")) or "nothing that exists"
