@@ -72,38 +72,42 @@ def dispatch(inbox: Inbox, url: str, notifications: str = "") -> None:
         thread.join()
 
 
-def test_an_event_is_sent_once_with_the_version_and_the_token(inbox: Inbox) -> None:
+@pytest.fixture
+def waiting(inbox: Inbox) -> Inbox:
+    """An inbox with one event."""
     inbox.add("e1", "churn", "3")
+    return inbox
+
+
+def test_an_event_is_sent_once_with_the_version_and_the_token(waiting: Inbox) -> None:
     with Forge(204).running() as forge:
         for _ in range(2):
-            create_dispatcher(inbox, forge.url).run(threading.Event(), until_idle=True)
+            create_dispatcher(waiting, forge.url).run(threading.Event(), until_idle=True)
     (request,) = forge.received
     assert (request.method, request.path) == ("POST", "/repos/acme/platform/dispatches")
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
     payload = {"model": "churn", "version": "3", "stack": "dev", "event": "e1"}
     assert request.json() == {"event_type": "model-promotion", "client_payload": payload}
-    assert inbox.counts() == {"dispatched": 1}
+    assert waiting.counts() == {"dispatched": 1}
 
 
-def test_an_event_is_sent_until_the_forge_takes_it(inbox: Inbox) -> None:
-    inbox.add("e1", "churn", "3")
+def test_an_event_is_sent_until_the_forge_takes_it(waiting: Inbox) -> None:
     with Forge(503, 502, 204).running() as forge:
-        dispatch(inbox, forge.url)
-    assert (len(forge.received), inbox.counts()) == (3, {"dispatched": 1})
+        dispatch(waiting, forge.url)
+    assert (len(forge.received), waiting.counts()) == (3, {"dispatched": 1})
 
 
 @pytest.mark.parametrize("is_away", [True, False])
 def test_attempts_are_bounded_and_people_are_told_without_the_token(
-    inbox: Inbox, notifications: JsonReceiver, caplog: pytest.LogCaptureFixture, is_away: bool
+    waiting: Inbox, notifications: JsonReceiver, caplog: pytest.LogCaptureFixture, is_away: bool
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    inbox.add("e1", "churn", "3")
     with Forge(401).running() as forge:
-        dispatch(inbox, UNUSED_URL if is_away else forge.url, notifications.url)
-    assert inbox.counts() == {"failed": 1}
+        dispatch(waiting, UNUSED_URL if is_away else forge.url, notifications.url)
+    assert waiting.counts() == {"failed": 1}
     assert len(forge.received) == (0 if is_away else WORKER.max_attempts)
     assert [message["outcome"] for message in notifications.received] == ["stuck", "failed"]
-    event = inbox.find("e1")
+    event = waiting.find("e1")
     assert event is not None
     assert ("does not answer: ConnectError" if is_away else "(status 401); check that the repository") in event.detail
     assert TOKEN not in caplog.text + event.detail + str(notifications.received)
