@@ -44,7 +44,8 @@ def canonical_type(resource_type: str) -> str:
         return _find_azure_type(resource_type)
     if resource_type.startswith("kubernetes:"):
         return _find_kubernetes_type(resource_type)
-    return re.sub(r"^aws:s3/(\w+)V2:(\w+)V2$", r"aws:s3/\1:\2", resource_type)
+    lowered = re.sub(r"^aws:\w+/\w", lambda match: match.group().lower(), resource_type)
+    return re.sub(r"^aws:s3/(\w+)V2:(\w+)V2$", r"aws:s3/\1:\2", lowered)
 
 
 def _find_azure_type(resource_type: str) -> str:
