@@ -14,6 +14,7 @@ _AZURE: Final = {
         f"azure-native:insights:{scope}DiagnosticSetting": f"azure-native:monitor:{scope}DiagnosticSetting"
         for scope in ("", "Subscription", "ManagementGroup")
     },
+    "azure-native:insights:MetricAlert": "azure-native:monitor:MetricAlert",
     "azure-native:machinelearningservices:MachineLearningCompute": "azure-native:machinelearningservices:Compute",
     "azure-native:network:InterfaceEndpoint": "azure-native:network:PrivateEndpoint",
 }
@@ -44,7 +45,8 @@ def canonical_type(resource_type: str) -> str:
         return _find_azure_type(resource_type)
     if resource_type.startswith("kubernetes:"):
         return _find_kubernetes_type(resource_type)
-    lowered = re.sub(r"^aws:\w+/\w", lambda match: match.group().lower(), resource_type)
+    # Old tokens begin a resource's module with a capital, as the resource.
+    lowered = re.sub(r"^aws:s3/([A-Z])(\w+):", lambda found: f"aws:s3/{found[1].lower()}{found[2]}:", resource_type)
     return re.sub(r"^aws:s3/(\w+)V2:(\w+)V2$", r"aws:s3/\1:\2", lowered)
 
 
