@@ -30,10 +30,10 @@ def _limits_sources(rule: Any) -> bool:
 def _is_limited_source(source: Any) -> bool:
     if not isinstance(source, Mapping):
         return source is UNKNOWN
-    if any(isinstance(source.get(key), Mapping) for key in ("podSelector", "namespaceSelector")):
-        return True
-    block = look_up(source, "ipBlock.cidr")
-    return block is UNKNOWN or (isinstance(block, str) and block != "" and not is_whole_internet(block))
+    if look_up(source, "ipBlock") is not ABSENT:
+        block = look_up(source, "ipBlock.cidr")
+        return block is UNKNOWN or (isinstance(block, str) and block != "" and not is_whole_internet(block))
+    return any(isinstance(source.get(key), Mapping) for key in ("podSelector", "namespaceSelector"))
 
 
 def _limits_ports(rule: Any) -> bool:

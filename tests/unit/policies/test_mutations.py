@@ -100,7 +100,7 @@ def break_resource(control: Control, properties: Mapping[str, Any], broken: Mapp
 
 
 def without(properties: Any, removed: Any) -> Any:
-    """Properties without the leaves of others."""
+    """Properties without the leaves of others, but for names, which say what is meant and comply with nothing."""
     if isinstance(properties, list) and isinstance(removed, list) and all(isinstance(each, dict) for each in removed):
         return [without(each, removed[0]) for each in properties] if removed else properties
     if not isinstance(properties, Mapping) or not isinstance(removed, Mapping):
@@ -110,7 +110,7 @@ def without(properties: Any, removed: Any) -> Any:
         for key, value in properties.items()
         if isinstance(removed.get(key), dict | list)
     }
-    return {**{key: value for key, value in properties.items() if key not in removed}, **kept}
+    return {**{key: value for key, value in properties.items() if key not in removed or key == "name"}, **kept}
 
 
 def merge(properties: Any, broken: Any) -> Any:

@@ -21,7 +21,7 @@ def test_each_name_of_a_judged_type_is_judged(package: str) -> None:
     aliases = {token: found for token, found in read_aliases(package).items() if canonical_type(token) in JUDGED}
     assert len(aliases) > 20
     names = {name for found in aliases.values() for name in found}
-    assert len(names) > 5
+    assert len(names) >= 5
     # Where an older type has been split, each of the new ones is an alias of the others.
     types = {canonical_type(token) for token in list_types(package)}
     missed = {name for name in names if canonical_type(name) not in JUDGED | types}
@@ -37,6 +37,7 @@ def test_each_name_of_a_judged_type_is_judged(package: str) -> None:
         ("azure-native:containerservice/v20240101:ManagedCluster", "azure-native:containerservice:ManagedCluster"),
         ("azure-native:insights/v20210501preview:DiagnosticSetting", "azure-native:monitor:DiagnosticSetting"),
         ("azure-native:insights:Component", "azure-native:insights:Component"),
+        ("aws:s3/BucketObject:BucketObject", "aws:s3/bucketObject:BucketObject"),
         ("aws:s3/bucketV2:BucketV2", "aws:s3/bucket:Bucket"),
         ("aws:s3/bucketObjectv2:BucketObjectv2", "aws:s3/bucketObjectv2:BucketObjectv2"),
         ("kubernetes:extensions/v1beta1:Deployment", "kubernetes:apps/v1:Deployment"),
