@@ -24,6 +24,7 @@ from rehearsal.scene import Scene
 from rehearsal.session import Rehearsal
 from rehearsal.simulator.clouds import find_unmodelled
 from rehearsal.simulator.core.simulation import HOW_TO_ADD
+from rehearsal.wiring.metrics import read_catalogue
 
 # What a rehearsal does, in the order in which people do it: look, do, look again.
 _STEPS = {
@@ -69,7 +70,7 @@ def up(arguments: Namespace) -> int:
                     return conclude([f"its {step}"], "the engine says why above")
             info("\nEvaluating the charts and the cluster.")
             state = read_engine(rehearsal, ["stack", "export"], running.environment)
-            report = running.cluster.report(state) if running.cluster else None
+            report = _report_on_cluster(rehearsal, running.cluster, state) if running.cluster else None
     charts = chart_policies.evaluate_releases(state, rehearsal.settings_in_force().values, has_controls=has_controls)
     estimate = estimate_state(rehearsal, state)
     events = {step: _events(rehearsal, step) for step in _STEPS}
@@ -97,6 +98,11 @@ def up(arguments: Namespace) -> int:
     print(text, flush=True)
     _report_problems(charts, problems.values())
     return conclude(failures, "the reasons are above", charts, report, running.unavailable_reason)
+
+
+def _report_on_cluster(rehearsal: Rehearsal, cluster: Cluster, state: str) -> ClusterReport:
+    caller = rehearsal.resolve_circumstances().caller
+    return cluster.report(state, caller, read_catalogue(rehearsal.project.metrics))
 
 
 def _conclude(
