@@ -161,6 +161,13 @@ soak: $(READY) $(LIFECYCLE_READY) ## Run the long tests: every crash point, the 
 	@$(WITH_PROMETHEUS) && cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) -m soak
 	@$(PYTHON) -m pytest $(PYTEST_OPTIONS) -m soak tests/soak
 
+# Charts are rendered once for all mutants, from GROUNDWORK_CHARTS.
+mutate: $(READY) ## Leave one thing out of the program at a time, and see whether a check notices: LIMIT=, SEED=, SHARD=1/8, JOBS=
+	@$(PYTHON) -m tests.mutation run $(call OPTION,LIMIT,--limit) $(call OPTION,SEED,--seed) $(call OPTION,SHARD,--shard) $(call OPTION,JOBS,--jobs)
+
+docs-mutations: $(READY) ## Write docs/mutations.md from the results of make mutate
+	@$(PYTHON) -m tests.mutation report
+
 # kfp needs protobuf 6 and pulumi-policy protobuf 5, so they cannot share an environment.
 $(LIFECYCLE_READY): $(READY) $(LIFECYCLE)/requirements.txt
 	@scripts/create-environment $(LIFECYCLE)/.venv $(LIFECYCLE)/requirements.txt 2 $(UV) $(VENV)/bin/uv

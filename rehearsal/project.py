@@ -70,6 +70,7 @@ class Project:
     scenarios      what scenarios have to know of the settings
     callers        paths of the settings, `section.name`, that let people in: `public` and `private` address blocks from
                    which the Kubernetes API is reached, and `admins`, roles or groups that administer the cluster
+    metrics        folder of files that list what exposes which metrics; None: alerts are not compared with them
     given_secrets  names of secrets, or ends of them, that people put into the cloud's store before a deployment
     """
 
@@ -85,6 +86,7 @@ class Project:
     charts: Path | None = None
     lifecycle: Path | None = None
     gitops: Path | None = None
+    metrics: Path | None = None
     gitops_url: str = ""
     given_secrets: Sequence[str] = ()
     callers: Mapping[str, str] = field(default_factory=dict)
@@ -159,7 +161,7 @@ class Project:
 def load(root: Path) -> Project:
     """The project in a folder. Raises UserError with what is wrong in its description."""
     description = _mapping(root / DESCRIPTION)
-    folders = {"stacks", "policy_pack", "charts", "lifecycle", "gitops"}
+    folders = {"stacks", "policy_pack", "charts", "lifecycle", "gitops", "metrics"}
     texts = {"settings", "changes", "causes", "cost", "registered", "gitops_url"}
     lists = {"given_secrets"}
     mappings = {"callers", "scenarios"}

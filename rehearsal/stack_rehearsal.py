@@ -25,6 +25,7 @@ from rehearsal.secret_leaks import describe_charts, find_leaks, find_leaks_in_te
 from rehearsal.session import Rehearsal
 from rehearsal.simulator.clouds import find_unmodelled
 from rehearsal.simulator.core.simulation import HOW_TO_ADD
+from rehearsal.wiring.metrics import read_catalogue
 
 # What a rehearsal does, in the order in which people do it: look, do, look again.
 _STEPS = {
@@ -70,7 +71,7 @@ def up(arguments: Namespace) -> int:
                     return _stop(rehearsal, conclude, step)
             info("\nEvaluating the charts and the cluster.")
             state = read_engine(rehearsal, ["stack", "export"], running.environment)
-            report = running.cluster.report(state) if running.cluster else None
+            report = _report_on_cluster(rehearsal, running.cluster, state) if running.cluster else None
     charts = chart_policies.evaluate_releases(state, rehearsal.settings_in_force().values, has_controls=has_controls)
     estimate = estimate_state(rehearsal, state)
     leaks = find_leaks(rehearsal, {"the engine's export": state, **describe_charts(charts)})
@@ -117,6 +118,11 @@ def _stop(rehearsal: Rehearsal, conclude: Callable[[Sequence[str], str], int], s
     """Conclude with a step at which the engine stopped; what it has left may have secrets all the same."""
     failures = [f"its {step}", *(["its secrets"] if report_leaks(rehearsal) else [])]
     return conclude(failures, "the engine says why above" if len(failures) == 1 else "the reasons are above")
+
+
+def _report_on_cluster(rehearsal: Rehearsal, cluster: Cluster, state: str) -> ClusterReport:
+    caller = rehearsal.resolve_circumstances().caller
+    return cluster.report(state, caller, read_catalogue(rehearsal.project.metrics))
 
 
 def _conclude(

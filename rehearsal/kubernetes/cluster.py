@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rehearsal import wiring
 from rehearsal.helm.releases import installed_objects
 from rehearsal.helm.releases.resources import Releases
 from rehearsal.kubernetes.client import ApiUnreachableError, Object
@@ -33,8 +34,11 @@ from rehearsal.kubernetes.readiness import (
 )
 from rehearsal.kubernetes.readiness.problem import Problem
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
+from rehearsal.simulator.core.circumstances import Caller
 from rehearsal.simulator.core.node_drain import NodeDrain
 from rehearsal.simulator.core.state_store import StateStore
+from rehearsal.wiring.declared import read_graph
+from rehearsal.wiring.metrics import Component
 
 CONVERGENCE_TIMEOUT = 60  # seconds for pods to become Ready after an update; simulated ones take about two
 
@@ -79,6 +83,7 @@ class Cluster:
     _cloud_controller: CloudController
     _controllers: ControllerManager
     _egress: EgressProxy
+    _state: StateStore
 
     @property
     def git_server(self) -> GitServer:
@@ -89,17 +94,20 @@ class Cluster:
         """The port on this machine on which a real controller serves."""
         return self._controllers.locate(name, namespace)
 
-    def report(self, state: str = "") -> ClusterReport:
+    def report(
+        self, state: str = "", caller: Caller | None = None, catalogue: Sequence[Component] = ()
+    ) -> ClusterReport:
         """Report on the cluster once it has converged, or after CONVERGENCE_TIMEOUT.
 
-        `state` is the engine's export, JSON: what the program declares has to be there.
+        `state` is the engine's export, JSON: what the program declares has to be there, and its order is judged as of
+        `caller`. `catalogue` is what exposes which metrics.
         """
         try:
-            return self._report(state)
+            return self._report(state, caller or Caller(), catalogue)
         except ApiUnreachableError as error:
             return ClusterReport(self.plane.version, problems=[*self.plane.problems(), str(error)])
 
-    def _report(self, state: str) -> ClusterReport:
+    def _report(self, state: str, caller: Caller, catalogue: Sequence[Component]) -> ClusterReport:
         api = self.plane.api
         self._cloud_controller.wait_until_converged(CONVERGENCE_TIMEOUT)
         served_kinds = self._controllers.served_kinds()
@@ -112,6 +120,9 @@ class Cluster:
         problems += [problem.message for problem in unready]
         problems += [workload.message for workload in find_workloads_without_identity(api)]
         problems += [problem.message for problem in self._find_traffic_problems(missing)]
+        # What is only not ready yet, or was deleted by hand, would be reported again as what others lead to.
+        if not problems:
+            problems = [problem.message for problem in self._find_wiring_problems(state, caller, catalogue)]
         return ClusterReport(
             version=self.plane.version,
             # A plain mapping: dataclasses.asdict makes pairs the keys of a Counter.
@@ -141,6 +152,12 @@ class Cluster:
         blocked = network_flows.find_problems(snapshot, network) if network else []
         return [*monitors.find_problems(snapshot, missing), *blocked]
 
+    def _find_wiring_problems(self, state: str, caller: Caller, catalogue: Sequence[Component]) -> list[Problem]:
+        """What does not lead to what it is meant for, and what does not wait for what it needs."""
+        wired = wiring.Wiring(self._state, Snapshot(self.plane.api))
+        graph = read_graph(state)
+        return [*wiring.find_problems(wired, catalogue), *wiring.judge_graph(graph, self._state, wired, caller)]
+
 
 @contextmanager
 def run_cluster(
@@ -160,7 +177,7 @@ def run_cluster(
         controllers = ControllerManager(plane, egress, programs, lambda: {*_list_secrets(state), *given_secrets})
         with cloud_controller.run(), controllers.run():
             provider = KubernetesProvider(plane, Releases(plane), state.append_to_journal)
-            yield Cluster(plane, provider, ClusterDrain(plane.api), cloud_controller, controllers, egress)
+            yield Cluster(plane, provider, ClusterDrain(plane.api), cloud_controller, controllers, egress, state)
 
 
 def _list_secrets(state: StateStore) -> Collection[str]:

@@ -21,10 +21,10 @@ from rehearsal.wiring import (
     log_destinations,
     metrics,
     nodes,
-    options,
     order,
     pod_identities,
     private_names,
+    providers,
     references,
     routes,
     secret_stores,
@@ -59,9 +59,9 @@ def find_problems(wiring: Wiring, catalogue: Sequence[Component] = ()) -> Iterat
 
 
 def judge_graph(graph: Graph, state: StateStore, wiring: Wiring, caller: Caller) -> list[Problem]:
-    """What does not wait for what it needs, or lacks options that the others have."""
+    """What does not wait for what it needs, or does not use the stack's own provider."""
     return [
         *order.find_problems(graph, state, wiring.cluster, caller),
         *cluster_order.find_problems(graph, wiring),
-        *options.find_problems(graph),
+        *providers.find_problems(graph),
     ]

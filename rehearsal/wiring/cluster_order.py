@@ -27,6 +27,13 @@ from rehearsal.wiring.graph import Wiring
 from rehearsal.wiring.pod_identities import find_identity
 
 _WAITED_FOR = ("Deployment", "StatefulSet", "DaemonSet", "Job")  # the provider waits until their pods are ready
+# Of Kubernetes itself, as far as programs declare them.
+_NAMESPACED = frozenset(
+    """
+    ConfigMap CronJob DaemonSet Deployment Ingress Job LimitRange NetworkPolicy PersistentVolumeClaim Pod
+    PodDisruptionBudget ResourceQuota Role RoleBinding Secret Service ServiceAccount StatefulSet
+    """.split()
+)
 _NAMESPACE, _EXTERNAL_SECRET = "kubernetes:core/v1:Namespace", ":ExternalSecret"
 _KINDS = {
     "Secret": "kubernetes:core/v1:Secret",
@@ -70,6 +77,23 @@ class _Order:
                     found.setdefault(needed.urn, f"{why} {needed.label}")
             for why in found.values():
                 yield Problem(declared.label, f"it may be created before what it needs: {why}", "let it depend on it")
+            if declared.type != RELEASE and self._lacks_namespace(declared.inputs):
+                yield Problem(declared.label, "it names no namespace, so that it goes to `default`", "name one")
+
+    def _lacks_namespace(self, manifest: Object) -> bool:
+        group, _, _ = str(manifest.get("apiVersion")).rpartition("/")
+        is_namespaced = manifest.get("kind") in _NAMESPACED or (group, manifest.get("kind")) in self._namespaced_kinds
+        return is_namespaced and not look_up(manifest, "metadata.namespace", None)
+
+    @cached_property
+    def _namespaced_kinds(self) -> set[tuple[str, str]]:
+        """Groups and names of the custom kinds that charts define, of which each object is in a namespace."""
+        return {
+            (manifest["spec"]["group"], manifest["spec"]["names"]["kind"])
+            for objects in self._objects.values()
+            for manifest in objects
+            if manifest.get("kind") == "CustomResourceDefinition" and manifest["spec"].get("scope") == "Namespaced"
+        }
 
     def _list_needs(self, declared: Declared) -> Iterator[tuple[Declared, str]]:
         """Declared resources that have to exist before one, each with the reason."""

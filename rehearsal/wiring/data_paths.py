@@ -7,7 +7,7 @@ addresses of pods. How much it does there, reading or writing, is not known.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
@@ -83,27 +83,47 @@ def _list_names(store: Resource) -> Iterator[str]:
 
 
 def _is_granted(wiring: Wiring, use: _Use, identity: Resource) -> bool:
+    """Whether an identity may use a store in the way that is known: at all."""
+    return _GRANTED[use.store.type](wiring, use, identity)
+
+
+def _may_use_bucket(wiring: Wiring, use: _Use, role: Resource) -> bool:
+    """List it, and read or write below the folder that the text names."""
+    name = str(use.store.inputs.get("bucket"))
+    path = use.text.partition(f"s3://{name}/")[2].split()[:1]
+    folder = path[0].strip("\"'").rstrip("/") if path else ""
+    item = f"arn:aws:s3:::{name}/{folder}/x" if folder else f"arn:aws:s3:::{name}/x"
+    listed = role_allows(wiring, role, "s3:ListBucket", f"arn:aws:s3:::{name}")
+    return listed and any(role_allows(wiring, role, action, item) for action in ("s3:GetObject", "s3:PutObject"))
+
+
+def _may_use_queue(wiring: Wiring, use: _Use, role: Resource) -> bool:
+    return role_allows(wiring, role, "sqs:ReceiveMessage", str(use.store.outputs.get("arn")))
+
+
+def _may_use_table(wiring: Wiring, use: _Use, role: Resource) -> bool:
+    """One of those that have the name's start in common."""
+    prefix = use.store.id.rpartition("-")[0]
+    tables = [table for table in wiring.clouds.all(_TABLE) if table.id.startswith(f"{prefix}-")]
+    return any(role_allows(wiring, role, "dynamodb:Query", str(table.outputs.get("arn"))) for table in tables)
+
+
+def _may_use_cosmos(wiring: Wiring, use: _Use, identity: Resource) -> bool:
+    return has_cosmos_role(wiring, str(identity.outputs.get("principalId")), use.store.id)
+
+
+def _may_use_account(wiring: Wiring, use: _Use, identity: Resource) -> bool:
     principal = str(identity.outputs.get("principalId"))
-    match use.store.type:
-        case t if t == _BUCKET:
-            name = str(use.store.inputs.get("bucket"))
-            path = use.text.partition(f"s3://{name}/")[2].split()[:1] if f"s3://{name}/" in use.text else []
-            folder = path[0].strip("\"'").rstrip("/") if path else ""
-            item = f"arn:aws:s3:::{name}/{folder}/x" if folder else f"arn:aws:s3:::{name}/x"
-            actions = ("s3:GetObject", "s3:PutObject")
-            listed = role_allows(wiring, identity, "s3:ListBucket", f"arn:aws:s3:::{name}")
-            return listed and any(role_allows(wiring, identity, action, item) for action in actions)
-        case t if t == _QUEUE:
-            return role_allows(wiring, identity, "sqs:ReceiveMessage", str(use.store.outputs.get("arn")))
-        case t if t == _TABLE:
-            prefix = str(use.store.id).rpartition("-")[0]
-            tables = [table for table in wiring.clouds.all(_TABLE) if str(table.id).startswith(f"{prefix}-")]
-            arns = [str(table.outputs.get("arn")) for table in tables]
-            return any(role_allows(wiring, identity, "dynamodb:Query", arn) for arn in arns)
-        case t if t == _COSMOS:
-            return has_cosmos_role(wiring, principal, use.store.id)
-        case _:
-            return any(has_azure_role(wiring, principal, _BLOB_ROLES, target) for target in _list_blobs(wiring, use))
+    return any(has_azure_role(wiring, principal, _BLOB_ROLES, target) for target in _list_blobs(wiring, use))
+
+
+_GRANTED: Mapping[str, Callable[[Wiring, _Use, Resource], bool]] = {
+    _BUCKET: _may_use_bucket,
+    _QUEUE: _may_use_queue,
+    _TABLE: _may_use_table,
+    _COSMOS: _may_use_cosmos,
+    _ACCOUNT: _may_use_account,
+}
 
 
 def _list_blobs(wiring: Wiring, use: _Use) -> Iterator[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rehearsal.simulator.core.resource_model import Resource, StateReader
+from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 
 
 @dataclass(frozen=True)
@@ -81,23 +83,40 @@ def _read(resource: Mapping[str, Any]) -> Declared:
     return Declared(str(resource["urn"]), str(resource["type"]), inputs, needs, own, protect)
 
 
-class PartOfState:
-    """What of a state exists when only some resources have been created.
+class WholeState:
+    """All records of a state, to take parts of it."""
 
-    What services make themselves has no URN, and is always there.
-    """
+    def __init__(self, state: StateStore) -> None:
+        self.by_type: dict[str, list[ResourceRecord]] = defaultdict(list)
+        self.by_reference: dict[str, list[ResourceRecord]] = defaultdict(list)
+        for record in state.all():
+            self.by_type[record.type].append(record)
+            for reference in {record.id, str(record.outputs.get("arn", record.id))}:
+                self.by_reference[_normalize(reference)].append(record)
 
-    def __init__(self, state: StateReader, urns: Collection[str]) -> None:
-        self._state = state
+    def take(self, urns: Collection[str]) -> StateReader:
+        """What of it exists when only some resources have been created."""
+        return _PartOfState(self, urns)
+
+
+class _PartOfState:
+    """What services make themselves has no URN, and is always there."""
+
+    def __init__(self, whole: WholeState, urns: Collection[str]) -> None:
+        self._whole = whole
         self._urns = urns
 
     def find(self, reference: str) -> Resource | None:
-        found = self._state.find(reference)
-        return found if found is not None and self._includes(found) else None
+        found = self._whole.by_reference.get(_normalize(reference), ())
+        return next((record for record in found if self._includes(record)), None)
 
     def all(self, type_: str) -> Iterable[Resource]:
-        return [found for found in self._state.all(type_) if self._includes(found)]
+        return [record for record in self._whole.by_type.get(type_, ()) if self._includes(record)]
 
-    def _includes(self, found: Resource) -> bool:
-        urn = str(getattr(found, "urn", ""))
-        return not urn or urn in self._urns
+    def _includes(self, record: ResourceRecord) -> bool:
+        return not record.urn or record.urn in self._urns
+
+
+def _normalize(reference: str) -> str:
+    """Case does not count in Azure's IDs."""
+    return reference.lower() if reference.startswith("/") else reference

@@ -18,6 +18,12 @@ _ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 _COSMOS_ASSIGNMENT = "azure-native:cosmosdb:SqlResourceSqlRoleAssignment"
 
 
+def find_role(wiring: Wiring, reference: Any) -> Resource | None:
+    """A role by its ARN, or by its name, which an instance profile may have too."""
+    roles = wiring.clouds.all(ROLE)
+    return next((role for role in roles if reference in (role.id, role.outputs.get("arn"))), None)
+
+
 def list_statements(wiring: Wiring, role: Resource) -> Iterator[Statement]:
     """The statements of a role's own policies."""
     for policy in wiring.find_all(ROLE_POLICY, "role", role.id):

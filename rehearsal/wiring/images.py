@@ -12,7 +12,7 @@ from kernel.paths import look_up
 from kernel.values import as_list
 from rehearsal.kubernetes.readiness.problem import Problem
 from rehearsal.simulator.core.resource_model import Resource
-from rehearsal.wiring.grants import has_azure_role, has_managed_policy, role_allows
+from rehearsal.wiring.grants import find_role, has_azure_role, has_managed_policy, role_allows
 from rehearsal.wiring.graph import AKS, Wiring, describe
 
 _REGISTRY, _REPOSITORY = "azure-native:containerregistry:Registry", "aws:ecr/repository:Repository"
@@ -65,5 +65,5 @@ def list_node_roles(wiring: Wiring) -> list[Resource]:
     """The roles of node groups, and those of instance profiles."""
     arns = [group.inputs.get("nodeRoleArn") for group in wiring.clouds.all(_NODE_GROUP)]
     names = [name for profile in wiring.clouds.all(_PROFILE) for name in as_list(profile.inputs.get("role"))]
-    found = [wiring.clouds.find(str(reference)) for reference in dict.fromkeys([*arns, *names])]
+    found = [find_role(wiring, reference) for reference in dict.fromkeys([*arns, *names])]
     return [role for role in found if role is not None]

@@ -15,7 +15,7 @@ from kernel.values import as_list
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.readiness.problem import Problem, describe_object
 from rehearsal.simulator.core.resource_model import Resource
-from rehearsal.wiring.grants import has_managed_policy, list_statements, role_allows
+from rehearsal.wiring.grants import find_role, has_managed_policy, list_statements, role_allows
 from rehearsal.wiring.graph import EKS, Wiring, describe
 from rehearsal.wiring.pod_identities import find_identity
 
@@ -59,7 +59,7 @@ def _check_node_class(wiring: Wiring, node_class: Object) -> Iterator[Problem]:
 
 
 def _check_profile(wiring: Wiring, profile: Resource, node_class: str) -> Iterator[Problem]:
-    role = wiring.clouds.find(str(profile.inputs.get("role")))
+    role = find_role(wiring, profile.inputs.get("role"))
     if role is None:
         yield Problem(describe(profile), "it has no role, so that nodes may do nothing", "set role")
         return
@@ -99,7 +99,7 @@ def _check_controller(wiring: Wiring) -> Iterator[Problem]:
             continue
         named = list(list_statements(wiring, role))
         own = [action for action in _ACTIONS if not any(each.names_action(action) for each in named if each.is_allow)]
-        node_roles = [wiring.clouds.find(str(found.inputs.get("role"))) for found in wiring.clouds.all(_PROFILE)]
+        node_roles = [find_role(wiring, found.inputs.get("role")) for found in wiring.clouds.all(_PROFILE)]
         own += [
             f"iam:PassRole of {found.id}"
             for found in node_roles

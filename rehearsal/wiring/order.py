@@ -13,11 +13,11 @@ from collections.abc import Collection, Iterator, Mapping
 from rehearsal.kubernetes.readiness.problem import Problem
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
 from rehearsal.simulator.clouds import create_simulations, find_cluster_refusal
-from rehearsal.simulator.core.circumstances import Caller
+from rehearsal.simulator.core.circumstances import Caller, Person
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.wiring import encryption_identities, log_destinations
-from rehearsal.wiring.declared import Declared, Graph, PartOfState
+from rehearsal.wiring.declared import Declared, Graph, WholeState
 from rehearsal.wiring.graph import Wiring
 
 _CLOUDS = ("aws", "azure-native")
@@ -32,18 +32,19 @@ _REMEDY = "let it depend on what the message names"
 def find_problems(graph: Graph, state: StateStore, cluster: Snapshot, caller: Caller) -> Iterator[Problem]:
     """What is created before something that it needs."""
     records = {record.urn: record for record in state.all() if record.urn}
-    simulations = _configure(graph, state)
+    whole, simulations = WholeState(state), _configure(graph, state)
     for declared in graph:
         before = _list_acting(graph, declared)
         if declared.package in _CLOUDS and (record := records.get(declared.urn)):
-            part = PartOfState(state, before)
+            part = whole.take(before)
             refusals = simulations[declared.package].find_refusals(record, part)
             yield from (_describe(declared, refusal) for refusal in refusals)
             for check in _CHECKS:
                 found = check.check_resource(Wiring(part, cluster), record)
                 yield from (_describe(declared, problem.reason) for problem in found)
-        elif declared.type == "pulumi:providers:kubernetes":
-            refusal = find_cluster_refusal(PartOfState(state, before), caller)
+        # Others than the first person have access by what need not exist before.
+        elif declared.type == "pulumi:providers:kubernetes" and caller.person is Person.DEPLOYER:
+            refusal = find_cluster_refusal(whole.take(before), caller)
             if refusal:
                 yield _describe(declared, refusal)
 

@@ -120,10 +120,35 @@ def check_wiring(stack: DeclaredStack) -> Iterator[str]:
 
 
 def check_graph(stack: DeclaredStack) -> Iterator[str]:
-    """What does not wait for what it needs, or lacks options that the others have."""
+    """What does not wait for what it needs, or does not use the stack's own provider."""
     caller = stack.recorder.circumstances.caller
     found = wiring.judge_graph(stack.graph, stack.recorder.state, stack.wiring, caller)
     yield from (problem.message for problem in found)
+
+
+# What holds data that is nowhere else, or without which such data cannot be read.
+_DATA = (
+    "aws:dynamodb/table:Table",
+    "aws:kms/key:Key",
+    "aws:rds/instance:Instance",
+    "aws:s3/bucket:Bucket",
+    "azure-native:containerregistry:Registry",
+    "azure-native:cosmosdb:DatabaseAccount",
+    "azure-native:cosmosdb:SqlResourceSqlContainer",
+    "azure-native:cosmosdb:SqlResourceSqlDatabase",
+    "azure-native:dbforpostgresql:Server",
+    "azure-native:keyvault:Key",
+    "azure-native:keyvault:Vault",
+    "azure-native:storage:BlobContainer",
+    "azure-native:storage:StorageAccount",
+)
+
+
+def check_protection(stack: DeclaredStack) -> Iterator[str]:
+    """The engine deletes no data of a stack whose settings protect it."""
+    for declared in stack.graph if stack.settings.resilience.deletion_protection else ():
+        if declared.type in _DATA and not declared.is_protected:
+            yield f"{declared.label} holds data and is not protected from deletion"
 
 
 def check_next_deployment(stack: DeclaredStack) -> Iterator[str]:
@@ -156,6 +181,7 @@ CHECKS: Mapping[str, Check] = {
     "access": check_access,
     "wiring": check_wiring,
     "graph": check_graph,
+    "protection": check_protection,
     "next deployment": check_next_deployment,
     "destroy": check_destroy,
 }

@@ -12,6 +12,7 @@ import yaml
 from kernel.paths import look_up
 from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.readiness.problem import describe_object
+from rehearsal.kubernetes.readiness.services import list_running_pods
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
 
 # Names of variables that say at which address others reach a process, not whom it calls.
@@ -41,9 +42,9 @@ class PodUse:
 
 
 def list_pod_uses(snapshot: Snapshot) -> list[PodUse]:
-    """One for each workload that has pods, or starts them at times."""
+    """One for each workload that has pods which have not ended, or starts them at times."""
     found: dict[str, PodUse] = {}
-    for pod in snapshot.list("v1", "Pod"):
+    for pod in list_running_pods(snapshot):
         use = _describe(snapshot.find_workload(pod), pod)
         found.setdefault(use.owner, use)
     for job in snapshot.list("batch/v1", "CronJob"):

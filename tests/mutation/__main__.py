@@ -1,0 +1,192 @@
+"""Runs mutants of the program: `python -m tests.mutation run --limit 100`, then `report`."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import random
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+from rehearsal.toolchain import ROOT
+from tests.mutation import unit_tests
+from tests.mutation.coverage import is_executed, trace_stack
+from tests.mutation.evaluation import NOT_EXECUTED, SURVIVED, Child, Result, conclude, judge, start
+from tests.mutation.mutants import FOLDERS, Mutant, list_mutants
+from tests.mutation.report import GOAL, PAGE, format_page, summarize, write_page
+from tests.mutation.results import Results, find_reason, fingerprint_sources, read_judgements
+
+RESULTS = ROOT / ".groundwork" / "mutations.jsonl"
+# The first of a cloud has all that is optional; the others differ where a mutant may matter.
+STACKS: Mapping[str, Sequence[str]] = {
+    "infra/azure": ("azure-full", "azure-long"),
+    "infra/aws": ("aws-full", "aws-long"),
+    "infra/cluster": ("aws-full", "azure-full", "aws-long"),
+}
+# What a child needs, other than the program, which it imports itself. The SDKs take seconds.
+_IMPORTS = (
+    *(f"pulumi_azure_native.{name}" for name in ("authorization", "network", "storage", "keyvault", "monitor")),
+    *("pulumi_aws", "pulumi_kubernetes", "pulumi_random", "pulumiverse_time"),
+    *("tests.support.declared_stack", "tests.support.declared_cluster", "tests.support.stack_checks"),
+)
+_TESTED = "no unit test notices it either"
+
+
+class BrokenBaselineError(Exception):
+    """A check reports something of the program as it is, so that it would catch every mutant."""
+
+
+class Runner:
+    """Judges the program as it is, and mutants of it."""
+
+    def __init__(self, root: Path, stacks: Mapping[str, Sequence[str]] = STACKS) -> None:
+        """Raises BrokenBaselineError."""
+        self._root, self._stacks = root, stacks
+        names = list(dict.fromkeys(name for group in stacks.values() for name in group))
+        self._lines = {name: trace_stack(root, name) for name in names}
+        for name in _IMPORTS:
+            import_module(name)
+        for name in names:
+            # Here, and not in a child: charts that are rendered stay rendered for all children.
+            found = judge(name)
+            if found:
+                raise BrokenBaselineError(f"{name}: {found[0]} reports of the program as it is: {found[1]}")
+        gc.collect()
+        gc.freeze()  # so that collecting in a child copies no page of what it shares
+
+    def run(self, mutants: Sequence[Mutant], jobs: int) -> Iterator[Result]:
+        """The result of each, as soon as it is known; some at a time."""
+        running: dict[Child, Mutant] = {}
+        for mutant in mutants:
+            names = [name for name in self._stacks[mutant.folder] if is_executed(mutant, self._lines[name])]
+            if not names:
+                yield Result(mutant.id, NOT_EXECUTED)
+                continue
+            if len(running) == jobs:
+                yield from self._wait(running)
+            running[start(self._root, mutant, names)] = mutant
+        while running:
+            yield from self._wait(running)
+
+    def _wait(self, running: dict[Child, Mutant]) -> Iterator[Result]:
+        """For those that end next."""
+        ended, _, _ = select.select(list(running), [], [])
+        for child in ended:
+            yield conclude(running.pop(child), child)
+
+
+def draw(mutants: Sequence[Mutant], seed: int, limit: int, shard: str) -> list[Mutant]:
+    """Mutants in a random order, a part of them by `shard`, as 2/8, and at most `limit`; 0 takes all."""
+    drawn = list(mutants)
+    random.Random(seed).shuffle(drawn)  # noqa: S311 a sample
+    drawn = drawn[: limit or None]
+    number, _, parts = shard.partition("/")
+    return drawn[int(number) - 1 :: int(parts)]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run what has no result yet. Returns 1 where fewer than the goal were caught."""
+    results = Results(RESULTS, fingerprint_sources(ROOT))
+    wanted = draw(list_mutants(ROOT, arguments.folders), arguments.seed, arguments.limit, arguments.shard)
+    missing = [mutant for mutant in wanted if results.get(mutant.id) is None]
+    print(f"{len(wanted)} mutants, {len(missing)} of them without a result of these sources", flush=True)
+    if missing:
+        runner = Runner(ROOT)
+        started = time.monotonic()
+        for number, result in enumerate(runner.run(missing, arguments.jobs), start=1):
+            results.add(result)
+            if result.killer == SURVIVED or number % 25 == 0:
+                seconds = time.monotonic() - started
+                print(f"{number}/{len(missing)} {seconds:.0f} s: {result.killer}: {result.id}", flush=True)
+    return summarize_run([found for mutant in wanted if (found := results.get(mutant.id))])
+
+
+def test(arguments: argparse.Namespace) -> int:
+    """Have the unit tests judge what no check has noticed, in the results of these sources."""
+    results, judgements = Results(RESULTS, fingerprint_sources(ROOT)), read_judgements()
+    wanted = draw(list_mutants(ROOT, arguments.folders), arguments.seed, arguments.limit, arguments.shard)
+    survivors = [
+        (mutant, found)
+        for mutant in wanted
+        if (found := results.get(mutant.id))
+        and found.killer == SURVIVED
+        and not found.message
+        and not find_reason(judgements, mutant.id)
+    ]
+    import_module("pulumi_aws")
+    import_module("pulumi_azure_native")
+    if survivors and (failed := Child(lambda: unit_tests.run_here(ROOT, None), unit_tests.TIMEOUT).finish()) != "":
+        raise BrokenBaselineError(f"with the program as it is, {failed} fails")
+    for number, (mutant, found) in enumerate(survivors, start=1):
+        result = unit_tests.conclude(mutant, unit_tests.start(ROOT, mutant), replace(found, message=_TESTED))
+        results.add(result)
+        print(f"{number}/{len(survivors)}: {result.killer}: {result.id}: {result.message}", flush=True)
+    return summarize_run([found for mutant in wanted if (found := results.get(mutant.id))])
+
+
+def summarize_run(results: Sequence[Result]) -> int:
+    judgements = read_judgements()
+    share = summarize(results, judgements)
+    for result in sorted(results, key=lambda each: each.id):
+        if result.killer == SURVIVED and not find_reason(judgements, result.id):
+            print(f"survived: {result.id}")
+    print(
+        f"{share.caught} caught, {share.survived} survived, {share.judged} equivalent, {share.not_executed} in lines "
+        f"that no stack executes: {share.percent:.1f} % of those that count"
+    )
+    return 0 if share.percent >= GOAL else 1
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Write the page from the results of these sources."""
+    results, mutants = Results(RESULTS, fingerprint_sources(ROOT)), list_mutants(ROOT)
+    found = {mutant: result for mutant in mutants if (result := results.get(mutant.id))}
+    write_page(ROOT, format_page(found, len(mutants), read_judgements(), arguments.seed))
+    print(f"{PAGE} has {len(found)} of {len(mutants)} mutants")
+    return 0
+
+
+def check(_: argparse.Namespace) -> int:
+    """Print all that the checks say of the program as it is. Returns 1 where that is something."""
+    checks, declare = import_module("tests.support.stack_checks").CHECKS, import_module("tests.support.declared_stack")
+    found = 0
+    for stack in dict.fromkeys(name for group in STACKS.values() for name in group):
+        declared = declare.declare_stack(stack)
+        for name, function in checks.items():
+            started = time.monotonic()
+            messages = list(function(declared))
+            print(f"{stack}: {name}: {len(messages)} in {time.monotonic() - started:.1f} s", flush=True)
+            for message in messages:
+                print(f"  {message}", flush=True)
+            found += len(messages)
+    return 1 if found else 0
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="tests.mutation", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    actions: Mapping[str, Callable[[argparse.Namespace], int]] = {
+        "run": run,
+        "report": report,
+        "check": check,
+        "test": test,
+    }
+    for name, action in actions.items():
+        command = commands.add_parser(name)
+        command.set_defaults(action=action)
+        command.add_argument("--seed", type=int, default=1)
+        command.add_argument("--limit", type=int, default=0)
+        command.add_argument("--shard", default="1/1")
+        command.add_argument("--jobs", type=int, default=1)
+        command.add_argument("--folders", nargs="*", default=list(FOLDERS), choices=FOLDERS)
+    arguments = parser.parse_args(argv)
+    return int(arguments.action(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

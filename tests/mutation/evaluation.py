@@ -1,0 +1,189 @@
+"""Declares stacks with a mutated program, each in a process of its own, and says which check notices.
+
+A child is forked from a process that has everything imported and every chart rendered: it imports the program alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.abc
+import importlib.machinery
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from tests.mutation.mutants import Mutant, mutate
+
+SURVIVED, NOT_EXECUTED = "survived", "not executed"
+_PROGRAM = ("infra.azure", "infra.aws", "infra.cluster", "infra.program")
+_TIMEOUT = 300  # seconds; a stack takes a few
+_MAX_MESSAGE = 300
+# What says that the program itself does not run, by the name of the exception.
+_REFUSALS = {"CloudError": "simulated cloud", "RunError": "program", "SettingsError": "program"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a mutant. `killer` is a check, or SURVIVED, or NOT_EXECUTED; `message` is what it said."""
+
+    id: str
+    killer: str
+    stack: str = ""
+    message: str = ""
+
+
+class _MutatedLoader(importlib.abc.Loader):
+    """Executes a mutated tree in place of a module's file."""
+
+    def __init__(self, tree: ast.Module, path: str) -> None:
+        self._tree, self._path = tree, path
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:  # noqa: ARG002 its signature
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self._tree, self._path, "exec"), module.__dict__)  # noqa: S102 this project's own source
+
+
+class _MutatedFinder(importlib.abc.MetaPathFinder):
+    def __init__(self, module: str, tree: ast.Module, path: str) -> None:
+        self._module, self._tree, self._path = module, tree, path
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002 its signature
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self._module:
+            return None
+        folder = Path(self._path)
+        is_package = folder.name == "__init__.py"
+        loader = _MutatedLoader(self._tree, self._path)
+        spec = importlib.machinery.ModuleSpec(fullname, loader, origin=self._path, is_package=is_package)
+        spec.has_location = True
+        if is_package:
+            spec.submodule_search_locations = [str(folder.parent)]
+        return spec
+
+
+def install(root: Path, mutant: Mutant) -> None:
+    """Have this process import the program anew, one of whose modules is mutated."""
+    path = root / mutant.path
+    tree = mutate(path.read_text(encoding="utf-8"), mutant)
+    forget_program()
+    sys.meta_path.insert(0, _MutatedFinder(mutant.module, tree, str(path)))
+
+
+def forget_program() -> None:
+    for name in [name for name in sys.modules if name.startswith(_PROGRAM)]:
+        del sys.modules[name]
+    for folder in _PROGRAM:
+        parent, _, name = folder.rpartition(".")
+        sys.modules[parent].__dict__.pop(name, None)
+
+
+class Child:
+    """A forked process that computes a JSON value within some seconds."""
+
+    def __init__(self, function: Callable[[], Any], timeout: int = _TIMEOUT) -> None:
+        self._reading, writing = os.pipe()
+        self._process = os.fork()
+        if self._process == 0:
+            os.close(self._reading)
+            _work(function, writing, timeout)
+        os.close(writing)
+
+    def fileno(self) -> int:
+        """Readable once it has ended."""
+        return self._reading
+
+    def finish(self) -> Any:
+        """Its value, once it is there; None where it ended otherwise."""
+        with os.fdopen(self._reading) as pipe:
+            text = pipe.read()
+        os.waitpid(self._process, 0)
+        return json.loads(text) if text else None
+
+
+def _work(function: Callable[[], Any], writing: int, timeout: int) -> NoReturn:
+    try:
+        signal.alarm(timeout)
+        _silence()
+        with os.fdopen(writing, "w") as pipe:
+            json.dump(function(), pipe)
+    finally:
+        os._exit(0)  # without the parent's handlers and threads
+
+
+def run_forked(function: Callable[[], Any]) -> Any:
+    return Child(function).finish()
+
+
+def start(root: Path, mutant: Mutant, stacks: Sequence[str]) -> Child:
+    """Evaluate a mutant on stacks until a check notices."""
+    return Child(lambda: asdict(_evaluate_here(root, mutant, stacks)))
+
+
+def conclude(mutant: Mutant, child: Child) -> Result:
+    answer = child.finish()
+    return Result(**answer) if answer else Result(mutant.id, "program", "", "the process ended, or took too long")
+
+
+def _silence() -> None:
+    """What mutated programs print is of no use."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+
+
+def _evaluate_here(root: Path, mutant: Mutant, stacks: Sequence[str]) -> Result:
+    install(root, mutant)
+    for stack in stacks:
+        found = judge(stack)
+        if found:
+            return Result(mutant.id, found[0], stack, found[1][:_MAX_MESSAGE])
+    return Result(mutant.id, SURVIVED)
+
+
+def judge(stack: str) -> tuple[str, str] | None:
+    """The first check that notices something in a stack, and what it says; None where none does."""
+    declared_stack = import_module("tests.support.declared_stack")
+    checks: Mapping[str, Any] = import_module("tests.support.stack_checks").CHECKS
+    try:
+        declared = declared_stack.declare_stack(stack)
+    except BaseException as error:  # whatever a mutated program raises
+        return _explain(error)
+    for name, check in checks.items():
+        try:
+            message = next(iter(check(declared)), None)
+        except Exception as error:
+            return name, f"{type(error).__name__}: {error}"
+        if message is not None:
+            return name, message
+    return None
+
+
+def _explain(error: BaseException) -> tuple[str, str]:
+    """Who refuses: the exception may be wrapped by those of the SDK, whose text quotes it."""
+    text = f"{type(error).__name__}: {error}"
+    for name, killer in _REFUSALS.items():
+        if name in text or any(name in type(each).__name__ for each in _list_causes(error)):
+            return killer, text
+    return "program", text
+
+
+def _list_causes(error: BaseException) -> list[BaseException]:
+    causes: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in causes:
+        causes.append(current)
+        current = current.__cause__ or current.__context__
+    return causes

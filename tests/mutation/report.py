@@ -1,0 +1,119 @@
+"""The page on a run of mutations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutation.evaluation import NOT_EXECUTED, SURVIVED, Result
+from tests.mutation.mutants import FOLDERS, KINDS, Mutant
+from tests.mutation.results import Judgement, count, find_reason
+
+PAGE = "docs/mutations.md"
+GOAL = 95  # percent
+_INTRODUCTION = """\
+# Mutations
+
+Do the checks notice when something is left out? `make mutate` takes the program of `infra/azure`, `infra/aws` and
+`infra/cluster`, and leaves out one keyword argument, entry of a mapping, element of a list, dependency or resource at a
+time. Each mutant declares whole stacks against the simulated clouds in a process of its own: one with all that is
+optional, then another. It is caught as soon as a check of a rehearsal reports something: the program itself, the
+simulated clouds, the policies, the charts, the cluster, access, wiring, the graph by which the engine creates it,
+protection of data, a second deployment, and the destruction. Nothing compares with what was declared before.
+
+A mutant that no check notices is either as good as the program, which somebody has to say in
+`tests/mutation/judged.yaml`, or it shows a connection that nothing judges.
+
+`make mutate` draws mutants at random, by `SEED=`, at most `LIMIT=`; without a limit it takes all, which are some hours
+of a processor. `SHARD=2/8` takes an eighth of them, `JOBS=` runs several at a time, and what is interrupted goes on
+where it ended. `make docs-mutations` writes this page from the results.
+"""
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many mutants were caught, of those that count: executed by a stack, and not judged to be equivalent."""
+
+    caught: int
+    survived: int
+    judged: int
+    not_executed: int
+
+    @property
+    def percent(self) -> float:
+        counted = self.caught + self.survived
+        return 100 * self.caught / counted if counted else 100.0
+
+    @property
+    def percent_of_all(self) -> float:
+        """With the judged ones among those that survived."""
+        counted = self.caught + self.survived + self.judged
+        return 100 * self.caught / counted if counted else 100.0
+
+
+def summarize(results: Iterable[Result], judgements: Sequence[Judgement]) -> Share:
+    caught = survived = judged = not_executed = 0
+    for result in results:
+        if result.killer == NOT_EXECUTED:
+            not_executed += 1
+        elif result.killer != SURVIVED:
+            caught += 1
+        elif find_reason(judgements, result.id):
+            judged += 1
+        else:
+            survived += 1
+    return Share(caught, survived, judged, not_executed)
+
+
+def format_page(results: Mapping[Mutant, Result], total: int, judgements: Sequence[Judgement], seed: int) -> str:
+    """Markdown. `total` is the number of all mutants, of which a run takes some."""
+    share = summarize(results.values(), judgements)
+    if not results:
+        return f"{_INTRODUCTION}\n## The last run\n\nNone of the {total} mutants has been run yet.\n"
+    lines = [
+        _INTRODUCTION,
+        "## The last run",
+        "",
+        f"{len(results)} of {total} mutants, drawn with seed {seed}: {share.percent:.1f} % of those that count were "
+        f"caught (the goal is {GOAL} %), {share.percent_of_all:.1f} % with the equivalent ones.",
+        "",
+        *_format_shares("of", {folder: _select(results, folder=folder) for folder in FOLDERS}, judgements),
+        "",
+        *_format_shares("what", {kind: _select(results, kind=kind) for kind in KINDS}, judgements),
+        "",
+        "| caught by | mutants |",
+        "|---|--:|",
+    ]
+    killers = count(found.killer for found in results.values() if found.killer not in (SURVIVED, NOT_EXECUTED))
+    lines += [f"| {killer} | {number} |" for killer, number in killers.items()]
+    reasons = count(
+        reason
+        for found in results.values()
+        if found.killer == SURVIVED and (reason := find_reason(judgements, found.id))
+    )
+    lines += ["", "| judged to be equivalent, because | mutants |", "|---|--:|"]
+    lines += [f"| {reason} | {number} |" for reason, number in reasons.items()]
+    survivors = sorted(
+        found.id for found in results.values() if found.killer == SURVIVED and not find_reason(judgements, found.id)
+    )
+    lines += ["", f"## Survivors ({len(survivors)})", "", "What no check notices, and nobody has judged."]
+    lines += ["", *(f"- `{survivor}`" for survivor in survivors)] if survivors else ["", "None."]
+    return "\n".join(lines) + "\n"
+
+
+def _select(results: Mapping[Mutant, Result], folder: str = "", kind: str = "") -> list[Result]:
+    return [result for mutant, result in results.items() if folder in ("", mutant.folder) and kind in ("", mutant.kind)]
+
+
+def _format_shares(heading: str, groups: Mapping[str, Sequence[Result]], judgements: Sequence[Judgement]) -> list[str]:
+    rows = [f"| {heading} | caught | survived | equivalent | not executed | share |", "|---|--:|--:|--:|--:|--:|"]
+    for name, results in groups.items():
+        share = summarize(results, judgements)
+        numbers = f"{share.caught} | {share.survived} | {share.judged} | {share.not_executed}"
+        rows.append(f"| {name} | {numbers} | {share.percent:.1f} % |")
+    return rows
+
+
+def write_page(root: Path, text: str) -> None:
+    (root / PAGE).write_text(text, encoding="utf-8")

@@ -1,0 +1,72 @@
+"""The project's own unit tests of the program, run with a mutated one.
+
+They compare with what is meant, where the checks of a rehearsal judge what is declared: which alerts there are, who may
+sign in. So they are asked last, about what no check has noticed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.mutation.evaluation import Child, Result, install
+from tests.mutation.mutants import Mutant
+
+KILLER = "unit tests"
+TIMEOUT = 1800  # seconds for all of them
+_FOLDERS = ("tests/unit/infra", "tests/unit/policies/test_mutations.py", "tests/unit/estimates/test_stacks.py")
+# Whatever has names of the program: it is imported anew with it.
+_IMPORTED = ("tests.support", "tests.unit", "infra.reference", "infra.parity")
+
+
+class _FirstFailure:
+    """Remembers which test has failed."""
+
+    def __init__(self) -> None:
+        self.name = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self.name:
+            self.name = report.nodeid
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed and not self.name:
+            self.name = report.nodeid
+
+
+def start(root: Path, mutant: Mutant) -> Child:
+    """Run the tests until one fails."""
+    return Child(lambda: run_here(root, mutant), TIMEOUT)
+
+
+def conclude(mutant: Mutant, child: Child, survived: Result) -> Result:
+    """By the first test that fails; what has survived the checks survives the tests else."""
+    failed: str | None = child.finish()
+    if failed is None:
+        return Result(mutant.id, KILLER, "", "the process ended, or took too long")
+    return Result(mutant.id, KILLER, "", failed) if failed else survived
+
+
+def run_here(root: Path, mutant: Mutant | None) -> str:
+    """The name of the first test that fails in this process; empty where all pass."""
+    os.chdir(root)
+    if mutant:
+        install(root, mutant)
+    for name in [name for name in sys.modules if name.startswith(_IMPORTED)]:
+        del sys.modules[name]
+    failure = _FirstFailure()
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:rerunfailures"]
+    files = _order(root, mutant.module if mutant else "")
+    code = pytest.main([*options, "-m", "not process and not soak", *files], plugins=[failure])
+    return failure.name or ("" if code == pytest.ExitCode.OK else f"pytest: {code}")
+
+
+def _order(root: Path, module: str) -> Sequence[str]:
+    """The tests that import a module first."""
+    files = [path for folder in _FOLDERS for path in sorted((root / folder).rglob("test_*.py")) or [root / folder]]
+    texts: Mapping[Path, str] = {path: path.read_text(encoding="utf-8") for path in files}
+    return [str(path) for path in sorted(files, key=lambda path: not (module and module in texts[path]))]

@@ -1,0 +1,111 @@
+"""The order of creation of whole stacks, in which single resources no longer wait for others.
+
+Proves that the stacks as they are wait for all that the rules know of, and of each kind of need that it is reported
+where nothing leads to it, although all of it exists. That the engine creates in this order is the engine's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rehearsal import wiring
+from rehearsal.wiring import providers
+from rehearsal.wiring.declared import Declared, Graph, read_graph
+from tests.support.declared_stack import DeclaredStack
+
+Stacks = dict[str, DeclaredStack]
+
+
+def judge(stack: DeclaredStack, graph: Graph) -> list[str]:
+    caller = stack.recorder.circumstances.caller
+    return [problem.message for problem in wiring.judge_graph(graph, stack.recorder.state, stack.wiring, caller)]
+
+
+@pytest.mark.parametrize("cloud", ["azure", "aws"])
+def test_a_stack_waits_for_what_it_needs(stacks: Stacks, cloud: str) -> None:
+    assert judge(stacks[cloud], stacks[cloud].graph) == []
+
+
+def find(graph: Graph, kind: str, name: str) -> Declared:
+    named = [each for each in graph if each.type.endswith(f":{kind}") and each.name == name]
+    (found,) = [each for each in named if not each.type.startswith("groundwork:")]  # a component
+    return found
+
+
+def cut(graph: Graph, waiting: Declared, needed: Declared) -> Graph:
+    """The graph in which one resource waits for nothing that leads to another."""
+    needs = [urn for urn in waiting.needs if urn != needed.urn and needed.urn not in graph.list_before(urn)]
+    assert needed.urn in graph.list_before(waiting.urn)
+    return Graph(replace(each, needs=needs) if each is waiting else each for each in graph)
+
+
+@pytest.mark.parametrize(
+    ("cloud", "waiting", "needed", "message"),
+    [
+        # the rules of models, and references
+        ("aws", ("NodeGroup", "cluster-user"), ("Addon", "cluster-vpc-cni"), "has no add-on vpc-cni"),
+        ("aws", ("Trail", "audit"), ("BucketPolicy", "audit"), "Incorrect S3 bucket policy"),
+        (
+            "azure",
+            ("ManagedCluster", "cluster"),
+            ("RoleAssignment", "cluster-control-kubelet"),
+            "assign kubelet identity",
+        ),
+        # roles act late, and Kubernetes is reached by who has access
+        ("azure", ("ManagedCluster", "cluster"), ("Sleep", "cluster-control-propagation"), "assign kubelet identity"),
+        ("azure", ("StorageAccount", "artifacts"), ("Sleep", "secrets-encryption-propagation"), "may not use the key"),
+        ("azure", ("FlowLog", "audit-flows"), ("Sleep", "audit-flows-propagation"), "and may not"),
+        ("aws", ("kubernetes", "kubernetes"), ("AccessPolicyAssociation", "cluster-admin-rehearsal"), "access entry"),
+        # in the cluster
+        ("aws", ("ServiceMonitor", "experiment-router-monitor"), ("Release", "kube-prometheus-stack"), "its kind"),
+        ("aws", ("Release", "kserve-runtime-configs"), ("Release", "kserve-resources"), "judged by a webhook"),
+        ("aws", ("Release", "mlflow"), ("Secret", "mlflow-database"), "its pods use Secret mlflow-database"),
+        ("aws", ("Release", "kube-prometheus-stack"), ("StorageClass", "storage"), "its volumes have"),
+        ("aws", ("Release", "karpenter"), ("PodIdentityAssociation", "karpenter"), "its pods act by"),
+        ("azure", ("StatefulSet", "experiment-router"), ("Namespace", "serving"), "its namespace is"),
+    ],
+)
+def test_a_dependency_that_is_missing_is_reported(
+    stacks: Stacks, cloud: str, waiting: tuple[str, str], needed: tuple[str, str], message: str
+) -> None:
+    graph = stacks[cloud].graph
+    found = judge(stacks[cloud], cut(graph, find(graph, *waiting), find(graph, *needed)))
+    assert any(message in text for text in found), found
+
+
+def test_a_resource_without_the_stacks_provider_is_reported(stacks: Stacks) -> None:
+    bucket = find(stacks["aws"].graph, "Bucket", "artifacts")
+    graph = Graph(replace(each, provider="") if each is bucket else each for each in stacks["aws"].graph)
+    (problem,) = providers.find_problems(graph)
+    assert "Pulumi's default provider of aws" in problem.message
+
+
+def test_an_object_without_a_namespace_is_reported(stacks: Stacks) -> None:
+    secret = find(stacks["aws"].graph, "Secret", "mlflow-database")
+    without = {**secret.inputs, "metadata": {"name": "mlflow-database"}}
+    graph = Graph(replace(each, inputs=without) if each is secret else each for each in stacks["aws"].graph)
+    assert any("goes to `default`" in text for text in judge(stacks["aws"], graph))
+
+
+def test_a_default_provider_may_be_configured(stacks: Stacks) -> None:
+    default = Declared("urn::p::pulumi:providers:aws::default_7_51_0", "pulumi:providers:aws", {"region": "eu-west-1"})
+    bucket = find(stacks["aws"].graph, "Bucket", "artifacts")
+    graph = Graph([default, *(replace(each, provider="") if each is bucket else each for each in stacks["aws"].graph)])
+    assert list(providers.find_problems(graph)) == []
+
+
+def test_the_graph_is_read_from_the_engines_export() -> None:
+    exported = """{"deployment": {"resources": [
+        {"urn": "urn:a::p::aws:s3/bucket:Bucket::one", "type": "aws:s3/bucket:Bucket", "parent": "urn:root",
+         "provider": "urn:a::p::pulumi:providers:aws::own::id", "dependencies": ["urn:b"], "protect": true},
+        {"urn": "urn:a::p::aws:s3/bucket:Bucket::two", "type": "aws:s3/bucket:Bucket",
+         "provider": "urn:a::p::pulumi:providers:aws::default_7_51_0::id"},
+        {"urn": "urn:a::p::aws:s3/bucket:Bucket::old", "type": "aws:s3/bucket:Bucket", "delete": true}]}}"""
+    one, two = read_graph(exported)
+    assert (one.label, one.is_protected) == ("Bucket one", True)
+    assert one.provider == "urn:a::p::pulumi:providers:aws::own"
+    assert set(one.needs) == {"urn:b", "urn:root", one.provider}
+    assert two.provider == ""
+    assert list(read_graph("")) == []

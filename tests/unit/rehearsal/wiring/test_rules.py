@@ -1,0 +1,98 @@
+"""Connections of whole stacks, each cut on purpose: the rule that is about it reports that, and says where.
+
+Proves that the stacks as they are pass every rule, and of each rule what it reports. Which other connections a stack
+has, of which no rule is aware, is measured by the mutations (docs/mutations.md), and not proven here.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from rehearsal import wiring
+from rehearsal.toolchain import ROOT
+from rehearsal.wiring.metrics import read_catalogue
+from tests.support.changed_wiring import Change, change_wiring, changed, replaced, without
+from tests.support.declared_stack import DeclaredStack
+
+CATALOGUE = read_catalogue(ROOT / "platform" / "alerts" / "metrics")
+Stacks = dict[str, DeclaredStack]
+
+
+@pytest.mark.parametrize("cloud", ["azure", "aws"])
+def test_a_stack_as_it_is_has_no_loose_ends(stacks: Stacks, cloud: str) -> None:
+    assert [problem.message for problem in wiring.find_problems(stacks[cloud].wiring, CATALOGUE)] == []
+
+
+CUTS: list[tuple[str, Change, str]] = [
+    # identities of pods
+    (
+        "azure",
+        replaced("FederatedIdentityCredential", ":loki", ":locky", "identity-loki"),
+        "there is no service account monitoring/locky",
+    ),
+    (
+        "azure",
+        replaced("FederatedIdentityCredential", "monitoring:loki", "monitoring:*", "identity-loki"),
+        "has a wildcard",
+    ),
+    ("azure", without("FederatedIdentityCredential", "identity-loki"), "does not trust the service account"),
+    ("azure", changed("FederatedIdentityCredential", "issuer", "https://other/", "identity-loki"), "no cluster here"),
+    ("azure", changed("FederatedIdentityCredential", "audiences", ["api://x"], "identity-loki"), "its audience"),
+    ("azure", without("RoleAssignment", "identity-loki-logs"), "it has no role"),
+    ("aws", without("ServiceAccount", "tempo"), "there is no such service account"),
+    ("aws", without("PodIdentityAssociation", "identity-tempo"), "has no identity in the cloud"),
+    ("aws", replaced("Role", "Tag/kubernetes-namespace", "Tag/other", "identity-tempo"), "not by kubernetes-namespace"),
+    ("aws", replaced("Role", "sts:TagSession", "sts:Other", "identity-tempo"), "does not allow sts:TagSession"),
+    ("aws", without("RolePolicy", "identity-tempo"), "it has no permissions"),
+    # stores, keys, images, volumes
+    ("aws", replaced("RolePolicy", "s3:ListBucket", "s3:Other", "identity-loki"), "may not use"),
+    ("aws", replaced("RolePolicy", "kms:Decrypt", "kms:Other", "identity-loki"), "kms:Decrypt is missing"),
+    ("azure", without("RoleAssignment", "secrets-encryption"), "may not use the key"),
+    ("azure", without("RoleAssignment", "cluster-kubelet-pull"), "lacks AcrPull"),
+    ("aws", without("RolePolicyAttachment", "karpenter-nodes-AmazonEC2ContainerRegistryPullOnly"), "cannot pull"),
+    ("aws", without("Repository", "registry-drift"), "there is no repository"),
+    ("aws", without("StorageClass", "groundwork"), "which does not exist"),
+    (
+        "aws",
+        replaced("RolePolicy", "kms:CreateGrant", "kms:Other", "cluster-aws-ebs-csi-driver"),
+        "may not: kms:Create",
+    ),
+    ("azure", without("RoleAssignment", "cluster-control-disks"), "cluster's identity may not read"),
+    # secrets
+    ("azure", without("RoleAssignment", "identity-external-secrets-secrets"), "may not read secrets"),
+    (
+        "aws",
+        replaced("RolePolicy", "secretsmanager:Get", "x:Get", "identity-external-secrets"),
+        "may not read the secret",
+    ),
+    # networks
+    ("azure", without("VirtualNetworkLink", "network-azurecr"), "not linked to"),
+    ("azure", without("PrivateDnsZoneGroup", "registry"), "its target's name leads outside"),
+    ("aws", without("RouteTableAssociation", "network-private-1"), "it has no route table of its own"),
+    ("aws", changed("VpcEndpoint", "privateDnsEnabled", False, "network-kms"), "does not lead to it"),
+    ("aws", changed("SecurityGroup", "ingress", [], "network-endpoints"), "do not admit the nodes' subnet"),
+    ("aws", changed("SecurityGroup", "ingress", [], "database"), "admits no connections to port 5432"),
+    # alerts and logs
+    ("aws", without("TopicSubscription"), "nobody gets what is sent to it"),
+    ("aws", changed("MetricAlarm", "dimensions", {}, "alerts-database-busy"), "without the dimension"),
+    ("aws", without("LogMetricFilter", "alerts-secrets-unavailable"), "nothing sends its metric"),
+    ("azure", changed("MetricAlert", "actions", [], "alerts-database-busy"), "nobody hears it"),
+    ("azure", without("DiagnosticSetting", "audit-database"), "no diagnostic setting sends PostgreSQLLogs"),
+    ("azure", without("DataCollectionRuleAssociation"), "nothing collects by it"),
+    ("aws", changed("Cluster", "enabledClusterLogTypes", [], "cluster"), "nothing writes to it"),
+    ("aws", replaced("RolePolicy", "logs:PutLogEvents", "logs:Other", "audit"), "does not allow logs:PutLogEvents"),
+    # nodes that Karpenter starts
+    ("aws", without("AccessEntry", "karpenter-nodes"), "EC2_LINUX"),
+    ("aws", without("EventTarget", "karpenter-interruptions-spot"), "its events go nowhere"),
+    ("aws", without("QueuePolicy"), "does not let it send messages"),
+    # objects in the cluster
+    ("aws", without("ClusterIssuer", "platform"), "names ClusterIssuer platform, which does not exist"),
+    ("aws", without("Gateway", "platform"), "names Gateway platform, which does not exist"),
+    ("azure", without("ServiceMonitor", "experiment-router"), "nothing scrapes its metrics"),
+]
+
+
+@pytest.mark.parametrize(("cloud", "cut", "message"), CUTS, ids=[f"{number}" for number in range(len(CUTS))])
+def test_a_cut_connection_is_reported(stacks: Stacks, cloud: str, cut: Change, message: str) -> None:
+    found = [problem.message for problem in wiring.find_problems(change_wiring(stacks[cloud], cut), CATALOGUE)]
+    assert any(message in text for text in found), found
