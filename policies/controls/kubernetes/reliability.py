@@ -46,14 +46,13 @@ SPREADS = (
     severity="low",
     types=REPLICATED,
     remedy="raise spec.replicas",
-    references=("CRP:configureMinimumReplicaCount",),
     settings={"minReplicas": Setting({"type": "integer", "minimum": 1}, default=2)},
 )
 def replicas(props: Props, settings: Mapping[str, Any]) -> Findings:
-    # 0 is a workload that is switched off.
+    # 0 is a workload that is switched off; without a number, an autoscaler may decide.
     enough = at_least(settings["minReplicas"])
     accepted = Requirement(enough.text, lambda value: (value == 0 and value is not False) or enough.accepts(value))
-    yield from expect(props, "spec.replicas", accepted, "it stops with the node of its only pod")
+    yield from expect(props, "spec.replicas", accepted, "it stops with the node of its only pod", absent_passes=True)
 
 
 @control(

@@ -30,17 +30,12 @@ def list_types(package: str) -> list[str]:
 
 
 def has_input(token: str, path: tuple[str, ...]) -> bool:
-    """Whether a resource has an input at a path of names. What is inside a value without a class of its own is free."""
+    """Whether a resource has an input at a path of names. Nothing is known of what is in a value without a class."""
     inputs = read_inputs(token)
     module = _find_resources(token.partition(":")[0])[token].parent
-    for name in path:
-        if name not in inputs:
-            return False
-        nested = inputs[name]
-        if nested is None:
-            return True
-        inputs = _nested_classes(module).get(nested, {})
-    return True
+    for name in path[:-1]:
+        inputs = _nested_classes(module).get(inputs.get(name) or "", {})
+    return path[-1] in inputs
 
 
 @cache

@@ -107,7 +107,7 @@ CASES: dict[str, Cases] = {
         unknown={"shareProcessNamespace": UNKNOWN_TEXT},
     ),
     "k8s-workload-replicas": property_cases(
-        (DEPLOYMENT, STATEFUL_SET), "spec.replicas", good=(2, 0), bad=(1,), absent="fails", other=ENDPOINTS
+        (DEPLOYMENT, STATEFUL_SET), "spec.replicas", good=(2, 0), bad=(1,), absent="passes", other=ENDPOINTS
     ),
     "k8s-workload-spread": resource_cases(
         DEPLOYMENT,
