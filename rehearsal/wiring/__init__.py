@@ -4,64 +4,7 @@ Every rule relates two things that exist, each by itself without fault: an accou
 alarm and who sends its metric. Nothing refuses a connection that is missing; what needs it fails later, or is silent.
 """
 
-from __future__ import annotations
+from rehearsal.wiring.graph import Wiring
+from rehearsal.wiring.judgement import find_problems, judge_graph
 
-from collections.abc import Iterator, Sequence
-
-from rehearsal.kubernetes.readiness.problem import Problem
-from rehearsal.simulator.core.circumstances import Caller
-from rehearsal.simulator.core.state_store import StateStore
-from rehearsal.wiring import (
-    alarms,
-    cluster_order,
-    data_paths,
-    encryption_identities,
-    images,
-    key_grants,
-    log_destinations,
-    metrics,
-    nodes,
-    order,
-    pod_identities,
-    private_names,
-    providers,
-    references,
-    routes,
-    secret_stores,
-    volumes,
-)
-from rehearsal.wiring.declared import Graph
-from rehearsal.wiring.graph import Rule, Wiring
-from rehearsal.wiring.metrics import Component
-
-RULES: Sequence[Rule] = (
-    pod_identities.find_problems,
-    data_paths.find_problems,
-    key_grants.find_problems,
-    encryption_identities.find_problems,
-    images.find_problems,
-    volumes.find_problems,
-    secret_stores.find_problems,
-    private_names.find_problems,
-    routes.find_problems,
-    alarms.find_problems,
-    log_destinations.find_problems,
-    nodes.find_problems,
-    references.find_problems,
-)
-
-
-def find_problems(wiring: Wiring, catalogue: Sequence[Component] = ()) -> Iterator[Problem]:
-    """What does not lead to what it is meant for, by every rule. `catalogue` is what exposes which metrics."""
-    for rule in RULES:
-        yield from rule(wiring)
-    yield from metrics.find_problems(wiring, catalogue)
-
-
-def judge_graph(graph: Graph, state: StateStore, wiring: Wiring, caller: Caller) -> list[Problem]:
-    """What does not wait for what it needs, or does not use the stack's own provider."""
-    return [
-        *order.find_problems(graph, state, wiring.cluster, caller),
-        *cluster_order.find_problems(graph, wiring),
-        *providers.find_problems(graph),
-    ]
+__all__ = ["Wiring", "find_problems", "judge_graph"]
