@@ -20,12 +20,13 @@ from tests.unit.policies.controls.test_controls import find_cases
 
 Path = tuple[str, ...]
 
-# What says which resource is meant, where it is or what it is called, and nothing of its protection.
+# What says which resource is meant, where it is, what it is called or what it costs, and nothing of its protection.
 IDENTITY: Final = frozenset(
     {
         *("accountName", "addressPrefix", "addressPrefixes", "addressSpace", "bucket", "bucketPrefix", "groupName"),
         *("location", "locationName", "name", "region", "regionName", "resourceUri", "securityGroupId", "subnetName"),
-        *("tags", "targetBucket", "vpcId", "scope", "configurationName", "computeType"),
+        *("tags", "targetBucket", "vpcId", "scope", "configurationName", "computeType", "subnetId", "subnetIds"),
+        *("description", "family", "tier", "user", "users", "version"),
     }
 )
 
