@@ -39,6 +39,8 @@ PORT = 8080  # of every process: webhooks, probes and metrics
 
 _PROMOTION, _ROLLOUT = get_workload("promotion"), get_workload("rollout")
 _NAMESPACE = _PROMOTION.namespace
+# Seconds for all attempts at creating the database: the pods' backoff between them takes eleven minutes.
+_DATABASE_DEADLINE = 1800
 IMAGE_USER = 10001  # of all of the platform's own images
 _SECRETS_PATH = "/run/secrets/groundwork"
 _PROMETHEUS = f"http://kube-prometheus-stack-prometheus.{MONITORING}.svc.cluster.local:9090"
@@ -183,7 +185,11 @@ class Lifecycle(Component):
         return Job(
             name,
             metadata=_metadata(name, process.labels),
-            spec={"backoffLimit": 6, "template": {**pod, "spec": {**pod["spec"], "restartPolicy": "OnFailure"}}},
+            spec={
+                "backoffLimit": 6,
+                "activeDeadlineSeconds": _DATABASE_DEADLINE,
+                "template": {**pod, "spec": {**pod["spec"], "restartPolicy": "OnFailure"}},
+            },
             # A Job cannot be changed, and its name is taken as long as it exists.
             opts=self.child_options(depends_on=list(secrets), delete_before_replace=True, replace_on_changes=["spec"]),
         )

@@ -14,6 +14,7 @@ from pulumi_policy import (
 
 from kernel.reviewed_entries import find_today
 from policies.engine.exceptions import ReviewedException, Subject
+from policies.engine.registry import REGISTRY
 
 NAME: Final = "exceptions"
 """The pack's entry about exceptions in its configuration and in the engine's messages; no control has this ID."""
@@ -64,13 +65,19 @@ class ExceptionRegister:
                 if find_today() <= exception.expires <= find_today() + _NOTICE:
                     remedy = "mend the resource until then, or renew it"
                     yield f"{exception} expires on {exception.expires}: {remedy} ({owner})"
-            elif any(exception.selects(resource) for resource in resources):
+            elif any(exception.selects(resource) and _is_judged(exception, resource) for resource in resources):
                 yield f"{exception} is not used, since the resource meets the control: remove it ({owner})"
             elif exception.stack in stacks:
                 yield f"{exception} is not used, since {exception.stack} has no such resource: remove it ({owner})"
 
     def _concerned(self, control: str, subject: Subject) -> list[ReviewedException]:
         return [exception for exception in self._exceptions if exception.concerns(control, subject)]
+
+
+def _is_judged(exception: ReviewedException, resource: Subject) -> bool:
+    """Whether the exception's control looks at the resource at all: a resource of another cloud may have the name."""
+    control = REGISTRY.get(exception.control)
+    return control is not None and control.applies_to(resource.type)
 
 
 def find_stack(urn: str) -> str:

@@ -188,6 +188,8 @@ def test_an_exception_that_nothing_needs_is_named(pack: Path, project: Path) -> 
         # Another stack may have the resource, unless the exception is for this one.
         other = Declared(STORAGE, {"allowBlobPublicAccess": False}, "other")
         assert conclude(analyzer, other) == []
+        # A resource that the control does not look at has no part in it, whatever its name.
+        assert conclude(analyzer, Declared("aws:s3/bucket:Bucket", {}, "site")) == []
         write_exceptions(project, expires=in_days(90), stack="test")
         configure(analyzer, file="exceptions.yaml")
         (message,) = conclude(analyzer, other)
