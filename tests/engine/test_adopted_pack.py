@@ -22,7 +22,7 @@ import yaml
 from kernel.reviewed_entries import find_today
 from policies.distribution import write_pack
 from rehearsal.toolchain import ROOT
-from tests.support.small_projects import create_project, run, variables
+from tests.support.small_projects import create_project, run, standing
 
 pytestmark = pytest.mark.engine
 
@@ -71,18 +71,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exports(folder: Path) -> Iterator[str]:
     """What a shell evaluates to work on the project, which stands on simulated clouds."""
-    up = run(folder, [sys.executable, "-m", "rehearsal", "up", "test"])
-    assert up.returncode == 0, up.stdout
-    served = subprocess.run(
-        [sys.executable, "-m", "rehearsal", "env", "test"],
-        cwd=folder,
-        env=variables(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    yield served.stdout
-    run(folder, [sys.executable, "-m", "rehearsal", "stop", "test"])
+    with standing(folder, "test") as text:
+        yield text
 
 
 def run_there(folder: Path, exports: str, *command: str) -> subprocess.CompletedProcess[str]:

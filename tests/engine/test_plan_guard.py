@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.small_projects import OFFLINE_DESCRIPTION, OFFLINE_FILES, create_project, run, variables
+from tests.support.small_projects import OFFLINE_DESCRIPTION, OFFLINE_FILES, create_project, run, standing
 
 pytestmark = pytest.mark.engine
 
@@ -49,18 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exports(folder: Path) -> Iterator[str]:
     """What a shell evaluates to work on the project, which stands on simulated clouds."""
-    up = run(folder, [sys.executable, "-m", "rehearsal", "up", "test"])
-    assert up.returncode == 0, up.stdout
-    served = subprocess.run(
-        [sys.executable, "-m", "rehearsal", "env", "test"],
-        cwd=folder,
-        env=variables(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    yield served.stdout
-    run(folder, [sys.executable, "-m", "rehearsal", "stop", "test"])
+    with standing(folder, "test") as text:
+        yield text
 
 
 def preview(folder: Path, exports: str, bucket: str) -> None:

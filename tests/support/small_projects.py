@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rehearsal.preparation import preparing
@@ -49,3 +51,23 @@ def run(folder: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str
         check=False,
         timeout=TIMEOUT,
     )
+
+
+@contextmanager
+def standing(folder: Path, stack: str) -> Iterator[str]:
+    """Bring a project's stack up; yields what a shell evaluates to work on it."""
+    up = run(folder, [sys.executable, "-m", "rehearsal", "up", stack])
+    assert up.returncode == 0, up.stdout
+    # What it says meanwhile, on the other stream, is no part of the exports.
+    served = subprocess.run(
+        [sys.executable, "-m", "rehearsal", "env", stack],
+        cwd=folder,
+        env=variables(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    try:
+        yield served.stdout
+    finally:
+        run(folder, [sys.executable, "-m", "rehearsal", "stop", stack])
