@@ -148,12 +148,12 @@ def _measure_control(control: Control, stacks: Sequence[Stack]) -> Cost:
             for _ in range(ROUNDS):
                 control.evaluate_stack(resources)
         return _as_cost(control, len(subjects), time.process_time() - started)
-    inputs = [each.props for stack in stacks for each in stack.resources if control.applies_to(each.type)]
+    judged = [each for stack in stacks for each in stack.resources if control.applies_to(each.type)]
     started = time.process_time()
-    for props in inputs:
+    for each in judged:
         for _ in range(ROUNDS):
-            control.evaluate(props)
-    return _as_cost(control, len(inputs), time.process_time() - started)
+            control.evaluate_resource(each.type, each.props)
+    return _as_cost(control, len(judged), time.process_time() - started)
 
 
 def _as_cost(control: Control, evaluations: int, seconds: float) -> Cost:

@@ -44,7 +44,9 @@ def check_policies(stack: DeclaredStack) -> Iterator[str]:
             ]
         else:
             judged = (each for each in resources if control.applies_to(each.type))
-            found = [(each, finding) for each in judged for finding in configured.evaluate(each.inputs)]
+            found = [
+                (each, finding) for each in judged for finding in configured.evaluate_resource(each.type, each.inputs)
+            ]
         for resource, finding in found:
             subject = Subject(resource.name, resource.type, stack.name)
             excused = any(exception.covers(control.id, subject, today) for exception in exceptions)

@@ -111,5 +111,5 @@ def list_violations(recorder: Recorder) -> set[tuple[str, str]]:
             continue
         for resource in stack:
             if control.applies_to(resource.type):
-                found |= {(control.id, str(each)) for each in control.evaluate(resource.props)}
+                found |= {(control.id, str(each)) for each in control.evaluate_resource(resource.type, resource.props)}
     return found
