@@ -62,8 +62,8 @@ def build_rules(registries: Sequence[str]) -> Mapping[str, Rule]:
             f"variables.containers.all(c, {is_allowed} || {_allow_in_namespaces(NAMESPACE_REGISTRIES)})"
         ),
         # Kubernetes rejects resources of ephemeral containers, so the rule cannot require them. The API server has put
-        # limits in the place of requests that are not set.
-        "k8s-pod-resources": _pod_rule(f"variables.lasting.all(c, {_require_resources('c', 'object.spec')})"),
+        # limits in the place of requests that are not set. It does not know the type of the pod's own before 1.34.
+        "k8s-pod-resources": _pod_rule(f"variables.lasting.all(c, {_require_resources('c', 'dyn(object.spec)')})"),
         "k8s-namespace-pod-security": Rule("", ("namespaces",), _HAS_LEVEL, levels=()),
         "k8s-inference-service-lineage": _inference_service_rule(_HAS_LINEAGE),
         # A container without an image has that of its ServingRuntime, which the rules of pods see.

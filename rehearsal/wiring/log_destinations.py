@@ -26,6 +26,8 @@ _COLLECTION = "azure-native:monitor:DataCollectionRule"
 _COLLECTION_ASSOCIATION = "azure-native:monitor:DataCollectionRuleAssociation"
 _AZURE_FLOW_LOG = "azure-native:network:FlowLog"
 _WRITE_ROLES = ("Storage Blob Data Contributor", "Storage Blob Data Owner")
+# Of those that are modelled.
+_NAMES_OF_SERVICES = ("/aws/eks/", "/aws/rds/")
 _CATEGORY = re.compile(r'Category\s*==\s*"([^"]+)"')
 # The stream of Container Insights from which each table is filled.
 # Source: https://learn.microsoft.com/azure/azure-monitor/containers/container-insights-data-collection-configure
@@ -41,7 +43,7 @@ _STREAMS = {
 
 def find_problems(wiring: Wiring) -> Iterator[Problem]:
     for group in wiring.clouds.all(_LOG_GROUP):
-        if group.inputs.get("name") and not _has_writer(wiring, group):
+        if _is_of_a_service(group) and not _has_writer(wiring, group):
             yield Problem(describe(group), "nothing writes to it", "have something write to it, or delete it")
     for resource, group_arn, role_arn in _list_writing_services(wiring):
         yield from _check_writer(wiring, resource, group_arn, role_arn)
@@ -51,6 +53,11 @@ def find_problems(wiring: Wiring) -> Iterator[Problem]:
         yield from _check_query(wiring, alert)
     for rule in wiring.clouds.all(_COLLECTION):
         yield from _check_collection(wiring, rule)
+
+
+def _is_of_a_service(group: Resource) -> bool:
+    """Whether its name says which service writes to it: whatever runs elsewhere may write to any other."""
+    return str(group.inputs.get("name")).startswith(_NAMES_OF_SERVICES)
 
 
 def _has_writer(wiring: Wiring, group: Resource) -> bool:
@@ -67,8 +74,6 @@ def _has_writer(wiring: Wiring, group: Resource) -> bool:
                 for log in as_list(database.inputs.get("enabledCloudwatchLogsExports"))
             ),
             any(_strip(target) == arn for _, target, _ in _list_writing_services(wiring)),
-            # Written by services that are not modelled.
-            name.startswith("/aws/") and not name.startswith(("/aws/eks/", "/aws/rds/")),
             any(
                 mentions(text, name)
                 for pod in wiring.pods

@@ -18,7 +18,7 @@ from tests.support.small_projects import OFFLINE_DESCRIPTION, OFFLINE_FILES, cre
 
 pytestmark = pytest.mark.engine
 
-LEAKS = ("none", "log", "output", "url", "base64", "config-map", "group")
+LEAKS = ("none", "log", "output", "url", "base64", "config-map", "description")
 PROGRAM = """\
 import base64
 import urllib.parse
@@ -47,8 +47,8 @@ elif leak == "base64":
     pulumi.export("leaked", unsecret(lambda value: base64.b64encode(f"u:{value}".encode()).decode()))
 elif leak == "config-map":
     kubernetes.core.v1.ConfigMap("settings", data={"password": unsecret(str)})
-elif leak == "group":
-    aws.cloudwatch.LogGroup("visits", name="/shop", tags={"password": unsecret(str)})
+elif leak == "description":
+    aws.secretsmanager.Secret("visits", description=unsecret(str))
 """
 FILES = {
     "Pulumi.yaml": "name: shop\nruntime: python\n",
@@ -85,7 +85,7 @@ def test_a_secret_that_is_kept_is_found_nowhere(folder: Path) -> None:
         ("url", "URL-encoded", "the engine's export, resource pulumi:pulumi:Stack::shop-url,"),
         ("base64", "in base64", "the engine's export, resource pulumi:pulumi:Stack::shop-base64,"),
         ("config-map", "", "the engine's export, resource kubernetes:core/v1:ConfigMap::settings,"),
-        ("group", "", "state.db"),
+        ("description", "", "state.db"),
     ],
 )
 def test_a_leak_fails_the_rehearsal_with_place_and_secret(folder: Path, leak: str, form: str, place: str) -> None:

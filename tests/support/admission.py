@@ -10,6 +10,7 @@ from infra.cluster.admission import build_binding_spec, build_policy_spec
 from infra.cluster.admission_rules import LEVEL_LABEL
 from policies import IMAGE_REGISTRIES
 from rehearsal.kubernetes.client import ApiClient, ApiError, Object
+from tests.support.waiting import eventually
 
 API_VERSION = "admissionregistration.k8s.io/v1"
 POLICY_KIND = "ValidatingAdmissionPolicy"
@@ -18,7 +19,10 @@ RESTRICTED = {LEVEL_LABEL: "restricted"}
 
 @contextmanager
 def enforce_rules(api: ApiClient, *controls: str, registries: Sequence[str] = IMAGE_REGISTRIES) -> Iterator[None]:
-    """Enforce rules as the platform declares them. The API server takes a moment to load them."""
+    """Enforce rules as the platform declares them. The API server takes a moment to load them, and to forget them:
+
+    whoever comes after may create namespaces.
+    """
     for control in controls:
         for kind, spec in (
             (POLICY_KIND, build_policy_spec(control, registries)),
@@ -31,6 +35,7 @@ def enforce_rules(api: ApiClient, *controls: str, registries: Sequence[str] = IM
         for control in controls:
             api.delete(API_VERSION, f"{POLICY_KIND}Binding", control, propagation_policy="Background")
             api.delete(API_VERSION, POLICY_KIND, control, propagation_policy="Background")
+        eventually(lambda: find_denial(api, {"apiVersion": "v1", "kind": "Namespace", "metadata": {}}) == "")
 
 
 def find_denial(api: ApiClient, manifest: Object, debugger: Object | None = None, *, name: str = "other") -> str:
