@@ -1,10 +1,10 @@
 """Attacks on a server with two workers and the default settings, and what they get hold of.
 
 `pytest -m soak -s tests/serving/test_attacks.py` prints a table; docs/serving.md has one, and says which of its rows
-were seen otherwise. Memory and descriptors are the kernel's account of
-the worker that has most; beside each attack an honest client requests ten predictions a second. Proven is that it sees
-no error, and that the metrics account for every request. Its slowest response is printed and not judged, since the
-attacker and the server share this machine's cores. Not proven: many attackers, which a gateway has to limit.
+were seen otherwise. Memory and descriptors are the kernel's account of the worker that has most; beside each attack an
+honest client requests ten predictions a second. Proven is that it sees no error, and that the metrics account for every
+request. Its slowest response is printed and not judged, since the attacker and the server share this machine's cores.
+Not proven: many attackers, which a gateway has to limit.
 """
 
 from __future__ import annotations
