@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import yaml
 
@@ -15,6 +15,7 @@ from kernel.yaml_document import compose, read_bytes
 TEXT: Final = (str, "a text, in quotes where it looks like something else")
 DAY: Final = (date, "a day such as 2027-11-30")
 
+FindProblems: TypeAlias = Callable[[Any], Iterable[str]]
 Fields = Mapping[str, tuple[type, str]]
 """The type of each field, and how to write it. A moment (datetime) is no day, though Python has it for one."""
 
@@ -38,6 +39,18 @@ def read_entries(path: Path, fields: Collection[str]) -> list[Any]:
         raise ValueError(f"{name} has a value that cannot be read: {error}.") from None
     if not isinstance(entries, list):
         raise ValueError(f"{name} has to be a list, each entry with {', '.join(fields)}: begin each with `- `.")
+    return entries
+
+
+def read_valid_entries(path: Path, fields: Collection[str], find_problems: FindProblems) -> list[Any]:
+    """The entries in a file of which `find_problems` finds nothing wrong with any; see `read_entries`.
+
+    Raises ValueError with every problem of every entry.
+    """
+    entries = read_entries(path, fields)
+    problems = [problem for entry in entries for problem in find_problems(entry)]
+    if problems:
+        raise ValueError("\n".join(f"{shorten(path)}: {problem}." for problem in problems))
     return entries
 
 

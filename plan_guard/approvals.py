@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from kernel.reviewed_entries import DAY, TEXT, find_today, list_field_problems, read_entries, shorten, suggest
+from kernel.reviewed_entries import DAY, TEXT, find_today, list_field_problems, read_valid_entries, suggest
 from plan_guard.holdings import HOLDINGS, find_holding, normalize_type
 from plan_guard.plan import Operation, PlannedChange
 
@@ -69,14 +69,11 @@ def load_approvals(path: Path, known_stacks: Collection[str] = ()) -> list[Appro
     """
     if not path.exists():
         return []
+    last = find_today() + LONGEST_TERM
     try:
-        entries = read_entries(path, _REQUIRED)
+        entries = read_valid_entries(path, _REQUIRED, lambda entry: _find_problems(entry, known_stacks, last))
     except ValueError as error:
         raise ApprovalError(str(error)) from None
-    last = find_today() + LONGEST_TERM
-    problems = [problem for entry in entries for problem in _find_problems(entry, known_stacks, last)]
-    if problems:
-        raise ApprovalError("\n".join(f"{shorten(path)}: {problem}." for problem in problems))
     return [Approval(**entry) for entry in entries]
 
 

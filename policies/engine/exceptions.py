@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-from kernel.reviewed_entries import DAY, TEXT, find_today, list_field_problems, read_entries, shorten
+from kernel.reviewed_entries import DAY, TEXT, find_today, list_field_problems, read_valid_entries
 from policies.engine.type_names import canonical_type
 
 FILE: Final = Path(__file__).resolve().parents[1] / "exceptions.yaml"
@@ -83,11 +83,8 @@ def load(
 
     `longest_term` is in days from today.
     """
-    entries = read_entries(path, _REQUIRED)
     last = find_today() + timedelta(days=longest_term)
-    problems = [problem for entry in entries for problem in _problems(entry, known_controls, last)]
-    if problems:
-        raise ValueError("\n".join(f"{shorten(path)}: {problem}." for problem in problems))
+    entries = read_valid_entries(path, _REQUIRED, lambda entry: _problems(entry, known_controls, last))
     return [ReviewedException(**entry) for entry in entries]
 
 

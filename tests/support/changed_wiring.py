@@ -25,26 +25,21 @@ def without(kind: str, name: str = "") -> Change:
 
 def changed(kind: str, path: str, value: Any, name: str = "") -> Change:
     """Another value at a path of an input, or of an object; None takes it away."""
-
-    def change(found: Any) -> Any:
-        if not _is_meant(found, kind, name):
-            return found
-        if isinstance(found, ResourceRecord):
-            return replace(found, inputs=_set(found.inputs, path, value))
-        return _set(found, path, value)
-
-    return change
+    return _edited(kind, name, lambda content: _set(content, path, value))
 
 
 def replaced(kind: str, old: str, new: str, name: str = "") -> Change:
     """Another text in place of one, wherever it is in a resource's inputs or in an object."""
+    return _edited(kind, name, lambda content: _replace(content, old, new))
 
+
+def _edited(kind: str, name: str, edit: Callable[[Any], Any]) -> Change:
     def change(found: Any) -> Any:
         if not _is_meant(found, kind, name):
             return found
         if isinstance(found, ResourceRecord):
-            return replace(found, inputs=_replace(found.inputs, old, new))
-        return _replace(found, old, new)
+            return replace(found, inputs=edit(found.inputs))
+        return edit(found)
 
     return change
 
