@@ -1,7 +1,7 @@
 """aws-dev, rehearsed: it comes up under its policies, a second preview finds no change, and no secret lies about.
 
-What the engine then does with it, tests/soak proves on AWS, test_azure on Azure, where it is the same engine;
-test_deployment destroys a stack on AWS too, without a control plane.
+What the engine then does with it, its destruction among it, tests/soak proves on AWS, test_azure on Azure, where it is
+the same engine.
 """
 
 from __future__ import annotations

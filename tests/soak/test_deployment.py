@@ -1,4 +1,4 @@
-"""The road from a new stack to its end on Azure; tests/engine/test_deployment.py says what such a test proves."""
+"""The road from a new stack to its end on both clouds; tests/engine/test_deployment.py says what such a test proves."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from pathlib import Path
 import pytest
 
 from tests.support.azure_manager_server import SUBSCRIPTION, TENANT, serve_manager, subscription_answers
-from tests.support.cloud_programs import azure_programs
-from tests.support.deployment_road import walk_to_the_end
+from tests.support.cloud_programs import ACCOUNT, AWS, azure_programs
+from tests.support.deployment_road import NEW_AWS_STACK, NEW_AZURE_STACK, walk_to_the_deployment, walk_to_the_end
 from tests.support.deployments import deployment
 from tests.support.project import Project
 
 pytestmark = pytest.mark.soak
 
-NEW_STACK = (
-    "CLOUD=azure",
-    "ENVIRONMENT=dev",
-    "LOCATION=westeurope",
-    "ORGANIZATION=acme",
-    "OWNER=ml",
-    "AUTHORIZED_RANGES=192.88.99.0/24",
-)
-PIN = f"  groundwork:subscription: {SUBSCRIPTION}\n  groundwork:tenant: {TENANT}\n"
+AWS_PIN = f'  groundwork:account: "{ACCOUNT}"\n'
+AZURE_PIN = f"  groundwork:subscription: {SUBSCRIPTION}\n  groundwork:tenant: {TENANT}\n"
+# They go with their vault: only its data plane could delete them, which the deploying machine need not reach.
+OUTLIVES_AZURE = {"azure-native:keyvault:Key", "azure-native:keyvault:Secret"}
+
+
+def test_the_road_on_aws_is_open_from_a_new_stack_to_its_end(project: Project, tmp_path: Path) -> None:
+    with deployment(project, tmp_path / "machine", {"aws": AWS}) as machine:
+        walk_to_the_deployment(machine, NEW_AWS_STACK, AWS_PIN)
+        walk_to_the_end(machine, remaining=())
 
 
 def test_the_road_on_azure_is_open_from_a_new_stack_to_its_end(project: Project, tmp_path: Path) -> None:
@@ -30,6 +31,5 @@ def test_the_road_on_azure_is_open_from_a_new_stack_to_its_end(project: Project,
         serve_manager(subscription_answers()) as manager,
         deployment(project, tmp_path / "machine", azure_programs(manager)) as machine,
     ):
-        walk_to_the_end(
-            machine, NEW_STACK, PIN, remaining={"azure-native:keyvault:Key", "azure-native:keyvault:Secret"}
-        )
+        walk_to_the_deployment(machine, NEW_AZURE_STACK, AZURE_PIN)
+        walk_to_the_end(machine, remaining=OUTLIVES_AZURE)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cloud_programs import ACCOUNT, AWS
+from tests.support.deployment_road import NEW_AWS_STACK
 from tests.support.deployments import Deployment, deployment
 from tests.support.project import Project, Run
 from tests.support.workflow_steps import find_step
@@ -21,14 +22,6 @@ from tests.support.workflow_steps import find_step
 pytestmark = pytest.mark.soak
 
 STACK = "nightwatch"
-NEW_STACK = (
-    "CLOUD=aws",
-    "ENVIRONMENT=dev",
-    "LOCATION=eu-west-1",
-    "ORGANIZATION=acme",
-    "OWNER=ml",
-    "AUTHORIZED_RANGES=192.88.99.0/24",
-)
 
 
 def run_step(machine: Deployment, workflow: str, job: str, part: str, environment: Mapping[str, str]) -> Run:
@@ -40,7 +33,7 @@ def test_the_steps_of_a_deployment_deploy_and_those_of_the_night_find_what_has_c
 ) -> None:
     night = {"RUNNER_TEMP": str(tmp_path)}
     with deployment(project, tmp_path / "machine", {"aws": AWS}) as machine:
-        assert machine.make("new-stack", STACK, *NEW_STACK).returncode == 0
+        assert machine.make("new-stack", STACK, *NEW_AWS_STACK).returncode == 0
         file = project.folder / "stacks" / f"Pulumi.{STACK}.yaml"
         file.write_text(f'{file.read_text().rstrip()}\n  groundwork:account: "{ACCOUNT}"\n')
 

@@ -10,14 +10,17 @@ from tests.support.deployments import Deployment
 from tests.support.project import Run
 
 STACK = "research"
+# Arguments of `make new-stack`.
+_OF_BOTH = ("ENVIRONMENT=dev", "ORGANIZATION=acme", "OWNER=ml", "AUTHORIZED_RANGES=192.88.99.0/24")
+NEW_AWS_STACK = ("CLOUD=aws", "LOCATION=eu-west-1", *_OF_BOTH)
+NEW_AZURE_STACK = ("CLOUD=azure", "LOCATION=westeurope", *_OF_BOTH)
 
 
-def walk_to_the_end(machine: Deployment, new_stack: Collection[str], pin: str, remaining: Collection[str]) -> None:
-    """New stack, preflight, preview, deployment, one change, destruction.
+def walk_to_the_deployment(machine: Deployment, new_stack: Collection[str], pin: str) -> None:
+    """New stack, preflight, preview, and a deployment that nobody has agreed to.
 
     new_stack  arguments of `make new-stack`
     pin        lines of the stack's file that pin it to the simulated account
-    remaining  types of what outlives the stack
     """
     _succeed(machine.make("new-stack", STACK, *new_stack))
     file = machine.project.folder / "stacks" / f"Pulumi.{STACK}.yaml"
@@ -28,6 +31,13 @@ def walk_to_the_end(machine: Deployment, new_stack: Collection[str], pin: str, r
 
     assert "YES=1" in machine.make("up", STACK).failure()
     assert machine.state.all() == []
+
+
+def walk_to_the_end(machine: Deployment, remaining: Collection[str]) -> None:
+    """Deployment, one change, destruction.
+
+    remaining  types of what outlives the stack
+    """
     first = _succeed(machine.make("up", STACK, "YES=1"))
     created = _count(first, "created")
     assert created > 150
