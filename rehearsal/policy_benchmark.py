@@ -6,7 +6,6 @@ preview without it, measured alternately in one run. The resources that controls
 
 from __future__ import annotations
 
-import signal
 import statistics
 import subprocess
 import sys
@@ -132,7 +131,7 @@ def _start_pack() -> float:
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     port = process.stdout.readline() if process.stdout else ""
     seconds = time.monotonic() - started
-    process.send_signal(signal.SIGINT)
+    process.terminate()
     _, errors = process.communicate(timeout=30)
     if not port.strip().isdigit():
         raise UserError(f"the policy pack did not start:\n{errors[-2000:]}")

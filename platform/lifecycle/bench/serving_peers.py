@@ -131,7 +131,7 @@ def environment(peer: str) -> Path:
     for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], install):
         process = subprocess.run(command, capture_output=True, text=True, check=False)
         if process.returncode != 0:
-            raise MissingPeerError(f"cannot be installed: {process.stderr.strip()[-300:]}")
+            raise MissingPeerError(f"cannot be installed: {' '.join(process.stderr.split())[-300:]}")
     done.write_text(lock.read_text())
     return python
 
