@@ -15,14 +15,17 @@ configure_process()
 # Shells have what they start in the background ignore Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Files that take minutes: a worker that began one of them last would work alone at the end. The first brings up the
-# stack that defects and azure get copies of, for which they would wait if they were the second or third.
+# Files that take minutes: a worker that began one of them last would work alone at the end. The first two bring up the
+# stacks that defects, azure and operations get copies of, for which they would wait if they were among the first.
 #
 # pytest-xdist gives a worker one more file as soon as two of its tests are left: at the start the fourth to the first
-# worker, where it waits for the longest test of all, so that it is a short one, and the fifth to the second.
+# worker, where it waits for the longest test of all, so that it is a short one, and the fifth to the third.
 _LONGEST_FIRST = tuple(
     f"engine/test_{name}.py"
-    for name in ("lifecycle", "deployment", "aws", "stack_file", "defects", "azure", "interruptions")
+    for name in (
+        *("lifecycle", "aws", "deployment", "stack_file", "pulumi_in_shell"),
+        *("defects", "azure", "operations", "interruptions"),
+    )
 )
 
 

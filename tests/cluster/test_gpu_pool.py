@@ -66,6 +66,7 @@ def create_declared(plane: ControlPlane, namespace: str, *kinds: str) -> None:
 @pytest.fixture
 def cluster(plane: ControlPlane, state: StateStore, cloud: CloudController, namespace: str) -> NamespacedCluster:
     """Two nodes without GPUs, and none yet of the pool that has them; a namespace like that of a model."""
+    eventually(lambda: not plane.api.list("apps/v1", "DaemonSet"))  # of an earlier test: its plugin would count here
     pool = declare_pool()
     put_aks(state, agent_pool())
     taints = [f"{taint.key}={taint.value}:{taint.effect}" for taint in pool.taints]
