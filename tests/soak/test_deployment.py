@@ -11,13 +11,12 @@ from tests.support.cloud_programs import ACCOUNT, AWS, azure_programs
 from tests.support.deployment_road import NEW_AWS_STACK, NEW_AZURE_STACK, walk_to_the_deployment, walk_to_the_end
 from tests.support.deployments import deployment
 from tests.support.project import Project
+from tests.support.stack_contract import MADE_BY_AZURE, REMAINING_ON_AZURE
 
 pytestmark = pytest.mark.soak
 
 AWS_PIN = f'  groundwork:account: "{ACCOUNT}"\n'
 AZURE_PIN = f"  groundwork:subscription: {SUBSCRIPTION}\n  groundwork:tenant: {TENANT}\n"
-# They go with their vault: only its data plane could delete them, which the deploying machine need not reach.
-OUTLIVES_AZURE = {"azure-native:keyvault:Key", "azure-native:keyvault:Secret"}
 
 
 def test_the_road_on_aws_is_open_from_a_new_stack_to_its_end(project: Project, tmp_path: Path) -> None:
@@ -32,4 +31,4 @@ def test_the_road_on_azure_is_open_from_a_new_stack_to_its_end(project: Project,
         deployment(project, tmp_path / "machine", azure_programs(manager)) as machine,
     ):
         walk_to_the_deployment(machine, NEW_AZURE_STACK, AZURE_PIN)
-        walk_to_the_end(machine, remaining=OUTLIVES_AZURE)
+        walk_to_the_end(machine, remaining=REMAINING_ON_AZURE | MADE_BY_AZURE)
