@@ -25,7 +25,6 @@ from rehearsal.summary import policy_results
 from tests.support.project import Stack, changes, planned
 from tests.support.rehearsed_stacks import find_obstacle_to_guard
 
-
 # They go with their vault: only its data plane could delete them, which the deploying machine need not reach.
 REMAINING_ON_AZURE = {"azure-native:keyvault:Key", "azure-native:keyvault:Secret"}
 # Azure makes them with the first network of a region, for the whole subscription.
