@@ -164,7 +164,6 @@ def test_a_kept_connection_that_ends_without_a_response_is_replaced_once() -> No
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "without a response"),
         (OK[:-1], "within the response"),
         (b"HTTP/1.1 200", "within the response"),
         (CHUNKED[:-5], "within the response"),
@@ -174,10 +173,22 @@ def test_a_kept_connection_that_ends_without_a_response_is_replaced_once() -> No
 )
 def test_half_a_response_is_an_error_and_the_request_is_not_repeated(data: bytes, reason: str) -> None:
     async def scenario() -> None:
-        async with serve(Reply(data, ends=True)) as (server, client):
+        async with serve(Reply(OK), Reply(data, ends=True)) as (server, client):
+            await client.send(server.origin, REQUEST)
             with pytest.raises(ConnectionError, match=reason):
                 await client.send(server.origin, REQUEST)
-            assert len(server.connections) == 1
+            assert server.connections == [0, 0]
+
+    run(scenario)
+
+
+def test_a_caller_that_gives_up_ends_the_connection() -> None:
+    async def scenario() -> None:
+        async with serve(Reply(HEAD)) as (server, client):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await client.send(server.origin, REQUEST)
+            await until(lambda: server.ended == 1)
 
     run(scenario)
 
