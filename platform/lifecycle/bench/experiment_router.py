@@ -33,6 +33,8 @@ WARM_UP = 0.5
 TIMEOUT = 120.0  # seconds for a process to respond, and for the writer to write what waits
 GOAL = 1.0  # milliseconds that the router may add to the 99th percentile, with one client
 USERS = 200
+ANSWERED = 'groundwork_experiment_requests_total{experiment="bench"'
+CPU = "process_cpu_seconds_total"
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 BODY = b'{"inputs":[{"name":"x","shape":[1,30],"datatype":"FP64","data":[' + b",".join([b"17.99"] * 30) + b"]}]}"
 FILE = """
@@ -78,9 +80,11 @@ class Comparison:
 def main(report: Path | None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes are stopped too
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch, running(Path(scratch)) as (direct, routed):
+        before = read_metric(routed, CPU)
         results = compare(direct, routed)
+        busy = read_metric(routed, CPU) - before
         sent, stored = wait_until_stored(Path(scratch) / "experiments.db", routed)
-    text = "\n".join(render(results, sent, stored))
+    text = "\n".join(render(results, busy, sent, stored))
     print(text)
     if report is not None:
         report.write_text(text + "\n")
@@ -149,12 +153,11 @@ def wait_until_listening(port: int) -> None:
     raise SystemExit(f"error: nothing listens on port {port} within {TIMEOUT:g} s; its output says why")
 
 
-def count_answered(port: int) -> int:
-    """Requests that the router has answered in the experiment."""
+def read_metric(port: int, prefix: str) -> float:
+    """The sum of the router's samples whose lines begin so."""
     with urlopen(f"http://127.0.0.1:{port}/metrics") as response:
         lines = response.read().decode().splitlines()
-    name = 'groundwork_experiment_requests_total{experiment="bench"'
-    return round(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)))
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(prefix))
 
 
 def wait_until_stored(path: Path, port: int) -> tuple[int, int]:
@@ -166,12 +169,13 @@ def wait_until_stored(path: Path, port: int) -> tuple[int, int]:
     with contextlib.closing(sqlite3.connect(path)) as database:
         while stored != sent and time.monotonic() < deadline:
             time.sleep(0.5)
-            sent = count_answered(port)
+            sent = round(read_metric(port, ANSWERED))
             (stored,) = database.execute("SELECT count(*) FROM results").fetchone()
     return sent, stored
 
 
-def render(results: Mapping[int, Comparison], sent: int, stored: int) -> list[str]:
+def render(results: Mapping[int, Comparison], busy: float, sent: int, stored: int) -> list[str]:
+    """`busy` is the router's processor time in seconds, while it answered the requests."""
     loads = [load for each in results.values() for load in [*each.direct, *each.routed]]
     cost = statistics.median(load.busy / len(load.latencies) for load in loads) * 1e6
     lines = [
@@ -195,6 +199,7 @@ def render(results: Mapping[int, Comparison], sent: int, stored: int) -> list[st
     return [
         *lines,
         "",
+        f"- The router takes {busy / sent * 1e6:.0f} microseconds of processor time per request, in all its threads.",
         f"- Recorded: {stored} of {sent} routed requests are in the store, written during the run.",
         f"- Goal, at most {GOAL:g} ms added to p99 with one client: {added:.2f} ms: {met}",
         "",

@@ -120,6 +120,7 @@ def test_a_router_that_is_killed_has_what_it_acknowledged_in_the_spool(
         ({"EXPERIMENT_FILE": "/missing/e.yaml"}, "/missing/e.yaml cannot be read: No such file or directory; create"),
         ({"EXPERIMENT_SERVICE_URL": "http://x"}, "EXPERIMENT_SERVICE_URL is 'http://x': string should match"),
         ({"EXPERIMENT_SERVICE_URL": "http://{service}.{ns}"}, "only {service} may be in braces; change it"),
+        ({"EXPERIMENT_SERVICE_URL": "http://{service}:http"}, "this is no URL of a server: Port could not be cast"),
         ({"EXPERIMENT_FOLDER": "/dev/null/spool"}, "the spool /dev/null/spool/spool.db cannot be used"),
     ],
 )

@@ -6,7 +6,6 @@ and to its user by the pseudonym.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import random
 import re
@@ -31,4 +30,4 @@ def choose_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 def pseudonym(key: bytes, user: str) -> str:
     """What is stored instead of a user's ID: HMAC-SHA-256."""
-    return hmac.new(key, user.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, user.encode(), "sha256").hex()

@@ -38,6 +38,7 @@ from lifecycle.core.request_telemetry import USER
 from lifecycle.experiment import backends
 from lifecycle.experiment.assignment import UserIdError, decide, parse_user_id
 from lifecycle.experiment.definitions import DefinitionsFile
+from lifecycle.experiment.http_client import Headers
 from lifecycle.experiment.outcomes import OutcomeError, Outcomes
 from lifecycle.experiment.router import Router
 from lifecycle.experiment.settings import RouterSettings
@@ -119,7 +120,7 @@ class Api:
             raise HTTPException(404, str(error)) from None
         raw_path: bytes = request.scope["raw_path"]
         query: bytes = request.scope["query_string"]
-        path = (raw_path + b"?" + query if query else raw_path).decode("ascii", "replace")
+        path = raw_path + b"?" + query if query else raw_path
         body = await self._read_body(request)
         headers = backends.select_headers(request.scope["headers"])
         return backends.Request(request.method, path, headers, body, request.scope["request_id"])
@@ -194,7 +195,7 @@ def _find(request: Request, header: bytes) -> bytes | None:
     return next((value for name, value in request.scope["headers"] if name == header), None)
 
 
-def _respond(response: backends.Response, headers: backends.Headers) -> Response:
+def _respond(response: backends.Response, headers: Headers) -> Response:
     result = Response(response.body, response.status)
     result.raw_headers.extend(headers)
     return result

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-import aiohttp
-from yarl import URL
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from lifecycle.core import tracing
+from lifecycle.experiment.http_client import Headers, HttpClient, Origin
 from lifecycle.gitops.manifests import service_name
-
-Headers = list[tuple[bytes, bytes]]
 
 # Those of one connection (RFC 9110, section 7.6.1), and those that each hop writes itself.
 _OWN_HEADERS = frozenset(
@@ -33,9 +32,7 @@ _OWN_HEADERS = frozenset(
         b"x-request-id",
     }
 )
-_TRACE_HEADERS = ("traceparent", "tracestate")
-# Shorter than uvicorn's keep-alive of 5 seconds: a connection that the server is about to close is not used.
-_KEEP_ALIVE = 3.0
+_TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
 
 TIMEOUT, CONNECTION = "timeout", "connection"
 
@@ -53,7 +50,7 @@ class Request:
     """What is passed to a service. `path` has its query."""
 
     method: str
-    path: str
+    path: bytes
     headers: Headers
     body: bytes
     request_id: str
@@ -69,57 +66,63 @@ class Response:
 
 
 class Backends:
-    """The services of all models; opened and closed in the event loop that uses it."""
-
-    _session: aiohttp.ClientSession
+    """The services of all models; used and closed in one event loop."""
 
     def __init__(self, service_url: str) -> None:
         self._service_url = service_url.rstrip("/")
-
-    async def open(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
-            cookie_jar=aiohttp.DummyCookieJar(),  # another would send one client's cookies with another's request
-            auto_decompress=False,
-            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-            timeout=aiohttp.ClientTimeout(total=None),
-        )
+        self._client = HttpClient()
 
     async def call(self, model: str, role: str, request: Request, timeout: float) -> Response:
         """The response of a role's service within `timeout` seconds. Raises BackendError."""
-        url = URL(self._service_url.format(service=service_name(model, role)) + request.path, encoded=True)
+        service = _locate(self._service_url.format(service=service_name(model, role)))
+        message = _write(service, request)
         try:
             async with asyncio.timeout(timeout):
-                return await self._send(url, request)
+                found = await self._client.send(service.origin, message, is_head=request.method == "HEAD")
         except TimeoutError:
             raise BackendError(TIMEOUT, f"the {role} did not respond within {timeout:g} s") from None
-        except aiohttp.ClientError as error:
+        except OSError as error:
             raise BackendError(CONNECTION, f"the {role} cannot be reached: {error}") from None
+        return Response(found.status, select_headers(found.headers), found.body)
 
-    async def close(self) -> None:
-        await self._session.close()
+    def close(self) -> None:
+        self._client.close()
 
-    async def _send(self, url: URL, request: Request) -> Response:
-        """A connection that the server has closed meanwhile is replaced once: a prediction may be repeated."""
-        try:
-            return await self._send_once(url, request)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            return await self._send_once(url, request)
 
-    async def _send_once(self, url: URL, request: Request) -> Response:
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers]
-        headers.append(("x-request-id", request.request_id))
-        traced: dict[str, str] = {}
-        tracing.inject(traced)
-        if traced:  # the service's span is a child of this request's, rather than of the client's
-            headers = [pair for pair in headers if pair[0].lower() not in _TRACE_HEADERS] + list(traced.items())
-        async with self._session.request(
-            request.method, url, data=request.body, headers=headers, allow_redirects=False
-        ) as response:
-            body = await response.read()
-            return Response(response.status, select_headers(response.raw_headers), body)
+class _Service(NamedTuple):
+    """An origin, what the header `host` has of it, and what its paths begin with."""
+
+    origin: Origin
+    host: bytes
+    prefix: bytes
+
+
+@lru_cache(maxsize=1024)
+def _locate(url: str) -> _Service:
+    parts = urlsplit(url)
+    is_secure = parts.scheme == "https"
+    origin = Origin(parts.hostname or "", parts.port or (443 if is_secure else 80), is_secure)
+    return _Service(origin, parts.netloc.encode(), parts.path.encode())
+
+
+def _write(service: _Service, request: Request) -> bytes:
+    """As the connection has it. No line ends within a header: they come from a parser of lines."""
+    lines = [
+        b"%b %b%b HTTP/1.1" % (request.method.encode(), service.prefix, request.path),
+        b"host: %b" % service.host,
+        b"content-length: %d" % len(request.body),
+        b"x-request-id: %b" % request.request_id.encode(),
+    ]
+    headers = request.headers
+    traced: dict[str, str] = {}
+    tracing.inject(traced)
+    if traced:  # the service's span is a child of this request's, rather than of the client's
+        headers = [pair for pair in headers if pair[0] not in _TRACE_HEADERS]
+        headers += [(name.encode(), value.encode()) for name, value in traced.items()]
+    lines += [b"%b: %b" % pair for pair in headers]
+    return b"\r\n".join([*lines, b"", request.body])
 
 
 def select_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Those that are passed on."""
-    return [(name, value) for name, value in headers if name.lower() not in _OWN_HEADERS]
+    """Those that are passed on; their names are in lower case."""
+    return [pair for pair in headers if pair[0] not in _OWN_HEADERS]

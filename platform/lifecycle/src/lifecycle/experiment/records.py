@@ -6,7 +6,7 @@ Records are only ever added, and a record always has the same key: writing one t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -48,7 +48,7 @@ class _Result:
     @property
     def shard(self) -> str:
         """The partition: the same for a prediction and its outcomes."""
-        return shards(self.experiment)[_digest(self.request_id)[0] % SHARDS]
+        return _name_shard(self.experiment, _digest(self.request_id)[0] % SHARDS)
 
     @property
     def recorded(self) -> str:
@@ -99,7 +99,10 @@ class Outcome(_Result):
 Result = Prediction | Outcome
 Record = Assignment | Result
 
-_TYPES: Mapping[str, type[Record]] = {type_.kind: type_ for type_ in (Assignment, Prediction, Outcome)}
+# With the names of the fields: the writer makes a record of every document.
+_TYPES: Mapping[str, tuple[type[Record], Sequence[str]]] = {
+    type_.kind: (type_, [field.name for field in fields(type_)]) for type_ in (Assignment, Prediction, Outcome)
+}
 
 
 def to_document(record: Record) -> dict[str, Any]:
@@ -109,13 +112,17 @@ def to_document(record: Record) -> dict[str, Any]:
 
 def from_document(document: Mapping[str, Any]) -> Record:
     """The record of a document, which may have other fields."""
-    type_ = _TYPES[document["kind"]]
-    return type_(**{field.name: document[field.name] for field in fields(type_)})
+    type_, names = _TYPES[document["kind"]]
+    return type_(**{name: document[name] for name in names})
 
 
 def shards(experiment: str) -> list[str]:
     """The partitions of an experiment's results: `<experiment>.00` to `<experiment>.15`."""
-    return [f"{experiment}.{number:02}" for number in range(SHARDS)]
+    return [_name_shard(experiment, number) for number in range(SHARDS)]
+
+
+def _name_shard(experiment: str, number: int) -> str:
+    return f"{experiment}.{number:02}"
 
 
 def _timestamp(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lifecycle.core import CHALLENGER, CHAMPION, tracing
 from lifecycle.core.http_requests import pseudonym
@@ -69,18 +69,18 @@ class Router:
         """For what is not a prediction: a model's metadata and readiness."""
         return await self._call_champion(model, request)
 
-    async def _predict_in(self, experiment: Experiment, user: str, request: Request, started: float) -> Routed:
-        decision = decide(experiment.name, user, experiment.challenger_share)
+    async def _predict_in(self, experiment: Experiment, user_id: str, request: Request, started: float) -> Routed:
+        decision = decide(experiment.name, user_id, experiment.challenger_share)
+        user = pseudonym(self._key, user_id)
         if decision.variant == CHALLENGER:
-            routed = await self._call_challenger(experiment, request)
+            routed = await self._call_challenger(experiment, user, request)
         else:
             response = await self._call_champion(experiment.model, request)
-            routed = Routed(response, experiment.name, CHAMPION)
-        routed = replace(routed, user=pseudonym(self._key, user))
+            routed = Routed(response, experiment.name, CHAMPION, user=user)
         self._record(routed, decision, request.request_id, time.perf_counter() - started)
         return routed
 
-    async def _call_challenger(self, experiment: Experiment, request: Request) -> Routed:
+    async def _call_challenger(self, experiment: Experiment, user: str, request: Request) -> Routed:
         timeout = min(experiment.challenger_timeout, self._settings.timeout)
         try:
             response = await self._backends.call(experiment.model, CHALLENGER, request, timeout)
@@ -88,10 +88,10 @@ class Router:
         except BackendError as error:
             reason = error.reason
         if not reason:
-            return Routed(response, experiment.name, CHALLENGER, CHALLENGER)
+            return Routed(response, experiment.name, CHALLENGER, CHALLENGER, user=user)
         metrics.FALLBACKS.labels(experiment.name, reason).inc()
         response = await self._call_champion(experiment.model, request)
-        return Routed(response, experiment.name, CHALLENGER, CHAMPION, reason)
+        return Routed(response, experiment.name, CHALLENGER, CHAMPION, reason, user)
 
     async def _call_champion(self, model: str, request: Request) -> Response:
         try:

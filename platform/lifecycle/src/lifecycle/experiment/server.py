@@ -52,6 +52,7 @@ def create_server(
         loop="uvloop",
         http=create_protocol(limits, _count_refusal),
         ws="none",
+        proxy_headers=False,  # nothing here asks for a client's address
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=round(settings.drain_timeout),
@@ -69,11 +70,10 @@ def create_app(settings: RouterSettings, spool_settings: SpoolSettings) -> ASGIA
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await backends.open()
         reloading = asyncio.create_task(_keep_reloading(definitions, settings.reload_interval))
         yield
         reloading.cancel()
-        await backends.close()
+        backends.close()
         await asyncio.to_thread(recorder.close, _FLUSH_TIMEOUT)
 
     return RequestTelemetry(Api(settings, definitions, router, outcomes).create_app(lifespan))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -79,11 +80,15 @@ class RouterSettings(FileSettings):
 
     @field_validator("service_url")
     @classmethod
-    def _check_braces(cls, url: str) -> str:
+    def _check_service_url(cls, url: str) -> str:
         try:
-            url.format(service="")
+            example = url.format(service="service")
         except (IndexError, KeyError, ValueError):
             raise ValueError("only {service} may be in braces") from None
+        try:
+            _ = urlsplit(example).port
+        except ValueError as error:
+            raise ValueError(f"this is no URL of a server: {error}") from None
         return url
 
 

@@ -23,6 +23,10 @@ _LOCK_TIMEOUT = 10.0  # seconds to wait for the other process, which holds the l
 _NAME = "spool.db"
 # Without counting: the records are numbered, and leave from the oldest on.
 _ENDS = "SELECT number, (SELECT max(number) FROM record), added FROM record ORDER BY number LIMIT 1"
+# One statement for all records of a batch, and so one transaction. Python takes its lock once a statement: with one for
+# each record, the router's event loop and the thread that adds records would take it from each other all the time.
+_ADD = "INSERT INTO record (added, document) SELECT ?, value FROM json_each(?)"
+_REMOVE = "DELETE FROM record WHERE number IN (SELECT value FROM json_each(?))"
 
 
 class SpoolError(LifecycleError):
@@ -63,10 +67,9 @@ class Spool:
 
     def add(self, records: Iterable[Record]) -> None:
         """Add all or none; what is added survives the end of this process. Raises SpoolError, SpoolFullError."""
-        now = time.time()
-        rows = [(now, orjson.dumps(to_document(record))) for record in records]
-        with self._translate_errors(), self._connection as transaction:
-            transaction.executemany("INSERT INTO record (added, document) VALUES (?, ?)", rows)
+        documents = _dump([to_document(record) for record in records])
+        with self._translate_errors():
+            self._connection.execute(_ADD, (time.time(), documents))
 
     def read(self, count: int) -> list[Entry]:
         """The oldest records. Raises SpoolError."""
@@ -76,8 +79,8 @@ class Spool:
 
     def remove(self, entries: Sequence[Entry]) -> None:
         """Raises SpoolError."""
-        with self._translate_errors(), self._connection as transaction:
-            transaction.executemany("DELETE FROM record WHERE number = ?", [(entry.number,) for entry in entries])
+        with self._translate_errors():
+            self._connection.execute(_REMOVE, (_dump([entry.number for entry in entries]),))
 
     def measure(self) -> Backlog:
         """Raises SpoolError."""
@@ -104,7 +107,8 @@ class Spool:
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=_LOCK_TIMEOUT, check_same_thread=False)
+        # Without `isolation_level` each statement is a transaction.
+        connection = sqlite3.connect(self._path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA page_size = {_PAGE}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # a power failure may lose the last transactions
@@ -127,3 +131,8 @@ class Spool:
                     f"{self._path} is full, or its disk is; the store has to take what waits"
                 ) from None
             raise SpoolError(f"the spool {self._path} cannot be used: {error}") from None
+
+
+def _dump(values: Sequence[object]) -> str:
+    """A list as SQLite's `json_each` takes it."""
+    return orjson.dumps(values).decode()

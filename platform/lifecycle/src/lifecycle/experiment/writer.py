@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from lifecycle.core.backoff import choose_delay
@@ -70,8 +71,8 @@ class Writer:
             metrics.LOST.labels(kind, "rejected").inc()
             _log.error("The store rejects a record (%s), which is lost: %s", kind, error)
         else:
-            for entry in entries:
-                metrics.WRITTEN.labels(entry.record.kind).inc()
+            for kind, count in Counter(entry.record.kind for entry in entries).items():
+                metrics.WRITTEN.labels(kind).inc(count)
         self._spool.remove(entries)
 
     def _back_off(self, problem: str, reason: str, retry_after: float) -> float:
