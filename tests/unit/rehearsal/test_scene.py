@@ -35,6 +35,7 @@ def find_caller(name: str, **door: Any) -> Caller:
             {"caller": "insde"},
             r"CALLER='insde' is unknown\. Did you mean inside\? Use one of inside, outside, ci",
         ),
+        ({"grants": "late"}, r"GRANTS='late' is unknown\. Use one of prompt, slow\."),
         ({"account": "old"}, r"ACCOUNT='old' is unknown\. Use one of fresh, unprepared, used\."),
         *(
             ({"sold_out": value}, rf"SOLD_OUT='{last}' is no size .* Write it as eu-west-1a/m6i\.xlarge or westeu")
@@ -60,6 +61,14 @@ def test_what_is_unusual_is_said() -> None:
     assert scene.describe() == "TODAY=2027-06-01, CALLER=outside, ACCOUNT=used"
     circumstances = scene.resolve(Project(Path("/shop"), "shop", Path("/shop")), {})
     assert (circumstances.today, circumstances.account) == (date(2027, 6, 1), Account.USED)
+
+
+def test_grants_act_at_once_unless_they_are_slow() -> None:
+    project = Project(Path("/shop"), "shop", Path("/shop"))
+    assert not Scene().resolve(project, {}).has_slow_grants
+    slow = Scene.parse(Namespace(grants="slow"))
+    assert slow.describe() == "GRANTS=slow"
+    assert slow.resolve(project, {}).has_slow_grants
 
 
 def test_machines_are_out_of_stock_where_the_stack_is() -> None:
