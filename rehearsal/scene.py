@@ -122,6 +122,11 @@ def _read_shortage(text: str) -> Shortage:
     return Shortage(match["place"], match["size"])
 
 
+def name_zone(location: str, size: str) -> str:
+    """The first zone of a region, as the cloud that has this size of machines names it."""
+    return f"{location}-1" if size.startswith("Standard_") else f"{location}a"
+
+
 def _is_in(place: str, location: str) -> bool:
     """Whether a place is a region, or one of its zones: `eu-west-1a` on AWS, `westeurope-1` on Azure."""
     return bool(re.fullmatch(rf"{re.escape(location)}([a-z]|-\d)?", place))
