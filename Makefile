@@ -199,9 +199,10 @@ format: $(READY) ## Format the code and apply automatic fixes
 	@$(VENV)/bin/ruff check --fix --quiet .
 	@$(VENV)/bin/ruff format --quiet .
 
-docs: $(READY) ## Generate the reference documentation from the code: settings, access table, controls
+docs: $(READY) ## Generate the reference documentation from the code: settings, access table, controls, rules of the simulated clouds
 	@$(PYTHON) -m infra.reference --write
 	@$(PYTHON) -m policies.catalogue --write
+	@$(PYTHON) -m rehearsal.fidelity --write
 
 plan-guard: $(READY) ## Have what a preview would lose approved, of any Pulumi project: FILE=<its JSON> APPROVALS=<file>
 	@$(PYTHON) -m plan_guard "$(FILE)" --approvals "$(or $(APPROVALS),stacks/approvals.yaml)"

@@ -39,6 +39,7 @@ def _accepts_extended_support(request: ResourceRequest) -> bool:
     return bool(request.get("engineLifecycleSupport") != "open-source-rds-extended-support-disabled")
 
 
+# Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSubnetGroup.html
 def _require_two_zones(request: ResourceRequest) -> str | None:
     covered = get_availability_zones(request, "subnetIds")
     if len(covered) >= 2:
@@ -49,6 +50,7 @@ def _require_two_zones(request: ResourceRequest) -> str | None:
     )
 
 
+# Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
 def _check_password(request: ResourceRequest) -> str | None:
     password = request.get("password", UNKNOWN)
     if password is UNKNOWN or (8 <= len(password) <= 128 and not re.search(r"[/@\" ]|[^ -~]", password)):
@@ -69,6 +71,7 @@ def _require_new_database(request: ResourceRequest) -> str | None:
     return "; ".join(f'"{name}": required field is not set' for name in missing) or None
 
 
+# Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
 def _check_storage_size(request: ResourceRequest) -> str | None:
     size = request.get("allocatedStorage", UNKNOWN)
     if request.get("storageType") != "gp3" or size is UNKNOWN or 20 <= size <= 65536:
@@ -189,6 +192,7 @@ def _build_address(request: ResourceRequest) -> str:
 _TABLE_SOURCES = ("importTable", "restoreBackupArn", "restoreSourceName", "restoreSourceTableArn")
 
 
+# Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html
 def _check_key_attributes(request: ResourceRequest) -> str | None:
     """The declared attributes are exactly those that a key uses; others belong to single items."""
     lists = ("attributes", "globalSecondaryIndexes", "localSecondaryIndexes")
@@ -244,6 +248,7 @@ MODELS = (
         replace_on_changes=("name",),
         transitions=(_refuse_other_network,),
         rules=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSubnetGroup.html
             matches(
                 "name",
                 r"(?!default$)[a-z0-9._ -]{1,255}",
@@ -253,6 +258,7 @@ MODELS = (
         ),
         state_rules=(_require_two_zones,),
         delete_rules=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBSubnetGroup.html
             refuse_while_used(
                 _DATABASE,
                 "dbSubnetGroupName",
@@ -269,8 +275,10 @@ MODELS = (
         defaults=auto_named(),
         replace_on_changes=("name", "family", "description"),
         transitions=UNRESTRICTED,
+        # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBParameterGroup.html
         rules=(matches("name", r"[a-z](-?[a-z0-9])*", 'first character of "name" must be a letter, got {value}'),),
         delete_rules=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBParameterGroup.html
             refuse_while_used(
                 _DATABASE,
                 "parameterGroupName",
@@ -301,6 +309,7 @@ MODELS = (
             "kmsKeyId",
         ),
         transitions=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html
             only_grows(
                 "allocatedStorage",
                 "InvalidParameterCombination: Requested storage size ({new}) cannot be less than the current storage "
@@ -311,6 +320,7 @@ MODELS = (
             _refuse_move_in_network,
         ),
         rules=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
             matches(
                 "identifier",
                 r"[a-z](-?[a-z0-9]){0,62}",
@@ -319,6 +329,7 @@ MODELS = (
                 "hyphen or contain two consecutive hyphens. Got {value}",
             ),
             matches("instanceClass", r"db\.[a-z0-9-]+\.[a-z0-9]+", "Invalid DB Instance class: {value}"),
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
             in_range(
                 "backupRetentionPeriod",
                 0,
@@ -345,22 +356,26 @@ MODELS = (
             _check_password,
         ),
         state_rules=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
             require_existing(
                 "dbSubnetGroupName",
                 _SUBNET_GROUP,
                 "DBSubnetGroupNotFoundFault: DB subnet group '{value}' does not exist.",
             ),
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
             require_existing(
                 "parameterGroupName", _PARAMETER_GROUP, "DBParameterGroupNotFound: DBParameterGroup not found: {value}"
             ),
             _check_parameter_family,
         ),
         delete_rules=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
             refuse_when(
                 lambda request: request.get("deletionProtection") is True,
                 "InvalidParameterCombination: Cannot delete protected DB Instance, please disable deletion protection "
                 "and try again.",
             ),
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBInstance.html
             refuse_when(
                 lambda request: not (request.get("skipFinalSnapshot") or request.get("finalSnapshotIdentifier")),
                 "final_snapshot_identifier is required when skip_final_snapshot is false",

@@ -42,6 +42,7 @@ def _has_serverless(capabilities: Any) -> bool:
     return any(item.get("name") == "EnableServerless" for item in capabilities or ())
 
 
+# Source: https://learn.microsoft.com/azure/cosmos-db/serverless
 def _refuse_serverless_throughput(request: ResourceRequest) -> str | None:
     account = find_in_group(request, _COSMOS)
     if account is None or request.get("options") in (None, {}):
@@ -164,6 +165,7 @@ def _standby_shares_zone(request: ResourceRequest) -> bool:
     return zonal and isinstance(zone, str) and bool(zone) and zone == standby  # empty: Azure chooses
 
 
+# Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-private
 def _check_delegated_subnet(request: ResourceRequest) -> str | None:
     subnet = request.state.find(str(request.get("network.delegatedSubnetResourceId")))
     if subnet is None:
@@ -175,6 +177,7 @@ def _check_delegated_subnet(request: ResourceRequest) -> str | None:
     return f"Subnet {subnet.id} is smaller than /28." if size and size.prefixlen > 28 else None
 
 
+# Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-private
 def _check_dns_zone(request: ResourceRequest) -> str | None:
     zone = request.state.find(str(request.get("network.privateDnsZoneArmResourceId")))
     if zone is None or zone.inputs["privateZoneName"].endswith(".postgres.database.azure.com"):
@@ -203,6 +206,7 @@ MODELS = (
         },
         required=("locations", "databaseAccountOfferType"),
         transitions=(
+            # Source: https://learn.microsoft.com/rest/api/cosmos-db-resource-provider/database-accounts/create-or-update
             refuse_change("kind", "BadRequest: The kind of a database account cannot be changed from {old} to {new}."),
             refuse_change_when(
                 "capabilities",
@@ -222,6 +226,7 @@ MODELS = (
                 r"[a-z0-9][a-z0-9-]{1,42}[a-z0-9]",
                 "BadRequest: Database account name '{value}' must be 3 to 44 lower-case letters, digits or '-'.",
             ),
+            # Source: https://learn.microsoft.com/azure/cosmos-db/serverless
             refuse_when(
                 lambda request: _is_serverless(request) and len(list(list_objects(request, "locations"))) > 1,
                 "BadRequest: Serverless accounts do not support multiple regions.",
@@ -306,6 +311,7 @@ MODELS = (
             "backup.geoRedundantBackup",
         ),
         transitions=(
+            # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-limits
             only_grows(
                 "storage.storageSizeGB",
                 "InvalidParameterValue: storage size cannot be reduced: new storage size of {new} GiB is less than the "
@@ -326,6 +332,7 @@ MODELS = (
             ),
         ),
         rules=(
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftdbforpostgresql
             matches(
                 "serverName",
                 r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
@@ -365,6 +372,7 @@ MODELS = (
                 _standby_shares_zone,
                 "InvalidParameterValue: the standby of a zone-redundant server must be in another zone.",
             ),
+            # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-private
             refuse_when(
                 lambda request: (
                     request.get("network.delegatedSubnetResourceId") is not None
