@@ -56,7 +56,7 @@ new-stack: $(READY) ## Write the settings of a new stack, which a terminal is as
 	@exec $(PYTHON) -m deploy.new_stack $(foreach name,$(NEW_STACK_ARGUMENTS),$(if $(findstring command,$(origin $(name))),$(name)=$(call quote,$(value $(name)))))
 
 # Circumstances of a rehearsal. Only the day may come from the environment too, where the other names are common.
-SCENE = $(if $(TODAY),--today "$(TODAY)") $(call OPTION,CALLER,--caller) $(call OPTION,ACCOUNT,--account) $(call OPTION,SOLD_OUT,--sold-out)
+SCENE = $(if $(TODAY),--today "$(TODAY)") $(call OPTION,CALLER,--caller) $(call OPTION,ACCOUNT,--account) $(call OPTION,SOLD_OUT,--sold-out) $(call OPTION,GRANTS,--grants)
 
 rehearse: $(READY) ## Bring STACK up on simulated clouds; with STRICT=1, a chart that cannot be rendered is an error
 	@exec $(PYTHON) -m rehearsal up $(QUOTED_STACK) --port $(PORT) $(if $(STRICT),--strict) $(if $(CONFIRM),--confirm "$(CONFIRM)") $(SCENE)
@@ -199,9 +199,10 @@ format: $(READY) ## Format the code and apply automatic fixes
 	@$(VENV)/bin/ruff check --fix --quiet .
 	@$(VENV)/bin/ruff format --quiet .
 
-docs: $(READY) ## Generate the reference documentation from the code: settings, access table, controls
+docs: $(READY) ## Generate the reference documentation from the code: settings, access table, controls, rules of the simulated clouds
 	@$(PYTHON) -m infra.reference --write
 	@$(PYTHON) -m policies.catalogue --write
+	@$(PYTHON) -m rehearsal.fidelity --write
 
 plan-guard: $(READY) ## Have what a preview would lose approved, of any Pulumi project: FILE=<its JSON> APPROVALS=<file>
 	@$(PYTHON) -m plan_guard "$(FILE)" --approvals "$(or $(APPROVALS),stacks/approvals.yaml)"

@@ -14,14 +14,17 @@ from typing import Any
 
 from deploy.findings import Finding, missing, note, ok
 from deploy.programs import Programs
+from infra.core.naming import Naming
 from infra.core.settings import Settings
-from kernel.service_quotas import ServiceQuota, find_instance_quota
+from kernel.service_quotas import ADDRESSES, VPCS, ServiceQuota, find_instance_quota
 
 _INSTALL_URL = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
 _SIGN_IN = (
     "sign in with `aws sso login` and set AWS_PROFILE, or run where a role is provided: by OIDC in CI (AWS_ROLE_ARN "
     "and AWS_WEB_IDENTITY_TOKEN_FILE), by an instance, a container or CodeBuild"
 )
+
+_ZONES = 3  # of a stack
 
 
 class _RefusedError(Exception):
@@ -59,10 +62,11 @@ def check(
     settings: Settings,
     programs: Programs,
     *,
+    stack: str,
     is_interactive: bool,  # noqa: ARG001 the AWS CLI asks nobody
     for_deployment: bool,
 ) -> Iterator[Finding]:
-    """Who the AWS CLI's credentials are of; for a deployment also what a fresh account lacks."""
+    """Who the AWS CLI's credentials are of; for a deployment also what the account lacks for the stack of this name."""
     if not programs.find("aws"):
         yield note("credentials", "only `aws` can tell whose they are", _SIGN_IN)
         return
@@ -83,6 +87,7 @@ def check(
     yield ok("account", f"{caller['Account']}{'' if settings.account else ', which no setting demands'}")
     if for_deployment:
         yield from _check_nodes(cli, settings)
+        yield from _check_network(cli, settings, Naming(settings, stack).owner_tags)
 
 
 def _check_nodes(cli: _Cli, settings: Settings) -> Iterator[Finding]:
@@ -118,13 +123,53 @@ def _find_vcpus(cli: _Cli, size: str) -> int:
 def _check_quota(cli: _Cli, quota: ServiceQuota, least: int, most: int) -> Finding:
     name, code = quota.name, quota.code
     try:
-        answer = cli.ask("service-quotas", "get-service-quota", "--service-code", "ec2", "--quota-code", code)
+        limit = _find_limit(cli, "ec2", quota)
     except _RefusedError as error:
         return note("quota", f"{name} ({code}) could not be looked up: {error}")
-    limit = int(answer["Quota"]["Value"])
     if limit >= most:
         return ok("quota", f"{name}: {limit} vCPU; the node pools need {least} to {most}")
     text = f"{name} ({code}) is {limit} vCPU in the region, and the node pools need {least} to {most}"
-    command = f"request-service-quota-increase --service-code ec2 --quota-code {code} --desired-value {most}"
-    remedy = f"request an increase: `aws service-quotas {command} --region {cli.region}`"
+    remedy = _describe_request(cli, "ec2", quota, most)
     return missing("quota", text, remedy) if limit < least else note("quota", text, remedy)
+
+
+def _find_limit(cli: _Cli, service: str, quota: ServiceQuota) -> int:
+    options = ("--service-code", service, "--quota-code", quota.code)
+    return int(cli.ask("service-quotas", "get-service-quota", *options)["Quota"]["Value"])
+
+
+def _describe_request(cli: _Cli, service: str, quota: ServiceQuota, value: int) -> str:
+    options = f"--service-code {service} --quota-code {quota.code} --desired-value {value} --region {cli.region}"
+    return f"request an increase: `aws service-quotas request-service-quota-increase {options}`"
+
+
+def _check_network(cli: _Cli, settings: Settings, own: Mapping[str, str]) -> Iterator[Finding]:
+    """Quotas of what the region has few of: `own` are the tags of what the stack has of it already."""
+    gateways = _ZONES if settings.resilience.nat_gateway_per_zone else 1
+    yield _check_count(cli, ("ec2", ADDRESSES), ("describe-addresses", "Addresses"), gateways, own)
+    yield _check_count(cli, ("vpc", VPCS), ("describe-vpcs", "Vpcs"), 1, own)
+
+
+def _check_count(
+    cli: _Cli, quota: tuple[str, ServiceQuota], listing: tuple[str, str], need: int, own: Mapping[str, str]
+) -> Finding:
+    """What the stack needs of something beside what others of the account have.
+
+    quota    the service that it belongs to for AWS, and itself
+    listing  the command of EC2 that lists what there is, and where in the answer
+    """
+    service, limited = quota
+    try:
+        found = cli.ask("ec2", listing[0])[listing[1]]
+        limit = _find_limit(cli, service, limited)
+    except _RefusedError as error:
+        return note("quota", f"{limited.name} ({limited.code}) could not be looked up: {error}")
+    others = sum(not own.items() <= _read_tags(each).items() for each in found)
+    text = f"{limited.name}: the stack needs {need}, others in {cli.region} have {others}, and the quota is {limit}"
+    if others + need <= limit:
+        return ok("quota", text)
+    return missing("quota", text, f"{_describe_request(cli, service, limited, others + need)}, or release some")
+
+
+def _read_tags(resource: Mapping[str, Any]) -> Mapping[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in resource.get("Tags", ())}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
+from functools import partial
 from typing import Any
 
 from deploy import azure_identity
@@ -12,6 +14,7 @@ from deploy.azure_identity import AZURE_CLI, Caller, SignInError
 from deploy.azure_manager import ManagerError, ResourceManager
 from deploy.findings import Finding, list_missing, missing, note, ok
 from deploy.programs import Programs
+from infra.core.naming import Naming
 from infra.core.settings import Settings
 from kernel.kubelogin import AKS_SERVER, list_token_arguments
 
@@ -51,6 +54,11 @@ _FEATURES = (
     ("Microsoft.Compute", "EncryptionAtHost", False),
     ("Microsoft.ContainerService", "DisableSSHPreview", True),
 )
+# A region's quota of public addresses, of which a stack needs one; its name has changed.
+# Sources: https://github.com/Azure/azure-cli-extensions/blob/main/src/quota/README.md and
+# https://www.skills.sh/microsoft/azure-skills/azure-quotas
+_ADDRESS_QUOTA = r"(IPv4)?StandardSkuPublicIpAddresses"
+_NETWORK_VERSION = "2024-05-01"
 _ASSIGN_ROLES = "Microsoft.Authorization/roleAssignments/write"
 
 
@@ -66,15 +74,18 @@ def check_programs(programs: Programs) -> Iterator[Finding]:
         )
 
 
-def check(settings: Settings, programs: Programs, *, is_interactive: bool, for_deployment: bool) -> Iterator[Finding]:
-    """Whom Azure takes us for, the subscription, and kubelogin's way into the cluster; for a deployment also what a
-    fresh subscription lacks."""
+def check(
+    settings: Settings, programs: Programs, *, stack: str, is_interactive: bool, for_deployment: bool
+) -> Iterator[Finding]:
+    """Whom Azure takes us for, the subscription, and kubelogin's way into the cluster; for a deployment also what the
+    subscription lacks for the stack of this name."""
     findings, caller = _find_caller(settings, programs)
     yield from findings
     if program := programs.find("kubelogin"):
         yield _check_kubelogin(program, settings, programs, is_interactive=is_interactive)
     if for_deployment and caller and not list_missing(findings):
-        yield from _check_account(ResourceManager(caller.manager, caller.subscription, caller.token), settings)
+        manager = ResourceManager(caller.manager, caller.subscription, caller.token)
+        yield from _check_account(manager, settings, Naming(settings, stack).owner_tags)
 
 
 def _find_caller(settings: Settings, programs: Programs) -> tuple[list[Finding], Caller | None]:
@@ -94,13 +105,17 @@ def _find_caller(settings: Settings, programs: Programs) -> tuple[list[Finding],
     return [found, *_check_subscription(settings, caller, programs.environment)], caller
 
 
-def _check_account(manager: ResourceManager, settings: Settings) -> Iterator[Finding]:
-    """What a fresh subscription lacks: providers, features, rights, node sizes in the region, and quota."""
-    checks = {
+def _check_account(manager: ResourceManager, settings: Settings, own: Mapping[str, str]) -> Iterator[Finding]:
+    """What a subscription lacks: providers, features, rights, node sizes in the region, and quotas.
+
+    own  the tags of what the stack has already
+    """
+    checks: Mapping[str, Callable[[ResourceManager, Settings], Iterator[Finding]]] = {
         "providers": _check_providers,
         "features": _check_features,
         "rights": _check_rights,
         "quota": _check_nodes,
+        "addresses": partial(_check_addresses, own=own),
     }
     for subject, check_subject in checks.items():
         try:
@@ -281,3 +296,25 @@ def _check_quota(usage: Mapping[str, Any], least: int, most: int) -> Finding:
         return ok("quota", text)
     remedy = "request an increase in the portal: Subscriptions, Usage + quotas"
     return missing("quota", text, remedy) if limit < least else note("quota", text, remedy)
+
+
+def _check_addresses(manager: ResourceManager, settings: Settings, own: Mapping[str, str]) -> Iterator[Finding]:
+    """The quota of public addresses in the region: `own` are the tags of those that the stack has already."""
+    location = settings.location
+    usages = manager.get(f"/providers/Microsoft.Network/locations/{location}/usages", _NETWORK_VERSION)["value"]
+    for usage in usages:
+        if re.fullmatch(_ADDRESS_QUOTA, usage["name"]["value"], re.IGNORECASE):
+            addresses = manager.get("/providers/Microsoft.Network/publicIPAddresses", _NETWORK_VERSION)["value"]
+            here = [each for each in addresses if each["location"] == location]
+            yield _check_room(usage, sum(own.items() <= (each.get("tags") or {}).items() for each in here))
+
+
+def _check_room(usage: Mapping[str, Any], own: int) -> Finding:
+    """For one more of what is limited in the region, of which the stack has some already."""
+    name = usage["name"].get("localizedValue", usage["name"]["value"])
+    others, limit = usage["currentValue"] - own, usage["limit"]
+    text = f"{name}: the stack needs 1, others have {others}, and the quota is {limit}"
+    if others < limit:
+        return ok("addresses", text)
+    remedy = "request an increase in the portal (Subscriptions, Usage + quotas), or release what nothing uses"
+    return missing("addresses", text, remedy)

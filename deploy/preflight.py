@@ -33,7 +33,7 @@ def check(stack: Stack, engine: Engine, *, for_deployment: bool) -> list[Finding
     if stack.cloud:
         findings += _CLOUDS[stack.cloud].check_programs(engine.programs)
     if stack.settings:
-        findings += _check_cloud(stack.settings, engine, for_deployment=for_deployment)
+        findings += _check_cloud(stack.name, stack.settings, engine, for_deployment=for_deployment)
     return findings
 
 
@@ -60,7 +60,7 @@ def check_images(stack: Stack) -> Iterator[Finding]:
         )
 
 
-def _check_cloud(settings: Settings, engine: Engine, *, for_deployment: bool) -> Iterator[Finding]:
+def _check_cloud(stack: str, settings: Settings, engine: Engine, *, for_deployment: bool) -> Iterator[Finding]:
     cloud, programs = _CLOUDS[settings.cloud], engine.programs
     if not settings.gitops.repository:
         yield note(
@@ -71,7 +71,8 @@ def _check_cloud(settings: Settings, engine: Engine, *, for_deployment: bool) ->
     if for_deployment:
         yield check_way_in(settings, find_source_address(settings))
         yield from _check_example_hosts(settings)
-    yield from cloud.check(settings, programs, is_interactive=engine.is_interactive, for_deployment=for_deployment)
+    interactive = engine.is_interactive
+    yield from cloud.check(settings, programs, stack=stack, is_interactive=interactive, for_deployment=for_deployment)
 
 
 def _check_example_hosts(settings: Settings) -> Iterator[Finding]:

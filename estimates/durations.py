@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,10 +11,10 @@ from pathlib import Path
 import yaml
 
 from estimates.resources import Resource
+from kernel.go_durations import parse_seconds
 
 DURATIONS = Path(__file__).with_name("durations.yaml")
 _SLEEP = "time:index/sleep:Sleep"
-_SLEEP_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}  # of Go's durations
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class DurationTable:
         if resource.is_component:
             return 0.0
         if resource.type == _SLEEP:
-            return _parse_sleep(str(resource.get("createDuration", "0s")))
+            return parse_seconds(str(resource.get("createDuration", "0s")))
         duration = self.find(resource.type)
         return duration.seconds if duration else None
 
@@ -67,8 +66,3 @@ def load_steps(path: Path = DURATIONS) -> Mapping[str, Duration]:
 def _read(path: Path, section: str, key: str) -> Iterable[Duration]:
     for row in yaml.safe_load(path.read_text())[section]:
         yield Duration(row[key], float(row["seconds"]), row["how"], row["source"], row["checked"], row.get("from", ""))
-
-
-def _parse_sleep(text: str) -> float:
-    """Seconds of `1h30m`, as Go writes it. Source: https://pkg.go.dev/time#ParseDuration"""
-    return sum(float(number) * _SLEEP_UNITS[unit] for number, unit in re.findall(r"(\d+\.?\d*)(ms|h|m|s)", text))

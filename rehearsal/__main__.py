@@ -9,7 +9,7 @@ from collections.abc import Callable
 from kernel.command_line import add_confirm_option
 from rehearsal import commands, estimation, movement, stack_rehearsal
 from rehearsal.entry_point import run_command
-from rehearsal.scene import ACCOUNTS, CALLERS
+from rehearsal.scene import ACCOUNTS, CALLERS, GRANTS
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "up": stack_rehearsal.up,
@@ -40,8 +40,11 @@ def main() -> int:
     parser.add_argument("--caller", default="", help=f"who deploys, and from where: {', '.join(CALLERS)}")
     parser.add_argument("--account", default="", help=f"what the account has seen before: {', '.join(ACCOUNTS)}")
     parser.add_argument("--name", default="", help="of a `scenario`")
-    parser.add_argument("--purpose", default="", help="a rehearsal beside the usual one, for `up` and `destroy`")
+    parser.add_argument(
+        "--purpose", default="", help="a rehearsal beside the usual one, for `up`, `destroy` and `move`"
+    )
     parser.add_argument("--sold-out", default="", help="machines that are out of stock, as eu-west-1a/m6i.xlarge")
+    parser.add_argument("--grants", default="", help=f"when roles and access act: {', '.join(GRANTS)}")
     parser.add_argument("--actor", default="", help="what `move` lets move, such as an autoscaler")
     add_confirm_option(parser)
     arguments = parser.parse_args()

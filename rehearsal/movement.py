@@ -19,7 +19,7 @@ def move(arguments: Namespace) -> int:
 
     Raises UserError where the actor is unknown, or nothing stands.
     """
-    rehearsal = Rehearsal(arguments.stack, scene=Scene.parse(arguments))
+    rehearsal = Rehearsal(arguments.stack, arguments.purpose, scene=Scene.parse(arguments))
     require_one_of("ACTOR", arguments.actor, list_actors())
     if not rehearsal.read_resources():
         raise UserError(f"Nothing of {rehearsal.stack} stands: `make rehearse STACK={rehearsal.stack}` brings it up.")

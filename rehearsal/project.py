@@ -41,12 +41,20 @@ class ScenarioSettings:
     account      setting that stacks have in common which can stand in one account, `section.name` or `name`
     admins       somebody who may administer a cluster, by the value of that setting
     unprotected  settings, by their paths, with which a stack can be destroyed
+    earlier      settings, by their paths, with the versions before the stack's own, by the value of `account`
+    sold_out     a size of machines that a stack needs, by the value of `account`
+    in_stock     settings, by their paths, with which it does without that size, likewise
+    grown        what a cloud lets grow, as `type path`, by the path of the setting that has to follow it
     table        page of the project with how scenarios ended; None: they write none
     """
 
     account: str = ""
     admins: Mapping[str, str] = field(default_factory=dict)
     unprotected: Mapping[str, Any] = field(default_factory=dict)
+    earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sold_out: Mapping[str, str] = field(default_factory=dict)
+    in_stock: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    grown: Mapping[str, str] = field(default_factory=dict)
     table: Path | None = None
 
 
@@ -204,9 +212,11 @@ def _read_callers(root: Path, value: Any) -> Mapping[str, str]:
 
 
 def _read_scenarios(root: Path, value: Any) -> ScenarioSettings:
-    keys = {"account": str, "admins": Mapping, "unprotected": Mapping, "table": str}
-    if not isinstance(value, Mapping) or not all(isinstance(value[key], keys.get(key, ())) for key in value):
-        rule = "Set some of account and table, which are texts, and admins and unprotected, which are mappings."
+    texts = ("account", "table")
+    mappings = ("admins", "unprotected", "earlier", "sold_out", "in_stock", "grown")
+    kinds = {**dict.fromkeys(texts, str), **dict.fromkeys(mappings, Mapping)}
+    if not isinstance(value, Mapping) or not all(isinstance(value[key], kinds.get(key, ())) for key in value):
+        rule = f"Set some of {' and '.join(texts)}, which are texts, and {', '.join(mappings)}, which are mappings."
         raise UserError(f"{root / DESCRIPTION}: scenarios = {value!r} is wrong. {rule}")
     table = root / value["table"] if "table" in value else None
     return ScenarioSettings(**{**value, "table": table})

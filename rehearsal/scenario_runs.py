@@ -1,103 +1,23 @@
-"""Scenarios of a stack: commands of a rehearsal, one after the other, whose circumstances change.
-
-Each command is one that people run, in a process of its own, on a rehearsal beside the stack's usual one.
-"""
+"""Scenarios of a stack: commands of a rehearsal, one after the other, whose circumstances change."""
 
 from __future__ import annotations
 
 import difflib
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
-from typing import Any
 
-import yaml
-
-from kernel.engine_events import list_errors, read_events
-from kernel.reviewed_entries import find_today
-from plan_guard import judge, read_plan
 from rehearsal import scenario_table
 from rehearsal.console import UserError, info
 from rehearsal.interruption import interrupt_at, list_created_twice, list_orphans
-from rehearsal.interrupts import interrupts_left_to_child
+from rehearsal.scenario_run import ScenarioRun, read_account
+from rehearsal.scene import name_zone
 from rehearsal.session import Rehearsal
 from rehearsal.shared_account import find_neighbour, list_collisions, share_account
-from rehearsal.toolchain import ROOT
 
 _THIRTEEN_MONTHS = timedelta(days=396)
 _POINTS = 25
 """Interruptions of `kill-at-any-point`: 50 for the two stacks of production."""
-
-
-@dataclass(frozen=True)
-class ScenarioRun:
-    """A scenario while it runs on a stack."""
-
-    rehearsal: Rehearsal
-
-    def succeed(self, title: str, command: str, *options: str) -> None:
-        """Run a command that has to succeed, and whose preview may lose no data. Raises UserError."""
-        if _wait(self.start(title, command, *options)) != 0:
-            raise UserError(f"It failed at '{title}': the command says why above.")
-        if command == "up":
-            plan = read_plan(self._log("preview").read_text(), "The preview")
-            if refusal := judge(plan, [], find_today()).refuse("approvals", find_today()):
-                raise UserError(f"It failed at '{title}': {refusal.splitlines()[0]}\n{refusal.splitlines()[1]}")
-
-    def fail(self, title: str, words: Sequence[str], command: str, *options: str) -> None:
-        """Run a command that has to be refused, with one of some words. Raises UserError where it is not."""
-        for step in ("preview", "up"):
-            self._log(step).unlink(missing_ok=True)
-        if _wait(self.start(title, command, *options)) == 0:
-            raise UserError(f"It failed at '{title}': nobody has refused it.")
-        errors = [error for step in ("preview", "up") for error in list_errors(read_events(self._log(step)))]
-        if not any(word in error for word in words for error in errors):
-            raise UserError(f"It failed at '{title}': the refusal names none of {', '.join(words)}.")
-        info(f"\nIt was refused, as it should be: '{title}'.")
-
-    def start(self, title: str, command: str, *options: str) -> subprocess.Popen[bytes]:
-        """Start one of the rehearsal's commands."""
-        info(f"\n== {self.rehearsal.stack}: {title}")
-        rehearsal = self.rehearsal
-        purpose = ["--purpose", rehearsal.purpose]
-        arguments = [sys.executable, "-m", "rehearsal", command, rehearsal.stack, *purpose, *options]
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        return subprocess.Popen(arguments, cwd=rehearsal.project.root, env={**os.environ, "PYTHONPATH": path})
-
-    def set(self, settings: Mapping[str, Any]) -> None:
-        """Change settings of this rehearsal alone, by their paths: `section.name`."""
-        self.rehearsal.refresh_settings()
-        path = self.rehearsal.workspace.stack_copy(self.rehearsal.stack).path
-        content = yaml.safe_load(path.read_text()) or {}
-        for name, value in settings.items():
-            section, _, key = name.partition(".")
-            config = content.setdefault("config", {})
-            config[f"{self.rehearsal.project.name}:{section}"] = (
-                {**config.get(f"{self.rehearsal.project.name}:{section}", {}), key: value} if key else value
-            )
-        path.write_text(yaml.safe_dump(content))
-
-    def on(self, stack: str) -> ScenarioRun:
-        """The same scenario on another stack of the project, which has never been up."""
-        other = replace(self.rehearsal, stack=stack)
-        other.remove()
-        return ScenarioRun(other)
-
-    def _log(self, step: str) -> Path:
-        return self.rehearsal.folder / f"{step}-events.jsonl"
-
-
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """The exit code of a command, which gets Ctrl-C itself and ends in good order."""
-    with interrupts_left_to_child() as interrupted:
-        code = process.wait()
-    if interrupted:
-        raise KeyboardInterrupt
-    return code
 
 
 def _come_up_in_a_fresh_account(run: ScenarioRun) -> None:
@@ -114,7 +34,7 @@ def _be_refused_outside(run: ScenarioRun) -> None:
 def _let_a_second_operator_in(run: ScenarioRun) -> None:
     project = run.rehearsal.project
     admins = project.callers.get("admins", "")
-    administrator = project.scenarios.admins.get(_read_account(run))
+    administrator = project.scenarios.admins.get(read_account(run.rehearsal))
     if not admins or not administrator:
         raise UserError("rehearsal.yaml does not say who a second operator is: set admins of callers and scenarios.")
     run.succeed("up by whoever deploys first", "up")
@@ -135,6 +55,41 @@ def _come_back_after_thirteen_months(run: ScenarioRun) -> None:
     run.succeed("up today", "up")
     day = date.today() + _THIRTEEN_MONTHS
     run.succeed(f"up on {day}", "up", "--today", day.isoformat())
+
+
+def _wait_for_grants(run: ScenarioRun) -> None:
+    run.succeed("up where grants act as late as they may", "up", "--grants", "slow")
+
+
+def _follow_what_moves(run: ScenarioRun) -> None:
+    run.succeed("up", "up")
+    for actor in ("growth", "failover", "autoscaler"):
+        run.move(actor)
+    title = "up after all that"
+    run.succeed(title, "up")
+    run.require_harmless(title)
+
+
+def _upgrade_a_minor_version(run: ScenarioRun) -> None:
+    earlier = run.describe("earlier")
+    values = ", ".join(f"{path} = {value}" for path, value in earlier.items())
+    run.set(earlier)
+    run.succeed(f"up with {values}", "up")
+    run.restore(earlier)
+    run.succeed("up with the stack's own versions", "up")
+    run.move("patch")
+    run.succeed("up after the cloud's own patches", "up")
+
+
+def _do_without_a_size(run: ScenarioRun) -> None:
+    size, others = run.describe("sold_out"), run.describe("in_stock")
+    place = name_zone(run.read_setting("location"), size)
+    title = f"up where {place} has no {size}"
+    run.fail(title, [size], "up", "--sold-out", f"{place}/{size}")
+    run.require_cause(title, others)
+    run.set(others)
+    values = ", ".join(f"{path} = {value}" for path, value in others.items())
+    run.succeed(f"up there with {values}", "up", "--sold-out", f"{place}/{size}")
 
 
 def _share_an_account(run: ScenarioRun) -> None:
@@ -188,6 +143,24 @@ SCENARIOS: Mapping[str, Scenario] = {
         "is deployed again 396 days later, and loses nothing by that",
         _come_back_after_thirteen_months,
     ),
+    "slow-grants": Scenario(
+        "comes up where roles and access act as late as they may: what needs them waits for them",
+        _wait_for_grants,
+    ),
+    "after-growth-failover-and-scaling": Scenario(
+        "is deployed again after its disk has grown, its database has failed over and its nodes were scaled, and "
+        "undoes nothing of it",
+        _follow_what_moves,
+    ),
+    "minor-upgrade": Scenario(
+        "comes up with the earlier minor version of Kubernetes, and of its add-ons, then with its own, then after the "
+        "cloud's patches, and loses nothing by that",
+        _upgrade_a_minor_version,
+    ),
+    "region-out-of-stock": Scenario(
+        "is refused where a zone has no machines of its size, naming the setting, and goes on with another size",
+        _do_without_a_size,
+    ),
     "two-stacks-in-one-account": Scenario(
         "and another stack of its cloud come up in one account, and have no resource in common",
         _share_an_account,
@@ -227,9 +200,3 @@ def _describe_unknown(name: str) -> str:
     similar = difflib.get_close_matches(name.lower().replace(" ", "-"), SCENARIOS, n=1, cutoff=0.4)
     hint = f" Did you mean {similar[0]}?" if similar else ""
     return f"NAME='{name}' is no scenario.{hint} Scenarios are {', '.join(SCENARIOS)}."
-
-
-def _read_account(run: ScenarioRun) -> str:
-    """The value of the setting that tells which stacks may share an account."""
-    project = run.rehearsal.project
-    return str(run.rehearsal.settings_in_force().values.get(f"{project.name}:{project.scenarios.account}"))

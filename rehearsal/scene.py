@@ -1,4 +1,4 @@
-"""The options of a rehearsal that say in which circumstances it takes place: TODAY, CALLER, ACCOUNT, SOLD_OUT."""
+"""The options of a rehearsal that say in which circumstances it takes place, such as TODAY and CALLER."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from rehearsal.simulator.core.circumstances import (
 INSIDE, OUTSIDE = "inside", "outside"
 CALLERS = (INSIDE, OUTSIDE, Person.PIPELINE.value, Person.COLLEAGUE.value)
 ACCOUNTS = tuple(account.value for account in Account)
+PROMPT, SLOW = "prompt", "slow"
+GRANTS = (PROMPT, SLOW)
 # An address of the internet that no stack should list: documentation only (RFC 5737).
 _ELSEWHERE = "198.51.100.7"
 _SHORTAGE = re.compile(r"(?P<place>[a-z][a-z0-9-]+)/(?P<size>Standard_\w+(-\w+)?|(db\.)?[a-z0-9-]+\.[a-z0-9-]+)")
@@ -39,22 +41,23 @@ class Scene:
              `ci` and `operator`: somebody else, from where the settings let people in
     account  `fresh`, `unprepared` or `used`
     sold_out sizes of machines that are out of stock, by region or zone: `eu-west-1a/m6i.xlarge,eu-west-1/db.m6g.large`
+    grants   `prompt`: roles and access act at once; `slow`: as late as they may
     """
 
     today: str = ""
     caller: str = INSIDE
     account: str = Account.FRESH.value
     sold_out: str = ""
+    grants: str = PROMPT
 
     @classmethod
     def parse(cls, arguments: Namespace) -> Scene:
         """The scene of a command's options, where an empty one is not given. Raises UserError."""
-        given = {
-            name: value for name in ("today", "caller", "account", "sold_out") if (value := vars(arguments).get(name))
-        }
+        given = {name: value for name in cls.__dataclass_fields__ if (value := vars(arguments).get(name))}
         scene = cls(**given)
         require_one_of("CALLER", scene.caller, CALLERS)
         require_one_of("ACCOUNT", scene.account, ACCOUNTS)
+        require_one_of("GRANTS", scene.grants, GRANTS)
         scene.get_day()
         scene.list_shortages()
         return scene
@@ -72,9 +75,8 @@ class Scene:
 
     def describe(self) -> str:
         """What is unusual about it, for people; empty where nothing is."""
-        unusual = {"TODAY": self.today, "CALLER": self.caller, "ACCOUNT": self.account, "SOLD_OUT": self.sold_out}
-        usual = {"TODAY": "", "CALLER": INSIDE, "ACCOUNT": Account.FRESH.value, "SOLD_OUT": ""}
-        return ", ".join(f"{name}={value}" for name, value in unusual.items() if value != usual[name])
+        values, usual = vars(self), vars(USUAL_SCENE)
+        return ", ".join(f"{name.upper()}={value}" for name, value in values.items() if value != usual[name])
 
     def resolve(self, project: Project, config: Mapping[str, Any]) -> Circumstances:
         """The circumstances for a stack with these settings. Raises UserError where they cannot be those of it."""
@@ -89,7 +91,9 @@ class Scene:
                     f"or a zone of it, as {_EXAMPLES[each.size.startswith('Standard_')]}."
                 )
         admins = _look_up(project, config, project.callers.get("admins", ""))
-        return Circumstances(self.get_day(), caller, account, registered, shortages, tuple(admins))
+        return Circumstances(
+            self.get_day(), caller, account, registered, shortages, tuple(admins), has_slow_grants=self.grants == SLOW
+        )
 
     def _find_caller(self, project: Project, config: Mapping[str, Any]) -> Caller:
         listed = {what: _look_up(project, config, path) for what, path in project.callers.items()}
@@ -116,6 +120,11 @@ def _read_shortage(text: str) -> Shortage:
             f"{_EXAMPLES[True]}, several of them separated by commas."
         )
     return Shortage(match["place"], match["size"])
+
+
+def name_zone(location: str, size: str) -> str:
+    """The first zone of a region, as the cloud that has this size of machines names it."""
+    return f"{location}-1" if size.startswith("Standard_") else f"{location}a"
 
 
 def _is_in(place: str, location: str) -> bool:

@@ -47,6 +47,7 @@ from rehearsal.simulator.core.node_drain import NO_CLUSTER
 from rehearsal.simulator.core.state_store import DamagedStateError, StateStore
 from rehearsal.simulator.server import serve_clouds
 from rehearsal.toolchain import CACHE, REHEARSAL_MARK, ROOT, search_path
+from rehearsal.wiring.order import find_early_uses
 
 # Where an engine that several clones share finds this clone's language host.
 _PYTHON, _LANGUAGE_HOST = "GROUNDWORK_PYTHON", "GROUNDWORK_LANGUAGE_HOST"
@@ -149,7 +150,10 @@ class Rehearsal:
             provider, drain = (
                 (simulated_cluster.provider, simulated_cluster.drain) if simulated_cluster else (None, NO_CLUSTER)
             )
-            served = serve_clouds(state, port, provider, drain, self.resolve_circumstances(), canaries=self.canaries)
+            circumstances = self.resolve_circumstances()
+            served = serve_clouds(
+                state, port, provider, drain, circumstances, canaries=self.canaries, check_use=find_early_uses
+            )
             providers = stack.enter_context(served)
             kubeconfig = str(simulated_cluster.plane.kubeconfig) if simulated_cluster else ""
             variables = stack.enter_context(self._environment(engine, providers, kubeconfig))

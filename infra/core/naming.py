@@ -53,6 +53,11 @@ class Naming:
         }
 
     @property
+    def owner_tags(self) -> Mapping[str, str]:
+        """Those of its tags that tell the stack's own resources from all others of an account."""
+        return {key: self.tags[key] for key in ("project", "stack", "organization")}
+
+    @property
     def prefix(self) -> str:
         """The start of all physical names: `acme-gw-dev` in azure-dev, `acme-gw-qateama-0c1de` in azure-qa-team-a."""
         return f"{self._settings.organization}-gw-{self._label}"

@@ -22,6 +22,7 @@ from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 from rehearsal.simulator.core.resource_model import ResourceRequest, StateReader
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
+from rehearsal.simulator.late_grants import ActingState, LateSimulation, UseCheck
 
 _CLOUDS = (azure.CLOUD, aws.CLOUD, offline_kubernetes.CLOUD, random_provider.CLOUD, time_provider.CLOUD)
 
@@ -88,13 +89,18 @@ def create_simulations(
     *,
     renders_charts: bool = True,
     canaries: Canaries | None = None,
+    check_use: UseCheck = lambda _state, _resource: (),
 ) -> dict[str, Simulation]:
     """A simulation of every cloud, all with the same state and cluster, by the name of the Pulumi package.
 
-    `canaries` gets the secrets that they generate.
+    `canaries` gets the secrets that they generate. Where grants act late, `check_use` refuses what uses one too early,
+    beside the rules of the models.
     """
     clouds = {cloud.name: cloud for cloud in _CLOUDS}
     if not renders_charts:
         clouds[offline_kubernetes.UNRENDERED.name] = offline_kubernetes.UNRENDERED
     canaries = Canaries() if canaries is None else canaries
+    if circumstances.has_slow_grants:
+        given = (state, drain, circumstances, canaries, ActingState(state), check_use)
+        return {name: LateSimulation(cloud, *given) for name, cloud in clouds.items()}
     return {name: Simulation(cloud, state, drain, circumstances, canaries) for name, cloud in clouds.items()}

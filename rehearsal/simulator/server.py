@@ -17,6 +17,7 @@ from rehearsal.simulator.core.circumstances import USUAL, Circumstances
 from rehearsal.simulator.core.node_drain import NO_CLUSTER, NodeDrain
 from rehearsal.simulator.core.provider import Provider
 from rehearsal.simulator.core.state_store import StateStore
+from rehearsal.simulator.late_grants import ActingState, UseCheck
 
 Servicer = provider_pb2_grpc.ResourceProviderServicer
 
@@ -39,18 +40,22 @@ def serve_clouds(
     *,
     renders_charts: bool = True,
     canaries: Canaries | None = None,
+    check_use: UseCheck = lambda _state, _resource: (),
 ) -> Iterator[str]:
     """Serve the clouds of one rehearsal; yields the value of PULUMI_DEBUG_PROVIDERS.
 
     `kubernetes` is the provider of a real control plane, and `drain` its nodes; without them Kubernetes objects are
     checked offline, and charts rendered unless `renders_charts` is false. `canaries` gets the secrets that they
-    generate. The clouds listen on consecutive ports from
+    generate; `check_use` is as in `create_simulations`. The clouds listen on consecutive ports from
     `port` on; with 0, on free ones. Raises UserError where a port is taken.
     """
-    simulations = create_simulations(state, drain, circumstances, renders_charts=renders_charts, canaries=canaries)
+    simulations = create_simulations(
+        state, drain, circumstances, renders_charts=renders_charts, canaries=canaries, check_use=check_use
+    )
+    acting = ActingState(state) if circumstances.has_slow_grants else state
     providers: dict[str, Servicer] = {name: Provider(simulation) for name, simulation in simulations.items()}
     objects = providers["kubernetes"] if kubernetes is None else kubernetes
-    providers["kubernetes"] = ClusterGate(objects, lambda: find_cluster_refusal(state, circumstances.caller))
+    providers["kubernetes"] = ClusterGate(objects, lambda: find_cluster_refusal(acting, circumstances.caller))
     with ExitStack() as servers:
         addresses = []
         for index, (package, provider) in enumerate(providers.items()):

@@ -1,8 +1,9 @@
 """Scenarios on a project that is not this one, of a few resources: what runs them, and how their ends are told.
 
 Proves with the real engine that a scenario is a sequence of the rehearsal's own commands on a rehearsal beside the
-usual one, that two stacks in one account meet, and that a run which fails is noted as such. tests/soak has every
-scenario on every stack of this project.
+usual one, that two stacks in one account meet, that settings follow what a cloud has grown, come back to the stack's
+own after an upgrade and do without a size that is sold out, and that a run which fails is noted as such. tests/soak
+has every scenario on every stack of this project.
 """
 
 from __future__ import annotations
@@ -41,12 +42,67 @@ FILES = {
         "aws.cloudwatch.LogGroup('visits', name=name, retention_in_days=30, opts=options)\n"
     ),
 }  # fmt: skip
+# A database in two zones, which grows, fails over, is upgraded and runs out of stock. Its storage has a bound, up to
+# which it grows; that the real provider overlooks growth up to there is not simulated.
+CELLAR = {
+    "Pulumi.yaml": "name: cellar\nruntime: python\n",
+    "rehearsal.yaml": (
+        f"stacks: .\n{OFFLINE_DESCRIPTION}"
+        "scenarios:\n"
+        "  account: cloud\n"
+        "  earlier: {aws: {database.version: '16.3'}}\n"
+        "  sold_out: {aws: db.t4g.medium}\n"
+        "  in_stock: {aws: {database.size: db.m6g.large}}\n"
+        "  grown: {database.storage: aws:rds/instance:Instance allocatedStorage}\n"
+    ),
+    **OFFLINE_FILES,
+    "Pulumi.a.yaml": (
+        "config:\n"
+        "  aws:region: eu-west-1\n"
+        "  cellar:cloud: aws\n"
+        "  cellar:location: eu-west-1\n"
+        "  cellar:database: {version: '16.4', size: db.t4g.medium, storage: 20}\n"
+    ),
+    "__main__.py": (
+        "import pulumi\n"
+        "from pulumi_aws import ec2, rds\n"
+        "\n"
+        "settings = pulumi.Config().require_object('database')\n"
+        "network = ec2.Vpc('cellar', cidr_block='10.0.0.0/16')\n"
+        "zones = {'eu-west-1a': '10.0.0.0/24', 'eu-west-1b': '10.0.1.0/24'}\n"
+        "subnets = [\n"
+        "    ec2.Subnet(zone, vpc_id=network.id, cidr_block=block, availability_zone=zone)\n"
+        "    for zone, block in zones.items()\n"
+        "]\n"
+        "group = rds.SubnetGroup('cellar', subnet_ids=[subnet.id for subnet in subnets])\n"
+        "rds.Instance(\n"
+        "    'visits',\n"
+        "    engine='postgres',\n"
+        "    engine_version=settings['version'],\n"
+        "    instance_class=settings['size'],\n"
+        "    storage_type='gp3',\n"
+        "    allocated_storage=settings['storage'],\n"
+        "    max_allocated_storage=100,\n"
+        "    multi_az=True,\n"
+        "    db_subnet_group_name=group.name,\n"
+        "    username='shop',\n"
+        "    manage_master_user_password=True,\n"
+        "    auto_minor_version_upgrade=False,\n"
+        "    skip_final_snapshot=True,\n"
+        ")\n"
+    ),
+}  # fmt: skip
 TODAY = date.today()
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return create_project(tmp_path_factory.mktemp("shop"), FILES)
+
+
+@pytest.fixture(scope="module")
+def cellar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return create_project(tmp_path_factory.mktemp("cellar"), CELLAR)
 
 
 def take(folder: Path, stack: str, name: str) -> subprocess.CompletedProcess[str]:
@@ -60,8 +116,7 @@ def read_row(folder: Path, name: str) -> str:
 def test_what_is_protected_is_destroyed_and_comes_up_again(folder: Path) -> None:
     taken = take(folder, "a", "destroy then up")
     assert taken.returncode == 0, taken.stdout
-    steps = [line.removeprefix("== a: ") for line in taken.stdout.splitlines() if line.startswith("== ")]
-    assert steps == ["up without protection", "destroy", "up again, with the names that are taken"]
+    assert list_steps(taken) == ["up without protection", "destroy", "up again, with the names that are taken"]
     assert read_row(folder, "destroy-then-up").endswith(f"| passed {TODAY} | not run | not run | not run |")
     rehearsals = folder / ".groundwork" / "rehearsals"
     assert [path.name for path in rehearsals.iterdir() if path.is_dir()] == ["a-scenario-destroy-then-up"]
@@ -79,6 +134,38 @@ def test_a_name_that_two_stacks_use_fails_the_scenario(folder: Path) -> None:
     assert "FAILED: scenario two-stacks-in-one-account on c." in taken.stdout
     assert "already exists" in taken.stdout
     assert f"passed {TODAY} | not run | **failed** {TODAY} | not run |" in read_row(folder, "two-stacks-in-one-account")
+
+
+def list_steps(taken: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line.removeprefix("== a: ") for line in taken.stdout.splitlines() if line.startswith("== ")]
+
+
+def test_a_setting_follows_a_disk_that_has_grown(cellar: Path) -> None:
+    taken = take(cellar, "a", "after growth failover and scaling")
+    assert taken.returncode == 0, taken.stdout
+    assert list_steps(taken) == [
+        "up",
+        "what moves by itself: growth",
+        "up with settings that follow: database.storage = 30",
+        "what moves by itself: failover",
+        "what moves by itself: autoscaler",
+        "up after all that",
+    ]
+    assert "visits (Instance): allocatedStorage from 20 to 30" in taken.stdout
+    assert "visits (Instance): availabilityZone from unset to eu-west-1b" in taken.stdout
+
+
+def test_an_upgrade_ends_with_the_stacks_own_versions(cellar: Path) -> None:
+    taken = take(cellar, "a", "minor-upgrade")
+    assert taken.returncode == 0, taken.stdout
+    assert list_steps(taken)[:2] == ["up with database.version = 16.3", "up with the stack's own versions"]
+
+
+def test_a_size_that_is_sold_out_is_named_and_another_one_does(cellar: Path) -> None:
+    taken = take(cellar, "a", "region-out-of-stock")
+    assert taken.returncode == 0, taken.stdout
+    assert "It was refused, as it should be: 'up where eu-west-1a has no db.t4g.medium'." in taken.stdout
+    assert list_steps(taken)[1:] == ["up there with database.size = db.m6g.large"]
 
 
 def test_an_unknown_scenario_has_one_message(folder: Path) -> None:

@@ -51,6 +51,10 @@ def subscription_answers() -> dict[str, Any]:
         f"{_COMPUTE}/locations/westeurope/usages": {
             "value": [usage("standardDSv5Family", 0, 100), usage("cores", 0, 100)]
         },
+        "/providers/Microsoft.Network/locations/westeurope/usages": {
+            "value": [usage("VirtualNetworks", 1, 1000), usage("IPv4StandardSkuPublicIpAddresses", 0, 10)]
+        },
+        "/providers/Microsoft.Network/publicIPAddresses": {"value": []},
     }
 
 

@@ -12,7 +12,7 @@ ACCOUNT = "111122223333"
 AWS = f"""
 case "$1" in
 sts) echo '{{"Arn": "arn:aws:iam::{ACCOUNT}:user/ada", "Account": "{ACCOUNT}"}}' ;;
-ec2) echo '{{"InstanceTypes": [{{"VCpuInfo": {{"DefaultVCpus": 4}}}}]}}' ;;
+ec2) echo '{{"InstanceTypes": [{{"VCpuInfo": {{"DefaultVCpus": 4}}}}], "Addresses": [], "Vpcs": []}}' ;;
 service-quotas) echo '{{"Quota": {{"Value": 100.0}}}}' ;;
 *) exit 2 ;;
 esac

@@ -72,6 +72,16 @@ class Snapshot:
         return self._listed[api_version, kind]
 
 
+class EmptySnapshot(Snapshot):
+    """Of a cluster in which nothing is, or of none."""
+
+    def __init__(self) -> None:
+        self.namespace = ""
+
+    def _by_name(self, api_version: str, kind: str) -> Mapping[tuple[str, str], Object]:  # noqa: ARG002
+        return {}
+
+
 def strip_object_name(message: str) -> str:
     """An admission error without the name of its pod, which is a different one at each attempt."""
     return re.sub(r'^.*?\bpods "[^"]*" is forbidden: |^Error (creating|syncing load balancer): ', "", message)

@@ -13,6 +13,7 @@ from rehearsal.simulator.core.rules import list_objects, matches, one_of, refuse
 # https://docs.aws.amazon.com/cost-management/latest/userguide/management-limits.html
 _TYPES = ("USAGE", "COST", "RI_UTILIZATION", "RI_COVERAGE", "SAVINGS_PLANS_UTILIZATION", "SAVINGS_PLANS_COVERAGE")
 _PERIODS = ("DAILY", "MONTHLY", "QUARTERLY", "ANNUALLY", "CUSTOM")
+# Source: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_CreateBudget.html
 _MAXIMUM_NOTIFICATIONS, _MAXIMUM_ADDRESSES = 5, 10
 
 

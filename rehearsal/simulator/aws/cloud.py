@@ -22,6 +22,7 @@ from rehearsal.simulator.aws import (
     references,
     secrets,
     storage,
+    tables,
     telemetry,
     training,
 )
@@ -33,7 +34,20 @@ from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
 
 ACCOUNT = "111122223333"  # the account number of AWS's own documentation
-_REGIONAL = (network, endpoints, secrets, storage, databases, telemetry, monitoring, events, cluster, nodes, training)
+_REGIONAL = (
+    network,
+    endpoints,
+    secrets,
+    storage,
+    databases,
+    tables,
+    telemetry,
+    monitoring,
+    events,
+    cluster,
+    nodes,
+    training,
+)
 _GLOBAL = (identity, billing)
 MODULES = (*_REGIONAL, *_GLOBAL)
 

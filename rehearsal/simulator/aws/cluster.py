@@ -38,6 +38,7 @@ from rehearsal.simulator.core.transitions import get_change, moves_along, parse_
 CLUSTER, NODE_GROUP, ADDON = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup", "aws:eks/addon:Addon"
 _ACCESS_ENTRY = "aws:eks/accessEntry:AccessEntry"
 _ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
+# Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessEntry.html
 REQUIRE_CLUSTER = require_existing(
     "clusterName", CLUSTER, "ResourceNotFoundException: No cluster found for name: {value}."
 )
@@ -86,6 +87,7 @@ def _require_api_endpoint(request: ResourceRequest) -> str | None:
     return None
 
 
+# Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
 def _check_service_cidr(request: ResourceRequest) -> str | None:
     value = request.get("kubernetesNetworkConfig.serviceIpv4Cidr", UNKNOWN)
     if value is UNKNOWN or (_is_private(value) and 12 <= ipaddress.IPv4Network(value).prefixlen <= 24):
@@ -102,6 +104,7 @@ def _require_two_zones(request: ResourceRequest) -> str | None:
     return None if has_two else "InvalidParameterException: Subnets specified must be in at least two different AZs"
 
 
+# Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
 def _check_service_cidr_overlap(request: ResourceRequest) -> str | None:
     services = parse_cidr(request.get("kubernetesNetworkConfig.serviceIpv4Cidr"))
     for subnet in find_resources(request, "vpcConfig.subnetIds"):
@@ -302,10 +305,12 @@ MODELS = (
             ),
         ),
         delete_rules=(
+            # Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html
             refuse_when(
                 lambda request: request.get("deletionProtection") is True,
                 "InvalidRequestException: Cannot delete cluster because deletion protection is enabled",
             ),
+            # Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_DeleteCluster.html
             refuse_while_used(NODE_GROUP, "clusterName", "ResourceInUseException: Cluster has nodegroups attached"),
         ),
         notes=(note_support("version", EKS, "Kubernetes"),),
@@ -337,6 +342,7 @@ MODELS = (
         transitions=UNRESTRICTED,
         state_rules=(
             REQUIRE_CLUSTER,
+            # Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_AssociateAccessPolicy.html
             require_existing(
                 "principalArn",
                 _ACCESS_ENTRY,

@@ -1,4 +1,4 @@
-"""Amazon RDS and DynamoDB."""
+"""Amazon RDS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from rehearsal.simulator.core.calendar import note_support, refuse_unsupported
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import (
     in_range,
-    list_objects,
     matches,
     refuse_when,
     refuse_while_used,
@@ -22,7 +21,6 @@ from rehearsal.simulator.core.rules import (
     unless_unchanged,
 )
 from rehearsal.simulator.core.transitions import compare_versions, get_change, only_grows, parse_version
-from rehearsal.simulator.core.values import has_unknown
 
 _DATABASE, _SUBNET_GROUP = "aws:rds/instance:Instance", "aws:rds/subnetGroup:SubnetGroup"
 _PARAMETER_GROUP = "aws:rds/parameterGroup:ParameterGroup"
@@ -39,6 +37,7 @@ def _accepts_extended_support(request: ResourceRequest) -> bool:
     return bool(request.get("engineLifecycleSupport") != "open-source-rds-extended-support-disabled")
 
 
+# Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSubnetGroup.html
 def _require_two_zones(request: ResourceRequest) -> str | None:
     covered = get_availability_zones(request, "subnetIds")
     if len(covered) >= 2:
@@ -49,6 +48,7 @@ def _require_two_zones(request: ResourceRequest) -> str | None:
     )
 
 
+# Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
 def _check_password(request: ResourceRequest) -> str | None:
     password = request.get("password", UNKNOWN)
     if password is UNKNOWN or (8 <= len(password) <= 128 and not re.search(r"[/@\" ]|[^ -~]", password)):
@@ -69,6 +69,7 @@ def _require_new_database(request: ResourceRequest) -> str | None:
     return "; ".join(f'"{name}": required field is not set' for name in missing) or None
 
 
+# Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
 def _check_storage_size(request: ResourceRequest) -> str | None:
     size = request.get("allocatedStorage", UNKNOWN)
     if request.get("storageType") != "gp3" or size is UNKNOWN or 20 <= size <= 65536:
@@ -167,44 +168,9 @@ def _check_parameter_family(request: ResourceRequest) -> str | None:
     return None
 
 
-def _refuse_other_attribute_type(request: ResourceRequest) -> str | None:
-    change = get_change(request, "attributes")
-    if change is None:
-        return None
-    old, new = ({item["name"]: item["type"] for item in attributes or ()} for attributes in change)
-    if all(new.get(name, type_) == type_ for name, type_ in old.items()):
-        return None
-    return (
-        "ValidationException: One or more parameter values were invalid: Attributes cannot be redefined. Please check "
-        f"that your attribute has the same type as previously defined. Existing schema: {old}, new schema: {new}"
-    )
-
-
 def _build_address(request: ResourceRequest) -> str:
     # The middle part identifies account and region: it is the same for all databases of an account.
     return f"{request.get('identifier')}.c9akciq32rgx.{request.account['region']}.rds.amazonaws.com"
-
-
-# A table that is restored or imported brings its keys with it.
-_TABLE_SOURCES = ("importTable", "restoreBackupArn", "restoreSourceName", "restoreSourceTableArn")
-
-
-def _check_key_attributes(request: ResourceRequest) -> str | None:
-    """The declared attributes are exactly those that a key uses; others belong to single items."""
-    lists = ("attributes", "globalSecondaryIndexes", "localSecondaryIndexes")
-    if any(has_unknown(request.get(path)) for path in ("hashKey", "rangeKey", *lists)):
-        return None
-    declared = {str(attribute.get("name")) for attribute in list_objects(request, "attributes")}
-    indexes = [index for path in lists[1:] for index in list_objects(request, path)]
-    keyed = (request.inputs, *indexes)
-    keys = {str(each[key]) for each in keyed for key in ("hashKey", "rangeKey") if each.get(key)}
-    if keys - declared:
-        return (
-            "ValidationException: One or more parameter values were invalid: Some index key attributes are not "
-            f"defined in AttributeDefinitions. Keys: {sorted(keys)}, AttributeDefinitions: {sorted(declared)}"
-        )
-    unused = sorted(declared - keys)
-    return f"all attributes must be indexed. Unused attributes: {unused}" if unused else None
 
 
 def _require_backups(request: ResourceRequest) -> str | None:
@@ -244,6 +210,7 @@ MODELS = (
         replace_on_changes=("name",),
         transitions=(_refuse_other_network,),
         rules=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSubnetGroup.html
             matches(
                 "name",
                 r"(?!default$)[a-z0-9._ -]{1,255}",
@@ -253,6 +220,7 @@ MODELS = (
         ),
         state_rules=(_require_two_zones,),
         delete_rules=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBSubnetGroup.html
             refuse_while_used(
                 _DATABASE,
                 "dbSubnetGroupName",
@@ -269,8 +237,10 @@ MODELS = (
         defaults=auto_named(),
         replace_on_changes=("name", "family", "description"),
         transitions=UNRESTRICTED,
+        # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBParameterGroup.html
         rules=(matches("name", r"[a-z](-?[a-z0-9])*", 'first character of "name" must be a letter, got {value}'),),
         delete_rules=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBParameterGroup.html
             refuse_while_used(
                 _DATABASE,
                 "parameterGroupName",
@@ -301,6 +271,7 @@ MODELS = (
             "kmsKeyId",
         ),
         transitions=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html
             only_grows(
                 "allocatedStorage",
                 "InvalidParameterCombination: Requested storage size ({new}) cannot be less than the current storage "
@@ -311,6 +282,7 @@ MODELS = (
             _refuse_move_in_network,
         ),
         rules=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
             matches(
                 "identifier",
                 r"[a-z](-?[a-z0-9]){0,62}",
@@ -319,6 +291,7 @@ MODELS = (
                 "hyphen or contain two consecutive hyphens. Got {value}",
             ),
             matches("instanceClass", r"db\.[a-z0-9-]+\.[a-z0-9]+", "Invalid DB Instance class: {value}"),
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
             in_range(
                 "backupRetentionPeriod",
                 0,
@@ -345,56 +318,31 @@ MODELS = (
             _check_password,
         ),
         state_rules=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
             require_existing(
                 "dbSubnetGroupName",
                 _SUBNET_GROUP,
                 "DBSubnetGroupNotFoundFault: DB subnet group '{value}' does not exist.",
             ),
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
             require_existing(
                 "parameterGroupName", _PARAMETER_GROUP, "DBParameterGroupNotFound: DBParameterGroup not found: {value}"
             ),
             _check_parameter_family,
         ),
         delete_rules=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
             refuse_when(
                 lambda request: request.get("deletionProtection") is True,
                 "InvalidParameterCombination: Cannot delete protected DB Instance, please disable deletion protection "
                 "and try again.",
             ),
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBInstance.html
             refuse_when(
                 lambda request: not (request.get("skipFinalSnapshot") or request.get("finalSnapshotIdentifier")),
                 "final_snapshot_identifier is required when skip_final_snapshot is false",
             ),
         ),
         notes=(note_support("engineVersion", RDS_POSTGRESQL, "PostgreSQL"),),
-    ),
-    ResourceModel(
-        "aws:dynamodb/table:Table",
-        id=get_name,
-        outputs={"arn": lambda request: request.fill(arn_template("dynamodb", "table/")) + get_name(request)},
-        defaults=auto_named(prefix_path=""),
-        replace_on_changes=("name", "hashKey", "rangeKey", "localSecondaryIndexes"),
-        transitions=(_refuse_other_attribute_type,),
-        rules=(
-            matches(
-                "name",
-                r"[a-zA-Z0-9_.-]{3,255}",
-                "ValidationException: TableName must be at least 3 characters long and at most 255 characters long, of "
-                "[a-zA-Z0-9_.-]; got {value}",
-            ),
-            refuse_when(
-                lambda request: all(request.get(path) is None for path in ("hashKey", *_TABLE_SOURCES)),
-                "ValidationException: No Hash Key specified in schema.  All Dynamo DB tables must have exactly one "
-                "hash key",
-            ),
-            _check_key_attributes,
-        ),
-        delete_rules=(
-            refuse_when(
-                lambda request: request.get("deletionProtectionEnabled") is True,
-                "ValidationException: Resource cannot be deleted as it is currently protected against deletion. "
-                "Disable deletion protection first.",
-            ),
-        ),
     ),
 )

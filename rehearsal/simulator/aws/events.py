@@ -41,6 +41,7 @@ MODELS = (
         replace_on_changes=("name", "fifoQueue"),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
             matches(
                 "name",
                 r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo",
@@ -63,8 +64,10 @@ MODELS = (
         required=("queueUrl", "policy"),
         replace_on_changes=("queueUrl",),
         transitions=UNRESTRICTED,
+        # Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
         rules=(require_json("policy", "InvalidAttributeValue: Invalid value for the parameter Policy."),),
         state_rules=(
+            # Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
             require_existing(
                 "queueUrl",
                 _QUEUE,
@@ -86,13 +89,16 @@ MODELS = (
                 "ValidationException: 1 validation error detected: Value '{value}' at 'name' failed to satisfy "
                 "constraint: Member must satisfy regular expression pattern: [\\.\\-_A-Za-z0-9]+",
             ),
+            # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
             require_any(
                 ["eventPattern", "scheduleExpression"],
                 "ValidationException: Parameter(s) EventPattern or ScheduleExpression must be specified.",
             ),
+            # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
             require_json("eventPattern", "InvalidEventPatternException: Event pattern is not valid."),
         ),
         delete_rules=(
+            # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html
             refuse_while_used(_TARGET, "rule", "ValidationException: Rule can't be deleted since it has targets."),
         ),
     ),
@@ -104,6 +110,7 @@ MODELS = (
         replace_on_changes=("rule", "targetId", "eventBusName"),
         transitions=UNRESTRICTED,
         state_rules=(
+            # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
             require_existing(
                 "rule", _RULE, "ResourceNotFoundException: Rule {value} does not exist on EventBus default."
             ),

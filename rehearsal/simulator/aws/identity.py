@@ -113,16 +113,20 @@ MODELS = (
                 "ValidationError: 1 validation error detected: Value '{value}' at 'roleName' failed to satisfy "
                 "constraint: Member must have length less than or equal to 64 and satisfy [\\w+=,.@-]+",
             ),
+            # Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
             require_json("assumeRolePolicy", "MalformedPolicyDocument: This policy contains invalid Json"),
             _check_trust_policy,
             # The number as documented at https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
             _limit_length("assumeRolePolicy", 2048, "LimitExceeded: Cannot exceed quota for ACLSizePerRole: 2048"),
         ),
         delete_rules=(
+            # Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRole.html
             refuse_while_used(
                 ATTACHMENT, "role", "DeleteConflict: Cannot delete entity, must detach all policies first."
             ),
+            # Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRole.html
             refuse_while_used(ROLE_POLICY, "role", "DeleteConflict: Cannot delete entity, must delete policies first."),
+            # Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRole.html
             refuse_while_used(
                 INSTANCE_PROFILE,
                 "role",
@@ -138,12 +142,14 @@ MODELS = (
         replace_on_changes=("name", "role"),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html
             require_json("policy", "MalformedPolicyDocument: The policy contains invalid Json"),
             _check_identity_policy,
             _limit_length(
                 "policy", 10240, "LimitExceeded: Maximum policy size of 10240 bytes exceeded for role {role}"
             ),
         ),
+        # Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html
         state_rules=(require_existing("role", ROLE, "NoSuchEntity: The role with name {value} cannot be found."),),
     ),
     ResourceModel(
@@ -167,6 +173,7 @@ MODELS = (
                 "satisfy constraint: Member must have length less than or equal to 128 and satisfy [\\w+=,.@-]+",
             ),
         ),
+        # Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddRoleToInstanceProfile.html
         state_rules=(require_existing("role", ROLE, "NoSuchEntity: The role with name {value} cannot be found."),),
     ),
     ResourceModel(
@@ -175,6 +182,7 @@ MODELS = (
         required=("role", "policyArn"),
         replace_on_changes=("role", "policyArn"),
         transitions=UNRESTRICTED,
+        # Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AttachRolePolicy.html
         state_rules=(require_existing("role", ROLE, "NoSuchEntity: The role with name {value} cannot be found."),),
         notes=(_note_managed_policy,),
     ),

@@ -41,6 +41,7 @@ _WIDGETS = ("alarm", "custom", "explorer", "log", "metric", "text")
 _MAXIMUM_WIDGETS, _GRID_WIDTH, _GRID_HEIGHT = 500, 24, 1000
 
 
+# Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 def _has_invalid_period(request: ResourceRequest) -> bool:
     period = request.get("period", UNKNOWN)
     return period is not UNKNOWN and period not in (10, 20, 30) and period % 60 != 0
@@ -67,6 +68,7 @@ def _lacks_metric(request: ResourceRequest) -> bool:
     return request.get("metricName") is not None and request.get("namespace") is None
 
 
+# Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 def _returns_not_one(request: ResourceRequest) -> bool:
     if has_unknown(request.get("metricQueries")):
         return False
@@ -133,6 +135,7 @@ MODELS = (
                 )
                 for path in ("comparisonOperator", "evaluationPeriods")
             ),
+            # Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
             require_any(
                 ["metricName", "metricQueries", "evaluationCriteria"],
                 "ValidationError: Exactly one of MetricName, Metrics and EvaluationCriteria is required",
@@ -141,6 +144,7 @@ MODELS = (
             matches("namespace", r"[^:].{0,254}", "ValidationError: Value '{value}' at 'namespace' failed: [^:].*"),
             one_of("comparisonOperator", _OPERATORS, "expected comparison_operator to be valid, got {value}"),
             one_of("statistic", _STATISTICS, "expected statistic to be valid, got {value}"),
+            # Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
             one_of("treatMissingData", _MISSING_DATA, "expected treat_missing_data to be valid, got {value}"),
             in_range("evaluationPeriods", 1, _WEEK, "expected evaluation_periods to be at least (1), got {value}"),
             refuse_when(
@@ -188,6 +192,7 @@ MODELS = (
             ),
         ),
         state_rules=(
+            # Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutMetricFilter.html
             require_existing(
                 "logGroupName", LOG_GROUP, "ResourceNotFoundException: The specified log group does not exist."
             ),
@@ -219,6 +224,7 @@ MODELS = (
         replace_on_changes=("dashboardName",),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
             matches(
                 "dashboardName",
                 r"[A-Za-z0-9_-]{1,255}",

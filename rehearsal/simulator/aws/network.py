@@ -25,6 +25,7 @@ ROUTE_TABLE, ASSOCIATION = "aws:ec2/routeTable:RouteTable", "aws:ec2/routeTableA
 _GATEWAY, _NAT_GATEWAY = "aws:ec2/internetGateway:InternetGateway", "aws:ec2/natGateway:NatGateway"
 
 # The simulated account has no default VPC.
+# Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
 _REQUIRE_VPC = require_any(["vpcId"], "VPCIdNotSpecified: No default VPC for this user")
 
 # The provider's own validation; not checked against a live account.
@@ -117,6 +118,7 @@ def _require_internet_gateway(request: ResourceRequest) -> str | None:
     return f"Gateway.NotAttached: Network {vpc} has no Internet gateway attached"
 
 
+# Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTransitGatewayVpcAttachment.html
 def _require_one_subnet_per_zone(request: ResourceRequest) -> str | None:
     subnets = find_resources(request, "subnetIds")
     if len(get_availability_zones(request, "subnetIds")) == len(subnets):
@@ -185,6 +187,7 @@ MODELS = (
         replace_on_changes=("cidrBlock", "instanceTenancy"),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpc.html
             require_any(
                 ["cidrBlock", "ipv4IpamPoolId"],
                 "MissingParameter: Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided.",
@@ -220,6 +223,7 @@ MODELS = (
         replace_on_changes=("vpcId", "cidrBlock", "availabilityZone"),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSubnet.html
             require_any(
                 ["cidrBlock", "ipv6CidrBlock", "ipv4IpamPoolId", "ipv6IpamPoolId"],
                 "MissingParameter: The request must contain the parameter cidrBlock",
@@ -236,6 +240,7 @@ MODELS = (
         outputs={"arn": arn_template("ec2", "internet-gateway/{id}"), "ownerId": "{account}"},
         transitions=(_refuse_detachment_in_use,),
         state_rules=(
+            # Source: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
             require_unique(
                 ["vpcId"], "Resource.AlreadyAssociated: network {0} already has an internet gateway attached"
             ),
@@ -310,6 +315,7 @@ MODELS = (
         replace_on_changes=("subnetId", "gatewayId"),
         transitions=UNRESTRICTED,
         state_rules=(
+            # Source: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
             require_unique(
                 ["subnetId"],
                 "Resource.AlreadyAssociated: the specified association for subnet {0} conflicts with "
@@ -327,9 +333,11 @@ MODELS = (
         transitions=UNRESTRICTED,
         rules=(
             _REQUIRE_VPC,
+            # Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
             matches(
                 "name", r"(?!sg-).{1,255}", "InvalidParameterValue: invalid value for name (cannot begin with sg-)"
             ),
+            # Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
             matches(
                 "description",
                 _DESCRIPTION.pattern,
@@ -341,6 +349,7 @@ MODELS = (
             _check_rule_cidrs,
         ),
         state_rules=(
+            # Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
             require_unique(
                 ["name", "vpcId"],
                 "InvalidGroup.Duplicate: The security group '{0}' already exists for VPC '{1}'",

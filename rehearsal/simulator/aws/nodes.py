@@ -186,6 +186,7 @@ def _get_cluster_version(request: ResourceRequest) -> str | None:
     return next((found.inputs.get("version") for found in clusters), None)
 
 
+# Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html
 def _check_version(request: ResourceRequest) -> str | None:
     """Nodes are not newer than their cluster. The message is not AWS's own."""
     cluster = _get_cluster_version(request)

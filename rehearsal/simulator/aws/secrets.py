@@ -29,6 +29,7 @@ def _check_key_administrator(request: ResourceRequest) -> str | None:
     )
 
 
+# Source: https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
 def _require_principals(request: ResourceRequest) -> str | None:
     """Roles of the policy exist; in a fresh account no service has created its service-linked role yet."""
     for statement in statements(request.get("policy")):
@@ -78,6 +79,7 @@ MODELS = (
                 30,
                 "expected deletion_window_in_days to be in the range (7 - 30), got {value}",
             ),
+            # Source: https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
             require_json("policy", "MalformedPolicyDocumentException: The policy contains invalid Json"),
             _check_key_administrator,
         ),
@@ -132,6 +134,7 @@ MODELS = (
             ),
         ),
         state_rules=(
+            # Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
             require_unique(
                 ["name"],
                 "ResourceExistsException: The operation failed because the secret {0} already exists.",

@@ -252,6 +252,7 @@ MODELS = (
         transitions=UNRESTRICTED,
         rules=(_check_image_lifecycle,),
         state_rules=(
+            # Source: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutLifecyclePolicy.html
             require_existing(
                 "repository",
                 _REPOSITORY,

@@ -58,6 +58,7 @@ def _check_trail_key(request: ResourceRequest) -> str | None:
     )
 
 
+# Source: https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_CreateTrail.html
 def _check_trail_logs(request: ResourceRequest) -> str | None:
     group, role = request.get("cloudWatchLogsGroupArn"), request.get("cloudWatchLogsRoleArn")
     if group not in (None, UNKNOWN) and not group.endswith(":*"):
@@ -93,7 +94,6 @@ MODELS = (
         made_on_deletion=(_LATE_LOGS,),
         transitions=UNRESTRICTED,
         rules=(
-            # Source: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-trail-naming-requirements.html
             matches(
                 "name",
                 r"[.\-_/#A-Za-z0-9]{1,512}",
@@ -118,6 +118,7 @@ MODELS = (
         replace_on_changes=("name", "fifoTopic"),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
             matches(
                 "name", r"[A-Za-z0-9_-]{1,256}(\.fifo)?", "InvalidParameter: Invalid parameter: Topic Name {value}"
             ),
@@ -131,6 +132,7 @@ MODELS = (
         replace_on_changes=("topic", "protocol", "endpoint"),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
             one_of(
                 "protocol",
                 ("application", "email", "email-json", "firehose", "http", "https", "lambda", "sms", "sqs"),
@@ -147,6 +149,7 @@ MODELS = (
         replace_on_changes=("name",),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_CreateTrail.html
             matches(
                 "name",
                 r"[A-Za-z0-9]([._-]?[A-Za-z0-9]){2,127}",
@@ -156,11 +159,13 @@ MODELS = (
             _check_trail_logs,
         ),
         state_rules=(
+            # Source: https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_CreateTrail.html
             require_existing(
                 "s3BucketName", BUCKET, "S3BucketDoesNotExistException: S3 bucket {value} does not exist!"
             ),
             _check_trail_bucket,
             _check_trail_key,
+            # Source: https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_CreateTrail.html
             require_trust(
                 "cloudWatchLogsRoleArn",
                 "cloudtrail.amazonaws.com",
@@ -184,7 +189,9 @@ MODELS = (
         transitions=UNRESTRICTED,
         rules=(
             one_of("trafficType", ("ACCEPT", "REJECT", "ALL"), "expected traffic_type to be valid, got {value}"),
+            # Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFlowLogs.html
             one_of("maxAggregationInterval", (60, 600), "expected max_aggregation_interval to be one of [60 600]"),
+            # Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFlowLogs.html
             refuse_when(
                 lambda request: (
                     request.get("logDestinationType", "cloud-watch-logs") == "cloud-watch-logs"

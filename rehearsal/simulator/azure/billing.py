@@ -18,6 +18,7 @@ _MAXIMUM_NOTIFICATIONS = 5
 _EARLIEST = "2017-06-01"
 
 
+# Source: https://learn.microsoft.com/dotnet/api/azure.resourcemanager.consumption.consumptionbudgetdata.timeperiod
 def _starts_within_month(request: ResourceRequest) -> bool:
     start = request.get("timePeriod.startDate", UNKNOWN)
     if start is UNKNOWN:
@@ -29,6 +30,7 @@ def _starts_within_month(request: ResourceRequest) -> bool:
     return day.day != 1 or day.isoformat() < _EARLIEST
 
 
+# Source: https://learn.microsoft.com/rest/api/consumption/budgets/create-or-update
 def _has_too_many_notifications(request: ResourceRequest) -> bool:
     notifications = request.get("notifications", {})
     return isinstance(notifications, dict) and len(notifications) > _MAXIMUM_NOTIFICATIONS

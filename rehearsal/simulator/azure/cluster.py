@@ -49,6 +49,7 @@ def _note_version(request: ResourceRequest) -> str | None:
     return note_support("kubernetesVersion", AKS, "Kubernetes")(request)
 
 
+# Source: https://learn.microsoft.com/azure/aks/use-system-pools
 def _lacks_system_pool(request: ResourceRequest) -> bool:
     if has_unknown(request.get("agentPoolProfiles")):
         return False
@@ -314,6 +315,7 @@ MODELS = (
                 _lacks_system_pool, "InvalidParameter: Managed cluster {resourceName} must have a system agent pool."
             ),
             _check_addresses,
+            # Source: https://learn.microsoft.com/rest/api/aks/managed-clusters/create-or-update
             refuse_when(
                 lambda request: request.get("disableLocalAccounts") is True and request.get("aadProfile") is None,
                 "BadRequest: Disabling local accounts is only allowed where Entra integration is enabled.",
@@ -325,6 +327,7 @@ MODELS = (
                 ),
                 "InvalidParameter: Workload identity needs the OIDC issuer enabled.",
             ),
+            # Source: https://learn.microsoft.com/azure/aks/api-server-authorized-ip-ranges
             refuse_when(
                 lambda request: (
                     request.get("apiServerAccessProfile.enablePrivateCluster") is True

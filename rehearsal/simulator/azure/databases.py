@@ -1,98 +1,30 @@
-"""Cosmos DB and PostgreSQL flexible server."""
+"""PostgreSQL flexible server."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from kernel.support_calendars import AZURE_POSTGRESQL
 from kernel.values import UNKNOWN
-from rehearsal.simulator.azure.arm import arm_model, find_in_group
-from rehearsal.simulator.azure.identity import GUID, require_principal
+from rehearsal.simulator.azure.arm import arm_model
 from rehearsal.simulator.core.calendar import note_support, refuse_unsupported
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
 from rehearsal.simulator.core.rules import (
     in_range,
-    list_objects,
     matches,
     note_unlisted,
     parse_cidr,
     refuse_when,
-    require_any,
     unless_unchanged,
 )
 from rehearsal.simulator.core.transitions import (
     compare_versions,
     only_grows,
-    refuse_change,
     refuse_change_when,
-    stays,
 )
 
-_COSMOS = "Microsoft.DocumentDB/databaseAccounts/{accountName}"
 _POSTGRES = "Microsoft.DBforPostgreSQL/flexibleServers/{serverName}"
-
-
-def _is_serverless(request: ResourceRequest) -> bool:
-    return _has_serverless(list(list_objects(request, "capabilities")))
-
-
-def _has_serverless(capabilities: Any) -> bool:
-    return any(item.get("name") == "EnableServerless" for item in capabilities or ())
-
-
-def _refuse_serverless_throughput(request: ResourceRequest) -> str | None:
-    account = find_in_group(request, _COSMOS)
-    if account is None or request.get("options") in (None, {}):
-        return None
-    if not any(item["name"] == "EnableServerless" for item in account.inputs.get("capabilities", ())):
-        return None
-    return "BadRequest: Setting offer throughput or autopilot on container is not supported for serverless accounts."
-
-
-def _has_invalid_throughput(request: ResourceRequest) -> bool:
-    maximum = request.get("options.autoscaleSettings.maxThroughput", UNKNOWN)
-    return maximum is not UNKNOWN and (maximum < 1000 or maximum % 1000 != 0)
-
-
-def _check_partition_key(request: ResourceRequest) -> str | None:
-    paths, kind = request.get("resource.partitionKey.paths"), request.get("resource.partitionKey.kind", "Hash")
-    if not isinstance(paths, list) or UNKNOWN in paths or kind is UNKNOWN:
-        return None
-    if not all(path.startswith("/") for path in paths):
-        return f"BadRequest: The partition key component definition path '{paths[0]}' could not be accepted."
-    max_paths = {"Hash": 1, "MultiHash": 3}.get(kind, 0)
-    if len(paths) > max_paths:
-        return f"BadRequest: A partition key of kind {kind} has at most {max_paths} paths, got {len(paths)}."
-    return None
-
-
-def _describe_partition_key(key: Any) -> tuple[Any, ...]:
-    return (key or {}).get("paths"), (key or {}).get("kind", "Hash")
-
-
-_BUILT_IN_ROLE = re.compile(r".*/sqlRoleDefinitions/00000000-0000-0000-0000-00000000000[12]")
-
-
-def _has_malformed_role(request: ResourceRequest) -> bool:
-    role = request.get("roleDefinitionId")
-    return isinstance(role, str) and not GUID.fullmatch(role.rpartition("/sqlRoleDefinitions/")[2].lower())
-
-
-def _note_role(request: ResourceRequest) -> str | None:
-    role = request.get("roleDefinitionId")
-    is_known = not isinstance(role, str) or _BUILT_IN_ROLE.fullmatch(role)
-    return None if is_known else f"whether the account has the role definition '{role}'"
-
-
-def _lacks_backup_identity(request: ResourceRequest) -> bool:
-    has_customer_managed_key = request.get("keyVaultKeyUri") is not None
-    return (
-        has_customer_managed_key
-        and request.get("defaultIdentity") is None
-        and request.get("backupPolicy.type") == "Continuous"
-    )
 
 
 # As documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage; 4095 and 32767 are
@@ -164,6 +96,7 @@ def _standby_shares_zone(request: ResourceRequest) -> bool:
     return zonal and isinstance(zone, str) and bool(zone) and zone == standby  # empty: Azure chooses
 
 
+# Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-private
 def _check_delegated_subnet(request: ResourceRequest) -> str | None:
     subnet = request.state.find(str(request.get("network.delegatedSubnetResourceId")))
     if subnet is None:
@@ -175,6 +108,7 @@ def _check_delegated_subnet(request: ResourceRequest) -> str | None:
     return f"Subnet {subnet.id} is smaller than /28." if size and size.prefixlen > 28 else None
 
 
+# Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-private
 def _check_dns_zone(request: ResourceRequest) -> str | None:
     zone = request.state.find(str(request.get("network.privateDnsZoneArmResourceId")))
     if zone is None or zone.inputs["privateZoneName"].endswith(".postgres.database.azure.com"):
@@ -193,105 +127,6 @@ def _check_parameter(request: ResourceRequest) -> str | None:
 
 MODELS = (
     arm_model(
-        "cosmosdb:DatabaseAccount",
-        _COSMOS,
-        located=True,
-        identity=True,
-        outputs={
-            "documentEndpoint": "https://{accountName}.documents.azure.com:443/",
-            "provisioningState": "Succeeded",
-        },
-        required=("locations", "databaseAccountOfferType"),
-        transitions=(
-            refuse_change("kind", "BadRequest: The kind of a database account cannot be changed from {old} to {new}."),
-            refuse_change_when(
-                "capabilities",
-                lambda old, new: _has_serverless(old) != _has_serverless(new),
-                "BadRequest: Updating the capability EnableServerless of an existing account is not supported.",
-            ),
-            # Documented at https://learn.microsoft.com/azure/cosmos-db/migrate-continuous-backup
-            stays(
-                "backupPolicy.type",
-                "Continuous",
-                "BadRequest: An account with continuous backup cannot be changed to {new} backup.",
-            ),
-        ),
-        rules=(
-            matches(
-                "accountName",
-                r"[a-z0-9][a-z0-9-]{1,42}[a-z0-9]",
-                "BadRequest: Database account name '{value}' must be 3 to 44 lower-case letters, digits or '-'.",
-            ),
-            refuse_when(
-                lambda request: _is_serverless(request) and len(list(list_objects(request, "locations"))) > 1,
-                "BadRequest: Serverless accounts do not support multiple regions.",
-            ),
-            refuse_when(
-                _lacks_backup_identity,
-                "BadRequest: Continuous backup with customer-managed keys needs a user-assigned default identity.",
-            ),
-        ),
-    ),
-    arm_model(
-        "cosmosdb:SqlResourceSqlDatabase",
-        _COSMOS + "/sqlDatabases/{databaseName}",
-        located=True,
-        required=("resource.id",),
-        transitions=UNRESTRICTED,
-        rules=(
-            refuse_when(
-                _has_invalid_throughput, "BadRequest: The autoscale maximum must be 1000 RU/s or a multiple of it."
-            ),
-        ),
-        state_rules=(_refuse_serverless_throughput,),
-    ),
-    arm_model(
-        "cosmosdb:SqlResourceSqlContainer",
-        _COSMOS + "/sqlDatabases/{databaseName}/containers/{containerName}",
-        located=True,
-        required=("resource.id",),
-        transitions=(
-            refuse_change_when(
-                "resource.partitionKey",
-                lambda old, new: _describe_partition_key(old) != _describe_partition_key(new),
-                "BadRequest: Document collection partition key cannot be changed (from {old} to {new}).",
-            ),
-            refuse_change(
-                "resource.uniqueKeyPolicy",
-                "BadRequest: The unique index cannot be modified. To change the unique index, remove the collection "
-                "and re-create a new one.",
-            ),
-        ),
-        rules=(
-            require_any(
-                ["resource.partitionKey.paths"],
-                "BadRequest: The partition key is missing: set resource.partitionKey.paths.",
-            ),
-            _check_partition_key,
-        ),
-        state_rules=(_refuse_serverless_throughput,),
-    ),
-    arm_model(
-        "cosmosdb:SqlResourceSqlRoleAssignment",
-        _COSMOS + "/sqlRoleAssignments/{roleAssignmentId}",
-        replace_on_changes=("scope", "principalId"),
-        transitions=UNRESTRICTED,
-        rules=(
-            *(
-                require_any([path], f"BadRequest: The role assignment is incomplete: set {path}.")
-                for path in ("roleDefinitionId", "scope", "principalId")
-            ),
-            refuse_when(_has_malformed_role, "NotFound: The Role Definition '{roleDefinitionId}' was not found."),
-            matches(
-                "roleAssignmentId",
-                r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
-                "BadRequest: The role assignment's ID '{value}' must be a GUID.",
-            ),
-        ),
-        state_rules=(require_principal("principalId"),),
-        notes=(_note_role,),
-    ),
-    arm_model(
         "dbforpostgresql:Server",
         _POSTGRES,
         located=True,
@@ -306,6 +141,7 @@ MODELS = (
             "backup.geoRedundantBackup",
         ),
         transitions=(
+            # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-limits
             only_grows(
                 "storage.storageSizeGB",
                 "InvalidParameterValue: storage size cannot be reduced: new storage size of {new} GiB is less than the "
@@ -326,6 +162,7 @@ MODELS = (
             ),
         ),
         rules=(
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftdbforpostgresql
             matches(
                 "serverName",
                 r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
@@ -365,6 +202,7 @@ MODELS = (
                 _standby_shares_zone,
                 "InvalidParameterValue: the standby of a zone-redundant server must be in another zone.",
             ),
+            # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-private
             refuse_when(
                 lambda request: (
                     request.get("network.delegatedSubnetResourceId") is not None

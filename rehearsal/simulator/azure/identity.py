@@ -95,6 +95,7 @@ def _require_new_assignment(request: ResourceRequest) -> str | None:
     return None
 
 
+# Source: https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
 def _require_new_subject(request: ResourceRequest) -> str | None:
     for other in request.state.all("azure-native:managedidentity:FederatedIdentityCredential"):
         is_same = all(other.inputs[key] == request.get(key) for key in ("resourceName", "issuer", "subject"))
@@ -155,11 +156,13 @@ MODELS = (
         transitions=UNRESTRICTED,
         rules=(
             matches("issuer", r"https://\S+", "BadRequest: Issuer '{value}' is not a valid https URL."),
+            # Source: https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
             matches(
                 "federatedIdentityCredentialResourceName",
                 r"[A-Za-z0-9][\w-]{2,119}",
                 "BadRequest: The name '{value}' must be 3 to 120 letters, digits, '-' or '_'.",
             ),
+            # Source: https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
             refuse_when(
                 lambda request: isinstance(request.get("audiences"), list) and len(request.get("audiences")) != 1,
                 "BadRequest: A federated identity credential must have exactly one audience.",
@@ -186,6 +189,7 @@ MODELS = (
         ),
         stable_outputs=STABLE_OUTPUTS,
         rules=(
+            # Source: https://learn.microsoft.com/rest/api/authorization/role-assignments/create
             matches(
                 "roleAssignmentName",
                 GUID.pattern,

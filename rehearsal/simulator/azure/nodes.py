@@ -164,6 +164,7 @@ def _refuse_pool_change(path: str) -> Transition:
     return refuse_change(path, POOL_CHANGE_REFUSED.replace("{path}", path))
 
 
+# Source: https://learn.microsoft.com/azure/aks/use-system-pools
 def _scales_system_pool_to_zero(request: ResourceRequest) -> bool:
     return bool(request.get("mode") == "System" and request.get("minCount", 1) == 0)
 

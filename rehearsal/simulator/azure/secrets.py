@@ -79,6 +79,7 @@ MODELS = (
                 'BadRequest: The property "softDeleteRetentionInDays" has been set already and it can\'t be modified: '
                 "{old} cannot become {new}.",
             ),
+            # Source: https://learn.microsoft.com/dotnet/api/azure.resourcemanager.keyvault.models.keyvaultproperties.enablepurgeprotection
             stays(
                 "properties.enablePurgeProtection",
                 True,
@@ -102,12 +103,14 @@ MODELS = (
                 "alphanumeric characters. The name must begin with a letter, end with a letter or digit, and not "
                 "contain consecutive hyphens.",
             ),
+            # Source: https://learn.microsoft.com/dotnet/api/azure.resourcemanager.keyvault.models.keyvaultproperties.enablepurgeprotection
             one_of(
                 "properties.enablePurgeProtection",
                 (True,),
                 'BadRequest: The property "enablePurgeProtection" cannot be set to false. Enabling the purge '
                 "protection for a vault is an irreversible action.",
             ),
+            # Source: https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview
             in_range(
                 "properties.softDeleteRetentionInDays",
                 7,
@@ -135,6 +138,7 @@ MODELS = (
                 ("RSA", "RSA-HSM", "EC", "EC-HSM"),
                 "BadParameter: The key type '{value}' is not supported.",
             ),
+            # Source: https://learn.microsoft.com/rest/api/keyvault/keyvault/keys/create-if-not-exist
             one_of(
                 "properties.keySize",
                 (2048, 3072, 4096),

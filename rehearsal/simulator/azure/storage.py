@@ -30,6 +30,7 @@ def _require_premium(request: ResourceRequest) -> str | None:
     return f"The property '{refused}' is not supported by the SKU '{request.get('sku.name')}': use Premium."
 
 
+# Source: https://learn.microsoft.com/azure/container-registry/data-loss-prevention
 def _disables_exports_while_public(request: ResourceRequest) -> bool:
     is_disabled = request.get("policies.exportPolicy.status") == "disabled"
     return bool(is_disabled and request.get("publicNetworkAccess", "Enabled") == "Enabled")
@@ -87,6 +88,7 @@ def _refuse_public_container(request: ResourceRequest) -> str | None:
     return "PublicAccessNotPermitted: Public access is not permitted on this storage account."
 
 
+# Source: https://learn.microsoft.com/rest/api/storagerp/blob-services/set-service-properties
 def _check_days(path: str) -> Rule:
     return in_range(path, 1, 365, "InvalidValuesForRequestParameters: {value} is not between 1 and 365 days.")
 
@@ -117,6 +119,7 @@ MODELS = (
                 _disables_exports_while_public,
                 "Exports can be disabled only where public network access is disabled.",
             ),
+            # Source: https://learn.microsoft.com/azure/container-registry/container-registry-retention-policy
             in_range(
                 "policies.retentionPolicy.days",
                 0,
@@ -147,6 +150,7 @@ MODELS = (
                 "AccountPropertyCannotBeUpdated: The property 'kind' was specified in the input, but it cannot be "
                 "updated from {old} to {new}.",
             ),
+            # Source: https://learn.microsoft.com/azure/storage/common/infrastructure-encryption-enable
             refuse_change(
                 "encryption.requireInfrastructureEncryption",
                 "AccountPropertyCannotBeUpdated: The property 'encryption.requireInfrastructureEncryption' was "
@@ -180,6 +184,7 @@ MODELS = (
         _ACCOUNT + "/blobServices/{blobServicesName}",
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftstorage
             one_of("blobServicesName", ("default",), "InvalidResourceName: a blob service's name is 'default'."),
             _check_days("deleteRetentionPolicy.days"),
             _check_days("containerDeleteRetentionPolicy.days"),
@@ -205,6 +210,7 @@ MODELS = (
         _ACCOUNT + "/managementPolicies/{managementPolicyName}",
         transitions=UNRESTRICTED,
         required=("policy.rules",),
+        # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftstorage
         rules=(one_of("managementPolicyName", ("default",), "InvalidResourceName: a management policy is 'default'."),),
     ),
 )

@@ -156,6 +156,7 @@ MODELS = (
         },
         required=("kind",),
         rules=(
+            # Source: https://learn.microsoft.com/rest/api/application-insights/components/create-or-update
             refuse_when(
                 lambda request: (
                     request.get("ingestionMode") == "LogAnalytics" and request.get("workspaceResourceId") is None

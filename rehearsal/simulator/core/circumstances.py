@@ -69,6 +69,7 @@ class Circumstances:
     today       the day in the clouds; by default that on which their calendars were checked
     sold_out    sizes of machines that are out of stock
     principals  roles and groups that exist beside the stack, since its settings give them access
+    has_slow_grants  whether grants act as late as they may, rather than at once
     registered  on Azure, the resource providers that a fresh subscription has been prepared with; None: all
     """
 
@@ -78,6 +79,7 @@ class Circumstances:
     registered: Collection[str] | None = None
     sold_out: Collection[Shortage] = ()
     principals: Collection[str] = ()
+    has_slow_grants: bool = False
 
     def is_sold_out(self, size: str, region: str, zone: str = "") -> bool:
         """Whether a zone of a region has no machines of a size."""

@@ -172,6 +172,11 @@ class StateStore:
             rows = self._database.execute("SELECT at, operation, type, urn, outcome FROM journal ORDER BY seq")
             return [JournalEntry(*row) for row in rows]
 
+    def count_operations(self) -> int:
+        """How many lines the journal has."""
+        with self._lock:
+            return int(self._database.execute("SELECT count(*) FROM journal").fetchone()[0])
+
     def append_to_journal(self, operation: str, type_: str, urn: str, outcome: str) -> None:
         """Append a line to the journal. Callers keep secrets out of `outcome`."""
         with self._lock:

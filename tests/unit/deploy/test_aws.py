@@ -30,12 +30,14 @@ def settings(**changed: Any) -> Settings:
 
 def check(answers: Mapping[str, Any], *, for_deployment: bool = False, **changed: Any) -> list[Finding]:
     programs = FakePrograms(answers)
-    return list(aws.check(settings(**changed), programs, is_interactive=False, for_deployment=for_deployment))
+    return list(
+        aws.check(settings(**changed), programs, stack="aws-qa", is_interactive=False, for_deployment=for_deployment)
+    )
 
 
 def check_nodes(answers: Mapping[str, Any], **changed: Any) -> list[Finding]:
-    """What is found of the node pools, after credentials and account."""
-    return check({"aws sts": CALLER, **answers}, for_deployment=True, **changed)[2:]
+    """What is found of the node pools, after credentials and account, and before the network's quotas."""
+    return check({"aws sts": CALLER, **answers}, for_deployment=True, **changed)[2:-2]
 
 
 def described(vcpus: int) -> Any:
@@ -56,7 +58,7 @@ SIZES = {
 
 def test_aws_is_asked_who_we_are_in_the_stacks_region() -> None:
     programs = FakePrograms({"aws sts": CALLER})
-    found = list(aws.check(settings(), programs, is_interactive=False, for_deployment=False))
+    found = list(aws.check(settings(), programs, stack="aws-qa", is_interactive=False, for_deployment=False))
     assert [finding.status for finding in found] == [Status.OK, Status.OK]
     assert found[0].text == ROLE
     assert programs.commands == ["aws sts get-caller-identity --region eu-west-1 --output json"]
@@ -67,7 +69,7 @@ def test_the_cli_is_looked_for_and_nothing_is_asked_without_it() -> None:
     assert finding.status is Status.MISSING
     assert "kubeconfig" in finding.text
     programs = FakePrograms({})
-    (later,) = aws.check(settings(), programs, is_interactive=False, for_deployment=False)
+    (later,) = aws.check(settings(), programs, stack="aws-qa", is_interactive=False, for_deployment=False)
     assert (later.subject, later.status) == ("credentials", Status.NOTE)
     assert "aws sso login" in later.remedy
     assert programs.commands == []
@@ -112,10 +114,10 @@ def test_quota_is_compared_with_the_cores_of_all_pools(limit: float, status: Sta
 def test_each_family_counts_towards_its_own_quota_and_rare_ones_towards_none() -> None:
     pools = {"systemPool": {"size": "inf2.xlarge"}, "userPool": {"size": "p5.48xlarge", "minimum": 1, "maximum": 1}}
     programs = FakePrograms({"aws sts": CALLER, **SIZES, "aws service-quotas": quota(200)})
-    found = aws.check(settings(cluster=pools), programs, is_interactive=False, for_deployment=True)
-    finding = list(found)[-1]
+    found = aws.check(settings(cluster=pools), programs, stack="aws-qa", is_interactive=False, for_deployment=True)
+    (finding,) = list(found)[2:-2]
     assert (finding.status, "P instances" in finding.text) == (Status.OK, True)
-    assert "--quota-code L-417A185B" in programs.commands[-1]
+    assert any("--quota-code L-417A185B" in command for command in programs.commands)
 
 
 def test_a_pool_with_gpus_needs_a_quota_but_no_node_at_first() -> None:
@@ -132,6 +134,71 @@ def test_a_size_that_the_region_does_not_offer_is_refused_with_its_setting() -> 
     (finding,) = check_nodes({"aws ec2": refuse(message, 254)})
     assert finding.status is Status.MISSING
     assert "cluster.systemPool.size and cluster.userPool.size m6i.xlarge is not offered in eu-west-1" in finding.text
+
+
+def tagged(stack: str) -> Any:
+    tags = {"project": "groundwork", "stack": stack, "organization": "acme", "owner": "ml"}
+    return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+
+def check_network(addresses: int, vpcs: int, *own: Any, limit: float = 5.0, **changed: Any) -> list[Finding]:
+    """What is found of the network's quotas where others have so many addresses and VPCs, and the stack its own."""
+    answers = {
+        "aws sts": CALLER,
+        **SIZES,
+        "aws service-quotas": quota(limit),
+        "aws ec2 describe-addresses": {
+            "Addresses": [*own, {"PublicIp": "192.0.2.1"}, *[tagged("aws-prod")] * addresses]
+        },
+        "aws ec2 describe-vpcs": {"Vpcs": [*own[:1], {"IsDefault": True}, *[tagged("aws-prod")] * vpcs]},
+    }
+    return check(answers, for_deployment=True, **changed)[-2:]
+
+
+@pytest.mark.parametrize(
+    ("others", "own", "per_zone", "status"),
+    [
+        (1, 0, True, Status.OK),
+        (2, 0, True, Status.MISSING),
+        (2, 0, False, Status.OK),
+        (2, 3, True, Status.MISSING),
+        (1, 3, True, Status.OK),
+        (4, 0, False, Status.MISSING),
+    ],
+)
+def test_addresses_are_counted_beside_those_of_the_stack_itself(
+    others: int, own: int, status: Status, *, per_zone: bool
+) -> None:
+    """One address has no tags. Those of the stack itself are neither lacking nor in its way."""
+    resilience = {"natGatewayPerZone": per_zone}
+    found, _ = check_network(others, 0, *[tagged("aws-qa")] * own, resilience=resilience)
+    assert (found.status, found.subject) == (status, "quota")
+    need = 3 if per_zone else 1
+    assert f"the stack needs {need}, others in eu-west-1 have {others + 1}, and the quota is 5" in found.text
+    if status is Status.MISSING:
+        assert f"--service-code ec2 --quota-code L-0263D0A3 --desired-value {others + 1 + need}" in found.remedy
+
+
+@pytest.mark.parametrize(("others", "own", "status"), [(3, 0, Status.OK), (4, 0, Status.MISSING), (3, 1, Status.OK)])
+def test_a_network_is_left_or_the_stacks_own(others: int, own: int, status: Status) -> None:
+    """The default network counts."""
+    _, found = check_network(0, others, *[tagged("aws-qa")] * own)
+    assert found.status is status
+    assert f"VPCs of a region: the stack needs 1, others in eu-west-1 have {others + 1}" in found.text
+    if status is Status.MISSING:
+        assert "--service-code vpc --quota-code L-F678F1CE --desired-value 6 --region eu-west-1" in found.remedy
+
+
+def test_addresses_that_may_not_be_listed_are_noted() -> None:
+    denied = "An error occurred (UnauthorizedOperation) when calling the DescribeAddresses operation: not authorized"
+    answers = {
+        "aws sts": CALLER,
+        **SIZES,
+        "aws service-quotas": quota(100),
+        "aws ec2 describe-addresses": refuse(denied),
+    }
+    found = check(answers, for_deployment=True)[-2]
+    assert (found.status, "not authorized" in found.text) == (Status.NOTE, True)
 
 
 def test_what_may_not_be_asked_is_noted_and_stops_nothing() -> None:

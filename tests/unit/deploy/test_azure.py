@@ -58,7 +58,9 @@ def programs(answers: Mapping[str, Any]) -> Iterator[FakePrograms]:
 
 def check(programs: FakePrograms, *, is_interactive: bool = False, **changed: Any) -> dict[str, Finding]:
     """What is found for a deployment, by subject; of several findings on a subject, the last."""
-    found = azure.check(settings(**changed), programs, is_interactive=is_interactive, for_deployment=True)
+    found = azure.check(
+        settings(**changed), programs, stack="azure-qa", is_interactive=is_interactive, for_deployment=True
+    )
     return {finding.subject: finding for finding in found}
 
 
@@ -69,7 +71,16 @@ def with_environment(programs: FakePrograms, **environment: str) -> FakePrograms
 def test_a_laptop_with_everything_is_ready(programs: FakePrograms) -> None:
     found = check(programs)
     assert {finding.status for finding in found.values()} == {Status.OK}
-    assert set(found) == {"credentials", "subscription", "kubelogin", "providers", "features", "rights", "quota"}
+    assert set(found) == {
+        "credentials",
+        "subscription",
+        "kubelogin",
+        "providers",
+        "features",
+        "rights",
+        "quota",
+        "addresses",
+    }
     assert found["credentials"].text == f"ada@acme.example of tenant {TENANT}, by Azure CLI"
     assert found["subscription"].text == f"Machine learning ({SUBSCRIPTION}), which no setting demands"
 
@@ -253,6 +264,30 @@ def test_a_pool_with_gpus_needs_a_quota_but_no_node_at_first(programs: FakeProgr
     found = check(programs, cluster={"gpuPool": {"size": "Standard_NC4as_T4_v3", "maximum": 3}})["quota"]
     assert found.status is Status.NOTE
     assert "need 0 to 12" in found.text
+
+
+@pytest.mark.parametrize("name", ["IPv4StandardSkuPublicIpAddresses", "StandardSkuPublicIpAddresses"])
+@pytest.mark.parametrize(
+    ("own", "current", "status"),
+    [(0, 9, Status.OK), (0, 10, Status.MISSING), (1, 10, Status.OK), (1, 11, Status.MISSING)],
+    ids=["one is left", "none is left", "the last is its own", "others have all"],
+)
+def test_a_public_address_is_left_or_the_stacks_own(
+    programs: FakePrograms, answers: dict[str, Any], name: str, own: int, current: int, status: Status
+) -> None:
+    tags = {"project": "groundwork", "stack": "azure-qa", "organization": "acme", "owner": "ml"}
+    addresses = [
+        *({"location": "westeurope", "tags": tags} for _ in range(own)),
+        {"location": "northeurope", "tags": tags},
+        {"location": "westeurope", "tags": {**tags, "stack": "azure-prod"}},
+        {"location": "westeurope"},
+    ]
+    answers["/providers/Microsoft.Network/publicIPAddresses"] = {"value": addresses}
+    answers["/providers/Microsoft.Network/locations/westeurope/usages"] = {"value": [usage(name, current, 10)]}
+    found = check(programs)["addresses"]
+    assert found.status is status
+    assert found.text == f"{name}: the stack needs 1, others have {current - own}, and the quota is 10"
+    assert bool(found.remedy) is (status is Status.MISSING)
 
 
 def test_what_may_not_be_asked_is_noted_and_stops_nothing(programs: FakePrograms, answers: dict[str, Any]) -> None:

@@ -6,78 +6,31 @@ Proves what is announced, created, left alone and refused. That AWS itself answe
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-import requests
 
 from deploy.errors import DeployError
 from operations import bootstrap
-from rehearsal.kubernetes.control_plane.control_plane import HOST, free_ports
-from rehearsal.toolchain import ROOT
-from tests.support.waiting import eventually
+from tests.support.moto_server import find_obstacle, run_aws, serve_moto, use_empty_account
 
-_PYTHON = ROOT / "platform" / "lifecycle" / ".venv" / "bin" / "python"
-_START = 300.0  # seconds, for a busy machine
 BACKEND, REGION = "s3://acme-state", "eu-central-1"
-
-
-def find_obstacle() -> str:
-    if not shutil.which("aws") or subprocess.run(["aws", "--version"], capture_output=True, check=False).returncode:
-        return "the AWS CLI is not on PATH"
-    return "" if _PYTHON.exists() else "platform/lifecycle has no virtual environment, which has moto"
-
-
 _OBSTACLE = find_obstacle()
 pytestmark = [pytest.mark.process, pytest.mark.skipif(bool(_OBSTACLE), reason=_OBSTACLE or "nothing is missing")]
+aws = partial(run_aws, REGION)
 
 
 @pytest.fixture(scope="module")
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    (port,) = free_ports(1)
-    url = f"http://{HOST}:{port}"
-    with (tmp_path_factory.mktemp("moto") / "log").open("w") as log:
-        server = subprocess.Popen(
-            [_PYTHON, "-m", "moto.server", "--host", HOST, "--port", str(port)], stdout=log, stderr=log
-        )
-        try:
-            eventually(lambda: answers(url), _START)
-            yield url
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/moto-api/", timeout=5).ok
-    except requests.RequestException:
-        return False
+    with serve_moto(tmp_path_factory.mktemp("moto")) as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)
 def account(moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty account."""
-    requests.post(f"{moto}/moto-api/reset", timeout=60)
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_ENDPOINT_URL": moto,
-        "AWS_CONFIG_FILE": str(tmp_path / "config"),
-        "NO_PROXY": HOST,
-    }.items():
-        monkeypatch.setenv(name, value)
-
-
-def aws(*arguments: str) -> dict[str, object]:
-    command = ["aws", *arguments, "--region", REGION, "--output", "json"]
-    text = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=True).stdout
-    content: dict[str, object] = json.loads(text) if text.strip() else {}
-    return content
+    use_empty_account(moto, monkeypatch, tmp_path)
 
 
 def test_it_says_what_it_will_create_and_creates_nothing_unasked(capsys: pytest.CaptureFixture[str]) -> None:

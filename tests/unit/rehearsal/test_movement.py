@@ -16,15 +16,15 @@ from rehearsal.session import Rehearsal
 
 def test_an_unknown_actor_is_one_message() -> None:
     with pytest.raises(UserError, match=r"ACTOR='autoscalr' is unknown\. Did you mean autoscaler\? Use one of autosc"):
-        movement.move(Namespace(stack="aws-dev", actor="autoscalr", port=0))
+        movement.move(Namespace(stack="aws-dev", actor="autoscalr", purpose="", port=0))
 
 
 def test_no_actor_is_one_message() -> None:
     with pytest.raises(UserError, match=r"ACTOR='' is unknown\. Use one of autoscaler, end-of-support, failover"):
-        movement.move(Namespace(stack="aws-dev", actor="", port=0))
+        movement.move(Namespace(stack="aws-dev", actor="", purpose="", port=0))
 
 
 def test_nothing_moves_where_nothing_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Rehearsal, "read_resources", lambda _: [])
     with pytest.raises(UserError, match="Nothing of aws-dev stands: `make rehearse STACK=aws-dev` brings it up"):
-        movement.move(Namespace(stack="aws-dev", actor="autoscaler", port=0))
+        movement.move(Namespace(stack="aws-dev", actor="autoscaler", purpose="", port=0))

@@ -7,6 +7,8 @@ the real ones.
 from __future__ import annotations
 
 import json
+from contextlib import closing, nullcontext
+from dataclasses import fields, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,10 @@ import yaml
 from rehearsal import scenario_runs
 from rehearsal.console import UserError
 from rehearsal.project import Project, ScenarioSettings
-from rehearsal.scenario_runs import SCENARIOS, ScenarioRun, run
+from rehearsal.scenario_run import ScenarioRun
+from rehearsal.scenario_runs import SCENARIOS, run
 from rehearsal.session import Rehearsal
+from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 from tests.support.previews import events, step
 
 CALLERS = {"public": "door.front", "admins": "door.keys"}
@@ -37,17 +41,45 @@ class Ended:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
-    (tmp_path / "Pulumi.test.yaml").write_text("config:\n  shop:cloud: aws\n  shop:door: {front: [192.0.2.0/24]}\n")
-    settings = ScenarioSettings("cloud", {"aws": "arn:role"}, {"door.lock": False}, tmp_path / "scenarios.md")
+    (tmp_path / "Pulumi.test.yaml").write_text(
+        "config:\n  shop:cloud: aws\n  shop:location: eu-west-1\n  shop:door: {front: [192.0.2.0/24]}\n"
+        "  shop:oven: {version: '1.36'}\n"
+    )
+    settings = ScenarioSettings(
+        "cloud",
+        {"aws": "arn:role"},
+        {"door.lock": False},
+        earlier={"aws": {"oven.version": "1.35"}},
+        sold_out={"aws": "m6i.xlarge"},
+        in_stock={"aws": {"oven.pool.size": "m5.xlarge"}},
+        grown={"cellar.size": "aws:rds/instance:Instance allocatedStorage"},
+        table=tmp_path / "scenarios.md",
+    )
     found = Project(tmp_path, "shop", tmp_path, callers=CALLERS, scenarios=settings)
     monkeypatch.setattr("rehearsal.project.current", lambda: found)
     return found
 
 
 @pytest.fixture
-def commands(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The commands that are run. Somebody outside, and an operator without the setting, are refused."""
+def versions() -> list[Any]:
+    """A section of the settings at each of the commands."""
+    return []
+
+
+def put_database(rehearsal: Rehearsal, size: int) -> None:
+    inputs = {"allocatedStorage": size}
+    with closing(StateStore(rehearsal.files.state)) as state:
+        state.put(ResourceRecord("aws:rds/instance:Instance", "d", "urn", 0, inputs, inputs))
+
+
+@pytest.fixture
+def commands(project: Project, versions: list[Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The commands that are run. Somebody outside, and an operator without the setting, are refused.
+
+    So is what needs a size that is sold out, and what follows the growth of a disk that a setting does not follow.
+    """
     ran: list[str] = []
+    seen = versions
     assert project.callers
 
     def start(self: ScenarioRun, title: str, command: str, *options: str) -> Any:
@@ -59,6 +91,12 @@ def commands(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         refusal = OUTSIDE if "outside" in options else UNKNOWN if "operator" in options else ""
         if "arn:role" in config["shop:door"].get("keys", []):
             refusal = ""
+        if "--sold-out" in options and config["shop:oven"].get("pool") != {"size": "m5.xlarge"}:
+            refusal = "eu-west-1a has no m6i.xlarge"
+        if "growth" in options:
+            put_database(self.rehearsal, 128)
+            refusal = "" if config.get("shop:cellar") == {"size": 128} else "it cannot shrink"
+        seen.append(config["shop:oven"])
         error = {"timestamp": 1, "diagnosticEvent": {"severity": "error", "message": refusal, "urn": ""}}
         (folder / "preview-events.jsonl").write_text(events() if not refusal else json.dumps(error))
         return Ended(int(bool(refusal)))
@@ -79,6 +117,16 @@ DAY = date.today() + timedelta(days=396)
         ("second-operator", ["up", "up --caller operator", "up", "up --caller operator"]),
         ("destroy-then-up", ["up", "destroy", "up"]),
         ("thirteen-months-later", ["up", f"up --today {DAY}"]),
+        ("slow-grants", ["up --grants slow"]),
+        (
+            "after-growth-failover-and-scaling",
+            ["up", "move --actor growth", "up", "move --actor failover", "move --actor autoscaler", "up"],
+        ),
+        ("minor-upgrade", ["up", "up", "move --actor patch", "up"]),
+        (
+            "region-out-of-stock",
+            ["up --sold-out eu-west-1a/m6i.xlarge", "up --sold-out eu-west-1a/m6i.xlarge"],
+        ),
     ],
 )
 def test_a_scenario_runs_its_commands_and_is_noted(
@@ -96,6 +144,78 @@ def test_settings_of_a_scenario_are_the_rehearsals_alone(project: Project, comma
     assert rehearsal.settings_in_force().config["shop:door"] == {"front": ["192.0.2.0/24"], "lock": False}
     assert (project.root / "Pulumi.test.yaml").read_text() == before
     assert commands
+
+
+def test_a_minor_upgrade_begins_with_the_earlier_version(commands: list[str], versions: list[Any]) -> None:
+    assert run("minor-upgrade", "test") == 0
+    assert versions == [{"version": "1.35"}, *[{"version": "1.36"}] * 3]
+    assert len(commands) == 4
+
+
+def test_a_setting_follows_what_the_cloud_has_grown(commands: list[str]) -> None:
+    assert run("after-growth-failover-and-scaling", "test") == 0
+    rehearsal = Rehearsal("test", "scenario-after-growth-failover-and-scaling")
+    assert rehearsal.settings_in_force().config["shop:cellar"] == {"size": 128}
+    assert len(commands) == 6
+
+
+def test_what_moves_and_cannot_be_followed_fails(
+    project: Project, commands: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(project.scenarios, grown={})
+    monkeypatch.setattr("rehearsal.project.current", lambda: replace(project, scenarios=settings))
+    assert run("after-growth-failover-and-scaling", "test") == 1
+    assert commands == ["test up", "test move --actor growth"]
+
+
+def test_a_preview_that_shrinks_something_fails(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    shrinking = {
+        **step("update"),
+        "oldState": {"inputs": {"allocatedStorage": 128}},
+        "newState": {"inputs": {"allocatedStorage": 64}},
+        "detailedDiff": {"allocatedStorage": {"kind": "update"}},
+    }
+    end_with(0, events(shrinking), monkeypatch)
+    scenario = scenario_run(project)
+    scenario.succeed("up later", "up")
+    with pytest.raises(UserError, match=r"failed at 'up later': .*allocatedStorage would shrink from 128 to 64"):
+        scenario.require_harmless("up later")
+
+
+@pytest.mark.parametrize(
+    ("causes", "fails"), [("  - shop:oven.pool.size = m6i.xlarge (its default)", False), ("", True)]
+)
+def test_a_refusal_has_to_be_traced_to_a_setting(project: Project, causes: str, *, fails: bool) -> None:
+    class Explaining(Project):
+        def settings_causes(self) -> Any:
+            return lambda _file, _stack, refusals: causes if refusals else ""
+
+    values = {field.name: getattr(project, field.name) for field in fields(project)}
+    rehearsal = Rehearsal("test", "scenario-x", project=Explaining(**{**values, "causes": "shop:explain"}))
+    rehearsal.folder.mkdir(parents=True)
+    error = {"diagnosticEvent": {"severity": "error", "message": "no machines", "urn": "urn:a::b::c::nodes"}}
+    (rehearsal.folder / "up-events.jsonl").write_text(json.dumps(error))
+    with pytest.raises(UserError, match=r"not traced to oven\.pool\.size") if fails else nullcontext():
+        ScenarioRun(rehearsal).require_cause("up", ["oven.pool.size"])
+
+
+@pytest.mark.parametrize(("name", "key"), [("minor-upgrade", "earlier"), ("region-out-of-stock", "sold_out")])
+def test_what_the_description_does_not_say_is_one_message(
+    project: Project,
+    commands: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    key: str,
+) -> None:
+    others: dict[str, Any] = {key: {"azure": {"a": 1}}}
+    settings = replace(project.scenarios, **others)
+    monkeypatch.setattr("rehearsal.project.current", lambda: replace(project, scenarios=settings))
+    assert run(name, "test") == 1
+    assert (
+        f"rehearsal.yaml does not say what this needs: set '{key}' of scenarios for 'aws'." in capsys.readouterr().err
+    )
+    assert commands == []
 
 
 def scenario_run(project: Project) -> ScenarioRun:
@@ -167,7 +287,9 @@ def test_a_wrong_description_has_one_message(tmp_path: Path, value: object) -> N
 
     (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
     (tmp_path / "rehearsal.yaml").write_text(yaml.safe_dump({"stacks": ".", "scenarios": value}))
-    with pytest.raises(UserError, match=r"scenarios = .* is wrong. Set some of account and table"):
+    with pytest.raises(
+        UserError, match=r"scenarios = .* is wrong. Set some of account and table, which are texts, and"
+    ):
         load(tmp_path)
 
 

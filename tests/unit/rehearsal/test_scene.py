@@ -15,7 +15,7 @@ import pytest
 
 from rehearsal.console import UserError
 from rehearsal.project import Project
-from rehearsal.scene import Scene
+from rehearsal.scene import Scene, name_zone
 from rehearsal.simulator.core.circumstances import Account, Caller, Person
 
 CALLERS = {"public": "door.front", "private": "door.back", "admins": "door.keys"}
@@ -35,6 +35,7 @@ def find_caller(name: str, **door: Any) -> Caller:
             {"caller": "insde"},
             r"CALLER='insde' is unknown\. Did you mean inside\? Use one of inside, outside, ci",
         ),
+        ({"grants": "late"}, r"GRANTS='late' is unknown\. Use one of prompt, slow\."),
         ({"account": "old"}, r"ACCOUNT='old' is unknown\. Use one of fresh, unprepared, used\."),
         *(
             ({"sold_out": value}, rf"SOLD_OUT='{last}' is no size .* Write it as eu-west-1a/m6i\.xlarge or westeu")
@@ -62,6 +63,14 @@ def test_what_is_unusual_is_said() -> None:
     assert (circumstances.today, circumstances.account) == (date(2027, 6, 1), Account.USED)
 
 
+def test_grants_act_at_once_unless_they_are_slow() -> None:
+    project = Project(Path("/shop"), "shop", Path("/shop"))
+    assert not Scene().resolve(project, {}).has_slow_grants
+    slow = Scene.parse(Namespace(grants="slow"))
+    assert slow.describe() == "GRANTS=slow"
+    assert slow.resolve(project, {}).has_slow_grants
+
+
 def test_machines_are_out_of_stock_where_the_stack_is() -> None:
     project, given = Project(Path("/shop"), "shop", Path("/shop")), "eu-west-1a/m6i.xlarge, eu-west-1/db.m6g.large"
     scene = Scene.parse(Namespace(sold_out=given))
@@ -74,6 +83,16 @@ def test_machines_are_out_of_stock_where_the_stack_is() -> None:
         UserError, match=r"names eu-west-1a, and the stack is in eu-west-2: name that region, or a zone"
     ):
         scene.resolve(project, {"shop:location": "eu-west-2"})
+
+
+@pytest.mark.parametrize(
+    ("location", "size", "zone"),
+    [("westeurope", "Standard_D4s_v5", "westeurope-1"), ("eu-west-1", "m6i.xlarge", "eu-west-1a")],
+)
+def test_a_zone_is_named_as_its_cloud_does(location: str, size: str, zone: str) -> None:
+    assert name_zone(location, size) == zone
+    shortages = Scene.parse(Namespace(sold_out=f"{zone}/{size}")).list_shortages()
+    assert [(each.place, each.size) for each in shortages] == [(zone, size)]
 
 
 def test_an_unprepared_subscription_has_few_resource_providers() -> None:

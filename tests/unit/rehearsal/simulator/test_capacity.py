@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from deploy import aws as preflight
+from deploy.findings import Status
 from infra import aws, azure
 from kernel import service_quotas
 from kernel.service_quotas import (
@@ -50,6 +52,7 @@ from tests.support.aws_account import (
     policy,
 )
 from tests.support.azure_subscription import Subscription, in_group
+from tests.support.fake_programs import FakePrograms
 from tests.support.recording import Recorder, record_program, stack_context
 
 UNPREPARED = Circumstances(account=Kind.UNPREPARED)
@@ -221,6 +224,28 @@ def test_a_foundation_meets_what_the_region_has(
     foundations: Mapping[tuple[str, str], Recorder], cloud: str, circumstances: Circumstances, message: str
 ) -> None:
     assert re.search(message, find_refusals(foundations[cloud, "prod"], circumstances))
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_preflight_counts_the_addresses_that_a_stack_declares(
+    foundations: Mapping[tuple[str, str], Recorder], environment: str
+) -> None:
+    """By the tags that they are declared with, so that the stack's own are not in its way."""
+    settings, stack = stack_context("aws", environment).settings, f"aws-{environment}"
+    declared = foundations["aws", environment].of_type("aws:ec2/eip:Eip")
+    tagged = [
+        {"Tags": [{"Key": key, "Value": each.inputs["tags"][key]} for key in each.inputs["tags"]]} for each in declared
+    ]
+    answers = {
+        "aws sts": {"Account": "111122223333", "Arn": "arn"},
+        "aws ec2 describe-instance-types": {"InstanceTypes": [{"VCpuInfo": {"DefaultVCpus": 4}}]},
+        "aws service-quotas": {"Quota": {"Value": len(declared)}},
+        "aws ec2 describe-addresses": {"Addresses": tagged},
+        "aws ec2 describe-vpcs": {"Vpcs": []},
+    }
+    programs = FakePrograms(answers)
+    *_, found, _ = preflight.check(settings, programs, stack=stack, is_interactive=False, for_deployment=True)
+    assert (found.status, f"needs {len(declared)}, others in eu-west-1 have 0" in found.text) == (Status.OK, True)
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])

@@ -11,8 +11,11 @@ from dataclasses import replace
 import pytest
 
 from rehearsal import wiring
+from rehearsal.simulator.core.state_store import StateStore
+from rehearsal.simulator.late_grants import PAUSE, ActingState
 from rehearsal.wiring import providers
 from rehearsal.wiring.declared import Declared, Graph, read_graph
+from rehearsal.wiring.order import find_early_uses
 from tests.support.declared_stack import DeclaredStack
 
 Stacks = dict[str, DeclaredStack]
@@ -73,6 +76,40 @@ def test_a_dependency_that_is_missing_is_reported(
     graph = stacks[cloud].graph
     found = judge(stacks[cloud], cut(graph, find(graph, *waiting), find(graph, *needed)))
     assert any(message in text for text in found), found
+
+
+@pytest.mark.parametrize(
+    ("cloud", "pause", "length", "message"),
+    [
+        ("azure", "cluster-control-propagation", "9m59s", "assign kubelet identity"),
+        ("azure", "secrets-encryption-propagation", "5m", "may not use the key"),
+        ("azure", "cluster-creator-propagation", "1m", "does not have access"),
+        ("aws", "cluster-admin-propagation", "10s", "access entry"),
+    ],
+)
+def test_a_pause_that_is_too_short_is_none(stacks: Stacks, cloud: str, pause: str, length: str, message: str) -> None:
+    graph = stacks[cloud].graph
+    found = find(graph, "Sleep", pause)
+    short = replace(found, inputs={**found.inputs, "createDuration": length})
+    problems = judge(stacks[cloud], Graph(short if each is found else each for each in graph))
+    assert any(message in text for text in problems), problems
+
+
+@pytest.mark.parametrize(("kind", "message"), [("StorageAccount", "may not use the key"), ("FlowLog", "and may not")])
+def test_a_resource_that_uses_a_grant_before_it_acts_is_refused(stacks: Stacks, kind: str, message: str) -> None:
+    """As the clouds do it during a run in which grants act late."""
+    state = StateStore(":memory:")
+    acting = ActingState(state)
+    records = list(stacks["azure"].recorder.state.all())
+    for record in records:
+        if record.type != PAUSE:
+            state.put(record)
+    using = [record for record in records if record.type.endswith(f":{kind}")]
+    assert using
+    assert all(message in "; ".join(find_early_uses(acting, record)) for record in using)
+    for record in records:
+        state.put(record)
+    assert [list(find_early_uses(acting, record)) for record in using] == [[]] * len(using)
 
 
 def test_a_resource_without_the_stacks_provider_is_reported(stacks: Stacks) -> None:

@@ -1,0 +1,185 @@
+"""A scenario while it runs on a stack: the commands that it runs, the settings that it changes, and what has to be.
+
+Each command is one that people run, in a process of its own, on a rehearsal beside the stack's usual one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kernel.engine_events import list_errors, list_refusals, read_events
+from kernel.paths import look_up
+from kernel.reviewed_entries import find_today
+from plan_guard import judge, read_plan
+from rehearsal import setting_changes
+from rehearsal.console import UserError, info
+from rehearsal.interrupts import interrupts_left_to_child
+from rehearsal.movement_harm import find_harm, read_steps
+from rehearsal.session import Rehearsal
+from rehearsal.simulator.core.state_store import StateStore
+from rehearsal.toolchain import ROOT
+
+
+@dataclass(frozen=True)
+class ScenarioRun:
+    """A scenario while it runs on a stack."""
+
+    rehearsal: Rehearsal
+
+    def succeed(self, title: str, command: str, *options: str) -> None:
+        """Run a command that has to succeed, and whose preview may lose no data. Raises UserError."""
+        if _wait(self.start(title, command, *options)) != 0:
+            raise UserError(f"It failed at '{title}': the command says why above.")
+        if command == "up":
+            plan = read_plan(self._log("preview").read_text(), "The preview")
+            if refusal := judge(plan, [], find_today()).refuse("approvals", find_today()):
+                raise UserError(f"It failed at '{title}': {refusal.splitlines()[0]}\n{refusal.splitlines()[1]}")
+
+    def fail(self, title: str, words: Sequence[str], command: str, *options: str) -> None:
+        """Run a command that has to be refused, with one of some words. Raises UserError where it is not."""
+        for step in ("preview", "up"):
+            self._log(step).unlink(missing_ok=True)
+        if _wait(self.start(title, command, *options)) == 0:
+            raise UserError(f"It failed at '{title}': nobody has refused it.")
+        errors = [error for step in ("preview", "up") for error in list_errors(read_events(self._log(step)))]
+        if not any(word in error for word in words for error in errors):
+            raise UserError(f"It failed at '{title}': the refusal names none of {', '.join(words)}.")
+        info(f"\nIt was refused, as it should be: '{title}'.")
+
+    def start(self, title: str, command: str, *options: str) -> subprocess.Popen[bytes]:
+        """Start one of the rehearsal's commands."""
+        info(f"\n== {self.rehearsal.stack}: {title}")
+        rehearsal = self.rehearsal
+        purpose = ["--purpose", rehearsal.purpose]
+        arguments = [sys.executable, "-m", "rehearsal", command, rehearsal.stack, *purpose, *options]
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        return subprocess.Popen(arguments, cwd=rehearsal.project.root, env={**os.environ, "PYTHONPATH": path})
+
+    def move(self, actor: str) -> None:
+        """Have the cloud move by itself. Where the next deployment is refused then, settings follow what has grown.
+
+        Raises UserError where the next deployment would do harm, or no setting can follow.
+        """
+        if _wait(self.start(f"what moves by itself: {actor}", "move", "--actor", actor)) == 0:
+            return
+        grown = dict(self._list_grown())
+        if not grown:
+            raise UserError(f"It failed after '{actor}' has moved the cloud: the command says why above.")
+        self.set(grown)
+        values = ", ".join(f"{path} = {value}" for path, value in grown.items())
+        self.succeed(f"up with settings that follow: {values}", "up")
+
+    def require_harmless(self, title: str) -> None:
+        """The last preview would harm nothing that exists. Raises UserError."""
+        steps = read_steps(read_events(self._log("preview")))
+        if harm := [line for step in steps for line in find_harm(step)]:
+            raise UserError(f"It failed at '{title}': {'; '.join(harm)}.")
+
+    def require_cause(self, title: str, settings: Collection[str]) -> None:
+        """What the last command says of the refusal names one of some settings, where the project finds causes.
+
+        Raises UserError.
+        """
+        refusals = {name: text for step in ("preview", "up") for name, text in self._list_refusals(step)}
+        causes = setting_changes.explain_failure(self.rehearsal, "", refusals)
+        if self.rehearsal.project.causes and not any(f":{each} = " in causes for each in settings):
+            raise UserError(f"It failed at '{title}': the refusal is not traced to {' or '.join(settings)}.")
+
+    def read_setting(self, name: str) -> str:
+        """A setting of the stack's file that is in no section, as text."""
+        return _read_setting(self.rehearsal, name)
+
+    def set(self, settings: Mapping[str, Any]) -> None:
+        """Change settings of this rehearsal alone, by their paths: `section.name`. None leaves one out."""
+        self.rehearsal.refresh_settings()
+        path = self.rehearsal.workspace.stack_copy(self.rehearsal.stack).path
+        content = yaml.safe_load(path.read_text()) or {}
+        for name, value in settings.items():
+            _put(content.setdefault("config", {}), [f"{self._namespace}{name.partition('.')[0]}", *_rest(name)], value)
+        path.write_text(yaml.safe_dump(content))
+
+    def restore(self, settings: Collection[str]) -> None:
+        """Give settings the values that the stack's file has."""
+        config = self.rehearsal.project.read_stack_file(self.rehearsal.stack).config
+        self.set(
+            {
+                name: look_up(config, (f"{self._namespace}{name.partition('.')[0]}", *_rest(name)), None)
+                for name in settings
+            }
+        )
+
+    def describe(self, key: str) -> Any:
+        """What the project's description says of the scenarios of stacks like this one. Raises UserError."""
+        account = read_account(self.rehearsal)
+        found = getattr(self.rehearsal.project.scenarios, key).get(account)
+        if not found:
+            raise UserError(f"rehearsal.yaml does not say what this needs: set '{key}' of scenarios for '{account}'.")
+        return found
+
+    def on(self, stack: str) -> ScenarioRun:
+        """The same scenario on another stack of the project, which has never been up."""
+        other = replace(self.rehearsal, stack=stack)
+        other.remove()
+        return ScenarioRun(other)
+
+    @property
+    def _namespace(self) -> str:
+        return f"{self.rehearsal.project.name}:"
+
+    def _log(self, step: str) -> Path:
+        return self.rehearsal.folder / f"{step}-events.jsonl"
+
+    def _list_refusals(self, step: str) -> Iterator[tuple[str, str]]:
+        yield from list_refusals(read_events(self._log(step))).items()
+
+    def _list_grown(self) -> Iterator[tuple[str, Any]]:
+        """Settings of what a cloud lets grow, with the present values."""
+        with closing(StateStore(self.rehearsal.files.state)) as state:
+            for setting, place in self.rehearsal.project.scenarios.grown.items():
+                type_, _, path = place.partition(" ")
+                for record in state.all(type_):
+                    yield setting, look_up(record.inputs, path, None)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a command, which gets Ctrl-C itself and ends in good order."""
+    with interrupts_left_to_child() as interrupted:
+        code = process.wait()
+    if interrupted:
+        raise KeyboardInterrupt
+    return code
+
+
+def read_account(rehearsal: Rehearsal) -> str:
+    """The value of the setting that tells which stacks may share an account."""
+    return _read_setting(rehearsal, rehearsal.project.scenarios.account)
+
+
+def _read_setting(rehearsal: Rehearsal, name: str) -> str:
+    return str(rehearsal.settings_in_force().values.get(f"{rehearsal.project.name}:{name}"))
+
+
+def _rest(name: str) -> list[str]:
+    """The steps of a setting's path below its section."""
+    return name.split(".")[1:]
+
+
+def _put(content: dict[str, Any], steps: Sequence[str], value: Any) -> None:
+    """Set a value at a path of sections, which are made where they are not; None takes it out."""
+    first, *others = steps
+    if others:
+        content[first] = dict(content.get(first) or {})
+        _put(content[first], others, value)
+    elif value is None:
+        content.pop(first, None)
+    else:
+        content[first] = value

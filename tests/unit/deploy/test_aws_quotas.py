@@ -1,0 +1,75 @@
+"""Quotas of the network on AWS, as the real AWS CLI reports them from moto's server.
+
+Proves that what preflight asks is answered in the form that it reads, tags included. moto knows the quotas of VPCs and
+none of EC2, so that the addresses' own is not looked up here: tests/unit/deploy/test_aws.py has it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from deploy import aws
+from deploy.findings import Finding, Status
+from deploy.programs import Programs
+from infra.core.naming import Naming
+from infra.core.settings import Settings
+from tests.support.moto_server import find_obstacle, run_aws, serve_moto, use_empty_account
+
+REGION, STACK = "eu-west-1", "aws-qa"
+_OBSTACLE = find_obstacle()
+pytestmark = [pytest.mark.process, pytest.mark.skipif(bool(_OBSTACLE), reason=_OBSTACLE or "nothing is missing")]
+ask = partial(run_aws, REGION)
+SETTINGS = Settings.model_validate(
+    {
+        "cloud": "aws",
+        "environment": "dev",
+        "location": REGION,
+        "organization": "acme",
+        "owner": "ml",
+        "cluster": {"authorizedRanges": ["192.88.99.0/24"]},
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serve_moto(tmp_path_factory.mktemp("moto")) as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def account(moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    use_empty_account(moto, monkeypatch, tmp_path)
+
+
+def create(resource: str, command: str, *options: str, stack: str) -> None:
+    tags = ",".join(f"{{Key={key},Value={value}}}" for key, value in Naming(SETTINGS, stack).owner_tags.items())
+    ask("ec2", command, *options, "--tag-specifications", f"ResourceType={resource},Tags=[{tags}]")
+
+
+def find_quotas() -> list[Finding]:
+    found = aws.check(SETTINGS, Programs(dict(os.environ)), stack=STACK, is_interactive=False, for_deployment=True)
+    return list(found)[-2:]
+
+
+def test_the_stacks_own_network_is_not_counted_against_it() -> None:
+    """moto's region has a default network, and the default quota of five."""
+    for number in range(4):
+        create("vpc", "create-vpc", "--cidr-block", f"10.{number}.0.0/16", stack=STACK if number == 3 else "aws-prod")
+    assert find_quotas()[1].status is Status.OK
+    create("vpc", "create-vpc", "--cidr-block", "10.9.0.0/16", stack="aws-prod")
+    found = find_quotas()[1]
+    assert found.status is Status.MISSING
+    assert found.text == "VPCs of a region: the stack needs 1, others in eu-west-1 have 5, and the quota is 5"
+
+
+def test_addresses_are_listed_with_their_tags_and_an_unknown_quota_is_noted() -> None:
+    create("elastic-ip", "allocate-address", "--domain", "vpc", stack=STACK)
+    (address,) = ask("ec2", "describe-addresses")["Addresses"]
+    assert {each["Key"] for each in address["Tags"]} == set(Naming(SETTINGS, STACK).owner_tags)
+    assert find_quotas()[0].status is Status.NOTE
