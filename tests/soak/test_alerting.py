@@ -27,7 +27,7 @@ pytestmark = pytest.mark.soak
 
 _TIMEOUT = 3600  # seconds; ten minutes on two cores that do nothing else
 _SCRAPED = ("breast-cancer", "drift-collector", "retraining", "mlflow", "argocd")
-_BY_POD = "lifecycle/lifecycle "  # the job of a PodMonitor: the promotion's receiver and worker, the rollout's controller
+_BY_POD = "lifecycle/lifecycle "  # a PodMonitor, of receiver, worker and rollout controller
 
 
 @needs_models
