@@ -42,7 +42,8 @@ def is_listed(resource_type: str) -> bool:
 
 def describe_unjudged(types: Iterable[str]) -> str:
     """A message about the resources of these types that no control looks at and no list has; none for nothing."""
-    counts = Counter(type_ for type_ in types if _is_resource(type_) and not is_judged(type_) and not is_listed(type_))
+    all_types = Counter(types).items()
+    counts = Counter({type_: count for type_, count in all_types if _is_left_over(type_)})
     if not counts:
         return ""
     named = [f"{type_} ({count})" for type_, count in counts.most_common(_LONGEST)]
@@ -52,6 +53,10 @@ def describe_unjudged(types: Iterable[str]) -> str:
     return f"no control looks at {counts.total()} resources, so that nothing is said of them: " + (
         f"{', '.join(named + more)}.{hint}"
     )
+
+
+def _is_left_over(resource_type: str) -> bool:
+    return _is_resource(resource_type) and not is_judged(resource_type) and not is_listed(resource_type)
 
 
 def _is_resource(resource_type: str) -> bool:
