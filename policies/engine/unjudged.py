@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import yaml
-
+from kernel.reviewed_entries import read_entries
 from policies.engine.carriers import certain_types
 from policies.engine.registry import REGISTRY
 from policies.engine.type_names import canonical_type
@@ -25,7 +24,7 @@ _CLASSIC: Final = "azure:"
 @cache
 def listed() -> tuple[tuple[str, str], ...]:
     """The patterns of types that need no control, each with its reason."""
-    groups: list[Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    groups = read_entries(FILE, ("reason", "types"))
     return tuple((pattern, group["reason"]) for group in groups for pattern in group["types"])
 
 
