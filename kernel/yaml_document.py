@@ -49,7 +49,7 @@ def read_mapping(path: Path, name: str = "") -> dict[str, Any]:
 
 def compose(data: bytes, name: str) -> yaml.Node | None:
     """The root of the document; None for an empty file. Raises DocumentError with line and column."""
-    text = _decode(data, name)
+    text = decode(data, name)
     try:
         loader = _Loader(text)
         node: yaml.Node | None = loader.get_node() if loader.check_node() else None
@@ -68,7 +68,8 @@ def compose(data: bytes, name: str) -> yaml.Node | None:
     return node
 
 
-def _decode(data: bytes, name: str) -> str:
+def decode(data: bytes, name: str) -> str:
+    """The text of a file. Raises DocumentError where it is not UTF-8; `name` is what messages call the file."""
     if wide := _detect_wide_encoding(data):
         raise DocumentError(f"{name} is encoded in {wide}, and it has to be UTF-8. {_SAVE_AS_UTF_8}.")
     try:

@@ -1,5 +1,6 @@
 """Starts the policy pack. Pulumi runs this file; nothing else may, because PolicyPack serves and never returns."""
 
+import gc
 import sys
 from pathlib import Path
 
@@ -24,4 +25,6 @@ except ValueError as error:
 
 # The configuration is empty until the engine sends it, before the first resource.
 policies = [as_policy(control, PackServicer.exceptions, PackServicer.configuration) for control in controls()]
+# What is loaded stays. Otherwise the collector walks it again and again while resources are decoded.
+gc.freeze()
 PolicyPack(NAME, [*policies, exception_register.as_policy(PackServicer.exceptions)])

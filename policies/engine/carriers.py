@@ -83,15 +83,21 @@ def find_carried(resource_type: str, props: Props) -> Iterator[Carried]:
 
 def expand_lists(stack: Iterable[Resource]) -> list[Resource]:
     """The resources of a stack with the items of lists in the place of lists."""
-    return [each for resource in stack for each in _expand(resource)]
+    return [each for resource in stack for each in (_expand(resource) if _is_list(resource) else (resource,))]
 
 
 def _expand(resource: Resource) -> Iterator[Resource]:
-    if not _SUFFIX.match(canonical_type(resource.type)) or "items" not in resource.props:
-        yield resource
-        return
     for item in find_carried(resource.type, resource.props):
         yield replace(resource, type=item.type, props=item.props)
+
+
+def _is_list(resource: Resource) -> bool:
+    return _has_suffix(resource.type) and "items" in resource.props
+
+
+@cache
+def _has_suffix(resource_type: str) -> bool:
+    return _SUFFIX.match(canonical_type(resource_type)) is not None
 
 
 def _find_items(item_type: str, props: Props) -> Iterator[Carried]:

@@ -13,6 +13,7 @@ from pulumi_policy import (
 )
 
 from kernel.reviewed_entries import find_today
+from policies.engine.decoding import read_stack
 from policies.engine.exceptions import ReviewedException, Subject
 from policies.engine.registry import REGISTRY
 
@@ -89,7 +90,7 @@ def as_policy(register: ExceptionRegister) -> StackValidationPolicy:
     """The entry that reports on exceptions, and whose settings say where they are. It has to be the pack's last."""
 
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-        subjects = [Subject(each.name, each.resource_type, find_stack(each.urn)) for each in args.resources]
+        subjects = [Subject(each.name, each.type, find_stack(each.urn)) for each in read_stack(args)]
         messages = list(register.describe(subjects))
         if not messages:
             args.not_applicable("every exception is in use for a while")

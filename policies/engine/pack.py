@@ -17,10 +17,10 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 from pulumi_policy.policy import _PolicyAnalyzerServicer
-from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError, _is_unknown
+from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 
-from kernel.values import UNKNOWN
 from policies.engine.control import Control, Setting
+from policies.engine.decoding import read_stack, to_plain
 from policies.engine.exception_register import NAME as EXCEPTIONS
 from policies.engine.exception_register import SETTINGS, ExceptionRegister, find_stack
 from policies.engine.exceptions import Subject
@@ -87,22 +87,6 @@ def as_policy(
     return ResourceValidationPolicy(validate=_resource_validation(control, exceptions, configuration), **common)
 
 
-def to_plain(value: Any) -> Any:
-    """The SDK's proxies as dicts and lists, with UNKNOWN for every value that would raise when read."""
-    if isinstance(value, Mapping):
-        return {key: _read(value, key) for key in value}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [_read(value, index) for index in range(len(value))]
-    return UNKNOWN if _is_unknown(value) else value
-
-
-def _read(container: Any, key: Any) -> Any:
-    try:
-        return to_plain(container[key])
-    except UnknownValueError:
-        return UNKNOWN
-
-
 def _resource_validation(
     control: Control, exceptions: ExceptionRegister, configuration: Mapping[str, str]
 ) -> Callable[[ResourceValidationArgs, ReportViolation], None]:
@@ -111,8 +95,10 @@ def _resource_validation(
             args.not_applicable()
         in_force = extend_defaults(control, configuration)
         findings = in_force.evaluate_resource(args.resource_type, to_plain(args.props), to_plain(args.get_config()))
+        if not findings:
+            return
         subject = Subject(args.name, args.resource_type, find_stack(args.urn))
-        if findings and exceptions.excuses(control.id, subject):
+        if exceptions.excuses(control.id, subject):
             args.not_applicable("exempt by review")
         expired = exceptions.explain_expired(control.id, subject)
         _report(control, [(None, _add(finding, expired)) for finding in findings], report)
@@ -124,19 +110,7 @@ def _stack_validation(
     control: Control, exceptions: ExceptionRegister
 ) -> Callable[[StackValidationArgs, ReportViolation], None]:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-        stack = [
-            Resource(
-                type=resource.resource_type,
-                name=resource.name,
-                urn=resource.urn,
-                props=to_plain(resource.props),
-                property_dependencies={
-                    name: [other.urn for other in others] for name, others in resource.property_dependencies.items()
-                },
-            )
-            for resource in args.resources
-        ]
-        findings = control.evaluate_stack(stack, to_plain(args.get_config()))
+        findings = control.evaluate_stack(read_stack(args), to_plain(args.get_config()))
         left: list[tuple[Resource | None, Finding]] = []
         for resource, finding in findings:
             subject = Subject(resource.name, resource.type, find_stack(resource.urn))

@@ -1,26 +1,33 @@
 """The server of the policy pack: the SDK's, with one message for all that is undecided, and the pack's own version.
 
-It decodes a resource once for all policies, where the SDK does so for each, and that for a whole stack.
+It decodes a resource once for all policies, where the SDK does so for each, and that for a whole stack. What is the
+same for all resources of a type is prepared once.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Final, NamedTuple
 
 import grpc
 import yaml
 from google.protobuf import json_format
 from pulumi.runtime import proto
-from pulumi_policy import EnforcementLevel, ResourceValidationArgs, StackValidationArgs, StackValidationPolicy
+from pulumi_policy import (
+    EnforcementLevel,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
 from pulumi_policy.policy import _NotApplicableError
 
 from policies.engine import exception_register, exceptions
 from policies.engine.carriers import certain_types, possible_types
-from policies.engine.decoding import NO_OPTIONS, read_properties, read_resources
+from policies.engine.decoding import DecodedStack, read_properties, read_resources
 from policies.engine.exception_register import ExceptionRegister
 from policies.engine.pack import NAME, AnalyzerServicer, UndecidedError
 from policies.engine.registry import REGISTRY
@@ -28,17 +35,17 @@ from policies.engine.unjudged import describe_unjudged
 
 _POLICIES: Final = "_PolicyAnalyzerServicer__policies"  # the SDK's attribute
 _VERSION: Final = yaml.safe_load((Path(__file__).parents[1] / "PulumiPolicy.yaml").read_text())["version"]
-
-
 _CONTAINERS: Final = b"containers"
-_FindTypes: TypeAlias = Callable[[str], tuple[str, ...]]
+# No control reads a resource's options.
+_NO_OPTIONS: Final[Any] = None
 
 
-class _ForType(NamedTuple):
-    """What concerns the resources of one type: the policies that apply, and what the engine hears of the rest."""
+class _ForTypes(NamedTuple):
+    """What concerns resources that are judged as some types: the policies that apply, and what the engine hears of
+    the rest."""
 
     policies: list[Any]
-    not_applicable: list[Any]
+    response: Any
 
 
 class PackServicer(AnalyzerServicer):
@@ -61,11 +68,11 @@ class PackServicer(AnalyzerServicer):
         super().__init__(name, _VERSION, *arguments)
         self._undecided: Counter[str] = Counter()
         self._counting = threading.Lock()
-        self._by_type: dict[tuple[str, _FindTypes], _ForType] = {}
+        self._prepare()
 
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         response = super().Configure(request, context)
-        self._by_type = {}
+        self._prepare()
         settings = json_format.MessageToDict(request.policyConfig[exception_register.NAME].properties)
         if settings:
             self._read_exceptions(settings, context)
@@ -73,21 +80,26 @@ class PackServicer(AnalyzerServicer):
 
     def ConfigureStack(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.configuration.update(request.config)
-        self._by_type = {}
         return super().ConfigureStack(request, context)
+
+    def Remediate(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """No policy of this pack changes resources. The SDK would decode each to find that out."""
+        del request, context
+        return self._no_remediation
 
     def Analyze(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's name)
         del context
-        # Only what has containers is an unknown operator's pod, and most of its policies would find none.
-        types = possible_types if _CONTAINERS in request.properties.SerializeToString() else certain_types
-        kind = (request.type, types)
-        found = self._by_type.get(kind) or self._by_type.setdefault(kind, self._split(*kind))
-        response = proto.AnalyzeResponse(not_applicable=found.not_applicable)
-        properties = read_properties(request.properties) if found.policies else {}
+        types = _find_types(request)
+        found = self._by_types.get(types) or self._by_types.setdefault(types, self._split(types))
+        if not found.policies:
+            return found.response
+        response = proto.AnalyzeResponse()
+        response.CopyFrom(found.response)
+        properties = read_properties(request.properties)
         for policy in found.policies:
             settings = self._get_policy_config(policy.name)
             args = ResourceValidationArgs(
-                request.type, properties, request.urn, request.name, NO_OPTIONS, None, settings
+                request.type, properties, request.urn, request.name, _NO_OPTIONS, None, settings
             )
             self._validate(policy, args, response)
         return response
@@ -96,10 +108,10 @@ class PackServicer(AnalyzerServicer):
         del context
         response = proto.AnalyzeResponse()
         resources = read_resources(request.resources)
-        for policy in getattr(self, _POLICIES):
+        for policy in self._list_enabled():
             if isinstance(policy, StackValidationPolicy):
                 settings = self._get_policy_config(policy.name)
-                self._validate(policy, StackValidationArgs(resources, settings), response)
+                self._validate(policy, DecodedStack(resources, settings), response)
         if self._undecided:
             response.diagnostics.append(self._summarize())
         unjudged = describe_unjudged(resource.type for resource in request.resources)
@@ -110,8 +122,6 @@ class PackServicer(AnalyzerServicer):
     def _validate(self, policy: Any, args: ResourceValidationArgs | StackValidationArgs, response: Any) -> None:
         """Add to the response what a policy finds. What is undecided neither passes nor fails, but does not apply."""
         level = self._get_enforcement_level(policy)
-        if level is EnforcementLevel.DISABLED:
-            return
         if level is EnforcementLevel.REMEDIATE:  # no policy of this pack does
             level = EnforcementLevel.MANDATORY
         report = self._create_report_violation(response, policy.name, policy.description, level, policy.severity)
@@ -133,20 +143,36 @@ class PackServicer(AnalyzerServicer):
         except ValueError as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"policy pack {NAME}: {error}")
 
-    def _split(self, type_: str, find_types: _FindTypes) -> _ForType:
-        single = [
-            policy
-            for policy in getattr(self, _POLICIES)
-            if policy.name in REGISTRY and not REGISTRY[policy.name].over_stack
+    def _prepare(self) -> None:
+        """Everything that depends on which policies are in force, and on no resource."""
+        self._single = [
+            (policy, frozenset(REGISTRY[policy.name].types), proto.PolicyNotApplicable(policy_name=policy.name))
+            for policy in self._list_enabled()
+            if isinstance(policy, ResourceValidationPolicy)
         ]
-        types = set(find_types(type_))
-        applicable = [policy for policy in single if types.intersection(REGISTRY[policy.name].types)]
-        others = [
-            proto.PolicyNotApplicable(policy_name=policy.name)
-            for policy in single
-            if policy not in applicable and self._get_enforcement_level(policy) is not EnforcementLevel.DISABLED
-        ]
-        return _ForType(applicable, others)
+        self._no_remediation = proto.RemediateResponse(
+            not_applicable=[
+                proto.PolicyNotApplicable(policy_name=policy.name, reason="Policy does not implement remediate")
+                for policy in getattr(self, _POLICIES)
+                if isinstance(policy, ResourceValidationPolicy)
+                and self._get_enforcement_level(policy) is EnforcementLevel.REMEDIATE
+            ]
+        )
+        self._by_types: dict[tuple[str, ...], _ForTypes] = {}
+
+    def _list_enabled(self) -> list[Any]:
+        policies = getattr(self, _POLICIES)
+        return [each for each in policies if self._get_enforcement_level(each) is not EnforcementLevel.DISABLED]
+
+    def _split(self, types: tuple[str, ...]) -> _ForTypes:
+        applicable: list[Any] = []
+        response = proto.AnalyzeResponse()
+        for policy, judged, not_applicable in self._single:
+            if judged.isdisjoint(types):
+                response.not_applicable.append(not_applicable)
+            else:
+                applicable.append(policy)
+        return _ForTypes(applicable, response)
 
     def _summarize(self) -> Any:
         controls = ", ".join(f"{control} ({count})" for control, count in sorted(self._undecided.items()))
@@ -156,6 +182,17 @@ class PackServicer(AnalyzerServicer):
             f"them: {controls}",
             "Checks that depend on values that are not known yet",
         )
+
+
+def _find_types(request: Any) -> tuple[str, ...]:
+    """The types as which a resource is judged.
+
+    Only what has containers is an unknown operator's pod, and most of its policies would find none.
+    """
+    certain, possible = certain_types(request.type), possible_types(request.type)
+    if possible == certain or _CONTAINERS in request.properties.SerializeToString():
+        return possible
+    return certain
 
 
 def _advise(name: str, message: str, description: str) -> Any:

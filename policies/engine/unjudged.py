@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import yaml
-
+from kernel.reviewed_entries import read_entries
 from policies.engine.carriers import certain_types
 from policies.engine.registry import REGISTRY
 from policies.engine.type_names import canonical_type
@@ -25,7 +24,7 @@ _CLASSIC: Final = "azure:"
 @cache
 def listed() -> tuple[tuple[str, str], ...]:
     """The patterns of types that need no control, each with its reason."""
-    groups: list[Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    groups = read_entries(FILE, ("reason", "types"))
     return tuple((pattern, group["reason"]) for group in groups for pattern in group["types"])
 
 
@@ -42,7 +41,8 @@ def is_listed(resource_type: str) -> bool:
 
 def describe_unjudged(types: Iterable[str]) -> str:
     """A message about the resources of these types that no control looks at and no list has; none for nothing."""
-    counts = Counter(type_ for type_ in types if _is_resource(type_) and not is_judged(type_) and not is_listed(type_))
+    all_types = Counter(types).items()
+    counts = Counter({type_: count for type_, count in all_types if _is_left_over(type_)})
     if not counts:
         return ""
     named = [f"{type_} ({count})" for type_, count in counts.most_common(_LONGEST)]
@@ -52,6 +52,10 @@ def describe_unjudged(types: Iterable[str]) -> str:
     return f"no control looks at {counts.total()} resources, so that nothing is said of them: " + (
         f"{', '.join(named + more)}.{hint}"
     )
+
+
+def _is_left_over(resource_type: str) -> bool:
+    return _is_resource(resource_type) and not is_judged(resource_type) and not is_listed(resource_type)
 
 
 def _is_resource(resource_type: str) -> bool:

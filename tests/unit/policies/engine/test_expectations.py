@@ -12,6 +12,7 @@ from pulumi_policy.proxy import UNKNOWN_ARRAY_VALUE, UNKNOWN_BOOLEAN_VALUE, unkn
 from kernel.paths import each_value, look_up
 from kernel.values import ABSENT, UNKNOWN
 from policies import Finding, Undecided
+from policies.engine.decoding import to_plain
 from policies.engine.expectations import (
     IS_TRUE,
     Requirement,
@@ -26,7 +27,6 @@ from policies.engine.expectations import (
     one_of,
     pass_if_any,
 )
-from policies.engine.pack import to_plain
 from tests.support.policies.cases import UNKNOWN_TEXT
 
 PROPS = {

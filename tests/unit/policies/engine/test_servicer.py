@@ -12,10 +12,10 @@ from unittest.mock import Mock
 import pytest
 from pulumi.runtime import proto
 from pulumi_policy import EnforcementLevel
-from pulumi_policy.deserialize import deserialize_properties
 
 from policies import controls, get_control
-from policies.engine.pack import NAME, as_policy
+from policies.engine.decoding import read_properties
+from policies.engine.pack import NAME, AnalyzerServicer, as_policy
 from policies.engine.servicer import PackServicer
 from tests.support.policies.analyzer import analyze, analyze_stack, build_request, diagnostics
 from tests.support.policies.azure_cases import STORAGE
@@ -52,8 +52,8 @@ def test_violations_are_reported_where_they_are_found(server: PackServicer) -> N
 def test_a_resource_is_decoded_once_and_all_policies_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     policies = [as_policy(control) for control in controls()]
     server = PackServicer(NAME, "0.0.1", policies, EnforcementLevel.ADVISORY)
-    decode = Mock(wraps=deserialize_properties)
-    monkeypatch.setattr("policies.engine.decoding.deserialize_properties", decode)
+    decode = Mock(wraps=read_properties)
+    monkeypatch.setattr("policies.engine.servicer.read_properties", decode)
     response = server.Analyze(build_request(account("one", False)), None)
     assert decode.call_count == 1
     applying = {control.id for control in controls() if control.applies_to(STORAGE) and not control.over_stack}
@@ -67,10 +67,10 @@ def test_a_resource_is_decoded_once_and_all_policies_are_answered(monkeypatch: p
 def test_a_stack_is_decoded_once_for_all_policies(monkeypatch: pytest.MonkeyPatch) -> None:
     policies = [as_policy(control) for control in controls()]
     server = PackServicer(NAME, "0.0.1", policies, EnforcementLevel.ADVISORY)
-    decode = Mock(wraps=deserialize_properties)
-    monkeypatch.setattr("policies.engine.decoding.deserialize_properties", decode)
+    decode = Mock(wraps=read_properties)
+    monkeypatch.setattr("policies.engine.decoding.read_properties", decode)
     found = analyze_stack(server, [account("one", False), account("two", False)])
-    assert decode.call_count == 2
+    assert decode.call_count == 2  # no object is nested in these
     assert {"azure-storage-soft-delete", "azure-network-private-endpoints"} <= {each.policyName for each in found}
 
 
@@ -96,6 +96,25 @@ def test_a_policy_that_is_disabled_later_is_no_longer_applied(server: PackServic
     assert analyze(server, account("one", True)) == []
 
 
+def test_no_resource_is_decoded_to_remediate_it(server: PackServicer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine asks for every resource, before it has it judged."""
+    request = build_request(account("one", True))
+    expected = AnalyzerServicer.Remediate(server, request, None)  # type: ignore[no-untyped-call]
+    monkeypatch.setattr(AnalyzerServicer, "Remediate", None)
+    assert server.Remediate(request, None) == expected == proto.RemediateResponse()
+
+
+def test_a_policy_that_shall_remediate_says_that_it_cannot(server: PackServicer) -> None:
+    configured = proto.PolicyConfig(enforcementLevel=proto.REMEDIATE)
+    server.Configure(proto.ConfigureAnalyzerRequest(policyConfig={BLOB_ACCESS: configured}), None)
+    request = build_request(account("one", True))
+    response = server.Remediate(request, None)
+    assert response == AnalyzerServicer.Remediate(server, request, None)  # type: ignore[no-untyped-call]
+    assert [each.policy_name for each in response.not_applicable] == [BLOB_ACCESS]
+    [found] = analyze(server, account("one", True))
+    assert found.enforcementLevel == proto.MANDATORY
+
+
 def test_the_packs_version_is_the_one_that_the_engine_reads(server: PackServicer) -> None:
     [found] = analyze(server, account("one", True))
     assert found.policyPackVersion == "1.0.0"
@@ -105,8 +124,8 @@ def test_a_custom_resource_is_decoded_for_the_policies_of_pods_only_where_it_has
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server = PackServicer(NAME, "0.0.1", [as_policy(get_control("k8s-pod-privileged"))], EnforcementLevel.ADVISORY)
-    decode = Mock(wraps=deserialize_properties)
-    monkeypatch.setattr("policies.engine.decoding.deserialize_properties", decode)
+    decode = Mock(wraps=read_properties)
+    monkeypatch.setattr("policies.engine.servicer.read_properties", decode)
     app = "kubernetes:example.com/v1:App"
     assert analyze(server, Declared(app, {"spec": {"replicas": 2}})) == []
     assert decode.call_count == 0
