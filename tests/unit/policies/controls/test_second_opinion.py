@@ -118,9 +118,9 @@ def ask_as_stranger(conditions: Mapping[str, Any]) -> Question:
 
 
 def test_conditions_leave_strangers_out_where_moto_finds_them_unmet() -> None:
-    single = [{key: value} for key, value in {**CALLERS, **CHOICES}.items()]
-    several = [{key: [value, f"{value}-2"]} for key, value in {**CALLERS, **CHOICES}.items()]
-    both = [{**one, **other} for one, other in itertools.combinations(single, 2)]
+    single: list[Mapping[str, Any]] = [{key: value} for key, value in {**CALLERS, **CHOICES}.items()]
+    several: list[Mapping[str, Any]] = [{key: [value, f"{value}-2"]} for key, value in {**CALLERS, **CHOICES}.items()]
+    both: list[Mapping[str, Any]] = [{**one, **other} for one, other in itertools.combinations(single, 2)]
     questions = [ask_as_stranger(each) for each in (*single, *several, *both)]
     answers = ask_moto(questions)
     differing = [
