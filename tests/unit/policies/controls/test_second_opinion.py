@@ -1,25 +1,29 @@
-"""What AWS policies allow, by a second opinion: moto's engine of IAM.
+"""What AWS policies allow, by second opinions: moto's engine of IAM, and decisions of iam-simulate.
 
 Proves over some thousand random requests, with seeds, that the statements of a policy cover the actions and resources
 that moto finds in them, wildcards and NotAction included, and that a Deny goes before an Allow; and for conditions with
 StringEquals that those which moto finds unmet by a stranger are those which the controls take for a limit. What moto
-evaluates otherwise, or not at all, is listed with the reason, and each difference is shown.
-Does not prove anything about condition operators that moto does not know, which `test_statement_meaning` lists. moto is
-no AWS: what it and the controls both get wrong, nothing here can tell.
+evaluates otherwise, or not at all, is listed with the reason, and each difference is shown. Proves for the operators of
+conditions that no stranger meets one which the controls take for a limit, as iam-simulate decided once: its licence
+(AGPL) keeps it out of the tests, so that its decisions are in tests/support/policies/stranger_decisions.json.
+Neither is AWS: what both and the controls get wrong, nothing here can tell.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from kernel.iam import Statement
 from policies.controls.aws.statement_meaning import concerns_everyone, covers_action, covers_resource
+from tests.support import policies as support
 from tests.support.policies.moto_engine import Question, ask_moto
 
 pytestmark = pytest.mark.process
@@ -182,3 +186,33 @@ def test_each_difference_from_moto_is_one_still() -> None:
     for reason, (question, is_permitted, is_open) in CONDITION_DIFFERENCES.items():
         assert (answers[questions.index(question)] == "PERMITTED") is is_permitted, reason
         assert any(concerns_everyone(Statement(each)) for each in question.statements) is is_open, reason
+
+
+def list_decisions() -> Iterator[tuple[Mapping[str, Any], bool, bool]]:
+    """Conditions of a statement for everyone: whether some stranger meets one, and whether the controls say so."""
+    recorded = json.loads((Path(support.__path__[0]) / "stranger_decisions.json").read_text(encoding="utf-8"))
+    for condition, admits_strangers in recorded["decisions"]:
+        statement = Statement({**READ, "Principal": "*", "Condition": condition})
+        yield condition, admits_strangers, concerns_everyone(statement)
+
+
+def may_admit_others(condition: Mapping[str, Any]) -> bool:
+    """Whether a condition that no stranger of the recorded ones meets is no limit all the same.
+
+    It holds without its key, for all values but some, or for names of which it fixes a part only; or its key says
+    nothing of the caller's account. Of 0.0.0.0/0 iam-simulate finds no address.
+    """
+    loose = ("Not", "IfExists", "ForAllValues", "Null", "Bool")
+    text = json.dumps(condition)
+    return (
+        any(word in text for word in loose) or "*" in text or "/1" in text or "/0" in text or "aws:PrincipalTag" in text
+    )
+
+
+def test_no_stranger_meets_a_condition_that_the_controls_take_for_a_limit() -> None:
+    decisions = list(list_decisions())
+    assert len(decisions) > 450
+    assert [condition for condition, admits, is_open in decisions if admits and not is_open] == []
+    stricter = [condition for condition, admits, is_open in decisions if is_open and not admits]
+    assert [condition for condition in stricter if not may_admit_others(condition)] == []
+    assert len(decisions) - len(stricter) > 300
