@@ -129,6 +129,7 @@ REFUSED: Final[Mapping[str, tuple[str, Props]]] = {
 PUBLIC_BUT_LIMITED: Final = {"vpcConfig": {"publicAccessCidrs": ["203.0.113.0/24"], "endpointPrivateAccess": True}}
 LIMITED_AKS: Final = {"apiServerAccessProfile": {"authorizedIPRanges": ["203.0.113.0/24"]}}
 SOME_EVENTS: Final = {"isMultiRegionTrail": True, "eventSelectors": [{"readWriteType": "WriteOnly"}]}
+AWS_KEY: Final = {"applyServerSideEncryptionByDefaults": [{"sseAlgorithm": "aws:kms"}]}
 BIND_SERVICE: Final = pod(context={"capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}})
 # Rules by the control that looks like them, with what they refuse and it passes.
 MORE_IS_REFUSED: Final[Mapping[str, tuple[str, str, Props]]] = {
@@ -145,6 +146,7 @@ MORE_IS_REFUSED: Final[Mapping[str, tuple[str, str, Props]]] = {
     "AWS-0342": ("aws-iam-pass-role", POLICY, policy(Action="iam:PassRole", Resource=f"arn:aws:iam::{ACCOUNT}:role/a")),
     "AWS-0104": ("aws-vpc-open-egress", GROUP, open_to_internet("egress", fromPort=443, toPort=443)),
     "AWS-0033": ("aws-ecr-kms", REPOSITORY, {"encryptionConfigurations": [{"encryptionType": "KMS"}]}),
+    "AWS-0132": ("aws-s3-kms", BUCKET, {"serverSideEncryptionConfigurations": [{"rules": [AWS_KEY]}]}),
     "CKV_AWS_3": ("k8s-storage-class-encryption", "aws:ebs/volume:Volume", {"encrypted": False}),
     "CKV_AZURE_93": ("k8s-storage-class-encryption", "azure-native:compute:Disk", {}),
     "CKV_AWS_379": ("aws-s3-tls-only", "aws:s3/bucketAcl:BucketAcl", {"acl": "public-read"}),
