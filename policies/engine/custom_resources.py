@@ -7,14 +7,15 @@ is known of some is whether they run a pod as it is written, or add to it what i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, Final
 
 from kernel.paths import Path, look_up
-from kernel.values import ABSENT, UNKNOWN, as_list, is_list
+from kernel.values import UNKNOWN, as_list, is_list
+from policies.engine.carried_pod import CarriedPod
 from policies.engine.findings import Props
+from policies.engine.workflow_pods import find_workflow_pods
 
 _WORKFLOWS: Final = tuple(
     f"argoproj.io:{kind}" for kind in ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
@@ -61,15 +62,6 @@ CONTAINER_FIELDS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class CarriedPod:
-    """A pod in a custom resource: `props` are its metadata and spec, `path` is where those stand."""
-
-    path: Path
-    props: Props
-    is_partial: bool
-
-
 @cache
 def is_custom(resource_type: str) -> bool:
     """Whether a type is a custom resource of Kubernetes."""
@@ -89,12 +81,12 @@ def find_pods(resource_type: str, props: Props) -> Iterator[CarriedPod]:
     """The pods in a custom resource. Other operators than those that are known may merge a pod with another."""
     is_complete = _is_one_of(resource_type, _COMPLETE)
     spec = look_up(props, "spec")
-    if _is_one_of(resource_type, (_SERVING_RUNTIME,)) and look_up(spec, "disabled") is True:
-        return  # KServe chooses it for no model
-    if _is_one_of(resource_type, _WORKFLOWS):
-        yield from _find_workflow_pods(props)
+    if _is_one_of(resource_type, (_SERVING_RUNTIME,)):
+        yield from _find_runtime_pods(spec)
+    elif _is_one_of(resource_type, _WORKFLOWS):
+        yield from find_workflow_pods(props)
     elif _is_one_of(resource_type, (_INFERENCE_SERVICE,)):
-        yield from _find_model_pods(spec, ("spec",))
+        yield from _find_model_pods(spec, ("spec",), look_up(props, "metadata.annotations"))
     else:
         yield from _search(spec, ("spec",), props, is_complete=is_complete)
 
@@ -125,60 +117,37 @@ def _has_containers(value: Props, *, is_complete: bool) -> bool:
     return named and (is_complete or bool(containers))
 
 
-def _find_workflow_pods(props: Props) -> Iterator[CarriedPod]:
-    """The pods of Argo's workflows: one for each template with a container, a script or a set of containers.
+def _find_runtime_pods(spec: Any) -> Iterator[CarriedPod]:
+    """The pods of a ServingRuntime: that of models, and those of its workers where one node is too small."""
+    if look_up(spec, "disabled") is True:
+        return  # KServe chooses it for no model
+    metadata = {"annotations": look_up(spec, "annotations", {})}
+    if spec is UNKNOWN or (isinstance(spec, Mapping) and _has_containers(spec, is_complete=True)):
+        yield CarriedPod((), {"metadata": metadata, "spec": spec}, is_partial=False)
+    yield from _search(look_up(spec, "workerSpec"), ("spec", "workerSpec"), spec, is_complete=True)
 
-    Source: https://argo-workflows.readthedocs.io/en/latest/fields/#template
+
+def _find_model_pods(value: Any, path: Path, annotations: Any) -> Iterator[CarriedPod]:
+    """The pods of an InferenceService, without what the controls of InferenceServices judge: images and resources.
+
+    Pods have its `annotations`, and those of their component.
     """
-    name = "workflowSpec" if look_up(props, "spec.workflowSpec") is not ABSENT else ""
-    path: Path = ("spec", name) if name else ("spec",)
-    spec = look_up(props, path)
-    templates = look_up(spec, "templates")
-    if templates is UNKNOWN:
-        yield CarriedPod((*path, "templates"), {"spec": UNKNOWN}, is_partial=False)
-    for index, template in enumerate(templates if is_list(templates) else ()):
-        pod = _build_workflow_pod(spec, template)
-        if pod is UNKNOWN or pod["containers"]:
-            yield CarriedPod((*path, "templates", index), {"spec": pod}, is_partial=False)
-
-
-def _build_workflow_pod(spec: Any, template: Any) -> Any:
-    if template is UNKNOWN:
-        return UNKNOWN
-    single = [_name_main(each) for key in ("container", "script") if (each := look_up(template, key)) is not ABSENT]
-    lists = ("containerSet.containers", "sidecars")
-    containers = [*single, *(each for name in lists for each in as_list(look_up(template, name)))]
-    pod = {
-        "containers": containers,
-        "initContainers": as_list(look_up(template, "initContainers")),
-        "volumes": [each for part in (spec, template) for each in as_list(look_up(part, "volumes"))],
-        "securityContext": look_up(template, "securityContext", look_up(spec, "securityContext", {})),
-    }
-    if look_up(spec, "hostNetwork") is not ABSENT:
-        pod["hostNetwork"] = look_up(spec, "hostNetwork")
-    return pod
-
-
-def _name_main(container: Any) -> Any:
-    """Argo names a template's container."""
-    return {"name": "main", **container} if isinstance(container, Mapping) else container
-
-
-def _find_model_pods(value: Any, path: Path) -> Iterator[CarriedPod]:
-    """The pods of an InferenceService, without what the controls of InferenceServices judge: images and resources."""
     if isinstance(value, Mapping):
+        own = [each for each in (annotations, look_up(value, "annotations")) if isinstance(each, Mapping)]
+        metadata = {"annotations": {key: each for part in own for key, each in part.items()}}
         containers = {name: look_up(value, name) for name in ("containers", "initContainers")}
         listed = {name: _strip(found) for name, found in containers.items() if is_list(found)}
         if listed:
-            yield CarriedPod(path, {"spec": {**value, **listed}}, is_partial=True)
+            yield CarriedPod(path, {"metadata": metadata, "spec": {**value, **listed}}, is_partial=True)
         for key, each in value.items():
             if key in CONTAINER_FIELDS and isinstance(each, Mapping):
-                yield CarriedPod((*path, key), {"spec": {"containers": _strip([each])}}, is_partial=True)
+                spec = {"containers": _strip([each])}
+                yield CarriedPod((*path, key), {"metadata": metadata, "spec": spec}, is_partial=True)
             elif key not in containers:
-                yield from _find_model_pods(each, (*path, key))
+                yield from _find_model_pods(each, (*path, key), annotations)
     elif is_list(value):
         for index, each in enumerate(value):
-            yield from _find_model_pods(each, (*path, index))
+            yield from _find_model_pods(each, (*path, index), annotations)
 
 
 def _strip(containers: list[Any]) -> list[Any]:

@@ -9,12 +9,17 @@ from typing import Final
 
 # Azure's types under names that no longer have a module. Versions are taken off before.
 _AZURE: Final = {
+    "azure-native:dbforpostgresql:Cluster": "azure-native:dbforpostgresql:ServerGroupCluster",
+    "azure-native:dbforpostgresql:ServerGroup": "azure-native:dbforpostgresql:ServerGroupCluster",
     "azure-native:cosmosdb:FirewallRule": "azure-native:cosmosdb:MongoClusterFirewallRule",
     **{
         f"azure-native:insights:{scope}DiagnosticSetting": f"azure-native:monitor:{scope}DiagnosticSetting"
         for scope in ("", "Subscription", "ManagementGroup")
     },
-    "azure-native:insights:MetricAlert": "azure-native:monitor:MetricAlert",
+    **{
+        f"azure-native:insights:{kind}": f"azure-native:monitor:{kind}"
+        for kind in ("ActivityLogAlert", "MetricAlert", "ScheduledQueryRule")
+    },
     "azure-native:machinelearningservices:MachineLearningCompute": "azure-native:machinelearningservices:Compute",
     "azure-native:network:InterfaceEndpoint": "azure-native:network:PrivateEndpoint",
 }

@@ -187,6 +187,39 @@ def test_the_patched_manifests_pass_every_control(patched: Manifests) -> None:
     assert violations(patched) == set()
 
 
+def make_run(manifests: Manifests, **context: Any) -> dict[str, Any]:
+    """The workflow of a run with one step, and what the platform's Argo adds to every workflow."""
+    defaults = yaml.safe_load(config(manifests, "workflow-controller-configmap")["workflowDefaults"])["spec"]
+    step = {"name": "step", "container": {"image": "ghcr.io/acme/train:1", "securityContext": context}}
+    spec = {**defaults, "templates": [step]}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "run"}, "spec": spec}
+
+
+def violated(manifest: Mapping[str, Any], standard: str) -> set[str]:
+    return {
+        control.id
+        for control, finding in evaluate_manifest(manifest)
+        if standard in control.references and not isinstance(finding, Undecided)
+    }
+
+
+def test_pods_of_runs_are_judged_under_the_level_of_their_namespace(patched: Manifests) -> None:
+    assert PIPELINES_PROFILES[NAMESPACE].level == "baseline"
+    run = make_run(patched)
+    assert violated(run, "PSS-baseline") == set()
+    assert {"k8s-pod-non-root", "k8s-pod-privilege-escalation"} <= violated(run, "PSS-restricted")
+    assert violated(make_run(patched, privileged=True), "PSS-baseline") == {"k8s-pod-privileged"}
+    context = {"type": "Unconfined"}
+    assert "k8s-pod-apparmor" in violated(make_run(patched, appArmorProfile=context), "PSS-baseline")
+    safe = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert violated(make_run(patched, **safe), "PSS-restricted") == set()
+
+
 def test_every_exception_is_needed(patched: Manifests) -> None:
     found = all_violations(patched)
     assert [each for each in find_exceptions() if not any(covers(each, one) for one in found)] == []

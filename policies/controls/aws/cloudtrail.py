@@ -26,7 +26,7 @@ def logging(props: Props) -> Findings:
     severity="high",
     types=TRAIL,
     remedy="set isMultiRegionTrail to true",
-    references=("CKV_AWS_67", "FSBP CloudTrail.1", "AWS-0014", "CIS-AWS6 4.1"),
+    references=("CKV_AWS_67", "AWS-0014"),
 )
 def every_region(props: Props) -> Findings:
     yield from expect(props, "isMultiRegionTrail", IS_TRUE, "activity in other regions is not recorded")

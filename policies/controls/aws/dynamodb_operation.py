@@ -11,6 +11,7 @@ from policies.engine.registry import control, stack_control
 from policies.engine.stack import Resource, Stack, StackFindings, of_type
 
 TABLE = "aws:dynamodb/table:Table"
+REPLICA = "aws:dynamodb/tableReplica:TableReplica"
 SCALING = "aws:appautoscaling/target:Target"
 
 
@@ -18,7 +19,7 @@ SCALING = "aws:appautoscaling/target:Target"
     "aws-dynamodb-deletion-protection",
     title="DynamoDB tables are protected from deletion",
     severity="medium",
-    types=(TABLE,),
+    types=(TABLE, REPLICA),
     remedy="set deletionProtectionEnabled to true",
     references=("FSBP DynamoDB.6",),
     settings={"exemptEnvironments": EXEMPT},

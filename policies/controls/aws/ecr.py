@@ -46,7 +46,7 @@ def scan_on_push(props: Props) -> Findings:
     severity="low",
     types=REPOSITORY + TEMPLATE,
     remedy="set encryptionConfigurations with encryptionType KMS; it can't be changed later",
-    references=("CKV_AWS_136", "AWS-0033"),
+    references=("CKV_AWS_136",),
 )
 def kms_encryption(props: Props) -> Findings:
     kms = Requirement("must be KMS or KMS_DSSE", lambda value: str(value).startswith("KMS"))

@@ -35,7 +35,7 @@ LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
     severity="critical",
     types=CLUSTER,
     remedy="set vpcConfig.endpointPublicAccess to false, or list narrow publicAccessCidrs",
-    references=("CKV_AWS_39", "CKV_AWS_38", "FSBP EKS.1", "AWS-0040", "AWS-0041"),
+    references=("CKV_AWS_38", "AWS-0041"),
 )
 def public_endpoint(props: Props) -> Findings:
     closed = expect(props, "vpcConfig.endpointPublicAccess", IS_FALSE, "the endpoint is public")
@@ -48,7 +48,6 @@ def public_endpoint(props: Props) -> Findings:
     severity="high",
     types=CLUSTER,
     remedy="set vpcConfig.endpointPrivateAccess to true",
-    references=("CIS-EKS 5.4.2",),
 )
 def private_endpoint(props: Props) -> Findings:
     yield from expect(
@@ -116,8 +115,9 @@ def access_entries(props: Props) -> Findings:
     references=("CKV_AWS_79", "FSBP EC2.170", "AWS-0130"),
 )
 def node_metadata_tokens(props: Props) -> Findings:
-    path = "metadataOptions.httpTokens"
-    yield from expect(props, path, one_of("required"), "a server-side request forgery can read the node's credentials")
+    risk = "a server-side request forgery can read the node's credentials"
+    required = expect(props, "metadataOptions.httpTokens", one_of("required"), risk)
+    yield from pass_if_any([_expect_no_metadata(props, risk), required])
 
 
 @control(
@@ -129,13 +129,14 @@ def node_metadata_tokens(props: Props) -> Findings:
     references=("CKV_AWS_341",),
 )
 def node_metadata_hops(props: Props) -> Findings:
-    yield from expect(
-        props,
-        "metadataOptions.httpPutResponseHopLimit",
-        at_most(1),
-        "pods can read the node's credentials from the metadata service",
-        absent_passes=True,
-    )
+    path = "metadataOptions.httpPutResponseHopLimit"
+    risk = "pods can read the node's credentials from the metadata service"
+    near = expect(props, path, at_most(1), risk, absent_passes=True)
+    yield from pass_if_any([_expect_no_metadata(props, risk), near])
+
+
+def _expect_no_metadata(props: Props, risk: str) -> Findings:
+    yield from expect(props, "metadataOptions.httpEndpoint", one_of("disabled"), risk)
 
 
 @control(

@@ -13,6 +13,11 @@ from policies.engine.registry import control
 CLUSTER = ("aws:eks/cluster:Cluster",)
 NODE_GROUP = ("aws:eks/nodeGroup:NodeGroup",)
 TEMPLATE = ("aws:ec2/launchTemplate:LaunchTemplate",)
+MACHINES = (
+    "aws:ec2/instance:Instance",
+    "aws:ec2/spotInstanceRequest:SpotInstanceRequest",
+    "aws:ec2/launchConfiguration:LaunchConfiguration",
+)
 
 
 @control(
@@ -95,11 +100,11 @@ def node_disks(props: Props) -> Findings:
     "aws-eks-node-public-ip",
     title="Nodes have no public addresses",
     severity="high",
-    types=TEMPLATE,
+    types=TEMPLATE + MACHINES,
     remedy="leave networkInterfaces.associatePublicIpAddress unset or set it to false",
     references=("CKV_AWS_88", "FSBP EC2.25"),
 )
 def node_public_ip(props: Props) -> Findings:
     private = Requirement("must be false", lambda value: value is False or value == "false")
-    path = "networkInterfaces[*].associatePublicIpAddress"
-    yield from expect(props, path, private, "every node has a public address", absent_passes=True)
+    for path in ("networkInterfaces[*].associatePublicIpAddress", "associatePublicIpAddress"):
+        yield from expect(props, path, private, "every node has a public address", absent_passes=True)

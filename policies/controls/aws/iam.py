@@ -1,6 +1,6 @@
 """AWS IAM: no policy grants everything, no role trusts everyone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -11,9 +11,9 @@ from policies.controls.aws.policy_statements import check_statements, trusts_eve
 from policies.controls.aws.statement_meaning import (
     covers_action,
     covers_every_action,
+    covers_every_identity,
     covers_every_key,
     covers_every_resource,
-    covers_every_role,
     covers_whole_service,
     limits_audience,
     limits_subject,
@@ -85,20 +85,15 @@ RESOURCE_POLICIES = (
 )
 DOCUMENTS = ("policy", "policyDocument", "resourcePolicy", "accessPolicy", "accessPolicies")
 ATTACHED = ("policyArn", "policyArns[*]", "managedPolicyArn", "managedPolicyArns[*]")
-# Each lets its holder give permissions to itself, if it may be used on any role or user.
+# Each lets its holder give permissions to itself, or become somebody else, if it may be used on any of what it changes.
 # Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_job-functions.html and
 # https://github.com/bridgecrewio/checkov, check CKV_AWS_286
-ESCALATIONS = (
-    "AttachGroupPolicy",
-    "AttachRolePolicy",
-    "AttachUserPolicy",
-    "CreatePolicyVersion",
-    "PutGroupPolicy",
-    "PutRolePolicy",
-    "PutUserPolicy",
-    "SetDefaultPolicyVersion",
-    "UpdateAssumeRolePolicy",
-)
+ESCALATIONS: Mapping[str, Sequence[str]] = {
+    "group": ("AddUserToGroup", "AttachGroupPolicy", "PutGroupPolicy"),
+    "policy": ("CreatePolicyVersion", "SetDefaultPolicyVersion"),
+    "role": ("AttachRolePolicy", "PutRolePolicy", "UpdateAssumeRolePolicy"),
+    "user": ("AttachUserPolicy", "CreateAccessKey", "CreateLoginProfile", "PutUserPolicy", "UpdateLoginProfile"),
+}
 ADMINISTRATORS = (
     *("/AdministratorAccess", "/IAMFullAccess", "/PowerUserAccess"),
     *("/AmazonEKSClusterAdminPolicy", "/AmazonEKSAdminPolicy"),
@@ -118,7 +113,7 @@ def _check_policies(props: Props, find_problem: Callable[[Statement], str | None
     severity="critical",
     types=POLICIES + ROLE,
     remedy="list the actions the workload needs and the resources it needs them on",
-    references=("CKV_AWS_62", "CKV_AWS_63", "FSBP IAM.1", "AWS-0057", "CIS-AWS6 2.15"),
+    references=("CKV_AWS_62", "CKV_AWS_63", "FSBP IAM.1", "CIS-AWS6 2.15"),
 )
 def administrator(props: Props) -> Findings:
     yield from _check_policies(props, _allows_everything)
@@ -135,7 +130,7 @@ def _allows_everything(statement: Statement) -> str | None:
     severity="high",
     types=POLICIES + ROLE,
     remedy="list the actions the workload needs",
-    references=("FSBP IAM.21",),
+    references=("CKV_AWS_63", "FSBP IAM.21"),
 )
 def service_wildcard(props: Props) -> Findings:
     yield from _check_policies(props, _allows_whole_service)
@@ -153,7 +148,6 @@ def _allows_whole_service(statement: Statement) -> str | None:
     severity="high",
     types=POLICIES + ROLE,
     remedy="name the roles that iam:PassRole may pass",
-    references=("AWS-0342",),
 )
 def pass_role(props: Props) -> Findings:
     yield from _check_policies(props, _passes_any_role)
@@ -161,7 +155,9 @@ def pass_role(props: Props) -> Findings:
 
 def _passes_any_role(statement: Statement) -> str | None:
     passes = (
-        covers_action(statement, "iam:PassRole") and covers_every_role(statement) and not _allows_everything(statement)
+        covers_action(statement, "iam:PassRole")
+        and covers_every_identity(statement, "role")
+        and not _allows_everything(statement)
     )
     return "must not allow iam:PassRole on every role, otherwise its holder can act as any of them" if passes else None
 
@@ -172,16 +168,19 @@ def _passes_any_role(statement: Statement) -> str | None:
     severity="high",
     types=POLICIES + ROLE,
     remedy="name the users, roles and policies that the actions of IAM may change",
-    references=("CKV_AWS_286",),
 )
 def escalation(props: Props) -> Findings:
     yield from _check_policies(props, _extends_own_permissions)
 
 
 def _extends_own_permissions(statement: Statement) -> str | None:
-    extends = any(covers_action(statement, f"iam:{action}") for action in ESCALATIONS) and covers_every_role(statement)
+    extends = any(
+        covers_action(statement, f"iam:{action}") and covers_every_identity(statement, kind)
+        for kind, actions in ESCALATIONS.items()
+        for action in actions
+    )
     return (
-        "must not allow changes of any role's permissions, otherwise its holder can grant itself everything"
+        "must not allow changes of any identity's permissions, otherwise its holder can grant itself everything"
         if extends and not _allows_everything(statement)
         else None
     )
@@ -214,7 +213,7 @@ def _decrypts_with_every_key(statement: Statement) -> str | None:
     severity="critical",
     types=ROLE,
     remedy="name the accounts, services or providers in the trust policy's Principal",
-    references=("CKV_AWS_60", "CKV_AWS_61"),
+    references=("CKV_AWS_60",),
 )
 def trust_principal(props: Props) -> Findings:
     yield from check_statements(props, "assumeRolePolicy", trusts_everyone)

@@ -13,13 +13,20 @@ from policies.engine.stack import Resource, Stack, StackFindings, expect_compani
 
 KEY = "aws:kms/key:Key"
 POLICY = "aws:kms/keyPolicy:KeyPolicy"
+# A copy in another region, and a key whose material comes from elsewhere, are deleted and have policies by themselves.
+KEYS = (
+    KEY,
+    "aws:kms/replicaKey:ReplicaKey",
+    "aws:kms/externalKey:ExternalKey",
+    "aws:kms/replicaExternalKey:ReplicaExternalKey",
+)
 
 
 @control(
     "aws-kms-deletion-window",
     title="The deletion of a KMS key can be cancelled long enough",
     severity="medium",
-    types=(KEY,),
+    types=KEYS,
     remedy="leave deletionWindowInDays unset or raise it",
     settings={"minDays": Setting({"type": "integer", "minimum": 7, "maximum": 30}, default=14)},
 )
@@ -34,7 +41,7 @@ def deletion_window(props: Props, settings: Mapping[str, Any]) -> Findings:
     "aws-kms-lockout-check",
     title="KMS refuses key policies that lock everybody out",
     severity="medium",
-    types=(KEY, POLICY),
+    types=(*KEYS, POLICY),
     remedy="leave bypassPolicyLockoutSafetyCheck unset or set it to false",
     references=("CRP:disallowBypassPolicyLockoutSafetyCheck",),
 )
@@ -47,12 +54,12 @@ def lockout_check(props: Props) -> Findings:
     "aws-kms-policy",
     title="KMS keys have a policy that somebody wrote",
     severity="low",
-    types=(KEY,),
+    types=KEYS,
     remedy="set policy, or declare a KeyPolicy for the key",
     references=("CKV2_AWS_64",),
 )
 def policy(stack: Stack) -> StackFindings:
-    keys = [key for key in of_type(stack, KEY) if not _has_policy(key)]
+    keys = [key for key in of_type(stack, *KEYS) if not _has_policy(key)]
     missing = "the key must have a policy, otherwise IAM alone decides who uses it"
     yield from expect_companion(keys, of_type(stack, POLICY), "keyId", missing, _expect_policy)
 

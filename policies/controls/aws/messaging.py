@@ -2,7 +2,7 @@
 
 from policies.controls.aws.customer_keys import expect_customer_key
 from policies.controls.aws.policy_statements import check_statements, trusts_everyone
-from policies.engine.expectations import IS_TRUE, expect, pass_if_any
+from policies.engine.expectations import IS_TRUE, expect, expect_set, pass_if_any
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
@@ -46,8 +46,9 @@ def topic_principal(props: Props) -> Findings:
 )
 def queue_encryption(props: Props) -> Findings:
     risk = "messages are not encrypted"
-    own_key = expect_customer_key(props, "kmsMasterKeyId", risk)
-    yield from pass_if_any([own_key, expect(props, "sqsManagedSseEnabled", IS_TRUE, risk)])
+    # Any key will do, AWS's too.
+    key = expect_set(props, "kmsMasterKeyId", risk)
+    yield from pass_if_any([key, expect(props, "sqsManagedSseEnabled", IS_TRUE, risk)])
 
 
 @control(

@@ -27,7 +27,7 @@ def check_statements(
             yield Undecided(where)
         elif value is not ABSENT and not _is_document(value):
             if reports_malformed:
-                yield f"{where} must be a policy document in JSON with statements"
+                yield f"{where} must be a policy document in JSON with statements that allow or deny"
         else:
             for index, statement in enumerate(statements(value)):
                 yield from _check_statement(f"{where}, statement {index},", statement, find_problem)
@@ -37,7 +37,11 @@ def _is_document(value: Any) -> bool:
     document = parse_document(value)
     if document is UNKNOWN or document is None:
         return document is UNKNOWN
-    return all(each is UNKNOWN or isinstance(each, dict) for each in as_list(document.get("Statement")))
+    return all(each is UNKNOWN or _is_statement(each) for each in as_list(document.get("Statement")))
+
+
+def _is_statement(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("Effect") in ("Allow", "Deny", UNKNOWN)
 
 
 def _check_statement(where: str, statement: Statement, find_problem: Callable[[Statement], str | None]) -> Findings:

@@ -20,14 +20,20 @@ from policies.engine.registry import control
 
 INSTANCE = ("aws:rds/instance:Instance",)
 CLUSTER = ("aws:rds/cluster:Cluster",)
-PARAMETERS = ("aws:rds/parameterGroup:ParameterGroup",)
+MEMBER = ("aws:rds/clusterInstance:ClusterInstance",)
+GLOBAL = ("aws:rds/globalCluster:GlobalCluster",)
+POSTGRES = ("postgres", "aurora-postgresql")  # how the families of parameters begin
+PARAMETERS = (
+    "aws:rds/parameterGroup:ParameterGroup",
+    "aws:rds/clusterParameterGroup:ClusterParameterGroup",
+)
 
 
 @control(
     "aws-rds-deletion-protection",
     title="RDS databases are protected from deletion",
     severity="medium",
-    types=INSTANCE + CLUSTER,
+    types=INSTANCE + CLUSTER + GLOBAL,
     remedy="set deletionProtection to true",
     references=("CKV_AWS_293", "FSBP RDS.7", "FSBP RDS.8", "AWS-0177"),
     settings={"exemptEnvironments": EXEMPT},
@@ -82,7 +88,7 @@ def multi_az(props: Props, settings: Mapping[str, Any]) -> Findings:
     "aws-rds-minor-upgrades",
     title="RDS installs patches of databases",
     severity="medium",
-    types=INSTANCE,
+    types=INSTANCE + CLUSTER + MEMBER,
     remedy="leave autoMinorVersionUpgrade unset or set it to true",
     references=("FSBP RDS.13",),
 )
@@ -95,9 +101,9 @@ def minor_upgrades(props: Props) -> Findings:
     "aws-rds-log-exports",
     title="RDS databases send their logs to CloudWatch",
     severity="medium",
-    types=INSTANCE,
+    types=INSTANCE + CLUSTER,
     remedy="list the engine's log types in enabledCloudwatchLogsExports",
-    references=("CKV_AWS_129", "FSBP RDS.9"),
+    references=("CKV_AWS_129",),
 )
 def log_exports(props: Props) -> Findings:
     def names_logs(value: Any) -> bool:
@@ -124,7 +130,7 @@ def snapshot_tags(props: Props) -> Findings:
     "aws-rds-insights-kms",
     title="Performance Insights is encrypted with a customer-managed key",
     severity="low",
-    types=INSTANCE,
+    types=INSTANCE + CLUSTER + MEMBER,
     remedy="set performanceInsightsKmsKeyId; it cannot be changed later",
     references=("CKV_AWS_354", "AWS-0078"),
 )
@@ -149,8 +155,9 @@ def insights_kms(props: Props) -> Findings:
 def tls(props: Props) -> Findings:
     family, parameters = look_up(props, "family"), as_list(look_up(props, "parameters"))
     settings = [each for each in parameters if look_up(each, "name") in ("rds.force_ssl", UNKNOWN)]
-    is_postgres = any_matches([family], lambda name: str(name).startswith("postgres"))
-    # Since version 15 connections without TLS are refused where nobody sets the parameter.
+    is_postgres = any_matches([family], lambda name: str(name).startswith(POSTGRES))
+    # Since version 15 RDS, other than Aurora, refuses connections without TLS where nobody sets the parameter. Source:
+    # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/ssl-certificate-rotation-aurora-postgresql.html
     unforced = any_holds(map(_leaves_tls_open, settings)) if settings else any_matches([family], _defaults_to_no_tls)
     problem = "must set rds.force_ssl to 1, otherwise clients can connect without encryption"
     yield from fail_if_all("parameters", [is_postgres, unforced], problem)

@@ -74,7 +74,7 @@ def public_acl(props: Props) -> Findings:
     severity="critical",
     types=(BUCKET, POLICY, *OTHER_POLICIES),
     remedy="name the accounts or roles in the policy's Principal",
-    references=("CKV_AWS_70",),
+    references=("CKV_AWS_70", "FSBP S3.2", "FSBP S3.3"),
     settings={"publicActions": Setting({"type": "array", "items": {"type": "string"}}, default=[])},
 )
 def policy_principal(props: Props, settings: Mapping[str, Any]) -> Findings:
@@ -120,7 +120,7 @@ def _expect_complete_block(block: Resource) -> Findings:
     severity="medium",
     types=(BUCKET, ENCRYPTION),
     remedy="declare a BucketServerSideEncryptionConfiguration for the bucket with sseAlgorithm aws:kms",
-    references=("CKV_AWS_145", "FSBP S3.17", "AWS-0132"),
+    references=("CKV_AWS_145", "FSBP S3.17"),
 )
 def kms(stack: Stack) -> StackFindings:
     # S3 does not deliver access logs to buckets whose default encryption is KMS.
@@ -185,7 +185,7 @@ def _expect_enabled(versioning: Resource) -> Findings:
     severity="high",
     types=(BUCKET, POLICY),
     remedy="declare a BucketPolicy that denies s3:* where aws:SecureTransport is false",
-    references=("FSBP S3.5", "CIS-AWS6 3.1.1", "CKV_AWS_379"),
+    references=("FSBP S3.5", "CIS-AWS6 3.1.1"),
 )
 def tls_only(stack: Stack) -> StackFindings:
     buckets = of_type(stack, BUCKET)

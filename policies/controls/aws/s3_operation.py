@@ -13,6 +13,12 @@ from policies.engine.stack import Resource, Stack, StackFindings, expect_compani
 
 BUCKET = "aws:s3/bucket:Bucket"
 LOGGING = "aws:s3/bucketLogging:BucketLogging"
+# Buckets of one zone, of vectors and of tables.
+OTHER_BUCKETS = (
+    "aws:s3/directoryBucket:DirectoryBucket",
+    "aws:s3/vectorsVectorBucket:VectorsVectorBucket",
+    "aws:s3tables/tableBucket:TableBucket",
+)
 LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 
 
@@ -104,7 +110,7 @@ def _aborts_uploads(rule: Any) -> Truth:
     "aws-s3-force-destroy",
     title="Buckets with objects are not deleted",
     severity="medium",
-    types=(BUCKET,),
+    types=(BUCKET, *OTHER_BUCKETS),
     remedy="leave forceDestroy unset or set it to false",
     settings={"exemptEnvironments": EXEMPT},
 )

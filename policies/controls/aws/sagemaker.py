@@ -58,7 +58,7 @@ def notebook_root(props: Props) -> Findings:
     severity="medium",
     types=NOTEBOOK,
     remedy="set kmsKeyId",
-    references=("CKV_AWS_22",),
+    references=("CKV_AWS_22", "CKV_AWS_187"),
 )
 def notebook_kms(props: Props) -> Findings:
     yield from expect_customer_key(props, "kmsKeyId", "the notebook's disk is not encrypted with a key of the account")

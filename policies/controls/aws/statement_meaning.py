@@ -52,6 +52,8 @@ _ARN_KEYS: Final = frozenset({"aws:principalarn", "aws:sourcearn", "aws:sourcevp
 _ADDRESS_KEYS: Final = frozenset({"aws:sourceip", "aws:vpcsourceip"})
 _TEXT_OPERATORS: Final = frozenset({"stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike"})
 
+_ANY_ACCOUNT: Final = re.compile(r"arn:[^:]*:(iam|sts)::[^:]*[*?]")
+
 # Ranges wider than these are no list of networks that somebody chose: with two halves one has the internet.
 _WIDEST_RANGES: Final = {4: 8, 6: 16}
 
@@ -97,10 +99,10 @@ def covers_every_key(statement: Statement) -> bool:
     )
 
 
-def covers_every_role(statement: Statement) -> bool:
-    """Whether it covers any role of some account."""
+def covers_every_identity(statement: Statement, kind: str) -> bool:
+    """Whether it covers any `role`, `user`, `group` or `policy` of some account."""
     return any(
-        covers_resource(statement, f"arn:aws:iam::{account}:role/{_SOME_NAME}")
+        covers_resource(statement, f"arn:aws:iam::{account}:{kind}/{_SOME_NAME}")
         for account in _example_accounts(statement)
     )
 
@@ -123,8 +125,13 @@ def principals(statement: Statement) -> list[Any]:
 
 def concerns_everyone(statement: Statement) -> bool:
     """Whether a principal of the statement is everyone and no condition limits whom that means."""
-    everyone = any(isinstance(each, str) and not each.strip("*") and each for each in principals(statement))
+    everyone = any(map(_is_everyone, principals(statement)))
     return everyone and not any(map(limits_callers, statement.conditions))
+
+
+def _is_everyone(principal: Any) -> bool:
+    """Whether a principal is `*`, or one of any account. AWS refuses the latter; its writer means every account."""
+    return isinstance(principal, str) and (set(principal) == {"*"} or bool(_ANY_ACCOUNT.match(principal)))
 
 
 def limits_callers(condition: Condition) -> bool:

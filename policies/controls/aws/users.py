@@ -2,7 +2,7 @@
 
 from kernel.paths import look_up
 from kernel.values import ABSENT, UNKNOWN, as_list
-from policies.engine.expectations import at_least, expect, one_of
+from policies.engine.expectations import at_least, expect, one_of, pass_if_any
 from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control
 
@@ -13,6 +13,8 @@ USER_POLICIES = (
     "aws:iam/policyAttachment:PolicyAttachment",
 )
 ACCESS_KEY = ("aws:iam/accessKey:AccessKey",)
+# A password, or a key of Amazon Bedrock, for one service.
+SERVICE_CREDENTIAL = ("aws:iam/serviceSpecificCredential:ServiceSpecificCredential",)
 
 
 @control(
@@ -43,11 +45,13 @@ def password_reuse(props: Props) -> Findings:
     "aws-iam-access-key",
     title="Nobody has keys that do not expire",
     severity="medium",
-    types=ACCESS_KEY,
-    remedy="remove the AccessKey; give workloads a role, and people IAM Identity Center",
+    types=ACCESS_KEY + SERVICE_CREDENTIAL,
+    remedy="remove the key, or set credentialAgeDays if it has that; give workloads a role, people IAM Identity Center",
 )
 def access_key(props: Props) -> Findings:
-    yield from expect(props, "status", one_of("Inactive"), "whoever finds the key in a log or a file can use it")
+    risk = "whoever finds the key in a log or a file can use it"
+    inactive = expect(props, "status", one_of("Inactive"), risk)
+    yield from pass_if_any([expect(props, "credentialAgeDays", at_least(1), risk), inactive])
 
 
 @control(
@@ -59,8 +63,8 @@ def access_key(props: Props) -> Findings:
     references=("CKV_AWS_40", "FSBP IAM.2", "AWS-0143"),
 )
 def user_policy(props: Props) -> Findings:
-    users = look_up(props, "users")
-    if users is UNKNOWN:
+    users = [each for each in as_list(look_up(props, "users")) if each is not None]
+    if look_up(props, "users") is UNKNOWN:
         yield Undecided("users")
-    elif look_up(props, "user") is not ABSENT or as_list(users):
+    elif look_up(props, "user") is not ABSENT or users:
         yield "the policy must not be a user's, where nobody sees it in the user's groups"

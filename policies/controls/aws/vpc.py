@@ -37,7 +37,7 @@ SOURCES = ("cidrBlocks", "ipv6CidrBlocks", "cidrIpv4", "cidrIpv6", "cidrBlock", 
     severity="critical",
     types=GROUPS + RULES + NETWORK_ACLS,
     remedy="remove the rule, or name the administrators' addresses as its source",
-    references=("CKV_AWS_24", "CKV_AWS_25", "CKV_AWS_277", "FSBP EC2.19", "FSBP EC2.21", "AWS-0107"),
+    references=("CKV_AWS_24", "CKV_AWS_25", "CKV_AWS_260", "CKV_AWS_277", "FSBP EC2.19", "FSBP EC2.21", "AWS-0107"),
 )
 def admin_ports(props: Props) -> Findings:
     rules = as_list(look_up(props, "ingress"))

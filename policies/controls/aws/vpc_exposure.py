@@ -34,7 +34,7 @@ SERVICES = ("ecr.api", "ecr.dkr", "s3", "sts")
     severity="high",
     types=(GROUP, DEFAULT_GROUP, RULE, INGRESS_RULE),
     remedy="remove the rule, name its sources, or add the port to the setting allowed",
-    references=("CKV_AWS_260",),
+    references=("CKV_AWS_260", "FSBP EC2.19"),
     settings={"allowed": Setting({"type": "array", "items": {"type": "integer"}}, default=[443])},
 )
 def internet_ports(props: Props, settings: Mapping[str, Any]) -> Findings:
@@ -77,7 +77,7 @@ def _is_every_protocol(protocol: Any) -> bool:
     severity="medium",
     types=(GROUP, RULE, EGRESS_RULE),
     remedy="name the protocol and ports of outgoing traffic, or its destinations",
-    references=("CKV_AWS_382", "AWS-0104"),
+    references=("CKV_AWS_382",),
 )
 def open_egress(props: Props) -> Findings:
     def check(where: str, rule: Any) -> Findings:
@@ -94,7 +94,7 @@ def open_egress(props: Props) -> Findings:
     "aws-vpc-group-description",
     title="Security groups and their rules say what they are for",
     severity="low",
-    types=(GROUP,),
+    types=(GROUP, RULE, INGRESS_RULE, EGRESS_RULE),
     remedy="set description of the group and of each rule",
     references=("CKV_AWS_23", "AWS-0099"),
 )

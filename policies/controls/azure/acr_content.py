@@ -5,6 +5,7 @@ from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
 REGISTRY = ("azure-native:containerregistry:Registry",)
+REPLICATION = ("azure-native:containerregistry:Replication",)
 
 
 @control(
@@ -60,9 +61,9 @@ def data_endpoints(props: Props) -> Findings:
 
 @control(
     "azure-acr-zones",
-    title="Container registries are in several zones",
+    title="Container registries and their copies in other regions are in several zones",
     severity="low",
-    types=REGISTRY,
+    types=REGISTRY + REPLICATION,
     remedy="set zoneRedundancy to Enabled; it cannot be changed later",
     references=("CKV_AZURE_233",),
 )

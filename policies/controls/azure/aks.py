@@ -41,7 +41,7 @@ def local_accounts(props: Props) -> Findings:
     severity="critical",
     types=CLUSTER,
     remedy="set apiServerAccessProfile.enablePrivateCluster, or list narrow authorizedIPRanges",
-    references=("CKV_AZURE_115", "CKV_AZURE_6", "CIS-AKS 5.4.1", "CIS-AKS 5.4.2"),
+    references=("CKV_AZURE_6", "CIS-AKS 5.4.1"),
 )
 def api_server_access(props: Props) -> Findings:
     private = expect(props, "apiServerAccessProfile.enablePrivateCluster", IS_TRUE, "the API server is public")

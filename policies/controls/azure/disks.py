@@ -1,10 +1,11 @@
-"""Azure managed disks: keys that encrypt them."""
+"""Azure managed disks: keys that encrypt them, and who may export them."""
 
-from policies.engine.expectations import IS_TRUE, expect
+from policies.engine.expectations import IS_TRUE, expect, one_of, pass_if_any
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
 ENCRYPTION_SET = ("azure-native:compute:DiskEncryptionSet",)
+DISK = ("azure-native:compute:Disk", "azure-native:compute:Snapshot")
 
 
 @control(
@@ -17,3 +18,16 @@ ENCRYPTION_SET = ("azure-native:compute:DiskEncryptionSet",)
 def key_rotation(props: Props) -> Findings:
     path = "rotationToLatestKeyVersionEnabled"
     yield from expect(props, path, IS_TRUE, "disks keep the key's old versions, and stop when they expire")
+
+
+@control(
+    "azure-disk-public-network",
+    title="Disks and snapshots are not exported over the Internet",
+    severity="medium",
+    types=DISK,
+    remedy="set publicNetworkAccess to Disabled, or networkAccessPolicy to DenyAll or AllowPrivate",
+)
+def public_network(props: Props) -> Findings:
+    risk = "whoever has an export's address reads the disk from anywhere"
+    limited = expect(props, "networkAccessPolicy", one_of("DenyAll", "AllowPrivate"), risk)
+    yield from pass_if_any([limited, expect(props, "publicNetworkAccess", one_of("Disabled"), risk)])

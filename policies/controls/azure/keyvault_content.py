@@ -11,6 +11,7 @@ from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control
 
 VAULT = ("azure-native:keyvault:Vault",)
+HSM = ("azure-native:keyvault:ManagedHsm",)
 KEY = ("azure-native:keyvault:Key",)
 SECRET = ("azure-native:keyvault:Secret",)
 IS_TIME = Requirement("must be set", lambda value: isinstance(value, int | float) and value is not True and value > 0)
@@ -20,7 +21,7 @@ IS_TIME = Requirement("must be set", lambda value: isinstance(value, int | float
     "azure-keyvault-network-default",
     title="The firewalls of key vaults deny by default",
     severity="critical",
-    types=VAULT,
+    types=VAULT + HSM,
     remedy="set properties.networkAcls.defaultAction to Deny",
     references=("CKV_AZURE_109", "AZU-0013", "AzPolicy:firewall"),
 )
@@ -33,7 +34,7 @@ def network_default(props: Props) -> Findings:
     "azure-keyvault-retention",
     title="Deleted key vaults can be recovered long enough",
     severity="low",
-    types=VAULT,
+    types=VAULT + HSM,
     remedy="leave properties.softDeleteRetentionInDays unset or raise it; it cannot be changed later",
     settings={"minDays": Setting({"type": "integer", "minimum": 7, "maximum": 90}, default=90)},
 )

@@ -30,7 +30,7 @@ MANAGED_SUBNETS = ("GatewaySubnet", "AzureFirewallSubnet", "AzureBastionSubnet")
     severity="high",
     types=RULES,
     remedy="remove the rule, name its sources, or add the port to the setting allowed",
-    references=("CKV_AZURE_160", "AZU-0047"),
+    references=("CKV_AZURE_160",),
     settings={"allowed": Setting({"type": "array", "items": {"type": "integer"}}, default=[443])},
 )
 def internet_ports(props: Props, settings: Mapping[str, Any]) -> Findings:

@@ -7,11 +7,12 @@ from kernel.paths import look_up
 from kernel.values import UNKNOWN
 from policies.controls.addresses import is_wide_range
 from policies.engine.control import Setting
-from policies.engine.expectations import at_least, expect, expect_set, none_of, one_of, pass_if_any
+from policies.engine.expectations import IS_FALSE, at_least, expect, expect_set, none_of, one_of, pass_if_any
 from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control
 
 SERVER = ("azure-native:dbforpostgresql:Server",)
+CLUSTER = ("azure-native:dbforpostgresql:ServerGroupCluster",)  # Azure Cosmos DB for PostgreSQL
 FIREWALL = (
     "azure-native:dbforpostgresql:FirewallRule",
     "azure-native:dbforpostgresql:ServerGroupFirewallRule",
@@ -33,6 +34,19 @@ def public_network(props: Props) -> Findings:
         props, "network.publicNetworkAccess", one_of("Disabled"), "the server is reachable from the Internet"
     )
     yield from pass_if_any([in_network, closed])
+
+
+@control(
+    "azure-postgres-cluster-public-network",
+    title="Clusters of PostgreSQL servers have no public addresses",
+    severity="critical",
+    types=CLUSTER,
+    remedy="set coordinatorEnablePublicIpAccess to false, and leave nodeEnablePublicIpAccess unset or set it to false",
+)
+def cluster_public_network(props: Props) -> Findings:
+    risk = "the cluster is reachable from the Internet"
+    yield from expect(props, "coordinatorEnablePublicIpAccess", IS_FALSE, risk)
+    yield from expect(props, "nodeEnablePublicIpAccess", IS_FALSE, risk, absent_passes=True)
 
 
 @control(

@@ -11,6 +11,7 @@ from policies.engine.findings import Findings, Props, Undecided
 from policies.engine.registry import control
 
 SERVER = ("azure-native:dbforpostgresql:Server",)
+CLUSTER = ("azure-native:dbforpostgresql:ServerGroupCluster",)  # Azure Cosmos DB for PostgreSQL
 CONFIGURATION = ("azure-native:dbforpostgresql:Configuration",)
 
 
@@ -18,7 +19,7 @@ CONFIGURATION = ("azure-native:dbforpostgresql:Configuration",)
     "azure-postgres-kms",
     title="PostgreSQL servers are encrypted with a customer-managed key",
     severity="medium",
-    types=SERVER,
+    types=SERVER + CLUSTER,
     remedy="set dataEncryption.type to AzureKeyVault, with primaryKeyURI; it cannot be changed later",
     references=("AzPolicy:postgres-CMK",),
 )
@@ -31,7 +32,7 @@ def kms(props: Props) -> Findings:
     "azure-postgres-entra-login",
     title="PostgreSQL servers accept Entra ID's identities",
     severity="medium",
-    types=SERVER,
+    types=SERVER + CLUSTER,
     remedy="set authConfig.activeDirectoryAuth to Enabled",
     references=("AzPolicy:postgres-Entra-only",),
 )

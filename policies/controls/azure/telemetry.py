@@ -4,12 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from policies.engine.control import Setting
-from policies.engine.expectations import IS_TRUE, at_least, expect, expect_set, one_of
+from policies.engine.expectations import IS_TRUE, Requirement, at_least, expect, expect_set, one_of, pass_if_any
 from policies.engine.findings import Findings, Props
 from policies.engine.registry import control
 
 WORKSPACE = ("azure-native:operationalinsights:Workspace",)
-METRIC_ALERT = ("azure-native:monitor:MetricAlert",)
+TABLE = ("azure-native:operationalinsights:Table",)
+ALERTS = (
+    "azure-native:monitor:MetricAlert",
+    "azure-native:monitor:ActivityLogAlert",
+    "azure-native:monitor:ScheduledQueryRule",
+)
+# Where each of them lists the action groups.
+RECEIVERS = ("actions.actionGroups[*].actionGroupId", "actions.actionGroups[*]", "actions[*].actionGroupId")
 
 
 @control(
@@ -53,11 +60,26 @@ def retention(props: Props, settings: Mapping[str, Any]) -> Findings:
 
 
 @control(
+    "azure-logs-table-retention",
+    title="Tables of Log Analytics keep logs long enough",
+    severity="low",
+    types=TABLE,
+    remedy="leave retentionInDays unset, so that the workspace's counts, or raise it",
+    settings={"minDays": Setting({"type": "integer", "minimum": 4, "maximum": 730}, default=30)},
+)
+def table_retention(props: Props, settings: Mapping[str, Any]) -> Findings:
+    enough = at_least(settings["minDays"])
+    # -1 stands for the workspace's.
+    own = Requirement(enough.text, lambda days: enough.accepts(days) or days == -1)
+    yield from expect(props, "retentionInDays", own, "logs are deleted before an attack is noticed", absent_passes=True)
+
+
+@control(
     "azure-alert-receivers",
     title="Somebody hears of alerts",
     severity="low",
-    types=METRIC_ALERT,
+    types=ALERTS,
     remedy="list an action group in actions",
 )
 def alert_receivers(props: Props) -> Findings:
-    yield from expect_set(props, "actions[*].actionGroupId", "nobody hears of the alert")
+    yield from pass_if_any(expect_set(props, path, "nobody hears of the alert") for path in RECEIVERS)

@@ -53,7 +53,6 @@ def network_policy_open(props: Props) -> Findings:
     severity="medium",
     types=STORAGE_CLASS,
     remedy="set parameters.kmsKeyId on AWS, parameters.diskEncryptionSetID on Azure",
-    references=("CKV_AWS_3", "CKV_AZURE_93"),
 )
 def storage_class_encryption(props: Props) -> Findings:
     risk = "volumes are not encrypted with a key of the account"

@@ -75,7 +75,7 @@ def privilege_escalation(props: Props) -> Findings:
     severity="high",
     types=POD_KINDS,
     remedy="set securityContext.runAsNonRoot to true on the pod, and no runAsUser 0",
-    references=("CKV_K8S_23", "CKV_K8S_40", "KSV-0012", "KSV-0105", "PSS-restricted"),
+    references=("CKV_K8S_23", "KSV-0012", "KSV-0105", "PSS-restricted"),
 )
 def non_root(props: Props) -> Findings:
     def is_user(user: Any) -> bool:
@@ -108,7 +108,7 @@ def drop_capabilities(props: Props) -> Findings:
     severity="high",
     types=POD_KINDS,
     remedy="remove securityContext.capabilities.add; only NET_BIND_SERVICE is allowed",
-    references=("CKV_K8S_25", "CKV_K8S_39", "KSV-0022", "KSV-0005", "PSS-baseline"),
+    references=("CKV_K8S_39", "KSV-0005", "KSV-0106", "PSS-restricted"),
 )
 def added_capabilities(props: Props) -> Findings:
     path = "securityContext.capabilities.add[*]"

@@ -36,7 +36,6 @@ IS_PROBE = Requirement("must be a probe", _is_probe)
     severity="low",
     types=POD_KINDS,
     remedy="set automountServiceAccountToken to false, or name a service account in serviceAccountName",
-    references=("KSV-0036",),
 )
 def token(props: Props) -> Findings:
     pod = pod_spec_path(props)

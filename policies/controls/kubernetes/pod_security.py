@@ -118,7 +118,7 @@ def selinux(props: Props) -> Findings:
     severity="medium",
     types=POD_KINDS,
     remedy="remove securityContext.procMount",
-    references=("KSV-0027", "PSS-baseline", "PSS-restricted"),
+    references=("KSV-0027", "PSS-restricted"),
 )
 def proc_mount(props: Props) -> Findings:
     masked = Requirement("must be Default", lambda value: value == "Default")

@@ -83,15 +83,23 @@ def expect_resource(props: object, path: str, resources: str = "resources") -> F
 
 
 def expect_effective(props: Props, setting: str, requirement: Requirement, risk: str) -> Findings:
-    """Require a security setting of every container: its own or else the pod's. `requirement` decides on ABSENT too."""
-    pod_wide = look_up(props, f"{pod_spec_path(props)}.securityContext.{setting}")
+    """Require a security setting of every container: its own or else the pod's. `requirement` decides on ABSENT too.
+
+    What the pod sets is judged by itself, so that it is also reported where containers are not known, and only once.
+    """
+    pod_wide_path = f"{pod_spec_path(props)}.securityContext.{setting}"
+    pod_wide = look_up(props, pod_wide_path)
+    is_refused = pod_wide not in (ABSENT, UNKNOWN) and not requirement.accepts(pod_wide)
+    if is_refused:
+        yield f"{pod_wide_path} {requirement.text}, otherwise {risk}"
 
     def check(container: Props) -> Findings:
         path = f"securityContext.{setting}"
-        value = look_up(container, path, pod_wide)
+        own = look_up(container, path)
+        value = pod_wide if own is ABSENT else own
         if value is UNKNOWN:
             yield Undecided(path)
-        elif not requirement.accepts(value):
+        elif not requirement.accepts(value) and not (own is ABSENT and is_refused):
             yield f"{path} {requirement.text}, otherwise {risk}"
 
     yield from check_containers(props, CONTAINER_LISTS, check)

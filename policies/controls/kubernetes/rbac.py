@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kernel.paths import look_up
-from kernel.values import Truth, any_holds
+from kernel.values import Truth, any_holds, as_list
 from policies.controls.kubernetes.rbac_rules import (
     allows_any,
     allows_every_verb,
@@ -59,11 +59,27 @@ def wildcard_verb(props: Props) -> Findings:
 
 
 @control(
+    "k8s-rbac-wildcard-resource",
+    title="Roles list the resources that they allow",
+    severity="low",
+    types=ROLES,
+    remedy="list the resources that are needed",
+    references=("CIS 4.1.3",),
+)
+def wildcard_resource(props: Props) -> Findings:
+    def condition(rule: Props) -> Truth:
+        everything = any_matches(as_list(look_up(rule, "resources")), lambda name: name in ("*", "*/*"))
+        return but_not_everything(everything, rule)
+
+    yield from fail_rules(props, condition, "must not allow every resource, among which are those of later versions")
+
+
+@control(
     "k8s-rbac-cluster-admin",
     title="No subject is bound to an administrator's role",
     severity="critical",
     types=BINDINGS,
-    remedy="bind a role with the permissions that are needed",
+    remedy="bind a role with the permissions that are needed, to a group of your own",
     references=("CIS 4.1.1", "AzPolicy:cluster-admin"),
     settings={"allowed": Setting({"type": "array", "items": {"type": "string"}}, default=[])},
 )
@@ -77,6 +93,12 @@ def cluster_admin(props: Props, settings: Mapping[str, Any]) -> Findings:
         "roleRef.name", [admin], "must not be an administrator's role, otherwise the subjects can do everything"
     )
 
+    def check(where: str, subject: Any) -> Findings:
+        masters = any_matches([look_up(subject, "name")], lambda name: name == "system:masters" and name in refused)
+        yield from fail_if_all(f"{where}.name", [masters], "must not be the group that can do everything anyway")
+
+    yield from check_each(props, "subjects[*]", check)
+
 
 @control(
     "k8s-rbac-anonymous",
@@ -84,7 +106,6 @@ def cluster_admin(props: Props, settings: Mapping[str, Any]) -> Findings:
     severity="critical",
     types=BINDINGS,
     remedy="bind the role to named users, groups or service accounts",
-    references=("CIS 4.1.7", "CIS-EKS 4.1.7"),
 )
 def anonymous(props: Props) -> Findings:
     everybody = ("system:anonymous", "system:unauthenticated", "system:authenticated", "system:serviceaccounts")
@@ -120,7 +141,7 @@ def default_account(props: Props) -> Findings:
     severity="critical",
     types=ROLES,
     remedy="remove the verbs escalate, bind and impersonate, and the creation of service accounts' tokens",
-    references=("CKV_K8S_157", "CKV_K8S_158", "KSV-0050", "CIS-EKS 4.1.8"),
+    references=("CKV_K8S_157", "CKV_K8S_158", "CIS-EKS 4.1.8"),
 )
 def escalation(props: Props) -> Findings:
     roles = [(RBAC, name) for name in ("roles", "clusterroles", "rolebindings", "clusterrolebindings")]

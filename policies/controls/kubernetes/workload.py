@@ -46,7 +46,7 @@ def pod_security(props: Props) -> Findings:
     severity="high",
     types=(NAMESPACE,),
     remedy="declare a NetworkPolicy in the namespace that denies by default",
-    references=("CKV2_K8S_6", "KSV-0038", "CIS 4.3.2"),
+    references=("CIS 4.3.2",),
 )
 def network_policy(stack: Stack) -> StackFindings:
     policies = of_type(stack, NETWORK_POLICY)

@@ -150,6 +150,10 @@ def endpoint(public: object, cidrs: object = None) -> dict[str, Any]:
     return {"vpcConfig": {"endpointPublicAccess": public, **({} if cidrs is None else {"publicAccessCidrs": cidrs})}}
 
 
+def metadata(**options: object) -> dict[str, Any]:
+    return {"metadataOptions": options}
+
+
 CASES: dict[str, Cases] = {
     "aws-eks-public-endpoint": resource_cases(
         EKS,
@@ -198,21 +202,23 @@ CASES: dict[str, Cases] = {
         absent="fails",
         other=ADDON,
     ),
-    "aws-eks-node-metadata-tokens": property_cases(
-        MACHINES,
-        "metadataOptions.httpTokens",
-        good=("required",),
-        bad=("optional",),
-        absent="fails",
+    "aws-eks-node-metadata-tokens": resource_cases(
+        MACHINES[0],
+        good=[metadata(httpTokens="required"), metadata(httpEndpoint="disabled")],
+        bad=[metadata(httpTokens="optional", httpEndpoint="enabled")],
+        absent=("fails", {}),
+        unknown=("undecided", metadata(httpTokens=UNKNOWN_TEXT)),
         other=PLACEMENT,
+        more_bad=[[Declared(kind, metadata(httpTokens="optional"))] for kind in MACHINES[1:]],
     ),
-    "aws-eks-node-metadata-hops": property_cases(
-        MACHINES,
-        "metadataOptions.httpPutResponseHopLimit",
-        good=(1,),
-        bad=(2,),
-        absent="passes",
+    "aws-eks-node-metadata-hops": resource_cases(
+        MACHINES[0],
+        good=[metadata(httpPutResponseHopLimit=1), metadata(httpPutResponseHopLimit=2, httpEndpoint="disabled")],
+        bad=[metadata(httpPutResponseHopLimit=2)],
+        absent=("passes", {}),
+        unknown=("undecided", metadata(httpPutResponseHopLimit=UNKNOWN_TEXT)),
         other=PLACEMENT,
+        more_bad=[[Declared(kind, metadata(httpPutResponseHopLimit=2))] for kind in MACHINES[1:]],
     ),
     "aws-ecr-immutable-tags": property_cases(
         (ECR, ECR_TEMPLATE),

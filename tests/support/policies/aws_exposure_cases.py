@@ -13,7 +13,7 @@ from tests.support.policies.aws_account_cases import (
     TRAIL,
     VPC,
 )
-from tests.support.policies.aws_cases import ALIAS, ARN, KEY, KEY_POLICY, allow
+from tests.support.policies.aws_cases import ALIAS, ARN, KEY, KEY_POLICY, OTHER_KEYS, allow
 from tests.support.policies.cases import (
     UNKNOWN_TEXT,
     Cases,
@@ -29,6 +29,7 @@ PREFIXES = "aws:ec2/managedPrefixList:ManagedPrefixList"
 ACL, ACL_RULE = "aws:ec2/networkAcl:NetworkAcl", "aws:ec2/networkAclRule:NetworkAclRule"
 ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
 PASSWORDS, ACCESS_KEY = "aws:iam/accountPasswordPolicy:AccountPasswordPolicy", "aws:iam/accessKey:AccessKey"
+SERVICE_CREDENTIAL = "aws:iam/serviceSpecificCredential:ServiceSpecificCredential"
 USER, USER_POLICY = "aws:iam/user:User", "aws:iam/userPolicy:UserPolicy"
 USER_ATTACHMENT = "aws:iam/userPolicyAttachment:UserPolicyAttachment"
 ATTACHMENT = "aws:iam/policyAttachment:PolicyAttachment"
@@ -139,6 +140,8 @@ CASES: dict[str, Cases] = {
         absent=("fails", {}),
         unknown=("undecided", {"description": UNKNOWN_TEXT}),
         other=PREFIXES,
+        more_good=[[Declared(NEW_RULE, {"description": "HTTPS"})]],
+        more_bad=[[Declared(kind, {"description": ""})] for kind in (OLD_RULE, NEW_RULE, EGRESS_RULE)],
     ),
     "aws-vpc-network-acl": resource_cases(
         ACL,
@@ -172,12 +175,19 @@ CASES: dict[str, Cases] = {
     "aws-iam-password-reuse": property_cases(
         PASSWORDS, "passwordReusePrevention", good=(24,), bad=(5,), absent="fails", other=PROFILE
     ),
-    "aws-iam-access-key": property_cases(
-        ACCESS_KEY, "status", good=("Inactive",), bad=("Active",), absent="fails", other=USER
+    "aws-iam-access-key": resource_cases(
+        ACCESS_KEY,
+        good=[{"status": "Inactive"}],
+        bad=[{"status": "Active"}],
+        absent=("fails", {}),
+        unknown=("undecided", {"status": UNKNOWN_TEXT}),
+        other=USER,
+        more_good=[[Declared(SERVICE_CREDENTIAL, {"credentialAgeDays": 30})]],
+        more_bad=[[Declared(SERVICE_CREDENTIAL, {"status": "Active", "credentialAgeDays": 0})]],
     ),
     "aws-iam-user-policy": resource_cases(
         ATTACHMENT,
-        good=[{"roles": ["models"], "users": []}],
+        good=[{"roles": ["models"], "users": []}, {"users": [None]}],
         bad=[{"roles": ["models"], "users": ["ada"]}],
         absent=("passes", {}),
         unknown=("undecided", {"users": UNKNOWN_TEXT}),
@@ -188,18 +198,24 @@ CASES: dict[str, Cases] = {
         ],
     ),
     "aws-kms-deletion-window": property_cases(
-        KEY, "deletionWindowInDays", good=(14, 30), bad=(7,), absent="passes", other=ALIAS
+        (KEY, *OTHER_KEYS), "deletionWindowInDays", good=(14, 30), bad=(7,), absent="passes", other=ALIAS
     ),
     "aws-kms-lockout-check": property_cases(
-        (KEY, KEY_POLICY), "bypassPolicyLockoutSafetyCheck", good=(False,), bad=(True,), absent="passes", other=ALIAS
+        (KEY, *OTHER_KEYS, KEY_POLICY),
+        "bypassPolicyLockoutSafetyCheck",
+        good=(False,),
+        bad=(True,),
+        absent="passes",
+        other=ALIAS,
     ),
     "aws-kms-policy": Cases(
         compliant=[
             [Declared(KEY, {"policy": allow("kms:*")})],
             [Declared(KEY, {"policy": UNKNOWN_TEXT})],
             kms_policy(allow("kms:*")),
+            [Declared(OTHER_KEYS[0], {"policy": allow("kms:*")})],
         ],
-        violating=[[Declared(KEY)], [Declared(KEY, {"policy": ""})], kms_policy("")],
+        violating=[*([Declared(kind)] for kind in (KEY, *OTHER_KEYS)), [Declared(KEY, {"policy": ""})], kms_policy("")],
         absent=("fails", kms_policy(None)),
         unknown=("undecided", [Declared(KEY), Declared(KEY_POLICY, {"keyId": UNKNOWN_TEXT}, "policy")]),
         other_type=[Declared(ALIAS)],

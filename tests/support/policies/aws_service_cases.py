@@ -13,10 +13,14 @@ from tests.support.policies.aws_cases import (
     BUCKET_V2,
     ECR,
     EKS,
+    GLOBAL,
     ITEM,
+    MACHINES,
+    MEMBER,
     PROXY,
     PULL_THROUGH,
     RDS,
+    REPLICA,
     SECRET,
     SECRET_VERSION,
     TABLE,
@@ -36,6 +40,12 @@ TEMPLATE, INSTANCE = "aws:ec2/launchTemplate:LaunchTemplate", "aws:ec2/instance:
 OBJECT = "aws:s3/bucketObject:BucketObject"
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 PARAMETERS, OPTIONS = "aws:rds/parameterGroup:ParameterGroup", "aws:rds/optionGroup:OptionGroup"
+CLUSTER_PARAMETERS = "aws:rds/clusterParameterGroup:ClusterParameterGroup"
+OTHER_BUCKETS = (
+    "aws:s3/directoryBucket:DirectoryBucket",
+    "aws:s3/vectorsVectorBucket:VectorsVectorBucket",
+    "aws:s3tables/tableBucket:TableBucket",
+)
 SCALING = "aws:appautoscaling/target:Target"
 LOGGING = "aws:s3/bucketLogging:BucketLogging"
 LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
@@ -121,16 +131,18 @@ CASES: dict[str, Cases] = {
         absent="fails",
         other=INSTANCE,
     ),
-    "aws-eks-node-public-ip": property_cases(
+    "aws-eks-node-public-ip": resource_cases(
         TEMPLATE,
-        "networkInterfaces[*].associatePublicIpAddress",
-        good=("false", False),
-        bad=("true", True),
-        absent="passes",
-        other=INSTANCE,
+        good=[{"networkInterfaces": [{"associatePublicIpAddress": value}]} for value in ("false", False)],
+        bad=[{"networkInterfaces": [{"associatePublicIpAddress": value}]} for value in ("true", True)],
+        absent=("passes", {}),
+        unknown=("undecided", {"networkInterfaces": [{"associatePublicIpAddress": UNKNOWN_TEXT}]}),
+        other=ADDON,
+        more_good=[[Declared(INSTANCE, {"associatePublicIpAddress": False})]],
+        more_bad=[[Declared(kind, {"associatePublicIpAddress": True})] for kind in MACHINES[1:]],
     ),
     "aws-rds-deletion-protection": property_cases(
-        (RDS, AURORA), "deletionProtection", good=(True,), bad=(False,), absent="fails", other=PROXY
+        (RDS, AURORA, GLOBAL), "deletionProtection", good=(True,), bad=(False,), absent="fails", other=PROXY
     ),
     "aws-rds-final-snapshot": property_cases(
         (RDS, AURORA), "skipFinalSnapshot", good=(False,), bad=(True,), absent="passes", other=PROXY
@@ -146,10 +158,10 @@ CASES: dict[str, Cases] = {
     ),
     "aws-rds-multi-az": property_cases(RDS, "multiAz", good=(True,), bad=(False,), absent="fails", other=PROXY),
     "aws-rds-minor-upgrades": property_cases(
-        RDS, "autoMinorVersionUpgrade", good=(True,), bad=(False,), absent="passes", other=PROXY
+        (RDS, AURORA, MEMBER), "autoMinorVersionUpgrade", good=(True,), bad=(False,), absent="passes", other=PROXY
     ),
     "aws-rds-log-exports": property_cases(
-        RDS, "enabledCloudwatchLogsExports", good=(["postgresql"],), bad=([],), absent="fails", other=PROXY
+        (RDS, AURORA), "enabledCloudwatchLogsExports", good=(["postgresql"],), bad=([],), absent="fails", other=PROXY
     ),
     "aws-rds-snapshot-tags": property_cases(
         (RDS, AURORA), "copyTagsToSnapshot", good=(True,), bad=(False,), absent="fails", other=PROXY
@@ -164,6 +176,10 @@ CASES: dict[str, Cases] = {
         absent=("passes", {}),
         unknown=("undecided", {"performanceInsightsEnabled": UNKNOWN_TEXT}),
         other=PROXY,
+        more_bad=[
+            [Declared(kind, {"performanceInsightsEnabled": True, "performanceInsightsKmsKeyId": "alias/aws/rds"})]
+            for kind in (AURORA, MEMBER)
+        ],
     ),
     "aws-rds-tls": resource_cases(
         PARAMETERS,
@@ -176,10 +192,18 @@ CASES: dict[str, Cases] = {
         absent=("passes", {}),
         unknown=("undecided", parameters("postgres16", force_ssl=UNKNOWN_TEXT)),
         other=OPTIONS,
+        more_good=[
+            [Declared(CLUSTER_PARAMETERS, parameters("aurora-postgresql16", force_ssl="1"))],
+            [Declared(CLUSTER_PARAMETERS, parameters("aurora-mysql8.0"))],
+        ],
+        more_bad=[
+            [Declared(CLUSTER_PARAMETERS, parameters("aurora-postgresql16", **values))]
+            for values in ({"force_ssl": "0"}, {"log_retention": "7"})
+        ],
         also_undecided=[[Declared(PARAMETERS, parameters(UNKNOWN_TEXT, force_ssl="0"))]],
     ),
     "aws-dynamodb-deletion-protection": property_cases(
-        TABLE, "deletionProtectionEnabled", good=(True,), bad=(False,), absent="fails", other=ITEM
+        (TABLE, REPLICA), "deletionProtectionEnabled", good=(True,), bad=(False,), absent="fails", other=ITEM
     ),
     "aws-dynamodb-capacity": Cases(
         compliant=[
@@ -231,7 +255,7 @@ CASES: dict[str, Cases] = {
         other=BUCKET,
     ),
     "aws-s3-force-destroy": property_cases(
-        (BUCKET, BUCKET_V2), "forceDestroy", good=(False,), bad=(True,), absent="passes", other=OBJECT
+        (BUCKET, BUCKET_V2, *OTHER_BUCKETS), "forceDestroy", good=(False,), bad=(True,), absent="passes", other=OBJECT
     ),
     "aws-secretsmanager-rotation": owned(ROTATION, SECRET, "secretId"),
     "aws-secretsmanager-rotation-period": resource_cases(

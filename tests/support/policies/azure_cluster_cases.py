@@ -8,9 +8,11 @@ from tests.support.policies.azure_cases import ACR, AKS, CACHE, POOL, VNET
 from tests.support.policies.cases import UNKNOWN_TEXT, Cases, Declared, nested, property_cases, resource_cases
 
 LOGS, TABLE = "azure-native:operationalinsights:Workspace", "azure-native:operationalinsights:Table"
+ACTIVITY_ALERT, QUERY_ALERT = "azure-native:monitor:ActivityLogAlert", "azure-native:monitor:ScheduledQueryRule"
 ALERT, ACTIONS = "azure-native:monitor:MetricAlert", "azure-native:monitor:ActionGroup"
 BUDGET, LOCK = "azure-native:consumption:Budget", "azure-native:authorization:ManagementLockByScope"
 DISKS, DISK = "azure-native:compute:DiskEncryptionSet", "azure-native:compute:Disk"
+SNAPSHOT, REPLICATION = "azure-native:compute:Snapshot", "azure-native:containerregistry:Replication"
 GROUP = "azure-native:resources:ResourceGroup"
 OWNED: Final = {"environment": "dev", "owner": "ml-platform"}
 
@@ -144,7 +146,7 @@ CASES: dict[str, Cases] = {
         ACR, "dataEndpointEnabled", good=(True,), bad=(False,), absent="fails", other=CACHE
     ),
     "azure-acr-zones": property_cases(
-        ACR, "zoneRedundancy", good=("Enabled",), bad=("Disabled",), absent="fails", other=CACHE
+        (ACR, REPLICATION), "zoneRedundancy", good=("Enabled",), bad=("Disabled",), absent="fails", other=CACHE
     ),
     "azure-acr-retention": property_cases(
         ACR, "policies.retentionPolicy.status", good=("enabled",), bad=("disabled",), absent="fails", other=CACHE
@@ -169,14 +171,25 @@ CASES: dict[str, Cases] = {
     "azure-logs-retention": property_cases(
         LOGS, "retentionInDays", good=(30, 90), bad=(7,), absent="passes", other=TABLE
     ),
-    "azure-alert-receivers": property_cases(
+    "azure-logs-table-retention": property_cases(
+        TABLE, "retentionInDays", good=(30, 90, -1), bad=(4, 0), absent="passes", other=LOGS
+    ),
+    "azure-alert-receivers": resource_cases(
         ALERT,
-        "actions",
-        good=([{"actionGroupId": "/ids/alerts"}], [{"actionGroupId": UNKNOWN_TEXT}]),
-        bad=([],),
-        absent="fails",
-        unknown="passes",
+        good=[{"actions": [{"actionGroupId": "/ids/alerts"}]}, {"actions": [{"actionGroupId": UNKNOWN_TEXT}]}],
+        bad=[{"actions": []}],
+        absent=("fails", {}),
+        unknown=("passes", {"actions": UNKNOWN_TEXT}),
         other=ACTIONS,
+        more_good=[
+            [Declared(ACTIVITY_ALERT, {"actions": {"actionGroups": [{"actionGroupId": "/ids/alerts"}]}})],
+            [Declared(QUERY_ALERT, {"actions": {"actionGroups": ["/ids/alerts"]}})],
+        ],
+        more_bad=[
+            [Declared(ACTIVITY_ALERT, {"actions": {"actionGroups": [{"actionGroupId": ""}]}})],
+            [Declared(ACTIVITY_ALERT)],
+            *([Declared(QUERY_ALERT, {"actions": {"actionGroups": groups}})] for groups in ([], [""])),
+        ],
     ),
     "azure-cost-tags": property_cases(
         TAGGED,
@@ -203,5 +216,19 @@ CASES: dict[str, Cases] = {
     ),
     "azure-disk-key-rotation": property_cases(
         DISKS, "rotationToLatestKeyVersionEnabled", good=(True,), bad=(False,), absent="fails", other=DISK
+    ),
+    "azure-disk-public-network": resource_cases(
+        DISK,
+        good=[
+            {"publicNetworkAccess": "Disabled"},
+            {"publicNetworkAccess": "Enabled", "networkAccessPolicy": "DenyAll"},
+            {"networkAccessPolicy": "AllowPrivate"},
+        ],
+        bad=[{"publicNetworkAccess": "Enabled"}, {"networkAccessPolicy": "AllowAll"}],
+        absent=("fails", {}),
+        unknown=("undecided", {"publicNetworkAccess": UNKNOWN_TEXT}),
+        other=DISKS,
+        more_good=[[Declared(SNAPSHOT, {"publicNetworkAccess": "Disabled"})]],
+        more_bad=[[Declared(SNAPSHOT, {"publicNetworkAccess": "Enabled"})]],
     ),
 }

@@ -34,7 +34,8 @@ from tests.support.policies.cases import (
     resource_cases,
 )
 
-SECRET = "azure-native:keyvault:Secret"
+SECRET, HSM = "azure-native:keyvault:Secret", "azure-native:keyvault:ManagedHsm"
+PG_CLUSTER = "azure-native:dbforpostgresql:ServerGroupCluster"
 FLOW_LOG, INTERFACE = "azure-native:network:FlowLog", "azure-native:network:NetworkInterface"
 
 
@@ -120,10 +121,10 @@ CASES: dict[str, Cases] = {
         COSMOS, "locations[*].isZoneRedundant", good=(True,), bad=(False,), absent="fails", other=TABLE
     ),
     "azure-keyvault-network-default": property_cases(
-        VAULT, "properties.networkAcls.defaultAction", good=("Deny",), bad=("Allow",), absent="fails", other=KEY
+        (VAULT, HSM), "properties.networkAcls.defaultAction", good=("Deny",), bad=("Allow",), absent="fails", other=KEY
     ),
     "azure-keyvault-retention": property_cases(
-        VAULT, "properties.softDeleteRetentionInDays", good=(90,), bad=(7, 89), absent="passes", other=KEY
+        (VAULT, HSM), "properties.softDeleteRetentionInDays", good=(90,), bad=(7, 89), absent="passes", other=KEY
     ),
     "azure-keyvault-key-expiry": resource_cases(
         KEY,
@@ -201,8 +202,19 @@ CASES: dict[str, Cases] = {
         unknown=("undecided", deleted(7, UNKNOWN_TEXT)),
         other=SHARE,
     ),
+    "azure-postgres-cluster-public-network": resource_cases(
+        PG_CLUSTER,
+        good=[{"coordinatorEnablePublicIpAccess": False}],
+        bad=[
+            {"coordinatorEnablePublicIpAccess": True},
+            {"coordinatorEnablePublicIpAccess": False, "nodeEnablePublicIpAccess": True},
+        ],
+        absent=("fails", {}),
+        unknown=("undecided", {"coordinatorEnablePublicIpAccess": UNKNOWN_TEXT}),
+        other=DATABASE,
+    ),
     "azure-postgres-kms": property_cases(
-        POSTGRES,
+        (POSTGRES, PG_CLUSTER),
         "dataEncryption.type",
         good=("AzureKeyVault",),
         bad=("SystemManaged",),
@@ -210,7 +222,12 @@ CASES: dict[str, Cases] = {
         other=DATABASE,
     ),
     "azure-postgres-entra-login": property_cases(
-        POSTGRES, "authConfig.activeDirectoryAuth", good=("Enabled",), bad=("Disabled",), absent="fails", other=DATABASE
+        (POSTGRES, PG_CLUSTER),
+        "authConfig.activeDirectoryAuth",
+        good=("Enabled",),
+        bad=("Disabled",),
+        absent="fails",
+        other=DATABASE,
     ),
     "azure-postgres-tls-version": resource_cases(
         PG_SETTING,

@@ -47,8 +47,8 @@ CASES: dict[str, Cases] = {
     ),
     "aws-sqs-encryption": resource_cases(
         QUEUE,
-        good=[{"sqsManagedSseEnabled": True}, {"kmsMasterKeyId": KEY}],
-        bad=[{"sqsManagedSseEnabled": False}, {"kmsMasterKeyId": "alias/aws/sqs"}],
+        good=[{"sqsManagedSseEnabled": True}, {"kmsMasterKeyId": KEY}, {"kmsMasterKeyId": "alias/aws/sqs"}],
+        bad=[{"sqsManagedSseEnabled": False}, {"kmsMasterKeyId": ""}],
         absent=("fails", {}),
         unknown=("undecided", {"sqsManagedSseEnabled": UNKNOWN_TEXT}),
         other=QUEUE_POLICY,
@@ -91,8 +91,14 @@ CASES: dict[str, Cases] = {
         good=(
             allow("iam:PutRolePolicy", "arn:aws:iam::111122223333:role/models-*"),
             allow(["iam:Get*", "iam:List*"]),
+            allow("iam:CreateAccessKey", "arn:aws:iam::111122223333:user/${aws:username}"),
         ),
-        bad=(allow("iam:AttachRolePolicy"), allow("iam:Put*", "arn:aws:iam::*:role/*"), allow("iam:*")),
+        bad=(
+            *(allow(f"iam:{action}") for action in ("AttachRolePolicy", "CreateAccessKey", "AddUserToGroup", "*")),
+            *(allow("iam:Put*", f"arn:aws:iam::*:{kind}/*") for kind in ("role", "user", "group")),
+            allow("iam:CreateLoginProfile", "arn:aws:iam::111122223333:user/*"),
+            allow("iam:SetDefaultPolicyVersion", "arn:aws:iam::111122223333:policy/*"),
+        ),
     ),
     "aws-iam-kms-decrypt": identity_policy(
         good=(allow("kms:Decrypt", KEY), allow("kms:DescribeKey")),

@@ -1,6 +1,7 @@
 """The five cases of every control in Kubernetes."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from tests.support.policies.cases import (
     UNKNOWN_TEXT,
@@ -106,6 +107,8 @@ AZURE_INTERNAL = "service.beta.kubernetes.io/azure-load-balancer-internal"
 AWS_SCHEME = "service.beta.kubernetes.io/aws-load-balancer-scheme"
 PRIVATE_KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow"
 
+ROOT: Final[Sequence[dict[str, Any]]] = ({"runAsNonRoot": False}, {"runAsUser": 0})
+
 CASES: dict[str, Cases] = {
     "k8s-pod-privileged": in_containers("securityContext.privileged", good=(False,), bad=(True,), absent="passes"),
     "k8s-pod-host-namespaces": pods(
@@ -121,10 +124,12 @@ CASES: dict[str, Cases] = {
         good=[
             run(secure(runAsNonRoot=True)),
             {**secure(runAsNonRoot=True), **run({"name": "main"})},
-            {**secure(runAsNonRoot=False, runAsUser=0), **run(secure(runAsNonRoot=True, runAsUser=1000))},
+            {**secure(runAsUser=1000), **run(secure(runAsNonRoot=True))},
         ],
         bad=[
             run(secure(runAsNonRoot=False)),
+            # Pod Security refuses what the pod sets, whatever its containers set in its place.
+            *({**secure(**unsafe), **run(secure(runAsNonRoot=True, runAsUser=1000))} for unsafe in ROOT),
             {**secure(runAsNonRoot=True), **run(secure(runAsNonRoot=False))},
             {**secure(runAsNonRoot=True, runAsUser=0), **run({"name": "main"})},
             {**run({"name": "first"}, "initContainers"), "containers": [secure(runAsNonRoot=True)]},

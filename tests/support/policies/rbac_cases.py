@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.support.policies.cases import UNKNOWN_TEXT, Cases, Declared, property_cases, resource_cases
+from tests.support.policies.cases import UNKNOWN_TEXT, Cases, Declared, resource_cases
 
 CLUSTER_ROLE, ROLE = (f"kubernetes:rbac.authorization.k8s.io/v1:{kind}" for kind in ("ClusterRole", "Role"))
 RBAC = "rbac.authorization.k8s.io"
@@ -44,13 +44,27 @@ CASES: dict[str, Cases] = {
         other=ACCOUNT,
         more_bad=[[Declared(ROLE, rules("get", "*", resources=("pods",)))]],
     ),
-    "k8s-rbac-cluster-admin": property_cases(
-        (CLUSTER_BINDING, BINDING),
-        "roleRef.name",
-        good=("view",),
-        bad=("cluster-admin",),
-        absent="passes",
+    "k8s-rbac-wildcard-resource": resource_cases(
+        CLUSTER_ROLE,
+        good=[rules("get", resources=("pods", "pods/log")), rules("*", resources=("*",))],
+        bad=[rules("get", resources=("*",)), rules("list", groups=("apps",), resources=("pods", "*/*"))],
+        absent=("passes", {}),
+        unknown=("undecided", rules("get", resources=(UNKNOWN_TEXT,))),
         other=ACCOUNT,
+        more_bad=[[Declared(ROLE, rules("get", resources=("*",)))]],
+    ),
+    "k8s-rbac-cluster-admin": resource_cases(
+        CLUSTER_BINDING,
+        good=[{"roleRef": {"name": "view"}}, subjects("platform-team")],
+        bad=[{"roleRef": {"name": "cluster-admin"}}, subjects("platform-team", "system:masters")],
+        absent=("passes", {}),
+        unknown=("undecided", {"roleRef": {"name": UNKNOWN_TEXT}}),
+        other=ACCOUNT,
+        more_bad=[
+            [Declared(BINDING, {"roleRef": {"name": "cluster-admin"}})],
+            [Declared(BINDING, subjects("system:masters"))],
+        ],
+        also_undecided=[[Declared(BINDING, subjects(UNKNOWN_TEXT))]],
     ),
     "k8s-rbac-anonymous": resource_cases(
         CLUSTER_BINDING,

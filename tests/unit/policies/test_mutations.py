@@ -32,6 +32,7 @@ _RBAC: Final = frozenset(
         "k8s-rbac-exec",
         "k8s-rbac-persistent-volumes",
         "k8s-rbac-secrets",
+        "k8s-rbac-wildcard-resource",
         "k8s-rbac-wildcard-verb",
     }
 )
@@ -158,4 +159,4 @@ def test_most_controls_have_a_resource_to_break() -> None:
     counts = {control.id: len(list(mutations(control))) for control in SINGLE}
     without = sorted(name for name, count in counts.items() if count == 0)
     print(f"{sum(counts.values())} changes of {len(counts) - len(without)} controls; no resource for {without}")
-    assert len(without) < len(counts) / 8
+    assert len(without) < len(counts) / 7

@@ -35,6 +35,7 @@ MEANS_SOMETHING_ELSE: Final = {
     ("aws-eks-node-ssh", "sourceSecurityGroupIds"),
     ("aws-vpc-admin-ports", "type"),
     ("aws-rds-log-exports", "enabledCloudwatchLogsExports"),
+    ("azure-alert-receivers", "actionGroups"),
     ("k8s-rbac-certificates", "resourceNames"),
     ("k8s-rbac-secrets", "resourceNames"),
     ("k8s-rbac-webhooks", "resourceNames"),

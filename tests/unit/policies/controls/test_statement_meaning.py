@@ -63,6 +63,9 @@ def grant(action: Any = "s3:GetObject", resource: Any = "*", **elements: Any) ->
         ("aws-iam-pass-role", {"Effect": "Allow", "NotAction": "s3:*", "Resource": "arn:aws:iam::*:role/*"}, "fails"),
         ("aws-iam-pass-role", grant("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/models-*"), "passes"),
         ("aws-iam-pass-role", grant("iam:PassRole", UNKNOWN), "undecided"),
+        ("aws-iam-escalation", grant("iam:*AccessKey", "arn:aws:iam::*:user/*"), "fails"),
+        ("aws-iam-escalation", grant("iam:*AccessKey", "arn:aws:iam::*:role/*"), "passes"),
+        ("aws-iam-escalation", grant("iam:CreateAccessKey", "arn:aws:iam::*:user/${aws:username}"), "passes"),
     ],
 )
 def test_what_a_policy_grants(control: str, statement: dict[str, Any], outcome: str) -> None:
@@ -77,6 +80,8 @@ def everyone_if(operator: str, key: str, values: Any) -> dict[str, Any]:
     ("statement", "outcome"),
     [
         (grant(Principal={"AWS": ["*"]}), "fails"),
+        (grant(Principal={"AWS": "arn:aws:iam::*:role/models"}), "fails"),
+        (grant(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/models"}), "passes"),
         ({"Effect": "Allow", "NotPrincipal": {"AWS": ACCOUNT}, "Action": "s3:*", "Resource": "*"}, "fails"),
         (everyone_if("StringEquals", "aws:PrincipalOrgID", "o-a1b2c3d4e5"), "passes"),
         (everyone_if("StringNotEquals", "aws:PrincipalOrgID", "o-a1b2c3d4e5"), "fails"),
@@ -155,7 +160,7 @@ def test_whose_tokens_a_role_trusts(statement: dict[str, Any], outcome: str) -> 
     assert judge("aws-iam-oidc-trust", "assumeRolePolicy", statement) == outcome
 
 
-@pytest.mark.parametrize("statement", ["text", 7, ["list"]])
+@pytest.mark.parametrize("statement", ["text", 7, ["list"], {"Action": "s3:*", "Resource": "*"}, grant(Effect="allow")])
 def test_a_statement_that_is_none_is_reported(statement: Any) -> None:
     assert judge("aws-iam-administrator", "policy", statement) == "fails"
 

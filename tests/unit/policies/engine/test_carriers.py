@@ -115,6 +115,9 @@ TEMPLATE = {"template": POD}
 COMPLETE = {
     "ServingRuntime": custom("serving.kserve.io/v1alpha1", "ServingRuntime", POD["spec"]),
     "ClusterServingRuntime": custom("serving.kserve.io/v1alpha1", "ClusterServingRuntime", POD["spec"]),
+    "ServingRuntime's workers": custom(
+        "serving.kserve.io/v1alpha1", "ServingRuntime", {"containers": [], "workerSpec": POD["spec"]}
+    ),
     "RayCluster": custom("ray.io/v1", "RayCluster", {"headGroupSpec": TEMPLATE}),
     "RayCluster's workers": custom("ray.io/v1", "RayCluster", {"workerGroupSpecs": [{"groupName": "a"}, TEMPLATE]}),
     "RayJob": custom("ray.io/v1", "RayJob", {"rayClusterSpec": {"headGroupSpec": TEMPLATE}}),
@@ -134,6 +137,12 @@ COMPLETE = {
     ),
     "Workflow's sidecar": custom(
         "argoproj.io/v1alpha1", "Workflow", {"templates": [{"container": {"name": "a"}, "sidecars": [PRIVILEGED]}]}
+    ),
+    "Workflow's step": custom(
+        "argoproj.io/v1alpha1", "Workflow", {"templates": [{"steps": [[{"inline": {"container": PRIVILEGED}}]]}]}
+    ),
+    "Workflow's task": custom(
+        "argoproj.io/v1alpha1", "Workflow", {"templates": [{"dag": {"tasks": [{"inline": {"script": PRIVILEGED}}]}}]}
     ),
     "CronWorkflow": custom(
         "argoproj.io/v1alpha1", "CronWorkflow", {"workflowSpec": {"templates": [{"container": PRIVILEGED}]}}
@@ -192,6 +201,44 @@ def test_a_workflows_pods_have_what_the_workflow_says_of_all() -> None:
     assert {"k8s-pod-host-namespaces", "k8s-pod-host-path", "k8s-pod-non-root"} <= found
     spec = {"templates": [{"container": container}], "securityContext": {"runAsNonRoot": True}}
     assert "k8s-pod-non-root" not in violated(custom("argoproj.io/v1alpha1", "Workflow", spec))
+
+
+def test_a_workflow_says_once_what_all_of_its_templates_have() -> None:
+    unsafe = {"name": "a", "container": {"image": "ghcr.io/acme/train:1"}}
+    safe = {
+        "container": {"securityContext": {"allowPrivilegeEscalation": False}},
+        "automountServiceAccountToken": False,
+    }
+    workflow = custom("argoproj.io/v1alpha1", "Workflow", {"templates": [unsafe], "templateDefaults": safe})
+    assert not violated(workflow) & {"k8s-pod-privilege-escalation", "k8s-pod-token"}
+    workflow["spec"]["templates"] = [{**unsafe, "automountServiceAccountToken": True}]
+    assert "k8s-pod-token" in violated(workflow)
+    confined = {"container.apparmor.security.beta.kubernetes.io/main": "unconfined"}
+    for part in (
+        {"podMetadata": {"annotations": confined}},
+        {"templateDefaults": {"metadata": {"annotations": confined}}},
+    ):
+        workflow = custom("argoproj.io/v1alpha1", "Workflow", {"templates": [unsafe], **part})
+        assert "k8s-pod-apparmor" in violated(workflow)
+
+
+@pytest.mark.parametrize(
+    "patch", ["hostPID: true", '{"containers": [{"name": "main", "securityContext": {"privileged": true}}]}']
+)
+@pytest.mark.parametrize("level", ["workflow", "template"])
+def test_a_workflows_patch_of_pods_is_judged_by_what_it_sets(level: str, patch: str) -> None:
+    template = {"name": "a", "container": {"image": "ghcr.io/acme/train:1"}}
+    plain_spec: dict[str, Any] = {"templates": [template]}
+    patched = (
+        {"podSpecPatch": patch, **plain_spec}
+        if level == "workflow"
+        else {"templates": [{**template, "podSpecPatch": patch}]}
+    )
+    before, after = (violated(custom("argoproj.io/v1alpha1", "Workflow", spec)) for spec in (plain_spec, patched))
+    assert after - before <= {"k8s-pod-host-namespaces", "k8s-pod-privileged"}
+    assert after - before
+    unknown = custom("argoproj.io/v1alpha1", "Workflow", {**plain_spec, "podSpecPatch": "{{inputs.parameters.patch}}"})
+    assert "k8s-pod-privileged" in undecided(unknown)
 
 
 @pytest.mark.parametrize("odd", ["", 7, [], {}, [[]], ["x"], {"a": None}, None, {"containers": 7}])
