@@ -28,6 +28,7 @@ BUCKET, BUCKET_POLICY = "aws:s3/bucket:Bucket", "aws:s3/bucketPolicy:BucketPolic
 _ACCESS_BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 _VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
 _REPOSITORY = "aws:ecr/repository:Repository"
+# Source: https://docs.aws.amazon.com/sdk-for-python/v4/reference/clients/s3/errors/NoSuchBucket/
 _REQUIRE_BUCKET = require_existing("bucket", BUCKET, "NoSuchBucket: The specified bucket does not exist: {value}")
 
 # Source: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
