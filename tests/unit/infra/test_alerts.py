@@ -20,7 +20,6 @@ import pulumi
 import pytest
 import yaml
 
-from infra import cluster
 from infra.cluster.alert_receivers import (
     AlertReceivers,
     AlertReceiversArgs,
@@ -36,9 +35,8 @@ from infra.contract import Foundation
 from rehearsal.scenarios.prometheus import AMTOOL
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.alert_rules import DASHBOARDS, PLATFORM, RULE_FILES, list_alerts, require
-from tests.support.foundations import sample_foundation
-from tests.support.recording import Recorder, record_program, stack_context
-from tests.support.sample_platform import record_components
+from tests.support.recording import Recorder, stack_context
+from tests.support.sample_platform import record_components, record_platform
 
 EMAIL: dict[str, Any] = {"telemetry": {"alertEmail": "ml-oncall@acme.org"}}
 ALL: dict[str, Any] = {
@@ -70,8 +68,7 @@ def declare_components(**given: Any) -> Recorder:
 
 @pytest.fixture(scope="module")
 def declared() -> Recorder:
-    context = stack_context("azure", "prod", alerting=ALL, **EMAIL)
-    return record_program(lambda: cluster.create_platform(context, sample_foundation()))[0]
+    return record_platform("prod", alerting=ALL, **EMAIL)
 
 
 def settings(**alerting: Any) -> Any:

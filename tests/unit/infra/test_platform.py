@@ -56,8 +56,7 @@ def values(platform: Recorder, chart: str) -> Any:
 
 
 def test_images_come_from_the_stacks_registry_and_those_of_its_setting_and_of_the_charts() -> None:
-    context = stack_context("azure", images={"registries": ["mirror.example.com/ml/*"]})
-    recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation()))
+    recorder = record_platform(images={"registries": ["mirror.example.com/ml/*"]})
     specs = {item.name: str(item.inputs["spec"]) for item in recorder.of_type(ADMISSION_POLICY)}
     naming_registries = {name for name, spec in specs.items() if "ghcr" in spec}
     assert naming_registries == {"k8s-pod-image-registry", "k8s-inference-service-image-registry"}

@@ -10,13 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
-from functools import partial
 from itertools import product
 from typing import Any
 
 import pytest
 
-from infra import aws, azure
 from kernel import service_quotas
 from kernel.service_quotas import (
     REGIONAL_CORES,
@@ -50,7 +48,8 @@ from tests.support.aws_account import (
     policy,
 )
 from tests.support.azure_subscription import Subscription, in_group
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder, stack_context
+from tests.support.sample_foundations import record_foundation
 
 UNPREPARED = Circumstances(account=Kind.UNPREPARED)
 EIP = "aws:ec2/eip:Eip"
@@ -172,13 +171,10 @@ def test_an_identity_has_twenty_federated_credentials(azure: Subscription) -> No
 @pytest.fixture(scope="module")
 def foundations() -> Mapping[tuple[str, str], Recorder]:
     """What the foundations declare, by cloud and environment."""
-    found = {}
-    for cloud, environment in product(("aws", "azure"), ("dev", "prod")):
-        context = stack_context(cloud, environment)
-        program = {"aws": aws, "azure": azure}[cloud]
-        stack = f"{cloud}-{environment}"
-        found[cloud, environment], _ = record_program(partial(program.create_foundation, context), stack)
-    return found
+    return {
+        (cloud, environment): record_foundation(cloud, environment).recorder
+        for cloud, environment in product(("aws", "azure"), ("dev", "prod"))
+    }
 
 
 def find_refusals(recorder: Recorder, circumstances: Circumstances) -> str:
