@@ -32,12 +32,13 @@ def find_obstacle() -> str:
     return "" if _PYTHON.exists() else "platform/lifecycle has no virtual environment, which has moto"
 
 
-_OBSTACLE = find_obstacle()
-pytestmark = [pytest.mark.process, pytest.mark.skipif(bool(_OBSTACLE), reason=_OBSTACLE or "nothing is missing")]
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if obstacle := find_obstacle():
+        pytest.skip(obstacle)
     (port,) = free_ports(1)
     url = f"http://{HOST}:{port}"
     with (tmp_path_factory.mktemp("moto") / "log").open("w") as log:
