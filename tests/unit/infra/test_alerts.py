@@ -96,6 +96,7 @@ def values(recorder: Recorder) -> Any:
     return found
 
 
+@pytest.mark.slow
 def test_every_file_of_rules_is_an_object_for_the_operator(declared: Recorder) -> None:
     assert set(rules(declared)) == {"groundwork-stack", *(f"groundwork-{path.stem}" for path in RULE_FILES)}
     for path in RULE_FILES:
@@ -105,6 +106,7 @@ def test_every_file_of_rules_is_an_object_for_the_operator(declared: Recorder) -
         assert [[rule["expr"] for rule in group["rules"]] for group in deployed] == expressions
 
 
+@pytest.mark.slow
 def test_links_lead_to_this_stacks_dashboards_and_runbooks(declared: Recorder) -> None:
     alerts = [rule for groups in rules(declared).values() for group in groups for rule in group["rules"]]
     annotations = [rule["annotations"] for rule in alerts if "alert" in rule]
@@ -117,6 +119,7 @@ def test_links_lead_to_this_stacks_dashboards_and_runbooks(declared: Recorder) -
         assert (PLATFORM / "runbooks" / page).exists()
 
 
+@pytest.mark.slow
 def test_the_settings_that_rules_compare_with_are_recorded(declared: Recorder) -> None:
     recorded = list_recorded(declared)
     maxima = list_maxima(declared)
@@ -153,6 +156,7 @@ def test_each_of_the_charts_alerts_that_ours_replace_exists_and_no_name_is_used_
     assert {rule["alert"] for rule in list_alerts()} & (of_the_chart - set(REPLACED_ALERTS)) == set()
 
 
+@pytest.mark.slow
 def test_grafanas_sidecar_finds_every_dashboard(declared: Recorder) -> None:
     maps = [item.inputs for item in declared.of_type("kubernetes:core/v1:ConfigMap")]
     boards = [item for item in maps if item["metadata"].get("labels", {}).get("grafana_dashboard") == "1"]
@@ -227,6 +231,7 @@ def test_what_nobody_waits_for_is_not_sent() -> None:
     assert [rule["regex"] for rule in list_unsent(settings(slack="a", heartbeat="b"))] == ["info"]
 
 
+@pytest.mark.slow
 def test_secrets_are_read_from_files_that_external_secrets_brings(declared: Recorder) -> None:
     kinds = [item.inputs for item in declared.resources if item.inputs.get("kind") == "ExternalSecret"]
     (secret,) = [item for item in kinds if item["metadata"]["name"] == "alert-receivers"]

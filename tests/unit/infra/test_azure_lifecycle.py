@@ -16,6 +16,8 @@ from infra.core.settings.versions import KUBERNETES
 from tests.support.recording import Recorder
 from tests.support.sample_foundations import record_foundation
 
+pytestmark = pytest.mark.slow
+
 SLEEP = "time:index/sleep:Sleep"
 ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 COSMOS_ASSIGNMENT = "azure-native:cosmosdb:SqlResourceSqlRoleAssignment"

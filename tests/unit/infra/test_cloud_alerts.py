@@ -16,6 +16,8 @@ from infra import aws, azure
 from tests.support.recording import Recorder, record_program, stack_context
 from tests.support.sample_foundations import record_foundation
 
+pytestmark = pytest.mark.slow
+
 EMAIL = {"alertEmail": "ml-oncall@example.com"}
 METRIC_ALERT, LOG_ALERT = "azure-native:monitor:MetricAlert", "azure-native:monitor:ScheduledQueryRule"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"

@@ -16,6 +16,8 @@ from tests.support.aws_account import BUCKET
 from tests.support.recording import Recorder
 from tests.support.sample_foundations import record_foundation
 
+pytestmark = pytest.mark.slow
+
 REPLICATION = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
 BACKUPS = "aws:rds/instanceAutomatedBackupsReplication:InstanceAutomatedBackupsReplication"
 SECOND = {"aws": "eu-central-1", "azure": "northeurope"}

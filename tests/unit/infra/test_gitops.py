@@ -19,6 +19,8 @@ from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.recording import Recorder, stack_context
 from tests.support.sample_platform import record_components, record_platform
 
+pytestmark = pytest.mark.slow
+
 APPLICATION = "kubernetes:argoproj.io/v1alpha1:Application"
 PROJECT = "kubernetes:argoproj.io/v1alpha1:AppProject"
 RBAC = "kubernetes:rbac.authorization.k8s.io/v1"

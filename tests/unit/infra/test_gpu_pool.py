@@ -24,6 +24,8 @@ from tests.support.recording import Recorder, record_program, stack_context
 from tests.support.sample_foundations import record_foundation
 from tests.support.sample_platform import record_platform
 
+pytestmark = pytest.mark.slow
+
 AGENT_POOL = "azure-native:containerservice:AgentPool"
 DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
 NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"

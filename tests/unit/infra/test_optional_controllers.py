@@ -21,6 +21,8 @@ from tests.support.foundations import sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
 from tests.support.sample_platform import record_platform
 
+pytestmark = pytest.mark.slow
+
 CHARTS = {"aws-load-balancer-controller", "karpenter", "karpenter-crd"}
 NAMESPACES = {"aws-load-balancer-controller", "karpenter"}
 # The maximum of 5 nodes is three beyond the minimum, each of 8 cores.

@@ -17,6 +17,8 @@ from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.recording import Recorder
 from tests.support.sample_platform import record_platform
 
+pytestmark = pytest.mark.slow
+
 APPLICATION = "kubernetes:argoproj.io/v1alpha1:Application"
 PROJECT = "kubernetes:argoproj.io/v1alpha1:AppProject"
 COMPONENT = "groundwork:cluster:Pipelines"

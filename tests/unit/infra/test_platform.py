@@ -24,6 +24,8 @@ from tests.support.foundations import PORTS, sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
 from tests.support.sample_platform import record_platform
 
+pytestmark = pytest.mark.slow
+
 SECRET = "kubernetes:core/v1:Secret"
 ADMISSION_POLICY = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
 NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"

@@ -16,6 +16,8 @@ from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.recording import Recorder
 from tests.support.sample_platform import record_platform
 
+pytestmark = pytest.mark.slow
+
 # The release that brings the kinds of a group, and the controller that acts on their objects.
 CONTROLLERS = {
     "argoproj.io": "argo-cd",

@@ -19,6 +19,8 @@ from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.recording import Recorder
 from tests.support.sample_platform import record_platform
 
+pytestmark = pytest.mark.slow
+
 SSO = {
     "issuer": "https://login.example.com/acme",
     "authorizationUrl": "https://login.example.com/acme/authorize",

@@ -23,6 +23,8 @@ from rehearsal.toolchain import ROOT
 from tests.support.recording import Recorder, stack_context
 from tests.support.sample_platform import record_components, record_platform
 
+pytestmark = pytest.mark.slow
+
 
 def create_stores_of_blobs() -> TelemetryStoresContract:
     account, suffix = pulumi.Output.from_input("store"), "blob.example"

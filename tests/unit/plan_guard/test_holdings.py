@@ -10,6 +10,8 @@ import pytest
 from plan_guard import find_holding
 from tests.support.sample_foundations import record_foundation
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("cloud", ["aws", "azure"])
 def test_what_the_program_keeps_holds_data(cloud: str) -> None:

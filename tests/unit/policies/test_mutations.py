@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
+import pytest
+
 from policies import Control, Finding, Undecided, controls
 from policies.engine.type_names import canonical_type
 from tests.support.every_case import check_every
@@ -21,6 +23,8 @@ from tests.support.sample_foundations import record_foundation
 from tests.support.sample_platform import record_platform
 from tests.unit.policies.controls.test_controls import find_cases
 from tests.unit.policies.controls.test_odd_input import plain
+
+pytestmark = pytest.mark.slow
 
 # What breaks the first breaks the others too: a wildcard among the actions, verbs or resources covers what they name.
 _IAM: Final = frozenset({"aws-iam-escalation", "aws-iam-kms-decrypt", "aws-iam-pass-role", "aws-iam-service-wildcard"})

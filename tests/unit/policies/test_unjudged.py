@@ -31,11 +31,13 @@ def declared() -> set[str]:
     return {type_ for type_ in types if type_.startswith(PROVIDERS)}
 
 
+@pytest.mark.slow
 def test_each_declared_type_is_judged_or_listed(declared: set[str]) -> None:
     assert len(declared) > 80
     assert {type_ for type_ in declared if not is_judged(type_) and not is_listed(type_)} == set()
 
 
+@pytest.mark.slow
 def test_each_listed_pattern_is_needed(declared: set[str]) -> None:
     left = {type_ for type_ in declared if not is_judged(type_)}
     patterns = {pattern for pattern, _ in listed() if not pattern.startswith(OPTIONAL)}

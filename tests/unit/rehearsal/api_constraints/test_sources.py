@@ -58,6 +58,7 @@ def test_every_modelled_type_has_its_operations(botocore: Path) -> None:
     assert read_aws(botocore / "data").keys() == MODELS.keys()
 
 
+@pytest.mark.slow
 def test_every_declared_property_is_a_member_of_the_api_or_listed_apart(botocore: Path) -> None:
     readers = read_aws(botocore / "data")
     stack = record_foundation("aws", "prod", telemetry={"alertEmail": "ml@example.com"}, network=_HUB)

@@ -26,6 +26,8 @@ from tests.support.recording import Recorder
 from tests.support.sample_foundations import record_foundation
 from tests.unit.rehearsal.simulator.test_sdk_types import VALID
 
+pytestmark = pytest.mark.slow
+
 MODELS = {"azure": azure.MODELS, "aws": aws.MODELS}
 _OPTIONS: dict[str, dict[str, Any]] = {"azure": {}, "aws": {"network": {"hub": "tgw-0123456789abcdef0"}}}
 URN = "urn:pulumi:s::p::t::thing"

@@ -196,6 +196,7 @@ def find_refusals(recorder: Recorder, circumstances: Circumstances) -> str:
     return "\n".join(refusals)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cloud", "circumstances", "message"),
     [
@@ -219,6 +220,7 @@ def test_a_foundation_meets_what_the_region_has(
     assert re.search(message, find_refusals(foundations[cloud, "prod"], circumstances))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 @pytest.mark.parametrize(
     ("cloud", "count", "quota", "code"),

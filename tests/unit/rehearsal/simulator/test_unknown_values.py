@@ -22,6 +22,8 @@ from tests.support.recording import RecordedResource, Recorder
 from tests.support.sample_foundations import record_foundation
 from tests.unit.rehearsal.simulator.test_sdk_types import VALID
 
+pytestmark = pytest.mark.slow
+
 _MODELS = {"azure": azure.MODELS, "aws": aws.MODELS}
 # With them a foundation has every type: the hub's own network is not in the simulated account.
 _SETTINGS: dict[str, dict[str, Any]] = {"azure": {}, "aws": {"network": {"hub": "tgw-0123456789abcdef0"}}}

@@ -15,6 +15,8 @@ from rehearsal.wiring import providers
 from rehearsal.wiring.declared import Declared, Graph, read_graph
 from tests.support.declared_stack import DeclaredStack
 
+pytestmark = pytest.mark.process  # Helm renders the charts
+
 Stacks = dict[str, DeclaredStack]
 
 
