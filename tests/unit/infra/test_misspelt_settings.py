@@ -54,6 +54,7 @@ def test_all_settings_can_be_set_together(cloud: Cloud) -> None:
     assert list_faults(build_content(cloud)) == []
 
 
+@pytest.mark.slow
 def test_a_misspelt_setting_is_the_only_fault() -> None:
     check_every(product(list_settings(), Cloud), _check_misspelt)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
+import pytest
+
 from infra.core.settings import Cloud
 from infra.core.settings.catalogue import describe_values, find_example, find_unit, format_setting, list_settings
 from infra.core.stack_config import check
@@ -30,6 +32,7 @@ def _check_description(setting: str) -> None:
     assert find_unit(field) or field.annotation is not int
 
 
+@pytest.mark.slow
 def test_no_message_is_the_validators() -> None:
     """Whatever is written for a setting, it is either taken or refused in the words of this project."""
     check_every(product(list_settings(), ODD), _check_refusal)

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from policies import Control, controls
 from tests.support.every_case import check_every
 from tests.unit.policies.controls.test_controls import find_cases
@@ -75,6 +77,7 @@ def _check_types(control: Control) -> None:
         assert f'"{token}"' in _sources(token)[0].read_text(encoding="utf-8").replace("'", '"')
 
 
+@pytest.mark.slow
 def test_properties_exist() -> None:
     of_clouds = [each for each in controls() if not each.service.startswith("kubernetes.")]
     check_every(of_clouds, _check_properties, lambda control: control.id)

@@ -42,12 +42,14 @@ def test_the_files_name_the_versions_that_are_locked() -> None:
     assert _read(azure.FILE)["source"] == f"pulumi-azure-native {metadata.version('pulumi-azure-native')}", REMEDY
 
 
+@pytest.mark.slow
 def test_azures_file_is_what_the_sdk_says() -> None:
     source, types = command.describe_azure()
     assert _read(azure.FILE)["types"] == {type_: entries for type_, entries in types.items() if entries}, REMEDY
     assert _read(azure.FILE)["source"] == source
 
 
+@pytest.mark.slow
 def test_awss_file_is_what_botocore_says(botocore: Path) -> None:
     source, types = command.describe_aws(botocore)
     assert _read(aws.FILE)["types"] == {type_: entries for type_, entries in types.items() if entries}, REMEDY

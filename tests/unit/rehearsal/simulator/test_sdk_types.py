@@ -26,6 +26,8 @@ from tests.support.sdk_types import has_input, has_output, inputs_class, require
 from tests.unit.rehearsal.simulator.aws import test_copies
 from tests.unit.rehearsal.simulator.aws.test_input_rules import RULES
 
+pytestmark = pytest.mark.slow
+
 URN = "urn:pulumi:s::p::t::thing"
 MODELS = {**AWS, **AZURE}
 # Azure returns it as of every resource; the SDK leaves it out.
