@@ -150,9 +150,9 @@ test: $(READY) $(LIFECYCLE_READY) ## Run all tests except those of `make soak`
 	@$(MAKE) --no-print-directory test-lifecycle; lifecycle=$$?; \
 		$(PYTHON) -m pytest $(PYTEST_OPTIONS) $(RERUN_OPTION) && exit $$lifecycle
 
-test-fast: $(READY) $(LIFECYCLE_READY) ## Run the tests that start no processes
+test-fast: $(READY) $(LIFECYCLE_READY) ## Run the quick tests, which start no processes
 	@cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) -m "not process and not soak"
-	@$(PYTHON) -m pytest $(PYTEST_OPTIONS) -m "not process" tests/unit
+	@$(PYTHON) -m pytest $(PYTEST_OPTIONS) -m "not process and not slow" tests/unit
 
 test-lifecycle: $(READY) $(LIFECYCLE_READY) ## Run the tests of platform/lifecycle in its own environment
 	@$(WITH_PROMETHEUS) && cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) $(RERUN_OPTION) -m "not soak"

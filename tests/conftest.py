@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import pytest
 
@@ -31,9 +32,24 @@ _LONGEST_FIRST = tuple(
 
 # An option of pytest-xdist's, which need not be there.
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: many tests wait, most of their time, for what a control plane does in its own."""
-    return (os.cpu_count() or 1) + 1
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are cores: many tests wait, most of their time, for what a control plane does in its own.
+
+    Without tests that start processes none waits, and one more would only import everything once more.
+    """
+    waits = "not process" not in config.option.markexpr
+    return (os.cpu_count() or 1) + waits
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage in what is imported, now or later: the SDKs are millions of objects that stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

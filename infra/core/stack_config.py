@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import pulumi
 from pydantic import ValidationError
 
 from infra.core.naming import is_stack_name
@@ -46,6 +45,9 @@ def load() -> Settings:
 
     Raises pulumi.RunError, whose message names every invalid setting, its value, the rule and the remedy.
     """
+    # Commands that only check settings need no SDK, which takes half of the time that they need to start.
+    import pulumi
+
     config = {**pulumi.runtime.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
     try:
         return parse(_decode(config), pulumi.get_stack())

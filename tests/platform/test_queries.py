@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
-from infra import aws, azure
 from infra.aws.queries import LOG_GROUPS
 from infra.core.query_files import FOLDER, read_alert_queries, read_queries
 from infra.core.settings import Cloud
 from tests.support.kusto_parser import Analysis, analyse
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder
+from tests.support.sample_foundations import record_foundation
 
 TABLES: Mapping[str, Any] = yaml.safe_load((FOLDER / "azure" / "tables.yaml").read_text())
 GROUPS: Mapping[str, Any] = yaml.safe_load((FOLDER / "aws" / "log-groups.yaml").read_text())
@@ -41,9 +41,7 @@ MAXIMUM_QUERY = 10_000  # characters
 
 
 def declare(cloud: str) -> Recorder:
-    foundation = {"azure": azure, "aws": aws}[cloud]
-    context = stack_context(cloud, telemetry={"alertEmail": "ml@example.com"})
-    return record_program(lambda: foundation.create_foundation(context), stack=f"{cloud}-dev")[0]
+    return record_foundation(cloud, telemetry={"alertEmail": "ml@example.com"}).recorder
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from infra.cluster.lifecycle import CONTROLLER, RECEIVER, WORKER
 from infra.contract import NetworkPolicyEngine
 from tests.support.alert_rules import RUNBOOKS, list_alerts
 from tests.support.declared_cluster import list_declared
+from tests.support.every_case import check_every
 
 PAGES = sorted(path for path in RUNBOOKS.glob("*.md") if path.name != "README.md")
 ROOT = RUNBOOKS.parents[1]
@@ -30,27 +31,37 @@ def test_every_alert_has_one_and_every_one_an_alert() -> None:
     assert {page.stem for page in PAGES} == {rule["alert"] for rule in list_alerts()} | PROCEDURES
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_it_has_the_shape_of_all(page: Path) -> None:
-    _, *sections = re.split(r"^## (.+)$", page.read_text(), flags=re.MULTILINE)
-    assert sections[::2] == SECTIONS
-    assert all(len(text.strip()) > 20 for text in sections[1::2])
+def read_stem(page: Path) -> str:
+    return page.stem
 
 
-@pytest.mark.parametrize("page", [*PAGES, RUNBOOKS / "README.md"], ids=lambda page: page.stem)
-def test_its_links_lead_to_a_file(page: Path) -> None:
-    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
-    assert [target for target in targets if not (page.parent / target).exists()] == []
+def test_it_has_the_shape_of_all() -> None:
+    def check(page: Path) -> None:
+        _, *sections = re.split(r"^## (.+)$", page.read_text(), flags=re.MULTILINE)
+        assert sections[::2] == SECTIONS
+        assert all(len(text.strip()) > 20 for text in sections[1::2])
+
+    check_every(PAGES, check, read_stem)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_its_workloads_exist(page: Path) -> None:
+def test_its_links_lead_to_a_file() -> None:
+    def check(page: Path) -> None:
+        targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
+        assert [target for target in targets if not (page.parent / target).exists()] == []
+
+    check_every([*PAGES, RUNBOOKS / "README.md"], check, read_stem)
+
+
+@pytest.mark.skipif("GROUNDWORK_CHARTS" not in os.environ, reason="GROUNDWORK_CHARTS names no folder with the charts")
+def test_its_workloads_exist() -> None:
     """Those of charts are known where GROUNDWORK_CHARTS names a folder with the charts."""
-    named = set(re.findall(r"--namespace ([a-z-]+) (deployment|statefulset)/([a-z-]+)", page.read_text()))
-    if named and "GROUNDWORK_CHARTS" not in os.environ:
-        pytest.skip("GROUNDWORK_CHARTS names no folder with the charts")
-    missing = named - list_workloads() if named else set()
-    assert missing == set()
+    workloads = list_workloads()
+
+    def check(page: Path) -> None:
+        named = set(re.findall(r"--namespace ([a-z-]+) (deployment|statefulset)/([a-z-]+)", page.read_text()))
+        assert named - workloads == set()
+
+    check_every(PAGES, check, read_stem)
 
 
 def list_workloads() -> set[tuple[str, str, str]]:
@@ -63,13 +74,18 @@ def list_workloads() -> set[tuple[str, str, str]]:
     return found | {("lifecycle", "deployment", process.name) for process in (RECEIVER, WORKER, CONTROLLER, RETRAINING)}
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "docs" / "operations.md"], ids=lambda page: page.stem)
-def test_its_targets_of_make_exist(page: Path) -> None:
+def test_its_targets_of_make_exist() -> None:
     targets = {target for line in MAKEFILE for target in re.findall(r"^([a-z-]+):.*## ", line)}
-    assert set(re.findall(r"(?:`|\$ |, `)make ([a-z-]+)", page.read_text())) - targets == set()
+
+    def check(page: Path) -> None:
+        assert set(re.findall(r"(?:`|\$ |, `)make ([a-z-]+)", page.read_text())) - targets == set()
+
+    check_every([*PAGES, ROOT / "docs" / "operations.md"], check, read_stem)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_its_commands_are_of_programs_that_operators_have(page: Path) -> None:
-    commands = re.findall(r"^\$ (\w+)", page.read_text(), flags=re.MULTILINE)
-    assert set(commands) <= PROGRAMS
+def test_its_commands_are_of_programs_that_operators_have() -> None:
+    def check(page: Path) -> None:
+        commands = re.findall(r"^\$ (\w+)", page.read_text(), flags=re.MULTILINE)
+        assert set(commands) <= PROGRAMS
+
+    check_every(PAGES, check, read_stem)

@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 import yaml
 
-from infra import cluster
+from infra.cluster.tempo import Tempo, TempoArgs
 from infra.contract import NetworkPolicyEngine
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from rehearsal.toolchain import ROOT
 from tests.support.alloy_parser import parse
 from tests.support.declared_cluster import list_declared
-from tests.support.foundations import sample_foundation
-from tests.support.recording import record_program, stack_context
+from tests.support.recording import stack_context
+from tests.support.sample_platform import record_components
 
 ALLOY = ROOT / "infra" / "cluster" / "telemetry.alloy"
 _OUTPUT = {"metrics", "logs", "traces"}
@@ -122,7 +122,7 @@ def list_keys(value: Any, path: str = "") -> Iterator[str]:
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_tempos_keys_are_documented(environment: str) -> None:
     context = stack_context("azure", environment)
-    recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation()))
+    recorder = record_components(lambda foundation, options: Tempo("tempo", TempoArgs(context, foundation), options))
     (release,) = [item.inputs for item in recorder.of_type(RELEASE) if item.inputs["chart"] == "tempo"]
     assert set(list_keys(json.loads(release["values"]["config"]))) <= TEMPO_KEYS
 

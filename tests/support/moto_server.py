@@ -22,7 +22,7 @@ _PYTHON = ROOT / "platform" / "lifecycle" / ".venv" / "bin" / "python"
 _START = 300.0  # seconds, for a busy machine
 
 
-def find_obstacle() -> str:
+def _find_obstacle() -> str:
     """Why it cannot be used here; empty if it can."""
     if not shutil.which("aws") or subprocess.run(["aws", "--version"], capture_output=True, check=False).returncode:
         return "the AWS CLI is not on PATH"
@@ -31,7 +31,9 @@ def find_obstacle() -> str:
 
 @contextmanager
 def serve_moto(folder: Path) -> Iterator[str]:
-    """Serve while the context lasts; yields the server's URL. The folder gets its log."""
+    """Serve while the context lasts; yields the server's URL. The folder gets its log. Skips where it cannot be had."""
+    if obstacle := _find_obstacle():
+        pytest.skip(obstacle)
     (port,) = free_ports(1)
     url = f"http://{HOST}:{port}"
     with (folder / "log").open("w") as log:

@@ -6,7 +6,7 @@ For unit tests alone: what a recording has of charts depends on whether they can
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from typing import Any
 
 import pulumi
 
@@ -16,12 +16,16 @@ from infra.contract import Foundation
 from tests.support.foundations import sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
 
+_recorded: dict[str, Recorder] = {}
 
-@cache
-def record_platform(environment: str = "dev") -> Recorder:
-    """The platform of a stack on Azure with the smallest settings, recorded once in a process: it is for reading."""
-    context = stack_context("azure", environment)
-    return record_program(lambda: cluster.create_platform(context, sample_foundation()))[0]
+
+def record_platform(environment: str = "dev", cloud: str = "azure", **settings: Any) -> Recorder:
+    """The platform of a stack, recorded once in a process for the same settings: it is for reading."""
+    context = stack_context(cloud, environment, **settings)
+    key = f"{context.naming.stack} {context.settings.model_dump_json()}"
+    if key not in _recorded:
+        _recorded[key] = record_program(lambda: cluster.create_platform(context, sample_foundation()))[0]
+    return _recorded[key]
 
 
 def record_components(declare: Callable[[Foundation, pulumi.ResourceOptions], object]) -> Recorder:

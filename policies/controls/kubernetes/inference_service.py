@@ -26,7 +26,7 @@ LINEAGE_ANNOTATIONS: Final = tuple(f"groundwork.dev/{fact}" for fact in ("model"
 # Where an InferenceService has pods: each is a pod specification with fields of KServe's own.
 _COMPONENTS: Final = ("predictor", "transformer", "explainer", "canary[*].predictor")
 _PODS: Final = (*_COMPONENTS, *(f"{component}.workerSpec" for component in _COMPONENTS))
-_CONTAINER_LISTS: Final = ("containers", "initContainers")
+_CONTAINERS: Final = ("containers[*]", "initContainers[*]", *CONTAINER_FIELDS)
 
 
 @control(
@@ -99,7 +99,11 @@ def _check_containers(props: Props, check: Callable[[Props], Findings]) -> Findi
 
 def _list_containers(props: Props) -> Mapping[str, Any]:
     """Every container by its path. Where something above them is unknown, that stands for all of them."""
-    fields = (*(f"{name}[*]" for name in _CONTAINER_LISTS), *CONTAINER_FIELDS)
-    paths = (f"spec.{pod}.{field}" for pod in _PODS for field in fields)
-    found = (container for path in paths for container in each_value(props, path))
-    return {where: container for where, container in found if container is not ABSENT}
+    found: dict[str, Any] = {}
+    for where, pod in (pair for path in _PODS for pair in each_value(props, f"spec.{path}")):
+        if pod is UNKNOWN:
+            found[where] = UNKNOWN
+        elif pod is not ABSENT:
+            inner = (pair for path in _CONTAINERS for pair in each_value(pod, path))
+            found |= {f"{where}.{path}": container for path, container in inner if container is not ABSENT}
+    return found

@@ -18,11 +18,10 @@ from deploy.findings import Finding, Status
 from deploy.programs import Programs
 from infra.core.naming import Naming
 from infra.core.settings import Settings
-from tests.support.moto_server import find_obstacle, run_aws, serve_moto, use_empty_account
+from tests.support.moto_server import run_aws, serve_moto, use_empty_account
 
 REGION, STACK = "eu-west-1", "aws-qa"
-_OBSTACLE = find_obstacle()
-pytestmark = [pytest.mark.process, pytest.mark.skipif(bool(_OBSTACLE), reason=_OBSTACLE or "nothing is missing")]
+pytestmark = pytest.mark.process
 ask = partial(run_aws, REGION)
 SETTINGS = Settings.model_validate(
     {

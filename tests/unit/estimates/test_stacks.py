@@ -14,6 +14,8 @@ from estimates import Estimate, Resource, critical_path, find_makespan, load_dur
 from tests.support.cost_page import PAGE, render_figures, split_page
 from tests.support.stack_resources import STACKS, read_cost_settings, record_stack
 
+pytestmark = pytest.mark.slow
+
 _UNLIMITED = 100_000
 # Of an engine by itself: four for each processor of a runner of GitHub's, which has four.
 # Source: pkg/cmd/pulumi/operations/up.go of https://github.com/pulumi/pulumi/tree/v3.255.0

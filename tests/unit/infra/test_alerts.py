@@ -20,7 +20,6 @@ import pulumi
 import pytest
 import yaml
 
-from infra import cluster
 from infra.cluster.alert_receivers import (
     AlertReceivers,
     AlertReceiversArgs,
@@ -36,9 +35,8 @@ from infra.contract import Foundation
 from rehearsal.scenarios.prometheus import AMTOOL
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.alert_rules import DASHBOARDS, PLATFORM, RULE_FILES, list_alerts, require
-from tests.support.foundations import sample_foundation
-from tests.support.recording import Recorder, record_program, stack_context
-from tests.support.sample_platform import record_components
+from tests.support.recording import Recorder, stack_context
+from tests.support.sample_platform import record_components, record_platform
 
 EMAIL: dict[str, Any] = {"telemetry": {"alertEmail": "ml-oncall@acme.org"}}
 ALL: dict[str, Any] = {
@@ -70,8 +68,7 @@ def declare_components(**given: Any) -> Recorder:
 
 @pytest.fixture(scope="module")
 def declared() -> Recorder:
-    context = stack_context("azure", "prod", alerting=ALL, **EMAIL)
-    return record_program(lambda: cluster.create_platform(context, sample_foundation()))[0]
+    return record_platform("prod", alerting=ALL, **EMAIL)
 
 
 def settings(**alerting: Any) -> Any:
@@ -99,6 +96,7 @@ def values(recorder: Recorder) -> Any:
     return found
 
 
+@pytest.mark.slow
 def test_every_file_of_rules_is_an_object_for_the_operator(declared: Recorder) -> None:
     assert set(rules(declared)) == {"groundwork-stack", *(f"groundwork-{path.stem}" for path in RULE_FILES)}
     for path in RULE_FILES:
@@ -108,6 +106,7 @@ def test_every_file_of_rules_is_an_object_for_the_operator(declared: Recorder) -
         assert [[rule["expr"] for rule in group["rules"]] for group in deployed] == expressions
 
 
+@pytest.mark.slow
 def test_links_lead_to_this_stacks_dashboards_and_runbooks(declared: Recorder) -> None:
     alerts = [rule for groups in rules(declared).values() for group in groups for rule in group["rules"]]
     annotations = [rule["annotations"] for rule in alerts if "alert" in rule]
@@ -120,6 +119,7 @@ def test_links_lead_to_this_stacks_dashboards_and_runbooks(declared: Recorder) -
         assert (PLATFORM / "runbooks" / page).exists()
 
 
+@pytest.mark.slow
 def test_the_settings_that_rules_compare_with_are_recorded(declared: Recorder) -> None:
     recorded = list_recorded(declared)
     maxima = list_maxima(declared)
@@ -156,6 +156,7 @@ def test_each_of_the_charts_alerts_that_ours_replace_exists_and_no_name_is_used_
     assert {rule["alert"] for rule in list_alerts()} & (of_the_chart - set(REPLACED_ALERTS)) == set()
 
 
+@pytest.mark.slow
 def test_grafanas_sidecar_finds_every_dashboard(declared: Recorder) -> None:
     maps = [item.inputs for item in declared.of_type("kubernetes:core/v1:ConfigMap")]
     boards = [item for item in maps if item["metadata"].get("labels", {}).get("grafana_dashboard") == "1"]
@@ -230,6 +231,7 @@ def test_what_nobody_waits_for_is_not_sent() -> None:
     assert [rule["regex"] for rule in list_unsent(settings(slack="a", heartbeat="b"))] == ["info"]
 
 
+@pytest.mark.slow
 def test_secrets_are_read_from_files_that_external_secrets_brings(declared: Recorder) -> None:
     kinds = [item.inputs for item in declared.resources if item.inputs.get("kind") == "ExternalSecret"]
     (secret,) = [item for item in kinds if item["metadata"]["name"] == "alert-receivers"]

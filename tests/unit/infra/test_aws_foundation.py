@@ -28,6 +28,8 @@ from rehearsal.simulator.core.state_store import ResourceRecord
 from tests.support.aws_foundation import ALERTS, DeclaredStack, declare
 from tests.support.recording import Recorder, is_secret, resolve, stack_context
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def dev() -> DeclaredStack:

@@ -18,6 +18,8 @@ from infra.access import KARPENTER, LOAD_BALANCER_CONTROLLER, WORKLOADS, Control
 from tests.support.aws_foundation import ALERTS, DeclaredStack, declare
 from tests.support.recording import resolve
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def dev() -> DeclaredStack:

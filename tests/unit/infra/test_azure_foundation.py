@@ -25,6 +25,8 @@ from rehearsal.simulator.azure.cloud import MODELS
 from rehearsal.simulator.azure.identity import ROLES as KNOWN_ROLES
 from tests.support.recording import RecordedResource, Recorder, is_secret, record_program, resolve, stack_context
 
+pytestmark = pytest.mark.slow
+
 # Types without tags; Cosmos DB does not store those of databases and containers.
 UNTAGGED = frozenset(
     f"azure-native:{type_}"

@@ -8,14 +8,15 @@ a request without a number of nodes or a zone: the simulated Azure is instant an
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
-from infra.azure import create_foundation
 from infra.core.settings import Cloud
 from infra.core.settings.versions import KUBERNETES
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder
+from tests.support.sample_foundations import record_foundation
+
+pytestmark = pytest.mark.slow
 
 SLEEP = "time:index/sleep:Sleep"
 ASSIGNMENT = "azure-native:authorization:RoleAssignment"
@@ -23,21 +24,14 @@ COSMOS_ASSIGNMENT = "azure-native:cosmosdb:SqlResourceSqlRoleAssignment"
 GROUP = "11111111-2222-3333-4444-555555555555"
 
 
-def deploy(recorder: Recorder | None = None, environment: str = "dev", **settings: Any) -> Recorder:
-    """Deploy a stack; with the recorder of an earlier deployment, deploy it again."""
-    context = stack_context("azure", environment, **settings)
-    recorder, _ = record_program(lambda: create_foundation(context), recorder=recorder)
-    return recorder
-
-
 @pytest.fixture(scope="module")
 def dev() -> Recorder:
-    return deploy(cluster={"admins": [GROUP]})
+    return record_foundation("azure", cluster={"admins": [GROUP]}).recorder
 
 
 @pytest.fixture(scope="module")
 def prod() -> Recorder:
-    return deploy(environment="prod")
+    return record_foundation("azure", "prod").recorder
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ import pytest
 
 from infra import aws, azure
 from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.sample_foundations import record_foundation
+
+pytestmark = pytest.mark.slow
 
 EMAIL = {"alertEmail": "ml-oncall@example.com"}
 METRIC_ALERT, LOG_ALERT = "azure-native:monitor:MetricAlert", "azure-native:monitor:ScheduledQueryRule"
@@ -23,9 +26,7 @@ ON_AZURE_ONLY = {"node-pool-at-maximum"}
 
 
 def declare(cloud: str, environment: str = "dev", **settings: Any) -> Recorder:
-    foundation = {"azure": azure, "aws": aws}[cloud]
-    context = stack_context(cloud, environment, **settings)
-    return record_program(lambda: foundation.create_foundation(context), stack=context.naming.stack)[0]
+    return record_foundation(cloud, environment, **settings).recorder
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,8 @@ def test_without_an_address_there_are_no_alerts_and_it_is_said(cloud: str, monke
     said: list[str] = []
     monkeypatch.setattr("pulumi.log.warn", lambda message, *_: said.append(message))
     monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
-    recorder = declare(cloud)
+    foundation = {"azure": azure, "aws": aws}[cloud]
+    recorder, _ = record_program(lambda: foundation.create_foundation(stack_context(cloud)), f"{cloud}-dev")
     assert not [type_ for type_ in (METRIC_ALERT, LOG_ALERT, ALARM) if recorder.of_type(type_)]
     (message,) = said
     assert "Set telemetry.alertEmail." in message

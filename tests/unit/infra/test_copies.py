@@ -10,11 +10,13 @@ import json
 
 import pytest
 
-from infra import aws, azure
 from policies import controls
 from policies.engine.stack import Resource
 from tests.support.aws_account import BUCKET
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder
+from tests.support.sample_foundations import record_foundation
+
+pytestmark = pytest.mark.slow
 
 REPLICATION = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
 BACKUPS = "aws:rds/instanceAutomatedBackupsReplication:InstanceAutomatedBackupsReplication"
@@ -23,9 +25,7 @@ SECOND = {"aws": "eu-central-1", "azure": "northeurope"}
 
 def declare(cloud: str, *, is_copied: bool = True) -> Recorder:
     resilience = {"secondLocation": SECOND[cloud]} if is_copied else {}
-    context = stack_context(cloud, "prod", resilience=resilience)
-    create = aws.create_foundation if cloud == "aws" else azure.create_foundation
-    return record_program(lambda: create(context), f"{cloud}-prod")[0]
+    return record_foundation(cloud, "prod", resilience=resilience).recorder
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.state_store import StateStore
 from tests.support.recording import Recorder, record_program, stack_context
 
+pytestmark = pytest.mark.slow
+
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 FOUNDATIONS: dict[str, Callable[[StackContext], Foundation]] = {
     "azure": azure.create_foundation,

@@ -21,6 +21,8 @@ from rehearsal.simulator.core.errors import CloudError
 from tests.support.foundations import sample_foundation
 from tests.support.recording import Recorder, record_program
 
+pytestmark = pytest.mark.slow
+
 _SECTION = "groundwork:cluster:"
 
 

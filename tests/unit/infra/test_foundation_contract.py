@@ -22,6 +22,8 @@ from infra.contract import Endpoint, Foundation
 from infra.core.component import Component
 from tests.support.recording import is_secret, record_program, resolve, resolve_resources, stack_context
 
+pytestmark = pytest.mark.slow
+
 CLOUDS = ("azure", "aws")
 COMPONENTS: Mapping[str, str] = {
     "network": "Network",

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from infra import cluster
 from infra.cluster.argocd import ArgoCd, ArgoCdArgs
 from infra.cluster.gitops import MODEL_KINDS
 from infra.cluster.versions import ARGO_CD_IMAGE_TAG
 from kernel.annotations import SETTING
 from rehearsal.kubernetes.controllers.argocd import APPLICATION_CONTROLLER
 from rehearsal.simulator.offline_kubernetes import RELEASE
-from tests.support.foundations import sample_foundation
-from tests.support.recording import Recorder, record_program, stack_context
-from tests.support.sample_platform import record_components
+from tests.support.recording import Recorder, stack_context
+from tests.support.sample_platform import record_components, record_platform
+
+pytestmark = pytest.mark.slow
 
 APPLICATION = "kubernetes:argoproj.io/v1alpha1:Application"
 PROJECT = "kubernetes:argoproj.io/v1alpha1:AppProject"
@@ -28,9 +28,7 @@ REPOSITORY = "https://git.example.com/acme/models.git"
 
 
 def record(repository: str = REPOSITORY, **gitops: str) -> Recorder:
-    context = stack_context("azure", gitops={"repository": repository, **gitops})
-    recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation()))
-    return recorder
+    return record_platform(gitops={"repository": repository, **gitops})
 
 
 @pytest.fixture(scope="module")

@@ -8,20 +8,23 @@ process starts is not proven.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import pytest
 
 from infra import cluster
 from infra.cluster.namespaces import DEVICE_PLUGIN as NAMESPACE
-from infra.contract import GPU_TAINT, Foundation, NodePool, define_gpu_pool
+from infra.contract import GPU_TAINT, NodePool, define_gpu_pool
 from infra.core.settings.clouds import Cloud
 from infra.core.settings.limits import GPU_SIZE_FORMS
 from infra.core.settings.sections import GpuPoolSettings
 from policies import evaluate_manifest, load_exceptions
 from tests.support.foundations import sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.sample_foundations import record_foundation
+from tests.support.sample_platform import record_platform
+
+pytestmark = pytest.mark.slow
 
 AGENT_POOL = "azure-native:containerservice:AgentPool"
 DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
@@ -30,14 +33,8 @@ SIZES = {cloud: example for cloud, (_, example) in GPU_SIZE_FORMS.items()}
 TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 
 
-def create_foundation(cloud: Cloud, **settings: Any) -> tuple[Recorder, Foundation]:
-    package = import_module(f"infra.{cloud}")
-    context = stack_context(cloud, cluster=settings)
-    return record_program(lambda: package.create_foundation(context), stack=f"{cloud}-dev")
-
-
-def create_platform(pool: NodePool | None) -> Recorder:
-    return record_program(lambda: cluster.create_platform(stack_context("aws"), sample_foundation(pool)))[0]
+def with_pool(cloud: Cloud) -> dict[str, Any]:
+    return {"gpuPool": {"size": SIZES[cloud], "maximum": 6}}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +46,7 @@ def pool() -> NodePool:
 
 @pytest.fixture(scope="module")
 def platform(pool: NodePool) -> Recorder:
-    return create_platform(pool)
+    return record_program(lambda: cluster.create_platform(stack_context("aws"), sample_foundation(pool)))[0]
 
 
 @pytest.fixture(scope="module")
@@ -64,20 +61,20 @@ def pod(daemon_set: Any) -> Any:
 
 @pytest.mark.parametrize("cloud", Cloud)
 def test_without_a_size_there_is_no_pool(cloud: Cloud) -> None:
-    recorder, foundation = create_foundation(cloud)
-    assert foundation.cluster.gpu_pool is None
-    assert not [item.name for item in recorder.resources if "gpu" in item.name]
+    stack = record_foundation(cloud)
+    assert stack.foundation.cluster.gpu_pool is None
+    assert not [item.name for item in stack.recorder.resources if "gpu" in item.name]
 
 
 def test_without_a_pool_there_is_no_device_plugin() -> None:
-    platform = create_platform(None)
+    platform = record_platform(cloud="aws")
     assert platform.of_type(DAEMON_SET) == []
     assert not [item.name for item in platform.resources if item.name == NAMESPACE or "gpu" in item.name]
 
 
 @pytest.mark.parametrize("cloud", Cloud)
 def test_both_clouds_have_the_same_pool(cloud: Cloud) -> None:
-    _, foundation = create_foundation(cloud, gpuPool={"size": SIZES[cloud], "maximum": 6})
+    foundation = record_foundation(cloud, cluster=with_pool(cloud)).foundation
     found = foundation.cluster.gpu_pool
     assert found
     assert (found.name, found.size, found.minimum, found.maximum) == ("gpu", SIZES[cloud], 0, 6)
@@ -88,7 +85,7 @@ def test_both_clouds_have_the_same_pool(cloud: Cloud) -> None:
 
 
 def test_aks_has_an_agent_pool_like_the_others_that_starts_at_zero() -> None:
-    recorder, _ = create_foundation(Cloud.AZURE, gpuPool={"size": SIZES[Cloud.AZURE], "maximum": 6})
+    recorder = record_foundation(Cloud.AZURE, cluster=with_pool(Cloud.AZURE)).recorder
     pools = {item.name: item.inputs for item in recorder.of_type(AGENT_POOL)}
     gpu, user = pools["cluster-gpu"], pools["cluster-user"]
     assert gpu["nodeTaints"] == ["nvidia.com/gpu=present:NoSchedule"]

@@ -6,6 +6,7 @@ a setting that nobody could tell which is meant: those have their consequences b
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from infra.core.settings import Cloud
 from infra.core.settings.catalogue import find_example, list_settings
 from infra.core.stack_config import check
 from kernel import stack_file
+from tests.support.every_case import check_every
 
 # Settings that cannot be set beside the others.
 _LEFT_OUT = {
@@ -52,9 +54,13 @@ def test_all_settings_can_be_set_together(cloud: Cloud) -> None:
     assert list_faults(build_content(cloud)) == []
 
 
-@pytest.mark.parametrize("cloud", Cloud)
-@pytest.mark.parametrize("setting", list_settings())
-def test_a_misspelt_setting_is_the_only_fault(setting: str, cloud: Cloud) -> None:
+@pytest.mark.slow
+def test_a_misspelt_setting_is_the_only_fault() -> None:
+    check_every(product(list_settings(), Cloud), _check_misspelt)
+
+
+def _check_misspelt(case: tuple[str, Cloud]) -> None:
+    setting, cloud = case
     if setting in _LEFT_OUT[cloud]:
         return
     (fault,) = list_faults(build_content(cloud, setting))

@@ -175,6 +175,7 @@ def walk_texts(value: Any) -> Iterator[str]:
             yield from walk_texts(item)
 
 
+@pytest.mark.slow
 def test_every_name_in_a_stack_is_made_here(declared: DeclaredNames) -> None:
     """No resource has the organization in its name without the stack; so what holds for these names holds for all."""
     assert len(declared.texts) > 10
@@ -182,6 +183,7 @@ def test_every_name_in_a_stack_is_made_here(declared: DeclaredNames) -> None:
     assert [text for text in declared.texts if not text.startswith(made)] == []
 
 
+@pytest.mark.slow
 def test_no_two_stacks_have_a_name_in_common(declared: DeclaredNames) -> None:
     names = {stack: declared.naming.names_of(naming(declared.cloud, stack)) for stack in STACKS}
     # A short name may be one text under two limits, which a longer name has to be cut to.
@@ -190,6 +192,7 @@ def test_no_two_stacks_have_a_name_in_common(declared: DeclaredNames) -> None:
     assert shared == {}
 
 
+@pytest.mark.slow
 def test_global_names_differ_by_region_and_organization(declared: DeclaredNames) -> None:
     """Two accounts may hold stacks of the same name."""
     elsewhere = {"azure": "northeurope", "aws": "eu-central-1"}[declared.cloud]
@@ -201,6 +204,7 @@ def test_global_names_differ_by_region_and_organization(declared: DeclaredNames)
             assert here.global_word(suffix, limit=limit) != other.global_word(suffix, limit=limit)
 
 
+@pytest.mark.slow
 def test_no_pattern_of_a_stack_matches_a_name_of_another(declared: DeclaredNames) -> None:
     """Policies of AWS contain patterns, such as the training jobs that a role may start."""
     patterns = [text for text in declared.texts if "*" in text]

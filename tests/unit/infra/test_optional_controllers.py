@@ -19,6 +19,9 @@ from infra.contract import Foundation
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from tests.support.foundations import sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.sample_platform import record_platform
+
+pytestmark = pytest.mark.slow
 
 CHARTS = {"aws-load-balancer-controller", "karpenter", "karpenter-crd"}
 NAMESPACES = {"aws-load-balancer-controller", "karpenter"}
@@ -34,8 +37,7 @@ def create_complete_cloud() -> Foundation:
 
 @pytest.fixture(scope="module")
 def platform() -> Recorder:
-    context = stack_context("aws", cluster=SIZES)
-    return record_program(lambda: cluster.create_platform(context, sample_foundation()))[0]
+    return record_platform(cloud="aws", cluster=SIZES)
 
 
 def releases(platform: Recorder) -> dict[str, Any]:

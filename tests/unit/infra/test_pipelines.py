@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from infra import cluster
 from infra.cluster.gitops import PIPELINE_DEFINITIONS, PIPELINE_KINDS
 from infra.cluster.pipelines import NAMESPACE, ROLES
 from policies import evaluate_manifest, get_control, load_exceptions
 from rehearsal.simulator.offline_kubernetes import RELEASE
-from tests.support.foundations import sample_foundation
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder
+from tests.support.sample_platform import record_platform
+
+pytestmark = pytest.mark.slow
 
 APPLICATION = "kubernetes:argoproj.io/v1alpha1:Application"
 PROJECT = "kubernetes:argoproj.io/v1alpha1:AppProject"
@@ -28,8 +29,7 @@ GITOPS = {"repository": "https://git.example.com/acme/models.git"}
 
 
 def declare(*, enabled: bool) -> Recorder:
-    context = stack_context("azure", gitops=GITOPS, pipelines={"enabled": enabled})
-    return record_program(lambda: cluster.create_platform(context, sample_foundation()))[0]
+    return record_platform(gitops=GITOPS, pipelines={"enabled": enabled})
 
 
 @pytest.fixture(scope="module")

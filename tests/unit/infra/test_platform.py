@@ -24,6 +24,8 @@ from tests.support.foundations import PORTS, sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
 from tests.support.sample_platform import record_platform
 
+pytestmark = pytest.mark.slow
+
 SECRET = "kubernetes:core/v1:Secret"
 ADMISSION_POLICY = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
 NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
@@ -56,8 +58,7 @@ def values(platform: Recorder, chart: str) -> Any:
 
 
 def test_images_come_from_the_stacks_registry_and_those_of_its_setting_and_of_the_charts() -> None:
-    context = stack_context("azure", images={"registries": ["mirror.example.com/ml/*"]})
-    recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation()))
+    recorder = record_platform(images={"registries": ["mirror.example.com/ml/*"]})
     specs = {item.name: str(item.inputs["spec"]) for item in recorder.of_type(ADMISSION_POLICY)}
     naming_registries = {name for name, spec in specs.items() if "ghcr" in spec}
     assert naming_registries == {"k8s-pod-image-registry", "k8s-inference-service-image-registry"}

@@ -11,11 +11,12 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
-from infra import cluster
 from infra.cluster.namespaces import MODEL_PROFILES
 from rehearsal.simulator.offline_kubernetes import RELEASE
-from tests.support.foundations import sample_foundation
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder
+from tests.support.sample_platform import record_platform
+
+pytestmark = pytest.mark.slow
 
 # The release that brings the kinds of a group, and the controller that acts on their objects.
 CONTROLLERS = {
@@ -39,8 +40,7 @@ _Resource = tuple[str, str]  # type, name
 @pytest.fixture(scope="module")
 def dependencies() -> Mapping[_Resource, Collection[_Resource]]:
     """All resources, each with those that it depends on in the end: its parent's dependencies are its own."""
-    context = stack_context("azure", gitops={"repository": "https://git.example.com/acme/models.git"})
-    recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation()))
+    recorder = record_platform(gitops={"repository": "https://git.example.com/acme/models.git"})
     direct = {resource: list_direct(recorder, resource) for resource in recorder.requests}
 
     def collect(resource: _Resource) -> set[_Resource]:

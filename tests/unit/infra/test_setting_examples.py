@@ -5,6 +5,7 @@ test_setting_messages has the messages of each rule.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -13,11 +14,17 @@ from infra.core.settings import Cloud
 from infra.core.settings.catalogue import describe_values, find_example, find_unit, format_setting, list_settings
 from infra.core.stack_config import check
 from kernel import stack_file
+from tests.support.every_case import check_every
 from tests.support.setting_texts import parse
 
+ODD: tuple[Any, ...] = ("nonsense", -1, 1.5, True, None, "", [], {}, ["nonsense"], [1], {"a": 1})
 
-@pytest.mark.parametrize("setting", list_settings())
-def test_each_setting_has_a_description_and_a_valid_example(setting: str) -> None:
+
+def test_each_setting_has_a_description_and_a_valid_example() -> None:
+    check_every(list_settings(), _check_description)
+
+
+def _check_description(setting: str) -> None:
     field = list_settings()[setting]
     assert field.description
     assert describe_values(field)
@@ -25,10 +32,14 @@ def test_each_setting_has_a_description_and_a_valid_example(setting: str) -> Non
     assert find_unit(field) or field.annotation is not int
 
 
-@pytest.mark.parametrize("setting", list_settings())
-@pytest.mark.parametrize("value", ["nonsense", -1, 1.5, True, None, "", [], {}, ["nonsense"], [1], {"a": 1}])
-def test_no_message_is_the_validators(setting: str, value: Any) -> None:
+@pytest.mark.slow
+def test_no_message_is_the_validators() -> None:
     """Whatever is written for a setting, it is either taken or refused in the words of this project."""
+    check_every(product(list_settings(), ODD), _check_refusal)
+
+
+def _check_refusal(case: tuple[str, Any]) -> None:
+    setting, value = case
     *sections, name = setting.split(".")
     content: dict[str, Any] = {name: value}
     for section in reversed(sections):
@@ -62,9 +73,12 @@ NEEDED_BY_EXAMPLES = {
 }
 
 
-@pytest.mark.parametrize("cloud", Cloud)
-@pytest.mark.parametrize("setting", list_settings())
-def test_the_example_of_each_setting_is_allowed(setting: str, cloud: Cloud) -> None:
+def test_the_example_of_each_setting_is_allowed() -> None:
+    check_every(product(list_settings(), Cloud), _check_example)
+
+
+def _check_example(case: tuple[str, Cloud]) -> None:
+    setting, cloud = case
     if setting in {Cloud.AZURE: ("account",), Cloud.AWS: ("subscription", "tenant")}[cloud]:
         return  # refused on the other cloud
     first, *inner = setting.split(".")

@@ -14,6 +14,8 @@ from rehearsal.simulator.core.circumstances import USUAL
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 from tests.support.recording import Recorder, record_program, stack_context
 
+pytestmark = pytest.mark.slow
+
 
 def deploy(cloud: str, environment: str, state: StateStore) -> dict[tuple[str, str], ResourceRecord]:
     create = importlib.import_module(f"infra.{cloud}").create_foundation

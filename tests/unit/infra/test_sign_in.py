@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from infra import cluster
 from infra.cluster.gateway_access import format_password
 from infra.people import ID_TOKEN_HEADER
 from kernel.annotations import SETTING
 from rehearsal.simulator.offline_kubernetes import RELEASE
-from tests.support.foundations import sample_foundation
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder
+from tests.support.sample_platform import record_platform
+
+pytestmark = pytest.mark.slow
 
 SSO = {
     "issuer": "https://login.example.com/acme",
@@ -34,9 +35,7 @@ SSO = {
 
 
 def record(**settings: Any) -> Recorder:
-    context = stack_context("azure", gateway={"domain": "ml.example.com"}, **settings)
-    recorder, _ = record_program(lambda: cluster.create_platform(context, sample_foundation()))
-    return recorder
+    return record_platform(gateway={"domain": "ml.example.com"}, **settings)
 
 
 @pytest.fixture(scope="module")

@@ -15,15 +15,15 @@ import pulumi
 import pytest
 import yaml
 
-from infra import cluster
 from infra.cluster.loki import Loki, LokiArgs
 from infra.cluster.tempo import Tempo, TempoArgs
 from infra.contract import BlobContainer, Foundation, TelemetryStoresContract
 from rehearsal.simulator.offline_kubernetes import RELEASE
 from rehearsal.toolchain import ROOT
-from tests.support.foundations import sample_foundation
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder, stack_context
 from tests.support.sample_platform import record_components, record_platform
+
+pytestmark = pytest.mark.slow
 
 
 def create_stores_of_blobs() -> TelemetryStoresContract:
@@ -161,8 +161,7 @@ def declare_processes(environment: str = "dev", **telemetry: Any) -> Recorder:
         "gitops": {"repository": "https://git.example.com/acme/models.git"},
         "retraining": {"models": ["churn"]},
     }
-    context = stack_context("azure", environment, telemetry=telemetry, **settings)
-    return record_program(lambda: cluster.create_platform(context, sample_foundation()))[0]
+    return record_platform(environment, telemetry=telemetry, **settings)
 
 
 def list_containers(recorder: Recorder) -> dict[str, tuple[Any, Any]]:

@@ -14,11 +14,10 @@ import pytest
 
 from deploy.errors import DeployError
 from operations import bootstrap
-from tests.support.moto_server import find_obstacle, run_aws, serve_moto, use_empty_account
+from tests.support.moto_server import run_aws, serve_moto, use_empty_account
 
 BACKEND, REGION = "s3://acme-state", "eu-central-1"
-_OBSTACLE = find_obstacle()
-pytestmark = [pytest.mark.process, pytest.mark.skipif(bool(_OBSTACLE), reason=_OBSTACLE or "nothing is missing")]
+pytestmark = pytest.mark.process
 aws = partial(run_aws, REGION)
 
 

@@ -5,18 +5,17 @@ Proves it of both foundations in production. That a type which nobody protects h
 
 from __future__ import annotations
 
-import importlib
-
 import pytest
 
 from plan_guard import find_holding
-from tests.support.recording import record_program, stack_context
+from tests.support.sample_foundations import record_foundation
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("cloud", ["aws", "azure"])
 def test_what_the_program_keeps_holds_data(cloud: str) -> None:
-    create = importlib.import_module(f"infra.{cloud}").create_foundation
-    recorder, _ = record_program(lambda: create(stack_context(cloud, "prod")), f"{cloud}-prod")
+    recorder = record_foundation(cloud, "prod").recorder
     kept = {type_ for (type_, _), request in recorder.requests.items() if request.protect or request.retainOnDelete}
     assert len(kept) > 3
     assert [type_ for type_ in sorted(kept) if not find_holding(type_)] == []

@@ -9,20 +9,22 @@ Does not prove anything about controls over whole stacks, whose cases are in `co
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache, partial
-from importlib import import_module
+from functools import cache
 from typing import Any, Final
 
 import pytest
 
-from infra import cluster
 from policies import Control, Finding, Undecided, controls
 from policies.engine.type_names import canonical_type
-from tests.support.foundations import sample_foundation
+from tests.support.every_case import check_every
 from tests.support.policies.cases import Declared
-from tests.support.recording import RecordedResource, record_program, stack_context
+from tests.support.recording import RecordedResource
+from tests.support.sample_foundations import record_foundation
+from tests.support.sample_platform import record_platform
 from tests.unit.policies.controls.test_controls import find_cases
 from tests.unit.policies.controls.test_odd_input import plain
+
+pytestmark = pytest.mark.slow
 
 # What breaks the first breaks the others too: a wildcard among the actions, verbs or resources covers what they name.
 _IAM: Final = frozenset({"aws-iam-escalation", "aws-iam-kms-decrypt", "aws-iam-pass-role", "aws-iam-service-wildcard"})
@@ -61,21 +63,13 @@ OVERLAPS: Final[Mapping[str, frozenset[str]]] = {
 @cache
 def list_resources() -> tuple[RecordedResource, ...]:
     """What both foundations and the platform declare in production."""
+    alerts: Any = {"telemetry": {"alertEmail": "ml@example.com"}, "cost": {"monthlyBudget": 5000}}
+    images = dict.fromkeys(("drift", "experiment", "promotion", "training"), f"sha256:{'a' * 64}")
     found: list[RecordedResource] = []
     for cloud in ("azure", "aws"):
-        found += record_program(partial(declare_foundation, cloud))[0].resources
-        found += record_program(partial(declare_platform, cloud))[0].resources
+        found += record_foundation(cloud, "prod", **alerts).recorder.resources
+        found += record_platform("prod", cloud, images=images).resources
     return tuple(found)
-
-
-def declare_foundation(cloud: str) -> None:
-    context = stack_context(cloud, "prod", telemetry={"alertEmail": "ml@example.com"}, cost={"monthlyBudget": 5000})
-    import_module(f"infra.{cloud}").create_foundation(context)
-
-
-def declare_platform(cloud: str) -> None:
-    images = dict.fromkeys(("drift", "experiment", "promotion", "training"), f"sha256:{'a' * 64}")
-    cluster.create_platform(stack_context(cloud, "prod", images=images), sample_foundation())
 
 
 def list_violated(resource_type: str, props: Mapping[str, Any]) -> set[str]:
@@ -146,8 +140,11 @@ def mutations(control: Control) -> Iterator[tuple[RecordedResource, Declared]]:
 SINGLE = [control for control in controls() if not control.over_stack]
 
 
-@pytest.mark.parametrize("control", SINGLE, ids=lambda control: control.id)
-def test_a_broken_resource_is_reported_by_its_control_alone(control: Control) -> None:
+def test_a_broken_resource_is_reported_by_its_control_alone() -> None:
+    check_every(SINGLE, _break_resources, lambda control: control.id)
+
+
+def _break_resources(control: Control) -> None:
     for resource, case in mutations(control):
         before = list_violated(resource.type, resource.inputs)
         after = list_violated(resource.type, break_resource(control, resource.inputs, plain(case.props))) - before

@@ -8,16 +8,13 @@ Does not prove that the reasons are good: they are reviewed.
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from infra import cluster
 from policies import controls
 from policies.engine.unjudged import describe_unjudged, is_judged, is_listed, listed
-from tests.support.foundations import sample_foundation
-from tests.support.recording import record_program, stack_context
+from tests.support.sample_platform import record_platform
 
 NAMES = Path(__file__).parents[1] / "infra" / "logical_names"
 # Declared by stacks with Karpenter, with a repository for GitOps, and with Cilium as the network's engine.
@@ -25,25 +22,22 @@ OPTIONAL = ("kubernetes:karpenter", "kubernetes:argoproj.io", "kubernetes:cilium
 PROVIDERS = ("aws:", "azure-native:", "kubernetes:")
 
 
-def declare_platform(cloud: str) -> None:
-    cluster.create_platform(stack_context(cloud, "prod"), sample_foundation())
-
-
 @pytest.fixture(scope="module")
 def declared() -> set[str]:
     """The types of both foundations, and of what is deployed into their clusters."""
     types = {line.split()[0] for file in NAMES.glob("*.txt") for line in file.read_text().splitlines() if line}
     for cloud in ("aws", "azure"):
-        recorder, _ = record_program(partial(declare_platform, cloud))
-        types |= {resource.type for resource in recorder.resources}
+        types |= {resource.type for resource in record_platform("prod", cloud).resources}
     return {type_ for type_ in types if type_.startswith(PROVIDERS)}
 
 
+@pytest.mark.slow
 def test_each_declared_type_is_judged_or_listed(declared: set[str]) -> None:
     assert len(declared) > 80
     assert {type_ for type_ in declared if not is_judged(type_) and not is_listed(type_)} == set()
 
 
+@pytest.mark.slow
 def test_each_listed_pattern_is_needed(declared: set[str]) -> None:
     left = {type_ for type_ in declared if not is_judged(type_)}
     patterns = {pattern for pattern, _ in listed() if not pattern.startswith(OPTIONAL)}

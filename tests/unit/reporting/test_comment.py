@@ -128,6 +128,7 @@ def test_names_of_others_are_no_markup() -> None:
     assert "\u202e" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [8192, LIMIT])
 def test_the_worst_of_texts_keeps_to_the_limit(limit: int) -> None:
     worst = "&" * 2000

@@ -13,6 +13,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, Final
 
+import pytest
+
 from policies import controls
 from policies.engine.type_names import canonical_type
 from tests.support.policies.sdk_inputs import has_input, list_types
@@ -165,11 +167,13 @@ def find_all_gaps() -> frozenset[str]:
     return frozenset(gap for package, judged in list_judged().items() for gap in find_gaps(package, judged))
 
 
+@pytest.mark.slow
 def test_each_type_with_a_judged_property_is_judged_or_reviewed() -> None:
     left = {gap for gap in find_all_gaps() if not any(fnmatchcase(gap, pattern) for pattern in REVIEWED)}
     assert left == set(), "add the types to the control, or to REVIEWED with the reason"
 
 
+@pytest.mark.slow
 def test_each_reviewed_pattern_is_needed() -> None:
     gaps = find_all_gaps()
     assert {pattern for pattern in REVIEWED if not any(fnmatchcase(gap, pattern) for gap in gaps)} == set()

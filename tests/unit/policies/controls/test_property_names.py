@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from policies import Control, controls
+from tests.support.every_case import check_every
 from tests.unit.policies.controls.test_controls import find_cases
 
 # Kinds that a chart brings and no SDK knows: tests/cluster/test_inference_service_admission.py has them served.
@@ -64,24 +65,25 @@ def _keys(tree: Any) -> Iterator[str]:
             yield from _keys(item)
 
 
-@pytest.mark.parametrize(
-    "control",
-    [each for each in controls() if CUSTOM_RESOURCES.isdisjoint(each.types)],
-    ids=lambda control: control.id,
-)
-def test_types_exist(control: Control) -> None:
+def test_types_exist() -> None:
+    known = [each for each in controls() if CUSTOM_RESOURCES.isdisjoint(each.types)]
+    check_every(known, _check_types, lambda control: control.id)
+
+
+def _check_types(control: Control) -> None:
     for token in control.types:
         if token.startswith("pulumi:providers:"):
             continue  # Pulumi's name of an SDK's provider
         assert f'"{token}"' in _sources(token)[0].read_text(encoding="utf-8").replace("'", '"')
 
 
-@pytest.mark.parametrize(
-    "control",
-    [each for each in controls() if not each.service.startswith("kubernetes.")],
-    ids=lambda control: control.id,
-)
-def test_properties_exist(control: Control) -> None:
+@pytest.mark.slow
+def test_properties_exist() -> None:
+    of_clouds = [each for each in controls() if not each.service.startswith("kubernetes.")]
+    check_every(of_clouds, _check_properties, lambda control: control.id)
+
+
+def _check_properties(control: Control) -> None:
     cases = find_cases(control)
     for subject in [*cases.compliant, *cases.violating]:
         for resource in (each for each in subject if not each.type.startswith("pulumi:providers:")):

@@ -21,7 +21,7 @@ from rehearsal.simulator.aws import api_constraints as aws
 from rehearsal.simulator.aws.cloud import MODELS
 from rehearsal.simulator.azure import api_constraints as azure
 from rehearsal.toolchain import ROOT
-from tests.support.aws_foundation import declare
+from tests.support.sample_foundations import record_foundation
 
 REMEDY = "the source of the constraints has changed: run `make constraints`"
 _HUB: dict[str, Any] = {"hub": "tgw-0123456789abcdef0"}
@@ -42,12 +42,14 @@ def test_the_files_name_the_versions_that_are_locked() -> None:
     assert _read(azure.FILE)["source"] == f"pulumi-azure-native {metadata.version('pulumi-azure-native')}", REMEDY
 
 
+@pytest.mark.slow
 def test_azures_file_is_what_the_sdk_says() -> None:
     source, types = command.describe_azure()
     assert _read(azure.FILE)["types"] == {type_: entries for type_, entries in types.items() if entries}, REMEDY
     assert _read(azure.FILE)["source"] == source
 
 
+@pytest.mark.slow
 def test_awss_file_is_what_botocore_says(botocore: Path) -> None:
     source, types = command.describe_aws(botocore)
     assert _read(aws.FILE)["types"] == {type_: entries for type_, entries in types.items() if entries}, REMEDY
@@ -58,12 +60,13 @@ def test_every_modelled_type_has_its_operations(botocore: Path) -> None:
     assert read_aws(botocore / "data").keys() == MODELS.keys()
 
 
+@pytest.mark.slow
 def test_every_declared_property_is_a_member_of_the_api_or_listed_apart(botocore: Path) -> None:
     readers = read_aws(botocore / "data")
-    resources = declare("prod", telemetry={"alertEmail": "ml@example.com"}, network=_HUB).recorder.resources
+    stack = record_foundation("aws", "prod", telemetry={"alertEmail": "ml@example.com"}, network=_HUB)
     unfound = {
         f"{resource.type} {name}"
-        for resource in resources
+        for resource in stack.recorder.resources
         if resource.type in MODELS
         for name in _list_unfollowed(resource.inputs, readers[resource.type].followed)
         if name not in list_apart(resource.type)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -23,8 +22,11 @@ from rehearsal.simulator.core.resource_model import ResourceModel
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.values import Values, has_unknown
 from tests.support.negative_cases import break_constraint, find_value
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder
+from tests.support.sample_foundations import record_foundation
 from tests.unit.rehearsal.simulator.test_sdk_types import VALID
+
+pytestmark = pytest.mark.slow
 
 MODELS = {"azure": azure.MODELS, "aws": aws.MODELS}
 _OPTIONS: dict[str, dict[str, Any]] = {"azure": {}, "aws": {"network": {"hub": "tgw-0123456789abcdef0"}}}
@@ -35,11 +37,8 @@ _LEAST = {"azure": 240, "aws": 310}
 
 @pytest.fixture(scope="module", params=MODELS)
 def recorder(request: pytest.FixtureRequest) -> Recorder:
-    context = stack_context(
-        request.param, environment="prod", telemetry={"alertEmail": "ml@example.com"}, **_OPTIONS[request.param]
-    )
-    foundation = import_module(f"infra.{request.param}")
-    return record_program(lambda: foundation.create_foundation(context), stack=f"{request.param}-prod")[0]
+    telemetry = {"alertEmail": "ml@example.com"}
+    return record_foundation(request.param, "prod", telemetry=telemetry, **_OPTIONS[request.param]).recorder
 
 
 def test_every_constraint_of_a_declared_input_refuses_what_breaks_it(

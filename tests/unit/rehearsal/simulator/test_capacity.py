@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
-from functools import partial
 from itertools import product
 from typing import Any
 
@@ -18,7 +17,6 @@ import pytest
 
 from deploy import aws as preflight
 from deploy.findings import Status
-from infra import aws, azure
 from kernel import service_quotas
 from kernel.service_quotas import (
     REGIONAL_CORES,
@@ -53,7 +51,8 @@ from tests.support.aws_account import (
 )
 from tests.support.azure_subscription import Subscription, in_group
 from tests.support.fake_programs import FakePrograms
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder, stack_context
+from tests.support.sample_foundations import record_foundation
 
 UNPREPARED = Circumstances(account=Kind.UNPREPARED)
 EIP = "aws:ec2/eip:Eip"
@@ -175,13 +174,10 @@ def test_an_identity_has_twenty_federated_credentials(azure: Subscription) -> No
 @pytest.fixture(scope="module")
 def foundations() -> Mapping[tuple[str, str], Recorder]:
     """What the foundations declare, by cloud and environment."""
-    found = {}
-    for cloud, environment in product(("aws", "azure"), ("dev", "prod")):
-        context = stack_context(cloud, environment)
-        program = {"aws": aws, "azure": azure}[cloud]
-        stack = f"{cloud}-{environment}"
-        found[cloud, environment], _ = record_program(partial(program.create_foundation, context), stack)
-    return found
+    return {
+        (cloud, environment): record_foundation(cloud, environment).recorder
+        for cloud, environment in product(("aws", "azure"), ("dev", "prod"))
+    }
 
 
 def find_refusals(recorder: Recorder, circumstances: Circumstances) -> str:
@@ -203,6 +199,7 @@ def find_refusals(recorder: Recorder, circumstances: Circumstances) -> str:
     return "\n".join(refusals)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cloud", "circumstances", "message"),
     [
@@ -226,6 +223,7 @@ def test_a_foundation_meets_what_the_region_has(
     assert re.search(message, find_refusals(foundations[cloud, "prod"], circumstances))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_preflight_counts_the_addresses_that_a_stack_declares(
     foundations: Mapping[tuple[str, str], Recorder], environment: str

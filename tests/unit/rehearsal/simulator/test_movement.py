@@ -41,6 +41,7 @@ def deploy(cloud: str) -> tuple[PlanningRecorder, Any]:
     return recorder, program
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cloud", "actor"),
     [*(("aws", actor) for actor in AWS_ACTORS), *(("azure", actor) for actor in AZURE_ACTORS)],
@@ -58,6 +59,7 @@ def test_after_a_move_the_next_deployment_harms_nothing(cloud: str, actor: str) 
         assert [line for step in recorder.steps for line in find_harm(step)] == []
 
 
+@pytest.mark.slow
 def test_what_moved_is_said() -> None:
     recorder, _ = deploy("aws")
     with recorder.moving() as state:
@@ -66,6 +68,7 @@ def test_what_moved_is_said() -> None:
     assert any(re.search(r"\(NodeGroup\): scalingConfig\.desiredSize from \d to \d", line) for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cloud", "today", "path"),
     [("aws", date(2028, 3, 1), "version"), ("azure", date(2027, 7, 15), "kubernetesVersion")],

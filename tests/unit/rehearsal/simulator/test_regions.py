@@ -29,6 +29,7 @@ def _has_input(type_: str, name: str) -> bool:
     return name in inspect.signature(arguments).parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type_", aws.MODELS)
 def test_a_region_is_an_input_where_the_sdk_has_one(type_: str) -> None:
     model = aws.MODELS[type_]
@@ -36,6 +37,7 @@ def test_a_region_is_an_input_where_the_sdk_has_one(type_: str) -> None:
     assert ("region" in model.defaults, "region" in model.replace_on_changes) == (is_regional, is_regional)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type_", sorted(set(azure.MODELS) - _GLOBAL))
 def test_a_location_is_an_input_where_the_sdk_has_one(type_: str) -> None:
     model = azure.MODELS[type_]

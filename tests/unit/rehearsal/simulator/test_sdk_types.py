@@ -21,9 +21,12 @@ from rehearsal.simulator.core.resource_model import ResourceRequest
 from rehearsal.simulator.core.values import Values
 from tests.support.aws_account import Account
 from tests.support.azure_subscription import VALID_INPUTS, Subscription
+from tests.support.every_case import check_every
 from tests.support.sdk_types import has_input, has_output, inputs_class, required_inputs, requires_input
 from tests.unit.rehearsal.simulator.aws import test_copies
 from tests.unit.rehearsal.simulator.aws.test_input_rules import RULES
+
+pytestmark = pytest.mark.slow
 
 URN = "urn:pulumi:s::p::t::thing"
 MODELS = {**AWS, **AZURE}
@@ -36,21 +39,27 @@ VALID = {
 }
 
 
-@pytest.mark.parametrize("type_", MODELS)
-def test_a_model_requires_nothing_that_the_sdk_calls_optional(type_: str) -> None:
-    model = MODELS[type_]
-    demanded = [path for path in model.required if path not in model.defaults and not requires_input(type_, path)]
-    assert demanded == []
+def test_a_model_requires_nothing_that_the_sdk_calls_optional() -> None:
+    def check(type_: str) -> None:
+        model = MODELS[type_]
+        demanded = [path for path in model.required if path not in model.defaults and not requires_input(type_, path)]
+        assert demanded == []
+
+    check_every(MODELS, check)
 
 
-@pytest.mark.parametrize("type_", MODELS)
-def test_what_the_sdk_requires_is_a_property_of_valid_inputs(type_: str) -> None:
-    if type_ in VALID:
+def test_what_the_sdk_requires_is_a_property_of_valid_inputs() -> None:
+    def check(type_: str) -> None:
         assert required_inputs(inputs_class(type_)) - VALID[type_].keys() == set()
 
+    check_every(MODELS.keys() & VALID.keys(), check)
 
-@pytest.mark.parametrize("type_", MODELS)
-def test_each_property_of_a_model_exists_in_the_sdk(type_: str) -> None:
+
+def test_each_property_of_a_model_exists_in_the_sdk() -> None:
+    check_every(MODELS, _check_properties)
+
+
+def _check_properties(type_: str) -> None:
     model = MODELS[type_]
     paths = {*model.required, *model.defaults, *model.replace_on_changes, model.name_path} - {""}
     assert [path for path in sorted(paths) if not has_input(type_, path)] == []
@@ -73,10 +82,12 @@ def read_paths(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
     return read
 
 
-@pytest.mark.parametrize("type_", MODELS)
-def test_rules_read_inputs_that_exist_and_bear_with_those_that_are_not_set(
-    read_paths: set[tuple[str, str]], type_: str
-) -> None:
+def test_rules_read_inputs_that_exist_and_bear_with_those_that_are_not_set(read_paths: set[tuple[str, str]]) -> None:
+    check_every(MODELS, _check_and_create)
+    assert sorted((type_, path) for type_, path in read_paths if not has_input(type_, path)) == []
+
+
+def _check_and_create(type_: str) -> None:
     valid = _make_known(VALID.get(type_, {}))
     without_one = [{name: value for name, value in valid.items() if name != left_out} for left_out in valid]
     for inputs in ({}, valid, *without_one):
@@ -85,7 +96,6 @@ def test_rules_read_inputs_that_exist_and_bear_with_those_that_are_not_set(
         if not problems:
             with suppress(CloudError):  # neighbours are missing
                 simulation.create(URN, type_, complete, preview=False)
-    assert sorted(path for read_type, path in read_paths if not has_input(read_type, path)) == []
 
 
 def _make_known(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ that one unknown. Not covered: rules that run only when something is created.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -19,8 +18,11 @@ from rehearsal.simulator.azure import cloud as azure
 from rehearsal.simulator.core.errors import CloudError
 from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.values import Values
-from tests.support.recording import RecordedResource, Recorder, record_program, stack_context
+from tests.support.recording import RecordedResource, Recorder
+from tests.support.sample_foundations import record_foundation
 from tests.unit.rehearsal.simulator.test_sdk_types import VALID
+
+pytestmark = pytest.mark.slow
 
 _MODELS = {"azure": azure.MODELS, "aws": aws.MODELS}
 # With them a foundation has every type: the hub's own network is not in the simulated account.
@@ -30,11 +32,8 @@ _TYPES = {*azure.MODELS, *aws.MODELS}
 
 @pytest.fixture(scope="module", params=_MODELS)
 def recorder(request: pytest.FixtureRequest) -> Recorder:
-    context = stack_context(
-        request.param, environment="prod", telemetry={"alertEmail": "ml@example.com"}, **_SETTINGS[request.param]
-    )
-    foundation = import_module(f"infra.{request.param}")
-    return record_program(lambda: foundation.create_foundation(context), stack=f"{request.param}-prod")[0]
+    telemetry = {"alertEmail": "ml@example.com"}
+    return record_foundation(request.param, "prod", telemetry=telemetry, **_SETTINGS[request.param]).recorder
 
 
 def test_no_unknown_value_raises_or_is_refused(recorder: Recorder) -> None:

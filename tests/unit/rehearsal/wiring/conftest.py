@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from rehearsal.helm import charts
@@ -17,5 +19,10 @@ def _no_rendering() -> None:
 
 @pytest.fixture(scope="module")
 def stacks(_no_rendering: None) -> dict[str, DeclaredStack]:
-    """By the name of the cloud."""
-    return {cloud: declare_stack(f"{cloud}-full") for cloud in ("azure", "aws")}
+    """By the name of the cloud. They are for reading: the modules of one process share them."""
+    return {cloud: _declare(cloud) for cloud in ("azure", "aws")}
+
+
+@cache
+def _declare(cloud: str) -> DeclaredStack:
+    return declare_stack(f"{cloud}-full")

@@ -18,6 +18,8 @@ from rehearsal.wiring.declared import Declared, Graph, read_graph
 from rehearsal.wiring.order import find_early_uses
 from tests.support.declared_stack import DeclaredStack
 
+pytestmark = pytest.mark.process  # Helm renders the charts
+
 Stacks = dict[str, DeclaredStack]
 
 

@@ -14,6 +14,8 @@ from rehearsal.wiring.metrics import read_catalogue
 from tests.support.changed_wiring import Change, change_wiring, changed, replaced, without
 from tests.support.declared_stack import DeclaredStack
 
+pytestmark = pytest.mark.process  # Helm renders the charts
+
 CATALOGUE = read_catalogue(ROOT / "platform" / "alerts" / "metrics")
 Stacks = dict[str, DeclaredStack]
 

@@ -17,6 +17,7 @@ from rehearsal.simulator.core.simulation import Simulation
 from rehearsal.simulator.core.state_store import StateStore
 from rehearsal.simulator.core.values import Values
 from tests.support.azure_subscription import GROUP, ROLES, VALID_INPUTS, Subscription, identity_id, with_change
+from tests.support.every_case import check_every
 
 CONDITION = "criteria.allOf.0"
 SCALE = "properties.properties.scaleSettings"
@@ -160,23 +161,30 @@ def test_every_type_is_modelled_once() -> None:
     assert {f"azure-native:{type_}" for type_ in VALID_INPUTS} <= set(MODELS)
 
 
-@pytest.mark.parametrize("type_", VALID_INPUTS)
-def test_valid_inputs_pass(type_: str) -> None:
-    assert Subscription().check(type_, VALID_INPUTS[type_]) == []
+def test_valid_inputs_pass() -> None:
+    def check(type_: str) -> None:
+        assert Subscription().check(type_, VALID_INPUTS[type_]) == []
+
+    check_every(VALID_INPUTS, check)
 
 
-@pytest.mark.parametrize(("type_", "path", "value", "message"), REFUSED)
-def test_invalid_inputs_are_refused(type_: str, path: str, value: Any, message: str) -> None:
-    reasons = Subscription().check(type_, with_change(VALID_INPUTS[type_], path, value))
-    assert len(reasons) == 1
-    assert message in reasons[0]
+def test_invalid_inputs_are_refused() -> None:
+    def check(case: tuple[str, str, Any, str]) -> None:
+        type_, path, value, message = case
+        reasons = Subscription().check(type_, with_change(VALID_INPUTS[type_], path, value))
+        assert len(reasons) == 1
+        assert message in reasons[0]
+
+    check_every(REFUSED, check)
 
 
-@pytest.mark.parametrize(("type_", "path"), sorted({(type_, path) for type_, path, *_ in REFUSED}))
-def test_unknown_inputs_pass(type_: str, path: str) -> None:
-    assert Subscription().check(type_, with_change(VALID_INPUTS[type_], path, UNKNOWN)) == []
-    whole = path.split(".", 1)[0]
-    assert Subscription().check(type_, with_change(VALID_INPUTS[type_], whole, UNKNOWN)) == []
+def test_unknown_inputs_pass() -> None:
+    def check(case: tuple[str, str]) -> None:
+        type_, path = case
+        for unknown in (path, path.split(".", 1)[0]):
+            assert Subscription().check(type_, with_change(VALID_INPUTS[type_], unknown, UNKNOWN)) == [], unknown
+
+    check_every(sorted({(type_, path) for type_, path, *_ in REFUSED}), check)
 
 
 def test_an_alert_on_logs_looks_back_two_days_at_most() -> None:
