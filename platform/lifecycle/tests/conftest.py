@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-
-from support.mlflow_server import serve_mlflow
 
 # Test processes share the cores, for which threads of numeric libraries would only compete. They read it on import,
 # here and in the processes that tests start.
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+# httpx loads all known authorities for each client, which takes 30 ms: here from a folder that has none, as the tests
+# call this machine alone.
+os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 
 
 # Fixtures that start processes. `make test-fast` leaves out the tests that use one.
@@ -26,9 +29,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 # A hook of pytest-xdist, which need not be installed.
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: many tests mostly wait for processes of their own."""
-    return (os.cpu_count() or 1) + 1
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are cores where tests that start processes run: many of them mostly wait for those."""
+    has_processes = "not process" not in config.option.markexpr
+    return (os.cpu_count() or 1) + has_processes
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -41,7 +45,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of MLflow, to be copied."""
+    from support.mlflow_server import prepare_database
+
+    own = tmp_path_factory.getbasetemp()
+    return prepare_database(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A running server's tracking URI: SQLite behind it, artifacts in a folder, webhooks to this machine allowed."""
-    with serve_mlflow(tmp_path_factory.mktemp("mlflow")) as uri:
+    from support.mlflow_server import serve_mlflow  # MLflow takes seconds to import, which not all tests need
+
+    with serve_mlflow(tmp_path_factory.mktemp("mlflow"), mlflow_database) as uri:
         yield uri

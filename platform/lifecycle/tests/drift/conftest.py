@@ -34,9 +34,13 @@ def duckdb() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[Engine]:
-    """Spark in this process, with two threads; it is real, and no cluster."""
+    """Spark on this machine, with two threads; it is real, and no cluster."""
     pytest.importorskip("pyspark")
     if shutil.which("java") is None:
         pytest.skip("Spark needs Java 17 or 21, and `java` is not on PATH")
-    with open_engine("local[2]") as engine:
-        yield engine
+    with pytest.MonkeyPatch.context() as environment:
+        # Two partitions, not 200, of a few rows; and code that runs once is not compiled twice.
+        options = "--conf spark.sql.shuffle.partitions=2 --driver-java-options -XX:TieredStopAtLevel=1"
+        environment.setenv("PYSPARK_SUBMIT_ARGS", f"{options} pyspark-shell")
+        with open_engine("local[2]") as engine:
+            yield engine

@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from mlflow import MlflowClient
@@ -22,6 +20,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from lifecycle.core import CHAMPION, ModelRegistry, ModelVersion
 from lifecycle.core.names import REFERENCE_PATH
 from lifecycle.drift import events, layout
+from lifecycle.drift.__main__ import main
 from lifecycle.drift.check import check_model, read_reference
 from lifecycle.drift.collector import read_latest_reports
 from lifecycle.drift.compaction import Compactor
@@ -37,7 +36,6 @@ from support.registered_models import RegisteredModels
 from support.serving import serve
 from support.training import train_and_register
 
-ROOT = Path(__file__).resolve().parents[2]
 SHIFTED = "mean_texture"
 
 
@@ -74,10 +72,25 @@ def store(registry: ModelRegistry, trained: ModelVersion, tmp_path_factory: pyte
     return folder / "store"
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lifecycle.drift", *arguments]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment}
-    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+class Ended(NamedTuple):
+    """The command's exit status, and what it has printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str, **environment: str) -> Ended:
+    """The command, in this process: it imports for seconds. test_collector.py starts a process."""
+    capsys.readouterr()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        try:
+            status = main(arguments)
+        except SystemExit as ended:  # for wrong usage
+            status = int(ended.code or 0)
+    return Ended(status, *capsys.readouterr())
 
 
 def expose(store: Path) -> str:
@@ -174,18 +187,18 @@ def test_metrics_are_those_of_the_last_report_and_what_is_none_is_left_out(
 
 
 def test_all_champions_are_checked_whatever_one_of_them_lacks(
-    models: RegisteredModels, registry: ModelRegistry, store: Path
+    models: RegisteredModels, registry: ModelRegistry, store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lacking = models.create()
     models.create_version(lacking, CHAMPION)
     end = next_hour() - timedelta(hours=1)
     variables = {"MLFLOW_TRACKING_URI": registry.uri, "DRIFT_STORE": str(store)}
-    result = run("check", "--all", "--until", end.isoformat(), **variables)
+    result = run(capsys, "check", "--all", "--until", end.isoformat(), **variables)
     assert result.returncode == 1
     assert f"error: The training reference of {lacking} version 1 is missing" in result.stderr
     assert re.search(f"were not checked, for the reasons above: .*{lacking}", result.stderr)
     assert '"model": "drifting"' in result.stdout or "inference log of drifting" in result.stderr
-    unclear = run("check", "drifting", "--all", **variables)
+    unclear = run(capsys, "check", "drifting", "--all", **variables)
     assert (unclear.returncode, unclear.stdout) == (2, "")
 
 
@@ -222,21 +235,21 @@ def test_a_broken_reference_is_an_error(
 
 
 def test_the_command_prints_its_result_or_one_message(
-    registry: ModelRegistry, trained: ModelVersion, store: Path, tmp_path: Path
+    registry: ModelRegistry, trained: ModelVersion, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     variables = {"MLFLOW_TRACKING_URI": registry.uri, "DRIFT_STORE": str(store)}
-    empty = run("check", trained.model, "--until", "2020-01-01T00:00", **variables)
+    empty = run(capsys, "check", trained.model, "--until", "2020-01-01T00:00", **variables)
     assert (empty.returncode, empty.stdout) == (1, "")
     assert re.fullmatch(r"error: There is nothing in the inference log of drifting version 1 .*\n", empty.stderr)
-    unknown = run("check", "nobody", **variables)
+    unknown = run(capsys, "check", "nobody", **variables)
     assert unknown.returncode == 1
     assert "has no model nobody with the alias champion" in unknown.stderr
-    unset = run("check", trained.model, MLFLOW_TRACKING_URI=registry.uri)
+    unset = run(capsys, "check", trained.model, MLFLOW_TRACKING_URI=registry.uri)
     assert (unset.returncode, unset.stderr) == (1, "error: DRIFT_STORE is not set and has no default: set it\n")
     log = tmp_path / "inference.jsonl"
     log.write_text("no event\n")
     os.utime(log, (0, 0))
-    rejected = run("compact", str(log), **variables)
+    rejected = run(capsys, "compact", str(log), **variables)
     assert rejected.returncode == 1
     assert json.loads(rejected.stdout) == {"files": [], "rows": 0, "repeated": 0}
     assert f"1 lines of {log} are no inference events" in rejected.stderr

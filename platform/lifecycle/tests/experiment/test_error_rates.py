@@ -1,8 +1,9 @@
 """How often experiments are decided wrongly when they are looked at each day, and rightly; simulated, seeded.
 
-Equal variants must not be told apart: of 2,000 experiments of each kind in `make soak`, and of a few in `make test`,
-at most 5 % are ever promoted or stopped for harm, whatever the outcome, the share, and how rare or skewed values are.
-By contrast, the same data is looked at by a fixed test, and by request instead of by user.
+Equal variants must not be told apart: of 2,000 experiments of each kind in `make soak`, and of 200 in `make test`, at
+most 5 % ever find a difference, whatever the outcome, the share, and how rare or skewed values are. Those are simulated
+fast, by arrays; that these have the figures of the analysis is a test of its own, and in a few experiments the whole
+verdict is asked. By contrast, the same data is looked at by a fixed test, and by request instead of by user.
 
 Not proven: users who influence each other, and outcomes with infinite variance.
 """
@@ -81,8 +82,8 @@ def count_actions(setting: str, runs: int) -> Counter[Action]:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_equal_variants_are_hardly_ever_told_apart(setting: str) -> None:
-    found = count_actions(setting, runs=25)
-    assert found[Action.PROMOTE] + found[Action.STOP] <= 2, "at 1 %, more than 2 of 25 are one test run in 500"
+    found = count_actions(setting, runs=5)
+    assert found[Action.PROMOTE] + found[Action.STOP] <= 1, "at 1 %, more than 1 of 5 are one test run in 1000"
 
 
 def fixed_test_errs(simulation: Simulation, users: Users) -> bool:
@@ -229,9 +230,10 @@ def draw_effect(simulation: Simulation) -> Users:
 
 
 def test_planned_experiments_find_the_minimum_effect_as_often_as_planned() -> None:
-    promoted, once = measure_power(100, "binary", 50)
-    assert 0.65 <= promoted <= 0.92
-    assert 0.65 <= once <= 0.92
+    """Of 25, 20 on average: less than 15, or all, are one test run in 100."""
+    promoted, once = measure_power(25, "binary", 50)
+    assert 0.6 <= promoted <= 0.96
+    assert 0.6 <= once <= 0.96
 
 
 def simulate_many(setting: str, runs: int, seed: int) -> Looks:
@@ -258,20 +260,20 @@ def test_the_fast_simulation_has_the_figures_of_the_comparison() -> None:
         assert margin == pytest.approx((found.any_time.high - found.any_time.low) / 2)
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_of_2000_experiments_of_equal_variants_at_most_5_percent_are_told_apart(setting: str) -> None:
+@pytest.mark.parametrize("experiments", [200, pytest.param(2000, marks=pytest.mark.soak)])
+def test_of_many_experiments_of_equal_variants_at_most_5_percent_are_told_apart(experiments: int, setting: str) -> None:
     """By their outcome; looks with fewer than 100 users of a variant do not count."""
     sequential = fixed = promoted = 0
-    for part in range(20):
+    for part in range(experiments // 100):
         looks = simulate_many(setting, 100, part)
         sequential += int(looks.find_any_time().sum())
         promoted += int(looks.find_any_time(is_better=True).sum())
         fixed += int(looks.find_once().sum())
-    print(f"{setting}: {sequential} of 2000, {promoted} of them better; with a fixed test {fixed}")
-    assert promoted <= 0.025 * 2000
-    assert sequential <= 0.05 * 2000
-    assert fixed > 0.05 * 2000
+    print(f"{setting}: {sequential} of {experiments}, {promoted} of them better; with a fixed test {fixed}")
+    assert promoted <= 0.025 * experiments
+    assert sequential <= 0.05 * experiments
+    assert fixed > 0.05 * experiments
 
 
 @pytest.mark.soak

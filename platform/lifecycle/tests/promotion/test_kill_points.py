@@ -13,7 +13,7 @@ import pytest
 
 from lifecycle.promotion.inbox import Inbox
 from support.git_remote import GitRemote
-from support.killing import PROCESSES
+from support.processes import PROCESSES
 from support.promotion_kill_points import KILL_POINTS, Killed, kill_process, raise_killed, run_worker
 from support.registered_models import RegisteredModels
 from support.waiting import TIMEOUT

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from support.git_remote import GitRemote
-from support.killing import PROCESSES
 from support.network import JsonReceiver
+from support.processes import PROCESSES
 from support.registered_models import RegisteredModels
 from support.rollout_environment import RolloutEnvironment
 from support.rollout_kill_points import run_rollout

@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from support.serving import FEATURES, WEIGHTS, Server, register, serve
+from support.serving import FEATURES, WEIGHTS, Server, register, serve, start
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +39,8 @@ def registry(mlflow_server: str) -> str:
 
 @pytest.fixture(scope="session")
 def server(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serves `plain`."""
-    with serve(registry, tmp_path_factory.mktemp("plain"), MAX_BODY_BYTES=20_000) as running:
+    """Serves `plain`, started as a container starts it."""
+    with serve(registry, tmp_path_factory.mktemp("plain"), start=start, MAX_BODY_BYTES=20_000) as running:
         yield running
 
 

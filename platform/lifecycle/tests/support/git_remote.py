@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import tempfile
 import uuid
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +26,7 @@ class GitRemote:
     @classmethod
     def create(cls, path: Path) -> GitRemote:
         """A repository with an empty folder of the stack `dev` on its branch `main`."""
-        work = path.with_suffix(".seed")
-        (work / "stacks" / "dev").mkdir(parents=True)
-        (work / "stacks" / "dev" / "kustomization.yaml").write_text(
-            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: []\n"
-        )
-        for command in (
-            ["git", "init", "--quiet", "--initial-branch=main", str(work)],
-            ["git", "-C", str(work), "add", "."],
-            ["git", "-C", str(work), *_AUTHOR, "commit", "--quiet", "-m", "An empty stack"],
-            ["git", "clone", "--quiet", "--bare", str(work), str(path)],
-        ):
-            subprocess.run(command, check=True, capture_output=True)
+        shutil.copytree(Path(_create_template().name, "remote.git"), path)
         return cls(path)
 
     def git(self, *arguments: str) -> str:
@@ -91,3 +83,22 @@ class GitRemote:
         path = self.path / "hooks" / name
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
+
+
+@cache
+def _create_template() -> tempfile.TemporaryDirectory[str]:
+    """A folder with the repository that others are copies of; deleted when the process ends."""
+    folder = tempfile.TemporaryDirectory()
+    work = Path(folder.name, "seed")
+    (work / "stacks" / "dev").mkdir(parents=True)
+    (work / "stacks" / "dev" / "kustomization.yaml").write_text(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: []\n"
+    )
+    for command in (
+        ["git", "init", "--quiet", "--initial-branch=main", str(work)],
+        ["git", "-C", str(work), "add", "."],
+        ["git", "-C", str(work), *_AUTHOR, "commit", "--quiet", "-m", "An empty stack"],
+        ["git", "clone", "--quiet", "--bare", str(work), str(work.with_name("remote.git"))],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    return folder

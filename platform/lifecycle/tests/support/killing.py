@@ -1,27 +1,12 @@
-"""Processes that are killed at a chosen point."""
+"""Wraps the steps of a process, which can then be killed at a chosen one."""
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from lifecycle.gitops.git import Git
-
-# A server that has imported what takes long and forks each process. Before Python 3.13 it does not get this process's
-# sys.path, so it imports nothing of lifecycle.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    [
-        "mlflow.tracking.client",
-        "mlflow.store.model_registry.rest_store",
-        "pandas",
-        "httpx",
-        "sqlalchemy",
-        "sklearn.metrics",
-    ]
-)
 
 Call = Callable[..., Any]
 

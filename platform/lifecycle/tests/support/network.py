@@ -47,6 +47,9 @@ def serve_http(respond: Callable[[HttpRequest], HttpResponse], tls: ssl.SSLConte
     """Serve HTTP(S) on a free port while the context is open; yields the URL, without a slash at its end."""
 
     class Handler(BaseHTTPRequestHandler):
+        # Connections with TLS are kept: a handshake takes longer than a request.
+        protocol_version = "HTTP/1.1" if tls else "HTTP/1.0"
+
         def handle_request(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}

@@ -139,6 +139,17 @@ def test_an_earlier_version_of_the_data_can_be_trained_on_again(
     assert data.validate(data.read(tmp_path / "table" / "table.csv")).equals(data.load_shipped())
 
 
+def test_the_latest_data_of_the_remote_become_a_version(
+    configuration: Mapping[str, str], tmp_path: Path, client: MlflowClient
+) -> None:
+    (tmp_path / "remote").mkdir()
+    data.load_shipped().to_csv(tmp_path / "remote" / "latest.csv", index=False)
+    work = {name: str(tmp_path / name) for name in ("remote", "table", "run")}
+    assert step("ingest", source="remote:latest.csv", experiment="latest", **{**settings(configuration), **work}) == 0
+    assert len(last_run(client, "latest").data.tags["groundwork.data_version"]) == 32
+    assert data.read(tmp_path / "table" / "table.csv").equals(data.load_shipped())
+
+
 def test_data_that_breaks_its_schema_fails_the_run_with_column_and_rule(
     configuration: Mapping[str, str], tmp_path: Path, client: MlflowClient
 ) -> None:
@@ -195,9 +206,11 @@ def test_the_report_of_a_run_names_the_version(trained: dict[str, Any]) -> None:
     assert (report.version, report.run_id) == (trained["version"], trained["run_id"])
 
 
+@pytest.mark.soak
 def test_a_run_on_the_latest_data_of_the_remote_that_the_gate_rejects_reports_why(
     configuration: Mapping[str, str], tmp_path: Path, client: MlflowClient
 ) -> None:
+    """By all steps; before, each is proven by itself, and what is reported in test_report.py."""
     remote = tmp_path / "remote"
     remote.mkdir()
     data.load_shipped().to_csv(remote / "latest.csv", index=False)

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from lifecycle import contract
 from lifecycle.core import CHAMPION, ArtifactError, LifecycleError, ModelRegistry
 from lifecycle.core.errors import is_transient
@@ -97,6 +95,8 @@ class _HeldOutData:
             raise ArtifactError(
                 "The model version has no run, so its held-out data is unknown. Register it from its run."
             )
+        import pandas as pd  # takes a second to import, which the receiver of webhooks can do without
+
         self._registry = registry
         self._folder = folder
         self._contract = contract.load()

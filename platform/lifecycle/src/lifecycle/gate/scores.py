@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import pandas as pd
-from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
+from typing import TYPE_CHECKING
 
 from lifecycle.core import LifecycleError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TARGET = "target"  # the column with the true class, 0 or 1
 _CLASSES = frozenset((0, 1))
@@ -24,6 +25,9 @@ def score(held_out: pd.DataFrame, predictions: Sequence[float], slices: Sequence
     `accuracy`; `precision`, `recall` and `f1` of class 1; `<slice>/<value>/accuracy` for each value of a slice's
     column. Raises ScoringError.
     """
+    import pandas as pd  # both take seconds to import, and most of what imports this package scores nothing
+    from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
+
     missing = [column for column in (TARGET, *slices) if column not in held_out]
     if missing:
         raise ScoringError(f"The held-out data has no column {', '.join(missing)}, which the gate scores by.")

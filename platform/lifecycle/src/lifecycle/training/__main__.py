@@ -18,7 +18,7 @@ from lifecycle.training.settings import SubmitSettings, Target, TrainingSettings
 from lifecycle.training.steps import STEPS, parameters, run_step
 
 if TYPE_CHECKING:
-    from lifecycle.training.tracking import TrainingResult
+    from lifecycle.training.run import TrainingResult
 
 # Each command imports what it needs, so that a step on a cluster does not import the pipeline.
 

@@ -24,9 +24,8 @@ from lifecycle.core.training_report import TrainingOutcome, TrainingReport
 from lifecycle.gate import GateSettings
 from lifecycle.training import components
 from lifecycle.training.console import StepOutput
-from lifecycle.training.run import TrainingRun
+from lifecycle.training.run import TrainingResult, TrainingRun
 from lifecycle.training.settings import TrainingSettings
-from lifecycle.training.tracking import TrainingResult
 
 NAME = "groundwork-training"
 _GATE = "gate"  # the step that refuses a model

@@ -1,12 +1,11 @@
-"""The MLflow run that a pipeline's steps share, passed from step to step as a file."""
+"""The MLflow run that a pipeline's steps share, passed from step to step as a file, and what comes of it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from mlflow.entities import Dataset, DatasetInput
 
 from lifecycle import contract
 from lifecycle.core import LifecycleError, Lineage, ModelRegistry
@@ -41,11 +40,24 @@ class TrainingRun:
         return ModelRegistry.connect(self.tracking_uri)
 
 
+@dataclass(frozen=True)
+class TrainingResult:
+    """The result of a pipeline, as JSON: the model version, its lineage and its metrics."""
+
+    name: str
+    version: str
+    run_id: str
+    data_version: str
+    metrics: Mapping[str, float]
+
+
 def start(registry: ModelRegistry, experiment: str, model: str, data_version: str, git_commit: str) -> TrainingRun:
     """Start a run, with its lineage as tags and the serving contract as an artifact.
 
     Raises UnreachableError when MLflow does not answer, RegistryError when the experiment was deleted.
     """
+    from mlflow.entities import Dataset, DatasetInput  # every step imports this module, and few need MLflow
+
     client = registry.client
     with registry.translate_errors():
         existing = client.get_experiment_by_name(experiment)

@@ -138,12 +138,12 @@ def register(*, run: Path, evaluation: Path, report: Path, version: Path) -> Non
     """Register the model that passed, with its lineage as tags, and make it the challenger."""
     from lifecycle.gate import GateReport
     from lifecycle.training import tracking
-    from lifecycle.training.run import TrainingRun
+    from lifecycle.training.run import TrainingResult, TrainingRun
 
     gate_report = GateReport(**json.loads((report / _REPORT).read_text()))
     logged = tracking.LoggedModel(**json.loads((evaluation / _EVALUATION).read_text()))
     registered = tracking.register(TrainingRun.read(run), logged, gate_report)
-    result = tracking.TrainingResult(
+    result = TrainingResult(
         registered.model,
         registered.version,
         registered.lineage.run_id,

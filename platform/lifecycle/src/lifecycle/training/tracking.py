@@ -35,17 +35,6 @@ class LoggedModel:
     metrics: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class TrainingResult:
-    """The result of a pipeline, as JSON: the model version, its lineage and its metrics."""
-
-    name: str
-    version: str
-    run_id: str
-    data_version: str
-    metrics: Mapping[str, float]
-
-
 def log_candidates(
     run: TrainingRun,
     tunings: Sequence[Mapping[str, Any]],
