@@ -151,7 +151,7 @@ test: $(READY) $(LIFECYCLE_READY) ## Run all tests except those of `make soak`
 		$(PYTHON) -m pytest $(PYTEST_OPTIONS) $(RERUN_OPTION) && exit $$lifecycle
 
 test-fast: $(READY) $(LIFECYCLE_READY) ## Run the quick tests, which start no processes
-	@cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) -m "not process and not soak"
+	@cd $(LIFECYCLE) && .venv/bin/python -m pytest $(PYTEST_OPTIONS) -m "not process and not soak and not slow"
 	@$(PYTHON) -m pytest $(PYTEST_OPTIONS) -m "not process and not slow" tests/unit
 
 test-lifecycle: $(READY) $(LIFECYCLE_READY) ## Run the tests of platform/lifecycle in its own environment

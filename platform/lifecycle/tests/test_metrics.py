@@ -13,7 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+pytestmark = pytest.mark.process
 
 PACKAGE = Path(__file__).resolve().parents[1]
 RECORDED = PACKAGE.parent / "alerts" / "metrics" / "lifecycle.yaml"

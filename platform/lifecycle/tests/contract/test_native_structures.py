@@ -204,6 +204,7 @@ def test_an_inconsistent_model_is_rejected_wherever_it_is(build: Callable[[], An
         check_native_structures(make_pipeline(StandardScaler(), VotingClassifier([("part", model)])))
 
 
+@pytest.mark.process
 def test_the_contract_and_the_server_reject_a_tree_that_would_end_the_process_for_some_rows(tmp_path: Path) -> None:
     """For the input example the tree predicts well, so that only rows of users would be lost."""
     folder = save_tampered(tmp_path)

@@ -98,6 +98,7 @@ def create_app() -> Router:
     )
 
 
+@pytest.mark.slow
 def test_requests_on_one_connection_are_answered_also_after_a_pause_and_in_pieces(server: Running) -> None:
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as client:
         for size in (0, 10, MAX_BODY):
@@ -118,6 +119,7 @@ ENDLESS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("start", "more"), ENDLESS.values(), ids=ENDLESS)
 def test_an_endless_head_is_refused_after_some_kilobytes(server: Running, start: bytes, more: bytes) -> None:
     with server.connect() as client:
@@ -138,6 +140,7 @@ def test_a_head_that_arrives_at_once_has_the_same_bounds(server: Running, lines:
     assert server.refusals == [(431, "too-large")]
 
 
+@pytest.mark.slow
 def test_a_request_that_does_not_arrive_is_refused_in_time(server: Running) -> None:
     started = time.monotonic()
     with server.connect() as slow_head, server.connect() as slow_body, server.connect() as silent:
@@ -154,6 +157,7 @@ def test_a_request_that_does_not_arrive_is_refused_in_time(server: Running) -> N
     assert server.refusals == [(408, "slow")]
 
 
+@pytest.mark.slow
 def test_a_byte_after_a_response_does_not_hold_the_connection(server: Running) -> None:
     with server.connect() as client:
         client.sendall(HEAD + b"content-length: 0\r\n\r\n" + b"P")
@@ -163,6 +167,7 @@ def test_a_byte_after_a_response_does_not_hold_the_connection(server: Running) -
     assert server.refusals == [(408, "slow")]
 
 
+@pytest.mark.slow
 def test_a_body_that_is_refused_is_not_read_to_its_end(server: Running) -> None:
     for start in (HEAD, b"GET /other HTTP/1.1\r\nhost: a\r\n"):
         with server.connect() as client:
@@ -197,6 +202,7 @@ def test_a_large_body_waits_until_another_one_is_gone_and_small_ones_do_not() ->
         assert count_held(server) == 0
 
 
+@pytest.mark.slow
 def test_a_large_body_that_finds_no_room_is_refused_in_time(server: Running) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(LARGE_BODIES):
@@ -228,6 +234,7 @@ def test_half_open_connections_make_room_for_requests(server: Running) -> None:
         assert httpx.post(f"http://127.0.0.1:{server.port}/echo", content=b"served").text == "served"
 
 
+@pytest.mark.slow
 def test_when_all_connections_are_in_use_another_one_is_refused(server: Running) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(CONNECTIONS):
@@ -243,6 +250,7 @@ def refuses(server: Running) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("connection", [b"keep-alive", b"close"])
 def test_a_client_that_does_not_take_its_response_is_disconnected(server: Running, connection: bytes) -> None:
     with server.connect() as client:
@@ -253,6 +261,7 @@ def test_a_client_that_does_not_take_its_response_is_disconnected(server: Runnin
             assert len(read_all(client)) < LARGE
 
 
+@pytest.mark.slow
 def test_only_some_requests_may_wait_on_one_connection(server: Running) -> None:
     with server.connect() as client:
         client.sendall(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n" * 1000)

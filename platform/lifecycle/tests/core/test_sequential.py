@@ -42,7 +42,7 @@ def fixed_sample_size(share: float, rate: float, other: float, power: float) -> 
 @pytest.mark.parametrize("share", [0.1, 0.5])
 @pytest.mark.parametrize("rate", [0.001, 0.02, 0.3])
 def test_a_difference_that_there_is_not_is_found_in_one_run_of_a_hundred_at_most(share: float, rate: float) -> None:
-    evidence = compare_rates(*simulate(20261129, 10_000, 100, share, rate, rate))
+    evidence = compare_rates(*simulate(20261129, 4_000, 100, share, rate, rate))
     assert (evidence.max(axis=-1) >= 1 / ALPHA).mean() <= ALPHA
 
 
@@ -61,7 +61,7 @@ def test_a_common_rate_that_changes_is_no_difference() -> None:
     generator = np.random.default_rng(7)
     rates = np.concatenate([np.full(40, 0.01), np.full(20, 0.5), np.full(40, 0.01)])
     shares = np.repeat([0.1, 0.25, 0.5, 0.9], 25)
-    trials = generator.binomial(BLOCK, shares, (10_000, 100))
+    trials = generator.binomial(BLOCK, shares, (4_000, 100))
     events = generator.binomial(trials, rates), generator.binomial(BLOCK - trials, rates)
     evidence = compare_rates(
         Counts(trials.astype(float), events[0].astype(float)),
@@ -71,7 +71,7 @@ def test_a_common_rate_that_changes_is_no_difference() -> None:
 
 
 def test_a_rate_at_its_limit_is_found_to_exceed_it_in_one_run_of_a_hundred_at_most() -> None:
-    counts, _ = simulate(20261129, 10_000, 100, 0.5, 0.05, 0.05)
+    counts, _ = simulate(20261129, 4_000, 100, 0.5, 0.05, 0.05)
     assert (exceed_rate(counts, 0.05).max(axis=-1) >= 1 / ALPHA).mean() <= ALPHA
 
 

@@ -210,6 +210,7 @@ def test_a_collector_that_hangs_delays_no_request(monkeypatch: pytest.MonkeyPatc
             release.set()
 
 
+@pytest.mark.process
 def test_without_a_collector_nothing_of_tracing_is_imported() -> None:
     code = (
         "import sys\nfrom lifecycle.core.telemetry import observe\nfrom lifecycle.core import tracing\n"

@@ -31,6 +31,7 @@ def test_text_becomes_one_printable_line(text: str, line: str) -> None:
     assert line.isprintable()
 
 
+@pytest.mark.slow
 def test_every_character_becomes_one_line() -> None:
     lines = to_line("".join(map(chr, range(0x110000))))
     assert lines.isprintable()

@@ -40,16 +40,19 @@ def two() -> tuple[np.ndarray, np.ndarray]:
     return buckets("churn-1"), buckets("churn-2")
 
 
+@pytest.mark.slow
 def test_users_are_spread_uniformly_over_the_buckets(two: tuple[np.ndarray, np.ndarray]) -> None:
     for experiment in two:
         assert stats.chisquare(np.bincount(experiment, minlength=BUCKETS)).pvalue > SIGNIFICANCE
 
 
+@pytest.mark.slow
 def test_by_default_a_tenth_gets_the_challenger(two: tuple[np.ndarray, np.ndarray]) -> None:
     observed = np.bincount(two[0] < 1000, minlength=2)
     assert stats.chisquare(observed, [0.9 * USERS, 0.1 * USERS]).pvalue > SIGNIFICANCE
 
 
+@pytest.mark.slow
 def test_experiments_are_independent(two: tuple[np.ndarray, np.ndarray]) -> None:
     """Of variants at 90/10, and of tenths of the buckets."""
     for classes in ([np.digitize(one, [1000]) for one in two], [one // 1000 for one in two]):
@@ -57,6 +60,7 @@ def test_experiments_are_independent(two: tuple[np.ndarray, np.ndarray]) -> None
         assert stats.chi2_contingency(table).pvalue > SIGNIFICANCE
 
 
+@pytest.mark.slow
 def test_the_tests_above_find_a_hash_that_is_not_independent(two: tuple[np.ndarray, np.ndarray]) -> None:
     """One that ignores the experiment in the second of a hundred users."""
     first, second = two

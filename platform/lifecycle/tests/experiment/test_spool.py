@@ -45,6 +45,7 @@ def test_records_leave_in_the_order_in_which_they_came(spool: Spool, tmp_path: P
     assert [entry.record for entry in spool.read(10)] == [prediction("r2")]
 
 
+@pytest.mark.process
 def test_a_killed_process_loses_nothing_that_it_has_added(tmp_path: Path) -> None:
     code = """
 import sys, time

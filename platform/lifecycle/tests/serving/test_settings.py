@@ -103,6 +103,7 @@ def test_all_invalid_settings_are_in_one_message(
     assert all(name in message for name in ("MLFLOW_TRACKING_URI is not set", "MODEL_NAME is not set", "PORT is 'x'"))
 
 
+@pytest.mark.process
 def test_the_process_with_invalid_settings_exits_with_2_and_without_a_traceback(tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = start("http://mlflow", log, PORT="x", MODEL_NAME="m")

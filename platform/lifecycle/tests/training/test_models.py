@@ -18,6 +18,7 @@ def partitions() -> tuple[pd.DataFrame, pd.DataFrame]:
     return data.split(data.load_shipped())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", models.FAMILIES.values(), ids=lambda family: family.name)
 def test_the_same_rows_give_the_same_model(
     family: models.Family, partitions: tuple[pd.DataFrame, pd.DataFrame]
