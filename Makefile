@@ -245,8 +245,8 @@ bench-first: $(READY) ## Measure the first rehearsal of a fresh clone with empty
 bench-policies: $(READY) ## Measure what the policy pack costs a preview, and each control; writes docs/benchmarks-policies.md
 	@$(PYTHON) -m rehearsal.policy_benchmark
 
-bench-lifecycle: $(LIFECYCLE_READY) ## Measure serving, promotion and the experiment router; writes docs/benchmarks-lifecycle.md
-	@cd $(LIFECYCLE) && .venv/bin/python -m bench "$(CURDIR)/docs/benchmarks-lifecycle.md"
+bench-lifecycle: $(LIFECYCLE_READY) ## Measure serving and promotion; writes docs/benchmarks-lifecycle.md
+	@cd $(LIFECYCLE) && .venv/bin/python -m bench lifecycle "$(CURDIR)/docs/benchmarks-lifecycle.md"
 
-bench-experiment: $(LIFECYCLE_READY) ## Measure the analysis of drift; writes docs/benchmarks-experiments.md
-	@cd $(LIFECYCLE) && .venv/bin/python bench/drift.py "$(CURDIR)/docs/benchmarks-experiments.md"
+bench-experiment: $(LIFECYCLE_READY) ## Measure the experiment router and the analysis of drift; writes docs/benchmarks-experiments.md
+	@cd $(LIFECYCLE) && .venv/bin/python -m bench experiments "$(CURDIR)/docs/benchmarks-experiments.md"

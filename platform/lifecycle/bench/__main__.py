@@ -1,4 +1,4 @@
-"""Runs all benchmarks of this package and writes one report: `python -m bench REPORT.md`.
+"""Runs benchmarks of this package and writes their report: `python -m bench lifecycle|experiments REPORT.md`.
 
 One that fails has its part in the report where it has written one, and the exit code is 1.
 """
@@ -14,19 +14,20 @@ import tempfile
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
-_BENCHMARKS = ("serving.py", "promotion.py", "experiment_router.py")
+_TITLES = {"lifecycle": "Benchmarks of the model lifecycle", "experiments": "Benchmarks of experiments and drift"}
+_BENCHMARKS = {"lifecycle": ("serving.py", "promotion.py"), "experiments": ("experiment_router.py", "drift.py")}
 
 
-def main(report: Path) -> None:
+def main(subject: str, report: Path) -> None:
     today = datetime.datetime.now(datetime.UTC).date()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     parts = [
-        "# Benchmarks of the model lifecycle\n\nWritten by `make bench-lifecycle`; every comparison is between "
+        f"# {_TITLES[subject]}\n\nWritten by `make bench-{subject.removesuffix('s')}`; every comparison is between "
         f"processes of one run on one machine. {today}, {machine}.\n"
     ]
     failed = []
     with tempfile.TemporaryDirectory() as scratch:
-        for benchmark in _BENCHMARKS:
+        for benchmark in _BENCHMARKS[subject]:
             part = Path(scratch) / f"{benchmark}.md"
             if subprocess.run([sys.executable, str(_HERE / benchmark), str(part)], check=False).returncode:
                 failed.append(benchmark)  # the others take minutes, and are worth having
@@ -39,4 +40,4 @@ def main(report: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures the analysis of drift: `python bench/drift.py [REPORT.md]`, as `make bench-experiment` does.
+"""Measures the analysis of drift: `python bench/drift.py [REPORT.md]`.
 
 Speed: inferences in Parquet on this machine's disk, read and compared with the training reference, against pandas and
 SciPy on the same files in the same process; the median of three runs of each, without imports. Error rates: simulated,
@@ -224,11 +224,9 @@ def render(
     upper = stats.beta.ppf(0.95, alarms + 1, windows - alarms)
     enough = next((rows for rows, number in found.items() if number >= 198), None)
     return [
-        "# Benchmarks of experiments and drift",
-        "",
         "## Drift",
         "",
-        f"`make bench-experiment`, {time.strftime('%Y-%m-%d')}, {platform.machine()}, {cores} cores, Python "
+        f"`bench/drift.py`, {time.strftime('%Y-%m-%d')}, {platform.machine()}, {cores} cores, Python "
         f"{platform.python_version()}, load average {load} at the end.",
         "",
         "| inferences | lifecycle.drift, s | its processor time, s | pandas and SciPy, s | ratio | goal |",
