@@ -52,7 +52,7 @@ WINDOW = Window(ModelVersion("bench", "1"), DAY, DAY + timedelta(days=1))
 REFERENCE_ROWS = 100_000  # of the measurements of speed
 SIMULATED_REFERENCE, SIMULATED_ROWS = 430, 1000  # of the error rates: the rows that the shipped data trains on
 SHIFT_ROWS = (250, 375, 500, 750, 1000)
-PEER_WINDOWS = 200
+PEER_WINDOWS = 50  # one takes Evidently seconds
 PEERS = ("evidently", "nannyml")
 LIMITS = Limits(1e-4, 0.1, 0.02)  # the settings' defaults
 
