@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +28,14 @@ def _find_obstacle() -> str:
     return "" if _PYTHON.exists() else "platform/lifecycle has no virtual environment, which has moto"
 
 
-@contextmanager
-def serve_moto(folder: Path) -> Iterator[str]:
-    """Serve while the context lasts; yields the server's URL. The folder gets its log. Skips where it cannot be had."""
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server for a module's tests, which are skipped where it cannot be had."""
     if obstacle := _find_obstacle():
         pytest.skip(obstacle)
     (port,) = free_ports(1)
     url = f"http://{HOST}:{port}"
-    with (folder / "log").open("w") as log:
+    with (tmp_path_factory.mktemp("moto") / "log").open("w") as log:
         server = subprocess.Popen(
             [_PYTHON, "-m", "moto.server", "--host", HOST, "--port", str(port)], stdout=log, stderr=log
         )
@@ -48,24 +47,25 @@ def serve_moto(folder: Path) -> Iterator[str]:
             server.wait()
 
 
+@pytest.fixture
+def empty_account(moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have the AWS CLI use the server, on which nothing is."""
+    requests.post(f"{moto}/moto-api/reset", timeout=60)
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL": moto,
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "NO_PROXY": HOST,
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
 def _answers(url: str) -> bool:
     try:
         return requests.get(f"{url}/moto-api/", timeout=5).ok
     except requests.RequestException:
         return False
-
-
-def use_empty_account(url: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Have the AWS CLI use the server, on which nothing is."""
-    requests.post(f"{url}/moto-api/reset", timeout=60)
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_ENDPOINT_URL": url,
-        "AWS_CONFIG_FILE": str(folder / "config"),
-        "NO_PROXY": HOST,
-    }.items():
-        monkeypatch.setenv(name, value)
 
 
 def run_aws(region: str, *arguments: str) -> dict[str, Any]:

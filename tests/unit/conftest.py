@@ -8,6 +8,9 @@ import pytest
 
 from rehearsal.helm import rendering
 from rehearsal.helm.charts import ChartUnavailableError
+from tests.support.moto_server import empty_account, moto
+
+__all__ = ["empty_account", "moto"]
 
 
 # By module, and so ahead of fixtures that record a whole program, and gone when tests of tests/engine follow.

@@ -44,7 +44,7 @@ from lifecycle.drift.engines import open_engine  # noqa: E402
 from lifecycle.drift.report import Outcome  # noqa: E402
 from lifecycle.drift.settings import DriftSettings  # noqa: E402
 from lifecycle.drift.window import Window  # noqa: E402
-from serving_peers import MissingPeerError, environment, info  # noqa: E402
+from serving_peers import MissingPeerError, describe_failure, environment, info  # noqa: E402
 from support.drift_simulation import COLUMNS, Simulation  # noqa: E402
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
@@ -211,7 +211,7 @@ def measure_peer(peer: str, folder: Path) -> str:
     command = ["taskset", "-c", core, str(python), str(HERE / f"drift_{peer}.py"), str(folder)]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     if process.returncode != 0:
-        return f"| {peer} | fails: {' '.join(process.stderr.split())[-300:]} | | |"
+        return f"| {peer} | fails: {describe_failure(process.stderr)} | | |"
     result = json.loads(process.stdout.splitlines()[-1])
     rates = (f"{result[key]} of {PEER_WINDOWS}" for key in ("false_alarms", "found"))
     return f"| {result['title']} | {result['seconds']:.1f} | {' | '.join(rates)} |"

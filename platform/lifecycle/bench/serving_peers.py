@@ -131,9 +131,14 @@ def environment(peer: str) -> Path:
     for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], install):
         process = subprocess.run(command, capture_output=True, text=True, check=False)
         if process.returncode != 0:
-            raise MissingPeerError(f"cannot be installed: {' '.join(process.stderr.split())[-300:]}")
+            raise MissingPeerError(f"cannot be installed: {describe_failure(process.stderr)}")
     done.write_text(lock.read_text())
     return python
+
+
+def describe_failure(errors: str) -> str:
+    """The end of what a process printed of its errors, in one line, without this machine's paths."""
+    return " ".join(errors.replace(f"{HERE.resolve().parent}/", "").split())[-300:]
 
 
 def info(message: str) -> None:

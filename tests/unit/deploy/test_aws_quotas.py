@@ -7,9 +7,7 @@ none of EC2, so that the addresses' own is not looked up here: tests/unit/deploy
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -18,10 +16,10 @@ from deploy.findings import Finding, Status
 from deploy.programs import Programs
 from infra.core.naming import Naming
 from infra.core.settings import Settings
-from tests.support.moto_server import run_aws, serve_moto, use_empty_account
+from tests.support.moto_server import run_aws
 
 REGION, STACK = "eu-west-1", "aws-qa"
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("empty_account")]
 ask = partial(run_aws, REGION)
 SETTINGS = Settings.model_validate(
     {
@@ -33,17 +31,6 @@ SETTINGS = Settings.model_validate(
         "cluster": {"authorizedRanges": ["192.88.99.0/24"]},
     }
 )
-
-
-@pytest.fixture(scope="module")
-def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serve_moto(tmp_path_factory.mktemp("moto")) as url:
-        yield url
-
-
-@pytest.fixture(autouse=True)
-def account(moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    use_empty_account(moto, monkeypatch, tmp_path)
 
 
 def create(resource: str, command: str, *options: str, stack: str) -> None:

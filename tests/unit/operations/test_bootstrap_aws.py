@@ -6,30 +6,17 @@ Proves what is announced, created, left alone and refused. That AWS itself answe
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from deploy.errors import DeployError
 from operations import bootstrap
-from tests.support.moto_server import run_aws, serve_moto, use_empty_account
+from tests.support.moto_server import run_aws
 
 BACKEND, REGION = "s3://acme-state", "eu-central-1"
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("empty_account")]
 aws = partial(run_aws, REGION)
-
-
-@pytest.fixture(scope="module")
-def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serve_moto(tmp_path_factory.mktemp("moto")) as url:
-        yield url
-
-
-@pytest.fixture(autouse=True)
-def account(moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    use_empty_account(moto, monkeypatch, tmp_path)
 
 
 def test_it_says_what_it_will_create_and_creates_nothing_unasked(capsys: pytest.CaptureFixture[str]) -> None:
