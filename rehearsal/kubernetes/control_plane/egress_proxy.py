@@ -67,10 +67,14 @@ class EgressProxy:
 
     @contextmanager
     def run(self) -> Iterator[None]:
-        """Accept connections on the Unix socket `path` while the context lasts."""
-        # In a short folder of its own, which only this user may enter: a socket's path has at most 107 characters.
+        """Accept connections on the Unix socket `path` while the context lasts.
+
+        `socket_folder` is for others' sockets too: only this user may enter it, and its path is short, since that of a
+        socket has at most 107 characters (https://man7.org/linux/man-pages/man7/unix.7.html).
+        """
         with tempfile.TemporaryDirectory(prefix="groundwork-") as folder:
-            self.path = Path(folder) / "egress"
+            self.socket_folder = Path(folder)
+            self.path = self.socket_folder / "egress"
             server = _Server(str(self.path), _ConnectHandler)
             server.proxy = self
             with serve_in_thread(server):

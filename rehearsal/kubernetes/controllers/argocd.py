@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from rehearsal import toolchain
 from rehearsal.console import UserError
 from rehearsal.helm import cli
 from rehearsal.kubernetes.control_plane.control_plane import HOST
@@ -79,8 +78,7 @@ def _repository_server(context: LaunchContext) -> LaunchOptions:
             "ARGOCD_BINARY_NAME": REPOSITORY_SERVER.name,
             "ARGOCD_RECONCILIATION_TIMEOUT": f"{_REFRESH_INTERVAL}s",  # for which it caches the commit of a branch
             "ARGOCD_GPG_ENABLED": "false",
-            # Relative, since a socket's path has at most 107 characters; this is the working directory of processes.
-            "ARGOCD_ASK_PASS_SOCK": os.path.relpath(context.folder / "ask-pass", toolchain.ROOT),
+            "ARGOCD_ASK_PASS_SOCK": str(context.socket_folder / "ask-pass"),
             "PATH": f"{_link_commands(context)}{os.pathsep}{os.environ['PATH']}",
             "TMPDIR": str(context.folder),
             "HELM_CACHE_HOME": str(context.folder / "helm"),

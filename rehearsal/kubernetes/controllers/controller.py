@@ -20,6 +20,7 @@ class LaunchContext:
     program          the executable
     kubeconfig       impersonates `user`
     folder           for the process's own files
+    socket_folder    for its Unix sockets, whose paths have to be short
     port             on which to serve its webhooks, or whatever else it serves
     certificate      of its Service
     ca_file          the certificate authority of that, and of the git server
@@ -32,6 +33,7 @@ class LaunchContext:
     program: Path
     kubeconfig: Path
     folder: Path
+    socket_folder: Path
     port: int
     certificate: Certificate
     ca_file: Path

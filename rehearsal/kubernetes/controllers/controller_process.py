@@ -120,6 +120,7 @@ class ControllerProcess:
             program=program,
             kubeconfig=kubeconfig,
             folder=folder,
+            socket_folder=self._egress.socket_folder,
             port=port,
             certificate=authority.issue_certificate(self.controller.name, hosts=[host]),
             ca_file=authority.ca_file,

@@ -1,6 +1,7 @@
-"""The proxy in front of a real controller, and how a controller is found by its image.
+"""The proxy in front of a real controller, how a controller is found by its image, and where its sockets are.
 
-Proves which connections are held, answered and refused. The controllers themselves are in tests/cluster.
+Proves which connections are held, answered and refused, and that no folder of a rehearsal is too long for a socket. The
+controllers themselves are in tests/cluster.
 """
 
 from __future__ import annotations
@@ -8,10 +9,15 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from rehearsal.kubernetes.control_plane.certificates import CertificateAuthority
+from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.controllers import lazy_proxy
+from rehearsal.kubernetes.controllers.argocd import REPOSITORY_SERVER
+from rehearsal.kubernetes.controllers.controller import LaunchContext
 from rehearsal.kubernetes.controllers.kserve import KSERVE
 from rehearsal.kubernetes.controllers.lazy_proxy import LazyProxy
 from tests.support.waiting import TIMEOUT
@@ -88,3 +94,28 @@ def _answer_once(listener: socket.socket) -> None:
     connection, _ = listener.accept()
     with connection:
         connection.sendall(connection.recv(100))
+
+
+def test_the_path_of_a_socket_is_short_however_long_that_of_the_rehearsal_is(tmp_path: Path) -> None:
+    """A rehearsal of a scenario has the scenario's name in its folder's, in whatever folder the clone is."""
+    folder = tmp_path / ("after-growth-failover-and-scaling" * 4)
+    folder.mkdir()
+    authority = CertificateAuthority(tmp_path / "pki")
+    egress = EgressProxy()
+    with egress.run():
+        context = LaunchContext(
+            namespace="argocd",
+            user="system:serviceaccount:argocd:argocd-repo-server",
+            program=tmp_path / "argo-cd-controllers",
+            kubeconfig=tmp_path / "kubeconfig",
+            folder=folder,
+            socket_folder=egress.socket_folder,
+            port=1,
+            certificate=authority.issue_certificate("argocd-repo-server", hosts=["argocd-repo-server"]),
+            ca_file=authority.ca_file,
+            git_proxy="",
+            resolve_address=lambda name: name,
+        )
+        path = REPOSITORY_SERVER.build_options(context).environment["ARGOCD_ASK_PASS_SOCK"]
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path)
