@@ -58,10 +58,10 @@ class SecretSearch:
         self._overlap = max(map(len, self._forms), default=1) - 1
 
     def search_text(self, place: str, text: str | bytes) -> Iterator[Leak]:
-        """One leak for each secret and form in a text that messages call `place`."""
+        """A leak for each place in a text that messages call `place`."""
         data = text if isinstance(text, bytes) else text.encode()
         for form, (owner, name) in self._forms.items():
-            if (position := data.find(form)) >= 0:
+            for position in _find_all(form, data):
                 context = data[max(0, position - _CONTEXT) : position]
                 yield Leak(owner, name, place + _describe_context(context))
 
@@ -76,13 +76,13 @@ class SecretSearch:
     def search_stream(
         self, place: str, stream: IO[bytes], read_before: Callable[[int], bytes] = lambda _: b""
     ) -> Iterator[Leak]:
-        """The same for a stream, of which a part is in memory at a time; one leak for each part that has it.
+        """The same for a stream, of which a part is in memory at a time.
 
         `read_before` gives what is before a position, to say what is there.
         """
         for offset, part in self._read_parts(stream):
             for form, (owner, name) in self._forms.items():
-                if (position := part.find(form)) >= 0:
+                for position in _find_all(form, part):
                     yield Leak(owner, name, place + _describe_context(read_before(offset + position)))
 
     def _read_parts(self, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -93,6 +93,14 @@ class SecretSearch:
             yield offset - len(kept), part
             offset += len(data)
             kept = part[-self._overlap :] if self._overlap else b""
+
+
+def _find_all(form: bytes, data: bytes) -> Iterator[int]:
+    """The positions at which a form begins."""
+    position = data.find(form)
+    while position >= 0:
+        yield position
+        position = data.find(form, position + len(form))
 
 
 def list_forms(value: str) -> Iterator[tuple[bytes, str]]:

@@ -50,6 +50,11 @@ def test_a_plain_password_has_one_finding() -> None:
     assert find("... Abcdefgh12345678 ...", "Abcdefgh12345678") == [f"the log has {OWNER}, plain"]
 
 
+def test_each_resource_that_has_it_is_named() -> None:
+    text = "".join(f'{{"urn":"urn:pulumi:test::shop::x:y:Z::{name}","inputs":"{PASSWORD}"}}' for name in ("a", "b"))
+    assert find(text) == [f"the log, resource x:y:Z::{name}, has {OWNER}, plain" for name in ("a", "b")]
+
+
 @pytest.mark.parametrize("text", ["", "another", PASSWORD[:-1], base64.b64encode(b"another password").decode()])
 def test_what_is_no_secret_is_no_finding(text: str) -> None:
     assert find(text) == []
