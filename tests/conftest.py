@@ -17,7 +17,7 @@ configure_process()
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Files that take minutes: a worker that began one of them last would work alone at the end. The first two bring up the
-# stacks that defects, azure and operations get copies of, for which they would wait if they were among the first.
+# stacks that azure and operations get copies of, for which they would wait if they were among the first.
 #
 # pytest-xdist gives a worker one more file as soon as two of its tests are left: at the start the fourth to the first
 # worker, where it waits for the longest test of all, so that it is a short one, and the fifth to the third.
@@ -25,7 +25,7 @@ _LONGEST_FIRST = tuple(
     f"engine/test_{name}.py"
     for name in (
         *("lifecycle", "aws", "deployment", "stack_file", "pulumi_in_shell"),
-        *("defects", "azure", "operations", "interruptions"),
+        *("azure", "operations", "interruptions"),
     )
 )
 

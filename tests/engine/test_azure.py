@@ -1,16 +1,20 @@
 """azure-dev, rehearsed: the real engine runs the real program under the real policies against simulated clouds.
 
 Proves that the stack comes up, that nothing changes when nothing was edited, that an edit changes what it should and no
-more, that settings which are not valid stop the engine, that a broken policy stops a preview, that no secret lies about
-in plain text, and that everything can be destroyed.
+more, that settings which are not valid stop the engine, that a broken policy stops a preview, that pods which could not
+start fail an update with the scheduler's or the kubelet's reason, that no secret lies about in plain text, and that
+everything can be destroyed, even after an update that failed. tests/soak has defects that only show in the cluster.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
+from rehearsal.helm.charts import FOLDER_VARIABLE
 from tests.support.project import Stack
 from tests.support.rehearsed_stacks import RehearsedStacks
 from tests.support.stack_contract import (
@@ -24,6 +28,29 @@ from tests.support.stack_contract import (
 pytestmark = pytest.mark.engine
 
 AZURE = "azure-dev"
+MLFLOW = "infra/cluster/mlflow.py"
+# Edits of the program, and words of the message about each.
+DEFECTS = (
+    (
+        (
+            MLFLOW,
+            '"limits": {"cpu": "1", "memory": "2Gi"}',
+            '"limits": {"cpu": "1", "memory": "2Gi", "nvidia.com/gpu": "1"}',
+        ),
+        [
+            *("Deployment mlflow/mlflow", "Insufficient nvidia.com/gpu"),
+            *("Set groundwork:cluster.gpuPool.size", "rolled back"),
+        ],
+    ),
+    (
+        (
+            MLFLOW,
+            '"existingDatabaseSecret": {"name": _DATABASE_SECRET}',
+            '"existingDatabaseSecret": {"name": "mlflow-db"}',
+        ),
+        ["Deployment mlflow/mlflow", 'secret "mlflow-db" not found', "Remedy: "],
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +91,17 @@ def test_settings_that_are_not_valid_stop_the_engine_before_anything_is_touched(
     words = ["colud is not a setting", "groundwork:owner is not set", "Remedy: "]
     assert [each for each in words if each not in complaint] == []
     assert stack.journal() == before
+
+
+@pytest.mark.skipif(FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} names no folder with the charts")
+@pytest.mark.usefixtures("control_plane")
+def test_pods_that_would_not_start_fail_the_update_and_each_reason_is_named(stack: Stack) -> None:
+    with ExitStack() as edits:
+        for edit, _ in DEFECTS:
+            edits.enter_context(stack.project.edited(*edit))
+        complaint = stack.pulumi("up", "--yes", "--skip-preview", "--policy-pack", "policies").failure()
+    for _, words in DEFECTS:
+        assert [each for each in words if each not in complaint] == []
 
 
 def test_all_that_has_left_no_secret_in_plain_text(stack: Stack) -> None:

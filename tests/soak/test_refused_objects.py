@@ -1,8 +1,7 @@
 """Values and manifests of azure-dev that are refused at once, while it is up.
 
 Proves that the engine ends with the message of the chart's schema or of the API server. What they refuse is proven in
-tests/unit/rehearsal/simulator and tests/cluster. tests/engine/test_defects.py has defects that only show in the
-cluster.
+tests/unit/rehearsal/simulator and tests/cluster. test_defects.py has defects that only show in the cluster.
 """
 
 from __future__ import annotations

@@ -30,9 +30,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # A hook of pytest-xdist, which need not be installed.
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than there are cores where tests that start processes run: many of them mostly wait for those."""
+    """Twice as many as there are cores where tests that start processes run: more than half of their time they wait."""
     has_processes = "not process" not in config.option.markexpr
-    return (os.cpu_count() or 1) + has_processes
+    return (os.cpu_count() or 1) * (1 + has_processes)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
