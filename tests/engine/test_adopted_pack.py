@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -22,7 +21,8 @@ import yaml
 from kernel.reviewed_entries import find_today
 from policies.distribution import write_pack
 from rehearsal.toolchain import ROOT
-from tests.support.small_projects import create_project, run, standing
+from tests.support.project import Run
+from tests.support.small_projects import create_project, run_in_shell, standing
 
 pytestmark = pytest.mark.engine
 
@@ -75,18 +75,13 @@ def exports(folder: Path) -> Iterator[str]:
         yield text
 
 
-def run_there(folder: Path, exports: str, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a shell with the rehearsal's environment."""
-    return run(folder, ["sh", "-c", f'{exports}\nexec "$@"', "sh", *command])
-
-
-def preview(folder: Path, exports: str, pack: Path, **exceptions: str) -> subprocess.CompletedProcess[str]:
+def preview(folder: Path, exports: str, pack: Path, **exceptions: str) -> Run:
     configuration = folder / "policies.json"
     configuration.write_text(
         json.dumps({"exceptions": exceptions, "k8s-pod-image-registry": {"allowed": ["registry.example.com/*"]}})
     )
     options = ["--policy-pack", str(pack), "--policy-pack-config", str(configuration)]
-    return run_there(folder, exports, "pulumi", "preview", *options)
+    return run_in_shell(folder, exports, "pulumi", "preview", *options)
 
 
 def write_exceptions(folder: Path, controls: set[str]) -> None:
@@ -101,17 +96,17 @@ def write_exceptions(folder: Path, controls: set[str]) -> None:
 
 def test_it_is_judged_and_goes_on_with_exceptions_of_its_own(folder: Path, exports: str, pack: Path) -> None:
     refused = preview(folder, exports, pack)
-    controls = set(VIOLATION.findall(refused.stdout))
-    assert refused.returncode != 0, refused.stdout
+    controls = set(VIOLATION.findall(refused.output))
+    assert refused.returncode != 0, refused.output
     expected = {"aws-s3-public-access-block", "aws-s3-kms", "k8s-namespace-pod-security", "k8s-pod-resources"}
-    assert expected <= controls, refused.stdout
+    assert expected <= controls, refused.output
     assert "k8s-pod-image-registry" not in controls, "the project's registry is allowed by its settings"
 
     write_exceptions(folder, controls)
     passed = preview(folder, exports, pack, file="policy-exceptions.yaml")
-    assert passed.returncode == 0, passed.stdout
-    assert not VIOLATION.findall(passed.stdout)
-    printed = " ".join(passed.stdout.split())
+    assert passed.returncode == 0, passed.output
+    assert not VIOLATION.findall(passed.output)
+    printed = " ".join(passed.output.split())
     assert f"the exception from '{min(controls)}' for '*' expires on" in printed
     assert "the exception from 'aws-rds-backups' for 'orders' is not used, since test has no such resource" in printed
 
@@ -119,16 +114,16 @@ def test_it_is_judged_and_goes_on_with_exceptions_of_its_own(folder: Path, expor
 def test_a_wrong_path_of_exceptions_stops_the_run_with_one_message(folder: Path, exports: str, pack: Path) -> None:
     reply = preview(folder, exports, pack, file="nowhere.yaml")
     assert reply.returncode != 0
-    assert "nowhere.yaml cannot be read: No such file or directory." in " ".join(reply.stdout.split())
-    assert "Traceback" not in reply.stdout
+    assert "nowhere.yaml cannot be read: No such file or directory." in " ".join(reply.output.split())
+    assert "Traceback" not in reply.output
 
 
 def test_its_state_is_audited_without_an_update(folder: Path, exports: str) -> None:
     export, report = folder / "export.json", folder / "audit.json"
-    assert run_there(folder, exports, "pulumi", "stack", "export", "--file", str(export)).returncode == 0
+    assert run_in_shell(folder, exports, "pulumi", "stack", "export", "--file", str(export)).returncode == 0
     options = ["--file", str(export), "--format", "json", "--output", str(report)]
-    audit = run_there(ROOT, exports, sys.executable, "-m", "delivery", "audit", "azure-dev", *options)
-    assert audit.returncode == 1, audit.stdout
+    audit = run_in_shell(ROOT, exports, sys.executable, "-m", "delivery", "audit", "azure-dev", *options)
+    assert audit.returncode == 1, audit.output
     content = json.loads(report.read_text())
     assert content["subject"] == "test"
     found = {(each["policy"], each["resource"].rsplit("::", 1)[-1]) for each in content["findings"]}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,10 +17,9 @@ import pytest
 
 from kernel.engine_events import read_events
 from rehearsal.kubernetes.control_plane import programs
-from rehearsal.toolchain import ROOT
 from tests.support.processes import list_processes
 from tests.support.project import changes
-from tests.support.small_projects import create_project
+from tests.support.small_projects import create_project, rehearsal_command, variables
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("engine", "control_plane")]
@@ -94,9 +92,9 @@ def test_an_ended_run_leaves_no_process_and_the_next_one_goes_on(
 
 def start_up(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "rehearsal", "up", "test"],
+        rehearsal_command("up", "test"),
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=variables(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

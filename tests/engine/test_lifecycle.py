@@ -19,6 +19,7 @@ from rehearsal.scenarios.experiment_stage import PROMOTE, ExperimentStage
 from rehearsal.scenarios.model_steps import Traffic
 from rehearsal.scenarios.rollout_stage import RolloutStage
 from tests.support.model_lifecycle import (
+    FIRST_COMMITS,
     assert_in_order,
     list_leftover_processes,
     needs_models,
@@ -35,16 +36,7 @@ _STAGES = (
     RolloutStage("failing", "two-cameras", is_rolled_back=True, traffic=Traffic("two-cameras", outlier_rate=0.3)),
 )
 _COMMITS = (
-    "Promote breast-cancer version 1 to challenger",
-    "Let breast-cancer version 1 serve alone",
-    "Compare challengers: second-camera",
-    "Promote breast-cancer version 2 to challenger",
-    "Give breast-cancer version 2 10 % of the requests",
-    "Give breast-cancer version 2 25 % of the requests",
-    "Give breast-cancer version 2 50 % of the requests",
-    "Give breast-cancer version 2 100 % of the requests",
-    "Make breast-cancer version 2 the champion",
-    "Let breast-cancer version 2 serve alone",
+    *FIRST_COMMITS,
     "Promote breast-cancer version 3 to challenger",
     "Give breast-cancer version 3 10 % of the requests",
     "Revert the rollout of breast-cancer version 3",

@@ -7,20 +7,14 @@ rehearsed on both clouds, and that all types without a model are listed at once.
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from rehearsal.toolchain import ROOT
-from tests.support.small_projects import create_project
+from tests.support.small_projects import create_project, rehearse
 
 pytestmark = pytest.mark.engine
-
-TIMEOUT = 1800  # seconds, on a machine that does other things too
 
 FILES = {
     "Pulumi.yaml": "name: letters\nruntime: python\nstackConfigDir: stacks\n",
@@ -91,42 +85,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return create_project(tmp_path_factory.mktemp("letters"), FILES)
 
 
-def rehearse(folder: Path, command: str, stack: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rehearsal", command, stack],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=TIMEOUT,
-    )
-
-
 def test_it_is_rehearsed_from_its_own_folder_and_leaves_its_files_alone(folder: Path) -> None:
     run = rehearse(folder, "up", "test")
-    assert run.returncode == 0, run.stdout
-    assert "0 changes" in run.stdout
-    assert "/letters/alpha" in run.stdout
-    assert "2  aws cloudwatch" in run.stdout
-    assert re.search(r"bucket +reports-[0-9a-f]{7}\n", run.stdout)
-    assert re.search(r"role +letters-reader-[0-9a-z]{4}\n", run.stdout)
-    assert re.search(r"store +data[0-9a-f]{8}/data[0-9a-f]{8}/raw\n", run.stdout)
-    assert re.search(r"location +northeurope\n", run.stdout)
-    assert "exempt" not in run.stdout, "this project has no policies, and so no exceptions"
+    assert run.returncode == 0, run.output
+    assert "0 changes" in run.output
+    assert "/letters/alpha" in run.output
+    assert "2  aws cloudwatch" in run.output
+    assert re.search(r"bucket +reports-[0-9a-f]{7}\n", run.output)
+    assert re.search(r"role +letters-reader-[0-9a-z]{4}\n", run.output)
+    assert re.search(r"store +data[0-9a-f]{8}/data[0-9a-f]{8}/raw\n", run.output)
+    assert re.search(r"location +northeurope\n", run.output)
+    assert "exempt" not in run.output, "this project has no policies, and so no exceptions"
     assert {name: (folder / name).read_text() for name in FILES} == FILES
     record = json.loads((folder / ".groundwork" / "rehearsals" / "test" / "record.json").read_text())
     assert (record["failures"], list(record["steps"])) == ([], ["preview", "up", "second preview"])
     destroyed = rehearse(folder, "destroy", "test")
     assert destroyed.returncode == 0
-    assert "The rehearsal of test is destroyed." in destroyed.stdout
+    assert "The rehearsal of test is destroyed." in destroyed.output
 
 
 def test_a_rehearsal_that_never_began_is_not_destroyed(folder: Path) -> None:
     reply = rehearse(folder, "destroy", "more")
     assert reply.returncode == 1
-    assert "There is no rehearsal of more to destroy. `make rehearse STACK=more` begins one." in reply.stdout
+    assert "There is no rehearsal of more to destroy. `make rehearse STACK=more` begins one." in reply.output
     assert not (folder / ".groundwork" / "rehearsals" / "more").exists()
 
 
@@ -138,24 +119,24 @@ def test_all_types_without_a_model_are_listed_in_the_preview_and_nothing_is_crea
         "  aws:kinesis/stream:Stream\n"
         "  aws:ssm/parameter:Parameter\n"
         "Groundwork's CONTRIBUTING.md says how to add one"
-    ) in run.stdout
-    assert "the simulated aws has no model of aws:kinesis/stream:Stream" in run.stdout
-    assert "\nUp:" not in run.stdout
+    ) in run.output
+    assert "the simulated aws has no model of aws:kinesis/stream:Stream" in run.output
+    assert "\nUp:" not in run.output
 
 
 def test_each_instance_of_a_provider_has_its_own_configuration(folder: Path) -> None:
     """What the program configures a provider of its own with is nothing that the default provider knows."""
     run = rehearse(folder, "up", "nowhere")
     assert run.returncode == 1
-    assert "missing required property 'location'" in run.stdout
-    assert "azure-native:resources:ResourceGroup north created" not in run.stdout
+    assert "missing required property 'location'" in run.output
+    assert "azure-native:resources:ResourceGroup north created" not in run.output
 
 
 def test_its_own_check_of_settings_comes_before_the_engine(folder: Path) -> None:
     run = rehearse(folder, "up", "wrong")
-    assert (run.returncode, run.stdout.strip()) == (1, "error: letters:words is not set in wrong")
+    assert (run.returncode, run.output.strip()) == (1, "error: letters:words is not set in wrong")
 
 
 def test_an_unknown_stack_is_an_error_that_lists_this_projects_stacks(folder: Path) -> None:
     run = rehearse(folder, "up", "azure-dev")
-    assert "stacks/Pulumi.azure-dev.yaml does not exist. Stacks are more, nowhere, test, wrong" in run.stdout
+    assert "stacks/Pulumi.azure-dev.yaml does not exist. Stacks are more, nowhere, test, wrong" in run.output

@@ -8,13 +8,13 @@ have, tests/unit/plan_guard proves; that `make up` asks the guard, tests/unit/de
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.project import Run
 from tests.support.small_projects import OFFLINE_DESCRIPTION, OFFLINE_FILES, create_project, run, standing
 
 pytestmark = pytest.mark.engine
@@ -60,7 +60,7 @@ def preview(folder: Path, exports: str, bucket: str) -> None:
     run(folder, ["sh", "-c", f"{exports}\n{script}"])
 
 
-def guard(folder: Path, file: str) -> subprocess.CompletedProcess[str]:
+def guard(folder: Path, file: str) -> Run:
     return run(folder, [sys.executable, "-m", "plan_guard", file])
 
 
@@ -68,22 +68,22 @@ def test_a_loss_stops_until_it_is_approved(folder: Path, exports: str) -> None:
     preview(folder, exports, "shop-pictures")
     for file in ("preview.json", "preview.jsonl"):
         refused = guard(folder, file)
-        assert refused.returncode == 1, refused.stdout
-        assert "test would lose data that nobody has approved to lose:" in refused.stdout
-        assert [loss for loss in (BUCKET, LOGS) if f"  - {loss}\n" not in refused.stdout] == []
-    entries = refused.stdout[refused.stdout.index("- stack:") :]
+        assert refused.returncode == 1, refused.output
+        assert "test would lose data that nobody has approved to lose:" in refused.output
+        assert [loss for loss in (BUCKET, LOGS) if f"  - {loss}\n" not in refused.output] == []
+    entries = refused.output[refused.output.index("- stack:") :]
     (folder / "approvals.yaml").write_text(re.sub(r"(reason|approver):", r"\1: ada", entries))
     for file in ("preview.json", "preview.jsonl"):
         passed = guard(folder, file)
-        assert passed.returncode == 0, passed.stdout
-        assert passed.stdout.count("approved by ada") == 2
+        assert passed.returncode == 0, passed.output
+        assert passed.output.count("approved by ada") == 2
 
 
 def test_an_approval_of_what_is_done_is_warned_of(folder: Path, exports: str) -> None:
     preview(folder, exports, "shop-assets")
     passed = guard(folder, "preview.json")
-    assert passed.returncode == 0, passed.stdout
-    assert passed.stdout.count("is of what is not planned. Remove it.") == 2
+    assert passed.returncode == 0, passed.output
+    assert passed.output.count("is of what is not planned. Remove it.") == 2
 
 
 def test_a_preview_that_failed_is_no_plan(folder: Path, exports: str) -> None:
@@ -91,5 +91,5 @@ def test_a_preview_that_failed_is_no_plan(folder: Path, exports: str) -> None:
     for file in ("preview.json", "preview.jsonl"):
         refused = guard(folder, file)
         assert refused.returncode == 1
-        assert f"{file} is of a preview that failed" in refused.stdout
-        assert "there is no such bucket" in refused.stdout
+        assert f"{file} is of a preview that failed" in refused.output
+        assert "there is no such bucket" in refused.output

@@ -9,7 +9,6 @@ tests/unit/rehearsal/engine, and that the policies are checked in test_azure.
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,8 @@ import pytest
 
 from rehearsal.engine.command_line import PATH_OPTIONS
 from tests.support import loopback_only
-from tests.support.small_projects import create_project, run, variables
+from tests.support.project import Run
+from tests.support.small_projects import create_project, rehearsal_command, run, run_in_shell, serving
 
 pytestmark = pytest.mark.engine
 
@@ -62,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def up(folder: Path) -> subprocess.CompletedProcess[str]:
+def up(folder: Path) -> Run:
     """The stack, brought up where only loopback exists if this machine can do that; `attempts` has what left it."""
     command = rehearsal_command("up", "test")
     if not loopback_only.find_obstacle():
@@ -71,22 +71,14 @@ def up(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def exports(folder: Path, up: subprocess.CompletedProcess[str]) -> Iterator[str]:  # noqa: ARG001 comes first
+def exports(folder: Path, up: Run) -> Iterator[str]:  # noqa: ARG001 comes first
     """What a shell evaluates to work on the stack, whose clouds serve as long as the context lasts."""
-    served = subprocess.run(
-        rehearsal_command("env", "test"), cwd=folder, env=variables(), capture_output=True, text=True, check=True
-    )
-    yield served.stdout
-    run(folder, rehearsal_command("stop", "test"))
+    with serving(folder, "test") as text:
+        yield text
 
 
-def rehearsal_command(command: str, stack: str) -> list[str]:
-    return [sys.executable, "-m", "rehearsal", command, stack]
-
-
-def pulumi(folder: Path, exports: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run plain `pulumi` in a folder, in a shell with the rehearsal's environment."""
-    return run(folder, ["sh", "-c", f'{exports}\nexec pulumi "$@"', "sh", *arguments])
+def pulumi(folder: Path, exports: str, *arguments: str) -> Run:
+    return run_in_shell(folder, exports, "pulumi", *arguments)
 
 
 def changed_files(folder: Path) -> list[str]:
@@ -98,25 +90,25 @@ def changed_files(folder: Path) -> list[str]:
     ]
 
 
-def test_it_is_rehearsed_and_its_files_are_left_alone(folder: Path, up: subprocess.CompletedProcess[str]) -> None:
-    assert up.returncode == 0, up.stdout
-    assert "0 changes" in up.stdout
-    assert "/letters/alpha" in up.stdout
+def test_it_is_rehearsed_and_its_files_are_left_alone(folder: Path, up: Run) -> None:
+    assert up.returncode == 0, up.output
+    assert "0 changes" in up.output
+    assert "/letters/alpha" in up.output
     assert changed_files(folder) == []
 
 
-def test_encrypted_settings_are_placeholders_that_the_summary_names(up: subprocess.CompletedProcess[str]) -> None:
+def test_encrypted_settings_are_placeholders_that_the_summary_names(up: Run) -> None:
     for key in ("letters:token", "letters:database.password"):
-        assert f"placeholder     {key}: encrypted in the stack's file" in up.stdout
-    assert "token              [secret]" in up.stdout
-    assert "password           Placeholder-1-for-letters-database-password" in up.stdout
+        assert f"placeholder     {key}: encrypted in the stack's file" in up.output
+    assert "token              [secret]" in up.output
+    assert "password           Placeholder-1-for-letters-database-password" in up.output
 
 
-def test_nothing_beyond_this_machine_is_asked(folder: Path, up: subprocess.CompletedProcess[str]) -> None:
+def test_nothing_beyond_this_machine_is_asked(folder: Path, up: Run) -> None:
     obstacle = loopback_only.find_obstacle()
     if obstacle:
         pytest.skip(f"no network of its own: {obstacle}")
-    assert up.returncode == 0, up.stdout
+    assert up.returncode == 0, up.output
     assert (folder.parent / "attempts").read_text() == "0"
 
 
@@ -155,18 +147,18 @@ def test_requests_that_would_leave_this_machine_are_counted(tmp_path: Path) -> N
 )
 def test_no_command_changes_a_file_of_the_project(folder: Path, exports: str, command: str) -> None:
     reply = pulumi(folder, exports, *command.split())
-    assert "incorrect passphrase" not in reply.stdout
-    assert changed_files(folder) == [], reply.stdout
+    assert "incorrect passphrase" not in reply.output
+    assert changed_files(folder) == [], reply.output
     if "config refresh" not in command and "change-secrets-provider" not in command:
-        assert reply.returncode == 0, reply.stdout
+        assert reply.returncode == 0, reply.output
 
 
 def test_what_people_mean_to_keep_can_be_applied(folder: Path, exports: str) -> None:
     reply = pulumi(folder, exports, "config", "set", "words", "alpha,beta,delta")
-    assert "-  letters:words: 'alpha,beta'  # two\n+  letters:words: alpha,beta,delta  # two\n" in reply.stdout
-    assert "Keep it with `git apply " in reply.stdout
+    assert "-  letters:words: 'alpha,beta'  # two\n+  letters:words: alpha,beta,delta  # two\n" in reply.output
+    assert "Keep it with `git apply " in reply.output
     preview = pulumi(folder, exports, "preview", "--diff")
-    assert "/letters/delta" in preview.stdout
+    assert "/letters/delta" in preview.output
 
 
 def test_another_project_in_the_same_shell_has_a_state_and_settings_of_its_own(
@@ -174,19 +166,19 @@ def test_another_project_in_the_same_shell_has_a_state_and_settings_of_its_own(
 ) -> None:
     (tmp_path / "Pulumi.yaml").write_text("name: other\nruntime: python\n")
     (tmp_path / "__main__.py").write_text("import pulumi\npulumi.export('stack', pulumi.get_stack())\n")
-    assert "test" not in pulumi(tmp_path, exports, "stack", "ls").stdout
+    assert "test" not in pulumi(tmp_path, exports, "stack", "ls").output
     pulumi(tmp_path, exports, "stack", "init", "dev")
     reply = pulumi(tmp_path, exports, "up", "--yes", "--skip-preview")
-    assert 'stack: "dev"' in reply.stdout
+    assert 'stack: "dev"' in reply.output
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["Pulumi.yaml", "__main__.py"]
-    assert "dev" not in pulumi(folder, exports, "stack", "ls").stdout
+    assert "dev" not in pulumi(folder, exports, "stack", "ls").output
 
 
 def test_kubectl_and_helm_work_on_the_rehearsed_cluster(folder: Path, exports: str) -> None:
     reply = run(folder, ["sh", "-c", f"{exports}\nkubectl get namespace kube-system && helm list --all-namespaces"])
-    assert reply.returncode == 0, reply.stdout
-    assert "kube-system" in reply.stdout
-    assert "NAMESPACE" in reply.stdout
+    assert reply.returncode == 0, reply.output
+    assert "kube-system" in reply.output
+    assert "NAMESPACE" in reply.output
 
 
 def test_options_that_take_a_path_are_known_for_every_command(folder: Path, exports: str) -> None:
@@ -196,7 +188,7 @@ def test_options_that_take_a_path_are_known_for_every_command(folder: Path, expo
         *("stack", "stack export", "stack import", "stack init", "stack graph", "stack rm", "state delete"),
     ]
     for command in commands:
-        text = pulumi(folder, exports, *command.split(), "--help").stdout
+        text = pulumi(folder, exports, *command.split(), "--help").output
         options = dict(re.findall(r"^ +(?:-\w, )?(--[a-z-]+) strings?(?:Array)? +(.*)$", text, re.MULTILINE))
         paths = {option for option, meaning in options.items() if re.search(r"\bfile(name)?\b|\bpath\b", meaning, re.I)}
         # `--cwd` is understood by itself, traces go to an address, and `--config` is a setting for the stack's file.
@@ -204,11 +196,11 @@ def test_options_that_take_a_path_are_known_for_every_command(folder: Path, expo
 
 
 def test_clouds_that_were_stopped_are_missed_and_the_shell_can_still_destroy(folder: Path, exports: str) -> None:
-    stopped = run(folder, ["sh", "-c", f'{exports}\n"$@"', "sh", *rehearsal_command("stop", "test")])
-    assert "This shell still has the environment of the rehearsal" in stopped.stdout
+    stopped = run_in_shell(folder, exports, *rehearsal_command("stop", "test"))
+    assert "This shell still has the environment of the rehearsal" in stopped.output
     reply = pulumi(folder, exports, "preview")
     assert reply.returncode == 1
-    assert "The simulated clouds of test have ended" in reply.stdout
-    destroyed = run(folder, ["sh", "-c", f'{exports}\n"$@"', "sh", *rehearsal_command("destroy", "test")])
-    assert destroyed.returncode == 0, destroyed.stdout
+    assert "The simulated clouds of test have ended" in reply.output
+    destroyed = run_in_shell(folder, exports, *rehearsal_command("destroy", "test"))
+    assert destroyed.returncode == 0, destroyed.output
     assert changed_files(folder) == []

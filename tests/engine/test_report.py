@@ -7,19 +7,16 @@ repository change. What a report says of Groundwork's own stacks is the same cod
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from rehearsal.toolchain import ROOT
-from tests.support.small_projects import create_project
+from tests.support.project import TIMEOUT
+from tests.support.small_projects import create_project, variables
 
 pytestmark = pytest.mark.engine
-
-TIMEOUT = 1800  # seconds, on a machine that does other things too
 
 PROGRAM = """\
 import pulumi_aws as aws
@@ -69,7 +66,7 @@ def report(folder: Path, stack: str, *arguments: str) -> str:
     reply = subprocess.run(
         [sys.executable, "-m", "reporting", stack, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=variables(),
         capture_output=True,
         text=True,
         check=False,

@@ -8,14 +8,13 @@ has every scenario on every stack of this project.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from tests.support.small_projects import OFFLINE_DESCRIPTION, OFFLINE_FILES, create_project, run
+from tests.support.project import Run
+from tests.support.small_projects import OFFLINE_DESCRIPTION, OFFLINE_FILES, create_project, rehearse
 
 pytestmark = pytest.mark.engine
 
@@ -105,8 +104,8 @@ def cellar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return create_project(tmp_path_factory.mktemp("cellar"), CELLAR)
 
 
-def take(folder: Path, stack: str, name: str) -> subprocess.CompletedProcess[str]:
-    return run(folder, [sys.executable, "-m", "rehearsal", "scenario", stack, "--name", name])
+def take(folder: Path, stack: str, name: str) -> Run:
+    return rehearse(folder, "scenario", stack, "--name", name)
 
 
 def read_row(folder: Path, name: str) -> str:
@@ -115,7 +114,7 @@ def read_row(folder: Path, name: str) -> str:
 
 def test_what_is_protected_is_destroyed_and_comes_up_again(folder: Path) -> None:
     taken = take(folder, "a", "destroy then up")
-    assert taken.returncode == 0, taken.stdout
+    assert taken.returncode == 0, taken.output
     assert list_steps(taken) == ["up without protection", "destroy", "up again, with the names that are taken"]
     assert read_row(folder, "destroy-then-up").endswith(f"| passed {TODAY} | not run | not run | not run |")
     rehearsals = folder / ".groundwork" / "rehearsals"
@@ -124,25 +123,25 @@ def test_what_is_protected_is_destroyed_and_comes_up_again(folder: Path) -> None
 
 def test_two_stacks_with_names_of_their_own_share_an_account(folder: Path) -> None:
     taken = take(folder, "a", "two-stacks-in-one-account")
-    assert taken.returncode == 0, taken.stdout
-    assert "== b: up in the account of a" in taken.stdout
+    assert taken.returncode == 0, taken.output
+    assert "== b: up in the account of a" in taken.output
 
 
 def test_a_name_that_two_stacks_use_fails_the_scenario(folder: Path) -> None:
     taken = take(folder, "c", "two-stacks-in-one-account")
-    assert taken.returncode == 1, taken.stdout
-    assert "FAILED: scenario two-stacks-in-one-account on c." in taken.stdout
-    assert "already exists" in taken.stdout
+    assert taken.returncode == 1, taken.output
+    assert "FAILED: scenario two-stacks-in-one-account on c." in taken.output
+    assert "already exists" in taken.output
     assert f"passed {TODAY} | not run | **failed** {TODAY} | not run |" in read_row(folder, "two-stacks-in-one-account")
 
 
-def list_steps(taken: subprocess.CompletedProcess[str]) -> list[str]:
-    return [line.removeprefix("== a: ") for line in taken.stdout.splitlines() if line.startswith("== ")]
+def list_steps(taken: Run) -> list[str]:
+    return [line.removeprefix("== a: ") for line in taken.output.splitlines() if line.startswith("== ")]
 
 
 def test_a_setting_follows_a_disk_that_has_grown(cellar: Path) -> None:
     taken = take(cellar, "a", "after growth failover and scaling")
-    assert taken.returncode == 0, taken.stdout
+    assert taken.returncode == 0, taken.output
     assert list_steps(taken) == [
         "up",
         "what moves by itself: growth",
@@ -151,25 +150,25 @@ def test_a_setting_follows_a_disk_that_has_grown(cellar: Path) -> None:
         "what moves by itself: autoscaler",
         "up after all that",
     ]
-    assert "visits (Instance): allocatedStorage from 20 to 30" in taken.stdout
-    assert "visits (Instance): availabilityZone from unset to eu-west-1b" in taken.stdout
+    assert "visits (Instance): allocatedStorage from 20 to 30" in taken.output
+    assert "visits (Instance): availabilityZone from unset to eu-west-1b" in taken.output
 
 
 def test_an_upgrade_ends_with_the_stacks_own_versions(cellar: Path) -> None:
     taken = take(cellar, "a", "minor-upgrade")
-    assert taken.returncode == 0, taken.stdout
+    assert taken.returncode == 0, taken.output
     assert list_steps(taken)[:2] == ["up with database.version = 16.3", "up with the stack's own versions"]
 
 
 def test_a_size_that_is_sold_out_is_named_and_another_one_does(cellar: Path) -> None:
     taken = take(cellar, "a", "region-out-of-stock")
-    assert taken.returncode == 0, taken.stdout
-    assert "It was refused, as it should be: 'up where eu-west-1a has no db.t4g.medium'." in taken.stdout
+    assert taken.returncode == 0, taken.output
+    assert "It was refused, as it should be: 'up where eu-west-1a has no db.t4g.medium'." in taken.output
     assert list_steps(taken)[1:] == ["up there with database.size = db.m6g.large"]
 
 
 def test_an_unknown_scenario_has_one_message(folder: Path) -> None:
     taken = take(folder, "a", "destroy-than-up")
     assert taken.returncode == 1
-    assert taken.stdout.startswith("error: NAME='destroy-than-up' is no scenario. Did you mean destroy-then-up?")
-    assert taken.stdout.count("\n") == 1
+    assert taken.output.startswith("error: NAME='destroy-than-up' is no scenario. Did you mean destroy-then-up?")
+    assert taken.output.count("\n") == 1

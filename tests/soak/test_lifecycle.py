@@ -14,21 +14,18 @@ import re
 import pytest
 
 from rehearsal.toolchain import ROOT
-from tests.support.model_lifecycle import assert_in_order, list_leftover_processes, needs_models, run_command
+from tests.support.model_lifecycle import (
+    FIRST_COMMITS,
+    assert_in_order,
+    list_leftover_processes,
+    needs_models,
+    run_command,
+)
 
 pytestmark = pytest.mark.soak
 
 _COMMITS = (
-    "Promote breast-cancer version 1 to challenger",
-    "Let breast-cancer version 1 serve alone",
-    "Compare challengers: second-camera",
-    "Promote breast-cancer version 2 to challenger",
-    "Give breast-cancer version 2 10 % of the requests",
-    "Give breast-cancer version 2 25 % of the requests",
-    "Give breast-cancer version 2 50 % of the requests",
-    "Give breast-cancer version 2 100 % of the requests",
-    "Make breast-cancer version 2 the champion",
-    "Let breast-cancer version 2 serve alone",
+    *FIRST_COMMITS,
     "Compare challengers: old-data",
     "Promote breast-cancer version 3 to challenger",
     "Revert the rollout of breast-cancer version 3",

@@ -25,6 +25,20 @@ needs_models = pytest.mark.skipif(
     reason=f"platform/lifecycle has no environment, or {charts.FOLDER_VARIABLE} names no folder with the charts",
 )
 
+# What both forms of the scenario begin with: a first version, and one that an experiment finds better.
+FIRST_COMMITS = (
+    "Promote breast-cancer version 1 to challenger",
+    "Let breast-cancer version 1 serve alone",
+    "Compare challengers: second-camera",
+    "Promote breast-cancer version 2 to challenger",
+    "Give breast-cancer version 2 10 % of the requests",
+    "Give breast-cancer version 2 25 % of the requests",
+    "Give breast-cancer version 2 50 % of the requests",
+    "Give breast-cancer version 2 100 % of the requests",
+    "Make breast-cancer version 2 the champion",
+    "Let breast-cancer version 2 serve alone",
+)
+
 
 def run_command(stack: str) -> subprocess.CompletedProcess[str]:
     """Run the scenario as `make lifecycle` does."""

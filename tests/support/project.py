@@ -90,6 +90,22 @@ def run_command(command: Sequence[str], folder: Path, environment: Mapping[str, 
     return Run(reply.returncode, reply.stdout)
 
 
+def serve_clouds(stack: str, folder: Path, environment: Mapping[str, str]) -> str:
+    """Serve a stack's clouds in the background, as `make env` does; returns the exports it prints for a shell.
+
+    What it says meanwhile, on the other stream, is no part of them.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", "rehearsal", "env", stack],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=TIMEOUT,
+    ).stdout
+
+
 def make_command(target: str, stack: str, *variables: str) -> list[str]:
     """A target of the Makefile; the test's own Python environment is in place, and not to be synchronized."""
     return ["make", "--no-print-directory", "--old-file=.venv/.ready", target, f"STACK={stack}", *variables]
@@ -134,16 +150,8 @@ class Project:
         )
 
     def serve(self, stack: str) -> str:
-        """Serve the stack's clouds in the background, as `make env` does; returns the exports it prints for a shell."""
-        return subprocess.run(
-            [sys.executable, "-m", "rehearsal", "env", stack],
-            cwd=self.folder,
-            env=_environment(),
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=TIMEOUT,
-        ).stdout
+        """Serve the stack's clouds in the background; returns what a shell evaluates to work on it."""
+        return serve_clouds(stack, self.folder, _environment())
 
     def pulumi(self, exports: str, *arguments: str) -> Run:
         """Run plain `pulumi` in the project's folder, in a shell with the exports of `serve`."""

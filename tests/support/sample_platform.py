@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 
 from infra import cluster
-from infra.cluster.namespaces import SERVICE_PROFILES, Namespaces, NamespacesArgs
+from infra.cluster.namespaces import PROFILES, Namespaces, NamespacesArgs
 from infra.contract import Foundation
 from tests.support.foundations import sample_foundation
 from tests.support.recording import Recorder, record_program, stack_context
@@ -33,7 +33,7 @@ def record_components(declare: Callable[[Foundation, pulumi.ResourceOptions], ob
 
     def program() -> None:
         foundation = sample_foundation()
-        namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, SERVICE_PROFILES))
+        namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, PROFILES))
         declare(foundation, pulumi.ResourceOptions(depends_on=[namespaces]))
 
     return record_program(program)[0]

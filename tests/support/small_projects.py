@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from rehearsal.preparation import preparing
 from rehearsal.toolchain import ROOT
+from tests.support.project import Run, run_command, serve_clouds
 
 # Parts of a project that is rehearsed without a control plane, since none of its charts can be had: objects are checked
 # offline, which is enough for most questions and takes a third of the time.
@@ -18,8 +18,6 @@ OFFLINE_DESCRIPTION = "charts: charts.yaml\n"
 OFFLINE_FILES = {
     "charts.yaml": f"none:\n  version: 1.0.0\n  repository: http://127.0.0.1:9/none\n  digest: {'0' * 64}\n",
 }
-
-TIMEOUT = 1800  # seconds, on a machine that does other things too
 
 
 def create_project(root: Path, files: Mapping[str, str]) -> Path:
@@ -38,36 +36,39 @@ def variables() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def run(folder: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command in a project's folder, with what it prints and its errors together."""
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=variables(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=TIMEOUT,
-    )
+def run(folder: Path, command: Sequence[str]) -> Run:
+    """Run a command in a project's folder."""
+    return run_command(command, folder, variables())
+
+
+def rehearse(folder: Path, command: str, stack: str, *options: str) -> Run:
+    """Run one of the rehearsal's commands to its end."""
+    return run(folder, rehearsal_command(command, stack, *options))
+
+
+def rehearsal_command(command: str, stack: str, *options: str) -> list[str]:
+    return [sys.executable, "-m", "rehearsal", command, stack, *options]
+
+
+@contextmanager
+def serving(folder: Path, stack: str) -> Iterator[str]:
+    """Serve the clouds of a stack that stands; yields what a shell evaluates to work on it."""
+    exports = serve_clouds(stack, folder, variables())
+    try:
+        yield exports
+    finally:
+        rehearse(folder, "stop", stack)
+
+
+def run_in_shell(folder: Path, exports: str, *command: str) -> Run:
+    """Run a command in a shell with the rehearsal's environment."""
+    return run(folder, ["sh", "-c", f'{exports}\nexec "$@"', "sh", *command])
 
 
 @contextmanager
 def standing(folder: Path, stack: str) -> Iterator[str]:
     """Bring a project's stack up; yields what a shell evaluates to work on it."""
-    up = run(folder, [sys.executable, "-m", "rehearsal", "up", stack])
-    assert up.returncode == 0, up.stdout
-    # What it says meanwhile, on the other stream, is no part of the exports.
-    served = subprocess.run(
-        [sys.executable, "-m", "rehearsal", "env", stack],
-        cwd=folder,
-        env=variables(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    try:
-        yield served.stdout
-    finally:
-        run(folder, [sys.executable, "-m", "rehearsal", "stop", stack])
+    up = rehearse(folder, "up", stack)
+    assert up.returncode == 0, up.output
+    with serving(folder, stack) as exports:
+        yield exports

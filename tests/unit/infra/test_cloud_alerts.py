@@ -66,14 +66,11 @@ def test_every_alert_of_aws_goes_to_the_address(on_aws: Recorder) -> None:
 
 
 @pytest.mark.parametrize("cloud", ["azure", "aws"])
-def test_without_an_address_there_are_no_alerts_and_it_is_said(cloud: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    monkeypatch.setattr("pulumi.log.warn", lambda message, *_: said.append(message))
-    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
+def test_without_an_address_there_are_no_alerts_and_it_is_said(cloud: str, preview_warnings: list[str]) -> None:
     foundation = {"azure": azure, "aws": aws}[cloud]
     recorder, _ = record_program(lambda: foundation.create_foundation(stack_context(cloud)), f"{cloud}-dev")
     assert not [type_ for type_ in (METRIC_ALERT, LOG_ALERT, ALARM) if recorder.of_type(type_)]
-    (message,) = said
+    (message,) = preview_warnings
     assert "Set telemetry.alertEmail." in message
     saved = ("azure-native:applicationinsights:Workbook", "aws:cloudwatch/queryDefinition:QueryDefinition")
     assert any(recorder.of_type(type_) for type_ in saved)

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import pulumi
 import pytest
 import yaml
 
 from infra.cluster.drift import CHECK, COLLECTOR, Drift, DriftArgs
-from infra.cluster.namespaces import PROFILES, Namespaces, NamespacesArgs
 from rehearsal.toolchain import ROOT
-from tests.support.foundations import sample_foundation
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder, stack_context
+from tests.support.sample_platform import record_components
 
 DIGEST = f"sha256:{'c' * 64}"
 
@@ -24,13 +22,7 @@ DIGEST = f"sha256:{'c' * 64}"
 def declare(environment: str = "dev", **settings: Any) -> Recorder:
     context = stack_context("azure", environment, **{"images": {"drift": DIGEST}, **settings})
 
-    def program() -> None:
-        foundation = sample_foundation()
-        namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, PROFILES))
-        Drift("drift", DriftArgs(context, foundation), pulumi.ResourceOptions(depends_on=[namespaces]))
-
-    recorder, _ = record_program(program)
-    return recorder
+    return record_components(lambda foundation, options: Drift("drift", DriftArgs(context, foundation), options))
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +98,7 @@ def test_serving_sends_to_the_collectors_service(declared: Recorder) -> None:
     assert ("serving/serving", "lifecycle/drift-collector", 8080) in flows
 
 
-def test_without_an_image_nothing_is_deployed_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    warnings: list[str] = []
-    monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
-    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
+def test_without_an_image_nothing_is_deployed_and_it_is_said(preview_warnings: list[str]) -> None:
     declared = declare(images={})
     assert declared.of_type("kubernetes:apps/v1:Deployment") == []
-    assert any("images.drift is not set. Build platform/lifecycle/images/drift" in text for text in warnings)
+    assert any("images.drift is not set. Build platform/lifecycle/images/drift" in text for text in preview_warnings)

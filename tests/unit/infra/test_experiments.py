@@ -10,16 +10,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pulumi
 import pytest
 
 from infra.cluster.experiments import ROUTER, Experiments, ExperimentsArgs
 from infra.cluster.gitops import EXPERIMENT_KINDS, build_projects, build_root_application
-from infra.cluster.namespaces import PROFILES, Namespaces, NamespacesArgs
 from infra.people import Service
 from rehearsal.toolchain import ROOT
-from tests.support.foundations import sample_foundation
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder, stack_context
+from tests.support.sample_platform import record_components
 from tests.unit.infra.test_sign_in import SSO
 
 DIGEST = f"sha256:{'b' * 64}"
@@ -31,14 +29,9 @@ def declare(environment: str = "dev", **settings: Any) -> Recorder:
     given = {"images": {"experiment": DIGEST}, "gateway": {"domain": "ml.example.com"}, **settings}
     context = stack_context("azure", environment, **given)
 
-    def program() -> None:
-        foundation = sample_foundation()
-        namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, PROFILES))
-        options = pulumi.ResourceOptions(depends_on=[namespaces])
-        Experiments("experiments", ExperimentsArgs(context, foundation), options)
-
-    recorder, _ = record_program(program)
-    return recorder
+    return record_components(
+        lambda foundation, options: Experiments("experiments", ExperimentsArgs(context, foundation), options)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -209,15 +202,14 @@ def test_the_gateway_reaches_the_router_and_the_router_the_models() -> None:
     assert ("serving/experiment-router", "serving/serving", 8000) in flows
 
 
-def test_without_an_image_there_is_the_key_that_serving_needs_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    warnings: list[str] = []
-    monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
-    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
+def test_without_an_image_there_is_the_key_that_serving_needs_and_it_is_said(preview_warnings: list[str]) -> None:
     declared = declare(images={})
     assert declared.of_type(STATEFUL_SET) == []
     assert declared.of_type(CRON_JOB) == []
     assert [one.name for one in declared.of_type("kubernetes:core/v1:Secret")] == ["user-id-key"]
-    assert any("images.experiment is not set. Build platform/lifecycle/images/experiment" in text for text in warnings)
+    assert any(
+        "images.experiment is not set. Build platform/lifecycle/images/experiment" in text for text in preview_warnings
+    )
 
 
 def test_no_pod_has_the_value_of_a_secret(declared: Recorder) -> None:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import pulumi
 import pytest
 
 from infra.cluster.lifecycle import CONTROLLER, RECEIVER, WORKER, Lifecycle, LifecycleArgs
 from infra.cluster.mlflow import SERVER
-from infra.cluster.namespaces import SERVICE_PROFILES, Namespaces, NamespacesArgs
 from kernel.annotations import SETTING
-from tests.support.foundations import sample_foundation
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder, stack_context
+from tests.support.sample_platform import record_components
 
 DIGEST = f"sha256:{'a' * 64}"
 NEEDED = {"images": {"promotion": DIGEST}, "gitops": {"repository": "https://git.example.com/acme/models.git"}}
@@ -25,14 +23,9 @@ NEEDED = {"images": {"promotion": DIGEST}, "gitops": {"repository": "https://git
 def declare(environment: str = "dev", **settings: Any) -> Recorder:
     context = stack_context("azure", environment, **{**NEEDED, **settings})
 
-    def program() -> None:
-        foundation = sample_foundation()
-        namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, SERVICE_PROFILES))
-        options = pulumi.ResourceOptions(depends_on=[namespaces])
-        Lifecycle("lifecycle", LifecycleArgs(context, foundation), options)
-
-    recorder, _ = record_program(program)
-    return recorder
+    return record_components(
+        lambda foundation, options: Lifecycle("lifecycle", LifecycleArgs(context, foundation), options)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -186,12 +179,9 @@ def test_mlflow_reaches_the_receiver_and_the_processes_their_repository(declared
     ],
 )
 def test_without_image_or_repository_nothing_is_deployed_and_it_is_said(
-    settings: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, Any], message: str, preview_warnings: list[str]
 ) -> None:
-    warnings: list[str] = []
-    monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
-    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
     declared = declare(**settings)
     assert deployments(declared) == {}
     assert declared.of_type("kubernetes:core/v1:Secret") == []
-    assert [warning for warning in warnings if message in warning]
+    assert [warning for warning in preview_warnings if message in warning]

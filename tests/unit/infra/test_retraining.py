@@ -18,14 +18,15 @@ import yaml
 from infra.access import RETRAINING, get_workload
 from infra.cluster.alert_receivers import build_configuration, mount_secrets
 from infra.cluster.drift import CHECK, Drift, DriftArgs
-from infra.cluster.namespaces import PROFILES, Namespaces, NamespacesArgs
 from infra.cluster.network_policies import list_flows
 from infra.cluster.retraining import RULES, SERVER, Retraining, RetrainingArgs
 from infra.cluster.retraining_access import ALERTS, TOKEN_KEY, TOKEN_SECRET, URL
+from infra.contract import Foundation
 from rehearsal.toolchain import ROOT
 from tests.support.alert_rules import list_alerts
 from tests.support.foundations import sample_foundation
-from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.recording import Recorder, stack_context
+from tests.support.sample_platform import record_components
 
 DIGEST = f"sha256:{'c' * 64}"
 SETTINGS: dict[str, Any] = {
@@ -38,15 +39,11 @@ SECRET = "kubernetes:core/v1:Secret"
 def declare(environment: str = "prod", **settings: Any) -> Recorder:
     context = stack_context("azure", environment, **{**SETTINGS, **settings})
 
-    def program() -> None:
-        foundation = sample_foundation()
-        namespaces = Namespaces("namespaces", NamespacesArgs(foundation.identities, PROFILES))
-        after = pulumi.ResourceOptions(depends_on=[namespaces])
-        Retraining("retraining", RetrainingArgs(context, foundation), after)
-        Drift("drift", DriftArgs(context, foundation), after)
+    def create(foundation: Foundation, options: pulumi.ResourceOptions) -> None:
+        Retraining("retraining", RetrainingArgs(context, foundation), options)
+        Drift("drift", DriftArgs(context, foundation), options)
 
-    recorder, _ = record_program(program)
-    return recorder
+    return record_components(create)
 
 
 @pytest.fixture(scope="module")
@@ -249,18 +246,12 @@ def list_objects(recorder: Recorder) -> list[str]:
 
 
 @pytest.mark.parametrize("missing", ["promotion", "training"])
-def test_without_an_image_nothing_is_deployed_and_it_is_said(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    warnings: list[str] = []
-    monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
-    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
+def test_without_an_image_nothing_is_deployed_and_it_is_said(preview_warnings: list[str], missing: str) -> None:
     images = {name: digest for name, digest in SETTINGS["images"].items() if name != missing}
     assert list_objects(declare(images=images)) == []
-    assert any(f"No model is retrained: images.{missing} is not set." in text for text in warnings)
+    assert any(f"No model is retrained: images.{missing} is not set." in text for text in preview_warnings)
 
 
-def test_without_models_nothing_is_deployed_and_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    warnings: list[str] = []
-    monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warnings.append(text))
-    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
+def test_without_models_nothing_is_deployed_and_nothing_is_said(preview_warnings: list[str]) -> None:
     assert list_objects(declare(retraining={})) == []
-    assert warnings == []
+    assert preview_warnings == []

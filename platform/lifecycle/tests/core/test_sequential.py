@@ -104,9 +104,10 @@ def test_an_event_that_must_not_happen_is_evident_at_once() -> None:
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
-def test_a_share_that_is_right_deviates_in_one_run_of_a_hundred_at_most(share: float) -> None:
+@pytest.mark.parametrize("looks", [50, pytest.param(100, marks=pytest.mark.soak)])
+def test_a_share_that_is_right_deviates_in_one_run_of_a_hundred_at_most(looks: int, share: float) -> None:
     generator = np.random.default_rng(20261129)
-    looks, block = 50, 20 * BLOCK
+    block = 20 * BLOCK
     hits = np.cumsum(generator.binomial(block, share, (1000, looks)), axis=1)
     found = [
         any(deviate_from_share(hits[run, at], block * (at + 1), share) >= -math.log(ALPHA) for at in range(looks))

@@ -13,7 +13,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
 from pydantic import SecretStr
@@ -27,7 +27,7 @@ from lifecycle.promotion.reconciliation import add_missed_events
 from lifecycle.promotion.settings import DispatchSettings, WorkerSettings
 from support.git_remote import GitRemote
 from support.network import UNUSED_URL, HttpRequest, HttpResponse, JsonReceiver, serve_http
-from support.promotion import FAILED, passing_gate
+from support.promotion import FAILED
 from support.registered_models import RegisteredModels
 from support.waiting import eventually
 
@@ -129,41 +129,45 @@ def test_a_project_without_a_token_is_refused() -> None:
 
 
 @pytest.fixture
-def configured(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, remote: GitRemote, models: RegisteredModels
-) -> pytest.MonkeyPatch:
+def dispatching(configured: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The environment of the worker's pod, which dispatches."""
-    monkeypatch.setenv("PROMOTION_INBOX", f"sqlite:///{tmp_path}/inbox.db")
-    monkeypatch.setenv("GITOPS_REPOSITORY", str(remote.path))
-    monkeypatch.setenv("GITOPS_STACK", "dev")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", models.uri)
-    monkeypatch.setenv("PROMOTION_DISPATCH_PROJECT", "acme/platform")
-    monkeypatch.setenv("PROMOTION_DISPATCH_TOKEN", TOKEN)
-    monkeypatch.setattr(command, "evaluate_version", passing_gate)
-    return monkeypatch
+    configured.setenv("PROMOTION_DISPATCH_PROJECT", "acme/platform")
+    configured.setenv("PROMOTION_DISPATCH_TOKEN", TOKEN)
+    return configured
 
 
-def test_the_worker_sends_and_the_workflows_command_promotes_once(
-    configured: pytest.MonkeyPatch,
-    inbox: Inbox,
-    models: RegisteredModels,
-    remote: GitRemote,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+@dataclass(frozen=True)
+class Sent:
+    """A challenger, and what the forge received of it."""
+
+    name: str
+    version: str
+    received: list[HttpRequest]
+
+
+@pytest.fixture
+def sent(dispatching: pytest.MonkeyPatch, inbox: Inbox, models: RegisteredModels) -> Sent:
+    """A challenger that the worker has sent, as event e1."""
     name = models.create()
     version = models.create_version(name)
     inbox.add("e1", name, version)
     with Forge(204).running() as forge:
-        configured.setenv("PROMOTION_DISPATCH_URL", forge.url)
+        dispatching.setenv("PROMOTION_DISPATCH_URL", forge.url)
         assert command.main(["work", "--once"]) == 0
-    assert (len(forge.received), remote.events()) == (1, []), "the worker promotes nothing itself"
+    return Sent(name, version, forge.received)
+
+
+def test_the_worker_sends_and_the_workflows_command_promotes_once(
+    sent: Sent, remote: GitRemote, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (len(sent.received), remote.events()) == (1, []), "the worker promotes nothing itself"
     for _ in range(2):
-        assert command.main(["promote", name, version, "--keep-alias", "--event", "e1"]) == 0
-        assert f"{name} version {version}: promoted " in capsys.readouterr().out
+        assert command.main(["promote", sent.name, sent.version, "--keep-alias", "--event", "e1"]) == 0
+        assert f"{sent.name} version {sent.version}: promoted " in capsys.readouterr().out
     assert remote.events() == ["manual-e1"]
 
 
-@pytest.mark.usefixtures("configured")
+@pytest.mark.usefixtures("dispatching")
 def test_a_version_that_is_the_challenger_no_longer_stays_behind(
     models: RegisteredModels, remote: GitRemote, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,18 +179,9 @@ def test_a_version_that_is_the_challenger_no_longer_stays_behind(
 
 
 def test_the_daily_retry_promotes_what_a_failed_workflow_has_left(
-    configured: pytest.MonkeyPatch,
-    inbox: Inbox,
-    models: RegisteredModels,
-    remote: GitRemote,
-    capsys: pytest.CaptureFixture[str],
+    sent: Sent, inbox: Inbox, models: RegisteredModels, remote: GitRemote, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = models.create()
-    version = models.create_version(name)
-    inbox.add("e1", name, version)
-    with Forge(204).running() as forge:
-        configured.setenv("PROMOTION_DISPATCH_URL", forge.url)
-        assert command.main(["work", "--once"]) == 0
+    name, version = sent.name, sent.version
     registry = command.ModelRegistry(models.uri)
     assert name not in [missed.model for missed in add_missed_events(registry, inbox)], "it is not sent again and again"
     assert command.main(["retry"]) == 0
@@ -199,9 +194,9 @@ def test_the_daily_retry_promotes_what_a_failed_workflow_has_left(
 
 
 def test_a_retry_fails_with_a_version_that_the_gate_rejects(
-    configured: pytest.MonkeyPatch, models: RegisteredModels, capsys: pytest.CaptureFixture[str]
+    dispatching: pytest.MonkeyPatch, models: RegisteredModels, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    configured.setattr(command, "evaluate_version", lambda *_, **__: FAILED)
+    dispatching.setattr(command, "evaluate_version", lambda *_, **__: FAILED)
     name = models.create()
     version = models.create_version(name)
     assert command.main(["retry"]) == 1

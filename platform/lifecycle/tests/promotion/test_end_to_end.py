@@ -9,7 +9,6 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import uvicorn
@@ -65,19 +64,6 @@ def test_setting_the_alias_in_mlflow_becomes_a_commit(
     assert len(remote.events()) == 1
     annotations = remote.manifests(f"stacks/dev/{name}/generated/challenger.yaml")[0]["metadata"]["annotations"]
     assert annotations["groundwork.dev/version"] == version
-
-
-@pytest.fixture
-def configured(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, remote: GitRemote, models: RegisteredModels
-) -> pytest.MonkeyPatch:
-    """The environment that the command line reads."""
-    monkeypatch.setenv("PROMOTION_INBOX", f"sqlite:///{tmp_path}/inbox.db")
-    monkeypatch.setenv("GITOPS_REPOSITORY", str(remote.path))
-    monkeypatch.setenv("GITOPS_STACK", "dev")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", models.uri)
-    monkeypatch.setattr(command, "evaluate_version", passing_gate)
-    return monkeypatch
 
 
 @pytest.mark.usefixtures("configured")

@@ -1,4 +1,4 @@
-"""The guardrails in 2,000 simulated rollouts, or 10,000 in `make soak`; seeded, with looks after each block.
+"""The guardrails in thousands of simulated rollouts, more of them in `make soak`; seeded, with looks after each block.
 
 Proves that at most 1 % of challengers which are as good as their champion are rolled back, and that worse ones are. The
 requests are simulated, without Prometheus: its estimates and the gateway's split are proven elsewhere.
@@ -49,7 +49,10 @@ def test_one_healthy_challenger_in_a_hundred_is_rolled_back_at_most(rollouts: in
         ([(0, 0), (0, 0), (0.05, 0.005)], "requests were rejected, of the champion's"),
     ],
 )
-def test_a_worse_challenger_is_rolled_back_with_its_reason(rates: list[tuple[float, float]], reason: str) -> None:
+@pytest.mark.parametrize("rollouts", [100, pytest.param(200, marks=pytest.mark.soak)])
+def test_a_worse_challenger_is_rolled_back_with_its_reason(
+    rollouts: int, rates: list[tuple[float, float]], reason: str
+) -> None:
     generator = np.random.default_rng(20261129)
-    found = [simulate(generator, *rates) for _ in range(100)]
-    assert sum(any(reason in each for each in reasons) for reasons in found) >= 90
+    found = [simulate(generator, *rates) for _ in range(rollouts)]
+    assert sum(any(reason in each for each in reasons) for reasons in found) >= 0.9 * rollouts
