@@ -150,8 +150,13 @@ UNREADABLE = {
     "date that is none": "2026-13-45",
     "list in itself": "&a [*a]",
     "nested too deeply": "[" * 5000,
-    "billions of values": "\n".join(
-        ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12))]
+    "a million values": "\n".join(
+        [
+            json.dumps(POD)[:-1],
+            ', "more": [&a0 [x, x, x, x, x, x, x, x, x, x]',
+            *(f", &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 6)),
+            "]}",
+        ]
     ),
     "control character": "a: \x00",
     "tag of Python": "!!python/object/apply:os.system ['true']",
