@@ -70,6 +70,7 @@ from policies.controls.kubernetes import (
     workload,
 )
 from policies.engine import exceptions
+from policies.engine.carriers import find_types, may_carry_any
 from policies.engine.control import Control
 from policies.engine.exceptions import ReviewedException
 from policies.engine.findings import Finding, Props
@@ -157,7 +158,11 @@ def get_control(control_id: str) -> Control:
 def controls_over(manifest: Props) -> list[Control]:
     """The controls over single resources that apply to a Kubernetes manifest."""
     type_ = manifest_type(manifest)
-    return [control for control in controls() if not control.over_stack and control.applies_to(type_)]
+    applying = [control for control in controls() if not control.over_stack and control.applies_to(type_)]
+    if not may_carry_any(type_):
+        return applying
+    judged = find_types(type_, manifest)
+    return [control for control in applying if set(judged).intersection(control.types)]
 
 
 def manifest_type(manifest: Props) -> str:

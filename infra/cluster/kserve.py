@@ -108,6 +108,8 @@ def _values(domain: str) -> Mapping[str, Any]:
                 "resources": _with_cpu_limit(resources("100m", "192Mi", "512Mi")),
                 "rbacProxy": {"resources": _with_cpu_limit(resources("10m", "32Mi", "64Mi"))},
             },
+            # Of InferenceServices that do not say it themselves. Credentials of the clouds are volumes of their own.
+            "security": {"autoMountServiceAccountToken": False},
             "storage": {"containerSecurityContext": _SECURITY_CONTEXT},
         }
     }

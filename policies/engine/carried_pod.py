@@ -12,9 +12,8 @@ from policies.engine.findings import Props
 class CarriedPod:
     """A pod in a custom resource: `props` are its metadata and spec, `path` is where those stand.
 
-    Of a partial one the rest is elsewhere.
+    What an operator adds to them is elsewhere: see `policies.engine.partial`.
     """
 
     path: Path
     props: Props
-    is_partial: bool

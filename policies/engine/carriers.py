@@ -1,6 +1,8 @@
 """What resources carry: other objects that controls judge as if each were a resource of its own.
 
-A list has its items, a patch a part of its object, and custom resources have the pods that their operators run.
+A list has its items, a patch a part of its object, custom resources have the pods that their operators run, and
+workflows the objects that they make. Controls over a stack see items of lists only: what a workflow makes is not
+deployed with the stack, and comes and goes.
 """
 
 from __future__ import annotations
@@ -9,17 +11,21 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
-from kernel.paths import format_path, look_up
+from kernel.paths import Path, format_path, look_up
 from kernel.values import UNKNOWN, is_list
-from policies.engine.custom_resources import find_pods, is_custom, runs_pods
+from policies.engine.custom_resources import find_pods, is_custom, makes_objects, runs_pods
 from policies.engine.findings import Finding, Props, Undecided
+from policies.engine.partial import Partial, Unread, as_partial, is_decided_elsewhere, keep_known
 from policies.engine.stack import Resource
 from policies.engine.type_names import canonical_type
+from policies.engine.workflow_objects import WorkflowObject, find_workflow_objects
 
 POD: Final = "kubernetes:core/v1:Pod"
 _LIST: Final = "kubernetes:core/v1:List"  # of objects of any kind, as kubectl prints it
+_MOST_NESTED: Final = 5  # workflows that make workflows
+_ITEM: Final = re.compile(r"items(\[\d+\])?")
 _SUFFIX: Final = re.compile(r"^(kubernetes:.+:\w*)(Patch|List)$")
 
 
@@ -33,16 +39,14 @@ class Carried:
     type: str
     props: Props
     where: str = ""
-    is_partial: bool = False
 
     def locate(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         """The findings of a control on this object as findings on the resource."""
         for finding in findings:
-            if isinstance(finding, Undecided):
-                if not self.is_partial:
-                    yield Undecided(".".join(part for part in (self.where, finding.path) if part))
-            else:
+            if not isinstance(finding, Undecided):
                 yield f"{self.where}: {finding}" if self.where else finding
+            elif not is_decided_elsewhere(self.props, finding.path):
+                yield Undecided(_join(self.where, finding.path))
 
 
 @cache
@@ -63,22 +67,38 @@ def possible_types(resource_type: str) -> tuple[str, ...]:
 
 def may_carry(resource_type: str, types: Collection[str]) -> bool:
     """Whether a resource of one type may be judged as one of some types."""
-    if resource_type == _LIST:
+    if may_carry_any(resource_type):
         return any(each.startswith("kubernetes:") for each in types)
     return any(each in types for each in possible_types(resource_type))
 
 
+@cache
+def may_carry_any(resource_type: str) -> bool:
+    """Whether a resource of a type may carry objects of any kind of Kubernetes."""
+    return resource_type == _LIST or any(map(makes_objects, certain_types(resource_type)))
+
+
+def find_types(resource_type: str, props: Props) -> tuple[str, ...]:
+    """The types as which a resource is judged, by all that it carries."""
+    return tuple(sorted({each.type for each in find_carried(resource_type, props)}))
+
+
 def find_carried(resource_type: str, props: Props) -> Iterator[Carried]:
     """The resource itself and what it carries."""
+    yield from _find(resource_type, props, "", 0)
+
+
+def _find(resource_type: str, props: Props, where: str, depth: int) -> Iterator[Carried]:
+    """An object at the path `where`, in so many workflows, and what it carries."""
     own = canonical_type(resource_type)
     match = _SUFFIX.match(own)
     if match and match.group(2) == "Patch":
         complete = {**_describe(match.group(1)), **props}
-        yield from _with_pods(Carried(match.group(1), as_partial(complete), is_partial=True))
+        yield from _with_carried(Carried(match.group(1), as_partial(complete), where), depth)
     elif match and "items" in props:
-        yield from _find_items(match.group(1), props)
+        yield from _find_items(match.group(1), props, where, depth)
     else:
-        yield from _with_pods(Carried(own, props))
+        yield from _with_carried(Carried(own, props, where), depth)
 
 
 def expand_lists(stack: Iterable[Resource]) -> list[Resource]:
@@ -88,7 +108,8 @@ def expand_lists(stack: Iterable[Resource]) -> list[Resource]:
 
 def _expand(resource: Resource) -> Iterator[Resource]:
     for item in find_carried(resource.type, resource.props):
-        yield replace(resource, type=item.type, props=item.props)
+        if _ITEM.fullmatch(item.where):
+            yield replace(resource, type=item.type, props=item.props)
 
 
 def _is_list(resource: Resource) -> bool:
@@ -100,18 +121,18 @@ def _has_suffix(resource_type: str) -> bool:
     return _SUFFIX.match(canonical_type(resource_type)) is not None
 
 
-def _find_items(item_type: str, props: Props) -> Iterator[Carried]:
+def _find_items(item_type: str, props: Props, list_path: str, depth: int) -> Iterator[Carried]:
     items = props["items"]
     if items is UNKNOWN:
-        yield Carried(item_type, as_partial({}), "items")
+        yield Carried(item_type, Unread(), _join(list_path, "items"))
     for index, item in enumerate(items if is_list(items) else ()):
-        where = f"items[{index}]"
+        where = _join(list_path, f"items[{index}]")
         if item is UNKNOWN:
-            yield Carried(item_type, as_partial({}), where)
+            yield Carried(item_type, Unread(), where)
         elif isinstance(item, Mapping):
             own_type = _find_type(item, item_type)
             complete = {**_describe(own_type), **item}
-            yield from _with_pods(Carried(own_type, complete, where))
+            yield from _with_carried(Carried(own_type, complete, where), depth)
 
 
 def _find_type(item: Props, default: str) -> str:
@@ -127,25 +148,29 @@ def _describe(type_: str) -> Props:
     return {"apiVersion": version.removeprefix("core/"), "kind": kind}
 
 
-def _with_pods(carried: Carried) -> Iterator[Carried]:
+def _with_carried(carried: Carried, depth: int) -> Iterator[Carried]:
+    """An object and what it carries as a custom resource."""
     yield carried
-    if is_custom(carried.type):
-        for pod in find_pods(carried.type, carried.props):
-            where = ".".join(part for part in (carried.where, format_path(pod.path)) if part)
-            is_partial = carried.is_partial or pod.is_partial
-            yield Carried(POD, as_partial(pod.props) if is_partial else pod.props, where, is_partial)
+    if not is_custom(carried.type):
+        return
+    for pod in find_pods(carried.type, carried.props):
+        # Of a part of an object, what is not known may as well be elsewhere.
+        props = as_partial(keep_known(pod.props)) if isinstance(carried.props, Partial) else pod.props
+        yield Carried(POD, props, _join(carried.where, pod.path))
+    if makes_objects(carried.type):
+        for each in find_workflow_objects(carried.props):
+            if each.content is not UNKNOWN or not isinstance(carried.props, Partial):
+                yield from _find_object(each, _join(carried.where, each.path), depth)
 
 
-class _Partial(dict[str, Any]):
-    """Properties of which the others are elsewhere, and not known."""
+def _find_object(made: WorkflowObject, where: str, depth: int) -> Iterator[Carried]:
+    """An object that a workflow makes, judged as if it were declared. One of no known kind may be a pod."""
+    own_type = "" if made.content is UNKNOWN else _find_type(made.content, "")
+    if not own_type or depth == _MOST_NESTED:
+        yield Carried(POD, {"spec": UNKNOWN}, where)
+    else:
+        yield from _find(f"{own_type}Patch" if made.is_patch else own_type, made.content, where, depth + 1)
 
-    def get(self, key: str, default: Any = None) -> Any:
-        del default
-        return super().get(key, UNKNOWN)
 
-
-def as_partial(value: Any) -> Any:
-    """Properties in which everything that is not set is unknown. What is set to null is absent."""
-    if isinstance(value, Mapping):
-        return _Partial({key: as_partial(each) for key, each in value.items()})
-    return [as_partial(each) for each in value] if is_list(value) else value
+def _join(where: str, path: str | Path) -> str:
+    return ".".join(part for part in (where, path if isinstance(path, str) else format_path(path)) if part)

@@ -67,9 +67,9 @@ class Control:
         """The findings on a resource and on all that it carries of the control's types; see `evaluate`."""
         try:
             carried = [each for each in find_carried(resource_type, props) if each.type in self.types]
+            return [finding for each in carried for finding in each.locate(self.evaluate(each.props, configured))]
         except Exception as error:
             return [_describe_failure(error)]
-        return [finding for each in carried for finding in each.locate(self.evaluate(each.props, configured))]
 
     def evaluate_stack(
         self, stack: Stack, configured: Mapping[str, Any] | None = None

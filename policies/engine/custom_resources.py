@@ -15,12 +15,18 @@ from kernel.paths import Path, look_up
 from kernel.values import UNKNOWN, as_list, is_list
 from policies.engine.carried_pod import CarriedPod
 from policies.engine.findings import Props
+from policies.engine.partial import Partial, as_partial
 from policies.engine.workflow_pods import find_workflow_pods
 
 _WORKFLOWS: Final = tuple(
     f"argoproj.io:{kind}" for kind in ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
 )
 _SERVING_RUNTIME: Final = "serving.kserve.io:*ServingRuntime"
+# Fields of a pod that a runtime does not have: KServe takes those of the InferenceService.
+# Sources: ServingRuntimePodSpec in
+# https://github.com/kserve/kserve/blob/v0.20.0/pkg/apis/serving/v1alpha1/servingruntime_types.go, and MergePodSpec in
+# https://github.com/kserve/kserve/blob/v0.20.0/pkg/controller/v1beta1/inferenceservice/utils/utils.go
+_IDENTITY: Final = frozenset({"automountServiceAccountToken", "serviceAccount", "serviceAccountName"})
 # Kinds, by group, whose pods are what the resource says.
 _COMPLETE: Final = (
     *_WORKFLOWS,
@@ -77,6 +83,12 @@ def runs_pods(resource_type: str) -> bool:
     return is_custom(resource_type) and _is_one_of(resource_type, (*_COMPLETE, *_MERGED))
 
 
+@cache
+def makes_objects(resource_type: str) -> bool:
+    """Whether a type may make objects of any kind."""
+    return is_custom(resource_type) and _is_one_of(resource_type, _WORKFLOWS)
+
+
 def find_pods(resource_type: str, props: Props) -> Iterator[CarriedPod]:
     """The pods in a custom resource. Other operators than those that are known may merge a pod with another."""
     is_complete = _is_one_of(resource_type, _COMPLETE)
@@ -95,12 +107,13 @@ def _search(value: Any, path: Path, parent: Any, *, is_complete: bool) -> Iterat
     """The pods below a value, which stands in `parent`."""
     if value is UNKNOWN:
         if is_complete and str(path[-1]).lower().endswith(("spec", "specs", "template", "templates")):
-            yield CarriedPod(path, {"spec": UNKNOWN}, is_partial=False)
+            yield CarriedPod(path, {"spec": UNKNOWN})
     elif isinstance(value, Mapping):
         if _has_containers(value, is_complete=is_complete):
             is_in_template = path[-1] == "spec"
             metadata = {"metadata": look_up(parent, "metadata", {})} if is_in_template else {}
-            yield CarriedPod(path[:-1] if is_in_template else path, {**metadata, "spec": value}, not is_complete)
+            pod = {**metadata, "spec": value}
+            yield CarriedPod(path[:-1] if is_in_template else path, pod if is_complete else as_partial(pod))
         else:
             for key, each in value.items():
                 yield from _search(each, (*path, str(key)), value, is_complete=is_complete)
@@ -123,8 +136,14 @@ def _find_runtime_pods(spec: Any) -> Iterator[CarriedPod]:
         return  # KServe chooses it for no model
     metadata = {"annotations": look_up(spec, "annotations", {})}
     if spec is UNKNOWN or (isinstance(spec, Mapping) and _has_containers(spec, is_complete=True)):
-        yield CarriedPod((), {"metadata": metadata, "spec": spec}, is_partial=False)
-    yield from _search(look_up(spec, "workerSpec"), ("spec", "workerSpec"), spec, is_complete=True)
+        yield CarriedPod((), {"metadata": metadata, "spec": _leave_identity(spec)})
+    for pod in _search(look_up(spec, "workerSpec"), ("spec", "workerSpec"), spec, is_complete=True):
+        yield CarriedPod(pod.path, {**pod.props, "spec": _leave_identity(pod.props["spec"])})
+
+
+def _leave_identity(spec: Any) -> Any:
+    """A runtime's pod, of which the InferenceService says as whom it runs."""
+    return Partial(spec, _IDENTITY) if isinstance(spec, Mapping) else spec
 
 
 def _find_model_pods(value: Any, path: Path, annotations: Any) -> Iterator[CarriedPod]:
@@ -138,11 +157,11 @@ def _find_model_pods(value: Any, path: Path, annotations: Any) -> Iterator[Carri
         containers = {name: look_up(value, name) for name in ("containers", "initContainers")}
         listed = {name: _strip(found) for name, found in containers.items() if is_list(found)}
         if listed:
-            yield CarriedPod(path, {"metadata": metadata, "spec": {**value, **listed}}, is_partial=True)
+            yield CarriedPod(path, as_partial({"metadata": metadata, "spec": {**value, **listed}}))
         for key, each in value.items():
             if key in CONTAINER_FIELDS and isinstance(each, Mapping):
                 spec = {"containers": _strip([each])}
-                yield CarriedPod((*path, key), {"metadata": metadata, "spec": spec}, is_partial=True)
+                yield CarriedPod((*path, key), as_partial({"metadata": metadata, "spec": spec}))
             elif key not in containers:
                 yield from _find_model_pods(each, (*path, key), annotations)
     elif is_list(value):

@@ -26,7 +26,7 @@ from pulumi_policy import (
 from pulumi_policy.policy import _NotApplicableError
 
 from policies.engine import exception_register, exceptions
-from policies.engine.carriers import certain_types, possible_types
+from policies.engine.carriers import certain_types, find_types, may_carry_any, possible_types
 from policies.engine.decoding import DecodedStack, read_properties, read_resources
 from policies.engine.exception_register import ExceptionRegister
 from policies.engine.pack import NAME, AnalyzerServicer, UndecidedError
@@ -189,6 +189,8 @@ def _find_types(request: Any) -> tuple[str, ...]:
 
     Only what has containers is an unknown operator's pod, and most of its policies would find none.
     """
+    if may_carry_any(request.type):
+        return find_types(request.type, read_properties(request.properties))
     certain, possible = certain_types(request.type), possible_types(request.type)
     if possible == certain or _CONTAINERS in request.properties.SerializeToString():
         return possible

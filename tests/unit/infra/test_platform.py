@@ -185,6 +185,10 @@ def test_prometheus_selects_the_monitors_of_every_release(platform: Recorder) ->
     assert len([name for name in spec if name.endswith("NilUsesHelmValues")]) == 5
 
 
+def test_models_mount_no_token_of_the_api_server_by_default(platform: Recorder) -> None:
+    assert values(platform, "kserve-resources")["kserve"]["security"] == {"autoMountServiceAccountToken": False}
+
+
 def test_grafana_calls_nobody(platform: Recorder) -> None:
     configuration = values(platform, "kube-prometheus-stack")["grafana"]["grafana.ini"]
     assert not any(configuration["analytics"].values())

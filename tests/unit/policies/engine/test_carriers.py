@@ -184,6 +184,14 @@ def test_a_runtime_that_is_disabled_runs_no_pods() -> None:
     assert violated(custom("serving.kserve.io/v1alpha1", "ClusterServingRuntime", spec)) == set()
 
 
+@pytest.mark.parametrize("spec", [POD["spec"], {"containers": [PRIVILEGED], "workerSpec": POD["spec"]}])
+def test_a_runtime_does_not_say_as_whom_its_pods_run(spec: Any) -> None:
+    """KServe takes service account and token of the InferenceService, for which a runtime has no fields."""
+    runtime = custom("serving.kserve.io/v1alpha1", "ClusterServingRuntime", spec)
+    assert "k8s-pod-token" not in violated(runtime) | undecided(runtime)
+    assert "k8s-pod-token" in violated(COMPLETE["Notebook"])
+
+
 def test_an_operator_that_is_not_known_is_named_as_unjudged() -> None:
     assert not is_judged("kubernetes:example.com/v1:App")
 
