@@ -41,6 +41,7 @@ class ScenarioSettings:
     account      setting that stacks have in common which can stand in one account, `section.name` or `name`
     admins       somebody who may administer a cluster, by the value of that setting
     unprotected  settings, by their paths, with which a stack can be destroyed
+    changed      settings, by their paths, with which something in the cluster changes: an update has to reach its API
     earlier      settings, by their paths, with the versions before the stack's own, by the value of `account`
     sold_out     a size of machines that a stack needs, by the value of `account`
     in_stock     settings, by their paths, with which it does without that size, likewise
@@ -51,6 +52,7 @@ class ScenarioSettings:
     account: str = ""
     admins: Mapping[str, str] = field(default_factory=dict)
     unprotected: Mapping[str, Any] = field(default_factory=dict)
+    changed: Mapping[str, Any] = field(default_factory=dict)
     earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sold_out: Mapping[str, str] = field(default_factory=dict)
     in_stock: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -213,7 +215,7 @@ def _read_callers(root: Path, value: Any) -> Mapping[str, str]:
 
 def _read_scenarios(root: Path, value: Any) -> ScenarioSettings:
     texts = ("account", "table")
-    mappings = ("admins", "unprotected", "earlier", "sold_out", "in_stock", "grown")
+    mappings = ("admins", "unprotected", "changed", "earlier", "sold_out", "in_stock", "grown")
     kinds = {**dict.fromkeys(texts, str), **dict.fromkeys(mappings, Mapping)}
     if not isinstance(value, Mapping) or not all(isinstance(value[key], kinds.get(key, ())) for key in value):
         rule = f"Set some of {' and '.join(texts)}, which are texts, and {', '.join(mappings)}, which are mappings."

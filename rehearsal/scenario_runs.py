@@ -28,7 +28,9 @@ def _be_refused_outside(run: ScenarioRun) -> None:
     settings = [f"setting for that is {path}" for path in run.rehearsal.project.callers.values()]
     run.fail("up from outside the network", settings, "up", "--caller", "outside")
     run.succeed("up from inside, where that stopped", "up")
-    run.fail("preview from outside, of what stands", settings, "up", "--caller", "outside")
+    run.set(run.rehearsal.project.scenarios.changed)
+    run.fail("up from outside, of a change in the cluster", settings, "up", "--caller", "outside")
+    run.succeed("up of that change from inside", "up")
 
 
 def _let_a_second_operator_in(run: ScenarioRun) -> None:
@@ -37,11 +39,16 @@ def _let_a_second_operator_in(run: ScenarioRun) -> None:
     administrator = project.scenarios.admins.get(read_account(run.rehearsal))
     if not admins or not administrator:
         raise UserError("rehearsal.yaml does not say who a second operator is: set admins of callers and scenarios.")
+    refusal = [f"setting for that is {admins}"]
     run.succeed("up by whoever deploys first", "up")
-    run.fail("up by somebody whom nobody has let in", [f"setting for that is {admins}"], "up", "--caller", "operator")
+    # An update that changes nothing in the cluster is refused by nobody: it does not call its API.
+    run.set(project.scenarios.changed)
+    run.fail("up of a change in the cluster by somebody whom nobody has let in", refusal, "up", "--caller", "operator")
+    run.restore(project.scenarios.changed)
     run.set({admins: [administrator]})
     run.succeed("up by whoever deploys first, who lets the other in", "up")
-    run.succeed("up by the second operator", "up", "--caller", "operator")
+    run.set(project.scenarios.changed)
+    run.succeed("up of that change by the second operator", "up", "--caller", "operator")
 
 
 def _destroy_and_come_up(run: ScenarioRun) -> None:

@@ -49,6 +49,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         "cloud",
         {"aws": "arn:role"},
         {"door.lock": False},
+        {"oven.heat": 200},
         earlier={"aws": {"oven.version": "1.35"}},
         sold_out={"aws": "m6i.xlarge"},
         in_stock={"aws": {"oven.pool.size": "m5.xlarge"}},
@@ -113,7 +114,7 @@ DAY = date.today() + timedelta(days=396)
     [
         ("fresh-account", ["up --account fresh"]),
         ("Fresh account", ["up --account fresh"]),
-        ("outside-the-network", ["up --caller outside", "up", "up --caller outside"]),
+        ("outside-the-network", ["up --caller outside", "up", "up --caller outside", "up"]),
         ("second-operator", ["up", "up --caller operator", "up", "up --caller operator"]),
         ("destroy-then-up", ["up", "destroy", "up"]),
         ("thirteen-months-later", ["up", f"up --today {DAY}"]),

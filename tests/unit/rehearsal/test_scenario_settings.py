@@ -41,7 +41,7 @@ def read(stack: str, changes: Any) -> Settings:
 @pytest.mark.parametrize("stack", PROJECT.stack_names)
 def test_each_stack_may_have_what_scenarios_set(stack: str) -> None:
     cloud = read(stack, {}).cloud.value
-    for changes in (SCENARIOS.earlier[cloud], SCENARIOS.in_stock[cloud], SCENARIOS.unprotected):
+    for changes in (SCENARIOS.earlier[cloud], SCENARIOS.in_stock[cloud], SCENARIOS.unprotected, SCENARIOS.changed):
         settings = read(stack, changes).dump()
         for path, value in changes.items():
             found: Any = settings
