@@ -16,7 +16,7 @@ from concurrent import futures
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from queue import Empty, Queue
+from queue import Queue
 from typing import Any
 
 import grpc
@@ -33,7 +33,6 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def __init__(self, engine_address: str) -> None:
         self._engine_address = engine_address
         self._children: set[subprocess.Popen[bytes]] = set()
-        self._prepared: Queue[subprocess.Popen[bytes]] = Queue()
 
     def stop(self) -> None:
         """End all runs."""
@@ -48,9 +47,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return plugin_pb2.PluginInfo(version=metadata.version("pulumi"))
 
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
-        # Providers are attached or installed: there is nothing to fetch before a run. The engine starts policy packs
-        # next, and the program only then: what every program imports is loaded meanwhile.
-        self._prepared.put(self._start_runner())
+        # Providers are attached or installed: there is nothing to fetch before a run.
         return language_pb2.GetRequiredPackagesResponse()
 
     def About(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
@@ -67,8 +64,8 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         yield language_pb2.InstallDependenciesResponse(stdout=text.encode())
 
     def Run(self, request: Any, context: Any) -> Any:  # noqa: N802
-        request.args.insert(0, self._engine_address)
-        with self._until_its_end(self._take_runner(), context) as process:
+        command = [sys.executable, "-u", str(_PROGRAM_RUNNER), self._engine_address]
+        with self._child(command, context, cwd=request.pwd, stdin=subprocess.PIPE) as process:
             process.communicate(request.SerializeToString())
         # With `bail` the engine adds no error of its own: the program has already printed one.
         return language_pb2.RunResponse(bail=process.returncode != 0)
@@ -81,8 +78,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         environment = {**os.environ, **dict(item.split("=", 1) for item in request.env)}
         command = [sys.executable, "-u", "-m", "pulumi.policy", *request.args, request.info.program_directory]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        pack = self._start(command, cwd=request.pwd, env=environment, **pipes)
-        with self._until_its_end(pack, context) as process:
+        with self._child(command, context, cwd=request.pwd, env=environment, **pipes) as process:
             for stream, chunk in _chunks(process):
                 part: dict[str, Any] = {stream: chunk}
                 yield language_pb2.RunPluginResponse(**part)
@@ -91,26 +87,12 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
         return empty_pb2.Empty()
 
-    def _take_runner(self) -> subprocess.Popen[bytes]:
-        try:
-            return self._prepared.get_nowait()
-        except Empty:
-            return self._start_runner()
-
-    def _start_runner(self) -> subprocess.Popen[bytes]:
-        return self._start([sys.executable, "-u", str(_PROGRAM_RUNNER)], stdin=subprocess.PIPE)
-
-    def _start(self, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-        """A process in a session of its own: the engine sends SIGINT to this host's group, and it must not print a
-        traceback then."""
-        process = subprocess.Popen(command, start_new_session=True, **options)
-        self._children.add(process)
-        return process
-
     @contextmanager
-    def _until_its_end(self, process: subprocess.Popen[bytes], context: Any) -> Iterator[subprocess.Popen[bytes]]:
-        """A process that ends with its request."""
-        with process:
+    def _child(self, command: list[str], context: Any, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+        """A process that ends with its request, in a session of its own: the engine sends SIGINT to this host's group,
+        and it must not print a traceback then."""
+        with subprocess.Popen(command, start_new_session=True, **options) as process:
+            self._children.add(process)
             context.add_callback(process.kill)
             yield process
         self._children.discard(process)

@@ -1,4 +1,4 @@
-"""Runs a Pulumi program in this process. The language host starts it, and sends the request on standard input later.
+"""Runs a Pulumi program in this process. The language host starts it with the engine's request on standard input.
 
 What the SDK does again and again where once, or never, is enough takes most of a program's CPU time, and is left out.
 """
@@ -29,11 +29,8 @@ def main() -> int:
         # Five messages of each resource, and the program waits until the engine has taken each. Without --debug nobody
         # sees them.
         log.debug = _ignore
-    content = sys.stdin.buffer.read()
-    if not content:
-        return 0  # the host has ended without a run
-    request = language_pb2.RunRequest.FromString(content)
-    os.chdir(request.pwd)
+    request = language_pb2.RunRequest.FromString(sys.stdin.buffer.read())
+    request.args.insert(0, sys.argv[1])
     folder = request.info.program_directory or request.pwd
     entry = os.path.join(folder, request.info.entry_point or ".")
 
