@@ -39,6 +39,7 @@ def fixed_sample_size(share: float, rate: float, other: float, power: float) -> 
     return ((quantile(1 - ALPHA) * math.sqrt(null) + quantile(power) * math.sqrt(alternative)) / (rate - other)) ** 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.5])
 @pytest.mark.parametrize("rate", [0.001, 0.02, 0.3])
 def test_a_difference_that_there_is_not_is_found_in_one_run_of_a_hundred_at_most(share: float, rate: float) -> None:
@@ -46,6 +47,7 @@ def test_a_difference_that_there_is_not_is_found_in_one_run_of_a_hundred_at_most
     assert (evidence.max(axis=-1) >= 1 / ALPHA).mean() <= ALPHA
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
 def test_a_rise_from_1_to_3_percent_is_found_within_one_and_a_half_fixed_samples(share: float) -> None:
     size = fixed_sample_size(share, 0.03, 0.01, power=0.8)
@@ -70,6 +72,7 @@ def test_a_common_rate_that_changes_is_no_difference() -> None:
     assert (evidence.max(axis=-1) >= 1 / ALPHA).mean() <= ALPHA
 
 
+@pytest.mark.slow
 def test_a_rate_at_its_limit_is_found_to_exceed_it_in_one_run_of_a_hundred_at_most() -> None:
     counts, _ = simulate(20261129, 4_000, 100, 0.5, 0.05, 0.05)
     assert (exceed_rate(counts, 0.05).max(axis=-1) >= 1 / ALPHA).mean() <= ALPHA
@@ -103,6 +106,7 @@ def test_an_event_that_must_not_happen_is_evident_at_once() -> None:
     assert exceed_rate(counts((50, 50)), 1.0).tolist() == pytest.approx([1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
 @pytest.mark.parametrize("looks", [50, pytest.param(100, marks=pytest.mark.soak)])
 def test_a_share_that_is_right_deviates_in_one_run_of_a_hundred_at_most(looks: int, share: float) -> None:
@@ -130,6 +134,7 @@ def test_what_cannot_happen_is_evident_at_once(hits: int, share: float) -> None:
     assert deviate_from_share(10 * share, 10, share) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [0.01, 0.05])
 def test_a_mean_is_ever_outside_of_its_confidence_sequence_as_often_as_the_level_at_most(level: float) -> None:
     paths = np.cumsum(np.random.default_rng(20261129).standard_normal((2000, 5000)), axis=1)[:, 99:]

@@ -29,6 +29,8 @@ from lifecycle.gitops.experiments import DAY
 from support.experiment import TIME
 from support.experiment_simulation import Floats, Looks, Simulation, experiment
 
+pytestmark = pytest.mark.slow  # simulations
+
 Draw = Callable[[np.random.Generator, int], Floats]
 
 DAYS = 26
