@@ -38,7 +38,7 @@ def is_range(address: Any) -> bool:
 def is_wide_range(first: Any, last: Any) -> bool:
     """Whether the addresses from one to another are more than a network that somebody owns."""
     try:
-        start, end = ipaddress.IPv4Address(first), ipaddress.IPv4Address(last)
+        start, end = ipaddress.IPv4Address(str(first)), ipaddress.IPv4Address(str(last))
     except ValueError:
         return False
     return int(end) - int(start) >= _WIDEST_RANGE and not (start.is_private and end.is_private)

@@ -178,8 +178,8 @@ class PackServicer(AnalyzerServicer):
         controls = ", ".join(f"{control} ({count})" for control, count in sorted(self._undecided.items()))
         return _advise(
             "undecided",
-            f"{self._undecided.total()} checks depend on values that are not known yet; the next run decides "
-            f"them: {controls}",
+            f"{self._undecided.total()} checks depend on values that are not known yet; a run that knows them "
+            f"decides: {controls}",
             "Checks that depend on values that are not known yet",
         )
 

@@ -208,7 +208,7 @@ def test_changes_of_the_second_preview_are_shown(summary: Any) -> None:
     assert "CHANGES: 1 to create, 2 to update" in summary({"same": 3, "update": 2, "create": 1})
 
 
-MESSAGE = "[advisory]  2 checks depend on values that are not known yet; the next run decides them: a (1), b (1)"
+MESSAGE = "[advisory]  2 checks depend on values that are not known yet; a run that knows them decides: a (1), b (1)"
 
 
 def test_undecided_is_neither_passed_nor_failed() -> None:
