@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -87,7 +88,12 @@ def forget_program() -> None:
         del sys.modules[name]
     for folder in _PROGRAM:
         parent, _, name = folder.rpartition(".")
-        sys.modules[parent].__dict__.pop(name, None)
+        if parent in sys.modules:
+            sys.modules[parent].__dict__.pop(name, None)
+
+
+class ChildError(Exception):
+    """What a child computes has failed, which says nothing of a mutant."""
 
 
 class Child:
@@ -106,19 +112,29 @@ class Child:
         return self._reading
 
     def finish(self) -> Any:
-        """Its value, once it is there; None where it ended otherwise."""
+        """Its value, once it is there; None where it was ended, by itself or for its time.
+
+        Raises ChildError with the traceback where the function raised.
+        """
         with os.fdopen(self._reading) as pipe:
             text = pipe.read()
         os.waitpid(self._process, 0)
-        return json.loads(text) if text else None
+        answer = json.loads(text) if text else {"value": None}
+        if "error" in answer:
+            raise ChildError(answer["error"])
+        return answer["value"]
 
 
 def _work(function: Callable[[], Any], writing: int, timeout: int) -> NoReturn:
     try:
         signal.alarm(timeout)
         _silence()
+        try:
+            answer = {"value": function()}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
         with os.fdopen(writing, "w") as pipe:
-            json.dump(function(), pipe)
+            json.dump(answer, pipe)
     finally:
         os._exit(0)  # without the parent's handlers and threads
 
