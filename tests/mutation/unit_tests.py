@@ -52,17 +52,23 @@ def conclude(mutant: Mutant, child: Child, survived: Result) -> Result:
 
 
 def run_here(root: Path, mutant: Mutant | None) -> str:
-    """The name of the first test that fails in this process; empty where all pass."""
+    """The name of the first test that fails in this process; empty where all pass.
+
+    Raises RuntimeError where pytest ends otherwise.
+    """
     os.chdir(root)
     if mutant:
         install(root, mutant)
     for name in [name for name in sys.modules if name.startswith(_IMPORTED)]:
         del sys.modules[name]
     failure = _FirstFailure()
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:rerunfailures"]
+    # Python's own tracebacks: pytest parses the source for its own, which Python 3.11 may refuse deep in a recursion.
+    options = ["-x", "-q", "--tb=native", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:rerunfailures"]
     files = _order(root, mutant.module if mutant else "")
     code = pytest.main([*options, "-m", "not process and not soak", *files], plugins=[failure])
-    return failure.name or ("" if code == pytest.ExitCode.OK else f"pytest: {code}")
+    if not failure.name and code != pytest.ExitCode.OK:
+        raise RuntimeError(f"pytest ended with {code!r}, and no test failed")
+    return failure.name
 
 
 def _order(root: Path, module: str) -> Sequence[str]:
