@@ -97,6 +97,9 @@ def test_with_an_issuer_only_its_groups_pass_the_gateway(with_issuer: Recorder) 
         assert provider["extractFrom"]["headers"] == [{"name": spec["oidc"]["forwardIDToken"]["header"]}]
         assert spec["oidc"]["clientSecret"] == {"name": "sso-client"}
         assert "basicAuth" not in spec
+    # Cookies of one name would be taken for one another's where a browser sends both.
+    cookies = [policy["spec"]["oidc"]["cookieNames"]["idToken"] for policy in policies.values()]
+    assert len(set(cookies)) == len(cookies)
     secrets = of_kind(with_issuer, "ExternalSecret")
     assert policies.keys() <= secrets.keys()
     assert secrets["mlflow"]["metadata"]["annotations"][SETTING] == "groundwork:sso.clientSecret"
@@ -136,6 +139,11 @@ def test_argo_cd_and_grafana_take_their_roles_from_the_same_groups(with_issuer: 
     assert argo_cd["cm"]["admin.enabled"] == "false"
     assert "secret" not in argo_cd["cm"]["oidc.config"].lower()
     assert json.loads(argo_cd["cm"]["oidc.config"])["enablePKCEAuthentication"] is True
+    # The issuer sends people back to the name that Argo CD believes to have.
+    hosts = {
+        host for route in of_kind(with_issuer, "HTTPRoute").values() for host in route["spec"].get("hostnames", ())
+    }
+    assert values(with_issuer, "argo-cd")["global"]["domain"] in hosts
     grafana = values(with_issuer, "kube-prometheus-stack")["grafana"]["grafana.ini"]
     assert grafana["auth.jwt"]["role_attribute_path"] == (
         "contains(groups[*], 'ml admins') && 'Admin' || contains(groups[*], 'data-scientists') && 'Viewer'"
