@@ -215,3 +215,15 @@ def test_only_dev_has_single_replicas(environment: str, replicas: int) -> None:
         monitoring["grafana"]["replicas"],
     ]
     assert set(found) == {replicas}
+
+
+def test_the_replicas_of_mlflow_are_evicted_one_at_a_time() -> None:
+    """In production alone: a budget for a single replica would keep its node from being drained."""
+
+    def list_budgets(environment: str) -> list[Any]:
+        budgets = record_platform(environment).of_type("kubernetes:policy/v1:PodDisruptionBudget")
+        return [each.inputs["spec"] for each in budgets if each.inputs["metadata"]["namespace"] == "mlflow"]
+
+    (budget,) = list_budgets("prod")
+    assert budget == {"maxUnavailable": 1, "selector": {"matchLabels": {"app.kubernetes.io/name": "mlflow"}}}
+    assert list_budgets("dev") == []
