@@ -9,7 +9,6 @@ from collections.abc import Generator, Sequence
 
 import pytest
 
-from rehearsal.go_build import memory
 from rehearsal.process_environment import configure_process
 
 configure_process()
@@ -17,18 +16,16 @@ configure_process()
 # Shells have what they start in the background ignore Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_REHEARSAL_MEMORY = 5 << 30  # bytes that a rehearsal of a whole stack takes: docs/benchmarks.md
-
 # Files that take minutes: a worker that began one of them last would work alone at the end. The first two bring up the
 # stacks that azure and operations get copies of, for which they would wait if they were among the first.
 #
-# pytest-xdist gives a worker one more file as soon as two of its tests are left: with four workers, at the start the
-# fifth to the first, where it waits for the longest test of all, so that it is a short one, and the sixth to the third.
+# pytest-xdist gives a worker one more file as soon as two of its tests are left: at the start the fourth to the first
+# worker, where it waits for the longest test of all, so that it is a short one, and the fifth to the third.
 _LONGEST_FIRST = tuple(
     f"engine/test_{name}.py"
     for name in (
-        *("lifecycle", "aws", "deployment", "pulumi_in_shell", "stack_file"),
-        *("scenarios", "azure", "operations", "interruptions"),
+        *("lifecycle", "aws", "deployment", "stack_file", "pulumi_in_shell"),
+        *("azure", "operations", "interruptions"),
     )
 )
 
@@ -36,14 +33,13 @@ _LONGEST_FIRST = tuple(
 # An option of pytest-xdist's, which need not be there.
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two more than there are cores, as far as memory allows: many tests mostly wait for what a control plane does.
+    """One more than there are cores: many tests wait, most of their time, for what a control plane does in its own.
 
-    Without tests that start processes none waits, and one more would only import everything once more.
+    Two more take as long, since each starts a control plane of its own (measured on two cores). Without tests that
+    start processes none waits, and one more would only import everything once more.
     """
-    cores = os.cpu_count() or 1
-    if "not process" in config.option.markexpr:
-        return cores
-    return min(cores + 2, max(1, memory() // _REHEARSAL_MEMORY))
+    waits = "not process" not in config.option.markexpr
+    return (os.cpu_count() or 1) + waits
 
 
 @pytest.hookimpl(wrapper=True)

@@ -30,9 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # A hook of pytest-xdist, which need not be installed.
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Twice as many as there are cores where tests that start processes run: more than half of their time they wait."""
+    """One more than there are cores where tests that start processes run: many of them mostly wait for those.
+
+    With two more each has its libraries to load, which takes longer than what is gained (measured on two cores).
+    """
     has_processes = "not process" not in config.option.markexpr
-    return (os.cpu_count() or 1) * (1 + has_processes)
+    return (os.cpu_count() or 1) + has_processes
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from infra.parity import ONE_SIDED, list_capabilities
+
+pytestmark = pytest.mark.usefixtures("without_collector")
 
 
 def test_a_module_of_one_cloud_has_a_reason() -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from infra.reference import DOCS, documents
 
+pytestmark = pytest.mark.usefixtures("without_collector")
+
 
 @pytest.mark.parametrize("name", sorted(documents()))
 def test_document_is_up_to_date(name: str) -> None:

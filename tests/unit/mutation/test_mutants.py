@@ -18,6 +18,8 @@ from tests.mutation.mutants import Mutant, list_mutants, mutate
 from tests.mutation.report import format_page, summarize
 from tests.mutation.results import Judgement, Results, find_reason, read_judgements
 
+pytestmark = pytest.mark.usefixtures("without_collector")
+
 PROGRAM = """
 class Registry(Component):
     def __init__(self, name, args):

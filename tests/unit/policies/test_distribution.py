@@ -101,6 +101,7 @@ def in_days(days: int) -> date:
     return find_today() + timedelta(days=days)
 
 
+@pytest.mark.usefixtures("without_collector")
 def test_everything_that_it_imports_is_in_it_or_required(pack: Path) -> None:
     roots = set()
     for file in pack.rglob("*.py"):

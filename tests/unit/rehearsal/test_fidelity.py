@@ -19,6 +19,8 @@ from rehearsal.rule_sources import SourcedRule, read_rules, read_table
 from rehearsal.simulator.aws import cloud as aws
 from rehearsal.simulator.azure import cloud as azure
 
+pytestmark = pytest.mark.usefixtures("without_collector")
+
 MODELS = {**aws.MODELS, **azure.MODELS}
 _EXAMPLE = '''
 """An example."""
