@@ -68,10 +68,12 @@ def started(pack: Path, project: Path) -> Iterator[Any]:
     assert process.stderr
     line = process.stdout.readline()
     assert line, process.stderr.read()
-    with grpc.insecure_channel(f"127.0.0.1:{int(line)}") as channel:
-        yield analyzer_pb2_grpc.AnalyzerStub(channel)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{int(line)}") as channel:
+            yield analyzer_pb2_grpc.AnalyzerStub(channel)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
 
 
 def configure(analyzer: Any, **settings: Any) -> None:
