@@ -161,8 +161,8 @@ def controls_over(manifest: Props) -> list[Control]:
     applying = [control for control in controls() if not control.over_stack and control.applies_to(type_)]
     if not may_carry_any(type_):
         return applying
-    judged = find_types(type_, manifest)
-    return [control for control in applying if set(judged).intersection(control.types)]
+    judged = set(find_types(type_, manifest))
+    return [control for control in applying if not judged.isdisjoint(control.types)]
 
 
 def manifest_type(manifest: Props) -> str:

@@ -61,5 +61,5 @@ def is_decided_elsewhere(props: Any, path: str) -> bool:
         elif is_list(value) and isinstance(step, int) and step < len(value):
             value = value[step]
         else:
-            return isinstance(parent, Partial) and value is not UNKNOWN
+            break
     return isinstance(parent, Partial) and value is not UNKNOWN
