@@ -192,6 +192,26 @@ def test_a_runtime_does_not_say_as_whom_its_pods_run(spec: Any) -> None:
     assert "k8s-pod-token" in violated(COMPLETE["Notebook"])
 
 
+@pytest.mark.parametrize("kind", ["Prometheus", "PrometheusAgent", "Alertmanager", "ThanosRuler"])
+def test_a_pod_of_the_prometheus_operator_has_the_resources_that_its_custom_resource_sets(kind: str) -> None:
+    resources = {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
+    assert violated(custom("monitoring.coreos.com/v1", kind, {})) == {"k8s-pod-resources"}
+    assert violated(custom("monitoring.coreos.com/v1", kind, {"resources": resources})) == set()
+    assert is_judged(f"kubernetes:monitoring.coreos.com/v1:{kind}")
+
+
+def test_a_pod_of_the_prometheus_operator_is_judged_by_what_its_custom_resource_says_of_it() -> None:
+    spec = {
+        "image": "docker.io/prom/prometheus:latest",
+        "hostNetwork": True,
+        "containers": [{"name": "sidecar", "securityContext": {"privileged": True}}],
+        "volumes": [{"name": "root", "hostPath": {"path": "/"}}],
+    }
+    found = violated(custom("monitoring.coreos.com/v1", "Prometheus", spec))
+    assert {"k8s-pod-image-tag", "k8s-pod-host-namespaces", "k8s-pod-privileged", "k8s-pod-host-path"} <= found
+    assert "k8s-pod-resources" in undecided(custom("monitoring.coreos.com/v1", "Prometheus", UNKNOWN))
+
+
 def test_an_operator_that_is_not_known_is_named_as_unjudged() -> None:
     assert not is_judged("kubernetes:example.com/v1:App")
 
