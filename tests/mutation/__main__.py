@@ -12,11 +12,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from rehearsal.toolchain import ROOT
 from tests.mutation import unit_tests
+from tests.mutation.api_server import ApiServer, run_api_server
 from tests.mutation.coverage import is_executed, trace_stack
-from tests.mutation.evaluation import NOT_EXECUTED, SURVIVED, Child, Result, conclude, judge, start
+from tests.mutation.equivalence import describe, same_secrets
+from tests.mutation.evaluation import (
+    NOT_EXECUTED,
+    SURVIVED,
+    Checks,
+    Child,
+    Finding,
+    Result,
+    conclude,
+    declare,
+    judge,
+    start,
+)
 from tests.mutation.mutants import FOLDERS, Mutant, list_mutants
 from tests.mutation.report import GOAL, PAGE, format_page, summarize, write_page
 from tests.mutation.results import Results, find_reason, fingerprint_sources, read_judgements
@@ -44,20 +59,32 @@ class BrokenBaselineError(Exception):
 class Runner:
     """Judges the program as it is, and mutants of it."""
 
-    def __init__(self, root: Path, stacks: Mapping[str, Sequence[str]] = STACKS) -> None:
+    def __init__(self, root: Path, server: ApiServer, stacks: Mapping[str, Sequence[str]] = STACKS) -> None:
         """Raises BrokenBaselineError."""
-        self._root, self._stacks = root, stacks
+        self._root, self._stacks, self._server = root, stacks, server
         names = list(dict.fromkeys(name for group in stacks.values() for name in group))
         self._lines = {name: trace_stack(root, name) for name in names}
         for name in _IMPORTS:
             import_module(name)
-        for name in names:
-            # Here, and not in a child: charts that are rendered stay rendered for all children.
-            found = judge(name)
-            if found:
-                raise BrokenBaselineError(f"{name}: {found[0]} reports of the program as it is: {found[1]}")
+        # Here, and not in a child: charts that are rendered stay rendered for all children.
+        self._declarations = {name: self._judge_baseline(name) for name in names}
         gc.collect()
         gc.freeze()  # so that collecting in a child copies no page of what it shares
+
+    def _judge_baseline(self, name: str) -> Mapping[str, str]:
+        declared = declare(name)
+        server = {"API server": lambda declared: self._server.learn(declared.objects)}
+        found = declared if isinstance(declared, Finding) else judge(declared, server)
+        if found:
+            raise BrokenBaselineError(f"{name}: {found.check} reports of the program as it is: {found.message}")
+        return describe(declared, self._server)
+
+    @property
+    def checks(self) -> Checks:
+        return {"API server": lambda declared: self._server.find_refusals(declared.objects)}
+
+    def is_equivalent(self, declared: Any) -> bool:
+        return describe(declared, self._server) == self._declarations[declared.name]
 
     def run(self, mutants: Sequence[Mutant], jobs: int) -> Iterator[Result]:
         """The result of each, as soon as it is known; some at a time."""
@@ -69,7 +96,7 @@ class Runner:
                 continue
             if len(running) == jobs:
                 yield from self._wait(running)
-            running[start(self._root, mutant, names)] = mutant
+            running[start(self._root, mutant, names, self)] = mutant
         while running:
             yield from self._wait(running)
 
@@ -96,14 +123,18 @@ def run(arguments: argparse.Namespace) -> int:
     missing = [mutant for mutant in wanted if results.get(mutant.id) is None]
     print(f"{len(wanted)} mutants, {len(missing)} of them without a result of these sources", flush=True)
     if missing:
-        runner = Runner(ROOT)
-        started = time.monotonic()
-        for number, result in enumerate(runner.run(missing, arguments.jobs), start=1):
-            results.add(result)
-            if result.killer == SURVIVED or number % 25 == 0:
-                seconds = time.monotonic() - started
-                print(f"{number}/{len(missing)} {seconds:.0f} s: {result.killer}: {result.id}", flush=True)
+        with TemporaryDirectory() as folder, same_secrets(), run_api_server(Path(folder)) as server:
+            _run_missing(Runner(ROOT, server), missing, arguments.jobs, results)
     return summarize_run([found for mutant in wanted if (found := results.get(mutant.id))])
+
+
+def _run_missing(runner: Runner, missing: Sequence[Mutant], jobs: int, results: Results) -> None:
+    started = time.monotonic()
+    for number, result in enumerate(runner.run(missing, jobs), start=1):
+        results.add(result)
+        if result.killer == SURVIVED or number % 25 == 0:
+            seconds = time.monotonic() - started
+            print(f"{number}/{len(missing)} {seconds:.0f} s: {result.killer}: {result.id}", flush=True)
 
 
 def test(arguments: argparse.Namespace) -> int:

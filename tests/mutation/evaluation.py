@@ -13,31 +13,56 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
+from rehearsal.kubernetes.client import ApiUnreachableError
 from tests.mutation.mutants import Mutant, mutate
 
-SURVIVED, NOT_EXECUTED = "survived", "not executed"
+SURVIVED, EQUIVALENT, NOT_EXECUTED = "survived", "equivalent", "not executed"
 _PROGRAM = ("infra.azure", "infra.aws", "infra.cluster", "infra.program")
 _TIMEOUT = 300  # seconds; a stack takes a few
 _MAX_MESSAGE = 300
+# By its name: what a check says of a declared stack.
+Checks = Mapping[str, Callable[[Any], Iterable[str]]]
 # What says that the program itself does not run, by the name of the exception.
 _REFUSALS = {"CloudError": "simulated cloud", "RunError": "program", "SettingsError": "program"}
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a mutant. `killer` is a check, or SURVIVED, or NOT_EXECUTED; `message` is what it said."""
+    """What became of a mutant. `killer` is a check, or SURVIVED, EQUIVALENT or NOT_EXECUTED; `message` is what it said.
+
+    An equivalent one declares, in all stacks that were tried, the same as the program.
+    """
 
     id: str
     killer: str
     stack: str = ""
     message: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check says; `check` may be the program itself, or the simulated cloud that refuses."""
+
+    check: str
+    message: str
+
+
+class Baseline(Protocol):
+    """What is known of the program as it is."""
+
+    @property
+    def checks(self) -> Checks:
+        """Beside those of a declared stack."""
+
+    def is_equivalent(self, declared: Any) -> bool:
+        """Whether a DeclaredStack is the same as without a mutation."""
 
 
 class _MutatedLoader(importlib.abc.Loader):
@@ -143,9 +168,9 @@ def run_forked(function: Callable[[], Any]) -> Any:
     return Child(function).finish()
 
 
-def start(root: Path, mutant: Mutant, stacks: Sequence[str]) -> Child:
+def start(root: Path, mutant: Mutant, stacks: Sequence[str], baseline: Baseline) -> Child:
     """Evaluate a mutant on stacks until a check notices."""
-    return Child(lambda: asdict(_evaluate_here(root, mutant, stacks)))
+    return Child(lambda: asdict(_evaluate_here(root, mutant, stacks, baseline)))
 
 
 def conclude(mutant: Mutant, child: Child) -> Result:
@@ -160,40 +185,49 @@ def _silence() -> None:
     os.dup2(nothing, 2)
 
 
-def _evaluate_here(root: Path, mutant: Mutant, stacks: Sequence[str]) -> Result:
+def _evaluate_here(root: Path, mutant: Mutant, stacks: Sequence[str], baseline: Baseline) -> Result:
     install(root, mutant)
+    is_equivalent = True
     for stack in stacks:
-        found = judge(stack)
+        declared = declare(stack)
+        found = declared if isinstance(declared, Finding) else judge(declared, baseline.checks)
         if found:
-            return Result(mutant.id, found[0], stack, found[1][:_MAX_MESSAGE])
-    return Result(mutant.id, SURVIVED)
+            return Result(mutant.id, found.check, stack, found.message[:_MAX_MESSAGE])
+        is_equivalent = is_equivalent and baseline.is_equivalent(declared)
+    return Result(mutant.id, EQUIVALENT if is_equivalent else SURVIVED)
 
 
-def judge(stack: str) -> tuple[str, str] | None:
-    """The first check that notices something in a stack, and what it says; None where none does."""
+def declare(stack: str) -> Any:
+    """A DeclaredStack, or who refuses it."""
     declared_stack = import_module("tests.support.declared_stack")
-    checks: Mapping[str, Any] = import_module("tests.support.stack_checks").CHECKS
     try:
-        declared = declared_stack.declare_stack(stack)
+        return declared_stack.declare_stack(stack)
     except BaseException as error:  # whatever a mutated program raises
         return _explain(error)
+
+
+def judge(declared: Any, further: Checks) -> Finding | None:
+    """The first check that notices something in a DeclaredStack; None where none does."""
+    checks: Checks = {**import_module("tests.support.stack_checks").CHECKS, **further}
     for name, check in checks.items():
         try:
             message = next(iter(check(declared)), None)
+        except ApiUnreachableError:
+            raise  # this says nothing of a mutant
         except Exception as error:
-            return name, f"{type(error).__name__}: {error}"
+            return Finding(name, f"{type(error).__name__}: {error}")
         if message is not None:
-            return name, message
+            return Finding(name, message)
     return None
 
 
-def _explain(error: BaseException) -> tuple[str, str]:
+def _explain(error: BaseException) -> Finding:
     """Who refuses: the exception may be wrapped by those of the SDK, whose text quotes it."""
     text = f"{type(error).__name__}: {error}"
     for name, killer in _REFUSALS.items():
         if name in text or any(name in type(each).__name__ for each in _list_causes(error)):
-            return killer, text
-    return "program", text
+            return Finding(killer, text)
+    return Finding("program", text)
 
 
 def _list_causes(error: BaseException) -> list[BaseException]:

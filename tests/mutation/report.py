@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutation.evaluation import NOT_EXECUTED, SURVIVED, Result
+from tests.mutation.evaluation import EQUIVALENT, NOT_EXECUTED, SURVIVED, Result
 from tests.mutation.mutants import FOLDERS, KINDS, Mutant
 from tests.mutation.results import Judgement, count, find_reason
 
 PAGE = "docs/mutations.md"
 GOAL = 95  # percent
+_DEFAULT = "what it leaves out is the default of the API server or of a chart: the stacks are the same"
 _INTRODUCTION = """\
 # Mutations
 
@@ -20,10 +21,13 @@ Do the checks notice when something is left out? `make mutate` takes the program
 time. Each mutant declares whole stacks against the simulated clouds in a process of its own: one with all that is
 optional, then another. It is caught as soon as a check of a rehearsal reports something: the program itself, the
 simulated clouds, the policies, the charts, the cluster, access, wiring, the graph by which the engine creates it,
-protection of data, a second deployment, and the destruction. Nothing compares with what was declared before.
+protection of data, a second deployment, the destruction, and a real API server, which validates each object that
+differs. No check compares with what was declared before. What none has noticed is given to the unit tests of the
+program, which say what is meant (`python -m tests.mutation test`).
 
-A mutant that no check notices is either as good as the program, which somebody has to say in
-`tests/mutation/judged.yaml`, or it shows a connection that nothing judges.
+A mutant that no check notices may be as good as the program. That is found out where the stacks are the same after the
+API server has added its defaults and charts have rendered theirs, and otherwise somebody has to say so in
+`tests/mutation/judged.yaml`. All others show something that nothing judges.
 
 `make mutate` draws mutants at random, by `SEED=`, at most `LIMIT=`; without a limit it takes all, which are some hours
 of a processor. `SHARD=2/8` takes an eighth of them, `JOBS=` runs several at a time, and what is interrupted goes on
@@ -57,6 +61,8 @@ def summarize(results: Iterable[Result], judgements: Sequence[Judgement]) -> Sha
     for result in results:
         if result.killer == NOT_EXECUTED:
             not_executed += 1
+        elif result.killer == EQUIVALENT:
+            judged += 1
         elif result.killer != SURVIVED:
             caught += 1
         elif find_reason(judgements, result.id):
@@ -85,14 +91,15 @@ def format_page(results: Mapping[Mutant, Result], total: int, judgements: Sequen
         "| caught by | mutants |",
         "|---|--:|",
     ]
-    killers = count(found.killer for found in results.values() if found.killer not in (SURVIVED, NOT_EXECUTED))
+    others = (SURVIVED, EQUIVALENT, NOT_EXECUTED)
+    killers = count(found.killer for found in results.values() if found.killer not in others)
     lines += [f"| {killer} | {number} |" for killer, number in killers.items()]
     reasons = count(
-        reason
+        _DEFAULT if found.killer == EQUIVALENT else reason
         for found in results.values()
-        if found.killer == SURVIVED and (reason := find_reason(judgements, found.id))
+        if found.killer == EQUIVALENT or (found.killer == SURVIVED and (reason := find_reason(judgements, found.id)))
     )
-    lines += ["", "| judged to be equivalent, because | mutants |", "|---|--:|"]
+    lines += ["", "| equivalent, because | mutants |", "|---|--:|"]
     lines += [f"| {reason} | {number} |" for reason, number in reasons.items()]
     survivors = sorted(
         found.id for found in results.values() if found.killer == SURVIVED and not find_reason(judgements, found.id)

@@ -21,7 +21,7 @@ from infra.contract import NetworkPolicyEngine
 from rehearsal.helm import rendering
 from rehearsal.helm.rendering import Release
 from rehearsal.kubernetes.client import Object
-from rehearsal.kubernetes.cloud_controller import storage, system_workloads
+from rehearsal.kubernetes.cloud_controller import cilium, storage, system_workloads
 from rehearsal.kubernetes.cloud_controller.identity import inject_identity
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster
 from rehearsal.kubernetes.readiness.network_flows import ClusterNetwork
@@ -88,13 +88,19 @@ def build_objects(resources: Iterable[RecordedResource], managed: ManagedCluster
             objects += [*rendered, _build_release_record(release, rendered)]
         elif resource.type.startswith("kubernetes:") and "metadata" in resource.inputs:
             objects.append(_complete(resource.inputs))
-    own = [*system_workloads.build_manifests(managed), *storage.build_manifests(managed)] if managed else []
+    own = _list_own(managed) if managed else []
     published = [_publish_root(found) for found in (*objects, *own) if found["kind"] == "Namespace"]
     objects = [_reconcile(found) for found in (*objects, *own, *published)]
     pods = list(_list_pods(objects))
     if managed:
         pods = [_inject_identity(pod, objects, managed) for pod in pods]
     return (*objects, *_list_cloud_objects(), *pods)
+
+
+def _list_own(managed: ManagedCluster) -> list[Object]:
+    """What a cloud's cluster has by itself."""
+    parts = (system_workloads, storage, cilium)
+    return [found for part in parts for found in part.build_manifests(managed)]
 
 
 def _inject_identity(pod: Object, objects: Iterable[Object], managed: ManagedCluster) -> Object:
@@ -117,7 +123,7 @@ def _build_release_record(release: Release, rendered: Iterable[Object]) -> Objec
         for found in rendered
         if _HOOK in (found["metadata"].get("annotations") or {})
     ]
-    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps({"hooks": hooks}).encode()))).decode()
+    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps({"hooks": hooks}).encode(), mtime=0))).decode()
     metadata = {"name": f"sh.helm.release.v1.{release.name}.v1", "namespace": release.namespace}
     data = {"release": packed}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "helm.sh/release.v1", "data": data}

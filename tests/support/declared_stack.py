@@ -17,6 +17,7 @@ from infra.core.component import StackContext
 from infra.core.naming import Naming
 from infra.core.settings import Cloud, Settings
 from kernel import stack_file
+from rehearsal.kubernetes.client import Object
 from rehearsal.kubernetes.cloud_controller.managed_cluster import ManagedCluster, find_managed_cluster
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
 from rehearsal.simulator.core.circumstances import Caller, Circumstances, Person
@@ -119,11 +120,16 @@ class DeclaredStack:
         return found
 
     @cached_property
-    def cluster(self) -> Snapshot:
+    def objects(self) -> tuple[Object, ...]:
+        """Those of the program and of its charts, and what clouds and operators add."""
         # What declares a cluster is imported with the program, of which tests may have another one.
         from tests.support.declared_cluster import build_objects
 
-        return Snapshot(FakeApiClient(*build_objects(self.recorder.resources, self.managed)))
+        return build_objects(self.recorder.resources, self.managed)
+
+    @cached_property
+    def cluster(self) -> Snapshot:
+        return Snapshot(FakeApiClient(*self.objects))
 
     @property
     def wiring(self) -> Wiring:

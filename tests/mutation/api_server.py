@@ -1,0 +1,95 @@
+"""A standing API server, which is asked about each object that a mutant declares otherwise than the program does.
+
+It validates what no published schema says: a probe without a handler, a selector that matches no pod, custom resources.
+And it knows its own defaults: what an object is with them, and so whether a mutant's is another one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from rehearsal.kubernetes.client import ApiClient, ApiError, ClientConfig, NoKindMatchError, Object
+from rehearsal.kubernetes.control_plane.control_plane import run_control_plane
+from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
+from rehearsal.kubernetes.provider.projection import to_manifest
+from rehearsal.polling import wait_until
+
+_MANAGER = "mutants"
+_DEFINITION = "CustomResourceDefinition"
+# The cluster's own, and pods, whose templates are asked about.
+_NOT_DECLARED = frozenset({"Endpoints", "Node", "Pod"})
+_TIMEOUT = 60  # seconds until a kind is served
+
+
+class ApiServer:
+    """Knows what the program declares without a mutation."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+        self._known: dict[str, str] = {}
+
+    def learn(self, objects: Iterable[Object]) -> Iterator[str]:
+        """Have kinds and namespaces that objects need, and say which of the objects are refused."""
+        declared = list(objects)
+        api = ApiClient(self._config)
+        self._create(api, [found for found in declared if found["kind"] == "Namespace"])
+        self._create(api, [found for found in declared if found["kind"] == _DEFINITION])
+        yield from self.find_refusals(declared)
+
+    def find_refusals(self, objects: Iterable[Object]) -> Iterator[str]:
+        """What it refuses of objects about which it has not been asked yet."""
+        api = ApiClient(self._config)  # a process has connections of its own
+        for found in objects:
+            if found["kind"] not in _NOT_DECLARED and _format(found) not in self._known:
+                try:
+                    completed = api.apply(_strip(found), _MANAGER, force=True, dry_run=True)
+                except ApiError as error:
+                    yield f"{found['kind']} {found['metadata']['name']}: {error}"
+                else:
+                    self._known[_format(found)] = _format(to_manifest(_strip(completed)))
+
+    def describe(self, objects: Iterable[Object]) -> Mapping[str, str]:
+        """Each object with the defaults that the server adds, by its kind and name. It has to have accepted them."""
+        return {
+            "/".join(_identify(found)): self._known[_format(found)]
+            for found in objects
+            if found["kind"] not in _NOT_DECLARED
+        }
+
+    def _create(self, api: ApiClient, objects: Iterable[Object]) -> None:
+        for found in objects:
+            api.apply(_strip(found), _MANAGER, force=True)
+            if found["kind"] == _DEFINITION:
+                spec = found["spec"]
+                for version in spec["versions"]:
+                    if version.get("served"):
+                        _wait_until_served(api, f"{spec['group']}/{version['name']}", spec["names"]["kind"])
+
+
+def _wait_until_served(api: ApiClient, api_version: str, kind: str) -> None:
+    wait_until(lambda: api.discover(api_version, kind), timeout=_TIMEOUT, interval=0.2, retry_on=(NoKindMatchError,))
+
+
+def _strip(found: Object) -> Object:
+    return {key: value for key, value in found.items() if key != "status"}
+
+
+def _format(found: Object) -> str:
+    return json.dumps(found, sort_keys=True, default=str)
+
+
+def _identify(found: Object) -> tuple[str, str, str, str]:
+    metadata = found["metadata"]
+    return found["apiVersion"], found["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+@contextmanager
+def run_api_server(folder: Path) -> Iterator[ApiServer]:
+    """Run one with its etcd and controllers while the context lasts. Raises UserError when it does not start."""
+    proxy = EgressProxy()
+    with proxy.run(), run_control_plane(folder, proxy.path) as plane:
+        proxy.attach(plane)
+        yield ApiServer(ClientConfig.from_kubeconfig(plane.kubeconfig.read_text()))
