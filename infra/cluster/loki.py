@@ -64,7 +64,7 @@ _DATA_SOURCE: Mapping[str, Any] = {
         "derivedFields": [
             {
                 "name": "trace",
-                "matcherRegex": r'"?trace_?id"?[=:]\s*"?(\w+)',
+                "matcherRegex": r'"?trace_?[iI][dD]"?[=:]\s*"?(\w+)',
                 "datasourceUid": "tempo",
                 "url": "${__value.raw}",
             }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import pulumi
@@ -231,3 +232,22 @@ def test_metrics_lead_to_traces(dev: Recorder) -> None:
     assert prometheus["exemplars"]["maxSize"] > 0
     destination = found["grafana"]["sidecar"]["datasources"]["exemplarTraceIdDestinations"]
     assert destination == {"datasourceUid": "tempo", "traceIdLabelName": "trace_id"}
+
+
+@pytest.mark.parametrize(
+    "line", ['{"level": "info", "trace_id": "4bf92f35", "span_id": "00f0"}', "level=info traceID=4bf92f35 done"]
+)
+def test_lines_of_logs_lead_to_their_trace_and_traces_to_their_lines(dev: Recorder, line: str) -> None:
+    sources = {
+        source["uid"]: source
+        for found in dev.of_type("kubernetes:core/v1:ConfigMap")
+        if "grafana_datasource" in found.inputs["metadata"].get("labels", {})
+        for content in found.inputs["data"].values()
+        for source in json.loads(content)["datasources"]
+    }
+    (link,) = sources["loki"]["jsonData"]["derivedFields"]
+    match = re.search(link["matcherRegex"], line)
+    assert match
+    assert (match[1], link["datasourceUid"]) == ("4bf92f35", "tempo")
+    back = sources["tempo"]["jsonData"]["tracesToLogsV2"]
+    assert (back["datasourceUid"], back["filterByTraceID"]) == ("loki", True)
