@@ -36,8 +36,13 @@ def share_account(first: Rehearsal, second: Rehearsal) -> None:
     second.folder.mkdir(mode=0o700, parents=True)
     with closing(StateStore(second.files.state)) as state:
         for record in _read_account(first):
-            if record.type not in _CLUSTERS:
+            if is_shared(record):
                 state.put(record)
+
+
+def is_shared(record: ResourceRecord) -> bool:
+    """Whether a second stack of an account meets a resource of the first one."""
+    return not record.type.startswith(_ELSEWHERE) and record.type not in _CLUSTERS
 
 
 def list_collisions(first: Rehearsal, second: Rehearsal) -> list[str]:

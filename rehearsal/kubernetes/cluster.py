@@ -154,8 +154,8 @@ class Cluster:
 
     def _find_wiring_problems(self, state: str, caller: Caller, catalogue: Sequence[Component]) -> list[Problem]:
         """What does not lead to what it is meant for, and what does not wait for what it needs."""
-        wired = wiring.Wiring(self._state, Snapshot(self.plane.api))
         graph = read_graph(state)
+        wired = wiring.Wiring(wiring.StackResources(self._state, graph.stack), Snapshot(self.plane.api))
         return [*wiring.find_problems(wired, catalogue), *wiring.judge_graph(graph, self._state, wired, caller)]
 
 

@@ -49,6 +49,11 @@ class Graph:
         self._resources = {resource.urn: resource for resource in resources}
         self._before: dict[str, frozenset[str]] = {}
 
+    @property
+    def stack(self) -> str:
+        """The stack's name, as in the resources' URNs; empty where there are none."""
+        return next((urn.split(":")[2] for urn in self._resources), "")
+
     def __iter__(self) -> Iterator[Declared]:
         return iter(self._resources.values())
 

@@ -14,16 +14,35 @@ from rehearsal.kubernetes.readiness.pod_texts import PodUse, list_pod_uses
 from rehearsal.kubernetes.readiness.problem import Problem
 from rehearsal.kubernetes.readiness.snapshot import Snapshot
 from rehearsal.simulator.core.resource_model import Resource, StateReader
+from rehearsal.simulator.core.state_store import StateStore
 
 AKS, EKS = "azure-native:containerservice:ManagedCluster", "aws:eks/cluster:Cluster"
 RULE_API = "monitoring.coreos.com/v1"
 
 
 @dataclass(frozen=True)
+class StackResources:
+    """What a stack has in an account that others may share; by a reference, all of the account is found."""
+
+    account: StateStore
+    stack: str
+
+    def find(self, reference: str) -> Resource | None:
+        return self.account.find(reference)
+
+    def all(self, type_: str) -> Iterable[Resource]:
+        return [record for record in self.account.all(type_) if self._has(record.urn)]
+
+    def _has(self, urn: str) -> bool:
+        """What no engine has created has no URN of one, and is everybody's."""
+        return not urn.startswith("urn:pulumi:") or urn.startswith(f"urn:pulumi:{self.stack}::")
+
+
+@dataclass(frozen=True)
 class Wiring:
     """Both sides of every connection.
 
-    clouds   what exists in the simulated clouds
+    clouds   what the stack has in the simulated clouds
     cluster  the objects in the cluster; none without one
     """
 

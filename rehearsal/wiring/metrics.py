@@ -64,7 +64,7 @@ def find_problems(wiring: Wiring, catalogue: Sequence[Component]) -> Iterator[Pr
             if exposing and not scraped & {*exposing}:
                 silent.setdefault(min(exposing), []).append(f"{alert} ({metric})")
     for workload, alerts in silent.items():
-        reason = f"nothing scrapes its metrics, so that alerts never fire: {', '.join(dict.fromkeys(alerts))}"
+        reason = f"nothing scrapes its metrics, so that alerts never fire: {', '.join(sorted({*alerts}))}"
         yield Problem(workload, reason, "create a monitor of it")
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from rehearsal.console import UserError
+from rehearsal.entry_point import run_command
 from rehearsal.toolchain import ROOT
 from tests.mutation import unit_tests
 from tests.mutation.api_server import ApiServer, run_api_server
@@ -52,7 +54,7 @@ _IMPORTS = (
 _TESTED = "no unit test notices it either"
 
 
-class BrokenBaselineError(Exception):
+class BrokenBaselineError(UserError):
     """A check reports something of the program as it is, so that it would catch every mutant."""
 
 
@@ -220,4 +222,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

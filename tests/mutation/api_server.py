@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from rehearsal.console import UserError
 from rehearsal.kubernetes.client import ApiClient, ApiError, ClientConfig, NoKindMatchError, Object
+from rehearsal.kubernetes.control_plane import programs
 from rehearsal.kubernetes.control_plane.control_plane import run_control_plane
 from rehearsal.kubernetes.control_plane.egress_proxy import EgressProxy
 from rehearsal.kubernetes.provider.projection import to_manifest
@@ -88,7 +90,9 @@ def _identify(found: Object) -> tuple[str, str, str, str]:
 
 @contextmanager
 def run_api_server(folder: Path) -> Iterator[ApiServer]:
-    """Run one with its etcd and controllers while the context lasts. Raises UserError when it does not start."""
+    """Run one with its etcd and controllers while the context lasts. Raises UserError when it cannot be had."""
+    if reason := programs.prepare():
+        raise UserError(f"Mutants need a control plane, and there is none: {reason}")
     proxy = EgressProxy()
     with proxy.run(), run_control_plane(folder, proxy.path) as plane:
         proxy.attach(plane)

@@ -23,7 +23,7 @@ from rehearsal.kubernetes.readiness.snapshot import Snapshot
 from rehearsal.simulator.core.circumstances import Caller, Circumstances, Person
 from rehearsal.toolchain import ROOT
 from rehearsal.wiring.declared import Declared, Graph
-from rehearsal.wiring.graph import Wiring
+from rehearsal.wiring.graph import StackResources, Wiring
 from tests.support.objects_in_memory import FakeApiClient
 from tests.support.recording import RecordedResource, Recorder, record_program
 
@@ -133,7 +133,7 @@ class DeclaredStack:
 
     @property
     def wiring(self) -> Wiring:
-        return Wiring(self.recorder.state, self.cluster)
+        return Wiring(StackResources(self.recorder.state, self.recorder.stack), self.cluster)
 
     def list_callers(self) -> list[Caller]:
         """Everybody whom the settings let in: the first one, and those with the access that `cluster.admins` gives."""
@@ -168,11 +168,11 @@ def declare_stack(stack: str, recorder: Recorder | None = None) -> DeclaredStack
         foundation = import_module(f"infra.{settings.cloud.value}").create_foundation(context)
         import_module("infra.cluster").create_platform(context, foundation)
 
-    recorder, _ = record_program(declare, name, recorder or Recorder(_describe_circumstances(settings)))
+    recorder, _ = record_program(declare, name, recorder or Recorder(describe_circumstances(settings)))
     return DeclaredStack(stack, settings, recorder)
 
 
-def _describe_circumstances(settings: Settings) -> Circumstances:
+def describe_circumstances(settings: Settings) -> Circumstances:
     ranges = settings.cluster.authorized_ranges
     return Circumstances(caller=Caller(address=str(ranges[0]).partition("/")[0] if ranges else _INSIDE))
 

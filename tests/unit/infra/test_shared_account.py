@@ -1,7 +1,8 @@
 """Two stacks of a cloud in one account: the foundation of the second comes up beside that of the first.
 
-Proves that no name of theirs is the same where the cloud has one of each, and that the second one changes nothing of
-the first. The scenario `two-stacks-in-one-account` of tests/soak has whole stacks and the engine.
+Proves that no name of theirs is the same where the cloud has one of each, that the second one changes nothing of the
+first, and that no check of a rehearsal takes what the first one has for the second's. The scenario
+`two-stacks-in-one-account` of tests/soak has whole stacks and the engine.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import importlib
 
 import pytest
 
+from rehearsal.shared_account import is_shared
 from rehearsal.simulator.core.circumstances import USUAL
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
+from tests.support.declared_stack import DeclaredStack, declare_stack, describe_circumstances, read_settings
 from tests.support.recording import Recorder, record_program, stack_context
+from tests.support.stack_checks import CHECKS
 
 pytestmark = pytest.mark.slow
 
@@ -32,3 +36,21 @@ def test_the_second_stack_leaves_the_first_alone(cloud: str) -> None:
     second = deploy(cloud, "prod", state)
     assert len(second) > len(first) + 100
     assert [key for key, record in first.items() if second[key] != record] == []
+
+
+@pytest.mark.parametrize("cloud", ["aws", "azure"])
+def test_what_the_first_stack_has_is_not_taken_for_the_seconds(cloud: str) -> None:
+    first, state = declare_stack(f"{cloud}-dev"), StateStore(":memory:")
+    for record in first.recorder.state.all():
+        if is_shared(record):
+            state.put(record)
+    stack = f"{cloud}-staging"
+    beside, alone = (
+        Recorder(describe_circumstances(read_settings(stack)), account, stack) for account in (state, None)
+    )
+    assert judge(declare_stack(stack, beside)) == judge(declare_stack(stack, alone))
+
+
+def judge(stack: DeclaredStack) -> dict[str, list[str]]:
+    """What a rehearsal says of the cluster and its connections; without its charts, that much is missing."""
+    return {name: sorted(CHECKS[name](stack)) for name in ("cluster", "access", "wiring")}
