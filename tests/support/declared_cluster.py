@@ -49,6 +49,7 @@ _OF_THE_CLUSTER = frozenset(
     """.split()
 )
 _KUBELET = {"app.kubernetes.io/name": "kubelet", "k8s-app": "kubelet"}
+_MOUNT = {"name": "token", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": True}
 _TOKEN = {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
 
 
@@ -201,9 +202,20 @@ def _build_pod(
             "labels": dict(labels),
             "ownerReferences": [reference],
         },
-        "spec": {**spec, "volumes": [*(spec.get("volumes") or ()), *([_TOKEN] if automount else [])]},
+        "spec": _mount_token(spec) if automount else {**spec},
         "status": {"hostIP": NODE_ADDRESS},
     }
+
+
+def _mount_token(spec: Mapping[str, Any]) -> Object:
+    """What admission adds to a pod with the token of its service account."""
+    mounted = {**spec, "volumes": [*(spec.get("volumes") or ()), _TOKEN]}
+    for part in ("containers", "initContainers"):
+        if containers := spec.get(part):
+            mounted[part] = [
+                {**each, "volumeMounts": [*(each.get("volumeMounts") or ()), _MOUNT]} for each in containers
+            ]
+    return mounted
 
 
 def _operated_labels(found: Object) -> Mapping[str, str]:
