@@ -1,7 +1,7 @@
 """The pods that the Prometheus operator creates: of each the one container whose resources its custom resource sets.
 
 Source: makeStatefulSetSpec in
-https://github.com/prometheus-operator/prometheus-operator/blob/v0.85.0/pkg/prometheus/server/statefulset.go, and in
+https://github.com/prometheus-operator/prometheus-operator/blob/v0.93.1/pkg/prometheus/server/statefulset.go, and in
 pkg/alertmanager/statefulset.go: the pod takes these fields as they are, and the operator hardens the container.
 """
 
