@@ -283,6 +283,7 @@ MODELS = (
                 ("API", "API_AND_CONFIG_MAP", "CONFIG_MAP"),
                 "expected authentication_mode to be one of [API API_AND_CONFIG_MAP CONFIG_MAP], got {value}",
             ),
+            # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/cluster.go
             refuse_items_when(
                 "enabledClusterLogTypes",
                 lambda log: log not in _LOG_TYPES,

@@ -231,6 +231,7 @@ MODELS = (
         ),
         rules=(
             one_of("capacityType", ("ON_DEMAND", "SPOT", "CAPACITY_BLOCK"), "expected capacity_type, got {value}"),
+            # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/node_group.go
             refuse_items_when(
                 "taints",
                 lambda taint: taint.get("effect", UNKNOWN) not in (UNKNOWN, *_TAINT_EFFECTS),

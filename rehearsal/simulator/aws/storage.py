@@ -187,6 +187,7 @@ MODELS = (
         ),
         required=("versioningConfiguration.status",),
         transitions=(
+            # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/s3/bucket_versioning.go
             refuse_change_when(
                 "versioningConfiguration.status",
                 lambda _, new: bool(new == "Disabled"),
