@@ -26,6 +26,7 @@ _PARTS = {
     "state_rules": "what exists",
     "delete_rules": "deletion",
     "replace_on_changes": "replacement",
+    "replace_if": "replacement",
     "tombstone": "name after deletion",
     "made_on_creation": "made by the service",
     "made_on_deletion": "made by the service",
@@ -114,7 +115,7 @@ def read_functions(module: ModuleType, names: Sequence[str], about: str) -> list
 def _read_model(source: _Source, call: ast.Call) -> Iterator[SourcedRule]:
     for keyword in call.keywords:
         if keyword.arg in _PARTS:
-            is_whole = keyword.arg in ("replace_on_changes", "tombstone")
+            is_whole = keyword.arg in ("replace_on_changes", "replace_if", "tombstone")
             items = [keyword.value] if is_whole else _split(keyword.value)
             yield from (_describe(source, item, _PARTS[keyword.arg], keyword.arg) for item in items)
     helper = source.definitions.get(call.func.id) if isinstance(call.func, ast.Name) else None
@@ -127,6 +128,8 @@ def _describe(source: _Source, node: ast.AST, about: str, part: str = "") -> Sou
     urls = tuple(dict.fromkeys(_list_all_urls(source, node, set(), _DEEPEST)))
     if part == "replace_on_changes":
         return SourcedRule(about, "a change of what replaces it", urls)
+    if part == "replace_if":
+        return SourcedRule(about, "some changes of what replaces it", urls)
     text = _name(node)
     check, _, path = text.partition(" `")
     return SourcedRule(about, text, urls, check, path.rstrip("`"))

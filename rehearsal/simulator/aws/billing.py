@@ -47,6 +47,7 @@ MODELS = (
         outputs={"arn": "arn:aws:budgets::{account}:budget/{name}"},
         required=("budgetType", "timeUnit"),
         defaults=auto_named(),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/budgets/budget.go
         replace_on_changes=("name",),
         transitions=UNRESTRICTED,
         rules=(

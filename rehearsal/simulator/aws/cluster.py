@@ -236,16 +236,18 @@ MODELS = (
         },
         required=("roleArn", "vpcConfig.subnetIds"),
         defaults=auto_named(prefix_path=""),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/cluster.go
         replace_on_changes=(
             "name",
             "roleArn",
             "accessConfig.bootstrapClusterCreatorAdminPermissions",
             "bootstrapSelfManagedAddons",
-            "encryptionConfig.provider.keyArn",
-            "encryptionConfig.resources",
             "kubernetesNetworkConfig.ipFamily",
             "kubernetesNetworkConfig.serviceIpv4Cidr",
         ),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/cluster.go
+        # Another key is an update that reaches no API: https://github.com/hashicorp/terraform-provider-aws/issues/34883
+        replace_if={"encryptionConfig": lambda _, new: new is None},
         transitions=(
             step_by_minor(
                 "version",
@@ -281,6 +283,7 @@ MODELS = (
                 ("API", "API_AND_CONFIG_MAP", "CONFIG_MAP"),
                 "expected authentication_mode to be one of [API API_AND_CONFIG_MAP CONFIG_MAP], got {value}",
             ),
+            # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/cluster.go
             refuse_items_when(
                 "enabledClusterLogTypes",
                 lambda log: log not in _LOG_TYPES,
@@ -320,6 +323,7 @@ MODELS = (
         id=lambda request: f"{request.get('clusterName')}:{request.get('principalArn')}",
         outputs={"accessEntryArn": lambda request: build_arn(request, "access-entry", request.uuid())},
         required=("clusterName", "principalArn"),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/access_entry.go
         replace_on_changes=("clusterName", "principalArn", "type"),
         transitions=UNRESTRICTED,
         rules=(
@@ -338,6 +342,7 @@ MODELS = (
         "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
         id=lambda request: "#".join(str(request.get(path)) for path in ("clusterName", "principalArn", "policyArn")),
         required=("clusterName", "principalArn", "policyArn", "accessScope.type"),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/access_policy_association.go
         replace_on_changes=("clusterName", "principalArn", "policyArn", "accessScope"),
         transitions=UNRESTRICTED,
         state_rules=(
@@ -356,6 +361,7 @@ MODELS = (
         id=lambda request: f"{request.get('clusterName')}:{request.get('addonName')}",
         outputs={"arn": lambda request: build_arn(request, "addon", str(request.get("addonName")), request.uuid())},
         required=("clusterName", "addonName"),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/addon.go
         replace_on_changes=("clusterName", "addonName"),
         transitions=UNRESTRICTED,
         rules=(
@@ -375,6 +381,7 @@ MODELS = (
             "associationId": "{id}",
         },
         required=("clusterName", "namespace", "serviceAccount", "roleArn"),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/pod_identity_association.go
         replace_on_changes=("clusterName", "namespace", "serviceAccount"),
         transitions=UNRESTRICTED,
         state_rules=(

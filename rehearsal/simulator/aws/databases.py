@@ -18,6 +18,7 @@ from rehearsal.simulator.core.rules import (
     refuse_when,
     refuse_while_used,
     require_existing,
+    require_unique,
     unless_unchanged,
 )
 from rehearsal.simulator.core.transitions import compare_versions, get_change, only_grows, parse_version
@@ -194,6 +195,7 @@ MODELS = (
         "aws:rds/instanceAutomatedBackupsReplication:InstanceAutomatedBackupsReplication",
         id=lambda request: request.fill(arn_template("rds", "auto-backup:ab-")) + request.hex(8),
         required=("sourceDbInstanceArn",),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/rds/instance_automated_backups_replication.go
         replace_on_changes=("kmsKeyId", "retentionPeriod", "sourceDbInstanceArn"),
         transitions=UNRESTRICTED,
         rules=(
@@ -207,6 +209,7 @@ MODELS = (
         outputs={"arn": lambda request: request.fill(arn_template("rds", "subgrp:")) + get_name(request)},
         required=("subnetIds",),
         defaults=auto_named(),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/rds/subnet_group.go
         replace_on_changes=("name",),
         transitions=(_refuse_other_network,),
         rules=(
@@ -235,6 +238,7 @@ MODELS = (
         outputs={"arn": lambda request: request.fill(arn_template("rds", "pg:")) + get_name(request)},
         required=("family",),
         defaults=auto_named(),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/rds/parameter_group.go
         replace_on_changes=("name", "family", "description"),
         transitions=UNRESTRICTED,
         # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBParameterGroup.html
@@ -251,7 +255,9 @@ MODELS = (
     ),
     ResourceModel(
         _DATABASE,
+        # The provider's ID is the resource ID; this is its first name, which a renamed instance keeps as its ID.
         id=lambda request: str(request.get("identifier")),
+        name_path="identifier",
         outputs={
             "address": _build_address,
             "arn": lambda request: request.fill(arn_template("rds", "db:{identifier}")),
@@ -262,14 +268,8 @@ MODELS = (
         required=("instanceClass",),
         tombstone=FINAL_SNAPSHOT,
         defaults=auto_named("identifier", separator="", prefix_path="identifierPrefix"),
-        replace_on_changes=(
-            "identifier",
-            "engine",
-            "dbName",
-            "username",
-            "storageEncrypted",
-            "kmsKeyId",
-        ),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/rds/instance.go
+        replace_on_changes=("engine", "dbName", "username", "storageEncrypted", "kmsKeyId"),
         transitions=(
             # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html
             only_grows(
@@ -318,6 +318,8 @@ MODELS = (
             _check_password,
         ),
         state_rules=(
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html
+            require_unique(["identifier", "region"], "DBInstanceAlreadyExists: DB instance {0} already exists"),
             # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
             require_existing(
                 "dbSubnetGroupName",

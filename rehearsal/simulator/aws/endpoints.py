@@ -115,6 +115,7 @@ MODELS = (
             "state": lambda _: "available",
         },
         required=("vpcId",),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/vpc_endpoint.go
         replace_on_changes=("vpcId", "serviceName", "vpcEndpointType"),
         transitions=UNRESTRICTED,
         rules=(

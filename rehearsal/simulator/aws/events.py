@@ -38,6 +38,7 @@ MODELS = (
         defaults=auto_named(
             max_length=80, complete=lambda request, name: f"{name}.fifo" if request.get("fifoQueue") is True else name
         ),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/sqs/queue.go
         replace_on_changes=("name", "fifoQueue"),
         transitions=UNRESTRICTED,
         rules=(
@@ -62,6 +63,7 @@ MODELS = (
         # The provider's ID is the queue's URL, but an ID must be unique among all resources here.
         id=lambda request: f"{request.get('queueUrl')}:policy",
         required=("queueUrl", "policy"),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/sqs/queue_policy.go
         replace_on_changes=("queueUrl",),
         transitions=UNRESTRICTED,
         # Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
@@ -80,6 +82,7 @@ MODELS = (
         id=get_name,
         outputs={"arn": lambda request: request.fill(arn_template("events", "rule/")) + get_name(request)},
         defaults=auto_named(max_length=64),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/events/rule.go
         replace_on_changes=("name", "eventBusName"),
         transitions=UNRESTRICTED,
         rules=(
@@ -107,6 +110,7 @@ MODELS = (
         id=lambda request: f"{request.get('rule')}-{request.get('targetId')}",
         required=("rule", "arn"),
         defaults={"targetId": lambda request, old: old.get("targetId") or f"terraform-{request.hex(26)}"},
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/events/target.go
         replace_on_changes=("rule", "targetId", "eventBusName"),
         transitions=UNRESTRICTED,
         state_rules=(

@@ -104,6 +104,7 @@ MODELS = (
         },
         required=("assumeRolePolicy",),
         defaults=auto_named(max_length=64),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/iam/role.go
         replace_on_changes=("name", "path"),
         transitions=UNRESTRICTED,
         rules=(
@@ -139,6 +140,7 @@ MODELS = (
         id=lambda request: f"{request.get('role')}:{request.get('name')}",
         required=("role", "policy"),
         defaults=auto_named(),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/iam/role_policy.go
         replace_on_changes=("name", "role"),
         transitions=UNRESTRICTED,
         rules=(
@@ -163,6 +165,7 @@ MODELS = (
             "uniqueId": lambda request: f"AIPA{request.hex(17).upper()}",
         },
         defaults=auto_named(max_length=128),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/iam/instance_profile.go
         replace_on_changes=("name", "path"),
         transitions=UNRESTRICTED,
         rules=(
@@ -180,6 +183,7 @@ MODELS = (
         ATTACHMENT,
         id=lambda request: f"{request.get('role')}/{request.get('policyArn')}",
         required=("role", "policyArn"),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/iam/role_policy_attachment.go
         replace_on_changes=("role", "policyArn"),
         transitions=UNRESTRICTED,
         # Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AttachRolePolicy.html

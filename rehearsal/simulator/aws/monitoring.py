@@ -124,6 +124,7 @@ MODELS = (
         id=get_name,
         outputs={"arn": lambda request: request.fill(arn_template("cloudwatch", "alarm:")) + get_name(request)},
         defaults=auto_named(prefix_path=""),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/cloudwatch/metric_alarm.go
         replace_on_changes=("name",),
         transitions=UNRESTRICTED,
         rules=(
@@ -172,6 +173,7 @@ MODELS = (
         id=get_name,
         required=("logGroupName", "metricTransformation", "pattern"),
         defaults=auto_named(prefix_path=""),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/logs/metric_filter.go
         replace_on_changes=("name", "logGroupName"),
         transitions=UNRESTRICTED,
         rules=(
@@ -221,6 +223,7 @@ MODELS = (
         outputs={"dashboardArn": "arn:aws:cloudwatch::{account}:dashboard/{dashboardName}"},
         required=("dashboardBody",),
         defaults=auto_named("dashboardName", prefix_path=""),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/cloudwatch/dashboard.go
         replace_on_changes=("dashboardName",),
         transitions=UNRESTRICTED,
         rules=(

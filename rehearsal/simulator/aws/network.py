@@ -184,7 +184,10 @@ MODELS = (
             "mainRouteTableId": lambda request: f"rtb-{request.hex(17, 'main')}",
             "ownerId": "{account}",
         },
-        replace_on_changes=("cidrBlock", "instanceTenancy"),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/vpc_.go
+        replace_on_changes=("cidrBlock",),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/vpc_.go
+        replace_if={"instanceTenancy": lambda _, new: new not in (None, "default")},
         transitions=UNRESTRICTED,
         rules=(
             # Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpc.html
@@ -206,6 +209,7 @@ MODELS = (
             "name": lambda _: "default",
             "ownerId": "{account}",
         },
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/vpc_default_security_group.go
         replace_on_changes=("vpcId",),
         transitions=UNRESTRICTED,
         rules=(_REQUIRE_VPC, _check_descriptions, _check_rule_cidrs),
@@ -220,6 +224,7 @@ MODELS = (
             "ownerId": "{account}",
         },
         required=("vpcId",),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/vpc_subnet.go
         replace_on_changes=("vpcId", "cidrBlock", "availabilityZone"),
         transitions=UNRESTRICTED,
         rules=(
@@ -255,6 +260,7 @@ MODELS = (
             # 203.0.113.0/24 is reserved for documentation (RFC 5737).
             "publicIp": lambda request: f"203.0.113.{int(request.hex(4), 16) % 254 + 1}",
         },
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/ec2_eip.go
         replace_on_changes=("domain",),
         transitions=UNRESTRICTED,
     ),
@@ -262,6 +268,7 @@ MODELS = (
         _NAT_GATEWAY,
         id="nat-{hex:17}",
         outputs={"networkInterfaceId": lambda request: f"eni-{request.hex(17, 'eni')}"},
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/vpc_nat_gateway.go
         replace_on_changes=("subnetId", "allocationId", "connectivityType"),
         transitions=UNRESTRICTED,
         rules=(
@@ -278,6 +285,7 @@ MODELS = (
         id="rtb-{hex:17}",
         outputs={"arn": arn_template("ec2", "route-table/{id}"), "ownerId": "{account}"},
         required=("vpcId",),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/vpc_route_table.go
         replace_on_changes=("vpcId",),
         transitions=UNRESTRICTED,
         rules=(
@@ -298,6 +306,7 @@ MODELS = (
             "vpcOwnerId": "{account}",
         },
         required=("transitGatewayId", "vpcId", "subnetIds"),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/transitgateway_vpc_attachment.go
         replace_on_changes=("transitGatewayId", "vpcId"),
         transitions=UNRESTRICTED,
         state_rules=(
@@ -312,6 +321,7 @@ MODELS = (
         ASSOCIATION,
         id="rtbassoc-{hex:17}",
         required=("routeTableId",),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/vpc_route_table_association.go
         replace_on_changes=("subnetId", "gatewayId"),
         transitions=UNRESTRICTED,
         state_rules=(
@@ -329,6 +339,7 @@ MODELS = (
         name_path="name",
         outputs={"arn": arn_template("ec2", "security-group/{id}"), "ownerId": "{account}"},
         defaults=auto_named(),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/vpc_security_group.go
         replace_on_changes=("vpcId", "name", "description"),
         transitions=UNRESTRICTED,
         rules=(

@@ -209,6 +209,7 @@ MODELS = (
         },
         required=("clusterName", "nodeRoleArn", "subnetIds", "scalingConfig"),
         defaults=auto_named("nodeGroupName", prefix_path="nodeGroupNamePrefix"),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/node_group.go
         replace_on_changes=(
             "amiType",
             "capacityType",
@@ -230,6 +231,7 @@ MODELS = (
         ),
         rules=(
             one_of("capacityType", ("ON_DEMAND", "SPOT", "CAPACITY_BLOCK"), "expected capacity_type, got {value}"),
+            # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/node_group.go
             refuse_items_when(
                 "taints",
                 lambda taint: taint.get("effect", UNKNOWN) not in (UNKNOWN, *_TAINT_EFFECTS),
@@ -257,6 +259,7 @@ MODELS = (
             "defaultVersion": _get_default_version,
         },
         defaults=auto_named(),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/ec2_launch_template.go
         replace_on_changes=("name",),
         transitions=UNRESTRICTED,
         rules=(

@@ -70,6 +70,7 @@ MODELS = (
         _KEY,
         id="{uuid}",
         outputs={"arn": arn_template("kms", "key/{id}"), "keyId": "{id}"},
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/kms/key.go
         replace_on_changes=("customerMasterKeySpec", "keyUsage", "multiRegion"),
         transitions=UNRESTRICTED,
         rules=(
@@ -96,6 +97,7 @@ MODELS = (
         defaults=auto_named(
             max_length=238, complete=lambda _, name: name if name.startswith("alias/") else f"alias/{name}"
         ),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/kms/alias.go
         replace_on_changes=("name",),
         transitions=(_refuse_another_kind_of_key,),
         rules=(
@@ -117,6 +119,7 @@ MODELS = (
         outputs={"arn": "{id}"},
         tombstone=SECRET,
         defaults=auto_named(),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/secretsmanager/secret.go
         replace_on_changes=("name",),
         transitions=UNRESTRICTED,
         rules=(
@@ -149,6 +152,7 @@ MODELS = (
             "versionId": lambda request: request.uuid(),
         },
         required=("secretId",),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/secretsmanager/secret_version.go
         replace_on_changes=("secretId", "secretString", "secretBinary"),
         transitions=UNRESTRICTED,
     ),

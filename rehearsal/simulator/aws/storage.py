@@ -144,6 +144,12 @@ def _bucket_setting(
         type_,
         id=lambda request: str(request.get("bucket")),
         required=("bucket", *required),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/s3/bucket_lifecycle_configuration.go
+        # https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/s3/bucket_policy.go
+        # https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/s3/bucket_public_access_block.go
+        # https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/s3/bucket_replication_configuration.go
+        # https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/s3/bucket_server_side_encryption_configuration.go
+        # https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/s3/bucket_versioning.go
         replace_on_changes=("bucket",),
         transitions=transitions,
         rules=rules,
@@ -161,6 +167,7 @@ MODELS = (
             "bucketRegionalDomainName": "{bucket}.s3.{region}.amazonaws.com",
         },
         defaults=auto_named("bucket", max_length=63, prefix_path="bucketPrefix", transform=str.lower),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/s3/bucket.go
         replace_on_changes=("bucket", "objectLockEnabled"),
         transitions=UNRESTRICTED,
         rules=(_check_bucket_name,),
@@ -180,6 +187,7 @@ MODELS = (
         ),
         required=("versioningConfiguration.status",),
         transitions=(
+            # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/s3/bucket_versioning.go
             refuse_change_when(
                 "versioningConfiguration.status",
                 lambda _, new: bool(new == "Disabled"),
@@ -227,6 +235,7 @@ MODELS = (
             ),
         },
         defaults=auto_named(prefix_path=""),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ecr/repository.go
         replace_on_changes=("name", "encryptionConfigurations"),
         transitions=UNRESTRICTED,
         rules=(
@@ -249,6 +258,7 @@ MODELS = (
         id=lambda request: f"{request.get('repository')}:lifecycle",
         outputs={"registryId": "{account}"},
         required=("repository", "policy"),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ecr/lifecycle_policy.go
         replace_on_changes=("repository", "policy"),
         transitions=UNRESTRICTED,
         rules=(_check_image_lifecycle,),

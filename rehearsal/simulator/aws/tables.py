@@ -51,6 +51,7 @@ MODELS = (
         id=get_name,
         outputs={"arn": lambda request: request.fill(arn_template("dynamodb", "table/")) + get_name(request)},
         defaults=auto_named(prefix_path=""),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/dynamodb/table.go
         replace_on_changes=("name", "hashKey", "rangeKey", "localSecondaryIndexes"),
         transitions=(_refuse_other_attribute_type,),
         rules=(

@@ -90,6 +90,7 @@ MODELS = (
         id=get_name,
         outputs={"arn": _build_group_arn},
         defaults=auto_named(),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/logs/group.go
         replace_on_changes=("name", "logGroupClass"),
         made_on_deletion=(_LATE_LOGS,),
         transitions=UNRESTRICTED,
@@ -115,6 +116,7 @@ MODELS = (
         defaults=auto_named(
             max_length=80, complete=lambda request, name: f"{name}.fifo" if request.get("fifoTopic") is True else name
         ),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/sns/topic.go
         replace_on_changes=("name", "fifoTopic"),
         transitions=UNRESTRICTED,
         rules=(
@@ -129,6 +131,7 @@ MODELS = (
         id=lambda request: f"{request.get('topic')}:{request.uuid()}",
         outputs={"arn": "{id}", "ownerId": "{account}", "pendingConfirmation": lambda _: True},
         required=("topic", "protocol", "endpoint"),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/sns/topic_subscription.go
         replace_on_changes=("topic", "protocol", "endpoint"),
         transitions=UNRESTRICTED,
         rules=(
@@ -146,6 +149,7 @@ MODELS = (
         outputs={"arn": "{id}", "homeRegion": "{region}"},
         required=("s3BucketName",),
         defaults=auto_named(prefix_path=""),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/cloudtrail/trail.go
         replace_on_changes=("name",),
         transitions=UNRESTRICTED,
         rules=(
@@ -177,6 +181,7 @@ MODELS = (
         "aws:ec2/flowLog:FlowLog",
         id="fl-{hex:17}",
         outputs={"arn": arn_template("ec2", "vpc-flow-log/{id}")},
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/vpc_flow_log.go
         replace_on_changes=(
             "vpcId",
             "trafficType",

@@ -17,7 +17,8 @@ MODELS = (
             "url": "https://{id}.studio.{region}.sagemaker.aws",
         },
         required=("domainName", "authMode", "vpcId", "subnetIds", "defaultUserSettings.executionRole"),
-        replace_on_changes=("domainName", "authMode", "vpcId", "kmsKeyId"),
+        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/sagemaker/domain.go
+        replace_on_changes=("domainName", "authMode", "vpcId", "subnetIds", "kmsKeyId"),
         transitions=UNRESTRICTED,
         rules=(
             matches(

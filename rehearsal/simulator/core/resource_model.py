@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kernel.paths import look_up
+from kernel.paths import look_up, overlaps
 from kernel.values import UNKNOWN
 from rehearsal.simulator.core.circumstances import USUAL, Circumstances
 from rehearsal.simulator.core.constraints import NO_CONSTRAINTS, InputConstraints
@@ -156,6 +156,8 @@ class ResourceModel:
                         requires beyond that is a rule
     defaults            inputs that the provider fills in where they are not set, by name
     replace_on_changes  paths whose change replaces the resource
+    replace_if          paths that only some changes of replace the resource: whether the change from one value to
+                        another does. A value is None where there is none
     transitions         checks of an update against what it changes, in previews too: UNKNOWN must pass. Each type says
                         them, or that it is UNRESTRICTED
     stable_outputs      outputs that a preview of an update knows; None: all that do not depend on what changes
@@ -178,6 +180,7 @@ class ResourceModel:
     required: Collection[str] = ()
     defaults: Mapping[str, Default] = field(default_factory=dict)
     replace_on_changes: Collection[str] = ()
+    replace_if: Mapping[str, Callable[[Any, Any], bool]] = field(default_factory=dict)
     transitions: Collection[Transition] = field(kw_only=True)
     stable_outputs: Collection[str] | None = None
     constraints: InputConstraints = NO_CONSTRAINTS
@@ -189,6 +192,13 @@ class ResourceModel:
     made_on_creation: Collection[ByProduct] = ()
     made_on_deletion: Collection[ByProduct] = ()
     notes: Collection[Rule] = ()
+
+    def is_replaced_by(self, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+        """Whether what changes at a path, from one set of inputs to another, replaces the resource."""
+        return any(overlaps(path, each) for each in self.replace_on_changes) or any(
+            overlaps(path, each) and is_replaced(look_up(old, each, None), look_up(new, each, None))
+            for each, is_replaced in self.replace_if.items()
+        )
 
 
 def render_template(template: Template, request: ResourceRequest) -> Any:

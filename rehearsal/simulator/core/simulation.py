@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from kernel.paths import Path, format_path, look_up, overlaps
+from kernel.paths import Path, format_path, look_up
 from kernel.values import UNKNOWN
 from rehearsal.simulator.core import defaults
 from rehearsal.simulator.core.canaries import Canaries
@@ -105,11 +105,7 @@ class Simulation:
         changed = [format_path(path) for path in _changed_paths(defaults.hide(old.plain), defaults.hide(new.plain))]
         # An input that a former version of the provider did not fill in yet has not changed.
         added = {path for path in model.defaults if look_up(old.plain, path, None) is None}
-        replaces = [
-            path
-            for path in changed
-            if path not in added and any(overlaps(path, each) for each in model.replace_on_changes)
-        ]
+        replaces = [path for path in changed if path not in added and model.is_replaced_by(path, old.plain, new.plain)]
         delete_first = bool(replaces) and self._is_name_kept(model, urn, id_, old, new)
         return Difference(changed, replaces, delete_first)
 
