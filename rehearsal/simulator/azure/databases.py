@@ -21,6 +21,7 @@ from rehearsal.simulator.core.rules import (
 from rehearsal.simulator.core.transitions import (
     compare_versions,
     only_grows,
+    refuse_change,
     refuse_change_when,
 )
 
@@ -31,6 +32,7 @@ _POSTGRES = "Microsoft.DBforPostgreSQL/flexibleServers/{serverName}"
 # from memory of the API, not checked against a live account.
 _DISK_SIZES = (32, 64, 128, 256, 512, 1024, 2048, 4095, 4096, 8192, 16384, 32767)
 _DEFAULT_DISK = "Premium_LRS"
+_DEFAULT_ENCRYPTION = "SystemManaged"
 _TIERS = {"B": "Burstable", "D": "GeneralPurpose", "E": "MemoryOptimized"}
 _RESERVED_LOGINS = ("azure_superuser", "azure_pg_admin", "admin", "administrator", "root", "guest", "public")
 _PARAMETERS: Mapping[str, frozenset[str]] = {
@@ -132,15 +134,23 @@ MODELS = (
         located=True,
         identity=True,
         outputs={"fullyQualifiedDomainName": "{serverName}.postgres.database.azure.com", "state": "Ready"},
-        replace_on_changes=(
-            "administratorLogin",
-            "availabilityZone",
-            "network.delegatedSubnetResourceId",
-            "network.privateDnsZoneArmResourceId",
-            "dataEncryption.type",
-            "backup.geoRedundantBackup",
-        ),
+        # For creation alone by the specification of the API. Source:
+        # https://github.com/Azure/azure-rest-api-specs/blob/main/specification/postgresql/resource-manager/Microsoft.DBforPostgreSQL/stable/2025-08-01/openapi.json
+        replace_on_changes=("administratorLogin", "availabilityZone", "backup.geoRedundantBackup"),
         transitions=(
+            # Documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-private;
+            # the message is not Azure's own.
+            refuse_change(
+                "network.delegatedSubnetResourceId",
+                "InvalidParameterValue: the server cannot be moved from subnet {old} to {new}.",
+            ),
+            # Documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-data-encryption; the
+            # message is not Azure's own.
+            refuse_change_when(
+                "dataEncryption.type",
+                lambda old, new: (old or _DEFAULT_ENCRYPTION) != (new or _DEFAULT_ENCRYPTION),
+                "InvalidParameterValue: the type of data encryption cannot be changed from {old} to {new}.",
+            ),
             # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-limits
             only_grows(
                 "storage.storageSizeGB",
@@ -217,7 +227,6 @@ MODELS = (
     arm_model(
         "dbforpostgresql:Database",
         _POSTGRES + "/databases/{databaseName}",
-        replace_on_changes=("charset", "collation"),
         transitions=UNRESTRICTED,
         rules=(
             matches(

@@ -242,7 +242,6 @@ MODELS = (
             "peeringState": "Initiated",
             "provisioningState": "Succeeded",
         },
-        replace_on_changes=("remoteVirtualNetwork.id",),
         transitions=UNRESTRICTED,
         rules=(
             require_any(["remoteVirtualNetwork.id"], "The peering names no network: set remoteVirtualNetwork.id."),
@@ -269,6 +268,7 @@ MODELS = (
         "Microsoft.Network/networkSecurityGroups/{networkSecurityGroupName}",
         transitions=UNRESTRICTED,
         located=True,
+        stays_in_place=True,
         outputs={"resourceGuid": "{uuid}", "provisioningState": "Succeeded"},
         rules=(check_name("networkSecurityGroupName", 80), _check_priorities),
     ),
@@ -278,6 +278,7 @@ MODELS = (
         located=True,
         # 203.0.113.0/24 is reserved for documentation (RFC 5737).
         outputs={"ipAddress": lambda request: f"203.0.113.{1 + int(request.hex(2), 16) % 254}"},
+        # Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
         replace_on_changes=("publicIPAddressVersion", "publicIPPrefix", "sku"),
         transitions=(_REFUSE_OTHER_ZONES,),
         rules=(
@@ -292,6 +293,7 @@ MODELS = (
         "network:NatGateway",
         "Microsoft.Network/natGateways/{natGatewayName}",
         located=True,
+        stays_in_place=True,
         outputs={"resourceGuid": "{uuid}"},
         transitions=(
             _REFUSE_OTHER_ZONES,
@@ -308,10 +310,10 @@ MODELS = (
         "network:FlowLog",
         "Microsoft.Network/networkWatchers/{networkWatcherName}/flowLogs/{flowLogName}",
         located=True,
+        stays_in_place=True,
         identity=True,
         outputs={"targetResourceGuid": "{uuid}"},
         required=("storageId", "targetResourceId"),
-        replace_on_changes=("targetResourceId",),
         transitions=UNRESTRICTED,
         rules=(
             matches(
