@@ -84,6 +84,7 @@ def _check_disk_size(request: ResourceRequest) -> str | None:
     return f"InvalidParameterValue: Invalid value given for parameter Storage: {size} GiB is not a size of disk."
 
 
+# Source: https://learn.microsoft.com/azure/postgresql/flexible-server/quickstart-create-server-portal
 def _has_weak_password(request: ResourceRequest) -> bool:
     password = request.get("administratorLoginPassword")
     if not isinstance(password, str):
@@ -92,6 +93,7 @@ def _has_weak_password(request: ResourceRequest) -> bool:
     return not 8 <= len(password) <= 128 or sum(bool(re.search(kind, password)) for kind in kinds) < 3
 
 
+# Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-high-availability
 def _standby_shares_zone(request: ResourceRequest) -> bool:
     zone, standby = request.get("availabilityZone"), request.get("highAvailability.standbyAvailabilityZone")
     zonal = request.get("highAvailability.mode") == "ZoneRedundant"
@@ -178,6 +180,7 @@ MODELS = (
                 r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
                 "The server name '{value}' must be 3 to 63 lower-case letters, digits or '-'.",
             ),
+            # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/quickstart-create-server-portal
             matches(
                 "administratorLogin",
                 rf"(?!pg_|({'|'.join(_RESERVED_LOGINS)})$)[A-Za-z0-9_]{{1,63}}",
@@ -195,12 +198,14 @@ MODELS = (
                 _size_differs_from_tier, "InvalidParameterValue: the size {sku.name} is not one of the tier {sku.tier}."
             ),
             _check_disk_size,
+            # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-backup-restore
             in_range(
                 "backup.backupRetentionDays",
                 7,
                 35,
                 "InvalidParameterValue: backup retention of {value} days is not in 7 to 35.",
             ),
+            # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-high-availability
             refuse_when(
                 lambda request: (
                     request.get("highAvailability.mode", "Disabled") not in (UNKNOWN, "Disabled")

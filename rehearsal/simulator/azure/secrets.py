@@ -162,6 +162,7 @@ MODELS = (
             matches(
                 "secretName", _NAME, "BadParameter: The secret name '{value}' is not 1 to 127 letters, digits or '-'."
             ),
+            # Source: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets
             refuse_when(
                 lambda request: (
                     isinstance(request.get("properties.value"), str) and len(request.get("properties.value")) > 25_600

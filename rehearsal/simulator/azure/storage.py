@@ -69,6 +69,7 @@ def _lacks_vault(request: ResourceRequest) -> bool:
     return has_customer_managed_key and request.get("encryption.keyVaultProperties") is None
 
 
+# Source: https://learn.microsoft.com/azure/storage/common/customer-managed-keys-configure-new-account
 def _check_key_vault(request: ResourceRequest) -> str | None:
     uri = request.get("encryption.keyVaultProperties.keyVaultUri")
     if uri is None or is_protected_from_purge(request, uri):
