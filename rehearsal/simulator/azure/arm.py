@@ -16,6 +16,7 @@ from rehearsal.simulator.core.resource_model import (
     Template,
     Transition,
 )
+from rehearsal.simulator.core.transitions import get_change
 
 # Azure creates this group, and a network watcher in it, for the first virtual network of a subscription in a location.
 # Source: https://learn.microsoft.com/azure/network-watcher/network-watcher-create
@@ -30,6 +31,7 @@ def arm_model(
     transitions: Collection[Transition],
     parent: str = "",
     located: bool = False,
+    stays_in_place: bool = False,
     identity: bool = False,
     outputs: Mapping[str, Template] | None = None,
     required: Collection[str] = (),
@@ -43,10 +45,11 @@ def arm_model(
 ) -> ResourceModel:
     """The model of a resource type of Azure Resource Manager.
 
-    path      what follows `/providers/` in the ID, names in braces: `Microsoft.Network/virtualNetworks/{name}`
-    parent    path of the parent, where it is not `path` without its last two segments
-    located   whether it has a location
-    identity  whether it has user-assigned identities, whose principal and client IDs are outputs
+    path            what follows `/providers/` in the ID, names in braces: `Microsoft.Network/virtualNetworks/{name}`
+    parent          path of the parent, where it is not `path` without its last two segments
+    located         whether it has a location
+    stays_in_place  whether the provider updates the location, which Azure refuses, instead of replacing the resource
+    identity        whether it has user-assigned identities, whose principal and client IDs are outputs
     """
     steps = path.split("/")
     kind = "/".join([steps[0], *steps[1::2]])
@@ -62,13 +65,18 @@ def arm_model(
         outputs={**common, **(outputs or {})},
         required=("resourceGroupName", *_list_placeholders(path), *required),
         defaults={**auto_named(path), **({"location": default_location} if located else {})},
+        # The provider replaces a resource for the parameters of its ID, for properties that its API's specification
+        # has for creation alone (x-ms-mutability), nested ones too, and for those of a table of its own. Sources:
+        # https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/diff.go
+        # https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
+        # https://pulumi.com/registry/packages/azure-native/from-v2-to-v3
         replace_on_changes=(
             *_list_placeholders(path),
             "resourceGroupName",
-            *(("location",) if located else ()),
+            *(("location",) if located and not stays_in_place else ()),
             *replace_on_changes,
         ),
-        transitions=transitions,
+        transitions=(*((_refuse_other_location,) if stays_in_place else ()), *transitions),
         stable_outputs=STABLE_OUTPUTS,
         rules=(*((require_location,) if located else ()), *rules),
         state_rules=(
@@ -86,7 +94,11 @@ def arm_model(
 
 def get_location(request: ResourceRequest) -> str:
     """A resource's location in Azure's normal form: `West Europe` is `westeurope`."""
-    return str(request.get("location", "")).replace(" ", "").lower()
+    return _normalize_location(request.get("location", ""))
+
+
+def _normalize_location(location: Any) -> str:
+    return str(location).replace(" ", "").lower()
 
 
 # What the provider's preview of an update knows; everything else that Azure computes is unknown in it.
@@ -111,6 +123,21 @@ def require_location(request: ResourceRequest) -> str | None:
     return (
         "missing required property 'location'. Either set it explicitly or configure it with "
         "'pulumi config set azure-native:location <value>'."
+    )
+
+
+# Source: https://github.com/pulumi/pulumi-azure-native/issues/3053
+def _refuse_other_location(request: ResourceRequest) -> str | None:
+    """What becomes of an update that the provider makes of another location."""
+    change = get_change(request, "location")
+    old, new = map(_normalize_location, change or ("", ""))
+    if old == new:
+        return None
+    name, group = request.id.rpartition("/")[2], request.get("resourceGroupName")
+    return (
+        f"InvalidResourceLocation: The resource '{name}' already exists in location '{old}' in resource group "
+        f"'{group}'. A resource with the same name cannot be created in location '{new}'. Please select a new resource "
+        "name."
     )
 
 

@@ -43,6 +43,7 @@ MODELS = (
         outputs={"name": "{budgetName}", "type": "Microsoft.Consumption/budgets"},
         required=("amount", "category", "scope", "timeGrain", "timePeriod"),
         defaults=auto_named(_ID),
+        # The parameters of its ID. Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/diff.go
         replace_on_changes=("budgetName", "scope"),
         # Source: https://learn.microsoft.com/rest/api/consumption/budgets/create-or-update
         transitions=(

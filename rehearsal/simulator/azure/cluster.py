@@ -243,12 +243,14 @@ MODELS = (
             "oidcIssuerProfile": _build_issuer_profile,
             "provisioningState": "Succeeded",
         },
+        # Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
         replace_on_changes=(
             "diskEncryptionSetID",
             "dnsPrefix",
             "fqdnSubdomain",
             "linuxProfile",
             "networkProfile.dnsServiceIP",
+            "networkProfile.ipFamilies",
             "networkProfile.networkDataplane",
             "networkProfile.networkMode",
             "networkProfile.networkPlugin",
@@ -256,6 +258,7 @@ MODELS = (
             "networkProfile.networkPolicy",
             "networkProfile.outboundType",
             "networkProfile.podCidr",
+            "networkProfile.podCidrs",
             "networkProfile.serviceCidr",
             "networkProfile.serviceCidrs",
             "nodeResourceGroup",

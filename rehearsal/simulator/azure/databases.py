@@ -21,6 +21,7 @@ from rehearsal.simulator.core.rules import (
 from rehearsal.simulator.core.transitions import (
     compare_versions,
     only_grows,
+    refuse_change,
     refuse_change_when,
 )
 
@@ -31,6 +32,7 @@ _POSTGRES = "Microsoft.DBforPostgreSQL/flexibleServers/{serverName}"
 # from memory of the API, not checked against a live account.
 _DISK_SIZES = (32, 64, 128, 256, 512, 1024, 2048, 4095, 4096, 8192, 16384, 32767)
 _DEFAULT_DISK = "Premium_LRS"
+_DEFAULT_ENCRYPTION = "SystemManaged"
 _TIERS = {"B": "Burstable", "D": "GeneralPurpose", "E": "MemoryOptimized"}
 _RESERVED_LOGINS = ("azure_superuser", "azure_pg_admin", "admin", "administrator", "root", "guest", "public")
 _PARAMETERS: Mapping[str, frozenset[str]] = {
@@ -82,6 +84,7 @@ def _check_disk_size(request: ResourceRequest) -> str | None:
     return f"InvalidParameterValue: Invalid value given for parameter Storage: {size} GiB is not a size of disk."
 
 
+# Source: https://learn.microsoft.com/azure/postgresql/flexible-server/quickstart-create-server-portal
 def _has_weak_password(request: ResourceRequest) -> bool:
     password = request.get("administratorLoginPassword")
     if not isinstance(password, str):
@@ -90,6 +93,7 @@ def _has_weak_password(request: ResourceRequest) -> bool:
     return not 8 <= len(password) <= 128 or sum(bool(re.search(kind, password)) for kind in kinds) < 3
 
 
+# Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-high-availability
 def _standby_shares_zone(request: ResourceRequest) -> bool:
     zone, standby = request.get("availabilityZone"), request.get("highAvailability.standbyAvailabilityZone")
     zonal = request.get("highAvailability.mode") == "ZoneRedundant"
@@ -132,15 +136,23 @@ MODELS = (
         located=True,
         identity=True,
         outputs={"fullyQualifiedDomainName": "{serverName}.postgres.database.azure.com", "state": "Ready"},
-        replace_on_changes=(
-            "administratorLogin",
-            "availabilityZone",
-            "network.delegatedSubnetResourceId",
-            "network.privateDnsZoneArmResourceId",
-            "dataEncryption.type",
-            "backup.geoRedundantBackup",
-        ),
+        # For creation alone by the specification of the API. Source:
+        # https://github.com/Azure/azure-rest-api-specs/blob/main/specification/postgresql/resource-manager/Microsoft.DBforPostgreSQL/stable/2025-08-01/openapi.json
+        replace_on_changes=("administratorLogin", "availabilityZone", "backup.geoRedundantBackup"),
         transitions=(
+            # Documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-private;
+            # the message is not Azure's own.
+            refuse_change(
+                "network.delegatedSubnetResourceId",
+                "InvalidParameterValue: the server cannot be moved from subnet {old} to {new}.",
+            ),
+            # Documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-data-encryption; the
+            # message is not Azure's own.
+            refuse_change_when(
+                "dataEncryption.type",
+                lambda old, new: (old or _DEFAULT_ENCRYPTION) != (new or _DEFAULT_ENCRYPTION),
+                "InvalidParameterValue: the type of data encryption cannot be changed from {old} to {new}.",
+            ),
             # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-limits
             only_grows(
                 "storage.storageSizeGB",
@@ -168,6 +180,7 @@ MODELS = (
                 r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
                 "The server name '{value}' must be 3 to 63 lower-case letters, digits or '-'.",
             ),
+            # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/quickstart-create-server-portal
             matches(
                 "administratorLogin",
                 rf"(?!pg_|({'|'.join(_RESERVED_LOGINS)})$)[A-Za-z0-9_]{{1,63}}",
@@ -185,12 +198,14 @@ MODELS = (
                 _size_differs_from_tier, "InvalidParameterValue: the size {sku.name} is not one of the tier {sku.tier}."
             ),
             _check_disk_size,
+            # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-backup-restore
             in_range(
                 "backup.backupRetentionDays",
                 7,
                 35,
                 "InvalidParameterValue: backup retention of {value} days is not in 7 to 35.",
             ),
+            # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-high-availability
             refuse_when(
                 lambda request: (
                     request.get("highAvailability.mode", "Disabled") not in (UNKNOWN, "Disabled")
@@ -217,7 +232,6 @@ MODELS = (
     arm_model(
         "dbforpostgresql:Database",
         _POSTGRES + "/databases/{databaseName}",
-        replace_on_changes=("charset", "collation"),
         transitions=UNRESTRICTED,
         rules=(
             matches(

@@ -33,11 +33,13 @@ def _refuse_serverless_throughput(request: ResourceRequest) -> str | None:
     return "BadRequest: Setting offer throughput or autopilot on container is not supported for serverless accounts."
 
 
+# Source: https://learn.microsoft.com/azure/cosmos-db/provision-throughput-autoscale
 def _has_invalid_throughput(request: ResourceRequest) -> bool:
     maximum = request.get("options.autoscaleSettings.maxThroughput", UNKNOWN)
     return maximum is not UNKNOWN and (maximum < 1000 or maximum % 1000 != 0)
 
 
+# Source: https://learn.microsoft.com/azure/cosmos-db/hierarchical-partition-keys
 def _check_partition_key(request: ResourceRequest) -> str | None:
     paths, kind = request.get("resource.partitionKey.paths"), request.get("resource.partitionKey.kind", "Hash")
     if not isinstance(paths, list) or UNKNOWN in paths or kind is UNKNOWN:
@@ -104,6 +106,7 @@ MODELS = (
             ),
         ),
         rules=(
+            # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftdocumentdb
             matches(
                 "accountName",
                 r"[a-z0-9][a-z0-9-]{1,42}[a-z0-9]",
@@ -139,11 +142,13 @@ MODELS = (
         located=True,
         required=("resource.id",),
         transitions=(
+            # Documented at https://learn.microsoft.com/azure/cosmos-db/partitioning-overview
             refuse_change_when(
                 "resource.partitionKey",
                 lambda old, new: _describe_partition_key(old) != _describe_partition_key(new),
                 "BadRequest: Document collection partition key cannot be changed (from {old} to {new}).",
             ),
+            # Documented at https://learn.microsoft.com/azure/cosmos-db/unique-keys
             refuse_change(
                 "resource.uniqueKeyPolicy",
                 "BadRequest: The unique index cannot be modified. To change the unique index, remove the collection "

@@ -69,10 +69,12 @@ MODELS = (
         "network:PrivateEndpoint",
         "Microsoft.Network/privateEndpoints/{privateEndpointName}",
         located=True,
+        stays_in_place=True,
         outputs={
             "networkInterfaces": lambda request: [{"id": request.fill("{privateEndpointName}.nic.{uuid}")}],
             "provisioningState": "Succeeded",
         },
+        # Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
         replace_on_changes=("subnet",),
         transitions=(
             refuse_change(
@@ -117,7 +119,6 @@ MODELS = (
         "Microsoft.Network/privateDnsZones/{privateZoneName}/virtualNetworkLinks/{virtualNetworkLinkName}",
         located=True,
         outputs={"virtualNetworkLinkState": "Completed"},
-        replace_on_changes=("virtualNetwork.id",),
         transitions=UNRESTRICTED,
         rules=(
             require_any(["virtualNetwork.id"], "The link has no virtual network: set virtualNetwork.id."),

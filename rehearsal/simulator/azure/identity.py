@@ -114,6 +114,7 @@ MODELS = (
         outputs={"name": "{resourceGroupName}", "location": get_location, "type": "Microsoft.Resources/resourceGroups"},
         required=("resourceGroupName",),
         defaults={**auto_named(_GROUP), "location": default_location},
+        # Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
         replace_on_changes=("resourceGroupName", "location"),
         transitions=UNRESTRICTED,
         stable_outputs=STABLE_OUTPUTS,
@@ -179,6 +180,7 @@ MODELS = (
         },
         required=("scope", "principalId", "roleDefinitionId", "roleAssignmentName"),
         defaults=auto_named(_ASSIGNMENT_PATH),
+        # Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
         replace_on_changes=("scope", "principalId", "roleAssignmentName"),
         transitions=(
             # Documented at https://learn.microsoft.com/azure/role-based-access-control/troubleshooting

@@ -60,6 +60,7 @@ def _check_address_spaces(request: ResourceRequest) -> str | None:
     return next(filter(None, map(_find_cidr_error, prefixes if isinstance(prefixes, list) else [])), None)
 
 
+# Source: https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq
 def _check_subnet_prefix(request: ResourceRequest) -> str | None:
     prefix = parse_cidr(request.get("addressPrefix"))
     if prefix and prefix.prefixlen > 29:
@@ -67,6 +68,7 @@ def _check_subnet_prefix(request: ResourceRequest) -> str | None:
     return _find_cidr_error(request.get("addressPrefix"))
 
 
+# Source: https://learn.microsoft.com/azure/virtual-network/virtual-network-manage-subnet
 def _require_prefix_in_network(request: ResourceRequest) -> str | None:
     network, prefix = find_in_group(request, _VNET), parse_cidr(request.get("addressPrefix"))
     if network is None or prefix is None:
@@ -80,6 +82,7 @@ def _require_prefix_in_network(request: ResourceRequest) -> str | None:
     )
 
 
+# Source: https://learn.microsoft.com/azure/virtual-network/virtual-network-manage-subnet
 def _refuse_overlap(request: ResourceRequest) -> str | None:
     prefix = parse_cidr(request.get("addressPrefix"))
     for other in request.state.all(_SUBNET):
@@ -157,7 +160,9 @@ def _require_space_of_subnets(request: ResourceRequest) -> str | None:
     return None
 
 
-# The message is from memory, not checked against a live account.
+# Documented at https://learn.microsoft.com/azure/nat-gateway/nat-overview and
+# https://learn.microsoft.com/azure/virtual-network/ip-services/public-ip-addresses; the message is from memory, not
+# checked against a live account.
 _REFUSE_OTHER_ZONES: Transition = refuse_change(
     "zones",
     "ResourceAvailabilityZonesCannotBeModified: The resource has an existing availability zone constraint {old} and "
@@ -186,10 +191,12 @@ def _check_priorities(request: ResourceRequest) -> str | None:
     return None
 
 
+# Source: https://learn.microsoft.com/azure/virtual-network/ip-services/public-ip-addresses
 def _is_standard_and_dynamic(request: ResourceRequest) -> bool:
     return bool(request.get("sku.name") == "Standard") and bool(request.get("publicIPAllocationMethod") == "Dynamic")
 
 
+# Source: https://learn.microsoft.com/azure/nat-gateway/nat-overview
 def _check_gateway_addresses(request: ResourceRequest) -> str | None:
     for address in list_objects(request, "publicIpAddresses"):
         public_ip = request.state.find(address["id"])
@@ -242,7 +249,6 @@ MODELS = (
             "peeringState": "Initiated",
             "provisioningState": "Succeeded",
         },
-        replace_on_changes=("remoteVirtualNetwork.id",),
         transitions=UNRESTRICTED,
         rules=(
             require_any(["remoteVirtualNetwork.id"], "The peering names no network: set remoteVirtualNetwork.id."),
@@ -269,6 +275,7 @@ MODELS = (
         "Microsoft.Network/networkSecurityGroups/{networkSecurityGroupName}",
         transitions=UNRESTRICTED,
         located=True,
+        stays_in_place=True,
         outputs={"resourceGuid": "{uuid}", "provisioningState": "Succeeded"},
         rules=(check_name("networkSecurityGroupName", 80), _check_priorities),
     ),
@@ -278,6 +285,7 @@ MODELS = (
         located=True,
         # 203.0.113.0/24 is reserved for documentation (RFC 5737).
         outputs={"ipAddress": lambda request: f"203.0.113.{1 + int(request.hex(2), 16) % 254}"},
+        # Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
         replace_on_changes=("publicIPAddressVersion", "publicIPPrefix", "sku"),
         transitions=(_REFUSE_OTHER_ZONES,),
         rules=(
@@ -292,6 +300,7 @@ MODELS = (
         "network:NatGateway",
         "Microsoft.Network/natGateways/{natGatewayName}",
         located=True,
+        stays_in_place=True,
         outputs={"resourceGuid": "{uuid}"},
         transitions=(
             _REFUSE_OTHER_ZONES,
@@ -308,10 +317,10 @@ MODELS = (
         "network:FlowLog",
         "Microsoft.Network/networkWatchers/{networkWatcherName}/flowLogs/{flowLogName}",
         located=True,
+        stays_in_place=True,
         identity=True,
         outputs={"targetResourceGuid": "{uuid}"},
         required=("storageId", "targetResourceId"),
-        replace_on_changes=("targetResourceId",),
         transitions=UNRESTRICTED,
         rules=(
             matches(

@@ -204,7 +204,7 @@ MODELS = (
         outputs={"currentOrchestratorVersion": _get_current_version, "provisioningState": "Succeeded"},
         # The provider replaces a pool for these alone; Azure refuses the others. Source:
         # https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
-        replace_on_changes=("gpuInstanceProfile", "vmSize"),
+        replace_on_changes=("gpuInstanceProfile", "networkProfile.nodePublicIPTags", "vmSize"),
         transitions=(*map(_refuse_pool_change, IMMUTABLE_POOL_PROPERTIES), _refuse_downgrade),
         rules=(
             check_pool_names,

@@ -62,6 +62,7 @@ MODELS = (
         "keyvault:Vault",
         _VAULT_PATH,
         located=True,
+        stays_in_place=True,
         outputs={"properties": _build_properties},
         required=("properties.sku.name", "properties.tenantId"),
         # Purge protection, which this project's vaults have, and on which the message does not depend, is for as long.
@@ -127,7 +128,8 @@ MODELS = (
             "keyUriWithVersion": "https://{vaultName}.vault.azure.net/keys/{keyName}/{hex:32}",
         },
         required=("properties",),
-        replace_on_changes=("properties.kty", "properties.keySize"),
+        # Azure returns a key that exists as it is, whatever an update asks of its type and size. Source:
+        # https://learn.microsoft.com/rest/api/keyvault/keyvault/keys/create-if-not-exist
         transitions=UNRESTRICTED,
         rules=(
             require_any(["properties.kty"], "BadParameter: The key has no type: set properties.kty."),
@@ -160,6 +162,7 @@ MODELS = (
             matches(
                 "secretName", _NAME, "BadParameter: The secret name '{value}' is not 1 to 127 letters, digits or '-'."
             ),
+            # Source: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets
             refuse_when(
                 lambda request: (
                     isinstance(request.get("properties.value"), str) and len(request.get("properties.value")) > 25_600

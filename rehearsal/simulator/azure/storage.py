@@ -7,7 +7,7 @@ from rehearsal.simulator.azure.arm import arm_model, find_in_group, get_location
 from rehearsal.simulator.azure.secrets import is_protected_from_purge
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest, Rule
 from rehearsal.simulator.core.rules import in_range, matches, note_unlisted, one_of, refuse_when
-from rehearsal.simulator.core.transitions import refuse_change, refuse_change_when
+from rehearsal.simulator.core.transitions import refuse_change, refuse_change_when, stays
 
 _ACCOUNT = "Microsoft.Storage/storageAccounts/{accountName}"
 
@@ -69,6 +69,7 @@ def _lacks_vault(request: ResourceRequest) -> bool:
     return has_customer_managed_key and request.get("encryption.keyVaultProperties") is None
 
 
+# Source: https://learn.microsoft.com/azure/storage/common/customer-managed-keys-configure-new-account
 def _check_key_vault(request: ResourceRequest) -> str | None:
     uri = request.get("encryption.keyVaultProperties.keyVaultUri")
     if uri is None or is_protected_from_purge(request, uri):
@@ -104,8 +105,18 @@ MODELS = (
             "provisioningState": "Succeeded",
         },
         required=("sku.name",),
-        replace_on_changes=("zoneRedundancy", "encryption.status"),
-        transitions=UNRESTRICTED,
+        # The messages are not Azure's own.
+        transitions=(
+            # Documented at https://learn.microsoft.com/azure/container-registry/zone-redundancy
+            stays("zoneRedundancy", "Enabled", "Zone redundancy of a registry cannot be disabled."),
+            # Documented at https://learn.microsoft.com/azure/container-registry/container-registry-customer-managed-keys
+            refuse_change_when(
+                "encryption.status",
+                lambda old, new: (old or "disabled") != (new or "disabled"),
+                "Encryption with a customer-managed key is enabled when the registry is created, and stays enabled: "
+                "{old} cannot become {new}.",
+            ),
+        ),
         rules=(
             # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftcontainerregistry
             matches(
@@ -142,6 +153,7 @@ MODELS = (
             "provisioningState": "Succeeded",
         },
         required=("sku.name", "kind"),
+        # Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
         replace_on_changes=("isHnsEnabled",),
         transitions=(
             refuse_change_when(

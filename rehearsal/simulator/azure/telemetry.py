@@ -186,6 +186,7 @@ MODELS = (
         outputs={"type": "Microsoft.Insights/diagnosticSettings"},
         required=("resourceUri", "name"),
         defaults=auto_named(_SETTING),
+        # The parameters of its ID. Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/diff.go
         replace_on_changes=("name", "resourceUri"),
         transitions=UNRESTRICTED,
         stable_outputs=STABLE_OUTPUTS,
@@ -206,6 +207,7 @@ MODELS = (
         outputs={"name": "{associationName}", "type": "Microsoft.Insights/dataCollectionRuleAssociations"},
         required=("resourceUri", "associationName"),
         defaults=auto_named(_ASSOCIATION),
+        # The parameters of its ID. Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/diff.go
         replace_on_changes=("resourceUri", "associationName"),
         transitions=UNRESTRICTED,
         stable_outputs=STABLE_OUTPUTS,

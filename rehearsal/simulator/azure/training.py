@@ -9,7 +9,7 @@ from rehearsal.simulator.azure.arm import arm_model, find_in_group, get_location
 from rehearsal.simulator.core.remains import Tombstone
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
 from rehearsal.simulator.core.rules import matches, one_of, refuse_when, require_any
-from rehearsal.simulator.core.transitions import refuse_change_when
+from rehearsal.simulator.core.transitions import refuse_change, refuse_change_when, stays
 
 _WORKSPACE = "Microsoft.MachineLearningServices/workspaces/{workspaceName}"
 
@@ -66,7 +66,6 @@ MODELS = (
             "discoveryUrl": lambda request: f"https://{get_location(request)}.api.azureml.ms/discovery",
             "provisioningState": "Succeeded",
         },
-        replace_on_changes=("storageAccount", "keyVault", "encryption.status", "hbiWorkspace"),
         # Source: https://learn.microsoft.com/azure/machine-learning/concept-soft-delete
         tombstone=Tombstone(
             lambda request: request.fill("{resourceGroupName}/{workspaceName}").lower(),
@@ -74,6 +73,19 @@ MODELS = (
             "BadRequest: Soft-deleted workspace exists. Please purge or recover it. https://aka.ms/wsoftdelete",
         ),
         transitions=(
+            # The messages of these four are not Azure's own.
+            # Documented at https://learn.microsoft.com/rest/api/azureml/workspaces/create-or-update
+            refuse_change("keyVault", "ValidationError: The key vault of a workspace cannot be changed to {new}."),
+            # Documented at https://learn.microsoft.com/rest/api/azureml/workspaces/create-or-update
+            refuse_change("storageAccount", "ValidationError: The storage of a workspace cannot be changed to {new}."),
+            # Documented at https://learn.microsoft.com/azure/machine-learning/concept-data-encryption
+            refuse_change_when(
+                "hbiWorkspace",
+                lambda old, new: bool(old) != bool(new),
+                "ValidationError: hbiWorkspace of a workspace cannot be changed from {old} to {new}.",
+            ),
+            # Documented at https://learn.microsoft.com/azure/machine-learning/concept-customer-managed-keys#limitations
+            stays("encryption.status", "Enabled", "ValidationError: Encryption of a workspace cannot become {new}."),
             # Documented at https://learn.microsoft.com/azure/machine-learning/how-to-managed-network (limitations)
             refuse_change_when(
                 "managedNetwork.isolationMode",
@@ -103,11 +115,11 @@ MODELS = (
         located=True,
         identity=True,
         outputs={},
-        replace_on_changes=(
-            "properties.properties.vmSize",
-            "properties.properties.vmPriority",
-            "properties.properties.osType",
-        ),
+        # For creation alone by the specification of the API. Source:
+        # https://github.com/Azure/azure-rest-api-specs/blob/main/specification/machinelearningservices/resource-manager/Microsoft.MachineLearningServices/MachineLearningServices/stable/2025-12-01/openapi.json
+        replace_on_changes=("properties.computeLocation", "properties.disableLocalAuth"),
+        # An update overwrites the compute, with machines of another size too. Source:
+        # https://learn.microsoft.com/rest/api/azureml/compute/create-or-update
         transitions=UNRESTRICTED,
         rules=(
             require_any(["properties.computeType"], "BadRequest: The compute has no type: set properties.computeType."),

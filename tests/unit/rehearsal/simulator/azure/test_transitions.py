@@ -42,6 +42,9 @@ from tests.support.transitions import Change, FullNodes, find_update_error, has_
 _CLUSTER, _POOL = "containerservice:ManagedCluster", "containerservice:AgentPool"
 _SERVER, _VAULT, _STORE = "dbforpostgresql:Server", "keyvault:Vault", "storage:StorageAccount"
 _COSMOS, _CONTAINER = "cosmosdb:DatabaseAccount", "cosmosdb:SqlResourceSqlContainer"
+_REGISTRY, _WORKSPACE = "containerregistry:Registry", "machinelearningservices:Workspace"
+_ENDPOINT = "network:PrivateEndpoint"
+_IMMOBILE = ("network:NetworkSecurityGroup", "network:NatGateway", "network:FlowLog", _ENDPOINT, _VAULT)
 _SERVERLESS = [{"name": "EnableServerless"}]
 _PROFILES = [[{**POOL, **change}] for change in ({}, {"maxCount": 9}, {"vmSize": "Standard_D8s_v5"})]
 _ADDED = [*_PROFILES[0], {**POOL, "name": "user"}]
@@ -50,6 +53,8 @@ CHANGES = [
     Change(_SERVER, "storage.storageSizeGB", 64, 128, 32, "size of 32 GiB is less than the current size of 64"),
     Change(_SERVER, "storage.type", None, "Premium_LRS", "PremiumV2_LRS", "storage type cannot be changed"),
     Change(_SERVER, "version", "16", "17", "15", "changed from 16 to 15: only upgrades"),
+    Change(_SERVER, "network.delegatedSubnetResourceId", DATABASE, DATABASE, NODES, "cannot be moved from subnet"),
+    Change(_SERVER, "dataEncryption.type", None, "SystemManaged", "AzureKeyVault", "from None to AzureKeyVault"),
     Change(_VAULT, "properties.softDeleteRetentionInDays", 90, None, 7, "can't be modified: 90 cannot become 7"),
     Change(_VAULT, "properties.enablePurgeProtection", True, True, None, "cannot be set to false"),
     Change(_VAULT, "properties.enableSoftDelete", True, True, False, "cannot be set to false"),
@@ -57,6 +62,11 @@ CHANGES = [
     Change(_STORE, "encryption.requireInfrastructureEncryption", True, True, None, "cannot be updated from True"),
     Change(_STORE, "sku.name", "Standard_LRS", "Standard_GRS", "Standard_ZRS", "cannot be converted from Standard_LRS"),
     Change(_STORE, "sku.name", "Standard_ZRS", "Standard_GZRS", "Premium_ZRS", "cannot be converted"),
+    Change(
+        _REGISTRY, "zoneRedundancy", "Enabled", "Enabled", "Disabled", "redundancy of a registry cannot be disabled"
+    ),
+    Change(_REGISTRY, "encryption.status", "enabled", "enabled", "disabled", "enabled cannot become disabled"),
+    Change(_REGISTRY, "encryption.status", None, "disabled", "enabled", "None cannot become enabled"),
     Change(
         "consumption:Budget",
         "timePeriod.startDate",
@@ -83,8 +93,18 @@ CHANGES = [
     Change("network:NatGateway", "zones", None, None, ["2"], "constraint None and the request has"),
     Change("network:NatGateway", "sku.name", "Standard", "Standard", "StandardV2", "cannot change from Standard"),
     Change("compute:DiskEncryptionSet", "encryptionType", None, None, "Confidential", "'encryptionType'"),
+    *(
+        Change(
+            type_, "location", "westeurope", "West Europe", "northeurope", "InvalidResourceLocation: .*'northeurope'"
+        )
+        for type_ in _IMMOBILE
+    ),
+    Change(_WORKSPACE, "keyVault", VAULT, VAULT, "another", "key vault of a workspace cannot be changed to another"),
+    Change(_WORKSPACE, "storageAccount", "a", "a", "b", "storage of a workspace cannot be changed to b"),
+    Change(_WORKSPACE, "hbiWorkspace", None, False, True, "hbiWorkspace of a workspace cannot be changed from None"),
+    Change(_WORKSPACE, "encryption.status", "Enabled", "Enabled", "Disabled", "workspace cannot become Disabled"),
     Change(
-        "machinelearningservices:Workspace",
+        _WORKSPACE,
         "managedNetwork.isolationMode",
         "AllowInternetOutbound",
         "AllowOnlyApprovedOutbound",
@@ -107,10 +127,11 @@ CHANGES = [
     Change(_POOL, "orchestratorVersion", "1.33", "1.34", "1.32", "Downgrading agent pool version from 1.33 to 1.32"),
 ]
 # These depend on other resources too; each has a test of its own below.
-_IN_A_NETWORK = {"network:VirtualNetwork", "network:Subnet", "network:PrivateEndpoint"}
+_IN_A_NETWORK = {"network:VirtualNetwork", "network:Subnet"}
 _INPUTS: dict[str, dict[str, Any]] = {
     **VALID_INPUTS,
     "network:NatGateway": {"sku": {"name": "Standard"}},
+    _ENDPOINT: private_endpoint(VAULT, "vault"),
     # With API server VNet integration a cluster can become public.
     _CLUSTER: with_change(AKS, "apiServerAccessProfile.enableVnetIntegration", None),
 }
