@@ -76,7 +76,7 @@ def arm_model(
             *(("location",) if located and not stays_in_place else ()),
             *replace_on_changes,
         ),
-        transitions=(*((_refuse_other_location,) if stays_in_place else ()), *transitions),
+        transitions=(*((refuse_other_location,) if stays_in_place else ()), *transitions),
         stable_outputs=STABLE_OUTPUTS,
         rules=(*((require_location,) if located else ()), *rules),
         state_rules=(
@@ -127,10 +127,12 @@ def require_location(request: ResourceRequest) -> str | None:
 
 
 # Source: https://github.com/pulumi/pulumi-azure-native/issues/3053
-def _refuse_other_location(request: ResourceRequest) -> str | None:
+def refuse_other_location(request: ResourceRequest) -> str | None:
     """What becomes of an update that the provider makes of another location."""
     change = get_change(request, "location")
-    old, new = map(_normalize_location, change or ("", ""))
+    if change is None or None in change:
+        return None
+    old, new = map(_normalize_location, change)
     if old == new:
         return None
     name, group = request.id.rpartition("/")[2], request.get("resourceGroupName")

@@ -14,6 +14,7 @@ import pytest
 
 from rehearsal.simulator.aws import cloud as aws
 from rehearsal.simulator.azure import cloud as azure
+from rehearsal.simulator.azure.arm import refuse_other_location
 from rehearsal.simulator.core.values import Values
 from tests.support.aws_account import VPC, Account
 from tests.support.azure_subscription import VALID_INPUTS, Subscription
@@ -42,7 +43,8 @@ def test_a_region_is_an_input_where_the_sdk_has_one(type_: str) -> None:
 def test_a_location_is_an_input_where_the_sdk_has_one(type_: str) -> None:
     model = azure.MODELS[type_]
     is_located = _has_input(type_, "location")
-    assert ("location" in model.defaults, "location" in model.replace_on_changes) == (is_located, is_located)
+    is_bound = "location" in model.replace_on_changes or refuse_other_location in model.transitions
+    assert ("location" in model.defaults, is_bound) == (is_located, is_located)
 
 
 def test_another_region_of_the_provider_replaces_a_resource(account: Account) -> None:

@@ -60,8 +60,16 @@ CUTS: list[tuple[str, Change, str]] = [
         "may not: kms:Create",
     ),
     ("azure", without("RoleAssignment", "cluster-control-disks"), "cluster's identity may not read"),
-    ("aws", changed("Pod", "spec.containers[0].volumeMounts", [], "alloy-deployment"), "no container mounts its volume"),
-    ("aws", changed("Pod", "spec.volumes[1].projected.sources", [], "rollout-controller-deployment"), "projects nothing"),
+    (
+        "aws",
+        changed("Pod", "spec.containers[0].volumeMounts", [], "alloy-deployment"),
+        "no container mounts its volume",
+    ),
+    (
+        "aws",
+        changed("Pod", "spec.volumes[1].projected.sources", [], "rollout-controller-deployment"),
+        "projects nothing",
+    ),
     # secrets
     ("azure", without("RoleAssignment", "identity-external-secrets-secrets"), "may not read secrets"),
     (
