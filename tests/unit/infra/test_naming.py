@@ -21,7 +21,7 @@ from infra.core.component import StackContext
 from infra.core.naming import Naming
 from infra.core.settings import Settings
 from infra.core.settings.tag_rules import OWN_TAGS
-from tests.support.recording import record_program, stack_context
+from tests.support.recording import Recorder, record_program, stack_context
 
 CREATE: dict[str, Callable[[StackContext], Foundation]] = {
     "azure": azure.create_foundation,
@@ -154,6 +154,7 @@ class DeclaredNames:
     cloud: str
     naming: RecordedNaming
     texts: frozenset[str]  # every word with the stack's organization in the inputs of its resources
+    generated: frozenset[str]  # types of resources whose name the provider makes
 
 
 @pytest.fixture(scope="module", params=CREATE)
@@ -164,7 +165,16 @@ def declared(request: pytest.FixtureRequest) -> DeclaredNames:
     recorded = RecordedNaming(settings, f"{cloud}-dev")
     recorder, _ = record_program(lambda: CREATE[cloud](StackContext(settings, recorded)), f"{cloud}-dev")
     words = {word for one in recorder.resources for text in walk_texts(one.inputs) for word in WORD.findall(text)}
-    return DeclaredNames(cloud, recorded, frozenset(words))
+    return DeclaredNames(cloud, recorded, frozenset(words), frozenset(list_generated(recorder)))
+
+
+def list_generated(recorder: Recorder) -> Iterator[str]:
+    """Types whose names the provider makes, since the program says none: inputs of a resource that are not declared."""
+    declared = {(each.type, each.name): each.inputs for each in recorder.resources}
+    for record in recorder.state.all():
+        inputs = declared.get((record.type, record.urn.rpartition("::")[2]), record.inputs)
+        if any(name.lower().endswith("name") for name in record.inputs.keys() - inputs.keys()):
+            yield record.type
 
 
 def walk_texts(value: Any) -> Iterator[str]:
@@ -181,6 +191,12 @@ def test_every_name_in_a_stack_is_made_here(declared: DeclaredNames) -> None:
     assert len(declared.texts) > 10
     made = (declared.naming.prefix, *declared.naming.names_of(declared.naming))
     assert [text for text in declared.texts if not text.startswith(made)] == []
+
+
+@pytest.mark.slow
+def test_every_resource_has_a_name_of_the_program_and_node_groups_a_prefix(declared: DeclaredNames) -> None:
+    """A name that the provider makes is of its logical name alone, which does not tell stacks apart."""
+    assert declared.generated == {"azure": set(), "aws": {"aws:eks/nodeGroup:NodeGroup"}}[declared.cloud]
 
 
 @pytest.mark.slow
