@@ -210,6 +210,63 @@ def test_karpenter_changes_instances_of_its_cluster_only(dev: DeclaredStack) -> 
     assert not any(":*" in action for one in _statements(dev, "karpenter") for action in one["Action"])
 
 
+# What a controller does to which kinds of resources. Sources: the policies that their projects publish,
+# https://karpenter.sh/docs/reference/cloudformation/ and
+# https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/docs/install/iam_policy.json
+_LAUNCHED = "fleet instance volume network-interface launch-template spot-instances-request"
+_CALLS = {
+    "karpenter": {
+        "ec2:RunInstances": f"image snapshot security-group subnet capacity-reservation {_LAUNCHED}",
+        "ec2:CreateFleet": f"image snapshot security-group subnet capacity-reservation {_LAUNCHED}",
+        "ec2:CreateLaunchTemplate": "launch-template",
+        "ec2:CreateTags": _LAUNCHED,
+        "ec2:TerminateInstances": "instance",
+        "ec2:DeleteLaunchTemplate": "launch-template",
+        "iam:PassRole": "role",
+    },
+    "load-balancing": {
+        "ec2:CreateSecurityGroup": "vpc security-group",
+        "ec2:AuthorizeSecurityGroupIngress": "security-group",
+        "ec2:DeleteSecurityGroup": "security-group",
+        "elasticloadbalancing:CreateLoadBalancer": "loadbalancer",
+        "elasticloadbalancing:CreateTargetGroup": "targetgroup",
+        "elasticloadbalancing:AddTags": "loadbalancer targetgroup listener",
+        "elasticloadbalancing:CreateListener": "loadbalancer",
+        "elasticloadbalancing:ModifyListener": "listener",
+        "elasticloadbalancing:DeleteListener": "listener",
+        "elasticloadbalancing:RegisterTargets": "targetgroup",
+        "elasticloadbalancing:DeregisterTargets": "targetgroup",
+        "elasticloadbalancing:DeleteLoadBalancer": "loadbalancer",
+        "elasticloadbalancing:DeleteTargetGroup": "targetgroup",
+    },
+}
+
+
+@pytest.mark.parametrize("controller", _CALLS)
+def test_a_controller_may_do_what_it_does(dev: DeclaredStack, controller: str) -> None:
+    allowed = {
+        (action, resource.split(":", 5)[5].partition("/")[0])
+        for statement in _statements(dev, controller)
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+        if resource != "*"
+    }
+    needed = {(action, kind) for action, kinds in _CALLS[controller].items() for kind in kinds.split()}
+    assert needed - allowed == set()
+
+
+def test_karpenter_tags_what_it_creates_while_it_does(dev: DeclaredStack) -> None:
+    """Later it tags instances alone."""
+    found = [one for one in _statements(dev, "karpenter") if "ec2:CreateTags" in one["Action"]]
+    creating, later = sorted(found, key=lambda one: "ec2:CreateAction" not in one["Condition"]["StringEquals"])
+    assert creating["Condition"]["StringEquals"]["ec2:CreateAction"] == [
+        "RunInstances",
+        "CreateFleet",
+        "CreateLaunchTemplate",
+    ]
+    assert {resource.rpartition(":")[2] for resource in later["Resource"]} == {"instance/*"}
+
+
 def test_karpenter_passes_the_role_of_its_nodes_only_which_may_join_the_cluster(dev: DeclaredStack) -> None:
     role = dev.of_type("aws:iam/role:Role", "karpenter-nodes")[0].outputs["arn"]
     (passed,) = [one for one in _statements(dev, "karpenter") if one["Action"] == ["iam:PassRole"]]
