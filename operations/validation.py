@@ -37,7 +37,8 @@ def validate(name: str) -> list[Finding]:
 def _require_reference(pair: Pair, serving: Target, since: str) -> Backup:
     """What the stack is to have: its own newest backup; before it has made one, that from which it was filled."""
     own = backup.find_newest(backup.find_store(serving))
-    is_filled = serving is pair.standby and (own is None or own.time < datetime.fromisoformat(since))
+    # Both are in whole seconds: a backup of the second in which it took over is of what it had before.
+    is_filled = serving is pair.standby and (own is None or own.time <= datetime.fromisoformat(since))
     return backup.require_newest(pair.store) if is_filled or own is None else own
 
 

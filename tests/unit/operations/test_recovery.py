@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -297,3 +298,14 @@ def test_validation_compares_with_the_backup(regions: tuple[Region, Region], mon
     assert "missing  standby   the Kubernetes API of aws-dev does not answer" in text
     (standby.artifacts / "churn" / "model.skops").write_text("another")
     assert "missing  models    files are not those of the backup" in render(validation.validate(PRIMARY))
+
+
+@pytest.mark.parametrize(("seconds", "stack"), [(-1, STANDBY), (0, PRIMARY), (1, PRIMARY)])
+def test_a_standby_is_compared_with_its_own_backups_once_they_are_of_what_it_took_over(
+    regions: tuple[Region, Region], seconds: int, stack: str
+) -> None:
+    """`seconds` is when it took over, after its newest backup."""
+    stacks = pair.read_pair(PRIMARY)
+    newest = {region.target.name: backup.require_newest(backup.find_store(region.target)) for region in regions}
+    since = newest[STANDBY].time + timedelta(seconds=seconds)
+    assert validation._require_reference(stacks, stacks.standby, since.isoformat()) == newest[stack]
