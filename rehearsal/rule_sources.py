@@ -31,6 +31,11 @@ _PARTS = {
     "made_on_creation": "made by the service",
     "made_on_deletion": "made by the service",
 }
+# Parts that are one rule, whatever they list, and what it does.
+_REPLACEMENTS = {
+    "replace_on_changes": "a change of what replaces it",
+    "replace_if": "some changes of what replaces it",
+}
 _MODEL_FUNCTIONS = ("ResourceModel", "arm_model")
 # What names lead to: functions and constants of the simulated clouds, and the kernel's dated data.
 _FOLLOWED = ("rehearsal.simulator.", "kernel.")
@@ -115,7 +120,7 @@ def read_functions(module: ModuleType, names: Sequence[str], about: str) -> list
 def _read_model(source: _Source, call: ast.Call) -> Iterator[SourcedRule]:
     for keyword in call.keywords:
         if keyword.arg in _PARTS:
-            is_whole = keyword.arg in ("replace_on_changes", "replace_if", "tombstone")
+            is_whole = keyword.arg in (*_REPLACEMENTS, "tombstone")
             items = [keyword.value] if is_whole else _split(keyword.value)
             yield from (_describe(source, item, _PARTS[keyword.arg], keyword.arg) for item in items)
     helper = source.definitions.get(call.func.id) if isinstance(call.func, ast.Name) else None
@@ -126,10 +131,8 @@ def _read_model(source: _Source, call: ast.Call) -> Iterator[SourcedRule]:
 
 def _describe(source: _Source, node: ast.AST, about: str, part: str = "") -> SourcedRule:
     urls = tuple(dict.fromkeys(_list_all_urls(source, node, set(), _DEEPEST)))
-    if part == "replace_on_changes":
-        return SourcedRule(about, "a change of what replaces it", urls)
-    if part == "replace_if":
-        return SourcedRule(about, "some changes of what replaces it", urls)
+    if part in _REPLACEMENTS:
+        return SourcedRule(about, _REPLACEMENTS[part], urls)
     text = _name(node)
     check, _, path = text.partition(" `")
     return SourcedRule(about, text, urls, check, path.rstrip("`"))

@@ -148,10 +148,10 @@ MODELS = (
             ),
             # Documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-data-encryption; the
             # message is not Azure's own.
-            refuse_change_when(
+            refuse_change(
                 "dataEncryption.type",
-                lambda old, new: (old or _DEFAULT_ENCRYPTION) != (new or _DEFAULT_ENCRYPTION),
                 "InvalidParameterValue: the type of data encryption cannot be changed from {old} to {new}.",
+                unset=_DEFAULT_ENCRYPTION,
             ),
             # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-limits
             only_grows(
@@ -160,10 +160,10 @@ MODELS = (
                 "current size of {old} GiB.",
             ),
             # Documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-storage
-            refuse_change_when(
+            refuse_change(
                 "storage.type",
-                lambda old, new: (old or _DEFAULT_DISK) != (new or _DEFAULT_DISK),
                 "InvalidParameterValue: the storage type cannot be changed from {old} to {new}.",
+                unset=_DEFAULT_DISK,
             ),
             # Documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-major-version-upgrade
             refuse_change_when(

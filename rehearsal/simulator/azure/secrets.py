@@ -11,7 +11,7 @@ from rehearsal.simulator.azure.arm import arm_model, find_in_group
 from rehearsal.simulator.core.remains import Tombstone
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
 from rehearsal.simulator.core.rules import in_range, matches, one_of, refuse_when, require_any
-from rehearsal.simulator.core.transitions import refuse_change_when, stays
+from rehearsal.simulator.core.transitions import refuse_change, stays
 
 _VAULT = "azure-native:keyvault:Vault"
 _VAULT_PATH = "Microsoft.KeyVault/vaults/{vaultName}"
@@ -74,11 +74,11 @@ MODELS = (
             "more information on soft delete.",
         ),
         transitions=(
-            refuse_change_when(
+            refuse_change(
                 "properties.softDeleteRetentionInDays",
-                lambda old, new: (old or _DEFAULT_RETENTION) != (new or _DEFAULT_RETENTION),
                 'BadRequest: The property "softDeleteRetentionInDays" has been set already and it can\'t be modified: '
                 "{old} cannot become {new}.",
+                unset=_DEFAULT_RETENTION,
             ),
             # Source: https://learn.microsoft.com/dotnet/api/azure.resourcemanager.keyvault.models.keyvaultproperties.enablepurgeprotection
             stays(

@@ -110,11 +110,11 @@ MODELS = (
             # Documented at https://learn.microsoft.com/azure/container-registry/zone-redundancy
             stays("zoneRedundancy", "Enabled", "Zone redundancy of a registry cannot be disabled."),
             # Documented at https://learn.microsoft.com/azure/container-registry/container-registry-customer-managed-keys
-            refuse_change_when(
+            refuse_change(
                 "encryption.status",
-                lambda old, new: (old or "disabled") != (new or "disabled"),
                 "Encryption with a customer-managed key is enabled when the registry is created, and stays enabled: "
                 "{old} cannot become {new}.",
+                unset="disabled",
             ),
         ),
         rules=(

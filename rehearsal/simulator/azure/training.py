@@ -79,10 +79,10 @@ MODELS = (
             # Documented at https://learn.microsoft.com/rest/api/azureml/workspaces/create-or-update
             refuse_change("storageAccount", "ValidationError: The storage of a workspace cannot be changed to {new}."),
             # Documented at https://learn.microsoft.com/azure/machine-learning/concept-data-encryption
-            refuse_change_when(
+            refuse_change(
                 "hbiWorkspace",
-                lambda old, new: bool(old) != bool(new),
                 "ValidationError: hbiWorkspace of a workspace cannot be changed from {old} to {new}.",
+                unset=False,
             ),
             # Documented at https://learn.microsoft.com/azure/machine-learning/concept-customer-managed-keys#limitations
             stays("encryption.status", "Enabled", "ValidationError: Encryption of a workspace cannot become {new}."),

@@ -17,9 +17,12 @@ from rehearsal.simulator.core.values import has_unknown
 _NUMBERS = re.compile(r"\d+")
 
 
-def refuse_change(path: str, message: str) -> Transition:
-    """The value at `path` stays as it was when the resource was created; unset counts as a value."""
-    return refuse_change_when(path, lambda _old, _new: True, message)
+def refuse_change(path: str, message: str, unset: Any = None) -> Transition:
+    """The value at `path` stays as it was when the resource was created.
+
+    None and what is empty count as `unset`, the cloud's own default; without one, they count as values.
+    """
+    return refuse_change_when(path, lambda old, new: unset is None or (old or unset) != (new or unset), message)
 
 
 def refuse_change_when(path: str, condition: Callable[[Any, Any], bool], message: str) -> Transition:
