@@ -34,15 +34,15 @@ def find_neighbour(rehearsal: Rehearsal) -> str:
 def share_account(first: Rehearsal, second: Rehearsal) -> None:
     """Have the account of a rehearsal that has never run contain what stands in that of another one."""
     second.folder.mkdir(mode=0o700, parents=True)
-    with closing(StateStore(second.files.state)) as state:
-        for record in _read_account(first):
-            if is_shared(record):
-                state.put(record)
+    with closing(StateStore(first.files.state)) as source, closing(StateStore(second.files.state)) as target:
+        copy_account(source, target)
 
 
-def is_shared(record: ResourceRecord) -> bool:
-    """Whether a second stack of an account meets a resource of the first one."""
-    return not record.type.startswith(_ELSEWHERE) and record.type not in _CLUSTERS
+def copy_account(source: StateStore, target: StateStore) -> None:
+    """Have an account contain what a second stack of another one meets."""
+    for record in _list_account(source):
+        if record.type not in _CLUSTERS:
+            target.put(record)
 
 
 def list_collisions(first: Rehearsal, second: Rehearsal) -> list[str]:
@@ -56,7 +56,11 @@ def list_collisions(first: Rehearsal, second: Rehearsal) -> list[str]:
 
 def _read_account(rehearsal: Rehearsal) -> Iterable[ResourceRecord]:
     with closing(StateStore(rehearsal.files.state)) as state:
-        return [record for record in state.all() if not record.type.startswith(_ELSEWHERE)]
+        return _list_account(state)
+
+
+def _list_account(state: StateStore) -> list[ResourceRecord]:
+    return [record for record in state.all() if not record.type.startswith(_ELSEWHERE)]
 
 
 def _read_setting(rehearsal: Rehearsal, stack: str, setting: str) -> str | None:

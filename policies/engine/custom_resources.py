@@ -15,13 +15,15 @@ from kernel.paths import Path, look_up
 from kernel.values import UNKNOWN, as_list, is_list
 from policies.engine.carried_pod import CarriedPod
 from policies.engine.findings import Props
-from policies.engine.monitoring_pods import KINDS as MONITORING
 from policies.engine.monitoring_pods import find_monitoring_pods
 from policies.engine.partial import Partial, as_partial
 from policies.engine.workflow_pods import find_workflow_pods
 
 _WORKFLOWS: Final = tuple(
     f"argoproj.io:{kind}" for kind in ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
+)
+_MONITORING: Final = tuple(
+    f"monitoring.coreos.com:{kind}" for kind in ("Prometheus", "PrometheusAgent", "Alertmanager", "ThanosRuler")
 )
 _SERVING_RUNTIME: Final = "serving.kserve.io:*ServingRuntime"
 # Fields of a pod that a runtime does not have: KServe takes those of the InferenceService.
@@ -49,7 +51,7 @@ _MERGED: Final = (
     _INFERENCE_SERVICE,
     *(f"serving.kserve.io:{kind}" for kind in ("LLMInferenceService", "LLMInferenceServiceConfig")),
     *(f"trainer.kubeflow.org:{kind}" for kind in ("TrainJob", "TrainingRuntime", "ClusterTrainingRuntime")),
-    *MONITORING,
+    *_MONITORING,
 )
 # Groups of the API server's own kinds, and what the SDK has in modules of its own.
 _BUILT_IN: Final = frozenset(
@@ -102,7 +104,7 @@ def find_pods(resource_type: str, props: Props) -> Iterator[CarriedPod]:
         yield from find_workflow_pods(props)
     elif _is_one_of(resource_type, (_INFERENCE_SERVICE,)):
         yield from _find_model_pods(spec, ("spec",), look_up(props, "metadata.annotations"))
-    elif _is_one_of(resource_type, MONITORING):
+    elif _is_one_of(resource_type, _MONITORING):
         yield from find_monitoring_pods(resource_type, props)
     else:
         yield from _search(spec, ("spec",), props, is_complete=is_complete)

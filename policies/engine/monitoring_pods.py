@@ -16,9 +16,6 @@ from policies.engine.carried_pod import CarriedPod
 from policies.engine.findings import Props
 from policies.engine.partial import as_partial
 
-KINDS: Final = tuple(
-    f"monitoring.coreos.com:{kind}" for kind in ("Prometheus", "PrometheusAgent", "Alertmanager", "ThanosRuler")
-)
 # Fields of the custom resource that are those of the pod.
 _POD_FIELDS: Final = (
     *("affinity", "automountServiceAccountToken", "hostAliases", "hostNetwork", "hostUsers", "initContainers"),

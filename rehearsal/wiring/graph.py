@@ -34,8 +34,8 @@ class StackResources:
         return [record for record in self.account.all(type_) if self._has(record.urn)]
 
     def _has(self, urn: str) -> bool:
-        """What no engine has created has no URN of one, and is everybody's."""
-        return not urn.startswith("urn:pulumi:") or urn.startswith(f"urn:pulumi:{self.stack}::")
+        """What services make themselves has no URN, and is everybody's."""
+        return not urn or urn.startswith(f"urn:pulumi:{self.stack}::")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import importlib
 
 import pytest
 
-from rehearsal.shared_account import is_shared
+from rehearsal.shared_account import copy_account
 from rehearsal.simulator.core.circumstances import USUAL
 from rehearsal.simulator.core.state_store import ResourceRecord, StateStore
 from tests.support.declared_stack import DeclaredStack, declare_stack, describe_circumstances, read_settings
@@ -41,9 +41,7 @@ def test_the_second_stack_leaves_the_first_alone(cloud: str) -> None:
 @pytest.mark.parametrize("cloud", ["aws", "azure"])
 def test_what_the_first_stack_has_is_not_taken_for_the_seconds(cloud: str) -> None:
     first, state = declare_stack(f"{cloud}-dev"), StateStore(":memory:")
-    for record in first.recorder.state.all():
-        if is_shared(record):
-            state.put(record)
+    copy_account(first.recorder.state, state)
     stack = f"{cloud}-staging"
     beside, alone = (
         Recorder(describe_circumstances(read_settings(stack)), account, stack) for account in (state, None)
