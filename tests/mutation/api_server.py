@@ -36,22 +36,22 @@ class ApiServer:
     def learn(self, objects: Iterable[Object]) -> Iterator[str]:
         """Have kinds and namespaces that objects need, and say which of the objects are refused."""
         declared = list(objects)
-        api = ApiClient(self._config)
-        self._create(api, [found for found in declared if found["kind"] == "Namespace"])
-        self._create(api, [found for found in declared if found["kind"] == _DEFINITION])
+        self._create(found for found in declared if found["kind"] in ("Namespace", _DEFINITION))
         yield from self.find_refusals(declared)
 
     def find_refusals(self, objects: Iterable[Object]) -> Iterator[str]:
         """What it refuses of objects about which it has not been asked yet."""
         api = ApiClient(self._config)  # a process has connections of its own
         for found in objects:
-            if found["kind"] not in _NOT_DECLARED and _format(found) not in self._known:
-                try:
-                    completed = api.apply(_strip(found), _MANAGER, force=True, dry_run=True)
-                except ApiError as error:
-                    yield f"{found['kind']} {found['metadata']['name']}: {error}"
-                else:
-                    self._known[_format(found)] = _format(to_manifest(_strip(completed)))
+            text = _format(found)
+            if found["kind"] in _NOT_DECLARED or text in self._known:
+                continue
+            try:
+                completed = api.apply(_strip(found), _MANAGER, force=True, dry_run=True)
+            except ApiError as error:
+                yield f"{found['kind']} {found['metadata']['name']}: {error}"
+            else:
+                self._known[text] = _format(to_manifest(_strip(completed)))
 
     def describe(self, objects: Iterable[Object]) -> Mapping[str, str]:
         """Each object with the defaults that the server adds, by its kind and name. It has to have accepted them."""
@@ -61,7 +61,8 @@ class ApiServer:
             if found["kind"] not in _NOT_DECLARED
         }
 
-    def _create(self, api: ApiClient, objects: Iterable[Object]) -> None:
+    def _create(self, objects: Iterable[Object]) -> None:
+        api = ApiClient(self._config)
         for found in objects:
             api.apply(_strip(found), _MANAGER, force=True)
             if found["kind"] == _DEFINITION:

@@ -61,15 +61,20 @@ def summarize(results: Iterable[Result], judgements: Sequence[Judgement]) -> Sha
     for result in results:
         if result.killer == NOT_EXECUTED:
             not_executed += 1
-        elif result.killer == EQUIVALENT:
+        elif _explain_equivalence(result, judgements):
             judged += 1
-        elif result.killer != SURVIVED:
-            caught += 1
-        elif find_reason(judgements, result.id):
-            judged += 1
-        else:
+        elif result.killer == SURVIVED:
             survived += 1
+        else:
+            caught += 1
     return Share(caught, survived, judged, not_executed)
+
+
+def _explain_equivalence(result: Result, judgements: Sequence[Judgement]) -> str:
+    """Why a mutant is as good as the program; empty where it is not, or nobody knows."""
+    if result.killer == EQUIVALENT:
+        return _DEFAULT
+    return find_reason(judgements, result.id) if result.killer == SURVIVED else ""
 
 
 def format_page(results: Mapping[Mutant, Result], total: int, judgements: Sequence[Judgement], seed: int) -> str:
@@ -94,15 +99,13 @@ def format_page(results: Mapping[Mutant, Result], total: int, judgements: Sequen
     others = (SURVIVED, EQUIVALENT, NOT_EXECUTED)
     killers = count(found.killer for found in results.values() if found.killer not in others)
     lines += [f"| {killer} | {number} |" for killer, number in killers.items()]
-    reasons = count(
-        _DEFAULT if found.killer == EQUIVALENT else reason
-        for found in results.values()
-        if found.killer == EQUIVALENT or (found.killer == SURVIVED and (reason := find_reason(judgements, found.id)))
-    )
+    reasons = count(reason for found in results.values() if (reason := _explain_equivalence(found, judgements)))
     lines += ["", "| equivalent, because | mutants |", "|---|--:|"]
     lines += [f"| {reason} | {number} |" for reason, number in reasons.items()]
     survivors = sorted(
-        found.id for found in results.values() if found.killer == SURVIVED and not find_reason(judgements, found.id)
+        found.id
+        for found in results.values()
+        if found.killer == SURVIVED and not _explain_equivalence(found, judgements)
     )
     lines += ["", f"## Survivors ({len(survivors)})", "", "What no check notices, and nobody has judged."]
     lines += ["", *(f"- `{survivor}`" for survivor in survivors)] if survivors else ["", "None."]

@@ -22,10 +22,10 @@ _BUCKET = "aws:s3/bucket:Bucket"
 
 
 class _Server:
-    """In place of an API server: objects as they are."""
+    """In place of an API server: objects as they are, by kind and name."""
 
     def describe(self, objects: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
-        return {found["name"]: str(found) for found in objects}
+        return {f"{found['kind']} {found['metadata']}": str(found) for found in objects}
 
 
 def _describe(
@@ -47,11 +47,12 @@ def test_inputs_and_options_count_and_not_the_order_of_dependencies() -> None:
 
 
 def test_a_release_counts_with_its_objects() -> None:
-    objects = [{"name": "web", "replicas": 2}]
+    web = {"kind": "Deployment", "metadata": {"name": "web"}}
+    objects = [{**web, "replicas": 2}]
     usual = _describe(RELEASE, {"version": "1", "values": {"replicas": 2}}, objects)
     assert usual == _describe(RELEASE, {"version": "1", "values": {}}, objects)
     assert usual != _describe(RELEASE, {"version": "2", "values": {}}, objects)
-    assert usual != _describe(RELEASE, {"version": "1", "values": {}}, [{"name": "web", "replicas": 1}])
+    assert usual != _describe(RELEASE, {"version": "1", "values": {}}, [{**web, "replicas": 1}])
 
 
 def test_an_object_of_the_cluster_counts_as_its_server_has_it() -> None:
@@ -64,13 +65,6 @@ def test_an_object_of_the_cluster_counts_as_its_server_has_it() -> None:
 def test_a_stack_that_is_declared_once_more_is_the_same() -> None:
     with same_secrets():
         first, second = (declare_stack("aws-long") for _ in range(2))
-    described = [describe(each, _Objects()) for each in (first, second)]  # type: ignore[arg-type]
+    described = [describe(each, _Server()) for each in (first, second)]  # type: ignore[arg-type]
     assert described[0] == described[1]
     assert len(described[0]) > 500
-
-
-class _Objects:
-    """In place of an API server: objects as they are, by kind and name."""
-
-    def describe(self, objects: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
-        return {f"{found['kind']} {found['metadata']}": str(found) for found in objects}
