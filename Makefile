@@ -89,7 +89,7 @@ constraints: $(READY) $(LIFECYCLE_READY) ## Read again what the clouds' descript
 lifecycle: $(READY) $(LIFECYCLE_READY) ## Train, promote, serve, roll out and roll back models on the rehearsed STACK
 	@exec $(PYTHON) -m rehearsal lifecycle $(QUOTED_STACK) --port $(PORT)
 
-scenario: $(READY) ## Take STACK through NAME=<scenario>, as in docs/scenarios.md, which it writes: NAME=destroy-then-up
+scenario: $(READY) ## Take STACK through NAME=<scenario>, or all, as in docs/scenarios.md, which it writes: NAME=destroy-then-up
 	@exec $(PYTHON) -m rehearsal scenario $(QUOTED_STACK) $(call OPTION,NAME,--name)
 
 shell: $(READY) ## Open a shell in which `pulumi` acts on the rehearsed STACK

@@ -113,6 +113,14 @@ class RehearsalFolder:
         """The process that holds, or last held, the lock."""
         return int(self._holder.read_text())
 
+    def copy_to(self, folder: Path) -> None:
+        """Copy it to a folder that does not exist, where a rehearsal of the same stack goes on from there.
+
+        Ports and certificates are new at each start. Raises LockedError.
+        """
+        with self.locked():
+            shutil.copytree(self.path, folder, ignore=_ignore_what_has_ended)
+
     def remove(self) -> None:
         """Raises LockedError."""
         if self.path.exists():
@@ -125,3 +133,9 @@ class RehearsalFolder:
     @property
     def _holder(self) -> Path:
         return self.path / "lock-holder"
+
+
+def _ignore_what_has_ended(folder: str, names: list[str]) -> set[str]:
+    """Sockets, which cannot be copied, and the lock, certificates and logs of processes that have ended."""
+    sockets = {name for name in names if (Path(folder) / name).is_socket()}
+    return sockets | ({"lock", "lock-holder", "pki", "logs"} & {*names})

@@ -46,6 +46,7 @@ class ScenarioSettings:
     sold_out     a size of machines that a stack needs, by the value of `account`
     in_stock     settings, by their paths, with which it does without that size, likewise
     grown        what a cloud lets grow, as `type path`, by the path of the setting that has to follow it
+    interrupted  stacks that are interrupted at any point, which takes long; none: all of them
     table        page of the project with how scenarios ended; None: they write none
     """
 
@@ -57,6 +58,7 @@ class ScenarioSettings:
     sold_out: Mapping[str, str] = field(default_factory=dict)
     in_stock: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     grown: Mapping[str, str] = field(default_factory=dict)
+    interrupted: Sequence[str] = ()
     table: Path | None = None
 
 
@@ -216,9 +218,12 @@ def _read_callers(root: Path, value: Any) -> Mapping[str, str]:
 def _read_scenarios(root: Path, value: Any) -> ScenarioSettings:
     texts = ("account", "table")
     mappings = ("admins", "unprotected", "changed", "earlier", "sold_out", "in_stock", "grown")
-    kinds = {**dict.fromkeys(texts, str), **dict.fromkeys(mappings, Mapping)}
+    kinds = {**dict.fromkeys(texts, str), **dict.fromkeys(mappings, Mapping), "interrupted": list}
     if not isinstance(value, Mapping) or not all(isinstance(value[key], kinds.get(key, ())) for key in value):
-        rule = f"Set some of {' and '.join(texts)}, which are texts, and {', '.join(mappings)}, which are mappings."
+        rule = (
+            f"Set some of {' and '.join(texts)}, which are texts, {', '.join(mappings)}, which are mappings, and "
+            "interrupted, which is a list of stacks."
+        )
         raise UserError(f"{root / DESCRIPTION}: scenarios = {value!r} is wrong. {rule}")
     table = root / value["table"] if "table" in value else None
     return ScenarioSettings(**{**value, "table": table})

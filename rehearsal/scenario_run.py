@@ -31,9 +31,31 @@ from rehearsal.toolchain import ROOT
 
 @dataclass(frozen=True)
 class ScenarioRun:
-    """A scenario while it runs on a stack."""
+    """
+    rehearsal  its own
+    standing   what several scenarios of a stack begin with, for the first of them to bring up; None: there is only one
+    """
 
     rehearsal: Rehearsal
+    standing: Rehearsal | None = None
+
+    def come_up(self, title: str) -> None:
+        """Bring the stack up from nothing in a fresh account, or go on from a copy of where that was done.
+
+        Raises UserError where it does not come up.
+        """
+        if self.standing is None:
+            self.succeed(title, "up", "--account", "fresh")
+            return
+        if not self.standing.folder.exists():
+            first = ScenarioRun(self.standing)
+            try:
+                first.come_up(title)
+            except UserError:
+                self.standing.remove()  # so that no other scenario goes on from there
+                raise
+        info(f"\n== {self.rehearsal.stack}: a copy of the rehearsal that came up")
+        self.standing.files.copy_to(self.rehearsal.folder)
 
     def succeed(self, title: str, command: str, *options: str) -> None:
         """Run a command that has to succeed, and whose preview may lose no data. Raises UserError."""

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from rehearsal import scenario_table
 from rehearsal.console import UserError, info
 from rehearsal.interruption import interrupt_at, list_created_twice, list_orphans
+from rehearsal.project import Project
 from rehearsal.scenario_run import ScenarioRun, read_account
 from rehearsal.scene import name_zone
 from rehearsal.session import Rehearsal
 from rehearsal.shared_account import find_neighbour, list_collisions, share_account
 
 _THIRTEEN_MONTHS = timedelta(days=396)
+ALL = "all"
+"""In place of a scenario's name."""
+_INTERRUPTED = "kill-at-any-point"
 _POINTS = 25
 """Interruptions of `kill-at-any-point`: 50 for the two stacks of production."""
 
 
 def _come_up_in_a_fresh_account(run: ScenarioRun) -> None:
-    run.succeed("up in a fresh account", "up", "--account", "fresh")
+    run.come_up("up in a fresh account")
 
 
 def _be_refused_outside(run: ScenarioRun) -> None:
@@ -40,7 +44,7 @@ def _let_a_second_operator_in(run: ScenarioRun) -> None:
     if not admins or not administrator:
         raise UserError("rehearsal.yaml does not say who a second operator is: set admins of callers and scenarios.")
     refusal = [f"setting for that is {admins}"]
-    run.succeed("up by whoever deploys first", "up")
+    run.come_up("up by whoever deploys first")
     # An update that changes nothing in the cluster is refused by nobody: it does not call its API.
     run.set(project.scenarios.changed)
     run.fail("up of a change in the cluster by somebody whom nobody has let in", refusal, "up", "--caller", "operator")
@@ -59,7 +63,7 @@ def _destroy_and_come_up(run: ScenarioRun) -> None:
 
 
 def _come_back_after_thirteen_months(run: ScenarioRun) -> None:
-    run.succeed("up today", "up")
+    run.come_up("up today")
     day = date.today() + _THIRTEEN_MONTHS
     run.succeed(f"up on {day}", "up", "--today", day.isoformat())
 
@@ -69,7 +73,7 @@ def _wait_for_grants(run: ScenarioRun) -> None:
 
 
 def _follow_what_moves(run: ScenarioRun) -> None:
-    run.succeed("up", "up")
+    run.come_up("up")
     for actor in ("growth", "failover", "autoscaler"):
         run.move(actor)
     title = "up after all that"
@@ -101,7 +105,7 @@ def _do_without_a_size(run: ScenarioRun) -> None:
 
 def _share_an_account(run: ScenarioRun) -> None:
     other = run.on(find_neighbour(run.rehearsal))
-    run.succeed("up in an empty account", "up")
+    run.come_up("up in an empty account")
     share_account(run.rehearsal, other.rehearsal)
     other.succeed(f"up in the account of {run.rehearsal.stack}", "up")
     if collisions := list_collisions(run.rehearsal, other.rehearsal):
@@ -172,7 +176,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         "and another stack of its cloud come up in one account, and have no resource in common",
         _share_an_account,
     ),
-    "kill-at-any-point": Scenario(
+    _INTERRUPTED: Scenario(
         f"comes up after {_POINTS} runs that were ended on the way: nothing is created twice, nothing is orphaned",
         _go_on_after_interruptions,
     ),
@@ -182,15 +186,40 @@ SCENARIOS: Mapping[str, Scenario] = {
 def run(name: str, stack: str) -> int:
     """Run a scenario on a stack from nothing, and note in the project's table how it ended; returns an exit code.
 
-    Raises UserError where there is no such scenario or stack.
+    `all` runs those that are for the stack: where several begin with the stack as it comes up, it comes up once. Raises
+    UserError where there is no such scenario or stack.
     """
     key = name.strip().lower().replace(" ", "-")
+    if key == ALL:
+        return _run_all(Rehearsal(stack, "scenarios"))
     if key not in SCENARIOS:
         raise UserError(_describe_unknown(name))
-    scenario_run = ScenarioRun(Rehearsal(stack, f"scenario-{key}"))
+    problem = _run(key, ScenarioRun(Rehearsal(stack, f"scenario-{key}")))
+    info(_describe_end(key, stack, problem))
+    return int(bool(problem))
+
+
+def _run_all(standing: Rehearsal) -> int:
+    """Run all scenarios of a stack, the first of which brings `standing` up; returns an exit code."""
+    standing.remove()
+    ends = []
+    for key in (each for each in SCENARIOS if (each, standing.stack) not in _list_left_out(standing.project)):
+        scenario_run = ScenarioRun(Rehearsal(standing.stack, f"scenario-{key}"), standing)
+        problem = _run(key, scenario_run)
+        ends.append(_describe_end(key, standing.stack, problem))
+        info(ends[-1])
+        if not problem:
+            scenario_run.rehearsal.remove()
+    standing.remove()
+    info("".join(["\n== All scenarios", *ends]))
+    return int(any("FAILED" in end for end in ends))
+
+
+def _run(key: str, scenario_run: ScenarioRun) -> str:
+    """Run a scenario, and note how it ended; returns what is wrong, or nothing."""
     rehearsal = scenario_run.rehearsal
     rehearsal.remove()
-    info(f"Scenario {key} on {stack}, which {SCENARIOS[key].summary}.")
+    info(f"Scenario {key} on {rehearsal.stack}, which {SCENARIOS[key].summary}.")
     problem = ""
     try:
         SCENARIOS[key].run(scenario_run)
@@ -198,12 +227,22 @@ def run(name: str, stack: str) -> int:
         problem = str(error)
     if table := rehearsal.project.scenarios.table:
         summaries = {each: scenario.summary for each, scenario in SCENARIOS.items()}
-        scenario_table.note(table, summaries, rehearsal.project.stack_names, key, stack, has_passed=not problem)
-    info(f"\n{problem}\nFAILED: scenario {key} on {stack}." if problem else f"\nPASSED: scenario {key} on {stack}.")
-    return int(bool(problem))
+        page = scenario_table.Page(table, summaries, rehearsal.project.stack_names, _list_left_out(rehearsal.project))
+        page.note(key, rehearsal.stack, has_passed=not problem)
+    return problem
+
+
+def _list_left_out(project: Project) -> Collection[tuple[str, str]]:
+    """Scenarios and stacks that they are not for: to be interrupted again and again takes half an hour a stack."""
+    interrupted = project.scenarios.interrupted or project.stack_names
+    return {(_INTERRUPTED, stack) for stack in project.stack_names if stack not in interrupted}
+
+
+def _describe_end(key: str, stack: str, problem: str) -> str:
+    return f"\n{problem}\nFAILED: scenario {key} on {stack}." if problem else f"\nPASSED: scenario {key} on {stack}."
 
 
 def _describe_unknown(name: str) -> str:
     similar = difflib.get_close_matches(name.lower().replace(" ", "-"), SCENARIOS, n=1, cutoff=0.4)
     hint = f" Did you mean {similar[0]}?" if similar else ""
-    return f"NAME='{name}' is no scenario.{hint} Scenarios are {', '.join(SCENARIOS)}."
+    return f"NAME='{name}' is no scenario.{hint} Scenarios are {', '.join(SCENARIOS)}; '{ALL}' runs them all."

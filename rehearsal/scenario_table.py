@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -11,25 +12,47 @@ from rehearsal.atomic_file import write_if_changed
 
 _TITLE = """# Scenarios
 
-`make scenario NAME=<name> STACK=<stack>` takes a stack, on simulated clouds, through circumstances that change. This
-page is written by these runs: how the last one of each ended, and on which day. The soak tests run them nightly, on
+`make scenario NAME=<name> STACK=<stack>` takes a stack, on simulated clouds, through circumstances that change;
+`NAME=all` takes it through all of these, where those that begin with the stack as it comes up share that beginning.
+This page is written by the runs: how the last one of each ended, and on which day. The soak tests run them nightly, on
 copies of the project, which leaves this page as it is.
 
 """
-_NOT_RUN = "not run"
+_NOT_RUN, _LEFT_OUT = "not run", "-"
 
 
-def note(
-    page: Path, summaries: Mapping[str, str], stacks: Sequence[str], scenario: str, stack: str, *, has_passed: bool
-) -> None:
-    """Write down how a run of today ended; what other runs have written of present scenarios and stacks stays.
-
-    summaries  what each scenario shows, by its name
+@dataclass(frozen=True)
+class Page:
     """
-    cells = _read(page.read_text()) if page.exists() else {}
-    cells[scenario, stack] = f"{'passed' if has_passed else '**failed**'} {date.today()}"
-    page.parent.mkdir(exist_ok=True)
-    write_if_changed(page, _render(summaries, stacks, cells))
+    path       the page, which need not exist
+    summaries  what each scenario shows, by its name
+    stacks     names of the stacks
+    left_out   scenarios and stacks that they are not for
+    """
+
+    path: Path
+    summaries: Mapping[str, str]
+    stacks: Sequence[str]
+    left_out: Collection[tuple[str, str]] = ()
+
+    def note(self, scenario: str, stack: str, *, has_passed: bool) -> None:
+        """Write down how a run of today ended; what other runs have written of present scenarios and stacks stays."""
+        cells = _read(self.path.read_text()) if self.path.exists() else {}
+        cells[scenario, stack] = f"{'passed' if has_passed else '**failed**'} {date.today()}"
+        self.path.parent.mkdir(exist_ok=True)
+        write_if_changed(self.path, self._render(cells))
+
+    def _render(self, cells: Mapping[tuple[str, str], str]) -> str:
+        lines = [f"| scenario | {' | '.join(self.stacks)} |", f"|---|{'---|' * len(self.stacks)}"]
+        for scenario in self.summaries:
+            row = [self._describe(cells, scenario, stack) for stack in self.stacks]
+            lines.append(f"| `{scenario}` | {' | '.join(row)} |")
+        meanings = [f"- `{scenario}`: a stack {summary}." for scenario, summary in self.summaries.items()]
+        return "\n".join([_TITLE + "\n".join(lines), "", "What each shows:", "", *meanings, ""])
+
+    def _describe(self, cells: Mapping[tuple[str, str], str], scenario: str, stack: str) -> str:
+        found = cells.get((scenario, stack), _NOT_RUN)
+        return _LEFT_OUT if found == _NOT_RUN and (scenario, stack) in self.left_out else found
 
 
 def _read(text: str) -> dict[tuple[str, str], str]:
@@ -40,12 +63,3 @@ def _read(text: str) -> dict[tuple[str, str], str]:
     return {
         (row[0].strip("`"), stack): cell for row in rows[2:] for stack, cell in zip(header[1:], row[1:], strict=False)
     }
-
-
-def _render(summaries: Mapping[str, str], stacks: Sequence[str], cells: Mapping[tuple[str, str], str]) -> str:
-    lines = [f"| scenario | {' | '.join(stacks)} |", f"|---|{'---|' * len(stacks)}"]
-    for scenario in summaries:
-        row = [cells.get((scenario, stack), _NOT_RUN) for stack in stacks]
-        lines.append(f"| `{scenario}` | {' | '.join(row)} |")
-    meanings = [f"- `{scenario}`: a stack {summary}." for scenario, summary in summaries.items()]
-    return "\n".join([_TITLE + "\n".join(lines), "", "What each shows:", "", *meanings, ""])

@@ -1,9 +1,7 @@
 """Stacks that are brought up from nothing once in a run of the tests, of which each test gets a copy.
 
 The first worker that needs a stack brings it up, under a lock that the others wait for; where the machine lets it, in a
-network of its own that counts attempts to leave the machine. A copied rehearsal goes on from
-there: its folder holds what the engine, the simulated clouds and etcd know, and ports and certificates are new at each
-start.
+network of its own that counts attempts to leave the machine.
 """
 
 from __future__ import annotations
@@ -16,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from rehearsal.folder import RehearsalFolder
 from rehearsal.helm.charts import FOLDER_VARIABLE
 from tests.support.loopback_only import find_obstacle, guard
 from tests.support.project import Project, Run, Stack
@@ -36,7 +35,7 @@ class RehearsedStacks:
         assert run.returncode == 0, run.output
         project = Project(folder, original)
         rehearsal = Path(".groundwork") / "rehearsals" / name
-        shutil.copytree(original / rehearsal, folder / rehearsal, ignore=_ignore_what_has_ended)
+        RehearsalFolder(original / rehearsal).copy_to(folder / rehearsal)
         return Stack(project, name, run.output, self._read_attempts(name))
 
     def _bring_up(self, name: str) -> tuple[Path, Run]:
@@ -65,9 +64,3 @@ def find_obstacle_to_guard() -> str:
     if FOLDER_VARIABLE not in os.environ:
         return f"charts are downloaded, unless {FOLDER_VARIABLE} names a folder with them"
     return find_obstacle()
-
-
-def _ignore_what_has_ended(folder: str, names: list[str]) -> set[str]:
-    """Sockets, which cannot be copied, and the lock, certificates and logs of processes that have ended."""
-    sockets = {name for name in names if (Path(folder) / name).is_socket()}
-    return sockets | ({"lock", "pki", "logs"} & {*names})

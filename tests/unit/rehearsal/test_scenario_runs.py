@@ -115,13 +115,20 @@ DAY = date.today() + timedelta(days=396)
         ("fresh-account", ["up --account fresh"]),
         ("Fresh account", ["up --account fresh"]),
         ("outside-the-network", ["up --caller outside", "up", "up --caller outside", "up"]),
-        ("second-operator", ["up", "up --caller operator", "up", "up --caller operator"]),
+        ("second-operator", ["up --account fresh", "up --caller operator", "up", "up --caller operator"]),
         ("destroy-then-up", ["up", "destroy", "up"]),
-        ("thirteen-months-later", ["up", f"up --today {DAY}"]),
+        ("thirteen-months-later", ["up --account fresh", f"up --today {DAY}"]),
         ("slow-grants", ["up --grants slow"]),
         (
             "after-growth-failover-and-scaling",
-            ["up", "move --actor growth", "up", "move --actor failover", "move --actor autoscaler", "up"],
+            [
+                "up --account fresh",
+                "move --actor growth",
+                "up",
+                "move --actor failover",
+                "move --actor autoscaler",
+                "up",
+            ],
         ),
         ("minor-upgrade", ["up", "up", "move --actor patch", "up"]),
         (
@@ -136,6 +143,30 @@ def test_a_scenario_runs_its_commands_and_is_noted(
     assert run(name, "test") == 0
     assert commands == [f"test {each}" for each in expected]
     assert f"passed {date.today()}" in (project.root / "scenarios.md").read_text()
+
+
+def test_all_scenarios_of_a_stack_share_how_it_comes_up(
+    project: Project, commands: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = replace(project.scenarios, interrupted=["other"])
+    monkeypatch.setattr("rehearsal.project.current", lambda: replace(project, scenarios=settings))
+    assert run("all", "test") == 1
+    assert commands.count("test up --account fresh") == 1
+    assert commands.count("test up --grants slow") == 1
+    ends = [line.split()[0] + " " + line.split()[2] for line in capsys.readouterr().err.splitlines() if "ED: " in line]
+    expected = [f"{'FAILED' if name == 'two-stacks-in-one-account' else 'PASSED'}: {name}" for name in SCENARIOS]
+    assert ends == [*expected[:-1], *expected[:-1]]
+    assert list(project.rehearsals.iterdir()) == []  # there is no other stack, so that the last one has not begun
+
+
+def test_no_scenario_goes_on_from_a_stack_that_does_not_come_up(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_with(1, "", monkeypatch)
+    standing = Rehearsal("test", "scenarios", project=project)
+    with pytest.raises(UserError, match="failed at 'up today'"):
+        ScenarioRun(Rehearsal("test", "scenario-x", project=project), standing).come_up("up today")
+    assert not standing.folder.exists()
 
 
 def test_settings_of_a_scenario_are_the_rehearsals_alone(project: Project, commands: list[str]) -> None:
@@ -166,7 +197,7 @@ def test_what_moves_and_cannot_be_followed_fails(
     settings = replace(project.scenarios, grown={})
     monkeypatch.setattr("rehearsal.project.current", lambda: replace(project, scenarios=settings))
     assert run("after-growth-failover-and-scaling", "test") == 1
-    assert commands == ["test up", "test move --actor growth"]
+    assert commands == ["test up --account fresh", "test move --actor growth"]
 
 
 def test_a_preview_that_shrinks_something_fails(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +303,8 @@ def test_a_scenario_that_fails_is_noted(project: Project, monkeypatch: pytest.Mo
 def test_an_unknown_scenario_has_one_message(project: Project, name: str, hint: str) -> None:
     with pytest.raises(UserError) as error:
         run(name, "test")
-    assert str(error.value) == f"NAME='{name}' is no scenario.{hint} Scenarios are {', '.join(SCENARIOS)}."
+    names = f"{', '.join(SCENARIOS)}; 'all' runs them all"
+    assert str(error.value) == f"NAME='{name}' is no scenario.{hint} Scenarios are {names}."
     assert not (project.root / "scenarios.md").exists()
 
 
@@ -288,9 +320,7 @@ def test_a_wrong_description_has_one_message(tmp_path: Path, value: object) -> N
 
     (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
     (tmp_path / "rehearsal.yaml").write_text(yaml.safe_dump({"stacks": ".", "scenarios": value}))
-    with pytest.raises(
-        UserError, match=r"scenarios = .* is wrong. Set some of account and table, which are texts, and"
-    ):
+    with pytest.raises(UserError, match=r"scenarios = .* is wrong. Set some of account and table, which are texts, "):
         load(tmp_path)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rehearsal import project
 from rehearsal.scenario_runs import SCENARIOS
-from rehearsal.scenario_table import note
+from rehearsal.scenario_table import Page
 from rehearsal.toolchain import ROOT
 
 SUMMARIES = {"rain": "gets wet", "snow": "gets cold"}
@@ -20,8 +20,8 @@ TODAY = date.today()
 
 def test_a_run_writes_its_cell_and_leaves_the_others(tmp_path: Path) -> None:
     page = tmp_path / "scenarios.md"
-    note(page, SUMMARIES, ["a", "b"], "rain", "b", has_passed=True)
-    note(page, SUMMARIES, ["a", "b"], "snow", "a", has_passed=False)
+    Page(page, SUMMARIES, ["a", "b"]).note("rain", "b", has_passed=True)
+    Page(page, SUMMARIES, ["a", "b"]).note("snow", "a", has_passed=False)
     assert [line for line in page.read_text().splitlines() if line.startswith("|")] == [
         "| scenario | a | b |",
         "|---|---|---|",
@@ -33,11 +33,20 @@ def test_a_run_writes_its_cell_and_leaves_the_others(tmp_path: Path) -> None:
 
 def test_what_is_no_longer_there_goes_and_what_is_new_is_not_run(tmp_path: Path) -> None:
     page = tmp_path / "scenarios.md"
-    note(page, {"wind": "is shaken", **SUMMARIES}, ["a", "old"], "rain", "a", has_passed=True)
-    note(page, SUMMARIES, ["a", "new"], "snow", "new", has_passed=True)
+    Page(page, {"wind": "is shaken", **SUMMARIES}, ["a", "old"]).note("rain", "a", has_passed=True)
+    Page(page, SUMMARIES, ["a", "new"]).note("snow", "new", has_passed=True)
     assert [line for line in page.read_text().splitlines() if line.startswith("|")][2:] == [
         f"| `rain` | passed {TODAY} | not run |",
         f"| `snow` | not run | passed {TODAY} |",
+    ]
+
+
+def test_what_a_scenario_is_not_for_is_no_missing_run(tmp_path: Path) -> None:
+    page = Page(tmp_path / "scenarios.md", SUMMARIES, ["a", "b"], {("snow", "a"), ("snow", "b")})
+    page.note("snow", "b", has_passed=True)
+    assert [line for line in page.path.read_text().splitlines() if line.startswith("|")][2:] == [
+        "| `rain` | not run | not run |",
+        f"| `snow` | - | passed {TODAY} |",
     ]
 
 
