@@ -46,8 +46,10 @@ INTERFACE_ENDPOINTS = ServiceQuota("interface and gateway load balancer endpoint
 RULES_OF_A_GROUP = ServiceQuota("rules of a security group in one direction", 60, _VPC, "L-0EA8095F")
 CLUSTERS = ServiceQuota("EKS clusters of a region", 100, _EKS, "L-1194D53C")
 NODE_GROUPS = ServiceQuota("managed node groups of a cluster", 30, _EKS, "L-6D54EA21")
-# docs.aws.amazon.com/general/latest/gr/eks.html; until 2022 EKS' own page said 100.
-NODES_OF_A_GROUP = ServiceQuota("nodes of a managed node group", 450, _UNVERIFIED, "L-BD136A63")
+# What ListAWSDefaultServiceQuotas answers; until 2022 EKS' own page said 100.
+NODES_OF_A_GROUP = ServiceQuota(
+    "nodes of a managed node group", 450, "https://github.com/awsdocs/amazon-eks-user-guide/pull/291", "L-BD136A63"
+)
 ROLES = ServiceQuota("IAM roles of an account", 1000, _IAM, "L-FE177D64")
 POLICIES_OF_A_ROLE = ServiceQuota("managed policies of an IAM role", 10, _IAM, "L-0DA4ABF3")
 INLINE_POLICIES_SIZE = ServiceQuota("characters of all inline policies of an IAM role, without blanks", 10240, _IAM)

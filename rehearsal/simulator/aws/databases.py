@@ -61,7 +61,10 @@ def _check_password(request: ResourceRequest) -> str | None:
 
 
 def _require_new_database(request: ResourceRequest) -> str | None:
-    """What a database needs that is not made from another one or a snapshot. The words are the provider's."""
+    """What a database needs that is not made from another one or a snapshot. The words are the provider's.
+
+    Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/rds/instance.go
+    """
     sources = ("replicateSourceDb", "restoreToPointInTime", "s3Import", "snapshotIdentifier")
     if any(request.get(source) is not None for source in sources):
         return None
@@ -125,7 +128,10 @@ def _check_engine_change(request: ResourceRequest) -> str | None:
 
 
 def _refuse_move_in_network(request: ResourceRequest) -> str | None:
-    """A database moves to a subnet group of another network only."""
+    """A database moves to a subnet group of another network only.
+
+    Source: https://github.com/hashicorp/terraform-provider-aws/issues/512
+    """
     change = get_change(request, "dbSubnetGroupName")
     groups = {group.id: group for group in request.state.all(_SUBNET_GROUP)}
     networks = [_find_network(request, groups[name].inputs["subnetIds"]) for name in change or () if name in groups]
@@ -138,6 +144,7 @@ def _refuse_move_in_network(request: ResourceRequest) -> str | None:
     )
 
 
+# Source: https://github.com/hashicorp/terraform-provider-aws/issues/27459
 def _refuse_other_network(request: ResourceRequest) -> str | None:
     change = get_change(request, "subnetIds")
     if change is None:
@@ -310,6 +317,7 @@ MODELS = (
             _require_new_database,
             _check_storage_size,
             _check_performance,
+            # Source: https://github.com/aws/aws-cdk/pull/10597; of the message: https://github.com/aws/aws-cdk/pull/5125
             refuse_when(
                 lambda request: (request.get("engine"), request.get("username")) == ("postgres", "admin"),
                 "InvalidParameterValue: MasterUsername admin cannot be used as it is a reserved word used by the "

@@ -54,6 +54,8 @@ def _note_service(request: ResourceRequest) -> str | None:
     return describe_unlisted("whether AWS has the endpoint service", _REGIONAL.sub("", name), known)
 
 
+# Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpcEndpoint.html (PrivateDnsEnabled); of a
+# second endpoint's message: https://github.com/hashicorp/terraform-provider-aws/issues/17535
 def _check_private_dns(request: ResourceRequest) -> str | None:
     vpc = request.state.find(request.get("vpcId", ""))
     if not request.get("privateDnsEnabled") or vpc is None:

@@ -128,6 +128,7 @@ MODELS = (
         replace_on_changes=("name",),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
             *(
                 require_any(
                     [path, "evaluationCriteria"],

@@ -91,6 +91,7 @@ def _get_zone(request: ResourceRequest) -> str:
     return str(own or list_zone_names(request.account["region"])[0])
 
 
+# Source: https://github.com/crossplane-contrib/provider-aws/issues/1048
 def _check_zone(request: ResourceRequest) -> str | None:
     zone = request.get("availabilityZone", UNKNOWN)
     zones = list_zone_names(request.account["region"])
@@ -273,6 +274,7 @@ MODELS = (
         transitions=UNRESTRICTED,
         rules=(
             # A regional gateway, which spans the zones of its VPC, is in no subnet.
+            # Source: https://pub.dev/documentation/pulumi_aws/latest/ec2/NatGatewayState/subnetId.html
             refuse_when(
                 lambda request: request.get("availabilityMode") != "regional" and request.get("subnetId") is None,
                 "MissingParameter: The request must contain the parameter SubnetId",
@@ -311,6 +313,7 @@ MODELS = (
         transitions=UNRESTRICTED,
         state_rules=(
             _require_one_subnet_per_zone,
+            # Source: https://github.com/hashicorp/terraform-provider-aws/issues/25868
             require_unique(
                 ["transitGatewayId", "vpcId"],
                 "DuplicateTransitGatewayAttachment: {0} has non-deleted Transit Gateway Attachments with same VPC ID",

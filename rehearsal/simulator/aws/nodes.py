@@ -42,6 +42,8 @@ def _check_scaling_bounds(request: ResourceRequest) -> str | None:
     return None
 
 
+# Sources: https://github.com/hashicorp-education/learn-terraform-provision-eks-cluster/issues/44 and
+# https://github.com/eksctl-io/eksctl/issues/7754
 def _check_instance_types(request: ResourceRequest) -> str | None:
     """The processors fit the image: a `g` after the generation, as in m7g, is an Arm processor, and so is a1."""
     image, sizes = request.get("amiType", UNKNOWN), request.get("instanceTypes", UNKNOWN)
@@ -223,6 +225,8 @@ MODELS = (
             "subnetIds",
         ),
         transitions=(
+            # Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateNodegroupVersion.html
+            # The message is not AWS's own.
             refuse_change_when(
                 "version",
                 lambda old, new: compare_versions(old, new) < 0,
@@ -280,6 +284,7 @@ MODELS = (
             one_of("metadataOptions.httpTokens", ("optional", "required"), "expected http_tokens, got {value}"),
         ),
         state_rules=(
+            # Source: https://github.com/github-aws-runners/terraform-aws-github-runner/issues/1382
             require_unique(
                 ["name"],
                 "InvalidLaunchTemplateName.AlreadyExistsException: Launch template name already in use.",

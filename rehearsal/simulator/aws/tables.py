@@ -61,6 +61,7 @@ MODELS = (
                 "ValidationException: TableName must be at least 3 characters long and at most 255 characters long, of "
                 "[a-zA-Z0-9_.-]; got {value}",
             ),
+            # Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html (KeySchema)
             refuse_when(
                 lambda request: all(request.get(path) is None for path in ("hashKey", *_TABLE_SOURCES)),
                 "ValidationException: No Hash Key specified in schema.  All Dynamo DB tables must have exactly one "
@@ -69,6 +70,7 @@ MODELS = (
             _check_key_attributes,
         ),
         delete_rules=(
+            # Source: https://github.com/ekristen/aws-nuke/issues/451
             refuse_when(
                 lambda request: request.get("deletionProtectionEnabled") is True,
                 "ValidationException: Resource cannot be deleted as it is currently protected against deletion. "

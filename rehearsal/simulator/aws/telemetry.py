@@ -26,6 +26,8 @@ def _build_group_arn(request: ResourceRequest) -> str:
     return request.fill(arn_template("logs", "log-group:")) + get_name(request)
 
 
+# Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html; of the message:
+# https://github.com/hashicorp/terraform-provider-aws/issues/29282
 def _check_log_key(request: ResourceRequest) -> str | None:
     key, service = request.get("kmsKeyId"), f"logs.{request.account['region']}.amazonaws.com"
     if key is None or key_allows(request, key, "Service", service, "kms:GenerateDataKey"):
@@ -206,6 +208,7 @@ MODELS = (
             ),
         ),
         state_rules=(
+            # Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (FlowLogAlreadyExists)
             require_unique(
                 ["vpcId", "trafficType", "logDestination"],
                 "FlowLogAlreadyExists: Error. There is an existing Flow Log with the same configuration and log "

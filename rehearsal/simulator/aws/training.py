@@ -35,6 +35,7 @@ MODELS = (
             ),
         ),
         state_rules=(
+            # Source: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
             require_trust(
                 "defaultUserSettings.executionRole",
                 "sagemaker.amazonaws.com",
