@@ -10,6 +10,7 @@ from typing import Any
 
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws import (
+    addons,
     billing,
     cluster,
     databases,
@@ -45,6 +46,7 @@ _REGIONAL = (
     monitoring,
     events,
     cluster,
+    addons,
     nodes,
     training,
 )

@@ -1,14 +1,13 @@
-"""Amazon EKS: the cluster, its add-ons and its pod identities."""
+"""Amazon EKS: the cluster, and who has access to it."""
 
 from __future__ import annotations
 
 import ipaddress
 from typing import Any
 
-from kernel.iam import allows
 from kernel.paths import look_up
 from kernel.support_calendars import EKS
-from kernel.values import UNKNOWN, as_list
+from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import (
     arn_template,
@@ -22,22 +21,18 @@ from rehearsal.simulator.core.calendar import note_support, refuse_unsupported
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import (
     matches,
-    note_unlisted,
     one_of,
     parse_cidr,
     refuse_items_when,
     refuse_when,
     refuse_while_used,
     require_existing,
-    require_json,
-    require_unique,
     unless_unchanged,
 )
 from rehearsal.simulator.core.transitions import get_change, moves_along, parse_version, step_by_minor
 
-CLUSTER, NODE_GROUP, ADDON = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup", "aws:eks/addon:Addon"
+CLUSTER, NODE_GROUP = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup"
 _ACCESS_ENTRY = "aws:eks/accessEntry:AccessEntry"
-_ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 # Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessEntry.html
 REQUIRE_CLUSTER = require_existing(
     "clusterName", CLUSTER, "ResourceNotFoundException: No cluster found for name: {value}."
@@ -48,24 +43,10 @@ REQUIRE_CLUSTER = require_existing(
 # Source: https://kubernetes.io/releases/version-skew-policy/#kubelet
 _MAX_SKEW = 3
 _LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-# Some of those at https://docs.aws.amazon.com/eks/latest/userguide/workloads-add-ons-available-eks.html
-_ADDONS = (
-    "amazon-cloudwatch-observability",
-    "aws-ebs-csi-driver",
-    "aws-efs-csi-driver",
-    "coredns",
-    "eks-pod-identity-agent",
-    "kube-proxy",
-    "metrics-server",
-    "snapshot-controller",
-    "vpc-cni",
-)
 
 
 # Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessEntry.html
 _ENTRY_TYPES = ("STANDARD", "EC2", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "HYBRID_LINUX", "HYPERPOD_LINUX")
-# Add-ons that are Deployments: they become healthy only when there are nodes.
-_ADDONS_ON_NODES = ("aws-ebs-csi-driver", "coredns", "metrics-server", "snapshot-controller")
 _PRIVATE_BLOCKS = [ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 
 
@@ -151,40 +132,6 @@ def _refuse_nodes_left_behind(request: ResourceRequest) -> str | None:
         f"InvalidParameterException: Nodegroups {', '.join(late)} must be updated to match cluster version {change[0]} "
         "before updating cluster version"
     )
-
-
-def _require_nodes(request: ResourceRequest) -> str | None:
-    groups = (
-        group
-        for group in request.state.all(NODE_GROUP)
-        if group.inputs.get("clusterName") == request.get("clusterName")
-    )
-    if request.get("addonName") not in _ADDONS_ON_NODES or any(groups):
-        return None
-    return (
-        "unexpected state 'DEGRADED', wanted target 'ACTIVE'. last error: InsufficientNumberOfReplicas: The add-on is "
-        "unhealthy because it doesn't have the desired number of replicas."
-    )
-
-
-# Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
-def _check_pod_role_trust(request: ResourceRequest) -> str | None:
-    associations = as_list(request.get("podIdentityAssociations")) if request.type == ADDON else []
-    arns = [association.get("roleArn") for association in associations]
-    if request.type == _ASSOCIATION:
-        arns.append(request.get("roleArn"))
-    for arn in filter(None, arns):
-        role = request.state.find(arn)
-        document = role.inputs.get("assumeRolePolicy") if role else None
-        if role and not all(
-            allows(document, "Service", "pods.eks.amazonaws.com", action) is True
-            for action in ("sts:AssumeRole", "sts:TagSession")
-        ):
-            return (
-                f"InvalidParameterException: Trust policy of the role {arn} does not allow "
-                "pods.eks.amazonaws.com to sts:AssumeRole and sts:TagSession"
-            )
-    return None
 
 
 def _check_creators_entry(request: ResourceRequest) -> str | None:
@@ -353,43 +300,6 @@ MODELS = (
                 _ACCESS_ENTRY,
                 "ResourceNotFoundException: The specified principalArn could not be found: {value}",
                 name_path="principalArn",
-            ),
-        ),
-    ),
-    ResourceModel(
-        ADDON,
-        id=lambda request: f"{request.get('clusterName')}:{request.get('addonName')}",
-        outputs={"arn": lambda request: build_arn(request, "addon", str(request.get("addonName")), request.uuid())},
-        required=("clusterName", "addonName"),
-        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/addon.go
-        replace_on_changes=("clusterName", "addonName"),
-        transitions=UNRESTRICTED,
-        rules=(
-            require_json(
-                "configurationValues",
-                "InvalidParameterException: ConfigurationValue provided in request is not supported: it is not JSON",
-            ),
-        ),
-        state_rules=(REQUIRE_CLUSTER, _require_nodes, _check_pod_role_trust),
-        notes=(note_unlisted("addonName", _ADDONS, "whether EKS has the add-on"),),
-    ),
-    ResourceModel(
-        _ASSOCIATION,
-        id=lambda request: f"a-{request.hex(17)}",
-        outputs={
-            "associationArn": lambda request: build_arn(request, "podidentityassociation", request.id),
-            "associationId": "{id}",
-        },
-        required=("clusterName", "namespace", "serviceAccount", "roleArn"),
-        # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/pod_identity_association.go
-        replace_on_changes=("clusterName", "namespace", "serviceAccount"),
-        transitions=UNRESTRICTED,
-        state_rules=(
-            REQUIRE_CLUSTER,
-            _check_pod_role_trust,
-            require_unique(
-                ["serviceAccount", "namespace", "clusterName"],
-                "ResourceInUseException: Association already exists for {0} in {1}",
             ),
         ),
     ),

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from kernel.values import UNKNOWN, as_list
-from rehearsal.simulator.aws.cluster import ADDON, CLUSTER, NODE_GROUP, REQUIRE_CLUSTER, build_arn
+from rehearsal.simulator.aws.addons import ADDON
+from rehearsal.simulator.aws.cluster import CLUSTER, NODE_GROUP, REQUIRE_CLUSTER, build_arn
 from rehearsal.simulator.aws.identity import ATTACHMENT
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.network import ASSOCIATION, ROUTE_TABLE
