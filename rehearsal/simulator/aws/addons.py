@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import yaml
+
 from kernel.iam import allows
-from kernel.values import as_list
+from kernel.values import UNKNOWN, as_list
 from rehearsal.simulator.aws.cluster import NODE_GROUP, REQUIRE_CLUSTER, build_arn
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
-from rehearsal.simulator.core.rules import note_unlisted, require_json, require_unique
+from rehearsal.simulator.core.rules import note_unlisted, parse_json
 
 ADDON, _ASSOCIATION = "aws:eks/addon:Addon", "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 # Some of those at https://docs.aws.amazon.com/eks/latest/userguide/workloads-add-ons-available-eks.html
@@ -25,7 +29,36 @@ _ADDONS = (
 _ADDONS_ON_NODES = ("aws-ebs-csi-driver", "coredns", "metrics-server", "snapshot-controller")
 
 
+def _check_configuration(request: ResourceRequest) -> str | None:
+    """The values are an object, in JSON or in YAML.
+
+    Sources: https://docs.aws.amazon.com/eks/latest/userguide/creating-an-add-on.html and, of the message,
+    https://github.com/cookpad/terraform-aws-eks/pull/331
+    """
+    text = request.get("configurationValues")
+    values = _parse_values(text) if text not in (None, "", UNKNOWN) else {}
+    if isinstance(values, dict):
+        return None
+    kind = {type(None): "null", str: "string", list: "array"}.get(type(values), type(values).__name__)
+    return (
+        "InvalidParameterException: ConfigurationValue provided in request is not supported: Json schema validation "
+        f"failed with error: [$: {kind} found, object expected]"
+    )
+
+
+def _parse_values(text: str) -> Any:
+    try:
+        return parse_json(text) or yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
 def _require_nodes(request: ResourceRequest) -> str | None:
+    """The provider waits for as long as the add-on is degraded; what is wrong with it is in EKS' console alone.
+
+    Sources: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/addon.go and, of the
+    add-on's health, https://github.com/terraform-aws-modules/terraform-aws-eks/issues/3001
+    """
     groups = (
         group
         for group in request.state.all(NODE_GROUP)
@@ -34,8 +67,9 @@ def _require_nodes(request: ResourceRequest) -> str | None:
     if request.get("addonName") not in _ADDONS_ON_NODES or any(groups):
         return None
     return (
-        "unexpected state 'DEGRADED', wanted target 'ACTIVE'. last error: InsufficientNumberOfReplicas: The add-on is "
-        "unhealthy because it doesn't have the desired number of replicas."
+        "timeout while waiting for state to become 'ACTIVE' (last state: 'DEGRADED', timeout: 20m0s) (the simulation "
+        "knows the cause: InsufficientNumberOfReplicas: The add-on is unhealthy because it doesn't have the desired "
+        "number of replicas.)"
     )
 
 
@@ -59,6 +93,17 @@ def _check_pod_role_trust(request: ResourceRequest) -> str | None:
     return None
 
 
+def _require_one_association(request: ResourceRequest) -> str | None:
+    """Source: https://github.com/eksctl-io/eksctl/issues/7753 (the message ends with the other association's ID)"""
+    for other in request.state.all(_ASSOCIATION):
+        is_same = all(
+            other.inputs.get(path) == request.get(path) for path in ("clusterName", "namespace", "serviceAccount")
+        )
+        if is_same and other.id != request.id:
+            return f"ResourceInUseException: Association already exists: {other.id}"
+    return None
+
+
 MODELS = (
     ResourceModel(
         ADDON,
@@ -68,12 +113,7 @@ MODELS = (
         # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/eks/addon.go
         replace_on_changes=("clusterName", "addonName"),
         transitions=UNRESTRICTED,
-        rules=(
-            require_json(
-                "configurationValues",
-                "InvalidParameterException: ConfigurationValue provided in request is not supported: it is not JSON",
-            ),
-        ),
+        rules=(_check_configuration,),
         state_rules=(REQUIRE_CLUSTER, _require_nodes, _check_pod_role_trust),
         notes=(note_unlisted("addonName", _ADDONS, "whether EKS has the add-on"),),
     ),
@@ -91,10 +131,7 @@ MODELS = (
         state_rules=(
             REQUIRE_CLUSTER,
             _check_pod_role_trust,
-            require_unique(
-                ["serviceAccount", "namespace", "clusterName"],
-                "ResourceInUseException: Association already exists for {0} in {1}",
-            ),
+            _require_one_association,
         ),
     ),
 )

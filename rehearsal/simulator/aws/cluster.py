@@ -60,6 +60,7 @@ def _accepts_extended_support(request: ResourceRequest) -> bool:
     return bool(request.get("upgradePolicy.supportType", "EXTENDED") != "STANDARD")
 
 
+# Source: https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html
 def _require_api_endpoint(request: ResourceRequest) -> str | None:
     private = request.get("vpcConfig.endpointPrivateAccess", False)
     public = request.get("vpcConfig.endpointPublicAccess", True)
@@ -135,7 +136,10 @@ def _refuse_nodes_left_behind(request: ResourceRequest) -> str | None:
 
 
 def _check_creators_entry(request: ResourceRequest) -> str | None:
-    """A cluster that gives its creator access has an entry for it, which EKS made."""
+    """A cluster that gives its creator access has an entry for it, which EKS made.
+
+    Source: https://github.com/terraform-aws-modules/terraform-aws-eks/issues/2968
+    """
     cluster = request.state.find(str(request.get("clusterName")))
     is_creator = request.get("principalArn") == get_caller_role(request.account)
     if request.id or not is_creator or cluster is None:
@@ -201,6 +205,8 @@ MODELS = (
                 "InvalidParameterException: Unsupported Kubernetes version downgrade from {old} to {new}",
                 "InvalidParameterException: Unsupported Kubernetes minor version update from {old} to {new}",
             ),
+            # Sources: https://docs.aws.amazon.com/eks/latest/userguide/setting-up-access-entries.html (no way back) and
+            # https://github.com/pulumi/pulumi-eks/issues/1493 (no step left out, and the message)
             moves_along(
                 "accessConfig.authenticationMode",
                 ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API"),
@@ -236,6 +242,7 @@ MODELS = (
                 lambda log: log not in _LOG_TYPES,
                 f"expected enabled_cluster_log_types to be one of [{' '.join(_LOG_TYPES)}], got {{value}}",
             ),
+            # Source: https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html
             refuse_items_when(
                 "vpcConfig.publicAccessCidrs",
                 _is_private,
@@ -247,6 +254,7 @@ MODELS = (
         state_rules=(
             _require_two_zones,
             _check_service_cidr_overlap,
+            # Source: https://github.com/terraform-aws-modules/terraform-aws-eks/issues/2406
             require_trust(
                 "roleArn",
                 "eks.amazonaws.com",
@@ -275,6 +283,7 @@ MODELS = (
         transitions=UNRESTRICTED,
         rules=(
             one_of("type", _ENTRY_TYPES, f"expected type to be one of [{' '.join(_ENTRY_TYPES)}], got {{value}}"),
+            # Source: https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html
             refuse_when(
                 lambda request: (
                     request.get("type", "STANDARD") not in ("STANDARD", UNKNOWN)

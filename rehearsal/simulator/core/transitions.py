@@ -46,11 +46,11 @@ def stays(path: str, value: Any, message: str) -> Transition:
 
 
 def moves_along(path: str, order: Collection[Any], message: str) -> Transition:
-    """The value at `path` moves forward in `order` only; values that are not in it are not compared."""
+    """The value at `path` moves forward in `order` by one step at a time; values that are not in it pass."""
     places = list(order)
     return refuse_change_when(
         path,
-        lambda old, new: old in places and new in places and places.index(new) < places.index(old),
+        lambda old, new: old in places and new in places and places.index(new) != places.index(old) + 1,
         message,
     )
 

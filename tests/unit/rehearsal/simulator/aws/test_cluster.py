@@ -38,7 +38,7 @@ def test_nodes_need_a_role_an_internet_route_and_the_network_add_on(account: Acc
     with pytest.raises(CloudError, match="NodeCreationFailure: Unhealthy nodes"):
         eks.create_node_group(role)
     eks.create_addon("vpc-cni")
-    with pytest.raises(CloudError, match="InsufficientNumberOfReplicas"):
+    with pytest.raises(CloudError, match=r"last state: 'DEGRADED', .* InsufficientNumberOfReplicas"):
         eks.create_addon("coredns")
     eks.create_node_group(role)
     eks.create_addon("coredns")
@@ -88,8 +88,8 @@ def test_a_pod_identity_needs_a_role_that_trusts_eks_and_exists_once(account: Ac
         account.create(association, **pod, roleArn=untagged)
     with pytest.raises(CloudError, match=r"does not allow pods\.eks\.amazonaws\.com"):
         eks.create_addon("vpc-cni", podIdentityAssociations=[{"roleArn": untagged, "serviceAccount": "aws-node"}])
-    account.create(association, **pod, roleArn=role)
-    with pytest.raises(CloudError, match="ResourceInUseException: Association already exists"):
+    first = account.create(association, **pod, roleArn=role)
+    with pytest.raises(CloudError, match=f"ResourceInUseException: Association already exists: {first}"):
         account.create(association, **pod, roleArn=role)
     with pytest.raises(CloudError, match="No cluster found for name: other"):
         account.create(association, **{**pod, "clusterName": "other"}, roleArn=role)

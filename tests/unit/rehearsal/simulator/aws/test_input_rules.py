@@ -81,6 +81,7 @@ S3 = {"vpcId": UNKNOWN, "serviceName": "com.amazonaws.eu-west-1.s3", "vpcEndpoin
 POSTGRES_PORT = {"protocol": "tcp", "fromPort": 5432, "toPort": 5432, "cidrBlocks": ["10.0.0.0/8"]}
 OPEN = {"vpcId": UNKNOWN, "name": "db", "description": "Database", "ingress": [POSTGRES_PORT]}
 FLOWS = {"vpcId": UNKNOWN, "trafficType": "ALL", "iamRoleArn": UNKNOWN, "maxAggregationInterval": 600}
+COREDNS = {"clusterName": "acme", "addonName": "coredns"}
 
 RULES = [
     Rule(VPC, {"cidrBlock": "10.0.0.0/16"}, {"cidrBlock": "10.0.0.0/8"}, "InvalidVpc.Range"),
@@ -312,11 +313,13 @@ RULES = [
     Rule(NODES, POOL, {"instanceTypes": ["m7g.xlarge"]}, "[m7g.xlarge] is not a valid instance type"),
     Rule(NODES, POOL, {"capacityType": "CHEAP"}, "capacity_type"),
     Rule(NODES, POOL, {"taints": [{"effect": "NoSchedule"}]}, "NO_SCHEDULE NO_EXECUTE PREFER_NO_SCHEDULE"),
-    Rule(
-        ADDON,
-        {"clusterName": "acme", "addonName": "coredns", "configurationValues": "{}"},
-        {"configurationValues": "replicas=2"},
-        "ConfigurationValue provided in request",
+    *(
+        Rule(ADDON, {**COREDNS, "configurationValues": valid}, {"configurationValues": invalid}, message)
+        for valid, invalid, message in (
+            ("{}", "replicas=2", "[$: string found, object expected]"),
+            ("replicaCount: 2\nresources: {}", "null", "[$: null found, object expected]"),
+            ('{"replicaCount": 2}', "[]", "[$: array found, object expected]"),
+        )
     ),
     Rule(
         ACCESS_ENTRY,

@@ -48,6 +48,7 @@ CHANGES = [
     Change(CLUSTER, "version", "1.33", "1.33", "1.32", "version downgrade from 1.33 to 1.32"),
     Change(CLUSTER, "version", "1.9", "1.10", "1.8", "version downgrade from 1.9 to 1.8"),
     Change(CLUSTER, "accessConfig.authenticationMode", "API_AND_CONFIG_MAP", "API", "CONFIG_MAP", "mode update from"),
+    Change(CLUSTER, "accessConfig.authenticationMode", "CONFIG_MAP", "API_AND_CONFIG_MAP", "API", "CONFIG_MAP to API"),
     Change(NODES, "version", "1.33", "1.34", "1.32", "downgrade from 1.33 to 1.32"),
     Change(TABLE, "attributes", _TEXT, [*_TEXT, {"name": "size", "type": "N"}], _NUMBER, "Attributes cannot be redef"),
     Change(_VERSIONING, "versioningConfiguration.status", "Enabled", "Suspended", "Disabled", "from 'Enabled' to"),
