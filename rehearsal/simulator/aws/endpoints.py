@@ -79,6 +79,7 @@ def _check_private_dns(request: ResourceRequest) -> str | None:
     return None
 
 
+# Source of the message: https://github.com/terraform-aws-modules/terraform-aws-vpc/issues/583
 def _check_subnet_zones(request: ResourceRequest) -> str | None:
     seen: set[str] = set()
     for subnet in find_resources(request, "subnetIds"):
@@ -86,7 +87,8 @@ def _check_subnet_zones(request: ResourceRequest) -> str | None:
         if zone in seen:
             return (
                 "DuplicateSubnetsInSameZone: Found another VPC endpoint subnet in the availability zone of "
-                f"{subnet.id}. VPC endpoint subnets should be in different availability zones"
+                f"{subnet.id}. VPC endpoint subnets should be in different availability zones "
+                "supported by the VPC endpoint service."
             )
         seen.add(zone)
     return None

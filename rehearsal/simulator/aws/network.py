@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from kernel.values import UNKNOWN
+from kernel.values import UNKNOWN, as_list
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, find_resources, get_availability_zones
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest, Rule
 from rehearsal.simulator.core.rules import (
     matches,
     parse_cidr,
-    refuse_items_when,
     refuse_when,
     require_any,
     require_unique,
@@ -128,12 +128,17 @@ def _require_one_subnet_per_zone(request: ResourceRequest) -> str | None:
 
 
 def _refuse_detachment_in_use(request: ResourceRequest) -> str | None:
-    """The provider detaches the gateway first, which EC2 refuses while public addresses depend on it."""
+    """The provider detaches the gateway first, which EC2 refuses while public addresses depend on it.
+
+    Sources: https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Internet_Gateway.html and, of the message,
+    https://github.com/hashicorp/terraform/issues/497
+    """
     change = get_change(request, "vpcId")
     if change is None:
         return None
     subnets = {subnet.id for subnet in request.state.all(SUBNET) if subnet.inputs.get("vpcId") == change[0]}
-    if not any(gateway.inputs.get("subnetId") in subnets for gateway in request.state.all(_NAT_GATEWAY)):
+    gateways = (found.inputs for found in request.state.all(_NAT_GATEWAY))
+    if not any(own.get("subnetId") in subnets and own.get("connectivityType") != "private" for own in gateways):
         return None
     return (
         f"DependencyViolation: Network {change[0]} has some mapped public address(es). Please unmap those public "
@@ -156,20 +161,32 @@ def _check_descriptions(request: ResourceRequest) -> str | None:
     return None
 
 
-def _require_peers(request: ResourceRequest) -> str | None:
-    peers = ("cidrBlocks", "ipv6CidrBlocks", "prefixListIds", "securityGroups", "self")
-    for rule in _list_group_rules(request):
-        if isinstance(rule, dict) and not any(rule.get(peer) for peer in peers):
-            return "One of ['cidr_blocks', 'ipv6_cidr_blocks', 'self', 'security_groups', 'prefix_list_ids'] must be set to create an AWS Security Group Rule"  # noqa: E501 the provider's words
-    return None
-
-
+# That an inline rule has a peer is not demanded: the provider makes nothing of one without, and says nothing
+# (https://github.com/hashicorp/terraform/issues/20530).
 def _check_rule_cidrs(request: ResourceRequest) -> str | None:
-    for rule in _list_group_rules(request):
-        blocks = rule.get("cidrBlocks") if isinstance(rule, dict) else None
-        for block in blocks if isinstance(blocks, list) else []:
-            if block is not UNKNOWN and parse_cidr(block) is None:
-                return f"InvalidParameterValue: CIDR block {block} is malformed"
+    rules = (rule for rule in _list_group_rules(request) if isinstance(rule, dict))
+    blocks = (block for rule in rules for block in as_list(rule.get("cidrBlocks")))
+    return next(filter(None, map(_find_block_problem, blocks)), None)
+
+
+def _check_route_cidrs(request: ResourceRequest) -> str | None:
+    blocks = (route.get("cidrBlock") for route in as_list(request.get("routes")) if isinstance(route, dict))
+    return next(filter(None, map(_find_block_problem, blocks)), None)
+
+
+# Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/verify/validate.go
+def _find_block_problem(block: Any) -> str | None:
+    """The provider validates the blocks of routes and rules, before EC2 sees them; the words are its own."""
+    if not isinstance(block, str):
+        return None
+    try:
+        network = ipaddress.IPv4Network(block, strict=False)
+    except ValueError:
+        network = None
+    if network is None or "/" not in block:
+        return f'"{block}" is not a valid CIDR block: invalid CIDR address: {block}'
+    if str(network) != block:
+        return f'"{block}" is not a valid IPv4 CIDR block; did you mean "{network}"?'
     return None
 
 
@@ -290,14 +307,7 @@ MODELS = (
         # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/vpc_route_table.go
         replace_on_changes=("vpcId",),
         transitions=UNRESTRICTED,
-        rules=(
-            refuse_items_when(
-                "routes",
-                lambda route: isinstance(route.get("cidrBlock"), str) and parse_cidr(route["cidrBlock"]) is None,
-                "InvalidParameterValue: Value ({value}) for parameter destinationCidrBlock is invalid. "
-                "This is not a valid CIDR block.",
-            ),
-        ),
+        rules=(_check_route_cidrs,),
     ),
     ResourceModel(
         # The gateway itself belongs to the hub, and is not looked for.
@@ -359,7 +369,6 @@ MODELS = (
                 "are strings less than 256 characters from the following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{{}}!$*",
             ),
             _check_descriptions,
-            _require_peers,
             _check_rule_cidrs,
         ),
         state_rules=(

@@ -81,6 +81,8 @@ S3 = {"vpcId": UNKNOWN, "serviceName": "com.amazonaws.eu-west-1.s3", "vpcEndpoin
 POSTGRES_PORT = {"protocol": "tcp", "fromPort": 5432, "toPort": 5432, "cidrBlocks": ["10.0.0.0/8"]}
 OPEN = {"vpcId": UNKNOWN, "name": "db", "description": "Database", "ingress": [POSTGRES_PORT]}
 FLOWS = {"vpcId": UNKNOWN, "trafficType": "ALL", "iamRoleArn": UNKNOWN, "maxAggregationInterval": 600}
+ROUTE_TABLE = "aws:ec2/routeTable:RouteTable"
+ROUTES = {"vpcId": UNKNOWN, "routes": [{"cidrBlock": "0.0.0.0/0", "gatewayId": UNKNOWN}, {"cidrBlock": UNKNOWN}]}
 COREDNS = {"clusterName": "acme", "addonName": "coredns"}
 
 RULES = [
@@ -98,8 +100,9 @@ RULES = [
     Rule(GROUP, OPEN, {"name": "sg-db"}, "cannot begin with sg-"),
     Rule(GROUP, OPEN, {"description": "MLflow's"}, "GroupDescription is invalid"),
     Rule(GROUP, OPEN, {"ingress": [{"self": True, "description": "it's"}]}, "doesn't comply with restrictions"),
-    Rule(GROUP, OPEN, {"ingress": [{"fromPort": 1}]}, "must be set to create an AWS Security Group Rule"),
-    Rule(GROUP, OPEN, {"egress": [{"cidrBlocks": ["everywhere"]}]}, "CIDR block everywhere is malformed"),
+    Rule(GROUP, OPEN, {"egress": [{"cidrBlocks": ["everywhere"]}]}, "invalid CIDR address: everywhere"),
+    Rule(ROUTE_TABLE, ROUTES, {"routes": [{"cidrBlock": "10.0.0.0"}]}, "invalid CIDR address: 10.0.0.0"),
+    Rule(ROUTE_TABLE, ROUTES, {"routes": [{"cidrBlock": "10.0.0.1/8"}]}, 'did you mean "10.0.0.0/8"?'),
     Rule("aws:ec2/flowLog:FlowLog", FLOWS, {"maxAggregationInterval": 300}, "one of [60 600]"),
     Rule("aws:ec2/flowLog:FlowLog", FLOWS, {"iamRoleArn": None}, "DeliverLogsPermissionArn can't be empty"),
     Rule(TEMPLATE, {"name": "nodes"}, {"name": "n"}, "MalformedException"),

@@ -123,11 +123,16 @@ def test_an_internet_gateway_in_use_is_not_detached(account: Account) -> None:
     vpc, other = account.create_vpc(), account.create_vpc()
     gateway = account.create(_INTERNET_GATEWAY, vpcId=vpc)
     subnet, _ = account.create_subnets(vpc)
+
+    def move() -> str:
+        return find_update_error(
+            account.simulation, account.state, _INTERNET_GATEWAY, {"vpcId": vpc}, {"vpcId": other}, gateway
+        )
+
+    account.create("aws:ec2/natGateway:NatGateway", subnetId=subnet, connectivityType="private")
+    assert move() == ""
     account.create("aws:ec2/natGateway:NatGateway", subnetId=subnet)
-    error = find_update_error(
-        account.simulation, account.state, _INTERNET_GATEWAY, {"vpcId": vpc}, {"vpcId": other}, gateway
-    )
-    assert f"DependencyViolation: Network {vpc} has some mapped public address" in error
+    assert f"DependencyViolation: Network {vpc} has some mapped public address" in move()
 
 
 def test_an_alias_stays_with_its_kind_of_key(account: Account) -> None:
