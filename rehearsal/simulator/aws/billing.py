@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from kernel.values import UNKNOWN
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
@@ -15,11 +13,6 @@ _TYPES = ("USAGE", "COST", "RI_UTILIZATION", "RI_COVERAGE", "SAVINGS_PLANS_UTILI
 _PERIODS = ("DAILY", "MONTHLY", "QUARTERLY", "ANNUALLY", "CUSTOM")
 # Source: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_CreateBudget.html
 _MAXIMUM_NOTIFICATIONS, _MAXIMUM_ADDRESSES = 5, 10
-
-
-def _has_no_amount(request: ResourceRequest) -> bool:
-    amount = request.get("limitAmount", UNKNOWN)
-    return amount is not UNKNOWN and not re.fullmatch(r"\d+(\.\d+)?", str(amount))
 
 
 def _has_too_many_notifications(request: ResourceRequest) -> bool:
@@ -58,7 +51,8 @@ MODELS = (
             ),
             one_of("budgetType", _TYPES, "expected budget_type to be valid, got {value}"),
             one_of("timeUnit", _PERIODS, "expected time_unit to be valid, got {value}"),
-            refuse_when(_has_no_amount, "InvalidParameterException: {limitAmount} is not an amount"),
+            # Source: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_Spend.html
+            matches("limitAmount", r"([0-9]*\.)?[0-9]+", "InvalidParameterException: {value} is not an amount"),
             refuse_when(
                 _has_too_many_notifications,
                 f"CreationLimitExceededException: a budget can have at most {_MAXIMUM_NOTIFICATIONS} notifications",

@@ -164,14 +164,17 @@ def _find_network(request: ResourceRequest, subnets: Iterable[str]) -> str | Non
 
 
 def _check_parameter_family(request: ResourceRequest) -> str | None:
+    """Sources: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html (the same family);
+    of the message: https://github.com/cloud-gov/aws-broker/issues/291
+    """
     version = str(request.get("engineVersion", "")).partition(".")[0]
     for group in request.state.all(_PARAMETER_GROUP):
         family = group.inputs.get("family")
         if group.id == request.get("parameterGroupName") and family != f"{request.get('engine')}{version}":
             return (
                 f"InvalidParameterCombination: The parameter group {group.id} with DBParameterGroupFamily {family} "
-                "can't be used for this instance. Please use a parameter group with DBParameterGroupFamily "
-                f"{request.get('engine')}{version}"
+                "can't be used for this instance. Use a parameter group with DBParameterGroupFamily "
+                f"{request.get('engine')}{version}."
             )
     return None
 
@@ -297,7 +300,12 @@ MODELS = (
                 "begin with a letter; must contain only ASCII letters, digits, and hyphens; and must not end with a "
                 "hyphen or contain two consecutive hyphens. Got {value}",
             ),
-            matches("instanceClass", r"db\.[a-z0-9-]+\.[a-z0-9]+", "Invalid DB Instance class: {value}"),
+            # Source: https://github.com/ryanmurakami/trash-panda-buffet/issues/5
+            matches(
+                "instanceClass",
+                r"db\.[a-z0-9-]+\.[a-z0-9]+",
+                "InvalidParameterValue: Invalid DB Instance class: {value}",
+            ),
             # Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html
             in_range(
                 "backupRetentionPeriod",

@@ -54,6 +54,7 @@ def _evaluates_too_long(request: ResourceRequest) -> bool:
     return bool(period * periods > (_DAY if period < _HOUR else _WEEK))
 
 
+# Source: https://github.com/hashicorp/terraform/issues/24070
 def _has_more_points_than_periods(request: ResourceRequest) -> bool:
     points, periods = request.get("datapointsToAlarm", UNKNOWN), request.get("evaluationPeriods", UNKNOWN)
     return UNKNOWN not in (points, periods) and points > periods
@@ -113,11 +114,6 @@ def _find_widget_problems(widget: Mapping[str, Any]) -> Iterator[str]:
             yield f"{side}: Should be from 1 to {maximum}"
 
 
-def _lacks_query(request: ResourceRequest) -> bool:
-    query = request.get("queryString", UNKNOWN)
-    return query is not UNKNOWN and not 1 <= len(str(query).strip()) <= 10_000
-
-
 MODELS = (
     ResourceModel(
         "aws:cloudwatch/metricAlarm:MetricAlarm",
@@ -159,8 +155,7 @@ MODELS = (
             ),
             refuse_when(
                 _has_more_points_than_periods,
-                "ValidationError: DatapointsToAlarm {datapointsToAlarm} is more than EvaluationPeriods "
-                "{evaluationPeriods}",
+                "ValidationError: DatapointsToAlarm must be less than or equal to EvaluationPeriods",
             ),
             refuse_when(_has_too_many_actions, f"ValidationError: at most {_MAXIMUM_ACTIONS} actions for a state"),
             refuse_when(
@@ -186,12 +181,15 @@ MODELS = (
                 r"[^:*$]{1,255}",
                 "InvalidParameterException: metricNamespace '{value}' must match [^:*$]*",
             ),
+            # Sources: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CreateMetricFilterProcedure.html and, of
+            # the message, https://github.com/aws-solutions-library-samples/guidance-for-claude-code-with-amazon-bedrock/pull/632
             refuse_when(
                 lambda request: all(
                     request.get(f"metricTransformation.{name}") not in (None, UNKNOWN)
                     for name in ("dimensions", "defaultValue")
                 ),
-                "InvalidParameterException: A metric with dimensions cannot have a default value",
+                "InvalidParameterException: Invalid metric transformation: dimensions and default value are mutually "
+                "exclusive properties",
             ),
         ),
         state_rules=(
@@ -212,8 +210,11 @@ MODELS = (
         transitions=UNRESTRICTED,
         rules=(
             matches("name", r".{1,255}", "InvalidParameterException: the name must have 1 to 255 characters"),
-            refuse_when(
-                _lacks_query, "InvalidParameterException: queryString must have 1 to 10000 characters of a query"
+            # Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutQueryDefinition.html
+            matches(
+                "queryString",
+                r"(?s).{1,10000}",
+                "InvalidParameterException: queryString must have 1 to 10000 characters of a query",
             ),
         ),
     ),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from rehearsal.simulator.aws.naming import auto_named
 from rehearsal.simulator.aws.rules import arn_template, get_name
-from rehearsal.simulator.core.resource_model import ResourceModel, ResourceRequest
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceModel, ResourceRequest
 from rehearsal.simulator.core.rules import list_objects, matches, refuse_when
-from rehearsal.simulator.core.transitions import get_change
 from rehearsal.simulator.core.values import has_unknown
 
 # A table that is restored or imported brings its keys with it.
@@ -32,19 +31,6 @@ def _check_key_attributes(request: ResourceRequest) -> str | None:
     return f"all attributes must be indexed. Unused attributes: {unused}" if unused else None
 
 
-def _refuse_other_attribute_type(request: ResourceRequest) -> str | None:
-    change = get_change(request, "attributes")
-    if change is None:
-        return None
-    old, new = ({item["name"]: item["type"] for item in attributes or ()} for attributes in change)
-    if all(new.get(name, type_) == type_ for name, type_ in old.items()):
-        return None
-    return (
-        "ValidationException: One or more parameter values were invalid: Attributes cannot be redefined. Please check "
-        f"that your attribute has the same type as previously defined. Existing schema: {old}, new schema: {new}"
-    )
-
-
 MODELS = (
     ResourceModel(
         "aws:dynamodb/table:Table",
@@ -53,7 +39,10 @@ MODELS = (
         defaults=auto_named(prefix_path=""),
         # Source: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/dynamodb/table.go
         replace_on_changes=("name", "hashKey", "rangeKey", "localSecondaryIndexes"),
-        transitions=(_refuse_other_attribute_type,),
+        # Another type of a key's attribute is an update that DynamoDB accepts, and that changes nothing:
+        # https://github.com/paritysuite/dynamodb-conformance/issues/78 and, of the provider,
+        # https://github.com/hashicorp/terraform-provider-aws/issues/22852.
+        transitions=UNRESTRICTED,
         rules=(
             matches(
                 "name",

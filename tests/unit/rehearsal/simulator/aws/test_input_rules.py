@@ -201,7 +201,7 @@ RULES = [
         "Lifecycle policy validation failure",
     ),
     Rule(DATABASE, POSTGRES, {"identifier": "acme--db"}, "not a valid identifier"),
-    Rule(DATABASE, POSTGRES, {"instanceClass": "t4g.medium"}, "Invalid DB Instance class"),
+    Rule(DATABASE, POSTGRES, {"instanceClass": "t4g.medium"}, "InvalidParameterValue: Invalid DB Instance class"),
     Rule(DATABASE, POSTGRES, {"password": "pass/word"}, "not a valid password"),
     Rule(DATABASE, POSTGRES, {"allocatedStorage": 10}, "Invalid storage size"),
     Rule(DATABASE, POSTGRES, {"username": "admin"}, "reserved word"),
@@ -234,7 +234,7 @@ RULES = [
     Rule(ALARM, CPU_ALARM, {"evaluationPeriods": 0}, "at least (1), got 0"),
     Rule(ALARM, CPU_ALARM, {"evaluationPeriods": 289}, "86400"),
     Rule(ALARM, {**CPU_ALARM, "period": 3600, "evaluationPeriods": 168}, {"evaluationPeriods": 169}, "604800"),
-    Rule(ALARM, CPU_ALARM, {"datapointsToAlarm": 2}, "more than EvaluationPeriods 1"),
+    Rule(ALARM, CPU_ALARM, {"datapointsToAlarm": 2}, "DatapointsToAlarm must be less than or equal to"),
     Rule(ALARM, CPU_ALARM, {"alarmActions": ["a"] * 6}, "at most 5 actions"),
     Rule(
         ALARM,
@@ -255,9 +255,9 @@ RULES = [
         METRIC_FILTER,
         FILTER,
         {"metricTransformation": {**FILTER["metricTransformation"], "defaultValue": "0", "dimensions": {"a": "$.a"}}},
-        "cannot have a default value",
+        "dimensions and default value are mutually exclusive",
     ),
-    Rule(QUERY, {"name": "errors", "queryString": "stats count(*)"}, {"queryString": " "}, "1 to 10000 characters"),
+    Rule(QUERY, {"name": "errors", "queryString": "stats count(*)"}, {"queryString": ""}, "1 to 10000 characters"),
     Rule(QUERY, {"name": "errors", "queryString": "stats count(*)"}, {"name": ""}, "1 to 255 characters"),
     Rule(DASHBOARD, {"dashboardName": "acme", "dashboardBody": BODY}, {"dashboardName": "a b"}, "DashboardName"),
     *(
@@ -276,7 +276,10 @@ RULES = [
     Rule(BUDGET, MONTHLY_BUDGET, {"name": "a:b"}, "BudgetName 'a:b'"),
     Rule(BUDGET, MONTHLY_BUDGET, {"budgetType": "MONEY"}, "got MONEY"),
     Rule(BUDGET, MONTHLY_BUDGET, {"timeUnit": "WEEKLY"}, "got WEEKLY"),
-    Rule(BUDGET, MONTHLY_BUDGET, {"limitAmount": "much"}, "much is not an amount"),
+    *(
+        Rule(BUDGET, {**MONTHLY_BUDGET, "limitAmount": valid}, {"limitAmount": invalid}, f"{invalid} is not an amount")
+        for valid, invalid in (("100.5", "much"), (".5", "5."))
+    ),
     Rule(BUDGET, MONTHLY_BUDGET, {"notifications": MONTHLY_BUDGET["notifications"] * 6}, "at most 5 notifications"),
     Rule(BUDGET, MONTHLY_BUDGET, {"notifications": [{"threshold": 80}]}, "needs a subscriber"),
     Rule(BUDGET, MONTHLY_BUDGET, {"notifications": [{"subscriberEmailAddresses": ["a"] * 11}]}, "at most 10"),

@@ -20,11 +20,9 @@ from rehearsal.simulator.core.values import Values
 from tests.support.aws_account import (
     CLUSTER,
     DATABASE,
-    ITEMS,
     NODES,
     POSTGRES,
     SUBNET,
-    TABLE,
     TEMPLATE,
     Account,
     EksCluster,
@@ -35,8 +33,7 @@ _VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
 _SUBNET_GROUP = "aws:rds/subnetGroup:SubnetGroup"
 _INTERNET_GATEWAY = "aws:ec2/internetGateway:InternetGateway"
 _ALIAS = "aws:kms/alias:Alias"
-_INPUTS: dict[str, dict[str, Any]] = {DATABASE: POSTGRES, TABLE: ITEMS}
-_NUMBER, _TEXT = [{"name": "name", "type": "N"}], [{"name": "name", "type": "S"}]
+_INPUTS: dict[str, dict[str, Any]] = {DATABASE: POSTGRES}
 
 CHANGES = [
     Change(DATABASE, "allocatedStorage", 64, 128, 32, r"size \(32\) cannot be less than the current storage size \(64"),
@@ -50,7 +47,6 @@ CHANGES = [
     Change(CLUSTER, "accessConfig.authenticationMode", "API_AND_CONFIG_MAP", "API", "CONFIG_MAP", "mode update from"),
     Change(CLUSTER, "accessConfig.authenticationMode", "CONFIG_MAP", "API_AND_CONFIG_MAP", "API", "CONFIG_MAP to API"),
     Change(NODES, "version", "1.33", "1.34", "1.32", "downgrade from 1.33 to 1.32"),
-    Change(TABLE, "attributes", _TEXT, [*_TEXT, {"name": "size", "type": "N"}], _NUMBER, "Attributes cannot be redef"),
     Change(_VERSIONING, "versioningConfiguration.status", "Enabled", "Suspended", "Disabled", "from 'Enabled' to"),
 ]
 # These depend on other resources too; each has a test of its own below.
