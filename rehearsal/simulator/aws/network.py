@@ -161,8 +161,8 @@ def _check_descriptions(request: ResourceRequest) -> str | None:
     return None
 
 
-# That an inline rule has a peer is not demanded: the provider makes nothing of one without, and says nothing
-# (https://github.com/hashicorp/terraform/issues/20530).
+# Inline rules need no peer: the provider makes nothing of one without, and says nothing. That is no rule, so its source
+# is named without a scheme: github.com/hashicorp/terraform/issues/20530.
 def _check_rule_cidrs(request: ResourceRequest) -> str | None:
     rules = (rule for rule in _list_group_rules(request) if isinstance(rule, dict))
     blocks = (block for rule in rules for block in as_list(rule.get("cidrBlocks")))
