@@ -51,6 +51,7 @@ MODELS = (
         ),
         stable_outputs=STABLE_OUTPUTS,
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/consumption/validate/name.go
             matches("budgetName", r"[A-Za-z0-9_-]{1,63}", "BadRequest: Invalid budget name '{value}'."),
             one_of("timeGrain", _TIME_GRAINS, "BadRequest: Invalid time grain '{value}'."),
             in_range("amount", 0, 10**12, "BadRequest: The amount {value} of a budget must not be negative."),

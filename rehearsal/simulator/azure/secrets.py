@@ -132,6 +132,7 @@ MODELS = (
         # https://learn.microsoft.com/rest/api/keyvault/keyvault/keys/create-if-not-exist
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/keyvault/key_vault_key_resource.go
             require_any(["properties.kty"], "BadParameter: The key has no type: set properties.kty."),
             # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
             matches("keyName", _NAME, "BadParameter: The key name '{value}' is not 1 to 127 letters, digits or '-'."),
@@ -157,6 +158,7 @@ MODELS = (
         required=("properties",),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/keyvault/key_vault_secret_resource.go
             require_any(["properties.value"], "BadParameter: The secret has no value: set properties.value."),
             # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
             matches(

@@ -13,6 +13,7 @@ _ACCOUNT = "Microsoft.Storage/storageAccounts/{accountName}"
 
 
 # Container registry
+# Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/containers/container_registry_resource.go
 def _require_premium(request: ResourceRequest) -> str | None:
     if request.get("sku.name") in (UNKNOWN, "Premium"):
         return None
