@@ -48,6 +48,7 @@ def _require_data_plane(request: ResourceRequest) -> str | None:
     return find_vault_refusal(request.state, vault, request.circumstances.caller) or None if vault else None
 
 
+# Documented at https://learn.microsoft.com/azure/key-vault/keys/about-keys; the message is not Azure's own.
 def _require_premium_vault(request: ResourceRequest) -> str | None:
     vault = find_in_group(request, _VAULT_PATH)
     if vault is None or not str(request.get("properties.kty")).endswith("-HSM"):
