@@ -45,9 +45,13 @@ MODELS = (
         defaults=auto_named(_ID),
         # The parameters of its ID. Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/diff.go
         replace_on_changes=("budgetName", "scope"),
-        # Source: https://learn.microsoft.com/rest/api/consumption/budgets/create-or-update
         transitions=(
-            refuse_change("timePeriod.startDate", "BadRequest: The start date {old} of a budget cannot be changed."),
+            # Source: https://github.com/Azure/CanadaPubSecALZ/issues/317
+            refuse_change(
+                "timePeriod.startDate",
+                "BadRequest: Start date of budgets cannot be updated. Please delete and create a new budget. "
+                "It is {old}.",
+            ),
         ),
         stable_outputs=STABLE_OUTPUTS,
         rules=(

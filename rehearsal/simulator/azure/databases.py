@@ -124,6 +124,8 @@ def _check_dns_zone(request: ResourceRequest) -> str | None:
     return "The private DNS zone's name must end with '.postgres.database.azure.com'."
 
 
+# Documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-ssl-tls; the message is
+# not Azure's own.
 def _check_parameter(request: ResourceRequest) -> str | None:
     name, value = request.get("configurationName"), request.get("value")
     if name is UNKNOWN or value is UNKNOWN:

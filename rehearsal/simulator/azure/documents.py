@@ -89,11 +89,12 @@ def _note_role(request: ResourceRequest) -> str | None:
     return None if is_known else f"whether the account has the role definition '{role}'"
 
 
+# Source: https://learn.microsoft.com/azure/cosmos-db/how-to-setup-customer-managed-keys
 def _lacks_backup_identity(request: ResourceRequest) -> bool:
     has_customer_managed_key = request.get("keyVaultKeyUri") is not None
     return (
         has_customer_managed_key
-        and request.get("defaultIdentity") is None
+        and request.get("defaultIdentity") in (None, "FirstPartyIdentity")
         and request.get("backupPolicy.type") == "Continuous"
     )
 

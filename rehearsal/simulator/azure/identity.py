@@ -113,7 +113,7 @@ def _require_new_subject(request: ResourceRequest) -> str | None:
         is_same = all(other.inputs[key] == request.get(key) for key in ("resourceName", "issuer", "subject"))
         if is_same and other.id != request.id:
             return (
-                "Conflict: Issuer and subject combination already exists for this Managed Identity. Combination must "
+                "BadRequest: Issuer and subject combination already exists for this Managed Identity. Combination must "
                 "be unique."
             )
     return None
@@ -173,12 +173,13 @@ MODELS = (
             matches(
                 "federatedIdentityCredentialResourceName",
                 r"[A-Za-z0-9][\w-]{2,119}",
-                "BadRequest: The name '{value}' must be 3 to 120 letters, digits, '-' or '_'.",
+                "BadRequest: Federated Identity Credential name '{value}' is invalid. It must be 3 to 120 letters, "
+                "digits, '-' or '_'.",
             ),
             # Source: https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
             refuse_when(
                 lambda request: isinstance(request.get("audiences"), list) and len(request.get("audiences")) != 1,
-                "BadRequest: A federated identity credential must have exactly one audience.",
+                "BadRequest: Federated identity credentials must have exactly one audience.",
             ),
         ),
         state_rules=(_require_new_subject,),

@@ -348,6 +348,7 @@ MODELS = (
                 r"NetworkWatcher_[a-z0-9]+",
                 "ResourceNotFound: The Resource 'Microsoft.Network/networkWatchers/{value}' was not found.",
             ),
+            # Source: https://learn.microsoft.com/azure/network-watcher/nsg-flow-logs-overview
             in_range("retentionPolicy.days", 0, 365, "Retention of {value} days is not in 0 to 365."),
             # Announced at https://azure.microsoft.com/updates?id=Azure-NSG-flow-logs-Retirement; the message is not
             # Azure's own.

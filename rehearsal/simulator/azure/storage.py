@@ -81,6 +81,7 @@ def _check_key_vault(request: ResourceRequest) -> str | None:
     )
 
 
+# Source: https://learn.microsoft.com/azure/storage/blobs/anonymous-read-access-prevent
 def _refuse_public_container(request: ResourceRequest) -> str | None:
     account = find_in_group(request, _ACCOUNT)
     if request.get("publicAccess", "None") == "None" or account is None:

@@ -98,6 +98,8 @@ def _lacks_destination(request: ResourceRequest) -> bool:
     return all(request.get(sink) is None for sink in sinks)
 
 
+# Documented at https://learn.microsoft.com/azure/azure-monitor/essentials/data-collection-rule-structure; the message
+# is not Azure's own.
 def _check_flow_destinations(request: ResourceRequest) -> str | None:
     kinds = request.get("destinations", {})
     if not isinstance(kinds, Mapping) or has_unknown(kinds):

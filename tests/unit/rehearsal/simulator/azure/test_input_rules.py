@@ -108,6 +108,7 @@ REFUSED = [
     ("cosmosdb:DatabaseAccount", "accountName", "Cosmos", "lower-case"),
     ("cosmosdb:DatabaseAccount", "locations", [{"locationName": "a"}, {"locationName": "b"}], "multiple regions"),
     ("cosmosdb:DatabaseAccount", "defaultIdentity", None, "user-assigned"),
+    ("cosmosdb:DatabaseAccount", "defaultIdentity", "FirstPartyIdentity", "user-assigned"),
     (
         "cosmosdb:SqlResourceSqlDatabase",
         "options",

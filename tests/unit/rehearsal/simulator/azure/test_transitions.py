@@ -76,7 +76,7 @@ CHANGES = [
         "2026-11-01T00:00:00Z",
         "2026-11-01T00:00:00Z",
         "2026-12-01T00:00:00Z",
-        "start date 2026-11-01",
+        "Start date of budgets cannot be updated",
     ),
     Change(_COSMOS, "kind", "GlobalDocumentDB", "GlobalDocumentDB", "MongoDB", "kind of a database account"),
     Change(_COSMOS, "capabilities", _SERVERLESS, _SERVERLESS, [], "EnableServerless"),
