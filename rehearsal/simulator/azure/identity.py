@@ -41,7 +41,6 @@ OBJECT_IDS = {person: f"00000000-0000-4000-8000-00000000000{4 + number}" for num
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-# Source: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
 _PRINCIPAL_NOT_FOUND = (
     "PrincipalNotFound: Principal {principal} does not exist in the directory {tenant}. Check that you have the "
     "correct principal ID."
@@ -69,6 +68,8 @@ def require_principal(path: str, type_path: str = "", message: str = _PRINCIPAL_
     type_path  path of the principal's type, where requests state it. Users and groups of the directory are not
                simulated, so they are taken to exist
     message    names the principal as `{principal}`, and the directory as `{tenant}`
+
+    Source: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
     """
 
     def rule(request: ResourceRequest) -> str | None:
