@@ -185,9 +185,10 @@ MODELS = (
                 "AccountNameInvalid: {value} is not a valid storage account name. Storage account name must be between "
                 "3 and 24 characters in length and use numbers and lower-case letters only.",
             ),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/issues/658
             refuse_when(
                 _lacks_vault,
-                "The property keyVaultProperties is required when keySource is Microsoft.Keyvault.",
+                "MissingKeyvaultProperties: The encryption keyvault properties are missing from the request.",
             ),
         ),
         state_rules=(_check_key_vault,),

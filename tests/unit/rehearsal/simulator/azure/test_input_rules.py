@@ -100,7 +100,7 @@ REFUSED = [
     ("containerregistry:Registry", "policies.retentionPolicy.days", 400, "365"),
     ("storage:StorageAccount", "accountName", "Store1", "AccountNameInvalid"),
     ("storage:StorageAccount", "accountName", "a" * 25, "AccountNameInvalid"),
-    ("storage:StorageAccount", "encryption.keyVaultProperties", None, "keyVaultProperties"),
+    ("storage:StorageAccount", "encryption.keyVaultProperties", None, "MissingKeyvaultProperties"),
     ("storage:BlobServiceProperties", "blobServicesName", "mine", "default"),
     ("storage:BlobServiceProperties", "deleteRetentionPolicy.days", 0, "365"),
     ("storage:BlobContainer", "containerName", "MLflow", "invalid characters"),
