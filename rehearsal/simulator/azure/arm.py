@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.defaults import auto_named, default_location
 from rehearsal.simulator.core.remains import ByProduct, Tombstone, is_account_used
 from rehearsal.simulator.core.resource_model import (
@@ -124,6 +125,24 @@ def require_location(request: ResourceRequest) -> str | None:
         "missing required property 'location'. Either set it explicitly or configure it with "
         "'pulumi config set azure-native:location <value>'."
     )
+
+
+def accept_locations(kind: str, locations: Collection[str]) -> Rule:
+    """A type that exists in some locations only, which are given in Azure's normal form.
+
+    Source of the message: https://github.com/MicrosoftDocs/azure-docs/issues/5156
+    """
+
+    def rule(request: ResourceRequest) -> str | None:
+        location = request.get("location", UNKNOWN)
+        if location is UNKNOWN or get_location(request) in locations:
+            return None
+        return (
+            f"LocationNotAvailableForResourceType: The provided location '{location}' is not available for resource "
+            f"type '{kind}'. List of available regions for the resource type is '{','.join(locations)}'."
+        )
+
+    return rule
 
 
 # Source: https://github.com/pulumi/pulumi-azure-native/issues/3053

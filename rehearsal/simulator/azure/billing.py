@@ -45,12 +45,17 @@ MODELS = (
         defaults=auto_named(_ID),
         # The parameters of its ID. Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/provider/diff.go
         replace_on_changes=("budgetName", "scope"),
-        # Source: https://learn.microsoft.com/rest/api/consumption/budgets/create-or-update
         transitions=(
-            refuse_change("timePeriod.startDate", "BadRequest: The start date {old} of a budget cannot be changed."),
+            # Source: https://github.com/Azure/CanadaPubSecALZ/issues/317
+            refuse_change(
+                "timePeriod.startDate",
+                "BadRequest: Start date of budgets cannot be updated. Please delete and create a new budget. "
+                "It is {old}.",
+            ),
         ),
         stable_outputs=STABLE_OUTPUTS,
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/consumption/validate/name.go
             matches("budgetName", r"[A-Za-z0-9_-]{1,63}", "BadRequest: Invalid budget name '{value}'."),
             one_of("timeGrain", _TIME_GRAINS, "BadRequest: Invalid time grain '{value}'."),
             in_range("amount", 0, 10**12, "BadRequest: The amount {value} of a budget must not be negative."),

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
+from kernel.paths import look_up
 from kernel.regional_offers import AKS_API_IN_NETWORK
 from kernel.support_calendars import AKS
 from kernel.values import UNKNOWN
@@ -37,6 +38,8 @@ from rehearsal.simulator.core.values import has_unknown
 
 # Long-term support, whose versions are not known here, begins where standard support ends.
 _LONG_TERM = "AKSLongTermSupport"
+# New clusters have an OIDC issuer since this version. Source: https://learn.microsoft.com/azure/aks/use-oidc-issuer
+_ISSUER_SINCE = (1, 34)
 
 
 def _accepts_long_term_support(request: ResourceRequest) -> bool:
@@ -56,6 +59,8 @@ def _lacks_system_pool(request: ResourceRequest) -> bool:
     return not any(pool.get("mode") in ("System", UNKNOWN) for pool in list_objects(request, "agentPoolProfiles"))
 
 
+# Sources: https://learn.microsoft.com/azure/aks/use-byo-cni and, for pods,
+# https://learn.microsoft.com/azure/aks/concepts-network-azure-cni-overlay
 def _check_addresses(request: ResourceRequest) -> str | None:
     services = parse_cidr(request.get("networkProfile.serviceCidr"))
     pods = parse_cidr(request.get("networkProfile.podCidr"))
@@ -71,6 +76,8 @@ def _check_addresses(request: ResourceRequest) -> str | None:
     return None
 
 
+# Sources: https://github.com/Azure/azure-cli/issues/20810, for the message too, and, for pods,
+# https://learn.microsoft.com/azure/aks/concepts-network-azure-cni-overlay
 def _check_subnet_overlap(request: ResourceRequest) -> str | None:
     services = parse_cidr(request.get("networkProfile.serviceCidr"))
     pods = parse_cidr(request.get("networkProfile.podCidr"))
@@ -83,13 +90,14 @@ def _check_subnet_overlap(request: ResourceRequest) -> str | None:
             if services and services.overlaps(prefix):
                 return (
                     f"ServiceCidrOverlapExistingSubnetsCidr: The specified service CIDR {services} is conflicted with "
-                    f"an existing subnet CIDR {prefix}."
+                    f"an existing subnet CIDR {prefix}"
                 )
             if pods and pods.overlaps(prefix):
                 return f"The pod CIDR {pods} overlaps the subnet CIDR {prefix}."
     return None
 
 
+# Source: https://learn.microsoft.com/azure/aks/nat-gateway
 def _require_nat_gateway(request: ResourceRequest) -> str | None:
     if request.get("networkProfile.outboundType") != "userAssignedNATGateway":
         return None
@@ -100,6 +108,7 @@ def _require_nat_gateway(request: ResourceRequest) -> str | None:
     return None
 
 
+# Source: https://learn.microsoft.com/azure/aks/api-server-vnet-integration
 def _check_api_subnet(request: ResourceRequest) -> str | None:
     subnet = request.state.find(str(request.get("apiServerAccessProfile.subnetId")))
     if subnet is None:
@@ -223,10 +232,21 @@ def _build_private_fqdn(request: ResourceRequest) -> str | None:
     return f"{host}.{request.uuid('zone')}.privatelink.{get_location(request)}.azmk8s.io"
 
 
+def _has_issuer(request: ResourceRequest) -> bool:
+    """Whether a cluster has an OIDC issuer: a new one has since Kubernetes 1.34, and one that exists keeps its own."""
+    is_enabled = request.get("oidcIssuerProfile.enabled")
+    if is_enabled is not None:
+        return bool(is_enabled)
+    if request.previous is not None:
+        return bool(look_up(request.previous.outputs, "oidcIssuerProfile.enabled", False))
+    version = request.get("kubernetesVersion")
+    return version is UNKNOWN or parse_version(version)[:2] >= _ISSUER_SINCE
+
+
 def _build_issuer_profile(request: ResourceRequest) -> Mapping[str, Any]:
     host = f"{get_location(request)}.oic.prod-aks.azure.com"
     url = f"https://{host}/{request.account['tenantId']}/{request.uuid('issuer')}/"
-    return {"enabled": request.get("oidcIssuerProfile.enabled", False), "issuerURL": url}
+    return {"enabled": _has_issuer(request), "issuerURL": url}
 
 
 MODELS = (
@@ -291,6 +311,7 @@ MODELS = (
                 r"[A-Za-z0-9]([\w-]{0,61}[A-Za-z0-9])?",
                 "InvalidResourceName: The cluster's name '{value}' must be 1 to 63 letters, digits, '-' or '_'.",
             ),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/website/docs/r/kubernetes_cluster.html.markdown
             matches(
                 "dnsPrefix",
                 r"[A-Za-z0-9]([A-Za-z0-9-]{0,52}[A-Za-z0-9])?",
@@ -308,6 +329,7 @@ MODELS = (
                     _accepts_long_term_support,
                 ),
             ),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/website/docs/r/kubernetes_cluster.html.markdown
             require_any(
                 ["dnsPrefix", "fqdnSubdomain"],
                 "InvalidParameter: Required parameter properties.dnsPrefix is missing (null).",
@@ -323,10 +345,10 @@ MODELS = (
                 lambda request: request.get("disableLocalAccounts") is True and request.get("aadProfile") is None,
                 "BadRequest: Disabling local accounts is only allowed where Entra integration is enabled.",
             ),
+            # Source: https://learn.microsoft.com/azure/aks/workload-identity-overview
             refuse_when(
                 lambda request: (
-                    request.get("securityProfile.workloadIdentity.enabled") is True
-                    and request.get("oidcIssuerProfile.enabled") in (None, False)
+                    request.get("securityProfile.workloadIdentity.enabled") is True and not _has_issuer(request)
                 ),
                 "InvalidParameter: Workload identity needs the OIDC issuer enabled.",
             ),
@@ -346,13 +368,15 @@ MODELS = (
                 ),
                 "BadRequest: API Server VNet Integration is not available in region {location}.",
             ),
+            # Source: https://github.com/AdminTurnedDevOps/DevOps-The-Hard-Way-Azure/issues/1
             refuse_when(
                 lambda request: (
                     request.get("networkProfile.networkPolicy") == "cilium"
                     and request.get("networkProfile.networkDataplane") not in ("cilium", UNKNOWN)
                 ),
-                "InvalidParameter: Network policy cilium needs the network dataplane cilium.",
+                "NetworkPolicyNotSupported: Network Policy cilium requires NetworkDataplane cilium",
             ),
+            # Source: https://learn.microsoft.com/azure/aks/use-kms-etcd-encryption
             refuse_when(
                 lambda request: (
                     request.get("securityProfile.azureKeyVaultKms.keyVaultNetworkAccess") == "Private"

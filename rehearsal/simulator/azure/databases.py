@@ -42,7 +42,10 @@ _PARAMETERS: Mapping[str, frozenset[str]] = {
 
 
 def _require_new_server(request: ResourceRequest) -> str | None:
-    """What a server needs that is not made from another one; with Entra logins alone it needs no password."""
+    """What a server needs that is not made from another one; with Entra logins alone it needs no password.
+
+    Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/postgres/postgresql_flexible_server_resource.go
+    """
     if request.get("createMode") not in (None, "Create", "Default", UNKNOWN):
         return None
     needed = ["sku.name", "sku.tier"]
@@ -69,6 +72,7 @@ def _require_geo_key(request: ResourceRequest) -> str | None:
     )
 
 
+# Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/postgres/validate/flexible_server_sku_name.go
 def _size_differs_from_tier(request: ResourceRequest) -> bool:
     size, tier = request.get("sku.name"), request.get("sku.tier")
     if not isinstance(size, str) or not isinstance(tier, str):
@@ -120,6 +124,8 @@ def _check_dns_zone(request: ResourceRequest) -> str | None:
     return "The private DNS zone's name must end with '.postgres.database.azure.com'."
 
 
+# Documented at https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-ssl-tls; the message is
+# not Azure's own.
 def _check_parameter(request: ResourceRequest) -> str | None:
     name, value = request.get("configurationName"), request.get("value")
     if name is UNKNOWN or value is UNKNOWN:
@@ -234,9 +240,10 @@ MODELS = (
         _POSTGRES + "/databases/{databaseName}",
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/postgres/validate/flexible_server_database_name.go
             matches(
                 "databaseName",
-                r"[A-Za-z_][A-Za-z0-9_-]{0,62}",
+                r"[A-Za-z_-][A-Za-z0-9_-]{0,62}",
                 "The database name '{value}' is not valid.",
             ),
         ),

@@ -8,7 +8,7 @@ from typing import Any
 from kernel.values import UNKNOWN
 from rehearsal.simulator.azure.arm import arm_model, find_in_group
 from rehearsal.simulator.azure.identity import GUID, require_principal
-from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
+from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest, Transition
 from rehearsal.simulator.core.rules import list_objects, matches, refuse_when, require_any
 from rehearsal.simulator.core.transitions import refuse_change, refuse_change_when, stays
 
@@ -56,6 +56,25 @@ def _describe_partition_key(key: Any) -> tuple[Any, ...]:
     return (key or {}).get("paths"), (key or {}).get("kind", "Hash")
 
 
+# Source: https://github.com/pulumi/pulumi-azure-native/issues/2816
+_PRINCIPAL_NOT_FOUND = (
+    "BadRequest: The provided principal ID [{principal}] was not found in the AAD tenant(s) [{tenant}] which are "
+    "associated with the customer's subscription."
+)
+# The provider's table of what replaces a resource has these properties under the module DocumentDB, and is looked up by
+# the module, which is CosmosDB since the provider's version 3: it updates the assignment, and Azure refuses. Sources:
+# https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go (the table)
+# https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/properties.go (the look-up)
+# https://github.com/pulumi/pulumi-azure-native/issues/3701 (the message)
+# https://github.com/pulumi/pulumi-azure-native/issues/2253 (the scope, whose message is by analogy)
+_REFUSE_OTHER_ASSIGNEE: tuple[Transition, ...] = tuple(
+    refuse_change(
+        path,
+        f"BadRequest: Updating SQL Role Assignment {name} is not permitted. You may only update the associated Role "
+        "Definition.",
+    )
+    for path, name in (("principalId", "Principal ID"), ("scope", "Scope"))
+)
 _BUILT_IN_ROLE = re.compile(r".*/sqlRoleDefinitions/00000000-0000-0000-0000-00000000000[12]")
 
 
@@ -70,11 +89,12 @@ def _note_role(request: ResourceRequest) -> str | None:
     return None if is_known else f"whether the account has the role definition '{role}'"
 
 
+# Source: https://learn.microsoft.com/azure/cosmos-db/how-to-setup-customer-managed-keys
 def _lacks_backup_identity(request: ResourceRequest) -> bool:
     has_customer_managed_key = request.get("keyVaultKeyUri") is not None
     return (
         has_customer_managed_key
-        and request.get("defaultIdentity") is None
+        and request.get("defaultIdentity") in (None, "FirstPartyIdentity")
         and request.get("backupPolicy.type") == "Continuous"
     )
 
@@ -93,6 +113,8 @@ MODELS = (
         transitions=(
             # Source: https://learn.microsoft.com/rest/api/cosmos-db-resource-provider/database-accounts/create-or-update
             refuse_change("kind", "BadRequest: The kind of a database account cannot be changed from {old} to {new}."),
+            # One of those that can neither be added nor removed. Source:
+            # https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/cosmos/cosmosdb_account_resource.go
             refuse_change_when(
                 "capabilities",
                 lambda old, new: _has_serverless(old) != _has_serverless(new),
@@ -156,6 +178,7 @@ MODELS = (
             ),
         ),
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/cosmos/cosmosdb_sql_container_resource.go
             require_any(
                 ["resource.partitionKey.paths"],
                 "BadRequest: The partition key is missing: set resource.partitionKey.paths.",
@@ -167,21 +190,23 @@ MODELS = (
     arm_model(
         "cosmosdb:SqlResourceSqlRoleAssignment",
         _COSMOS + "/sqlRoleAssignments/{roleAssignmentId}",
-        replace_on_changes=("scope", "principalId"),
-        transitions=UNRESTRICTED,
+        transitions=_REFUSE_OTHER_ASSIGNEE,
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/cosmos/cosmosdb_sql_role_assignment_resource.go
             *(
                 require_any([path], f"BadRequest: The role assignment is incomplete: set {path}.")
                 for path in ("roleDefinitionId", "scope", "principalId")
             ),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/cosmos/cosmosdb_sql_role_assignment_resource.go
             refuse_when(_has_malformed_role, "NotFound: The Role Definition '{roleDefinitionId}' was not found."),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/cosmos/cosmosdb_sql_role_assignment_resource.go
             matches(
                 "roleAssignmentId",
                 r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
                 "BadRequest: The role assignment's ID '{value}' must be a GUID.",
             ),
         ),
-        state_rules=(require_principal("principalId"),),
+        state_rules=(require_principal("principalId", message=_PRINCIPAL_NOT_FOUND),),
         notes=(_note_role,),
     ),
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kernel.values import UNKNOWN
-from rehearsal.simulator.azure.arm import arm_model
+from rehearsal.simulator.azure.arm import accept_locations, arm_model
 from rehearsal.simulator.azure.network import check_name
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest
-from rehearsal.simulator.core.rules import describe_unlisted, list_objects, matches, one_of, require_any
+from rehearsal.simulator.core.rules import describe_unlisted, list_objects, matches, require_any
 from rehearsal.simulator.core.transitions import refuse_change
 
 # The group IDs (sub-resources) of private endpoints by the type of their target in small letters; some of those at
@@ -22,6 +22,7 @@ _ENDPOINT_GROUPS: Mapping[str, frozenset[str]] = {
 }
 
 
+# Documented at https://azure.github.io/PSRule.Rules.Azure/en/rules/Azure.ACR.MinSku; the message is not Azure's own.
 def _check_endpoint_target(request: ResourceRequest) -> str | None:
     for connection in list_objects(request, "privateLinkServiceConnections"):
         target = request.state.find(str(connection.get("privateLinkServiceId")))
@@ -45,6 +46,7 @@ def _note_endpoint_groups(request: ResourceRequest) -> str | None:
     return None
 
 
+# Documented at https://github.com/MicrosoftDocs/azure-docs/issues/47048; the message is not Azure's own.
 def _refuse_delegated_subnet(request: ResourceRequest) -> str | None:
     subnet = request.state.find(str(request.get("subnet.id")))
     if subnet and subnet.inputs.get("delegations"):
@@ -53,13 +55,15 @@ def _refuse_delegated_subnet(request: ResourceRequest) -> str | None:
     return None
 
 
+# Source: https://github.com/Azure/ARO-RP/issues/796
 def _refuse_overlapping_zones(request: ResourceRequest) -> str | None:
     for other in request.state.all("azure-native:privatedns:VirtualNetworkLink"):
         is_same_pair = all(other.inputs[key] == request.get(key) for key in ("privateZoneName", "virtualNetwork"))
-        if is_same_pair and other.inputs["virtualNetworkLinkName"] != request.get("virtualNetworkLinkName"):
+        if is_same_pair and other.id != request.id:
             return (
                 "BadRequest: A virtual network cannot be linked to multiple zones with overlapping namespaces. You "
-                f"tried to link virtual network with '{request.get('privateZoneName')}' and '{other.id}'."
+                f"tried to link virtual network with '{request.get('privateZoneName')}' and "
+                f"'{other.inputs['privateZoneName']}' zones. It is linked by {other.id}."
             )
     return None
 
@@ -77,14 +81,18 @@ MODELS = (
         # Source: https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go
         replace_on_changes=("subnet",),
         transitions=(
+            # Source: https://github.com/Azure/bicep-registry-modules/issues/7285
             refuse_change(
                 "privateLinkServiceConnections[0].privateLinkServiceId",
-                "CannotChangePrivateLinkConnectionOnPrivateEndpoint: Cannot change Private Link connection on Private "
-                "Endpoint: it connects {old}, not {new}.",
+                "CannotChangePrivateLinkConnectionOnPrivateEndpoint: Cannot change the private link connection on "
+                "private endpoint. Please ensure you are not updating the details of existing private link connection. "
+                "That is not allowed. It connects {old}, not {new}.",
             ),
         ),
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/network/private_endpoint_resource.go
             require_any(["subnet.id"], "The private endpoint has no subnet: set subnet.id."),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/network/private_endpoint_resource.go
             require_any(
                 ["privateLinkServiceConnections", "manualPrivateLinkServiceConnections"],
                 "The private endpoint has no target: set privateLinkServiceConnections.",
@@ -106,10 +114,12 @@ MODELS = (
         outputs={"numberOfRecordSets": lambda _: 1},
         transitions=UNRESTRICTED,
         rules=(
-            one_of("location", ("global", "Global"), "LocationNotAvailableForResourceType: location must be 'global'."),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/privatedns/private_dns_zone_resource.go
+            accept_locations("Microsoft.Network/privateDnsZones", ("global",)),
+            # Source: https://learn.microsoft.com/azure/dns/private-dns-privatednszone
             matches(
                 "privateZoneName",
-                r"([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z0-9]{2,63}",
+                r"([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.){1,33}[A-Za-z0-9]{2,63}",
                 "BadRequest: The domain name '{value}' is invalid: a private zone's name has two to 34 labels.",
             ),
         ),
@@ -121,8 +131,10 @@ MODELS = (
         outputs={"virtualNetworkLinkState": "Completed"},
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/privatedns/private_dns_zone_virtual_network_link_resource.go
             require_any(["virtualNetwork.id"], "The link has no virtual network: set virtualNetwork.id."),
-            one_of("location", ("global", "Global"), "LocationNotAvailableForResourceType: location must be 'global'."),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/privatedns/private_dns_zone_virtual_network_link_resource.go
+            accept_locations("Microsoft.Network/privateDnsZones/virtualNetworkLinks", ("global",)),
             check_name("virtualNetworkLinkName", 80),
         ),
         state_rules=(_refuse_overlapping_zones,),

@@ -41,6 +41,12 @@ OBJECT_IDS = {person: f"00000000-0000-4000-8000-00000000000{4 + number}" for num
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+_PRINCIPAL_NOT_FOUND = (
+    "PrincipalNotFound: Principal {principal} does not exist in the directory {tenant}. Check that you have the "
+    "correct principal ID."
+)
+
+
 def get_object_id(account: Mapping[str, str]) -> str:
     """Of the identity that deploys, in the directory."""
     return OBJECT_IDS[Person(account["caller"])]
@@ -56,11 +62,14 @@ def has_role(state: StateReader, principal: str, role: str, target: str) -> bool
     )
 
 
-def require_principal(path: str, type_path: str = "") -> Rule:
+def require_principal(path: str, type_path: str = "", message: str = _PRINCIPAL_NOT_FOUND) -> Rule:
     """The principal at `path` is an identity of the subscription, or the caller.
 
     type_path  path of the principal's type, where requests state it. Users and groups of the directory are not
                simulated, so they are taken to exist
+    message    names the principal as `{principal}`, and the directory as `{tenant}`
+
+    Source: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
     """
 
     def rule(request: ResourceRequest) -> str | None:
@@ -70,14 +79,17 @@ def require_principal(path: str, type_path: str = "") -> Rule:
         principals = [identity.outputs["principalId"] for identity in request.state.all(IDENTITY)]
         if principal in (*principals, get_object_id(request.account)):
             return None
-        return request.fill(f"PrincipalNotFound: Principal {principal} does not exist in the directory {{tenantId}}.")
+        return message.format(principal=principal, tenant=request.account["tenantId"])
 
     return rule
 
 
-def _has_malformed_role(request: ResourceRequest) -> bool:
+# Source: https://github.com/hashicorp/terraform-provider-azurerm/issues/8547
+def _refuse_malformed_role(request: ResourceRequest) -> str | None:
     role = request.get("roleDefinitionId")
-    return isinstance(role, str) and not GUID.fullmatch(role.rsplit("/", 1)[-1].lower())
+    if not isinstance(role, str) or GUID.fullmatch(role.rsplit("/", 1)[-1].lower()):
+        return None
+    return f"InvalidRoleDefinitionId: The role definition ID '{role.rsplit('/', 1)[-1]}' is not valid."
 
 
 def _note_role(request: ResourceRequest) -> str | None:
@@ -87,6 +99,7 @@ def _note_role(request: ResourceRequest) -> str | None:
     return None if is_known else f"whether Azure has the role definition '{role}', and what it allows"
 
 
+# Source: https://github.com/Azure-Samples/azure-search-openai-demo/issues/1091
 def _require_new_assignment(request: ResourceRequest) -> str | None:
     keys = ("scope", "principalId", "roleDefinitionId")
     for other in request.state.all(ASSIGNMENT):
@@ -101,7 +114,7 @@ def _require_new_subject(request: ResourceRequest) -> str | None:
         is_same = all(other.inputs[key] == request.get(key) for key in ("resourceName", "issuer", "subject"))
         if is_same and other.id != request.id:
             return (
-                "Conflict: Issuer and subject combination already exists for this Managed Identity. Combination must "
+                "BadRequest: Issuer and subject combination already exists for this Managed Identity. Combination must "
                 "be unique."
             )
     return None
@@ -161,12 +174,13 @@ MODELS = (
             matches(
                 "federatedIdentityCredentialResourceName",
                 r"[A-Za-z0-9][\w-]{2,119}",
-                "BadRequest: The name '{value}' must be 3 to 120 letters, digits, '-' or '_'.",
+                "BadRequest: Federated Identity Credential name '{value}' is invalid. It must be 3 to 120 letters, "
+                "digits, '-' or '_'.",
             ),
             # Source: https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
             refuse_when(
                 lambda request: isinstance(request.get("audiences"), list) and len(request.get("audiences")) != 1,
-                "BadRequest: A federated identity credential must have exactly one audience.",
+                "BadRequest: Federated identity credentials must have exactly one audience.",
             ),
         ),
         state_rules=(_require_new_subject,),
@@ -197,11 +211,7 @@ MODELS = (
                 GUID.pattern,
                 "InvalidRoleAssignmentId: The role assignment ID '{value}' is not valid. It must be a GUID.",
             ),
-            refuse_when(
-                _has_malformed_role,
-                "RoleDefinitionDoesNotExist: The specified role definition with ID '{roleDefinitionId}' does not "
-                "exist.",
-            ),
+            _refuse_malformed_role,
         ),
         state_rules=(require_principal("principalId", "principalType"), _require_new_assignment),
         notes=(_note_role,),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kernel.values import UNKNOWN
-from rehearsal.simulator.azure.arm import arm_model
+from rehearsal.simulator.azure.arm import accept_locations, arm_model
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, ResourceRequest, Rule
 from rehearsal.simulator.core.rules import (
     describe_unlisted,
@@ -27,6 +27,9 @@ _MINUTES = {
 # Source: https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-metric-alert-rule
 _METRIC_FREQUENCIES = ("PT1M", "PT5M", "PT15M", "PT30M", "PT1H")
 _METRIC_WINDOWS = (*_METRIC_FREQUENCIES, "PT6H", "PT12H", "P1D")
+# Where data is processed of an alert that need not be global.
+# Source: https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-metric-alert-rule
+_METRIC_ALERT_LOCATIONS = ("global", "northeurope", "westeurope", "swedencentral", "germanywestcentral")
 _METRIC_OPERATORS = ("Equals", "GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual", "GreaterOrLessThan")
 _AGGREGATIONS = ("Average", "Count", "Minimum", "Maximum", "Total")
 # Source: https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule
@@ -86,6 +89,7 @@ def _has_short_window(request: ResourceRequest) -> bool:
     return _MINUTES[window] < _MINUTES[frequency]
 
 
+# Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/website/docs/r/monitor_scheduled_query_rules_alert_v2.html.markdown
 def _evaluates_too_long(request: ResourceRequest) -> bool:
     window = _MINUTES.get(str(request.get("windowSize")), 0)
     periods = [condition.get("failingPeriods") for condition in _conditions(request)]
@@ -101,6 +105,7 @@ def _require_item(path: str, what: str) -> Rule:
     return refuse_when(lambda request: request.get(path) in (None, []), f"BadRequest: An alert needs a {what}.")
 
 
+# Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/monitor/monitor_metric_alert_resource.go
 def _check_metric_conditions(request: ResourceRequest) -> str | None:
     for condition in _conditions(request):
         for name, allowed in (("operator", _METRIC_OPERATORS), ("timeAggregation", _AGGREGATIONS)):
@@ -140,6 +145,7 @@ def _check_periods(periods: Mapping[str, Any]) -> str | None:
     )
 
 
+# Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/website/docs/r/monitor_scheduled_query_rules_alert_v2.html.markdown
 def _check_log_conditions(request: ResourceRequest) -> str | None:
     problems = (_check_log_condition(condition) for condition in _conditions(request))
     return next(filter(None, problems), None)
@@ -157,6 +163,7 @@ def _note_metrics(request: ResourceRequest) -> str | None:
     return None
 
 
+# Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/applicationinsights/application_insights_workbook_resource.go
 def _require_text(path: str) -> Rule:
     return refuse_when(
         lambda request: request.get(path) in (None, ""), f"BadRequest: A workbook needs the property {path}."
@@ -188,7 +195,7 @@ MODELS = (
         required=("criteria", "enabled", "evaluationFrequency", "scopes", "severity", "windowSize"),
         rules=(
             *_alert_rules(_METRIC_FREQUENCIES, _METRIC_WINDOWS),
-            one_of("location", ("global", "Global"), "LocationNotAvailableForResourceType: '{value}' is not 'global'."),
+            accept_locations("Microsoft.Insights/metricAlerts", _METRIC_ALERT_LOCATIONS),
             _check_metric_conditions,
         ),
         notes=(_note_metrics,),
@@ -214,12 +221,14 @@ MODELS = (
         transitions=UNRESTRICTED,
         located=True,
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/applicationinsights/application_insights_workbook_resource.go
             matches(
                 "resourceName",
                 r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
                 "BadRequest: The name of a workbook must be a GUID, not '{value}'.",
             ),
             one_of("kind", ("shared",), "BadRequest: The kind of a workbook must be 'shared', not '{value}'."),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/applicationinsights/application_insights_workbook_resource.go
             require_json("serializedData", "BadRequest: serializedData must be a workbook's content as JSON."),
             *(_require_text(path) for path in ("displayName", "category", "serializedData")),
         ),

@@ -7,11 +7,12 @@ https://learn.microsoft.com/azure/azure-resource-manager/management/resource-nam
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Collection
 from itertools import combinations
 from typing import Any
 
 from kernel.paths import look_up
-from kernel.values import UNKNOWN
+from kernel.values import UNKNOWN, as_list
 from rehearsal.simulator.azure.arm import WATCHER_GROUP, arm_model, find_in_group, get_location
 from rehearsal.simulator.core.remains import ByProduct
 from rehearsal.simulator.core.resource_model import UNRESTRICTED, Resource, ResourceRequest, Rule, Transition
@@ -21,6 +22,13 @@ from rehearsal.simulator.core.values import find_strings
 
 PEERING = "azure-native:network:VirtualNetworkPeering"
 _SUBNET = "azure-native:network:Subnet"
+_ENDPOINT = "azure-native:network:PrivateEndpoint"
+# What has addresses in a subnet beside private endpoints.
+_SERVICES_IN_SUBNETS = (
+    "azure-native:containerservice:ManagedCluster",
+    "azure-native:containerservice:AgentPool",
+    "azure-native:dbforpostgresql:Server",
+)
 _VNET = "Microsoft.Network/virtualNetworks/{virtualNetworkName}"
 
 
@@ -38,26 +46,31 @@ def check_name(path: str, max_length: int) -> Rule:
     )
 
 
-def _find_cidr_error(value: Any) -> str | None:
-    """Azure's error about an address prefix; None where it is valid or unknown."""
+def _find_cidr_error(request: ResourceRequest, value: Any) -> str | None:
+    """Azure's error about an address prefix; None where it is valid or unknown.
+
+    Sources: https://github.com/Azure/azure-service-operator/issues/997 and
+    https://github.com/microsoft/sql-server-samples/issues/492
+    """
     if not isinstance(value, str) or parse_cidr(value):
         return None
     try:
         corrected = ipaddress.IPv4Network(value, strict=False)
     except ValueError:
         return (
-            f"InvalidAddressPrefixFormat: Address prefix {value} is not formatted correctly. It should follow CIDR "
-            "notation, for example 10.0.0.0/24."
+            f"InvalidAddressPrefixFormat: Address prefix {value} of resource {request.id} is not formatted correctly. "
+            "It should follow CIDR notation, for example 10.0.0.0/24."
         )
     return (
-        f"InvalidCIDRNotation: The address prefix {value} has an invalid CIDR notation. For the given prefix length, "
-        f"the address prefix should be {corrected}."
+        f"InvalidCIDRNotation: The address prefix {value} in resource {request.id} has an invalid CIDR notation. For "
+        f"the given prefix length, the address prefix should be {corrected}."
     )
 
 
 def _check_address_spaces(request: ResourceRequest) -> str | None:
     prefixes = request.get("addressSpace.addressPrefixes", [])
-    return next(filter(None, map(_find_cidr_error, prefixes if isinstance(prefixes, list) else [])), None)
+    errors = (_find_cidr_error(request, prefix) for prefix in as_list(prefixes))
+    return next(filter(None, errors), None)
 
 
 # Source: https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq
@@ -65,7 +78,7 @@ def _check_subnet_prefix(request: ResourceRequest) -> str | None:
     prefix = parse_cidr(request.get("addressPrefix"))
     if prefix and prefix.prefixlen > 29:
         return f"Subnet {request.name} is too small: {prefix}. Azure reserves five addresses of each subnet."
-    return _find_cidr_error(request.get("addressPrefix"))
+    return _find_cidr_error(request, request.get("addressPrefix"))
 
 
 # Source: https://learn.microsoft.com/azure/virtual-network/virtual-network-manage-subnet
@@ -101,26 +114,21 @@ def _is_in_same_network(request: ResourceRequest, other: Resource) -> bool:
     return all(other.inputs[key] == request.get(key) for key in ("resourceGroupName", "virtualNetworkName"))
 
 
-def _find_occupant(request: ResourceRequest) -> str | None:
-    """The ID of something with addresses in this subnet."""
-    occupying_types = (
-        "azure-native:network:PrivateEndpoint",
-        "azure-native:containerservice:ManagedCluster",
-        "azure-native:containerservice:AgentPool",
-        "azure-native:dbforpostgresql:Server",
-    )
-    users = (user for type_ in occupying_types for user in request.state.all(type_))
+def _find_occupant(request: ResourceRequest, types: Collection[str]) -> str | None:
+    """The ID of something of certain types with addresses in this subnet."""
+    users = (user for type_ in types for user in request.state.all(type_))
     return next((user.id for user in users if request.id in find_strings(user.inputs)), None)
 
 
-def _find_change_in_use(request: ResourceRequest, path: str) -> tuple[Any, Any, str] | None:
+def _find_change_in_use(request: ResourceRequest, path: str, types: Collection[str]) -> tuple[Any, Any, str] | None:
     """The old and the new value of a property of a subnet, and the ID of something that is in the subnet."""
-    change, occupant = get_change(request, path), _find_occupant(request)
+    change, occupant = get_change(request, path), _find_occupant(request, types)
     return (*change, occupant) if change and occupant else None
 
 
+# Source: https://github.com/hashicorp/terraform-provider-azurerm/issues/11211
 def _refuse_move_in_use(request: ResourceRequest) -> str | None:
-    change = _find_change_in_use(request, "addressPrefix")
+    change = _find_change_in_use(request, "addressPrefix", (*_SERVICES_IN_SUBNETS, _ENDPOINT))
     if change is None:
         return None
     old, new, occupant = change
@@ -131,21 +139,29 @@ def _refuse_move_in_use(request: ResourceRequest) -> str | None:
 
 
 def _refuse_other_delegation_in_use(request: ResourceRequest) -> str | None:
-    change = _find_change_in_use(request, "delegations")
+    """The delegation of a subnet stays, or that it has none, while anything but private endpoints is in it.
+
+    Sources: https://github.com/MicrosoftDocs/azure-docs/issues/39112 and, for private endpoints,
+    https://github.com/MicrosoftDocs/azure-docs/issues/47048
+    """
+    change = _find_change_in_use(request, "delegations", _SERVICES_IN_SUBNETS)
     if change is None:
         return None
     *delegations, occupant = change
-    old, new = ([item.get("serviceName") for item in one or ()] for one in delegations)
-    if old == new or not old:
+    old, new = (", ".join(str(item.get("serviceName")) for item in one or ()) for one in delegations)
+    if old == new:
         return None
-    return request.fill(
-        f"SubnetDelegationsCannotChange: Delegations of subnet {{subnetName}} cannot be changed from {old} to {new} "
-        f"because it is being used by the resource {occupant}."
+    return (
+        f"SubnetDelegationsCannotChangeWhenSubnetUsedByResource: Delegations of subnet {request.id} cannot be changed "
+        f"from [{old}] to [{new}] because it is being used by the resource {occupant}."
     )
 
 
 def _require_space_of_subnets(request: ResourceRequest) -> str | None:
-    """The subnets that exist lie in the new address space: a network's update sends them along."""
+    """The subnets that exist lie in the new address space: a network's update sends them along.
+
+    Source: https://learn.microsoft.com/azure/virtual-network/manage-virtual-network#add-or-remove-an-address-range
+    """
     change = get_change(request, "addressSpace.addressPrefixes")
     if change is None:
         return None
@@ -233,6 +249,7 @@ MODELS = (
         made_on_creation=_WATCHERS,
         transitions=(_require_space_of_subnets,),
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/network/virtual_network_resource.go
             require_any(
                 ["addressSpace.addressPrefixes", "addressSpace.ipamPoolPrefixAllocations"],
                 "The virtual network has no address space: set addressSpace.addressPrefixes.",
@@ -251,6 +268,7 @@ MODELS = (
         },
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/network/virtual_network_peering_resource.go
             require_any(["remoteVirtualNetwork.id"], "The peering names no network: set remoteVirtualNetwork.id."),
             check_name("virtualNetworkPeeringName", 80),
         ),
@@ -261,6 +279,7 @@ MODELS = (
         outputs={"provisioningState": "Succeeded"},
         transitions=(_refuse_move_in_use, _refuse_other_delegation_in_use),
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/network/subnet_resource.go
             require_any(
                 ["addressPrefix", "addressPrefixes", "ipamPoolPrefixAllocations"],
                 "The subnet has no address prefix: set addressPrefix.",
@@ -323,11 +342,13 @@ MODELS = (
         required=("storageId", "targetResourceId"),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://learn.microsoft.com/azure/network-watcher/network-watcher-create
             matches(
                 "networkWatcherName",
                 r"NetworkWatcher_[a-z0-9]+",
                 "ResourceNotFound: The Resource 'Microsoft.Network/networkWatchers/{value}' was not found.",
             ),
+            # Source: https://learn.microsoft.com/azure/network-watcher/nsg-flow-logs-overview
             in_range("retentionPolicy.days", 0, 365, "Retention of {value} days is not in 0 to 365."),
             # Announced at https://azure.microsoft.com/updates?id=Azure-NSG-flow-logs-Retirement; the message is not
             # Azure's own.

@@ -153,6 +153,7 @@ def _check_skew(request: ResourceRequest) -> str | None:
     return find_skew_error(_get_current_version(request), cluster.inputs.get("kubernetesVersion") if cluster else None)
 
 
+# Source: https://learn.microsoft.com/azure/aks/upgrade-node-pools
 def _refuse_downgrade(request: ResourceRequest) -> str | None:
     change = get_change(request, "orchestratorVersion")
     if change is None or compare_versions(*change) >= 0:
@@ -184,6 +185,7 @@ MODELS = (
             ),
         ),
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/compute/disk_encryption_set_resource.go
             require_any(["activeKey.keyUrl"], "InvalidParameter: The key is missing: set activeKey.keyUrl."),
             # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftcompute
             matches(
@@ -191,6 +193,7 @@ MODELS = (
                 r"[\w-]{1,80}",
                 "InvalidParameter: The name '{value}' of a disk encryption set is invalid.",
             ),
+            # Source: https://learn.microsoft.com/rest/api/compute/disk-encryption-sets/create-or-update
             matches(
                 "activeKey.keyUrl",
                 r"https://[a-z0-9-]+\.vault\.azure\.net/keys/[^/]+/[0-9a-f]{32}",

@@ -48,6 +48,7 @@ def _require_data_plane(request: ResourceRequest) -> str | None:
     return find_vault_refusal(request.state, vault, request.circumstances.caller) or None if vault else None
 
 
+# Documented at https://learn.microsoft.com/azure/key-vault/keys/about-keys; the message is not Azure's own.
 def _require_premium_vault(request: ResourceRequest) -> str | None:
     vault = find_in_group(request, _VAULT_PATH)
     if vault is None or not str(request.get("properties.kty")).endswith("-HSM"):
@@ -132,6 +133,7 @@ MODELS = (
         # https://learn.microsoft.com/rest/api/keyvault/keyvault/keys/create-if-not-exist
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/keyvault/key_vault_key_resource.go
             require_any(["properties.kty"], "BadParameter: The key has no type: set properties.kty."),
             # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
             matches("keyName", _NAME, "BadParameter: The key name '{value}' is not 1 to 127 letters, digits or '-'."),
@@ -157,6 +159,7 @@ MODELS = (
         required=("properties",),
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/keyvault/key_vault_secret_resource.go
             require_any(["properties.value"], "BadParameter: The secret has no value: set properties.value."),
             # Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
             matches(

@@ -13,6 +13,7 @@ _ACCOUNT = "Microsoft.Storage/storageAccounts/{accountName}"
 
 
 # Container registry
+# Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/containers/container_registry_resource.go
 def _require_premium(request: ResourceRequest) -> str | None:
     if request.get("sku.name") in (UNKNOWN, "Premium"):
         return None
@@ -80,6 +81,7 @@ def _check_key_vault(request: ResourceRequest) -> str | None:
     )
 
 
+# Source: https://learn.microsoft.com/azure/storage/blobs/anonymous-read-access-prevent
 def _refuse_public_container(request: ResourceRequest) -> str | None:
     account = find_in_group(request, _ACCOUNT)
     if request.get("publicAccess", "None") == "None" or account is None:
@@ -183,9 +185,10 @@ MODELS = (
                 "AccountNameInvalid: {value} is not a valid storage account name. Storage account name must be between "
                 "3 and 24 characters in length and use numbers and lower-case letters only.",
             ),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/issues/658
             refuse_when(
                 _lacks_vault,
-                "The property keyVaultProperties is required when keySource is Microsoft.Keyvault.",
+                "MissingKeyvaultProperties: The encryption keyvault properties are missing from the request.",
             ),
         ),
         state_rules=(_check_key_vault,),

@@ -92,11 +92,14 @@ def _note_categories(request: ResourceRequest) -> str | None:
     return None
 
 
+# Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/monitor/monitor_diagnostic_setting_resource.go
 def _lacks_destination(request: ResourceRequest) -> bool:
     sinks = ("workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId")
     return all(request.get(sink) is None for sink in sinks)
 
 
+# Documented at https://learn.microsoft.com/azure/azure-monitor/essentials/data-collection-rule-structure; the message
+# is not Azure's own.
 def _check_flow_destinations(request: ResourceRequest) -> str | None:
     kinds = request.get("destinations", {})
     if not isinstance(kinds, Mapping) or has_unknown(kinds):
@@ -125,6 +128,7 @@ MODELS = (
                 "InvalidResourceName: Workspace name '{value}' must be 4 to 63 letters, digits or '-', the '-' neither "
                 "first nor last.",
             ),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/loganalytics/log_analytics_workspace_resource.go
             in_range(
                 "retentionInDays",
                 30,
@@ -172,6 +176,7 @@ MODELS = (
         located=True,
         required=("groupShortName",),
         rules=(
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/monitor/monitor_action_group_resource.go
             matches(
                 "groupShortName",
                 r".{1,12}",

@@ -14,18 +14,20 @@ from rehearsal.simulator.core.transitions import refuse_change, refuse_change_wh
 _WORKSPACE = "Microsoft.MachineLearningServices/workspaces/{workspaceName}"
 
 
+# Source: https://github.com/microsoft/AzureTRE/issues/1920
 def _refuse_hierarchical_storage(request: ResourceRequest) -> str | None:
     account = request.state.find(str(request.get("storageAccount")))
     if account is None or account.inputs.get("isHnsEnabled") is not True:
         return None
-    return (
-        "ValidationError: Associated storage account with HNS enabled is not supported: "
-        f"{account.inputs['accountName']}."
-    )
+    return f"BadRequest: Cannot use storage with HNS enabled. It is {account.inputs['accountName']}."
 
 
 def _lacks_dependencies(request: ResourceRequest) -> bool:
-    """Whether resources are missing that a workspace builds on; one in a hub uses the hub's."""
+    """Whether resources are missing that a workspace builds on; one in a hub uses the hub's.
+
+    Sources: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/machinelearning/machine_learning_workspace_resource.go
+    and, for the message, https://github.com/Azure/azure-cli/issues/28980
+    """
     needed = ("storageAccount", "keyVault", "applicationInsights")
     return request.get("hubResourceId") is None and any(request.get(path) is None for path in needed)
 
@@ -43,6 +45,8 @@ def _has_inverted_scale(request: ResourceRequest) -> bool:
     return low is not UNKNOWN and high is not UNKNOWN and low > high
 
 
+# Documented at https://github.com/hashicorp/terraform-provider-azurerm/pull/21377 and, for managed networks,
+# https://github.com/hashicorp/terraform-provider-azurerm/issues/27506; the message is not Azure's own.
 def _require_compute_network(request: ResourceRequest) -> str | None:
     workspace = find_in_group(request, _WORKSPACE)
     if workspace is None or request.get("properties.properties.enableNodePublicIp") is not False:
@@ -101,6 +105,7 @@ MODELS = (
                 "ValidationError: Workspace name {value} is invalid: 3 to 33 letters, digits, '-' or '_'.",
             ),
             refuse_when(_lacks_dependencies, "ValidationError: Missing dependent resources in workspace json"),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/machinelearning/machine_learning_workspace_resource.go
             require_any(["identity.type"], "ValidationError: The workspace has no identity: set identity.type."),
             refuse_when(
                 _lacks_primary_identity,
@@ -122,13 +127,17 @@ MODELS = (
         # https://learn.microsoft.com/rest/api/azureml/compute/create-or-update
         transitions=UNRESTRICTED,
         rules=(
+            # Source: https://learn.microsoft.com/rest/api/azureml/compute/create-or-update
             require_any(["properties.computeType"], "BadRequest: The compute has no type: set properties.computeType."),
+            # Of a cluster; an instance's name has other bounds. Source:
+            # https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/machinelearning/validate/compute_cluster_name.go
             matches(
                 "computeName",
-                r"(?!.*-\d+$)[A-Za-z][A-Za-z0-9-]{2,23}",
-                "BadRequest: Compute name {value} is invalid. It can include letters, digits and dashes, must start "
-                "with a letter, be 3 to 24 characters long, and not end in a dash followed by digits.",
+                r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]",
+                "BadRequest: Compute name {value} is invalid. It can include letters, digits and dashes. It must start "
+                "with a letter, end with a letter or digit, and be between 3 and 32 characters in length.",
             ),
+            # Source: https://github.com/hashicorp/terraform-provider-azurerm/blob/main/internal/services/machinelearning/machine_learning_compute_cluster_resource.go
             one_of(
                 "properties.properties.vmPriority",
                 ("Dedicated", "LowPriority"),

@@ -42,18 +42,19 @@ REFUSED = [
         "NSG flow logs",
     ),
     ("privatedns:PrivateZone", "privateZoneName", "azurecr", "invalid"),
-    ("privatedns:PrivateZone", "location", "westeurope", "global"),
+    ("privatedns:PrivateZone", "privateZoneName", "a." * 34 + "azurecr", "invalid"),
+    ("privatedns:PrivateZone", "location", "westeurope", "'westeurope' is not available for resource type"),
     ("managedidentity:UserAssignedIdentity", "resourceName", "ab", "InvalidResourceName"),
     ("managedidentity:FederatedIdentityCredential", "issuer", "http://issuer", "https"),
     ("managedidentity:FederatedIdentityCredential", "audiences", ["a", "b"], "exactly one"),
-    ("authorization:RoleAssignment", "roleDefinitionId", f"{ROLES}/unheard-of", "RoleDefinitionDoesNotExist"),
+    ("authorization:RoleAssignment", "roleDefinitionId", f"{ROLES}/unheard-of", "InvalidRoleDefinitionId"),
     ("authorization:RoleAssignment", "roleAssignmentName", "mine", "GUID"),
     ("operationalinsights:Workspace", "retentionInDays", 731, "RetentionInDays"),
     ("operationalinsights:Workspace", "workspaceName", "log", "InvalidResourceName"),
     ("applicationinsights:Component", "workspaceResourceId", None, "WorkspaceResourceId"),
     ("monitor:ActionGroup", "groupShortName", "thirteen chars", "12 characters"),
     ("monitor:DiagnosticSetting", "workspaceId", None, "data sink"),
-    ("monitor:MetricAlert", "location", "westeurope", "is not 'global'"),
+    ("monitor:MetricAlert", "location", "eastus", "'eastus' is not available for resource type"),
     ("monitor:MetricAlert", "scopes", [], "needs a scope"),
     ("monitor:MetricAlert", "severity", 5, "severity 5"),
     ("monitor:MetricAlert", "evaluationFrequency", "PT10M", "evaluationFrequency 'PT10M'"),
@@ -99,7 +100,7 @@ REFUSED = [
     ("containerregistry:Registry", "policies.retentionPolicy.days", 400, "365"),
     ("storage:StorageAccount", "accountName", "Store1", "AccountNameInvalid"),
     ("storage:StorageAccount", "accountName", "a" * 25, "AccountNameInvalid"),
-    ("storage:StorageAccount", "encryption.keyVaultProperties", None, "keyVaultProperties"),
+    ("storage:StorageAccount", "encryption.keyVaultProperties", None, "MissingKeyvaultProperties"),
     ("storage:BlobServiceProperties", "blobServicesName", "mine", "default"),
     ("storage:BlobServiceProperties", "deleteRetentionPolicy.days", 0, "365"),
     ("storage:BlobContainer", "containerName", "MLflow", "invalid characters"),
@@ -107,6 +108,7 @@ REFUSED = [
     ("cosmosdb:DatabaseAccount", "accountName", "Cosmos", "lower-case"),
     ("cosmosdb:DatabaseAccount", "locations", [{"locationName": "a"}, {"locationName": "b"}], "multiple regions"),
     ("cosmosdb:DatabaseAccount", "defaultIdentity", None, "user-assigned"),
+    ("cosmosdb:DatabaseAccount", "defaultIdentity", "FirstPartyIdentity", "user-assigned"),
     (
         "cosmosdb:SqlResourceSqlDatabase",
         "options",
@@ -143,6 +145,7 @@ REFUSED = [
     ("containerservice:ManagedCluster", "networkProfile.networkDataplane", "azure", "cilium"),
     ("containerservice:ManagedCluster", "aadProfile", None, "Entra"),
     ("containerservice:ManagedCluster", "oidcIssuerProfile", {"enabled": False}, "OIDC issuer"),
+    ("containerservice:ManagedCluster", "networkProfile.networkDataplane", None, "NetworkPolicyNotSupported"),
     ("containerservice:ManagedCluster", "apiServerAccessProfile.authorizedIPRanges", ["203.0.113.0/24"], "Private"),
     ("containerservice:ManagedCluster", "apiServerAccessProfile.enableVnetIntegration", False, "VNet integration"),
     ("containerservice:AgentPool", "agentPoolName", "user-pool", "InvalidParameter"),
@@ -150,7 +153,7 @@ REFUSED = [
     ("containerservice:AgentPool", "mode", "Spot", "mode"),
     ("machinelearningservices:Workspace", "workspaceName", "ml", "ValidationError"),
     ("machinelearningservices:Workspace", "primaryUserAssignedIdentity", identity_id("other"), "identities"),
-    ("machinelearningservices:Compute", "computeName", "low-1", "Compute name"),
+    ("machinelearningservices:Compute", "computeName", "low-", "Compute name"),
     ("machinelearningservices:Compute", "properties.properties.vmPriority", "Spot", "VM priority"),
     ("machinelearningservices:Compute", f"{SCALE}.minNodeCount", 5, "greater"),
 ]
@@ -195,6 +198,15 @@ def test_an_alert_on_logs_looks_back_two_days_at_most() -> None:
         "monitor:ScheduledQueryRule", with_change(rule, f"{CONDITION}.failingPeriods", periods)
     )
     assert "longer than two days" in reason
+
+
+def test_a_new_cluster_has_an_issuer_by_itself_since_kubernetes_1_34() -> None:
+    without = with_change(VALID_INPUTS["containerservice:ManagedCluster"], "oidcIssuerProfile", None)
+    for version, is_refused in (("1.34", False), ("1.33", True)):
+        reasons = Subscription().check(
+            "containerservice:ManagedCluster", with_change(without, "kubernetesVersion", version)
+        )
+        assert any("OIDC issuer" in reason for reason in reasons) is is_refused
 
 
 def test_an_unknown_azure_environment_is_refused() -> None:

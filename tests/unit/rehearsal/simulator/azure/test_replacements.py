@@ -38,6 +38,8 @@ IN_PLACE = [
     (_SERVER, "network.delegatedSubnetResourceId", "a", "b"),
     (_SERVER, "network.privateDnsZoneArmResourceId", "a", "b"),
     (_SERVER, "dataEncryption.type", "SystemManaged", "AzureKeyVault"),
+    ("cosmosdb:SqlResourceSqlRoleAssignment", "principalId", "a", "b"),
+    ("cosmosdb:SqlResourceSqlRoleAssignment", "scope", "/a", "/b"),
     ("dbforpostgresql:Database", "charset", "UTF8", "LATIN1"),
     ("dbforpostgresql:Database", "collation", "en_US.utf8", "C"),
     ("keyvault:Key", "properties.kty", "RSA", "EC"),

@@ -41,6 +41,7 @@ UNPROTECTED_VAULT = in_group(
     vaultName="kv-two", properties={"tenantId": "t", "sku": {"family": "A", "name": "standard"}}
 )
 ROLE = VALID_INPUTS["authorization:RoleAssignment"]
+COSMOS_ROLE = VALID_INPUTS["cosmosdb:SqlResourceSqlRoleAssignment"]
 
 # The resources to create first, then a type, its inputs, and a part of the error message.
 REFUSED: list[tuple[list[tuple[str, dict[str, Any]]], str, dict[str, Any], str]] = [
@@ -71,6 +72,23 @@ REFUSED: list[tuple[list[tuple[str, dict[str, Any]]], str, dict[str, Any], str]]
         "privatedns:VirtualNetworkLink",
         {**LINK, "virtualNetworkLinkName": "two"},
         "overlapping namespaces",
+    ),
+    (
+        [
+            ("privatedns:PrivateZone", VALID_INPUTS["privatedns:PrivateZone"]),
+            ("privatedns:VirtualNetworkLink", LINK),
+            ("resources:ResourceGroup", {"resourceGroupName": "other", "location": "westeurope"}),
+            ("privatedns:PrivateZone", {**VALID_INPUTS["privatedns:PrivateZone"], "resourceGroupName": "other"}),
+        ],
+        "privatedns:VirtualNetworkLink",
+        {**LINK, "resourceGroupName": "other"},
+        "overlapping namespaces",
+    ),
+    (
+        [("cosmosdb:DatabaseAccount", VALID_INPUTS["cosmosdb:DatabaseAccount"])],
+        "cosmosdb:SqlResourceSqlRoleAssignment",
+        {**COSMOS_ROLE, "principalId": "x"},
+        r"\[x\] was not found in the AAD",
     ),
     ([], "authorization:RoleAssignment", {**ROLE, "principalId": "x"}, "PrincipalNotFound"),
     (

@@ -42,6 +42,7 @@ from tests.support.transitions import Change, FullNodes, find_update_error, has_
 _CLUSTER, _POOL = "containerservice:ManagedCluster", "containerservice:AgentPool"
 _SERVER, _VAULT, _STORE = "dbforpostgresql:Server", "keyvault:Vault", "storage:StorageAccount"
 _COSMOS, _CONTAINER = "cosmosdb:DatabaseAccount", "cosmosdb:SqlResourceSqlContainer"
+_COSMOS_ROLE = "cosmosdb:SqlResourceSqlRoleAssignment"
 _REGISTRY, _WORKSPACE = "containerregistry:Registry", "machinelearningservices:Workspace"
 _ENDPOINT = "network:PrivateEndpoint"
 _IMMOBILE = ("network:NetworkSecurityGroup", "network:NatGateway", "network:FlowLog", _ENDPOINT, _VAULT)
@@ -50,6 +51,8 @@ _PROFILES = [[{**POOL, **change}] for change in ({}, {"maxCount": 9}, {"vmSize":
 _ADDED = [*_PROFILES[0], {**POOL, "name": "user"}]
 
 CHANGES = [
+    Change(_COSMOS_ROLE, "principalId", "a", "a", "b", "Updating SQL Role Assignment Principal ID is not permitted"),
+    Change(_COSMOS_ROLE, "scope", "/a", "/a", "/b", "Updating SQL Role Assignment Scope is not permitted"),
     Change(_SERVER, "storage.storageSizeGB", 64, 128, 32, "size of 32 GiB is less than the current size of 64"),
     Change(_SERVER, "storage.type", None, "Premium_LRS", "PremiumV2_LRS", "storage type cannot be changed"),
     Change(_SERVER, "version", "16", "17", "15", "changed from 16 to 15: only upgrades"),
@@ -73,7 +76,7 @@ CHANGES = [
         "2026-11-01T00:00:00Z",
         "2026-11-01T00:00:00Z",
         "2026-12-01T00:00:00Z",
-        "start date 2026-11-01",
+        "Start date of budgets cannot be updated",
     ),
     Change(_COSMOS, "kind", "GlobalDocumentDB", "GlobalDocumentDB", "MongoDB", "kind of a database account"),
     Change(_COSMOS, "capabilities", _SERVERLESS, _SERVERLESS, [], "EnableServerless"),
@@ -176,7 +179,19 @@ def test_a_subnet_in_use_is_neither_moved_nor_delegated_elsewhere(azure: Subscri
     delegations = [{"name": "s", "serviceName": "Microsoft.DBforPostgreSQL/flexibleServers"}]
     delegated = subnet_inputs("database", "10.0.65.0/24", delegations=delegations)
     plain = subnet_inputs("database", "10.0.65.0/24")
-    assert "SubnetDelegationsCannotChange" in _find_error(azure, "network:Subnet", delegated, plain, DATABASE)
+    for before, after, values in (
+        (delegated, plain, r"\[M\S+/flexibleServers\] to \[\]"),
+        (plain, delegated, r"\[\] to \[M"),
+    ):
+        error = _find_error(azure, "network:Subnet", before, after, DATABASE)
+        assert re.search(f"SubnetDelegationsCannotChangeWhenSubnetUsedByResource.* from {values}", error)
+
+
+def test_a_subnet_with_private_endpoints_can_be_delegated(azure: Subscription) -> None:
+    azure.create("network:PrivateEndpoint", private_endpoint(VAULT, "vault"))
+    plain = subnet_inputs("endpoints", "10.0.64.0/24")
+    delegations = [{"name": "s", "serviceName": "Microsoft.DBforPostgreSQL/flexibleServers"}]
+    assert _find_error(azure, "network:Subnet", plain, {**plain, "delegations": delegations}, ENDPOINTS) == ""
 
 
 def test_a_network_keeps_the_space_of_its_subnets(azure: Subscription) -> None:
