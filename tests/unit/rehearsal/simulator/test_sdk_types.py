@@ -99,11 +99,13 @@ def _check_and_create(type_: str) -> None:
 
 
 def _make_known(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs with texts in place of unknown values."""
-    known: dict[str, Any] = {}
-    for name, value in inputs.items():
-        if value is UNKNOWN:
-            known[name] = ["x"] if name.endswith("s") else "x"
-        else:
-            known[name] = _make_known(value) if isinstance(value, Mapping) else value
-    return known
+    """The inputs with text in place of unknown values."""
+    return {name: _make_value_known(name, value) for name, value in inputs.items()}
+
+
+def _make_value_known(name: str, value: Any) -> Any:
+    if value is UNKNOWN:
+        return ["x"] if name.endswith("s") else "x"
+    if isinstance(value, Mapping):
+        return _make_known(value)
+    return [_make_value_known("", item) for item in value] if isinstance(value, list) else value
