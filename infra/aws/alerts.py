@@ -1,4 +1,4 @@
-"""Alerts of the cloud itself: of what Prometheus in the cluster cannot say when the cluster is what fails."""
+"""Alerts of the cloud itself, for failures that Prometheus cannot report because the cluster is affected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GIB = 1024**3
 
 @dataclass(frozen=True)
 class MetricCondition:
-    """When a metric, over some periods of some seconds, is a reason to tell somebody, and whether no data is one."""
+    """When a metric, over some periods of some seconds, raises an alert, and whether missing data does."""
 
     namespace: str
     metric: str
@@ -46,7 +46,7 @@ class AlertsArgs:
 
 
 class Alerts(Component):
-    """Alarms on metrics and on logs; none without somebody who receives them."""
+    """Alarms on metrics and on logs; nothing without a receiver."""
 
     layer = "aws"
 
@@ -60,7 +60,7 @@ class Alerts(Component):
             self._watch_cluster()
         else:
             self.warn(
-                "The cloud has no alerts of its own, which say that the cluster is away: nobody would receive them. "
+                "The cloud's own alerts, which report cluster failures, are not created: nobody would receive them. "
                 "Set telemetry.alertEmail."
             )
         self.register_outputs({})
@@ -68,7 +68,7 @@ class Alerts(Component):
     def _watch_database(self) -> None:
         """Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-metrics.html"""
         database = {"DBInstanceIdentifier": self._args.database.identifier}
-        # A server that runs sends its metrics every minute.
+        # A running server sends its metrics every minute.
         self._create_metric_alert(
             "database-down",
             "MLflow's database does not answer",
@@ -87,7 +87,7 @@ class Alerts(Component):
             "The disk of MLflow's database is almost full: raise database.storageGb",
             MetricCondition("AWS/RDS", "FreeStorageSpace", "Minimum", "LessThanThreshold", tenth, database),
         )
-        # The server's own words: https://github.com/postgres/postgres/blob/master/src/backend/storage/lmgr/proc.c
+        # The server's messages: https://github.com/postgres/postgres/blob/master/src/backend/storage/lmgr/proc.c
         self._create_log_alert(
             "database-connections-refused",
             "MLflow's database has as many connections as it takes, and refuses more",
@@ -138,7 +138,7 @@ class Alerts(Component):
         self._create_metric_alert(
             "pods-unschedulable",
             "Pods have fit on no node for a quarter of an hour",
-            # Only the sum is valid, and of a state it is the state within a minute.
+            # Only the sum is valid; for a state, it is the state within a minute.
             MetricCondition(
                 "AWS/EKS",
                 "scheduler_pending_pods_UNSCHEDULABLE",

@@ -1,4 +1,4 @@
-"""Alerts of the cloud itself: of what Prometheus in the cluster cannot say when the cluster is what fails."""
+"""Alerts of the cloud itself, for failures that Prometheus cannot report because the cluster is affected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CRITICAL, _WARNING = 1, 2  # of Azure's severities, 0 to 4
 
 @dataclass(frozen=True)
 class MetricCondition:
-    """When a metric, over a quarter of an hour, is a reason to tell somebody."""
+    """When a metric, over a quarter of an hour, raises an alert."""
 
     metric: str
     aggregation: str
@@ -42,7 +42,7 @@ class AlertsArgs:
 
 
 class Alerts(Component):
-    """Alerts on metrics and on logs; none without somebody who receives them."""
+    """Alerts on metrics and on logs; nothing without a receiver."""
 
     layer = "azure"
 
@@ -57,7 +57,7 @@ class Alerts(Component):
             self._watch_cluster()
         else:
             self.warn(
-                "The cloud has no alerts of its own, which say that the cluster is away: nobody would receive them. "
+                "The cloud's own alerts, which report cluster failures, are not created: nobody would receive them. "
                 "Set telemetry.alertEmail."
             )
         self.register_outputs({})
@@ -208,10 +208,10 @@ class Alerts(Component):
             enabled=True,
             auto_mitigate=True,
             scopes=[self._args.observability.workspace_id],
-            # Alerts on logs are billed by how often they run: https://azure.microsoft.com/pricing/details/monitor/
+            # Alerts on logs are billed by their frequency: https://azure.microsoft.com/pricing/details/monitor/
             evaluation_frequency="PT15M",
             window_size="PT15M",
-            # A new workspace has a table only once something is in it.
+            # In a new workspace, a table exists only once it has data.
             skip_query_validation=True,
             criteria=monitor.ScheduledQueryRuleCriteriaArgs(all_of=[condition]),
             actions=monitor.ActionsArgs(action_groups=list(self._args.observability.alert_receivers)),

@@ -1,4 +1,4 @@
-"""What people look up in the cloud's logs."""
+"""Saved queries of the cloud's logs."""
 
 from __future__ import annotations
 

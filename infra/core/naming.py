@@ -64,7 +64,7 @@ class Naming:
 
     @property
     def _label(self) -> str:
-        """The part of physical names that stands for the stack, unique among the stacks of this cloud.
+        """The part of physical names that identifies the stack among the stacks of this cloud.
 
         For a stack that is named <cloud>-<word> it is the word. For other names it is the characters that the services
         allow, and a digest that makes it unique. The word has no hyphen: otherwise names of the stack aws-dev-training

@@ -86,14 +86,14 @@ def describe_cost(file: StackFile, stack: str) -> tuple[float, Mapping[str, floa
     return float(cost.monthly_budget), cost.usage.model_dump(by_alias=True)
 
 
-def compare(file: StackFile, stack: str, standing: Mapping[str, Any], confirmed: Collection[str]) -> str:
+def compare(file: StackFile, stack: str, deployed: Mapping[str, Any], confirmed: Collection[str]) -> str:
     """What deploying a file would change in a deployed stack, in one line for each setting; empty if nothing changes.
 
-    `standing` are the settings of the last deployment, including defaults. Raises ValueError if a change is impossible,
+    `deployed` are the settings of the last deployment, including defaults. Raises ValueError if a change is impossible,
     if one that loses data is not among the `confirmed` settings, or if one of those is not a setting.
     """
     _check_confirmed(confirmed)
-    changes = list(find_changes(standing, check(file, stack)))
+    changes = list(find_changes(deployed, check(file, stack)))
     refused = [each for each in changes if each.is_refused(confirmed)]
     if not refused:
         return "\n".join(f"  - {NAMESPACE}:{each}." for each in changes)
@@ -131,8 +131,8 @@ def explain(file: StackFile, stack: str, refusals: Mapping[str, str]) -> str:
     `refusals` are the messages of the cloud, keyed by the logical name of the resource.
     """
     settings, lines = check(file, stack), _list_lines(file)
-    found = [path for name, message in refusals.items() for path in find_causes(settings, name, message)]
-    values = {path: _find_value(settings.dump(), path) for path in found}
+    causes = [path for name, message in refusals.items() for path in find_causes(settings, name, message)]
+    values = {path: _find_value(settings.dump(), path) for path in causes}
     return "\n".join(
         f"  - {NAMESPACE}:{path} = {format_value(value)}"
         + (f" (line {lines[path]})" if path in lines else " (its default)")

@@ -66,7 +66,7 @@ def describe_values(field: FieldInfo) -> str:
         low = next((str(item.ge) for item in field.metadata if isinstance(item, Ge)), "")
         high = next((str(item.le) for item in field.metadata if isinstance(item, Le)), "")
         return f"{low} to {high}{unit}"
-    collections: dict[Any, str] = {tuple: "list", Mapping: "texts by key"}
+    collections: dict[Any, str] = {tuple: "list", Mapping: "map of texts"}
     return collections.get(get_origin(kind), "text")
 
 

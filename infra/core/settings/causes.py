@@ -100,13 +100,13 @@ def _has_block_within(value: str, message: str) -> bool:
         block = ipaddress.IPv4Network(value)
     except ValueError:
         return False
-    return any(ipaddress.IPv4Network(found).subnet_of(block) for found in _find_blocks(message))
+    return any(ipaddress.IPv4Network(other).subnet_of(block) for other in _find_blocks(message))
 
 
 def _find_blocks(message: str) -> Iterator[str]:
-    for found in re.findall(r"\d+(?:\.\d+){3}/\d+", message):
+    for text in re.findall(r"\d+(?:\.\d+){3}/\d+", message):
         try:
-            yield str(ipaddress.IPv4Network(found))
+            yield str(ipaddress.IPv4Network(text))
         except ValueError:
             continue
 

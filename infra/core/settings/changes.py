@@ -87,7 +87,7 @@ def _pin(what: str) -> Transitions:
     return Transitions(
         Change(Effect.FIXED, f"resources cannot move to another {what}"),
         lambda old, new: None if old and new else Change(Effect.FREE),
-        "free between none and the one that the stack is in",
+        "free to set to the one that the stack is in, and to remove",
     )
 
 
@@ -129,8 +129,8 @@ _FREE = Transitions(Change(Effect.FREE))
 _OTHER_MODELS = Transitions(Change(Effect.INTERRUPTS, "models that are not in the new place are deleted"))
 _NO_PIPELINES = Change(Effect.LOSES_DATA, "pipelines, their runs and the artifacts of these are deleted")
 _NO_GPUS = Change(Effect.INTERRUPTS, "the pool is deleted; pods that request a GPU are ended and wait for a node")
-_WITHOUT_POOL = f"free from none; to none {_NO_GPUS}"
-_SIGN_IN = Transitions(Change(Effect.INTERRUPTS, "people sign in anew"))
+_WITHOUT_POOL = f"adding the pool is free; removing it {_NO_GPUS}"
+_SIGN_IN = Transitions(Change(Effect.INTERRUPTS, "people have to sign in again"))
 _TAG = _per_cloud(
     # The provider's preview of an update does not know what the cloud will return, not even an identity's principal.
     # Source: https://github.com/pulumi/pulumi-azure-native/issues/1080
@@ -143,9 +143,9 @@ _TAG = _per_cloud(
     ),
     # The tags of instances and volumes are part of a launch template, and a new version of that replaces the nodes.
     # Source: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html
-    Transitions(Change(Effect.ROLLS_NODES, "a tag of every resource, nodes included")),
+    Transitions(Change(Effect.ROLLS_NODES, "a tag of every resource, including nodes")),
 )
-_CREATED_WITH = "every resource would have to be created anew"
+_CREATED_WITH = "every resource would have to be created again"
 # Source: https://learn.microsoft.com/azure/aks/upgrade-aks-cluster and
 # https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html
 _VERSION = Transitions(
@@ -173,9 +173,9 @@ _MAXIMUM = _per_cloud(
 CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "cloud": _both(Transitions(Change(Effect.FIXED, _CREATED_WITH))),
     "environment": _per_cloud(
-        Transitions(Change(Effect.FREE, "a tag, and the defaults of other settings, which have effects of their own")),
+        Transitions(Change(Effect.FREE, "a tag, and the defaults of other settings, which have their own effects")),
         Transitions(
-            Change(Effect.ROLLS_NODES, "a tag, and the defaults of other settings, which have effects of their own")
+            Change(Effect.ROLLS_NODES, "a tag, and the defaults of other settings, which have their own effects")
         ),
     ),
     "location": _both(Transitions(Change(Effect.FIXED, _CREATED_WITH))),
@@ -259,7 +259,7 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
         Transitions(Change(Effect.INTERRUPTS, "clients have to trust the new certificate's authority"))
     ),
     "gateway.acmeEmail": _both(_FREE),
-    "gateway.acmeHosts": _both(Transitions(Change(Effect.FREE, "the certificate is issued anew"))),
+    "gateway.acmeHosts": _both(Transitions(Change(Effect.FREE, "the certificate is issued again"))),
     # Source: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-scaling-resources and
     # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html
     "database.size": _both(Transitions(Change(Effect.INTERRUPTS, "the database server restarts"))),
@@ -301,13 +301,13 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
     "images.promotion": _both(Transitions(Change(Effect.FREE, "promotions and rollouts continue in new pods"))),
     "images.experiment": _both(Transitions(Change(Effect.FREE, "requests go through new pods, one after the other"))),
     "images.drift": _both(Transitions(Change(Effect.FREE, "new pods collect the inference log"))),
-    "images.training": _both(Transitions(Change(Effect.FREE, "running training runs end with the former image"))),
+    "images.training": _both(Transitions(Change(Effect.FREE, "training runs in progress end with the former image"))),
     "images.registries": _both(Transitions(Change(Effect.FREE, "running pods are kept, and new ones are evaluated"))),
     "lifecycle.gitToken": _both(_FREE),
     "lifecycle.pullRequests": _both(_FREE),
     "lifecycle.forgeUrl": _both(_FREE),
     "lifecycle.dispatchProject": _both(
-        Transitions(Change(Effect.FREE, "waiting challengers are promoted in the other way"))
+        Transitions(Change(Effect.FREE, "waiting challengers are promoted the other way"))
     ),
     "lifecycle.dispatchToken": _both(_FREE),
     "lifecycle.notifications": _both(_FREE),
@@ -318,7 +318,7 @@ CHANGES: Mapping[str, Mapping[Cloud, Transitions]] = {
         Transitions(Change(Effect.FREE, "it applies to items written from then on")),
     ),
     "drift.retentionDays": _both(_shorter("older inferences and reports")),
-    "retraining.models": _both(Transitions(Change(Effect.FREE, "running training runs are completed"))),
+    "retraining.models": _both(Transitions(Change(Effect.FREE, "training runs in progress are completed"))),
     "retraining.scheduled": _both(_FREE),
     "retraining.coolDownHours": _both(_FREE),
     # Argo CD deletes everything that it applied, including volumes and the custom resource definitions of runs.

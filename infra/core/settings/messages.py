@@ -56,7 +56,7 @@ def _describe_type(kind: str, path: Sequence[str], value: Any, cloud: Cloud, tex
     field = list_settings()[join_path(whole_path)]
     example = format_setting(whole_path, find_example(join_path(whole_path), cloud))
     values = describe_values(field)
-    if values == "texts by key" and not item:
+    if values == "map of texts" and not item:
         return Fault(setting, "must be a section with a text for each key", "write it like this", example)
     if isinstance(value, Mapping) or (isinstance(value, list) and values != "list"):
         shape = "a list" if isinstance(value, list) else "a section"

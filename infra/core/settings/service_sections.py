@@ -62,8 +62,8 @@ class GatewaySettings(Section):
 class AlertingSettings(Section):
     """Where Alertmanager sends alerts: each stack has its own receivers, which are names of secrets.
 
-    The secrets are in the stack's vault, or in Secrets Manager without the stack's prefix. Without a receiver,
-    Alertmanager is not deployed, and alerts are shown only in Grafana. Warnings go to `slack`, `teams` and
+    The secrets are in the stack's vault or Secrets Manager; write their names without the stack's prefix. Without a
+    receiver, Alertmanager is not deployed, and alerts are shown only in Grafana. Warnings go to `slack`, `teams` and
     `telemetry.alertEmail`; critical alerts go there too, and to `pagerduty`.
     """
 
@@ -119,8 +119,8 @@ class GitopsSettings(Section):
     token_secret: SecretName = Field(
         "",
         examples=["gitops-token"],
-        description="name of the secret in the stack's vault, or in Secrets Manager without the stack's prefix, "
-        "that contains a token for a private repository; not the token itself",
+        description="name, without the stack's prefix, of the secret in the stack's vault or Secrets Manager that "
+        "contains a token for a private repository; not the token itself",
     )
 
 
@@ -152,8 +152,8 @@ class SsoSettings(Section):
     client_secret: SecretName = Field(
         "",
         examples=["sso-client"],
-        description="name of the secret in the stack's vault, or in Secrets Manager without the stack's prefix, "
-        "that contains the client's secret; not the secret itself",
+        description="name, without the stack's prefix, of the secret in the stack's vault or Secrets Manager that "
+        "contains the client's secret; not the secret itself",
     )
     scopes: tuple[str, ...] = Field(
         (), examples=[["groups"]], description="scopes beyond openid, profile and email that the claim `groups` needs"
@@ -204,7 +204,7 @@ class ImageSettings(Section):
 class LifecycleSettings(Section):
     """How promotion and rollout change the GitOps repository, and which secrets of the stack's store they use.
 
-    On AWS, secret names are prefixed with the stack's prefix, as in acme-gw-dev/git-token.
+    On AWS, the secrets themselves have the stack's prefix, as in acme-gw-dev/git-token.
     """
 
     git_token: SecretName = Field(

@@ -51,7 +51,7 @@ class Settings(Section):
     tags: Tags = Field(
         {},
         examples=[{"team": "recommendations", "data-class": "internal"}],
-        description="further tags of every resource that has tags",
+        description="additional tags for every resource that supports tags",
     )
     account: AwsAccount = Field(
         "",

@@ -40,7 +40,7 @@ class Change:
 
     effect: Effect
     consequence: str = ""
-    instead: str = "a stack with another value has to be created anew, after this one is destroyed"
+    instead: str = "for another value, destroy the stack and create it again"
 
     def __str__(self) -> str:
         return f"{self.effect}: {self.consequence}" if self.consequence else str(self.effect)

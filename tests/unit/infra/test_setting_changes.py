@@ -107,7 +107,7 @@ def _evaluate_change(case: tuple[str, Cloud]) -> None:
     ("cloud", "old", "new", "line"),
     [
         (Cloud.AZURE, "owner: ml", "owner: ops", "that their principals stay the same; the update replaces nothing."),
-        (Cloud.AWS, "owner: ml", "owner: ops", "'ops': rolls nodes: a tag of every resource, nodes included."),
+        (Cloud.AWS, "owner: ml", "owner: ops", "'ops': rolls nodes: a tag of every resource, including nodes."),
         (Cloud.AZURE, '"1.35"', '"1.36"', "'1.35' -> '1.36': rolls nodes: the control plane first, then all nodes."),
         (Cloud.AZURE, "203.0.113.0/24", "198.51.100.0/24", '["198.51.100.0/24"]: free.'),
         (Cloud.AWS, "owner: ml", "owner: ml\n  database: {storageGb: 128}", "database.storageGb 64 -> 128: free."),
@@ -189,7 +189,7 @@ def test_a_refusal_names_the_alternative() -> None:
     larger = refusal("owner: ml", "owner: ml\n  database: {storageGb: 66}", Cloud.AWS)
     assert "set it back to 64; or use 71 or more." in larger
     other = refusal("acme", "newco")
-    assert "; a stack with another value has to be created anew, after this one is destroyed." in other
+    assert "; for another value, destroy the stack and create it again." in other
 
 
 def test_an_older_version_is_refused() -> None:
