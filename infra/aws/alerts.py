@@ -71,7 +71,7 @@ class Alerts(Component):
         # A running server sends its metrics every minute.
         self._create_metric_alert(
             "database-down",
-            "MLflow's database does not answer",
+            "MLflow's database does not respond",
             MetricCondition(
                 "AWS/RDS", "CPUUtilization", "SampleCount", "LessThanThreshold", 1, database, missing_data="breaching"
             ),
@@ -90,7 +90,7 @@ class Alerts(Component):
         # The server's messages: https://github.com/postgres/postgres/blob/master/src/backend/storage/lmgr/proc.c
         self._create_log_alert(
             "database-connections-refused",
-            "MLflow's database has as many connections as it takes, and refuses more",
+            "MLflow's database has reached its maximum number of connections, and refuses more",
             self._args.database.log_group,
             '?"too many clients already" ?"remaining connection slots are reserved"',
         )
@@ -100,7 +100,7 @@ class Alerts(Component):
         prefix = self._args.context.naming.prefix
         self._create_log_alert(
             "secrets-unavailable",
-            "Secrets Manager fails to answer, or refuses, requests for the stack's secrets",
+            "Requests for the stack's secrets fail or are denied by Secrets Manager",
             self._args.audit.trail_log_group,
             '{ ($.eventSource = "secretsmanager.amazonaws.com") && ($.eventName = "GetSecretValue") && '
             f'($.errorCode = "*") && ($.errorCode != "ResourceNotFoundException") && '
@@ -112,7 +112,7 @@ class Alerts(Component):
         for number, gateway in enumerate(self._args.network.nat_gateways, start=1):
             self._create_metric_alert(
                 "nat-ports-exhausted",
-                "Connections to the internet fail, because the NAT gateway has no port left for them",
+                "Connections to the internet fail, because the NAT gateway has no free ports",
                 MetricCondition(
                     "AWS/NATGateway",
                     "ErrorPortAllocation",
@@ -130,14 +130,14 @@ class Alerts(Component):
         cluster = {"ClusterName": self._args.cluster.name}
         self._create_share_alert(
             "api-server-errors",
-            "The Kubernetes API server fails to answer more than 5 % of its requests",
+            "More than 5 % of the requests to the Kubernetes API server fail",
             ("apiserver_request_total_5XX", "apiserver_request_total"),
             cluster,
             threshold=5,
         )
         self._create_metric_alert(
             "pods-unschedulable",
-            "Pods have fit on no node for a quarter of an hour",
+            "Pods have been unschedulable for a quarter of an hour",
             # Only the sum is valid; for a state, it is the state within a minute.
             MetricCondition(
                 "AWS/EKS",

@@ -201,7 +201,7 @@ class Karpenter(Component):
         ]
 
     def _define_read_permissions(self) -> Sequence[Statement]:
-        """Find images, sizes and prices. IAM and the price list are left out: they have no endpoint in the network."""
+        """Find images, sizes and spot prices; not in IAM and the price list, which have no endpoint in the network."""
         region = self._args.context.settings.location
         kinds = (
             "CapacityReservations",

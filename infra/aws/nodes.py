@@ -70,8 +70,8 @@ def _create_node_group(
     template = _create_launch_template(name, pool, args, parent)
     version = args.context.settings.cluster.kubernetes_version
     # EKS changes the bounds and the number of nodes in one request, and the autoscaler changes the number. A change of
-    # the bounds therefore sends the current number: with the initial number, it would scale a group that has grown back
-    # to it, or fail because the minimum is higher. While the bounds are unchanged, there is nothing to send.
+    # the bounds therefore sends the current number: with the initial number, it would shrink a group that has grown, or
+    # fail because the minimum is higher. While the bounds are unchanged, there is nothing to send.
     # Source: https://github.com/hashicorp/terraform-provider-aws/issues/18310
     has_bounds = scaling is not None and (scaling.minimum, scaling.maximum) == (pool.minimum, pool.maximum)
     desired = min(max(scaling.desired, pool.minimum), pool.maximum) if scaling else pool.minimum

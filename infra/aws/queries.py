@@ -87,12 +87,12 @@ def _build_widgets(args: QueriesArgs) -> Sequence[Mapping[str, Any]]:
             [("AWS/EKS", metric, *cluster) for metric in ("apiserver_request_total", "apiserver_request_total_5XX")],
         ),
         (
-            "Pods that fit on no node, in each minute added up",
+            "Unschedulable pods, summed over each minute",
             "Sum",
             [("AWS/EKS", "scheduler_pending_pods_UNSCHEDULABLE", *cluster)],
         ),
         (
-            "NAT gateways: connections, and those refused for want of a port",
+            "NAT gateways: connections, and connections refused for lack of a port",
             "Sum",
             [
                 ("AWS/NATGateway", metric, "NatGatewayId", gateway)

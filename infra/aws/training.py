@@ -1,4 +1,4 @@
-"""The managed training service, beside the cluster."""
+"""The managed training service of the cloud."""
 
 from __future__ import annotations
 

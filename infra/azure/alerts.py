@@ -67,7 +67,7 @@ class Alerts(Component):
         database = self._args.database.id
         self._create_metric_alert(
             "database-down",
-            "MLflow's database does not answer",
+            "MLflow's database does not respond",
             database,
             MetricCondition("is_db_alive", "Maximum", "LessThan", 1),
             _CRITICAL,
@@ -80,13 +80,13 @@ class Alerts(Component):
         )
         self._create_metric_alert(
             "database-disk-filling",
-            "The disk of MLflow's database is almost full, and has not grown by itself",
+            "The disk of MLflow's database is almost full, and has not grown automatically",
             database,
             MetricCondition("storage_percent", "Average", "GreaterThan", 90),
         )
         self._create_log_alert(
             "database-connections-refused",
-            "MLflow's database has as many connections as it takes, and refuses more",
+            "MLflow's database has reached its maximum number of connections, and refuses more",
             monitor.ConditionArgs(time_aggregation="Count", operator="GreaterThan", threshold=0),
         )
 
@@ -94,7 +94,7 @@ class Alerts(Component):
         """Source: https://learn.microsoft.com/azure/key-vault/general/alert"""
         self._create_metric_alert(
             "secrets-unavailable",
-            "The vault fails to answer requests for secrets and keys",
+            "Requests to the vault for secrets and keys fail",
             self._args.secrets.vault_id,
             MetricCondition("Availability", "Average", "LessThan", 99),
             _CRITICAL,
@@ -104,7 +104,7 @@ class Alerts(Component):
         """Source: https://learn.microsoft.com/azure/nat-gateway/nat-metrics"""
         self._create_metric_alert(
             "nat-ports-exhausted",
-            "Connections to the internet fail, because the NAT gateway has no port left for them",
+            "Connections to the internet fail, because the NAT gateway has no free ports",
             self._args.network.nat_gateway,
             MetricCondition("SNATConnectionCount", "Total", "GreaterThan", 0, ("ConnectionState", "Failed")),
             _CRITICAL,
@@ -115,7 +115,7 @@ class Alerts(Component):
         cluster = self._args.cluster
         self._create_log_alert(
             "api-server-errors",
-            "The Kubernetes API server fails to answer more than 5 % of the requests that change something",
+            "More than 5 % of the requests to the Kubernetes API server that change something fail",
             monitor.ConditionArgs(
                 time_aggregation="Average", metric_measure_column="Share", operator="GreaterThan", threshold=5
             ),
@@ -123,7 +123,7 @@ class Alerts(Component):
         )
         self._create_metric_alert(
             "pods-unschedulable",
-            "Pods have fit on no node for a quarter of an hour",
+            "Pods have been unschedulable for a quarter of an hour",
             cluster.id,
             MetricCondition("cluster_autoscaler_unschedulable_pods_count", "Average", "GreaterThanOrEqual", 1),
         )

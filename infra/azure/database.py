@@ -18,7 +18,7 @@ from infra.core.settings.versions import POSTGRESQL
 DATABASE = USERNAME = "mlflow"
 LIFECYCLE_DATABASE = "lifecycle"
 PORT = 5432
-# The service's name of each family of sizes, by the first letter of the size.
+# The service's name of each family of sizes, keyed by the first letter of the size.
 _TIERS = {"B": "Burstable", "D": "GeneralPurpose", "E": "MemoryOptimized"}
 
 

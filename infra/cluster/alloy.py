@@ -43,7 +43,7 @@ class Alloy(Component):
         Flow(_PODS, Place.API_SERVER, reason="watches pods and events, and reads logs"),
         Flow(_PODS, loki.LOKI_PODS, loki.PORT, "writes logs"),
         Flow(_PODS, tempo.TEMPO_PODS, tempo.OTLP_PORT, "writes traces"),
-        Flow(_PODS, _PODS, _PORT, "shares the pods out with the other replicas"),
+        Flow(_PODS, _PODS, _PORT, "divides the pods among the replicas"),
     )
 
     def __init__(self, name: str, args: AlloyArgs, opts: pulumi.ResourceOptions | None = None) -> None:

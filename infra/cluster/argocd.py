@@ -63,7 +63,7 @@ class ArgoCd(Component):
         Flow(_CONTROLLER_PODS, Place.API_SERVER, reason="applies manifests, and watches what it applied"),
         Flow(_SERVER_PODS, Place.API_SERVER, reason="reads Applications and settings, and shows objects"),
         *(
-            Flow(client, _REPOSITORY_SERVER_PODS, _REPOSITORY_PORT, "gets manifests rendered")
+            Flow(client, _REPOSITORY_SERVER_PODS, _REPOSITORY_PORT, "requests rendered manifests")
             for client in (_CONTROLLER_PODS, _SERVER_PODS)
         ),
         *(

@@ -44,8 +44,8 @@ class Certificates(Component):
         Flow(Place.API_SERVER, _WEBHOOK, 10250, "calls the webhook"),
     )
     acme_flows = (
-        Flow(_CONTROLLER, Endpoint(["0.0.0.0/0"], 443), reason="calls the ACME server, wherever that is"),
-        Flow(_CONTROLLER, PROXIES, 10080, "looks whether a challenge is answered"),
+        Flow(_CONTROLLER, Endpoint(["0.0.0.0/0"], 443), reason="calls the ACME server, which may be anywhere"),
+        Flow(_CONTROLLER, PROXIES, 10080, "checks whether a challenge is answered"),
     )
 
     def __init__(self, name: str, args: CertificatesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -91,7 +91,7 @@ class Certificates(Component):
 
 
 def _acme(args: CertificatesArgs) -> Mapping[str, Any]:
-    """Names are validated over HTTP, with routes that cert-manager attaches to the gateway's listener `http`."""
+    """An ACME issuer. It validates names over HTTP: cert-manager attaches routes to the gateway's listener `http`."""
     settings = args.context.settings.gateway
     gateway = {"kind": "Gateway", "namespace": GATEWAY, "name": args.gateway, "sectionName": "http"}
     return {

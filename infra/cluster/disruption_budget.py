@@ -1,4 +1,4 @@
-"""The PodDisruptionBudgets of workloads whose charts have none."""
+"""PodDisruptionBudgets for workloads whose charts do not have one."""
 
 from __future__ import annotations
 

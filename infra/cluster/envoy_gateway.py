@@ -41,7 +41,7 @@ class EnvoyGateway(Component):
     flows = (
         Flow(Pods(NAMESPACE), Place.API_SERVER, reason="watches gateways and routes, and creates proxies"),
         Flow(Place.API_SERVER, _ENVOY_GATEWAY, 9443, "calls the webhook that tells a proxy its zone"),
-        Flow(PROXIES, _ENVOY_GATEWAY, 18000, "gets its configuration"),
+        Flow(PROXIES, _ENVOY_GATEWAY, 18000, "receives its configuration"),
         # Envoy Gateway adds 10000 to the ports of a Gateway below 1024.
         # Source: https://github.com/envoyproxy/gateway/blob/v1.9.0/internal/gatewayapi/helpers.go
         Flow(Place.LOAD_BALANCER, PROXIES, 10080, "is redirected to HTTPS"),

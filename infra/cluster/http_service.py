@@ -36,7 +36,7 @@ def create_service_monitor(
     opts: pulumi.ResourceOptions,
     ports: Sequence[str] = ("http",),
 ) -> None:
-    """Have Prometheus scrape the ports of these names of the Service with these labels."""
+    """Have Prometheus scrape these named ports of the Service with these labels."""
     CustomResource(
         f"{name}-monitor",
         api_version="monitoring.coreos.com/v1",

@@ -121,7 +121,7 @@ class Namespaces(Component):
             opts=inside,
         )
         # Defaults for containers without resources. No CPU limit: it would throttle every container that declares
-        # none, however idle its node. There is no `max` for GPUs: without a `default`, Kubernetes adds it as a request
+        # none, even on an idle node. There is no `max` for GPUs: without a `default`, Kubernetes adds it as a request
         # to every pod.
         limits = LimitRangeItemArgs(
             type="Container",

@@ -26,7 +26,7 @@ from infra.core.component import Component, StackContext
 
 _KUBE_SYSTEM = "kube-system"
 _EVERYWHERE = "0.0.0.0/0"
-# Private addresses (RFC 1918), those of carriers (RFC 6598) and of the link (RFC 3927), which has metadata services.
+# Private addresses (RFC 1918), carrier-grade NAT (RFC 6598), and link-local addresses (RFC 3927) of metadata services.
 _NOT_PUBLIC = ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
 
 # Cilium's entities for the places that its `ipBlock` does not select. Webhook calls may arrive from a node, and so do a

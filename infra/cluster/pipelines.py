@@ -152,7 +152,7 @@ class Pipelines(Component):
                 (_API, "waits for it to start"),
             )
         ),
-        *(Flow(client, _DATABASE, 3306, "keeps its records") for client in (_API, _METADATA)),
+        *(Flow(client, _DATABASE, 3306, "stores its records") for client in (_API, _METADATA)),
         *(Flow(client, _STORE, 8333, "reads and writes artifacts of runs") for client in (_API, _UI, _RUNS)),
     )
 

@@ -105,7 +105,7 @@ def _judge_version(old: str, new: str) -> Change | None:
 
 
 def _judge_gpu_size(old: str, new: str) -> Change | None:
-    """Without a size there is no pool."""
+    """Evaluate a change of the size; an empty size means that there is no pool."""
     if not old:
         return Change(Effect.FREE)
     return None if new else _NO_GPUS

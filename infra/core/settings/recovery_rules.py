@@ -20,7 +20,7 @@ def check_second_location(settings: Settings) -> Iterator[Fault]:
             yield Fault(
                 "resilience.secondLocation",
                 f"is not the region that Azure pairs with {location}"
-                + ("" if pair else ", which has none: Azure keeps no copies of it elsewhere"),
+                + ("" if pair else ", which has no pair: Azure keeps no copies of it elsewhere"),
                 f"use {pair}" if pair else "remove it, and set resilience.backupStore",
                 value=second,
                 others=("location",),

@@ -156,7 +156,7 @@ class DatabaseSettings(Section):
 
 
 class TrainingSettings(Section):
-    """The cloud's managed training service, beside the cluster."""
+    """The cloud's managed training service, outside of the cluster."""
 
     size: str = Field(examples=["Standard_NC6s_v3", "ml.g5.xlarge"], description="instance size of training nodes")
     maximum_nodes: Nodes = Field(

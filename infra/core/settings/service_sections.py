@@ -102,7 +102,7 @@ class AlertingSettings(Section):
 
 
 class GitopsSettings(Section):
-    """The git repository from which Argo CD deploys models: `platform/gitops` is what it starts with."""
+    """The git repository from which Argo CD deploys models; its initial content is `platform/gitops`."""
 
     repository: GitRepository = Field(
         "",
@@ -167,7 +167,7 @@ class SsoSettings(Section):
 
 
 class ImageSettings(Section):
-    """The platform's own images in the stack's registry, each by its digest, and where others may come from."""
+    """The digests of the platform's own images in the stack's registry, and the registries of other images."""
 
     promotion: Digest = Field(
         "",

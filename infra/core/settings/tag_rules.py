@@ -42,7 +42,7 @@ def _check_keys(settings: Settings) -> Iterator[Fault]:
     for key in settings.tags:
         first = known.setdefault(key.lower(), key)
         if key.lower() in own:
-            remedy = "use another key; owner and costCenter are settings of their own"
+            remedy = "use another key; owner and costCenter have their own settings"
             yield Fault(f"tags.{key}", "is a tag that the project sets itself", remedy)
         elif first != key:
             problem = f"differs from tags.{first} only in case, which {settings.cloud} does not distinguish everywhere"

@@ -50,7 +50,12 @@ def test_tags_within_the_limits_are_accepted(cloud: Cloud, tags: dict[str, str])
         (AZURE, {"k" * 129: "x"}, "at most 128 letters", "rename it"),
         (AZURE, {"Microsoft-team": "x"}, "has a prefix that Azure reserves", "another key"),
         (AZURE, number_tags(9), "has 9 tags, but azure has room for 8 beside the project's", "remove 1"),
-        (AZURE, {"Owner": "x"}, "groundwork:tags.Owner is a tag that the project sets itself", "settings of their own"),
+        (
+            AZURE,
+            {"Owner": "x"},
+            "groundwork:tags.Owner is a tag that the project sets itself",
+            "have their own settings",
+        ),
         (AZURE, {"team": "x", "Team": "y"}, "groundwork:tags.Team: differs from tags.team only in case", "keep one"),
         (
             AZURE,

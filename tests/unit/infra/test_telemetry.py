@@ -144,7 +144,7 @@ def test_grafana_finds_logs_and_traces(dev: Recorder) -> None:
         "loki": "http://loki.monitoring.svc:3100",
         "tempo": "http://tempo.monitoring.svc:3200",
     }
-    # Each refers to the other by its identifier.
+    # The two refer to each other by these identifiers.
     assert {source["uid"] for source in sources} == {"loki", "tempo"}
 
 
