@@ -73,12 +73,7 @@ class Retraining(Component):
         Flow(ALERTMANAGER, SERVER, PORT, "delivers alerts that start a retraining"),
         Flow(select_workload(CHECK), SERVER, PORT, "sends events of drift"),
         Flow(select_workload(_TRAINING), SERVER, PORT, "sends events of new data"),
-        Flow(
-            Pods(_NAMESPACE, _SCHEDULE_NAME, _SCHEDULE_LABELS),
-            SERVER,
-            PORT,
-            "requests the scheduled runs",
-        ),
+        Flow(Pods(_NAMESPACE, _SCHEDULE_NAME, _SCHEDULE_LABELS), SERVER, PORT, "requests the scheduled runs"),
         Flow(SERVER, Place.API_SERVER, reason="starts Jobs, and watches how they end"),
         *(Flow(SERVER, place, 443, "notifies") for place in (Place.INTERNET, Place.PRIVATE_NETWORK)),
     )
